@@ -1,0 +1,39 @@
+# Two commands are enough: `make quickstart` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DJ_PROCESS := $(BIN)/dj-process
+
+.DEFAULT_GOAL := help
+.PHONY: help quickstart test test-slow lint lock clean
+
+help:  ## Show what can be made.
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+# Newer than what it is made from: nothing is installed twice.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[offline,dev]"
+	@touch $@
+
+quickstart: $(VENV)/.installed  ## Install, then run the whole method on the sample that ships: no key, no network.
+	$(DJ_PROCESS) --config recipes/mergeit_quickstart.yaml
+	@$(BIN)/python -m mergeit_ops show outputs/quickstart/merged.jsonl
+
+test: $(VENV)/.installed lint  ## Lint, check types, run the tests.
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: $(VENV)/.installed  ## Run the tests that take long.
+	$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/.installed  ## Check style and types.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+lock: $(VENV)/.installed  ## Resolve constraints.txt anew, for every supported Python and platform.
+	$(BIN)/uv pip compile --universal --python-version 3.10 --all-extras --no-annotate --quiet \
+		--constraint constraints.in --custom-compile-command "make lock" --output-file constraints.txt pyproject.toml
+
+clean:  ## Remove the environment and what runs left.
+	rm -rf $(VENV) outputs .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""MergeIT as operators for Data-Juicer."""

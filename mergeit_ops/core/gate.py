@@ -1,0 +1,110 @@
+"""The quality gate's decision: is a merge worth more than its parents (MergeIT, equation 9)?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Literal
+
+Reference = Literal["mean", "max", "min"]
+RejectReason = Literal["score", "coverage", "no_score"]
+
+_REFERENCES: Mapping[Reference, Callable[[Sequence[float]], float]] = {"mean": fmean, "max": max, "min": min}
+REFERENCES: tuple[Reference, ...] = tuple(_REFERENCES)
+
+
+@dataclass(frozen=True)
+class GateRule:
+    """When a merge is accepted.
+
+    :param gamma: share of the parents' reference score that the merge must reach, > 0. Paper: 0.75. Released code: 1.
+    :param strict: whether equality fails.
+    :param reference: how the parents' scores become one.
+    :param min_parent_coverage: lowest coverage of any parent by the merge, in [0, 1]; None for no such condition.
+    """
+
+    gamma: float = 0.75
+    strict: bool = True
+    reference: Reference = "mean"
+    min_parent_coverage: float | None = None
+
+    def reference_score(self, parent_scores: Sequence[float | None]) -> float | None:
+        """Return the parents' scores as one number; None when any of them is missing."""
+        known = [score for score in parent_scores if score is not None]
+        if not known or len(known) < len(parent_scores):
+            return None
+        return _REFERENCES[self.reference](known)
+
+    def rejection(self, candidate: Candidate, before: float | None) -> RejectReason | None:
+        """Return why a candidate fails, or None when it passes.
+
+        :param candidate: the merge and its figures.
+        :param before: the parents' reference score; None when a parent has no score.
+        """
+        if candidate.score is None or before is None:
+            return "no_score"
+        bar = self.gamma * before
+        if not (candidate.score > bar if self.strict else candidate.score >= bar):
+            return "score"
+        if self.min_parent_coverage is not None and (
+            candidate.coverage is None or candidate.coverage < self.min_parent_coverage
+        ):
+            return "coverage"
+        return None
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One answer of the LLM for a group.
+
+    :param score: its quality; None when it could not be scored.
+    :param coverage: how much of its least covered parent it keeps, in [-1, 1]; None when it was not asked for.
+    """
+
+    score: float | None
+    coverage: float | None = None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What the gate decided about one group.
+
+    :param chosen: position of the candidate that the figures belong to: the accepted one, else the best rejected one.
+    :param rejected: None when it was accepted, else why not.
+    :param before: the parents' reference score, or None.
+    :param after: the chosen candidate's score, or None.
+    :param coverage: the chosen candidate's coverage, or None.
+    """
+
+    chosen: int
+    rejected: RejectReason | None
+    before: float | None
+    after: float | None
+    coverage: float | None
+
+    @property
+    def ratio(self) -> float | None:
+        """Return after / before, or None when either is missing or before is 0."""
+        return self.after / self.before if self.after is not None and self.before else None
+
+
+def decide(rule: GateRule, parent_scores: Sequence[float | None], candidates: Sequence[Candidate]) -> Decision:
+    """Accept the best candidate that passes, or none.
+
+    :param rule: the rule.
+    :param parent_scores: score of each parent, None where there is none.
+    :param candidates: at least one; equal scores go to the earlier candidate. One without a score never wins over one
+        with a score.
+    :return: the decision.
+    """
+    before = rule.reference_score(parent_scores)
+    verdicts = [rule.rejection(candidate, before) for candidate in candidates]
+
+    def rank(number: int) -> tuple[bool, float, int]:
+        score = candidates[number].score
+        return verdicts[number] is None, float("-inf") if score is None else score, -number
+
+    chosen = max(range(len(candidates)), key=rank)
+    best = candidates[chosen]
+    return Decision(chosen, verdicts[chosen], before, best.score, best.coverage)

@@ -1,0 +1,51 @@
+"""Row identity: the same row has the same id in every executor and every run."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from mergeit_ops.core.columns import is_content
+from mergeit_ops.core.lossless import UnencodableError, encode_row
+
+_DIGEST_CHARS = 20  # 80 bits: a collision among a billion rows has odds of about one in two million
+
+
+def content_digest(row: Mapping[str, Any]) -> str:
+    """Return a hash of everything the user stored in a row, whatever the order of its columns.
+
+    System columns, embeddings and row ids do not count: they differ between runs of the same data.
+
+    :param row: column name to value.
+    :return: 20 hexadecimal characters.
+    """
+    content = {name: value for name, value in row.items() if is_content(name)}
+    try:
+        text = encode_row(content)
+    except UnencodableError:
+        text = repr(sorted(content.items()))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST_CHARS]
+
+
+def number_duplicates(digests: Iterable[str], seen: Counter[str] | None = None) -> list[str]:
+    """Turn content digests into row ids by numbering exact duplicates.
+
+    :param digests: content digests, in dataset order.
+    :param seen: how often each digest came before; updated, so that a dataset can be numbered in parts.
+    :return: one id per row: the digest, followed by `-1`, `-2`, ... from its second appearance on.
+    """
+    seen = Counter() if seen is None else seen
+    row_ids = []
+    for digest in digests:
+        ordinal = seen[digest]
+        seen[digest] += 1
+        row_ids.append(f"{digest}-{ordinal}" if ordinal else digest)
+    return row_ids
+
+
+def group_id(row_ids: Sequence[str]) -> str:
+    """Return the id of a merge group: a hash of its members' row ids, in any order."""
+    joined = "\n".join(sorted(row_ids))
+    return hashlib.sha256(joined.encode("utf-8")).hexdigest()[:_DIGEST_CHARS]

@@ -1,0 +1,101 @@
+"""Topics: PCA and K-means over embeddings (MergeIT, stage 1)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_ASSIGN_BLOCK_ROWS = 16_384
+_MIN_FIT_ROWS = 50_000
+_FIT_ROWS_PER_TOPIC = 100
+
+
+def default_num_clusters(n: int) -> int:
+    """Return the paper's number of topics for n rows: floor(sqrt(n / 2)), at least 1."""
+    return max(1, math.isqrt(n // 2))
+
+
+def default_fit_sample_size(num_clusters: int) -> int:
+    """Return how many rows centroids are fitted on when the recipe does not say.
+
+    K-means gains little from more than about a hundred rows per centroid, and fitting is the only step whose
+    memory grows with its sample; 50,000 rows are always affordable.
+    """
+    return max(_MIN_FIT_ROWS, _FIT_ROWS_PER_TOPIC * num_clusters)
+
+
+def fit_sample(row_ids: Sequence[str], size: int) -> NDArray[np.int64]:
+    """Choose the rows that centroids are fitted on, by content and not by position.
+
+    Row ids are hashes, so the lowest ids are a uniform sample that does not depend on the order of the rows, on the
+    executor or on the number of processes.
+
+    :param row_ids: n row ids.
+    :param size: rows wanted.
+    :return: min(n, size) positions, ordered by row id.
+    """
+    order = np.argsort(np.asarray(row_ids, dtype=np.str_), kind="stable")
+    return order[:size].astype(np.int64)
+
+
+@dataclass(frozen=True)
+class TopicModel:
+    """Fitted centroids.
+
+    :param kmeans: the fitted scikit-learn K-means.
+    :param pca: the fitted scikit-learn PCA, or None when clustering ran on the embeddings themselves.
+    """
+
+    kmeans: Any
+    pca: Any | None
+
+    @property
+    def num_clusters(self) -> int:
+        """Return the number of centroids."""
+        return len(self.kmeans.cluster_centers_)
+
+    def assign(self, vectors: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Return the topic of each row.
+
+        :param vectors: (n, d) float32 embeddings.
+        :return: (n,) int64 in [0, num_clusters).
+        """
+        blocks = [
+            self.kmeans.predict(self._reduce(vectors[start : start + _ASSIGN_BLOCK_ROWS]))
+            for start in range(0, len(vectors), _ASSIGN_BLOCK_ROWS)
+        ]
+        return np.concatenate(blocks).astype(np.int64) if blocks else np.zeros(0, dtype=np.int64)
+
+    def _reduce(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        reduced = vectors if self.pca is None else self.pca.transform(vectors)
+        return np.ascontiguousarray(reduced, dtype=np.float32)
+
+
+def fit_topics(
+    vectors: NDArray[np.float32], num_clusters: int, pca_variance: float | None = 0.95, seed: int = 42
+) -> TopicModel:
+    """Fit topic centroids.
+
+    :param vectors: (n, d) float32 embeddings of the rows to fit on, n >= 1.
+    :param num_clusters: number of topics; lowered to the number of distinct rows.
+    :param pca_variance: share of variance in (0, 1) that the reduced space keeps, or None for no reduction. The
+        reduction serves clustering only; selection works on the embeddings themselves.
+    :param seed: seed of K-means.
+    :return: the fitted model.
+    """
+    from sklearn.cluster import KMeans
+    from sklearn.decomposition import PCA
+
+    num_clusters = min(num_clusters, len(np.unique(vectors, axis=0)))
+    # A single direction, or a single row, has no variance to keep a share of.
+    reducible = pca_variance is not None and num_clusters > 1
+    pca = PCA(n_components=pca_variance, svd_solver="full", random_state=seed).fit(vectors) if reducible else None
+    reduced = vectors if pca is None else pca.transform(vectors)
+    # n_init 1 is scikit-learn's default for k-means++ since 1.4 and gives the paper's code its speed.
+    kmeans = KMeans(num_clusters, random_state=seed, n_init=1).fit(np.ascontiguousarray(reduced, np.float32))
+    return TopicModel(kmeans=kmeans, pca=pca)

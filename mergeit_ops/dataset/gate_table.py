@@ -1,0 +1,232 @@
+"""From merged rows and the gate's decisions to the rows that leave the gate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from mergeit_ops.core import lineage
+from mergeit_ops.core.columns import EMBEDDING, META, STATS
+from mergeit_ops.core.formats import SampleFormat
+from mergeit_ops.core.gate import Decision
+from mergeit_ops.core.lossless import decode_row
+from mergeit_ops.core.sample import Sample
+from mergeit_ops.dataset.merge_table import encode_sample, merged_row
+from mergeit_ops.dataset.tables import arrow_array, json_array, python_rows, set_column
+from mergeit_ops.scorers.base import Score
+
+
+@dataclass(frozen=True)
+class MergedRow:
+    """A merged row as the gate sees it.
+
+    :param position: where it stands in its table.
+    :param meta: its metadata.
+    :param candidates: the merge itself, then further answers.
+    :param parent_rows: its parents' carried columns.
+    :param parent_metas: its parents' metadata.
+    :param parents: its parents as samples.
+    """
+
+    position: int
+    meta: Mapping[str, Any]
+    candidates: tuple[Sample, ...]
+    parent_rows: tuple[dict[str, Any], ...]
+    parent_metas: tuple[dict[str, Any], ...]
+    parents: tuple[Sample, ...]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The decision on a merged row and the scores behind it.
+
+    :param decision: the gate's decision.
+    :param candidate_scores: of the merge and further answers.
+    :param parent_scores: of its parents.
+    """
+
+    decision: Decision
+    candidate_scores: Sequence[Score]
+    parent_scores: Sequence[Score]
+
+
+def metadata_of(table: pa.Table) -> list[dict[str, Any]]:
+    """Return each row's metadata; empty where there is none."""
+    if META not in table.column_names:
+        return [{} for _ in range(table.num_rows)]
+    return [row[META] or {} for row in python_rows(table.select([META]))]
+
+
+def merged_rows(table: pa.Table, metas: Sequence[Mapping[str, Any]], layout: SampleFormat) -> list[MergedRow]:
+    """Return the table's merged rows, in order."""
+    positions = [position for position, meta in enumerate(metas) if meta.get(lineage.STATUS) == lineage.MERGED]
+    columns = [name for name in layout.columns if name in table.column_names]
+    rows = python_rows(table.select(columns).take(pa.array(positions, pa.int64()))) if positions else []
+    return [
+        _merged_row(position, metas[position], layout.read(row).sample, layout)
+        for position, row in zip(positions, rows, strict=True)
+    ]
+
+
+def _merged_row(position: int, meta: Mapping[str, Any], merged: Sample, layout: SampleFormat) -> MergedRow:
+    further = (decode_row(text) for text in meta.get(lineage.CANDIDATES) or [])
+    parent_rows = [decode_row(text) for text in meta[lineage.PARENTS]]
+    parent_metas = tuple(row.pop(META) for row in parent_rows)
+    return MergedRow(
+        position=position,
+        meta=meta,
+        candidates=(merged, *(Sample(**fields, system=merged.system) for fields in further)),
+        parent_rows=tuple(parent_rows),
+        parent_metas=parent_metas,
+        parents=tuple(layout.read(row).sample for row in parent_rows),
+    )
+
+
+def gated_table(
+    table: pa.Table,
+    metas: Sequence[Mapping[str, Any]],
+    verdicts: Mapping[int, tuple[MergedRow, Verdict]],
+    scores: Mapping[int, Score],
+    layout: SampleFormat,
+    embed: Callable[[Sequence[Sample]], Sequence[str]],
+) -> pa.Table:
+    """Return the rows that leave the gate: a rejected merge is replaced by its parents.
+
+    :param table: rows that came in, whole topics of the merger where they have lineage.
+    :param metas: their metadata.
+    :param verdicts: position of each merged row to the row and its verdict.
+    :param scores: position of each other row that was scored to its score.
+    :param layout: layout of the samples.
+    :param embed: gives restored samples their embedding as text, where the table has that column.
+    :return: the table's columns, metadata where rows have lineage, and the stats of the gate added to those there were.
+        Restored parents stand where they stood in their topic; without restored rows the order is as it came.
+    """
+    old_stats = _stats_of(table)
+    out: list[_OutRow] = []
+    for position, meta in enumerate(metas):
+        if position not in verdicts:
+            stats = old_stats[position] | _plain_stats(scores.get(position))
+            out.append(_OutRow(meta, stats, kept=position))
+            continue
+        merged, verdict = verdicts[position]
+        if verdict.decision.rejected is None:
+            out.append(_accepted(merged, verdict, old_stats[position], layout))
+        else:
+            out += _restored(merged, verdict)
+    if any(row.kept is None and row.meta[lineage.STATUS] == lineage.RESTORED for row in out):
+        out = _in_topic_order(out)
+    return _assemble(table, out, layout, embed)
+
+
+@dataclass(frozen=True)
+class _OutRow:
+    """A row that leaves: one of the table's (`kept`), with new texts (`rebuilt` too), or a restored one."""
+
+    meta: Mapping[str, Any]
+    stats: Mapping[str, Any]
+    kept: int | None = None
+    rebuilt: Mapping[str, Any] | None = None
+
+
+def _accepted(merged: MergedRow, verdict: Verdict, old_stats: Mapping[str, Any], layout: SampleFormat) -> _OutRow:
+    decision = verdict.decision
+    score = verdict.candidate_scores[decision.chosen]
+    stats = {**old_stats, **_decision_stats(decision, score)}
+    meta = {**merged.meta, lineage.CANDIDATES: []}
+    if decision.chosen == 0:
+        return _OutRow(meta, stats, kept=merged.position)
+    rebuilt = merged_row(layout, merged.candidates[decision.chosen], merged.parent_rows)
+    return _OutRow(meta, stats, rebuilt=rebuilt)
+
+
+def _restored(merged: MergedRow, verdict: Verdict) -> Iterator[_OutRow]:
+    decision = verdict.decision
+    assert decision.rejected is not None
+    rejected_text = encode_sample(merged.candidates[decision.chosen])
+    for number, (row, meta, score) in enumerate(
+        zip(merged.parent_rows, merged.parent_metas, verdict.parent_scores, strict=True)
+    ):
+        text = rejected_text if number == 0 else None
+        yield _OutRow(
+            lineage.restored(meta, merged.meta, decision.rejected, text), _decision_stats(decision, score), rebuilt=row
+        )
+
+
+def _decision_stats(decision: Decision, score: Score) -> dict[str, Any]:
+    return lineage.quality_stats(
+        score=score.value,
+        before=decision.before,
+        after=decision.after,
+        ratio=decision.ratio,
+        coverage=decision.coverage,
+        status=score.status,
+    )
+
+
+def _plain_stats(score: Score | None) -> dict[str, Any]:
+    return lineage.quality_stats() if score is None else lineage.quality_stats(score=score.value, status=score.status)
+
+
+def _stats_of(table: pa.Table) -> list[dict[str, Any]]:
+    if STATS not in table.column_names:
+        return [{} for _ in range(table.num_rows)]
+    return [row[STATS] or {} for row in python_rows(table.select([STATS]))]
+
+
+def _in_topic_order(rows: list[_OutRow]) -> list[_OutRow]:
+    # Topics keep the order in which they came; only rows within a topic move.
+    first_seen: dict[Any, int] = {}
+    for row in rows:
+        first_seen.setdefault(row.meta.get(lineage.TOPIC_ID), len(first_seen))
+    return sorted(
+        rows, key=lambda row: (first_seen[row.meta.get(lineage.TOPIC_ID)], row.meta.get(lineage.ROW_ORDER, -1))
+    )
+
+
+def _assemble(
+    table: pa.Table,
+    rows: Sequence[_OutRow],
+    layout: SampleFormat,
+    embed: Callable[[Sequence[Sample]], Sequence[str]],
+) -> pa.Table:
+    columns = [name for name in table.column_names if name not in (META, STATS)]
+    rebuilt = [row.rebuilt for row in rows if row.rebuilt is not None]
+    source = table.select(columns)
+    if rebuilt:
+        arrays = {
+            name: arrow_array([row.get(name) for row in rebuilt], table.schema.field(name).type)
+            for name in columns
+            if name != EMBEDDING
+        }
+        if EMBEDDING in columns:
+            arrays[EMBEDDING] = pa.array(embed([layout.read(row).sample for row in rebuilt]), pa.string())
+        source = pa.concat_tables([source, pa.table(arrays).select(columns)])
+    next_rebuilt = iter(range(table.num_rows, table.num_rows + len(rebuilt)))
+    order = [row.kept if row.kept is not None else next(next_rebuilt) for row in rows]
+    result = source.take(pa.array(order, pa.int64()))
+    if META in table.column_names:
+        result = set_column(result, META, json_array(row.meta for row in rows))
+    return set_column(result, STATS, json_array(row.stats for row in rows))
+
+
+def whole_topics(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Cut tables anew so that the rows of one topic, which follow each other, come in one table.
+
+    Restored rows go back to their place in their topic, which a cut through the topic would prevent.
+    """
+    carried: pa.Table | None = None
+    for part in tables:
+        table = part if carried is None else pa.concat_tables([carried, part])
+        topics = [meta.get(lineage.TOPIC_ID) for meta in metadata_of(table)]
+        cut = len(topics)
+        if topics and topics[-1] is not None:
+            while cut and topics[cut - 1] == topics[-1]:
+                cut -= 1
+        carried = table.slice(cut)
+        if cut:
+            yield table.slice(0, cut)
+    if carried is not None and carried.num_rows:
+        yield carried

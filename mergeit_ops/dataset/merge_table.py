@@ -1,0 +1,209 @@
+"""From a topic and its merges to flat rows with their lineage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+from datasets import Features
+
+from mergeit_ops.core import lineage
+from mergeit_ops.core.columns import EMBEDDING, META, STATS, is_carried
+from mergeit_ops.core.formats import Reading, SampleFormat
+from mergeit_ops.core.identity import group_id
+from mergeit_ops.core.lossless import encode_row
+from mergeit_ops.core.pairing import Group
+from mergeit_ops.core.sample import Sample
+from mergeit_ops.dataset.tables import JSON, TEXT, arrow_array, json_array, python_rows
+from mergeit_ops.dataset.topics import Topic
+
+
+@dataclass(frozen=True)
+class Merge:
+    """What became of one group.
+
+    :param answers: merged samples, the preferred first; empty when the merge failed.
+    :param error: reason code when it failed, else None.
+    :param model: the model that wrote it, or the strategy's name.
+    :param prompt_sha256: hash of the prompt that asked for it, or None.
+    """
+
+    answers: tuple[Sample, ...] = ()
+    error: str | None = None
+    model: str | None = None
+    prompt_sha256: str | None = None
+
+
+@dataclass
+class TopicMerges:
+    """A topic, its groups, and their merges as they come in.
+
+    :param topic: the topic.
+    :param row_ids: row id of each sample.
+    :param readings: the samples as read by the layout.
+    :param groups: disjoint groups of positions.
+    :param merges: group number to what became of it.
+    """
+
+    topic: Topic
+    row_ids: Sequence[str]
+    readings: Sequence[Reading]
+    groups: Sequence[Group] = ()
+    merges: dict[int, Merge] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        table = self.topic.table
+        self.carried = [name for name in table.column_names if is_carried(name)]
+        metas = [row[META] or {} for row in python_rows(table.select([META]))] if META in table.column_names else None
+        self._metas: Sequence[Mapping[str, Any]] = metas or [{}] * table.num_rows
+        self._parents: dict[int, list[str]] = {}
+
+    @property
+    def complete(self) -> bool:
+        """Tell whether every group has its outcome."""
+        return len(self.merges) == len(self.groups)
+
+    def unsettled(self) -> list[int]:
+        """Return the numbers of the groups that have no outcome yet."""
+        return [number for number in range(len(self.groups)) if number not in self.merges]
+
+    def samples(self, group: Group) -> list[Sample]:
+        """Return a group's samples."""
+        return [self.readings[position].sample for position in group.members]
+
+    def rows(self, group: Group) -> list[dict[str, Any]]:
+        """Return a group's rows: the carried columns as Python values."""
+        return python_rows(self.topic.table.select(self.carried).take(pa.array(group.members)))
+
+    def encode_parents(self, number: int) -> None:
+        """Take down a group's rows whole, as text, with the metadata they need to be restored.
+
+        :raises UnencodableError: if a row has no lossless text form; such a group must not be merged.
+        """
+        group = self.groups[number]
+        self._parents[number] = [
+            encode_row(row | {META: self._original_meta(position)})
+            for row, position in zip(self.rows(group), group.members, strict=True)
+        ]
+
+    def _original_meta(self, position: int, **more: Any) -> dict[str, Any]:
+        return dict(self._metas[position]) | lineage.lineage(
+            topic_id=self.topic.topic_id, row_id=self.row_ids[position], row_order=position, **more
+        )
+
+    def unmerged(self) -> tuple[list[int], list[dict[str, Any]]]:
+        """Return positions and metadata of the samples that stay as they are."""
+        group_of = {position: number for number, group in enumerate(self.groups) for position in group.members}
+        positions, metas = [], []
+        for position in range(self.topic.table.num_rows):
+            number = group_of.get(position)
+            if number is None:
+                metas.append(self._original_meta(position))
+            elif self.merges[number].answers:
+                continue
+            else:
+                metas.append(
+                    self._original_meta(
+                        position,
+                        group_id=self.id_of(number),
+                        similarity=self.groups[number].similarity,
+                        error=self.merges[number].error,
+                    )
+                )
+            positions.append(position)
+        return positions, metas
+
+    def id_of(self, number: int) -> str:
+        """Return the id of a group."""
+        return group_id([self.row_ids[position] for position in self.groups[number].members])
+
+    def merged_meta(self, number: int) -> dict[str, Any]:
+        """Return the metadata of a group's merged row."""
+        group, merge = self.groups[number], self.merges[number]
+        parent_ids = [self.row_ids[position] for position in group.members]
+        own = lineage.lineage(
+            topic_id=self.topic.topic_id,
+            # A row of its own right: told from its parents, and the same in every run that merges them.
+            row_id=f"merge-{self.id_of(number)}",
+            row_order=group.members[0],
+            status=lineage.MERGED,
+            group_id=self.id_of(number),
+            parents=self._parents[number],
+            parent_ids=parent_ids,
+            candidates=[encode_sample(answer) for answer in merge.answers[1:]],
+            similarity=group.similarity,
+            model=merge.model,
+            prompt_sha256=merge.prompt_sha256,
+        )
+        return agreed([self._metas[position] for position in group.members], missing_is_null=False) | own
+
+
+def encode_sample(sample: Sample) -> str:
+    """Return a sample as text."""
+    return encode_row({"instruction": sample.instruction, "input": sample.input, "output": sample.output})
+
+
+def agreed(rows: Sequence[Mapping[str, Any]], missing_is_null: bool = True) -> dict[str, Any]:
+    """Return what all rows agree on, key by key.
+
+    :param rows: at least one.
+    :param missing_is_null: whether a key that they do not agree on stays, with None.
+    """
+    common = {key: value for key, value in rows[0].items() if all(key in row and row[key] == value for row in rows)}
+    return {key: common.get(key) for key in rows[0]} if missing_is_null else common
+
+
+def merged_features(features: Features, keep_embeddings: bool) -> Features:
+    """Return the columns and types of the flat rows that leave the merger.
+
+    :param features: of the samples inside the topics.
+    :param keep_embeddings: whether rows keep their embedding.
+    """
+    carried = {name: feature for name, feature in features.items() if is_carried(name)}
+    embedding = {EMBEDDING: TEXT} if keep_embeddings else {}
+    return Features({**carried, **embedding, META: JSON, STATS: JSON})
+
+
+def flat_table(
+    topic: TopicMerges, layout: SampleFormat, embed: Callable[[Sequence[Sample]], Sequence[str]] | None
+) -> pa.Table:
+    """Return a topic's rows after merging: originals as they were, a merged row where its first parent stood.
+
+    :param topic: a topic whose groups all have their outcome.
+    :param layout: layout of the samples.
+    :param embed: gives merged samples their embedding as text; None when rows do not keep embeddings.
+    :return: carried columns, the embedding where wanted, metadata, and empty stats: what filters before the merge
+        noted does not hold for merged text, and a stale or missing stat makes later filters drop or crash.
+    """
+    table = topic.topic.table
+    positions, metas = topic.unmerged()
+    columns = [*topic.carried, EMBEDDING] if embed else topic.carried
+    parts = [table.select(columns).take(pa.array(positions, pa.int64())).append_column(META, json_array(metas))]
+    accepted = [number for number in range(len(topic.groups)) if topic.merges[number].answers]
+    if accepted:
+        answers = [topic.merges[number].answers[0] for number in accepted]
+        rows = [merged_row(layout, topic.merges[n].answers[0], topic.rows(topic.groups[n])) for n in accepted]
+        arrays = {
+            name: arrow_array([row[name] for row in rows], table.schema.field(name).type) for name in topic.carried
+        }
+        if embed:
+            arrays[EMBEDDING] = pa.array(embed(answers), pa.string())
+        parts.append(pa.table(arrays | {META: json_array(map(topic.merged_meta, accepted))}))
+        positions = positions + [topic.groups[number].members[0] for number in accepted]
+    flat = pa.concat_tables(parts)
+    order = sorted(range(len(positions)), key=positions.__getitem__)
+    return flat.take(pa.array(order, pa.int64())).append_column(STATS, json_array({} for _ in positions))
+
+
+def merged_row(layout: SampleFormat, sample: Sample, parents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the carried columns of a merged row.
+
+    :param layout: layout of the samples.
+    :param sample: the merged sample.
+    :param parents: the carried columns of its parents; other columns than the layout's keep the value that all parents
+        agree on, else null.
+    """
+    written = layout.write(sample, parents)
+    return agreed(parents) | {name: value for name, value in written.items() if name in parents[0]}

@@ -1,0 +1,118 @@
+"""Topics as rows: every column of a topic's row holds the list of its samples' values, as in Data-Juicer's groupers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from datasets import Dataset, Features, List
+from numpy.typing import NDArray
+
+from mergeit_ops.core.columns import BATCH_META
+from mergeit_ops.core.lineage import TOPIC_ID
+from mergeit_ops.dataset.tables import JSON, json_array, python_rows
+
+_BLOCK_ROWS = 20_000  # samples per written table: far below Arrow's 2 GiB per column, large enough to be quick
+_CHAT_COLUMNS = ("messages", "conversations")
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One topic with its samples.
+
+    :param topic_id: number of the topic.
+    :param table: its samples, one row each, without the batch metadata.
+    :param batch_meta: what the grouper noted about the topic.
+    """
+
+    topic_id: int
+    table: pa.Table
+    batch_meta: dict[str, Any]
+
+
+def is_grouped(features: Features) -> bool:
+    """Tell whether rows are topics.
+
+    Our grouper leaves batch metadata; Data-Juicer's own groupers leave only columns that are all lists. A chat column
+    is a list in flat data already, so there it takes a list of lists.
+    """
+    if BATCH_META in features:
+        return True
+    return bool(features) and all(
+        isinstance(feature, List) and (name not in _CHAT_COLUMNS or isinstance(feature.feature, List))
+        for name, feature in features.items()
+    )
+
+
+def flat_features(features: Features) -> Features:
+    """Return the columns and types of the samples inside topics."""
+    return Features({name: feature.feature for name, feature in features.items() if name != BATCH_META})
+
+
+def topic_features(features: Features) -> Features:
+    """Return the columns and types of topics whose samples have the given ones."""
+    return Features({name: List(feature) for name, feature in features.items()} | {BATCH_META: JSON})
+
+
+def iter_topics(dataset: Dataset) -> Iterator[Topic]:
+    """Yield the topics of a grouped dataset, in order; topics of Data-Juicer's own groupers are numbered."""
+    for number, block in enumerate(dataset.with_format("arrow").iter(1)):
+        batch_meta = python_rows(block.select([BATCH_META]))[0][BATCH_META] if BATCH_META in block.column_names else {}
+        samples = pa.table({name: _flattened(block.column(name)) for name in block.column_names if name != BATCH_META})
+        yield Topic(int(batch_meta.get(TOPIC_ID, number)), samples, batch_meta)
+
+
+def group_rows(samples: Dataset, extra: Mapping[str, Sequence[str]], labels: NDArray[np.int64]) -> Iterator[pa.Table]:
+    """Yield tables of topics, ascending by label, samples in the order of the dataset.
+
+    :param samples: n flat rows.
+    :param extra: further text columns, n values each.
+    :param labels: (n,) topic of each row.
+    """
+    order = np.argsort(labels, kind="stable")
+    ids, starts = np.unique(labels[order], return_index=True)
+    bounds = np.append(starts, len(labels))
+    first = 0
+    while first < len(ids):
+        # Whole topics until the block is full; a topic larger than a block is a block of its own.
+        last = max(first + 1, int(np.searchsorted(bounds, bounds[first] + _BLOCK_ROWS, side="right")) - 1)
+        rows = order[bounds[first] : bounds[last]]
+        table = samples.with_format("arrow")[rows]
+        for name, values in extra.items():
+            table = table.append_column(name, pa.array([values[row] for row in rows], type=pa.string()))
+        yield _topic_table(table, ids[first:last], bounds[first : last + 1] - bounds[first])
+        first = last
+
+
+def topic_table(topics: Sequence[Topic]) -> pa.Table:
+    """Return topics as one table with a row per topic; the inverse of `iter_topics`."""
+    table = pa.concat_tables([topic.table for topic in topics])
+    bounds = np.cumsum([0, *(topic.table.num_rows for topic in topics)])
+    grouped = _topic_table(table, [topic.topic_id for topic in topics], bounds)
+    meta = json_array([topic.batch_meta for topic in topics])
+    return grouped.set_column(grouped.column_names.index(BATCH_META), BATCH_META, meta)
+
+
+def _topic_table(table: pa.Table, topic_ids: Iterable[int], bounds: NDArray[np.int64]) -> pa.Table:
+    offsets = pa.array(bounds, type=pa.int32())
+    columns: dict[str, Any] = {
+        name: pa.ListArray.from_arrays(offsets, _contiguous(table.column(name))) for name in table.column_names
+    }
+    sizes = np.diff(bounds)
+    columns[BATCH_META] = json_array(
+        {TOPIC_ID: int(topic_id), "batch_size": int(size)} for topic_id, size in zip(topic_ids, sizes, strict=True)
+    )
+    return pa.table(columns)
+
+
+def _contiguous(column: pa.ChunkedArray) -> pa.Array:
+    combined = column.combine_chunks()
+    # Older Arrow versions return a chunked array here.
+    return combined.chunk(0) if isinstance(combined, pa.ChunkedArray) else combined
+
+
+def _flattened(column: pa.ChunkedArray) -> pa.Array:
+    return _contiguous(column).flatten()

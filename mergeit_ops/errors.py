@@ -1,0 +1,55 @@
+"""Every error a user of MergeIT-ops can meet, as one tree.
+
+All of them carry one sentence for the person who wrote the recipe. They take that sentence as their only
+argument, so they survive pickling between processes.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "DatasetError",
+    "EmbeddingError",
+    "LLMError",
+    "LLMUnavailableError",
+    "MergeItError",
+    "MissingDependencyError",
+    "RecipeError",
+    "ScorerError",
+    "TooManyFailuresError",
+]
+
+
+class MergeItError(Exception):
+    """Base of every error that MergeIT-ops raises on purpose."""
+
+
+class RecipeError(MergeItError, ValueError):
+    """A parameter of an operator has a value that cannot work."""
+
+
+class DatasetError(MergeItError, ValueError):
+    """The dataset lacks something the operator needs, such as a column."""
+
+
+class MissingDependencyError(MergeItError, ImportError):
+    """An optional package is needed for what the recipe asks."""
+
+
+class EmbeddingError(MergeItError):
+    """The embedding model could not be loaded, or embeddings brought along are unusable."""
+
+
+class ScorerError(MergeItError):
+    """A quality scorer could not be built, or broke its contract."""
+
+
+class LLMError(MergeItError):
+    """The LLM stage had to stop."""
+
+
+class LLMUnavailableError(LLMError):
+    """No answer can be had at all: wrong key, unknown model, or nobody listening."""
+
+
+class TooManyFailuresError(LLMError):
+    """More merges failed than `max_failure_ratio` allows."""

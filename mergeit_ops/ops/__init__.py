@@ -1,0 +1,21 @@
+"""The operators. Importing this package registers them with Data-Juicer.
+
+Data-Juicer imports it through the entry-point group `data_juicer.ops` whenever it starts, so it stays light: model and
+client libraries load on first use.
+"""
+
+from mergeit_ops.ops.facility_location_selector import FacilityLocationSelector
+from mergeit_ops.ops.llm_pair_merger_mapper import LLMPairMergerMapper
+from mergeit_ops.ops.quality_gate_filter import QualityGateFilter
+from mergeit_ops.ops.sentence_embedding_mapper import SentenceEmbeddingMapper
+from mergeit_ops.ops.topic_cluster_grouper import TopicClusterGrouper
+from mergeit_ops.ops.topic_reverse_grouper import TopicReverseGrouper
+
+__all__ = [
+    "FacilityLocationSelector",
+    "LLMPairMergerMapper",
+    "QualityGateFilter",
+    "SentenceEmbeddingMapper",
+    "TopicClusterGrouper",
+    "TopicReverseGrouper",
+]

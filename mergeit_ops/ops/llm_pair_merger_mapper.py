@@ -1,0 +1,360 @@
+"""Let an LLM merge similar samples of a topic into richer ones."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Dict, Optional
+
+import numpy as np
+from data_juicer.ops.base_op import OPERATORS, Mapper
+from datasets import Dataset
+from loguru import logger
+
+from mergeit_ops.core.concatenation import concatenate
+from mergeit_ops.core.formats import SampleFormat
+from mergeit_ops.core.lossless import UnencodableError
+from mergeit_ops.core.pairing import PAIRINGS, Group, find_groups
+from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.vectors import encode_vectors
+from mergeit_ops.dataset.manifest import Manifest, log_summary, recorded
+from mergeit_ops.dataset.merge_table import Merge, TopicMerges, flat_table, merged_features
+from mergeit_ops.dataset.tables import TableSink
+from mergeit_ops.dataset.topics import Topic, flat_features, is_grouped, iter_topics
+from mergeit_ops.embedding.defaults import DEFAULT_BATCH_SIZE, DEFAULT_EMBEDDING_MODEL
+from mergeit_ops.errors import DatasetError, RecipeError
+from mergeit_ops.ops.constraints import FLAG, MAPPING, OPTIONAL_TEXT, TEXT, Number, OneOf
+from mergeit_ops.ops.sample_operator import (
+    EMBEDDING_CONSTRAINTS,
+    SAMPLE_CONSTRAINTS,
+    SampleOperator,
+    recipe_parameters,
+)
+
+if TYPE_CHECKING:
+    from mergeit_ops.llm.engine import LLMEngine, LLMOutcome, LLMRequest
+
+OP_NAME = "llm_pair_merger_mapper"
+
+MERGE_STRATEGIES = ("llm", "concat", "none")
+
+
+@OPERATORS.register_module(OP_NAME)
+class LLMPairMergerMapper(SampleOperator, Mapper):
+    """Merge similar samples of each topic into one richer sample, and flatten the topics.
+
+    Pairs samples whose cosine lies above a threshold and has an LLM merge each pair (MergeIT, stage 2). A merged row
+    carries its parents whole in `__dj__meta__`, so `quality_gate_filter` can give them back; a pair whose merge fails
+    stays as it was, with the reason. Answers are kept in a journal on disk: a second run of the same recipe pays only
+    for what is missing. One process does the work, whatever `np`: the requests are concurrent without more."""
+
+    _batched_op = True
+    _constraints = {
+        **SAMPLE_CONSTRAINTS,
+        **EMBEDDING_CONSTRAINTS,
+        "similarity_threshold": Number(low=-1, high=1),
+        "pairing": OneOf(PAIRINGS),
+        "max_group_size": Number(low=2, integer=True),
+        "merge_ratio": Number(low=0, high=1, low_open=True, optional=True),
+        "merge_strategy": OneOf(MERGE_STRATEGIES),
+        "api_or_hf_model": TEXT,
+        "is_hf_model": FLAG,
+        "api_endpoint": OPTIONAL_TEXT,
+        "response_path": OPTIONAL_TEXT,
+        "model_params": MAPPING,
+        "sampling_params": MAPPING,
+        "system_prompt": OPTIONAL_TEXT,
+        "try_num": Number(low=1, integer=True),
+        "num_candidates": Number(low=1, integer=True),
+        "max_concurrency": Number(low=1, integer=True),
+        "timeout_s": Number(low=0, low_open=True),
+        "cache_path": OPTIONAL_TEXT,
+        "max_failure_ratio": Number(low=0, high=1),
+        "dry_run": FLAG,
+        "max_total_tokens": Number(low=1, integer=True, optional=True),
+        "keep_embeddings": FLAG,
+    }
+
+    def __init__(
+        self,
+        api_or_hf_model: str = "gpt-4o",
+        is_hf_model: bool = False,
+        *,
+        api_endpoint: Optional[str] = None,
+        response_path: Optional[str] = None,
+        model_params: Optional[Dict[str, Any]] = None,
+        sampling_params: Optional[Dict[str, Any]] = None,
+        system_prompt: Optional[str] = None,
+        try_num: int = 3,
+        num_candidates: int = 1,
+        similarity_threshold: float = 0.55,
+        pairing: str = "best_first",
+        max_group_size: int = 2,
+        merge_ratio: Optional[float] = None,
+        merge_strategy: str = "llm",
+        max_concurrency: int = 64,
+        timeout_s: float = 120.0,
+        cache_path: Optional[str] = "auto",
+        max_failure_ratio: float = 0.5,
+        dry_run: bool = False,
+        max_total_tokens: Optional[int] = None,
+        keep_embeddings: bool = False,
+        embedding_model: str = DEFAULT_EMBEDDING_MODEL,
+        embedding_batch_size: int = DEFAULT_BATCH_SIZE,
+        sample_format: str = "auto",
+        instruction_key: Optional[str] = None,
+        query_key: Optional[str] = None,
+        response_key: Optional[str] = None,
+        **kwargs: Any,
+    ) -> None:
+        """
+        Initialization method.
+
+        :param api_or_hf_model: name of the model, as the server knows it, or of a Hugging Face model.
+        :param is_hf_model: false: an OpenAI-compatible server; true: a local Hugging Face model through transformers.
+        :param api_endpoint: path of the chat endpoint below the base URL; null: `/chat/completions`.
+        :param response_path: where the answer's text stands in the response; null: `choices.0.message.content`.
+        :param model_params: of the client, e.g. `base_url`. The key comes from the environment variable
+            OPENAI_API_KEY, never from a recipe; OPENAI_BASE_URL stands in for a missing `base_url`.
+        :param sampling_params: sent with each request; null: a temperature of 0.25, the released code's.
+        :param system_prompt: replaces the built-in one; null keeps it.
+        :param try_num: answers asked for before a merge counts as failed, when they do not parse.
+        :param num_candidates: answers per group, asked for at once; the gate keeps the best that passes, without a gate
+            the first wins. Costs as many times as much.
+        :param similarity_threshold: cosine in [-1, 1] that a pair must exceed; 0.55 is the released code's.
+        :param pairing: `best_first`: the most similar pair first. `first_come`: rows in order, each with its first free
+            neighbour, as in the released code.
+        :param max_group_size: rows merged into one at most; every two rows of a larger group exceed the threshold.
+        :param merge_ratio: share in (0, 1] of a topic's rows that should end up in merges: the best pairs are taken
+            until it is reached; null: every pair found. For `best_first` only.
+        :param merge_strategy: `llm`; `concat`: instructions joined with "and", the paper's baseline, needs no LLM;
+            `none`: only flatten.
+        :param max_concurrency: requests in flight at once, over the whole run.
+        :param timeout_s: seconds until a request counts as lost.
+        :param cache_path: file of the journal of answers; `auto`: below the user's cache folder; null: none.
+        :param max_failure_ratio: share of failed merges, in [0, 1], above which the run stops.
+        :param dry_run: make no call; report pairs, calls and estimated tokens, and pass the samples on as they are.
+        :param max_total_tokens: tokens, prompt and completion, after which no more is asked; null: no limit. The
+            remaining pairs stay as they were, with the reason `budget`.
+        :param keep_embeddings: whether rows keep the column `mergeit_embedding`.
+        :param embedding_model: sentence-transformers model for samples that bring no embeddings.
+        :param embedding_batch_size: texts per forward pass.
+        :param sample_format: layout of the samples: `auto`, `alpaca`, `query_response`, `messages` or `sharegpt`.
+        :param instruction_key: column of the instruction; null: `instruction`.
+        :param query_key: column of the optional input; null: `input` (Alpaca) or `query` (Data-Juicer's layout).
+        :param response_key: column of the response; null: `output` (Alpaca) or `response` (Data-Juicer's layout).
+        :param kwargs: extra args
+        """
+        super().__init__(recipe_parameters(locals()), **kwargs)
+        if merge_ratio is not None and pairing != "best_first":
+            raise RecipeError(
+                f"{self._name}: merge_ratio works with pairing 'best_first' only, got pairing {pairing!r}; remove one."
+            )
+        self.api_or_hf_model = api_or_hf_model
+        self.system_prompt = system_prompt
+        self.num_candidates = int(num_candidates)
+        self.similarity_threshold = float(similarity_threshold)
+        self.pairing: Any = pairing
+        self.max_group_size = int(max_group_size)
+        self.merge_ratio = merge_ratio
+        self.merge_strategy = merge_strategy
+        self.dry_run = dry_run
+        self.keep_embeddings = keep_embeddings
+        self._engine: LLMEngine | None = None
+        if merge_strategy == "llm":
+            from mergeit_ops.llm.engine import build_engine
+
+            try:
+                self._engine = build_engine(
+                    api_or_hf_model=api_or_hf_model,
+                    is_hf_model=is_hf_model,
+                    api_endpoint=api_endpoint,
+                    response_path=response_path,
+                    model_params=model_params,
+                    sampling_params=sampling_params,
+                    try_num=try_num,
+                    max_concurrency=max_concurrency,
+                    timeout_s=timeout_s,
+                    cache_path=cache_path,
+                    max_failure_ratio=max_failure_ratio,
+                    max_total_tokens=max_total_tokens,
+                    accelerator=self.accelerator,
+                )
+            except RecipeError as error:
+                raise RecipeError(f"{self._name}: {error}") from error
+
+    def run(self, dataset: Dataset, *, exporter: Any = None, tracer: Any = None) -> Dataset:
+        """Merge the samples of topics and flatten them.
+
+        :param dataset: topics.
+        :param exporter: not used.
+        :param tracer: not used: the lineage in `__dj__meta__` holds every merge with its parents.
+        :return: flat samples, by topic and in the order of the input; a merged sample stands where its first parent did.
+        :raises DatasetError: if the rows are no topics, or a column is missing.
+        :raises LLMError: if the LLM stage had to stop.
+        """
+        if not is_grouped(dataset.features):
+            raise DatasetError(
+                f"{self._name}: the rows are flat samples, but this operator merges within topics; put "
+                "topic_cluster_grouper before it. Data-Juicer's op_fusion and adaptive_batch_size run every operator on "
+                "raw rows first: turn them off. No call was made."
+            )
+        features = flat_features(dataset.features)
+        layout = self.layout_of(features)
+        work = _MergeRun(layout, TableSink(merged_features(features, self.keep_embeddings)), self._embedding_texts())
+        seen: Counter[str] = Counter()
+        topics = (self._open_topic(topic, layout, seen) for topic in iter_topics(dataset))
+        with recorded(self._name, _loggable(self.parameters), self.work_dir) as manifest:
+            if self._engine is None:
+                for topic in topics:
+                    work.open(topic)
+                    for number in topic.unsettled():
+                        merged = concatenate(topic.samples(topic.groups[number]))
+                        work.settle(topic, number, Merge((merged,), model="concat"))
+            elif self.dry_run:
+                manifest.figures |= self._engine.plan(self._requests(topics, work, dry=True))
+            else:
+                usage = self._engine.run(self._requests(topics, work), self._settle_with(work))
+                manifest.figures |= usage.as_dict()
+            flat = work.finish()
+            _report(manifest, work, flat)
+        log_summary(self.work_dir)
+        return flat
+
+    def process_batched(self, samples: Any) -> Any:
+        """Merge a few topics, in Data-Juicer's form of a dict of lists."""
+        return self.run(Dataset.from_dict(dict(samples))).to_dict()
+
+    def _open_topic(self, topic: Topic, layout: SampleFormat, seen: Counter[str]) -> TopicMerges:
+        row_ids = self.row_ids_of(topic.table, seen)
+        readings = self.readings_of(topic.table, layout)
+        groups: list[Group] = []
+        mergeable = np.flatnonzero([reading.problem is None for reading in readings])
+        if self.merge_strategy != "none" and len(mergeable) > 1:
+            vectors = self.vectors_of(topic.table, layout)[mergeable]
+            groups = [
+                replace(group, members=tuple(int(mergeable[member]) for member in group.members))
+                for group in find_groups(
+                    vectors, self.similarity_threshold, self.pairing, self.max_group_size, self.merge_ratio
+                )
+            ]
+        return TopicMerges(topic, row_ids, readings, groups)
+
+    def _requests(
+        self, topics: Iterable[TopicMerges], work: _MergeRun, dry: bool = False
+    ) -> Iterator[LLMRequest[Sample]]:
+        from mergeit_ops.core.prompts import MERGE_SCHEMA, build_messages, prompt_sha256
+        from mergeit_ops.core.replies import parse_reply
+        from mergeit_ops.llm.engine import LLMRequest
+
+        for topic in topics:
+            work.open(topic)
+            for number in topic.unsettled():
+                parents = topic.samples(topic.groups[number])
+                messages = build_messages(parents, self.system_prompt)
+                yield LLMRequest(
+                    tag=(topic, number, prompt_sha256(messages)),
+                    messages=messages,
+                    parse=_parser(parse_reply, parents),
+                    num_candidates=self.num_candidates,
+                    schema=MERGE_SCHEMA,
+                )
+                if dry:
+                    work.settle(topic, number, Merge())
+
+    def _settle_with(self, work: _MergeRun) -> Callable[[LLMOutcome[Sample]], None]:
+        def settle(outcome: LLMOutcome[Sample]) -> None:
+            topic, number, prompt_hash = outcome.tag
+            error = None if outcome.error is None else str(outcome.error)
+            model = self.api_or_hf_model if outcome.answers else None
+            work.settle(topic, number, Merge(outcome.answers, error, model, prompt_hash if outcome.answers else None))
+
+        return settle
+
+    def _embedding_texts(self) -> Callable[[Sequence[Sample]], list[str]] | None:
+        if not self.keep_embeddings:
+            return None
+        return lambda samples: encode_vectors(self.embed(sample.query for sample in samples))
+
+
+class _MergeRun:
+    """Topics under way: each is written, in order, once all its groups have their outcome."""
+
+    def __init__(
+        self, layout: SampleFormat, sink: TableSink, embed: Callable[[Sequence[Sample]], Sequence[str]] | None
+    ) -> None:
+        self._layout = layout
+        self._sink = sink
+        self._embed = embed
+        self._waiting: deque[TopicMerges] = deque()
+        self.entered: list[str] = []
+        self.topics = 0
+        self.pairs = 0
+        self.merged = 0
+        self.failed: Counter[str] = Counter()
+        self.unmergeable: Counter[str] = Counter()
+
+    def open(self, topic: TopicMerges) -> None:
+        self._write_complete()
+        self._waiting.append(topic)
+        self.entered += topic.row_ids
+        self.topics += 1
+        self.pairs += len(topic.groups)
+        self.unmergeable.update(reading.problem for reading in topic.readings if reading.problem)
+        for number in range(len(topic.groups)):
+            try:
+                topic.encode_parents(number)
+            except UnencodableError:
+                self.settle(topic, number, Merge(error="unencodable"))
+
+    def settle(self, topic: TopicMerges, number: int, merge: Merge) -> None:
+        if merge.answers:
+            merge = replace(merge, answers=tuple(_with_system(answer, topic, number) for answer in merge.answers))
+        topic.merges[number] = merge
+        self.merged += bool(merge.answers)
+        if merge.error:
+            self.failed[merge.error] += 1
+        self._write_complete()
+
+    def _write_complete(self) -> None:
+        while self._waiting and self._waiting[0].complete:
+            self._sink.write(flat_table(self._waiting.popleft(), self._layout, self._embed))
+
+    def finish(self) -> Dataset:
+        self._write_complete()
+        if self._waiting:
+            raise AssertionError(f"{len(self._waiting)} topics were left without an outcome for every pair")
+        return self._sink.finish()
+
+
+def _with_system(answer: Sample, topic: TopicMerges, number: int) -> Sample:
+    """Give a merged sample the system prompt that its parents agree on."""
+    prompts = {parent.system for parent in topic.samples(topic.groups[number])}
+    return replace(answer, system=prompts.pop() if len(prompts) == 1 else "")
+
+
+def _parser(parse: Callable[[str, Sequence[Sample]], Sample], parents: Sequence[Sample]) -> Callable[[str], Sample]:
+    return lambda text: parse(text, parents)
+
+
+def _report(manifest: Manifest, work: _MergeRun, flat: Dataset) -> None:
+    manifest.figures = {
+        "rows_in": len(work.entered),
+        "rows_out": len(flat),
+        "topics": work.topics,
+        "pairs": work.pairs,
+        "merged": work.merged,
+        "failed": dict(work.failed),
+        "unmergeable": dict(work.unmergeable),
+        **manifest.figures,
+    }
+    manifest.details["entered"] = work.entered
+    if work.unmergeable:
+        logger.info(f"{OP_NAME}: rows kept and never paired, by reason: {dict(work.unmergeable)}.")
+
+
+def _loggable(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return parameters without what may hold a secret: of the client's, only where it connects to."""
+    client = parameters.get("model_params") or {}
+    return parameters | {"model_params": {name: client[name] for name in ("base_url",) if name in client}}

@@ -1,0 +1,261 @@
+"""Decide merge by merge: keep it, or give its parents back. Also a plain quality filter."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Dict, Optional
+
+import pyarrow as pa
+from data_juicer.ops.base_op import OPERATORS, Filter
+from datasets import Dataset, Features
+from loguru import logger
+
+from mergeit_ops.core import lineage
+from mergeit_ops.core.columns import META, STATS
+from mergeit_ops.core.coverage import parent_coverage, split_sentences
+from mergeit_ops.core.formats import SampleFormat
+from mergeit_ops.core.gate import REFERENCES, Candidate, GateRule, decide
+from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.vectors import encode_vectors
+from mergeit_ops.dataset.gate_table import (
+    MergedRow,
+    Verdict,
+    gated_table,
+    merged_rows,
+    metadata_of,
+    whole_topics,
+)
+from mergeit_ops.dataset.manifest import log_summary, recorded
+from mergeit_ops.dataset.tables import JSON, iter_tables, python_rows, write_dataset
+from mergeit_ops.dataset.topics import is_grouped
+from mergeit_ops.embedding.defaults import DEFAULT_BATCH_SIZE, DEFAULT_EMBEDDING_MODEL
+from mergeit_ops.errors import DatasetError, RecipeError, ScorerError
+from mergeit_ops.ops.constraints import FLAG, MAPPING, TEXT, Number, OneOf
+from mergeit_ops.ops.sample_operator import (
+    EMBEDDING_CONSTRAINTS,
+    SAMPLE_CONSTRAINTS,
+    SampleOperator,
+    recipe_parameters,
+)
+from mergeit_ops.scorers import Score, build_scorer
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+OP_NAME = "quality_gate_filter"
+
+
+@OPERATORS.register_module(OP_NAME)
+class QualityGateFilter(SampleOperator, Filter):
+    """Keep a merged sample only if its quality passes a gate; else give its parents back.
+
+    A merge passes when its score exceeds gamma times its parents' reference score (MergeIT, equation 9). With
+    `min_score` or `max_score` it also filters every sample by its own score, so the same operator serves as a plain
+    quality filter before the grouper. Scores and the figures of each decision go to `__dj__stats__`."""
+
+    _batched_op = True
+    _constraints = {
+        **SAMPLE_CONSTRAINTS,
+        **EMBEDDING_CONSTRAINTS,
+        "scorer": TEXT,
+        "scorer_params": MAPPING,
+        "gamma": Number(low=0, low_open=True),
+        "strict": FLAG,
+        "reference": OneOf(REFERENCES),
+        "min_score": Number(optional=True),
+        "max_score": Number(optional=True),
+        "min_parent_coverage": Number(low=0, high=1, optional=True),
+        "score_all": FLAG,
+    }
+
+    def __init__(
+        self,
+        scorer: str = "distilled",
+        scorer_params: Optional[Dict[str, Any]] = None,
+        gamma: float = 0.75,
+        strict: bool = True,
+        reference: str = "mean",
+        min_score: Optional[float] = None,
+        max_score: Optional[float] = None,
+        min_parent_coverage: Optional[float] = None,
+        score_all: bool = False,
+        embedding_model: str = DEFAULT_EMBEDDING_MODEL,
+        embedding_batch_size: int = DEFAULT_BATCH_SIZE,
+        sample_format: str = "auto",
+        instruction_key: Optional[str] = None,
+        query_key: Optional[str] = None,
+        response_key: Optional[str] = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> None:
+        """
+        Initialization method.
+
+        Merges and their parents are scored; every other sample only when `min_score`, `max_score` or `score_all` asks
+        for it. A merge without a score, or with a parent without one, is not accepted. A sample without a score is
+        never dropped by `min_score` or `max_score`: a failed scoring is not a low score.
+
+        :param scorer: `distilled`: a small regressor to the Deita quality score, on the CPU; or the import path
+            `package.module:Class` of a scorer of one's own.
+        :param scorer_params: keyword arguments of the scorer.
+        :param gamma: share of the parents' reference score, above 0, that a merge must reach. Paper: 0.75; released
+            code: 1.0.
+        :param strict: whether a merge that reaches it exactly fails.
+        :param reference: the parents' scores as one: `mean`, `max` or `min`.
+        :param min_score: lowest score that any sample may have; null: no such filter.
+        :param max_score: highest score that any sample may have; null: no such filter.
+        :param min_parent_coverage: how much of each parent's answer, in [0, 1], the merged answer must keep: the mean
+            over the parent's sentences of the best cosine to one of its own; null: not asked.
+        :param score_all: whether every sample is scored, whatever the other parameters.
+        :param embedding_model: sentence-transformers model for the coverage of parents.
+        :param embedding_batch_size: texts per forward pass.
+        :param sample_format: layout of the samples: `auto`, `alpaca`, `query_response`, `messages` or `sharegpt`.
+        :param instruction_key: column of the instruction; null: `instruction`.
+        :param query_key: column of the optional input; null: `input` (Alpaca) or `query` (Data-Juicer's layout).
+        :param response_key: column of the response; null: `output` (Alpaca) or `response` (Data-Juicer's layout).
+        :param args: extra args
+        :param kwargs: extra args
+        """
+        super().__init__(recipe_parameters(locals()), *args, **kwargs)
+        if min_score is not None and max_score is not None and min_score > max_score:
+            raise RecipeError(f"{self._name}: min_score {min_score:g} is above max_score {max_score:g}.")
+        self.rule = GateRule(float(gamma), strict, reference, min_parent_coverage)  # type: ignore[arg-type]
+        self.min_score = min_score
+        self.max_score = max_score
+        self.score_all = score_all or min_score is not None or max_score is not None
+        try:
+            self._scorer = build_scorer(scorer, scorer_params, device=self.device)
+        except (RecipeError, ScorerError) as error:
+            raise type(error)(f"{self._name}: {error}") from error
+
+    def run(self, dataset: Dataset, *, exporter: Any = None, tracer: Any = None, reduce: bool = True) -> Dataset:
+        """Score, decide, restore and filter.
+
+        :param dataset: flat samples.
+        :param exporter: Data-Juicer's exporter, for `stats_export_path`.
+        :param tracer: Data-Juicer's tracer: samples dropped by `min_score` and `max_score` are traced.
+        :param reduce: whether to filter; `dj-analyze` only looks at the stats.
+        :return: flat samples.
+        :raises DatasetError: if a column is missing, or the rows are topics.
+        """
+        if is_grouped(dataset.features):
+            raise DatasetError(
+                f"{self._name}: the rows are topics; put llm_pair_merger_mapper or topic_reverse_grouper before it."
+            )
+        layout = self.layout_of(dataset.column_names)
+        features = Features({**dataset.features, **({META: JSON} if META in dataset.features else {}), STATS: JSON})
+        counts: Counter[str] = Counter()
+        rejected: Counter[str] = Counter()
+        with recorded(self._name, self.parameters, self.work_dir) as manifest:
+            tables = whole_topics(iter_tables(dataset))
+            gated = write_dataset((self._gate(table, layout, counts, rejected) for table in tables), features)
+            if exporter is not None and self.stats_export_path is not None:
+                exporter.export_compute_stats(gated, self.stats_export_path)
+            # dj-analyze takes the process method away to say that it only wants stats.
+            filtered = self._filter(gated, tracer) if reduce and self.process is not None else gated
+            manifest.figures |= {"rows_in": len(dataset), "rows_out": len(filtered), **counts}
+            manifest.figures |= {"rejected": dict(rejected), "filtered_out": len(gated) - len(filtered)}
+        if counts["unscored"]:
+            logger.warning(f"{self._name}: {counts['unscored']} rows could not be scored; quality_status says why.")
+        log_summary(self.work_dir)
+        return filtered
+
+    def compute_stats_batched(self, samples: Any, *args: Any, **kwargs: Any) -> Any:
+        """Score and decide one batch, in Data-Juicer's form of a dict of lists; restored parents add rows."""
+        dataset = Dataset.from_dict(dict(samples))
+        return self.run(dataset, reduce=False).to_dict()
+
+    def process_batched(self, samples: Any) -> list[bool]:
+        """Tell which samples of a batch stay."""
+        return [self.process_single({STATS: stats}) for stats in samples[STATS]]
+
+    def process_single(self, sample: Any) -> bool:
+        """Tell whether a sample stays, from its stats."""
+        return self._keeps((sample[STATS] or {}).get(lineage.QUALITY_SCORE))
+
+    def _keeps(self, score: float | None) -> bool:
+        if score is None or (self.min_score is None and self.max_score is None):
+            return True
+        return bool(self.get_keep_boolean(score, self.min_score, self.max_score))
+
+    def _filter(self, gated: Dataset, tracer: Any) -> Dataset:
+        if self.min_score is None and self.max_score is None:
+            return gated
+        kept, number = [], 0
+        traced = tracer is not None and tracer.should_trace_op(self._name)
+        for table in iter_tables(gated):
+            for row in python_rows(table) if traced else python_rows(table.select([STATS])):
+                if self.process_single(row):
+                    kept.append(number)
+                elif traced:
+                    tracer.collect_filter_sample(self._name, row, False)
+                number += 1
+        return gated.select(kept)
+
+    def _gate(self, table: pa.Table, layout: SampleFormat, counts: Counter[str], rejected: Counter[str]) -> pa.Table:
+        metas = metadata_of(table)
+        merges = merged_rows(table, metas, layout)
+        plain = self._plain_samples(table, layout, {merge.position for merge in merges}) if self.score_all else {}
+        wanted = [sample for merge in merges for sample in (*merge.candidates, *merge.parents)] + list(plain.values())
+        scores = self._score(wanted)
+        verdicts = {merge.position: (merge, verdict) for merge, verdict in self._verdicts(merges, scores)}
+        for _, verdict in verdicts.values():
+            reason = verdict.decision.rejected
+            counts["accepted" if reason is None else "restored_rows"] += (
+                1 if reason is None else len(verdict.parent_scores)
+            )
+            if reason is not None:
+                rejected[reason] += 1
+        counts["unscored"] += sum(score.value is None for score in scores.values())
+        plain_scores = {position: scores[sample] for position, sample in plain.items()}
+        return gated_table(table, metas, verdicts, plain_scores, layout, self._embedding_texts)
+
+    def _plain_samples(self, table: pa.Table, layout: SampleFormat, merged: set[int]) -> dict[int, Sample]:
+        readings = self.readings_of(table, layout)
+        return {position: reading.sample for position, reading in enumerate(readings) if position not in merged}
+
+    def _score(self, samples: Sequence[Sample]) -> dict[Sample, Score]:
+        distinct = list(dict.fromkeys(samples))
+        if not distinct:
+            return {}
+        scores = self._scorer.score(distinct)
+        if len(scores) != len(distinct):
+            raise ScorerError(
+                f"{self._name}: the scorer {type(self._scorer).__name__} gave {len(scores)} scores for {len(distinct)} rows."
+            )
+        return dict(zip(distinct, scores, strict=True))
+
+    def _verdicts(
+        self, merges: Sequence[MergedRow], scores: Mapping[Sample, Score]
+    ) -> Iterator[tuple[MergedRow, Verdict]]:
+        coverages = self._coverages(merges) if self.rule.min_parent_coverage is not None else None
+        for number, merge in enumerate(merges):
+            candidate_scores = [scores[sample] for sample in merge.candidates]
+            parent_scores = [scores[sample] for sample in merge.parents]
+            coverage = coverages[number] if coverages is not None else [None] * len(candidate_scores)
+            candidates = [Candidate(score.value, kept) for score, kept in zip(candidate_scores, coverage, strict=True)]
+            decision = decide(self.rule, [score.value for score in parent_scores], candidates)
+            yield merge, Verdict(decision, candidate_scores, parent_scores)
+
+    def _coverages(self, merges: Sequence[MergedRow]) -> list[list[float | None]]:
+        """Return, per merge and candidate, the coverage of its least covered parent."""
+        outputs = {sample.output for merge in merges for sample in (*merge.candidates, *merge.parents)}
+        sentences = {output: split_sentences(output) for output in outputs}
+        distinct = list(dict.fromkeys(sentence for part in sentences.values() for sentence in part))
+        vectors = self.embed(distinct)
+        row_of = {sentence: row for row, sentence in enumerate(distinct)}
+
+        def vectors_of(output: str) -> NDArray[np.float32]:
+            return vectors[[row_of[sentence] for sentence in sentences[output]]]
+
+        def lowest(candidate: Sample, parents: Sequence[Sample]) -> float | None:
+            kept = [parent_coverage(vectors_of(parent.output), vectors_of(candidate.output)) for parent in parents]
+            known = [value for value in kept if value is not None]
+            return min(known) if len(known) == len(kept) else None
+
+        return [[lowest(candidate, merge.parents) for candidate in merge.candidates] for merge in merges]
+
+    def _embedding_texts(self, samples: Sequence[Sample]) -> list[str]:
+        return encode_vectors(self.embed(sample.query for sample in samples))

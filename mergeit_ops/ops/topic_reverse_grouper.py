@@ -1,0 +1,93 @@
+"""Flatten topics to samples."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, Optional
+
+import pyarrow as pa
+from data_juicer.ops.base_op import OPERATORS, Grouper, Pipeline
+from datasets import Dataset, Features
+
+from mergeit_ops.core.columns import EMBEDDING, META, ROW_ID
+from mergeit_ops.core.lineage import ROW_ID as META_ROW_ID
+from mergeit_ops.core.lineage import TOPIC_ID
+from mergeit_ops.dataset.manifest import recorded
+from mergeit_ops.dataset.tables import JSON, json_array, python_rows, set_column, write_dataset
+from mergeit_ops.dataset.topics import Topic, flat_features, is_grouped, iter_topics
+from mergeit_ops.errors import DatasetError
+from mergeit_ops.ops.constraints import FLAG
+from mergeit_ops.ops.sample_operator import SAMPLE_CONSTRAINTS, SampleOperator, recipe_parameters
+
+OP_NAME = "topic_reverse_grouper"
+
+
+@OPERATORS.register_module(OP_NAME)
+class TopicReverseGrouper(SampleOperator, Grouper, Pipeline):
+    """Flatten topics to samples, for recipes that select without merging.
+
+    Samples come out by topic, then in the order of the input. `topic_id` and `row_id` go to `__dj__meta__`; all other
+    columns are as they were before grouping."""
+
+    _constraints = {**SAMPLE_CONSTRAINTS, "keep_embeddings": FLAG}
+
+    def __init__(
+        self,
+        keep_embeddings: bool = False,
+        sample_format: str = "auto",
+        instruction_key: Optional[str] = None,
+        query_key: Optional[str] = None,
+        response_key: Optional[str] = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> None:
+        """
+        Initialization method.
+
+        :param keep_embeddings: whether the samples keep the column `mergeit_embedding`.
+        :param sample_format: layout of the samples: `auto`, `alpaca`, `query_response`, `messages` or `sharegpt`.
+        :param instruction_key: column of the instruction; null: `instruction`.
+        :param query_key: column of the optional input; null: `input` (Alpaca) or `query` (Data-Juicer's layout).
+        :param response_key: column of the response; null: `output` (Alpaca) or `response` (Data-Juicer's layout).
+        :param args: extra args
+        :param kwargs: extra args
+        """
+        super().__init__(recipe_parameters(locals()), *args, **kwargs)
+        self.keep_embeddings = keep_embeddings
+
+    def run(self, dataset: Dataset, *, exporter: Any = None, tracer: Any = None) -> Dataset:
+        """Flatten topics.
+
+        :param dataset: topics.
+        :param exporter: not used.
+        :param tracer: not used; Data-Juicer does not trace groupers.
+        :return: flat samples.
+        :raises DatasetError: if the rows are no topics.
+        """
+        if not is_grouped(dataset.features):
+            raise DatasetError(
+                f"{self._name}: the rows are flat samples already; this operator flattens the topics of "
+                "topic_cluster_grouper."
+            )
+        features = flat_features(dataset.features)
+        dropped = {ROW_ID} if self.keep_embeddings else {ROW_ID, EMBEDDING}
+        kept = {name: feature for name, feature in features.items() if name not in dropped}
+        with recorded(self._name, self.parameters, self.work_dir) as manifest:
+            flat = write_dataset(self._flatten(dataset), Features({**kept, META: JSON}))
+            manifest.figures |= {"topics": len(dataset), "rows_out": len(flat)}
+        return flat
+
+    def _flatten(self, dataset: Dataset) -> Iterator[pa.Table]:
+        seen: Counter[str] = Counter()
+        for topic in iter_topics(dataset):
+            yield set_column(topic.table, META, json_array(self._metadata(topic, seen)))
+
+    def _metadata(self, topic: Topic, seen: Counter[str]) -> Iterator[dict[str, Any]]:
+        row_ids = self.row_ids_of(topic.table, seen)
+        if META in topic.table.column_names:
+            before = [row[META] or {} for row in python_rows(topic.table.select([META]))]
+        else:
+            before = [{}] * len(row_ids)
+        for meta, row_id in zip(before, row_ids, strict=True):
+            yield meta | {TOPIC_ID: topic.topic_id, META_ROW_ID: row_id}

@@ -1,0 +1,56 @@
+"""Quality scorers: one file each, behind one small Protocol, looked up by name."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from mergeit_ops.errors import RecipeError, ScorerError
+from mergeit_ops.scorers.base import Score, Scorer
+
+__all__ = ["SCORERS", "Score", "Scorer", "build_scorer"]
+
+SCORERS: Mapping[str, str] = {
+    "distilled": "mergeit_ops.scorers.distilled:DistilledScorer",
+}
+"""Name in a recipe to `module:Class`; a new scorer is one file and one line here."""
+
+
+def build_scorer(name: str, params: Mapping[str, Any] | None = None, **defaults: Any) -> Scorer:
+    """Return a scorer.
+
+    :param name: a name in `SCORERS`, or the import path `package.module:Class` of a class of one's own that has the
+        method `score` of the `Scorer` Protocol.
+    :param params: keyword arguments of its class.
+    :param defaults: keyword arguments that are passed where the class takes them and `params` does not give them, such
+        as `device`.
+    :raises RecipeError: if there is no such scorer, or it does not take these parameters.
+    :raises ScorerError: if it cannot be built.
+    """
+    factory = _find(name)
+    given = dict(params or {})
+    try:
+        accepted = inspect.signature(factory).parameters
+        takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in accepted.values())
+        given = {key: value for key, value in defaults.items() if takes_any or key in accepted} | given
+        inspect.signature(factory).bind(**given)
+    except TypeError as error:
+        raise RecipeError(f"scorer_params do not fit the scorer '{name}': {error}") from error
+    scorer = factory(**given)
+    if not callable(getattr(scorer, "score", None)):
+        raise ScorerError(f"the scorer '{name}' has no method score(samples)")
+    return scorer
+
+
+def _find(name: str) -> Any:
+    path = SCORERS.get(name, name)
+    module_name, separator, class_name = path.partition(":")
+    if not separator:
+        known = ", ".join(repr(known) for known in SCORERS)
+        raise RecipeError(f"scorer must be one of {known}, or an import path 'package.module:Class', got '{name}'")
+    try:
+        return getattr(importlib.import_module(module_name), class_name)
+    except (ImportError, AttributeError) as error:
+        raise RecipeError(f"the scorer '{name}' could not be imported ({error})") from error

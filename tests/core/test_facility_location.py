@@ -1,0 +1,101 @@
+"""Facility location: golden values, and two implementations that must agree."""
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from mergeit_ops.core.facility_location import (
+    _columns_on_demand,
+    _initial_gains,
+    lazy_greedy,
+    objective,
+    select,
+    select_from_kernel,
+    similarity,
+    submodlib_available,
+)
+
+X6 = np.array([(1, 0), (0.6, 0.8), (0, 1), (-1, 0), (0, -1), (0.8, 0.6)], dtype=np.float32)
+DUPLICATES = np.array([(1, 0)] * 3 + [(0, 1)] * 2, dtype=np.float32)
+
+
+def unit_vectors(n: int, width: int = 16, seed: int = 0) -> np.ndarray:
+    vectors = np.random.default_rng(seed).normal(size=(n, width)).astype(np.float32)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def test_euclidean_kernel_is_exp_of_minus_distance_over_dimensions():
+    expected = [1, 0.6394, 0.4931, 0.3679, 0.4931, 0.7289]
+    np.testing.assert_allclose(similarity(X6, X6, "euclidean")[0], expected, atol=5e-5)
+
+
+@pytest.mark.parametrize(
+    ("vectors", "metric", "gains", "total"),
+    [
+        (X6, "euclidean", [4.032516, 0.696976, 0.506931, 0.360593], 5.597017),
+        (X6, "cosine", [3.36, 1.00, 1.00, 0.40], 5.76),
+        (DUPLICATES, "euclidean", [3.98614, 1.01386, 0, 0], 5.0),
+    ],
+)
+def test_gains_and_objective_are_the_golden_ones(vectors, metric, gains, total):
+    for selection in (
+        select(vectors, 4, metric),
+        select_from_kernel(similarity(vectors, vectors, metric), 4),
+        lazy_greedy(_columns_on_demand(vectors, metric), _initial_gains(vectors, metric), 4),
+    ):
+        np.testing.assert_allclose(selection.gains, gains, atol=2e-5)
+        assert objective(vectors, selection.indices, metric) == pytest.approx(total, abs=2e-5)
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+def test_ties_go_to_the_lowest_index_without_submodlib(metric):
+    # Whole numbers, so that mirror images tie exactly.
+    kernel = np.rint(similarity(X6, X6, metric) * 1e4)
+    assert select_from_kernel(kernel, 4).indices.tolist() == [1, 3, 4, 0]
+
+
+@pytest.mark.skipif(not submodlib_available(), reason="submodlib has no wheel for this platform")
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+@pytest.mark.parametrize("n", [7, 60, 300])
+def test_submodlib_and_the_numpy_greedy_reach_the_same_objective(n, metric):
+    vectors = unit_vectors(n, seed=n)
+    budget = max(1, n // 5)
+    with_submodlib = objective(vectors, select(vectors, budget, metric).indices, metric)
+    without = objective(vectors, select_from_kernel(similarity(vectors, vectors, metric), budget).indices, metric)
+    assert with_submodlib == pytest.approx(without, rel=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_greedy_reaches_its_guaranteed_share_of_the_optimum(seed):
+    vectors = unit_vectors(8, width=4, seed=seed)
+    best = max(objective(vectors, np.array(chosen)) for chosen in combinations(range(8), 3))
+    assert objective(vectors, select(vectors, 3).indices) >= (1 - 1 / np.e) * best
+
+
+def test_gains_never_rise_and_sum_to_the_objective():
+    vectors = unit_vectors(120)
+    selection = select_from_kernel(similarity(vectors, vectors, "cosine"), 40)
+    assert (np.diff(selection.gains) <= 1e-4).all()
+    assert selection.gains.sum() == pytest.approx(objective(vectors, selection.indices), rel=1e-5)
+
+
+def test_lazy_and_naive_greedy_have_equal_gains():
+    vectors = unit_vectors(50)
+    kernel = np.maximum(similarity(vectors, vectors, "cosine"), 0)
+    covered, gains = np.zeros(50), []
+    for _ in range(10):
+        candidates = np.maximum(kernel - covered[:, None], 0).sum(axis=0)
+        gains.append(candidates.max())
+        covered = np.maximum(covered, kernel[:, candidates.argmax()])
+    np.testing.assert_allclose(select_from_kernel(kernel, 10).gains, gains, rtol=1e-5)
+
+
+@pytest.mark.parametrize("budget", [0, 1, 6, 99])
+def test_budget_is_filled_without_repeats_and_never_exceeds_the_rows(budget):
+    indices = select(X6, budget).indices.tolist()
+    assert len(indices) == len(set(indices)) == min(budget, 6)
+
+
+def test_one_row_is_chosen_whatever_the_metric():
+    assert select(X6[:1], 1, "euclidean").indices.tolist() == [0]

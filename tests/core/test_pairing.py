@@ -1,0 +1,98 @@
+"""Pairing: disjoint groups above the threshold, the right ones first."""
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from mergeit_ops.core.pairing import Group, find_groups
+
+X6 = np.array([(1, 0), (0.6, 0.8), (0, 1), (-1, 0), (0, -1), (0.8, 0.6)], dtype=np.float32)
+
+
+def unit_vectors(n: int, width: int, seed: int) -> np.ndarray:
+    vectors = np.random.default_rng(seed).normal(size=(n, width)).astype(np.float32)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def members(groups: list[Group]) -> list[tuple[int, ...]]:
+    return [group.members for group in groups]
+
+
+def test_best_first_takes_the_most_similar_pair_first():
+    # Cosines: 1-5 is .96, then 0-5 and 1-2 are .8 but one side is taken, 0-1 likewise.
+    groups = find_groups(X6, 0.55)
+    assert members(groups) == [(1, 5)]
+    assert groups[0].similarity == pytest.approx(0.96, abs=1e-6)
+
+
+def test_first_come_takes_rows_in_order_with_their_first_free_neighbour():
+    # 0 takes 1 (.6), though 5 (.8) is nearer; 2 takes 5 (.6).
+    assert members(find_groups(X6, 0.55, "first_come")) == [(0, 1), (2, 5)]
+
+
+@pytest.mark.parametrize("pairing", ["best_first", "first_come"])
+def test_a_cosine_equal_to_the_threshold_is_not_enough(pairing):
+    vectors = np.array([(1, 0), (0.5, 0.8660254)], dtype=np.float32)
+    exact = float((vectors @ vectors.T)[0, 1])
+    assert find_groups(vectors, exact, pairing) == []
+    assert members(find_groups(vectors, exact - 1e-4, pairing)) == [(0, 1)]
+
+
+@pytest.mark.parametrize("pairing", ["best_first", "first_come"])
+def test_exact_duplicates_are_paired_lowest_positions_first(pairing):
+    vectors = np.tile(np.array([(1, 0)], dtype=np.float32), (5, 1))
+    assert members(find_groups(vectors, 0.9, pairing)) == [(0, 1), (2, 3)]
+
+
+@pytest.mark.parametrize("pairing", ["best_first", "first_come"])
+@pytest.mark.parametrize("n", [0, 1])
+def test_fewer_than_two_rows_make_no_group(pairing, n):
+    assert find_groups(X6[:n], 0.0, pairing) == []
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_best_first_equals_a_greedy_walk_over_sorted_pairs(seed):
+    vectors = unit_vectors(40, 3, seed)
+    cosine = vectors @ vectors.T
+    pairs = sorted((-cosine[i, j], i, j) for i, j in combinations(range(40), 2) if cosine[i, j] > 0.5)
+    taken: set[int] = set()
+    expected = []
+    for _, i, j in pairs:
+        if not {i, j} & taken:
+            taken |= {i, j}
+            expected.append((i, j))
+    assert members(find_groups(vectors, 0.5)) == sorted(expected)
+
+
+@pytest.mark.parametrize("pairing", ["best_first", "first_come"])
+@pytest.mark.parametrize("size", [2, 3, 4])
+@pytest.mark.parametrize("seed", range(4))
+def test_groups_are_disjoint_small_enough_and_similar_in_every_pair(pairing, size, seed):
+    vectors = unit_vectors(60, 3, seed)
+    groups = find_groups(vectors, 0.6, pairing, size)
+    seen = [row for group in groups for row in group.members]
+    assert len(seen) == len(set(seen))
+    assert any(len(group.members) == size for group in groups)
+    for group in groups:
+        assert len(group.members) <= size
+        lowest = min(float(vectors[i] @ vectors[j]) for i, j in combinations(group.members, 2))
+        assert lowest > 0.6
+        assert group.similarity == pytest.approx(lowest, abs=1e-6)
+
+
+def test_larger_groups_grow_by_complete_linkage():
+    # On a line of angles 0, 10, 20 and 40 degrees: 0-10 and 10-20 tie for nearest. The first pair joins; 20 may join
+    # because its farthest member is 20 degrees away; 40 may not, 40 degrees being too far from 0.
+    angles = np.radians([0, 10, 20, 40])
+    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    assert members(find_groups(vectors, float(np.cos(np.radians(30))), max_group_size=4)) == [(0, 1, 2)]
+
+
+def test_merge_ratio_takes_the_best_pairs_until_it_is_reached():
+    angles = np.radians([0, 10, 90, 95, 180, 182, 270, 300])
+    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    assert members(find_groups(vectors, 0.8)) == [(0, 1), (2, 3), (4, 5), (6, 7)]
+    assert members(find_groups(vectors, 0.8, merge_ratio=0.25)) == [(4, 5)]
+    assert members(find_groups(vectors, 0.8, merge_ratio=0.3)) == [(2, 3), (4, 5)]
+    assert members(find_groups(vectors, 0.8, merge_ratio=1.0)) == [(0, 1), (2, 3), (4, 5), (6, 7)]
