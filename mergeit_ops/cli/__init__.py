@@ -1,0 +1,32 @@
+"""Commands for what no operator can do: look at an installation, and at a finished run."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from mergeit_ops.cli import check, show
+from mergeit_ops.errors import MergeItError
+
+_COMMANDS = (check, show)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    :param arguments: command and options; None: those of the process.
+    :return: the exit code: 0, 1 when the command found something wrong, 2 for bad usage.
+    """
+    parser = argparse.ArgumentParser(prog="python -m mergeit_ops", description=__doc__)
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+    for command in _COMMANDS:
+        subparser = subparsers.add_parser(command.NAME, help=command.HELP, description=command.HELP)
+        command.add_arguments(subparser)
+        subparser.set_defaults(run=command.run)
+    options = parser.parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except MergeItError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1

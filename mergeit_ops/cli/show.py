@@ -1,0 +1,69 @@
+"""`show`: what became of the rows of an export, and a merge with its parents."""
+
+from __future__ import annotations
+
+import argparse
+import textwrap
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jsonlines
+
+from mergeit_ops.core import lineage
+from mergeit_ops.core.columns import META, STATS, is_content
+from mergeit_ops.core.lossless import decode_row
+from mergeit_ops.errors import DatasetError
+
+NAME = "show"
+HELP = "Count what became of the rows of a JSONL export, and show merges beside their parents."
+
+_WIDTH = 100
+_INDENT = "    "
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    parser.add_argument("export", type=Path, help="a JSONL export made with keep_stats_in_res_ds: true")
+    parser.add_argument("--merges", type=int, default=1, help="how many merges to show (default: 1)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the counts and the merges."""
+    if not options.export.is_file():
+        raise DatasetError(f"There is no file {options.export}.")
+    counts: Counter[str] = Counter()
+    shown: list[Mapping[str, Any]] = []
+    with jsonlines.open(options.export) as rows:
+        for row in rows:
+            meta = row.get(META) or {}
+            counts[meta.get(lineage.STATUS, "rows without lineage")] += 1
+            if meta.get(lineage.STATUS) == lineage.MERGED and len(shown) < options.merges:
+                shown.append(row)
+    total = sum(counts.values())
+    print(f"{total} rows: " + (", ".join(f"{count} {status}" for status, count in counts.most_common()) or "none"))
+    for row in shown:
+        print("\n".join(_merge_beside_parents(row)))
+    return 0
+
+
+def _merge_beside_parents(row: Mapping[str, Any]) -> Iterable[str]:
+    meta, stats = row[META], row.get(STATS) or {}
+    yield ""
+    after, before = stats.get(lineage.QUALITY_AFTER), stats.get(lineage.QUALITY_BEFORE)
+    scores = f", quality {after:.2f} (parents {before:.2f})" if after is not None and before is not None else ""
+    yield f"MERGED by {meta[lineage.MODEL]}, similarity {meta[lineage.SIMILARITY]:.2f}{scores}"
+    yield from _content(row)
+    for number, parent in enumerate(meta[lineage.PARENTS], start=1):
+        yield f"  from parent {number}"
+        yield from _content(decode_row(parent))
+
+
+def _content(row: Mapping[str, Any]) -> Iterable[str]:
+    for name, value in row.items():
+        if is_content(name) and value not in (None, ""):
+            first, *rest = str(value).splitlines() or [""]
+            lines = [f"{name}: {first}", *rest]
+            for line in lines:
+                yield textwrap.fill(line, _WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT * 2)

@@ -1,0 +1,42 @@
+"""Shared fixtures: the shipped sample, datasets made of it, and Data-Juicer run in this process."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+SAMPLE = REPOSITORY / "recipes" / "data" / "sample_instructions.jsonl"
+
+
+@pytest.fixture(scope="session")
+def sample_rows() -> list[dict]:
+    """The sample that ships, rows with an answer only."""
+    rows = [json.loads(line) for line in SAMPLE.read_text(encoding="utf-8").splitlines()]
+    return [row for row in rows if row["output"].strip()]
+
+
+@pytest.fixture(scope="session")
+def embedded_rows(sample_rows) -> list[dict]:
+    """120 rows of the sample that bring their embeddings: what depends on them costs no model pass."""
+    from mergeit_ops.core.columns import EMBEDDING
+    from mergeit_ops.core.vectors import encode_vectors
+    from mergeit_ops.embedding import load_encoder
+
+    rows = sorted(sample_rows, key=lambda row: row["source"])[:120]
+    texts = encode_vectors(load_encoder().encode([f"{row['instruction']} {row['input']}".strip() for row in rows]))
+    return [row | {EMBEDDING: text} for row, text in zip(rows, texts, strict=True)]
+
+
+@pytest.fixture(autouse=True)
+def _no_key_and_no_shared_cache(monkeypatch, tmp_path):
+    """Tests see neither the caller's key nor the caller's journal."""
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("MERGEIT_CACHE_DIR", str(tmp_path / "cache"))

@@ -1,0 +1,250 @@
+"""A small OpenAI-compatible server on the loopback interface, for tests and for trying recipes by hand.
+
+In a test: `with FakeLLMServer(answer=..., latency_s=0.01) as server: ... server.base_url ...`.
+By hand: `python tests/llm_server.py --port 8000 --latency 0.1`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import re
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+_RECORDS = re.compile(r"<records>\s*(\[.*?\])\s*</records>", re.DOTALL)
+_HEAD_LIMIT = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What the server sends back.
+
+    :param text: the model's text; None is a null content.
+    :param status: HTTP status; an error body is made up for those from 400 on.
+    :param headers: sent in addition.
+    :param payload: body as it is (a JSON value, or bytes that need not be JSON); None makes a completion of `text`.
+    :param finish_reason: of the choice.
+    :param refusal: of the message.
+    :param usage: prompt and completion tokens; None leaves the report out; "auto" counts four characters a token.
+    :param drop: close the connection without a response.
+    :param latency_s: instead of the server's.
+    """
+
+    text: str | None = ""
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    payload: Any = None
+    finish_reason: str = "stop"
+    refusal: str | None = None
+    usage: tuple[int, int] | str | None = "auto"
+    drop: bool = False
+    latency_s: float | None = None
+
+
+Answer = Callable[[dict[str, Any]], "str | Reply"]
+
+
+def error(status: int, message: str = "out of order", *, retry_after: str | None = None, **fields: Any) -> Reply:
+    """Return an error response in OpenAI's form."""
+    headers = {} if retry_after is None else {"Retry-After": retry_after}
+    return Reply(status=status, headers=headers, payload={"error": {"message": message, **fields}})
+
+
+def parents_of(body: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return the records in the last user turn; empty when there are none."""
+    last = str((body.get("messages") or [{}])[-1].get("content", ""))
+    found = _RECORDS.search(last)
+    return json.loads(found.group(1)) if found else []
+
+
+def merged_row(parents: list[dict[str, str]]) -> dict[str, str]:
+    """Merge records into one that keeps every demand and every answer."""
+    demands = [record["instruction"].strip().rstrip(".") for record in parents]
+    joined = f"{demands[0]}, and as part of the same answer do the following: " + "; then ".join(demands[1:]) + "."
+    inputs = [record.get("input", "").strip() for record in parents]
+    return {
+        "instruction": joined,
+        "input": "\n\n".join(text for text in inputs if text),
+        "output": "\n\n".join(record["output"].strip() for record in parents),
+    }
+
+
+def merge_answer(body: Mapping[str, Any]) -> str:
+    """Answer like a model that merges well; 4 to anything that asks for no merge."""
+    parents = parents_of(body)
+    return json.dumps(merged_row(parents), ensure_ascii=False) if parents else "4"
+
+
+class FakeLLMServer:
+    """Serves chat completions (and any other POST path) on 127.0.0.1 from a thread of its own.
+
+    :param answer: makes the reply to a request body; it runs in the server's thread.
+    :param latency_s: seconds until a reply is sent, without using the processor.
+    :param api_key: when given, any other key gets a 401.
+    :param models: when given, any other model gets a 404.
+    :param json_modes: kinds of `response_format` that are understood; others get a 400.
+    :param port: 0 takes a free one.
+    """
+
+    def __init__(
+        self,
+        answer: Answer = merge_answer,
+        latency_s: float = 0.0,
+        *,
+        api_key: str | None = None,
+        models: tuple[str, ...] | None = None,
+        json_modes: tuple[str, ...] = ("json_schema", "json_object", "text"),
+        port: int = 0,
+    ) -> None:
+        self.answer = answer
+        self.latency_s = latency_s
+        self.api_key = api_key
+        self.models = models
+        self.json_modes = json_modes
+        self.requests: list[dict[str, Any]] = []
+        self.headers: list[dict[str, str]] = []
+        self.paths: list[str] = []
+        self.in_flight = 0
+        self.max_in_flight = 0
+        self.port = port
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+        self._ready = threading.Event()
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="fake-llm-server", daemon=True)
+
+    @property
+    def base_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    def __enter__(self) -> FakeLLMServer:
+        self._thread.start()
+        self._ready.wait()
+        if self._failure is not None:
+            raise self._failure
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._loop is not None
+        assert self._stop is not None
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except BaseException as failure:
+            self._failure = failure
+            self._ready.set()
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        connections: set[asyncio.Task[None]] = set()
+
+        async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            connections.add(task)
+            try:
+                await self._talk(reader, writer)
+            except (asyncio.CancelledError, ConnectionError, asyncio.IncompleteReadError):
+                pass
+            finally:
+                connections.discard(task)
+                writer.close()
+
+        server = await asyncio.start_server(connected, "127.0.0.1", self.port, limit=_HEAD_LIMIT, backlog=1024)
+        self.port = server.sockets[0].getsockname()[1]
+        self._ready.set()
+        await self._stop.wait()
+        server.close()
+        for task in list(connections):
+            task.cancel()
+        await asyncio.gather(*connections, return_exceptions=True)
+
+    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+            method, path, _ = head[0].split(" ", 2)
+            headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
+            raw = await reader.readexactly(int(headers.get("content-length") or 0))
+            self.in_flight += 1
+            self.max_in_flight = max(self.max_in_flight, self.in_flight)
+            try:
+                reply = self._reply(method, path, headers, raw)
+                latency = self.latency_s if reply.latency_s is None else reply.latency_s
+                if latency:
+                    await asyncio.sleep(latency)
+            finally:
+                self.in_flight -= 1
+            if reply.drop:
+                return
+            writer.write(_encoded(reply, raw))
+            await writer.drain()
+
+    def _reply(self, method: str, path: str, headers: dict[str, str], raw: bytes) -> Reply:
+        if method == "GET" and path.endswith("/models"):
+            return Reply(payload={"object": "list", "data": [{"id": name} for name in self.models or ("fake",)]})
+        body = json.loads(raw)
+        self.requests.append(body)
+        self.headers.append(headers)
+        self.paths.append(path)
+        if self.api_key is not None and headers.get("authorization") != f"Bearer {self.api_key}":
+            return error(401, f"wrong key: {headers.get('authorization')}")
+        if self.models is not None and body.get("model") not in self.models:
+            return error(404, f"no model {body.get('model')}")
+        wanted = (body.get("response_format") or {}).get("type", "text")
+        if wanted != "text" and wanted not in self.json_modes:
+            return error(400, f"response_format {wanted} is not supported")
+        reply = self.answer(body)
+        return Reply(text=reply) if isinstance(reply, str) else reply
+
+
+def _encoded(reply: Reply, request: bytes) -> bytes:
+    payload = _completion(reply, request) if reply.payload is None else reply.payload
+    content = payload if isinstance(payload, bytes) else json.dumps(payload).encode("ascii")
+    headers = {"Content-Type": "application/json", "Content-Length": str(len(content)), **reply.headers}
+    lines = [f"HTTP/1.1 {reply.status} {HTTPStatus(reply.status).phrase}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + content
+
+
+def _completion(reply: Reply, request: bytes) -> dict[str, Any]:
+    if reply.status >= 400:
+        return {"error": {"message": HTTPStatus(reply.status).phrase}}
+    message = {"role": "assistant", "content": reply.text, "refusal": reply.refusal}
+    body: dict[str, Any] = {
+        "id": "chatcmpl-0",
+        "object": "chat.completion",
+        "model": "fake",
+        "choices": [{"index": 0, "message": message, "finish_reason": reply.finish_reason}],
+    }
+    usage = (len(request) // 4, len(reply.text or "") // 4) if reply.usage == "auto" else reply.usage
+    if usage is not None:
+        prompt, completion = usage
+        body["usage"] = {"prompt_tokens": prompt, "completion_tokens": completion}
+    return body
+
+
+def main() -> None:
+    """Serve until interrupted."""
+    parser = argparse.ArgumentParser(description="An OpenAI-compatible server that merges the records it is sent.")
+    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--latency", type=float, default=0.0, help="seconds until an answer is sent")
+    options = parser.parse_args()
+    with FakeLLMServer(latency_s=options.latency, port=options.port) as server:
+        print(f"OPENAI_BASE_URL={server.base_url}", flush=True)
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            print(f"{len(server.requests)} requests")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,186 @@
+"""The gate: restore, accept, filter; figures and reasons in the lineage."""
+
+import json
+
+import pytest
+
+from mergeit_ops.core.columns import META, STATS
+from mergeit_ops.core.lossless import decode_row, encode_row
+from mergeit_ops.errors import DatasetError, RecipeError, ScorerError
+from mergeit_ops.ops import LLMPairMergerMapper, QualityGateFilter, TopicClusterGrouper
+from tests.runs import make_dataset
+
+LINEAGE = {
+    "topic_id": 0,
+    "row_id": "r",
+    "row_order": 0,
+    "merge_group_id": None,
+    "merge_status": "original",
+    "merge_parents": [],
+    "merge_parent_ids": [],
+    "merge_candidates": [],
+    "merge_rejected": None,
+    "merge_rejected_text": None,
+    "merge_similarity": None,
+    "merge_error": None,
+    "merge_model": None,
+    "merge_prompt_sha256": None,
+}
+
+
+def sample(name: str, output: str) -> dict:
+    return {"instruction": name, "input": "", "output": output}
+
+
+def original(name: str, output: str, order: int, topic: int = 0) -> dict:
+    return sample(name, output) | {META: LINEAGE | {"row_id": name, "row_order": order, "topic_id": topic}}
+
+
+def merged(output: str, parents: list[dict], candidates=(), topic: int = 0) -> dict:
+    meta = LINEAGE | {
+        "row_id": "merge",
+        "row_order": parents[0][META]["row_order"],
+        "topic_id": topic,
+        "merge_status": "merged",
+        "merge_group_id": "g",
+        "merge_parents": [encode_row(parent) for parent in parents],
+        "merge_parent_ids": [parent[META]["row_id"] for parent in parents],
+        "merge_candidates": [encode_row(sample("c", text)) for text in candidates],
+        "merge_similarity": 0.7,
+        "merge_model": "m",
+        "merge_prompt_sha256": "sha",
+    }
+    return sample("a and b", output) | {META: meta}
+
+
+def gate(**parameters) -> QualityGateFilter:
+    return QualityGateFilter(**({"scorer": "tests.user_scorers:ByFirstDigit"} | parameters))
+
+
+def outputs(dataset) -> list[str]:
+    return [row["output"] for row in dataset]
+
+
+A, B = original("a", "2 a", 1), original("b", "4 b", 3)
+
+
+def test_a_merge_that_passes_stays_and_carries_the_figures():
+    (row,) = gate().run(make_dataset([merged("3 ab", [A, B])]))
+    assert row["output"] == "3 ab"
+    assert row[META]["merge_status"] == "merged"
+    assert row[META]["merge_parent_ids"] == ["a", "b"]
+    assert row[STATS] == {
+        "quality_score": 3.0,
+        "merge_quality_before": 3.0,
+        "merge_quality_after": 3.0,
+        "merge_quality_ratio": 1.0,
+        "merge_parent_coverage": None,
+        "quality_status": "ok",
+    }
+
+
+def test_a_merge_that_fails_gives_its_parents_back_where_they_stood():
+    rows = [original("first", "x", 0), merged("1 ab", [A, B]), original("middle", "x", 2), original("last", "x", 4)]
+    rows.append(original("other topic", "x", 0, topic=1))
+    restored = list(gate().run(make_dataset(rows)))
+    assert [row["instruction"] for row in restored] == ["first", "a", "middle", "b", "last", "other topic"]
+    first, second = restored[1], restored[3]
+    assert {name: first[name] for name in ("instruction", "input", "output")} == sample("a", "2 a")
+    for row, score in ((first, 2.0), (second, 4.0)):
+        assert row[META]["merge_status"] == "restored"
+        assert row[META]["merge_rejected"] == "score"
+        assert row[META]["merge_group_id"] == "g"
+        assert (row[STATS]["quality_score"], row[STATS]["merge_quality_before"]) == (score, 3.0)
+        assert row[STATS]["merge_quality_after"] == 1.0
+    assert decode_row(first[META]["merge_rejected_text"])["output"] == "1 ab"
+    assert second[META]["merge_rejected_text"] is None
+
+
+def test_the_best_of_several_answers_wins():
+    (row,) = gate().run(make_dataset([merged("3 ab", [A, B], candidates=["5 best", "no score"])]))
+    assert row["output"] == "5 best"
+    assert row["instruction"] == "c"
+    assert row[META]["merge_candidates"] == []
+    assert row[STATS]["quality_score"] == 5.0
+
+
+@pytest.mark.parametrize("rows", [[merged("no score", [A, B])], [merged("6 ab", [A, original("b", "none", 3)])]])
+def test_a_missing_score_on_either_side_is_no_acceptance(rows):
+    restored = list(gate().run(make_dataset(rows)))
+    assert [row[META]["merge_rejected"] for row in restored] == ["no_score", "no_score"]
+
+
+def test_scores_of_failed_rows_are_never_invented():
+    restored = list(gate().run(make_dataset([merged("6 ab", [A, original("b", "none", 3)])])))
+    assert [row[STATS]["quality_score"] for row in restored] == [2.0, None]
+    assert [row[STATS]["quality_status"] for row in restored] == ["ok", "no_digit"]
+
+
+def test_originals_are_not_scored_unless_asked():
+    (row,) = gate().run(make_dataset([A]))
+    assert (row[STATS]["quality_score"], row[STATS]["quality_status"]) == (None, "not_scored")
+    (row,) = gate(score_all=True).run(make_dataset([A]))
+    assert row[STATS]["quality_score"] == 2.0
+
+
+def test_as_a_plain_filter_it_keeps_the_interval_and_rows_without_a_score():
+    rows = [sample("a", "1"), sample("b", "2"), sample("c", "3"), sample("d", "4"), sample("e", "x")]
+    assert outputs(gate(min_score=2, max_score=3).run(make_dataset(rows))) == ["2", "3", "x"]
+
+
+def test_stats_of_other_filters_stay():
+    rows = [sample("a", "1") | {STATS: {"text_len": 7}}]
+    (row,) = gate(score_all=True).run(make_dataset(rows))
+    assert (row[STATS]["text_len"], row[STATS]["quality_score"]) == (7, 1.0)
+
+
+def test_a_merge_that_drops_a_parent_fails_on_coverage():
+    a = original("a", "Cats sleep most of the day.", 0)
+    b = original("b", "The train to Lyon leaves at noon.", 1)
+    constant = {"scorer": "tests.user_scorers:Constant", "gamma": 0.5, "min_parent_coverage": 0.8}
+    both = "Cats sleep most of the day. The train to Lyon leaves at noon."
+    (kept,) = gate(**constant).run(make_dataset([merged(both, [a, b])]))
+    assert kept[STATS]["merge_parent_coverage"] == pytest.approx(1, abs=1e-3)
+    restored = list(gate(**constant).run(make_dataset([merged("Cats sleep most of the day.", [a, b])])))
+    assert [row[META]["merge_rejected"] for row in restored] == ["coverage"] * 2
+    assert restored[0][STATS]["merge_parent_coverage"] < 0.5
+
+
+def test_the_decision_does_not_depend_on_where_batches_are_cut(embedded_rows, monkeypatch):
+    topics = TopicClusterGrouper(num_clusters=4).run(make_dataset(embedded_rows))
+    rows = LLMPairMergerMapper(merge_strategy="concat", similarity_threshold=0.4).run(topics)
+    by_length = {"scorer": "tests.user_scorers:ByLength", "gamma": 1.5, "reference": "max"}
+    whole = list(gate(**by_length).run(rows))
+    assert {"merged", "restored"} <= {row[META]["merge_status"] for row in whole}
+    monkeypatch.setattr("mergeit_ops.dataset.tables.READ_ROWS", 7)
+    monkeypatch.setattr("mergeit_ops.dataset.tables.iter_tables.__defaults__", (None, 7))
+    assert list(gate(**by_length).run(rows)) == whole
+
+
+def test_topics_are_refused(embedded_rows):
+    with pytest.raises(DatasetError, match="rows are topics"):
+        gate().run(TopicClusterGrouper().run(make_dataset(embedded_rows)))
+
+
+def test_a_scorer_that_breaks_its_contract_stops_the_run():
+    with pytest.raises(ScorerError, match="OneShort gave 0 scores for 1 rows"):
+        gate(scorer="tests.user_scorers:OneShort", score_all=True).run(make_dataset([A]))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "complaint"),
+    [
+        ({"scorer": "distiled"}, "scorer must be one of 'distilled', or an import path .* got 'distiled'"),
+        ({"scorer": "tests.user_scorers:Nope"}, "could not be imported"),
+        ({"scorer": "tests.user_scorers:Constant", "scorer_params": {"x": 1}}, "scorer_params do not fit"),
+        ({"min_score": 3, "max_score": 2}, "min_score 3 is above max_score 2"),
+    ],
+)
+def test_a_scorer_that_cannot_work_is_refused_before_the_run(parameters, complaint):
+    with pytest.raises(RecipeError, match=f"quality_gate_filter: .*{complaint}"):
+        gate(**parameters)
+
+
+def test_what_leaves_the_gate_is_json(embedded_rows):
+    (row,) = gate().run(make_dataset([merged("3 ab", [A, B])]))
+    json.dumps({META: row[META], STATS: row[STATS]}, allow_nan=False)

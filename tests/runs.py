@@ -1,0 +1,75 @@
+"""Running Data-Juicer the way its users do: in this process for speed, and as its own command."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+
+def make_dataset(rows: Sequence[Mapping[str, Any]]) -> Any:
+    """Return rows as the dataset class that Data-Juicer's default executor hands to operators."""
+    from data_juicer.core.data import NestedDataset
+    from datasets import Dataset
+
+    return NestedDataset(Dataset.from_list([dict(row) for row in rows]))
+
+
+def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> Path:
+    """Write rows and return the path."""
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def read_jsonl(path: Path) -> list[dict[str, Any]]:
+    """Read rows."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def write_recipe(folder: Path, process: Sequence[Mapping[str, Any]], dataset: Path, **settings: Any) -> Path:
+    """Write a recipe over a dataset; it exports to `out/export.jsonl` in the folder unless told otherwise."""
+    recipe = {
+        "project_name": "contract",
+        "dataset_path": str(dataset),
+        "export_path": str(folder / "out" / "export.jsonl"),
+        "np": 1,
+        "text_keys": "instruction",
+        "keep_stats_in_res_ds": True,
+        "open_monitor": False,
+        "process": [dict(operator) for operator in process],
+    } | settings
+    path = folder / "recipe.yaml"
+    path.write_text(yaml.safe_dump(recipe, sort_keys=False), encoding="utf-8")
+    return path
+
+
+def run_recipe(recipe: Path, *overrides: str) -> Path:
+    """Run a recipe with Data-Juicer's default executor in this process; return the path of the export."""
+    from data_juicer.config import init_configs
+    from data_juicer.core import DefaultExecutor
+
+    config = init_configs(["--config", str(recipe), *overrides])
+    DefaultExecutor(config).run(skip_return=True)
+    return Path(config.export_path)
+
+
+def run_command(
+    command: str, *arguments: str, cwd: Path, environment: Mapping[str, str] | None = None, timeout: float = 240
+) -> subprocess.CompletedProcess[str]:
+    """Run one of Data-Juicer's commands as its own process, in a folder of its own."""
+    return subprocess.run(
+        [str(Path(sys.executable).parent / command), *arguments],
+        cwd=cwd,
+        env={**os.environ, **(environment or {})},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=timeout,
+        check=False,
+    )

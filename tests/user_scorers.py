@@ -1,0 +1,45 @@
+"""Scorers as a user would write them, named in recipes by import path."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mergeit_ops.core.sample import Sample
+from mergeit_ops.scorers import Score
+
+
+class ByLength:
+    """Scores the length of the answer, in characters; a blank answer has no score."""
+
+    def score(self, samples: Sequence[Sample]) -> list[Score]:
+        return [
+            Score(float(len(sample.output))) if sample.output.strip() else Score.missing("empty_response")
+            for sample in samples
+        ]
+
+
+class ByFirstDigit:
+    """Scores the first character of the answer when it is a digit; else there is no score."""
+
+    def score(self, samples: Sequence[Sample]) -> list[Score]:
+        return [
+            Score(float(sample.output[0])) if sample.output[:1].isdigit() else Score.missing("no_digit")
+            for sample in samples
+        ]
+
+
+class Constant:
+    """Gives every row the same score."""
+
+    def __init__(self, value: float = 1.0) -> None:
+        self.value = value
+
+    def score(self, samples: Sequence[Sample]) -> list[Score]:
+        return [Score(self.value) for _ in samples]
+
+
+class OneShort:
+    """Breaks the contract: one score too few."""
+
+    def score(self, samples: Sequence[Sample]) -> list[Score]:
+        return [Score(1.0) for _ in samples[1:]]
