@@ -11,7 +11,13 @@ MERGED = Sample("Do both.", "the text", "Done.", system="Be brief.")
 
 ROWS = {
     "alpaca": {"instruction": "Sum up.", "input": "A text.", "output": "Short.", "category": "x"},
-    "query_response": {"system": "S", "instruction": "Sum up.", "query": "A text.", "response": "Short.", "history": []},
+    "query_response": {
+        "system": "S",
+        "instruction": "Sum up.",
+        "query": "A text.",
+        "response": "Short.",
+        "history": [],
+    },
     "messages": {
         "messages": [
             {"role": "system", "content": "S"},
@@ -101,7 +107,11 @@ def test_a_missing_input_is_an_empty_one():
     [
         ("auto", ["text"], "no sample format fits; the dataset has the columns 'text'"),
         ("auto", ["instruction", "output", "messages"], "more than one sample format.*set sample_format"),
-        ("alpaca", ["instruction", "text"], "column 'output' of sample format 'alpaca' is missing.*'instruction', 'text'"),
+        (
+            "alpaca",
+            ["instruction", "text"],
+            "column 'output' of sample format 'alpaca' is missing.*'instruction', 'text'",
+        ),
         ("messages", [], "the dataset has: none"),
     ],
 )

@@ -1,0 +1,309 @@
+"""A small regressor to the Deita quality score, evaluated with NumPy on the CPU.
+
+The shipped weights are a support vector regression over sentence embeddings of both sides and surface features.
+`mergeit_ops.scorers.distilled_training` makes such weights.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.surface_features import FEATURE_NAMES, surface_features
+from mergeit_ops.embedding.defaults import DEFAULT_BATCH_SIZE
+from mergeit_ops.errors import RecipeError, ScorerError
+from mergeit_ops.scorers.base import Score
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mergeit_ops.embedding.sentence_encoder import SentenceEncoder
+
+SHIPPED_WEIGHTS = Path(__file__).with_name("distilled_weights")
+"""Folder of the weights in the package (CC BY-NC 4.0; see the model card in it)."""
+
+FORMAT_VERSION = 1
+MODEL_KIND = "rbf_svr"
+WEIGHTS_FILE = "weights.npz"
+CONFIG_FILE = "config.json"
+MIN_SCORE, MAX_SCORE = 1.0, 6.0
+
+DENSE_FEATURE_NAMES: tuple[str, ...] = ("query_output_cosine", *FEATURE_NAMES)
+"""Names of the feature columns after the two embeddings."""
+
+PROBE_TEXT = "Describe the water cycle in two sentences."
+"""Text whose stored embedding shows whether the encoder at hand is the one the weights were trained with."""
+
+_MIN_PROBE_COSINE = 0.99
+_ROWS_PER_BLOCK = 1024
+
+
+def row_features(
+    samples: Sequence[Sample], encoder: SentenceEncoder, batch_size: int = DEFAULT_BATCH_SIZE
+) -> NDArray[np.float32]:
+    """Turn rows into what the regressor sees. Each distinct text is embedded once.
+
+    :param samples: n rows.
+    :param encoder: gives unit vectors of d dimensions; what lies beyond its window is seen by the surface
+        features only.
+    :param batch_size: texts per forward pass, >= 1.
+    :return: (n, 2 d + len(DENSE_FEATURE_NAMES)) float32: embedding of the query, embedding of the output,
+        their cosine, surface features.
+    """
+    # Tokenizers refuse lone surrogates, and one such row must not cost the whole batch its scores.
+    cleaned = [Sample(_clean(sample.instruction), _clean(sample.input), _clean(sample.output)) for sample in samples]
+    texts = [sample.query for sample in cleaned] + [sample.output.strip() for sample in cleaned]
+    vectors = encoder.encode(texts, batch_size=batch_size)
+    query, output = vectors[: len(samples)], vectors[len(samples) :]
+    cosine = np.sum(query * output, axis=1, keepdims=True)
+    return np.hstack([query, output, cosine, surface_features(cleaned)])
+
+
+@dataclass(frozen=True)
+class DistilledModel:
+    """The fitted regressor as plain arrays: a projection, a scaling and an RBF support vector regression.
+
+    :param embedding_model: name of the model whose embeddings it takes.
+    :param embedding_width: d, dimensions of one embedding.
+    :param gamma: width of the kernel exp(-gamma * squared distance), > 0.
+    :param surface_limit: largest absolute value of a scaled dense feature, > 0; an odd row saturates there
+        instead of leaving the region the regressor knows.
+    :param intercept: added to the kernel sum.
+    :param projection: (2 d, p) projection of the two embeddings.
+    :param projection_offset: (p,) subtracted after the projection.
+    :param surface_mean: (s,) subtracted from the dense features.
+    :param surface_scale: (s,) divides the dense features, > 0.
+    :param support_vectors: (m, p + s).
+    :param dual_coefficients: (m,).
+    :param probe_embedding: (d,) embedding of `PROBE_TEXT` at training time.
+    """
+
+    embedding_model: str
+    embedding_width: int
+    gamma: float
+    surface_limit: float
+    intercept: float
+    projection: NDArray[np.float64]
+    projection_offset: NDArray[np.float64]
+    surface_mean: NDArray[np.float64]
+    surface_scale: NDArray[np.float64]
+    support_vectors: NDArray[np.float64]
+    dual_coefficients: NDArray[np.float64]
+    probe_embedding: NDArray[np.float64]
+
+    def predict(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Predict quality scores, not yet clipped to the range of the score.
+
+        :param features: (n, 2 d + s), as `row_features` gives them.
+        :return: (n,) predictions.
+        """
+        blocks = [
+            self._predict_block(features[start : start + _ROWS_PER_BLOCK])
+            for start in range(0, len(features), _ROWS_PER_BLOCK)
+        ]
+        return np.concatenate(blocks) if blocks else np.zeros(0)
+
+    def _predict_block(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
+        width = 2 * self.embedding_width
+        projected = features[:, :width].astype(np.float64) @ self.projection - self.projection_offset
+        scaled = (features[:, width:].astype(np.float64) - self.surface_mean) / self.surface_scale
+        points = np.hstack([projected, np.clip(scaled, -self.surface_limit, self.surface_limit)])
+        squared_norms = np.sum(points**2, axis=1)[:, None] + np.sum(self.support_vectors**2, axis=1)
+        squared_distances = np.maximum(squared_norms - 2.0 * points @ self.support_vectors.T, 0.0)
+        return np.exp(-self.gamma * squared_distances) @ self.dual_coefficients + self.intercept
+
+
+ARRAY_NAMES: tuple[str, ...] = (
+    "projection",
+    "projection_offset",
+    "surface_mean",
+    "surface_scale",
+    "support_vectors",
+    "dual_coefficients",
+    "probe_embedding",
+)
+_SETTING_TYPES: dict[str, type | tuple[type, ...]] = {
+    "embedding_model": str,
+    "embedding_width": int,
+    "gamma": (int, float),
+    "surface_limit": (int, float),
+    "intercept": (int, float),
+}
+SETTING_NAMES: tuple[str, ...] = tuple(_SETTING_TYPES)
+
+
+def load_model(folder: Path) -> DistilledModel:
+    """Read a folder of weights; nothing in it is executed.
+
+    :param folder: holds `weights.npz` and `config.json`.
+    :raises ScorerError: if a file is missing, unreadable, of another format version or inconsistent.
+    """
+    config = _read_config(folder)
+    return _checked_model(folder, config, _read_arrays(folder))
+
+
+class DistilledScorer:
+    """Scores rows with a small regressor trained to give the Deita quality score (1 to 6).
+
+    It has no language model behind it: it sees topic, length, variety, repetition and form, not whether an answer
+    is true. Runs on the CPU; embedding is nearly all of its cost. The model loads at the first `score`.
+
+    :param path: folder with `weights.npz` and `config.json`; None for the shipped weights.
+    :param embedding_model: None for the model named in the weights; otherwise that same name, or a local folder with
+        a copy of that model.
+    :param device: where texts are embedded: `cpu`, `cuda` or `cuda:N`.
+    :param batch_size: texts per forward pass of the embedding model, >= 1.
+    :raises RecipeError: if a parameter cannot work.
+    :raises ScorerError: if the folder lacks readable weights.
+    """
+
+    def __init__(
+        self,
+        *,
+        path: str | None = None,
+        embedding_model: str | None = None,
+        device: str = "cpu",
+        batch_size: int = DEFAULT_BATCH_SIZE,
+    ) -> None:
+        if path is not None and (not isinstance(path, str) or not path.strip()):
+            raise RecipeError(f"distilled: path must be the path of a folder or null, got {path!r}.")
+        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+            raise RecipeError(f"distilled: batch_size must be an integer of at least 1, got {batch_size!r}.")
+        if not isinstance(device, str) or not device.strip():
+            raise RecipeError(f"distilled: device must be a name such as 'cpu' or 'cuda:0', got {device!r}.")
+        self.path = path
+        self.device = device
+        self.batch_size = batch_size
+        self._folder = SHIPPED_WEIGHTS if path is None else Path(path)
+        trained_on = str(_read_config(self._folder)["embedding_model"])
+        if not (self._folder / WEIGHTS_FILE).is_file():
+            raise ScorerError(f"The distilled scorer's folder '{self._folder}' has no {WEIGHTS_FILE}.")
+        self.embedding_model = _checked_embedding_model(embedding_model, trained_on)
+        self._model: DistilledModel | None = None
+
+    def score(self, samples: Sequence[Sample]) -> list[Score]:
+        """Score rows; the score of a row does not depend on the rows around it, beyond float noise.
+
+        :param samples: n rows.
+        :return: n scores from 1 to 6. Blank responses give `empty_response`, blank questions `empty_instruction`.
+        :raises ScorerError: if the weights are damaged or belong to another embedding model.
+        :raises EmbeddingError: if the embedding model cannot be loaded.
+        """
+        scores = [Score.missing(_blank_reason(sample) or "not_scored") for sample in samples]
+        rows = [row for row, sample in enumerate(samples) if _blank_reason(sample) is None]
+        if not rows:
+            return scores
+        # Imported here because it loads torch, which building an operator must not cost.
+        from mergeit_ops.embedding.sentence_encoder import load_encoder
+
+        encoder = load_encoder(self.embedding_model, self.device)
+        if self._model is None:
+            self._model = self._load_model_for(encoder)
+        features = row_features([samples[row] for row in rows], encoder, self.batch_size)
+        predictions = np.clip(self._model.predict(features), MIN_SCORE, MAX_SCORE)
+        for row, prediction in zip(rows, predictions, strict=True):
+            scores[row] = Score(value=float(prediction))
+        return scores
+
+    def _load_model_for(self, encoder: SentenceEncoder) -> DistilledModel:
+        model = load_model(self._folder)
+        probe = encoder.encode([PROBE_TEXT])[0].astype(np.float64)
+        if probe.shape != model.probe_embedding.shape or probe @ model.probe_embedding < _MIN_PROBE_COSINE:
+            raise ScorerError(
+                f"The embedding model '{self.embedding_model}' is not the one the distilled weights in "
+                f"'{self._folder}' were trained with ('{model.embedding_model}')."
+            )
+        return model
+
+
+def _clean(text: str) -> str:
+    return text.encode("utf-8", errors="replace").decode("utf-8")
+
+
+def _blank_reason(sample: Sample) -> str | None:
+    if not sample.output.strip():
+        return "empty_response"
+    return None if sample.query.strip() else "empty_instruction"
+
+
+def _checked_embedding_model(asked: str | None, trained_on: str) -> str:
+    if asked is None:
+        return trained_on
+    if not isinstance(asked, str) or not asked.strip():
+        raise RecipeError(f"distilled: embedding_model must be a name, a folder or null, got {asked!r}.")
+    same_name = asked in {trained_on, trained_on.rsplit("/", 1)[-1]}
+    if not same_name and not Path(asked).is_dir():
+        raise RecipeError(
+            f"distilled: embedding_model must be '{trained_on}', which the weights were trained with, or a local "
+            f"folder with a copy of it, got {asked!r}."
+        )
+    return asked
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    if not folder.is_dir():
+        raise ScorerError(f"The distilled scorer's folder '{folder}' does not exist.")
+    file = folder / CONFIG_FILE
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ScorerError(f"'{file}' of the distilled scorer could not be read ({error}).") from error
+    if not isinstance(config, dict):
+        raise ScorerError(f"'{file}' of the distilled scorer must hold a JSON object.")
+    expected = {
+        "format_version": FORMAT_VERSION,
+        "model_kind": MODEL_KIND,
+        "dense_features": list(DENSE_FEATURE_NAMES),
+    }
+    for key, value in expected.items():
+        if config.get(key) != value:
+            raise ScorerError(
+                f"'{file}' has {key} {config.get(key)!r}, but this version of the distilled scorer reads "
+                f"{value!r} only; train the weights again."
+            )
+    for key, types in _SETTING_TYPES.items():
+        if isinstance(config.get(key), bool) or not isinstance(config.get(key), types):
+            raise ScorerError(f"'{file}' of the distilled scorer lacks a valid '{key}'.")
+    return config
+
+
+def _read_arrays(folder: Path) -> dict[str, NDArray[np.float64]]:
+    file = folder / WEIGHTS_FILE
+    try:
+        with np.load(file, allow_pickle=False) as stored:
+            return {name: np.asarray(stored[name], dtype=np.float64) for name in ARRAY_NAMES}
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+        raise ScorerError(f"The weights '{file}' of the distilled scorer could not be read ({error}).") from error
+
+
+def _checked_model(folder: Path, config: dict[str, Any], arrays: dict[str, NDArray[np.float64]]) -> DistilledModel:
+    width, dense = config["embedding_width"], len(DENSE_FEATURE_NAMES)
+    projected = arrays["projection"].shape[-1] if arrays["projection"].ndim == 2 else 0
+    vectors = len(arrays["dual_coefficients"]) if arrays["dual_coefficients"].ndim == 1 else 0
+    shapes = {
+        "projection": (2 * width, projected),
+        "projection_offset": (projected,),
+        "surface_mean": (dense,),
+        "surface_scale": (dense,),
+        "support_vectors": (vectors, projected + dense),
+        "dual_coefficients": (vectors,),
+        "probe_embedding": (width,),
+    }
+    for name, shape in shapes.items():
+        if arrays[name].shape != shape or not np.all(np.isfinite(arrays[name])):
+            raise ScorerError(
+                f"The weights in '{folder}' are damaged: '{name}' must hold finite numbers of shape {shape}, and has "
+                f"shape {arrays[name].shape}."
+            )
+    if np.any(arrays["surface_scale"] <= 0) or config["gamma"] <= 0 or config["surface_limit"] <= 0:
+        raise ScorerError(f"The weights in '{folder}' are damaged: scales, gamma and surface_limit must be above 0.")
+    values: dict[str, Any] = {**{name: config[name] for name in SETTING_NAMES}, **arrays}
+    return DistilledModel(**values)

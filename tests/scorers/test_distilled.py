@@ -1,0 +1,376 @@
+"""The distilled scorer: a fixed function of one row, in NumPy, that quantity alone does not fool."""
+
+import hashlib
+import json
+import random
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+
+from mergeit_ops.core.sample import Sample
+from mergeit_ops.errors import DatasetError, RecipeError, ScorerError
+from mergeit_ops.scorers.distilled import (
+    CONFIG_FILE,
+    SHIPPED_WEIGHTS,
+    WEIGHTS_FILE,
+    DistilledScorer,
+    load_model,
+)
+from mergeit_ops.scorers.distilled_training import (
+    MIN_ROWS,
+    ScoredRow,
+    TrainingData,
+    build_training_data,
+    cross_validate,
+    fit,
+    read_scored_rows,
+    repeat_output,
+    save,
+    shuffle_output,
+)
+
+SHARED_DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
+
+ROWS = [
+    Sample(
+        "Explain why the sky looks blue.",
+        "",
+        "Sunlight contains every colour. Air scatters short wavelengths far more than long ones, so blue light reaches "
+        "our eyes from all over the sky. At sunset the path through the air is longer, and red is what remains.",
+    ),
+    Sample(
+        "Give three tips for a first marathon.",
+        "",
+        "1. Build your weekly distance slowly, over at least sixteen weeks.\n2. Practise eating and drinking while you "
+        "run.\n3. Start slower than you feel you could; the last ten kilometres decide the race.",
+    ),
+    Sample("Name the capital of Peru.", "", "The capital of Peru is Lima."),
+    Sample(
+        "Summarise the text.",
+        "The library will close at noon on Friday so that the roof can be repaired before the autumn rain.",
+        "The library closes at noon on Friday because its roof must be repaired before the rain.",
+    ),
+    Sample(
+        "Write a short story about a lighthouse keeper.",
+        "",
+        "Every night Marta climbed the hundred steps and lit the lamp. One winter a ship answered with three flashes, "
+        "and in the morning a boy stood at her door, holding a letter from the brother she had thought was drowned.",
+    ),
+    Sample(
+        "What is the difference between a virus and a bacterium?",
+        "",
+        "A bacterium is a living cell that can multiply alone, and antibiotics can kill it. A virus is a packet of "
+        "genes in a coat; it must enter a cell to multiply, and antibiotics do nothing to it.",
+    ),
+]
+
+
+class HashEncoder:
+    """Unit vectors that depend on the text alone, without a model."""
+
+    model = "tests/hash-encoder"
+    width = 6
+
+    def encode(self, texts: Sequence[str], batch_size: int = 32) -> np.ndarray:
+        vectors = np.array([self._vector(text) for text in texts], dtype=np.float32).reshape(len(texts), self.width)
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+    def _vector(self, text: str) -> np.ndarray:
+        seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+        return np.random.default_rng(seed).normal(size=self.width)
+
+
+def scored_rows(count: int = 80) -> list[ScoredRow]:
+    rng = random.Random(3)
+    vocabulary = "river stone the cloud a maple wander bright of seldom garden and quiet harbour under lantern"
+    words = vocabulary.split()
+    rows = []
+    for number in range(count):
+        length = rng.randint(1, 60)
+        output = " ".join(rng.choice(words) for _ in range(length)) + "."
+        kind = "merged" if number % 4 == 0 else "original"
+        rows.append(ScoredRow(Sample(f"Task {number}", "", output), 1.0 + 5 * length / 60, kind))
+    return rows
+
+
+@pytest.fixture(scope="module")
+def shipped() -> DistilledScorer:
+    return DistilledScorer()
+
+
+@pytest.fixture(scope="module")
+def training_data() -> TrainingData:
+    return build_training_data(scored_rows(), HashEncoder(), seed=1)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def tiny_folder(tmp_path: Path, training_data: TrainingData) -> Path:
+    folder = tmp_path / "weights"
+    save(fit(training_data).export(training_data.embedding_model, training_data.probe_embedding), folder)
+    return folder
+
+
+@pytest.fixture
+def hash_encoder(monkeypatch: pytest.MonkeyPatch) -> HashEncoder:
+    encoder = HashEncoder()
+    monkeypatch.setattr("mergeit_ops.embedding.sentence_encoder.load_encoder", lambda model, device: encoder)
+    return encoder
+
+
+def values_of(scorer: DistilledScorer, samples: Sequence[Sample]) -> np.ndarray:
+    scores = scorer.score(samples)
+    assert all(score.status == "ok" for score in scores)
+    return np.array([score.value for score in scores])
+
+
+# The shipped weights
+
+
+def test_shipped_weights_score_within_the_range_of_the_deita_score(shipped: DistilledScorer) -> None:
+    values = values_of(shipped, ROWS)
+    assert values.min() >= 1
+    assert values.max() <= 6
+
+
+def test_a_thorough_answer_scores_above_a_bare_one(shipped: DistilledScorer) -> None:
+    bare = [Sample(row.instruction, row.input, "Yes.") for row in ROWS]
+    assert (values_of(shipped, ROWS) > values_of(shipped, bare)).all()
+
+
+def test_saying_the_answer_three_times_does_not_raise_the_score_on_average(shipped: DistilledScorer) -> None:
+    repeated = [Sample(row.instruction, row.input, repeat_output(row.output, 3)) for row in ROWS]
+    assert values_of(shipped, repeated).mean() <= values_of(shipped, ROWS).mean()
+
+
+def test_shuffling_the_words_does_not_raise_the_score_on_average(shipped: DistilledScorer) -> None:
+    rng = random.Random(0)
+    shuffled = [Sample(row.instruction, row.input, shuffle_output(row.output, rng)) for row in ROWS]
+    assert values_of(shipped, shuffled).mean() <= values_of(shipped, ROWS).mean()
+
+
+def test_scores_do_not_depend_on_order_or_batch(shipped: DistilledScorer) -> None:
+    together = values_of(shipped, ROWS)
+    np.testing.assert_allclose(values_of(shipped, ROWS[::-1])[::-1], together, atol=1e-4)
+    alone = np.concatenate([values_of(shipped, [row]) for row in ROWS])
+    np.testing.assert_allclose(alone, together, atol=1e-4)
+    np.testing.assert_allclose(values_of(DistilledScorer(batch_size=1), ROWS), together, atol=1e-4)
+
+
+def test_blank_sides_have_no_score_and_leave_the_rest_alone(shipped: DistilledScorer) -> None:
+    blank_output, blank_query = Sample("Say hello.", "", " \n"), Sample(" ", "\t", "Hello.")
+    scores = shipped.score([blank_output, ROWS[0], blank_query])
+    assert [score.status for score in scores] == ["empty_response", "ok", "empty_instruction"]
+    assert [score.value is None for score in scores] == [True, False, True]
+    assert scores[1].value == pytest.approx(shipped.score([ROWS[0]])[0].value, abs=1e-4)
+
+
+def test_no_rows_have_no_scores_and_load_nothing() -> None:
+    scorer = DistilledScorer(embedding_model=str(SHIPPED_WEIGHTS))
+    assert scorer.score([]) == []
+    assert [score.status for score in scorer.score([Sample("Hi", "", "")])] == ["empty_response"]
+
+
+def test_odd_texts_get_a_score_and_do_not_stop_the_batch(shipped: DistilledScorer) -> None:
+    odd = [
+        Sample("\ud800 broken", "", "text \udfff"),
+        Sample("x", "", "y" * 200_000),
+        Sample("你好吗？", "", "我很好。"),
+    ]
+    values = values_of(shipped, odd)
+    assert ((values >= 1) & (values <= 6)).all()
+
+
+def test_shipped_folder_is_small_and_has_card_and_licence() -> None:
+    assert (SHIPPED_WEIGHTS / WEIGHTS_FILE).stat().st_size < 5_000_000
+    assert "CC BY-NC 4.0" in (SHIPPED_WEIGHTS / "README.md").read_text(encoding="utf-8")
+    licence = (SHIPPED_WEIGHTS / "LICENSE").read_text(encoding="utf-8")
+    assert "https://creativecommons.org/licenses/by-nc/4.0/" in licence
+
+
+def test_shipped_weights_hold_no_pickles() -> None:
+    with np.load(SHIPPED_WEIGHTS / WEIGHTS_FILE, allow_pickle=False) as stored:
+        assert all(stored[name].dtype.kind == "f" for name in stored.files)
+
+
+def test_shipped_card_states_the_figures_of_the_weights_beside_it() -> None:
+    config = json.loads((SHIPPED_WEIGHTS / CONFIG_FILE).read_text(encoding="utf-8"))
+    card = (SHIPPED_WEIGHTS / "README.md").read_text(encoding="utf-8")
+    assert config["metrics"]["cross_validation"]["ranking"]["all"]["spearman"] >= 0.83
+    for run in config["metrics"].values():
+        for figures in run["ranking"].values():
+            assert f"{figures['spearman']:.3f}" in card
+
+
+def test_shipped_scorer_ranks_real_rows_like_the_real_score(shipped: DistilledScorer) -> None:
+    file = SHARED_DATA / "deita_scored_5k.jsonl"
+    if not file.is_file():
+        pytest.skip("no scored rows beside the checkout")
+    rows = read_scored_rows(file)[::40]
+    predicted = values_of(shipped, [row.sample for row in rows])
+    assert spearmanr(predicted, [row.score for row in rows])[0] > 0.8
+
+
+# Training, saving and loading
+
+
+def test_saved_model_predicts_what_scikit_learn_predicts(tiny_folder: Path, training_data: TrainingData) -> None:
+    features = training_data.features
+    expected = fit(training_data).predict(features)
+    np.testing.assert_allclose(load_model(tiny_folder).predict(features), expected, atol=1e-4)
+
+
+def test_scorer_on_trained_weights_learns_what_the_scores_follow(tiny_folder: Path, hash_encoder: HashEncoder) -> None:
+    rows = scored_rows()
+    predicted = values_of(DistilledScorer(path=str(tiny_folder)), [row.sample for row in rows])
+    assert spearmanr(predicted, [row.score for row in rows])[0] > 0.9
+
+
+def test_training_twice_gives_the_same_model(tiny_folder: Path, training_data: TrainingData) -> None:
+    again = build_training_data(scored_rows(), HashEncoder(), seed=1)  # type: ignore[arg-type]
+    predicted = load_model(tiny_folder).predict(training_data.features)
+    np.testing.assert_allclose(fit(again).predict(training_data.features), predicted, atol=1e-4)
+
+
+def test_cross_validation_reports_each_kind_and_both_gates(training_data: TrainingData) -> None:
+    figures = cross_validate(training_data, folds=3, seed=0)
+    assert set(figures["ranking"]) == {"all", "merged", "original"}
+    assert figures["ranking"]["all"]["spearman"] > 0.8
+    assert set(figures["gate"]) == {"random_triples", "merged_against_nearest_originals"}
+    assert all(set(gate) == {"gamma_0.75", "gamma_1"} for gate in figures["gate"].values())
+    assert set(figures["corruptions"]) == {"repeated", "shuffled", "swapped"}
+    json.dumps(figures)
+
+
+def test_rows_with_blank_sides_are_not_trained_on(tmp_path: Path) -> None:
+    file = tmp_path / "scored.jsonl"
+    lines = [{"instruction": f"q {n}", "output": "answer", "quality_score": 2.0} for n in range(MIN_ROWS)]
+    lines.append({"instruction": "q", "output": " ", "quality_score": 2.0})
+    file.write_text("\n".join(map(json.dumps, lines)) + "\n", encoding="utf-8")
+    assert len(read_scored_rows(file)) == MIN_ROWS
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("not json", "line 1"),
+        ('{"instruction": "q", "output": "a"}', "quality_score"),
+        ('{"instruction": "q", "output": "a", "quality_score": 9}', "outside 1 to 6"),
+        ('{"instruction": "q", "output": "a", "quality_score": NaN}', "outside 1 to 6"),
+        ('{"instruction": "q", "output": "a", "quality_score": 3}', "at least"),
+    ],
+)
+def test_unusable_scored_rows_are_refused_with_the_place(tmp_path: Path, line: str, complaint: str) -> None:
+    file = tmp_path / "scored.jsonl"
+    file.write_text(line, encoding="utf-8")
+    with pytest.raises(DatasetError, match=complaint):
+        read_scored_rows(file)
+
+
+# Refusals
+
+
+@pytest.mark.parametrize(
+    ("parameters", "name"),
+    [
+        ({"batch_size": 0}, "batch_size"),
+        ({"batch_size": True}, "batch_size"),
+        ({"batch_size": 2.5}, "batch_size"),
+        ({"device": ""}, "device"),
+        ({"path": " "}, "path"),
+        ({"path": 3}, "path"),
+        ({"embedding_model": ""}, "embedding_model"),
+        ({"embedding_model": "someone/another-model"}, "embedding_model"),
+    ],
+)
+def test_bad_parameters_are_refused_at_once(parameters: dict[str, object], name: str) -> None:
+    with pytest.raises(RecipeError, match=f"{name} must be"):
+        DistilledScorer(**parameters)  # type: ignore[arg-type]
+
+
+def test_a_missing_folder_is_refused_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ScorerError, match="does not exist"):
+        DistilledScorer(path=str(tmp_path / "nowhere"))
+
+
+def test_a_folder_without_a_file_is_refused_at_once(tiny_folder: Path) -> None:
+    (tiny_folder / WEIGHTS_FILE).unlink()
+    with pytest.raises(ScorerError, match=WEIGHTS_FILE):
+        DistilledScorer(path=str(tiny_folder))
+    (tiny_folder / CONFIG_FILE).unlink()
+    with pytest.raises(ScorerError, match=CONFIG_FILE):
+        DistilledScorer(path=str(tiny_folder))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("format_version", 99),
+        ("model_kind", "oracle"),
+        ("dense_features", ["output_log_chars"]),
+        ("gamma", "wide"),
+        ("embedding_width", None),
+    ],
+)
+def test_a_config_of_another_format_is_refused_at_once(tiny_folder: Path, key: str, value: object) -> None:
+    config = json.loads((tiny_folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    (tiny_folder / CONFIG_FILE).write_text(json.dumps(config | {key: value}), encoding="utf-8")
+    with pytest.raises(ScorerError, match=key):
+        DistilledScorer(path=str(tiny_folder))
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '"text"'])
+def test_a_config_that_is_no_json_object_is_refused_at_once(tiny_folder: Path, text: str) -> None:
+    (tiny_folder / CONFIG_FILE).write_text(text, encoding="utf-8")
+    with pytest.raises(ScorerError, match=CONFIG_FILE):
+        DistilledScorer(path=str(tiny_folder))
+
+
+@pytest.mark.parametrize("damage", ["empty", "text", "cut", "flipped"])
+def test_damaged_weights_are_refused_with_a_sentence(tiny_folder: Path, hash_encoder: HashEncoder, damage: str) -> None:
+    file = tiny_folder / WEIGHTS_FILE
+    content = file.read_bytes()
+    middle = len(content) // 2
+    file.write_bytes(
+        {
+            "empty": b"",
+            "text": b"these are no weights",
+            "cut": content[:middle],
+            "flipped": content[:middle]
+            + bytes(byte ^ 0xFF for byte in content[middle : middle + 64])
+            + content[middle + 64 :],
+        }[damage]
+    )
+    with pytest.raises(ScorerError, match="could not be read"):
+        DistilledScorer(path=str(tiny_folder)).score(ROWS)
+
+
+def test_a_pickle_in_the_weights_is_refused(tiny_folder: Path, hash_encoder: HashEncoder) -> None:
+    np.savez(tiny_folder / WEIGHTS_FILE, projection=np.array([{"any": "object"}], dtype=object))
+    with pytest.raises(ScorerError, match="could not be read"):
+        DistilledScorer(path=str(tiny_folder)).score(ROWS)
+
+
+@pytest.mark.parametrize("name", ["support_vectors", "probe_embedding", "surface_scale"])
+def test_arrays_that_do_not_fit_together_are_refused(tiny_folder: Path, hash_encoder: HashEncoder, name: str) -> None:
+    with np.load(tiny_folder / WEIGHTS_FILE) as stored:
+        arrays = dict(stored)
+    np.savez(tiny_folder / WEIGHTS_FILE, **(arrays | {name: arrays[name][..., :-1]}))
+    with pytest.raises(ScorerError, match=name):
+        DistilledScorer(path=str(tiny_folder)).score(ROWS)
+
+
+def test_weights_of_another_embedding_model_are_refused(
+    tmp_path: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class OtherEncoder(HashEncoder):
+        def _vector(self, text: str) -> np.ndarray:
+            return super()._vector("salt " + text)
+
+    monkeypatch.setattr("mergeit_ops.embedding.sentence_encoder.load_encoder", lambda model, device: OtherEncoder())
+    copy = shutil.copytree(tiny_folder, tmp_path / "copy")
+    with pytest.raises(ScorerError, match="trained with"):
+        DistilledScorer(path=str(copy)).score(ROWS)
