@@ -39,6 +39,8 @@ OP_NAME = "llm_pair_merger_mapper"
 
 MERGE_STRATEGIES = ("llm", "concat", "none")
 
+_USAGE_FIGURES = ("calls", "cache_hits", "retries", "prompt_tokens", "completion_tokens")
+
 
 @OPERATORS.register_module(OP_NAME)
 class LLMPairMergerMapper(SampleOperator, Mapper):
@@ -216,7 +218,8 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
                 manifest.figures |= self._engine.plan(self._requests(topics, work, dry=True))
             else:
                 usage = self._engine.run(self._requests(topics, work), self._settle_with(work))
-                manifest.figures |= usage.as_dict()
+                manifest.figures |= {name: getattr(usage, name) for name in _USAGE_FIGURES}
+                manifest.details["usage"] = usage.as_dict()
             flat = work.finish()
             _report(manifest, work, flat)
         log_summary(self.work_dir)

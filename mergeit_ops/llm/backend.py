@@ -1,0 +1,70 @@
+"""What the engine asks of whatever answers: one coroutine, and a description that names the answers in the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from mergeit_ops.core.replies import FailureReason
+
+__all__ = ["BackendFactory", "ChatBackend", "Completion"]
+
+
+@dataclass(frozen=True)
+class Completion:
+    """One response of a model.
+
+    :param text: what it wrote; empty when there is nothing.
+    :param finish_reason: why it stopped writing, in OpenAI's words; None when unknown.
+    :param refusal: the refusal text; None when it did not refuse.
+    :param prompt_tokens: as the server counts; None when it does not say.
+    :param completion_tokens: as the server counts; None when it does not say.
+    :param problem: why the text must not be read as an answer; None when it may.
+    """
+
+    text: str
+    finish_reason: str | None = None
+    refusal: str | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    problem: FailureReason | None = None
+
+
+class ChatBackend(Protocol):
+    """Answers conversations. A method `aclose()` is awaited at the end of a run where there is one."""
+
+    async def complete(
+        self,
+        messages: Sequence[Mapping[str, str]],
+        sampling_params: Mapping[str, Any],
+        schema: Mapping[str, Any] | None = None,
+    ) -> Completion:
+        """Ask for one answer.
+
+        :param messages: chat turns with `role` and `content`.
+        :param sampling_params: how the answer is drawn, in OpenAI's words.
+        :param schema: JSON schema of the answer, a wish; None when any text will do.
+        :raises CallFailedError: when there is no response. Any other exception stops the run.
+        """
+        ...
+
+
+class BackendFactory(Protocol):
+    """Makes a backend where and when the run starts. It travels between processes, so it holds plain data only."""
+
+    @property
+    def sampling_params(self) -> Mapping[str, Any]:
+        """How answers are drawn, in OpenAI's words."""
+        ...
+
+    def identity(self) -> Mapping[str, Any]:
+        """Return all that changes the answers apart from messages and sampling parameters; `model` among it."""
+        ...
+
+    def create(self, max_concurrency: int) -> ChatBackend:
+        """Make the backend; called inside the running event loop, and only when a call has to be made.
+
+        :param max_concurrency: how many calls will be in flight at most.
+        """
+        ...

@@ -1,0 +1,185 @@
+"""Telling failed calls apart by the type of the exception and the status code, never by a message."""
+
+from __future__ import annotations
+
+import asyncio
+import email.utils
+import math
+import re
+import time
+from collections.abc import Mapping
+from enum import Enum
+from importlib import import_module
+from typing import Any
+
+__all__ = ["CallFailedError", "FailureKind", "classify", "retry_after_s", "shorten"]
+
+_DETAIL_CHARS = 300
+_OPENAI_KEY = re.compile(r"\bsk-[A-Za-z0-9_\-*]{6,}")
+
+
+class FailureKind(str, Enum):
+    """What a failed call means for the run."""
+
+    RATE_LIMITED = "rate_limited"
+    TRANSIENT = "transient"
+    UNREACHABLE = "unreachable"
+    BAD_REQUEST = "bad_request"
+    UNAUTHORIZED = "unauthorized"
+    NOT_FOUND = "not_found"
+    NO_CREDIT = "no_credit"
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same call may succeed a little later."""
+        return self in (FailureKind.RATE_LIMITED, FailureKind.TRANSIENT, FailureKind.UNREACHABLE)
+
+    @property
+    def fatal(self) -> bool:
+        """Whether no call can succeed, as long as none has."""
+        return self in (
+            FailureKind.UNREACHABLE,
+            FailureKind.UNAUTHORIZED,
+            FailureKind.NOT_FOUND,
+            FailureKind.NO_CREDIT,
+        )
+
+
+class CallFailedError(Exception):
+    """A call that brought no answer.
+
+    :param kind: what it means for the run.
+    :param detail: one short line for a person, free of headers and keys.
+    :param status: the HTTP status; None when there was no response.
+    :param retry_after: seconds the server asks to wait; None when it does not say.
+    """
+
+    def __init__(
+        self,
+        kind: FailureKind,
+        detail: str,
+        *,
+        status: int | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.kind = kind
+        self.detail = detail
+        self.status = status
+        self.retry_after = retry_after
+
+
+_BY_STATUS = {
+    401: FailureKind.UNAUTHORIZED,
+    402: FailureKind.NO_CREDIT,
+    403: FailureKind.UNAUTHORIZED,
+    404: FailureKind.NOT_FOUND,
+    405: FailureKind.NOT_FOUND,
+    408: FailureKind.TRANSIENT,
+    409: FailureKind.TRANSIENT,
+    410: FailureKind.NOT_FOUND,
+    425: FailureKind.TRANSIENT,
+    429: FailureKind.RATE_LIMITED,
+}
+
+
+def classify(error: BaseException, *, secret: str | None = None) -> CallFailedError | None:
+    """Translate a foreign exception of a call.
+
+    :param error: what the client library, the HTTP library or the event loop raised.
+    :param secret: the API key, masked should the server's text repeat it.
+    :return: the same failure in our terms; None when it is no failed call, but a mistake in a program.
+    """
+    import openai
+
+    if isinstance(error, openai.APIStatusError):
+        return _of_status(error, secret)
+    if isinstance(error, openai.APIConnectionError):
+        return _of_connection(error)
+    if isinstance(error, openai.APIError):
+        return CallFailedError(FailureKind.TRANSIENT, shorten(_server_text(error.body), secret))
+    if isinstance(error, (asyncio.TimeoutError, TimeoutError)):
+        return CallFailedError(FailureKind.TRANSIENT, "no complete answer within timeout_s")
+    if _is_transport_error(error):
+        return CallFailedError(FailureKind.TRANSIENT, f"connection lost ({type(error).__name__})")
+    return None
+
+
+def retry_after_s(headers: Mapping[str, str], *, now: float | None = None) -> float | None:
+    """Read how long a server asks to wait.
+
+    :param headers: the response headers; `retry-after-ms` (milliseconds) and `retry-after` (seconds or an HTTP
+        date) are understood.
+    :param now: seconds since the epoch; None (the default) takes the clock.
+    :return: seconds from now, at least 0; None without a header that can be read.
+    """
+    for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        try:
+            seconds = float(headers.get(name, "")) * scale
+        except ValueError:
+            continue
+        if math.isfinite(seconds):
+            return max(0.0, seconds)
+    try:
+        date = email.utils.parsedate_to_datetime(headers.get("retry-after", ""))
+    except (TypeError, ValueError, IndexError):
+        return None
+    return max(0.0, date.timestamp() - (time.time() if now is None else now))
+
+
+def shorten(text: str, secret: str | None = None) -> str:
+    """Return a server's text as one short line without keys.
+
+    :param text: any text.
+    :param secret: a key to be masked wherever it occurs; None when there is none.
+    """
+    if secret:
+        text = text.replace(secret, "***")
+    line = " ".join(_OPENAI_KEY.sub("***", text).split())
+    return line if len(line) <= _DETAIL_CHARS else line[: _DETAIL_CHARS - 1] + "…"
+
+
+def _of_status(error: Any, secret: str | None) -> CallFailedError:
+    status = int(error.status_code)
+    kind = _BY_STATUS.get(status)
+    if kind is None:
+        kind = FailureKind.TRANSIENT if status >= 500 else FailureKind.BAD_REQUEST
+    if kind is FailureKind.RATE_LIMITED and error.code == "insufficient_quota":
+        kind = FailureKind.NO_CREDIT
+    text = _server_text(error.body) or str(error.response.text)
+    return CallFailedError(
+        kind,
+        f"HTTP {status}: {shorten(text, secret)}",
+        status=status,
+        retry_after=retry_after_s(error.response.headers),
+    )
+
+
+def _of_connection(error: Any) -> CallFailedError:
+    cause = error.__cause__
+    name = type(cause).__name__ if cause is not None else type(error).__name__
+    if _is_transport_error(cause, "ConnectError", "ConnectTimeout", "UnsupportedProtocol"):
+        return CallFailedError(FailureKind.UNREACHABLE, f"no connection ({name})")
+    return CallFailedError(FailureKind.TRANSIENT, f"connection lost or timed out ({name})")
+
+
+def _is_transport_error(error: BaseException | None, *names: str) -> bool:
+    """Tell whether an exception comes from the HTTP library, which openai has exchanged between its versions."""
+    for library in ("httpx2", "httpx"):
+        try:
+            module = import_module(library)
+        except ImportError:
+            continue
+        kinds = tuple(getattr(module, name) for name in (names or ("TransportError",)))
+        if isinstance(error, kinds):
+            return True
+    return False
+
+
+def _server_text(body: object) -> str:
+    if isinstance(body, Mapping):
+        inner = body.get("error", body)
+        if isinstance(inner, Mapping):
+            inner = inner.get("message") or inner.get("detail") or inner
+        return str(inner)
+    return body if isinstance(body, str) else ""

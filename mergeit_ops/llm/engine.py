@@ -1,0 +1,276 @@
+"""The door to the LLM stage: requests in, parsed answers out, everything that can go wrong taken care of."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from mergeit_ops.core.replies import FailureReason, ReplyError
+from mergeit_ops.errors import RecipeError
+from mergeit_ops.llm.backend import BackendFactory
+from mergeit_ops.llm.journal import Journal, answer_key, default_cache_path
+from mergeit_ops.llm.progress import Progress
+from mergeit_ops.llm.retry import RetryPolicy
+from mergeit_ops.llm.running import run_to_end
+from mergeit_ops.llm.usage import Usage, estimate_messages, estimate_tokens
+from mergeit_ops.llm.validation import backend_factory, number
+
+__all__ = [
+    "EngineSettings",
+    "LLMEngine",
+    "LLMOutcome",
+    "LLMRequest",
+    "build_engine",
+    "expected_completion_tokens",
+]
+
+T = TypeVar("T")
+
+CACHE_AUTO = "auto"
+"""Value of `cache_path` for the user's cache folder."""
+
+# The connection pool of the openai package holds no more.
+_MAX_CONCURRENCY = 1000
+
+
+@dataclass(frozen=True)
+class LLMRequest(Generic[T]):
+    """One conversation to be answered.
+
+    :param tag: comes back with the outcome, for the caller to know which request it belongs to.
+    :param messages: chat turns with `role` and `content`.
+    :param parse: makes an answer of a text, or raises `ReplyError`; the same text must give the same answer.
+    :param num_candidates: answers wanted, at least 1; each is a call of its own.
+    :param schema: JSON schema of the answer, which servers are held to as far as they can be; None for any text.
+    :param completion_tokens: tokens an answer is expected to have; None (the default) takes the size of the last
+        turn, which suits a merge.
+    """
+
+    tag: Any
+    messages: tuple[Mapping[str, str], ...]
+    parse: Callable[[str], T]
+    num_candidates: int = 1
+    schema: Mapping[str, Any] | None = None
+    completion_tokens: int | None = None
+
+
+@dataclass(frozen=True)
+class LLMOutcome(Generic[T]):
+    """What became of a request.
+
+    :param tag: of the request.
+    :param answers: the parsed answers, in the order of the candidates; those that failed are left out.
+    :param error: why there is no answer; None when there is one.
+    """
+
+    tag: Any
+    answers: tuple[T, ...]
+    error: FailureReason | None = None
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """How a run is made, whatever answers.
+
+    :param try_num: answers asked for, at least 1, until one can be used.
+    :param max_concurrency: calls in flight at most, at least 1.
+    :param cache_path: the journal's file or folder; `auto` takes `default_cache_path()` of the machine that runs;
+        None turns it off.
+    :param max_failure_ratio: share of requests, 0 to 1, that may fail before the run stops; 1 never stops.
+    :param max_total_tokens: tokens the engine may spend in all its runs; None for no bound.
+    """
+
+    try_num: int = 3
+    max_concurrency: int = 64
+    cache_path: str | None = CACHE_AUTO
+    max_failure_ratio: float = 0.5
+    max_total_tokens: int | None = None
+
+
+class LLMEngine:
+    """Asks a model many things at once. Holds plain data only, so it travels between processes.
+
+    What it has spent, and whether the server has ever answered, is remembered from run to run.
+
+    :param backend_factory: makes what answers; used only when a call has to be made.
+    :param settings: how runs are made.
+    :param policy: when failed calls are made again.
+    :param sleep: waits some seconds; tests bring one that does not.
+    :param clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        backend_factory: BackendFactory,
+        *,
+        settings: EngineSettings,
+        policy: RetryPolicy | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.backend_factory = backend_factory
+        self.settings = settings
+        self.policy = policy or RetryPolicy()
+        self.sleep = sleep
+        self.clock = clock
+        self.total = Usage()
+        self.proven = False
+
+    @property
+    def model(self) -> str:
+        """Name of the model that answers."""
+        return str(self.backend_factory.identity()["model"])
+
+    def run(
+        self,
+        requests: Iterable[LLMRequest[T]],
+        on_outcome: Callable[[LLMOutcome[T]], None],
+        *,
+        total: int | None = None,
+    ) -> Usage:
+        """Answer requests; returns when all are through.
+
+        :param requests: pulled one by one, at most twice `max_concurrency` ahead of the outcomes.
+        :param on_outcome: called once per request, in the order in which they are finished, from one thread. Its
+            answers are in the journal by then.
+        :param total: number of requests, for the progress display; None when unknown.
+        :return: the counters of this run.
+        :raises LLMUnavailableError: when no call can succeed: wrong key, unknown model, nobody listening.
+        :raises TooManyFailuresError: when more than `max_failure_ratio` of at least 20 requests have failed, or all
+            of fewer at the end.
+        """
+        from mergeit_ops.llm.stage import Stage
+
+        usage = Usage()
+        start = time.monotonic()
+        progress = Progress(usage, total)
+        journal = Journal(self._cache_path())
+        try:
+            stage: Stage[T] = Stage(self, usage, journal, progress)
+            run_to_end(lambda: stage.answer_all(requests, on_outcome))
+        finally:
+            progress.close()
+            journal.close()
+            usage.cache_write_failures = journal.write_failures
+            usage.seconds = time.monotonic() - start
+            self.total.add(usage)
+        return usage
+
+    def plan(self, requests: Iterable[LLMRequest[T]]) -> dict[str, int]:
+        """Tell what a run would take, without a call and without a key.
+
+        :param requests: what would be run.
+        :return: `requests`, `calls` (answers that are not in the journal), `cache_hits`, and the estimated
+            `prompt_tokens` and `completion_tokens` of the calls.
+        """
+        figures = dict.fromkeys(("requests", "calls", "cache_hits", "prompt_tokens", "completion_tokens"), 0)
+        identity = self.backend_factory.identity()
+        sampling_params = self.backend_factory.sampling_params
+        seen: set[str] = set()
+        with Journal(self._cache_path(), create=False) as journal:
+            for request in requests:
+                figures["requests"] += 1
+                for candidate in range(request.num_candidates):
+                    key = answer_key(identity, request.messages, sampling_params, candidate)
+                    if key in seen or _stored(journal, key, request):
+                        figures["cache_hits"] += 1
+                        continue
+                    if journal.path is not None:
+                        seen.add(key)
+                    figures["calls"] += 1
+                    figures["prompt_tokens"] += estimate_messages(request.messages)
+                    figures["completion_tokens"] += expected_completion_tokens(request, sampling_params)
+        return figures
+
+    def _cache_path(self) -> str | os.PathLike[str] | None:
+        path = self.settings.cache_path
+        return default_cache_path() if path == CACHE_AUTO else path
+
+
+def build_engine(
+    *,
+    api_or_hf_model: str,
+    is_hf_model: bool = False,
+    api_endpoint: str | None = None,
+    response_path: str | None = None,
+    model_params: Mapping[str, Any] | None = None,
+    sampling_params: Mapping[str, Any] | None = None,
+    try_num: int = 3,
+    max_concurrency: int = 64,
+    timeout_s: float = 120.0,
+    cache_path: str | None = CACHE_AUTO,
+    max_failure_ratio: float = 0.5,
+    max_total_tokens: int | None = None,
+    accelerator: str | None = None,
+) -> LLMEngine:
+    """Make an engine from the parameters of a recipe; nothing is opened or loaded before it runs.
+
+    :param api_or_hf_model: name of the model, as the server or the Hugging Face Hub knows it.
+    :param is_hf_model: false: an OpenAI-compatible server; true: a local model through transformers.
+    :param api_endpoint: path below the base URL; None: `/chat/completions`.
+    :param response_path: where in a response the text is; None: `choices.0.message.content`.
+    :param model_params: `base_url`, `default_headers`, `default_query`, `organization`, `project`; for a local model
+        arguments of `from_pretrained`. Keys are refused: they belong into the environment.
+    :param sampling_params: fields of the request; None: a temperature of 0.25. A `response_format` in it is sent as
+        it is, and ends the search for one that the server accepts.
+    :param try_num: answers asked for, at least 1, until one can be used.
+    :param max_concurrency: calls in flight at most, 1 to 1000.
+    :param timeout_s: seconds for one call, above 0.
+    :param cache_path: file or folder of the journal; `auto`: the user's cache folder; None: no journal.
+    :param max_failure_ratio: share of requests, 0 to 1, that may fail before the run stops.
+    :param max_total_tokens: tokens the engine may spend, at least 1; None: no bound.
+    :param accelerator: `cpu` or `cuda` for a local model; None: a GPU where there is one.
+    :raises RecipeError: one sentence with parameter, allowed range and value received.
+    """
+    if cache_path is not None and not isinstance(cache_path, (str, os.PathLike)):
+        raise RecipeError(f"cache_path must be a path, 'auto' or null, got {cache_path!r}.")
+    tokens = None if max_total_tokens is None else number("max_total_tokens", max_total_tokens, 1)
+    settings = EngineSettings(
+        try_num=number("try_num", try_num, 1),
+        max_concurrency=number("max_concurrency", max_concurrency, 1, _MAX_CONCURRENCY),
+        cache_path=None if cache_path is None else os.fspath(cache_path),
+        max_failure_ratio=number("max_failure_ratio", max_failure_ratio, 0, 1, integer=False),
+        max_total_tokens=tokens,
+    )
+    factory = backend_factory(
+        model=api_or_hf_model,
+        is_hf_model=is_hf_model,
+        api_endpoint=api_endpoint,
+        response_path=response_path,
+        model_params=model_params,
+        sampling_params=sampling_params,
+        timeout_s=number("timeout_s", timeout_s, 0, integer=False, open_low=True),
+        accelerator=accelerator,
+    )
+    return LLMEngine(factory, settings=settings)
+
+
+def expected_completion_tokens(request: LLMRequest[Any], sampling_params: Mapping[str, Any]) -> int:
+    """Estimate how many tokens an answer will have.
+
+    :param request: the request.
+    :param sampling_params: whose `max_tokens` or `max_completion_tokens` bounds the estimate.
+    """
+    expected = request.completion_tokens
+    if expected is None:
+        expected = estimate_tokens(request.messages[-1]["content"]) if request.messages else 0
+    for name in ("max_tokens", "max_completion_tokens", "max_new_tokens"):
+        bound = sampling_params.get(name)
+        if isinstance(bound, int):
+            expected = min(expected, bound)
+    return expected
+
+
+def _stored(journal: Journal, key: str, request: LLMRequest[Any]) -> bool:
+    text = journal.get(key)
+    if text is None:
+        return False
+    try:
+        request.parse(text)
+    except ReplyError:
+        return False
+    return True

@@ -1,0 +1,219 @@
+"""The answer cache: every good answer on disk before the run goes on, so that nothing is paid for twice."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from loguru import logger
+
+from mergeit_ops.errors import RecipeError
+
+__all__ = ["CACHE_DIR_VARIABLE", "Journal", "answer_key", "default_cache_path"]
+
+CACHE_DIR_VARIABLE = "MERGEIT_CACHE_DIR"
+"""Environment variable that names the folder of the default journal."""
+
+_FILE_NAME = "answers.sqlite3"
+_SCHEMA_VERSION = 1
+_BUSY_TIMEOUT_S = 30.0
+_CREATE = """
+CREATE TABLE IF NOT EXISTS answers (
+    key TEXT PRIMARY KEY,
+    answer TEXT NOT NULL,
+    prompt_tokens INTEGER,
+    completion_tokens INTEGER,
+    created_at REAL NOT NULL
+) WITHOUT ROWID
+"""
+
+
+def default_cache_path() -> Path:
+    """Return where answers are kept when a recipe does not say: the user's cache folder, or $MERGEIT_CACHE_DIR."""
+    folder = os.environ.get(CACHE_DIR_VARIABLE)
+    if folder:
+        return Path(folder) / _FILE_NAME
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("mergeit-ops", appauthor=False)) / _FILE_NAME
+
+
+def answer_key(
+    identity: Mapping[str, Any],
+    messages: Sequence[Mapping[str, str]],
+    sampling_params: Mapping[str, Any],
+    candidate: int = 0,
+) -> str:
+    """Return the name of an answer: a SHA-256 over all that changes it, and over nothing else.
+
+    :param identity: what answers: base URL, endpoint, model and the like, never a key.
+    :param messages: the conversation.
+    :param sampling_params: how the answer is drawn.
+    :param candidate: which of several answers to the same conversation, from 0.
+    :return: 64 hex digits.
+    """
+    whole = {
+        "identity": identity,
+        "messages": [dict(turn) for turn in messages],
+        "sampling_params": sampling_params,
+        "candidate": candidate,
+    }
+    canonical = json.dumps(whole, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(canonical.encode("ascii")).hexdigest()
+
+
+class Journal:
+    """Answers in one SQLite file, shared by any number of processes.
+
+    A journal never stops a run: a file that cannot be read is set aside, an answer that cannot be written is
+    counted in `write_failures`, and each is said once.
+
+    :param path: the file, or an existing folder to keep it in; None (or "") turns the journal off.
+    :param create: whether to make the file when there is none; False is for looking only.
+    :raises RecipeError: when the file was written by a newer version of this package.
+    """
+
+    def __init__(self, path: str | os.PathLike[str] | None, *, create: bool = True) -> None:
+        self.path = _file(path)
+        self.write_failures = 0
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        self._warned = False
+        if self.path is not None and (create or self.path.exists()):
+            self._open(self.path)
+
+    def get(self, key: str) -> str | None:
+        """Return a stored answer.
+
+        :param key: from `answer_key`.
+        :return: the text; None when there is none.
+        """
+        with self._lock:
+            if self._connection is None:
+                return None
+            try:
+                row = self._connection.execute("SELECT answer FROM answers WHERE key = ?", (key,)).fetchone()
+            except sqlite3.OperationalError as error:
+                self._warn_once(error)
+                return None
+            except sqlite3.DatabaseError as error:
+                self._set_aside(error)
+                return None
+        return None if row is None else str(row[0])
+
+    def put(self, key: str, text: str, usage: tuple[int | None, int | None] = (None, None)) -> None:
+        """Store an answer; when this returns it is on disk, or counted as a failed write.
+
+        :param key: from `answer_key`.
+        :param text: the answer as the model gave it.
+        :param usage: prompt and completion tokens, as far as the server tells them.
+        """
+        if self.path is None:
+            return
+        with self._lock:
+            if self._connection is None:
+                self.write_failures += 1
+                return
+            try:
+                self._connection.execute(
+                    "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?)", (key, text, *usage, time.time())
+                )
+            except UnicodeEncodeError:
+                self.write_failures += 1
+            except sqlite3.Error as error:
+                self.write_failures += 1
+                if isinstance(error, sqlite3.OperationalError):
+                    self._warn_once(error)
+                else:
+                    self._set_aside(error)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _open(self, path: Path) -> None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = _connect(path)
+        except sqlite3.OperationalError as error:
+            self._give_up(error)
+        except sqlite3.DatabaseError as error:
+            self._set_aside(error)
+        except OSError as error:
+            self._give_up(error)
+
+    def _set_aside(self, error: Exception) -> None:
+        assert self.path is not None
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        aside = self.path.with_name(f"{self.path.name}.corrupt-{time.time_ns()}")
+        try:
+            for suffix in ("", "-wal", "-shm"):
+                part = Path(f"{self.path}{suffix}")
+                if part.exists():
+                    part.rename(f"{aside}{suffix}")
+            logger.warning(f"The answer cache {self.path} cannot be read ({error}): set aside as {aside.name}.")
+            self._connection = _connect(self.path)
+        except (OSError, sqlite3.Error) as second:
+            self._give_up(second)
+
+    def _give_up(self, error: Exception) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        self._warn_once(error)
+
+    def _warn_once(self, error: Exception) -> None:
+        if not self._warned:
+            self._warned = True
+            logger.warning(
+                f"The answer cache {self.path} cannot be used ({error}): answers that are not stored are paid for "
+                "again when the recipe is run again."
+            )
+
+
+def _file(path: str | os.PathLike[str] | None) -> Path | None:
+    if path is None or str(path) == "":
+        return None
+    file = Path(path).expanduser()
+    return file / _FILE_NAME if file.is_dir() else file
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    # Used from one thread at a time, under the lock; autocommit makes every answer a transaction of its own.
+    connection = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA journal_mode=WAL")
+        # Without a sync per answer: that survives the end of the process, though not always a power cut.
+        connection.execute("PRAGMA synchronous=NORMAL")
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version > _SCHEMA_VERSION:
+            raise RecipeError(
+                f"cache_path: {path} was written by a newer version of mergeit-ops (format {version}, "
+                f"this one reads {_SCHEMA_VERSION}); name another file."
+            )
+        connection.execute(_CREATE)
+        if version < _SCHEMA_VERSION:
+            connection.execute(f"PRAGMA user_version={_SCHEMA_VERSION}")
+        connection.execute("SELECT key, answer FROM answers LIMIT 1").fetchone()
+    except BaseException:
+        connection.close()
+        raise
+    return connection

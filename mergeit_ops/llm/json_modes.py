@@ -1,0 +1,53 @@
+"""Finding out how a server can be held to JSON: by schema, as any JSON object, or only by asking for it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
+
+from mergeit_ops.llm.classify import CallFailedError
+
+__all__ = ["JsonModes"]
+
+T = TypeVar("T")
+_REFUSALS = (400, 422)
+_LOWEST = 2
+
+
+class JsonModes:
+    """The strictest `response_format` that a server accepts, found with the requests that have to be made anyway.
+
+    A mode is given up only while no request has succeeded in it: later on, a refused request is the request's fault.
+    """
+
+    def __init__(self) -> None:
+        self.mode = 0
+        self._succeeded: set[int] = set()
+
+    async def ask(self, send: Callable[[Mapping[str, Any] | None], Awaitable[T]], schema: Mapping[str, Any]) -> T:
+        """Send a request in the best mode known, and one mode lower as long as it is refused.
+
+        :param send: sends the request with this `response_format`; None leaves it out.
+        :param schema: JSON schema of the answer.
+        :raises CallFailedError: from the lowest mode that was tried.
+        """
+        mode = self.mode
+        while True:
+            try:
+                result = await send(_response_format(mode, schema))
+            except CallFailedError as failure:
+                if failure.status not in _REFUSALS or mode in self._succeeded or mode == _LOWEST:
+                    raise
+                mode = max(mode + 1, self.mode)
+                continue
+            self._succeeded.add(mode)
+            if self.mode not in self._succeeded:
+                self.mode = max(self.mode, mode)
+            return result
+
+
+def _response_format(mode: int, schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    if mode == 0:
+        described = {"name": "answer", "schema": dict(schema), "strict": True}
+        return {"type": "json_schema", "json_schema": described}
+    return {"type": "json_object"} if mode == 1 else None

@@ -1,0 +1,96 @@
+"""Reading the response body of an OpenAI-compatible server, leniently: servers differ."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mergeit_ops.core.replies import FailureReason
+from mergeit_ops.llm.backend import Completion
+
+__all__ = ["completion_problem", "read_completion", "value_at"]
+
+_MISSING = object()
+
+
+def read_completion(payload: object, response_path: str) -> Completion:
+    """Read one response.
+
+    :param payload: the decoded JSON body, of any shape.
+    :param response_path: where the text is, e.g. `choices.0.message.content`.
+    :return: the completion; its `problem` says when the text is no answer.
+    """
+    value = value_at(payload, response_path)
+    steps = response_path.split(".")
+    choice = value_at(payload, ".".join(steps[:2])) if steps[0] == "choices" else payload
+    message = value_at(choice, "message")
+    finish = _text_or_none(value_at(choice, "finish_reason"))
+    refusal = _text_or_none(value_at(message, "refusal"))
+    text = _content(value)
+    return Completion(
+        text=text,
+        finish_reason=finish,
+        refusal=refusal,
+        prompt_tokens=_count(payload, "prompt_tokens", "input_tokens"),
+        completion_tokens=_count(payload, "completion_tokens", "output_tokens"),
+        problem=completion_problem(text, finish, refusal, missing=value is _MISSING),
+    )
+
+
+def completion_problem(
+    text: str, finish_reason: str | None, refusal: str | None = None, missing: bool = False
+) -> FailureReason | None:
+    """Tell why a text must not be read as an answer.
+
+    :param text: what the model wrote.
+    :param finish_reason: why it stopped, in OpenAI's words.
+    :param refusal: the refusal text.
+    :param missing: whether the response had no place for a text at all.
+    :return: the reason; None when the text may be read.
+    """
+    if refusal or finish_reason == "content_filter":
+        return FailureReason.REFUSED
+    if finish_reason == "length":
+        return FailureReason.TRUNCATED
+    if missing:
+        return FailureReason.NO_CHOICES
+    return None if text.strip() else FailureReason.EMPTY
+
+
+def value_at(payload: object, path: str) -> Any:
+    """Return the value at a dotted path of keys and list positions.
+
+    :param payload: nested dicts and lists.
+    :param path: for instance `choices.0.message.content`.
+    :return: the value, which may be None; an object that is neither None, text, number nor container when there is
+        nothing at the path.
+    """
+    for step in path.split("."):
+        if isinstance(payload, Mapping) and step in payload:
+            payload = payload[step]
+        elif isinstance(payload, list) and step.isascii() and step.isdigit() and int(step) < len(payload):
+            payload = payload[int(step)]
+        else:
+            return _MISSING
+    return payload
+
+
+def _content(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        # Some servers give the text in parts.
+        return "".join(str(part["text"]) for part in value if isinstance(part, Mapping) and "text" in part)
+    return ""
+
+
+def _text_or_none(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _count(payload: object, *names: str) -> int | None:
+    for name in names:
+        value = value_at(payload, f"usage.{name}")
+        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+            return value
+    return None

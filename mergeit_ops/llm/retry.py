@@ -1,0 +1,121 @@
+"""When to ask again after a failed call: the policy as plain code, and the one retry loop that follows it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from mergeit_ops.llm.classify import CallFailedError, FailureKind
+
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
+
+__all__ = ["RetryPolicy", "call_with_retries"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """Bounds of the retries of one call. All times are seconds.
+
+    :param attempts: calls in all, at least 1.
+    :param base_s: upper bound of the first wait; it doubles with every attempt.
+    :param cap_s: upper bound of any wait that the server did not ask for.
+    :param total_s: from the first attempt on, no wait may end later than this.
+    :param first_contact_attempts: calls in all while nobody listens and no call has succeeded yet.
+    :param first_contact_s: wait between those.
+    """
+
+    attempts: int = 6
+    base_s: float = 1.0
+    cap_s: float = 30.0
+    total_s: float = 600.0
+    first_contact_attempts: int = 3
+    first_contact_s: float = 0.5
+
+    def delay_s(
+        self,
+        failure: CallFailedError,
+        *,
+        attempt: int,
+        elapsed_s: float = 0.0,
+        proven: bool = True,
+        draw: float = 1.0,
+    ) -> float | None:
+        """Decide how long to wait before asking again.
+
+        :param failure: what the last attempt ended with.
+        :param attempt: attempts made so far, from 1.
+        :param elapsed_s: seconds since the first attempt.
+        :param proven: whether any call of the run has succeeded.
+        :param draw: a random number in [0, 1]: full jitter takes this share of the bound.
+        :return: seconds to wait; None to give up.
+        """
+        if not failure.kind.retryable:
+            return None
+        if failure.kind is FailureKind.UNREACHABLE and not proven:
+            return self.first_contact_s if attempt < self.first_contact_attempts else None
+        if attempt >= self.attempts:
+            return None
+        delay = draw * min(self.cap_s, self.base_s * 2.0 ** min(attempt - 1, 30))
+        if failure.retry_after is not None:
+            # The jitter comes on top: never earlier than asked for, and not everyone at the same moment.
+            delay = failure.retry_after + draw * self.base_s
+        return delay if elapsed_s + delay <= self.total_s else None
+
+
+async def call_with_retries(
+    call: Callable[[], Awaitable[T]],
+    *,
+    policy: RetryPolicy,
+    proven: Callable[[], bool] = lambda: True,
+    on_retry: Callable[[CallFailedError, float], None] = lambda failure, delay: None,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    clock: Callable[[], float] = time.monotonic,
+    draw: Callable[[], float] = random.random,
+) -> T:
+    """Make a call, and make it again as long as the policy says so.
+
+    :param call: makes one attempt.
+    :param policy: the bounds.
+    :param proven: tells whether any call of the run has succeeded.
+    :param on_retry: hears of every failure that is followed by another attempt, with the seconds until then.
+    :param sleep: waits some seconds.
+    :param clock: monotonic seconds.
+    :param draw: random numbers in [0, 1).
+    :return: what the first good attempt returns.
+    :raises CallFailedError: the last one, once the policy gives up. Other exceptions are not retried.
+    """
+    from tenacity import AsyncRetrying, retry_if_exception_type
+
+    start = clock()
+    plan: list[float | None] = []
+
+    def decide(state: RetryCallState) -> float | None:
+        # The loop asks for the wait and for the end separately; both answers come from one draw.
+        if len(plan) < state.attempt_number:
+            failure = state.outcome.exception() if state.outcome is not None else None
+            assert isinstance(failure, CallFailedError)
+            attempt, elapsed = state.attempt_number, clock() - start
+            plan.append(policy.delay_s(failure, attempt=attempt, elapsed_s=elapsed, proven=proven(), draw=draw()))
+        return plan[-1]
+
+    def before_sleep(state: RetryCallState) -> None:
+        failure = state.outcome.exception() if state.outcome is not None else None
+        assert isinstance(failure, CallFailedError)
+        on_retry(failure, decide(state) or 0.0)
+
+    retrying = AsyncRetrying(
+        retry=retry_if_exception_type(CallFailedError),
+        wait=lambda state: decide(state) or 0.0,
+        stop=lambda state: decide(state) is None,
+        before_sleep=before_sleep,
+        sleep=sleep,
+        reraise=True,
+    )
+    return await retrying(call)

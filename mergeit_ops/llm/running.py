@@ -1,0 +1,63 @@
+"""Running a coroutine to its end from code that does not await, whatever thread it is in."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+__all__ = ["run_to_end"]
+
+T = TypeVar("T")
+
+
+def run_to_end(coroutine: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run a coroutine in an event loop of its own and wait for it.
+
+    Where the calling thread already runs a loop, as in a notebook, a helper thread does it. An interrupt of the
+    waiting thread cancels the coroutine and waits until it has cleaned up.
+
+    :param coroutine: makes the coroutine.
+    :return: what it returns; its exception is raised.
+    """
+    return _in_thread(coroutine) if _loop_is_running() else asyncio.run(coroutine())
+
+
+def _loop_is_running() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _in_thread(coroutine: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    results: list[T] = []
+    errors: list[BaseException] = []
+    started: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[T]]] = []
+
+    async def main() -> T:
+        task = asyncio.ensure_future(coroutine())
+        started.append((asyncio.get_running_loop(), task))
+        return await task
+
+    def work() -> None:
+        try:
+            results.append(asyncio.run(main()))
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=work, name="mergeit-llm", daemon=True)
+    thread.start()
+    try:
+        thread.join()
+    except BaseException:
+        for loop, task in started:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(task.cancel)
+        thread.join()
+        raise
+    if errors:
+        raise errors[0]
+    return results[0]

@@ -1,0 +1,137 @@
+"""What a run costs: counters, a token estimate that needs no tokenizer, and a hard budget."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+__all__ = ["TokenBudget", "Usage", "estimate_messages", "estimate_tokens"]
+
+_BYTES_PER_TOKEN = 4.0
+_TOKENS_PER_MESSAGE = 4
+
+
+@dataclass
+class Usage:
+    """Counters of one run, or of several added up.
+
+    :param requests: requests taken on.
+    :param answered: requests with at least one answer.
+    :param calls: calls made, each attempt counted.
+    :param cache_hits: answers found in the journal.
+    :param prompt_tokens: tokens sent, as the server counts them.
+    :param completion_tokens: tokens received, as the server counts them.
+    :param estimated_calls: answered calls whose server reported no usage, so that estimates were added instead.
+    :param failures: requests without an answer, by reason code.
+    :param retries: calls made again after a failed call.
+    :param reasks: calls made again because an answer could not be used.
+    :param cache_write_failures: answers that could not be stored.
+    :param seconds: wall time.
+    """
+
+    requests: int = 0
+    answered: int = 0
+    calls: int = 0
+    cache_hits: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    estimated_calls: int = 0
+    failures: dict[str, int] = field(default_factory=dict)
+    retries: int = 0
+    reasks: int = 0
+    cache_write_failures: int = 0
+    seconds: float = 0.0
+
+    @property
+    def total_tokens(self) -> int:
+        """Tokens sent and received."""
+        return self.prompt_tokens + self.completion_tokens
+
+    def count_failure(self, reason: str) -> None:
+        """Add one request without an answer.
+
+        :param reason: the reason code.
+        """
+        self.failures[reason] = self.failures.get(reason, 0) + 1
+
+    def add(self, other: Usage) -> None:
+        """Add the counters of another run.
+
+        :param other: stays as it is.
+        """
+        for item in fields(self):
+            if item.name != "failures":
+                setattr(self, item.name, getattr(self, item.name) + getattr(other, item.name))
+        for reason, count in other.failures.items():
+            self.failures[reason] = self.failures.get(reason, 0) + count
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the counters as plain data, failures sorted by reason."""
+        counters = {item.name: getattr(self, item.name) for item in fields(self)}
+        return {**counters, "failures": dict(sorted(self.failures.items()))}
+
+
+def estimate_tokens(text: str) -> int:
+    """Estimate how many tokens a text is, from its length in UTF-8 bytes.
+
+    :param text: any text.
+    :return: about a token per four bytes, which suits English; other languages come out within a factor of two.
+    """
+    return math.ceil(len(text.encode("utf-8", "surrogatepass")) / _BYTES_PER_TOKEN)
+
+
+def estimate_messages(messages: Sequence[Mapping[str, str]]) -> int:
+    """Estimate how many prompt tokens a conversation is.
+
+    :param messages: chat turns with `role` and `content`.
+    """
+    return sum(estimate_tokens(turn["content"]) + _TOKENS_PER_MESSAGE for turn in messages)
+
+
+class TokenBudget:
+    """A bound on the tokens of a run: reserved before a request is sent, settled with what it really took.
+
+    :param limit: tokens in all, at least 1; None is no bound.
+    :param spent: tokens that earlier runs took from the same budget.
+    """
+
+    def __init__(self, limit: int | None, spent: int = 0) -> None:
+        self._limit = limit
+        self._spent = spent
+        self._reserved = 0
+        self._settled: asyncio.Event = asyncio.Event()
+
+    @property
+    def spent(self) -> int:
+        """Tokens settled so far."""
+        return self._spent
+
+    async def reserve(self, tokens: int) -> bool:
+        """Set tokens aside, waiting for requests in flight where their reserve may turn out too large.
+
+        :param tokens: the estimate for one request.
+        :return: whether they fit; False means that the request must not be sent.
+        """
+        if self._limit is None:
+            return True
+        while self._spent + self._reserved + tokens > self._limit:
+            if not self._reserved or self._spent + tokens > self._limit:
+                return False
+            self._settled.clear()
+            await self._settled.wait()
+        self._reserved += tokens
+        return True
+
+    def settle(self, reserved: int, used: int) -> None:
+        """Replace a reserve by what the request took.
+
+        :param reserved: the number given to `reserve`.
+        :param used: tokens the request took; 0 when it failed.
+        """
+        if self._limit is not None:
+            self._reserved -= reserved
+        self._spent += used
+        self._settled.set()

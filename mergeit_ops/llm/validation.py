@@ -1,0 +1,135 @@
+"""The model parameters of a recipe, checked before anything is opened, and made into a backend factory."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from mergeit_ops.errors import RecipeError
+from mergeit_ops.llm.backend import BackendFactory
+from mergeit_ops.llm.client import (
+    DEFAULT_ENDPOINT,
+    DEFAULT_RESPONSE_PATH,
+    OpenAICompatibleFactory,
+    is_http_url,
+)
+from mergeit_ops.llm.local import LocalModelFactory
+
+__all__ = ["DEFAULT_SAMPLING_PARAMS", "backend_factory", "number"]
+
+DEFAULT_SAMPLING_PARAMS: Mapping[str, Any] = {"temperature": 0.25}
+
+_CLIENT_PARAMS = ("base_url", "default_headers", "default_query", "organization", "project")
+_KEY_PARAMS = {"api_key", "admin_api_key", "api_keys", "token", "hf_token", "use_auth_token"}
+_SECRET_HEADERS = {"authorization", "proxy-authorization", "api-key", "x-api-key", "cookie"}
+_OWN_FIELDS = {
+    "model": "use api_or_hf_model instead",
+    "messages": "the operator writes them",
+    "stream": "answers are not streamed",
+    "n": "use num_candidates instead",
+    "timeout": "use timeout_s instead",
+    "extra_headers": "use default_headers in model_params instead",
+}
+_PATH = re.compile(r"[^.\s]+(\.[^.\s]+)*")
+
+
+def backend_factory(
+    *,
+    model: str,
+    is_hf_model: bool,
+    api_endpoint: str | None,
+    response_path: str | None,
+    model_params: Mapping[str, Any] | None,
+    sampling_params: Mapping[str, Any] | None,
+    timeout_s: float,
+    accelerator: str | None,
+) -> BackendFactory:
+    """Check the parameters that say what answers, and make the factory they describe.
+
+    :param model: name of the model.
+    :param is_hf_model: whether transformers runs it here.
+    :param api_endpoint: path below the base URL; None for chat completions.
+    :param response_path: dotted path of the text in a response; None for that of chat completions.
+    :param model_params: of the client, or of `from_pretrained`.
+    :param sampling_params: of the request; None for a temperature of 0.25.
+    :param timeout_s: seconds for one call.
+    :param accelerator: `cpu`, `cuda` or None, for a local model.
+    :raises RecipeError: one sentence with parameter, what is allowed, and what was given.
+    """
+    if not isinstance(model, str) or not model.strip():
+        raise RecipeError(f"api_or_hf_model must be the name of a model, got {model!r}.")
+    params = _mapping("model_params", model_params, {})
+    sampling = _mapping("sampling_params", sampling_params, DEFAULT_SAMPLING_PARAMS)
+    _refuse_keys(params)
+    for name, advice in _OWN_FIELDS.items():
+        if name in sampling:
+            raise RecipeError(f"sampling_params must not contain {name!r}: {advice}.")
+    if is_hf_model:
+        device = accelerator if accelerator in ("cpu", "cuda") else None
+        return LocalModelFactory(model, params, sampling, device)
+    unknown = sorted(set(params) - set(_CLIENT_PARAMS))
+    if unknown:
+        raise RecipeError(
+            f"model_params may contain {', '.join(_CLIENT_PARAMS)} for an OpenAI-compatible server, got {unknown[0]!r}."
+        )
+    url = params.get("base_url")
+    if url is not None and not (isinstance(url, str) and is_http_url(url.strip())):
+        raise RecipeError(f"base_url in model_params must be an http:// or https:// address, got {url!r}.")
+    endpoint, path = api_endpoint or DEFAULT_ENDPOINT, response_path or DEFAULT_RESPONSE_PATH
+    if not _PATH.fullmatch(path):
+        raise RecipeError(f"response_path must be keys and positions joined by dots, got {path!r}.")
+    return OpenAICompatibleFactory(model, endpoint, path, params, sampling, timeout_s)
+
+
+def number(
+    name: str, value: Any, low: float, high: float = math.inf, *, integer: bool = True, open_low: bool = False
+) -> Any:
+    """Check a number of a recipe.
+
+    :param name: of the parameter.
+    :param value: as given.
+    :param low: least value allowed.
+    :param high: greatest value allowed.
+    :param integer: whether it must be whole.
+    :param open_low: whether `low` itself is not allowed.
+    :return: the value, as an int or a float.
+    :raises RecipeError: when it is not allowed.
+    """
+    fits = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    fits = fits and low <= value <= high and not (open_low and value == low) and not (integer and value != int(value))
+    if fits:
+        return int(value) if integer else float(value)
+    kind = "a whole number" if integer else "a number"
+    left = f"above {low:g}" if open_low else f"of at least {low:g}"
+    right = "" if math.isinf(high) else f" and at most {high:g}"
+    raise RecipeError(f"{name} must be {kind} {left}{right}, got {value!r}.")
+
+
+def _mapping(name: str, value: Any, default: Mapping[str, Any]) -> dict[str, Any]:
+    if value is None:
+        return dict(default)
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        raise RecipeError(f"{name} must be a mapping of names to values, got {type(value).__name__}.")
+    return dict(value)
+
+
+def _refuse_keys(params: Mapping[str, Any]) -> None:
+    """Refuse secrets without repeating them."""
+    for name in params:
+        if name.lower() in _KEY_PARAMS:
+            variable = "HF_TOKEN" if "token" in name.lower() else "OPENAI_API_KEY"
+            raise RecipeError(
+                f"model_params must not contain {name!r}: recipes are shared and logged; set the environment variable "
+                f"{variable} instead."
+            )
+    headers = params.get("default_headers") or {}
+    if not isinstance(headers, Mapping):
+        raise RecipeError("default_headers in model_params must be a mapping of names to values.")
+    for header in headers:
+        if str(header).lower() in _SECRET_HEADERS:
+            raise RecipeError(
+                f"default_headers in model_params must not contain {header!r}: recipes are shared and logged; set the "
+                "environment variable OPENAI_API_KEY instead."
+            )

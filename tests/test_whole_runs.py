@@ -1,0 +1,265 @@
+"""Whole runs through Data-Juicer's default executor: conservation, modes of running, formats of the export."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from mergeit_ops.core.columns import EMBEDDING, META, STATS
+from mergeit_ops.core.lossless import decode_row
+from mergeit_ops.dataset.manifest import read_manifests
+from mergeit_ops.errors import DatasetError, LLMError
+from tests.conftest import REPOSITORY
+from tests.llm_server import FakeLLMServer, error, merge_answer
+from tests.runs import read_jsonl, run_command, run_recipe, write_jsonl, write_recipe
+
+
+def pipeline(server: FakeLLMServer | None = None, *, gamma: float = 0.5, **merger: Any) -> list[dict]:
+    """The four operators, small enough for a test; by length the gate can be made to pass or to fail."""
+    if server is None:
+        llm = {"merge_strategy": "concat"}
+    else:
+        llm = {"api_or_hf_model": "merger", "model_params": {"base_url": server.base_url}}
+    return [
+        {"topic_cluster_grouper": {"num_clusters": 5}},
+        {"facility_location_selector": {"select_ratio": 0.8}},
+        {"llm_pair_merger_mapper": {"similarity_threshold": 0.4, **llm, **merger}},
+        {"quality_gate_filter": {"scorer": "tests.user_scorers:ByLength", "gamma": gamma, "reference": "max"}},
+    ]
+
+
+@pytest.fixture
+def data(tmp_path, embedded_rows) -> Path:
+    return write_jsonl(tmp_path / "in.jsonl", embedded_rows)
+
+
+def statuses(rows: list[dict]) -> Counter:
+    return Counter(row[META]["merge_status"] for row in rows)
+
+
+def work_dir_of(export: Path) -> Path:
+    return max(path for path in export.parent.iterdir() if (path / "mergeit").is_dir())
+
+
+def assert_conserved(export: Path, inputs: list[dict]) -> None:
+    """Every row that entered the merger leaves exactly once, as itself or inside one merged row, with its content."""
+    rows = read_jsonl(export)
+    (entered,) = [
+        record["entered"]
+        for record in read_manifests(work_dir_of(export))
+        if record["operator"] == "llm_pair_merger_mapper"
+    ]
+    alone = [row[META]["row_id"] for row in rows if row[META]["merge_status"] != "merged"]
+    inside = [row_id for row in rows for row_id in row[META]["merge_parent_ids"]]
+    assert sorted(alone + inside) == sorted(entered)
+    assert len(set(entered)) == len(entered)
+    before = {row["id"]: {name: value for name, value in row.items() if name != EMBEDDING} for row in inputs}
+    for row in rows:
+        texts = [row] if row[META]["merge_status"] != "merged" else map(decode_row, row[META]["merge_parents"])
+        for text in texts:
+            kept = {name: value for name, value in text.items() if name not in (META, STATS)}
+            assert kept == before[kept["id"]]
+
+
+@pytest.mark.parametrize(
+    ("gamma", "expected"), [(0.5, {"merged"}), (99.0, {"restored"}), (1.4, {"merged", "restored"})]
+)
+def test_conservation_when_answers_pass_fail_or_do_both(tmp_path, data, embedded_rows, gamma, expected):
+    with FakeLLMServer() as server:
+        export = run_recipe(write_recipe(tmp_path, pipeline(server, gamma=gamma), data))
+    rows = read_jsonl(export)
+    assert_conserved(export, embedded_rows)
+    assert statuses(rows).keys() - {"original"} == expected
+
+
+def test_conservation_when_the_server_fails_in_every_way(tmp_path, data, embedded_rows):
+    replies = [merge_answer, lambda _: error(500), lambda _: "no JSON", lambda _: "{}", lambda _: error(400)]
+    calls = iter(range(10_000))
+    with FakeLLMServer(answer=lambda body: replies[next(calls) % len(replies)](body)) as server:
+        recipe = write_recipe(tmp_path, pipeline(server, try_num=1, max_failure_ratio=1.0), data)
+        export = run_recipe(recipe)
+    rows = read_jsonl(export)
+    assert_conserved(export, embedded_rows)
+    assert any(row[META]["merge_error"] for row in rows)
+    assert statuses(rows)["merged"]
+
+
+def test_a_merged_row_says_what_made_it(tmp_path, data):
+    with FakeLLMServer() as server:
+        rows = read_jsonl(run_recipe(write_recipe(tmp_path, pipeline(server), data)))
+    merged = [row for row in rows if row[META]["merge_status"] == "merged"]
+    for row in merged:
+        meta, stats = row[META], row[STATS]
+        assert meta["merge_model"] == "merger"
+        assert len(meta["merge_prompt_sha256"]) == 64
+        assert 0.4 < meta["merge_similarity"] <= 1
+        assert len(meta["merge_parents"]) == len(meta["merge_parent_ids"]) == 2
+        assert stats["merge_quality_ratio"] == pytest.approx(
+            stats["merge_quality_after"] / stats["merge_quality_before"]
+        )
+    assert merged
+
+
+def test_rows_come_by_topic_and_in_the_order_of_the_input(tmp_path, data):
+    rows = read_jsonl(run_recipe(write_recipe(tmp_path, pipeline(gamma=1.4), data)))
+    places = [(row[META]["topic_id"], row[META]["row_order"]) for row in rows]
+    assert places == sorted(places)
+
+
+def test_np_changes_no_row(tmp_path, data):
+    recipe = write_recipe(tmp_path, pipeline(gamma=1.4), data)
+    one = read_jsonl(run_recipe(recipe, "--export_path", str(tmp_path / "one" / "export.jsonl")))
+    two = read_jsonl(run_recipe(recipe, "--np", "2", "--export_path", str(tmp_path / "two" / "export.jsonl")))
+    assert two == one
+
+
+def test_the_second_run_pays_nothing(tmp_path, data):
+    with FakeLLMServer() as server:
+        recipe = write_recipe(tmp_path, pipeline(server), data)
+        first = read_jsonl(run_recipe(recipe))
+        asked = len(server.requests)
+        again = read_jsonl(run_recipe(recipe))
+        assert len(server.requests) == asked > 0
+    assert again == first
+
+
+def test_a_dry_run_asks_nothing_and_passes_the_rows_on(tmp_path, data, embedded_rows):
+    with FakeLLMServer() as server:
+        export = run_recipe(write_recipe(tmp_path, pipeline(server, dry_run=True), data))
+        assert server.requests == []
+    assert statuses(read_jsonl(export)).keys() == {"original"}
+    assert_conserved(export, embedded_rows)
+    (figures,) = [
+        record["figures"]
+        for record in read_manifests(work_dir_of(export))
+        if record["operator"] == "llm_pair_merger_mapper"
+    ]
+    assert figures["calls"] == figures["pairs"] > 0
+
+
+def test_further_candidates_do_not_leave_the_gate(tmp_path, data, embedded_rows):
+    with FakeLLMServer() as server:
+        export = run_recipe(write_recipe(tmp_path, pipeline(server, num_candidates=2), data))
+    assert all(row[META]["merge_candidates"] == [] for row in read_jsonl(export))
+    assert_conserved(export, embedded_rows)
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "json", "parquet"])
+@pytest.mark.parametrize("keep", [True, False])
+def test_exports(tmp_path, data, suffix, keep):
+    export = run_recipe(
+        write_recipe(tmp_path, pipeline(gamma=1.4), data, keep_stats_in_res_ds=keep),
+        "--export_path",
+        str(tmp_path / "out" / f"export.{suffix}"),
+    )
+    if suffix == "parquet":
+        rows = pd.read_parquet(export).to_dict("records")
+    elif suffix == "json":
+        rows = json.loads(export.read_text(encoding="utf-8"))
+    else:
+        rows = read_jsonl(export)
+    kept = {META, STATS} if keep else set()
+    assert set(rows[0]) == {"id", "instruction", "input", "output", "source"} | kept
+    beside = read_jsonl(export.with_name("export_stats.jsonl"))
+    assert [set(row) for row in beside] == [{META, STATS}] * len(rows)
+
+
+def test_data_juicers_own_filters_work_on_what_leaves_the_gate(tmp_path, data):
+    """A first batch without a single merge must not fix the type of what only merges carry."""
+    process = [
+        *pipeline(gamma=1.4),
+        {"text_length_filter": {"text_key": "output", "min_len": 1}},
+        {"general_field_filter": {"filter_condition": "__dj__meta__.merge_status != 'restored'"}},
+        {"range_specified_field_selector": {"field_key": "__dj__meta__.topic_id", "lower_rank": 0, "upper_rank": 40}},
+    ]
+    rows = read_jsonl(run_recipe(write_recipe(tmp_path, process, data, np=2)))
+    assert statuses(rows).keys() == {"original", "merged"}
+    assert all("text_len" in row[STATS] for row in rows)
+
+
+def test_tracer_checkpoint_and_the_monitor_do_no_harm(tmp_path, data, embedded_rows):
+    process = [*pipeline(gamma=1.4), {"quality_gate_filter": {"min_score": 50, "score_all": True, "gamma": 1.4}}]
+    recipe = write_recipe(
+        tmp_path, process, data, open_tracer=True, open_monitor=True, use_checkpoint=True, job_id="traced"
+    )
+    rows = read_jsonl(run_recipe(recipe))
+    assert rows
+    assert all(row[STATS]["quality_score"] >= 50 for row in rows)
+    (traced,) = (tmp_path / "out").glob("*/trace/*quality_gate_filter*")
+    assert all(row[STATS]["quality_score"] < 50 for row in read_jsonl(traced))
+
+
+def test_overrides_on_the_command_line(tmp_path, data):
+    rows = read_jsonl(
+        run_recipe(
+            write_recipe(tmp_path, pipeline(), data),
+            "--llm_pair_merger_mapper.merge_strategy",
+            "none",
+            "--facility_location_selector.select_ratio",
+            "0.1",
+        )
+    )
+    assert statuses(rows).keys() == {"original"}
+    assert len(rows) < 20
+
+
+def test_a_missing_column_stops_the_run_before_any_work(tmp_path, embedded_rows):
+    rows = [{name: value for name, value in row.items() if name != "output"} for row in embedded_rows]
+    recipe = write_recipe(tmp_path, pipeline(), write_jsonl(tmp_path / "in.jsonl", rows))
+    with pytest.raises(DatasetError, match="topic_cluster_grouper: no sample format fits.*'instruction'"):
+        run_recipe(recipe)
+    assert not (tmp_path / "out" / "export.jsonl").exists()
+
+
+def test_a_wrong_key_stops_the_run_with_one_sentence_and_no_export(tmp_path, data):
+    with FakeLLMServer(answer=lambda _: error(401, "bad key")) as server:
+        with pytest.raises(LLMError, match="OPENAI_API_KEY"):
+            run_recipe(write_recipe(tmp_path, pipeline(server), data))
+        assert len(server.requests) < 80
+    assert not (tmp_path / "out" / "export.jsonl").exists()
+
+
+def test_flat_selection_is_one_operator(tmp_path, data, embedded_rows):
+    process = [{"facility_location_selector": {"select_num": 12}}]
+    rows = read_jsonl(run_recipe(write_recipe(tmp_path, process, data)))
+    assert len(rows) == 12
+    assert set(rows[0]) == set(embedded_rows[0]) - {EMBEDDING}
+
+
+def test_commands_work_from_any_folder_and_tell_failure_by_their_exit_code(tmp_path, data, embedded_rows):
+    """The one test that pays for whole processes: the entry point, the exit codes, a relative path."""
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    write_jsonl(folder / "in.jsonl", embedded_rows)
+    process = pipeline()
+    process[-1] = {"quality_gate_filter": {"scorer": "distilled", "gamma": 0.75}}
+    recipe = write_recipe(tmp_path, process, Path("in.jsonl"), export_path="out/export.jsonl")
+    done = run_command("dj-process", "--config", str(recipe), cwd=folder)
+    assert done.returncode == 0, done.stdout
+    assert "MergeIT summary" in done.stdout
+    assert_conserved(folder / "out" / "export.jsonl", embedded_rows)
+    failed = run_command(
+        "dj-process", "--config", str(recipe), "--topic_cluster_grouper.sample_format", "messages", cwd=folder
+    )
+    assert failed.returncode != 0
+    assert "column 'messages' of sample format 'messages' is missing" in failed.stdout
+
+
+@pytest.mark.parametrize("name", ["mergeit_quickstart", "mergeit_alpaca", "mergeit_released", "select_only"])
+def test_dj_analyze_looks_at_every_recipe_without_a_call(tmp_path, monkeypatch, name, sample_rows):
+    from data_juicer.config import init_configs
+    from data_juicer.core import Analyzer
+
+    monkeypatch.chdir(REPOSITORY)
+    # No server listens there: a call would fail.
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9")
+    data = write_jsonl(tmp_path / "in.jsonl", sample_rows[:40])
+    arguments = ["--config", f"recipes/{name}.yaml", "--dataset_path", str(data)]
+    config = init_configs([*arguments, "--export_path", str(tmp_path / "out" / "export.jsonl")])
+    analyzed = Analyzer(config).run()
+    assert len(analyzed) == 40
