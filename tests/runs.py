@@ -54,8 +54,13 @@ def run_recipe(recipe: Path, *overrides: str) -> Path:
     from data_juicer.config import init_configs
     from data_juicer.core import DefaultExecutor
 
-    config = init_configs(["--config", str(recipe), *overrides])
-    DefaultExecutor(config).run(skip_return=True)
+    # Data-Juicer sends the process's output to its log files and never gives it back.
+    streams = sys.stdout, sys.stderr
+    try:
+        config = init_configs(["--config", str(recipe), *overrides])
+        DefaultExecutor(config).run(skip_return=True)
+    finally:
+        sys.stdout, sys.stderr = streams
     return Path(config.export_path)
 
 

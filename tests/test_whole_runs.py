@@ -211,7 +211,7 @@ def test_overrides_on_the_command_line(tmp_path, data):
 def test_a_missing_column_stops_the_run_before_any_work(tmp_path, embedded_rows):
     rows = [{name: value for name, value in row.items() if name != "output"} for row in embedded_rows]
     recipe = write_recipe(tmp_path, pipeline(), write_jsonl(tmp_path / "in.jsonl", rows))
-    with pytest.raises(DatasetError, match="topic_cluster_grouper: no sample format fits.*'instruction'"):
+    with pytest.raises(DatasetError, match=r"topic_cluster_grouper: no sample format fits.*'instruction'"):
         run_recipe(recipe)
     assert not (tmp_path / "out" / "export.jsonl").exists()
 

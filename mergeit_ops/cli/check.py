@@ -43,7 +43,6 @@ def run(options: argparse.Namespace) -> int:
             print(f"{distribution:24} not installed ({_OPTIONAL.get(distribution, 'needed')})")
     if find_spec("data_juicer") is None:
         return 1
-    import data_juicer.ops
     from data_juicer.ops.base_op import OPERATORS
 
     import mergeit_ops.ops

@@ -57,7 +57,8 @@ def _merge_beside_parents(row: Mapping[str, Any]) -> Iterable[str]:
     yield from _content(row)
     for number, parent in enumerate(meta[lineage.PARENTS], start=1):
         yield f"  from parent {number}"
-        yield from _content(decode_row(parent))
+        fields = decode_row(parent)
+        yield from _content({name: fields[name] for name in row if name in fields})
 
 
 def _content(row: Mapping[str, Any]) -> Iterable[str]:

@@ -66,7 +66,6 @@ class SentenceEncoder:
         return np.ascontiguousarray(np.asarray(vectors, dtype=np.float32)[row_of_text])
 
 
-@lru_cache(maxsize=2)
 def load_encoder(model: str = DEFAULT_EMBEDDING_MODEL, device: str = "cpu") -> SentenceEncoder:
     """Return the encoder of this process for a model, loading it on first use.
 
@@ -76,6 +75,11 @@ def load_encoder(model: str = DEFAULT_EMBEDDING_MODEL, device: str = "cpu") -> S
     :param device: `cpu`, `cuda` or `cuda:N`.
     :raises EmbeddingError: if the model cannot be loaded.
     """
+    return _loaded(DEFAULT_EMBEDDING_MODEL if model in _DEFAULT_MODEL_NAMES else model, device)
+
+
+@lru_cache(maxsize=2)
+def _loaded(model: str, device: str) -> SentenceEncoder:
     return SentenceEncoder(model, device)
 
 
@@ -117,6 +121,7 @@ def _load_sentence_transformer(source: str, name: str, device: str) -> Any:
             if name in _DEFAULT_MODEL_NAMES
             else "check the name, or give the path of a local folder"
         )
+        reason = str(error).strip().partition("\n")[0]
         raise EmbeddingError(
-            f"The embedding model '{name}' could not be loaded ({type(error).__name__}: {error}); {advice}."
+            f"The embedding model '{name}' could not be loaded ({type(error).__name__}: {reason}); {advice}."
         ) from error

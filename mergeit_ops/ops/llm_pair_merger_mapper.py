@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Dict, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 import numpy as np
 from data_juicer.ops.base_op import OPERATORS, Mapper
@@ -85,8 +85,8 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
         *,
         api_endpoint: Optional[str] = None,
         response_path: Optional[str] = None,
-        model_params: Optional[Dict[str, Any]] = None,
-        sampling_params: Optional[Dict[str, Any]] = None,
+        model_params: Optional[dict[str, Any]] = None,
+        sampling_params: Optional[dict[str, Any]] = None,
         system_prompt: Optional[str] = None,
         try_num: int = 3,
         num_candidates: int = 1,
@@ -192,15 +192,15 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
         :param dataset: topics.
         :param exporter: not used.
         :param tracer: not used: the lineage in `__dj__meta__` holds every merge with its parents.
-        :return: flat samples, by topic and in the order of the input; a merged sample stands where its first parent did.
+        :return: flat samples, by topic and in the order of the input; a merged one stands where its first parent did.
         :raises DatasetError: if the rows are no topics, or a column is missing.
         :raises LLMError: if the LLM stage had to stop.
         """
         if not is_grouped(dataset.features):
             raise DatasetError(
                 f"{self._name}: the rows are flat samples, but this operator merges within topics; put "
-                "topic_cluster_grouper before it. Data-Juicer's op_fusion and adaptive_batch_size run every operator on "
-                "raw rows first: turn them off. No call was made."
+                "topic_cluster_grouper before it. Data-Juicer's op_fusion and adaptive_batch_size run every operator "
+                "on raw rows first: turn them off. No call was made."
             )
         features = flat_features(dataset.features)
         layout = self.layout_of(features)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Dict, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 import pyarrow as pa
 from data_juicer.ops.base_op import OPERATORS, Filter
@@ -73,7 +73,7 @@ class QualityGateFilter(SampleOperator, Filter):
     def __init__(
         self,
         scorer: str = "distilled",
-        scorer_params: Optional[Dict[str, Any]] = None,
+        scorer_params: Optional[dict[str, Any]] = None,
         gamma: float = 0.75,
         strict: bool = True,
         reference: str = "mean",
@@ -223,7 +223,8 @@ class QualityGateFilter(SampleOperator, Filter):
         scores = self._scorer.score(distinct)
         if len(scores) != len(distinct):
             raise ScorerError(
-                f"{self._name}: the scorer {type(self._scorer).__name__} gave {len(scores)} scores for {len(distinct)} rows."
+                f"{self._name}: the scorer {type(self._scorer).__name__} gave {len(scores)} scores for "
+                f"{len(distinct)} rows."
             )
         return dict(zip(distinct, scores, strict=True))
 

@@ -81,7 +81,7 @@ def test_a_budget_per_topic_needs_topics(embedded_rows):
 
 
 def test_only_one_budget_may_be_set():
-    with pytest.raises(RecipeError, match="at most one of .* got select_ratio and select_num"):
+    with pytest.raises(RecipeError, match=r"at most one of .* got select_ratio and select_num"):
         FacilityLocationSelector(select_ratio=0.1, select_num=5)
 
 

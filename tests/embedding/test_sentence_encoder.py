@@ -1,0 +1,67 @@
+"""The encoder: the packaged default model, any local model, and a sentence when there is none."""
+
+import numpy as np
+import pytest
+
+from mergeit_ops.embedding import DEFAULT_EMBEDDING_MODEL, SentenceEncoder, load_encoder
+from mergeit_ops.embedding import sentence_encoder as module
+from mergeit_ops.errors import EmbeddingError
+
+
+@pytest.fixture(scope="module")
+def tiny_model(tmp_path_factory):
+    """A sentence-transformers model with random weights: its loading is the real one."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.models import Pooling, Transformer
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    folder = tmp_path_factory.mktemp("tiny")
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "name", "a", "fruit", "tree"]
+    (folder / "vocab.txt").write_text("\n".join(words), encoding="utf-8")
+    BertTokenizerFast(vocab_file=str(folder / "vocab.txt")).save_pretrained(folder / "bert")
+    config = BertConfig(
+        vocab_size=len(words), hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16
+    )
+    BertModel(config).save_pretrained(folder / "bert")
+    transformer = Transformer(str(folder / "bert"))
+    pooling = Pooling(8, pooling_mode="mean")
+    SentenceTransformer(modules=[transformer, pooling], device="cpu").save(str(folder / "model"))
+    return str(folder / "model")
+
+
+def test_the_default_model_comes_from_the_package_and_gives_unit_vectors():
+    encoder = load_encoder()
+    vectors = encoder.encode(["Name a fruit.", "", "Name a fruit."])
+    assert vectors.shape == (3, encoder.width) == (3, 384)
+    assert vectors.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    np.testing.assert_array_equal(vectors[0], vectors[2])
+
+
+def test_nearer_in_meaning_is_nearer_in_space():
+    fruit, apple, engine = load_encoder().encode(["Name a fruit.", "Tell me a kind of fruit.", "Repair the engine."])
+    assert fruit @ apple > 0.7 > 0.4 > fruit @ engine
+
+
+def test_one_encoder_per_process_serves_every_operator():
+    assert load_encoder() is load_encoder(DEFAULT_EMBEDDING_MODEL, "cpu")
+
+
+def test_no_text_is_an_empty_matrix():
+    assert load_encoder().encode([]).shape == (0, 384)
+
+
+def test_weights_that_are_not_the_hubs_are_not_used(monkeypatch):
+    monkeypatch.setattr(module, "_DEFAULT_WEIGHTS_SHA256", "0" * 64)
+    assert module._resolve_model(DEFAULT_EMBEDDING_MODEL) == DEFAULT_EMBEDDING_MODEL
+
+
+def test_a_model_in_a_local_folder(tiny_model):
+    vectors = SentenceEncoder(tiny_model).encode(["name a fruit", "name a tree"])
+    assert vectors.shape == (2, 8)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+
+
+def test_a_model_that_cannot_be_loaded_is_named_with_advice():
+    with pytest.raises(EmbeddingError, match=r"'no/such-model' could not be loaded.*path of a local folder"):
+        SentenceEncoder("no/such-model")

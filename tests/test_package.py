@@ -1,0 +1,89 @@
+"""The package itself: what importing it costs, what it says of itself, documents that must not drift."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from mergeit_ops import cli
+from tests.conftest import REPOSITORY
+from tests.runs import run_recipe, write_jsonl, write_recipe
+
+
+def modules_after(statement: str) -> set[str]:
+    code = f"{statement}; import sys; print('\\n'.join(sys.modules))"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    return set(printed.stdout.split())
+
+
+def test_data_juicer_starts_without_models_or_clients():
+    """What Data-Juicer pays at every start, for recipes that do not use us too."""
+    loaded = modules_after("import data_juicer.ops")
+    assert "mergeit_ops.ops.topic_cluster_grouper" in loaded
+    heavy = {"torch", "sklearn", "scipy", "submodlib", "sentence_transformers", "transformers", "openai", "tenacity"}
+    assert loaded & heavy == set()
+
+
+def test_core_needs_neither_data_juicer_nor_models():
+    modules = sorted(path.stem for path in (REPOSITORY / "mergeit_ops" / "core").glob("[!_]*.py"))
+    loaded = modules_after("import " + ", ".join(f"mergeit_ops.core.{name}" for name in modules))
+    assert loaded & {"data_juicer", "datasets", "openai", "torch", "sentence_transformers"} == set()
+
+
+@pytest.mark.parametrize(
+    ("folder", "forbidden"),
+    [
+        ("core", ("dataset", "embedding", "llm", "scorers", "ops", "cli")),
+        ("llm", ("dataset", "scorers", "ops", "cli")),
+        ("embedding", ("dataset", "llm", "scorers", "ops", "cli")),
+        ("scorers", ("dataset", "ops", "cli")),
+        ("dataset", ("llm", "ops", "cli")),
+        ("ops", ("cli",)),
+    ],
+)
+def test_imports_point_one_way(folder, forbidden):
+    for path in (REPOSITORY / "mergeit_ops" / folder).rglob("*.py"):
+        imported = re.findall(r"(?:from|import) mergeit_ops\.(\w+)", path.read_text(encoding="utf-8"))
+        assert not set(imported) & set(forbidden), path
+
+
+def test_check_finds_everything_registered(capsys):
+    assert cli.main(["check"]) == 0
+    assert "quality_gate_filter          registered" in capsys.readouterr().out
+
+
+def test_show_counts_and_shows_a_merge_beside_its_parents(tmp_path, embedded_rows, capsys):
+    process = [
+        {"topic_cluster_grouper": {"num_clusters": 3}},
+        {"llm_pair_merger_mapper": {"merge_strategy": "concat", "similarity_threshold": 0.4}},
+    ]
+    export = run_recipe(write_recipe(tmp_path, process, write_jsonl(tmp_path / "in.jsonl", embedded_rows)))
+    capsys.readouterr()
+    assert cli.main(["show", str(export)]) == 0
+    printed = capsys.readouterr().out
+    assert re.match(r"\d+ rows: \d+ original, \d+ merged\n\nMERGED by concat, similarity 0\.\d\d\n", printed)
+    assert "  from parent 2\n    id: s" in printed
+
+
+def test_show_says_when_there_is_no_such_file(tmp_path, capsys):
+    assert cli.main(["show", str(tmp_path / "none.jsonl")]) == 1
+    assert capsys.readouterr().err.startswith("error: There is no file")
+
+
+def test_the_tables_of_the_readme_are_those_of_the_docstrings():
+    sys.path.insert(0, str(REPOSITORY / "scripts"))
+    try:
+        from parameter_tables import rewritten
+    finally:
+        sys.path.pop(0)
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    assert rewritten(text) == text
+
+
+def test_the_readme_names_every_recipe():
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    for path in (REPOSITORY / "recipes").glob("*.yaml"):
+        assert f"| `{path.name}` |" in text
