@@ -33,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
     """Print the counts and the merges."""
     if not options.export.is_file():
         raise DatasetError(f"There is no file {options.export}.")
-    counts: Counter[str] = Counter()
+    counts = Counter({lineage.ORIGINAL: 0, lineage.MERGED: 0, lineage.RESTORED: 0})
     shown: list[Mapping[str, Any]] = []
     with jsonlines.open(options.export) as rows:
         for row in rows:
@@ -41,8 +41,7 @@ def run(options: argparse.Namespace) -> int:
             counts[meta.get(lineage.STATUS, "rows without lineage")] += 1
             if meta.get(lineage.STATUS) == lineage.MERGED and len(shown) < options.merges:
                 shown.append(row)
-    total = sum(counts.values())
-    print(f"{total} rows: " + (", ".join(f"{count} {status}" for status, count in counts.most_common()) or "none"))
+    print(f"{counts.total()} rows: " + ", ".join(f"{count} {status}" for status, count in counts.items() if count))
     for row in shown:
         print("\n".join(_merge_beside_parents(row)))
     return 0
