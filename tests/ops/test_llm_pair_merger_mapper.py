@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -138,7 +139,7 @@ def test_a_failed_merge_leaves_its_parents_with_the_reason(topics, reply, reason
 
     with FakeLLMServer(answer=answer) as server:
         operator = merger(server, try_num=1, max_failure_ratio=1.0)
-        operator._engine.policy = type(operator._engine.policy)(max_attempts=1)
+        operator._engine.policy = replace(operator._engine.policy, attempts=1)
         rows = operator.run(topics)
     failed = [meta for meta in metas(rows, "original") if meta["merge_error"]]
     assert {meta["merge_error"] for meta in failed} == {reason}
@@ -168,7 +169,7 @@ def test_nobody_listening_is_said_in_one_sentence(topics):
 
 
 def test_neither_key_nor_server_is_said_in_one_sentence(topics):
-    with pytest.raises(LLMUnavailableError, match="OPENAI_API_KEY.*OPENAI_BASE_URL"):
+    with pytest.raises(LLMUnavailableError, match=r"OPENAI_API_KEY.*OPENAI_BASE_URL"):
         LLMPairMergerMapper(similarity_threshold=0.4).run(topics)
 
 
