@@ -17,6 +17,8 @@ from mergeit_ops.errors import EmbeddingError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_PROGRESS_FROM = 5_000  # texts; below it the model is through in half a minute
+
 _DEFAULT_MODEL_NAMES = frozenset({DEFAULT_EMBEDDING_MODEL, "all-MiniLM-L6-v2"})
 _DEFAULT_WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
@@ -61,7 +63,7 @@ class SentenceEncoder:
             batch_size=batch_size,
             convert_to_numpy=True,
             normalize_embeddings=True,
-            show_progress_bar=False,
+            show_progress_bar=len(position) >= _PROGRESS_FROM,
         )
         return np.ascontiguousarray(np.asarray(vectors, dtype=np.float32)[row_of_text])
 

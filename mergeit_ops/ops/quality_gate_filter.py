@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Optional
 
 import pyarrow as pa
 from data_juicer.ops.base_op import OPERATORS, Filter
 from datasets import Dataset, Features
 from loguru import logger
+from tqdm import tqdm
 
 from mergeit_ops.core import lineage
 from mergeit_ops.core.columns import META, STATS
@@ -27,7 +28,7 @@ from mergeit_ops.dataset.gate_table import (
     whole_topics,
 )
 from mergeit_ops.dataset.manifest import log_summary, recorded
-from mergeit_ops.dataset.tables import JSON, iter_tables, python_rows, write_dataset
+from mergeit_ops.dataset.tables import JSON, READ_ROWS, iter_tables, python_rows, write_dataset
 from mergeit_ops.dataset.topics import is_grouped
 from mergeit_ops.embedding.defaults import DEFAULT_BATCH_SIZE, DEFAULT_EMBEDDING_MODEL
 from mergeit_ops.errors import DatasetError, RecipeError, ScorerError
@@ -149,7 +150,7 @@ class QualityGateFilter(SampleOperator, Filter):
         counts: Counter[str] = Counter()
         rejected: Counter[str] = Counter()
         with recorded(self._name, self.parameters, self.work_dir) as manifest:
-            tables = whole_topics(iter_tables(dataset))
+            tables = _with_progress(whole_topics(iter_tables(dataset)), len(dataset))
             gated = write_dataset((self._gate(table, layout, counts, rejected) for table in tables), features)
             if exporter is not None and self.stats_export_path is not None:
                 exporter.export_compute_stats(gated, self.stats_export_path)
@@ -260,3 +261,11 @@ class QualityGateFilter(SampleOperator, Filter):
 
     def _embedding_texts(self, samples: Sequence[Sample]) -> list[str]:
         return encode_vectors(self.embed(sample.query for sample in samples))
+
+
+def _with_progress(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
+    """Yield tables under a progress bar that counts their rows, as Data-Juicer's own operators show one."""
+    with tqdm(total=rows, desc=OP_NAME, unit=" examples", disable=rows <= READ_ROWS) as bar:
+        for table in tables:
+            yield table
+            bar.update(table.num_rows)
