@@ -49,7 +49,7 @@ def work_dir_of(export: Path) -> Path:
 def assert_conserved(export: Path, inputs: list[dict]) -> None:
     """Every row that entered the merger leaves exactly once, as itself or inside one merged row, with its content."""
     rows = read_jsonl(export)
-    (entered,) = [
+    (*_, entered) = [
         record["entered"]
         for record in read_manifests(work_dir_of(export))
         if record["operator"] == "llm_pair_merger_mapper"
@@ -105,9 +105,11 @@ def test_a_merged_row_says_what_made_it(tmp_path, data):
     assert merged
 
 
-def test_rows_come_by_topic_and_in_the_order_of_the_input(tmp_path, data):
+def test_rows_come_by_topic_and_in_the_order_of_the_input(tmp_path, data, embedded_rows):
     rows = read_jsonl(run_recipe(write_recipe(tmp_path, pipeline(gamma=1.4), data)))
-    places = [(row[META]["topic_id"], row[META]["row_order"]) for row in rows]
+    position = {row["id"]: number for number, row in enumerate(embedded_rows)}
+    first_ids = [row["id"] or decode_row(row[META]["merge_parents"][0])["id"] for row in rows]
+    places = [(row[META]["topic_id"], position[key]) for row, key in zip(rows, first_ids, strict=True)]
     assert places == sorted(places)
 
 
@@ -263,3 +265,70 @@ def test_dj_analyze_looks_at_every_recipe_without_a_call(tmp_path, monkeypatch, 
     config = init_configs([*arguments, "--export_path", str(tmp_path / "out" / "export.jsonl")])
     analyzed = Analyzer(config).run()
     assert len(analyzed) == 40
+
+
+CHAT = {
+    "messages": lambda row: {
+        "messages": [
+            {"role": "user", "content": f"{row['instruction']} {row['input']}".strip()},
+            {"role": "assistant", "content": row["output"]},
+        ]
+    },
+    "sharegpt": lambda row: {
+        "conversations": [
+            {"from": "human", "value": f"{row['instruction']} {row['input']}".strip()},
+            {"from": "gpt", "value": row["output"]},
+        ]
+    },
+    "query_response": lambda row: {"query": row["instruction"], "response": row["output"], "history": []},
+}
+
+
+@pytest.mark.parametrize("layout", CHAT)
+def test_other_layouts_come_out_as_they_went_in(tmp_path, embedded_rows, layout):
+    rows = [CHAT[layout](row) | {"id": row["id"], EMBEDDING: row[EMBEDDING]} for row in embedded_rows]
+    data = write_jsonl(tmp_path / "in.jsonl", rows)
+    export = run_recipe(write_recipe(tmp_path, pipeline(gamma=1.4), data, text_keys="id"))
+    assert_conserved(export, rows)
+    assert statuses(read_jsonl(export)).keys() == {"original", "merged", "restored"}
+    shapes = {json.dumps(sorted(row)) for row in read_jsonl(export)}
+    assert shapes == {json.dumps(sorted([*CHAT[layout](embedded_rows[0]), "id", META, STATS]))}
+
+
+def run_quickstart_on(tmp_path: Path, rows: list[dict]) -> Path:
+    data = write_jsonl(tmp_path / "in.jsonl", rows)
+    return run_recipe(
+        REPOSITORY / "recipes" / "mergeit_quickstart.yaml",
+        *["--dataset_path", str(data), "--export_path", str(tmp_path / "out" / "export.jsonl")],
+        *["--facility_location_selector.select_ratio", "1.0", "--llm_pair_merger_mapper.merge_strategy", "none"],
+    )
+
+
+def test_recipes_that_ship_keep_every_row_of_data_without_an_input_column(tmp_path, monkeypatch, sample_rows):
+    monkeypatch.chdir(REPOSITORY)
+    distinct = {row["instruction"]: row for row in sample_rows if not row["input"]}
+    rows = [{name: value for name, value in row.items() if name != "input"} for row in list(distinct.values())[:30]]
+    export = run_quickstart_on(tmp_path, rows)
+    assert sorted(row["id"] for row in read_jsonl(export)) == sorted(row["id"] for row in rows)
+
+
+def test_recipes_that_ship_stop_where_data_juicer_would_drop_a_batch(tmp_path, monkeypatch, sample_rows):
+    """Data-Juicer's cleaning expects text; on a number it drops rows without a word unless told to stop."""
+    monkeypatch.chdir(REPOSITORY)
+    with pytest.raises(TypeError):
+        run_quickstart_on(tmp_path, [*sample_rows[:10], sample_rows[10] | {"output": 42}])
+
+
+def test_a_work_dir_used_again_does_not_mix_up_the_runs(tmp_path, data, monkeypatch):
+    from mergeit_ops.dataset import manifest
+
+    lines: list[str] = []
+    monkeypatch.setattr(manifest.logger, "info", lines.append)
+    recipe = write_recipe(tmp_path, pipeline(), data, job_id="again")
+    run_recipe(recipe)
+    # A second dj-process is a second process.
+    monkeypatch.setattr(manifest, "_RUN_ID", "second")
+    few = write_jsonl(tmp_path / "few.jsonl", read_jsonl(data)[:10])
+    run_recipe(recipe, "--dataset_path", str(few))
+    summaries = [line for line in lines if "MergeIT summary" in line]
+    assert "rows in 10;" in summaries[-1]
