@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.scorers import Score
 
@@ -36,6 +38,34 @@ class Constant:
 
     def score(self, samples: Sequence[Sample]) -> list[Score]:
         return [Score(self.value) for _ in samples]
+
+
+class NotANumber:
+    """Gives every row NaN."""
+
+    def score(self, samples: Sequence[Sample]) -> list[Score]:
+        return [Score(float("nan")) for _ in samples]
+
+
+class Infinite:
+    """Gives every row infinity."""
+
+    def score(self, samples: Sequence[Sample]) -> list[Score]:
+        return [Score(float("inf")) for _ in samples]
+
+
+class NumpyScalar:
+    """Gives every row a NumPy number."""
+
+    def score(self, samples: Sequence[Sample]) -> list[Score]:
+        return [Score(np.float32(2)) for _ in samples]
+
+
+class Raising:
+    """Fails."""
+
+    def score(self, samples: Sequence[Sample]) -> list[Score]:
+        raise KeyError("boom")
 
 
 class OneShort:

@@ -35,12 +35,15 @@ def run(options: argparse.Namespace) -> int:
         raise DatasetError(f"There is no file {options.export}.")
     counts = Counter({lineage.ORIGINAL: 0, lineage.MERGED: 0, lineage.RESTORED: 0})
     shown: list[Mapping[str, Any]] = []
-    with jsonlines.open(options.export) as rows:
-        for row in rows:
-            meta = row.get(META) or {}
-            counts[meta.get(lineage.STATUS, "rows without lineage")] += 1
-            if meta.get(lineage.STATUS) == lineage.MERGED and len(shown) < options.merges:
-                shown.append(row)
+    try:
+        with jsonlines.open(options.export) as rows:
+            for row in rows.iter(type=dict):
+                meta = row.get(META) or {}
+                counts[meta.get(lineage.STATUS, "rows without lineage")] += 1
+                if meta.get(lineage.STATUS) == lineage.MERGED and len(shown) < options.merges:
+                    shown.append(row)
+    except (jsonlines.InvalidLineError, UnicodeDecodeError) as error:
+        raise DatasetError(f"{options.export} is no JSONL; export with a path that ends in .jsonl.") from error
     print(f"{counts.total()} rows: " + ", ".join(f"{count} {status}" for status, count in counts.items() if count))
     for row in shown:
         print("\n".join(_merge_beside_parents(row)))

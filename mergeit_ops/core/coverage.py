@@ -29,4 +29,5 @@ def parent_coverage(parent: NDArray[np.float32], merged: NDArray[np.float32]) ->
     """
     if not len(parent) or not len(merged):
         return None
-    return float((parent @ merged.T).max(axis=1).mean())
+    # Inner products of unit vectors exceed 1 by rounding.
+    return min(1.0, float((parent @ merged.T).max(axis=1).mean()))

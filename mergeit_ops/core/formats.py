@@ -171,13 +171,17 @@ class ChatFormat:
         system = _as_text(row.get(self.system_column)) if self.system_column else ""
         asked: list[Any] = []
         answered: list[Any] = []
+        strange = False
         for turn in turns:
-            role, text = (
-                (turn.get(self.role_field), turn.get(self.text_field)) if isinstance(turn, Mapping) else ("", "")
-            )
+            if not isinstance(turn, Mapping):
+                return Reading(_chat_sample(asked, answered, system), "bad_row")
+            role, text = turn.get(self.role_field), turn.get(self.text_field)
+            # Tool calls, names, images: a merge of the texts would lose them.
+            strange |= any(value for name, value in turn.items() if name not in (self.role_field, self.text_field))
             if role in self.system_roles:
                 system = _as_text(text)
             elif role in self.user_roles:
+                strange |= bool(answered) and not asked
                 asked.append(text)
             elif role in self.assistant_roles:
                 answered.append(text)
@@ -186,7 +190,7 @@ class ChatFormat:
         sample = _chat_sample(asked, answered, system)
         if len(asked) > 1 or len(answered) > 1:
             return Reading(sample, "multi_turn")
-        return _checked(sample, *(asked or [None]), *(answered or [None]))
+        return _checked(sample, next(iter(asked), None), next(iter(answered), None), odd=strange)
 
     def write(self, sample: Sample, parents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """See `SampleFormat`."""

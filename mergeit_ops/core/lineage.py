@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,24 @@ SIMILARITY = "merge_similarity"
 ERROR = "merge_error"
 MODEL = "merge_model"
 PROMPT_SHA256 = "merge_prompt_sha256"
+HISTORY = "merge_history"
+
+_KEYS = (
+    TOPIC_ID,
+    ROW_ID,
+    ROW_ORDER,
+    GROUP_ID,
+    STATUS,
+    PARENTS,
+    PARENT_IDS,
+    CANDIDATES,
+    REJECTED,
+    REJECTED_TEXT,
+    SIMILARITY,
+    ERROR,
+    MODEL,
+    PROMPT_SHA256,
+)
 
 ORIGINAL = "original"
 MERGED = "merged"
@@ -79,6 +98,21 @@ def lineage(
         MODEL: model,
         PROMPT_SHA256: prompt_sha256,
     }
+
+
+def history(meta: Mapping[str, Any]) -> list[str]:
+    """Return the lineages of earlier merges that a row brings, the latest last.
+
+    A row that came out of an earlier merge may enter another; what it was made of must not be forgotten.
+
+    :param meta: the metadata with which the row enters the merger.
+    :return: each lineage as JSON text, without its own history.
+    """
+    earlier = list(meta.get(HISTORY) or [])
+    if meta.get(STATUS) in (MERGED, RESTORED):
+        last = {key: meta[key] for key in _KEYS if meta.get(key) not in (None, [])}
+        earlier.append(json.dumps(last, ensure_ascii=False, sort_keys=True))
+    return earlier
 
 
 def restored(

@@ -67,6 +67,8 @@ def _encode(value: Any) -> Any:
         return _tagged("dict", encoded) if _TAG in encoded else encoded
     if isinstance(value, (bytes, bytearray, memoryview)):
         return _tagged("bytes", base64.b64encode(bytes(value)).decode("ascii"))
+    if getattr(value, "nanosecond", 0) or getattr(value, "nanoseconds", 0):
+        raise UnencodableError("A time with nanoseconds has no lossless text form.")  # pandas' own types have them
     # datetime before date: a datetime is a date.
     if isinstance(value, dt.datetime):
         return _tagged("datetime", value.isoformat())

@@ -16,6 +16,7 @@ from mergeit_ops.core.lossless import decode_row
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.dataset.merge_table import encode_sample, merged_row
 from mergeit_ops.dataset.tables import arrow_array, json_array, python_rows, set_column
+from mergeit_ops.errors import DatasetError
 from mergeit_ops.scorers.base import Score
 
 
@@ -62,18 +63,31 @@ def metadata_of(table: pa.Table) -> list[dict[str, Any]]:
 
 def merged_rows(table: pa.Table, metas: Sequence[Mapping[str, Any]], layout: SampleFormat) -> list[MergedRow]:
     """Return the table's merged rows, in order."""
-    positions = [position for position, meta in enumerate(metas) if meta.get(lineage.STATUS) == lineage.MERGED]
+    positions = [position for position, meta in enumerate(metas) if _is_merge(meta)]
     columns = [name for name in layout.columns if name in table.column_names]
     rows = python_rows(table.select(columns).take(pa.array(positions, pa.int64()))) if positions else []
     return [
-        _merged_row(position, metas[position], layout.read(row).sample, layout)
+        _merged_row(position, metas[position], layout.read(row).sample, layout, table.column_names)
         for position, row in zip(positions, rows, strict=True)
     ]
 
 
-def _merged_row(position: int, meta: Mapping[str, Any], merged: Sample, layout: SampleFormat) -> MergedRow:
+def _is_merge(meta: Mapping[str, Any]) -> bool:
+    return meta.get(lineage.STATUS) == lineage.MERGED and bool(meta.get(lineage.PARENTS))
+
+
+def _merged_row(
+    position: int, meta: Mapping[str, Any], merged: Sample, layout: SampleFormat, columns: Sequence[str]
+) -> MergedRow:
     further = (decode_row(text) for text in meta.get(lineage.CANDIDATES) or [])
     parent_rows = [decode_row(text) for text in meta[lineage.PARENTS]]
+    gone = sorted({name for row in parent_rows for name in row} - {META, EMBEDDING, *columns})
+    if gone:
+        raise DatasetError(
+            f"the columns {', '.join(map(repr, gone))} that the parents of merged rows had are gone; an operator "
+            "between the merger and the gate renames or removes them: put it after the gate, so that parents can be "
+            "given back"
+        )
     parent_metas = tuple(row.pop(META) for row in parent_rows)
     return MergedRow(
         position=position,
@@ -173,7 +187,9 @@ def _plain_stats(score: Score | None) -> dict[str, Any]:
 def _stats_of(table: pa.Table) -> list[dict[str, Any]]:
     if STATS not in table.column_names:
         return [{} for _ in range(table.num_rows)]
-    return [row[STATS] or {} for row in python_rows(table.select([STATS]))]
+    # A stats column of structs has every key in every row; a null one would make Data-Juicer's filters skip the row.
+    rows = python_rows(table.select([STATS]))
+    return [{key: value for key, value in (row[STATS] or {}).items() if value is not None} for row in rows]
 
 
 def _in_topic_order(rows: list[_OutRow]) -> list[_OutRow]:
@@ -197,12 +213,12 @@ def _assemble(
     source = table.select(columns)
     if rebuilt:
         arrays = {
-            name: arrow_array([row.get(name) for row in rebuilt], table.schema.field(name).type)
+            name: _restored_column(name, rebuilt, table.schema.field(name).type)
             for name in columns
             if name != EMBEDDING
         }
         if EMBEDDING in columns:
-            arrays[EMBEDDING] = pa.array(embed([layout.read(row).sample for row in rebuilt]), pa.string())
+            arrays[EMBEDDING] = pa.array(_embeddings(rebuilt, layout, embed), pa.string())
         source = pa.concat_tables([source, pa.table(arrays).select(columns)])
     next_rebuilt = iter(range(table.num_rows, table.num_rows + len(rebuilt)))
     order = [row.kept if row.kept is not None else next(next_rebuilt) for row in rows]
@@ -210,6 +226,28 @@ def _assemble(
     if META in table.column_names:
         result = set_column(result, META, json_array(row.meta for row in rows))
     return set_column(result, STATS, json_array(row.stats for row in rows))
+
+
+def _restored_column(name: str, rows: Sequence[Mapping[str, Any]], arrow_type: pa.DataType) -> pa.Array:
+    try:
+        return arrow_array([row.get(name) for row in rows], arrow_type)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise DatasetError(
+            f"the values of column '{name}' that restored parents had do not fit its type {arrow_type} any more "
+            f"({error}); an operator between the merger and the gate changes it: put it after the gate"
+        ) from error
+
+
+def _embeddings(
+    rows: Sequence[Mapping[str, Any]], layout: SampleFormat, embed: Callable[[Sequence[Sample]], Sequence[str]]
+) -> list[str]:
+    """Return the embeddings that parents took along, and new ones for the rows that have none."""
+    missing = [number for number, row in enumerate(rows) if not row.get(EMBEDDING)]
+    texts = [row.get(EMBEDDING) or "" for row in rows]
+    if missing:
+        for number, text in zip(missing, embed([layout.read(rows[number]).sample for number in missing]), strict=True):
+            texts[number] = text
+    return texts
 
 
 def whole_topics(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,9 @@ from loguru import logger
 
 MANIFEST_DIR = "mergeit"
 FORMAT_VERSION = 1
+
+_RUN_ID = uuid.uuid4().hex
+"""One per process, as dj-process is one run: a work dir that is used again (`job_id`) holds the records of several."""
 
 
 class Manifest:
@@ -26,7 +30,28 @@ class Manifest:
     def __init__(self, operator: str, parameters: Mapping[str, Any]) -> None:
         self.figures: dict[str, Any] = {}
         self.details: dict[str, Any] = {}
-        self._head = {"format_version": FORMAT_VERSION, "operator": operator, "parameters": dict(parameters)}
+        self._head = {
+            "format_version": FORMAT_VERSION,
+            "run": _RUN_ID,
+            "operator": operator,
+            "parameters": dict(parameters),
+        }
+
+    def finish(self, seconds: float, work_dir: str | None) -> None:
+        """Log the figures and write the record; a record that cannot be written is a warning, not an error.
+
+        :param seconds: wall time of the operator.
+        :param work_dir: the run's work dir; None writes nothing.
+        """
+        self.figures["seconds"] = round(seconds, 3)
+        operator = self._head["operator"]
+        logger.info(f"{operator}: {_readable(self.figures)}")
+        if work_dir is None:
+            return
+        try:
+            self.write(work_dir)
+        except OSError as error:
+            logger.warning(f"{operator}: the manifest could not be written below {work_dir}: {error}")
 
     def write(self, work_dir: str) -> Path:
         """Write the record as the next numbered file below the work dir and return its path."""
@@ -35,7 +60,7 @@ class Manifest:
         text = json.dumps(self._head | {"figures": self.figures} | self.details, ensure_ascii=False, default=str)
         number = len(list(folder.glob("*.json"))) + 1
         while True:
-            path = folder / f"{number:02d}_{self._head['operator']}.json"
+            path = folder / f"{number:03d}_{self._head['operator']}.json"
             try:
                 # Exclusive, so that two processes never share a number.
                 with path.open("x", encoding="utf-8") as file:
@@ -47,7 +72,7 @@ class Manifest:
 
 @contextmanager
 def recorded(operator: str, parameters: Mapping[str, Any], work_dir: str | None) -> Iterator[Manifest]:
-    """Give a manifest to fill; on success log its figures and write it.
+    """Give a manifest to fill; log its figures and write it, also when the operator stops with an error.
 
     :param operator: registry name.
     :param parameters: the operator's parameters, without secrets.
@@ -55,17 +80,13 @@ def recorded(operator: str, parameters: Mapping[str, Any], work_dir: str | None)
     """
     manifest = Manifest(operator, parameters)
     started = time.perf_counter()
-    yield manifest
-    manifest.figures["seconds"] = round(time.perf_counter() - started, 3)
-    logger.info(f"{operator}: {_readable(manifest.figures)}")
-    if work_dir is None:
-        return
     try:
-        manifest.write(work_dir)
-    except OSError as error:
-        logger.warning(
-            f"{operator}: the manifest could not be written to {os.path.join(work_dir, MANIFEST_DIR)}: {error}"
-        )
+        yield manifest
+    except BaseException as error:
+        manifest.details["stopped"] = type(error).__name__
+        raise
+    finally:
+        manifest.finish(time.perf_counter() - started, work_dir)
 
 
 def read_manifests(work_dir: str | os.PathLike[str]) -> list[dict[str, Any]]:
@@ -81,7 +102,7 @@ def log_summary(work_dir: str | None) -> None:
     :param work_dir: the run's work dir; None logs nothing.
     """
     records = read_manifests(work_dir) if work_dir is not None else []
-    figures = [record["figures"] for record in records]
+    figures = [record["figures"] for record in records if record["run"] == _RUN_ID]
     if not figures:
         return
     summary: dict[str, Any] = {

@@ -13,11 +13,12 @@ from mergeit_ops.core import lineage
 from mergeit_ops.core.columns import EMBEDDING, META, STATS, is_carried
 from mergeit_ops.core.formats import Reading, SampleFormat
 from mergeit_ops.core.identity import group_id
-from mergeit_ops.core.lossless import encode_row
+from mergeit_ops.core.lossless import UnencodableError, encode_row
 from mergeit_ops.core.pairing import Group
 from mergeit_ops.core.sample import Sample
-from mergeit_ops.dataset.tables import JSON, TEXT, arrow_array, json_array, python_rows
+from mergeit_ops.dataset.tables import JSON, TEXT, arrow_array, json_array, loses_nanoseconds, python_rows
 from mergeit_ops.dataset.topics import Topic
+from mergeit_ops.errors import EmbeddingError
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class TopicMerges:
     :param readings: the samples as read by the layout.
     :param groups: disjoint groups of positions.
     :param merges: group number to what became of it.
+    :param keep_embeddings: whether parents take their embedding along, to have it back when they are restored.
     """
 
     topic: Topic
@@ -52,6 +54,7 @@ class TopicMerges:
     readings: Sequence[Reading]
     groups: Sequence[Group] = ()
     merges: dict[int, Merge] = field(default_factory=dict)
+    keep_embeddings: bool = False
 
     def __post_init__(self) -> None:
         table = self.topic.table
@@ -73,9 +76,9 @@ class TopicMerges:
         """Return a group's samples."""
         return [self.readings[position].sample for position in group.members]
 
-    def rows(self, group: Group) -> list[dict[str, Any]]:
-        """Return a group's rows: the carried columns as Python values."""
-        return python_rows(self.topic.table.select(self.carried).take(pa.array(group.members)))
+    def rows(self, group: Group, also: Sequence[str] = ()) -> list[dict[str, Any]]:
+        """Return a group's rows: the carried columns, and others by name, as Python values."""
+        return python_rows(self.topic.table.select([*self.carried, *also]).take(pa.array(group.members)))
 
     def encode_parents(self, number: int) -> None:
         """Take down a group's rows whole, as text, with the metadata they need to be restored.
@@ -83,15 +86,19 @@ class TopicMerges:
         :raises UnencodableError: if a row has no lossless text form; such a group must not be merged.
         """
         group = self.groups[number]
+        if any(loses_nanoseconds(self.topic.table.schema.field(name).type) for name in self.carried):
+            raise UnencodableError("A column of times of day in nanoseconds has no lossless text form.")
+        embedding = [EMBEDDING] if self.keep_embeddings and EMBEDDING in self.topic.table.column_names else []
         self._parents[number] = [
             encode_row(row | {META: self._original_meta(position)})
-            for row, position in zip(self.rows(group), group.members, strict=True)
+            for row, position in zip(self.rows(group, embedding), group.members, strict=True)
         ]
 
     def _original_meta(self, position: int, **more: Any) -> dict[str, Any]:
-        return dict(self._metas[position]) | lineage.lineage(
-            topic_id=self.topic.topic_id, row_id=self.row_ids[position], row_order=position, **more
-        )
+        before = self._metas[position]
+        own = lineage.lineage(topic_id=self.topic.topic_id, row_id=self.row_ids[position], row_order=position, **more)
+        earlier = lineage.history(before)
+        return {**before, **own, **({lineage.HISTORY: earlier} if earlier else {})}
 
     def unmerged(self) -> tuple[list[int], list[dict[str, Any]]]:
         """Return positions and metadata of the samples that stay as they are."""
@@ -137,7 +144,10 @@ class TopicMerges:
             model=merge.model,
             prompt_sha256=merge.prompt_sha256,
         )
-        return agreed([self._metas[position] for position in group.members], missing_is_null=False) | own
+        common = agreed([self._metas[position] for position in group.members], missing_is_null=False)
+        # The history of each parent stays with that parent.
+        common.pop(lineage.HISTORY, None)
+        return common | own
 
 
 def encode_sample(sample: Sample) -> str:
@@ -189,12 +199,21 @@ def flat_table(
             name: arrow_array([row[name] for row in rows], table.schema.field(name).type) for name in topic.carried
         }
         if embed:
-            arrays[EMBEDDING] = pa.array(embed(answers), pa.string())
+            arrays[EMBEDDING] = pa.array(_of_one_width(embed(answers), table.column(EMBEDDING)[0].as_py()), pa.string())
         parts.append(pa.table(arrays | {META: json_array(map(topic.merged_meta, accepted))}))
         positions = positions + [topic.groups[number].members[0] for number in accepted]
     flat = pa.concat_tables(parts)
     order = sorted(range(len(positions)), key=positions.__getitem__)
     return flat.take(pa.array(order, pa.int64())).append_column(STATS, json_array({} for _ in positions))
+
+
+def _of_one_width(texts: Sequence[str], brought: str) -> Sequence[str]:
+    if any(len(text) != len(brought) for text in texts):
+        raise EmbeddingError(
+            f"The column '{EMBEDDING}' holds embeddings of another width than embedding_model gives, so merged rows "
+            "cannot have one; set embedding_model to the model that made the column, or keep_embeddings to false."
+        )
+    return texts
 
 
 def merged_row(layout: SampleFormat, sample: Sample, parents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -114,6 +114,13 @@ def dump_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
+def loses_nanoseconds(arrow_type: pa.DataType) -> bool:
+    """Tell whether Python values of a type are coarser than the type: Python's times of day stop at microseconds."""
+    if pa.types.is_nested(arrow_type):
+        return any(loses_nanoseconds(arrow_type.field(number).type) for number in range(arrow_type.num_fields))
+    return pa.types.is_time64(arrow_type) and arrow_type.unit == "ns"
+
+
 def set_column(table: pa.Table, name: str, values: pa.Array | pa.ChunkedArray) -> pa.Table:
     """Return the table with a column replaced where it stands, or added at the end."""
     if name in table.column_names:

@@ -35,7 +35,7 @@ class Number:
         """See `Constraint`."""
         if value is None:
             return self.optional
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value):
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
             return False
         if self.integer and value != int(value):
             return False

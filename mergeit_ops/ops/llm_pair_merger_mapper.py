@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Optional
 import numpy as np
 from data_juicer.ops.base_op import OPERATORS, Mapper
 from datasets import Dataset
-from loguru import logger
 
+from mergeit_ops.core.columns import EMBEDDING
 from mergeit_ops.core.concatenation import concatenate
 from mergeit_ops.core.formats import SampleFormat
 from mergeit_ops.core.lossless import UnencodableError
@@ -20,7 +20,8 @@ from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.vectors import encode_vectors
 from mergeit_ops.dataset.manifest import Manifest, log_summary, recorded
 from mergeit_ops.dataset.merge_table import Merge, TopicMerges, flat_table, merged_features
-from mergeit_ops.dataset.tables import TableSink
+from mergeit_ops.dataset.tables import TEXT as TEXT_FEATURE
+from mergeit_ops.dataset.tables import TableSink, arrow_array, set_column
 from mergeit_ops.dataset.topics import Topic, flat_features, is_grouped, iter_topics
 from mergeit_ops.embedding.defaults import DEFAULT_BATCH_SIZE, DEFAULT_EMBEDDING_MODEL
 from mergeit_ops.errors import DatasetError, RecipeError
@@ -181,7 +182,8 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
                     cache_path=cache_path,
                     max_failure_ratio=max_failure_ratio,
                     max_total_tokens=max_total_tokens,
-                    accelerator=self.accelerator,
+                    # What the recipe says, not Data-Juicer's default of "cpu": unset means a GPU where there is one.
+                    accelerator=kwargs.get("accelerator"),
                 )
             except RecipeError as error:
                 raise RecipeError(f"{self._name}: {error}") from error
@@ -204,24 +206,23 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
             )
         features = flat_features(dataset.features)
         layout = self.layout_of(features)
-        work = _MergeRun(layout, TableSink(merged_features(features, self.keep_embeddings)), self._embedding_texts())
+        sink = TableSink(merged_features(features, self.keep_embeddings))
+        work = _MergeRun(layout, sink, self._embedding_of if self.keep_embeddings else None)
         seen: Counter[str] = Counter()
         topics = (self._open_topic(topic, layout, seen) for topic in iter_topics(dataset))
         with recorded(self._name, _loggable(self.parameters), self.work_dir) as manifest:
-            if self._engine is None:
-                for topic in topics:
-                    work.open(topic)
-                    for number in topic.unsettled():
-                        merged = concatenate(topic.samples(topic.groups[number]))
-                        work.settle(topic, number, Merge((merged,), model="concat"))
-            elif self.dry_run:
-                manifest.figures |= self._engine.plan(self._requests(topics, work, dry=True))
-            else:
-                usage = self._engine.run(self._requests(topics, work), self._settle_with(work))
-                manifest.figures |= {name: getattr(usage, name) for name in _USAGE_FIGURES}
-                manifest.details["usage"] = usage.as_dict()
-            flat = work.finish()
-            _report(manifest, work, flat)
+            try:
+                if self._engine is None:
+                    self._concatenate(topics, work)
+                elif self.dry_run:
+                    manifest.figures |= self._engine.plan(self._requests(topics, work, dry=True))
+                else:
+                    self._engine.run(self._requests(topics, work), self._settle_with(work))
+                flat = work.finish()
+                manifest.figures["rows_out"] = len(flat)
+            finally:
+                # Also of a run that had to stop: what it cost is on record.
+                _report(manifest, work, self._engine)
         log_summary(self.work_dir)
         return flat
 
@@ -232,17 +233,30 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
     def _open_topic(self, topic: Topic, layout: SampleFormat, seen: Counter[str]) -> TopicMerges:
         row_ids = self.row_ids_of(topic.table, seen)
         readings = self.readings_of(topic.table, layout)
+        if self.keep_embeddings and EMBEDDING not in topic.table.column_names:
+            # Topics of Data-Juicer's own groupers.
+            texts = encode_vectors(self.vectors_of(topic.table, layout))
+            topic = replace(topic, table=set_column(topic.table, EMBEDDING, arrow_array(texts, TEXT_FEATURE())))
         groups: list[Group] = []
         mergeable = np.flatnonzero([reading.problem is None for reading in readings])
         if self.merge_strategy != "none" and len(mergeable) > 1:
             vectors = self.vectors_of(topic.table, layout)[mergeable]
+            ratio = self.merge_ratio
+            if ratio is not None:
+                # The share is of all rows of the topic, those that cannot be merged included.
+                ratio = ratio * len(readings) / len(mergeable)
             groups = [
                 replace(group, members=tuple(int(mergeable[member]) for member in group.members))
-                for group in find_groups(
-                    vectors, self.similarity_threshold, self.pairing, self.max_group_size, self.merge_ratio
-                )
+                for group in find_groups(vectors, self.similarity_threshold, self.pairing, self.max_group_size, ratio)
             ]
-        return TopicMerges(topic, row_ids, readings, groups)
+        return TopicMerges(topic, row_ids, readings, groups, keep_embeddings=self.keep_embeddings)
+
+    def _concatenate(self, topics: Iterable[TopicMerges], work: _MergeRun) -> None:
+        for topic in topics:
+            work.open(topic)
+            for number in topic.unsettled():
+                merged = concatenate(topic.samples(topic.groups[number]))
+                work.settle(topic, number, Merge() if self.dry_run else Merge((merged,), model="concat"))
 
     def _requests(
         self, topics: Iterable[TopicMerges], work: _MergeRun, dry: bool = False
@@ -275,10 +289,8 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
 
         return settle
 
-    def _embedding_texts(self) -> Callable[[Sequence[Sample]], list[str]] | None:
-        if not self.keep_embeddings:
-            return None
-        return lambda samples: encode_vectors(self.embed(sample.query for sample in samples))
+    def _embedding_of(self, samples: Sequence[Sample]) -> list[str]:
+        return encode_vectors(self.embed(sample.query for sample in samples))
 
 
 class _MergeRun:
@@ -341,20 +353,20 @@ def _parser(parse: Callable[[str, Sequence[Sample]], Sample], parents: Sequence[
     return lambda text: parse(text, parents)
 
 
-def _report(manifest: Manifest, work: _MergeRun, flat: Dataset) -> None:
-    manifest.figures = {
+def _report(manifest: Manifest, work: _MergeRun, engine: LLMEngine | None) -> None:
+    counts = {
         "rows_in": len(work.entered),
-        "rows_out": len(flat),
         "topics": work.topics,
         "pairs": work.pairs,
         "merged": work.merged,
         "failed": dict(work.failed),
         "unmergeable": dict(work.unmergeable),
-        **manifest.figures,
     }
+    manifest.figures = counts | manifest.figures
+    if engine is not None and engine.total.requests:
+        manifest.figures |= {name: getattr(engine.total, name) for name in _USAGE_FIGURES}
+        manifest.details["usage"] = engine.total.as_dict()
     manifest.details["entered"] = work.entered
-    if work.unmergeable:
-        logger.info(f"{OP_NAME}: rows kept and never paired, by reason: {dict(work.unmergeable)}.")
 
 
 def _loggable(parameters: dict[str, Any]) -> dict[str, Any]:

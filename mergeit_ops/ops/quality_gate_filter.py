@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Optional
 
 import pyarrow as pa
@@ -31,7 +33,7 @@ from mergeit_ops.dataset.manifest import log_summary, recorded
 from mergeit_ops.dataset.tables import JSON, READ_ROWS, iter_tables, python_rows, write_dataset
 from mergeit_ops.dataset.topics import is_grouped
 from mergeit_ops.embedding.defaults import DEFAULT_BATCH_SIZE, DEFAULT_EMBEDDING_MODEL
-from mergeit_ops.errors import DatasetError, RecipeError, ScorerError
+from mergeit_ops.errors import DatasetError, MergeItError, RecipeError, ScorerError
 from mergeit_ops.ops.constraints import FLAG, MAPPING, TEXT, Number, OneOf
 from mergeit_ops.ops.sample_operator import (
     EMBEDDING_CONSTRAINTS,
@@ -54,7 +56,8 @@ class QualityGateFilter(SampleOperator, Filter):
 
     A merge passes when its score exceeds gamma times its parents' reference score (MergeIT, equation 9). With
     `min_score` or `max_score` it also filters every sample by its own score, so the same operator serves as a plain
-    quality filter before the grouper. Scores and the figures of each decision go to `__dj__stats__`."""
+    quality filter before the grouper. It judges every merged row it meets, those of an earlier run too. Scores and the
+    figures of each decision go to `__dj__stats__`."""
 
     _batched_op = True
     _constraints = {
@@ -141,7 +144,10 @@ class QualityGateFilter(SampleOperator, Filter):
         :return: flat samples.
         :raises DatasetError: if a column is missing, or the rows are topics.
         """
+        only_look = self.process is None  # how Data-Juicer's analyzer says that it wants stats and no filtering
         if is_grouped(dataset.features):
+            if only_look:
+                return dataset
             raise DatasetError(
                 f"{self._name}: the rows are topics; put llm_pair_merger_mapper or topic_reverse_grouper before it."
             )
@@ -154,8 +160,7 @@ class QualityGateFilter(SampleOperator, Filter):
             gated = write_dataset((self._gate(table, layout, counts, rejected) for table in tables), features)
             if exporter is not None and self.stats_export_path is not None:
                 exporter.export_compute_stats(gated, self.stats_export_path)
-            # dj-analyze takes the process method away to say that it only wants stats.
-            filtered = self._filter(gated, tracer) if reduce and self.process is not None else gated
+            filtered = gated if only_look or not reduce else self._filter(gated, tracer)
             manifest.figures |= {"rows_in": len(dataset), "rows_out": len(filtered), **counts}
             manifest.figures |= {"rejected": dict(rejected), "filtered_out": len(gated) - len(filtered)}
         if counts["unscored"]:
@@ -197,7 +202,10 @@ class QualityGateFilter(SampleOperator, Filter):
 
     def _gate(self, table: pa.Table, layout: SampleFormat, counts: Counter[str], rejected: Counter[str]) -> pa.Table:
         metas = metadata_of(table)
-        merges = merged_rows(table, metas, layout)
+        try:
+            merges = merged_rows(table, metas, layout)
+        except DatasetError as error:
+            raise DatasetError(f"{self._name}: {error}.") from error
         plain = self._plain_samples(table, layout, {merge.position for merge in merges}) if self.score_all else {}
         wanted = [sample for merge in merges for sample in (*merge.candidates, *merge.parents)] + list(plain.values())
         scores = self._score(wanted)
@@ -211,7 +219,10 @@ class QualityGateFilter(SampleOperator, Filter):
                 rejected[reason] += 1
         counts["unscored"] += sum(score.value is None for score in scores.values())
         plain_scores = {position: scores[sample] for position, sample in plain.items()}
-        return gated_table(table, metas, verdicts, plain_scores, layout, self._embedding_texts)
+        try:
+            return gated_table(table, metas, verdicts, plain_scores, layout, self._embedding_texts)
+        except DatasetError as error:
+            raise DatasetError(f"{self._name}: {error}.") from error
 
     def _plain_samples(self, table: pa.Table, layout: SampleFormat, merged: set[int]) -> dict[int, Sample]:
         readings = self.readings_of(table, layout)
@@ -221,13 +232,20 @@ class QualityGateFilter(SampleOperator, Filter):
         distinct = list(dict.fromkeys(samples))
         if not distinct:
             return {}
-        scores = self._scorer.score(distinct)
+        try:
+            scores = self._scorer.score(distinct)
+        except MergeItError:
+            raise
+        except Exception as error:  # a scorer of the user's own may raise anything
+            raise ScorerError(
+                f"{self._name}: the scorer {type(self._scorer).__name__} failed ({type(error).__name__}: {error})."
+            ) from error
         if len(scores) != len(distinct):
             raise ScorerError(
                 f"{self._name}: the scorer {type(self._scorer).__name__} gave {len(scores)} scores for "
                 f"{len(distinct)} rows."
             )
-        return dict(zip(distinct, scores, strict=True))
+        return dict(zip(distinct, map(_finite, scores), strict=True))
 
     def _verdicts(
         self, merges: Sequence[MergedRow], scores: Mapping[Sample, Score]
@@ -261,6 +279,14 @@ class QualityGateFilter(SampleOperator, Filter):
 
     def _embedding_texts(self, samples: Sequence[Sample]) -> list[str]:
         return encode_vectors(self.embed(sample.query for sample in samples))
+
+
+def _finite(score: Score) -> Score:
+    """Return a score as a plain float; what is no number is no score."""
+    if score.value is None:
+        return score
+    value = float(score.value)
+    return replace(score, value=value) if math.isfinite(value) else Score.missing("not_finite")
 
 
 def _with_progress(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:

@@ -11,9 +11,10 @@ import numpy as np
 from mergeit_ops.core.columns import EMBEDDING, ROW_ID
 from mergeit_ops.core.formats import FORMAT_NAMES, FormatName, Reading, SampleFormat, resolve_format
 from mergeit_ops.core.identity import content_digest, number_duplicates
+from mergeit_ops.core.secrets import secret_in
 from mergeit_ops.core.vectors import decode_vectors
 from mergeit_ops.dataset.tables import iter_tables, python_rows
-from mergeit_ops.errors import DatasetError, EmbeddingError
+from mergeit_ops.errors import DatasetError, EmbeddingError, RecipeError
 from mergeit_ops.ops.constraints import OPTIONAL_TEXT, TEXT, Constraint, Number, OneOf, check
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class SampleOperator:
         loaded or paid for.
     :param args: passed on to Data-Juicer's operator class.
     :param kwargs: passed on to Data-Juicer's operator class.
-    :raises RecipeError: if a parameter has a value that cannot work.
+    :raises RecipeError: if a parameter has a value that cannot work, or holds a secret.
     """
 
     _name: str
@@ -56,6 +57,12 @@ class SampleOperator:
 
     def __init__(self, parameters: Mapping[str, Any], *args: Any, **kwargs: Any) -> None:
         check(self._name, self._constraints, parameters)
+        where = secret_in(parameters)
+        if where is not None:
+            raise RecipeError(
+                f"{self._name}: {where} looks like a secret, which a recipe must not hold: Data-Juicer copies recipes "
+                "into logs and work dirs. Put it into the environment (OPENAI_API_KEY) instead."
+            )
         # Data-Juicer's default drops the whole batch of a row that raises, silently.
         kwargs["skip_op_error"] = False
         super().__init__(*args, **kwargs)
@@ -95,24 +102,33 @@ class SampleOperator:
         """Return the row ids of a table: those it brings, else new ones.
 
         :param table: flat rows.
-        :param seen: how often each digest came in earlier tables of the dataset; updated.
+        :param seen: how often each digest, or id, came in earlier tables of the dataset; updated.
+        :raises DatasetError: if the ids it brings are not unique texts.
         """
         if ROW_ID in table.column_names:
-            return table.column(ROW_ID).to_pylist()
+            row_ids = table.column(ROW_ID).to_pylist()
+            seen.update(row_ids)
+            if any(not isinstance(row_id, str) or seen[row_id] > 1 for row_id in row_ids):
+                raise DatasetError(
+                    f"{self._name}: the column '{ROW_ID}' must hold a text of its own for every row; remove the column "
+                    "to have the rows identified anew."
+                )
+            return row_ids
         return number_duplicates(map(content_digest, python_rows(table)), seen)
 
-    def vectors_of(self, table: pa.Table, layout: SampleFormat) -> NDArray[np.float32]:
+    def vectors_of(self, table: pa.Table, layout: SampleFormat, first_row: int = 0) -> NDArray[np.float32]:
         """Return the unit vectors of a table's rows: those it brings, else new ones.
 
         :param table: flat rows.
         :param layout: their sample layout.
+        :param first_row: number of the table's first row in its dataset, for the message.
         :return: (n, d) float32.
         :raises EmbeddingError: if the embeddings brought along are unusable, or the model cannot be loaded.
         """
         if EMBEDDING not in table.column_names:
             return self.embed(reading.sample.query for reading in self.readings_of(table, layout))
         try:
-            return decode_vectors(table.column(EMBEDDING).to_pylist())
+            return decode_vectors(table.column(EMBEDDING).to_pylist(), first_row)
         except ValueError as error:
             raise EmbeddingError(
                 f"{self._name}: the column '{EMBEDDING}' cannot be used: {error}. Every row needs base64 of "
@@ -122,7 +138,9 @@ class SampleOperator:
     def dataset_vectors(self, dataset: Dataset, layout: SampleFormat) -> NDArray[np.float32]:
         """Return the unit vectors of a flat dataset; see `vectors_of`."""
         if EMBEDDING in dataset.column_names:
-            blocks = [self.vectors_of(table, layout) for table in iter_tables(dataset, [EMBEDDING])]
+            blocks: list[NDArray[np.float32]] = []
+            for table in iter_tables(dataset, [EMBEDDING]):
+                blocks.append(self.vectors_of(table, layout, sum(map(len, blocks))))
             widths = {block.shape[1] for block in blocks}
             if len(widths) > 1:
                 raise EmbeddingError(f"{self._name}: the column '{EMBEDDING}' mixes embeddings of widths {widths}.")

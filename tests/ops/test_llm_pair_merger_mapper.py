@@ -7,12 +7,16 @@ from collections import Counter
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from data_juicer.core.data import NestedDataset
+from datasets import Dataset
 
-from mergeit_ops.core.columns import EMBEDDING, META, STATS
+from mergeit_ops.core.columns import EMBEDDING, META, ROW_ID, STATS
 from mergeit_ops.core.lossless import decode_row
-from mergeit_ops.core.vectors import decode_vectors
-from mergeit_ops.errors import LLMUnavailableError, RecipeError, TooManyFailuresError
+from mergeit_ops.core.vectors import decode_vectors, encode_vectors
+from mergeit_ops.dataset.manifest import read_manifests
+from mergeit_ops.errors import DatasetError, EmbeddingError, LLMUnavailableError, RecipeError, TooManyFailuresError
 from mergeit_ops.ops import LLMPairMergerMapper, QualityGateFilter, TopicClusterGrouper
 from tests.llm_server import FakeLLMServer, Reply, error, merge_answer
 from tests.runs import make_dataset
@@ -94,9 +98,7 @@ def test_rows_may_keep_their_embeddings_and_the_gate_keeps_them_whole(topics, em
     assert vectors.shape == (len(rows), 384)
     restored = QualityGateFilter(scorer="tests.user_scorers:Constant", gamma=1.0).run(rows)
     brought = {row["id"]: row[EMBEDDING] for row in embedded_rows}
-    back = decode_vectors(restored[EMBEDDING])
-    expected = decode_vectors([brought[key] for key in restored["id"]])
-    np.testing.assert_allclose(back, expected, atol=1e-4)
+    assert list(restored[EMBEDDING]) == [brought[key] for key in restored["id"]]
 
 
 def test_the_llms_answer_is_the_merged_row(topics):
@@ -189,3 +191,83 @@ def test_instructions_inside_rows_stay_data(embedded_rows):
         *before, last = body["messages"]
         assert all("Ignore all previous" not in turn["content"] for turn in before)
         assert last["content"].count("</records>") == 1
+
+
+def test_a_dry_run_of_concatenation_merges_nothing_too(topics):
+    rows = merger(dry_run=True).run(topics)
+    assert Counter(meta["merge_status"] for meta in rows[META]) == {"original": 120}
+
+
+def test_hashes_of_deduplicators_do_not_outlive_the_text_they_were_made_of(embedded_rows):
+    rows = [row | {"__dj__hash": "h", "__dj__simhash": 1} for row in embedded_rows]
+    flat = merger().run(TopicClusterGrouper(num_clusters=4).run(make_dataset(rows)))
+    assert not {"__dj__hash", "__dj__simhash"} & set(flat.column_names)
+
+
+@pytest.mark.parametrize(("systems", "kept"), [(("Be kind.", "Be kind."), "Be kind."), (("One.", "Two."), None)])
+def test_the_system_prompt_stays_where_parents_agree(systems, kept):
+    def chat(system, question):
+        turns = [("system", system), ("user", question), ("assistant", "Yes.")]
+        return {"messages": [{"role": role, "content": text} for role, text in turns]}
+
+    rows = [chat(systems[0], "Name a fruit."), chat(systems[1], "Name a fruit, please.")]
+    (row,) = merger().run(TopicClusterGrouper().run(make_dataset(rows)))
+    assert [turn["content"] for turn in row["messages"] if turn["role"] == "system"] == ([kept] if kept else [])
+
+
+def test_a_second_pass_does_not_forget_what_the_first_one_merged(topics):
+    first = merger().run(topics)
+    once = [meta for meta in first[META] if meta["merge_status"] == "merged"]
+    grouped = TopicClusterGrouper(num_clusters=2).run(first.remove_columns([STATS]))
+    again = merger(merge_strategy="none").run(grouped)
+    histories = [meta["merge_history"] for meta in again[META] if "merge_history" in meta]
+    lineages = [json.loads(text) for (text,) in histories]
+    assert sorted(each["merge_group_id"] for each in lineages) == sorted(meta["merge_group_id"] for meta in once)
+    assert sum(len(each["merge_parents"]) for each in lineages) == 2 * len(once)
+    twice = metas(merger(similarity_threshold=0.3).run(grouped), "merged")
+    parents = [decode_row(text) for meta in twice for text in meta["merge_parents"]]
+    assert any(parent[META].get("merge_history") for parent in parents)
+
+
+def test_merged_rows_get_no_embedding_of_another_width(embedded_rows):
+    width = 16
+    vectors = decode_vectors([row[EMBEDDING] for row in embedded_rows])[:, :width]
+    vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    rows = [row | {EMBEDDING: text} for row, text in zip(embedded_rows, encode_vectors(vectors), strict=True)]
+    grouped = TopicClusterGrouper(num_clusters=4).run(make_dataset(rows))
+    with pytest.raises(EmbeddingError, match="embeddings of another width"):
+        merger(keep_embeddings=True).run(grouped)
+
+
+def test_row_ids_brought_along_must_be_unique_texts(embedded_rows):
+    for ids in (["same"] * 6, list(range(6)), [None] * 6):
+        rows = [row | {ROW_ID: row_id} for row, row_id in zip(embedded_rows[:6], ids, strict=True)]
+        with pytest.raises(DatasetError, match="'mergeit_row_id' must hold a text of its own for every row"):
+            TopicClusterGrouper().run(make_dataset(rows))
+
+
+def test_times_finer_than_python_knows_are_never_merged_and_never_rounded(embedded_rows):
+    table = pa.table(
+        {
+            "instruction": ["Name a fruit.", "Name a fruit, please."],
+            "output": ["Pear", "Plum"],
+            "at": pa.array([1_000_000_001, 2_000_000_000], pa.timestamp("ns")),
+        }
+    )
+    flat = merger().run(TopicClusterGrouper().run(NestedDataset(Dataset(table))))
+    assert {meta["merge_error"] for meta in flat[META]} == {"unencodable"}
+    assert flat.with_format("arrow")[:]["at"].cast(pa.int64()).to_pylist() == [1_000_000_001, 2_000_000_000]
+
+
+def test_a_run_that_stops_leaves_its_figures(topics, tmp_path):
+    with FakeLLMServer(answer=lambda _: "no JSON") as server, pytest.raises(TooManyFailuresError):
+        merger(server, try_num=1, work_dir=str(tmp_path)).run(topics)
+    (record,) = read_manifests(tmp_path)
+    assert record["stopped"] == "TooManyFailuresError"
+    assert record["figures"]["calls"] >= 20
+
+
+@pytest.mark.parametrize("strategy", ["llm", "concat", "none"])
+def test_secrets_are_refused_whatever_the_strategy(strategy):
+    with pytest.raises(RecipeError, match=r"model_params\.api_key looks like a secret"):
+        LLMPairMergerMapper(merge_strategy=strategy, model_params={"api_key": "sk-0123456789abcdef"})

@@ -184,3 +184,68 @@ def test_a_scorer_that_cannot_work_is_refused_before_the_run(parameters, complai
 def test_what_leaves_the_gate_is_json(embedded_rows):
     (row,) = gate().run(make_dataset([merged("3 ab", [A, B])]))
     json.dumps({META: row[META], STATS: row[STATS]}, allow_nan=False)
+
+
+def test_a_column_renamed_after_the_merger_is_named_instead_of_lost():
+    rows = make_dataset([merged("1 ab", [A | {"source": "x"}, B | {"source": "x"}]) | {"source": "x"}])
+    with pytest.raises(DatasetError, match=r"quality_gate_filter: the columns 'source'.* are gone; .*after the gate"):
+        gate().run(rows.rename_column("source", "origin"))
+
+
+def test_a_column_whose_type_changed_after_the_merger_is_named():
+    rows = make_dataset([merged("1 ab", [A | {"n": "x"}, B | {"n": "y"}]) | {"n": 1}])
+    with pytest.raises(DatasetError, match=r"quality_gate_filter: the values of column 'n'.*int64"):
+        gate().run(rows)
+
+
+@pytest.mark.parametrize("scorer", ["NotANumber", "Infinite"])
+def test_a_score_that_is_no_number_is_no_score(scorer):
+    (row,) = gate(scorer=f"tests.user_scorers:{scorer}", score_all=True).run(make_dataset([A]))
+    assert (row[STATS]["quality_score"], row[STATS]["quality_status"]) == (None, "not_finite")
+
+
+def test_numpy_scores_are_as_good_as_floats():
+    (row,) = gate(scorer="tests.user_scorers:NumpyScalar", score_all=True).run(make_dataset([A]))
+    assert row[STATS]["quality_score"] == 2.0
+
+
+def test_a_scorer_that_raises_is_named():
+    with pytest.raises(ScorerError, match=r"quality_gate_filter: the scorer Raising failed \(KeyError: 'boom'\)"):
+        gate(scorer="tests.user_scorers:Raising", score_all=True).run(make_dataset([A]))
+
+
+def test_a_secret_among_the_scorers_parameters_is_refused_without_repeating_it():
+    with pytest.raises(
+        RecipeError, match=r"quality_gate_filter: scorer_params\.api_key looks like a secret"
+    ) as refusal:
+        gate(scorer_params={"api_key": "sk-0123456789abcdef"})
+    assert "sk-0123456789abcdef" not in str(refusal.value)
+
+
+def test_candidates_keep_the_system_prompt_of_the_merge():
+    def chat(question, answer):
+        turns = [("system", "Be kind."), ("user", question), ("assistant", answer)]
+        return {"messages": [{"role": role, "content": text} for role, text in turns]}
+
+    def parent(name, answer, order):
+        return chat(name, answer) | {META: LINEAGE | {"row_id": name, "row_order": order}}
+
+    parents = [parent("a", "2 a", 0), parent("b", "4 b", 1)]
+    row = chat("a and b", "1 ab") | {META: merged("1 ab", [A, B], candidates=["5 best"])[META]}
+    row[META]["merge_parents"] = [encode_row(each) for each in parents]
+    (kept,) = gate().run(make_dataset([row]))
+    assert [turn["content"] for turn in kept["messages"]] == ["Be kind.", "c", "5 best"]
+
+
+def test_null_stats_of_struct_columns_do_not_reach_later_filters():
+    rows = [sample("a", "1") | {STATS: {"text_len": None, "other": 1}}]
+    (row,) = gate(score_all=True).run(make_dataset(rows))
+    assert "text_len" not in row[STATS]
+    assert row[STATS]["other"] == 1
+
+
+def test_insight_mining_may_look_at_topics(embedded_rows):
+    topics = TopicClusterGrouper().run(make_dataset(embedded_rows))
+    operator = gate()
+    operator.process = None  # as Data-Juicer's analyzer does
+    assert operator.run(topics) is topics
