@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DJ_PROCESS := $(BIN)/dj-process
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-slow lint lock clean
+.PHONY: help quickstart test test-slow bench lint lock clean
 
 help:  ## Show what can be made.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -25,6 +25,9 @@ test: $(VENV)/.installed lint  ## Lint, check types, run the tests.
 
 test-slow: $(VENV)/.installed  ## Run the tests that take long.
 	$(BIN)/python -m pytest -m slow
+
+bench: $(VENV)/.installed  ## Measure what the README claims of speed.
+	$(BIN)/python benchmarks/startup.py
 
 lint: $(VENV)/.installed  ## Check style and types.
 	$(BIN)/ruff check .
