@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Optional
 
 import numpy as np
+import pyarrow as pa
 from data_juicer.ops.base_op import OPERATORS, Mapper
 from datasets import Dataset
 
 from mergeit_ops.core.columns import EMBEDDING
 from mergeit_ops.core.concatenation import concatenate
 from mergeit_ops.core.formats import SampleFormat
-from mergeit_ops.core.lossless import UnencodableError
 from mergeit_ops.core.pairing import PAIRINGS, Group, find_groups
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.vectors import encode_vectors
 from mergeit_ops.dataset.manifest import Manifest, log_summary, recorded
-from mergeit_ops.dataset.merge_table import Merge, TopicMerges, flat_table, merged_features
-from mergeit_ops.dataset.tables import TEXT as TEXT_FEATURE
-from mergeit_ops.dataset.tables import TableSink, arrow_array, set_column
+from mergeit_ops.dataset.merge_run import MergeRun
+from mergeit_ops.dataset.merge_table import Merge, TopicMerges, merged_features
+from mergeit_ops.dataset.tables import TableSink, set_column
 from mergeit_ops.dataset.topics import Topic, flat_features, is_grouped, iter_topics
 from mergeit_ops.embedding.defaults import DEFAULT_BATCH_SIZE, DEFAULT_EMBEDDING_MODEL
 from mergeit_ops.errors import DatasetError, RecipeError
@@ -207,7 +207,7 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
         features = flat_features(dataset.features)
         layout = self.layout_of(features)
         sink = TableSink(merged_features(features, self.keep_embeddings))
-        work = _MergeRun(layout, sink, self._embedding_of if self.keep_embeddings else None)
+        work = MergeRun(layout, sink, self._embedding_of if self.keep_embeddings else None)
         seen: Counter[str] = Counter()
         topics = (self._open_topic(topic, layout, seen) for topic in iter_topics(dataset))
         with recorded(self._name, _loggable(self.parameters), self.work_dir) as manifest:
@@ -236,7 +236,7 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
         if self.keep_embeddings and EMBEDDING not in topic.table.column_names:
             # Topics of Data-Juicer's own groupers.
             texts = encode_vectors(self.vectors_of(topic.table, layout))
-            topic = replace(topic, table=set_column(topic.table, EMBEDDING, arrow_array(texts, TEXT_FEATURE())))
+            topic = replace(topic, table=set_column(topic.table, EMBEDDING, pa.array(texts, pa.string())))
         groups: list[Group] = []
         mergeable = np.flatnonzero([reading.problem is None for reading in readings])
         if self.merge_strategy != "none" and len(mergeable) > 1:
@@ -251,7 +251,7 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
             ]
         return TopicMerges(topic, row_ids, readings, groups, keep_embeddings=self.keep_embeddings)
 
-    def _concatenate(self, topics: Iterable[TopicMerges], work: _MergeRun) -> None:
+    def _concatenate(self, topics: Iterable[TopicMerges], work: MergeRun) -> None:
         for topic in topics:
             work.open(topic)
             for number in topic.unsettled():
@@ -259,7 +259,7 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
                 work.settle(topic, number, Merge() if self.dry_run else Merge((merged,), model="concat"))
 
     def _requests(
-        self, topics: Iterable[TopicMerges], work: _MergeRun, dry: bool = False
+        self, topics: Iterable[TopicMerges], work: MergeRun, dry: bool = False
     ) -> Iterator[LLMRequest[Sample]]:
         from mergeit_ops.core.prompts import MERGE_SCHEMA, build_messages, prompt_sha256
         from mergeit_ops.core.replies import parse_reply
@@ -280,7 +280,7 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
                 if dry:
                     work.settle(topic, number, Merge())
 
-    def _settle_with(self, work: _MergeRun) -> Callable[[LLMOutcome[Sample]], None]:
+    def _settle_with(self, work: MergeRun) -> Callable[[LLMOutcome[Sample]], None]:
         def settle(outcome: LLMOutcome[Sample]) -> None:
             topic, number, prompt_hash = outcome.tag
             error = None if outcome.error is None else str(outcome.error)
@@ -293,67 +293,11 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
         return encode_vectors(self.embed(sample.query for sample in samples))
 
 
-class _MergeRun:
-    """Topics under way: each is written, in order, once all its groups have their outcome."""
-
-    def __init__(
-        self, layout: SampleFormat, sink: TableSink, embed: Callable[[Sequence[Sample]], Sequence[str]] | None
-    ) -> None:
-        self._layout = layout
-        self._sink = sink
-        self._embed = embed
-        self._waiting: deque[TopicMerges] = deque()
-        self.entered: list[str] = []
-        self.topics = 0
-        self.pairs = 0
-        self.merged = 0
-        self.failed: Counter[str] = Counter()
-        self.unmergeable: Counter[str] = Counter()
-
-    def open(self, topic: TopicMerges) -> None:
-        self._write_complete()
-        self._waiting.append(topic)
-        self.entered += topic.row_ids
-        self.topics += 1
-        self.pairs += len(topic.groups)
-        self.unmergeable.update(reading.problem for reading in topic.readings if reading.problem)
-        for number in range(len(topic.groups)):
-            try:
-                topic.encode_parents(number)
-            except UnencodableError:
-                self.settle(topic, number, Merge(error="unencodable"))
-
-    def settle(self, topic: TopicMerges, number: int, merge: Merge) -> None:
-        if merge.answers:
-            merge = replace(merge, answers=tuple(_with_system(answer, topic, number) for answer in merge.answers))
-        topic.merges[number] = merge
-        self.merged += bool(merge.answers)
-        if merge.error:
-            self.failed[merge.error] += 1
-        self._write_complete()
-
-    def _write_complete(self) -> None:
-        while self._waiting and self._waiting[0].complete:
-            self._sink.write(flat_table(self._waiting.popleft(), self._layout, self._embed))
-
-    def finish(self) -> Dataset:
-        self._write_complete()
-        if self._waiting:
-            raise AssertionError(f"{len(self._waiting)} topics were left without an outcome for every pair")
-        return self._sink.finish()
-
-
-def _with_system(answer: Sample, topic: TopicMerges, number: int) -> Sample:
-    """Give a merged sample the system prompt that its parents agree on."""
-    prompts = {parent.system for parent in topic.samples(topic.groups[number])}
-    return replace(answer, system=prompts.pop() if len(prompts) == 1 else "")
-
-
 def _parser(parse: Callable[[str, Sequence[Sample]], Sample], parents: Sequence[Sample]) -> Callable[[str], Sample]:
     return lambda text: parse(text, parents)
 
 
-def _report(manifest: Manifest, work: _MergeRun, engine: LLMEngine | None) -> None:
+def _report(manifest: Manifest, work: MergeRun, engine: LLMEngine | None) -> None:
     counts = {
         "rows_in": len(work.entered),
         "topics": work.topics,

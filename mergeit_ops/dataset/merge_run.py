@@ -1,0 +1,81 @@
+"""A merge under way over many topics."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from datasets import Dataset
+
+from mergeit_ops.core.formats import SampleFormat
+from mergeit_ops.core.lossless import UnencodableError
+from mergeit_ops.core.sample import Sample
+from mergeit_ops.dataset.merge_table import Merge, TopicMerges, flat_table
+from mergeit_ops.dataset.tables import TableSink
+
+
+class MergeRun:
+    """Topics under way: each is written, in order, once all its groups have their outcome.
+
+    Holds no more topics than wait for an outcome, so memory does not grow with the dataset. Not thread-safe.
+
+    :param layout: layout of the samples.
+    :param sink: where the flat rows go.
+    :param embed: gives merged samples their embedding as text; None when rows do not keep embeddings.
+    """
+
+    def __init__(
+        self, layout: SampleFormat, sink: TableSink, embed: Callable[[Sequence[Sample]], Sequence[str]] | None
+    ) -> None:
+        self._layout = layout
+        self._sink = sink
+        self._embed = embed
+        self._waiting: deque[TopicMerges] = deque()
+        self.entered: list[str] = []
+        self.topics = 0
+        self.pairs = 0
+        self.merged = 0
+        self.failed: Counter[str] = Counter()
+        self.unmergeable: Counter[str] = Counter()
+
+    def open(self, topic: TopicMerges) -> None:
+        """Take on a topic; groups with a row that has no text form are settled at once, unmerged."""
+        self._write_complete()
+        self._waiting.append(topic)
+        self.entered += topic.row_ids
+        self.topics += 1
+        self.pairs += len(topic.groups)
+        self.unmergeable.update(reading.problem for reading in topic.readings if reading.problem)
+        for number in range(len(topic.groups)):
+            try:
+                topic.encode_parents(number)
+            except UnencodableError:
+                self.settle(topic, number, Merge(error="unencodable"))
+
+    def settle(self, topic: TopicMerges, number: int, merge: Merge) -> None:
+        """Note what became of a group of an open topic."""
+        if merge.answers:
+            merge = replace(merge, answers=tuple(_with_system(answer, topic, number) for answer in merge.answers))
+        topic.merges[number] = merge
+        self.merged += bool(merge.answers)
+        if merge.error:
+            self.failed[merge.error] += 1
+        self._write_complete()
+
+    def _write_complete(self) -> None:
+        while self._waiting and self._waiting[0].complete:
+            self._sink.write(flat_table(self._waiting.popleft(), self._layout, self._embed))
+
+    def finish(self) -> Dataset:
+        """Return the flat rows of all topics; every group must have its outcome."""
+        self._write_complete()
+        if self._waiting:
+            raise AssertionError(f"{len(self._waiting)} topics were left without an outcome for every pair")
+        return self._sink.finish()
+
+
+def _with_system(answer: Sample, topic: TopicMerges, number: int) -> Sample:
+    """Give a merged sample the system prompt that its parents agree on."""
+    prompts = {parent.system for parent in topic.samples(topic.groups[number])}
+    return replace(answer, system=prompts.pop() if len(prompts) == 1 else "")
