@@ -55,17 +55,26 @@ def test_check_finds_everything_registered(capsys):
     assert "quality_gate_filter          registered" in capsys.readouterr().out
 
 
-def test_show_counts_and_shows_a_merge_beside_its_parents(tmp_path, embedded_rows, capsys):
+@pytest.mark.parametrize("keep", [True, False])
+def test_show_counts_and_shows_a_merge_beside_its_parents(tmp_path, embedded_rows, capsys, keep):
     process = [
         {"topic_cluster_grouper": {"num_clusters": 3}},
         {"llm_pair_merger_mapper": {"merge_strategy": "concat", "similarity_threshold": 0.4}},
     ]
-    export = run_recipe(write_recipe(tmp_path, process, write_jsonl(tmp_path / "in.jsonl", embedded_rows)))
+    data = write_jsonl(tmp_path / "in.jsonl", embedded_rows)
+    export = run_recipe(write_recipe(tmp_path, process, data, keep_stats_in_res_ds=keep))
     capsys.readouterr()
     assert cli.main(["show", str(export)]) == 0
     printed = capsys.readouterr().out
     assert re.match(r"\d+ rows: \d+ original, \d+ merged\n\nMERGED by concat, similarity 0\.\d\d\n", printed)
     assert "  from parent 2\n    id: s" in printed
+
+
+@pytest.mark.parametrize("content", ["[1, 2]", "PAR1\x00", "{"])
+def test_show_says_when_a_file_is_no_jsonl(tmp_path, capsys, content):
+    (tmp_path / "export.json").write_text(content, encoding="utf-8")
+    assert cli.main(["show", str(tmp_path / "export.json")]) == 1
+    assert "is no JSONL" in capsys.readouterr().err
 
 
 def test_show_says_when_there_is_no_such_file(tmp_path, capsys):

@@ -141,7 +141,7 @@ def test_a_dry_run_asks_nothing_and_passes_the_rows_on(tmp_path, data, embedded_
         for record in read_manifests(work_dir_of(export))
         if record["operator"] == "llm_pair_merger_mapper"
     ]
-    assert figures["calls"] == figures["pairs"] > 0
+    assert figures["planned_calls"] == figures["pairs"] > 0
 
 
 def test_further_candidates_do_not_leave_the_gate(tmp_path, data, embedded_rows):

@@ -5,11 +5,9 @@ from __future__ import annotations
 import argparse
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
-
-import jsonlines
 
 from mergeit_ops.core import lineage
 from mergeit_ops.core.columns import META, STATS, is_content
@@ -25,7 +23,7 @@ _INDENT = "    "
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
-    parser.add_argument("export", type=Path, help="a JSONL export made with keep_stats_in_res_ds: true")
+    parser.add_argument("export", type=Path, help="a JSONL export")
     parser.add_argument("--merges", type=int, default=1, help="how many merges to show (default: 1)")
 
 
@@ -35,19 +33,32 @@ def run(options: argparse.Namespace) -> int:
         raise DatasetError(f"There is no file {options.export}.")
     counts = Counter({lineage.ORIGINAL: 0, lineage.MERGED: 0, lineage.RESTORED: 0})
     shown: list[Mapping[str, Any]] = []
-    try:
-        with jsonlines.open(options.export) as rows:
-            for row in rows.iter(type=dict):
-                meta = row.get(META) or {}
-                counts[meta.get(lineage.STATUS, "rows without lineage")] += 1
-                if meta.get(lineage.STATUS) == lineage.MERGED and len(shown) < options.merges:
-                    shown.append(row)
-    except (jsonlines.InvalidLineError, UnicodeDecodeError) as error:
-        raise DatasetError(f"{options.export} is no JSONL; export with a path that ends in .jsonl.") from error
+    for row in _rows(options.export):
+        meta = row.get(META) or {}
+        counts[meta.get(lineage.STATUS, "without merge lineage")] += 1
+        if meta.get(lineage.STATUS) == lineage.MERGED and len(shown) < options.merges:
+            shown.append(row)
     print(f"{counts.total()} rows: " + ", ".join(f"{count} {status}" for status, count in counts.items() if count))
     for row in shown:
         print("\n".join(_merge_beside_parents(row)))
     return 0
+
+
+def _rows(export: Path) -> Iterator[Mapping[str, Any]]:
+    """Yield the rows of an export, with the lineage that Data-Juicer writes beside it where it left it out of it."""
+    import jsonlines
+
+    beside = export.with_name(f"{export.stem}_stats.jsonl")
+    try:
+        with jsonlines.open(export) as rows:
+            if not beside.is_file():
+                yield from rows.iter(type=dict)
+                return
+            with jsonlines.open(beside) as stats:
+                for row, lineage_of_row in zip(rows.iter(type=dict), stats.iter(type=dict), strict=True):
+                    yield {**row, **lineage_of_row}
+    except (jsonlines.InvalidLineError, UnicodeDecodeError) as error:
+        raise DatasetError(f"{export} is no JSONL; export to a path that ends in .jsonl.") from error
 
 
 def _merge_beside_parents(row: Mapping[str, Any]) -> Iterable[str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import json_repair
 
+from mergeit_ops.core.prompts import WORKED_EXAMPLES
 from mergeit_ops.core.sample import Sample
 
 __all__ = ["MAX_REPLY_CHARS", "FailureReason", "ReplyError", "parse_reply"]
@@ -17,10 +18,21 @@ __all__ = ["MAX_REPLY_CHARS", "FailureReason", "ReplyError", "parse_reply"]
 MAX_REPLY_CHARS = 1_000_000
 """Longer answers are not read at all."""
 
-# The repair library needs quadratic time on some texts; at this length that is a fraction of a second.
-_MAX_REPAIR_CHARS = 20_000
+# The repair library needs quadratic time on some texts; within these bounds that is a fraction of a second.
+_MAX_REPAIR_CHARS = 8_000
+_MAX_REPAIR_BRACES = 32
 _MAX_OPENING_BRACES = 64
-_CLOSED_OBJECT = re.compile(r"""["'”][\s,]*\}\Z""")
+_END_OF_THOUGHTS = "</think>"
+_CLOSED_OBJECT = re.compile(r"""(?<!\\)(?:\\\\)*["'”][\s,]*\}\Z""")
+_ESCAPED = re.compile(r"\\.", re.DOTALL)
+_STRING_OR_TRAILING_COMMA = re.compile(r'"(?:[^"\\]+|\\.?)*(?:"|\Z)|,(?=\s*[}\]])', re.DOTALL)
+_KEY = re.compile(r"""["'“”‘’](instruction|input|output)["'“”‘’]\s*:|\{\s*(instruction|input|output)\s*:""")
+_OPEN_VALUE = re.compile(r"""["'“‘]\s*:?\s*\Z""")
+# What JSON and Python make of \a, \b, \v and \f: no text of a row has these characters, formulas have the letters.
+_EATEN = re.compile(r"[\x07\x08\x0b\x0c]")
+_TAB_OR_RETURN = re.compile(r"[\t\r]([A-Za-z]+)")
+_FORMULA_WORD = re.compile(r"imes|heta|extbf|extit|extrm|ext|frac|au|anh|an|ilde|o|op|riangle|herefore")
+_NOT_COMPARED = re.compile(r"\\[nrt]|[\\\s]")
 _FIELDS = ("instruction", "input", "output")
 
 
@@ -57,35 +69,46 @@ def parse_reply(text: str, parents: Sequence[Sample]) -> Sample:
     """Read a merged row from the text a model answered with.
 
     Plain JSON, JSON in a code fence, text around the object, an array of one object and nearly-JSON are read.
-    Nearly-JSON must visibly end, so that an answer that was cut off is never completed by guessing. Fields the
+    Nearly-JSON must visibly end with the answer and hold every text as it is read, so that an answer that was cut off
+    is never completed by guessing. Reasoning that ends with `</think>` is never searched for the answer. Fields the
     merge has no use for are ignored. A missing `input` is an empty one when no parent has any.
 
     :param text: the whole answer.
     :param parents: the rows that were to be merged; `system` is taken over when they all share it.
-    :return: the merged row, its texts exactly as the model wrote them.
-    :raises ReplyError: `empty` (nothing there, or a blank instruction or output), `echo` (a parent given back), or
-        `unparsable` (everything else). No other exception is raised, whatever the text.
+    :return: the merged row, its texts as the model wrote them up to whitespace at their end.
+    :raises ReplyError: `empty` (nothing there, or a blank instruction or output), `echo` (a parent or a worked example
+        given back), or `unparsable` (everything else, and formulas whose backslashes JSON has eaten). No other
+        exception is raised, whatever the text.
     """
     if len(text) > MAX_REPLY_CHARS:
         raise ReplyError(FailureReason.UNPARSABLE)
-    body = _without_thoughts(text.strip("\ufeff \t\r\n"))
+    body = text.strip("\ufeff \t\r\n")
     if not body:
         raise ReplyError(FailureReason.EMPTY)
-    row = _sole_row(body)
-    merged = _checked(row, parents)
-    if any(_normal(merged) == _normal(parent) for parent in parents):
+    merged = _checked(_sole_row(body), parents)
+    if _lost_backslashes(merged, text, parents):
+        raise ReplyError(FailureReason.UNPARSABLE)
+    examples = (example for _, example in WORKED_EXAMPLES)
+    if any(_normal(merged) == _normal(known) for known in (*parents, *examples)):
         raise ReplyError(FailureReason.ECHO)
     return merged
 
 
-def _without_thoughts(text: str) -> str:
-    """Cut the reasoning that some models put in front of their answer."""
-    if text.startswith("<think>") and "</think>" in text:
-        return text.split("</think>", 1)[1].strip()
-    return text
-
-
 def _sole_row(text: str) -> Mapping[str, Any]:
+    row = _whole(text) or _fenced(text)
+    if row is not None:
+        return row
+    if _END_OF_THOUGHTS in text:
+        # An answer may itself mention the tag: only one that is JSON as it stands is read from behind the first.
+        text = text.partition(_END_OF_THOUGHTS)[2].strip()
+        row = (_whole(text) or _fenced(text)) if text else None
+        if row is not None:
+            return row
+        text = text.rpartition(_END_OF_THOUGHTS)[2].strip()
+        if not text:
+            raise ReplyError(FailureReason.EMPTY)
+    elif text.startswith("<think>"):
+        raise ReplyError(FailureReason.UNPARSABLE)
     for reader in (_whole, _fenced, _embedded, _repaired):
         row = reader(text)
         if row is not None:
@@ -116,13 +139,18 @@ def _fenced(text: str) -> Mapping[str, Any] | None:
 
 def _embedded(text: str) -> Mapping[str, Any] | None:
     rows = list(_objects_in(text))
-    if len(rows) > 1:
+    if not rows:
+        return None
+    row, start, end = rows[0]
+    before, after = text[:start], text[end:]
+    # Another object, readable or not, or one inside a string of another: which is meant would be a guess.
+    if len(rows) > 1 or _KEY.search(before) or _KEY.search(after) or _OPEN_VALUE.search(before[-64:]):
         raise ReplyError(FailureReason.UNPARSABLE)
-    return rows[0] if rows else None
+    return row
 
 
-def _objects_in(text: str) -> Iterator[Mapping[str, Any]]:
-    """Yield the JSON objects in a text that look like rows, not looking inside one already found."""
+def _objects_in(text: str) -> Iterator[tuple[Mapping[str, Any], int, int]]:
+    """Yield the JSON objects in a text that look like rows, with their place, not looking inside one already found."""
     decoder = json.JSONDecoder(strict=False)
     position = 0
     for _ in range(_MAX_OPENING_BRACES):
@@ -135,25 +163,48 @@ def _objects_in(text: str) -> Iterator[Mapping[str, Any]]:
             position += 1
             continue
         if "instruction" in value and "output" in value:
-            yield value
+            yield value, position, end
         position = end
 
 
 def _repaired(text: str) -> Mapping[str, Any] | None:
     start, end = text.find("{"), text.rfind("}") + 1
-    if start < 0 or end <= start or end - start > _MAX_REPAIR_CHARS:
+    if start < 0 or end <= start or text[end:].strip(" \t\r\n`"):
         return None
     candidate = text[start:end]
     if not _CLOSED_OBJECT.search(candidate[-64:]):
         return None
+    value = _load(_STRING_OR_TRAILING_COMMA.sub(_without_comma, candidate))
+    if isinstance(value, dict):
+        return value
+    value = _guessed(candidate)
+    # A text that is not there as it was read has been made up, or has lost something.
+    if isinstance(value, dict) and set(value) <= set(_FIELDS) and all(_stands_in(candidate, value[k]) for k in value):
+        return value
+    return None
+
+
+def _without_comma(token: re.Match[str]) -> str:
+    return "" if token[0] == "," else token[0]
+
+
+def _guessed(candidate: str) -> Any:
+    """Return what the repair library makes of a short text whose braces and quotes come in pairs."""
+    braces = candidate.count("{")
+    if len(candidate) > _MAX_REPAIR_CHARS or braces > _MAX_REPAIR_BRACES or braces != candidate.count("}"):
+        return None
+    keys = [found[1] or found[2] for found in _KEY.finditer(candidate)]
+    if _ESCAPED.sub("", candidate).count('"') % 2 or len(keys) != len(set(keys)):
+        return None
     try:
-        value = json_repair.loads(candidate, skip_json_loads=True)
+        return json_repair.loads(candidate, skip_json_loads=True)
     except Exception:
         # A repair library guesses; whatever stops it, the text is not an answer.
         return None
-    if isinstance(value, dict) and set(value) <= set(_FIELDS):
-        return value
-    return None
+
+
+def _stands_in(candidate: str, value: Any) -> bool:
+    return not isinstance(value, str) or _NOT_COMPARED.sub("", value) in _NOT_COMPARED.sub("", candidate)
 
 
 def _load(text: str) -> Any:
@@ -170,7 +221,7 @@ def _checked(row: Mapping[str, Any], parents: Sequence[Sample]) -> Sample:
     texts = (row.get("instruction"), "" if material is None else material, row.get("output"))
     if not all(isinstance(text, str) for text in texts):
         raise ReplyError(FailureReason.UNPARSABLE)
-    instruction, given, output = (str(text) for text in texts)
+    instruction, given, output = (str(text).rstrip() for text in texts)
     for text in (instruction, given, output):
         try:
             text.encode("utf-8")
@@ -180,6 +231,25 @@ def _checked(row: Mapping[str, Any], parents: Sequence[Sample]) -> Sample:
         raise ReplyError(FailureReason.EMPTY)
     systems = {parent.system for parent in parents}
     return Sample(instruction, given, output, system=systems.pop() if len(systems) == 1 else "")
+
+
+def _lost_backslashes(merged: Sample, answer: str, parents: Sequence[Sample]) -> bool:
+    r"""Tell whether escapes such as those of `\frac`, `\times` or `\rho` were taken for control characters."""
+    for text in (merged.instruction, merged.input, merged.output):
+        if _EATEN.search(text):
+            return True
+        for found in _TAB_OR_RETURN.finditer(text):
+            escape, word = ("\\t" if found[0][0] == "\t" else "\\r"), found[1]
+            if f"{escape}{word}" not in answer or _is_in(found[0], parents):
+                continue
+            indents = escape == "\\t" and text[: found.start()].rpartition("\n")[2].strip("\t") == ""
+            if not indents or _FORMULA_WORD.fullmatch(word):
+                return True
+    return False
+
+
+def _is_in(text: str, parents: Sequence[Sample]) -> bool:
+    return any(text in part for row in parents for part in (row.instruction, row.input, row.output))
 
 
 def _normal(sample: Sample) -> tuple[str, ...]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
+from mergeit_ops.core.secrets import shown_url
 from mergeit_ops.llm.classify import CallFailedError, FailureKind
 
-__all__ = ["too_many_failures", "unavailable"]
+__all__ = ["asked_to_wait", "too_many_failures", "unavailable"]
 
 
 def unavailable(failure: CallFailedError, identity: Mapping[str, Any]) -> str:
@@ -17,18 +17,42 @@ def unavailable(failure: CallFailedError, identity: Mapping[str, Any]) -> str:
     :param failure: what the first calls ended with.
     :param identity: of the backend, for the names of server and model.
     """
-    place = _shown(str(identity.get("base_url", "the LLM server")))
+    place = shown_url(str(identity.get("base_url", "the LLM server")))
     if failure.kind is FailureKind.UNAUTHORIZED:
         todo = "set the environment variable OPENAI_API_KEY to a key that is valid there"
         return f"The LLM server at {place} refused the API key ({failure.detail}): {todo}."
     if failure.kind is FailureKind.NOT_FOUND:
         what = f"model {identity.get('model')!r} at endpoint {identity.get('endpoint')!r}"
-        todo = "check api_or_hf_model, api_endpoint and the base URL"
+        todo = "check api_or_hf_model, api_endpoint and the base URL, which often ends in /v1"
         return f"The LLM server at {place} does not know {what} ({failure.detail}): {todo}."
     if failure.kind is FailureKind.NO_CREDIT:
         return f"The LLM server at {place} reports no credit left ({failure.detail}): top up, or change the key."
+    if failure.kind is FailureKind.FORBIDDEN:
+        todo = "check that the key OPENAI_API_KEY may use this model"
+        return f"The LLM server at {place} forbids every request ({failure.detail}): {todo}."
+    if failure.kind is FailureKind.RATE_LIMITED:
+        return f"The LLM server at {place} refuses every request for its rate ({failure.detail}): run again later."
+    if failure.kind is not FailureKind.UNREACHABLE:
+        todo = (
+            "check that the server is well and that base_url in model_params (or OPENAI_BASE_URL) is the address of an "
+            "OpenAI-compatible API, which often ends in /v1"
+        )
+        return f"The LLM server at {place} gives no answer that can be used ({failure.detail}): {todo}."
     todo = "start the server, or check base_url in model_params (or OPENAI_BASE_URL)"
     return f"Nobody answers at {place} ({failure.detail}): {todo}."
+
+
+def asked_to_wait(seconds: float, identity: Mapping[str, Any]) -> str:
+    """Say that the server wants to be left alone for longer than a run waits.
+
+    :param seconds: what it asks for.
+    :param identity: of the backend.
+    """
+    place = shown_url(str(identity.get("base_url", "the LLM server")))
+    return (
+        f"The LLM server at {place} asks to wait {seconds:.0f} seconds, longer than a run waits: run the same recipe "
+        "again later; the answers that came are in the cache, and only those that are missing are paid for."
+    )
 
 
 def too_many_failures(
@@ -48,11 +72,3 @@ def too_many_failures(
         f"{failed} of {outcomes} requests to the LLM failed ({counts}{cause}), more than max_failure_ratio="
         f"{max_failure_ratio} allows; the answers that came are in the cache and are not asked for again."
     )
-
-
-def _shown(url: str) -> str:
-    """Return an address without the user name, password and query it may carry."""
-    parts = urlsplit(url)
-    if not parts.hostname:
-        return url
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

@@ -12,7 +12,7 @@ from enum import Enum
 from importlib import import_module
 from typing import Any
 
-__all__ = ["CallFailedError", "FailureKind", "classify", "retry_after_s", "shorten"]
+__all__ = ["CallFailedError", "FailureKind", "classify", "error_in", "retry_after_s", "shorten"]
 
 _DETAIL_CHARS = 300
 _OPENAI_KEY = re.compile(r"\bsk-[A-Za-z0-9_\-*]{6,}")
@@ -26,6 +26,7 @@ class FailureKind(str, Enum):
     UNREACHABLE = "unreachable"
     BAD_REQUEST = "bad_request"
     UNAUTHORIZED = "unauthorized"
+    FORBIDDEN = "forbidden"
     NOT_FOUND = "not_found"
     NO_CREDIT = "no_credit"
 
@@ -36,7 +37,7 @@ class FailureKind(str, Enum):
 
     @property
     def fatal(self) -> bool:
-        """Whether no call can succeed, as long as none has."""
+        """Whether no call can succeed, as long as none has. A 403 may be about one request only."""
         return self in (
             FailureKind.UNREACHABLE,
             FailureKind.UNAUTHORIZED,
@@ -52,6 +53,7 @@ class CallFailedError(Exception):
     :param detail: one short line for a person, free of headers and keys.
     :param status: the HTTP status; None when there was no response.
     :param retry_after: seconds the server asks to wait; None when it does not say.
+    :param field: the field of the request that the server names as the culprit; None when it names none.
     """
 
     def __init__(
@@ -61,18 +63,20 @@ class CallFailedError(Exception):
         *,
         status: int | None = None,
         retry_after: float | None = None,
+        field: str | None = None,
     ) -> None:
         super().__init__(detail)
         self.kind = kind
         self.detail = detail
         self.status = status
         self.retry_after = retry_after
+        self.field = field
 
 
 _BY_STATUS = {
     401: FailureKind.UNAUTHORIZED,
     402: FailureKind.NO_CREDIT,
-    403: FailureKind.UNAUTHORIZED,
+    403: FailureKind.FORBIDDEN,
     404: FailureKind.NOT_FOUND,
     405: FailureKind.NOT_FOUND,
     408: FailureKind.TRANSIENT,
@@ -103,6 +107,28 @@ def classify(error: BaseException, *, secret: str | None = None) -> CallFailedEr
     if _is_transport_error(error):
         return CallFailedError(FailureKind.TRANSIENT, f"connection lost ({type(error).__name__})")
     return None
+
+
+def error_in(payload: object, *, secret: str | None = None) -> CallFailedError | None:
+    """Read the failure that some servers report in a response that claims to be good.
+
+    :param payload: the decoded body.
+    :param secret: the API key, masked should the server's text repeat it.
+    :return: the failure, by the status in it as far as there is one; None when the body reports none.
+    """
+    if not isinstance(payload, Mapping) or not payload.get("error") or payload.get("choices"):
+        return None
+    error = payload["error"]
+    details = error if isinstance(error, Mapping) else payload
+    codes = [details.get(name) for name in ("code", "status", "status_code", "type")]
+    statuses = [int(str(code)) for code in codes if re.fullmatch(r"[45]\d\d", str(code))]
+    status = statuses[0] if statuses else None
+    kind = FailureKind.TRANSIENT if status is None else _kind_of(status)
+    if "rate_limit_exceeded" in codes:
+        kind = FailureKind.RATE_LIMITED
+    if "insufficient_quota" in codes:
+        kind = FailureKind.NO_CREDIT
+    return CallFailedError(kind, f"error in a response: {shorten(_server_text(payload), secret)}", status=status)
 
 
 def retry_after_s(headers: Mapping[str, str], *, now: float | None = None) -> float | None:
@@ -141,9 +167,7 @@ def shorten(text: str, secret: str | None = None) -> str:
 
 def _of_status(error: Any, secret: str | None) -> CallFailedError:
     status = int(error.status_code)
-    kind = _BY_STATUS.get(status)
-    if kind is None:
-        kind = FailureKind.TRANSIENT if status >= 500 else FailureKind.BAD_REQUEST
+    kind = _kind_of(status)
     if kind is FailureKind.RATE_LIMITED and error.code == "insufficient_quota":
         kind = FailureKind.NO_CREDIT
     text = _server_text(error.body) or str(error.response.text)
@@ -152,7 +176,12 @@ def _of_status(error: Any, secret: str | None) -> CallFailedError:
         f"HTTP {status}: {shorten(text, secret)}",
         status=status,
         retry_after=retry_after_s(error.response.headers),
+        field=error.param if isinstance(error.param, str) else None,
     )
+
+
+def _kind_of(status: int) -> FailureKind:
+    return _BY_STATUS.get(status) or (FailureKind.TRANSIENT if status >= 500 else FailureKind.BAD_REQUEST)
 
 
 def _of_connection(error: Any) -> CallFailedError:

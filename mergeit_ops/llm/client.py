@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from mergeit_ops.errors import LLMUnavailableError, RecipeError
 from mergeit_ops.llm.backend import ChatBackend, Completion
-from mergeit_ops.llm.classify import CallFailedError, FailureKind, classify
+from mergeit_ops.llm.classify import CallFailedError, FailureKind, classify, error_in
 from mergeit_ops.llm.json_modes import JsonModes
 from mergeit_ops.llm.responses import read_completion
 
@@ -114,6 +114,7 @@ class OpenAICompatibleClient:
         self._spec = spec
         self._secret = secret
         self._modes = JsonModes()
+        self._cap_field = "max_tokens"
 
     async def complete(
         self,
@@ -145,12 +146,29 @@ class OpenAICompatibleClient:
 
     async def _send(self, body: Mapping[str, Any]) -> object:
         try:
+            return await self._post(self._with_cap_field(body))
+        except CallFailedError as failure:
+            # OpenAI's reasoning models want the newer name, most other servers know the older one only.
+            if failure.status not in (400, 422) or failure.field != "max_tokens" or "max_tokens" not in body:
+                raise
+        self._cap_field = "max_completion_tokens"
+        return await self._post(self._with_cap_field(body))
+
+    def _with_cap_field(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {self._cap_field if name == "max_tokens" else name: value for name, value in body.items()}
+
+    async def _post(self, body: Mapping[str, Any]) -> object:
+        try:
             # The client's own timeout bounds each wait for bytes; this one the call as a whole.
             payload = await asyncio.wait_for(
                 self._client.post(self._spec.api_endpoint, cast_to=object, body=body), self._spec.timeout_s
             )
-            return json.loads(payload) if isinstance(payload, str) else payload
-        except (json.JSONDecodeError, UnicodeDecodeError):
+            payload = json.loads(payload) if isinstance(payload, str) else payload
+            reported = error_in(payload, secret=self._secret)
+            if reported is None:
+                return payload
+            failure = reported
+        except (ValueError, RecursionError):
             failure = CallFailedError(FailureKind.TRANSIENT, "the server answered with something that is not JSON")
         except Exception as error:
             known = classify(error, secret=self._secret)

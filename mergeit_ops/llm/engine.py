@@ -16,7 +16,7 @@ from mergeit_ops.llm.journal import Journal, answer_key, default_cache_path
 from mergeit_ops.llm.progress import Progress
 from mergeit_ops.llm.retry import RetryPolicy
 from mergeit_ops.llm.running import run_to_end
-from mergeit_ops.llm.usage import Usage, estimate_messages, estimate_tokens
+from mergeit_ops.llm.usage import TokenReserve, Usage, estimate_messages, estimate_tokens
 from mergeit_ops.llm.validation import backend_factory, number
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "LLMOutcome",
     "LLMRequest",
     "build_engine",
+    "completion_cap",
     "expected_completion_tokens",
 ]
 
@@ -81,7 +82,8 @@ class EngineSettings:
     :param cache_path: the journal's file or folder; `auto` takes `default_cache_path()` of the machine that runs;
         None turns it off.
     :param max_failure_ratio: share of requests, 0 to 1, that may fail before the run stops; 1 never stops.
-    :param max_total_tokens: tokens the engine may spend in all its runs; None for no bound.
+    :param max_total_tokens: tokens the engine may spend in all its runs; None for no bound. Under a bound each
+        answer is capped at what was set aside for it, unless the sampling parameters cap it.
     """
 
     try_num: int = 3
@@ -119,6 +121,7 @@ class LLMEngine:
         self.clock = clock
         self.total = Usage()
         self.proven = False
+        self.reserve = TokenReserve()
 
     @property
     def model(self) -> str:
@@ -134,12 +137,16 @@ class LLMEngine:
     ) -> Usage:
         """Answer requests; returns when all are through.
 
-        :param requests: pulled one by one, at most twice `max_concurrency` ahead of the outcomes.
-        :param on_outcome: called once per request, in the order in which they are finished, from one thread. Its
-            answers are in the journal by then.
+        The first call is made alone: only when the server has answered it are the others sent.
+
+        :param requests: pulled one by one, at most twice `max_concurrency` ahead of the outcomes, from a thread of
+            its own, so that a slow one does not hold up answers.
+        :param on_outcome: called once per request, in the order in which they are finished, from the same thread,
+            never while `requests` is at work. Its answers are in the journal by then.
         :param total: number of requests, for the progress display; None when unknown.
         :return: the counters of this run.
-        :raises LLMUnavailableError: when no call can succeed: wrong key, unknown model, nobody listening.
+        :raises LLMUnavailableError: when no call can succeed: wrong key, unknown model, nobody listening, no usable
+            answer from the first calls, or a server that asks to wait for longer than the policy allows.
         :raises TooManyFailuresError: when more than `max_failure_ratio` of at least 20 requests have failed, or all
             of fewer at the end.
         """
@@ -258,11 +265,19 @@ def expected_completion_tokens(request: LLMRequest[Any], sampling_params: Mappin
     expected = request.completion_tokens
     if expected is None:
         expected = estimate_tokens(request.messages[-1]["content"]) if request.messages else 0
-    for name in ("max_tokens", "max_completion_tokens", "max_new_tokens"):
-        bound = sampling_params.get(name)
-        if isinstance(bound, int):
-            expected = min(expected, bound)
-    return expected
+    cap = completion_cap(sampling_params)
+    return expected if cap is None else min(expected, cap)
+
+
+def completion_cap(sampling_params: Mapping[str, Any]) -> int | None:
+    """Return the tokens that sampling parameters allow an answer; None when they do not say.
+
+    :param sampling_params: whose `max_tokens` or `max_completion_tokens` it is, in `extra_body` too.
+    """
+    places = (sampling_params, sampling_params.get("extra_body") or {})
+    names = ("max_tokens", "max_completion_tokens", "max_new_tokens")
+    caps = [place[name] for place in places for name in names if isinstance(place.get(name), int)]
+    return min(caps, default=None)
 
 
 def _stored(journal: Journal, key: str, request: LLMRequest[Any]) -> bool:

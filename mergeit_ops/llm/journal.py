@@ -23,7 +23,8 @@ CACHE_DIR_VARIABLE = "MERGEIT_CACHE_DIR"
 
 _FILE_NAME = "answers.sqlite3"
 _SCHEMA_VERSION = 1
-_BUSY_TIMEOUT_S = 30.0
+# Writes take milliseconds. Whoever holds the file for longer would hold up every answer of the run.
+_BUSY_TIMEOUT_S = 2.0
 _CREATE = """
 CREATE TABLE IF NOT EXISTS answers (
     key TEXT PRIMARY KEY,
@@ -72,8 +73,9 @@ def answer_key(
 class Journal:
     """Answers in one SQLite file, shared by any number of processes.
 
-    A journal never stops a run: a file that cannot be read is set aside, an answer that cannot be written is
-    counted in `write_failures`, and each is said once.
+    A journal never stops a run and never holds it up: a file that cannot be read is set aside, an answer that cannot
+    be written is counted in `write_failures`, and each is said once. A file that another process keeps locked is not
+    written any more.
 
     :param path: the file, or an existing folder to keep it in; None (or "") turns the journal off.
     :param create: whether to make the file when there is none; False is for looking only.
@@ -86,6 +88,7 @@ class Journal:
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._warned = False
+        self._locked_out = False
         if self.path is not None and (create or self.path.exists()):
             self._open(self.path)
 
@@ -101,6 +104,8 @@ class Journal:
             try:
                 row = self._connection.execute("SELECT answer FROM answers WHERE key = ?", (key,)).fetchone()
             except sqlite3.OperationalError as error:
+                if _is_lock(error):
+                    self._give_up(error)
                 self._warn_once(error)
                 return None
             except sqlite3.DatabaseError as error:
@@ -118,18 +123,19 @@ class Journal:
         if self.path is None:
             return
         with self._lock:
-            if self._connection is None:
+            if self._connection is None or self._locked_out:
                 self.write_failures += 1
                 return
             try:
                 self._connection.execute(
                     "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?)", (key, text, *usage, time.time())
                 )
-            except UnicodeEncodeError:
+            except (UnicodeEncodeError, OverflowError):
                 self.write_failures += 1
             except sqlite3.Error as error:
                 self.write_failures += 1
                 if isinstance(error, sqlite3.OperationalError):
+                    self._locked_out = _is_lock(error)
                     self._warn_once(error)
                 else:
                     self._set_aside(error)
@@ -194,6 +200,11 @@ def _file(path: str | os.PathLike[str] | None) -> Path | None:
         return None
     file = Path(path).expanduser()
     return file / _FILE_NAME if file.is_dir() else file
+
+
+def _is_lock(error: sqlite3.OperationalError) -> bool:
+    # The error codes come with Python 3.11.
+    return "locked" in str(error) or "busy" in str(error)
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -11,6 +11,7 @@ __all__ = ["JsonModes"]
 
 T = TypeVar("T")
 _REFUSALS = (400, 422)
+_OUT_OF_ORDER = (502, 503, 504)
 _LOWEST = 2
 
 
@@ -18,6 +19,8 @@ class JsonModes:
     """The strictest `response_format` that a server accepts, found with the requests that have to be made anyway.
 
     A mode is given up only while no request has succeeded in it: later on, a refused request is the request's fault.
+    As long as no request has succeeded at all, an error of the server counts as a refusal too: some servers fail over
+    a `response_format` they do not know.
     """
 
     def __init__(self) -> None:
@@ -36,7 +39,7 @@ class JsonModes:
             try:
                 result = await send(_response_format(mode, schema))
             except CallFailedError as failure:
-                if failure.status not in _REFUSALS or mode in self._succeeded or mode == _LOWEST:
+                if not self._refused(failure) or mode in self._succeeded or mode == _LOWEST:
                     raise
                 mode = max(mode + 1, self.mode)
                 continue
@@ -44,6 +47,12 @@ class JsonModes:
             if self.mode not in self._succeeded:
                 self.mode = max(self.mode, mode)
             return result
+
+    def _refused(self, failure: CallFailedError) -> bool:
+        if failure.status in _REFUSALS:
+            return True
+        status = failure.status or 0
+        return not self._succeeded and status >= 500 and status not in _OUT_OF_ORDER and failure.retry_after is None
 
 
 def _response_format(mode: int, schema: Mapping[str, Any]) -> Mapping[str, Any] | None:

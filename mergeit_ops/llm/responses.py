@@ -11,6 +11,7 @@ from mergeit_ops.llm.backend import Completion
 __all__ = ["completion_problem", "read_completion", "value_at"]
 
 _MISSING = object()
+_MAX_COUNT = 2**31
 
 
 def read_completion(payload: object, response_path: str) -> Completion:
@@ -91,6 +92,6 @@ def _text_or_none(value: object) -> str | None:
 def _count(payload: object, *names: str) -> int | None:
     for name in names:
         value = value_at(payload, f"usage.{name}")
-        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _MAX_COUNT:
             return value
     return None

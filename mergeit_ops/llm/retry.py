@@ -28,6 +28,7 @@ class RetryPolicy:
     :param cap_s: upper bound of any wait that the server did not ask for.
     :param total_s: from the first attempt on, no wait may end later than this.
     :param first_contact_attempts: calls in all while nobody listens and no call has succeeded yet.
+    :param first_answer_attempts: calls in all while somebody listens, but no call has succeeded yet.
     :param first_contact_s: wait between those.
     """
 
@@ -36,6 +37,7 @@ class RetryPolicy:
     cap_s: float = 30.0
     total_s: float = 600.0
     first_contact_attempts: int = 3
+    first_answer_attempts: int = 2
     first_contact_s: float = 0.5
 
     def delay_s(
@@ -58,8 +60,10 @@ class RetryPolicy:
         """
         if not failure.kind.retryable:
             return None
-        if failure.kind is FailureKind.UNREACHABLE and not proven:
-            return self.first_contact_s if attempt < self.first_contact_attempts else None
+        if not proven and failure.retry_after is None and failure.kind is not FailureKind.RATE_LIMITED:
+            nobody = failure.kind is FailureKind.UNREACHABLE
+            attempts = self.first_contact_attempts if nobody else self.first_answer_attempts
+            return self.first_contact_s if attempt < attempts else None
         if attempt >= self.attempts:
             return None
         delay = draw * min(self.cap_s, self.base_s * 2.0 ** min(attempt - 1, 30))

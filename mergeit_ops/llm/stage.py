@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from mergeit_ops.core.replies import FailureReason, ReplyError
 from mergeit_ops.errors import LLMUnavailableError, TooManyFailuresError
-from mergeit_ops.llm.advice import too_many_failures, unavailable
+from mergeit_ops.llm.advice import asked_to_wait, too_many_failures, unavailable
 from mergeit_ops.llm.backend import ChatBackend, Completion
 from mergeit_ops.llm.classify import CallFailedError, FailureKind
-from mergeit_ops.llm.gate import Gate
+from mergeit_ops.llm.concurrency import ConcurrencyLimit
 from mergeit_ops.llm.journal import Journal, answer_key
 from mergeit_ops.llm.progress import Progress
 from mergeit_ops.llm.retry import call_with_retries
@@ -27,6 +29,12 @@ R = TypeVar("R")
 
 MIN_OUTCOMES = 20
 """Outcomes before the share of failures is judged."""
+
+_FORBIDDEN_REQUESTS = 3
+"""Requests that a server forbids before a run stops; fewer may be about their content."""
+
+_LOST_REQUESTS = 2
+"""Requests that bring no usable answer before a run stops, as long as none has brought one."""
 
 _NOT_THE_MODELS_FAULT = {FailureReason.BUDGET, FailureReason.UNENCODABLE, FailureReason.BAD_ROW}
 
@@ -48,8 +56,13 @@ class Stage(Generic[T]):
         self._progress = progress
         self._identity = engine.backend_factory.identity()
         self._sampling_params = engine.backend_factory.sampling_params
-        self._gate = Gate(self._settings.max_concurrency, clock=engine.clock, sleep=engine.sleep)
-        self._budget = TokenBudget(self._settings.max_total_tokens, spent=engine.total.total_tokens)
+        self._limit = ConcurrencyLimit(self._settings.max_concurrency, clock=engine.clock, sleep=engine.sleep)
+        spent = engine.total.total_tokens + engine.total.lost_prompt_tokens
+        self._budget = TokenBudget(self._settings.max_total_tokens, spent=spent)
+        self._first_contact = asyncio.Lock()
+        self._forbidden: list[LLMRequest[T]] = []
+        self._lost = 0
+        self._stopped = False
         self._key_locks: dict[str, asyncio.Lock] = {}
         self._backend: ChatBackend | None = None
         self._last_failure: CallFailedError | None = None
@@ -57,36 +70,43 @@ class Stage(Generic[T]):
     async def answer_all(self, requests: Iterable[LLMRequest[T]], on_outcome: Callable[[LLMOutcome[T]], None]) -> None:
         """Answer requests until none is left, or the run has to stop.
 
-        :param requests: pulled as workers become free.
-        :param on_outcome: called once per request.
+        :param requests: pulled as workers become free, in a thread of their own.
+        :param on_outcome: called once per request, in the same thread: what both share needs no lock.
         """
         source = iter(requests)
         lines = asyncio.ensure_future(self._progress.lines())
-        try:
-            # Twice as many as there may be calls: the next prompt is ready, whatever a worker waits for.
-            workers = [self._work(source, on_outcome) for _ in range(2 * self._settings.max_concurrency)]
-            await _all_or_none(workers)
-            self._judge(at_end=True)
-        finally:
-            lines.cancel()
-            await asyncio.gather(lines, return_exceptions=True)
-            close = getattr(self._backend, "aclose", None)
-            if close is not None:
-                await close()
+        with ThreadPoolExecutor(1, thread_name_prefix="mergeit-requests") as caller:
+            try:
+                # Twice as many as there may be calls: the next prompt is ready, whatever a worker waits for.
+                workers = [self._work(source, on_outcome, caller) for _ in range(2 * self._settings.max_concurrency)]
+                await _all_or_none(workers)
+                self._judge(at_end=True)
+            finally:
+                lines.cancel()
+                await asyncio.gather(lines, return_exceptions=True)
+                close = getattr(self._backend, "aclose", None)
+                if close is not None:
+                    await close()
 
-    async def _work(self, source: Iterator[LLMRequest[T]], on_outcome: Callable[[LLMOutcome[T]], None]) -> None:
-        for request in source:
+    async def _work(
+        self,
+        source: Iterator[LLMRequest[T]],
+        on_outcome: Callable[[LLMOutcome[T]], None],
+        caller: ThreadPoolExecutor,
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        request = await loop.run_in_executor(caller, next, source, None)
+        while request is not None:
             self._usage.requests += 1
             outcome = await self._outcome(request)
             if outcome.error is None:
                 self._usage.answered += 1
             else:
                 self._usage.count_failure(str(outcome.error))
-            on_outcome(outcome)
+            await loop.run_in_executor(caller, on_outcome, outcome)
             self._progress.step()
             self._judge()
-            # Answers from the journal come without waiting; the other workers have to be let in between.
-            await asyncio.sleep(0)
+            request = await loop.run_in_executor(caller, next, source, None)
 
     async def _outcome(self, request: LLMRequest[T]) -> LLMOutcome[T]:
         from mergeit_ops.llm.engine import LLMOutcome
@@ -123,15 +143,17 @@ class Stage(Generic[T]):
             else:
                 self._usage.cache_hits += 1
                 return answer
+        cut_off = 0
         for attempt in range(self._settings.try_num):
             self._usage.reasks += attempt > 0
-            completion = await self._ask(request, self._draw_params(index, attempt))
+            completion = await self._ask(request, self._draw_params(index, attempt), cut_off)
             try:
                 if completion.problem is not None:
                     raise ReplyError(completion.problem)
                 answer = request.parse(completion.text)
             except ReplyError as error:
                 reason = error.reason
+                cut_off += reason is FailureReason.TRUNCATED
                 continue
             self._journal.put(key, completion.text, (completion.prompt_tokens, completion.completion_tokens))
             return answer
@@ -144,19 +166,36 @@ class Stage(Generic[T]):
             return self._sampling_params
         return {**self._sampling_params, "seed": seed + index + 1000 * attempt}
 
-    async def _ask(self, request: LLMRequest[T], params: Mapping[str, Any]) -> Completion:
-        from mergeit_ops.llm.engine import expected_completion_tokens
+    async def _ask(self, request: LLMRequest[T], params: Mapping[str, Any], cut_off: int) -> Completion:
+        if not self._engine.proven:
+            # One call alone finds out whether the server answers at all: a wrong key costs one request, not dozens.
+            async with self._first_contact:
+                if not self._engine.proven:
+                    return await self._ask_within_budget(request, params, cut_off)
+        return await self._ask_within_budget(request, params, cut_off)
 
-        prompt = estimate_messages(request.messages)
-        reserve = prompt + expected_completion_tokens(request, params)
-        if not await self._budget.reserve(reserve):
-            raise ReplyError(FailureReason.BUDGET)
+    async def _ask_within_budget(self, request: LLMRequest[T], params: Mapping[str, Any], cut_off: int) -> Completion:
+        from mergeit_ops.llm.engine import completion_cap, expected_completion_tokens
+
+        estimate, reserve = estimate_messages(request.messages), self._engine.reserve
+        expected, cap = expected_completion_tokens(request, params), completion_cap(params)
+        while True:
+            room = reserve.completion(expected, cap, cut_off)
+            reserved = reserve.prompt(estimate) + room
+            if not await self._budget.reserve(reserved):
+                raise ReplyError(FailureReason.BUDGET)
+            if reserved >= reserve.prompt(estimate) + reserve.completion(expected, cap, cut_off):
+                break
+            # While this one waited, another call has shown that more must be set aside.
+            self._budget.settle(reserved, 0)
+        if self._budget.limited and cap is None:
+            params = {**params, "max_tokens": room}
         used = 0
         try:
-            completion = await self._call(request, params)
-            used = self._count_tokens(completion, prompt)
+            completion = await self._call(request, params, estimate)
+            used = self._count_tokens(completion, estimate)
         finally:
-            self._budget.settle(reserve, used)
+            self._budget.settle(reserved, used)
         return completion
 
     def _count_tokens(self, completion: Completion, prompt_estimate: int) -> int:
@@ -167,43 +206,88 @@ class Stage(Generic[T]):
         written = estimate_tokens(completion.text) if written is None else written
         self._usage.prompt_tokens += prompt
         self._usage.completion_tokens += written
+        self._engine.reserve.learn(prompt_estimate, prompt, written)
         return prompt + written
 
-    async def _call(self, request: LLMRequest[T], params: Mapping[str, Any]) -> Completion:
+    async def _call(self, request: LLMRequest[T], params: Mapping[str, Any], prompt_estimate: int) -> Completion:
         engine = self._engine
+        queued_s = 0.0
 
         async def attempt() -> Completion:
-            async with self._gate:
+            nonlocal queued_s
+            start = engine.clock()
+            async with self._limit:
+                queued_s += engine.clock() - start
+                if self._stopped:
+                    # Whoever was next in line: nothing more is sent, the cancellation is on its way.
+                    await asyncio.get_running_loop().create_future()
+                if self._budget.overdrawn:
+                    raise ReplyError(FailureReason.BUDGET)
                 if self._backend is None:
                     self._backend = engine.backend_factory.create(self._settings.max_concurrency)
                 self._usage.calls += 1
-                return await self._backend.complete(request.messages, params, request.schema)
+                try:
+                    return await self._backend.complete(request.messages, params, request.schema)
+                except CallFailedError as lost:
+                    if lost.kind is FailureKind.TRANSIENT:
+                        prompt = engine.reserve.prompt(prompt_estimate)
+                        self._usage.lost_prompt_tokens += prompt
+                        self._budget.lose(prompt)
+                    raise
 
+        first_attempts = max(1, engine.policy.first_answer_attempts - self._lost)
         try:
             completion = await call_with_retries(
                 attempt,
-                policy=engine.policy,
+                policy=replace(engine.policy, first_answer_attempts=first_attempts),
                 proven=lambda: engine.proven,
                 on_retry=self._note_retry,
                 sleep=engine.sleep,
-                clock=engine.clock,
+                # The retry window is for the server's answers; a place in the queue is no answer.
+                clock=lambda: engine.clock() - queued_s,
             )
         except CallFailedError as error:
             failure = error
         else:
             engine.proven = True
-            self._gate.speed_up()
+            self._limit.speed_up()
             return completion
         # Outside the handler, so that a user's traceback is one sentence and not a history.
         self._last_failure = failure
-        if failure.kind.fatal and not engine.proven:
-            raise LLMUnavailableError(unavailable(failure, self._identity))
+        self._stop_if_hopeless(request, failure)
         raise ReplyError(FailureReason.API_FAILED)
 
     def _note_retry(self, failure: CallFailedError, delay_s: float) -> None:
         self._usage.retries += 1
+        self._pause(failure, delay_s)
+
+    def _pause(self, failure: CallFailedError, delay_s: float) -> None:
         if failure.kind is FailureKind.RATE_LIMITED or failure.retry_after is not None:
-            self._gate.slow_down(delay_s)
+            self._limit.slow_down(delay_s)
+
+    def _stop_if_hopeless(self, request: LLMRequest[T], failure: CallFailedError) -> None:
+        """Stop the run when a call has failed for good, and no other can fare better."""
+        policy = self._engine.policy
+        wait = failure.retry_after
+        if wait is not None and wait > policy.total_s:
+            self._stopped = True
+            raise LLMUnavailableError(asked_to_wait(wait, self._identity))
+        # Given up is not over: the next call would meet the same refusal.
+        self._pause(failure, policy.cap_s if wait is None else wait)
+        if self._engine.proven:
+            return
+        self._lost += failure.kind is FailureKind.TRANSIENT
+        if failure.kind is FailureKind.FORBIDDEN and not any(known is request for known in self._forbidden):
+            self._forbidden.append(request)
+        # Calls that were refused for their rate have waited long enough for a server to recover.
+        hopeless = (
+            failure.kind is FailureKind.RATE_LIMITED
+            or self._lost >= _LOST_REQUESTS
+            or len(self._forbidden) >= _FORBIDDEN_REQUESTS
+        )
+        if failure.kind.fatal or hopeless:
+            self._stopped = True
+            raise LLMUnavailableError(unavailable(failure, self._identity))
 
     def _judge(self, at_end: bool = False) -> None:
         """Stop the run when too large a share of all requests so far has failed."""
@@ -216,6 +300,8 @@ class Stage(Generic[T]):
         outcomes = failed + total.answered + self._usage.answered
         limit = self._settings.max_failure_ratio
         enough = outcomes >= MIN_OUTCOMES or (at_end and failed == outcomes)
+        if at_end and failed == outcomes and (self._lost or self._forbidden) and self._last_failure is not None:
+            raise LLMUnavailableError(unavailable(self._last_failure, self._identity))
         if failed and enough and failed > limit * outcomes:
             last = self._last_failure.detail if self._last_failure else None
             raise TooManyFailuresError(too_many_failures(failed, outcomes, judged, limit, last))

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-__all__ = ["TokenBudget", "Usage", "estimate_messages", "estimate_tokens"]
+__all__ = ["TokenBudget", "TokenReserve", "Usage", "estimate_messages", "estimate_tokens"]
 
 _BYTES_PER_TOKEN = 4.0
 _TOKENS_PER_MESSAGE = 4
@@ -24,6 +24,7 @@ class Usage:
     :param cache_hits: answers found in the journal.
     :param prompt_tokens: tokens sent, as the server counts them.
     :param completion_tokens: tokens received, as the server counts them.
+    :param lost_prompt_tokens: estimated tokens of calls that were sent and lost, which a server may charge for.
     :param estimated_calls: answered calls whose server reported no usage, so that estimates were added instead.
     :param failures: requests without an answer, by reason code.
     :param retries: calls made again after a failed call.
@@ -38,6 +39,7 @@ class Usage:
     cache_hits: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    lost_prompt_tokens: int = 0
     estimated_calls: int = 0
     failures: dict[str, int] = field(default_factory=dict)
     retries: int = 0
@@ -91,8 +93,50 @@ def estimate_messages(messages: Sequence[Mapping[str, str]]) -> int:
     return sum(estimate_tokens(turn["content"]) + _TOKENS_PER_MESSAGE for turn in messages)
 
 
+@dataclass
+class TokenReserve:
+    """What to set aside for a call: the estimate, corrected upwards by what calls have really taken.
+
+    :param largest_completion: tokens of the longest answer so far.
+    :param prompt_ratio: how many times its estimate a prompt has taken at most, at least 1.
+    """
+
+    largest_completion: int = 0
+    prompt_ratio: float = 1.0
+
+    def prompt(self, estimate: int) -> int:
+        """Return the tokens to set aside for a prompt.
+
+        :param estimate: by `estimate_messages`.
+        """
+        return math.ceil(estimate * self.prompt_ratio)
+
+    def completion(self, expected: int, cap: int | None, doublings: int = 0) -> int:
+        """Return the tokens to set aside for an answer, which are those it may have where the server can be told.
+
+        :param expected: the estimate; twice as much is set aside.
+        :param cap: what the recipe itself bounds answers by; None when it does not.
+        :param doublings: how often an answer to this request was cut off.
+        """
+        room = 2 * expected * 2**doublings if cap is None else cap
+        return max(1, room, self.largest_completion)
+
+    def learn(self, prompt_estimate: int, prompt: int, completion: int) -> None:
+        """Take note of what a call has taken.
+
+        :param prompt_estimate: by `estimate_messages`.
+        :param prompt: tokens of the prompt.
+        :param completion: tokens of the answer.
+        """
+        self.prompt_ratio = max(self.prompt_ratio, prompt / max(1, prompt_estimate))
+        self.largest_completion = max(self.largest_completion, completion)
+
+
 class TokenBudget:
     """A bound on the tokens of a run: reserved before a request is sent, settled with what it really took.
+
+    The bound holds as long as no call takes more than its reserve. One that does passes it by at most the difference:
+    nothing more is sent until all that is reserved fits again.
 
     :param limit: tokens in all, at least 1; None is no bound.
     :param spent: tokens that earlier runs took from the same budget.
@@ -124,6 +168,23 @@ class TokenBudget:
             await self._settled.wait()
         self._reserved += tokens
         return True
+
+    @property
+    def limited(self) -> bool:
+        """Whether there is a bound."""
+        return self._limit is not None
+
+    @property
+    def overdrawn(self) -> bool:
+        """Whether what is spent and reserved no longer fits: calls took more than was set aside for them."""
+        return self._limit is not None and self._spent + self._reserved > self._limit
+
+    def lose(self, tokens: int) -> None:
+        """Count tokens of a call that brought nothing, beside its reserve.
+
+        :param tokens: the estimate.
+        """
+        self._spent += tokens
 
     def settle(self, reserved: int, used: int) -> None:
         """Replace a reserve by what the request took.

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
+from mergeit_ops.core.secrets import secret_in, shown_url
 from mergeit_ops.errors import RecipeError
 from mergeit_ops.llm.backend import BackendFactory
 from mergeit_ops.llm.client import (
@@ -22,8 +25,6 @@ __all__ = ["DEFAULT_SAMPLING_PARAMS", "backend_factory", "number"]
 DEFAULT_SAMPLING_PARAMS: Mapping[str, Any] = {"temperature": 0.25}
 
 _CLIENT_PARAMS = ("base_url", "default_headers", "default_query", "organization", "project")
-_KEY_PARAMS = {"api_key", "admin_api_key", "api_keys", "token", "hf_token", "use_auth_token"}
-_SECRET_HEADERS = {"authorization", "proxy-authorization", "api-key", "x-api-key", "cookie"}
 _OWN_FIELDS = {
     "model": "use api_or_hf_model instead",
     "messages": "the operator writes them",
@@ -32,6 +33,8 @@ _OWN_FIELDS = {
     "timeout": "use timeout_s instead",
     "extra_headers": "use default_headers in model_params instead",
 }
+_HUB_TOKENS = ("token", "hf_token", "use_auth_token")
+_OWN_BODY_FIELDS = ("model", "messages", "n", "stream")
 _PATH = re.compile(r"[^.\s]+(\.[^.\s]+)*")
 
 
@@ -62,10 +65,8 @@ def backend_factory(
         raise RecipeError(f"api_or_hf_model must be the name of a model, got {model!r}.")
     params = _mapping("model_params", model_params, {})
     sampling = _mapping("sampling_params", sampling_params, DEFAULT_SAMPLING_PARAMS)
-    _refuse_keys(params)
-    for name, advice in _OWN_FIELDS.items():
-        if name in sampling:
-            raise RecipeError(f"sampling_params must not contain {name!r}: {advice}.")
+    _refuse_secrets(model_params=params, sampling_params=sampling, api_endpoint=api_endpoint)
+    _refuse_own_fields(sampling)
     if is_hf_model:
         device = accelerator if accelerator in ("cpu", "cuda") else None
         return LocalModelFactory(model, params, sampling, device)
@@ -76,7 +77,14 @@ def backend_factory(
         )
     url = params.get("base_url")
     if url is not None and not (isinstance(url, str) and is_http_url(url.strip())):
-        raise RecipeError(f"base_url in model_params must be an http:// or https:// address, got {url!r}.")
+        raise RecipeError(f"base_url in model_params must be an http:// or https:// address, got {_shown(url)!r}.")
+    for name in ("default_headers", "default_query"):
+        if not isinstance(params.get(name) or {}, Mapping):
+            raise RecipeError(f"{name} in model_params must be a mapping of names to values.")
+    try:
+        json.dumps(sampling, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise RecipeError(f"sampling_params must be plain JSON values: {error}.") from None
     endpoint, path = api_endpoint or DEFAULT_ENDPOINT, response_path or DEFAULT_RESPONSE_PATH
     if not _PATH.fullmatch(path):
         raise RecipeError(f"response_path must be keys and positions joined by dots, got {path!r}.")
@@ -115,21 +123,36 @@ def _mapping(name: str, value: Any, default: Mapping[str, Any]) -> dict[str, Any
     return dict(value)
 
 
-def _refuse_keys(params: Mapping[str, Any]) -> None:
-    """Refuse secrets without repeating them."""
-    for name in params:
-        if name.lower() in _KEY_PARAMS:
-            variable = "HF_TOKEN" if "token" in name.lower() else "OPENAI_API_KEY"
-            raise RecipeError(
-                f"model_params must not contain {name!r}: recipes are shared and logged; set the environment variable "
-                f"{variable} instead."
-            )
-    headers = params.get("default_headers") or {}
-    if not isinstance(headers, Mapping):
-        raise RecipeError("default_headers in model_params must be a mapping of names to values.")
-    for header in headers:
-        if str(header).lower() in _SECRET_HEADERS:
-            raise RecipeError(
-                f"default_headers in model_params must not contain {header!r}: recipes are shared and logged; set the "
-                "environment variable OPENAI_API_KEY instead."
-            )
+def _refuse_own_fields(sampling: Mapping[str, Any]) -> None:
+    for name, advice in _OWN_FIELDS.items():
+        if name in sampling:
+            raise RecipeError(f"sampling_params must not contain {name!r}: {advice}.")
+    extra = sampling.get("extra_body") or {}
+    if not isinstance(extra, Mapping) or not all(isinstance(key, str) for key in extra):
+        raise RecipeError(
+            f"extra_body in sampling_params must be a mapping of names to values, got {type(extra).__name__}."
+        )
+    for name in _OWN_BODY_FIELDS:
+        if name in extra:
+            raise RecipeError(f"extra_body in sampling_params must not contain {name!r}: {_OWN_FIELDS[name]}.")
+
+
+def _refuse_secrets(**parameters: Any) -> None:
+    """Refuse credentials without repeating them."""
+    query = parameters["model_params"].get("default_query")
+    if isinstance(query, Mapping) and secret_in(f"http://x/?{urlencode(query)}") is not None:
+        path: str | None = "model_params.default_query"
+    else:
+        path = secret_in(parameters)
+    if path is None:
+        return
+    last = path.rpartition(".")[2].lower()
+    variable = "HF_TOKEN" if path.startswith("model_params.") and last in _HUB_TOKENS else "OPENAI_API_KEY"
+    raise RecipeError(
+        f"{path} looks like a credential, and recipes are shared and logged: take it out and set the environment "
+        f"variable {variable} instead."
+    )
+
+
+def _shown(value: Any) -> Any:
+    return shown_url(value) if isinstance(value, str) else value

@@ -11,12 +11,14 @@ import numpy as np
 import pyarrow as pa
 from data_juicer.ops.base_op import OPERATORS, Mapper
 from datasets import Dataset
+from loguru import logger
 
 from mergeit_ops.core.columns import EMBEDDING
 from mergeit_ops.core.concatenation import concatenate
 from mergeit_ops.core.formats import SampleFormat
 from mergeit_ops.core.pairing import PAIRINGS, Group, find_groups
 from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.secrets import shown_url
 from mergeit_ops.core.vectors import encode_vectors
 from mergeit_ops.dataset.manifest import Manifest, log_summary, recorded
 from mergeit_ops.dataset.merge_run import MergeRun
@@ -40,6 +42,7 @@ OP_NAME = "llm_pair_merger_mapper"
 
 MERGE_STRATEGIES = ("llm", "concat", "none")
 
+_PLANNED_FIGURES = ("calls", "cache_hits", "prompt_tokens", "completion_tokens")
 _USAGE_FIGURES = ("calls", "cache_hits", "retries", "prompt_tokens", "completion_tokens")
 
 
@@ -137,7 +140,8 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
         :param timeout_s: seconds until a request counts as lost.
         :param cache_path: file of the journal of answers; `auto`: below the user's cache folder; null: none.
         :param max_failure_ratio: share of failed merges, in [0, 1], above which the run stops.
-        :param dry_run: make no call; report pairs, calls and estimated tokens, and pass the samples on as they are.
+        :param dry_run: make no call; report pairs, calls and estimated tokens, and pass the samples on as they are. The
+            run exports them like any other: give it an `--export_path` of its own.
         :param max_total_tokens: tokens, prompt and completion, after which no more is asked; null: no limit. The
             remaining pairs stay as they were, with the reason `budget`.
         :param keep_embeddings: whether rows keep the column `mergeit_embedding`.
@@ -215,7 +219,9 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
                 if self._engine is None:
                     self._concatenate(topics, work)
                 elif self.dry_run:
-                    manifest.figures |= self._engine.plan(self._requests(topics, work, dry=True))
+                    plan = self._engine.plan(self._requests(topics, work, dry=True))
+                    # Told apart from what a run has spent.
+                    manifest.figures |= {f"planned_{name}": plan[name] for name in _PLANNED_FIGURES}
                 else:
                     self._engine.run(self._requests(topics, work), self._settle_with(work))
                 flat = work.finish()
@@ -223,6 +229,11 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
             finally:
                 # Also of a run that had to stop: what it cost is on record.
                 _report(manifest, work, self._engine)
+        if not work.pairs and len(work.entered) > 1 and self.merge_strategy != "none":
+            logger.warning(
+                f"{self._name}: no two rows of a topic exceed the similarity_threshold {self.similarity_threshold:g}, "
+                "so nothing was merged; keep more rows in the selection before it, or lower the threshold."
+            )
         log_summary(self.work_dir)
         return flat
 
@@ -316,4 +327,5 @@ def _report(manifest: Manifest, work: MergeRun, engine: LLMEngine | None) -> Non
 def _loggable(parameters: dict[str, Any]) -> dict[str, Any]:
     """Return parameters without what may hold a secret: of the client's, only where it connects to."""
     client = parameters.get("model_params") or {}
-    return parameters | {"model_params": {name: client[name] for name in ("base_url",) if name in client}}
+    shown = {"base_url": shown_url(str(client["base_url"]))} if "base_url" in client else {}
+    return parameters | {"model_params": shown}

@@ -108,8 +108,8 @@ class QualityGateFilter(SampleOperator, Filter):
             code: 1.0.
         :param strict: whether a merge that reaches it exactly fails.
         :param reference: the parents' scores as one: `mean`, `max` or `min`.
-        :param min_score: lowest score that any sample may have; null: no such filter.
-        :param max_score: highest score that any sample may have; null: no such filter.
+        :param min_score: lowest score that any sample may have, those without a score apart; null: no such filter.
+        :param max_score: highest score that any sample may have, those without a score apart; null: no such filter.
         :param min_parent_coverage: how much of each parent's answer, in [0, 1], the merged answer must keep: the mean
             over the parent's sentences of the best cosine to one of its own; null: not asked.
         :param score_all: whether every sample is scored, whatever the other parameters.
@@ -164,7 +164,9 @@ class QualityGateFilter(SampleOperator, Filter):
             manifest.figures |= {"rows_in": len(dataset), "rows_out": len(filtered), **counts}
             manifest.figures |= {"rejected": dict(rejected), "filtered_out": len(gated) - len(filtered)}
         if counts["unscored"]:
-            logger.warning(f"{self._name}: {counts['unscored']} rows could not be scored; quality_status says why.")
+            logger.warning(
+                f"{self._name}: {counts['unscored']} rows could not be scored and are kept; quality_status says why."
+            )
         log_summary(self.work_dir)
         return filtered
 

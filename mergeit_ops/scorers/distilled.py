@@ -193,7 +193,8 @@ class DistilledScorer:
         """Score rows; the score of a row does not depend on the rows around it, beyond float noise.
 
         :param samples: n rows.
-        :return: n scores from 1 to 6. Blank responses give `empty_response`, blank questions `empty_instruction`.
+        :return: n scores from 1 to 6. Responses without a letter or a digit give `empty_response`, blank questions
+            `empty_instruction`.
         :raises ScorerError: if the weights are damaged or belong to another embedding model.
         :raises EmbeddingError: if the embedding model cannot be loaded.
         """
@@ -229,7 +230,8 @@ def _clean(text: str) -> str:
 
 
 def _blank_reason(sample: Sample) -> str | None:
-    if not sample.output.strip():
+    # Letters and digits of any script: dots and dashes alone answer nothing, however well the features like them.
+    if not any(character.isalnum() for character in sample.output):
         return "empty_response"
     return None if sample.query.strip() else "empty_instruction"
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-import time
+import subprocess
+import sys
 
 import pytest
 from hypothesis import example, given, settings
@@ -39,6 +40,8 @@ def reason(text: str, parents=PARENTS) -> str:
         f"[{TEXT}]",
         f"```json\n[{TEXT}]\n```",
         f"<think>Maybe {TEXT[:20]} or so</think>\n{TEXT}",
+        f"Draft: {json.dumps({**GOOD, 'output': 'draft'})} {{a}}\n</think>\n{TEXT}",
+        f"Let me see.\n</think>\n```json\n{TEXT}\n```",
         json.dumps({**GOOD, "input": None}),
         json.dumps({"instruction": GOOD["instruction"], "output": GOOD["output"]}),
         json.dumps({**GOOD, "explanation": "because"}),
@@ -82,6 +85,21 @@ def test_read(text):
         (json.dumps({**GOOD, "instruction": "Name  a\nbird.", "output": " Wren "}), "echo"),
         (json.dumps({**GOOD, "instruction": "Name a fish.", "output": "Pike"}), "echo"),
         (json.dumps({**GOOD, "output": "x" * MAX_REPLY_CHARS}), "unparsable"),
+        (r'{"instruction": "W", "input": "", "output": "Use this JSON: {\"a\": \"b\"} and then', "unparsable"),
+        (r'{"instruction": "W", "input": "", "output": "Use this JSON: {\"a\": \"b\"}', "unparsable"),
+        (r'{"instruction": "W", "input": "", "output": "function f() { return \"x\"}', "unparsable"),
+        ('{"instruction": "W", "input": "", "output": "Use this JSON: {"a": "b"} and then', "unparsable"),
+        ('{"instruction": "W", "input": "", "output": "Use this JSON: {"a": "b"}', "unparsable"),
+        ("{'instruction': 'W', 'input': '', 'output': 'Use {\"a\": \"b\"}", "unparsable"),
+        (json.dumps({**GOOD, "output": TEXT}).replace('\\"', '"'), "unparsable"),
+        (f"Here: {json.dumps({**GOOD, 'output': TEXT})}".replace('\\"', '"'), "unparsable"),
+        (f'{TEXT},\n{{"instruction": "W2", "input": "", "output": "t"wo"}}', "unparsable"),
+        (f'{{"instruction": "W2", "input": "", "output": "t"wo"}}\n{TEXT}', "unparsable"),
+        (f'{TEXT}\n{{"instruction": "W2", "inp', "unparsable"),
+        (f'Draft: {TEXT}\n</think>\n{{"instruction": "x", "input": "", "output": "fin', "unparsable"),
+        (f"<think>Draft: {TEXT}", "unparsable"),
+        (f"Draft: {TEXT}\n</think>\nNo.", "unparsable"),
+        (f"Draft: {TEXT}\n</think>\n", "empty"),
     ],
 )
 def test_refused(text, expected):
@@ -114,22 +132,90 @@ def test_a_shared_system_prompt_is_kept(systems, expected):
     assert parse_reply(TEXT, parents).system == expected
 
 
+@pytest.mark.parametrize("end", [",}", "}"])
+@pytest.mark.parametrize("output", ["  lead and trail \n", "a\t\n\n", "end "])
+def test_whitespace_at_the_end_of_a_text_is_dropped_however_it_was_read(output, end):
+    text = json.dumps({**GOOD, "output": output})[:-1] + end
+    assert parse_reply(text, PARENTS).output == output.rstrip()
+
+
+def test_a_long_answer_with_a_trailing_comma_is_read_exactly():
+    output = 'a, } "quoted\\" ,] ' * 5_000 + "end"
+    assert parse_reply(json.dumps({**GOOD, "output": output})[:-1] + ",}", PARENTS).output == output
+
+
+def test_an_answer_about_the_tag_that_ends_reasoning_is_read():
+    text = json.dumps({**GOOD, "output": "Close it with </think>."})
+    for answer in (text, f"```json\n{text}\n```", f"Hm.</think>{text}"):
+        assert parse_reply(answer, PARENTS).output == "Close it with </think>."
+
+
+@pytest.mark.parametrize("cut", range(1, 60))
+def test_no_beginning_of_an_answer_is_an_answer(cut):
+    code = json.dumps({**GOOD, "output": 'f({"a": {"b": "c"}}); {\'d\': "e"}; "}'})
+    assert reason(code[:-cut]) == "unparsable"
+    assert reason("Sure: " + code[:-cut]) == "unparsable"
+
+
 @pytest.mark.parametrize(
-    "text",
+    "formula",
     [
-        "{" * 500_000,
-        "[" * 500_000,
-        '{"a":' * 100_000 + "1" + "}" * 100_000,
-        "{" * 19_000 + '"}',
-        '{"instruction": "' + "\\" * 900_000 + '"}',
-        "1" * 900_000,
-        '{"instruction": ' + "9" * 900_000 + "}",
+        r"\frac{1}{2}",
+        r"2 \times 3",
+        r"\beta",
+        r"a \rho b",
+        r"$\theta$",
+        r"x \to y",
+        r"\text{if}",
+        r"\tan x",
+        r"\right)",
     ],
 )
-def test_hostile_texts_end_soon(text):
-    start = time.perf_counter()
-    assert reason(text) == "unparsable"
-    assert time.perf_counter() - start < 5
+def test_formulas_whose_backslashes_json_has_eaten_are_refused(formula):
+    answer = '{"instruction": "Solve it.", "input": "", "output": "It is %s."}'
+    assert reason(answer % formula) == "unparsable"
+    assert parse_reply(answer % formula.replace("\\", "\\\\"), PARENTS).output == f"It is {formula}."
+
+
+def test_tabs_that_belong_there_are_kept():
+    table = (Sample("Make a table.", "name\tage", "x"), PARENTS[0])
+    assert parse_reply(json.dumps({**GOOD, "output": "name\tage"}), table).output == "name\tage"
+    code = "func main() {\n\tfmt.Println(1)\n\t\treturn\n}"
+    assert parse_reply(json.dumps({**GOOD, "output": code}), PARENTS).output == code
+    assert reason(json.dumps({**GOOD, "output": "so\n\theta = 1"})) == "unparsable"
+
+
+HOSTILE = [
+    "{" * 500_000,
+    "[" * 500_000,
+    '{"a":' * 100_000 + "1" + "}" * 100_000,
+    "{" * 19_000 + '"}',
+    '{"instruction": "' + "\\" * 900_000 + '"}',
+    "1" * 900_000,
+    '{"instruction": ' + "9" * 900_000 + "}",
+    '{"instruction": "' + '"' * 19_001 + '"}',
+    "{" + '\\"' * 400_000 + '"}',
+    "{" + ", " * 400_000 + '"}',
+    "</think>" * 120_000,
+    '"instruction":' * 70_000 + "{}",
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_the_repair_library_never_sees_hostile_texts(text, monkeypatch):
+    seen: list[str] = []
+    monkeypatch.setattr("json_repair.loads", lambda text, **_: seen.append(text))
+    assert reason(text) in ("unparsable", "empty")
+    assert seen == []
+
+
+def test_hostile_texts_end():
+    script = (
+        "from tests.core.test_replies import *\n"
+        "for text in [*HOSTILE, '{\"instruction\": \"' + '\"' * 7000 + '\"}', '{\"a\": ' + '[\"' * 3500 + '\"}']:\n"
+        "    assert reason(text) in ('unparsable', 'empty')"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
 
 
 PIECES = st.one_of(

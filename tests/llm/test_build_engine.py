@@ -33,6 +33,12 @@ from mergeit_ops.llm.engine import build_engine
         ({"model_params": {"default_headers": "x"}}, ["default_headers", "mapping"]),
         ({"sampling_params": {"stream": True}}, ["sampling_params", "stream"]),
         ({"sampling_params": {"n": 2}}, ["sampling_params", "num_candidates"]),
+        ({"sampling_params": {"temperature": float("nan")}}, ["sampling_params", "JSON"]),
+        ({"sampling_params": {"extra_body": "x"}}, ["extra_body", "mapping", "str"]),
+        ({"sampling_params": {"extra_body": {"model": "x"}}}, ["extra_body", "model", "api_or_hf_model"]),
+        ({"sampling_params": {"extra_body": {"messages": []}}}, ["extra_body", "messages"]),
+        ({"sampling_params": {"extra_body": {"n": 5}}}, ["extra_body", "num_candidates"]),
+        ({"sampling_params": {"extra_body": {"stream": True}}}, ["extra_body", "stream"]),
         ({"response_path": "choices..0"}, ["response_path", "choices..0"]),
     ],
 )
@@ -45,18 +51,32 @@ def test_bad_values(parameters, words):
 
 
 @pytest.mark.parametrize(
-    "model_params",
+    ("parameters", "path"),
     [
-        {"api_key": "the-secret"},
-        {"API_KEY": "the-secret"},
-        {"default_headers": {"Authorization": "Bearer the-secret"}},
-        {"default_headers": {"api-key": "the-secret"}},
+        ({"model_params": {"api_key": "hunter2"}}, "model_params.api_key"),
+        ({"model_params": {"API_KEY": "hunter2"}}, "model_params.API_KEY"),
+        ({"model_params": {"base_url": "http://me:hunter2@host/v1"}}, "model_params.base_url"),
+        ({"model_params": {"base_url": "ftp://me:hunter2@host/v1"}}, "model_params.base_url"),
+        ({"model_params": {"base_url": "http://host/v1?api_key=hunter2"}}, "model_params.base_url"),
+        ({"model_params": {"default_query": {"api_key": "hunter2"}}}, "model_params.default_query"),
+        ({"model_params": {"default_query": {"key": "hunter2"}}}, "model_params.default_query"),
+        (
+            {"model_params": {"default_headers": {"Authorization": "hunter2"}}},
+            "model_params.default_headers.Authorization",
+        ),
+        ({"model_params": {"default_headers": {"X-Auth-Token": "hunter2"}}}, "default_headers.X-Auth-Token"),
+        ({"model_params": {"default_headers": {"X-Any": "Bearer hunter2"}}}, "default_headers.X-Any"),
+        ({"sampling_params": {"api_key": "hunter2"}}, "sampling_params.api_key"),
+        ({"sampling_params": {"extra_body": {"api_key": "hunter2"}}}, "sampling_params.extra_body.api_key"),
+        ({"sampling_params": {"user": "sk-hunter2hunter2hunter2"}}, "sampling_params.user"),
+        ({"api_endpoint": "http://host/v1/chat?key=hunter2"}, "api_endpoint"),
     ],
 )
-def test_keys_in_a_recipe_are_refused_without_being_repeated(model_params):
+def test_keys_in_a_recipe_are_refused_with_their_place_and_without_being_repeated(parameters, path):
     with pytest.raises(RecipeError, match="OPENAI_API_KEY") as caught:
-        build_engine(api_or_hf_model="m", model_params=model_params)
-    assert "the-secret" not in str(caught.value)
+        build_engine(api_or_hf_model="m", **parameters)
+    assert path in str(caught.value)
+    assert "hunter2" not in str(caught.value)
 
 
 def test_tokens_of_the_hub_are_refused_too():

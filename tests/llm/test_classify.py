@@ -36,7 +36,7 @@ def failure_of(url: str, timeout_s: float = 5.0) -> CallFailedError:
         (400, "bad_request", False, False),
         (401, "unauthorized", False, True),
         (402, "no_credit", False, True),
-        (403, "unauthorized", False, True),
+        (403, "forbidden", False, False),
         (404, "not_found", False, True),
         (408, "transient", True, False),
         (409, "transient", True, False),
@@ -78,8 +78,32 @@ def test_retry_after_as_a_date_and_in_milliseconds():
 
 
 @pytest.mark.parametrize(
+    ("reported", "kind", "status"),
+    [
+        ({"code": 429}, "rate_limited", 429),
+        ({"code": "429"}, "rate_limited", 429),
+        ({"status": 401}, "unauthorized", 401),
+        ({"code": 400}, "bad_request", 400),
+        ({"code": 502}, "transient", 502),
+        ({"code": "rate_limit_exceeded"}, "rate_limited", None),
+        ({"code": "insufficient_quota"}, "no_credit", None),
+        ({"code": True}, "transient", None),
+        ({}, "transient", None),
+    ],
+)
+def test_an_error_in_a_good_response_is_a_failed_call(reported, kind, status):
+    reply = Reply(payload={"error": {"message": "provider is out", **reported}})
+    with FakeLLMServer(lambda body: reply) as server:
+        failure = failure_of(server.base_url)
+    assert (failure.kind.value, failure.status) == (kind, status)
+    assert "provider is out" in failure.detail
+
+
+@pytest.mark.parametrize(
     "reply",
     [
+        Reply(payload=b"[" * 200_000),
+        Reply(payload=b'{"choices": [], "x": ' + b"1" * 5_000 + b"}"),
         Reply(drop=True),
         Reply(payload=b"{'not json"),
         Reply(payload=b"<html>hello</html>", headers={"Content-Type": "text/html"}),

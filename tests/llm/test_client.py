@@ -139,6 +139,55 @@ def test_text_in_parts_and_usage_under_other_names():
     assert (completion.text, completion.prompt_tokens, completion.completion_tokens) == ("ab", 3, None)
 
 
+@pytest.mark.parametrize("count", [10**30, -1, 2**63, True, 1.5, "7", None])
+def test_absurd_counts_are_no_counts(count):
+    payload = {"choices": [], "usage": {"prompt_tokens": count, "completion_tokens": 7}}
+    completion = read_completion(payload, "choices.0.message.content")
+    assert (completion.prompt_tokens, completion.completion_tokens) == (None, 7)
+
+
+def test_a_server_that_fails_over_the_response_format_is_asked_without():
+    def answer(body: dict[str, Any]) -> str | Reply:
+        return error(500, "internal") if "response_format" in body else "fine"
+
+    with FakeLLMServer(answer) as server:
+        assert [completion.text for completion in ask(server.base_url, times=2)] == ["fine", "fine"]
+        assert modes_of(server) == ["json_schema", "json_object", None, None]
+
+
+@pytest.mark.parametrize("reply", [error(503), error(502), error(500, retry_after="1")])
+def test_a_server_that_is_out_of_order_says_nothing_about_the_response_format(reply):
+    with FakeLLMServer(lambda body: reply) as server:
+        with pytest.raises(CallFailedError):
+            ask(server.base_url)
+        assert modes_of(server) == ["json_schema"]
+
+
+def test_after_a_success_an_error_of_the_server_does_not_change_the_mode():
+    replies = iter([Reply("a"), error(500), Reply("b")])
+
+    async def scenario(url: str) -> None:
+        client = OpenAICompatibleFactory("m", model_params={"base_url": url}).create(1)
+        await client.complete(MESSAGES, {}, SCHEMA)
+        with pytest.raises(CallFailedError):
+            await client.complete(MESSAGES, {}, SCHEMA)
+        await client.complete(MESSAGES, {}, SCHEMA)
+        await client.aclose()
+
+    with FakeLLMServer(lambda body: next(replies)) as server:
+        asyncio.run(scenario(server.base_url))
+        assert modes_of(server) == ["json_schema"] * 3
+
+
+def test_a_model_that_wants_the_newer_name_of_the_cap_gets_it():
+    def answer(body: dict[str, Any]) -> str | Reply:
+        return error(400, "use another", param="max_tokens") if "max_tokens" in body else "fine"
+
+    with FakeLLMServer(answer) as server:
+        ask(server.base_url, times=2, sampling={"max_tokens": 9})
+        assert [body.get("max_completion_tokens") for body in server.requests] == [None, 9, 9]
+
+
 def test_keyless_servers_get_a_placeholder_and_others_the_key(monkeypatch):
     with FakeLLMServer() as server:
         ask(server.base_url)

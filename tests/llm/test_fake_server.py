@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from tests.llm.conftest import answers_of, engine_for, merge_requests
@@ -13,15 +12,13 @@ from tests.llm_server import FakeLLMServer
 
 
 def test_it_serves_64_calls_at_a_time():
-    with FakeLLMServer(latency_s=0.2) as server:
-        answers_of(engine_for(server, cache_path=None), merge_requests(1))
-        start = time.perf_counter()
-        _, usage = answers_of(engine_for(server, cache_path=None), merge_requests(256))
-        seconds = time.perf_counter() - start
+    with FakeLLMServer() as server:
+        engine = engine_for(server, cache_path=None)
+        answers_of(engine, merge_requests(1))
+        server.latency_s = 2.0
+        _, usage = answers_of(engine, merge_requests(64))
         assert server.max_in_flight == 64
-    assert usage.answered == 256
-    # Four waves take 0.8 s; a serial loop 51 s.
-    assert seconds < 4
+    assert usage.answered == 64
 
 
 def test_data_that_gives_orders_stays_data():

@@ -185,6 +185,32 @@ def test_a_full_disk_is_counted_and_said_once(tmp_path):
     assert len(said) == 2
 
 
+def test_a_file_that_stays_locked_holds_up_one_answer_and_is_said_once(tmp_path, monkeypatch):
+    from loguru import logger
+
+    monkeypatch.setattr("mergeit_ops.llm.journal._BUSY_TIMEOUT_S", 0.01)
+    file = tmp_path / "a.db"
+    said: list[str] = []
+    sink = logger.add(said.append, level="WARNING")
+    with Journal(file) as journal:
+        journal.put("before", "x")
+        holder = sqlite3.connect(file, isolation_level=None)
+        holder.execute("BEGIN IMMEDIATE")
+        tried: list[str] = []
+        journal._connection.set_trace_callback(lambda sql: tried.append(sql) if sql.startswith("INSERT") else None)
+        for n in range(5):
+            journal.put(str(n), "x")
+        holder.execute("ROLLBACK")
+        holder.close()
+        journal.put("after", "x")
+        assert len(tried) <= 1
+        assert journal.write_failures == 6
+        assert journal.get("before") == "x"
+        assert journal.get("after") is None
+    logger.remove(sink)
+    assert len(said) == 1
+
+
 def test_threads_and_processes_share_a_file(tmp_path):
     file = tmp_path / "a.db"
     journals = [Journal(file), Journal(file)]

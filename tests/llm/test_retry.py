@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from mergeit_ops.llm.classify import CallFailedError, FailureKind
-from mergeit_ops.llm.gate import Gate
+from mergeit_ops.llm.concurrency import ConcurrencyLimit
 from mergeit_ops.llm.retry import RetryPolicy, call_with_retries
 
 
@@ -65,6 +65,13 @@ def test_first_contact_is_given_up_quickly():
     first = [RetryPolicy().delay_s(unreachable, attempt=attempt, proven=False) for attempt in (1, 2, 3)]
     assert first == [0.5, 0.5, None]
     assert RetryPolicy().delay_s(unreachable, attempt=3, proven=True) is not None
+    silent = [RetryPolicy().delay_s(failure(), attempt=attempt, proven=False) for attempt in (1, 2)]
+    assert silent == [0.5, None]
+
+
+@pytest.mark.parametrize("asks", [failure(retry_after=5.0), failure(FailureKind.RATE_LIMITED)])
+def test_a_server_that_says_when_to_come_back_is_given_the_time_at_first_contact_too(asks):
+    assert RetryPolicy().delay_s(asks, attempt=3, proven=False) is not None
 
 
 def run_script(script: list[object], policy: RetryPolicy = POLICY) -> tuple[object, Time, list[float]]:
@@ -108,13 +115,13 @@ def test_other_exceptions_are_not_retried():
         run_script([KeyError("x"), "never"])
 
 
-def test_the_gate_bounds_calls_in_flight():
+def test_the_limit_bounds_calls_in_flight():
     async def scenario() -> int:
-        gate, inside, most = Gate(3), 0, 0
+        limit, inside, most = ConcurrencyLimit(3), 0, 0
 
         async def call() -> None:
             nonlocal inside, most
-            async with gate:
+            async with limit:
                 inside += 1
                 most = max(most, inside)
                 await asyncio.sleep(0)
@@ -129,43 +136,43 @@ def test_the_gate_bounds_calls_in_flight():
 def test_a_pause_holds_back_everyone_and_halves_the_bound():
     async def scenario() -> None:
         time = Time()
-        gate = Gate(8, clock=time.clock, sleep=time.sleep)
+        limit = ConcurrencyLimit(8, clock=time.clock, sleep=time.sleep)
         entered: list[float] = []
 
         async def call() -> None:
-            async with gate:
+            async with limit:
                 entered.append(time.now)
 
-        gate.slow_down(30)
-        gate.slow_down(10)
-        assert gate.limit == 4
+        limit.slow_down(30)
+        limit.slow_down(10)
+        assert limit.limit == 4
         await asyncio.gather(*(call() for _ in range(6)))
         assert entered
         assert min(entered) >= 30
         for _ in range(40):
-            gate.speed_up()
-        assert gate.limit == 8
+            limit.speed_up()
+        assert limit.limit == 8
         time.now = 100.0
         for _ in range(10):
-            gate.slow_down(1)
+            limit.slow_down(1)
             time.now += 2
-        assert gate.limit == 1
+        assert limit.limit == 1
 
     asyncio.run(scenario())
 
 
 def test_a_cancelled_waiter_passes_its_turn_on():
     async def scenario() -> None:
-        gate = Gate(1)
-        await gate.__aenter__()
+        limit = ConcurrencyLimit(1)
+        await limit.__aenter__()
 
         async def enter() -> None:
-            async with gate:
+            async with limit:
                 pass
 
         first, second = asyncio.ensure_future(enter()), asyncio.ensure_future(enter())
         await asyncio.sleep(0)
-        await gate.__aexit__(None, None, None)
+        await limit.__aexit__(None, None, None)
         first.cancel()
         await asyncio.wait_for(second, 1)
 

@@ -174,6 +174,13 @@ def test_no_rows_have_no_scores_and_load_nothing() -> None:
     assert [score.status for score in scorer.score([Sample("Hi", "", "")])] == ["empty_response"]
 
 
+def test_an_output_without_a_letter_or_digit_of_any_script_has_no_score(shipped: DistilledScorer) -> None:
+    empty = [Sample("Say hello.", "", output) for output in ("...", "—", "🙂🙂", "__", "\u200b", "?!\n```\n```")]
+    assert {score.status for score in shipped.score(empty)} == {"empty_response"}
+    short = [Sample("Say it.", "", output) for output in ("是", "7", "é", "да", "٣")]
+    assert {score.status for score in shipped.score(short)} == {"ok"}
+
+
 def test_odd_texts_get_a_score_and_do_not_stop_the_batch(shipped: DistilledScorer) -> None:
     odd = [
         Sample("\ud800 broken", "", "text \udfff"),

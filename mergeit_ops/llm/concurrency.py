@@ -8,10 +8,10 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 
-__all__ = ["Gate"]
+__all__ = ["ConcurrencyLimit"]
 
 
-class Gate:
+class ConcurrencyLimit:
     """An asynchronous context manager that every call passes.
 
     When the server asks to slow down, all calls pause, and the bound is halved; it grows again by one per round of
