@@ -348,7 +348,9 @@ def _scored_row(line: str, where: str, score_key: str) -> ScoredRow:
             f"({type(error).__name__}: {error})."
         ) from error
     if not MIN_SCORE <= score <= MAX_SCORE:
-        raise DatasetError(f"{where} has {score_key} {score}, outside {MIN_SCORE:g} to {MAX_SCORE:g}; rescale the scores first.")
+        raise DatasetError(
+            f"{where} has {score_key} {score}, outside {MIN_SCORE:g} to {MAX_SCORE:g}; rescale the scores first."
+        )
     return ScoredRow(sample, score, str(fields.get("kind") or ""))
 
 
