@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,23 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SAMPLE = REPOSITORY / "recipes" / "data" / "sample_instructions.jsonl"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _log_of_data_juicer(tmp_path_factory):
+    """Set up Data-Juicer's log once, on the process's own streams.
+
+    Left to the first run of a recipe, it would hold on to the streams that pytest lends to that one test; once they are
+    closed its writer thread ends, its queue fills, and a later run waits for ever.
+    """
+    from data_juicer.utils.logger_utils import setup_logger
+
+    lent = sys.stderr
+    sys.stderr = sys.__stderr__
+    try:
+        setup_logger(str(tmp_path_factory.mktemp("log")), redirect=False)
+    finally:
+        sys.stderr = lent
 
 
 @pytest.fixture(scope="session")

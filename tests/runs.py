@@ -54,13 +54,8 @@ def run_recipe(recipe: Path, *overrides: str) -> Path:
     from data_juicer.config import init_configs
     from data_juicer.core import DefaultExecutor
 
-    # Data-Juicer sends the process's output to its log files and never gives it back.
-    streams = sys.stdout, sys.stderr
-    try:
-        config = init_configs(["--config", str(recipe), *overrides])
-        DefaultExecutor(config).run(skip_return=True)
-    finally:
-        sys.stdout, sys.stderr = streams
+    config = init_configs(["--config", str(recipe), *overrides])
+    DefaultExecutor(config).run(skip_return=True)
     return Path(config.export_path)
 
 
