@@ -137,7 +137,7 @@ def gated_table(
 
 @dataclass(frozen=True)
 class _OutRow:
-    """A row that leaves: one of the table's (`kept`), with new texts (`rebuilt` too), or a restored one."""
+    """A row that leaves: one of the table's (`kept`), or one with other content (`rebuilt`)."""
 
     meta: Mapping[str, Any]
     stats: Mapping[str, Any]
@@ -153,6 +153,8 @@ def _accepted(merged: MergedRow, verdict: Verdict, old_stats: Mapping[str, Any],
     if decision.chosen == 0:
         return _OutRow(meta, stats, kept=merged.position)
     rebuilt = merged_row(layout, merged.candidates[decision.chosen], merged.parent_rows)
+    # Parents that are copies of each other agree on an embedding, but it is theirs, not the merge's.
+    rebuilt.pop(EMBEDDING, None)
     return _OutRow(meta, stats, rebuilt=rebuilt)
 
 
@@ -250,21 +252,25 @@ def _embeddings(
     return texts
 
 
-def whole_topics(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+def whole_topics(tables: Iterable[pa.Table]) -> Iterator[tuple[pa.Table, list[dict[str, Any]]]]:
     """Cut tables anew so that the rows of one topic, which follow each other, come in one table.
 
     Restored rows go back to their place in their topic, which a cut through the topic would prevent.
+
+    :param tables: flat rows, in order.
+    :return: pairs of a table and its rows' metadata.
     """
     carried: pa.Table | None = None
+    metas: list[dict[str, Any]] = []
     for part in tables:
         table = part if carried is None else pa.concat_tables([carried, part])
-        topics = [meta.get(lineage.TOPIC_ID) for meta in metadata_of(table)]
-        cut = len(topics)
-        if topics and topics[-1] is not None:
-            while cut and topics[cut - 1] == topics[-1]:
-                cut -= 1
-        carried = table.slice(cut)
+        metas += metadata_of(part)
+        cut = len(metas)
+        last = metas[-1].get(lineage.TOPIC_ID) if metas else None
+        while last is not None and cut and metas[cut - 1].get(lineage.TOPIC_ID) == last:
+            cut -= 1
         if cut:
-            yield table.slice(0, cut)
+            yield table.slice(0, cut), metas[:cut]
+        carried, metas = table.slice(cut), metas[cut:]
     if carried is not None and carried.num_rows:
-        yield carried
+        yield carried, metas

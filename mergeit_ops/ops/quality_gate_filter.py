@@ -26,7 +26,6 @@ from mergeit_ops.dataset.gate_table import (
     Verdict,
     gated_table,
     merged_rows,
-    metadata_of,
     whole_topics,
 )
 from mergeit_ops.dataset.manifest import log_summary, recorded
@@ -48,6 +47,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 OP_NAME = "quality_gate_filter"
+
+_Part = tuple[pa.Table, list[dict[str, Any]]]  # rows and their metadata
 
 
 @OPERATORS.register_module(OP_NAME)
@@ -157,7 +158,7 @@ class QualityGateFilter(SampleOperator, Filter):
         rejected: Counter[str] = Counter()
         with recorded(self._name, self.parameters, self.work_dir) as manifest:
             tables = _with_progress(whole_topics(iter_tables(dataset)), len(dataset))
-            gated = write_dataset((self._gate(table, layout, counts, rejected) for table in tables), features)
+            gated = write_dataset((self._gate(*part, layout, counts, rejected) for part in tables), features)
             if exporter is not None and self.stats_export_path is not None:
                 exporter.export_compute_stats(gated, self.stats_export_path)
             filtered = gated if only_look or not reduce else self._filter(gated, tracer)
@@ -202,8 +203,14 @@ class QualityGateFilter(SampleOperator, Filter):
                 number += 1
         return gated.select(kept)
 
-    def _gate(self, table: pa.Table, layout: SampleFormat, counts: Counter[str], rejected: Counter[str]) -> pa.Table:
-        metas = metadata_of(table)
+    def _gate(
+        self,
+        table: pa.Table,
+        metas: Sequence[Mapping[str, Any]],
+        layout: SampleFormat,
+        counts: Counter[str],
+        rejected: Counter[str],
+    ) -> pa.Table:
         try:
             merges = merged_rows(table, metas, layout)
         except DatasetError as error:
@@ -291,9 +298,9 @@ def _finite(score: Score) -> Score:
     return replace(score, value=value) if math.isfinite(value) else Score.missing("not_finite")
 
 
-def _with_progress(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
-    """Yield tables under a progress bar that counts their rows, as Data-Juicer's own operators show one."""
+def _with_progress(parts: Iterable[_Part], rows: int) -> Iterator[_Part]:
+    """Yield parts under a progress bar that counts their rows, as Data-Juicer's own operators show one."""
     with tqdm(total=rows, desc=OP_NAME, unit=" examples", disable=rows <= READ_ROWS) as bar:
-        for table in tables:
-            yield table
-            bar.update(table.num_rows)
+        for part in parts:
+            yield part
+            bar.update(part[0].num_rows)

@@ -2,10 +2,12 @@
 
 import json
 
+import numpy as np
 import pytest
 
-from mergeit_ops.core.columns import META, STATS
+from mergeit_ops.core.columns import EMBEDDING, META, STATS
 from mergeit_ops.core.lossless import decode_row, encode_row
+from mergeit_ops.core.vectors import encode_vectors
 from mergeit_ops.errors import DatasetError, RecipeError, ScorerError
 from mergeit_ops.ops import LLMPairMergerMapper, QualityGateFilter, TopicClusterGrouper
 from tests.runs import make_dataset
@@ -249,3 +251,11 @@ def test_insight_mining_may_look_at_topics(embedded_rows):
     operator = gate()
     operator.process = None  # as Data-Juicer's analyzer does
     assert operator.run(topics) is topics
+
+
+def test_a_further_answer_does_not_take_over_the_embedding_its_parents_share():
+    (shared,) = encode_vectors(np.array([[1.0] + [0.0] * 383], dtype=np.float32))
+    row = merged("1 ab", [A | {EMBEDDING: shared}, B | {EMBEDDING: shared}], candidates=["5 best"])
+    (kept,) = gate().run(make_dataset([row | {EMBEDDING: shared}]))
+    assert kept["output"] == "5 best"
+    assert kept[EMBEDDING] != shared
