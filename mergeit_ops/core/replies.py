@@ -11,6 +11,7 @@ from typing import Any
 import json_repair
 
 from mergeit_ops.core.prompts import WORKED_EXAMPLES
+from mergeit_ops.core.refusals import refuses, refuses_to_help
 from mergeit_ops.core.sample import Sample
 
 __all__ = ["MAX_REPLY_CHARS", "FailureReason", "ReplyError", "parse_reply"]
@@ -77,15 +78,25 @@ def parse_reply(text: str, parents: Sequence[Sample]) -> Sample:
     :param parents: the rows that were to be merged; `system` is taken over when they all share it.
     :return: the merged row, its texts as the model wrote them up to whitespace at their end.
     :raises ReplyError: `empty` (nothing there, or a blank instruction or output), `echo` (a parent or a worked example
-        given back), or `unparsable` (everything else, and formulas whose backslashes JSON has eaten). No other
-        exception is raised, whatever the text.
+        given back), `refused` (prose that opens like a refusal, or a row whose output does although no parent's does),
+        or `unparsable` (everything else, and formulas whose backslashes JSON has eaten). No other exception is raised,
+        whatever the text.
     """
     if len(text) > MAX_REPLY_CHARS:
         raise ReplyError(FailureReason.UNPARSABLE)
     body = text.strip("\ufeff \t\r\n")
     if not body:
         raise ReplyError(FailureReason.EMPTY)
-    merged = _checked(_sole_row(body), parents)
+    try:
+        row = _sole_row(body)
+    except ReplyError as error:
+        said = body.rpartition(_END_OF_THOUGHTS)[2]
+        if error.reason is FailureReason.UNPARSABLE and refuses(said):
+            raise ReplyError(FailureReason.REFUSED) from None
+        raise
+    merged = _checked(row, parents)
+    if refuses_to_help(merged.output) and not any(refuses_to_help(parent.output) for parent in parents):
+        raise ReplyError(FailureReason.REFUSED)
     if _lost_backslashes(merged, text, parents):
         raise ReplyError(FailureReason.UNPARSABLE)
     examples = (example for _, example in WORKED_EXAMPLES)

@@ -61,7 +61,14 @@ def test_read(text):
         (" \n\ufeff", "empty"),
         (json.dumps({**GOOD, "output": " \n"}), "empty"),
         (json.dumps({**GOOD, "instruction": ""}), "empty"),
-        ("I cannot help with that.", "unparsable"),
+        ("I cannot help with that.", "refused"),
+        ("I'm sorry, but I can't merge these records.", "refused"),
+        ("I’m unable to do this.", "refused"),
+        ("**As an AI language model**, I do not.", "refused"),
+        ("<think>Hm, is this fine?</think>\nSorry, no {idea}.", "refused"),
+        (json.dumps({**GOOD, "output": "I'm sorry, but I can't assist with that request."}), "refused"),
+        ("I can see that both are about animals.", "unparsable"),
+        ("The records cannot be merged.", "unparsable"),
         ("null", "unparsable"),
         ("42", "unparsable"),
         ('"text"', "unparsable"),
@@ -104,6 +111,20 @@ def test_read(text):
 )
 def test_refused(text, expected):
     assert reason(text) == expected
+
+
+@pytest.mark.parametrize(
+    "output",
+    ["I'm sorry to hear that. Let me help.", "I can't repudiate my fears.", "Sorry, we are closed.", "I cannot swim."],
+)
+def test_an_answer_may_apologise_or_speak_of_what_somebody_cannot_do(output):
+    assert parse_reply(json.dumps({**GOOD, "output": output}), PARENTS).output == output
+
+
+def test_a_refusal_that_a_parent_has_too_is_material():
+    refusal = "I cannot provide medical advice."
+    parents = (Sample("What may I take?", "", refusal), PARENTS[1])
+    assert parse_reply(json.dumps({**GOOD, "output": f"{refusal} Pike"}), parents).output == f"{refusal} Pike"
 
 
 def test_a_missing_input_is_not_guessed_when_a_parent_has_material():

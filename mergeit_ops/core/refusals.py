@@ -1,0 +1,42 @@
+"""Telling a refusal in plain words from an answer: servers flag few of them."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["refuses", "refuses_to_help"]
+
+_APOLOGY = (
+    r"(?:(?:i['’]?\s?a?m\s+(?:very\s+|so\s+|truly\s+)?(?:sorry|afraid)|sorry|i\s+apologi[sz]e|unfortunately|regrettably)\b"
+    r"[,.:;!]?\s*(?:but\s+|that\s+)?)"
+)
+_INABILITY = (
+    r"i(?:['’]m|\s+am)?\s+(?:cannot|can['’]?t|can\s+not|could\s+not|won['’]?t|will\s+not|unable\s+to|not\s+able\s+to|"
+    r"must\s+decline|have\s+to\s+decline|decline|refuse)\b"
+)
+_HELP = (
+    r"\s*(?:to\s+)?(?:assist|help|comply|fulfil|engage|provide|create|produce|generate|write|merge|combine|process|"
+    r"do\s+(?:that|this))"
+)
+_AS_AN_AI = r"as\s+an?\s+(?:ai|artificial|language\s+model|large\s+language\s+model)\b"
+_REFUSAL = re.compile(rf"{_APOLOGY}?{_INABILITY}|{_APOLOGY}|{_AS_AN_AI}", re.IGNORECASE)
+_REFUSAL_TO_HELP = re.compile(rf"{_APOLOGY}?{_INABILITY}{_HELP}", re.IGNORECASE)
+_BEFORE = " \t\r\n\"'“‘*_>"
+
+
+def refuses(text: str) -> bool:
+    """Tell whether a text that should have been JSON opens like a refusal, in English.
+
+    :param text: what a model wrote instead of an answer.
+    """
+    return _REFUSAL.match(text.lstrip(_BEFORE)) is not None
+
+
+def refuses_to_help(text: str) -> bool:
+    """Tell whether a text opens by refusing the task, in English.
+
+    Narrower than `refuses`: good answers may open with an apology, or with what somebody cannot do.
+
+    :param text: the output of a row.
+    """
+    return _REFUSAL_TO_HELP.match(text.lstrip(_BEFORE)) is not None
