@@ -142,6 +142,22 @@ def test_a_dry_run_asks_nothing_and_passes_the_rows_on(tmp_path, data, embedded_
         if record["operator"] == "llm_pair_merger_mapper"
     ]
     assert figures["planned_calls"] == figures["pairs"] > 0
+    assert "planned_cost" not in figures
+
+
+def test_a_dry_run_tells_the_price_and_the_run_what_it_has_spent(tmp_path, data):
+    prices = {"price_per_1k_prompt": 2.0, "price_per_1k_completion": 8.0}
+    with FakeLLMServer() as server:
+        planned, spent = (
+            read_manifests(
+                work_dir_of(run_recipe(write_recipe(tmp_path, pipeline(server, dry_run=dry, **prices), data)))
+            )[2]["figures"]
+            for dry in (True, False)
+        )
+    sent, received = planned["planned_prompt_tokens"], planned["planned_completion_tokens"]
+    assert planned["planned_cost"] == pytest.approx((2.0 * sent + 8.0 * received) / 1000)
+    assert spent["cost"] == pytest.approx((2.0 * spent["prompt_tokens"] + 8.0 * spent["completion_tokens"]) / 1000)
+    assert spent["cost"] == pytest.approx(planned["planned_cost"], rel=0.2)
 
 
 def test_further_candidates_do_not_leave_the_gate(tmp_path, data, embedded_rows):

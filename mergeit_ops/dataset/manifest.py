@@ -127,10 +127,14 @@ _SUMMARISED = (
     "planned_cache_hits",
     "planned_prompt_tokens",
     "planned_completion_tokens",
+    "planned_cost",
     "calls",
     "cache_hits",
     "prompt_tokens",
     "completion_tokens",
+    "lost_prompt_tokens",
+    "cache_write_failures",
+    "cost",
 )
 
 

@@ -13,6 +13,7 @@ from mergeit_ops.core.replies import FailureReason, ReplyError
 from mergeit_ops.errors import RecipeError
 from mergeit_ops.llm.backend import BackendFactory
 from mergeit_ops.llm.journal import Journal, answer_key, default_cache_path
+from mergeit_ops.llm.prices import Prices, read_prices
 from mergeit_ops.llm.progress import Progress
 from mergeit_ops.llm.retry import RetryPolicy
 from mergeit_ops.llm.running import run_to_end
@@ -36,6 +37,10 @@ CACHE_AUTO = "auto"
 
 # The connection pool of the openai package holds no more.
 _MAX_CONCURRENCY = 1000
+
+_FIGURES = ("calls", "cache_hits", "retries", "prompt_tokens", "completion_tokens")
+_TROUBLES = ("lost_prompt_tokens", "cache_write_failures")
+_COST_DIGITS = 6
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,7 @@ class EngineSettings:
     :param max_failure_ratio: share of requests, 0 to 1, that may fail before the run stops; 1 never stops.
     :param max_total_tokens: tokens the engine may spend in all its runs; None for no bound. Under a bound each
         answer is capped at what was set aside for it, unless the sampling parameters cap it.
+    :param prices: what tokens cost; None when unknown.
     """
 
     try_num: int = 3
@@ -91,6 +97,7 @@ class EngineSettings:
     cache_path: str | None = CACHE_AUTO
     max_failure_ratio: float = 0.5
     max_total_tokens: int | None = None
+    prices: Prices | None = None
 
 
 class LLMEngine:
@@ -128,6 +135,18 @@ class LLMEngine:
         """Name of the model that answers."""
         return str(self.backend_factory.identity()["model"])
 
+    def figures(self) -> dict[str, Any]:
+        """Return what all runs so far took, for a summary: calls, answers from the journal, retries, tokens.
+
+        `cost` is among them when prices are known; what has gone wrong (`lost_prompt_tokens`, `cache_write_failures`)
+        only where it has.
+        """
+        total, prices = self.total, self.settings.prices
+        figures: dict[str, Any] = {name: getattr(total, name) for name in _FIGURES}
+        if prices is not None:
+            figures["cost"] = round(prices.cost(total.prompt_tokens, total.completion_tokens), _COST_DIGITS)
+        return figures | {name: value for name in _TROUBLES if (value := getattr(total, name))}
+
     def run(
         self,
         requests: Iterable[LLMRequest[T]],
@@ -154,7 +173,7 @@ class LLMEngine:
 
         usage = Usage()
         start = time.monotonic()
-        progress = Progress(usage, total)
+        progress = Progress(usage, total, prices=self.settings.prices)
         journal = Journal(self._cache_path())
         try:
             stage: Stage[T] = Stage(self, usage, journal, progress)
@@ -167,14 +186,18 @@ class LLMEngine:
             self.total.add(usage)
         return usage
 
-    def plan(self, requests: Iterable[LLMRequest[T]]) -> dict[str, int]:
+    def plan(self, requests: Iterable[LLMRequest[T]]) -> dict[str, Any]:
         """Tell what a run would take, without a call and without a key.
 
+        Answers that have to be asked for a second time cannot be foreseen: they come on top.
+
         :param requests: what would be run.
-        :return: `requests`, `calls` (answers that are not in the journal), `cache_hits`, and the estimated
-            `prompt_tokens` and `completion_tokens` of the calls.
+        :return: `requests`, `calls` (answers that are not in the journal), `cache_hits`, the estimated
+            `prompt_tokens` and `completion_tokens` of the calls, and their `cost` when prices are known.
         """
-        figures = dict.fromkeys(("requests", "calls", "cache_hits", "prompt_tokens", "completion_tokens"), 0)
+        figures: dict[str, Any] = dict.fromkeys(
+            ("requests", "calls", "cache_hits", "prompt_tokens", "completion_tokens"), 0
+        )
         identity = self.backend_factory.identity()
         sampling_params = self.backend_factory.sampling_params
         seen: set[str] = set()
@@ -191,6 +214,9 @@ class LLMEngine:
                     figures["calls"] += 1
                     figures["prompt_tokens"] += estimate_messages(request.messages)
                     figures["completion_tokens"] += expected_completion_tokens(request, sampling_params)
+        if self.settings.prices is not None:
+            cost = self.settings.prices.cost(figures["prompt_tokens"], figures["completion_tokens"])
+            figures["cost"] = round(cost, _COST_DIGITS)
         return figures
 
     def _cache_path(self) -> str | os.PathLike[str] | None:
@@ -212,6 +238,8 @@ def build_engine(
     cache_path: str | None = CACHE_AUTO,
     max_failure_ratio: float = 0.5,
     max_total_tokens: int | None = None,
+    price_per_1k_prompt: float | None = None,
+    price_per_1k_completion: float | None = None,
     accelerator: str | None = None,
 ) -> LLMEngine:
     """Make an engine from the parameters of a recipe; nothing is opened or loaded before it runs.
@@ -230,6 +258,8 @@ def build_engine(
     :param cache_path: file or folder of the journal; `auto`: the user's cache folder; None: no journal.
     :param max_failure_ratio: share of requests, 0 to 1, that may fail before the run stops.
     :param max_total_tokens: tokens the engine may spend, at least 1; None: no bound.
+    :param price_per_1k_prompt: what 1,000 tokens sent cost, at least 0; None: unknown. Both prices or none.
+    :param price_per_1k_completion: what 1,000 tokens received cost, at least 0; None: unknown.
     :param accelerator: `cpu` or `cuda` for a local model; None: a GPU where there is one.
     :raises RecipeError: one sentence with parameter, allowed range and value received.
     """
@@ -242,6 +272,7 @@ def build_engine(
         cache_path=None if cache_path is None else os.fspath(cache_path),
         max_failure_ratio=number("max_failure_ratio", max_failure_ratio, 0, 1, integer=False),
         max_total_tokens=tokens,
+        prices=read_prices(price_per_1k_prompt, price_per_1k_completion),
     )
     factory = backend_factory(
         model=api_or_hf_model,

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 from loguru import logger
 
+from mergeit_ops.llm.prices import Prices
 from mergeit_ops.llm.usage import Usage
 
 __all__ = ["Progress"]
@@ -21,21 +23,38 @@ class Progress:
 
     :param usage: the counters, read and never changed.
     :param total: requests in all; None when unknown.
+    :param prices: what tokens cost; None when unknown.
     :param bar: whether to draw a bar; None (the default) draws one when standard error is a terminal.
+    :param clock: monotonic seconds.
     """
 
-    def __init__(self, usage: Usage, total: int | None = None, bar: bool | None = None) -> None:
+    def __init__(
+        self,
+        usage: Usage,
+        total: int | None = None,
+        *,
+        prices: Prices | None = None,
+        bar: bool | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._usage = usage
         self._total = total
-        self._start = time.monotonic()
+        self._prices = prices
+        self._clock = clock
+        self._start = clock()
+        self._asked = 0
         self._bar: Any = None
         if _on_terminal() if bar is None else bar:
             from tqdm import tqdm
 
             self._bar = tqdm(total=total, desc="LLM", unit="req", dynamic_ncols=True)
 
-    def step(self) -> None:
-        """Note one finished request."""
+    def step(self, *, asked: bool = True) -> None:
+        """Note one finished request.
+
+        :param asked: whether it took a call; an answer from the journal says nothing about how long the rest takes.
+        """
+        self._asked += asked
         if self._bar is not None:
             self._bar.set_postfix_str(self._state(), refresh=False)
             self._bar.update()
@@ -44,22 +63,48 @@ class Progress:
         """Log a line every 30 seconds until cancelled, unless there is a bar."""
         while self._bar is None:
             await asyncio.sleep(LINE_EVERY_S)
-            done = self._usage.answered + sum(self._usage.failures.values())
-            of_all = f" of {self._total}" if self._total is not None else ""
-            logger.info(f"LLM: {done}{of_all} requests done, {self._state()}")
+            logger.info(self.line())
+
+    def line(self) -> str:
+        """Return the state of the run as one line: what is done, what it took, how long the rest will take."""
+        done = self._done
+        parts = [f"{done} of {self._total}" if self._total is not None else f"{done}"]
+        parts[0] += f" requests done in {_duration(self._elapsed_s)}"
+        if self._total is not None and self._asked and done < self._total:
+            parts.append(f"about {_duration(self._elapsed_s / self._asked * (self._total - done))} left")
+        return f"LLM: {', '.join([*parts, self._state()])}"
 
     def close(self) -> None:
-        """Leave the bar as it stands."""
+        """Leave the bar as it stands, or log the last line."""
         if self._bar is not None:
             self._bar.close()
+        elif self._done:
+            logger.info(self.line())
+
+    @property
+    def _done(self) -> int:
+        return self._usage.answered + sum(self._usage.failures.values())
+
+    @property
+    def _elapsed_s(self) -> float:
+        return max(self._clock() - self._start, 1e-9)
 
     def _state(self) -> str:
         usage = self._usage
-        seconds = max(time.monotonic() - self._start, 1e-9)
-        return (
-            f"{usage.answered} answered, {sum(usage.failures.values())} failed, {usage.cache_hits} from cache, "
-            f"{usage.total_tokens} tokens ({usage.total_tokens / seconds:.0f}/s)"
+        state = (
+            f"{usage.calls} calls, {usage.answered} accepted, {sum(usage.failures.values())} failed, "
+            f"{usage.cache_hits} from cache, {usage.total_tokens} tokens ({usage.total_tokens / self._elapsed_s:.0f}/s)"
         )
+        if self._prices is None:
+            return state
+        return f"{state}, cost {self._prices.cost(usage.prompt_tokens, usage.completion_tokens):.4g}"
+
+
+def _duration(seconds: float) -> str:
+    """Return seconds as hours, minutes and seconds, e.g. 1:02:03 or 02:03."""
+    from tqdm import tqdm
+
+    return str(tqdm.format_interval(round(seconds)))
 
 
 def _on_terminal() -> bool:

@@ -64,6 +64,7 @@ class Stage(Generic[T]):
         self._lost = 0
         self._stopped = False
         self._key_locks: dict[str, asyncio.Lock] = {}
+        self._asked: set[int] = set()
         self._backend: ChatBackend | None = None
         self._last_failure: CallFailedError | None = None
 
@@ -104,7 +105,8 @@ class Stage(Generic[T]):
             else:
                 self._usage.count_failure(str(outcome.error))
             await loop.run_in_executor(caller, on_outcome, outcome)
-            self._progress.step()
+            self._progress.step(asked=id(request) in self._asked)
+            self._asked.discard(id(request))
             self._judge()
             request = await loop.run_in_executor(caller, next, source, None)
 
@@ -167,6 +169,7 @@ class Stage(Generic[T]):
         return {**self._sampling_params, "seed": seed + index + 1000 * attempt}
 
     async def _ask(self, request: LLMRequest[T], params: Mapping[str, Any], cut_off: int) -> Completion:
+        self._asked.add(id(request))
         if not self._engine.proven:
             # One call alone finds out whether the server answers at all: a wrong key costs one request, not dozens.
             async with self._first_contact:

@@ -24,7 +24,7 @@ from mergeit_ops.dataset.manifest import Manifest, log_summary, recorded
 from mergeit_ops.dataset.merge_run import MergeRun
 from mergeit_ops.dataset.merge_table import Merge, TopicMerges, merged_features
 from mergeit_ops.dataset.tables import TableSink, set_column
-from mergeit_ops.dataset.topics import Topic, flat_features, is_grouped, iter_topics
+from mergeit_ops.dataset.topics import flat_features, is_grouped, iter_topics
 from mergeit_ops.embedding.defaults import DEFAULT_BATCH_SIZE, DEFAULT_EMBEDDING_MODEL
 from mergeit_ops.errors import DatasetError, RecipeError
 from mergeit_ops.ops.constraints import FLAG, MAPPING, OPTIONAL_TEXT, TEXT, Number, OneOf
@@ -42,8 +42,7 @@ OP_NAME = "llm_pair_merger_mapper"
 
 MERGE_STRATEGIES = ("llm", "concat", "none")
 
-_PLANNED_FIGURES = ("calls", "cache_hits", "prompt_tokens", "completion_tokens")
-_USAGE_FIGURES = ("calls", "cache_hits", "retries", "prompt_tokens", "completion_tokens")
+_PLANNED_FIGURES = ("calls", "cache_hits", "prompt_tokens", "completion_tokens", "cost")
 
 
 @OPERATORS.register_module(OP_NAME)
@@ -79,6 +78,8 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
         "max_failure_ratio": Number(low=0, high=1),
         "dry_run": FLAG,
         "max_total_tokens": Number(low=1, integer=True, optional=True),
+        "price_per_1k_prompt": Number(low=0, optional=True),
+        "price_per_1k_completion": Number(low=0, optional=True),
         "keep_embeddings": FLAG,
     }
 
@@ -105,6 +106,8 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
         max_failure_ratio: float = 0.5,
         dry_run: bool = False,
         max_total_tokens: Optional[int] = None,
+        price_per_1k_prompt: Optional[float] = None,
+        price_per_1k_completion: Optional[float] = None,
         keep_embeddings: bool = False,
         embedding_model: str = DEFAULT_EMBEDDING_MODEL,
         embedding_batch_size: int = DEFAULT_BATCH_SIZE,
@@ -140,10 +143,14 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
         :param timeout_s: seconds until a request counts as lost.
         :param cache_path: file of the journal of answers; `auto`: below the user's cache folder; null: none.
         :param max_failure_ratio: share of failed merges, in [0, 1], above which the run stops.
-        :param dry_run: make no call; report pairs, calls and estimated tokens, and pass the samples on as they are. The
-            run exports them like any other: give it an `--export_path` of its own.
+        :param dry_run: make no call; report pairs, calls, estimated tokens and, where prices are given, what they cost,
+            and pass the samples on as they are. The run exports them like any other: give it an `--export_path` of its
+            own.
         :param max_total_tokens: tokens, prompt and completion, after which no more is asked; null: no limit. The
             remaining pairs stay as they were, with the reason `budget`.
+        :param price_per_1k_prompt: price of 1,000 prompt tokens, in any currency; with it and the next one the dry run
+            and the run tell their cost. null: not known.
+        :param price_per_1k_completion: price of 1,000 completion tokens; null: not known.
         :param keep_embeddings: whether rows keep the column `mergeit_embedding`.
         :param embedding_model: sentence-transformers model for samples that bring no embeddings.
         :param embedding_batch_size: texts per forward pass.
@@ -186,6 +193,8 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
                     cache_path=cache_path,
                     max_failure_ratio=max_failure_ratio,
                     max_total_tokens=max_total_tokens,
+                    price_per_1k_prompt=price_per_1k_prompt,
+                    price_per_1k_completion=price_per_1k_completion,
                     # What the recipe says, not Data-Juicer's default of "cpu": unset means a GPU where there is one.
                     accelerator=kwargs.get("accelerator"),
                 )
@@ -212,18 +221,21 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
         layout = self.layout_of(features)
         sink = TableSink(merged_features(features, self.keep_embeddings))
         work = MergeRun(layout, sink, self._embedding_of if self.keep_embeddings else None)
-        seen: Counter[str] = Counter()
-        topics = (self._open_topic(topic, layout, seen) for topic in iter_topics(dataset))
         with recorded(self._name, _loggable(self.parameters), self.work_dir) as manifest:
             try:
+                # All pairs first: who watches the calls go by is told how many there will be.
+                groups = [self._find_groups(topic.table, layout) for topic in iter_topics(dataset)]
+                topics = self._open_topics(dataset, groups, layout)
                 if self._engine is None:
                     self._concatenate(topics, work)
                 elif self.dry_run:
                     plan = self._engine.plan(self._requests(topics, work, dry=True))
                     # Told apart from what a run has spent.
-                    manifest.figures |= {f"planned_{name}": plan[name] for name in _PLANNED_FIGURES}
+                    manifest.figures |= {f"planned_{name}": plan[name] for name in _PLANNED_FIGURES if name in plan}
                 else:
-                    self._engine.run(self._requests(topics, work), self._settle_with(work))
+                    total = sum(map(len, groups))
+                    logger.info(f"{self._name}: {total} pairs in {len(groups)} topics go to {self.api_or_hf_model}.")
+                    self._engine.run(self._requests(topics, work), self._settle_with(work), total=total)
                 flat = work.finish()
                 manifest.figures["rows_out"] = len(flat)
             finally:
@@ -241,26 +253,35 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
         """Merge a few topics, in Data-Juicer's form of a dict of lists."""
         return self.run(Dataset.from_dict(dict(samples))).to_dict()
 
-    def _open_topic(self, topic: Topic, layout: SampleFormat, seen: Counter[str]) -> TopicMerges:
-        row_ids = self.row_ids_of(topic.table, seen)
-        readings = self.readings_of(topic.table, layout)
-        if self.keep_embeddings and EMBEDDING not in topic.table.column_names:
-            # Topics of Data-Juicer's own groupers.
-            texts = encode_vectors(self.vectors_of(topic.table, layout))
-            topic = replace(topic, table=set_column(topic.table, EMBEDDING, pa.array(texts, pa.string())))
-        groups: list[Group] = []
+    def _find_groups(self, table: pa.Table, layout: SampleFormat) -> list[Group]:
+        if self.merge_strategy == "none":
+            return []
+        readings = self.readings_of(table, layout)
         mergeable = np.flatnonzero([reading.problem is None for reading in readings])
-        if self.merge_strategy != "none" and len(mergeable) > 1:
-            vectors = self.vectors_of(topic.table, layout)[mergeable]
-            ratio = self.merge_ratio
-            if ratio is not None:
-                # The share is of all rows of the topic, those that cannot be merged included.
-                ratio = ratio * len(readings) / len(mergeable)
-            groups = [
-                replace(group, members=tuple(int(mergeable[member]) for member in group.members))
-                for group in find_groups(vectors, self.similarity_threshold, self.pairing, self.max_group_size, ratio)
-            ]
-        return TopicMerges(topic, row_ids, readings, groups, keep_embeddings=self.keep_embeddings)
+        if len(mergeable) < 2:
+            return []
+        vectors = self.vectors_of(table, layout)[mergeable]
+        ratio = self.merge_ratio
+        if ratio is not None:
+            # The share is of all rows of the topic, those that cannot be merged included.
+            ratio = ratio * len(readings) / len(mergeable)
+        return [
+            replace(group, members=tuple(int(mergeable[member]) for member in group.members))
+            for group in find_groups(vectors, self.similarity_threshold, self.pairing, self.max_group_size, ratio)
+        ]
+
+    def _open_topics(
+        self, dataset: Dataset, groups: Sequence[Sequence[Group]], layout: SampleFormat
+    ) -> Iterator[TopicMerges]:
+        seen: Counter[str] = Counter()
+        for topic, groups_of_topic in zip(iter_topics(dataset), groups, strict=True):
+            row_ids = self.row_ids_of(topic.table, seen)
+            readings = self.readings_of(topic.table, layout)
+            if self.keep_embeddings and EMBEDDING not in topic.table.column_names:
+                # Topics of Data-Juicer's own groupers.
+                texts = encode_vectors(self.vectors_of(topic.table, layout))
+                topic = replace(topic, table=set_column(topic.table, EMBEDDING, pa.array(texts, pa.string())))
+            yield TopicMerges(topic, row_ids, readings, groups_of_topic, keep_embeddings=self.keep_embeddings)
 
     def _concatenate(self, topics: Iterable[TopicMerges], work: MergeRun) -> None:
         for topic in topics:
@@ -272,9 +293,10 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
     def _requests(
         self, topics: Iterable[TopicMerges], work: MergeRun, dry: bool = False
     ) -> Iterator[LLMRequest[Sample]]:
-        from mergeit_ops.core.prompts import MERGE_SCHEMA, build_messages, prompt_sha256
+        from mergeit_ops.core.prompts import MERGE_SCHEMA, build_messages, prompt_sha256, records_text
         from mergeit_ops.core.replies import parse_reply
         from mergeit_ops.llm.engine import LLMRequest
+        from mergeit_ops.llm.usage import estimate_tokens
 
         for topic in topics:
             work.open(topic)
@@ -287,6 +309,7 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
                     parse=_parser(parse_reply, parents),
                     num_candidates=self.num_candidates,
                     schema=MERGE_SCHEMA,
+                    completion_tokens=estimate_tokens(records_text(parents)),
                 )
                 if dry:
                     work.settle(topic, number, Merge())
@@ -319,7 +342,7 @@ def _report(manifest: Manifest, work: MergeRun, engine: LLMEngine | None) -> Non
     }
     manifest.figures = counts | manifest.figures
     if engine is not None and engine.total.requests:
-        manifest.figures |= {name: getattr(engine.total, name) for name in _USAGE_FIGURES}
+        manifest.figures |= engine.figures()
         manifest.details["usage"] = engine.total.as_dict()
     manifest.details["entered"] = work.entered
 

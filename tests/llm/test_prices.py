@@ -1,0 +1,56 @@
+"""Money: what a plan foretells and a run has spent, from prices per 1,000 tokens."""
+
+from __future__ import annotations
+
+import pytest
+
+from mergeit_ops.errors import RecipeError
+from mergeit_ops.llm.prices import Prices, read_prices
+from tests.llm.conftest import answers_of, engine_for, merge_requests, text_request
+from tests.llm_server import FakeLLMServer, Reply
+
+
+def test_each_side_has_its_price_per_thousand_tokens():
+    assert Prices(2.5, 10.0).cost(prompt_tokens=2_000, completion_tokens=300) == pytest.approx(5.0 + 3.0)
+
+
+def test_unknown_prices_are_no_prices_and_free_ones_are():
+    assert read_prices(None, None) is None
+    assert read_prices(0, 0) == Prices(0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "completion", "sentence"),
+    [
+        (1.0, None, "price_per_1k_prompt needs price_per_1k_completion beside it"),
+        (None, 1.0, "price_per_1k_completion needs price_per_1k_prompt beside it"),
+        (-1, 1.0, "price_per_1k_prompt must be a number of at least 0, got -1"),
+        (1, "cheap", "price_per_1k_completion must be a number of at least 0, got 'cheap'"),
+    ],
+)
+def test_half_a_price_and_no_number_are_refused(prompt, completion, sentence):
+    with pytest.raises(RecipeError, match=sentence):
+        read_prices(prompt, completion)
+
+
+def test_a_plan_and_a_run_tell_their_cost_and_answers_from_the_journal_cost_nothing():
+    prices = {"price_per_1k_prompt": 1.0, "price_per_1k_completion": 100.0}
+    with FakeLLMServer(lambda _: Reply(text="yes", usage=(2_000, 30))) as server:
+        engine = engine_for(server, **prices)
+        requests = [text_request(number, completion_tokens=50) for number in range(3)]
+        plan = engine.plan(requests)
+        assert plan["cost"] == pytest.approx((plan["prompt_tokens"] + 100 * 3 * 50) / 1000)
+        answers_of(engine, requests)
+        assert engine.figures()["cost"] == pytest.approx(3 * (2_000 * 1.0 + 30 * 100.0) / 1000)
+        again = engine_for(server, **prices)
+        assert again.plan(requests)["cost"] == 0
+        answers_of(again, requests)
+        assert again.figures()["cost"] == 0
+
+
+def test_without_prices_nothing_is_said_of_cost():
+    with FakeLLMServer() as server:
+        engine = engine_for(server)
+        assert "cost" not in engine.plan(merge_requests(1))
+        answers_of(engine, merge_requests(1))
+    assert "cost" not in engine.figures()
