@@ -7,10 +7,10 @@ import os
 import sys
 from collections.abc import Sequence
 
-from mergeit_ops.cli import check, show
+from mergeit_ops.cli import cache, check, show
 from mergeit_ops.errors import MergeItError
 
-_COMMANDS = (check, show)
+_COMMANDS = (cache, check, show)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

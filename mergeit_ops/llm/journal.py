@@ -16,13 +16,13 @@ from loguru import logger
 
 from mergeit_ops.errors import RecipeError
 
-__all__ = ["CACHE_DIR_VARIABLE", "Journal", "answer_key", "default_cache_path"]
+__all__ = ["CACHE_DIR_VARIABLE", "Journal", "answer_key", "default_cache_path", "journal_file"]
 
 CACHE_DIR_VARIABLE = "MERGEIT_CACHE_DIR"
 """Environment variable that names the folder of the default journal."""
 
 _FILE_NAME = "answers.sqlite3"
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
 # Writes take milliseconds. Whoever holds the file for longer would hold up every answer of the run.
 _BUSY_TIMEOUT_S = 2.0
 _CREATE = """
@@ -31,9 +31,11 @@ CREATE TABLE IF NOT EXISTS answers (
     answer TEXT NOT NULL,
     prompt_tokens INTEGER,
     completion_tokens INTEGER,
-    created_at REAL NOT NULL
+    created_at REAL NOT NULL,
+    model TEXT
 ) WITHOUT ROWID
 """
+_FROM_VERSION_1 = "ALTER TABLE answers ADD COLUMN model TEXT"
 
 
 def default_cache_path() -> Path:
@@ -83,7 +85,7 @@ class Journal:
     """
 
     def __init__(self, path: str | os.PathLike[str] | None, *, create: bool = True) -> None:
-        self.path = _file(path)
+        self.path = journal_file(path)
         self.write_failures = 0
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
@@ -113,12 +115,15 @@ class Journal:
                 return None
         return None if row is None else str(row[0])
 
-    def put(self, key: str, text: str, usage: tuple[int | None, int | None] = (None, None)) -> None:
+    def put(
+        self, key: str, text: str, usage: tuple[int | None, int | None] = (None, None), *, model: str | None = None
+    ) -> None:
         """Store an answer; when this returns it is on disk, or counted as a failed write.
 
         :param key: from `answer_key`.
         :param text: the answer as the model gave it.
         :param usage: prompt and completion tokens, as far as the server tells them.
+        :param model: who gave it, for a person who looks into the journal.
         """
         if self.path is None:
             return
@@ -128,7 +133,8 @@ class Journal:
                 return
             try:
                 self._connection.execute(
-                    "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?)", (key, text, *usage, time.time())
+                    "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?)",
+                    (key, text, *usage, time.time(), model),
                 )
             except (UnicodeEncodeError, OverflowError):
                 self.write_failures += 1
@@ -195,7 +201,11 @@ class Journal:
             )
 
 
-def _file(path: str | os.PathLike[str] | None) -> Path | None:
+def journal_file(path: str | os.PathLike[str] | None) -> Path | None:
+    """Return the file of a journal.
+
+    :param path: the file, or an existing folder to keep it in; None or "" for no journal.
+    """
     if path is None or str(path) == "":
         return None
     file = Path(path).expanduser()
@@ -220,11 +230,21 @@ def _connect(path: Path) -> sqlite3.Connection:
                 f"cache_path: {path} was written by a newer version of mergeit-ops (format {version}, "
                 f"this one reads {_SCHEMA_VERSION}); name another file."
             )
-        connection.execute(_CREATE)
         if version < _SCHEMA_VERSION:
-            connection.execute(f"PRAGMA user_version={_SCHEMA_VERSION}")
+            _bring_up_to_date(connection)
         connection.execute("SELECT key, answer FROM answers LIMIT 1").fetchone()
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _bring_up_to_date(connection: sqlite3.Connection) -> None:
+    # One process at a time: the version is read again under the lock.
+    connection.execute("BEGIN IMMEDIATE")
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    connection.execute(_CREATE)
+    if version == 1:
+        connection.execute(_FROM_VERSION_1)
+    connection.execute(f"PRAGMA user_version={_SCHEMA_VERSION}")
+    connection.execute("COMMIT")

@@ -157,7 +157,8 @@ class Stage(Generic[T]):
                 reason = error.reason
                 cut_off += reason is FailureReason.TRUNCATED
                 continue
-            self._journal.put(key, completion.text, (completion.prompt_tokens, completion.completion_tokens))
+            used = (completion.prompt_tokens, completion.completion_tokens)
+            self._journal.put(key, completion.text, used, model=self._engine.model)
             return answer
         raise ReplyError(reason)
 

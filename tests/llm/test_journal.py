@@ -154,6 +154,22 @@ def test_corruption_found_later_does_not_stop_a_run(tmp_path):
         assert journal.get("k") == "x"
 
 
+def test_a_file_of_the_first_format_keeps_its_answers_and_takes_new_ones(tmp_path):
+    file = tmp_path / "a.db"
+    connection = sqlite3.connect(file)
+    connection.execute(
+        "CREATE TABLE answers (key TEXT PRIMARY KEY, answer TEXT NOT NULL, prompt_tokens INTEGER, "
+        "completion_tokens INTEGER, created_at REAL NOT NULL) WITHOUT ROWID"
+    )
+    connection.execute("INSERT INTO answers VALUES ('old', 'x', 1, 2, 3.0)")
+    connection.execute("PRAGMA user_version=1")
+    connection.commit()
+    connection.close()
+    with Journal(file) as journal:
+        journal.put("new", "y", model="m")
+        assert (journal.get("old"), journal.get("new"), journal.write_failures) == ("x", "y", 0)
+
+
 def test_a_newer_format_is_refused_and_left_alone(tmp_path):
     file = tmp_path / "a.db"
     with sqlite3.connect(file) as connection:

@@ -1,0 +1,64 @@
+"""`cache`: what the journal of LLM answers holds, and how to empty it."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+from mergeit_ops.errors import DatasetError
+
+NAME = "cache"
+HELP = "Say what the journal of LLM answers holds; show or remove answers."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    parser.add_argument("path", nargs="?", help="the cache_path of a recipe (default: the journal of the cache folder)")
+    parser.add_argument("--show", type=_at_least_0, default=0, metavar="N", help="print the newest N answers")
+    parser.add_argument("--empty", action="store_true", help="remove all answers: they will be paid for again")
+    parser.add_argument(
+        "--older-than", type=_at_least_0, metavar="DAYS", help="with --empty: only answers of at least this age"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print what there is, or remove it."""
+    from mergeit_ops.llm import journal_contents
+    from mergeit_ops.llm.journal import default_cache_path, journal_file
+
+    path = journal_file(options.path) or default_cache_path()
+    if options.older_than is not None and not options.empty:
+        raise DatasetError("--older-than says which answers to remove: give --empty with it.")
+    if not path.is_file():
+        print(f"{path}: no such file, so no answers are stored.")
+        return 0
+    if options.empty:
+        removed = journal_contents.forget(path, options.older_than or 0)
+        print(f"{path}: {removed:,} answers removed.")
+        return 0
+    models = journal_contents.by_model(path)
+    print(f"{path}: {sum(part.answers for part in models):,} answers, {_size(path)}")
+    for part in models:
+        print(
+            f"  {part.model or 'unknown model'}: {part.answers:,} answers, {part.prompt_tokens:,} prompt and "
+            f"{part.completion_tokens:,} completion tokens, {_day(part.first_at)} to {_day(part.last_at)}"
+        )
+    for answer in journal_contents.latest(path, int(options.show)):
+        print(f"\n{_day(answer.created_at)}, {answer.model or 'unknown model'}:\n{answer.text}")
+    return 0
+
+
+def _at_least_0(text: str) -> float:
+    value = float(text)
+    if not value >= 0:
+        raise argparse.ArgumentTypeError(f"must be at least 0, got {text}")
+    return value
+
+
+def _size(path: Path) -> str:
+    return f"{path.stat().st_size / 1e6:.1f} MB"
+
+
+def _day(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
