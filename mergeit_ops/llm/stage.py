@@ -60,6 +60,7 @@ class Stage(Generic[T]):
         spent = engine.total.total_tokens + engine.total.lost_prompt_tokens
         self._budget = TokenBudget(self._settings.max_total_tokens, spent=spent)
         self._first_contact = asyncio.Lock()
+        self._first_call: asyncio.Future[Completion] | None = None
         self._forbidden: list[LLMRequest[T]] = []
         self._lost = 0
         self._stopped = False
@@ -171,12 +172,31 @@ class Stage(Generic[T]):
 
     async def _ask(self, request: LLMRequest[T], params: Mapping[str, Any], cut_off: int) -> Completion:
         self._asked.add(id(request))
-        if not self._engine.proven:
-            # One call alone finds out whether the server answers at all: a wrong key costs one request, not dozens.
-            async with self._first_contact:
-                if not self._engine.proven:
-                    return await self._ask_within_budget(request, params, cut_off)
-        return await self._ask_within_budget(request, params, cut_off)
+        if self._trusted():
+            return await self._ask_within_budget(request, params, cut_off)
+        call = None
+        # One call alone finds out whether the server answers at all: a wrong key costs one request, not dozens.
+        async with self._first_contact:
+            if not self._trusted():
+                # Before the clock starts: loading the client library takes as long as a refusal.
+                self._opened_backend()
+                call = asyncio.ensure_future(self._ask_within_budget(request, params, cut_off))
+                try:
+                    await asyncio.wait([call], timeout=self._engine.policy.refusal_s)
+                    if self._usage.retries:
+                        await asyncio.wait([call])
+                except BaseException:
+                    await _cancelled(call)
+                    raise
+                # Refusals come at once: a server that takes longer is at work on an answer.
+                self._first_call = call
+        return await (call or self._ask_within_budget(request, params, cut_off))
+
+    def _trusted(self) -> bool:
+        """Tell whether the server has answered, or is at work on another call that it has not refused."""
+        first = self._first_call
+        at_work = first is not None and not first.done() and first is not asyncio.current_task()
+        return self._engine.proven or at_work
 
     async def _ask_within_budget(self, request: LLMRequest[T], params: Mapping[str, Any], cut_off: int) -> Completion:
         from mergeit_ops.llm.engine import completion_cap, expected_completion_tokens
@@ -227,11 +247,10 @@ class Stage(Generic[T]):
                     await asyncio.get_running_loop().create_future()
                 if self._budget.overdrawn:
                     raise ReplyError(FailureReason.BUDGET)
-                if self._backend is None:
-                    self._backend = engine.backend_factory.create(self._settings.max_concurrency)
+                backend = self._opened_backend()
                 self._usage.calls += 1
                 try:
-                    return await self._backend.complete(request.messages, params, request.schema)
+                    return await backend.complete(request.messages, params, request.schema)
                 except CallFailedError as lost:
                     if lost.kind is FailureKind.TRANSIENT:
                         prompt = engine.reserve.prompt(prompt_estimate)
@@ -244,7 +263,7 @@ class Stage(Generic[T]):
             completion = await call_with_retries(
                 attempt,
                 policy=replace(engine.policy, first_answer_attempts=first_attempts),
-                proven=lambda: engine.proven,
+                proven=self._trusted,
                 on_retry=self._note_retry,
                 sleep=engine.sleep,
                 # The retry window is for the server's answers; a place in the queue is no answer.
@@ -260,6 +279,11 @@ class Stage(Generic[T]):
         self._last_failure = failure
         self._stop_if_hopeless(request, failure)
         raise ReplyError(FailureReason.API_FAILED)
+
+    def _opened_backend(self) -> ChatBackend:
+        if self._backend is None:
+            self._backend = self._engine.backend_factory.create(self._settings.max_concurrency)
+        return self._backend
 
     def _note_retry(self, failure: CallFailedError, delay_s: float) -> None:
         self._usage.retries += 1
@@ -278,7 +302,7 @@ class Stage(Generic[T]):
             raise LLMUnavailableError(asked_to_wait(wait, self._identity))
         # Given up is not over: the next call would meet the same refusal.
         self._pause(failure, policy.cap_s if wait is None else wait)
-        if self._engine.proven:
+        if self._engine.proven or (self._trusted() and not failure.kind.fatal):
             return
         self._lost += failure.kind is FailureKind.TRANSIENT
         if failure.kind is FailureKind.FORBIDDEN and not any(known is request for known in self._forbidden):
@@ -317,10 +341,14 @@ async def _all_or_none(coroutines: Iterable[Coroutine[Any, Any, R]]) -> list[R]:
     try:
         return list(await asyncio.gather(*tasks))
     except BaseException:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await _cancelled(*tasks)
         raise
+
+
+async def _cancelled(*tasks: asyncio.Future[Any]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _encodable(messages: Iterable[Mapping[str, str]]) -> bool:

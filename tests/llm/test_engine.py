@@ -12,6 +12,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -302,6 +303,46 @@ def test_the_first_call_is_made_alone_and_the_others_together():
     engine = scripted_engine(complete, max_concurrency=8, cache_path=None)
     _, usage = answers_of(engine, [text_request(number) for number in range(17)])
     assert (first_alone, most, usage.calls) == (1, 8, 17)
+
+
+def test_a_first_answer_that_takes_its_time_does_not_hold_up_the_others():
+    asked_after_s: list[float] = []
+    start = time.monotonic()
+
+    def answer(body):
+        asked_after_s.append(time.monotonic() - start)
+        return merge_answer(body)
+
+    with FakeLLMServer(answer, latency_s=2.0) as server:
+        engine = engine_for(server, RetryPolicy(refusal_s=0.2), max_concurrency=8)
+        answers_of(engine, merge_requests(8))
+    assert len(asked_after_s) == 8
+    assert max(asked_after_s) < 2.0 <= time.monotonic() - start
+    assert sum(after > 0.2 for after in asked_after_s) == 7
+
+
+def test_a_server_that_turns_others_away_while_it_works_on_the_first_is_not_given_up():
+    start = time.monotonic()
+
+    def answer(body):
+        if len(server.requests) == 1:
+            return Reply(text=merge_answer(body), latency_s=0.4)
+        return merge_answer(body) if time.monotonic() - start > 0.5 else error(503)
+
+    with FakeLLMServer(answer) as server:
+        engine = engine_for(server, RetryPolicy(base_s=0.2, refusal_s=0.05), max_concurrency=16)
+        _, usage = answers_of(engine, merge_requests(40))
+    assert usage.answered == 40
+
+
+def test_a_silent_server_is_given_up_although_it_refuses_nothing():
+    with FakeLLMServer(lambda body: Reply(latency_s=60)) as server:
+        engine = engine_for(server, RetryPolicy(refusal_s=0.1, first_contact_s=0.01), timeout_s=0.4, max_concurrency=8)
+        start = time.monotonic()
+        with pytest.raises(LLMUnavailableError, match="no answer that can be used"):
+            answers_of(engine, merge_requests(200))
+    assert engine.total.calls <= 3 * 8 + 1
+    assert time.monotonic() - start < 5
 
 
 def test_a_server_that_asks_to_wait_too_long_stops_the_run_and_is_left_alone(tmp_path):
