@@ -29,6 +29,7 @@ test-slow: $(VENV)/.installed  ## Run the tests that take long.
 
 bench: $(VENV)/.installed  ## Measure what the README claims of speed.
 	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/llm_throughput.py
 
 lint: $(VENV)/.installed  ## Check style and types.
 	$(BIN)/ruff check .

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -232,6 +232,7 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
                     plan = self._engine.plan(self._requests(topics, work, dry=True))
                     # Told apart from what a run has spent.
                     manifest.figures |= {f"planned_{name}": plan[name] for name in _PLANNED_FIGURES if name in plan}
+                    logger.info(f"{self._name}: {_price(plan, sum(map(len, groups)))}")
                 else:
                     total = sum(map(len, groups))
                     logger.info(f"{self._name}: {total} pairs in {len(groups)} topics go to {self.api_or_hf_model}.")
@@ -345,6 +346,16 @@ def _report(manifest: Manifest, work: MergeRun, engine: LLMEngine | None) -> Non
         manifest.figures |= engine.figures()
         manifest.details["usage"] = engine.total.as_dict()
     manifest.details["entered"] = work.entered
+
+
+def _price(plan: Mapping[str, Any], pairs: int) -> str:
+    """Return a plan as the sentence that the person who pays reads."""
+    cost = f", at a cost of about {plan['cost']:.4g}" if "cost" in plan else ""
+    return (
+        f"a run would make {plan['calls']:,} calls for {pairs:,} pairs ({plan['cache_hits']:,} answers are in the "
+        f"journal) and take about {plan['prompt_tokens']:,} prompt and {plan['completion_tokens']:,} completion "
+        f"tokens{cost}; answers that have to be asked for again come on top."
+    )
 
 
 def _loggable(parameters: dict[str, Any]) -> dict[str, Any]:
