@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from mergeit_ops.errors import LLMUnavailableError, MissingDependencyError
+from mergeit_ops.errors import LLMUnavailableError
 from mergeit_ops.llm.backend import ChatBackend, Completion
+from mergeit_ops.llm.huggingface import ModelNotLoadedError, in_halves, load_causal_lm, loaded_once
 from mergeit_ops.llm.responses import completion_problem
 
 __all__ = ["LocalModel", "LocalModelBackend", "LocalModelFactory"]
@@ -21,9 +21,6 @@ BATCH_SIZE = 8
 _RENAMED = {"max_tokens": "max_new_tokens", "max_completion_tokens": "max_new_tokens"}
 _NOT_FOR_GENERATE = {"seed", "response_format", "extra_body", "stop"}
 _ONLY_WHEN_SAMPLING = {"temperature", "top_p", "top_k", "min_p"}
-
-_loaded: dict[str, LocalModel] = {}
-_loading = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -54,11 +51,8 @@ class LocalModelFactory:
         return LocalModelBackend(self._load(), batch_size=min(BATCH_SIZE, max_concurrency))
 
     def _load(self) -> LocalModel:
-        name = repr((self.model, sorted(self.model_params.items(), key=repr), self.device))
-        with _loading:
-            if name not in _loaded:
-                _loaded[name] = LocalModel(self.model, self.model_params, self.device)
-            return _loaded[name]
+        key = repr(("chat", self.model, sorted(self.model_params.items(), key=repr), self.device))
+        return loaded_once(key, lambda: LocalModel(self.model, self.model_params, self.device))
 
 
 class LocalModel:
@@ -72,26 +66,14 @@ class LocalModel:
 
     def __init__(self, name: str, model_params: Mapping[str, Any], device: str | None = None) -> None:
         try:
-            import torch
-            from transformers import AutoModelForCausalLM, AutoTokenizer
-        except ImportError as error:
-            raise MissingDependencyError(
-                "is_hf_model: true needs transformers and torch: pip install transformers torch."
-            ) from error
-        shared = {key: model_params[key] for key in ("revision", "trust_remote_code") if key in model_params}
-        try:
-            self._tokenizer = AutoTokenizer.from_pretrained(name, padding_side="left", **shared)
-            self._model = AutoModelForCausalLM.from_pretrained(name, **model_params)
-        except (OSError, ValueError) as error:
+            self._tokenizer, self._model = load_causal_lm(name, model_params, device)
+        except ModelNotLoadedError as error:
             raise LLMUnavailableError(
-                f"The model {name!r} cannot be loaded ({' '.join(str(error).split())[:300]}): check api_or_hf_model; a "
-                "model of the Hugging Face Hub needs a connection or a local copy."
+                f"The model {name!r} cannot be loaded ({error}): check api_or_hf_model; a model of the Hugging Face "
+                "Hub needs a connection or a local copy."
             ) from error
         if self._tokenizer.pad_token_id is None:
             self._tokenizer.pad_token = self._tokenizer.eos_token or self._tokenizer.convert_ids_to_tokens(0)
-        if "device_map" not in model_params:
-            self._model.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self._model.eval()
 
     def prompt(self, messages: Sequence[Mapping[str, str]]) -> str:
         """Return a conversation as the text the model continues.
@@ -110,16 +92,7 @@ class LocalModel:
         :param sampling_params: OpenAI's names or those of `generate`.
         :return: one completion per prompt.
         """
-        import torch
-
-        try:
-            return self._generate(prompts, sampling_params)
-        except torch.cuda.OutOfMemoryError:
-            if len(prompts) == 1:
-                raise
-        torch.cuda.empty_cache()
-        half = len(prompts) // 2
-        return self.generate(prompts[:half], sampling_params) + self.generate(prompts[half:], sampling_params)
+        return in_halves(prompts, lambda some: self._generate(some, sampling_params))
 
     def _generate(self, prompts: Sequence[str], sampling_params: Mapping[str, Any]) -> list[Completion]:
         import torch

@@ -20,7 +20,7 @@ from mergeit_ops.llm.client import (
 )
 from mergeit_ops.llm.local import LocalModelFactory
 
-__all__ = ["DEFAULT_SAMPLING_PARAMS", "backend_factory", "number"]
+__all__ = ["DEFAULT_SAMPLING_PARAMS", "backend_factory", "mapping", "number", "refuse_secrets"]
 
 DEFAULT_SAMPLING_PARAMS: Mapping[str, Any] = {"temperature": 0.25}
 
@@ -63,9 +63,9 @@ def backend_factory(
     """
     if not isinstance(model, str) or not model.strip():
         raise RecipeError(f"api_or_hf_model must be the name of a model, got {model!r}.")
-    params = _mapping("model_params", model_params, {})
-    sampling = _mapping("sampling_params", sampling_params, DEFAULT_SAMPLING_PARAMS)
-    _refuse_secrets(model_params=params, sampling_params=sampling, api_endpoint=api_endpoint)
+    params = mapping("model_params", model_params, {})
+    sampling = mapping("sampling_params", sampling_params, DEFAULT_SAMPLING_PARAMS)
+    refuse_secrets(model_params=params, sampling_params=sampling, api_endpoint=api_endpoint)
     _refuse_own_fields(sampling)
     if is_hf_model:
         device = accelerator if accelerator in ("cpu", "cuda") else None
@@ -115,7 +115,15 @@ def number(
     raise RecipeError(f"{name} must be {kind} {left}{right}, got {value!r}.")
 
 
-def _mapping(name: str, value: Any, default: Mapping[str, Any]) -> dict[str, Any]:
+def mapping(name: str, value: Any, default: Mapping[str, Any]) -> dict[str, Any]:
+    """Check a mapping of a recipe.
+
+    :param name: of the parameter.
+    :param value: as given; None for the default.
+    :param default: what stands in for None.
+    :return: a copy.
+    :raises RecipeError: when it is none, or a name in it is no text.
+    """
     if value is None:
         return dict(default)
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
@@ -137,8 +145,12 @@ def _refuse_own_fields(sampling: Mapping[str, Any]) -> None:
             raise RecipeError(f"extra_body in sampling_params must not contain {name!r}: {_OWN_FIELDS[name]}.")
 
 
-def _refuse_secrets(**parameters: Any) -> None:
-    """Refuse credentials without repeating them."""
+def refuse_secrets(**parameters: Any) -> None:
+    """Refuse credentials, without repeating them.
+
+    :param parameters: of a recipe, by name; `model_params` is a mapping.
+    :raises RecipeError: when one holds a credential.
+    """
     query = parameters["model_params"].get("default_query")
     if isinstance(query, Mapping) and secret_in(f"http://x/?{urlencode(query)}") is not None:
         path: str | None = "model_params.default_query"

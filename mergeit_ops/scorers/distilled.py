@@ -21,6 +21,7 @@ from mergeit_ops.core.surface_features import FEATURE_NAMES, surface_features
 from mergeit_ops.embedding.defaults import DEFAULT_BATCH_SIZE
 from mergeit_ops.errors import RecipeError, ScorerError
 from mergeit_ops.scorers.base import Score
+from mergeit_ops.scorers.text import blank_reason, encodable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -58,8 +59,9 @@ def row_features(
     :return: (n, 2 d + len(DENSE_FEATURE_NAMES)) float32: embedding of the query, embedding of the output,
         their cosine, surface features.
     """
-    # Tokenizers refuse lone surrogates, and one such row must not cost the whole batch its scores.
-    cleaned = [Sample(_clean(sample.instruction), _clean(sample.input), _clean(sample.output)) for sample in samples]
+    cleaned = [
+        Sample(encodable(sample.instruction), encodable(sample.input), encodable(sample.output)) for sample in samples
+    ]
     texts = [sample.query for sample in cleaned] + [sample.output.strip() for sample in cleaned]
     vectors = encoder.encode(texts, batch_size=batch_size)
     query, output = vectors[: len(samples)], vectors[len(samples) :]
@@ -198,8 +200,9 @@ class DistilledScorer:
         :raises ScorerError: if the weights are damaged or belong to another embedding model.
         :raises EmbeddingError: if the embedding model cannot be loaded.
         """
-        scores = [Score.missing(_blank_reason(sample) or "not_scored") for sample in samples]
-        rows = [row for row, sample in enumerate(samples) if _blank_reason(sample) is None]
+        reasons = [blank_reason(sample.query, sample.output) for sample in samples]
+        scores = [Score.missing(reason or "not_scored") for reason in reasons]
+        rows = [row for row, reason in enumerate(reasons) if reason is None]
         if not rows:
             return scores
         # Imported here because it loads torch, which building an operator must not cost.
@@ -223,17 +226,6 @@ class DistilledScorer:
                 f"'{self._folder}' were trained with ('{model.embedding_model}')."
             )
         return model
-
-
-def _clean(text: str) -> str:
-    return text.encode("utf-8", errors="replace").decode("utf-8")
-
-
-def _blank_reason(sample: Sample) -> str | None:
-    # Letters and digits of any script: dots and dashes alone answer nothing, however well the features like them.
-    if not any(character.isalnum() for character in sample.output):
-        return "empty_response"
-    return None if sample.query.strip() else "empty_instruction"
 
 
 def _checked_embedding_model(asked: str | None, trained_on: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from mergeit_ops.core.replies import FailureReason
 from mergeit_ops.errors import LLMUnavailableError
-from mergeit_ops.llm import local
+from mergeit_ops.llm import huggingface, local
 from mergeit_ops.llm.backend import Completion
 from mergeit_ops.llm.engine import build_engine
 from mergeit_ops.llm.local import LocalModel, LocalModelBackend
@@ -83,7 +83,7 @@ def test_a_seed_repeats_a_drawn_answer(model):
 
 
 def test_it_runs_behind_the_engine_and_its_answers_are_kept(model_folder, monkeypatch):
-    monkeypatch.setattr(local, "_loaded", {})
+    monkeypatch.setattr(huggingface, "_loaded", {})
     # A random model never stops by itself: let its cut-off answers pass.
     monkeypatch.setattr(local, "completion_problem", lambda text, finish: None)
     engine = build_engine(
@@ -99,7 +99,7 @@ def test_it_runs_behind_the_engine_and_its_answers_are_kept(model_folder, monkey
     assert (usage.calls, usage.completion_tokens) == (5, 20)
     _, usage = answers_of(engine, requests)
     assert (usage.calls, usage.cache_hits) == (0, 5)
-    assert len(local._loaded) == 1
+    assert len(huggingface._loaded) == 1
 
 
 def test_waiting_conversations_share_batches_of_similar_length():
