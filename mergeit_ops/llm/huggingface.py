@@ -45,27 +45,34 @@ def default_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def load_causal_lm(name: str, model_params: Mapping[str, Any], device: str | None = None) -> tuple[Any, Any]:
+def load_causal_lm(
+    name: str, model_params: Mapping[str, Any], device: str | None = None, dtype: str | None = None
+) -> tuple[Any, Any]:
     """Load a causal language model and its tokenizer.
 
     :param name: name at the Hub, or a folder.
     :param model_params: arguments of `from_pretrained`; the tokenizer gets those that say where it lies.
     :param device: where the model runs; None takes a GPU where there is one. A `device_map` goes before it.
+    :param dtype: name of the type of its weights, such as `bfloat16`; None for what `model_params` or transformers say.
     :return: the tokenizer, which pads on the left, where the end of every prompt stands in the last column, and the
         model, ready for inference.
     :raises MissingDependencyError: without transformers or torch.
     :raises ModelNotLoadedError: when it cannot be loaded.
     """
     try:
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers import AutoModelForCausalLM, AutoTokenizer, __version__
     except ImportError as error:
         raise MissingDependencyError(
             "A local Hugging Face model needs transformers and torch: pip install transformers torch."
         ) from error
+    params = dict(model_params)
+    if dtype is not None:
+        # Renamed in transformers 4.56, which warns of the old name.
+        params["dtype" if tuple(map(int, __version__.split(".")[:2])) >= (4, 56) else "torch_dtype"] = dtype
     shared = {key: model_params[key] for key in _SHARED_PARAMS if key in model_params}
     try:
         tokenizer = AutoTokenizer.from_pretrained(name, padding_side="left", **shared)
-        model = AutoModelForCausalLM.from_pretrained(name, **model_params)
+        model = AutoModelForCausalLM.from_pretrained(name, **params)
         if "device_map" not in model_params:
             model.to(device or default_device())
     except Exception as error:  # the libraries below raise a dozen unrelated types for "not there"
@@ -95,8 +102,8 @@ def in_halves(items: Sequence[Item], run: Callable[[Sequence[Item]], list[T]]) -
 
 
 def _reason(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    # What transformers says of this one names another package first.
-    if "sentencepiece" in text.lower() and find_spec("sentencepiece") is None:
-        return "its tokenizer needs the package sentencepiece: pip install sentencepiece"
-    return text[:_REASON_CHARS] or type(error).__name__
+    text = " ".join(str(error).split())[:_REASON_CHARS] or type(error).__name__
+    # For a tokenizer.model without a tokenizer.json; what transformers says of it names another package.
+    if ("sentencepiece" in text.lower() or "tiktoken" in text) and find_spec("sentencepiece") is None:
+        return f"{text} A tokenizer.model is most often one of sentencepiece: pip install sentencepiece"
+    return text

@@ -102,8 +102,9 @@ class QualityGateFilter(SampleOperator, Filter):
         for it. A merge without a score, or with a parent without one, is not accepted. A sample without a score is
         never dropped by `min_score` or `max_score`: a failed scoring is not a low score.
 
-        :param scorer: `distilled`: a small regressor to the Deita quality score, on the CPU; or the import path
-            `package.module:Class` of a scorer of one's own.
+        :param scorer: `distilled`: a small regressor to the Deita quality score, on the CPU; `deita`: the published
+            Deita scorer itself, a local Hugging Face model of 7B parameters; or the import path `package.module:Class`
+            of a scorer of one's own.
         :param scorer_params: keyword arguments of the scorer.
         :param gamma: share of the parents' reference score, above 0, that a merge must reach. Paper: 0.75; released
             code: 1.0.
@@ -131,7 +132,9 @@ class QualityGateFilter(SampleOperator, Filter):
         self.max_score = max_score
         self.score_all = score_all or min_score is not None or max_score is not None
         try:
-            self._scorer = build_scorer(scorer, scorer_params, device=self.device)
+            # Without `accelerator`, a scorer's own choice of device holds: large models take a GPU where there is one.
+            asked = {} if kwargs.get("accelerator") is None else {"device": self.device}
+            self._scorer = build_scorer(scorer, scorer_params, **asked)
         except (RecipeError, ScorerError) as error:
             raise type(error)(f"{self._name}: {error}") from error
 

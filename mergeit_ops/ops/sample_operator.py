@@ -61,7 +61,8 @@ class SampleOperator:
         if where is not None:
             raise RecipeError(
                 f"{self._name}: {where} looks like a secret, which a recipe must not hold: Data-Juicer copies recipes "
-                "into logs and work dirs. Put it into the environment (OPENAI_API_KEY) instead."
+                "into logs and work dirs. Put it into the environment instead (OPENAI_API_KEY, or HF_TOKEN for the "
+                "Hugging Face Hub)."
             )
         # Data-Juicer's default drops the whole batch of a row that raises, silently.
         kwargs["skip_op_error"] = False

@@ -14,6 +14,7 @@ __all__ = ["SCORERS", "Score", "Scorer", "build_scorer"]
 
 SCORERS: Mapping[str, str] = {
     "distilled": "mergeit_ops.scorers.distilled:DistilledScorer",
+    "deita": "mergeit_ops.scorers.deita:DeitaScorer",
 }
 """Name in a recipe to `module:Class`; a new scorer is one file and one line here."""
 

@@ -172,7 +172,7 @@ def test_a_scorer_that_breaks_its_contract_stops_the_run():
 @pytest.mark.parametrize(
     ("parameters", "complaint"),
     [
-        ({"scorer": "distiled"}, "scorer must be one of 'distilled', or an import path .* got 'distiled'"),
+        ({"scorer": "distiled"}, "scorer must be one of 'distilled', .* or an import path .* got 'distiled'"),
         ({"scorer": "tests.user_scorers:Nope"}, "could not be imported"),
         ({"scorer": "tests.user_scorers:Constant", "scorer_params": {"x": 1}}, "scorer_params do not fit"),
         ({"min_score": 3, "max_score": 2}, "min_score 3 is above max_score 2"),

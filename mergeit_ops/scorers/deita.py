@@ -1,0 +1,279 @@
+"""The published Deita scorers as local Hugging Face models: one forward pass per batch, no generation.
+
+Formula and prompts: `mergeit_ops.core.deita`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from loguru import logger
+from tqdm import tqdm
+
+from mergeit_ops.core.deita import SCORES, complexity_prompt, expected_score, quality_prompt
+from mergeit_ops.core.sample import Sample
+from mergeit_ops.errors import RecipeError, ScorerError
+from mergeit_ops.llm.huggingface import ModelNotLoadedError, default_device, in_halves, load_causal_lm, loaded_once
+from mergeit_ops.llm.validation import mapping, number, refuse_secrets
+from mergeit_ops.scorers.base import Score
+from mergeit_ops.scorers.text import blank_reason, encodable
+
+__all__ = ["DEFAULT_MODELS", "DTYPES", "DeitaScorer"]
+
+DEFAULT_MODELS: Mapping[str, str] = {
+    "quality": "hkust-nlp/deita-quality-scorer",
+    "complexity": "hkust-nlp/deita-complexity-scorer",
+}
+"""What can be scored, and the published model for it."""
+
+DTYPES = ("float32", "bfloat16", "float16")
+DEFAULT_BATCH_SIZE = 8
+MAX_LENGTH = 2048
+"""Tokens of the longest prompt the published scorers were trained on."""
+
+_DTYPE_PARAMS = {"dtype", "torch_dtype"}
+_SEAM_TOKENS = 2  # by which the tokens of a text alone may outnumber those of the same text within a prompt
+_PROGRESS_FROM = 64  # rows; on a CPU one row of a 7B model takes seconds
+
+
+class DeitaScorer:
+    """Scores rows with a Deita scorer (1 poor to 6 excellent), a language model of billions of parameters.
+
+    The model is asked for a score and would answer with one digit. What counts is the mean of the six digits, weighted
+    by what the model gives to each: the logits after the prompt's last token, as they leave the model. The released
+    code generates two tokens per row, one row at a time, for the same six numbers. The model loads at the first
+    `score`, once per process.
+
+    :param model: name on the Hugging Face Hub or path of a folder; None for the published model of that `kind`. For a
+        model that is not public, the environment variable HF_TOKEN holds the token.
+    :param kind: `quality` scores the response to a question; `complexity` scores the question alone.
+    :param with_input: whether the question is instruction and input; false: the instruction alone, as in the released
+        code.
+    :param batch_size: rows per forward pass, >= 1. Rows of like length share a batch, and a batch that exceeds the
+        GPU's memory is run in halves.
+    :param max_length: tokens of a prompt at most, >= 1. The end of a longer response is cut, so that the prompt keeps
+        its last line; 2048 is what the published scorers were trained on.
+    :param device: `cpu`, `cuda` or `cuda:N`; None takes a GPU where there is one.
+    :param dtype: `float32`, `bfloat16` or `float16`; None for bfloat16 on a GPU, which halves the memory, and float32
+        elsewhere.
+    :param model_params: further arguments of `from_pretrained`, such as `revision` or `device_map`; never a token.
+    :raises RecipeError: if a parameter cannot work.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: str | None = None,
+        kind: str = "quality",
+        with_input: bool = True,
+        batch_size: int = DEFAULT_BATCH_SIZE,
+        max_length: int = MAX_LENGTH,
+        device: str | None = None,
+        dtype: str | None = None,
+        model_params: Mapping[str, Any] | None = None,
+    ) -> None:
+        if kind not in tuple(DEFAULT_MODELS):
+            raise RecipeError(f"deita: kind must be 'quality' or 'complexity', got {kind!r}.")
+        if not isinstance(with_input, bool):
+            raise RecipeError(f"deita: with_input must be true or false, got {with_input!r}.")
+        for name, value in (("model", model), ("device", device)):
+            if value is not None and (not isinstance(value, str) or not value.strip()):
+                raise RecipeError(f"deita: {name} must be a name or null, got {value!r}.")
+        if dtype is not None and dtype not in DTYPES:
+            raise RecipeError(f"deita: dtype must be one of {', '.join(DTYPES)} or null, got {dtype!r}.")
+        params = mapping("deita: model_params", model_params, {})
+        refuse_secrets(model_params=params)
+        if dtype is not None and _DTYPE_PARAMS & set(params):
+            raise RecipeError("deita: dtype and the dtype in model_params are the same thing twice; give one of them.")
+        self.model = model or DEFAULT_MODELS[kind]
+        self.kind = kind
+        self.with_input = with_input
+        self.batch_size: int = number("deita: batch_size", batch_size, 1)
+        self.max_length: int = number("deita: max_length", max_length, 1)
+        self.device = device
+        self.dtype = dtype
+        self.model_params = params
+        self.rows_cut = 0
+        """Rows whose response was cut so far."""
+
+    def score(self, samples: Sequence[Sample]) -> list[Score]:
+        """Score rows; the score of a row does not depend on the rows around it, beyond float noise.
+
+        :param samples: n rows.
+        :return: n scores from 1 to 6. Responses without a letter or a digit give `empty_response`, blank questions
+            `empty_instruction`, questions that leave no room for a response `instruction_too_long`, logits that are
+            not finite `not_finite`.
+        :raises ScorerError: if the model cannot be loaded, is no such scorer, or does not fit into memory.
+        """
+        texts = [self._texts(sample) for sample in samples]
+        reasons = [blank_reason(question, response) for question, response in texts]
+        scores = [Score.missing(reason or "not_scored") for reason in reasons]
+        rows = [row for row, reason in enumerate(reasons) if reason is None]
+        if not rows:
+            return scores
+        model = self._loaded_model()
+        prompts = self._prompts(model, {row: texts[row] for row in rows})
+        # The longest first: what does not fit into memory shows at once, and the bar only gets faster.
+        order = sorted(prompts, key=lambda row: -len(prompts[row]))
+        for row in set(rows) - set(order):
+            scores[row] = Score.missing("instruction_too_long")
+        with tqdm(total=len(order), desc="deita", unit=" rows", disable=len(order) < _PROGRESS_FROM) as bar:
+            for start in range(0, len(order), self.batch_size):
+                batch = order[start : start + self.batch_size]
+                for row, weights in zip(batch, model.digit_logits([prompts[row] for row in batch]), strict=True):
+                    scores[row] = _score(weights)
+                bar.update(len(batch))
+        return scores
+
+    def _texts(self, sample: Sample) -> tuple[str, str | None]:
+        question = encodable(sample.query if self.with_input else sample.instruction)
+        return question, encodable(sample.output) if self.kind == "quality" else None
+
+    def _loaded_model(self) -> _DigitModel:
+        device, dtype = self.device or default_device(), self.dtype
+        if dtype is None and not _DTYPE_PARAMS & set(self.model_params):
+            dtype = "bfloat16" if device.startswith("cuda") else "float32"
+        key = repr(("deita", self.model, sorted(self.model_params.items(), key=repr), device, dtype))
+        return loaded_once(key, lambda: _DigitModel(self.model, self.model_params, device, dtype))
+
+    def _prompts(self, model: _DigitModel, texts: Mapping[int, tuple[str, str | None]]) -> dict[int, list[int]]:
+        """Return the token ids of each row's prompt; a row whose question leaves no room for a response has none."""
+        tokens = model.tokens([_prompt(*pair) for pair in texts.values()])
+        prompts = dict(zip(texts, tokens, strict=True))
+        cut = 0
+        for row in [row for row, ids in prompts.items() if len(ids) > self.max_length]:
+            shorter = self._shortened(model, *texts[row])
+            if shorter is None:
+                del prompts[row]
+            else:
+                prompts[row] = shorter
+                cut += 1
+        if cut:
+            self.rows_cut += cut
+            logger.warning(
+                f"deita: {cut} of {len(texts)} responses did not fit into max_length={self.max_length} tokens and are "
+                "scored by as much of their beginning as does."
+            )
+        return prompts
+
+    def _shortened(self, model: _DigitModel, question: str, response: str | None) -> list[int] | None:
+        """Return the longest prompt that fits, with the end of the response cut; None if none of it is left."""
+        if response is None:
+            return None
+        room = self.max_length - len(model.tokens([_prompt(question, "")])[0])
+        if room <= 0:
+            return None
+        ends = model.token_ends(response)
+        for count in range(min(room + _SEAM_TOKENS, len(ends)), 0, -1):
+            # A response has other tokens at its seams than as a text of its own, so the whole prompt is counted.
+            (ids,) = model.tokens([_prompt(question, response[: ends[count - 1]])])
+            if len(ids) <= self.max_length:
+                return ids
+        return None
+
+
+class _DigitModel:
+    """A causal language model that is asked for the logits of the digits 1 to 6 after a prompt.
+
+    :param name: name at the Hub, or a folder.
+    :param model_params: arguments of `from_pretrained`.
+    :param device: where it runs.
+    :param dtype: of its weights; None for what `model_params` say.
+    :raises ScorerError: when it cannot be loaded, or its tokenizer has no such digits.
+    """
+
+    def __init__(self, name: str, model_params: Mapping[str, Any], device: str, dtype: str | None) -> None:
+        try:
+            self._tokenizer, self._model = load_causal_lm(name, model_params, device, dtype)
+        except ModelNotLoadedError as error:
+            raise ScorerError(
+                f"The Deita scorer {name!r} cannot be loaded ({error}): check model in scorer_params; a model of the "
+                "Hugging Face Hub needs a connection, the path of a local copy, or, if it is not public, a token in "
+                "the environment variable HF_TOKEN."
+            ) from error
+        if not self._tokenizer.is_fast:
+            raise ScorerError(
+                f"The tokenizer of the Deita scorer {name!r} is a slow one, which cannot tell where a response may be "
+                "cut: put a tokenizer.json into the model's folder."
+            )
+        self._digit_ids = _digit_ids(name, self._tokenizer.get_vocab())
+        accepted = inspect.signature(type(self._model).forward).parameters
+        # The logits of one position instead of all, and no cache that nobody reads: memory for larger batches.
+        options = {"logits_to_keep": 1, "use_cache": False}
+        self._options = {option: value for option, value in options.items() if option in accepted}
+        self._takes_positions = "position_ids" in accepted
+
+    def tokens(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the token ids of each text, with what the tokenizer puts before it (BOS)."""
+        return [list(ids) for ids in self._tokenizer(list(texts), verbose=False)["input_ids"]]
+
+    def token_ends(self, text: str) -> list[int]:
+        """Return where each token of a text ends, in characters from its start."""
+        offsets = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+        return [end for _, end in offsets["offset_mapping"]]
+
+    def digit_logits(self, prompts: Sequence[Sequence[int]]) -> list[list[float]]:
+        """Return what the model gives to each digit as the next token, in one batch or in halves.
+
+        :param prompts: n token id lists.
+        :return: n lists of six logits, of "1" to "6".
+        :raises ScorerError: when one prompt alone does not fit into memory.
+        """
+        import torch
+
+        try:
+            return in_halves(prompts, self._forward)
+        except torch.cuda.OutOfMemoryError as error:
+            raise ScorerError(
+                "deita: the GPU's memory does not suffice for one row at a time: lower max_length, or spread the model "
+                "with model_params: {device_map: auto}."
+            ) from error
+
+    def _forward(self, prompts: Sequence[Sequence[int]]) -> list[list[float]]:
+        import torch
+
+        width = max(map(len, prompts))
+        ids = torch.zeros((len(prompts), width), dtype=torch.long)
+        mask = torch.zeros_like(ids)
+        # Padded on the left: the last position of every prompt is the last column.
+        for row, prompt in enumerate(prompts):
+            ids[row, width - len(prompt) :] = torch.tensor(prompt)
+            mask[row, width - len(prompt) :] = 1
+        inputs = {"input_ids": ids, "attention_mask": mask}
+        if self._takes_positions:
+            inputs["position_ids"] = (mask.cumsum(dim=1) - 1).clamp(min=0)
+        inputs = {name: tensor.to(self._model.device) for name, tensor in inputs.items()}
+        with torch.inference_mode():
+            logits = self._model(**inputs, **self._options).logits
+            rows: list[list[float]] = logits[:, -1, self._digit_ids].float().tolist()
+        return rows
+
+
+def _prompt(question: str, response: str | None) -> str:
+    return complexity_prompt(question) if response is None else quality_prompt(question, response)
+
+
+def _digit_ids(name: str, vocabulary: Mapping[str, int]) -> list[int]:
+    """Return the ids of the pieces "1" to "6".
+
+    The prompt ends with a blank, so the answer is the bare digit and not the piece with a blank before it; encoding a
+    digit as a text of its own may give that other piece.
+    """
+    missing = [str(score) for score in SCORES if str(score) not in vocabulary]
+    ids = [vocabulary[str(score)] for score in SCORES if str(score) in vocabulary]
+    if missing or len(set(ids)) < len(SCORES):
+        what = f"no token {', '.join(map(repr, missing))}" if missing else "one token for several digits"
+        raise ScorerError(
+            f"The model {name!r} is no Deita scorer: its tokenizer has {what}, and the score is read off the tokens of "
+            "the digits 1 to 6."
+        )
+    return ids
+
+
+def _score(weights: Sequence[float]) -> Score:
+    try:
+        return Score(expected_score(weights))
+    except ValueError:
+        return Score.missing("not_finite")
