@@ -30,6 +30,7 @@ test-slow: $(VENV)/.installed  ## Run the tests that take long.
 bench: $(VENV)/.installed  ## Measure what the README claims of speed.
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/llm_throughput.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/deita_scorer.py --rows 32
 
 lint: $(VENV)/.installed  ## Check style and types.
 	$(BIN)/ruff check .
