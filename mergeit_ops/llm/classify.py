@@ -8,6 +8,7 @@ import math
 import re
 import time
 from collections.abc import Mapping
+from datetime import timezone
 from enum import Enum
 from importlib import import_module
 from typing import Any
@@ -148,8 +149,11 @@ def retry_after_s(headers: Mapping[str, str], *, now: float | None = None) -> fl
             return max(0.0, seconds)
     try:
         date = email.utils.parsedate_to_datetime(headers.get("retry-after", ""))
-    except (TypeError, ValueError, IndexError):
+    except (TypeError, ValueError, IndexError, OverflowError):
         return None
+    if date.tzinfo is None:
+        # HTTP's third form of a date names no zone: all of them are in GMT.
+        date = date.replace(tzinfo=timezone.utc)
     return max(0.0, date.timestamp() - (time.time() if now is None else now))
 
 

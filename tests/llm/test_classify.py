@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import email.utils
 import socket
+import time
 
 import pytest
 
@@ -75,6 +76,27 @@ def test_retry_after_as_a_date_and_in_milliseconds():
     assert retry_after_s({"retry-after-ms": "1500", "retry-after": "9"}) == 1.5
     assert retry_after_s({"retry-after": "nan"}) is None
     assert retry_after_s({"retry-after": "inf"}) is None
+
+
+@pytest.mark.parametrize(
+    "date",
+    ["Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"],
+)
+def test_all_three_dates_of_http_are_in_gmt_wherever_the_machine_stands(date, monkeypatch):
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        assert retry_after_s({"retry-after": date}, now=784_111_777.0 - 90) == 90.0
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+@pytest.mark.parametrize(
+    "date", ["Fri, 31 Dec 99999 23:59:59 GMT", f"Fri, 31 Dec 2026 00:00:00 +{'9' * 20}", "Mon, 01 Jan 0001 00:00:00"]
+)
+def test_a_date_that_no_calendar_has_stops_nothing(date):
+    assert retry_after_s({"retry-after": date}) in (None, 0.0)
 
 
 @pytest.mark.parametrize(
