@@ -214,5 +214,8 @@ def _server_text(body: object) -> str:
         inner = body.get("error", body)
         if isinstance(inner, Mapping):
             inner = inner.get("message") or inner.get("detail") or inner
-        return str(inner)
+        try:
+            return str(inner)
+        except RecursionError:
+            return "an error in too many layers to be shown"
     return body if isinstance(body, str) else ""

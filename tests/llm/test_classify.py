@@ -6,7 +6,9 @@ import asyncio
 import email.utils
 import socket
 import time
+from types import SimpleNamespace
 
+import openai
 import pytest
 
 from mergeit_ops.llm.classify import CallFailedError, FailureKind, classify, retry_after_s, shorten
@@ -97,6 +99,18 @@ def test_all_three_dates_of_http_are_in_gmt_wherever_the_machine_stands(date, mo
 )
 def test_a_date_that_no_calendar_has_stops_nothing(date):
     assert retry_after_s({"retry-after": date}) in (None, 0.0)
+
+
+def test_an_error_in_many_layers_is_a_failed_call_like_any_other():
+    """Some depths can be decoded and not be shown."""
+    layers: list[object] = []
+    for _ in range(100_000):
+        layers = [layers]
+    response = SimpleNamespace(request=None, status_code=400, headers={}, text="")
+    for body in (layers, {"error": layers}, {"error": {"message": layers}}):
+        failure = classify(openai.BadRequestError("x", response=response, body=body))
+        assert failure is not None
+        assert failure.kind is FailureKind.BAD_REQUEST
 
 
 @pytest.mark.parametrize(
