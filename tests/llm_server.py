@@ -26,7 +26,7 @@ class Reply:
 
     :param text: the model's text; None is a null content.
     :param status: HTTP status; an error body is made up for those from 400 on.
-    :param headers: sent in addition.
+    :param headers: sent in addition; `Connection: close` is kept to.
     :param payload: body as it is (a JSON value, or bytes that need not be JSON); None makes a completion of `text`.
     :param finish_reason: of the choice.
     :param refusal: of the message.
@@ -187,6 +187,8 @@ class FakeLLMServer:
                 return
             writer.write(_encoded(reply, raw))
             await writer.drain()
+            if reply.headers.get("Connection") == "close":
+                return
 
     def _reply(self, method: str, path: str, headers: dict[str, str], raw: bytes) -> Reply:
         if method == "GET" and path.endswith("/models"):
