@@ -91,7 +91,7 @@ class Journal:
         self._connection: sqlite3.Connection | None = None
         self._warned = False
         self._locked_out = False
-        if self.path is not None and (create or self.path.exists()):
+        if self.path is not None and (create or os.path.exists(self.path)):
             self._open(self.path)
 
     def get(self, key: str) -> str | None:
@@ -208,8 +208,9 @@ def journal_file(path: str | os.PathLike[str] | None) -> Path | None:
     """
     if path is None or str(path) == "":
         return None
-    file = Path(path).expanduser()
-    return file / _FILE_NAME if file.is_dir() else file
+    # Path's own methods raise where a folder may not be looked into, or a user or a name cannot exist.
+    file = Path(os.path.expanduser(path))
+    return file / _FILE_NAME if os.path.isdir(file) else file
 
 
 def _is_lock(error: sqlite3.OperationalError) -> bool:
