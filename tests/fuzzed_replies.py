@@ -11,14 +11,7 @@ from typing import Any
 from mergeit_ops.core.prompts import WORKED_EXAMPLES
 from tests.llm_server import Reply, error, merged_row, parents_of
 
-_ALPHABET = list("aeiou {}[]\"'\\:,`\n\t<>/$%0123456789ä漢😀") + [
-    "\ufeff",
-    "\x00",
-    "\x08",
-    "\u2028",
-    "\ud800",
-    "\udfff",
-]
+_ALPHABET = "aeiou {}[]\"'\\:,`\n\t<>/$%0123456789ä漢😀\ufeff\x00\x08\u2028\ud800\udfff"
 _FIELDS = ("instruction", "input", "output")
 _ODD_VALUES = (None, 7, 1.5, True, False, [], ["a", "b"], {}, {"text": "x"}, "", " \n", float("nan"), 10**40)
 
