@@ -1,0 +1,174 @@
+"""How a run ends before its end, as its own process: stopped by itself, by its user, or killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from mergeit_ops.core.columns import META
+from mergeit_ops.errors import LLMUnavailableError, TooManyFailuresError
+from tests.llm_server import FakeLLMServer, error
+from tests.runs import read_jsonl, run_command, run_recipe, write_jsonl, write_recipe
+from tests.test_whole_runs import assert_conserved, pipeline
+
+STOPS_WITHIN_S = 60.0
+"""From the start of the command, imports included; measured: 8 to 13. A run that waited in vain would take minutes."""
+
+
+@pytest.fixture
+def data(tmp_path, embedded_rows) -> Path:
+    return write_jsonl(tmp_path / "in.jsonl", embedded_rows)
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port that nobody else gets, and nobody listens at."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
+
+
+def stopping_run(case: str, server: FakeLLMServer, port: int) -> list[dict[str, Any]]:
+    process = pipeline(server)
+    merger = process[2]["llm_pair_merger_mapper"]
+    if case == "wrong key":
+        server.answer = lambda _: error(401, "no such key")
+    if case == "unknown model":
+        server.models = ("another",)
+    if case == "nobody listens":
+        merger["model_params"] = {"base_url": f"http://127.0.0.1:{port}/v1"}
+    if case == "no key and no server":
+        del merger["model_params"]
+    if case == "unusable answers":
+        server.answer = lambda _: "no JSON"
+    if case == "silent":
+        server.latency_s = 600.0
+        merger["timeout_s"] = 2
+    return process
+
+
+# The last line, and how many requests it may take at most.
+SENTENCES = {
+    "wrong key": ("LLMUnavailableError", r"refused the API key (HTTP 401: no such key)", "OPENAI_API_KEY", 1),
+    "unknown model": ("LLMUnavailableError", "does not know model 'merger'", "check api_or_hf_model", 1),
+    "nobody listens": ("LLMUnavailableError", "Nobody answers at http://127.0.0.1:", "start the server", 0),
+    "no key and no server": ("LLMUnavailableError", "There is no LLM to ask", "OPENAI_API_KEY", 0),
+    "unusable answers": ("TooManyFailuresError", "(unparsable: 2", "max_failure_ratio=0.5", 90),
+    "silent": ("LLMUnavailableError", "no answer that can be used", "check that the server is well", 3),
+}
+QUICK = [("wrong key", 1), ("nobody listens", 4)]
+RUNS = [
+    pytest.param(case, np, id=f"{case}, np {np}", marks=[] if (case, np) in QUICK else [pytest.mark.slow])
+    for case in SENTENCES
+    for np in (1, 4)
+]
+
+
+@pytest.mark.parametrize(("case", "np"), RUNS)
+def test_a_hopeless_run_ends_soon_and_its_last_line_says_why(case, np, tmp_path, data, closed_port):
+    kind, why, advice, most_requests = SENTENCES[case]
+    with FakeLLMServer() as server:
+        recipe = write_recipe(tmp_path, stopping_run(case, server, closed_port), data, np=np)
+        started = time.monotonic()
+        done = run_command("dj-process", "--config", str(recipe), cwd=tmp_path, timeout=2 * STOPS_WITHIN_S)
+        seconds = time.monotonic() - started
+        assert len(server.requests) <= most_requests
+    print(f"{case}, np {np}: {seconds:.1f} s")
+    assert seconds < STOPS_WITHIN_S
+    assert done.returncode == 1
+    last = done.stdout.splitlines()[-1]
+    assert last.startswith(f"mergeit_ops.errors.{kind}: ")
+    assert why in last
+    assert advice in last
+    assert list((tmp_path / "out").glob("*.jsonl")) == []
+
+
+@pytest.mark.parametrize(
+    ("case", "raised"), [("unknown model", LLMUnavailableError), ("unusable answers", TooManyFailuresError)]
+)
+def test_a_hopeless_run_in_this_process_raises_and_exports_nothing(case, raised, tmp_path, data, closed_port):
+    with FakeLLMServer() as server, pytest.raises(raised) as caught:
+        run_recipe(write_recipe(tmp_path, stopping_run(case, server, closed_port), data))
+    assert SENTENCES[case][1] in str(caught.value)
+    assert list((tmp_path / "out").glob("*.jsonl")) == []
+
+
+def start_dj_process(recipe: Path, log: Path) -> subprocess.Popen[bytes]:
+    """Start the command in a session of its own, as a terminal would: its process group gets the signals."""
+    command = [str(Path(sys.executable).parent / "dj-process"), "--config", str(recipe)]
+    with log.open("wb") as file:
+        return subprocess.Popen(command, cwd=recipe.parent, stdout=file, stderr=file, start_new_session=True)
+
+
+def processes_of_session(leader: int) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if os.getsid(process.pid) == leader and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except (ProcessLookupError, psutil.NoSuchProcess):
+            continue
+    return found
+
+
+ENDS = [
+    pytest.param(number, np, id=f"{number.name}, np {np}", marks=[] if (number, np) in quick else [pytest.mark.slow])
+    for quick in [[(signal.SIGKILL, 1)]]
+    for number in (signal.SIGKILL, signal.SIGINT, signal.SIGTERM)
+    for np in (1, 4)
+]
+
+
+@pytest.mark.parametrize(("number", "np"), ENDS)
+def test_a_run_that_is_ended_while_it_merges_costs_only_what_was_in_flight(
+    number, np, tmp_path, data, embedded_rows, monkeypatch
+):
+    concurrency = 4
+    merger = {"max_concurrency": concurrency, "cache_path": str(tmp_path / "answers.sqlite3")}
+    with FakeLLMServer(latency_s=0.3) as server:
+        recipe = write_recipe(tmp_path, pipeline(server, **merger), data, np=np)
+        child = start_dj_process(recipe, tmp_path / "log.txt")
+        deadline = time.monotonic() + 60
+        while len(server.requests) < 12:
+            assert child.poll() is None, (tmp_path / "log.txt").read_text()
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        started = time.monotonic()
+        if number == signal.SIGINT:
+            # What Ctrl-C does: every process of the terminal's group gets it.
+            os.killpg(child.pid, number)
+        else:
+            child.send_signal(number)
+        code = child.wait(timeout=60)
+        seconds = time.monotonic() - started
+        # Helpers of the multiprocessing library see the end of their parent a moment later.
+        while processes_of_session(child.pid) and time.monotonic() - started < 10:
+            time.sleep(0.05)
+        left = processes_of_session(child.pid)
+        last = (tmp_path / "log.txt").read_text().splitlines()[-1:]
+        print(f"{number.name}, np {np}: {seconds:.1f} s, exit code {code}, left {left}, last line {last}")
+        assert code != 0
+        assert seconds < 10
+        assert left == []
+        assert list((tmp_path / "out").glob("*.jsonl")) == []
+        asked = len(server.requests)
+        server.latency_s = 0.0
+        export = run_recipe(recipe)
+        times = Counter(body["messages"][-1]["content"] for body in server.requests)
+    assert asked < len(times)
+    assert sum(times.values()) - len(times) <= concurrency
+    assert_conserved(export, embedded_rows)
+    assert len(times) == sum(
+        row[META]["merge_group_id"] is not None for row in read_jsonl(export) if row[META]["merge_status"] == "merged"
+    )
