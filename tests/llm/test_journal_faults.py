@@ -21,10 +21,12 @@ from typing import Any
 import pytest
 from loguru import logger
 
+from mergeit_ops.dataset.manifest import read_manifests
 from mergeit_ops.llm.journal import Journal
 from tests.conftest import REPOSITORY
 from tests.llm.conftest import answers_of, engine_for, merge_requests
 from tests.llm_server import FakeLLMServer, Reply, merge_answer
+from tests.runs import run_recipe, write_jsonl, write_recipe
 
 CONCURRENCY = 8
 REQUESTS = 300
@@ -158,6 +160,24 @@ def test_a_file_system_without_space_costs_no_answer(tmp_path, warnings):
         assert len(warnings) == 1
     finally:
         subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+def test_a_whole_run_tells_how_many_answers_could_not_be_kept(tmp_path, embedded_rows):
+    process = [{"topic_cluster_grouper": {"num_clusters": 5}}]
+    said: list[str] = []
+    sink = logger.add(said.append, format="{message}")
+    with FakeLLMServer() as server:
+        merger = {"similarity_threshold": 0.4, "model_params": {"base_url": server.base_url}}
+        process.append({"llm_pair_merger_mapper": {**merger, "cache_path": "/proc/nowhere/answers.sqlite3"}})
+        recipe = write_recipe(tmp_path, process, write_jsonl(tmp_path / "in.jsonl", embedded_rows))
+        export = run_recipe(recipe)
+        asked = len(server.requests)
+    logger.remove(sink)
+    (work_dir,) = (path.parent for path in export.parent.glob("*/mergeit"))
+    (record,) = (each for each in read_manifests(work_dir) if "usage" in each)
+    assert asked == record["figures"]["merged"] == record["usage"]["cache_write_failures"] > 20
+    assert f"cache write failures {asked}" in [line for line in said if "MergeIT summary" in line][-1]
+    assert len([line for line in said if "cannot be used" in line]) == 1
 
 
 def filled(file: Path, server: FakeLLMServer, *, in_log: bool) -> None:
