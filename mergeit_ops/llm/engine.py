@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from mergeit_ops.core.replies import FailureReason, ReplyError
-from mergeit_ops.errors import RecipeError
+from mergeit_ops.errors import LLMError, RecipeError
 from mergeit_ops.llm.backend import BackendFactory
 from mergeit_ops.llm.journal import Journal, answer_key, default_cache_path
 from mergeit_ops.llm.prices import Prices, read_prices
@@ -178,6 +178,9 @@ class LLMEngine:
         try:
             stage: Stage[T] = Stage(self, usage, journal, progress)
             run_to_end(lambda: stage.answer_all(requests, on_outcome))
+        except LLMError as error:
+            # Its sentence says it all: a traceback of the event loop before it would bury it.
+            raise error.with_traceback(None) from None
         finally:
             progress.close()
             journal.close()
