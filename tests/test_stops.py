@@ -23,7 +23,7 @@ from tests.runs import read_jsonl, run_command, run_recipe, write_jsonl, write_r
 from tests.test_whole_runs import assert_conserved, pipeline
 
 STOPS_WITHIN_S = 60.0
-"""From the start of the command, imports included; measured: 8 to 13. A run that waited in vain would take minutes."""
+"""From the start of the command, imports included; measured: 8 to 15. A run that waited in vain would take minutes."""
 
 
 @pytest.fixture
@@ -68,7 +68,8 @@ SENTENCES = {
     # Requests that nobody answers are out together; each is asked a second time at most.
     "silent": ("LLMUnavailableError", "no answer that can be used", "check that the server is well", 2 * 25),
 }
-QUICK = [("wrong key", 1), ("nobody listens", 4)]
+# A wrong key is the case of test_secrets_of_runs.py too.
+QUICK = [("nobody listens", 4)]
 RUNS = [
     pytest.param(case, np, id=f"{case}, np {np}", marks=[] if (case, np) in QUICK else [pytest.mark.slow])
     for case in SENTENCES
