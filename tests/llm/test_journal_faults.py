@@ -100,8 +100,7 @@ def test_a_process_killed_at_any_moment_costs_what_was_in_flight_and_no_request(
         child.kill()
         child.communicate()
         assert child.returncode == -signal.SIGKILL
-        before = times_asked(server)
-        assert set(before.values()) == {1}
+        assert set(times_asked(server).values()) == {1}
         server.latency_s = 0.0
         outcomes, usage = answers_of(engine_for(server, cache_path=tmp_path / "a.db"), merge_requests(REQUESTS))
         asked = times_asked(server)
@@ -110,7 +109,7 @@ def test_a_process_killed_at_any_moment_costs_what_was_in_flight_and_no_request(
     assert max(asked.values()) <= 2
     repeats = sum(asked.values()) - REQUESTS
     assert repeats <= CONCURRENCY
-    assert usage.cache_hits == len(before) - repeats
+    assert usage.cache_hits >= at - CONCURRENCY
     assert_intact(tmp_path / "a.db")
 
 
