@@ -23,7 +23,8 @@ from tests.runs import read_jsonl, run_command, run_recipe, write_jsonl, write_r
 from tests.test_whole_runs import assert_conserved, pipeline
 
 STOPS_WITHIN_S = 60.0
-"""From the start of the command, imports included; measured: 8 to 15. A run that waited in vain would take minutes."""
+"""From the start of the command, imports included; 6 to 32 were measured on two busy cores. A run that waited in vain
+would take minutes."""
 
 
 @pytest.fixture
