@@ -80,6 +80,22 @@ def merge_answer(body: Mapping[str, Any]) -> str:
     return json.dumps(merged_row(parents), ensure_ascii=False) if parents else "4"
 
 
+def logprobs_reply(logprobs: Mapping[str, float] | None, *, shape: str = "completions", **fields: Any) -> Reply:
+    """Return a text completion of one token with the log-probabilities of that position.
+
+    :param logprobs: token to log-probability; None is a server that gives none.
+    :param shape: `completions`: a mapping, as vLLM writes it; `chat`: a list, as llama.cpp does.
+    :param fields: of `Reply`.
+    """
+    listed = [{"token": token, "logprob": value, "bytes": []} for token, value in (logprobs or {}).items()]
+    written: dict[str, Any] | None = {"tokens": ["4"], "top_logprobs": [dict(logprobs or {})]}
+    if shape == "chat":
+        written = {"content": [{"token": "4", "logprob": 0.0, "top_logprobs": listed}]}
+    choice = {"index": 0, "text": "4", "logprobs": None if logprobs is None else written, "finish_reason": "length"}
+    usage = {"prompt_tokens": 100, "completion_tokens": 1}
+    return Reply(payload={"object": "text_completion", "choices": [choice], "usage": usage}, **fields)
+
+
 class FakeLLMServer:
     """Serves chat completions (and any other POST path) on 127.0.0.1 from a thread of its own.
 

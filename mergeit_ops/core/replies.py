@@ -38,7 +38,7 @@ _FIELDS = ("instruction", "input", "output")
 
 
 class FailureReason(str, Enum):
-    """Why a group of rows has no merge: the closed list of reason codes."""
+    """Why a group of rows has no merge, or a row no score: the closed list of reason codes."""
 
     API_FAILED = "api_failed"
     UNPARSABLE = "unparsable"
@@ -50,6 +50,8 @@ class FailureReason(str, Enum):
     BUDGET = "budget"
     UNENCODABLE = "unencodable"
     BAD_ROW = "bad_row"
+    NO_LOGPROBS = "no_logprobs"
+    DIGITS_MISSING = "digits_missing"
 
     def __str__(self) -> str:
         return self.value

@@ -8,7 +8,7 @@ from typing import Any
 from mergeit_ops.core.secrets import shown_url
 from mergeit_ops.llm.classify import CallFailedError, FailureKind
 
-__all__ = ["asked_to_wait", "too_many_failures", "unavailable"]
+__all__ = ["asked_to_wait", "too_many_failures", "unavailable", "without_logprobs"]
 
 
 def unavailable(failure: CallFailedError, identity: Mapping[str, Any]) -> str:
@@ -52,6 +52,18 @@ def asked_to_wait(seconds: float, identity: Mapping[str, Any]) -> str:
     return (
         f"The LLM server at {place} asks to wait {seconds:.0f} seconds, longer than a run waits: run the same recipe "
         "again later; the answers that came are in the cache, and only those that are missing are paid for."
+    )
+
+
+def without_logprobs(identity: Mapping[str, Any]) -> str:
+    """Say that a server answers, but leaves out what was asked for.
+
+    :param identity: of the backend.
+    """
+    place = shown_url(str(identity.get("base_url", "the LLM server")))
+    return (
+        f"The LLM server at {place} answers without log-probabilities at endpoint {identity.get('endpoint')!r}, and "
+        "they are all that is read: serve the model with one that gives them for text completions, such as vLLM."
     )
 
 

@@ -46,6 +46,7 @@ class ChatBackend(Protocol):
         :param sampling_params: how the answer is drawn, in OpenAI's words.
         :param schema: JSON schema of the answer, a wish; None when any text will do.
         :raises CallFailedError: when there is no response. Any other exception stops the run.
+        :raises LLMUnavailableError: when no response can ever be used: nothing more is sent.
         """
         ...
 

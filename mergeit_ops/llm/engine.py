@@ -6,7 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from mergeit_ops.core.replies import FailureReason, ReplyError
@@ -18,7 +18,7 @@ from mergeit_ops.llm.progress import Progress
 from mergeit_ops.llm.retry import RetryPolicy
 from mergeit_ops.llm.running import run_to_end
 from mergeit_ops.llm.usage import TokenReserve, Usage, estimate_messages, estimate_tokens
-from mergeit_ops.llm.validation import backend_factory, number
+from mergeit_ops.llm.validation import backend_factory, logprobs_factory, number
 
 __all__ = [
     "EngineSettings",
@@ -26,6 +26,7 @@ __all__ = [
     "LLMOutcome",
     "LLMRequest",
     "build_engine",
+    "build_logprobs_engine",
     "completion_cap",
     "expected_completion_tokens",
 ]
@@ -153,6 +154,7 @@ class LLMEngine:
         on_outcome: Callable[[LLMOutcome[T]], None],
         *,
         total: int | None = None,
+        more_to_come: bool = False,
     ) -> Usage:
         """Answer requests; returns when all are through.
 
@@ -163,11 +165,13 @@ class LLMEngine:
         :param on_outcome: called once per request, in the order in which they are finished, from the same thread,
             never while `requests` is at work. Its answers are in the journal by then.
         :param total: number of requests, for the progress display; None when unknown.
+        :param more_to_come: whether further runs belong to the same work, so that a few failures at the end of this
+            one say little yet.
         :return: the counters of this run.
         :raises LLMUnavailableError: when no call can succeed: wrong key, unknown model, nobody listening, no usable
             answer from the first calls, or a server that asks to wait for longer than the policy allows.
         :raises TooManyFailuresError: when more than `max_failure_ratio` of at least 20 requests have failed, or all
-            of fewer at the end.
+            of fewer at the end of the work.
         """
         from mergeit_ops.llm.stage import Stage
 
@@ -177,7 +181,7 @@ class LLMEngine:
         journal = Journal(self._cache_path())
         try:
             stage: Stage[T] = Stage(self, usage, journal, progress)
-            run_to_end(lambda: stage.answer_all(requests, on_outcome))
+            run_to_end(lambda: stage.answer_all(requests, on_outcome, more_to_come=more_to_come))
         except LLMError as error:
             # Its sentence says it all: a traceback of the event loop before it would bury it.
             raise error.with_traceback(None) from None
@@ -266,17 +270,8 @@ def build_engine(
     :param accelerator: `cpu` or `cuda` for a local model; None: a GPU where there is one.
     :raises RecipeError: one sentence with parameter, allowed range and value received.
     """
-    if cache_path is not None and not isinstance(cache_path, (str, os.PathLike)):
-        raise RecipeError(f"cache_path must be a path, 'auto' or null, got {cache_path!r}.")
-    tokens = None if max_total_tokens is None else number("max_total_tokens", max_total_tokens, 1)
-    settings = EngineSettings(
-        try_num=number("try_num", try_num, 1),
-        max_concurrency=number("max_concurrency", max_concurrency, 1, _MAX_CONCURRENCY),
-        cache_path=None if cache_path is None else os.fspath(cache_path),
-        max_failure_ratio=number("max_failure_ratio", max_failure_ratio, 0, 1, integer=False),
-        max_total_tokens=tokens,
-        prices=read_prices(price_per_1k_prompt, price_per_1k_completion),
-    )
+    settings = _settings(try_num, max_concurrency, cache_path, max_failure_ratio, max_total_tokens)
+    settings = replace(settings, prices=read_prices(price_per_1k_prompt, price_per_1k_completion))
     factory = backend_factory(
         model=api_or_hf_model,
         is_hf_model=is_hf_model,
@@ -286,6 +281,44 @@ def build_engine(
         sampling_params=sampling_params,
         timeout_s=number("timeout_s", timeout_s, 0, integer=False, open_low=True),
         accelerator=accelerator,
+    )
+    return LLMEngine(factory, settings=settings)
+
+
+def build_logprobs_engine(
+    *,
+    api_or_hf_model: str,
+    api_endpoint: str | None = None,
+    model_params: Mapping[str, Any] | None = None,
+    top_logprobs: int = 20,
+    max_concurrency: int = 64,
+    timeout_s: float = 120.0,
+    cache_path: str | None = CACHE_AUTO,
+    max_failure_ratio: float = 0.5,
+    max_total_tokens: int | None = None,
+) -> LLMEngine:
+    """Make an engine whose answers are the log-probabilities of the first token, as JSON; nothing is opened yet.
+
+    A question is asked once: the same one would bring the same numbers. The other parameters, and what is raised, are
+    those of `build_engine`.
+
+    :param api_or_hf_model: name of the model, as the server knows it.
+    :param api_endpoint: path below the base URL; None: `/completions`.
+    :param model_params: of the client.
+    :param top_logprobs: tokens whose log-probability is asked for, at least 6.
+    :param max_concurrency: calls in flight at most.
+    :param timeout_s: seconds for one call.
+    :param cache_path: file or folder of the journal.
+    :param max_failure_ratio: share of requests that may fail.
+    :param max_total_tokens: tokens the engine may spend.
+    """
+    settings = _settings(1, max_concurrency, cache_path, max_failure_ratio, max_total_tokens)
+    factory = logprobs_factory(
+        model=api_or_hf_model,
+        api_endpoint=api_endpoint,
+        model_params=model_params,
+        top_logprobs=top_logprobs,
+        timeout_s=number("timeout_s", timeout_s, 0, integer=False, open_low=True),
     )
     return LLMEngine(factory, settings=settings)
 
@@ -312,6 +345,24 @@ def completion_cap(sampling_params: Mapping[str, Any]) -> int | None:
     names = ("max_tokens", "max_completion_tokens", "max_new_tokens")
     caps = [place[name] for place in places for name in names if isinstance(place.get(name), int)]
     return min(caps, default=None)
+
+
+def _settings(
+    try_num: int,
+    max_concurrency: int,
+    cache_path: str | None,
+    max_failure_ratio: float,
+    max_total_tokens: int | None,
+) -> EngineSettings:
+    if cache_path is not None and not isinstance(cache_path, (str, os.PathLike)):
+        raise RecipeError(f"cache_path must be a path, 'auto' or null, got {cache_path!r}.")
+    return EngineSettings(
+        try_num=number("try_num", try_num, 1),
+        max_concurrency=number("max_concurrency", max_concurrency, 1, _MAX_CONCURRENCY),
+        cache_path=None if cache_path is None else os.fspath(cache_path),
+        max_failure_ratio=number("max_failure_ratio", max_failure_ratio, 0, 1, integer=False),
+        max_total_tokens=None if max_total_tokens is None else number("max_total_tokens", max_total_tokens, 1),
+    )
 
 
 def _stored(journal: Journal, key: str, request: LLMRequest[Any]) -> bool:

@@ -69,11 +69,18 @@ class Stage(Generic[T]):
         self._backend: ChatBackend | None = None
         self._last_failure: CallFailedError | None = None
 
-    async def answer_all(self, requests: Iterable[LLMRequest[T]], on_outcome: Callable[[LLMOutcome[T]], None]) -> None:
+    async def answer_all(
+        self,
+        requests: Iterable[LLMRequest[T]],
+        on_outcome: Callable[[LLMOutcome[T]], None],
+        *,
+        more_to_come: bool = False,
+    ) -> None:
         """Answer requests until none is left, or the run has to stop.
 
         :param requests: pulled as workers become free, in a thread of their own.
         :param on_outcome: called once per request, in the same thread: what both share needs no lock.
+        :param more_to_come: whether further runs belong to the same work.
         """
         source = iter(requests)
         lines = asyncio.ensure_future(self._progress.lines())
@@ -82,7 +89,7 @@ class Stage(Generic[T]):
                 # Twice as many as there may be calls: the next prompt is ready, whatever a worker waits for.
                 workers = [self._work(source, on_outcome, caller) for _ in range(2 * self._settings.max_concurrency)]
                 await _all_or_none(workers)
-                self._judge(at_end=True)
+                self._judge(at_end=not more_to_come)
             finally:
                 lines.cancel()
                 await asyncio.gather(lines, return_exceptions=True)
@@ -256,6 +263,9 @@ class Stage(Generic[T]):
                         prompt = engine.reserve.prompt(prompt_estimate)
                         self._usage.lost_prompt_tokens += prompt
                         self._budget.lose(prompt)
+                    raise
+                except LLMUnavailableError:
+                    self._stopped = True
                     raise
 
         first_attempts = max(1, engine.policy.first_answer_attempts - self._lost)

@@ -9,18 +9,23 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
+from mergeit_ops.core.deita import SCORES
 from mergeit_ops.core.secrets import secret_in, shown_url
 from mergeit_ops.errors import RecipeError
 from mergeit_ops.llm.backend import BackendFactory
-from mergeit_ops.llm.client import (
-    DEFAULT_ENDPOINT,
-    DEFAULT_RESPONSE_PATH,
-    OpenAICompatibleFactory,
-    is_http_url,
-)
+from mergeit_ops.llm.client import DEFAULT_ENDPOINT, DEFAULT_RESPONSE_PATH, OpenAICompatibleFactory
+from mergeit_ops.llm.connection import is_http_url
 from mergeit_ops.llm.local import LocalModelFactory
+from mergeit_ops.llm.logprobs import DEFAULT_COMPLETIONS_ENDPOINT, LogprobsFactory
 
-__all__ = ["DEFAULT_SAMPLING_PARAMS", "backend_factory", "mapping", "number", "refuse_secrets"]
+__all__ = [
+    "DEFAULT_SAMPLING_PARAMS",
+    "backend_factory",
+    "logprobs_factory",
+    "mapping",
+    "number",
+    "refuse_secrets",
+]
 
 DEFAULT_SAMPLING_PARAMS: Mapping[str, Any] = {"temperature": 0.25}
 
@@ -61,8 +66,7 @@ def backend_factory(
     :param accelerator: `cpu`, `cuda` or None, for a local model.
     :raises RecipeError: one sentence with parameter, what is allowed, and what was given.
     """
-    if not isinstance(model, str) or not model.strip():
-        raise RecipeError(f"api_or_hf_model must be the name of a model, got {model!r}.")
+    _check_model(model)
     params = mapping("model_params", model_params, {})
     sampling = mapping("sampling_params", sampling_params, DEFAULT_SAMPLING_PARAMS)
     refuse_secrets(model_params=params, sampling_params=sampling, api_endpoint=api_endpoint)
@@ -70,17 +74,7 @@ def backend_factory(
     if is_hf_model:
         device = accelerator if accelerator in ("cpu", "cuda") else None
         return LocalModelFactory(model, params, sampling, device)
-    unknown = sorted(set(params) - set(_CLIENT_PARAMS))
-    if unknown:
-        raise RecipeError(
-            f"model_params may contain {', '.join(_CLIENT_PARAMS)} for an OpenAI-compatible server, got {unknown[0]!r}."
-        )
-    url = params.get("base_url")
-    if url is not None and not (isinstance(url, str) and is_http_url(url.strip())):
-        raise RecipeError(f"base_url in model_params must be an http:// or https:// address, got {_shown(url)!r}.")
-    for name in ("default_headers", "default_query"):
-        if not isinstance(params.get(name) or {}, Mapping):
-            raise RecipeError(f"{name} in model_params must be a mapping of names to values.")
+    _check_client_params(params)
     try:
         json.dumps(sampling, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
@@ -89,6 +83,31 @@ def backend_factory(
     if not _PATH.fullmatch(path):
         raise RecipeError(f"response_path must be keys and positions joined by dots, got {path!r}.")
     return OpenAICompatibleFactory(model, endpoint, path, params, sampling, timeout_s)
+
+
+def logprobs_factory(
+    *,
+    model: str,
+    api_endpoint: str | None,
+    model_params: Mapping[str, Any] | None,
+    top_logprobs: int,
+    timeout_s: float,
+) -> BackendFactory:
+    """Check the parameters that say whose log-probabilities are read, and make the factory they describe.
+
+    :param model: name of the model.
+    :param api_endpoint: path below the base URL; None for text completions.
+    :param model_params: of the client.
+    :param top_logprobs: tokens whose log-probability is asked for, at least 6.
+    :param timeout_s: seconds for one call.
+    :raises RecipeError: one sentence with parameter, what is allowed, and what was given.
+    """
+    _check_model(model)
+    params = mapping("model_params", model_params, {})
+    refuse_secrets(model_params=params, api_endpoint=api_endpoint)
+    _check_client_params(params)
+    count = number("top_logprobs", top_logprobs, len(SCORES))
+    return LogprobsFactory(model, api_endpoint or DEFAULT_COMPLETIONS_ENDPOINT, params, count, timeout_s)
 
 
 def number(
@@ -113,6 +132,25 @@ def number(
     left = f"above {low:g}" if open_low else f"of at least {low:g}"
     right = "" if math.isinf(high) else f" and at most {high:g}"
     raise RecipeError(f"{name} must be {kind} {left}{right}, got {value!r}.")
+
+
+def _check_model(model: Any) -> None:
+    if not isinstance(model, str) or not model.strip():
+        raise RecipeError(f"api_or_hf_model must be the name of a model, got {model!r}.")
+
+
+def _check_client_params(params: Mapping[str, Any]) -> None:
+    unknown = sorted(set(params) - set(_CLIENT_PARAMS))
+    if unknown:
+        raise RecipeError(
+            f"model_params may contain {', '.join(_CLIENT_PARAMS)} for an OpenAI-compatible server, got {unknown[0]!r}."
+        )
+    url = params.get("base_url")
+    if url is not None and not (isinstance(url, str) and is_http_url(url.strip())):
+        raise RecipeError(f"base_url in model_params must be an http:// or https:// address, got {_shown(url)!r}.")
+    for name in ("default_headers", "default_query"):
+        if not isinstance(params.get(name) or {}, Mapping):
+            raise RecipeError(f"{name} in model_params must be a mapping of names to values.")
 
 
 def mapping(name: str, value: Any, default: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,142 @@
+"""The log-probabilities of the first token after a prompt, from an OpenAI-compatible server's text completions."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from mergeit_ops.core.replies import FailureReason
+from mergeit_ops.errors import LLMUnavailableError
+from mergeit_ops.llm.advice import without_logprobs
+from mergeit_ops.llm.backend import ChatBackend, Completion
+from mergeit_ops.llm.connection import Connection, open_connection, server_url
+from mergeit_ops.llm.responses import read_completion, value_at
+
+__all__ = ["DEFAULT_COMPLETIONS_ENDPOINT", "LogprobsClient", "LogprobsFactory", "first_logprobs"]
+
+DEFAULT_COMPLETIONS_ENDPOINT = "/completions"
+
+
+@dataclass(frozen=True)
+class LogprobsFactory:
+    """Makes clients that ask one model for the most likely first tokens of its answer.
+
+    The answer, which is what the journal keeps and a request's `parse` reads, is a JSON object of tokens and their
+    log-probabilities, tokens in order.
+
+    :param model: the model's name at the server.
+    :param api_endpoint: path below the base URL, or a whole URL.
+    :param model_params: arguments of `openai.AsyncOpenAI` other than the key, e.g. `base_url`.
+    :param top_logprobs: tokens asked for.
+    :param timeout_s: seconds for one call, from sending it to the end of its answer.
+    """
+
+    model: str
+    api_endpoint: str = DEFAULT_COMPLETIONS_ENDPOINT
+    model_params: Mapping[str, Any] = field(default_factory=dict)
+    top_logprobs: int = 20
+    timeout_s: float = 120.0
+
+    @property
+    def sampling_params(self) -> Mapping[str, Any]:
+        """One token, drawn without chance: its log-probabilities are all that is read."""
+        return {"max_tokens": 1, "temperature": 0, "logprobs": self.top_logprobs}
+
+    def identity(self) -> Mapping[str, Any]:
+        """Return what names the answers: server, endpoint and model."""
+        return {
+            "base_url": server_url(self.model_params).rstrip("/"),
+            "endpoint": self.api_endpoint.strip("/"),
+            "model": self.model,
+            "default_query": dict(self.model_params.get("default_query") or {}),
+            "reads": "logprobs",
+        }
+
+    def create(self, max_concurrency: int) -> ChatBackend:
+        """Make the client.
+
+        :param max_concurrency: not needed here, connections are opened as required.
+        :raises LLMUnavailableError: without a key and without a server that could do without one.
+        """
+        return LogprobsClient(open_connection(self.model_params, self.timeout_s), self)
+
+
+class LogprobsClient:
+    """Asks one model of one server; failed calls come out as `CallFailedError`.
+
+    :param connection: to the server.
+    :param spec: what to ask.
+    """
+
+    def __init__(self, connection: Connection, spec: LogprobsFactory) -> None:
+        self._connection = connection
+        self._spec = spec
+        self._has_given_some = False
+
+    async def complete(
+        self,
+        messages: Sequence[Mapping[str, str]],
+        sampling_params: Mapping[str, Any],
+        schema: Mapping[str, Any] | None = None,
+    ) -> Completion:
+        """Ask for the log-probabilities after one prompt.
+
+        :param messages: whose contents are the prompt, sent as it is: without roles, without a chat template.
+        :param sampling_params: fields of the request body.
+        :param schema: not used.
+        :raises CallFailedError: when there is no response.
+        :raises LLMUnavailableError: when the first response with a choice has no log-probabilities: a server that
+            does not give them never will.
+        """
+        prompt = "".join(turn["content"] for turn in messages)
+        body = {"model": self._spec.model, "prompt": prompt, **sampling_params}
+        payload = await self._connection.post(self._spec.api_endpoint, body)
+        completion = read_completion(payload, "choices.0.text")
+        # One token was asked for: that it is one token long says nothing, and neither does a blank one.
+        completion = replace(completion, text="", problem=None, completion_tokens=completion.completion_tokens or 1)
+        if completion.finish_reason == "content_filter":
+            return replace(completion, problem=FailureReason.REFUSED)
+        if not isinstance(value_at(payload, "choices.0"), Mapping):
+            return replace(completion, problem=FailureReason.NO_CHOICES)
+        logprobs = first_logprobs(payload)
+        if logprobs:
+            self._has_given_some = True
+            return replace(completion, text=json.dumps(logprobs, sort_keys=True, separators=(",", ":")))
+        if not self._has_given_some:
+            raise LLMUnavailableError(without_logprobs(self._spec.identity()))
+        return replace(completion, problem=FailureReason.NO_LOGPROBS)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._connection.aclose()
+
+
+def first_logprobs(payload: object) -> dict[str, float]:
+    """Read the most likely first tokens of a completion and their log-probabilities.
+
+    Both known shapes are read: `top_logprobs.0`, a mapping of token to number (text completions of OpenAI and vLLM),
+    and `content.0.top_logprobs`, a list of `token` and `logprob` (chat completions, llama.cpp).
+
+    :param payload: the decoded body of a response.
+    :return: token to log-probability, of a token that is listed twice the larger one; empty when there are none.
+    """
+    found: dict[str, float] = {}
+    for token, logprob in _entries(value_at(payload, "choices.0.logprobs")):
+        if not isinstance(token, str) or isinstance(logprob, bool) or not isinstance(logprob, (int, float)):
+            continue
+        if math.isfinite(logprob):
+            # Two pieces of a vocabulary may read the same; the other is a raw byte, and all but ruled out.
+            found[token] = max(float(logprob), found.get(token, -math.inf))
+    return found
+
+
+def _entries(logprobs: object) -> Iterator[tuple[object, object]]:
+    mapping = value_at(logprobs, "top_logprobs.0")
+    if isinstance(mapping, Mapping):
+        yield from mapping.items()
+    listed = value_at(logprobs, "content.0.top_logprobs")
+    if isinstance(listed, list):
+        yield from ((entry.get("token"), entry.get("logprob")) for entry in listed if isinstance(entry, Mapping))
