@@ -17,6 +17,7 @@ __all__ = [
     "Message",
     "build_messages",
     "prompt_sha256",
+    "records_block",
     "records_text",
 ]
 
@@ -151,11 +152,18 @@ def _record(sample: Sample) -> dict[str, str]:
     return {"system": sample.system, **record} if sample.system else record
 
 
-def _request(parents: Sequence[Sample]) -> str:
+def records_block(samples: Sequence[Sample]) -> str:
+    """Return rows as data for a prompt: a JSON array between `<records>` and `</records>`.
+
+    :param samples: the rows; a system prompt is shown where there is one.
+    """
     # Inside JSON strings an escaped "<" means the same, but no text of a row can then spell the closing tag, or one of
     # the marks that chat templates put between turns. Other "<" stay: escaped markup costs tokens and gets copied.
-    rows = _LIKE_A_BORDER.sub(r"\\u003c", records_text(parents))
+    rows = _LIKE_A_BORDER.sub(r"\\u003c", records_text(samples))
+    return f"<records>\n[\n{rows}\n]\n</records>"
+
+
+def _request(parents: Sequence[Sample]) -> str:
     return (
-        f"Merge these {len(parents)} records into one.\n\n<records>\n[\n{rows}\n]\n</records>\n\n"
-        "Answer with the JSON object only."
+        f"Merge these {len(parents)} records into one.\n\n{records_block(parents)}\n\nAnswer with the JSON object only."
     )
