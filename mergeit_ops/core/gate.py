@@ -47,11 +47,15 @@ class GateRule:
         bar = self.gamma * before
         if not (candidate.score > bar if self.strict else candidate.score >= bar):
             return "score"
-        if self.min_parent_coverage is not None and (
-            candidate.coverage is None or candidate.coverage < self.min_parent_coverage
-        ):
-            return "coverage"
-        return None
+        return None if self.covers(candidate) else "coverage"
+
+    def covers(self, candidate: Candidate) -> bool:
+        """Tell whether a candidate keeps enough of every parent.
+
+        :param candidate: the merge and its figures.
+        """
+        least = self.min_parent_coverage
+        return least is None or (candidate.coverage is not None and candidate.coverage >= least)
 
 
 @dataclass(frozen=True)
