@@ -80,6 +80,11 @@ def merge_answer(body: Mapping[str, Any]) -> str:
     return json.dumps(merged_row(parents), ensure_ascii=False) if parents else "4"
 
 
+def judgement(score: Any, reason: str = "It does what was asked.") -> str:
+    """Return the answer of a judge."""
+    return json.dumps({"reason": reason, "score": score})
+
+
 def logprobs_reply(logprobs: Mapping[str, float] | None, *, shape: str = "completions", **fields: Any) -> Reply:
     """Return a text completion of one token with the log-probabilities of that position.
 

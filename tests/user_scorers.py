@@ -73,3 +73,16 @@ class OneShort:
 
     def score(self, samples: Sequence[Sample]) -> list[Score]:
         return [Score(1.0) for _ in samples[1:]]
+
+
+class ByFirstNumber:
+    """Scores the number that the answer begins with; else there is no score."""
+
+    def score(self, samples: Sequence[Sample]) -> list[Score]:
+        scores = []
+        for sample in samples:
+            try:
+                scores.append(Score(float(sample.output.split()[0])))
+            except (ValueError, IndexError):
+                scores.append(Score.missing("no_number"))
+        return scores

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 
 from mergeit_ops.core.deita import SCORES
@@ -49,9 +50,13 @@ def parse_digit_logprobs(text: str) -> tuple[float, ...]:
         found = json.loads(text)
     except (ValueError, RecursionError):
         found = None
-    if not isinstance(found, dict) or not all(isinstance(value, (int, float)) for value in found.values()):
+    if not isinstance(found, dict) or not all(map(_is_number, found.values())):
         raise ReplyError(FailureReason.UNPARSABLE)
     digits = digit_logprobs(found)
     if digits is None:
         raise ReplyError(FailureReason.DIGITS_MISSING)
     return digits
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-__all__ = ["secret_in", "shown_url"]
+__all__ = ["loggable", "secret_in", "shown_url"]
 
 # Compared with names in lower case whose words are joined by "_".
 _SECRET_NAME = re.compile(
@@ -37,6 +37,21 @@ def secret_in(parameters: Any) -> str | None:
     return next(_secrets(parameters, "", 0), None)
 
 
+def loggable(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters of a recipe without what may hold a secret: of a client's, only where it connects to.
+
+    :param parameters: names to values; `model_params` are the client's, in any depth.
+    """
+    return {
+        name: _shown_client(value)
+        if name == "model_params"
+        else loggable(value)
+        if isinstance(value, Mapping)
+        else value
+        for name, value in parameters.items()
+    }
+
+
 def shown_url(url: str) -> str:
     """Return an address as it may be logged: without user name, password, query and fragment.
 
@@ -52,6 +67,12 @@ def shown_url(url: str) -> str:
     if "@" in path:
         authority, slash, path = path.rpartition("@")[2].partition("/")
     return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"
+
+
+def _shown_client(params: Any) -> dict[str, str]:
+    if not isinstance(params, Mapping) or "base_url" not in params:
+        return {}
+    return {"base_url": shown_url(str(params["base_url"]))}
 
 
 def _secrets(value: Any, path: str, depth: int) -> Iterator[str]:

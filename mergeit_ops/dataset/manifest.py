@@ -135,14 +135,16 @@ _SUMMARISED = (
     "lost_prompt_tokens",
     "cache_write_failures",
     "cost",
+    "scoring",
 )
 
 
 def _readable(figures: Mapping[str, Any]) -> str:
-    parts = []
-    for name, value in figures.items():
-        if isinstance(value, Mapping):
-            inner = ", ".join(f"{key} {count}" for key, count in value.items())
-            value = f"({inner})" if inner else "none"
-        parts.append(f"{name.replace('_', ' ')} {value}")
-    return "; ".join(parts)
+    return "; ".join(f"{name.replace('_', ' ')} {_shown(value)}" for name, value in figures.items())
+
+
+def _shown(value: Any) -> str:
+    if not isinstance(value, Mapping):
+        return str(value)
+    inner = ", ".join(f"{key} {_shown(part)}" for key, part in value.items())
+    return f"({inner})" if inner else "none"

@@ -18,7 +18,7 @@ from mergeit_ops.core.concatenation import concatenate
 from mergeit_ops.core.formats import SampleFormat
 from mergeit_ops.core.pairing import PAIRINGS, Group, find_groups
 from mergeit_ops.core.sample import Sample
-from mergeit_ops.core.secrets import shown_url
+from mergeit_ops.core.secrets import loggable
 from mergeit_ops.core.vectors import encode_vectors
 from mergeit_ops.dataset.manifest import Manifest, log_summary, recorded
 from mergeit_ops.dataset.merge_run import MergeRun
@@ -221,7 +221,7 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
         layout = self.layout_of(features)
         sink = TableSink(merged_features(features, self.keep_embeddings))
         work = MergeRun(layout, sink, self._embedding_of if self.keep_embeddings else None)
-        with recorded(self._name, _loggable(self.parameters), self.work_dir) as manifest:
+        with recorded(self._name, loggable(self.parameters), self.work_dir) as manifest:
             try:
                 # All pairs first: who watches the calls go by is told how many there will be.
                 groups = [self._find_groups(topic.table, layout) for topic in iter_topics(dataset)]
@@ -356,10 +356,3 @@ def _price(plan: Mapping[str, Any], pairs: int) -> str:
         f"journal) and take about {plan['prompt_tokens']:,} prompt and {plan['completion_tokens']:,} completion "
         f"tokens{cost}; answers that have to be asked for again come on top."
     )
-
-
-def _loggable(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Return parameters without what may hold a secret: of the client's, only where it connects to."""
-    client = parameters.get("model_params") or {}
-    shown = {"base_url": shown_url(str(client["base_url"]))} if "base_url" in client else {}
-    return parameters | {"model_params": shown}

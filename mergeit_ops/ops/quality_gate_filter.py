@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Optional
 
 import pyarrow as pa
@@ -16,10 +14,12 @@ from tqdm import tqdm
 
 from mergeit_ops.core import lineage
 from mergeit_ops.core.columns import META, STATS
+from mergeit_ops.core.comparison import Bounds, Comparison, MergeComparison, RowComparison
 from mergeit_ops.core.coverage import parent_coverage, split_sentences
 from mergeit_ops.core.formats import SampleFormat
-from mergeit_ops.core.gate import REFERENCES, Candidate, GateRule, decide
+from mergeit_ops.core.gate import REFERENCES, GateRule
 from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.secrets import loggable
 from mergeit_ops.core.vectors import encode_vectors
 from mergeit_ops.dataset.gate_table import (
     MergedRow,
@@ -40,7 +40,7 @@ from mergeit_ops.ops.sample_operator import (
     SampleOperator,
     recipe_parameters,
 )
-from mergeit_ops.scorers import Score, build_scorer
+from mergeit_ops.scorers import ReportingScorer, Score, build_scorer, compared_scores
 
 if TYPE_CHECKING:
     import numpy as np
@@ -103,9 +103,11 @@ class QualityGateFilter(SampleOperator, Filter):
         never dropped by `min_score` or `max_score`: a failed scoring is not a low score.
 
         :param scorer: `distilled`: a small regressor to the Deita quality score, on the CPU; `deita`: the published
-            Deita scorer itself, a local Hugging Face model of 7B parameters; or the import path `package.module:Class`
-            of a scorer of one's own.
-        :param scorer_params: keyword arguments of the scorer.
+            Deita scorer itself, a local Hugging Face model of 7B parameters; `deita_api`: the same behind an
+            OpenAI-compatible server; `llm_judge`: a language model with a rubric; `cascade`: a cheap scorer, and a
+            judge for close calls; or the import path `package.module:Class` of a scorer of one's own.
+        :param scorer_params: keyword arguments of the scorer. A key never stands here: it comes from the environment
+            variable OPENAI_API_KEY.
         :param gamma: share of the parents' reference score, above 0, that a merge must reach. Paper: 0.75; released
             code: 1.0.
         :param strict: whether a merge that reaches it exactly fails.
@@ -133,7 +135,8 @@ class QualityGateFilter(SampleOperator, Filter):
         self.score_all = score_all or min_score is not None or max_score is not None
         try:
             # Without `accelerator`, a scorer's own choice of device holds: large models take a GPU where there is one.
-            asked = {} if kwargs.get("accelerator") is None else {"device": self.device}
+            accelerator = kwargs.get("accelerator")
+            asked = {} if accelerator is None else {"device": self.device, "accelerator": accelerator}
             self._scorer = build_scorer(scorer, scorer_params, **asked)
         except (RecipeError, ScorerError) as error:
             raise type(error)(f"{self._name}: {error}") from error
@@ -147,6 +150,8 @@ class QualityGateFilter(SampleOperator, Filter):
         :param reduce: whether to filter; `dj-analyze` only looks at the stats.
         :return: flat samples.
         :raises DatasetError: if a column is missing, or the rows are topics.
+        :raises LLMError: if a scorer that asks a language model had to stop.
+        :raises ScorerError: if the scorer fails or breaks its contract.
         """
         only_look = self.process is None  # how Data-Juicer's analyzer says that it wants stats and no filtering
         if is_grouped(dataset.features):
@@ -159,14 +164,19 @@ class QualityGateFilter(SampleOperator, Filter):
         features = Features({**dataset.features, **({META: JSON} if META in dataset.features else {}), STATS: JSON})
         counts: Counter[str] = Counter()
         rejected: Counter[str] = Counter()
-        with recorded(self._name, self.parameters, self.work_dir) as manifest:
-            tables = _with_progress(whole_topics(iter_tables(dataset)), len(dataset))
-            gated = write_dataset((self._gate(*part, layout, counts, rejected) for part in tables), features)
-            if exporter is not None and self.stats_export_path is not None:
-                exporter.export_compute_stats(gated, self.stats_export_path)
-            filtered = gated if only_look or not reduce else self._filter(gated, tracer)
-            manifest.figures |= {"rows_in": len(dataset), "rows_out": len(filtered), **counts}
-            manifest.figures |= {"rejected": dict(rejected), "filtered_out": len(gated) - len(filtered)}
+        with recorded(self._name, loggable(self.parameters), self.work_dir) as manifest:
+            try:
+                tables = _with_progress(whole_topics(iter_tables(dataset)), len(dataset))
+                gated = write_dataset((self._gate(*part, layout, counts, rejected) for part in tables), features)
+                self._finish_scoring()
+                if exporter is not None and self.stats_export_path is not None:
+                    exporter.export_compute_stats(gated, self.stats_export_path)
+                filtered = gated if only_look or not reduce else self._filter(gated, tracer)
+                manifest.figures |= {"rows_in": len(dataset), "rows_out": len(filtered), **counts}
+                manifest.figures |= {"rejected": dict(rejected), "filtered_out": len(gated) - len(filtered)}
+            finally:
+                # Also of a run that had to stop: what it cost is on record.
+                manifest.figures |= self._scoring_figures()
         if counts["unscored"]:
             logger.warning(
                 f"{self._name}: {counts['unscored']} rows could not be scored and are kept; quality_status says why."
@@ -218,10 +228,15 @@ class QualityGateFilter(SampleOperator, Filter):
             merges = merged_rows(table, metas, layout)
         except DatasetError as error:
             raise DatasetError(f"{self._name}: {error}.") from error
+        bounds = Bounds(self.min_score, self.max_score)
+        questions = self._merge_comparisons(merges, bounds)
         plain = self._plain_samples(table, layout, {merge.position for merge in merges}) if self.score_all else {}
-        wanted = [sample for merge in merges for sample in (*merge.candidates, *merge.parents)] + list(plain.values())
-        scores = self._score(wanted)
-        verdicts = {merge.position: (merge, verdict) for merge, verdict in self._verdicts(merges, scores)}
+        comparisons: list[Comparison] = [*questions, *(RowComparison(sample, bounds) for sample in plain.values())]
+        scores = self._scores(comparisons)
+        verdicts = {
+            merge.position: (merge, _verdict(question, found))
+            for merge, question, found in zip(merges, questions, scores, strict=False)
+        }
         for _, verdict in verdicts.values():
             reason = verdict.decision.rejected
             counts["accepted" if reason is None else "restored_rows"] += (
@@ -229,8 +244,8 @@ class QualityGateFilter(SampleOperator, Filter):
             )
             if reason is not None:
                 rejected[reason] += 1
-        counts["unscored"] += sum(score.value is None for score in scores.values())
-        plain_scores = {position: scores[sample] for position, sample in plain.items()}
+        counts["unscored"] += len(_unscored(comparisons, scores))
+        plain_scores = {position: score for position, (score,) in zip(plain, scores[len(merges) :], strict=True)}
         try:
             return gated_table(table, metas, verdicts, plain_scores, layout, self._embedding_texts)
         except DatasetError as error:
@@ -240,36 +255,32 @@ class QualityGateFilter(SampleOperator, Filter):
         readings = self.readings_of(table, layout)
         return {position: reading.sample for position, reading in enumerate(readings) if position not in merged}
 
-    def _score(self, samples: Sequence[Sample]) -> dict[Sample, Score]:
-        distinct = list(dict.fromkeys(samples))
-        if not distinct:
-            return {}
+    def _scores(self, comparisons: Sequence[Comparison]) -> list[list[Score]]:
         try:
-            scores = self._scorer.score(distinct)
-        except MergeItError:
-            raise
-        except Exception as error:  # a scorer of the user's own may raise anything
-            raise ScorerError(
-                f"{self._name}: the scorer {type(self._scorer).__name__} failed ({type(error).__name__}: {error})."
-            ) from error
-        if len(scores) != len(distinct):
-            raise ScorerError(
-                f"{self._name}: the scorer {type(self._scorer).__name__} gave {len(scores)} scores for "
-                f"{len(distinct)} rows."
-            )
-        return dict(zip(distinct, map(_finite, scores), strict=True))
+            return compared_scores(self._scorer, comparisons)
+        except MergeItError as error:
+            raise type(error)(f"{self._name}: {error}") from error
 
-    def _verdicts(
-        self, merges: Sequence[MergedRow], scores: Mapping[Sample, Score]
-    ) -> Iterator[tuple[MergedRow, Verdict]]:
-        coverages = self._coverages(merges) if self.rule.min_parent_coverage is not None else None
-        for number, merge in enumerate(merges):
-            candidate_scores = [scores[sample] for sample in merge.candidates]
-            parent_scores = [scores[sample] for sample in merge.parents]
-            coverage = coverages[number] if coverages is not None else [None] * len(candidate_scores)
-            candidates = [Candidate(score.value, kept) for score, kept in zip(candidate_scores, coverage, strict=True)]
-            decision = decide(self.rule, [score.value for score in parent_scores], candidates)
-            yield merge, Verdict(decision, candidate_scores, parent_scores)
+    def _finish_scoring(self) -> None:
+        if isinstance(self._scorer, ReportingScorer):
+            try:
+                self._scorer.finish()
+            except MergeItError as error:
+                raise type(error)(f"{self._name}: {error}") from error
+
+    def _scoring_figures(self) -> dict[str, Any]:
+        figures = dict(self._scorer.figures()) if isinstance(self._scorer, ReportingScorer) else {}
+        return {"scoring": figures} if figures else {}
+
+    def _merge_comparisons(self, merges: Sequence[MergedRow], bounds: Bounds) -> list[MergeComparison]:
+        if self.rule.min_parent_coverage is not None:
+            coverages = self._coverages(merges)
+        else:
+            coverages = [[None] * len(merge.candidates) for merge in merges]
+        return [
+            MergeComparison(merge.candidates, merge.parents, tuple(kept), self.rule, bounds)
+            for merge, kept in zip(merges, coverages, strict=True)
+        ]
 
     def _coverages(self, merges: Sequence[MergedRow]) -> list[list[float | None]]:
         """Return, per merge and candidate, the coverage of its least covered parent."""
@@ -293,12 +304,19 @@ class QualityGateFilter(SampleOperator, Filter):
         return encode_vectors(self.embed(sample.query for sample in samples))
 
 
-def _finite(score: Score) -> Score:
-    """Return a score as a plain float; what is no number is no score."""
-    if score.value is None:
-        return score
-    value = float(score.value)
-    return replace(score, value=value) if math.isfinite(value) else Score.missing("not_finite")
+def _unscored(comparisons: Iterable[Comparison], scores: Iterable[Sequence[Score]]) -> set[Sample]:
+    return {
+        sample
+        for comparison, found in zip(comparisons, scores, strict=True)
+        for sample, score in zip(comparison.samples, found, strict=True)
+        if score.value is None
+    }
+
+
+def _verdict(question: MergeComparison, scores: Sequence[Score]) -> Verdict:
+    answers = len(question.candidates)
+    decision = question.decide([score.value for score in scores])
+    return Verdict(decision, scores[:answers], scores[answers:])
 
 
 def _with_progress(parts: Iterable[_Part], rows: int) -> Iterator[_Part]:

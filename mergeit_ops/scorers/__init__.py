@@ -8,13 +8,25 @@ from collections.abc import Mapping
 from typing import Any
 
 from mergeit_ops.errors import RecipeError, ScorerError
-from mergeit_ops.scorers.base import Score, Scorer
+from mergeit_ops.scorers.asking import compared_scores
+from mergeit_ops.scorers.base import ComparingScorer, ReportingScorer, Score, Scorer
 
-__all__ = ["SCORERS", "Score", "Scorer", "build_scorer"]
+__all__ = [
+    "SCORERS",
+    "ComparingScorer",
+    "ReportingScorer",
+    "Score",
+    "Scorer",
+    "build_scorer",
+    "compared_scores",
+]
 
 SCORERS: Mapping[str, str] = {
     "distilled": "mergeit_ops.scorers.distilled:DistilledScorer",
     "deita": "mergeit_ops.scorers.deita:DeitaScorer",
+    "deita_api": "mergeit_ops.scorers.deita_api:DeitaApiScorer",
+    "llm_judge": "mergeit_ops.scorers.llm_judge:LLMJudgeScorer",
+    "cascade": "mergeit_ops.scorers.cascade:CascadeScorer",
 }
 """Name in a recipe to `module:Class`; a new scorer is one file and one line here."""
 

@@ -1,12 +1,15 @@
-"""What every quality scorer looks like to the gate."""
+"""What every quality scorer looks like to the gate, and what it may offer beside."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
+from mergeit_ops.core.comparison import Comparison
 from mergeit_ops.core.sample import Sample
+
+__all__ = ["ComparingScorer", "ReportingScorer", "Score", "Scorer", "blank_reason"]
 
 
 @dataclass(frozen=True)
@@ -39,3 +42,43 @@ class Scorer(Protocol):
             never an invented number; an exception means that no row of any batch could be scored.
         """
         ...
+
+
+@runtime_checkable
+class ComparingScorer(Scorer, Protocol):
+    """A scorer that wants to know what its scores are for."""
+
+    def score_comparisons(self, comparisons: Sequence[Comparison]) -> list[list[Score]]:
+        """Score the rows of some decisions.
+
+        :param comparisons: n of them.
+        :return: for each, the scores of its samples, in their order and all on one scale. The same row may have
+            different scores in different comparisons.
+        """
+        ...
+
+
+@runtime_checkable
+class ReportingScorer(Scorer, Protocol):
+    """A scorer whose work costs something, or may have to stop."""
+
+    def finish(self) -> None:
+        """Hear that there are no more rows.
+
+        :raises MergeItError: when the work as a whole has failed.
+        """
+        ...
+
+    def figures(self) -> Mapping[str, Any]:
+        """Return what the work has cost so far, for the log and the manifest: plain data, without secrets."""
+        ...
+
+
+def blank_reason(sample: Sample) -> str | None:
+    """Return why there is nothing to score in a row: `empty_response` or `empty_instruction`; None when there is.
+
+    :param sample: the row.
+    """
+    if not sample.output.strip():
+        return "empty_response"
+    return None if sample.query.strip() else "empty_instruction"

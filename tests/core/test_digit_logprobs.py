@@ -55,7 +55,7 @@ def test_a_text_without_the_digits_says_so(text):
         parse_digit_logprobs(text)
 
 
-@pytest.mark.parametrize("text", ["[]", "4", "", '{"1": "x"}', "[" * 100_000])
+@pytest.mark.parametrize("text", ["[]", "4", "", '{"1": "x"}', '{"1": NaN}', "[" * 100_000])
 def test_a_text_that_is_no_object_of_numbers_is_unparsable(text):
     with pytest.raises(ReplyError, match="unparsable"):
         parse_digit_logprobs(text)

@@ -1,0 +1,142 @@
+"""A cheap scorer for every decision, and a dear one only where the cheap one's is a close call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mergeit_ops.core.comparison import Comparison
+from mergeit_ops.core.sample import Sample
+from mergeit_ops.errors import RecipeError, ScorerError
+from mergeit_ops.llm.validation import number
+from mergeit_ops.scorers.asking import row_scores
+from mergeit_ops.scorers.base import ComparingScorer, ReportingScorer, Score, Scorer
+
+__all__ = ["CascadeScorer"]
+
+_COUNTS = ("decisions", "settled_by_cheap", "asked_of_judge", "agreed", "disagreed", "rows", "rows_judged")
+
+
+class CascadeScorer:
+    """Has a cheap scorer look at every row, and asks a judge only about decisions that come out within `margin` of
+    their threshold: gamma times the parents' reference score for a merge, `min_score` or `max_score` for a row.
+
+    The rows of one decision are always on one scale: where a merge is close, the judge scores it, its further
+    candidates and its parents; elsewhere the cheap scorer's numbers stand for all of them. A decision that the cheap
+    scorer cannot make, because a row has no score, goes to the judge. Where the judge has no score either there is
+    none: the merge is not accepted. As every decision is taken by itself, where batches are cut changes none.
+
+    `quality_score` then comes from either scorer. To rank rows by it, take one scorer alone.
+
+    :param cheap: name of a scorer, or a mapping with its name under `scorer` and its parameters beside it.
+    :param judge: the dear scorer, likewise; not another `cascade`.
+    :param margin: distance from the threshold, in points of the cheap scorer and at least 0, up to which the judge is
+        asked.
+    :param device: where the scorers' local models run; None leaves it to them.
+    :param accelerator: `cpu` or `cuda` for a judge that is a local model; None leaves it to the judge.
+    :raises RecipeError: one sentence with parameter, what is allowed and what was given.
+    :raises ScorerError: if a scorer cannot be built.
+    """
+
+    def __init__(
+        self,
+        *,
+        cheap: str | Mapping[str, Any] = "distilled",
+        judge: str | Mapping[str, Any] = "llm_judge",
+        margin: float = 0.3,
+        device: str | None = None,
+        accelerator: str | None = None,
+    ) -> None:
+        try:
+            self.margin = float(number("margin", margin, 0, integer=False))
+        except RecipeError as error:
+            raise RecipeError(f"cascade: {error}") from error
+        defaults = {"device": device, "accelerator": accelerator}
+        defaults = {name: value for name, value in defaults.items() if value is not None}
+        self._cheap = _built("cheap", cheap, defaults)
+        self._judge = _built("judge", judge, defaults)
+        self._counts = dict.fromkeys(_COUNTS, 0)
+
+    def score(self, samples: Sequence[Sample]) -> list[Score]:
+        """Score rows about which nothing is to be decided: the cheap scorer's scores.
+
+        :param samples: n rows.
+        """
+        scores = row_scores(self._cheap, samples)
+        return [scores[sample] for sample in samples]
+
+    def score_comparisons(self, comparisons: Sequence[Comparison]) -> list[list[Score]]:
+        """See `ComparingScorer`."""
+        cheap = row_scores(self._cheap, (sample for comparison in comparisons for sample in comparison.samples))
+        close = [comparison for comparison in comparisons if self._is_close(comparison, cheap)]
+        judged = row_scores(self._judge, (sample for comparison in close for sample in comparison.samples))
+        self._note(len(comparisons), close, cheap, judged)
+        asked = set(map(id, close))
+        return [
+            [(judged if id(comparison) in asked else cheap)[sample] for sample in comparison.samples]
+            for comparison in comparisons
+        ]
+
+    def finish(self) -> None:
+        """See `ReportingScorer`."""
+        for scorer in (self._cheap, self._judge):
+            if isinstance(scorer, ReportingScorer):
+                scorer.finish()
+
+    def figures(self) -> Mapping[str, Any]:
+        """Return decisions, those the cheap scorer settled and those the judge was asked about, how often both would
+        have decided alike there, rows the cheap scorer and the judge scored, and the figures of the two.
+
+        Agreement counts only decisions for which both have all scores. Rows are counted once per part of the dataset.
+        """
+        if not self._counts["decisions"]:
+            return {}
+        parts = {"cheap": self._cheap, "judge": self._judge}
+        inner = {name: dict(scorer.figures()) for name, scorer in parts.items() if isinstance(scorer, ReportingScorer)}
+        return {**self._counts, **{name: known for name, known in inner.items() if known}}
+
+    def _is_close(self, comparison: Comparison, cheap: Mapping[Sample, Score]) -> bool:
+        distance = comparison.distance(_values(comparison, cheap))
+        return distance is None or distance <= self.margin
+
+    def _note(
+        self,
+        decisions: int,
+        close: Sequence[Comparison],
+        cheap: Mapping[Sample, Score],
+        judged: Mapping[Sample, Score],
+    ) -> None:
+        counts = self._counts
+        counts["decisions"] += decisions
+        counts["asked_of_judge"] += len(close)
+        counts["settled_by_cheap"] += decisions - len(close)
+        counts["rows"] += len(cheap)
+        counts["rows_judged"] += len(judged)
+        for comparison in close:
+            first, second = _values(comparison, cheap), _values(comparison, judged)
+            if None not in first and None not in second:
+                alike = comparison.outcome(first) == comparison.outcome(second)
+                counts["agreed" if alike else "disagreed"] += 1
+
+
+def _values(comparison: Comparison, scores: Mapping[Sample, Score]) -> list[float | None]:
+    return [scores[sample].value for sample in comparison.samples]
+
+
+def _built(role: str, named: Any, defaults: Mapping[str, Any]) -> Scorer:
+    from mergeit_ops.scorers import build_scorer
+
+    params = dict(named) if isinstance(named, Mapping) else {"scorer": named}
+    name = params.pop("scorer", None)
+    if not isinstance(name, str) or not name:
+        raise RecipeError(
+            f"cascade: {role} must be the name of a scorer, or a mapping with the name under 'scorer' and its "
+            f"parameters beside it, got {named!r}."
+        )
+    try:
+        scorer = build_scorer(name, params, **defaults)
+    except (RecipeError, ScorerError) as error:
+        raise type(error)(f"cascade: {role}: {error}") from error
+    if isinstance(scorer, ComparingScorer):
+        raise RecipeError(f"cascade: {role} must be a scorer that scores rows one by one, got {name!r}.")
+    return scorer

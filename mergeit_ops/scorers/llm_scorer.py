@@ -1,0 +1,99 @@
+"""What scorers that ask the LLM engine have in common: each text once, failures kept, costs on record."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from mergeit_ops.core.prompts import prompt_sha256
+from mergeit_ops.core.sample import Sample
+from mergeit_ops.llm.engine import LLMEngine, LLMOutcome, LLMRequest
+from mergeit_ops.scorers.base import Score, blank_reason
+
+__all__ = ["LLMScorer"]
+
+
+class LLMScorer(ABC):
+    """Scores rows by asking an engine; its journal keeps the answers, so that nothing is paid for twice.
+
+    A text is asked for once in the life of the scorer, also when it brought no score: what a row gets does not depend
+    on how the dataset is cut into batches.
+
+    :param engine: what answers.
+    """
+
+    def __init__(self, engine: LLMEngine) -> None:
+        self._engine = engine
+        self._known: dict[str, Score] = {}
+
+    @abstractmethod
+    def request(self, sample: Sample) -> LLMRequest[Any]:
+        """Return what to ask about a row; its tag is not used.
+
+        :param sample: with an instruction and an output.
+        """
+
+    @abstractmethod
+    def value(self, answers: Sequence[Any]) -> float:
+        """Return the score that answers make.
+
+        :param answers: at least one, as the request's `parse` gives them.
+        """
+
+    def score(self, samples: Sequence[Sample]) -> list[Score]:
+        """Score rows.
+
+        :param samples: n rows. Those with a blank output or question are not asked about.
+        :return: n scores. Where there is none the status is `empty_response`, `empty_instruction`, or the engine's
+            reason code: `api_failed`, `unparsable`, `truncated`, `refused`, `empty`, `budget`, ...
+        :raises LLMUnavailableError: when no call can succeed.
+        :raises TooManyFailuresError: when more than `max_failure_ratio` of at least 20 rows have failed.
+        """
+        keys: list[str | None] = []
+        requests: dict[str, LLMRequest[Any]] = {}
+        for sample in samples:
+            if blank_reason(sample) is not None:
+                keys.append(None)
+                continue
+            request = self.request(sample)
+            key = prompt_sha256(request.messages)
+            keys.append(key)
+            if key not in self._known:
+                requests.setdefault(key, request)
+
+        def settle(outcome: LLMOutcome[Any]) -> None:
+            error = outcome.error
+            self._known[outcome.tag] = (
+                Score(self.value(outcome.answers)) if error is None else Score.missing(str(error))
+            )
+
+        if requests:
+            tagged = (_tagged(request, key) for key, request in requests.items())
+            self._engine.run(tagged, settle, total=len(requests), more_to_come=True)
+        return [
+            Score.missing(blank_reason(sample) or "not_scored") if key is None else self._known[key]
+            for sample, key in zip(samples, keys, strict=True)
+        ]
+
+    def finish(self) -> None:
+        """Hear that there are no more rows.
+
+        :raises TooManyFailuresError: when all of fewer than 20 rows have failed.
+        """
+        if self._engine.total.requests:
+            self._engine.run((), lambda outcome: None)
+
+    def figures(self) -> Mapping[str, Any]:
+        """Return requests, calls, answers from the journal, tokens, seconds, and rows without an answer by reason."""
+        total = self._engine.total
+        if not total.requests:
+            return {}
+        names = ("requests", "calls", "cache_hits", "retries", "prompt_tokens", "completion_tokens")
+        figures: dict[str, Any] = {name: getattr(total, name) for name in names}
+        return figures | {"failed": dict(sorted(total.failures.items())), "seconds": round(total.seconds, 3)}
+
+
+def _tagged(request: LLMRequest[Any], tag: str) -> LLMRequest[Any]:
+    return replace(request, tag=tag)
