@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 from mergeit_ops.core.comparison import Comparison
 from mergeit_ops.core.sample import Sample
 
-__all__ = ["ComparingScorer", "ReportingScorer", "Score", "Scorer", "blank_reason"]
+__all__ = ["ComparingScorer", "ReportingScorer", "Score", "Scorer"]
 
 
 @dataclass(frozen=True)
@@ -72,13 +72,3 @@ class ReportingScorer(Scorer, Protocol):
     def figures(self) -> Mapping[str, Any]:
         """Return what the work has cost so far, for the log and the manifest: plain data, without secrets."""
         ...
-
-
-def blank_reason(sample: Sample) -> str | None:
-    """Return why there is nothing to score in a row: `empty_response` or `empty_instruction`; None when there is.
-
-    :param sample: the row.
-    """
-    if not sample.output.strip():
-        return "empty_response"
-    return None if sample.query.strip() else "empty_instruction"

@@ -11,6 +11,7 @@ from mergeit_ops.core.sample import Sample
 from mergeit_ops.errors import RecipeError
 from mergeit_ops.llm.engine import CACHE_AUTO, LLMRequest, build_logprobs_engine
 from mergeit_ops.scorers.llm_scorer import LLMScorer
+from mergeit_ops.scorers.text import blank_reason
 
 __all__ = ["DeitaApiScorer"]
 
@@ -75,12 +76,18 @@ class DeitaApiScorer(LLMScorer):
         super().__init__(engine)
         self.with_input = with_input
 
+    def blank_reason(self, sample: Sample) -> str | None:
+        """See `LLMScorer`. As for the other scorers of this scale, an answer without a letter or a digit is none."""
+        return blank_reason(self._question(sample), sample.output)
+
     def request(self, sample: Sample) -> LLMRequest[tuple[float, ...]]:
         """See `LLMScorer`."""
-        question = sample.query if self.with_input else sample.instruction
-        prompt = {"role": "user", "content": quality_prompt(question, sample.output)}
+        prompt = {"role": "user", "content": quality_prompt(self._question(sample), sample.output)}
         return LLMRequest(tag=None, messages=(prompt,), parse=parse_digit_logprobs, completion_tokens=1)
 
     def value(self, answers: Sequence[tuple[float, ...]]) -> float:
         """See `LLMScorer`."""
         return expected_score(answers[0])
+
+    def _question(self, sample: Sample) -> str:
+        return sample.query if self.with_input else sample.instruction

@@ -10,7 +10,7 @@ from typing import Any
 from mergeit_ops.core.prompts import prompt_sha256
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.llm.engine import LLMEngine, LLMOutcome, LLMRequest
-from mergeit_ops.scorers.base import Score, blank_reason
+from mergeit_ops.scorers.base import Score
 
 __all__ = ["LLMScorer"]
 
@@ -42,6 +42,15 @@ class LLMScorer(ABC):
         :param answers: at least one, as the request's `parse` gives them.
         """
 
+    def blank_reason(self, sample: Sample) -> str | None:
+        """Return why there is nothing to ask about a row: `empty_response` or `empty_instruction`; None when there is.
+
+        :param sample: the row.
+        """
+        if not sample.output.strip():
+            return "empty_response"
+        return None if sample.query.strip() else "empty_instruction"
+
     def score(self, samples: Sequence[Sample]) -> list[Score]:
         """Score rows.
 
@@ -54,7 +63,7 @@ class LLMScorer(ABC):
         keys: list[str | None] = []
         requests: dict[str, LLMRequest[Any]] = {}
         for sample in samples:
-            if blank_reason(sample) is not None:
+            if self.blank_reason(sample) is not None:
                 keys.append(None)
                 continue
             request = self.request(sample)
@@ -73,7 +82,7 @@ class LLMScorer(ABC):
             tagged = (_tagged(request, key) for key, request in requests.items())
             self._engine.run(tagged, settle, total=len(requests), more_to_come=True)
         return [
-            Score.missing(blank_reason(sample) or "not_scored") if key is None else self._known[key]
+            Score.missing(self.blank_reason(sample) or "not_scored") if key is None else self._known[key]
             for sample, key in zip(samples, keys, strict=True)
         ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mergeit_ops.core.secrets import secret_in, shown_url
+from mergeit_ops.core.secrets import loggable, secret_in, shown_url
 
 KEY = "sk-" + "a1B2" * 6
 
@@ -85,3 +85,15 @@ def test_nothing_deep_or_circular_is_followed_without_end():
 )
 def test_an_address_is_shown_without_what_it_may_hide(url, shown):
     assert shown_url(url) == shown
+
+
+def test_of_a_client_only_its_address_is_logged_whatever_the_depth():
+    client = {"base_url": "http://me:pw@host/v1?key=x", "default_headers": {"X-Team": "hunter2"}}
+    parameters = {"model_params": client, "scorer_params": {"judge": {"model_params": client, "n": 3}}, "gamma": 1.0}
+    shown = {"base_url": "http://host/v1"}
+    assert loggable(parameters) == {
+        "model_params": shown,
+        "scorer_params": {"judge": {"model_params": shown, "n": 3}},
+        "gamma": 1.0,
+    }
+    assert loggable({"model_params": None}) == {"model_params": {}}

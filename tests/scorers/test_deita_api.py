@@ -56,6 +56,15 @@ def test_a_missing_digit_is_no_score_and_not_three():
         assert len(server.requests) == 2
 
 
+def test_rows_that_say_nothing_are_not_paid_for():
+    with FakeLLMServer(lambda body: logprobs_reply(GOLDEN)) as server:
+        scores = scorer_for(server).score(
+            [Sample("a", "", " ...\n"), Sample(" ", "", "x"), Sample("", "material", "x")]
+        )
+        assert [score.status for score in scores] == ["empty_response", "empty_instruction", "ok"]
+        assert len(server.requests) == 1
+
+
 def test_a_prompt_that_is_too_long_costs_one_row():
     def answer(body):
         return error(400, "maximum context length") if len(body["prompt"]) > 1000 else logprobs_reply(GOLDEN)
