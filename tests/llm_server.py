@@ -74,9 +74,13 @@ def merged_row(parents: list[dict[str, str]]) -> dict[str, str]:
     }
 
 
-def merge_answer(body: Mapping[str, Any]) -> str:
-    """Answer like a model that merges well; 4 to anything that asks for no merge."""
+def merge_answer(body: Mapping[str, Any]) -> str | Reply:
+    """Answer like a model that merges well, finds every row good, and says 4 to anything else."""
+    if "prompt" in body:
+        return logprobs_reply({str(digit): -0.01 if digit == 4 else -9.0 for digit in range(1, 7)})
     parents = parents_of(body)
+    if len(parents) == 1:
+        return judgement(4)
     return json.dumps(merged_row(parents), ensure_ascii=False) if parents else "4"
 
 
@@ -257,7 +261,7 @@ def _completion(reply: Reply, request: bytes) -> dict[str, Any]:
 
 def main() -> None:
     """Serve until interrupted."""
-    parser = argparse.ArgumentParser(description="An OpenAI-compatible server that merges the records it is sent.")
+    parser = argparse.ArgumentParser(description="An OpenAI-compatible server that merges and judges.")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--latency", type=float, default=0.0, help="seconds until an answer is sent")
     options = parser.parse_args()

@@ -201,12 +201,18 @@ def test_too_many_failures_stop_the_operator_and_what_was_answered_is_not_paid_a
     assert len(answered) > 1 >= len(again)
 
 
-def test_all_of_a_few_failures_stop_the_run_at_its_end(tmp_path, embedded_rows):
+def test_all_of_a_few_failures_stop_the_run_at_its_end_with_the_cost_on_record(tmp_path, embedded_rows):
     topics = TopicClusterGrouper(num_clusters=1).run(make_dataset(embedded_rows[:6]))
     rows = LLMPairMergerMapper(merge_strategy="concat", similarity_threshold=-1).run(topics)
     complaint = "quality_gate_filter: 9 of 9 requests to the LLM failed"
-    with FakeLLMServer(lambda body: "no idea") as server, pytest.raises(TooManyFailuresError, match=complaint):
-        gate("llm_judge", server).run(rows)
+    with FakeLLMServer(lambda body: "no idea") as server:
+        operator = gate("llm_judge", server)
+        operator.work_dir = str(tmp_path)
+        with pytest.raises(TooManyFailuresError, match=complaint):
+            operator.run(rows)
+        (record,) = read_manifests(tmp_path)
+        assert record["stopped"] == "TooManyFailuresError"
+        assert record["figures"]["scoring"]["calls"] == len(server.requests) == 27
 
 
 @scorers
