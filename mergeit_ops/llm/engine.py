@@ -6,7 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from mergeit_ops.core.replies import FailureReason, ReplyError
@@ -270,8 +270,8 @@ def build_engine(
     :param accelerator: `cpu` or `cuda` for a local model; None: a GPU where there is one.
     :raises RecipeError: one sentence with parameter, allowed range and value received.
     """
-    settings = _settings(try_num, max_concurrency, cache_path, max_failure_ratio, max_total_tokens)
-    settings = replace(settings, prices=read_prices(price_per_1k_prompt, price_per_1k_completion))
+    prices = read_prices(price_per_1k_prompt, price_per_1k_completion)
+    settings = _settings(try_num, max_concurrency, cache_path, max_failure_ratio, max_total_tokens, prices)
     factory = backend_factory(
         model=api_or_hf_model,
         is_hf_model=is_hf_model,
@@ -296,6 +296,8 @@ def build_logprobs_engine(
     cache_path: str | None = CACHE_AUTO,
     max_failure_ratio: float = 0.5,
     max_total_tokens: int | None = None,
+    price_per_1k_prompt: float | None = None,
+    price_per_1k_completion: float | None = None,
 ) -> LLMEngine:
     """Make an engine whose answers are the log-probabilities of the first token, as JSON; nothing is opened yet.
 
@@ -311,8 +313,11 @@ def build_logprobs_engine(
     :param cache_path: file or folder of the journal.
     :param max_failure_ratio: share of requests that may fail.
     :param max_total_tokens: tokens the engine may spend.
+    :param price_per_1k_prompt: what 1,000 tokens sent cost.
+    :param price_per_1k_completion: what 1,000 tokens received cost.
     """
-    settings = _settings(1, max_concurrency, cache_path, max_failure_ratio, max_total_tokens)
+    prices = read_prices(price_per_1k_prompt, price_per_1k_completion)
+    settings = _settings(1, max_concurrency, cache_path, max_failure_ratio, max_total_tokens, prices)
     factory = logprobs_factory(
         model=api_or_hf_model,
         api_endpoint=api_endpoint,
@@ -353,6 +358,7 @@ def _settings(
     cache_path: str | None,
     max_failure_ratio: float,
     max_total_tokens: int | None,
+    prices: Prices | None,
 ) -> EngineSettings:
     if cache_path is not None and not isinstance(cache_path, (str, os.PathLike)):
         raise RecipeError(f"cache_path must be a path, 'auto' or null, got {cache_path!r}.")
@@ -362,6 +368,7 @@ def _settings(
         cache_path=None if cache_path is None else os.fspath(cache_path),
         max_failure_ratio=number("max_failure_ratio", max_failure_ratio, 0, 1, integer=False),
         max_total_tokens=None if max_total_tokens is None else number("max_total_tokens", max_total_tokens, 1),
+        prices=prices,
     )
 
 

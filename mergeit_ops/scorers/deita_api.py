@@ -40,6 +40,9 @@ class DeitaApiScorer(LLMScorer):
     :param max_failure_ratio: share of rows, 0 to 1, that may fail before the run stops.
     :param max_total_tokens: tokens the scorer may spend, at least 1; None: no bound. Rows beyond have no score, with
         the status `budget`.
+    :param price_per_1k_prompt: what 1,000 tokens sent cost, at least 0; with the next one the figures tell the cost.
+        None: not known.
+    :param price_per_1k_completion: what 1,000 tokens received cost, at least 0; None: not known.
     :raises RecipeError: one sentence with parameter, what is allowed and what was given.
     """
 
@@ -56,6 +59,8 @@ class DeitaApiScorer(LLMScorer):
         cache_path: str | None = CACHE_AUTO,
         max_failure_ratio: float = 0.5,
         max_total_tokens: int | None = None,
+        price_per_1k_prompt: float | None = None,
+        price_per_1k_completion: float | None = None,
     ) -> None:
         if not isinstance(with_input, bool):
             raise RecipeError(f"deita_api: with_input must be true or false, got {with_input!r}.")
@@ -70,6 +75,8 @@ class DeitaApiScorer(LLMScorer):
                 cache_path=cache_path,
                 max_failure_ratio=max_failure_ratio,
                 max_total_tokens=max_total_tokens,
+                price_per_1k_prompt=price_per_1k_prompt,
+                price_per_1k_completion=price_per_1k_completion,
             )
         except RecipeError as error:
             raise RecipeError(f"deita_api: {error}") from error

@@ -47,6 +47,9 @@ class LLMJudgeScorer(LLMScorer):
     :param max_failure_ratio: share of rows, 0 to 1, that may fail before the run stops.
     :param max_total_tokens: tokens the scorer may spend, at least 1; None: no bound. Rows beyond have no score, with
         the status `budget`.
+    :param price_per_1k_prompt: what 1,000 tokens sent cost, at least 0; with the next one the figures tell the cost.
+        None: not known.
+    :param price_per_1k_completion: what 1,000 tokens received cost, at least 0; None: not known.
     :param accelerator: `cpu` or `cuda` for a local model; None: a GPU where there is one.
     :raises RecipeError: one sentence with parameter, what is allowed and what was given.
     """
@@ -68,6 +71,8 @@ class LLMJudgeScorer(LLMScorer):
         cache_path: str | None = CACHE_AUTO,
         max_failure_ratio: float = 0.5,
         max_total_tokens: int | None = None,
+        price_per_1k_prompt: float | None = None,
+        price_per_1k_completion: float | None = None,
         accelerator: str | None = None,
     ) -> None:
         if rubric is not None and (not isinstance(rubric, str) or not rubric.strip()):
@@ -91,6 +96,8 @@ class LLMJudgeScorer(LLMScorer):
                 cache_path=cache_path,
                 max_failure_ratio=max_failure_ratio,
                 max_total_tokens=max_total_tokens,
+                price_per_1k_prompt=price_per_1k_prompt,
+                price_per_1k_completion=price_per_1k_completion,
                 accelerator=accelerator,
             )
         except RecipeError as error:

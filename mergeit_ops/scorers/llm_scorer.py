@@ -95,13 +95,17 @@ class LLMScorer(ABC):
             self._engine.run((), lambda outcome: None)
 
     def figures(self) -> Mapping[str, Any]:
-        """Return requests, calls, answers from the journal, tokens, seconds, and rows without an answer by reason."""
+        """Return what the engine took (see `LLMEngine.figures`), seconds, and rows without an answer by reason."""
         total = self._engine.total
         if not total.requests:
             return {}
-        names = ("requests", "calls", "cache_hits", "retries", "prompt_tokens", "completion_tokens")
-        figures: dict[str, Any] = {name: getattr(total, name) for name in names}
-        return figures | {"failed": dict(sorted(total.failures.items())), "seconds": round(total.seconds, 3)}
+        failed = dict(sorted(total.failures.items()))
+        return {
+            "requests": total.requests,
+            **self._engine.figures(),
+            "failed": failed,
+            "seconds": round(total.seconds, 3),
+        }
 
 
 def _tagged(request: LLMRequest[Any], tag: str) -> LLMRequest[Any]:

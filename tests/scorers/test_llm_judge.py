@@ -66,6 +66,15 @@ def test_a_second_run_pays_only_for_what_is_missing():
         assert (figures["requests"], figures["calls"], figures["cache_hits"]) == (8, 3, 5)
         assert figures["prompt_tokens"] > 0
         assert figures["seconds"] > 0
+        assert "cost" not in figures
+
+
+def test_with_prices_the_figures_tell_the_cost():
+    with FakeLLMServer(by_first_digit) as server:
+        judge = judge_for(server, price_per_1k_prompt=1.0, price_per_1k_completion=2.0)
+        judge.score(rows(3))
+    figures = judge.figures()
+    assert figures["cost"] == pytest.approx((figures["prompt_tokens"] + 2 * figures["completion_tokens"]) / 1000)
 
 
 @pytest.mark.parametrize(
