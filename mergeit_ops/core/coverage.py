@@ -2,32 +2,48 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-# A line, or a sentence within one: the end mark stays with its sentence. Latin and CJK marks.
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])|\n+")
+from mergeit_ops.core.sentences import split_clauses, split_sentences
+
+__all__ = ["covering_pieces", "least_coverage", "parent_coverage", "split_sentences"]
 
 
-def split_sentences(text: str) -> list[str]:
-    """Split a text at line breaks and after sentence marks; blank pieces are dropped.
+def covering_pieces(merged: str) -> list[str]:
+    """Return what a parent's sentences are compared with: the sentences of a merged answer and their clauses.
 
-    :param text: any text.
-    :return: sentences in order; empty for a blank text.
+    Clauses because a merge often makes one sentence of two: neither is like the whole, each is like its half.
+
+    :param merged: the merged answer.
+    :return: distinct pieces, sentences first; empty for a blank text.
     """
-    return [piece.strip() for piece in _SENTENCE_END.split(text) if piece.strip()]
+    sentences = split_sentences(merged)
+    return list(dict.fromkeys([*sentences, *(clause for sentence in sentences for clause in split_clauses(sentence))]))
 
 
 def parent_coverage(parent: NDArray[np.float32], merged: NDArray[np.float32]) -> float | None:
     """Return the mean, over a parent's sentences, of the best cosine to a sentence of the merge.
 
     :param parent: (p, d) float32 of unit norm: the sentences of a parent's answer.
-    :param merged: (m, d) float32 of unit norm: the sentences of the merged answer.
+    :param merged: (m, d) float32 of unit norm: the pieces of the merged answer, see `covering_pieces`.
     :return: a value in [-1, 1]; 1 when every sentence of the parent is there verbatim; None when either side is empty.
     """
     if not len(parent) or not len(merged):
         return None
     # Inner products of unit vectors exceed 1 by rounding.
     return min(1.0, float((parent @ merged.T).max(axis=1).mean()))
+
+
+def least_coverage(parents: Sequence[NDArray[np.float32]], merged: NDArray[np.float32]) -> float | None:
+    """Return the coverage of the parent that the merge keeps least of.
+
+    :param parents: at least one; each (p, d) float32 of unit norm.
+    :param merged: (m, d) float32 of unit norm.
+    :return: a value in [-1, 1]; None when any parent or the merge has no sentence.
+    """
+    kept = [parent_coverage(parent, merged) for parent in parents]
+    known = [value for value in kept if value is not None]
+    return min(known) if known and len(known) == len(kept) else None

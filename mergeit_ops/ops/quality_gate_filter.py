@@ -15,7 +15,7 @@ from tqdm import tqdm
 from mergeit_ops.core import lineage
 from mergeit_ops.core.columns import META, STATS
 from mergeit_ops.core.comparison import Bounds, Comparison, MergeComparison, RowComparison
-from mergeit_ops.core.coverage import parent_coverage, split_sentences
+from mergeit_ops.core.coverage import covering_pieces, least_coverage, split_sentences
 from mergeit_ops.core.formats import SampleFormat
 from mergeit_ops.core.gate import REFERENCES, GateRule
 from mergeit_ops.core.sample import Sample
@@ -115,7 +115,7 @@ class QualityGateFilter(SampleOperator, Filter):
         :param min_score: lowest score that any sample may have, those without a score apart; null: no such filter.
         :param max_score: highest score that any sample may have, those without a score apart; null: no such filter.
         :param min_parent_coverage: how much of each parent's answer, in [0, 1], the merged answer must keep: the mean
-            over the parent's sentences of the best cosine to one of its own; null: not asked.
+            over the parent's sentences of the best cosine to one of its sentences or clauses; null: not asked.
         :param score_all: whether every sample is scored, whatever the other parameters.
         :param embedding_model: sentence-transformers model for the coverage of parents.
         :param embedding_batch_size: texts per forward pass.
@@ -284,19 +284,18 @@ class QualityGateFilter(SampleOperator, Filter):
 
     def _coverages(self, merges: Sequence[MergedRow]) -> list[list[float | None]]:
         """Return, per merge and candidate, the coverage of its least covered parent."""
-        outputs = {sample.output for merge in merges for sample in (*merge.candidates, *merge.parents)}
-        sentences = {output: split_sentences(output) for output in outputs}
-        distinct = list(dict.fromkeys(sentence for part in sentences.values() for sentence in part))
+        parents = {sample.output: split_sentences(sample.output) for merge in merges for sample in merge.parents}
+        merged = {sample.output: covering_pieces(sample.output) for merge in merges for sample in merge.candidates}
+        distinct = list(dict.fromkeys(piece for cut in (parents, merged) for part in cut.values() for piece in part))
         vectors = self.embed(distinct)
-        row_of = {sentence: row for row, sentence in enumerate(distinct)}
+        row_of = {piece: row for row, piece in enumerate(distinct)}
 
-        def vectors_of(output: str) -> NDArray[np.float32]:
-            return vectors[[row_of[sentence] for sentence in sentences[output]]]
+        def vectors_of(pieces: Sequence[str]) -> NDArray[np.float32]:
+            return vectors[[row_of[piece] for piece in pieces]]
 
-        def lowest(candidate: Sample, parents: Sequence[Sample]) -> float | None:
-            kept = [parent_coverage(vectors_of(parent.output), vectors_of(candidate.output)) for parent in parents]
-            known = [value for value in kept if value is not None]
-            return min(known) if len(known) == len(kept) else None
+        def lowest(candidate: Sample, originals: Sequence[Sample]) -> float | None:
+            kept = [vectors_of(parents[original.output]) for original in originals]
+            return least_coverage(kept, vectors_of(merged[candidate.output]))
 
         return [[lowest(candidate, merge.parents) for candidate in merge.candidates] for merge in merges]
 

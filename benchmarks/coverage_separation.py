@@ -1,0 +1,190 @@
+"""Does parent coverage tell merges that kept both parents from merges that dropped one?
+
+    python benchmarks/coverage_separation.py [--rows my.jsonl] [--pairs 200]
+
+Pairs similar rows, as the merger does, and builds from each pair merges that keep both answers (joined, woven,
+condensed, ...) and merges that drop one (alone, or padded with other text). Prints the coverage of every kind, the
+share rejected at several thresholds, and the ROC AUC of every kind that keeps against every kind that drops.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import jsonlines
+import numpy as np
+
+from mergeit_ops.core.coverage import covering_pieces, least_coverage
+from mergeit_ops.core.pairing import find_groups
+from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.sentences import split_sentences
+from mergeit_ops.embedding import load_encoder
+from mergeit_ops.scorers.filler import HELD_OUT_FILLER
+
+SAMPLE = Path(__file__).resolve().parents[1] / "recipes" / "data" / "sample_instructions.jsonl"
+SIMILARITY = 0.55
+THRESHOLDS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8)
+
+Parts = list[str]
+Variant = Callable[[Parts, Parts, "Texts"], str]
+
+
+class Texts:
+    """What a variant may draw on besides the two answers.
+
+    :param rng: decides the draws of this pair.
+    :param foreign: sentences of an answer to an unrelated question.
+    :param same_topic: sentences of an answer to the question most similar to the dropped parent's.
+    """
+
+    def __init__(self, rng: random.Random, foreign: Parts, same_topic: Parts) -> None:
+        self.rng = rng
+        self.foreign = foreign
+        self.same_topic = same_topic
+
+
+def interleaved(a: Parts, b: Parts) -> Parts:
+    woven = [part for pair in zip(a, b, strict=False) for part in pair]
+    shorter = min(len(a), len(b))
+    return woven + a[shorter:] + b[shorter:]
+
+
+def shuffled(parts: Parts, rng: random.Random) -> Parts:
+    return rng.sample(parts, len(parts))
+
+
+def ended(part: str) -> str:
+    return part if part[-1] in ".!?:;" else f"{part}."
+
+
+def condensed(part: str, rng: random.Random) -> str:
+    """Leave out three words in ten."""
+    words = part.split()
+    kept = sorted(rng.sample(range(len(words)), max(1, round(0.7 * len(words)))))
+    return " ".join(words[number] for number in kept)
+
+
+def shortened(part: str) -> str:
+    """Keep the first two thirds of the words."""
+    words = part.split()
+    return " ".join(words[: max(1, round(len(words) * 2 / 3))])
+
+
+def fused(a: Parts, b: Parts) -> Parts:
+    """Make one sentence of every two, one from each side."""
+    pairs = [f"{x.rstrip('.!?')}, and {y}" for x, y in zip(a, b, strict=False)]
+    shorter = min(len(a), len(b))
+    return pairs + a[shorter:] + b[shorter:]
+
+
+KEPT: dict[str, Variant] = {
+    "joined": lambda a, b, texts: "\n\n".join(["\n".join(a), "\n".join(b)]),
+    "interleaved": lambda a, b, texts: "\n".join(interleaved(a, b)),
+    "shuffled, in one paragraph": lambda a, b, texts: " ".join(map(ended, shuffled(a + b, texts.rng))),
+    "three words in ten left out": lambda a, b, texts: "\n".join(condensed(part, texts.rng) for part in a + b),
+    "sentences cut to two thirds": lambda a, b, texts: "\n".join(map(shortened, interleaved(a, b))),
+    "two sentences made one": lambda a, b, texts: " ".join(map(ended, fused(a, b))),
+    "all in one sentence": lambda a, b, texts: "; ".join(part.rstrip(".!?") for part in a + b) + ".",
+}
+DROPPED: dict[str, Variant] = {
+    "one parent alone": lambda a, b, texts: "\n".join(a),
+    "one parent and stock phrases": lambda a, b, texts: "\n".join(
+        a + texts.rng.sample(HELD_OUT_FILLER, min(len(HELD_OUT_FILLER), len(b)))
+    ),
+    "one parent and unrelated text": lambda a, b, texts: "\n".join(a + texts.foreign),
+    "one parent and text of the same topic": lambda a, b, texts: "\n".join(a + texts.same_topic),
+}
+IN_PART: dict[str, Variant] = {
+    "half of the second parent's sentences": lambda a, b, texts: "\n".join(a + b[: max(1, len(b) // 2)]),
+}
+
+
+def read_samples(path: Path) -> list[Sample]:
+    """Read rows that have an answer, one per question."""
+    found: dict[str, Sample] = {}
+    with jsonlines.open(path) as rows:
+        for row in rows.iter(type=dict):
+            sample = Sample(str(row["instruction"]), str(row.get("input") or ""), str(row["output"]))
+            if split_sentences(sample.output) and sample.query:
+                found.setdefault(sample.query.lower(), sample)
+    return list(found.values())
+
+
+def measure(path: Path, pairs: int, seed: int = 42) -> dict[str, np.ndarray]:
+    """Return the coverage of the least kept parent, per variant and pair.
+
+    :param path: JSON Lines with `instruction`, `output` and optionally `input`.
+    :param pairs: pairs drawn at most.
+    :param seed: decides pairs and draws.
+    """
+    rng = random.Random(seed)
+    samples = read_samples(path)
+    encoder = load_encoder()
+    queries = encoder.encode([sample.query for sample in samples])
+    cosine = queries @ queries.T
+    groups = [group.members for group in find_groups(queries, SIMILARITY)]
+    answers = [split_sentences(sample.output) for sample in samples]
+    # Where both parents say the same, nothing can be dropped.
+    groups = [(i, j) for i, j in groups if not set(answers[i]) & set(answers[j])]
+    chosen = rng.sample(groups, min(pairs, len(groups)))
+    merges: list[tuple[Parts, Parts, dict[str, str]]] = []
+    for pair in chosen:
+        kept, dropped = rng.sample(pair, 2)
+        others = cosine[dropped].copy()
+        others[[kept, dropped]] = -1.0
+        unrelated = [number for number in range(len(samples)) if cosine[dropped, number] < 0.2]
+        texts = Texts(rng, answers[rng.choice(unrelated)], answers[int(np.argmax(others))])
+        variants = KEPT | DROPPED | IN_PART
+        built = {name: build(answers[kept], answers[dropped], texts) for name, build in variants.items()}
+        merges.append((answers[kept], answers[dropped], built))
+    cut = {text: covering_pieces(text) for _, _, built in merges for text in built.values()}
+    sentences = {part for parts in cut.values() for part in parts} | {s for a, b, _ in merges for s in a + b}
+    order = sorted(sentences)
+    vectors = dict(zip(order, encoder.encode(order), strict=True))
+
+    def of(parts: Sequence[str]) -> np.ndarray:
+        return np.array([vectors[part] for part in parts])
+
+    return {
+        name: np.array([least_coverage([of(a), of(b)], of(cut[built[name]])) for a, b, built in merges])
+        for name in KEPT | DROPPED | IN_PART
+    }
+
+
+def separation(coverage: dict[str, np.ndarray]) -> np.ndarray:
+    """Return the (kept, dropped) matrix of ROC AUCs."""
+    from sklearn.metrics import roc_auc_score
+
+    def auc(kept: np.ndarray, dropped: np.ndarray) -> float:
+        labels = np.r_[np.ones(len(kept)), np.zeros(len(dropped))]
+        return float(roc_auc_score(labels, np.r_[kept, dropped]))
+
+    return np.array([[auc(coverage[kept], coverage[dropped]) for dropped in DROPPED] for kept in KEPT])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=Path, default=SAMPLE, help="JSON Lines: instruction, input, output")
+    parser.add_argument("--pairs", type=int, default=200, help="pairs at most (default: 200)")
+    parser.add_argument("--seed", type=int, default=42, help="of pairs and draws")
+    arguments = parser.parse_args()
+    coverage = measure(arguments.rows, arguments.pairs, arguments.seed)
+    print(f"{len(next(iter(coverage.values())))} pairs of {arguments.rows.name}\n")
+    print("| merge | median | 5 % | 95 % | " + " | ".join(f"below {t:g}" for t in THRESHOLDS) + " |")
+    print("|---" * (4 + len(THRESHOLDS)) + "|")
+    for name, values in coverage.items():
+        low, middle, high = np.quantile(values, [0.05, 0.5, 0.95])
+        below = " | ".join(f"{(values < threshold).mean():.1%}" for threshold in THRESHOLDS)
+        print(f"| {name} | {middle:.2f} | {low:.2f} | {high:.2f} | {below} |")
+    matrix = separation(coverage)
+    print("\nROC AUC\n\n| kept \\ dropped | " + " | ".join(DROPPED) + " |\n" + "|---" * (1 + len(DROPPED)) + "|")
+    for name, row in zip(KEPT, matrix, strict=True):
+        print(f"| {name} | " + " | ".join(f"{value:.3f}" for value in row) + " |")
+    print(f"\nlowest {matrix.min():.3f}, mean {matrix.mean():.3f}")
+
+
+if __name__ == "__main__":
+    main()
