@@ -27,10 +27,12 @@ test: $(VENV)/.installed lint  ## Lint, check types, run the tests.
 test-slow: $(VENV)/.installed  ## Run the tests that take long.
 	$(BIN)/python -m pytest -m slow
 
-bench: $(VENV)/.installed  ## Measure what the README claims of speed.
+bench: $(VENV)/.installed  ## Measure what the README claims.
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/llm_throughput.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/deita_scorer.py --rows 32
+	$(BIN)/python benchmarks/distilled_scorer.py
+	$(BIN)/python benchmarks/coverage_separation.py
 
 lint: $(VENV)/.installed  ## Check style and types.
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""Commands for what no operator can do: look at an installation, and at a finished run."""
+"""Commands for what no operator can do: look at an installation and at a finished run, train a scorer."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import os
 import sys
 from collections.abc import Sequence
 
-from mergeit_ops.cli import cache, check, show
+from mergeit_ops.cli import cache, check, distill, show
 from mergeit_ops.errors import MergeItError
 
-_COMMANDS = (cache, check, show)
+_COMMANDS = (cache, check, distill, show)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import string
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
+from statistics import pstdev
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,6 +43,13 @@ FEATURE_NAMES: tuple[str, ...] = (
     "output_capitalised_sentence_share",
     "output_misplaced_article_share",
     "output_words_from_query_share",
+    "output_function_word_share",
+    "output_log_content_stems",
+    "output_content_stems_per_word_share",
+    "output_linked_sentence_share",
+    "output_log_words_per_sentence",
+    "output_log_sentence_spread",
+    "query_stems_answered_share",
 )
 """Names of the columns of `surface_features`, in order.
 
@@ -62,6 +70,8 @@ _FUNCTION_WORDS = """
     during between
 """
 _NEVER_AFTER_ARTICLE = frozenset(_FUNCTION_WORDS.split())
+_CONTENT_LETTERS = 4
+_STEM_LETTERS = 5  # plural and verb endings do not count
 _LONG_WORD = 7
 _MAX_COMPRESSION_RATIO = 1.5
 
@@ -70,7 +80,8 @@ def surface_features(samples: Sequence[Sample]) -> NDArray[np.float32]:
     """Count what can be seen of each row without a model.
 
     Each row depends on its own sample only. Word-level features assume that words are set apart by spaces, and
-    `output_misplaced_article_share` knows English articles only.
+    `output_misplaced_article_share` and `output_function_word_share` know English only. Stems are the first five
+    letters of words of at least four that are no function words; a sentence is linked if the next shares a stem.
 
     :param samples: n rows; any text may be empty.
     :return: (n, len(FEATURE_NAMES)) float32, all finite.
@@ -90,6 +101,10 @@ def _features_of(sample: Sample) -> list[float]:
     sentences = [part.strip() for part in _SENTENCE_END.split(output) if part.strip()]
     lines = [line for line in output.splitlines() if line.strip()]
     raw = output.encode("utf-8", errors="replace")
+    sentence_words = [[word.lower() for word in _WORD.findall(sentence)] for sentence in sentences]
+    sentence_lengths = [len(part) for part in sentence_words]
+    stems_of = [_stems(part) for part in sentence_words]
+    stems, query_stems = set().union(*stems_of), _stems(query_words)
     # Level 6 is the default today; naming it keeps the feature fixed.
     compressed = len(zlib.compress(raw, 6)) if raw else 0
     return [
@@ -118,10 +133,23 @@ def _features_of(sample: Sample) -> list[float]:
         _share(sum(sentence[0].isupper() for sentence in sentences), len(sentences)),
         _misplaced_article_share(words),
         _share(len(distinct & set(query_words)), len(distinct)),
+        _share(sum(word in _NEVER_AFTER_ARTICLE for word in words), len(words)),
+        _log(len(stems)),
+        _share(len(stems), len(words)),
+        _share(sum(not before.isdisjoint(after) for before, after in pairwise(stems_of)), len(stems_of) - 1),
+        _log(_share(len(words), len(sentences))),
+        _log(pstdev(sentence_lengths)) if sentence_lengths else 0.0,
+        _share(len(stems & query_stems), len(query_stems)),
     ]
 
 
-def _log(count: int) -> float:
+def _stems(words: Iterable[str]) -> set[str]:
+    return {
+        word[:_STEM_LETTERS] for word in words if len(word) >= _CONTENT_LETTERS and word not in _NEVER_AFTER_ARTICLE
+    }
+
+
+def _log(count: float) -> float:
     return float(np.log1p(count))
 
 

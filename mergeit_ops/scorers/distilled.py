@@ -1,7 +1,8 @@
 """A small regressor to the Deita quality score, evaluated with NumPy on the CPU.
 
-The shipped weights are a support vector regression over sentence embeddings of both sides and surface features.
-`mergeit_ops.scorers.distilled_training` makes such weights.
+Two parts: a support vector regression over embeddings of both sides, surface features and the cohesion of the answer's
+sentences, fitted to real scores; and boosted trees over the features alone, which say how many points of that are owed
+to padding, repetition or foreign text and take them off. `python -m mergeit_ops distill` makes such weights.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mergeit_ops.core.cohesion import COHESION_NAMES, cohesion
 from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.sentences import split_sentences
 from mergeit_ops.core.surface_features import FEATURE_NAMES, surface_features
 from mergeit_ops.embedding.defaults import DEFAULT_BATCH_SIZE
 from mergeit_ops.errors import RecipeError, ScorerError
@@ -31,13 +34,13 @@ if TYPE_CHECKING:
 SHIPPED_WEIGHTS = Path(__file__).with_name("distilled_weights")
 """Folder of the weights in the package (CC BY-NC 4.0; see the model card in it)."""
 
-FORMAT_VERSION = 1
-MODEL_KIND = "rbf_svr"
+FORMAT_VERSION = 2
+MODEL_KIND = "rbf_svr_less_trees"
 WEIGHTS_FILE = "weights.npz"
 CONFIG_FILE = "config.json"
 MIN_SCORE, MAX_SCORE = 1.0, 6.0
 
-DENSE_FEATURE_NAMES: tuple[str, ...] = ("query_output_cosine", *FEATURE_NAMES)
+DENSE_FEATURE_NAMES: tuple[str, ...] = ("query_output_cosine", *FEATURE_NAMES, *COHESION_NAMES)
 """Names of the feature columns after the two embeddings."""
 
 PROBE_TEXT = "Describe the water cycle in two sentences."
@@ -45,6 +48,7 @@ PROBE_TEXT = "Describe the water cycle in two sentences."
 
 _MIN_PROBE_COSINE = 0.99
 _ROWS_PER_BLOCK = 1024
+_MAX_SENTENCES = 200  # of an answer, evenly chosen: the pairwise cosines of a whole book would fill the memory
 
 
 def row_features(
@@ -57,21 +61,42 @@ def row_features(
         features only.
     :param batch_size: texts per forward pass, >= 1.
     :return: (n, 2 d + len(DENSE_FEATURE_NAMES)) float32: embedding of the query, embedding of the output,
-        their cosine, surface features.
+        their cosine, surface features, cohesion of the output's sentences.
     """
     cleaned = [
         Sample(encodable(sample.instruction), encodable(sample.input), encodable(sample.output)) for sample in samples
     ]
-    texts = [sample.query for sample in cleaned] + [sample.output.strip() for sample in cleaned]
-    vectors = encoder.encode(texts, batch_size=batch_size)
-    query, output = vectors[: len(samples)], vectors[len(samples) :]
+    sentences = [_sentences(sample.output) for sample in cleaned]
+    queries, outputs = [sample.query for sample in cleaned], [sample.output.strip() for sample in cleaned]
+    # One call: an answer of one sentence is then embedded once, and batches fill up.
+    texts = dict.fromkeys([*queries, *outputs, *(sentence for part in sentences for sentence in part)])
+    row_of = {text: row for row, text in enumerate(texts)}
+    vectors = encoder.encode(list(texts), batch_size=batch_size)
+    query = vectors[[row_of[text] for text in queries]]
+    output = vectors[[row_of[text] for text in outputs]]
     cosine = np.sum(query * output, axis=1, keepdims=True)
-    return np.hstack([query, output, cosine, surface_features(cleaned)])
+    hold_together = [
+        cohesion(query[number], vectors[[row_of[text] for text in part]], _word_counts(part))
+        for number, part in enumerate(sentences)
+    ]
+    table = np.array(hold_together, dtype=np.float32).reshape(len(samples), len(COHESION_NAMES))
+    return np.hstack([query, output, cosine, surface_features(cleaned), table])
+
+
+def _sentences(output: str) -> list[str]:
+    sentences = split_sentences(output) or [""]
+    if len(sentences) <= _MAX_SENTENCES:
+        return sentences
+    return [sentences[len(sentences) * number // _MAX_SENTENCES] for number in range(_MAX_SENTENCES)]
+
+
+def _word_counts(sentences: Sequence[str]) -> NDArray[np.float64]:
+    return np.array([max(1, len(sentence.split())) for sentence in sentences], dtype=np.float64)
 
 
 @dataclass(frozen=True)
 class DistilledModel:
-    """The fitted regressor as plain arrays: a projection, a scaling and an RBF support vector regression.
+    """The fitted regressor as plain arrays: a projection, a scaling, an RBF support vector regression, and trees.
 
     :param embedding_model: name of the model whose embeddings it takes.
     :param embedding_width: d, dimensions of one embedding.
@@ -85,6 +110,11 @@ class DistilledModel:
     :param surface_scale: (s,) divides the dense features, > 0.
     :param support_vectors: (m, p + s).
     :param dual_coefficients: (m,).
+    :param split_features: (t, 2^depth - 1) dense feature that each inner node of each tree looks at; node i has the
+        children 2 i + 1 (not above the threshold) and 2 i + 2.
+    :param split_thresholds: (t, 2^depth - 1).
+    :param leaf_values: (t, 2^depth) points that each leaf adds to the deduction.
+    :param deduction_offset: added to the sum over the trees; a deduction below 0 counts as 0.
     :param probe_embedding: (d,) embedding of `PROBE_TEXT` at training time.
     """
 
@@ -93,12 +123,16 @@ class DistilledModel:
     gamma: float
     surface_limit: float
     intercept: float
+    deduction_offset: float
     projection: NDArray[np.float64]
     projection_offset: NDArray[np.float64]
     surface_mean: NDArray[np.float64]
     surface_scale: NDArray[np.float64]
     support_vectors: NDArray[np.float64]
     dual_coefficients: NDArray[np.float64]
+    split_features: NDArray[np.float64]
+    split_thresholds: NDArray[np.float64]
+    leaf_values: NDArray[np.float64]
     probe_embedding: NDArray[np.float64]
 
     def predict(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -120,7 +154,19 @@ class DistilledModel:
         points = np.hstack([projected, np.clip(scaled, -self.surface_limit, self.surface_limit)])
         squared_norms = np.sum(points**2, axis=1)[:, None] + np.sum(self.support_vectors**2, axis=1)
         squared_distances = np.maximum(squared_norms - 2.0 * points @ self.support_vectors.T, 0.0)
-        return np.exp(-self.gamma * squared_distances) @ self.dual_coefficients + self.intercept
+        quality = np.exp(-self.gamma * squared_distances) @ self.dual_coefficients + self.intercept
+        return quality - self._deduction(features[:, width:])
+
+    def _deduction(self, dense: NDArray[np.float32]) -> NDArray[np.float64]:
+        trees = np.arange(len(self.leaf_values))
+        looked_at = self.split_features.astype(np.int64)
+        node = np.zeros((len(dense), len(trees)), dtype=np.int64)
+        rows = np.arange(len(dense))[:, None]
+        for _ in range(int(np.log2(self.leaf_values.shape[1]))):
+            above = dense[rows, looked_at[trees, node]] > self.split_thresholds[trees, node]
+            node = 2 * node + 1 + above
+        leaf = node - self.split_features.shape[1]
+        return np.maximum(self.leaf_values[trees, leaf].sum(axis=1) + self.deduction_offset, 0.0)
 
 
 ARRAY_NAMES: tuple[str, ...] = (
@@ -130,6 +176,9 @@ ARRAY_NAMES: tuple[str, ...] = (
     "surface_scale",
     "support_vectors",
     "dual_coefficients",
+    "split_features",
+    "split_thresholds",
+    "leaf_values",
     "probe_embedding",
 )
 _SETTING_TYPES: dict[str, type | tuple[type, ...]] = {
@@ -138,6 +187,7 @@ _SETTING_TYPES: dict[str, type | tuple[type, ...]] = {
     "gamma": (int, float),
     "surface_limit": (int, float),
     "intercept": (int, float),
+    "deduction_offset": (int, float),
 }
 SETTING_NAMES: tuple[str, ...] = tuple(_SETTING_TYPES)
 
@@ -282,6 +332,7 @@ def _checked_model(folder: Path, config: dict[str, Any], arrays: dict[str, NDArr
     width, dense = config["embedding_width"], len(DENSE_FEATURE_NAMES)
     projected = arrays["projection"].shape[-1] if arrays["projection"].ndim == 2 else 0
     vectors = len(arrays["dual_coefficients"]) if arrays["dual_coefficients"].ndim == 1 else 0
+    trees, leaves = arrays["leaf_values"].shape if arrays["leaf_values"].ndim == 2 else (0, 1)
     shapes = {
         "projection": (2 * width, projected),
         "projection_offset": (projected,),
@@ -289,6 +340,9 @@ def _checked_model(folder: Path, config: dict[str, Any], arrays: dict[str, NDArr
         "surface_scale": (dense,),
         "support_vectors": (vectors, projected + dense),
         "dual_coefficients": (vectors,),
+        "split_features": (trees, leaves - 1),
+        "split_thresholds": (trees, leaves - 1),
+        "leaf_values": (trees, leaves),
         "probe_embedding": (width,),
     }
     for name, shape in shapes.items():
@@ -299,5 +353,8 @@ def _checked_model(folder: Path, config: dict[str, Any], arrays: dict[str, NDArr
             )
     if np.any(arrays["surface_scale"] <= 0) or config["gamma"] <= 0 or config["surface_limit"] <= 0:
         raise ScorerError(f"The weights in '{folder}' are damaged: scales, gamma and surface_limit must be above 0.")
+    looked_at = arrays["split_features"]
+    if leaves & (leaves - 1) or np.any(looked_at < 0) or np.any(looked_at >= dense):
+        raise ScorerError(f"The weights in '{folder}' are damaged: the trees look at features that do not exist.")
     values: dict[str, Any] = {**{name: config[name] for name in SETTING_NAMES}, **arrays}
     return DistilledModel(**values)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ from mergeit_ops.scorers.distilled import (
     DistilledModel,
     row_features,
 )
+from mergeit_ops.scorers.spoiling import KINDS, MARGINS, spoil_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,17 +38,20 @@ if TYPE_CHECKING:
 MIN_ROWS = 50
 """Fewer scored rows than this cannot be cross-validated to any use."""
 
-CORRUPTIONS: Mapping[str, float] = {"repeated": 0.5, "shuffled": 1.0, "swapped": 0.5}
-"""How an output is spoiled, and by how many points its target is lowered.
+MAX_ROWS = 8_000
+"""Rows used at most, drawn by the seed: the time of a support vector regression grows with the square of the rows, and
+its weights with their number."""
 
-No real scores of spoiled answers are known; the margins say "worse than the original", not by how much.
-"""
+INNER_FOLDS = 3
 
-GATE_GAMMAS = (0.75, 1.0)
-
-_FEWEST_REPETITIONS, _MOST_REPETITIONS = 2, 30
-_PARENTS_FROM_NEIGHBOURS = 2
-_RANDOM_TRIPLES = 20_000
+SEARCH: Mapping[str, tuple[float, ...]] = {
+    "gamma": (0.01, 0.02),
+    "cost": (2.5, 6.0),
+    "embedding_weight": (0.2, 0.3),
+    "components": (128, 192),
+    "epsilon": (0.15, 0.25),
+}
+"""Values tried for each setting, one setting after the other."""
 
 
 @dataclass(frozen=True)
@@ -75,24 +79,36 @@ class TrainingSettings:
     :param cost: C of the support vector regression, > 0.
     :param gamma: width of its kernel, > 0.
     :param epsilon: half width of its insensitive tube in points of score, >= 0; wider means fewer support vectors.
+    :param trees: number of boosted trees that learn the deduction.
+    :param tree_depth: their depth, >= 1.
+    :param learning_rate: share of each tree's answer that counts, in (0, 1].
+    :param deduction_scale: factor on the deduction, > 0: the trees are cautious, as most rows they see are honest.
+    :param deduction_free: points of deduction that are forgiven, >= 0: small ones are noise on honest rows.
+    :param honest_weight: weight of a real row against a spoiled copy when the trees are fitted, > 0.
     """
 
     components: int = 128
     embedding_weight: float = 0.2
     surface_weight: float = 0.5
     surface_limit: float = 6.0
-    cost: float = 5.0
+    cost: float = 2.5
     gamma: float = 0.02
     epsilon: float = 0.25
+    trees: int = 200
+    tree_depth: int = 4
+    learning_rate: float = 0.1
+    deduction_scale: float = 1.3
+    deduction_free: float = 0.25
+    honest_weight: float = 2.0
 
 
 @dataclass(frozen=True)
 class Corruption:
     """Spoiled copies of one kind.
 
-    :param kind: a key of `CORRUPTIONS`.
+    :param kind: one of `spoiling.KINDS`; those without a margin are for figures only.
     :param sources: (k,) rows whose query is kept.
-    :param donors: (k,) rows whose output is spoiled; the same as `sources` unless the kind is `swapped`.
+    :param donors: (k,) rows whose answer the copy has or has some of; the sources where there is no other.
     :param features: (k, f) features of the copies.
     """
 
@@ -100,6 +116,16 @@ class Corruption:
     sources: NDArray[np.int64]
     donors: NDArray[np.int64]
     features: NDArray[np.float32]
+
+    def within(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Tell which copies are made of these rows alone."""
+        return np.isin(self.sources, rows) & np.isin(self.donors, rows)
+
+    def compared_with(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the score that each copy should stay below: its source's, and its donor's where it has that answer."""
+        if self.kind == "swapped":
+            return np.minimum(scores[self.sources], scores[self.donors])
+        return scores[self.sources]
 
 
 @dataclass(frozen=True)
@@ -109,7 +135,7 @@ class TrainingData:
     :param rows: n rows.
     :param targets: (n,) real scores.
     :param features: (n, f), as `row_features` gives them.
-    :param corruptions: one entry per key of `CORRUPTIONS`.
+    :param corruptions: one entry per kind.
     :param embedding_model: name of the encoder.
     :param probe_embedding: (d,) embedding of `PROBE_TEXT`.
     """
@@ -122,15 +148,60 @@ class TrainingData:
     probe_embedding: NDArray[np.float32]
 
 
-class FittedRegressor:
-    """The scikit-learn estimators of one fit, which `export` turns into plain arrays."""
+class Space:
+    """Principal components of the embeddings and scaling of the dense features, of one set of real rows.
 
-    def __init__(self, pca: Any, scaler: Any, svr: Any, embedding_scale: float, settings: TrainingSettings) -> None:
-        self.pca = pca
-        self.scaler = scaler
+    Spoiled copies stay out of it: their outliers would flatten the differences between real rows.
+
+    :param features: (n, f) of the rows, as `row_features` gives them.
+    """
+
+    def __init__(self, features: NDArray[np.float32]) -> None:
+        self.width = features.shape[1] - len(DENSE_FEATURE_NAMES)
+        embeddings, dense = np.split(features.astype(np.float64), [self.width], axis=1)
+        self.center = embeddings.mean(axis=0)
+        self._axes, self._variances = _principal_axes(embeddings - self.center)
+        self.mean = dense.mean(axis=0)
+        scale = dense.std(axis=0)
+        self.scale = np.where(scale > 0, scale, 1.0)
+
+    def projection(self, settings: TrainingSettings) -> NDArray[np.float64]:
+        """Return the (2 d, p) projection, scaled so that its coordinates have the embedding weight on average."""
+        spread = float(np.sqrt(self._variances[: settings.components].mean()))
+        return self._axes[:, : settings.components] * (settings.embedding_weight / spread)
+
+    def points(self, features: NDArray[np.float32], settings: TrainingSettings) -> NDArray[np.float64]:
+        """Return the (n, p + s) points that the kernel compares."""
+        projected = (features[:, : self.width].astype(np.float64) - self.center) @ self.projection(settings)
+        scaled = (features[:, self.width :].astype(np.float64) - self.mean) / self.scale
+        limited = np.clip(scaled, -settings.surface_limit, settings.surface_limit) * settings.surface_weight
+        # The weights are stored as float32; rounding here keeps both evaluations at the same points.
+        return np.hstack([projected, limited]).astype(np.float32).astype(np.float64)
+
+
+class FittedRegressor:
+    """The scikit-learn estimators of one fit, which `export` turns into plain arrays.
+
+    :param space: of the rows it was fitted on.
+    :param svr: predicts the score of an honest answer.
+    :param trees: predict what to take off; None before they are fitted.
+    :param settings: of the fit.
+    """
+
+    def __init__(self, space: Space, svr: Any, trees: Any, settings: TrainingSettings) -> None:
+        self.space = space
         self.svr = svr
-        self.embedding_scale = embedding_scale
+        self.trees = trees
         self.settings = settings
+
+    def quality(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return (n,) scores before the deduction."""
+        return self.svr.predict(self.space.points(features, self.settings))
+
+    def deduction(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return (n,) points to take off, >= 0."""
+        points = self.trees.predict(features[:, self.space.width :]) - self.settings.deduction_free
+        return self.settings.deduction_scale * np.maximum(points, 0.0)
 
     def predict(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """Predict unclipped scores with scikit-learn.
@@ -138,16 +209,7 @@ class FittedRegressor:
         :param features: (n, f), as `row_features` gives them.
         :return: (n,) predictions.
         """
-        return self.svr.predict(self.points(features))
-
-    def points(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return the (n, p + s) points that the kernel compares."""
-        width = features.shape[1] - len(DENSE_FEATURE_NAMES)
-        limit, weight = self.settings.surface_limit, self.settings.surface_weight
-        projected = self.pca.transform(features[:, :width].astype(np.float64)) * self.embedding_scale
-        scaled = np.clip(self.scaler.transform(features[:, width:].astype(np.float64)), -limit, limit) * weight
-        # The weights are stored as float32; rounding here keeps both evaluations at the same points.
-        return np.hstack([projected, scaled]).astype(np.float32).astype(np.float64)
+        return self.quality(features) - self.deduction(features)
 
     def export(self, embedding_model: str, probe_embedding: NDArray[np.float32]) -> DistilledModel:
         """Return the same function as plain arrays.
@@ -155,20 +217,26 @@ class FittedRegressor:
         :param embedding_model: name of the encoder.
         :param probe_embedding: (d,) embedding of `PROBE_TEXT`.
         """
-        projection = self.pca.components_.T * self.embedding_scale
+        projection = self.space.projection(self.settings)
         weight = self.settings.surface_weight
+        scale = self.settings.deduction_scale
+        features, thresholds, leaves = _complete_trees(self.trees, self.settings.tree_depth)
         return DistilledModel(
             embedding_model=embedding_model,
             embedding_width=len(probe_embedding),
             gamma=self.settings.gamma,
             surface_limit=self.settings.surface_limit * weight,
             intercept=float(self.svr.intercept_[0]),
+            deduction_offset=(float(self.trees.init_.constant_[0, 0]) - self.settings.deduction_free) * scale,
             projection=projection,
-            projection_offset=self.pca.mean_ @ projection,
-            surface_mean=self.scaler.mean_,
-            surface_scale=self.scaler.scale_ / weight,
+            projection_offset=self.space.center @ projection,
+            surface_mean=self.space.mean,
+            surface_scale=self.space.scale / weight,
             support_vectors=self.svr.support_vectors_,
             dual_coefficients=self.svr.dual_coef_[0],
+            split_features=features,
+            split_thresholds=thresholds,
+            leaf_values=leaves * self.trees.learning_rate * scale,
             probe_embedding=probe_embedding.astype(np.float64),
         )
 
@@ -193,6 +261,18 @@ def read_scored_rows(path: Path, score_key: str = "quality_score") -> list[Score
     return usable
 
 
+def draw_rows(rows: Sequence[ScoredRow], seed: int = 42, most: int = MAX_ROWS) -> list[ScoredRow]:
+    """Return the rows in their order; a random part of them where there are too many.
+
+    :param rows: the scored rows.
+    :param seed: decides the draw.
+    :param most: rows to return at most.
+    """
+    if len(rows) <= most:
+        return list(rows)
+    return [rows[number] for number in sorted(random.Random(seed).sample(range(len(rows)), most))]
+
+
 def build_training_data(
     rows: Sequence[ScoredRow],
     encoder: SentenceEncoder,
@@ -205,19 +285,21 @@ def build_training_data(
 
     :param rows: n scored rows.
     :param encoder: the embedding model.
-    :param corrupted_share: share of the rows that are copied and spoiled, once per corruption, in [0, 1].
+    :param corrupted_share: share of the rows that are copied and spoiled, once per kind, in [0, 1].
     :param seed: decides which rows are spoiled and how.
     :param batch_size: texts per forward pass.
     """
     rng = random.Random(seed)
     samples = [row.sample for row in rows]
-    copies = {kind: _corrupt(samples, kind, round(corrupted_share * len(rows)), rng) for kind in CORRUPTIONS}
-    everything = samples + [sample for _, _, spoiled in copies.values() for sample in spoiled]
+    copies = [spoil_rows(samples, kind, round(corrupted_share * len(rows)), rng) for kind in KINDS]
+    everything = samples + [sample for copy in copies for sample in copy.samples]
     features = row_features(everything, encoder, batch_size)
     corruptions, start = [], len(rows)
-    for kind, (sources, donors, spoiled) in copies.items():
-        stop = start + len(spoiled)
-        corruptions.append(Corruption(kind, np.array(sources, int), np.array(donors, int), features[start:stop]))
+    for copy in copies:
+        stop = start + len(copy.samples)
+        corruptions.append(
+            Corruption(copy.kind, np.array(copy.sources, int), np.array(copy.donors, int), features[start:stop])
+        )
         start = stop
     return TrainingData(
         rows=rows,
@@ -229,90 +311,106 @@ def build_training_data(
     )
 
 
+def choose_settings(
+    data: TrainingData, train: NDArray[np.int64] | None = None, *, seed: int = 42, folds: int = INNER_FOLDS
+) -> TrainingSettings:
+    """Choose the settings of the regression by cross-validation within some rows, one setting after the other.
+
+    :param data: rows with features.
+    :param train: rows to use; None for all. No other row has any influence.
+    :param seed: of the split.
+    :param folds: number of folds, >= 2.
+    :return: the settings with the highest Spearman correlation on held-out rows; the earlier ones where none is higher.
+    """
+    from scipy.stats import spearmanr
+
+    train = np.arange(len(data.rows)) if train is None else train
+    parts = [(fitted, held_out, Space(data.features[fitted])) for fitted, held_out in split(train, folds, seed)]
+
+    def correlation(settings: TrainingSettings) -> float:
+        real, predicted = [], []
+        for fitted, held_out, space in parts:
+            real.append(data.targets[held_out])
+            predicted.append(_fit_quality(data, settings, fitted, space).quality(data.features[held_out]))
+        return float(spearmanr(np.concatenate(real), np.concatenate(predicted))[0])
+
+    best = TrainingSettings()
+    highest = correlation(best)
+    for name, values in SEARCH.items():
+        for settings in [_changed(best, name, value) for value in values if value != getattr(best, name)]:
+            reached = correlation(settings)
+            if reached > highest:
+                best, highest = settings, reached
+    return best
+
+
 def fit(
     data: TrainingData, settings: TrainingSettings | None = None, train: NDArray[np.int64] | None = None
 ) -> FittedRegressor:
-    """Fit the regressor.
+    """Fit regression and deduction.
 
     :param data: rows with features.
     :param settings: None for the defaults.
     :param train: rows to use; None for all. A spoiled copy is used only if its source and donor both are.
     """
-    from sklearn.decomposition import PCA
-    from sklearn.preprocessing import StandardScaler
-    from sklearn.svm import SVR
+    from sklearn.ensemble import GradientBoostingRegressor
 
     settings = settings or TrainingSettings()
     train = np.arange(len(data.rows)) if train is None else train
-    real = data.features[train].astype(np.float64)
-    width = real.shape[1] - len(DENSE_FEATURE_NAMES)
-    # Spoiled copies stay out of the scaling: their outliers would flatten the differences between real rows.
-    components = min(settings.components, len(train) - 1, width)
-    pca = PCA(components, svd_solver="full").fit(real[:, :width])
-    scaler = StandardScaler().fit(real[:, width:])
-    embedding_scale = settings.embedding_weight / float(pca.transform(real[:, :width]).std())
-    svr = SVR(kernel="rbf", C=settings.cost, gamma=settings.gamma, epsilon=settings.epsilon)
-    fitted = FittedRegressor(pca, scaler, svr, embedding_scale, settings)
-    features, targets = _with_corruptions(data, train)
-    svr.fit(fitted.points(features), targets)
+    fitted = _fit_quality(data, settings, train, Space(data.features[train]))
+    believed = np.zeros(len(data.rows))
+    believed[train] = fitted.quality(data.features[train])
+    features, targets = [data.features[train]], [np.zeros(len(train))]
+    for corruption in data.corruptions:
+        mask = corruption.within(train)
+        if corruption.kind in MARGINS and mask.any():
+            excess = fitted.quality(corruption.features[mask]) - corruption.compared_with(believed)[mask]
+            features.append(corruption.features[mask])
+            targets.append(np.maximum(excess + MARGINS[corruption.kind], 0.0))
+    fitted.trees = GradientBoostingRegressor(
+        n_estimators=settings.trees,
+        max_depth=settings.tree_depth,
+        learning_rate=settings.learning_rate,
+        subsample=0.5,
+        max_features=0.3,
+        min_samples_leaf=min(10, max(1, len(train) // 20)),
+        random_state=0,
+    )
+    table, points = np.vstack(features), np.concatenate(targets)
+    weights = np.where(np.arange(len(points)) < len(train), settings.honest_weight, 1.0)
+    fitted.trees.fit(table[:, fitted.space.width :], points, sample_weight=weights)
     return fitted
 
 
-def cross_validate(
-    data: TrainingData, settings: TrainingSettings | None = None, *, folds: int = 5, seed: int = 42
-) -> dict[str, Any]:
-    """Measure the regressor on rows it was not fitted on.
-
-    :param data: rows with features.
-    :param settings: None for the defaults.
-    :param folds: number of folds, >= 2.
-    :param seed: of the split and of the random triples of the gate figures.
-    :return: figures as plain JSON values. `ranking`: Spearman, mean absolute error and mean error (predicted minus
-        real), overall and per kind. `gate`: agreement of the decision of the quality gate under predicted and under
-        real scores, at each gamma, on merged rows against the two original rows with the nearest queries, and on
-        random triples. `corruptions`: mean change of the prediction when the answer is spoiled, and the share of rows
-        whose prediction then does not fall.
-    """
+def split(rows: NDArray[np.int64], folds: int, seed: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Yield (rows to fit on, rows held out) of each fold."""
     from sklearn.model_selection import KFold
 
-    predicted = np.zeros(len(data.rows))
-    spoiled = {corruption.kind: np.zeros(len(corruption.sources)) for corruption in data.corruptions}
-    for train, held_out in KFold(folds, shuffle=True, random_state=seed).split(predicted):
-        fitted = fit(data, settings, train)
-        predicted[held_out] = _clip(fitted.predict(data.features[held_out]))
-        for corruption in data.corruptions:
-            mask = np.isin(corruption.sources, held_out)
-            if mask.any():
-                spoiled[corruption.kind][mask] = _clip(fitted.predict(corruption.features[mask]))
-    kinds = sorted({row.kind for row in data.rows if row.kind})
-    of_kind = {kind: np.array([row.kind == kind for row in data.rows]) for kind in kinds}
-    groups = {"all": np.ones(len(predicted), dtype=bool), **of_kind}
-    return {
-        "folds": folds,
-        "seed": seed,
-        "ranking": {name: _ranking(data.targets[mask], predicted[mask]) for name, mask in groups.items()},
-        "gate": _gate_figures(data, predicted, seed),
-        "corruptions": {
-            corruption.kind: _corruption_figures(spoiled[corruption.kind] - predicted[corruption.donors])
-            for corruption in data.corruptions
-            if len(corruption.sources)
-        },
-    }
+    for fitted, held_out in KFold(folds, shuffle=True, random_state=seed).split(rows):
+        yield rows[fitted], rows[held_out]
 
 
-def save(model: DistilledModel, folder: Path, metrics: Mapping[str, Any] | None = None) -> None:
+def save(
+    model: DistilledModel,
+    folder: Path,
+    metrics: Mapping[str, Any] | None = None,
+    settings: TrainingSettings | None = None,
+) -> None:
     """Write `weights.npz` and `config.json`; the folder is made where it is missing.
 
     :param model: the exported model.
     :param folder: replaced files keep no trace; other files in it stay.
     :param metrics: figures to keep beside the weights.
+    :param settings: of the fit, to keep beside the weights.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    # float32 for the bulk; the dual coefficients cancel each other out in the kernel sum, so they keep float64.
-    stored = {name: getattr(model, name).astype(np.float32) for name in ARRAY_NAMES}
-    stored["dual_coefficients"] = model.dual_coefficients
-    stored["surface_mean"] = model.surface_mean
-    stored["surface_scale"] = model.surface_scale
+    # float32 for the bulk; the dual coefficients cancel each other out in the kernel sum, so they keep float64, and so
+    # do thresholds, which a feature may meet exactly.
+    exact = {"dual_coefficients", "surface_mean", "surface_scale", "split_thresholds"}
+    stored = {
+        name: array if name in exact else array.astype(np.float32)
+        for name, array in ((name, getattr(model, name)) for name in ARRAY_NAMES)
+    }
     np.savez_compressed(folder / WEIGHTS_FILE, **stored)
     config = {
         "format_version": FORMAT_VERSION,
@@ -320,131 +418,85 @@ def save(model: DistilledModel, folder: Path, metrics: Mapping[str, Any] | None 
         **{name: getattr(model, name) for name in SETTING_NAMES},
         "dense_features": list(DENSE_FEATURE_NAMES),
         "support_vectors": len(model.dual_coefficients),
+        "training_settings": asdict(settings) if settings else {},
         "metrics": dict(metrics or {}),
     }
     (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def repeat_output(output: str, times: int) -> str:
-    """Return the answer said several times over."""
-    return " ".join([output.strip()] * times)
+def clipped(predictions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return predictions within the range of the score."""
+    return np.clip(predictions, MIN_SCORE, MAX_SCORE)
 
 
-def shuffle_output(output: str, rng: random.Random) -> str:
-    """Return the words of the answer in random order."""
-    words = output.split()
-    rng.shuffle(words)
-    return " ".join(words)
+def _principal_axes(centered: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the (d, r) axes of greatest variance, in order, and the (r,) variances along them."""
+    rows, width = centered.shape
+    if rows <= width:
+        _, singular, axes = np.linalg.svd(centered, full_matrices=False)
+        return axes[: rows - 1].T, singular[: rows - 1] ** 2 / rows
+    # Of many rows the covariance is the smaller matrix.
+    variances, vectors = np.linalg.eigh(centered.T @ centered / rows)
+    return vectors[:, ::-1], np.maximum(variances[::-1], 0.0)
 
 
 def _scored_row(line: str, where: str, score_key: str) -> ScoredRow:
     try:
         fields = json.loads(line)
-        sample = Sample(str(fields["instruction"]), str(fields.get("input") or ""), str(fields["output"]))
-        score = float(fields[score_key])
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except ValueError as error:
+        raise DatasetError(f"{where} is not JSON ({error}).") from error
+    if not isinstance(fields, dict):
+        raise DatasetError(f"{where} is not a JSON object.")
+    missing = [name for name in ("instruction", "output", score_key) if fields.get(name) is None]
+    if missing:
         raise DatasetError(
-            f"{where} is not a JSON object with 'instruction', 'output' and a number in '{score_key}' "
-            f"({type(error).__name__}: {error})."
-        ) from error
+            f"{where} has no {' and no '.join(map(repr, missing))}; it has "
+            f"{', '.join(map(repr, fields)) or 'no fields'}. Every row needs 'instruction', 'output' and its score, "
+            f"which --score-key names."
+        )
+    try:
+        score = float(fields[score_key])
+    except (TypeError, ValueError) as error:
+        raise DatasetError(f"{where} has {score_key} {fields[score_key]!r}, which is no number.") from error
     if not MIN_SCORE <= score <= MAX_SCORE:
         raise DatasetError(
-            f"{where} has {score_key} {score}, outside {MIN_SCORE:g} to {MAX_SCORE:g}; rescale the scores first."
+            f"{where} has {score_key} {score:g}, outside {MIN_SCORE:g} to {MAX_SCORE:g}; rescale the scores first."
         )
+    sample = Sample(str(fields["instruction"]), str(fields.get("input") or ""), str(fields["output"]))
     return ScoredRow(sample, score, str(fields.get("kind") or ""))
 
 
-def _corrupt(
-    samples: Sequence[Sample], kind: str, count: int, rng: random.Random
-) -> tuple[list[int], list[int], list[Sample]]:
-    sources = sorted(rng.sample(range(len(samples)), count))
-    # Moving on by one among the chosen rows gives every query the answer of another row.
-    donors = sources[1:] + sources[:1] if kind == "swapped" else sources
-    spoil: dict[str, Callable[[str], str]] = {
-        "repeated": lambda output: repeat_output(output, _repetitions(rng)),
-        "shuffled": lambda output: shuffle_output(output, rng),
-        "swapped": lambda output: output,
-    }
-    spoiled = [
-        Sample(samples[source].instruction, samples[source].input, spoil[kind](samples[donor].output))
-        for source, donor in zip(sources, donors, strict=True)
-    ]
-    return sources, donors, spoiled
+def _changed(settings: TrainingSettings, name: str, value: Any) -> TrainingSettings:
+    return replace(settings, **{name: value})
 
 
-def _repetitions(rng: random.Random) -> int:
-    # Even on a log scale, as the length features are: otherwise a thirtyfold answer lies outside what is learnt.
-    return round(_FEWEST_REPETITIONS * (_MOST_REPETITIONS / _FEWEST_REPETITIONS) ** rng.random())
+def _fit_quality(
+    data: TrainingData, settings: TrainingSettings, train: NDArray[np.int64], space: Space
+) -> FittedRegressor:
+    from sklearn.svm import SVR
+
+    # Real rows alone: spoiled copies in this fit cost it rank correlation on honest answers.
+    svr = SVR(kernel="rbf", C=settings.cost, gamma=settings.gamma, epsilon=settings.epsilon, cache_size=500)
+    svr.fit(space.points(data.features[train], settings), data.targets[train])
+    return FittedRegressor(space, svr, None, settings)
 
 
-def _with_corruptions(data: TrainingData, train: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    features, targets = [data.features[train]], [data.targets[train]]
-    for corruption in data.corruptions:
-        mask = np.isin(corruption.sources, train) & np.isin(corruption.donors, train)
-        spoiled = np.minimum(data.targets[corruption.sources], data.targets[corruption.donors])[mask]
-        features.append(corruption.features[mask])
-        targets.append(np.maximum(spoiled - CORRUPTIONS[corruption.kind], MIN_SCORE))
-    return np.vstack(features), np.concatenate(targets)
-
-
-def _clip(predictions: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.clip(predictions, MIN_SCORE, MAX_SCORE)
-
-
-def _ranking(real: NDArray[np.float64], predicted: NDArray[np.float64]) -> dict[str, float]:
-    from scipy.stats import spearmanr
-
-    return {
-        "rows": len(real),
-        "spearman": _rounded(spearmanr(real, predicted)[0]),
-        "mean_absolute_error": _rounded(np.abs(predicted - real).mean()),
-        "mean_error": _rounded((predicted - real).mean()),
-    }
-
-
-def _corruption_figures(change: NDArray[np.float64]) -> dict[str, float]:
-    return {
-        "rows": len(change),
-        "mean_change": _rounded(change.mean()),
-        "share_not_lower": _rounded((change >= 0).mean()),
-    }
-
-
-def _gate_figures(data: TrainingData, predicted: NDArray[np.float64], seed: int) -> dict[str, Any]:
-    rng = np.random.default_rng(seed)
-    pairings = {"random_triples": rng.integers(0, len(predicted), (_RANDOM_TRIPLES, 1 + _PARENTS_FROM_NEIGHBOURS))}
-    kinds = np.array([row.kind for row in data.rows])
-    merged, originals = np.flatnonzero(kinds == "merged"), np.flatnonzero(kinds == "original")
-    if len(merged) and len(originals) >= _PARENTS_FROM_NEIGHBOURS:
-        query = data.features[:, : len(data.probe_embedding)]
-        nearest = np.argsort(-(query[merged] @ query[originals].T), axis=1)[:, :_PARENTS_FROM_NEIGHBOURS]
-        pairings["merged_against_nearest_originals"] = np.column_stack([merged, originals[nearest]])
-    return {
-        name: {f"gamma_{gamma:g}": _gate_agreement(triples, data.targets, predicted, gamma) for gamma in GATE_GAMMAS}
-        for name, triples in pairings.items()
-    }
-
-
-def _gate_agreement(
-    triples: NDArray[np.int64], real: NDArray[np.float64], predicted: NDArray[np.float64], gamma: float
-) -> dict[str, float]:
-    """Compare decisions; the first column of a triple is the merge, the others are its parents."""
-
-    def accepts(scores: NDArray[np.float64]) -> NDArray[np.bool_]:
-        return scores[triples[:, 0]] > gamma * scores[triples[:, 1:]].mean(axis=1)
-
-    truth, guess = accepts(real), accepts(predicted)
-    figures = {
-        "pairs": len(triples),
-        "accepted_by_real": _rounded(truth.mean()),
-        "accepted_by_predicted": _rounded(guess.mean()),
-        "agreement": _rounded((truth == guess).mean()),
-    }
-    if truth.any() and not truth.all():
-        figures["accepts_found"] = _rounded(guess[truth].mean())
-        figures["rejects_found"] = _rounded((~guess[~truth]).mean())
-    return figures
-
-
-def _rounded(value: Any) -> float:
-    return round(float(value), 4)
+def _complete_trees(boosted: Any, depth: int) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return scikit-learn's trees as complete binary trees; a leaf above the last level sends all to its left."""
+    count, inner = len(boosted.estimators_), 2**depth - 1
+    features = np.zeros((count, inner))
+    thresholds = np.full((count, inner), float(np.finfo(np.float32).max))
+    leaves = np.zeros((count, inner + 1))
+    for number, estimator in enumerate(boosted.estimators_[:, 0]):
+        tree = estimator.tree_
+        stands_at = {0: 0}
+        for node in range(inner):
+            original = stands_at[node]
+            left, right = tree.children_left[original], tree.children_right[original]
+            if left == -1:
+                left = right = original
+            else:
+                features[number, node], thresholds[number, node] = tree.feature[original], tree.threshold[original]
+            stands_at[2 * node + 1], stands_at[2 * node + 2] = left, right
+        leaves[number] = [tree.value[stands_at[inner + leaf]].item() for leaf in range(inner + 1)]
+    return features, thresholds, leaves

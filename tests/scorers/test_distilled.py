@@ -1,5 +1,6 @@
 """The distilled scorer: a fixed function of one row, in NumPy, that quantity alone does not fool."""
 
+import dataclasses
 import hashlib
 import json
 import random
@@ -20,19 +21,22 @@ from mergeit_ops.scorers.distilled import (
     DistilledScorer,
     load_model,
 )
+from mergeit_ops.scorers.distilled_figures import as_tables, nested_cross_validation
 from mergeit_ops.scorers.distilled_training import (
     MIN_ROWS,
     ScoredRow,
     TrainingData,
+    TrainingSettings,
     build_training_data,
-    cross_validate,
+    choose_settings,
+    draw_rows,
     fit,
     read_scored_rows,
-    repeat_output,
     save,
-    shuffle_output,
 )
+from mergeit_ops.scorers.spoiling import KINDS, pad_output, repeat_output, shuffle_output
 
+CHEAP = TrainingSettings(trees=20)
 SHARED_DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 
 ROWS = [
@@ -110,7 +114,7 @@ def training_data() -> TrainingData:
 @pytest.fixture
 def tiny_folder(tmp_path: Path, training_data: TrainingData) -> Path:
     folder = tmp_path / "weights"
-    save(fit(training_data).export(training_data.embedding_model, training_data.probe_embedding), folder)
+    save(fit(training_data, CHEAP).export(training_data.embedding_model, training_data.probe_embedding), folder)
     return folder
 
 
@@ -137,19 +141,49 @@ def test_shipped_weights_score_within_the_range_of_the_deita_score(shipped: Dist
 
 
 def test_a_thorough_answer_scores_above_a_bare_one(shipped: DistilledScorer) -> None:
-    bare = [Sample(row.instruction, row.input, "Yes.") for row in ROWS]
-    assert (values_of(shipped, ROWS) > values_of(shipped, bare)).all()
+    thorough = [row for row in ROWS if len(row.output.split()) > 10]
+    bare = [Sample(row.instruction, row.input, "Yes.") for row in thorough]
+    assert (values_of(shipped, thorough) > values_of(shipped, bare)).all()
 
 
-def test_saying_the_answer_three_times_does_not_raise_the_score_on_average(shipped: DistilledScorer) -> None:
-    repeated = [Sample(row.instruction, row.input, repeat_output(row.output, 3)) for row in ROWS]
-    assert values_of(shipped, repeated).mean() <= values_of(shipped, ROWS).mean()
+PADDING = (
+    "I really hope that you find this reply useful.",
+    "Should something be unclear, just write to me again.",
+    "Questions like yours come up quite often.",
+    "A lot depends on your own situation and preferences.",
+    "There would be plenty more to say about all this.",
+    "Do take your time to think it over.",
+)
+"""Written for this test: neither trained on nor measured with."""
 
 
-def test_shuffling_the_words_does_not_raise_the_score_on_average(shipped: DistilledScorer) -> None:
+@pytest.fixture(scope="module")
+def honest(sample_rows) -> list[Sample]:
+    rows = [Sample(row["instruction"], row["input"], row["output"]) for row in sample_rows[::6]]
+    return [row for row in rows if len(row.output.split()) >= 5]
+
+
+def _changes(shipped: DistilledScorer, honest: list[Sample], spoil) -> np.ndarray:
     rng = random.Random(0)
-    shuffled = [Sample(row.instruction, row.input, shuffle_output(row.output, rng)) for row in ROWS]
-    assert values_of(shipped, shuffled).mean() <= values_of(shipped, ROWS).mean()
+    spoiled = [Sample(row.instruction, row.input, spoil(row, rng)) for row in honest]
+    return values_of(shipped, spoiled) - values_of(shipped, honest)
+
+
+@pytest.mark.parametrize(
+    ("kind", "mean_change", "share_that_rises"),
+    [("repeated", -0.1, 0.35), ("shuffled", -0.25, 0.3), ("padded", -0.35, 0.25), ("stuffed", -0.2, 0.4)],
+)
+def test_more_text_of_less_worth_lowers_the_score(shipped, honest, kind, mean_change, share_that_rises) -> None:
+    foreign = {row: other.output for row, other in zip(honest, honest[1:] + honest[:1], strict=True)}
+    spoil = {
+        "repeated": lambda row, rng: repeat_output(row.output, rng.choice([2, 3, 5, 10])),
+        "shuffled": lambda row, rng: shuffle_output(row.output, rng),
+        "padded": lambda row, rng: pad_output(row.output, rng.sample(PADDING, rng.randint(1, 6)), rng),
+        "stuffed": lambda row, rng: pad_output(row.output, [foreign[row]], rng),
+    }
+    change = _changes(shipped, honest, spoil[kind])
+    assert change.mean() < mean_change
+    assert (change > 0).mean() < share_that_rises
 
 
 def test_scores_do_not_depend_on_order_or_batch(shipped: DistilledScorer) -> None:
@@ -204,12 +238,10 @@ def test_shipped_weights_hold_no_pickles() -> None:
 
 
 def test_shipped_card_states_the_figures_of_the_weights_beside_it() -> None:
-    config = json.loads((SHIPPED_WEIGHTS / CONFIG_FILE).read_text(encoding="utf-8"))
+    figures = json.loads((SHIPPED_WEIGHTS / CONFIG_FILE).read_text(encoding="utf-8"))["metrics"]
     card = (SHIPPED_WEIGHTS / "README.md").read_text(encoding="utf-8")
-    assert config["metrics"]["cross_validation"]["ranking"]["all"]["spearman"] >= 0.83
-    for run in config["metrics"].values():
-        for figures in run["ranking"].values():
-            assert f"{figures['spearman']:.3f}" in card
+    assert figures["ranking"]["all"]["spearman"] >= 0.85
+    assert as_tables(figures) in card
 
 
 def test_shipped_scorer_ranks_real_rows_like_the_real_score(shipped: DistilledScorer) -> None:
@@ -226,7 +258,7 @@ def test_shipped_scorer_ranks_real_rows_like_the_real_score(shipped: DistilledSc
 
 def test_saved_model_predicts_what_scikit_learn_predicts(tiny_folder: Path, training_data: TrainingData) -> None:
     features = training_data.features
-    expected = fit(training_data).predict(features)
+    expected = fit(training_data, CHEAP).predict(features)
     np.testing.assert_allclose(load_model(tiny_folder).predict(features), expected, atol=1e-4)
 
 
@@ -239,17 +271,51 @@ def test_scorer_on_trained_weights_learns_what_the_scores_follow(tiny_folder: Pa
 def test_training_twice_gives_the_same_model(tiny_folder: Path, training_data: TrainingData) -> None:
     again = build_training_data(scored_rows(), HashEncoder(), seed=1)  # type: ignore[arg-type]
     predicted = load_model(tiny_folder).predict(training_data.features)
-    np.testing.assert_allclose(fit(again).predict(training_data.features), predicted, atol=1e-4)
+    np.testing.assert_allclose(fit(again, CHEAP).predict(training_data.features), predicted, atol=1e-4)
 
 
-def test_cross_validation_reports_each_kind_and_both_gates(training_data: TrainingData) -> None:
-    figures = cross_validate(training_data, folds=3, seed=0)
+def test_nested_cross_validation_reports_each_kind_gate_and_way_of_spoiling(training_data: TrainingData) -> None:
+    figures = nested_cross_validation(training_data, folds=3, seed=0, choose=lambda data, train, seed: CHEAP)
     assert set(figures["ranking"]) == {"all", "merged", "original"}
     assert figures["ranking"]["all"]["spearman"] > 0.8
     assert set(figures["gate"]) == {"random_triples", "merged_against_nearest_originals"}
     assert all(set(gate) == {"gamma_0.75", "gamma_1"} for gate in figures["gate"].values())
-    assert set(figures["corruptions"]) == {"repeated", "shuffled", "swapped"}
+    assert set(figures["corruptions"]) == set(KINDS)
+    tenths = figures["reliability"]
+    assert sum(tenth["rows"] for tenth in tenths) == len(training_data.rows)
+    assert [tenth["predicted"] for tenth in tenths] == sorted(tenth["predicted"] for tenth in tenths)
     json.dumps(figures)
+    assert as_tables(figures).count("\n\n") == 3
+
+
+def test_no_held_out_row_has_any_part_in_choosing_the_settings(training_data: TrainingData) -> None:
+    seen: list[set[int]] = []
+
+    def choose(data: TrainingData, train: np.ndarray, seed: int) -> TrainingSettings:
+        seen.append(set(train.tolist()))
+        return CHEAP
+
+    nested_cross_validation(training_data, folds=4, choose=choose)
+    everything = set(range(len(training_data.rows)))
+    held_out = [everything - rows for rows in seen]
+    assert sorted(row for rows in held_out for row in rows) == sorted(everything)
+
+
+def test_settings_are_chosen_from_the_named_rows_alone(training_data: TrainingData) -> None:
+    train = np.arange(0, 80, 2)
+    features, targets = training_data.features.copy(), training_data.targets.copy()
+    features[1::2], targets[1::2] = 1e6, 1.0
+    disturbed = dataclasses.replace(training_data, features=features, targets=targets)
+    assert choose_settings(disturbed, train) == choose_settings(training_data, train)
+
+
+def test_too_many_rows_are_drawn_from_in_their_order() -> None:
+    rows = scored_rows(30)
+    drawn = draw_rows(rows, seed=1, most=10)
+    assert len(drawn) == 10
+    assert [rows.index(row) for row in drawn] == sorted(rows.index(row) for row in drawn)
+    assert draw_rows(rows, seed=1, most=10) == drawn
+    assert draw_rows(rows, most=30) == rows
 
 
 def test_rows_with_blank_sides_are_not_trained_on(tmp_path: Path) -> None:
@@ -263,8 +329,11 @@ def test_rows_with_blank_sides_are_not_trained_on(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "complaint"),
     [
-        ("not json", "line 1"),
-        ('{"instruction": "q", "output": "a"}', "quality_score"),
+        ("not json", "line 1 is not JSON"),
+        ("[1]", "line 1 is not a JSON object"),
+        ('{"instruction": "q", "output": "a"}', "has no 'quality_score'; it has 'instruction', 'output'"),
+        ('{"quality_score": 2}', "has no 'instruction' and no 'output'"),
+        ('{"instruction": "q", "output": "a", "quality_score": "good"}', "'good', which is no number"),
         ('{"instruction": "q", "output": "a", "quality_score": 9}', "outside 1 to 6"),
         ('{"instruction": "q", "output": "a", "quality_score": NaN}', "outside 1 to 6"),
         ('{"instruction": "q", "output": "a", "quality_score": 3}', "at least"),
@@ -361,12 +430,21 @@ def test_a_pickle_in_the_weights_is_refused(tiny_folder: Path, hash_encoder: Has
         DistilledScorer(path=str(tiny_folder)).score(ROWS)
 
 
-@pytest.mark.parametrize("name", ["support_vectors", "probe_embedding", "surface_scale"])
+@pytest.mark.parametrize("name", ["support_vectors", "probe_embedding", "surface_scale", "split_thresholds"])
 def test_arrays_that_do_not_fit_together_are_refused(tiny_folder: Path, hash_encoder: HashEncoder, name: str) -> None:
     with np.load(tiny_folder / WEIGHTS_FILE) as stored:
         arrays = dict(stored)
     np.savez(tiny_folder / WEIGHTS_FILE, **(arrays | {name: arrays[name][..., :-1]}))
     with pytest.raises(ScorerError, match=name):
+        DistilledScorer(path=str(tiny_folder)).score(ROWS)
+
+
+def test_trees_that_look_at_no_feature_are_refused(tiny_folder: Path, hash_encoder: HashEncoder) -> None:
+    with np.load(tiny_folder / WEIGHTS_FILE) as stored:
+        arrays = dict(stored)
+    arrays["split_features"] = arrays["split_features"] + 1000
+    np.savez(tiny_folder / WEIGHTS_FILE, **arrays)
+    with pytest.raises(ScorerError, match="features that do not exist"):
         DistilledScorer(path=str(tiny_folder)).score(ROWS)
 
 

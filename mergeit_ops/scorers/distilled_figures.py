@@ -1,0 +1,209 @@
+"""How far a distilled scorer can be trusted, measured on rows that had no part in making it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mergeit_ops.scorers.distilled_training import (
+    SEARCH,
+    TrainingData,
+    TrainingSettings,
+    choose_settings,
+    clipped,
+    fit,
+    split,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+OUTER_FOLDS = 5
+GATE_GAMMAS = (0.75, 1.0)
+
+_PARENTS_FROM_NEIGHBOURS = 2
+_RANDOM_TRIPLES = 20_000
+_PARTS = 10
+
+
+def nested_cross_validation(
+    data: TrainingData,
+    *,
+    folds: int = OUTER_FOLDS,
+    seed: int = 42,
+    choose: Callable[..., TrainingSettings] = choose_settings,
+) -> dict[str, Any]:
+    """Measure the whole procedure, choice of settings included, on rows that it never saw.
+
+    Of each outer fold the settings are chosen by cross-validation within the other folds, then the regressor is fitted
+    on those and predicts the fold.
+
+    :param data: rows with features.
+    :param folds: number of outer folds, >= 2.
+    :param seed: of the splits and of the random triples of the gate figures.
+    :param choose: how settings are chosen from rows.
+    :return: figures as plain JSON values. `settings`: what each fold chose. `ranking`: Spearman, mean absolute error
+        and mean error (predicted minus real), overall and per kind. `reliability`: the same rows by tenths of the
+        prediction. `gate`: agreement of the gate's decision under predicted and under real scores, at each gamma, on
+        merged rows against the two original rows with the nearest queries, and on random triples. `corruptions`: mean
+        change of the prediction when the answer is spoiled, and the share of rows whose prediction then does not fall.
+    """
+    predicted = np.zeros(len(data.rows))
+    spoiled = {corruption.kind: np.zeros(len(corruption.sources)) for corruption in data.corruptions}
+    chosen = []
+    for number, (train, held_out) in enumerate(split(np.arange(len(data.rows)), folds, seed)):
+        settings = choose(data, train, seed=seed + 1 + number)
+        chosen.append({name: getattr(settings, name) for name in SEARCH})
+        fitted = fit(data, settings, train)
+        predicted[held_out] = clipped(fitted.predict(data.features[held_out]))
+        for corruption in data.corruptions:
+            mask = np.isin(corruption.sources, held_out)
+            if mask.any():
+                spoiled[corruption.kind][mask] = clipped(fitted.predict(corruption.features[mask]))
+    kinds = sorted({row.kind for row in data.rows if row.kind})
+    of_kind = {kind: np.array([row.kind == kind for row in data.rows]) for kind in kinds}
+    groups = {"all": np.ones(len(predicted), dtype=bool), **of_kind}
+    return {
+        "folds": folds,
+        "seed": seed,
+        "settings": chosen,
+        "ranking": {name: _ranking(data.targets[mask], predicted[mask]) for name, mask in groups.items()},
+        "reliability": _reliability(data.targets, predicted),
+        "gate": _gate_figures(data, predicted, seed),
+        "corruptions": {
+            corruption.kind: _corruption_figures(
+                # A swapped answer is held against the row that it comes from, every other one against its own row.
+                spoiled[corruption.kind]
+                - predicted[corruption.donors if corruption.kind == "swapped" else corruption.sources]
+            )
+            for corruption in data.corruptions
+            if len(corruption.sources)
+        },
+    }
+
+
+def as_tables(figures: dict[str, Any]) -> str:
+    """Return the figures of `nested_cross_validation` as Markdown tables."""
+    ranking = [
+        [name, f"{f['rows']:,}", f"{f['spearman']:.3f}", f"{f['mean_absolute_error']:.3f}", f"{f['mean_error']:+.3f}"]
+        for name, f in figures["ranking"].items()
+    ]
+    reliability = [
+        [f"{f['predicted']:.2f}", f"{f['real']:.2f}", f"{f['mean_absolute_error']:.2f}", f"{f['rows']:,}"]
+        for f in figures["reliability"]
+    ]
+    gate = [
+        [name.replace("_", " "), gamma.removeprefix("gamma_"), f"{f['pairs']:,}"]
+        + [
+            f"{f[key]:.1%}" if key in f else "-"
+            for key in ("accepted_by_real", "accepted_by_predicted", "agreement", "accepts_found", "rejects_found")
+        ]
+        for name, gammas in figures["gate"].items()
+        for gamma, f in gammas.items()
+    ]
+    spoiled = [
+        [name, f"{f['rows']:,}", f"{f['mean_change']:+.2f}", f"{f['share_not_lower']:.1%}"]
+        for name, f in figures["corruptions"].items()
+    ]
+    return "\n\n".join(
+        [
+            _table(["Rows", "Count", "Spearman", "Mean absolute error", "Mean error"], ranking),
+            _table(["Predicted, by tenths", "Real, mean", "Mean absolute error", "Rows"], reliability),
+            _table(
+                [
+                    "Triples",
+                    "Gamma",
+                    "Count",
+                    "Accepted, real",
+                    "Accepted, predicted",
+                    "Same decision",
+                    "Accepts found",
+                    "Rejects found",
+                ],
+                gate,
+            ),
+            _table(["Spoiled answer", "Rows", "Mean change", "Share not lower"], spoiled),
+        ]
+    )
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
+        for row in [head, *rows]
+    ]
+    return "\n".join([lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]])
+
+
+def _ranking(real: NDArray[np.float64], predicted: NDArray[np.float64]) -> dict[str, float]:
+    from scipy.stats import spearmanr
+
+    return {
+        "rows": len(real),
+        "spearman": _rounded(spearmanr(real, predicted)[0]),
+        "mean_absolute_error": _rounded(np.abs(predicted - real).mean()),
+        "mean_error": _rounded((predicted - real).mean()),
+    }
+
+
+def _reliability(real: NDArray[np.float64], predicted: NDArray[np.float64]) -> list[dict[str, float]]:
+    return [
+        {
+            "rows": len(part),
+            "predicted": _rounded(predicted[part].mean()),
+            "real": _rounded(real[part].mean()),
+            "mean_absolute_error": _rounded(np.abs(predicted[part] - real[part]).mean()),
+        }
+        for part in np.array_split(np.argsort(predicted, kind="stable"), _PARTS)
+    ]
+
+
+def _corruption_figures(change: NDArray[np.float64]) -> dict[str, float]:
+    return {
+        "rows": len(change),
+        "mean_change": _rounded(change.mean()),
+        "share_not_lower": _rounded((change >= 0).mean()),
+    }
+
+
+def _gate_figures(data: TrainingData, predicted: NDArray[np.float64], seed: int) -> dict[str, Any]:
+    rng = np.random.default_rng(seed)
+    pairings = {"random_triples": rng.integers(0, len(predicted), (_RANDOM_TRIPLES, 1 + _PARENTS_FROM_NEIGHBOURS))}
+    kinds = np.array([row.kind for row in data.rows])
+    merged, originals = np.flatnonzero(kinds == "merged"), np.flatnonzero(kinds == "original")
+    if len(merged) and len(originals) >= _PARENTS_FROM_NEIGHBOURS:
+        query = data.features[:, : len(data.probe_embedding)]
+        nearest = np.argsort(-(query[merged] @ query[originals].T), axis=1)[:, :_PARENTS_FROM_NEIGHBOURS]
+        pairings["merged_against_nearest_originals"] = np.column_stack([merged, originals[nearest]])
+    return {
+        name: {f"gamma_{gamma:g}": _gate_agreement(triples, data.targets, predicted, gamma) for gamma in GATE_GAMMAS}
+        for name, triples in pairings.items()
+    }
+
+
+def _gate_agreement(
+    triples: NDArray[np.int64], real: NDArray[np.float64], predicted: NDArray[np.float64], gamma: float
+) -> dict[str, float]:
+    """Compare decisions; the first column of a triple is the merge, the others are its parents."""
+
+    def accepts(scores: NDArray[np.float64]) -> NDArray[np.bool_]:
+        return scores[triples[:, 0]] > gamma * scores[triples[:, 1:]].mean(axis=1)
+
+    truth, guess = accepts(real), accepts(predicted)
+    figures = {
+        "pairs": len(triples),
+        "accepted_by_real": _rounded(truth.mean()),
+        "accepted_by_predicted": _rounded(guess.mean()),
+        "agreement": _rounded((truth == guess).mean()),
+    }
+    if truth.any() and not truth.all():
+        figures["accepts_found"] = _rounded(guess[truth].mean())
+        figures["rejects_found"] = _rounded((~guess[~truth]).mean())
+    return figures
+
+
+def _rounded(value: Any) -> float:
+    return round(float(value), 4)
