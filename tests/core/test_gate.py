@@ -1,6 +1,8 @@
 """The gate's decision against hand-computed cases."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mergeit_ops.core.gate import Candidate, GateRule, decide
 
@@ -47,3 +49,29 @@ def test_a_lower_score_that_passes_beats_a_higher_one_that_fails_on_coverage():
 def test_when_all_fail_the_figures_are_those_of_the_best_score():
     decision = decide(GateRule(1.0), [3, 3], [Candidate(1.0), Candidate(2.0), Candidate(None)])
     assert (decision.chosen, decision.rejected, decision.after) == (1, "score", 2.0)
+
+
+SCORE = st.one_of(st.none(), st.floats(1, 6))
+
+
+@given(
+    parents=st.lists(SCORE, min_size=2, max_size=3),
+    candidates=st.lists(st.builds(Candidate, SCORE, st.one_of(st.none(), st.floats(0, 1))), min_size=1, max_size=5),
+    rule=st.builds(
+        GateRule,
+        gamma=st.floats(0.5, 1.5),
+        strict=st.booleans(),
+        reference=st.sampled_from(["mean", "max", "min"]),
+        min_parent_coverage=st.one_of(st.none(), st.floats(0, 1)),
+    ),
+)
+def test_what_is_chosen_has_the_best_score_of_those_that_pass_or_of_all_where_none_does(parents, candidates, rule):
+    decision = decide(rule, parents, candidates)
+    before = rule.reference_score(parents)
+    passing = [candidate for candidate in candidates if rule.rejection(candidate, before) is None]
+    assert (decision.rejected is None) == bool(passing)
+    scores = [candidate.score for candidate in passing or candidates if candidate.score is not None]
+    assert decision.after == (max(scores) if scores else None)
+    if decision.rejected is None:
+        assert decision.after is not None
+        assert None not in parents

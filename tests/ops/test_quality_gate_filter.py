@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from loguru import logger
 
 from mergeit_ops.core.columns import EMBEDDING, META, STATS
 from mergeit_ops.core.lossless import decode_row, encode_row
@@ -148,15 +149,45 @@ def test_a_merge_that_drops_a_parent_fails_on_coverage():
     assert restored[0][STATS]["merge_parent_coverage"] < 0.5
 
 
-def test_the_decision_does_not_depend_on_where_batches_are_cut(embedded_rows, monkeypatch):
+@pytest.mark.parametrize("rows_read", [1, 7])
+def test_the_decision_does_not_depend_on_where_batches_are_cut(embedded_rows, monkeypatch, rows_read):
     topics = TopicClusterGrouper(num_clusters=4).run(make_dataset(embedded_rows))
     rows = LLMPairMergerMapper(merge_strategy="concat", similarity_threshold=0.4).run(topics)
     by_length = {"scorer": "tests.user_scorers:ByLength", "gamma": 1.5, "reference": "max"}
+    by_length["min_parent_coverage"] = 0.5
     whole = list(gate(**by_length).run(rows))
     assert {"merged", "restored"} <= {row[META]["merge_status"] for row in whole}
-    monkeypatch.setattr("mergeit_ops.dataset.tables.READ_ROWS", 7)
-    monkeypatch.setattr("mergeit_ops.dataset.tables.iter_tables.__defaults__", (None, 7))
-    assert list(gate(**by_length).run(rows)) == whole
+    monkeypatch.setattr("mergeit_ops.dataset.tables.READ_ROWS", rows_read)
+    monkeypatch.setattr("mergeit_ops.dataset.tables.iter_tables.__defaults__", (None, rows_read))
+    cut = list(gate(**by_length).run(rows))
+    assert [row[META] for row in cut] == [row[META] for row in whole]
+    for ours, theirs in zip(cut, whole, strict=True):
+        # Embeddings differ by float noise with the texts beside them.
+        figures = (ours[STATS].pop("merge_parent_coverage"), theirs[STATS]["merge_parent_coverage"])
+        assert figures == (None, None) or figures[0] == pytest.approx(figures[1], abs=1e-4)
+        assert ours[STATS] == {name: value for name, value in theirs[STATS].items() if name != "merge_parent_coverage"}
+
+
+def test_the_log_says_how_many_merges_failed_and_on_what():
+    cats, trains = "2 cats sleep most of the day.", "4 trains leave for Lyon at noon."
+    c, d = original("c", cats, 5), original("d", trains, 7)
+    rows = [
+        merged("1 ab", [A, B]),
+        merged("no number", [A, B], topic=1),
+        merged("none here either", [A, B], topic=2),
+        merged("5 cats sleep most of the day.", [c, d], topic=3),
+        merged(f"5 {cats} {trains}", [c, d], topic=4),
+    ]
+    lines: list[str] = []
+    sink = logger.add(lambda message: lines.append(str(message)), format="{message}")
+    try:
+        gate(min_parent_coverage=0.6).run(make_dataset(rows))
+    finally:
+        logger.remove(sink)
+    (line,) = [line for line in lines if "rejected" in line]
+    assert "accepted 1" in line
+    for count in ("score 1", "no_score 2", "coverage 1"):
+        assert count in line
 
 
 def test_topics_are_refused(embedded_rows):
