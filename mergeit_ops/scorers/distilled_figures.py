@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ GATE_GAMMAS = (0.75, 1.0)
 _PARENTS_FROM_NEIGHBOURS = 2
 _RANDOM_TRIPLES = 20_000
 _PARTS = 10
+_FEWEST_OF_A_KIND = 10  # a rank correlation of fewer rows says nothing
 
 
 def nested_cross_validation(
@@ -45,7 +47,8 @@ def nested_cross_validation(
     :param seed: of the splits and of the random triples of the gate figures.
     :param choose: how settings are chosen from rows.
     :return: figures as plain JSON values. `settings`: what each fold chose. `ranking`: Spearman, mean absolute error
-        and mean error (predicted minus real), overall and per kind. `reliability`: the same rows by tenths of the
+        and mean error (predicted minus real), overall and per kind of ten rows
+        or more. `reliability`: the same rows by tenths of the
         prediction. `gate`: agreement of the gate's decision under predicted and under real scores, at each gamma, on
         merged rows against the two original rows with the nearest queries, and on random triples. `corruptions`: mean
         change of the prediction when the answer is spoiled, and the share of rows whose prediction then does not fall.
@@ -62,7 +65,8 @@ def nested_cross_validation(
             mask = np.isin(corruption.sources, held_out)
             if mask.any():
                 spoiled[corruption.kind][mask] = clipped(fitted.predict(corruption.features[mask]))
-    kinds = sorted({row.kind for row in data.rows if row.kind})
+    rows_of = Counter(row.kind for row in data.rows)
+    kinds = sorted(kind for kind, count in rows_of.items() if kind and count >= _FEWEST_OF_A_KIND)
     of_kind = {kind: np.array([row.kind == kind for row in data.rows]) for kind in kinds}
     groups = {"all": np.ones(len(predicted), dtype=bool), **of_kind}
     return {
@@ -143,7 +147,8 @@ def _ranking(real: NDArray[np.float64], predicted: NDArray[np.float64]) -> dict[
 
     return {
         "rows": len(real),
-        "spearman": _rounded(spearmanr(real, predicted)[0]),
+        # Equal scores have no ranks to agree on, and NaN is no JSON.
+        "spearman": _rounded(np.nan_to_num(spearmanr(real, predicted)[0])),
         "mean_absolute_error": _rounded(np.abs(predicted - real).mean()),
         "mean_error": _rounded((predicted - real).mean()),
     }

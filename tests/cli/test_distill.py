@@ -36,6 +36,7 @@ def test_trains_a_folder_that_the_scorer_reads_and_prints_its_figures(tmp_path, 
     folder = tmp_path / "my" / "scorer"
     assert main(["distill", "--scored", str(file), "--score-key", "my_score", "--output", str(folder)]) == 0
     printed = capsys.readouterr().out
+    assert "NaN" not in (folder / CONFIG_FILE).read_text(encoding="utf-8")
     figures = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))["metrics"]
     assert f"| all  | 50    | {figures['ranking']['all']['spearman']:.3f}" in printed
     assert "Spoiled answer" in printed

@@ -160,20 +160,22 @@ PADDING = (
 @pytest.fixture(scope="module")
 def honest(sample_rows) -> list[Sample]:
     rows = [Sample(row["instruction"], row["input"], row["output"]) for row in sample_rows[::6]]
-    return [row for row in rows if len(row.output.split()) >= 5]
+    # Shorter answers, so that the test stays quick.
+    return [row for row in rows if len(row.output.split()) >= 5 and len(row.output) < 400]
 
 
-def _changes(shipped: DistilledScorer, honest: list[Sample], spoil) -> np.ndarray:
-    rng = random.Random(0)
-    spoiled = [Sample(row.instruction, row.input, spoil(row, rng)) for row in honest]
-    return values_of(shipped, spoiled) - values_of(shipped, honest)
+@pytest.fixture(scope="module")
+def honest_values(shipped, honest) -> np.ndarray:
+    return values_of(shipped, honest)
 
 
 @pytest.mark.parametrize(
     ("kind", "mean_change", "share_that_rises"),
     [("repeated", -0.1, 0.35), ("shuffled", -0.25, 0.3), ("padded", -0.35, 0.25), ("stuffed", -0.2, 0.4)],
 )
-def test_more_text_of_less_worth_lowers_the_score(shipped, honest, kind, mean_change, share_that_rises) -> None:
+def test_more_text_of_less_worth_lowers_the_score(
+    shipped, honest, honest_values, kind, mean_change, share_that_rises
+) -> None:
     foreign = {row: other.output for row, other in zip(honest, honest[1:] + honest[:1], strict=True)}
     spoil = {
         "repeated": lambda row, rng: repeat_output(row.output, rng.choice([2, 3, 5, 10])),
@@ -181,7 +183,9 @@ def test_more_text_of_less_worth_lowers_the_score(shipped, honest, kind, mean_ch
         "padded": lambda row, rng: pad_output(row.output, rng.sample(PADDING, rng.randint(1, 6)), rng),
         "stuffed": lambda row, rng: pad_output(row.output, [foreign[row]], rng),
     }
-    change = _changes(shipped, honest, spoil[kind])
+    rng = random.Random(0)
+    spoiled = [Sample(row.instruction, row.input, spoil[kind](row, rng)) for row in honest]
+    change = values_of(shipped, spoiled) - honest_values
     assert change.mean() < mean_change
     assert (change > 0).mean() < share_that_rises
 
