@@ -249,7 +249,7 @@ def _checked(row: Mapping[str, Any], parents: Sequence[Sample]) -> Sample:
 def _lost_backslashes(merged: Sample, answer: str, parents: Sequence[Sample]) -> bool:
     r"""Tell whether escapes such as those of `\frac`, `\times` or `\rho` were taken for control characters."""
     for text in (merged.instruction, merged.input, merged.output):
-        if _EATEN.search(text):
+        if any(not _is_in(character, parents) for character in _EATEN.findall(text)):
             return True
         for found in _TAB_OR_RETURN.finditer(text):
             escape, word = ("\\t" if found[0][0] == "\t" else "\\r"), found[1]

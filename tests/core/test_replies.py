@@ -198,6 +198,13 @@ def test_formulas_whose_backslashes_json_has_eaten_are_refused(formula):
     assert parse_reply(answer % formula.replace("\\", "\\\\"), PARENTS).output == f"It is {formula}."
 
 
+def test_a_control_character_that_a_parent_has_is_material():
+    parents = (Sample("List ships.", "", "- Warbird\x0b- Cube"), PARENTS[1])
+    output = "- Warbird\x0b- Cube\n- Pike"
+    assert parse_reply(json.dumps({**GOOD, "output": output}), parents).output == output
+    assert reason(json.dumps({**GOOD, "output": "\x0crac{1}{2}"}), parents) == "unparsable"
+
+
 def test_tabs_that_belong_there_are_kept():
     table = (Sample("Make a table.", "name\tage", "x"), PARENTS[0])
     assert parse_reply(json.dumps({**GOOD, "output": "name\tage"}), table).output == "name\tage"
