@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from datasets import Dataset
@@ -40,18 +40,26 @@ class MergeRun:
         self.unmergeable: Counter[str] = Counter()
 
     def open(self, topic: TopicMerges) -> None:
-        """Take on a topic; groups with a row that has no text form are settled at once, unmerged."""
+        """Take on a topic."""
         self._write_complete()
         self._waiting.append(topic)
         self.entered += topic.row_ids
         self.topics += 1
         self.pairs += len(topic.groups)
         self.unmergeable.update(reading.problem for reading in topic.readings if reading.problem)
+
+    def mergeable_groups(self, topic: TopicMerges) -> Iterator[int]:
+        """Yield the numbers of the groups of an open topic that may be merged, one by one as they are wanted.
+
+        A group's rows are taken down as text then. One with a row that has no text form is settled at once, unmerged.
+        """
         for number in range(len(topic.groups)):
             try:
                 topic.encode_parents(number)
             except UnencodableError:
                 self.settle(topic, number, Merge(error="unencodable"))
+            else:
+                yield number
 
     def settle(self, topic: TopicMerges, number: int, merge: Merge) -> None:
         """Note what became of a group of an open topic."""

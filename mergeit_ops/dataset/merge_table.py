@@ -68,10 +68,6 @@ class TopicMerges:
         """Tell whether every group has its outcome."""
         return len(self.merges) == len(self.groups)
 
-    def unsettled(self) -> list[int]:
-        """Return the numbers of the groups that have no outcome yet."""
-        return [number for number in range(len(self.groups)) if number not in self.merges]
-
     def samples(self, group: Group) -> list[Sample]:
         """Return a group's samples."""
         return [self.readings[position].sample for position in group.members]

@@ -30,7 +30,7 @@ class RetryPolicy:
     :param first_contact_attempts: calls in all while nobody listens and no call has succeeded yet.
     :param first_answer_attempts: calls in all while somebody listens, but no call has succeeded yet.
     :param first_contact_s: wait between those.
-    :param refusal_s: the first call of a run is made alone for so long: a wrong key is refused sooner than that.
+    :param refusal_s: the first call of a run is made alone for so long; a wrong key is mostly refused sooner.
     """
 
     attempts: int = 6
@@ -40,7 +40,7 @@ class RetryPolicy:
     first_contact_attempts: int = 3
     first_answer_attempts: int = 2
     first_contact_s: float = 0.5
-    refusal_s: float = 0.5
+    refusal_s: float = 0.25
 
     def delay_s(
         self,

@@ -287,7 +287,7 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
     def _concatenate(self, topics: Iterable[TopicMerges], work: MergeRun) -> None:
         for topic in topics:
             work.open(topic)
-            for number in topic.unsettled():
+            for number in work.mergeable_groups(topic):
                 merged = concatenate(topic.samples(topic.groups[number]))
                 work.settle(topic, number, Merge() if self.dry_run else Merge((merged,), model="concat"))
 
@@ -301,7 +301,7 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
 
         for topic in topics:
             work.open(topic)
-            for number in topic.unsettled():
+            for number in work.mergeable_groups(topic):
                 parents = topic.samples(topic.groups[number])
                 messages = build_messages(parents, self.system_prompt)
                 yield LLMRequest(
