@@ -111,7 +111,15 @@ def start_dj_process(recipe: Path, log: Path) -> subprocess.Popen[bytes]:
     """Start the command in a session of its own, as a terminal would: its process group gets the signals."""
     command = [str(Path(sys.executable).parent / "dj-process"), "--config", str(recipe)]
     with log.open("wb") as file:
-        return subprocess.Popen(command, cwd=recipe.parent, stdout=file, stderr=file, start_new_session=True)
+        return subprocess.Popen(
+            command,
+            cwd=recipe.parent,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+            # Where the tests themselves run with it ignored, as background jobs do.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
 
 
 def processes_of_session(leader: int) -> list[psutil.Process]:

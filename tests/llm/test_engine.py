@@ -250,7 +250,9 @@ def test_nobody_listening_stops_after_a_few_attempts():
 )
 def test_a_server_that_never_answers_properly_stops_the_run_after_a_few_attempts(reply):
     with FakeLLMServer(lambda body: reply) as server:
-        engine = engine_for(server, RetryPolicy(first_contact_s=0.001), timeout_s=0.3, max_concurrency=64)
+        # With more patience than the call has: silence then counts as a failure of the first call alone.
+        policy = RetryPolicy(first_contact_s=0.001, refusal_s=5.0)
+        engine = engine_for(server, policy, timeout_s=0.3, max_concurrency=64)
         with pytest.raises(LLMUnavailableError, match=r"base_url.*/v1") as caught:
             answers_of(engine, merge_requests(200))
     assert engine.total.calls == 3
@@ -779,7 +781,8 @@ def test_a_stored_answer_that_no_longer_parses_is_asked_again_and_replaced():
 
 
 CHILD = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # also where the tests run with it ignored
 from tests.llm.conftest import engine_for, merge_requests
 engine = engine_for(sys.argv[1], cache_path=sys.argv[2], max_concurrency=4)
 engine.run(merge_requests(400), lambda outcome: print("o", flush=True))
