@@ -14,13 +14,16 @@ _INABILITY = (
     r"i(?:['’]m|\s+am)?\s+(?:cannot|can['’]?t|can\s+not|could\s+not|won['’]?t|will\s+not|unable\s+to|not\s+able\s+to|"
     r"must\s+decline|have\s+to\s+decline|decline|refuse)\b"
 )
-_HELP = (
-    r"\s*(?:to\s+)?(?:assist|help|comply|fulfil|engage|provide|create|produce|generate|write|merge|combine|process|"
-    r"do\s+(?:that|this))"
+# With what is refused, or it is no refusal: "I can't help but smile" and "I will not write again" are answers.
+_TASK = (
+    r"\s*(?:to\s+)?(?:(?:assist|help)(?:\s+you)?\s+with\s+(?:this|that|these|your|such)\b|"
+    r"(?:comply\s+with|fulfill?)\s+(?:this|that|these|your|the|such)\b|"
+    r"(?:merge|combine|process)\s+(?:these|those|the)\s+(?:two\s+)?(?:records?|requests?|instructions?|tasks?)\b|"
+    r"(?:create|generate|produce|provide|write)\s+(?:this|that|such)\s+(?:content|material|information|an?\s+answer)\b)"
 )
 _AS_AN_AI = r"as\s+an?\s+(?:ai|artificial|language\s+model|large\s+language\s+model)\b"
 _REFUSAL = re.compile(rf"{_APOLOGY}?{_INABILITY}|{_APOLOGY}|{_AS_AN_AI}", re.IGNORECASE)
-_REFUSAL_TO_HELP = re.compile(rf"{_APOLOGY}?{_INABILITY}{_HELP}", re.IGNORECASE)
+_REFUSAL_TO_HELP = re.compile(rf"{_APOLOGY}?{_INABILITY}{_TASK}", re.IGNORECASE)
 _BEFORE = " \t\r\n\"'“‘*_>"
 
 
@@ -35,7 +38,8 @@ def refuses(text: str) -> bool:
 def refuses_to_help(text: str) -> bool:
     """Tell whether a text opens by refusing the task, in English.
 
-    Narrower than `refuses`: good answers may open with an apology, or with what somebody cannot do.
+    Narrower than `refuses`: good answers may open with an apology, or with what somebody cannot do, so the refusal has
+    to name the request.
 
     :param text: the output of a row.
     """

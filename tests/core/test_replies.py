@@ -67,6 +67,8 @@ def test_read(text):
         ("**As an AI language model**, I do not.", "refused"),
         ("<think>Hm, is this fine?</think>\nSorry, no {idea}.", "refused"),
         (json.dumps({**GOOD, "output": "I'm sorry, but I can't assist with that request."}), "refused"),
+        (json.dumps({**GOOD, "output": "I'm unable to merge these records."}), "refused"),
+        (json.dumps({**GOOD, "output": "I cannot create such content."}), "refused"),
         ("I can see that both are about animals.", "unparsable"),
         ("The records cannot be merged.", "unparsable"),
         ("null", "unparsable"),
@@ -115,14 +117,24 @@ def test_refused(text, expected):
 
 @pytest.mark.parametrize(
     "output",
-    ["I'm sorry to hear that. Let me help.", "I can't repudiate my fears.", "Sorry, we are closed.", "I cannot swim."],
+    [
+        "I'm sorry to hear that. Let me help.",
+        "I can't repudiate my fears.",
+        "Sorry, we are closed.",
+        "I cannot swim.",
+        "I can't help but smile when the rain begins.",
+        "I could not write a word that morning.",
+        "I will not create chaos, said the fox.",
+        "Sorry, I won't do that again!",
+        "I'm sorry, I cannot process returns after 30 days.",
+    ],
 )
 def test_an_answer_may_apologise_or_speak_of_what_somebody_cannot_do(output):
     assert parse_reply(json.dumps({**GOOD, "output": output}), PARENTS).output == output
 
 
 def test_a_refusal_that_a_parent_has_too_is_material():
-    refusal = "I cannot provide medical advice."
+    refusal = "I cannot help you with that."
     parents = (Sample("What may I take?", "", refusal), PARENTS[1])
     assert parse_reply(json.dumps({**GOOD, "output": f"{refusal} Pike"}), parents).output == f"{refusal} Pike"
 
