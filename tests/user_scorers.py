@@ -86,3 +86,17 @@ class ByFirstNumber:
             except (ValueError, IndexError):
                 scores.append(Score.missing("no_number"))
         return scores
+
+
+class PlainNumbers:
+    """Breaks the contract: numbers instead of scores."""
+
+    def score(self, samples: Sequence[Sample]) -> list[float]:
+        return [1.0 for _ in samples]
+
+
+class Nothing:
+    """Breaks the contract: no list at all."""
+
+    def score(self, samples: Sequence[Sample]) -> None:
+        return None

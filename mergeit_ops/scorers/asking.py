@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from mergeit_ops.core.comparison import Comparison
 from mergeit_ops.core.sample import Sample
@@ -32,12 +33,13 @@ def compared_scores(scorer: Scorer, comparisons: Sequence[Comparison]) -> list[l
     except Exception as error:
         raise _failed(scorer, error) from error
     asked = [len(comparison.samples) for comparison in comparisons]
+    found = [_checked(scorer, scores) for scores in _checked_list(scorer, found)]
     if [len(scores) for scores in found] != asked:
         raise ScorerError(
             f"the scorer {type(scorer).__name__} gave scores for {sum(map(len, found))} rows in {len(found)} "
             f"comparisons, where {sum(asked)} in {len(asked)} were asked for."
         )
-    return [list(map(_finite, scores)) for scores in found]
+    return found
 
 
 def row_scores(scorer: Scorer, samples: Iterable[Sample]) -> dict[Sample, Score]:
@@ -57,13 +59,37 @@ def row_scores(scorer: Scorer, samples: Iterable[Sample]) -> dict[Sample, Score]
         raise
     except Exception as error:  # a scorer of the user's own may raise anything
         raise _failed(scorer, error) from error
+    scores = _checked(scorer, scores)
     if len(scores) != len(distinct):
         raise ScorerError(f"the scorer {type(scorer).__name__} gave {len(scores)} scores for {len(distinct)} rows.")
-    return dict(zip(distinct, map(_finite, scores), strict=True))
+    return dict(zip(distinct, scores, strict=True))
 
 
 def _failed(scorer: Scorer, error: Exception) -> ScorerError:
     return ScorerError(f"the scorer {type(scorer).__name__} failed ({type(error).__name__}: {error}).")
+
+
+def _checked_list(scorer: Scorer, found: object) -> list[Any]:
+    if isinstance(found, (str, bytes, Mapping)) or not isinstance(found, Iterable):
+        raise ScorerError(
+            f"the scorer {type(scorer).__name__} must return a list of Score, one per row, got {type(found).__name__}."
+        )
+    return list(found)
+
+
+def _checked(scorer: Scorer, found: object) -> list[Score]:
+    """Return what a scorer gave as finite scores."""
+    scores = _checked_list(scorer, found)
+    wrong = next((score for score in scores if not isinstance(score, Score)), None)
+    if wrong is not None:
+        raise ScorerError(
+            f"the scorer {type(scorer).__name__} must return a list of Score (from mergeit_ops.scorers), got "
+            f"{type(wrong).__name__} {wrong!r:.50} in it: return Score(value) for it, or Score.missing(reason)."
+        )
+    try:
+        return list(map(_finite, scores))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise _failed(scorer, error) from error
 
 
 def _finite(score: Score) -> Score:

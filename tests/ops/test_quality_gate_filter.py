@@ -200,6 +200,12 @@ def test_a_scorer_that_breaks_its_contract_stops_the_run():
         gate(scorer="tests.user_scorers:OneShort", score_all=True).run(make_dataset([A]))
 
 
+@pytest.mark.parametrize(("scorer", "got"), [("PlainNumbers", r"float 1\.0"), ("Nothing", "NoneType")])
+def test_a_scorer_that_gives_no_scores_is_told_what_to_give(scorer, got):
+    with pytest.raises(ScorerError, match=rf"quality_gate_filter: .*{scorer} must return a list of Score.*{got}"):
+        gate(scorer=f"tests.user_scorers:{scorer}", score_all=True).run(make_dataset([A]))
+
+
 @pytest.mark.parametrize(
     ("parameters", "complaint"),
     [
