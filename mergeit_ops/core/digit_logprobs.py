@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 
 from mergeit_ops.core.deita import SCORES
@@ -13,6 +12,8 @@ __all__ = ["digit_logprobs", "parse_digit_logprobs"]
 
 # The ids of the digits in the vocabularies that Deita scorers are published with: LLaMA and Mistral.
 _VOCABULARIES = ((29896, 29906, 29941, 29946, 29945, 29953), (28740, 28750, 28770, 28781, 28782, 28784))
+
+_LARGEST = 1e300
 
 _SPELLINGS: tuple[tuple[str, ...], ...] = (
     tuple(f"{score}" for score in SCORES),
@@ -59,4 +60,5 @@ def parse_digit_logprobs(text: str) -> tuple[float, ...]:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and math.isfinite(value)
+    # A JSON integer may be too large for a float.
+    return isinstance(value, (int, float)) and abs(value) < _LARGEST

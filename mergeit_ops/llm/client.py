@@ -41,6 +41,8 @@ class OpenAICompatibleFactory:
     model_params: Mapping[str, Any] = field(default_factory=dict)
     sampling_params: Mapping[str, Any] = field(default_factory=lambda: {"temperature": 0.25})
     timeout_s: float = 120.0
+    modes: JsonModes = field(default_factory=JsonModes, compare=False, repr=False)
+    """What was learnt of the server, remembered from client to client."""
 
     def identity(self) -> Mapping[str, Any]:
         """Return what names the answers: server, endpoint, model, and where the text is read from."""
@@ -71,7 +73,6 @@ class OpenAICompatibleClient:
     def __init__(self, connection: Connection, spec: OpenAICompatibleFactory) -> None:
         self._connection = connection
         self._spec = spec
-        self._modes = JsonModes()
         self._cap_field = "max_tokens"
 
     async def complete(
@@ -93,7 +94,7 @@ class OpenAICompatibleClient:
         if schema is None or "response_format" in body:
             payload = await self._send(body)
         else:
-            payload = await self._modes.ask(
+            payload = await self._spec.modes.ask(
                 lambda form: self._send(body if form is None else {**body, "response_format": form}), schema
             )
         return read_completion(payload, self._spec.response_path)

@@ -19,6 +19,9 @@ __all__ = ["DEFAULT_COMPLETIONS_ENDPOINT", "LogprobsClient", "LogprobsFactory", 
 
 DEFAULT_COMPLETIONS_ENDPOINT = "/completions"
 
+_LOGPROBS = "logprobs"
+_LARGEST = 1e300
+
 
 @dataclass(frozen=True)
 class LogprobsFactory:
@@ -39,6 +42,8 @@ class LogprobsFactory:
     model_params: Mapping[str, Any] = field(default_factory=dict)
     top_logprobs: int = 20
     timeout_s: float = 120.0
+    seen: set[str] = field(default_factory=set, compare=False, repr=False)
+    """What a server has been seen to give, remembered from client to client."""
 
     @property
     def sampling_params(self) -> Mapping[str, Any]:
@@ -74,7 +79,6 @@ class LogprobsClient:
     def __init__(self, connection: Connection, spec: LogprobsFactory) -> None:
         self._connection = connection
         self._spec = spec
-        self._has_given_some = False
 
     async def complete(
         self,
@@ -103,9 +107,9 @@ class LogprobsClient:
             return replace(completion, problem=FailureReason.NO_CHOICES)
         logprobs = first_logprobs(payload)
         if logprobs:
-            self._has_given_some = True
+            self._spec.seen.add(_LOGPROBS)
             return replace(completion, text=json.dumps(logprobs, sort_keys=True, separators=(",", ":")))
-        if not self._has_given_some:
+        if _LOGPROBS not in self._spec.seen:
             raise LLMUnavailableError(without_logprobs(self._spec.identity()))
         return replace(completion, problem=FailureReason.NO_LOGPROBS)
 
@@ -127,7 +131,8 @@ def first_logprobs(payload: object) -> dict[str, float]:
     for token, logprob in _entries(value_at(payload, "choices.0.logprobs")):
         if not isinstance(token, str) or isinstance(logprob, bool) or not isinstance(logprob, (int, float)):
             continue
-        if math.isfinite(logprob):
+        # A JSON integer may be too large for a float.
+        if abs(logprob) < _LARGEST:
             # Two pieces of a vocabulary may read the same; the other is a raw byte, and all but ruled out.
             found[token] = max(float(logprob), found.get(token, -math.inf))
     return found

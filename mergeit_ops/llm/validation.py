@@ -34,7 +34,7 @@ _OWN_FIELDS = {
     "model": "use api_or_hf_model instead",
     "messages": "the operator writes them",
     "stream": "answers are not streamed",
-    "n": "use num_candidates instead",
+    "n": "use the operator's own parameter instead (num_candidates of the merger, n of llm_judge)",
     "timeout": "use timeout_s instead",
     "extra_headers": "use default_headers in model_params instead",
 }

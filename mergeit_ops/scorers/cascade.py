@@ -78,10 +78,9 @@ class CascadeScorer:
         ]
 
     def finish(self) -> None:
-        """See `ReportingScorer`."""
-        for scorer in (self._cheap, self._judge):
-            if isinstance(scorer, ReportingScorer):
-                scorer.finish()
+        """See `ReportingScorer`. The judge sees a few rows only: that all of them failed says nothing of the others."""
+        if isinstance(self._cheap, ReportingScorer):
+            self._cheap.finish()
 
     def figures(self) -> Mapping[str, Any]:
         """Return decisions, those the cheap scorer settled and those the judge was asked about, how often both would

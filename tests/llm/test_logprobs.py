@@ -48,6 +48,11 @@ def test_both_shapes_of_a_response_are_read(shape):
     assert first_logprobs(payload) == DIGITS | {"\n": -9.0}
 
 
+def test_a_number_beyond_floats_is_no_logprob():
+    listed = {"1": -(10**400), "2": -0.5}
+    assert first_logprobs({"choices": [{"logprobs": {"top_logprobs": [listed]}}]}) == {"2": -0.5}
+
+
 def test_of_a_token_listed_twice_the_larger_logprob_counts():
     listed = [{"token": "1", "logprob": -0.5}, {"token": "1", "logprob": -17.0}, {"token": "2", "logprob": None}]
     payload = {"choices": [{"logprobs": {"content": [{"top_logprobs": listed}]}}]}
@@ -74,6 +79,15 @@ def test_a_response_without_logprobs_among_others_is_one_row_without_an_answer()
 
     with FakeLLMServer(answer) as server:
         outcomes, _ = answers_of(engine_for(server), requests(10))
+    assert [str(outcome.error) for outcome in outcomes.values() if outcome.error] == ["no_logprobs"]
+
+
+def test_a_server_that_has_given_some_is_trusted_in_later_runs_too():
+    with FakeLLMServer(lambda body: logprobs_reply(DIGITS)) as server:
+        engine = engine_for(server)
+        answers_of(engine, requests(3))
+        server.answer = lambda body: logprobs_reply(None if "prompt 3:" in body["prompt"] else DIGITS)
+        outcomes, _ = answers_of(engine, requests(4, first=3))
     assert [str(outcome.error) for outcome in outcomes.values() if outcome.error] == ["no_logprobs"]
 
 

@@ -84,6 +84,15 @@ def test_without_a_score_of_the_judge_there_is_none():
     assert question.decide([score.value for score in scores]).rejected == "no_score"
 
 
+def test_a_judge_that_fails_on_its_few_rows_does_not_stop_a_run():
+    close = merge([row(3.1, "x")], [row(3, "x"), row(3, "x")])
+    with FakeLLMServer(answer) as server:
+        judge = {"scorer": "llm_judge", "model_params": {"base_url": server.base_url}}
+        cascade = cascade_for(server, judge=judge)
+        assert values(cascade.score_comparisons([close])) == [[None, None, None]]
+        cascade.finish()
+
+
 def test_rows_of_a_plain_filter_are_judged_near_its_bounds():
     bounds = Bounds(2, 5)
     questions = [RowComparison(sample, bounds) for sample in (row(2.2, 1), row(4, 1), row(5.3, 1), row("x", 1))]
