@@ -36,8 +36,13 @@ def run(options: argparse.Namespace) -> int:
 
     if options.output.exists() and not options.output.is_dir():
         raise DatasetError(f"--output must be a folder to write weights to; '{options.output}' is a file.")
-    if options.seed < 0:
-        raise DatasetError(f"--seed must be an integer of at least 0, got {options.seed}.")
+    if not 0 <= options.seed < 2**32:
+        raise DatasetError(f"--seed must be an integer from 0 to {2**32 - 1}, got {options.seed}.")
+    try:
+        # Before the work: a folder that cannot be written should not cost minutes.
+        options.output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DatasetError(f"--output: the folder '{options.output}' cannot be made ({error}).") from error
     found = read_scored_rows(options.scored, options.score_key)
     rows = draw_rows(found, options.seed)
     drawn = f", drawn from {len(found):,}" if len(rows) < len(found) else ""
@@ -52,11 +57,11 @@ def run(options: argparse.Namespace) -> int:
     figures = nested_cross_validation(data, seed=options.seed)
     settings = choose_settings(data, seed=options.seed)
     model = fit(data, settings).export(data.embedding_model, data.probe_embedding)
+    print(f"\n{as_tables(figures)}\n")
     try:
         save(model, options.output, figures, settings)
     except OSError as error:
         raise DatasetError(f"The weights could not be written to '{options.output}' ({error}).") from error
-    print(f"\n{as_tables(figures)}\n")
     for file in sorted(options.output.glob("*.*")):
         print(f"{file.stat().st_size:>12,} bytes  {file}")
     print(f"\nTo use it: scorer_params: {{path: {options.output}}}")

@@ -110,10 +110,21 @@ def log_summary(work_dir: str | None) -> None:
         "rows_out": next((part["rows_out"] for part in reversed(figures) if "rows_out" in part), None),
     }
     for part in figures:
-        summary |= {name: part[name] for name in _SUMMARISED if name in part}
+        for name in _SUMMARISED:
+            if name not in part:
+                continue
+            if name == "scoring" and name in summary:
+                summary[f"scoring_{sum(key.startswith(name) for key in summary) + 1}"] = part[name]
+            elif name in _ADDED_UP:
+                summary[name] = summary.get(name, 0) + part[name]
+            else:
+                summary[name] = part[name]
     summary["seconds"] = round(sum(part.get("seconds", 0) for part in figures), 1)
     logger.info(f"MergeIT summary: {_readable(summary)}")
 
+
+_ADDED_UP = ("calls", "cache_hits", "prompt_tokens", "completion_tokens", "lost_prompt_tokens", "cost")
+"""Figures that several operators of one kind in a recipe each have their share of."""
 
 _SUMMARISED = (
     "topics",
