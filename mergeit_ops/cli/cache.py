@@ -15,7 +15,7 @@ HELP = "Say what the journal of LLM answers holds; show or remove answers."
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.add_argument("path", nargs="?", help="the cache_path of a recipe (default: the journal of the cache folder)")
-    parser.add_argument("--show", type=_at_least_0, default=0, metavar="N", help="print the newest N answers")
+    parser.add_argument("--show", type=_whole_number, default=0, metavar="N", help="print the newest N answers")
     parser.add_argument("--empty", action="store_true", help="remove all answers: they will be paid for again")
     parser.add_argument(
         "--older-than", type=_at_least_0, metavar="DAYS", help="with --empty: only answers of at least this age"
@@ -27,10 +27,15 @@ def run(options: argparse.Namespace) -> int:
     from mergeit_ops.llm import journal_contents
     from mergeit_ops.llm.journal import default_cache_path, journal_file
 
+    if options.path == "":
+        # An unset variable of the shell: the default would be emptied in its place.
+        raise DatasetError(
+            "The path is empty: give the cache_path of a recipe, or leave it out for the default journal."
+        )
     path = journal_file(options.path) or default_cache_path()
     if options.older_than is not None and not options.empty:
         raise DatasetError("--older-than says which answers to remove: give --empty with it.")
-    if not path.is_file():
+    if not _is_there(path):
         print(f"{path}: no such file, so no answers are stored.")
         return 0
     if options.empty:
@@ -44,9 +49,22 @@ def run(options: argparse.Namespace) -> int:
             f"  {part.model or 'unknown model'}: {part.answers:,} answers, {part.prompt_tokens:,} prompt and "
             f"{part.completion_tokens:,} completion tokens, {_day(part.first_at)} to {_day(part.last_at)}"
         )
-    for answer in journal_contents.latest(path, int(options.show)):
+    for answer in journal_contents.latest(path, options.show):
         print(f"\n{_day(answer.created_at)}, {answer.model or 'unknown model'}:\n{answer.text}")
     return 0
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError as error:
+        raise DatasetError(f"The answer cache {path} cannot be looked for ({error.strerror}).") from error
+
+
+def _whole_number(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()):
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 0, got {text}")
+    return int(text)
 
 
 def _at_least_0(text: str) -> float:

@@ -9,6 +9,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +17,32 @@ from loguru import logger
 
 from mergeit_ops.errors import RecipeError
 
-__all__ = ["CACHE_DIR_VARIABLE", "Journal", "answer_key", "default_cache_path", "journal_file"]
+__all__ = [
+    "CACHE_DIR_VARIABLE",
+    "COLUMNS",
+    "SCHEMA_VERSION",
+    "Journal",
+    "answer_key",
+    "default_cache_path",
+    "is_lock",
+    "journal_file",
+    "open_read_only",
+]
 
 CACHE_DIR_VARIABLE = "MERGEIT_CACHE_DIR"
 """Environment variable that names the folder of the default journal."""
 
+SCHEMA_VERSION = 2
+"""The format that this version writes; format 1 had no column `model`."""
+
+COLUMNS = ("key", "answer", "prompt_tokens", "completion_tokens", "created_at")
+"""The columns of table `answers` in every format."""
+
 _FILE_NAME = "answers.sqlite3"
-_SCHEMA_VERSION = 2
 # Writes take milliseconds. Whoever holds the file for longer would hold up every answer of the run.
 _BUSY_TIMEOUT_S = 2.0
+# For so long a locked file is left alone: at worst a run waits for 2 of every 32 seconds.
+_LOCKOUT_S = 30.0
 _CREATE = """
 CREATE TABLE IF NOT EXISTS answers (
     key TEXT PRIMARY KEY,
@@ -76,12 +94,13 @@ class Journal:
     """Answers in one SQLite file, shared by any number of processes.
 
     A journal never stops a run and never holds it up: a file that cannot be read is set aside, an answer that cannot
-    be written is counted in `write_failures`, and each is said once. A file that another process keeps locked is not
-    written any more.
+    be written is counted in `write_failures`, and each is said once. A file that another process keeps locked is left
+    alone for half a minute, then tried again.
 
     :param path: the file, or an existing folder to keep it in; None (or "") turns the journal off.
     :param create: whether to make the file when there is none; False is for looking only.
-    :raises RecipeError: when the file was written by a newer version of this package.
+    :raises RecipeError: when the file was written by a newer version of this package, or is a database of another
+        program.
     """
 
     def __init__(self, path: str | os.PathLike[str] | None, *, create: bool = True) -> None:
@@ -90,7 +109,9 @@ class Journal:
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._warned = False
-        self._locked_out = False
+        # Moments of the monotonic clock. Who may not write may still read.
+        self._read_again_at = 0.0
+        self._write_again_at = 0.0
         if self.path is not None and (create or os.path.exists(self.path)):
             self._open(self.path)
 
@@ -101,13 +122,13 @@ class Journal:
         :return: the text; None when there is none.
         """
         with self._lock:
-            if self._connection is None:
+            if self._connection is None or time.monotonic() < self._read_again_at:
                 return None
             try:
                 row = self._connection.execute("SELECT answer FROM answers WHERE key = ?", (key,)).fetchone()
             except sqlite3.OperationalError as error:
-                if _is_lock(error):
-                    self._give_up(error)
+                if is_lock(error):
+                    self._read_again_at = self._write_again_at = time.monotonic() + _LOCKOUT_S
                 self._warn_once(error)
                 return None
             except sqlite3.DatabaseError as error:
@@ -128,7 +149,7 @@ class Journal:
         if self.path is None:
             return
         with self._lock:
-            if self._connection is None or self._locked_out:
+            if self._connection is None or time.monotonic() < self._write_again_at:
                 self.write_failures += 1
                 return
             try:
@@ -141,7 +162,8 @@ class Journal:
             except sqlite3.Error as error:
                 self.write_failures += 1
                 if isinstance(error, sqlite3.OperationalError):
-                    self._locked_out = _is_lock(error)
+                    if is_lock(error):
+                        self._write_again_at = time.monotonic() + _LOCKOUT_S
                     self._warn_once(error)
                 else:
                     self._set_aside(error)
@@ -213,31 +235,65 @@ def journal_file(path: str | os.PathLike[str] | None) -> Path | None:
     return file / _FILE_NAME if os.path.isdir(file) else file
 
 
-def _is_lock(error: sqlite3.OperationalError) -> bool:
+def open_read_only(path: Path, timeout_s: float) -> sqlite3.Connection:
+    """Open a database for looking: nothing is written to it or made beside it.
+
+    :param path: its file, which must exist.
+    :param timeout_s: how long to wait for a lock, in seconds.
+    """
+    # The mode stands in the head of the file, but closing a file of one's own would drop the locks that SQLite holds
+    # on it for this process. In WAL mode a reader makes files beside the database, unless it is told that nobody
+    # writes; without a log nobody does.
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    if not any(os.path.exists(f"{path}-{log}") for log in ("wal", "journal")):
+        uri += "&immutable=1"
+    return sqlite3.connect(uri, uri=True, timeout=timeout_s, isolation_level=None)
+
+
+def is_lock(error: sqlite3.OperationalError) -> bool:
+    """Return whether an error says that another process holds the file."""
     # The error codes come with Python 3.11.
     return "locked" in str(error) or "busy" in str(error)
 
 
 def _connect(path: Path) -> sqlite3.Connection:
+    # Even opening and closing a file for writing may change it. What goes wrong here is met again below.
+    with suppress(sqlite3.Error, OSError), closing(open_read_only(path, timeout_s=0.0)) as looking:
+        _refuse_what_is_not_ours(looking, path)
     # Used from one thread at a time, under the lock; autocommit makes every answer a transaction of its own.
     connection = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
     try:
+        version = _refuse_what_is_not_ours(connection, path)
         connection.execute("PRAGMA journal_mode=WAL")
         # Without a sync per answer: that survives the end of the process, though not always a power cut.
         connection.execute("PRAGMA synchronous=NORMAL")
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version > _SCHEMA_VERSION:
-            raise RecipeError(
-                f"cache_path: {path} was written by a newer version of mergeit-ops (format {version}, "
-                f"this one reads {_SCHEMA_VERSION}); name another file."
-            )
-        if version < _SCHEMA_VERSION:
+        if version < SCHEMA_VERSION:
             _bring_up_to_date(connection)
-        connection.execute("SELECT key, answer FROM answers LIMIT 1").fetchone()
+        _try_to_read(connection)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _refuse_what_is_not_ours(connection: sqlite3.Connection, path: Path) -> int:
+    """Return the format of the file, 0 for an empty one; only reads."""
+    names = {str(row[0]).lower() for row in connection.execute("SELECT name FROM sqlite_master")}
+    if names and "answers" not in names:
+        raise RecipeError(f"cache_path: {path} is a database of another program; name another file.")
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version > SCHEMA_VERSION:
+        raise RecipeError(
+            f"cache_path: {path} was written by a newer version of mergeit-ops (format {version}, "
+            f"this one reads {SCHEMA_VERSION}); name another file."
+        )
+    if names:
+        _try_to_read(connection)
+    return version
+
+
+def _try_to_read(connection: sqlite3.Connection) -> None:
+    connection.execute(f"SELECT {', '.join(COLUMNS)} FROM answers LIMIT 1").fetchone()
 
 
 def _bring_up_to_date(connection: sqlite3.Connection) -> None:
@@ -247,5 +303,5 @@ def _bring_up_to_date(connection: sqlite3.Connection) -> None:
     connection.execute(_CREATE)
     if version == 1:
         connection.execute(_FROM_VERSION_1)
-    connection.execute(f"PRAGMA user_version={_SCHEMA_VERSION}")
+    connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
     connection.execute("COMMIT")

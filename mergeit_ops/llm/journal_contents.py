@@ -5,14 +5,20 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from mergeit_ops.errors import DatasetError
-from mergeit_ops.llm.journal import Journal
+from mergeit_ops.llm.journal import COLUMNS, SCHEMA_VERSION, is_lock, open_read_only
 
 __all__ = ["StoredAnswer", "StoredOfModel", "by_model", "forget", "latest"]
+
+# A run gives up on a file that is locked for 2 s; a person who asks can wait for longer.
+_BUSY_TIMEOUT_S = 10.0
+_COURTESY_TIMEOUT_MS = 200
+_ROWS_AT_ONCE = 500
+_LARGEST_INTEGER = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -50,62 +56,109 @@ class StoredAnswer:
 
 
 def by_model(path: Path) -> list[StoredOfModel]:
-    """Return what a journal holds, by model.
+    """Return what a journal holds, by model; it is left as it is.
 
     :param path: its file, which must exist.
-    :raises DatasetError: if it is no journal.
+    :raises DatasetError: if it is no journal, or cannot be read.
     """
-    query = (
-        "SELECT model, COUNT(*), COALESCE(SUM(prompt_tokens), 0), COALESCE(SUM(completion_tokens), 0), "
-        "MIN(created_at), MAX(created_at) FROM answers GROUP BY model ORDER BY COUNT(*) DESC, model"
-    )
-    with _opened(path) as connection:
+    with _opened(path) as (connection, model):
+        query = (
+            f"SELECT {model} AS named, COUNT(*), COALESCE(SUM(prompt_tokens), 0), COALESCE(SUM(completion_tokens), 0), "
+            "MIN(created_at), MAX(created_at) FROM answers GROUP BY named ORDER BY COUNT(*) DESC, named"
+        )
         return [StoredOfModel(*row) for row in connection.execute(query)]
 
 
 def latest(path: Path, count: int) -> list[StoredAnswer]:
-    """Return the newest answers, newest first.
+    """Return the newest answers, newest first; the journal is left as it is.
 
     :param path: the journal's file, which must exist.
-    :param count: how many at most.
-    :raises DatasetError: if it is no journal.
+    :param count: how many at most, at least 0.
+    :raises DatasetError: if it is no journal, or cannot be read.
     """
-    query = "SELECT model, created_at, answer FROM answers ORDER BY created_at DESC LIMIT ?"
-    with _opened(path) as connection:
-        return [StoredAnswer(*row) for row in connection.execute(query, (count,))]
+    with _opened(path) as (connection, model):
+        query = f"SELECT {model}, created_at, answer FROM answers ORDER BY created_at DESC LIMIT ?"
+        return [StoredAnswer(*row) for row in connection.execute(query, (min(count, _LARGEST_INTEGER),))]
 
 
 def forget(path: Path, older_than_days: float = 0.0) -> int:
-    """Take answers out of a journal and give their room back; a run that goes on meanwhile is not disturbed.
+    """Take answers out of a journal, a few at a time, so that a run that goes on meanwhile can store its own.
+
+    Their room is given back to the disk if nobody else holds the file; otherwise later answers fill it.
 
     :param path: its file, which must exist.
     :param older_than_days: only answers of at least this age, at least 0.
     :return: how many were taken out.
-    :raises DatasetError: if it is no journal, or a run is writing to it all the time.
+    :raises DatasetError: if it is no journal, cannot be changed, or a run is writing to it all the time.
     """
-    with _opened(path) as connection:
-        until = time.time() - older_than_days * 86_400
-        removed = connection.execute("DELETE FROM answers WHERE created_at <= ?", (until,)).rowcount
+    until = time.time() - older_than_days * 86_400
+    with _opened(path, to_write=True) as (connection, _):
+        removed = _remove_until(connection, until)
+        _give_room_back(connection)
+    return removed
+
+
+def _remove_until(connection: sqlite3.Connection, until: float) -> int:
+    last_of = "SELECT MAX(key) FROM (SELECT key FROM answers WHERE key > ? AND created_at <= ? ORDER BY key LIMIT ?)"
+    removed = 0
+    after = ""
+    while True:
+        # Looked for outside the transaction that removes: a reader of this file holds up nobody.
+        (last,) = connection.execute(last_of, (after, until, _ROWS_AT_ONCE)).fetchone()
+        if last is None:
+            return removed
+        began = time.monotonic()
+        removed += connection.execute(
+            "DELETE FROM answers WHERE key > ? AND key <= ? AND created_at <= ?", (after, last, until)
+        ).rowcount
+        after = last
+        # The lock is free for as long as it was held: whoever waits for it looks only now and then.
+        time.sleep(time.monotonic() - began)
+
+
+def _give_room_back(connection: sqlite3.Connection) -> None:
+    connection.execute(f"PRAGMA busy_timeout={_COURTESY_TIMEOUT_MS}")
+    try:
         connection.execute("VACUUM")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    return int(removed)
+    except sqlite3.OperationalError as error:
+        if not is_lock(error):
+            raise
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[sqlite3.Connection]:
-    if not _is_sqlite(path):
-        # Before the journal opens it: it would set a damaged file aside.
-        raise DatasetError(f"{path} is no answer cache of this package.")
-    Journal(path).close()  # brings a file of an earlier version up to date
-    connection = sqlite3.connect(path, timeout=10.0, isolation_level=None)
+def _opened(path: Path, *, to_write: bool = False) -> Iterator[tuple[sqlite3.Connection, str]]:
+    """Open a journal and tell what to select for the model; a file that is none is never changed."""
     try:
-        yield connection
-    except sqlite3.Error as error:
+        with closing(open_read_only(path, _BUSY_TIMEOUT_S)) as looking:
+            model = _model_column(looking, path)
+            if not to_write:
+                yield looking, model
+                return
+        uri = f"{path.absolute().as_uri()}?mode=rw"
+        with closing(sqlite3.connect(uri, uri=True, timeout=_BUSY_TIMEOUT_S, isolation_level=None)) as connection:
+            yield connection, model
+    except (sqlite3.Error, OSError) as error:
         raise DatasetError(f"The answer cache {path} could not be read or changed ({error}).") from error
-    finally:
-        connection.close()
 
 
-def _is_sqlite(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(16) == b"SQLite format 3\x00"
+def _model_column(connection: sqlite3.Connection, path: Path) -> str:
+    try:
+        columns = {row[1] for row in connection.execute("PRAGMA table_info(answers)")}
+    except sqlite3.DatabaseError as error:
+        if "not a database" in str(error):
+            raise _no_journal(path) from error
+        raise
+    tables = connection.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'answers'").fetchall()
+    if not tables or not columns.issuperset(COLUMNS):
+        raise _no_journal(path)
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > SCHEMA_VERSION:
+        raise DatasetError(
+            f"{path} was written by a newer version of mergeit-ops (format {version}, this one reads {SCHEMA_VERSION})."
+        )
+    return "model" if "model" in columns else "NULL"
+
+
+def _no_journal(path: Path) -> DatasetError:
+    return DatasetError(f"{path} is no answer cache of this package.")

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -225,6 +226,70 @@ def test_a_file_that_stays_locked_holds_up_one_answer_and_is_said_once(tmp_path,
         assert journal.get("after") is None
     logger.remove(sink)
     assert len(said) == 1
+
+
+def test_a_file_that_was_locked_for_a_while_takes_answers_again(tmp_path, monkeypatch):
+    monkeypatch.setattr("mergeit_ops.llm.journal._BUSY_TIMEOUT_S", 0.01)
+    monkeypatch.setattr("mergeit_ops.llm.journal._LOCKOUT_S", 0.3)
+    file = tmp_path / "a.db"
+    with Journal(file) as journal:
+        holder = sqlite3.connect(file, isolation_level=None)
+        holder.execute("BEGIN IMMEDIATE")
+        journal.put("lost", "x")
+        holder.execute("ROLLBACK")
+        holder.close()
+        journal.put("too soon", "x")
+        time.sleep(0.35)
+        journal.put("after", "x")
+        assert journal.write_failures == 2
+        assert [journal.get(key) for key in ("lost", "too soon", "after")] == [None, None, "x"]
+
+
+def test_a_file_that_could_not_be_read_for_a_while_is_read_again(tmp_path, monkeypatch):
+    monkeypatch.setattr("mergeit_ops.llm.journal._BUSY_TIMEOUT_S", 0.01)
+    monkeypatch.setattr("mergeit_ops.llm.journal._LOCKOUT_S", 0.3)
+    file = tmp_path / "a.db"
+    with Journal(file) as journal:
+        journal.put("before", "x")
+        journal._connection.execute("PRAGMA journal_mode=DELETE")  # where there is no WAL, a writer shuts out readers
+        holder = sqlite3.connect(file, isolation_level=None)
+        holder.execute("BEGIN EXCLUSIVE")
+        assert journal.get("before") is None
+        holder.execute("ROLLBACK")
+        holder.close()
+        assert journal.get("before") is None
+        time.sleep(0.35)
+        assert journal.get("before") == "x"
+
+
+@pytest.mark.parametrize("mode", ["DELETE", "WAL"])
+@pytest.mark.parametrize("version", [0, 1, 2, 99])
+def test_a_database_of_another_program_is_refused_and_not_a_byte_of_it_changes(mode, version, tmp_path):
+    file = tmp_path / "a.db"
+    other = sqlite3.connect(file)
+    other.execute(f"PRAGMA journal_mode={mode}")
+    other.execute("CREATE TABLE bookmarks (address)")
+    other.execute(f"PRAGMA user_version={version}")
+    other.commit()
+    other.close()
+    before = file.read_bytes()
+    with pytest.raises(RecipeError, match=r"cache_path: .*a\.db is a database of another program; name another file"):
+        Journal(file)
+    assert file.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_an_answers_table_of_another_program_is_not_touched(tmp_path):
+    file = tmp_path / "a.db"
+    other = sqlite3.connect(file)
+    other.execute("CREATE TABLE answers (question, reply)")
+    other.commit()
+    other.close()
+    before = file.read_bytes()
+    with Journal(file) as journal:
+        journal.put("k", "x")
+        assert journal.write_failures == 1
+    assert file.read_bytes() == before
 
 
 def test_threads_and_processes_share_a_file(tmp_path):
