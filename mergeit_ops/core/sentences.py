@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 _FENCE = re.compile(r"\s*(?:```|~~~)")
 _LIST_MARK = re.compile(r"\s*(?:[-*+•–▪]|\(?\d{1,3}[.):、]|\(?[A-Za-z][.)]|#{1,6})\s+(?=\S)")
+# The lookbehinds keep these patterns linear: a match starts where its run starts, and is not tried again at every
+# character of a long one.
 # An end mark with the quotes and brackets that close with it. Marks of Chinese and Japanese need no space after them.
-_END = re.compile(r"[.!?…]+[\"'”’)\]*_]*(?=\s)|[。！？；｡]+[\"'”’」』）]*")
-_LAST_WORD = re.compile(r"[^\s(\[\"'“‘]+$")
+_END = re.compile(r"(?<![.!?…])[.!?…]+[\"'”’)\]*_]*(?=\s)|[。！？；｡]+[\"'”’」』）]*")
+_LAST_WORD = re.compile(r"(?<![^\s(\[\"'“‘])[^\s(\[\"'“‘]+$")
+_NOT_BLANK = re.compile(r"\S")
 _ABBREVIATIONS = """
     mr mrs ms dr prof rev gen st mt vs e.g i.e eg ie cf fig figs vol pp approx dept nos
 """
@@ -18,7 +22,7 @@ _NEVER_LAST = frozenset(_ABBREVIATIONS.split())
 _LATE_ABBREVIATIONS = "etc inc ltd co corp jr sr u.s u.k u.n a.m p.m ph.d b.c a.d al est"
 _SELDOM_LAST = frozenset(_LATE_ABBREVIATIONS.split())
 # Where one sentence says several things: semicolons, colons, dashes, and commas before a conjunction.
-_CLAUSE_END = re.compile(r"\s*[;:；：]\s+|\s+[–—-]\s+|[；：，、]|,\s+(?:(?:and|but|or|while)\s+)?")
+_CLAUSE_END = re.compile(r"(?:(?<!\s)\s+)?[;:；：]\s+|(?<!\s)\s+[–—-]\s+|[；：，、]|,\s+(?:(?:and|but|or|while)\s+)?")
 _FEWEST_WORDS = 2
 # A word, or one character of a script that is written without spaces.
 _UNIT = re.compile(
@@ -50,16 +54,20 @@ def split_clauses(sentence: str) -> list[str]:
     :return: clauses of at least two words (or characters, in scripts without spaces), a shorter one joined to the one
         before it; the sentence alone where there is nothing to cut.
     """
-    clauses: list[str] = []
+    parts: list[list[str]] = []
+    last_is_enough = False
     start = 0
     for end in [*_CLAUSE_END.finditer(sentence), None]:
         clause = sentence[start : end.start() if end else len(sentence)]
-        if clauses and min(map(_length, (clause, clauses[-1]))) < _FEWEST_WORDS:
-            clauses[-1] = f"{clauses[-1]}, {clause}"
+        is_enough = _is_enough(clause)
+        if parts and not (is_enough and last_is_enough):
+            parts[-1].append(clause)
+            last_is_enough = last_is_enough or _is_enough(", ".join(parts[-1]))
         else:
-            clauses.append(clause)
+            parts.append([clause])
+            last_is_enough = is_enough
         start = end.end() if end else start
-    return [clause for clause in clauses if _says_something(clause)] or [sentence]
+    return [clause for clause in map(", ".join, parts) if _says_something(clause)] or [sentence]
 
 
 def _pieces(text: str) -> Iterator[str]:
@@ -86,31 +94,36 @@ def _mark_width(line: str) -> int:
 
 
 def _sentences(line: str) -> Iterator[str]:
-    start = 0
+    start = seen = 0
     for end in _END.finditer(line):
-        if _ends(line[start : end.start()], end.group(), line[end.end() :].lstrip()):
-            yield line[start : end.end()]
-            start = end.end()
+        # From the mark before, not from the start: a line of abbreviations would be copied once for each of them.
+        before, opens = line[seen : end.start()], seen == start
+        seen = end.end()
+        if _ends(before, end.group(), _NOT_BLANK.search(line, seen), opens=opens):
+            yield line[start:seen]
+            start = seen
     yield line[start:]
 
 
-def _ends(before: str, mark: str, after: str) -> bool:
+def _ends(before: str, mark: str, after: re.Match[str] | None, *, opens: bool) -> bool:
     if not mark.startswith(".") or mark.startswith(".."):
         return True
     last = _LAST_WORD.search(before)
     word = last.group().lower() if last else ""
     # "J. Smith", "1. Boil": an initial or a number in front of its text.
-    if word in _NEVER_LAST or (len(word) == 1 and word.isalpha() and word != "i") or before.strip().isdigit():
+    if word in _NEVER_LAST or (len(word) == 1 and word.isalpha() and word != "i"):
         return False
-    return word not in _SELDOM_LAST or after[:1].isupper()
+    if opens and before.strip().isdigit():
+        return False
+    return word not in _SELDOM_LAST or (after is not None and after.group().isupper())
 
 
 def _says_something(piece: str) -> bool:
     return any(character.isalnum() for character in piece)
 
 
-def _length(text: str) -> int:
-    return sum(1 for _ in _UNIT.finditer(text))
+def _is_enough(clause: str) -> bool:
+    return any(islice(_UNIT.finditer(clause), _FEWEST_WORDS - 1, None))
 
 
 def _within_window(piece: str) -> Iterator[str]:

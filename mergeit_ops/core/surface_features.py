@@ -57,7 +57,8 @@ Lengths are ln(1 + count). Shares and ratios are 0 where there is nothing to div
 """
 
 _WORD = re.compile(r"[^\W_]+(?:['’\-][^\W_]+)*")
-_SENTENCE_END = re.compile(r"[.!?。！？]+[\"'”’)\]]*(?=\s|$)|\n+")
+# The lookbehind keeps a long run of marks from being tried again at every mark.
+_SENTENCE_END = re.compile(r"(?<![.!?。！？])[.!?。！？]+[\"'”’)\]]*(?=\s|$)|\n+")
 _LIST_LINE = re.compile(r"\s*(?:[-*•–]|\(?\d{1,3}[.):]|\(?[A-Za-z][.)])\s+\S")
 _TERMINAL = re.compile(r"[.!?。！？…][\"'”’)\]`*]*$")
 _PUNCTUATION = frozenset(string.punctuation + "“”‘’…–—。！？、，；：")

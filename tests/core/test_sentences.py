@@ -1,10 +1,19 @@
 """Sentences, list items, table rows, code: the pieces that answers are compared by."""
 
+import subprocess
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mergeit_ops.core.coverage import covering_pieces
+from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.sentences import split_clauses, split_sentences
+from mergeit_ops.core.surface_features import surface_features
+
+LONG = 200_000
+UNITS = [".", "。", " ", "\n", "w", "字", "1", "`", "```\n", "|", "-", ";", "，", "a.", "e.g. ", "No way. ", "a, ", "("]
 
 
 @pytest.mark.parametrize(
@@ -79,3 +88,26 @@ def test_clauses_end_at_inner_marks():
 
 def test_single_words_do_not_become_clauses():
     assert split_clauses("Then, slowly, we left") == ["Then, slowly", "we left"]
+
+
+def test_single_words_stay_together_until_two_clauses_are_long_enough():
+    assert split_clauses("a，b，c d，e f") == ["a, b", "c d", "e f"]
+    assert split_clauses("a b, , c - d e") == ["a b, , c", "d e"]
+
+
+def test_a_number_after_an_abbreviation_ends_its_sentence():
+    assert split_sentences("See fig. 2. Then etc. and so on.") == ["See fig. 2.", "Then etc. and so on."]
+
+
+def split_long_texts():
+    for unit in UNITS:
+        run = unit * (LONG // len(unit))
+        for text in (f"{run} b. C", f"a. {run}b. C"):
+            covering_pieces(text)
+            split_clauses(text)
+            surface_features([Sample("", "", text)])
+
+
+def test_long_texts_of_one_thing_end():
+    script = "from tests.core.test_sentences import split_long_texts; split_long_texts()"
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
