@@ -11,6 +11,8 @@ from mergeit_ops.core.sentences import split_clauses, split_sentences
 
 __all__ = ["covering_pieces", "least_coverage", "parent_coverage", "split_sentences"]
 
+_BLOCK_SENTENCES = 512
+
 
 def covering_pieces(merged: str) -> list[str]:
     """Return what a parent's sentences are compared with: the sentences of a merged answer and their clauses.
@@ -33,8 +35,11 @@ def parent_coverage(parent: NDArray[np.float32], merged: NDArray[np.float32]) ->
     """
     if not len(parent) or not len(merged):
         return None
+    # In blocks: books have too many sentences for all pairs at once.
+    blocks = range(0, len(parent), _BLOCK_SENTENCES)
+    best = np.concatenate([(parent[row : row + _BLOCK_SENTENCES] @ merged.T).max(axis=1) for row in blocks])
     # Inner products of unit vectors exceed 1 by rounding.
-    return min(1.0, float((parent @ merged.T).max(axis=1).mean()))
+    return min(1.0, float(best.mean()))
 
 
 def least_coverage(parents: Sequence[NDArray[np.float32]], merged: NDArray[np.float32]) -> float | None:

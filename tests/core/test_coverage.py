@@ -52,3 +52,11 @@ def test_merges_that_dropped_a_parent_are_told_from_those_that_kept_both(tmp_pat
     file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     coverage = benchmark.measure(file, pairs=48)
     assert benchmark.separation(coverage).min() >= 0.9
+
+
+def test_blocks_of_sentences_change_nothing():
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(1_700, 8)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    parent, merge = vectors[:1_300], vectors[1_300:]
+    assert parent_coverage(parent, merge) == pytest.approx(float((parent @ merge.T).max(axis=1).mean()), abs=1e-6)
