@@ -38,12 +38,12 @@ def run(options: argparse.Namespace) -> int:
         raise DatasetError(f"--output must be a folder to write weights to; '{options.output}' is a file.")
     if not 0 <= options.seed < 2**32:
         raise DatasetError(f"--seed must be an integer from 0 to {2**32 - 1}, got {options.seed}.")
+    found = read_scored_rows(options.scored, options.score_key)
     try:
         # Before the work: a folder that cannot be written should not cost minutes.
         options.output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DatasetError(f"--output: the folder '{options.output}' cannot be made ({error}).") from error
-    found = read_scored_rows(options.scored, options.score_key)
     rows = draw_rows(found, options.seed)
     drawn = f", drawn from {len(found):,}" if len(rows) < len(found) else ""
     print(f"Embedding {len(rows):,} scored rows{drawn}, and spoiled copies of a part of them ...", flush=True)
