@@ -1,6 +1,6 @@
 """Merges per second of the LLM stage, beside a serial loop and Data-Juicer's own LLM mapper, on the same server.
 
-    python benchmarks/llm_throughput.py [--data rows.jsonl] [--pairs 2048] [--latency 0.5] [--concurrency 64]
+    python benchmarks/llm_throughput.py [--data rows.jsonl] [--pairs 2000] [--latency 0.5] [--concurrency 64]
 
 A loopback server in a process of its own answers each request after the latency, as a model would that takes that long
 for a merge; client and server share the processors. Ideal is what whole waves of `--concurrency` requests take. The
@@ -137,7 +137,7 @@ def data_juicer_seconds(pairs: list[tuple[Sample, Sample]], url: str, np: int) -
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=SAMPLE, help="JSON Lines with instruction, input and output")
-    parser.add_argument("--pairs", type=int, default=2048)
+    parser.add_argument("--pairs", type=int, default=2000)
     parser.add_argument("--latency", type=float, nargs="+", default=[0.5, 1.0], help="seconds of an answer")
     parser.add_argument("--concurrency", type=int, default=64)
     parser.add_argument("--np", type=int, nargs="+", default=[2, 16], help="processes of Data-Juicer's mapper")
