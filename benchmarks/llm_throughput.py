@@ -1,10 +1,13 @@
 """Merges per second of the LLM stage, beside a serial loop and Data-Juicer's own LLM mapper, on the same server.
 
     python benchmarks/llm_throughput.py [--data rows.jsonl] [--pairs 2000] [--latency 0.5] [--concurrency 64]
+    python benchmarks/llm_throughput.py --ours-only --pairs 1000 2000 --repeats 3
 
 A loopback server in a process of its own answers each request after the latency, as a model would that takes that long
-for a merge; client and server share the processors. Ideal is what whole waves of `--concurrency` requests take. The
-slow sides are measured on fewer pairs, as many as the table says.
+for a merge; client and server share the processors. Ideal is what whole waves of `--concurrency` requests take; 2,000
+pairs and 1,000 are the two sizes to compare runs at, the smaller one being where what a run takes once weighs most. The
+slow sides are measured on fewer pairs, as many as the table says. Beside each share of the ideal stands the processor
+time of a call, of client and server, which other work on the machine hardly changes.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import json
 import logging
 import math
 import os
+import statistics
 import subprocess
 import sys
 import time
@@ -24,6 +28,7 @@ from itertools import cycle, islice
 from pathlib import Path
 
 import numpy as np
+import psutil
 from data_juicer.core.data import NestedDataset
 from datasets import Dataset
 from loguru import logger
@@ -40,13 +45,13 @@ SERIAL_PAIRS = 16
 
 
 @contextmanager
-def server(latency_s: float) -> Iterator[str]:
-    """Run the loopback server as its own process; give its base URL."""
+def server(latency_s: float) -> Iterator[tuple[str, psutil.Process]]:
+    """Run the loopback server as its own process; give its base URL and the process."""
     command = [sys.executable, str(REPOSITORY / "tests" / "llm_server.py"), "--port", "0", "--latency", str(latency_s)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
-        yield process.stdout.readline().strip().partition("=")[2]
+        yield process.stdout.readline().strip().partition("=")[2], psutil.Process(process.pid)
     finally:
         process.terminate()
         process.wait()
@@ -134,44 +139,93 @@ def data_juicer_seconds(pairs: list[tuple[Sample, Sample]], url: str, np: int) -
     return seconds, sum(bool(answer) for answer in rewritten["response"])
 
 
+def processor_seconds(process: psutil.Process) -> float:
+    """Return the processor time that a process has taken so far."""
+    times = process.cpu_times()
+    return times.user + times.system
+
+
+def shape(topics: int, pairs: int) -> str:
+    """Return the name of a division of pairs into topics."""
+    return "one topic" if topics == 1 else f"{topics} topics of {pairs // topics}"
+
+
+def measure_ours(
+    pairs: list[tuple[Sample, Sample]], latency: float, concurrency: int, repeats: int, url: str, other: psutil.Process
+) -> dict[int, list[float]]:
+    """Run the merger in all shapes, print a row for each run, and return the seconds of each shape."""
+    ideal = math.ceil(len(pairs) / concurrency) * latency
+    print(f"\n{len(pairs)} pairs, {latency:g} s an answer, {concurrency} in flight\n")
+    print("| topics | seconds | of the ideal rate | ms of processor a call: client | server |")
+    print("|---|---|---|---|---|")
+    shapes = (1, 20, len(pairs))
+    taken: dict[int, list[float]] = {topics: [] for topics in shapes}
+    for _ in range(repeats):
+        for topics in shapes:
+            rows = topics_of(pairs, topics)
+            before, before_other = time.process_time(), processor_seconds(other)
+            seconds, merges = our_seconds(rows, url, concurrency)
+            used, used_other = time.process_time() - before, processor_seconds(other) - before_other
+            assert merges == len(pairs), f"{merges} of {len(pairs)} pairs came back"
+            taken[topics].append(seconds)
+            print(
+                f"| {shape(topics, len(pairs))} | {seconds:.2f} | {ideal / seconds:.1%} | "
+                f"{1000 * used / merges:.2f} | {1000 * used_other / merges:.2f} |",
+                flush=True,
+            )
+    if repeats > 1:
+        print("\n| topics | of the ideal rate: median | lowest | highest |\n|---|---|---|---|")
+        for topics, all_seconds in taken.items():
+            median, low, high = statistics.median(all_seconds), max(all_seconds), min(all_seconds)
+            print(
+                f"| {shape(topics, len(pairs))} | {ideal / median:.1%} | {ideal / low:.1%} | {ideal / high:.1%} |",
+                flush=True,
+            )
+    return taken
+
+
+def measure_slow_sides(
+    pairs: list[tuple[Sample, Sample]], taken: dict[int, list[float]], nps: list[int], url: str
+) -> None:
+    """Run the serial loop and Data-Juicer's mapper, and print them beside the merger's median of each shape."""
+    serial = serial_seconds(pairs[:SERIAL_PAIRS], url)
+    sides = [("one request after the other", *serial, SERIAL_PAIRS)]
+    for np_ in nps:
+        few = min(SERIAL_PAIRS * np_, len(pairs))
+        sides.append((f"Data-Juicer's optimize_qa_mapper, np {np_}", *data_juicer_seconds(pairs[:few], url, np_), few))
+    for topics, all_seconds in taken.items():
+        name = f"llm_pair_merger_mapper, {shape(topics, len(pairs))}"
+        sides.append((name, statistics.median(all_seconds), len(pairs), len(pairs)))
+    print("\n| | pairs | seconds | s per 1,000 merges | times the serial loop |")
+    print("|---|---|---|---|---|")
+    for name, seconds, merges, asked in sides:
+        assert merges == asked, f"{name}: {merges} of {asked} pairs came back"
+        each, serial_each = seconds / asked, serial[0] / SERIAL_PAIRS
+        print(f"| {name} | {asked} | {seconds:.1f} | {1000 * each:.1f} | {serial_each / each:.1f} |", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=SAMPLE, help="JSON Lines with instruction, input and output")
-    parser.add_argument("--pairs", type=int, default=2000)
+    parser.add_argument("--pairs", type=int, nargs="+", default=[2000], help="how many; 1000 is worth a look too")
     parser.add_argument("--latency", type=float, nargs="+", default=[0.5, 1.0], help="seconds of an answer")
     parser.add_argument("--concurrency", type=int, default=64)
     parser.add_argument("--np", type=int, nargs="+", default=[2, 16], help="processes of Data-Juicer's mapper")
+    parser.add_argument("--repeats", type=int, default=1, help="runs of each shape; more than one: median and spread")
+    parser.add_argument("--ours-only", action="store_true", help="leave out the serial loop and Data-Juicer's mapper")
     options = parser.parse_args()
     logger.remove()
     for library in ("httpx", "httpx2"):
         logging.getLogger(library).setLevel(logging.WARNING)
-    pairs = read_pairs(options.data, options.pairs)
-    for latency in options.latency:
-        ideal = math.ceil(options.pairs / options.concurrency) * latency / options.pairs
-        with server(latency) as url:
-            # Loading the libraries is part of starting Data-Juicer, not of a merge: every side finds them loaded.
-            our_seconds(topics_of(pairs[:2], 1), url, options.concurrency)
-            serial = serial_seconds(pairs[:SERIAL_PAIRS], url)
-            sides = [("one request after the other", *serial, SERIAL_PAIRS)]
-            for np_ in options.np:
-                few = SERIAL_PAIRS * np_
-                seconds, merges = data_juicer_seconds(pairs[:few], url, np_)
-                sides.append((f"Data-Juicer's optimize_qa_mapper, np {np_}", seconds, merges, few))
-            for topics in (1, 20, options.pairs):
-                seconds, merges = our_seconds(topics_of(pairs, topics), url, options.concurrency)
-                size = f"{topics} topics of {options.pairs // topics}" if topics > 1 else "one topic"
-                sides.append((f"llm_pair_merger_mapper, {size}", seconds, merges, options.pairs))
-        print(f"\n{options.pairs} pairs, {latency:g} s an answer, {options.concurrency} in flight\n")
-        print("| | pairs | seconds | s per 1,000 merges | times the serial loop | of the ideal rate |")
-        print("|---|---|---|---|---|---|")
-        for name, seconds, merges, asked in sides:
-            assert merges == asked, f"{name}: {merges} of {asked} pairs came back"
-            each, serial_each = seconds / asked, serial[0] / SERIAL_PAIRS
-            print(
-                f"| {name} | {asked} | {seconds:.1f} | {1000 * each:.1f} | {serial_each / each:.1f} | "
-                f"{ideal / each:.1%} |",
-                flush=True,
-            )
+    for count in options.pairs:
+        pairs = read_pairs(options.data, count)
+        for latency in options.latency:
+            with server(latency) as (url, other):
+                # Loading the libraries is part of starting Data-Juicer, not of a merge: every side finds them loaded.
+                our_seconds(topics_of(pairs[:2], 1), url, options.concurrency)
+                taken = measure_ours(pairs, latency, options.concurrency, options.repeats, url, other)
+                if not options.ours_only:
+                    measure_slow_sides(pairs, taken, options.np, url)
 
 
 if __name__ == "__main__":
