@@ -6,6 +6,7 @@ import asyncio
 import email.utils
 import math
 import re
+import sys
 import time
 from collections.abc import Mapping
 from datetime import timezone
@@ -105,7 +106,7 @@ def classify(error: BaseException, *, secret: str | None = None) -> CallFailedEr
         return CallFailedError(FailureKind.TRANSIENT, shorten(_server_text(error.body), secret))
     if isinstance(error, (asyncio.TimeoutError, TimeoutError)):
         return CallFailedError(FailureKind.TRANSIENT, "no complete answer within timeout_s")
-    if _is_transport_error(error):
+    if _is_transport_error(error) or _aiohttp_error(error) is not None:
         return CallFailedError(FailureKind.TRANSIENT, f"connection lost ({type(error).__name__})")
     return None
 
@@ -190,8 +191,14 @@ def _kind_of(status: int) -> FailureKind:
 
 def _of_connection(error: Any) -> CallFailedError:
     cause = error.__cause__
-    name = type(cause).__name__ if cause is not None else type(error).__name__
-    if _is_transport_error(cause, "ConnectError", "ConnectTimeout", "UnsupportedProtocol"):
+    original = _aiohttp_error(cause)
+    name = type(original or cause or error).__name__
+    if original is None:
+        unreachable = _is_transport_error(cause, "ConnectError", "ConnectTimeout", "UnsupportedProtocol")
+    else:
+        # Its translation calls every lost connection one that could not be made.
+        unreachable = _never_connected(original)
+    if unreachable:
         return CallFailedError(FailureKind.UNREACHABLE, f"no connection ({name})")
     return CallFailedError(FailureKind.TRANSIENT, f"connection lost or timed out ({name})")
 
@@ -207,6 +214,23 @@ def _is_transport_error(error: BaseException | None, *names: str) -> bool:
         if isinstance(error, kinds):
             return True
     return False
+
+
+def _aiohttp_error(error: BaseException | None) -> BaseException | None:
+    """Return the exception of aiohttp that an exception is or comes from; None when there is none."""
+    aiohttp = sys.modules.get("aiohttp")
+    while aiohttp is not None and error is not None:
+        if isinstance(error, aiohttp.ClientError):
+            return error
+        error = error.__cause__
+    return None
+
+
+def _never_connected(error: BaseException) -> bool:
+    """Tell whether an exception of aiohttp says that nobody was reached."""
+    aiohttp = sys.modules["aiohttp"]
+    names = ("ClientConnectorError", "ConnectionTimeoutError", "InvalidURL")
+    return isinstance(error, tuple(getattr(aiohttp, name) for name in names if hasattr(aiohttp, name)))
 
 
 def _server_text(body: object) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from mergeit_ops.errors import LLMUnavailableError, RecipeError
 from mergeit_ops.llm.classify import CallFailedError, FailureKind, classify, error_in
@@ -137,7 +138,28 @@ def _open_client(key: str, base_url: str, model_params: Mapping[str, Any], timeo
     others = {name: value for name, value in model_params.items() if name != "base_url"}
     timeout = openai.Timeout(timeout_s, connect=min(_CONNECT_TIMEOUT_S, timeout_s))
     try:
-        return openai.AsyncOpenAI(api_key=key, base_url=base_url, timeout=timeout, max_retries=0, **others)
+        return openai.AsyncOpenAI(
+            api_key=key, base_url=base_url, timeout=timeout, max_retries=0, http_client=_fast_http_client(), **others
+        )
     except TypeError as error:
         reason = str(error)
     raise RecipeError(f"model_params cannot be used with the installed openai {openai.__version__}: {reason}.")
+
+
+def _fast_http_client() -> Any:
+    """Return the openai package's HTTP client over aiohttp; None for its default one.
+
+    A call over it takes some two thirds of the processor time, and finding a free connection among many takes next to
+    none: the default client looks at every connection twice a call.
+    """
+    import openai
+
+    # It speaks to fewer kinds of proxies than the default client.
+    if any(name != "no" for name in getproxies()):
+        return None
+    make = getattr(openai, "DefaultAioHttpClient", None)
+    try:
+        return None if make is None else make()
+    except (RuntimeError, ImportError):
+        # Versions of openai before 3 want another package for it.
+        return None
