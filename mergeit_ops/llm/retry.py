@@ -30,7 +30,8 @@ class RetryPolicy:
     :param first_contact_attempts: calls in all while nobody listens and no call has succeeded yet.
     :param first_answer_attempts: calls in all while somebody listens, but no call has succeeded yet.
     :param first_contact_s: wait between those.
-    :param refusal_s: the first call of a run is made alone for so long; a wrong key is mostly refused sooner.
+    :param refusal_s: the first call of a run is made alone for so long: a server that refuses a wrong key within it is
+        asked once; one that takes longer is asked as often as calls may be in flight.
     """
 
     attempts: int = 6
@@ -40,7 +41,7 @@ class RetryPolicy:
     first_contact_attempts: int = 3
     first_answer_attempts: int = 2
     first_contact_s: float = 0.5
-    refusal_s: float = 0.25
+    refusal_s: float = 0.1
 
     def delay_s(
         self,

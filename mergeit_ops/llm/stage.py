@@ -33,6 +33,8 @@ MIN_OUTCOMES = 20
 _FORBIDDEN_REQUESTS = 3
 """Requests that a server forbids before a run stops; fewer may be about their content."""
 
+_REFUSAL_STEPS = 10
+
 _LOST_REQUESTS = 2
 """Requests that bring no usable answer before a run stops, as long as none has brought one."""
 
@@ -189,7 +191,9 @@ class Stage(Generic[T]):
                 self._opened_backend()
                 call = asyncio.ensure_future(self._ask_within_budget(request, params, cut_off))
                 try:
-                    await asyncio.wait([call], timeout=self._engine.policy.refusal_s)
+                    for _ in range(_REFUSAL_STEPS):
+                        # On a busy machine each step takes longer, and so does a refusal.
+                        await asyncio.wait([call], timeout=self._engine.policy.refusal_s / _REFUSAL_STEPS)
                     if self._usage.retries:
                         await asyncio.wait([call])
                 except BaseException:

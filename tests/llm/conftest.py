@@ -13,7 +13,8 @@ from mergeit_ops.llm.retry import RetryPolicy
 from mergeit_ops.llm.usage import Usage
 from tests.llm_server import FakeLLMServer
 
-FAST = RetryPolicy(base_s=0.001, cap_s=0.002, first_contact_s=0.001)
+# A first call that is alone for long keeps tests from depending on how fast a busy machine refuses it.
+FAST = RetryPolicy(base_s=0.001, cap_s=0.002, first_contact_s=0.001, refusal_s=1.0)
 
 
 @pytest.fixture(autouse=True)
