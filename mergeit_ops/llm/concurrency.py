@@ -11,11 +11,22 @@ from types import TracebackType
 __all__ = ["ConcurrencyLimit"]
 
 
+_GROWTH = 0.02
+"""Share of the bound that a round of good answers adds, beside one place."""
+
+_SPREAD_S = 0.5
+"""Seconds over which calls start again when all had been refused."""
+
+
 class ConcurrencyLimit:
     """An asynchronous context manager that every call passes.
 
-    When the server asks to slow down, all calls pause, and the bound is halved; it grows again by one per round of
-    good answers.
+    When the server asks to slow down, all calls pause, and every refused call takes a place from the bound, so that
+    what remains is about what was accepted; the refusals of one pause take at most half. A call in a hundred refused,
+    as by servers that refuse at random, so hardly slows a run beyond the pauses, and at a server with a fixed rate the
+    bound settles where little is refused. A round of good answers gives back a place and a fiftieth of the bound.
+    After a pause the calls do not start all at once, but over up to half a second, by the share of them that had been
+    refused: a burst would be refused again where it is the rate that counts.
 
     :param limit: calls in flight at most, at least 1.
     :param clock: monotonic seconds.
@@ -35,6 +46,9 @@ class ConcurrencyLimit:
         self._sleep = sleep
         self._in_flight = 0
         self._paused_until = float("-inf")
+        self._refused = 0
+        self._least = 1.0
+        self._held = 0
         self._waiters: deque[asyncio.Future[None]] = deque()
 
     @property
@@ -62,18 +76,31 @@ class ConcurrencyLimit:
         """
         now = self._clock()
         if now >= self._paused_until:
-            # The calls that were in flight together are refused together: that counts as one refusal.
-            self._limit = max(1.0, self._limit / 2)
-        self._paused_until = max(self._paused_until, now + seconds)
+            self._refused = 0
+            self._least = max(1.0, self._limit / 2)
+        self._limit = max(self._least, self._limit - 1)
+        self._refused += 1
+        if now + seconds > self._paused_until:
+            self._paused_until = now + seconds
+            self._held = 0
 
     def speed_up(self) -> None:
         """Note a good answer."""
         if self._limit < self._most:
-            self._limit = min(float(self._most), self._limit + 1 / self._limit)
+            self._limit = min(float(self._most), self._limit + 1 / self._limit + _GROWTH)
             self._wake()
 
     async def _pause_over(self) -> None:
-        while (left := self._paused_until - self._clock()) > 0:
+        pause = due = float("-inf")
+        while True:
+            if self._paused_until > pause:
+                pause = self._paused_until
+                share = min(1.0, self._refused / self.limit)
+                due = pause + _SPREAD_S * share * min(self._held, self.limit - 1) / self.limit
+                self._held += 1
+            left = due - self._clock()
+            if left <= 0:
+                return
             await self._sleep(left)
 
     async def _turn(self) -> None:

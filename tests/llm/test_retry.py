@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import random
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -133,7 +136,7 @@ def test_the_limit_bounds_calls_in_flight():
     assert asyncio.run(scenario()) == 3
 
 
-def test_a_pause_holds_back_everyone_and_halves_the_bound():
+def test_a_pause_holds_back_everyone_and_each_refusal_takes_a_place():
     async def scenario() -> None:
         time = Time()
         limit = ConcurrencyLimit(8, clock=time.clock, sleep=time.sleep)
@@ -145,7 +148,7 @@ def test_a_pause_holds_back_everyone_and_halves_the_bound():
 
         limit.slow_down(30)
         limit.slow_down(10)
-        assert limit.limit == 4
+        assert limit.limit == 6
         await asyncio.gather(*(call() for _ in range(6)))
         assert entered
         assert min(entered) >= 30
@@ -159,6 +162,124 @@ def test_a_pause_holds_back_everyone_and_halves_the_bound():
         assert limit.limit == 1
 
     asyncio.run(scenario())
+
+
+def test_refusals_of_one_pause_take_at_most_half_of_the_places():
+    time = Time()
+    limit = ConcurrencyLimit(64, clock=time.clock, sleep=time.sleep)
+    for _ in range(60):
+        limit.slow_down(1)
+    assert limit.limit == 32
+    time.now = 1.0
+    for _ in range(60):
+        limit.slow_down(1)
+    assert limit.limit == 16
+
+
+@pytest.mark.parametrize(("refused", "spread_s"), [(1, 0.05), (8, 0.5)])
+def test_the_more_were_refused_the_less_at_once_calls_start_again(refused, spread_s):
+    loop = VirtualLoop()
+
+    async def scenario() -> list[float]:
+        limit = ConcurrencyLimit(16, clock=loop.time)
+        started: list[float] = []
+
+        async def call() -> None:
+            async with limit:
+                started.append(loop.time())
+
+        for _ in range(refused):
+            limit.slow_down(3)
+        await asyncio.gather(*(call() for _ in range(limit.limit)))
+        return started
+
+    started = loop.run_until_complete(scenario())
+    loop.close()
+    assert min(started) == 3
+    assert spread_s / 2 < max(started) - min(started) <= spread_s
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An event loop that skips the time in which nothing happens."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        super().__init__()
+        select = self._selector.select
+
+        def skip(timeout: float | None = None) -> Any:
+            self.now += max(0.0, timeout or 0.0)
+            return select(0)
+
+        self._selector.select = skip
+
+    def time(self) -> float:
+        return self.now
+
+
+def served(refuses: Callable[[float], bool], calls: int) -> tuple[float, float]:
+    """Run a stage's calls, 64 at once and half a second each, at a server that refuses some of them.
+
+    :param refuses: tells at a time whether the server refuses a call.
+    :param calls: how many must be answered.
+    :return: answers per second, and the share of requests that were refused.
+    """
+    loop = VirtualLoop()
+    sent = refused = 0
+
+    async def scenario() -> None:
+        nonlocal sent, refused
+        limit = ConcurrencyLimit(64, clock=loop.time)
+        left = iter(range(calls))
+
+        async def attempt() -> None:
+            nonlocal sent, refused
+            async with limit:
+                sent += 1
+                if refuses(loop.time()):
+                    refused += 1
+                    raise failure(FailureKind.RATE_LIMITED, retry_after=1.0)
+                await asyncio.sleep(0.5)
+
+        async def worker() -> None:
+            for _ in left:
+                await call_with_retries(
+                    attempt,
+                    policy=RetryPolicy(attempts=50),
+                    on_retry=lambda error, _: limit.slow_down(error.retry_after or 0.0),
+                    clock=loop.time,
+                    draw=lambda: 0.5,
+                )
+                limit.speed_up()
+
+        await asyncio.gather(*(worker() for _ in range(128)))
+
+    loop.run_until_complete(scenario())
+    loop.close()
+    return calls / loop.now, refused / sent
+
+
+def test_refusals_at_random_cost_little_more_than_the_pauses():
+    draws = random.Random(1)
+    rate, _ = served(lambda now: draws.random() < 0.02, 2000)
+    # A pause of a second after each half second leaves 43 of 128.
+    assert rate > 30
+
+
+def test_at_a_server_with_a_fixed_rate_most_of_it_is_used_and_little_refused():
+    credit, before = 100.0, 0.0
+
+    def refuses(now: float) -> bool:
+        nonlocal credit, before
+        credit, before = min(100.0, credit + 100 * (now - before)), now
+        if credit < 1:
+            return True
+        credit -= 1
+        return False
+
+    rate, refused = served(refuses, 4000)
+    assert rate > 85
+    assert refused < 0.05
 
 
 def test_a_cancelled_waiter_passes_its_turn_on():
