@@ -63,6 +63,7 @@ class Stage(Generic[T]):
         self._budget = TokenBudget(self._settings.max_total_tokens, spent=spent)
         self._first_contact = asyncio.Lock()
         self._first_call: asyncio.Future[Completion] | None = None
+        self._first_call_failed = False
         self._forbidden: list[LLMRequest[T]] = []
         self._lost = 0
         self._stopped = False
@@ -200,14 +201,14 @@ class Stage(Generic[T]):
                     await _cancelled(call)
                     raise
                 # Refusals come at once: a server that takes longer is at work on an answer.
-                self._first_call = call
+                self._first_call, self._first_call_failed = call, False
         return await (call or self._ask_within_budget(request, params, cut_off))
 
     def _trusted(self) -> bool:
-        """Tell whether the server has answered, or is at work on another call that it has not refused."""
+        """Tell whether the server has answered, or is at work on another call that has not failed yet."""
         first = self._first_call
         at_work = first is not None and not first.done() and first is not asyncio.current_task()
-        return self._engine.proven or at_work
+        return self._engine.proven or (at_work and not self._first_call_failed)
 
     async def _ask_within_budget(self, request: LLMRequest[T], params: Mapping[str, Any], cut_off: int) -> Completion:
         from mergeit_ops.llm.engine import completion_cap, expected_completion_tokens
@@ -263,6 +264,7 @@ class Stage(Generic[T]):
                 try:
                     return await backend.complete(request.messages, params, request.schema)
                 except CallFailedError as lost:
+                    self._first_call_failed |= asyncio.current_task() is self._first_call
                     if lost.kind is FailureKind.TRANSIENT:
                         prompt = engine.reserve.prompt(prompt_estimate)
                         self._usage.lost_prompt_tokens += prompt
