@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from json.encoder import encode_basestring
 from typing import Any
 
 from mergeit_ops.core.columns import is_content
@@ -26,6 +27,46 @@ def content_digest(row: Mapping[str, Any]) -> str:
         text = encode_row(content)
     except UnencodableError:
         text = repr(sorted(content.items()))
+    return _digest(text)
+
+
+def content_digests(columns: Mapping[str, Sequence[Any]], rows: int) -> list[str]:
+    """Return `content_digest` of every row of a table, several times as fast.
+
+    Values of plain types are written column by column, in the very text that `encode_row` gives them; a row with a
+    value of any other type goes the long way.
+
+    :param columns: column name to the values of all rows.
+    :param rows: number of rows.
+    :return: one digest per row.
+    """
+    names = sorted(name for name in columns if is_content(name))
+    row_text = "{" + ",".join(encode_basestring(name).replace("%", "%%") + ":%s" for name in names) + "}"
+    texts = [list(map(_plain_text, columns[name])) for name in names]
+    digests = []
+    for number, values in enumerate(zip(*texts, strict=True) if names else [()] * rows):
+        if None in values:
+            digests.append(content_digest({name: columns[name][number] for name in names}))
+        else:
+            digests.append(_digest(row_text % values))
+    return digests
+
+
+def _plain_text(value: Any) -> str | None:
+    """Return a value as JSON; None where that takes more than its own characters."""
+    kind = type(value)
+    if kind is str:
+        return encode_basestring(value)
+    if value is None:
+        return "null"
+    if kind is int:
+        return int.__repr__(value)
+    if kind is bool:
+        return "true" if value else "false"
+    return None
+
+
+def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST_CHARS]
 
 

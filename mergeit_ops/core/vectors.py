@@ -40,8 +40,45 @@ def decode_vectors(texts: Sequence[str | None], first_row: int = 0) -> NDArray[n
     for number, row in enumerate(rows, first_row):
         if len(row) != width or width == 0:
             raise ValueError(f"row {number} has an embedding of width {len(row)}, the first row one of {width}")
-    vectors = np.stack(rows).astype(np.float32, copy=False)
-    norms = np.linalg.norm(vectors, axis=1)
+    return _checked(np.stack(rows).astype(np.float32, copy=False), first_row)
+
+
+def decode_joined(texts: bytes | memoryview, count: int, first_row: int = 0) -> NDArray[np.float32] | None:
+    """Return the matrix of texts that stand one after the other, in one pass over all of them.
+
+    :param texts: `count` texts of one length.
+    :param count: number of texts, >= 1.
+    :param first_row: number of the first one, for the message.
+    :return: (count, d) float32; None if this way cannot read them, and `decode_vectors` has to or says what is wrong.
+    :raises ValueError: naming the first row that is not of unit norm.
+    """
+    length, rest = divmod(len(texts), count)
+    # Only where each text stands for whole bytes and whole floats has none of them padding.
+    if rest or length == 0 or length % 16:
+        return None
+    try:
+        raw = base64.b64decode(texts, validate=True)
+    except ValueError:
+        return None
+    if len(raw) * 4 != len(texts) * 3:
+        return None
+    vectors = np.frombuffer(raw, dtype=_WIRE_DTYPE).reshape(count, length * 3 // 16)
+    return _checked(vectors.astype(np.float32, copy=False), first_row)
+
+
+def encode_joined(vectors: NDArray[np.float32]) -> bytes | None:
+    """Return what `encode_vectors` returns as one run of text, for texts of one length without padding.
+
+    :param vectors: (n, d) float32.
+    :return: n texts of 16 * d / 3 characters; None if d is no multiple of three, whose texts are padded.
+    """
+    if vectors.shape[1] % 3:
+        return None
+    return base64.b64encode(np.ascontiguousarray(vectors, _WIRE_DTYPE).tobytes())
+
+
+def _checked(vectors: NDArray[np.float32], first_row: int) -> NDArray[np.float32]:
+    norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
     bad = np.flatnonzero(~(np.abs(norms - 1.0) <= _NORM_TOLERANCE))
     if len(bad):
         raise ValueError(f"row {first_row + bad[0]} has an embedding of norm {norms[bad[0]]:.4f}, expected 1")

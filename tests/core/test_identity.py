@@ -1,8 +1,13 @@
 """Row ids: equal for equal content, unequal otherwise."""
 
+import datetime as dt
 from collections import Counter
+from decimal import Decimal
 
-from mergeit_ops.core.identity import content_digest, group_id, number_duplicates
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mergeit_ops.core.identity import content_digest, content_digests, group_id, number_duplicates
 
 
 def test_only_what_the_user_stored_counts():
@@ -25,3 +30,29 @@ def test_duplicates_are_numbered_across_parts_of_a_dataset():
 
 def test_a_group_has_one_id_whatever_the_order_of_its_members():
     assert group_id(["x", "y"]) == group_id(["y", "x"]) != group_id(["x", "z"])
+
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(st.characters(codec=None))
+    | st.binary(max_size=5)
+    | st.sampled_from(["%s", "%", '"', "\\", "\x00\n\u2028", "\ud800", 1j, dt.date(2020, 1, 2), Decimal("1.0")]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=5,
+)
+NAMES = st.text(max_size=6) | st.sampled_from(["%s", "%%", 'a"b', "__dj__stats__", "mergeit_embedding", "instruction"])
+
+
+@given(st.dictionaries(NAMES, st.lists(VALUES, min_size=3, max_size=3), max_size=5))
+def test_a_table_has_the_digests_of_its_rows(columns):
+    rows = [{name: values[i] for name, values in columns.items()} for i in range(3)]
+    assert content_digests(columns, 3) == [content_digest(row) for row in rows]
+
+
+def test_ids_of_a_row_stay_what_they_were():
+    row = {"instruction": 'Say "hi" in 100 %\n', "input": None, "output": "né", "n": 3, "ok": True}
+    assert content_digest(row) == content_digests({name: [value] for name, value in row.items()}, 1)[0]
+    assert content_digest(row) == "238d998c349092bc3e5f"
