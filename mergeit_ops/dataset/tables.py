@@ -11,29 +11,109 @@ import json
 import os
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 from datasets import Dataset, Features, Json, Value
 from datasets.arrow_writer import ArrowWriter
 from datasets.fingerprint import get_temporary_cache_files_directory
+from numpy.typing import NDArray
+
+from mergeit_ops.dataset.mapped_files import release_pages
 
 READ_ROWS = 2_000
 """Rows read at a time: a few MB of text."""
+
+_HELD_BYTES = 2**28
+_READ_AROUND_BYTES = 2**16  # what the system maps around a single row that is asked for
 
 TEXT = Value("string")
 JSON = Json()
 
 
 def iter_tables(dataset: Dataset, columns: Sequence[str] | None = None, rows: int = READ_ROWS) -> Iterator[pa.Table]:
-    """Yield a dataset as Arrow tables, in order.
+    """Yield a dataset as Arrow tables, in order, holding no more of its files in memory than a few hundred MB.
 
     :param dataset: any map-style dataset.
     :param columns: columns to read; None for all.
     :param rows: rows in a table at most.
     """
-    chosen = dataset if columns is None else dataset.select_columns(list(columns))
-    yield from chosen.with_format("arrow").iter(rows)
+    reader = RowReader(dataset, columns)
+    for first in range(0, len(dataset), rows):
+        yield reader.slice(first, min(rows, len(dataset) - first))
+
+
+class RowReader:
+    """Reads rows of a dataset by position, as Arrow.
+
+    Datasets cut one slice per row wherever rows are reordered or filtered, which takes longer than what is done with
+    them, and never let go of the pages they have read.
+
+    :param dataset: any map-style dataset.
+    :param columns: columns to read; None for all.
+
+    `row_bytes` is how much a stored row takes on average.
+    """
+
+    def __init__(self, dataset: Dataset, columns: Sequence[str] | None = None) -> None:
+        self._dataset = dataset
+        data = dataset.data.table
+        self._table: pa.Table = data if columns is None else data.select(list(columns))
+        indices = dataset._indices
+        self._positions = None if indices is None else indices.column(0).to_numpy().astype(np.int64)
+        self.row_bytes = self._table.nbytes / max(1, self._table.num_rows)
+        self._bytes_read = 0.0
+
+    @cached_property
+    def _batches(self) -> list[pa.RecordBatch]:
+        return [batch for batch in self._table.to_batches() if batch.num_rows]
+
+    @cached_property
+    def _starts(self) -> NDArray[np.int64]:
+        return np.cumsum([0, *(batch.num_rows for batch in self._batches)])
+
+    def slice(self, first: int, length: int) -> pa.Table:
+        """Return `length` rows from `first` on."""
+        if self._positions is None:
+            self._note(length)
+            return self._table.slice(first, length)
+        stored = self._positions[first : first + length]
+        if length and (np.diff(stored) == 1).all():
+            self._note(length)
+            return self._table.slice(int(stored[0]), length)
+        return self._gather(stored)
+
+    def take(self, rows: NDArray[np.int64]) -> pa.Table:
+        """Return the rows at the given positions, in that order; a copy."""
+        return self._gather(rows if self._positions is None else self._positions[rows])
+
+    def _gather(self, stored: NDArray[np.int64]) -> pa.Table:
+        if not len(stored):
+            return self._table.slice(0, 0)
+        order = np.argsort(stored, kind="stable")
+        ascending = stored[order]
+        batch_of = np.searchsorted(self._starts, ascending, side="right") - 1
+        bounds = np.flatnonzero(np.diff(batch_of, prepend=-1, append=len(self._batches)))
+        parts = []
+        # Batch by batch: one take over all of a long text column would overflow Arrow's 32-bit offsets.
+        for low, high in pairwise(bounds.tolist()):
+            batch, start = self._batches[batch_of[low]], self._starts[batch_of[low]]
+            parts.append(batch.take(pa.array(ascending[low:high] - start)))
+            self._note(high - low, _READ_AROUND_BYTES)
+        gathered = pa.Table.from_batches(parts)
+        if (order[1:] > order[:-1]).all():
+            return gathered
+        return gathered.take(pa.array(np.argsort(order, kind="stable")))
+
+    def _note(self, rows: int, extra: int = 0) -> None:
+        """Let go of the pages read once they are many; those of the latest table are read again where needed."""
+        self._bytes_read += rows * (self.row_bytes + extra)
+        if self._bytes_read > _HELD_BYTES:
+            release_pages(self._dataset)
+            self._bytes_read = 0.0
 
 
 class TableSink:
@@ -80,8 +160,13 @@ def write_dataset(tables: Iterable[pa.Table], features: Features) -> Dataset:
 
 def python_rows(table: pa.Table) -> list[dict[str, Any]]:
     """Return a table as Python rows, JSON columns parsed."""
-    columns = {name: _python_values(table.column(name)) for name in table.column_names}
+    columns = python_columns(table)
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def python_columns(table: pa.Table) -> dict[str, list[Any]]:
+    """Return a table as lists of Python values by column, JSON columns parsed."""
+    return {name: _python_values(table.column(name)) for name in table.column_names}
 
 
 def _python_values(column: pa.ChunkedArray) -> list[Any]:

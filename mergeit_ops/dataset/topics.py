@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from mergeit_ops.core.columns import BATCH_META
 from mergeit_ops.core.lineage import TOPIC_ID
-from mergeit_ops.dataset.tables import JSON, json_array, python_rows
+from mergeit_ops.dataset.tables import JSON, RowReader, iter_tables, json_array, python_rows
+from mergeit_ops.errors import DatasetError
 
-_BLOCK_ROWS = 20_000  # samples per written table: far below Arrow's 2 GiB per column, large enough to be quick
+_BLOCK_ROWS = 20_000  # samples per written table: large enough to be quick
+_BLOCK_BYTES = 2**28  # far below Arrow's 2 GiB per column
 _CHAT_COLUMNS = ("messages", "conversations")
 
 
@@ -59,30 +61,35 @@ def topic_features(features: Features) -> Features:
 
 def iter_topics(dataset: Dataset) -> Iterator[Topic]:
     """Yield the topics of a grouped dataset, in order; topics of Data-Juicer's own groupers are numbered."""
-    for number, block in enumerate(dataset.with_format("arrow").iter(1)):
+    for number, block in enumerate(iter_tables(dataset, rows=1)):
         batch_meta = python_rows(block.select([BATCH_META]))[0][BATCH_META] if BATCH_META in block.column_names else {}
         samples = pa.table({name: _flattened(block.column(name)) for name in block.column_names if name != BATCH_META})
         yield Topic(int(batch_meta.get(TOPIC_ID, number)), samples, batch_meta)
 
 
-def group_rows(samples: Dataset, extra: Mapping[str, Sequence[str]], labels: NDArray[np.int64]) -> Iterator[pa.Table]:
+def group_rows(
+    samples: Dataset, extra: Mapping[str, Callable[[NDArray[np.int64]], pa.Array]], labels: NDArray[np.int64]
+) -> Iterator[pa.Table]:
     """Yield tables of topics, ascending by label, samples in the order of the dataset.
 
     :param samples: n flat rows.
-    :param extra: further text columns, n values each.
+    :param extra: further columns, each a function from positions of rows to their values.
     :param labels: (n,) topic of each row.
+    :raises DatasetError: if a column of one topic takes more than the 2 GiB that Arrow can hold in a row.
     """
+    reader = RowReader(samples)
+    block_rows = int(min(_BLOCK_ROWS, max(1.0, _BLOCK_BYTES / max(1.0, reader.row_bytes))))
     order = np.argsort(labels, kind="stable")
     ids, starts = np.unique(labels[order], return_index=True)
     bounds = np.append(starts, len(labels))
     first = 0
     while first < len(ids):
         # Whole topics until the block is full; a topic larger than a block is a block of its own.
-        last = max(first + 1, int(np.searchsorted(bounds, bounds[first] + _BLOCK_ROWS, side="right")) - 1)
+        last = max(first + 1, int(np.searchsorted(bounds, bounds[first] + block_rows, side="right")) - 1)
         rows = order[bounds[first] : bounds[last]]
-        table = samples.with_format("arrow")[rows]
-        for name, values in extra.items():
-            table = table.append_column(name, pa.array([values[row] for row in rows], type=pa.string()))
+        table = reader.take(rows)
+        for name, values_of in extra.items():
+            table = table.append_column(name, values_of(rows))
         yield _topic_table(table, ids[first:last], bounds[first : last + 1] - bounds[first])
         first = last
 
@@ -99,7 +106,7 @@ def topic_table(topics: Sequence[Topic]) -> pa.Table:
 def _topic_table(table: pa.Table, topic_ids: Iterable[int], bounds: NDArray[np.int64]) -> pa.Table:
     offsets = pa.array(bounds, type=pa.int32())
     columns: dict[str, Any] = {
-        name: pa.ListArray.from_arrays(offsets, _contiguous(table.column(name))) for name in table.column_names
+        name: pa.ListArray.from_arrays(offsets, _contiguous(table.column(name), name)) for name in table.column_names
     }
     sizes = np.diff(bounds)
     columns[BATCH_META] = json_array(
@@ -108,11 +115,26 @@ def _topic_table(table: pa.Table, topic_ids: Iterable[int], bounds: NDArray[np.i
     return pa.table(columns)
 
 
-def _contiguous(column: pa.ChunkedArray) -> pa.Array:
-    combined = column.combine_chunks()
-    # Older Arrow versions return a chunked array here.
-    return combined.chunk(0) if isinstance(combined, pa.ChunkedArray) else combined
+def _contiguous(column: pa.ChunkedArray, name: str) -> pa.Array:
+    try:
+        combined = column.combine_chunks()
+    except pa.ArrowInvalid as error:
+        raise _too_large(column, name) from error
+    if not isinstance(combined, pa.ChunkedArray):
+        return combined
+    # Older Arrow versions return a chunked array here; several chunks mean that the values fit into no single one.
+    if combined.num_chunks > 1:
+        raise _too_large(column, name)
+    return combined.chunk(0)
+
+
+def _too_large(column: pa.ChunkedArray, name: str) -> DatasetError:
+    return DatasetError(
+        f"A topic of {len(column):,} samples takes {column.nbytes / 2**30:.1f} GiB in the column '{name}', and Arrow "
+        "holds at most 2 GiB of text in one row of a topic. Ask for more topics (num_clusters of "
+        "topic_cluster_grouper), or drop the column before it."
+    )
 
 
 def _flattened(column: pa.ChunkedArray) -> pa.Array:
-    return _contiguous(column).flatten()
+    return _contiguous(column, "").flatten()

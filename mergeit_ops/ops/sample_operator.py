@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from mergeit_ops.core.columns import EMBEDDING, ROW_ID
+from mergeit_ops.core.columns import EMBEDDING, ROW_ID, is_content
 from mergeit_ops.core.formats import FORMAT_NAMES, FormatName, Reading, SampleFormat, resolve_format
-from mergeit_ops.core.identity import content_digest, number_duplicates
+from mergeit_ops.core.identity import content_digests, number_duplicates
 from mergeit_ops.core.secrets import secret_in
-from mergeit_ops.core.vectors import decode_vectors
-from mergeit_ops.dataset.tables import iter_tables, python_rows
+from mergeit_ops.dataset.embeddings import column_vectors
+from mergeit_ops.dataset.tables import iter_tables, python_columns, python_rows
 from mergeit_ops.errors import DatasetError, EmbeddingError, RecipeError
 from mergeit_ops.ops.constraints import OPTIONAL_TEXT, TEXT, Constraint, Number, OneOf, check
 
@@ -115,7 +115,9 @@ class SampleOperator:
                     "to have the rows identified anew."
                 )
             return row_ids
-        return number_duplicates(map(content_digest, python_rows(table)), seen)
+        content = [name for name in table.column_names if is_content(name)]
+        # What does not count is not even read: embeddings are most of a row.
+        return number_duplicates(content_digests(python_columns(table.select(content)), len(table)), seen)
 
     def vectors_of(self, table: pa.Table, layout: SampleFormat, first_row: int = 0) -> NDArray[np.float32]:
         """Return the unit vectors of a table's rows: those it brings, else new ones.
@@ -129,7 +131,7 @@ class SampleOperator:
         if EMBEDDING not in table.column_names:
             return self.embed(reading.sample.query for reading in self.readings_of(table, layout))
         try:
-            return decode_vectors(table.column(EMBEDDING).to_pylist(), first_row)
+            return column_vectors(table.column(EMBEDDING), first_row)
         except ValueError as error:
             raise EmbeddingError(
                 f"{self._name}: the column '{EMBEDDING}' cannot be used: {error}. Every row needs base64 of "
@@ -139,13 +141,12 @@ class SampleOperator:
     def dataset_vectors(self, dataset: Dataset, layout: SampleFormat) -> NDArray[np.float32]:
         """Return the unit vectors of a flat dataset; see `vectors_of`."""
         if EMBEDDING in dataset.column_names:
-            blocks: list[NDArray[np.float32]] = []
-            for table in iter_tables(dataset, [EMBEDDING]):
-                blocks.append(self.vectors_of(table, layout, sum(map(len, blocks))))
-            widths = {block.shape[1] for block in blocks}
-            if len(widths) > 1:
-                raise EmbeddingError(f"{self._name}: the column '{EMBEDDING}' mixes embeddings of widths {widths}.")
-            return np.concatenate(blocks) if blocks else np.zeros((0, 0), dtype=np.float32)
+            vectors = np.zeros((len(dataset), 0), dtype=np.float32)
+            for first_row, block in self.iter_vectors(dataset, layout):
+                if not first_row:
+                    vectors = np.empty((len(dataset), block.shape[1]), dtype=np.float32)
+                vectors[first_row : first_row + len(block)] = block
+            return vectors
         columns = [name for name in layout.columns if name in dataset.column_names]
         # All texts at once: the encoder batches texts of like lengths, which pays most on the whole dataset.
         return self.embed(
@@ -153,6 +154,23 @@ class SampleOperator:
             for table in iter_tables(dataset, columns)
             for reading in self.readings_of(table, layout)
         )
+
+    def iter_vectors(self, dataset: Dataset, layout: SampleFormat) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """Yield the unit vectors that a flat dataset brings, in blocks: number of the first row, (m, d) float32.
+
+        :raises EmbeddingError: if they are unusable, or of different widths.
+        """
+        first_row = width = 0
+        for table in iter_tables(dataset, [EMBEDDING]):
+            block = self.vectors_of(table, layout, first_row)
+            if first_row and block.shape[1] != width:
+                raise EmbeddingError(
+                    f"{self._name}: the column '{EMBEDDING}' mixes embeddings of widths {width} and {block.shape[1]} "
+                    f"(row {first_row})."
+                )
+            width = block.shape[1]
+            yield first_row, block
+            first_row += len(block)
 
     def embed(self, texts: Iterable[str]) -> NDArray[np.float32]:
         """Embed texts with the operator's model, on its device."""

@@ -6,12 +6,15 @@ from collections import Counter
 from typing import Any, Optional
 
 import numpy as np
+import pyarrow as pa
 from data_juicer.ops.base_op import OPERATORS, Grouper, Pipeline
 from datasets import Dataset
+from numpy.typing import NDArray
 
-from mergeit_ops.core.columns import EMBEDDING, ROW_ID
+from mergeit_ops.core.columns import EMBEDDING, ROW_ID, is_content
+from mergeit_ops.core.formats import SampleFormat
 from mergeit_ops.core.topics import default_fit_sample_size, default_num_clusters, fit_sample, fit_topics
-from mergeit_ops.core.vectors import encode_vectors
+from mergeit_ops.dataset.embeddings import vectors_column
 from mergeit_ops.dataset.manifest import recorded
 from mergeit_ops.dataset.tables import TEXT, iter_tables, write_dataset
 from mergeit_ops.dataset.topics import group_rows, is_grouped, topic_features
@@ -103,13 +106,14 @@ class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
             )
         layout = self.layout_of(dataset.column_names)
         with recorded(self._name, self.parameters, self.work_dir) as manifest:
-            seen: Counter[str] = Counter()
-            row_ids = [row_id for table in iter_tables(dataset) for row_id in self.row_ids_of(table, seen)]
-            vectors = self.dataset_vectors(dataset, layout)
-            labels, num_clusters = self._cluster(vectors, row_ids)
-            samples = dataset.remove_columns([name for name in (ROW_ID, EMBEDDING) if name in dataset.column_names])
+            row_ids = self._row_ids(dataset)
+            vectors = None if EMBEDDING in dataset.column_names else self.dataset_vectors(dataset, layout)
+            labels, num_clusters = self._cluster(dataset, layout, vectors, row_ids)
+            added = {ROW_ID: row_ids.take}
+            if vectors is not None:
+                added[EMBEDDING] = lambda rows: vectors_column(vectors[rows]).combine_chunks()
+            samples = dataset.remove_columns([ROW_ID]) if ROW_ID in dataset.column_names else dataset
             features = topic_features({**samples.features, ROW_ID: TEXT, EMBEDDING: TEXT})
-            added = {ROW_ID: row_ids, EMBEDDING: encode_vectors(vectors)}
             topics = write_dataset(group_rows(samples, added, labels), features)
             sizes = np.bincount(labels)
             manifest.figures |= {
@@ -122,11 +126,36 @@ class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
                 manifest.figures["empty_topics"] = num_clusters - len(topics)
         return topics
 
-    def _cluster(self, vectors: np.ndarray, row_ids: list[str]) -> tuple[np.ndarray, int]:
-        if not len(vectors):
+    def _row_ids(self, dataset: Dataset) -> pa.Array:
+        seen: Counter[str] = Counter()
+        columns = [name for name in dataset.column_names if name == ROW_ID or is_content(name)]
+        parts = [pa.array(self.row_ids_of(table, seen), pa.string()) for table in iter_tables(dataset, columns)]
+        return pa.concat_arrays(parts) if parts else pa.array([], pa.string())
+
+    def _cluster(
+        self, dataset: Dataset, layout: SampleFormat, vectors: NDArray[np.float32] | None, row_ids: pa.Array
+    ) -> tuple[NDArray[np.int64], int]:
+        """Fit centroids on a sample and assign all rows to them, block by block where the dataset holds the vectors."""
+        if not len(dataset):
             return np.zeros(0, dtype=np.int64), 0
-        num_clusters = int(self.num_clusters or default_num_clusters(len(vectors)))
+        num_clusters = int(self.num_clusters or default_num_clusters(len(dataset)))
         size = int(self.fit_sample_size or default_fit_sample_size(num_clusters))
-        rows = fit_sample(row_ids, size)
-        model = fit_topics(vectors[rows], num_clusters, self.pca_variance, self.seed)
-        return model.assign(vectors), num_clusters
+        rows = fit_sample(row_ids.to_pylist(), size)
+        if vectors is not None:
+            model = fit_topics(vectors[rows], num_clusters, self.pca_variance, self.seed)
+            return model.assign(vectors), num_clusters
+        model = fit_topics(self._sampled_vectors(dataset, layout, rows), num_clusters, self.pca_variance, self.seed)
+        labels = np.empty(len(dataset), dtype=np.int64)
+        for first_row, block in self.iter_vectors(dataset, layout):
+            labels[first_row : first_row + len(block)] = model.assign(block)
+        return labels, num_clusters
+
+    def _sampled_vectors(self, dataset: Dataset, layout: SampleFormat, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        order = np.argsort(rows)
+        ascending = rows[order]
+        parts = [
+            block[ascending[slice(*np.searchsorted(ascending, [first, first + len(block)]))] - first]
+            for first, block in self.iter_vectors(dataset, layout)
+        ]
+        # In the order of the sample, so that the fit does not depend on the order of the rows.
+        return np.concatenate(parts)[np.argsort(order)]

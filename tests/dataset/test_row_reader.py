@@ -1,0 +1,46 @@
+"""Reading rows of a dataset: the same rows as Hugging Face datasets gives, in whatever way they are kept."""
+
+import numpy as np
+import pytest
+from datasets import Dataset, concatenate_datasets
+
+from mergeit_ops.dataset import tables
+from mergeit_ops.dataset.tables import TEXT, RowReader, iter_tables, write_dataset
+
+ROWS = 60
+
+
+def on_disk(first: int, count: int) -> Dataset:
+    memory = Dataset.from_dict({"n": list(range(first, first + count)), "text": [f"row {i}" for i in range(count)]})
+    return write_dataset(iter_tables(memory, rows=7), memory.features)
+
+
+LAYOUTS = {
+    "file": lambda: on_disk(0, ROWS),
+    "two files": lambda: concatenate_datasets([on_disk(0, 25), on_disk(25, ROWS - 25)]),
+    "memory": lambda: Dataset.from_dict({"n": list(range(ROWS)), "text": [""] * ROWS}),
+    "filtered": lambda: on_disk(0, 2 * ROWS).filter(lambda row: row["n"] % 3 < 1),
+    "all kept": lambda: on_disk(0, ROWS).filter(lambda row: True),
+    "shuffled": lambda: on_disk(0, ROWS).shuffle(seed=1),
+    "repeated": lambda: on_disk(0, 10).select([3, 3, 1] * 12),
+    "none": lambda: on_disk(0, 10).select([]),
+}
+
+
+@pytest.mark.parametrize("held", [0, 2**28])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_rows_are_those_of_the_dataset(layout, held, monkeypatch):
+    # With 0 bytes held, pages are handed back after every read while tables still point to them.
+    monkeypatch.setattr(tables, "_HELD_BYTES", held)
+    dataset = LAYOUTS[layout]()
+    expected = list(dataset)
+    assert [row for table in list(iter_tables(dataset, rows=8)) for row in table.to_pylist()] == expected
+    assert [value for table in iter_tables(dataset, ["n"]) for value in table["n"].to_pylist()] == list(dataset["n"])
+    if expected:
+        rows = np.random.default_rng(0).integers(0, len(dataset), 40)
+        assert RowReader(dataset).take(rows).to_pylist() == [expected[row] for row in rows]
+
+
+def test_columns_of_a_sink_keep_their_type():
+    dataset = on_disk(0, 3)
+    assert dataset.features["text"] == TEXT
