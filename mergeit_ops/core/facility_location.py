@@ -16,10 +16,15 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mergeit_ops.core.large_selection import CELL_ROWS, select_large
+
 Metric = Literal["cosine", "euclidean"]
 METRICS: tuple[Metric, ...] = ("cosine", "euclidean")
 
-_DENSE_KERNEL_ROWS = 20_000  # 1.6 GB of float32; above it, columns are computed when they are asked for
+DENSE_KERNEL_ROWS = 8_000
+"""Rows up to which the kernel is held whole: 256 MB of float32."""
+
+_SUBMODLIB_ROWS = 2_000  # above, it takes three to seven times as long as the lazy greedy here
 _BLOCK_ROWS = 2_048
 
 
@@ -69,26 +74,34 @@ def objective(vectors: NDArray[np.float32], chosen: NDArray[np.int64], metric: M
     return float(np.maximum(np.concatenate(best), 0).sum(dtype=np.float64))
 
 
-def select(vectors: NDArray[np.float32], budget: int, metric: Metric = "cosine") -> Selection:
+def select(
+    vectors: NDArray[np.float32], budget: int, metric: Metric = "cosine", dense_rows: int = DENSE_KERNEL_ROWS
+) -> Selection:
     """Choose `budget` rows greedily by marginal gain.
 
-    submodlib does the greedy work where it is installed and the dense kernel fits; else `lazy_greedy` does. Both reach
-    the same objective up to the order of ties.
+    submodlib does the greedy work where it is installed and the rows are few; `lazy_greedy` does elsewhere. Both reach
+    the same objective up to the order of ties. For more than `dense_rows` rows the kernel is never held whole, and the
+    objective stays within about a percent of theirs; see `large_selection`.
 
     :param vectors: (n, d) float32 of unit norm.
     :param budget: rows to choose, 0 <= budget <= n. Rows that add nothing are still chosen to fill the budget.
     :param metric: see `similarity`.
-    :return: the chosen rows, best first. Takes O(n^2) memory up to 20,000 rows and O(n d) above.
+    :param dense_rows: rows up to which the kernel is held whole, in 4 * n^2 bytes.
+    :return: the chosen rows, best first.
     """
     n = len(vectors)
     budget = min(budget, n)
     if budget == 0:
         return Selection(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float64))
-    if n > _DENSE_KERNEL_ROWS:
-        return lazy_greedy(_columns_on_demand(vectors, metric), _initial_gains(vectors, metric), budget)
+    if n > dense_rows:
+        return Selection(
+            *select_large(
+                vectors, budget, lambda a, b: similarity(a, b, metric), select_from_kernel, min(dense_rows, CELL_ROWS)
+            )
+        )
     kernel = similarity(vectors, vectors, metric)
     # submodlib refuses a budget that takes every row.
-    if submodlib_available() and budget < n:
+    if n <= _SUBMODLIB_ROWS and budget < n and submodlib_available():
         return _submodlib_greedy(kernel, budget)
     return select_from_kernel(kernel, budget)
 
@@ -96,26 +109,31 @@ def select(vectors: NDArray[np.float32], budget: int, metric: Metric = "cosine")
 def select_from_kernel(kernel: NDArray[np.float32], budget: int) -> Selection:
     """Choose rows by lazy greedy on a ready kernel, without submodlib.
 
-    :param kernel: (n, n) similarities.
+    :param kernel: (n, n) similarities, symmetric.
     :param budget: rows to choose, 0 <= budget <= n.
     """
-    gains = np.maximum(kernel, 0).sum(axis=0, dtype=np.float64)
-    return lazy_greedy(lambda j: kernel[:, j], gains, budget)
+    gains = np.array([np.maximum(row, 0).sum(dtype=np.float64) for row in kernel])
+    # Rows lie together in memory, columns do not; they are the same.
+    return lazy_greedy(lambda j: kernel[j], gains, budget)
 
 
 def lazy_greedy(
-    column: Callable[[int], NDArray[np.float32]], initial_gains: NDArray[np.float64], budget: int
+    column: Callable[[int], NDArray[np.float32]],
+    initial_gains: NDArray[np.float64],
+    budget: int,
+    rows: int | None = None,
 ) -> Selection:
     """Choose rows by lazy greedy: a gain is recomputed only when its stale upper bound is the highest.
 
     Gains never rise as the set grows, so a row whose fresh gain still tops the heap is the greedy choice. Ties go to
     the lowest position.
 
-    :param column: function from a position j to (n,) similarities of all rows to j.
+    :param column: function from a position j to the similarities of all rows to j.
     :param initial_gains: (n,) gains against the empty set.
     :param budget: rows to choose, 0 <= budget <= n.
+    :param rows: rows to cover, where they are not the n that may be chosen.
     """
-    covered = np.zeros(len(initial_gains), dtype=np.float32)
+    covered = np.zeros(len(initial_gains) if rows is None else rows, dtype=np.float32)
     heap = [(-gain, j) for j, gain in enumerate(initial_gains.tolist())]
     heapq.heapify(heap)
     fresh_at = np.zeros(len(initial_gains), dtype=np.int64)
@@ -161,15 +179,3 @@ def _submodlib_greedy(kernel: NDArray[np.float32], budget: int) -> Selection:
     )
     indices, gains = zip(*chosen, strict=True)
     return Selection(np.asarray(indices, dtype=np.int64), np.asarray(gains, dtype=np.float64))
-
-
-def _columns_on_demand(vectors: NDArray[np.float32], metric: Metric) -> Callable[[int], NDArray[np.float32]]:
-    return lambda j: similarity(vectors, vectors[j : j + 1], metric)[:, 0]
-
-
-def _initial_gains(vectors: NDArray[np.float32], metric: Metric) -> NDArray[np.float64]:
-    gains = np.zeros(len(vectors), dtype=np.float64)
-    for start in range(0, len(vectors), _BLOCK_ROWS):
-        block = similarity(vectors, vectors[start : start + _BLOCK_ROWS], metric)
-        gains[start : start + _BLOCK_ROWS] = np.maximum(block, 0).sum(axis=0, dtype=np.float64)
-    return gains

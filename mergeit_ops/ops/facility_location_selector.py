@@ -8,14 +8,16 @@ from typing import Any, Optional
 import numpy as np
 import pyarrow.compute as pc
 from data_juicer.ops.base_op import OPERATORS, Pipeline, Selector
-from datasets import Dataset
+from datasets import Dataset, Features
+from loguru import logger
+from numpy.typing import NDArray
 
 from mergeit_ops.core.budget import ALLOCATIONS, gain_budgets, proportional_budgets, ratio_budget
 from mergeit_ops.core.columns import BATCH_META, EMBEDDING
-from mergeit_ops.core.facility_location import METRICS, Selection, select
+from mergeit_ops.core.facility_location import DENSE_KERNEL_ROWS, METRICS, Selection, select
 from mergeit_ops.core.formats import SampleFormat
 from mergeit_ops.dataset.manifest import recorded
-from mergeit_ops.dataset.tables import iter_tables, write_dataset
+from mergeit_ops.dataset.tables import READ_ROWS, RowReader, iter_tables, write_dataset
 from mergeit_ops.dataset.topics import Topic, flat_features, is_grouped, iter_topics, topic_features, topic_table
 from mergeit_ops.embedding.defaults import DEFAULT_BATCH_SIZE, DEFAULT_EMBEDDING_MODEL
 from mergeit_ops.errors import RecipeError
@@ -37,7 +39,8 @@ class FacilityLocationSelector(SampleOperator, Selector, Pipeline):
 
     F(S) = sum over samples i of max over chosen j of sim(i, j) (MergeIT, stage 1). On topics it selects within each
     topic and topics come out; on a flat dataset it selects from the whole and keeps columns and order. submodlib does
-    the greedy work where its wheels exist, a lazy greedy of the same objective elsewhere."""
+    the greedy work where its wheels exist and rows are few, a lazy greedy of the same objective elsewhere. Above 8,000
+    samples the objective stays within about 1 % of the exact greedy's, in memory that grows with the samples."""
 
     _constraints = {
         **SAMPLE_CONSTRAINTS,
@@ -135,11 +138,23 @@ class FacilityLocationSelector(SampleOperator, Selector, Pipeline):
                 f"{self._name}: num_per_topic needs topics; put topic_cluster_grouper before this operator, or use "
                 "select_num or select_ratio."
             )
-        vectors = self.dataset_vectors(dataset, layout)
-        chosen = select(vectors, self._fixed_budget(len(dataset)), self.metric).indices
-        selected = dataset.select(np.sort(chosen))
-        drop_embeddings = EMBEDDING in dataset.column_names and not self.keep_embeddings
-        return selected.remove_columns([EMBEDDING]) if drop_embeddings else selected
+        chosen = self._select(self.dataset_vectors(dataset, layout), self._fixed_budget(len(dataset))).indices
+        rows = np.sort(chosen)
+        kept = [name for name in dataset.column_names if name != EMBEDDING or self.keep_embeddings]
+        reader = RowReader(dataset, kept)
+        # A copy: rows picked out of a large file would be read one by one for ever after.
+        return write_dataset(
+            (reader.take(rows[first : first + READ_ROWS]) for first in range(0, len(rows), READ_ROWS)),
+            Features({name: dataset.features[name] for name in kept}),
+        )
+
+    def _select(self, vectors: NDArray[np.float32], budget: int) -> Selection:
+        if len(vectors) > DENSE_KERNEL_ROWS and budget < len(vectors):
+            logger.info(
+                f"{self._name}: {len(vectors):,} samples are too many for a matrix of all similarities; {budget:,} are "
+                "chosen by cells and nearest neighbours, with an objective within about 1 % of the exact greedy's."
+            )
+        return select(vectors, budget, self.metric)
 
     def _select_topics(self, dataset: Dataset, layout: SampleFormat, sizes: list[int]) -> Iterator[Topic]:
         if self.select_num is not None and self.allocation == "gain":
@@ -171,7 +186,7 @@ class FacilityLocationSelector(SampleOperator, Selector, Pipeline):
             if whole_is_enough and budget >= size:
                 yield topic, Selection(np.arange(size), np.zeros(size))
             else:
-                yield topic, select(self.vectors_of(topic.table, layout), budget, self.metric)
+                yield topic, self._select(self.vectors_of(topic.table, layout), budget)
 
     def _fixed_budget(self, size: int) -> int:
         if self.num_per_topic is not None:

@@ -6,15 +6,13 @@ import numpy as np
 import pytest
 
 from mergeit_ops.core.facility_location import (
-    _columns_on_demand,
-    _initial_gains,
-    lazy_greedy,
     objective,
     select,
     select_from_kernel,
     similarity,
     submodlib_available,
 )
+from mergeit_ops.core.large_selection import select_large
 
 X6 = np.array([(1, 0), (0.6, 0.8), (0, 1), (-1, 0), (0, -1), (0.8, 0.6)], dtype=np.float32)
 DUPLICATES = np.array([(1, 0)] * 3 + [(0, 1)] * 2, dtype=np.float32)
@@ -42,7 +40,6 @@ def test_gains_and_objective_are_the_golden_ones(vectors, metric, gains, total):
     for selection in (
         select(vectors, 4, metric),
         select_from_kernel(similarity(vectors, vectors, metric), 4),
-        lazy_greedy(_columns_on_demand(vectors, metric), _initial_gains(vectors, metric), 4),
     ):
         np.testing.assert_allclose(selection.gains, gains, atol=2e-5)
         assert objective(vectors, selection.indices, metric) == pytest.approx(total, abs=2e-5)
@@ -99,3 +96,43 @@ def test_budget_is_filled_without_repeats_and_never_exceeds_the_rows(budget):
 
 def test_one_row_is_chosen_whatever_the_metric():
     assert select(X6[:1], 1, "euclidean").indices.tolist() == [0]
+
+
+def clustered_vectors(n: int, seed: int = 0) -> np.ndarray:
+    """Rows around directions of very different weight, as topics are."""
+    rng = np.random.default_rng(seed)
+    centres = unit_vectors(12, 24, seed)
+    vectors = centres[np.minimum(rng.geometric(0.25, n) - 1, 11)] + 0.25 * rng.normal(size=(n, 24))
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+@pytest.mark.parametrize("budget", [1, 7, 60, 300, 600, 1_500, 2_999])
+def test_too_many_rows_for_a_kernel_reach_the_objective_to_within_a_percent(budget, metric):
+    vectors = clustered_vectors(3_000)
+    exact = select_from_kernel(similarity(vectors, vectors, metric), budget)
+    large = select(vectors, budget, metric, dense_rows=500)
+    assert len(set(large.indices.tolist())) == budget
+    assert objective(vectors, large.indices, metric) >= 0.99 * objective(vectors, exact.indices, metric)
+
+
+def test_searching_only_the_nearest_cells_costs_less_than_a_percent_too():
+    vectors = clustered_vectors(3_000)
+    exact = select_from_kernel(similarity(vectors, vectors, "cosine"), 600)
+    indices, _ = select_large(
+        vectors, 600, lambda a, b: similarity(a, b, "cosine"), select_from_kernel, cell_rows=100, searched_rows=400
+    )
+    assert objective(vectors, indices) >= 0.99 * objective(vectors, exact.indices)
+
+
+def test_a_selection_from_too_many_rows_for_a_kernel_is_the_same_each_time():
+    vectors = clustered_vectors(2_000)
+    first, again = (select(vectors, 500, dense_rows=400) for _ in range(2))
+    np.testing.assert_array_equal(first.indices, again.indices)
+    assert first.gains.sum() == pytest.approx(objective(vectors, first.indices), rel=1e-5)
+
+
+def test_rows_that_are_all_alike_are_chosen_from_too():
+    vectors = np.tile(X6[:1], (3_000, 1))
+    for budget in (1, 400, 2_999):
+        assert len(set(select(vectors, budget, dense_rows=500).indices.tolist())) == budget
