@@ -8,10 +8,16 @@ from itertools import combinations
 from typing import Literal
 
 import numpy as np
+from loguru import logger
 from numpy.typing import NDArray
 
 Pairing = Literal["best_first", "first_come"]
 PAIRINGS: tuple[Pairing, ...] = ("best_first", "first_come")
+
+_BLOCK_ENTRIES = 2**23  # similarities held at once: 32 MB
+_NEIGHBOURS = 16
+_MOST_PAIRS = 5_000_000
+_ROUNDING = 1e-5  # what a product of matrices may be off by
 
 
 @dataclass(frozen=True)
@@ -45,53 +51,122 @@ def find_groups(
     """
     if len(vectors) < 2:
         return []
-    cosine = vectors @ vectors.T
-    # An inner product is symmetric only up to rounding; one value per pair makes the order of pairs total.
-    cosine = np.minimum(cosine, cosine.T)
     if pairing == "first_come":
-        groups = _first_come(cosine, threshold, max_group_size)
+        groups = _first_come(vectors, threshold, max_group_size)
     elif max_group_size == 2:
-        groups = _best_pairs(cosine, threshold)
+        groups = _best_pairs(vectors, threshold)
     else:
-        groups = _complete_linkage(cosine, threshold, max_group_size)
+        groups = _complete_linkage(vectors, threshold, max_group_size)
     if merge_ratio is not None:
         groups = _best_until(groups, merge_ratio * len(vectors))
     return sorted(groups, key=lambda group: group.members)
 
 
-def _best_pairs(cosine: NDArray[np.float32], threshold: float) -> list[Group]:
+def _cosines(vectors: NDArray[np.float32], rows: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return one cosine per pair, (m,) float32.
+
+    A matrix product is symmetric only up to rounding, and rounds otherwise in another block; the sum over one pair is
+    the same for both of its orders, which makes the order of pairs total.
+    """
+    block = max(1, _BLOCK_ENTRIES // vectors.shape[1])
+    parts = [
+        np.einsum("ij,ij->i", vectors[rows[start : start + block]], vectors[others[start : start + block]])
+        for start in range(0, len(rows), block)
+    ]
+    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.float32)
+
+
+def _neighbours(
+    vectors: NDArray[np.float32], rows: NDArray[np.int64], others: NDArray[np.int64], threshold: float, most: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.bool_]]:
+    """Find the rows most similar to each of some rows, block by block.
+
+    :param vectors: (n, d) float32 of unit norm.
+    :param rows: m positions.
+    :param others: positions of the rows that may be neighbours, ascending.
+    :param threshold: cosine that a neighbour must exceed.
+    :param most: neighbours of a row at most.
+    :return: (m, most) positions, most similar first, equal ones by position, -1 where there are no more; their cosines;
+        (m,) whether those are all.
+    """
+    found = np.full((len(rows), most), -1, dtype=np.int64)
+    similarities = np.full((len(rows), most), -np.inf, dtype=np.float32)
+    complete = np.ones(len(rows), dtype=bool)
+    among = vectors if len(others) == len(vectors) else vectors[others]
+    block = max(1, _BLOCK_ENTRIES // len(others))
+    for start in range(0, len(rows), block):
+        part = rows[start : start + block]
+        cosine = vectors[part] @ among.T
+        own = np.searchsorted(others, part)
+        there = np.flatnonzero((own < len(others)) & (others[np.minimum(own, len(others) - 1)] == part))
+        cosine[there, own[there]] = -np.inf
+        lowest = np.full(len(part), threshold - _ROUNDING, dtype=np.float32)
+        counts = np.count_nonzero(cosine > lowest[:, None], axis=1)
+        many = np.flatnonzero(counts > most)
+        if len(many):
+            lowest[many] = np.partition(cosine[many], -most, axis=1)[:, -most] - _ROUNDING
+            complete[start + many] = False
+        row, column = np.nonzero(cosine > lowest[:, None])
+        other = others[column]
+        exact = _cosines(vectors, part[row], other)
+        order = np.lexsort((other, -exact, row))
+        order = order[exact[order] > np.float32(threshold)]
+        row, other, exact = row[order], other[order], exact[order]
+        counts = np.bincount(row, minlength=len(part))
+        rank = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
+        kept = rank < most
+        found[start + row[kept], rank[kept]] = other[kept]
+        similarities[start + row[kept], rank[kept]] = exact[kept]
+    return found, similarities, complete
+
+
+def _best_pairs(vectors: NDArray[np.float32], threshold: float) -> list[Group]:
     """Match greedily by similarity, ties to the lowest positions.
 
     Two rows that are each other's best are matched by the greedy whatever else is free, so whole rounds of such pairs
-    are matched at once instead of walking a sorted list of all pairs.
+    are matched at once instead of walking a sorted list of all pairs. A row knows a few of its best; when all of them
+    are taken, it is compared with the rows still free.
     """
-    open_pairs = cosine.copy()
-    np.fill_diagonal(open_pairs, -np.inf)
-    open_pairs[open_pairs <= threshold] = -np.inf
-    position = np.arange(len(cosine))
+    n = len(vectors)
+    position = np.arange(n)
+    candidates, similarities, complete = _neighbours(vectors, position, position, threshold, _NEIGHBOURS)
+    free = np.ones(n, dtype=bool)
     groups: list[Group] = []
-    while True:
-        best = open_pairs.argmax(axis=1)
-        has_neighbour = open_pairs[position, best] > -np.inf
-        mutual = np.flatnonzero(has_neighbour & (best[best] == position) & (position < best))
-        if not len(mutual):
+    active = np.flatnonzero(candidates[:, 0] >= 0)
+    while len(active):
+        known = candidates[active]
+        usable = (known >= 0) & free[known]
+        first = usable.argmax(axis=1)
+        has_one = usable[np.arange(len(active)), first]
+        best = np.full(n, -1)
+        best[active[has_one]] = known[has_one, first[has_one]]
+        mine = active[has_one]
+        mutual = mine[(best[best[mine]] == mine) & (mine < best[mine])]
+        if len(mutual):
+            similarity = similarities[mutual, (candidates[mutual] == best[mutual][:, None]).argmax(axis=1)]
+            pairs = zip(mutual.tolist(), best[mutual].tolist(), similarity.tolist(), strict=True)
+            groups += [Group((i, j), value) for i, j, value in pairs]
+            free[mutual] = free[best[mutual]] = False
+            active = active[free[active] & (has_one | ~complete[active])]
+            continue
+        at_a_loss = active[~has_one & ~complete[active]]
+        if not len(at_a_loss):
             return groups
-        partners = best[mutual]
-        groups += [Group((int(i), int(j)), float(cosine[i, j])) for i, j in zip(mutual, partners, strict=True)]
-        matched = np.concatenate([mutual, partners])
-        open_pairs[matched, :] = -np.inf
-        open_pairs[:, matched] = -np.inf
+        found = _neighbours(vectors, at_a_loss, np.flatnonzero(free), threshold, _NEIGHBOURS)
+        candidates[at_a_loss], similarities[at_a_loss], complete[at_a_loss] = found
+        active = active[has_one | (candidates[active, 0] >= 0)]
+    return groups
 
 
-def _complete_linkage(cosine: NDArray[np.float32], threshold: float, max_group_size: int) -> list[Group]:
+def _complete_linkage(vectors: NDArray[np.float32], threshold: float, max_group_size: int) -> list[Group]:
     """Join the two groups whose least similar pair is the most similar, while groups stay small enough.
 
     Pairs come in order of similarity. Two groups may join at the moment the last of the pairs between them has come:
     that pair is their least similar one, and none of them lies at or below the threshold.
     """
-    rows, columns = np.nonzero(np.triu(cosine > threshold, k=1))
-    order = np.lexsort((columns, rows, -cosine[rows, columns]))
-    group_of = list(range(len(cosine)))
+    rows, columns, cosines = _pairs_above(vectors, threshold)
+    order = np.lexsort((columns, rows, -cosines))
+    group_of = list(range(len(vectors)))
     members = {i: [i] for i in group_of}
     pairs_seen: defaultdict[int, defaultdict[int, int]] = defaultdict(lambda: defaultdict(int))
     for i, j in zip(rows[order].tolist(), columns[order].tolist(), strict=True):
@@ -110,32 +185,68 @@ def _complete_linkage(cosine: NDArray[np.float32], threshold: float, max_group_s
         for member in members[b]:
             group_of[member] = a
         members[a] += members.pop(b)
-    return [_group(cosine, group) for group in members.values() if len(group) > 1]
+    return [_group(vectors, group) for group in members.values() if len(group) > 1]
 
 
-def _first_come(cosine: NDArray[np.float32], threshold: float, max_group_size: int) -> list[Group]:
-    free = np.ones(len(cosine), dtype=bool)
+def _pairs_above(
+    vectors: NDArray[np.float32], threshold: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+    """Return all pairs above the threshold, lower position first; the most similar ones where they are too many."""
+    n = len(vectors)
+    block = max(1, _BLOCK_ENTRIES // n)
+    lowest = threshold
+    pairs = (np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32))
+    for start in range(0, n, block):
+        cosine = vectors[start : start + block] @ vectors[start:].T
+        row, column = np.nonzero(np.triu(cosine > lowest - _ROUNDING, k=1))
+        exact = _cosines(vectors, start + row, start + column)
+        above = exact > np.float32(lowest)
+        new = (start + row[above], start + column[above], exact[above])
+        pairs = (
+            np.concatenate([pairs[0], new[0]]),
+            np.concatenate([pairs[1], new[1]]),
+            np.concatenate([pairs[2], new[2]]),
+        )
+        if len(pairs[0]) > _MOST_PAIRS:
+            # All of one similarity go together, so that what is left does not depend on the blocks.
+            lowest = float(np.partition(pairs[2], -_MOST_PAIRS)[-_MOST_PAIRS])
+            kept = pairs[2] > np.float32(lowest)
+            pairs = (pairs[0][kept], pairs[1][kept], pairs[2][kept])
+    if lowest > threshold:
+        logger.warning(
+            f"Pairing: a topic of {n:,} samples has more than {_MOST_PAIRS:,} pairs above the similarity {threshold}; "
+            f"its groups are formed of those above {lowest:.4f}. More topics (num_clusters), a higher "
+            "similarity_threshold or a max_group_size of 2 avoid this."
+        )
+    return pairs
+
+
+def _first_come(vectors: NDArray[np.float32], threshold: float, max_group_size: int) -> list[Group]:
+    free = np.ones(len(vectors), dtype=bool)
     groups = []
-    for i in range(len(cosine)):
-        if not free[i]:
-            continue
-        group = [i]
-        candidates = free & (cosine[i] > threshold)
-        candidates[: i + 1] = False
-        while len(group) < max_group_size and candidates.any():
-            j = int(candidates.argmax())
-            group.append(j)
-            candidates &= cosine[j] > threshold
-            candidates[: j + 1] = False
-        if len(group) > 1:
-            free[group] = False
-            groups.append(_group(cosine, group))
+    block = max(1, _BLOCK_ENTRIES // len(vectors))
+    for start in range(0, len(vectors), block):
+        cosine = vectors[start : start + block] @ vectors[start:].T
+        for i in range(start, min(start + block, len(vectors))):
+            if not free[i]:
+                continue
+            candidates = i + 1 + np.flatnonzero(free[i + 1 :] & (cosine[i - start, i + 1 - start :] > threshold))
+            group = [i]
+            while len(group) < max_group_size and len(candidates):
+                j, candidates = int(candidates[0]), candidates[1:]
+                group.append(j)
+                if len(group) < max_group_size:
+                    candidates = candidates[vectors[candidates] @ vectors[j] > threshold]
+            if len(group) > 1:
+                free[group] = False
+                groups.append(_group(vectors, group))
     return groups
 
 
-def _group(cosine: NDArray[np.float32], members: list[int]) -> Group:
+def _group(vectors: NDArray[np.float32], members: list[int]) -> Group:
     members = sorted(members)
-    return Group(tuple(members), min(float(cosine[i, j]) for i, j in combinations(members, 2)))
+    pairs = np.array(list(combinations(members, 2)))
+    return Group(tuple(members), float(_cosines(vectors, pairs[:, 0], pairs[:, 1]).min()))
 
 
 def _best_until(groups: list[Group], rows_wanted: float) -> list[Group]:

@@ -5,6 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
+from mergeit_ops.core import pairing as pairing_module
 from mergeit_ops.core.pairing import Group, find_groups
 
 X6 = np.array([(1, 0), (0.6, 0.8), (0, 1), (-1, 0), (0, -1), (0.8, 0.6)], dtype=np.float32)
@@ -96,3 +97,49 @@ def test_merge_ratio_takes_the_best_pairs_until_it_is_reached():
     assert members(find_groups(vectors, 0.8, merge_ratio=0.25)) == [(4, 5)]
     assert members(find_groups(vectors, 0.8, merge_ratio=0.3)) == [(2, 3), (4, 5)]
     assert members(find_groups(vectors, 0.8, merge_ratio=1.0)) == [(0, 1), (2, 3), (4, 5), (6, 7)]
+
+
+def whole_numbers(n: int, width: int, seed: int) -> np.ndarray:
+    """Rows whose inner products are exact in any order of summation, with many ties."""
+    return np.random.default_rng(seed).integers(-2, 3, (n, width)).astype(np.float32) / 4
+
+
+def greedy_pairs(vectors: np.ndarray, threshold: float) -> list[tuple[int, int]]:
+    similarity = vectors @ vectors.T
+    rows, columns = np.nonzero(np.triu(similarity > threshold, k=1))
+    taken: set[int] = set()
+    pairs = []
+    for k in np.lexsort((columns, rows, -similarity[rows, columns])):
+        pair = (int(rows[k]), int(columns[k]))
+        if not taken & set(pair):
+            taken |= set(pair)
+            pairs.append(pair)
+    return sorted(pairs)
+
+
+@pytest.mark.parametrize("threshold", [-0.5, 0.25, 1.0])
+@pytest.mark.parametrize("known", [1, 3, 16])
+@pytest.mark.parametrize("seed", range(3))
+def test_rows_that_know_only_a_few_of_their_best_are_paired_as_if_they_knew_all(seed, known, threshold, monkeypatch):
+    monkeypatch.setattr(pairing_module, "_NEIGHBOURS", known)
+    monkeypatch.setattr(pairing_module, "_BLOCK_ENTRIES", 700)
+    vectors = whole_numbers(90, 6, seed)
+    assert members(find_groups(vectors, threshold)) == greedy_pairs(vectors, threshold)
+
+
+@pytest.mark.parametrize("pairing", ["best_first", "first_come"])
+@pytest.mark.parametrize("size", [2, 4])
+def test_groups_do_not_depend_on_how_many_rows_are_looked_at_at_once(pairing, size, monkeypatch):
+    vectors = whole_numbers(90, 6, 0)
+    whole = find_groups(vectors, 0.25, pairing, size)
+    monkeypatch.setattr(pairing_module, "_BLOCK_ENTRIES", 200)
+    assert find_groups(vectors, 0.25, pairing, size) == whole
+
+
+def test_large_groups_of_too_many_pairs_are_formed_of_the_most_similar_ones(monkeypatch):
+    vectors = unit_vectors(60, 3, 0)
+    similarities = np.sort(pairing_module._cosines(vectors, *np.triu_indices(60, 1)))
+    monkeypatch.setattr(pairing_module, "_MOST_PAIRS", 100)
+    groups = find_groups(vectors, 0.0, max_group_size=3)
+    assert groups
+    assert groups == find_groups(vectors, float(similarities[-100]), max_group_size=3)
