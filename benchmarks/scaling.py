@@ -81,7 +81,7 @@ def blocks(rows: int) -> Iterator[pa.Table]:
         noise /= np.linalg.norm(noise, axis=1, keepdims=True)
         vectors = centres[rng.choice(len(centres), size, p=shares / shares.sum())] + 1.2 * noise
         in_tight = rng.random(size) < TIGHT_SHARE
-        vectors[in_tight] = tight + 0.5 * noise[in_tight]
+        vectors[in_tight] = tight + 0.12 * noise[in_tight]
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         columns = {}
         for name, mean, share in (("instruction", 11, 1.0), ("input", 14, 0.4), ("output", 45, 1.0)):

@@ -11,14 +11,14 @@ from typing import Any
 from datasets import Dataset
 
 _MAPS = "/proc/self/maps"
-_READ_ONLY_SHARED = "r--s"
+_READ_ONLY = ("r--s", "r--p")
 
 
 def release_pages(dataset: Dataset) -> None:
     """Tell the system that the pages read so far of a dataset's files are not needed for now.
 
-    Pages of a mapped file count as memory of the process until they are released. Only mappings that are read-only and
-    shared are touched: what such a page holds is in the file, and a table that still points to it reads it again. Where
+    Pages of a mapped file count as memory of the process until they are released. Only read-only mappings of these very
+    files are touched: what their pages hold is in the file, and a table that still points to one reads it again. Where
     the system has no such call, nothing happens.
 
     :param dataset: a dataset; one that lives in memory has no files.
@@ -34,7 +34,7 @@ def release_pages(dataset: Dataset) -> None:
         return
     for line in lines:
         fields = line.rstrip("\n").split(maxsplit=5)
-        if len(fields) == 6 and fields[1] == _READ_ONLY_SHARED and fields[5] in paths:
+        if len(fields) == 6 and fields[1] in _READ_ONLY and fields[5] in paths:
             start, end = (int(address, 16) for address in fields[0].split("-"))
             advise(start, end - start, mmap.MADV_DONTNEED)
 
