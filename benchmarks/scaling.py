@@ -4,9 +4,9 @@
 
 Rows are made up, the same for the same number: texts as long as Alpaca's, and embeddings around many directions whose
 shares fall like 1 / rank, with one tight direction that holds a twentieth of all rows. Data-Juicer loads them from
-parquet and writes JSON Lines. Memory is the resident set of the largest process, sampled every 50 ms, and the peak that
-the system counted for the process itself. Seconds of operators are those of their manifests; loading ends where the
-first operator begins and exporting begins where the last one ends.
+parquet and writes JSON Lines. Memory is the resident set of the largest process, sampled every 50 ms; that of the whole
+run is the highest that the system itself noted for one process. Seconds of operators are those of their manifests;
+loading ends where the first operator begins and exporting begins where the last one ends.
 """
 
 from __future__ import annotations
@@ -135,14 +135,29 @@ class Run:
     rows_out: int = 0
 
 
-def watch(process: psutil.Process, samples: list[tuple[float, float]], stop: threading.Event) -> None:
-    """Sample the resident set of the largest process of a tree."""
+def high_water(pid: int) -> float:
+    """Return the highest resident set of a process so far; 0 where the system does not tell.
+
+    Not `ru_maxrss`, which begins with the memory of whoever started the process.
+    """
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    except OSError:
+        return 0.0
+    return next((float(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM")), 0.0)
+
+
+def watch(
+    process: psutil.Process, samples: list[tuple[float, float]], highest: list[float], stop: threading.Event
+) -> None:
+    """Sample the resident set of the largest process of a tree, and keep the highest there was."""
     while not stop.wait(SAMPLE_SECONDS):
         largest = 0.0
         try:
             for one in (process, *process.children(recursive=True)):
                 try:
                     largest = max(largest, one.memory_info().rss)
+                    highest[0] = max(highest[0], largest, high_water(one.pid))
                 except psutil.Error:
                     continue
         except psutil.Error:
@@ -169,11 +184,12 @@ def run(data: Path, folder: Path, rows: int, flat: bool, np_: int) -> Run:
     environment = {**os.environ, "HF_DATASETS_CACHE": str(folder / "cache"), "HF_HUB_OFFLINE": "1"}
     command = [str(Path(sys.executable).parent / "dj-process"), "--config", str(recipe)]
     samples: list[tuple[float, float]] = []
+    highest = [0.0]
     stop = threading.Event()
     began = time.time()
     with (folder / "log.txt").open("w", encoding="utf-8") as log:
         process = psutil.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment, cwd=folder)
-        watcher = threading.Thread(target=watch, args=(process, samples, stop))
+        watcher = threading.Thread(target=watch, args=(process, samples, highest, stop))
         watcher.start()
         _, status, usage = os.wait4(process.pid, 0)
         ended = time.time()
@@ -181,7 +197,7 @@ def run(data: Path, folder: Path, rows: int, flat: bool, np_: int) -> Run:
         watcher.join()
     if status:
         sys.exit((folder / "log.txt").read_text(encoding="utf-8")[-4000:])
-    peak = max([usage.ru_maxrss * 1024, *(size for _, size in samples)])
+    peak = max(highest)
     stages = stages_of(folder, began, ended)
     for stage in stages:
         stage.peak = max((size for at, size in samples if stage.started <= at <= stage.finished), default=0.0)
