@@ -3,7 +3,7 @@
 A first tenth of the rows is chosen inside cells, groups of like rows that are small enough for a kernel each. From then
 on a row is covered so well that few others can cover it better: those pairs are found block by block, and the greedy
 goes on over them alone. It leaves out what no choice could still gain from, so the objective stays that of the exact
-greedy to within a percent: measured, 0.2 % and less, on 9,229 Alpaca instructions at ratios from 0.005 to 0.5.
+greedy to within a percent: measured, 0.5 % and less, on 9,229 Alpaca instructions and on 4,000 and 20,000 of P3.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ _CELL_FIT_ROWS = 100
 _CELL_FIT_ITERATIONS = 10
 _FIRST_SHARE = 0.1
 _FIRST_PER_ROW = 400  # with fewer first choices than n / 400, each row would have hundreds of better ones left
+_TINY_BUDGET = 16
+_TINY_JUDGING_ROWS = 4_000
 _SMALL_BUDGET = 256
 _CANDIDATES = 1_024
 _JUDGING_ROWS = 20_000
@@ -58,6 +60,8 @@ def select_large(
     :param seed: seed of the cells.
     :return: (budget,) positions, best first, and their marginal gains.
     """
+    if budget <= _TINY_BUDGET:
+        return _from_all(vectors, budget, similarity, seed)
     cells, centres = _cells(vectors, cell_rows, seed)
     if budget <= _SMALL_BUDGET:
         return _from_candidates(vectors, cells, budget, similarity, greedy, seed)
@@ -147,6 +151,34 @@ def _from_cells(
     return np.concatenate([rows[:share] for (rows, _), share in zip(offers, budgets, strict=True)])
 
 
+def _from_all(
+    vectors: NDArray[np.float32], budget: int, similarity: Similarity, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Choose a handful of rows among all, which no cell knows the best of, judged by a sample of all rows."""
+    n = len(vectors)
+    judging = vectors[_sample(n, _TINY_JUDGING_ROWS, seed)]
+    covered = np.zeros(len(judging), dtype=np.float32)
+    block = max(1, _BLOCK_ENTRIES // len(judging))
+    chosen: list[int] = []
+    gains: list[float] = []
+    for _ in range(budget):
+        parts = [
+            np.maximum(similarity(vectors[start : start + block], judging) - covered, 0).sum(axis=1)
+            for start in range(0, n, block)
+        ]
+        gain = np.concatenate(parts)
+        gain[chosen] = -np.inf
+        best = int(gain.argmax())
+        chosen.append(best)
+        gains.append(float(gain[best]) * n / len(judging))
+        covered = np.maximum(covered, similarity(vectors[best : best + 1], judging)[0])
+    return np.asarray(chosen, dtype=np.int64), np.asarray(gains, dtype=np.float64)
+
+
+def _sample(n: int, size: int, seed: int) -> NDArray[np.int64]:
+    return np.arange(n) if n <= size else np.sort(np.random.default_rng(seed).choice(n, size, replace=False))
+
+
 def _from_candidates(
     vectors: NDArray[np.float32],
     cells: list[NDArray[np.int64]],
@@ -164,10 +196,11 @@ def _from_candidates(
     offers = _greedy_in_cells(vectors, cells, _CANDIDATES, similarity, greedy)
     shares = gain_budgets([gains for _, gains in offers], _CANDIDATES)
     best = [rows[: max(1, share)] for (rows, _), share in zip(offers, shares.tolist(), strict=True)]
-    candidates = np.unique(np.concatenate([central, *best]))
-    judging = np.arange(n)
-    if n > _JUDGING_ROWS:
-        judging = np.sort(np.random.default_rng(seed).choice(n, _JUDGING_ROWS, replace=False))
+    rng = np.random.default_rng(seed)
+    # What a few rows leave uncovered lies across cells, where no cell has its best.
+    across = rng.choice(n, min(n, _CANDIDATES), replace=False)
+    candidates = np.unique(np.concatenate([central, across, *best]))
+    judging = _sample(n, _JUDGING_ROWS, seed)
     columns = similarity(vectors[candidates], vectors[judging])
     gains = np.maximum(columns, 0).sum(axis=1, dtype=np.float64)
     selection = lazy_greedy(lambda j: columns[j], gains, budget, rows=len(judging))
