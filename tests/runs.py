@@ -59,6 +59,37 @@ def run_recipe(recipe: Path, *overrides: str) -> Path:
     return Path(config.export_path)
 
 
+def run_recipe_on_ray(recipe: Path, *overrides: str) -> Path:
+    """Run a recipe with Data-Juicer's Ray executor, its driver in this process; return the folder of the export."""
+    from data_juicer.config import init_configs
+    from data_juicer.core.executor import ExecutorFactory
+    from data_juicer.utils.constant import RAY_JOB_ENV_VAR
+
+    before = os.environ.get(RAY_JOB_ENV_VAR)
+    try:
+        config = init_configs(["--config", str(recipe), "--executor_type", "ray", *overrides])
+        ExecutorFactory.create_executor(config.executor_type)(config).run(skip_return=True)
+    finally:
+        # Data-Juicer marks the whole process as a Ray job; the tests after this one are none.
+        os.environ.pop(RAY_JOB_ENV_VAR, None)
+        if before is not None:
+            os.environ[RAY_JOB_ENV_VAR] = before
+    return Path(config.export_path)
+
+
+def read_export(folder: Path) -> list[dict[str, Any]]:
+    """Read the files of an export on Ray, of JSON Lines or parquet, in the order of their names."""
+    import pandas as pd
+
+    rows: list[dict[str, Any]] = []
+    for path in sorted(folder.iterdir()):
+        if path.suffix == ".parquet":
+            rows += pd.read_parquet(path, dtype_backend="pyarrow").to_dict("records")
+        elif path.suffix in (".json", ".jsonl"):
+            rows += read_jsonl(path)
+    return rows
+
+
 def run_command(
     command: str, *arguments: str, cwd: Path, environment: Mapping[str, str] | None = None, timeout: float = 240
 ) -> subprocess.CompletedProcess[str]:

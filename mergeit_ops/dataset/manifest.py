@@ -6,7 +6,7 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -121,6 +121,24 @@ def log_summary(work_dir: str | None) -> None:
                 summary[name] = part[name]
     summary["seconds"] = round(sum(part.get("seconds", 0) for part in figures), 1)
     logger.info(f"MergeIT summary: {_readable(summary)}")
+
+
+def added_up(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the figures of the parts of one piece of work as those of the whole.
+
+    :param parts: of the same names: numbers are summed, lists joined, mappings added up in turn; of anything else the
+        first counts.
+    """
+    total: dict[str, Any] = {}
+    for part in parts:
+        for name, value in part.items():
+            if name not in total:
+                total[name] = value
+            elif isinstance(value, Mapping):
+                total[name] = added_up([total[name], value])
+            elif isinstance(value, (int, float, list)) and not isinstance(value, bool):
+                total[name] = total[name] + value
+    return total
 
 
 _ADDED_UP = ("calls", "cache_hits", "prompt_tokens", "completion_tokens", "lost_prompt_tokens", "cost")

@@ -5,14 +5,22 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import Protocol
 
-from datasets import Dataset
+import pyarrow as pa
 
 from mergeit_ops.core.formats import SampleFormat
 from mergeit_ops.core.lossless import UnencodableError
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.dataset.merge_table import Merge, TopicMerges, flat_table
-from mergeit_ops.dataset.tables import TableSink
+
+
+class Sink(Protocol):
+    """Where flat rows go."""
+
+    def write(self, table: pa.Table) -> None:
+        """Append a table."""
+        ...
 
 
 class MergeRun:
@@ -26,7 +34,7 @@ class MergeRun:
     """
 
     def __init__(
-        self, layout: SampleFormat, sink: TableSink, embed: Callable[[Sequence[Sample]], Sequence[str]] | None
+        self, layout: SampleFormat, sink: Sink, embed: Callable[[Sequence[Sample]], Sequence[str]] | None
     ) -> None:
         self._layout = layout
         self._sink = sink
@@ -75,12 +83,11 @@ class MergeRun:
         while self._waiting and self._waiting[0].complete:
             self._sink.write(flat_table(self._waiting.popleft(), self._layout, self._embed))
 
-    def finish(self) -> Dataset:
-        """Return the flat rows of all topics; every group must have its outcome."""
+    def finish(self) -> None:
+        """Write the topics that are left; every group must have its outcome."""
         self._write_complete()
         if self._waiting:
             raise AssertionError(f"{len(self._waiting)} topics were left without an outcome for every pair")
-        return self._sink.finish()
 
 
 def _with_system(answer: Sample, topic: TopicMerges, number: int) -> Sample:

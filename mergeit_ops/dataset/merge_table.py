@@ -100,8 +100,11 @@ class TopicMerges:
     def _original_meta(self, position: int, **more: Any) -> dict[str, Any]:
         before = self._metas[position]
         own = lineage.lineage(topic_id=self.topic.topic_id, row_id=self.row_ids[position], row_order=position, **more)
-        earlier = lineage.history(before)
-        return {**before, **own, **({lineage.HISTORY: earlier} if earlier else {})}
+        meta = {**before, **own, lineage.HISTORY: lineage.history(before)}
+        if not meta[lineage.HISTORY]:
+            # On Ray the key is there, and null, before a first merge.
+            del meta[lineage.HISTORY]
+        return meta
 
     def unmerged(self) -> tuple[list[int], list[dict[str, Any]]]:
         """Return positions and metadata of the samples that stay as they are."""

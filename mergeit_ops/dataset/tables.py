@@ -141,6 +141,21 @@ class TableSink:
         return NestedDataset(Dataset.from_file(self._path))
 
 
+class TableList:
+    """Collects tables in memory: the rows of one block of a Ray dataset."""
+
+    def __init__(self) -> None:
+        self._tables: list[pa.Table] = []
+
+    def write(self, table: pa.Table) -> None:
+        """Append a table; a column that is all null in it takes the type that others give it."""
+        self._tables.append(table)
+
+    def table(self) -> pa.Table:
+        """Return all rows; at least one table must have been written."""
+        return pa.concat_tables(self._tables, promote_options="default")
+
+
 def feature_type(feature: Any) -> pa.DataType:
     """Return the Arrow type of a column of a dataset."""
     return Features({"column": feature}).arrow_schema.field("column").type

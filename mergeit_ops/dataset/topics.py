@@ -62,9 +62,20 @@ def topic_features(features: Features) -> Features:
 def iter_topics(dataset: Dataset) -> Iterator[Topic]:
     """Yield the topics of a grouped dataset, in order; topics of Data-Juicer's own groupers are numbered."""
     for number, block in enumerate(iter_tables(dataset, rows=1)):
-        batch_meta = python_rows(block.select([BATCH_META]))[0][BATCH_META] if BATCH_META in block.column_names else {}
-        samples = pa.table({name: _flattened(block.column(name)) for name in block.column_names if name != BATCH_META})
-        yield Topic(int(batch_meta.get(TOPIC_ID, number)), samples, batch_meta)
+        yield from table_topics(block, number)
+
+
+def table_topics(table: pa.Table, first_number: int = 0) -> Iterator[Topic]:
+    """Yield the topics of a table that has a row per topic, in order.
+
+    :param table: topics.
+    :param first_number: number of the first topic, where topics bring none.
+    """
+    for number in range(table.num_rows):
+        row = table.slice(number, 1)
+        batch_meta = python_rows(row.select([BATCH_META]))[0][BATCH_META] if BATCH_META in row.column_names else {}
+        samples = pa.table({name: _flattened(row.column(name)) for name in row.column_names if name != BATCH_META})
+        yield Topic(int(batch_meta.get(TOPIC_ID, first_number + number)), samples, batch_meta)
 
 
 def group_rows(

@@ -19,6 +19,7 @@ from mergeit_ops.core.formats import SampleFormat
 from mergeit_ops.dataset.manifest import recorded
 from mergeit_ops.dataset.tables import READ_ROWS, RowReader, iter_tables, write_dataset
 from mergeit_ops.dataset.topics import Topic, flat_features, is_grouped, iter_topics, topic_features, topic_table
+from mergeit_ops.distributed import is_ray_dataset
 from mergeit_ops.embedding.defaults import DEFAULT_BATCH_SIZE, DEFAULT_EMBEDDING_MODEL
 from mergeit_ops.errors import RecipeError
 from mergeit_ops.ops.constraints import FLAG, Number, OneOf
@@ -115,6 +116,8 @@ class FacilityLocationSelector(SampleOperator, Selector, Pipeline):
         :return: topics with fewer samples each; or the chosen samples, in the order of the input.
         :raises DatasetError: if a column is missing.
         """
+        if is_ray_dataset(dataset):
+            return self._run_on_ray(dataset)
         grouped = is_grouped(dataset.features)
         features = flat_features(dataset.features) if grouped else dataset.features
         layout = self.layout_of(features)
@@ -132,13 +135,35 @@ class FacilityLocationSelector(SampleOperator, Selector, Pipeline):
             manifest.figures |= figures
         return selected
 
-    def _select_flat(self, dataset: Dataset, layout: SampleFormat) -> Dataset:
+    def _run_on_ray(self, dataset: Any) -> Any:
+        from mergeit_ops.distributed.blocks import Blocks, materialized
+        from mergeit_ops.distributed.embedding import embedded
+        from mergeit_ops.distributed.selection import select_from_all, select_from_topics
+
+        with recorded(self._name, self.parameters, self.work_dir) as manifest:
+            dataset = materialized(dataset)
+            if not dataset.count():
+                return dataset
+            layout = self.layout_of(dataset.columns())
+            if BATCH_META in dataset.columns():
+                selected, figures = select_from_topics(Blocks.of(dataset), self, layout)
+            else:
+                self._check_flat()
+                keep = self.keep_embeddings and EMBEDDING in dataset.columns()
+                selected, figures = select_from_all(embedded(dataset, self, layout), self, keep)
+            manifest.figures |= figures
+        return selected.dataset()
+
+    def _check_flat(self) -> None:
         if self.num_per_topic is not None:
             raise RecipeError(
                 f"{self._name}: num_per_topic needs topics; put topic_cluster_grouper before this operator, or use "
                 "select_num or select_ratio."
             )
-        chosen = self._select(self.dataset_vectors(dataset, layout), self._fixed_budget(len(dataset))).indices
+
+    def _select_flat(self, dataset: Dataset, layout: SampleFormat) -> Dataset:
+        self._check_flat()
+        chosen = self.choose(self.dataset_vectors(dataset, layout), self.fixed_budget(len(dataset))).indices
         rows = np.sort(chosen)
         kept = [name for name in dataset.column_names if name != EMBEDDING or self.keep_embeddings]
         reader = RowReader(dataset, kept)
@@ -148,7 +173,8 @@ class FacilityLocationSelector(SampleOperator, Selector, Pipeline):
             Features({name: dataset.features[name] for name in kept}),
         )
 
-    def _select(self, vectors: NDArray[np.float32], budget: int) -> Selection:
+    def choose(self, vectors: NDArray[np.float32], budget: int) -> Selection:
+        """Choose rows greedily; the log says where the choice is not the exact greedy's."""
         if len(vectors) > DENSE_KERNEL_ROWS and budget < len(vectors):
             logger.info(
                 f"{self._name}: {len(vectors):,} samples are too many for a matrix of all similarities; {budget:,} are "
@@ -168,7 +194,7 @@ class FacilityLocationSelector(SampleOperator, Selector, Pipeline):
             if self.select_num is not None:
                 fixed = proportional_budgets(sizes, int(self.select_num)).tolist()
             else:
-                fixed = [self._fixed_budget(size) for size in sizes]
+                fixed = [self.fixed_budget(size) for size in sizes]
             topics = (
                 (topic, selection.indices) for topic, selection in self._greedy(iter_topics(dataset), layout, fixed)
             )
@@ -186,9 +212,10 @@ class FacilityLocationSelector(SampleOperator, Selector, Pipeline):
             if whole_is_enough and budget >= size:
                 yield topic, Selection(np.arange(size), np.zeros(size))
             else:
-                yield topic, self._select(self.vectors_of(topic.table, layout), budget)
+                yield topic, self.choose(self.vectors_of(topic.table, layout), budget)
 
-    def _fixed_budget(self, size: int) -> int:
+    def fixed_budget(self, size: int) -> int:
+        """Return how many of a number of samples are kept, where this does not depend on other topics."""
         if self.num_per_topic is not None:
             return min(size, int(self.num_per_topic))
         if self.select_num is not None:

@@ -9,22 +9,23 @@ from typing import TYPE_CHECKING, Any, Optional
 
 import numpy as np
 import pyarrow as pa
-from data_juicer.ops.base_op import OPERATORS, Mapper
+from data_juicer.ops.base_op import OPERATORS, Pipeline
 from datasets import Dataset
 from loguru import logger
 
-from mergeit_ops.core.columns import EMBEDDING
+from mergeit_ops.core.columns import BATCH_META, EMBEDDING
 from mergeit_ops.core.concatenation import concatenate
 from mergeit_ops.core.formats import SampleFormat
 from mergeit_ops.core.pairing import PAIRINGS, Group, find_groups
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.secrets import loggable
 from mergeit_ops.core.vectors import encode_vectors
-from mergeit_ops.dataset.manifest import Manifest, log_summary, recorded
+from mergeit_ops.dataset.manifest import log_summary, recorded
 from mergeit_ops.dataset.merge_run import MergeRun
 from mergeit_ops.dataset.merge_table import Merge, TopicMerges, merged_features
-from mergeit_ops.dataset.tables import TableSink, set_column
-from mergeit_ops.dataset.topics import flat_features, is_grouped, iter_topics
+from mergeit_ops.dataset.tables import TableList, TableSink, set_column
+from mergeit_ops.dataset.topics import Topic, flat_features, is_grouped, iter_topics, table_topics
+from mergeit_ops.distributed import is_ray_dataset
 from mergeit_ops.embedding.defaults import DEFAULT_BATCH_SIZE, DEFAULT_EMBEDDING_MODEL
 from mergeit_ops.errors import DatasetError, RecipeError
 from mergeit_ops.ops.constraints import FLAG, MAPPING, OPTIONAL_TEXT, TEXT, Number, OneOf
@@ -46,7 +47,7 @@ _PLANNED_FIGURES = ("calls", "cache_hits", "prompt_tokens", "completion_tokens",
 
 
 @OPERATORS.register_module(OP_NAME)
-class LLMPairMergerMapper(SampleOperator, Mapper):
+class LLMPairMergerMapper(SampleOperator, Pipeline):
     """Merge similar samples of each topic into one richer sample, and flatten the topics.
 
     Pairs samples whose cosine lies above a threshold and has an LLM merge each pair (MergeIT, stage 2). A merged row
@@ -175,6 +176,7 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
         self.merge_strategy = merge_strategy
         self.dry_run = dry_run
         self.keep_embeddings = keep_embeddings
+        self._plan: Mapping[str, Any] = {}
         self._engine: LLMEngine | None = None
         if merge_strategy == "llm":
             from mergeit_ops.llm.engine import build_engine
@@ -211,48 +213,115 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
         :raises DatasetError: if the rows are no topics, or a column is missing.
         :raises LLMError: if the LLM stage had to stop.
         """
-        if not is_grouped(dataset.features):
+        if is_ray_dataset(dataset):
+            return self._run_on_ray(dataset)
+        self._check(grouped=is_grouped(dataset.features))
+        features = flat_features(dataset.features)
+        layout = self.layout_of(features)
+        sink = TableSink(merged_features(features, self.keep_embeddings))
+        with recorded(self._name, loggable(self.parameters), self.work_dir) as manifest:
+            work = MergeRun(layout, sink, self._embedding_of if self.keep_embeddings else None)
+            try:
+                self._merge(lambda: iter_topics(dataset), layout, work)
+                flat = sink.finish()
+                manifest.figures["rows_out"] = len(flat)
+            finally:
+                # Also of a run that had to stop: what it cost is on record.
+                figures, details = self._account(work)
+                manifest.figures = figures | manifest.figures
+                manifest.details |= details
+            self._tell(manifest.figures)
+        log_summary(self.work_dir)
+        return flat
+
+    def process(self, samples: Any) -> Any:
+        """Merge a few topics, in Data-Juicer's form of a dict of lists."""
+        return self.run(Dataset.from_dict(dict(samples))).to_dict()
+
+    def merge_block(self, table: pa.Table, layout: SampleFormat) -> tuple[pa.Table, dict[str, Any], dict[str, Any]]:
+        """Merge the topics of one table.
+
+        :param table: a row per topic.
+        :param layout: layout of the samples.
+        :return: flat rows, and the figures and details of the record of the run.
+        :raises LLMError: if the LLM stage had to stop.
+        """
+        sink = TableList()
+        work = MergeRun(layout, sink, self._embedding_of if self.keep_embeddings else None)
+        self._merge(lambda: table_topics(table), layout, work)
+        return sink.table(), *self._account(work)
+
+    @property
+    def asks_a_server(self) -> bool:
+        """Tell whether a run sends requests to a server."""
+        return self.merge_strategy == "llm" and not self.dry_run and not self.parameters["is_hf_model"]
+
+    def _check(self, grouped: bool) -> None:
+        if not grouped:
             raise DatasetError(
                 f"{self._name}: the rows are flat samples, but this operator merges within topics; put "
                 "topic_cluster_grouper before it. Data-Juicer's op_fusion and adaptive_batch_size run every operator "
                 "on raw rows first: turn them off. No call was made."
             )
-        features = flat_features(dataset.features)
-        layout = self.layout_of(features)
-        sink = TableSink(merged_features(features, self.keep_embeddings))
-        work = MergeRun(layout, sink, self._embedding_of if self.keep_embeddings else None)
+
+    def _run_on_ray(self, dataset: Any) -> Any:
+        from mergeit_ops.distributed.blocks import materialized
+        from mergeit_ops.distributed.merging import merged
+
         with recorded(self._name, loggable(self.parameters), self.work_dir) as manifest:
-            try:
-                # All pairs first: who watches the calls go by is told how many there will be.
-                groups = [self._find_groups(topic.table, layout) for topic in iter_topics(dataset)]
-                topics = self._open_topics(dataset, groups, layout)
-                if self._engine is None:
-                    self._concatenate(topics, work)
-                elif self.dry_run:
-                    plan = self._engine.plan(self._requests(topics, work, dry=True))
-                    # Told apart from what a run has spent.
-                    manifest.figures |= {f"planned_{name}": plan[name] for name in _PLANNED_FIGURES if name in plan}
-                    logger.info(f"{self._name}: {_price(plan, sum(map(len, groups)))}")
-                else:
-                    total = sum(map(len, groups))
-                    logger.info(f"{self._name}: {total} pairs in {len(groups)} topics go to {self.api_or_hf_model}.")
-                    self._engine.run(self._requests(topics, work), self._settle_with(work), total=total)
-                flat = work.finish()
-                manifest.figures["rows_out"] = len(flat)
-            finally:
-                # Also of a run that had to stop: what it cost is on record.
-                _report(manifest, work, self._engine)
-        if not work.pairs and len(work.entered) > 1 and self.merge_strategy != "none":
+            dataset = materialized(dataset)
+            if not dataset.count():
+                return dataset
+            self._check(grouped=BATCH_META in dataset.columns())
+            flat, figures, details = merged(dataset, self, self.layout_of(dataset.columns()))
+            manifest.figures |= figures
+            manifest.details |= details
+            self._tell(figures)
+        log_summary(self.work_dir)
+        return flat
+
+    def _merge(self, topics: Callable[[], Iterable[Topic]], layout: SampleFormat, work: MergeRun) -> None:
+        """Find the pairs of all topics, have them merged, and write the rows."""
+        # All pairs first: who watches the calls go by is told how many there will be.
+        groups = [self._find_groups(topic.table, layout) for topic in topics()]
+        opened = self._open_topics(topics(), groups, layout)
+        total = sum(map(len, groups))
+        if self._engine is None:
+            self._concatenate(opened, work)
+        elif self.dry_run:
+            self._plan = self._engine.plan(self._requests(opened, work, dry=True))
+        else:
+            logger.info(f"{self._name}: {total} pairs in {len(groups)} topics go to {self.api_or_hf_model}.")
+            self._engine.run(self._requests(opened, work), self._settle_with(work), total=total)
+        work.finish()
+
+    def _account(self, work: MergeRun) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the figures and the details of a merge for the record of the run."""
+        figures: dict[str, Any] = {
+            "rows_in": len(work.entered),
+            "topics": work.topics,
+            "pairs": work.pairs,
+            "merged": work.merged,
+            "failed": dict(work.failed),
+            "unmergeable": dict(work.unmergeable),
+            # Told apart from what a run has spent.
+            **{f"planned_{name}": self._plan[name] for name in _PLANNED_FIGURES if name in self._plan},
+        }
+        details: dict[str, Any] = {"entered": work.entered}
+        if self._engine is not None and self._engine.total.requests:
+            figures |= self._engine.figures()
+            details["usage"] = self._engine.total.as_dict()
+        return figures, details
+
+    def _tell(self, figures: Mapping[str, Any]) -> None:
+        """Log what the person who pays, or who wonders why nothing was merged, wants to read."""
+        if self.dry_run and "planned_calls" in figures:
+            logger.info(f"{self._name}: {_price(figures)}")
+        if not figures["pairs"] and figures["rows_in"] > 1 and self.merge_strategy != "none":
             logger.warning(
                 f"{self._name}: no two rows of a topic exceed the similarity_threshold {self.similarity_threshold:g}, "
                 "so nothing was merged; keep more rows in the selection before it, or lower the threshold."
             )
-        log_summary(self.work_dir)
-        return flat
-
-    def process_batched(self, samples: Any) -> Any:
-        """Merge a few topics, in Data-Juicer's form of a dict of lists."""
-        return self.run(Dataset.from_dict(dict(samples))).to_dict()
 
     def _find_groups(self, table: pa.Table, layout: SampleFormat) -> list[Group]:
         if self.merge_strategy == "none":
@@ -272,10 +341,10 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
         ]
 
     def _open_topics(
-        self, dataset: Dataset, groups: Sequence[Sequence[Group]], layout: SampleFormat
+        self, topics: Iterable[Topic], groups: Sequence[Sequence[Group]], layout: SampleFormat
     ) -> Iterator[TopicMerges]:
         seen: Counter[str] = Counter()
-        for topic, groups_of_topic in zip(iter_topics(dataset), groups, strict=True):
+        for topic, groups_of_topic in zip(topics, groups, strict=True):
             row_ids = self.row_ids_of(topic.table, seen)
             readings = self.readings_of(topic.table, layout)
             if self.keep_embeddings and EMBEDDING not in topic.table.column_names:
@@ -332,27 +401,12 @@ def _parser(parse: Callable[[str, Sequence[Sample]], Sample], parents: Sequence[
     return lambda text: parse(text, parents)
 
 
-def _report(manifest: Manifest, work: MergeRun, engine: LLMEngine | None) -> None:
-    counts = {
-        "rows_in": len(work.entered),
-        "topics": work.topics,
-        "pairs": work.pairs,
-        "merged": work.merged,
-        "failed": dict(work.failed),
-        "unmergeable": dict(work.unmergeable),
-    }
-    manifest.figures = counts | manifest.figures
-    if engine is not None and engine.total.requests:
-        manifest.figures |= engine.figures()
-        manifest.details["usage"] = engine.total.as_dict()
-    manifest.details["entered"] = work.entered
-
-
-def _price(plan: Mapping[str, Any], pairs: int) -> str:
+def _price(figures: Mapping[str, Any]) -> str:
     """Return a plan as the sentence that the person who pays reads."""
-    cost = f", at a cost of about {plan['cost']:.4g}" if "cost" in plan else ""
+    plan = {name: figures.get(f"planned_{name}") for name in _PLANNED_FIGURES}
+    cost = "" if plan["cost"] is None else f", at a cost of about {plan['cost']:.4g}"
     return (
-        f"a run would make {plan['calls']:,} calls for {pairs:,} pairs ({plan['cache_hits']:,} answers are in the "
-        f"journal) and take about {plan['prompt_tokens']:,} prompt and {plan['completion_tokens']:,} completion "
+        f"a run would make {plan['calls']:,} calls for {figures['pairs']:,} pairs ({plan['cache_hits']:,} answers are in "
+        f"the journal) and take about {plan['prompt_tokens']:,} prompt and {plan['completion_tokens']:,} completion "
         f"tokens{cost}; answers that have to be asked for again come on top."
     )

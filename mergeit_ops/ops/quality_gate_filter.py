@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Optional
@@ -26,9 +27,10 @@ from mergeit_ops.dataset.gate_table import (
     Verdict,
     gated_table,
     merged_rows,
+    metadata_of,
     whole_topics,
 )
-from mergeit_ops.dataset.manifest import log_summary, recorded
+from mergeit_ops.dataset.manifest import Manifest, log_summary, recorded
 from mergeit_ops.dataset.tables import JSON, READ_ROWS, iter_tables, python_rows, write_dataset
 from mergeit_ops.dataset.topics import is_grouped
 from mergeit_ops.embedding.defaults import DEFAULT_BATCH_SIZE, DEFAULT_EMBEDDING_MODEL
@@ -140,6 +142,10 @@ class QualityGateFilter(SampleOperator, Filter):
             self._scorer = build_scorer(scorer, scorer_params, **asked)
         except (RecipeError, ScorerError) as error:
             raise type(error)(f"{self._name}: {error}") from error
+        # On Ray, Data-Juicer hands batches to this attribute: as Arrow, and with their types when they stay Arrow.
+        self._compute_stats_of_dict = self.compute_stats
+        self.compute_stats = self._compute_stats_of_batch
+        self._environment: Mapping[str, str] = {}
 
     def run(self, dataset: Dataset, *, exporter: Any = None, tracer: Any = None, reduce: bool = True) -> Dataset:
         """Score, decide, restore and filter.
@@ -183,6 +189,41 @@ class QualityGateFilter(SampleOperator, Filter):
             )
         log_summary(self.work_dir)
         return filtered
+
+    def _prepare_for_ray_map_batches(self) -> bool:
+        """Hear from Data-Juicer, on the driver, that batches are about to be mapped on Ray."""
+        from mergeit_ops.distributed.environment import driver_environment
+        from mergeit_ops.distributed.ledger import open_ledger
+
+        self._environment = driver_environment()
+        open_ledger(self._ledger, Manifest(self._name, loggable(self.parameters)), self.work_dir)
+        # Whatever runs a task, the operator itself or an actor made of its parameters, will do.
+        return False
+
+    @property
+    def _ledger(self) -> str:
+        return f"{self._name} {self.work_dir} {json.dumps(self.parameters, sort_keys=True, default=str)}"
+
+    def _compute_stats_of_batch(self, samples: Any, *args: Any, **kwargs: Any) -> Any:
+        return self._gate_block(samples) if isinstance(samples, pa.Table) else self._compute_stats_of_dict(samples)
+
+    def _gate_block(self, block: pa.Table) -> pa.Table:
+        """Score and decide a batch of rows on Ray, where rows have no order to go back to."""
+        from mergeit_ops.distributed.columns import with_json, with_structs
+        from mergeit_ops.distributed.environment import apply_environment
+        from mergeit_ops.distributed.ledger import report
+
+        apply_environment(self._environment)
+        counts: Counter[str] = Counter()
+        rejected: Counter[str] = Counter()
+        table = with_json(block)
+        layout = self.layout_of(table.column_names)
+        gated = with_structs(self._gate(table, metadata_of(table), layout, counts, rejected), table.schema)
+        self._finish_scoring()
+        stays = [self.process_single(row) for row in python_rows(gated.select([STATS]))]
+        figures = {"rows_in": table.num_rows, "rows_out": sum(stays), "filtered_out": stays.count(False)}
+        report(self._ledger, {**figures, **counts, "rejected": dict(rejected)}, self._scoring_figures())
+        return gated
 
     def compute_stats_batched(self, samples: Any, *args: Any, **kwargs: Any) -> Any:
         """Score and decide one batch, in Data-Juicer's form of a dict of lists; restored parents add rows."""

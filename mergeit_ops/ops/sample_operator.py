@@ -52,7 +52,7 @@ class SampleOperator:
     """
 
     _name: str
-    _supported_exec_modes = ("default",)
+    _supported_exec_modes = ("default", "ray", "ray_partitioned")
     _constraints: ClassVar[Mapping[str, Constraint]] = {}
 
     def __init__(self, parameters: Mapping[str, Any], *args: Any, **kwargs: Any) -> None:

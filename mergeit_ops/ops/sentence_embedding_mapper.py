@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
-from data_juicer.ops.base_op import OPERATORS, UNFORKABLE, Mapper
+from data_juicer.ops.base_op import OPERATORS, UNFORKABLE, Pipeline
 from datasets import Dataset, Features
 
-from mergeit_ops.core.columns import EMBEDDING
+from mergeit_ops.core.columns import BATCH_META, EMBEDDING
 from mergeit_ops.core.vectors import encode_vectors
 from mergeit_ops.dataset.manifest import recorded
 from mergeit_ops.dataset.tables import TEXT, arrow_array, iter_tables, set_column, write_dataset
 from mergeit_ops.dataset.topics import is_grouped
+from mergeit_ops.distributed import is_ray_dataset
 from mergeit_ops.embedding.defaults import DEFAULT_BATCH_SIZE, DEFAULT_EMBEDDING_MODEL
 from mergeit_ops.errors import DatasetError
 from mergeit_ops.ops.sample_operator import (
@@ -26,7 +27,7 @@ OP_NAME = "sentence_embedding_mapper"
 
 @UNFORKABLE.register_module(OP_NAME)
 @OPERATORS.register_module(OP_NAME)
-class SentenceEmbeddingMapper(SampleOperator, Mapper):
+class SentenceEmbeddingMapper(SampleOperator, Pipeline):
     """Add `mergeit_embedding`, the unit vector of each sample's instruction (and input), as base64 of float32.
 
     The operators that need embeddings compute them when they are missing; this one is for recipes that want the
@@ -74,8 +75,9 @@ class SentenceEmbeddingMapper(SampleOperator, Mapper):
         :return: the dataset with the column added.
         :raises DatasetError: if a column is missing, or the rows are topics.
         """
-        if is_grouped(dataset.features):
-            raise DatasetError(f"{self._name}: the rows are topics; put this operator before the grouper.")
+        if is_ray_dataset(dataset):
+            return self._run_on_ray(dataset)
+        self._check(grouped=is_grouped(dataset.features))
         layout = self.layout_of(dataset.column_names)
         with recorded(self._name, self.parameters, self.work_dir) as manifest:
             vectors = self.dataset_vectors(dataset, layout)
@@ -95,7 +97,25 @@ class SentenceEmbeddingMapper(SampleOperator, Mapper):
                 features,
             )
 
-    def process_batched(self, samples: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    def _check(self, grouped: bool) -> None:
+        if grouped:
+            raise DatasetError(f"{self._name}: the rows are topics; put this operator before the grouper.")
+
+    def _run_on_ray(self, dataset: Any) -> Any:
+        from mergeit_ops.distributed.blocks import materialized
+        from mergeit_ops.distributed.embedding import embedded
+
+        with recorded(self._name, self.parameters, self.work_dir) as manifest:
+            dataset = materialized(dataset)
+            rows = dataset.count()
+            if not rows:
+                return dataset
+            columns = dataset.columns()
+            self._check(grouped=BATCH_META in columns)
+            manifest.figures |= {"rows_in": rows, "embedded": 0 if EMBEDDING in columns else rows}
+            return embedded(dataset, self, self.layout_of(columns))
+
+    def process(self, samples: dict[str, list[Any]]) -> dict[str, list[Any]]:
         """Embed one batch, in Data-Juicer's form of a dict of lists."""
         layout = self.layout_of(samples)
         if EMBEDDING not in samples:

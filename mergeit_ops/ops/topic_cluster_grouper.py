@@ -7,17 +7,19 @@ from typing import Any, Optional
 
 import numpy as np
 import pyarrow as pa
-from data_juicer.ops.base_op import OPERATORS, Grouper, Pipeline
+from data_juicer.ops.base_op import OPERATORS, TAGGING_OPS, Grouper, Pipeline
+from data_juicer.utils.ray_utils import is_ray_mode
 from datasets import Dataset
 from numpy.typing import NDArray
 
-from mergeit_ops.core.columns import EMBEDDING, ROW_ID, is_content
+from mergeit_ops.core.columns import BATCH_META, EMBEDDING, ROW_ID, is_content
 from mergeit_ops.core.formats import SampleFormat
 from mergeit_ops.core.topics import default_fit_sample_size, default_num_clusters, fit_sample, fit_topics
 from mergeit_ops.dataset.embeddings import vectors_column
 from mergeit_ops.dataset.manifest import recorded
 from mergeit_ops.dataset.tables import TEXT, iter_tables, write_dataset
 from mergeit_ops.dataset.topics import group_rows, is_grouped, topic_features
+from mergeit_ops.distributed import is_ray_dataset
 from mergeit_ops.embedding.defaults import DEFAULT_BATCH_SIZE, DEFAULT_EMBEDDING_MODEL
 from mergeit_ops.errors import DatasetError
 from mergeit_ops.ops.constraints import Number
@@ -89,6 +91,7 @@ class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
         self.pca_variance = pca_variance
         self.seed = int(seed)
         self.fit_sample_size = fit_sample_size
+        _declare_metadata()
 
     def run(self, dataset: Dataset, *, exporter: Any = None, tracer: Any = None) -> Dataset:
         """Group a flat dataset into topics.
@@ -99,11 +102,9 @@ class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
         :return: one row per topic, ascending by topic id.
         :raises DatasetError: if a column is missing, or the rows are topics already.
         """
-        if is_grouped(dataset.features):
-            raise DatasetError(
-                f"{self._name}: the rows are topics already; remove the second grouper from the recipe, or flatten the "
-                "topics with topic_reverse_grouper first."
-            )
+        if is_ray_dataset(dataset):
+            return self._run_on_ray(dataset)
+        self._check(grouped=is_grouped(dataset.features))
         layout = self.layout_of(dataset.column_names)
         with recorded(self._name, self.parameters, self.work_dir) as manifest:
             row_ids = self._row_ids(dataset)
@@ -115,15 +116,37 @@ class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
             samples = dataset.remove_columns([ROW_ID]) if ROW_ID in dataset.column_names else dataset
             features = topic_features({**samples.features, ROW_ID: TEXT, EMBEDDING: TEXT})
             topics = write_dataset(group_rows(samples, added, labels), features)
-            sizes = np.bincount(labels)
-            manifest.figures |= {
-                "rows_in": len(dataset),
-                "topics": len(topics),
-                "smallest_topic": int(sizes[sizes > 0].min(initial=len(dataset))),
-                "largest_topic": int(sizes.max(initial=0)),
-            }
-            if len(topics) < num_clusters:
-                manifest.figures["empty_topics"] = num_clusters - len(topics)
+            manifest.figures |= _figures(len(dataset), np.bincount(labels), num_clusters)
+        return topics
+
+    def _check(self, grouped: bool) -> None:
+        if grouped:
+            raise DatasetError(
+                f"{self._name}: the rows are topics already; remove the second grouper from the recipe, or flatten the "
+                "topics with topic_reverse_grouper first."
+            )
+
+    def _run_on_ray(self, dataset: Any) -> Any:
+        from mergeit_ops.distributed.blocks import Blocks, Resources, materialized
+        from mergeit_ops.distributed.embedding import embedded
+        from mergeit_ops.distributed.grouping import cutoff_for, fit_rows, grouped, identified
+
+        with recorded(self._name, self.parameters, self.work_dir) as manifest:
+            dataset = materialized(dataset)
+            n = dataset.count()
+            if not n:
+                return dataset
+            columns = dataset.columns()
+            self._check(grouped=BATCH_META in columns)
+            layout = self.layout_of(columns)
+            blocks = Blocks.of(embedded(dataset, self, layout))
+            blocks, sketches = identified(blocks, brought=ROW_ID in columns)
+            num_clusters = int(self.num_clusters or default_num_clusters(n))
+            size = int(self.fit_sample_size or default_fit_sample_size(num_clusters))
+            vectors = fit_rows(blocks, cutoff_for(sketches, size), size)
+            model = fit_topics(vectors, num_clusters, self.pca_variance, self.seed)
+            topics, sizes = grouped(blocks, model, Resources.of(self).at_once())
+            manifest.figures |= _figures(n, sizes, num_clusters)
         return topics
 
     def _row_ids(self, dataset: Dataset) -> pa.Array:
@@ -159,3 +182,27 @@ class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
         ]
         # In the order of the sample, so that the fit does not depend on the order of the rows.
         return np.concatenate(parts)[np.argsort(order)]
+
+
+def _declare_metadata() -> None:
+    """Have Data-Juicer add the metadata column before this operator on Ray, and only there.
+
+    Its Ray executor looks at the columns once, at the start: a later operator that tags samples would be given a second,
+    empty metadata column, and the lineage would be lost. In default mode `dj-analyze` would take a tagging operator for
+    one that works on raw rows.
+    """
+    if is_ray_mode():
+        TAGGING_OPS.modules[OP_NAME] = TopicClusterGrouper
+    else:
+        TAGGING_OPS.modules.pop(OP_NAME, None)
+
+
+def _figures(rows: int, sizes: np.ndarray, num_clusters: int) -> dict[str, int]:
+    filled = sizes[sizes > 0]
+    figures = {
+        "rows_in": rows,
+        "topics": len(filled),
+        "smallest_topic": int(filled.min(initial=rows)),
+        "largest_topic": int(filled.max(initial=0)),
+    }
+    return figures | ({"empty_topics": num_clusters - len(filled)} if len(filled) < num_clusters else {})

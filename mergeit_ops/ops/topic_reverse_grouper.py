@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Optional
 
 import pyarrow as pa
 from data_juicer.ops.base_op import OPERATORS, Grouper, Pipeline
 from datasets import Dataset, Features
 
-from mergeit_ops.core.columns import EMBEDDING, META, ROW_ID
+from mergeit_ops.core.columns import BATCH_META, EMBEDDING, META, ROW_ID
 from mergeit_ops.core.lineage import ROW_ID as META_ROW_ID
 from mergeit_ops.core.lineage import TOPIC_ID
 from mergeit_ops.dataset.manifest import recorded
 from mergeit_ops.dataset.tables import JSON, json_array, python_rows, set_column, write_dataset
-from mergeit_ops.dataset.topics import Topic, flat_features, is_grouped, iter_topics
+from mergeit_ops.dataset.topics import Topic, flat_features, is_grouped, iter_topics, table_topics
+from mergeit_ops.distributed import is_ray_dataset
 from mergeit_ops.errors import DatasetError
 from mergeit_ops.ops.constraints import FLAG
 from mergeit_ops.ops.sample_operator import SAMPLE_CONSTRAINTS, SampleOperator, recipe_parameters
@@ -65,23 +66,44 @@ class TopicReverseGrouper(SampleOperator, Grouper, Pipeline):
         :return: flat samples.
         :raises DatasetError: if the rows are no topics.
         """
-        if not is_grouped(dataset.features):
-            raise DatasetError(
-                f"{self._name}: the rows are flat samples already; this operator flattens the topics of "
-                "topic_cluster_grouper."
-            )
+        if is_ray_dataset(dataset):
+            return self._run_on_ray(dataset)
+        self._check(grouped=is_grouped(dataset.features))
         features = flat_features(dataset.features)
         dropped = {ROW_ID} if self.keep_embeddings else {ROW_ID, EMBEDDING}
         kept = {name: feature for name, feature in features.items() if name not in dropped}
         with recorded(self._name, self.parameters, self.work_dir) as manifest:
-            flat = write_dataset(self._flatten(dataset), Features({**kept, META: JSON}))
+            flat = write_dataset(self.flatten(iter_topics(dataset)), Features({**kept, META: JSON}))
             manifest.figures |= {"topics": len(dataset), "rows_out": len(flat)}
         return flat
 
-    def _flatten(self, dataset: Dataset) -> Iterator[pa.Table]:
+    def _check(self, grouped: bool) -> None:
+        if not grouped:
+            raise DatasetError(
+                f"{self._name}: the rows are flat samples already; this operator flattens the topics of "
+                "topic_cluster_grouper."
+            )
+
+    def _run_on_ray(self, dataset: Any) -> Any:
+        from mergeit_ops.distributed.blocks import Blocks, Resources, materialized
+
+        with recorded(self._name, self.parameters, self.work_dir) as manifest:
+            dataset = materialized(dataset)
+            if not dataset.count():
+                return dataset
+            self._check(grouped=BATCH_META in dataset.columns())
+            topics = Blocks.of(dataset)
+            flat, _ = topics.map(_flatten_block, self, resources=Resources.of(self))
+            manifest.figures |= {"topics": sum(topics.rows), "rows_out": sum(flat.rows)}
+        return flat.dataset()
+
+    def flatten(self, topics: Iterable[Topic]) -> Iterator[pa.Table]:
+        """Yield the samples of each topic, with their topic and id in the metadata."""
+        dropped = [ROW_ID] if self.keep_embeddings else [ROW_ID, EMBEDDING]
         seen: Counter[str] = Counter()
-        for topic in iter_topics(dataset):
-            yield set_column(topic.table, META, json_array(self._metadata(topic, seen)))
+        for topic in topics:
+            table = set_column(topic.table, META, json_array(self._metadata(topic, seen)))
+            yield table.drop_columns([name for name in dropped if name in table.column_names])
 
     def _metadata(self, topic: Topic, seen: Counter[str]) -> Iterator[dict[str, Any]]:
         row_ids = self.row_ids_of(topic.table, seen)
@@ -91,3 +113,7 @@ class TopicReverseGrouper(SampleOperator, Grouper, Pipeline):
             before = [{}] * len(row_ids)
         for meta, row_id in zip(before, row_ids, strict=True):
             yield meta | {TOPIC_ID: topic.topic_id, META_ROW_ID: row_id}
+
+
+def _flatten_block(table: pa.Table, operator: TopicReverseGrouper) -> tuple[pa.Table, None]:
+    return pa.concat_tables(operator.flatten(table_topics(table)), promote_options="default"), None

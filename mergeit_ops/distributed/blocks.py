@@ -1,0 +1,193 @@
+"""Running a function over the blocks of a Ray dataset, as tasks whose rows stay on the cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import ray
+from ray.data import Dataset
+from ray.exceptions import RayError
+
+from mergeit_ops.distributed.columns import with_json, with_structs
+from mergeit_ops.distributed.environment import apply_environment, driver_environment
+from mergeit_ops.errors import MergeItError
+
+BlockFunction = Callable[..., tuple[pa.Table | None, Any]]
+"""From a table, and what goes with it, to a table, if any, and what the driver is told about it."""
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What each task of an operator takes, as the recipe says it; see Data-Juicer's operators.
+
+    :param num_cpus: processors; None: one.
+    :param num_gpus: GPUs, or a share of one; None: none.
+    :param memory: GB; None: not reserved.
+    :param runtime_env: Ray's runtime environment; None: the job's.
+    :param num_proc: tasks at the same time at most; None: as many as the cluster has room for.
+    """
+
+    num_cpus: float | None = None
+    num_gpus: float | None = None
+    memory: float | None = None
+    runtime_env: Mapping[str, Any] | None = None
+    num_proc: int | None = None
+
+    @classmethod
+    def of(cls, operator: Any) -> Resources:
+        """Return what the recipe says about one of Data-Juicer's operators."""
+        most = operator.num_proc
+        if isinstance(most, (tuple, list)):  # how Data-Juicer says "from, to" for actors
+            most = most[-1]
+        return cls(
+            num_cpus=operator.num_cpus,
+            num_gpus=operator.num_gpus,
+            memory=operator.memory,
+            runtime_env=operator.runtime_env,
+            num_proc=int(most) if most and most > 0 else None,
+        )
+
+    def options(self) -> dict[str, Any]:
+        """Return them as options of a Ray task."""
+        options: dict[str, Any] = {"num_cpus": 1 if self.num_cpus is None else self.num_cpus}
+        if self.num_gpus:
+            options["num_gpus"] = self.num_gpus
+        if self.memory:
+            options["memory"] = int(self.memory * 1024**3)
+        if self.runtime_env:
+            options["runtime_env"] = dict(self.runtime_env)
+        return options
+
+    def at_once(self) -> int:
+        """Return how many tasks the cluster runs at the same time."""
+        room = int(ray.cluster_resources().get("CPU", 1) // (self.num_cpus or 1)) or 1
+        return min(room, self.num_proc or room)
+
+
+class Blocks:
+    """The blocks of a dataset that hold rows, in order, computed and kept by the cluster.
+
+    :param refs: one reference per block, each an Arrow table.
+    :param rows: rows in each block.
+    """
+
+    def __init__(self, refs: Sequence[ray.ObjectRef], rows: Sequence[int]) -> None:
+        held = [(ref, number) for ref, number in zip(refs, rows, strict=True) if number]
+        self.refs = [ref for ref, _ in held]
+        self.rows = [number for _, number in held]
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> Blocks:
+        """Compute a dataset; its blocks come in the order of its input."""
+        refs = materialized(dataset).to_arrow_refs()
+        return cls(refs, ray.get([_num_rows.remote(ref) for ref in refs]))
+
+    def dataset(self) -> Dataset:
+        """Return them as a dataset."""
+        return ray.data.from_arrow_refs(self.refs)
+
+    def map(
+        self,
+        function: BlockFunction,
+        *shared: Any,
+        each: Iterable[Any] | None = None,
+        resources: Resources | None = None,
+    ) -> tuple[Blocks, list[Any]]:
+        """Run a function over every block.
+
+        A task whose worker dies is run again by Ray; one that raises ends the work.
+
+        :param function: called with the block, what is shared, and what is this block's own.
+        :param shared: arguments that all calls have in common; sent to each node once.
+        :param each: one further argument per block.
+        :param resources: what a task takes.
+        :return: the new blocks, and what the function told about each of the old ones, in order.
+        :raises MergeItError: what a task raised on purpose, as it was raised there.
+        """
+        resources = resources or Resources()
+        task = _run_block.options(**resources.options())
+        # The environment goes with the function: both are pickled, neither is logged.
+        call = ray.put((function, driver_environment()))
+        common = [ray.put(argument) for argument in shared]
+        own = [()] * len(self.refs) if each is None else [(argument,) for argument in each]
+        limit = resources.num_proc or len(self.refs)
+        tables: list[ray.ObjectRef] = []
+        told: list[ray.ObjectRef] = []
+        running: list[ray.ObjectRef] = []
+        try:
+            for ref, arguments in zip(self.refs, own, strict=True):
+                if len(running) >= limit:
+                    running = _wait(running)
+                table, news = task.remote(call, ref, *common, *arguments)
+                tables.append(table)
+                told.append(news)
+                running.append(news)
+            while running:
+                running = _wait(running)
+        except BaseException:
+            for ref in running:
+                ray.cancel(ref)
+            raise
+        results = ray.get(told)
+        return Blocks(tables, [rows for rows, _ in results]), [news for _, news in results]
+
+    def tell(self, function: BlockFunction, *shared: Any, each: Iterable[Any] | None = None) -> list[Any]:
+        """Run a function over every block for what it tells only; see `map`."""
+        return self.map(function, *shared, each=each)[1]
+
+
+@ray.remote(num_returns=2)
+def _run_block(
+    call: tuple[BlockFunction, Mapping[str, str]], table: pa.Table, *arguments: Any
+) -> tuple[pa.Table | None, tuple[int, Any]]:
+    function, environment = call
+    apply_environment(environment)
+    made, told = function(with_json(table), *arguments)
+    if made is None:
+        return None, (0, told)
+    return with_structs(made, table.schema), (made.num_rows, told)
+
+
+@ray.remote
+def _num_rows(table: pa.Table) -> int:
+    return table.num_rows
+
+
+def _wait(running: list[ray.ObjectRef]) -> list[ray.ObjectRef]:
+    """Wait for a task and return those that still run."""
+    done, running = ray.wait(running, num_returns=1)
+    with own_errors():
+        ray.get(done)
+    return running
+
+
+def materialized(dataset: Dataset) -> Dataset:
+    """Compute a dataset, its rows in the order of its input, which Ray does not promise by itself."""
+    dataset.context.execution_options.preserve_order = True
+    with own_errors():
+        return dataset.materialize()
+
+
+@contextmanager
+def own_errors() -> Iterator[None]:
+    """Raise our errors as a task raised them: one sentence, without Ray's account of its workers."""
+    try:
+        yield
+    except RayError as error:
+        own = _own(error)
+        if own is None:
+            raise
+    else:
+        return
+    # Outside the handler, so that a user's traceback is one sentence and not a history.
+    raise own
+
+
+def _own(error: BaseException | None) -> MergeItError | None:
+    while error is not None and not isinstance(error, MergeItError):
+        error = getattr(error, "cause", None) or error.__cause__
+    return error if error is None else type(error)(*error.args)

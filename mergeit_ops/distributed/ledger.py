@@ -1,0 +1,77 @@
+"""What the tasks of a lazy stage tell the driver.
+
+Data-Juicer maps a filter's batches lazily and gives the driver no moment at which it is done. So the tasks report to an
+actor as they go, and the driver writes the record when the process ends.
+"""
+
+from __future__ import annotations
+
+import atexit
+import time
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import ray
+
+from mergeit_ops.dataset.manifest import Manifest, added_up, log_summary
+
+_batches: Counter[str] = Counter()
+
+
+@ray.remote(num_cpus=0)
+class _Ledger:
+    """Holds the latest report of every part, so that a part that is run again counts once."""
+
+    def __init__(self) -> None:
+        self._parts: dict[str, Mapping[str, Any]] = {}
+
+    def note(self, part: str, figures: Mapping[str, Any]) -> None:
+        self._parts[part] = figures
+
+    def total(self) -> dict[str, Any]:
+        return added_up(self._parts.values())
+
+
+def open_ledger(name: str, manifest: Manifest, work_dir: str | None) -> None:
+    """Start to collect reports; the record is written and the summary logged when this process ends.
+
+    :param name: how tasks find the ledger; opening it again goes on with the same one.
+    :param manifest: the record, without figures yet.
+    :param work_dir: the run's work dir; None writes nothing.
+    """
+    try:
+        ray.get_actor(name)
+    except ValueError:
+        ledger = _Ledger.options(name=name).remote()
+        atexit.register(_close, ledger, manifest, time.perf_counter(), work_dir)
+
+
+def report(name: str, figures: Mapping[str, Any], so_far: Mapping[str, Any]) -> None:
+    """Tell the ledger, from a task.
+
+    :param name: of the ledger.
+    :param figures: of this batch.
+    :param so_far: of everything this process has done.
+    """
+    context = ray.get_runtime_context()
+    task = context.get_task_id()
+    try:
+        ledger = ray.get_actor(name)
+    except ValueError:  # an operator used without Data-Juicer's executor has none
+        return
+    ledger.note.remote(f"{task}/{_batches[task]}", figures)
+    _batches[task] += 1
+    if so_far:
+        ledger.note.remote(context.get_worker_id(), so_far)
+
+
+def _close(ledger: Any, manifest: Manifest, started: float, work_dir: str | None) -> None:
+    if not ray.is_initialized():
+        return
+    try:
+        manifest.figures |= ray.get(ledger.total.remote(), timeout=10)
+    except ray.exceptions.RayError:
+        manifest.details["stopped"] = "the cluster went away before it could be asked"
+    manifest.finish(time.perf_counter() - started, work_dir)
+    log_summary(work_dir)

@@ -1,0 +1,124 @@
+"""The facility-location selector on Ray: topics are independent, so each block of them selects for itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import accumulate, pairwise
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import ray
+from numpy.typing import NDArray
+from ray.data import Dataset
+
+from mergeit_ops.core.budget import gain_budgets, proportional_budgets
+from mergeit_ops.core.columns import EMBEDDING
+from mergeit_ops.core.facility_location import Selection
+from mergeit_ops.dataset.embeddings import column_vectors
+from mergeit_ops.dataset.topics import Topic, table_topics, topic_table
+from mergeit_ops.distributed.blocks import Blocks, Resources, own_errors
+
+Chosen = Mapping[int, NDArray[np.int64]]
+"""Topic to the positions of its chosen rows."""
+
+
+def select_from_topics(blocks: Blocks, operator: Any, layout: Any) -> tuple[Blocks, dict[str, int]]:
+    """Select within topics.
+
+    :param blocks: topics.
+    :param operator: the selector.
+    :param layout: layout of the samples.
+    :return: the topics with their chosen rows, and rows in, rows out and topics.
+    """
+    resources = Resources.of(operator)
+    total = operator.select_num
+    if total is None:
+        selected, told = blocks.map(_select_topics, operator, layout, {}, resources=resources)
+    elif operator.allocation == "proportional":
+        sizes = dict(sorted(pair for pairs in blocks.tell(_sizes) for pair in pairs))
+        budgets = dict(zip(sizes, proportional_budgets(list(sizes.values()), int(total)).tolist(), strict=True))
+        selected, told = blocks.map(_select_topics, operator, layout, budgets, resources=resources)
+    else:
+        offers = blocks.map(_offer, operator, layout, int(total), resources=resources)[1]
+        offered: dict[int, Selection] = dict(sorted(pair for pairs in offers for pair in pairs.items()))
+        shares = gain_budgets([selection.gains for selection in offered.values()], int(total))
+        chosen = {
+            topic_id: selection.indices[:share]
+            for (topic_id, selection), share in zip(offered.items(), shares, strict=True)
+        }
+        selected, told = blocks.map(_take, chosen)
+    rows_in, rows_out = (sum(column) for column in zip(*told, strict=True))
+    return selected, {"rows_in": rows_in, "rows_out": rows_out, "topics": sum(selected.rows)}
+
+
+def _sizes(table: pa.Table) -> tuple[None, list[tuple[int, int]]]:
+    return None, [(topic.topic_id, topic.table.num_rows) for topic in table_topics(table)]
+
+
+def _select_topics(
+    table: pa.Table, operator: Any, layout: Any, budgets: Mapping[int, int]
+) -> tuple[pa.Table | None, tuple[int, int]]:
+    def choose(topic: Topic) -> NDArray[np.int64]:
+        size = topic.table.num_rows
+        budget = budgets[topic.topic_id] if budgets else operator.fixed_budget(size)
+        if budget >= size:
+            return np.arange(size)
+        return operator.choose(operator.vectors_of(topic.table, layout), budget).indices
+
+    return _take(table, {topic.topic_id: choose(topic) for topic in table_topics(table)})
+
+
+def _offer(table: pa.Table, operator: Any, layout: Any, total: int) -> tuple[None, dict[int, Selection]]:
+    return None, {
+        topic.topic_id: operator.choose(operator.vectors_of(topic.table, layout), min(topic.table.num_rows, total))
+        for topic in table_topics(table)
+    }
+
+
+def _take(table: pa.Table, chosen: Chosen) -> tuple[pa.Table | None, tuple[int, int]]:
+    topics = list(table_topics(table))
+    kept = [_taken(topic, np.sort(chosen[topic.topic_id])) for topic in topics if len(chosen[topic.topic_id])]
+    rows_in = sum(topic.table.num_rows for topic in topics)
+    if not kept:
+        return None, (rows_in, 0)
+    return topic_table(kept), (rows_in, sum(topic.table.num_rows for topic in kept))
+
+
+def _taken(topic: Topic, positions: NDArray[np.int64]) -> Topic:
+    return Topic(topic.topic_id, topic.table.take(positions), topic.batch_meta | {"batch_size": len(positions)})
+
+
+def select_from_all(dataset: Dataset, operator: Any, keep_embeddings: bool) -> tuple[Blocks, dict[str, int]]:
+    """Select from a flat dataset as a whole: one task holds the embeddings of all rows, and nothing else of them.
+
+    :param dataset: flat rows with embeddings, computed.
+    :param operator: the selector.
+    :param keep_embeddings: whether the chosen rows keep theirs.
+    :return: the chosen rows, and rows in and rows out.
+    """
+    blocks = Blocks.of(dataset)
+    budget = operator.fixed_budget(sum(blocks.rows))
+    options = Resources.of(operator).options()
+    with own_errors():
+        vectors = [_vectors.remote(ref) for ref in blocks.refs]
+        chosen = np.sort(ray.get(_select_all.options(**options).remote(operator, budget, *vectors)))
+    firsts = [0, *accumulate(blocks.rows)]
+    parts = [chosen[slice(*np.searchsorted(chosen, [first, end]))] - first for first, end in pairwise(firsts)]
+    selected, _ = blocks.map(_take_rows, keep_embeddings, each=parts)
+    return selected, {"rows_in": sum(blocks.rows), "rows_out": sum(selected.rows)}
+
+
+@ray.remote
+def _vectors(table: pa.Table) -> NDArray[np.float32]:
+    return column_vectors(table.column(EMBEDDING))
+
+
+@ray.remote
+def _select_all(operator: Any, budget: int, *vectors: NDArray[np.float32]) -> NDArray[np.int64]:
+    return operator.choose(np.concatenate(vectors), budget).indices
+
+
+def _take_rows(table: pa.Table, keep_embeddings: bool, positions: NDArray[np.int64]) -> tuple[pa.Table, None]:
+    kept = table if keep_embeddings else table.drop_columns([EMBEDDING])
+    return kept.take(positions), None
