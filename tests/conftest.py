@@ -34,6 +34,18 @@ def _log_of_data_juicer(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def ray_cluster():
+    """One Ray for all tests that need it: a start costs ten seconds."""
+    import ray
+
+    # As Data-Juicer starts it: its workers are told that they are part of a job on Ray.
+    job = {"env_vars": {"RAY_JOB": "1"}}
+    ray.init(num_cpus=2, runtime_env=job, include_dashboard=False, log_to_driver=False, logging_level="error")
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(scope="session")
 def sample_rows() -> list[dict]:
     """The sample that ships, rows with an answer only."""
     rows = [json.loads(line) for line in SAMPLE.read_text(encoding="utf-8").splitlines()]

@@ -67,7 +67,7 @@ def run_recipe_on_ray(recipe: Path, *overrides: str) -> Path:
 
     before = os.environ.get(RAY_JOB_ENV_VAR)
     try:
-        config = init_configs(["--config", str(recipe), "--executor_type", "ray", *overrides])
+        config = init_configs(["--config", str(recipe), "--executor_type", "ray", "--ray_address", "local", *overrides])
         ExecutorFactory.create_executor(config.executor_type)(config).run(skip_return=True)
     finally:
         # Data-Juicer marks the whole process as a Ray job; the tests after this one are none.

@@ -9,19 +9,13 @@ from typing import Any
 import pytest
 
 from mergeit_ops.core.columns import EMBEDDING, META, STATS
-from tests.llm_server import FakeLLMServer
+from mergeit_ops.dataset.manifest import read_manifests
+from mergeit_ops.errors import LLMUnavailableError
+from tests.llm_server import FakeLLMServer, error
 from tests.runs import read_export, read_jsonl, run_recipe, run_recipe_on_ray, write_jsonl, write_recipe
-from tests.test_whole_runs import pipeline
+from tests.test_whole_runs import pipeline, work_dir_of
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _cluster():
-    """One Ray for all tests here: a start costs ten seconds."""
-    import ray
-
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
-    yield
-    ray.shutdown()
+pytestmark = pytest.mark.usefixtures("ray_cluster")
 
 
 @pytest.fixture
@@ -34,10 +28,12 @@ def comparable(rows: list[dict]) -> list[str]:
 
     def plain(value: Any) -> Any:
         if isinstance(value, dict):
-            return {key: plain(part) for key, part in sorted(value.items()) if part is not None and part != []}
+            parents = {"merge_parents": [plain(json.loads(text)) for text in value.get("merge_parents") or []]}
+            parts = {key: plain(part) for key, part in sorted(value.items())} | parents
+            return {key: part for key, part in parts.items() if part not in (None, [], {})}
         return round(value, 5) if isinstance(value, float) else value
 
-    return sorted(json.dumps(plain(row), sort_keys=True, ensure_ascii=False) for row in rows)
+    return sorted(json.dumps(plain(row), sort_keys=True, ensure_ascii=False, default=str) for row in rows)
 
 
 def both(tmp_path: Path, process: list[dict], data: Path) -> tuple[list[dict], list[dict]]:
@@ -60,3 +56,134 @@ def test_merging_gives_the_rows_of_the_default_executor(tmp_path, data, gamma):
         default, ray = both(tmp_path, pipeline(server, gamma=gamma, cache_path=None), data)
     assert comparable(ray) == comparable(default)
     assert {row[META]["merge_status"] for row in ray} >= {"original", "merged"}
+
+
+def test_embeddings_made_on_ray_give_the_rows_of_the_default_executor(tmp_path, embedded_rows):
+    rows = [{name: value for name, value in row.items() if name != EMBEDDING} for row in embedded_rows]
+    default, ray = both(tmp_path, pipeline(gamma=1.4), write_jsonl(tmp_path / "in.jsonl", rows))
+    assert comparable(ray) == comparable(default)
+
+
+def test_the_partitioned_executor_gives_the_same_rows(tmp_path, data):
+    recipe = write_recipe(tmp_path, pipeline(gamma=1.4), data)
+    default = read_jsonl(run_recipe(recipe, "--export_path", str(tmp_path / "default" / "export.jsonl")))
+    folder = tmp_path / "partitioned" / "export"
+    overrides = [
+        "--executor_type",
+        "ray_partitioned",
+        "--partition.mode",
+        "manual",
+        "--partition.num_of_partitions",
+        "3",
+    ]
+    ray = read_export(run_recipe_on_ray(recipe, "--export_path", str(folder), *overrides))
+    assert comparable(ray) == comparable(default)
+
+
+def test_the_record_of_a_run_is_that_of_the_default_executor(tmp_path, data):
+    with FakeLLMServer() as server:
+        process = pipeline(server, gamma=1.4, cache_path=None)
+        recipe = write_recipe(tmp_path, process, data)
+        default = run_recipe(recipe, "--export_path", str(tmp_path / "default" / "export.jsonl"))
+        ray = run_recipe_on_ray(recipe, "--export_path", str(tmp_path / "ray" / "export"))
+    records = [{record["operator"]: record for record in read_manifests(work_dir_of(out))} for out in (default, ray)]
+    for operator in ("topic_cluster_grouper", "facility_location_selector", "llm_pair_merger_mapper"):
+        expected, found = (record[operator] for record in records)
+        assert {**found["figures"], "seconds": 0} == {**expected["figures"], "seconds": 0}
+        assert found["parameters"] == expected["parameters"]
+    merger = [record["llm_pair_merger_mapper"] for record in records]
+    assert sorted(merger[0]["entered"]) == sorted(merger[1]["entered"])
+
+
+def test_a_second_run_asks_nothing_again(tmp_path, data):
+    with FakeLLMServer() as server:
+        recipe = write_recipe(tmp_path, pipeline(server), data)
+        first = read_export(run_recipe_on_ray(recipe, "--export_path", str(tmp_path / "first" / "export")))
+        calls = len(server.requests)
+        second = read_export(run_recipe_on_ray(recipe, "--export_path", str(tmp_path / "second" / "export")))
+        assert len(server.requests) == calls > 10
+    assert comparable(second) == comparable(first)
+
+
+def test_workers_have_the_drivers_key_and_no_log_or_file_has_it(tmp_path, data, monkeypatch):
+    import ray
+
+    key = "Quiet-Harbour-8841-lantern"
+    # The workers are older than the variable: it must come with the work.
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    with FakeLLMServer(api_key=key) as server:
+        recipe = write_recipe(tmp_path, pipeline(server), data)
+        rows = read_export(run_recipe_on_ray(recipe, "--export_path", str(tmp_path / "ray" / "export")))
+    assert {row[META]["merge_status"] for row in rows} >= {"merged"}
+    (session,) = {Path(ray._private.worker._global_node.get_session_dir_path())}
+    for folder in (tmp_path, session / "logs"):
+        files = [path for path in folder.rglob("*") if path.is_file()]
+        assert files
+        assert [path for path in files if key.encode() in path.read_bytes()] == []
+
+
+@pytest.mark.parametrize(
+    ("reply", "sentence"),
+    [(lambda _: error(401), "refused the API key"), (lambda _: error(404, "no such model"), "does not know model")],
+    ids=["wrong key", "unknown model"],
+)
+def test_a_run_that_cannot_succeed_stops_with_our_sentence_and_no_export(tmp_path, data, reply, sentence):
+    with FakeLLMServer(answer=reply) as server, pytest.raises(LLMUnavailableError) as stopped:
+        run_recipe_on_ray(
+            write_recipe(tmp_path, pipeline(server), data), "--export_path", str(tmp_path / "ray" / "export")
+        )
+    assert sentence in str(stopped.value)
+    assert not (tmp_path / "ray" / "export").exists()
+
+
+def test_a_scorer_that_fails_stops_the_run(tmp_path, data):
+    process = pipeline()
+    process[-1] = {"quality_gate_filter": {"scorer": "tests.user_scorers:Raising"}}
+    with pytest.raises(Exception, match="quality_gate_filter: the scorer Raising failed"):
+        run_recipe_on_ray(write_recipe(tmp_path, process, data), "--export_path", str(tmp_path / "ray" / "export"))
+    assert not (tmp_path / "ray" / "export").exists()
+
+
+def test_metadata_of_operators_around_ours_survive(tmp_path, embedded_rows):
+    """A filter and a tagging operator before, between and after ours: neither loses what the other wrote."""
+    rows = [row | {META: {"lang": "en"}} for row in embedded_rows]
+    process = pipeline(gamma=1.4)
+    length = {"text_length_filter": {"text_key": "output", "min_len": 1}}
+    process = [length, *process[:3], {"words_num_filter": {"text_key": "output", "min_num": 1}}, process[3], length]
+    ray = read_export(
+        run_recipe_on_ray(
+            write_recipe(tmp_path, process, write_jsonl(tmp_path / "in.jsonl", rows)),
+            "--export_path",
+            str(tmp_path / "ray" / "export"),
+        )
+    )
+    assert {row[META]["lang"] for row in ray} == {"en"}
+    assert {row[META]["merge_status"] for row in ray} == {"original", "merged", "restored"}
+    assert all(row[STATS]["text_len"] for row in ray)
+    assert all(row[STATS]["num_words"] for row in ray if row[META]["merge_status"] != "restored")
+    assert all(row[STATS]["quality_status"] for row in ray)
+
+
+def test_parquet_in_and_out_and_metadata_that_came_as_text(tmp_path, data):
+    """An export of the default executor to parquet is a dataset of Ray: its metadata are JSON text."""
+    recipe = write_recipe(tmp_path, pipeline(gamma=1.4), data)
+    first = run_recipe(recipe, "--export_path", str(tmp_path / "default" / "export.parquet"))
+    again = write_recipe(tmp_path, pipeline(gamma=1.4), first)
+    folder = tmp_path / "ray" / "export"
+    rows = read_export(run_recipe_on_ray(again, "--export_path", str(folder), "--export_type", "parquet"))
+    assert rows
+    merged_before = [row for row in rows if row[META]["merge_history"] is not None and len(row[META]["merge_history"])]
+    assert merged_before
+
+
+def test_samples_dropped_on_ray_are_traced(tmp_path, data):
+    process = [{"quality_gate_filter": {"scorer": "tests.user_scorers:ByLength", "min_score": 100.0}}]
+    export = run_recipe_on_ray(
+        write_recipe(tmp_path, process, data, open_tracer=True, trace_num=5),
+        "--export_path",
+        str(tmp_path / "ray" / "export"),
+    )
+    rows = read_export(export)
+    assert 0 < len(rows) < 120
+    assert min(row[STATS]["quality_score"] for row in rows) >= 100
+    assert list(tmp_path.rglob("*quality_gate_filter*.jsonl"))

@@ -13,7 +13,16 @@ META = "__dj__meta__"
 STATS = "__dj__stats__"
 BATCH_META = "__dj__batch_meta__"
 SYSTEM_PREFIX = "__dj__"
-HASH_COLUMNS = ("__dj__hash", "__dj__minhash", "__dj__simhash", "__dj__imagehash", "__dj__videohash")
+HASH_COLUMNS = (
+    "__dj__hash",
+    "__dj__minhash",
+    "__dj__simhash",
+    "__dj__imagehash",
+    "__dj__videohash",
+    "__dj__line_hashes",
+    "__dj__is_unique",
+    "__dj__uid",
+)
 
 
 def is_content(column: str) -> bool:

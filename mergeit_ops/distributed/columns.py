@@ -70,9 +70,9 @@ def with_structs(table: pa.Table, earlier: pa.Schema) -> pa.Table:
 
 
 def with_json(table: pa.Table) -> pa.Table:
-    """Return a table with metadata that came as text, as an export of the default executor to parquet has them, as JSON.
+    """Return a table with metadata that came as text as JSON.
 
-    :param table: rows of a Ray block.
+    :param table: rows of a Ray block; those of a parquet export of the default executor have text.
     """
     for name in _FIELDS:
         if name in table.column_names and pa.types.is_string(table.schema.field(name).type):

@@ -28,9 +28,9 @@ def merged(dataset: Dataset, operator: Any, layout: Any) -> tuple[Dataset, dict[
     if operator.asks_a_server:
         each = operator.parameters["max_concurrency"]
         logger.info(
-            f"{operator._name}: {sum(topics.rows)} topics in {len(topics.refs)} blocks, {tasks} of them at a time, each "
-            f"with up to {each} requests in flight: {tasks * each} for the server. num_proc of this operator lowers the "
-            "first, max_concurrency the second. Journals are per node, max_total_tokens and max_failure_ratio per block."
+            f"{operator._name}: {sum(topics.rows)} topics in {len(topics.refs)} blocks, {tasks} at a time, each with up "
+            f"to {each} requests in flight: {tasks * each} for the server. This operator's num_proc lowers the first, "
+            "max_concurrency the second. Journals are per node, max_total_tokens and max_failure_ratio per block."
         )
     flat, told = topics.map(_merge_block, operator, layout, resources=resources)
     figures = added_up(figures for figures, _ in told)

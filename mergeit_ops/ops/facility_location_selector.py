@@ -43,6 +43,8 @@ class FacilityLocationSelector(SampleOperator, Selector, Pipeline):
     the greedy work where its wheels exist and rows are few, a lazy greedy of the same objective elsewhere. Above 8,000
     samples the objective stays within about 1 % of the exact greedy's, in memory that grows with the samples."""
 
+    # Data-Juicer's partitioned Ray executor would otherwise run it on each partition for itself.
+    is_global_operation = True
     _constraints = {
         **SAMPLE_CONSTRAINTS,
         **EMBEDDING_CONSTRAINTS,

@@ -406,7 +406,7 @@ def _price(figures: Mapping[str, Any]) -> str:
     plan = {name: figures.get(f"planned_{name}") for name in _PLANNED_FIGURES}
     cost = "" if plan["cost"] is None else f", at a cost of about {plan['cost']:.4g}"
     return (
-        f"a run would make {plan['calls']:,} calls for {figures['pairs']:,} pairs ({plan['cache_hits']:,} answers are in "
-        f"the journal) and take about {plan['prompt_tokens']:,} prompt and {plan['completion_tokens']:,} completion "
+        f"a run would make {plan['calls']:,} calls for {figures['pairs']:,} pairs ({plan['cache_hits']:,} answers are "
+        f"in the journal) and take about {plan['prompt_tokens']:,} prompt and {plan['completion_tokens']:,} completion "
         f"tokens{cost}; answers that have to be asked for again come on top."
     )

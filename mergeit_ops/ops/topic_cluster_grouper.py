@@ -42,6 +42,8 @@ class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
     `mergeit_embedding` to the samples, where they do not bring them, and `__dj__batch_meta__` to the topics. The rows
     that centroids are fitted on are chosen by content, so topics do not depend on the order of the input."""
 
+    # Data-Juicer's partitioned Ray executor would otherwise run it on each partition for itself.
+    is_global_operation = True
     _constraints = {
         **SAMPLE_CONSTRAINTS,
         **EMBEDDING_CONSTRAINTS,
@@ -187,9 +189,9 @@ class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
 def _declare_metadata() -> None:
     """Have Data-Juicer add the metadata column before this operator on Ray, and only there.
 
-    Its Ray executor looks at the columns once, at the start: a later operator that tags samples would be given a second,
-    empty metadata column, and the lineage would be lost. In default mode `dj-analyze` would take a tagging operator for
-    one that works on raw rows.
+    Its Ray executor looks at the columns once, at the start: a later operator that tags samples would be given a
+    second, empty metadata column, and the lineage would be lost. In default mode `dj-analyze` would take a tagging
+    operator for one that works on raw rows.
     """
     if is_ray_mode():
         TAGGING_OPS.modules[OP_NAME] = TopicClusterGrouper

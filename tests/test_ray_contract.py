@@ -1,0 +1,189 @@
+"""What holds for every operator on Ray: the suite of the default executor, on Ray datasets."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from mergeit_ops import ops
+from mergeit_ops.core.columns import BATCH_META, EMBEDDING, META, ROW_ID, STATS
+from mergeit_ops.errors import DatasetError
+from tests.runs import make_dataset
+from tests.test_contract import ODD_ROWS, Case, all_operators, input_of, with_extras
+from tests.test_ray import comparable
+
+pytestmark = pytest.mark.usefixtures("ray_cluster", "_ray_job")
+
+
+@pytest.fixture
+def _ray_job(monkeypatch):
+    from data_juicer.utils.constant import RAY_JOB_ENV_VAR
+
+    monkeypatch.setenv(RAY_JOB_ENV_VAR, "1")
+
+
+def process(dataset: Any, *operators: Any) -> Any:
+    """Run operators the way Data-Juicer's Ray executor does."""
+    from data_juicer.core.data.ray_dataset import RayDataset
+
+    return RayDataset(dataset).process(list(operators)).data.materialize()
+
+
+def ray_dataset(rows: list[dict], blocks: int = 3) -> Any:
+    import ray
+
+    table = pa.Table.from_pylist(rows)
+    size = max(1, -(-len(rows) // blocks))
+    return ray.data.from_arrow([table.slice(start, size) for start in range(0, max(1, len(rows)), size)])
+
+
+@lru_cache
+def topics_of(rows: str) -> Any:
+    """Topics of some rows, as JSON text, grouped once for all tests."""
+    return process(ray_dataset(json.loads(rows)), ops.TopicClusterGrouper(num_clusters=3))
+
+
+def run_on_ray(case: Case, rows: list[dict]) -> Any:
+    before = topics_of(json.dumps(rows)) if case.takes_topics else ray_dataset(rows)
+    return process(before, case.make())
+
+
+def rows_of(dataset: Any) -> list[dict]:
+    return [row for ref in dataset.to_arrow_refs() for row in _get(ref).to_pylist()]
+
+
+def _get(ref: Any) -> pa.Table:
+    import ray
+
+    return ray.get(ref)
+
+
+def columns_inside(dataset: Any) -> dict[str, Any]:
+    (schema,) = {_get(ref).schema for ref in dataset.to_arrow_refs() if _get(ref).num_rows}
+    grouped = BATCH_META in schema.names
+    return {f.name: f.type.value_type if grouped and f.name != BATCH_META else f.type for f in schema}
+
+
+# Of many types, as Ray reads them from JSON or parquet; bytes and timestamps have a test of their own.
+EXTRA = {"n": 7, "weight": 0.5, "tags": ["x", "y"], "nested": {"a": 1, "b": [None, "z"]}, "nothing": None}
+
+
+def with_some_extras(rows: list[dict]) -> list[dict]:
+    return [row | {name: value if i % 3 else None for name, value in EXTRA.items()} for i, row in enumerate(rows)]
+
+
+@all_operators
+def test_rows_and_types_are_those_of_the_default_executor(case, embedded_rows):
+    rows = with_some_extras(embedded_rows)
+    expected = case.make().run(input_of(case, rows)).to_list()
+    made = run_on_ray(case, rows)
+    found = rows_of(made)
+    if case.gives_topics:
+        # Metadata are there from the grouper on, empty.
+        found = [{name: value for name, value in row.items() if name != META} for row in found]
+    assert comparable(found) == comparable(expected)
+    assert len(found) == len(expected)
+
+    before, after = columns_inside(ray_dataset(rows)), columns_inside(made)
+    dropped = {EMBEDDING} if EMBEDDING in case.drops else set()
+    added = set(after) - (set(before) - dropped)
+    assert added <= {META, STATS} | case.adds | ({ROW_ID, BATCH_META, EMBEDDING} if case.gives_topics else set())
+    assert (set(before) - dropped) <= set(after)
+    common = set(before) & set(after)
+    assert {name: after[name] for name in common} == {name: before[name] for name in common}
+
+
+def test_values_of_every_type_come_back_from_a_merge(embedded_rows):
+    rows = with_extras(embedded_rows)
+    merger = ops.LLMPairMergerMapper(merge_strategy="concat", similarity_threshold=0.4)
+    gate = ops.QualityGateFilter(scorer="tests.user_scorers:Constant", gamma=1.0)
+    gated = process(ray_dataset(rows), ops.TopicClusterGrouper(num_clusters=3), merger, gate)
+    restored = [{name: row[name] for name in rows[0] if name != EMBEDDING} for row in rows_of(gated)]
+    expected = [{name: value for name, value in row.items() if name != EMBEDDING} for row in rows]
+    assert sorted(restored, key=lambda row: row["id"]) == sorted(expected, key=lambda row: row["id"])
+    assert {row[META]["merge_status"] for row in rows_of(gated)} == {"original", "restored"}
+
+
+@all_operators
+def test_null_and_odd_values_are_kept(case):
+    if case.operator is ops.FacilityLocationSelector:
+        case = Case(case.operator, case.takes_topics, case.gives_topics, {"select_ratio": 1.0}, case.adds, case.drops)
+    rows = [row | {"id": str(i)} for i, row in enumerate(ODD_ROWS)]
+    expected = case.make().run(input_of(case, rows)).to_list()
+    found = rows_of(run_on_ray(case, rows))
+    ids = sorted(key for row in found for key in (row["id"] if case.gives_topics else [row["id"]]) if key)
+    assert ids == sorted(key for row in expected for key in (row["id"] if case.gives_topics else [row["id"]]) if key)
+    assert ids
+
+
+@all_operators
+def test_one_row_is_enough(case, embedded_rows):
+    (row,) = rows_of(run_on_ray(case, with_some_extras(embedded_rows[:1])))
+    assert (row["id"][0] if case.gives_topics else row["id"]) == embedded_rows[0]["id"]
+
+
+@all_operators
+def test_no_rows_left_is_no_crash(case, embedded_rows):
+    nothing = ray_dataset(embedded_rows).filter(lambda row: False)
+    assert process(nothing, case.make()).count() == 0
+
+
+@all_operators
+def test_a_missing_column_is_named_with_those_there_are(case, embedded_rows):
+    if case.operator is ops.TopicReverseGrouper:
+        pytest.skip("reads no sample, so it has nothing to miss")
+    rows = [{name: value for name, value in row.items() if name != "output"} for row in embedded_rows]
+    before = [ops.TopicClusterGrouper(num_clusters=3, sample_format="alpaca")] if case.takes_topics else []
+    with pytest.raises(Exception, match=r"'output'.* is missing") as error:
+        process(ray_dataset(rows), *before, case.make(sample_format="alpaca"))
+    if case.operator is not ops.QualityGateFilter:
+        assert isinstance(error.value, DatasetError)
+
+
+def test_rows_of_the_wrong_shape_are_refused(embedded_rows):
+    flat = ray_dataset(embedded_rows)
+    for operator in (ops.TopicReverseGrouper(), ops.LLMPairMergerMapper(merge_strategy="concat")):
+        with pytest.raises(DatasetError, match="flat samples"):
+            process(flat, operator)
+    topics = process(flat, ops.TopicClusterGrouper(num_clusters=2))
+    for operator in (ops.TopicClusterGrouper(), ops.SentenceEmbeddingMapper()):
+        with pytest.raises(DatasetError, match="the rows are topics"):
+            process(topics, operator)
+
+
+def test_duplicate_rows_get_the_ids_of_the_default_executor(embedded_rows):
+    rows = embedded_rows[:10] * 2 + embedded_rows[10:40]
+    grouper = ops.TopicClusterGrouper(num_clusters=3)
+    expected = [row_id for ids in grouper.run(make_dataset(rows))[ROW_ID] for row_id in ids]
+    found = [row_id for row in rows_of(process(ray_dataset(rows), grouper)) for row_id in row[ROW_ID]]
+    assert sorted(found) == sorted(expected)
+    assert len(set(found)) == len(rows)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"select_num": 25},
+        {"select_num": 25, "allocation": "gain"},
+        {"num_per_topic": 7},
+        {"select_ratio": 0.5, "metric": "euclidean"},
+    ],
+    ids=str,
+)
+def test_every_way_to_say_how_many_gives_the_rows_of_the_default_executor(parameters, embedded_rows):
+    grouper, selector = ops.TopicClusterGrouper(num_clusters=4), ops.FacilityLocationSelector(**parameters)
+    expected = selector.run(grouper.run(make_dataset(embedded_rows)))
+    found = rows_of(process(ray_dataset(embedded_rows), grouper, selector))
+    assert sorted(sorted(row["id"]) for row in found) == sorted(sorted(ids) for ids in expected["id"])
+
+
+@pytest.mark.parametrize("size", [1, 17, 60, 119, 120, 500])
+def test_centroids_are_fitted_on_the_rows_with_the_lowest_ids(size, embedded_rows):
+    grouper = ops.TopicClusterGrouper(num_clusters=4, fit_sample_size=size)
+    expected = grouper.run(make_dataset(embedded_rows))
+    found = rows_of(process(ray_dataset(embedded_rows, blocks=7), grouper))
+    assert sorted(sorted(row["id"]) for row in found) == sorted(sorted(ids) for ids in expected["id"])
