@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 import ray
 from ray.data import Dataset
-from ray.exceptions import RayError
 
 from mergeit_ops.distributed.columns import with_json, with_structs
 from mergeit_ops.distributed.environment import apply_environment, driver_environment
-from mergeit_ops.errors import MergeItError
+from mergeit_ops.distributed.errors import own_errors
+from mergeit_ops.distributed.journal import use_kept_journals
 
 BlockFunction = Callable[..., tuple[pa.Table | None, Any]]
 """From a table, and what goes with it, to a table, if any, and what the driver is told about it."""
@@ -118,21 +117,14 @@ class Blocks:
         tables: list[ray.ObjectRef] = []
         told: list[ray.ObjectRef] = []
         running: list[ray.ObjectRef] = []
-        try:
-            for ref, arguments in zip(self.refs, own, strict=True):
-                if len(running) >= limit:
-                    running = _wait(running)
-                table, news = task.remote(call, ref, *common, *arguments)
-                tables.append(table)
-                told.append(news)
-                running.append(news)
-            while running:
-                running = _wait(running)
-        except BaseException:
-            for ref in running:
-                ray.cancel(ref)
-            raise
-        results = ray.get(told)
+        for ref, arguments in zip(self.refs, own, strict=True):
+            if len(running) >= limit:
+                running = _wait(running, told)
+            table, news = task.remote(call, ref, *common, *arguments)
+            tables.append(table)
+            told.append(news)
+            running.append(news)
+        results = finished(told)
         return Blocks(tables, [rows for rows, _ in results]), [news for _, news in results]
 
     def tell(self, function: BlockFunction, *shared: Any, each: Iterable[Any] | None = None) -> list[Any]:
@@ -146,6 +138,7 @@ def _run_block(
 ) -> tuple[pa.Table | None, tuple[int, Any]]:
     function, environment = call
     apply_environment(environment)
+    use_kept_journals()
     made, told = function(with_json(table), *arguments)
     if made is None:
         return None, (0, told)
@@ -157,11 +150,29 @@ def _num_rows(table: pa.Table) -> int:
     return table.num_rows
 
 
-def _wait(running: list[ray.ObjectRef]) -> list[ray.ObjectRef]:
-    """Wait for a task and return those that still run."""
+def finished(refs: Sequence[Any]) -> list[Any]:
+    """Wait for the results of tasks; where one raises, cancel the others.
+
+    :param refs: of what the tasks return.
+    :return: the results, in order.
+    :raises MergeItError: what a task raised on purpose, as it was raised there.
+    """
+    running = list(refs)
+    while running:
+        running = _wait(running, refs)
+    return ray.get(list(refs))
+
+
+def _wait(running: list[Any], started: Sequence[Any]) -> list[Any]:
+    """Wait for a task and return those that still run; where it raised, cancel those that were started with it."""
     done, running = ray.wait(running, num_returns=1)
-    with own_errors():
-        ray.get(done)
+    try:
+        with own_errors():
+            ray.get(done)
+    except BaseException:
+        for ref in started:
+            ray.cancel(ref)
+        raise
     return running
 
 
@@ -170,24 +181,3 @@ def materialized(dataset: Dataset) -> Dataset:
     dataset.context.execution_options.preserve_order = True
     with own_errors():
         return dataset.materialize()
-
-
-@contextmanager
-def own_errors() -> Iterator[None]:
-    """Raise our errors as a task raised them: one sentence, without Ray's account of its workers."""
-    try:
-        yield
-    except RayError as error:
-        own = _own(error)
-        if own is None:
-            raise
-    else:
-        return
-    # Outside the handler, so that a user's traceback is one sentence and not a history.
-    raise own
-
-
-def _own(error: BaseException | None) -> MergeItError | None:
-    while error is not None and not isinstance(error, MergeItError):
-        error = getattr(error, "cause", None) or error.__cause__
-    return error if error is None else type(error)(*error.args)

@@ -6,12 +6,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import ray
 from numpy.typing import NDArray
-from ray.data import Dataset
 
 from mergeit_ops.core.columns import EMBEDDING, ROW_ID, is_content
 from mergeit_ops.core.identity import content_digests, number_duplicates
@@ -20,7 +21,7 @@ from mergeit_ops.core.topics import TopicModel, fit_sample
 from mergeit_ops.dataset.embeddings import column_vectors
 from mergeit_ops.dataset.tables import python_columns, set_column
 from mergeit_ops.dataset.topics import Topic, topic_table
-from mergeit_ops.distributed.blocks import Blocks, materialized
+from mergeit_ops.distributed.blocks import Blocks, Resources, finished
 from mergeit_ops.distributed.columns import with_structs
 
 _ORDER = "mergeit_row_order"
@@ -99,36 +100,56 @@ def _below(table: pa.Table, cutoff: str | None) -> tuple[None, tuple[list[str], 
     return None, (table.column(ROW_ID).to_pylist(), column_vectors(table.column(EMBEDDING)))
 
 
-def grouped(blocks: Blocks, model: TopicModel, tasks: int) -> tuple[Dataset, NDArray[np.int64]]:
+def grouped(blocks: Blocks, model: TopicModel, resources: Resources) -> tuple[Blocks, NDArray[np.int64]]:
     """Put the rows of each topic together.
 
     :param blocks: rows with ids and embeddings.
     :param model: the fitted centroids.
-    :param tasks: tasks that the cluster runs at once.
-    :return: one row per topic, computed, its samples in the order of the input; and (num_clusters,) rows per topic.
+    :param resources: what a task takes.
+    :return: topics, one row each, their samples in the order of the input; and (num_clusters,) rows per topic.
     """
+    partitions = max(2 * resources.at_once(), math.ceil(sum(blocks.rows) / _ROWS_PER_PARTITION))
+    partitions = min(partitions, model.num_clusters)
     firsts = [0, *accumulate(blocks.rows)][:-1]
-    labelled, counts = blocks.map(_label, model, each=firsts)
-    sizes = np.sum(counts, axis=0)
-    partitions = max(2 * tasks, math.ceil(int(sizes.sum()) / _ROWS_PER_PARTITION))
-    shuffled = labelled.dataset().groupby(_TOPIC, num_partitions=min(partitions, int((sizes > 0).sum())))
-    return materialized(shuffled.map_groups(_topic, batch_format="pyarrow")), sizes
+    shared = ray.put(model)
+    # Tasks of our own, not Ray Data's group-by: rows of a node that is lost are made again from what they were made of.
+    split = _split.options(num_returns=partitions + 1, **resources.options())
+    parts = [split.remote(ref, shared, first, partitions) for ref, first in zip(blocks.refs, firsts, strict=True)]
+    counts = finished([sizes for *_, sizes in parts])
+    gather = _gather.options(num_returns=2, **resources.options())
+    gathered = [gather.remote(*column) for column in zip(*(tables for *tables, _ in parts), strict=True)]
+    topics = finished([rows for _, rows in gathered])
+    return Blocks([ref for ref, _ in gathered], topics), np.sum(counts, axis=0)
 
 
-def _label(table: pa.Table, model: TopicModel, first: int) -> tuple[pa.Table, NDArray[np.int64]]:
+@ray.remote
+def _split(table: pa.Table, model: TopicModel, first: int, partitions: int) -> tuple[Any, ...]:
+    """Return the rows of a block by topic modulo the number of partitions, and rows per topic."""
     labels = model.assign(column_vectors(table.column(EMBEDDING), first))
     order = pa.array(np.arange(first, first + table.num_rows))
-    labelled = table.append_column(_TOPIC, pa.array(labels)).append_column(_ORDER, order)
-    return labelled, np.bincount(labels, minlength=model.num_clusters)
+    table = table.append_column(_TOPIC, pa.array(labels)).append_column(_ORDER, order)
+    parts = [table.filter(pa.array(labels % partitions == number)) for number in range(partitions)]
+    return *parts, np.bincount(labels, minlength=model.num_clusters)
 
 
-def _topic(table: pa.Table) -> pa.Table:
-    """Return the rows of one topic as one row."""
-    table = table.sort_by(_ORDER)
-    topic_id = table.column(_TOPIC)[0].as_py()
-    table = table.drop_columns([_TOPIC, _ORDER])
+@ray.remote
+def _gather(*parts: pa.Table) -> tuple[pa.Table | None, int]:
+    """Return the topics of one partition, ascending, and how many they are."""
+    table = pa.concat_tables(parts, promote_options="permissive")
+    if not table.num_rows:
+        return None, 0
+    table = table.sort_by([(_TOPIC, "ascending"), (_ORDER, "ascending")])
+    ids, starts = np.unique(table.column(_TOPIC).to_numpy(), return_index=True)
+    rows = table.drop_columns([_TOPIC, _ORDER])
+    ends = [*starts[1:], table.num_rows]
+    topics = [
+        _topic(rows.slice(start, end - start), int(topic_id))
+        for topic_id, start, end in zip(ids, starts, ends, strict=True)
+    ]
+    return with_structs(topic_table(topics), pa.schema([])), len(topics)
+
+
+def _topic(rows: pa.Table, topic_id: int) -> Topic:
     # Rows of the same content have the same embedding and so the same topic: they are told apart here.
-    ids = pa.array(number_duplicates(table.column(ROW_ID).to_pylist()), type=pa.string())
-    table = set_column(table, ROW_ID, ids)
-    meta = {TOPIC_ID: topic_id, "batch_size": table.num_rows}
-    return with_structs(topic_table([Topic(topic_id, table, meta)]), pa.schema([]))
+    ids = pa.array(number_duplicates(rows.column(ROW_ID).to_pylist()), type=pa.string())
+    return Topic(topic_id, set_column(rows, ROW_ID, ids), {TOPIC_ID: topic_id, "batch_size": rows.num_rows})

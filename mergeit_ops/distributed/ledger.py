@@ -43,7 +43,7 @@ def open_ledger(name: str, manifest: Manifest, work_dir: str | None) -> None:
     try:
         ray.get_actor(name)
     except ValueError:
-        ledger = _Ledger.options(name=name).remote()
+        ledger = _Ledger.options(name=name).remote()  # type: ignore[attr-defined]
         atexit.register(_close, ledger, manifest, time.perf_counter(), work_dir)
 
 

@@ -11,6 +11,7 @@ from ray.data import Dataset
 from mergeit_ops.core.columns import STATS
 from mergeit_ops.dataset.manifest import added_up
 from mergeit_ops.distributed.blocks import Blocks, Resources
+from mergeit_ops.distributed.journal import keep_journals
 
 
 def merged(dataset: Dataset, operator: Any, layout: Any) -> tuple[Dataset, dict[str, Any], dict[str, Any]]:
@@ -28,10 +29,11 @@ def merged(dataset: Dataset, operator: Any, layout: Any) -> tuple[Dataset, dict[
     if operator.asks_a_server:
         each = operator.parameters["max_concurrency"]
         logger.info(
-            f"{operator._name}: {sum(topics.rows)} topics in {len(topics.refs)} blocks, {tasks} at a time, each with up "
-            f"to {each} requests in flight: {tasks * each} for the server. This operator's num_proc lowers the first, "
-            "max_concurrency the second. Journals are per node, max_total_tokens and max_failure_ratio per block."
+            f"{operator._name}: {sum(topics.rows)} topics in {len(topics.refs)} blocks, {tasks} at a time, each with "
+            f"up to {each} requests in flight: {tasks * each} for the server. num_proc of the operator lowers the "
+            "first, max_concurrency the second. max_total_tokens and max_failure_ratio hold per block."
         )
+    keep_journals()
     flat, told = topics.map(_merge_block, operator, layout, resources=resources)
     figures = added_up(figures for figures, _ in told)
     figures["rows_out"] = sum(flat.rows)

@@ -17,7 +17,8 @@ from mergeit_ops.core.columns import EMBEDDING
 from mergeit_ops.core.facility_location import Selection
 from mergeit_ops.dataset.embeddings import column_vectors
 from mergeit_ops.dataset.topics import Topic, table_topics, topic_table
-from mergeit_ops.distributed.blocks import Blocks, Resources, own_errors
+from mergeit_ops.distributed.blocks import Blocks, Resources
+from mergeit_ops.distributed.errors import own_errors
 
 Chosen = Mapping[int, NDArray[np.int64]]
 """Topic to the positions of its chosen rows."""

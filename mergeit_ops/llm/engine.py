@@ -6,13 +6,15 @@ import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from mergeit_ops.core.replies import FailureReason, ReplyError
 from mergeit_ops.errors import LLMError, RecipeError
 from mergeit_ops.llm.backend import BackendFactory
-from mergeit_ops.llm.journal import Journal, answer_key, default_cache_path
+from mergeit_ops.llm.journal import answer_key
+from mergeit_ops.llm.journals import CACHE_AUTO, AnswerStore, open_journal
 from mergeit_ops.llm.prices import Prices, read_prices
 from mergeit_ops.llm.progress import Progress
 from mergeit_ops.llm.retry import RetryPolicy
@@ -21,6 +23,7 @@ from mergeit_ops.llm.usage import TokenReserve, Usage, estimate_messages, estima
 from mergeit_ops.llm.validation import backend_factory, logprobs_factory, number
 
 __all__ = [
+    "CACHE_AUTO",
     "EngineSettings",
     "LLMEngine",
     "LLMOutcome",
@@ -32,9 +35,6 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-
-CACHE_AUTO = "auto"
-"""Value of `cache_path` for the user's cache folder."""
 
 # The connection pool of the openai package holds no more.
 _MAX_CONCURRENCY = 1000
@@ -178,7 +178,7 @@ class LLMEngine:
         usage = Usage()
         start = time.monotonic()
         progress = Progress(usage, total, prices=self.settings.prices)
-        journal = Journal(self._cache_path())
+        journal = open_journal(self.settings.cache_path)
         try:
             stage: Stage[T] = Stage(self, usage, journal, progress)
             run_to_end(lambda: stage.answer_all(requests, on_outcome, more_to_come=more_to_come))
@@ -208,7 +208,7 @@ class LLMEngine:
         identity = self.backend_factory.identity()
         sampling_params = self.backend_factory.sampling_params
         seen: set[str] = set()
-        with Journal(self._cache_path(), create=False) as journal:
+        with closing(open_journal(self.settings.cache_path, create=False)) as journal:
             for request in requests:
                 figures["requests"] += 1
                 for candidate in range(request.num_candidates):
@@ -225,10 +225,6 @@ class LLMEngine:
             cost = self.settings.prices.cost(figures["prompt_tokens"], figures["completion_tokens"])
             figures["cost"] = round(cost, _COST_DIGITS)
         return figures
-
-    def _cache_path(self) -> str | os.PathLike[str] | None:
-        path = self.settings.cache_path
-        return default_cache_path() if path == CACHE_AUTO else path
 
 
 def build_engine(
@@ -372,7 +368,7 @@ def _settings(
     )
 
 
-def _stored(journal: Journal, key: str, request: LLMRequest[Any]) -> bool:
+def _stored(journal: AnswerStore, key: str, request: LLMRequest[Any]) -> bool:
     text = journal.get(key)
     if text is None:
         return False

@@ -14,7 +14,8 @@ from mergeit_ops.llm.advice import asked_to_wait, too_many_failures, unavailable
 from mergeit_ops.llm.backend import ChatBackend, Completion
 from mergeit_ops.llm.classify import CallFailedError, FailureKind
 from mergeit_ops.llm.concurrency import ConcurrencyLimit
-from mergeit_ops.llm.journal import Journal, answer_key
+from mergeit_ops.llm.journal import answer_key
+from mergeit_ops.llm.journals import AnswerStore
 from mergeit_ops.llm.progress import Progress
 from mergeit_ops.llm.retry import call_with_retries
 from mergeit_ops.llm.usage import TokenBudget, Usage, estimate_messages, estimate_tokens
@@ -50,7 +51,7 @@ class Stage(Generic[T]):
     :param progress: hears of each finished request.
     """
 
-    def __init__(self, engine: LLMEngine, usage: Usage, journal: Journal, progress: Progress) -> None:
+    def __init__(self, engine: LLMEngine, usage: Usage, journal: AnswerStore, progress: Progress) -> None:
         self._engine = engine
         self._settings = engine.settings
         self._usage = usage

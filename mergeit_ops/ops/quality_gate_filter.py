@@ -143,7 +143,7 @@ class QualityGateFilter(SampleOperator, Filter):
         except (RecipeError, ScorerError) as error:
             raise type(error)(f"{self._name}: {error}") from error
         # On Ray, Data-Juicer hands batches to this attribute: as Arrow, and with their types when they stay Arrow.
-        self._compute_stats_of_dict = self.compute_stats
+        self._compute_stats_of_dict: Any = self.compute_stats  # type: ignore[has-type]
         self.compute_stats = self._compute_stats_of_batch
         self._environment: Mapping[str, str] = {}
 
@@ -193,9 +193,11 @@ class QualityGateFilter(SampleOperator, Filter):
     def _prepare_for_ray_map_batches(self) -> bool:
         """Hear from Data-Juicer, on the driver, that batches are about to be mapped on Ray."""
         from mergeit_ops.distributed.environment import driver_environment
+        from mergeit_ops.distributed.journal import keep_journals
         from mergeit_ops.distributed.ledger import open_ledger
 
         self._environment = driver_environment()
+        keep_journals()
         open_ledger(self._ledger, Manifest(self._name, loggable(self.parameters)), self.work_dir)
         # Whatever runs a task, the operator itself or an actor made of its parameters, will do.
         return False
@@ -211,9 +213,11 @@ class QualityGateFilter(SampleOperator, Filter):
         """Score and decide a batch of rows on Ray, where rows have no order to go back to."""
         from mergeit_ops.distributed.columns import with_json, with_structs
         from mergeit_ops.distributed.environment import apply_environment
+        from mergeit_ops.distributed.journal import use_kept_journals
         from mergeit_ops.distributed.ledger import report
 
         apply_environment(self._environment)
+        use_kept_journals()
         counts: Counter[str] = Counter()
         rejected: Counter[str] = Counter()
         table = with_json(block)

@@ -147,9 +147,9 @@ class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
             size = int(self.fit_sample_size or default_fit_sample_size(num_clusters))
             vectors = fit_rows(blocks, cutoff_for(sketches, size), size)
             model = fit_topics(vectors, num_clusters, self.pca_variance, self.seed)
-            topics, sizes = grouped(blocks, model, Resources.of(self).at_once())
+            topics, sizes = grouped(blocks, model, Resources.of(self))
             manifest.figures |= _figures(n, sizes, num_clusters)
-        return topics
+        return topics.dataset()
 
     def _row_ids(self, dataset: Dataset) -> pa.Array:
         seen: Counter[str] = Counter()

@@ -1,0 +1,66 @@
+"""Which journal a run keeps its answers in: a file of this machine, or one that another process holds for many."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from mergeit_ops.llm.journal import Journal, default_cache_path
+
+__all__ = ["CACHE_AUTO", "AnswerStore", "local_journal", "open_journal", "share_journals"]
+
+CACHE_AUTO = "auto"
+"""Value of `cache_path` for the user's cache folder."""
+
+
+class AnswerStore(Protocol):
+    """What the stage asks of a journal; see `Journal`."""
+
+    path: Any
+    write_failures: int
+
+    def get(self, key: str) -> str | None:
+        """Return a stored answer."""
+        ...
+
+    def put(
+        self, key: str, text: str, usage: tuple[int | None, int | None] = (None, None), *, model: str | None = None
+    ) -> None:
+        """Store an answer; when this returns it is on disk, or counted as a failed write."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the journal."""
+        ...
+
+
+Opener = Callable[[str, bool], AnswerStore]
+
+_shared: Opener | None = None
+
+
+def share_journals(opener: Opener | None) -> None:
+    """Have this process open its journals elsewhere from now on.
+
+    :param opener: takes what the recipe says about the journal, and whether to make it where there is none; None goes
+        back to files of this machine.
+    """
+    global _shared
+    _shared = opener
+
+
+def open_journal(cache_path: str | None, *, create: bool = True) -> AnswerStore:
+    """Open the journal that a recipe asks for.
+
+    :param cache_path: a file or folder; `auto`: below the user's cache folder; None: no journal.
+    :param create: whether to make the file when there is none; False is for looking only.
+    :raises RecipeError: see `Journal`.
+    """
+    if cache_path is not None and _shared is not None:
+        return _shared(cache_path, create)
+    return local_journal(cache_path, create)
+
+
+def local_journal(cache_path: str | None, create: bool = True) -> Journal:
+    """Open a journal in a file of this machine; see `open_journal`."""
+    return Journal(default_cache_path() if cache_path == CACHE_AUTO else cache_path, create=create)
