@@ -141,7 +141,7 @@ def run(folder: Path, options: argparse.Namespace) -> None:
     recipe.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
     head_environment = bare_environment(folder / "head")
     far_environment = bare_environment(folder / "second")
-    head_arguments = ["--head", f"--port={port}", "--include-dashboard=false"]
+    head_arguments = ["--head", f"--port={port}", "--include-dashboard=false", f"--temp-dir={folder / 'ray'}"]
     far_arguments = [f"--address=127.0.0.1:{port}"]
     with (
         FakeLLMServer(latency_s=options.latency, api_key=KEY) as server,

@@ -40,7 +40,7 @@ def ray_cluster():
 
     # As Data-Juicer starts it: its workers are told that they are part of a job on Ray.
     job = {"env_vars": {"RAY_JOB": "1"}}
-    ray.init(num_cpus=2, runtime_env=job, include_dashboard=False, log_to_driver=False, logging_level="error")
+    ray.init("local", num_cpus=2, runtime_env=job, include_dashboard=False, log_to_driver=False, logging_level="error")
     yield
     ray.shutdown()
 

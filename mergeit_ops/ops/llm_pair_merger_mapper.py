@@ -53,7 +53,8 @@ class LLMPairMergerMapper(SampleOperator, Pipeline):
     Pairs samples whose cosine lies above a threshold and has an LLM merge each pair (MergeIT, stage 2). A merged row
     carries its parents whole in `__dj__meta__`, so `quality_gate_filter` can give them back; a pair whose merge fails
     stays as it was, with the reason. Answers are kept in a journal on disk: a second run of the same recipe pays only
-    for what is missing. One process does the work, whatever `np`: the requests are concurrent without more."""
+    for what is missing. One process does the work, whatever `np`: the requests are concurrent without more. On
+    Ray each block of topics has a stage of its own."""
 
     _batched_op = True
     _constraints = {
@@ -140,15 +141,16 @@ class LLMPairMergerMapper(SampleOperator, Pipeline):
             until it is reached; null: every pair found. For `best_first` only.
         :param merge_strategy: `llm`; `concat`: instructions joined with "and", the paper's baseline, needs no LLM;
             `none`: only flatten.
-        :param max_concurrency: requests in flight at once, over the whole run.
+        :param max_concurrency: requests in flight at once, over the whole run; on Ray, of each block of topics.
         :param timeout_s: seconds until a request counts as lost.
-        :param cache_path: file of the journal of answers; `auto`: below the user's cache folder; null: none.
-        :param max_failure_ratio: share of failed merges, in [0, 1], above which the run stops.
+        :param cache_path: file of the journal of answers, on the machine that runs Data-Juicer; `auto`: below the
+            user's cache folder; null: none.
+        :param max_failure_ratio: share of failed merges, in [0, 1], above which the run stops; on Ray, of a block.
         :param dry_run: make no call; report pairs, calls, estimated tokens and, where prices are given, what they cost,
             and pass the samples on as they are. The run exports them like any other: give it an `--export_path` of its
             own.
         :param max_total_tokens: tokens, prompt and completion, after which no more is asked; null: no limit. The
-            remaining pairs stay as they were, with the reason `budget`.
+            remaining pairs stay as they were, with the reason `budget`. On Ray it holds for each block of topics.
         :param price_per_1k_prompt: price of 1,000 prompt tokens, in any currency; with it and the next one the dry run
             and the run tell their cost. null: not known.
         :param price_per_1k_completion: price of 1,000 completion tokens; null: not known.

@@ -131,8 +131,10 @@ class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
     def _run_on_ray(self, dataset: Any) -> Any:
         from mergeit_ops.distributed.blocks import Blocks, Resources, materialized
         from mergeit_ops.distributed.embedding import embedded
+        from mergeit_ops.distributed.export_folder import warn_of_earlier_export
         from mergeit_ops.distributed.grouping import cutoff_for, fit_rows, grouped, identified
 
+        warn_of_earlier_export()
         with recorded(self._name, self.parameters, self.work_dir) as manifest:
             dataset = materialized(dataset)
             n = dataset.count()
