@@ -102,7 +102,8 @@ def keep_journals() -> None:
     """Have this machine, the driver's, hold the journals of the cluster from now on."""
     global _keeper
     try:
-        _keeper = ray.get_actor(_NAME)
+        # The one that this process holds: an actor ends with the first handle to it, whoever has others.
+        ray.get_actor(_NAME)
     except ValueError:
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         _keeper = _Keeper.options(name=_NAME, scheduling_strategy=here).remote()  # type: ignore[attr-defined]

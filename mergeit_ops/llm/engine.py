@@ -153,7 +153,7 @@ class LLMEngine:
         requests: Iterable[LLMRequest[T]],
         on_outcome: Callable[[LLMOutcome[T]], None],
         *,
-        total: int | None = None,
+        total: Callable[[], int | None] = lambda: None,
         more_to_come: bool = False,
     ) -> Usage:
         """Answer requests; returns when all are through.
@@ -164,7 +164,7 @@ class LLMEngine:
             its own, so that a slow one does not hold up answers.
         :param on_outcome: called once per request, in the order in which they are finished, from the same thread,
             never while `requests` is at work. Its answers are in the journal by then.
-        :param total: number of requests, for the progress display; None when unknown.
+        :param total: returns the number of requests, for the progress display; None as long as it is unknown.
         :param more_to_come: whether further runs belong to the same work, so that a few failures at the end of this
             one say little yet.
         :return: the counters of this run.

@@ -22,7 +22,7 @@ class Progress:
     """Shows the counters of a run while it goes on.
 
     :param usage: the counters, read and never changed.
-    :param total: requests in all; None when unknown.
+    :param total: returns the requests in all; None as long as they are unknown.
     :param prices: what tokens cost; None when unknown.
     :param bar: whether to draw a bar; None (the default) draws one when standard error is a terminal.
     :param clock: monotonic seconds.
@@ -31,7 +31,7 @@ class Progress:
     def __init__(
         self,
         usage: Usage,
-        total: int | None = None,
+        total: Callable[[], int | None] = lambda: None,
         *,
         prices: Prices | None = None,
         bar: bool | None = None,
@@ -47,7 +47,7 @@ class Progress:
         if _on_terminal() if bar is None else bar:
             from tqdm import tqdm
 
-            self._bar = tqdm(total=total, desc="LLM", unit="req", dynamic_ncols=True)
+            self._bar = tqdm(total=total(), desc="LLM", unit="req", dynamic_ncols=True)
 
     def step(self, *, asked: bool = True) -> None:
         """Note one finished request.
@@ -56,6 +56,7 @@ class Progress:
         """
         self._asked += asked
         if self._bar is not None:
+            self._bar.total = self._total()
             self._bar.set_postfix_str(self._state(), refresh=False)
             self._bar.update()
 
@@ -67,11 +68,11 @@ class Progress:
 
     def line(self) -> str:
         """Return the state of the run as one line: what is done, what it took, how long the rest will take."""
-        done = self._done
-        parts = [f"{done} of {self._total}" if self._total is not None else f"{done}"]
+        done, total = self._done, self._total()
+        parts = [f"{done} of {total}" if total is not None else f"{done}"]
         parts[0] += f" requests done in {_duration(self._elapsed_s)}"
-        if self._total is not None and self._asked and done < self._total:
-            parts.append(f"about {_duration(self._elapsed_s / self._asked * (self._total - done))} left")
+        if total is not None and self._asked and done < total:
+            parts.append(f"about {_duration(self._elapsed_s / self._asked * (total - done))} left")
         return f"LLM: {', '.join([*parts, self._state()])}"
 
     def close(self) -> None:

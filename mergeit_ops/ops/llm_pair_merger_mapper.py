@@ -23,6 +23,7 @@ from mergeit_ops.core.vectors import encode_vectors
 from mergeit_ops.dataset.manifest import log_summary, recorded
 from mergeit_ops.dataset.merge_run import MergeRun
 from mergeit_ops.dataset.merge_table import Merge, TopicMerges, merged_features
+from mergeit_ops.dataset.paired_topics import PairedTopics
 from mergeit_ops.dataset.tables import TableList, TableSink, set_column
 from mergeit_ops.dataset.topics import Topic, flat_features, is_grouped, iter_topics, table_topics
 from mergeit_ops.distributed import is_ray_dataset
@@ -178,6 +179,8 @@ class LLMPairMergerMapper(SampleOperator, Pipeline):
         self.merge_strategy = merge_strategy
         self.dry_run = dry_run
         self.keep_embeddings = keep_embeddings
+        # As many pairs as the stage prepares before it wants an answer.
+        self._at_once = 2 * int(max_concurrency)
         self._plan: Mapping[str, Any] = {}
         self._engine: LLMEngine | None = None
         if merge_strategy == "llm":
@@ -284,17 +287,15 @@ class LLMPairMergerMapper(SampleOperator, Pipeline):
 
     def _merge(self, topics: Callable[[], Iterable[Topic]], layout: SampleFormat, work: MergeRun) -> None:
         """Find the pairs of all topics, have them merged, and write the rows."""
-        # All pairs first: who watches the calls go by is told how many there will be.
-        groups = [self._find_groups(topic.table, layout) for topic in topics()]
-        opened = self._open_topics(topics(), groups, layout)
-        total = sum(map(len, groups))
+        paired = PairedTopics(topics, lambda topic: self._find_groups(topic.table, layout), self._at_once)
+        opened = self._open_topics(paired, layout)
         if self._engine is None:
             self._concatenate(opened, work)
         elif self.dry_run:
             self._plan = self._engine.plan(self._requests(opened, work, dry=True))
         else:
-            logger.info(f"{self._name}: {total} pairs in {len(groups)} topics go to {self.api_or_hf_model}.")
-            self._engine.run(self._requests(opened, work), self._settle_with(work), total=total)
+            logger.info(f"{self._name}: similar pairs go to {self.api_or_hf_model}.")
+            self._engine.run(self._requests(opened, work), self._settle_with(work), total=lambda: paired.total)
         work.finish()
 
     def _account(self, work: MergeRun) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -343,10 +344,10 @@ class LLMPairMergerMapper(SampleOperator, Pipeline):
         ]
 
     def _open_topics(
-        self, topics: Iterable[Topic], groups: Sequence[Sequence[Group]], layout: SampleFormat
+        self, paired: Iterable[tuple[Topic, Sequence[Group]]], layout: SampleFormat
     ) -> Iterator[TopicMerges]:
         seen: Counter[str] = Counter()
-        for topic, groups_of_topic in zip(topics, groups, strict=True):
+        for topic, groups_of_topic in paired:
             row_ids = self.row_ids_of(topic.table, seen)
             readings = self.readings_of(topic.table, layout)
             if self.keep_embeddings and EMBEDDING not in topic.table.column_names:

@@ -80,7 +80,7 @@ class LLMScorer(ABC):
 
         if requests:
             tagged = (_tagged(request, key) for key, request in requests.items())
-            self._engine.run(tagged, settle, total=len(requests), more_to_come=True)
+            self._engine.run(tagged, settle, total=lambda: len(requests), more_to_come=True)
         return [
             Score.missing(self.blank_reason(sample) or "not_scored") if key is None else self._known[key]
             for sample, key in zip(samples, keys, strict=True)

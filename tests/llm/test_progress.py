@@ -30,7 +30,7 @@ def lines():
 
 def test_the_line_tells_what_is_done_what_it_took_and_how_long_the_rest_takes():
     usage, clock = Usage(), Clock()
-    progress = Progress(usage, 100, prices=Prices(1.0, 2.0), bar=False, clock=clock)
+    progress = Progress(usage, lambda: 100, prices=Prices(1.0, 2.0), bar=False, clock=clock)
     usage.answered, usage.failures = 18, {"refused": 2}
     usage.calls, usage.prompt_tokens, usage.completion_tokens = 23, 9_000, 1_000
     for _ in range(20):
@@ -44,7 +44,7 @@ def test_the_line_tells_what_is_done_what_it_took_and_how_long_the_rest_takes():
 
 def test_answers_from_the_journal_do_not_shorten_the_time_left():
     usage, clock = Usage(), Clock()
-    progress = Progress(usage, 100, bar=False, clock=clock)
+    progress = Progress(usage, lambda: 100, bar=False, clock=clock)
     usage.answered = usage.cache_hits = 40
     for _ in range(40):
         progress.step(asked=False)
@@ -60,14 +60,14 @@ def test_answers_from_the_journal_do_not_shorten_the_time_left():
 def test_without_a_total_and_at_the_end_there_is_no_time_left():
     usage = Usage(answered=5)
     for total in (None, 5):
-        progress = Progress(usage, total, bar=False)
+        progress = Progress(usage, lambda: total, bar=False)
         progress.step()
         assert "left" not in progress.line()
 
 
 def test_the_bar_shows_the_same_counters(capsys):
     usage = Usage(answered=3, calls=4, prompt_tokens=10)
-    progress = Progress(usage, 3, bar=True)
+    progress = Progress(usage, lambda: 3, bar=True)
     for _ in range(3):
         progress.step()
     progress.close()
@@ -79,7 +79,7 @@ def test_the_bar_shows_the_same_counters(capsys):
 def test_a_run_whose_output_is_no_terminal_ends_with_one_line(lines):
     with FakeLLMServer() as server:
         engine = engine_for(server)
-        engine.run(merge_requests(3), lambda outcome: None, total=3)
+        engine.run(merge_requests(3), lambda outcome: None, total=lambda: 3)
         answers_of(engine, [])
     (line,) = [message for message in lines if message.startswith("LLM:")]
     assert line.startswith("LLM: 3 of 3 requests done in 00:00, 3 calls, 3 accepted, 0 failed")
@@ -88,7 +88,7 @@ def test_a_run_whose_output_is_no_terminal_ends_with_one_line(lines):
 def test_a_long_run_says_a_line_now_and_then(lines, monkeypatch):
     monkeypatch.setattr("mergeit_ops.llm.progress.LINE_EVERY_S", 0.05)
     with FakeLLMServer(latency_s=0.04) as server:
-        engine_for(server, max_concurrency=1).run(merge_requests(10), lambda outcome: None, total=10)
+        engine_for(server, max_concurrency=1).run(merge_requests(10), lambda outcome: None, total=lambda: 10)
     messages = [message for message in lines if message.startswith("LLM:")]
     assert len(messages) >= 3
     assert any("left" in message for message in messages)
