@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from loguru import logger
 
 from mergeit_ops.core.columns import EMBEDDING, META, STATS
 from mergeit_ops.dataset.manifest import read_manifests
@@ -58,7 +59,11 @@ def test_merging_gives_the_rows_of_the_default_executor(tmp_path, data, gamma):
     assert {row[META]["merge_status"] for row in ray} >= {"original", "merged"}
 
 
-def test_embeddings_made_on_ray_give_the_rows_of_the_default_executor(tmp_path, embedded_rows):
+def test_embeddings_made_on_ray_give_the_rows_of_the_default_executor(tmp_path, embedded_rows, monkeypatch):
+    from mergeit_ops.distributed import embedding
+
+    # So that one small file is cut into parts.
+    monkeypatch.setattr(embedding, "_LEAST_ROWS", 30)
     rows = [{name: value for name, value in row.items() if name != EMBEDDING} for row in embedded_rows]
     default, ray = both(tmp_path, pipeline(gamma=1.4), write_jsonl(tmp_path / "in.jsonl", rows))
     assert comparable(ray) == comparable(default)
@@ -105,6 +110,19 @@ def test_a_second_run_asks_nothing_again(tmp_path, data):
     assert comparable(second) == comparable(first)
 
 
+def test_a_folder_with_the_export_of_another_run_is_warned_of(tmp_path, data):
+    process = [{"topic_cluster_grouper": {}}, {"topic_reverse_grouper": {}}]
+    recipe = write_recipe(tmp_path, process, data)
+    messages: list[str] = []
+    sink = logger.add(messages.append, level="WARNING", format="{message}")
+    folder = str(tmp_path / "ray" / "export")
+    run_recipe_on_ray(recipe, "--export_path", folder)
+    assert not [message for message in messages if "export folder" in message]
+    run_recipe_on_ray(recipe, "--export_path", folder)
+    logger.remove(sink)
+    assert [message for message in messages if f"The export folder {folder} holds " in message]
+
+
 def test_workers_have_the_drivers_key_and_no_log_or_file_has_it(tmp_path, data, monkeypatch):
     import ray
 
@@ -134,6 +152,16 @@ def test_a_run_that_cannot_succeed_stops_with_our_sentence_and_no_export(tmp_pat
         )
     assert sentence in str(stopped.value)
     assert not (tmp_path / "ray" / "export").exists()
+
+
+def test_a_stopped_merger_is_not_run_once_more_without_its_runtime_env(tmp_path, data):
+    with FakeLLMServer(answer=lambda _: error(401)) as server:
+        process = pipeline(server, runtime_env={"env_vars": {"MERGEIT_TEST": "1"}})
+        recipe = write_recipe(tmp_path, process, data)
+        with pytest.raises(LLMUnavailableError):
+            run_recipe_on_ray(recipe, "--export_path", str(tmp_path / "ray" / "export"))
+    # One block, or two at the same time, had asked before the first refusal was known.
+    assert len(server.requests) <= 2
 
 
 def test_a_scorer_that_fails_stops_the_run(tmp_path, data):

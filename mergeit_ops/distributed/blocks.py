@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -60,6 +60,10 @@ class Resources:
         if self.runtime_env:
             options["runtime_env"] = dict(self.runtime_env)
         return options
+
+    def without_gpus(self) -> Resources:
+        """Return them for work that runs on processors alone."""
+        return replace(self, num_gpus=None)
 
     def at_once(self) -> int:
         """Return how many tasks the cluster runs at the same time."""

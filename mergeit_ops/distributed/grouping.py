@@ -27,7 +27,7 @@ from mergeit_ops.distributed.columns import with_structs
 _ORDER = "mergeit_row_order"
 _TOPIC = "mergeit_topic"
 _SKETCH_IDS = 1_000  # per block
-_ROWS_PER_PARTITION = 50_000  # of topics that one task puts together: 100 to 200 MB
+_PARTITION_BYTES = 2**28  # of topics that one task puts together: far below Arrow's 2 GiB per column
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,13 @@ class IdSketch:
     """Some of a block's row ids, evenly spaced in their order.
 
     :param rows: rows in the block.
+    :param size: bytes of the block.
     :param ids: every `step`-th id, ascending, from the lowest on.
     :param step: rows from one to the next.
     """
 
     rows: int
+    size: int
     ids: list[str]
     step: int
 
@@ -61,7 +63,7 @@ def _identify(table: pa.Table, brought: bool) -> tuple[pa.Table, IdSketch]:
         table = table.append_column(ROW_ID, pa.array(digests, type=pa.string()))
     ids = sorted(table.column(ROW_ID).to_pylist())
     step = max(1, math.ceil(len(ids) / _SKETCH_IDS))
-    return table, IdSketch(len(ids), ids[::step], step)
+    return table, IdSketch(len(ids), table.nbytes, ids[::step], step)
 
 
 def cutoff_for(sketches: Sequence[IdSketch], size: int) -> str | None:
@@ -100,15 +102,16 @@ def _below(table: pa.Table, cutoff: str | None) -> tuple[None, tuple[list[str], 
     return None, (table.column(ROW_ID).to_pylist(), column_vectors(table.column(EMBEDDING)))
 
 
-def grouped(blocks: Blocks, model: TopicModel, resources: Resources) -> tuple[Blocks, NDArray[np.int64]]:
+def grouped(blocks: Blocks, size: int, model: TopicModel, resources: Resources) -> tuple[Blocks, NDArray[np.int64]]:
     """Put the rows of each topic together.
 
     :param blocks: rows with ids and embeddings.
+    :param size: bytes of all blocks.
     :param model: the fitted centroids.
     :param resources: what a task takes.
     :return: topics, one row each, their samples in the order of the input; and (num_clusters,) rows per topic.
     """
-    partitions = max(2 * resources.at_once(), math.ceil(sum(blocks.rows) / _ROWS_PER_PARTITION))
+    partitions = max(2 * resources.at_once(), math.ceil(size / _PARTITION_BYTES))
     partitions = min(partitions, model.num_clusters)
     firsts = [0, *accumulate(blocks.rows)][:-1]
     shared = ray.put(model)

@@ -60,10 +60,11 @@ def report(name: str, figures: Mapping[str, Any], so_far: Mapping[str, Any]) -> 
         ledger = ray.get_actor(name)
     except ValueError:  # an operator used without Data-Juicer's executor has none
         return
-    ledger.note.remote(f"{task}/{_batches[task]}", figures)
+    # Waited for: the driver asks for the total as soon as the last batch is through.
+    ray.get(ledger.note.remote(f"{task}/{_batches[task]}", figures))
     _batches[task] += 1
     if so_far:
-        ledger.note.remote(context.get_worker_id(), so_far)
+        ray.get(ledger.note.remote(context.get_worker_id(), so_far))
 
 
 def _close(ledger: Any, manifest: Manifest, started: float, work_dir: str | None) -> None:

@@ -32,7 +32,7 @@ def select_from_topics(blocks: Blocks, operator: Any, layout: Any) -> tuple[Bloc
     :param layout: layout of the samples.
     :return: the topics with their chosen rows, and rows in, rows out and topics.
     """
-    resources = Resources.of(operator)
+    resources = Resources.of(operator).without_gpus()
     total = operator.select_num
     if total is None:
         selected, told = blocks.map(_select_topics, operator, layout, {}, resources=resources)
@@ -100,7 +100,7 @@ def select_from_all(dataset: Dataset, operator: Any, keep_embeddings: bool) -> t
     """
     blocks = Blocks.of(dataset)
     budget = operator.fixed_budget(sum(blocks.rows))
-    options = Resources.of(operator).options()
+    options = Resources.of(operator).without_gpus().options()
     with own_errors():
         vectors = [_vectors.remote(ref) for ref in blocks.refs]
         chosen = np.sort(ray.get(_select_all.options(**options).remote(operator, budget, *vectors)))

@@ -28,7 +28,7 @@ from mergeit_ops.dataset.tables import TableList, TableSink, set_column
 from mergeit_ops.dataset.topics import Topic, flat_features, is_grouped, iter_topics, table_topics
 from mergeit_ops.distributed import is_ray_dataset
 from mergeit_ops.embedding.defaults import DEFAULT_BATCH_SIZE, DEFAULT_EMBEDDING_MODEL
-from mergeit_ops.errors import DatasetError, RecipeError
+from mergeit_ops.errors import DatasetError, LLMError, RecipeError
 from mergeit_ops.ops.constraints import FLAG, MAPPING, OPTIONAL_TEXT, TEXT, Number, OneOf
 from mergeit_ops.ops.sample_operator import (
     EMBEDDING_CONSTRAINTS,
@@ -182,6 +182,7 @@ class LLMPairMergerMapper(SampleOperator, Pipeline):
         # As many pairs as the stage prepares before it wants an answer.
         self._at_once = 2 * int(max_concurrency)
         self._plan: Mapping[str, Any] = {}
+        self._stopped: LLMError | None = None
         self._engine: LLMEngine | None = None
         if merge_strategy == "llm":
             from mergeit_ops.llm.engine import build_engine
@@ -273,12 +274,19 @@ class LLMPairMergerMapper(SampleOperator, Pipeline):
         from mergeit_ops.distributed.blocks import materialized
         from mergeit_ops.distributed.merging import merged
 
+        if self._stopped is not None:
+            # With a runtime_env, Data-Juicer runs an operator that stopped once more, without it.
+            raise self._stopped
         with recorded(self._name, loggable(self.parameters), self.work_dir) as manifest:
             dataset = materialized(dataset)
             if not dataset.count():
                 return dataset
             self._check(grouped=BATCH_META in dataset.columns())
-            flat, figures, details = merged(dataset, self, self.layout_of(dataset.columns()))
+            try:
+                flat, figures, details = merged(dataset, self, self.layout_of(dataset.columns()))
+            except LLMError as error:
+                self._stopped = error
+                raise
             manifest.figures |= figures
             manifest.details |= details
             self._tell(figures)

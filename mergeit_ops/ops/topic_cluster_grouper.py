@@ -149,7 +149,8 @@ class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
             size = int(self.fit_sample_size or default_fit_sample_size(num_clusters))
             vectors = fit_rows(blocks, cutoff_for(sketches, size), size)
             model = fit_topics(vectors, num_clusters, self.pca_variance, self.seed)
-            topics, sizes = grouped(blocks, model, Resources.of(self))
+            volume = sum(sketch.size for sketch in sketches)
+            topics, sizes = grouped(blocks, volume, model, Resources.of(self).without_gpus())
             manifest.figures |= _figures(n, sizes, num_clusters)
         return topics.dataset()
 

@@ -57,12 +57,11 @@ def test_answers_from_the_journal_do_not_shorten_the_time_left():
     assert "about 00:50 left" in progress.line()
 
 
-def test_without_a_total_and_at_the_end_there_is_no_time_left():
-    usage = Usage(answered=5)
-    for total in (None, 5):
-        progress = Progress(usage, lambda: total, bar=False)
-        progress.step()
-        assert "left" not in progress.line()
+@pytest.mark.parametrize("total", [None, 5])
+def test_without_a_total_and_at_the_end_there_is_no_time_left(total):
+    progress = Progress(Usage(answered=5), lambda: total, bar=False)
+    progress.step()
+    assert "left" not in progress.line()
 
 
 def test_the_bar_shows_the_same_counters(capsys):
