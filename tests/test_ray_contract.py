@@ -6,12 +6,14 @@ import json
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from mergeit_ops import ops
 from mergeit_ops.core.columns import BATCH_META, EMBEDDING, META, ROW_ID, STATS
-from mergeit_ops.errors import DatasetError
+from mergeit_ops.core.vectors import encode_vectors
+from mergeit_ops.errors import DatasetError, EmbeddingError
 from tests.runs import make_dataset
 from tests.test_contract import ODD_ROWS, Case, all_operators, input_of, with_extras
 from tests.test_ray import comparable
@@ -187,3 +189,29 @@ def test_centroids_are_fitted_on_the_rows_with_the_lowest_ids(size, embedded_row
     expected = grouper.run(make_dataset(embedded_rows))
     found = rows_of(process(ray_dataset(embedded_rows, blocks=7), grouper))
     assert sorted(sorted(row["id"]) for row in found) == sorted(sorted(ids) for ids in expected["id"])
+
+
+def test_ids_that_two_rows_bring_are_refused_wherever_the_rows_are(embedded_rows):
+    rows = [row | {ROW_ID: str(number)} for number, row in enumerate(embedded_rows)]
+    grouper = ops.TopicClusterGrouper(num_clusters=3)
+    brought = [row_id for row in rows_of(process(ray_dataset(rows), grouper)) for row_id in row[ROW_ID]]
+    assert sorted(brought) == sorted(row[ROW_ID] for row in rows)
+    rows[-1][ROW_ID] = "0"
+    with pytest.raises(DatasetError, match=f"the column '{ROW_ID}' must hold a text of its own for every row"):
+        process(ray_dataset(rows), grouper)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (None, "row 119 has no embedding"),
+        ("AAAA", "row 119 has an embedding that is not base64 of float32"),
+        (encode_vectors(np.eye(1, 8, dtype=np.float32))[0], "mixes embeddings of widths|of width 8"),
+    ],
+    ids=["missing", "no floats", "another width"],
+)
+@pytest.mark.parametrize("blocks", [3, 120])
+def test_embeddings_that_cannot_be_used_are_told_by_row(text, sentence, blocks, embedded_rows):
+    rows = [*embedded_rows[:-1], embedded_rows[-1] | {EMBEDDING: text}]
+    with pytest.raises(EmbeddingError, match=sentence):
+        process(ray_dataset(rows, blocks), ops.TopicClusterGrouper(num_clusters=3))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from itertools import accumulate
 from typing import Any
 
@@ -23,6 +25,7 @@ from mergeit_ops.dataset.tables import python_columns, set_column
 from mergeit_ops.dataset.topics import Topic, topic_table
 from mergeit_ops.distributed.blocks import Blocks, Resources, finished
 from mergeit_ops.distributed.columns import with_structs
+from mergeit_ops.errors import EmbeddingError
 
 _ORDER = "mergeit_row_order"
 _TOPIC = "mergeit_topic"
@@ -32,38 +35,68 @@ _PARTITION_BYTES = 2**28  # of topics that one task puts together: far below Arr
 
 @dataclass(frozen=True)
 class IdSketch:
-    """Some of a block's row ids, evenly spaced in their order.
+    """What the driver is told of a block: its size, and some of its row ids, evenly spaced in their order.
 
     :param rows: rows in the block.
     :param size: bytes of the block.
+    :param width: dimensions of its embeddings.
     :param ids: every `step`-th id, ascending, from the lowest on.
     :param step: rows from one to the next.
+    :param hashes: of the ids that the rows bring, eight bytes each; empty where they bring none.
     """
 
     rows: int
     size: int
+    width: int
     ids: list[str]
     step: int
+    hashes: NDArray[np.int64]
 
 
-def identified(blocks: Blocks, brought: bool) -> tuple[Blocks, list[IdSketch]]:
-    """Give every row its content digest for an id, unless it brings an id.
+def identified(blocks: Blocks, operator: Any, layout: Any, brought: bool) -> tuple[Blocks, list[IdSketch]]:
+    """Give every row its content digest for an id, unless it brings an id, and check embeddings and ids.
 
-    :param blocks: flat rows.
+    :param blocks: flat rows with embeddings.
+    :param operator: in whose name errors are raised.
+    :param layout: layout of the samples.
     :param brought: whether they bring ids.
-    :return: the rows, and a sketch of the ids of each block.
+    :return: the rows, and what there is to know of each block.
+    :raises EmbeddingError: if embeddings brought along are unusable, or of different widths.
+    :raises DatasetError: if the ids brought along are not unique texts.
     """
-    return blocks.map(_identify, brought)
+    firsts = [0, *accumulate(blocks.rows)][:-1]
+    known, sketches = blocks.map(_identify, operator, layout, brought, each=firsts)
+    widths = sorted({sketch.width for sketch in sketches})
+    if len(widths) > 1:
+        raise EmbeddingError(f"{operator._name}: the column '{EMBEDDING}' mixes embeddings of widths {widths}.")
+    if brought:
+        hashes = np.concatenate([sketch.hashes for sketch in sketches])
+        if len(np.unique(hashes)) < len(hashes):
+            raise operator.ids_not_unique()
+    return known, sketches
 
 
-def _identify(table: pa.Table, brought: bool) -> tuple[pa.Table, IdSketch]:
-    if not brought:
+def _identify(table: pa.Table, operator: Any, layout: Any, brought: bool, first: int) -> tuple[pa.Table, IdSketch]:
+    width = operator.vectors_of(table.select([EMBEDDING]), layout, first).shape[1]
+    if brought:
+        ids = operator.row_ids_of(table, Counter())
+    else:
         content = [name for name in table.column_names if is_content(name)]
-        digests = content_digests(python_columns(table.select(content)), table.num_rows)
-        table = table.append_column(ROW_ID, pa.array(digests, type=pa.string()))
-    ids = sorted(table.column(ROW_ID).to_pylist())
+        ids = content_digests(python_columns(table.select(content)), table.num_rows)
+        table = table.append_column(ROW_ID, pa.array(ids, type=pa.string()))
+    # Python's own hash differs from process to process.
+    hashes = [blake2b(row_id.encode(), digest_size=8).digest() for row_id in ids] if brought else []
+    ids = sorted(ids)
     step = max(1, math.ceil(len(ids) / _SKETCH_IDS))
-    return table, IdSketch(len(ids), table.nbytes, ids[::step], step)
+    sketch = IdSketch(
+        rows=table.num_rows,
+        size=table.nbytes,
+        width=width,
+        ids=ids[::step],
+        step=step,
+        hashes=np.frombuffer(b"".join(hashes), dtype=np.int64),
+    )
+    return table, sketch
 
 
 def cutoff_for(sketches: Sequence[IdSketch], size: int) -> str | None:

@@ -110,14 +110,18 @@ class SampleOperator:
             row_ids = table.column(ROW_ID).to_pylist()
             seen.update(row_ids)
             if any(not isinstance(row_id, str) or seen[row_id] > 1 for row_id in row_ids):
-                raise DatasetError(
-                    f"{self._name}: the column '{ROW_ID}' must hold a text of its own for every row; remove the column "
-                    "to have the rows identified anew."
-                )
+                raise self.ids_not_unique()
             return row_ids
         content = [name for name in table.column_names if is_content(name)]
         # What does not count is not even read: embeddings are most of a row.
         return number_duplicates(content_digests(python_columns(table.select(content)), len(table)), seen)
+
+    def ids_not_unique(self) -> DatasetError:
+        """Return the error for a dataset whose own ids cannot tell its rows apart."""
+        return DatasetError(
+            f"{self._name}: the column '{ROW_ID}' must hold a text of its own for every row; remove the column to have "
+            "the rows identified anew."
+        )
 
     def vectors_of(self, table: pa.Table, layout: SampleFormat, first_row: int = 0) -> NDArray[np.float32]:
         """Return the unit vectors of a table's rows: those it brings, else new ones.

@@ -144,7 +144,7 @@ class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
             self._check(grouped=BATCH_META in columns)
             layout = self.layout_of(columns)
             blocks = Blocks.of(embedded(dataset, self, layout))
-            blocks, sketches = identified(blocks, brought=ROW_ID in columns)
+            blocks, sketches = identified(blocks, self, layout, brought=ROW_ID in columns)
             num_clusters = int(self.num_clusters or default_num_clusters(n))
             size = int(self.fit_sample_size or default_fit_sample_size(num_clusters))
             vectors = fit_rows(blocks, cutoff_for(sketches, size), size)
