@@ -1,0 +1,230 @@
+"""Do other seeds, another order of the rows or another number of topics change what is selected and paired?
+
+    python benchmarks/stability.py [--data rows.jsonl[.gz]] [--embeddings rows.npy] [--rows 10000] [--seeds 5]
+
+Groups rows into topics once per seed, keeps 20 % of each topic and pairs what is kept, with the functions and defaults
+of the operators. Prints how much topics, kept rows and pairs of two runs have in common, and how well the kept rows
+cover all rows: the mean, over all rows, of the highest cosine to a kept row, which is 1 when all rows are kept. Beside
+them stand as many rows drawn at random, and as many chosen without topics. Rows are compared with kept rows in blocks,
+so memory grows with the rows and not with their square.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+import jsonlines
+import numpy as np
+from sklearn.metrics import adjusted_rand_score
+
+from mergeit_ops.core.budget import ratio_budget
+from mergeit_ops.core.facility_location import select
+from mergeit_ops.core.formats import resolve_format
+from mergeit_ops.core.identity import content_digest, number_duplicates
+from mergeit_ops.core.pairing import find_groups
+from mergeit_ops.core.topics import default_fit_sample_size, default_num_clusters, fit_sample, fit_topics
+from mergeit_ops.embedding import load_encoder
+
+SAMPLE = Path(__file__).resolve().parents[1] / "recipes" / "data" / "sample_instructions.jsonl"
+RATIO = 0.2
+THRESHOLD = 0.55
+TOPIC_FACTORS = {"topics as by default": 1.0, "half as many": 0.5, "twice as many": 2.0}
+BLOCK_ENTRIES = 2**24
+COLUMNS = (
+    "what differs",
+    "runs",
+    "topics",
+    "kept",
+    "ARI mean",
+    "ARI lowest",
+    "coverage",
+    "spread",
+    "rows in common",
+    "pairs",
+    "pairs in common",
+    "CPU s a run",
+)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """n rows in one order.
+
+    :param digests: content digest of each.
+    :param vectors: (n, d) float32 of unit norm.
+    """
+
+    digests: list[str]
+    vectors: np.ndarray
+
+    def in_order(self, order: np.ndarray) -> Rows:
+        """Return the same rows in another order."""
+        return Rows([self.digests[i] for i in order], self.vectors[order])
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one run gave.
+
+    :param coverage: mean over all rows of the highest cosine to a kept row.
+    :param kept: ids of the rows kept.
+    :param labels: (n,) topic of each row, or None without topics.
+    :param pairs: ids of rows that would be merged, or None without topics.
+    :param cpu_seconds: what topics and selection took.
+    """
+
+    coverage: float
+    kept: frozenset[str]
+    labels: np.ndarray | None = None
+    pairs: frozenset[frozenset[str]] | None = None
+    cpu_seconds: float = 0.0
+
+
+def read_rows(path: Path, most: int | None) -> tuple[list[str], list[str]]:
+    """Return the content digests of the first rows of a file, and the texts that are embedded."""
+    digests, texts = [], []
+    with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8") as file:
+        for row in jsonlines.Reader(file).iter(type=dict):
+            if len(texts) == most:
+                break
+            digests.append(content_digest(row))
+            texts.append(resolve_format("auto", list(row)).read(row).sample.query)
+    return digests, texts
+
+
+def coverage(vectors: np.ndarray, kept: np.ndarray) -> float:
+    """Return the mean over all rows of the highest cosine to a kept row.
+
+    :param vectors: (n, d) float32 of unit norm.
+    :param kept: positions of the rows kept, at least one.
+    """
+    representatives = vectors[kept]
+    block = max(1, BLOCK_ENTRIES // len(kept))
+    best = [(vectors[start : start + block] @ representatives.T).max(axis=1) for start in range(0, len(vectors), block)]
+    return float(np.concatenate(best).mean(dtype=np.float64))
+
+
+def with_topics(rows: Rows, num_clusters: int, seed: int) -> Outcome:
+    """Group, select and pair as the operators do."""
+    ids = number_duplicates(rows.digests)
+    started = time.process_time()
+    sample = fit_sample(ids, default_fit_sample_size(num_clusters))
+    labels = fit_topics(rows.vectors[sample], num_clusters, seed=seed).assign(rows.vectors)
+    kept_of_topics = []
+    for topic in np.unique(labels):
+        members = np.flatnonzero(labels == topic)
+        chosen = select(rows.vectors[members], ratio_budget(len(members), RATIO)).indices
+        kept_of_topics.append(members[np.sort(chosen)])
+    cpu_seconds = time.process_time() - started
+    pairs = frozenset(
+        frozenset(ids[members[i]] for i in group.members)
+        for members in kept_of_topics
+        for group in find_groups(rows.vectors[members], THRESHOLD)
+    )
+    kept = np.concatenate(kept_of_topics)
+    return Outcome(coverage(rows.vectors, kept), frozenset(ids[i] for i in kept), labels, pairs, cpu_seconds)
+
+
+def without_topics(rows: Rows, kept: np.ndarray, cpu_seconds: float = 0.0) -> Outcome:
+    ids = number_duplicates(rows.digests)
+    return Outcome(coverage(rows.vectors, kept), frozenset(ids[i] for i in kept), cpu_seconds=cpu_seconds)
+
+
+def flat(rows: Rows) -> Outcome:
+    """Select from all rows at once."""
+    started = time.process_time()
+    kept = select(rows.vectors, ratio_budget(len(rows.vectors), RATIO)).indices
+    return without_topics(rows, kept, time.process_time() - started)
+
+
+def reordered(rows: Rows, seed: int, run: Callable[[Rows], Outcome]) -> Outcome:
+    """Run over the rows in another order; labels come back in the order that they had."""
+    order = np.random.default_rng(seed).permutation(len(rows.vectors))
+    outcome = run(rows.in_order(order))
+    if outcome.labels is None:
+        return outcome
+    labels = np.empty_like(outcome.labels)
+    labels[order] = outcome.labels
+    return Outcome(outcome.coverage, outcome.kept, labels, outcome.pairs, outcome.cpu_seconds)
+
+
+def in_common(sets: Sequence[frozenset]) -> float:
+    """Return the mean Jaccard index over all pairs of sets; two empty sets are alike."""
+    return float(np.mean([len(a & b) / len(a | b) if a | b else 1.0 for a, b in combinations(sets, 2)]))
+
+
+def lowest_to_highest(counts: Sequence[int]) -> str:
+    low, high = min(counts), max(counts)
+    return f"{low:,}" if low == high else f"{low:,}–{high:,}"
+
+
+def line(name: str, outcomes: Sequence[Outcome]) -> list[str]:
+    """Return a line of the table."""
+    found = np.array([outcome.coverage for outcome in outcomes])
+    cells = dict.fromkeys(COLUMNS, "–") | {"what differs": name, "runs": str(len(outcomes))}
+    cells["kept"] = lowest_to_highest([len(outcome.kept) for outcome in outcomes])
+    cells["coverage"] = f"{found.mean():.4f}"
+    cells["CPU s a run"] = f"{np.mean([outcome.cpu_seconds for outcome in outcomes]):.1f}"
+    labels = [outcome.labels for outcome in outcomes if outcome.labels is not None]
+    pairs = [outcome.pairs for outcome in outcomes if outcome.pairs is not None]
+    if labels:
+        cells["topics"] = str(round(np.mean([len(np.unique(one)) for one in labels])))
+        cells["pairs"] = lowest_to_highest([len(one) for one in pairs])
+    if len(outcomes) > 1:
+        cells["spread"] = f"{(found.max() - found.min()) / found.mean():.2%}"
+        cells["rows in common"] = f"{in_common([outcome.kept for outcome in outcomes]):.1%}"
+    if len(labels) > 1:
+        alike = [adjusted_rand_score(a, b) for a, b in combinations(labels, 2)]
+        cells |= {"ARI mean": f"{np.mean(alike):.3f}", "ARI lowest": f"{min(alike):.3f}"}
+        cells["pairs in common"] = f"{in_common(pairs):.1%}"
+    return list(cells.values())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, default=SAMPLE, help="JSON Lines, plain or .gz, in any sample format")
+    parser.add_argument("--embeddings", type=Path, help="NumPy file: one float32 row of unit norm per row of the data")
+    parser.add_argument("--save-embeddings", type=Path, help="where to write the embeddings for the next time")
+    parser.add_argument("--rows", type=int, help="take the first so many rows (default: all)")
+    parser.add_argument("--seeds", type=int, default=5, help="runs that are compared, at least 2 (default: 5)")
+    parser.add_argument("--no-flat", action="store_true", help="leave out the selection without topics")
+    arguments = parser.parse_args()
+    if arguments.seeds < 2:
+        parser.error(f"--seeds must be at least 2, or there is nothing to compare; got {arguments.seeds}")
+    digests, texts = read_rows(arguments.data, arguments.rows)
+    if arguments.embeddings:
+        vectors = np.load(arguments.embeddings)[: len(texts)]
+        if len(vectors) != len(texts):
+            parser.error(f"--embeddings has {len(vectors):,} rows, the data {len(texts):,}")
+    else:
+        vectors = load_encoder().encode(texts)
+    if arguments.save_embeddings:
+        np.save(arguments.save_embeddings, vectors)
+    rows = Rows(digests, vectors)
+    n, seeds = len(vectors), range(arguments.seeds)
+    topics = default_num_clusters(n)
+    print(f"{n:,} rows of {arguments.data.name}\n")
+    print("| " + " | ".join(COLUMNS) + " |\n" + "|---" * len(COLUMNS) + "|")
+
+    def show(name: str, outcomes: list[Outcome]) -> None:
+        print("| " + " | ".join(line(name, outcomes)) + " |", flush=True)
+
+    for name, factor in TOPIC_FACTORS.items():
+        wanted = max(1, round(factor * topics))
+        show(f"seed; {name}", [with_topics(rows, wanted, seed) for seed in seeds])
+    show("order of the rows", [reordered(rows, seed, lambda one: with_topics(one, topics, 42)) for seed in seeds])
+    if not arguments.no_flat:
+        show("no topics; order of the rows", [reordered(rows, seed, flat) for seed in seeds])
+    budget = ratio_budget(n, RATIO)
+    drawn = [np.random.default_rng(seed).choice(n, budget, replace=False) for seed in seeds]
+    show("drawn at random", [without_topics(rows, one) for one in drawn])
+
+
+if __name__ == "__main__":
+    main()
