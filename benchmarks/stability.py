@@ -24,7 +24,7 @@ import numpy as np
 from sklearn.metrics import adjusted_rand_score
 
 from mergeit_ops.core.budget import ratio_budget
-from mergeit_ops.core.facility_location import select
+from mergeit_ops.core.facility_location import objective, select
 from mergeit_ops.core.formats import resolve_format
 from mergeit_ops.core.identity import content_digest, number_duplicates
 from mergeit_ops.core.pairing import find_groups
@@ -35,7 +35,6 @@ SAMPLE = Path(__file__).resolve().parents[1] / "recipes" / "data" / "sample_inst
 RATIO = 0.2
 THRESHOLD = 0.55
 TOPIC_FACTORS = {"topics as by default": 1.0, "half as many": 0.5, "twice as many": 2.0}
-BLOCK_ENTRIES = 2**24
 COLUMNS = (
     "what differs",
     "runs",
@@ -99,15 +98,12 @@ def read_rows(path: Path, most: int | None) -> tuple[list[str], list[str]]:
 
 
 def coverage(vectors: np.ndarray, kept: np.ndarray) -> float:
-    """Return the mean over all rows of the highest cosine to a kept row.
+    """Return the mean over all rows of the highest cosine to a kept row; a negative one counts as 0.
 
     :param vectors: (n, d) float32 of unit norm.
-    :param kept: positions of the rows kept, at least one.
+    :param kept: positions of the rows kept.
     """
-    representatives = vectors[kept]
-    block = max(1, BLOCK_ENTRIES // len(kept))
-    best = [(vectors[start : start + block] @ representatives.T).max(axis=1) for start in range(0, len(vectors), block)]
-    return float(np.concatenate(best).mean(dtype=np.float64))
+    return objective(vectors, kept) / len(vectors)
 
 
 def with_topics(rows: Rows, num_clusters: int, seed: int) -> Outcome:
@@ -198,10 +194,14 @@ def main() -> None:
     if arguments.seeds < 2:
         parser.error(f"--seeds must be at least 2, or there is nothing to compare; got {arguments.seeds}")
     digests, texts = read_rows(arguments.data, arguments.rows)
+    if not texts:
+        parser.error(f"{arguments.data} has no rows")
     if arguments.embeddings:
-        vectors = np.load(arguments.embeddings)[: len(texts)]
-        if len(vectors) != len(texts):
+        vectors = np.load(arguments.embeddings, mmap_mode="r")
+        # A file may hold embeddings of further rows only where --rows left those out.
+        if len(vectors) < len(texts) or (arguments.rows is None and len(vectors) > len(texts)):
             parser.error(f"--embeddings has {len(vectors):,} rows, the data {len(texts):,}")
+        vectors = np.array(vectors[: len(texts)], dtype=np.float32)
     else:
         vectors = load_encoder().encode(texts)
     if arguments.save_embeddings:
