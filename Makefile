@@ -33,6 +33,7 @@ bench: $(VENV)/.installed  ## Measure what the README claims.
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/deita_scorer.py --rows 32
 	$(BIN)/python benchmarks/distilled_scorer.py
 	$(BIN)/python benchmarks/coverage_separation.py
+	$(BIN)/python benchmarks/stability.py
 	$(BIN)/python benchmarks/scaling.py --rows 10000 30000 100000 300000
 
 lint: $(VENV)/.installed  ## Check style and types.

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import gzip
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -23,7 +22,7 @@ import jsonlines
 import numpy as np
 from sklearn.metrics import adjusted_rand_score
 
-from mergeit_ops.core.budget import ratio_budget
+from mergeit_ops.core.budget import proportional_budgets, ratio_budget
 from mergeit_ops.core.facility_location import objective, select
 from mergeit_ops.core.formats import resolve_format
 from mergeit_ops.core.identity import content_digest, number_duplicates
@@ -47,7 +46,6 @@ COLUMNS = (
     "rows in common",
     "pairs",
     "pairs in common",
-    "CPU s a run",
 )
 
 
@@ -75,14 +73,12 @@ class Outcome:
     :param kept: ids of the rows kept.
     :param labels: (n,) topic of each row, or None without topics.
     :param pairs: ids of rows that would be merged, or None without topics.
-    :param cpu_seconds: what topics and selection took.
     """
 
     coverage: float
     kept: frozenset[str]
     labels: np.ndarray | None = None
     pairs: frozenset[frozenset[str]] | None = None
-    cpu_seconds: float = 0.0
 
 
 def read_rows(path: Path, most: int | None) -> tuple[list[str], list[str]]:
@@ -106,37 +102,36 @@ def coverage(vectors: np.ndarray, kept: np.ndarray) -> float:
     return objective(vectors, kept) / len(vectors)
 
 
-def with_topics(rows: Rows, num_clusters: int, seed: int) -> Outcome:
-    """Group, select and pair as the operators do."""
+def with_topics(rows: Rows, num_clusters: int, seed: int, total: int | None = None) -> Outcome:
+    """Group, select and pair as the operators do; `total` is their `select_num`, None a share of each topic."""
     ids = number_duplicates(rows.digests)
-    started = time.process_time()
     sample = fit_sample(ids, default_fit_sample_size(num_clusters))
     labels = fit_topics(rows.vectors[sample], num_clusters, seed=seed).assign(rows.vectors)
-    kept_of_topics = []
-    for topic in np.unique(labels):
-        members = np.flatnonzero(labels == topic)
-        chosen = select(rows.vectors[members], ratio_budget(len(members), RATIO)).indices
-        kept_of_topics.append(members[np.sort(chosen)])
-    cpu_seconds = time.process_time() - started
+    topics = [np.flatnonzero(labels == topic) for topic in np.unique(labels)]
+    sizes = [len(members) for members in topics]
+    budgets = [ratio_budget(size, RATIO) for size in sizes] if total is None else proportional_budgets(sizes, total)
+    kept_of_topics = [
+        members[np.sort(select(rows.vectors[members], int(budget)).indices)]
+        for members, budget in zip(topics, budgets, strict=True)
+    ]
     pairs = frozenset(
         frozenset(ids[members[i]] for i in group.members)
         for members in kept_of_topics
         for group in find_groups(rows.vectors[members], THRESHOLD)
     )
     kept = np.concatenate(kept_of_topics)
-    return Outcome(coverage(rows.vectors, kept), frozenset(ids[i] for i in kept), labels, pairs, cpu_seconds)
+    return Outcome(coverage(rows.vectors, kept), frozenset(ids[i] for i in kept), labels, pairs)
 
 
-def without_topics(rows: Rows, kept: np.ndarray, cpu_seconds: float = 0.0) -> Outcome:
+def without_topics(rows: Rows, kept: np.ndarray) -> Outcome:
     ids = number_duplicates(rows.digests)
-    return Outcome(coverage(rows.vectors, kept), frozenset(ids[i] for i in kept), cpu_seconds=cpu_seconds)
+    return Outcome(coverage(rows.vectors, kept), frozenset(ids[i] for i in kept))
 
 
 def flat(rows: Rows) -> Outcome:
     """Select from all rows at once."""
-    started = time.process_time()
     kept = select(rows.vectors, ratio_budget(len(rows.vectors), RATIO)).indices
-    return without_topics(rows, kept, time.process_time() - started)
+    return without_topics(rows, kept)
 
 
 def reordered(rows: Rows, seed: int, run: Callable[[Rows], Outcome]) -> Outcome:
@@ -147,7 +142,7 @@ def reordered(rows: Rows, seed: int, run: Callable[[Rows], Outcome]) -> Outcome:
         return outcome
     labels = np.empty_like(outcome.labels)
     labels[order] = outcome.labels
-    return Outcome(outcome.coverage, outcome.kept, labels, outcome.pairs, outcome.cpu_seconds)
+    return Outcome(outcome.coverage, outcome.kept, labels, outcome.pairs)
 
 
 def in_common(sets: Sequence[frozenset]) -> float:
@@ -161,23 +156,21 @@ def lowest_to_highest(counts: Sequence[int]) -> str:
 
 
 def line(name: str, outcomes: Sequence[Outcome]) -> list[str]:
-    """Return a line of the table."""
+    """Return a line of the table, for at least two runs."""
     found = np.array([outcome.coverage for outcome in outcomes])
     cells = dict.fromkeys(COLUMNS, "–") | {"what differs": name, "runs": str(len(outcomes))}
     cells["kept"] = lowest_to_highest([len(outcome.kept) for outcome in outcomes])
     cells["coverage"] = f"{found.mean():.4f}"
-    cells["CPU s a run"] = f"{np.mean([outcome.cpu_seconds for outcome in outcomes]):.1f}"
+    cells["spread"] = f"{(found.max() - found.min()) / found.mean():.2%}"
+    cells["rows in common"] = f"{in_common([outcome.kept for outcome in outcomes]):.1%}"
     labels = [outcome.labels for outcome in outcomes if outcome.labels is not None]
     pairs = [outcome.pairs for outcome in outcomes if outcome.pairs is not None]
     if labels:
-        cells["topics"] = str(round(np.mean([len(np.unique(one)) for one in labels])))
-        cells["pairs"] = lowest_to_highest([len(one) for one in pairs])
-    if len(outcomes) > 1:
-        cells["spread"] = f"{(found.max() - found.min()) / found.mean():.2%}"
-        cells["rows in common"] = f"{in_common([outcome.kept for outcome in outcomes]):.1%}"
-    if len(labels) > 1:
         alike = [adjusted_rand_score(a, b) for a, b in combinations(labels, 2)]
         cells |= {"ARI mean": f"{np.mean(alike):.3f}", "ARI lowest": f"{min(alike):.3f}"}
+        cells["topics"] = str(round(np.mean([len(np.unique(one)) for one in labels])))
+        cells["pairs"] = lowest_to_highest([len(one) for one in pairs])
+    if any(pairs):
         cells["pairs in common"] = f"{in_common(pairs):.1%}"
     return list(cells.values())
 
@@ -208,8 +201,9 @@ def main() -> None:
         np.save(arguments.save_embeddings, vectors)
     rows = Rows(digests, vectors)
     n, seeds = len(vectors), range(arguments.seeds)
-    topics = default_num_clusters(n)
-    print(f"{n:,} rows of {arguments.data.name}\n")
+    topics, budget = default_num_clusters(n), ratio_budget(n, RATIO)
+    different = len({vector.tobytes() for vector in vectors})
+    print(f"{n:,} rows of {arguments.data.name} with {different:,} different embeddings\n")
     print("| " + " | ".join(COLUMNS) + " |\n" + "|---" * len(COLUMNS) + "|")
 
     def show(name: str, outcomes: list[Outcome]) -> None:
@@ -218,10 +212,10 @@ def main() -> None:
     for name, factor in TOPIC_FACTORS.items():
         wanted = max(1, round(factor * topics))
         show(f"seed; {name}", [with_topics(rows, wanted, seed) for seed in seeds])
+    show("seed; one total, by select_num", [with_topics(rows, topics, seed, budget) for seed in seeds])
     show("order of the rows", [reordered(rows, seed, lambda one: with_topics(one, topics, 42)) for seed in seeds])
     if not arguments.no_flat:
         show("no topics; order of the rows", [reordered(rows, seed, flat) for seed in seeds])
-    budget = ratio_budget(n, RATIO)
     drawn = [np.random.default_rng(seed).choice(n, budget, replace=False) for seed in seeds]
     show("drawn at random", [without_topics(rows, one) for one in drawn])
 
