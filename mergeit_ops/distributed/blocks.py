@@ -11,9 +11,9 @@ import ray
 from ray.data import Dataset
 
 from mergeit_ops.distributed.columns import with_json, with_structs
-from mergeit_ops.distributed.environment import apply_environment, driver_environment
+from mergeit_ops.distributed.environment import DriverEnvironment
 from mergeit_ops.distributed.errors import own_errors
-from mergeit_ops.distributed.journal import use_kept_journals
+from mergeit_ops.distributed.journal import JournalPlace, use_kept_journals
 
 BlockFunction = Callable[..., tuple[pa.Table | None, Any]]
 """From a table, and what goes with it, to a table, if any, and what the driver is told about it."""
@@ -99,6 +99,8 @@ class Blocks:
         *shared: Any,
         each: Iterable[Any] | None = None,
         resources: Resources | None = None,
+        journals: JournalPlace | None = None,
+        on_told: Callable[[Any], None] = lambda told: None,
     ) -> tuple[Blocks, list[Any]]:
         """Run a function over every block.
 
@@ -108,28 +110,25 @@ class Blocks:
         :param shared: arguments that all calls have in common; sent to each node once.
         :param each: one further argument per block.
         :param resources: what a task takes.
+        :param journals: where tasks find their journals; None: on their own machine.
+        :param on_told: hears what the function told about a block once it is through; what it raises ends the work.
         :return: the new blocks, and what the function told about each of the old ones, in order.
         :raises MergeItError: what a task raised on purpose, as it was raised there.
         """
         resources = resources or Resources()
         task = _run_block.options(**resources.options())
         # The environment goes with the function: both are pickled, neither is logged.
-        call = ray.put((function, driver_environment()))
+        call = ray.put((function, DriverEnvironment(), journals))
         common = [ray.put(argument) for argument in shared]
         own = [()] * len(self.refs) if each is None else [(argument,) for argument in each]
+
+        def start(number: int) -> tuple[Any, Any]:
+            return tuple(task.remote(call, self.refs[number], *common, *own[number]))
+
         limit = resources.num_proc or len(self.refs)
-        tables: list[ray.ObjectRef] = []
-        told: list[ray.ObjectRef] = []
-        running: list[ray.ObjectRef] = []
-        for ref, arguments in zip(self.refs, own, strict=True):
-            if len(running) >= limit:
-                running = _wait(running, told)
-            table, news = task.remote(call, ref, *common, *arguments)
-            tables.append(table)
-            told.append(news)
-            running.append(news)
-        results = finished(told)
-        return Blocks(tables, [rows for rows, _ in results]), [news for _, news in results]
+        results = _all_of(len(self.refs), start, limit, lambda result: on_told(result[1]))
+        tables = [ref for ref, _ in results]
+        return Blocks(tables, [rows for _, (rows, _) in results]), [told for _, (_, told) in results]
 
     def tell(self, function: BlockFunction, *shared: Any, each: Iterable[Any] | None = None) -> list[Any]:
         """Run a function over every block for what it tells only; see `map`."""
@@ -138,11 +137,11 @@ class Blocks:
 
 @ray.remote(num_returns=2)
 def _run_block(
-    call: tuple[BlockFunction, Mapping[str, str]], table: pa.Table, *arguments: Any
+    call: tuple[BlockFunction, DriverEnvironment, JournalPlace | None], table: pa.Table, *arguments: Any
 ) -> tuple[pa.Table | None, tuple[int, Any]]:
-    function, environment = call
-    apply_environment(environment)
-    use_kept_journals()
+    function, environment, journals = call
+    environment.apply()
+    use_kept_journals(journals)
     made, told = function(with_json(table), *arguments)
     if made is None:
         return None, (0, told)
@@ -155,29 +154,49 @@ def _num_rows(table: pa.Table) -> int:
 
 
 def finished(refs: Sequence[Any]) -> list[Any]:
-    """Wait for the results of tasks; where one raises, cancel the others.
+    """Wait for the results of tasks that have been started; where one raises, cancel the others.
 
     :param refs: of what the tasks return.
     :return: the results, in order.
     :raises MergeItError: what a task raised on purpose, as it was raised there.
     """
-    running = list(refs)
-    while running:
-        running = _wait(running, refs)
-    return ray.get(list(refs))
+    return [result for _, result in _all_of(len(refs), lambda number: (None, refs[number]), len(refs))]
 
 
-def _wait(running: list[Any], started: Sequence[Any]) -> list[Any]:
-    """Wait for a task and return those that still run; where it raised, cancel those that were started with it."""
-    done, running = ray.wait(running, num_returns=1)
+def _all_of(
+    count: int,
+    start: Callable[[int], tuple[Any, Any]],
+    limit: int,
+    on_result: Callable[[Any], None] = lambda result: None,
+) -> list[tuple[Any, Any]]:
+    """Start tasks, no more than some at a time, and wait for them; where one raises, cancel the others.
+
+    :param count: number of tasks.
+    :param start: starts a task by its number; returns what to keep, and the reference to wait for.
+    :param limit: tasks at the same time at most.
+    :param on_result: hears of each result as it comes.
+    :return: what was kept and the result, by number.
+    """
+    kept: dict[int, Any] = {}
+    results: dict[int, Any] = {}
+    running: dict[Any, int] = {}
     try:
-        with own_errors():
-            ray.get(done)
+        while len(results) < count:
+            while len(kept) < count and len(running) < limit:
+                number = len(kept)
+                kept[number], ref = start(number)
+                running[ref] = number
+            done, _ = ray.wait(list(running), num_returns=1)
+            for ref in done:
+                number = running.pop(ref)
+                with own_errors():
+                    results[number] = ray.get(ref)
+                on_result(results[number])
     except BaseException:
-        for ref in started:
+        for ref in running:
             ray.cancel(ref)
         raise
-    return running
+    return [(kept[number], results[number]) for number in range(count)]
 
 
 def materialized(dataset: Dataset) -> Dataset:

@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 
-FORWARDED = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "HF_TOKEN", "HF_HUB_OFFLINE", "MERGEIT_CACHE_DIR")
+FORWARDED = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "HF_TOKEN", "HF_HUB_OFFLINE")
 """Variables that the operators read, or the libraries that they load models with."""
 
+_from_driver: set[str] = set()
 
-def driver_environment() -> dict[str, str]:
-    """Return the variables to take along.
+
+class DriverEnvironment:
+    """The variables to take along, as they are when this is made.
 
     They travel inside a task, not in Ray's `runtime_env`, which Ray writes into its logs and shows on its dashboard.
+    Ray can also write down the arguments of actors, mappings with all that is in them: so this is no mapping, and
+    shows names only.
     """
-    return {name: os.environ[name] for name in FORWARDED if name in os.environ}
 
+    def __init__(self) -> None:
+        self._variables = {name: os.environ[name] for name in FORWARDED if name in os.environ}
 
-def apply_environment(variables: Mapping[str, str]) -> None:
-    """Set the variables that this process does not have: what a worker's own environment says comes first."""
-    for name, value in variables.items():
-        os.environ.setdefault(name, value)
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(self._variables)})"
+
+    def apply(self) -> None:
+        """Set the variables that this process does not have: what a worker's own environment says comes first.
+
+        Those that came from a driver before, and may be out of date, are replaced or taken away.
+        """
+        for name in sorted(_from_driver - self._variables.keys()):
+            os.environ.pop(name, None)
+            _from_driver.discard(name)
+        for name, value in self._variables.items():
+            if name in _from_driver or name not in os.environ:
+                os.environ[name] = value
+                _from_driver.add(name)

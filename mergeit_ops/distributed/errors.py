@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ray.exceptions import RayError
+from ray.exceptions import RayError, RayTaskError
 
 from mergeit_ops.errors import MergeItError
 
@@ -26,6 +26,7 @@ def own_errors() -> Iterator[None]:
 
 
 def _own(error: BaseException | None) -> MergeItError | None:
-    while error is not None and not isinstance(error, MergeItError):
+    # What Ray raises is of our class and of its own at once: the one that the task raised is inside.
+    while isinstance(error, RayTaskError) or (error is not None and not isinstance(error, MergeItError)):
         error = getattr(error, "cause", None) or error.__cause__
-    return error if error is None else type(error)(*error.args)
+    return error

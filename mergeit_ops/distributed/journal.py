@@ -6,6 +6,8 @@ recipe, wherever its tasks land.
 
 from __future__ import annotations
 
+import os
+from dataclasses import dataclass
 from typing import Any
 
 import ray
@@ -14,8 +16,8 @@ from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from mergeit_ops.distributed.errors import own_errors
-from mergeit_ops.llm.journal import Journal
-from mergeit_ops.llm.journals import local_journal, share_journals
+from mergeit_ops.llm.journal import Journal, default_cache_path
+from mergeit_ops.llm.journals import CACHE_AUTO, share_journals
 
 _NAME = "mergeit_ops journal"
 
@@ -24,53 +26,58 @@ _keeper: Any = None  # an actor ends when nobody holds it
 
 @ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)
 class _Keeper:
-    """Opens journals on its machine and keeps them open."""
+    """Opens journals on its machine and keeps them open.
 
-    def __init__(self) -> None:
+    :param home: the driver's home, for paths that begin with `~`.
+    """
+
+    def __init__(self, home: str) -> None:
+        os.environ["HOME"] = home
         self._journals: dict[str, Journal] = {}
 
-    def open(self, cache_path: str, create: bool) -> str:
-        return str(self._journal(cache_path, create).path)
+    def open(self, path: str, create: bool) -> None:
+        self._journal(path, create)
 
-    def get(self, cache_path: str, key: str) -> str | None:
-        return self._journal(cache_path).get(key)
+    def get(self, path: str, key: str) -> str | None:
+        return self._journal(path).get(key)
 
-    def put(self, cache_path: str, key: str, *answer: Any) -> bool:
-        journal = self._journal(cache_path)
+    def put(self, path: str, key: str, *answer: Any) -> bool:
+        journal = self._journal(path)
         failures = journal.write_failures
         text, usage, model = answer
         journal.put(key, text, usage, model=model)
         return journal.write_failures == failures
 
-    def _journal(self, cache_path: str, create: bool = True) -> Journal:
-        if cache_path not in self._journals:
-            journal = local_journal(cache_path, create)
+    def _journal(self, path: str, create: bool = True) -> Journal:
+        if path not in self._journals:
+            journal = Journal(path, create=create)
             if not create:
                 return journal
-            self._journals[cache_path] = journal
-        return self._journals[cache_path]
+            self._journals[path] = journal
+        return self._journals[path]
 
 
 class ClusterJournal:
     """What a task sees of a journal on the driver's machine; see `Journal`.
 
     :param keeper: the actor that has it open.
-    :param cache_path: what the recipe says.
+    :param path: its file, or a folder for it, on the driver's machine.
     :param create: whether to make the file when there is none.
     :raises RecipeError: see `Journal`.
     """
 
-    def __init__(self, keeper: Any, cache_path: str, create: bool = True) -> None:
-        self._keeper, self._cache_path = keeper, cache_path
+    def __init__(self, keeper: Any, path: str, create: bool = True) -> None:
+        self._keeper = keeper
+        self.path = path
         self.write_failures = 0
         self._warned = False
         with own_errors():
-            self.path: str = ray.get(keeper.open.remote(cache_path, create))
+            ray.get(keeper.open.remote(path, create))
 
     def get(self, key: str) -> str | None:
         """Return a stored answer."""
         try:
-            return ray.get(self._keeper.get.remote(self._cache_path, key))
+            return ray.get(self._keeper.get.remote(self.path, key))
         except RayError as error:
             self._warn_once(error)
             return None
@@ -80,7 +87,7 @@ class ClusterJournal:
     ) -> None:
         """Store an answer; when this returns it is on the driver's disk, or counted as a failed write."""
         try:
-            stored = ray.get(self._keeper.put.remote(self._cache_path, key, text, usage, model))
+            stored = ray.get(self._keeper.put.remote(self.path, key, text, usage, model))
         except RayError as error:
             self._warn_once(error)
             stored = False
@@ -98,21 +105,44 @@ class ClusterJournal:
             )
 
 
-def keep_journals() -> None:
-    """Have this machine, the driver's, hold the journals of the cluster from now on."""
+@dataclass(frozen=True)
+class JournalPlace:
+    """Where relative paths, and the default journal, are on the driver's machine.
+
+    :param folder: the driver's working directory.
+    :param default: file of the journal of a recipe that names none.
+    """
+
+    folder: str
+    default: str
+
+    def file(self, cache_path: str) -> str:
+        """Return what a recipe says about the journal as a path of the driver's machine."""
+        if cache_path == CACHE_AUTO:
+            return self.default
+        return cache_path if cache_path.startswith("~") else os.path.join(self.folder, cache_path)
+
+
+def keep_journals() -> JournalPlace:
+    """Have this machine, the driver's, hold the journals of the cluster from now on; return where they lie."""
     global _keeper
     try:
         # The one that this process holds: an actor ends with the first handle to it, whoever has others.
         ray.get_actor(_NAME)
     except ValueError:
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        _keeper = _Keeper.options(name=_NAME, scheduling_strategy=here).remote()  # type: ignore[attr-defined]
+        options = _Keeper.options(name=_NAME, scheduling_strategy=here)  # type: ignore[attr-defined]
+        _keeper = options.remote(os.path.expanduser("~"))
+    return JournalPlace(os.getcwd(), str(default_cache_path()))
 
 
-def use_kept_journals() -> None:
-    """Have this process, a worker's, open its journals on the driver's machine, where the driver keeps them."""
-    try:
-        keeper = ray.get_actor(_NAME)
-    except ValueError:
+def use_kept_journals(place: JournalPlace | None) -> None:
+    """Have this process, a worker's, open its journals on the driver's machine.
+
+    :param place: what `keep_journals` returned there; None for journals of this machine.
+    """
+    if place is None:
+        share_journals(None)
         return
-    share_journals(lambda cache_path, create: ClusterJournal(keeper, cache_path, create))
+    keeper = ray.get_actor(_NAME)
+    share_journals(lambda cache_path, create: ClusterJournal(keeper, place.file(cache_path), create))

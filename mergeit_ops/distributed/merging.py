@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -9,19 +10,21 @@ from loguru import logger
 from ray.data import Dataset
 
 from mergeit_ops.core.columns import STATS
-from mergeit_ops.dataset.manifest import added_up
+from mergeit_ops.dataset.manifest import Manifest, added_up
 from mergeit_ops.distributed.blocks import Blocks, Resources
 from mergeit_ops.distributed.journal import keep_journals
+from mergeit_ops.errors import LLMError
 
 
-def merged(dataset: Dataset, operator: Any, layout: Any) -> tuple[Dataset, dict[str, Any], dict[str, Any]]:
+def merged(dataset: Dataset, operator: Any, layout: Any, manifest: Manifest) -> Dataset:
     """Merge within topics and flatten them.
 
     :param dataset: topics, computed.
     :param operator: the merger.
     :param layout: layout of the samples.
-    :return: flat rows, and the figures and details of the record of the run, added up over the tasks.
-    :raises LLMError: if the LLM stage of a task had to stop.
+    :param manifest: takes the figures and details of all tasks.
+    :return: flat rows.
+    :raises LLMError: if the LLM stage of a task had to stop, or too many merges of all tasks have failed.
     """
     topics = Blocks.of(dataset)
     resources = Resources.of(operator)
@@ -31,16 +34,44 @@ def merged(dataset: Dataset, operator: Any, layout: Any) -> tuple[Dataset, dict[
         logger.info(
             f"{operator._name}: {sum(topics.rows)} topics in {len(topics.refs)} blocks, {tasks} at a time, each with "
             f"up to {each} requests in flight: {tasks * each} for the server. num_proc of the operator lowers the "
-            "first, max_concurrency the second. max_total_tokens and max_failure_ratio hold per block."
+            "first, max_concurrency the second. max_total_tokens holds per block."
         )
-    keep_journals()
-    flat, told = topics.map(_merge_block, operator, layout, resources=resources)
-    figures = added_up(figures for figures, _ in told)
-    figures["rows_out"] = sum(flat.rows)
-    return flat.dataset(), figures, added_up(details for _, details in told)
+    heard: list[_Told] = []
+    usage: dict[str, Any] = {}
+
+    def hear(news: _Told) -> None:
+        nonlocal usage
+        heard.append(news)
+        if news.error is not None:
+            raise news.error
+        usage = added_up([usage, news.details.get("usage", {})])
+        operator.check_failures(usage, at_end=False)
+
+    try:
+        flat, _ = topics.map(
+            _merge_block, operator, layout, resources=resources, journals=keep_journals(), on_told=hear
+        )
+        operator.check_failures(usage, at_end=True)
+    finally:
+        # Also of a run that had to stop: what it cost is on record.
+        manifest.figures |= added_up(news.figures for news in heard)
+        manifest.details |= added_up(news.details for news in heard)
+    manifest.figures["rows_out"] = sum(flat.rows)
+    return flat.dataset()
 
 
-def _merge_block(table: pa.Table, operator: Any, layout: Any) -> tuple[pa.Table, tuple[dict[str, Any], dict[str, Any]]]:
-    flat, figures, details = operator.merge_block(table, layout)
-    # Data-Juicer adds the column before the first filter of a recipe, whether it is there or not.
-    return (flat if STATS in table.column_names else flat.drop_columns([STATS])), (figures, details)
+@dataclass(frozen=True)
+class _Told:
+    """What a task tells the driver: figures and details of the record, and why it stopped, where it did."""
+
+    figures: dict[str, Any]
+    details: dict[str, Any]
+    error: LLMError | None = None
+
+
+def _merge_block(table: pa.Table, operator: Any, layout: Any) -> tuple[pa.Table | None, _Told]:
+    flat, figures, details, error = operator.merge_block(table, layout)
+    if flat is not None and STATS not in table.column_names:
+        # Data-Juicer adds the column before the first filter of a recipe, whether it is there or not.
+        flat = flat.drop_columns([STATS])
+    return flat, _Told(figures, details, error)

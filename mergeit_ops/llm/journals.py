@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from mergeit_ops.llm.journal import Journal, default_cache_path
 
-__all__ = ["CACHE_AUTO", "AnswerStore", "local_journal", "open_journal", "share_journals"]
+__all__ = ["CACHE_AUTO", "AnswerStore", "open_journal", "share_journals"]
 
 CACHE_AUTO = "auto"
 """Value of `cache_path` for the user's cache folder."""
@@ -58,9 +58,4 @@ def open_journal(cache_path: str | None, *, create: bool = True) -> AnswerStore:
     """
     if cache_path is not None and _shared is not None:
         return _shared(cache_path, create)
-    return local_journal(cache_path, create)
-
-
-def local_journal(cache_path: str | None, create: bool = True) -> Journal:
-    """Open a journal in a file of this machine; see `open_journal`."""
     return Journal(default_cache_path() if cache_path == CACHE_AUTO else cache_path, create=create)

@@ -9,11 +9,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from mergeit_ops.core.replies import FailureReason, ReplyError
-from mergeit_ops.errors import LLMUnavailableError, TooManyFailuresError
-from mergeit_ops.llm.advice import asked_to_wait, too_many_failures, unavailable
+from mergeit_ops.errors import LLMUnavailableError
+from mergeit_ops.llm.advice import asked_to_wait, unavailable
 from mergeit_ops.llm.backend import ChatBackend, Completion
 from mergeit_ops.llm.classify import CallFailedError, FailureKind
 from mergeit_ops.llm.concurrency import ConcurrencyLimit
+from mergeit_ops.llm.failure_share import check_failures
 from mergeit_ops.llm.journal import answer_key
 from mergeit_ops.llm.journals import AnswerStore
 from mergeit_ops.llm.progress import Progress
@@ -28,9 +29,6 @@ __all__ = ["Stage"]
 T = TypeVar("T")
 R = TypeVar("R")
 
-MIN_OUTCOMES = 20
-"""Outcomes before the share of failures is judged."""
-
 _FORBIDDEN_REQUESTS = 3
 """Requests that a server forbids before a run stops; fewer may be about their content."""
 
@@ -38,8 +36,6 @@ _REFUSAL_STEPS = 10
 
 _LOST_REQUESTS = 2
 """Requests that bring no usable answer before a run stops, as long as none has brought one."""
-
-_NOT_THE_MODELS_FAULT = {FailureReason.BUDGET, FailureReason.UNENCODABLE, FailureReason.BAD_ROW}
 
 
 class Stage(Generic[T]):
@@ -340,16 +336,11 @@ class Stage(Generic[T]):
         reasons = dict(total.failures)
         for reason, count in self._usage.failures.items():
             reasons[reason] = reasons.get(reason, 0) + count
-        judged = {reason: count for reason, count in reasons.items() if reason not in _NOT_THE_MODELS_FAULT}
-        failed = sum(judged.values())
-        outcomes = failed + total.answered + self._usage.answered
-        limit = self._settings.max_failure_ratio
-        enough = outcomes >= MIN_OUTCOMES or (at_end and failed == outcomes)
-        if at_end and failed == outcomes and (self._lost or self._forbidden) and self._last_failure is not None:
+        answered = total.answered + self._usage.answered
+        if at_end and not answered and (self._lost or self._forbidden) and self._last_failure is not None:
             raise LLMUnavailableError(unavailable(self._last_failure, self._identity))
-        if failed and enough and failed > limit * outcomes:
-            last = self._last_failure.detail if self._last_failure else None
-            raise TooManyFailuresError(too_many_failures(failed, outcomes, judged, limit, last))
+        last = self._last_failure.detail if self._last_failure else None
+        check_failures(answered, reasons, self._settings.max_failure_ratio, at_end=at_end, last=last)
 
 
 async def _all_or_none(coroutines: Iterable[Coroutine[Any, Any, R]]) -> list[R]:

@@ -146,7 +146,7 @@ class LLMPairMergerMapper(SampleOperator, Pipeline):
         :param timeout_s: seconds until a request counts as lost.
         :param cache_path: file of the journal of answers, on the machine that runs Data-Juicer; `auto`: below the
             user's cache folder; null: none.
-        :param max_failure_ratio: share of failed merges, in [0, 1], above which the run stops; on Ray, of a block.
+        :param max_failure_ratio: share of failed merges, in [0, 1], above which the run stops.
         :param dry_run: make no call; report pairs, calls, estimated tokens and, where prices are given, what they cost,
             and pass the samples on as they are. The run exports them like any other: give it an `--export_path` of its
             own.
@@ -244,18 +244,36 @@ class LLMPairMergerMapper(SampleOperator, Pipeline):
         """Merge a few topics, in Data-Juicer's form of a dict of lists."""
         return self.run(Dataset.from_dict(dict(samples))).to_dict()
 
-    def merge_block(self, table: pa.Table, layout: SampleFormat) -> tuple[pa.Table, dict[str, Any], dict[str, Any]]:
-        """Merge the topics of one table.
+    def merge_block(
+        self, table: pa.Table, layout: SampleFormat
+    ) -> tuple[pa.Table | None, dict[str, Any], dict[str, Any], LLMError | None]:
+        """Merge the topics of one of many tables.
 
         :param table: a row per topic.
         :param layout: layout of the samples.
-        :return: flat rows, and the figures and details of the record of the run.
-        :raises LLMError: if the LLM stage had to stop.
+        :return: flat rows, or None when the LLM stage had to stop; figures and details of the record of the run; and
+            why it had to stop.
         """
         sink = TableList()
         work = MergeRun(layout, sink, self._embedding_of if self.keep_embeddings else None)
-        self._merge(lambda: table_topics(table), layout, work)
-        return sink.table(), *self._account(work)
+        try:
+            # A few failures may be all that a small block has: whoever sees all blocks judges them.
+            self._merge(lambda: table_topics(table), layout, work, more_to_come=True)
+        except LLMError as error:
+            return None, *self._account(work), error
+        return sink.table(), *self._account(work), None
+
+    def check_failures(self, usage: Mapping[str, Any], at_end: bool) -> None:
+        """Stop when too large a share of the merges of all blocks so far has failed.
+
+        :param usage: counters of the blocks' stages, added up; empty where nothing was asked.
+        :param at_end: whether no more will come.
+        :raises TooManyFailuresError: if so.
+        """
+        from mergeit_ops.llm.failure_share import check_failures
+
+        if usage:
+            check_failures(usage["answered"], usage["failures"], self.parameters["max_failure_ratio"], at_end=at_end)
 
     @property
     def asks_a_server(self) -> bool:
@@ -283,17 +301,21 @@ class LLMPairMergerMapper(SampleOperator, Pipeline):
                 return dataset
             self._check(grouped=BATCH_META in dataset.columns())
             try:
-                flat, figures, details = merged(dataset, self, self.layout_of(dataset.columns()))
+                flat = merged(dataset, self, self.layout_of(dataset.columns()), manifest)
             except LLMError as error:
                 self._stopped = error
                 raise
-            manifest.figures |= figures
-            manifest.details |= details
-            self._tell(figures)
+            self._tell(manifest.figures)
         log_summary(self.work_dir)
         return flat
 
-    def _merge(self, topics: Callable[[], Iterable[Topic]], layout: SampleFormat, work: MergeRun) -> None:
+    def _merge(
+        self,
+        topics: Callable[[], Iterable[Topic]],
+        layout: SampleFormat,
+        work: MergeRun,
+        more_to_come: bool = False,
+    ) -> None:
         """Find the pairs of all topics, have them merged, and write the rows."""
         paired = PairedTopics(topics, lambda topic: self._find_groups(topic.table, layout), self._at_once)
         opened = self._open_topics(paired, layout)
@@ -303,7 +325,12 @@ class LLMPairMergerMapper(SampleOperator, Pipeline):
             self._plan = self._engine.plan(self._requests(opened, work, dry=True))
         else:
             logger.info(f"{self._name}: similar pairs go to {self.api_or_hf_model}.")
-            self._engine.run(self._requests(opened, work), self._settle_with(work), total=lambda: paired.total)
+            self._engine.run(
+                self._requests(opened, work),
+                self._settle_with(work),
+                total=lambda: paired.total,
+                more_to_come=more_to_come,
+            )
         work.finish()
 
     def _account(self, work: MergeRun) -> tuple[dict[str, Any], dict[str, Any]]:

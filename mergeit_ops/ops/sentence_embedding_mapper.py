@@ -103,7 +103,7 @@ class SentenceEmbeddingMapper(SampleOperator, Pipeline):
 
     def _run_on_ray(self, dataset: Any) -> Any:
         from mergeit_ops.distributed.blocks import materialized
-        from mergeit_ops.distributed.embedding import embedded
+        from mergeit_ops.distributed.embedding import check_embeddings, embedded
 
         with recorded(self._name, self.parameters, self.work_dir) as manifest:
             dataset = materialized(dataset)
@@ -113,7 +113,10 @@ class SentenceEmbeddingMapper(SampleOperator, Pipeline):
             columns = dataset.columns()
             self._check(grouped=BATCH_META in columns)
             manifest.figures |= {"rows_in": rows, "embedded": 0 if EMBEDDING in columns else rows}
-            return embedded(dataset, self, self.layout_of(columns))
+            blocks = embedded(dataset, self, self.layout_of(columns))
+            if EMBEDDING in columns:
+                check_embeddings(blocks, self, self.layout_of(columns))
+            return blocks.dataset()
 
     def process(self, samples: dict[str, list[Any]]) -> dict[str, list[Any]]:
         """Embed one batch, in Data-Juicer's form of a dict of lists."""

@@ -1,0 +1,36 @@
+"""When too many requests have failed for a run to go on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mergeit_ops.core.replies import FailureReason
+from mergeit_ops.errors import TooManyFailuresError
+from mergeit_ops.llm.advice import too_many_failures
+
+__all__ = ["MIN_OUTCOMES", "check_failures"]
+
+MIN_OUTCOMES = 20
+"""Outcomes before the share of failures is judged."""
+
+_NOT_THE_MODELS_FAULT = {FailureReason.BUDGET, FailureReason.UNENCODABLE, FailureReason.BAD_ROW}
+
+
+def check_failures(
+    answered: int, failures: Mapping[str, int], max_failure_ratio: float, *, at_end: bool, last: str | None = None
+) -> None:
+    """Stop the run when too large a share of all requests so far has failed.
+
+    :param answered: requests with an answer.
+    :param failures: requests without one, by reason code.
+    :param max_failure_ratio: share of failures, 0 to 1, above which a run stops.
+    :param at_end: whether no more will come; few outcomes are judged only then, and only if all have failed.
+    :param last: the last failure of a call; None when unknown.
+    :raises TooManyFailuresError: when it is too large.
+    """
+    judged = {reason: count for reason, count in failures.items() if reason not in _NOT_THE_MODELS_FAULT}
+    failed = sum(judged.values())
+    outcomes = failed + answered
+    enough = outcomes >= MIN_OUTCOMES or (at_end and failed == outcomes)
+    if failed and enough and failed > max_failure_ratio * outcomes:
+        raise TooManyFailuresError(too_many_failures(failed, outcomes, judged, max_failure_ratio, last))
