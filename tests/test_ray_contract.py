@@ -157,8 +157,15 @@ def test_rows_of_the_wrong_shape_are_refused(embedded_rows):
             process(topics, operator)
 
 
+def in_real_blocks(rows: list[dict]) -> list[dict]:
+    """Rows that bring metadata: Data-Juicer puts small blocks together when it has to add the column."""
+    return [row | {META: {"lang": "en"}} for row in rows]
+
+
 def test_duplicate_rows_get_the_ids_of_the_default_executor(embedded_rows):
-    rows = embedded_rows[:10] * 2 + embedded_rows[10:40]
+    rows = in_real_blocks(embedded_rows[:10] * 2 + embedded_rows[10:40] + embedded_rows[:5])
+    # A row of the same content that brings another embedding, and so may be in another topic.
+    rows.append(rows[0] | {EMBEDDING: rows[25][EMBEDDING]})
     grouper = ops.TopicClusterGrouper(num_clusters=3)
     expected = [row_id for ids in grouper.run(make_dataset(rows))[ROW_ID] for row_id in ids]
     found = [row_id for row in rows_of(process(ray_dataset(rows), grouper)) for row_id in row[ROW_ID]]
@@ -185,6 +192,7 @@ def test_every_way_to_say_how_many_gives_the_rows_of_the_default_executor(parame
 
 @pytest.mark.parametrize("size", [1, 17, 60, 119, 120, 500])
 def test_centroids_are_fitted_on_the_rows_with_the_lowest_ids(size, embedded_rows):
+    embedded_rows = in_real_blocks(embedded_rows)
     grouper = ops.TopicClusterGrouper(num_clusters=4, fit_sample_size=size)
     expected = grouper.run(make_dataset(embedded_rows))
     found = rows_of(process(ray_dataset(embedded_rows, blocks=7), grouper))
@@ -192,7 +200,7 @@ def test_centroids_are_fitted_on_the_rows_with_the_lowest_ids(size, embedded_row
 
 
 def test_ids_that_two_rows_bring_are_refused_wherever_the_rows_are(embedded_rows):
-    rows = [row | {ROW_ID: str(number)} for number, row in enumerate(embedded_rows)]
+    rows = in_real_blocks([row | {ROW_ID: str(number)} for number, row in enumerate(embedded_rows)])
     grouper = ops.TopicClusterGrouper(num_clusters=3)
     brought = [row_id for row in rows_of(process(ray_dataset(rows), grouper)) for row_id in row[ROW_ID]]
     assert sorted(brought) == sorted(row[ROW_ID] for row in rows)
@@ -212,6 +220,43 @@ def test_ids_that_two_rows_bring_are_refused_wherever_the_rows_are(embedded_rows
 )
 @pytest.mark.parametrize("blocks", [3, 120])
 def test_embeddings_that_cannot_be_used_are_told_by_row(text, sentence, blocks, embedded_rows):
-    rows = [*embedded_rows[:-1], embedded_rows[-1] | {EMBEDDING: text}]
+    rows = in_real_blocks([*embedded_rows[:-1], embedded_rows[-1] | {EMBEDDING: text}])
     with pytest.raises(EmbeddingError, match=sentence):
         process(ray_dataset(rows, blocks), ops.TopicClusterGrouper(num_clusters=3))
+
+
+@pytest.mark.parametrize("first_half", [{}, {"n": 1}, {"nested": {"a": 1}}], ids=["missing", "whole", "part"])
+def test_ids_do_not_depend_on_the_columns_that_a_block_happens_to_have(first_half, embedded_rows):
+    import ray
+
+    half = len(embedded_rows) // 2
+    rows = in_real_blocks([row | first_half for row in embedded_rows[:half]])
+    rows += in_real_blocks([row | {"n": 0.5, "nested": {"a": 1, "b": "x"}} for row in embedded_rows[half:]])
+    whole = pa.concat_tables(
+        [pa.Table.from_pylist(rows[:half]), pa.Table.from_pylist(rows[half:])], promote_options="permissive"
+    )
+    grouper = ops.TopicClusterGrouper(num_clusters=3)
+    expected = [row_id for ids in grouper.run(make_dataset(whole.to_pylist()))[ROW_ID] for row_id in ids]
+    dataset = ray.data.from_arrow([pa.Table.from_pylist(rows[:half]), pa.Table.from_pylist(rows[half:])])
+    assert sorted(row_id for row in rows_of(grouper.run(dataset)) for row_id in row[ROW_ID]) == sorted(expected)
+
+
+def test_our_errors_come_as_they_were_raised(embedded_rows):
+    grouper = ops.TopicClusterGrouper(embedding_model="no/such-model")
+    rows = [{name: value for name, value in row.items() if name != EMBEDDING} for row in embedded_rows]
+    with pytest.raises(EmbeddingError) as error:
+        grouper.run(ray_dataset(rows))
+    assert type(error.value) is EmbeddingError
+    assert "\n" not in str(error.value)
+
+
+def test_a_gate_that_is_given_topics_says_so(embedded_rows):
+    with pytest.raises(Exception, match="quality_gate_filter: the rows are topics"):
+        process(ray_dataset(embedded_rows), ops.TopicClusterGrouper(num_clusters=2), ops.QualityGateFilter())
+
+
+def test_a_flat_selection_adds_nothing(embedded_rows):
+    rows = in_real_blocks(embedded_rows)
+    found = rows_of(process(ray_dataset(rows), ops.FacilityLocationSelector(keep_embeddings=True)))
+    assert len(found) == 24
+    assert all(row in rows for row in found)

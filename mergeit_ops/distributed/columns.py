@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 import pyarrow as pa
 
 from mergeit_ops.core import lineage
 from mergeit_ops.core.columns import BATCH_META, META, STATS
-from mergeit_ops.dataset.tables import json_array, python_rows, set_column
+from mergeit_ops.dataset.tables import dump_json, json_array, python_rows, set_column
 
 _TEXTS = pa.list_(pa.string())
 
@@ -49,24 +50,34 @@ _FIELDS: Mapping[str, Mapping[str, pa.DataType]] = {
 
 
 def with_structs(table: pa.Table, earlier: pa.Schema) -> pa.Table:
-    """Return a table with its JSON columns as structs.
+    """Return a table with its JSON columns, those that an operator of ours has written, as structs.
 
     :param table: what an operator made of some rows.
     :param earlier: columns of those rows as they came in: their metadata and stats keep the types they had.
     """
     for name, fields in _FIELDS.items():
-        # Inside topics they have been structs since before the rows were grouped.
-        if name not in table.column_names or pa.types.is_list(table.schema.field(name).type):
+        if name not in table.column_names or not isinstance(table.schema.field(name).type, pa.JsonType):
             continue
         before = earlier.field(name).type if name in earlier.names else pa.null()
         kept = {field.name: field.type for field in before} if pa.types.is_struct(before) else {}
         rows = [row[name] or {} for row in python_rows(table.select([name]))]
-        others = {key for row in rows for key in row} - kept.keys() - fields.keys()
-        # Metadata that came as JSON text have no types of their own.
-        inferred = {key: pa.array([row.get(key) for row in rows]).type for key in sorted(others)}
-        struct = pa.struct(list(({**inferred, **kept, **fields}).items()))
-        table = set_column(table, name, pa.array(rows, type=struct))
+        keys = {key for row in rows for key in row}
+        # With one of the merger's keys come all of them: blocks are to have the same ones.
+        ours = fields if name != META or lineage.STATUS in keys else {key: fields[key] for key in fields.keys() & keys}
+        others = {key: _column([row.get(key) for row in rows]) for key in sorted(keys - kept.keys() - ours.keys())}
+        columns = {key: pa.array([row.get(key) for row in rows], type=kind) for key, kind in {**kept, **ours}.items()}
+        columns = others | columns
+        struct = pa.StructArray.from_arrays(list(columns.values()), names=list(columns)) if columns else None
+        table = set_column(table, name, pa.array(rows, type=pa.struct([])) if struct is None else struct)
     return table
+
+
+def _column(values: list[Any]) -> pa.Array:
+    """Return values of metadata that came as text, whose types nobody has said."""
+    try:
+        return pa.array(values)
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        return pa.array([None if value is None else dump_json(value) for value in values], type=pa.string())
 
 
 def with_json(table: pa.Table) -> pa.Table:
@@ -75,8 +86,31 @@ def with_json(table: pa.Table) -> pa.Table:
     :param table: rows of a Ray block; those of a parquet export of the default executor have text.
     """
     for name in _FIELDS:
-        if name in table.column_names and pa.types.is_string(table.schema.field(name).type):
+        if name not in table.column_names:
+            continue
+        kind = table.schema.field(name).type
+        if pa.types.is_string(kind) or pa.types.is_large_string(kind):
             table = set_column(
                 table, name, json_array(json.loads(text or "{}") for text in table.column(name).to_pylist())
             )
     return table
+
+
+def alike(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Return a table with the columns and types that all blocks have together; what it lacks is null."""
+    return pa.concat_tables([schema.empty_table(), table], promote_options="permissive").select(schema.names)
+
+
+def without_others_stats(table: pa.Table) -> pa.Table:
+    """Return rows that come from the merger without the stats that filters since then have noted.
+
+    A restored row has none of them, and in a struct it would have them as nulls, which make these filters fail where
+    they stand in the recipe once more.
+    """
+    if STATS not in table.column_names or META not in table.column_names:
+        return table
+    meta, stats = (table.schema.field(name).type for name in (META, STATS))
+    from_merger = not pa.types.is_struct(meta) or meta.get_field_index(lineage.STATUS) >= 0
+    if not from_merger or not pa.types.is_struct(stats):
+        return table
+    return set_column(table, STATS, json_array({} for _ in range(table.num_rows)))

@@ -17,19 +17,21 @@ import ray
 from numpy.typing import NDArray
 
 from mergeit_ops.core.columns import EMBEDDING, ROW_ID, is_content
-from mergeit_ops.core.identity import content_digests, number_duplicates
+from mergeit_ops.core.identity import content_digests
 from mergeit_ops.core.lineage import TOPIC_ID
 from mergeit_ops.core.topics import TopicModel, fit_sample
 from mergeit_ops.dataset.embeddings import column_vectors
 from mergeit_ops.dataset.tables import python_columns, set_column
 from mergeit_ops.dataset.topics import Topic, topic_table
 from mergeit_ops.distributed.blocks import Blocks, Resources, finished
-from mergeit_ops.distributed.columns import with_structs
+from mergeit_ops.distributed.columns import alike, with_structs
 from mergeit_ops.errors import EmbeddingError
 
 _ORDER = "mergeit_row_order"
 _TOPIC = "mergeit_topic"
 _SKETCH_IDS = 1_000  # per block
+_GROWN_CLUSTER = 64
+_ROWS_OF_A_TASK = 5_000
 _PARTITION_BYTES = 2**28  # of topics that one task puts together: far below Arrow's 2 GiB per column
 
 
@@ -42,7 +44,6 @@ class IdSketch:
     :param width: dimensions of its embeddings.
     :param ids: every `step`-th id, ascending, from the lowest on.
     :param step: rows from one to the next.
-    :param hashes: of the ids that the rows bring, eight bytes each; empty where they bring none.
     """
 
     rows: int
@@ -50,11 +51,10 @@ class IdSketch:
     width: int
     ids: list[str]
     step: int
-    hashes: NDArray[np.int64]
 
 
 def identified(blocks: Blocks, operator: Any, layout: Any, brought: bool) -> tuple[Blocks, list[IdSketch]]:
-    """Give every row its content digest for an id, unless it brings an id, and check embeddings and ids.
+    """Give every row the id it has in default mode, unless it brings one, and check embeddings and ids.
 
     :param blocks: flat rows with embeddings.
     :param operator: in whose name errors are raised.
@@ -64,16 +64,38 @@ def identified(blocks: Blocks, operator: Any, layout: Any, brought: bool) -> tup
     :raises EmbeddingError: if embeddings brought along are unusable, or of different widths.
     :raises DatasetError: if the ids brought along are not unique texts.
     """
-    firsts = [0, *accumulate(blocks.rows)][:-1]
-    known, sketches = blocks.map(_identify, operator, layout, brought, each=firsts)
+    schemas = blocks.tell(_schema)
+    if any(not schema.equals(schemas[0]) for schema in schemas):
+        # The content of a row is what it would be in one table with all others.
+        blocks, _ = blocks.map(_alike, pa.unify_schemas(schemas, promote_options="permissive"))
+    known, sketches = blocks.map(_identify, operator, layout, brought, each=_firsts(blocks))
     widths = sorted({sketch.width for sketch in sketches})
     if len(widths) > 1:
         raise EmbeddingError(f"{operator._name}: the column '{EMBEDDING}' mixes embeddings of widths {widths}.")
-    if brought:
-        hashes = np.concatenate([sketch.hashes for sketch in sketches])
-        if len(np.unique(hashes)) < len(hashes):
-            raise operator.ids_not_unique()
+    positions, ordinals = _repetitions(known)
+    if brought and len(positions):
+        raise operator.ids_not_unique()
+    if len(positions):
+        bounds = np.searchsorted(positions, [0, *accumulate(known.rows)])
+        own = [
+            (positions[low:high] - first, ordinals[low:high])
+            for first, low, high in zip(_firsts(known), bounds, bounds[1:], strict=False)
+        ]
+        known, _ = known.map(_number, each=own)
     return known, sketches
+
+
+def _firsts(blocks: Blocks) -> list[int]:
+    """Return the number of the first row of each block."""
+    return [0, *accumulate(blocks.rows)][:-1]
+
+
+def _schema(table: pa.Table) -> tuple[None, pa.Schema]:
+    return None, table.schema.remove_metadata()
+
+
+def _alike(table: pa.Table, schema: pa.Schema) -> tuple[pa.Table, None]:
+    return alike(table, schema), None
 
 
 def _identify(table: pa.Table, operator: Any, layout: Any, brought: bool, first: int) -> tuple[pa.Table, IdSketch]:
@@ -84,19 +106,49 @@ def _identify(table: pa.Table, operator: Any, layout: Any, brought: bool, first:
         content = [name for name in table.column_names if is_content(name)]
         ids = content_digests(python_columns(table.select(content)), table.num_rows)
         table = table.append_column(ROW_ID, pa.array(ids, type=pa.string()))
-    # Python's own hash differs from process to process.
-    hashes = [blake2b(row_id.encode(), digest_size=8).digest() for row_id in ids] if brought else []
     ids = sorted(ids)
     step = max(1, math.ceil(len(ids) / _SKETCH_IDS))
-    sketch = IdSketch(
-        rows=table.num_rows,
-        size=table.nbytes,
-        width=width,
-        ids=ids[::step],
-        step=step,
-        hashes=np.frombuffer(b"".join(hashes), dtype=np.int64),
-    )
-    return table, sketch
+    return table, IdSketch(table.num_rows, table.nbytes, width, ids[::step], step)
+
+
+def _repetitions(blocks: Blocks) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return which rows have an id that rows before them have, and how many before them do; by ascending row."""
+    parts = min(len(blocks.refs), _GROWN_CLUSTER)
+    spread = _hashed.options(num_returns=parts) if parts > 1 else _hashed
+    hashed = [spread.remote(ref, first, parts) for ref, first in zip(blocks.refs, _firsts(blocks), strict=True)]
+    columns = zip(*hashed, strict=True) if parts > 1 else [hashed]
+    found = finished([_repeated.remote(*column) for column in columns])
+    positions = np.concatenate([positions for positions, _ in found])
+    ordinals = np.concatenate([ordinals for _, ordinals in found])
+    order = np.argsort(positions)
+    return positions[order], ordinals[order]
+
+
+@ray.remote
+def _hashed(table: pa.Table, first: int, parts: int) -> Any:
+    """Return (2, m) hashes of ids and numbers of rows, for each of some parts of all hashes."""
+    ids = table.column(ROW_ID).to_pylist()
+    hashes = np.frombuffer(b"".join(blake2b(row_id.encode(), digest_size=8).digest() for row_id in ids), np.uint64)
+    both = np.stack([hashes, np.arange(first, first + len(ids), dtype=np.uint64)])
+    split = [both[:, hashes % parts == part] for part in range(parts)]
+    return split if parts > 1 else split[0]
+
+
+@ray.remote
+def _repeated(*parts: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    hashes, rows = np.concatenate(parts, axis=1)
+    order = np.lexsort((rows, hashes))
+    hashes, rows = hashes[order], rows[order]
+    starts = np.flatnonzero(np.diff(hashes, prepend=~hashes[:1]))
+    ordinals = np.arange(len(hashes)) - np.repeat(starts, np.diff(starts, append=len(hashes)))
+    return rows[ordinals > 0].astype(np.int64), ordinals[ordinals > 0]
+
+
+def _number(table: pa.Table, repeated: tuple[NDArray[np.int64], NDArray[np.int64]]) -> tuple[pa.Table, None]:
+    ids = table.column(ROW_ID).to_pylist()
+    for position, ordinal in zip(*repeated, strict=True):
+        ids[position] = f"{ids[position]}-{ordinal}"
+    return set_column(table, ROW_ID, pa.array(ids, type=pa.string())), None
 
 
 def cutoff_for(sketches: Sequence[IdSketch], size: int) -> str | None:
@@ -144,13 +196,16 @@ def grouped(blocks: Blocks, size: int, model: TopicModel, resources: Resources) 
     :param resources: what a task takes.
     :return: topics, one row each, their samples in the order of the input; and (num_clusters,) rows per topic.
     """
-    partitions = max(2 * resources.at_once(), math.ceil(size / _PARTITION_BYTES))
+    # A floor by rows as well: a cluster that grows with its work has few processors as yet.
+    few = min(_GROWN_CLUSTER, math.ceil(sum(blocks.rows) / _ROWS_OF_A_TASK))
+    partitions = max(2 * resources.at_once(), math.ceil(size / _PARTITION_BYTES), few)
     partitions = min(partitions, model.num_clusters)
-    firsts = [0, *accumulate(blocks.rows)][:-1]
     shared = ray.put(model)
     # Tasks of our own, not Ray Data's group-by: rows of a node that is lost are made again from what they were made of.
     split = _split.options(num_returns=partitions + 1, **resources.options())
-    parts = [split.remote(ref, shared, first, partitions) for ref, first in zip(blocks.refs, firsts, strict=True)]
+    parts = [
+        split.remote(ref, shared, first, partitions) for ref, first in zip(blocks.refs, _firsts(blocks), strict=True)
+    ]
     counts = finished([sizes for *_, sizes in parts])
     gather = _gather.options(num_returns=2, **resources.options())
     gathered = [gather.remote(*column) for column in zip(*(tables for *tables, _ in parts), strict=True)]
@@ -186,6 +241,4 @@ def _gather(*parts: pa.Table) -> tuple[pa.Table | None, int]:
 
 
 def _topic(rows: pa.Table, topic_id: int) -> Topic:
-    # Rows of the same content have the same embedding and so the same topic: they are told apart here.
-    ids = pa.array(number_duplicates(rows.column(ROW_ID).to_pylist()), type=pa.string())
-    return Topic(topic_id, set_column(rows, ROW_ID, ids), {TOPIC_ID: topic_id, "batch_size": rows.num_rows})
+    return Topic(topic_id, rows, {TOPIC_ID: topic_id, "batch_size": rows.num_rows})

@@ -10,15 +10,14 @@ import numpy as np
 import pyarrow as pa
 import ray
 from numpy.typing import NDArray
-from ray.data import Dataset
 
 from mergeit_ops.core.budget import gain_budgets, proportional_budgets
 from mergeit_ops.core.columns import EMBEDDING
 from mergeit_ops.core.facility_location import Selection
-from mergeit_ops.dataset.embeddings import column_vectors
 from mergeit_ops.dataset.topics import Topic, table_topics, topic_table
 from mergeit_ops.distributed.blocks import Blocks, Resources
 from mergeit_ops.distributed.errors import own_errors
+from mergeit_ops.errors import EmbeddingError
 
 Chosen = Mapping[int, NDArray[np.int64]]
 """Topic to the positions of its chosen rows."""
@@ -90,33 +89,38 @@ def _taken(topic: Topic, positions: NDArray[np.int64]) -> Topic:
     return Topic(topic.topic_id, topic.table.take(positions), topic.batch_meta | {"batch_size": len(positions)})
 
 
-def select_from_all(dataset: Dataset, operator: Any, keep_embeddings: bool) -> tuple[Blocks, dict[str, int]]:
+def select_from_all(blocks: Blocks, operator: Any, layout: Any, keep_embeddings: bool) -> tuple[Blocks, dict[str, int]]:
     """Select from a flat dataset as a whole: one task holds the embeddings of all rows, and nothing else of them.
 
-    :param dataset: flat rows with embeddings, computed.
+    :param blocks: flat rows with embeddings.
     :param operator: the selector.
+    :param layout: layout of the samples.
     :param keep_embeddings: whether the chosen rows keep theirs.
     :return: the chosen rows, and rows in and rows out.
     """
-    blocks = Blocks.of(dataset)
     budget = operator.fixed_budget(sum(blocks.rows))
     options = Resources.of(operator).without_gpus().options()
     with own_errors():
-        vectors = [_vectors.remote(ref) for ref in blocks.refs]
+        shared = ray.put((operator, layout))
+        firsts = [0, *accumulate(blocks.rows)]
+        vectors = [_vectors.remote(ref, shared, first) for ref, first in zip(blocks.refs, firsts, strict=False)]
         chosen = np.sort(ray.get(_select_all.options(**options).remote(operator, budget, *vectors)))
-    firsts = [0, *accumulate(blocks.rows)]
     parts = [chosen[slice(*np.searchsorted(chosen, [first, end]))] - first for first, end in pairwise(firsts)]
     selected, _ = blocks.map(_take_rows, keep_embeddings, each=parts)
     return selected, {"rows_in": sum(blocks.rows), "rows_out": sum(selected.rows)}
 
 
 @ray.remote
-def _vectors(table: pa.Table) -> NDArray[np.float32]:
-    return column_vectors(table.column(EMBEDDING))
+def _vectors(table: pa.Table, shared: tuple[Any, Any], first: int) -> NDArray[np.float32]:
+    operator, layout = shared
+    return operator.vectors_of(table.select([EMBEDDING]), layout, first)
 
 
 @ray.remote
 def _select_all(operator: Any, budget: int, *vectors: NDArray[np.float32]) -> NDArray[np.int64]:
+    widths = sorted({block.shape[1] for block in vectors})
+    if len(widths) > 1:
+        raise EmbeddingError(f"{operator._name}: the column '{EMBEDDING}' mixes embeddings of widths {widths}.")
     return operator.choose(np.concatenate(vectors), budget).indices
 
 

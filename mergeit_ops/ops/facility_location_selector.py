@@ -152,7 +152,7 @@ class FacilityLocationSelector(SampleOperator, Selector, Pipeline):
             else:
                 self._check_flat()
                 keep = self.keep_embeddings and EMBEDDING in dataset.columns()
-                selected, figures = select_from_all(embedded(dataset, self, layout), self, keep)
+                selected, figures = select_from_all(embedded(dataset, self, layout), self, layout, keep)
             manifest.figures |= figures
         return selected.dataset()
 

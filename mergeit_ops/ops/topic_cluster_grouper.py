@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from typing import Any, Optional
 
 import numpy as np
 import pyarrow as pa
+from data_juicer.config import config
 from data_juicer.ops.base_op import OPERATORS, TAGGING_OPS, Grouper, Pipeline
 from data_juicer.utils.ray_utils import is_ray_mode
 from datasets import Dataset
@@ -129,7 +131,7 @@ class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
             )
 
     def _run_on_ray(self, dataset: Any) -> Any:
-        from mergeit_ops.distributed.blocks import Blocks, Resources, materialized
+        from mergeit_ops.distributed.blocks import Resources, materialized
         from mergeit_ops.distributed.embedding import embedded
         from mergeit_ops.distributed.export_folder import warn_of_earlier_export
         from mergeit_ops.distributed.grouping import cutoff_for, fit_rows, grouped, identified
@@ -143,8 +145,7 @@ class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
             columns = dataset.columns()
             self._check(grouped=BATCH_META in columns)
             layout = self.layout_of(columns)
-            blocks = Blocks.of(embedded(dataset, self, layout))
-            blocks, sketches = identified(blocks, self, layout, brought=ROW_ID in columns)
+            blocks, sketches = identified(embedded(dataset, self, layout), self, layout, brought=ROW_ID in columns)
             num_clusters = int(self.num_clusters or default_num_clusters(n))
             size = int(self.fit_sample_size or default_fit_sample_size(num_clusters))
             vectors = fit_rows(blocks, cutoff_for(sketches, size), size)
@@ -192,11 +193,13 @@ class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
 def _declare_metadata() -> None:
     """Have Data-Juicer add the metadata column before this operator on Ray, and only there.
 
-    Its Ray executor looks at the columns once, at the start: a later operator that tags samples would be given a
-    second, empty metadata column, and the lineage would be lost. In default mode `dj-analyze` would take a tagging
-    operator for one that works on raw rows.
+    Its Ray executors look at the columns once, at the start: a later operator that tags samples would be given a
+    second, empty metadata column, and the lineage would be lost. In default mode, and under `dj-analyze`, a tagging
+    operator is taken for one that works on raw rows.
     """
-    if is_ray_mode():
+    executor = getattr(config.global_cfg, "executor_type", "default")
+    analyzing = "data_juicer.core.ray_analyzer" in sys.modules
+    if (is_ray_mode() or executor in ("ray", "ray_partitioned")) and not analyzing:
         TAGGING_OPS.modules[OP_NAME] = TopicClusterGrouper
     else:
         TAGGING_OPS.modules.pop(OP_NAME, None)
