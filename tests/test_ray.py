@@ -12,7 +12,7 @@ from loguru import logger
 from mergeit_ops.core.columns import EMBEDDING, META, STATS
 from mergeit_ops.dataset.manifest import read_manifests
 from mergeit_ops.errors import LLMUnavailableError
-from tests.llm_server import FakeLLMServer, error
+from tests.llm_server import FakeLLMServer, error, merge_answer
 from tests.runs import read_export, read_jsonl, run_recipe, run_recipe_on_ray, write_jsonl, write_recipe
 from tests.test_whole_runs import pipeline, work_dir_of
 
@@ -154,14 +154,31 @@ def test_a_run_that_cannot_succeed_stops_with_our_sentence_and_no_export(tmp_pat
     assert not (tmp_path / "ray" / "export").exists()
 
 
+def test_one_merge_that_fails_in_a_small_block_stops_nothing(tmp_path, data):
+    """As in the default executor: what is judged is the share of all merges."""
+
+    def answer(body: dict[str, Any]) -> Any:
+        if "bash" in json.dumps(body):
+            return "I am sorry, but I cannot help with that."
+        return merge_answer(body)
+
+    with FakeLLMServer(answer=answer) as server:
+        process = pipeline(server, cache_path=None, try_num=1)
+        process[0] = {"topic_cluster_grouper": {"num_clusters": 30}}
+        default, ray = both(tmp_path, process, data)
+    assert comparable(ray) == comparable(default)
+    assert {row[META]["merge_error"] for row in ray} == {None, "refused"}
+
+
 def test_a_stopped_merger_is_not_run_once_more_without_its_runtime_env(tmp_path, data):
     with FakeLLMServer(answer=lambda _: error(401)) as server:
         process = pipeline(server, runtime_env={"env_vars": {"MERGEIT_TEST": "1"}})
+        process[0] = {"topic_cluster_grouper": {"num_clusters": 1}}
         recipe = write_recipe(tmp_path, process, data)
         with pytest.raises(LLMUnavailableError):
             run_recipe_on_ray(recipe, "--export_path", str(tmp_path / "ray" / "export"))
-    # One block, or two at the same time, had asked before the first refusal was known.
-    assert len(server.requests) <= 2
+    # One topic is one block, and a refused key is asked for once.
+    assert len(server.requests) == 1
 
 
 def test_a_scorer_that_fails_stops_the_run(tmp_path, data):
@@ -177,7 +194,8 @@ def test_metadata_of_operators_around_ours_survive(tmp_path, embedded_rows):
     rows = [row | {META: {"lang": "en"}} for row in embedded_rows]
     process = pipeline(gamma=1.4)
     length = {"text_length_filter": {"text_key": "output", "min_len": 1}}
-    process = [length, *process[:3], {"words_num_filter": {"text_key": "output", "min_num": 1}}, process[3], length]
+    process_words = {"words_num_filter": {"text_key": "output", "min_num": 1}}
+    process = [length, *process[:3], process_words, process[3], length, process_words]
     ray = read_export(
         run_recipe_on_ray(
             write_recipe(tmp_path, process, write_jsonl(tmp_path / "in.jsonl", rows)),
@@ -187,8 +205,7 @@ def test_metadata_of_operators_around_ours_survive(tmp_path, embedded_rows):
     )
     assert {row[META]["lang"] for row in ray} == {"en"}
     assert {row[META]["merge_status"] for row in ray} == {"original", "merged", "restored"}
-    assert all(row[STATS]["text_len"] for row in ray)
-    assert all(row[STATS]["num_words"] for row in ray if row[META]["merge_status"] != "restored")
+    assert all(row[STATS]["text_len"] and row[STATS]["num_words"] for row in ray)
     assert all(row[STATS]["quality_status"] for row in ray)
 
 

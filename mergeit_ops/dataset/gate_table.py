@@ -221,7 +221,7 @@ def _assemble(
         }
         if EMBEDDING in columns:
             arrays[EMBEDDING] = pa.array(_embeddings(rebuilt, layout, embed), pa.string())
-        source = pa.concat_tables([source, pa.table(arrays).select(columns)])
+        source = pa.concat_tables([source, pa.table(arrays).select(columns)], promote_options="default")
     next_rebuilt = iter(range(table.num_rows, table.num_rows + len(rebuilt)))
     order = [row.kept if row.kept is not None else next(next_rebuilt) for row in rows]
     result = source.take(pa.array(order, pa.int64()))
@@ -231,8 +231,12 @@ def _assemble(
 
 
 def _restored_column(name: str, rows: Sequence[Mapping[str, Any]], arrow_type: pa.DataType) -> pa.Array:
+    values = [row.get(name) for row in rows]
+    if pa.types.is_null(arrow_type):
+        # On Ray, a column that a filter saw no value of has lost its type; these rows have it.
+        return pa.array(values)
     try:
-        return arrow_array([row.get(name) for row in rows], arrow_type)
+        return arrow_array(values, arrow_type)
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise DatasetError(
             f"the values of column '{name}' that restored parents had do not fit its type {arrow_type} any more "

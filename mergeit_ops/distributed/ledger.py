@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import atexit
 import time
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 import ray
 
 from mergeit_ops.dataset.manifest import Manifest, added_up, log_summary
-
-_batches: Counter[str] = Counter()
 
 
 @ray.remote(num_cpus=0)
@@ -47,24 +44,18 @@ def open_ledger(name: str, manifest: Manifest, work_dir: str | None) -> None:
         atexit.register(_close, ledger, manifest, time.perf_counter(), work_dir)
 
 
-def report(name: str, figures: Mapping[str, Any], so_far: Mapping[str, Any]) -> None:
-    """Tell the ledger, from a task.
+def report(name: str, part: str, figures: Mapping[str, Any]) -> None:
+    """Tell the ledger, from a task; waits until it has heard, since the driver may ask for the total next.
 
     :param name: of the ledger.
-    :param figures: of this batch.
-    :param so_far: of everything this process has done.
+    :param part: what the figures are about; those of the same part before are forgotten.
+    :param figures: of the part.
     """
-    context = ray.get_runtime_context()
-    task = context.get_task_id()
     try:
         ledger = ray.get_actor(name)
     except ValueError:  # an operator used without Data-Juicer's executor has none
         return
-    # Waited for: the driver asks for the total as soon as the last batch is through.
-    ray.get(ledger.note.remote(f"{task}/{_batches[task]}", figures))
-    _batches[task] += 1
-    if so_far:
-        ray.get(ledger.note.remote(context.get_worker_id(), so_far))
+    ray.get(ledger.note.remote(part, figures))
 
 
 def _close(ledger: Any, manifest: Manifest, started: float, work_dir: str | None) -> None:

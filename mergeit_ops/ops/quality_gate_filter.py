@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import platform
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Optional
@@ -14,11 +17,12 @@ from loguru import logger
 from tqdm import tqdm
 
 from mergeit_ops.core import lineage
-from mergeit_ops.core.columns import META, STATS
+from mergeit_ops.core.columns import BATCH_META, META, STATS
 from mergeit_ops.core.comparison import Bounds, Comparison, MergeComparison, RowComparison
 from mergeit_ops.core.coverage import covering_pieces, least_coverage, split_sentences
 from mergeit_ops.core.formats import SampleFormat
 from mergeit_ops.core.gate import REFERENCES, GateRule
+from mergeit_ops.core.identity import content_digests
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.secrets import loggable
 from mergeit_ops.core.vectors import encode_vectors
@@ -31,7 +35,7 @@ from mergeit_ops.dataset.gate_table import (
     whole_topics,
 )
 from mergeit_ops.dataset.manifest import Manifest, log_summary, recorded
-from mergeit_ops.dataset.tables import JSON, READ_ROWS, iter_tables, python_rows, write_dataset
+from mergeit_ops.dataset.tables import JSON, READ_ROWS, iter_tables, python_columns, python_rows, write_dataset
 from mergeit_ops.dataset.topics import is_grouped
 from mergeit_ops.embedding.defaults import DEFAULT_BATCH_SIZE, DEFAULT_EMBEDDING_MODEL
 from mergeit_ops.errors import DatasetError, MergeItError, RecipeError, ScorerError
@@ -42,13 +46,16 @@ from mergeit_ops.ops.sample_operator import (
     SampleOperator,
     recipe_parameters,
 )
-from mergeit_ops.scorers import ReportingScorer, Score, build_scorer, compared_scores
+from mergeit_ops.scorers import ReportingScorer, Score, Scorer, build_scorer, compared_scores
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 OP_NAME = "quality_gate_filter"
+
+_scorers: dict[str, Scorer] = {}
+"""Scorers of this process, on Ray, by recipe."""
 
 _Part = tuple[pa.Table, list[dict[str, Any]]]  # rows and their metadata
 
@@ -145,7 +152,7 @@ class QualityGateFilter(SampleOperator, Filter):
         # On Ray, Data-Juicer hands batches to this attribute: as Arrow, and with their types when they stay Arrow.
         self._compute_stats_of_dict: Any = self.compute_stats  # type: ignore[has-type]
         self.compute_stats = self._compute_stats_of_batch
-        self._environment: Mapping[str, str] = {}
+        self._driver: tuple[Any, Any] | None = None
 
     def run(self, dataset: Dataset, *, exporter: Any = None, tracer: Any = None, reduce: bool = True) -> Dataset:
         """Score, decide, restore and filter.
@@ -163,9 +170,7 @@ class QualityGateFilter(SampleOperator, Filter):
         if is_grouped(dataset.features):
             if only_look:
                 return dataset
-            raise DatasetError(
-                f"{self._name}: the rows are topics; put llm_pair_merger_mapper or topic_reverse_grouper before it."
-            )
+            self._check(grouped=True)
         layout = self.layout_of(dataset.column_names)
         features = Features({**dataset.features, **({META: JSON} if META in dataset.features else {}), STATS: JSON})
         counts: Counter[str] = Counter()
@@ -190,14 +195,19 @@ class QualityGateFilter(SampleOperator, Filter):
         log_summary(self.work_dir)
         return filtered
 
+    def _check(self, grouped: bool) -> None:
+        if grouped:
+            raise DatasetError(
+                f"{self._name}: the rows are topics; put llm_pair_merger_mapper or topic_reverse_grouper before it."
+            )
+
     def _prepare_for_ray_map_batches(self) -> bool:
         """Hear from Data-Juicer, on the driver, that batches are about to be mapped on Ray."""
-        from mergeit_ops.distributed.environment import driver_environment
+        from mergeit_ops.distributed.environment import DriverEnvironment
         from mergeit_ops.distributed.journal import keep_journals
         from mergeit_ops.distributed.ledger import open_ledger
 
-        self._environment = driver_environment()
-        keep_journals()
+        self._driver = (DriverEnvironment(), keep_journals())
         open_ledger(self._ledger, Manifest(self._name, loggable(self.parameters)), self.work_dir)
         # Whatever runs a task, the operator itself or an actor made of its parameters, will do.
         return False
@@ -211,22 +221,30 @@ class QualityGateFilter(SampleOperator, Filter):
 
     def _gate_block(self, block: pa.Table) -> pa.Table:
         """Score and decide a batch of rows on Ray, where rows have no order to go back to."""
-        from mergeit_ops.distributed.columns import with_json, with_structs
-        from mergeit_ops.distributed.environment import apply_environment
+        from mergeit_ops.distributed.columns import with_json, with_structs, without_others_stats
         from mergeit_ops.distributed.journal import use_kept_journals
         from mergeit_ops.distributed.ledger import report
 
-        apply_environment(self._environment)
-        use_kept_journals()
+        self._check(grouped=BATCH_META in block.column_names)
+        if self._driver is not None:
+            environment, journals = self._driver
+            environment.apply()
+            use_kept_journals(journals)
+        # Each task has an operator of its own: what a scorer has loaded and asked is kept by the process.
+        key = self._ledger
+        self._scorer = _scorers.setdefault(key, self._scorer)
         counts: Counter[str] = Counter()
         rejected: Counter[str] = Counter()
-        table = with_json(block)
+        table = without_others_stats(with_json(block))
         layout = self.layout_of(table.column_names)
         gated = with_structs(self._gate(table, metadata_of(table), layout, counts, rejected), table.schema)
-        self._finish_scoring()
         stays = [self.process_single(row) for row in python_rows(gated.select([STATS]))]
         figures = {"rows_in": table.num_rows, "rows_out": sum(stays), "filtered_out": stays.count(False)}
-        report(self._ledger, {**figures, **counts, "rejected": dict(rejected)}, self._scoring_figures())
+        # Named by what it holds: a batch that is run again counts once.
+        batch = hashlib.sha256("".join(content_digests(python_columns(table), table.num_rows)).encode()).hexdigest()
+        report(key, batch, {**figures, **counts, "rejected": dict(rejected)})
+        if scoring := self._scoring_figures():
+            report(key, f"process {platform.node()} {os.getpid()}", scoring)
         return gated
 
     def compute_stats_batched(self, samples: Any, *args: Any, **kwargs: Any) -> Any:
