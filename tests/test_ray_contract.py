@@ -12,7 +12,7 @@ import pytest
 
 from mergeit_ops import ops
 from mergeit_ops.core.columns import BATCH_META, EMBEDDING, META, ROW_ID, STATS
-from mergeit_ops.core.vectors import encode_vectors
+from mergeit_ops.core.vectors import decode_vectors, encode_vectors
 from mergeit_ops.errors import DatasetError, EmbeddingError
 from tests.runs import make_dataset
 from tests.test_contract import ODD_ROWS, Case, all_operators, input_of, with_extras
@@ -260,3 +260,16 @@ def test_a_flat_selection_adds_nothing(embedded_rows):
     found = rows_of(process(ray_dataset(rows), ops.FacilityLocationSelector(keep_embeddings=True)))
     assert len(found) == 24
     assert all(row in rows for row in found)
+
+
+def test_actors_embed_and_score_as_tasks_do(embedded_rows):
+    """What a GPU gets is an actor; on a processor it must give the same."""
+    rows = in_real_blocks([{k: v for k, v in row.items() if k != EMBEDDING} for row in embedded_rows[:40]])
+    actor = {"ray_execution_mode": "actor", "num_proc": 1}
+    embedded = rows_of(process(ray_dataset(rows), ops.SentenceEmbeddingMapper(**actor)))
+    expected = rows_of(process(ray_dataset(rows), ops.SentenceEmbeddingMapper()))
+    vectors = [decode_vectors([row[EMBEDDING] for row in found]) for found in (embedded, expected)]
+    np.testing.assert_allclose(*vectors, atol=1e-5)
+    length = {"scorer": "tests.user_scorers:ByLength", "score_all": True}
+    scored = rows_of(process(ray_dataset(rows), ops.QualityGateFilter(**length, **actor)))
+    assert [row[STATS]["quality_score"] for row in scored] == [len(row["output"]) for row in rows]
