@@ -33,6 +33,11 @@ def _log_of_data_juicer(tmp_path_factory):
         sys.stderr = lent
 
 
+def pytest_collection_modifyitems(items):
+    """Leave the tests that need Ray to the end: a process that has started it cannot fork workers safely."""
+    items.sort(key=lambda item: "ray_cluster" in getattr(item, "fixturenames", ()))
+
+
 @pytest.fixture(scope="session")
 def ray_cluster():
     """One Ray for all tests that need it: a start costs ten seconds."""

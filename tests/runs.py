@@ -59,6 +59,16 @@ def run_recipe(recipe: Path, *overrides: str) -> Path:
     return Path(config.export_path)
 
 
+def run_recipe_apart(recipe: Path, export: Path) -> Path:
+    """Run a recipe with Data-Juicer's default executor in a process of its own, which may fork; return the export."""
+    repository = Path(__file__).resolve().parents[1]
+    paths = {"PYTHONPATH": str(repository)}
+    arguments = ("--config", str(recipe), "--export_path", str(export))
+    run = run_command("dj-process", *arguments, cwd=repository, environment=paths)
+    assert run.returncode == 0, run.stdout[-3000:]
+    return export
+
+
 def run_recipe_on_ray(recipe: Path, *overrides: str) -> Path:
     """Run a recipe with Data-Juicer's Ray executor, its driver in this process; return the folder of the export."""
     from data_juicer.config import init_configs

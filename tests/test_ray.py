@@ -13,7 +13,7 @@ from mergeit_ops.core.columns import EMBEDDING, META, STATS
 from mergeit_ops.dataset.manifest import read_manifests
 from mergeit_ops.errors import LLMUnavailableError
 from tests.llm_server import FakeLLMServer, error, merge_answer
-from tests.runs import read_export, read_jsonl, run_recipe, run_recipe_on_ray, write_jsonl, write_recipe
+from tests.runs import read_export, read_jsonl, run_recipe_apart, run_recipe_on_ray, write_jsonl, write_recipe
 from tests.test_whole_runs import pipeline, work_dir_of
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
@@ -39,7 +39,7 @@ def comparable(rows: list[dict]) -> list[str]:
 
 def both(tmp_path: Path, process: list[dict], data: Path) -> tuple[list[dict], list[dict]]:
     recipe = write_recipe(tmp_path, process, data)
-    default = read_jsonl(run_recipe(recipe, "--export_path", str(tmp_path / "default" / "export.jsonl")))
+    default = read_jsonl(run_recipe_apart(recipe, tmp_path / "default" / "export.jsonl"))
     ray = read_export(run_recipe_on_ray(recipe, "--export_path", str(tmp_path / "ray" / "export")))
     return default, ray
 
@@ -71,7 +71,7 @@ def test_embeddings_made_on_ray_give_the_rows_of_the_default_executor(tmp_path, 
 
 def test_the_partitioned_executor_gives_the_same_rows(tmp_path, data):
     recipe = write_recipe(tmp_path, pipeline(gamma=1.4), data)
-    default = read_jsonl(run_recipe(recipe, "--export_path", str(tmp_path / "default" / "export.jsonl")))
+    default = read_jsonl(run_recipe_apart(recipe, tmp_path / "default" / "export.jsonl"))
     folder = tmp_path / "partitioned" / "export"
     overrides = [
         "--executor_type",
@@ -89,7 +89,7 @@ def test_the_record_of_a_run_is_that_of_the_default_executor(tmp_path, data):
     with FakeLLMServer() as server:
         process = pipeline(server, gamma=1.4, cache_path=None)
         recipe = write_recipe(tmp_path, process, data)
-        default = run_recipe(recipe, "--export_path", str(tmp_path / "default" / "export.jsonl"))
+        default = run_recipe_apart(recipe, tmp_path / "default" / "export.jsonl")
         ray = run_recipe_on_ray(recipe, "--export_path", str(tmp_path / "ray" / "export"))
     records = [{record["operator"]: record for record in read_manifests(work_dir_of(out))} for out in (default, ray)]
     for operator in ("topic_cluster_grouper", "facility_location_selector", "llm_pair_merger_mapper"):
@@ -212,7 +212,7 @@ def test_metadata_of_operators_around_ours_survive(tmp_path, embedded_rows):
 def test_parquet_in_and_out_and_metadata_that_came_as_text(tmp_path, data):
     """An export of the default executor to parquet is a dataset of Ray: its metadata are JSON text."""
     recipe = write_recipe(tmp_path, pipeline(gamma=1.4), data)
-    first = run_recipe(recipe, "--export_path", str(tmp_path / "default" / "export.parquet"))
+    first = run_recipe_apart(recipe, tmp_path / "default" / "export.parquet")
     again = write_recipe(tmp_path, pipeline(gamma=1.4), first)
     folder = tmp_path / "ray" / "export"
     rows = read_export(run_recipe_on_ray(again, "--export_path", str(folder), "--export_type", "parquet"))
