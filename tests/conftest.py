@@ -75,3 +75,5 @@ def _no_key_and_no_shared_cache(monkeypatch, tmp_path):
     for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MERGEIT_CACHE_DIR", str(tmp_path / "cache"))
+    # Data-Juicer marks the process as a job on Ray when it reads a recipe for Ray, and never takes the mark back.
+    monkeypatch.setenv("RAY_JOB", "0")
