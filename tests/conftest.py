@@ -43,6 +43,8 @@ def ray_cluster():
     """One Ray for all tests that need it: a start costs ten seconds."""
     import ray
 
+    # Reading a recipe for Ray may have started one.
+    ray.shutdown()
     # As Data-Juicer starts it: its workers are told that they are part of a job on Ray.
     job = {"env_vars": {"RAY_JOB": "1"}}
     ray.init("local", num_cpus=2, runtime_env=job, include_dashboard=False, log_to_driver=False, logging_level="error")
