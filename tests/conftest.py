@@ -52,6 +52,17 @@ def ray_cluster():
     ray.shutdown()
 
 
+@pytest.fixture
+def lines():
+    """What is logged from level INFO on, a text per line."""
+    from loguru import logger
+
+    messages: list[str] = []
+    handler = logger.add(lambda message: messages.append(message.record["message"]), level="INFO")
+    yield messages
+    logger.remove(handler)
+
+
 @pytest.fixture(scope="session")
 def sample_rows() -> list[dict]:
     """The sample that ships, rows with an answer only."""

@@ -17,6 +17,7 @@ from mergeit_ops import cli
 from mergeit_ops.errors import DatasetError
 from mergeit_ops.llm import journal_contents
 from mergeit_ops.llm.journal import Journal, default_cache_path
+from tests.old_journal import write_first_format
 
 
 @pytest.fixture
@@ -146,16 +147,7 @@ def test_a_damaged_journal_is_told_and_left_where_it_is(tmp_path, capsys):
 
 
 def test_a_file_of_the_first_format_is_shown_as_it_is_and_can_be_emptied(tmp_path, capsys):
-    file = tmp_path / "answers.db"
-    connection = sqlite3.connect(file)
-    connection.execute(
-        "CREATE TABLE answers (key TEXT PRIMARY KEY, answer TEXT NOT NULL, prompt_tokens INTEGER, "
-        "completion_tokens INTEGER, created_at REAL NOT NULL) WITHOUT ROWID"
-    )
-    connection.execute("INSERT INTO answers VALUES ('old', 'x', 1, 2, 3.0)")
-    connection.execute("PRAGMA user_version=1")
-    connection.commit()
-    connection.close()
+    file = write_first_format(tmp_path / "answers.db")
     before = contents(tmp_path)
     assert cli.main(["cache", str(file), "--show", "1"]) == 0
     assert "unknown model: 1 answers, 1 prompt and 2 completion tokens" in capsys.readouterr().out

@@ -2,18 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-from loguru import logger
-
 from mergeit_ops.dataset.manifest import log_summary, recorded
-
-
-@pytest.fixture
-def lines():
-    messages: list[str] = []
-    handler = logger.add(lambda message: messages.append(message.record["message"]), level="INFO")
-    yield messages
-    logger.remove(handler)
 
 
 def test_costs_of_several_operators_are_added_and_no_scoring_is_forgotten(tmp_path, lines):

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from loguru import logger
 
 from mergeit_ops.core.columns import EMBEDDING, META, STATS
 from mergeit_ops.dataset.manifest import read_manifests
@@ -110,17 +109,14 @@ def test_a_second_run_asks_nothing_again(tmp_path, data):
     assert comparable(second) == comparable(first)
 
 
-def test_a_folder_with_the_export_of_another_run_is_warned_of(tmp_path, data):
+def test_a_folder_with_the_export_of_another_run_is_warned_of(tmp_path, data, lines):
     process = [{"topic_cluster_grouper": {}}, {"topic_reverse_grouper": {}}]
     recipe = write_recipe(tmp_path, process, data)
-    messages: list[str] = []
-    sink = logger.add(messages.append, level="WARNING", format="{message}")
     folder = str(tmp_path / "ray" / "export")
     run_recipe_on_ray(recipe, "--export_path", folder)
-    assert not [message for message in messages if "export folder" in message]
+    assert not [message for message in lines if "export folder" in message]
     run_recipe_on_ray(recipe, "--export_path", folder)
-    logger.remove(sink)
-    assert [message for message in messages if f"The export folder {folder} holds " in message]
+    assert [message for message in lines if f"The export folder {folder} holds " in message]
 
 
 def test_workers_have_the_drivers_key_and_no_log_or_file_has_it(tmp_path, data, monkeypatch):

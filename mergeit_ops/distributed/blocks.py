@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Any
 
 import pyarrow as pa
@@ -82,6 +83,11 @@ class Blocks:
         held = [(ref, number) for ref, number in zip(refs, rows, strict=True) if number]
         self.refs = [ref for ref, _ in held]
         self.rows = [number for _, number in held]
+
+    @property
+    def firsts(self) -> list[int]:
+        """Number of the first row of each block, among all rows."""
+        return [0, *accumulate(self.rows)][:-1]
 
     @classmethod
     def of(cls, dataset: Dataset) -> Blocks:

@@ -64,16 +64,20 @@ def with_structs(table: pa.Table, earlier: pa.Schema) -> pa.Table:
         keys = {key for row in rows for key in row}
         # With one of the merger's keys come all of them: blocks are to have the same ones.
         ours = fields if name != META or lineage.STATUS in keys else {key: fields[key] for key in fields.keys() & keys}
-        others = {key: _column([row.get(key) for row in rows]) for key in sorted(keys - kept.keys() - ours.keys())}
-        columns = {key: pa.array([row.get(key) for row in rows], type=kind) for key, kind in {**kept, **ours}.items()}
-        columns = others | columns
-        struct = pa.StructArray.from_arrays(list(columns.values()), names=list(columns)) if columns else None
-        table = set_column(table, name, pa.array(rows, type=pa.struct([])) if struct is None else struct)
+        types: dict[str, pa.DataType | None] = dict.fromkeys(sorted(keys))
+        types |= {**kept, **ours}
+        columns = {key: _column([row.get(key) for row in rows], kind) for key, kind in types.items()}
+        fields_of = [pa.field(key, column.type) for key, column in columns.items()]
+        # Without a field there is no length to tell the rows by.
+        values = pa.StructArray.from_arrays(list(columns.values()), fields=fields_of) if columns else [{}] * len(rows)
+        table = set_column(table, name, pa.array(values, type=pa.struct(fields_of)))
     return table
 
 
-def _column(values: list[Any]) -> pa.Array:
-    """Return values of metadata that came as text, whose types nobody has said."""
+def _column(values: list[Any], kind: pa.DataType | None) -> pa.Array:
+    """Return values of metadata as a column; those that came as text have no type that anybody has said (None)."""
+    if kind is not None:
+        return pa.array(values, type=kind)
     try:
         return pa.array(values)
     except (pa.ArrowInvalid, pa.ArrowTypeError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from itertools import accumulate
 from typing import Any
 
 import pyarrow as pa
@@ -15,7 +14,6 @@ from mergeit_ops.core.vectors import encode_vectors
 from mergeit_ops.dataset.tables import set_column
 from mergeit_ops.distributed.blocks import Blocks, Resources
 from mergeit_ops.distributed.environment import DriverEnvironment
-from mergeit_ops.errors import EmbeddingError
 
 _LEAST_ROWS = 256  # per task; below it, starting a task costs more than it saves
 _MOST_ROWS = 4_096  # enough for the encoder to find texts of like lengths, a few MB
@@ -61,12 +59,12 @@ def _embed(table: pa.Table, operator: Any, layout: Any) -> tuple[pa.Table, None]
 def check_embeddings(blocks: Blocks, operator: Any, layout: Any) -> None:
     """Look at the embeddings that rows bring.
 
+    :param blocks: flat rows with embeddings.
+    :param operator: in whose name errors are raised.
+    :param layout: layout of the samples.
     :raises EmbeddingError: if they are unusable, or of different widths.
     """
-    firsts = [0, *accumulate(blocks.rows)][:-1]
-    widths = sorted(set(blocks.tell(_width, operator, layout, each=firsts)))
-    if len(widths) > 1:
-        raise EmbeddingError(f"{operator._name}: the column '{EMBEDDING}' mixes embeddings of widths {widths}.")
+    operator.check_widths(blocks.tell(_width, operator, layout, each=blocks.firsts))
 
 
 def _width(table: pa.Table, operator: Any, layout: Any, first: int) -> tuple[None, int]:

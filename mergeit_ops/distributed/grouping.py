@@ -25,7 +25,6 @@ from mergeit_ops.dataset.tables import python_columns, set_column
 from mergeit_ops.dataset.topics import Topic, topic_table
 from mergeit_ops.distributed.blocks import Blocks, Resources, finished
 from mergeit_ops.distributed.columns import alike, with_structs
-from mergeit_ops.errors import EmbeddingError
 
 _ORDER = "mergeit_row_order"
 _TOPIC = "mergeit_topic"
@@ -68,10 +67,8 @@ def identified(blocks: Blocks, operator: Any, layout: Any, brought: bool) -> tup
     if any(not schema.equals(schemas[0]) for schema in schemas):
         # The content of a row is what it would be in one table with all others.
         blocks, _ = blocks.map(_alike, pa.unify_schemas(schemas, promote_options="permissive"))
-    known, sketches = blocks.map(_identify, operator, layout, brought, each=_firsts(blocks))
-    widths = sorted({sketch.width for sketch in sketches})
-    if len(widths) > 1:
-        raise EmbeddingError(f"{operator._name}: the column '{EMBEDDING}' mixes embeddings of widths {widths}.")
+    known, sketches = blocks.map(_identify, operator, layout, brought, each=blocks.firsts)
+    operator.check_widths(sketch.width for sketch in sketches)
     positions, ordinals = _repetitions(known)
     if brought and len(positions):
         raise operator.ids_not_unique()
@@ -79,15 +76,10 @@ def identified(blocks: Blocks, operator: Any, layout: Any, brought: bool) -> tup
         bounds = np.searchsorted(positions, [0, *accumulate(known.rows)])
         own = [
             (positions[low:high] - first, ordinals[low:high])
-            for first, low, high in zip(_firsts(known), bounds, bounds[1:], strict=False)
+            for first, low, high in zip(known.firsts, bounds, bounds[1:], strict=False)
         ]
         known, _ = known.map(_number, each=own)
     return known, sketches
-
-
-def _firsts(blocks: Blocks) -> list[int]:
-    """Return the number of the first row of each block."""
-    return [0, *accumulate(blocks.rows)][:-1]
 
 
 def _schema(table: pa.Table) -> tuple[None, pa.Schema]:
@@ -115,7 +107,7 @@ def _repetitions(blocks: Blocks) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return which rows have an id that rows before them have, and how many before them do; by ascending row."""
     parts = min(len(blocks.refs), _GROWN_CLUSTER)
     spread = _hashed.options(num_returns=parts) if parts > 1 else _hashed
-    hashed = [spread.remote(ref, first, parts) for ref, first in zip(blocks.refs, _firsts(blocks), strict=True)]
+    hashed = [spread.remote(ref, first, parts) for ref, first in zip(blocks.refs, blocks.firsts, strict=True)]
     columns = zip(*hashed, strict=True) if parts > 1 else [hashed]
     found = finished([_repeated.remote(*column) for column in columns])
     positions = np.concatenate([positions for positions, _ in found])
@@ -204,7 +196,7 @@ def grouped(blocks: Blocks, size: int, model: TopicModel, resources: Resources) 
     # Tasks of our own, not Ray Data's group-by: rows of a node that is lost are made again from what they were made of.
     split = _split.options(num_returns=partitions + 1, **resources.options())
     parts = [
-        split.remote(ref, shared, first, partitions) for ref, first in zip(blocks.refs, _firsts(blocks), strict=True)
+        split.remote(ref, shared, first, partitions) for ref, first in zip(blocks.refs, blocks.firsts, strict=True)
     ]
     counts = finished([sizes for *_, sizes in parts])
     gather = _gather.options(num_returns=2, **resources.options())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,6 @@ from mergeit_ops.core.facility_location import Selection
 from mergeit_ops.dataset.topics import Topic, table_topics, topic_table
 from mergeit_ops.distributed.blocks import Blocks, Resources
 from mergeit_ops.distributed.errors import own_errors
-from mergeit_ops.errors import EmbeddingError
 
 Chosen = Mapping[int, NDArray[np.int64]]
 """Topic to the positions of its chosen rows."""
@@ -102,10 +101,10 @@ def select_from_all(blocks: Blocks, operator: Any, layout: Any, keep_embeddings:
     options = Resources.of(operator).without_gpus().options()
     with own_errors():
         shared = ray.put((operator, layout))
-        firsts = [0, *accumulate(blocks.rows)]
-        vectors = [_vectors.remote(ref, shared, first) for ref, first in zip(blocks.refs, firsts, strict=False)]
+        vectors = [_vectors.remote(ref, shared, first) for ref, first in zip(blocks.refs, blocks.firsts, strict=True)]
         chosen = np.sort(ray.get(_select_all.options(**options).remote(operator, budget, *vectors)))
-    parts = [chosen[slice(*np.searchsorted(chosen, [first, end]))] - first for first, end in pairwise(firsts)]
+    bounds = pairwise([*blocks.firsts, sum(blocks.rows)])
+    parts = [chosen[slice(*np.searchsorted(chosen, [first, end]))] - first for first, end in bounds]
     selected, _ = blocks.map(_take_rows, keep_embeddings, each=parts)
     return selected, {"rows_in": sum(blocks.rows), "rows_out": sum(selected.rows)}
 
@@ -118,9 +117,7 @@ def _vectors(table: pa.Table, shared: tuple[Any, Any], first: int) -> NDArray[np
 
 @ray.remote
 def _select_all(operator: Any, budget: int, *vectors: NDArray[np.float32]) -> NDArray[np.int64]:
-    widths = sorted({block.shape[1] for block in vectors})
-    if len(widths) > 1:
-        raise EmbeddingError(f"{operator._name}: the column '{EMBEDDING}' mixes embeddings of widths {widths}.")
+    operator.check_widths(block.shape[1] for block in vectors)
     return operator.choose(np.concatenate(vectors), budget).indices
 
 

@@ -176,6 +176,16 @@ class SampleOperator:
             yield first_row, block
             first_row += len(block)
 
+    def check_widths(self, widths: Iterable[int]) -> None:
+        """Refuse embeddings of different widths.
+
+        :param widths: dimensions of the embeddings of each part of a dataset.
+        :raises EmbeddingError: if they differ.
+        """
+        found = sorted(set(widths))
+        if len(found) > 1:
+            raise EmbeddingError(f"{self._name}: the column '{EMBEDDING}' mixes embeddings of widths {found}.")
+
     def embed(self, texts: Iterable[str]) -> NDArray[np.float32]:
         """Embed texts with the operator's model, on its device."""
         texts = list(texts)

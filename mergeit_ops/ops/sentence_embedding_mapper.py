@@ -113,9 +113,10 @@ class SentenceEmbeddingMapper(SampleOperator, Pipeline):
             columns = dataset.columns()
             self._check(grouped=BATCH_META in columns)
             manifest.figures |= {"rows_in": rows, "embedded": 0 if EMBEDDING in columns else rows}
-            blocks = embedded(dataset, self, self.layout_of(columns))
+            layout = self.layout_of(columns)
+            blocks = embedded(dataset, self, layout)
             if EMBEDDING in columns:
-                check_embeddings(blocks, self, self.layout_of(columns))
+                check_embeddings(blocks, self, layout)
             return blocks.dataset()
 
     def process(self, samples: dict[str, list[Any]]) -> dict[str, list[Any]]:

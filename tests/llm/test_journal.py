@@ -15,6 +15,7 @@ import pytest
 from mergeit_ops.errors import RecipeError
 from mergeit_ops.llm.engine import build_engine
 from mergeit_ops.llm.journal import Journal, answer_key, default_cache_path
+from tests.old_journal import write_first_format
 
 MESSAGES = ({"role": "system", "content": "s"}, {"role": "user", "content": "u"})
 BASE = {
@@ -156,16 +157,7 @@ def test_corruption_found_later_does_not_stop_a_run(tmp_path):
 
 
 def test_a_file_of_the_first_format_keeps_its_answers_and_takes_new_ones(tmp_path):
-    file = tmp_path / "a.db"
-    connection = sqlite3.connect(file)
-    connection.execute(
-        "CREATE TABLE answers (key TEXT PRIMARY KEY, answer TEXT NOT NULL, prompt_tokens INTEGER, "
-        "completion_tokens INTEGER, created_at REAL NOT NULL) WITHOUT ROWID"
-    )
-    connection.execute("INSERT INTO answers VALUES ('old', 'x', 1, 2, 3.0)")
-    connection.execute("PRAGMA user_version=1")
-    connection.commit()
-    connection.close()
+    file = write_first_format(tmp_path / "a.db")
     with Journal(file) as journal:
         journal.put("new", "y", model="m")
         assert (journal.get("old"), journal.get("new"), journal.write_failures) == ("x", "y", 0)
