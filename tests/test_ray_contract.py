@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -239,6 +241,28 @@ def test_ids_do_not_depend_on_the_columns_that_a_block_happens_to_have(first_hal
     expected = [row_id for ids in grouper.run(make_dataset(whole.to_pylist()))[ROW_ID] for row_id in ids]
     dataset = ray.data.from_arrow([pa.Table.from_pylist(rows[:half]), pa.Table.from_pylist(rows[half:])])
     assert sorted(row_id for row in rows_of(grouper.run(dataset)) for row_id in row[ROW_ID]) == sorted(expected)
+
+
+def test_a_block_that_fails_is_the_last_that_is_started(tmp_path):
+    """Those that run by then are left alone: Ray ends the driver when a task ends while it is cancelled."""
+    from mergeit_ops.distributed.blocks import Blocks
+
+    def fail_first(table: pa.Table, folder: str) -> tuple[None, int]:
+        number = table["n"][0].as_py()
+        if number == 0:
+            raise DatasetError("no use")
+        time.sleep(0.2)
+        (Path(folder) / str(number)).touch()
+        return None, number
+
+    blocks = Blocks.of(ray_dataset([{"n": number} for number in range(40)], blocks=40))
+    with pytest.raises(DatasetError, match="no use"):
+        blocks.tell(fail_first, str(tmp_path))
+    time.sleep(2)
+    begun = list(tmp_path.iterdir())
+    assert len(begun) < 8
+    # The cluster is as good as new.
+    assert blocks.tell(lambda table: (None, table.num_rows)) == [1] * 40
 
 
 def test_our_errors_come_as_they_were_raised(embedded_rows):

@@ -16,6 +16,8 @@ from mergeit_ops.distributed.environment import DriverEnvironment
 from mergeit_ops.distributed.errors import own_errors
 from mergeit_ops.distributed.journal import JournalPlace, use_kept_journals
 
+_IN_ADVANCE = 2  # tasks per processor: the next one is ready when one ends, and a cluster sees that it has to grow
+
 BlockFunction = Callable[..., tuple[pa.Table | None, Any]]
 """From a table, and what goes with it, to a table, if any, and what the driver is told about it."""
 
@@ -110,7 +112,9 @@ class Blocks:
     ) -> tuple[Blocks, list[Any]]:
         """Run a function over every block.
 
-        A task whose worker dies is run again by Ray; one that raises ends the work.
+        A task whose worker dies is run again by Ray; one that raises ends the work: no other is started. Those that
+        run go on until they are through or the driver ends, since Ray's driver may crash when it cancels a task that
+        ends just then.
 
         :param function: called with the block, what is shared, and what is this block's own.
         :param shared: arguments that all calls have in common; sent to each node once.
@@ -131,7 +135,9 @@ class Blocks:
         def start(number: int) -> tuple[Any, Any]:
             return tuple(task.remote(call, self.refs[number], *common, *own[number]))
 
-        limit = resources.num_proc or len(self.refs)
+        def limit() -> int:
+            return resources.num_proc or _IN_ADVANCE * resources.at_once()
+
         results = _all_of(len(self.refs), start, limit, lambda result: on_told(result[1]))
         tables = [ref for ref, _ in results]
         return Blocks(tables, [rows for _, (rows, _) in results]), [told for _, (_, told) in results]
@@ -160,48 +166,44 @@ def _num_rows(table: pa.Table) -> int:
 
 
 def finished(refs: Sequence[Any]) -> list[Any]:
-    """Wait for the results of tasks that have been started; where one raises, cancel the others.
+    """Wait for the results of tasks that have been started.
 
     :param refs: of what the tasks return.
     :return: the results, in order.
     :raises MergeItError: what a task raised on purpose, as it was raised there.
     """
-    return [result for _, result in _all_of(len(refs), lambda number: (None, refs[number]), len(refs))]
+    return [result for _, result in _all_of(len(refs), lambda number: (None, refs[number]), lambda: len(refs))]
 
 
 def _all_of(
     count: int,
     start: Callable[[int], tuple[Any, Any]],
-    limit: int,
+    limit: Callable[[], int],
     on_result: Callable[[Any], None] = lambda result: None,
 ) -> list[tuple[Any, Any]]:
-    """Start tasks, no more than some at a time, and wait for them; where one raises, cancel the others.
+    """Start tasks, no more than some at a time, and wait for them; where one raises, start no more.
 
     :param count: number of tasks.
     :param start: starts a task by its number; returns what to keep, and the reference to wait for.
-    :param limit: tasks at the same time at most.
+    :param limit: tells how many tasks may be there at the same time.
     :param on_result: hears of each result as it comes.
     :return: what was kept and the result, by number.
     """
     kept: dict[int, Any] = {}
     results: dict[int, Any] = {}
     running: dict[Any, int] = {}
-    try:
-        while len(results) < count:
-            while len(kept) < count and len(running) < limit:
-                number = len(kept)
-                kept[number], ref = start(number)
-                running[ref] = number
-            done, _ = ray.wait(list(running), num_returns=1)
-            for ref in done:
-                number = running.pop(ref)
-                with own_errors():
-                    results[number] = ray.get(ref)
-                on_result(results[number])
-    except BaseException:
-        for ref in running:
-            ray.cancel(ref)
-        raise
+    while len(results) < count:
+        most = limit()  # asked again: a cluster may grow
+        while len(kept) < count and len(running) < most:
+            number = len(kept)
+            kept[number], ref = start(number)
+            running[ref] = number
+        done, _ = ray.wait(list(running), num_returns=1)
+        for ref in done:
+            number = running.pop(ref)
+            with own_errors():
+                results[number] = ray.get(ref)
+            on_result(results[number])
     return [(kept[number], results[number]) for number in range(count)]
 
 
