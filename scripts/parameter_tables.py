@@ -17,6 +17,7 @@ README = Path(__file__).resolve().parents[1] / "README.md"
 SHARED = (
     "embedding_model",
     "embedding_batch_size",
+    "embedding_dtype",
     "sample_format",
     "instruction_key",
     "query_key",

@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
     from mergeit_ops.scorers.distilled_figures import as_tables, nested_cross_validation
     from mergeit_ops.scorers.distilled_training import build_training_data, choose_settings, fit, save
 
-    data = build_training_data(rows, load_encoder(options.embedding_model), seed=options.seed)
+    data = build_training_data(rows, load_encoder(options.embedding_model, dtype="float32"), seed=options.seed)
     print("Measuring by nested cross-validation, then training on all of them ...", flush=True)
     figures = nested_cross_validation(data, seed=options.seed)
     settings = choose_settings(data, seed=options.seed)

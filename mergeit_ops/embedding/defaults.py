@@ -3,5 +3,5 @@
 DEFAULT_EMBEDDING_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 """The model of the paper: 384 dimensions, 22 million parameters, runs on a CPU."""
 
-DEFAULT_BATCH_SIZE = 32
-"""Texts per forward pass: small batches of like lengths waste least on padding."""
+DTYPES = ("auto", "float32", "bfloat16")
+"""In what precision a model multiplies; `auto` takes bfloat16 where the processor has instructions for it."""

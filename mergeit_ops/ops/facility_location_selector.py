@@ -20,7 +20,7 @@ from mergeit_ops.dataset.manifest import recorded
 from mergeit_ops.dataset.tables import READ_ROWS, RowReader, iter_tables, write_dataset
 from mergeit_ops.dataset.topics import Topic, flat_features, is_grouped, iter_topics, topic_features, topic_table
 from mergeit_ops.distributed import is_ray_dataset
-from mergeit_ops.embedding.defaults import DEFAULT_BATCH_SIZE, DEFAULT_EMBEDDING_MODEL
+from mergeit_ops.embedding.defaults import DEFAULT_EMBEDDING_MODEL
 from mergeit_ops.errors import RecipeError
 from mergeit_ops.ops.constraints import FLAG, Number, OneOf
 from mergeit_ops.ops.sample_operator import (
@@ -65,7 +65,8 @@ class FacilityLocationSelector(SampleOperator, Selector, Pipeline):
         metric: str = "cosine",
         keep_embeddings: bool = False,
         embedding_model: str = DEFAULT_EMBEDDING_MODEL,
-        embedding_batch_size: int = DEFAULT_BATCH_SIZE,
+        embedding_batch_size: Optional[int] = None,
+        embedding_dtype: str = "auto",
         sample_format: str = "auto",
         instruction_key: Optional[str] = None,
         query_key: Optional[str] = None,
@@ -87,7 +88,10 @@ class FacilityLocationSelector(SampleOperator, Selector, Pipeline):
         :param metric: `cosine`, or `euclidean`: submodlib's kernel exp(-distance / d), as in the released code.
         :param keep_embeddings: whether a flat selection keeps the column `mergeit_embedding`; topics always keep it.
         :param embedding_model: sentence-transformers model for samples that bring no embeddings.
-        :param embedding_batch_size: texts per forward pass.
+        :param embedding_batch_size: texts per forward pass; null: as many of like lengths as suit the device.
+        :param embedding_dtype: in what the model multiplies: `float32`, `bfloat16`, or `auto`: bfloat16 where the
+            device has instructions for it (x86 with AMX or AVX-512 bf16, recent GPUs): twice as fast there, at a cosine
+            of 0.9999 to float32.
         :param sample_format: layout of the samples: `auto`, `alpaca`, `query_response`, `messages` or `sharegpt`.
         :param instruction_key: column of the instruction; null: `instruction`.
         :param query_key: column of the optional input; null: `input` (Alpaca) or `query` (Data-Juicer's layout).

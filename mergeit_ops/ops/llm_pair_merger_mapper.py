@@ -27,7 +27,7 @@ from mergeit_ops.dataset.paired_topics import PairedTopics
 from mergeit_ops.dataset.tables import TableList, TableSink, set_column
 from mergeit_ops.dataset.topics import Topic, flat_features, is_grouped, iter_topics, table_topics
 from mergeit_ops.distributed import is_ray_dataset
-from mergeit_ops.embedding.defaults import DEFAULT_BATCH_SIZE, DEFAULT_EMBEDDING_MODEL
+from mergeit_ops.embedding.defaults import DEFAULT_EMBEDDING_MODEL
 from mergeit_ops.errors import DatasetError, LLMError, RecipeError
 from mergeit_ops.ops.constraints import FLAG, MAPPING, OPTIONAL_TEXT, TEXT, Number, OneOf
 from mergeit_ops.ops.sample_operator import (
@@ -113,7 +113,8 @@ class LLMPairMergerMapper(SampleOperator, Pipeline):
         price_per_1k_completion: Optional[float] = None,
         keep_embeddings: bool = False,
         embedding_model: str = DEFAULT_EMBEDDING_MODEL,
-        embedding_batch_size: int = DEFAULT_BATCH_SIZE,
+        embedding_batch_size: Optional[int] = None,
+        embedding_dtype: str = "auto",
         sample_format: str = "auto",
         instruction_key: Optional[str] = None,
         query_key: Optional[str] = None,
@@ -157,7 +158,10 @@ class LLMPairMergerMapper(SampleOperator, Pipeline):
         :param price_per_1k_completion: price of 1,000 completion tokens; null: not known.
         :param keep_embeddings: whether rows keep the column `mergeit_embedding`.
         :param embedding_model: sentence-transformers model for samples that bring no embeddings.
-        :param embedding_batch_size: texts per forward pass.
+        :param embedding_batch_size: texts per forward pass; null: as many of like lengths as suit the device.
+        :param embedding_dtype: in what the model multiplies: `float32`, `bfloat16`, or `auto`: bfloat16 where the
+            device has instructions for it (x86 with AMX or AVX-512 bf16, recent GPUs): twice as fast there, at a cosine
+            of 0.9999 to float32.
         :param sample_format: layout of the samples: `auto`, `alpaca`, `query_response`, `messages` or `sharegpt`.
         :param instruction_key: column of the instruction; null: `instruction`.
         :param query_key: column of the optional input; null: `input` (Alpaca) or `query` (Data-Juicer's layout).

@@ -14,6 +14,7 @@ from mergeit_ops.core.identity import content_digests, number_duplicates
 from mergeit_ops.core.secrets import secret_in
 from mergeit_ops.dataset.embeddings import column_vectors
 from mergeit_ops.dataset.tables import iter_tables, python_columns, python_rows
+from mergeit_ops.embedding.defaults import DTYPES
 from mergeit_ops.errors import DatasetError, EmbeddingError, RecipeError
 from mergeit_ops.ops.constraints import OPTIONAL_TEXT, TEXT, Constraint, Number, OneOf, check
 
@@ -30,7 +31,8 @@ SAMPLE_CONSTRAINTS: Mapping[str, Constraint] = {
 }
 EMBEDDING_CONSTRAINTS: Mapping[str, Constraint] = {
     "embedding_model": TEXT,
-    "embedding_batch_size": Number(low=1, integer=True),
+    "embedding_batch_size": Number(low=1, integer=True, optional=True),
+    "embedding_dtype": OneOf(DTYPES),
 }
 
 _NOT_PARAMETERS = ("self", "args", "kwargs", "__class__")
@@ -75,7 +77,9 @@ class SampleOperator:
         self.query_key: str | None = parameters["query_key"]
         self.response_key: str | None = parameters["response_key"]
         self.embedding_model: str = parameters.get("embedding_model", "")
-        self.embedding_batch_size: int = int(parameters.get("embedding_batch_size", 0))
+        batch_size = parameters.get("embedding_batch_size")
+        self.embedding_batch_size: int | None = None if batch_size is None else int(batch_size)
+        self.embedding_dtype: str = parameters.get("embedding_dtype", "auto")
 
     def layout_of(self, columns: Iterable[str]) -> SampleFormat:
         """Return the sample layout of a dataset.
@@ -193,7 +197,8 @@ class SampleOperator:
             return np.zeros((0, 0), dtype=np.float32)
         from mergeit_ops.embedding import load_encoder
 
-        return load_encoder(self.embedding_model, self.device).encode(texts, self.embedding_batch_size)
+        encoder = load_encoder(self.embedding_model, self.device, self.embedding_dtype)
+        return encoder.encode(texts, self.embedding_batch_size)
 
     @property
     def device(self) -> str:

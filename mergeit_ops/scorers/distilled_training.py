@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mergeit_ops.core.sample import Sample
-from mergeit_ops.embedding.defaults import DEFAULT_BATCH_SIZE
 from mergeit_ops.errors import DatasetError
 from mergeit_ops.scorers.distilled import (
     ARRAY_NAMES,
@@ -279,7 +278,7 @@ def build_training_data(
     *,
     corrupted_share: float = 0.1,
     seed: int = 42,
-    batch_size: int = DEFAULT_BATCH_SIZE,
+    batch_size: int | None = None,
 ) -> TrainingData:
     """Embed rows and spoiled copies of some of them, each distinct text once.
 
@@ -287,7 +286,7 @@ def build_training_data(
     :param encoder: the embedding model.
     :param corrupted_share: share of the rows that are copied and spoiled, once per kind, in [0, 1].
     :param seed: decides which rows are spoiled and how.
-    :param batch_size: texts per forward pass.
+    :param batch_size: texts per forward pass; None: as many of like lengths as suit the device.
     """
     rng = random.Random(seed)
     samples = [row.sample for row in rows]

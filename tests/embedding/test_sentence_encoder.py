@@ -5,6 +5,7 @@ import pytest
 
 from mergeit_ops.embedding import DEFAULT_EMBEDDING_MODEL, SentenceEncoder, load_encoder
 from mergeit_ops.embedding import sentence_encoder as module
+from mergeit_ops.embedding.precision import takes_bfloat16
 from mergeit_ops.errors import EmbeddingError
 
 
@@ -65,3 +66,62 @@ def test_a_model_in_a_local_folder(tiny_model):
 def test_a_model_that_cannot_be_loaded_is_named_with_advice():
     with pytest.raises(EmbeddingError, match=r"'no/such-model' could not be loaded.*path of a local folder"):
         SentenceEncoder("no/such-model")
+
+
+TEXTS = [
+    f"Name a fruit that grows in country number {n}, and say {'very ' * (n % 40)}much about it." for n in range(120)
+]
+
+
+def test_bfloat16_gives_what_float32_gives_to_four_digits():
+    exact, fast = (load_encoder(dtype=dtype).encode(TEXTS) for dtype in ("float32", "bfloat16"))
+    cosines = (exact * fast).sum(axis=1)
+    assert cosines.mean() >= 0.9999
+    assert cosines.min() >= 0.999
+    np.testing.assert_allclose(np.linalg.norm(fast, axis=1), 1, atol=1e-5)
+
+
+def test_float32_is_what_sentence_transformers_gives():
+    encoder = load_encoder(dtype="float32")
+    expected = encoder._model.encode(TEXTS, normalize_embeddings=True)
+    np.testing.assert_allclose(encoder.encode(TEXTS), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, None])
+def test_vectors_stay_with_their_texts_whatever_the_batches(batch_size):
+    encoder = load_encoder(dtype="float32")
+    alone = np.concatenate([encoder.encode([text]) for text in TEXTS[:20]])
+    np.testing.assert_allclose(encoder.encode(TEXTS, batch_size)[:20], alone, atol=1e-5)
+
+
+@pytest.mark.parametrize(("instructions", "pays"), [((), False), (("_is_amx_tile_supported",), True)])
+def test_auto_takes_bfloat16_where_the_processor_has_instructions_for_it(monkeypatch, instructions, pays):
+    import torch
+
+    for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
+        monkeypatch.setattr(torch.cpu, name, lambda name=name: name in instructions)
+    assert takes_bfloat16("cpu", "auto") is pays
+    assert takes_bfloat16("cpu", "bfloat16") is True
+    assert takes_bfloat16("cpu", "float32") is False
+
+
+def test_the_same_texts_give_the_same_bits():
+    encoder = load_encoder()
+    np.testing.assert_array_equal(encoder.encode(TEXTS), encoder.encode(TEXTS))
+
+
+def test_a_model_without_a_hugging_face_tokenizer(tmp_path):
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.models import StaticEmbedding
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import Whitespace
+
+    words = {word: number for number, word in enumerate(["[UNK]", "name", "a", "fruit", "tree"])}
+    tokenizer = Tokenizer(WordLevel(words, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = Whitespace()
+    SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_dim=8)]).save(str(tmp_path))
+    vectors = SentenceEncoder(str(tmp_path)).encode(["name a fruit", "name a tree", "name a fruit"])
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    np.testing.assert_array_equal(vectors[0], vectors[2])
+    assert (vectors[0] != vectors[1]).any()

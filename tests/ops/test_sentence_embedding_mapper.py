@@ -32,7 +32,8 @@ def test_batches_in_data_juicers_form_give_the_same_vectors(embedded_rows):
     rows = embedded_rows[:5]
     batch = {name: [row[name] for row in rows] for name in ("instruction", "input", "output")}
     texts = SentenceEmbeddingMapper().process(batch)[EMBEDDING]
-    np.testing.assert_allclose(decode_vectors(texts), decode_vectors([row[EMBEDDING] for row in rows]), atol=1e-5)
+    cosines = (decode_vectors(texts) * decode_vectors([row[EMBEDDING] for row in rows])).sum(axis=1)
+    assert cosines.min() > 0.9999
 
 
 def test_embeddings_brought_along_are_not_computed_again(embedded_rows):

