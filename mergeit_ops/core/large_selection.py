@@ -201,9 +201,7 @@ def _from_candidates(
     across = rng.choice(n, min(n, _CANDIDATES), replace=False)
     candidates = np.unique(np.concatenate([central, across, *best]))
     judging = _sample(n, _JUDGING_ROWS, seed)
-    columns = similarity(vectors[candidates], vectors[judging])
-    gains = np.maximum(columns, 0).sum(axis=1, dtype=np.float64)
-    selection = lazy_greedy(lambda j: columns[j], gains, budget, rows=len(judging))
+    selection = lazy_greedy(similarity(vectors[candidates], vectors[judging]), budget)
     return candidates[selection.indices], selection.gains * (n / len(judging))
 
 

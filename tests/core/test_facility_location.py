@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from mergeit_ops.core.facility_location import (
+    lazy_greedy,
     objective,
     select,
-    select_from_kernel,
     similarity,
     submodlib_available,
 )
@@ -39,7 +39,7 @@ def test_euclidean_kernel_is_exp_of_minus_distance_over_dimensions():
 def test_gains_and_objective_are_the_golden_ones(vectors, metric, gains, total):
     for selection in (
         select(vectors, 4, metric),
-        select_from_kernel(similarity(vectors, vectors, metric), 4),
+        lazy_greedy(similarity(vectors, vectors, metric), 4),
     ):
         np.testing.assert_allclose(selection.gains, gains, atol=2e-5)
         assert objective(vectors, selection.indices, metric) == pytest.approx(total, abs=2e-5)
@@ -49,7 +49,7 @@ def test_gains_and_objective_are_the_golden_ones(vectors, metric, gains, total):
 def test_ties_go_to_the_lowest_index_without_submodlib(metric):
     # Whole numbers, so that mirror images tie exactly.
     kernel = np.rint(similarity(X6, X6, metric) * 1e4)
-    assert select_from_kernel(kernel, 4).indices.tolist() == [1, 3, 4, 0]
+    assert lazy_greedy(kernel, 4).indices.tolist() == [1, 3, 4, 0]
 
 
 @pytest.mark.skipif(not submodlib_available(), reason="submodlib has no wheel for this platform")
@@ -59,7 +59,7 @@ def test_submodlib_and_the_numpy_greedy_reach_the_same_objective(n, metric):
     vectors = unit_vectors(n, seed=n)
     budget = max(1, n // 5)
     with_submodlib = objective(vectors, select(vectors, budget, metric).indices, metric)
-    without = objective(vectors, select_from_kernel(similarity(vectors, vectors, metric), budget).indices, metric)
+    without = objective(vectors, lazy_greedy(similarity(vectors, vectors, metric), budget).indices, metric)
     assert with_submodlib == pytest.approx(without, rel=1e-4)
 
 
@@ -72,7 +72,7 @@ def test_greedy_reaches_its_guaranteed_share_of_the_optimum(seed):
 
 def test_gains_never_rise_and_sum_to_the_objective():
     vectors = unit_vectors(120)
-    selection = select_from_kernel(similarity(vectors, vectors, "cosine"), 40)
+    selection = lazy_greedy(similarity(vectors, vectors, "cosine"), 40)
     assert (np.diff(selection.gains) <= 1e-4).all()
     assert selection.gains.sum() == pytest.approx(objective(vectors, selection.indices), rel=1e-5)
 
@@ -85,7 +85,7 @@ def test_lazy_and_naive_greedy_have_equal_gains():
         candidates = np.maximum(kernel - covered[:, None], 0).sum(axis=0)
         gains.append(candidates.max())
         covered = np.maximum(covered, kernel[:, candidates.argmax()])
-    np.testing.assert_allclose(select_from_kernel(kernel, 10).gains, gains, rtol=1e-5)
+    np.testing.assert_allclose(lazy_greedy(kernel, 10).gains, gains, rtol=1e-5)
 
 
 @pytest.mark.parametrize("budget", [0, 1, 6, 99])
@@ -110,7 +110,7 @@ def clustered_vectors(n: int, seed: int = 0) -> np.ndarray:
 @pytest.mark.parametrize("budget", [1, 7, 60, 300, 600, 1_500, 2_999])
 def test_too_many_rows_for_a_kernel_reach_the_objective_to_within_a_percent(budget, metric):
     vectors = clustered_vectors(3_000)
-    exact = select_from_kernel(similarity(vectors, vectors, metric), budget)
+    exact = lazy_greedy(similarity(vectors, vectors, metric), budget)
     large = select(vectors, budget, metric, dense_rows=500)
     assert len(set(large.indices.tolist())) == budget
     assert objective(vectors, large.indices, metric) >= 0.99 * objective(vectors, exact.indices, metric)
@@ -118,9 +118,9 @@ def test_too_many_rows_for_a_kernel_reach_the_objective_to_within_a_percent(budg
 
 def test_searching_only_the_nearest_cells_costs_less_than_a_percent_too():
     vectors = clustered_vectors(3_000)
-    exact = select_from_kernel(similarity(vectors, vectors, "cosine"), 600)
+    exact = lazy_greedy(similarity(vectors, vectors, "cosine"), 600)
     indices, _ = select_large(
-        vectors, 600, lambda a, b: similarity(a, b, "cosine"), select_from_kernel, cell_rows=100, searched_rows=400
+        vectors, 600, lambda a, b: similarity(a, b, "cosine"), lazy_greedy, cell_rows=100, searched_rows=400
     )
     assert objective(vectors, indices) >= 0.99 * objective(vectors, exact.indices)
 
