@@ -52,7 +52,7 @@ def test_an_operator_used_twice_spells_out_every_parameter_each_time(path):
         if names.count(name) > 1 and name in classes:
             # Layout and embedding are of the dataset: the same for both on purpose.
             shared = {"sample_format", "instruction_key", "query_key", "response_key"}
-            shared |= {"embedding_model", "embedding_batch_size"}
+            shared |= {"embedding_model", "embedding_batch_size", "embedding_dtype"}
             parameters = set(inspect.signature(classes[name].__init__).parameters) - {"self", "args", "kwargs"}
             assert set(given) == parameters - shared
 

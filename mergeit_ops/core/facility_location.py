@@ -131,15 +131,15 @@ def lazy_greedy(similarities: NDArray[np.float32], budget: int) -> Selection:
     indices = np.empty(budget, dtype=np.int64)
     chosen_gains = np.empty(budget, dtype=np.float64)
     for step in range(budget):
-        # Against the empty set all are fresh; a bound of 0 is a gain of 0.
-        best, at_once = (np.finfo(np.float64).tiny, _AT_ONCE) if step else (np.inf, len(gains))
+        # Against the empty set all are fresh; later, a bound of 0 is a gain of 0.
+        best, at_once = (np.finfo(np.float64).tiny, _AT_ONCE) if step else (np.inf, 0)
         stale = gains.copy()
-        while True:
+        while stale.max() >= best:
             top = np.argpartition(stale, -at_once)[-at_once:] if at_once < len(stale) else np.arange(len(stale))
             top = top[stale[top] >= best]
-            if not len(top):
-                break
-            gains[top] = np.maximum(similarities[top] - covered, 0).sum(axis=1, dtype=np.float64)
+            fresh = similarities[top]
+            fresh -= covered
+            gains[top] = np.maximum(fresh, 0, out=fresh).sum(axis=1)
             stale[top] = -np.inf
             best = max(best, gains[top].max())
             at_once *= 2
