@@ -1,4 +1,4 @@
-"""Merges per second of the LLM stage, beside a serial loop and Data-Juicer's own LLM mapper, on the same server.
+"""Merges per second of the LLM stage, beside a serial loop, Data-Juicer's LLM mapper and distilabel, on one server.
 
     python benchmarks/llm_throughput.py [--data rows.jsonl] [--pairs 2000] [--latency 0.5] [--concurrency 64]
     python benchmarks/llm_throughput.py --ours-only --pairs 1000 2000 --repeats 3
@@ -6,8 +6,10 @@
 A loopback server in a process of its own answers each request after the latency, as a model would that takes that long
 for a merge; client and server share the processors. Ideal is what whole waves of `--concurrency` requests take; 2,000
 pairs and 1,000 are the two sizes to compare runs at, the smaller one being where what a run takes once weighs most. The
-slow sides are measured on fewer pairs, as many as the table says. Beside each share of the ideal stands the processor
-time of a call, of client and server, which other work on the machine hardly changes.
+slow sides are measured on fewer pairs, as many as the table says. distilabel, which wants other versions of its
+libraries than Data-Juicer, runs with the Python named, its pipeline's start counted in, or is left out. Beside each
+share of the ideal stands the processor time of a call, of client and server, which other work on the machine hardly
+changes.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +30,7 @@ from dataclasses import replace
 from itertools import cycle, islice
 from pathlib import Path
 
+import jsonlines
 import numpy as np
 import psutil
 from data_juicer.core.data import NestedDataset
@@ -139,6 +143,26 @@ def data_juicer_seconds(pairs: list[tuple[Sample, Sample]], url: str, np: int) -
     return seconds, sum(bool(answer) for answer in rewritten["response"])
 
 
+def distilabel_seconds(
+    pairs: list[tuple[Sample, Sample]], url: str, concurrency: int, python: str
+) -> tuple[float, int]:
+    """Return the seconds that a pipeline of distilabel takes for the same merges, and how many it makes.
+
+    Its text generation knows a system prompt and one turn: the prompt goes without the worked examples.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        requests = Path(folder, "requests.jsonl")
+        with jsonlines.open(requests, "w") as lines:
+            for parents in pairs:
+                lines.write({"system_prompt": DEFAULT_SYSTEM_PROMPT, "instruction": records_text(parents)})
+        command = [python, str(REPOSITORY / "benchmarks" / "distilabel_side.py"), str(requests), url, str(concurrency)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"distilabel failed:\n{done.stderr[-2000:]}")
+    told = json.loads(done.stdout.strip().splitlines()[-1])
+    return told["seconds"], told["answered"]
+
+
 def processor_seconds(process: psutil.Process) -> float:
     """Return the processor time that a process has taken so far."""
     times = process.cpu_times()
@@ -185,14 +209,21 @@ def measure_ours(
 
 
 def measure_slow_sides(
-    pairs: list[tuple[Sample, Sample]], taken: dict[int, list[float]], nps: list[int], url: str
+    pairs: list[tuple[Sample, Sample]],
+    taken: dict[int, list[float]],
+    nps: list[int],
+    url: str,
+    concurrency: int,
+    distilabel: str | None,
 ) -> None:
-    """Run the serial loop and Data-Juicer's mapper, and print them beside the merger's median of each shape."""
+    """Run the serial loop and the other tools, and print them beside the merger's median of each shape."""
     serial = serial_seconds(pairs[:SERIAL_PAIRS], url)
     sides = [("one request after the other", *serial, SERIAL_PAIRS)]
     for np_ in nps:
         few = min(SERIAL_PAIRS * np_, len(pairs))
         sides.append((f"Data-Juicer's optimize_qa_mapper, np {np_}", *data_juicer_seconds(pairs[:few], url, np_), few))
+    if distilabel:
+        sides.append(("distilabel, a pipeline", *distilabel_seconds(pairs, url, concurrency, distilabel), len(pairs)))
     for topics, all_seconds in taken.items():
         name = f"llm_pair_merger_mapper, {shape(topics, len(pairs))}"
         sides.append((name, statistics.median(all_seconds), len(pairs), len(pairs)))
@@ -213,6 +244,7 @@ def main() -> None:
     parser.add_argument("--np", type=int, nargs="+", default=[2, 16], help="processes of Data-Juicer's mapper")
     parser.add_argument("--repeats", type=int, default=1, help="runs of each shape; more than one: median and spread")
     parser.add_argument("--ours-only", action="store_true", help="leave out the serial loop and Data-Juicer's mapper")
+    parser.add_argument("--distilabel", help="a Python that has distilabel[openai]")
     options = parser.parse_args()
     logger.remove()
     for library in ("httpx", "httpx2"):
@@ -225,7 +257,7 @@ def main() -> None:
                 our_seconds(topics_of(pairs[:2], 1), url, options.concurrency)
                 taken = measure_ours(pairs, latency, options.concurrency, options.repeats, url, other)
                 if not options.ours_only:
-                    measure_slow_sides(pairs, taken, options.np, url)
+                    measure_slow_sides(pairs, taken, options.np, url, options.concurrency, options.distilabel)
 
 
 if __name__ == "__main__":
