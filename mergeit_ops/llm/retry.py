@@ -41,7 +41,7 @@ class RetryPolicy:
     first_contact_attempts: int = 3
     first_answer_attempts: int = 2
     first_contact_s: float = 0.5
-    refusal_s: float = 0.1
+    refusal_s: float = 0.05
 
     def delay_s(
         self,
