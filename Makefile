@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+OTHERS := .venv-others
 DJ_PROCESS := $(BIN)/dj-process
 
 .DEFAULT_GOAL := help
@@ -27,9 +28,22 @@ test: $(VENV)/.installed lint  ## Lint, check types, run the tests.
 test-slow: $(VENV)/.installed  ## Run the tests that take long.
 	$(BIN)/python -m pytest -m slow
 
-bench: $(VENV)/.installed  ## Measure what the README claims.
+# What is measured beside ours and cannot live with Data-Juicer's libraries.
+$(OTHERS)/.installed: Makefile
+	$(PYTHON) -m venv $(OTHERS)
+	$(OTHERS)/bin/python -m pip install --quiet --disable-pip-version-check \
+		"distilabel[openai]==1.5.3" requests "apricot-select==0.6.1" matplotlib scikit-learn tqdm
+	@touch $@
+
+bench: $(VENV)/.installed $(OTHERS)/.installed  ## Measure what the README claims.
 	$(BIN)/python benchmarks/startup.py
-	$(BIN)/python benchmarks/llm_throughput.py
+	$(BIN)/python benchmarks/embedding.py
+	$(BIN)/python benchmarks/stage_one.py
+	$(BIN)/python benchmarks/whole_job.py
+	$(BIN)/python benchmarks/facility_location.py --apricot $(OTHERS)/bin/python
+	$(BIN)/python benchmarks/pairing.py
+	$(BIN)/python benchmarks/llm_throughput.py --pairs 1000 --distilabel $(OTHERS)/bin/python
+	$(BIN)/python benchmarks/scorers.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/deita_scorer.py --rows 32
 	$(BIN)/python benchmarks/distilled_scorer.py
 	$(BIN)/python benchmarks/coverage_separation.py
@@ -46,4 +60,4 @@ lock: $(VENV)/.installed  ## Resolve constraints.txt anew, for every supported P
 		--constraint constraints.in --custom-compile-command "make lock" --output-file constraints.txt pyproject.toml
 
 clean:  ## Remove the environment and what runs left.
-	rm -rf $(VENV) outputs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(OTHERS) outputs .pytest_cache .mypy_cache .ruff_cache .hypothesis
