@@ -76,6 +76,9 @@ class SampleOperator:
         self.instruction_key: str | None = parameters["instruction_key"]
         self.query_key: str | None = parameters["query_key"]
         self.response_key: str | None = parameters["response_key"]
+        # These two are Data-Juicer's parameters, with the same columns in every layout.
+        self.system_key: str | None
+        self.history_key: str | None
         self.embedding_model: str = parameters.get("embedding_model", "")
         batch_size = parameters.get("embedding_batch_size")
         self.embedding_batch_size: int | None = None if batch_size is None else int(batch_size)
@@ -94,6 +97,8 @@ class SampleOperator:
                 instruction_key=self.instruction_key,
                 query_key=self.query_key,
                 response_key=self.response_key,
+                system_key=self.system_key,
+                history_key=self.history_key,
             )
         except ValueError as error:
             raise DatasetError(f"{self._name}: {error}.") from error

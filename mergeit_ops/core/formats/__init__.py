@@ -1,0 +1,9 @@
+"""The column layouts of instruction data: reading a row as a `Sample`, writing a merged `Sample` back.
+
+What comes in goes out: a merged row is written in the layout of its parents.
+"""
+
+from mergeit_ops.core.formats.base import FORMAT_NAMES, FormatName, Problem, Reading, SampleFormat
+from mergeit_ops.core.formats.detection import resolve_format
+
+__all__ = ["FORMAT_NAMES", "FormatName", "Problem", "Reading", "SampleFormat", "resolve_format"]

@@ -1,0 +1,58 @@
+"""The content of a chat turn: a text, or OpenAI's list of parts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mergeit_ops.core.formats.base import as_text, is_empty
+
+_TEXT_PARTS = (None, "text", "input_text", "output_text")  # types of parts; the last two are of OpenAI's Responses
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a turn says.
+
+    :param text: its text; that of several parts one below the other.
+    :param more: whether there is something else, such as an image.
+    :param odd: whether it is neither a text nor a list of parts.
+    """
+
+    text: str
+    more: bool = False
+    odd: bool = False
+
+
+def read_content(value: Any) -> Content:
+    """Read the content of a turn; None is an empty text."""
+    if value is None or isinstance(value, str):
+        return Content(as_text(value))
+    if not isinstance(value, (list, tuple)):
+        return Content(as_text(value), odd=True)
+    texts, more, odd = [], False, False
+    for part in value:
+        if isinstance(part, str):
+            texts.append(part)
+        elif not isinstance(part, Mapping):
+            odd = True
+        elif isinstance(part.get("text"), str) and part.get("type") in _TEXT_PARTS:
+            texts.append(part["text"])
+            more |= any(not is_empty(item) for name, item in part.items() if name not in ("type", "text"))
+        else:
+            more |= not is_empty(part)
+    return Content("\n".join(texts), more, odd)
+
+
+def in_form_of(text: str, content: Any) -> Any:
+    """Return a text in the form of another content: as text, or as a list of one part."""
+    if not isinstance(content, (list, tuple)):
+        return text
+    for part in content:
+        if isinstance(part, str):
+            return [text]
+        if isinstance(part, Mapping) and isinstance(part.get("text"), str):
+            # The keys of the part, those that Arrow filled up with nulls included.
+            return [{**dict.fromkeys(part), **({"type": part["type"]} if "type" in part else {}), "text": text}]
+    return [{"type": "text", "text": text}]

@@ -1,0 +1,66 @@
+"""Which layout a dataset has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from mergeit_ops.core.formats.base import FormatName, SampleFormat
+from mergeit_ops.core.formats.chat import ChatFormat
+from mergeit_ops.core.formats.text_columns import AlpacaFormat, QueryResponseFormat
+
+
+def resolve_format(
+    name: FormatName,
+    columns: Sequence[str],
+    *,
+    instruction_key: str | None = None,
+    query_key: str | None = None,
+    response_key: str | None = None,
+    system_key: str | None = None,
+    history_key: str | None = None,
+) -> SampleFormat:
+    """Return the layout of a dataset.
+
+    :param name: a layout, or `auto` to tell it from the columns.
+    :param columns: the dataset's column names.
+    :param instruction_key: column of the instruction; None: `instruction`.
+    :param query_key: column of the optional input; None: `input` in Alpaca data, `query` in Data-Juicer's layout.
+    :param response_key: column of the response; None: `output` in Alpaca data, `response` in Data-Juicer's layout.
+    :param system_key: column of the optional system prompt; None: `system`.
+    :param history_key: column of the optional earlier turns; None: `history`. Chat layouts have no such column.
+    :raises ValueError: if a needed column is missing, or `auto` finds no layout or more than one.
+    """
+    keys = {"instruction_key": instruction_key, "query_key": query_key, "response_key": response_key}
+    given: dict[str, Any] = {key: value for key, value in keys.items() if value is not None}
+    system: dict[str, Any] = {} if system_key is None else {"system_key": system_key}
+    context: dict[str, Any] = system if history_key is None else {**system, "history_key": history_key}
+    candidates: dict[FormatName, Callable[[], SampleFormat]] = {
+        "alpaca": lambda: AlpacaFormat(**given, **context),
+        "query_response": lambda: QueryResponseFormat(**given, **context),
+        "messages": lambda: ChatFormat("messages", "messages", **system),
+        "sharegpt": lambda: ChatFormat("sharegpt", "conversations", **system),
+    }
+    there = ", ".join(repr(column) for column in columns) or "none"
+    if name != "auto":
+        layout = candidates[name]()
+        missing = [column for column in layout.required_columns if column not in columns]
+        if missing:
+            wanted = ", ".join(map(repr, missing))
+            raise ValueError(f"the column {wanted} of sample format '{name}' is missing; the dataset has: {there}")
+        return layout
+    layouts = [make() for make in candidates.values()]
+    found = [layout for layout in layouts if set(layout.required_columns) <= set(columns)]
+    if given and found and found[0].name == "alpaca":
+        # Column names of one's own fit Data-Juicer's layout too: both need no more than two columns.
+        return found[0]
+    if len(found) > 1:
+        names = " and ".join(f"'{layout.name}' ({', '.join(layout.required_columns)})" for layout in found)
+        raise ValueError(
+            f"the columns fit more than one sample format: {names}; set sample_format to one of them, the same in all "
+            "operators: rows that have nothing in its columns are kept and never merged"
+        )
+    if not found:
+        needs = "; ".join(f"{layout.name}: {', '.join(layout.required_columns)}" for layout in layouts)
+        raise ValueError(f"no sample format fits; the dataset has the columns {there}, but needs ({needs})")
+    return found[0]

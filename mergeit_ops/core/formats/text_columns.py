@@ -1,0 +1,146 @@
+"""Layouts with a text column for each part of a sample: Alpaca's and Data-Juicer's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mergeit_ops.core.formats.base import (
+    BESIDE_TEXT,
+    FormatName,
+    Reading,
+    as_text,
+    has_more_beside,
+    is_empty,
+    one_turn,
+    parents_value,
+)
+from mergeit_ops.core.sample import Sample
+
+
+@dataclass(frozen=True)
+class AlpacaFormat:
+    """Three text columns: instruction, optional input, output; optional system and history."""
+
+    instruction_key: str = "instruction"
+    query_key: str = "input"
+    response_key: str = "output"
+    system_key: str = "system"
+    history_key: str = "history"
+    name: FormatName = "alpaca"
+
+    @property
+    def required_columns(self) -> tuple[str, ...]:
+        """See `SampleFormat`."""
+        return (self.instruction_key, self.response_key)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """See `SampleFormat`."""
+        texts = (self.instruction_key, self.query_key, self.response_key)
+        return (*texts, self.system_key, self.history_key, *BESIDE_TEXT)
+
+    def read(self, row: Mapping[str, Any]) -> Reading:
+        """See `SampleFormat`."""
+        asked, material, answered = (row.get(key) for key in (self.instruction_key, self.query_key, self.response_key))
+        sample = Sample(as_text(asked), as_text(material), as_text(answered), _prompt(row, self.system_key))
+        texts_fit = _is_filled(asked) and _is_filled(answered) and isinstance(material, (str, type(None)))
+        return _reading(sample, row, row.get(self.history_key), texts_fit)
+
+    def write(self, sample: Sample, parents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """See `SampleFormat`."""
+        fields = {self.response_key: sample.output} | _context(self.system_key, self.history_key, sample, parents)
+        if all(parent.get(self.query_key) is None for parent in parents):
+            # No input column, or one that may be of Arrow's null type: what the merge needs stands in the instruction.
+            return fields | {self.instruction_key: one_turn(sample)}
+        return fields | {self.instruction_key: sample.instruction, self.query_key: sample.input}
+
+
+@dataclass(frozen=True)
+class QueryResponseFormat:
+    """Data-Juicer's own layout: query, response, optional system, instruction and history.
+
+    Where `instruction` holds text, `query` is the material it works on; else `query` is the instruction itself.
+    """
+
+    instruction_key: str = "instruction"
+    query_key: str = "query"
+    response_key: str = "response"
+    system_key: str = "system"
+    history_key: str = "history"
+    name: FormatName = "query_response"
+
+    @property
+    def required_columns(self) -> tuple[str, ...]:
+        """See `SampleFormat`."""
+        return (self.query_key, self.response_key)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """See `SampleFormat`."""
+        texts = (self.instruction_key, self.query_key, self.response_key)
+        return (*texts, self.system_key, self.history_key, *BESIDE_TEXT)
+
+    def read(self, row: Mapping[str, Any]) -> Reading:
+        """See `SampleFormat`."""
+        instruction, query, response = (
+            row.get(key) for key in (self.instruction_key, self.query_key, self.response_key)
+        )
+        asked, material = (instruction, query) if as_text(instruction).strip() else (query, None)
+        sample = Sample(as_text(asked), as_text(material), as_text(response), _prompt(row, self.system_key))
+        texts_fit = _is_filled(asked) and _is_filled(response) and isinstance(query, (str, type(None)))
+        return _reading(sample, row, row.get(self.history_key), texts_fit)
+
+    def write(self, sample: Sample, parents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """See `SampleFormat`."""
+        fields = {self.response_key: sample.output} | _context(self.system_key, self.history_key, sample, parents)
+        if any(as_text(parent.get(self.instruction_key)).strip() for parent in parents):
+            if all(parent.get(self.query_key) is None for parent in parents):
+                return fields | {self.instruction_key: one_turn(sample)}
+            return fields | {self.instruction_key: sample.instruction, self.query_key: sample.input}
+        fields[self.query_key] = one_turn(sample)
+        if any(self.instruction_key in parent for parent in parents):
+            fields[self.instruction_key] = parents[0].get(self.instruction_key)
+        return fields
+
+
+def _reading(sample: Sample, row: Mapping[str, Any], history: Any, texts_fit: bool) -> Reading:
+    earlier = _earlier_turns(history)
+    if earlier:
+        asked = "\n".join([*(question for question, _ in earlier), sample.instruction])
+        answered = "\n".join([*(answer for _, answer in earlier), sample.output])
+        return Reading(replace(sample, instruction=asked, output=answered), "multi_turn")
+    if not texts_fit:
+        return Reading(sample, "bad_row")
+    return Reading(sample, "more_than_text" if has_more_beside(row) else None)
+
+
+def _earlier_turns(history: Any) -> list[tuple[str, str]]:
+    """Return questions and answers of a history, [question, answer] each; blank turns are none."""
+    turns = history if isinstance(history, (list, tuple)) else [history]
+    found = []
+    for turn in turns:
+        if is_empty(turn):
+            continue
+        question, *answers = map(as_text, turn) if isinstance(turn, (list, tuple)) else [as_text(turn)]
+        found.append((question, "\n".join(answers)))
+    return found
+
+
+def _context(system_key: str, history_key: str, sample: Sample, parents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the columns for system prompt and history of a merged sample, where its parents have them."""
+    fields: dict[str, Any] = {}
+    if any(system_key in parent for parent in parents):
+        fields[system_key] = parents_value(sample.system, [parent.get(system_key) for parent in parents])
+    if any(history_key in parent for parent in parents):
+        fields[history_key] = parents[0].get(history_key)
+    return fields
+
+
+def _prompt(row: Mapping[str, Any], system_key: str) -> str:
+    return as_text(row.get(system_key)).strip()
+
+
+def _is_filled(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
