@@ -17,17 +17,24 @@ _DIGEST_CHARS = 20  # 80 bits: a collision among a billion rows has odds of abou
 def content_digest(row: Mapping[str, Any]) -> str:
     """Return a hash of everything the user stored in a row, whatever the order of its columns.
 
-    System columns, embeddings and row ids do not count: they differ between runs of the same data.
+    System columns, embeddings and row ids do not count: they differ between runs of the same data. Nor does a null
+    inside a mapping: whether a missing key is filled up with one is a matter of who has read the file.
 
     :param row: column name to value.
     :return: 20 hexadecimal characters.
     """
-    content = {name: value for name, value in row.items() if is_content(name)}
+    content = {name: _without_nulls(value) for name, value in row.items() if is_content(name)}
     try:
         text = encode_row(content)
     except UnencodableError:
         text = repr(sorted(content.items()))
     return _digest(text)
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
 def content_digests(columns: Mapping[str, Sequence[Any]], rows: int) -> list[str]:

@@ -18,6 +18,15 @@ def test_only_what_the_user_stored_counts():
     assert content_digest(row) != content_digest({"instruction": "a", "n": "1"})
 
 
+def test_a_key_that_a_reader_of_files_filled_up_with_null_counts_as_missing():
+    turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": None, "tool_calls": [{"id": "1"}]}]
+    filled = [{"content": None, "tool_calls": None} | turn for turn in turns]
+    filled[1]["tool_calls"] = [{"id": "1", "name": None}]
+    assert content_digest({"messages": turns}) == content_digest({"messages": filled})
+    assert content_digest({"tags": [None, "x"]}) != content_digest({"tags": ["x"]})
+    assert content_digest({"a": None}) != content_digest({})
+
+
 def test_values_without_a_text_form_still_have_an_id():
     assert content_digest({"a": 1j}) == content_digest({"a": 1j}) != content_digest({"a": 2j})
 
