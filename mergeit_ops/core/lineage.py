@@ -78,7 +78,7 @@ def lineage(
     :param parent_ids: of a merged row: its parents' row ids.
     :param candidates: of a merged row: further answers, as text.
     :param similarity: lowest cosine within the group, or None.
-    :param error: reason code of a failed merge, or None.
+    :param error: reason code of a failed merge, or why the row may not be merged at all; or None.
     :param model: the model that wrote the merge, or the strategy's name; None for other rows.
     :param prompt_sha256: hash of the prompt that asked for it, or None.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
@@ -38,6 +39,7 @@ def find_groups(
     pairing: Pairing = "best_first",
     max_group_size: int = 2,
     merge_ratio: float | None = None,
+    kinds: Sequence[Hashable] | None = None,
 ) -> list[Group]:
     """Find disjoint groups of rows in which every pair is more similar than a threshold.
 
@@ -47,19 +49,39 @@ def find_groups(
         neighbours, as in the released code.
     :param max_group_size: rows in a group at most, >= 2. Larger groups grow by complete linkage.
     :param merge_ratio: with `best_first` only: stop once this share of the n rows is in groups; None means no limit.
+    :param kinds: n values; only rows of equal ones may share a group. None: all rows may.
     :return: groups in order of their first member.
     """
-    if len(vectors) < 2:
-        return []
-    if pairing == "first_come":
-        groups = _first_come(vectors, threshold, max_group_size)
-    elif max_group_size == 2:
-        groups = _best_pairs(vectors, threshold)
-    else:
-        groups = _complete_linkage(vectors, threshold, max_group_size)
+    groups = [
+        Group(tuple(int(rows[member]) for member in group.members), group.similarity)
+        for rows in _rows_by_kind(kinds, len(vectors))
+        for group in _groups_of_a_kind(vectors[rows], threshold, pairing, max_group_size)
+    ]
     if merge_ratio is not None:
         groups = _best_until(groups, merge_ratio * len(vectors))
     return sorted(groups, key=lambda group: group.members)
+
+
+def _rows_by_kind(kinds: Sequence[Hashable] | None, count: int) -> list[NDArray[np.int64]]:
+    """Return the positions of the rows of each kind, ascending."""
+    if kinds is None:
+        return [np.arange(count)]
+    rows: defaultdict[Hashable, list[int]] = defaultdict(list)
+    for position, kind in enumerate(kinds):
+        rows[kind].append(position)
+    return [np.array(positions) for positions in rows.values()]
+
+
+def _groups_of_a_kind(
+    vectors: NDArray[np.float32], threshold: float, pairing: Pairing, max_group_size: int
+) -> list[Group]:
+    if len(vectors) < 2:
+        return []
+    if pairing == "first_come":
+        return _first_come(vectors, threshold, max_group_size)
+    if max_group_size == 2:
+        return _best_pairs(vectors, threshold)
+    return _complete_linkage(vectors, threshold, max_group_size)
 
 
 def _cosines(vectors: NDArray[np.float32], rows: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.float32]:

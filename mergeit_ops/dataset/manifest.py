@@ -152,6 +152,7 @@ _SUMMARISED = (
     "restored_rows",
     "rejected",
     "failed",
+    "unmergeable",
     "planned_calls",
     "planned_cache_hits",
     "planned_prompt_tokens",

@@ -113,7 +113,7 @@ class TopicMerges:
         for position in range(self.topic.table.num_rows):
             number = group_of.get(position)
             if number is None:
-                metas.append(self._original_meta(position))
+                metas.append(self._original_meta(position, error=self.readings[position].problem))
             elif self.merges[number].answers:
                 continue
             else:

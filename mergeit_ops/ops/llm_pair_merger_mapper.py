@@ -359,10 +359,20 @@ class LLMPairMergerMapper(SampleOperator, Pipeline):
         """Log what the person who pays, or who wonders why nothing was merged, wants to read."""
         if self.dry_run and "planned_calls" in figures:
             logger.info(f"{self._name}: {_price(figures)}")
-        if not figures["pairs"] and figures["rows_in"] > 1 and self.merge_strategy != "none":
+        if figures["pairs"] or figures["rows_in"] < 2 or self.merge_strategy == "none":
+            return
+        unmergeable = figures["unmergeable"]
+        if figures["rows_in"] - sum(unmergeable.values()) < 2:
+            counts = ", ".join(f"{reason} {count}" for reason, count in unmergeable.items())
             logger.warning(
-                f"{self._name}: no two rows of a topic exceed the similarity_threshold {self.similarity_threshold:g}, "
-                "so nothing was merged; keep more rows in the selection before it, or lower the threshold."
+                f"{self._name}: of {figures['rows_in']} rows too few can be merged ({counts}), so nothing was; look at "
+                "a row, and at sample_format."
+            )
+        else:
+            logger.warning(
+                f"{self._name}: no two rows of a topic exceed the similarity_threshold {self.similarity_threshold:g} "
+                "and share their system prompt, so nothing was merged; keep more rows in the selection before it, or "
+                "lower the threshold."
             )
 
     def _find_groups(self, table: pa.Table, layout: SampleFormat) -> list[Group]:
@@ -377,10 +387,10 @@ class LLMPairMergerMapper(SampleOperator, Pipeline):
         if ratio is not None:
             # The share is of all rows of the topic, those that cannot be merged included.
             ratio = ratio * len(readings) / len(mergeable)
-        return [
-            replace(group, members=tuple(int(mergeable[member]) for member in group.members))
-            for group in find_groups(vectors, self.similarity_threshold, self.pairing, self.max_group_size, ratio)
-        ]
+        # A merged row has one system prompt: that of all its parents.
+        prompts = [readings[position].sample.system for position in mergeable]
+        groups = find_groups(vectors, self.similarity_threshold, self.pairing, self.max_group_size, ratio, prompts)
+        return [replace(group, members=tuple(int(mergeable[member]) for member in group.members)) for group in groups]
 
     def _open_topics(
         self, paired: Iterable[tuple[Topic, Sequence[Group]]], layout: SampleFormat

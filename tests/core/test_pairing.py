@@ -136,6 +136,29 @@ def test_groups_do_not_depend_on_how_many_rows_are_looked_at_at_once(pairing, si
     assert find_groups(vectors, 0.25, pairing, size) == whole
 
 
+@pytest.mark.parametrize("pairing", ["best_first", "first_come"])
+@pytest.mark.parametrize("size", [2, 4])
+@pytest.mark.parametrize("seed", range(3))
+def test_rows_of_different_kinds_are_grouped_as_if_the_others_were_not_there(pairing, size, seed):
+    vectors = unit_vectors(40, 4, seed)
+    kinds = ["a" if position % 3 else "b" for position in range(40)]
+    found = find_groups(vectors, 0.5, pairing, size, kinds=kinds)
+    expected = []
+    for kind in "ab":
+        rows = [position for position in range(40) if kinds[position] == kind]
+        expected += [
+            tuple(rows[member] for member in group.members) for group in find_groups(vectors[rows], 0.5, pairing, size)
+        ]
+    assert members(found) == sorted(expected)
+    assert members(found) != members(find_groups(vectors, 0.5, pairing, size))
+    assert find_groups(vectors, 0.5, pairing, size, kinds=range(40)) == []
+
+
+def test_the_best_pairs_are_taken_whatever_their_kind():
+    groups = find_groups(np.repeat(X6, 2, axis=0), 0.55, merge_ratio=0.5, kinds=[0, 0, 1, 1] * 3)
+    assert members(groups) == [(0, 1), (2, 3), (4, 5)]
+
+
 def test_large_groups_of_too_many_pairs_are_formed_of_the_most_similar_ones(monkeypatch):
     vectors = unit_vectors(60, 3, 0)
     similarities = np.sort(pairing_module._cosines(vectors, *np.triu_indices(60, 1)))

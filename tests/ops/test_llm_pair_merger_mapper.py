@@ -204,15 +204,56 @@ def test_hashes_of_deduplicators_do_not_outlive_the_text_they_were_made_of(embed
     assert not {"__dj__hash", "__dj__simhash"} & set(flat.column_names)
 
 
-@pytest.mark.parametrize(("systems", "kept"), [(("Be kind.", "Be kind."), "Be kind."), (("One.", "Two."), None)])
-def test_the_system_prompt_stays_where_parents_agree(systems, kept):
-    def chat(system, question):
-        turns = [("system", system), ("user", question), ("assistant", "Yes.")]
-        return {"messages": [{"role": role, "content": text} for role, text in turns]}
+def chat(question, system=None, answer="Yes."):
+    turns = [("system", system), ("user", question), ("assistant", answer)]
+    return {"messages": [{"role": role, "content": text} for role, text in turns if text is not None]}
 
-    rows = [chat(systems[0], "Name a fruit."), chat(systems[1], "Name a fruit, please.")]
+
+def test_the_system_prompt_stays_where_parents_agree():
+    rows = [chat("Name a fruit.", "Be kind."), chat("Name a fruit, please.", "Be kind.")]
     (row,) = merger().run(TopicClusterGrouper().run(make_dataset(rows)))
-    assert [turn["content"] for turn in row["messages"] if turn["role"] == "system"] == ([kept] if kept else [])
+    assert [turn["content"] for turn in row["messages"] if turn["role"] == "system"] == ["Be kind."]
+
+
+@pytest.mark.parametrize("systems", [("One.", "Two."), ("One.", None)])
+def test_rows_under_different_system_prompts_are_not_merged(systems, lines):
+    rows = [chat("Name a fruit.", systems[0]), chat("Name a fruit, please.", systems[1])]
+    kept = merger().run(TopicClusterGrouper().run(make_dataset(rows)))
+    assert list(kept["messages"]) == [row["messages"] for row in rows]
+    assert any("and share their system prompt, so nothing was merged" in line for line in lines)
+
+
+def test_rows_that_may_not_be_merged_are_kept_and_say_why(tmp_path):
+    plain = [chat("Name a fruit."), chat("Name a fruit, please.")]
+    longer = {"messages": plain[0]["messages"] * 2}
+    with_image = chat([{"type": "image_url", "image_url": {"url": "a.png"}}])
+    rows = [longer, *plain, with_image, {"messages": []}]
+    table = pa.table({"messages": pa.array([json.dumps(row["messages"]) for row in rows]).cast(pa.json_())})
+    topics = TopicClusterGrouper(num_clusters=1).run(NestedDataset(Dataset(table)))
+    merged = merger(similarity_threshold=0.9, work_dir=str(tmp_path)).run(topics)
+    assert [row[META]["merge_error"] for row in merged] == ["multi_turn", None, "more_than_text", "bad_row"]
+    assert [row["messages"] for row in merged if row[META]["merge_status"] == "original"] == [
+        row["messages"] for row in (longer, with_image, rows[-1])
+    ]
+    (record,) = read_manifests(tmp_path)
+    assert record["figures"]["unmergeable"] == {"multi_turn": 1, "more_than_text": 1, "bad_row": 1}
+
+
+def test_a_dataset_of_which_nothing_can_be_merged_is_told_so(lines):
+    rows = [{"messages": chat(f"{number}?")["messages"] * 2} for number in range(3)]
+    merger().run(TopicClusterGrouper().run(make_dataset(rows)))
+    assert any("of 3 rows too few can be merged (multi_turn 3)" in line for line in lines)
+
+
+def test_the_column_of_the_system_prompt_is_data_juicers_parameter():
+    rows = [
+        {"question": f"Name a fruit{end}", "response": "Pear", "system_prompt": system}
+        for end, system in ((".", "A"), ("!", "A"), ("?", "B"))
+    ]
+    keys = {"instruction_key": "question", "response_key": "response", "system_key": "system_prompt"}
+    topics = TopicClusterGrouper(num_clusters=1, **keys).run(make_dataset(rows))
+    merged = merger(**keys).run(topics)
+    assert sorted(row["system_prompt"] for row in merged) == ["A", "B"]
 
 
 def test_a_second_pass_does_not_forget_what_the_first_one_merged(topics):
