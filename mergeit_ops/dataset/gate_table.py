@@ -89,10 +89,12 @@ def _merged_row(
             "given back"
         )
     parent_metas = tuple(row.pop(META) for row in parent_rows)
+    # As the row itself would read with them: a layout without an input column has it in the instruction.
+    answers = (Sample(**fields, system=merged.system) for fields in further)
     return MergedRow(
         position=position,
         meta=meta,
-        candidates=(merged, *(Sample(**fields, system=merged.system) for fields in further)),
+        candidates=(merged, *(layout.read(merged_row(layout, answer, parent_rows)).sample for answer in answers)),
         parent_rows=tuple(parent_rows),
         parent_metas=parent_metas,
         parents=tuple(layout.read(row).sample for row in parent_rows),
