@@ -164,6 +164,14 @@ def records_block(samples: Sequence[Sample]) -> str:
 
 
 def _request(parents: Sequence[Sample]) -> str:
+    # Rows are merged only under one system prompt, and the merged row gets it back.
+    kept = (
+        "\n\nEach `system` is the system prompt above the record. The new record keeps it: its output obeys it, its "
+        "instruction does not repeat it."
+        if any(parent.system for parent in parents)
+        else ""
+    )
     return (
-        f"Merge these {len(parents)} records into one.\n\n{records_block(parents)}\n\nAnswer with the JSON object only."
+        f"Merge these {len(parents)} records into one.\n\n{records_block(parents)}{kept}\n\n"
+        "Answer with the JSON object only."
     )

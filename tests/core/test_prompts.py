@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -128,3 +129,13 @@ def test_hash_is_stable_and_changes_with_every_text():
     others = [build_messages(PARENTS[::-1]), build_messages(PARENTS, "x"), build_messages((*PARENTS, PARENTS[0]))]
     assert len({first, *(prompt_sha256(messages) for messages in others)}) == 4
     assert prompt_sha256([{"role": "user", "content": "\ud800"}])
+
+
+def test_a_system_prompt_that_the_merged_row_keeps_is_explained_where_there_is_one():
+    rows = [Sample("Why?", "", "So.", system="Be brief."), Sample("How?", "", "Thus.", system="Be brief.")]
+    with_prompt, without = (
+        build_messages(parents)[-1]["content"] for parents in (rows, [replace(row, system="") for row in rows])
+    )
+    assert "The new record keeps it" in with_prompt
+    assert '"system": "Be brief."' in with_prompt
+    assert "system" not in without
