@@ -11,6 +11,7 @@ from typing import Any
 
 from mergeit_ops.core import lineage
 from mergeit_ops.core.columns import META, STATS, is_content
+from mergeit_ops.core.formats.chat import spoken
 from mergeit_ops.core.lossless import decode_row
 from mergeit_ops.errors import DatasetError
 
@@ -77,7 +78,14 @@ def _merge_beside_parents(row: Mapping[str, Any]) -> Iterable[str]:
 def _content(row: Mapping[str, Any]) -> Iterable[str]:
     for name, value in row.items():
         if is_content(name) and value not in (None, ""):
-            first, *rest = str(value).splitlines() or [""]
-            lines = [f"{name}: {first}", *rest]
-            for line in lines:
+            for line in _lines(name, value):
                 yield textwrap.fill(line, _WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT * 2)
+
+
+def _lines(name: str, value: Any) -> Iterable[str]:
+    turns = spoken(value)
+    if turns is not None:
+        yield f"{name}:"
+    for said_by, text in turns or [(name, str(value))]:
+        first, *rest = text.splitlines() or [""]
+        yield from (f"{said_by}: {first}", *rest)
