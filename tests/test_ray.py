@@ -13,7 +13,7 @@ from mergeit_ops.dataset.manifest import read_manifests
 from mergeit_ops.errors import LLMUnavailableError
 from tests.llm_server import FakeLLMServer, error, merge_answer
 from tests.runs import read_export, read_jsonl, run_recipe_apart, run_recipe_on_ray, write_jsonl, write_recipe
-from tests.test_whole_runs import pipeline, work_dir_of
+from tests.test_whole_runs import in_layout, pipeline, work_dir_of
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
 
@@ -31,13 +31,15 @@ def comparable(rows: list[dict]) -> list[str]:
             parents = {"merge_parents": [plain(json.loads(text)) for text in value.get("merge_parents") or []]}
             parts = {key: plain(part) for key, part in sorted(value.items())} | parents
             return {key: part for key, part in parts.items() if part not in (None, [], {})}
+        if isinstance(value, list):
+            return [plain(item) for item in value]
         return round(value, 5) if isinstance(value, float) else value
 
     return sorted(json.dumps(plain(row), sort_keys=True, ensure_ascii=False, default=str) for row in rows)
 
 
-def both(tmp_path: Path, process: list[dict], data: Path) -> tuple[list[dict], list[dict]]:
-    recipe = write_recipe(tmp_path, process, data)
+def both(tmp_path: Path, process: list[dict], data: Path, **settings: Any) -> tuple[list[dict], list[dict]]:
+    recipe = write_recipe(tmp_path, process, data, **settings)
     default = read_jsonl(run_recipe_apart(recipe, tmp_path / "default" / "export.jsonl"))
     ray = read_export(run_recipe_on_ray(recipe, "--export_path", str(tmp_path / "ray" / "export")))
     return default, ray
@@ -56,6 +58,15 @@ def test_merging_gives_the_rows_of_the_default_executor(tmp_path, data, gamma):
         default, ray = both(tmp_path, pipeline(server, gamma=gamma, cache_path=None), data)
     assert comparable(ray) == comparable(default)
     assert {row[META]["merge_status"] for row in ray} >= {"original", "merged"}
+
+
+@pytest.mark.parametrize("layout", ["messages of parts", "messages with tools", "sharegpt with a system column"])
+def test_chats_give_the_rows_of_the_default_executor(tmp_path, embedded_rows, layout):
+    rows = write_jsonl(tmp_path / "in.jsonl", in_layout(layout, embedded_rows))
+    process = pipeline(gamma=1.4, similarity_threshold=0.3)
+    default, ray = both(tmp_path, process, rows, text_keys="id")
+    assert comparable(ray) == comparable(default)
+    assert {row[META]["merge_error"] for row in ray} >= {None, "multi_turn"}
 
 
 def test_embeddings_made_on_ray_give_the_rows_of_the_default_executor(tmp_path, embedded_rows, monkeypatch):

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from mergeit_ops.core.columns import EMBEDDING, META, STATS
@@ -283,32 +285,133 @@ def test_dj_analyze_looks_at_every_recipe_without_a_call(tmp_path, monkeypatch, 
     assert len(analyzed) == 40
 
 
-CHAT = {
-    "messages": lambda row: {
+def turns(row: dict, role: str, text: str, *speakers: str) -> list[dict]:
+    """A row as a conversation: with a system prompt or without, and in every fifth row of two questions."""
+    number = int(row["id"][1:])
+    user, assistant = speakers
+    said = [("system", "Be brief.")] if number % 2 else []
+    said += [(user, f"{row['instruction']} {row['input']}".strip()), (assistant, row["output"])]
+    if number % 5 == 0:
+        said += [(user, "Shorter, please."), (assistant, row["output"][:20])]
+    return [{role: speaker, text: what} for speaker, what in said]
+
+
+def in_columns(row: dict, **texts: str) -> dict:
+    number = int(row["id"][1:])
+    context = {"system": "Be brief." if number % 2 else None, "history": [] if number % 5 else [["Hello.", "Hello!"]]}
+    return texts | context
+
+
+LAYOUTS = {
+    "alpaca": lambda row: in_columns(
+        row, instruction=row["instruction"], input=row["input"], output=row["output"], extra="x"
+    ),
+    "query_response": lambda row: in_columns(row, query=row["instruction"], response=row["output"]),
+    "messages": lambda row: {"messages": turns(row, "role", "content", "user", "assistant")},
+    "messages of parts": lambda row: {
         "messages": [
-            {"role": "user", "content": f"{row['instruction']} {row['input']}".strip()},
-            {"role": "assistant", "content": row["output"]},
+            turn | {"content": [{"type": "text", "text": turn["content"]}]}
+            for turn in turns(row, "role", "content", "user", "assistant")
         ]
     },
-    "sharegpt": lambda row: {
+    "messages with tools": lambda row: {
+        "messages": [
+            turn | ({"tool_calls": [{"id": row["id"], "type": "function"}]} if row["id"].endswith("9") else {})
+            for turn in turns(row, "role", "content", "user", "assistant")
+        ]
+    },
+    "sharegpt": lambda row: {"conversations": turns(row, "from", "value", "human", "gpt")},
+    "sharegpt with a system column": lambda row: {
         "conversations": [
-            {"from": "human", "value": f"{row['instruction']} {row['input']}".strip()},
-            {"from": "gpt", "value": row["output"]},
-        ]
+            turn for turn in turns(row, "from", "value", "human", "gpt") if turn["from"] in ("human", "gpt")
+        ],
+        "system": "Be brief." if int(row["id"][1:]) % 2 else "",
+        "tools": "[]",
     },
-    "query_response": lambda row: {"query": row["instruction"], "response": row["output"], "history": []},
 }
 
 
-@pytest.mark.parametrize("layout", CHAT)
-def test_other_layouts_come_out_as_they_went_in(tmp_path, embedded_rows, layout):
-    rows = [CHAT[layout](row) | {"id": row["id"], EMBEDDING: row[EMBEDDING]} for row in embedded_rows]
-    data = write_jsonl(tmp_path / "in.jsonl", rows)
-    export = run_recipe(write_recipe(tmp_path, pipeline(gamma=1.4), data, text_keys="id"))
+def in_layout(layout: str, rows: list[dict]) -> list[dict]:
+    return [LAYOUTS[layout](row) | {"id": row["id"], EMBEDDING: row[EMBEDDING]} for row in rows]
+
+
+def system_of(row: dict) -> str:
+    chat = row.get("messages") or row.get("conversations") or []
+    said = [
+        turn.get("content") or turn.get("value") for turn in chat if "system" in (turn.get("role"), turn.get("from"))
+    ]
+    return json.dumps(said[0], sort_keys=True).strip(chr(34)) if said else row.get("system") or ""
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
+def test_other_layouts_come_out_as_they_went_in(tmp_path, embedded_rows, layout, suffix):
+    rows = in_layout(layout, embedded_rows)
+    data = tmp_path / f"in.{suffix}"
+    if suffix == "parquet":
+        pq.write_table(pa.Table.from_pylist(rows), data)
+        # Arrow fills up keys that a turn does not have.
+        rows = pq.read_table(data).to_pylist()
+    else:
+        write_jsonl(data, rows)
+    recipe = write_recipe(tmp_path, pipeline(gamma=1.4, similarity_threshold=0.3), data, text_keys="id")
+    export = run_recipe(recipe, "--export_path", str(tmp_path / "out" / "export.jsonl"))
     assert_conserved(export, rows)
-    assert statuses(read_jsonl(export)).keys() == {"original", "merged", "restored"}
-    shapes = {json.dumps(sorted(row)) for row in read_jsonl(export)}
-    assert shapes == {json.dumps(sorted([*CHAT[layout](embedded_rows[0]), "id", META, STATS]))}
+    found = read_jsonl(export)
+    assert statuses(found).keys() == {"original", "merged", "restored"}
+    assert {frozenset(row) for row in found} == {frozenset({*rows[0], META, STATS} - {EMBEDDING})}
+    for row in found:
+        parents = [decode_row(text) for text in row[META]["merge_parents"]]
+        assert len({system_of(parent) for parent in [row, *parents]}) == 1
+    longer = [row for row in found if row[META]["merge_error"] == "multi_turn"]
+    assert {row["id"] for row in longer} <= {row["id"] for row in rows if row["id"][-1] in "05"}
+    assert longer
+    # A merged row is a row of the same kind to whoever reads it next.
+    before, after = ({shape(row) for row in part} for part in (rows, found))
+    assert after <= before
+
+
+def shape(row: dict) -> str:
+    """What a row is made of, texts and numbers aside; columns that merged rows may have no value in are left out."""
+
+    def kind(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: kind(part) for key, part in sorted(value.items())}
+        return [kind(item) for item in value] if isinstance(value, list) else type(value).__name__
+
+    parts = {name: value for name, value in row.items() if name not in (META, STATS, EMBEDDING, "id", "extra")}
+    return json.dumps(kind(parts), sort_keys=True)
+
+
+def both_layouts(rows: list[dict]) -> list[dict]:
+    """Every other row in the layout of a chat, the rest in that of Alpaca."""
+    return [
+        row if number % 2 else {"id": row["id"], EMBEDDING: row[EMBEDDING]} | LAYOUTS["messages"](row)
+        for number, row in enumerate(rows)
+    ]
+
+
+def test_a_dataset_of_two_layouts_is_refused_before_any_work(tmp_path, embedded_rows):
+    data = write_jsonl(tmp_path / "in.jsonl", both_layouts(embedded_rows))
+    sentence = r"topic_cluster_grouper: .*'alpaca' \(instruction, output\) and 'messages' .*set sample_format to one"
+    with pytest.raises(DatasetError, match=sentence):
+        run_recipe(write_recipe(tmp_path, pipeline(), data, text_keys="id"))
+
+
+def test_of_two_layouts_the_one_that_is_asked_for_is_merged_and_the_other_kept(tmp_path, embedded_rows):
+    rows = both_layouts(embedded_rows)
+    process = [
+        {name: parameters | {"sample_format": "alpaca"}}
+        for operator in pipeline(gamma=0.5, similarity_threshold=0.3)
+        for name, parameters in operator.items()
+        if name != "facility_location_selector"
+    ]
+    data = write_jsonl(tmp_path / "in.jsonl", rows)
+    found = read_jsonl(run_recipe(write_recipe(tmp_path, process, data, text_keys="id")))
+    others = {row["id"]: row["messages"] for row in rows if "messages" in row}
+    assert {row["id"]: row["messages"] for row in found if row[META]["merge_error"] == "bad_row"} == others
+    assert statuses(found)["merged"]
+    assert all(row["instruction"] and row["messages"] is None for row in found if row[META]["merge_status"] == "merged")
 
 
 def run_quickstart_on(tmp_path: Path, rows: list[dict]) -> Path:
