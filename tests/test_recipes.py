@@ -18,6 +18,7 @@ def process_of(path) -> list[tuple[str, dict]]:
 
 def test_the_promised_recipes_are_there():
     promised = {"mergeit_quickstart", "mergeit_alpaca", "mergeit_released", "select_only"}
+    promised |= {"mergeit_messages", "mergeit_sharegpt"}
     assert promised <= {path.stem for path in RECIPES}
 
 

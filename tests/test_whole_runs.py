@@ -431,6 +431,29 @@ def test_recipes_that_ship_keep_every_row_of_data_without_an_input_column(tmp_pa
     assert sorted(row["id"] for row in read_jsonl(export)) == sorted(row["id"] for row in rows)
 
 
+@pytest.mark.parametrize("layout", ["messages", "sharegpt"])
+def test_recipes_for_chats_clean_deduplicate_and_merge(tmp_path, monkeypatch, embedded_rows, layout):
+    monkeypatch.chdir(REPOSITORY)
+    rows = in_layout(layout, embedded_rows)
+    (column,) = set(rows[0]) - {"id", EMBEDDING}
+    again = rows[1] | {"id": "again", column: [*rows[1][column][:-1], rows[2][column][-1]]}
+    unanswered = rows[3] | {"id": "unanswered", column: rows[3][column][:1]}
+    data = write_jsonl(tmp_path / "in.jsonl", [*rows, again, unanswered])
+    export = run_recipe(
+        REPOSITORY / "recipes" / f"mergeit_{layout}.yaml",
+        *["--dataset_path", str(data), "--export_path", str(tmp_path / "out" / "export.jsonl")],
+        *["--facility_location_selector.select_ratio", "1.0", "--llm_pair_merger_mapper.merge_strategy", "concat"],
+    )
+    found = read_jsonl(export)
+    assert_conserved(export, rows)
+    assert statuses(found)["merged"]
+    assert {row[META]["merge_error"] for row in found} >= {None, "multi_turn"}
+    first_of_each_question = {json.dumps(row[column][:-1]).lower(): row["id"] for row in rows[::-1]}
+    parents = [decode_row(text) for row in found for text in row[META]["merge_parents"]]
+    assert {row["id"] for row in [*found, *parents]} - {None} == set(first_of_each_question.values())
+    assert set(found[0]) == {"id", column, META, STATS}
+
+
 def test_recipes_that_ship_stop_where_data_juicer_would_drop_a_batch(tmp_path, monkeypatch, sample_rows):
     """Data-Juicer's cleaning expects text; on a number it drops rows without a word unless told to stop."""
     monkeypatch.chdir(REPOSITORY)
