@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import sys
 import pytest
 
 from mergeit_ops import cli
+from mergeit_ops.core.columns import META
 from tests.conftest import REPOSITORY
 from tests.runs import run_recipe, write_jsonl, write_recipe
 
@@ -68,6 +70,19 @@ def test_show_counts_and_shows_a_merge_beside_its_parents(tmp_path, embedded_row
     printed = capsys.readouterr().out
     assert re.match(r"\d+ rows: \d+ original, \d+ merged\n\nMERGED by concat, similarity 0\.\d\d\n", printed)
     assert "  from parent 2\n    id: s" in printed
+
+
+def test_show_shows_a_conversation_as_who_says_what(tmp_path, capsys):
+    def chat(question):
+        return {"conversations": [{"from": "human", "value": question}, {"from": "gpt", "value": "So.\nThus."}]}
+
+    meta = {"merge_status": "merged", "merge_model": "m", "merge_similarity": 0.5, "merge_parents": []}
+    parents = [json.dumps(chat(question)) for question in ("Why?", "How?")]
+    row = chat("Why, and how?") | {"history": [], META: meta | {"merge_parents": parents}}
+    assert cli.main(["show", str(write_jsonl(tmp_path / "export.jsonl", [row]))]) == 0
+    printed = capsys.readouterr().out
+    assert "    conversations:\n    human: Why, and how?\n    gpt: So.\n    Thus.\n    history: []\n" in printed
+    assert "  from parent 1\n    conversations:\n    human: Why?\n" in printed
 
 
 @pytest.mark.parametrize("content", ["[1, 2]", "PAR1\x00", "{"])

@@ -30,6 +30,13 @@ class ByFirstDigit:
         ]
 
 
+class ByInstruction:
+    """Scores the length of the instruction, in characters, without the input."""
+
+    def score(self, samples: Sequence[Sample]) -> list[Score]:
+        return [Score(float(len(sample.instruction))) for sample in samples]
+
+
 class Constant:
     """Gives every row the same score."""
 

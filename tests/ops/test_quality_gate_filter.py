@@ -276,6 +276,21 @@ def test_candidates_keep_the_system_prompt_of_the_merge():
     assert [turn["content"] for turn in kept["messages"]] == ["Be kind.", "c", "5 best"]
 
 
+def test_further_candidates_are_scored_as_the_row_they_would_make():
+    """A chat has no column for the input: it is part of the question, also while the candidates are compared."""
+
+    def chat(question):
+        return {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": "Yes."}]}
+
+    parents = [chat(name) | {META: LINEAGE | {"row_id": name, "row_order": 0}} for name in "ab"]
+    row = chat("a and b") | {META: merged("", [A, B])[META]}
+    row[META]["merge_parents"] = [encode_row(each) for each in parents]
+    row[META]["merge_candidates"] = [encode_row(sample("c", "Yes.") | {"input": "long material"})]
+    (kept,) = gate(scorer="tests.user_scorers:ByInstruction").run(make_dataset([row]))
+    assert kept["messages"][0]["content"] == "c\n\nlong material"
+    assert kept[STATS]["merge_quality_after"] == len("c\n\nlong material")
+
+
 def test_null_stats_of_struct_columns_do_not_reach_later_filters():
     rows = [sample("a", "1") | {STATS: {"text_len": None, "other": 1}}]
     (row,) = gate(score_all=True).run(make_dataset(rows))
