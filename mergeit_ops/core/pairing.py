@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal
 
@@ -52,11 +52,16 @@ def find_groups(
     :param kinds: n values; only rows of equal ones may share a group. None: all rows may.
     :return: groups in order of their first member.
     """
-    groups = [
-        Group(tuple(int(rows[member]) for member in group.members), group.similarity)
-        for rows in _rows_by_kind(kinds, len(vectors))
-        for group in _groups_of_a_kind(vectors[rows], threshold, pairing, max_group_size)
-    ]
+    by_kind = _rows_by_kind(kinds, len(vectors))
+    if len(by_kind) == 1:
+        # As nearly always; a selection of all rows would be a copy of them.
+        groups = _groups_of_a_kind(vectors, threshold, pairing, max_group_size)
+    else:
+        groups = [
+            replace(group, members=tuple(int(rows[member]) for member in group.members))
+            for rows in by_kind
+            for group in _groups_of_a_kind(vectors[rows], threshold, pairing, max_group_size)
+        ]
     if merge_ratio is not None:
         groups = _best_until(groups, merge_ratio * len(vectors))
     return sorted(groups, key=lambda group: group.members)

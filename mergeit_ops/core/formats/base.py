@@ -78,7 +78,7 @@ def is_empty(value: Any) -> bool:
 
 def has_more_beside(row: Mapping[str, Any]) -> bool:
     """Tell whether a row has tools, images, videos or audios in columns of their own."""
-    return any(not is_empty(row.get(name)) for name in BESIDE_TEXT)
+    return any(name in row and not is_empty(row[name]) for name in BESIDE_TEXT)
 
 
 def one_turn(sample: Sample) -> str:

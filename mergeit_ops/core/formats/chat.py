@@ -41,8 +41,8 @@ _SPEAKERS: Mapping[str, Speaker] = {
     spelling: speaker for speaker, spellings in _SPELLINGS.items() for spelling in spellings
 }
 
-_ROLE_FIELDS = ("role", "from")
-_TEXT_FIELDS = ("content", "value")
+_TEXT_FIELD_OF: Mapping[str, str] = {"role": "content", "from": "value"}
+_TEXT_FIELDS = tuple(_TEXT_FIELD_OF.values())
 
 _CONTENT_FIELDS = (
     *_TEXT_FIELDS,
@@ -117,10 +117,9 @@ class ChatFormat:
             return Reading(Sample("", "", ""), "bad_row")
         turns = _known_turns(given)
         contents = [turn.content for turn in turns]
-        said = {
-            speaker: [content.text for turn, content in zip(turns, contents, strict=True) if turn.speaker == speaker]
-            for speaker in _SPELLINGS
-        }
+        said: dict[Speaker, list[str]] = {speaker: [] for speaker in _SPELLINGS}
+        for turn, content in zip(turns, contents, strict=True):
+            said[turn.speaker].append(content.text)
         prompt = "\n\n".join(said["system"]).strip() or as_text(row.get(self.system_key)).strip()
         sample = Sample("\n".join(said["user"]), "", "\n".join(said["assistant"]), prompt)
         if len(turns) < len(given):
@@ -181,17 +180,21 @@ def _turn(fields: Any) -> _Turn | None:
     """Return a turn, or None where nobody known speaks."""
     if not isinstance(fields, Mapping):
         return None
-    role_field = next((name for name in _ROLE_FIELDS if isinstance(fields.get(name), str)), None)
-    if role_field is None:
+    role_field = "role" if isinstance(fields.get("role"), str) else "from"
+    if not isinstance(fields.get(role_field), str):
         return None
-    speaker = _SPEAKERS.get(fields[role_field].strip().lower().replace("-", "_").replace(" ", "_"))
+    speaker = _SPEAKERS.get(fields[role_field]) or _SPEAKERS.get(_plain(fields[role_field]))
     if speaker is None:
         return None
-    own = dict(zip(_ROLE_FIELDS, _TEXT_FIELDS, strict=True))[role_field]
-    # A table whose rows name their fields differently has all of them in every turn, null where they are not used.
-    there = [name for name in (own, *_TEXT_FIELDS) if name in fields]
-    text_field = next((name for name in there if fields[name] is not None), there[0] if there else own)
+    text_field = _TEXT_FIELD_OF[role_field]
+    if fields.get(text_field) is None:
+        # A table whose rows name their fields differently has all of them in every turn, null where they are not used.
+        text_field = next((name for name in _TEXT_FIELDS if fields.get(name) is not None), text_field)
     return _Turn(speaker, fields, role_field, text_field)
+
+
+def _plain(role: str) -> str:
+    return role.strip().lower().replace("-", "_").replace(" ", "_")
 
 
 def _first_turns(turns_of: Sequence[Sequence[_Turn]], speaker: Speaker) -> list[_Turn]:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from mergeit_ops.core.formats.base import as_text, is_empty
 
 _TEXT_PARTS = (None, "text", "input_text", "output_text")  # types of parts; the last two are of OpenAI's Responses
 
 
-@dataclass(frozen=True)
-class Content:
+class Content(NamedTuple):
     """What a turn says.
 
     :param text: its text; that of several parts one below the other.
@@ -27,8 +25,10 @@ class Content:
 
 def read_content(value: Any) -> Content:
     """Read the content of a turn; None is an empty text."""
-    if value is None or isinstance(value, str):
-        return Content(as_text(value))
+    if isinstance(value, str):
+        return Content(value)
+    if value is None:
+        return Content("")
     if not isinstance(value, (list, tuple)):
         return Content(as_text(value), odd=True)
     texts, more, odd = [], False, False
