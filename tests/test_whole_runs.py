@@ -12,13 +12,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from mergeit_ops import ops
 from mergeit_ops.core.columns import EMBEDDING, META, STATS
 from mergeit_ops.core.lossless import decode_row
 from mergeit_ops.dataset.manifest import read_manifests
 from mergeit_ops.errors import DatasetError, LLMError
 from tests.conftest import REPOSITORY
 from tests.llm_server import FakeLLMServer, error, merge_answer
-from tests.runs import read_jsonl, run_command, run_recipe, write_jsonl, write_recipe
+from tests.runs import make_dataset, read_jsonl, run_command, run_recipe, write_jsonl, write_recipe
 
 
 def pipeline(server: FakeLLMServer | None = None, *, gamma: float = 0.5, **merger: Any) -> list[dict]:
@@ -369,6 +370,17 @@ def test_other_layouts_come_out_as_they_went_in(tmp_path, embedded_rows, layout,
     # A merged row is a row of the same kind to whoever reads it next.
     before, after = ({shape(row) for row in part} for part in (rows, found))
     assert after <= before
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_the_types_of_every_layout_stay_through_merging_and_restoring(embedded_rows, layout):
+    dataset = make_dataset(in_layout(layout, embedded_rows))
+    topics = ops.TopicClusterGrouper(num_clusters=3).run(dataset)
+    merged = ops.LLMPairMergerMapper(merge_strategy="concat", similarity_threshold=0.3).run(topics)
+    gated = ops.QualityGateFilter(scorer="tests.user_scorers:ByLength", gamma=1.4, reference="max").run(merged)
+    assert {meta["merge_status"] for meta in gated[META]} == {"original", "merged", "restored"}
+    before = {name: kind for name, kind in dataset.features.items() if name != EMBEDDING}
+    assert {name: kind for name, kind in gated.features.items() if name not in (META, STATS)} == before
 
 
 def shape(row: dict) -> str:
