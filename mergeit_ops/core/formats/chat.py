@@ -155,7 +155,8 @@ class ChatFormat:
             fields[self.system_key] = parents_value(sample.system, with_column)
         elif sample.system:
             asks = turns_of[0][0]
-            turns.insert(0, {asks.role_field: "system", asks.text_field: sample.system})
+            said = in_form_of(sample.system, asks.fields.get(asks.text_field))
+            turns.insert(0, {asks.role_field: "system", asks.text_field: said})
         return fields | {self.column: turns}
 
 
