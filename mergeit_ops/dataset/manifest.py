@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,6 +16,8 @@ from loguru import logger
 
 MANIFEST_DIR = "mergeit"
 FORMAT_VERSION = 1
+EXPORT_PATH = "export_path"
+PROCESS = "process"
 
 _RUN_ID = uuid.uuid4().hex
 """One per process, as dj-process is one run: a work dir that is used again (`job_id`) holds the records of several."""
@@ -57,7 +60,8 @@ class Manifest:
         """Write the record as the next numbered file below the work dir and return its path."""
         folder = Path(work_dir) / MANIFEST_DIR
         folder.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(self._head | {"figures": self.figures} | self.details, ensure_ascii=False, default=str)
+        record = self._head | _recipe_of(work_dir) | {"figures": self.figures} | self.details
+        text = json.dumps(record, ensure_ascii=False, default=str)
         number = len(list(folder.glob("*.json"))) + 1
         while True:
             path = folder / f"{number:03d}_{self._head['operator']}.json"
@@ -68,6 +72,19 @@ class Manifest:
                 return path
             except FileExistsError:
                 number += 1
+
+
+def _recipe_of(work_dir: str) -> dict[str, Any]:
+    """Return where the run exports to, and the names of all operators of its recipe.
+
+    With them an export finds its run, and what became of its rows after our operators can be put down to someone.
+    """
+    config = getattr(sys.modules.get("data_juicer.config.config"), "global_cfg", None)
+    # An operator may be used without a recipe, in a process that has run one.
+    if config is None or getattr(config, "work_dir", None) != work_dir:
+        return {}
+    process = [next(iter(entry)) for entry in config.process or []]
+    return {EXPORT_PATH: config.export_path, PROCESS: process}
 
 
 @contextmanager

@@ -64,6 +64,6 @@ def _close(ledger: Any, manifest: Manifest, started: float, work_dir: str | None
     try:
         manifest.figures |= ray.get(ledger.total.remote(), timeout=10)
     except ray.exceptions.RayError:
-        manifest.details["stopped"] = "the cluster went away before it could be asked"
+        manifest.details["incomplete"] = "the cluster went away before it could be asked"
     manifest.finish(time.perf_counter() - started, work_dir)
     log_summary(work_dir)
