@@ -11,6 +11,7 @@ __all__ = [
     "EmbeddingError",
     "LLMError",
     "LLMUnavailableError",
+    "LineageMismatchError",
     "MergeItError",
     "MissingDependencyError",
     "RecipeError",
@@ -29,6 +30,10 @@ class RecipeError(MergeItError, ValueError):
 
 class DatasetError(MergeItError, ValueError):
     """The dataset lacks something the operator needs, such as a column."""
+
+
+class LineageMismatchError(DatasetError):
+    """An export and the metadata beside it are not of the same rows."""
 
 
 class MissingDependencyError(MergeItError, ImportError):
