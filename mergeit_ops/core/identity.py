@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from json.encoder import encode_basestring
 from typing import Any
 
 from mergeit_ops.core.columns import is_content
 from mergeit_ops.core.lossless import UnencodableError, encode_row
+from mergeit_ops.core.sample import Sample
 
 _DIGEST_CHARS = 20  # 80 bits: a collision among a billion rows has odds of about one in two million
 
@@ -35,6 +37,11 @@ def _without_nulls(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _without_nulls(item) for key, item in value.items() if item is not None}
     return [_without_nulls(item) for item in value] if isinstance(value, list) else value
+
+
+def sample_digest(sample: Sample) -> str:
+    """Return a hash of a sample's texts: what a merged row is known by, whatever else its row holds."""
+    return content_digest(asdict(sample))
 
 
 def content_digests(columns: Mapping[str, Sequence[Any]], rows: int) -> list[str]:

@@ -148,14 +148,21 @@ def added_up(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """
     total: dict[str, Any] = {}
     for part in parts:
-        for name, value in part.items():
-            if name not in total:
-                total[name] = value
-            elif isinstance(value, Mapping):
-                total[name] = added_up([total[name], value])
-            elif isinstance(value, (int, float, list)) and not isinstance(value, bool):
-                total[name] = total[name] + value
+        _add(total, part)
     return total
+
+
+def _add(total: dict[str, Any], part: Mapping[str, Any]) -> None:
+    # In place: many parts, each with its share of a long list, would else be copied over and over.
+    for name, value in part.items():
+        if isinstance(value, Mapping):
+            _add(total.setdefault(name, {}), value)
+        elif isinstance(value, list):
+            total.setdefault(name, []).extend(value)
+        elif name not in total:
+            total[name] = value
+        elif isinstance(value, (int, float)) and not isinstance(value, bool):
+            total[name] += value
 
 
 _ADDED_UP = ("calls", "cache_hits", "prompt_tokens", "completion_tokens", "lost_prompt_tokens", "cost")

@@ -12,7 +12,7 @@ import pyarrow as pa
 from mergeit_ops.core.formats import SampleFormat
 from mergeit_ops.core.lossless import UnencodableError
 from mergeit_ops.core.sample import Sample
-from mergeit_ops.dataset.merge_table import Merge, TopicMerges, flat_table
+from mergeit_ops.dataset.merge_table import Merge, MergeRecord, TopicMerges, flat_table
 
 
 class Sink(Protocol):
@@ -41,6 +41,7 @@ class MergeRun:
         self._embed = embed
         self._waiting: deque[TopicMerges] = deque()
         self.entered: list[str] = []
+        self.merges: dict[str, MergeRecord] = {}
         self.topics = 0
         self.pairs = 0
         self.merged = 0
@@ -81,7 +82,10 @@ class MergeRun:
 
     def _write_complete(self) -> None:
         while self._waiting and self._waiting[0].complete:
-            self._sink.write(flat_table(self._waiting.popleft(), self._layout, self._embed))
+            topic = self._waiting.popleft()
+            table, merges = flat_table(topic, self._layout, self._embed)
+            self.merges |= merges
+            self._sink.write(table)
 
     def finish(self) -> None:
         """Write the topics that are left; every group must have its outcome."""

@@ -13,7 +13,7 @@ from datasets import Features
 from mergeit_ops.core import lineage
 from mergeit_ops.core.columns import EMBEDDING, META, STATS, is_carried
 from mergeit_ops.core.formats import Reading, SampleFormat
-from mergeit_ops.core.identity import group_id
+from mergeit_ops.core.identity import group_id, sample_digest
 from mergeit_ops.core.lossless import UnencodableError, encode_row
 from mergeit_ops.core.pairing import Group
 from mergeit_ops.core.sample import Sample
@@ -36,6 +36,19 @@ class Merge:
     error: str | None = None
     model: str | None = None
     prompt_sha256: str | None = None
+
+
+MergeRecord = dict[str, Any]
+"""What the record of a run says of a merged row: its parents' row ids, and a digest of its text."""
+
+
+def merge_record(parent_ids: Sequence[str], merged: Sample) -> MergeRecord:
+    """Return what is recorded of a merged row, so that it is known again in the export.
+
+    :param parent_ids: row ids of its parents.
+    :param merged: the row as the layout reads it.
+    """
+    return {"parents": list(parent_ids), "text": sample_digest(merged)}
 
 
 @dataclass
@@ -184,20 +197,22 @@ def merged_features(features: Features, keep_embeddings: bool) -> Features:
 
 def flat_table(
     topic: TopicMerges, layout: SampleFormat, embed: Callable[[Sequence[Sample]], Sequence[str]] | None
-) -> pa.Table:
+) -> tuple[pa.Table, dict[str, MergeRecord]]:
     """Return a topic's rows after merging: originals as they were, a merged row where its first parent stood.
 
     :param topic: a topic whose groups all have their outcome.
     :param layout: layout of the samples.
     :param embed: gives merged samples their embedding as text; None when rows do not keep embeddings.
     :return: carried columns, the embedding where wanted, metadata, and empty stats: what filters before the merge
-        noted does not hold for merged text, and a stale or missing stat makes later filters drop or crash.
+        noted does not hold for merged text, and a stale or missing stat makes later filters drop or crash. And what is
+        recorded of each merged row, by its row id.
     """
     table = topic.topic.table
     positions, metas = topic.unmerged()
     columns = [*topic.carried, EMBEDDING] if embed else topic.carried
     parts = [table.select(columns).take(pa.array(positions, pa.int64())).append_column(META, json_array(metas))]
     accepted = [number for number in range(len(topic.groups)) if topic.merges[number].answers]
+    records: dict[str, MergeRecord] = {}
     if accepted:
         answers = [topic.merges[number].answers[0] for number in accepted]
         parents = topic.rows_of([topic.groups[number] for number in accepted])
@@ -207,11 +222,17 @@ def flat_table(
         }
         if embed:
             arrays[EMBEDDING] = pa.array(_of_one_width(embed(answers), table.column(EMBEDDING)[0].as_py()), pa.string())
-        parts.append(pa.table(arrays | {META: json_array(map(topic.merged_meta, accepted))}))
+        merged_metas = [topic.merged_meta(number) for number in accepted]
+        parts.append(pa.table(arrays | {META: json_array(merged_metas)}))
+        records = {
+            meta[lineage.ROW_ID]: merge_record(meta[lineage.PARENT_IDS], layout.read(row).sample)
+            for meta, row in zip(merged_metas, rows, strict=True)
+        }
         positions = positions + [topic.groups[number].members[0] for number in accepted]
     flat = pa.concat_tables(parts)
     order = sorted(range(len(positions)), key=positions.__getitem__)
-    return flat.take(pa.array(order, pa.int64())).append_column(STATS, json_array({} for _ in positions))
+    table = flat.take(pa.array(order, pa.int64())).append_column(STATS, json_array({} for _ in positions))
+    return table, records
 
 
 def _of_one_width(texts: Sequence[str], brought: str) -> Sequence[str]:

@@ -23,8 +23,8 @@ class _Ledger:
     def __init__(self) -> None:
         self._parts: dict[str, Mapping[str, Any]] = {}
 
-    def note(self, part: str, figures: Mapping[str, Any]) -> None:
-        self._parts[part] = figures
+    def note(self, part: str, told: Mapping[str, Any]) -> None:
+        self._parts[part] = told
 
     def total(self) -> dict[str, Any]:
         return added_up(self._parts.values())
@@ -44,25 +44,28 @@ def open_ledger(name: str, manifest: Manifest, work_dir: str | None) -> None:
         atexit.register(_close, ledger, manifest, time.perf_counter(), work_dir)
 
 
-def report(name: str, part: str, figures: Mapping[str, Any]) -> None:
+def report(name: str, part: str, figures: Mapping[str, Any], details: Mapping[str, Any] | None = None) -> None:
     """Tell the ledger, from a task; waits until it has heard, since the driver may ask for the total next.
 
     :param name: of the ledger.
     :param part: what the figures are about; those of the same part before are forgotten.
     :param figures: of the part.
+    :param details: of the part, for the record alone.
     """
     try:
         ledger = ray.get_actor(name)
     except ValueError:  # an operator used without Data-Juicer's executor has none
         return
-    ray.get(ledger.note.remote(part, figures))
+    ray.get(ledger.note.remote(part, {"figures": figures, "details": details or {}}))
 
 
 def _close(ledger: Any, manifest: Manifest, started: float, work_dir: str | None) -> None:
     if not ray.is_initialized():
         return
     try:
-        manifest.figures |= ray.get(ledger.total.remote(), timeout=10)
+        total = ray.get(ledger.total.remote(), timeout=60)
+        manifest.figures |= total.get("figures", {})
+        manifest.details |= total.get("details", {})
     except ray.exceptions.RayError:
         manifest.details["incomplete"] = "the cluster went away before it could be asked"
     manifest.finish(time.perf_counter() - started, work_dir)

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Optional
 
+import numpy as np
 import pyarrow as pa
 from data_juicer.ops.base_op import OPERATORS, Filter
 from datasets import Dataset, Features
@@ -26,6 +27,7 @@ from mergeit_ops.core.identity import content_digests
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.secrets import loggable
 from mergeit_ops.core.vectors import encode_vectors
+from mergeit_ops.dataset.gate_record import GateRecord
 from mergeit_ops.dataset.gate_table import (
     MergedRow,
     Verdict,
@@ -49,7 +51,6 @@ from mergeit_ops.ops.sample_operator import (
 from mergeit_ops.scorers import ReportingScorer, Score, Scorer, build_scorer, compared_scores
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 OP_NAME = "quality_gate_filter"
@@ -179,15 +180,19 @@ class QualityGateFilter(SampleOperator, Filter):
         features = Features({**dataset.features, **({META: JSON} if META in dataset.features else {}), STATS: JSON})
         counts: Counter[str] = Counter()
         rejected: Counter[str] = Counter()
+        record = GateRecord()
         with recorded(self._name, loggable(self.parameters), self.work_dir) as manifest:
             try:
                 tables = _with_progress(whole_topics(iter_tables(dataset)), len(dataset))
-                gated = write_dataset((self._gate(*part, layout, counts, rejected) for part in tables), features)
+                gated = write_dataset(
+                    (self._gate(*part, layout, counts, rejected, record) for part in tables), features
+                )
                 self._finish_scoring()
                 if exporter is not None and self.stats_export_path is not None:
                     exporter.export_compute_stats(gated, self.stats_export_path)
-                filtered = gated if only_look or not reduce else self._filter(gated, tracer)
+                filtered = gated if only_look or not reduce else self._filter(gated, record, tracer)
                 manifest.figures |= {"rows_in": len(dataset), "rows_out": len(filtered), **counts}
+                manifest.details |= record.details()
                 manifest.figures |= {"rejected": dict(rejected), "filtered_out": len(gated) - len(filtered)}
             finally:
                 # Also of a run that had to stop: what it cost is on record.
@@ -241,12 +246,14 @@ class QualityGateFilter(SampleOperator, Filter):
         rejected: Counter[str] = Counter()
         table = without_others_stats(with_json(block))
         layout = self.layout_of(table.column_names)
-        gated = with_structs(self._gate(table, metadata_of(table), layout, counts, rejected), table.schema)
+        record = GateRecord()
+        gated = with_structs(self._gate(table, metadata_of(table), layout, counts, rejected, record), table.schema)
         stays = [self.process_single(row) for row in python_rows(gated.select([STATS]))]
+        record.filtered(stays)
         figures = {"rows_in": table.num_rows, "rows_out": sum(stays), "filtered_out": stays.count(False)}
         # Named by what it holds: a batch that is run again counts once.
         batch = hashlib.sha256("".join(content_digests(python_columns(table), table.num_rows)).encode()).hexdigest()
-        report(key, batch, {**figures, **counts, "rejected": dict(rejected)})
+        report(key, batch, {**figures, **counts, "rejected": dict(rejected)}, record.details())
         if scoring := self._scoring_figures():
             report(key, f"process {platform.node()} {os.getpid()}", scoring)
         return gated
@@ -269,19 +276,19 @@ class QualityGateFilter(SampleOperator, Filter):
             return True
         return bool(self.get_keep_boolean(score, self.min_score, self.max_score))
 
-    def _filter(self, gated: Dataset, tracer: Any) -> Dataset:
+    def _filter(self, gated: Dataset, record: GateRecord, tracer: Any) -> Dataset:
         if self.min_score is None and self.max_score is None:
+            record.filtered([True] * len(gated))
             return gated
-        kept, number = [], 0
+        stays = []
         traced = tracer is not None and tracer.should_trace_op(self._name)
         for table in iter_tables(gated):
             for row in python_rows(table) if traced else python_rows(table.select([STATS])):
-                if self.process_single(row):
-                    kept.append(number)
-                elif traced:
+                stays.append(self.process_single(row))
+                if traced and not stays[-1]:
                     tracer.collect_filter_sample(self._name, row, False)
-                number += 1
-        return gated.select(kept)
+        record.filtered(stays)
+        return gated.select(np.flatnonzero(stays))
 
     def _gate(
         self,
@@ -290,6 +297,7 @@ class QualityGateFilter(SampleOperator, Filter):
         layout: SampleFormat,
         counts: Counter[str],
         rejected: Counter[str],
+        record: GateRecord,
     ) -> pa.Table:
         try:
             merges = merged_rows(table, metas, layout)
@@ -314,9 +322,11 @@ class QualityGateFilter(SampleOperator, Filter):
         counts["unscored"] += len(_unscored(comparisons, scores))
         plain_scores = {position: score for position, (score,) in zip(plain, scores[len(merges) :], strict=True)}
         try:
-            return gated_table(table, metas, verdicts, plain_scores, layout, self._embedding_texts)
+            gated, after = gated_table(table, metas, verdicts, plain_scores, layout, self._embedding_texts)
         except DatasetError as error:
             raise DatasetError(f"{self._name}: {error}.") from error
+        record.gated(metas, after, verdicts.values(), layout)
+        return gated
 
     def _plain_samples(self, table: pa.Table, layout: SampleFormat, merged: set[int]) -> dict[int, Sample]:
         readings = self.readings_of(table, layout)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Optional
 
 import pyarrow as pa
@@ -73,8 +73,10 @@ class TopicReverseGrouper(SampleOperator, Grouper, Pipeline):
         dropped = {ROW_ID} if self.keep_embeddings else {ROW_ID, EMBEDDING}
         kept = {name: feature for name, feature in features.items() if name not in dropped}
         with recorded(self._name, self.parameters, self.work_dir) as manifest:
-            flat = write_dataset(self.flatten(iter_topics(dataset)), Features({**kept, META: JSON}))
+            left: list[str] = []
+            flat = write_dataset(self.flatten(iter_topics(dataset), left), Features({**kept, META: JSON}))
             manifest.figures |= {"topics": len(dataset), "rows_out": len(flat)}
+            manifest.details["left"] = left
         return flat
 
     def _check(self, grouped: bool) -> None:
@@ -93,20 +95,26 @@ class TopicReverseGrouper(SampleOperator, Grouper, Pipeline):
                 return dataset
             self._check(grouped=BATCH_META in dataset.columns())
             topics = Blocks.of(dataset)
-            flat, _ = topics.map(_flatten_block, self, resources=Resources.of(self))
+            flat, left = topics.map(_flatten_block, self, resources=Resources.of(self))
             manifest.figures |= {"topics": sum(topics.rows), "rows_out": sum(flat.rows)}
+            manifest.details["left"] = [row_id for of_block in left for row_id in of_block]
         return flat.dataset()
 
-    def flatten(self, topics: Iterable[Topic]) -> Iterator[pa.Table]:
-        """Yield the samples of each topic, with their topic and id in the metadata."""
+    def flatten(self, topics: Iterable[Topic], left: list[str]) -> Iterator[pa.Table]:
+        """Yield the samples of each topic, with their topic and id in the metadata.
+
+        :param topics: topics.
+        :param left: takes the row ids.
+        """
         dropped = [ROW_ID] if self.keep_embeddings else [ROW_ID, EMBEDDING]
         seen: Counter[str] = Counter()
         for topic in topics:
-            table = set_column(topic.table, META, json_array(self._metadata(topic, seen)))
+            row_ids = self.row_ids_of(topic.table, seen)
+            left += row_ids
+            table = set_column(topic.table, META, json_array(self._metadata(topic, row_ids)))
             yield table.drop_columns([name for name in dropped if name in table.column_names])
 
-    def _metadata(self, topic: Topic, seen: Counter[str]) -> Iterator[dict[str, Any]]:
-        row_ids = self.row_ids_of(topic.table, seen)
+    def _metadata(self, topic: Topic, row_ids: Sequence[str]) -> Iterator[dict[str, Any]]:
         if META in topic.table.column_names:
             before = [row[META] or {} for row in python_rows(topic.table.select([META]))]
         else:
@@ -115,5 +123,6 @@ class TopicReverseGrouper(SampleOperator, Grouper, Pipeline):
             yield meta | {TOPIC_ID: topic.topic_id, META_ROW_ID: row_id}
 
 
-def _flatten_block(table: pa.Table, operator: TopicReverseGrouper) -> tuple[pa.Table, None]:
-    return pa.concat_tables(operator.flatten(table_topics(table)), promote_options="default"), None
+def _flatten_block(table: pa.Table, operator: TopicReverseGrouper) -> tuple[pa.Table, list[str]]:
+    left: list[str] = []
+    return pa.concat_tables(operator.flatten(table_topics(table), left), promote_options="default"), left

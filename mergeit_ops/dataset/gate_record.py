@@ -1,0 +1,81 @@
+"""What the record of a run says of the gate's rows: which came, which left, and what became of each merge."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from mergeit_ops.core import lineage
+from mergeit_ops.core.formats import SampleFormat
+from mergeit_ops.dataset.gate_table import MergedRow, Verdict
+from mergeit_ops.dataset.merge_table import MergeRecord, merge_record, merged_row
+
+
+@dataclass
+class GateRecord:
+    """Row ids, in the order of the rows; rows that have none, of a gate before the grouper, are not in it.
+
+    :param entered: of the rows that came.
+    :param passed: of the rows after the decisions, in order; None for a row without an id.
+    :param left: of the rows that left.
+    :param dropped: of the rows that `min_score` and `max_score` have taken away.
+    :param accepted: of each accepted merge, what it is known by.
+    :param restored: of each rejected merge, its parents.
+    """
+
+    entered: list[str] = field(default_factory=list)
+    passed: list[str | None] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list)
+    accepted: dict[str, MergeRecord] = field(default_factory=dict)
+    restored: dict[str, list[str]] = field(default_factory=dict)
+
+    def gated(
+        self,
+        before: Iterable[Mapping[str, Any]],
+        after: Iterable[Mapping[str, Any]],
+        verdicts: Iterable[tuple[MergedRow, Verdict]],
+        layout: SampleFormat,
+    ) -> None:
+        """Note the decisions on a table.
+
+        :param before: metadata of its rows.
+        :param after: metadata of the rows made of them.
+        :param verdicts: its merged rows, and what was decided on each.
+        :param layout: layout of the samples.
+        """
+        self.entered += [row_id for meta in before if (row_id := meta.get(lineage.ROW_ID))]
+        self.passed += [meta.get(lineage.ROW_ID) for meta in after]
+        for merged, verdict in verdicts:
+            row_id, parents = merged.meta[lineage.ROW_ID], merged.meta[lineage.PARENT_IDS]
+            chosen = verdict.decision.chosen
+            if verdict.decision.rejected is not None:
+                self.restored[row_id] = list(parents)
+                continue
+            sample = merged.candidates[chosen]
+            if chosen:
+                # As the row will be read: a layout may write instruction and input as one text.
+                sample = layout.read(merged_row(layout, sample, merged.parent_rows)).sample
+            self.accepted[row_id] = merge_record(parents, sample)
+
+    def filtered(self, stays: Sequence[bool]) -> None:
+        """Note which of the rows passed so far stay.
+
+        :param stays: a flag per row.
+        """
+        for row_id, stay in zip(self.passed, stays, strict=True):
+            if row_id:
+                (self.left if stay else self.dropped).append(row_id)
+
+    def details(self) -> dict[str, Any]:
+        """Return what goes to the record of the run; nothing where rows have no ids."""
+        if not self.entered:
+            return {}
+        return {
+            "entered": self.entered,
+            "left": self.left,
+            "dropped": self.dropped,
+            "accepted": self.accepted,
+            "restored": self.restored,
+        }
