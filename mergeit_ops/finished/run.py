@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -63,14 +63,15 @@ class FinishedRun:
         if beside is not None and next(beside, None) is not None:
             self._mismatch(number)
 
-    def layout(self) -> SampleFormat:
+    def layout(self, columns: Sequence[str] | None = None) -> SampleFormat:
         """Return the layout of the samples, to read instruction and response of rows and parents.
 
+        :param columns: of the rows to read; None: those of the export.
         :raises DatasetError: if it cannot be told.
         """
         given = {name: self._parameters.get(name) for name in _LAYOUT_PARAMETERS}
         try:
-            return resolve_format(self._parameters.get("sample_format", "auto"), self.columns, **given)
+            return resolve_format(self._parameters.get("sample_format", "auto"), columns or self.columns, **given)
         except ValueError as error:
             raise DatasetError(f"{self.export}: {error}.") from error
 

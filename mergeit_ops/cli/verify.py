@@ -1,0 +1,90 @@
+"""`verify`: the conservation law on a finished run, and what became of every row of its input."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable
+from contextlib import nullcontext
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mergeit_ops.errors import DatasetError, LineageMismatchError
+
+if TYPE_CHECKING:
+    from mergeit_ops.finished.verification import RowFate, Verification
+
+NAME = "verify"
+HELP = "Prove on a finished run that no row was lost, doubled or changed, and tell what became of every row."
+
+_HOLDS, _VIOLATED, _UNDECIDED = 0, 1, 2
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    parser.epilog = (
+        "Exit code: 0: the law holds; 1: it does not; 2: something needed to decide cannot be read, or is not there."
+    )
+    parser.add_argument("input", type=Path, metavar="INPUT", help="the dataset that the recipe was run on")
+    parser.add_argument("export", type=Path, metavar="EXPORT", help="the exported file, or the folder that Ray wrote")
+    parser.add_argument("--work-dir", type=Path, help="the run's work dir (default: looked for beside the export)")
+    parser.add_argument(
+        "--rows", metavar="FILE", help="write what became of each row of INPUT, a JSON object a line; -: print it"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Check, print the table and what was found, write the rows."""
+    from mergeit_ops.finished import read_run
+    from mergeit_ops.finished.inputs import read_input
+    from mergeit_ops.finished.verification import verify
+
+    try:
+        finished = read_run(options.export, options.work_dir)
+        found = verify(finished, read_input(options.input))
+    except LineageMismatchError as error:
+        print(f"The conservation law does NOT hold: {error}")
+        return _VIOLATED
+    except DatasetError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return _UNDECIDED
+    where = finished.work_dir or "none found"
+    # With the rows on standard output, what is for people goes beside them.
+    summary = sys.stderr if options.rows == "-" else sys.stdout
+    print(f"Record of the run: {where}", file=summary)
+    print(_table(found), file=summary)
+    print("\n".join(_sentences(found)), file=summary)
+    if options.rows is not None:
+        try:
+            _write(found.fates, options.rows)
+        except OSError as error:
+            print(f"error: --rows: '{options.rows}' cannot be written ({error}).", file=sys.stderr)
+            return _UNDECIDED
+    return {True: _HOLDS, False: _VIOLATED, None: _UNDECIDED}[found.holds]
+
+
+def _table(found: Verification) -> str:
+    width = max(len(name) for name in found.counts)
+    return "\n".join(f"{name:{width}}  {number:>10,}" for name, number in found.counts.items())
+
+
+def _sentences(found: Verification) -> Iterable[str]:
+    if found.holds:
+        yield "The conservation law holds: every row that entered is in the export exactly once, as it was."
+    elif found.holds is None:
+        yield "It cannot be decided whether the conservation law holds:"
+    else:
+        yield "The conservation law does NOT hold:"
+    yield from (f"  {sentence}" for sentence in (*found.violations, *found.undecided))
+    if found.remarks:
+        yield "What is not proved:"
+        yield from (f"  {sentence}" for sentence in found.remarks)
+
+
+def _write(fates: Iterable[RowFate], target: str) -> None:
+    with nullcontext(sys.stdout) if target == "-" else open(target, "w", encoding="utf-8") as file:
+        for fate in fates:
+            fields = {name: value for name, value in asdict(fate).items() if value not in (None, False)}
+            print(json.dumps(fields, ensure_ascii=False), file=file)

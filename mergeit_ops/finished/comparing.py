@@ -1,0 +1,73 @@
+"""Comparing a row with what it was, across what a form of export can hold."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+_EXACT = (str, bool, type(None))
+
+
+def is_plain(content: Mapping[str, Any]) -> bool:
+    """Tell whether every form of export gives a row back to the letter: texts, integers, flags and nulls.
+
+    Numbers with a fraction are written with ten digits behind the point in JSON, and times as text.
+    """
+    return all(_plain(value) for value in content.values())
+
+
+def _plain(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return all(map(_plain, value.values()))
+    if isinstance(value, (list, tuple)):
+        return all(map(_plain, value))
+    return isinstance(value, (*_EXACT, int))
+
+
+def differing_columns(exported: Mapping[str, Any], before: Mapping[str, Any]) -> list[str]:
+    """Return the columns in which an exported row is not what it was; a column that only one of them has counts too.
+
+    :param exported: the row as the export gives it.
+    :param before: the row as it was.
+    """
+    names = dict.fromkeys([*exported, *before])
+    return [name for name in names if not same_value(exported.get(name), before.get(name))]
+
+
+def same_value(exported: Any, before: Any) -> bool:
+    """Tell whether a value is what it was, as far as the form of the export can tell.
+
+    :param exported: the value as the export gives it.
+    :param before: the value as it was.
+    """
+    if isinstance(before, float) and math.isnan(before):
+        return exported is None or (isinstance(exported, float) and math.isnan(exported))
+    if isinstance(before, (float, Decimal)) and isinstance(exported, (int, float, Decimal)):
+        return math.isclose(float(exported), float(before), rel_tol=1e-9, abs_tol=1e-10)
+    if isinstance(before, (dt.datetime, dt.date, dt.time)) and not isinstance(exported, type(before)):
+        return _same_time(exported, before)
+    if isinstance(before, Mapping) and isinstance(exported, Mapping):
+        # A struct has a field in every row that any row has it in.
+        return all(same_value(exported.get(key), before.get(key)) for key in {*exported, *before})
+    if _is_list(before) and _is_list(exported):
+        return len(exported) == len(before) and all(map(same_value, exported, before))
+    return bool(exported == before) and isinstance(exported, bool) == isinstance(before, bool)
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, (str, bytes))
+
+
+def _same_time(exported: Any, before: dt.datetime | dt.date | dt.time) -> bool:
+    if isinstance(exported, str):
+        try:
+            return type(before).fromisoformat(exported.replace("Z", "+00:00")) == before
+        except ValueError:
+            return exported == str(before)
+    if isinstance(exported, (int, float)) and isinstance(before, dt.datetime):
+        aware = before if before.tzinfo else before.replace(tzinfo=dt.timezone.utc)
+        return math.isclose(float(exported), aware.timestamp() * 1000, abs_tol=1)
+    return False

@@ -1,0 +1,135 @@
+"""The rows of a dataset as Data-Juicer loads them, with the ids that they have in a run."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mergeit_ops.core import lineage
+from mergeit_ops.core.columns import META, ROW_ID, is_content
+from mergeit_ops.core.identity import content_digests, number_duplicates
+from mergeit_ops.errors import DatasetError
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+# By suffix: the loader of Hugging Face's datasets that Data-Juicer takes, and its parameters.
+_LOADERS: dict[str, tuple[str, dict[str, str]]] = {
+    ".jsonl": ("json", {}),
+    ".json": ("json", {}),
+    ".parquet": ("parquet", {}),
+    ".csv": ("csv", {}),
+    ".tsv": ("csv", {"delimiter": "\t"}),
+}
+_PACKED = (".gz", ".zst")
+
+
+class InputRows:
+    """The rows of a dataset.
+
+    :param path: where it comes from.
+    :param dataset: its rows.
+
+    `ids` holds the id of each row, in order: that which it brings, or its content and ordinal. `earlier_ids` maps it to
+    the id that the row has in the lineage of an earlier run, where that is another.
+    """
+
+    def __init__(self, path: Path, dataset: Dataset) -> None:
+        from mergeit_ops.dataset.tables import iter_tables, python_columns
+
+        self.path = path
+        self._dataset = dataset
+        self.columns = tuple(name for name in dataset.column_names if is_content(name))
+        self.ids: list[str] = []
+        self.earlier_ids: dict[str, str] = {}
+        seen: Counter[str] = Counter()
+        read = [name for name in dataset.column_names if name in (ROW_ID, META) or is_content(name)]
+        for table in iter_tables(dataset, read):
+            columns = python_columns(table)
+            brought = columns.pop(ROW_ID, None)
+            metas = columns.pop(META, None)
+            ids = (
+                number_duplicates(content_digests(columns, table.num_rows), seen)
+                if brought is None
+                else list(map(str, brought))
+            )
+            self.ids += ids
+            for row_id, meta in zip(ids, metas or (), strict=False):
+                earlier = meta.get(lineage.ROW_ID) if isinstance(meta, dict) else None
+                if earlier and earlier != row_id:
+                    self.earlier_ids[row_id] = earlier
+        self._number_of = {row_id: number for number, row_id in enumerate(self.ids)}
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __contains__(self, row_id: object) -> bool:
+        return row_id in self._number_of
+
+    def number_of(self, row_id: str) -> int | None:
+        """Return the number of a row, from 1; None where there is none of that id."""
+        number = self._number_of.get(row_id)
+        return None if number is None else number + 1
+
+    def content(self, row_id: str) -> dict[str, Any]:
+        """Return the columns of a row by its id."""
+        from mergeit_ops.dataset.tables import RowReader, python_rows
+
+        (row,) = python_rows(RowReader(self._dataset, self.columns).slice(self._number_of[row_id], 1))
+        return row
+
+    def contents(self) -> Iterator[dict[str, Any]]:
+        """Yield the columns of all rows, in order."""
+        from mergeit_ops.dataset.tables import iter_tables, python_rows
+
+        for table in iter_tables(self._dataset, self.columns):
+            yield from python_rows(table)
+
+
+def read_input(path: Path) -> InputRows:
+    """Read a dataset as Data-Juicer's loader does: types as a whole, missing values as nulls.
+
+    :param path: a file of JSON Lines, JSON, CSV, TSV or parquet, packed or not, or a folder of such.
+    :raises DatasetError: if there is none, or it cannot be read.
+    """
+    import datasets
+
+    files, (loader, parameters) = _files(path)
+    datasets.disable_progress_bars()
+    try:
+        with tempfile.TemporaryDirectory(prefix="mergeit-verify-") as cache:
+            loaded = datasets.load_dataset(
+                loader,
+                data_files=[str(file) for file in files],
+                split="train",
+                cache_dir=cache,
+                keep_in_memory=True,
+                **parameters,
+            )
+            return InputRows(path, loaded)
+    except (datasets.exceptions.DatasetGenerationError, OSError, ValueError) as error:
+        cause = error.__cause__ or error
+        raise DatasetError(f"{path} cannot be read ({' '.join(str(cause).split())}).") from error
+
+
+def _files(path: Path) -> tuple[list[Path], tuple[str, dict[str, str]]]:
+    if path.is_file():
+        files = [path]
+    elif path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.is_file() and _loader_of(file))
+    else:
+        raise DatasetError(f"There is no file or folder {path}.")
+    loaders = {loader[0]: loader for file in files if (loader := _loader_of(file))}
+    if len(loaders) != 1:
+        kinds = ", ".join(_LOADERS)
+        found = "files of more than one kind" if loaders else "no such file"
+        raise DatasetError(f"{path}: a dataset is one or more files of one kind out of {kinds}; there is {found}.")
+    return files, next(iter(loaders.values()))
+
+
+def _loader_of(file: Path) -> tuple[str, dict[str, str]] | None:
+    suffix = file.with_suffix("").suffix if file.suffix in _PACKED else file.suffix
+    return _LOADERS.get(suffix.lower())

@@ -1,0 +1,536 @@
+"""`verify` on finished runs: what it proves of a good one, what it says of one that was tampered with."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mergeit_ops import cli
+from mergeit_ops.core.columns import EMBEDDING, META, STATS
+from mergeit_ops.core.lossless import decode_row, encode_row
+from mergeit_ops.finished.blame import OWN_OPERATORS
+from tests.llm_server import FakeLLMServer, error, merge_answer
+from tests.runs import read_export, read_jsonl, run_recipe, run_recipe_on_ray, write_jsonl, write_recipe
+from tests.test_whole_runs import CHAT, pipeline, work_dir_of
+
+HOLDS = "The conservation law holds"
+VIOLATED = "The conservation law does NOT hold"
+
+
+class Verified:
+    """What the command printed and how it ended."""
+
+    def __init__(self, capsys: Any, *arguments: object) -> None:
+        capsys.readouterr()
+        self.code = cli.main(["verify", *map(str, arguments)])
+        captured = capsys.readouterr()
+        self.text = captured.out + captured.err
+
+    def count(self, name: str) -> int:
+        (line,) = [line for line in self.text.splitlines() if line.strip().startswith(name)]
+        return int(line.split()[-1].replace(",", ""))
+
+
+@pytest.fixture
+def verify(capsys):
+    return lambda *arguments: Verified(capsys, *arguments)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory, embedded_rows) -> Path:
+    return write_jsonl(tmp_path_factory.mktemp("data") / "in.jsonl", embedded_rows)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, data) -> Path:
+    """A run with originals, merges and restored rows, to be copied by tests that spoil it."""
+    return run_recipe(write_recipe(tmp_path_factory.mktemp("finished"), pipeline(gamma=1.4), data))
+
+
+@pytest.fixture
+def spoiled(finished, tmp_path) -> Path:
+    return Path(shutil.copytree(finished.parent, tmp_path / "copy")) / finished.name
+
+
+def spoil(export: Path, change: Any) -> None:
+    rows = read_jsonl(export)
+    changed = change(rows)
+    write_jsonl(export, rows if changed is None else changed)
+
+
+def first(rows: list[dict], status: str) -> dict:
+    return next(row for row in rows if row[META]["merge_status"] == status)
+
+
+def position(rows: list[dict], status: str) -> int:
+    return next(number for number, row in enumerate(rows) if row[META]["merge_status"] == status)
+
+
+def test_the_table_accounts_for_every_row(verify, data, finished):
+    found = verify(data, finished)
+    assert found.code == 0
+    assert HOLDS in found.text
+    assert "What is not proved" not in found.text
+    rows = read_jsonl(finished)
+    statuses = Counter(row[META]["merge_status"] for row in rows)
+    assert found.count("original") == statuses["original"]
+    assert found.count("restored") == statuses["restored"]
+    assert found.count(f"merged, as parents of {statuses['merged']} rows") == 2 * statuses["merged"]
+    assert found.count("entered the merger") == statuses["original"] + statuses["restored"] + 2 * statuses["merged"]
+    assert found.count("rows of INPUT") == found.count("never entered") + found.count("entered the merger") == 120
+    assert [found.count(name) for name in ("lost", "doubled", "changed")] == [0, 0, 0]
+    assert found.count("rows of the export") == len(rows)
+
+
+def test_what_became_of_every_row_is_written(verify, data, finished, tmp_path, embedded_rows):
+    assert verify(data, finished, "--rows", tmp_path / "rows.jsonl").code == 0
+    fates, exported = read_jsonl(tmp_path / "rows.jsonl"), read_jsonl(finished)
+    assert [fate["row"] for fate in fates] == list(range(1, 121))
+    assert {fate["fate"] for fate in fates} == {"original", "merged", "restored", "not selected"}
+    for fate, before in zip(fates, embedded_rows, strict=True):
+        if fate["fate"] == "not selected":
+            assert "export_row" not in fate
+            continue
+        row = exported[fate["export_row"] - 1]
+        assert row[META]["merge_status"] == fate["fate"]
+        if fate["fate"] == "merged":
+            row = decode_row(row[META]["merge_parents"][fate["parent"] - 1])
+        assert row["id"] == before["id"]
+        assert (fate.get("reason") == "score") == (fate["fate"] == "restored")
+
+
+def test_rows_on_standard_output_are_nothing_but_rows(data, finished, capsys):
+    capsys.readouterr()
+    assert cli.main(["verify", str(data), str(finished), "--rows", "-"]) == 0
+    captured = capsys.readouterr()
+    assert len([json.loads(line) for line in captured.out.splitlines()]) == 120
+    assert HOLDS in captured.err
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "json", "parquet"])
+@pytest.mark.parametrize("keep", [True, False])
+def test_it_holds_in_every_form_of_the_default_executor(verify, data, tmp_path, suffix, keep):
+    recipe = write_recipe(tmp_path, pipeline(gamma=1.4), data, keep_stats_in_res_ds=keep)
+    export = run_recipe(recipe, "--export_path", str(tmp_path / "out" / f"export.{suffix}"))
+    found = verify(data, export)
+    assert (found.code, "What is not proved" in found.text) == (0, False)
+
+
+def test_it_holds_whatever_the_server_does(verify, data, tmp_path):
+    replies = [merge_answer, lambda _: error(500), lambda _: "no JSON", lambda _: "{}", lambda _: error(400)]
+    calls = iter(range(10_000))
+    with FakeLLMServer(answer=lambda body: replies[next(calls) % len(replies)](body)) as server:
+        process = pipeline(server, try_num=1, max_failure_ratio=1.0)
+        found = verify(data, run_recipe(write_recipe(tmp_path, process, data)))
+    assert found.code == 0
+    assert found.count("of them with a failed merge: api_failed") > 0
+
+
+@pytest.mark.parametrize("merger", [{"dry_run": True}, {"num_candidates": 3}, {"max_group_size": 3}])
+def test_it_holds_for_dry_runs_candidates_and_groups(verify, data, tmp_path, merger):
+    def answer(body: dict) -> str:
+        # Every candidate another text: the gate takes the longest.
+        answer.calls += 1
+        merged = json.loads(merge_answer(body))
+        return json.dumps(merged | {"output": merged["output"] + " And so on." * (answer.calls % 5)})
+
+    answer.calls = 0
+    with FakeLLMServer(answer=answer) as server:
+        process = pipeline(server, gamma=1.4, cache_path=None, **merger)
+        found = verify(data, run_recipe(write_recipe(tmp_path, process, data)))
+    assert found.code == 0
+    assert "What is not proved" not in found.text
+
+
+@pytest.mark.parametrize("layout", CHAT)
+def test_it_holds_in_every_layout(verify, tmp_path, embedded_rows, layout):
+    rows = [CHAT[layout](row) | {"id": row["id"], EMBEDDING: row[EMBEDDING]} for row in embedded_rows]
+    data = write_jsonl(tmp_path / "in.jsonl", rows)
+    found = verify(data, run_recipe(write_recipe(tmp_path, pipeline(gamma=1.4), data, text_keys="id")))
+    assert (found.code, "What is not proved" in found.text) == (0, False)
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "json", "parquet"])
+def test_numbers_and_nested_values_that_an_export_rounds_are_no_changes(verify, tmp_path, embedded_rows, suffix):
+    extra = {"weight": 1 / 3, "small": 1e-12, "tags": ["x", "y"], "nested": {"a": 1, "b": [None, 0.1]}, "nothing": None}
+    rows = [
+        row | {name: value if at % 3 else None for name, value in extra.items()} for at, row in enumerate(embedded_rows)
+    ]
+    data = write_jsonl(tmp_path / "in.jsonl", rows)
+    export = tmp_path / "out" / f"export.{suffix}"
+    found = verify(data, run_recipe(write_recipe(tmp_path, pipeline(gamma=1.4), data), "--export_path", str(export)))
+    assert (found.code, "What is not proved" in found.text) == (0, False)
+    if suffix == "jsonl":
+        spoil(export, lambda rows: next(row for row in rows if row["weight"]).update(weight=0.3334))
+        found = verify(data, export)
+        assert found.code == 1
+        assert "any more: weight changed" in found.text
+
+
+def test_copies_of_a_row_are_told_apart(verify, tmp_path, embedded_rows):
+    data = write_jsonl(tmp_path / "in.jsonl", [*embedded_rows, *embedded_rows[:50], *embedded_rows[:20]])
+    export = run_recipe(write_recipe(tmp_path, pipeline(gamma=1.4), data))
+    assert verify(data, export).code == 0
+    spoil(export, lambda rows: rows.pop(position(rows, "restored")) and None)
+    assert verify(data, export).count("lost") == 1
+
+
+# Tampering.
+
+
+def test_a_row_that_was_removed_is_missed(verify, data, spoiled):
+    for status in ("original", "restored", "merged"):
+        before = read_jsonl(spoiled)
+        spoil(spoiled, lambda rows, status=status: rows.pop(position(rows, status)) and None)
+        found = verify(data, spoiled)
+        assert found.code == 1
+        assert VIOLATED in found.text
+        assert found.count("lost") == (2 if status == "merged" else 1)
+        assert "of INPUT) entered the merger and is not in the export" in found.text
+        write_jsonl(spoiled, before)
+    assert verify(data, spoiled).code == 0
+
+
+def test_a_row_that_was_doubled_is_found(verify, data, spoiled):
+    spoil(spoiled, lambda rows: rows.append(first(rows, "merged")))
+    found = verify(data, spoiled)
+    assert found.code == 1
+    assert found.count("doubled") == 2
+    assert "of the export are the same row" in found.text
+
+
+def test_a_parent_that_stands_alone_as_well_is_doubled(verify, data, spoiled):
+    def restore_one(rows: list[dict]) -> None:
+        parent = decode_row(first(rows, "merged")[META]["merge_parents"][0])
+        rows.append(parent | {STATS: {}})
+
+    spoil(spoiled, restore_one)
+    found = verify(data, spoiled)
+    assert (found.code, found.count("doubled")) == (1, 1)
+
+
+@pytest.mark.parametrize("status", ["original", "restored"])
+@pytest.mark.parametrize("column", ["output", "source"])
+def test_a_value_that_was_changed_is_found(verify, data, spoiled, status, column):
+    spoil(spoiled, lambda rows: first(rows, status).update({column: "another"}))
+    found = verify(data, spoiled)
+    assert (found.code, found.count("changed")) == (1, 1)
+    assert f"any more: {column} changed" in found.text
+
+
+def test_a_column_that_was_added_or_removed_is_found(verify, data, spoiled):
+    spoil(spoiled, lambda rows: first(rows, "original").pop("source") and None)
+    assert "any more: source changed" in verify(data, spoiled).text
+    spoil(spoiled, lambda rows: first(rows, "restored").update(more=None))
+    found = verify(data, spoiled)
+    assert (found.code, found.count("changed")) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("column", "sentence"),
+    [("output", "is not the one that was merged"), ("id", "has values of its own in id")],
+)
+def test_a_merged_row_that_was_changed_is_found(verify, data, spoiled, column, sentence):
+    spoil(spoiled, lambda rows: first(rows, "merged").update({column: "another"}))
+    found = verify(data, spoiled)
+    assert (found.code, found.count("changed")) == (1, 1)
+    assert sentence in found.text
+
+
+def test_a_parent_that_was_dropped_is_missed(verify, data, spoiled):
+    def drop(rows: list[dict]) -> None:
+        meta = first(rows, "merged")[META]
+        meta["merge_parents"].pop()
+        meta["merge_parent_ids"].pop()
+
+    spoil(spoiled, drop)
+    found = verify(data, spoiled)
+    assert (found.code, found.count("lost")) == (1, 1)
+    assert "names 1 parents and holds 1" in found.text
+
+
+def test_a_parent_that_was_changed_is_found(verify, data, spoiled):
+    def change(rows: list[dict]) -> None:
+        meta = first(rows, "merged")[META]
+        meta["merge_parents"][1] = encode_row(decode_row(meta["merge_parents"][1]) | {"output": "another"})
+
+    spoil(spoiled, change)
+    found = verify(data, spoiled)
+    assert (found.code, found.count("changed")) == (1, 1)
+    assert "Parent 2 of row" in found.text
+
+
+def test_a_row_of_another_run_is_found(verify, data, spoiled):
+    foreign = {"id": "x", "instruction": "Say hello.", "input": "", "output": "Hello.", "source": "x"}
+    spoil(spoiled, lambda rows: rows.append({**foreign, META: first(rows, "original")[META] | {"row_id": "0" * 20}}))
+    found = verify(data, spoiled)
+    assert found.code == 1
+    assert "never entered the merger" in found.text
+    spoil(spoiled, lambda rows: [*rows[:-1], foreign | {META: None}])
+    found = verify(data, spoiled)
+    assert found.code == 1
+    assert "are no rows of this run and have no lineage" in found.text
+
+
+@pytest.mark.parametrize("drop", ["row", "lineage"])
+def test_lineage_beside_an_export_of_another_length_is_a_violation(verify, data, tmp_path, drop):
+    export = run_recipe(write_recipe(tmp_path, pipeline(), data, keep_stats_in_res_ds=False))
+    path = export if drop == "row" else export.with_name("export_stats.jsonl")
+    write_jsonl(path, read_jsonl(path)[1:])
+    found = verify(data, export)
+    assert found.code == 1
+    assert "differ in length" in found.text
+
+
+def test_rows_in_another_order_than_their_lineage_are_changed_rows(verify, data, tmp_path):
+    export = run_recipe(write_recipe(tmp_path, pipeline(), data, keep_stats_in_res_ds=False))
+    spoil(export, lambda rows: rows[::-1])
+    assert verify(data, export).code == 1
+
+
+def test_without_its_record_a_run_cannot_be_decided(verify, data, spoiled):
+    shutil.rmtree(work_dir_of(spoiled))
+    found = verify(data, spoiled)
+    assert found.code == 2
+    assert "It cannot be decided" in found.text
+    assert "Which rows entered the merger stands in the record of the run, and there is none" in found.text
+    spoil(spoiled, lambda rows: rows.append(first(rows, "original")))
+    assert verify(data, spoiled).code == 1
+
+
+def test_without_lineage_rows_are_told_by_their_content_and_the_record(verify, data, tmp_path):
+    export = run_recipe(write_recipe(tmp_path, pipeline(gamma=1.4), data, keep_stats_in_res_ds=False))
+    export.with_name("export_stats.jsonl").unlink()
+    found = verify(data, export)
+    assert found.code == 0
+    assert "they were told by their content" in found.text
+    assert found.count("restored") > 0
+    spoil(export, lambda rows: rows[1:])
+    found = verify(data, export)
+    assert (found.code, found.count("lost") > 0) == (1, True)
+
+
+# What stands around our operators.
+
+
+def test_rows_that_the_gate_drops_are_named(verify, data, tmp_path):
+    process = pipeline(gamma=1.4)
+    process[-1]["quality_gate_filter"]["min_score"] = 90
+    export = run_recipe(write_recipe(tmp_path, process, data))
+    found = verify(data, export)
+    assert found.code == 0
+    assert found.count("dropped by the gate") > 0
+    assert "What is not proved" not in found.text
+    spoil(export, lambda rows: rows[1:])
+    assert verify(data, export).code == 1
+
+
+def test_rows_that_a_later_filter_takes_away_are_put_down_to_it(verify, data, tmp_path):
+    process = [*pipeline(gamma=1.4), {"text_length_filter": {"text_key": "output", "min_len": 60}}]
+    export = run_recipe(write_recipe(tmp_path, process, data))
+    found = verify(data, export, "--rows", tmp_path / "rows.jsonl")
+    assert found.code == 0
+    assert found.count("taken away later") > 0
+    assert "text_length_filter may have taken them away" in found.text
+    assert "taken away later" in {fate["fate"] for fate in read_jsonl(tmp_path / "rows.jsonl")}
+    # A filter changes no text.
+    spoil(export, lambda rows: first(rows, "original").update(output="another"))
+    assert verify(data, export).code == 1
+
+
+def test_rows_that_a_filter_between_merger_and_gate_takes_away_are_put_down_to_it(verify, data, tmp_path):
+    process = pipeline(gamma=1.4)
+    process.insert(-1, {"text_length_filter": {"text_key": "output", "min_len": 60}})
+    export = run_recipe(write_recipe(tmp_path, process, data))
+    found = verify(data, export)
+    assert found.code == 0
+    assert "text_length_filter may have taken them away" in found.text
+    # What has left the gate can only be lost behind it.
+    spoil(export, lambda rows: rows[1:])
+    assert verify(data, export).code == 1
+
+
+def test_texts_that_a_later_mapper_changes_are_put_down_to_it(verify, data, tmp_path):
+    upper = {"python_lambda_mapper": {"lambda_str": "lambda row: {**row, 'output': row['output'].upper()}"}}
+    export = run_recipe(write_recipe(tmp_path, [*pipeline(gamma=1.4), upper], data))
+    found = verify(data, export)
+    assert found.code == 0
+    assert "python_lambda_mapper may have changed them" in found.text
+
+
+def test_rows_that_an_earlier_mapper_changes_are_told_by_what_they_ask(verify, data, tmp_path, embedded_rows):
+    upper = {"python_lambda_mapper": {"lambda_str": "lambda row: {**row, 'output': row['output'].upper()}"}}
+    export = run_recipe(write_recipe(tmp_path, [upper, *pipeline(gamma=1.4)], data))
+    found = verify(data, export, "--rows", tmp_path / "rows.jsonl")
+    assert found.code == 0
+    assert "are in no row of INPUT to the letter" in found.text
+    assert "python_lambda_mapper before our operators may have changed them" in found.text
+    exported = read_jsonl(export)
+    told = [fate for fate in read_jsonl(tmp_path / "rows.jsonl") if fate["fate"] in ("original", "restored")]
+    assert told
+    for fate in told:
+        before = embedded_rows[fate["row"] - 1]
+        assert exported[fate["export_row"] - 1]["id"] == before["id"]
+        assert fate.get("changed_before", False) == (before["output"] != before["output"].upper())
+    spoil(export, lambda rows: first(rows, "original").update(output="another"))
+    assert verify(data, export).code == 1
+
+
+def test_an_input_that_is_not_the_runs_cannot_decide(verify, finished, tmp_path, embedded_rows):
+    other = write_jsonl(tmp_path / "other.jsonl", [row | {"output": row["output"] + "!"} for row in embedded_rows])
+    found = verify(other, finished)
+    assert found.code == 2
+    assert "INPUT is not the dataset of this run" in found.text
+
+
+def test_ids_that_rows_bring_are_used(verify, tmp_path, embedded_rows):
+    rows = [row | {"mergeit_row_id": f"row {row['id']}"} for row in embedded_rows]
+    data = write_jsonl(tmp_path / "in.jsonl", rows)
+    export = run_recipe(write_recipe(tmp_path, pipeline(gamma=1.4), data))
+    found = verify(data, export)
+    assert (found.code, "What is not proved" in found.text) == (0, False)
+    spoil(export, lambda rows: first(rows, "original").update(output="another"))
+    assert verify(data, export).code == 1
+
+
+# Recipes of other shapes.
+
+
+def test_a_merger_without_a_gate(verify, data, tmp_path):
+    export = run_recipe(write_recipe(tmp_path, pipeline()[:3], data))
+    assert verify(data, export).code == 0
+    spoil(export, lambda rows: first(rows, "merged").update(output="another"))
+    assert verify(data, export).code == 1
+
+
+def test_a_gate_before_the_grouper_as_well(verify, data, tmp_path):
+    every = {"scorer": "tests.user_scorers:ByLength", "reference": "mean", "max_score": None, "score_all": True}
+    before = {"quality_gate_filter": {**every, "gamma": 1.0, "min_score": 40}}
+    process = [before, *pipeline(gamma=1.4)]
+    process[-1]["quality_gate_filter"] |= {"min_score": None, "max_score": None, "score_all": False}
+    found = verify(data, run_recipe(write_recipe(tmp_path, process, data)))
+    assert found.code == 0
+    assert found.count("of them taken away before the grouper") > 0
+
+
+def test_two_mergers_one_after_the_other(verify, data, tmp_path, embedded_rows):
+    process = pipeline(gamma=1.4) + pipeline(gamma=1.2)
+    process[5]["facility_location_selector"] = {"select_ratio": 1.0}
+    export = run_recipe(write_recipe(tmp_path, process, data))
+    found = verify(data, export, "--rows", tmp_path / "rows.jsonl")
+    assert found.code == 0
+    fates, rows = read_jsonl(tmp_path / "rows.jsonl"), read_jsonl(export)
+
+    def ids_in(row: dict) -> set[str]:
+        texts = [
+            *row[META]["merge_parents"],
+            *(json.loads(t).get("merge_parents", "") for t in row[META].get("merge_history") or ()),
+        ]
+        text = json.dumps([row, texts])
+        return {before["id"] for before in embedded_rows if before["id"] in text}
+
+    assert {"original", "merged", "restored", "not selected"} <= {fate["fate"] for fate in fates}
+    for fate in fates:
+        if "export_row" in fate:
+            assert embedded_rows[fate["row"] - 1]["id"] in ids_in(rows[fate["export_row"] - 1])
+    assert not {"lost", "taken away later"} & {fate["fate"] for fate in fates}
+
+
+def test_an_export_that_goes_through_a_gate_of_its_own(verify, data, tmp_path):
+    merged = run_recipe(write_recipe(tmp_path, pipeline()[:3], data))
+    again = write_recipe(tmp_path, pipeline(gamma=1.4)[3:], merged)
+    export = run_recipe(again, "--export_path", str(tmp_path / "gated" / "export.jsonl"))
+    found = verify(merged, export, "--rows", tmp_path / "rows.jsonl")
+    assert found.code == 0
+    assert {fate["fate"] for fate in read_jsonl(tmp_path / "rows.jsonl")} == {"original", "merged", "restored"}
+    spoil(export, lambda rows: rows[1:])
+    assert verify(merged, export).code == 1
+
+
+SELECTION = [{"topic_cluster_grouper": {"num_clusters": 5}}, {"facility_location_selector": {"select_ratio": 0.5}}]
+
+
+@pytest.mark.parametrize(
+    "process", [[*SELECTION, {"topic_reverse_grouper": {}}], SELECTION[1:]], ids=["by topic", "from all"]
+)
+def test_a_selection_without_a_merger(verify, data, tmp_path, process):
+    export = run_recipe(write_recipe(tmp_path, process, data))
+    found = verify(data, export, "--rows", tmp_path / "rows.jsonl")
+    assert found.code == 0
+    fates = Counter(fate["fate"] for fate in read_jsonl(tmp_path / "rows.jsonl"))
+    assert fates == {"kept": len(read_jsonl(export)), "not selected": 120 - len(read_jsonl(export))}
+    rows = read_jsonl(export)
+    for changed in (rows[1:], [*rows, rows[0]], [rows[0] | {"output": "another"}, *rows[1:]]):
+        write_jsonl(export, changed)
+        assert verify(data, export).code == 1
+
+
+def test_what_cannot_be_read_is_told_in_a_sentence(verify, data, finished, tmp_path):
+    for arguments, sentence in [
+        ((data, tmp_path / "none.jsonl"), "There is no file or folder"),
+        ((tmp_path / "none.jsonl", finished), "There is no file or folder"),
+        ((data, data), "is no export of a run with MergeIT-ops"),
+        ((data, finished, "--work-dir", tmp_path), "is no work dir of a run"),
+    ]:
+        found = verify(*arguments)
+        assert found.code == 2
+        assert sentence in found.text
+    (tmp_path / "broken.jsonl").write_text("{", encoding="utf-8")
+    assert verify(tmp_path / "broken.jsonl", finished).code == 2
+
+
+def test_every_operator_of_ours_is_known_as_ours():
+    import mergeit_ops.ops
+
+    assert set(OWN_OPERATORS) == {getattr(mergeit_ops.ops, name)._name for name in mergeit_ops.ops.__all__}
+
+
+@pytest.mark.usefixtures("ray_cluster")
+class TestOnRay:
+    """The same law on what Ray has written."""
+
+    @pytest.fixture
+    def run(self, tmp_path, data):
+        def run(process: list[dict], *overrides: str) -> Path:
+            folder = str(tmp_path / "ray" / "export")
+            return run_recipe_on_ray(write_recipe(tmp_path, process, data), "--export_path", folder, *overrides)
+
+        return run
+
+    @pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+    def test_it_holds(self, verify, data, run, kind):
+        found = verify(data, run(pipeline(gamma=1.4), "--export_type", kind))
+        assert (found.code, "What is not proved" in found.text) == (0, False)
+        assert found.count("restored") > 0
+
+    def test_rows_removed_doubled_and_changed_are_found(self, verify, data, run):
+        export = run(pipeline(gamma=1.4))
+        (part,) = export.iterdir()
+        rows = read_export(export)
+        for changed, count in [
+            (rows[1:], "lost"),
+            ([*rows, rows[0]], "doubled"),
+            ([row | {"output": "x"} if row is first(rows, "original") else row for row in rows], "changed"),
+        ]:
+            write_jsonl(part, changed)
+            found = verify(data, export)
+            assert found.code == 1
+            assert found.count(count) > 0
+        write_jsonl(part, rows)
+        shutil.rmtree(work_dir_of(export))
+        assert verify(data, export).code == 2
+
+    def test_two_runs_into_one_folder_are_found(self, verify, data, run):
+        run(pipeline(gamma=1.4))
+        found = verify(data, run(pipeline(gamma=1.4)))
+        assert found.code == 1
+        assert found.count("doubled") == found.count("entered the merger")
+
+    def test_a_selection(self, verify, data, run):
+        found = verify(data, run([*SELECTION, {"topic_reverse_grouper": {}}]))
+        assert (found.code, found.count("lost")) == (0, 0)
