@@ -6,7 +6,7 @@ OTHERS := .venv-others
 DJ_PROCESS := $(BIN)/dj-process
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-slow bench lint lock clean
+.PHONY: help quickstart test test-slow bench lint docs lock clean
 
 help:  ## Show what can be made.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -54,6 +54,9 @@ lint: $(VENV)/.installed  ## Check style and types.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(VENV)/.installed  ## Write the operators' pages and the tables of the README anew.
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m scripts.operator_pages
 
 lock: $(VENV)/.installed  ## Resolve constraints.txt anew, for every supported Python and platform.
 	$(BIN)/uv pip compile --universal --python-version 3.10 --all-extras --no-annotate --quiet \

@@ -1,6 +1,6 @@
-"""Write the parameter tables of the README from the operators' docstrings, so that they cannot drift.
+"""The parameter tables of the README, from the operators' docstrings, so that they cannot drift.
 
-`python scripts/parameter_tables.py` rewrites README.md in place; a test runs it and expects no change.
+`make docs` rewrites README.md in place; a test expects no change.
 """
 
 from __future__ import annotations
@@ -32,21 +32,38 @@ def operators() -> dict[str, type]:
     return {operator._name: operator for operator in classes}
 
 
-def rows_of(operator: type, shared: bool) -> list[str]:
-    described = dict(_PARAMETER.findall(inspect.getdoc(operator.__init__) or ""))
-    defaults = {
-        name: parameter.default
+def described(operator: type) -> list[tuple[str, str, str]]:
+    """Return name, default and meaning of each parameter, as they stand in a table."""
+    meanings = dict(_PARAMETER.findall(inspect.getdoc(operator.__init__) or ""))
+    return [
+        (name, _spelled(parameter.default), " ".join(meanings[name].split()).replace("|", r"\|"))
         for name, parameter in inspect.signature(operator.__init__).parameters.items()
         if parameter.default is not parameter.empty
-    }
+    ]
+
+
+def rows_of(operator: type, shared: bool) -> list[str]:
     return [
-        f"| `{name}` | {_spelled(default)} | {' '.join(described[name].split()).replace('|', chr(92) + '|')} |"
-        for name, default in defaults.items()
+        f"| `{name}` | {default} | {meaning} |"
+        for name, default, meaning in described(operator)
         if (name in SHARED) == shared
     ]
 
 
+def summary(operator: type) -> str:
+    """Return the first sentence of an operator's docstring."""
+    return " ".join((inspect.getdoc(operator) or "").split("\n\n")[0].split())
+
+
+def overview() -> str:
+    """Return the table of all operators, with links to their pages."""
+    rows = [f"| [{name}](docs/operators/{name}.md) | {summary(made)} |" for name, made in operators().items()]
+    return "| operator | what it does |\n|---|---|\n" + "\n".join(rows) + "\n"
+
+
 def table(name: str) -> str:
+    if name == "operators":
+        return overview()
     head = "| parameter | default | meaning |\n|---|---|---|\n"
     if name == "shared":
         return head + "\n".join(rows_of(mergeit_ops.ops.TopicClusterGrouper, shared=True)) + "\n"
@@ -61,7 +78,3 @@ def rewritten(text: str) -> str:
 def _spelled(default: object) -> str:
     words = {None: "null", True: "true", False: "false"}
     return words[default] if default is None or isinstance(default, bool) else f"`{default}`"
-
-
-if __name__ == "__main__":
-    README.write_text(rewritten(README.read_text(encoding="utf-8")), encoding="utf-8")

@@ -98,16 +98,6 @@ def test_show_says_when_there_is_no_such_file(tmp_path, capsys):
     assert capsys.readouterr().err.startswith("error: There is no file")
 
 
-def test_the_tables_of_the_readme_are_those_of_the_docstrings():
-    sys.path.insert(0, str(REPOSITORY / "scripts"))
-    try:
-        from parameter_tables import rewritten
-    finally:
-        sys.path.pop(0)
-    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    assert rewritten(text) == text
-
-
 def test_the_readme_names_every_recipe():
     text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
     for path in (REPOSITORY / "recipes").glob("*.yaml"):

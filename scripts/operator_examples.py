@@ -1,0 +1,241 @@
+"""Examples of the operators for their pages: rows before, and what the operator really makes of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+from data_juicer.core.data import NestedDataset
+from datasets import Dataset
+
+from mergeit_ops import ops
+from mergeit_ops.core import lineage
+from mergeit_ops.core.columns import BATCH_META, EMBEDDING, META, STATS
+from mergeit_ops.core.lossless import decode_row
+from tests.llm_server import FakeLLMServer, parents_of
+
+_SHOWN = 72  # characters of a text that holds a whole row
+
+# Chosen with room to spare: what is kept, paired and accepted must not depend on the last digits of a machine.
+INTERVIEWS = (
+    {
+        "id": "a1",
+        "instruction": "What should I wear to an interview at a small software company?",
+        "input": "",
+        "output": "Smart casual. Clean, ironed, comfortable, no need for a suit.",
+    },
+    {
+        "id": "a2",
+        "instruction": "Is a suit too formal for an interview at a small software firm?",
+        "input": "",
+        "output": "Usually yes. A clean shirt and dark trousers are fine.",
+    },
+    {
+        "id": "a3",
+        "instruction": "What should I read about a company before an interview?",
+        "input": "",
+        "output": "What it sells, who buys it, and what has changed there in the last year.",
+    },
+)
+RICE = (
+    {
+        "id": "b1",
+        "instruction": "How do I keep rice from sticking to the pot?",
+        "input": "",
+        "output": "Rinse it until the water runs clear, and do not stir it while it cooks.",
+    },
+    {
+        "id": "b2",
+        "instruction": "Why does my rice stick to the bottom of the pot?",
+        "input": "",
+        "output": "too hot too hot too hot",
+    },
+    {
+        "id": "b3",
+        "instruction": "How long does rice have to cook?",
+        "input": "",
+        "output": "Twelve minutes for white rice, thirty for brown rice.",
+    },
+)
+ROWS = INTERVIEWS + RICE
+
+ANSWER = {
+    "instruction": "I have an interview at a small software company. What should I wear, and is a suit too formal?",
+    "input": "",
+    "output": "Smart casual: a clean, ironed shirt and dark trousers. You need no suit; it is usually too formal.",
+}
+
+
+@dataclass(frozen=True)
+class Example:
+    """An example of an operator.
+
+    :param words: what it shows.
+    :param parameters: what the recipe says; the others have their defaults.
+    :param explanation: why the rows that come out do.
+    :param rows: rows of the dataset.
+    :param earlier: operators that have run before, with their parameters.
+    :param answer: what the language model of the example answers to each pair; None: there is none.
+    """
+
+    words: str
+    parameters: Mapping[str, Any]
+    explanation: str
+    rows: Sequence[Mapping[str, Any]] = ROWS
+    earlier: Sequence[tuple[type, Mapping[str, Any]]] = ()
+    answer: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An example that has been run.
+
+    :param before: rows that the operator got.
+    :param after: rows that it gave.
+    """
+
+    before: list[dict[str, Any]] = field(default_factory=list)
+    after: list[dict[str, Any]] = field(default_factory=list)
+
+
+_TOPICS = (ops.TopicClusterGrouper, {"num_clusters": 2})
+_ONE_TOPIC = (ops.TopicClusterGrouper, {"num_clusters": 1})
+_MERGED = (ops.LLMPairMergerMapper, {"merge_strategy": "concat"})
+
+EXAMPLES: Mapping[str, Sequence[Example]] = {
+    "sentence_embedding_mapper": [
+        Example(
+            "Two rows get their embedding",
+            {},
+            "Each row has a new column: 384 numbers of 32 bits, as base64. Operators that find it do not embed again.",
+            rows=INTERVIEWS[:2],
+        )
+    ],
+    "topic_cluster_grouper": [
+        Example(
+            "Six rows become two topics",
+            {"num_clusters": 2},
+            "One row per topic comes out, and every column holds the list of its samples' values: interviews here, "
+            "rice there.",
+        )
+    ],
+    "facility_location_selector": [
+        Example(
+            "Two of six rows, without topics",
+            {"select_num": 2},
+            "Each of the two stands for its neighbours: with one question about interviews and one about rice, every "
+            "row has something like it among those that are kept. Columns and order stay.",
+        ),
+        Example(
+            "A fifth of each topic",
+            {"select_ratio": 0.2},
+            "Topics come in and smaller topics go out: `max(1, round(0.2 * size))` rows of each, here one.",
+            earlier=[_TOPICS],
+        ),
+    ],
+    "topic_reverse_grouper": [
+        Example(
+            "Two topics become six rows again",
+            {},
+            "The rows are what they were; `topic_id` and `row_id` are in the metadata, and the embedding is gone.",
+            earlier=[_TOPICS],
+        )
+    ],
+    "llm_pair_merger_mapper": [
+        Example(
+            "A language model merges a pair",
+            {"api_or_hf_model": "gpt-4o"},
+            "Of the three rows of the topic, the two that are alike make one. It carries both parents whole, and has "
+            "no `id`, since theirs differ. (The example's model gives an answer that was written by hand.)",
+            rows=INTERVIEWS,
+            earlier=[_ONE_TOPIC],
+            answer=ANSWER,
+        ),
+        Example(
+            'Joined with "and", without a model',
+            {"merge_strategy": "concat"},
+            "The paper's baseline: instructions joined, answers one after the other.",
+            rows=INTERVIEWS,
+            earlier=[_ONE_TOPIC],
+        ),
+    ],
+    "quality_gate_filter": [
+        Example(
+            "One merge passes, the other does not",
+            {"gamma": 1.0},
+            "The merge about interviews scores above the mean of its parents, and stays. The one about rice does not: "
+            "its parents are back, with the reason, and the first keeps the rejected merge, which may have been paid "
+            "for.",
+            rows=(*INTERVIEWS[:2], *RICE[:2]),
+            earlier=[_TOPICS, _MERGED],
+        ),
+        Example(
+            "A plain quality filter",
+            {"min_score": 2.3},
+            "Without merges it filters rows by their own score, before the grouper or in a recipe of its own.",
+        ),
+    ],
+}
+
+
+def run(name: str, example: Example) -> Shown:
+    """Run an example: what goes into the operator, and what comes out, as its page shows them.
+
+    :param name: registry name of the operator.
+    :param example: one of its examples.
+    """
+    operator = {getattr(ops, made)._name: getattr(ops, made) for made in ops.__all__}[name]
+    dataset = NestedDataset(Dataset.from_list([dict(row) for row in example.rows]))
+    for earlier, parameters in example.earlier:
+        dataset = earlier(**parameters).run(dataset)
+    before = _rows(dataset)
+    with _server(example.answer) if example.answer else nullcontext() as server:
+        # As in a recipe, but for the address of the example's own server.
+        own = {} if server is None else {"model_params": {"base_url": server.base_url}, "cache_path": None}
+        made = operator(**example.parameters, **own)
+        after = made.run(dataset)
+    return Shown(before, _rows(after))
+
+
+def _server(answer: Mapping[str, str]) -> FakeLLMServer:
+    return FakeLLMServer(answer=lambda body: json.dumps(answer) if parents_of(body) else "")
+
+
+def _rows(dataset: Any) -> list[dict[str, Any]]:
+    return [_shown_row(row) for row in dataset.to_list()]
+
+
+def _shown_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row as a page shows it: long texts cut, numbers rounded, metadata without what does not apply."""
+    shown: dict[str, Any] = {}
+    for name, value in row.items():
+        if name == EMBEDDING:
+            shown[name] = _each(value, lambda _: "(384 numbers as base64)")
+        elif name in (META, STATS, BATCH_META):
+            held = {key: part for key, part in (value or {}).items() if part not in (None, [], {})}
+            shown[name] = {key: _shown_value(key, part) for key, part in held.items()}
+        else:
+            shown[name] = value
+    return {name: value for name, value in shown.items() if not (name == STATS and not value)}
+
+
+def _each(value: Any, show: Callable[[Any], Any]) -> Any:
+    return [show(part) for part in value] if isinstance(value, list) else show(value)
+
+
+def _shown_value(key: str, value: Any) -> Any:
+    if key != lineage.PARENTS:
+        return _short(value)
+    parents = [{name: part for name, part in decode_row(text).items() if name != META} for text in value]
+    return [_short(json.dumps(parent, ensure_ascii=False)) for parent in parents]
+
+
+def _short(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, 2)
+    if isinstance(value, str) and len(value) > _SHOWN:
+        return value[:_SHOWN] + " …"
+    return value

@@ -1,0 +1,151 @@
+"""Write one page per operator, and the parameter tables of the README, from docstrings and from what the operators do.
+
+`python -m scripts.operator_pages` (or `make docs`) rewrites them; a test makes them anew and compares.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import textwrap
+from collections.abc import Iterable, Iterator
+
+import yaml
+
+from scripts import operator_examples, parameter_tables
+from scripts.operator_examples import EXAMPLES, Example
+
+REPOSITORY = parameter_tables.README.parent
+PAGES = REPOSITORY / "docs" / "operators"
+
+_TAKES_AND_GIVES = {
+    "sentence_embedding_mapper": ("flat rows", "flat rows"),
+    "topic_cluster_grouper": ("flat rows", "topics: a row each, every column the list of its samples' values"),
+    "facility_location_selector": ("topics, or flat rows", "smaller topics, or fewer flat rows"),
+    "topic_reverse_grouper": ("topics", "flat rows"),
+    "llm_pair_merger_mapper": ("topics", "flat rows"),
+    "quality_gate_filter": ("flat rows", "flat rows"),
+}
+_HEAD = "<!-- Made by `make docs` from docstrings and scripts/operator_examples.py: change those, not this page. -->"
+_TYPE = re.compile(r"(?:typing\.)?Optional\[(.+)\]")
+
+
+def pages() -> dict[str, str]:
+    """Return the page of each operator by registry name; runs all examples."""
+    return {name: page(name) for name in parameter_tables.operators()}
+
+
+def page(name: str) -> str:
+    """Return the page of one operator."""
+    operator = parameter_tables.operators()[name]
+    takes, gives = _TAKES_AND_GIVES[name]
+    modes = ", ".join(f"`{mode}`" for mode in operator._supported_exec_modes)
+    parts = [
+        _HEAD,
+        f"# {name}",
+        inspect.getdoc(operator) or "",
+        f"| | |\n|---|---|\n| kind | {name.rsplit('_', 1)[-1]} |\n| takes | {takes} |\n| gives | {gives} |\n"
+        f"| `executor_type` | {modes} |",
+        "## Parameters",
+        *_preface(operator),
+        "\n".join(_parameters(operator)),
+        "Data-Juicer's own parameters, such as `accelerator` and `num_proc`, and on Ray `num_gpus` and `runtime_env`, "
+        "work as everywhere; `skip_op_error` does not: an error stops the run instead of dropping rows.",
+        "## Examples" if len(EXAMPLES[name]) > 1 else "## Example",
+        "The rows below were made by the operator. What is null or empty in metadata and stats is left out, numbers "
+        "in them are rounded, parents are shown without their metadata, and a long text ends in `…`.",
+        *(part for example in EXAMPLES[name] for part in _example(name, example)),
+        "## See also",
+        "\n".join(_links(name)),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _preface(operator: type) -> Iterator[str]:
+    """Yield what the docstring of `__init__` says before its parameters."""
+    text = (inspect.getdoc(operator.__init__) or "").split(":param")[0]
+    yield from (part for part in text.strip().split("\n\n") if part and part != "Initialization method.")
+
+
+def _parameters(operator: type) -> Iterator[str]:
+    yield "| parameter | type | default | may be | meaning |"
+    yield "|---|---|---|---|---|"
+    signature = inspect.signature(operator.__init__)
+    for name, default, meaning in parameter_tables.described(operator):
+        kind = _TYPE.sub(r"\1", str(signature.parameters[name].annotation)).replace("dict[str, Any]", "dict")
+        allowed = str(operator._constraints.get(name, "")).replace("|", r"\|")
+        yield f"| `{name}` | {kind} | {default} | {allowed} | {meaning} |"
+
+
+def _example(name: str, example: Example) -> Iterator[str]:
+    shown = operator_examples.run(name, example)
+    yield f"### {example.words}"
+    recipe = [{name: dict(example.parameters)}] if example.parameters else [{name: {}}]
+    yield _block("yaml", textwrap.indent(yaml.safe_dump(recipe, sort_keys=False).strip(), "  "))
+    yield f"Before, {_counted(shown.before)}:"
+    yield _block("json", _json_lines(shown.before))
+    yield f"After, {_counted(shown.after)}:"
+    yield _block("json", _json_lines(shown.after))
+    yield example.explanation
+
+
+def _counted(rows: list[dict]) -> str:
+    what = "topic" if rows and "__dj__batch_meta__" in rows[0] else "row"
+    return f"{len(rows)} {what}{'' if len(rows) == 1 else 's'}"
+
+
+def _json_lines(rows: Iterable[dict]) -> str:
+    return "\n".join(_json_row(row) for row in rows)
+
+
+def _json_row(row: dict) -> str:
+    """Return a row as JSON with a column a line, and a line for each key of its metadata."""
+    lines = []
+    for name, value in row.items():
+        if isinstance(value, dict) and value:
+            inner = ",\n".join(f"    {_json(key)}: {_json(part)}" for key, part in value.items())
+            lines.append(f"  {_json(name)}: {{\n{inner}\n  }}")
+        elif isinstance(value, list) and len(_json(value)) > 100:
+            inner = ",\n".join(f"    {_json(part)}" for part in value)
+            lines.append(f"  {_json(name)}: [\n{inner}\n  ]")
+        else:
+            lines.append(f"  {_json(name)}: {_json(value)}")
+    return "{\n" + ",\n".join(lines) + "\n}"
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _block(language: str, text: str) -> str:
+    # A text of a row may hold a fence of three.
+    return f"````{language}\n{text}\n````"
+
+
+def _links(name: str) -> Iterator[str]:
+    up = "../.."
+    yield f"- [Source](../../mergeit_ops/ops/{name}.py), [test]({up}/tests/ops/test_{name}.py)"
+    recipes = [
+        path
+        for path in sorted((REPOSITORY / "recipes").glob("*.yaml"))
+        if any(name in entry for entry in yaml.safe_load(path.read_text(encoding="utf-8"))["process"])
+    ]
+    if recipes:
+        yield "- Recipes: " + ", ".join(f"[{path.stem}]({up}/recipes/{path.name})" for path in recipes)
+    others = [other for other in parameter_tables.operators() if other != name]
+    yield "- Other operators: " + ", ".join(f"[{other}]({other}.md)" for other in others)
+    yield f"- [README]({up}/README.md#{name})"
+
+
+def main() -> None:
+    """Write the pages and the tables."""
+    readme = parameter_tables.README
+    readme.write_text(parameter_tables.rewritten(readme.read_text(encoding="utf-8")), encoding="utf-8")
+    PAGES.mkdir(parents=True, exist_ok=True)
+    for name, text in pages().items():
+        (PAGES / f"{name}.md").write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

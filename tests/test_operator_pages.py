@@ -1,0 +1,76 @@
+"""The operators' pages and the tables of the README: what docstrings and operators say today."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from scripts import operator_examples, operator_pages, parameter_tables
+from tests.conftest import REPOSITORY
+
+OPERATORS = parameter_tables.operators()
+every_operator = pytest.mark.parametrize("name", OPERATORS)
+
+_FRACTION = re.compile(r"\b\d+\.\d+\b")
+
+
+@every_operator
+def test_a_page_is_what_docstrings_and_operators_say(name):
+    """`make docs` mends it. Scores and cosines may differ in the last digit between machines."""
+    written = (operator_pages.PAGES / f"{name}.md").read_text(encoding="utf-8")
+    made = operator_pages.page(name)
+    assert _FRACTION.sub("#", written) == _FRACTION.sub("#", made)
+    numbers = [[float(number) for number in _FRACTION.findall(text)] for text in (written, made)]
+    assert numbers[0] == pytest.approx(numbers[1], abs=0.02)
+
+
+def test_there_are_no_pages_of_other_operators():
+    assert (
+        {path.stem for path in operator_pages.PAGES.glob("*.md")} == set(OPERATORS) == set(operator_examples.EXAMPLES)
+    )
+
+
+def test_the_tables_of_the_readme_are_those_of_the_docstrings():
+    text = parameter_tables.README.read_text(encoding="utf-8")
+    assert parameter_tables.rewritten(text) == text
+
+
+@every_operator
+def test_every_link_leads_somewhere(name):
+    page = operator_pages.PAGES / f"{name}.md"
+    links = re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8"))
+    assert len(links) > 5
+    assert [link for link in links if not (page.parent / link).is_file()] == []
+
+
+@every_operator
+def test_every_parameter_says_what_it_may_be(name):
+    made = OPERATORS[name]
+    assert {parameter for parameter, _, _ in parameter_tables.described(made)} == set(made._constraints)
+
+
+def test_the_readme_leads_to_every_page():
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    assert [name for name in OPERATORS if f"(docs/operators/{name}.md)" not in text] == []
+    assert [name for name in OPERATORS if f"### `{name}`" not in text] == []
+
+
+def test_examples_show_what_their_words_say():
+    """The explanations are written by hand: what they rest on must be so."""
+
+    def run(name: str, number: int) -> operator_examples.Shown:
+        return operator_examples.run(name, operator_examples.EXAMPLES[name][number])
+
+    grouped = run("topic_cluster_grouper", 0)
+    assert sorted(row["id"] for row in grouped.after) == [["a1", "a2", "a3"], ["b1", "b2", "b3"]]
+    flat = [row["id"] for row in run("facility_location_selector", 0).after]
+    assert sorted(chosen[0] for chosen in flat) == ["a", "b"]
+    assert {row["id"] for row in run("topic_reverse_grouper", 0).after} == {"a1", "a2", "a3", "b1", "b2", "b3"}
+    for number in (0, 1):
+        merged, alone = run("llm_pair_merger_mapper", number).after
+        assert (merged["id"], alone["id"]) == (None, "a3")
+    statuses = [row["__dj__meta__"]["merge_status"] for row in run("quality_gate_filter", 0).after]
+    assert sorted(statuses) == ["merged", "restored", "restored"]
+    kept = run("quality_gate_filter", 1)
+    assert 0 < len(kept.after) < len(kept.before)
