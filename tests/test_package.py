@@ -58,14 +58,16 @@ def test_check_finds_everything_registered(capsys):
     assert "quality_gate_filter          registered" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("suffix", ["jsonl", "json", "parquet"])
 @pytest.mark.parametrize("keep", [True, False])
-def test_show_counts_and_shows_a_merge_beside_its_parents(tmp_path, embedded_rows, capsys, keep):
+def test_show_counts_and_shows_a_merge_beside_its_parents(tmp_path, embedded_rows, capsys, keep, suffix):
     process = [
         {"topic_cluster_grouper": {"num_clusters": 3}},
         {"llm_pair_merger_mapper": {"merge_strategy": "concat", "similarity_threshold": 0.4}},
     ]
     data = write_jsonl(tmp_path / "in.jsonl", embedded_rows)
-    export = run_recipe(write_recipe(tmp_path, process, data, keep_stats_in_res_ds=keep))
+    recipe = write_recipe(tmp_path, process, data, keep_stats_in_res_ds=keep)
+    export = run_recipe(recipe, "--export_path", str(tmp_path / "out" / f"export.{suffix}"))
     capsys.readouterr()
     assert cli.main(["show", str(export)]) == 0
     printed = capsys.readouterr().out
@@ -86,16 +88,17 @@ def test_show_shows_a_conversation_as_who_says_what(tmp_path, capsys):
     assert "  from parent 1\n    conversations:\n    human: Why?\n" in printed
 
 
-@pytest.mark.parametrize("content", ["[1, 2]", "PAR1\x00", "{"])
-def test_show_says_when_a_file_is_no_jsonl(tmp_path, capsys, content):
+@pytest.mark.parametrize("content", ["[1, 2]", "PAR1\x00", "{", '{"instruction": "no lineage"}'])
+def test_show_says_in_a_sentence_when_a_file_is_no_export(tmp_path, capsys, content):
     (tmp_path / "export.json").write_text(content, encoding="utf-8")
     assert cli.main(["show", str(tmp_path / "export.json")]) == 1
-    assert "is no JSONL" in capsys.readouterr().err
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: {tmp_path / 'export.json'}")
 
 
 def test_show_says_when_there_is_no_such_file(tmp_path, capsys):
     assert cli.main(["show", str(tmp_path / "none.jsonl")]) == 1
-    assert capsys.readouterr().err.startswith("error: There is no file")
+    assert capsys.readouterr().err.startswith("error: There is no file or folder")
 
 
 def test_the_readme_names_every_recipe():
