@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from mergeit_ops.errors import DatasetError, LineageMismatchError
 
 if TYPE_CHECKING:
-    from mergeit_ops.finished.verification import RowFate, Verification
+    from mergeit_ops.finished.tracing import RowFate
+    from mergeit_ops.finished.verification import Verification
 
 NAME = "verify"
 HELP = "Prove on a finished run that no row was lost, doubled or changed, and tell what became of every row."

@@ -59,10 +59,11 @@ class Holdings:
     :param texts: of each merged row that is on record, by row id, a digest of its text.
     :param parents: of each such row, its parents' ids.
     :param layout: layout of the samples; None where it cannot be told.
-    :param wanted: ids whose text is to be remembered need not be in here.
+    :param expected: row ids of the input; of other rows it is remembered what they ask.
 
-    `places` maps a row id to where it is found; `first_ids` does the same for the ids that rows had in the first of
-    several merges. `strange` are texts of rows with ids that are not wanted.
+    `places` maps a row id to where it is found, `first_ids` the ids that rows had in the first of several mergers;
+    `strange` maps ids that were not expected to what their rows ask. `suspects` are rows that are not what their id
+    says, `broken` and `altered` sentences on merged rows, `unlabelled` rows without lineage by their digest.
     """
 
     def __init__(
@@ -70,13 +71,13 @@ class Holdings:
         texts: Mapping[str, str],
         parents: Mapping[str, Collection[str]],
         layout: SampleFormat | None,
-        wanted: Collection[str],
+        expected: Collection[str],
     ) -> None:
         self._texts = texts
         self._ids_by_text = {text: row_id for row_id, text in texts.items()}
         self._parents = parents
         self._layout = layout
-        self._wanted = wanted
+        self._expected = expected
         self.rows = 0
         self.merged_rows = 0
         self.unread_merges = 0
@@ -162,7 +163,7 @@ class Holdings:
         self.places.setdefault(row_id, []).append(place)
         if content_digest(content) != base_id(row_id):
             self.suspects.append(Suspect(place, row_id, content))
-        if row_id not in self._wanted and self._layout is not None:
+        if row_id not in self._expected and self._layout is not None:
             self.strange[row_id] = text_key(self._layout, content)
 
     def reasons(self, status: str) -> Counter[str]:

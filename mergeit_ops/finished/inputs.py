@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ from mergeit_ops.errors import DatasetError
 
 if TYPE_CHECKING:
     from datasets import Dataset
+
+    from mergeit_ops.dataset.tables import RowReader
 
 # By suffix: the loader of Hugging Face's datasets that Data-Juicer takes, and its parameters.
 _LOADERS: dict[str, tuple[str, dict[str, str]]] = {
@@ -76,10 +79,16 @@ class InputRows:
 
     def content(self, row_id: str) -> dict[str, Any]:
         """Return the columns of a row by its id."""
-        from mergeit_ops.dataset.tables import RowReader, python_rows
+        from mergeit_ops.dataset.tables import python_rows
 
-        (row,) = python_rows(RowReader(self._dataset, self.columns).slice(self._number_of[row_id], 1))
+        (row,) = python_rows(self._reader.slice(self._number_of[row_id], 1))
         return row
+
+    @cached_property
+    def _reader(self) -> RowReader:
+        from mergeit_ops.dataset.tables import RowReader
+
+        return RowReader(self._dataset, self.columns)
 
     def contents(self) -> Iterator[dict[str, Any]]:
         """Yield the columns of all rows, in order."""

@@ -11,44 +11,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mergeit_ops.core import lineage
-from mergeit_ops.core.formats import SampleFormat
-from mergeit_ops.errors import DatasetError
 from mergeit_ops.finished.blame import GATE, GROUPER, MERGER, SELECTOR, Recipe, listed
 from mergeit_ops.finished.comparing import differing_columns, is_plain
-from mergeit_ops.finished.holdings import KEPT, Holdings, Place, Suspect, base_id, text_key
+from mergeit_ops.finished.holdings import KEPT, Holdings, Place, Suspect, base_id
 from mergeit_ops.finished.inputs import InputRows
 from mergeit_ops.finished.run import FinishedRun
 from mergeit_ops.finished.stages import stages_of
-
-NEVER_ENTERED = "not selected"
-DROPPED = "dropped by the gate"
-LATER = "taken away later"
-LOST = "lost"
-NOT_FOUND = "not in the export"
+from mergeit_ops.finished.tracing import DROPPED, LATER, LOST, UNTOLD, RowFate, layout_or_none, trace
 
 _SHOWN = 5
-
-
-@dataclass(frozen=True)
-class RowFate:
-    """What became of a row of the input.
-
-    :param row: its number in the input, from 1.
-    :param row_id: its id.
-    :param fate: `original`, `merged`, `restored` or `kept`, or why it is not in the export.
-    :param export_row: the row of the export that it is, or is part of; None where there is none.
-    :param parent: which of that row's parents it is; None for a row of its own.
-    :param reason: why its merge failed or was rejected.
-    :param changed_before: whether an operator before ours had changed it, so that it was told by what it asks.
-    """
-
-    row: int
-    row_id: str
-    fate: str
-    export_row: int | None = None
-    parent: int | None = None
-    reason: str | None = None
-    changed_before: bool = False
 
 
 @dataclass
@@ -94,7 +65,7 @@ class _Check:
         self._stages = stages_of(run)
         self._stage = self._stages[-1]
         self._found = Verification()
-        self._layout = _layout(run)
+        self._layout = layout_or_none(run, run.columns)
         self._export = Holdings(
             {row_id: merge["text"] for row_id, merge in self._stage.merges.items()},
             {row_id: merge["parents"] for row_id, merge in self._stage.merges.items()},
@@ -103,6 +74,11 @@ class _Check:
         )
 
     def result(self) -> Verification:
+        if self._run.records.stopped:
+            self._found.undecided.append(
+                "The record is of a run that stopped with an error and exported nothing: the export is of another run "
+                "(--work-dir says where its record is)."
+            )
         for row in self._run.rows():
             self._export.add(row)
         entered = self._stage.entered
@@ -136,12 +112,17 @@ class _Check:
         odd = any(not is_plain(row.content) for row in left)
         if self._run.has_lineage or not (changers or odd):
             self._found.violations.append(f"{what} and have no lineage; {where}.")
-        elif changers:
-            self._found.remarks.append(f"{what} as they are; {where}. {listed(changers)} may have changed them.")
-        else:
-            self._found.undecided.append(
-                f"{what} to the letter; {where}. Without lineage, numbers that JSON rounds cannot be told from others."
-            )
+            return
+        why = (
+            f"{listed(changers)} may have changed them."
+            if changers
+            else "JSON rounds numbers and writes times as text."
+        )
+        self._untold = len(left)
+        # Of a selection from rows that the recipe has changed, their number is all that there is to prove.
+        changed_selection = changers and not self._stage.merges_rows
+        sentences = self._found.remarks if changed_selection else self._found.undecided
+        sentences.append(f"{what} to the letter, and have no lineage; {where}. {why}")
 
     def _check_content(self) -> None:
         changed: list[str] = []
@@ -236,9 +217,10 @@ class _Check:
         if not missing:
             return {}
         behind = self._recipe.behind(stage.name)
+        lost = UNTOLD if self._untold else LOST
         if not stage.gates:
             self._takers = behind.takers
-            return dict.fromkeys(missing, LATER if behind.takers else LOST)
+            return dict.fromkeys(missing, LATER if behind.takers else lost)
         dropped = set(stage.units(stage.of_gates("dropped")))
         left = set(stage.units(stage.gates[-1]["left"]))
         came = set(stage.units(stage.gates[0]["entered"]))
@@ -249,10 +231,10 @@ class _Check:
             if row_id in dropped:
                 return DROPPED
             if row_id in left:
-                return LATER if after.takers else LOST
+                return LATER if after.takers else lost
             if row_id in came:
                 return LOST
-            return LATER if between.takers else LOST
+            return LATER if between.takers else lost
 
         return {row_id: fate(row_id) for row_id in missing}
 
@@ -298,79 +280,12 @@ class _Check:
                     f"{len(twice):,} left it more than once, as the records say."
                 )
 
-    # The rows of the input.
-
-    def _trace_input(self, fates: Mapping[str, str]) -> None:
-        first = self._stages[0]
-        found = self._export.first_ids if len(self._stages) > 1 else self._export.places
-        entered = None if first.entered is None else set(first.entered)
-        recognised = self._recognised({} if entered is None else dict.fromkeys(first.entered or ()))
-        by_digest = {row_id: list(places) for row_id, places in found.items()}
-        for number, row_id in enumerate(self._inputs.ids, start=1):
-            known = recognised.get(row_id) or self._known_as(row_id, entered)
-            places = by_digest.get(known) or ()
-            if len(self._stages) > 1 and not places:
-                # The ordinal of a copy may be another behind a merge.
-                spare = by_digest.get(base_id(row_id) or "", [])
-                places = [spare.pop()] if len(spare) > 1 else ()
-            changed = row_id in recognised
-            if places:
-                place = places[0]
-                fate = RowFate(number, row_id, place.status, place.row, place.parent, place.reason, changed)
-            elif entered is None:
-                fate = RowFate(number, row_id, NOT_FOUND if self._stage.name == MERGER else NEVER_ENTERED)
-            elif known in entered:
-                missing = fates.get(known, LATER if len(self._stages) > 1 else LOST)
-                fate = RowFate(number, row_id, missing, changed_before=changed)
-            else:
-                fate = RowFate(number, row_id, NEVER_ENTERED)
-            self._found.fates.append(fate)
-
-    def _known_as(self, row_id: str, entered: set[str] | None) -> str:
-        """Return the id that a row of the input has in the run: that of an earlier run, where it went on from there."""
-        if entered is None or row_id in entered:
-            return row_id
-        earlier = self._inputs.earlier_ids.get(row_id, row_id)
-        # A merged row of an earlier run is found where its parents are.
-        return next(iter(self._stage.units([earlier])), row_id) if self._stage.name == GATE else earlier
-
-    def _recognised(self, entered: Mapping[str, None]) -> dict[str, str]:
-        """Find rows that had been changed before they entered, by what they ask: id in the input to id in the run."""
-        earlier = set(self._stages[0].units(list(self._inputs.earlier_ids.values())))
-        strangers = [row_id for row_id in entered if row_id not in self._inputs and row_id not in earlier]
-        if not strangers:
-            return {}
-        recognised: dict[str, str] = {}
-        texts = {row_id: self._export.strange[row_id] for row_id in strangers if row_id in self._export.strange}
-        layout = _layout_of(self._run, self._inputs.columns)
-        if texts and layout is not None and len(self._stages) == 1:
-            by_text = _unique(texts)
-            candidates = {
-                row_id: text_key(layout, content)
-                for row_id, content in zip(self._inputs.ids, self._inputs.contents(), strict=True)
-                if row_id not in entered
-            }
-            by_input_text = _unique(candidates)
-            recognised = {by_input_text[text]: row_id for text, row_id in by_text.items() if text in by_input_text}
-        self._say_what_is_strange(len(strangers), len(recognised), len(entered))
-        return recognised
-
-    def _say_what_is_strange(self, strangers: int, recognised: int, entered: int) -> None:
-        before = self._recipe.before_ours()
-        told = f"; {recognised:,} of them were told by what they ask" if recognised else ""
-        if self._stage.name != MERGER and not self._run.records.operators:
-            return
-        sentence = f"{strangers:,} of the {entered:,} rows that entered are in no row of INPUT to the letter{told}."
-        if before.changers:
-            self._found.remarks.append(
-                f"{sentence} {listed(before.changers)} before our operators may have changed them. That the export "
-                "holds them as they entered is proved; that they come from INPUT is not."
-            )
-        else:
-            self._found.undecided.append(
-                f"{sentence} Nothing before our operators in the recipe changes rows, so INPUT is not the dataset of "
-                "this run, or not as it was then."
-            )
+    def _trace_input(self, missing: Mapping[str, str]) -> None:
+        traced = trace(self._run, self._inputs, self._stages, self._export, missing)
+        self._found.fates = traced.fates
+        if traced.strangers:
+            sentence, open_question = traced.sentence(len(self._stages[0].entered or ()), self._recipe)
+            (self._found.undecided if open_question else self._found.remarks).append(sentence)
 
     def _named(self, row_id: str) -> str:
         number = self._inputs.number_of(row_id)
@@ -401,7 +316,7 @@ class _Check:
             for reason, number in sorted(self._export.reasons(lineage.RESTORED).items()):
                 counts[f"  of them for: {reason}"] = number
         fates = Counter(missing.values())
-        for fate in (DROPPED, LATER):
+        for fate in (DROPPED, LATER, UNTOLD):
             if fates[fate]:
                 counts[fate] = fates[fate]
         counts["lost"] = fates[LOST]
@@ -423,24 +338,8 @@ class _Check:
 
     _changed = 0
     _doubled = 0
+    _untold = 0
     _takers: tuple[str, ...] = ()
-
-
-def _layout(run: FinishedRun) -> SampleFormat | None:
-    return _layout_of(run, run.columns)
-
-
-def _layout_of(run: FinishedRun, columns: Sequence[str]) -> SampleFormat | None:
-    try:
-        return run.layout(columns)
-    except DatasetError:
-        return None
-
-
-def _unique(texts: Mapping[str, str]) -> dict[str, str]:
-    """Return ids by text, of those texts that only one row has."""
-    times = Counter(texts.values())
-    return {text: row_id for row_id, text in texts.items() if times[text] == 1}
 
 
 def _first(sentences: Sequence[str], what: str) -> Iterator[str]:

@@ -13,6 +13,7 @@ import pytest
 from mergeit_ops import cli
 from mergeit_ops.core.columns import EMBEDDING, META, STATS
 from mergeit_ops.core.lossless import decode_row, encode_row
+from mergeit_ops.errors import LLMError
 from mergeit_ops.finished.blame import OWN_OPERATORS
 from tests.llm_server import FakeLLMServer, error, merge_answer
 from tests.runs import read_export, read_jsonl, run_recipe, run_recipe_on_ray, write_jsonl, write_recipe
@@ -91,9 +92,9 @@ def test_what_became_of_every_row_is_written(verify, data, finished, tmp_path, e
     assert verify(data, finished, "--rows", tmp_path / "rows.jsonl").code == 0
     fates, exported = read_jsonl(tmp_path / "rows.jsonl"), read_jsonl(finished)
     assert [fate["row"] for fate in fates] == list(range(1, 121))
-    assert {fate["fate"] for fate in fates} == {"original", "merged", "restored", "not selected"}
+    assert {fate["fate"] for fate in fates} == {"original", "merged", "restored", "never entered"}
     for fate, before in zip(fates, embedded_rows, strict=True):
-        if fate["fate"] == "not selected":
+        if fate["fate"] == "never entered":
             assert "export_row" not in fate
             continue
         row = exported[fate["export_row"] - 1]
@@ -315,6 +316,27 @@ def test_without_lineage_rows_are_told_by_their_content_and_the_record(verify, d
     assert (found.code, found.count("lost") > 0) == (1, True)
 
 
+def test_without_lineage_rounded_numbers_leave_it_undecided(verify, tmp_path, embedded_rows):
+    data = write_jsonl(tmp_path / "in.jsonl", [row | {"weight": 1 / 3} for row in embedded_rows])
+    export = tmp_path / "out" / "export.json"
+    recipe = write_recipe(tmp_path, pipeline(gamma=1.4), data, keep_stats_in_res_ds=False)
+    run_recipe(recipe, "--export_path", str(export))
+    assert verify(data, export).code == 0
+    export.with_name("export_stats.jsonl").unlink()
+    found = verify(data, export)
+    assert found.code == 2
+    assert "JSON rounds numbers" in found.text
+    assert found.count("lost") == 0 < found.count("not recognised")
+
+
+def test_the_record_of_a_run_that_stopped_is_of_no_export(verify, data, finished, tmp_path):
+    with FakeLLMServer(answer=lambda _: error(401)) as server, pytest.raises(LLMError):
+        run_recipe(write_recipe(tmp_path, pipeline(server), data))
+    found = verify(data, finished, "--work-dir", work_dir_of(tmp_path / "out" / "export.jsonl"))
+    assert found.code != 0
+    assert "a run that stopped with an error" in found.text
+
+
 # What stands around our operators.
 
 
@@ -434,7 +456,7 @@ def test_two_mergers_one_after_the_other(verify, data, tmp_path, embedded_rows):
         text = json.dumps([row, texts])
         return {before["id"] for before in embedded_rows if before["id"] in text}
 
-    assert {"original", "merged", "restored", "not selected"} <= {fate["fate"] for fate in fates}
+    assert {"original", "merged", "restored", "never entered"} <= {fate["fate"] for fate in fates}
     for fate in fates:
         if "export_row" in fate:
             assert embedded_rows[fate["row"] - 1]["id"] in ids_in(rows[fate["export_row"] - 1])
@@ -468,6 +490,16 @@ def test_a_selection_without_a_merger(verify, data, tmp_path, process):
     for changed in (rows[1:], [*rows, rows[0]], [rows[0] | {"output": "another"}, *rows[1:]]):
         write_jsonl(export, changed)
         assert verify(data, export).code == 1
+
+
+def test_a_selection_from_rows_that_the_recipe_has_changed(verify, data, tmp_path):
+    upper = {"python_lambda_mapper": {"lambda_str": "lambda row: {**row, 'output': row['output'].upper()}"}}
+    export = run_recipe(write_recipe(tmp_path, [upper, SELECTION[1]], data))
+    found = verify(data, export)
+    assert found.code == 0
+    assert "python_lambda_mapper may have changed them" in found.text
+    spoil(export, lambda rows: rows[1:])
+    assert verify(data, export).code == 1
 
 
 def test_what_cannot_be_read_is_told_in_a_sentence(verify, data, finished, tmp_path):
@@ -530,6 +562,16 @@ class TestOnRay:
         found = verify(data, run(pipeline(gamma=1.4)))
         assert found.code == 1
         assert found.count("doubled") == found.count("entered the merger")
+
+    def test_rows_without_lineage_are_told_by_their_content(self, verify, tmp_path, embedded_rows):
+        """Where a dataset brings metadata, Data-Juicer leaves none in an export on Ray if told to keep no stats."""
+        data = write_jsonl(tmp_path / "in.jsonl", [row | {META: {"lang": "en"}} for row in embedded_rows])
+        recipe = write_recipe(tmp_path, pipeline(gamma=1.4), data, keep_stats_in_res_ds=False)
+        export = run_recipe_on_ray(recipe, "--export_path", str(tmp_path / "ray" / "export"))
+        assert META not in read_export(export)[0]
+        found = verify(data, export)
+        assert found.code == 0
+        assert "they were told by their content" in found.text
 
     def test_a_selection(self, verify, data, run):
         found = verify(data, run([*SELECTION, {"topic_reverse_grouper": {}}]))
