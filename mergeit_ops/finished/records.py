@@ -37,13 +37,12 @@ def find_work_dir(export: Path) -> Path | None:
     it is the newest whose records name the export; a run that stopped has written none.
 
     :param export: the path that the recipe names.
-    :raises DatasetError: if a record cannot be read.
     """
     folder = export.absolute().parent
     if not folder.is_dir():
         return None
     there = [path for path in (folder, *folder.iterdir()) if (path / MANIFEST_DIR).is_dir()]
-    runs = [(path, records) for path in there if (records := read_records(path)).operators and not records.stopped]
+    runs = [(path, records) for path in there if (records := _readable(path)).operators and not records.stopped]
     by_path = [path for path, records in runs if export.absolute() in _exports(records)]
     # Records of a folder that was moved name another place: the name of the file must do.
     by_name = [path for path, records in runs if not (names := _exports(records)) or export.name in _names(names)]
@@ -70,6 +69,14 @@ def read_records(work_dir: Path) -> Records:
     for of_one in runs.values():
         records = _resumed(records, Records(tuple(of_one), tuple(of_one[0].get(PROCESS) or ())))
     return records
+
+
+def _readable(work_dir: Path) -> Records:
+    """Return the records in a work dir; none where they cannot be read: a run that was killed may leave half a one."""
+    try:
+        return read_records(work_dir)
+    except DatasetError:
+        return Records()
 
 
 def _resumed(earlier: Records, later: Records) -> Records:

@@ -7,7 +7,8 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mergeit_ops.core.identity import content_digest, content_digests, group_id, number_duplicates
+from mergeit_ops.core.identity import content_digest, content_digests, group_id, number_duplicates, sample_digest
+from mergeit_ops.core.sample import Sample
 
 
 def test_only_what_the_user_stored_counts():
@@ -65,3 +66,9 @@ def test_ids_of_a_row_stay_what_they_were():
     row = {"instruction": 'Say "hi" in 100 %\n', "input": None, "output": "né", "n": 3, "ok": True}
     assert content_digest(row) == content_digests({name: [value] for name, value in row.items()}, 1)[0]
     assert content_digest(row) == "238d998c349092bc3e5f"
+
+
+def test_each_text_of_a_sample_counts():
+    samples = [Sample(*texts) for texts in (("a", "", "b"), ("a", "b", ""), ("", "a", "b"), ("a", "", "b", "s"))]
+    assert len({sample_digest(sample) for sample in samples}) == 4
+    assert sample_digest(Sample("a", "", "b")) == sample_digest(samples[0])

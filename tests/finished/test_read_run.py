@@ -146,6 +146,16 @@ def test_the_work_dir_is_that_of_the_run_that_wrote_the_export(tmp_path, embedde
     assert read_run(moved).work_dir is not None
 
 
+def test_half_a_record_of_another_run_is_in_nobodys_way(spoiled):
+    expected = read_run(spoiled).work_dir
+    other = spoiled.parent / "killed" / "mergeit"
+    other.mkdir(parents=True)
+    (other / "001_topic_cluster_grouper.json").write_text("{", encoding="utf-8")
+    assert read_run(spoiled).work_dir == expected
+    with pytest.raises(DatasetError, match="cannot be read"):
+        read_run(spoiled, other.parent)
+
+
 def test_records_of_a_run_that_went_on_from_a_checkpoint_are_complete(tmp_path, embedded_rows, monkeypatch):
     from mergeit_ops.dataset import manifest
 
