@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from mergeit_ops import cli
-from mergeit_ops.core.columns import EMBEDDING, META, STATS
+from mergeit_ops.core.columns import META, STATS
 from mergeit_ops.core.lossless import decode_row, encode_row
 from mergeit_ops.errors import LLMError
 from mergeit_ops.finished.blame import OWN_OPERATORS
 from tests.llm_server import FakeLLMServer, error, merge_answer
 from tests.runs import read_export, read_jsonl, run_recipe, run_recipe_on_ray, write_jsonl, write_recipe
-from tests.test_whole_runs import CHAT, pipeline, work_dir_of
+from tests.test_whole_runs import LAYOUTS, in_layout, pipeline, work_dir_of
 
 HOLDS = "The conservation law holds"
 VIOLATED = "The conservation law does NOT hold"
@@ -148,10 +148,9 @@ def test_it_holds_for_dry_runs_candidates_and_groups(verify, data, tmp_path, mer
     assert "What is not proved" not in found.text
 
 
-@pytest.mark.parametrize("layout", CHAT)
+@pytest.mark.parametrize("layout", LAYOUTS)
 def test_it_holds_in_every_layout(verify, tmp_path, embedded_rows, layout):
-    rows = [CHAT[layout](row) | {"id": row["id"], EMBEDDING: row[EMBEDDING]} for row in embedded_rows]
-    data = write_jsonl(tmp_path / "in.jsonl", rows)
+    data = write_jsonl(tmp_path / "in.jsonl", in_layout(layout, embedded_rows))
     found = verify(data, run_recipe(write_recipe(tmp_path, pipeline(gamma=1.4), data, text_keys="id")))
     assert (found.code, "What is not proved" in found.text) == (0, False)
 
