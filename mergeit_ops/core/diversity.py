@@ -1,0 +1,140 @@
+"""How much of a pool a set of rows stands for, how varied it is, and how often it repeats itself.
+
+All by cosine of unit vectors, in blocks: 50,000 rows against 50,000 take less than 100 MB beside the vectors. In single
+precision but for what is summed up.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["mean_pairwise_distance", "nearest_cosines", "pool_coverage", "redundancy", "vendi_score"]
+
+REDUNDANT_FROM = 0.9
+"""Cosine above which a row counts as told twice: our definition, the literature has none."""
+
+_BLOCK_ROWS = 2_048
+
+
+def pool_coverage(pool: NDArray[np.float32], chosen: NDArray[np.float32]) -> float:
+    """Return the facility-location coverage of a pool: the mean, over its rows, of the best cosine to a chosen row.
+
+    :param pool: (n, d) float32 of unit norm, n >= 1.
+    :param chosen: (m, d) float32 of unit norm, m >= 1; usually, but not necessarily, rows of the pool.
+    :return: a value in [-1, 1]; 1 where the whole pool is chosen.
+    :raises ValueError: if either has no row.
+    """
+    if not len(pool) or not len(chosen):
+        raise ValueError("Coverage needs at least one row in the pool and one that is chosen.")
+    total = 0.0
+    for start in range(0, len(pool), _BLOCK_ROWS):
+        block = pool[start : start + _BLOCK_ROWS]
+        best = np.full(len(block), -np.inf, dtype=np.float32)
+        for part in _blocks(chosen):
+            np.maximum(best, (block @ part.T).max(axis=1), out=best)
+        total += float(best.sum(dtype=np.float64))
+    return _within_one(total / len(pool))
+
+
+def vendi_score(vectors: NDArray[np.float32], order: float = 1.0) -> float:
+    """Return the Vendi score, the effective number of different rows (Friedman and Dieng, arXiv 2210.02410).
+
+    It is the exponential of the Rényi entropy of the eigenvalues of the cosine matrix over n. They are those of the
+    d x d matrix of the vectors too, so that n only costs time.
+
+    :param vectors: (n, d) float32 of unit norm, n >= 1.
+    :param order: of the entropy, >= 0; 1 is Shannon's, the usual one. Higher orders hear rare rows less; infinity hears
+        only the largest eigenvalue.
+    :return: a value from 1, all rows alike, to min(n, d), all orthogonal.
+    :raises ValueError: if there is no row.
+    """
+    if not len(vectors):
+        raise ValueError("The Vendi score needs at least one row.")
+    n, d = vectors.shape
+    if d < n:
+        matrix = np.zeros((d, d), dtype=np.float64)
+        for block in _blocks(vectors):
+            wide = block.astype(np.float64)
+            matrix += wide.T @ wide
+    else:
+        wide = vectors.astype(np.float64)
+        matrix = wide @ wide.T
+    eigenvalues = np.linalg.eigvalsh(matrix / n)
+    # Rounding leaves zeros a little above or below zero; of order 0 each would count as a whole row.
+    shares = eigenvalues[eigenvalues > 1e-10]
+    shares = shares / shares.sum()
+    if math.isinf(order):
+        return float(1 / shares.max())
+    if order == 1:
+        return float(np.exp(-(shares * np.log(shares)).sum()))
+    return float((shares**order).sum() ** (1 / (1 - order)))
+
+
+def mean_pairwise_distance(vectors: NDArray[np.float32]) -> float:
+    """Return the mean of 1 - cosine over all pairs of different rows, in time linear in n.
+
+    :param vectors: (n, d) float32 of unit norm, n >= 1.
+    :return: a value from 0 to 2, or 0 for a single row, which has no pair.
+    :raises ValueError: if there is no row.
+    """
+    n = len(vectors)
+    if n == 0:
+        raise ValueError("The mean distance of pairs needs at least one row.")
+    if n == 1:
+        return 0.0
+    total = np.zeros(vectors.shape[1], dtype=np.float64)
+    norms = 0.0
+    for block in _blocks(vectors):
+        wide = block.astype(np.float64)
+        total += wide.sum(axis=0)
+        norms += float((wide * wide).sum())
+    return float(1 - (total @ total - norms) / (n * (n - 1)))
+
+
+def nearest_cosines(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return each row's cosine to the most similar other row.
+
+    :param vectors: (n, d) float32 of unit norm.
+    :return: (n,) float32; -infinity for a single row.
+    """
+    n = len(vectors)
+    nearest = np.full(n, -np.inf, dtype=np.float32)
+    starts = range(0, n, _BLOCK_ROWS)
+    for start in starts:
+        rows = slice(start, start + _BLOCK_ROWS)
+        # The matrix is symmetric: each block above the diagonal serves its rows and its columns.
+        for other in starts[start // _BLOCK_ROWS :]:
+            columns = slice(other, other + _BLOCK_ROWS)
+            cosines = vectors[rows] @ vectors[columns].T
+            if other == start:
+                np.fill_diagonal(cosines, -np.inf)
+            nearest[rows] = np.maximum(nearest[rows], cosines.max(axis=1))
+            nearest[columns] = np.maximum(nearest[columns], cosines.max(axis=0))
+    return nearest
+
+
+def redundancy(vectors: NDArray[np.float32], threshold: float = REDUNDANT_FROM) -> float:
+    """Return the share of rows whose most similar other row has a cosine above a threshold.
+
+    :param vectors: (n, d) float32 of unit norm, n >= 1.
+    :param threshold: cosine, exclusive.
+    :return: a value in [0, 1]; 0 for a single row.
+    :raises ValueError: if there is no row.
+    """
+    if not len(vectors):
+        raise ValueError("The redundancy of no rows is not defined.")
+    return float((nearest_cosines(vectors) > threshold).mean())
+
+
+def _blocks(vectors: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
+    for start in range(0, len(vectors), _BLOCK_ROWS):
+        yield vectors[start : start + _BLOCK_ROWS]
+
+
+def _within_one(value: float) -> float:
+    # Inner products of unit vectors exceed 1 by rounding.
+    return max(-1.0, min(1.0, value))
