@@ -18,6 +18,8 @@ MANIFEST_DIR = "mergeit"
 FORMAT_VERSION = 1
 EXPORT_PATH = "export_path"
 PROCESS = "process"
+TOPIC_SIZES = "topic_sizes"
+"""Of the grouper: rows of each topic, by its id. The export shows only those that were selected."""
 
 _RUN_ID = uuid.uuid4().hex
 """One per process, as dj-process is one run: a work dir that is used again (`job_id`) holds the records of several."""

@@ -18,7 +18,7 @@ from mergeit_ops.core.columns import BATCH_META, EMBEDDING, ROW_ID, is_content
 from mergeit_ops.core.formats import SampleFormat
 from mergeit_ops.core.topics import default_fit_sample_size, default_num_clusters, fit_sample, fit_topics
 from mergeit_ops.dataset.embeddings import vectors_column
-from mergeit_ops.dataset.manifest import recorded
+from mergeit_ops.dataset.manifest import TOPIC_SIZES, recorded
 from mergeit_ops.dataset.tables import TEXT, iter_tables, write_dataset
 from mergeit_ops.dataset.topics import group_rows, is_grouped, topic_features
 from mergeit_ops.distributed import is_ray_dataset
@@ -124,7 +124,9 @@ class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
             samples = dataset.remove_columns([ROW_ID]) if ROW_ID in dataset.column_names else dataset
             features = topic_features({**samples.features, ROW_ID: TEXT, EMBEDDING: TEXT})
             topics = write_dataset(group_rows(samples, added, labels), features)
-            manifest.figures |= _figures(len(dataset), np.bincount(labels), num_clusters)
+            sizes = np.bincount(labels)
+            manifest.figures |= _figures(len(dataset), sizes, num_clusters)
+            manifest.details[TOPIC_SIZES] = sizes.tolist()
         return topics
 
     def _check(self, grouped: bool) -> None:
@@ -157,6 +159,7 @@ class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
             volume = sum(sketch.size for sketch in sketches)
             topics, sizes = grouped(blocks, volume, model, Resources.of(self).without_gpus())
             manifest.figures |= _figures(n, sizes, num_clusters)
+            manifest.details[TOPIC_SIZES] = np.asarray(sizes).tolist()
         return topics.dataset()
 
     def _row_ids(self, dataset: Dataset) -> pa.Array:

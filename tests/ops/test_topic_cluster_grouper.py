@@ -5,6 +5,7 @@ import pytest
 
 from mergeit_ops.core.columns import BATCH_META, EMBEDDING, ROW_ID
 from mergeit_ops.core.vectors import decode_vectors
+from mergeit_ops.dataset.manifest import read_manifests
 from mergeit_ops.errors import DatasetError, EmbeddingError
 from mergeit_ops.ops import TopicClusterGrouper
 from tests.runs import make_dataset
@@ -65,3 +66,11 @@ def test_unusable_embeddings_are_refused_by_row(embedded_rows):
     rows = [embedded_rows[0], embedded_rows[1] | {EMBEDDING: "AAAA"}]
     with pytest.raises(EmbeddingError, match=r"topic_cluster_grouper.*row 1"):
         TopicClusterGrouper().run(make_dataset(rows))
+
+
+def test_the_record_holds_the_size_of_every_topic(embedded_rows, tmp_path):
+    operator = TopicClusterGrouper()
+    operator.work_dir = str(tmp_path)
+    grouped = operator.run(make_dataset(embedded_rows))
+    (record,) = read_manifests(tmp_path)
+    assert dict(enumerate(record["topic_sizes"])) == {row[BATCH_META]["topic_id"]: len(row["id"]) for row in grouped}

@@ -1,0 +1,165 @@
+"""What came out beside what went in, in the embedding space: a map of it, and how well the one stands for the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mergeit_ops.core.diversity import mean_pairwise_distance, pool_coverage, redundancy, vendi_score
+from mergeit_ops.core.projection import on_a_plane
+from mergeit_ops.core.vectors import decode_vectors
+from mergeit_ops.report.survey import Point, Reservoir
+
+__all__ = ["Comparison", "Measured", "compare", "embed", "map_colours", "topic_map"]
+
+Encode = Callable[[Sequence[str]], NDArray[np.float32]]
+
+COLOURS = 8
+"""That most people can tell apart, colour-blind or not."""
+
+MAP_POINTS = 3_000
+DRAWS = 5
+_NEIGHBOURS = 6
+
+
+@dataclass(frozen=True)
+class Measured:
+    """How a set of rows does.
+
+    :param name: which.
+    :param rows: measured.
+    :param coverage: of the pool by it, in [-1, 1].
+    :param vendi: effective number of different rows.
+    :param redundancy: share of rows with a near twin among them.
+    :param distance: mean of 1 - cosine over all pairs.
+    """
+
+    name: str
+    rows: int
+    coverage: float
+    vendi: float
+    redundancy: float
+    distance: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What came out beside what went in, and beside as many rows drawn from what went in.
+
+    :param pool: what went in.
+    :param drawn: means over the draws.
+    :param result: what came out.
+    :param share: of all rows that was measured, in (0, 1]; the same of both, so that their sizes keep their proportion.
+    """
+
+    pool: Measured
+    drawn: Measured
+    result: Measured
+    share: float
+
+
+def embed(points: Sequence[Sequence[Point]], encode: Encode) -> tuple[list[NDArray[np.float32]], int]:
+    """Return the vectors of several sets of rows, in one space, and the number of texts that had to be embedded.
+
+    Vectors that rows bring are used where all rows bring them; those of an unknown model are not mixed with others.
+
+    :param points: the sets.
+    :param encode: texts to vectors of unit norm.
+    """
+    if all(point.vector is not None for part in points for point in part):
+        try:
+            brought = [decode_vectors([point.vector for point in part]) for part in points]
+        except ValueError:
+            # Nothing of a finished run depends on them: its texts are there.
+            brought = []
+        if len({block.shape[1] for block in brought if len(block)}) == 1:
+            return brought, 0
+    texts = [point.query for part in points for point in part]
+    vectors = encode(texts)
+    ends = np.cumsum([len(part) for part in points])[:-1]
+    return np.split(vectors, ends), len(set(texts))
+
+
+def compare(
+    pool: NDArray[np.float32],
+    pool_rows: int,
+    result: NDArray[np.float32],
+    result_rows: int,
+    names: tuple[str, str, str],
+    seed: int = 42,
+) -> Comparison:
+    """Measure what came out beside what went in.
+
+    :param pool: (n, d) a uniform sample of what went in, n >= 1.
+    :param pool_rows: rows that it was drawn from.
+    :param result: (m, d) a uniform sample of what came out, m >= 1.
+    :param result_rows: rows that it was drawn from.
+    :param names: of what went in, of the draws, of what came out.
+    :param seed: of all draws.
+    """
+    rng = np.random.default_rng(seed)
+    # The same share of both: a set that is thinned out covers less and repeats itself less.
+    share = min(len(pool) / pool_rows, len(result) / result_rows)
+    pool = pool[rng.permutation(len(pool))[: max(1, round(share * pool_rows))]]
+    result = result[rng.permutation(len(result))[: max(1, round(share * result_rows))]]
+    size = min(len(result), len(pool))
+    draws = [_measured("", pool, pool[rng.permutation(len(pool))[:size]]) for _ in range(DRAWS)]
+    drawn = Measured(
+        names[1],
+        size,
+        float(np.mean([draw.coverage for draw in draws])),
+        float(np.mean([draw.vendi for draw in draws])),
+        float(np.mean([draw.redundancy for draw in draws])),
+        float(np.mean([draw.distance for draw in draws])),
+    )
+    return Comparison(_measured(names[0], pool, pool), drawn, _measured(names[2], pool, result), share)
+
+
+def topic_map(vectors: NDArray[np.float32], seed: int = 42) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return which rows the map shows, and where.
+
+    :param vectors: (n, d) of unit norm.
+    :param seed: of the choice and of the map.
+    :return: (m,) positions, ascending, m at most 3,000; (m, 2) places.
+    """
+    rows = np.sort(np.random.default_rng(seed).permutation(len(vectors))[:MAP_POINTS])
+    return rows, on_a_plane(vectors[rows], seed)
+
+
+def map_colours(places: NDArray[np.float32], topics: Sequence[int | None]) -> dict[int, int]:
+    """Return a colour for each topic, from 0 on, so that topics near each other rarely share one.
+
+    :param places: (n, 2) places of rows.
+    :param topics: their topics.
+    """
+    of_row = np.array([-1 if topic is None else topic for topic in topics], dtype=np.int64)
+    ids, sizes = np.unique(of_row[of_row >= 0], return_counts=True)
+    centres = {int(topic): np.median(places[of_row == topic], axis=0) for topic in ids}
+    colours: dict[int, int] = {}
+    # Largest first: they are what the eye meets.
+    for topic in ids[np.argsort(-sizes, kind="stable")].tolist():
+        near = sorted(colours, key=lambda other: float(np.linalg.norm(centres[other] - centres[topic])))[:_NEIGHBOURS]
+        taken = [colours[other] for other in near]
+        used = list(colours.values())
+        colours[topic] = min(range(COLOURS), key=lambda colour: (colour in taken, used.count(colour), colour))
+    return colours
+
+
+def sampled(points: Reservoir[Point]) -> str:
+    """Say how many of how many rows a sample holds."""
+    kept = len(points.items)
+    return f"all {kept:,}" if kept == points.seen else f"{kept:,} of {points.seen:,}"
+
+
+def _measured(name: str, pool: NDArray[np.float32], rows: NDArray[np.float32]) -> Measured:
+    return Measured(
+        name,
+        len(rows),
+        pool_coverage(pool, rows),
+        vendi_score(rows),
+        redundancy(rows),
+        mean_pairwise_distance(rows),
+    )
