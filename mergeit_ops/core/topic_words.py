@@ -16,6 +16,10 @@ _CHARACTERS_PER_TEXT = 600
 # Letters of any script, with an apostrophe or hyphen inside; scripts that put no spaces between words are told apart.
 _UNSPACED = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _WORD = re.compile(rf"[{_UNSPACED}]+|[^\W\d_{_UNSPACED}]+(?:['’-][^\W\d_{_UNSPACED}]+)*")
+# What the list of scikit-learn leaves out.
+_MORE_STOP_WORDS = frozenset(
+    ("did", "does", "doing", "don't", "doesn't", "isn't", "it's", "i'm", "let", "just", "like", "that's")
+)
 _STARTS_UNSPACED = re.compile(rf"[{_UNSPACED}]")
 
 
@@ -71,7 +75,7 @@ def _words(text: str) -> Iterable[str]:
         word = match.group()
         if _STARTS_UNSPACED.match(word):
             yield from (word[i : i + 2] for i in range(max(1, len(word) - 1)))
-        elif len(word) > 1 and word not in ENGLISH_STOP_WORDS:
+        elif len(word) > 1 and word not in ENGLISH_STOP_WORDS and word not in _MORE_STOP_WORDS:
             yield word
 
 

@@ -12,6 +12,7 @@ from mergeit_ops.core.gate import Candidate, GateRule
 __all__ = ["Outcome", "ScoredMerge", "gammas", "outcomes"]
 
 _STEP = 0.01
+_ALWAYS_FROM = 0.5  # the paper's 0.75 and what lies around it are always there
 _SCALE_OF_SCORES = 6.0  # scores from 1 to 6: no merge is more than six times as good as its parents
 
 
@@ -50,7 +51,7 @@ class Outcome:
 
 
 def gammas(merges: Sequence[ScoredMerge], chosen: float) -> list[float]:
-    """Return the gammas worth looking at: from 0 in steps of 0.01 until nothing passes, and the one of the run.
+    """Return the gammas worth looking at: in steps of 0.01, from where all pass until nothing does, and the run's.
 
     :param merges: those that the gate decided about.
     :param chosen: the gamma of the run.
@@ -58,8 +59,9 @@ def gammas(merges: Sequence[ScoredMerge], chosen: float) -> list[float]:
     """
     ratios = [merge.after / merge.before for merge in merges if merge.after is not None and merge.before]
     highest = min(max([*ratios, chosen, 1.0]), max(_SCALE_OF_SCORES, chosen))
-    steps = int(np.floor(highest / _STEP)) + 2
-    return sorted({*(round(step * _STEP, 2) for step in range(steps)), chosen})
+    lowest = max(0.0, min([*ratios, chosen, _ALWAYS_FROM]))
+    steps = range(int(np.floor(lowest / _STEP)), int(np.floor(highest / _STEP)) + 2)
+    return sorted({*(round(step * _STEP, 2) for step in steps), chosen})
 
 
 def outcomes(merges: Sequence[ScoredMerge], rule: GateRule, at: Sequence[float]) -> list[Outcome]:

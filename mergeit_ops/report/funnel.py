@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,7 +46,7 @@ def funnel(records: Sequence[Mapping[str, Any]], found: Survey, input_rows: int 
         figures = record["figures"]
         rows_in, rows_out = figures.get("rows_in"), figures.get("rows_out")
         if rows_in is not None and (not stages or rows_in != stages[-1].rows):
-            at("Came to these operators" if not _ours_before(stages) else "After other operators", rows_in)
+            _came(stages, at, int(rows_in))
         if rows_out is None:
             continue
         for name, rows, note in _steps(record["operator"], figures, int(rows_out)):
@@ -56,6 +56,13 @@ def funnel(records: Sequence[Mapping[str, Any]], found: Survey, input_rows: int 
     if not stages or stages[-1].rows != found.rows:
         at("In the export", found.rows, "other operators came after" if records else "")
     return stages
+
+
+def _came(stages: Sequence[Stage], at: Callable[[str, int, str], None], rows: int) -> None:
+    if _ours_before(stages):
+        at("After other operators", rows, "operators that are not of MergeIT-ops")
+    else:
+        at("Came to MergeIT-ops", rows, "other operators came before" if stages else "")
 
 
 def _ours_before(stages: Sequence[Stage]) -> bool:

@@ -1,0 +1,63 @@
+"""`report`: one HTML file about a finished run."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from mergeit_ops.errors import DatasetError
+
+NAME = "report"
+HELP = "Write one HTML file about a finished run: its funnel, topics, merges, quality and cost. It needs no network."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    parser.add_argument("export", type=Path, help="the exported file, or the folder that a run on Ray has written")
+    parser.add_argument("--output", type=Path, default=Path("report.html"), help="file to write (default: report.html)")
+    parser.add_argument(
+        "--input", type=Path, help="the dataset that went in, to compare with (.jsonl, .json, .parquet, or a folder)"
+    )
+    parser.add_argument("--work-dir", type=Path, help="the run's work dir (default: looked for beside the export)")
+    parser.add_argument(
+        "--sample",
+        type=_whole_number,
+        default=3_000,
+        metavar="N",
+        help="rows in and out to embed for map and comparison, where they bring no embeddings; 0: none (default: 3000)",
+    )
+    parser.add_argument("--embedding-model", help="name or folder (default: the one of the run)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Gather the findings and write the page."""
+    if options.output.is_dir():
+        raise DatasetError(f"--output must be a file to write; '{options.output}' is a folder.")
+    if options.output.absolute() == options.export.absolute():
+        raise DatasetError("--output is the export itself; name another file.")
+
+    from mergeit_ops.finished import read_run
+    from mergeit_ops.report.findings import find
+    from mergeit_ops.report.page import page
+
+    found = find(
+        read_run(options.export, options.work_dir),
+        input_path=options.input,
+        sample=options.sample,
+        embedding_model=options.embedding_model,
+        say=lambda line: print(line, flush=True),
+    )
+    html = page(found).encode("utf-8")
+    try:
+        options.output.parent.mkdir(parents=True, exist_ok=True)
+        options.output.write_bytes(html)
+    except OSError as error:
+        raise DatasetError(f"--output: '{options.output}' cannot be written ({error}).") from error
+    print(f"{options.output}: {len(html) / 1e6:.1f} MB")
+    return 0
+
+
+def _whole_number(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()):
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 0, got {text}")
+    return int(text)
