@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mergeit_ops.core.gate import GateRule
@@ -40,6 +40,7 @@ def test_the_worked_example():
     assert outcomes(decided, GateRule(1.0, strict=False), [1.0])[0].passing == 2
 
 
+@settings(deadline=None)
 @given(st.lists(merges, max_size=20), st.floats(0.01, 8))
 def test_the_gammas_hold_that_of_the_run_and_end_where_nothing_passes(decided, chosen):
     at = gammas(decided, chosen)

@@ -1,0 +1,32 @@
+"""What a run cost, from the records."""
+
+from mergeit_ops.report.costs import Cost, costs, total
+
+
+def test_costs_of_merger_and_scorer_are_added_up():
+    records = [
+        {"operator": "topic_cluster_grouper", "figures": {"rows_in": 9, "seconds": 1.5}},
+        {
+            "operator": "llm_pair_merger_mapper",
+            "figures": {"calls": 3, "cache_hits": 1, "prompt_tokens": 70, "completion_tokens": 30, "seconds": 2.0},
+        },
+        {
+            "operator": "quality_gate_filter",
+            "figures": {"rows_in": 8, "seconds": 4.0, "scoring": {"calls": 5, "prompt_tokens": 50, "cost": 0.25}},
+        },
+    ]
+    found = costs(records)
+    assert found[0] == Cost("topic_cluster_grouper", 1.5)
+    assert found[2] == Cost("quality_gate_filter", 4.0, calls=5, prompt_tokens=50, cost=0.25)
+    assert total(found) == Cost("Together", 7.5, 8, 1, 120, 30, 0.25)
+
+
+def test_a_scorer_made_of_two_counts_both():
+    scoring = {"cheap": {"calls": 2}, "judge": {"calls": 5, "prompt_tokens": 10}}
+    (found,) = costs([{"operator": "quality_gate_filter", "figures": {"scoring": scoring}}])
+    assert (found.calls, found.prompt_tokens, found.seconds) == (7, 10, None)
+
+
+def test_what_nobody_counts_is_not_zero():
+    assert total(costs([{"operator": "a", "figures": {"seconds": 1}}])).calls is None
+    assert total([]).seconds is None
