@@ -22,9 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sample",
         type=_whole_number,
-        default=3_000,
+        default=2_000,
         metavar="N",
-        help="rows in and out to embed for map and comparison, where they bring no embeddings; 0: none (default: 3000)",
+        help="rows in and out to embed for map and comparison, where they bring no embeddings; 0: none (default: 2000)",
     )
     parser.add_argument("--embedding-model", help="name or folder (default: the one of the run)")
 

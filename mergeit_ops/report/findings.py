@@ -26,11 +26,11 @@ from mergeit_ops.report.browser import ShownMerge, chosen, texts_of, within
 from mergeit_ops.report.costs import Cost, costs
 from mergeit_ops.report.funnel import Stage, funnel
 from mergeit_ops.report.space import Comparison, Encode, compare, embed, map_colours, topic_map
-from mergeit_ops.report.survey import Merge, Point, Reservoir, Survey, input_points, survey
+from mergeit_ops.report.survey import Merge, Point, Sketch, Survey, input_points, survey
 
 __all__ = ["Findings", "Histogram", "Map", "TopicLine", "WhatIf", "find"]
 
-DEFAULT_SAMPLE = 3_000
+DEFAULT_SAMPLE = 2_000
 SEED = 42
 _BINS = (8, 40)
 _PAPER_GAMMA = 0.75
@@ -166,10 +166,10 @@ def find(
     layout = _layout(run, notes)
     say(f"Reading {run.export} ...")
     found = survey(_with_vectors(run), layout, sample, seed)
-    reservoir = _input(input_path, run, sample, seed, say) if input_path is not None else None
+    went_in = _input(input_path, run, sample, seed, say) if input_path is not None else None
     lines = _topics(found, records)
     sampled_map, comparison, reference, embedded, model = _space(
-        run, found, reservoir, sample, embedding_model, seed, say, notes
+        run, found, went_in, sample, embedding_model, seed, say, notes
     )
     if sampled_map is not None:
         colours = map_colours(np.array(sampled_map.places), [point.topic for point in sampled_map.points])
@@ -187,7 +187,7 @@ def find(
         work_dir=None if run.work_dir is None else run.work_dir.name,
         input=None if input_path is None else input_path.name,
         survey=found,
-        stages=funnel(records, found, None if reservoir is None else reservoir.seen),
+        stages=funnel(records, found, None if went_in is None else went_in.seen),
         topics=lines,
         quality=_quality(found.merges),
         similarity=_similarity(found.merges),
@@ -230,7 +230,7 @@ def _vectors(run: FinishedRun) -> Iterator[str | None]:
         yield vector if isinstance(vector, str) else None
 
 
-def _input(path: Path, run: FinishedRun, sample: int, seed: int, say: Say) -> Reservoir[Point]:
+def _input(path: Path, run: FinishedRun, sample: int, seed: int, say: Say) -> Sketch[Point]:
     if not path.exists():
         raise DatasetError(f"--input: there is no file or folder {path}.")
     if path.is_file() and path.suffix not in SUFFIXES:
@@ -272,7 +272,7 @@ def _topics(found: Survey, records: Sequence[Mapping[str, Any]]) -> list[TopicLi
 def _space(
     run: FinishedRun,
     found: Survey,
-    reservoir: Reservoir[Point] | None,
+    input_sketch: Sketch[Point] | None,
     sample: int,
     embedding_model: str | None,
     seed: int,
@@ -283,26 +283,36 @@ def _space(
     if sample == 0:
         notes.append("The map and the comparison with what went in are left out, as --sample 0 asks.")
         return nothing
-    if not found.points.items:
+    shown_rows = found.points.below()
+    if not shown_rows:
         return nothing
-    pool, reference = (reservoir, "the input") if reservoir is not None else (found.entered, "what entered the merger")
-    if reservoir is None and found.rows_entered == found.rows:
+    pool_sketch, reference = (
+        (input_sketch, "the input") if input_sketch is not None else (found.entered, "what entered the merger")
+    )
+    # One bound for all: the samples are then of the same draw.
+    bound = min(pool_sketch.bound, found.points.bound, found.covering.bound)
+    pool, result, covering = pool_sketch.below(bound), found.points.below(bound), found.covering.below(bound)
+    if input_sketch is None and found.rows_entered == found.rows:
         notes.append(
             "What came out is not compared with what went in: no row of the export is a merge, so the export does not "
             "hold what went in. --input says where that is."
         )
-        pool = Reservoir(0, seed)
+        pool = []
+    elif not pool or not result:
+        pool = []
+        notes.append("What came out is not compared with what went in: too few rows are sampled; --sample takes more.")
+    if not pool:
+        result = covering = []
     model = embedding_model or _model_of(run.records.operators)
-    parts = [found.points.items, pool.items]
-    vectors, embedded = embed(parts, _encoder(model, say))
+    vectors, embedded = embed([shown_rows, pool, result, covering], _encoder(model, say))
     say("Drawing the map ...")
     rows, places = topic_map(vectors[0], seed)
-    points = [found.points.items[row] for row in rows]
+    points = [shown_rows[row] for row in rows]
     comparison = None
-    if pool.items:
+    if pool:
         say("Comparing with what went in ...")
         names = (_capital(reference), "As many rows drawn at random from it", "The export")
-        comparison = compare(vectors[1], pool.seen, vectors[0], found.points.seen, names, seed)
+        comparison = compare(vectors[1], pool_sketch.seen, vectors[2], vectors[3], found.rows, names, seed)
     return (
         Map([(float(x), float(y)) for x, y in places], points, _centres(places, points)),
         comparison,

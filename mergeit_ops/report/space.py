@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mergeit_ops.core.diversity import mean_pairwise_distance, pool_coverage, redundancy, vendi_score
 from mergeit_ops.core.projection import on_a_plane
 from mergeit_ops.core.vectors import decode_vectors
-from mergeit_ops.report.survey import Point, Reservoir
+from mergeit_ops.report.survey import Point
 
 __all__ = ["Comparison", "Measured", "compare", "embed", "map_colours", "topic_map"]
 
@@ -20,7 +20,7 @@ Encode = Callable[[Sequence[str]], NDArray[np.float32]]
 COLOURS = 8
 """That most people can tell apart, colour-blind or not."""
 
-MAP_POINTS = 3_000
+MAP_POINTS = 2_000
 DRAWS = 5
 _NEIGHBOURS = 6
 
@@ -52,7 +52,8 @@ class Comparison:
     :param pool: what went in.
     :param drawn: means over the draws.
     :param result: what came out.
-    :param share: of all rows that was measured, in (0, 1]; the same of both, so that their sizes keep their proportion.
+    :param share: of what went in that was measured, in (0, 1]. What came out is thinned out by the same draw: a row
+        that is in both is measured in both or in neither.
     """
 
     pool: Measured
@@ -87,26 +88,25 @@ def compare(
     pool: NDArray[np.float32],
     pool_rows: int,
     result: NDArray[np.float32],
+    covering: NDArray[np.float32],
     result_rows: int,
     names: tuple[str, str, str],
     seed: int = 42,
 ) -> Comparison:
     """Measure what came out beside what went in.
 
-    :param pool: (n, d) a uniform sample of what went in, n >= 1.
+    :param pool: (n, d) a sample of what went in, n >= 1.
     :param pool_rows: rows that it was drawn from.
-    :param result: (m, d) a uniform sample of what came out, m >= 1.
-    :param result_rows: rows that it was drawn from.
+    :param result: (m, d) the rows of what came out that the same draw has hit, m >= 1.
+    :param covering: (c, d) those, and the merges of which it has hit a parent: what stands for the rows of the pool.
+    :param result_rows: all rows that came out.
     :param names: of what went in, of the draws, of what came out.
-    :param seed: of all draws.
+    :param seed: of the draws.
     """
     rng = np.random.default_rng(seed)
-    # The same share of both: a set that is thinned out covers less and repeats itself less.
-    share = min(len(pool) / pool_rows, len(result) / result_rows)
-    pool = pool[rng.permutation(len(pool))[: max(1, round(share * pool_rows))]]
-    result = result[rng.permutation(len(result))[: max(1, round(share * result_rows))]]
-    size = min(len(result), len(pool))
-    draws = [_measured("", pool, pool[rng.permutation(len(pool))[:size]]) for _ in range(DRAWS)]
+    share = len(pool) / pool_rows
+    size = max(1, min(round(share * result_rows), len(pool)))
+    draws = [_measured("", pool, chosen) for chosen in (pool[rng.permutation(len(pool))[:size]] for _ in range(DRAWS))]
     drawn = Measured(
         names[1],
         size,
@@ -115,7 +115,8 @@ def compare(
         float(np.mean([draw.redundancy for draw in draws])),
         float(np.mean([draw.distance for draw in draws])),
     )
-    return Comparison(_measured(names[0], pool, pool), drawn, _measured(names[2], pool, result), share)
+    came_out = replace(_measured(names[2], pool, result), coverage=pool_coverage(pool, covering))
+    return Comparison(_measured(names[0], pool, pool), drawn, came_out, share)
 
 
 def topic_map(vectors: NDArray[np.float32], seed: int = 42) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
@@ -123,7 +124,7 @@ def topic_map(vectors: NDArray[np.float32], seed: int = 42) -> tuple[NDArray[np.
 
     :param vectors: (n, d) of unit norm.
     :param seed: of the choice and of the map.
-    :return: (m,) positions, ascending, m at most 3,000; (m, 2) places.
+    :return: (m,) positions, ascending, m at most 2,000; (m, 2) places.
     """
     rows = np.sort(np.random.default_rng(seed).permutation(len(vectors))[:MAP_POINTS])
     return rows, on_a_plane(vectors[rows], seed)
@@ -146,12 +147,6 @@ def map_colours(places: NDArray[np.float32], topics: Sequence[int | None]) -> di
         used = list(colours.values())
         colours[topic] = min(range(COLOURS), key=lambda colour: (colour in taken, used.count(colour), colour))
     return colours
-
-
-def sampled(points: Reservoir[Point]) -> str:
-    """Say how many of how many rows a sample holds."""
-    kept = len(points.items)
-    return f"all {kept:,}" if kept == points.seen else f"{kept:,} of {points.seen:,}"
 
 
 def _measured(name: str, pool: NDArray[np.float32], rows: NDArray[np.float32]) -> Measured:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import heapq
 import random
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -13,13 +15,71 @@ from mergeit_ops.core.formats import SampleFormat
 from mergeit_ops.core.lineage import MERGED, RESTORED
 from mergeit_ops.finished import ExportRow
 
-__all__ = ["NO_STATUS", "Merge", "Point", "Reservoir", "Survey", "Topic", "input_points", "survey"]
+__all__ = [
+    "NO_STATUS",
+    "Merge",
+    "Point",
+    "Reservoir",
+    "Sketch",
+    "Survey",
+    "Topic",
+    "input_points",
+    "survey",
+    "text_key",
+]
 
 _Item = TypeVar("_Item")
 
 _TEXTS_PER_TOPIC = 400
 _CHARACTERS_KEPT = 600
 NO_STATUS = "without lineage"
+
+
+class Sketch(Generic[_Item]):
+    """Of what passes by, the items with the smallest keys: a random sample, if keys are random.
+
+    Samples of several sets by one key agree with each other: what two sets share is in both samples or in neither.
+
+    :param size: items to keep.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.seen = 0
+        self.bound = 1.0
+        """All items with a smaller key are kept."""
+        self._size = size
+        self._heap: list[tuple[float, int, _Item]] = []
+
+    def add(self, key: float, item: _Item) -> None:
+        """Let an item pass.
+
+        :param key: in [0, 1).
+        :param item: what may be kept.
+        """
+        self.seen += 1
+        entry = (-key, self.seen, item)
+        if len(self._heap) < self._size:
+            heapq.heappush(self._heap, entry)
+            return
+        dropped = heapq.heapreplace(self._heap, entry) if self._heap and entry > self._heap[0] else entry
+        self.bound = min(self.bound, -dropped[0])
+
+    def below(self, bound: float = 1.0) -> list[_Item]:
+        """Return all items whose keys are below a bound, or below the sketch's own, in the order they passed by."""
+        lowest = min(bound, self.bound)
+        return [
+            item for _, _, item in sorted((entry for entry in self._heap if -entry[0] < lowest), key=lambda e: e[1])
+        ]
+
+
+def text_key(text: str, seed: int) -> float:
+    """Return a random key in [0, 1) that texts share which differ in spaces and case only.
+
+    :param text: any text.
+    :param seed: another seed gives other keys.
+    """
+    told = f"{seed} {' '.join(text.split()).casefold()}".encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(told, digest_size=8).digest(), "big") / 2**64
 
 
 class Reservoir(Generic[_Item]):
@@ -126,6 +186,8 @@ class Survey:
     :param merges: accepted and rejected ones, in the order of the export.
     :param failed: reason to the number of groups whose merge failed; groups are told by their id.
     :param points: a sample of the rows of the export.
+    :param covering: the same, but with each merge that has any parent in the sample of what entered: it stands there
+        for them, as it does in the whole.
     :param entered: a sample of the rows before merging: those of the export and those inside its merges.
     """
 
@@ -134,8 +196,9 @@ class Survey:
     topics: dict[int, Topic] = field(default_factory=dict)
     merges: list[Merge] = field(default_factory=list)
     failed: Counter[str] = field(default_factory=Counter)
-    points: Reservoir[Point] = field(default_factory=lambda: Reservoir(0, 0))
-    entered: Reservoir[Point] = field(default_factory=lambda: Reservoir(0, 0))
+    points: Sketch[Point] = field(default_factory=lambda: Sketch(0))
+    covering: Sketch[Point] = field(default_factory=lambda: Sketch(0))
+    entered: Sketch[Point] = field(default_factory=lambda: Sketch(0))
 
     @property
     def rows_entered(self) -> int:
@@ -151,7 +214,7 @@ def survey(rows: Iterable[tuple[ExportRow, str | None]], layout: SampleFormat | 
     :param sample: rows to keep of the export, and of what entered the merger.
     :param seed: of the samples.
     """
-    found = Survey(points=Reservoir(sample, seed), entered=Reservoir(sample, seed + 1))
+    found = Survey(points=Sketch(sample), covering=Sketch(sample), entered=Sketch(sample))
     rejected: dict[str, Merge] = {}
     failed_groups: dict[str, set[str]] = {}
     for row, vector in rows:
@@ -180,7 +243,7 @@ def survey(rows: Iterable[tuple[ExportRow, str | None]], layout: SampleFormat | 
         elif lineage.error is not None:
             failed_groups.setdefault(lineage.error, set()).add(lineage.group_id or f"row {row.number}")
         if layout is not None:
-            _take_texts(row, vector, layout, topic, found)
+            _take_texts(row, vector, layout, topic, found, seed)
     found.merges += rejected.values()
     found.merges.sort(key=lambda merge: merge.key)
     found.failed = Counter({reason: len(groups) for reason, groups in failed_groups.items()})
@@ -201,28 +264,37 @@ def _merge(row: ExportRow, parents: int, rejected: str | None) -> Merge:
     )
 
 
-def _take_texts(row: ExportRow, vector: str | None, layout: SampleFormat, topic: Topic, found: Survey) -> None:
+def _take_texts(
+    row: ExportRow, vector: str | None, layout: SampleFormat, topic: Topic, found: Survey, seed: int
+) -> None:
     sample = layout.read(row.content).sample
     topic.texts.add(sample.instruction[:_CHARACTERS_KEPT])
     point = Point(sample.query, vector, row.lineage.topic_id, row.lineage.status)
-    found.points.add(point)
+    key = text_key(sample.query, seed)
+    found.points.add(key, point)
     if row.lineage.status != MERGED:
-        found.entered.add(Point(sample.query, vector))
+        found.covering.add(key, point)
+        found.entered.add(key, point)
         return
+    keys = []
     for parent in row.parents:
-        found.entered.add(Point(layout.read(parent).sample.query))
+        query = layout.read(parent).sample.query
+        keys.append(text_key(query, seed))
+        found.entered.add(keys[-1], Point(query))
+    found.covering.add(min(keys, default=key), point)
 
 
-def input_points(rows: Iterable[Mapping[str, Any]], layout: SampleFormat, sample: int, seed: int) -> Reservoir[Point]:
-    """Return a sample of the rows of an input.
+def input_points(rows: Iterable[Mapping[str, Any]], layout: SampleFormat, sample: int, seed: int) -> Sketch[Point]:
+    """Return a sample of the rows of an input, by the keys of the samples of a survey.
 
     :param rows: as they are stored.
     :param layout: to read them with.
     :param sample: rows to keep.
-    :param seed: of the sample.
+    :param seed: that of the survey.
     """
-    found: Reservoir[Point] = Reservoir(sample, seed)
+    found: Sketch[Point] = Sketch(sample)
     for row in rows:
         vector = row.get(EMBEDDING)
-        found.add(Point(layout.read(row).sample.query, vector if isinstance(vector, str) else None))
+        query = layout.read(row).sample.query
+        found.add(text_key(query, seed), Point(query, vector if isinstance(vector, str) else None))
     return found

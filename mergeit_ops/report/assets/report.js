@@ -33,7 +33,10 @@
 
   // ---- Plots ----
 
-  const plots = [];
+  // A plot is drawn when it comes near: most of the time that a page takes to open would go there.
+  const plots = new Map();
+  const due = new Set();
+  let ready = false;
   const settings = { displayModeBar: false, responsive: true, showTips: false };
   const touch = window.matchMedia("(pointer: coarse)").matches;
 
@@ -58,10 +61,34 @@
   function plot(id, traces, layout, after = null) {
     const place = $(id);
     if (!place) return;
-    plots.push(() => {
+    plots.set(place, () => {
       Plotly.react(place, traces(), layout(), settings);
+      place.dataset.drawn = "true";
       if (after) { after(place); after = null; }
     });
+    near.observe(place);
+  }
+
+  const near = new IntersectionObserver((entries) => {
+    for (const entry of entries) {
+      if (!entry.isIntersecting) continue;
+      near.unobserve(entry.target);
+      due.add(entry.target);
+    }
+    drawDue();
+  }, { rootMargin: "300px" });
+
+  // One after the other, so that the page answers in between.
+  function drawDue() {
+    const [place] = due;
+    if (!ready || !place) return;
+    due.delete(place);
+    plots.get(place)();
+    setTimeout(drawDue, 0);
+  }
+
+  function drawn() {
+    return [...plots.keys()].filter((place) => place.dataset.drawn);
   }
 
   function bars(histogram, name, shown, hue, opacity = 1) {
@@ -182,7 +209,7 @@
       row.setAttribute("aria-selected", String(Number(row.dataset.topic) === highlighted));
     }
     if (data.map) {
-      Plotly.react($("map"), mapTraces(), mapLayout(), settings);
+      if ($("map").dataset.drawn) plots.get($("map"))();
       $("map-state").textContent = highlighted >= 0 ? `Only “${topicName(data.topics[highlighted])}” is coloured.` : "";
       $("map-clear").hidden = highlighted < 0;
     }
@@ -394,20 +421,12 @@
     showMerges();
   }
 
-  // ---- Drawing: one plot after the other, so that the page answers in between ----
+  // ---- Drawing ----
 
-  function draw() {
-    const waiting = [...plots];
-    const next = () => {
-      const one = waiting.shift();
-      if (!one) { document.documentElement.dataset.drawn = "true"; return; }
-      one();
-      setTimeout(next, 0);
-    };
-    next();
-  }
   for (const query of ["(prefers-color-scheme: dark)", "(max-width: 640px)"]) {
-    window.matchMedia(query).addEventListener("change", draw);
+    window.matchMedia(query).addEventListener("change", () => { for (const place of drawn()) due.add(place); drawDue(); });
   }
-  draw();
+  window.addEventListener("beforeprint", () => { for (const draw of plots.values()) draw(); });
+  // Called when the plotting library is there, which takes longest to read and therefore stands last.
+  window.drawPlots = () => { ready = true; drawDue(); };
 })();
