@@ -60,7 +60,8 @@ def gammas(merges: Sequence[ScoredMerge], chosen: float) -> list[float]:
     ratios = [merge.after / merge.before for merge in merges if merge.after is not None and merge.before]
     highest = min(max([*ratios, chosen, 1.0]), max(_SCALE_OF_SCORES, chosen))
     lowest = max(0.0, min([*ratios, chosen, _ALWAYS_FROM]))
-    steps = range(int(np.floor(lowest / _STEP)), int(np.floor(highest / _STEP)) + 2)
+    # One step beyond either end: a merge that meets the bar exactly may fail.
+    steps = range(max(0, int(np.floor(lowest / _STEP)) - 1), int(np.floor(highest / _STEP)) + 2)
     return sorted({*(round(step * _STEP, 2) for step in steps), chosen})
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -350,7 +349,7 @@ def _centres(places: Any, points: Sequence[Point]) -> dict[int, tuple[float, flo
 
 
 def _quality(merges: Sequence[Merge]) -> dict[str, Histogram]:
-    scored = [merge for merge in merges if _is_number(merge.before) and _is_number(merge.after)]
+    scored = [merge for merge in merges if _scored(merge)]
     parts = {
         "accepted": [merge for merge in scored if merge.rejected is None],
         "rejected": [merge for merge in scored if merge.rejected is not None],
@@ -366,7 +365,7 @@ def _quality(merges: Sequence[Merge]) -> dict[str, Histogram]:
 
 
 def _similarity(merges: Sequence[Merge]) -> Histogram | None:
-    known = [merge for merge in merges if _is_number(merge.similarity)]
+    known = [merge for merge in merges if merge.similarity is not None]
     if not known:
         return None
     return _histogram(
@@ -389,27 +388,25 @@ def _histogram(sets: Mapping[str, Sequence[Any]], over: Sequence[Any]) -> Histog
 
 
 def _what_if(found: Survey, records: Sequence[Mapping[str, Any]], notes: list[str]) -> WhatIf | None:
-    decided = [
-        ScoredMerge(merge.before, merge.after, merge.coverage, merge.parents)
-        for merge in found.merges
-        if merge.rejected is not None or (_is_number(merge.before) and _is_number(merge.after))
-    ]
-    if not any(_is_number(merge.before) and _is_number(merge.after) for merge in decided):
+    # Merges without scores in the export may never have met a gate; those taken apart have.
+    decided = [merge for merge in found.merges if merge.rejected is not None or _scored(merge)]
+    if not any(map(_scored, decided)):
         if found.merges:
             notes.append("No merge has a quality score: there was no quality_gate_filter, or its stats were left out.")
         return None
-    gates = [record["parameters"] for record in records if record["operator"] == "quality_gate_filter"]
+    gates = [record.get("parameters") or {} for record in records if record["operator"] == "quality_gate_filter"]
     rule = _rule(gates[-1]) if gates else GateRule(_PAPER_GAMMA)
-    at = gammas(decided, rule.gamma)
-    now = sum(1 if merge.rejected is None else merge.parents for merge in found.merges)
-    unscored = sum(merge.rejected is None for merge in found.merges) - sum(
-        merge.rejected is None and _is_number(merge.before) and _is_number(merge.after) for merge in found.merges
-    )
-    others = found.rows - now + unscored
-    results = [Outcome(part.gamma, part.passing, part.rows + others) for part in outcomes(decided, rule, at)]
+    merges = [ScoredMerge(merge.before, merge.after, merge.coverage, merge.parents) for merge in decided]
+    at = gammas(merges, rule.gamma)
+    others = found.rows - sum(1 if merge.rejected is None else merge.parents for merge in decided)
+    results = [Outcome(part.gamma, part.passing, part.rows + others) for part in outcomes(merges, rule, at)]
     start = at.index(rule.gamma)
-    accepted = sum(merge.rejected is None for merge in found.merges) - unscored
+    accepted = sum(merge.rejected is None for merge in decided)
     return WhatIf(rule, bool(gates), len(decided), results, start, not gates or results[start].passing == accepted)
+
+
+def _scored(merge: Merge) -> bool:
+    return merge.before is not None and merge.after is not None
 
 
 def _rule(parameters: Mapping[str, Any]) -> GateRule:
@@ -441,10 +438,6 @@ def _recorded(records: Sequence[Mapping[str, Any]], name: str) -> dict[str, int]
         if isinstance(figures, Mapping):
             total.update({reason: int(count) for reason, count in figures.items()})
     return dict(total)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and math.isfinite(value)
 
 
 def _capital(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import heapq
+import math
 import random
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -227,8 +228,8 @@ def survey(rows: Iterable[tuple[ExportRow, str | None]], layout: SampleFormat | 
         topic.entered += max(1, parents)
         topic.merged += lineage.status == MERGED
         topic.restored += lineage.status == RESTORED
-        if quality.score is not None:
-            topic.scores += quality.score
+        if (score := _number(quality.score)) is not None:
+            topic.scores += score
             topic.scored += 1
         if lineage.status == MERGED:
             found.merges.append(_merge(row, parents, None))
@@ -256,12 +257,17 @@ def _merge(row: ExportRow, parents: int, rejected: str | None) -> Merge:
         row.number,
         row.lineage.topic_id,
         parents,
-        row.lineage.similarity,
-        quality.before,
-        quality.after,
-        quality.coverage,
+        _number(row.lineage.similarity),
+        _number(quality.before),
+        _number(quality.after),
+        _number(quality.coverage),
         rejected,
     )
+
+
+def _number(value: Any) -> float | None:
+    """Return a number that can be reckoned with, or None."""
+    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
 
 
 def _take_texts(

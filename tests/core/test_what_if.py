@@ -41,11 +41,14 @@ def test_the_worked_example():
 
 
 @settings(deadline=None)
-@given(st.lists(merges, max_size=20), st.floats(0.01, 8))
-def test_the_gammas_hold_that_of_the_run_and_end_where_nothing_passes(decided, chosen):
+@given(st.lists(merges, max_size=20), st.floats(0.01, 8), rules)
+def test_the_gammas_hold_that_of_the_run_and_lead_from_all_to_nothing(decided, chosen, rule):
     at = gammas(decided, chosen)
     assert chosen in at
     assert at == sorted(set(at))
+    known = [merge for merge in decided if merge.before is not None and merge.after is not None and merge.after > 0]
+    if rule.min_parent_coverage is None:
+        assert outcomes(known, replace(rule, gamma=chosen), at)[0].passing == len(known)
     sane = [merge for merge in decided if merge.before and merge.after is not None and merge.after / merge.before <= 6]
     assert outcomes(sane, GateRule(chosen), at)[-1].passing == 0
 
