@@ -29,6 +29,11 @@ def test_data_juicer_starts_without_models_or_clients():
     assert loaded & heavy == set()
 
 
+def test_commands_load_what_they_need_when_they_run():
+    loaded = modules_after("import mergeit_ops.cli")
+    assert loaded & {"plotly", "jinja2", "sklearn", "torch", "datasets", "pyarrow", "mergeit_ops.report"} == set()
+
+
 def test_core_needs_neither_data_juicer_nor_models():
     modules = sorted(path.stem for path in (REPOSITORY / "mergeit_ops" / "core").glob("[!_]*.py"))
     loaded = modules_after("import " + ", ".join(f"mergeit_ops.core.{name}" for name in modules))
@@ -44,7 +49,8 @@ def test_core_needs_neither_data_juicer_nor_models():
         ("scorers", ("dataset", "ops", "cli")),
         ("dataset", ("llm", "ops", "cli", "finished")),
         ("ops", ("cli", "finished")),
-        ("finished", ("llm", "scorers", "ops", "cli")),
+        ("finished", ("llm", "scorers", "ops", "cli", "report")),
+        ("report", ("llm", "scorers", "ops", "cli")),
     ],
 )
 def test_imports_point_one_way(folder, forbidden):

@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("export", type=Path, help="the exported file, or the folder that a run on Ray has written")
     parser.add_argument("--output", type=Path, default=Path("report.html"), help="file to write (default: report.html)")
     parser.add_argument(
-        "--input", type=Path, help="the dataset that went in, to compare with (.jsonl, .json, .parquet, or a folder)"
+        "--input", type=Path, help="the dataset that went in, a file or a folder, to compare with what came out"
     )
     parser.add_argument("--work-dir", type=Path, help="the run's work dir (default: looked for beside the export)")
     parser.add_argument(

@@ -20,7 +20,8 @@ from mergeit_ops.dataset.manifest import TOPIC_SIZES
 from mergeit_ops.embedding.defaults import DEFAULT_EMBEDDING_MODEL
 from mergeit_ops.errors import DatasetError
 from mergeit_ops.finished import ExportRow, FinishedRun
-from mergeit_ops.finished.export_files import SUFFIXES, export_files, read_rows
+from mergeit_ops.finished.export_files import read_rows
+from mergeit_ops.finished.inputs import read_input
 from mergeit_ops.report.browser import ShownMerge, chosen, texts_of, within
 from mergeit_ops.report.costs import Cost, costs
 from mergeit_ops.report.funnel import Stage, funnel
@@ -151,8 +152,8 @@ def find(
     """Gather what there is to say about a run.
 
     :param run: the run.
-    :param input_path: the dataset that went in: JSON Lines, JSON or parquet, or a folder of such files; None: what went
-        in is told from the export as far as it holds it.
+    :param input_path: the dataset that went in, a file or a folder, read as Data-Juicer reads it; None: what went in is
+        told from the export as far as it holds it.
     :param sample: rows of what came out, and of what went in, for which embeddings are looked at; 0: none.
     :param embedding_model: name or folder; None: that of the run's records, else the default.
     :param seed: of samples and map.
@@ -230,22 +231,18 @@ def _vectors(run: FinishedRun) -> Iterator[str | None]:
 
 
 def _input(path: Path, run: FinishedRun, sample: int, seed: int, say: Say) -> Sketch[Point]:
-    if not path.exists():
-        raise DatasetError(f"--input: there is no file or folder {path}.")
-    if path.is_file() and path.suffix not in SUFFIXES:
-        raise DatasetError(f"--input: {path} must end in {', '.join(SUFFIXES)}; unpack or convert it first.")
     say(f"Reading {path} ...")
-    files = [path] if path.is_file() else export_files(path)
-    first = next((row for file in files for row in read_rows(file)), None)
-    if first is None:
-        raise DatasetError(f"--input: {path} has no rows.")
+    try:
+        rows = read_input(path)
+    except DatasetError as error:
+        raise DatasetError(f"--input: {error}") from error
     parameters = run.records.operators[0].get("parameters") or {} if run.records.operators else {}
     keys = ("instruction_key", "query_key", "response_key")
     try:
-        layout = resolve_format("auto", list(first), **{key: parameters.get(key) for key in keys})
+        layout = resolve_format("auto", rows.columns, **{key: parameters.get(key) for key in keys})
     except ValueError as error:
         raise DatasetError(f"--input: {path}: {error}.") from error
-    return input_points((row for file in files for row in read_rows(file)), layout, sample, seed)
+    return input_points(rows.contents(), layout, sample, seed)
 
 
 def _topics(found: Survey, records: Sequence[Mapping[str, Any]]) -> list[TopicLine]:

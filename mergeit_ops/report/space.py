@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,6 +23,8 @@ COLOURS = 8
 MAP_POINTS = 2_000
 DRAWS = 5
 _NEIGHBOURS = 6
+_PROBES = 8
+_SAME_FROM = 0.98  # half-precision, or another batch size, moves a vector a little
 
 
 @dataclass(frozen=True)
@@ -65,23 +67,48 @@ class Comparison:
 def embed(points: Sequence[Sequence[Point]], encode: Encode) -> tuple[list[NDArray[np.float32]], int]:
     """Return the vectors of several sets of rows, in one space, and the number of texts that had to be embedded.
 
-    Vectors that rows bring are used where all rows bring them; those of an unknown model are not mixed with others.
+    Vectors that rows bring are used where all rows bring them, or where they are those that the model gives.
 
     :param points: the sets.
     :param encode: texts to vectors of unit norm.
     """
-    if all(point.vector is not None for part in points for point in part):
-        try:
-            brought = [decode_vectors([point.vector for point in part]) for part in points]
-        except ValueError:
-            # Nothing of a finished run depends on them: its texts are there.
-            brought = []
-        if len({block.shape[1] for block in brought if len(block)}) == 1:
-            return brought, 0
-    texts = [point.query for part in points for point in part]
-    vectors = encode(texts)
+    flat = [point for part in points for point in part]
     ends = np.cumsum([len(part) for part in points])[:-1]
+    brought = _brought(flat)
+    if len(brought) == len(flat):
+        return np.split(_stacked(brought, range(len(flat))), ends), 0
+    if brought and not _are_of(encode, brought, flat):
+        brought = {}
+    rest = [number for number in range(len(flat)) if number not in brought]
+    texts = [flat[number].query for number in rest]
+    embedded = encode(texts)
+    vectors = np.empty((len(flat), embedded.shape[1]), dtype=np.float32)
+    vectors[rest] = embedded
+    if brought:
+        vectors[list(brought)] = _stacked(brought, brought)
     return np.split(vectors, ends), len(set(texts))
+
+
+def _brought(points: Sequence[Point]) -> dict[int, NDArray[np.float32]]:
+    """Return the vectors that rows bring, by their position; none where one of them cannot be read."""
+    rows = [number for number, point in enumerate(points) if point.vector is not None]
+    try:
+        vectors = decode_vectors([points[row].vector for row in rows])
+    except ValueError:
+        # Nothing of a finished run depends on them: its texts are there.
+        return {}
+    return dict(zip(rows, vectors, strict=True))
+
+
+def _stacked(vectors: Mapping[int, NDArray[np.float32]], order: Iterable[int]) -> NDArray[np.float32]:
+    return np.stack([vectors[number] for number in order])
+
+
+def _are_of(encode: Encode, brought: Mapping[int, NDArray[np.float32]], points: Sequence[Point]) -> bool:
+    """Tell whether vectors are those that the model gives, by a few of them."""
+    probes = list(brought)[:: max(1, len(brought) // _PROBES)]
+    given, own = _stacked(brought, probes), encode([points[number].query for number in probes])
+    return given.shape == own.shape and bool(((given * own).sum(axis=1) > _SAME_FROM).all())
 
 
 def compare(

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
-from mergeit_ops.core.columns import EMBEDDING
 from mergeit_ops.core.formats import SampleFormat
 from mergeit_ops.core.lineage import MERGED, RESTORED
 from mergeit_ops.finished import ExportRow
@@ -293,14 +292,13 @@ def _take_texts(
 def input_points(rows: Iterable[Mapping[str, Any]], layout: SampleFormat, sample: int, seed: int) -> Sketch[Point]:
     """Return a sample of the rows of an input, by the keys of the samples of a survey.
 
-    :param rows: as they are stored.
+    :param rows: their columns.
     :param layout: to read them with.
     :param sample: rows to keep.
     :param seed: that of the survey.
     """
     found: Sketch[Point] = Sketch(sample)
     for row in rows:
-        vector = row.get(EMBEDDING)
         query = layout.read(row).sample.query
-        found.add(text_key(query, seed), Point(query, vector if isinstance(vector, str) else None))
+        found.add(text_key(query, seed), Point(query))
     return found

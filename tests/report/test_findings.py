@@ -202,9 +202,9 @@ def test_a_rejected_merge_is_shown_with_both_parents(tmp_path):
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("none.jsonl", None, "there is no file or folder"),
-        ("data.csv", "a,b\n", "must end in"),
-        ("empty.jsonl", "", "has no rows"),
+        ("none.jsonl", None, "There is no file or folder"),
+        ("data.txt", "a\n", "a dataset is one or more files"),
+        ("broken.jsonl", '{"instruction"', "cannot be read"),
         ("odd.jsonl", '{"a": 1}\n', "no sample format fits"),
     ],
 )

@@ -25,14 +25,32 @@ def test_vectors_that_all_rows_bring_are_used():
     assert embedded == 0
 
 
-@pytest.mark.parametrize(
-    "other", [Point("3"), Point("3", encode_vectors(np.eye(2, dtype=np.float32))[0]), Point("3", "?")]
-)
-def test_vectors_of_another_space_are_not_mixed_in(other):
-    (first, second), embedded = embed([brought([0, 2]), [other]], encode)
-    np.testing.assert_array_equal(first, X[[0, 2]])
+def test_vectors_that_some_rows_bring_are_used_where_the_model_gives_the_same():
+    asked = []
+
+    def listening(texts):
+        asked.append(list(texts))
+        return encode(texts)
+
+    (found,), embedded = embed([[*brought([0, 2]), Point("3")]], listening)
+    np.testing.assert_array_equal(found, X[[0, 2, 3]])
+    assert embedded == 1
+    assert asked[-1] == ["3"]
+
+
+@pytest.mark.parametrize("vectors", [np.roll(X, 1, axis=0)[:2], np.eye(2, dtype=np.float32)])
+def test_vectors_of_another_model_are_not_mixed_with_its_own(vectors):
+    others = [Point(str(row), text) for row, text in enumerate(encode_vectors(vectors))]
+    (first, second), embedded = embed([others, [Point("3")]], encode)
+    np.testing.assert_array_equal(first, X[:2])
     np.testing.assert_array_equal(second, X[[3]])
     assert embedded == 3
+
+
+def test_vectors_that_cannot_be_read_are_made_again():
+    (found,), embedded = embed([[*brought([0]), Point("3", "?")]], encode)
+    np.testing.assert_array_equal(found, X[[0, 3]])
+    assert embedded == 2
 
 
 def test_more_rows_out_than_in_can_be_compared():
