@@ -47,11 +47,12 @@
     });
     const titled = (axes) => ({ ...axes, title: { ...axes.title, standoff: 8, font: { size: 13 } } });
     const { xaxis = {}, yaxis = {}, ...rest } = more;
+    const fonts = getComputedStyle(document.body).fontFamily;
     return {
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-      font: { family: getComputedStyle(document.body).fontFamily, size: 13, color: colour("soft") },
+      font: { family: fonts, size: 13, color: colour("soft") },
       margin: { l: 48, r: 12, t: 28, b: 44 }, dragmode: false, hovermode: "x unified",
-      hoverlabel: { bgcolor: colour("card"), bordercolor: colour("line"), font: { color: colour("ink"), size: 13 }, align: "left" },
+      hoverlabel: { bgcolor: colour("card"), bordercolor: colour("line"), font: { family: fonts, color: colour("ink"), size: 13 }, align: "left" },
       legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", font: { color: colour("ink") } },
       xaxis: titled({ ...axis(), showgrid: false, ...xaxis }),
       yaxis: titled({ ...axis(), rangemode: "tozero", ...yaxis }), ...rest,
@@ -101,6 +102,13 @@
     };
   }
 
+  // Plotly would put them in the middle of bars.
+  function ticks(edges) {
+    const span = edges[edges.length - 1] - edges[0];
+    const dtick = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5].find((step) => span / step <= 10) ?? 1;
+    return { tick0: 0, dtick };
+  }
+
   function steps(histogram, name, shown, hue, filled) {
     const x = [histogram.edges[0]];
     const y = [0];
@@ -140,7 +148,7 @@
         bars(data.similarity, "accepted", data.whatIf ? "passed" : "made", "accepted"),
         ...(both ? [bars(data.similarity, "rejected", "taken apart", "rejected")] : []),
       ],
-      () => base({ barmode: "stack", bargap: 0.06, showlegend: both, xaxis: { title: { text: "cosine" } }, yaxis: { title: { text: "merges" } } }),
+      () => base({ barmode: "stack", bargap: 0.06, showlegend: both, xaxis: { title: { text: "cosine" }, ...ticks(data.similarity.edges) }, yaxis: { title: { text: "merges" } } }),
     );
   }
 
@@ -167,7 +175,8 @@
         }),
         hoverinfo: "text",
         marker: {
-          symbol: symbols[status] ?? "circle", size: status === "merged" ? 7 : 5, opacity: 0.85,
+          symbol: symbols[status] ?? "circle", opacity: 0.85, line: { width: status === "restored" ? 1 : 0 },
+          size: rows.map((row) => (status === "merged" ? 7 : 5) + (highlighted >= 0 && map.topic[row] === highlighted ? 2 : 0)),
           color: rows.map((row) => (highlighted >= 0 && map.topic[row] !== highlighted ? faded : hues[map.topic[row]] ?? colour("plain"))),
         },
       };
@@ -295,7 +304,7 @@
     const told = () => {
       const at = Number(slider.value);
       const change = what.rows[at] - what.rows[what.start];
-      $("gamma-value").textContent = String(Number(what.gammas[at].toFixed(4)));
+      $("gamma-value").textContent = what.gammas[at].toLocaleString("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 4 });
       slider.setAttribute("aria-valuetext", `gamma ${what.gammas[at]}, ${what.passing[at]} merges pass`);
       $("gamma-passing").textContent = many(what.passing[at]);
       $("gamma-rows").textContent = many(what.rows[at]);
