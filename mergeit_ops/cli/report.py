@@ -33,8 +33,9 @@ def run(options: argparse.Namespace) -> int:
     """Gather the findings and write the page."""
     if options.output.is_dir():
         raise DatasetError(f"--output must be a file to write; '{options.output}' is a folder.")
-    if options.output.absolute() == options.export.absolute():
-        raise DatasetError("--output is the export itself; name another file.")
+    if options.output.exists() and options.output.suffix.lower() not in (".html", ".htm"):
+        # A slip of the arguments must not cost a dataset.
+        raise DatasetError(f"--output: '{options.output}' is there and is no .html file; name another.")
 
     from mergeit_ops.finished import read_run
     from mergeit_ops.report.findings import find

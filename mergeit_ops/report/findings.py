@@ -398,6 +398,12 @@ def _what_if(found: Survey, records: Sequence[Mapping[str, Any]], notes: list[st
     others = found.rows - sum(1 if merge.rejected is None else merge.parents for merge in decided)
     results = [Outcome(part.gamma, part.passing, part.rows + others) for part in outcomes(merges, rule, at)]
     start = at.index(rule.gamma)
+    several = any((record.get("parameters") or {}).get("num_candidates", 1) > 1 for record in records)
+    if several and rule.min_parent_coverage is not None:
+        notes.append(
+            "Several answers were asked for each pair, and the export holds the figures of one: below the run's gamma "
+            "more merges may pass than the slider tells."
+        )
     accepted = sum(merge.rejected is None for merge in decided)
     return WhatIf(rule, bool(gates), len(decided), results, start, not gates or results[start].passing == accepted)
 

@@ -83,6 +83,16 @@ def test_the_rule_of_the_recipe_is_the_one_that_is_asked(tmp_path):
     assert [at[gamma].rows for gamma in (0.5, 1.0, 1.01, 2.0)] == [4, 4, 5, 5]
 
 
+def test_answers_that_are_not_on_record_are_owned_up_to(tmp_path):
+    export = write_export(tmp_path / "e.jsonl", [merged(0, "a"), *restored(0, "b")])
+    write_records(
+        tmp_path / "job",
+        {"operator": "llm_pair_merger_mapper", "parameters": {"num_candidates": 3}},
+        {"operator": "quality_gate_filter", "parameters": {"gamma": 1.0, "min_parent_coverage": 0.5}},
+    )
+    assert any("Several answers" in note for note in found(export).notes)
+
+
 def test_without_records_only_the_export_speaks(tmp_path):
     rows = [original(0, "x"), merged(0, "a"), *restored(1, "b"), original(1, "y", group_id="f", error="refused")]
     findings = found(write_export(tmp_path / "e.jsonl", rows))

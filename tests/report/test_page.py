@@ -191,7 +191,7 @@ def test_the_default_sample_draws_a_map_and_compares(tmp_path, sample_rows, caps
     [
         (["none.jsonl"], "There is no file"),
         (["e.jsonl", "--output", "."], "is a folder"),
-        (["e.jsonl", "--output", "e.jsonl"], "is the export itself"),
+        (["e.jsonl", "--output", "e.jsonl"], "is no .html file"),
         (["e.jsonl", "--input", "none.jsonl"], "--input: There is no file"),
         (["e.jsonl", "--input", "e.jsonl", "--output", "e.jsonl/r.html"], "cannot be written"),
         (["e.jsonl", "--work-dir", "nowhere"], "is no work dir"),
@@ -202,6 +202,7 @@ def test_what_cannot_work_is_one_sentence(tmp_path, monkeypatch, capsys, options
     monkeypatch.chdir(tmp_path)
     write_export(tmp_path / "e.jsonl", [original(0, "x"), merged(0, "a")])
     assert main(["report", *options]) == 1
+    assert "First of a." in (tmp_path / "e.jsonl").read_text(encoding="utf-8")
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert error.startswith("error: ")
     assert message in error

@@ -105,7 +105,7 @@
   // Plotly would put them in the middle of bars.
   function ticks(edges) {
     const span = edges[edges.length - 1] - edges[0];
-    const dtick = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5].find((step) => span / step <= 10) ?? 1;
+    const dtick = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5].find((step) => span / step <= (narrow() ? 5 : 10)) ?? 1;
     return { tick0: 0, dtick };
   }
 
@@ -263,8 +263,8 @@
       return (descending ? -order : order) || i - j;
     });
     $("topic-table").tBodies[0].replaceChildren(...rows.map(([topic, i]) => {
-      const button = element("button", { type: "button", class: "topic", title: "Show on the map and in the merges" },
-        element("span", { class: "swatch", "aria-hidden": "true", style: `background: var(--c${topic.colour})` }),
+      const button = element("button", { type: "button", class: "topic", title: "Show this topic alone" },
+        data.map ? element("span", { class: "swatch", "aria-hidden": "true", style: `background: var(--c${topic.colour})` }) : "",
         element("bdi", {}, topicName(topic)), element("span", { class: "soft" }, ` ${topic.id}`));
       button.addEventListener("click", () => highlight(i));
       return element("tr", { "data-topic": i, "aria-selected": String(i === highlighted) },
