@@ -13,7 +13,7 @@ from mergeit_ops.finished import read_run
 from mergeit_ops.report.browser import chosen, texts_of, within
 from mergeit_ops.report.findings import find
 from tests.report.exports import content, merged, original, restored, scores, write_export, write_records
-from tests.runs import run_recipe, write_jsonl, write_recipe
+from tests.runs import run_recipe, run_recipe_on_ray, write_jsonl, write_recipe
 from tests.test_whole_runs import pipeline
 
 
@@ -53,6 +53,18 @@ def test_the_topics_of_a_whole_run_add_up(real):
     assert sum(line.merged for line in findings.topics) == findings.survey.statuses["merged"]
     assert sum(line.restored for line in findings.topics) == findings.survey.statuses["restored"]
     assert all(line.words for line in findings.topics)
+
+
+def test_a_run_on_ray_adds_up_too(tmp_path, embedded_rows, ray_cluster):
+    data = write_jsonl(tmp_path / "in.jsonl", embedded_rows)
+    export = run_recipe_on_ray(write_recipe(tmp_path, pipeline(gamma=1.4), data))
+    findings = found(export)
+    # The gate's record is written when the process of the run ends, which is this one.
+    assert [stage.name for stage in findings.stages[:3]] == ["Came to MergeIT-ops", "Selected", "Merged"]
+    assert findings.stages[-1].rows == findings.survey.rows
+    assert sum(line.size for line in findings.topics) == 120
+    assert sum(line.selected for line in findings.topics) == findings.stages[1].rows
+    assert not findings.what_if.known
 
 
 def test_what_if_holds_the_run_itself_and_what_other_runs_decide(real, tmp_path, embedded_rows):
@@ -125,9 +137,12 @@ def test_a_selection_has_topics_and_no_merges(tmp_path, embedded_rows):
         {"facility_location_selector": {"select_ratio": 0.5}},
         {"topic_reverse_grouper": {}},
     ]
-    export = run_recipe(write_recipe(tmp_path, process, write_jsonl(tmp_path / "in.jsonl", embedded_rows)))
-    findings = found(export)
+    data = write_jsonl(tmp_path / "in.jsonl", embedded_rows)
+    export = run_recipe(write_recipe(tmp_path, process, data))
+    findings = found(export, sample=200, input_path=data)
     assert [stage.rows for stage in findings.stages] == [120, 60]
+    assert findings.comparison.result.rows == findings.comparison.drawn.rows == 60
+    assert findings.comparison.result.coverage > findings.comparison.drawn.coverage
     assert len(findings.topics) == 3
     assert findings.shown == []
     assert findings.what_if is None
