@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mergeit_ops.errors import DatasetError
+from mergeit_ops.errors import DatasetError, MissingDependencyError
 
 NAME = "report"
 HELP = "Write one HTML file about a finished run: its funnel, topics, merges, quality and cost. It needs no network."
@@ -36,6 +36,14 @@ def run(options: argparse.Namespace) -> int:
     if options.output.exists() and options.output.suffix.lower() not in (".html", ".htm"):
         # A slip of the arguments must not cost a dataset.
         raise DatasetError(f"--output: '{options.output}' is there and is no .html file; name another.")
+    try:
+        # Before the work: an installation without them should not cost minutes.
+        import jinja2  # noqa: F401
+        import plotly  # noqa: F401
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"report needs the package {error.name}, which is not installed: pip install {error.name}"
+        ) from error
 
     from mergeit_ops.finished import read_run
     from mergeit_ops.report.findings import find

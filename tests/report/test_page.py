@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from html.parser import HTMLParser
 
 import pytest
@@ -206,6 +207,14 @@ def test_what_cannot_work_is_one_sentence(tmp_path, monkeypatch, capsys, options
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert error.startswith("error: ")
     assert message in error
+
+
+def test_a_package_that_is_missing_is_named_before_the_work(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "plotly", None)
+    assert main(["report", str(write_export(tmp_path / "e.jsonl", [original(0, "x")]))]) == 1
+    printed = capsys.readouterr()
+    assert "pip install plotly" in printed.err
+    assert printed.out == ""
 
 
 @pytest.mark.parametrize("sample", ["-1", "many", "1.5"])
