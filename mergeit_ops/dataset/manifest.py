@@ -177,6 +177,7 @@ _SUMMARISED = (
     "accepted",
     "restored_rows",
     "rejected",
+    "filtered_out",
     "failed",
     "unmergeable",
     "planned_calls",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import os
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -63,7 +65,14 @@ def _find(name: str) -> Any:
     if not separator:
         known = ", ".join(repr(known) for known in SCORERS)
         raise RecipeError(f"scorer must be one of {known}, or an import path 'package.module:Class', got '{name}'")
+    folder = os.getcwd()
+    if folder not in sys.path:
+        # `dj-process` looks where it is installed, `python -m` in the current folder: here both do, last of all.
+        sys.path.append(folder)
     try:
         return getattr(importlib.import_module(module_name), class_name)
     except (ImportError, AttributeError) as error:
-        raise RecipeError(f"the scorer '{name}' could not be imported ({error})") from error
+        raise RecipeError(
+            f"the scorer '{name}' could not be imported ({error}); its module must lie in the current folder, on "
+            "PYTHONPATH, or be installed"
+        ) from error

@@ -1,6 +1,7 @@
 """The gate: restore, accept, filter; figures and reasons in the lineage."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -311,3 +312,15 @@ def test_a_further_answer_does_not_take_over_the_embedding_its_parents_share():
     (kept,) = gate().run(make_dataset([row | {EMBEDDING: shared}]))
     assert kept["output"] == "5 best"
     assert kept[EMBEDDING] != shared
+
+
+def test_a_scorer_in_the_current_folder_is_found_whoever_started_the_process(tmp_path, monkeypatch):
+    (tmp_path / "scorer_right_here.py").write_text(
+        "from tests.user_scorers import ByLength\n\n\nclass Mine(ByLength):\n    pass\n", encoding="utf-8"
+    )
+    monkeypatch.chdir(tmp_path)
+    # As a console script leaves it: without the current folder.
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path not in ("", str(tmp_path))])
+    assert type(QualityGateFilter(scorer="scorer_right_here:Mine")._scorer).__name__ == "Mine"
+    with pytest.raises(RecipeError, match="current folder, on PYTHONPATH, or be installed"):
+        QualityGateFilter(scorer="scorer_nowhere:Mine")
