@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,12 +54,15 @@ def run(options: argparse.Namespace) -> int:
     where = finished.work_dir or "none found"
     # With the rows on standard output, what is for people goes beside them.
     summary = sys.stderr if options.rows == "-" else sys.stdout
-    print(f"Record of the run: {where}", file=summary)
-    print(_table(found), file=summary)
-    print("\n".join(_sentences(found)), file=summary)
+    # A reader that has seen enough changes nothing in what was found.
+    with suppress(BrokenPipeError):
+        print(f"Record of the run: {where}", file=summary)
+        print(_table(found), file=summary)
+        print("\n".join(_sentences(found)), file=summary, flush=True)
     if options.rows is not None:
         try:
-            _write(found.fates, options.rows)
+            with suppress(BrokenPipeError):
+                _write(found.fates, options.rows)
         except OSError as error:
             print(f"error: --rows: '{options.rows}' cannot be written ({error}).", file=sys.stderr)
             return _UNDECIDED

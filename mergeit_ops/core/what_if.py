@@ -58,7 +58,8 @@ def gammas(merges: Sequence[ScoredMerge], chosen: float) -> list[float]:
     :return: ascending, each once.
     """
     ratios = [merge.after / merge.before for merge in merges if merge.after is not None and merge.before]
-    highest = min(max([*ratios, chosen, 1.0]), max(_SCALE_OF_SCORES, chosen))
+    # The scores of a scale from 1 to 6 can differ no more; a run's gamma beyond is one point.
+    highest = min(max([*ratios, chosen, 1.0]), _SCALE_OF_SCORES)
     lowest = max(0.0, min([*ratios, chosen, _ALWAYS_FROM]))
     # One step beyond either end: a merge that meets the bar exactly may fail.
     steps = range(max(0, int(np.floor(lowest / _STEP)) - 1), int(np.floor(highest / _STEP)) + 2)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 
+_FIRST_WITH_BFLOAT16 = 8  # major compute capability
+
 
 def takes_bfloat16(device: str, dtype: str) -> bool:
     """Tell whether a model is to multiply in bfloat16.
@@ -19,7 +21,8 @@ def takes_bfloat16(device: str, dtype: str) -> bool:
     import torch
 
     if device.startswith("cuda"):
-        return torch.cuda.is_bf16_supported()
+        # From Ampere on; asked in general, torch counts what it emulates too.
+        return torch.cuda.get_device_capability(device)[0] >= _FIRST_WITH_BFLOAT16
     # Elsewhere it is emulated, which takes longer than float32.
     names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return device == "cpu" and any(getattr(torch.cpu, name, bool)() for name in names)

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 _PROGRESS_FROM = 5_000  # texts; below it the model is through in half a minute
 _CPU_TOKENS = 2_048
 _GPU_TOKENS = 65_536
-_TOKENIZED_AT_ONCE = 10_000  # texts
+_TOKENIZED_AT_ONCE = 1_000  # texts
 _CHARACTERS_PER_TOKEN = 4
+_MOST_CHARACTERS_PER_TOKEN = 10  # of a text: enough to know whether it fills the window
 
 _DEFAULT_MODEL_NAMES = frozenset({DEFAULT_EMBEDDING_MODEL, "all-MiniLM-L6-v2"})
 _DEFAULT_WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -109,7 +110,8 @@ class SentenceEncoder:
             return [min(window, len(text) // _CHARACTERS_PER_TOKEN + 2) for text in texts]
         counts: list[int] = []
         for start in range(0, len(texts), _TOKENIZED_AT_ONCE):
-            some = texts[start : start + _TOKENIZED_AT_ONCE]
+            # A tokenizer holds all of a text before it cuts it: a megabyte for a long one.
+            some = [text[: window * _MOST_CHARACTERS_PER_TOKEN] for text in texts[start : start + _TOKENIZED_AT_ONCE]]
             tokens = tokenizer(some, truncation=window < sys.maxsize, max_length=window, return_attention_mask=False)
             counts += map(len, tokens["input_ids"])
         return counts

@@ -12,9 +12,8 @@ GROUPER = "topic_cluster_grouper"
 REVERSE_GROUPER = "topic_reverse_grouper"
 OWN_OPERATORS = (MERGER, GATE, SELECTOR, GROUPER, REVERSE_GROUPER, "sentence_embedding_mapper")
 
-# Data-Juicer tells the kind of an operator by its name too.
-_TAKE_ROWS = ("filter", "deduplicator", "selector", "grouper", "aggregator", "mapper")
-_CHANGE_ROWS = ("mapper", "grouper", "aggregator")
+# Data-Juicer tells the kind of an operator by its name too. A name that tells nothing may stand for anything.
+_ONLY_TAKE_ROWS = ("filter", "deduplicator", "selector")
 
 
 @dataclass(frozen=True)
@@ -33,14 +32,12 @@ class Stretch:
         The gate is none of them: its record names the rows that it drops. A mapper may: Data-Juicer drops the rows of a
         batch that raises in one, unless told not to.
         """
-        return tuple(
-            name for name in self.names if name == SELECTOR or (name not in OWN_OPERATORS and name.endswith(_TAKE_ROWS))
-        )
+        return tuple(name for name in self.names if name == SELECTOR or name not in OWN_OPERATORS)
 
     @property
     def changers(self) -> tuple[str, ...]:
         """Return the operators that may change rows."""
-        return tuple(name for name in self.names if name not in OWN_OPERATORS and name.endswith(_CHANGE_ROWS))
+        return tuple(name for name in self.names if name not in OWN_OPERATORS and not name.endswith(_ONLY_TAKE_ROWS))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +76,8 @@ def read_rows(path: Path) -> Iterator[dict[str, Any]]:
         for name in (META, STATS):
             if isinstance(row.get(name), str):
                 row[name] = _parsed(row[name], f"{path}, row {number}, column {name}")
+            if not isinstance(row.get(name), (Mapping, type(None))):
+                raise DatasetError(f"{path}, row {number}, column {name}: a mapping was expected, got {row[name]!r}.")
         yield row
 
 

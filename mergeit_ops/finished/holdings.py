@@ -74,7 +74,9 @@ class Holdings:
         expected: Collection[str],
     ) -> None:
         self._texts = texts
-        self._ids_by_text = {text: row_id for row_id, text in texts.items()}
+        self._ids_by_text: dict[str, list[str]] = {}
+        for row_id, text in texts.items():
+            self._ids_by_text.setdefault(text, []).append(row_id)
         self._parents = parents
         self._layout = layout
         self._expected = expected
@@ -134,7 +136,9 @@ class Holdings:
         """Tell a row without lineage by its content: one that was merged by its text, others by all columns."""
         merged = None
         if self._ids_by_text and self._layout is not None:
-            merged = self._ids_by_text.get(sample_digest(self._layout.read(row.content).sample))
+            ids = self._ids_by_text.get(sample_digest(self._layout.read(row.content).sample), [])
+            # Of several merges of one text each is found once; the last again and again, should there be more rows.
+            merged = ids.pop(0) if len(ids) > 1 else next(iter(ids), None)
         if merged is None:
             self.unlabelled.setdefault(content_digest(row.content), []).append(row)
             return

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import get_args
 
 from mergeit_ops.core import lineage
+from mergeit_ops.core.formats import Problem
 from mergeit_ops.finished.blame import GATE, GROUPER, MERGER, SELECTOR, Recipe, listed
 from mergeit_ops.finished.comparing import differing_columns, is_plain
 from mergeit_ops.finished.holdings import KEPT, Holdings, Place, Suspect, base_id
@@ -20,6 +22,7 @@ from mergeit_ops.finished.stages import stages_of
 from mergeit_ops.finished.tracing import DROPPED, LATER, LOST, UNTOLD, RowFate, layout_or_none, trace
 
 _SHOWN = 5
+_NOT_TO_BE_MERGED = get_args(Problem)
 
 
 @dataclass
@@ -253,6 +256,10 @@ class _Check:
             )
             return {}
         expected, behind = selections[-1]["figures"]["rows_out"], self._recipe.behind(SELECTOR)
+        self._found.remarks.append(
+            "Which rows were selected is not on record: it is counted how many there are, and not looked whether they "
+            "are the ones."
+        )
         if self._export.rows > expected or (self._export.rows < expected and not behind.takers):
             self._found.violations.append(
                 f"The selector kept {expected:,} rows, and the export has {self._export.rows:,}."
@@ -310,7 +317,8 @@ class _Check:
         if self._stage.merges_rows:
             counts["original"] = by_status[lineage.ORIGINAL]
             for reason, number in sorted(self._export.reasons(lineage.ORIGINAL).items()):
-                counts[f"  of them with a failed merge: {reason}"] = number
+                what = "not to be merged" if reason in _NOT_TO_BE_MERGED else "with a failed merge"
+                counts[f"  of them {what}: {reason}"] = number
             counts[f"merged, as parents of {self._export.merged_rows:,} rows"] = by_status[lineage.MERGED]
             counts["restored"] = by_status[lineage.RESTORED]
             for reason, number in sorted(self._export.reasons(lineage.RESTORED).items()):

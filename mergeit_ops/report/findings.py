@@ -191,9 +191,9 @@ def find(
         topics=lines,
         quality=_quality(found.merges),
         similarity=_similarity(found.merges),
-        failed=_recorded(records, "failed") or dict(found.failed),
-        rejected=_recorded(records, "rejected") or _rejected(found.merges),
-        unmergeable=_recorded(records, "unmergeable"),
+        failed=_recorded(records, "failed", dict(found.failed)),
+        rejected=_recorded(records, "rejected", _rejected(found.merges)),
+        unmergeable=_recorded(records, "unmergeable", dict(found.unmergeable)),
         what_if=what_if,
         shown=shown,
         map=sampled_map,
@@ -434,12 +434,14 @@ def _rejected(merges: Sequence[Merge]) -> dict[str, int]:
     return dict(Counter(merge.rejected for merge in merges if merge.rejected is not None))
 
 
-def _recorded(records: Sequence[Mapping[str, Any]], name: str) -> dict[str, int]:
+def _recorded(records: Sequence[Mapping[str, Any]], name: str, otherwise: dict[str, int]) -> dict[str, int]:
+    """Return counts by reason as the records say; without any record of them, what the export tells."""
+    told = [record["figures"][name] for record in records if isinstance(record["figures"].get(name), Mapping)]
+    if not told:
+        return otherwise
     total: Counter[str] = Counter()
-    for record in records:
-        figures = record["figures"].get(name)
-        if isinstance(figures, Mapping):
-            total.update({reason: int(count) for reason, count in figures.items()})
+    for figures in told:
+        total.update({reason: int(count) for reason, count in figures.items()})
     return dict(total)
 
 

@@ -35,6 +35,7 @@ _REASONS = {
     "unencodable": "holds a value without a text form",
     "bad_row": "instruction or response missing",
     "multi_turn": "more than one question and answer",
+    "more_than_text": "holds tools, images or the like",
 }
 
 

@@ -185,6 +185,7 @@ class Survey:
     :param topics: by id.
     :param merges: accepted and rejected ones, in the order of the export.
     :param failed: reason to the number of groups whose merge failed; groups are told by their id.
+    :param unmergeable: reason to the number of rows that were never offered for a merge.
     :param points: a sample of the rows of the export.
     :param covering: the same, but with each merge that has any parent in the sample of what entered: it stands there
         for them, as it does in the whole.
@@ -196,6 +197,7 @@ class Survey:
     topics: dict[int, Topic] = field(default_factory=dict)
     merges: list[Merge] = field(default_factory=list)
     failed: Counter[str] = field(default_factory=Counter)
+    unmergeable: Counter[str] = field(default_factory=Counter)
     points: Sketch[Point] = field(default_factory=lambda: Sketch(0))
     covering: Sketch[Point] = field(default_factory=lambda: Sketch(0))
     entered: Sketch[Point] = field(default_factory=lambda: Sketch(0))
@@ -241,7 +243,10 @@ def survey(rows: Iterable[tuple[ExportRow, str | None]], layout: SampleFormat | 
                 else replace(earlier, parents=earlier.parents + 1)
             )
         elif lineage.error is not None:
-            failed_groups.setdefault(lineage.error, set()).add(lineage.group_id or f"row {row.number}")
+            if lineage.group_id is None:
+                found.unmergeable[lineage.error] += 1
+            else:
+                failed_groups.setdefault(lineage.error, set()).add(lineage.group_id)
         if layout is not None:
             _take_texts(row, vector, layout, topic, found, seed)
     found.merges += rejected.values()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -513,6 +516,47 @@ def test_what_cannot_be_read_is_told_in_a_sentence(verify, data, finished, tmp_p
         assert sentence in found.text
     (tmp_path / "broken.jsonl").write_text("{", encoding="utf-8")
     assert verify(tmp_path / "broken.jsonl", finished).code == 2
+
+
+@pytest.mark.parametrize("rows", [(), ("--rows", "-")])
+def test_a_reader_that_goes_away_does_not_change_the_exit_code(data, spoiled, rows):
+    spoil(spoiled, lambda found: found[1:])
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "mergeit_ops", "verify", str(data), str(spoiled), *rows]
+    with os.fdopen(writing, "wb") as gone:
+        assert subprocess.run(command, stdout=gone, stderr=subprocess.DEVNULL, check=False).returncode == 1
+
+
+def test_copies_are_told_apart_without_lineage_too(verify, tmp_path, embedded_rows):
+    # Of four copies two pairs are merged, into the same text.
+    rows = [{name: value for name, value in row.items() if name != "id"} for row in embedded_rows[:10]] * 4
+    data = write_jsonl(tmp_path / "in.jsonl", rows)
+    grouper, _, *others = pipeline(gamma=0.1)
+    export = run_recipe(write_recipe(tmp_path, [grouper, *others], data, keep_stats_in_res_ds=False))
+    lineage_of = export.with_name("export_stats.jsonl")
+    merged = [row for row in read_jsonl(lineage_of) if row[META]["merge_status"] == "merged"]
+    texts = Counter(json.dumps(row) for row in read_jsonl(export))
+    lineage_of.unlink()
+    found = verify(data, export)
+    assert max(texts.values()) > 1
+    assert merged
+    assert VIOLATED not in found.text
+
+
+def test_metadata_that_are_none_are_no_violation(verify, data, spoiled):
+    spoil(spoiled, lambda rows: [rows[0] | {META: [1]}, *rows[1:]])
+    found = verify(data, spoiled)
+    assert found.code == 2
+    assert "row 1, column __dj__meta__: a mapping was expected, got [1]" in found.text
+
+
+def test_an_operator_whose_name_tells_nothing_may_have_done_anything():
+    from mergeit_ops.finished.blame import Stretch
+
+    stretch = Stretch(("drop_odd", "text_length_filter", "topic_reverse_grouper", "clean_mapper"))
+    assert stretch.takers == ("drop_odd", "text_length_filter", "clean_mapper")
+    assert stretch.changers == ("drop_odd", "clean_mapper")
 
 
 def test_every_operator_of_ours_is_known_as_ours():

@@ -56,3 +56,9 @@ def test_the_gammas_hold_that_of_the_run_and_lead_from_all_to_nothing(decided, c
 def test_without_merges_nothing_passes():
     assert [outcome.passing for outcome in outcomes([], GateRule(), [0.0, 1.0])] == [0, 0]
     assert gammas([], 0.75)[-1] == pytest.approx(1.01)
+
+
+def test_a_gamma_beyond_every_scale_is_one_point():
+    points = gammas([], 1e6)
+    assert points[-1] == 1e6
+    assert len(points) < 1_000

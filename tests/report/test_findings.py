@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from itertools import pairwise
 
@@ -14,7 +15,7 @@ from mergeit_ops.report.browser import chosen, texts_of, within
 from mergeit_ops.report.findings import find
 from tests.report.exports import content, merged, original, restored, scores, write_export, write_records
 from tests.runs import run_recipe, run_recipe_on_ray, write_jsonl, write_recipe
-from tests.test_whole_runs import pipeline
+from tests.test_whole_runs import in_layout, pipeline
 
 
 def found(export, **options):
@@ -239,3 +240,20 @@ def test_an_input_that_cannot_be_read_is_an_error(tmp_path, name, text, message)
         (tmp_path / name).write_text(text)
     with pytest.raises(DatasetError, match=f"--input: .*{message}"):
         found(export, input_path=tmp_path / name)
+
+
+def test_rows_that_were_never_offered_are_no_failed_merges(tmp_path, embedded_rows):
+    rows = in_layout("sharegpt", embedded_rows)
+    data = write_jsonl(tmp_path / "in.jsonl", rows)
+    export = run_recipe(write_recipe(tmp_path, pipeline(gamma=1.4), data, text_keys="id"))
+    findings = found(export)
+    assert findings.failed == {}
+    assert findings.unmergeable["multi_turn"] > 0
+    # The same without the records, from the export alone.
+    for record in export.parent.rglob("manifest*"):
+        shutil.rmtree(record, ignore_errors=True)
+    for folder in [path for path in export.parent.rglob("*") if path.is_dir()]:
+        shutil.rmtree(folder, ignore_errors=True)
+    alone = found(export)
+    assert alone.failed == {}
+    assert alone.unmergeable == findings.unmergeable
