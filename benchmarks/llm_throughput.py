@@ -33,6 +33,7 @@ from pathlib import Path
 import jsonlines
 import numpy as np
 import psutil
+from common import DATA, REPOSITORY
 from data_juicer.core.data import NestedDataset
 from datasets import Dataset
 from loguru import logger
@@ -43,8 +44,6 @@ from mergeit_ops.core.replies import parse_reply
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.vectors import encode_vectors
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-SAMPLE = REPOSITORY / "recipes" / "data" / "sample_instructions.jsonl"
 SERIAL_PAIRS = 16
 
 
@@ -237,7 +236,7 @@ def measure_slow_sides(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, default=SAMPLE, help="JSON Lines with instruction, input and output")
+    parser.add_argument("--data", type=Path, default=DATA, help="JSON Lines with instruction, input and output")
     parser.add_argument("--pairs", type=int, nargs="+", default=[2000], help="how many; 1000 is worth a look too")
     parser.add_argument("--latency", type=float, nargs="+", default=[0.5, 1.0], help="seconds of an answer")
     parser.add_argument("--concurrency", type=int, default=64)

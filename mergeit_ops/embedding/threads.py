@@ -20,6 +20,7 @@ def in_threads(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
 
     :param function: runs in threads of the pool.
     :param items: what to call it with.
+    :raises Exception: what the function raises; items that wait by then are left out.
     """
     import torch
 
