@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from json.encoder import encode_basestring
 from typing import Any
 
@@ -41,7 +40,7 @@ def _without_nulls(value: Any) -> Any:
 
 def sample_digest(sample: Sample) -> str:
     """Return a hash of a sample's texts: what a merged row is known by, whatever else its row holds."""
-    return content_digest(asdict(sample))
+    return content_digest(vars(sample))
 
 
 def content_digests(columns: Mapping[str, Sequence[Any]], rows: int) -> list[str]:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from mergeit_ops.core.sample import Sample
@@ -120,11 +121,17 @@ def build_messages(parents: Sequence[Sample], system_prompt: str | None = None) 
     if len(parents) < 2:
         raise ValueError(f"a merge needs at least 2 rows, got {len(parents)}")
     messages = [{"role": "system", "content": DEFAULT_SYSTEM_PROMPT if system_prompt is None else system_prompt}]
-    for rows, merged in WORKED_EXAMPLES:
-        messages.append({"role": "user", "content": _request(rows)})
-        messages.append({"role": "assistant", "content": json.dumps(_record(merged), ensure_ascii=False)})
+    messages += [{"role": role, "content": content} for role, content in _worked_turns()]
     messages.append({"role": "user", "content": _request(parents)})
     return tuple(messages)
+
+
+@cache
+def _worked_turns() -> list[tuple[str, str]]:
+    turns = []
+    for rows, merged in WORKED_EXAMPLES:
+        turns += [("user", _request(rows)), ("assistant", json.dumps(_record(merged), ensure_ascii=False))]
+    return turns
 
 
 def records_text(rows: Sequence[Sample]) -> str:

@@ -210,7 +210,7 @@ def flat_table(
     table = topic.topic.table
     positions, metas = topic.unmerged()
     columns = [*topic.carried, EMBEDDING] if embed else topic.carried
-    parts = [table.select(columns).take(pa.array(positions, pa.int64())).append_column(META, json_array(metas))]
+    parts = [table.select(columns).take(pa.array(positions, pa.int64()))]
     accepted = [number for number in range(len(topic.groups)) if topic.merges[number].answers]
     records: dict[str, MergeRecord] = {}
     if accepted:
@@ -223,16 +223,17 @@ def flat_table(
         if embed:
             arrays[EMBEDDING] = pa.array(_of_one_width(embed(answers), table.column(EMBEDDING)[0].as_py()), pa.string())
         merged_metas = [topic.merged_meta(number) for number in accepted]
-        parts.append(pa.table(arrays | {META: json_array(merged_metas)}))
+        parts.append(pa.table(arrays))
         records = {
             meta[lineage.ROW_ID]: merge_record(meta[lineage.PARENT_IDS], layout.read(row).sample)
             for meta, row in zip(merged_metas, rows, strict=True)
         }
         positions = positions + [topic.groups[number].members[0] for number in accepted]
-    flat = pa.concat_tables(parts)
+        metas = metas + merged_metas
     order = sorted(range(len(positions)), key=positions.__getitem__)
-    table = flat.take(pa.array(order, pa.int64())).append_column(STATS, json_array({} for _ in positions))
-    return table, records
+    flat = pa.concat_tables(parts).take(pa.array(order, pa.int64()))
+    flat = flat.append_column(META, json_array(metas[number] for number in order))
+    return flat.append_column(STATS, json_array({} for _ in order)), records
 
 
 def _of_one_width(texts: Sequence[str], brought: str) -> Sequence[str]:

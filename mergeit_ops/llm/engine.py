@@ -18,7 +18,7 @@ from mergeit_ops.llm.journals import CACHE_AUTO, AnswerStore, open_journal
 from mergeit_ops.llm.prices import Prices, read_prices
 from mergeit_ops.llm.progress import Progress
 from mergeit_ops.llm.retry import RetryPolicy
-from mergeit_ops.llm.running import run_to_end
+from mergeit_ops.llm.running import run_to_end, spared_collections
 from mergeit_ops.llm.usage import TokenReserve, Usage, estimate_messages, estimate_tokens
 from mergeit_ops.llm.validation import backend_factory, logprobs_factory, number
 
@@ -181,7 +181,8 @@ class LLMEngine:
         journal = open_journal(self.settings.cache_path)
         try:
             stage: Stage[T] = Stage(self, usage, journal, progress)
-            run_to_end(lambda: stage.answer_all(requests, on_outcome, more_to_come=more_to_come))
+            with spared_collections():
+                run_to_end(lambda: stage.answer_all(requests, on_outcome, more_to_come=more_to_come))
         except LLMError as error:
             # Its sentence says it all: a traceback of the event loop before it would bury it.
             raise error.with_traceback(None) from None
