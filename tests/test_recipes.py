@@ -16,23 +16,39 @@ def process_of(path) -> list[tuple[str, dict]]:
     return [next(iter(entry.items())) for entry in recipe["process"]]
 
 
+def on_ray(path) -> bool:
+    return yaml.safe_load(path.read_text(encoding="utf-8")).get("executor_type", "default") != "default"
+
+
 def test_the_promised_recipes_are_there():
     promised = {"mergeit_quickstart", "mergeit_alpaca", "mergeit_released", "select_only"}
     promised |= {"mergeit_messages", "mergeit_sharegpt"}
     assert promised <= {path.stem for path in RECIPES}
 
 
-@every_recipe
-def test_data_juicer_accepts_every_operator_and_parameter(path, monkeypatch):
+def assert_accepted(path):
     from data_juicer.config import init_configs
     from data_juicer.core.preflight import pre_instantiation_check
     from data_juicer.ops import load_ops
 
-    monkeypatch.chdir(REPOSITORY)
     config = init_configs(["--config", str(path)])
     pre_instantiation_check(config.process)
     operators = load_ops(config.process)
     assert [operator._name for operator in operators] == [name for name, _ in process_of(path)]
+
+
+@pytest.mark.parametrize("path", [path for path in RECIPES if not on_ray(path)], ids=lambda path: path.stem)
+def test_data_juicer_accepts_every_operator_and_parameter(path, monkeypatch):
+    monkeypatch.chdir(REPOSITORY)
+    assert_accepted(path)
+
+
+# Reading a recipe for Ray starts one where there is none.
+@pytest.mark.usefixtures("ray_cluster")
+@pytest.mark.parametrize("path", [path for path in RECIPES if on_ray(path)], ids=lambda path: path.stem)
+def test_data_juicer_accepts_recipes_for_ray(path, monkeypatch):
+    monkeypatch.chdir(REPOSITORY)
+    assert_accepted(path)
 
 
 @every_recipe
