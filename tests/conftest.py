@@ -52,6 +52,18 @@ def ray_cluster():
     ray.shutdown()
 
 
+@pytest.fixture(autouse=True)
+def _ledgers_end_with_their_test(request):
+    """A ledger is a process that stays until the driver ends: little for a run, a processor's work for fifty tests."""
+    yield
+    if "ray_cluster" in request.fixturenames:
+        import ray
+
+        for name in ray.util.list_named_actors():
+            if name.startswith("quality_gate_filter "):
+                ray.kill(ray.get_actor(name))
+
+
 @pytest.fixture
 def lines():
     """What is logged from level INFO on, a text per line."""
