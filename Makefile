@@ -22,8 +22,9 @@ quickstart: $(VENV)/.installed  ## Install, then run the whole method on the sam
 	$(DJ_PROCESS) --config recipes/mergeit_quickstart.yaml
 	@$(BIN)/python -m mergeit_ops show outputs/quickstart/merged.jsonl
 
+# Two processes, on every machine: each takes 2 GB, and a Ray of its own at the end.
 test: $(VENV)/.installed lint  ## Lint, check types, run the tests.
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" --numprocesses 2
 
 test-slow: $(VENV)/.installed  ## Run the tests that take long.
 	$(BIN)/python -m pytest -m slow

@@ -11,6 +11,9 @@ import pytest
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Before anything reads it: several processes share the processors.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SAMPLE = REPOSITORY / "recipes" / "data" / "sample_instructions.jsonl"
@@ -34,13 +37,16 @@ def _log_of_data_juicer(tmp_path_factory):
 
 
 def pytest_collection_modifyitems(items):
-    """Leave the tests that need Ray to the end: a process that has started it cannot fork workers safely."""
+    """Leave the tests that need Ray to the end: a process that has started it cannot fork workers safely.
+
+    Of several processes that share the tests, each takes them in this order too, and has a Ray of its own.
+    """
     items.sort(key=lambda item: "ray_cluster" in getattr(item, "fixturenames", ()))
 
 
 @pytest.fixture(scope="session")
 def ray_cluster():
-    """One Ray for all tests that need it: a start costs ten seconds."""
+    """One Ray for all tests of a process that need it: a start costs ten seconds."""
     import ray
 
     # Reading a recipe for Ray may have started one.
@@ -54,7 +60,7 @@ def ray_cluster():
 
 @pytest.fixture(autouse=True)
 def _ledgers_end_with_their_test(request):
-    """A ledger is a process that stays until the driver ends: little for a run, a processor's work for fifty tests."""
+    """A ledger is a process that stays until the driver ends: of a run one or two, of all these tests dozens."""
     yield
     if "ray_cluster" in request.fixturenames:
         import ray
