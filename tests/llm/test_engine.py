@@ -310,19 +310,20 @@ def test_the_first_call_is_made_alone_and_the_others_together():
 
 
 def test_a_first_answer_that_takes_its_time_does_not_hold_up_the_others():
-    asked_after_s: list[float] = []
-    start = time.monotonic()
+    asked_s: list[float] = []
+    start_s = time.monotonic()
 
     def answer(body):
-        asked_after_s.append(time.monotonic() - start)
+        asked_s.append(time.monotonic())
         return merge_answer(body)
 
     with FakeLLMServer(answer, latency_s=2.0) as server:
         engine = engine_for(server, RetryPolicy(refusal_s=0.2), max_concurrency=8)
         answers_of(engine, merge_requests(8))
-    assert len(asked_after_s) == 8
-    assert max(asked_after_s) < 2.0 <= time.monotonic() - start
-    assert sum(after > 0.2 for after in asked_after_s) == 7
+    first_s, *others_s = sorted(asked_s)
+    assert len(others_s) == 7
+    # They waited for a while, and not for its answer.
+    assert start_s + 0.2 < others_s[0] <= others_s[-1] < first_s + 2.0 <= time.monotonic()
 
 
 def test_a_server_that_turns_others_away_while_it_works_on_the_first_is_not_given_up():
