@@ -31,7 +31,11 @@ def test_what_lived_before_is_spared_and_what_comes_after_is_collected():
 
 
 def test_an_error_does_not_leave_the_heap_frozen():
-    with pytest.raises(ValueError, match="stop"), spared_collections():
-        assert gc.get_freeze_count() > 0
-        raise ValueError("stop")
+    def fail():
+        with spared_collections():
+            assert gc.get_freeze_count() > 0
+            raise ValueError("stop")
+
+    with pytest.raises(ValueError, match="stop"):
+        fail()
     assert gc.get_freeze_count() == 0
