@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -16,6 +17,7 @@ __all__ = [
     "MERGE_SCHEMA",
     "WORKED_EXAMPLES",
     "Message",
+    "answer_text",
     "build_messages",
     "prompt_sha256",
     "records_block",
@@ -130,8 +132,16 @@ def build_messages(parents: Sequence[Sample], system_prompt: str | None = None) 
 def _worked_turns() -> list[tuple[str, str]]:
     turns = []
     for rows, merged in WORKED_EXAMPLES:
-        turns += [("user", _request(rows)), ("assistant", json.dumps(_record(merged), ensure_ascii=False))]
+        turns += [("user", _request(rows)), ("assistant", answer_text(merged))]
     return turns
+
+
+def answer_text(merged: Sample) -> str:
+    """Return a merged row as the answer that the conversation asks for, as the worked examples show it.
+
+    :param merged: the row. A system prompt is no part of the answer.
+    """
+    return _bordered(json.dumps(_record(replace(merged, system="")), ensure_ascii=False))
 
 
 def records_text(rows: Sequence[Sample]) -> str:
@@ -164,10 +174,13 @@ def records_block(samples: Sequence[Sample]) -> str:
 
     :param samples: the rows; a system prompt is shown where there is one.
     """
+    return f"<records>\n[\n{_bordered(records_text(samples))}\n]\n</records>"
+
+
+def _bordered(records: str) -> str:
     # Inside JSON strings an escaped "<" means the same, but no text of a row can then spell the closing tag, or one of
     # the marks that chat templates put between turns. Other "<" stay: escaped markup costs tokens and gets copied.
-    rows = _LIKE_A_BORDER.sub(r"\\u003c", records_text(samples))
-    return f"<records>\n[\n{rows}\n]\n</records>"
+    return _LIKE_A_BORDER.sub(r"\\u003c", records)
 
 
 def _request(parents: Sequence[Sample]) -> str:

@@ -1,0 +1,219 @@
+"""`export-sft`: accepted merges as rows to train a smaller merger on."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from mergeit_ops.errors import DatasetError
+
+if TYPE_CHECKING:
+    from mergeit_ops.finished.merger_conversations import LeftOut, MergerConversation
+
+NAME = "export-sft"
+HELP = "Write the accepted merges of a finished run as training rows: the merger's very prompts, each with its answer."
+
+TRAIN, VALIDATION, DATASET_INFO = "train.jsonl", "validation.jsonl", "dataset_info.json"
+FORMATS = ("messages", "prompt_completion")
+
+_DATASETS = {"mergeit_merger": TRAIN, "mergeit_merger_validation": VALIDATION}
+_DESCRIPTION: Mapping[str, Any] = {
+    # LLaMA-Factory's layout of turns in a list, with the names that OpenAI gives them.
+    "formatting": "sharegpt",
+    "columns": {"messages": "messages"},
+    "tags": {
+        "role_tag": "role",
+        "content_tag": "content",
+        "user_tag": "user",
+        "assistant_tag": "assistant",
+        "system_tag": "system",
+    },
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    parser.add_argument("export", type=Path, metavar="EXPORT", help="the exported file, or the folder that Ray wrote")
+    parser.add_argument("--output", type=Path, default=Path("sft"), help="folder to write (default: sft)")
+    parser.add_argument("--work-dir", type=Path, help="the run's work dir (default: looked for beside the export)")
+    parser.add_argument(
+        "--format",
+        choices=FORMATS,
+        default=FORMATS[0],
+        help="messages: a conversation a row, and a dataset_info.json, for LLaMA-Factory (the default); "
+        "prompt_completion: for TRL, which then learns the answer alone",
+    )
+    parser.add_argument(
+        "--validation",
+        type=_share,
+        default=0.1,
+        metavar="SHARE",
+        help="share of the rows to hold out, whole topics at a time; 0: none (default: 0.1)",
+    )
+    parser.add_argument("--seed", type=int, default=42, help="of the topics that are held out (default: 42)")
+    parser.add_argument(
+        "--min-ratio", type=float, metavar="R", help="only merges of at least this merge_quality_ratio (default: all)"
+    )
+    parser.add_argument(
+        "--any-prompt",
+        action="store_true",
+        help="take merges too that another prompt asked for, as after an update, under the one of today",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Read the merges, split them by topic, write the files and say what they hold."""
+    from mergeit_ops.core.splitting import held_out_topics
+    from mergeit_ops.finished import read_run
+    from mergeit_ops.finished.merger_conversations import LeftOut, merger_conversations
+
+    _check_folder(options.output)
+    finished = read_run(options.export, options.work_dir)
+
+    def read() -> Iterable[MergerConversation | LeftOut]:
+        return merger_conversations(finished, min_ratio=options.min_ratio, any_prompt=options.any_prompt)
+
+    # Twice through the export: its conversations need not be in memory together.
+    sizes: Counter[int] = Counter()
+    left_out: Counter[LeftOut] = Counter()
+    for found in read():
+        if isinstance(found, LeftOut):
+            left_out[found] += 1
+        else:
+            sizes[found.topic_id] += 1
+    if not sizes:
+        raise DatasetError(_nothing(options.export, left_out))
+    try:
+        held_out = held_out_topics(sizes, options.validation, options.seed)
+    except ValueError as error:
+        raise DatasetError(
+            f"All {sizes.total()} merges are of one topic, so none can be held out without its like in training: give "
+            "--validation 0."
+        ) from error
+    try:
+        written = _write(read(), held_out, options.output, options.format)
+    except OSError as error:
+        raise DatasetError(f"--output: the folder '{options.output}' cannot be written ({error}).") from error
+    print("\n".join(_summary(written, left_out, options)))
+    return 0
+
+
+@dataclass
+class _Written:
+    """What has been written.
+
+    :param rows: rows of each file.
+    :param topics: topics of each file.
+    :param models: rows of each model.
+    :param longest: estimated tokens of the longest row.
+    :param unproved: rows whose prompt is not the one that was sent.
+    :param system_prompt: of the last row.
+    """
+
+    rows: Counter[str] = field(default_factory=Counter)
+    topics: dict[str, set[int]] = field(default_factory=lambda: {TRAIN: set(), VALIDATION: set()})
+    models: Counter[str] = field(default_factory=Counter)
+    longest: int = 0
+    unproved: int = 0
+    system_prompt: str = ""
+
+
+def _write(
+    conversations: Iterable[MergerConversation | LeftOut], held_out: frozenset[int], folder: Path, form: str
+) -> _Written:
+    from mergeit_ops.finished.merger_conversations import LeftOut
+    from mergeit_ops.llm.usage import estimate_messages
+
+    written = _Written()
+    names = [TRAIN, VALIDATION] if held_out else [TRAIN]
+    folder.mkdir(parents=True, exist_ok=True)
+    if form == FORMATS[0]:
+        described = {key: {"file_name": name, **_DESCRIPTION} for key, name in _DATASETS.items() if name in names}
+        (folder / DATASET_INFO).write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
+    with ExitStack() as opened:
+        files: dict[str, IO[str]] = {
+            name: opened.enter_context((folder / name).open("w", encoding="utf-8")) for name in names
+        }
+        for found in conversations:
+            if isinstance(found, LeftOut):
+                continue
+            name = VALIDATION if found.topic_id in held_out else TRAIN
+            print(json.dumps(_row(found, form), ensure_ascii=False), file=files[name])
+            written.rows[name] += 1
+            written.topics[name].add(found.topic_id)
+            written.models[found.model] += 1
+            written.longest = max(written.longest, estimate_messages(found.messages))
+            written.unproved += not found.proved
+            written.system_prompt = found.prompt[0]["content"]
+    return written
+
+
+def _row(found: MergerConversation, form: str) -> dict[str, Any]:
+    """Return a row; trainers ignore the last two columns, which lead back to the export."""
+    if form == FORMATS[0]:
+        turns: dict[str, Any] = {"messages": found.messages}
+    else:
+        turns = {"prompt": found.prompt, "completion": found.messages[-1:]}
+    return {**turns, "row_id": found.row_id, "topic_id": found.topic_id}
+
+
+def _summary(written: _Written, left_out: Counter[LeftOut], options: argparse.Namespace) -> Iterable[str]:
+    from mergeit_ops.core.prompts import DEFAULT_SYSTEM_PROMPT
+
+    models = ", ".join(f"{model} ({count:,})" for model, count in written.models.most_common())
+    yield f"{written.rows.total() + left_out.total():,} accepted merges; {written.rows.total():,} rows, by {models}"
+    for name, count in sorted(written.rows.items()):
+        yield f"  {count:>7,} rows of {len(written.topics[name]):,} topics  {options.output / name}"
+    for reason, count in left_out.items():
+        yield f"  {count:>7,} left out: {reason.value}"
+    if written.unproved:
+        yield f"{written.unproved:,} rows stand under another prompt than the one that asked for them (--any-prompt)."
+    yield (
+        f"The longest row has some {written.longest:,} tokens: a trainer that cuts below that (cutoff_len of "
+        "LLaMA-Factory, max_length of TRL) takes answers away."
+    )
+    if written.system_prompt != DEFAULT_SYSTEM_PROMPT:
+        yield "The recipe has a system_prompt of its own: run the student with it too."
+
+
+def _nothing(export: Path, left_out: Counter[LeftOut]) -> str:
+    from mergeit_ops.finished.merger_conversations import LeftOut
+
+    if not left_out:
+        return f"{export} holds no merged rows: a run without pairs, a dry run, or a gate that let none pass."
+    if set(left_out) == {LeftOut.NO_MODEL}:
+        return (
+            f'The {left_out.total():,} merges of {export} were joined with "and" (merge_strategy: concat): there is no '
+            "model's answer in them to learn from."
+        )
+    reasons = "; ".join(f"{count:,} {reason.value}" for reason, count in left_out.items())
+    advice = {
+        LeftOut.OTHER_PROMPT: " A system_prompt of the recipe is found in the run's records (--work-dir); --any-prompt "
+        "takes them under the prompt of today.",
+        LeftOut.NO_RATIO: " Only a run with the gate gives ratios: leave --min-ratio out.",
+    }
+    return f"None of the merges of {export} gives a row: {reasons}." + "".join(
+        text for reason, text in advice.items() if reason in left_out
+    )
+
+
+def _check_folder(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise DatasetError(f"--output must be a folder to write rows to; '{folder}' is a file.")
+    for name in (TRAIN, VALIDATION, DATASET_INFO):
+        # LLaMA-Factory's own folder of data has a dataset_info.json: a slip must not cost a dataset.
+        if (folder / name).exists():
+            raise DatasetError(f"--output: '{folder / name}' is there already: remove it, or name another folder.")
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 0 and below 1, got {text}")
+    return value

@@ -1,0 +1,112 @@
+"""Accepted merges of a finished run as the conversations that asked for them, each with its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from mergeit_ops.core import lineage
+from mergeit_ops.core.formats import SampleFormat
+from mergeit_ops.core.identity import sample_digest
+from mergeit_ops.core.prompts import Message, answer_text, build_messages, prompt_sha256
+from mergeit_ops.core.replies import ReplyError, parse_reply
+from mergeit_ops.core.sample import Sample
+from mergeit_ops.finished.blame import MERGER
+from mergeit_ops.finished.rows import ExportRow
+from mergeit_ops.finished.run import FinishedRun
+from mergeit_ops.finished.stages import stages_of
+
+
+class LeftOut(str, Enum):
+    """Why an accepted merge gives no conversation."""
+
+    NO_MODEL = "joined without a model (merge_strategy: concat)"
+    OTHER_PROMPT = "asked for by another prompt than the one rebuilt from its parents"
+    CHANGED = "changed after the merge, or no answer that the merger would read"
+    NO_RATIO = "without a quality ratio"
+    LOW_RATIO = "with a quality ratio below the least"
+
+
+@dataclass(frozen=True)
+class MergerConversation:
+    """What the merging model was asked, and what it answered.
+
+    :param row_id: row id of the merged row.
+    :param topic_id: topic of the merged row.
+    :param model: the model that answered.
+    :param prompt: chat turns, the very ones that were sent.
+    :param answer: the merged row as the JSON object that the prompt asks for.
+    :param proved: whether the hash of the prompt is that of the one that was sent.
+    """
+
+    row_id: str
+    topic_id: int
+    model: str
+    prompt: tuple[Message, ...]
+    answer: str
+    proved: bool = True
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """Return prompt and answer as one conversation."""
+        return (*self.prompt, {"role": "assistant", "content": self.answer})
+
+
+def merger_conversations(
+    run: FinishedRun, *, min_ratio: float | None = None, any_prompt: bool = False
+) -> Iterator[MergerConversation | LeftOut]:
+    """Yield a conversation for each accepted merge of a run, or why there is none, in the order of the export.
+
+    Prompts are rebuilt from the parents, with the system prompt that the records of the run name, and compared with
+    the hash that each merge keeps. Answers are written anew from the merged rows rather than taken from the journal of
+    answers: what a model wrote may be fenced, reasoned about or nearly JSON, and the journal may be gone. Each is read
+    back as the merger would, and gives the merged row.
+
+    :param run: the run.
+    :param min_ratio: least quality ratio of a merge; None takes all.
+    :param any_prompt: whether merges that another prompt asked for are taken too, under the one rebuilt.
+    :raises DatasetError: if a row cannot be read, or the layout of the samples cannot be told.
+    """
+    layout = run.layout()
+    prompts = [record["parameters"].get("system_prompt") for record in run.of_operator(MERGER)]
+    digests = {row_id: merge["text"] for stage in stages_of(run) for row_id, merge in stage.merges.items()}
+    for row in run.rows():
+        if row.lineage.status == lineage.MERGED:
+            if min_ratio is not None and not (row.quality.ratio or 0) >= min_ratio:
+                yield LeftOut.NO_RATIO if row.quality.ratio is None else LeftOut.LOW_RATIO
+            else:
+                found = _conversation(row, layout, prompts or [None], digests)
+                yield found if isinstance(found, LeftOut) or found.proved or any_prompt else LeftOut.OTHER_PROMPT
+
+
+def _conversation(
+    row: ExportRow, layout: SampleFormat, system_prompts: list[str | None], digests: Mapping[str, str]
+) -> MergerConversation | LeftOut:
+    row_id, sent = row.lineage.row_id or "", row.lineage.meta.get(lineage.PROMPT_SHA256)
+    if sent is None:
+        return LeftOut.NO_MODEL
+    parents = [layout.read(parent).sample for parent in row.parents]
+    merged = layout.read(row.content).sample
+    answer = answer_text(merged)
+    is_as_recorded = digests.get(row_id) in (None, sample_digest(merged))
+    if len(parents) < 2 or not is_as_recorded or not _is_read(answer, merged, parents):
+        return LeftOut.CHANGED
+    # The last merger's is the one that a student would be run with.
+    rebuilt = [build_messages(parents, system_prompt) for system_prompt in reversed(system_prompts)]
+    prompt = next((messages for messages in rebuilt if prompt_sha256(messages) == sent), None)
+    return MergerConversation(
+        row_id=row_id,
+        topic_id=row.lineage.topic_id or 0,
+        model=row.lineage.model or "",
+        prompt=prompt or rebuilt[0],
+        answer=answer,
+        proved=prompt is not None,
+    )
+
+
+def _is_read(answer: str, merged: Sample, parents: list[Sample]) -> bool:
+    try:
+        return replace(parse_reply(answer, parents), system=merged.system) == merged
+    except ReplyError:
+        return False
