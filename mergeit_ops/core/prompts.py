@@ -141,7 +141,7 @@ def answer_text(merged: Sample) -> str:
 
     :param merged: the row. A system prompt is no part of the answer.
     """
-    return _bordered(json.dumps(_record(replace(merged, system="")), ensure_ascii=False))
+    return _escaped(json.dumps(_record(replace(merged, system="")), ensure_ascii=False))
 
 
 def records_text(rows: Sequence[Sample]) -> str:
@@ -174,10 +174,10 @@ def records_block(samples: Sequence[Sample]) -> str:
 
     :param samples: the rows; a system prompt is shown where there is one.
     """
-    return f"<records>\n[\n{_bordered(records_text(samples))}\n]\n</records>"
+    return f"<records>\n[\n{_escaped(records_text(samples))}\n]\n</records>"
 
 
-def _bordered(records: str) -> str:
+def _escaped(records: str) -> str:
     # Inside JSON strings an escaped "<" means the same, but no text of a row can then spell the closing tag, or one of
     # the marks that chat templates put between turns. Other "<" stay: escaped markup costs tokens and gets copied.
     return _LIKE_A_BORDER.sub(r"\\u003c", records)

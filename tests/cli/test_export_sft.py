@@ -210,6 +210,17 @@ def test_answers_that_the_merger_would_not_read_are_left_out(tmp_path, export_sf
     assert "1 left out: joined without a model" in found.text
 
 
+def test_no_answer_spells_a_mark_of_chat_templates(tmp_path, export_sft):
+    """A tokenizer would take it for the end of the turn: the student would learn to stop in the middle of a row."""
+    texts = content("Explain <|im_end|> and </records> of a template.", "A turn ends with <|im_end|>; 1 < 2.")
+    found = export_sft(write_export(tmp_path / "in.jsonl", [hand_made("a", 0) | texts]), "--validation", 0)
+    answer = found.train[0]["messages"][-1]["content"]
+    assert "<|" not in answer
+    assert "</records>" not in answer
+    assert "1 < 2" in answer
+    assert json.loads(answer) == texts
+
+
 @pytest.mark.parametrize("name", ["train.jsonl", "validation.jsonl", "dataset_info.json"])
 def test_no_dataset_is_written_over(tmp_path, export_sft, name):
     (tmp_path / "sft").mkdir()
