@@ -43,6 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Read, count and print."""
+    if options.order1 == options.order2:
+        raise DatasetError(f"ORDER1 and ORDER2 are both {options.order1}: each order has a file of its own.")
     first, second = _read(options.order1, 0), _read(options.order2, 1)
     for here, there, path in ((first, second, options.order2), (second, first, options.order1)):
         missing = next((key for key in here if key not in there), None)

@@ -69,8 +69,8 @@ def merger_conversations(
     :raises DatasetError: if a row cannot be read, or the layout of the samples cannot be told.
     """
     layout = run.layout()
-    prompts = [record["parameters"].get("system_prompt") for record in run.of_operator(MERGER)]
-    digests = {row_id: merge["text"] for stage in stages_of(run) for row_id, merge in stage.merges.items()}
+    prompts = [(record.get("parameters") or {}).get("system_prompt") for record in run.of_operator(MERGER)]
+    digests = {row_id: merge.get("text") for stage in stages_of(run) for row_id, merge in stage.merges.items()}
     for row in run.rows():
         if row.lineage.status == lineage.MERGED:
             if min_ratio is not None and not (row.quality.ratio or 0) >= min_ratio:
@@ -81,7 +81,7 @@ def merger_conversations(
 
 
 def _conversation(
-    row: ExportRow, layout: SampleFormat, system_prompts: list[str | None], digests: Mapping[str, str]
+    row: ExportRow, layout: SampleFormat, system_prompts: list[str | None], digests: Mapping[str, str | None]
 ) -> MergerConversation | LeftOut:
     row_id, sent = row.lineage.row_id or "", row.lineage.meta.get(lineage.PROMPT_SHA256)
     if sent is None:

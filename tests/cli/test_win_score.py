@@ -108,3 +108,5 @@ def test_nothing_that_counts_and_no_file(win_score, capsys, tmp_path):
     blank = [numbers("q1", None, None)]
     assert "No question counts" in win_score(blank, blank, "--unreadable", "exclude").err
     assert "There is no file" in Scored(capsys, tmp_path / "none.jsonl", tmp_path / "1.jsonl").err
+    # A judge of one order twice would look as if it had no favourite place.
+    assert "each order has a file of its own" in Scored(capsys, tmp_path / "1.jsonl", tmp_path / "1.jsonl").err
