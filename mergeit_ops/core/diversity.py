@@ -7,12 +7,22 @@ precision but for what is summed up.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["mean_pairwise_distance", "nearest_cosines", "pool_coverage", "redundancy", "vendi_score"]
+__all__ = [
+    "Twins",
+    "best_cosines",
+    "mean_pairwise_distance",
+    "near_twins",
+    "nearest_cosines",
+    "pool_coverage",
+    "redundancy",
+    "vendi_score",
+]
 
 REDUNDANT_FROM = 0.9
 """Cosine above which a row counts as told twice: our definition, the literature has none."""
@@ -30,14 +40,32 @@ def pool_coverage(pool: NDArray[np.float32], chosen: NDArray[np.float32]) -> flo
     """
     if not len(pool) or not len(chosen):
         raise ValueError("Coverage needs at least one row in the pool and one that is chosen.")
-    total = 0.0
-    for start in range(0, len(pool), _BLOCK_ROWS):
-        block = pool[start : start + _BLOCK_ROWS]
-        best = np.full(len(block), -np.inf, dtype=np.float32)
-        for part in _blocks(chosen):
-            np.maximum(best, (block @ part.T).max(axis=1), out=best)
-        total += float(best.sum(dtype=np.float64))
-    return _within_one(total / len(pool))
+    (best,) = best_cosines(pool, chosen)
+    return _within_one(float(best.mean(dtype=np.float64)))
+
+
+def best_cosines(
+    pool: NDArray[np.float32], chosen: NDArray[np.float32], subsets: Sequence[NDArray[np.bool_]] = ()
+) -> NDArray[np.float32]:
+    """Return each pool row's cosine to the chosen row that is most similar to it.
+
+    :param pool: (n, d) float32 of unit norm.
+    :param chosen: (m, d) float32 of unit norm, m >= 1.
+    :param subsets: s masks of the chosen rows, (m,) each and none of them empty: what the cosines would be if only
+        these rows were chosen, found in the same pass.
+    :return: (1 + s, n) float32: of all chosen rows, then of each subset.
+    """
+    best = np.full((1 + len(subsets), len(pool)), -np.inf, dtype=np.float32)
+    for start in range(0, len(chosen), _BLOCK_ROWS):
+        rows = slice(start, start + _BLOCK_ROWS)
+        masks = [mask[rows] for mask in subsets]
+        for first in range(0, len(pool), _BLOCK_ROWS):
+            columns = slice(first, first + _BLOCK_ROWS)
+            cosines = chosen[rows] @ pool[columns].T
+            np.maximum(best[0, columns], cosines.max(axis=0), out=best[0, columns])
+            for line, mask in zip(best[1:, columns], masks, strict=True):
+                np.maximum(line, cosines[mask].max(axis=0, initial=-np.inf), out=line)
+    return best
 
 
 def vendi_score(vectors: NDArray[np.float32], order: float = 1.0) -> float:
@@ -115,6 +143,43 @@ def nearest_cosines(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
             nearest[rows] = np.maximum(nearest[rows], cosines.max(axis=1))
             nearest[columns] = np.maximum(nearest[columns], cosines.max(axis=0))
     return nearest
+
+
+@dataclass(frozen=True)
+class Twins:
+    """Which rows of a set have others near them.
+
+    :param counts: (n,) number of other rows with a cosine above the threshold.
+    :param sole: (n,) position of that row where there is but one; -1 elsewhere.
+    """
+
+    counts: NDArray[np.int64]
+    sole: NDArray[np.int64]
+
+
+def near_twins(vectors: NDArray[np.float32], threshold: float = REDUNDANT_FROM) -> Twins:
+    """Count for each row the other rows that nearly repeat it.
+
+    :param vectors: (n, d) float32 of unit norm.
+    :param threshold: cosine, exclusive.
+    """
+    n = len(vectors)
+    counts = np.zeros(n, dtype=np.int64)
+    positions = np.zeros(n, dtype=np.int64)  # their sum, which is the position itself where there is one
+    starts = range(0, n, _BLOCK_ROWS)
+    for start in starts:
+        for other in starts[start // _BLOCK_ROWS :]:
+            cosines = vectors[start : start + _BLOCK_ROWS] @ vectors[other : other + _BLOCK_ROWS].T
+            if other == start:
+                cosines[np.tril_indices(len(cosines))] = -np.inf
+            first, second = (found.astype(np.int64) for found in np.nonzero(cosines > threshold))
+            for one, twin in ((first + start, second + other), (second + other, first + start)):
+                if len(one):
+                    low, high = int(one.min()), int(one.max()) + 1
+                    counts[low:high] += np.bincount(one - low, minlength=high - low)
+                    sums = np.bincount(one - low, weights=twin, minlength=high - low)
+                    positions[low:high] += sums.astype(np.int64)
+    return Twins(counts, np.where(counts == 1, positions, -1))
 
 
 def redundancy(vectors: NDArray[np.float32], threshold: float = REDUNDANT_FROM) -> float:

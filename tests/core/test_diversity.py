@@ -7,7 +7,9 @@ import pytest
 
 from mergeit_ops.core import diversity
 from mergeit_ops.core.diversity import (
+    best_cosines,
     mean_pairwise_distance,
+    near_twins,
     nearest_cosines,
     pool_coverage,
     redundancy,
@@ -88,3 +90,24 @@ def test_blocks_change_nothing(monkeypatch):
 def test_no_rows_are_an_error(measure):
     with pytest.raises(ValueError, match="row"):
         measure(X6[:0])
+
+
+def test_best_cosines_of_subsets_are_those_of_the_rows_alone(monkeypatch):
+    monkeypatch.setattr(diversity, "_BLOCK_ROWS", 7)
+    pool, chosen = unit(53, 6), unit(29, 6, seed=1)
+    # The second has no row in most blocks.
+    masks = [np.arange(29) % 3 > 0, np.arange(29) == 11]
+    found = best_cosines(pool, chosen, masks)
+    for line, rows in zip(found, (chosen, chosen[masks[0]], chosen[masks[1]]), strict=True):
+        np.testing.assert_allclose(line, (pool @ rows.T).max(axis=1), rtol=1e-6)
+
+
+def test_twins_in_blocks_are_those_of_all_at_once(monkeypatch):
+    vectors = unit(53, 3)
+    monkeypatch.setattr(diversity, "_BLOCK_ROWS", 7)
+    near = vectors @ vectors.T > 0.9
+    np.fill_diagonal(near, False)
+    found = near_twins(vectors)
+    np.testing.assert_array_equal(found.counts, near.sum(axis=1))
+    np.testing.assert_array_equal(found.sole, np.where(near.sum(axis=1) == 1, near.argmax(axis=1), -1))
+    assert {0, 1, 2} <= set(found.counts.tolist())

@@ -1,0 +1,92 @@
+"""Values of rows behind measures of a set: their mean is the measure, their spread that of the measure over draws."""
+
+import numpy as np
+import pytest
+
+from mergeit_ops.core.diversity import mean_pairwise_distance, near_twins, redundancy, vendi_score
+from mergeit_ops.core.influence import distance_parts, effective_topic_parts, redundancy_parts, vendi_parts
+from tests.core.test_diversity import DUPLICATES, X6, unit
+
+# A pair of twins, three of a kind, and a row alone.
+TWINS = np.array([(1, 0, 0)] * 2 + [(0, 1, 0)] * 3 + [(0, 0, 1)], np.float32)
+
+
+@pytest.mark.parametrize(
+    ("measure", "parts"),
+    [(mean_pairwise_distance, distance_parts), (vendi_score, vendi_parts), (redundancy, redundancy_parts)],
+)
+@pytest.mark.parametrize("vectors", [X6, DUPLICATES, TWINS, X6[:1], unit(40, 8), unit(8, 40)])
+def test_their_mean_is_the_measure(measure, parts, vectors):
+    values = parts(vectors)
+    assert values.shape == (len(vectors),)
+    assert values.mean() == pytest.approx(measure(vectors), abs=1e-6)
+
+
+def test_the_distance_of_pairs_by_hand():
+    # Distances 1, 1 and 0: the means to the others are 0.5, 0.5 and 1, that of all pairs is 2 / 3.
+    values = distance_parts(np.array([(1, 0), (1, 0), (0, 1)], np.float32))
+    np.testing.assert_allclose(values, [1 / 3, 1 / 3, 4 / 3])
+
+
+def test_the_vendi_score_of_orthogonal_rows_by_hand():
+    # C has the eigenvalues 3/5 and 2/5: -ln of them, less H = 0.673012, times V = 1.960132.
+    values = vendi_parts(DUPLICATES)
+    np.testing.assert_allclose(values[:3], 1.960132 * (1 + 0.510826 - 0.673012), atol=1e-5)
+    np.testing.assert_allclose(values[3:], 1.960132 * (1 + 0.916291 - 0.673012), atol=1e-5)
+
+
+@pytest.mark.parametrize(("n", "d"), [(60, 8), (20, 40)])
+def test_the_vendi_score_moves_as_its_parts_say(n, d):
+    vectors = unit(n, d)
+    parts, score, wide = vendi_parts(vectors), vendi_score(vectors), vectors.astype(np.float64)
+    for row in (0, n // 2):
+        step = 1e-5
+        moved = (1 - step) * wide.T @ wide / n + step * np.outer(wide[row], wide[row])
+        shares = np.linalg.eigvalsh(moved)
+        shares = shares[shares > 1e-9]
+        more = np.exp(-(shares * np.log(shares)).sum())
+        assert (more - score) / step == pytest.approx(parts[row] - score, rel=0.01, abs=0.01)
+
+
+def test_twins_by_hand():
+    found = near_twins(TWINS)
+    np.testing.assert_array_equal(found.counts, [1, 1, 2, 2, 2, 0])
+    np.testing.assert_array_equal(found.sole, [1, 0, -1, -1, -1, -1])
+
+
+def test_a_row_counts_itself_and_those_it_alone_makes_redundant():
+    # Worth 2, 2, 1, 1, 1 and 0, whose mean is 7 / 6; redundant are 5 of 6.
+    np.testing.assert_allclose(redundancy_parts(TWINS), 5 / 6 - 7 / 6 + np.array([2, 2, 1, 1, 1, 0]))
+
+
+def test_leaving_a_row_out_is_what_the_redundancy_counts():
+    rng = np.random.default_rng(3)
+    vectors = unit(12, 4)[rng.integers(0, 12, 60)] + 0.12 * rng.normal(size=(60, 4))
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    values, n = redundancy_parts(vectors, 0.97), len(vectors)
+    without = [redundancy(np.delete(vectors, row, axis=0), 0.97) for row in range(n)]
+    pseudo = n * redundancy(vectors, 0.97) - (n - 1) * np.array(without)
+    np.testing.assert_allclose(values - values.mean(), pseudo - pseudo.mean(), atol=1e-9)
+    assert len(set(pseudo.round(6))) > 2
+
+
+def test_effective_topics():
+    np.testing.assert_allclose(effective_topic_parts(np.array([4, 4, 7, 7])), 2)
+    assert effective_topic_parts(np.array([0, 0, 0, 1])).mean() == pytest.approx(4 / 3**0.75)
+
+
+@pytest.mark.parametrize("parts", [distance_parts, vendi_parts])
+def test_their_spread_is_that_of_the_measure_over_draws(parts):
+    rng = np.random.default_rng(0)
+    population = unit(3_000, 12) + 2 * unit(8, 12, seed=1)[rng.integers(0, 8, 3_000) // (1 + rng.integers(0, 3, 3_000))]
+    population = (population / np.linalg.norm(population, axis=1, keepdims=True)).astype(np.float32)
+    draws = [parts(population[rng.integers(0, 3_000, 400)]) for _ in range(150)]
+    told = np.mean([values.std() / np.sqrt(len(values)) for values in draws])
+    # Of 150 draws a standard deviation is known to 6 %.
+    assert told == pytest.approx(np.std([values.mean() for values in draws]), rel=0.2)
+
+
+@pytest.mark.parametrize("parts", [distance_parts, vendi_parts, redundancy_parts, effective_topic_parts])
+def test_no_rows_are_an_error(parts):
+    with pytest.raises(ValueError, match="row"):
+        parts(X6[:0])
