@@ -14,12 +14,10 @@ from mergeit_ops.core.lossless import decode_row
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.finished import ExportRow
 from mergeit_ops.report.survey import Merge
-from mergeit_ops.report.text import shown
+from mergeit_ops.report.text import TEXT_LIMIT, shown
 
 __all__ = ["ShownMerge", "chosen", "texts_of", "within"]
 
-TEXT_LIMIT = 3_000
-"""Characters of an instruction, an input or an output that are shown."""
 
 MERGES_LIMIT = 6_000
 BYTES_LIMIT = 7_000_000

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from importlib.metadata import version
-from importlib.resources import files
 from typing import Any
 
-from mergeit_ops.report.browser import TEXT_LIMIT
 from mergeit_ops.report.costs import Cost, total
 from mergeit_ops.report.findings import Findings, Histogram, TopicLine
-from mergeit_ops.report.text import as_script_data, shown
+from mergeit_ops.report.rendering import count, figure, plain, render, seconds
+from mergeit_ops.report.text import TEXT_LIMIT, shown
 
 __all__ = ["page"]
 
@@ -44,30 +42,6 @@ def page(findings: Findings) -> str:
 
     :param findings: what it says.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-    from markupsafe import Markup
-    from plotly.offline import get_plotlyjs
-
-    environment = Environment(
-        loader=PackageLoader("mergeit_ops.report", "assets"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    filters: dict[str, Callable[..., str]] = {
-        "count": count,
-        "seconds": seconds,
-        "figure": figure,
-        "percent": percent,
-        "plain": _plain,
-    }
-    environment.filters.update(filters)
-    assets = files("mergeit_ops.report") / "assets"
-
-    def asset(name: str) -> Markup:
-        return Markup((assets / name).read_text(encoding="utf-8"))
-
     context = {
         "f": findings,
         "total": total(findings.costs),
@@ -79,44 +53,8 @@ def page(findings: Findings) -> str:
         "cost_columns": _cost_columns(findings),
         "reasons": _reasons(findings),
         "text_limit": TEXT_LIMIT,
-        "version": version("mergeit-ops"),
-        "css": asset("report.css"),
-        "script": asset("report.js"),
-        "plotly": Markup(get_plotlyjs()),
-        "data": Markup(as_script_data(_data(findings))),
     }
-    return environment.get_template("report.html").render(context)
-
-
-def count(value: Any) -> str:
-    """Return a whole number with separators of thousands; a dash for None."""
-    return "–" if value is None else f"{value:,}"
-
-
-def figure(value: Any, digits: int = 2) -> str:
-    """Return a number with so many digits behind the point; a dash for None."""
-    return "–" if value is None else f"{value:,.{digits}f}"
-
-
-def percent(value: float, digits: int = 1) -> str:
-    """Return a share as a percentage."""
-    return f"{100 * value:.{digits}f} %"
-
-
-def seconds(value: Any) -> str:
-    """Return a duration as people say it."""
-    if value is None:
-        return "–"
-    if value < 60:
-        return f"{value:.1f} s"
-    whole = round(value)
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600:,} h {whole % 3600 // 60:02d} min"
-
-
-def _plain(text: str) -> str:
-    return shown(text, TEXT_LIMIT)[0]
+    return render("report.html", context, _data(findings), [("mergeit_ops.report", "report.js")])
 
 
 def _became(findings: Findings) -> list[tuple[str, str, int]]:
@@ -179,7 +117,7 @@ def _data(findings: Findings) -> dict[str, Any]:
 def _topic(line: TopicLine) -> dict[str, Any]:
     return {
         "id": line.id,
-        "label": _plain(", ".join(line.words)),
+        "label": plain(", ".join(line.words)),
         "size": line.size,
         "selected": line.selected,
         "merged": line.merged,
@@ -237,7 +175,7 @@ def _what_if(findings: Findings) -> dict[str, Any] | None:
 def _merges(findings: Findings, position: Mapping[int, int]) -> dict[str, Any]:
     models = sorted({shown_merge.model or "" for shown_merge in findings.shown})
     return {
-        "models": [_plain(model) for model in models],
+        "models": [plain(model) for model in models],
         "items": [
             [
                 shown_merge.merge.key,
@@ -247,7 +185,7 @@ def _merges(findings: Findings, position: Mapping[int, int]) -> dict[str, Any]:
                 _number(shown_merge.merge.after, 3),
                 _number(shown_merge.merge.ratio, 4),
                 _number(shown_merge.merge.coverage, 3),
-                None if shown_merge.merge.rejected is None else _plain(shown_merge.merge.rejected),
+                None if shown_merge.merge.rejected is None else plain(shown_merge.merge.rejected),
                 models.index(shown_merge.model or ""),
                 shown_merge.merged,
                 shown_merge.parents,
@@ -256,7 +194,7 @@ def _merges(findings: Findings, position: Mapping[int, int]) -> dict[str, Any]:
         ],
         "reasons": {
             reason: _REASONS.get(reason, reason)
-            for reason in sorted({_plain(part.merge.rejected) for part in findings.shown if part.merge.rejected})
+            for reason in sorted({plain(part.merge.rejected) for part in findings.shown if part.merge.rejected})
         },
     }
 

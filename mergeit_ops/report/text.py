@@ -6,7 +6,10 @@ import json
 import re
 from typing import Any
 
-__all__ = ["as_script_data", "shown"]
+__all__ = ["TEXT_LIMIT", "as_script_data", "shown"]
+
+TEXT_LIMIT = 3_000
+"""Characters of a text that a page shows."""
 
 # Control characters but tab and newline, those that turn the direction of all that follows, and halves of surrogate
 # pairs, which have no form in UTF-8.
