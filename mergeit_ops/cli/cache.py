@@ -6,6 +6,7 @@ import argparse
 import time
 from pathlib import Path
 
+from mergeit_ops.cli.arguments import whole_number
 from mergeit_ops.errors import DatasetError
 
 NAME = "cache"
@@ -15,7 +16,7 @@ HELP = "Say what the journal of LLM answers holds; show or remove answers."
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.add_argument("path", nargs="?", help="the cache_path of a recipe (default: the journal of the cache folder)")
-    parser.add_argument("--show", type=_whole_number, default=0, metavar="N", help="print the newest N answers")
+    parser.add_argument("--show", type=whole_number, default=0, metavar="N", help="print the newest N answers")
     parser.add_argument("--empty", action="store_true", help="remove all answers: they will be paid for again")
     parser.add_argument(
         "--older-than", type=_at_least_0, metavar="DAYS", help="with --empty: only answers of at least this age"
@@ -59,12 +60,6 @@ def _is_there(path: Path) -> bool:
         return path.is_file()
     except OSError as error:
         raise DatasetError(f"The answer cache {path} cannot be looked for ({error.strerror}).") from error
-
-
-def _whole_number(text: str) -> int:
-    if not (text.isascii() and text.isdecimal()):
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 0, got {text}")
-    return int(text)
 
 
 def _at_least_0(text: str) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mergeit_ops.errors import DatasetError, MissingDependencyError
+from mergeit_ops.cli.arguments import html_file, needs, whole_number, write_page
 
 NAME = "report"
 HELP = "Write one HTML file about a finished run: its funnel, topics, merges, quality and cost. It needs no network."
@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--work-dir", type=Path, help="the run's work dir (default: looked for beside the export)")
     parser.add_argument(
         "--sample",
-        type=_whole_number,
+        type=whole_number,
         default=2_000,
         metavar="N",
         help="rows in and out to embed for map and comparison, where they bring no embeddings; 0: none (default: 2000)",
@@ -31,19 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Gather the findings and write the page."""
-    if options.output.is_dir():
-        raise DatasetError(f"--output must be a file to write; '{options.output}' is a folder.")
-    if options.output.exists() and options.output.suffix.lower() not in (".html", ".htm"):
-        # A slip of the arguments must not cost a dataset.
-        raise DatasetError(f"--output: '{options.output}' is there and is no .html file; name another.")
-    try:
-        # Before the work: an installation without them should not cost minutes.
-        import jinja2  # noqa: F401
-        import plotly  # noqa: F401
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"report needs the package {error.name}, which is not installed: pip install {error.name}"
-        ) from error
+    html_file(options.output)
+    needs("report", "jinja2", "plotly")
 
     from mergeit_ops.finished import read_run
     from mergeit_ops.report.findings import find
@@ -56,17 +45,6 @@ def run(options: argparse.Namespace) -> int:
         embedding_model=options.embedding_model,
         say=lambda line: print(line, flush=True),
     )
-    html = page(found).encode("utf-8")
-    try:
-        options.output.parent.mkdir(parents=True, exist_ok=True)
-        options.output.write_bytes(html)
-    except OSError as error:
-        raise DatasetError(f"--output: '{options.output}' cannot be written ({error}).") from error
-    print(f"{options.output}: {len(html) / 1e6:.1f} MB")
+    size = write_page(options.output, page(found))
+    print(f"{options.output}: {size / 1e6:.1f} MB")
     return 0
-
-
-def _whole_number(text: str) -> int:
-    if not (text.isascii() and text.isdecimal()):
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 0, got {text}")
-    return int(text)

@@ -25,7 +25,7 @@ from mergeit_ops.finished.inputs import read_input
 from mergeit_ops.report.browser import ShownMerge, chosen, texts_of, within
 from mergeit_ops.report.costs import Cost, costs
 from mergeit_ops.report.funnel import Stage, funnel
-from mergeit_ops.report.space import Comparison, Encode, compare, embed, map_colours, topic_map
+from mergeit_ops.report.space import Comparison, compare, embed, encoder, map_colours, topic_map
 from mergeit_ops.report.survey import Merge, Point, Sketch, Survey, input_points, survey
 
 __all__ = ["Findings", "Histogram", "Map", "TopicLine", "WhatIf", "find"]
@@ -300,7 +300,7 @@ def _space(
     if not pool:
         result = covering = []
     model = embedding_model or _model_of(run.records.operators)
-    vectors, embedded = embed([shown_rows, pool, result, covering], _encoder(model, say))
+    vectors, embedded = embed([shown_rows, pool, result, covering], encoder(model, say))
     say("Drawing the map ...")
     rows, places = topic_map(vectors[0], seed)
     points = [shown_rows[row] for row in rows]
@@ -316,16 +316,6 @@ def _space(
         embedded,
         model if embedded else None,
     )
-
-
-def _encoder(model: str, say: Say) -> Encode:
-    def encode(texts: Sequence[str]) -> Any:
-        from mergeit_ops.embedding import load_encoder
-
-        say(f"Embedding {len(set(texts)):,} texts with {model} ...")
-        return load_encoder(model).encode(texts)
-
-    return encode
 
 
 def _model_of(records: Sequence[Mapping[str, Any]]) -> str:

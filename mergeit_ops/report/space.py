@@ -13,7 +13,7 @@ from mergeit_ops.core.projection import on_a_plane
 from mergeit_ops.core.vectors import decode_vectors
 from mergeit_ops.report.survey import Point
 
-__all__ = ["Comparison", "Measured", "compare", "embed", "map_colours", "topic_map"]
+__all__ = ["Comparison", "Measured", "compare", "embed", "encoder", "map_colours", "topic_map"]
 
 Encode = Callable[[Sequence[str]], NDArray[np.float32]]
 
@@ -62,6 +62,22 @@ class Comparison:
     drawn: Measured
     result: Measured
     share: float
+
+
+def encoder(model: str, say: Callable[[str], None]) -> Encode:
+    """Return what embeds texts; the model is loaded when it is first asked for.
+
+    :param model: name or folder.
+    :param say: told what takes long.
+    """
+
+    def encode(texts: Sequence[str]) -> NDArray[np.float32]:
+        from mergeit_ops.embedding import load_encoder
+
+        say(f"Embedding {len(set(texts)):,} texts with {model} ...")
+        return load_encoder(model).encode(texts)
+
+    return encode
 
 
 def embed(points: Sequence[Sequence[Point]], encode: Encode) -> tuple[list[NDArray[np.float32]], int]:

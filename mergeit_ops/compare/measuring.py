@@ -1,0 +1,333 @@
+"""All measures of several sets of rows, each with its interval and its difference to the first set."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mergeit_ops.compare.reading import RowSet, short_names
+from mergeit_ops.core.bootstrap import Interval, mean_intervals
+from mergeit_ops.core.diversity import Twins, best_cosines, near_twins, vendi_score
+from mergeit_ops.core.influence import distance_parts, effective_topic_parts, redundancy_parts, vendi_parts
+from mergeit_ops.core.rarefaction import redundancy_of_subsets, topics_of_subsets
+from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.topics import TopicModel, default_fit_sample_size, default_num_clusters, fit_sample, fit_topics
+
+__all__ = ["Compared", "FileFigures", "Histogram", "Reference", "compare_sets"]
+
+DRAWS = 5
+_BINS = 30
+
+Figures = dict[str, Interval]
+Parts = tuple[NDArray[np.int64], NDArray[np.float64]]
+"""Rows of a set, and the values whose mean is its measure."""
+
+
+@dataclass
+class FileFigures:
+    """What is found of a file.
+
+    :param name: short.
+    :param path: as it was given.
+    :param rows: all of them.
+    :param left_out: rows without an instruction or a response, which are in no measure.
+    :param characters: of instructions, inputs and outputs, together.
+    :param scored: rows that have a score.
+    :param unscored: rows that were to be scored and could not be.
+    :param values: measure to value.
+    :param differences: measure to the difference to the first file; empty for that one.
+    :param equal_values: values with as many rows as the smallest file has; empty where all have the same number.
+    :param equal_differences: differences between these.
+    :param topic_sizes: rows in each topic of the reference.
+    """
+
+    name: str
+    path: Path
+    rows: int
+    left_out: int
+    characters: dict[str, int]
+    scored: int = 0
+    unscored: int = 0
+    values: Figures = field(default_factory=dict)
+    differences: Figures = field(default_factory=dict)
+    equal_values: Figures = field(default_factory=dict)
+    equal_differences: Figures = field(default_factory=dict)
+    topic_sizes: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What the files are held against.
+
+    :param path: where it is.
+    :param rows: of it that have text.
+    :param topics: that it was divided into.
+    :param effective_topics: its own.
+    """
+
+    path: Path
+    rows: int
+    topics: int
+    effective_topics: float
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Shares of each file's scores between edges.
+
+    :param edges: one more than shares.
+    :param shares: a list for each file.
+    """
+
+    edges: list[float]
+    shares: list[list[float]]
+
+
+@dataclass
+class Compared:
+    """Sets of rows beside each other.
+
+    :param files: in the order given.
+    :param reference: None where there was none.
+    :param equal_rows: rows of the smallest file, where the files are of different sizes.
+    :param quality: the distribution of scores; None where nothing was scored.
+    :param confidence: of all intervals.
+    :param seed: of all draws.
+    """
+
+    files: list[FileFigures]
+    reference: Reference | None
+    equal_rows: int | None
+    quality: Histogram | None
+    confidence: float
+    seed: int
+
+
+@dataclass
+class _Set:
+    """A set while it is measured."""
+
+    ids: list[str]
+    vectors: NDArray[np.float32]
+    draws: list[NDArray[np.bool_]]
+    twins: Twins | None = None
+    topics: NDArray[np.int64] | None = None
+
+
+def compare_sets(
+    sets: Sequence[RowSet],
+    reference: RowSet | None,
+    vectors: Sequence[NDArray[np.float32]],
+    scores: Sequence[Mapping[int, float | None]],
+    *,
+    confidence: float = 0.95,
+    seed: int = 42,
+    say: Callable[[str], None] = lambda line: None,
+) -> Compared:
+    """Measure sets beside each other.
+
+    Intervals say how far a figure may be off because the rows, or those of the reference, are the ones that they are
+    and not others of their kind. Those of coverage come from drawing among the rows of the reference, the file as it
+    is; all others from drawing among the rows of all files together, a row that is in two files once, so that
+    differences are paired wherever files share rows. See `core.bootstrap` and `core.influence` for how.
+
+    :param sets: k >= 1 of them; the first is what the others are held against.
+    :param reference: for coverage and topics; None: without.
+    :param vectors: of the queries of each set's samples, then of the reference's; unit norm.
+    :param scores: for each set, position of a sample to its score, None where it could not be scored.
+    :param confidence: of the intervals, in (0, 1).
+    :param seed: of topics, subsets and draws.
+    :param say: told what takes long.
+    """
+    smallest = min(len(one.samples) for one in sets)
+    equal_rows = smallest if any(len(one.samples) > smallest for one in sets) else None
+    measured = [_Set(one.ids, own, _draws(len(own), smallest, seed)) for one, own in zip(sets, vectors, strict=False)]
+    files = [
+        FileFigures(name, one.path, one.rows, one.left_out, _characters(one.samples))
+        for name, one in zip(short_names([one.path for one in sets]), sets, strict=True)
+    ]
+    parts: dict[str, list[Parts]] = {}
+    known = [{row: score for row, score in found.items() if score is not None} for found in scores]
+    for file, found, asked in zip(files, known, scores, strict=True):
+        file.scored, file.unscored = len(found), len(asked) - len(found)
+    if all(known):
+        parts["quality"] = [_quality_parts(found) for found in known]
+    say("Looking for near copies ...")
+    for one in measured:
+        one.twins = near_twins(one.vectors)
+    told = None
+    if reference is not None:
+        say(f"Dividing {len(reference.samples):,} rows of the reference into topics ...")
+        model = _topics(reference.ids, vectors[-1], seed)
+        own_topics = model.assign(vectors[-1])
+        for file, one in zip(files, measured, strict=True):
+            one.topics = model.assign(one.vectors)
+            file.topic_sizes = np.bincount(one.topics, minlength=model.num_clusters).tolist()
+        effective = float(effective_topic_parts(own_topics).mean())
+        told = Reference(reference.path, len(reference.samples), len(np.unique(own_topics)), effective)
+        parts["effective_topics"] = [_all_rows(effective_topic_parts(_known(one.topics))) for one in measured]
+    say("Measuring variety ...")
+    parts["vendi"] = [_all_rows(vendi_parts(one.vectors)) for one in measured]
+    parts["distance"] = [_all_rows(distance_parts(one.vectors)) for one in measured]
+    parts["redundancy"] = [_all_rows(redundancy_parts(one.vectors, twins=one.twins)) for one in measured]
+    say("Drawing intervals ...")
+    _add_row_intervals(files, measured, parts, confidence, seed)
+    if all(known):
+        _add_plain(files, "quality_spread", [float(np.std(list(found.values()))) for found in known])
+    if reference is not None:
+        _add_plain(files, "topics_reached", [float(np.count_nonzero(file.topic_sizes)) for file in files])
+        say(f"Covering {len(reference.samples):,} rows of the reference ...")
+        _add_coverage(files, measured, vectors[-1], equal_rows is not None, confidence, seed)
+    if equal_rows is not None:
+        _add_equal(files, measured, equal_rows)
+    return Compared(files, told, equal_rows, _histogram(known) if all(known) else None, confidence, seed)
+
+
+def _draws(rows: int, size: int, seed: int) -> list[NDArray[np.bool_]]:
+    """Return masks of random subsets; none where the subset would be all."""
+    if rows == size:
+        return []
+    rng = np.random.default_rng(seed)
+    masks = np.zeros((DRAWS, rows), dtype=bool)
+    for mask in masks:
+        mask[rng.permutation(rows)[:size]] = True
+    return list(masks)
+
+
+def _characters(samples: Sequence[Sample]) -> dict[str, int]:
+    return {
+        "instruction": sum(len(sample.instruction) for sample in samples),
+        "input": sum(len(sample.input) for sample in samples),
+        "output": sum(len(sample.output) for sample in samples),
+    }
+
+
+def _quality_parts(scores: Mapping[int, float]) -> Parts:
+    return np.array(list(scores), dtype=np.int64), np.array(list(scores.values()), dtype=np.float64)
+
+
+def _all_rows(values: NDArray[np.float64]) -> Parts:
+    return np.arange(len(values)), values
+
+
+def _known(topics: NDArray[np.int64] | None) -> NDArray[np.int64]:
+    assert topics is not None
+    return topics
+
+
+def _topics(ids: Sequence[str], vectors: NDArray[np.float32], seed: int) -> TopicModel:
+    """Fit topics as the grouper does by default."""
+    topics = default_num_clusters(len(vectors))
+    return fit_topics(vectors[fit_sample(ids, default_fit_sample_size(topics))], topics, seed=seed)
+
+
+def _add_row_intervals(
+    files: Sequence[FileFigures],
+    sets: Sequence[_Set],
+    parts: Mapping[str, Sequence[Parts]],
+    confidence: float,
+    seed: int,
+) -> None:
+    unit_of: dict[str, int] = {}
+    units = [np.array([unit_of.setdefault(one, len(unit_of)) for one in part.ids], dtype=np.int64) for part in sets]
+    columns = []
+    for of_sets in parts.values():
+        own = []
+        for rows_of, (rows, values) in zip(units, of_sets, strict=True):
+            column = np.full(len(unit_of), values.mean())
+            # Rows of other files add nothing to this one; the mean over all stays the measure.
+            column[rows_of[rows]] += (values - values.mean()) * (len(unit_of) / len(values))
+            own.append(column)
+        columns += _with_differences(own)
+    intervals = mean_intervals(np.stack(columns, axis=1), confidence, seed=seed)
+    for number, key in enumerate(parts):
+        width = 2 * len(files) - 1
+        _put(files, key, intervals[number * width : (number + 1) * width])
+
+
+def _with_differences(columns: Sequence[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
+    return [*columns, *(column - columns[0] for column in columns[1:])]
+
+
+def _put(files: Sequence[FileFigures], key: str, intervals: Sequence[Interval]) -> None:
+    for file, interval in zip(files, intervals, strict=False):
+        file.values[key] = interval
+    for file, interval in zip(files[1:], intervals[len(files) :], strict=True):
+        file.differences[key] = interval
+
+
+def _add_plain(files: Sequence[FileFigures], key: str, values: Sequence[float]) -> None:
+    _put(files, key, [Interval(float(value), None, None) for value in _and_differences(values)])
+
+
+def _and_differences(values: Sequence[float]) -> list[float]:
+    return [*values, *(value - values[0] for value in values[1:])]
+
+
+def _add_coverage(
+    files: Sequence[FileFigures],
+    sets: Sequence[_Set],
+    pool: NDArray[np.float32],
+    equal: bool,
+    confidence: float,
+    seed: int,
+) -> None:
+    whole, thinned, variances = [], [], []
+    for one in sets:
+        best = best_cosines(pool, one.vectors, one.draws).astype(np.float64)
+        whole.append(best[0])
+        thinned.append(best[1:].mean(axis=0) if one.draws else best[0])
+        # How far the mean of some draws may be from that of all.
+        variances.append(float(best[1:].mean(axis=1).var(ddof=1)) / len(one.draws) if one.draws else 0.0)
+    columns = _with_differences(whole) + (_with_differences(thinned) if equal else [])
+    intervals = mean_intervals(np.stack(columns, axis=1), confidence, seed=seed)
+    width = 2 * len(files) - 1
+    _put(files, "coverage", intervals[:width])
+    if equal:
+        drawn = [*variances, *(variances[0] + variance for variance in variances[1:])]
+        widened = [_widened(*pair, confidence) for pair in zip(intervals[width:], drawn, strict=True)]
+        for file, interval in zip(files, widened, strict=False):
+            file.equal_values["coverage"] = interval
+        for file, interval in zip(files[1:], widened[len(files) :], strict=True):
+            file.equal_differences["coverage"] = interval
+
+
+def _widened(interval: Interval, variance: float, confidence: float) -> Interval:
+    """Return an interval that allows for an independent error of its estimate too."""
+    if interval.low is None or interval.high is None:
+        return interval
+    reach = NormalDist().inv_cdf((1 + confidence) / 2) * math.sqrt(variance)
+    middle = interval.estimate
+    return Interval(
+        middle, middle - math.hypot(middle - interval.low, reach), middle + math.hypot(interval.high - middle, reach)
+    )
+
+
+def _add_equal(files: Sequence[FileFigures], sets: Sequence[_Set], size: int) -> None:
+    found: dict[str, list[float]] = {"vendi": [], "redundancy": []}
+    for one in sets:
+        assert one.twins is not None
+        subsets = [one.vectors[mask] for mask in one.draws] or [one.vectors]
+        found["vendi"].append(float(np.mean([vendi_score(subset) for subset in subsets])))
+        found["redundancy"].append(redundancy_of_subsets(one.twins.counts, size))
+        if one.topics is not None:
+            sizes = np.unique(one.topics, return_counts=True)[1]
+            found.setdefault("topics_reached", []).append(topics_of_subsets(sizes, size))
+    for key, values in found.items():
+        for file, value in zip(files, values, strict=True):
+            file.equal_values[key] = Interval(value, None, None)
+        for file, value in zip(files[1:], values[1:], strict=True):
+            file.equal_differences[key] = Interval(value - values[0], None, None)
+
+
+def _histogram(scores: Sequence[Mapping[int, float]]) -> Histogram:
+    values = [np.array(list(found.values())) for found in scores]
+    edges = np.histogram_bin_edges(np.concatenate(values), bins=_BINS)
+    shares = [np.histogram(own, bins=edges)[0] / len(own) for own in values]
+    return Histogram(edges.tolist(), [share.tolist() for share in shares])

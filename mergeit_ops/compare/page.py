@@ -1,0 +1,151 @@
+"""What is found as one HTML page, in the frame and the look of the report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import cycle
+from typing import Any
+
+from mergeit_ops.compare.measures import BY_KEY, MEASURES, Measure
+from mergeit_ops.compare.measuring import Compared, Figures, FileFigures
+from mergeit_ops.compare.table import LETTERS
+from mergeit_ops.core.bootstrap import Interval
+from mergeit_ops.report.rendering import plain, render
+
+__all__ = ["page", "verdicts"]
+
+_PACKAGE = "mergeit_ops.compare"
+_COLOURS = 8
+_GROWING = {"coverage", "vendi", "redundancy", "topics_reached"}
+"""What rises with the number of rows: fair between files of one size only."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a file does against the first.
+
+    :param letter: of the file.
+    :param better: measures in which it is better, and by how much.
+    :param worse: in which it is worse.
+    :param unclear: in which chance may have made the difference.
+    """
+
+    letter: str
+    better: list[str]
+    worse: list[str]
+    unclear: list[str]
+
+
+def page(found: Compared, made_with: Mapping[str, Any]) -> str:
+    """Return the page.
+
+    :param found: the files beside each other.
+    :param made_with: the models: `embedding_model` and `scorer`, None where there was none.
+    """
+    letters = LETTERS[: len(found.files)]
+    context = {
+        "f": found,
+        "made_with": made_with,
+        "letters": letters,
+        "titles": " beside ".join(plain(file.name) for file in found.files[:3]) + (" …" if letters[3:] else ""),
+        "verdicts": verdicts(found),
+        "measures": [measure for measure in MEASURES if measure.key in found.files[0].values],
+        "own": _lines(found.files, [file.values for file in found.files]),
+        "own_differences": _lines(found.files[1:], [file.differences for file in found.files[1:]], signed=True),
+        "equal": _lines(found.files, [file.equal_values for file in found.files]),
+        "equal_differences": _lines(found.files[1:], [file.equal_differences for file in found.files[1:]], signed=True),
+        "plotted": _plotted(found),
+    }
+    return render("compare.html", context, _data(found), [(_PACKAGE, "compare.js")], _PACKAGE)
+
+
+def verdicts(found: Compared) -> list[Verdict]:
+    """Return how each further file does against the first, where sizes allow it with as many rows of each.
+
+    :param found: the files beside each other.
+    """
+    made = []
+    for letter, file in zip(LETTERS[1:], found.files[1:], strict=False):
+        told = Verdict(letter, [], [], [])
+        for measure in MEASURES:
+            interval = _fair_difference(found, file, measure)
+            if measure.better is None or interval is None or interval.low is None:
+                continue
+            text = f"{measure.name} ({measure.shown(interval.estimate, signed=True)})"
+            if not interval.excludes_zero:
+                told.unclear.append(text)
+            elif (interval.estimate > 0) == (measure.better == "higher"):
+                told.better.append(text)
+            else:
+                told.worse.append(text)
+        made.append(told)
+    return made
+
+
+def _fair_difference(found: Compared, file: FileFigures, measure: Measure) -> Interval | None:
+    if found.equal_rows is None or measure.key not in _GROWING:
+        return file.differences.get(measure.key)
+    return file.equal_differences.get(measure.key)
+
+
+@dataclass(frozen=True)
+class _Line:
+    measure: Measure
+    cells: list[tuple[str, str, bool]]
+    """For each file the value, its interval, and whether it leaves out zero."""
+
+
+def _lines(files: Sequence[FileFigures], figures: Sequence[Figures], *, signed: bool = False) -> list[_Line]:
+    lines = []
+    for measure in MEASURES:
+        if not any(measure.key in own for own in figures):
+            continue
+        intervals = [own[measure.key] for own in figures]
+        cells = [
+            (
+                measure.shown(interval.estimate, signed=signed),
+                measure.spanned(interval.low, interval.high, signed=signed),
+                interval.excludes_zero,
+            )
+            for interval in intervals
+        ]
+        lines.append(_Line(measure, cells))
+    return lines
+
+
+def _plotted(found: Compared) -> list[Measure]:
+    """Return the measures of which there is an interval to draw."""
+    return [BY_KEY[key] for key in BY_KEY if any(_drawable(file.values.get(key)) for file in found.files)]
+
+
+def _drawable(interval: Interval | None) -> bool:
+    return interval is not None and interval.low is not None
+
+
+def _data(found: Compared) -> dict[str, Any]:
+    return {
+        "names": [f"{letter}  {plain(file.name)}" for letter, file in zip(LETTERS, found.files, strict=False)],
+        "letters": list(LETTERS[: len(found.files)]),
+        "colours": [colour for colour, _ in zip(cycle(range(_COLOURS)), found.files, strict=False)],
+        "measures": {measure.key: dict(_dots(found, measure)) for measure in _plotted(found)},
+        "quality": None
+        if found.quality is None
+        else {
+            "edges": [round(edge, 5) for edge in found.quality.edges],
+            "counts": {
+                letter: [round(100 * share, 3) for share in shares]
+                for letter, shares in zip(LETTERS, found.quality.shares, strict=False)
+            },
+        },
+    }
+
+
+def _dots(found: Compared, measure: Measure) -> Iterator[tuple[str, Any]]:
+    scale = 100 if measure.share else 1
+    intervals = [file.values[measure.key] for file in found.files]
+    yield "name", measure.name + (" (%)" if measure.share else "")
+    yield "digits", measure.digits
+    yield "values", [scale * interval.estimate for interval in intervals]
+    yield "low", [None if interval.low is None else scale * interval.low for interval in intervals]
+    yield "high", [None if interval.high is None else scale * interval.high for interval in intervals]

@@ -1,0 +1,107 @@
+"""Reading a set of rows, whatever it is stored as, into samples."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+from mergeit_ops.core.columns import EMBEDDING, is_content
+from mergeit_ops.core.formats import resolve_format
+from mergeit_ops.core.identity import number_duplicates, sample_digest
+from mergeit_ops.core.sample import Sample
+from mergeit_ops.errors import DatasetError
+from mergeit_ops.finished.export_files import SUFFIXES, export_files, read_rows
+from mergeit_ops.finished.inputs import read_input
+
+__all__ = ["RowSet", "read_set", "short_names"]
+
+_ROWS_FOR_COLUMNS = 1_000
+
+
+@dataclass
+class RowSet:
+    """The rows of a file that have text.
+
+    :param path: where they are.
+    :param rows: all rows of the file.
+    :param samples: those with an instruction and a response.
+    :param ids: of the samples: a hash of their texts, and an ordinal where the same texts come again. A row has the
+        same id in every file.
+    :param embeddings: that the rows bring, as text; None where they bring none.
+    """
+
+    path: Path
+    rows: int = 0
+    samples: list[Sample] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
+    embeddings: list[str | None] = field(default_factory=list)
+
+    @property
+    def left_out(self) -> int:
+        """Return how many rows have no text to look at."""
+        return self.rows - len(self.samples)
+
+
+def read_set(path: Path, layout: Mapping[str, Any] | None = None) -> RowSet:
+    """Read a file or a folder.
+
+    :param path: an export of either executor, or a dataset: JSON Lines, JSON, parquet, CSV, TSV, packed or not.
+    :param layout: parameters of `resolve_format`; None: told from the columns.
+    :raises DatasetError: if it cannot be read, its layout cannot be told, or no row has text.
+    """
+    rows = _rows(path)
+    head = list(islice(rows, _ROWS_FOR_COLUMNS))
+    if not head:
+        raise DatasetError(f"{path} has no rows.")
+    columns = [name for name in dict.fromkeys(chain.from_iterable(head)) if is_content(name)]
+    parameters = {"name": "auto", **(layout or {})}
+    try:
+        read = resolve_format(parameters.pop("name"), columns, **parameters).read
+    except ValueError as error:
+        raise DatasetError(f"{path}: {error}.") from error
+    found = RowSet(path)
+    digests = []
+    for row in chain(head, rows):
+        found.rows += 1
+        reading = read(row)
+        if reading.problem == "bad_row" or not reading.sample.query:
+            continue
+        found.samples.append(reading.sample)
+        digests.append(sample_digest(reading.sample))
+        vector = row.get(EMBEDDING)
+        found.embeddings.append(vector if isinstance(vector, str) else None)
+    if not found.samples:
+        raise DatasetError(f"{path}: none of its {found.rows:,} rows has both an instruction and a response.")
+    found.ids = number_duplicates(digests, Counter())
+    return found
+
+
+def short_names(paths: Sequence[Path]) -> list[str]:
+    """Return names that tell paths apart: the file's own, with as many folders before it as it takes."""
+    parts = [path.absolute().parts for path in paths]
+    for length in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(part[-length:]) for part in parts]
+        if len(set(names)) == len(set(parts)):
+            return names
+    return [str(path) for path in paths]
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    if _as_export(path):
+        return chain.from_iterable(map(read_rows, export_files(path)))
+    return iter(_inputs(path))
+
+
+def _inputs(path: Path) -> Iterable[dict[str, Any]]:
+    return read_input(path).contents()
+
+
+def _as_export(path: Path) -> bool:
+    """Tell whether a path is read row by row, as exports are; other kinds of files are loaded as Data-Juicer does."""
+    if path.is_dir():
+        return any(file.suffix in SUFFIXES for file in path.iterdir())
+    return path.suffix in SUFFIXES

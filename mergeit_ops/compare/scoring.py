@@ -1,0 +1,42 @@
+"""Scores of the rows of several sets, by one scorer, so that they can be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from mergeit_ops.compare.reading import RowSet
+from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.topics import fit_sample
+from mergeit_ops.scorers import ReportingScorer, Scorer
+from mergeit_ops.scorers.asking import row_scores
+from mergeit_ops.scorers.base import Score
+
+__all__ = ["scores_of"]
+
+_AT_ONCE = 2_000  # rows: what a scorer holds of them stays small
+
+
+def scores_of(
+    sets: Sequence[RowSet], scorer: Scorer, most: int, say: Callable[[str], None]
+) -> list[dict[int, float | None]]:
+    """Return the scores of some rows of each set.
+
+    The rows with the lowest ids are taken, which are a uniform sample; a row that is in two sets of about one size is
+    taken in both, and asked about once.
+
+    :param sets: whose rows are scored.
+    :param scorer: of all of them.
+    :param most: rows of each set.
+    :param say: told what takes long.
+    :return: for each set, position of a sample to its score, None where it has none.
+    :raises ScorerError: when the scorer fails or breaks its contract.
+    """
+    chosen = [sorted(fit_sample(one.ids, most).tolist()) for one in sets]
+    samples = list(dict.fromkeys(one.samples[row] for one, rows in zip(sets, chosen, strict=True) for row in rows))
+    say(f"Scoring {len(samples):,} rows ...")
+    scores: dict[Sample, Score] = {}
+    for start in range(0, len(samples), _AT_ONCE):
+        scores |= row_scores(scorer, samples[start : start + _AT_ONCE])
+    if isinstance(scorer, ReportingScorer):
+        scorer.finish()
+    return [{row: scores[one.samples[row]].value for row in rows} for one, rows in zip(sets, chosen, strict=True)]
