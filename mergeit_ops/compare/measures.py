@@ -37,7 +37,11 @@ class Measure:
         """
         if value is None:
             return "–"
-        text = f"{100 * value if self.share else value:{'+' if signed else ''},.{self.digits}f}"
+        # Means over subsets of what is counted are no whole numbers.
+        digits = self.digits or int(not float(value).is_integer())
+        text = f"{100 * value if self.share else value:{'+' if signed else ''},.{digits}f}"
+        if not text.strip("+-0."):
+            text = text.lstrip("+-")
         return f"{text} %" if self.share else text
 
     def spanned(self, low: float | None, high: float | None, *, signed: bool = False) -> str:

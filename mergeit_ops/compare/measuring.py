@@ -23,6 +23,7 @@ __all__ = ["Compared", "FileFigures", "Histogram", "Reference", "compare_sets"]
 
 DRAWS = 5
 _BINS = 30
+_RANGES = {"coverage": (-1.0, 1.0), "redundancy": (0.0, 1.0), "distance": (0.0, 2.0), "vendi": (1.0, math.inf)}
 
 Figures = dict[str, Interval]
 Parts = tuple[NDArray[np.int64], NDArray[np.float64]]
@@ -257,9 +258,16 @@ def _with_differences(columns: Sequence[NDArray[np.float64]]) -> list[NDArray[np
 
 def _put(files: Sequence[FileFigures], key: str, intervals: Sequence[Interval]) -> None:
     for file, interval in zip(files, intervals, strict=False):
-        file.values[key] = interval
+        file.values[key] = _within(interval, *_RANGES.get(key, (-math.inf, math.inf)))
     for file, interval in zip(files[1:], intervals[len(files) :], strict=True):
         file.differences[key] = interval
+
+
+def _within(interval: Interval, least: float, most: float) -> Interval:
+    """Return an interval without values that the measure cannot have."""
+    if interval.low is None or interval.high is None:
+        return interval
+    return Interval(interval.estimate, max(least, interval.low), min(most, interval.high))
 
 
 def _add_plain(files: Sequence[FileFigures], key: str, values: Sequence[float]) -> None:

@@ -20,7 +20,7 @@
       () => base({
         hovermode: "closest", showlegend: false, margin: { l: 28, r: 12, t: 6, b: 44 },
         xaxis: { title: { text: measure.name }, showgrid: true, nticks: 5 },
-        yaxis: { type: "category", autorange: "reversed", rangemode: "normal", showgrid: false },
+        yaxis: { type: "category", range: [data.letters.length - 0.4, -0.6], rangemode: "normal", showgrid: false },
       }),
     );
   }
