@@ -31,7 +31,8 @@ def test_data_juicer_starts_without_models_or_clients():
 
 def test_commands_load_what_they_need_when_they_run():
     loaded = modules_after("import mergeit_ops.cli")
-    assert loaded & {"plotly", "jinja2", "sklearn", "torch", "datasets", "pyarrow", "mergeit_ops.report"} == set()
+    heavy = {"plotly", "jinja2", "sklearn", "torch", "datasets", "pyarrow", "mergeit_ops.report", "mergeit_ops.compare"}
+    assert loaded & heavy == set()
 
 
 def test_core_needs_neither_data_juicer_nor_models():
@@ -49,8 +50,9 @@ def test_core_needs_neither_data_juicer_nor_models():
         ("scorers", ("dataset", "ops", "cli")),
         ("dataset", ("llm", "ops", "cli", "finished")),
         ("ops", ("cli", "finished")),
-        ("finished", ("llm", "scorers", "ops", "cli", "report")),
-        ("report", ("llm", "scorers", "ops", "cli")),
+        ("finished", ("llm", "scorers", "ops", "cli", "report", "compare")),
+        ("report", ("llm", "scorers", "ops", "cli", "compare")),
+        ("compare", ("llm", "ops", "cli")),
     ],
 )
 def test_imports_point_one_way(folder, forbidden):

@@ -36,9 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--scored",
         type=whole_number,
-        default=5_000,
+        default=2_000,
         metavar="N",
-        help="rows of each file to score, drawn at random; 0: none (default: 5000)",
+        help="rows of each file to score, drawn at random; 0: none (default: 2000)",
     )
     parser.add_argument(
         "--embedding-model",
