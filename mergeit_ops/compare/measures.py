@@ -19,6 +19,8 @@ class Measure:
     :param not_said: what it does not say.
     :param digits: behind the point.
     :param share: whether it is shown as a percentage.
+    :param grows: whether it rises with the number of rows, whatever they are: sets of different sizes are then compared
+        with as many rows of each.
     """
 
     key: str
@@ -28,6 +30,7 @@ class Measure:
     not_said: str
     digits: int = 3
     share: bool = False
+    grows: bool = False
 
     def shown(self, value: float | None, *, signed: bool = False) -> str:
         """Return a value as people read it; a dash for None.
@@ -75,6 +78,7 @@ MEASURES: tuple[Measure, ...] = (
         "More rows cover more, whatever they are; a row of the reference that is in the file covers itself with 1, a "
         "merge of it with less. It is about what is asked, not how it is answered.",
         4,
+        grows=True,
     ),
     Measure(
         "vendi",
@@ -83,6 +87,7 @@ MEASURES: tuple[Measure, ...] = (
         "Effective number of different rows: 1 if all ask the same, at most the number of rows or of dimensions.",
         "It grows with the number of rows; and nonsense is varied too.",
         2,
+        grows=True,
     ),
     Measure(
         "distance",
@@ -100,6 +105,7 @@ MEASURES: tuple[Measure, ...] = (
         "It grows with the number of rows. Rows that ask nearly the same may be answered differently.",
         2,
         share=True,
+        grows=True,
     ),
     Measure(
         "topics_reached",
@@ -108,6 +114,7 @@ MEASURES: tuple[Measure, ...] = (
         "Topics of the reference in which the file has at least one row.",
         "It grows with the number of rows, and one row reaches a topic as well as a hundred do. It has no interval.",
         0,
+        grows=True,
     ),
     Measure(
         "effective_topics",

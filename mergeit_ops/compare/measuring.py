@@ -11,6 +11,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
+from mergeit_ops.compare.measures import BY_KEY
 from mergeit_ops.compare.reading import RowSet, short_names
 from mergeit_ops.core.bootstrap import Interval, mean_intervals
 from mergeit_ops.core.diversity import Twins, best_cosines, near_twins, vendi_score
@@ -108,6 +109,18 @@ class Compared:
     quality: Histogram | None
     confidence: float
     seed: int
+
+    def fair_differences(self, file: FileFigures) -> Figures:
+        """Return a file's differences to the first, with as many rows of each in what grows with the number of rows.
+
+        :param file: one of the files.
+        """
+        if self.equal_rows is None:
+            return file.differences
+        return {
+            key: file.equal_differences[key] if BY_KEY[key].grows else difference
+            for key, difference in file.differences.items()
+        }
 
 
 @dataclass

@@ -17,8 +17,6 @@ __all__ = ["page", "verdicts"]
 
 _PACKAGE = "mergeit_ops.compare"
 _COLOURS = 8
-_GROWING = {"coverage", "vendi", "redundancy", "topics_reached"}
-"""What rises with the number of rows: fair between files of one size only."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +50,8 @@ def page(found: Compared, made_with: Mapping[str, Any]) -> str:
         "verdicts": verdicts(found),
         "measures": [measure for measure in MEASURES if measure.key in found.files[0].values],
         "own": _lines(found.files, [file.values for file in found.files]),
-        "own_differences": _lines(found.files[1:], [file.differences for file in found.files[1:]], signed=True),
+        "differences": _lines(found.files[1:], list(map(found.fair_differences, found.files[1:])), signed=True),
         "equal": _lines(found.files, [file.equal_values for file in found.files]),
-        "equal_differences": _lines(found.files[1:], [file.equal_differences for file in found.files[1:]], signed=True),
         "plotted": _plotted(found),
     }
     return render("compare.html", context, _data(found), [(_PACKAGE, "compare.js")], _PACKAGE)
@@ -68,8 +65,9 @@ def verdicts(found: Compared) -> list[Verdict]:
     made = []
     for letter, file in zip(LETTERS[1:], found.files[1:], strict=False):
         told = Verdict(letter, [], [], [])
+        differences = found.fair_differences(file)
         for measure in MEASURES:
-            interval = _fair_difference(found, file, measure)
+            interval = differences.get(measure.key)
             if measure.better is None or interval is None or interval.low is None:
                 continue
             text = f"{measure.name} ({measure.shown(interval.estimate, signed=True)})"
@@ -81,12 +79,6 @@ def verdicts(found: Compared) -> list[Verdict]:
                 told.worse.append(text)
         made.append(told)
     return made
-
-
-def _fair_difference(found: Compared, file: FileFigures, measure: Measure) -> Interval | None:
-    if found.equal_rows is None or measure.key not in _GROWING:
-        return file.differences.get(measure.key)
-    return file.equal_differences.get(measure.key)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from string import ascii_uppercase
 
-from mergeit_ops.compare.measures import MEASURES, Measure
+from mergeit_ops.compare.measures import MEASURES
 from mergeit_ops.compare.measuring import Compared, Figures, FileFigures
 
 __all__ = ["LETTERS", "as_table"]
@@ -42,18 +42,16 @@ def _paragraphs(found: Compared) -> Iterator[str]:
             f"({about.effective_topics:.1f} effective)"
         )
     yield ""
-    yield from _grid(list(LETTERS[: len(files)]), [*_counts(files), *_measures(files, lambda file: file.values)])
-    interval = f"{found.confidence:.0%} intervals beneath; * where they leave 0 out"
-    others = files[1:]
-    names = [f"{letter} - A" for letter in LETTERS[1 : len(files)]]
-    if others:
-        yield f"\nDifference to A ({interval})"
-        yield from _grid(names, list(_measures(others, lambda file: file.differences, signed=True)))
-    if found.equal_rows is not None:
-        yield f"\nWith {found.equal_rows:,} rows of each: means over random subsets of the larger files"
-        yield from _grid(list(LETTERS[: len(files)]), list(_measures(files, lambda file: file.equal_values)))
-        yield f"\nDifference to A with {found.equal_rows:,} rows of each"
-        yield from _grid(names, list(_measures(others, lambda file: file.equal_differences, signed=True)))
+    names = list(LETTERS[: len(files)])
+    yield from _grid(names, [*_counts(files), *_measures(files, lambda file: file.values, found.equal_rows)])
+    if others := files[1:]:
+        equal = "" if found.equal_rows is None else f" with {found.equal_rows:,} rows of each where that counts;"
+        yield f"\nDifference to A:{equal} {found.confidence:.0%} intervals, * where they leave 0 out"
+        yield from _grid([f"{name} - A" for name in names[1:]], list(_differences(found, others)))
+
+
+def _differences(found: Compared, others: Sequence[FileFigures]) -> Iterator[_Line]:
+    yield from _measures(others, found.fair_differences, None, signed=True)
 
 
 def _counts(files: Sequence[FileFigures]) -> Iterator[_Line]:
@@ -71,32 +69,32 @@ def _counts(files: Sequence[FileFigures]) -> Iterator[_Line]:
 
 
 def _measures(
-    files: Sequence[FileFigures], figures_of: Callable[[FileFigures], Figures], *, signed: bool = False
+    files: Sequence[FileFigures],
+    figures_of: Callable[[FileFigures], Figures],
+    equal_rows: int | None,
+    *,
+    signed: bool = False,
 ) -> Iterator[_Line]:
     for measure in MEASURES:
-        found = [figures_of(file).get(measure.key) for file in files]
-        if not any(found):
+        if not any(measure.key in figures_of(file) for file in files):
             continue
+        intervals = [figures_of(file)[measure.key] for file in files]
         cells = [
-            ""
-            if interval is None
-            else measure.shown(interval.estimate, signed=signed) + _mark(signed, interval.excludes_zero)
-            for interval in found
+            measure.shown(interval.estimate, signed=signed) + _mark(signed, interval.excludes_zero)
+            for interval in intervals
         ]
         yield _Line(measure.name + _ARROWS[measure.better], cells)
-        spans = [_span(measure, figures_of(file), signed) for file in files]
+        spans = [measure.spanned(interval.low, interval.high, signed=signed) for interval in intervals]
         if any(spans):
             yield _Line("", spans)
+        if equal_rows is not None and measure.grows:
+            thinned = [measure.shown(file.equal_values[measure.key].estimate) for file in files]
+            yield _Line(f"  with {equal_rows:,} rows", thinned)
 
 
 def _mark(signed: bool, clear: bool) -> str:
     # Digits stay below each other.
     return ("*" if clear else " ") if signed else ""
-
-
-def _span(measure: Measure, figures: Figures, signed: bool) -> str:
-    interval = figures[measure.key]
-    return measure.spanned(interval.low, interval.high, signed=signed)
 
 
 def _grid(names: Sequence[str], lines: Sequence[_Line]) -> Iterator[str]:

@@ -91,7 +91,7 @@ def test_the_page_stands_alone(files, capsys, tmp_path):
     html = page.read_text(encoding="utf-8")
     assert_stands_alone(html)
     sections = re.findall(r'<section id="(\w+)"', html)
-    assert sections == ["files", "figures", "differences", "equal", "intervals", "measures", "about"]
+    assert sections == ["files", "figures", "differences", "intervals", "measures", "about"]
     assert re.findall(r'<a href="#(\w+)"', html.split("<nav")[1].split("</nav>")[0]) == sections
     assert set(data_of(html)["measures"]) == {"coverage", "vendi", "distance", "redundancy", "effective_topics"}
     assert "None of them is the score of a model on a benchmark" in html

@@ -15,7 +15,8 @@ def test_it_fits_100_columns_however_many_files(files):
     sets = [range(30 * number, 30 * number + 20 + 3 * number) for number in range(files)]
     text = as_table(compared(*sets, scores=scores))
     assert max(map(len, text.splitlines())) <= 100
-    assert text.count("coverage ↑") >= (1 if files == 1 else 4)
+    # Eight files take several tables, below each other.
+    assert text.count("coverage ↑") == {1: 1, 2: 2}.get(files, text.count("redundancy ↓"))
     for number in range(files):
         assert f"s{number}.jsonl" in text
 
@@ -29,12 +30,17 @@ def test_figures_stand_below_their_file():
     assert rows.index("3") == head.index("A")
 
 
-def test_a_star_marks_what_chance_hardly_makes():
-    lines = as_table(compared(range(40), range(40, 400))).splitlines()
-    at = lines.index("Difference to A (95% intervals beneath; * where they leave 0 out)")
+def test_differences_are_of_as_many_rows_and_a_star_marks_what_chance_hardly_makes():
+    found = compared(range(40), [*range(20), *[300] * 60])
+    lines = as_table(found).splitlines()
+    at = next(number for number, line in enumerate(lines) if line.startswith("Difference to A: with 40 rows of each"))
     coverage = next(line for line in lines[at:] if line.startswith("coverage"))
-    assert coverage.split()[-1].startswith("+")
-    assert coverage.endswith("*")
+    assert coverage.split()[-1] == f"{found.files[1].equal_differences['coverage'].estimate:+.4f}*"
+    distance = next(line for line in lines[at:] if line.startswith("mean distance"))
+    assert distance.split()[-1] == f"{found.files[1].differences['distance'].estimate:+.4f}*"
+    of_forty = [line.split()[-2:] for line in lines if line.startswith("  with 40 rows")]
+    assert len(of_forty) == 4
+    assert of_forty[0][0] == f"{found.files[0].values['coverage'].estimate:.4f}"
 
 
 @pytest.mark.parametrize(
