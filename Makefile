@@ -49,6 +49,7 @@ bench: $(VENV)/.installed $(OTHERS)/.installed  ## Measure what the README claim
 	$(BIN)/python benchmarks/distilled_scorer.py
 	$(BIN)/python benchmarks/coverage_separation.py
 	$(BIN)/python benchmarks/stability.py
+	$(BIN)/python benchmarks/compare.py
 	$(BIN)/python benchmarks/scaling.py --rows 10000 30000 100000 300000
 
 lint: $(VENV)/.installed  ## Check style and types.

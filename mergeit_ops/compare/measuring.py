@@ -23,7 +23,7 @@ from mergeit_ops.core.topics import TopicModel, default_fit_sample_size, default
 __all__ = ["Compared", "FileFigures", "Histogram", "Reference", "compare_sets"]
 
 DRAWS = 5
-_BINS = 30
+_BINS = (8, 40)
 _RANGES = {"coverage": (-1.0, 1.0), "redundancy": (0.0, 1.0), "distance": (0.0, 2.0), "vendi": (1.0, math.inf)}
 
 Figures = dict[str, Interval]
@@ -191,7 +191,10 @@ def compare_sets(
     parts["distance"] = [_all_rows(distance_parts(one.vectors)) for one in measured]
     parts["redundancy"] = [_all_rows(redundancy_parts(one.vectors, twins=one.twins)) for one in measured]
     say("Drawing intervals ...")
-    _add_row_intervals(files, measured, parts, confidence, seed)
+    thinned = [_thinned_vendi(one) for one in measured] if equal_rows is not None else []
+    at_equal = {"vendi": [_moved(own, score) for own, (score, _) in zip(parts["vendi"], thinned, strict=False)]}
+    for key, intervals in _row_intervals(measured, parts, confidence, seed).items():
+        _put(files, key, intervals)
     if all(known):
         _add_plain(files, "quality_spread", [float(np.std(list(found.values()))) for found in known])
     if reference is not None:
@@ -199,6 +202,8 @@ def compare_sets(
         say(f"Covering {len(reference.samples):,} rows of the reference ...")
         _add_coverage(files, measured, vectors[-1], equal_rows is not None, confidence, seed)
     if equal_rows is not None:
+        intervals = _row_intervals(measured, at_equal, confidence, seed)["vendi"]
+        _put_equal(files, "vendi", intervals, [variance for _, variance in thinned], confidence)
         _add_equal(files, measured, equal_rows)
     return Compared(files, told, equal_rows, _histogram(known) if all(known) else None, confidence, seed)
 
@@ -241,13 +246,24 @@ def _topics(ids: Sequence[str], vectors: NDArray[np.float32], seed: int) -> Topi
     return fit_topics(vectors[fit_sample(ids, default_fit_sample_size(topics))], topics, seed=seed)
 
 
-def _add_row_intervals(
-    files: Sequence[FileFigures],
-    sets: Sequence[_Set],
-    parts: Mapping[str, Sequence[Parts]],
-    confidence: float,
-    seed: int,
-) -> None:
+def _thinned_vendi(one: _Set) -> tuple[float, float]:
+    """Return the mean Vendi score of a set's subsets, and the variance of that mean."""
+    if not one.draws:
+        return vendi_score(one.vectors), 0.0
+    scores = [vendi_score(one.vectors[mask]) for mask in one.draws]
+    return float(np.mean(scores)), float(np.var(scores, ddof=1)) / len(scores)
+
+
+def _moved(parts: Parts, score: float) -> Parts:
+    """Return parts of another score: a row changes it by the same share as that of the whole set."""
+    rows, values = parts
+    return rows, values * (score / values.mean())
+
+
+def _row_intervals(
+    sets: Sequence[_Set], parts: Mapping[str, Sequence[Parts]], confidence: float, seed: int
+) -> dict[str, list[Interval]]:
+    """Return for each measure the intervals of all sets, then those of their differences to the first."""
     unit_of: dict[str, int] = {}
     units = [np.array([unit_of.setdefault(one, len(unit_of)) for one in part.ids], dtype=np.int64) for part in sets]
     columns = []
@@ -260,9 +276,8 @@ def _add_row_intervals(
             own.append(column)
         columns += _with_differences(own)
     intervals = mean_intervals(np.stack(columns, axis=1), confidence, seed=seed)
-    for number, key in enumerate(parts):
-        width = 2 * len(files) - 1
-        _put(files, key, intervals[number * width : (number + 1) * width])
+    width = 2 * len(sets) - 1
+    return {key: intervals[number * width : (number + 1) * width] for number, key in enumerate(parts)}
 
 
 def _with_differences(columns: Sequence[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
@@ -311,12 +326,23 @@ def _add_coverage(
     width = 2 * len(files) - 1
     _put(files, "coverage", intervals[:width])
     if equal:
-        drawn = [*variances, *(variances[0] + variance for variance in variances[1:])]
-        widened = [_widened(*pair, confidence) for pair in zip(intervals[width:], drawn, strict=True)]
-        for file, interval in zip(files, widened, strict=False):
-            file.equal_values["coverage"] = interval
-        for file, interval in zip(files[1:], widened[len(files) :], strict=True):
-            file.equal_differences["coverage"] = interval
+        _put_equal(files, "coverage", intervals[width:], variances, confidence)
+
+
+def _put_equal(
+    files: Sequence[FileFigures],
+    key: str,
+    intervals: Sequence[Interval],
+    variances: Sequence[float],
+    confidence: float,
+) -> None:
+    """Note what is found with as many rows of each, allowing for the subsets that were drawn."""
+    drawn = [*variances, *(variances[0] + variance for variance in variances[1:])]
+    widened = [_widened(*pair, confidence) for pair in zip(intervals, drawn, strict=True)]
+    for file, interval in zip(files, widened, strict=False):
+        file.equal_values[key] = _within(interval, *_RANGES[key])
+    for file, interval in zip(files[1:], widened[len(files) :], strict=True):
+        file.equal_differences[key] = interval
 
 
 def _widened(interval: Interval, variance: float, confidence: float) -> Interval:
@@ -331,11 +357,9 @@ def _widened(interval: Interval, variance: float, confidence: float) -> Interval
 
 
 def _add_equal(files: Sequence[FileFigures], sets: Sequence[_Set], size: int) -> None:
-    found: dict[str, list[float]] = {"vendi": [], "redundancy": []}
+    found: dict[str, list[float]] = {"redundancy": []}
     for one in sets:
         assert one.twins is not None
-        subsets = [one.vectors[mask] for mask in one.draws] or [one.vectors]
-        found["vendi"].append(float(np.mean([vendi_score(subset) for subset in subsets])))
         found["redundancy"].append(redundancy_of_subsets(one.twins.counts, size))
         if one.topics is not None:
             sizes = np.unique(one.topics, return_counts=True)[1]
@@ -349,6 +373,7 @@ def _add_equal(files: Sequence[FileFigures], sets: Sequence[_Set], size: int) ->
 
 def _histogram(scores: Sequence[Mapping[int, float]]) -> Histogram:
     values = [np.array(list(found.values())) for found in scores]
-    edges = np.histogram_bin_edges(np.concatenate(values), bins=_BINS)
+    bins = int(np.clip(np.ceil(2 * min(map(len, values)) ** (1 / 3)), *_BINS))  # Rice's rule
+    edges = np.histogram_bin_edges(np.concatenate(values), bins=bins)
     shares = [np.histogram(own, bins=edges)[0] / len(own) for own in values]
     return Histogram(edges.tolist(), [share.tolist() for share in shares])

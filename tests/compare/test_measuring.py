@@ -101,7 +101,10 @@ def test_with_as_many_rows_a_larger_draw_is_no_better():
     few, many = compared(range(60), range(100, 400)).files
     assert many.differences["coverage"].excludes_zero
     assert many.differences["vendi"].excludes_zero
-    assert not many.equal_differences["coverage"].excludes_zero
+    for key in ("coverage", "vendi"):
+        assert not many.equal_differences[key].excludes_zero, key
+        low, high = many.equal_values[key].low, many.equal_values[key].high
+        assert low < many.equal_values[key].estimate < high
     subsets = [POOL[np.random.default_rng(i).choice(300, 60, replace=False) + 100] for i in range(300)]
     assert many.equal_values["redundancy"].estimate == pytest.approx(np.mean(list(map(redundancy, subsets))), abs=0.02)
     assert many.equal_values["vendi"].estimate == pytest.approx(np.mean(list(map(vendi_score, subsets))), rel=0.03)
