@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-Allocation = Literal["proportional", "gain"]
-ALLOCATIONS: tuple[Allocation, ...] = ("proportional", "gain")
+Allocation = Literal["proportional", "equal", "gain"]
+ALLOCATIONS: tuple[Allocation, ...] = ("proportional", "equal", "gain")
 
 
 def ratio_budget(size: int, ratio: float) -> int:
@@ -41,6 +41,38 @@ def proportional_budgets(sizes: Sequence[int], total: int) -> NDArray[np.int64]:
     missing = total - int(budgets.sum())
     budgets[np.argsort(-remainders, kind="stable")[:missing]] += 1
     return budgets
+
+
+def equal_budgets(sizes: Sequence[int], total: int) -> NDArray[np.int64]:
+    """Split a total over topics in equal parts.
+
+    What a small topic cannot use is split over the others in the same way, until the total is met.
+
+    :param sizes: rows per topic.
+    :param total: rows to keep over all topics; more than there are means all of them.
+    :return: budgets that sum to min(total, sum of sizes), none above its topic's size. Of two topics that are not kept
+        whole the earlier one has at most one row more.
+    """
+    rows = np.asarray(sizes, dtype=np.int64)
+    budgets = np.zeros(len(rows), dtype=np.int64)
+    left = min(total, int(rows.sum()))
+    while left:
+        open_topics = np.flatnonzero(budgets < rows)
+        share = left // len(open_topics)
+        if not share:
+            budgets[open_topics[:left]] += 1
+            break
+        added = np.minimum(share, rows[open_topics] - budgets[open_topics])
+        budgets[open_topics] += added
+        left -= int(added.sum())
+    return budgets
+
+
+FIXED_BUDGETS: Mapping[str, Callable[[Sequence[int], int], NDArray[np.int64]]] = {
+    "proportional": proportional_budgets,
+    "equal": equal_budgets,
+}
+"""Ways to split a total that need the sizes of the topics alone, by name."""
 
 
 def gain_budgets(gains: Sequence[NDArray[np.float64]], total: int) -> NDArray[np.int64]:

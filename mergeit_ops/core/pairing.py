@@ -6,14 +6,16 @@ from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from loguru import logger
 from numpy.typing import NDArray
 
-Pairing = Literal["best_first", "first_come"]
-PAIRINGS: tuple[Pairing, ...] = ("best_first", "first_come")
+Pairing = Literal["best_first", "first_come", "random"]
+PAIRINGS: tuple[Pairing, ...] = ("best_first", "first_come", "random")
+
+M = TypeVar("M", list[int], tuple[int, ...])
 
 _BLOCK_ENTRIES = 2**23  # similarities held at once: 32 MB
 _NEIGHBOURS = 16
@@ -40,19 +42,26 @@ def find_groups(
     max_group_size: int = 2,
     merge_ratio: float | None = None,
     kinds: Sequence[Hashable] | None = None,
+    seed: Sequence[int] = (42,),
 ) -> list[Group]:
-    """Find disjoint groups of rows in which every pair is more similar than a threshold.
+    """Find disjoint groups of rows: random ones, or such that every pair in them is more similar than a threshold.
 
     :param vectors: (n, d) float32 of unit norm: the rows of one topic that may be merged.
     :param threshold: cosine that every pair of a group must exceed; equality is not enough.
     :param pairing: `best_first`: the most similar pair first. `first_come`: rows in order, each taking its first free
-        neighbours, as in the released code.
+        neighbours, as in the released code. `random`: any rows, whatever the threshold; the paper's control.
     :param max_group_size: rows in a group at most, >= 2. Larger groups grow by complete linkage.
-    :param merge_ratio: with `best_first` only: stop once this share of the n rows is in groups; None means no limit.
+    :param merge_ratio: not with `first_come`: stop once this share of the n rows is in groups; None means no limit.
     :param kinds: n values; only rows of equal ones may share a group. None: all rows may.
+    :param seed: of `random`; whole numbers >= 0, such as one for all topics and the topic's own.
     :return: groups in order of their first member.
     """
     by_kind = _rows_by_kind(kinds, len(vectors))
+    if pairing == "random":
+        drawn = _random_groups(by_kind, max_group_size, np.random.default_rng(list(seed)))
+        if merge_ratio is not None:
+            drawn = _until(drawn, merge_ratio * len(vectors))
+        return [_group(vectors, members) for members in sorted(drawn)]
     if len(by_kind) == 1:
         # As nearly always; a selection of all rows would be a copy of them.
         groups = _groups_of_a_kind(vectors, threshold, pairing, max_group_size)
@@ -277,12 +286,30 @@ def _group(vectors: NDArray[np.float32], members: list[int]) -> Group:
     return Group(tuple(members), float(_cosines(vectors, pairs[:, 0], pairs[:, 1]).min()))
 
 
+def _random_groups(
+    by_kind: Sequence[NDArray[np.int64]], max_group_size: int, rng: np.random.Generator
+) -> list[list[int]]:
+    """Divide the rows of each kind at random; return the groups' members, ascending, the groups in random order."""
+    groups = []
+    for rows in by_kind:
+        drawn = rng.permutation(rows).tolist()
+        parts = [sorted(drawn[start : start + max_group_size]) for start in range(0, len(drawn), max_group_size)]
+        groups += [part for part in parts if len(part) > 1]
+    return [groups[number] for number in rng.permutation(len(groups))]
+
+
 def _best_until(groups: list[Group], rows_wanted: float) -> list[Group]:
-    taken: list[Group] = []
+    ordered = sorted(groups, key=lambda group: (-group.similarity, group.members))
+    return ordered[: len(_until([group.members for group in ordered], rows_wanted))]
+
+
+def _until(groups: Sequence[M], rows_wanted: float) -> list[M]:
+    """Return the first groups, until they hold so many rows."""
+    taken: list[M] = []
     rows = 0
-    for group in sorted(groups, key=lambda group: (-group.similarity, group.members)):
+    for members in groups:
         if rows >= rows_wanted:
             break
-        taken.append(group)
-        rows += len(group.members)
+        taken.append(members)
+        rows += len(members)
     return taken

@@ -8,7 +8,7 @@ in one block for a column of nulls, and an empty struct cannot be written as par
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -58,20 +58,41 @@ def with_structs(table: pa.Table, earlier: pa.Schema) -> pa.Table:
     for name, fields in _FIELDS.items():
         if name not in table.column_names or not isinstance(table.schema.field(name).type, pa.JsonType):
             continue
-        before = earlier.field(name).type if name in earlier.names else pa.null()
-        kept = {field.name: field.type for field in before} if pa.types.is_struct(before) else {}
+        kept = _fields_of(earlier, name)
         rows = [row[name] or {} for row in python_rows(table.select([name]))]
         keys = {key for row in rows for key in row}
         # With one of the merger's keys come all of them: blocks are to have the same ones.
         ours = fields if name != META or lineage.STATUS in keys else {key: fields[key] for key in fields.keys() & keys}
         types: dict[str, pa.DataType | None] = dict.fromkeys(sorted(keys))
         types |= {**kept, **ours}
-        columns = {key: _column([row.get(key) for row in rows], kind) for key, kind in types.items()}
-        fields_of = [pa.field(key, column.type) for key, column in columns.items()]
-        # Without a field there is no length to tell the rows by.
-        values = pa.StructArray.from_arrays(list(columns.values()), fields=fields_of) if columns else [{}] * len(rows)
-        table = set_column(table, name, pa.array(values, type=pa.struct(fields_of)))
+        table = set_column(table, name, _structs(rows, types))
     return table
+
+
+def with_stats(table: pa.Table, stats: Sequence[Mapping[str, Any]], types: Mapping[str, pa.DataType]) -> pa.Table:
+    """Return rows with stats as structs, those that the rows bring included.
+
+    :param table: rows as they came, their stats structs, JSON or not there.
+    :param stats: of each row, with what it brings.
+    :param types: of the keys that are new.
+    """
+    kept = _fields_of(table.schema, STATS)
+    keys = dict.fromkeys(key for row in stats for key in row)
+    return set_column(table, STATS, _structs(stats, {**keys, **kept, **types}))
+
+
+def _fields_of(schema: pa.Schema, name: str) -> dict[str, pa.DataType]:
+    """Return the types of the keys of a struct column; none where it is no struct."""
+    kind = schema.field(name).type if name in schema.names else pa.null()
+    return {field.name: field.type for field in kind} if pa.types.is_struct(kind) else {}
+
+
+def _structs(rows: Sequence[Mapping[str, Any]], types: Mapping[str, pa.DataType | None]) -> pa.Array:
+    columns = {key: _column([row.get(key) for row in rows], kind) for key, kind in types.items()}
+    fields = [pa.field(key, column.type) for key, column in columns.items()]
+    # Without a field there is no length to tell the rows by.
+    values = pa.StructArray.from_arrays(list(columns.values()), fields=fields) if columns else [{}] * len(rows)
+    return pa.array(values, type=pa.struct(fields))
 
 
 def _column(values: list[Any], kind: pa.DataType | None) -> pa.Array:

@@ -7,13 +7,18 @@ actor as they go, and the driver writes the record when the process ends.
 from __future__ import annotations
 
 import atexit
+import hashlib
+import json
 import time
 from collections.abc import Mapping
 from typing import Any
 
+import pyarrow as pa
 import ray
 
+from mergeit_ops.core.identity import content_digests
 from mergeit_ops.dataset.manifest import Manifest, added_up, log_summary
+from mergeit_ops.dataset.tables import python_columns
 
 
 @ray.remote(num_cpus=0)
@@ -28,6 +33,16 @@ class _Ledger:
 
     def total(self) -> dict[str, Any]:
         return added_up(self._parts.values())
+
+
+def ledger_name(operator: Any) -> str:
+    """Return how the driver and the tasks of an operator find its ledger."""
+    return f"{operator._name} {operator.work_dir} {json.dumps(operator.parameters, sort_keys=True, default=str)}"
+
+
+def batch_name(table: pa.Table) -> str:
+    """Return a name for a batch by what it holds: one that is run again counts once."""
+    return hashlib.sha256("".join(content_digests(python_columns(table), table.num_rows)).encode()).hexdigest()
 
 
 def open_ledger(name: str, manifest: Manifest, work_dir: str | None) -> None:

@@ -1,8 +1,8 @@
-"""The facility-location selector on Ray: topics are independent, so each block of them selects for itself."""
+"""Selectors of topics on Ray: topics are independent, so each block of them selects for itself."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -11,7 +11,7 @@ import pyarrow as pa
 import ray
 from numpy.typing import NDArray
 
-from mergeit_ops.core.budget import gain_budgets, proportional_budgets
+from mergeit_ops.core.budget import FIXED_BUDGETS, gain_budgets
 from mergeit_ops.core.columns import EMBEDDING
 from mergeit_ops.core.facility_location import Selection
 from mergeit_ops.dataset.topics import Topic, table_topics, topic_table
@@ -34,9 +34,10 @@ def select_from_topics(blocks: Blocks, operator: Any, layout: Any) -> tuple[Bloc
     total = operator.select_num
     if total is None:
         selected, told = blocks.map(_select_topics, operator, layout, {}, resources=resources)
-    elif operator.allocation == "proportional":
+    elif operator.allocation in FIXED_BUDGETS:
         sizes = dict(sorted(pair for pairs in blocks.tell(_sizes) for pair in pairs))
-        budgets = dict(zip(sizes, proportional_budgets(list(sizes.values()), int(total)).tolist(), strict=True))
+        split = FIXED_BUDGETS[operator.allocation]
+        budgets = dict(zip(sizes, split(list(sizes.values()), int(total)).tolist(), strict=True))
         selected, told = blocks.map(_select_topics, operator, layout, budgets, resources=resources)
     else:
         offers = blocks.map(_offer, operator, layout, int(total), resources=resources)[1]
@@ -103,10 +104,20 @@ def select_from_all(blocks: Blocks, operator: Any, layout: Any, keep_embeddings:
         shared = ray.put((operator, layout))
         vectors = [_vectors.remote(ref, shared, first) for ref, first in zip(blocks.refs, blocks.firsts, strict=True)]
         chosen = np.sort(ray.get(_select_all.options(**options).remote(operator, budget, *vectors)))
+    selected = take_chosen(blocks, chosen, () if keep_embeddings else (EMBEDDING,))
+    return selected, {"rows_in": sum(blocks.rows), "rows_out": sum(selected.rows)}
+
+
+def take_chosen(blocks: Blocks, chosen: NDArray[np.int64], dropped: Sequence[str] = ()) -> Blocks:
+    """Return some rows of a flat dataset.
+
+    :param blocks: flat rows.
+    :param chosen: their positions among all rows, ascending.
+    :param dropped: columns that the rows lose.
+    """
     bounds = pairwise([*blocks.firsts, sum(blocks.rows)])
     parts = [chosen[slice(*np.searchsorted(chosen, [first, end]))] - first for first, end in bounds]
-    selected, _ = blocks.map(_take_rows, keep_embeddings, each=parts)
-    return selected, {"rows_in": sum(blocks.rows), "rows_out": sum(selected.rows)}
+    return blocks.map(_take_rows, dropped, each=parts)[0]
 
 
 @ray.remote
@@ -121,6 +132,5 @@ def _select_all(operator: Any, budget: int, *vectors: NDArray[np.float32]) -> ND
     return operator.choose(np.concatenate(vectors), budget).indices
 
 
-def _take_rows(table: pa.Table, keep_embeddings: bool, positions: NDArray[np.int64]) -> tuple[pa.Table, None]:
-    kept = table if keep_embeddings else table.drop_columns([EMBEDDING])
-    return kept.take(positions), None
+def _take_rows(table: pa.Table, dropped: Sequence[str], positions: NDArray[np.int64]) -> tuple[pa.Table, None]:
+    return table.drop_columns(list(dropped)).take(positions), None

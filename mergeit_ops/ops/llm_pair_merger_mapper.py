@@ -63,6 +63,7 @@ class LLMPairMergerMapper(SampleOperator, Pipeline):
         **EMBEDDING_CONSTRAINTS,
         "similarity_threshold": Number(low=-1, high=1),
         "pairing": OneOf(PAIRINGS),
+        "pairing_seed": Number(low=0, high=2**32 - 1, integer=True),
         "max_group_size": Number(low=2, integer=True),
         "merge_ratio": Number(low=0, high=1, low_open=True, optional=True),
         "merge_strategy": OneOf(MERGE_STRATEGIES),
@@ -100,6 +101,7 @@ class LLMPairMergerMapper(SampleOperator, Pipeline):
         num_candidates: int = 1,
         similarity_threshold: float = 0.55,
         pairing: str = "best_first",
+        pairing_seed: int = 42,
         max_group_size: int = 2,
         merge_ratio: Optional[float] = None,
         merge_strategy: str = "llm",
@@ -137,10 +139,12 @@ class LLMPairMergerMapper(SampleOperator, Pipeline):
             the first wins. Costs as many times as much.
         :param similarity_threshold: cosine in [-1, 1] that a pair must exceed; 0.55 is the released code's.
         :param pairing: `best_first`: the most similar pair first. `first_come`: rows in order, each with its first free
-            neighbour, as in the released code.
+            neighbour, as in the released code. `random`: any two rows of a topic, whatever the threshold: the paper's
+            control, which tells what similarity is worth.
+        :param pairing_seed: seed of `random`.
         :param max_group_size: rows merged into one at most; every two rows of a larger group exceed the threshold.
-        :param merge_ratio: share in (0, 1] of a topic's rows that should end up in merges: the best pairs are taken
-            until it is reached; null: every pair found. For `best_first` only.
+        :param merge_ratio: share in (0, 1] of a topic's rows that should end up in merges: the best pairs, or of random
+            ones any, are taken until it is reached; null: every pair found. Not for `first_come`.
         :param merge_strategy: `llm`; `concat`: instructions joined with "and", the paper's baseline, needs no LLM;
             `none`: only flatten.
         :param max_concurrency: requests in flight at once, over the whole run; on Ray, of each block of topics.
@@ -169,15 +173,17 @@ class LLMPairMergerMapper(SampleOperator, Pipeline):
         :param kwargs: extra args
         """
         super().__init__(recipe_parameters(locals()), **kwargs)
-        if merge_ratio is not None and pairing != "best_first":
+        if merge_ratio is not None and pairing == "first_come":
             raise RecipeError(
-                f"{self._name}: merge_ratio works with pairing 'best_first' only, got pairing {pairing!r}; remove one."
+                f"{self._name}: merge_ratio works with pairing 'best_first' and 'random' only, got pairing "
+                f"{pairing!r}; remove one."
             )
         self.api_or_hf_model = api_or_hf_model
         self.system_prompt = system_prompt
         self.num_candidates = int(num_candidates)
         self.similarity_threshold = float(similarity_threshold)
         self.pairing: Any = pairing
+        self.pairing_seed = int(pairing_seed)
         self.max_group_size = int(max_group_size)
         self.merge_ratio = merge_ratio
         self.merge_strategy = merge_strategy
@@ -321,7 +327,7 @@ class LLMPairMergerMapper(SampleOperator, Pipeline):
         more_to_come: bool = False,
     ) -> None:
         """Find the pairs of all topics, have them merged, and write the rows."""
-        paired = PairedTopics(topics, lambda topic: self._find_groups(topic.table, layout), self._at_once)
+        paired = PairedTopics(topics, lambda topic: self._find_groups(topic, layout), self._at_once)
         opened = self._open_topics(paired, layout)
         if self._engine is None:
             self._concatenate(opened, work)
@@ -368,6 +374,11 @@ class LLMPairMergerMapper(SampleOperator, Pipeline):
                 f"{self._name}: of {figures['rows_in']} rows too few can be merged ({counts}), so nothing was; look at "
                 "a row, and at sample_format."
             )
+        elif self.pairing == "random":
+            logger.warning(
+                f"{self._name}: no topic has two rows with the same system prompt, so nothing was merged; keep more "
+                "rows in the selection before it, or ask for fewer topics."
+            )
         else:
             logger.warning(
                 f"{self._name}: no two rows of a topic exceed the similarity_threshold {self.similarity_threshold:g} "
@@ -375,21 +386,24 @@ class LLMPairMergerMapper(SampleOperator, Pipeline):
                 "lower the threshold."
             )
 
-    def _find_groups(self, table: pa.Table, layout: SampleFormat) -> list[Group]:
+    def _find_groups(self, topic: Topic, layout: SampleFormat) -> list[Group]:
         if self.merge_strategy == "none":
             return []
-        readings = self.readings_of(table, layout)
+        readings = self.readings_of(topic.table, layout)
         mergeable = np.flatnonzero([reading.problem is None for reading in readings])
         if len(mergeable) < 2:
             return []
-        vectors = self.vectors_of(table, layout)[mergeable]
+        vectors = self.vectors_of(topic.table, layout)[mergeable]
         ratio = self.merge_ratio
         if ratio is not None:
             # The share is of all rows of the topic, those that cannot be merged included.
             ratio = ratio * len(readings) / len(mergeable)
         # A merged row has one system prompt: that of all its parents.
         prompts = [readings[position].sample.system for position in mergeable]
-        groups = find_groups(vectors, self.similarity_threshold, self.pairing, self.max_group_size, ratio, prompts)
+        seed = (self.pairing_seed, topic.topic_id)
+        groups = find_groups(
+            vectors, self.similarity_threshold, self.pairing, self.max_group_size, ratio, prompts, seed
+        )
         return [replace(group, members=tuple(int(mergeable[member]) for member in group.members)) for group in groups]
 
     def _open_topics(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import platform
 from collections import Counter
@@ -23,7 +21,6 @@ from mergeit_ops.core.comparison import Bounds, Comparison, MergeComparison, Row
 from mergeit_ops.core.coverage import covering_pieces, least_coverage, split_sentences
 from mergeit_ops.core.formats import SampleFormat
 from mergeit_ops.core.gate import REFERENCES, GateRule
-from mergeit_ops.core.identity import content_digests
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.secrets import loggable
 from mergeit_ops.core.vectors import encode_vectors
@@ -37,7 +34,7 @@ from mergeit_ops.dataset.gate_table import (
     whole_topics,
 )
 from mergeit_ops.dataset.manifest import Manifest, log_summary, recorded
-from mergeit_ops.dataset.tables import JSON, READ_ROWS, iter_tables, python_columns, python_rows, write_dataset
+from mergeit_ops.dataset.tables import JSON, READ_ROWS, iter_tables, python_rows, write_dataset
 from mergeit_ops.dataset.topics import is_grouped
 from mergeit_ops.embedding.defaults import DEFAULT_EMBEDDING_MODEL
 from mergeit_ops.errors import DatasetError, MergeItError, RecipeError, ScorerError
@@ -214,16 +211,12 @@ class QualityGateFilter(SampleOperator, Filter):
         """Hear from Data-Juicer, on the driver, that batches are about to be mapped on Ray."""
         from mergeit_ops.distributed.environment import DriverEnvironment
         from mergeit_ops.distributed.journal import keep_journals
-        from mergeit_ops.distributed.ledger import open_ledger
+        from mergeit_ops.distributed.ledger import ledger_name, open_ledger
 
         self._driver = (DriverEnvironment(), keep_journals())
-        open_ledger(self._ledger, Manifest(self._name, loggable(self.parameters)), self.work_dir)
+        open_ledger(ledger_name(self), Manifest(self._name, loggable(self.parameters)), self.work_dir)
         # Whatever runs a task, the operator itself or an actor made of its parameters, will do.
         return False
-
-    @property
-    def _ledger(self) -> str:
-        return f"{self._name} {self.work_dir} {json.dumps(self.parameters, sort_keys=True, default=str)}"
 
     def _compute_stats_of_batch(self, samples: Any, *args: Any, **kwargs: Any) -> Any:
         return self._gate_block(samples) if isinstance(samples, pa.Table) else self._compute_stats_of_dict(samples)
@@ -232,7 +225,7 @@ class QualityGateFilter(SampleOperator, Filter):
         """Score and decide a batch of rows on Ray, where rows have no order to go back to."""
         from mergeit_ops.distributed.columns import with_json, with_structs, without_others_stats
         from mergeit_ops.distributed.journal import use_kept_journals
-        from mergeit_ops.distributed.ledger import report
+        from mergeit_ops.distributed.ledger import batch_name, ledger_name, report
 
         self._check(grouped=BATCH_META in block.column_names)
         if self._driver is not None:
@@ -240,7 +233,7 @@ class QualityGateFilter(SampleOperator, Filter):
             environment.apply()
             use_kept_journals(journals)
         # Each task has an operator of its own: what a scorer has loaded and asked is kept by the process.
-        key = self._ledger
+        key = ledger_name(self)
         self._scorer = _scorers.setdefault(key, self._scorer)
         counts: Counter[str] = Counter()
         rejected: Counter[str] = Counter()
@@ -251,9 +244,7 @@ class QualityGateFilter(SampleOperator, Filter):
         stays = [self.process_single(row) for row in python_rows(gated.select([STATS]))]
         record.filtered(stays)
         figures = {"rows_in": table.num_rows, "rows_out": sum(stays), "filtered_out": stays.count(False)}
-        # Named by what it holds: a batch that is run again counts once.
-        batch = hashlib.sha256("".join(content_digests(python_columns(table), table.num_rows)).encode()).hexdigest()
-        report(key, batch, {**figures, **counts, "rejected": dict(rejected)}, record.details())
+        report(key, batch_name(table), {**figures, **counts, "rejected": dict(rejected)}, record.details())
         if scoring := self._scoring_figures():
             report(key, f"process {platform.node()} {os.getpid()}", scoring)
         return gated

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from mergeit_ops.core.text import encodable
+
 __all__ = ["blank_reason", "encodable"]
 
 
@@ -16,13 +18,3 @@ def blank_reason(question: str, response: str | None) -> str | None:
     if response is not None and not any(character.isalnum() for character in response):
         return "empty_response"
     return None if question.strip() else "empty_instruction"
-
-
-def encodable(text: str) -> str:
-    """Return a text without lone surrogates.
-
-    Tokenizers refuse them, and one such row must not cost the whole batch its scores.
-
-    :param text: any text.
-    """
-    return text.encode("utf-8", errors="replace").decode("utf-8")

@@ -1,0 +1,21 @@
+"""Rows far from the centre of their topic: the K-means baseline of the MergeIT paper."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def farthest_rows(vectors: NDArray[np.float32], count: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Choose the rows farthest from the mean of all rows.
+
+    The mean is K-means' own centroid of the topic where it was fitted on all rows, without a reduction before it.
+
+    :param vectors: (n, d) float32, the rows of one topic.
+    :param count: rows to choose, <= n.
+    :return: (count,) positions, the farthest first, equal ones by position, and their Euclidean distances.
+    """
+    exact = vectors.astype(np.float64)
+    distances = np.linalg.norm(exact - exact.mean(axis=0), axis=1) if len(exact) else np.zeros(0)
+    order = np.argsort(-distances, kind="stable")[:count]
+    return order.astype(np.int64), distances[order]

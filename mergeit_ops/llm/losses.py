@@ -1,0 +1,116 @@
+"""Mean token losses of a causal language model of Hugging Face."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tqdm import tqdm
+
+from mergeit_ops.core.response_difficulty import Span
+from mergeit_ops.core.text import encodable
+from mergeit_ops.embedding.batches import batches_of_like_lengths
+from mergeit_ops.errors import LLMUnavailableError
+from mergeit_ops.llm.huggingface import ModelNotLoadedError, in_halves, load_causal_lm, loaded_once
+
+__all__ = ["LossModel", "load_loss_model"]
+
+# Each token has a logit for every word there is: a batch of these, of 50,000 words, takes 400 MB and 1.6 GB.
+_CPU_TOKENS = 2_048
+_GPU_TOKENS = 8_192
+_PROGRESS_FROM = 256  # spans
+
+
+def load_loss_model(name: str, model_params: Mapping[str, Any], device: str, dtype: str) -> LossModel:
+    """Return a model, loading it when this process has not yet.
+
+    :param name: name at the Hub, or a folder.
+    :param model_params: arguments of `from_pretrained`.
+    :param device: where it runs.
+    :param dtype: of its weights.
+    :raises LLMUnavailableError: when it cannot be loaded.
+    """
+    key = repr(("losses", name, sorted(model_params.items(), key=repr), device, dtype))
+    return loaded_once(key, lambda: LossModel(name, model_params, device, dtype))
+
+
+class LossModel:
+    """A causal language model that is asked how likely it finds texts; see `load_loss_model`."""
+
+    def __init__(self, name: str, model_params: Mapping[str, Any], device: str, dtype: str) -> None:
+        try:
+            self._tokenizer, self._model = load_causal_lm(name, model_params, device, dtype)
+        except ModelNotLoadedError as error:
+            raise LLMUnavailableError(
+                f"The model {name!r} cannot be loaded ({error}): check hf_model; a model of the Hugging Face Hub needs "
+                "a connection or a local copy, and, if it is not public, a token in the environment variable HF_TOKEN."
+            ) from error
+        self._takes_cache_flag = "use_cache" in inspect.signature(type(self._model).forward).parameters
+        self._most_tokens = _GPU_TOKENS if self._model.device.type == "cuda" else _CPU_TOKENS
+        positions = getattr(self._model.config, "max_position_embeddings", None)
+        self.most_positions: int | None = positions if isinstance(positions, int) and positions > 0 else None
+        """Tokens that the model can read at most; None where it does not say."""
+        first = list(self._tokenizer("a", verbose=False)["input_ids"])[:1]
+        self.start: list[int] = first if first and first[0] == self._tokenizer.bos_token_id else []
+        """What the tokenizer puts before a text: BOS, or nothing."""
+
+    def tokens(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the token ids of each text, without special tokens."""
+        if not texts:
+            return []
+        readable = [encodable(text) for text in texts]
+        return [list(ids) for ids in self._tokenizer(readable, add_special_tokens=False, verbose=False)["input_ids"]]
+
+    def mean_losses(self, spans: Sequence[Span], name: str) -> list[float]:
+        """Return the mean loss per token of each span, natural logarithm, in float32.
+
+        Spans of like length share a batch, the longest first: what does not fit into memory shows at once.
+
+        :param spans: n spans.
+        :param name: of the progress bar.
+        :raises LLMUnavailableError: when one span alone does not fit into the GPU's memory.
+        """
+        losses = [0.0] * len(spans)
+        batches = batches_of_like_lengths([len(span.tokens) for span in spans], most_tokens=self._most_tokens)
+        with tqdm(total=len(spans), desc=name, unit=" texts", disable=len(spans) < _PROGRESS_FROM) as bar:
+            for batch in batches:
+                found = self._of_batch([spans[number] for number in batch])
+                for number, loss in zip(batch.tolist(), found, strict=True):
+                    losses[number] = loss
+                bar.update(len(batch))
+        return losses
+
+    def _of_batch(self, spans: Sequence[Span]) -> list[float]:
+        import torch
+
+        try:
+            return in_halves(spans, self._forward)
+        except torch.cuda.OutOfMemoryError as error:
+            raise LLMUnavailableError(
+                "The GPU's memory does not suffice for one sample at a time: lower max_length, or spread the model "
+                "with model_params: {device_map: auto}."
+            ) from error
+
+    def _forward(self, spans: Sequence[Span]) -> list[float]:
+        import torch
+        from torch.nn.functional import cross_entropy
+
+        width = max(len(span.tokens) for span in spans)
+        ids = torch.zeros((len(spans), width), dtype=torch.long)
+        mask = torch.zeros_like(ids)
+        # Padded on the right, where no token of the text ever looks.
+        for row, span in enumerate(spans):
+            ids[row, : len(span.tokens)] = torch.tensor(span.tokens)
+            mask[row, : len(span.tokens)] = 1
+        device = self._model.device
+        options = {"use_cache": False} if self._takes_cache_flag else {}
+        with torch.inference_mode():
+            logits = self._model(input_ids=ids.to(device), attention_mask=mask.to(device), **options).logits
+            return [
+                cross_entropy(
+                    logits[row, span.first - 1 : len(span.tokens) - 1].float(),
+                    ids[row, span.first : len(span.tokens)].to(logits.device),
+                ).item()
+                for row, span in enumerate(spans)
+            ]
