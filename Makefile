@@ -6,7 +6,7 @@ OTHERS := .venv-others
 DJ_PROCESS := $(BIN)/dj-process
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-slow bench lint docs lock clean
+.PHONY: help quickstart test test-slow bench ablations lint docs lock clean
 
 help:  ## Show what can be made.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -51,6 +51,9 @@ bench: $(VENV)/.installed $(OTHERS)/.installed  ## Measure what the README claim
 	$(BIN)/python benchmarks/stability.py
 	$(BIN)/python benchmarks/compare.py
 	$(BIN)/python benchmarks/scaling.py --rows 10000 30000 100000 300000
+
+ablations: $(VENV)/.installed  ## Run all ablations and baselines: make ablations DATA=my.jsonl BUDGET=1500 [ARGS="--hf-model gpt2"].
+	$(BIN)/python -m scripts.run_ablations "$(DATA)" --budget "$(BUDGET)" $(ARGS)
 
 lint: $(VENV)/.installed  ## Check style and types.
 	$(BIN)/ruff check .

@@ -16,6 +16,7 @@ from mergeit_ops.core import lineage
 from mergeit_ops.core.columns import BATCH_META, EMBEDDING, META, STATS
 from mergeit_ops.core.lossless import decode_row
 from tests.llm_server import FakeLLMServer, parents_of
+from tests.tiny_models import gpt2_folder
 
 _SHOWN = 72  # characters of a text that holds a whole row
 
@@ -79,6 +80,7 @@ class Example:
     :param rows: rows of the dataset.
     :param earlier: operators that have run before, with their parameters.
     :param answer: what the language model of the example answers to each pair; None: there is none.
+    :param toy_model: whether a model of random weights stands in for the one that the operator loads.
     """
 
     words: str
@@ -87,6 +89,7 @@ class Example:
     rows: Sequence[Mapping[str, Any]] = ROWS
     earlier: Sequence[tuple[type, Mapping[str, Any]]] = ()
     answer: Mapping[str, str] | None = None
+    toy_model: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,28 @@ _ONE_TOPIC = (ops.TopicClusterGrouper, {"num_clusters": 1})
 _MERGED = (ops.LLMPairMergerMapper, {"merge_strategy": "concat"})
 
 EXAMPLES: Mapping[str, Sequence[Example]] = {
+    "budget_selector": [
+        Example(
+            "Three of six rows, drawn at random",
+            {"select_num": 3},
+            "The rows stay in their order. Which ones are drawn depends on what they hold and on the seed, not on "
+            "where they stand.",
+        ),
+        Example(
+            "The two with the highest value of a column",
+            {"select_num": 2, "field_key": "votes"},
+            "Of equal values the first rows are kept. `reverse: false` keeps the lowest.",
+            rows=[row | {"votes": votes} for row, votes in zip(INTERVIEWS, (3, 1, 2), strict=True)],
+        ),
+    ],
+    "centroid_distance_selector": [
+        Example(
+            "The outlier of each topic",
+            {"select_num": 2},
+            "Of each topic the row that is least like the others: as many of each, here one.",
+            earlier=[_TOPICS],
+        )
+    ],
     "sentence_embedding_mapper": [
         Example(
             "Two rows get their embedding",
@@ -135,6 +160,17 @@ EXAMPLES: Mapping[str, Sequence[Example]] = {
             "Topics come in and smaller topics go out: `max(1, round(0.2 * size))` rows of each, here one.",
             earlier=[_TOPICS],
         ),
+    ],
+    "response_difficulty_filter": [
+        Example(
+            "Rows get the IFD score of Superfiltering",
+            {"hf_model": "gpt2"},
+            "Perplexity of the answer given the question, over that of the answer alone. (The example's model is a toy "
+            "of random weights, so its scores mean nothing, and it reads 128 characters at most: the third row has "
+            "no room for an answer.)",
+            rows=[*INTERVIEWS[:2], {**INTERVIEWS[2], "instruction": INTERVIEWS[2]["instruction"] + " Think." * 12}],
+            toy_model=True,
+        )
     ],
     "topic_reverse_grouper": [
         Example(
@@ -195,7 +231,9 @@ def run(name: str, example: Example) -> Shown:
     with _server(example.answer) if example.answer else nullcontext() as server:
         # As in a recipe, but for the address of the example's own server.
         own = {} if server is None else {"model_params": {"base_url": server.base_url}, "cache_path": None}
-        made = operator(**example.parameters, **own)
+        if example.toy_model:
+            own = {"hf_model": gpt2_folder()}
+        made = operator(**{**example.parameters, **own})
         after = made.run(dataset)
     return Shown(before, _rows(after))
 

@@ -20,6 +20,9 @@ REPOSITORY = parameter_tables.README.parent
 PAGES = REPOSITORY / "docs" / "operators"
 
 _TAKES_AND_GIVES = {
+    "budget_selector": ("flat rows", "fewer flat rows"),
+    "centroid_distance_selector": ("topics, or flat rows", "smaller topics, or fewer flat rows"),
+    "response_difficulty_filter": ("flat rows", "flat rows"),
     "sentence_embedding_mapper": ("flat rows", "flat rows"),
     "topic_cluster_grouper": ("flat rows", "topics: a row each, every column the list of its samples' values"),
     "facility_location_selector": ("topics, or flat rows", "smaller topics, or fewer flat rows"),
@@ -128,11 +131,13 @@ def _links(name: str) -> Iterator[str]:
     yield f"- [Source](../../mergeit_ops/ops/{name}.py), [test]({up}/tests/ops/test_{name}.py)"
     recipes = [
         path
-        for path in sorted((REPOSITORY / "recipes").glob("*.yaml"))
+        for path in sorted((REPOSITORY / "recipes").rglob("*.yaml"))
         if any(name in entry for entry in yaml.safe_load(path.read_text(encoding="utf-8"))["process"])
     ]
     if recipes:
-        yield "- Recipes: " + ", ".join(f"[{path.stem}]({up}/recipes/{path.name})" for path in recipes)
+        yield "- Recipes: " + ", ".join(
+            f"[{path.stem}]({up}/{path.relative_to(REPOSITORY).as_posix()})" for path in recipes
+        )
     others = [other for other in parameter_tables.operators() if other != name]
     yield "- Other operators: " + ", ".join(f"[{other}]({other}.md)" for other in others)
     yield f"- [README]({up}/README.md#{name})"

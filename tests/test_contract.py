@@ -1,11 +1,11 @@
-"""What holds for every operator, whatever it does: one suite over all six, in process."""
+"""What holds for every operator, whatever it does: one suite over all of them, in process."""
 
 from __future__ import annotations
 
 import datetime as dt
 import json
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
@@ -16,6 +16,7 @@ from mergeit_ops import ops
 from mergeit_ops.core.columns import BATCH_META, EMBEDDING, META, ROW_ID, STATS
 from mergeit_ops.errors import DatasetError, RecipeError
 from tests.runs import make_dataset
+from tests.tiny_models import gpt2_folder
 
 
 @dataclass(frozen=True)
@@ -28,9 +29,20 @@ class Case:
     parameters: dict[str, Any] = field(default_factory=dict)
     adds: frozenset[str] = frozenset()
     drops: frozenset[str] = frozenset()
+    asks_a_model: bool = False
 
     def make(self, **more: Any) -> Any:
-        return self.operator(**{**self.parameters, **more})
+        model = {"hf_model": gpt2_folder()} if self.asks_a_model else {}
+        return self.operator(**{**model, **self.parameters, **more})
+
+    def keeping_all(self) -> Case:
+        """The same case, with parameters under which no row is left out."""
+        more = {"select_ratio": 1.0} if "select_ratio" in self.operator._constraints else {}
+        return replace(self, parameters={**self.parameters, **more})
+
+    @property
+    def reads_no_sample(self) -> bool:
+        return self.operator in (ops.TopicReverseGrouper, ops.BudgetSelector)
 
     def __str__(self) -> str:
         return self.operator._name + ("_on_topics" if self.takes_topics else "")
@@ -41,6 +53,10 @@ CASES = [
     Case(ops.TopicClusterGrouper, gives_topics=True, adds=frozenset({EMBEDDING, ROW_ID, BATCH_META})),
     Case(ops.FacilityLocationSelector, drops=frozenset({EMBEDDING})),
     Case(ops.FacilityLocationSelector, takes_topics=True, gives_topics=True),
+    Case(ops.CentroidDistanceSelector, drops=frozenset({EMBEDDING})),
+    Case(ops.CentroidDistanceSelector, takes_topics=True, gives_topics=True),
+    Case(ops.BudgetSelector, parameters={"select_num": 50}),
+    Case(ops.ResponseDifficultyFilter, adds=frozenset({STATS}), asks_a_model=True),
     Case(
         ops.TopicReverseGrouper,
         takes_topics=True,
@@ -159,8 +175,7 @@ ODD_ROWS = [
 
 @all_operators
 def test_null_and_odd_values_are_kept(case):
-    if case.operator is ops.FacilityLocationSelector:
-        case = Case(case.operator, case.takes_topics, case.gives_topics, {"select_ratio": 1.0}, case.adds, case.drops)
+    case = case.keeping_all()
     rows = [row | {"id": str(i)} for i, row in enumerate(ODD_ROWS)]
     result = case.make().run(input_of(case, rows))
     values = [v for row in result for v in row["id"]] if case.gives_topics else list(result["id"])
@@ -183,7 +198,7 @@ def test_columns_of_numbers_where_text_should_be_are_kept_too(case):
 @pytest.mark.parametrize("missing", ["instruction", "output"])
 def test_a_missing_column_is_named_with_those_there_are(case, missing, embedded_rows):
     dataset = input_of(case, embedded_rows[:5]).remove_columns([missing])
-    if case.operator is ops.TopicReverseGrouper:
+    if case.reads_no_sample:
         # It reads no sample, so it has nothing to miss.
         assert len(case.make().run(dataset)) == 5
         return
@@ -244,10 +259,22 @@ BAD_VALUES = {
         "metric": "dot",
         "keep_embeddings": "yes",
     },
+    ops.CentroidDistanceSelector: {"num_per_topic": 1.5, "allocation": "gain"},
+    ops.BudgetSelector: {"select_num": 0, "field_key": "", "reverse": None, "seed": -1},
+    ops.ResponseDifficultyFilter: {
+        "hf_model": "",
+        "model_params": "x",
+        "dtype": "int8",
+        "measure": "ifd",
+        "max_length": 1,
+        "min_score": "0",
+        "max_score": float("nan"),
+    },
     ops.TopicReverseGrouper: {"keep_embeddings": 1, "instruction_key": ""},
     ops.LLMPairMergerMapper: {
         "similarity_threshold": 1.5,
-        "pairing": "random",
+        "pairing": "nearest",
+        "pairing_seed": -1,
         "max_group_size": 1,
         "merge_ratio": 0,
         "merge_strategy": "gpt",

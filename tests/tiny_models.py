@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -81,3 +83,35 @@ def save(folder: Path, family: str) -> str:
     tokenizer(family).save_pretrained(folder)
     model(family).save_pretrained(folder)
     return str(folder)
+
+
+GPT2_POSITIONS = 128
+
+
+@lru_cache
+def gpt2_folder() -> str:
+    """A model of GPT-2's shape, as the Hub keeps one: bytes for tokens, and nothing put before a text; made once."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+
+    end = "<|endoftext|>"
+    pieces = {piece: number for number, piece in enumerate([*sorted(pre_tokenizers.ByteLevel.alphabet()), end])}
+    backend = Tokenizer(models.BPE(vocab=pieces, merges=[]))
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    folder = tempfile.mkdtemp(prefix="tiny-gpt2-")
+    PreTrainedTokenizerFast(tokenizer_object=backend, bos_token=end, eos_token=end).save_pretrained(folder)
+    torch.manual_seed(0)
+    config = GPT2Config(
+        vocab_size=len(pieces),
+        n_positions=GPT2_POSITIONS,
+        n_embd=32,
+        n_layer=2,
+        n_head=4,
+        initializer_range=0.25,
+        bos_token_id=len(pieces) - 1,
+        eos_token_id=len(pieces) - 1,
+    )
+    GPT2LMHeadModel(config).save_pretrained(folder)
+    return folder

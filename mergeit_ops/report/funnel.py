@@ -69,10 +69,20 @@ def _ours_before(stages: Sequence[Stage]) -> bool:
     return any(stage.name != "Input" for stage in stages)
 
 
+_SELECTED = {
+    "facility_location_selector": "the most representative",
+    "centroid_distance_selector": "the farthest from the centres",
+}
+
+
 def _steps(operator: str, figures: Mapping[str, Any], rows_out: int) -> list[tuple[str, int, str]]:
-    if operator == "facility_location_selector":
+    if operator in _SELECTED:
         topics = figures.get("topics")
-        return [("Selected", rows_out, f"the most representative of {topics:,} topics" if topics else "")]
+        return [("Selected", rows_out, f"{_SELECTED[operator]} of {topics:,} topics" if topics else "")]
+    if operator == "budget_selector":
+        return [("Brought down to the budget", rows_out, "")]
+    if operator == "response_difficulty_filter":
+        return [("Kept by response difficulty", rows_out, "")]
     if operator == "llm_pair_merger_mapper":
         merged = figures.get("merged")
         return [("Merged", rows_out, "" if merged is None else f"{_many(merged, 'merge')} made")]

@@ -166,3 +166,39 @@ def test_large_groups_of_too_many_pairs_are_formed_of_the_most_similar_ones(monk
     groups = find_groups(vectors, 0.0, max_group_size=3)
     assert groups
     assert groups == find_groups(vectors, float(similarities[-100]), max_group_size=3)
+
+
+def test_random_pairs_are_disjoint_take_nearly_all_rows_and_no_threshold():
+    groups = find_groups(unit_vectors(41, 8, 0), 0.99, "random")
+    taken = [member for group in groups for member in group.members]
+    assert len(groups) == 20
+    assert len(set(taken)) == 40
+    assert min(group.similarity for group in groups) < 0
+
+
+def test_random_pairs_follow_their_seed_alone():
+    one, another = unit_vectors(40, 8, 0), unit_vectors(40, 8, 1)
+    drawn = members(find_groups(one, 0.5, "random", seed=(42, 3)))
+    assert members(find_groups(another, 0.5, "random", seed=(42, 3))) == drawn
+    assert members(find_groups(one, 0.5, "random", seed=(42, 4))) != drawn
+    assert members(find_groups(one, 0.5, "random", seed=(43, 3))) != drawn
+
+
+def test_every_pair_is_as_likely_as_any_other():
+    # Of 4 rows there are three ways to make two pairs; 600 draws, a fair one stays within 5 standard deviations of 200.
+    ways = [tuple(members(find_groups(X6[:4], 0, "random", seed=(seed,)))) for seed in range(600)]
+    assert len(set(ways)) == 3
+    assert all(142 < ways.count(way) < 258 for way in set(ways))
+
+
+def test_random_groups_stay_within_a_kind_and_within_their_size():
+    kinds = ["a", "b"] * 10
+    groups = find_groups(unit_vectors(20, 4, 0), 0.5, "random", max_group_size=3, kinds=kinds)
+    assert sorted(len(group.members) for group in groups) == [3] * 6
+    assert all(len({kinds[member] for member in group.members}) == 1 for group in groups)
+
+
+def test_random_pairs_stop_at_the_share_that_is_asked_for():
+    groups = find_groups(unit_vectors(40, 4, 0), 0.5, "random", merge_ratio=0.3)
+    assert len(groups) == 6
+    assert set(members(groups)) < set(members(find_groups(unit_vectors(40, 4, 0), 0.5, "random")))

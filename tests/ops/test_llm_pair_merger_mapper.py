@@ -88,7 +88,7 @@ def test_first_come_pairs_otherwise_than_best_first(topics):
 
 
 def test_merge_ratio_needs_best_first():
-    with pytest.raises(RecipeError, match="merge_ratio works with pairing 'best_first' only"):
+    with pytest.raises(RecipeError, match="merge_ratio works with pairing 'best_first' and 'random' only"):
         merger(pairing="first_come", merge_ratio=0.5)
 
 

@@ -1,0 +1,201 @@
+"""Run every ablation and baseline of recipes/ablations on one dataset, at one number of rows, and say what came out.
+
+`python -m scripts.run_ablations my.jsonl --budget 1500` (or `make ablations DATA=my.jsonl BUDGET=1500`). What needs a
+server or a model that is not there is left out, with a sentence.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mergeit_ops.dataset.manifest import read_manifests
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+FOLDER = REPOSITORY / "recipes" / "ablations"
+# The full method first: random pairs are to be as many as its own.
+FIRST = "full"
+RANDOM_PAIRS = "random_pairs"
+MERGER, GATE, BUDGET, MODEL = (
+    "llm_pair_merger_mapper",
+    "quality_gate_filter",
+    "budget_selector",
+    "response_difficulty_filter",
+)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a recipe.
+
+    :param recipe: its name.
+    :param rows: rows of the export; None: there is none.
+    :param pairs: pairs that were found; None: it merges nothing.
+    :param merged: merges that are left before the budget.
+    :param seconds: from start to end of the command.
+    :param note: why there is no export, or fewer rows than asked for.
+    """
+
+    recipe: str
+    rows: int | None = None
+    pairs: int | None = None
+    merged: int | None = None
+    seconds: float = 0.0
+    note: str = ""
+
+
+def recipes() -> list[str]:
+    """Return the names of the recipes, the full method first."""
+    return sorted((path.stem for path in FOLDER.glob("*.yaml")), key=lambda name: (name != FIRST, name))
+
+
+def process_of(name: str) -> dict[str, Mapping[str, Any]]:
+    """Return the operators of a recipe with their parameters."""
+    recipe = yaml.safe_load((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
+    return {operator: parameters or {} for entry in recipe["process"] for operator, parameters in entry.items()}
+
+
+def obstacle(name: str, hf_model: str | None, environment: Mapping[str, str]) -> str:
+    """Return what a recipe lacks, as a sentence; empty if nothing."""
+    process = process_of(name)
+    asks_a_server = MERGER in process and process[MERGER].get("merge_strategy", "llm") == "llm"
+    if asks_a_server and not environment.get("OPENAI_API_KEY") and not environment.get("OPENAI_BASE_URL"):
+        return "needs a server: set OPENAI_API_KEY or OPENAI_BASE_URL"
+    if MODEL in process and hf_model is None:
+        return "needs a causal language model: --hf-model gpt2, or the folder of another"
+    return ""
+
+
+def overrides(name: str, budget: int, more: float) -> list[str]:
+    """Return the arguments that give a recipe its number of rows.
+
+    :param name: of the recipe.
+    :param budget: rows to come out.
+    :param more: share of rows that are selected beyond the budget where merging takes rows away.
+    """
+    process = process_of(name)
+    selected = round(budget * (1 + more)) if MERGER in process else budget
+    return [
+        argument
+        for operator, parameters in process.items()
+        if "select_num" in parameters
+        for argument in (f"--{operator}.select_num", str(budget if operator == BUDGET else selected))
+    ]
+
+
+def matched_ratio(full: Sequence[Mapping[str, Any]]) -> float | None:
+    """Return the `merge_ratio` at which random pairs are as many as those of the full method.
+
+    :param full: records of its run.
+    :return: None where it found no pairs. Each topic takes pairs until its share is reached, which is half a pair, one
+        row, too many on average.
+    """
+    for record in full:
+        figures = record["figures"]
+        if record["operator"] == MERGER and figures.get("pairs"):
+            return max(1, 2 * figures["pairs"] - figures["topics"]) / figures["rows_in"]
+    return None
+
+
+def run(name: str, arguments: Sequence[str], folder: Path, budget: int) -> Result:
+    """Run a recipe into a folder of its own."""
+    folder = folder / name
+    folder.mkdir(parents=True, exist_ok=True)
+    export, log = folder / f"{name}.jsonl", folder / "log.txt"
+    export.unlink(missing_ok=True)
+    command = [str(Path(sys.executable).parent / "dj-process"), "--config", str(FOLDER / f"{name}.yaml")]
+    started = time.monotonic()
+    with log.open("w", encoding="utf-8") as file:
+        ended = subprocess.run(
+            [*command, "--export_path", str(export), *arguments],
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            env=os.environ,
+            check=False,
+        )
+    seconds = round(time.monotonic() - started, 1)
+    if ended.returncode or not export.is_file():
+        return Result(name, seconds=seconds, note=f"failed, see {log}: {last_line(log)}")
+    rows = sum(1 for _ in export.open(encoding="utf-8"))
+    pairs, merged = merges_of(records_of(folder))
+    note = "" if rows == budget else f"{budget - rows} rows too few: select more (--more), or lower the budget"
+    return Result(name, rows, pairs, merged, seconds, note)
+
+
+def last_line(log: Path) -> str:
+    lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    return lines[-1] if lines else "no word"
+
+
+def records_of(folder: Path) -> list[dict[str, Any]]:
+    """Return the records of the latest run below a folder; empty where there are none."""
+    work_dirs = sorted(folder.glob("*/mergeit"), key=lambda path: path.stat().st_mtime)
+    return read_manifests(work_dirs[-1].parent) if work_dirs else []
+
+
+def merges_of(records: Sequence[Mapping[str, Any]]) -> tuple[int | None, int | None]:
+    """Return the pairs of a run, and its merges that the gate, if any, let through."""
+    figures = {record["operator"]: record["figures"] for record in records}
+    if MERGER not in figures:
+        return None, None
+    merged = figures[GATE].get("accepted", 0) if GATE in figures else figures[MERGER]["merged"]
+    return figures[MERGER]["pairs"], merged
+
+
+def table(results: Sequence[Result]) -> str:
+    """Return the results as a table."""
+    lines = ["| recipe | rows | pairs | merges | seconds | |", "|---|---|---|---|---|---|"]
+    for result in results:
+        figures = ("–" if value is None else f"{value:,}" for value in (result.rows, result.pairs, result.merged))
+        lines.append(f"| {result.recipe} | {' | '.join(figures)} | {result.seconds:.0f} | {result.note} |")
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run them; the exit code is 0 if all that could run gave the number of rows asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("dataset", help="rows with columns instruction, input, output: JSON Lines, JSON, parquet")
+    parser.add_argument("--budget", type=int, required=True, help="rows that each recipe is to give")
+    parser.add_argument("--more", type=float, default=0.25, help="share selected beyond it for merging (0.25)")
+    parser.add_argument("--output", type=Path, default=Path("outputs/ablations"), help="folder of the exports")
+    parser.add_argument("--only", nargs="+", choices=recipes(), default=recipes(), metavar="RECIPE", help="names")
+    parser.add_argument("--hf-model", help="causal language model of the perplexity and Superfiltering baselines")
+    parser.add_argument("--hf-dtype", default="float32", help="type of its weights (float32)")
+    parser.add_argument("--llm", help="model that merges, as the server knows it (the recipes say gpt-4o)")
+    asked = parser.parse_args(arguments)
+    results: list[Result] = []
+    for name in (name for name in recipes() if name in asked.only):
+        lacking = obstacle(name, asked.hf_model, os.environ)
+        if lacking:
+            results.append(Result(name, note=lacking))
+        else:
+            process = process_of(name)
+            own = ["--dataset_path", asked.dataset, *overrides(name, asked.budget, asked.more)]
+            if MODEL in process:
+                own += [f"--{MODEL}.hf_model", asked.hf_model, f"--{MODEL}.dtype", asked.hf_dtype]
+            if MERGER in process and asked.llm:
+                own += [f"--{MERGER}.api_or_hf_model", asked.llm]
+            ratio = matched_ratio(records_of(asked.output / FIRST)) if name == RANDOM_PAIRS else None
+            if ratio is not None:
+                own += [f"--{MERGER}.merge_ratio", f"{ratio:.6f}"]
+            results.append(run(name, own, asked.output, asked.budget))
+        print(table(results[-1:]).splitlines()[-1], flush=True)
+    asked.output.mkdir(parents=True, exist_ok=True)
+    text = json.dumps([asdict(result) for result in results], indent=2)
+    (asked.output / "summary.json").write_text(text, encoding="utf-8")
+    print(f"\n{table(results)}\n\nExports: {asked.output}/RECIPE/RECIPE.jsonl")
+    return int(any(result.note for result in results if result.seconds))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
