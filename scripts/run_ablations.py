@@ -97,13 +97,12 @@ def matched_ratio(full: Sequence[Mapping[str, Any]]) -> float | None:
     """Return the `merge_ratio` at which random pairs are as many as those of the full method.
 
     :param full: records of its run.
-    :return: None where it found no pairs. Each topic takes pairs until its share is reached, which is half a pair, one
-        row, too many on average.
+    :return: None where it found no pairs.
     """
     for record in full:
         figures = record["figures"]
         if record["operator"] == MERGER and figures.get("pairs"):
-            return max(1, 2 * figures["pairs"] - figures["topics"]) / figures["rows_in"]
+            return min(1.0, 2 * figures["pairs"] / figures["rows_in"])
     return None
 
 

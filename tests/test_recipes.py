@@ -58,6 +58,38 @@ def test_the_first_lines_say_what_goes_in_what_comes_out_and_what_it_costs(path)
         assert word in head
 
 
+ABLATIONS = sorted((REPOSITORY / "recipes" / "ablations").glob("*.yaml"))
+
+
+def test_the_ablations_of_the_paper_are_there():
+    promised = {"full", "no_merging", "no_clustering", "no_quality_check", "random_pairs", "concat"}
+    promised |= {"random", "kmeans", "perplexity", "instruction_length", "superfiltering"}
+    assert {path.stem for path in ABLATIONS} == promised
+    page = (REPOSITORY / "recipes" / "ablations" / "README.md").read_text(encoding="utf-8")
+    assert [path.name for path in ABLATIONS if f"| `{path.name}` |" not in page] == []
+
+
+def test_ablations_clean_alike_and_end_with_the_same_budget():
+    recipes = [process_of(path) for path in ABLATIONS]
+    assert all(recipe[:4] == recipes[0][:4] for recipe in recipes)
+    assert {recipe[-1][0] for recipe in recipes} == {"budget_selector"}
+    assert {recipe[-1][1]["select_num"] for recipe in recipes} == {240}
+
+
+@pytest.mark.parametrize(
+    ("name", "changed"),
+    [
+        ("no_clustering", {"topic_cluster_grouper"}),
+        ("no_quality_check", {"quality_gate_filter"}),
+        ("random_pairs", {"llm_pair_merger_mapper"}),
+        ("concat", {"llm_pair_merger_mapper"}),
+    ],
+)
+def test_an_ablation_differs_from_the_full_method_in_one_operator(name, changed):
+    full, other = (dict(process_of(REPOSITORY / "recipes" / "ablations" / f"{stem}.yaml")) for stem in ("full", name))
+    assert {operator for operator in {*full, *other} if full.get(operator) != other.get(operator)} == changed
+
+
 @every_recipe
 def test_an_operator_used_twice_spells_out_every_parameter_each_time(path):
     import mergeit_ops.ops

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Literal, TypeVar
+from typing import Literal
 
 import numpy as np
 from loguru import logger
@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 
 Pairing = Literal["best_first", "first_come", "random"]
 PAIRINGS: tuple[Pairing, ...] = ("best_first", "first_come", "random")
-
-M = TypeVar("M", list[int], tuple[int, ...])
 
 _BLOCK_ENTRIES = 2**23  # similarities held at once: 32 MB
 _NEIGHBOURS = 16
@@ -51,7 +49,8 @@ def find_groups(
     :param pairing: `best_first`: the most similar pair first. `first_come`: rows in order, each taking its first free
         neighbours, as in the released code. `random`: any rows, whatever the threshold; the paper's control.
     :param max_group_size: rows in a group at most, >= 2. Larger groups grow by complete linkage.
-    :param merge_ratio: not with `first_come`: stop once this share of the n rows is in groups; None means no limit.
+    :param merge_ratio: share of the n rows that should be in groups; None means no limit. `best_first` stops once it is
+        reached, `random` comes as near to it as whole groups do; not with `first_come`.
     :param kinds: n values; only rows of equal ones may share a group. None: all rows may.
     :param seed: of `random`; whole numbers >= 0, such as one for all topics and the topic's own.
     :return: groups in order of their first member.
@@ -60,7 +59,8 @@ def find_groups(
     if pairing == "random":
         drawn = _random_groups(by_kind, max_group_size, np.random.default_rng(list(seed)))
         if merge_ratio is not None:
-            drawn = _until(drawn, merge_ratio * len(vectors))
+            # To the nearest number: one too many in each of many small topics would be far from the share.
+            drawn = drawn[: round(merge_ratio * len(vectors) / max_group_size)]
         return [_group(vectors, members) for members in sorted(drawn)]
     if len(by_kind) == 1:
         # As nearly always; a selection of all rows would be a copy of them.
@@ -299,17 +299,11 @@ def _random_groups(
 
 
 def _best_until(groups: list[Group], rows_wanted: float) -> list[Group]:
-    ordered = sorted(groups, key=lambda group: (-group.similarity, group.members))
-    return ordered[: len(_until([group.members for group in ordered], rows_wanted))]
-
-
-def _until(groups: Sequence[M], rows_wanted: float) -> list[M]:
-    """Return the first groups, until they hold so many rows."""
-    taken: list[M] = []
+    taken: list[Group] = []
     rows = 0
-    for members in groups:
+    for group in sorted(groups, key=lambda group: (-group.similarity, group.members)):
         if rows >= rows_wanted:
             break
-        taken.append(members)
-        rows += len(members)
+        taken.append(group)
+        rows += len(group.members)
     return taken

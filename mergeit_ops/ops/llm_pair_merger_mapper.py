@@ -143,8 +143,8 @@ class LLMPairMergerMapper(SampleOperator, Pipeline):
             control, which tells what similarity is worth.
         :param pairing_seed: seed of `random`.
         :param max_group_size: rows merged into one at most; every two rows of a larger group exceed the threshold.
-        :param merge_ratio: share in (0, 1] of a topic's rows that should end up in merges: the best pairs, or of random
-            ones any, are taken until it is reached; null: every pair found. Not for `first_come`.
+        :param merge_ratio: share in (0, 1] of a topic's rows that should end up in merges: the best pairs are taken
+            until it is reached, of random ones as many as come nearest; null: every pair found. Not for `first_come`.
         :param merge_strategy: `llm`; `concat`: instructions joined with "and", the paper's baseline, needs no LLM;
             `none`: only flatten.
         :param max_concurrency: requests in flight at once, over the whole run; on Ray, of each block of topics.
