@@ -10,7 +10,19 @@ GATE = "quality_gate_filter"
 SELECTOR = "facility_location_selector"
 GROUPER = "topic_cluster_grouper"
 REVERSE_GROUPER = "topic_reverse_grouper"
-OWN_OPERATORS = (MERGER, GATE, SELECTOR, GROUPER, REVERSE_GROUPER, "sentence_embedding_mapper")
+# Ours, and like anybody's filter or selector to the law: they give rows no id and keep no record of which they drop.
+_PLAIN_TAKERS = ("budget_selector", "response_difficulty_filter")
+OWN_OPERATORS = (
+    MERGER,
+    GATE,
+    SELECTOR,
+    GROUPER,
+    REVERSE_GROUPER,
+    "sentence_embedding_mapper",
+    "centroid_distance_selector",
+    *_PLAIN_TAKERS,
+)
+_OWN_TAKERS = (SELECTOR, "centroid_distance_selector", *_PLAIN_TAKERS)
 
 # Data-Juicer tells the kind of an operator by its name too. A name that tells nothing may stand for anything.
 _ONLY_TAKE_ROWS = ("filter", "deduplicator", "selector")
@@ -32,7 +44,7 @@ class Stretch:
         The gate is none of them: its record names the rows that it drops. A mapper may: Data-Juicer drops the rows of a
         batch that raises in one, unless told not to.
         """
-        return tuple(name for name in self.names if name == SELECTOR or name not in OWN_OPERATORS)
+        return tuple(name for name in self.names if name in _OWN_TAKERS or name not in OWN_OPERATORS)
 
     @property
     def changers(self) -> tuple[str, ...]:
@@ -50,8 +62,9 @@ class Recipe:
     process: tuple[str, ...]
 
     def before_ours(self) -> Stretch:
-        """Return what stands before the first operator of ours."""
-        first = next((at for at, name in enumerate(self.process) if name in OWN_OPERATORS), 0)
+        """Return what stands before the first operator of ours that may give rows their ids."""
+        ours = (at for at, name in enumerate(self.process) if name in OWN_OPERATORS and name not in _PLAIN_TAKERS)
+        first = next(ours, 0)
         return Stretch(self.process[:first])
 
     def behind(self, own: str, until: str | None = None) -> Stretch:
