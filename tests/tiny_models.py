@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -115,3 +116,100 @@ def gpt2_folder() -> str:
     )
     GPT2LMHeadModel(config).save_pretrained(folder)
     return folder
+
+
+PLAIN_TEMPLATE = (
+    "{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}{% endfor %}"
+    "{% if add_generation_prompt %}<assistant>{% endif %}"
+)
+
+
+def chat_tokenizer(pieces: Sequence[str] = (), template: str | None = PLAIN_TEMPLATE) -> Any:
+    """A tokenizer of bytes, in which some longer pieces are tokens of their own; `<assistant>` is the last of them.
+
+    :param pieces: texts that are one token each.
+    :param template: chat template; None for none.
+    """
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    backend = Tokenizer(models.BPE(vocab={token: n for n, token in enumerate(["<pad>", "</s>", *alphabet])}, merges=[]))
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    backend.add_tokens([AddedToken(piece, normalized=False) for piece in [*pieces, "<assistant>"]])
+    wrapped = PreTrainedTokenizerFast(tokenizer_object=backend, pad_token="<pad>", eos_token="</s>")
+    wrapped.chat_template = template
+    return wrapped
+
+
+def save_parrot(
+    folder: Path, answers: Sequence[Sequence[str]], template: str = PLAIN_TEMPLATE, context: int = 16384
+) -> str:
+    """Write a model that gives one of some fixed answers to whatever it is asked, each as likely as the others.
+
+    Its layers add nothing, so the next token depends on the last one alone: `<assistant>` on the first pieces of the
+    answers, each piece on those that follow it, the last one on the end token.
+
+    :param folder: where to.
+    :param answers: each a row of pieces; a piece that several share is followed by what follows it in any of them.
+    :param template: chat template, which ends with `<assistant>`.
+    :param context: tokens of its context.
+    """
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    tokenizer = chat_tokenizer(sorted({piece for answer in answers for piece in answer}), template)
+    ids = tokenizer.get_vocab()
+    size = len(tokenizer)
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=size,
+        hidden_size=512,
+        intermediate_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        max_position_embeddings=context,
+        tie_word_embeddings=False,
+        bos_token_id=None,
+        eos_token_id=ids["</s>"],
+        pad_token_id=ids["<pad>"],
+    )
+    model = LlamaForCausalLM(config)
+    with torch.no_grad():
+        for layer in model.model.layers:
+            layer.self_attn.o_proj.weight.zero_()
+            layer.mlp.down_proj.weight.zero_()
+        model.model.embed_tokens.weight.copy_(torch.nn.functional.one_hot(torch.arange(size), 512)[:, :512])
+        model.lm_head.weight.zero_()
+        for answer in answers:
+            tokens = [ids[piece] for piece in ["<assistant>", *answer, "</s>"]]
+            for before, after in pairwise(tokens):
+                model.lm_head.weight[after, before] = 1.0
+    tokenizer.save_pretrained(folder)
+    model.save_pretrained(folder)
+    return str(folder)
+
+
+def save_rambler(folder: Path) -> str:
+    """Write a model of random weights: it never stops by itself."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    tokenizer = chat_tokenizer()
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        max_position_embeddings=512,
+        eos_token_id=1,
+        pad_token_id=0,
+        bos_token_id=None,
+    )
+    tokenizer.save_pretrained(folder)
+    LlamaForCausalLM(config).save_pretrained(folder)
+    return str(folder)

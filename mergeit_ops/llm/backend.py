@@ -52,7 +52,11 @@ class ChatBackend(Protocol):
 
 
 class BackendFactory(Protocol):
-    """Makes a backend where and when the run starts. It travels between processes, so it holds plain data only."""
+    """Makes a backend where and when the run starts. It travels between processes, so it holds plain data only.
+
+    One that makes batches of what waits has an attribute `waiting_per_place`: how many conversations it wants to choose
+    from for each that it answers at the same time.
+    """
 
     @property
     def sampling_params(self) -> Mapping[str, Any]:

@@ -160,8 +160,9 @@ class LLMEngine:
 
         The first call is made alone: only when the server has answered it are the others sent.
 
-        :param requests: pulled one by one, at most twice `max_concurrency` ahead of the outcomes, from a thread of
-            its own, so that a slow one does not hold up answers.
+        :param requests: pulled one by one, at most twice `max_concurrency` ahead of the outcomes (eight times for a
+            local model, which makes batches of those of like length), from a thread of its own, so that a slow one
+            does not hold up answers.
         :param on_outcome: called once per request, in the order in which they are finished, from the same thread,
             never while `requests` is at work. Its answers are in the journal by then.
         :param total: returns the number of requests, for the progress display; None as long as it is unknown.

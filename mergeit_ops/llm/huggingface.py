@@ -9,7 +9,19 @@ from typing import Any, TypeVar
 
 from mergeit_ops.errors import MissingDependencyError
 
-__all__ = ["ModelNotLoadedError", "default_device", "in_halves", "load_causal_lm", "loaded_once"]
+__all__ = [
+    "DTYPE_PARAMS",
+    "ModelNotLoadedError",
+    "default_device",
+    "default_dtype",
+    "in_halves",
+    "is_out_of_memory",
+    "load_causal_lm",
+    "loaded_once",
+]
+
+DTYPE_PARAMS = ("dtype", "torch_dtype")
+"""Arguments of `from_pretrained` that name the type of the weights: its newer and its older one."""
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -45,6 +57,21 @@ def default_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
+def default_dtype(device: str) -> str:
+    """Return the type of weights in which a device runs a model fastest, without harm to what it writes.
+
+    bfloat16 where there are instructions for it, as `embedding_dtype: auto` decides; else float16 on a GPU, which
+    halves the memory, and float32 on a processor, where the narrow types are emulated and slow.
+
+    :param device: torch device.
+    """
+    from mergeit_ops.embedding.precision import takes_bfloat16
+
+    if takes_bfloat16(device, "auto"):
+        return "bfloat16"
+    return "float16" if device.startswith("cuda") else "float32"
+
+
 def load_causal_lm(
     name: str, model_params: Mapping[str, Any], device: str | None = None, dtype: str | None = None
 ) -> tuple[Any, Any]:
@@ -65,10 +92,12 @@ def load_causal_lm(
         raise MissingDependencyError(
             "A local Hugging Face model needs transformers and torch: pip install transformers torch."
         ) from error
-    params = dict(model_params)
-    if dtype is not None:
+    given = [model_params[key] for key in DTYPE_PARAMS if key in model_params]
+    params = {key: value for key, value in model_params.items() if key not in DTYPE_PARAMS}
+    if given or dtype is not None:
         # Renamed in transformers 4.56, which warns of the old name.
-        params["dtype" if tuple(map(int, __version__.split(".")[:2])) >= (4, 56) else "torch_dtype"] = dtype
+        name_of_dtype = DTYPE_PARAMS[tuple(map(int, __version__.split(".")[:2])) < (4, 56)]
+        params[name_of_dtype] = dtype if dtype is not None else given[0]
     shared = {key: model_params[key] for key in _SHARED_PARAMS if key in model_params}
     try:
         tokenizer = AutoTokenizer.from_pretrained(name, padding_side="left", **shared)
@@ -81,24 +110,50 @@ def load_causal_lm(
     return tokenizer, model
 
 
-def in_halves(items: Sequence[Item], run: Callable[[Sequence[Item]], list[T]]) -> list[T]:
-    """Run a batch, in halves where the GPU's memory does not suffice.
+def in_halves(
+    items: Sequence[Item],
+    run: Callable[[Sequence[Item]], list[T]],
+    on_too_many: Callable[[Sequence[Item]], None] = lambda items: None,
+) -> list[T]:
+    """Run a batch, in halves where the memory does not suffice.
 
     :param items: n items, at least one.
     :param run: gives n results for n items.
+    :param on_too_many: hears of each batch that was too much, and is run in halves.
     :return: n results, in the order of the items.
-    :raises torch.cuda.OutOfMemoryError: when one item alone is too much.
+    :raises Exception: what `is_out_of_memory` tells of, when one item alone is too much.
+    """
+    try:
+        return run(items)
+    except Exception as error:
+        if len(items) == 1 or not is_out_of_memory(error):
+            raise
+    # Outside the handler: the exception holds on to the tensors of its frames.
+    _free_memory()
+    on_too_many(items)
+    half = len(items) // 2
+    return in_halves(items[:half], run, on_too_many) + in_halves(items[half:], run, on_too_many)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether an exception says that memory did not suffice, on a GPU or beside it.
+
+    :param error: of a call into torch.
     """
     import torch
 
-    try:
-        return run(items)
-    except torch.cuda.OutOfMemoryError:
-        if len(items) == 1:
-            raise
-    torch.cuda.empty_cache()
-    half = len(items) // 2
-    return in_halves(items[:half], run) + in_halves(items[half:], run)
+    if isinstance(error, (torch.cuda.OutOfMemoryError, MemoryError)):
+        return True
+    # Its allocator for processors, and the libraries of CUDA, have no type of their own.
+    signs = ("DefaultCPUAllocator", "CUDA out of memory", "ALLOC_FAILED")
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in signs)
+
+
+def _free_memory() -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def _reason(error: Exception) -> str:

@@ -55,7 +55,8 @@ class Stage(Generic[T]):
         self._progress = progress
         self._identity = engine.backend_factory.identity()
         self._sampling_params = engine.backend_factory.sampling_params
-        self._limit = ConcurrencyLimit(self._settings.max_concurrency, clock=engine.clock, sleep=engine.sleep)
+        self._places = self._settings.max_concurrency * getattr(engine.backend_factory, "waiting_per_place", 1)
+        self._limit = ConcurrencyLimit(self._places, clock=engine.clock, sleep=engine.sleep)
         spent = engine.total.total_tokens + engine.total.lost_prompt_tokens
         self._budget = TokenBudget(self._settings.max_total_tokens, spent=spent)
         self._first_contact = asyncio.Lock()
@@ -87,7 +88,7 @@ class Stage(Generic[T]):
         with ThreadPoolExecutor(1, thread_name_prefix="mergeit-requests") as caller:
             try:
                 # Twice as many as there may be calls: the next prompt is ready, whatever a worker waits for.
-                workers = [self._work(source, on_outcome, caller) for _ in range(2 * self._settings.max_concurrency)]
+                workers = [self._work(source, on_outcome, caller) for _ in range(2 * self._places)]
                 await _all_or_none(workers)
                 self._judge(at_end=not more_to_come)
             finally:

@@ -16,6 +16,7 @@ from mergeit_ops.llm.backend import BackendFactory
 from mergeit_ops.llm.client import DEFAULT_ENDPOINT, DEFAULT_RESPONSE_PATH, OpenAICompatibleFactory
 from mergeit_ops.llm.connection import is_http_url
 from mergeit_ops.llm.local import LocalModelFactory
+from mergeit_ops.llm.local_sampling import read_sampling
 from mergeit_ops.llm.logprobs import DEFAULT_COMPLETIONS_ENDPOINT, LogprobsFactory
 
 __all__ = [
@@ -72,6 +73,8 @@ def backend_factory(
     refuse_secrets(model_params=params, sampling_params=sampling, api_endpoint=api_endpoint)
     _refuse_own_fields(sampling)
     if is_hf_model:
+        _refuse_server_params({"api_endpoint": api_endpoint, "response_path": response_path, **params})
+        read_sampling(sampling)
         device = accelerator if accelerator in ("cpu", "cuda") else None
         return LocalModelFactory(model, params, sampling, device)
     _check_client_params(params)
@@ -151,6 +154,12 @@ def _check_client_params(params: Mapping[str, Any]) -> None:
     for name in ("default_headers", "default_query"):
         if not isinstance(params.get(name) or {}, Mapping):
             raise RecipeError(f"{name} in model_params must be a mapping of names to values.")
+
+
+def _refuse_server_params(params: Mapping[str, Any]) -> None:
+    for name in ("api_endpoint", "response_path", *_CLIENT_PARAMS):
+        if params.get(name) is not None:
+            raise RecipeError(f"{name} is of a server, and is_hf_model asks for a local model: take one of them out.")
 
 
 def mapping(name: str, value: Any, default: Mapping[str, Any]) -> dict[str, Any]:

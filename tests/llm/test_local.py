@@ -1,150 +1,397 @@
-"""A local model behind the same engine: a tiny random one, built here."""
+"""A local model behind the same engine: tiny ones, built here."""
 
 from __future__ import annotations
 
 import asyncio
-import threading
+from pathlib import Path
 
 import pytest
 
-from mergeit_ops.core.replies import FailureReason
-from mergeit_ops.errors import LLMUnavailableError
-from mergeit_ops.llm import huggingface, local
+from mergeit_ops.core.replies import FailureReason, parse_reply
+from mergeit_ops.errors import LLMUnavailableError, TooManyFailuresError
+from mergeit_ops.llm import huggingface
 from mergeit_ops.llm.backend import Completion
-from mergeit_ops.llm.engine import build_engine
-from mergeit_ops.llm.local import LocalModel, LocalModelBackend
-from tests.llm.conftest import answers_of, text_request
+from mergeit_ops.llm.classify import CallFailedError
+from mergeit_ops.llm.engine import LLMRequest, build_engine
+from mergeit_ops.llm.local import LocalModelBackend, LocalModelFactory
+from mergeit_ops.llm.local_model import LocalModel, StoppedError
+from mergeit_ops.llm.local_sampling import LocalSampling, read_sampling
+from tests import tiny_models
+from tests.llm.conftest import answers_of, parents, text_request
 
-TEMPLATE = "{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}{% endfor %}<assistant>"
-CHAT = [{"role": "system", "content": "s"}, {"role": "user", "content": "hello"}]
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+
+GREEDY = {"temperature": 0}
+MERGES = [
+    ['{"instruction": "', verb, ' both.", ', '"input": "", "output": "Done."}']
+    for verb in ("Explain", "Compare", "List")
+]
+FULL = RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: you tried to allocate")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_loaded(monkeypatch):
+    monkeypatch.setattr(huggingface, "_loaded", {})
 
 
 @pytest.fixture(scope="module")
-def model_folder(tmp_path_factory):
-    torch = pytest.importorskip("torch")
-    transformers = pytest.importorskip("transformers")
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+def rambler_folder(tmp_path_factory) -> str:
+    return tiny_models.save_rambler(tmp_path_factory.mktemp("rambler"))
 
-    folder = tmp_path_factory.mktemp("tiny")
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocabulary = {token: number for number, token in enumerate(["<pad>", "</s>", *alphabet])}
-    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    wrapped = transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>")
-    wrapped.chat_template = TEMPLATE
-    wrapped.save_pretrained(folder)
-    torch.manual_seed(0)
-    config = transformers.LlamaConfig(
-        vocab_size=len(vocabulary),
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        num_key_value_heads=2,
-        max_position_embeddings=4096,
-        eos_token_id=1,
-        pad_token_id=0,
-        bos_token_id=None,
-    )
-    transformers.LlamaForCausalLM(config).save_pretrained(folder)
-    return str(folder)
+
+@pytest.fixture(scope="module")
+def parrot_folder(tmp_path_factory) -> str:
+    return tiny_models.save_parrot(tmp_path_factory.mktemp("parrot"), MERGES)
 
 
 @pytest.fixture
-def model(model_folder):
-    return LocalModel(model_folder, {}, "cpu")
+def rambler(rambler_folder) -> LocalModel:
+    return LocalModel(rambler_folder, {"dtype": "float32"}, "cpu")
 
 
-def test_the_chat_template_is_used_and_replaced_where_there_is_none(model):
-    assert model.prompt(CHAT) == "<system>s<user>hello<assistant>"
-    model._tokenizer.chat_template = None
-    assert model.prompt(CHAT) == "### system\ns\n\n### user\nhello\n\n### assistant\n"
+@pytest.fixture
+def parrot(parrot_folder) -> LocalModel:
+    return LocalModel(parrot_folder, {}, "cpu")
 
 
-def test_an_answer_does_not_depend_on_its_batch(model):
-    params = {"temperature": 0, "max_tokens": 6}
-    prompts = ["a", "a much longer prompt than the first one", "middle one"]
-    alone = [model.generate([prompt], params)[0] for prompt in prompts]
-    assert [c.text for c in model.generate(prompts, params)] == [c.text for c in alone]
-    assert [c.prompt_tokens for c in alone] == [len(prompt) for prompt in prompts]
+def user(text: str) -> list[dict[str, str]]:
+    return [{"role": "user", "content": text}]
 
 
-def test_a_cut_off_answer_is_truncated(model):
-    (completion,) = model.generate(["abc"], {"temperature": 0, "max_tokens": 3})
-    assert completion.finish_reason == "length"
-    assert completion.completion_tokens == 3
+def generate(model: LocalModel, texts: list[str], params: dict) -> list[Completion]:
+    return model.generate([model.prompt(user(text), read_sampling(params)) for text in texts])
+
+
+def short_merges(count: int, num_candidates: int = 1) -> list[LLMRequest]:
+    """Merges that are asked for in a few tokens."""
+    return [
+        LLMRequest(n, tuple(user(f"Merge {n}")), lambda text, n=n: parse_reply(text, parents(n)), num_candidates)
+        for n in range(count)
+    ]
+
+
+def local_engine(folder: str, **parameters):
+    return build_engine(api_or_hf_model=folder, is_hf_model=True, accelerator="cpu", **parameters)
+
+
+class Observed(LocalModel):
+    """Notes the batches that it is given; those above a size are too much for it."""
+
+    holds = 1000
+
+    def __init__(self, *arguments) -> None:
+        super().__init__(*arguments)
+        self.batches: list[list[int]] = []
+
+    def _generate(self, prompts):
+        self.batches.append([len(prompt.ids) for prompt in prompts])
+        if len(prompts) > self.holds:
+            raise FULL
+        return super()._generate(prompts)
+
+
+@pytest.fixture
+def observed(parrot_folder, monkeypatch) -> Observed:
+    model = Observed(parrot_folder, {}, "cpu")
+    monkeypatch.setattr("mergeit_ops.llm.local.LocalModel", lambda *_: model)
+    return model
+
+
+# What a model writes.
+
+
+def test_greedy_answers_are_those_of_plain_generation(rambler, rambler_folder):
+    tokenizer = transformers.AutoTokenizer.from_pretrained(rambler_folder)
+    plain = transformers.AutoModelForCausalLM.from_pretrained(rambler_folder, dtype=torch.float32)
+    ids = tokenizer("<user>abc<assistant>", return_tensors="pt")["input_ids"]
+    with torch.inference_mode():
+        expected = plain.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=12, do_sample=False)
+    (ours,) = generate(rambler, ["abc"], GREEDY | {"max_tokens": 12})
+    assert ours.text == tokenizer.decode(expected[0, ids.shape[1] :], skip_special_tokens=True)
+    assert ours.prompt_tokens == ids.shape[1]
+
+
+@pytest.mark.parametrize(
+    "params", [GREEDY, {"temperature": 1.5, "seed": 7}, {"temperature": 0.9, "top_k": 9, "seed": 1}]
+)
+def test_an_answer_does_not_depend_on_its_batch(rambler, params):
+    params = params | {"max_tokens": 12}
+    texts = ["a", "a much longer prompt than the first one", "middle one"]
+    alone = [generate(rambler, [text], params)[0] for text in texts]
+    assert generate(rambler, texts, params) == alone
+
+
+def test_without_a_seed_answers_of_one_batch_differ(rambler):
+    answers = generate(rambler, ["abc"] * 4, {"temperature": 1.5, "max_tokens": 12})
+    assert len({answer.text for answer in answers}) == 4
+
+
+def test_a_cut_off_answer_is_truncated(rambler):
+    (completion,) = generate(rambler, ["abc"], GREEDY | {"max_tokens": 3})
+    assert (completion.finish_reason, completion.completion_tokens) == ("length", 3)
     assert completion.problem is FailureReason.TRUNCATED
 
 
-def test_a_seed_repeats_a_drawn_answer(model):
-    params = {"temperature": 1.5, "seed": 7, "max_tokens": 12}
-    assert model.generate(["abc"], params) == model.generate(["abc"], params)
+def test_each_row_of_a_batch_has_its_own_limit_and_ends_by_itself(rambler, parrot):
+    prompts = [rambler.prompt(user("abc"), LocalSampling(temperature=0, max_tokens=n)) for n in (2, 5, 9)]
+    assert [answer.completion_tokens for answer in rambler.generate(prompts)] == [2, 5, 9]
+    (answer,) = generate(parrot, ["abc"], GREEDY | {"max_tokens": 50})
+    assert (answer.finish_reason, answer.problem) == ("stop", None)
+    assert answer.text in {"".join(pieces) for pieces in MERGES}
+    assert answer.completion_tokens == len(MERGES[0]) + 1
 
 
-def test_it_runs_behind_the_engine_and_its_answers_are_kept(model_folder, monkeypatch):
-    monkeypatch.setattr(huggingface, "_loaded", {})
-    # A random model never stops by itself: let its cut-off answers pass.
-    monkeypatch.setattr(local, "completion_problem", lambda text, finish: None)
-    engine = build_engine(
-        api_or_hf_model=model_folder,
-        is_hf_model=True,
-        accelerator="cpu",
-        sampling_params={"temperature": 0, "max_tokens": 4},
-        max_concurrency=8,
+def test_an_answer_longer_than_its_whole_prompt_is_cut_unless_the_recipe_says_otherwise(rambler):
+    (answer,) = generate(rambler, ["abc"], GREEDY)
+    assert answer.completion_tokens == answer.prompt_tokens == len("<user>abc") + 1
+
+
+def test_stop_texts_end_an_answer_and_are_no_part_of_it(parrot):
+    (answer,) = generate(parrot, ["abc"], GREEDY | {"stop": ["both", "never"]})
+    assert answer.text.endswith((" ", "Explain", "Compare", "List"))
+    assert (answer.finish_reason, "both" in answer.text) == ("stop", False)
+
+
+def test_the_end_tokens_are_those_of_generation_config_and_template(tmp_path, parrot_folder):
+    folder = tiny_models.save_parrot(tmp_path, [["a", "<eot>", "b", "<end>", "c"]])
+    config = transformers.GenerationConfig.from_pretrained(folder)
+    config.eos_token_id = [1, chat_ids(folder)["<eot>"]]
+    config.save_pretrained(folder)
+    assert generate(LocalModel(folder, {}, "cpu"), ["x"], GREEDY)[0].text == "a"
+    config.eos_token_id = 1
+    config.save_pretrained(folder)
+    Path(folder, "chat_template.jinja").write_text(
+        "{% for m in messages %}{{ m['content'] }}<end>{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
     )
-    requests = [text_request(number, parse=lambda text: (text,)) for number in range(5)]
-    outcomes, usage = answers_of(engine, requests)
+    assert generate(LocalModel(folder, {}, "cpu"), ["x"], GREEDY)[0].text == "a<eot>b"
+
+
+def chat_ids(folder: str) -> dict[str, int]:
+    return transformers.AutoTokenizer.from_pretrained(folder).get_vocab()
+
+
+def test_the_first_token_is_not_doubled(tmp_path):
+    folder = tiny_models.save(tmp_path, "llama")
+    model = LocalModel(folder, {}, "cpu")
+    assert list(model.prompt(user("hi"), LocalSampling()).ids).count(1) == 1
+    Path(folder, "chat_template.jinja").write_text("{{ bos_token }}{{ messages[0]['content'] }}")
+    model = LocalModel(folder, {}, "cpu")
+    assert list(model.prompt(user("hi"), LocalSampling()).ids).count(1) == 1
+
+
+def test_a_prompt_that_leaves_no_room_is_refused_and_never_cut(rambler):
+    with pytest.raises(CallFailedError, match="516 tokens leaves no room in the model's context of 512"):
+        rambler.prompt(user("x" * 509), LocalSampling())
+    nearly = rambler.prompt(user("x" * 460), LocalSampling())
+    assert (len(nearly.ids), nearly.limit) == (467, 45)
+
+
+def test_a_stopped_batch_is_given_up_at_once(parrot):
+    prompt = parrot.prompt(user("x"), LocalSampling(temperature=0, max_tokens=10_000, min_tokens=10_000))
+    asked = 0
+
+    def is_stopped() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked > 10
+
+    with pytest.raises(StoppedError):
+        parrot.generate([prompt], is_stopped)
+    assert asked == 11
+
+
+# How it is loaded.
+
+
+def test_the_type_of_the_weights_is_the_devices_unless_the_recipe_says_otherwise(rambler_folder):
+    default = LocalModel(rambler_folder, {}, "cpu")._model.dtype
+    assert default == getattr(torch, huggingface.default_dtype("cpu"))
+    for name in ("dtype", "torch_dtype"):
+        assert LocalModel(rambler_folder, {name: "float16"}, "cpu")._model.dtype == torch.float16
+
+
+@pytest.mark.parametrize(
+    ("bfloat16", "device", "dtype"),
+    [
+        (True, "cpu", "bfloat16"),
+        (False, "cpu", "float32"),
+        (True, "cuda", "bfloat16"),
+        (False, "cuda", "float16"),
+    ],
+)
+def test_narrow_types_only_where_the_device_computes_in_them(monkeypatch, bfloat16, device, dtype):
+    monkeypatch.setattr("mergeit_ops.embedding.precision.takes_bfloat16", lambda *_: bfloat16)
+    assert huggingface.default_dtype(device) == dtype
+
+
+def test_a_model_that_cannot_be_loaded_is_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    transformers.T5Config(d_model=8, d_ff=8, num_layers=1, num_heads=1).save_pretrained(tmp_path / "t5")
+    tiny_models.chat_tokenizer().save_pretrained(tmp_path / "t5")
+    for name in ("nothing", "t5"):
+        engine = local_engine(str(tmp_path / name))
+        with pytest.raises(LLMUnavailableError, match="api_or_hf_model") as caught:
+            answers_of(engine, [text_request(number) for number in range(30)])
+        assert "\n" not in str(caught.value)
+
+
+def test_weights_that_do_not_fit_are_one_sentence(rambler_folder, monkeypatch):
+    def full(*_, **__):
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(transformers.AutoModelForCausalLM, "from_pretrained", full)
+    with pytest.raises(LLMUnavailableError, match="memory does not suffice for its weights"):
+        LocalModel(rambler_folder, {}, "cpu")
+
+
+def test_a_model_trained_anew_in_its_folder_is_another_model(tmp_path):
+    folder = tiny_models.save_parrot(tmp_path, MERGES)
+    factory = LocalModelFactory(folder)
+    before = factory.identity()
+    assert factory.identity() == before == LocalModelFactory(folder, {"device_map": "cpu"}).identity()
+    tiny_models.save_parrot(tmp_path, MERGES[:2])
+    assert factory.identity() != before
+    assert "files" not in LocalModelFactory("some/name").identity()
+
+
+# Batches.
+
+
+def test_batches_are_full_and_of_like_lengths(observed):
+    engine = local_engine("m", max_concurrency=4, sampling_params=GREEDY, cache_path=None)
+    lengths = [1, 400, 2, 390, 3, 380, 4, 370] * 6
+    outcomes, usage = answers_of(engine, [text_request(n, "x" * size) for n, size in enumerate(lengths)])
+    assert len(outcomes) == usage.answered == usage.calls == 48
+    # The very first may go alone: nobody knows yet whether more will come.
+    assert [len(batch) for batch in observed.batches[1:-2]] == [4] * (len(observed.batches) - 3)
+    assert len(observed.batches) <= 14
+    mixed = [batch for batch in observed.batches if max(batch) - min(batch) > 100]
+    assert len(mixed) <= 1
+
+
+def test_rows_of_different_limits_and_seeds_share_a_batch_but_not_those_drawn_otherwise(observed):
+    async def scenario() -> None:
+        backend = LocalModelBackend(observed, batch_size=8)
+        params = [{"temperature": 0.5, "seed": n, "max_tokens": 9 + n} for n in range(3)] + [GREEDY] * 2
+        await asyncio.gather(*(backend.complete(user("hi"), each) for each in params))
+        await backend.aclose()
+
+    asyncio.run(scenario())
+    assert [len(batch) for batch in observed.batches] == [3, 2]
+
+
+def test_out_of_memory_halves_the_batch_once_and_for_all(observed):
+    observed.holds = 3
+    engine = local_engine("m", max_concurrency=8, sampling_params=GREEDY, cache_path=None)
+    outcomes, _ = answers_of(engine, [text_request(n) for n in range(40)])
     assert all(outcome.error is None for outcome in outcomes.values())
-    assert (usage.calls, usage.completion_tokens) == (5, 20)
-    _, usage = answers_of(engine, requests)
-    assert (usage.calls, usage.cache_hits) == (0, 5)
+    # 8 and a half of it, 4, are too much; then 2 at a time.
+    assert sum(len(batch) > observed.holds for batch in observed.batches) <= 3
+    assert {len(batch) for batch in observed.batches[-4:]} <= {1, 2}
+
+
+def test_one_prompt_that_is_too_much_for_the_memory_or_the_context_costs_only_its_pair(observed):
+    observed.holds = 1000
+    generate_batch = observed._generate
+
+    def some_are_too_much(prompts):
+        if any(len(prompt.ids) > 700 for prompt in prompts):
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory.")
+        return generate_batch(prompts)
+
+    observed._generate = some_are_too_much
+    engine = local_engine("m", max_concurrency=4, sampling_params=GREEDY)
+    sizes = {3: 900, 7: 20_000}
+    outcomes, usage = answers_of(engine, [text_request(n, "x" * sizes.get(n, 5)) for n in range(12)])
+    assert {tag for tag, outcome in outcomes.items() if outcome.error is FailureReason.API_FAILED} == {3, 7}
+    assert usage.failures == {"api_failed": 2}
+    assert usage.answered == 10
+    # Not even offered: nothing is computed for it.
+    assert max(max(batch) for batch in observed.batches) < 2_000
+
+
+def test_a_run_of_nothing_but_such_prompts_says_why(observed):
+    engine = local_engine("m", sampling_params=GREEDY)
+    with pytest.raises(TooManyFailuresError, match="no room in the model's context of 16,384"):
+        answers_of(engine, [text_request(n, "x" * 20_000) for n in range(3)])
+
+
+def test_closing_gives_up_the_batch_under_way(observed):
+    generate_batch, given_up = observed._generate, []
+
+    def noted(prompts):
+        try:
+            return generate_batch(prompts)
+        except StoppedError:
+            given_up.append(len(prompts))
+            raise
+
+    async def scenario() -> None:
+        backend = LocalModelBackend(observed, batch_size=2)
+        endless = {"temperature": 0, "min_tokens": 15_000, "max_tokens": 15_000}
+        calls = [asyncio.ensure_future(backend.complete(user("hi"), endless)) for _ in range(5)]
+        while not observed.batches:
+            await asyncio.sleep(0.01)
+        for call in calls:
+            call.cancel()
+        await backend.aclose()
+
+    observed._generate = noted
+    asyncio.run(scenario())
+    assert given_up == [2]
+
+
+def test_torch_failing_in_the_middle_is_one_sentence(observed):
+    def broken(prompts):
+        raise RuntimeError("CUDA error: device-side assert triggered\nand more")
+
+    observed._generate = broken
+    with pytest.raises(LLMUnavailableError, match="failed in the middle of an answer: CUDA error") as caught:
+        answers_of(local_engine("m"), [text_request(n) for n in range(5)])
+    assert "\n" not in str(caught.value)
+
+
+# Behind the engine.
+
+
+def test_merges_are_parsed_journaled_and_not_asked_for_again(parrot_folder):
+    engine = local_engine(parrot_folder, max_concurrency=8, sampling_params=GREEDY)
+    outcomes, usage = answers_of(engine, short_merges(9))
+    assert {outcome.answers[0].output for outcome in outcomes.values()} == {"Done."}
+    assert (usage.calls, usage.failures) == (9, {})
+    assert usage.completion_tokens == 9 * (len(MERGES[0]) + 1)
+    _, usage = answers_of(local_engine(parrot_folder, sampling_params=GREEDY), short_merges(10))
+    assert (usage.calls, usage.cache_hits) == (1, 9)
     assert len(huggingface._loaded) == 1
 
 
-def test_waiting_conversations_share_batches_of_similar_length():
-    batches: list[list[str]] = []
+def test_candidates_of_one_seed_differ_and_come_again(parrot_folder):
+    def verbs() -> list[list[str]]:
+        params = {"temperature": 1, "seed": 5}
+        engine = local_engine(parrot_folder, sampling_params=params, cache_path=None)
+        outcomes, _ = answers_of(engine, short_merges(3, num_candidates=6))
+        return [[answer.instruction for answer in outcomes[n].answers] for n in range(3)]
 
-    class Echo:
-        def prompt(self, messages):
-            return messages[-1]["content"]
-
-        def generate(self, prompts, params):
-            assert threading.current_thread() is not threading.main_thread()
-            batches.append(list(prompts))
-            return [Completion(prompt) for prompt in prompts]
-
-    async def scenario() -> list[Completion]:
-        backend = LocalModelBackend(Echo(), batch_size=3)
-        texts = ["a", "bbbbbbbb", "cc", "dddddddd", "e"]
-        answers = await asyncio.gather(*(backend.complete([{"role": "user", "content": t}], {}) for t in texts))
-        await backend.aclose()
-        assert [answer.text for answer in answers] == texts
-        return answers
-
-    asyncio.run(scenario())
-    assert [sorted(batch) for batch in batches] == [["a", "cc", "e"], ["bbbbbbbb", "dddddddd"]]
+    first = verbs()
+    assert first == verbs()
+    assert all(len(answers) == 6 and len(set(answers)) > 1 for answers in first)
 
 
-def test_out_of_memory_halves_the_batch(model, monkeypatch):
-    import torch
-
-    sizes: list[int] = []
-
-    def generate(prompts, params):
-        sizes.append(len(prompts))
-        if len(prompts) > 1:
-            raise torch.cuda.OutOfMemoryError("full")
-        return [Completion(prompts[0])]
-
-    monkeypatch.setattr(model, "_generate", generate)
-    assert [c.text for c in model.generate(["a", "b", "c"], {})] == ["a", "b", "c"]
-    assert sizes == [3, 1, 2, 1, 1]
+def test_a_draw_that_cannot_be_used_is_asked_for_again(tmp_path):
+    folder = tiny_models.save_parrot(tmp_path, [MERGES[0], ["no idea"]])
+    params = {"temperature": 1, "seed": 0}
+    outcomes, usage = answers_of(
+        local_engine(folder, sampling_params=params, try_num=20, cache_path=None), short_merges(8, num_candidates=3)
+    )
+    assert usage.reasks > 0
+    assert all(len(outcome.answers) == 3 for outcome in outcomes.values())
 
 
-def test_a_model_that_is_not_there_is_one_sentence(tmp_path, monkeypatch):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    engine = build_engine(api_or_hf_model=str(tmp_path / "nothing"), is_hf_model=True)
-    with pytest.raises(LLMUnavailableError, match="api_or_hf_model") as caught:
-        answers_of(engine, [text_request(1)])
-    assert "\n" not in str(caught.value)
+def test_a_budget_of_tokens_holds_and_batches_stay_together(observed):
+    engine = local_engine("m", max_concurrency=4, max_total_tokens=2000, sampling_params=GREEDY, cache_path=None)
+    outcomes, usage = answers_of(engine, [text_request(n) for n in range(100)])
+    assert usage.failures.keys() == {"budget"}
+    assert 0 < usage.total_tokens <= 2000
+    assert max(len(batch) for batch in observed.batches) == 4
+    assert len(outcomes) == 100
