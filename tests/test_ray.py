@@ -244,3 +244,25 @@ def test_samples_dropped_on_ray_are_traced(tmp_path, data):
     assert 0 < len(rows) < 120
     assert min(row[STATS]["quality_score"] for row in rows) >= 100
     assert list(tmp_path.rglob("*quality_gate_filter*.jsonl"))
+
+
+def test_a_local_model_has_a_whole_node_where_there_is_no_gpu():
+    from mergeit_ops.distributed.blocks import Resources
+
+    # Two cores: as many models would be loaded side by side, each with one thread.
+    assert Resources().at_once() == 2
+    assert Resources().for_a_model(on_gpu=True) == Resources(num_cpus=2)
+    assert Resources().for_a_model(on_gpu=True).at_once() == 1
+    assert Resources(num_cpus=1).for_a_model(on_gpu=True) == Resources(num_cpus=1)
+
+
+def test_a_local_model_has_a_gpu_of_its_own_where_there_are_some(monkeypatch):
+    import ray
+
+    from mergeit_ops.distributed.blocks import Resources
+
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 16.0, "GPU": 2.0})
+    asked = Resources().for_a_model(on_gpu=True)
+    assert (asked.num_gpus, asked.num_cpus, asked.at_once()) == (1, None, 2)
+    assert Resources(num_gpus=0.5).for_a_model(on_gpu=True).at_once() == 4
+    assert Resources().for_a_model(on_gpu=False).num_gpus is None

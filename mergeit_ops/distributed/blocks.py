@@ -68,9 +68,27 @@ class Resources:
         """Return them for work that runs on processors alone."""
         return replace(self, num_gpus=None)
 
+    def for_a_model(self, on_gpu: bool) -> Resources:
+        """Return them for tasks that load a language model, where the recipe does not say: a GPU each, or a whole node.
+
+        Ray hides the GPUs from tasks that ask for none, and gives a task as many threads as it has processors.
+
+        :param on_gpu: whether a GPU may be used, where the cluster has one.
+        """
+        if on_gpu and self.num_gpus is None and ray.cluster_resources().get("GPU"):
+            return replace(self, num_gpus=1)
+        if self.num_gpus or self.num_cpus is not None:
+            return self
+        nodes = [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]
+        return replace(self, num_cpus=min((cpus for cpus in nodes if cpus), default=1))
+
     def at_once(self) -> int:
         """Return how many tasks the cluster runs at the same time."""
-        room = int(ray.cluster_resources().get("CPU", 1) // (self.num_cpus or 1)) or 1
+        cluster = ray.cluster_resources()
+        room = cluster.get("CPU", 1) // (self.num_cpus or 1)
+        if self.num_gpus:
+            room = min(room, cluster.get("GPU", 0) // self.num_gpus)
+        room = int(room) or 1
         return min(room, self.num_proc or room)
 
 

@@ -28,6 +28,8 @@ def merged(dataset: Dataset, operator: Any, layout: Any, manifest: Manifest) -> 
     """
     topics = Blocks.of(dataset)
     resources = Resources.of(operator)
+    if operator.runs_a_model:
+        resources = resources.for_a_model(on_gpu=operator.may_use_gpu)
     tasks = min(len(topics.refs), resources.at_once())
     if operator.asks_a_server:
         each = operator.parameters["max_concurrency"]

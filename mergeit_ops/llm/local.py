@@ -23,8 +23,8 @@ _CPU_BATCH = 8
 """Conversations per batch on a processor: what it could multiply at once is used up, and memory that runs out there
 ends the process instead of raising anything."""
 
-_GATHER_S = 0.05
-"""So long after the last arrival a batch that is not full begins; a batch takes seconds."""
+_GATHER_S = 0.2
+"""So long after the last arrival a batch that is not full begins: longer than the first call of a run is kept alone."""
 
 # They say where and how a model runs, and change no answer.
 _PLACES = ("device_map", "max_memory", "offload_folder", "cache_dir", "local_files_only", "attn_implementation")

@@ -126,13 +126,16 @@ class LLMPairMergerMapper(SampleOperator, Pipeline):
         """
         Initialization method.
 
-        :param api_or_hf_model: name of the model, as the server knows it, or of a Hugging Face model.
+        :param api_or_hf_model: name of the model, as the server knows it; for a local one its name at the Hugging Face
+            Hub, or a folder.
         :param is_hf_model: false: an OpenAI-compatible server; true: a local Hugging Face model through transformers.
         :param api_endpoint: path of the chat endpoint below the base URL; null: `/chat/completions`.
         :param response_path: where the answer's text stands in the response; null: `choices.0.message.content`.
         :param model_params: of the client, e.g. `base_url`. The key comes from the environment variable
-            OPENAI_API_KEY, never from a recipe; OPENAI_BASE_URL stands in for a missing `base_url`.
-        :param sampling_params: sent with each request; null: a temperature of 0.25, the released code's.
+            OPENAI_API_KEY, never from a recipe; OPENAI_BASE_URL stands in for a missing `base_url`. For a local model
+            arguments of `from_pretrained`, e.g. `revision`, `dtype` or `device_map`.
+        :param sampling_params: sent with each request; null: a temperature of 0.25, the released code's. A local model
+            refuses what it cannot do, and writes at most as many tokens as its prompt has, unless `max_tokens` says.
         :param system_prompt: replaces the built-in one; null keeps it.
         :param try_num: answers asked for before a merge counts as failed, when they do not parse.
         :param num_candidates: answers per group, asked for at once; the gate keeps the best that passes, without a gate
@@ -147,8 +150,9 @@ class LLMPairMergerMapper(SampleOperator, Pipeline):
             until it is reached, of random ones as many as come nearest; null: every pair found. Not for `first_come`.
         :param merge_strategy: `llm`; `concat`: instructions joined with "and", the paper's baseline, needs no LLM;
             `none`: only flatten.
-        :param max_concurrency: requests in flight at once, over the whole run; on Ray, of each block of topics.
-        :param timeout_s: seconds until a request counts as lost.
+        :param max_concurrency: requests in flight at once, over the whole run; on Ray, of each block of topics. Of a
+            local model the conversations in a batch at most: on a GPU as many as its memory takes, elsewhere up to 8.
+        :param timeout_s: seconds until a request to a server counts as lost.
         :param cache_path: file of the journal of answers, on the machine that runs Data-Juicer; `auto`: below the
             user's cache folder; null: none.
         :param max_failure_ratio: share of failed merges, in [0, 1], above which the run stops.
@@ -189,6 +193,7 @@ class LLMPairMergerMapper(SampleOperator, Pipeline):
         self.merge_strategy = merge_strategy
         self.dry_run = dry_run
         self.keep_embeddings = keep_embeddings
+        self.may_use_gpu = kwargs.get("accelerator") != "cpu"
         # As many pairs as the stage prepares before it wants an answer.
         self._at_once = 2 * int(max_concurrency)
         self._plan: Mapping[str, Any] = {}
@@ -289,6 +294,11 @@ class LLMPairMergerMapper(SampleOperator, Pipeline):
     def asks_a_server(self) -> bool:
         """Tell whether a run sends requests to a server."""
         return self.merge_strategy == "llm" and not self.dry_run and not self.parameters["is_hf_model"]
+
+    @property
+    def runs_a_model(self) -> bool:
+        """Tell whether a run loads a model of this machine."""
+        return self.merge_strategy == "llm" and not self.dry_run and bool(self.parameters["is_hf_model"])
 
     def _check(self, grouped: bool) -> None:
         if not grouped:

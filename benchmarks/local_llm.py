@@ -1,0 +1,159 @@
+"""Tokens per second of a local model behind the merger, beside a plain loop over `pipeline("text-generation")`.
+
+    python benchmarks/local_llm.py [--shape tiny|0.5b|1b] [--prompts 16] [--new-tokens 64] [--runs 1]
+
+Builds a model of random weights in bfloat16, of the shape of a published one, and has it continue the prompts of
+merges of the sample that ships, exactly `--new-tokens` tokens each, drawn at temperature 0.25: in a loop of one prompt
+at a time, as the documentation of transformers begins, and through the engine as the merger does it, turn about. Both
+take the GPU where there is one. Prints tokens generated per second, reading of prompts included, seconds of processor
+time, and both ratios. OMP_NUM_THREADS=1 keeps other work on the machine out of the ratio of processor time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from common import SAMPLE, median, read_rows, table
+
+from mergeit_ops.core.prompts import build_messages
+from mergeit_ops.core.sample import Sample
+from mergeit_ops.llm.engine import LLMRequest, build_engine
+
+TEMPLATE = (
+    "{% for m in messages %}<|{{ m['role'] }}|>\n{{ m['content'] }}</s>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>\n{% endif %}"
+)
+
+# Of a small model of this project's own, Qwen2.5-0.5B and Llama-3.2-1B: 58, 494 and 1,236 million parameters.
+SHAPES: Mapping[str, Mapping[str, int]] = {
+    "tiny": {
+        "vocab_size": 32_000,
+        "hidden_size": 512,
+        "intermediate_size": 1_376,
+        "num_hidden_layers": 8,
+        "num_attention_heads": 8,
+        "num_key_value_heads": 8,
+    },
+    "0.5b": {
+        "vocab_size": 151_936,
+        "hidden_size": 896,
+        "intermediate_size": 4_864,
+        "num_hidden_layers": 24,
+        "num_attention_heads": 14,
+        "num_key_value_heads": 2,
+    },
+    "1b": {
+        "vocab_size": 128_256,
+        "hidden_size": 2_048,
+        "intermediate_size": 8_192,
+        "num_hidden_layers": 16,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 8,
+    },
+}
+
+
+def build_model(folder: str, shape: str) -> None:
+    """Write model and tokenizer as the Hub keeps them."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    backend = Tokenizer(models.BPE())
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=8_000, special_tokens=["<pad>", "</s>"], initial_alphabet=alphabet, show_progress=False
+    )
+    backend.train_from_iterator(SAMPLE.read_text(encoding="utf-8").splitlines(), trainer)
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, pad_token="<pad>", eos_token="</s>")
+    tokenizer.chat_template = TEMPLATE
+    tokenizer.save_pretrained(folder)
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        **SHAPES[shape],
+        max_position_embeddings=8_192,
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=1,
+        pad_token_id=0,
+    )
+    model = LlamaForCausalLM(config).to(torch.bfloat16)
+    print(f"{model.num_parameters() / 1e6:,.0f} million parameters")
+    model.save_pretrained(folder)
+
+
+def plain_loop(folder: str, conversations: list[Any], new_tokens: int) -> Callable[[], int]:
+    """Return what answers one conversation after the other, and tells how many tokens that were."""
+    from transformers import pipeline
+
+    generate = pipeline("text-generation", model=folder)
+    options = {"max_new_tokens": new_tokens, "min_new_tokens": new_tokens, "do_sample": True, "temperature": 0.25}
+
+    def run() -> int:
+        for conversation in conversations:
+            generate(list(conversation), **options)
+        return new_tokens * len(conversations)
+
+    return run
+
+
+def through_the_engine(folder: str, conversations: list[Any], new_tokens: int) -> Callable[[], int]:
+    """Return what has the engine answer all conversations, and tells how many tokens that were."""
+    # An answer that has all its tokens counts as cut off: it is neither asked for again nor a reason to stop.
+    engine = build_engine(
+        api_or_hf_model=folder,
+        is_hf_model=True,
+        model_params={"dtype": "bfloat16"},
+        sampling_params={"temperature": 0.25, "max_tokens": new_tokens, "min_tokens": new_tokens},
+        try_num=1,
+        max_failure_ratio=1,
+        cache_path=None,
+    )
+
+    def run() -> int:
+        requests = [LLMRequest(number, turns, str) for number, turns in enumerate(conversations)]
+        return engine.run(requests, lambda outcome: None).completion_tokens
+
+    return run
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--shape", choices=sorted(SHAPES), default="0.5b", help="of the model (default: 0.5b)")
+    parser.add_argument("--prompts", type=int, default=16, help="conversations (default: 16)")
+    parser.add_argument("--new-tokens", type=int, default=64, help="tokens of each answer (default: 64)")
+    parser.add_argument("--runs", type=int, default=1, help="runs per side (default: 1)")
+    options = parser.parse_args()
+    samples = [Sample(row["instruction"], row["input"], row["output"]) for row in read_rows(SAMPLE)]
+    pairs = list(zip(samples[::2], samples[1::2], strict=False))[: options.prompts]
+    conversations = [build_messages(pair) for pair in pairs]
+    sides: dict[str, list[tuple[float, float]]] = {"`pipeline`, one prompt at a time": [], "the merger's engine": []}
+    with tempfile.TemporaryDirectory() as folder:
+        build_model(folder, options.shape)
+        makers = (plain_loop, through_the_engine)
+        for maker in makers:
+            maker(folder, conversations[:1], 2)()  # loads the model
+        runs = [maker(folder, conversations, options.new_tokens) for maker in makers]
+        for _ in range(options.runs):
+            for run, times in zip(runs, sides.values(), strict=True):
+                clock, processor = time.perf_counter(), time.process_time()
+                tokens = run()
+                times.append((time.perf_counter() - clock, time.process_time() - processor))
+                assert tokens == options.new_tokens * len(pairs), tokens
+    figures = {side: [median(column) for column in zip(*times, strict=True)] for side, times in sides.items()}
+    total = options.new_tokens * len(pairs)
+    rows = [[side, f"{total / wall:.2f}", f"{wall:.1f}", f"{used:.1f}"] for side, (wall, used) in figures.items()]
+    print(f"{len(pairs)} prompts, {options.new_tokens} tokens each, {options.runs} runs each, turn about\n")
+    print(table(["a model of this machine", "tokens per second", "seconds", "of processor time"], rows))
+    loop, ours = figures.values()
+    print(f"\nratio {loop[0] / ours[0]:.2f}, of processor time {loop[1] / ours[1]:.2f}")
+
+
+if __name__ == "__main__":
+    main()
