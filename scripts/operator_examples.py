@@ -161,7 +161,7 @@ EXAMPLES: Mapping[str, Sequence[Example]] = {
             earlier=[_TOPICS],
         ),
     ],
-    "response_difficulty_filter": [
+    "superfiltering_filter": [
         Example(
             "Rows get the IFD score of Superfiltering",
             {"hf_model": "gpt2"},

@@ -22,7 +22,7 @@ PAGES = REPOSITORY / "docs" / "operators"
 _TAKES_AND_GIVES = {
     "budget_selector": ("flat rows", "fewer flat rows"),
     "centroid_distance_selector": ("topics, or flat rows", "smaller topics, or fewer flat rows"),
-    "response_difficulty_filter": ("flat rows", "flat rows"),
+    "superfiltering_filter": ("flat rows", "flat rows"),
     "sentence_embedding_mapper": ("flat rows", "flat rows"),
     "topic_cluster_grouper": ("flat rows", "topics: a row each, every column the list of its samples' values"),
     "facility_location_selector": ("topics, or flat rows", "smaller topics, or fewer flat rows"),

@@ -30,7 +30,7 @@ MERGER, GATE, BUDGET, MODEL = (
     "llm_pair_merger_mapper",
     "quality_gate_filter",
     "budget_selector",
-    "response_difficulty_filter",
+    "superfiltering_filter",
 )
 
 

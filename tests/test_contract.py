@@ -56,7 +56,7 @@ CASES = [
     Case(ops.CentroidDistanceSelector, drops=frozenset({EMBEDDING})),
     Case(ops.CentroidDistanceSelector, takes_topics=True, gives_topics=True),
     Case(ops.BudgetSelector, parameters={"select_num": 50}),
-    Case(ops.ResponseDifficultyFilter, adds=frozenset({STATS}), asks_a_model=True),
+    Case(ops.SuperfilteringFilter, adds=frozenset({STATS}), asks_a_model=True),
     Case(
         ops.TopicReverseGrouper,
         takes_topics=True,
@@ -261,7 +261,7 @@ BAD_VALUES = {
     },
     ops.CentroidDistanceSelector: {"num_per_topic": 1.5, "allocation": "gain"},
     ops.BudgetSelector: {"select_num": 0, "field_key": "", "reverse": None, "seed": -1},
-    ops.ResponseDifficultyFilter: {
+    ops.SuperfilteringFilter: {
         "hf_model": "",
         "model_params": "x",
         "dtype": "int8",

@@ -11,7 +11,7 @@ SELECTOR = "facility_location_selector"
 GROUPER = "topic_cluster_grouper"
 REVERSE_GROUPER = "topic_reverse_grouper"
 # Ours, and like anybody's filter or selector to the law: they give rows no id and keep no record of which they drop.
-_PLAIN_TAKERS = ("budget_selector", "response_difficulty_filter")
+_PLAIN_TAKERS = ("budget_selector", "superfiltering_filter")
 OWN_OPERATORS = (
     MERGER,
     GATE,

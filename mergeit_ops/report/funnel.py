@@ -81,8 +81,8 @@ def _steps(operator: str, figures: Mapping[str, Any], rows_out: int) -> list[tup
         return [("Selected", rows_out, f"{_SELECTED[operator]} of {topics:,} topics" if topics else "")]
     if operator == "budget_selector":
         return [("Brought down to the budget", rows_out, "")]
-    if operator == "response_difficulty_filter":
-        return [("Kept by response difficulty", rows_out, "")]
+    if operator == "superfiltering_filter":
+        return [("Kept by a language model's losses", rows_out, "")]
     if operator == "llm_pair_merger_mapper":
         merged = figures.get("merged")
         return [("Merged", rows_out, "" if merged is None else f"{_many(merged, 'merge')} made")]

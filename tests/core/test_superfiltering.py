@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from mergeit_ops.core.response_difficulty import Span, difficulty, prompt_text, response_spans, sample_text
 from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.superfiltering import Span, difficulty, prompt_text, response_spans, sample_text
 
 
 @pytest.mark.parametrize(

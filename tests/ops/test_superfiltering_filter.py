@@ -7,15 +7,15 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from mergeit_ops.core.columns import STATS
-from mergeit_ops.core.response_difficulty import MEASURES, STATUS
+from mergeit_ops.core.superfiltering import MEASURES, STATUS
 from mergeit_ops.errors import DatasetError, LLMUnavailableError, RecipeError
-from mergeit_ops.ops import ResponseDifficultyFilter, TopicClusterGrouper
+from mergeit_ops.ops import SuperfilteringFilter, TopicClusterGrouper
 from tests import tiny_models
 from tests.runs import make_dataset
 
 
-def scoring(**parameters) -> ResponseDifficultyFilter:
-    return ResponseDifficultyFilter(hf_model=tiny_models.gpt2_folder(), **parameters)
+def scoring(**parameters) -> SuperfilteringFilter:
+    return SuperfilteringFilter(hf_model=tiny_models.gpt2_folder(), **parameters)
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +97,6 @@ def test_what_cannot_work_is_said_in_a_sentence(embedded_rows):
         scoring(min_score=2, max_score=1)
     with pytest.raises(DatasetError, match="the rows are topics"):
         scoring().run(TopicClusterGrouper(num_clusters=2).run(make_dataset(embedded_rows[:9])))
-    with pytest.raises(LLMUnavailableError, match="response_difficulty_filter: The model 'no/such' cannot be loaded"):
-        ResponseDifficultyFilter(hf_model="no/such").run(make_dataset(embedded_rows[:2]))
+    with pytest.raises(LLMUnavailableError, match="superfiltering_filter: The model 'no/such' cannot be loaded"):
+        SuperfilteringFilter(hf_model="no/such").run(make_dataset(embedded_rows[:2]))
     assert torch.is_grad_enabled()

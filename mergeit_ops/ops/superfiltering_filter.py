@@ -13,7 +13,9 @@ from loguru import logger
 
 from mergeit_ops.core.columns import BATCH_META, STATS
 from mergeit_ops.core.formats import SampleFormat
-from mergeit_ops.core.response_difficulty import (
+from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.secrets import loggable
+from mergeit_ops.core.superfiltering import (
     MEASURES,
     OK,
     STATUS,
@@ -23,8 +25,6 @@ from mergeit_ops.core.response_difficulty import (
     response_spans,
     sample_text,
 )
-from mergeit_ops.core.sample import Sample
-from mergeit_ops.core.secrets import loggable
 from mergeit_ops.dataset.manifest import Manifest, recorded
 from mergeit_ops.dataset.tables import JSON, iter_tables, json_array, python_rows, set_column, write_dataset
 from mergeit_ops.dataset.topics import is_grouped
@@ -32,7 +32,7 @@ from mergeit_ops.errors import DatasetError, MergeItError, RecipeError
 from mergeit_ops.ops.constraints import MAPPING, TEXT, Number, OneOf
 from mergeit_ops.ops.sample_operator import SAMPLE_CONSTRAINTS, SampleOperator, recipe_parameters
 
-OP_NAME = "response_difficulty_filter"
+OP_NAME = "superfiltering_filter"
 DTYPES = ("float32", "bfloat16", "float16")
 _ROWS_AT_ONCE = 4_096  # enough to find texts of like lengths
 
@@ -41,7 +41,7 @@ Found = tuple[Optional[float], str]
 
 
 @OPERATORS.register_module(OP_NAME)
-class ResponseDifficultyFilter(SampleOperator, Filter):
+class SuperfilteringFilter(SampleOperator, Filter):
     """Score how hard a small language model finds each response, and filter by it.
 
     `ppl_ratio` is the IFD score of Superfiltering, perplexity of the response given the instruction over perplexity of

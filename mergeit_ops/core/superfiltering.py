@@ -20,7 +20,7 @@ MEASURES: Mapping[str, str] = {
 """What can be measured, and the key of the stats that holds it. None of them is one of Data-Juicer's own keys: its
 filters take a key that is there for their own work."""
 
-STATUS = "response_difficulty_status"
+STATUS = "superfiltering_status"
 OK = "ok"
 
 
