@@ -41,6 +41,7 @@ class FailureReason(str, Enum):
     """Why a group of rows has no merge, or a row no score: the closed list of reason codes."""
 
     API_FAILED = "api_failed"
+    TOO_LONG = "too_long"
     UNPARSABLE = "unparsable"
     REFUSED = "refused"
     TRUNCATED = "truncated"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mergeit_ops.core.secrets import shown_url
-from mergeit_ops.llm.classify import CallFailedError, FailureKind
+from mergeit_ops.llm.classify import CallFailedError, FailureKind, shorten
 
 __all__ = ["asked_to_wait", "too_many_failures", "unavailable", "without_logprobs"]
+
+_SHOWN_MODELS = 8
 
 
 def unavailable(failure: CallFailedError, identity: Mapping[str, Any]) -> str:
@@ -24,7 +26,14 @@ def unavailable(failure: CallFailedError, identity: Mapping[str, Any]) -> str:
     if failure.kind is FailureKind.NOT_FOUND:
         what = f"model {identity.get('model')!r} at endpoint {identity.get('endpoint')!r}"
         todo = "check api_or_hf_model, api_endpoint and the base URL, which often ends in /v1"
+        if failure.models and identity.get("model") not in failure.models:
+            todo = f"set api_or_hf_model to what is there: {_some_of(failure.models)}"
         return f"The LLM server at {place} does not know {what} ({failure.detail}): {todo}."
+    if failure.kind is FailureKind.BAD_REQUEST:
+        todo = "check api_or_hf_model, sampling_params and api_endpoint"
+        return f"The LLM server at {place} refuses every request ({failure.detail}): {todo}."
+    if failure.kind is FailureKind.LOADING:
+        return f"The LLM server at {place} is still loading its model ({failure.detail}): run again when it is ready."
     if failure.kind is FailureKind.NO_CREDIT:
         return f"The LLM server at {place} reports no credit left ({failure.detail}): top up, or change the key."
     if failure.kind is FailureKind.FORBIDDEN:
@@ -40,6 +49,11 @@ def unavailable(failure: CallFailedError, identity: Mapping[str, Any]) -> str:
         return f"The LLM server at {place} gives no answer that can be used ({failure.detail}): {todo}."
     todo = "start the server, or check base_url in model_params (or OPENAI_BASE_URL)"
     return f"Nobody answers at {place} ({failure.detail}): {todo}."
+
+
+def _some_of(models: Sequence[str]) -> str:
+    shown = ", ".join(shorten(repr(name)) for name in models[:_SHOWN_MODELS])
+    return shown if len(models) <= _SHOWN_MODELS else f"{shown} and {len(models) - _SHOWN_MODELS} more"
 
 
 def asked_to_wait(seconds: float, identity: Mapping[str, Any]) -> str:
@@ -63,7 +77,8 @@ def without_logprobs(identity: Mapping[str, Any]) -> str:
     place = shown_url(str(identity.get("base_url", "the LLM server")))
     return (
         f"The LLM server at {place} answers without log-probabilities at endpoint {identity.get('endpoint')!r}, and "
-        "they are all that is read: serve the model with one that gives them for text completions, such as vLLM."
+        "they are all that is read: serve the model with one that gives them for text completions, such as vLLM or "
+        "llama.cpp."
     )
 
 

@@ -1,4 +1,7 @@
-"""Telling failed calls apart by the type of the exception and the status code, never by a message."""
+"""Telling failed calls apart by the type of the exception and the status code.
+
+Where the status is too little, `servers` knows what a server means.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,14 @@ from enum import Enum
 from importlib import import_module
 from typing import Any
 
+from mergeit_ops.llm.servers import Complaint, complaint_in
+
 __all__ = ["CallFailedError", "FailureKind", "classify", "error_in", "retry_after_s", "shorten"]
 
 _DETAIL_CHARS = 300
+_TIMED_OUT = (
+    "no complete answer within timeout_s; a server that works on few requests at a time needs a lower max_concurrency"
+)
 _OPENAI_KEY = re.compile(r"\bsk-[A-Za-z0-9_\-*]{6,}")
 
 
@@ -31,11 +39,18 @@ class FailureKind(str, Enum):
     FORBIDDEN = "forbidden"
     NOT_FOUND = "not_found"
     NO_CREDIT = "no_credit"
+    TOO_LONG = "too_long"
+    LOADING = "loading"
 
     @property
     def retryable(self) -> bool:
         """Whether the same call may succeed a little later."""
-        return self in (FailureKind.RATE_LIMITED, FailureKind.TRANSIENT, FailureKind.UNREACHABLE)
+        return self in (
+            FailureKind.RATE_LIMITED,
+            FailureKind.TRANSIENT,
+            FailureKind.UNREACHABLE,
+            FailureKind.LOADING,
+        )
 
     @property
     def fatal(self) -> bool:
@@ -56,6 +71,7 @@ class CallFailedError(Exception):
     :param status: the HTTP status; None when there was no response.
     :param retry_after: seconds the server asks to wait; None when it does not say.
     :param field: the field of the request that the server names as the culprit; None when it names none.
+    :param models: what the server has, where what was asked for is not there; empty when it does not say.
     """
 
     def __init__(
@@ -66,6 +82,7 @@ class CallFailedError(Exception):
         status: int | None = None,
         retry_after: float | None = None,
         field: str | None = None,
+        models: tuple[str, ...] = (),
     ) -> None:
         super().__init__(detail)
         self.kind = kind
@@ -73,6 +90,7 @@ class CallFailedError(Exception):
         self.status = status
         self.retry_after = retry_after
         self.field = field
+        self.models = models
 
 
 _BY_STATUS = {
@@ -86,6 +104,12 @@ _BY_STATUS = {
     410: FailureKind.NOT_FOUND,
     425: FailureKind.TRANSIENT,
     429: FailureKind.RATE_LIMITED,
+}
+_BY_COMPLAINT = {
+    Complaint.TOO_LONG: FailureKind.TOO_LONG,
+    Complaint.UNKNOWN_MODEL: FailureKind.NOT_FOUND,
+    Complaint.WRONG_KEY: FailureKind.UNAUTHORIZED,
+    Complaint.LOADING: FailureKind.LOADING,
 }
 
 
@@ -105,7 +129,7 @@ def classify(error: BaseException, *, secret: str | None = None) -> CallFailedEr
     if isinstance(error, openai.APIError):
         return CallFailedError(FailureKind.TRANSIENT, shorten(_server_text(error.body), secret))
     if isinstance(error, (asyncio.TimeoutError, TimeoutError)):
-        return CallFailedError(FailureKind.TRANSIENT, "no complete answer within timeout_s")
+        return CallFailedError(FailureKind.TRANSIENT, _TIMED_OUT)
     if _is_transport_error(error) or _aiohttp_error(error) is not None:
         return CallFailedError(FailureKind.TRANSIENT, f"connection lost ({type(error).__name__})")
     return None
@@ -125,12 +149,13 @@ def error_in(payload: object, *, secret: str | None = None) -> CallFailedError |
     codes = [details.get(name) for name in ("code", "status", "status_code", "type")]
     statuses = [int(str(code)) for code in codes if re.fullmatch(r"[45]\d\d", str(code))]
     status = statuses[0] if statuses else None
-    kind = FailureKind.TRANSIENT if status is None else _kind_of(status)
+    text = _server_text(payload)
+    kind = FailureKind.TRANSIENT if status is None else _kind_of(status, details, text)
     if "rate_limit_exceeded" in codes:
         kind = FailureKind.RATE_LIMITED
     if "insufficient_quota" in codes:
         kind = FailureKind.NO_CREDIT
-    return CallFailedError(kind, f"error in a response: {shorten(_server_text(payload), secret)}", status=status)
+    return CallFailedError(kind, f"error in a response: {shorten(text, secret)}", status=status)
 
 
 def retry_after_s(headers: Mapping[str, str], *, now: float | None = None) -> float | None:
@@ -172,10 +197,10 @@ def shorten(text: str, secret: str | None = None) -> str:
 
 def _of_status(error: Any, secret: str | None) -> CallFailedError:
     status = int(error.status_code)
-    kind = _kind_of(status)
+    text = _server_text(error.body) or str(error.response.text)
+    kind = _kind_of(status, error.body, text)
     if kind is FailureKind.RATE_LIMITED and error.code == "insufficient_quota":
         kind = FailureKind.NO_CREDIT
-    text = _server_text(error.body) or str(error.response.text)
     return CallFailedError(
         kind,
         f"HTTP {status}: {shorten(text, secret)}",
@@ -185,7 +210,10 @@ def _of_status(error: Any, secret: str | None) -> CallFailedError:
     )
 
 
-def _kind_of(status: int) -> FailureKind:
+def _kind_of(status: int, error: object, text: str) -> FailureKind:
+    complaint = complaint_in(status, error, text)
+    if complaint is not None:
+        return _BY_COMPLAINT[complaint]
     return _BY_STATUS.get(status) or (FailureKind.TRANSIENT if status >= 500 else FailureKind.BAD_REQUEST)
 
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mergeit_ops.llm.backend import ChatBackend, Completion
-from mergeit_ops.llm.classify import CallFailedError
+from mergeit_ops.llm.classify import CallFailedError, FailureKind
 from mergeit_ops.llm.connection import Connection, open_connection, server_url
 from mergeit_ops.llm.json_modes import JsonModes
 from mergeit_ops.llm.responses import read_completion
+from mergeit_ops.llm.servers import CAP_FIELDS
 
 __all__ = [
     "DEFAULT_ENDPOINT",
@@ -73,7 +74,7 @@ class OpenAICompatibleClient:
     def __init__(self, connection: Connection, spec: OpenAICompatibleFactory) -> None:
         self._connection = connection
         self._spec = spec
-        self._cap_field = "max_tokens"
+        self._cap_field = CAP_FIELDS[0]
 
     async def complete(
         self,
@@ -107,12 +108,12 @@ class OpenAICompatibleClient:
         try:
             return await self._post(body)
         except CallFailedError as failure:
-            # OpenAI's reasoning models want the newer name, most other servers know the older one only.
-            if failure.status not in (400, 422) or failure.field != "max_tokens" or "max_tokens" not in body:
+            refused = failure.kind is FailureKind.BAD_REQUEST and failure.field == CAP_FIELDS[0]
+            if not refused or CAP_FIELDS[0] not in body:
                 raise
-        self._cap_field = "max_completion_tokens"
+        self._cap_field = CAP_FIELDS[1]
         return await self._post(body)
 
     async def _post(self, body: Mapping[str, Any]) -> object:
-        named = {self._cap_field if name == "max_tokens" else name: value for name, value in body.items()}
+        named = {self._cap_field if name == CAP_FIELDS[0] else name: value for name, value in body.items()}
         return await self._connection.post(self._spec.api_endpoint, named)

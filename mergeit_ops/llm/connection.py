@@ -23,6 +23,7 @@ __all__ = ["Connection", "is_http_url", "open_connection", "server_url"]
 _OPENAI_URL = "https://api.openai.com/v1"
 _KEY_OF_KEYLESS_SERVERS = "no-key"
 _CONNECT_TIMEOUT_S = 10.0
+_LISTING_TIMEOUT_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -63,12 +64,25 @@ class Connection:
             if known is None:
                 raise
             failure = known
+        if failure.kind is FailureKind.NOT_FOUND:
+            failure.models = await self._models()
         # Outside the handler: the foreign exception holds the request with its headers, and stays behind.
         raise failure
 
     async def aclose(self) -> None:
         """Close all connections."""
         await self.client.close()
+
+    async def _models(self) -> tuple[str, ...]:
+        """Return the names of the models that the server lists; none when it lists none, or takes its time."""
+        try:
+            payload = await asyncio.wait_for(self.client.get("/models", cast_to=object), _LISTING_TIMEOUT_S)
+        except Exception:
+            # Not every server has a list, and this one is asked after something else has failed.
+            return ()
+        listed = payload.get("data") if isinstance(payload, Mapping) else None
+        entries = listed if isinstance(listed, list) else []
+        return tuple(str(entry["id"]) for entry in entries if isinstance(entry, Mapping) and entry.get("id"))
 
 
 def open_connection(model_params: Mapping[str, Any], timeout_s: float) -> Connection:

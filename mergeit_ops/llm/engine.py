@@ -170,7 +170,8 @@ class LLMEngine:
             one say little yet.
         :return: the counters of this run.
         :raises LLMUnavailableError: when no call can succeed: wrong key, unknown model, nobody listening, no usable
-            answer from the first calls, or a server that asks to wait for longer than the policy allows.
+            answer from the first calls, the first ones refused in the same words, a server that is gone or loads its
+            model for longer than the policy waits, or asks to wait for longer.
         :raises TooManyFailuresError: when more than `max_failure_ratio` of at least 20 requests have failed, or all
             of fewer at the end of the work.
         """

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
-from mergeit_ops.llm.classify import CallFailedError
+from mergeit_ops.llm.classify import CallFailedError, FailureKind
+from mergeit_ops.llm.servers import response_formats
 
 __all__ = ["JsonModes"]
 
 T = TypeVar("T")
-_REFUSALS = (400, 422)
 _OUT_OF_ORDER = (502, 503, 504)
-_LOWEST = 2
 
 
 class JsonModes:
@@ -34,12 +33,12 @@ class JsonModes:
         :param schema: JSON schema of the answer.
         :raises CallFailedError: from the lowest mode that was tried.
         """
-        mode = self.mode
+        mode, formats = self.mode, response_formats(schema)
         while True:
             try:
-                result = await send(_response_format(mode, schema))
+                result = await send(formats[mode])
             except CallFailedError as failure:
-                if not self._refused(failure) or mode in self._succeeded or mode == _LOWEST:
+                if not self._refused(failure) or mode in self._succeeded or mode == len(formats) - 1:
                     raise
                 mode = max(mode + 1, self.mode)
                 continue
@@ -49,14 +48,7 @@ class JsonModes:
             return result
 
     def _refused(self, failure: CallFailedError) -> bool:
-        if failure.status in _REFUSALS:
+        if failure.kind is FailureKind.BAD_REQUEST:
             return True
         status = failure.status or 0
         return not self._succeeded and status >= 500 and status not in _OUT_OF_ORDER and failure.retry_after is None
-
-
-def _response_format(mode: int, schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    if mode == 0:
-        described = {"name": "answer", "schema": dict(schema), "strict": True}
-        return {"type": "json_schema", "json_schema": described}
-    return {"type": "json_object"} if mode == 1 else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from mergeit_ops.llm.advice import without_logprobs
 from mergeit_ops.llm.backend import ChatBackend, Completion
 from mergeit_ops.llm.connection import Connection, open_connection, server_url
 from mergeit_ops.llm.responses import read_completion, value_at
+from mergeit_ops.llm.servers import listed_logprobs
 
 __all__ = ["DEFAULT_COMPLETIONS_ENDPOINT", "LogprobsClient", "LogprobsFactory", "first_logprobs"]
 
@@ -121,14 +122,11 @@ class LogprobsClient:
 def first_logprobs(payload: object) -> dict[str, float]:
     """Read the most likely first tokens of a completion and their log-probabilities.
 
-    Both known shapes are read: `top_logprobs.0`, a mapping of token to number (text completions of OpenAI and vLLM),
-    and `content.0.top_logprobs`, a list of `token` and `logprob` (chat completions, llama.cpp).
-
     :param payload: the decoded body of a response.
     :return: token to log-probability, of a token that is listed twice the larger one; empty when there are none.
     """
     found: dict[str, float] = {}
-    for token, logprob in _entries(value_at(payload, "choices.0.logprobs")):
+    for token, logprob in listed_logprobs(payload):
         if not isinstance(token, str) or isinstance(logprob, bool) or not isinstance(logprob, (int, float)):
             continue
         # A JSON integer may be too large for a float.
@@ -136,12 +134,3 @@ def first_logprobs(payload: object) -> dict[str, float]:
             # Two pieces of a vocabulary may read the same; the other is a raw byte, and all but ruled out.
             found[token] = max(float(logprob), found.get(token, -math.inf))
     return found
-
-
-def _entries(logprobs: object) -> Iterator[tuple[object, object]]:
-    mapping = value_at(logprobs, "top_logprobs.0")
-    if isinstance(mapping, Mapping):
-        yield from mapping.items()
-    listed = value_at(logprobs, "content.0.top_logprobs")
-    if isinstance(listed, list):
-        yield from ((entry.get("token"), entry.get("logprob")) for entry in listed if isinstance(entry, Mapping))

@@ -23,13 +23,14 @@ T = TypeVar("T")
 class RetryPolicy:
     """Bounds of the retries of one call. All times are seconds.
 
-    :param attempts: calls in all, at least 1.
+    :param attempts: calls in all, at least 1; where nobody listens any more, `total_s` is the only bound.
     :param base_s: upper bound of the first wait; it doubles with every attempt.
     :param cap_s: upper bound of any wait that the server did not ask for.
     :param total_s: from the first attempt on, no wait may end later than this.
     :param first_contact_attempts: calls in all while nobody listens and no call has succeeded yet.
     :param first_answer_attempts: calls in all while somebody listens, but no call has succeeded yet.
     :param first_contact_s: wait between those.
+    :param loading_s: wait while a server says that it loads its model; bounded by `total_s` alone.
     :param refusal_s: the first call of a run is made alone for so long: a server that refuses a wrong key within it is
         asked once; one that takes longer is asked as often as calls may be in flight.
     """
@@ -41,6 +42,7 @@ class RetryPolicy:
     first_contact_attempts: int = 3
     first_answer_attempts: int = 2
     first_contact_s: float = 0.5
+    loading_s: float = 2.0
     refusal_s: float = 0.05
 
     def delay_s(
@@ -63,11 +65,14 @@ class RetryPolicy:
         """
         if not failure.kind.retryable:
             return None
+        if failure.kind is FailureKind.LOADING:
+            return self.loading_s if elapsed_s + self.loading_s <= self.total_s else None
         if not proven and failure.retry_after is None and failure.kind is not FailureKind.RATE_LIMITED:
             nobody = failure.kind is FailureKind.UNREACHABLE
             attempts = self.first_contact_attempts if nobody else self.first_answer_attempts
             return self.first_contact_s if attempt < attempts else None
-        if attempt >= self.attempts:
+        # A server that has answered and is gone is being started again: asking costs nothing while nobody listens.
+        if attempt >= self.attempts and failure.kind is not FailureKind.UNREACHABLE:
             return None
         delay = draw * min(self.cap_s, self.base_s * 2.0 ** min(attempt - 1, 30))
         if failure.retry_after is not None:

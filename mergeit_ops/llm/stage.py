@@ -29,8 +29,8 @@ __all__ = ["Stage"]
 T = TypeVar("T")
 R = TypeVar("R")
 
-_FORBIDDEN_REQUESTS = 3
-"""Requests that a server forbids before a run stops; fewer may be about their content."""
+_REFUSED_REQUESTS = 3
+"""Requests a server forbids, or refuses in the same words, before a run stops; fewer may be about what they hold."""
 
 _REFUSAL_STEPS = 10
 
@@ -62,7 +62,7 @@ class Stage(Generic[T]):
         self._first_contact = asyncio.Lock()
         self._first_call: asyncio.Future[Completion] | None = None
         self._first_call_failed = False
-        self._forbidden: list[LLMRequest[T]] = []
+        self._refused: dict[str, list[LLMRequest[T]]] = {}
         self._lost = 0
         self._stopped = False
         self._key_locks: dict[str, asyncio.Lock] = {}
@@ -292,7 +292,8 @@ class Stage(Generic[T]):
         # Outside the handler, so that a user's traceback is one sentence and not a history.
         self._last_failure = failure
         self._stop_if_hopeless(request, failure)
-        raise ReplyError(FailureReason.API_FAILED)
+        too_long = failure.kind is FailureKind.TOO_LONG
+        raise ReplyError(FailureReason.TOO_LONG if too_long else FailureReason.API_FAILED)
 
     def _opened_backend(self) -> ChatBackend:
         if self._backend is None:
@@ -316,20 +317,30 @@ class Stage(Generic[T]):
             raise LLMUnavailableError(asked_to_wait(wait, self._identity))
         # Given up is not over: the next call would meet the same refusal.
         self._pause(failure, policy.cap_s if wait is None else wait)
-        if self._engine.proven or (self._trusted() and not failure.kind.fatal):
+        gone = failure.kind is FailureKind.UNREACHABLE
+        if not gone and (self._engine.proven or (self._trusted() and not failure.kind.fatal)):
             return
         self._lost += failure.kind is FailureKind.TRANSIENT
-        if failure.kind is FailureKind.FORBIDDEN and not any(known is request for known in self._forbidden):
-            self._forbidden.append(request)
+        alike = self._refused_like(failure)
+        if not any(known is request for known in alike):
+            alike.append(request)
         # Calls that were refused for their rate have waited long enough for a server to recover.
         hopeless = (
-            failure.kind is FailureKind.RATE_LIMITED
+            failure.kind in (FailureKind.RATE_LIMITED, FailureKind.LOADING)
             or self._lost >= _LOST_REQUESTS
-            or len(self._forbidden) >= _FORBIDDEN_REQUESTS
+            or len(alike) >= _REFUSED_REQUESTS
         )
         if failure.kind.fatal or hopeless:
             self._stopped = True
             raise LLMUnavailableError(unavailable(failure, self._identity))
+
+    def _refused_like(self, failure: CallFailedError) -> list[LLMRequest[T]]:
+        """Return the requests that were refused like this one; a new list where a refusal says nothing of others."""
+        if failure.kind is FailureKind.FORBIDDEN:
+            return self._refused.setdefault(failure.kind.value, [])
+        if failure.kind is FailureKind.BAD_REQUEST:
+            return self._refused.setdefault(failure.detail, [])
+        return []
 
     def _judge(self, at_end: bool = False) -> None:
         """Stop the run when too large a share of all requests so far has failed."""
@@ -338,7 +349,7 @@ class Stage(Generic[T]):
         for reason, count in self._usage.failures.items():
             reasons[reason] = reasons.get(reason, 0) + count
         answered = total.answered + self._usage.answered
-        if at_end and not answered and (self._lost or self._forbidden) and self._last_failure is not None:
+        if at_end and not answered and (self._lost or self._refused) and self._last_failure is not None:
             raise LLMUnavailableError(unavailable(self._last_failure, self._identity))
         last = self._last_failure.detail if self._last_failure else None
         check_failures(answered, reasons, self._settings.max_failure_ratio, at_end=at_end, last=last)

@@ -24,7 +24,7 @@ class DeitaApiScorer(LLMScorer):
     A digit that is missing among the `top_logprobs` makes no score, `quality_status` `digits_missing`: nothing is put
     in its place. A scorer that is sure leaves unlikely digits far behind; where many rows have no score for that, allow
     more on the server (vLLM: `--max-logprobs 100`) and ask for more. Nothing is truncated, since only the server has
-    the tokenizer: it refuses a prompt beyond its window, and the row has no score (`api_failed`). A server that gives
+    the tokenizer: it refuses a prompt beyond its window, and the row has no score (`too_long`). A server that gives
     no log-probabilities stops the run at the first row.
 
     :param api_or_hf_model: name of the model, as the server knows it.

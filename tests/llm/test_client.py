@@ -40,7 +40,7 @@ def modes_of(server: FakeLLMServer) -> list[str | None]:
     [
         (("json_schema", "json_object"), ["json_schema", "json_schema", "json_schema"]),
         (("json_object",), ["json_schema", "json_object", "json_object", "json_object"]),
-        ((), ["json_schema", "json_object", None, None, None]),
+        ((), ["json_schema", "json_object", "json_object", None, None, None]),
     ],
 )
 def test_the_strictest_mode_the_server_takes_is_found_once(understood, tried):
@@ -68,7 +68,7 @@ def test_a_request_that_fails_after_a_success_does_not_change_the_mode(status):
 
 def test_a_request_that_fails_in_every_mode_leaves_the_mode_as_it_was():
     def answer(body: dict[str, Any]) -> str | Reply:
-        return error(400, "context length") if len(server.requests) <= 3 else "fine"
+        return error(400, "no such thing") if len(server.requests) <= 4 else "fine"
 
     async def scenario(url: str) -> None:
         client = OpenAICompatibleFactory("m", model_params={"base_url": url}).create(1)
@@ -79,7 +79,7 @@ def test_a_request_that_fails_in_every_mode_leaves_the_mode_as_it_was():
 
     with FakeLLMServer(answer) as server:
         asyncio.run(scenario(server.base_url))
-        assert modes_of(server) == ["json_schema", "json_object", None, "json_schema"]
+        assert modes_of(server) == ["json_schema", "json_object", "json_object", None, "json_schema"]
 
 
 def test_own_response_format_ends_the_search_and_no_schema_asks_for_none():
@@ -154,7 +154,7 @@ def test_a_server_that_fails_over_the_response_format_is_asked_without():
 
     with FakeLLMServer(answer) as server:
         assert [completion.text for completion in ask(server.base_url, times=2)] == ["fine", "fine"]
-        assert modes_of(server) == ["json_schema", "json_object", None, None]
+        assert modes_of(server) == ["json_schema", "json_object", "json_object", None, None]
 
 
 @pytest.mark.parametrize("reply", [error(503), error(502), error(500, retry_after="1")])

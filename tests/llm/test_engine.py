@@ -464,7 +464,11 @@ def test_after_a_first_success_a_refused_key_costs_only_its_request():
 
 
 def test_too_large_a_share_of_failures_stops_the_run_after_twenty():
-    with FakeLLMServer(lambda body: error(400, "temperature is not supported")) as server:
+    def answer(body):
+        # In other words each time: as far as anybody knows, it is about each request.
+        return error(400, f"temperature is not supported (request {len(server.requests)})")
+
+    with FakeLLMServer(answer) as server:
         outcomes = []
         with pytest.raises(TooManyFailuresError) as caught:
             engine_for(server, max_concurrency=2).run(merge_requests(500), outcomes.append)

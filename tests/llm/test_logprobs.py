@@ -68,7 +68,9 @@ def test_odd_responses_hold_no_logprobs(logprobs):
 
 def test_a_server_without_logprobs_stops_the_run_after_one_request():
     with FakeLLMServer(lambda body: logprobs_reply(None)) as server:
-        with pytest.raises(LLMUnavailableError, match=r"without log-probabilities at endpoint 'completions'.*vLLM\.$"):
+        with pytest.raises(
+            LLMUnavailableError, match=r"without log-probabilities at endpoint 'completions'.*vLLM or llama\.cpp\.$"
+        ):
             answers_of(engine_for(server), requests(100))
         assert len(server.requests) == 1
 
@@ -101,7 +103,7 @@ def test_missing_digits_are_not_asked_for_again():
 @pytest.mark.parametrize(
     ("reply", "reason"),
     [
-        (error(400, "this model's maximum context length is 2048 tokens"), "api_failed"),
+        (error(400, "this model's maximum context length is 2048 tokens"), "too_long"),
         (Reply(payload={"choices": []}), "no_choices"),
         (Reply(payload={"choices": [{"text": "", "finish_reason": "content_filter"}]}), "refused"),
     ],

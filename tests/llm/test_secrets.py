@@ -9,7 +9,7 @@ import traceback
 import pytest
 from loguru import logger
 
-from mergeit_ops.errors import LLMError, LLMUnavailableError, TooManyFailuresError
+from mergeit_ops.errors import LLMError, LLMUnavailableError
 from tests.llm.conftest import answers_of, engine_for, merge_requests
 from tests.llm_server import FakeLLMServer, error
 
@@ -38,7 +38,7 @@ def everything_logged():
         (FakeLLMServer(), type(None)),
         # This server repeats the header it was sent.
         (FakeLLMServer(api_key="another"), LLMUnavailableError),
-        (FakeLLMServer(lambda body: error(400, f"strange request with {KEY}")), TooManyFailuresError),
+        (FakeLLMServer(lambda body: error(400, f"strange request with {KEY}")), LLMUnavailableError),
     ],
     ids=["good", "wrong key", "echoed in an error"],
 )

@@ -71,7 +71,7 @@ def test_a_prompt_that_is_too_long_costs_one_row():
 
     with FakeLLMServer(answer) as server:
         scores = scorer_for(server).score([ROW, Sample("a", "", "x" * 2000), Sample("b", "", "c")])
-    assert [score.status for score in scores] == ["ok", "api_failed", "ok"]
+    assert [score.status for score in scores] == ["ok", "too_long", "ok"]
 
 
 def test_a_server_without_logprobs_stops_at_the_first_row():

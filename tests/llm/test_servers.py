@@ -1,0 +1,257 @@
+"""Bodies that real servers sent, and what the client makes of them. docs/servers.md tells the versions."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from mergeit_ops.core.prompts import MERGE_SCHEMA
+from mergeit_ops.errors import LLMUnavailableError
+from mergeit_ops.llm.retry import RetryPolicy
+from tests.llm.conftest import FAST, answers_of, engine_for, merge_requests
+from tests.llm_server import FakeLLMServer, Reply, merge_answer
+
+LLAMA_CPP_LOADING = Reply(
+    status=503,
+    headers={"Connection": "close"},
+    payload={"error": {"message": "Loading model", "type": "unavailable_error", "code": 503}},
+)
+TOO_LONG = {
+    "llama.cpp": {
+        "error": {
+            "code": 400,
+            "message": "request (42021 tokens) exceeds the available context size (8192 tokens), try increasing it",
+            "type": "exceed_context_size_error",
+            "n_prompt_tokens": 42021,
+            "n_ctx": 8192,
+        }
+    },
+    "llama-cpp-python": {
+        "error": {
+            "message": "This model's maximum context length is 2048 tokens. However, you requested 42171 tokens "
+            "(42021 in the messages, 150 in the completion). Please reduce the length of the messages or completion.",
+            "type": "invalid_request_error",
+            "param": "messages",
+            "code": "context_length_exceeded",
+        }
+    },
+    "LiteLLM": {
+        "error": {
+            "message": "litellm.ContextWindowExceededError: litellm.BadRequestError: ContextWindowExceededError: "
+            "OpenAIException - request (42021 tokens) exceeds the available context size (2048 tokens), try increasing "
+            "it\nmodel=through-llama-cpp. context_window_fallbacks=None. fallbacks=None.",
+            "type": "invalid_request_error",
+            "param": None,
+            "code": "400",
+        }
+    },
+    # From its documentation and source.
+    "vLLM": {
+        "error": {
+            "message": "This model's maximum context length is 2048 tokens. However, your request has 4000 input "
+            "tokens.",
+            "type": "BadRequestError",
+            "param": "input_tokens",
+            "code": 400,
+        }
+    },
+}
+UNKNOWN_MODEL = {
+    "transformers": {"detail": "Server is pinned to 'tiny'; requested 'm'."},
+    "LiteLLM": {
+        "error": {
+            "message": "/chat/completions: Invalid model name passed in model=m. Call `/v1/models` to view available "
+            "models for your key.",
+            "type": "invalid_request_error",
+            "param": None,
+            "code": "400",
+        }
+    },
+    "llama-cpp-python": {
+        "error": {
+            "message": "The model `m` does not exist",
+            "type": "invalid_request_error",
+            "param": None,
+            "code": "model_not_found",
+        }
+    },
+}
+LLAMA_CPP_PYTHON_NO_SCHEMA = {
+    "error": {
+        "message": "1 validation error:\n  {'type': 'literal_error', 'loc': ('body', 'response_format', 'type'), "
+        "'msg': \"Input should be 'text' or 'json_object'\", 'input': 'json_schema'}",
+        "type": "internal_server_error",
+        "param": None,
+        "code": None,
+    }
+}
+
+
+def refusing(payload: Any, status: int = 400) -> Any:
+    return lambda body: Reply(status=status, payload=payload)
+
+
+def formats_of(server: FakeLLMServer) -> list[Any]:
+    return [body.get("response_format") for body in server.requests]
+
+
+@pytest.mark.parametrize("server_name", TOO_LONG)
+def test_a_pair_that_does_not_fit_says_so_and_costs_one_request(server_name):
+    def answer(body):
+        long = "item 1." in body["messages"][-1]["content"]
+        return Reply(status=400, payload=TOO_LONG[server_name]) if long else merge_answer(body)
+
+    with FakeLLMServer(answer) as server:
+        outcomes, usage = answers_of(engine_for(server, max_concurrency=1), merge_requests(4))
+        assert usage.failures == {"too_long": 1}
+        assert str(outcomes[1].error) == "too_long"
+        assert len(server.requests) == 4
+
+
+@pytest.mark.parametrize("server_name", TOO_LONG)
+def test_a_first_pair_that_does_not_fit_neither_lowers_the_json_mode_nor_stops_the_run(server_name):
+    def answer(body):
+        number = int(body["messages"][-1]["content"].split("Explain item ")[1].split(".")[0])
+        return Reply(status=400, payload=TOO_LONG[server_name]) if number < 4 else merge_answer(body)
+
+    with FakeLLMServer(answer) as server:
+        _, usage = answers_of(engine_for(server, max_concurrency=1), merge_requests(10))
+        assert (usage.failures, usage.answered) == ({"too_long": 4}, 6)
+        assert {form["type"] for form in formats_of(server)} == {"json_schema"}
+
+
+@pytest.mark.parametrize("server_name", UNKNOWN_MODEL)
+def test_an_unknown_model_stops_at_the_first_request_and_names_those_there_are(server_name):
+    with FakeLLMServer(refusing(UNKNOWN_MODEL[server_name])) as server:
+        server.models = None
+        with pytest.raises(LLMUnavailableError, match=r"does not know model 'm'.*what is there: 'fake'\.$"):
+            answers_of(engine_for(server), merge_requests(30))
+        assert len(server.requests) == 1
+
+
+def test_a_model_list_that_cannot_be_had_leaves_the_advice_as_it_was():
+    class Listless(FakeLLMServer):
+        def _reply(self, method, path, headers, raw):
+            # `transformers serve` without a Hub cache.
+            return (
+                Reply(status=500, payload=b"Internal Server Error")
+                if method == "GET"
+                else super()._reply(method, path, headers, raw)
+            )
+
+    with Listless(refusing({"error": {"message": "model 'm' not found", "type": "not_found_error"}}, 404)) as server:
+        with pytest.raises(LLMUnavailableError, match=r"check api_or_hf_model, api_endpoint and the base URL"):
+            answers_of(engine_for(server), merge_requests(30))
+        assert len(server.requests) == 1
+
+
+def test_a_key_that_litellm_without_a_database_does_not_know_is_a_wrong_key():
+    payload = {"error": {"message": "No connected db.", "type": "no_db_connection", "param": None, "code": "400"}}
+    with FakeLLMServer(refusing(payload)) as server:
+        with pytest.raises(LLMUnavailableError, match="refused the API key"):
+            answers_of(engine_for(server), merge_requests(30))
+        assert len(server.requests) == 1
+
+
+def test_a_field_that_a_server_does_not_know_stops_the_run_and_is_named():
+    payload = {"detail": "Unexpected fields in the request: {'min_p'}"}
+    with FakeLLMServer(refusing(payload, 422)) as server:
+        with pytest.raises(LLMUnavailableError, match=r"refuses every request .*\{'min_p'\}.*sampling_params"):
+            answers_of(engine_for(server, max_concurrency=1), merge_requests(30))
+        assert len({json.dumps(body["messages"]) for body in server.requests}) == 3
+
+
+def test_one_refusal_of_its_own_stops_nothing():
+    def answer(body):
+        text = body["messages"][-1]["content"]
+        refused = any(f"item {number}." in text for number in range(2))
+        return Reply(status=400, payload={"error": {"message": "filtered"}}) if refused else merge_answer(body)
+
+    with FakeLLMServer(answer) as server:
+        _, usage = answers_of(engine_for(server, max_concurrency=1), merge_requests(10))
+    assert (usage.failures, usage.answered) == ({"api_failed": 2}, 8)
+
+
+def test_llama_cpp_python_is_held_to_the_schema_in_its_own_way():
+    def answer(body):
+        form = body.get("response_format") or {}
+        return (
+            Reply(status=500, payload=LLAMA_CPP_PYTHON_NO_SCHEMA)
+            if form.get("type") == "json_schema"
+            else merge_answer(body)
+        )
+
+    with FakeLLMServer(answer) as server:
+        _, usage = answers_of(engine_for(server, max_concurrency=1), merge_requests(3))
+        assert usage.answered == 3
+        assert formats_of(server)[1:] == [{"type": "json_object", "schema": MERGE_SCHEMA}] * 3
+
+
+def test_a_server_that_loads_its_model_is_waited_for():
+    with FakeLLMServer(lambda body: LLAMA_CPP_LOADING if len(server.requests) <= 20 else merge_answer(body)) as server:
+        engine = engine_for(server, RetryPolicy(loading_s=0.001, refusal_s=0.001))
+        _, usage = answers_of(engine, merge_requests(30))
+        assert usage.answered == 30
+        # One asks again and again while it loads, not thirty.
+        assert len(server.requests) == 20 + 30
+        assert {form["type"] for form in formats_of(server)} == {"json_schema"}
+
+
+def test_a_server_that_is_started_again_in_the_middle_of_a_run_costs_no_pair(tmp_path):
+    """Nobody listens for longer than the attempts of a call would last."""
+    policy = RetryPolicy(attempts=2, base_s=0.001, cap_s=0.02, refusal_s=FAST.refusal_s)
+    first = FakeLLMServer(merge_answer)
+    rest: list[FakeLLMServer] = []
+    started_again = threading.Event()
+
+    def start_again():
+        time.sleep(0.5)
+        rest.append(FakeLLMServer(merge_answer, port=first.port).__enter__())
+        started_again.set()
+
+    def requests():
+        for number, request in enumerate(merge_requests(40)):
+            if number == 20:
+                first.__exit__()
+                threading.Thread(target=start_again).start()
+            yield request
+
+    first.__enter__()
+    _, usage = answers_of(engine_for(first, policy, max_concurrency=1), requests())
+    assert started_again.is_set()
+    rest[0].__exit__()
+    assert (usage.answered, usage.failures) == (40, {})
+    assert usage.retries > policy.attempts
+    # Answered requests are not sent again.
+    sent = [json.dumps(body["messages"]) for server in (first, rest[0]) for body in server.requests]
+    assert len(sent) - len(set(sent)) <= 2
+
+
+def test_a_server_that_is_gone_for_good_stops_the_run_and_what_came_is_kept():
+    policy = RetryPolicy(base_s=0.001, cap_s=0.01, total_s=0.2, refusal_s=FAST.refusal_s)
+    server = FakeLLMServer(merge_answer)
+
+    def requests():
+        for number, request in enumerate(merge_requests(400)):
+            if number == 300:
+                server.__exit__()
+            yield request
+
+    server.__enter__()
+    with pytest.raises(LLMUnavailableError, match="Nobody answers"):
+        answers_of(engine_for(server, policy, max_concurrency=1), requests())
+    with FakeLLMServer(merge_answer, port=server.port) as again:
+        _, usage = answers_of(engine_for(again, policy), merge_requests(400))
+    assert usage.answered == 400
+    assert usage.cache_hits >= 297
+
+
+def test_a_server_that_never_ends_loading_is_left_alone_in_the_end():
+    with FakeLLMServer(lambda body: LLAMA_CPP_LOADING) as server:
+        policy = RetryPolicy(loading_s=0.01, total_s=0.1, refusal_s=FAST.refusal_s)
+        with pytest.raises(LLMUnavailableError, match="still loading its model"):
+            answers_of(engine_for(server, policy), merge_requests(30))
