@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OTHERS := .venv-others
+SERVERS := .venv-servers
 DJ_PROCESS := $(BIN)/dj-process
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-slow bench ablations lint docs lock clean
+.PHONY: help quickstart test test-slow test-servers bench ablations lint docs lock clean
 
 help:  ## Show what can be made.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -24,10 +25,28 @@ quickstart: $(VENV)/.installed  ## Install, then run the whole method on the sam
 
 # Two processes, on every machine: each takes 2 GB, and a Ray of its own at the end.
 test: $(VENV)/.installed lint  ## Lint, check types, run the tests.
-	$(BIN)/python -m pytest -m "not slow" --numprocesses 2
+	$(BIN)/python -m pytest -m "not slow and not servers" --numprocesses 2
 
 test-slow: $(VENV)/.installed  ## Run the tests that take long.
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m "slow and not servers"
+
+# Beside the project's environment, whose torch and transformers it borrows. llama-cpp-python compiles llama.cpp, for which
+# it needs a compiler and cmake: where that fails, its tests are left out.
+$(SERVERS)/.installed: $(VENV)/.installed
+	$(BIN)/python -m venv $(SERVERS)/local
+	$(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" > \
+		"$$($(SERVERS)/local/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/project.pth"
+	$(SERVERS)/local/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+		"xllamacpp==2026.10.11549" "gguf==0.19.0" "transformers[serving]"
+	$(BIN)/python -m venv $(SERVERS)/gateway
+	$(SERVERS)/gateway/bin/python -m pip install --quiet --disable-pip-version-check "litellm[proxy]==1.106.2"
+	@echo "Compiling llama-cpp-python: five minutes or so on two cores"
+	-$(SERVERS)/local/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+		"llama-cpp-python[server]==0.3.36" && touch $(SERVERS)/local/.llama-cpp-python
+	@touch $@
+
+test-servers: $(SERVERS)/.installed  ## Run real servers with tiny models, and the tests against them.
+	$(BIN)/python -m pytest -m servers tests/servers
 
 # What is measured beside ours and cannot live with Data-Juicer's libraries.
 $(OTHERS)/.installed: Makefile
@@ -69,4 +88,4 @@ lock: $(VENV)/.installed  ## Resolve constraints.txt anew, for every supported P
 		--constraint constraints.in --custom-compile-command "make lock" --output-file constraints.txt pyproject.toml
 
 clean:  ## Remove the environment and what runs left.
-	rm -rf $(VENV) $(OTHERS) outputs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(OTHERS) $(SERVERS) outputs .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -27,7 +27,7 @@ def unavailable(failure: CallFailedError, identity: Mapping[str, Any]) -> str:
         what = f"model {identity.get('model')!r} at endpoint {identity.get('endpoint')!r}"
         todo = "check api_or_hf_model, api_endpoint and the base URL, which often ends in /v1"
         if failure.models and identity.get("model") not in failure.models:
-            todo = f"set api_or_hf_model to what is there: {_some_of(failure.models)}"
+            todo += f"; the models there are {_some_of(failure.models)}"
         return f"The LLM server at {place} does not know {what} ({failure.detail}): {todo}."
     if failure.kind is FailureKind.BAD_REQUEST:
         todo = "check api_or_hf_model, sampling_params and api_endpoint"

@@ -128,7 +128,7 @@ def test_a_first_pair_that_does_not_fit_neither_lowers_the_json_mode_nor_stops_t
 def test_an_unknown_model_stops_at_the_first_request_and_names_those_there_are(server_name):
     with FakeLLMServer(refusing(UNKNOWN_MODEL[server_name])) as server:
         server.models = None
-        with pytest.raises(LLMUnavailableError, match=r"does not know model 'm'.*what is there: 'fake'\.$"):
+        with pytest.raises(LLMUnavailableError, match=r"does not know model 'm'.*the models there are 'fake'\.$"):
             answers_of(engine_for(server), merge_requests(30))
         assert len(server.requests) == 1
 

@@ -1,0 +1,56 @@
+"""Real servers for the tests: each is started once, with models built on the spot."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.servers.running import KINDS, LOCAL_PYTHON, REPOSITORY, Kind, RealServer
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory) -> Path:
+    """The folder with the models."""
+    if not LOCAL_PYTHON.exists():
+        pytest.skip("the servers are not installed: `make test-servers` installs them")
+    folder = tmp_path_factory.mktemp("models")
+    command = [str(LOCAL_PYTHON), "-m", "tests.servers.models", str(folder)]
+    subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture(scope="session", params=KINDS, ids=lambda kind: kind.name)
+def kind(request) -> Kind:
+    """Each kind of server that is installed."""
+    if not request.param.needs.exists():
+        pytest.skip(f"{request.param.name} is not installed")
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def server(kind, models) -> Iterator[RealServer]:
+    """A server that runs all through the tests."""
+    running = RealServer(kind, models)
+    try:
+        yield running.start()
+    finally:
+        running.stop()
+
+
+@pytest.fixture
+def mortal(kind, models) -> Iterator[RealServer]:
+    """A server of the test's own, not yet started."""
+    running = RealServer(kind, models)
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
+@pytest.fixture(autouse=True)
+def _key_of_the_server(kind, monkeypatch):
+    if kind.key:
+        monkeypatch.setenv("OPENAI_API_KEY", kind.key)

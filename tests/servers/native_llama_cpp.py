@@ -1,0 +1,28 @@
+"""llama.cpp's own HTTP server, as xllamacpp brings it ready-built: what `llama-server` is on a command line."""
+
+from __future__ import annotations
+
+import signal
+import sys
+
+import xllamacpp
+
+from tests.servers.models import CONTEXT
+
+
+def main() -> None:
+    """Serve `sys.argv[1]` on port `sys.argv[2]` until stopped."""
+    params = xllamacpp.CommonParams()
+    params.model.path = sys.argv[1]
+    params.port = int(sys.argv[2])
+    params.model_alias = {"tiny"}
+    params.n_parallel = 2
+    params.n_ctx = params.n_parallel * CONTEXT
+    params.cpuparams.n_threads = 1
+    server = xllamacpp.Server(params)
+    signal.pause()
+    del server
+
+
+if __name__ == "__main__":
+    main()
