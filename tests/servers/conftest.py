@@ -31,7 +31,7 @@ def kind(request) -> Kind:
 
 
 @pytest.fixture(scope="session")
-def server(kind, models) -> Iterator[RealServer]:
+def lasting(kind, models) -> Iterator[RealServer]:
     """A server that runs all through the tests."""
     running = RealServer(kind, models)
     try:
@@ -41,8 +41,16 @@ def server(kind, models) -> Iterator[RealServer]:
 
 
 @pytest.fixture
-def mortal(kind, models) -> Iterator[RealServer]:
+def server(lasting, monkeypatch) -> RealServer:
+    """A server that runs, and its key in the environment."""
+    _set_key(lasting.kind, monkeypatch)
+    return lasting
+
+
+@pytest.fixture
+def mortal(kind, models, monkeypatch) -> Iterator[RealServer]:
     """A server of the test's own, not yet started."""
+    _set_key(kind, monkeypatch)
     running = RealServer(kind, models)
     try:
         yield running
@@ -50,7 +58,6 @@ def mortal(kind, models) -> Iterator[RealServer]:
         running.stop()
 
 
-@pytest.fixture(autouse=True)
-def _key_of_the_server(kind, monkeypatch):
+def _set_key(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
     if kind.key:
         monkeypatch.setenv("OPENAI_API_KEY", kind.key)

@@ -75,11 +75,12 @@ def _litellm(models: Path, port: int) -> list[str]:
 
 
 LLAMA_CPP = Kind("llama.cpp", LOCAL_PYTHON, _llama_cpp, checks_model=False)
+LITELLM = Kind("litellm", GATEWAY, _litellm, key=GATEWAY_KEY, behind=LLAMA_CPP)
 KINDS = (
     LLAMA_CPP,
     Kind("llama-cpp-python", ENVIRONMENT / "local" / ".llama-cpp-python", _llama_cpp_python, checks_model=False),
     Kind("transformers", LOCAL_PYTHON, _transformers, model=None, json="text", logprobs=False, bounds_prompts=False),
-    Kind("litellm", GATEWAY, _litellm, key=GATEWAY_KEY, behind=LLAMA_CPP),
+    LITELLM,
 )
 
 

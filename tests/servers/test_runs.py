@@ -10,7 +10,7 @@ import pytest
 
 from tests.llm.conftest import answers_of, text_request
 from tests.runs import read_jsonl, run_command
-from tests.servers.running import REPOSITORY
+from tests.servers.running import LITELLM, REPOSITORY, RealServer
 from tests.servers.test_protocol import engine_at
 
 pytestmark = pytest.mark.servers
@@ -91,3 +91,36 @@ def test_a_whole_run(server, tmp_path):
         # Held to the schema, answers are whole or cut off, never of another shape.
         assert {row["merge_status"] for row in rows} & {"merged", "restored"}
         assert "unparsable" not in reasons
+
+
+def test_the_server_behind_a_gateway_is_started_again(models, monkeypatch):
+    """The gateway answers all the while, with errors of its own."""
+    gateway = RealServer(LITELLM, models)
+    if not gateway.kind.needs.exists():
+        pytest.skip("the gateway is not installed")
+    monkeypatch.setenv("OPENAI_API_KEY", gateway.kind.key)
+
+    def start_again():
+        time.sleep(2)
+        assert gateway.backend is not None
+        gateway.backend.start(wait=False)
+
+    starting = threading.Thread(target=start_again)
+
+    def requests():
+        for number in range(60):
+            if number == 30:
+                assert gateway.backend is not None
+                gateway.backend.kill()
+                starting.start()
+            yield text_request(number)
+
+    try:
+        gateway.start()
+        engine = engine_at(gateway, max_concurrency=4, try_num=1, max_failure_ratio=1)
+        outcomes, usage = answers_of(engine, requests())
+        starting.join()
+    finally:
+        gateway.stop()
+    assert len(outcomes) == 60
+    assert set(usage.failures) <= REASONS
