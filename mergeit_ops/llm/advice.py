@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mergeit_ops.core.secrets import shown_url
-from mergeit_ops.llm.classify import CallFailedError, FailureKind, shorten
+from mergeit_ops.llm.classify import CallFailedError, FailureKind
 
 __all__ = ["asked_to_wait", "too_many_failures", "unavailable", "without_logprobs"]
 
@@ -27,7 +28,7 @@ def unavailable(failure: CallFailedError, identity: Mapping[str, Any]) -> str:
         what = f"model {identity.get('model')!r} at endpoint {identity.get('endpoint')!r}"
         todo = "check api_or_hf_model, api_endpoint and the base URL, which often ends in /v1"
         if failure.models and identity.get("model") not in failure.models:
-            todo += f"; the models there are {_some_of(failure.models)}"
+            todo += f"; the models there are {_likest(str(identity.get('model')), failure.models)}"
         return f"The LLM server at {place} does not know {what} ({failure.detail}): {todo}."
     if failure.kind is FailureKind.BAD_REQUEST:
         todo = "check api_or_hf_model, sampling_params and api_endpoint"
@@ -51,9 +52,10 @@ def unavailable(failure: CallFailedError, identity: Mapping[str, Any]) -> str:
     return f"Nobody answers at {place} ({failure.detail}): {todo}."
 
 
-def _some_of(models: Sequence[str]) -> str:
-    shown = ", ".join(shorten(repr(name)) for name in models[:_SHOWN_MODELS])
-    return shown if len(models) <= _SHOWN_MODELS else f"{shown} and {len(models) - _SHOWN_MODELS} more"
+def _likest(model: str, models: Sequence[str]) -> str:
+    shown = difflib.get_close_matches(model, models, _SHOWN_MODELS, cutoff=0.0)
+    names = ", ".join(map(repr, shown))
+    return names if len(models) <= _SHOWN_MODELS else f"{names} and {len(models) - _SHOWN_MODELS} more"
 
 
 def asked_to_wait(seconds: float, identity: Mapping[str, Any]) -> str:

@@ -40,6 +40,7 @@ class FailureKind(str, Enum):
     NOT_FOUND = "not_found"
     NO_CREDIT = "no_credit"
     TOO_LONG = "too_long"
+    REFUSED = "refused"
     LOADING = "loading"
 
     @property
@@ -110,6 +111,7 @@ _BY_COMPLAINT = {
     Complaint.UNKNOWN_MODEL: FailureKind.NOT_FOUND,
     Complaint.WRONG_KEY: FailureKind.UNAUTHORIZED,
     Complaint.LOADING: FailureKind.LOADING,
+    Complaint.CONTENT: FailureKind.REFUSED,
 }
 
 

@@ -108,8 +108,8 @@ class OpenAICompatibleClient:
         try:
             return await self._post(body)
         except CallFailedError as failure:
-            refused = failure.kind is FailureKind.BAD_REQUEST and failure.field == CAP_FIELDS[0]
-            if not refused or CAP_FIELDS[0] not in body:
+            known = failure.status not in (400, 422) or failure.field != CAP_FIELDS[0]
+            if known or failure.kind is not FailureKind.BAD_REQUEST or CAP_FIELDS[0] not in body:
                 raise
         self._cap_field = CAP_FIELDS[1]
         return await self._post(body)

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 from mergeit_ops.errors import LLMUnavailableError, RecipeError
-from mergeit_ops.llm.classify import CallFailedError, FailureKind, classify, error_in
+from mergeit_ops.llm.classify import CallFailedError, FailureKind, classify, error_in, shorten
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -82,7 +82,11 @@ class Connection:
             return ()
         listed = payload.get("data") if isinstance(payload, Mapping) else None
         entries = listed if isinstance(listed, list) else []
-        return tuple(str(entry["id"]) for entry in entries if isinstance(entry, Mapping) and entry.get("id"))
+        return tuple(
+            shorten(str(entry["id"]), self.secret)
+            for entry in entries
+            if isinstance(entry, Mapping) and entry.get("id")
+        )
 
 
 def open_connection(model_params: Mapping[str, Any], timeout_s: float) -> Connection:

@@ -11,6 +11,7 @@ from mergeit_ops.llm.servers import response_formats
 __all__ = ["JsonModes"]
 
 T = TypeVar("T")
+_REFUSALS = (400, 422)
 _OUT_OF_ORDER = (502, 503, 504)
 
 
@@ -48,7 +49,7 @@ class JsonModes:
             return result
 
     def _refused(self, failure: CallFailedError) -> bool:
-        if failure.kind is FailureKind.BAD_REQUEST:
+        if failure.kind is FailureKind.BAD_REQUEST and failure.status in _REFUSALS:
             return True
         status = failure.status or 0
         return not self._succeeded and status >= 500 and status not in _OUT_OF_ORDER and failure.retry_after is None

@@ -27,6 +27,7 @@ class Complaint(str, Enum):
     UNKNOWN_MODEL = "unknown_model"
     WRONG_KEY = "wrong_key"
     LOADING = "loading"
+    CONTENT = "content"
 
 
 _CODES = {
@@ -37,6 +38,8 @@ _CODES = {
     "model_not_found": Complaint.UNKNOWN_MODEL,
     # LiteLLM without a database, to every key but its master key.
     "no_db_connection": Complaint.WRONG_KEY,
+    # Azure, whose filter refuses a prompt in the same words each time.
+    "content_filter": Complaint.CONTENT,
 }
 _TEXTS = (
     # vLLM; LiteLLM in front of any of them.

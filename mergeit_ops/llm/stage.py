@@ -32,6 +32,11 @@ R = TypeVar("R")
 _REFUSED_REQUESTS = 3
 """Requests a server forbids, or refuses in the same words, before a run stops; fewer may be about what they hold."""
 
+_ABOUT_ONE_REQUEST = {
+    FailureKind.TOO_LONG: FailureReason.TOO_LONG,
+    FailureKind.REFUSED: FailureReason.REFUSED,
+}
+
 _REFUSAL_STEPS = 10
 
 _LOST_REQUESTS = 2
@@ -292,8 +297,7 @@ class Stage(Generic[T]):
         # Outside the handler, so that a user's traceback is one sentence and not a history.
         self._last_failure = failure
         self._stop_if_hopeless(request, failure)
-        too_long = failure.kind is FailureKind.TOO_LONG
-        raise ReplyError(FailureReason.TOO_LONG if too_long else FailureReason.API_FAILED)
+        raise ReplyError(_ABOUT_ONE_REQUEST.get(failure.kind, FailureReason.API_FAILED))
 
     def _opened_backend(self) -> ChatBackend:
         if self._backend is None:

@@ -176,6 +176,29 @@ def test_one_refusal_of_its_own_stops_nothing():
     assert (usage.failures, usage.answered) == ({"api_failed": 2}, 8)
 
 
+def test_a_content_filter_in_front_of_the_model_is_a_refusal_and_stops_nothing():
+    payload = {
+        "error": {"message": "The prompt triggered the content policy.", "code": "content_filter", "status": 400}
+    }
+
+    def answer(body):
+        text = body["messages"][-1]["content"]
+        filtered = any(f"item {number}." in text for number in range(5))
+        return Reply(status=400, payload=payload) if filtered else merge_answer(body)
+
+    with FakeLLMServer(answer) as server:
+        _, usage = answers_of(engine_for(server, max_concurrency=1), merge_requests(12))
+        assert (usage.failures, usage.answered) == ({"refused": 5}, 7)
+        assert len(server.requests) == 12
+
+
+def test_of_many_models_the_likest_are_named():
+    names = (*(f"other-{number}" for number in range(50)), "m-large")
+    named = r"the models there are 'm-large', .* and 43 more\.$"
+    with FakeLLMServer(models=names) as server, pytest.raises(LLMUnavailableError, match=named):
+        answers_of(engine_for(server), merge_requests(3))
+
+
 def test_llama_cpp_python_is_held_to_the_schema_in_its_own_way():
     def answer(body):
         form = body.get("response_format") or {}
