@@ -160,7 +160,11 @@ def test_too_many_failures_stop_the_run():
 
 
 def test_a_few_failures_stop_only_once_all_rows_are_through():
-    with FakeLLMServer(lambda body: error(400)) as server:
+    def answer(body):
+        # Each in words of its own: the same ones would be about all requests.
+        return error(400, f"request {len(server.requests)} is out of order")
+
+    with FakeLLMServer(answer) as server:
         judge = judge_for(server)
         assert {score.status for score in judge.score(rows(3))} == {"api_failed"}
         with pytest.raises(TooManyFailuresError, match="3 of 3 requests to the LLM failed"):
