@@ -49,11 +49,11 @@ TOO_LONG = {
             "code": "400",
         }
     },
-    # From its documentation and source.
     "vLLM": {
         "error": {
-            "message": "This model's maximum context length is 2048 tokens. However, your request has 4000 input "
-            "tokens.",
+            "message": "This model's maximum context length is 8192 tokens. However, your prompt contains at least "
+            "8193 input tokens, which exceeds this limit even without any output tokens. Please reduce the length of "
+            "the input prompt. (parameter=input_tokens, value=8193)",
             "type": "BadRequestError",
             "param": "input_tokens",
             "code": 400,
