@@ -125,7 +125,9 @@ def test_a_wrong_key_stops_the_run(server, monkeypatch):
 
 def test_an_answer_that_takes_too_long_is_given_up(server):
     engine = engine_at(server, timeout_s=0.05, sampling_params={"temperature": 0.25, "max_tokens": 8000})
-    with pytest.raises(LLMUnavailableError, match=r"no complete answer within timeout_s.*max_concurrency"):
+    # On a busy machine a server does not even take a connection in so short a time.
+    given_up = r"no complete answer within timeout_s.*max_concurrency|ConnectionTimeoutError"
+    with pytest.raises(LLMUnavailableError, match=given_up):
         answers_of(engine, [text_request(number, "a story " * 1500) for number in range(4)])
 
 
