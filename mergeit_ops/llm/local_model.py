@@ -117,7 +117,7 @@ class LocalModel:
             room = self._context - len(ids)
             if room < min(_LEAST_ROOM, limit):
                 raise CallFailedError(
-                    FailureKind.BAD_REQUEST,
+                    FailureKind.TOO_LONG,
                     f"a prompt of {len(ids):,} tokens leaves no room in the model's context of {self._context:,}",
                 )
             limit = min(limit, room)
@@ -168,7 +168,7 @@ class LocalModel:
             if len(prompts) > 1 or not is_out_of_memory(error):
                 raise
         detail = f"memory does not suffice for a prompt of {len(prompts[0].ids):,} tokens, even alone"
-        return [CallFailedError(FailureKind.BAD_REQUEST, detail)]
+        return [CallFailedError(FailureKind.TOO_LONG, detail)]
 
     def _generate(self, prompts: Sequence[Prompt]) -> list[Completion]:
         import torch

@@ -342,8 +342,7 @@ class Stage(Generic[T]):
         """Return the requests that were refused like this one; a new list where a refusal says nothing of others."""
         if failure.kind is FailureKind.FORBIDDEN:
             return self._refused.setdefault(failure.kind.value, [])
-        # Only a server refuses for the way it is asked: a local model does for what a prompt holds.
-        if failure.kind is FailureKind.BAD_REQUEST and failure.status is not None:
+        if failure.kind is FailureKind.BAD_REQUEST:
             return self._refused.setdefault(failure.detail, [])
         return []
 

@@ -18,7 +18,7 @@ _HOVER_CHARACTERS = 180
 _REASONS = {
     # Of merges that failed.
     "api_failed": "the server gave no answer",
-    "too_long": "longer than the model's window",
+    "too_long": "longer than the model's window, or than memory holds",
     "unparsable": "the answer could not be read",
     "refused": "the model refused",
     "truncated": "the answer was cut off",

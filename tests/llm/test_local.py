@@ -322,8 +322,8 @@ def test_one_prompt_that_is_too_much_for_the_memory_or_the_context_costs_only_it
     engine = local_engine("m", max_concurrency=4, sampling_params=GREEDY)
     sizes = {3: 900, 7: 20_000}
     outcomes, usage = answers_of(engine, [text_request(n, "x" * sizes.get(n, 5)) for n in range(12)])
-    assert {tag for tag, outcome in outcomes.items() if outcome.error is FailureReason.API_FAILED} == {3, 7}
-    assert usage.failures == {"api_failed": 2}
+    assert {tag for tag, outcome in outcomes.items() if outcome.error is FailureReason.TOO_LONG} == {3, 7}
+    assert usage.failures == {"too_long": 2}
     assert usage.answered == 10
     # Not even offered: nothing is computed for it.
     assert max(max(batch) for batch in observed.batches) < 2_000
