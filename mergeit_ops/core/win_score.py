@@ -92,7 +92,11 @@ def scores_of(a: Any, b: Any) -> Scores | None:
     """Return two scores; None where one is no number, negative (a usual mark of failure) or not finite."""
     if any(isinstance(score, bool) or not isinstance(score, (int, float)) for score in (a, b)):
         return None
-    return Scores(float(a), float(b)) if all(math.isfinite(score) and score >= 0 for score in (a, b)) else None
+    try:
+        scores = Scores(float(a), float(b))
+    except OverflowError:  # an integer of hundreds of digits
+        return None
+    return scores if all(math.isfinite(score) and score >= 0 for score in scores) else None
 
 
 def outcome(first: Scores | None, second: Scores | None, unreadable: Unreadable = "tie") -> Outcome | None:

@@ -73,8 +73,9 @@ def merger_conversations(
     digests = {row_id: merge.get("text") for stage in stages_of(run) for row_id, merge in stage.merges.items()}
     for row in run.rows():
         if row.lineage.status == lineage.MERGED:
-            if min_ratio is not None and not (row.quality.ratio or 0) >= min_ratio:
-                yield LeftOut.NO_RATIO if row.quality.ratio is None else LeftOut.LOW_RATIO
+            ratio = row.quality.ratio
+            if min_ratio is not None and (ratio is None or not ratio >= min_ratio):
+                yield LeftOut.NO_RATIO if ratio is None else LeftOut.LOW_RATIO
             else:
                 found = _conversation(row, layout, prompts or [None], digests)
                 yield found if isinstance(found, LeftOut) or found.proved or any_prompt else LeftOut.OTHER_PROMPT

@@ -32,7 +32,11 @@ class Completion:
 
 
 class ChatBackend(Protocol):
-    """Answers conversations. A method `aclose()` is awaited at the end of a run where there is one."""
+    """Answers conversations.
+
+    Where there is a method `models()`, the names it returns when awaited help somebody whose model is not there; a
+    method `aclose()` is awaited at the end of a run.
+    """
 
     async def complete(
         self,

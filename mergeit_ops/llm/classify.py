@@ -152,7 +152,7 @@ def error_in(payload: object, *, secret: str | None = None) -> CallFailedError |
     statuses = [int(str(code)) for code in codes if re.fullmatch(r"[45]\d\d", str(code))]
     status = statuses[0] if statuses else None
     text = _server_text(payload)
-    kind = FailureKind.TRANSIENT if status is None else _kind_of(status, details, text)
+    kind = _kind_of(status, details, text)
     if "rate_limit_exceeded" in codes:
         kind = FailureKind.RATE_LIMITED
     if "insufficient_quota" in codes:
@@ -212,10 +212,12 @@ def _of_status(error: Any, secret: str | None) -> CallFailedError:
     )
 
 
-def _kind_of(status: int, error: object, text: str) -> FailureKind:
+def _kind_of(status: int | None, error: object, text: str) -> FailureKind:
     complaint = complaint_in(status, error, text)
     if complaint is not None:
         return _BY_COMPLAINT[complaint]
+    if status is None:
+        return FailureKind.TRANSIENT
     return _BY_STATUS.get(status) or (FailureKind.TRANSIENT if status >= 500 else FailureKind.BAD_REQUEST)
 
 

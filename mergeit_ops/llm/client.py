@@ -100,6 +100,10 @@ class OpenAICompatibleClient:
             )
         return read_completion(payload, self._spec.response_path)
 
+    async def models(self) -> tuple[str, ...]:
+        """Return the names of the models that the server lists."""
+        return await self._connection.models(self._spec.api_endpoint)
+
     async def aclose(self) -> None:
         """Close all connections."""
         await self._connection.aclose()

@@ -64,8 +64,6 @@ class Connection:
             if known is None:
                 raise
             failure = known
-        if failure.kind is FailureKind.NOT_FOUND:
-            failure.models = await self._models()
         # Outside the handler: the foreign exception holds the request with its headers, and stays behind.
         raise failure
 
@@ -73,8 +71,13 @@ class Connection:
         """Close all connections."""
         await self.client.close()
 
-    async def _models(self) -> tuple[str, ...]:
-        """Return the names of the models that the server lists; none when it lists none, or takes its time."""
+    async def models(self, endpoint: str) -> tuple[str, ...]:
+        """Return the names of the models that the server lists; none when it lists none, or takes its time.
+
+        :param endpoint: where requests go. A whole URL may be another server's than the one whose list is known.
+        """
+        if is_http_url(endpoint):
+            return ()
         try:
             payload = await asyncio.wait_for(self.client.get("/models", cast_to=object), _LISTING_TIMEOUT_S)
         except Exception:

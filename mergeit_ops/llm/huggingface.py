@@ -12,6 +12,7 @@ from mergeit_ops.errors import MissingDependencyError
 __all__ = [
     "DTYPE_PARAMS",
     "ModelNotLoadedError",
+    "context_length",
     "default_device",
     "default_dtype",
     "in_halves",
@@ -70,6 +71,15 @@ def default_dtype(device: str) -> str:
     if takes_bfloat16(device, "auto"):
         return "bfloat16"
     return "float16" if device.startswith("cuda") else "float32"
+
+
+def context_length(config: Any) -> int | None:
+    """Return the tokens that a model can read at most; None where its configuration does not say.
+
+    :param config: of a model of texts.
+    """
+    positions = getattr(config, "max_position_embeddings", None)
+    return positions if isinstance(positions, int) and positions > 0 else None
 
 
 def load_causal_lm(

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from mergeit_ops.errors import LLMUnavailableError
@@ -53,8 +54,11 @@ class LocalModelFactory:
         """Return what names the answers: the model, how it is loaded, and which files are in its folder."""
         params = {name: value for name, value in self.model_params.items() if name not in _PLACES}
         named = {"base_url": "transformers", "model": self.model, "model_params": params}
-        digest = files_digest(self.model)
+        digest = self._files()
         return named if digest is None else {**named, "files": digest}
+
+    def _files(self) -> str | None:
+        return files_digest(str(Path(self.model, str(self.model_params.get("subfolder") or ""))))
 
     def create(self, max_concurrency: int) -> ChatBackend:
         """Make a backend, loading the model when this process has not yet.
@@ -62,9 +66,7 @@ class LocalModelFactory:
         :param max_concurrency: conversations in a batch at most.
         :raises LLMUnavailableError: when the model cannot be loaded.
         """
-        key = repr(
-            ("chat", self.model, files_digest(self.model), sorted(self.model_params.items(), key=repr), self.device)
-        )
+        key = repr(("chat", self.model, self._files(), sorted(self.model_params.items(), key=repr), self.device))
         model = loaded_once(key, lambda: LocalModel(self.model, self.model_params, self.device))
         return LocalModelBackend(model, max_concurrency if model.is_on_gpu else min(_CPU_BATCH, max_concurrency))
 
@@ -147,10 +149,8 @@ class LocalModelBackend:
         alike = [entry for entry in self._waiting if entry.prompt.sampling.shared() == shared]
         alike.sort(key=lambda entry: abs(len(entry.prompt.ids) - len(oldest.ids)))
         batch: list[_Waiting] = []
-        longest = 0
         for entry in alike[: self._batch_size]:
-            longest = max(longest, entry.prompt.tokens)
-            if batch and self._model.most_tokens is not None and (len(batch) + 1) * longest > self._model.most_tokens:
+            if batch and not self._model.takes([other.prompt for other in [*batch, entry]]):
                 break
             batch.append(entry)
         self._waiting = [entry for entry in self._waiting if entry not in batch]

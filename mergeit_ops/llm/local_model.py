@@ -17,6 +17,7 @@ from mergeit_ops.llm.decoding import Draw, Ends
 from mergeit_ops.llm.huggingface import (
     DTYPE_PARAMS,
     ModelNotLoadedError,
+    context_length,
     default_device,
     default_dtype,
     in_halves,
@@ -32,6 +33,19 @@ _LEAST_ROOM = 16
 """Tokens that must be left for an answer."""
 
 # Of the model's own generation config. What is drawn is decided here, so `generate` must not decide it once more.
+_KEPT = (
+    "bos_token_id",
+    "eos_token_id",
+    "pad_token_id",
+    "cache_implementation",
+    "repetition_penalty",
+    "no_repeat_ngram_size",
+    "min_new_tokens",
+    "bad_words_ids",
+    "suppress_tokens",
+    "begin_suppress_tokens",
+)
+
 _DRAWN_HERE = ("temperature", "top_p", "top_k", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff", "max_length")
 
 
@@ -141,16 +155,31 @@ class LocalModel:
         if self._tokenizer.pad_token_id is None:
             self._tokenizer.pad_token = self._tokenizer.eos_token or self._tokenizer.convert_ids_to_tokens(0)
         text_config = self._model.config.get_text_config()
-        self._context: int | None = getattr(text_config, "max_position_embeddings", None)
+        self._context = context_length(text_config)
         config = self._model.generation_config
         ends = list(config.eos_token_id) if isinstance(config.eos_token_id, list) else [config.eos_token_id]
         ends += [self._tokenizer.eos_token_id, end_of_turn(self._tokenizer)]
         self._end_ids = sorted({end for end in ends if end is not None})
         sampled = bool(config.do_sample)
         self._own = {name: getattr(config, name, None) for name in _DRAWN_HERE} if sampled else {"temperature": 0}
-        for name in _DRAWN_HERE:
-            setattr(config, name, None)
-        config.do_sample = False
+        stops = config.stop_strings or ()
+        self._own_stops = (stops,) if isinstance(stops, str) else tuple(stops)
+        # Whatever else it asks for, beams or several answers, is not what a batch of conversations needs.
+        kept = {name: getattr(config, name, None) for name in _KEPT}
+        self._model.generation_config = type(config)(**{key: value for key, value in kept.items() if value is not None})
+
+    def takes(self, prompts: Sequence[Prompt]) -> bool:
+        """Tell whether prompts may share a batch: within the memory known to do, and within the context for each row.
+
+        Every row of a batch goes on until the last one has ended, the longest prompt with the longest limit.
+
+        :param prompts: at least one.
+        """
+        width, limit = max(len(prompt.ids) for prompt in prompts), max(prompt.limit for prompt in prompts)
+        if self._context is not None and width + limit > self._context:
+            return False
+        most = self.most_tokens
+        return most is None or len(prompts) * max(prompt.tokens for prompt in prompts) <= most
 
     def _stop_here(self, *_: Any) -> None:
         if self._is_stopped():
@@ -180,7 +209,8 @@ class LocalModel:
         for row, prompt in enumerate(prompts):
             ids[row, width - len(prompt.ids) :] = torch.tensor(prompt.ids)
             mask[row, width - len(prompt.ids) :] = 1
-        stops = sampling.stop if self._tokenizer.chat_template else (*sampling.stop, PLAIN_STOP)
+        stops = (*sampling.stop, *self._own_stops)
+        stops = stops if self._tokenizer.chat_template else (*stops, PLAIN_STOP)
         ends = Ends([prompt.limit for prompt in prompts], self._end_ids, self._stop_criterion(stops), device)
         with torch.inference_mode():
             output = self._model.generate(
@@ -229,7 +259,8 @@ class LocalModel:
         ended = bool(ids) and ids[-1] in self._end_ids
         text = self._tokenizer.decode(ids[:-1] if ended else ids, skip_special_tokens=True)
         found = [place for place in map(text.find, stops) if place >= 0]
-        finish = "stop" if ended or found else "length"
+        # A stop text that is a special token is not in the text any more, but has ended the row early.
+        finish = "stop" if ended or found or len(ids) < prompt.limit else "length"
         text = without_thoughts(prompt.text, text[: min(found, default=len(text))])
         return Completion(
             text=text,

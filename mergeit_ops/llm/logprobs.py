@@ -114,6 +114,10 @@ class LogprobsClient:
             raise LLMUnavailableError(without_logprobs(self._spec.identity()))
         return replace(completion, problem=FailureReason.NO_LOGPROBS)
 
+    async def models(self) -> tuple[str, ...]:
+        """Return the names of the models that the server lists."""
+        return await self._connection.models(self._spec.api_endpoint)
+
     async def aclose(self) -> None:
         """Close all connections."""
         await self._connection.aclose()

@@ -12,7 +12,14 @@ from mergeit_ops.core.superfiltering import Span
 from mergeit_ops.core.text import encodable
 from mergeit_ops.embedding.batches import batches_of_like_lengths
 from mergeit_ops.errors import LLMUnavailableError
-from mergeit_ops.llm.huggingface import ModelNotLoadedError, in_halves, load_causal_lm, loaded_once
+from mergeit_ops.llm.huggingface import (
+    ModelNotLoadedError,
+    context_length,
+    in_halves,
+    is_out_of_memory,
+    load_causal_lm,
+    loaded_once,
+)
 
 __all__ = ["LossModel", "load_loss_model"]
 
@@ -48,8 +55,7 @@ class LossModel:
             ) from error
         self._takes_cache_flag = "use_cache" in inspect.signature(type(self._model).forward).parameters
         self._most_tokens = _GPU_TOKENS if self._model.device.type == "cuda" else _CPU_TOKENS
-        positions = getattr(self._model.config, "max_position_embeddings", None)
-        self.most_positions: int | None = positions if isinstance(positions, int) and positions > 0 else None
+        self.most_positions = context_length(self._model.config)
         """Tokens that the model can read at most; None where it does not say."""
         first = list(self._tokenizer("a", verbose=False)["input_ids"])[:1]
         self.start: list[int] = first if first and first[0] == self._tokenizer.bos_token_id else []
@@ -69,7 +75,7 @@ class LossModel:
 
         :param spans: n spans.
         :param name: of the progress bar.
-        :raises LLMUnavailableError: when one span alone does not fit into the GPU's memory.
+        :raises LLMUnavailableError: when one span alone does not fit into memory.
         """
         losses = [0.0] * len(spans)
         batches = batches_of_like_lengths([len(span.tokens) for span in spans], most_tokens=self._most_tokens)
@@ -82,14 +88,14 @@ class LossModel:
         return losses
 
     def _of_batch(self, spans: Sequence[Span]) -> list[float]:
-        import torch
-
         try:
             return in_halves(spans, self._forward)
-        except torch.cuda.OutOfMemoryError as error:
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
             raise LLMUnavailableError(
-                "The GPU's memory does not suffice for one sample at a time: lower max_length, or spread the model "
-                "with model_params: {device_map: auto}."
+                "Memory does not suffice for one sample at a time: lower max_length, or spread the model with "
+                "model_params: {device_map: auto}."
             ) from error
 
     def _forward(self, spans: Sequence[Span]) -> list[float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["RetryPolicy", "call_with_retries"]
 
 T = TypeVar("T")
+
+_NOT_THERE = (FailureKind.UNREACHABLE, FailureKind.LOADING)
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,8 @@ class RetryPolicy:
         """Decide how long to wait before asking again.
 
         :param failure: what the last attempt ended with.
-        :param attempt: attempts made so far, from 1.
+        :param attempt: attempts made so far, from 1, that ended as this one. To ask a server that is not there yet,
+            or not yet ready, uses up none of the attempts to be answered.
         :param elapsed_s: seconds since the first attempt.
         :param proven: whether any call of the run has succeeded.
         :param draw: a random number in [0, 1]: full jitter takes this share of the bound.
@@ -66,7 +70,8 @@ class RetryPolicy:
         if not failure.kind.retryable:
             return None
         if failure.kind is FailureKind.LOADING:
-            return self.loading_s if elapsed_s + self.loading_s <= self.total_s else None
+            delay = max(self.loading_s, failure.retry_after or 0.0)
+            return delay if elapsed_s + delay <= self.total_s else None
         if not proven and failure.retry_after is None and failure.kind is not FailureKind.RATE_LIMITED:
             nobody = failure.kind is FailureKind.UNREACHABLE
             attempts = self.first_contact_attempts if nobody else self.first_answer_attempts
@@ -107,14 +112,17 @@ async def call_with_retries(
 
     start = clock()
     plan: list[float | None] = []
+    ends: Counter[FailureKind | None] = Counter()
 
     def decide(state: RetryCallState) -> float | None:
         # The loop asks for the wait and for the end separately; both answers come from one draw.
         if len(plan) < state.attempt_number:
             failure = state.outcome.exception() if state.outcome is not None else None
             assert isinstance(failure, CallFailedError)
-            attempt, elapsed = state.attempt_number, clock() - start
-            plan.append(policy.delay_s(failure, attempt=attempt, elapsed_s=elapsed, proven=proven(), draw=draw()))
+            end = failure.kind if failure.kind in _NOT_THERE else None
+            ends[end] += 1
+            elapsed = clock() - start
+            plan.append(policy.delay_s(failure, attempt=ends[end], elapsed_s=elapsed, proven=proven(), draw=draw()))
         return plan[-1]
 
     def before_sleep(state: RetryCallState) -> None:

@@ -17,7 +17,7 @@ T = TypeVar("T")
 def run_to_end(coroutine: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run a coroutine in an event loop of its own and wait for it.
 
-    Where the calling thread already runs a loop, as in a notebook, a helper thread does it. An interrupt of the
+    Where the calling thread already runs a loop, as in a notebook, another thread does it. An interrupt of the
     waiting thread cancels the coroutine and waits until it has cleaned up.
 
     :param coroutine: makes the coroutine.

@@ -55,7 +55,7 @@ _UNAVAILABLE = 503
 def complaint_in(status: int | None, error: object, text: str) -> Complaint | None:
     """Tell what a failed call is about, where the status code does not.
 
-    :param status: of the response.
+    :param status: of the response; None for an error in a body that claims to be good, and names no status.
     :param error: the error in its body, of any shape.
     :param text: the same as a text for people.
     :return: the complaint; None when the status says it all.
@@ -63,13 +63,15 @@ def complaint_in(status: int | None, error: object, text: str) -> Complaint | No
     if status == _UNAVAILABLE:
         # llama.cpp listens before its model is loaded.
         return Complaint.LOADING if _LOADING.search(text) else None
-    if status not in _REFUSALS:
+    if status is not None and status not in _REFUSALS:
         return None
     if isinstance(error, Mapping):
         for name in ("code", "type"):
             complaint = _CODES.get(str(error.get(name)))
             if complaint is not None:
                 return complaint
+    if status is None:
+        return None
     return next((complaint for pattern, complaint in _TEXTS if pattern.search(text)), None)
 
 

@@ -74,6 +74,7 @@ class Stage(Generic[T]):
         self._asked: set[int] = set()
         self._backend: ChatBackend | None = None
         self._last_failure: CallFailedError | None = None
+        self._last_of_server: CallFailedError | None = None
 
     async def answer_all(
         self,
@@ -178,10 +179,12 @@ class Stage(Generic[T]):
 
     def _draw_params(self, index: int, attempt: int) -> Mapping[str, Any]:
         """Return the sampling parameters, with a seed of its own for every answer where there is one at all."""
-        seed = self._sampling_params.get("seed")
+        params, extra = self._sampling_params, self._sampling_params.get("extra_body") or {}
+        seed = extra.get("seed", params.get("seed"))
         if not isinstance(seed, int) or (index == 0 and attempt == 0):
-            return self._sampling_params
-        return {**self._sampling_params, "seed": seed + index + 1000 * attempt}
+            return params
+        own = {"seed": seed + index + 1000 * attempt}
+        return {**params, "extra_body": {**extra, **own}} if "seed" in extra else {**params, **own}
 
     async def _ask(self, request: LLMRequest[T], params: Mapping[str, Any], cut_off: int) -> Completion:
         self._asked.add(id(request))
@@ -231,7 +234,14 @@ class Stage(Generic[T]):
             params = {**params, "max_tokens": room}
         used = 0
         try:
-            completion = await self._call(request, params, estimate)
+            try:
+                completion = await self._call(request, params, estimate)
+            except ReplyError as error:
+                # Some servers count what is set aside for the answer: with as much as is expected it may fit.
+                set_aside = self._budget.limited and cap is None and room > expected
+                if error.reason is not FailureReason.TOO_LONG or not set_aside:
+                    raise
+                completion = await self._call(request, {**params, "max_tokens": expected}, estimate)
             used = self._count_tokens(completion, estimate)
         finally:
             self._budget.settle(reserved, used)
@@ -296,7 +306,7 @@ class Stage(Generic[T]):
             return completion
         # Outside the handler, so that a user's traceback is one sentence and not a history.
         self._last_failure = failure
-        self._stop_if_hopeless(request, failure)
+        await self._stop_if_hopeless(request, failure)
         raise ReplyError(_ABOUT_ONE_REQUEST.get(failure.kind, FailureReason.API_FAILED))
 
     def _opened_backend(self) -> ChatBackend:
@@ -312,7 +322,7 @@ class Stage(Generic[T]):
         if failure.kind is FailureKind.RATE_LIMITED or failure.retry_after is not None:
             self._limit.slow_down(delay_s)
 
-    def _stop_if_hopeless(self, request: LLMRequest[T], failure: CallFailedError) -> None:
+    async def _stop_if_hopeless(self, request: LLMRequest[T], failure: CallFailedError) -> None:
         """Stop the run when a call has failed for good, and no other can fare better."""
         policy = self._engine.policy
         wait = failure.retry_after
@@ -321,10 +331,13 @@ class Stage(Generic[T]):
             raise LLMUnavailableError(asked_to_wait(wait, self._identity))
         # Given up is not over: the next call would meet the same refusal.
         self._pause(failure, policy.cap_s if wait is None else wait)
-        gone = failure.kind is FailureKind.UNREACHABLE
+        gone = failure.kind in (FailureKind.UNREACHABLE, FailureKind.LOADING)
         if not gone and (self._engine.proven or (self._trusted() and not failure.kind.fatal)):
             return
         self._lost += failure.kind is FailureKind.TRANSIENT
+        if failure.kind in (FailureKind.TRANSIENT, FailureKind.FORBIDDEN):
+            # Others may be about the one request.
+            self._last_of_server = failure
         alike = self._refused_like(failure)
         if not any(known is request for known in alike):
             alike.append(request)
@@ -336,6 +349,9 @@ class Stage(Generic[T]):
         )
         if failure.kind.fatal or hopeless:
             self._stopped = True
+            listed = getattr(self._backend, "models", None)
+            if failure.kind is FailureKind.NOT_FOUND and listed is not None:
+                failure.models = await listed()
             raise LLMUnavailableError(unavailable(failure, self._identity))
 
     def _refused_like(self, failure: CallFailedError) -> list[LLMRequest[T]]:
@@ -353,8 +369,8 @@ class Stage(Generic[T]):
         for reason, count in self._usage.failures.items():
             reasons[reason] = reasons.get(reason, 0) + count
         answered = total.answered + self._usage.answered
-        if at_end and not answered and (self._lost or self._refused) and self._last_failure is not None:
-            raise LLMUnavailableError(unavailable(self._last_failure, self._identity))
+        if at_end and not answered and self._last_of_server is not None:
+            raise LLMUnavailableError(unavailable(self._last_of_server, self._identity))
         last = self._last_failure.detail if self._last_failure else None
         check_failures(answered, reasons, self._settings.max_failure_ratio, at_end=at_end, last=last)
 
