@@ -160,11 +160,17 @@ def table(results: Sequence[Result]) -> str:
     return "\n".join(lines)
 
 
+def _row_count(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and int(text)):
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text}")
+    return int(text)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run them; the exit code is 0 if all that could run gave the number of rows asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dataset", help="rows with columns instruction, input, output: JSON Lines, JSON, parquet")
-    parser.add_argument("--budget", type=int, required=True, help="rows that each recipe is to give")
+    parser.add_argument("--budget", type=_row_count, required=True, help="rows that each recipe is to give")
     parser.add_argument("--more", type=float, default=0.25, help="share selected beyond it for merging (0.25)")
     parser.add_argument("--output", type=Path, default=Path("outputs/ablations"), help="folder of the exports")
     parser.add_argument("--only", nargs="+", choices=recipes(), default=recipes(), metavar="RECIPE", help="names")
@@ -184,9 +190,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 own += [f"--{MODEL}.hf_model", asked.hf_model, f"--{MODEL}.dtype", asked.hf_dtype]
             if MERGER in process and asked.llm:
                 own += [f"--{MERGER}.api_or_hf_model", asked.llm]
-            ratio = matched_ratio(records_of(asked.output / FIRST)) if name == RANDOM_PAIRS else None
-            if ratio is not None:
-                own += [f"--{MERGER}.merge_ratio", f"{ratio:.6f}"]
+            if name == RANDOM_PAIRS:
+                # Of this very call: an older run may be one of other rows.
+                is_known = any(result.recipe == FIRST and result.rows for result in results)
+                ratio = matched_ratio(records_of(asked.output / FIRST)) if is_known else None
+                if ratio is None:
+                    print(
+                        f"{name}: without a run of {FIRST} before it, the recipe's own merge_ratio says how many pairs"
+                    )
+                else:
+                    own += [f"--{MERGER}.merge_ratio", f"{ratio:.6f}"]
             results.append(run(name, own, asked.output, asked.budget))
         print(table(results[-1:]).splitlines()[-1], flush=True)
     asked.output.mkdir(parents=True, exist_ok=True)

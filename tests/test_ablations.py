@@ -71,7 +71,7 @@ def test_merging_recipes_merge_and_the_others_do_not(server, embedded_rows):
         rows = run_in_process(name, server, embedded_rows)
         return sum((row.get(META) or {}).get("merge_status") == "merged" for row in rows)
 
-    assert merged("random_pairs") > 5
+    assert merged("random_pairs") > 0
     assert merged("no_merging") == 0
 
 

@@ -50,17 +50,20 @@ def find_groups(
         neighbours, as in the released code. `random`: any rows, whatever the threshold; the paper's control.
     :param max_group_size: rows in a group at most, >= 2. Larger groups grow by complete linkage.
     :param merge_ratio: share of the n rows that should be in groups; None means no limit. `best_first` stops once it is
-        reached, `random` comes as near to it as whole groups do; not with `first_come`.
+        reached, `random` takes a group more or less by lot, so that many topics come to it together; not with
+        `first_come`.
     :param kinds: n values; only rows of equal ones may share a group. None: all rows may.
     :param seed: of `random`; whole numbers >= 0, such as one for all topics and the topic's own.
     :return: groups in order of their first member.
     """
     by_kind = _rows_by_kind(kinds, len(vectors))
     if pairing == "random":
-        drawn = _random_groups(by_kind, max_group_size, np.random.default_rng(list(seed)))
+        generator = np.random.default_rng(list(seed))
+        drawn = _random_groups(by_kind, max_group_size, generator)
         if merge_ratio is not None:
-            # To the nearest number: one too many in each of many small topics would be far from the share.
-            drawn = drawn[: round(merge_ratio * len(vectors) / max_group_size)]
+            # The rest by lot: rounded alike, many small topics of one size would be far from the share together.
+            wanted = merge_ratio * len(vectors) / max_group_size
+            drawn = drawn[: int(wanted) + int(generator.random() < wanted % 1)]
         return [_group(vectors, members) for members in sorted(drawn)]
     if len(by_kind) == 1:
         # As nearly always; a selection of all rows would be a copy of them.

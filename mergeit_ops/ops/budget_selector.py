@@ -148,12 +148,21 @@ class BudgetSelector(SampleOperator, Selector, Pipeline):
         return values
 
     def chosen(self, keys: list[Any]) -> NDArray[np.int64]:
-        """Return the positions of the rows to keep, ascending, from what `keys_of` said about all of them."""
+        """Return the positions of the rows to keep, ascending, from what `keys_of` said about all of them.
+
+        :raises DatasetError: if none of them has a number.
+        """
         if self.select_num is None:
             return np.arange(len(keys))
         if self.field_key is None:
             return random_rows(number_duplicates(keys), int(self.select_num), self.seed)
-        return extreme_rows(keys, int(self.select_num), highest=self.reverse)
+        rows = extreme_rows(keys, int(self.select_num), highest=self.reverse)
+        if len(keys) and not len(rows):
+            raise DatasetError(
+                f"{self._name}: none of the {len(keys):,} samples has a number at the field_key '{self.field_key}'; "
+                "check its name, and that an operator before this one writes it."
+            )
+        return rows
 
     def _figures(self, rows_in: int, rows_out: int) -> dict[str, int]:
         figures = {"rows_in": rows_in, "rows_out": rows_out}

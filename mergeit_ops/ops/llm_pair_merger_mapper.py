@@ -386,8 +386,8 @@ class LLMPairMergerMapper(SampleOperator, Pipeline):
             )
         elif self.pairing == "random":
             logger.warning(
-                f"{self._name}: no topic has two rows with the same system prompt, so nothing was merged; keep more "
-                "rows in the selection before it, or ask for fewer topics."
+                f"{self._name}: no topic has two rows with the same system prompt, or merge_ratio asks for too few, so "
+                "nothing was merged; keep more rows in the selection before it, ask for fewer topics, or raise it."
             )
         else:
             logger.warning(

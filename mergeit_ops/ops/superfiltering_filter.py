@@ -29,6 +29,7 @@ from mergeit_ops.dataset.manifest import Manifest, recorded
 from mergeit_ops.dataset.tables import JSON, iter_tables, json_array, python_rows, set_column, write_dataset
 from mergeit_ops.dataset.topics import is_grouped
 from mergeit_ops.errors import DatasetError, MergeItError, RecipeError
+from mergeit_ops.llm.huggingface import DTYPE_PARAMS
 from mergeit_ops.ops.constraints import MAPPING, TEXT, Number, OneOf
 from mergeit_ops.ops.sample_operator import SAMPLE_CONSTRAINTS, SampleOperator, recipe_parameters
 
@@ -45,11 +46,12 @@ class SuperfilteringFilter(SampleOperator, Filter):
     """Score how hard a small language model finds each response, and filter by it.
 
     `ppl_ratio` is the IFD score of Superfiltering, perplexity of the response given the instruction over perplexity of
-    the response alone: below 1 the instruction helps, and the closer to 1 the less it does. `loss_ratio` is Cherry's,
-    the quotient of the losses. `perplexity` is that of the whole sample. The score goes to `__dj__stats__`; with
-    `budget_selector` behind it, on that field, the highest or lowest are kept. (Data-Juicer's
-    instruction_following_difficulty_filter has the quotient of losses alone and drops what Superfiltering keeps unless
-    told otherwise; its llm_perplexity_filter takes samples one by one and fails on more than one GPU process.)"""
+    the response alone: below 1 the instruction helps, and the closer to 1 the less it does. `loss_ratio` is Cherry's
+    quotient, that of the losses, with the prompts of Superfiltering. `perplexity` is that of the whole sample. The
+    score goes to `__dj__stats__`; with `budget_selector` behind it, on that field, the highest or lowest are kept.
+    (Data-Juicer's instruction_following_difficulty_filter has the quotient of losses alone and drops what
+    Superfiltering keeps unless told otherwise; its llm_perplexity_filter takes samples one by one and fails on more
+    than one GPU process.)"""
 
     _batched_op = True
     _constraints = {
@@ -105,6 +107,8 @@ class SuperfilteringFilter(SampleOperator, Filter):
         super().__init__(recipe_parameters(locals()), *args, **kwargs)
         if min_score is not None and max_score is not None and min_score > max_score:
             raise RecipeError(f"{self._name}: min_score {min_score:g} is above max_score {max_score:g}.")
+        if set(DTYPE_PARAMS) & set(model_params or {}):
+            raise RecipeError(f"{self._name}: the type of the weights is the parameter dtype, not one of model_params.")
         self.hf_model = hf_model
         self.model_params = dict(model_params or {})
         self.dtype = dtype
@@ -210,7 +214,9 @@ class SuperfilteringFilter(SampleOperator, Filter):
         if self.measure == "perplexity":
             texts = model.tokens([sample_text(sample) for sample in samples])
             wholes = [(*model.start, *ids)[:most] for ids in texts]
-            return [(Span(whole, 1),) if len(whole) > 1 else "response_too_short" for whole in wholes]
+            spans = [(Span(whole, 1),) if len(whole) > 1 else "response_too_short" for whole in wholes]
+            answered = [bool(sample.output.strip()) for sample in samples]
+            return [span if has else "empty_response" for span, has in zip(spans, answered, strict=True)]
         prompts = model.tokens([prompt_text(sample) for sample in samples])
         responses = model.tokens([sample.output if sample.output.strip() else "" for sample in samples])
         return [

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -413,3 +415,59 @@ def test_a_budget_of_tokens_holds_and_batches_stay_together(observed):
     assert 0 < usage.total_tokens <= 2000
     assert max(len(batch) for batch in observed.batches) > 1
     assert len(outcomes) == 100
+
+
+def test_prompts_of_unlike_lengths_do_not_run_beyond_the_context_together():
+    """Every row of a batch goes on until the last has ended; learned positions have an end."""
+    folder = tiny_models.gpt2_folder()
+    model = LocalModel(folder, {}, "cpu")
+    short, long = (model.prompt(user("x" * length), read_sampling(GREEDY)) for length in (15, 85))
+    assert model.takes([short])
+    assert model.takes([long])
+    assert not model.takes([short, long])
+    requests = [LLMRequest(n, tuple(user("x" * (10 * n))), str) for n in range(8)]
+    outcomes, _ = answers_of(local_engine(folder, cache_path=None, max_failure_ratio=1.0), requests)
+    assert len(outcomes) == 8
+
+
+def test_a_stop_text_that_is_a_special_token_ends_an_answer(tmp_path):
+    folder = tiny_models.save_parrot(tmp_path, [["a", "<eot>", "b"]])
+    (answer,) = generate(LocalModel(folder, {}, "cpu"), ["hi"], {"stop": ["<eot>"], "max_tokens": 8, "temperature": 0})
+    assert answer.finish_reason == "stop"
+    assert "b" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [{"num_beams": 3}, {"num_return_sequences": 2, "num_beams": 2}, {"return_dict_in_generate": True}],
+)
+def test_what_a_models_own_settings_ask_for_besides_one_answer_is_left_alone(rambler_folder, tmp_path, wish):
+    shutil.copytree(rambler_folder, tmp_path / "model")
+    settings = tmp_path / "model" / "generation_config.json"
+    settings.write_text(json.dumps(json.loads(settings.read_text()) | wish))
+    mine, plain = (
+        generate(LocalModel(str(folder), {"dtype": "float32"}, "cpu"), ["abc", "de"], GREEDY | {"max_tokens": 6})
+        for folder in (tmp_path / "model", rambler_folder)
+    )
+    assert [answer.text for answer in mine] == [answer.text for answer in plain]
+
+
+@pytest.mark.parametrize("params", [{"seed": 7}, {"extra_body": {"seed": 7, "top_k": 3}}])
+def test_candidates_have_seeds_of_their_own_wherever_the_seed_stands(params):
+    seeds = []
+
+    async def complete(messages, params, schema):
+        seeds.append(read_sampling(params).seed)
+        return Completion("answer")
+
+    answers_of(scripted_engine(complete, sampling_params=params, cache_path=None), [text_request(0, num_candidates=4)])
+    assert sorted(seeds) == [7, 8, 9, 10]
+
+
+def test_a_model_trained_anew_into_a_subfolder_is_another_model(tmp_path):
+    tiny_models.save_parrot(tmp_path / "checkpoint", MERGES)
+    engine = local_engine(str(tmp_path), model_params={"subfolder": "checkpoint"})
+    before = engine.backend_factory.identity()
+    shutil.rmtree(tmp_path / "checkpoint")
+    tiny_models.save_parrot(tmp_path / "checkpoint", MERGES[:2])
+    assert engine.backend_factory.identity() != before

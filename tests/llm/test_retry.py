@@ -298,3 +298,25 @@ def test_a_cancelled_waiter_passes_its_turn_on():
         await asyncio.wait_for(second, 1)
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("absence", [FailureKind.LOADING, FailureKind.UNREACHABLE])
+def test_waiting_for_a_server_to_be_there_uses_up_no_attempt_to_be_answered(absence):
+    time = Time()
+    ends = [*[failure(absence)] * 20, *[failure()] * (POLICY.attempts - 1)]
+
+    async def call() -> str:
+        if ends:
+            raise ends.pop(0)
+        return "answer"
+
+    policy = RetryPolicy(attempts=POLICY.attempts, base_s=1, cap_s=1, total_s=100)
+    made = call_with_retries(call, policy=policy, sleep=time.sleep, clock=time.clock, draw=lambda: 0.5)
+    assert asyncio.run(made) == "answer"
+    assert not ends
+
+
+def test_a_server_that_loads_says_when_to_come_back():
+    loading = failure(FailureKind.LOADING, retry_after=30.0)
+    assert POLICY.delay_s(loading, attempt=50) == 30.0
+    assert POLICY.delay_s(failure(FailureKind.LOADING, retry_after=3600.0), attempt=1) is None

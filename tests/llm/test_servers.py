@@ -278,3 +278,80 @@ def test_a_server_that_never_ends_loading_is_left_alone_in_the_end():
         policy = RetryPolicy(loading_s=0.01, total_s=0.1, refusal_s=FAST.refusal_s)
         with pytest.raises(LLMUnavailableError, match="still loading its model"):
             answers_of(engine_for(server, policy), merge_requests(30))
+
+
+class Counting(FakeLLMServer):
+    """Knows no model, and counts who asks for its list, which takes a while."""
+
+    def __init__(self):
+        super().__init__(refusing({"error": {"message": "no such model", "code": "model_not_found"}}, 404))
+        self.listings = 0
+
+    def _reply(self, method, path, headers, raw):
+        if method == "GET":
+            self.listings += 1
+            time.sleep(0.2)
+        return super()._reply(method, path, headers, raw)
+
+
+def test_the_list_of_models_is_asked_for_once_and_nothing_is_sent_meanwhile():
+    with Counting() as server:
+        with pytest.raises(LLMUnavailableError, match="the models there are 'fake'"):
+            answers_of(engine_for(server), merge_requests(30))
+        assert (len(server.requests), server.listings) == (1, 1)
+
+
+def test_the_key_of_one_server_never_goes_to_the_list_of_another(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "key-for-the-asked-server")
+    with Counting() as asked, Counting() as other:
+        engine = engine_for(other, api_endpoint=f"{asked.base_url}/chat/completions")
+        with pytest.raises(LLMUnavailableError, match="does not know model"):
+            answers_of(engine, merge_requests(3))
+        assert (len(asked.requests), asked.listings, other.listings) == (1, 0, 0)
+
+
+def test_room_that_a_token_budget_sets_aside_makes_no_pair_too_long():
+    """Servers that count prompt and `max_tokens` together refuse what would have fitted without a budget."""
+    refused = []
+
+    def answer(body):
+        if body["max_tokens"] > 60:
+            refused.append(body["max_tokens"])
+            return Reply(status=400, payload=TOO_LONG["llama-cpp-python"])
+        return merge_answer(body)
+
+    with FakeLLMServer(answer) as server:
+        outcomes, usage = answers_of(engine_for(server, max_total_tokens=10**6), merge_requests(10))
+    assert refused
+    assert (usage.failures, len(outcomes)) == ({}, 10)
+
+
+def test_a_code_in_a_body_that_claims_to_be_good_counts_too():
+    payload = {"error": {"message": "too many tokens", "code": "context_length_exceeded"}}
+
+    def answer(body):
+        return Reply(payload=payload) if "item 3." in body["messages"][-1]["content"] else merge_answer(body)
+
+    with FakeLLMServer(answer) as server:
+        _, usage = answers_of(engine_for(server), merge_requests(10))
+    assert (usage.failures, usage.answered) == ({"too_long": 1}, 9)
+
+
+def test_a_single_refused_request_stops_nothing_where_nothing_is_to_stop_a_run():
+    with FakeLLMServer(refusing({"error": {"message": "filtered"}})) as server:
+        _, usage = answers_of(engine_for(server, max_failure_ratio=1.0), merge_requests(1))
+    assert usage.failures == {"api_failed": 1}
+
+
+def test_a_server_that_comes_back_and_never_gets_ready_stops_the_run():
+    answered = []
+
+    def answer(body):
+        if len(answered) >= 5:
+            return LLAMA_CPP_LOADING
+        answered.append(body)
+        return merge_answer(body)
+
+    policy = RetryPolicy(base_s=0.001, cap_s=0.002, loading_s=0.02, total_s=0.1, refusal_s=1.0)
+    with FakeLLMServer(answer) as server, pytest.raises(LLMUnavailableError, match="still loading its model"):
+        answers_of(engine_for(server, policy, max_concurrency=1), merge_requests(40))

@@ -77,6 +77,13 @@ def test_rows_without_a_score_are_kept_without_a_bound_dropped_with_one_and_told
     assert any("3 samples have no score and are dropped: empty_response 1" in line for line in lines)
 
 
+def test_the_perplexity_of_a_row_without_a_response_is_none(short_rows):
+    rows = [short_rows[0], {**short_rows[1], "output": " "}]
+    scored = scoring(measure="perplexity").run(make_dataset(rows))
+    assert [row[STATS][STATUS] for row in scored] == ["ok", "empty_response"]
+    assert scored[1][STATS]["sample_perplexity"] is None
+
+
 def test_stats_that_rows_bring_stay(short_rows):
     rows = [row | {STATS: {"num_words": number}} for number, row in enumerate(short_rows[:3])]
     stats = scoring().run(make_dataset(rows))[STATS][:]
@@ -95,6 +102,8 @@ def test_data_juicers_batches_are_scored_too(short_rows):
 def test_what_cannot_work_is_said_in_a_sentence(embedded_rows):
     with pytest.raises(RecipeError, match="min_score 2 is above max_score 1"):
         scoring(min_score=2, max_score=1)
+    with pytest.raises(RecipeError, match="the parameter dtype"):
+        scoring(model_params={"dtype": "bfloat16"})
     with pytest.raises(DatasetError, match="the rows are topics"):
         scoring().run(TopicClusterGrouper(num_clusters=2).run(make_dataset(embedded_rows[:9])))
     with pytest.raises(LLMUnavailableError, match="superfiltering_filter: The model 'no/such' cannot be loaded"):
