@@ -68,7 +68,9 @@ def read_set(path: Path, layout: Mapping[str, Any] | None = None) -> RowSet:
     for row in chain(head, rows):
         found.rows += 1
         reading = read(row)
-        if reading.problem == "bad_row" or not reading.sample.query:
+        asked, answered = reading.sample.instruction.strip(), reading.sample.output.strip()
+        # A conversation of several turns may lack either too, and is no bad row.
+        if reading.problem == "bad_row" or not (asked and answered):
             continue
         found.samples.append(reading.sample)
         digests.append(sample_digest(reading.sample))

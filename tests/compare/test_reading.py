@@ -73,6 +73,23 @@ def test_rows_without_text_are_counted_and_left_out(tmp_path):
     assert (found.rows, found.left_out, len(found.ids)) == (7, 4, 3)
 
 
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"messages": [{"role": "user", "content": text} for text in ("Say a.", "Say b.")]},
+        {"messages": [{"role": "assistant", "content": text} for text in ("A.", "B.")]},
+        {"query": "", "response": "A.", "history": [["", "B."]]},
+    ],
+)
+def test_conversations_that_lack_one_side_are_left_out(tmp_path, row):
+    texts = (("user", "Say a."), ("assistant", "A."), ("user", "Say b."), ("assistant", "B."))
+    whole = {"messages": [{"role": role, "content": text} for role, text in texts]}
+    if "query" in row:
+        whole = {"query": "Say b.", "response": "B.", "history": [["Say a.", "A."]]}
+    found = read_set(write(tmp_path / "a.jsonl", [whole, row]))
+    assert (found.rows, found.left_out, found.samples) == (2, 1, [Sample("Say a.\nSay b.", "", "A.\nB.")])
+
+
 def test_columns_of_other_names(tmp_path):
     path = write(tmp_path / "a.jsonl", [{"ask": "Say a.", "answer": "A."}])
     assert read_set(path, {"instruction_key": "ask", "response_key": "answer"}).samples == [Sample("Say a.", "", "A.")]
