@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,9 @@ from mergeit_ops.report.survey import Point
 __all__ = ["Comparison", "Measured", "compare", "embed", "encoder", "map_colours", "topic_map"]
 
 Encode = Callable[[Sequence[str]], NDArray[np.float32]]
+Vectors = dict[int, NDArray[np.float32]]
+"""Position of a row to the vector that it brings."""
+_Item = TypeVar("_Item")
 
 COLOURS = 8
 """That most people can tell apart, colour-blind or not."""
@@ -83,29 +87,33 @@ def encoder(model: str, say: Callable[[str], None]) -> Encode:
 def embed(points: Sequence[Sequence[Point]], encode: Encode) -> tuple[list[NDArray[np.float32]], int]:
     """Return the vectors of several sets of rows, in one space, and the number of texts that had to be embedded.
 
-    Vectors that rows bring are used where all rows bring them, or where they are those that the model gives.
+    Vectors that rows bring are used where they are those that the model gives, each set looked at by itself. Where all
+    rows of all sets bring them, texts that sets share tell as well, without the model, that one model has made them;
+    and a single set is taken at its word.
 
     :param points: the sets.
     :param encode: texts to vectors of unit norm.
     """
+    own = [_brought(part) for part in points]
+    complete = all(len(vectors) == len(part) for vectors, part in zip(own, points, strict=True))
+    if not (complete and _are_of_one_model(own, points)):
+        own = _of_the_model(encode, own, points)
     flat = [point for part in points for point in part]
-    ends = np.cumsum([len(part) for part in points])[:-1]
-    brought = _brought(flat)
-    if len(brought) == len(flat):
-        return np.split(_stacked(brought, range(len(flat))), ends), 0
-    if brought and not _are_of(encode, brought, flat):
-        brought = {}
+    starts = np.cumsum([0, *map(len, points)]).tolist()
+    brought = {start + row: vector for start, part in zip(starts, own, strict=False) for row, vector in part.items()}
     rest = [number for number in range(len(flat)) if number not in brought]
     texts = [flat[number].query for number in rest]
-    embedded = encode(texts)
-    vectors = np.empty((len(flat), embedded.shape[1]), dtype=np.float32)
-    vectors[rest] = embedded
+    embedded = encode(texts) if rest else None
+    width = next(iter(brought.values())).shape[0] if embedded is None else embedded.shape[1]
+    vectors = np.empty((len(flat), width), dtype=np.float32)
+    if embedded is not None:
+        vectors[rest] = embedded
     if brought:
-        vectors[list(brought)] = _stacked(brought, brought)
-    return np.split(vectors, ends), len(set(texts))
+        vectors[list(brought)] = np.stack(list(brought.values()))
+    return np.split(vectors, starts[1:-1]), len(set(texts))
 
 
-def _brought(points: Sequence[Point]) -> dict[int, NDArray[np.float32]]:
+def _brought(points: Sequence[Point]) -> Vectors:
     """Return the vectors that rows bring, by their position; none where one of them cannot be read."""
     rows = [number for number, point in enumerate(points) if point.vector is not None]
     try:
@@ -116,15 +124,49 @@ def _brought(points: Sequence[Point]) -> dict[int, NDArray[np.float32]]:
     return dict(zip(rows, vectors, strict=True))
 
 
-def _stacked(vectors: Mapping[int, NDArray[np.float32]], order: Iterable[int]) -> NDArray[np.float32]:
-    return np.stack([vectors[number] for number in order])
+def _are_of_one_model(own: Sequence[Vectors], points: Sequence[Sequence[Point]]) -> bool:
+    """Tell whether the texts that sets share show that all their vectors are of one model."""
+    known: dict[str, NDArray[np.float32]] = {}
+    waiting = [
+        {part[row].query: vector for row, vector in vectors.items()}
+        for vectors, part in zip(own, points, strict=True)
+        if vectors
+    ]
+    while waiting:
+        for part in waiting:
+            shared = [text for text in part if text in known] if known else list(part)
+            if shared:
+                break
+        else:
+            return False
+        probes = _probes(shared)
+        if known and not _agree([part[text] for text in probes], [known[text] for text in probes]):
+            return False
+        known |= part
+        waiting = [other for other in waiting if other is not part]
+    return True
 
 
-def _are_of(encode: Encode, brought: Mapping[int, NDArray[np.float32]], points: Sequence[Point]) -> bool:
-    """Tell whether vectors are those that the model gives, by a few of them."""
-    probes = list(brought)[:: max(1, len(brought) // _PROBES)]
-    given, own = _stacked(brought, probes), encode([points[number].query for number in probes])
-    return given.shape == own.shape and bool(((given * own).sum(axis=1) > _SAME_FROM).all())
+def _of_the_model(encode: Encode, own: Sequence[Vectors], points: Sequence[Sequence[Point]]) -> list[Vectors]:
+    """Return the vectors of those sets whose vectors are the model's, by a few rows of each set."""
+    probes = [_probes(list(vectors)) for vectors in own]
+    texts = [part[row].query for part, rows in zip(points, probes, strict=True) for row in rows]
+    made = iter(encode(texts) if texts else ())
+    return [
+        vectors if _agree([vectors[row] for row in rows], [next(made) for _ in rows]) else {}
+        for vectors, rows in zip(own, probes, strict=True)
+    ]
+
+
+def _probes(items: Sequence[_Item]) -> Sequence[_Item]:
+    return items[:: max(1, len(items) // _PROBES)]
+
+
+def _agree(some: Sequence[NDArray[np.float32]], others: Sequence[NDArray[np.float32]]) -> bool:
+    """Tell whether vectors are the same but for rounding, pair by pair."""
+    return all(
+        one.shape == other.shape and float(one @ other) > _SAME_FROM for one, other in zip(some, others, strict=True)
+    )
 
 
 def compare(

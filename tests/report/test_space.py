@@ -19,10 +19,41 @@ def brought(rows):
 
 
 def test_vectors_that_all_rows_bring_are_used():
-    (first, second), embedded = embed([brought([0, 2]), brought([1])], lambda texts: pytest.fail("embedded again"))
+    sets = [brought([0, 2]), brought([1]), [], brought([2, 3]), brought([1, 3])]
+    found, embedded = embed(sets, lambda texts: pytest.fail("embedded again"))
+    for vectors, rows in zip(found, ([0, 2], [1], [], [2, 3], [1, 3]), strict=True):
+        np.testing.assert_array_equal(vectors, X[rows])
+    assert embedded == 0
+    (alone,), embedded = embed([brought([0, 2])], lambda texts: pytest.fail("embedded again"))
+    np.testing.assert_array_equal(alone, X[[0, 2]])
+
+
+def test_where_sets_share_no_text_the_model_is_asked():
+    asked = []
+    (first, second), embedded = embed(
+        [brought([0, 2]), brought([1])], lambda texts: asked.extend(texts) or encode(texts)
+    )
     np.testing.assert_array_equal(first, X[[0, 2]])
     np.testing.assert_array_equal(second, X[[1]])
-    assert embedded == 0
+    assert (embedded, asked) == (0, ["0", "2", "1"])
+
+
+@pytest.mark.parametrize("shared", [[], [0]])
+def test_of_two_sets_the_one_of_another_model_is_embedded_again(shared):
+    others = [1, *shared]
+    other_model = [Point(str(row), text) for row, text in zip(others, encode_vectors(X[::-1][others]), strict=True)]
+    (first, second), embedded = embed([brought([0, 2]), other_model], encode)
+    np.testing.assert_array_equal(first, X[[0, 2]])
+    np.testing.assert_array_equal(second, X[others])
+    assert embedded == len(others)
+
+
+def test_each_set_is_probed_whatever_their_sizes():
+    many = [Point(str(number % 4), text) for number, text in enumerate(encode_vectors(X[[0, 1, 2, 3] * 50]))]
+    (text,) = encode_vectors(X[[2]])
+    found, embedded = embed([many, [Point("3", text)], [Point("1")]], encode)
+    np.testing.assert_array_equal(found[1], X[[3]])
+    assert embedded == 2
 
 
 def test_vectors_that_some_rows_bring_are_used_where_the_model_gives_the_same():
