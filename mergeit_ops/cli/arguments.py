@@ -8,7 +8,9 @@ from pathlib import Path
 
 from mergeit_ops.errors import DatasetError, MissingDependencyError
 
-__all__ = ["html_file", "needs", "whole_number", "write_page"]
+__all__ = ["html_file", "needs", "seed", "whole_number", "write_page"]
+
+_LARGEST_SEED = 2**32 - 1
 
 
 def whole_number(text: str) -> int:
@@ -16,6 +18,14 @@ def whole_number(text: str) -> int:
     if not (text.isascii() and text.isdecimal()):
         raise argparse.ArgumentTypeError(f"must be a whole number of at least 0, got {text}")
     return int(text)
+
+
+def seed(text: str) -> int:
+    """Return an argument as a seed: what NumPy and scikit-learn both take."""
+    number = whole_number(text)
+    if number > _LARGEST_SEED:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0 to {_LARGEST_SEED}, got {text}")
+    return number
 
 
 def html_file(path: Path) -> None:

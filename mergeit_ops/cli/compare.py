@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from mergeit_ops.cli.arguments import html_file, needs, whole_number, write_page
+from mergeit_ops.cli.arguments import html_file, needs, seed, whole_number, write_page
 from mergeit_ops.core.formats import FORMAT_NAMES
 from mergeit_ops.embedding.defaults import DEFAULT_EMBEDDING_MODEL
 from mergeit_ops.errors import DatasetError, MergeItError
@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=DEFAULT_EMBEDDING_MODEL,
         help=f"name on the Hugging Face Hub, or a folder (default: {DEFAULT_EMBEDDING_MODEL})",
     )
-    parser.add_argument("--seed", type=whole_number, default=42, help="of topics, subsets and intervals (default: 42)")
+    parser.add_argument("--seed", type=seed, default=42, help="of topics, subsets and intervals (default: 42)")
     parser.add_argument("--sample-format", choices=FORMAT_NAMES, default="auto", help="of all files (default: auto)")
     for key in ("instruction", "query", "response"):
         parser.add_argument(f"--{key}-key", help=f"column of the {key}, where the files name it otherwise")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from mergeit_ops.compare.measures import known
 from mergeit_ops.compare.measuring import Compared, Figures
 from mergeit_ops.core.diversity import REDUNDANT_FROM
 
@@ -56,6 +57,6 @@ def as_figures(found: Compared, made_with: Mapping[str, Any]) -> dict[str, Any]:
 
 def _plain(figures: Figures) -> dict[str, dict[str, float | None]]:
     return {
-        key: {"value": interval.estimate, "low": interval.low, "high": interval.high}
+        key: {"value": known(interval.estimate), "low": interval.low, "high": interval.high}
         for key, interval in figures.items()
     }

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["BY_KEY", "MEASURES", "Measure"]
+__all__ = ["BY_KEY", "MEASURES", "Measure", "known"]
+
+
+def known(value: float) -> float | None:
+    """Return a value as JSON has it: None for what is not defined, as the distance of a single row is."""
+    return None if math.isnan(value) else value
 
 
 @dataclass(frozen=True)
@@ -33,12 +39,12 @@ class Measure:
     grows: bool = False
 
     def shown(self, value: float | None, *, signed: bool = False) -> str:
-        """Return a value as people read it; a dash for None.
+        """Return a value as people read it; a dash for None and for what is not defined.
 
         :param value: of the measure.
         :param signed: with a sign, as differences have.
         """
-        if value is None:
+        if value is None or math.isnan(value):
             return "–"
         # Means over subsets of what is counted are no whole numbers.
         digits = self.digits or int(not float(value).is_integer())
@@ -121,8 +127,9 @@ MEASURES: tuple[Measure, ...] = (
         "effective topics",
         None,
         "How many topics of equal size would be as evenly spread: the exponential of the entropy of their shares.",
-        "Even is not the same as right: compare with the reference's own.",
+        "Even is not the same as right: compare with the reference's own. A few rows reach fewer topics than many do.",
         1,
+        grows=True,
     ),
 )
 BY_KEY = {measure.key: measure for measure in MEASURES}

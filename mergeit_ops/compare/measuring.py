@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,14 @@ from numpy.typing import NDArray
 from mergeit_ops.compare.measures import BY_KEY
 from mergeit_ops.compare.reading import RowSet, short_names
 from mergeit_ops.core.bootstrap import Interval, mean_intervals
-from mergeit_ops.core.diversity import Twins, best_cosines, near_twins, vendi_score
-from mergeit_ops.core.influence import distance_parts, effective_topic_parts, redundancy_parts, vendi_parts
+from mergeit_ops.core.diversity import Nearest, Twins, near_twins, nearest_two
+from mergeit_ops.core.influence import (
+    coverage_parts,
+    distance_parts,
+    effective_topic_parts,
+    redundancy_parts,
+    vendi_parts,
+)
 from mergeit_ops.core.rarefaction import redundancy_of_subsets, topics_of_subsets
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.topics import TopicModel, default_fit_sample_size, default_num_clusters, fit_sample, fit_topics
@@ -24,7 +30,13 @@ __all__ = ["Compared", "FileFigures", "Histogram", "Reference", "compare_sets"]
 
 DRAWS = 5
 _BINS = (8, 40)
-_RANGES = {"coverage": (-1.0, 1.0), "redundancy": (0.0, 1.0), "distance": (0.0, 2.0), "vendi": (1.0, math.inf)}
+_RANGES = {
+    "coverage": (-1.0, 1.0),
+    "redundancy": (0.0, 1.0),
+    "distance": (0.0, 2.0),
+    "vendi": (1.0, math.inf),
+    "effective_topics": (1.0, math.inf),
+}
 
 Figures = dict[str, Interval]
 Parts = tuple[NDArray[np.int64], NDArray[np.float64]]
@@ -147,9 +159,10 @@ def compare_sets(
     """Measure sets beside each other.
 
     Intervals say how far a figure may be off because the rows, or those of the reference, are the ones that they are
-    and not others of their kind. Those of coverage come from drawing among the rows of the reference, the file as it
-    is; all others from drawing among the rows of all files together, a row that is in two files once, so that
-    differences are paired wherever files share rows. See `core.bootstrap` and `core.influence` for how.
+    and not others of their kind. They come from drawing among the rows of all files together, a row that is in two
+    files once, so that differences are paired wherever files share rows; those of coverage from drawing among the rows
+    of the reference too. Fewer than two rows, or scores, tell nothing about how they vary: there is no interval then,
+    nor one of a difference to them. See `core.bootstrap` and `core.influence` for how.
 
     :param sets: k >= 1 of them; the first is what the others are held against.
     :param reference: for coverage and topics; None: without.
@@ -167,6 +180,7 @@ def compare_sets(
         for name, one in zip(short_names([one.path for one in sets]), sets, strict=True)
     ]
     parts: dict[str, list[Parts]] = {}
+    at_equal: dict[str, list[Parts]] = {}
     known = [{row: score for row, score in found.items() if score is not None} for found in scores]
     for file, found, asked in zip(files, known, scores, strict=True):
         file.scored, file.unscored = len(found), len(asked) - len(found)
@@ -186,15 +200,17 @@ def compare_sets(
         effective = float(effective_topic_parts(own_topics).mean())
         told = Reference(reference.path, len(reference.samples), len(np.unique(own_topics)), effective)
         parts["effective_topics"] = [_all_rows(effective_topic_parts(_known(one.topics))) for one in measured]
+        at_equal["effective_topics"] = [_of_draws(one, effective_topic_parts, _known(one.topics)) for one in measured]
     say("Measuring variety ...")
     parts["vendi"] = [_all_rows(vendi_parts(one.vectors)) for one in measured]
+    if equal_rows is not None:
+        at_equal["vendi"] = [_of_draws(one, vendi_parts, one.vectors) for one in measured]
     parts["distance"] = [_all_rows(distance_parts(one.vectors)) for one in measured]
     parts["redundancy"] = [_all_rows(redundancy_parts(one.vectors, twins=one.twins)) for one in measured]
     say("Drawing intervals ...")
-    thinned = [_thinned_vendi(one) for one in measured] if equal_rows is not None else []
-    at_equal = {"vendi": [_moved(own, score) for own, (score, _) in zip(parts["vendi"], thinned, strict=False)]}
     for key, intervals in _row_intervals(measured, parts, confidence, seed).items():
         _put(files, key, intervals)
+    _leave_out_without_pairs(files)
     if all(known):
         _add_plain(files, "quality_spread", [float(np.std(list(found.values()))) for found in known])
     if reference is not None:
@@ -202,8 +218,8 @@ def compare_sets(
         say(f"Covering {len(reference.samples):,} rows of the reference ...")
         _add_coverage(files, measured, vectors[-1], equal_rows is not None, confidence, seed)
     if equal_rows is not None:
-        intervals = _row_intervals(measured, at_equal, confidence, seed)["vendi"]
-        _put_equal(files, "vendi", intervals, [variance for _, variance in thinned], confidence)
+        for key, intervals in _row_intervals(measured, at_equal, confidence, seed).items():
+            _put_equal(files, key, intervals)
         _add_equal(files, measured, equal_rows)
     return Compared(files, told, equal_rows, _histogram(known) if all(known) else None, confidence, seed)
 
@@ -246,18 +262,28 @@ def _topics(ids: Sequence[str], vectors: NDArray[np.float32], seed: int) -> Topi
     return fit_topics(vectors[fit_sample(ids, default_fit_sample_size(topics))], topics, seed=seed)
 
 
-def _thinned_vendi(one: _Set) -> tuple[float, float]:
-    """Return the mean Vendi score of a set's subsets, and the variance of that mean."""
+def _of_draws(one: _Set, parts_of: Callable[[NDArray[Any]], NDArray[np.float64]], values: NDArray[Any]) -> Parts:
+    """Return parts of a measure's mean over a set's subsets; of all rows where there are none.
+
+    :param parts_of: the measure's parts, of the values of some rows.
+    :param values: of all rows.
+    """
     if not one.draws:
-        return vendi_score(one.vectors), 0.0
-    scores = [vendi_score(one.vectors[mask]) for mask in one.draws]
-    return float(np.mean(scores)), float(np.var(scores, ddof=1)) / len(scores)
+        return _all_rows(parts_of(values))
+    return _over_draws(one.draws, [parts_of(values[mask]) for mask in one.draws])
 
 
-def _moved(parts: Parts, score: float) -> Parts:
-    """Return parts of another score: a row changes it by the same share as that of the whole set."""
-    rows, values = parts
-    return rows, values * (score / values.mean())
+def _over_draws(draws: Sequence[NDArray[np.bool_]], parts: Sequence[NDArray[np.float64]]) -> Parts:
+    """Return parts of the mean over subsets: a row counts as often as it was drawn.
+
+    So the interval allows for the few subsets as well as for the rows: where they overlap little, the rows of the
+    mean are many, where they overlap much, few.
+    """
+    mean = float(np.mean([own.mean() for own in parts]))
+    values = np.full(len(draws[0]), mean)
+    for mask, own in zip(draws, parts, strict=True):
+        values[mask] += (own - own.mean()) * (len(mask) / (len(own) * len(draws)))
+    return _all_rows(values)
 
 
 def _row_intervals(
@@ -277,7 +303,20 @@ def _row_intervals(
         columns += _with_differences(own)
     intervals = mean_intervals(np.stack(columns, axis=1), confidence, seed=seed)
     width = 2 * len(sets) - 1
-    return {key: intervals[number * width : (number + 1) * width] for number, key in enumerate(parts)}
+    return {
+        key: _told(intervals[number * width : (number + 1) * width], [len(values) for _, values in of_sets])
+        for number, (key, of_sets) in enumerate(parts.items())
+    }
+
+
+def _told(intervals: Sequence[Interval], counts: Sequence[int]) -> list[Interval]:
+    """Return intervals of values and differences without the ends of those that rest on fewer than two values."""
+    enough = [count > 1 for count in counts]
+    enough += [enough[0] and other for other in enough[1:]]
+    return [
+        interval if known else Interval(interval.estimate, None, None)
+        for interval, known in zip(intervals, enough, strict=True)
+    ]
 
 
 def _with_differences(columns: Sequence[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
@@ -289,6 +328,17 @@ def _put(files: Sequence[FileFigures], key: str, intervals: Sequence[Interval]) 
         file.values[key] = _within(interval, *_RANGES.get(key, (-math.inf, math.inf)))
     for file, interval in zip(files[1:], intervals[len(files) :], strict=True):
         file.differences[key] = interval
+
+
+def _leave_out_without_pairs(files: Sequence[FileFigures]) -> None:
+    """Take the mean distance away from files of a single row, and from what is compared with them."""
+    undefined = Interval(math.nan, None, None)
+    alone = [file.rows - file.left_out < 2 for file in files]
+    for file, single in zip(files, alone, strict=True):
+        if single:
+            file.values["distance"] = undefined
+        if file.differences and (single or alone[0]):
+            file.differences["distance"] = undefined
 
 
 def _within(interval: Interval, least: float, most: float) -> Interval:
@@ -314,46 +364,47 @@ def _add_coverage(
     confidence: float,
     seed: int,
 ) -> None:
-    whole, thinned, variances = [], [], []
+    """Note coverage, which varies with the rows of the reference and with those of the file."""
+    columns: dict[str, list[NDArray[np.float64]]] = {"whole": [], "equal": []}
+    parts: dict[str, list[Parts]] = {"whole": [], "equal": []}
     for one in sets:
-        best = best_cosines(pool, one.vectors, one.draws).astype(np.float64)
-        whole.append(best[0])
-        thinned.append(best[1:].mean(axis=0) if one.draws else best[0])
-        # How far the mean of some draws may be from that of all.
-        variances.append(float(best[1:].mean(axis=1).var(ddof=1)) / len(one.draws) if one.draws else 0.0)
-    columns = _with_differences(whole) + (_with_differences(thinned) if equal else [])
-    intervals = mean_intervals(np.stack(columns, axis=1), confidence, seed=seed)
-    width = 2 * len(files) - 1
-    _put(files, "coverage", intervals[:width])
-    if equal:
-        _put_equal(files, "coverage", intervals[width:], variances, confidence)
+        whole, *thinned = nearest_two(pool, one.vectors, one.draws)
+        columns["whole"].append(whole.best.astype(np.float64))
+        parts["whole"].append(_all_rows(_worth(whole, np.arange(len(one.ids)))))
+        if thinned:
+            columns["equal"].append(np.mean([draw.best for draw in thinned], axis=0, dtype=np.float64))
+            worth = [_worth(draw, np.flatnonzero(mask)) for draw, mask in zip(thinned, one.draws, strict=True)]
+            parts["equal"].append(_over_draws(one.draws, worth))
+        else:
+            columns["equal"].append(columns["whole"][-1])
+            parts["equal"].append(parts["whole"][-1])
+    of_rows = _row_intervals(sets, parts, confidence, seed)
+    for key, put in (("whole", _put), *((("equal", _put_equal),) if equal else ())):
+        of_pool = mean_intervals(np.stack(_with_differences(columns[key]), axis=1), confidence, seed=seed)
+        put(files, "coverage", list(map(_both, of_pool, of_rows[key])))
 
 
-def _put_equal(
-    files: Sequence[FileFigures],
-    key: str,
-    intervals: Sequence[Interval],
-    variances: Sequence[float],
-    confidence: float,
-) -> None:
-    """Note what is found with as many rows of each, allowing for the subsets that were drawn."""
-    drawn = [*variances, *(variances[0] + variance for variance in variances[1:])]
-    widened = [_widened(*pair, confidence) for pair in zip(intervals, drawn, strict=True)]
-    for file, interval in zip(files, widened, strict=False):
-        file.equal_values[key] = _within(interval, *_RANGES[key])
-    for file, interval in zip(files[1:], widened[len(files) :], strict=True):
-        file.equal_differences[key] = interval
+def _worth(nearest: Nearest, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    return coverage_parts(nearest, rows) if len(rows) > 1 else np.full(1, nearest.best.mean(dtype=np.float64))
 
 
-def _widened(interval: Interval, variance: float, confidence: float) -> Interval:
-    """Return an interval that allows for an independent error of its estimate too."""
-    if interval.low is None or interval.high is None:
-        return interval
-    reach = NormalDist().inv_cdf((1 + confidence) / 2) * math.sqrt(variance)
-    middle = interval.estimate
+def _both(one: Interval, other: Interval) -> Interval:
+    """Return an interval that allows for two independent errors of the same estimate."""
+    if one.low is None or one.high is None or other.low is None or other.high is None:
+        return Interval(one.estimate, None, None)
     return Interval(
-        middle, middle - math.hypot(middle - interval.low, reach), middle + math.hypot(interval.high - middle, reach)
+        one.estimate,
+        one.estimate - math.hypot(one.estimate - one.low, other.estimate - other.low),
+        one.estimate + math.hypot(one.high - one.estimate, other.high - other.estimate),
     )
+
+
+def _put_equal(files: Sequence[FileFigures], key: str, intervals: Sequence[Interval]) -> None:
+    """Note what is found with as many rows of each."""
+    for file, interval in zip(files, intervals, strict=False):
+        file.equal_values[key] = _within(interval, *_RANGES[key])
+    for file, interval in zip(files[1:], intervals[len(files) :], strict=True):
+        file.equal_differences[key] = interval
 
 
 def _add_equal(files: Sequence[FileFigures], sets: Sequence[_Set], size: int) -> None:

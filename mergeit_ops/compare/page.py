@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import cycle
 from typing import Any
 
-from mergeit_ops.compare.measures import BY_KEY, MEASURES, Measure
+from mergeit_ops.compare.measures import BY_KEY, MEASURES, Measure, known
 from mergeit_ops.compare.measuring import Compared, Figures, FileFigures
 from mergeit_ops.compare.table import LETTERS
 from mergeit_ops.core.bootstrap import Interval
@@ -138,6 +138,6 @@ def _dots(found: Compared, measure: Measure) -> Iterator[tuple[str, Any]]:
     intervals = [file.values[measure.key] for file in found.files]
     yield "name", measure.name + (" (%)" if measure.share else "")
     yield "digits", measure.digits
-    yield "values", [scale * interval.estimate for interval in intervals]
+    yield "values", [known(scale * interval.estimate) for interval in intervals]
     yield "low", [None if interval.low is None else scale * interval.low for interval in intervals]
     yield "high", [None if interval.high is None else scale * interval.high for interval in intervals]

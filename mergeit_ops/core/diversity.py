@@ -14,11 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "Nearest",
     "Twins",
     "best_cosines",
     "mean_pairwise_distance",
     "near_twins",
     "nearest_cosines",
+    "nearest_two",
     "pool_coverage",
     "redundancy",
     "vendi_score",
@@ -40,32 +42,81 @@ def pool_coverage(pool: NDArray[np.float32], chosen: NDArray[np.float32]) -> flo
     """
     if not len(pool) or not len(chosen):
         raise ValueError("Coverage needs at least one row in the pool and one that is chosen.")
-    (best,) = best_cosines(pool, chosen)
-    return _within_one(float(best.mean(dtype=np.float64)))
+    return _within_one(float(best_cosines(pool, chosen).mean(dtype=np.float64)))
 
 
-def best_cosines(
-    pool: NDArray[np.float32], chosen: NDArray[np.float32], subsets: Sequence[NDArray[np.bool_]] = ()
-) -> NDArray[np.float32]:
+def best_cosines(pool: NDArray[np.float32], chosen: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return each pool row's cosine to the chosen row that is most similar to it.
 
     :param pool: (n, d) float32 of unit norm.
     :param chosen: (m, d) float32 of unit norm, m >= 1.
-    :param subsets: s masks of the chosen rows, (m,) each and none of them empty: what the cosines would be if only
-        these rows were chosen, found in the same pass.
-    :return: (1 + s, n) float32: of all chosen rows, then of each subset.
+    :return: (n,) float32.
     """
-    best = np.full((1 + len(subsets), len(pool)), -np.inf, dtype=np.float32)
+    best = np.full(len(pool), -np.inf, dtype=np.float32)
     for start in range(0, len(chosen), _BLOCK_ROWS):
-        rows = slice(start, start + _BLOCK_ROWS)
-        masks = [mask[rows] for mask in subsets]
         for first in range(0, len(pool), _BLOCK_ROWS):
             columns = slice(first, first + _BLOCK_ROWS)
-            cosines = chosen[rows] @ pool[columns].T
-            np.maximum(best[0, columns], cosines.max(axis=0), out=best[0, columns])
-            for line, mask in zip(best[1:, columns], masks, strict=True):
-                np.maximum(line, cosines[mask].max(axis=0, initial=-np.inf), out=line)
+            cosines = chosen[start : start + _BLOCK_ROWS] @ pool[columns].T
+            np.maximum(best[columns], cosines.max(axis=0), out=best[columns])
     return best
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """What stands for each row of a pool among some chosen rows, and what would without it.
+
+    :param best: (n,) float32, cosine to the chosen row that is most similar.
+    :param row: (n,) int64, position of that row among all chosen ones; the first of equals.
+    :param second: (n,) float32, cosine to the next one; -inf where only one row is chosen.
+    """
+
+    best: NDArray[np.float32]
+    row: NDArray[np.int64]
+    second: NDArray[np.float32]
+
+
+def nearest_two(
+    pool: NDArray[np.float32], chosen: NDArray[np.float32], subsets: Sequence[NDArray[np.bool_]] = ()
+) -> list[Nearest]:
+    """Return the two chosen rows that are most similar to each pool row.
+
+    :param pool: (n, d) float32 of unit norm.
+    :param chosen: (m, d) float32 of unit norm, m >= 1.
+    :param subsets: s masks of the chosen rows, (m,) each and none of them empty: what would be if only these rows were
+        chosen, found in the same pass.
+    :return: 1 + s: of all chosen rows, then of each subset.
+    """
+    n = len(pool)
+    found = [
+        Nearest(np.full(n, -np.inf, np.float32), np.zeros(n, np.int64), np.full(n, -np.inf, np.float32))
+        for _ in range(1 + len(subsets))
+    ]
+    for start in range(0, len(chosen), _BLOCK_ROWS):
+        rows = slice(start, start + _BLOCK_ROWS)
+        # All rows last: finding the second spoils the cosines.
+        positions = [start + np.flatnonzero(mask[rows]) for mask in (*subsets, np.ones(len(chosen), dtype=bool))]
+        for first in range(0, n, _BLOCK_ROWS):
+            columns = slice(first, first + _BLOCK_ROWS)
+            cosines = pool[columns] @ chosen[rows].T
+            for nearest, own in zip([*found[1:], found[0]], positions, strict=True):
+                if len(own):
+                    some = cosines if nearest is found[0] else cosines[:, own - start]
+                    _take_nearer(nearest, columns, some, own)
+    return found
+
+
+def _take_nearer(found: Nearest, columns: slice, cosines: NDArray[np.float32], positions: NDArray[np.int64]) -> None:
+    """Note what is nearer than all before; the cosines are spoilt."""
+    own, at = np.arange(len(cosines)), cosines.argmax(axis=1)
+    best = cosines[own, at]
+    cosines[own, at] = -np.inf
+    second = cosines.max(axis=1)
+    before = found.best[columns]
+    nearer = best > before
+    # The second of both is the better second, or the best that is best no longer.
+    np.maximum(np.maximum(found.second[columns], second), np.minimum(before, best), out=found.second[columns])
+    found.row[columns][nearer] = positions[at[nearer]]
+    np.maximum(before, best, out=found.best[columns])
 
 
 def vendi_score(vectors: NDArray[np.float32], order: float = 1.0) -> float:

@@ -14,12 +14,33 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from mergeit_ops.core.diversity import REDUNDANT_FROM, Twins, mean_pairwise_distance, near_twins
+from mergeit_ops.core.diversity import REDUNDANT_FROM, Nearest, Twins, mean_pairwise_distance, near_twins
 
-__all__ = ["distance_parts", "effective_topic_parts", "redundancy_parts", "vendi_parts"]
+__all__ = ["coverage_parts", "distance_parts", "effective_topic_parts", "redundancy_parts", "vendi_parts"]
 
 _NO_SHARE = 1e-10  # what rounding leaves of an eigenvalue of zero
 _BLOCK_ROWS = 8_192
+
+
+def coverage_parts(nearest: Nearest, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return values of chosen rows whose mean is their coverage of a pool.
+
+    Without a row, each pool row that it is nearest to falls back to the next one: what that costs, n - 1 times, is what
+    a row is worth. The variance that follows is, if anything, too large (Efron and Stein 1981, as in
+    `redundancy_parts`). It says how far coverage would differ with other rows in place of the chosen ones; how far with
+    another pool is another question.
+
+    :param nearest: of the pool to the chosen rows.
+    :param rows: (n,) their positions, ascending; n >= 2.
+    :return: (n,).
+    :raises ValueError: if there are fewer than two rows.
+    """
+    n = len(rows)
+    if n < 2:
+        raise ValueError("What a row adds to coverage takes at least two rows.")
+    loss = nearest.best.astype(np.float64) - nearest.second
+    worth = np.bincount(np.searchsorted(rows, nearest.row), loss, minlength=n) * ((n - 1) / len(loss))
+    return float(nearest.best.mean(dtype=np.float64)) + worth - worth.mean()
 
 
 def distance_parts(vectors: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -67,7 +67,7 @@ def test_the_table_and_json_tell_the_same(files, capsys):
         "topic_sizes",
     }
     assert set(one["measures"]) == set(other["difference_to_first"]) == MEASURES | TOPICS
-    assert set(one["at_equal_rows"]) == {"coverage", "vendi", "redundancy", "topics_reached"}
+    assert set(one["at_equal_rows"]) == {"coverage", "vendi", "redundancy"} | TOPICS
     assert set(one["measures"]["coverage"]) == {"value", "low", "high"}
     assert (one["rows"], one["scored"], sum(one["topic_sizes"])) == (60, 10, 60)
     assert one["difference_to_first"] == {}
@@ -107,6 +107,25 @@ def test_hostile_names_are_only_text(files, capsys, tmp_path, embedded_rows, nam
     assert_stands_alone(html)
     assert set(Resources(html).tags) == set(Resources(plain.read_text(encoding="utf-8")).tags)
     assert data_of(html)["names"][0] == f"A  {name}"
+
+
+def test_a_single_row_has_dashes_and_nulls(files, capsys, tmp_path, embedded_rows):
+    one = write_jsonl(tmp_path / "one.jsonl", embedded_rows[:1])
+    options = (one, files[0], "--reference", files[2])
+    _, printed = compare(capsys, *options, "--output", tmp_path / "one.html")
+    assert "*" not in printed.out.split("Difference to A")[1].split("\n", 1)[1]
+    assert re.search(r"^mean distance ↑ +– ", printed.out, re.MULTILINE)
+    assert data_of((tmp_path / "one.html").read_text(encoding="utf-8"))["measures"]["distance"]["values"][0] is None
+    _, printed = compare(capsys, *options, "--json")
+    distance = json.loads(printed.out, parse_constant=pytest.fail)["files"][0]["measures"]["distance"]
+    assert distance == {"value": None, "low": None, "high": None}
+
+
+@pytest.mark.parametrize("seed", ["4294967296", "5000000000", "-1"])
+def test_a_seed_is_what_all_that_draws_can_take(files, capsys, seed):
+    with pytest.raises(SystemExit):
+        main(["compare", str(files[0]), f"--seed={seed}"])
+    assert "argument --seed: must be a whole number" in capsys.readouterr().err
 
 
 def test_one_file_has_figures_and_a_page(files, capsys, tmp_path):

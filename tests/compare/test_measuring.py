@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,8 @@ import pytest
 from mergeit_ops.compare.measuring import Compared, compare_sets
 from mergeit_ops.compare.reading import RowSet
 from mergeit_ops.core.bootstrap import mean_interval
-from mergeit_ops.core.diversity import best_cosines, redundancy, vendi_score
+from mergeit_ops.core.diversity import best_cosines, nearest_two, redundancy, vendi_score
+from mergeit_ops.core.influence import coverage_parts
 from mergeit_ops.core.sample import Sample
 from tests.core.test_diversity import X6, unit
 
@@ -85,16 +88,56 @@ def test_rows_that_sets_share_do_not_blur_their_difference():
         assert paired[key].high - paired[key].low < 0.6 * (apart[key].high - apart[key].low), key
 
 
-def test_coverage_is_drawn_among_the_reference():
+def test_coverage_is_drawn_among_the_reference_and_among_the_rows():
     rows, others = list(range(0, 400, 5)), list(range(1, 400, 5))
     first, second = compared(rows, others).files
-    best = [best_cosines(POOL, POOL[part])[0].astype(np.float64) for part in (rows, others)]
-    expected = mean_interval(best[1] - best[0])
-    for found, wanted in (
-        (second.differences["coverage"], expected),
-        (first.values["coverage"], mean_interval(best[0])),
+    parts = [coverage_parts(nearest_two(POOL, POOL[part])[0], np.arange(80)) for part in (rows, others)]
+    best = [best_cosines(POOL, POOL[part]).astype(np.float64) for part in (rows, others)]
+    of_one, of_two = parts[0].var() / 80, (parts[0].var() + parts[1].var()) / 80
+    for found, of_reference, of_rows in (
+        (first.values["coverage"], mean_interval(best[0]), of_one),
+        (second.differences["coverage"], mean_interval(best[1] - best[0]), of_two),
     ):
-        assert (found.low, found.high) == pytest.approx((wanted.low, wanted.high))
+        reach = np.hypot((of_reference.high - of_reference.low) / 2, 1.96 * of_rows**0.5)
+        assert (found.high - found.low) / 2 == pytest.approx(reach, rel=0.05)
+
+
+@pytest.mark.parametrize(("few", "many"), [(40, 40), (40, 120)])
+def test_draws_of_one_pool_rarely_differ(few, many):
+    whole = unit(1000, 6)
+    reference, marked = row_set("r", range(300)), Counter()
+    for number in range(40):
+        order = 300 + np.random.default_rng(number).permutation(700)
+        parts = [order[:few], order[few : few + many]]
+        sets = [row_set(str(at), part) for at, part in enumerate(parts)]
+        found = compare_sets(sets, reference, [whole[part] for part in parts] + [whole[:300]], [{}, {}])
+        marked.update(key for key, one in found.fair_differences(found.files[1]).items() if one.excludes_zero)
+    # Two are expected of each; more than six with one chance in two hundred.
+    for key in ("coverage", "effective_topics", "distance", "redundancy"):
+        assert marked[key] <= 6, key
+
+
+def test_rows_of_subsets_count_as_often_as_they_are_drawn():
+    few, many = compared(range(60), range(60, 64 + 300)).files
+    # Of hardly overlapping draws the mean varies less than one of them does.
+    one, mean = (file.equal_values["vendi"] for file in (few, many))
+    assert 0.3 * (one.high - one.low) < mean.high - mean.low < 0.8 * (one.high - one.low)
+    assert few.equal_values["vendi"] == few.values["vendi"]
+
+
+def test_effective_topics_are_compared_with_as_many_rows():
+    few, many = compared(range(20), range(100, 400)).files
+    assert many.differences["effective_topics"].estimate > 1
+    assert abs(many.equal_differences["effective_topics"].estimate) < many.differences["effective_topics"].estimate / 2
+    assert few.equal_values["effective_topics"] == few.values["effective_topics"]
+
+
+def test_one_row_or_score_tells_nothing_about_how_they_vary():
+    first, second = compared([3], range(50, 90), scores=[{0: 2.0}, {0: 3.0, 1: 4.0}]).files
+    for key, interval in (first.values | second.differences | second.equal_differences).items():
+        assert (interval.low, interval.high) == (None, None), key
+    assert math.isnan(first.values["distance"].estimate)
+    assert second.values["quality"].low is not None
 
 
 def test_with_as_many_rows_a_larger_draw_is_no_better():
@@ -129,7 +172,7 @@ def test_a_single_row_has_figures_without_intervals():
     found = compared([3], pool=POOL[:4]).files[0].values
     assert found["vendi"].estimate == pytest.approx(1)
     assert (found["vendi"].low, found["vendi"].high) == (None, None)
-    assert found["coverage"].low is not None
+    assert (found["coverage"].low, found["coverage"].high) == (None, None)
 
 
 def test_another_seed_changes_draws_and_nothing_else():

@@ -11,6 +11,7 @@ from mergeit_ops.core.diversity import (
     mean_pairwise_distance,
     near_twins,
     nearest_cosines,
+    nearest_two,
     pool_coverage,
     redundancy,
     vendi_score,
@@ -92,14 +93,18 @@ def test_no_rows_are_an_error(measure):
         measure(X6[:0])
 
 
-def test_best_cosines_of_subsets_are_those_of_the_rows_alone(monkeypatch):
+def test_the_nearest_two_of_subsets_are_those_of_the_rows_alone(monkeypatch):
     monkeypatch.setattr(diversity, "_BLOCK_ROWS", 7)
     pool, chosen = unit(53, 6), unit(29, 6, seed=1)
     # The second has no row in most blocks.
     masks = [np.arange(29) % 3 > 0, np.arange(29) == 11]
-    found = best_cosines(pool, chosen, masks)
-    for line, rows in zip(found, (chosen, chosen[masks[0]], chosen[masks[1]]), strict=True):
-        np.testing.assert_allclose(line, (pool @ rows.T).max(axis=1), rtol=1e-6)
+    np.testing.assert_allclose(best_cosines(pool, chosen), (pool @ chosen.T).max(axis=1), rtol=1e-6)
+    for nearest, mask in zip(nearest_two(pool, chosen, masks), (np.full(29, True), *masks), strict=True):
+        cosines = np.where(mask, pool @ chosen.T, -np.inf)
+        np.testing.assert_array_equal(nearest.row, cosines.argmax(axis=1))
+        cosines.sort(axis=1)
+        np.testing.assert_allclose(nearest.best, cosines[:, -1], rtol=1e-6)
+        np.testing.assert_allclose(nearest.second, cosines[:, -2], rtol=1e-6)
 
 
 def test_twins_in_blocks_are_those_of_all_at_once(monkeypatch):

@@ -3,8 +3,21 @@
 import numpy as np
 import pytest
 
-from mergeit_ops.core.diversity import mean_pairwise_distance, near_twins, redundancy, vendi_score
-from mergeit_ops.core.influence import distance_parts, effective_topic_parts, redundancy_parts, vendi_parts
+from mergeit_ops.core.diversity import (
+    mean_pairwise_distance,
+    near_twins,
+    nearest_two,
+    pool_coverage,
+    redundancy,
+    vendi_score,
+)
+from mergeit_ops.core.influence import (
+    coverage_parts,
+    distance_parts,
+    effective_topic_parts,
+    redundancy_parts,
+    vendi_parts,
+)
 from tests.core.test_diversity import DUPLICATES, X6, unit
 
 # A pair of twins, three of a kind, and a row alone.
@@ -43,6 +56,19 @@ def test_the_vendi_score_without_a_row_is_what_its_parts_say(n, d, apart):
     told, true = parts - parts.mean(), score * (pseudo - pseudo.mean())
     assert np.abs(told - true).max() < apart * np.abs(true).max()
     assert told.std() == pytest.approx(true.std(), rel=apart)
+
+
+def test_coverage_without_a_row_is_what_its_parts_say():
+    pool, chosen = unit(60, 6), unit(17, 6, seed=1)
+    mask = np.arange(17) % 3 > 0
+    for nearest, rows in zip(nearest_two(pool, chosen, [mask]), (np.arange(17), np.flatnonzero(mask)), strict=True):
+        parts, score = coverage_parts(nearest, rows), pool_coverage(pool, chosen[rows])
+        without = np.array([pool_coverage(pool, chosen[np.delete(rows, row)]) for row in range(len(rows))])
+        pseudo = len(rows) * score - (len(rows) - 1) * without
+        assert parts.mean() == pytest.approx(score)
+        np.testing.assert_allclose(parts - parts.mean(), pseudo - pseudo.mean(), atol=1e-5)
+    with pytest.raises(ValueError, match="two rows"):
+        coverage_parts(nearest_two(pool, chosen[:1])[0], np.arange(1))
 
 
 def test_twins_by_hand():
