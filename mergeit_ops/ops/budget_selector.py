@@ -122,10 +122,7 @@ class BudgetSelector(SampleOperator, Selector, Pipeline):
         :raises DatasetError: if they are, or the column is not there.
         """
         columns = list(columns)
-        if grouped:
-            raise DatasetError(
-                f"{self._name}: the rows are topics; put llm_pair_merger_mapper or topic_reverse_grouper before it."
-            )
+        self.check_flat(grouped)
         if self.field_key is None:
             return [name for name in columns if is_content(name)]
         column = self.field_key.split(".")[0]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 import numpy as np
 import pyarrow as pa
-from data_juicer.ops.base_op import OPERATORS, Filter
+from data_juicer.ops.base_op import OPERATORS
 from datasets import Dataset, Features
 from loguru import logger
 from tqdm import tqdm
@@ -33,7 +33,7 @@ from mergeit_ops.dataset.gate_table import (
     metadata_of,
     whole_topics,
 )
-from mergeit_ops.dataset.manifest import Manifest, log_summary, recorded
+from mergeit_ops.dataset.manifest import log_summary, recorded
 from mergeit_ops.dataset.tables import JSON, READ_ROWS, iter_tables, python_rows, write_dataset
 from mergeit_ops.dataset.topics import is_grouped
 from mergeit_ops.embedding.defaults import DEFAULT_EMBEDDING_MODEL
@@ -42,9 +42,9 @@ from mergeit_ops.ops.constraints import FLAG, MAPPING, TEXT, Number, OneOf
 from mergeit_ops.ops.sample_operator import (
     EMBEDDING_CONSTRAINTS,
     SAMPLE_CONSTRAINTS,
-    SampleOperator,
     recipe_parameters,
 )
+from mergeit_ops.ops.score_filter import ScoreFilter
 from mergeit_ops.scorers import ReportingScorer, Score, Scorer, build_scorer, compared_scores
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ _Part = tuple[pa.Table, list[dict[str, Any]]]  # rows and their metadata
 
 
 @OPERATORS.register_module(OP_NAME)
-class QualityGateFilter(SampleOperator, Filter):
+class QualityGateFilter(ScoreFilter):
     """Keep a merged sample only if its quality passes a gate; else give its parents back.
 
     A merge passes when its score exceeds gamma times its parents' reference score (MergeIT, equation 9). With
@@ -67,7 +67,6 @@ class QualityGateFilter(SampleOperator, Filter):
     quality filter before the grouper. It judges every merged row it meets, those of an earlier run too. Scores and the
     figures of each decision go to `__dj__stats__`."""
 
-    _batched_op = True
     _constraints = {
         **SAMPLE_CONSTRAINTS,
         **EMBEDDING_CONSTRAINTS,
@@ -138,12 +137,8 @@ class QualityGateFilter(SampleOperator, Filter):
         :param kwargs: extra args
         """
         super().__init__(recipe_parameters(locals()), *args, **kwargs)
-        if min_score is not None and max_score is not None and min_score > max_score:
-            raise RecipeError(f"{self._name}: min_score {min_score:g} is above max_score {max_score:g}.")
         self.rule = GateRule(float(gamma), strict, reference, min_parent_coverage)  # type: ignore[arg-type]
-        self.min_score = min_score
-        self.max_score = max_score
-        self.score_all = score_all or min_score is not None or max_score is not None
+        self.score_all = score_all or self.is_bounded
         try:
             # Without `accelerator`, a scorer's own choice of device holds: large models take a GPU where there is one.
             accelerator = kwargs.get("accelerator")
@@ -151,10 +146,6 @@ class QualityGateFilter(SampleOperator, Filter):
             self._scorer = build_scorer(scorer, scorer_params, **asked)
         except (RecipeError, ScorerError) as error:
             raise type(error)(f"{self._name}: {error}") from error
-        # On Ray, Data-Juicer hands batches to this attribute: as Arrow, and with their types when they stay Arrow.
-        self._compute_stats_of_dict: Any = self.compute_stats  # type: ignore[has-type]
-        self.compute_stats = self._compute_stats_of_batch
-        self._driver: tuple[Any, Any] | None = None
 
     def run(self, dataset: Dataset, *, exporter: Any = None, tracer: Any = None, reduce: bool = True) -> Dataset:
         """Score, decide, restore and filter.
@@ -172,7 +163,7 @@ class QualityGateFilter(SampleOperator, Filter):
         if is_grouped(dataset.features):
             if only_look:
                 return dataset
-            self._check(grouped=True)
+            self.check_flat(grouped=True)
         layout = self.layout_of(dataset.column_names)
         features = Features({**dataset.features, **({META: JSON} if META in dataset.features else {}), STATS: JSON})
         counts: Counter[str] = Counter()
@@ -201,33 +192,19 @@ class QualityGateFilter(SampleOperator, Filter):
         log_summary(self.work_dir)
         return filtered
 
-    def _check(self, grouped: bool) -> None:
-        if grouped:
-            raise DatasetError(
-                f"{self._name}: the rows are topics; put llm_pair_merger_mapper or topic_reverse_grouper before it."
-            )
-
-    def _prepare_for_ray_map_batches(self) -> bool:
-        """Hear from Data-Juicer, on the driver, that batches are about to be mapped on Ray."""
-        from mergeit_ops.distributed.environment import DriverEnvironment
+    def of_driver(self) -> Any:
+        """Return the driver's environment and the journals that it keeps."""
         from mergeit_ops.distributed.journal import keep_journals
-        from mergeit_ops.distributed.ledger import ledger_name, open_ledger
 
-        self._driver = (DriverEnvironment(), keep_journals())
-        open_ledger(ledger_name(self), Manifest(self._name, loggable(self.parameters)), self.work_dir)
-        # Whatever runs a task, the operator itself or an actor made of its parameters, will do.
-        return False
+        return super().of_driver(), keep_journals()
 
-    def _compute_stats_of_batch(self, samples: Any, *args: Any, **kwargs: Any) -> Any:
-        return self._gate_block(samples) if isinstance(samples, pa.Table) else self._compute_stats_of_dict(samples)
-
-    def _gate_block(self, block: pa.Table) -> pa.Table:
+    def score_block(self, block: pa.Table) -> pa.Table:
         """Score and decide a batch of rows on Ray, where rows have no order to go back to."""
         from mergeit_ops.distributed.columns import with_json, with_structs, without_others_stats
         from mergeit_ops.distributed.journal import use_kept_journals
         from mergeit_ops.distributed.ledger import batch_name, ledger_name, report
 
-        self._check(grouped=BATCH_META in block.column_names)
+        self.check_flat(grouped=BATCH_META in block.column_names)
         if self._driver is not None:
             environment, journals = self._driver
             environment.apply()
@@ -254,32 +231,19 @@ class QualityGateFilter(SampleOperator, Filter):
         dataset = Dataset.from_dict(dict(samples))
         return self.run(dataset, reduce=False).to_dict()
 
-    def process_batched(self, samples: Any) -> list[bool]:
-        """Tell which samples of a batch stay."""
-        return [self.process_single({STATS: stats}) for stats in samples[STATS]]
-
     def process_single(self, sample: Any) -> bool:
         """Tell whether a sample stays, from its stats."""
         return self._keeps((sample[STATS] or {}).get(lineage.QUALITY_SCORE))
 
     def _keeps(self, score: float | None) -> bool:
-        if score is None or (self.min_score is None and self.max_score is None):
+        if score is None or not self.is_bounded:
             return True
         return bool(self.get_keep_boolean(score, self.min_score, self.max_score))
 
     def _filter(self, gated: Dataset, record: GateRecord, tracer: Any) -> Dataset:
-        if self.min_score is None and self.max_score is None:
-            record.filtered([True] * len(gated))
-            return gated
-        stays = []
-        traced = tracer is not None and tracer.should_trace_op(self._name)
-        for table in iter_tables(gated):
-            for row in python_rows(table) if traced else python_rows(table.select([STATS])):
-                stays.append(self.process_single(row))
-                if traced and not stays[-1]:
-                    tracer.collect_filter_sample(self._name, row, False)
+        stays = self.rows_that_stay(gated, tracer)
         record.filtered(stays)
-        return gated.select(np.flatnonzero(stays))
+        return gated.select(np.flatnonzero(stays)) if self.is_bounded else gated
 
     def _gate(
         self,

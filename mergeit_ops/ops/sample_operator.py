@@ -84,6 +84,18 @@ class SampleOperator:
         self.embedding_batch_size: int | None = None if batch_size is None else int(batch_size)
         self.embedding_dtype: str = parameters.get("embedding_dtype", "auto")
 
+    def check_flat(
+        self, grouped: bool, todo: str = "put llm_pair_merger_mapper or topic_reverse_grouper before it"
+    ) -> None:
+        """Refuse topics where flat samples are wanted.
+
+        :param grouped: whether the rows are topics.
+        :param todo: what to do about it, as part of a sentence.
+        :raises DatasetError: if they are.
+        """
+        if grouped:
+            raise DatasetError(f"{self._name}: the rows are topics; {todo}.")
+
     def layout_of(self, columns: Iterable[str]) -> SampleFormat:
         """Return the sample layout of a dataset.
 

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, Optional
 
+import numpy as np
 import pyarrow as pa
-from data_juicer.ops.base_op import OPERATORS, Filter
+from data_juicer.ops.base_op import OPERATORS
 from datasets import Dataset, Features
 from loguru import logger
 
@@ -25,16 +26,18 @@ from mergeit_ops.core.superfiltering import (
     response_spans,
     sample_text,
 )
-from mergeit_ops.dataset.manifest import Manifest, recorded
+from mergeit_ops.dataset.manifest import recorded
 from mergeit_ops.dataset.tables import JSON, iter_tables, json_array, python_rows, set_column, write_dataset
 from mergeit_ops.dataset.topics import is_grouped
-from mergeit_ops.errors import DatasetError, MergeItError, RecipeError
+from mergeit_ops.errors import MergeItError, RecipeError
 from mergeit_ops.llm.huggingface import DTYPE_PARAMS
 from mergeit_ops.ops.constraints import MAPPING, TEXT, Number, OneOf
-from mergeit_ops.ops.sample_operator import SAMPLE_CONSTRAINTS, SampleOperator, recipe_parameters
+from mergeit_ops.ops.sample_operator import SAMPLE_CONSTRAINTS, recipe_parameters
+from mergeit_ops.ops.score_filter import ScoreFilter
 
 OP_NAME = "superfiltering_filter"
 DTYPES = ("float32", "bfloat16", "float16")
+_WHERE = "put it before the grouper, or behind topic_reverse_grouper or llm_pair_merger_mapper"
 _ROWS_AT_ONCE = 4_096  # enough to find texts of like lengths
 
 Found = tuple[Optional[float], str]
@@ -42,7 +45,7 @@ Found = tuple[Optional[float], str]
 
 
 @OPERATORS.register_module(OP_NAME)
-class SuperfilteringFilter(SampleOperator, Filter):
+class SuperfilteringFilter(ScoreFilter):
     """Score how hard a small language model finds each response, and filter by it.
 
     `ppl_ratio` is the IFD score of Superfiltering, perplexity of the response given the instruction over perplexity of
@@ -53,7 +56,6 @@ class SuperfilteringFilter(SampleOperator, Filter):
     Superfiltering keeps unless told otherwise; its llm_perplexity_filter takes samples one by one and fails on more
     than one GPU process.)"""
 
-    _batched_op = True
     _constraints = {
         **SAMPLE_CONSTRAINTS,
         "hf_model": TEXT,
@@ -105,8 +107,6 @@ class SuperfilteringFilter(SampleOperator, Filter):
         :param kwargs: extra args
         """
         super().__init__(recipe_parameters(locals()), *args, **kwargs)
-        if min_score is not None and max_score is not None and min_score > max_score:
-            raise RecipeError(f"{self._name}: min_score {min_score:g} is above max_score {max_score:g}.")
         if set(DTYPE_PARAMS) & set(model_params or {}):
             raise RecipeError(f"{self._name}: the type of the weights is the parameter dtype, not one of model_params.")
         self.hf_model = hf_model
@@ -114,14 +114,8 @@ class SuperfilteringFilter(SampleOperator, Filter):
         self.dtype = dtype
         self.measure = measure
         self.max_length = int(max_length)
-        self.min_score = min_score
-        self.max_score = max_score
         # Without `accelerator` in the recipe, a GPU where there is one.
         self._asked_device = None if kwargs.get("accelerator") is None else self.device
-        # On Ray, Data-Juicer hands batches to this attribute: as Arrow, and with their types when they stay Arrow.
-        self._compute_stats_of_dict: Any = self.compute_stats  # type: ignore[has-type]
-        self.compute_stats = self._compute_stats_of_batch
-        self._environment: Any = None
 
     @property
     def stats_key(self) -> str:
@@ -139,7 +133,7 @@ class SuperfilteringFilter(SampleOperator, Filter):
         :raises DatasetError: if a column is missing, or the rows are topics.
         :raises LLMUnavailableError: if the model cannot be loaded, or does not fit into memory.
         """
-        self._check(grouped=is_grouped(dataset.features))
+        self.check_flat(is_grouped(dataset.features), _WHERE)
         layout = self.layout_of(dataset.column_names)
         counts: Counter[str] = Counter()
         with recorded(self._name, loggable(self.parameters), self.work_dir) as manifest:
@@ -151,21 +145,15 @@ class SuperfilteringFilter(SampleOperator, Filter):
             if exporter is not None and self.stats_export_path is not None:
                 exporter.export_compute_stats(scored, self.stats_export_path)
             only_look = self.process is None  # how Data-Juicer's analyzer says that it wants stats and no filtering
-            filtered = scored if only_look or not reduce else self._filter(scored, tracer)
+            keep_all = only_look or not reduce or not self.is_bounded
+            filtered = scored if keep_all else scored.select(np.flatnonzero(self.rows_that_stay(scored, tracer)))
             manifest.figures |= {"rows_in": len(dataset), "rows_out": len(filtered), "unscored": dict(counts)}
         self._tell(counts)
         return filtered
 
-    def _check(self, grouped: bool) -> None:
-        if grouped:
-            raise DatasetError(
-                f"{self._name}: the rows are topics; put it before the grouper, or behind topic_reverse_grouper or "
-                "llm_pair_merger_mapper."
-            )
-
     def _tell(self, counts: Counter[str]) -> None:
         if counts:
-            fate = "kept" if self.min_score is None and self.max_score is None else "dropped"
+            fate = "dropped" if self.is_bounded else "kept"
             reasons = ", ".join(f"{reason} {count:,}" for reason, count in counts.items())
             logger.warning(f"{self._name}: {counts.total():,} samples have no score and are {fate}: {reasons}.")
 
@@ -224,27 +212,14 @@ class SuperfilteringFilter(SampleOperator, Filter):
             for prompt, response in zip(prompts, responses, strict=True)
         ]
 
-    def _prepare_for_ray_map_batches(self) -> bool:
-        """Hear from Data-Juicer, on the driver, that batches are about to be mapped on Ray."""
-        from mergeit_ops.distributed.environment import DriverEnvironment
-        from mergeit_ops.distributed.ledger import ledger_name, open_ledger
-
-        self._environment = DriverEnvironment()
-        open_ledger(ledger_name(self), Manifest(self._name, loggable(self.parameters)), self.work_dir)
-        # Whatever runs a task, the operator itself or an actor made of its parameters, will do.
-        return False
-
-    def _compute_stats_of_batch(self, samples: Any, *args: Any, **kwargs: Any) -> Any:
-        return self._score_block(samples) if isinstance(samples, pa.Table) else self._compute_stats_of_dict(samples)
-
-    def _score_block(self, block: pa.Table) -> pa.Table:
+    def score_block(self, block: pa.Table) -> pa.Table:
         """Score a batch of rows on Ray."""
         from mergeit_ops.distributed.columns import with_json, with_stats
         from mergeit_ops.distributed.ledger import batch_name, ledger_name, report
 
-        self._check(grouped=BATCH_META in block.column_names)
-        if self._environment is not None:
-            self._environment.apply()
+        self.check_flat(BATCH_META in block.column_names, _WHERE)
+        if self._driver is not None:
+            self._driver.apply()
         counts: Counter[str] = Counter()
         table = with_json(block)
         stats = self._stats_of(table, self.layout_of(table.column_names), counts)
@@ -261,28 +236,9 @@ class SuperfilteringFilter(SampleOperator, Filter):
         samples[STATS] = [(old or {}) | new for old, new in zip(before, stats, strict=True)]
         return samples
 
-    def process_batched(self, samples: Any) -> list[bool]:
-        """Tell which samples of a batch stay."""
-        return [self.process_single({STATS: stats}) for stats in samples[STATS]]
-
     def process_single(self, sample: Any) -> bool:
         """Tell whether a sample stays, from its stats."""
-        if self.min_score is None and self.max_score is None:
+        if not self.is_bounded:
             return True
         score = (sample[STATS] or {}).get(self.stats_key)
         return score is not None and bool(self.get_keep_boolean(score, self.min_score, self.max_score))
-
-    def _filter(self, scored: Dataset, tracer: Any) -> Dataset:
-        if self.min_score is None and self.max_score is None:
-            return scored
-        traced = tracer is not None and tracer.should_trace_op(self._name)
-        stays: list[int] = []
-        first = 0
-        for table in iter_tables(scored):
-            for number, row in enumerate(python_rows(table if traced else table.select([STATS])), start=first):
-                if self.process_single(row):
-                    stays.append(number)
-                elif traced:
-                    tracer.collect_filter_sample(self._name, row, False)
-            first += table.num_rows
-        return scored.select(stays)

@@ -1,0 +1,96 @@
+"""Base of the filters that score flat samples and keep those within bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+from data_juicer.ops.base_op import Filter
+from datasets import Dataset
+
+from mergeit_ops.core.columns import STATS
+from mergeit_ops.core.secrets import loggable
+from mergeit_ops.dataset.manifest import Manifest
+from mergeit_ops.dataset.tables import iter_tables, python_rows
+from mergeit_ops.errors import RecipeError
+from mergeit_ops.ops.sample_operator import SampleOperator
+
+
+class ScoreFilter(SampleOperator, Filter):
+    """Base of filters by score: holds the bounds and takes Arrow batches from Data-Juicer's Ray executor.
+
+    :param parameters: the operator's own parameters, among them `min_score` and `max_score`.
+    :param args: passed on to Data-Juicer's operator class.
+    :param kwargs: passed on to Data-Juicer's operator class.
+    :raises RecipeError: if `min_score` is above `max_score`.
+    """
+
+    _batched_op = True
+
+    def __init__(self, parameters: Mapping[str, Any], *args: Any, **kwargs: Any) -> None:
+        super().__init__(parameters, *args, **kwargs)
+        self.min_score: float | None = parameters["min_score"]
+        self.max_score: float | None = parameters["max_score"]
+        if self.min_score is not None and self.max_score is not None and self.min_score > self.max_score:
+            raise RecipeError(f"{self._name}: min_score {self.min_score:g} is above max_score {self.max_score:g}.")
+        # On Ray, Data-Juicer hands batches to this attribute: as Arrow, and with their types when they stay Arrow.
+        self._compute_stats_of_dict: Any = self.compute_stats  # type: ignore[has-type]
+        self.compute_stats = self._compute_stats_of_batch
+        self._driver: Any = None
+
+    @property
+    def is_bounded(self) -> bool:
+        """Tell whether any sample may be dropped for its score."""
+        return self.min_score is not None or self.max_score is not None
+
+    def of_driver(self) -> Any:
+        """Return what a Ray task needs from the driver; kept as `_driver`."""
+        from mergeit_ops.distributed.environment import DriverEnvironment
+
+        return DriverEnvironment()
+
+    def score_block(self, block: pa.Table) -> pa.Table:
+        """Score a batch of rows on Ray.
+
+        :param block: flat rows.
+        :return: flat rows with their stats.
+        """
+        raise NotImplementedError
+
+    def process_single(self, sample: Any) -> bool:
+        """Tell whether a sample stays, from its stats."""
+        raise NotImplementedError
+
+    def process_batched(self, samples: Any) -> list[bool]:
+        """Tell which samples of a batch stay."""
+        return [self.process_single({STATS: stats}) for stats in samples[STATS]]
+
+    def rows_that_stay(self, scored: Dataset, tracer: Any) -> list[bool]:
+        """Tell which samples of a scored dataset stay.
+
+        :param scored: flat samples with stats.
+        :param tracer: Data-Juicer's tracer, which records the samples that are dropped; None: no tracing.
+        """
+        if not self.is_bounded:
+            return [True] * len(scored)
+        stays = []
+        traced = tracer is not None and tracer.should_trace_op(self._name)
+        for table in iter_tables(scored):
+            for row in python_rows(table) if traced else python_rows(table.select([STATS])):
+                stays.append(self.process_single(row))
+                if traced and not stays[-1]:
+                    tracer.collect_filter_sample(self._name, row, False)
+        return stays
+
+    def _prepare_for_ray_map_batches(self) -> bool:
+        """Hear from Data-Juicer, on the driver, that batches are about to be mapped on Ray."""
+        from mergeit_ops.distributed.ledger import ledger_name, open_ledger
+
+        self._driver = self.of_driver()
+        open_ledger(ledger_name(self), Manifest(self._name, loggable(self.parameters)), self.work_dir)
+        # Whatever runs a task, the operator itself or an actor made of its parameters, will do.
+        return False
+
+    def _compute_stats_of_batch(self, samples: Any, *args: Any, **kwargs: Any) -> Any:
+        return self.score_block(samples) if isinstance(samples, pa.Table) else self._compute_stats_of_dict(samples)
