@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from loguru import logger
+
+from mergeit_ops.dataset.recipe import current_recipe
 
 MANIFEST_DIR = "mergeit"
 FORMAT_VERSION = 1
@@ -81,12 +82,10 @@ def _recipe_of(work_dir: str) -> dict[str, Any]:
 
     With them an export finds its run, and what became of its rows after our operators can be put down to someone.
     """
-    config = getattr(sys.modules.get("data_juicer.config.config"), "global_cfg", None)
-    # An operator may be used without a recipe, in a process that has run one.
-    if config is None or getattr(config, "work_dir", None) != work_dir:
+    recipe = current_recipe(work_dir)
+    if recipe is None:
         return {}
-    process = [next(iter(entry)) for entry in config.process or []]
-    return {EXPORT_PATH: config.export_path, PROCESS: process}
+    return {EXPORT_PATH: recipe.export_path, PROCESS: [step.name for step in recipe.steps]}
 
 
 @contextmanager

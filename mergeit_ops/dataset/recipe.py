@@ -1,0 +1,79 @@
+"""The recipe that this process runs, as Data-Juicer has read it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Step:
+    """One operator of a recipe.
+
+    :param name: registry name.
+    :param parameters: what the recipe says about it, Data-Juicer's defaults included.
+    """
+
+    name: str
+    parameters: Mapping[str, Any]
+
+    @property
+    def operator(self) -> type | None:
+        """Return the operator's class; None where Data-Juicer does not know it."""
+        from data_juicer.ops.base_op import OPERATORS
+
+        return OPERATORS.modules.get(self.name)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A recipe under way.
+
+    :param steps: its operators, in order.
+    :param export_path: where the run exports to; None where the recipe does not say.
+    :param text_keys: the columns that `text_keys` names.
+    :param executor: `default`, `ray` or `ray_partitioned`.
+    :param config: Data-Juicer's whole configuration, for what is not named here.
+    """
+
+    steps: tuple[Step, ...]
+    export_path: str | None
+    text_keys: tuple[str, ...]
+    executor: str
+    config: Any = field(repr=False, compare=False, default=None)
+
+    def place_of(self, operator: Any) -> int | None:
+        """Return the position of an operator among the steps, from 0 on.
+
+        Known once Data-Juicer has built all operators of the recipe, and in the driver's process only.
+
+        :param operator: an operator.
+        :return: None where it does not stand in this recipe.
+        """
+        entry = getattr(operator, "_op_cfg", None)
+        entries = self.config.process or []
+        # By identity: a recipe may hold one operator several times, with equal parameters.
+        return next((place for place, candidate in enumerate(entries) if candidate is entry), None)
+
+
+def current_recipe(work_dir: str | None = None) -> Recipe | None:
+    """Return the recipe that this process runs; None where an operator is used without one.
+
+    :param work_dir: work dir of the operator that asks. A process that has run one recipe may use operators without
+        one later: these have another work dir, or none. None: the question is asked while operators are built.
+    """
+    config = getattr(sys.modules.get("data_juicer.config.config"), "global_cfg", None)
+    if config is None or not getattr(config, "process", None):
+        return None
+    if work_dir is not None and getattr(config, "work_dir", None) != work_dir:
+        return None
+    text_keys = getattr(config, "text_keys", None) or ()
+    return Recipe(
+        steps=tuple(Step(name, parameters or {}) for entry in config.process for name, parameters in entry.items()),
+        export_path=getattr(config, "export_path", None),
+        text_keys=(text_keys,) if isinstance(text_keys, str) else tuple(text_keys),
+        executor=getattr(config, "executor_type", "default"),
+        config=config,
+    )
