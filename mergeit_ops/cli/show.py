@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mergeit_ops.core import lineage
-from mergeit_ops.core.formats.chat import spoken
+from mergeit_ops.core.formats.turns import spoken
 
 if TYPE_CHECKING:
     from mergeit_ops.finished import ExportRow

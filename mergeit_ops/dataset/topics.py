@@ -8,17 +8,17 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from datasets import Dataset, Features, List
+from datasets import Dataset, Features, Json, List
 from numpy.typing import NDArray
 
 from mergeit_ops.core.columns import BATCH_META
+from mergeit_ops.core.formats import CHAT_COLUMNS, ROLE_FIELDS
 from mergeit_ops.core.lineage import TOPIC_ID
 from mergeit_ops.dataset.tables import JSON, RowReader, iter_tables, json_array, python_rows
 from mergeit_ops.errors import DatasetError
 
 _BLOCK_ROWS = 20_000  # samples per written table: large enough to be quick
 _BLOCK_BYTES = 2**28  # far below Arrow's 2 GiB per column
-_CHAT_COLUMNS = ("messages", "conversations")
 
 
 @dataclass(frozen=True)
@@ -38,15 +38,25 @@ class Topic:
 def is_grouped(features: Features) -> bool:
     """Tell whether rows are topics.
 
-    Our grouper leaves batch metadata; Data-Juicer's own groupers leave only columns that are all lists. A chat column
-    is a list in flat data already, so there it takes a list of lists.
+    Our grouper leaves batch metadata, and that decides. Data-Juicer's own groupers leave none: their rows have nothing
+    but lists, and none of them is a list of turns, which is what a chat is in flat data.
     """
     if BATCH_META in features:
         return True
     return bool(features) and all(
-        isinstance(feature, List) and (name not in _CHAT_COLUMNS or isinstance(feature.feature, List))
-        for name, feature in features.items()
+        isinstance(feature, List) and not _may_be_turns(name, feature.feature) for name, feature in features.items()
     )
+
+
+def _may_be_turns(column: str, entry: Any) -> bool:
+    """Tell whether a list of such entries may be the turns of one conversation.
+
+    :param column: the list's column.
+    :param entry: type of an entry.
+    """
+    if isinstance(entry, Mapping):
+        return not ROLE_FIELDS.isdisjoint(entry)
+    return isinstance(entry, Json) or (column in CHAT_COLUMNS and not isinstance(entry, List))
 
 
 def flat_features(features: Features) -> Features:

@@ -33,6 +33,7 @@ ROWS = {
         ]
     },
     "sharegpt": {"conversations": [{"from": "human", "value": "Sum up."}, {"from": "gpt", "value": "Short."}]},
+    "prompt_completion": {"prompt": "Sum up.", "completion": "Short."},
 }
 
 
@@ -207,15 +208,6 @@ CALL = [{"id": "1", "type": "function", "function": {"name": "f", "arguments": "
         ("messages", {"messages": turns(("user", [IMAGE]), ("assistant", "So."))}),
         ("messages", {"messages": [*turns(("user", "Why?")), {"role": "assistant", "tool_calls": CALL}]}),
         ("messages", {"messages": turns(("user", "Why?"), ("assistant", "So."), ("tool", "42"))}),
-        (
-            "messages",
-            {
-                "messages": [
-                    *turns(("user", "Why?")),
-                    {"role": "assistant", "content": "So.", "reasoning_content": "Hm"},
-                ]
-            },
-        ),
         (
             "sharegpt",
             {

@@ -4,6 +4,16 @@ What comes in goes out: a merged row is written in the layout of its parents.
 """
 
 from mergeit_ops.core.formats.base import FORMAT_NAMES, FormatName, Problem, Reading, SampleFormat
-from mergeit_ops.core.formats.detection import resolve_format
+from mergeit_ops.core.formats.detection import CHAT_COLUMNS, resolve_format
+from mergeit_ops.core.formats.turns import ROLE_FIELDS
 
-__all__ = ["FORMAT_NAMES", "FormatName", "Problem", "Reading", "SampleFormat", "resolve_format"]
+__all__ = [
+    "CHAT_COLUMNS",
+    "FORMAT_NAMES",
+    "ROLE_FIELDS",
+    "FormatName",
+    "Problem",
+    "Reading",
+    "SampleFormat",
+    "resolve_format",
+]

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from mergeit_ops.core.formats.content import as_text
 from mergeit_ops.core.sample import Sample
 
-FormatName = Literal["auto", "alpaca", "query_response", "messages", "sharegpt"]
-FORMAT_NAMES: tuple[FormatName, ...] = ("auto", "alpaca", "query_response", "messages", "sharegpt")
+FormatName = Literal["auto", "alpaca", "query_response", "messages", "sharegpt", "prompt_completion"]
+FORMAT_NAMES: tuple[FormatName, ...] = (
+    "auto",
+    "alpaca",
+    "query_response",
+    "messages",
+    "sharegpt",
+    "prompt_completion",
+)
 
-Problem = Literal["bad_row", "multi_turn", "more_than_text"]
-
-BESIDE_TEXT = ("tools", "images", "videos", "audios")
-"""Columns of what belongs to a conversation and is no text, as Data-Juicer and LLaMA-Factory name them."""
-
-_NOTHING_AS_TEXT = ("", "[]", "{}", "null")
+Problem = Literal["bad_row", "multi_turn", "more_than_text", "reasoning"]
 
 
 @dataclass(frozen=True)
@@ -25,13 +29,22 @@ class Reading:
 
     :param sample: what could be read, empty texts where nothing could; of a conversation of several turns all
         questions, and all answers, one below the other.
-    :param problem: None for a row that may be merged; `bad_row` when the instruction or the response is missing, blank
-        or not text; `multi_turn` when it is more than one question and one answer; `more_than_text` when it has
-        something that a merge of texts would lose: a tool call, an image, reasoning in a field of its own.
+    :param problem: None for a row that may be merged; `reasoning` when it holds a reasoning trace; `more_than_text`
+        when it has something else that a merge of texts would lose: a tool call, an image, a field nobody knows;
+        `bad_row` when the instruction or the response is missing, blank or not text, or somebody unknown speaks;
+        `multi_turn` when it is more than one question and one answer.
+    :param context: what the row and the other parents of a merge must have in common besides the system prompt, such as
+        the arguments of the chat template, as JSON text; empty when there is nothing of the kind.
     """
 
     sample: Sample
     problem: Problem | None = None
+    context: str = ""
+
+    @property
+    def is_readable(self) -> bool:
+        """Tell whether there is a text that stands for the row among others."""
+        return bool(self.sample.query.strip())
 
 
 class SampleFormat(Protocol):
@@ -56,31 +69,6 @@ class SampleFormat(Protocol):
         """Return the layout's columns for a merged sample; `parents` are the rows it came from, at least one."""
 
 
-def as_text(value: Any) -> str:
-    """Return a value as text; None as an empty one."""
-    if isinstance(value, str):
-        return value
-    return "" if value is None else str(value)
-
-
-def is_empty(value: Any) -> bool:
-    """Tell whether a value holds nothing: also one that Arrow has filled up with nulls, or an empty list as text."""
-    if value is None:
-        return True
-    if isinstance(value, str):
-        return value.strip() in _NOTHING_AS_TEXT
-    if isinstance(value, Mapping):
-        return all(map(is_empty, value.values()))
-    if isinstance(value, (list, tuple)):
-        return all(map(is_empty, value))
-    return False
-
-
-def has_more_beside(row: Mapping[str, Any]) -> bool:
-    """Tell whether a row has tools, images, videos or audios in columns of their own."""
-    return any(name in row and not is_empty(row[name]) for name in BESIDE_TEXT)
-
-
 def one_turn(sample: Sample) -> str:
     """Return instruction and input as one question."""
     return f"{sample.instruction}\n\n{sample.input}" if sample.input.strip() else sample.instruction
@@ -89,3 +77,8 @@ def one_turn(sample: Sample) -> str:
 def parents_value(text: str, values: Sequence[Any]) -> Any:
     """Return the first of the parents' values that is this text, as it stands there; else the text, blank as None."""
     return next((value for value in values if as_text(value).strip() == text), text or None)
+
+
+def context_text(shared: Mapping[str, Any]) -> str:
+    """Return what parents must have in common as one text, equal for equal values."""
+    return json.dumps(shared, sort_keys=True, default=repr) if shared else ""

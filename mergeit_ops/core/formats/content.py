@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from mergeit_ops.core.formats.base import as_text, is_empty
-
 _TEXT_PARTS = (None, "text", "input_text", "output_text")  # types of parts; the last two are of OpenAI's Responses
+_REASONING_PARTS = ("reasoning", "thinking", "redacted_thinking", "think", "thought", "summary_text")
+_NOTHING_AS_TEXT = ("", "[]", "{}", "null")
 
 
 class Content(NamedTuple):
@@ -16,11 +16,33 @@ class Content(NamedTuple):
     :param text: its text; that of several parts one below the other.
     :param more: whether there is something else, such as an image.
     :param odd: whether it is neither a text nor a list of parts.
+    :param reasoning: whether one of its parts is a reasoning trace.
     """
 
     text: str
     more: bool = False
     odd: bool = False
+    reasoning: bool = False
+
+
+def as_text(value: Any) -> str:
+    """Return a value as text. None is an empty text, and so is a list or a mapping: nobody reads their text."""
+    if isinstance(value, str):
+        return value
+    return "" if value is None or isinstance(value, (list, tuple, Mapping, bytes)) else str(value)
+
+
+def is_empty(value: Any) -> bool:
+    """Tell whether a value holds nothing: also one that Arrow has filled up with nulls, or an empty list as text."""
+    if value is None:
+        return True
+    if isinstance(value, str):
+        return value.strip() in _NOTHING_AS_TEXT
+    if isinstance(value, Mapping):
+        return all(map(is_empty, value.values()))
+    if isinstance(value, (list, tuple)):
+        return all(map(is_empty, value))
+    return False
 
 
 def read_content(value: Any) -> Content:
@@ -29,24 +51,30 @@ def read_content(value: Any) -> Content:
         return Content(value)
     if value is None:
         return Content("")
+    if isinstance(value, Mapping):
+        value = [value]
     if not isinstance(value, (list, tuple)):
         return Content(as_text(value), odd=True)
-    texts, more, odd = [], False, False
+    texts, more, odd, reasoning = [], False, False, False
     for part in value:
         if isinstance(part, str):
             texts.append(part)
         elif not isinstance(part, Mapping):
-            odd = True
+            odd |= part is not None
+        elif part.get("type") in _REASONING_PARTS or not is_empty(part.get("thinking")):
+            reasoning = True
         elif isinstance(part.get("text"), str) and part.get("type") in _TEXT_PARTS:
             texts.append(part["text"])
             more |= any(not is_empty(item) for name, item in part.items() if name not in ("type", "text"))
         else:
             more |= not is_empty(part)
-    return Content("\n".join(texts), more, odd)
+    return Content("\n".join(texts), more, odd, reasoning)
 
 
 def in_form_of(text: str, content: Any) -> Any:
     """Return a text in the form of another content: as text, or as a list of one part."""
+    if isinstance(content, Mapping):
+        return in_form_of(text, [content])[0]
     if not isinstance(content, (list, tuple)):
         return text
     for part in content:

@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from mergeit_ops.core.formats.advice import advice_for
 from mergeit_ops.core.formats.base import FormatName, SampleFormat
 from mergeit_ops.core.formats.chat import ChatFormat
+from mergeit_ops.core.formats.prompt_completion import PromptCompletionFormat
 from mergeit_ops.core.formats.text_columns import AlpacaFormat, QueryResponseFormat
+
+CHAT_COLUMNS = ("messages", "conversations", "conversation")
+"""Columns that hold a list of turns."""
+
+_SYSTEM_COLUMNS = ("system", "system_prompt")
 
 
 def resolve_format(
@@ -24,22 +31,31 @@ def resolve_format(
 
     :param name: a layout, or `auto` to tell it from the columns.
     :param columns: the dataset's column names.
-    :param instruction_key: column of the instruction; None: `instruction`.
+    :param instruction_key: column of the instruction; None: `instruction`, or `prompt` where it may be turns.
     :param query_key: column of the optional input; None: `input` in Alpaca data, `query` in Data-Juicer's layout.
-    :param response_key: column of the response; None: `output` in Alpaca data, `response` in Data-Juicer's layout.
-    :param system_key: column of the optional system prompt; None: `system`.
+    :param response_key: column of the response; None: `output` in Alpaca data, `response` in Data-Juicer's layout,
+        `completion` beside a prompt.
+    :param system_key: column of the optional system prompt; None: `system`, or `system_prompt` where that is there.
     :param history_key: column of the optional earlier turns; None: `history`. Chat layouts have no such column.
     :raises ValueError: if a needed column is missing, or `auto` finds no layout or more than one.
     """
     keys = {"instruction_key": instruction_key, "query_key": query_key, "response_key": response_key}
     given: dict[str, Any] = {key: value for key, value in keys.items() if value is not None}
+    if system_key in (None, *_SYSTEM_COLUMNS) and system_key not in columns:
+        system_key = next((column for column in _SYSTEM_COLUMNS if column in columns), system_key)
     system: dict[str, Any] = {} if system_key is None else {"system_key": system_key}
     context: dict[str, Any] = system if history_key is None else {**system, "history_key": history_key}
+    sides = [("prompt", "completion"), ("input", "output")]
+    asked, answered = next((pair for pair in sides if set(pair) <= set(columns)), sides[0])
+    chat_column = "conversation" if "conversation" in columns and "messages" not in columns else "messages"
     candidates: dict[FormatName, Callable[[], SampleFormat]] = {
         "alpaca": lambda: AlpacaFormat(**given, **context),
         "query_response": lambda: QueryResponseFormat(**given, **context),
-        "messages": lambda: ChatFormat("messages", "messages", **system),
+        "messages": lambda: ChatFormat("messages", chat_column, **system),
         "sharegpt": lambda: ChatFormat("sharegpt", "conversations", **system),
+        "prompt_completion": lambda: PromptCompletionFormat(
+            instruction_key or asked, response_key or answered, **system
+        ),
     }
     there = ", ".join(repr(column) for column in columns) or "none"
     if name != "auto":
@@ -47,13 +63,19 @@ def resolve_format(
         missing = [column for column in layout.required_columns if column not in columns]
         if missing:
             wanted = ", ".join(map(repr, missing))
-            raise ValueError(f"the column {wanted} of sample format '{name}' is missing; the dataset has: {there}")
+            raise ValueError(
+                f"the column {wanted} of sample format '{name}' is missing; the dataset has: {there}"
+                f"{advice_for(columns)}"
+            )
         return layout
     layouts = [make() for make in candidates.values()]
     found = [layout for layout in layouts if set(layout.required_columns) <= set(columns)]
     if given and found and found[0].name == "alpaca":
         # Column names of one's own fit Data-Juicer's layout too: both need no more than two columns.
         return found[0]
+    if len(found) > 1 and (asked, answered) != sides[0]:
+        # `input` and `output` alone make a sample only where nothing else does.
+        found = [layout for layout in found if layout.name != "prompt_completion"]
     if len(found) > 1:
         names = " and ".join(f"'{layout.name}' ({', '.join(layout.required_columns)})" for layout in found)
         raise ValueError(
@@ -62,5 +84,7 @@ def resolve_format(
         )
     if not found:
         needs = "; ".join(f"{layout.name}: {', '.join(layout.required_columns)}" for layout in layouts)
-        raise ValueError(f"no sample format fits; the dataset has the columns {there}, but needs ({needs})")
+        raise ValueError(
+            f"no sample format fits; the dataset has the columns {there}, but needs ({needs}){advice_for(columns)}"
+        )
     return found[0]

@@ -6,16 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mergeit_ops.core.formats.base import (
-    BESIDE_TEXT,
-    FormatName,
-    Reading,
-    as_text,
-    has_more_beside,
-    is_empty,
-    one_turn,
-    parents_value,
-)
+from mergeit_ops.core.formats import beside
+from mergeit_ops.core.formats.base import FormatName, Problem, Reading, context_text, one_turn, parents_value
+from mergeit_ops.core.formats.beside import problem_beside, shared_beside
+from mergeit_ops.core.formats.content import as_text, is_empty, read_content
+from mergeit_ops.core.formats.marks import holds_reasoning, holds_tool_call
 from mergeit_ops.core.sample import Sample
 
 
@@ -39,7 +34,7 @@ class AlpacaFormat:
     def columns(self) -> tuple[str, ...]:
         """See `SampleFormat`."""
         texts = (self.instruction_key, self.query_key, self.response_key)
-        return (*texts, self.system_key, self.history_key, *BESIDE_TEXT)
+        return (*texts, self.system_key, self.history_key, *beside.COLUMNS)
 
     def read(self, row: Mapping[str, Any]) -> Reading:
         """See `SampleFormat`."""
@@ -80,7 +75,7 @@ class QueryResponseFormat:
     def columns(self) -> tuple[str, ...]:
         """See `SampleFormat`."""
         texts = (self.instruction_key, self.query_key, self.response_key)
-        return (*texts, self.system_key, self.history_key, *BESIDE_TEXT)
+        return (*texts, self.system_key, self.history_key, *beside.COLUMNS)
 
     def read(self, row: Mapping[str, Any]) -> Reading:
         """See `SampleFormat`."""
@@ -110,10 +105,20 @@ def _reading(sample: Sample, row: Mapping[str, Any], history: Any, texts_fit: bo
     if earlier:
         asked = "\n".join([*(question for question, _ in earlier), sample.instruction])
         answered = "\n".join([*(answer for _, answer in earlier), sample.output])
-        return Reading(replace(sample, instruction=asked, output=answered), "multi_turn")
-    if not texts_fit:
-        return Reading(sample, "bad_row")
-    return Reading(sample, "more_than_text" if has_more_beside(row) else None)
+        sample = replace(sample, instruction=asked, output=answered)
+    return Reading(sample, _problem(sample, row, bool(earlier), texts_fit), context_text(shared_beside(row)))
+
+
+def _problem(sample: Sample, row: Mapping[str, Any], has_history: bool, texts_fit: bool) -> Problem | None:
+    texts = (sample.instruction, sample.input, sample.output, sample.system)
+    found = problem_beside(row)
+    if found == "reasoning" or any(map(holds_reasoning, texts)):
+        return "reasoning"
+    if found == "more_than_text" or any(map(holds_tool_call, texts)):
+        return "more_than_text"
+    if has_history:
+        return "multi_turn"
+    return None if texts_fit else "bad_row"
 
 
 def _earlier_turns(history: Any) -> list[tuple[str, str]]:
@@ -123,9 +128,16 @@ def _earlier_turns(history: Any) -> list[tuple[str, str]]:
     for turn in turns:
         if is_empty(turn):
             continue
-        question, *answers = map(as_text, turn) if isinstance(turn, (list, tuple)) else [as_text(turn)]
+        question, *answers = map(_said, turn) if isinstance(turn, (list, tuple)) else [_said(turn)]
         found.append((question, "\n".join(answers)))
     return found
+
+
+def _said(value: Any) -> str:
+    """Return what one entry of a history says; an entry may be a turn with its fields."""
+    if isinstance(value, Mapping):
+        return "\n".join(read_content(value[name]).text for name in ("content", "value", "text") if value.get(name))
+    return as_text(value)
 
 
 def _context(system_key: str, history_key: str, sample: Sample, parents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -1,0 +1,44 @@
+"""What to do about columns that fit no layout."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+_QUESTIONS = (
+    *("instruction", "question", "problem", "prompt", "query", "user", "human", "request", "task", "input", "inputs"),
+    *("source", "q"),
+)
+_ANSWERS = (
+    *("response", "answer", "answers", "solution", "output", "outputs", "completion", "reply", "assistant", "target"),
+    *("targets", "result", "a"),
+)
+
+
+def advice_for(columns: Sequence[str]) -> str:
+    """Return the keys that would make a dataset readable, as the end of a sentence; empty where none can be told.
+
+    :param columns: the dataset's column names.
+    """
+    if {"chosen", "rejected"} <= set(columns):
+        return (
+            ". These are preference pairs (columns 'chosen' and 'rejected'), and this operator needs one answer to "
+            "each question: make rows of the question and the chosen answer first"
+        )
+    asked = _best(columns, _QUESTIONS)
+    answered = _best([column for column in columns if column != asked], _ANSWERS)
+    if asked is None or answered is None:
+        return ". Set instruction_key and response_key to the columns of the question and of the answer"
+    advice = f". Set instruction_key: {asked} and response_key: {answered} in every operator of MergeIT-ops"
+    return advice + "; where either holds a list of turns, set sample_format: prompt_completion as well"
+
+
+def _best(columns: Sequence[str], words: Sequence[str]) -> str | None:
+    """Return the column that is one of some words, or has one in its name; the first word counts most."""
+    parts = {column: re.split(r"[^a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", column).lower()) for column in columns}
+    for word in words:
+        for column in columns:
+            if parts[column] == [word]:
+                return column
+    # The last part of a name says what it is: `generated_solution`, `problem_source`.
+    return next((column for word in words for column in columns if parts[column][-1] == word), None)

@@ -1,0 +1,82 @@
+"""Columns beside the texts of a row that a chat template or a trainer reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from mergeit_ops.core.formats.content import is_empty
+
+MORE_THAN_TEXT = (
+    *("tools", "functions", "function_calls", "function_call", "tool_calls", "tool_choice", "documents"),
+    *("image", "images", "video", "videos", "audio", "audios", "objects"),
+    *("chosen", "rejected", "rejected_messages", "rejected_response"),
+)
+"""Columns that a merge of texts cannot carry."""
+
+REASONING = (
+    *("reasoning", "reasoning_content", "reasoning_details", "reasoning_trace", "thinking", "thoughts", "thought"),
+    *("chain_of_thought", "cot", "think"),
+)
+"""Columns of a reasoning trace, or of the switch that asks for one."""
+
+SAME_IN_ALL_PARENTS = ("chat_template_kwargs", "chat_template", "kto_tag", "label")
+"""Columns that say how the whole row is read; rows are merged only where they agree. A label counts if it is a flag."""
+
+COLUMNS = (*MORE_THAN_TEXT, *REASONING, *SAME_IN_ALL_PARENTS)
+"""All columns that this module looks at."""
+
+_SWITCH_POSITIONS = (
+    *("on", "off", "true", "false", "yes", "no", "none", "0", "1", "auto", "default", "enabled", "disabled"),
+    *("minimal", "low", "medium", "high", "xhigh", "max", "budget", "n/a"),
+)
+
+
+def problem_beside(row: Mapping[str, Any]) -> Literal["reasoning", "more_than_text"] | None:
+    """Tell why a row may not be merged for what stands beside its texts; None where nothing forbids it.
+
+    :param row: the columns of a row.
+    """
+    if any(is_trace(row[name]) for name in REASONING if name in row):
+        return "reasoning"
+    if any(not is_empty(row[name]) for name in MORE_THAN_TEXT if name in row):
+        return "more_than_text"
+    return "more_than_text" if names_tools(row.get("chat_template_kwargs")) else None
+
+
+def shared_beside(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the columns of a row that all parents of a merge must have in common; empty ones are left out.
+
+    :param row: the columns of a row.
+    """
+    shared = {name: row[name] for name in SAME_IN_ALL_PARENTS if name in row and not is_empty(row[name])}
+    if not isinstance(shared.get("label"), bool):
+        shared.pop("label", None)
+    # No trace here: what is left is a switch.
+    return shared | {name: row[name] for name in REASONING if name in row and not is_empty(row[name])}
+
+
+def is_trace(value: Any) -> bool:
+    """Tell whether a value of a field for reasoning holds a trace, not just the switch that asks for one."""
+    if isinstance(value, str):
+        return bool(value.strip()) and value.strip().lower() not in _SWITCH_POSITIONS
+    return not isinstance(value, (bool, int, float)) and not is_empty(value)
+
+
+def names_tools(value: Any) -> bool:
+    """Tell whether arguments of a chat template hold tools, under any name such as `xml_tools`.
+
+    :param value: a mapping, also as JSON text.
+    """
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return False
+    if not isinstance(value, Mapping):
+        return False
+    return any(
+        not is_empty(item) and any(word in str(name).lower() for word in ("tool", "function", "document"))
+        for name, item in value.items()
+    )

@@ -1,0 +1,329 @@
+"""The turns of a conversation: who speaks, what is said, and whether a merge of texts could carry it."""
+
+from __future__ import annotations
+
+import ast
+import json
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from mergeit_ops.core.formats.base import Problem, Reading, context_text, parents_value
+from mergeit_ops.core.formats.beside import is_trace, problem_beside, shared_beside
+from mergeit_ops.core.formats.content import Content, in_form_of, is_empty, read_content
+from mergeit_ops.core.formats.marks import holds_reasoning, holds_tool_call
+from mergeit_ops.core.sample import Sample
+
+Speaker = Literal["system", "user", "assistant", "tool"]
+
+_SPELLINGS: Mapping[Speaker, tuple[str, ...]] = {
+    "system": ("system", "developer", "system_prompt"),
+    "user": (
+        *("user", "human", "prompter", "usr", "questioner", "question", "query", "instruction", "prompt", "input"),
+        *("customer", "client"),
+    ),
+    "assistant": (
+        *("assistant", "ai", "bot", "model", "gpt", "chatgpt", "gpt3", "gpt4", "gpt_3.5", "gpt_4", "gpt_4o"),
+        *("bing", "bard", "claude", "gemini", "llm", "chatbot", "ai_assistant", "agent", "answer", "response"),
+        *("output", "completion", "machine"),
+    ),
+    "tool": (
+        *("tool", "tools", "tool_call", "tool_calls", "tool_response", "tool_result", "tool_results", "tool_output"),
+        *("function", "function_call", "function_calls", "function_response", "function_result", "function_output"),
+        *("observation", "environment", "ipython", "python", "code_interpreter", "api", "plugin"),
+    ),
+}
+_SPEAKERS: Mapping[str, Speaker] = {
+    spelling: speaker for speaker, spellings in _SPELLINGS.items() for spelling in spellings
+}
+
+_TEXT_FIELD_OF: Mapping[str, str] = {
+    "role": "content",
+    "from": "value",
+    "speaker": "text",
+    "sender": "text",
+    "author": "text",
+}
+ROLE_FIELDS = frozenset(_TEXT_FIELD_OF)
+"""Fields that name the speaker of a turn."""
+_TEXT_FIELDS = ("content", "value", "text", "message")
+
+_NOTES = frozenset(
+    (
+        *("id", "idx", "index", "turn", "turn_id", "turn_index", "turn_number", "turn_identifier", "message_id"),
+        *(
+            "parent_id",
+            "conversation_id",
+            "uuid",
+            "hash",
+            "hashed_ip",
+            "source",
+            "model",
+            "lang",
+            "language",
+            "country",
+        ),
+        *("state", "header", "timestamp", "time", "date", "created", "created_at", "create_time", "updated_at"),
+        *("tokens", "num_tokens", "n_tokens", "token_count", "length", "score", "rating", "rank", "toxic", "redacted"),
+    )
+)
+"""Fields that note something about a turn and that no chat template or trainer reads."""
+
+_SAME_IN_ALL_PARENTS = frozenset(
+    ("name", "weight", "train", "trainable", "loss", "loss_weight", "loss_mask", "mask", "masked", "eot", "prefix")
+)
+"""Fields that say how a turn is read or trained on; rows are merged only where they agree."""
+
+_REASONING_FIELDS = frozenset(
+    (
+        *(
+            "reasoning",
+            "reasoning_content",
+            "reasoning_details",
+            "reasoning_text",
+            "reasoning_trace",
+            "thinking",
+            "think",
+        ),
+        *("thinking_blocks", "thought", "thoughts", "cot", "chain_of_thought", "analysis"),
+    )
+)
+_FINAL_CHANNELS = ("final", "assistant", "response")
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A turn of a speaker that is known.
+
+    :param speaker: who speaks.
+    :param fields: the turn as it stands in the row.
+    :param role_field: the field that names the speaker.
+    :param text_field: the field that holds the content.
+    """
+
+    speaker: Speaker
+    fields: Mapping[str, Any]
+    role_field: str
+    text_field: str
+
+    @property
+    def content(self) -> Content:
+        """What is said."""
+        return read_content(self.fields.get(self.text_field))
+
+    @property
+    def further_fields(self) -> dict[str, Any]:
+        """The fields beside speaker and content that hold something."""
+        return {
+            name: value
+            for name, value in self.fields.items()
+            if name not in (self.role_field, self.text_field) and not is_empty(value)
+        }
+
+    @property
+    def has_trace(self) -> bool:
+        """Whether a field of its own, or its channel, says that this is reasoning."""
+        fields = self.further_fields
+        channel = fields.get("channel")
+        return any(is_trace(fields[name]) for name in _REASONING_FIELDS & fields.keys()) or (
+            channel is not None and channel not in _FINAL_CHANNELS
+        )
+
+    @property
+    def has_more(self) -> bool:
+        """Whether further fields hold what a merge of texts may lose: all that nobody knows counts."""
+        known = _NOTES | _SAME_IN_ALL_PARENTS | _REASONING_FIELDS | {"channel"}
+        return bool(self.further_fields.keys() - known)
+
+    @property
+    def shared(self) -> dict[str, Any]:
+        """The fields that the turns of all parents of a merge must have in common."""
+        fields = self.further_fields
+        return {name: fields[name] for name in sorted((_SAME_IN_ALL_PARENTS | _REASONING_FIELDS) & fields.keys())}
+
+
+def turns_in(value: Any) -> Sequence[Any] | None:
+    """Return a column's turns, as they stand there; None where it holds none.
+
+    :param value: a list of turns, each a mapping or JSON text, or the whole list as text: JSON, or as Python prints it.
+    """
+    if isinstance(value, str):
+        value = _parsed(value)
+    if not isinstance(value, (list, tuple)):
+        return None
+    return [_parsed(turn) if isinstance(turn, str) else turn for turn in value]
+
+
+def in_turns_form(turns: Sequence[Mapping[str, Any]], column: Any) -> Any:
+    """Return turns in the form of another value of their column: as a list, as text, or as a list of texts."""
+    if isinstance(column, str):
+        return _dumped(list(turns), column)
+    if column and all(isinstance(turn, str) for turn in column):
+        return [_dumped(turn, column[0]) for turn in turns]
+    return list(turns)
+
+
+def _parsed(text: str) -> Any:
+    stripped = text.strip().lstrip("\ufeff")
+    if not stripped.startswith(("[", "{")):
+        return None
+    try:
+        return json.loads(stripped)
+    except (ValueError, RecursionError):
+        pass
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of escape sequences that Python does not know
+            return ast.literal_eval(stripped)
+    except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
+        return None
+
+
+def _dumped(value: Any, like: str) -> str:
+    """Return a value as text, escaped and spaced as another text is."""
+    try:
+        parsed = json.loads(like)
+    except ValueError:
+        return repr(value)
+    for ensure_ascii in (False, True):
+        for separators in ((", ", ": "), (",", ":")):
+            if json.dumps(parsed, ensure_ascii=ensure_ascii, separators=separators) == like.strip():
+                return json.dumps(value, ensure_ascii=ensure_ascii, separators=separators)
+    return json.dumps(value, ensure_ascii=False)
+
+
+def known_turns(given: Sequence[Any]) -> list[Turn]:
+    """Return the turns whose speaker is known."""
+    return [turn for turn in map(_turn, given) if turn is not None]
+
+
+def _turn(fields: Any) -> Turn | None:
+    if not isinstance(fields, Mapping):
+        return None
+    role_field = next((name for name in _TEXT_FIELD_OF if isinstance(fields.get(name), str)), None)
+    if role_field is None:
+        return None
+    speaker = _SPEAKERS.get(fields[role_field]) or _SPEAKERS.get(_plain(fields[role_field]))
+    if speaker is None:
+        return None
+    text_field = _TEXT_FIELD_OF[role_field]
+    if fields.get(text_field) is None:
+        # A table whose rows name their fields differently has all of them in every turn, null where they are not used.
+        text_field = next((name for name in _TEXT_FIELDS if fields.get(name) is not None), text_field)
+    return Turn(speaker, fields, role_field, text_field)
+
+
+def _plain(role: str) -> str:
+    return role.strip().strip("<|>:").lower().replace("-", "_").replace(" ", "_")
+
+
+def read_conversation(given: Sequence[Any], row: Mapping[str, Any], system_prompt: str) -> Reading:
+    """Read a conversation.
+
+    :param given: its turns, as they stand in the row.
+    :param row: the row, for the columns beside the turns.
+    :param system_prompt: of the row's own column; a system turn comes before it.
+    """
+    turns = known_turns(given)
+    contents = [turn.content for turn in turns]
+    said: dict[Speaker, list[str]] = {speaker: [] for speaker in _SPELLINGS}
+    for turn, content in zip(turns, contents, strict=True):
+        said[turn.speaker].append(content.text)
+    prompt = "\n\n".join(said["system"]).strip() or system_prompt
+    sample = Sample("\n".join(said["user"]), "", "\n".join(said["assistant"]), prompt)
+    shared = shared_beside(row) | {
+        f"{turn.speaker} {name}": value for turn in turns for name, value in turn.shared.items()
+    }
+    return Reading(sample, _problem(given, turns, contents, said, sample, row), context_text(shared))
+
+
+def _problem(
+    given: Sequence[Any],
+    turns: Sequence[Turn],
+    contents: Sequence[Content],
+    said: Mapping[Speaker, Sequence[str]],
+    sample: Sample,
+    row: Mapping[str, Any],
+) -> Problem | None:
+    texts = [content.text for content in contents] + [sample.system]
+    beside = problem_beside(row)
+    if (
+        beside == "reasoning"
+        or any(turn.has_trace for turn in turns)
+        or any(content.reasoning for content in contents)
+        or any(map(holds_reasoning, texts))
+    ):
+        return "reasoning"
+    if not said["user"] or not said["assistant"]:
+        return "bad_row"
+    if (
+        beside == "more_than_text"
+        or said["tool"]
+        or any(turn.has_more for turn in turns)
+        or any(content.more for content in contents)
+        or any(map(holds_tool_call, texts))
+    ):
+        return "more_than_text"
+    if len(turns) < len(given) or any(content.odd for content in contents):
+        return "bad_row"
+    if len(said["user"]) > 1 or len(said["assistant"]) > 1:
+        return "multi_turn"
+    asked_first = [turn.speaker for turn in turns if turn.speaker in ("user", "assistant")] == ["user", "assistant"]
+    return None if asked_first and sample.instruction.strip() and sample.output.strip() else "bad_row"
+
+
+def first_turns(turns_of: Sequence[Sequence[Turn]], speaker: Speaker) -> list[Turn]:
+    """Return each parent's first turn of a speaker, where it has one."""
+    firsts = (next((turn for turn in turns if turn.speaker == speaker), None) for turns in turns_of)
+    return [turn for turn in firsts if turn is not None]
+
+
+def like(models: Sequence[Turn], text: str) -> dict[str, Any]:
+    """Return a turn in the form of the first of some; further fields keep what all of them agree on, else null."""
+    first = models[0]
+    turn = {
+        name: value if all(name in model.fields and model.fields[name] == value for model in models) else None
+        for name, value in first.fields.items()
+    }
+    turn[first.role_field] = first.fields[first.role_field]
+    turn[first.text_field] = in_form_of(text, first.fields.get(first.text_field))
+    return turn
+
+
+def system_prompt_as(
+    text: str, turns_of: Sequence[Sequence[Turn]], parents: Sequence[Mapping[str, Any]], system_key: str, in_turns: bool
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Return where the system prompt of a merge stands: as its first turn, or in a column.
+
+    :param text: the system prompt that all parents share; empty where there is none.
+    :param turns_of: the turns of each parent.
+    :param parents: the parents' rows.
+    :param system_key: the column of the system prompt.
+    :param in_turns: whether the merge is written as turns, so that one can be added.
+    :return: no turn or one, and the column with its value or nothing.
+    """
+    prompts = first_turns(turns_of, "system")
+    if in_turns and prompts and (text or len(prompts) == len(parents)):
+        return [like(prompts, text)], {}
+    with_column = [parent[system_key] for parent in parents if system_key in parent]
+    if not text:
+        return [], {}
+    if with_column:
+        return [], {system_key: parents_value(text, with_column)}
+    asks = turns_of[0][0]
+    return [{asks.role_field: "system", asks.text_field: in_form_of(text, asks.fields.get(asks.text_field))}], {}
+
+
+def spoken(value: Any) -> list[tuple[str, str]] | None:
+    """Return who says what in a column of turns, for people to read; None where the value is none.
+
+    :param value: of any column of a row.
+    """
+    given = turns_in(value)
+    if not given:
+        return None
+    turns = known_turns(given)
+    if len(turns) < len(given):
+        return None
+    return [(turn.fields[turn.role_field], turn.content.text) for turn in turns]
