@@ -1,5 +1,7 @@
 """Embeddings as text, the form in which they travel with the samples.
 
+A row without a text that can be read has the zero vector: it is like no other row.
+
 A list of floats per sample is slow, because Data-Juicer wraps every element; raw bytes break a JSONL export.
 """
 
@@ -31,7 +33,7 @@ def decode_vectors(texts: Sequence[str | None], first_row: int = 0) -> NDArray[n
     :param first_row: number of the first one, for the message.
     :return: (n, d) float32.
     :raises ValueError: naming the first row that is missing, is not base64, is not of the first row's width, or is
-        not of unit norm.
+        neither of unit norm nor zero.
     """
     if not texts:
         return np.zeros((0, 0), dtype=np.float32)
@@ -40,7 +42,7 @@ def decode_vectors(texts: Sequence[str | None], first_row: int = 0) -> NDArray[n
     for number, row in enumerate(rows, first_row):
         if len(row) != width or width == 0:
             raise ValueError(f"row {number} has an embedding of width {len(row)}, the first row one of {width}")
-    return _checked(np.stack(rows).astype(np.float32, copy=False), first_row)
+    return checked(np.stack(rows).astype(np.float32, copy=False), first_row)
 
 
 def decode_joined(texts: bytes | memoryview, count: int, first_row: int = 0) -> NDArray[np.float32] | None:
@@ -50,7 +52,7 @@ def decode_joined(texts: bytes | memoryview, count: int, first_row: int = 0) -> 
     :param count: number of texts, >= 1.
     :param first_row: number of the first one, for the message.
     :return: (count, d) float32; None if this way cannot read them, and `decode_vectors` has to or says what is wrong.
-    :raises ValueError: naming the first row that is not of unit norm.
+    :raises ValueError: naming the first row that is neither of unit norm nor zero.
     """
     length, rest = divmod(len(texts), count)
     # Only where each text stands for whole bytes and whole floats has none of them padding.
@@ -63,7 +65,16 @@ def decode_joined(texts: bytes | memoryview, count: int, first_row: int = 0) -> 
     if len(raw) * 4 != len(texts) * 3:
         return None
     vectors = np.frombuffer(raw, dtype=_WIRE_DTYPE).reshape(count, length * 3 // 16)
-    return _checked(vectors.astype(np.float32, copy=False), first_row)
+    return checked(vectors.astype(np.float32, copy=False), first_row)
+
+
+def has_text(vectors: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Tell which rows have a text that stands for them: those without one have the zero vector.
+
+    :param vectors: (n, d) float32.
+    :return: (n,) bool.
+    """
+    return np.asarray(vectors.any(axis=1))
 
 
 def encode_joined(vectors: NDArray[np.float32]) -> bytes | None:
@@ -77,9 +88,16 @@ def encode_joined(vectors: NDArray[np.float32]) -> bytes | None:
     return base64.b64encode(np.ascontiguousarray(vectors, _WIRE_DTYPE).tobytes())
 
 
-def _checked(vectors: NDArray[np.float32], first_row: int) -> NDArray[np.float32]:
+def checked(vectors: NDArray[np.float32], first_row: int = 0) -> NDArray[np.float32]:
+    """Return vectors whose norms are one, or zero for rows without a text.
+
+    :param vectors: (n, d) float32.
+    :param first_row: number of the first one, for the message.
+    :raises ValueError: naming the first row of another norm.
+    """
     norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-    bad = np.flatnonzero(~(np.abs(norms - 1.0) <= _NORM_TOLERANCE))
+    # A zero vector stands for a row without a text.
+    bad = np.flatnonzero(~((np.abs(norms - 1.0) <= _NORM_TOLERANCE) | (norms == 0)))
     if len(bad):
         raise ValueError(f"row {first_row + bad[0]} has an embedding of norm {norms[bad[0]]:.4f}, expected 1")
     return vectors

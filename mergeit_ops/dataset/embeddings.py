@@ -1,24 +1,31 @@
-"""Embeddings as an Arrow column of texts, and back."""
+"""Embeddings as an Arrow column of texts, and back; a dataset may also bring them as lists of floats."""
 
 from __future__ import annotations
 
+import base64
+
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from mergeit_ops.core.vectors import decode_joined, decode_vectors, encode_joined, encode_vectors
+from mergeit_ops.core.columns import EMBEDDING
+from mergeit_ops.core.vectors import checked, decode_joined, decode_vectors, encode_joined, encode_vectors, has_text
+from mergeit_ops.dataset.tables import set_column
 
 _LARGEST_TEXT = 2**31 - 1  # bytes that 32-bit offsets reach
 
 
 def column_vectors(column: pa.ChunkedArray, first_row: int = 0) -> NDArray[np.float32]:
-    """Return the matrix that a column of texts holds.
+    """Return the matrix that a column of texts, or of lists of floats, holds.
 
-    :param column: n texts.
+    :param column: n texts, or n lists of one length.
     :param first_row: number of the first one, for the message.
     :return: (n, d) float32.
     :raises ValueError: as `decode_vectors`.
     """
+    if _is_list(column.type):
+        return _list_vectors(column, first_row)
     chunks = [chunk for chunk in column.chunks if len(chunk)]
     blocks: list[NDArray[np.float32]] = []
     for chunk in chunks:
@@ -31,6 +38,32 @@ def column_vectors(column: pa.ChunkedArray, first_row: int = 0) -> NDArray[np.fl
     if len({block.shape[1] for block in blocks}) > 1:
         return decode_vectors(column.to_pylist(), first_row)
     return np.concatenate(blocks) if len(blocks) > 1 else blocks[0]
+
+
+def rows_with_text(column: pa.ChunkedArray) -> NDArray[np.bool_]:
+    """Tell which rows of a column of embeddings have a text that stands for them, without reading their vectors.
+
+    :param column: n texts, or n lists of floats.
+    :return: (n,) bool; False for zero vectors.
+    """
+    if _is_list(column.type):
+        return has_text(column_vectors(column))
+    first = column[0].as_py() if len(column) else None
+    if first is None:
+        return np.ones(len(column), dtype=bool)
+    zeros = base64.b64encode(bytes(len(base64.b64decode(first)))).decode("ascii")
+    return pc.fill_null(pc.not_equal(column.cast(pa.large_string()), zeros), True).to_numpy()
+
+
+def embeddings_as_text(table: pa.Table) -> pa.Table:
+    """Return a table whose embeddings, where it brings them as lists of floats, are texts.
+
+    :param table: flat rows.
+    :raises ValueError: as `column_vectors`.
+    """
+    if EMBEDDING not in table.column_names or not _is_list(table.schema.field(EMBEDDING).type):
+        return table
+    return set_column(table, EMBEDDING, vectors_column(column_vectors(table.column(EMBEDDING))).combine_chunks())
 
 
 def vectors_column(vectors: NDArray[np.float32]) -> pa.ChunkedArray:
@@ -49,6 +82,33 @@ def vectors_column(vectors: NDArray[np.float32]) -> pa.ChunkedArray:
         offsets = (np.arange(len(block) + 1) * (len(joined) // len(block))).astype(np.int32)
         chunks.append(pa.StringArray.from_buffers(len(block), pa.py_buffer(offsets), pa.py_buffer(joined)))
     return pa.chunked_array(chunks, pa.string())
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+
+
+def _list_vectors(column: pa.ChunkedArray, first_row: int) -> NDArray[np.float32]:
+    kind = column.type.value_type
+    if not (pa.types.is_floating(kind) or pa.types.is_integer(kind)):
+        raise ValueError(f"it holds lists of {kind}, not of floats")
+    if not len(column):
+        return np.zeros((0, 0), dtype=np.float32)
+    lengths = pc.list_value_length(column).to_numpy()
+    odd = np.flatnonzero(~(lengths == lengths[0]) | ~(lengths > 0))
+    if len(odd):
+        number, length = int(odd[0]), lengths[odd[0]]
+        if not length > 0:  # null counts as not a number
+            raise ValueError(f"row {first_row + number} has no embedding")
+        raise ValueError(
+            f"row {first_row + number} has an embedding of width {int(length)}, the first row one of {int(lengths[0])}"
+        )
+    values = pc.list_flatten(column)
+    if values.null_count:
+        row = int(np.flatnonzero(values.is_null().to_numpy())[0] // lengths[0])
+        raise ValueError(f"row {first_row + row} has an embedding with a null in it")
+    matrix = values.to_numpy().astype(np.float32).reshape(len(column), int(lengths[0]))
+    return checked(matrix, first_row)
 
 
 def _decode_joined(chunk: pa.Array, first_row: int) -> NDArray[np.float32] | None:

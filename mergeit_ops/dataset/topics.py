@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from mergeit_ops.core.columns import BATCH_META
 from mergeit_ops.core.formats import CHAT_COLUMNS, ROLE_FIELDS
 from mergeit_ops.core.lineage import TOPIC_ID
+from mergeit_ops.dataset.embeddings import embeddings_as_text
 from mergeit_ops.dataset.tables import JSON, RowReader, iter_tables, json_array, python_rows
 from mergeit_ops.errors import DatasetError
 
@@ -108,7 +109,7 @@ def group_rows(
         # Whole topics until the block is full; a topic larger than a block is a block of its own.
         last = max(first + 1, int(np.searchsorted(bounds, bounds[first] + block_rows, side="right")) - 1)
         rows = order[bounds[first] : bounds[last]]
-        table = reader.take(rows)
+        table = embeddings_as_text(reader.take(rows))
         for name, values_of in extra.items():
             table = table.append_column(name, values_of(rows))
         yield _topic_table(table, ids[first:last], bounds[first : last + 1] - bounds[first])

@@ -10,7 +10,9 @@ import ray
 from ray.data import ActorPoolStrategy, Dataset
 
 from mergeit_ops.core.columns import EMBEDDING
-from mergeit_ops.core.vectors import encode_vectors
+from mergeit_ops.core.vectors import encode_vectors, has_text
+from mergeit_ops.dataset.embeddings import rows_with_text
+from mergeit_ops.dataset.readability import Readability
 from mergeit_ops.dataset.tables import set_column
 from mergeit_ops.distributed.blocks import Blocks, Resources
 from mergeit_ops.distributed.environment import DriverEnvironment
@@ -54,6 +56,34 @@ def embedded(dataset: Dataset, operator: Any, layout: Any) -> Blocks:
 def _embed(table: pa.Table, operator: Any, layout: Any) -> tuple[pa.Table, None]:
     texts = encode_vectors(operator.vectors_of(table, layout))
     return set_column(table, EMBEDDING, pa.array(texts, type=pa.string())), None
+
+
+def readability(blocks: Blocks, operator: Any, layout: Any, brought: bool) -> Readability:
+    """Return how many rows have a text that can be read.
+
+    :param blocks: flat rows with embeddings.
+    :param operator: in whose name errors are raised.
+    :param layout: layout of the samples.
+    :param brought: whether the rows brought their embeddings.
+    """
+    return Readability.of_parts(blocks.tell(_readability, operator, layout, brought, each=blocks.firsts))
+
+
+def _readability(table: pa.Table, operator: Any, layout: Any, brought: bool, first: int) -> tuple[None, Readability]:
+    readable = has_text(operator.vectors_of(table.select([EMBEDDING]), layout, first))
+    return None, Readability.of(readable, lambda position: table.slice(position, 1), layout, brought, first)
+
+
+def readable_only(blocks: Blocks) -> Blocks:
+    """Return the rows that have a text that can be read.
+
+    :param blocks: flat rows with embeddings.
+    """
+    return blocks.map(_readable_only)[0]
+
+
+def _readable_only(table: pa.Table) -> tuple[pa.Table, None]:
+    return table.filter(pa.array(rows_with_text(table.column(EMBEDDING)))), None
 
 
 def check_embeddings(blocks: Blocks, operator: Any, layout: Any) -> None:

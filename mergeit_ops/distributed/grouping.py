@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from itertools import accumulate
+from itertools import accumulate, compress
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,8 @@ from mergeit_ops.core.columns import EMBEDDING, ROW_ID, is_content
 from mergeit_ops.core.identity import content_digests
 from mergeit_ops.core.lineage import TOPIC_ID
 from mergeit_ops.core.topics import TopicModel, fit_sample
-from mergeit_ops.dataset.embeddings import column_vectors
+from mergeit_ops.core.vectors import has_text
+from mergeit_ops.dataset.embeddings import column_vectors, embeddings_as_text, rows_with_text
 from mergeit_ops.dataset.tables import python_columns, set_column
 from mergeit_ops.dataset.topics import Topic, topic_table
 from mergeit_ops.distributed.blocks import Blocks, Resources, finished
@@ -36,9 +37,9 @@ _PARTITION_BYTES = 2**28  # of topics that one task puts together: far below Arr
 
 @dataclass(frozen=True)
 class IdSketch:
-    """What the driver is told of a block: its size, and some of its row ids, evenly spaced in their order.
+    """What the driver is told of a block: its size, and some of the ids of its readable rows, evenly spaced in order.
 
-    :param rows: rows in the block.
+    :param rows: readable rows in the block.
     :param size: bytes of the block.
     :param width: dimensions of its embeddings.
     :param ids: every `step`-th id, ascending, from the lowest on.
@@ -91,16 +92,17 @@ def _alike(table: pa.Table, schema: pa.Schema) -> tuple[pa.Table, None]:
 
 
 def _identify(table: pa.Table, operator: Any, layout: Any, brought: bool, first: int) -> tuple[pa.Table, IdSketch]:
-    width = operator.vectors_of(table.select([EMBEDDING]), layout, first).shape[1]
+    vectors = operator.vectors_of(table.select([EMBEDDING]), layout, first)
+    table = embeddings_as_text(table)
     if brought:
         ids = operator.row_ids_of(table, Counter())
     else:
         content = [name for name in table.column_names if is_content(name)]
         ids = content_digests(python_columns(table.select(content)), table.num_rows)
         table = table.append_column(ROW_ID, pa.array(ids, type=pa.string()))
-    ids = sorted(ids)
+    ids = sorted(compress(ids, has_text(vectors)))
     step = max(1, math.ceil(len(ids) / _SKETCH_IDS))
-    return table, IdSketch(table.num_rows, table.nbytes, width, ids[::step], step)
+    return table, IdSketch(len(ids), table.nbytes, vectors.shape[1], ids[::step], step)
 
 
 def _repetitions(blocks: Blocks) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -174,6 +176,7 @@ def fit_rows(blocks: Blocks, cutoff: str | None, size: int) -> NDArray[np.float3
 
 
 def _below(table: pa.Table, cutoff: str | None) -> tuple[None, tuple[list[str], NDArray[np.float32]]]:
+    table = table.filter(pa.array(rows_with_text(table.column(EMBEDDING))))
     if cutoff is not None:
         table = table.filter(pc.less_equal(table.column(ROW_ID), cutoff))
     return None, (table.column(ROW_ID).to_pylist(), column_vectors(table.column(EMBEDDING)))
@@ -186,7 +189,8 @@ def grouped(blocks: Blocks, size: int, model: TopicModel, resources: Resources) 
     :param size: bytes of all blocks.
     :param model: the fitted centroids.
     :param resources: what a task takes.
-    :return: topics, one row each, their samples in the order of the input; and (num_clusters,) rows per topic.
+    :return: topics, one row each, their samples in the order of the input; and rows per topic, (num_clusters,) or one
+        more where rows that cannot be read have a topic of their own.
     """
     # A floor by rows as well: a cluster that grows with its work has few processors as yet.
     few = min(_GROWN_CLUSTER, math.ceil(sum(blocks.rows) / _ROWS_OF_A_TASK))
@@ -202,17 +206,19 @@ def grouped(blocks: Blocks, size: int, model: TopicModel, resources: Resources) 
     gather = _gather.options(num_returns=2, **resources.options())
     gathered = [gather.remote(*column) for column in zip(*(tables for *tables, _ in parts), strict=True)]
     topics = finished([rows for _, rows in gathered])
-    return Blocks([ref for ref, _ in gathered], topics), np.sum(counts, axis=0)
+    sizes = np.sum(counts, axis=0)
+    return Blocks([ref for ref, _ in gathered], topics), sizes if sizes[-1] else sizes[:-1]
 
 
 @ray.remote
 def _split(table: pa.Table, model: TopicModel, first: int, partitions: int) -> tuple[Any, ...]:
     """Return the rows of a block by topic modulo the number of partitions, and rows per topic."""
-    labels = model.assign(column_vectors(table.column(EMBEDDING), first))
+    vectors = column_vectors(table.column(EMBEDDING), first)
+    labels = np.where(has_text(vectors), model.assign(vectors), model.num_clusters)
     order = pa.array(np.arange(first, first + table.num_rows))
     table = table.append_column(_TOPIC, pa.array(labels)).append_column(_ORDER, order)
     parts = [table.filter(pa.array(labels % partitions == number)) for number in range(partitions)]
-    return *parts, np.bincount(labels, minlength=model.num_clusters)
+    return *parts, np.bincount(labels, minlength=model.num_clusters + 1)
 
 
 @ray.remote

@@ -35,7 +35,7 @@ def select_from_topics(blocks: Blocks, operator: Any, layout: Any) -> tuple[Bloc
     if total is None:
         selected, told = blocks.map(_select_topics, operator, layout, {}, resources=resources)
     elif operator.allocation in FIXED_BUDGETS:
-        sizes = dict(sorted(pair for pairs in blocks.tell(_sizes) for pair in pairs))
+        sizes = dict(sorted(pair for pairs in blocks.tell(_sizes, operator, layout) for pair in pairs))
         split = FIXED_BUDGETS[operator.allocation]
         budgets = dict(zip(sizes, split(list(sizes.values()), int(total)).tolist(), strict=True))
         selected, told = blocks.map(_select_topics, operator, layout, budgets, resources=resources)
@@ -47,46 +47,44 @@ def select_from_topics(blocks: Blocks, operator: Any, layout: Any) -> tuple[Bloc
             topic_id: selection.indices[:share]
             for (topic_id, selection), share in zip(offered.items(), shares, strict=True)
         }
-        selected, told = blocks.map(_take, chosen)
+        selected, told = blocks.map(_take, operator, layout, chosen)
     rows_in, rows_out = (sum(column) for column in zip(*told, strict=True))
     return selected, {"rows_in": rows_in, "rows_out": rows_out, "topics": sum(selected.rows)}
 
 
-def _sizes(table: pa.Table) -> tuple[None, list[tuple[int, int]]]:
-    return None, [(topic.topic_id, topic.table.num_rows) for topic in table_topics(table)]
+def _sizes(table: pa.Table, operator: Any, layout: Any) -> tuple[None, list[tuple[int, int]]]:
+    return None, [
+        (topic.topic_id, int(operator.readable_in(topic.table, layout).sum())) for topic in table_topics(table)
+    ]
 
 
 def _select_topics(
     table: pa.Table, operator: Any, layout: Any, budgets: Mapping[int, int]
 ) -> tuple[pa.Table | None, tuple[int, int]]:
     def choose(topic: Topic) -> NDArray[np.int64]:
-        size = topic.table.num_rows
-        budget = budgets[topic.topic_id] if budgets else operator.fixed_budget(size)
-        if budget >= size:
-            return np.arange(size)
-        return operator.choose(operator.vectors_of(topic.table, layout), budget).indices
+        if budgets:
+            budget = budgets[topic.topic_id]
+        else:
+            budget = operator.fixed_budget(int(operator.readable_in(topic.table, layout).sum()))
+        return operator.offer(topic.table, layout, budget).indices
 
-    return _take(table, {topic.topic_id: choose(topic) for topic in table_topics(table)})
+    return _take(table, operator, layout, {topic.topic_id: choose(topic) for topic in table_topics(table)})
 
 
 def _offer(table: pa.Table, operator: Any, layout: Any, total: int) -> tuple[None, dict[int, Selection]]:
     return None, {
-        topic.topic_id: operator.choose(operator.vectors_of(topic.table, layout), min(topic.table.num_rows, total))
-        for topic in table_topics(table)
+        topic.topic_id: operator.offer(topic.table, layout, total, with_gains=True) for topic in table_topics(table)
     }
 
 
-def _take(table: pa.Table, chosen: Chosen) -> tuple[pa.Table | None, tuple[int, int]]:
+def _take(table: pa.Table, operator: Any, layout: Any, chosen: Chosen) -> tuple[pa.Table | None, tuple[int, int]]:
     topics = list(table_topics(table))
-    kept = [_taken(topic, np.sort(chosen[topic.topic_id])) for topic in topics if len(chosen[topic.topic_id])]
+    offered = [operator.kept(topic, layout, chosen[topic.topic_id]) for topic in topics]
+    kept = [topic for topic in offered if topic is not None]
     rows_in = sum(topic.table.num_rows for topic in topics)
     if not kept:
         return None, (rows_in, 0)
     return topic_table(kept), (rows_in, sum(topic.table.num_rows for topic in kept))
-
-
-def _taken(topic: Topic, positions: NDArray[np.int64]) -> Topic:
-    return Topic(topic.topic_id, topic.table.take(positions), topic.batch_meta | {"batch_size": len(positions)})
 
 
 def select_from_all(blocks: Blocks, operator: Any, layout: Any, keep_embeddings: bool) -> tuple[Blocks, dict[str, int]]:
@@ -98,12 +96,11 @@ def select_from_all(blocks: Blocks, operator: Any, layout: Any, keep_embeddings:
     :param keep_embeddings: whether the chosen rows keep theirs.
     :return: the chosen rows, and rows in and rows out.
     """
-    budget = operator.fixed_budget(sum(blocks.rows))
     options = Resources.of(operator).without_gpus().options()
     with own_errors():
         shared = ray.put((operator, layout))
         vectors = [_vectors.remote(ref, shared, first) for ref, first in zip(blocks.refs, blocks.firsts, strict=True)]
-        chosen = np.sort(ray.get(_select_all.options(**options).remote(operator, budget, *vectors)))
+        chosen = ray.get(_select_all.options(**options).remote(operator, *vectors))
     selected = take_chosen(blocks, chosen, () if keep_embeddings else (EMBEDDING,))
     return selected, {"rows_in": sum(blocks.rows), "rows_out": sum(selected.rows)}
 
@@ -127,9 +124,9 @@ def _vectors(table: pa.Table, shared: tuple[Any, Any], first: int) -> NDArray[np
 
 
 @ray.remote
-def _select_all(operator: Any, budget: int, *vectors: NDArray[np.float32]) -> NDArray[np.int64]:
+def _select_all(operator: Any, *vectors: NDArray[np.float32]) -> NDArray[np.int64]:
     operator.check_widths(block.shape[1] for block in vectors)
-    return operator.choose(np.concatenate(vectors), budget).indices
+    return operator.choose_from_all(np.concatenate(vectors))
 
 
 def _take_rows(table: pa.Table, dropped: Sequence[str], positions: NDArray[np.int64]) -> tuple[pa.Table, None]:

@@ -90,6 +90,22 @@ class Instance:
         return self.description + (" or null" if self.optional else "")
 
 
+@dataclass(frozen=True)
+class Names:
+    """A list of names, or null."""
+
+    def allows(self, value: Any) -> bool:
+        """See `Constraint`."""
+        if value is None:
+            return True
+        return isinstance(value, (list, tuple)) and all(isinstance(name, str) and name for name in value)
+
+    def __str__(self) -> str:
+        """See `Constraint`."""
+        return "a list of non-empty texts or null"
+
+
+NAMES = Names()
 FLAG = Instance(bool, "true or false")
 TEXT = Instance(str, "a non-empty text")
 OPTIONAL_TEXT = Instance(str, "a non-empty text", optional=True)

@@ -38,6 +38,7 @@ class FacilityLocationSelector(TopicSelector):
         allocation: str = "proportional",
         metric: str = "cosine",
         keep_embeddings: bool = False,
+        unreadable_rows: str = "keep",
         embedding_model: str = DEFAULT_EMBEDDING_MODEL,
         embedding_batch_size: Optional[int] = None,
         embedding_dtype: str = "auto",
@@ -61,15 +62,19 @@ class FacilityLocationSelector(TopicSelector):
             parts, or by marginal `gain`, which favours topics that are hard to represent.
         :param metric: `cosine`, or `euclidean`: submodlib's kernel exp(-distance / d), as in the released code.
         :param keep_embeddings: whether a flat selection keeps the column `mergeit_embedding`; topics always keep it.
+        :param unreadable_rows: what becomes of rows whose text cannot be read, which are never chosen among: `keep`
+            keeps all of them, outside the budget; `drop` drops them. More than half of them stop the run.
         :param embedding_model: sentence-transformers model for samples that bring no embeddings.
         :param embedding_batch_size: texts per forward pass; null: as many of like lengths as suit the device.
         :param embedding_dtype: in what the model multiplies: `float32`, `bfloat16`, or `auto`: bfloat16 where the
             device has instructions for it (x86 with AMX or AVX-512 bf16, recent GPUs): twice as fast there, at a cosine
             of 0.9999 to float32.
-        :param sample_format: layout of the samples: `auto`, `alpaca`, `query_response`, `messages` or `sharegpt`.
-        :param instruction_key: column of the instruction; null: `instruction`.
+        :param sample_format: layout of the samples: `auto`, `alpaca`, `query_response`, `messages`, `sharegpt` or
+            `prompt_completion`.
+        :param instruction_key: column of the instruction; null: `instruction`, or `prompt` in `prompt_completion`.
         :param query_key: column of the optional input; null: `input` (Alpaca) or `query` (Data-Juicer's layout).
-        :param response_key: column of the response; null: `output` (Alpaca) or `response` (Data-Juicer's layout).
+        :param response_key: column of the response; null: `output` (Alpaca), `response` (Data-Juicer's layout) or
+            `completion` (`prompt_completion`).
         :param args: extra args
         :param kwargs: extra args
         """

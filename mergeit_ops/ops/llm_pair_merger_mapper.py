@@ -12,24 +12,27 @@ import pyarrow as pa
 from data_juicer.ops.base_op import OPERATORS, Pipeline
 from datasets import Dataset
 from loguru import logger
+from numpy.typing import NDArray
 
-from mergeit_ops.core.columns import BATCH_META, EMBEDDING
+from mergeit_ops.core.columns import BATCH_META, EMBEDDING, is_content
 from mergeit_ops.core.concatenation import concatenate
-from mergeit_ops.core.formats import SampleFormat
+from mergeit_ops.core.formats import Reading, SampleFormat
+from mergeit_ops.core.lossless import UnencodableError, encode_row
 from mergeit_ops.core.pairing import PAIRINGS, Group, find_groups
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.secrets import loggable
 from mergeit_ops.core.vectors import encode_vectors
+from mergeit_ops.dataset.embeddings import embeddings_as_text, vectors_column
 from mergeit_ops.dataset.manifest import log_summary, recorded
 from mergeit_ops.dataset.merge_run import MergeRun
 from mergeit_ops.dataset.merge_table import Merge, TopicMerges, merged_features
 from mergeit_ops.dataset.paired_topics import PairedTopics
-from mergeit_ops.dataset.tables import TableList, TableSink, set_column
+from mergeit_ops.dataset.tables import TableList, TableSink, python_rows, set_column
 from mergeit_ops.dataset.topics import Topic, flat_features, is_grouped, iter_topics, table_topics
 from mergeit_ops.distributed import is_ray_dataset
 from mergeit_ops.embedding.defaults import DEFAULT_EMBEDDING_MODEL
 from mergeit_ops.errors import DatasetError, LLMError, RecipeError
-from mergeit_ops.ops.constraints import FLAG, MAPPING, OPTIONAL_TEXT, TEXT, Number, OneOf
+from mergeit_ops.ops.constraints import FLAG, MAPPING, NAMES, OPTIONAL_TEXT, TEXT, Number, OneOf
 from mergeit_ops.ops.sample_operator import (
     EMBEDDING_CONSTRAINTS,
     SAMPLE_CONSTRAINTS,
@@ -67,6 +70,7 @@ class LLMPairMergerMapper(SampleOperator, Pipeline):
         "max_group_size": Number(low=2, integer=True),
         "merge_ratio": Number(low=0, high=1, low_open=True, optional=True),
         "merge_strategy": OneOf(MERGE_STRATEGIES),
+        "pair_within": NAMES,
         "api_or_hf_model": TEXT,
         "is_hf_model": FLAG,
         "api_endpoint": OPTIONAL_TEXT,
@@ -105,6 +109,7 @@ class LLMPairMergerMapper(SampleOperator, Pipeline):
         max_group_size: int = 2,
         merge_ratio: Optional[float] = None,
         merge_strategy: str = "llm",
+        pair_within: Optional[list[str]] = None,
         max_concurrency: int = 64,
         timeout_s: float = 120.0,
         cache_path: Optional[str] = "auto",
@@ -150,6 +155,8 @@ class LLMPairMergerMapper(SampleOperator, Pipeline):
             until it is reached, of random ones as many as come nearest; null: every pair found. Not for `first_come`.
         :param merge_strategy: `llm`; `concat`: instructions joined with "and", the paper's baseline, needs no LLM;
             `none`: only flatten.
+        :param pair_within: columns in which rows must agree to be merged, such as language or licence; null: none. A
+            merged row keeps the value. System prompts and arguments of the chat template must agree in any case.
         :param max_concurrency: requests in flight at once, over the whole run; on Ray, of each block of topics. Of a
             local model the conversations in a batch at most: on a GPU as many as its memory takes, elsewhere up to 8.
         :param timeout_s: seconds until a request to a server counts as lost.
@@ -170,10 +177,12 @@ class LLMPairMergerMapper(SampleOperator, Pipeline):
         :param embedding_dtype: in what the model multiplies: `float32`, `bfloat16`, or `auto`: bfloat16 where the
             device has instructions for it (x86 with AMX or AVX-512 bf16, recent GPUs): twice as fast there, at a cosine
             of 0.9999 to float32.
-        :param sample_format: layout of the samples: `auto`, `alpaca`, `query_response`, `messages` or `sharegpt`.
-        :param instruction_key: column of the instruction; null: `instruction`.
+        :param sample_format: layout of the samples: `auto`, `alpaca`, `query_response`, `messages`, `sharegpt` or
+            `prompt_completion`.
+        :param instruction_key: column of the instruction; null: `instruction`, or `prompt` in `prompt_completion`.
         :param query_key: column of the optional input; null: `input` (Alpaca) or `query` (Data-Juicer's layout).
-        :param response_key: column of the response; null: `output` (Alpaca) or `response` (Data-Juicer's layout).
+        :param response_key: column of the response; null: `output` (Alpaca), `response` (Data-Juicer's layout) or
+            `completion` (`prompt_completion`).
         :param kwargs: extra args
         """
         super().__init__(recipe_parameters(locals()), **kwargs)
@@ -191,6 +200,7 @@ class LLMPairMergerMapper(SampleOperator, Pipeline):
         self.max_group_size = int(max_group_size)
         self.merge_ratio = merge_ratio
         self.merge_strategy = merge_strategy
+        self.pair_within = list(pair_within or ())
         self.dry_run = dry_run
         self.keep_embeddings = keep_embeddings
         self.may_use_gpu = kwargs.get("accelerator") != "cpu"
@@ -238,6 +248,7 @@ class LLMPairMergerMapper(SampleOperator, Pipeline):
             return self._run_on_ray(dataset)
         self._check(grouped=is_grouped(dataset.features))
         features = flat_features(dataset.features)
+        self._check_columns(features)
         layout = self.layout_of(features)
         sink = TableSink(merged_features(features, self.keep_embeddings))
         with recorded(self._name, loggable(self.parameters), self.work_dir) as manifest:
@@ -320,6 +331,7 @@ class LLMPairMergerMapper(SampleOperator, Pipeline):
             if not dataset.count():
                 return dataset
             self._check(grouped=BATCH_META in dataset.columns())
+            self._check_columns(dataset.columns())
             try:
                 flat = merged(dataset, self, self.layout_of(dataset.columns()), manifest)
             except LLMError as error:
@@ -386,15 +398,19 @@ class LLMPairMergerMapper(SampleOperator, Pipeline):
             )
         elif self.pairing == "random":
             logger.warning(
-                f"{self._name}: no topic has two rows with the same system prompt, or merge_ratio asks for too few, so "
-                "nothing was merged; keep more rows in the selection before it, ask for fewer topics, or raise it."
+                f"{self._name}: no topic has two rows that share {self._in_common}, or merge_ratio asks for too few. "
+                "Nothing was merged; keep more rows in the selection before it, ask for fewer topics, or raise it."
             )
         else:
             logger.warning(
                 f"{self._name}: no two rows of a topic exceed the similarity_threshold {self.similarity_threshold:g} "
-                "and share their system prompt, so nothing was merged; keep more rows in the selection before it, or "
+                f"and share {self._in_common}, so nothing was merged; keep more rows in the selection before it, or "
                 "lower the threshold."
             )
+
+    @property
+    def _in_common(self) -> str:
+        return " and ".join(["their system prompt", *(f"'{name}'" for name in self.pair_within)])
 
     def _find_groups(self, topic: Topic, layout: SampleFormat) -> list[Group]:
         if self.merge_strategy == "none":
@@ -408,13 +424,34 @@ class LLMPairMergerMapper(SampleOperator, Pipeline):
         if ratio is not None:
             # The share is of all rows of the topic, those that cannot be merged included.
             ratio = ratio * len(readings) / len(mergeable)
-        # A merged row has one system prompt: that of all its parents.
-        prompts = [readings[position].sample.system for position in mergeable]
+        kinds = self._kinds_of(topic, [readings[position] for position in mergeable], mergeable)
         seed = (self.pairing_seed, topic.topic_id)
-        groups = find_groups(
-            vectors, self.similarity_threshold, self.pairing, self.max_group_size, ratio, prompts, seed
-        )
+        groups = find_groups(vectors, self.similarity_threshold, self.pairing, self.max_group_size, ratio, kinds, seed)
         return [replace(group, members=tuple(int(mergeable[member]) for member in group.members)) for group in groups]
+
+    def _kinds_of(
+        self, topic: Topic, readings: Sequence[Reading], positions: NDArray[np.int64]
+    ) -> list[tuple[str, ...]]:
+        """Return what rows must have in common to be merged: a merged row has one system prompt, that of all parents.
+
+        :param topic: the topic.
+        :param readings: of some of its rows.
+        :param positions: of these rows.
+        """
+        columns = topic.table.select(self.pair_within).take(pa.array(positions)) if self.pair_within else None
+        values = [""] * len(readings) if columns is None else [_as_key(row) for row in python_rows(columns)]
+        return [
+            (reading.sample.system, reading.context, value) for reading, value in zip(readings, values, strict=True)
+        ]
+
+    def _check_columns(self, columns: Iterable[str]) -> None:
+        missing = [name for name in self.pair_within if name not in columns]
+        if missing:
+            there = ", ".join(repr(name) for name in columns if is_content(name))
+            raise DatasetError(
+                f"{self._name}: pair_within names the column {', '.join(map(repr, missing))}, which the samples do not "
+                f"have; they have: {there}. No call was made."
+            )
 
     def _open_topics(
         self, paired: Iterable[tuple[Topic, Sequence[Group]]], layout: SampleFormat
@@ -423,11 +460,15 @@ class LLMPairMergerMapper(SampleOperator, Pipeline):
         for topic, groups_of_topic in paired:
             row_ids = self.row_ids_of(topic.table, seen)
             readings = self.readings_of(topic.table, layout)
-            if self.keep_embeddings and EMBEDDING not in topic.table.column_names:
-                # Topics of Data-Juicer's own groupers.
-                texts = encode_vectors(self.vectors_of(topic.table, layout))
-                topic = replace(topic, table=set_column(topic.table, EMBEDDING, pa.array(texts, pa.string())))
+            if self.keep_embeddings:
+                topic = replace(topic, table=self._with_embeddings(topic.table, layout))
             yield TopicMerges(topic, row_ids, readings, groups_of_topic, keep_embeddings=self.keep_embeddings)
+
+    def _with_embeddings(self, table: pa.Table, layout: SampleFormat) -> pa.Table:
+        """Return rows with embeddings as text; those of Data-Juicer's own groupers have none, or lists of floats."""
+        if EMBEDDING in table.column_names:
+            return embeddings_as_text(table)
+        return set_column(table, EMBEDDING, vectors_column(self.vectors_of(table, layout)).combine_chunks())
 
     def _concatenate(self, topics: Iterable[TopicMerges], work: MergeRun) -> None:
         for topic in topics:
@@ -471,6 +512,14 @@ class LLMPairMergerMapper(SampleOperator, Pipeline):
 
     def _embedding_of(self, samples: Sequence[Sample]) -> list[str]:
         return encode_vectors(self.embed(sample.query for sample in samples))
+
+
+def _as_key(row: Mapping[str, Any]) -> str:
+    """Return the values of a row as one text, equal for equal values."""
+    try:
+        return encode_row(row)
+    except UnencodableError:
+        return repr(row)
 
 
 def _parser(parse: Callable[[str, Sequence[Sample]], Sample], parents: Sequence[Sample]) -> Callable[[str], Sample]:

@@ -129,10 +129,12 @@ class QualityGateFilter(ScoreFilter):
         :param embedding_dtype: in what the model multiplies: `float32`, `bfloat16`, or `auto`: bfloat16 where the
             device has instructions for it (x86 with AMX or AVX-512 bf16, recent GPUs): twice as fast there, at a cosine
             of 0.9999 to float32.
-        :param sample_format: layout of the samples: `auto`, `alpaca`, `query_response`, `messages` or `sharegpt`.
-        :param instruction_key: column of the instruction; null: `instruction`.
+        :param sample_format: layout of the samples: `auto`, `alpaca`, `query_response`, `messages`, `sharegpt` or
+            `prompt_completion`.
+        :param instruction_key: column of the instruction; null: `instruction`, or `prompt` in `prompt_completion`.
         :param query_key: column of the optional input; null: `input` (Alpaca) or `query` (Data-Juicer's layout).
-        :param response_key: column of the response; null: `output` (Alpaca) or `response` (Data-Juicer's layout).
+        :param response_key: column of the response; null: `output` (Alpaca), `response` (Data-Juicer's layout) or
+            `completion` (`prompt_completion`).
         :param args: extra args
         :param kwargs: extra args
         """

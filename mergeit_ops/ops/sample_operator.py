@@ -13,7 +13,8 @@ from mergeit_ops.core.formats import FORMAT_NAMES, FormatName, Reading, SampleFo
 from mergeit_ops.core.identity import content_digests, number_duplicates
 from mergeit_ops.core.secrets import secret_in
 from mergeit_ops.dataset.embeddings import column_vectors
-from mergeit_ops.dataset.tables import iter_tables, python_columns, python_rows
+from mergeit_ops.dataset.readability import Readability
+from mergeit_ops.dataset.tables import RowReader, iter_tables, python_columns, python_rows
 from mergeit_ops.embedding.defaults import DTYPES
 from mergeit_ops.errors import DatasetError, EmbeddingError, RecipeError
 from mergeit_ops.ops.constraints import OPTIONAL_TEXT, TEXT, Constraint, Number, OneOf, check
@@ -34,6 +35,9 @@ EMBEDDING_CONSTRAINTS: Mapping[str, Constraint] = {
     "embedding_batch_size": Number(low=1, integer=True, optional=True),
     "embedding_dtype": OneOf(DTYPES),
 }
+
+UNREADABLE_CONSTRAINTS: Mapping[str, Constraint] = {"unreadable_rows": OneOf(("keep", "drop"))}
+"""Of operators that choose among rows, or say which rows can be chosen among."""
 
 _NOT_PARAMETERS = ("self", "args", "kwargs", "__class__")
 
@@ -159,8 +163,9 @@ class SampleOperator:
             return column_vectors(table.column(EMBEDDING), first_row)
         except ValueError as error:
             raise EmbeddingError(
-                f"{self._name}: the column '{EMBEDDING}' cannot be used: {error}. Every row needs base64 of "
-                "little-endian float32 of unit norm; remove the column to have the rows embedded."
+                f"{self._name}: the column '{EMBEDDING}' cannot be used: {error}. Every row needs a vector of unit "
+                "norm, as a list of floats or as base64 of little-endian float32; remove the column to have the rows "
+                "embedded."
             ) from error
 
     def dataset_vectors(self, dataset: Dataset, layout: SampleFormat) -> NDArray[np.float32]:
@@ -208,14 +213,30 @@ class SampleOperator:
             raise EmbeddingError(f"{self._name}: the column '{EMBEDDING}' mixes embeddings of widths {found}.")
 
     def embed(self, texts: Iterable[str]) -> NDArray[np.float32]:
-        """Embed texts with the operator's model, on its device."""
+        """Embed texts with the operator's model, on its device; a blank one has the zero vector.
+
+        :return: (n, d) float32.
+        """
         texts = list(texts)
         if not texts:
             return np.zeros((0, 0), dtype=np.float32)
         from mergeit_ops.embedding import load_encoder
 
         encoder = load_encoder(self.embedding_model, self.device, self.embedding_dtype)
-        return encoder.encode(texts, self.embedding_batch_size)
+        vectors = encoder.encode(texts, self.embedding_batch_size)
+        vectors[[not text.strip() for text in texts]] = 0
+        return vectors
+
+    def readability_of(self, dataset: Dataset, readable: NDArray[np.bool_], layout: SampleFormat) -> Readability:
+        """Return how many rows of a flat dataset have a text that can be read.
+
+        :param readable: (n,) whether each row has.
+        """
+
+        def row(position: int) -> pa.Table:
+            return RowReader(dataset).slice(position, 1)
+
+        return Readability.of(readable, row, layout, brought=EMBEDDING in dataset.column_names)
 
     @property
     def device(self) -> str:

@@ -8,7 +8,7 @@ from data_juicer.ops.base_op import OPERATORS, UNFORKABLE, Pipeline
 from datasets import Dataset, Features
 
 from mergeit_ops.core.columns import BATCH_META, EMBEDDING
-from mergeit_ops.core.vectors import encode_vectors
+from mergeit_ops.core.vectors import encode_vectors, has_text
 from mergeit_ops.dataset.manifest import recorded
 from mergeit_ops.dataset.tables import TEXT, arrow_array, iter_tables, set_column, write_dataset
 from mergeit_ops.dataset.topics import is_grouped
@@ -58,10 +58,12 @@ class SentenceEmbeddingMapper(SampleOperator, Pipeline):
         :param embedding_dtype: in what the model multiplies: `float32`, `bfloat16`, or `auto`: bfloat16 where the
             device has instructions for it (x86 with AMX or AVX-512 bf16, recent GPUs): twice as fast there, at a cosine
             of 0.9999 to float32.
-        :param sample_format: layout of the samples: `auto`, `alpaca`, `query_response`, `messages` or `sharegpt`.
-        :param instruction_key: column of the instruction; null: `instruction`.
+        :param sample_format: layout of the samples: `auto`, `alpaca`, `query_response`, `messages`, `sharegpt` or
+            `prompt_completion`.
+        :param instruction_key: column of the instruction; null: `instruction`, or `prompt` in `prompt_completion`.
         :param query_key: column of the optional input; null: `input` (Alpaca) or `query` (Data-Juicer's layout).
-        :param response_key: column of the response; null: `output` (Alpaca) or `response` (Data-Juicer's layout).
+        :param response_key: column of the response; null: `output` (Alpaca), `response` (Data-Juicer's layout) or
+            `completion` (`prompt_completion`).
         :param args: extra args
         :param kwargs: extra args
         """
@@ -85,9 +87,12 @@ class SentenceEmbeddingMapper(SampleOperator, Pipeline):
         layout = self.layout_of(dataset.column_names)
         with recorded(self._name, self.parameters, self.work_dir) as manifest:
             vectors = self.dataset_vectors(dataset, layout)
+            found = self.readability_of(dataset, has_text(vectors), layout)
+            found.check(self._name, dropped=False)
             manifest.figures |= {
                 "rows_in": len(dataset),
                 "embedded": 0 if EMBEDDING in dataset.column_names else len(dataset),
+                **found.figures(),
             }
             if EMBEDDING in dataset.column_names:
                 return dataset
@@ -107,7 +112,7 @@ class SentenceEmbeddingMapper(SampleOperator, Pipeline):
 
     def _run_on_ray(self, dataset: Any) -> Any:
         from mergeit_ops.distributed.blocks import materialized
-        from mergeit_ops.distributed.embedding import check_embeddings, embedded
+        from mergeit_ops.distributed.embedding import check_embeddings, embedded, readability
 
         with recorded(self._name, self.parameters, self.work_dir) as manifest:
             dataset = materialized(dataset)
@@ -121,6 +126,9 @@ class SentenceEmbeddingMapper(SampleOperator, Pipeline):
             blocks = embedded(dataset, self, layout)
             if EMBEDDING in columns:
                 check_embeddings(blocks, self, layout)
+            found = readability(blocks, self, layout, brought=EMBEDDING in columns)
+            found.check(self._name, dropped=False)
+            manifest.figures |= found.figures()
             return blocks.dataset()
 
     def process(self, samples: dict[str, list[Any]]) -> dict[str, list[Any]]:

@@ -99,10 +99,12 @@ class SuperfilteringFilter(ScoreFilter):
         :param max_score: highest score that a sample may have; null: no such filter. For IFD 1.0, with
             `max_closed_interval: false` as in Superfiltering. With either bound, a sample without a score is dropped,
             and counted by its reason.
-        :param sample_format: layout of the samples: `auto`, `alpaca`, `query_response`, `messages` or `sharegpt`.
-        :param instruction_key: column of the instruction; null: `instruction`.
+        :param sample_format: layout of the samples: `auto`, `alpaca`, `query_response`, `messages`, `sharegpt` or
+            `prompt_completion`.
+        :param instruction_key: column of the instruction; null: `instruction`, or `prompt` in `prompt_completion`.
         :param query_key: column of the optional input; null: `input` (Alpaca) or `query` (Data-Juicer's layout).
-        :param response_key: column of the response; null: `output` (Alpaca) or `response` (Data-Juicer's layout).
+        :param response_key: column of the response; null: `output` (Alpaca), `response` (Data-Juicer's layout) or
+            `completion` (`prompt_completion`).
         :param args: extra args
         :param kwargs: extra args
         """

@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 from mergeit_ops.core.columns import BATCH_META, EMBEDDING, ROW_ID, is_content
 from mergeit_ops.core.formats import SampleFormat
 from mergeit_ops.core.topics import default_fit_sample_size, default_num_clusters, fit_sample, fit_topics
-from mergeit_ops.dataset.embeddings import vectors_column
+from mergeit_ops.core.vectors import has_text
+from mergeit_ops.dataset.embeddings import rows_with_text, vectors_column
 from mergeit_ops.dataset.manifest import TOPIC_SIZES, recorded
+from mergeit_ops.dataset.readability import Readability
 from mergeit_ops.dataset.tables import TEXT, iter_tables, write_dataset
 from mergeit_ops.dataset.topics import group_rows, is_grouped, topic_features
 from mergeit_ops.distributed import is_ray_dataset
@@ -28,6 +30,7 @@ from mergeit_ops.ops.constraints import Number
 from mergeit_ops.ops.sample_operator import (
     EMBEDDING_CONSTRAINTS,
     SAMPLE_CONSTRAINTS,
+    UNREADABLE_CONSTRAINTS,
     SampleOperator,
     recipe_parameters,
 )
@@ -53,6 +56,7 @@ class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
         "pca_variance": Number(low=0, high=1, low_open=True, high_open=True, optional=True),
         "seed": Number(low=0, high=2**32 - 1, integer=True),
         "fit_sample_size": Number(low=1, integer=True, optional=True),
+        **UNREADABLE_CONSTRAINTS,
     }
 
     def __init__(
@@ -64,6 +68,7 @@ class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
         pca_variance: Optional[float] = 0.95,
         seed: int = 42,
         fit_sample_size: Optional[int] = None,
+        unreadable_rows: str = "keep",
         sample_format: str = "auto",
         instruction_key: Optional[str] = None,
         query_key: Optional[str] = None,
@@ -87,10 +92,14 @@ class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
         :param seed: seed of K-means.
         :param fit_sample_size: samples that centroids are fitted on; null: all up to 50,000, or 100 per topic where
             that is more.
-        :param sample_format: layout of the samples: `auto`, `alpaca`, `query_response`, `messages` or `sharegpt`.
-        :param instruction_key: column of the instruction; null: `instruction`.
+        :param unreadable_rows: what becomes of rows whose text cannot be read: `keep` puts them into a topic of their
+            own, the last one; `drop` drops them. More than half of them stop the run.
+        :param sample_format: layout of the samples: `auto`, `alpaca`, `query_response`, `messages`, `sharegpt` or
+            `prompt_completion`.
+        :param instruction_key: column of the instruction; null: `instruction`, or `prompt` in `prompt_completion`.
         :param query_key: column of the optional input; null: `input` (Alpaca) or `query` (Data-Juicer's layout).
-        :param response_key: column of the response; null: `output` (Alpaca) or `response` (Data-Juicer's layout).
+        :param response_key: column of the response; null: `output` (Alpaca), `response` (Data-Juicer's layout) or
+            `completion` (`prompt_completion`).
         :param args: extra args
         :param kwargs: extra args
         """
@@ -99,6 +108,7 @@ class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
         self.pca_variance = pca_variance
         self.seed = int(seed)
         self.fit_sample_size = fit_sample_size
+        self.drops_unreadable = unreadable_rows == "drop"
         _declare_metadata()
 
     def run(self, dataset: Dataset, *, exporter: Any = None, tracer: Any = None) -> Dataset:
@@ -115,9 +125,18 @@ class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
         self._check(grouped=is_grouped(dataset.features))
         layout = self.layout_of(dataset.column_names)
         with recorded(self._name, self.parameters, self.work_dir) as manifest:
+            rows_in = len(dataset)
             row_ids = self._row_ids(dataset)
             vectors = None if EMBEDDING in dataset.column_names else self.dataset_vectors(dataset, layout)
-            labels, num_clusters = self._cluster(dataset, layout, vectors, row_ids)
+            readable = self._readable(dataset) if vectors is None else has_text(vectors)
+            found = self.readability_of(dataset, readable, layout)
+            found.check(self._name, dropped=self.drops_unreadable)
+            if found.unreadable and self.drops_unreadable:
+                rows = np.flatnonzero(readable)
+                dataset, row_ids = dataset.select(rows), row_ids.take(pa.array(rows))
+                vectors = None if vectors is None else vectors[rows]
+                readable = readable[rows]
+            labels, num_clusters = self._cluster(dataset, layout, vectors, row_ids, readable)
             added = {ROW_ID: row_ids.take}
             if vectors is not None:
                 added[EMBEDDING] = lambda rows: vectors_column(vectors[rows]).combine_chunks()
@@ -125,7 +144,7 @@ class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
             features = topic_features({**samples.features, ROW_ID: TEXT, EMBEDDING: TEXT})
             topics = write_dataset(group_rows(samples, added, labels), features)
             sizes = np.bincount(labels)
-            manifest.figures |= _figures(len(dataset), sizes, num_clusters)
+            manifest.figures |= _figures(rows_in, np.bincount(labels[readable]), num_clusters, len(topics), found)
             manifest.details[TOPIC_SIZES] = sizes.tolist()
         return topics
 
@@ -138,7 +157,7 @@ class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
 
     def _run_on_ray(self, dataset: Any) -> Any:
         from mergeit_ops.distributed.blocks import Resources, materialized
-        from mergeit_ops.distributed.embedding import embedded
+        from mergeit_ops.distributed.embedding import embedded, readability, readable_only
         from mergeit_ops.distributed.export_folder import warn_of_earlier_export
         from mergeit_ops.distributed.grouping import cutoff_for, fit_rows, grouped, identified
 
@@ -151,15 +170,20 @@ class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
             columns = dataset.columns()
             self._check(grouped=BATCH_META in columns)
             layout = self.layout_of(columns)
-            blocks, sketches = identified(embedded(dataset, self, layout), self, layout, brought=ROW_ID in columns)
-            num_clusters = int(self.num_clusters or default_num_clusters(n))
+            blocks = embedded(dataset, self, layout)
+            found = readability(blocks, self, layout, brought=EMBEDDING in columns)
+            found.check(self._name, dropped=self.drops_unreadable)
+            if found.unreadable and self.drops_unreadable:
+                blocks = readable_only(blocks)
+            blocks, sketches = identified(blocks, self, layout, brought=ROW_ID in columns)
+            num_clusters = int(self.num_clusters or default_num_clusters(n - found.unreadable))
             size = int(self.fit_sample_size or default_fit_sample_size(num_clusters))
             vectors = fit_rows(blocks, cutoff_for(sketches, size), size)
             model = fit_topics(vectors, num_clusters, self.pca_variance, self.seed)
             volume = sum(sketch.size for sketch in sketches)
             topics, sizes = grouped(blocks, volume, model, Resources.of(self).without_gpus())
-            manifest.figures |= _figures(n, sizes, num_clusters)
-            manifest.details[TOPIC_SIZES] = np.asarray(sizes).tolist()
+            manifest.figures |= _figures(n, sizes[: model.num_clusters], num_clusters, sum(topics.rows), found)
+            manifest.details[TOPIC_SIZES] = sizes.tolist()
         return topics.dataset()
 
     def _row_ids(self, dataset: Dataset) -> pa.Array:
@@ -168,22 +192,38 @@ class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
         parts = [pa.array(self.row_ids_of(table, seen), pa.string()) for table in iter_tables(dataset, columns)]
         return pa.concat_arrays(parts) if parts else pa.array([], pa.string())
 
+    def _readable(self, dataset: Dataset) -> NDArray[np.bool_]:
+        """Tell which rows of a dataset that brings embeddings have a text that stands for them."""
+        parts = [rows_with_text(table.column(EMBEDDING)) for table in iter_tables(dataset, [EMBEDDING])]
+        return np.concatenate(parts) if parts else np.zeros(0, dtype=bool)
+
     def _cluster(
-        self, dataset: Dataset, layout: SampleFormat, vectors: NDArray[np.float32] | None, row_ids: pa.Array
+        self,
+        dataset: Dataset,
+        layout: SampleFormat,
+        vectors: NDArray[np.float32] | None,
+        row_ids: pa.Array,
+        readable: NDArray[np.bool_],
     ) -> tuple[NDArray[np.int64], int]:
-        """Fit centroids on a sample and assign all rows to them, block by block where the dataset holds the vectors."""
+        """Fit centroids on a sample and assign all rows to them, block by block where the dataset holds the vectors.
+
+        Rows that cannot be read have a topic of their own, behind those of the centroids.
+        """
         if not len(dataset):
             return np.zeros(0, dtype=np.int64), 0
-        num_clusters = int(self.num_clusters or default_num_clusters(len(dataset)))
+        num_clusters = int(self.num_clusters or default_num_clusters(int(readable.sum())))
         size = int(self.fit_sample_size or default_fit_sample_size(num_clusters))
-        rows = fit_sample(row_ids.to_pylist(), size)
+        candidates = np.flatnonzero(readable)
+        rows = candidates[fit_sample(row_ids.take(pa.array(candidates)).to_pylist(), size)]
         if vectors is not None:
             model = fit_topics(vectors[rows], num_clusters, self.pca_variance, self.seed)
-            return model.assign(vectors), num_clusters
-        model = fit_topics(self._sampled_vectors(dataset, layout, rows), num_clusters, self.pca_variance, self.seed)
-        labels = np.empty(len(dataset), dtype=np.int64)
-        for first_row, block in self.iter_vectors(dataset, layout):
-            labels[first_row : first_row + len(block)] = model.assign(block)
+            labels = model.assign(vectors)
+        else:
+            model = fit_topics(self._sampled_vectors(dataset, layout, rows), num_clusters, self.pca_variance, self.seed)
+            labels = np.empty(len(dataset), dtype=np.int64)
+            for first_row, block in self.iter_vectors(dataset, layout):
+                labels[first_row : first_row + len(block)] = model.assign(block)
+        labels[~readable] = model.num_clusters
         return labels, num_clusters
 
     def _sampled_vectors(self, dataset: Dataset, layout: SampleFormat, rows: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -212,11 +252,13 @@ def _declare_metadata() -> None:
         TAGGING_OPS.modules.pop(OP_NAME, None)
 
 
-def _figures(rows: int, sizes: np.ndarray, num_clusters: int) -> dict[str, int]:
+def _figures(rows: int, sizes: NDArray[np.int64], num_clusters: int, topics: int, found: Readability) -> dict[str, int]:
+    """Return the figures of the record; sizes are those of the topics of readable rows."""
     filled = sizes[sizes > 0]
     figures = {
         "rows_in": rows,
-        "topics": len(filled),
+        "topics": topics,
+        **found.figures(),
         "smallest_topic": int(filled.min(initial=rows)),
         "largest_topic": int(filled.max(initial=0)),
     }

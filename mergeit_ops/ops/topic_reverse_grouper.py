@@ -47,10 +47,12 @@ class TopicReverseGrouper(SampleOperator, Grouper, Pipeline):
         Initialization method.
 
         :param keep_embeddings: whether the samples keep the column `mergeit_embedding`.
-        :param sample_format: layout of the samples: `auto`, `alpaca`, `query_response`, `messages` or `sharegpt`.
-        :param instruction_key: column of the instruction; null: `instruction`.
+        :param sample_format: layout of the samples: `auto`, `alpaca`, `query_response`, `messages`, `sharegpt` or
+            `prompt_completion`.
+        :param instruction_key: column of the instruction; null: `instruction`, or `prompt` in `prompt_completion`.
         :param query_key: column of the optional input; null: `input` (Alpaca) or `query` (Data-Juicer's layout).
-        :param response_key: column of the response; null: `output` (Alpaca) or `response` (Data-Juicer's layout).
+        :param response_key: column of the response; null: `output` (Alpaca), `response` (Data-Juicer's layout) or
+            `completion` (`prompt_completion`).
         :param args: extra args
         :param kwargs: extra args
         """

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 from data_juicer.ops.base_op import Pipeline, Selector
 from datasets import Dataset
@@ -15,13 +16,20 @@ from mergeit_ops.core.budget import FIXED_BUDGETS, gain_budgets, ratio_budget
 from mergeit_ops.core.columns import BATCH_META, EMBEDDING
 from mergeit_ops.core.facility_location import Selection
 from mergeit_ops.core.formats import SampleFormat
+from mergeit_ops.core.vectors import has_text
+from mergeit_ops.dataset.embeddings import rows_with_text
 from mergeit_ops.dataset.manifest import recorded
 from mergeit_ops.dataset.tables import iter_tables, rows_of_dataset, write_dataset
 from mergeit_ops.dataset.topics import Topic, flat_features, is_grouped, iter_topics, topic_features, topic_table
 from mergeit_ops.distributed import is_ray_dataset
 from mergeit_ops.errors import RecipeError
 from mergeit_ops.ops.constraints import FLAG, Constraint, Number
-from mergeit_ops.ops.sample_operator import EMBEDDING_CONSTRAINTS, SAMPLE_CONSTRAINTS, SampleOperator
+from mergeit_ops.ops.sample_operator import (
+    EMBEDDING_CONSTRAINTS,
+    SAMPLE_CONSTRAINTS,
+    UNREADABLE_CONSTRAINTS,
+    SampleOperator,
+)
 
 DEFAULT_SELECT_RATIO = 0.2
 
@@ -32,6 +40,7 @@ TOPIC_SELECTOR_CONSTRAINTS: Mapping[str, Constraint] = {
     "num_per_topic": Number(low=1, integer=True, optional=True),
     "select_num": Number(low=1, integer=True, optional=True),
     "keep_embeddings": FLAG,
+    **UNREADABLE_CONSTRAINTS,
 }
 
 
@@ -60,6 +69,7 @@ class TopicSelector(SampleOperator, Selector, Pipeline):
         self.select_num = parameters["select_num"]
         self.allocation: str = parameters["allocation"]
         self.keep_embeddings: bool = parameters["keep_embeddings"]
+        self.keeps_unreadable: bool = parameters["unreadable_rows"] == "keep"
 
     def choose(self, vectors: NDArray[np.float32], budget: int) -> Selection:
         """Choose rows by their embeddings.
@@ -88,32 +98,41 @@ class TopicSelector(SampleOperator, Selector, Pipeline):
             if grouped:
                 sizes = _topic_sizes(dataset)
                 selected = write_dataset(
-                    (topic_table([topic]) for topic in self._select_topics(dataset, layout, sizes)),
-                    topic_features(features),
+                    (topic_table([topic]) for topic in self._select_topics(dataset, layout)), topic_features(features)
                 )
                 figures = {"rows_in": sum(sizes), "rows_out": sum(_topic_sizes(selected)), "topics": len(selected)}
             else:
-                selected = self._select_flat(dataset, layout)
-                figures = {"rows_in": len(dataset), "rows_out": len(selected)}
+                self._check_flat()
+                vectors = self.dataset_vectors(dataset, layout)
+                found = self.readability_of(dataset, has_text(vectors), layout)
+                found.check(self._name, dropped=not self.keeps_unreadable)
+                kept = [name for name in dataset.column_names if name != EMBEDDING or self.keep_embeddings]
+                selected = rows_of_dataset(dataset, self.choose_from_all(vectors), kept)
+                figures = {"rows_in": len(dataset), "rows_out": len(selected), **found.figures()}
             manifest.figures |= figures
         return selected
 
     def _run_on_ray(self, dataset: Any) -> Any:
         from mergeit_ops.distributed.blocks import Blocks, materialized
-        from mergeit_ops.distributed.embedding import embedded
+        from mergeit_ops.distributed.embedding import embedded, readability
         from mergeit_ops.distributed.selection import select_from_all, select_from_topics
 
         with recorded(self._name, self.parameters, self.work_dir) as manifest:
             dataset = materialized(dataset)
             if not dataset.count():
                 return dataset
-            layout = self.layout_of(dataset.columns())
-            if BATCH_META in dataset.columns():
+            columns = dataset.columns()
+            layout = self.layout_of(columns)
+            if BATCH_META in columns:
                 selected, figures = select_from_topics(Blocks.of(dataset), self, layout)
             else:
                 self._check_flat()
-                keep = self.keep_embeddings and EMBEDDING in dataset.columns()
-                selected, figures = select_from_all(embedded(dataset, self, layout), self, layout, keep)
+                brought = EMBEDDING in columns
+                blocks = embedded(dataset, self, layout)
+                found = readability(blocks, self, layout, brought)
+                found.check(self._name, dropped=not self.keeps_unreadable)
+                selected, figures = select_from_all(blocks, self, layout, self.keep_embeddings and brought)
+                figures |= found.figures()
             manifest.figures |= figures
         return selected.dataset()
 
@@ -124,43 +143,85 @@ class TopicSelector(SampleOperator, Selector, Pipeline):
                 "select_num or select_ratio."
             )
 
-    def _select_flat(self, dataset: Dataset, layout: SampleFormat) -> Dataset:
-        self._check_flat()
-        chosen = self.choose(self.dataset_vectors(dataset, layout), self.fixed_budget(len(dataset))).indices
-        kept = [name for name in dataset.column_names if name != EMBEDDING or self.keep_embeddings]
-        return rows_of_dataset(dataset, np.sort(chosen), kept)
+    def choose_from_all(self, vectors: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Return the rows of a flat dataset that are kept.
 
-    def _select_topics(self, dataset: Dataset, layout: SampleFormat, sizes: list[int]) -> Iterator[Topic]:
+        :param vectors: (n, d) float32; zero vectors of rows that cannot be read.
+        :return: positions, ascending.
+        """
+        readable = has_text(vectors)
+        budget = self.fixed_budget(int(readable.sum()))
+        return self._with_unreadable(self._chosen(vectors, readable, budget).indices, readable)
+
+    def offer(self, table: pa.Table, layout: SampleFormat, budget: int, with_gains: bool = False) -> Selection:
+        """Choose rows of a topic.
+
+        :param table: the topic's rows.
+        :param layout: layout of the samples.
+        :param budget: rows to choose at most.
+        :param with_gains: whether gains are wanted also where the topic is chosen whole.
+        :return: positions of readable rows, best first.
+        """
+        readable = self.readable_in(table, layout)
+        if not with_gains and budget >= readable.sum():
+            whole = np.flatnonzero(readable)
+            return Selection(whole, np.zeros(len(whole)))
+        return self._chosen(self.vectors_of(table, layout), readable, budget)
+
+    def kept(self, topic: Topic, layout: SampleFormat, chosen: NDArray[np.int64]) -> Topic | None:
+        """Return a topic with the rows that are kept, in their order; None where it keeps none.
+
+        :param topic: the topic.
+        :param layout: layout of the samples.
+        :param chosen: positions of the rows that were chosen.
+        """
+        positions = self._with_unreadable(chosen, self.readable_in(topic.table, layout))
+        if not len(positions):
+            return None
+        batch_meta = topic.batch_meta | {"batch_size": len(positions)}
+        return Topic(topic.topic_id, topic.table.take(pa.array(positions)), batch_meta)
+
+    def readable_in(self, table: pa.Table, layout: SampleFormat) -> NDArray[np.bool_]:
+        """Tell which rows of a topic have a text that can be read; only these are chosen among."""
+        if EMBEDDING in table.column_names:
+            return rows_with_text(table.column(EMBEDDING))
+        return np.array([reading.is_readable for reading in self.readings_of(table, layout)], dtype=bool)
+
+    def _chosen(self, vectors: NDArray[np.float32], readable: NDArray[np.bool_], budget: int) -> Selection:
+        rows = np.flatnonzero(readable)
+        budget = min(budget, len(rows))
+        if not budget:
+            return Selection(np.zeros(0, np.int64), np.zeros(0))
+        # As nearly always, all rows are readable; a selection of all would be a copy of them.
+        chosen = self.choose(vectors if len(rows) == len(vectors) else vectors[rows], budget)
+        return Selection(rows[chosen.indices], chosen.gains)
+
+    def _with_unreadable(self, chosen: NDArray[np.int64], readable: NDArray[np.bool_]) -> NDArray[np.int64]:
+        others = np.flatnonzero(~readable) if self.keeps_unreadable else np.zeros(0, np.int64)
+        return np.sort(np.concatenate([chosen, others]))
+
+    def _select_topics(self, dataset: Dataset, layout: SampleFormat) -> Iterator[Topic]:
         if self.select_num is not None and self.allocation == "gain":
-            most = [min(size, int(self.select_num)) for size in sizes]
-            selections = list(self._greedy(iter_topics(dataset), layout, most))
-            budgets = gain_budgets([selection.gains for _, selection in selections], int(self.select_num))
-            chosen = [selection.indices[:budget] for (_, selection), budget in zip(selections, budgets, strict=True)]
-            del selections
-            topics: Iterable[tuple[Topic, np.ndarray]] = zip(iter_topics(dataset), chosen, strict=True)
+            total = int(self.select_num)
+            offers = [self.offer(topic.table, layout, total, with_gains=True) for topic in iter_topics(dataset)]
+            budgets = gain_budgets([offer.gains for offer in offers], total)
+            chosen = [offer.indices[:budget] for offer, budget in zip(offers, budgets, strict=True)]
+            del offers
+            topics: Iterable[tuple[Topic, NDArray[np.int64]]] = zip(iter_topics(dataset), chosen, strict=True)
         else:
+            sizes = [int(self.readable_in(topic.table, layout).sum()) for topic in iter_topics(dataset)]
             if self.select_num is not None:
                 fixed = FIXED_BUDGETS[self.allocation](sizes, int(self.select_num)).tolist()
             else:
                 fixed = [self.fixed_budget(size) for size in sizes]
             topics = (
-                (topic, selection.indices) for topic, selection in self._greedy(iter_topics(dataset), layout, fixed)
+                (topic, self.offer(topic.table, layout, budget).indices)
+                for topic, budget in zip(iter_topics(dataset), fixed, strict=True)
             )
         for topic, indices in topics:
-            if len(indices):
-                table = topic.table.take(np.sort(indices))
-                yield Topic(topic.topic_id, table, topic.batch_meta | {"batch_size": table.num_rows})
-
-    def _greedy(
-        self, topics: Iterable[Topic], layout: SampleFormat, budgets: list[int]
-    ) -> Iterator[tuple[Topic, Selection]]:
-        whole_is_enough = not (self.select_num is not None and self.allocation == "gain")
-        for topic, budget in zip(topics, budgets, strict=True):
-            size = topic.table.num_rows
-            if whole_is_enough and budget >= size:
-                yield topic, Selection(np.arange(size), np.zeros(size))
-            else:
-                yield topic, self.choose(self.vectors_of(topic.table, layout), budget)
+            kept = self.kept(topic, layout, indices)
+            if kept is not None:
+                yield kept
 
     def fixed_budget(self, size: int) -> int:
         """Return how many of a number of samples are kept, where this does not depend on other topics."""

@@ -3,10 +3,11 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from datasets import Dataset
+from datasets import Dataset, Features, Json, List, Value
 
+from mergeit_ops.core.columns import BATCH_META
 from mergeit_ops.dataset import topics
-from mergeit_ops.dataset.topics import Topic, group_rows, topic_table
+from mergeit_ops.dataset.topics import Topic, group_rows, is_grouped, topic_table
 from mergeit_ops.errors import DatasetError
 
 
@@ -31,3 +32,40 @@ def test_a_topic_beyond_what_a_row_can_hold_is_refused_with_what_to_do():
     table = pa.table({"text": pa.chunked_array([half, half, half])})
     with pytest.raises(DatasetError, match=r"topic of 3 samples takes 3.0 GiB in the column 'text'.*num_clusters"):
         topic_table([Topic(0, table, {})])
+
+
+TEXT = Value("string")
+TURN = {"role": TEXT, "content": TEXT}
+
+
+@pytest.mark.parametrize(
+    "features",
+    [
+        {"messages": List(TURN)},
+        {"messages": List(Json())},
+        {"conversations": List({"from": TEXT, "value": TEXT})},
+        {"messages": List(TEXT)},
+        {"prompt": List(TURN), "completion": List(TURN)},
+        {"prompt": List(Json()), "completion": List(Json())},
+        {"chosen": List(TURN), "rejected": List(TURN)},
+        {"instruction": TEXT, "output": TEXT},
+        {"tags": List(TEXT), "output": TEXT},
+        {},
+    ],
+)
+def test_flat_rows_are_not_taken_for_topics(features):
+    assert not is_grouped(Features(features))
+
+
+@pytest.mark.parametrize(
+    "features",
+    [
+        {"messages": List(List(TURN))},
+        {"prompt": List(List(TURN)), "completion": List(List(TURN))},
+        {"instruction": List(TEXT), "output": List(TEXT)},
+        {"instruction": List(TEXT), "meta": List({"source": TEXT})},
+        {"instruction": TEXT, BATCH_META: Json()},
+    ],
+)
+def test_topics_are_told_by_their_batch_metadata_or_by_rows_of_nothing_but_lists(features):
+    assert is_grouped(Features(features))

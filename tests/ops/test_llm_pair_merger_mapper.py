@@ -312,3 +312,62 @@ def test_a_run_that_stops_leaves_its_figures(topics, tmp_path):
 def test_secrets_are_refused_whatever_the_strategy(strategy):
     with pytest.raises(RecipeError, match=r"model_params\.api_key looks like a secret"):
         LLMPairMergerMapper(merge_strategy=strategy, model_params={"api_key": "sk-0123456789abcdef"})
+
+
+SIMILAR = ("Name a fruit.", "Name a fruit, please.", "Name a fruit now.", "Please name a fruit.")
+
+
+@pytest.mark.parametrize("max_group_size", [2, 4])
+@pytest.mark.parametrize("pairing", ["best_first", "first_come", "random"])
+def test_rows_are_paired_only_where_they_agree_in_the_columns_of_pair_within(pairing, max_group_size):
+    within = [("mit", ["en"]), ("gpl", ["en"]), ("mit", ["de"]), ("mit", ["en"])]
+    rows = [
+        {"instruction": question, "output": "Fig.", "license": licence, "languages": languages}
+        for question, (licence, languages) in zip(SIMILAR, within, strict=True)
+    ]
+    topics = TopicClusterGrouper(num_clusters=1).run(make_dataset(rows))
+    operator = merger(pairing=pairing, max_group_size=max_group_size, pair_within=["license", "languages"])
+    merged = [row for row in operator.run(topics) if row[META]["merge_status"] == "merged"]
+    assert [(row["license"], row["languages"]) for row in merged] == [("mit", ["en"])]
+    assert len(merged[0][META]["merge_parents"]) == 2
+
+
+def test_nulls_agree_with_nulls_only():
+    rows = [
+        {"instruction": question, "output": "Fig.", "license": licence}
+        for question, licence in zip(SIMILAR, (None, "", None, "mit"), strict=True)
+    ]
+    topics = TopicClusterGrouper(num_clusters=1).run(make_dataset(rows))
+    flat = merger(pair_within=["license"]).run(topics)
+    assert [row["license"] for row in flat if row[META]["merge_status"] == "merged"] == [None]
+
+
+def test_a_column_of_pair_within_that_is_not_there_is_refused_before_any_call(topics):
+    with pytest.raises(DatasetError, match="pair_within names the column 'licence', which the samples do not have"):
+        merger(pair_within=["licence"]).run(topics)
+
+
+@pytest.mark.parametrize("value", ["license", [""], [3], {"license": 1}])
+def test_pair_within_is_a_list_of_columns(value):
+    with pytest.raises(RecipeError, match="pair_within must be a list of non-empty texts or null"):
+        merger(pair_within=value)
+
+
+def test_rows_with_other_arguments_of_the_chat_template_are_not_merged():
+    rows = [
+        chat(question) | {"chat_template_kwargs": {"enable_thinking": thinking}}
+        for question, thinking in zip(SIMILAR, (True, False, True, None), strict=True)
+    ]
+    flat = merger().run(TopicClusterGrouper(num_clusters=1).run(make_dataset(rows)))
+    (row,) = [row for row in flat if row[META]["merge_status"] == "merged"]
+    assert row["chat_template_kwargs"] == {"enable_thinking": True}
+
+
+def test_embeddings_may_come_as_lists_of_floats(embedded_rows):
+    vectors = decode_vectors([row[EMBEDDING] for row in embedded_rows])
+    as_lists = [row | {EMBEDDING: vector.tolist()} for row, vector in zip(embedded_rows, vectors, strict=True)]
+    ends = []
+    for rows in (embedded_rows, as_lists):
+        topics = TopicClusterGrouper(num_clusters=4).run(make_dataset(rows))
+        ends.append(merger(keep_embeddings=True).run(topics).to_list())
+    assert ends[0] == ends[1]

@@ -4,11 +4,12 @@ What comes in goes out: a merged row is written in the layout of its parents.
 """
 
 from mergeit_ops.core.formats.base import FORMAT_NAMES, FormatName, Problem, Reading, SampleFormat
-from mergeit_ops.core.formats.detection import CHAT_COLUMNS, resolve_format
+from mergeit_ops.core.formats.detection import CHAT_COLUMNS, FORMATS_IN_WORDS, resolve_format
 from mergeit_ops.core.formats.turns import ROLE_FIELDS
 
 __all__ = [
     "CHAT_COLUMNS",
+    "FORMATS_IN_WORDS",
     "FORMAT_NAMES",
     "ROLE_FIELDS",
     "FormatName",

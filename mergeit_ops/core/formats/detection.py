@@ -14,6 +14,13 @@ from mergeit_ops.core.formats.text_columns import AlpacaFormat, QueryResponseFor
 CHAT_COLUMNS = ("messages", "conversations", "conversation")
 """Columns that hold a list of turns."""
 
+FORMATS_IN_WORDS = (
+    "alpaca (instruction, output), query_response (query, response), messages (a list of turns with role and content, "
+    "also as JSON text), sharegpt (conversations, turns with from and value), prompt_completion (prompt, completion: "
+    "texts or turns); turns need speakers such as user and assistant, or human and gpt"
+)
+"""The layouts, for a person whose file is none of them."""
+
 _SYSTEM_COLUMNS = ("system", "system_prompt")
 
 
