@@ -17,6 +17,8 @@ from mergeit_ops import ops
 from mergeit_ops.core.columns import BATCH_META, EMBEDDING, META, ROW_ID, STATS
 from mergeit_ops.core.vectors import decode_vectors, encode_vectors
 from mergeit_ops.errors import DatasetError, EmbeddingError
+from tests.ops.test_unreadable_rows import READABLE as UNREADABLE_IN
+from tests.ops.test_unreadable_rows import mixed
 from tests.runs import make_dataset
 from tests.test_contract import ODD_ROWS, Case, all_operators, input_of, with_extras
 from tests.test_ray import comparable
@@ -299,3 +301,40 @@ def test_actors_embed_and_score_as_tasks_do(embedded_rows):
     length = {"scorer": "tests.user_scorers:ByLength", "score_all": True}
     scored = rows_of(process(ray_dataset(rows), ops.QualityGateFilter(**length, **actor)))
     assert [row[STATS]["quality_score"] for row in scored] == [len(row["output"]) for row in rows]
+
+
+@pytest.mark.parametrize("layout", UNREADABLE_IN)
+@pytest.mark.parametrize("fate", ["keep", "drop"])
+def test_unreadable_rows_have_the_same_fate_as_in_the_default_executor(layout, fate):
+    rows = mixed(layout)
+    chain = [
+        ops.TopicClusterGrouper(num_clusters=2, unreadable_rows=fate),
+        ops.FacilityLocationSelector(select_num=3, unreadable_rows=fate),
+        ops.TopicReverseGrouper(),
+    ]
+    expected: Any = make_dataset(rows)
+    for operator in chain:
+        expected = operator.run(expected)
+    assert comparable(rows_of(process(ray_dataset(rows), *chain))) == comparable(expected.to_list())
+    flat = ops.FacilityLocationSelector(select_num=3, unreadable_rows=fate)
+    kept = rows_of(process(ray_dataset(rows), flat))
+    assert comparable(kept) == comparable(flat.run(make_dataset(rows)).to_list())
+    assert len(kept) == (5 if fate == "keep" else 3)
+
+
+def test_a_dataset_of_which_most_cannot_be_read_is_refused_on_ray():
+    rows = [{"messages": "no JSON"}] * 7 + [{"messages": json.dumps([{"role": "user", "content": "Hi."}])}]
+    for operator in (ops.TopicClusterGrouper(), ops.SentenceEmbeddingMapper(), ops.FacilityLocationSelector()):
+        with pytest.raises(DatasetError, match=r"7 of 8 rows have no text that can be read .row 0, column 'messages'"):
+            process(ray_dataset(rows), operator)
+
+
+def test_embeddings_as_lists_of_floats_and_pair_within_work_on_ray(embedded_rows):
+    vectors = decode_vectors([row[EMBEDDING] for row in embedded_rows])
+    rows = [row | {"lang": "en" if number % 2 else "de"} for number, row in enumerate(embedded_rows)]
+    as_lists = [row | {EMBEDDING: vector.tolist()} for row, vector in zip(rows, vectors, strict=True)]
+    merger = ops.LLMPairMergerMapper(merge_strategy="concat", similarity_threshold=0.4, pair_within=["lang"])
+    expected = merger.run(ops.TopicClusterGrouper(num_clusters=3).run(make_dataset(rows))).to_list()
+    found = rows_of(process(ray_dataset(as_lists), ops.TopicClusterGrouper(num_clusters=3), merger))
+    assert {row["lang"] for row in found} == {"en", "de"}
+    assert comparable(found) == comparable(expected)

@@ -35,6 +35,7 @@ _REASONS = {
     "bad_row": "instruction or response missing",
     "multi_turn": "more than one question and answer",
     "more_than_text": "holds tools, images or the like",
+    "reasoning": "holds a reasoning trace",
 }
 
 

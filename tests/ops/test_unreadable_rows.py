@@ -130,7 +130,7 @@ def test_a_dataset_of_which_most_cannot_be_read_is_refused_with_a_sample_value(l
     rows = [*READABLE[layout][:1], *UNREADABLE[layout]]
     column = next(iter(rows[0]))
     with pytest.raises(
-        DatasetError, match=f"2 of 3 rows have no text that can be read .row 1, column '{column}': "
+        DatasetError, match=rf"2 of 3 rows have no text that can be read .row 1, column '{column}': "
     ) as error:
         operator().run(make_dataset(rows))
     assert "Known layouts: alpaca (instruction, output)" in str(error.value)
