@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import ray
 from ray.data import ActorPoolStrategy, Dataset
@@ -21,15 +22,33 @@ _LEAST_ROWS = 256  # per task; below it, starting a task costs more than it save
 _MOST_ROWS = 4_096  # enough for the encoder to find texts of like lengths, a few MB
 
 
-def embedded(dataset: Dataset, operator: Any, layout: Any) -> Blocks:
-    """Return the rows with their embeddings, in the order of the input.
+def embedded(
+    dataset: Dataset, operator: Any, layout: Any, drops_unreadable: bool = False
+) -> tuple[Blocks, Readability]:
+    """Return the rows with their embeddings, in the order of the input, and how many have a text that can be read.
 
     :param dataset: flat rows, computed.
     :param operator: whose model, device and resources are used; rows that bring embeddings are not looked at.
     :param layout: layout of the samples.
+    :param drops_unreadable: whether rows that cannot be read are dropped, for the warning.
+    :raises DatasetError: if most rows cannot be read; before any is embedded.
     """
-    if EMBEDDING in dataset.columns():
-        return Blocks.of(dataset)
+    blocks = Blocks.of(dataset)
+    brought = EMBEDDING in dataset.columns()
+    found = Readability.of_parts(blocks.tell(_readability, operator, layout, brought, each=blocks.firsts))
+    found.check(operator._name, dropped=drops_unreadable)
+    return (blocks if brought else _embedded(dataset, operator, layout)), found
+
+
+def _readability(table: pa.Table, operator: Any, layout: Any, brought: bool, first: int) -> tuple[None, Readability]:
+    if brought:
+        readable = has_text(operator.vectors_of(table.select([EMBEDDING]), layout, first))
+    else:
+        readable = np.array([reading.is_readable for reading in operator.readings_of(table, layout)], dtype=bool)
+    return None, Readability.of(readable, lambda position: table.slice(position, 1), layout, brought, first)
+
+
+def _embedded(dataset: Dataset, operator: Any, layout: Any) -> Blocks:
     rows = dataset.count()
     # One small file is one block, and one block keeps one processor busy.
     tasks = max(
@@ -56,22 +75,6 @@ def embedded(dataset: Dataset, operator: Any, layout: Any) -> Blocks:
 def _embed(table: pa.Table, operator: Any, layout: Any) -> tuple[pa.Table, None]:
     texts = encode_vectors(operator.vectors_of(table, layout))
     return set_column(table, EMBEDDING, pa.array(texts, type=pa.string())), None
-
-
-def readability(blocks: Blocks, operator: Any, layout: Any, brought: bool) -> Readability:
-    """Return how many rows have a text that can be read.
-
-    :param blocks: flat rows with embeddings.
-    :param operator: in whose name errors are raised.
-    :param layout: layout of the samples.
-    :param brought: whether the rows brought their embeddings.
-    """
-    return Readability.of_parts(blocks.tell(_readability, operator, layout, brought, each=blocks.firsts))
-
-
-def _readability(table: pa.Table, operator: Any, layout: Any, brought: bool, first: int) -> tuple[None, Readability]:
-    readable = has_text(operator.vectors_of(table.select([EMBEDDING]), layout, first))
-    return None, Readability.of(readable, lambda position: table.slice(position, 1), layout, brought, first)
 
 
 def readable_only(blocks: Blocks) -> Blocks:

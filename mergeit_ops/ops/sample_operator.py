@@ -12,6 +12,7 @@ from mergeit_ops.core.columns import EMBEDDING, ROW_ID, is_content
 from mergeit_ops.core.formats import FORMAT_NAMES, FormatName, Reading, SampleFormat, resolve_format
 from mergeit_ops.core.identity import content_digests, number_duplicates
 from mergeit_ops.core.secrets import secret_in
+from mergeit_ops.core.vectors import has_text
 from mergeit_ops.dataset.embeddings import column_vectors
 from mergeit_ops.dataset.readability import Readability
 from mergeit_ops.dataset.tables import RowReader, iter_tables, python_columns, python_rows
@@ -168,22 +169,34 @@ class SampleOperator:
                 "embedded."
             ) from error
 
-    def dataset_vectors(self, dataset: Dataset, layout: SampleFormat) -> NDArray[np.float32]:
-        """Return the unit vectors of a flat dataset; see `vectors_of`."""
+    def dataset_vectors(
+        self, dataset: Dataset, layout: SampleFormat, drops_unreadable: bool = False
+    ) -> tuple[NDArray[np.float32], Readability]:
+        """Return the unit vectors of a flat dataset, and how many of its rows have a text that can be read.
+
+        :param dataset: flat samples.
+        :param layout: their layout.
+        :param drops_unreadable: whether rows that cannot be read are dropped, for the warning.
+        :return: (n, d) float32, see `vectors_of`; and what is known of the rows.
+        :raises DatasetError: if most rows cannot be read; before any is embedded.
+        """
         if EMBEDDING in dataset.column_names:
             vectors = np.zeros((len(dataset), 0), dtype=np.float32)
             for first_row, block in self.iter_vectors(dataset, layout):
                 if not first_row:
                     vectors = np.empty((len(dataset), block.shape[1]), dtype=np.float32)
                 vectors[first_row : first_row + len(block)] = block
-            return vectors
+            return vectors, self.check_readable(dataset, has_text(vectors), layout, drops_unreadable)
         columns = [name for name in layout.columns if name in dataset.column_names]
-        # All texts at once: the encoder batches texts of like lengths, which pays most on the whole dataset.
-        return self.embed(
+        texts = [
             reading.sample.query
             for table in iter_tables(dataset, columns)
             for reading in self.readings_of(table, layout)
-        )
+        ]
+        readable = np.array([bool(text) for text in texts], dtype=bool)
+        found = self.check_readable(dataset, readable, layout, drops_unreadable)
+        # All texts at once: the encoder batches texts of like lengths, which pays most on the whole dataset.
+        return self.embed(texts), found
 
     def iter_vectors(self, dataset: Dataset, layout: SampleFormat) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """Yield the unit vectors that a flat dataset brings, in blocks: number of the first row, (m, d) float32.
@@ -227,16 +240,25 @@ class SampleOperator:
         vectors[[not text.strip() for text in texts]] = 0
         return vectors
 
-    def readability_of(self, dataset: Dataset, readable: NDArray[np.bool_], layout: SampleFormat) -> Readability:
-        """Return how many rows of a flat dataset have a text that can be read.
+    def check_readable(
+        self, dataset: Dataset, readable: NDArray[np.bool_], layout: SampleFormat, dropped: bool
+    ) -> Readability:
+        """Warn of rows that cannot be read, or refuse a dataset of which most cannot.
 
-        :param readable: (n,) whether each row has.
+        :param dataset: flat samples.
+        :param readable: (n,) whether each has a text that can be read.
+        :param layout: their layout.
+        :param dropped: whether the others are dropped.
+        :return: what is known of the rows.
+        :raises DatasetError: if most rows cannot be read.
         """
 
         def row(position: int) -> pa.Table:
             return RowReader(dataset).slice(position, 1)
 
-        return Readability.of(readable, row, layout, brought=EMBEDDING in dataset.column_names)
+        found = Readability.of(readable, row, layout, brought=EMBEDDING in dataset.column_names)
+        found.check(self._name, dropped)
+        return found
 
     @property
     def device(self) -> str:

@@ -8,7 +8,7 @@ from data_juicer.ops.base_op import OPERATORS, UNFORKABLE, Pipeline
 from datasets import Dataset, Features
 
 from mergeit_ops.core.columns import BATCH_META, EMBEDDING
-from mergeit_ops.core.vectors import encode_vectors, has_text
+from mergeit_ops.core.vectors import encode_vectors
 from mergeit_ops.dataset.manifest import recorded
 from mergeit_ops.dataset.tables import TEXT, arrow_array, iter_tables, set_column, write_dataset
 from mergeit_ops.dataset.topics import is_grouped
@@ -86,9 +86,7 @@ class SentenceEmbeddingMapper(SampleOperator, Pipeline):
         self._check(grouped=is_grouped(dataset.features))
         layout = self.layout_of(dataset.column_names)
         with recorded(self._name, self.parameters, self.work_dir) as manifest:
-            vectors = self.dataset_vectors(dataset, layout)
-            found = self.readability_of(dataset, has_text(vectors), layout)
-            found.check(self._name, dropped=False)
+            vectors, found = self.dataset_vectors(dataset, layout)
             manifest.figures |= {
                 "rows_in": len(dataset),
                 "embedded": 0 if EMBEDDING in dataset.column_names else len(dataset),
@@ -112,7 +110,7 @@ class SentenceEmbeddingMapper(SampleOperator, Pipeline):
 
     def _run_on_ray(self, dataset: Any) -> Any:
         from mergeit_ops.distributed.blocks import materialized
-        from mergeit_ops.distributed.embedding import check_embeddings, embedded, readability
+        from mergeit_ops.distributed.embedding import check_embeddings, embedded
 
         with recorded(self._name, self.parameters, self.work_dir) as manifest:
             dataset = materialized(dataset)
@@ -123,11 +121,9 @@ class SentenceEmbeddingMapper(SampleOperator, Pipeline):
             self._check(grouped=BATCH_META in columns)
             manifest.figures |= {"rows_in": rows, "embedded": 0 if EMBEDDING in columns else rows}
             layout = self.layout_of(columns)
-            blocks = embedded(dataset, self, layout)
+            blocks, found = embedded(dataset, self, layout)
             if EMBEDDING in columns:
                 check_embeddings(blocks, self, layout)
-            found = readability(blocks, self, layout, brought=EMBEDDING in columns)
-            found.check(self._name, dropped=False)
             manifest.figures |= found.figures()
             return blocks.dataset()
 

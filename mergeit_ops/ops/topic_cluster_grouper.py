@@ -127,10 +127,13 @@ class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
         with recorded(self._name, self.parameters, self.work_dir) as manifest:
             rows_in = len(dataset)
             row_ids = self._row_ids(dataset)
-            vectors = None if EMBEDDING in dataset.column_names else self.dataset_vectors(dataset, layout)
-            readable = self._readable(dataset) if vectors is None else has_text(vectors)
-            found = self.readability_of(dataset, readable, layout)
-            found.check(self._name, dropped=self.drops_unreadable)
+            vectors: NDArray[np.float32] | None = None
+            if EMBEDDING in dataset.column_names:
+                readable = self._readable(dataset)
+                found = self.check_readable(dataset, readable, layout, self.drops_unreadable)
+            else:
+                vectors, found = self.dataset_vectors(dataset, layout, self.drops_unreadable)
+                readable = has_text(vectors)
             if found.unreadable and self.drops_unreadable:
                 rows = np.flatnonzero(readable)
                 dataset, row_ids = dataset.select(rows), row_ids.take(pa.array(rows))
@@ -157,7 +160,7 @@ class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
 
     def _run_on_ray(self, dataset: Any) -> Any:
         from mergeit_ops.distributed.blocks import Resources, materialized
-        from mergeit_ops.distributed.embedding import embedded, readability, readable_only
+        from mergeit_ops.distributed.embedding import embedded, readable_only
         from mergeit_ops.distributed.export_folder import warn_of_earlier_export
         from mergeit_ops.distributed.grouping import cutoff_for, fit_rows, grouped, identified
 
@@ -170,9 +173,7 @@ class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
             columns = dataset.columns()
             self._check(grouped=BATCH_META in columns)
             layout = self.layout_of(columns)
-            blocks = embedded(dataset, self, layout)
-            found = readability(blocks, self, layout, brought=EMBEDDING in columns)
-            found.check(self._name, dropped=self.drops_unreadable)
+            blocks, found = embedded(dataset, self, layout, self.drops_unreadable)
             if found.unreadable and self.drops_unreadable:
                 blocks = readable_only(blocks)
             blocks, sketches = identified(blocks, self, layout, brought=ROW_ID in columns)

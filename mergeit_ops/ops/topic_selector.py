@@ -103,9 +103,7 @@ class TopicSelector(SampleOperator, Selector, Pipeline):
                 figures = {"rows_in": sum(sizes), "rows_out": sum(_topic_sizes(selected)), "topics": len(selected)}
             else:
                 self._check_flat()
-                vectors = self.dataset_vectors(dataset, layout)
-                found = self.readability_of(dataset, has_text(vectors), layout)
-                found.check(self._name, dropped=not self.keeps_unreadable)
+                vectors, found = self.dataset_vectors(dataset, layout, drops_unreadable=not self.keeps_unreadable)
                 kept = [name for name in dataset.column_names if name != EMBEDDING or self.keep_embeddings]
                 selected = rows_of_dataset(dataset, self.choose_from_all(vectors), kept)
                 figures = {"rows_in": len(dataset), "rows_out": len(selected), **found.figures()}
@@ -114,7 +112,7 @@ class TopicSelector(SampleOperator, Selector, Pipeline):
 
     def _run_on_ray(self, dataset: Any) -> Any:
         from mergeit_ops.distributed.blocks import Blocks, materialized
-        from mergeit_ops.distributed.embedding import embedded, readability
+        from mergeit_ops.distributed.embedding import embedded
         from mergeit_ops.distributed.selection import select_from_all, select_from_topics
 
         with recorded(self._name, self.parameters, self.work_dir) as manifest:
@@ -127,11 +125,9 @@ class TopicSelector(SampleOperator, Selector, Pipeline):
                 selected, figures = select_from_topics(Blocks.of(dataset), self, layout)
             else:
                 self._check_flat()
-                brought = EMBEDDING in columns
-                blocks = embedded(dataset, self, layout)
-                found = readability(blocks, self, layout, brought)
-                found.check(self._name, dropped=not self.keeps_unreadable)
-                selected, figures = select_from_all(blocks, self, layout, self.keep_embeddings and brought)
+                blocks, found = embedded(dataset, self, layout, drops_unreadable=not self.keeps_unreadable)
+                keep = self.keep_embeddings and EMBEDDING in columns
+                selected, figures = select_from_all(blocks, self, layout, keep)
                 figures |= found.figures()
             manifest.figures |= figures
         return selected.dataset()

@@ -132,7 +132,7 @@ def test_a_dataset_of_which_most_cannot_be_read_is_refused_with_a_sample_value(l
     with pytest.raises(
         DatasetError, match=rf"2 of 3 rows have no text that can be read .row 1, column '{column}': "
     ) as error:
-        operator().run(make_dataset(rows))
+        operator(embedding_model="no model is loaded before").run(make_dataset(rows))
     assert "Known layouts: alpaca (instruction, output)" in str(error.value)
 
 
