@@ -24,6 +24,8 @@ def column_vectors(column: pa.ChunkedArray, first_row: int = 0) -> NDArray[np.fl
     :return: (n, d) float32.
     :raises ValueError: as `decode_vectors`.
     """
+    if isinstance(column.type, pa.BaseExtensionType):  # tensors, as Ray writes them
+        column = pa.chunked_array([chunk.storage for chunk in column.chunks], column.type.storage_type)
     if _is_list(column.type):
         return _list_vectors(column, first_row)
     chunks = [chunk for chunk in column.chunks if len(chunk)]
@@ -46,7 +48,7 @@ def rows_with_text(column: pa.ChunkedArray) -> NDArray[np.bool_]:
     :param column: n texts, or n lists of floats.
     :return: (n,) bool; False for zero vectors.
     """
-    if _is_list(column.type):
+    if not _is_text(column.type):
         return has_text(column_vectors(column))
     first = column[0].as_py() if len(column) else None
     if first is None:
@@ -61,7 +63,7 @@ def embeddings_as_text(table: pa.Table) -> pa.Table:
     :param table: flat rows.
     :raises ValueError: as `column_vectors`.
     """
-    if EMBEDDING not in table.column_names or not _is_list(table.schema.field(EMBEDDING).type):
+    if EMBEDDING not in table.column_names or _is_text(table.schema.field(EMBEDDING).type):
         return table
     return set_column(table, EMBEDDING, vectors_column(column_vectors(table.column(EMBEDDING))).combine_chunks())
 
@@ -82,6 +84,10 @@ def vectors_column(vectors: NDArray[np.float32]) -> pa.ChunkedArray:
         offsets = (np.arange(len(block) + 1) * (len(joined) // len(block))).astype(np.int32)
         chunks.append(pa.StringArray.from_buffers(len(block), pa.py_buffer(offsets), pa.py_buffer(joined)))
     return pa.chunked_array(chunks, pa.string())
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return not isinstance(kind, pa.BaseExtensionType) and not _is_list(kind)
 
 
 def _is_list(kind: pa.DataType) -> bool:

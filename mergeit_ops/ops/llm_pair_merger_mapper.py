@@ -155,8 +155,9 @@ class LLMPairMergerMapper(SampleOperator, Pipeline):
             until it is reached, of random ones as many as come nearest; null: every pair found. Not for `first_come`.
         :param merge_strategy: `llm`; `concat`: instructions joined with "and", the paper's baseline, needs no LLM;
             `none`: only flatten.
-        :param pair_within: columns in which rows must agree to be merged, such as language or licence; null: none. A
-            merged row keeps the value. System prompts and arguments of the chat template must agree in any case.
+        :param pair_within: columns in which rows must agree to be merged, such as language or licence, or values inside
+            a column, such as `meta.language`; null: none. System prompts and arguments of the chat template must agree
+            in any case.
         :param max_concurrency: requests in flight at once, over the whole run; on Ray, of each block of topics. Of a
             local model the conversations in a batch at most: on a GPU as many as its memory takes, elsewhere up to 8.
         :param timeout_s: seconds until a request to a server counts as lost.
@@ -438,14 +439,22 @@ class LLMPairMergerMapper(SampleOperator, Pipeline):
         :param readings: of some of its rows.
         :param positions: of these rows.
         """
-        columns = topic.table.select(self.pair_within).take(pa.array(positions)) if self.pair_within else None
-        values = [""] * len(readings) if columns is None else [_as_key(row) for row in python_rows(columns)]
+        values = [""] * len(readings)
+        if self.pair_within:
+            named = [self._column_of(name, topic.table.column_names) for name in self.pair_within]
+            rows = python_rows(topic.table.select(list(dict.fromkeys(named))).take(pa.array(positions)))
+            values = [_as_key({name: _value_at(row, name) for name in self.pair_within}) for row in rows]
         return [
             (reading.sample.system, reading.context, value) for reading, value in zip(readings, values, strict=True)
         ]
 
+    @staticmethod
+    def _column_of(name: str, columns: Iterable[str]) -> str:
+        """Return the column of a name; one with dots may be the path of a value inside a column."""
+        return name if name in columns else name.split(".")[0]
+
     def _check_columns(self, columns: Iterable[str]) -> None:
-        missing = [name for name in self.pair_within if name not in columns]
+        missing = [name for name in self.pair_within if self._column_of(name, columns) not in columns]
         if missing:
             there = ", ".join(repr(name) for name in columns if is_content(name))
             raise DatasetError(
@@ -520,6 +529,16 @@ def _as_key(row: Mapping[str, Any]) -> str:
         return encode_row(row)
     except UnencodableError:
         return repr(row)
+
+
+def _value_at(row: Mapping[str, Any], path: str) -> Any:
+    """Return the value of a column, or of a path with dots inside one; None where there is none."""
+    if path in row:
+        return row[path]
+    value: Any = row
+    for key in path.split("."):
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
 
 
 def _parser(parse: Callable[[str, Sequence[Sample]], Sample], parents: Sequence[Sample]) -> Callable[[str], Sample]:

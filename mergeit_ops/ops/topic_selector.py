@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from mergeit_ops.core.formats import SampleFormat
 from mergeit_ops.core.vectors import has_text
 from mergeit_ops.dataset.embeddings import rows_with_text
 from mergeit_ops.dataset.manifest import recorded
+from mergeit_ops.dataset.readability import Readability
 from mergeit_ops.dataset.tables import iter_tables, rows_of_dataset, write_dataset
 from mergeit_ops.dataset.topics import Topic, flat_features, is_grouped, iter_topics, topic_features, topic_table
 from mergeit_ops.distributed import is_ray_dataset
@@ -97,10 +99,12 @@ class TopicSelector(SampleOperator, Selector, Pipeline):
         with recorded(self._name, self.parameters, self.work_dir) as manifest:
             if grouped:
                 sizes = _topic_sizes(dataset)
+                found = self._check_topics(dataset, layout)
                 selected = write_dataset(
                     (topic_table([topic]) for topic in self._select_topics(dataset, layout)), topic_features(features)
                 )
                 figures = {"rows_in": sum(sizes), "rows_out": sum(_topic_sizes(selected)), "topics": len(selected)}
+                figures |= found.figures()
             else:
                 self._check_flat()
                 vectors, found = self.dataset_vectors(dataset, layout, drops_unreadable=not self.keeps_unreadable)
@@ -138,6 +142,21 @@ class TopicSelector(SampleOperator, Selector, Pipeline):
                 f"{self._name}: num_per_topic needs topics; put topic_cluster_grouper before this operator, or use "
                 "select_num or select_ratio."
             )
+
+    def _check_topics(self, topics: Dataset, layout: SampleFormat) -> Readability:
+        """Look at the texts of topics whose grouper has not: those of Data-Juicer's own groupers have no embeddings."""
+        if EMBEDDING in topics.features:
+            return Readability()
+        parts = []
+        first_row = 0
+        for topic in iter_topics(topics):
+            table = topic.table
+            readable = self.readable_in(table, layout)
+            parts.append(Readability.of(readable, partial(table.slice, length=1), layout, False, first_row))
+            first_row += table.num_rows
+        found = Readability.of_parts(parts)
+        found.check(self._name, dropped=not self.keeps_unreadable)
+        return found
 
     def choose_from_all(self, vectors: NDArray[np.float32]) -> NDArray[np.int64]:
         """Return the rows of a flat dataset that are kept.

@@ -28,9 +28,12 @@ TRACES = (
     "[THINK]Hm[/THINK]So.",
     "<|channel|>analysis<|message|>Hm<|end|><|channel|>final<|message|>So.",
     "<|channel>thought\nHm<channel|>So.",
+    "<my_thoughts>Hm</my_thoughts>So.",
+    "<|thinking_start|>Hm<|thinking_end|>So.",
     "<unused94>thought\nHm<unused95>So.",
 )
 CALLS = (
+    "<end_of_tool_use/>",
     '<tool_call>\n{"name": "f", "arguments": {"x": 1}}\n</tool_call>',
     "<tool_call>f\n<arg_key>x</arg_key>\n<arg_value>1</arg_value>\n</tool_call>",
     "<tool_response>\n42\n</tool_response>",
@@ -63,6 +66,7 @@ PLAIN = (
     "I think so, and so does the thinker.",
     "Use a <b>bold</b> tag, a <thead> and a <functional> one.",
     "x < think and y > think",
+    "A List<Thinker> and a Map<Toolbox> of <functionality>.",
     "The list [1, 2, 3] and the call f(x).",
     "[f(x) for x in range(3)]",
     "[link(s)](http://example.org)",

@@ -371,3 +371,16 @@ def test_embeddings_may_come_as_lists_of_floats(embedded_rows):
         topics = TopicClusterGrouper(num_clusters=4).run(make_dataset(rows))
         ends.append(merger(keep_embeddings=True).run(topics).to_list())
     assert ends[0] == ends[1]
+
+
+def test_pair_within_reaches_values_inside_a_column():
+    rows = [
+        {"instruction": question, "output": "Fig.", "meta": {"lang": lang, "n": number}}
+        for number, (question, lang) in enumerate(zip(SIMILAR, ("en", "de", "en", "fr"), strict=True))
+    ]
+    topics = TopicClusterGrouper(num_clusters=1).run(make_dataset(rows))
+    flat = merger(pair_within=["meta.lang"]).run(topics)
+    (merged,) = metas(flat, "merged")
+    assert [decode_row(text)["meta"]["n"] for text in merged["merge_parents"]] == [0, 2]
+    with pytest.raises(DatasetError, match=r"pair_within names the column 'data\.lang'"):
+        merger(pair_within=["data.lang"]).run(topics)

@@ -155,3 +155,18 @@ def test_the_merger_keeps_them_as_they_are(layout):
         repr(row | {META: m[META], "__dj__stats__": {}}) for row, m in zip((rows[0], rows[5]), odd, strict=True)
     )
     assert sum(row[META]["merge_status"] == "merged" for row in merged) == 4
+
+
+# Lists of texts in a chat column are taken for the turns of flat rows, so JSON text is left out.
+@pytest.mark.parametrize("layout", sorted(READABLE.keys() - {"json_text"}))
+def test_topics_of_data_juicers_own_groupers_are_looked_at_too(layout):
+    from data_juicer.ops import OPERATORS
+
+    def grouped(rows):
+        marked = [row | {"kind": "x"} for row in rows]
+        return OPERATORS.modules["key_value_grouper"](group_by_keys=["kind"]).run(make_dataset(marked))
+
+    kept = ops.FacilityLocationSelector(select_num=3).run(grouped(mixed(layout)))
+    assert len(flat(kept)) == 5
+    with pytest.raises(DatasetError, match="2 of 3 rows have no text that can be read"):
+        ops.FacilityLocationSelector().run(grouped([*READABLE[layout][:1], *UNREADABLE[layout]]))

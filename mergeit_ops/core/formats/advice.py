@@ -14,16 +14,21 @@ _ANSWERS = (
     *("targets", "result", "a"),
 )
 
+_BETTER = frozenset(("chosen", "preferred", "accepted", "winner", "winning"))
+_WORSE = frozenset(("rejected", "dispreferred", "loser", "losing"))
+
 
 def advice_for(columns: Sequence[str]) -> str:
     """Return the keys that would make a dataset readable, as the end of a sentence; empty where none can be told.
 
     :param columns: the dataset's column names.
     """
-    if {"chosen", "rejected"} <= set(columns):
+    preferred = _preference_pair(columns)
+    if preferred is not None:
+        better, worse = preferred
         return (
-            ". These are preference pairs (columns 'chosen' and 'rejected'), and this operator needs one answer to "
-            "each question: make rows of the question and the chosen answer first"
+            f". These are preference pairs (columns '{better}' and '{worse}'), and this operator needs one answer to "
+            "each question: make rows of the question and the better answer first"
         )
     asked = _best(columns, _QUESTIONS)
     answered = _best([column for column in columns if column != asked], _ANSWERS)
@@ -33,9 +38,29 @@ def advice_for(columns: Sequence[str]) -> str:
     return advice + "; where either holds a list of turns, set sample_format: prompt_completion as well"
 
 
+def _preference_pair(columns: Sequence[str]) -> tuple[str, str] | None:
+    """Return the columns of a better and a worse answer, or of two answers to choose from."""
+    parts = {column: _words(column) for column in columns}
+    better = [column for column in columns if not _BETTER.isdisjoint(parts[column])]
+    worse = [column for column in columns if not _WORSE.isdisjoint(parts[column])]
+    if better and worse:
+        return better[0], worse[0]
+    pairs = {"a": "b", "A": "B", "1": "2", "0": "1"}
+    answers = re.compile(rf"(?:.*[_ ])?(?:{'|'.join(_ANSWERS[:-1])})[_ ]?", re.IGNORECASE)
+    for column in columns:
+        stem, last = column[:-1], column[-1:]
+        if last in pairs and answers.fullmatch(stem) and stem + pairs[last] in columns:
+            return column, stem + pairs[last]
+    return None
+
+
+def _words(column: str) -> list[str]:
+    return re.split(r"[^a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", column).lower())
+
+
 def _best(columns: Sequence[str], words: Sequence[str]) -> str | None:
     """Return the column that is one of some words, or has one in its name; the first word counts most."""
-    parts = {column: re.split(r"[^a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", column).lower()) for column in columns}
+    parts = {column: _words(column) for column in columns}
     for word in words:
         for column in columns:
             if parts[column] == [word]:

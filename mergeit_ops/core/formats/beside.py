@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any, Literal
 
 from mergeit_ops.core.formats.content import is_empty
@@ -24,8 +26,8 @@ REASONING = (
 SAME_IN_ALL_PARENTS = ("chat_template_kwargs", "chat_template", "kto_tag", "label")
 """Columns that say how the whole row is read; rows are merged only where they agree. A label counts if it is a flag."""
 
-COLUMNS = (*MORE_THAN_TEXT, *REASONING, *SAME_IN_ALL_PARENTS)
-"""All columns that this module looks at."""
+_REASONING_WORDS = frozenset(("reasoning", "thinking", "thought", "thoughts", "cot", "rationale", "rationales"))
+_LONGEST_LABEL = 40  # characters of a value that only names a kind of reasoning
 
 _SWITCH_POSITIONS = (
     *("on", "off", "true", "false", "yes", "no", "none", "0", "1", "auto", "default", "enabled", "disabled"),
@@ -33,13 +35,29 @@ _SWITCH_POSITIONS = (
 )
 
 
+def columns_beside(columns: Iterable[str]) -> tuple[str, ...]:
+    """Return those of a dataset's columns that this module looks at.
+
+    :param columns: the dataset's column names.
+    """
+    known = (*MORE_THAN_TEXT, *REASONING, *SAME_IN_ALL_PARENTS)
+    return tuple(name for name in columns if name in known or _speaks_of_reasoning(name))
+
+
+@lru_cache(maxsize=1_000)
+def _speaks_of_reasoning(column: str) -> bool:
+    """Tell whether a word of a column's name is one for reasoning, as in `deepseek_reasoning`."""
+    return not _REASONING_WORDS.isdisjoint(re.split(r"[^a-z]+", column.lower()))
+
+
 def problem_beside(row: Mapping[str, Any]) -> Literal["reasoning", "more_than_text"] | None:
     """Tell why a row may not be merged for what stands beside its texts; None where nothing forbids it.
 
     :param row: the columns of a row.
     """
-    if any(is_trace(row[name]) for name in REASONING if name in row):
-        return "reasoning"
+    for name, value in row.items():
+        if is_trace(value) if name in REASONING else _speaks_of_reasoning(name) and _is_long(value):
+            return "reasoning"
     if any(not is_empty(row[name]) for name in MORE_THAN_TEXT if name in row):
         return "more_than_text"
     return "more_than_text" if names_tools(row.get("chat_template_kwargs")) else None
@@ -62,6 +80,13 @@ def is_trace(value: Any) -> bool:
     if isinstance(value, str):
         return bool(value.strip()) and value.strip().lower() not in _SWITCH_POSITIONS
     return not isinstance(value, (bool, int, float)) and not is_empty(value)
+
+
+def _is_long(value: Any) -> bool:
+    """Tell a text, or a list of texts, from a label."""
+    if isinstance(value, (list, tuple)):
+        return any(map(_is_long, value))
+    return isinstance(value, str) and len(value.strip()) > _LONGEST_LABEL
 
 
 def names_tools(value: Any) -> bool:

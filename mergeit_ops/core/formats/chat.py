@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mergeit_ops.core.formats import beside
 from mergeit_ops.core.formats.base import FormatName, Reading, one_turn
 from mergeit_ops.core.formats.content import as_text
 from mergeit_ops.core.formats.turns import (
@@ -30,11 +29,13 @@ class ChatFormat:
     :param name: the layout's name in recipes.
     :param column: the column of turns.
     :param system_key: the column of the system prompt; a system turn comes before it.
+    :param beside: further columns that a chat template or a trainer reads.
     """
 
     name: FormatName
     column: str
     system_key: str = "system"
+    beside: tuple[str, ...] = ()
 
     @property
     def required_columns(self) -> tuple[str, ...]:
@@ -44,7 +45,7 @@ class ChatFormat:
     @property
     def columns(self) -> tuple[str, ...]:
         """See `SampleFormat`."""
-        return (self.column, self.system_key, *beside.COLUMNS)
+        return (self.column, self.system_key, *self.beside)
 
     def read(self, row: Mapping[str, Any]) -> Reading:
         """See `SampleFormat`."""

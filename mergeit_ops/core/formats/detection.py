@@ -7,6 +7,7 @@ from typing import Any
 
 from mergeit_ops.core.formats.advice import advice_for
 from mergeit_ops.core.formats.base import FormatName, SampleFormat
+from mergeit_ops.core.formats.beside import columns_beside
 from mergeit_ops.core.formats.chat import ChatFormat
 from mergeit_ops.core.formats.prompt_completion import PromptCompletionFormat
 from mergeit_ops.core.formats.text_columns import AlpacaFormat, QueryResponseFormat
@@ -50,7 +51,9 @@ def resolve_format(
     given: dict[str, Any] = {key: value for key, value in keys.items() if value is not None}
     if system_key in (None, *_SYSTEM_COLUMNS) and system_key not in columns:
         system_key = next((column for column in _SYSTEM_COLUMNS if column in columns), system_key)
-    system: dict[str, Any] = {} if system_key is None else {"system_key": system_key}
+    system: dict[str, Any] = {"beside": columns_beside(columns)}
+    if system_key is not None:
+        system["system_key"] = system_key
     context: dict[str, Any] = system if history_key is None else {**system, "history_key": history_key}
     sides = [("prompt", "completion"), ("input", "output")]
     asked, answered = next((pair for pair in sides if set(pair) <= set(columns)), sides[0])

@@ -6,21 +6,23 @@ import ast
 import re
 import warnings
 
-_REASONING_TAGS = (
-    *("think", "thinking", "thought", "thoughts", "thought_process", "thinking_process"),
-    *("reasoning", "reasoning_content", "internal_reasoning", "inner_thoughts", "inner_monologue"),
-    *("reflection", "scratchpad", "chain_of_thought", "cot", "seed:think", "antthinking", "ant_thinking"),
-    "longcat_think",
+_REASONING_WORDS = (
+    "think|thinking|thought|thoughts|reasoning|reflection|reflections|scratchpad|monologue|chain_of_thought|cot|"
+    "antthinking"
 )
-_REASONING_TOKENS = (
-    *("begin_of_thought", "end_of_thought", "begin_of_solution", "thinking", "think", "thought"),
-    *("start_thinking", "end_thinking", "begin_internal_thought", "end_internal_thought", "inner_prefix"),
-)
+_TOOL_WORDS = "tool|tools|toolcall|toolcalls|functioncall|functioncalls|multiplefunctions"
 _ATTRIBUTES = r"(?:\s+[\w:.\-]+\s*=[^<>]*)?"
+
+
+def _name_with(words: str) -> str:
+    """Return a pattern of names that have one of some words as a part, such as `tool_call` and `seed:think`."""
+    return rf"[\w:.\-▁]*?(?<![A-Za-z])(?:{words})(?![A-Za-z])[\w:.\-▁]*"
+
+
 _REASONING = re.compile(
     rf"""
-    [<◁＜]\s*/?\s*(?:{"|".join(_REASONING_TAGS)}){_ATTRIBUTES}/?\s*[>▷＞]   # <think>, </think>, ◁think▷
-    | <\s*[|｜]\s*/?(?:{"|".join(_REASONING_TOKENS)})\s*[|｜]\s*>            # <|begin_of_thought|>
+    [<◁＜]\s*/?\s*{_name_with(_REASONING_WORDS)}{_ATTRIBUTES}\s*/?\s*[>▷＞]   # <think>, </think>, ◁think▷
+    | <\s*[|｜]\s*/?[^|｜<>]*(?:think|thought|reasoning|begin_of_solution)[^|｜<>]*[|｜]\s*>   # <|begin_of_thought|>
     | \[\s*/?\s*(?:THINK|THINKING|REASONING)\s*\]                           # [THINK]
     | <[|｜]?channel[|｜]?>\s*(?:analysis|commentary|thought|thinking)       # channels of Harmony and Gemma
     | <unused94>\s*thought
@@ -29,15 +31,15 @@ _REASONING = re.compile(
 )
 
 _TOOL_TAGS = (
-    *("tools?", "tool[_ ]?(?:calls?|responses?|results?|outputs?|code|use|declare|list|name)", "available[_ ]tools"),
-    *("functions?", "function[_ ]?(?:calls?|responses?|results?|outputs?|declarations?)", "multiplefunctions"),
-    *(r"(?:start|end)_function_\w+", "invoke", "api_?calls?", r"\w+:tool_call"),
+    *(r"functions?", r"function[_ ]?(?:calls?|responses?|results?|outputs?|declarations?)"),
+    *(r"tool[ ](?:calls?|responses?|results?|outputs?|code)", r"(?:start|end)_function_\w+", "invoke", "api_?calls?"),
 )
 _NAME = r'"(?:name|function|tool|tool_name|action|api)"\s*:\s*"[^"\n]*"'
 _ARGUMENTS = r'"(?:arguments|parameters|args|tool_input|action_input)"\s*:'
 _TOOL_CALL = re.compile(
     rf"""
-    <\s*/?\s*(?:{"|".join(_TOOL_TAGS)}){_ATTRIBUTES}/?\s*>                       # <tool_call>, <invoke name="f">
+    <\s*/?\s*{_name_with(_TOOL_WORDS)}{_ATTRIBUTES}\s*/?\s*>                      # <tool_call>, </tools>
+    | <\s*/?\s*(?:{"|".join(_TOOL_TAGS)}){_ATTRIBUTES}\s*/?\s*>                   # <invoke name="f">
     | <\s*/?\s*(?:function|parameter)\s*=                                        # <function=f>
     | <\s*[|｜]\s*/?[^|｜<>]*(?:tool|function|python_tag|plugin|api)[^|｜<>]*[|｜]\s*>   # <|tool_call|>, <|python_tag|>
     | \[\s*/?\s*(?:TOOL_(?:CALLS?|RESULTS?|CONTENT)|AVAILABLE_TOOLS|FUNCTION_CALLS?)\s*\]

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mergeit_ops.core.formats import beside
 from mergeit_ops.core.formats.base import FormatName, Reading, one_turn
 from mergeit_ops.core.formats.content import as_text
 from mergeit_ops.core.formats.turns import (
@@ -30,11 +29,13 @@ class PromptCompletionFormat:
     :param prompt_key: the column of the prompt.
     :param completion_key: the column of the answer.
     :param system_key: the column of the system prompt; a system turn comes before it.
+    :param beside: further columns that a chat template or a trainer reads.
     """
 
     prompt_key: str = "prompt"
     completion_key: str = "completion"
     system_key: str = "system"
+    beside: tuple[str, ...] = ()
     name: FormatName = "prompt_completion"
 
     @property
@@ -45,7 +46,7 @@ class PromptCompletionFormat:
     @property
     def columns(self) -> tuple[str, ...]:
         """See `SampleFormat`."""
-        return (self.prompt_key, self.completion_key, self.system_key, *beside.COLUMNS)
+        return (self.prompt_key, self.completion_key, self.system_key, *self.beside)
 
     def read(self, row: Mapping[str, Any]) -> Reading:
         """See `SampleFormat`."""

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mergeit_ops.core.formats import beside
 from mergeit_ops.core.formats.base import FormatName, Problem, Reading, context_text, one_turn, parents_value
 from mergeit_ops.core.formats.beside import problem_beside, shared_beside
 from mergeit_ops.core.formats.content import as_text, is_empty, read_content
@@ -16,13 +15,17 @@ from mergeit_ops.core.sample import Sample
 
 @dataclass(frozen=True)
 class AlpacaFormat:
-    """Three text columns: instruction, optional input, output; optional system and history."""
+    """Three text columns: instruction, optional input, output; optional system and history.
+
+    `beside` names further columns that a chat template or a trainer reads.
+    """
 
     instruction_key: str = "instruction"
     query_key: str = "input"
     response_key: str = "output"
     system_key: str = "system"
     history_key: str = "history"
+    beside: tuple[str, ...] = ()
     name: FormatName = "alpaca"
 
     @property
@@ -34,7 +37,7 @@ class AlpacaFormat:
     def columns(self) -> tuple[str, ...]:
         """See `SampleFormat`."""
         texts = (self.instruction_key, self.query_key, self.response_key)
-        return (*texts, self.system_key, self.history_key, *beside.COLUMNS)
+        return (*texts, self.system_key, self.history_key, *self.beside)
 
     def read(self, row: Mapping[str, Any]) -> Reading:
         """See `SampleFormat`."""
@@ -57,6 +60,7 @@ class QueryResponseFormat:
     """Data-Juicer's own layout: query, response, optional system, instruction and history.
 
     Where `instruction` holds text, `query` is the material it works on; else `query` is the instruction itself.
+    `beside` names further columns that a chat template or a trainer reads.
     """
 
     instruction_key: str = "instruction"
@@ -64,6 +68,7 @@ class QueryResponseFormat:
     response_key: str = "response"
     system_key: str = "system"
     history_key: str = "history"
+    beside: tuple[str, ...] = ()
     name: FormatName = "query_response"
 
     @property
@@ -75,7 +80,7 @@ class QueryResponseFormat:
     def columns(self) -> tuple[str, ...]:
         """See `SampleFormat`."""
         texts = (self.instruction_key, self.query_key, self.response_key)
-        return (*texts, self.system_key, self.history_key, *beside.COLUMNS)
+        return (*texts, self.system_key, self.history_key, *self.beside)
 
     def read(self, row: Mapping[str, Any]) -> Reading:
         """See `SampleFormat`."""

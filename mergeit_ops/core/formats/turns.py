@@ -18,15 +18,15 @@ from mergeit_ops.core.sample import Sample
 Speaker = Literal["system", "user", "assistant", "tool"]
 
 _SPELLINGS: Mapping[Speaker, tuple[str, ...]] = {
-    "system": ("system", "developer", "system_prompt"),
+    "system": ("system", "developer", "system_prompt", "系统"),
     "user": (
         *("user", "human", "prompter", "usr", "questioner", "question", "query", "instruction", "prompt", "input"),
-        *("customer", "client"),
+        *("customer", "client", "用户", "人类"),
     ),
     "assistant": (
         *("assistant", "ai", "bot", "model", "gpt", "chatgpt", "gpt3", "gpt4", "gpt_3.5", "gpt_4", "gpt_4o"),
         *("bing", "bard", "claude", "gemini", "llm", "chatbot", "ai_assistant", "agent", "answer", "response"),
-        *("output", "completion", "machine"),
+        *("output", "completion", "machine", "助手", "机器人"),
     ),
     "tool": (
         *("tool", "tools", "tool_call", "tool_calls", "tool_response", "tool_result", "tool_results", "tool_output"),
