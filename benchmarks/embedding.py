@@ -49,9 +49,7 @@ def default_encode(encoder: SentenceEncoder, texts: list[str]) -> NDArray[np.flo
     return encoder._model.encode(texts, normalize_embeddings=True, show_progress_bar=False)
 
 
-def shapes_that_vary(
-    encoder: SentenceEncoder, texts: list[str], device: str, bfloat16: bool
-) -> NDArray[np.float32]:
+def shapes_that_vary(encoder: SentenceEncoder, texts: list[str], device: str, bfloat16: bool) -> NDArray[np.float32]:
     """Embed in batches of like lengths that are as long as their longest text.
 
     :param encoder: in float32; autocast narrows its weights.
@@ -61,15 +59,11 @@ def shapes_that_vary(
     batches = batches_of_like_lengths(counts, most_tokens=TOKENS[device])
 
     def embed(batch: NDArray[np.int64]) -> NDArray[np.float32]:
+        some = [texts[i] for i in batch]
         with precision(device, bfloat16):
-            return np.asarray(
-                model.encode([texts[i] for i in batch], batch_size=len(batch), show_progress_bar=False), dtype=np.float32
-            )
+            return np.asarray(model.encode(some, batch_size=len(batch), show_progress_bar=False), dtype=np.float32)
 
-    if device != "cpu" or len(batches) == 1:
-        found = map(embed, batches)
-    else:
-        found = in_threads(embed, batches)
+    found = in_threads(embed, batches) if device == "cpu" and len(batches) > 1 else map(embed, batches)
     vectors = np.empty((len(texts), encoder.width), dtype=np.float32)
     for batch, rows in zip(batches, found, strict=True):
         vectors[batch] = rows
@@ -80,27 +74,20 @@ def cost_of_fixed_shapes(
     exact: SentenceEncoder, texts: list[str], device: str, repeats: int, few_repeats: int
 ) -> list[list[str]]:
     """Return a row per dtype and number of texts."""
-    rows = []
     encoders = {"float32": exact, "bfloat16": SentenceEncoder(device=device, dtype="bfloat16")}
     draw = np.random.default_rng(0)
-    for dtype, encoder in encoders.items():
-        for count in (*FEW, len(texts)):
-            varying, fixed = [], []
-            for _ in range(repeats if count == len(texts) else few_repeats):
-                some = [texts[i] for i in draw.permutation(len(texts))[:count]]
-                varying.append(timed(lambda: shapes_that_vary(exact, some, device, dtype == "bfloat16"))[0])
-                fixed.append(timed(lambda: encoder.encode(some))[0])
-            ratios = [after / before for before, after in zip(varying, fixed, strict=True)]
-            rows.append(
-                [
-                    dtype,
-                    f"{count:,}",
-                    f"{median(varying):.3f}",
-                    f"{median(fixed):.3f}",
-                    f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})",
-                ]
-            )
-    return rows
+
+    def pairs(dtype: str, count: int) -> list[str]:
+        varying, fixed = [], []
+        for _ in range(repeats if count == len(texts) else few_repeats):
+            some = [texts[i] for i in draw.permutation(len(texts))[:count]]
+            varying.append(timed(lambda: shapes_that_vary(exact, some, device, dtype == "bfloat16"))[0])  # noqa: B023
+            fixed.append(timed(lambda: encoders[dtype].encode(some))[0])  # noqa: B023
+        ratios = [after / before for before, after in zip(varying, fixed, strict=True)]
+        spread = f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+        return [dtype, f"{count:,}", f"{median(varying):.3f}", f"{median(fixed):.3f}", spread]
+
+    return [pairs(dtype, count) for dtype in encoders for count in (*FEW, len(texts))]
 
 
 def main() -> None:

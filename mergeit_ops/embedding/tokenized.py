@@ -69,8 +69,8 @@ def tokenize(model: Any, texts: Sequence[str]) -> TokenizedTexts | None:
     while start < len(texts):
         end = _end_of_part(texts, start)
         features = _preprocess(model, list(texts[start:end]))
-        mask = features.get(_MASK)
-        if not _is_matrix(mask) or not _is_matrix(features.get("input_ids")):
+        mask, ids = features.get(_MASK), features.get("input_ids")
+        if not isinstance(mask, torch.Tensor) or not isinstance(ids, torch.Tensor) or mask.ndim != 2:
             return None
         kept = mask.bool()
         lengths.append(kept.sum(dim=1))
@@ -93,10 +93,6 @@ def _end_of_part(texts: Sequence[str], start: int) -> int:
             break
         end += 1
     return end
-
-
-def _is_matrix(values: Any) -> bool:
-    return isinstance(values, torch.Tensor) and values.ndim == 2
 
 
 def _preprocess(model: Any, texts: list[str]) -> dict[str, Any]:
