@@ -117,10 +117,10 @@ class SentenceEncoder:
             yield batch.positions, found
 
     def _embedded_without_padding(self, texts: list[str]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-        from sentence_transformers.models import StaticEmbedding
+        from torch.nn import EmbeddingBag
 
         # Sums of token vectors have no length; of any other model, other texts may change the length of this one.
-        size = _BAGS_AT_ONCE if isinstance(self._model[0], StaticEmbedding) else 1
+        size = _BAGS_AT_ONCE if isinstance(getattr(self._model[0], "embedding", None), EmbeddingBag) else 1
 
         def embed(start: int) -> NDArray[np.float32]:
             some = texts[start : start + size]

@@ -43,7 +43,8 @@ class TokenizedTexts:
         rows = torch.cat([rows, rows[:1].expand(batch.size - len(rows))])
         lengths = self.lengths[rows, None]
         if batch.padded:
-            lengths[len(batch.positions) :] = 1  # a short row, so that there is padding
+            # A short row, so that there is padding.
+            lengths[len(batch.positions) :] = lengths[0].clamp(max=1)
         tokens = torch.arange(batch.length)[None]
         if self._left:
             tokens = tokens - (batch.length - lengths)

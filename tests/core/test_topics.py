@@ -41,6 +41,39 @@ def test_topics_do_not_depend_on_the_order_of_the_rows():
     np.testing.assert_array_equal(labels_of(shuffle), straight[shuffle])
 
 
+@pytest.mark.parametrize("pca_variance", [0.95, None])
+def test_the_topic_of_a_row_does_not_depend_on_the_rows_around_it(pca_variance):
+    """Not even of a row that lies between two topics, which the last digit of a product decides about."""
+    rng = np.random.default_rng(0)
+    vectors = rng.standard_normal((2_500, 96)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    model = fit_topics(vectors[:600], 12, pca_variance)
+    centres = model.kmeans.cluster_centers_
+    if model.pca is not None:
+        centres = model.pca.inverse_transform(centres)
+    between = np.stack([(centres[i] + centres[j]) / 2 for i in range(12) for j in range(i)]).astype(np.float32)
+    vectors = np.concatenate([vectors, between])
+    whole = model.assign(vectors)
+    for size in (1, 3, 64, 255, 1_025):
+        starts = range(0, len(vectors), size) if size > 3 else range(len(vectors) - 40, len(vectors), size)
+        for start in starts:
+            part = slice(start, start + size)
+            np.testing.assert_array_equal(model.assign(vectors[part]), whole[part])
+
+
+@pytest.mark.parametrize("n", [600, 3_000])
+def test_centroids_do_not_depend_on_the_number_of_threads(n):
+    from threadpoolctl import threadpool_limits
+
+    vectors = np.random.default_rng(0).standard_normal((n, 64)).astype(np.float32)
+    fitted = []
+    for threads in (1, 2, 4):
+        with threadpool_limits(threads):
+            fitted.append(fit_topics(vectors, 8).kmeans.cluster_centers_)
+    np.testing.assert_array_equal(fitted[0], fitted[1])
+    np.testing.assert_array_equal(fitted[0], fitted[2])
+
+
 def test_more_topics_than_distinct_rows_are_lowered():
     vectors = np.tile(blobs(1)[:2], (5, 1))
     assert fit_topics(vectors, 7).num_clusters == 2

@@ -82,7 +82,9 @@ def test_weights_narrowed_once_give_what_autocast_gives():
     narrowed, wide = SentenceEncoder(dtype="bfloat16"), SentenceEncoder(dtype="float32")
     with precision("cpu", True):
         expected = wide._model.encode(SHORT[:8], batch_size=8, normalize_embeddings=True)
-        np.testing.assert_array_equal(narrowed._model.encode(SHORT[:8], batch_size=8, normalize_embeddings=True), expected)
+        np.testing.assert_array_equal(
+            narrowed._model.encode(SHORT[:8], batch_size=8, normalize_embeddings=True), expected
+        )
 
 
 IN_A_PROCESS = """
