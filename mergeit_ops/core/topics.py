@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mergeit_ops.core.one_thread import one_thread
+from mergeit_ops.core.fixed_threads import fixed_threads
 
 _ASSIGN_BLOCK_ROWS = 16_384
 _PRODUCT_ROWS = 1_024
@@ -111,7 +111,7 @@ def fit_topics(
     :return: the fitted model.
     """
     num_clusters = _distinct_rows(vectors, num_clusters)
-    with one_thread():
+    with fixed_threads():
         return _fit(vectors, num_clusters, pca_variance, seed)
 
 

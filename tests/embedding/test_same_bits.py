@@ -81,10 +81,8 @@ def test_at_any_place_in_a_batch(encoder):
 def test_weights_narrowed_once_give_what_autocast_gives():
     narrowed, wide = SentenceEncoder(dtype="bfloat16"), SentenceEncoder(dtype="float32")
     with precision("cpu", True):
-        expected = wide._model.encode(SHORT[:8], batch_size=8, normalize_embeddings=True)
-        np.testing.assert_array_equal(
-            narrowed._model.encode(SHORT[:8], batch_size=8, normalize_embeddings=True), expected
-        )
+        expected, found = (encoder._model.encode(SHORT[:8], batch_size=8) for encoder in (wide, narrowed))
+    np.testing.assert_array_equal(found, expected)
 
 
 IN_A_PROCESS = """
