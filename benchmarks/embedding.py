@@ -1,11 +1,15 @@
 """Rows per second of embedding, beside sentence-transformers' default and a plain loop.
 
-    python benchmarks/embedding.py [--data rows.jsonl] [--rows 9229] [--device cpu] [--repeats 3]
+    python benchmarks/embedding.py [--data rows.jsonl] [--rows 9229] [--device cpu] [--repeats 3] [--threads 2]
 
 All sides embed the same texts with the same weights in one process, turn about: the plain loop takes batches of 32 in
 the order of the file, as the method's released code does. Beside the times stand the cosines to sentence-transformers'
 vectors, and what a selection of 20 % on each side's vectors is worth: the facility location objective of its rows, on
 sentence-transformers' vectors, as a share of that of the rows chosen on those.
+
+A second table says what it costs that a text has the same embedding in any batch: fixed shapes beside batches that are
+cut where 2,048 tokens are full, for all texts and for calls with few. A ratio is the median over pairs of runs that
+follow each other.
 """
 
 from __future__ import annotations
@@ -20,8 +24,13 @@ from numpy.typing import NDArray
 
 from mergeit_ops.core.facility_location import objective, select
 from mergeit_ops.embedding import SentenceEncoder
+from mergeit_ops.embedding.batches import batches_of_like_lengths
+from mergeit_ops.embedding.precision import precision
+from mergeit_ops.embedding.threads import in_threads
 
 BATCH = 32
+TOKENS = {"cpu": 2_048, "cuda": 65_536}
+FEW = (1, 10, 100)
 
 
 def plain_loop(encoder: SentenceEncoder, texts: list[str]) -> NDArray[np.float32]:
@@ -40,27 +49,82 @@ def default_encode(encoder: SentenceEncoder, texts: list[str]) -> NDArray[np.flo
     return encoder._model.encode(texts, normalize_embeddings=True, show_progress_bar=False)
 
 
+def shapes_that_vary(encoder: SentenceEncoder, texts: list[str], device: str, bfloat16: bool) -> NDArray[np.float32]:
+    """Embed in batches of like lengths that are as long as their longest text.
+
+    :param encoder: in float32; autocast narrows its weights.
+    """
+    model = encoder._model
+    counts = [len(ids) for ids in model.tokenizer(texts, truncation=True, max_length=model.max_seq_length)["input_ids"]]
+    batches = batches_of_like_lengths(counts, most_tokens=TOKENS[device])
+
+    def embed(batch: NDArray[np.int64]) -> NDArray[np.float32]:
+        some = [texts[i] for i in batch]
+        with precision(device, bfloat16):
+            return np.asarray(model.encode(some, batch_size=len(batch), show_progress_bar=False), dtype=np.float32)
+
+    found = in_threads(embed, batches) if device == "cpu" and len(batches) > 1 else map(embed, batches)
+    vectors = np.empty((len(texts), encoder.width), dtype=np.float32)
+    for batch, rows in zip(batches, found, strict=True):
+        vectors[batch] = rows
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def cost_of_fixed_shapes(
+    exact: SentenceEncoder, texts: list[str], device: str, repeats: int, few_repeats: int
+) -> list[list[str]]:
+    """Return a row per dtype and number of texts."""
+    encoders = {"float32": exact, "bfloat16": SentenceEncoder(device=device, dtype="bfloat16")}
+    draw = np.random.default_rng(0)
+
+    def pairs(dtype: str, count: int) -> list[str]:
+        varying, fixed = [], []
+        for _ in range(repeats if count == len(texts) else few_repeats):
+            some = [texts[i] for i in draw.permutation(len(texts))[:count]]
+            varying.append(timed(lambda: shapes_that_vary(exact, some, device, dtype == "bfloat16"))[0])  # noqa: B023
+            fixed.append(timed(lambda: encoders[dtype].encode(some))[0])  # noqa: B023
+        ratios = [after / before for before, after in zip(varying, fixed, strict=True)]
+        spread = f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+        return [dtype, f"{count:,}", f"{median(varying):.3f}", f"{median(fixed):.3f}", spread]
+
+    return [pairs(dtype, count) for dtype in encoders for count in (*FEW, len(texts))]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=DATA, help="JSON Lines with instruction, input and output")
     parser.add_argument("--rows", type=int, help="rows of it (default: all)")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--repeats", type=int, default=3, help="runs of each side (default: 3)")
+    parser.add_argument("--threads", type=int, help="threads of torch (default: as many as it takes)")
+    parser.add_argument("--few-repeats", type=int, default=15, help="runs of a call with few texts (default: 15)")
+    parser.add_argument("--cost-only", action="store_true", help="print the second table alone")
     options = parser.parse_args()
+    if options.threads:
+        torch.set_num_threads(options.threads)
     texts = [query(row) for row in read_rows(options.data, options.rows)]
     exact = SentenceEncoder(device=options.device, dtype="float32")
-    auto = SentenceEncoder(device=options.device)
+    exact.encode(texts[:256])
+    if not options.cost_only:
+        compare_sides(exact, texts, options.device, options.repeats)
+    print(f"\nFixed shapes beside shapes that vary, {torch.get_num_threads()} threads, {options.device}\n")
+    head = ("dtype", "texts", "shapes vary: seconds", "fixed shapes: seconds", "ratio")
+    print(table(head, cost_of_fixed_shapes(exact, texts, options.device, options.repeats, options.few_repeats)))
+
+
+def compare_sides(exact: SentenceEncoder, texts: list[str], device: str, repeats: int) -> None:
+    """Print the first table."""
+    auto = SentenceEncoder(device=device)
     sides = {
         "a plain loop, batches of 32 in file order": lambda: plain_loop(exact, texts),
         "sentence-transformers' encode": lambda: default_encode(exact, texts),
         "ours, embedding_dtype float32": lambda: exact.encode(texts),
         f"ours, embedding_dtype auto ({'bfloat16' if auto.bfloat16 else 'float32'} here)": lambda: auto.encode(texts),
     }
-    for encoder in (exact, auto):
-        encoder.encode(texts[:256])
+    auto.encode(texts[:256])
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     vectors: dict[str, NDArray[np.float32]] = {}
-    for _ in range(options.repeats):
+    for _ in range(repeats):
         for name, side in sides.items():
             taken, vectors[name] = timed(side)
             seconds[name].append(taken)
@@ -84,7 +148,7 @@ def main() -> None:
                 f"{worth:.5f}",
             ]
         )
-    print(f"{len(texts):,} texts, {torch.get_num_threads()} threads, {options.device}, {options.repeats} runs\n")
+    print(f"{len(texts):,} texts, {torch.get_num_threads()} threads, {device}, {repeats} runs\n")
     head = ("", "seconds: median", "rows/s", "times the loop", "times encode", "cosine: mean, lowest", "objective")
     print(table(head, rows))
 

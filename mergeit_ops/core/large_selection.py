@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mergeit_ops.core.budget import gain_budgets, proportional_budgets
+from mergeit_ops.core.fixed_threads import fixed_threads
 
 if TYPE_CHECKING:
     from mergeit_ops.core.facility_location import Selection
@@ -108,7 +109,7 @@ def _cells(
     sample = np.sort(rng.choice(len(vectors), min(len(vectors), _CELL_FIT_ROWS * count), replace=False))
     starts = vectors[rng.choice(sample, count, replace=False)]
     kmeans = KMeans(count, init=starts, n_init=1, max_iter=_CELL_FIT_ITERATIONS, random_state=seed)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), fixed_threads():
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct rows than cells
         kmeans.fit(vectors[sample])
     labels = np.concatenate(

@@ -10,7 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mergeit_ops.core.fixed_threads import fixed_threads
+
 _ASSIGN_BLOCK_ROWS = 16_384
+_PRODUCT_ROWS = 1_024
 _MIN_FIT_ROWS = 50_000
 _FIT_ROWS_PER_TOPIC = 100
 _COVARIANCE_ROWS_PER_DIMENSION = 10
@@ -69,20 +72,30 @@ class TopicModel:
         return len(self.kmeans.cluster_centers_)
 
     def assign(self, vectors: NDArray[np.float32]) -> NDArray[np.int64]:
-        """Return the topic of each row.
+        """Return the topic of each row, which does not depend on the other rows.
 
         :param vectors: (n, d) float32 embeddings.
         :return: (n,) int64 in [0, num_clusters).
         """
-        blocks = [
-            self.kmeans.predict(self._reduce(vectors[start : start + _ASSIGN_BLOCK_ROWS]))
-            for start in range(0, len(vectors), _ASSIGN_BLOCK_ROWS)
-        ]
-        return np.concatenate(blocks).astype(np.int64) if blocks else np.zeros(0, dtype=np.int64)
+        labels = np.empty(len(vectors), dtype=np.int64)
+        for start in range(0, len(vectors), _ASSIGN_BLOCK_ROWS):
+            block = vectors[start : start + _ASSIGN_BLOCK_ROWS]
+            labels[start : start + len(block)] = self.kmeans.predict(self._reduce(block))[: len(block)]
+        return labels
 
     def _reduce(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        reduced = vectors if self.pca is None else self.pca.transform(vectors)
-        return np.ascontiguousarray(reduced, dtype=np.float32)
+        """Return the rows in the space of the centroids, and rows that fill up the last product.
+
+        A product of fewer rows may run in another kernel, which adds in another order: enough to move a row that lies
+        between two topics. So each product has the same shape.
+        """
+        missing = -len(vectors) % _PRODUCT_ROWS
+        if missing:
+            vectors = np.concatenate([vectors, np.zeros((missing, vectors.shape[1]), dtype=np.float32)])
+        if self.pca is not None:
+            starts = range(0, len(vectors), _PRODUCT_ROWS)
+            vectors = np.concatenate([self.pca.transform(vectors[start : start + _PRODUCT_ROWS]) for start in starts])
+        return np.ascontiguousarray(vectors, dtype=np.float32)
 
 
 def fit_topics(
@@ -97,10 +110,15 @@ def fit_topics(
     :param seed: seed of K-means.
     :return: the fitted model.
     """
+    num_clusters = _distinct_rows(vectors, num_clusters)
+    with fixed_threads():
+        return _fit(vectors, num_clusters, pca_variance, seed)
+
+
+def _fit(vectors: NDArray[np.float32], num_clusters: int, pca_variance: float | None, seed: int) -> TopicModel:
     from sklearn.cluster import KMeans
     from sklearn.decomposition import PCA
 
-    num_clusters = _distinct_rows(vectors, num_clusters)
     # A single direction, or a single row, has no variance to keep a share of.
     reducible = pca_variance is not None and num_clusters > 1
     # Many rows make the covariance matrix exact enough, and its eigenvectors cost a tenth of a decomposition of all.

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +12,9 @@ import numpy as np
 from loguru import logger
 from tqdm import tqdm
 
-from mergeit_ops.embedding.batches import batches_of_like_lengths
 from mergeit_ops.embedding.defaults import DEFAULT_EMBEDDING_MODEL
-from mergeit_ops.embedding.precision import precision, takes_bfloat16
+from mergeit_ops.embedding.fixed_shapes import FixedBatch, fixed_batches
+from mergeit_ops.embedding.precision import narrow_weights, precision, takes_bfloat16
 from mergeit_ops.embedding.threads import in_threads
 from mergeit_ops.errors import EmbeddingError
 
@@ -24,11 +22,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _PROGRESS_FROM = 5_000  # texts; below it the model is through in half a minute
-_CPU_TOKENS = 2_048
-_GPU_TOKENS = 65_536
-_TOKENIZED_AT_ONCE = 1_000  # texts
-_CHARACTERS_PER_TOKEN = 4
-_MOST_CHARACTERS_PER_TOKEN = 10  # of a text: enough to know whether it fills the window
+_TEXTS_AT_ONCE = 16_384  # tokenized, and divided into batches
+# Of a batch. A single text takes as long as a full batch, so no more than what a large batch is hardly faster with.
+_CPU_TOKENS = {"float32": 384, "bfloat16": 768}
+_GPU_TOKENS = 32_768
+_BAGS_AT_ONCE = 256  # texts of a model that adds up token vectors
 
 _DEFAULT_MODEL_NAMES = frozenset({DEFAULT_EMBEDDING_MODEL, "all-MiniLM-L6-v2"})
 _DEFAULT_WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -36,6 +34,10 @@ _DEFAULT_WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb
 
 class SentenceEncoder:
     """A loaded sentence-transformers model that embeds each distinct text once.
+
+    The embedding of a text is the same, bit for bit, whatever it is embedded with: other texts, their order and number,
+    threads, processes and `batch_size` do not change it. Another model, dtype, kind of processor or release of torch
+    may.
 
     :param model: name on the Hugging Face Hub, or the path of a local folder.
     :param device: `cpu`, `cuda` or `cuda:N`.
@@ -49,6 +51,10 @@ class SentenceEncoder:
         self.device = device
         self.bfloat16 = takes_bfloat16(device, dtype)
         self._model = _load_sentence_transformer(_resolve_model(model), model, device)
+        if self.bfloat16:
+            narrow_weights(self._model)
+        on_cpu = _CPU_TOKENS["bfloat16" if self.bfloat16 else "float32"]
+        self._batch_tokens = on_cpu if device == "cpu" else _GPU_TOKENS
 
     @property
     def width(self) -> int:
@@ -65,8 +71,8 @@ class SentenceEncoder:
         model) are cut by it.
 
         :param texts: n texts; an empty text is allowed.
-        :param batch_size: texts per forward pass; None: as many of like lengths as make 2,048 tokens on a CPU, where
-            larger batches leave its caches, and 65,536 elsewhere.
+        :param batch_size: texts that go through the model at the same time at most, on a CPU: batches run side by side,
+            and a smaller number runs fewer of them. A batch itself has a fixed shape; None: as many as there are cores.
         :return: (n, width) float32, rows of unit norm.
         """
         if not texts:
@@ -76,45 +82,64 @@ class SentenceEncoder:
         return self._encode_distinct(list(position), batch_size)[row_of_text]
 
     def _encode_distinct(self, texts: list[str], batch_size: int | None) -> NDArray[np.float32]:
-        most_tokens = _CPU_TOKENS if self.device == "cpu" else _GPU_TOKENS
-        batches = batches_of_like_lengths(
-            self._token_counts(texts), most_tokens=None if batch_size else most_tokens, most_texts=batch_size
-        )
-
-        def embed(batch: NDArray[np.int64]) -> NDArray[np.float32]:
-            with precision(self.device, self.bfloat16):
-                vectors = self._model.encode(
-                    [texts[i] for i in batch], batch_size=len(batch), convert_to_numpy=True, show_progress_bar=False
-                )
-            return np.asarray(vectors, dtype=np.float32)
-
-        # The first alone: it sets up the tokenizer, which two threads cannot do at the same time.
-        rest = in_threads(embed, batches[1:]) if self.device == "cpu" else map(embed, batches[1:])
-        embedded = chain([embed(batches[0])], rest)
         vectors = np.empty((len(texts), self.width), dtype=np.float32)
         with tqdm(total=len(texts), desc="Embedding", unit="text", disable=len(texts) < _PROGRESS_FROM) as bar:
-            for batch, found in zip(batches, embedded, strict=True):
-                vectors[batch] = found
-                bar.update(len(batch))
+            for start in range(0, len(texts), _TEXTS_AT_ONCE):
+                some = vectors[start : start + _TEXTS_AT_ONCE]
+                for positions, found in self._embedded(texts[start : start + _TEXTS_AT_ONCE], batch_size):
+                    some[positions] = found
+                    bar.update(len(positions))
         # In float32, whatever the last layer of the model multiplies in.
         vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.finfo(np.float32).tiny)
         return vectors
 
-    def _token_counts(self, texts: list[str]) -> list[int]:
-        """Return how long texts are for the model, which only decides about batches."""
-        from transformers import PreTrainedTokenizerBase
+    def _embedded(
+        self, texts: list[str], batch_size: int | None
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        from mergeit_ops.embedding.tokenized import tokenize
 
-        window = self._model.max_seq_length or sys.maxsize
-        tokenizer = getattr(self._model, "tokenizer", None)
-        if not isinstance(tokenizer, PreTrainedTokenizerBase):
-            return [min(window, len(text) // _CHARACTERS_PER_TOKEN + 2) for text in texts]
-        counts: list[int] = []
-        for start in range(0, len(texts), _TOKENIZED_AT_ONCE):
-            # A tokenizer holds all of a text before it cuts it: a megabyte for a long one.
-            some = [text[: window * _MOST_CHARACTERS_PER_TOKEN] for text in texts[start : start + _TOKENIZED_AT_ONCE]]
-            tokens = tokenizer(some, truncation=window < sys.maxsize, max_length=window, return_attention_mask=False)
-            counts += map(len, tokens["input_ids"])
-        return counts
+        tokens = tokenize(self._model, texts)
+        if tokens is None:
+            yield from self._embedded_without_padding(texts)
+            return
+
+        def embed(batch: FixedBatch) -> NDArray[np.float32]:
+            return self._forward(tokens.features(batch))[: len(batch.positions)]
+
+        window = self._model.max_seq_length
+        batches = fixed_batches(tokens.lengths.tolist(), self._batch_tokens, window)
+        if self.device == "cpu":
+            side_by_side = {} if batch_size is None else {"most_workers": max(1, batch_size // batches[-1].size)}
+            embedded = in_threads(embed, batches, **side_by_side)
+        else:
+            embedded = map(embed, batches)
+        for batch, found in zip(batches, embedded, strict=True):
+            yield batch.positions, found
+
+    def _embedded_without_padding(self, texts: list[str]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        from torch.nn import EmbeddingBag
+
+        # Sums of token vectors have no length; of any other model, other texts may change the length of this one.
+        size = _BAGS_AT_ONCE if isinstance(getattr(self._model[0], "embedding", None), EmbeddingBag) else 1
+
+        def embed(start: int) -> NDArray[np.float32]:
+            some = texts[start : start + size]
+            filled = some + [""] * (size - len(some))
+            with precision(self.device, self.bfloat16):
+                vectors = self._model.encode(filled, batch_size=size, convert_to_numpy=True, show_progress_bar=False)
+            return np.asarray(vectors[: len(some)], dtype=np.float32)
+
+        starts = range(0, len(texts), size)
+        for start, found in zip(starts, in_threads(embed, starts, most_workers=1), strict=True):
+            yield np.arange(start, start + len(found)), found
+
+    def _forward(self, features: dict[str, Any]) -> NDArray[np.float32]:
+        import torch
+
+        there = {name: value.to(self.device) if hasattr(value, "to") else value for name, value in features.items()}
+        with torch.inference_mode(), precision(self.device, self.bfloat16):
+            vectors = self._model(there)["sentence_embedding"]
+        return np.asarray(vectors[:, : self.width].float().cpu().numpy())
 
 
 def load_encoder(model: str = DEFAULT_EMBEDDING_MODEL, device: str = "cpu", dtype: str = "auto") -> SentenceEncoder:

@@ -174,7 +174,8 @@ class LLMPairMergerMapper(SampleOperator, Pipeline):
         :param price_per_1k_completion: price of 1,000 completion tokens; null: not known.
         :param keep_embeddings: whether rows keep the column `mergeit_embedding`.
         :param embedding_model: sentence-transformers model for samples that bring no embeddings.
-        :param embedding_batch_size: texts per forward pass; null: as many of like lengths as suit the device.
+        :param embedding_batch_size: texts that go through the model at the same time at most, on a CPU, where batches
+            run side by side; null: a batch per core. It never changes an embedding: a batch has a fixed shape.
         :param embedding_dtype: in what the model multiplies: `float32`, `bfloat16`, or `auto`: bfloat16 where the
             device has instructions for it (x86 with AMX or AVX-512 bf16, recent GPUs): twice as fast there, at a cosine
             of 0.9999 to float32.

@@ -286,7 +286,7 @@ def build_training_data(
     :param encoder: the embedding model.
     :param corrupted_share: share of the rows that are copied and spoiled, once per kind, in [0, 1].
     :param seed: decides which rows are spoiled and how.
-    :param batch_size: texts per forward pass; None: as many of like lengths as suit the device.
+    :param batch_size: texts that go through the model at the same time at most; see `SentenceEncoder.encode`.
     """
     rng = random.Random(seed)
     samples = [row.sample for row in rows]

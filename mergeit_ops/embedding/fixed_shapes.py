@@ -1,0 +1,82 @@
+"""Batches of fixed shapes, in which the result for a text does not depend on the other texts.
+
+A matrix product of another shape may run in another kernel, which adds in another order. So the length that a text is
+padded to depends on the text alone, each length has one number of texts, and every batch is full.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import gcd
+
+import numpy as np
+from numpy.typing import NDArray
+
+_SHORTEST = 8
+_LEAST_STEP = 4
+_STEPS_PER_DOUBLING = 4
+_KERNEL_ROWS = 16  # kernels work on blocks of rows; a part of a block may run in another kernel
+
+
+@dataclass(frozen=True)
+class FixedBatch:
+    """Texts that go through a model together.
+
+    :param positions: which texts.
+    :param length: tokens that each is padded to.
+    :param size: rows of the batch; those beyond the texts are filled up.
+    :param padded: whether a row has padding. A model may do without a mask where no row has any, and then runs other
+        kernels: texts that fill the window are among themselves, and of any other batch at least one row has padding.
+    """
+
+    positions: NDArray[np.int64]
+    length: int
+    size: int
+    padded: bool
+
+
+def padded_length(length: int, window: int | None = None) -> int:
+    """Return the tokens that a text is padded to: at most a fifth of it is padding, but for short texts.
+
+    :param length: tokens of the text.
+    :param window: most tokens that the model takes; None: any.
+    """
+    step = max(_LEAST_STEP, (1 << (max(length, 1) - 1).bit_length()) // (2 * _STEPS_PER_DOUBLING))
+    padded = max(_SHORTEST, -(-length // step) * step)
+    return padded if window is None else max(length, min(padded, window))
+
+
+def texts_per_batch(padded: int, tokens: int) -> int:
+    """Return the number of texts in each batch of a length.
+
+    :param padded: tokens that each text is padded to.
+    :param tokens: tokens of a batch, about; a longer text is a batch of its own.
+    """
+    texts = tokens // padded
+    return max(1, texts - texts % (_KERNEL_ROWS // gcd(padded, _KERNEL_ROWS)))
+
+
+def fixed_batches(lengths: Sequence[int], tokens: int, window: int | None = None) -> list[FixedBatch]:
+    """Divide texts into batches of fixed shapes.
+
+    :param lengths: tokens of each text.
+    :param tokens: tokens of a batch, about.
+    :param window: most tokens that the model takes; None: any.
+    :return: the longest texts first: what does not fit in memory fails at once.
+    """
+    shapes: dict[tuple[int, bool], list[int]] = {}
+    for position, length in enumerate(lengths):
+        shapes.setdefault((padded_length(length, window), length != window), []).append(position)
+    batches = []
+    for (padded, with_padding), positions in sorted(shapes.items(), reverse=True):
+        size = texts_per_batch(padded, tokens)
+        with_padding = with_padding and size > 1
+        start = 0
+        while start < len(positions):
+            some = positions[start : start + size]
+            if with_padding and len(some) == size and all(lengths[position] == padded for position in some):
+                some.pop()  # the row that it leaves is filled with padding
+            batches.append(FixedBatch(np.asarray(some, dtype=np.int64), padded, size, with_padding))
+            start += len(some)
+    return batches
