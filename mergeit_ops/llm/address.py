@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import ipaddress
 import re
-import socket
 from urllib.parse import SplitResult, parse_qsl, urljoin, urlsplit
 
 from mergeit_ops.core.secrets import shown_url
 
-__all__ = ["address_problem", "base_of", "endpoint_problem", "host_problem", "is_http_url", "is_of_this_machine"]
+__all__ = ["address_problem", "endpoint_problem", "host_problem", "is_http_url", "is_of_this_machine", "redirected"]
 
 _EXAMPLE = "http://127.0.0.1:8000/v1"
 _SCHEMES = ("http", "https")
 _NAMES_OF_THIS_MACHINE = {"localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback"}
 _MAX_PORT = 65535
-_MAX_CHARS = 2000
+_MAX_CHARS = 1000
 _HOST_NAME = re.compile(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
-_FOUR_NUMBERS = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+")
+_NO_PART_OF_A_URL = re.compile(r"[<>{}|^`\"]")
+_NUMBER_LAST = re.compile(r"(.*\.)?[0-9]+\.?")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(?=/)")
 _ENDPOINTS = ("chat/completions", "completions", "responses", "embeddings")
 """What the client itself puts behind a base URL; longest first."""
@@ -46,11 +46,7 @@ def is_of_this_machine(url: str) -> bool:
     try:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
-        try:
-            # The system also takes short forms such as 127.1.
-            address = ipaddress.ip_address(socket.inet_aton(host))
-        except (OSError, UnicodeError, ValueError):
-            return False
+        return False
     mapped = getattr(address, "ipv4_mapped", None)
     address = mapped or address
     return address.is_loopback or address.is_unspecified
@@ -93,7 +89,7 @@ def host_problem(host: str | None) -> str | None:
     """
     if not host:
         return "has no host name"
-    if ":" in host or _FOUR_NUMBERS.fullmatch(host):
+    if ":" in host or _NUMBER_LAST.fullmatch(host):
         try:
             ipaddress.ip_address(host)
         except ValueError:
@@ -106,18 +102,22 @@ def host_problem(host: str | None) -> str | None:
     return None if _HOST_NAME.fullmatch(plain) else f"holds {host!r}, which is no host name"
 
 
-def base_of(location: str, asked: str, endpoint: str) -> str:
-    """Return the base URL that a redirect suggests.
+def redirected(location: str, asked: str, endpoint: str) -> tuple[str, str]:
+    """Return where a redirect points to, and the base URL that it suggests.
 
-    :param location: where it points to; may be relative.
+    :param location: as the server gives it; may be relative, or no address at all.
     :param asked: the address that was asked.
     :param endpoint: path below the base URL that was asked.
-    :return: an address without user name, password and query, and without the endpoint where it ends in it.
+    :return: both without user name, password and query; the second without the endpoint where it ends in it.
     """
-    target = shown_url(urljoin(asked, location))
+    try:
+        target = shown_url(urljoin(asked, location)) if location else "nowhere"
+    except ValueError:
+        target = shown_url(location)
+    target = "".join(char if char.isprintable() else "?" for char in target)[:_MAX_CHARS]
     path = "/" + endpoint.strip("/")
     bare = target.rstrip("/")
-    return bare[: -len(path)] if not is_http_url(endpoint) and bare.endswith(path) else target
+    return target, bare[: -len(path)] if not is_http_url(endpoint) and bare.endswith(path) else target
 
 
 def _general_problem(name: str, url: str) -> str | None:
@@ -128,6 +128,9 @@ def _general_problem(name: str, url: str) -> str | None:
         return f"{name} must not contain blanks or line breaks, got {shown!r}: write the address without them."
     if "\\" in url:
         return f"{name} must be written with slashes, not backslashes, got {shown!r}."
+    placeholder = _NO_PART_OF_A_URL.search(url)
+    if placeholder is not None:
+        return f"{name} must not contain {placeholder[0]!r}, got {shown!r}: write what it stands for in its place."
     scheme, separator, rest = url.partition("://")
     if not separator:
         return f"{name} must begin with http:// or https://, such as {_EXAMPLE}, got {shown!r}{_suggestion(url)}."
@@ -171,8 +174,8 @@ def _query_problem(name: str, url: str) -> str | None:
     fields = ", ".join(field for field, _ in parse_qsl(query, keep_blank_values=True))
     what = f" ({fields})" if fields.isprintable() and fields else ""
     return (
-        f"{name} must not contain a query{what}, got {shown_url(place)!r} before it: take it out, and put what is not "
-        "secret into default_query of model_params; a key belongs in the environment variable OPENAI_API_KEY."
+        f"{name} must not contain a query{what}, got one behind {shown_url(place)!r}: put what is not secret into "
+        "default_query of model_params, and a key into the environment variable OPENAI_API_KEY."
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import ssl
-from pathlib import Path
+import stat
 
 __all__ = ["certificate_problem", "handshake_problem"]
 
@@ -55,33 +55,39 @@ def handshake_problem(error: BaseException) -> str | None:
 
 
 def _problem_of_file(file: str) -> str | None:
-    path = Path(file)
-    if not path.exists():
-        return "does not exist"
-    if path.is_dir():
-        return "is a folder: SSL_CERT_DIR is the variable for folders"
     try:
+        mode = os.stat(file).st_mode
+        if stat.S_ISDIR(mode):
+            return "is a folder (the variable for folders is SSL_CERT_DIR)"
+        if not stat.S_ISREG(mode):
+            return "is no file of certificates"
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=file)
     except ssl.SSLError:
-        return "holds no certificate that can be read (PEM)"
+        return "holds no certificate in PEM form"
     except OSError as error:
-        return f"cannot be read ({error.strerror or type(error).__name__})"
+        return _unreadable(error)
     return None
 
 
 def _problem_of_folders(folders: str) -> str | None:
-    paths = [Path(folder) for folder in folders.split(os.pathsep) if folder]
-    there = [path for path in paths if path.is_dir()]
-    if not there:
-        is_file = any(path.exists() for path in paths)
-        return "is a file: SSL_CERT_FILE is the variable for files" if is_file else "does not exist"
-    try:
-        names = [name for path in there for name in os.listdir(path)]
-    except OSError as error:
-        return f"cannot be read ({error.strerror or type(error).__name__})"
-    if not any(_HASHED.fullmatch(name) for name in names):
-        return "holds no certificate under the name that OpenSSL looks for: run `openssl rehash` on it"
-    return None
+    names: list[str] = []
+    problem = None
+    for folder in folders.split(os.pathsep):
+        try:
+            names += os.listdir(folder)
+        except NotADirectoryError:
+            problem = "is a file (the variable for files is SSL_CERT_FILE)"
+        except OSError as error:
+            problem = _unreadable(error)
+    if any(_HASHED.fullmatch(name) for name in names):
+        return None
+    return problem or "holds no certificate under a name that OpenSSL looks for (`openssl rehash` makes such names)"
+
+
+def _unreadable(error: OSError) -> str:
+    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        return "does not exist"
+    return f"cannot be read ({error.strerror or type(error).__name__})"
 
 
 def _ssl_error(error: BaseException | None) -> ssl.SSLError | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -78,10 +79,12 @@ def _fields_problem(params: Mapping[str, Any]) -> str | None:
     if what is not None:
         return f"default_headers in model_params {what}."
     for field, value in (params.get("default_query") or {}).items():
-        if not isinstance(field, str) or not isinstance(value, (str, int, float)):
+        try:
+            json.dumps({field: value}, allow_nan=False)
+        except (TypeError, ValueError, RecursionError):
             return (
-                f"default_query in model_params must hold texts, numbers or true and false, and the value of {field!r} "
-                f"is of type {type(value).__name__}: put it in quotes."
+                f"default_query in model_params must hold plain values, and that of {field!r} is of type "
+                f"{type(value).__name__}: put it in quotes."
             )
     for name in ("organization", "project"):
         value = params.get(name)

@@ -12,14 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from mergeit_ops.core.secrets import shown_url
 from mergeit_ops.errors import LLMUnavailableError, RecipeError
-from mergeit_ops.llm.address import address_problem, base_of, is_http_url, is_of_this_machine
+from mergeit_ops.llm.address import address_problem, is_http_url, is_of_this_machine, redirected
 from mergeit_ops.llm.certificates import certificate_problem, handshake_problem
 from mergeit_ops.llm.classify import CallFailedError, FailureKind, classify, error_in, shorten
-from mergeit_ops.llm.header_fields import text_problem
+from mergeit_ops.llm.header_fields import headers_problem, text_problem
 from mergeit_ops.llm.non_json import non_json, web_page
 from mergeit_ops.llm.proxies import Proxy, proxy_for
 from mergeit_ops.llm.response_guard import UnusableResponseError, max_response_bytes, response_guard
@@ -155,11 +155,13 @@ class Connection:
     def _unusable(self, response: UnusableResponseError) -> Exception:
         detail, todo = response.detail, response.todo
         if response.location is not None:
-            asked, status = self._target.asked, response.status
-            to = shown_url(urljoin(asked, response.location)) if response.location else "nowhere"
-            base = base_of(response.location, asked, self._target.endpoint)
-            detail = f"redirects requests to {to} (HTTP {status}), which is not followed: the key goes to no other host"
-            todo = f"set base_url in model_params (or OPENAI_BASE_URL) to the address of the API itself, perhaps {base}"
+            to, base = redirected(response.location, self._target.asked, self._target.endpoint)
+            detail = (
+                f"redirects requests to {to} (HTTP {response.status}), which is not followed: the key goes to no other "
+                "host"
+            )
+            perhaps = f", perhaps {base}" if is_http_url(base) else ""
+            todo = f"set base_url in model_params (or OPENAI_BASE_URL) to the address of the API itself{perhaps}"
         if self._answered:
             # One response of this kind among answers is about one request.
             return CallFailedError(FailureKind.UNUSABLE, f"the server {detail}", status=response.status)
@@ -237,11 +239,21 @@ def _environment_problem(model_params: Mapping[str, Any], endpoint: str) -> str 
         what = None if value is None or model_params.get(parameter) else text_problem(value)
         if what is not None:
             return f"{variable} {what}: set it again, without quotes or line breaks, or unset it."
+    what = headers_problem(_custom_headers())
+    if what is not None:
+        return f"OPENAI_CUSTOM_HEADERS {what}: write one 'Name: value' a line, in ASCII, or unset it."
     if is_of_this_machine(target.asked) and not target.asked.lower().startswith("https"):
         # Neither a proxy nor a certificate stands between the two.
         return None
     proxy = proxy_for(target.asked)
     return (proxy.problem() if proxy is not None else None) or certificate_problem()
+
+
+def _custom_headers() -> Mapping[object, object]:
+    """Return the headers that newer versions of openai take from the environment."""
+    lines = os.environ.get("OPENAI_CUSTOM_HEADERS", "").split("\n")
+    fields = (line.partition(":") for line in lines if ":" in line)
+    return {name.strip(): value.strip() for name, _, value in fields}
 
 
 def _key() -> str:

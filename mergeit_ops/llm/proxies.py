@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ __all__ = ["Proxy", "proxy_for"]
 
 _SOCKS = ("socks5", "socks5h")
 _SCHEMES = ("http", "https", *_SOCKS)
+_BRACKETS = re.compile(r"^\[([^\]]*)\](|/[0-9]+)$")
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -44,19 +46,20 @@ class Proxy:
         scheme = self.url.partition("://")[0].lower()
         if scheme not in _SCHEMES:
             known = ", ".join(f"{known}://" for known in _SCHEMES)
-            return f"{self._must_be} must begin with one of {known}, got {shown!r}{self._cure}"
+            return f"{self._named} must begin with one of {known}, got {shown!r}{self._cure}"
         what = self._parts_problem()
         if what is not None:
-            return f"{self._must_be} {what}, got {shown!r}: write it as http://host:port{self._or_unset}"
+            escaped = ", with a user name and a password percent-encoded" if "@" in self.url else ""
+            return f"{self._named} {what}, got {shown!r}: write it as http://host:port{escaped}{self._or_unset}"
         if scheme in _SOCKS and find_spec("socksio") is None:
             return (
-                f"{self._must_be} is a SOCKS proxy ({shown}), which needs a package that is not installed: run "
-                f"pip install socksio{self._or_unset}"
+                f"{self._named} is a SOCKS proxy ({shown}), which needs a package that is not installed: run "
+                f"pip install socksio (which httpx[socks] brings){self._or_unset}"
             )
         return None
 
     @property
-    def _must_be(self) -> str:
+    def _named(self) -> str:
         return f"The proxy in {self.variable}"
 
     @property
@@ -122,15 +125,10 @@ def _covers(entry: str, url: str) -> bool:
         return False
     host = (parts.hostname or "").lower()
     pattern = rest if separator else entry.lower()
-    network = _network(pattern)
-    if network is not None:
-        try:
-            return ipaddress.ip_address(host) in network
-        except ValueError:
+    if _network(pattern) is None:
+        pattern, port = _without_port(pattern)
+        if port is not None and port != (parts.port or _PORTS[parts.scheme]):
             return False
-    pattern, port = _without_port(pattern)
-    if port is not None and port != (parts.port or _PORTS[parts.scheme]):
-        return False
     network = _network(pattern)
     if network is not None:
         try:
@@ -146,11 +144,8 @@ def _covers(entry: str, url: str) -> bool:
 
 
 def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
-    bare = text
-    if text.startswith("[") and "]" in text:
-        bare = text[1:].replace("]", "", 1)
     try:
-        return ipaddress.ip_network(bare, strict=False)
+        return ipaddress.ip_network(_BRACKETS.sub(r"\1\2", text), strict=False)
     except ValueError:
         return None
 
