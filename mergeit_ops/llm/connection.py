@@ -334,8 +334,10 @@ def _http_client(target: Target, proxy: Proxy | None, max_bytes: int) -> Any:
         "event_hooks": {"response": [response_guard(library, max_bytes)]},
     }
     if proxy is not None:
+        # The way to the proxy may be encrypted too, and checked with the same certificates.
+        tls = {"ssl_context": options["verify"]} if proxy.needs_certificates else {}
         # The client over aiohttp speaks to fewer kinds of proxies.
-        return openai.DefaultAsyncHttpxClient(proxy=proxy.url, **options)
+        return openai.DefaultAsyncHttpxClient(proxy=library.Proxy(proxy.url, **tls), **options)
     make = getattr(openai, "DefaultAioHttpClient", None)
     try:
         if make is not None:

@@ -168,6 +168,15 @@ def test_a_certificate_of_ones_own_is_trusted_when_the_variable_names_it(certifi
         post(server.base_url)
 
 
+def test_the_way_to_the_proxy_may_be_encrypted_too(certificate, monkeypatch):
+    with RawServer(GOOD, tls_of(certificate)) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", f"https://127.0.0.1:{proxy.port}")
+        assert "certificate is not trusted" in failure("http://llm.invalid/v1").detail
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        post("http://llm.invalid/v1")
+        assert proxy.requests[-1].startswith("POST http://llm.invalid/v1/chat/completions")
+
+
 def test_a_certificate_for_another_host_is_not_trusted(certificate, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     with RawServer(GOOD, tls_of(certificate)) as server:
