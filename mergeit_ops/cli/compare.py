@@ -66,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
     from mergeit_ops.compare.table import as_table
     from mergeit_ops.report.space import embed, encoder
     from mergeit_ops.report.survey import Point
-    from mergeit_ops.scorers import build_scorer
+    from mergeit_ops.scorers import AskingScorer, build_scorer
 
     def say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
@@ -74,6 +74,8 @@ def run(options: argparse.Namespace) -> int:
     # Before the work: a name that is wrong should not cost minutes.
     scoring = options.scorer != _NO_SCORER and options.scored > 0
     scorer = build_scorer(options.scorer) if scoring else None
+    if isinstance(scorer, AskingScorer):
+        scorer.check_server()
     layout = {f"{key}_key": getattr(options, f"{key}_key") for key in ("instruction", "query", "response")}
     layout |= {"name": options.sample_format}
     sets = []

@@ -20,6 +20,7 @@ _SECRET_QUERY_NAMES = {"key", "code", "sig", "signature", "auth"}
 _WORD_BORDER = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[-\s.]+")
 _SECRET_VALUE = re.compile(r"\s*(bearer\s+\S+|sk-[A-Za-z0-9_-]{13,})\s*", re.IGNORECASE)
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
+_STRANGE_PORT = re.compile(r":[^\]]*[^0-9\]][^\]]*$")
 _MAX_DEPTH = 64
 
 
@@ -56,12 +57,15 @@ def shown_url(url: str) -> str:
     """Return an address as it may be logged: without user name, password, query and fragment.
 
     :param url: any text; what cannot be read as an address is shown up to its first `?` or `#`, without what
-        stands before an `@`.
+        stands before an `@`; of one with an `@` behind them, only the scheme is shown.
     """
     scheme, separator, rest = url.partition("://")
     if not separator:
         scheme, rest = "", url
-    place = re.split(r"[?#]", rest, maxsplit=1)[0]
+    place, *hidden = re.split(r"[?#]", rest, maxsplit=1)
+    if "@" not in place and any("@" in part for part in hidden):
+        # The "?" or "#" may be part of a password.
+        return f"{scheme}{separator}..."
     authority, slash, path = place.partition("/")
     # A password may hold an unescaped slash: whatever stands before the last "@" is not shown.
     if "@" in path:
@@ -107,7 +111,9 @@ def _is_a_secret(text: str) -> bool:
 
 def _url_has_secret(url: str) -> bool:
     scheme, _, rest = url.partition("://")
-    if "@" in re.split(r"[/?#]", rest, maxsplit=1)[0]:
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    # A password may hold an unescaped slash: what then stands before it looks like a host with a strange port.
+    if "@" in authority or ("@" in rest and _STRANGE_PORT.search(authority)):
         return True
     try:
         query = parse_qsl(urlsplit(f"{scheme}://{rest}").query)

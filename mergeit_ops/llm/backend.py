@@ -59,7 +59,8 @@ class BackendFactory(Protocol):
     """Makes a backend where and when the run starts. It travels between processes, so it holds plain data only.
 
     One that makes batches of what waits has an attribute `waiting_per_place`: how many conversations it wants to choose
-    from for each that it answers at the same time.
+    from for each that it answers at the same time. Where there is a method `check()`, it is called before any work and
+    raises `LLMUnavailableError` for what would keep the backend from being made.
     """
 
     @property

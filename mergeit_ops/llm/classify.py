@@ -42,6 +42,7 @@ class FailureKind(str, Enum):
     TOO_LONG = "too_long"
     REFUSED = "refused"
     LOADING = "loading"
+    UNUSABLE = "unusable"
 
     @property
     def retryable(self) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from mergeit_ops.llm.backend import ChatBackend, Completion
 from mergeit_ops.llm.classify import CallFailedError, FailureKind
-from mergeit_ops.llm.connection import Connection, open_connection, server_url
+from mergeit_ops.llm.connection import Connection, check_connection, open_connection, server_url
 from mergeit_ops.llm.json_modes import JsonModes
 from mergeit_ops.llm.responses import read_completion
 from mergeit_ops.llm.servers import CAP_FIELDS
@@ -55,13 +55,26 @@ class OpenAICompatibleFactory:
             "default_query": dict(self.model_params.get("default_query") or {}),
         }
 
+    def check(self) -> None:
+        """Find out, before any work and without sending anything, what would keep the client from being made.
+
+        :raises LLMUnavailableError: one sentence that names the variable or parameter, and the cure.
+        """
+        check_connection(self.model_params, self.api_endpoint)
+
     def create(self, max_concurrency: int) -> ChatBackend:
         """Make the client.
 
         :param max_concurrency: not needed here, connections are opened as required.
         :raises LLMUnavailableError: without a key and without a server that could do without one.
         """
-        return OpenAICompatibleClient(open_connection(self.model_params, self.timeout_s), self)
+        connection = open_connection(
+            self.model_params,
+            self.timeout_s,
+            endpoint=self.api_endpoint,
+            sampling_params=self.sampling_params,
+        )
+        return OpenAICompatibleClient(connection, self)
 
 
 class OpenAICompatibleClient:

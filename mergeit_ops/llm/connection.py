@@ -6,61 +6,106 @@ import asyncio
 import json
 import logging
 import os
+import ssl
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-from urllib.request import getproxies
 
+from mergeit_ops.core.secrets import shown_url
 from mergeit_ops.errors import LLMUnavailableError, RecipeError
+from mergeit_ops.llm.address import address_problem, is_http_url, is_of_this_machine, redirected
+from mergeit_ops.llm.certificates import certificate_problem, handshake_problem
 from mergeit_ops.llm.classify import CallFailedError, FailureKind, classify, error_in, shorten
+from mergeit_ops.llm.header_fields import headers_problem, text_problem
+from mergeit_ops.llm.non_json import non_json, web_page
+from mergeit_ops.llm.proxies import Proxy, proxy_for
+from mergeit_ops.llm.response_guard import UnusableResponseError, max_response_bytes, response_guard
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
-__all__ = ["Connection", "is_http_url", "open_connection", "server_url"]
+__all__ = ["Connection", "check_connection", "is_http_url", "open_connection", "server_url"]
+
+_CHAT = "/chat/completions"
 
 _OPENAI_URL = "https://api.openai.com/v1"
 _KEY_OF_KEYLESS_SERVERS = "no-key"
 _CONNECT_TIMEOUT_S = 10.0
 _LISTING_TIMEOUT_S = 2.0
+_PROXY_REFUSALS = (407, 502, 503, 504)
+_HEADER_VARIABLES = {"OPENAI_ORG_ID": "organization", "OPENAI_PROJECT_ID": "project"}
+_OPENAI_HOST = ".api.openai.com"
+_QUOTES = "\"'`"
+_ILLEGAL_KEY = (
+    "OPENAI_API_KEY contains characters that no key can have: set it again, without quotes, blanks or line breaks, and "
+    "without 'Bearer'."
+)
 
 
 @dataclass(frozen=True)
+class Target:
+    """Where requests go.
+
+    :param url: the base URL.
+    :param endpoint: path below it, or a whole URL.
+    """
+
+    url: str
+    endpoint: str
+
+    @property
+    def asked(self) -> str:
+        """The whole address."""
+        if is_http_url(self.endpoint):
+            return self.endpoint
+        return f"{self.url.rstrip('/')}/{self.endpoint.lstrip('/')}"
+
+
 class Connection:
     """An open client of one server; every failed call comes out as `CallFailedError`.
 
     :param client: from the openai package, its own retries off.
     :param secret: the API key, to be masked in texts of the server.
     :param timeout_s: seconds for one call, from sending it to the end of its answer.
+    :param target: where requests go.
+    :param proxy: that they go through; None when they go there directly.
     """
 
-    client: AsyncOpenAI
-    secret: str
-    timeout_s: float
+    def __init__(self, client: AsyncOpenAI, secret: str, timeout_s: float, target: Target, proxy: Proxy | None) -> None:
+        self._client = client
+        self._secret = secret
+        self._timeout_s = timeout_s
+        self._target = target
+        self._proxy = proxy
+        self._answered = False
 
     async def post(self, endpoint: str, body: Mapping[str, Any]) -> object:
         """Send one request.
 
-        :param endpoint: path below the base URL, or a whole URL.
+        :param endpoint: path below the base URL, or a whole URL: the one that the connection was opened for.
         :param body: of the request, plain JSON.
         :return: the decoded body of the response.
         :raises CallFailedError: when there is none, or it reports an error.
+        :raises LLMUnavailableError: when the first responses are of a kind that none can be used.
         """
         try:
             # The client's own timeout bounds each wait for bytes; this one the call as a whole.
             payload = await asyncio.wait_for(
-                self.client.post(endpoint, cast_to=object, body=dict(body)), self.timeout_s
+                self._client.post(endpoint, cast_to=object, body=dict(body)), self._timeout_s
             )
             payload = json.loads(payload) if isinstance(payload, str) else payload
-            reported = error_in(payload, secret=self.secret)
+            reported = error_in(payload, secret=self._secret)
             if reported is None:
+                self._answered = True
                 return payload
-            failure = reported
-        except (ValueError, RecursionError):
-            failure = CallFailedError(FailureKind.TRANSIENT, "the server answered with something that is not JSON")
+            failure: Exception = reported
+        except (ValueError, RecursionError) as error:
+            failure = CallFailedError(FailureKind.TRANSIENT, non_json(getattr(error, "doc", "")))
         except Exception as error:
-            known = classify(error, secret=self.secret)
+            known = self._failure(error)
             if known is None:
                 raise
             failure = known
@@ -69,7 +114,7 @@ class Connection:
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self.client.close()
+        await self._client.close()
 
     async def models(self, endpoint: str) -> tuple[str, ...]:
         """Return the names of the models that the server lists; none when it lists none, or takes its time.
@@ -79,33 +124,95 @@ class Connection:
         if is_http_url(endpoint):
             return ()
         try:
-            payload = await asyncio.wait_for(self.client.get("/models", cast_to=object), _LISTING_TIMEOUT_S)
+            payload = await asyncio.wait_for(self._client.get("/models", cast_to=object), _LISTING_TIMEOUT_S)
         except Exception:
             # Not every server has a list, and this one is asked after something else has failed.
             return ()
         listed = payload.get("data") if isinstance(payload, Mapping) else None
         entries = listed if isinstance(listed, list) else []
         return tuple(
-            shorten(str(entry["id"]), self.secret)
+            shorten(str(entry["id"]), self._secret)
             for entry in entries
             if isinstance(entry, Mapping) and entry.get("id")
         )
 
+    def _failure(self, error: Exception) -> Exception | None:
+        """Translate what a call raised; None when it is no failed call."""
+        own = _own(error)
+        if isinstance(own, UnusableResponseError):
+            return self._unusable(own)
+        known = own or classify(error, secret=self._secret)
+        if known is None:
+            return None
+        page = web_page(str(getattr(getattr(error, "response", None), "text", "")))
+        if page is not None:
+            known.detail = f"HTTP {known.status}: {page}"
+        handshake = None if known.status is not None else handshake_problem(error)
+        if handshake is not None:
+            return CallFailedError(FailureKind.UNREACHABLE, handshake)
+        return known if self._proxy is None else self._through_proxy(known, error, self._proxy)
 
-def open_connection(model_params: Mapping[str, Any], timeout_s: float) -> Connection:
+    def _unusable(self, response: UnusableResponseError) -> Exception:
+        detail, todo = response.detail, response.todo
+        if response.location is not None:
+            to, base = redirected(response.location, self._target.asked, self._target.endpoint)
+            detail = (
+                f"redirects requests to {to} (HTTP {response.status}), which is not followed: the key goes to no other "
+                "host"
+            )
+            perhaps = f", perhaps {base}" if is_http_url(base) else ""
+            todo = f"set base_url in model_params (or OPENAI_BASE_URL) to the address of the API itself{perhaps}"
+        if self._answered:
+            # One response of this kind among answers is about one request.
+            return CallFailedError(FailureKind.UNUSABLE, f"the server {detail}", status=response.status)
+        return LLMUnavailableError(f"The LLM server at {shown_url(self._target.url)} {detail}: {todo}.")
+
+    def _through_proxy(self, failure: CallFailedError, error: Exception, proxy: Proxy) -> CallFailedError:
+        """Name the proxy where it may be what has failed."""
+        refusal = _proxy_refusal(error)
+        if refusal is not None:
+            failure.kind, failure.detail = FailureKind.UNREACHABLE, f"the connection was refused: {shorten(refusal)}"
+        elif failure.status is not None and failure.status not in _PROXY_REFUSALS:
+            return failure
+        failure.detail += f", through {proxy}; NO_PROXY names the hosts that need none"
+        return failure
+
+
+def check_connection(model_params: Mapping[str, Any], endpoint: str) -> None:
+    """Find out, before any work and without sending anything, what would keep a client from being made.
+
+    :param model_params: arguments of `openai.AsyncOpenAI` other than the key, e.g. `base_url`.
+    :param endpoint: path below the base URL, or a whole URL.
+    :raises LLMUnavailableError: one sentence that names the variable or parameter, and the cure.
+    :raises RecipeError: when `model_params` do not fit the installed client.
+    """
+    open_connection(model_params, _CONNECT_TIMEOUT_S, endpoint=endpoint)
+
+
+def open_connection(
+    model_params: Mapping[str, Any],
+    timeout_s: float,
+    *,
+    endpoint: str = _CHAT,
+    sampling_params: Mapping[str, Any] | None = None,
+) -> Connection:
     """Make a client; nothing is sent.
 
     :param model_params: arguments of `openai.AsyncOpenAI` other than the key, e.g. `base_url`.
     :param timeout_s: seconds for one call.
-    :raises LLMUnavailableError: without a key and without a server that could do without one.
+    :param endpoint: path below the base URL, or a whole URL.
+    :param sampling_params: fields of the requests, which tell how large a response may be.
+    :raises LLMUnavailableError: without a key and without a server that could do without one, or when an address, a
+        proxy or a certificate of the environment cannot be used.
+    :raises RecipeError: when `model_params` do not fit the installed client.
     """
-    url = server_url(model_params)
-    if not is_http_url(url):
-        raise LLMUnavailableError(
-            "OPENAI_BASE_URL must be an http:// or https:// address such as http://127.0.0.1:8000/v1."
-        )
-    key = _key(model_params)
-    return Connection(_open_client(key, url, model_params, timeout_s), key, timeout_s)
+    problem = _environment_problem(model_params, endpoint)
+    if problem is not None:
+        raise LLMUnavailableError(problem)
+    target = Target(server_url(model_params), endpoint)
+    proxy = proxy_for(target.asked)
+    client = _open_client(target, proxy, model_params, timeout_s, max_response_bytes(sampling_params or {}))
+    return Connection(client, _key(), timeout_s, target, proxy)
 
 
 def server_url(model_params: Mapping[str, Any]) -> str:
@@ -116,39 +223,64 @@ def server_url(model_params: Mapping[str, Any]) -> str:
     return _named_url(model_params) or _OPENAI_URL
 
 
-def is_http_url(text: str) -> bool:
-    """Tell whether a text is an http or https address with a host.
-
-    :param text: any text.
-    """
-    try:
-        parts = urlsplit(text)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:
-        return False
-
-
 def _named_url(model_params: Mapping[str, Any]) -> str:
     return str(model_params.get("base_url") or os.environ.get("OPENAI_BASE_URL") or "").strip()
 
 
-def _key(model_params: Mapping[str, Any]) -> str:
-    key = os.environ.get("OPENAI_API_KEY", "").strip()
-    if not key and not _named_url(model_params):
-        raise LLMUnavailableError(
+def _environment_problem(model_params: Mapping[str, Any], endpoint: str) -> str | None:
+    """Say what of the environment keeps requests from being sent; None when nothing does."""
+    target = Target(server_url(model_params), endpoint)
+    name = "base_url in model_params" if model_params.get("base_url") else "OPENAI_BASE_URL"
+    problem = address_problem(name, target.url, endpoint) or _key_problem(model_params, target)
+    if problem is not None:
+        return problem
+    for variable, parameter in _HEADER_VARIABLES.items():
+        value = os.environ.get(variable)
+        what = None if value is None or model_params.get(parameter) else text_problem(value)
+        if what is not None:
+            return f"{variable} {what}: set it again, without quotes or line breaks, or unset it."
+    what = headers_problem(_custom_headers())
+    if what is not None:
+        return f"OPENAI_CUSTOM_HEADERS {what}: write one 'Name: value' a line, in ASCII, or unset it."
+    if is_of_this_machine(target.asked) and not target.asked.lower().startswith("https"):
+        # Neither a proxy nor a certificate stands between the two.
+        return None
+    proxy = proxy_for(target.asked)
+    return (proxy.problem() if proxy is not None else None) or certificate_problem()
+
+
+def _custom_headers() -> Mapping[object, object]:
+    """Return the headers that newer versions of openai take from the environment."""
+    lines = os.environ.get("OPENAI_CUSTOM_HEADERS", "").split("\n")
+    fields = (line.partition(":") for line in lines if ":" in line)
+    return {name.strip(): value.strip() for name, _, value in fields}
+
+
+def _key() -> str:
+    return os.environ.get("OPENAI_API_KEY", "").strip() or _KEY_OF_KEYLESS_SERVERS
+
+
+def _key_problem(model_params: Mapping[str, Any], target: Target) -> str | None:
+    if os.environ.get("OPENAI_API_KEY", "").strip():
+        return None if _key_is_legal() else _ILLEGAL_KEY
+    if not _named_url(model_params) and not is_http_url(target.endpoint):
+        return (
             "There is no LLM to ask: set the environment variable OPENAI_API_KEY, or, for a server that needs no "
             "key, OPENAI_BASE_URL (or base_url in model_params)."
         )
-    if key.isascii() and key.isprintable():
-        return key or _KEY_OF_KEYLESS_SERVERS
-    # A traceback that shows variables must not find it.
-    del key
-    raise LLMUnavailableError(
-        "OPENAI_API_KEY contains characters that no key can have: set it again, without quotes or line breaks."
-    )
+    if f".{urlsplit(target.asked).hostname or ''}".endswith(_OPENAI_HOST):
+        return f"The LLM server at {shown_url(target.url)} needs a key: set the environment variable OPENAI_API_KEY."
+    return None
 
 
-def _open_client(key: str, base_url: str, model_params: Mapping[str, Any], timeout_s: float) -> AsyncOpenAI:
+def _key_is_legal() -> bool:
+    key = _key()
+    return text_problem(key) is None and not any(char.isspace() for char in key) and key[0] not in _QUOTES
+
+
+def _open_client(
+    target: Target, proxy: Proxy | None, model_params: Mapping[str, Any], timeout_s: float, max_bytes: int
+) -> AsyncOpenAI:
     import openai
 
     for name in ("httpx", "httpx2"):
@@ -160,27 +292,81 @@ def _open_client(key: str, base_url: str, model_params: Mapping[str, Any], timeo
     timeout = openai.Timeout(timeout_s, connect=min(_CONNECT_TIMEOUT_S, timeout_s))
     try:
         return openai.AsyncOpenAI(
-            api_key=key, base_url=base_url, timeout=timeout, max_retries=0, http_client=_fast_http_client(), **others
+            api_key=_key(),
+            base_url=target.url,
+            timeout=timeout,
+            max_retries=0,
+            http_client=_http_client(target, proxy, max_bytes),
+            **others,
         )
     except TypeError as error:
-        reason = str(error)
-    raise RecipeError(f"model_params cannot be used with the installed openai {openai.__version__}: {reason}.")
+        reason = shorten(str(error), _key())
+        misfit: Exception = RecipeError(
+            f"model_params cannot be used with the installed openai {openai.__version__}: {reason}."
+        )
+    except Exception as error:
+        # What was not foreseen: still one sentence, and before any work.
+        reason = f"{type(error).__name__}: {shorten(_without_urls(str(error)), _key())}"
+        misfit = LLMUnavailableError(
+            f"No client can be made for the LLM server at {shown_url(target.url)} ({reason}): check base_url in "
+            "model_params, and the environment variables whose names begin with OPENAI_ or SSL, or end in _PROXY."
+        )
+    raise misfit
 
 
-def _fast_http_client() -> Any:
-    """Return the openai package's HTTP client over aiohttp; None for its default one.
+def _http_client(target: Target, proxy: Proxy | None, max_bytes: int) -> Any:
+    """Return an HTTP client that asks the environment nothing: the proxy has been chosen, certificates are loaded.
 
-    A call over it takes some two thirds of the processor time, and finding a free connection among many takes next to
-    none: the default client looks at every connection twice a call.
+    Without a proxy it is the openai package's client over aiohttp, where there is one: a call over it takes some two
+    thirds of the processor time, and finding a free connection among many takes next to none. The default client looks
+    at every connection twice a call.
     """
     import openai
 
-    # It speaks to fewer kinds of proxies than the default client.
-    if any(name != "no" for name in getproxies()):
-        return None
+    library = _http_library(openai)
+    secure = target.asked.lower().startswith("https") or (proxy is not None and proxy.needs_certificates)
+    options: dict[str, Any] = {
+        # Loading certificates takes time, and one that trusts nobody will do where nothing is encrypted.
+        "verify": library.create_ssl_context() if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
+        "trust_env": False,
+        # A key must reach no other host than the one that was named.
+        "follow_redirects": False,
+        "event_hooks": {"response": [response_guard(library, max_bytes)]},
+    }
+    if proxy is not None:
+        # The way to the proxy may be encrypted too, and checked with the same certificates.
+        tls = {"ssl_context": options["verify"]} if proxy.needs_certificates else {}
+        # The client over aiohttp speaks to fewer kinds of proxies.
+        return openai.DefaultAsyncHttpxClient(proxy=library.Proxy(proxy.url, **tls), **options)
     make = getattr(openai, "DefaultAioHttpClient", None)
     try:
-        return None if make is None else make()
+        if make is not None:
+            return make(**options)
     except (RuntimeError, ImportError):
         # Versions of openai before 3 want another package for it.
-        return None
+        pass
+    return openai.DefaultAsyncHttpxClient(**options)
+
+
+def _http_library(openai: ModuleType) -> ModuleType:
+    """Return httpx, or its successor: the one that this version of openai speaks through."""
+    base = next(kind for kind in openai.DefaultAsyncHttpxClient.__mro__ if kind.__name__ == "AsyncClient")
+    return sys.modules[base.__module__.partition(".")[0]]
+
+
+def _own(error: BaseException | None) -> CallFailedError | None:
+    """Return the failure of ours that an exception is, or wraps."""
+    while error is not None and not isinstance(error, CallFailedError):
+        error = error.__cause__
+    return error
+
+
+def _proxy_refusal(error: BaseException | None) -> str | None:
+    """Return the words of a proxy that makes no connection; None when it was not asked for one, or made it."""
+    while error is not None and type(error).__name__ != "ProxyError":
+        error = error.__cause__
+    return None if error is None else str(error) or "it does not say why"
+
+
+def _without_urls(text: str) -> str:
+    return " ".join(shown_url(word.strip("'\"")) if "@" in word else word for word in text.split())

@@ -136,6 +136,16 @@ class LLMEngine:
         """Name of the model that answers."""
         return str(self.backend_factory.identity()["model"])
 
+    def check(self) -> None:
+        """Find out, before any work and without sending anything, whether a server can be asked at all.
+
+        :raises LLMUnavailableError: without a key where one is needed, or when an address, a proxy, a certificate or
+            another setting of the environment cannot work.
+        """
+        check = getattr(self.backend_factory, "check", None)
+        if check is not None:
+            check()
+
     def figures(self) -> dict[str, Any]:
         """Return what all runs so far took, for a summary: calls, answers from the journal, retries, tokens.
 

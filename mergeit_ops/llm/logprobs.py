@@ -12,7 +12,7 @@ from mergeit_ops.core.replies import FailureReason
 from mergeit_ops.errors import LLMUnavailableError
 from mergeit_ops.llm.advice import without_logprobs
 from mergeit_ops.llm.backend import ChatBackend, Completion
-from mergeit_ops.llm.connection import Connection, open_connection, server_url
+from mergeit_ops.llm.connection import Connection, check_connection, open_connection, server_url
 from mergeit_ops.llm.responses import read_completion, value_at
 from mergeit_ops.llm.servers import listed_logprobs
 
@@ -61,13 +61,26 @@ class LogprobsFactory:
             "reads": "logprobs",
         }
 
+    def check(self) -> None:
+        """Find out, before any work and without sending anything, what would keep the client from being made.
+
+        :raises LLMUnavailableError: one sentence that names the variable or parameter, and the cure.
+        """
+        check_connection(self.model_params, self.api_endpoint)
+
     def create(self, max_concurrency: int) -> ChatBackend:
         """Make the client.
 
         :param max_concurrency: not needed here, connections are opened as required.
         :raises LLMUnavailableError: without a key and without a server that could do without one.
         """
-        return LogprobsClient(open_connection(self.model_params, self.timeout_s), self)
+        connection = open_connection(
+            self.model_params,
+            self.timeout_s,
+            endpoint=self.api_endpoint,
+            sampling_params=self.sampling_params,
+        )
+        return LogprobsClient(connection, self)
 
 
 class LogprobsClient:

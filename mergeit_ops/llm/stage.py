@@ -37,6 +37,9 @@ _ABOUT_ONE_REQUEST = {
     FailureKind.REFUSED: FailureReason.REFUSED,
 }
 
+_NO_ANSWER = (FailureKind.TRANSIENT, FailureKind.UNUSABLE)
+"""Failures of a server that may have worked on the request, and been paid for it."""
+
 _REFUSAL_STEPS = 10
 
 _LOST_REQUESTS = 2
@@ -278,7 +281,7 @@ class Stage(Generic[T]):
                     return await backend.complete(request.messages, params, request.schema)
                 except CallFailedError as lost:
                     self._first_call_failed |= asyncio.current_task() is self._first_call
-                    if lost.kind is FailureKind.TRANSIENT:
+                    if lost.kind in _NO_ANSWER:
                         prompt = engine.reserve.prompt(prompt_estimate)
                         self._usage.lost_prompt_tokens += prompt
                         self._budget.lose(prompt)
@@ -334,8 +337,8 @@ class Stage(Generic[T]):
         gone = failure.kind in (FailureKind.UNREACHABLE, FailureKind.LOADING)
         if not gone and (self._engine.proven or (self._trusted() and not failure.kind.fatal)):
             return
-        self._lost += failure.kind is FailureKind.TRANSIENT
-        if failure.kind in (FailureKind.TRANSIENT, FailureKind.FORBIDDEN):
+        self._lost += failure.kind in _NO_ANSWER
+        if failure.kind in (*_NO_ANSWER, FailureKind.FORBIDDEN):
             # Others may be about the one request.
             self._last_of_server = failure
         alike = self._refused_like(failure)

@@ -10,11 +10,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 from mergeit_ops.core.deita import SCORES
-from mergeit_ops.core.secrets import secret_in, shown_url
+from mergeit_ops.core.secrets import secret_in
 from mergeit_ops.errors import RecipeError
 from mergeit_ops.llm.backend import BackendFactory
 from mergeit_ops.llm.client import DEFAULT_ENDPOINT, DEFAULT_RESPONSE_PATH, OpenAICompatibleFactory
-from mergeit_ops.llm.connection import is_http_url
+from mergeit_ops.llm.client_params import CLIENT_PARAMS, check_client_params
 from mergeit_ops.llm.local import LocalModelFactory
 from mergeit_ops.llm.local_sampling import read_sampling
 from mergeit_ops.llm.logprobs import DEFAULT_COMPLETIONS_ENDPOINT, LogprobsFactory
@@ -30,17 +30,17 @@ __all__ = [
 
 DEFAULT_SAMPLING_PARAMS: Mapping[str, Any] = {"temperature": 0.25}
 
-_CLIENT_PARAMS = ("base_url", "default_headers", "default_query", "organization", "project")
 _OWN_FIELDS = {
     "model": "use api_or_hf_model instead",
     "messages": "the operator writes them",
     "stream": "answers are not streamed",
+    "stream_options": "answers are not streamed",
     "n": "use the operator's own parameter instead (num_candidates of the merger, n of llm_judge)",
     "timeout": "use timeout_s instead",
     "extra_headers": "use default_headers in model_params instead",
 }
 _HUB_TOKENS = ("token", "hf_token", "use_auth_token")
-_OWN_BODY_FIELDS = ("model", "messages", "n", "stream")
+_OWN_BODY_FIELDS = ("model", "messages", "n", "stream", "stream_options")
 _PATH = re.compile(r"[^.\s]+(\.[^.\s]+)*")
 
 
@@ -77,12 +77,12 @@ def backend_factory(
         read_sampling(sampling)
         device = accelerator if accelerator in ("cpu", "cuda") else None
         return LocalModelFactory(model, params, sampling, device)
-    _check_client_params(params)
+    endpoint, path = api_endpoint or DEFAULT_ENDPOINT, response_path or DEFAULT_RESPONSE_PATH
+    check_client_params(params, endpoint)
     try:
         json.dumps(sampling, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise RecipeError(f"sampling_params must be plain JSON values: {error}.") from None
-    endpoint, path = api_endpoint or DEFAULT_ENDPOINT, response_path or DEFAULT_RESPONSE_PATH
     if not _PATH.fullmatch(path):
         raise RecipeError(f"response_path must be keys and positions joined by dots, got {path!r}.")
     return OpenAICompatibleFactory(model, endpoint, path, params, sampling, timeout_s)
@@ -108,9 +108,10 @@ def logprobs_factory(
     _check_model(model)
     params = mapping("model_params", model_params, {})
     refuse_secrets(model_params=params, api_endpoint=api_endpoint)
-    _check_client_params(params)
+    endpoint = api_endpoint or DEFAULT_COMPLETIONS_ENDPOINT
+    check_client_params(params, endpoint)
     count = number("top_logprobs", top_logprobs, len(SCORES))
-    return LogprobsFactory(model, api_endpoint or DEFAULT_COMPLETIONS_ENDPOINT, params, count, timeout_s)
+    return LogprobsFactory(model, endpoint, params, count, timeout_s)
 
 
 def number(
@@ -142,22 +143,8 @@ def _check_model(model: Any) -> None:
         raise RecipeError(f"api_or_hf_model must be the name of a model, got {model!r}.")
 
 
-def _check_client_params(params: Mapping[str, Any]) -> None:
-    unknown = sorted(set(params) - set(_CLIENT_PARAMS))
-    if unknown:
-        raise RecipeError(
-            f"model_params may contain {', '.join(_CLIENT_PARAMS)} for an OpenAI-compatible server, got {unknown[0]!r}."
-        )
-    url = params.get("base_url")
-    if url is not None and not (isinstance(url, str) and is_http_url(url.strip())):
-        raise RecipeError(f"base_url in model_params must be an http:// or https:// address, got {_shown(url)!r}.")
-    for name in ("default_headers", "default_query"):
-        if not isinstance(params.get(name) or {}, Mapping):
-            raise RecipeError(f"{name} in model_params must be a mapping of names to values.")
-
-
 def _refuse_server_params(params: Mapping[str, Any]) -> None:
-    for name in ("api_endpoint", "response_path", *_CLIENT_PARAMS):
+    for name in ("api_endpoint", "response_path", *CLIENT_PARAMS):
         if params.get(name) is not None:
             raise RecipeError(f"{name} is of a server, and is_hf_model asks for a local model: take one of them out.")
 
@@ -211,7 +198,3 @@ def refuse_secrets(**parameters: Any) -> None:
         f"{path} looks like a credential, and recipes are shared and logged: take it out and set the environment "
         f"variable {variable} instead."
     )
-
-
-def _shown(value: Any) -> Any:
-    return shown_url(value) if isinstance(value, str) else value

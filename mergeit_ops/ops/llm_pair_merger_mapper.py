@@ -233,8 +233,10 @@ class LLMPairMergerMapper(SampleOperator, Pipeline):
                     # What the recipe says, not Data-Juicer's default of "cpu": unset means a GPU where there is one.
                     accelerator=kwargs.get("accelerator"),
                 )
-            except RecipeError as error:
-                raise RecipeError(f"{self._name}: {error}") from error
+                if not dry_run:
+                    self._engine.check()
+            except (RecipeError, LLMError) as error:
+                raise type(error)(f"{self._name}: {error}") from None
 
     def run(self, dataset: Dataset, *, exporter: Any = None, tracer: Any = None) -> Dataset:
         """Merge the samples of topics and flatten them.

@@ -36,8 +36,9 @@ from mergeit_ops.dataset.gate_table import (
 from mergeit_ops.dataset.manifest import log_summary, recorded
 from mergeit_ops.dataset.tables import JSON, READ_ROWS, iter_tables, python_rows, write_dataset
 from mergeit_ops.dataset.topics import is_grouped
+from mergeit_ops.distributed import in_ray_worker
 from mergeit_ops.embedding.defaults import DEFAULT_EMBEDDING_MODEL
-from mergeit_ops.errors import DatasetError, MergeItError, RecipeError, ScorerError
+from mergeit_ops.errors import DatasetError, LLMError, MergeItError, RecipeError, ScorerError
 from mergeit_ops.ops.constraints import FLAG, MAPPING, TEXT, Number, OneOf
 from mergeit_ops.ops.sample_operator import (
     EMBEDDING_CONSTRAINTS,
@@ -45,7 +46,7 @@ from mergeit_ops.ops.sample_operator import (
     recipe_parameters,
 )
 from mergeit_ops.ops.score_filter import ScoreFilter
-from mergeit_ops.scorers import ReportingScorer, Score, Scorer, build_scorer, compared_scores
+from mergeit_ops.scorers import AskingScorer, ReportingScorer, Score, Scorer, build_scorer, compared_scores
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -147,7 +148,10 @@ class QualityGateFilter(ScoreFilter):
             accelerator = kwargs.get("accelerator")
             asked = {} if accelerator is None else {"device": self.device, "accelerator": accelerator}
             self._scorer = build_scorer(scorer, scorer_params, **asked)
-        except (RecipeError, ScorerError) as error:
+            # What the driver has checked, a worker of Ray that builds the operator anew need not be able to.
+            if isinstance(self._scorer, AskingScorer) and not in_ray_worker():
+                self._scorer.check_server()
+        except (RecipeError, ScorerError, LLMError) as error:
             raise type(error)(f"{self._name}: {error}") from error
 
     def run(self, dataset: Dataset, *, exporter: Any = None, tracer: Any = None, reduce: bool = True) -> Dataset:

@@ -11,10 +11,11 @@ from typing import Any
 
 from mergeit_ops.errors import RecipeError, ScorerError
 from mergeit_ops.scorers.asking import compared_scores
-from mergeit_ops.scorers.base import ComparingScorer, ReportingScorer, Score, Scorer
+from mergeit_ops.scorers.base import AskingScorer, ComparingScorer, ReportingScorer, Score, Scorer
 
 __all__ = [
     "SCORERS",
+    "AskingScorer",
     "ComparingScorer",
     "ReportingScorer",
     "Score",

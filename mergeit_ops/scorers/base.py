@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 from mergeit_ops.core.comparison import Comparison
 from mergeit_ops.core.sample import Sample
 
-__all__ = ["ComparingScorer", "ReportingScorer", "Score", "Scorer"]
+__all__ = ["AskingScorer", "ComparingScorer", "ReportingScorer", "Score", "Scorer"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,18 @@ class Scorer(Protocol):
         :param samples: n rows.
         :return: n scores, in the order of the rows. A row that cannot be scored gets `Score.missing`,
             never an invented number; an exception means that no row of any batch could be scored.
+        """
+        ...
+
+
+@runtime_checkable
+class AskingScorer(Scorer, Protocol):
+    """A scorer that asks a server."""
+
+    def check_server(self) -> None:
+        """Find out, before any work and without sending anything, whether the server can be asked at all.
+
+        :raises MergeItError: one sentence that names the variable or parameter, and the cure.
         """
         ...
 

@@ -10,7 +10,7 @@ from mergeit_ops.core.sample import Sample
 from mergeit_ops.errors import RecipeError, ScorerError
 from mergeit_ops.llm.validation import number
 from mergeit_ops.scorers.asking import row_scores
-from mergeit_ops.scorers.base import ComparingScorer, ReportingScorer, Score, Scorer
+from mergeit_ops.scorers.base import AskingScorer, ComparingScorer, ReportingScorer, Score, Scorer
 
 __all__ = ["CascadeScorer"]
 
@@ -76,6 +76,12 @@ class CascadeScorer:
             [(judged if id(comparison) in asked else cheap)[sample] for sample in comparison.samples]
             for comparison in comparisons
         ]
+
+    def check_server(self) -> None:
+        """See `AskingScorer`."""
+        for scorer in (self._cheap, self._judge):
+            if isinstance(scorer, AskingScorer):
+                scorer.check_server()
 
     def finish(self) -> None:
         """See `ReportingScorer`. The judge sees a few rows only: that all of them failed says nothing of the others."""

@@ -86,6 +86,10 @@ class LLMScorer(ABC):
             for sample, key in zip(samples, keys, strict=True)
         ]
 
+    def check_server(self) -> None:
+        """See `AskingScorer`."""
+        self._engine.check()
+
     def finish(self) -> None:
         """Hear that there are no more rows.
 

@@ -1,0 +1,47 @@
+"""What a server sent in place of JSON, in words."""
+
+from __future__ import annotations
+
+import html
+import re
+
+__all__ = ["non_json", "web_page"]
+
+_HTML = re.compile(
+    r"\s*(<\?xml[^>]*>\s*)?(<!--((?!-->).)*-->\s*)*<(!doctype html|html|head|body|title|center|h1)\b", re.I | re.S
+)
+_TITLE = re.compile(r"<(title|h1)\b[^>]*>(.*?)</\1", re.I | re.S)
+_TAG = re.compile(r"<[^>]*>")
+_EVENT = re.compile(r"\s*(data|event|id|retry)?:[ {]")
+_LINES = re.compile(r"\s*\{.*\}\s*\n\s*\{", re.S)
+_HEAD_CHARS = 8_000
+_TITLE_CHARS = 120
+
+
+def web_page(text: str) -> str | None:
+    """Describe an HTML page.
+
+    :param text: the body of a response.
+    :return: part of a sentence, with the page's title where it has one; None when it is no HTML.
+    """
+    head = text[:_HEAD_CHARS]
+    if not _HTML.match(head):
+        return None
+    found = _TITLE.search(head)
+    title = " ".join(html.unescape(_TAG.sub(" ", found[2])).split()) if found else ""
+    title = "".join(char for char in title if char.isprintable())[:_TITLE_CHARS]
+    return f"an HTML page titled {title!r}" if title else "an HTML page"
+
+
+def non_json(text: str) -> str:
+    """Describe the body of a response that should have been JSON.
+
+    :param text: the body.
+    :return: one clause.
+    """
+    page = web_page(text)
+    if page is not None:
+        return f"the server answered with {page} and not with JSON: what is reached is a web page or a login, no API"
+    if _EVENT.match(text) or _LINES.match(text[:_HEAD_CHARS]):
+        return "the server streams its answer, and only whole ones are read: turn streaming off there"
+    return "the server answered with something that is not JSON"

@@ -1,0 +1,109 @@
+"""What a response may be: no redirect, no stream of events, and no larger than an answer can be."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from types import ModuleType
+from typing import Any
+
+from mergeit_ops.llm.classify import CallFailedError, FailureKind
+from mergeit_ops.llm.servers import CAP_FIELDS
+
+__all__ = ["UnusableResponseError", "max_response_bytes", "response_guard"]
+
+_MIB = 2**20
+_BASE_BYTES = 4 * _MIB
+_UNKNOWN_BYTES = 16 * _MIB
+_BYTES_PER_TOKEN = 64
+_BYTES_PER_LOGPROB = 256
+_STREAMS = ("text/event-stream", "application/x-ndjson", "application/jsonl", "application/stream+json")
+
+
+class UnusableResponseError(CallFailedError):
+    """A response that is no answer, whatever the request was.
+
+    :param detail: what it is, as part of a sentence.
+    :param todo: what to do about it.
+    :param status: the HTTP status.
+    :param location: where a redirect points to; None for another response.
+    """
+
+    def __init__(self, detail: str, todo: str, *, status: int, location: str | None = None) -> None:
+        super().__init__(FailureKind.UNUSABLE, detail, status=status)
+        self.todo = todo
+        self.location = location
+
+
+def max_response_bytes(sampling_params: Mapping[str, Any]) -> int:
+    """Return how large the body of a response may be, decompressed.
+
+    :param sampling_params: fields of the request: with a cap on the tokens of an answer, that many tokens and 4 MiB;
+        without one, 16 MiB. Never more than that.
+    """
+    places = (sampling_params, sampling_params.get("extra_body") or {})
+    caps = [place[name] for place in places for name in CAP_FIELDS if _is_count(place.get(name))]
+    if not caps:
+        return _UNKNOWN_BYTES
+    listed = [place[name] for place in places for name in ("logprobs", "top_logprobs") if _is_count(place.get(name))]
+    per_token = _BYTES_PER_TOKEN + _BYTES_PER_LOGPROB * (1 + max(listed, default=0))
+    return min(_UNKNOWN_BYTES, _BASE_BYTES + min(caps) * per_token)
+
+
+def response_guard(http_library: ModuleType, max_bytes: int) -> Callable[[Any], Awaitable[None]]:
+    """Return a hook that looks at each response before its body is read.
+
+    :param http_library: httpx, or its successor.
+    :param max_bytes: the largest body, decompressed.
+    :return: an event hook for responses; it raises `CallFailedError`, at once or while the body is read.
+    """
+
+    class Bounded(http_library.AsyncByteStream):  # type: ignore[name-defined]
+        """The decompressed body, up to `max_bytes`."""
+
+        def __init__(self, parts: AsyncGenerator[bytes], source: Any) -> None:
+            self._parts = parts
+            self._source = source
+
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            size = 0
+            async for part in self._parts:
+                size += len(part)
+                if size > max_bytes:
+                    raise CallFailedError(
+                        FailureKind.UNUSABLE,
+                        f"the response is larger than {max_bytes / _MIB:.0f} MiB, and no answer is; it was not read on",
+                    )
+                yield part
+
+        async def aclose(self) -> None:
+            await self._parts.aclose()
+            await self._source.aclose()
+
+    async def guard(response: Any) -> None:
+        _refuse(response)
+        source = response.stream
+        # Decompressed here, piece by piece: what counts is what comes to lie in memory.
+        encoded = http_library.Response(response.status_code, headers=response.headers, stream=source)
+        for name in ("content-encoding", "content-length"):
+            response.headers.pop(name, None)
+        response.stream = Bounded(encoded.aiter_bytes(), source)
+
+    return guard
+
+
+def _refuse(response: Any) -> None:
+    status = int(response.status_code)
+    if 300 <= status < 400:
+        location = response.headers.get("location", "")
+        raise UnusableResponseError("", "", status=status, location=location)
+    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if status < 300 and kind in _STREAMS:
+        raise UnusableResponseError(
+            f"streams its answers ({kind}), and only whole ones are read",
+            "turn streaming off at the server or gateway, or take 'stream' out of what it adds to requests",
+            status=status,
+        )
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
