@@ -10,7 +10,7 @@ import torch
 from mergeit_ops.embedding.fixed_shapes import FixedBatch
 
 _CHARACTERS_AT_ONCE = 1_000_000  # a tokenizer holds all of a text before it cuts it
-_TEXTS_AT_ONCE = 1_000
+_TEXTS_AT_ONCE = 250  # of like lengths: few of them are padded much
 
 _MASK = "attention_mask"
 
@@ -19,16 +19,22 @@ class TokenizedTexts:
     """The tokens of some texts, without padding.
 
     :param lengths: tokens of each text.
+    :param starts: number of the first token of each text.
     :param values: per feature of the model, such as `input_ids`, its values for all tokens, text after text.
     :param shared: features that all texts share, such as the length of the prompt.
     :param tokenizer: knows what padding is.
     """
 
     def __init__(
-        self, lengths: torch.Tensor, values: Mapping[str, torch.Tensor], shared: Mapping[str, Any], tokenizer: Any
+        self,
+        lengths: torch.Tensor,
+        starts: torch.Tensor,
+        values: Mapping[str, torch.Tensor],
+        shared: Mapping[str, Any],
+        tokenizer: Any,
     ) -> None:
         self.lengths = lengths
-        self._starts = lengths.cumsum(0) - lengths
+        self._starts = starts
         self._values = values
         self._shared = shared
         self._left = getattr(tokenizer, "padding_side", "right") == "left"
@@ -63,7 +69,10 @@ def tokenize(model: Any, texts: Sequence[str]) -> TokenizedTexts | None:
     :param model: a SentenceTransformer; its default prompt goes before each text.
     :param texts: at least one.
     """
-    lengths: list[torch.Tensor] = []
+    # Tokenizers pad to the longest text of a part and make lists of all of it: most of their time, in any order.
+    order = sorted(range(len(texts)), key=lambda number: len(texts[number]))
+    texts = [texts[number] for number in order]
+    parts: list[torch.Tensor] = []
     values: dict[str, list[torch.Tensor]] = {}
     shared: dict[str, Any] = {}
     start = 0
@@ -74,7 +83,7 @@ def tokenize(model: Any, texts: Sequence[str]) -> TokenizedTexts | None:
         if not isinstance(mask, torch.Tensor) or not isinstance(ids, torch.Tensor) or mask.ndim != 2:
             return None
         kept = mask.bool()
-        lengths.append(kept.sum(dim=1))
+        parts.append(kept.sum(dim=1))
         for name, found in features.items():
             if isinstance(found, torch.Tensor) and found.shape == mask.shape:
                 # Of texts without a token, transformers makes an empty matrix of floats.
@@ -82,8 +91,12 @@ def tokenize(model: Any, texts: Sequence[str]) -> TokenizedTexts | None:
             else:
                 shared[name] = found
         start = end
-    joined = {name: torch.cat(parts) for name, parts in values.items()}
-    return TokenizedTexts(torch.cat(lengths), joined, shared, getattr(model, "tokenizer", None))
+    found_lengths = torch.cat(parts)
+    lengths, starts = torch.empty_like(found_lengths), torch.empty_like(found_lengths)
+    lengths[order] = found_lengths
+    starts[order] = found_lengths.cumsum(0) - found_lengths
+    joined = {name: torch.cat(tensors) for name, tensors in values.items()}
+    return TokenizedTexts(lengths, starts, joined, shared, getattr(model, "tokenizer", None))
 
 
 def _end_of_part(texts: Sequence[str], start: int) -> int:
