@@ -191,6 +191,9 @@ _SUMMARISED = (
     "completion_tokens",
     "lost_prompt_tokens",
     "cache_write_failures",
+    "last_errors",
+    "answered_as",
+    "dropped_parameters",
     "cost",
     "scoring",
 )
