@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from mergeit_ops.core.replies import FailureReason, ReplyError
-from mergeit_ops.errors import LLMError, RecipeError
+from mergeit_ops.errors import LLMError, RecipeError, TooManyFailuresError
 from mergeit_ops.llm.advice import about_the_journal
 from mergeit_ops.llm.backend import BackendFactory
 from mergeit_ops.llm.journal import answer_key
@@ -268,6 +268,8 @@ def told_of_answers(stopped: LLMError, usage: Mapping[str, Any], *, journal: boo
         journal=journal,
         at_least=at_least,
     )
+    if not answers and isinstance(stopped, TooManyFailuresError):
+        answers = "No answer has come that the journal (cache_path) could hold."
     told = type(stopped)(f"{why} {answers}".rstrip())
     told.reason = why
     return told

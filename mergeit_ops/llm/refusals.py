@@ -28,40 +28,49 @@ class Refusals:
 
     def __init__(self) -> None:
         self._given_up: dict[str, tuple[FailureKind, str]] = {}
-        self._rate_limited: set[str] = set()
+        self._waiting: set[str] = set()
         self._since_s: float | None = None
+        self.answers = 0
 
     def begin(self) -> None:
-        """Hear that a run starts: no time has passed for it."""
-        self._rate_limited.clear()
+        """Hear that a run starts: nothing waits, and no time has passed for it."""
+        self._waiting.clear()
         self._since_s = None
 
     def answered(self) -> None:
         """Hear that the server has answered a request."""
-        if self._given_up or self._rate_limited:
-            self._given_up.clear()
-            self._rate_limited.clear()
-            self._since_s = None
+        self.answers += 1
+        self._given_up.clear()
+        self._since_s = None
 
     def rate_limited(self, request: str, now_s: float) -> None:
-        """Hear that a call was refused for its rate, whether or not it is made again.
+        """Hear that a call was refused for its rate, and may be made again.
 
         :param request: names the request.
         :param now_s: monotonic seconds.
         """
-        if len(self._rate_limited) < _OF_ACCOUNT:
-            self._rate_limited.add(request)
+        self._waiting.add(request)
         if self._since_s is None:
             self._since_s = now_s
 
-    def stalled_s(self, now_s: float) -> float | None:
-        """Return for how long several requests have been refused for their rate; None where it is one or two.
+    def through(self, request: str) -> None:
+        """Hear that a request no longer waits.
+
+        :param request: names the request.
+        """
+        self._waiting.discard(request)
+
+    def several(self) -> int:
+        """Return how many requests the server has refused, three or more, that wait or were given up; else 0."""
+        count = len(self._waiting | self._given_up.keys())
+        return count if count >= _OF_ACCOUNT else 0
+
+    def stalled_s(self, now_s: float) -> float:
+        """Return for how long the server has refused the rate of requests without an answer between.
 
         :param now_s: monotonic seconds.
         """
-        if self._since_s is None or len(self._rate_limited) < _OF_ACCOUNT:
-            return None
-        return now_s - self._since_s
+        return 0.0 if self._since_s is None else now_s - self._since_s
 
     def given_up(self, request: str, failure: CallFailedError) -> None:
         """Hear that a request is not asked again.

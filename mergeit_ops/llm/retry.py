@@ -30,7 +30,7 @@ class RetryPolicy:
     """Bounds of the retries of one call. All times are seconds.
 
     :param attempts: calls in all, at least 1; where nobody listens any more, `total_s` is the only bound. Where a
-        server refuses the rate of many requests, they go on for `patience_s`.
+        server refuses the rate of several requests in a row, `patience_s` without an answer is.
     :param base_s: upper bound of the first wait; it doubles with every attempt.
     :param cap_s: upper bound of any wait that the server did not ask for.
     :param total_s: from the first attempt on, no wait may end later than this.
@@ -109,18 +109,21 @@ class RetryPolicy:
 
         Quotas are often counted by the minute: the attempts of one call are spread over more than that.
         """
-        if attempt >= self.attempts and (stalled_s is None or stalled_s >= self.patience_s):
+        over = attempt >= self.attempts if stalled_s is None else stalled_s >= self.patience_s
+        if over:
             return None
         jitter = 1.0 - _RATE_JITTER * (1.0 - draw)
         delay = jitter * min(self.cap_s, self.base_s * 4.0 ** min(attempt - 1, 15))
-        if stalled_s is not None and stalled_s < self.patience_s:
+        if stalled_s is not None:
             # The last attempt comes when patience ends, not after it.
             delay = min(delay, self.patience_s - stalled_s + draw * self.base_s)
         if failure.retry_after is not None:
             asked = failure.retry_after + draw * self.base_s
             # A server that says "soon" again and again does not know better than we do.
             delay = asked if attempt <= _SOON_ATTEMPTS else max(asked, delay)
-        return delay if elapsed_s + delay <= self.total_s else None
+        # As long as others are answered, a request waits for its turn.
+        waited_s = elapsed_s if stalled_s is None else 0.0
+        return delay if waited_s + delay <= self.total_s else None
 
 
 async def call_with_retries(

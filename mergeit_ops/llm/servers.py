@@ -110,7 +110,8 @@ _TOO_LONG = (
 )
 _UNKNOWN_MODEL = (
     # LiteLLM; `transformers serve MODEL`; Mistral; OpenRouter; DeepSeek; Groq; Google; Zhipu.
-    r"Invalid model(?: name passed in model=|: )|Server is pinned to '|is not a valid model|unknown model|no such model",
+    r"Invalid model(?: name passed in model=|: )|Server is pinned to '|is not a valid model",
+    r"unknown model|no such model",
     r"\bmodels?\b.{0,120}(?:does not exist|doesn't exist|do not exist|not exists?\b|(?:is|was) not found|\bnot found|"
     r"not available|no longer (?:available|supported)|unavailable|decommissioned|been (?:removed|retired|shut down)|"
     r"is not supported for)",

@@ -50,6 +50,9 @@ _ABOUT_ONE_REQUEST = {
 
 _REFUSAL_STEPS = 10
 
+_TURNS = 5
+"""Times that a request would have had its turn, if all that wait for their rate had the same chance."""
+
 _ONLY_REASONING = 3
 """Requests answered with reasoning alone before a run stops, as long as nothing else has come."""
 
@@ -292,7 +295,6 @@ class Stage(Generic[T]):
 
     async def _call(self, request: LLMRequest[T], params: Mapping[str, Any], prompt_estimate: int) -> Completion:
         engine = self._engine
-        start_s = engine.clock()
         queued_s = 0.0
 
         async def attempt() -> Completion:
@@ -324,37 +326,56 @@ class Stage(Generic[T]):
                     if not ended.done():
                         ended.set_result(None)
 
+        waits: list[str] = []
+
         def note(failure: CallFailedError) -> None:
             if failure.kind is FailureKind.RATE_LIMITED:
-                engine.refusals.rate_limited(_name_of(request), engine.clock())
+                waits[:] = waits or [_name_of(request)]
+                engine.refusals.rate_limited(waits[0], engine.clock())
+
+        answers_before = engine.refusals.answers
+        most = 0
+
+        def stalled_s() -> float | None:
+            nonlocal most
+            # Once it is about several, a request waits for its turn, also when it is one of the last. Where many more
+            # turns than that have passed, the rate is not what is wrong with it.
+            most = max(most, engine.refusals.several() if waits else 0)
+            throttled = engine.refusals.answers - answers_before < _TURNS * most
+            return engine.refusals.stalled_s(engine.clock()) if throttled else None
 
         first_attempts = max(1, engine.policy.first_answer_attempts - self._lost)
-        while True:
-            try:
-                completion = await call_with_retries(
-                    attempt,
-                    policy=replace(engine.policy, first_answer_attempts=first_attempts),
-                    proven=self._trusted,
-                    stalled_s=lambda: engine.refusals.stalled_s(engine.clock()),
-                    on_failure=note,
-                    on_retry=self._note_retry,
-                    sleep=engine.sleep,
-                    # The retry window is for the server's answers; a place in the queue is no answer.
-                    clock=lambda: engine.clock() - queued_s,
-                )
-            except CallFailedError as error:
-                failure = error
-            else:
-                self._note_answer(request, completion, prompt_estimate)
-                self._limit.speed_up()
-                return completion
-            in_time = engine.clock() - queued_s - start_s < engine.policy.total_s
-            if not (in_time and await self._others_are_answered(failure)):
-                break
+        try:
+            while True:
+                try:
+                    completion = await call_with_retries(
+                        attempt,
+                        policy=replace(engine.policy, first_answer_attempts=first_attempts),
+                        proven=self._trusted,
+                        stalled_s=stalled_s,
+                        on_failure=note,
+                        on_retry=self._note_retry,
+                        sleep=engine.sleep,
+                        # The retry window is for the server's answers; a place in the queue is no answer.
+                        clock=lambda: engine.clock() - queued_s,
+                    )
+                except CallFailedError as error:
+                    failure = error
+                else:
+                    self._note_answer(request, completion, prompt_estimate)
+                    self._limit.speed_up()
+                    return completion
+                if not await self._others_are_answered(failure, stalled_s):
+                    break
+            over = failure.kind is FailureKind.RATE_LIMITED and (stalled_s() or 0.0) >= engine.policy.patience_s
+            stalled = over and bool(engine.refusals.several())
+        finally:
+            for name in waits:
+                engine.refusals.through(name)
         # Outside the handler, so that a user's traceback is one sentence and not a history.
         reason = _ABOUT_ONE_REQUEST.get(failure.kind, FailureReason.API_FAILED)
         self._words[reason] = failure.detail
-        await self._stop_if_hopeless(request, failure)
+        await self._stop_if_hopeless(request, failure, stalled)
         raise ReplyError(reason)
 
     async def _complete(self, request: LLMRequest[T], params: Mapping[str, Any]) -> Completion:
@@ -393,7 +414,7 @@ class Stage(Generic[T]):
         if answered is not None and not same_model(engine.model, answered):
             names = {*engine.total.answered_as, *self._usage.answered_as}
             if answered not in names and len(names) < _NAMED_MODELS:
-                logger.warning(other_model(answered, self._identity))
+                logger.info(other_model(answered, self._identity))
             if answered in names or len(names) < _NAMED_MODELS:
                 self._usage.answered_as[answered] = self._usage.answered_as.get(answered, 0) + 1
         if not completion.only_reasoning:
@@ -406,18 +427,22 @@ class Stage(Generic[T]):
                 self._count_tokens(completion, prompt_estimate)
                 raise LLMUnavailableError(only_reasoning(_words_of(completion), self._identity))
 
-    async def _others_are_answered(self, failure: CallFailedError) -> bool:
+    async def _others_are_answered(self, failure: CallFailedError, stalled_s: Callable[[], float | None]) -> bool:
         """Tell whether a server that refuses the rate of a call answers others that were sent before.
 
         Refusals come at once and answers take their time: where all calls are sent anew together, the first to come
         back say nothing of the others.
+
+        :param failure: what the call ended with.
+        :param stalled_s: tells for how long nobody has been answered; None where it is not about several.
         """
-        refusals = self._engine.refusals
-        if failure.kind is not FailureKind.RATE_LIMITED or refusals.stalled_s(self._engine.clock()) is None:
+        policy = self._engine.policy
+        if failure.kind is not FailureKind.RATE_LIMITED or (failure.retry_after or 0.0) > policy.total_s:
             return False
-        if self._under_way:
+        if (stalled_s() or 0.0) >= policy.patience_s and self._under_way:
             await asyncio.wait(set(self._under_way))
-        return refusals.stalled_s(self._engine.clock()) is None
+        left = stalled_s()
+        return left is not None and left < policy.patience_s
 
     async def _answers_under_way(self, error: BaseException) -> None:
         """Wait for answers that are paid for, when a run that had answers has to stop."""
@@ -439,8 +464,13 @@ class Stage(Generic[T]):
         if failure.kind is FailureKind.RATE_LIMITED or failure.retry_after is not None:
             self._limit.slow_down(delay_s)
 
-    async def _stop_if_hopeless(self, request: LLMRequest[T], failure: CallFailedError) -> None:
-        """Stop the run when a call has failed for good, and no other can fare better."""
+    async def _stop_if_hopeless(self, request: LLMRequest[T], failure: CallFailedError, stalled: bool) -> None:
+        """Stop the run when a call has failed for good, and no other can fare better.
+
+        :param request: the request.
+        :param failure: what its last call ended with.
+        :param stalled: whether the server has refused the rate of all requests for as long as a run waits.
+        """
         policy, refusals = self._engine.policy, self._engine.refusals
         wait = failure.retry_after
         if failure.kind.retryable and wait is not None and wait > policy.total_s:
@@ -448,7 +478,9 @@ class Stage(Generic[T]):
             raise LLMUnavailableError(asked_to_wait(failure, self._identity))
         refusals.given_up(_name_of(request), failure)
         gone = failure.kind in (FailureKind.UNREACHABLE, FailureKind.LOADING)
-        if self._engine.proven and (gone or refusals.hopeless(any_kind=self._settings.max_failure_ratio < 1)):
+        if self._engine.proven and (
+            gone or stalled or refusals.hopeless(any_kind=self._settings.max_failure_ratio < 1)
+        ):
             await self._stop(failure)
         # Given up is not over: the next call would meet the same refusal.
         self._pause(failure, policy.cap_s if wait is None else wait)
