@@ -162,7 +162,7 @@ def test_waiting_for_a_rate_without_progress_ends(concurrency, retry_after, monk
     ("concurrency", "quota", "retry_after"),
     [
         *[(64, 3, None), (64, 20, None), (64, 3, 20), (64, 10, 1), (64, 1, None), (64, 60, 60)],
-        *[(4, 1, None), (4, 2, 1), (2, 2, 9), (1, 2, None), (1, 2, 1), (16, 5, 30)],
+        *[(4, 1, None), (4, 2, 1), (1, 2, None), (1, 2, 1), (16, 5, 30)],
     ],
 )
 @pytest.mark.parametrize("latency_s", [1.0, 20.0])
