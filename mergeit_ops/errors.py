@@ -51,6 +51,9 @@ class ScorerError(MergeItError):
 class LLMError(MergeItError):
     """The LLM stage had to stop."""
 
+    reason: str = ""
+    """Why, without what has become of the answers that came; empty where nothing is said of them."""
+
 
 class LLMUnavailableError(LLMError):
     """No answer can be had at all: wrong key, unknown model, or nobody listening."""

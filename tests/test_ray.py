@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +167,37 @@ def test_a_run_that_cannot_succeed_stops_with_our_sentence_and_no_export(tmp_pat
         )
     assert sentence in str(stopped.value)
     assert not (tmp_path / "ray" / "export").exists()
+
+
+@pytest.mark.parametrize(
+    ("asks", "topics"),
+    [
+        ("merger", 1),
+        pytest.param("merger", 5, marks=pytest.mark.slow),
+        pytest.param("judge", 1, marks=pytest.mark.slow),
+    ],
+)
+def test_credit_that_ends_in_mid_run_stops_it_with_our_sentence(tmp_path, data, asks, topics):
+    numbers = itertools.count(1)
+
+    def answer(body: dict[str, Any]) -> Any:
+        refused = body["model"] == asks and next(numbers) > 8
+        return error(402, "Insufficient Balance") if refused else merge_answer(body)
+
+    with FakeLLMServer(answer) as server:
+        process = pipeline(server, cache_path=str(tmp_path / "answers.sqlite3"))
+        process[0] = {"topic_cluster_grouper": {"num_clusters": topics}}
+        judge = {"api_or_hf_model": "judge", "model_params": {"base_url": server.base_url}, "max_concurrency": 2}
+        judge["cache_path"] = str(tmp_path / "answers.sqlite3")
+        process[3] = {"quality_gate_filter": {"scorer": "llm_judge", "scorer_params": judge}}
+        recipe = write_recipe(tmp_path, process, data)
+        with pytest.raises(Exception, match=r"no credit left \(HTTP 402: Insufficient Balance\)") as stopped:
+            run_recipe_on_ray(recipe, "--export_path", str(tmp_path / "ray" / "export"))
+    if asks == "merger":
+        # Data-Juicer's executor writes batches that have left the gate before others are judged.
+        assert not list((tmp_path / "ray" / "export").glob("*"))
+        assert isinstance(stopped.value, LLMUnavailableError)
+        assert re.search(r"At least \d answers are in the journal", str(stopped.value)) or topics > 1
 
 
 def test_one_merge_that_fails_in_a_small_block_stops_nothing(tmp_path, data):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import socket
@@ -9,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,12 @@ import psutil
 import pytest
 
 from mergeit_ops.core.columns import META
+from mergeit_ops.dataset import manifest
+from mergeit_ops.dataset.manifest import read_manifests
 from mergeit_ops.errors import LLMUnavailableError, TooManyFailuresError
-from tests.llm_server import FakeLLMServer, error
+from tests.llm_server import FakeLLMServer, Reply, error, merge_answer
 from tests.runs import read_jsonl, run_command, run_recipe, write_jsonl, write_recipe
-from tests.test_whole_runs import assert_conserved, pipeline
+from tests.test_whole_runs import assert_conserved, pipeline, work_dir_of
 
 STOPS_WITHIN_S = 60.0
 """From the start of the command, imports included; 6 to 32 were measured on two busy cores. A run that waited in vain
@@ -105,6 +108,97 @@ def test_a_hopeless_run_in_this_process_raises_and_exports_nothing(case, raised,
         run_recipe(write_recipe(tmp_path, stopping_run(case, server, closed_port), data))
     assert SENTENCES[case][1] in str(caught.value)
     assert list((tmp_path / "out").glob("*.jsonl")) == []
+
+
+REFUSALS = {
+    "credit ends": (error(429, "You exceeded your current quota.", code="insufficient_quota"), "no credit left"),
+    "key expires": (error(401, "The key has expired."), "refused the API key"),
+    "model goes": (error(404, "The model `merger` has been retired."), "does not know model 'merger'"),
+    "rate without end": (error(429, "Daily limit reached.", retry_after="9999"), "asks to wait 9999 seconds"),
+}
+
+
+def answering_first(count: int, then: Reply) -> Callable[[dict[str, Any]], str | Reply]:
+    """Answer some requests as ever, and refuse the others."""
+    numbers = itertools.count(1)
+    return lambda body: merge_answer(body) if next(numbers) <= count else then
+
+
+def stopped_run(recipe: Path, folder: Path) -> str:
+    """Run a recipe that stops, in a process of its own; return its last line."""
+    done = run_command("dj-process", "--config", str(recipe), cwd=folder, timeout=2 * STOPS_WITHIN_S)
+    assert done.returncode == 1
+    assert list((folder / "out").glob("*.jsonl")) == []
+    return done.stdout.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "case", [case if case == "credit ends" else pytest.param(case, marks=pytest.mark.slow) for case in REFUSALS]
+)
+def test_a_server_that_refuses_in_mid_run_stops_it_and_the_next_run_pays_for_the_rest(
+    case, tmp_path, data, embedded_rows
+):
+    reply, why = REFUSALS[case]
+    with FakeLLMServer(answering_first(10, reply)) as server:
+        merger = {"cache_path": str(tmp_path / "answers.sqlite3"), "max_concurrency": 4}
+        recipe = write_recipe(tmp_path, pipeline(server, **merger), data)
+        last = stopped_run(recipe, tmp_path)
+        assert last.startswith("mergeit_ops.errors.LLMUnavailableError: ")
+        for part in (why, reply.payload["error"]["message"], "10 answers are in the journal", "run the same recipe"):
+            assert part in last
+        assert len(server.requests) <= 10 + 4 + 4
+        server.requests.clear()
+        server.answer = merge_answer
+        export = run_recipe(recipe)
+        assert_conserved(export, embedded_rows)
+        groups = {row[META]["merge_group_id"] for row in read_jsonl(export)} - {None}
+        assert len(server.requests) == len(groups) - 10
+
+
+@pytest.mark.slow
+def test_a_judge_that_is_refused_in_mid_run_stops_it_too(tmp_path, data, embedded_rows):
+    answer = answering_first(10, REFUSALS["credit ends"][0])
+
+    def judged(body: dict[str, Any]) -> str | Reply:
+        return answer(body) if body["model"] == "judge" else merge_answer(body)
+
+    with FakeLLMServer(judged) as server:
+        process = pipeline(server, cache_path=str(tmp_path / "answers.sqlite3"))
+        judge = {"api_or_hf_model": "judge", "model_params": {"base_url": server.base_url}, "max_concurrency": 4}
+        judge["cache_path"] = str(tmp_path / "answers.sqlite3")
+        process[3] = {"quality_gate_filter": {"scorer": "llm_judge", "scorer_params": judge}}
+        recipe = write_recipe(tmp_path, process, data)
+        last = stopped_run(recipe, tmp_path)
+        assert last.startswith("mergeit_ops.errors.LLMUnavailableError: quality_gate_filter: The LLM server at ")
+        assert "no credit left (HTTP 429: You exceeded your current quota.)" in last
+        assert "10 answers are in the journal" in last
+        server.requests.clear()
+        server.answer = merge_answer
+        assert_conserved(run_recipe(recipe), embedded_rows)
+        assert {body["model"] for body in server.requests} == {"judge"}
+
+
+def test_a_run_that_ends_well_tells_the_last_error_of_each_reason(tmp_path, data, monkeypatch):
+    lines: list[str] = []
+    monkeypatch.setattr(manifest.logger, "info", lines.append)
+    numbers = itertools.count(1)
+
+    def answer(body: dict[str, Any]) -> str | Reply:
+        number = next(numbers)
+        if number % 5 == 0:
+            return error(400, "\x1b[1mThe tokens are\nof the wrong kind.")
+        return error(400, "prompt is too long") if number % 7 == 0 else merge_answer(body)
+
+    with FakeLLMServer(answer) as server:
+        export = run_recipe(write_recipe(tmp_path, pipeline(server), data))
+    (record,) = [record for record in read_manifests(work_dir_of(export)) if record["operator"].startswith("llm_")]
+    assert record["figures"]["last_errors"] == {
+        "api_failed": "HTTP 400: The tokens are of the wrong kind.",
+        "too_long": "HTTP 400: prompt is too long",
+    }
+    assert record["figures"]["answered_as"] == {"fake": record["figures"]["merged"]}
+    summary = [line for line in lines if "MergeIT summary" in line][-1]
+    assert "last errors (api_failed HTTP 400: The tokens are of the wrong kind., too_long HTTP 400" in summary
 
 
 def start_dj_process(recipe: Path, log: Path) -> subprocess.Popen[bytes]:

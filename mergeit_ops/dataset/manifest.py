@@ -190,6 +190,9 @@ _SUMMARISED = (
     "completion_tokens",
     "lost_prompt_tokens",
     "cache_write_failures",
+    "last_errors",
+    "answered_as",
+    "dropped_parameters",
     "cost",
     "scoring",
 )

@@ -44,9 +44,9 @@ def merged(dataset: Dataset, operator: Any, layout: Any, manifest: Manifest) -> 
     def hear(news: _Told) -> None:
         nonlocal usage
         heard.append(news)
-        if news.error is not None:
-            raise news.error
         usage = added_up([usage, news.details.get("usage", {})])
+        if news.error is not None:
+            raise operator.told_of_all(news.error, usage)
         operator.check_failures(usage, at_end=False)
 
     try:

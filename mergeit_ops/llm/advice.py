@@ -8,8 +8,20 @@ from typing import Any
 
 from mergeit_ops.core.secrets import shown_url
 from mergeit_ops.llm.classify import CallFailedError, FailureKind
+from mergeit_ops.llm.servers import THINKING_SWITCHES
 
-__all__ = ["asked_to_wait", "too_many_failures", "unavailable", "without_logprobs"]
+__all__ = [
+    "about_the_journal",
+    "asked_to_wait",
+    "no_answer_after_reasoning",
+    "only_reasoning",
+    "other_model",
+    "refused_parameter",
+    "too_many_failures",
+    "unavailable",
+    "without_logprobs",
+    "without_parameter",
+]
 
 _SHOWN_MODELS = 8
 
@@ -20,7 +32,7 @@ def unavailable(failure: CallFailedError, identity: Mapping[str, Any]) -> str:
     :param failure: what the first calls ended with.
     :param identity: of the backend, for the names of server and model.
     """
-    place = shown_url(str(identity.get("base_url", "the LLM server")))
+    place = _place(identity)
     if failure.kind is FailureKind.UNAUTHORIZED:
         todo = "set the environment variable OPENAI_API_KEY to a key that is valid there"
         return f"The LLM server at {place} refused the API key ({failure.detail}): {todo}."
@@ -52,22 +64,104 @@ def unavailable(failure: CallFailedError, identity: Mapping[str, Any]) -> str:
     return f"Nobody answers at {place} ({failure.detail}): {todo}."
 
 
+def _place(identity: Mapping[str, Any]) -> str:
+    return shown_url(str(identity.get("base_url", "the LLM server")))
+
+
 def _likest(model: str, models: Sequence[str]) -> str:
     shown = difflib.get_close_matches(model, models, _SHOWN_MODELS, cutoff=0.0)
     names = ", ".join(map(repr, shown))
     return names if len(models) <= _SHOWN_MODELS else f"{names} and {len(models) - _SHOWN_MODELS} more"
 
 
-def asked_to_wait(seconds: float, identity: Mapping[str, Any]) -> str:
+def asked_to_wait(failure: CallFailedError, identity: Mapping[str, Any]) -> str:
     """Say that the server wants to be left alone for longer than a run waits.
 
-    :param seconds: what it asks for.
+    :param failure: with the seconds that it asks for.
     :param identity: of the backend.
     """
-    place = shown_url(str(identity.get("base_url", "the LLM server")))
     return (
-        f"The LLM server at {place} asks to wait {seconds:.0f} seconds, longer than a run waits: run the same recipe "
-        "again later; the answers that came are in the cache, and only those that are missing are paid for."
+        f"The LLM server at {_place(identity)} asks to wait {failure.retry_after or 0:.0f} seconds, longer than a run "
+        f"waits ({failure.detail}): run the same recipe again later."
+    )
+
+
+def about_the_journal(answered: int, kept: int, unwritten: int, *, journal: bool, at_least: bool = False) -> str:
+    """Say what has become of the answers that came before a run had to stop; empty when none had come.
+
+    :param answered: requests with an answer.
+    :param kept: answers that the journal holds.
+    :param unwritten: answers that could not be written to it.
+    :param journal: whether the run has one.
+    :param at_least: whether other tasks of the run may have added to them.
+    """
+    if not answered and not kept:
+        return ""
+    if not journal:
+        return "cache_path is null, so no answer is kept: a new run pays for all of them again."
+    several = "1 answer is" if kept == 1 else f"{kept or 'No'} answers are"
+    text = f"{'At least ' if at_least and kept else ''}{several} in the journal (cache_path)"
+    if unwritten:
+        text += f", and {unwritten} could not be written to it"
+    return f"{text}: run the same recipe again, and only what is missing there is asked for and paid for."
+
+
+def refused_parameter(failure: CallFailedError, identity: Mapping[str, Any]) -> str:
+    """Say that the server does not take a parameter that the recipe sets.
+
+    :param failure: with the name of the field.
+    :param identity: of the backend.
+    """
+    return (
+        f"The LLM server at {_place(identity)} refuses {failure.field!r} for model {identity.get('model')!r} "
+        f"({failure.detail}): take it out of sampling_params, or give it a value that the server takes."
+    )
+
+
+def without_parameter(failure: CallFailedError, value: object, identity: Mapping[str, Any]) -> str:
+    """Say that a default of ours is no longer sent.
+
+    :param failure: with the name of the field.
+    :param value: of the default.
+    :param identity: of the backend.
+    """
+    return (
+        f"The LLM server at {_place(identity)} refuses {failure.field}={value!r} ({failure.detail}). It is a default, "
+        "so requests go without it from now on; sampling_params sets another value."
+    )
+
+
+def no_answer_after_reasoning(reasoning: str) -> str:
+    """Say that a model has thought and not answered, and what helps.
+
+    :param reasoning: how much there is of it, and how it ended.
+    """
+    return (
+        f"the content is empty beside {reasoning}: raise max_tokens (or max_completion_tokens) in sampling_params, or "
+        f"have the model think less there, e.g. {THINKING_SWITCHES}"
+    )
+
+
+def only_reasoning(words: str, identity: Mapping[str, Any]) -> str:
+    """Say that no request so far has brought more than reasoning.
+
+    :param words: from `no_answer_after_reasoning`.
+    :param identity: of the backend.
+    """
+    model = identity.get("model")
+    return f"Model {model!r} at {_place(identity)} writes its reasoning and no answer: {words}."
+
+
+def other_model(answered: str, identity: Mapping[str, Any]) -> str:
+    """Say that another model has answered than was asked for.
+
+    :param answered: the name in the response.
+    :param identity: of the backend.
+    """
+    model = identity.get("model")
+    return (
+        f"The LLM server at {_place(identity)} was asked for model {model!r} and says that {answered!r} has answered. "
+        f"merge_model and the journal keep {model!r}; check api_or_hf_model if that is not what you want."
     )
 
 
@@ -76,7 +170,7 @@ def without_logprobs(identity: Mapping[str, Any]) -> str:
 
     :param identity: of the backend.
     """
-    place = shown_url(str(identity.get("base_url", "the LLM server")))
+    place = _place(identity)
     return (
         f"The LLM server at {place} answers without log-probabilities at endpoint {identity.get('endpoint')!r}, and "
         "they are all that is read: serve the model with one that gives them for text completions, such as vLLM or "
@@ -85,7 +179,7 @@ def without_logprobs(identity: Mapping[str, Any]) -> str:
 
 
 def too_many_failures(
-    failed: int, outcomes: int, reasons: Mapping[str, int], max_failure_ratio: float, last: str | None
+    failed: int, outcomes: int, reasons: Mapping[str, int], max_failure_ratio: float, last_errors: Mapping[str, str]
 ) -> str:
     """Say that too large a share of the requests failed.
 
@@ -93,11 +187,12 @@ def too_many_failures(
     :param outcomes: requests that are through.
     :param reasons: failures by reason code.
     :param max_failure_ratio: the bound that was passed.
-    :param last: the last failure of a call; None when all calls came through.
+    :param last_errors: what the last of each reason ended with, by reason code.
     """
     counts = ", ".join(f"{reason}: {count}" for reason, count in sorted(reasons.items()))
-    cause = f", last error: {last}" if last else ""
+    commonest = max(reasons, key=lambda reason: (reason in last_errors, reasons[reason]))
+    cause = f", last error: {last_errors[commonest]}" if commonest in last_errors else ""
     return (
         f"{failed} of {outcomes} requests to the LLM failed ({counts}{cause}), more than max_failure_ratio="
-        f"{max_failure_ratio} allows; the answers that came are in the cache and are not asked for again."
+        f"{max_failure_ratio} allows."
     )

@@ -21,6 +21,8 @@ class Completion:
     :param prompt_tokens: as the server counts; None when it does not say.
     :param completion_tokens: as the server counts; None when it does not say.
     :param problem: why the text must not be read as an answer; None when it may.
+    :param model: who the server says has answered; None when it does not say.
+    :param only_reasoning: whether the model has written down its reasoning, and no answer after it.
     """
 
     text: str
@@ -29,6 +31,8 @@ class Completion:
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     problem: FailureReason | None = None
+    model: str | None = None
+    only_reasoning: bool = False
 
 
 class ChatBackend(Protocol):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
+import json
 import math
 import re
 import sys
@@ -17,7 +18,7 @@ from enum import Enum
 from importlib import import_module
 from typing import Any
 
-from mergeit_ops.llm.servers import Complaint, complaint_in
+from mergeit_ops.llm.servers import Complaint, coded_complaint, complaint_in, refused_field, words_in
 
 __all__ = ["CallFailedError", "FailureKind", "classify", "error_in", "retry_after_s", "shorten"]
 
@@ -25,7 +26,8 @@ _DETAIL_CHARS = 300
 _TIMED_OUT = (
     "no complete answer within timeout_s; a server that works on few requests at a time needs a lower max_concurrency"
 )
-_OPENAI_KEY = re.compile(r"\bsk-[A-Za-z0-9_\-*]{6,}")
+_KEY = re.compile(r"\bsk-[A-Za-z0-9_\-*]{6,}|(?<=[Bb]earer )\S{6,}")
+_TERMINAL_CODE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?")
 
 
 class FailureKind(str, Enum):
@@ -62,6 +64,17 @@ class FailureKind(str, Enum):
             FailureKind.UNAUTHORIZED,
             FailureKind.NOT_FOUND,
             FailureKind.NO_CREDIT,
+        )
+
+    @property
+    def of_account(self) -> bool:
+        """Whether it is about who asks, or for what model, and hardly about what one request holds."""
+        return self in (
+            FailureKind.UNAUTHORIZED,
+            FailureKind.FORBIDDEN,
+            FailureKind.NOT_FOUND,
+            FailureKind.NO_CREDIT,
+            FailureKind.RATE_LIMITED,
         )
 
 
@@ -111,6 +124,8 @@ _BY_COMPLAINT = {
     Complaint.TOO_LONG: FailureKind.TOO_LONG,
     Complaint.UNKNOWN_MODEL: FailureKind.NOT_FOUND,
     Complaint.WRONG_KEY: FailureKind.UNAUTHORIZED,
+    Complaint.NO_CREDIT: FailureKind.NO_CREDIT,
+    Complaint.RATE: FailureKind.RATE_LIMITED,
     Complaint.LOADING: FailureKind.LOADING,
     Complaint.CONTENT: FailureKind.REFUSED,
 }
@@ -130,7 +145,7 @@ def classify(error: BaseException, *, secret: str | None = None) -> CallFailedEr
     if isinstance(error, openai.APIConnectionError):
         return _of_connection(error)
     if isinstance(error, openai.APIError):
-        return CallFailedError(FailureKind.TRANSIENT, shorten(_server_text(error.body), secret))
+        return CallFailedError(_kind_of(None, error.body), shorten(_server_text(error.body), secret))
     if isinstance(error, (asyncio.TimeoutError, TimeoutError)):
         return CallFailedError(FailureKind.TRANSIENT, _TIMED_OUT)
     if _is_transport_error(error) or _aiohttp_error(error) is not None:
@@ -145,20 +160,17 @@ def error_in(payload: object, *, secret: str | None = None) -> CallFailedError |
     :param secret: the API key, masked should the server's text repeat it.
     :return: the failure, by the status in it as far as there is one; None when the body reports none.
     """
-    if not isinstance(payload, Mapping) or not payload.get("error") or payload.get("choices"):
+    if not isinstance(payload, Mapping) or payload.get("choices"):
         return None
-    error = payload["error"]
+    error = payload.get("error")
+    if not error and coded_complaint(payload) is None:
+        return None
     details = error if isinstance(error, Mapping) else payload
     codes = [details.get(name) for name in ("code", "status", "status_code", "type")]
     statuses = [int(str(code)) for code in codes if re.fullmatch(r"[45]\d\d", str(code))]
     status = statuses[0] if statuses else None
-    text = _server_text(payload)
-    kind = _kind_of(status, details, text)
-    if "rate_limit_exceeded" in codes:
-        kind = FailureKind.RATE_LIMITED
-    if "insufficient_quota" in codes:
-        kind = FailureKind.NO_CREDIT
-    return CallFailedError(kind, f"error in a response: {shorten(text, secret)}", status=status)
+    detail = f"error in a response: {shorten(_server_text(payload), secret)}"
+    return CallFailedError(_kind_of(status, payload), detail, status=status, field=refused_field(status, payload))
 
 
 def retry_after_s(headers: Mapping[str, str], *, now: float | None = None) -> float | None:
@@ -192,29 +204,39 @@ def shorten(text: str, secret: str | None = None) -> str:
     :param text: any text.
     :param secret: a key to be masked wherever it occurs; None when there is none.
     """
+    # Left as they are, they would move the cursor of a terminal, or break the text of a record.
+    printable = (char if char.isprintable() else " " for char in _TERMINAL_CODE.sub("", text))
+    line = " ".join("".join(printable).split())
     if secret:
-        text = text.replace(secret, "***")
-    line = " ".join(_OPENAI_KEY.sub("***", text).split())
+        line = line.replace(secret, "***")
+    line = _KEY.sub("***", line)
     return line if len(line) <= _DETAIL_CHARS else line[: _DETAIL_CHARS - 1] + "…"
 
 
 def _of_status(error: Any, secret: str | None) -> CallFailedError:
     status = int(error.status_code)
-    text = _server_text(error.body) or str(error.response.text)
-    kind = _kind_of(status, error.body, text)
-    if kind is FailureKind.RATE_LIMITED and error.code == "insufficient_quota":
-        kind = FailureKind.NO_CREDIT
+    body = _body_of(error)
+    text = _server_text(body) or str(error.response.text)
     return CallFailedError(
-        kind,
+        _kind_of(status, body),
         f"HTTP {status}: {shorten(text, secret)}",
         status=status,
         retry_after=retry_after_s(error.response.headers),
-        field=error.param if isinstance(error.param, str) else None,
+        field=refused_field(status, body),
     )
 
 
-def _kind_of(status: int | None, error: object, text: str) -> FailureKind:
-    complaint = complaint_in(status, error, text)
+def _body_of(error: Any) -> object:
+    """Return the decoded body of a response; the client library keeps what stands under `error` only."""
+    try:
+        body = json.loads(error.response.text)
+    except (ValueError, RecursionError):
+        return error.body
+    return body if isinstance(body, (Mapping, list, str)) else error.body
+
+
+def _kind_of(status: int | None, body: object) -> FailureKind:
+    complaint = complaint_in(status, body)
     if complaint is not None:
         return _BY_COMPLAINT[complaint]
     if status is None:
@@ -267,12 +289,11 @@ def _never_connected(error: BaseException) -> bool:
 
 
 def _server_text(body: object) -> str:
-    if isinstance(body, Mapping):
-        inner = body.get("error", body)
-        if isinstance(inner, Mapping):
-            inner = inner.get("message") or inner.get("detail") or inner
-        try:
-            return str(inner)
-        except RecursionError:
-            return "an error in too many layers to be shown"
-    return body if isinstance(body, str) else ""
+    words = words_in(body)
+    if words or not isinstance(body, (Mapping, list)):
+        return words
+    inner = body.get("error", body) if isinstance(body, Mapping) else body
+    try:
+        return str(inner)
+    except RecursionError:
+        return "an error in too many layers to be shown"

@@ -11,16 +11,18 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from mergeit_ops.core.replies import FailureReason, ReplyError
-from mergeit_ops.errors import LLMError, RecipeError
+from mergeit_ops.errors import LLMError, RecipeError, TooManyFailuresError
+from mergeit_ops.llm.advice import about_the_journal
 from mergeit_ops.llm.backend import BackendFactory
 from mergeit_ops.llm.journal import answer_key
 from mergeit_ops.llm.journals import CACHE_AUTO, AnswerStore, open_journal
 from mergeit_ops.llm.prices import Prices, read_prices
 from mergeit_ops.llm.progress import Progress
+from mergeit_ops.llm.refusals import Refusals
 from mergeit_ops.llm.retry import RetryPolicy
 from mergeit_ops.llm.running import run_to_end, spared_collections
 from mergeit_ops.llm.usage import TokenReserve, Usage, estimate_messages, estimate_tokens
-from mergeit_ops.llm.validation import backend_factory, logprobs_factory, number
+from mergeit_ops.llm.validation import DEFAULT_SAMPLING_PARAMS, backend_factory, logprobs_factory, number
 
 __all__ = [
     "CACHE_AUTO",
@@ -40,7 +42,7 @@ T = TypeVar("T")
 _MAX_CONCURRENCY = 1000
 
 _FIGURES = ("calls", "cache_hits", "retries", "prompt_tokens", "completion_tokens")
-_TROUBLES = ("lost_prompt_tokens", "cache_write_failures")
+_TROUBLES = ("lost_prompt_tokens", "cache_write_failures", "last_errors", "answered_as")
 _COST_DIGITS = 6
 
 
@@ -109,6 +111,8 @@ class LLMEngine:
     :param backend_factory: makes what answers; used only when a call has to be made.
     :param settings: how runs are made.
     :param policy: when failed calls are made again.
+    :param recipe_params: names of the sampling parameters that the recipe sets. A server that refuses one stops a run.
+    :param default_params: names of those that are defaults of ours. One that a server refuses is no longer sent.
     :param sleep: waits some seconds; tests bring one that does not.
     :param clock: monotonic seconds.
     """
@@ -119,17 +123,25 @@ class LLMEngine:
         *,
         settings: EngineSettings,
         policy: RetryPolicy | None = None,
+        recipe_params: Iterable[str] = (),
+        default_params: Iterable[str] = (),
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.backend_factory = backend_factory
         self.settings = settings
         self.policy = policy or RetryPolicy()
+        self.recipe_params = frozenset(recipe_params)
+        self.default_params = frozenset(default_params)
         self.sleep = sleep
         self.clock = clock
         self.total = Usage()
         self.proven = False
         self.reserve = TokenReserve()
+        self.refusals = Refusals()
+        self.dropped: set[str] = set()
+        self.only_reasoning: set[str] = set()
+        self.kept: set[bytes] = set()
 
     @property
     def model(self) -> str:
@@ -149,14 +161,16 @@ class LLMEngine:
     def figures(self) -> dict[str, Any]:
         """Return what all runs so far took, for a summary: calls, answers from the journal, retries, tokens.
 
-        `cost` is among them when prices are known; what has gone wrong (`lost_prompt_tokens`, `cache_write_failures`)
-        only where it has.
+        `cost` is among them when prices are known; what has gone wrong (`lost_prompt_tokens`, `cache_write_failures`,
+        `last_errors` by reason, `answered_as` by the other model that a server names, `dropped_parameters`) only where
+        it has.
         """
         total, prices = self.total, self.settings.prices
         figures: dict[str, Any] = {name: getattr(total, name) for name in _FIGURES}
         if prices is not None:
             figures["cost"] = round(prices.cost(total.prompt_tokens, total.completion_tokens), _COST_DIGITS)
-        return figures | {name: value for name in _TROUBLES if (value := getattr(total, name))}
+        figures |= {name: value for name in _TROUBLES if (value := getattr(total, name))}
+        return figures | ({"dropped_parameters": sorted(self.dropped)} if self.dropped else {})
 
     def run(
         self,
@@ -181,7 +195,8 @@ class LLMEngine:
         :return: the counters of this run.
         :raises LLMUnavailableError: when no call can succeed: wrong key, unknown model, nobody listening, no usable
             answer from the first calls, the first ones refused in the same words, a server that is gone or loads its
-            model for longer than the policy waits, or asks to wait for longer.
+            model for longer than the policy waits, or asks to wait for longer. Later on when a few requests in a row
+            are refused for their key, their model, their rate or for want of credit.
         :raises TooManyFailuresError: when more than `max_failure_ratio` of at least 20 requests have failed, or all
             of fewer at the end of the work.
         """
@@ -191,19 +206,26 @@ class LLMEngine:
         start = time.monotonic()
         progress = Progress(usage, total, prices=self.settings.prices)
         journal = open_journal(self.settings.cache_path)
+        stopped: LLMError | None = None
         try:
             stage: Stage[T] = Stage(self, usage, journal, progress)
             with spared_collections():
                 run_to_end(lambda: stage.answer_all(requests, on_outcome, more_to_come=more_to_come))
         except LLMError as error:
-            # Its sentence says it all: a traceback of the event loop before it would bury it.
-            raise error.with_traceback(None) from None
+            stopped = error
         finally:
             progress.close()
+            if journal.write_failures:
+                # A journal that was set aside has lost what it held.
+                self.kept = {key for key in self.kept if journal.get(key.hex()) is not None}
             journal.close()
             usage.cache_write_failures = journal.write_failures
             usage.seconds = time.monotonic() - start
             self.total.add(usage)
+            self.total.kept = len(self.kept)
+        if stopped is not None:
+            # Its sentence says it all: a traceback of the event loop before it would bury it.
+            raise told_of_answers(stopped, self.total.as_dict(), journal=self.settings.cache_path is not None)
         return usage
 
     def plan(self, requests: Iterable[LLMRequest[T]]) -> dict[str, Any]:
@@ -240,6 +262,29 @@ class LLMEngine:
         return figures
 
 
+def told_of_answers(stopped: LLMError, usage: Mapping[str, Any], *, journal: bool, at_least: bool = False) -> LLMError:
+    """Return an error that also says what has become of the answers that came before it.
+
+    :param stopped: why a run had to stop.
+    :param usage: counters of all that was asked, as `Usage.as_dict` gives them.
+    :param journal: whether the run has a journal.
+    :param at_least: whether other tasks of the run may have added answers.
+    """
+    why = stopped.reason or str(stopped)
+    answers = about_the_journal(
+        usage.get("answered", 0),
+        usage.get("kept", 0),
+        usage.get("cache_write_failures", 0),
+        journal=journal,
+        at_least=at_least,
+    )
+    if not answers and isinstance(stopped, TooManyFailuresError):
+        answers = "No answer has come that the journal (cache_path) could hold."
+    told = type(stopped)(f"{why} {answers}".rstrip())
+    told.reason = why
+    return told
+
+
 def build_engine(
     *,
     api_or_hf_model: str,
@@ -257,6 +302,7 @@ def build_engine(
     price_per_1k_prompt: float | None = None,
     price_per_1k_completion: float | None = None,
     accelerator: str | None = None,
+    default_sampling_params: Mapping[str, Any] = DEFAULT_SAMPLING_PARAMS,
 ) -> LLMEngine:
     """Make an engine from the parameters of a recipe; nothing is opened or loaded before it runs.
 
@@ -266,8 +312,8 @@ def build_engine(
     :param response_path: where in a response the text is; None: `choices.0.message.content`.
     :param model_params: `base_url`, `default_headers`, `default_query`, `organization`, `project`; for a local model
         arguments of `from_pretrained`. Keys are refused: they belong into the environment.
-    :param sampling_params: fields of the request; None: a temperature of 0.25. A `response_format` in it is sent as
-        it is, and ends the search for one that the server accepts.
+    :param sampling_params: fields of the request; None: the defaults. A `response_format` in it is sent as it is, and
+        ends the search for one that the server accepts.
     :param try_num: answers asked for, at least 1, until one can be used.
     :param max_concurrency: calls in flight at most, 1 to 1000.
     :param timeout_s: seconds for one call, above 0.
@@ -277,6 +323,7 @@ def build_engine(
     :param price_per_1k_prompt: what 1,000 tokens sent cost, at least 0; None: unknown. Both prices or none.
     :param price_per_1k_completion: what 1,000 tokens received cost, at least 0; None: unknown.
     :param accelerator: `cpu` or `cuda` for a local model; None: a GPU where there is one.
+    :param default_sampling_params: stand in for `sampling_params` that are None. One that a server refuses is left out.
     :raises RecipeError: one sentence with parameter, allowed range and value received.
     """
     prices = read_prices(price_per_1k_prompt, price_per_1k_completion)
@@ -287,11 +334,14 @@ def build_engine(
         api_endpoint=api_endpoint,
         response_path=response_path,
         model_params=model_params,
-        sampling_params=sampling_params,
+        sampling_params=default_sampling_params if sampling_params is None else sampling_params,
         timeout_s=number("timeout_s", timeout_s, 0, integer=False, open_low=True),
         accelerator=accelerator,
     )
-    return LLMEngine(factory, settings=settings)
+    if sampling_params is None:
+        return LLMEngine(factory, settings=settings, default_params=default_sampling_params)
+    own = {**sampling_params, **(sampling_params.get("extra_body") or {})}
+    return LLMEngine(factory, settings=settings, recipe_params=own)
 
 
 def build_logprobs_engine(
@@ -334,7 +384,8 @@ def build_logprobs_engine(
         top_logprobs=top_logprobs,
         timeout_s=number("timeout_s", timeout_s, 0, integer=False, open_low=True),
     )
-    return LLMEngine(factory, settings=settings)
+    # One token is read, and its log-probabilities come whatever the temperature.
+    return LLMEngine(factory, settings=settings, default_params=("temperature",))
 
 
 def expected_completion_tokens(request: LLMRequest[Any], sampling_params: Mapping[str, Any]) -> int:

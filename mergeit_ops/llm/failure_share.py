@@ -17,7 +17,12 @@ _NOT_THE_MODELS_FAULT = {FailureReason.BUDGET, FailureReason.UNENCODABLE, Failur
 
 
 def check_failures(
-    answered: int, failures: Mapping[str, int], max_failure_ratio: float, *, at_end: bool, last: str | None = None
+    answered: int,
+    failures: Mapping[str, int],
+    max_failure_ratio: float,
+    *,
+    at_end: bool,
+    last_errors: Mapping[str, str] | None = None,
 ) -> None:
     """Stop the run when too large a share of all requests so far has failed.
 
@@ -25,7 +30,7 @@ def check_failures(
     :param failures: requests without one, by reason code.
     :param max_failure_ratio: share of failures, 0 to 1, above which a run stops.
     :param at_end: whether no more will come; few outcomes are judged only then, and only if all have failed.
-    :param last: the last failure of a call; None when unknown.
+    :param last_errors: what the last of each reason ended with, by reason code; None when unknown.
     :raises TooManyFailuresError: when it is too large.
     """
     judged = {reason: count for reason, count in failures.items() if reason not in _NOT_THE_MODELS_FAULT}
@@ -33,4 +38,4 @@ def check_failures(
     outcomes = failed + answered
     enough = outcomes >= MIN_OUTCOMES or (at_end and failed == outcomes)
     if failed and enough and failed > max_failure_ratio * outcomes:
-        raise TooManyFailuresError(too_many_failures(failed, outcomes, judged, max_failure_ratio, last))
+        raise TooManyFailuresError(too_many_failures(failed, outcomes, judged, max_failure_ratio, last_errors or {}))

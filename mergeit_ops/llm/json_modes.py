@@ -49,6 +49,9 @@ class JsonModes:
             return result
 
     def _refused(self, failure: CallFailedError) -> bool:
+        if failure.field not in (None, "response_format"):
+            # Another parameter is the culprit, and would be in every mode.
+            return False
         if failure.kind is FailureKind.BAD_REQUEST and failure.status in _REFUSALS:
             return True
         status = failure.status or 0

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from mergeit_ops.core.replies import FailureReason
 from mergeit_ops.llm.backend import Completion
 
-__all__ = ["completion_problem", "read_completion", "value_at"]
+__all__ = ["completion_problem", "read_completion", "reasoning_in", "value_at"]
 
 _MISSING = object()
+_REASONING_FIELDS = ("reasoning_content", "reasoning", "thinking", "reasoning_text", "reasoning_details")
+"""Beside the content: DeepSeek, vLLM and SGLang; OpenRouter, Groq and newer vLLM; Ollama; OpenRouter."""
+_REASONING_PARTS = ("thinking", "reasoning")
+_OPENED = re.compile(r"\s*<(think|thinking|thought|reasoning)>")
 _MAX_COUNT = 2**31
+_MAX_DEPTH = 6
 
 
 def read_completion(payload: object, response_path: str) -> Completion:
@@ -28,14 +34,45 @@ def read_completion(payload: object, response_path: str) -> Completion:
     finish = _text_or_none(value_at(choice, "finish_reason"))
     refusal = _text_or_none(value_at(message, "refusal"))
     text = _content(value)
+    model = value_at(payload, "model")
+    problem = completion_problem(text, finish, refusal, missing=value is _MISSING)
     return Completion(
         text=text,
         finish_reason=finish,
         refusal=refusal,
         prompt_tokens=_count(payload, "prompt_tokens", "input_tokens"),
         completion_tokens=_count(payload, "completion_tokens", "output_tokens"),
-        problem=completion_problem(text, finish, refusal, missing=value is _MISSING),
+        problem=problem,
+        model=model if isinstance(model, str) and model.strip() else None,
+        only_reasoning=problem is not FailureReason.REFUSED and reasoning_in(payload, message, value) is not None,
     )
+
+
+def reasoning_in(payload: object, message: object, content: object) -> int | None:
+    """Return how many characters of reasoning a response holds where there is no answer after them.
+
+    :param payload: the decoded body.
+    :param message: the message in it.
+    :param content: where the answer's text should be.
+    :return: characters, or 0 where the server only counts its tokens; None where there is an answer, or no reasoning.
+    """
+    text = _content(content)
+    opened = _OPENED.match(text)
+    mark = f"</{opened.group(1)}>" if opened else "</think>"
+    thoughts, closed, answer = text.rpartition(mark)
+    if not closed:
+        # Some templates open the reasoning themselves; what is open and never closed is reasoning to its end.
+        thoughts, answer = (text, "") if opened else ("", text)
+    if answer.strip():
+        return None
+    written = len(thoughts.strip())
+    if isinstance(content, list):
+        parts = [part for part in content if isinstance(part, Mapping) and part.get("type") in _REASONING_PARTS]
+        written += sum(map(_length, parts))
+    written += max((_length(value_at(message, name)) for name in _REASONING_FIELDS), default=0)
+    if written:
+        return written
+    return 0 if _count(payload, "completion_tokens_details.reasoning_tokens") else None
 
 
 def completion_problem(
@@ -83,6 +120,17 @@ def _content(value: object) -> str:
         # Some servers give the text in parts.
         return "".join(str(part["text"]) for part in value if isinstance(part, Mapping) and "text" in part)
     return ""
+
+
+def _length(value: object, depth: int = 0) -> int:
+    """Return the characters of all texts in a value, blanks around them left out; names of kinds do not count."""
+    if isinstance(value, str):
+        return len(value.strip())
+    if depth > _MAX_DEPTH:
+        return 0
+    if isinstance(value, Mapping):
+        return sum(_length(inner, depth + 1) for name, inner in value.items() if name != "type")
+    return sum(_length(inner, depth + 1) for inner in value) if isinstance(value, list) else 0
 
 
 def _text_or_none(value: object) -> str | None:

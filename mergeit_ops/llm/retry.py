@@ -20,13 +20,17 @@ __all__ = ["RetryPolicy", "call_with_retries"]
 T = TypeVar("T")
 
 _NOT_THERE = (FailureKind.UNREACHABLE, FailureKind.LOADING)
+_PATIENCE_CAPS = 2.5
+_RATE_JITTER = 0.2
+_SOON_ATTEMPTS = 2
 
 
 @dataclass(frozen=True)
 class RetryPolicy:
     """Bounds of the retries of one call. All times are seconds.
 
-    :param attempts: calls in all, at least 1; where nobody listens any more, `total_s` is the only bound.
+    :param attempts: calls in all, at least 1; where nobody listens any more, `total_s` is the only bound. Where a
+        server refuses the rate of several requests in a row, `patience_s` without an answer is.
     :param base_s: upper bound of the first wait; it doubles with every attempt.
     :param cap_s: upper bound of any wait that the server did not ask for.
     :param total_s: from the first attempt on, no wait may end later than this.
@@ -36,6 +40,8 @@ class RetryPolicy:
     :param loading_s: wait while a server says that it loads its model; bounded by `total_s` alone.
     :param refusal_s: the first call of a run is made alone for so long: a server that refuses a wrong key within it is
         asked once; one that takes longer is asked as often as calls may be in flight.
+    :param answers_under_way_s: a run that has to stop waits for so long for answers that are under way: they are paid
+        for.
     """
 
     attempts: int = 6
@@ -47,6 +53,12 @@ class RetryPolicy:
     first_contact_s: float = 0.5
     loading_s: float = 2.0
     refusal_s: float = 0.05
+    answers_under_way_s: float = 30.0
+
+    @property
+    def patience_s(self) -> float:
+        """How long a server may refuse the rate of all requests in a row: longer than a minute's quota takes."""
+        return _PATIENCE_CAPS * self.cap_s
 
     def delay_s(
         self,
@@ -55,6 +67,7 @@ class RetryPolicy:
         attempt: int,
         elapsed_s: float = 0.0,
         proven: bool = True,
+        stalled_s: float | None = None,
         draw: float = 1.0,
     ) -> float | None:
         """Decide how long to wait before asking again.
@@ -64,6 +77,8 @@ class RetryPolicy:
             or not yet ready, uses up none of the attempts to be answered.
         :param elapsed_s: seconds since the first attempt.
         :param proven: whether any call of the run has succeeded.
+        :param stalled_s: seconds since the server began to refuse the rate of several requests in a row, without an
+            answer between; None where it refuses this one alone.
         :param draw: a random number in [0, 1]: full jitter takes this share of the bound.
         :return: seconds to wait; None to give up.
         """
@@ -76,6 +91,8 @@ class RetryPolicy:
             nobody = failure.kind is FailureKind.UNREACHABLE
             attempts = self.first_contact_attempts if nobody else self.first_answer_attempts
             return self.first_contact_s if attempt < attempts else None
+        if failure.kind is FailureKind.RATE_LIMITED:
+            return self._delay_of_rate_s(failure, attempt, elapsed_s, stalled_s, draw)
         # A server that has answered and is gone is being started again: asking costs nothing while nobody listens.
         if attempt >= self.attempts and failure.kind is not FailureKind.UNREACHABLE:
             return None
@@ -85,12 +102,37 @@ class RetryPolicy:
             delay = failure.retry_after + draw * self.base_s
         return delay if elapsed_s + delay <= self.total_s else None
 
+    def _delay_of_rate_s(
+        self, failure: CallFailedError, attempt: int, elapsed_s: float, stalled_s: float | None, draw: float
+    ) -> float | None:
+        """Decide how long to wait where requests come too fast.
+
+        Quotas are often counted by the minute: the attempts of one call are spread over more than that.
+        """
+        over = attempt >= self.attempts if stalled_s is None else stalled_s >= self.patience_s
+        if over:
+            return None
+        jitter = 1.0 - _RATE_JITTER * (1.0 - draw)
+        delay = jitter * min(self.cap_s, self.base_s * 4.0 ** min(attempt - 1, 15))
+        if stalled_s is not None:
+            # The last attempt comes when patience ends, not after it.
+            delay = min(delay, self.patience_s - stalled_s + draw * self.base_s)
+        if failure.retry_after is not None:
+            asked = failure.retry_after + draw * self.base_s
+            # A server that says "soon" again and again does not know better than we do.
+            delay = asked if attempt <= _SOON_ATTEMPTS else max(asked, delay)
+        # As long as others are answered, a request waits for its turn.
+        waited_s = elapsed_s if stalled_s is None else 0.0
+        return delay if waited_s + delay <= self.total_s else None
+
 
 async def call_with_retries(
     call: Callable[[], Awaitable[T]],
     *,
     policy: RetryPolicy,
     proven: Callable[[], bool] = lambda: True,
+    stalled_s: Callable[[], float | None] = lambda: None,
+    on_failure: Callable[[CallFailedError], None] = lambda failure: None,
     on_retry: Callable[[CallFailedError, float], None] = lambda failure, delay: None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     clock: Callable[[], float] = time.monotonic,
@@ -101,6 +143,8 @@ async def call_with_retries(
     :param call: makes one attempt.
     :param policy: the bounds.
     :param proven: tells whether any call of the run has succeeded.
+    :param stalled_s: tells for how long the server has refused the rate of several requests; see `RetryPolicy`.
+    :param on_failure: hears of every failure, before it is decided what follows.
     :param on_retry: hears of every failure that is followed by another attempt, with the seconds until then.
     :param sleep: waits some seconds.
     :param clock: monotonic seconds.
@@ -121,8 +165,17 @@ async def call_with_retries(
             assert isinstance(failure, CallFailedError)
             end = failure.kind if failure.kind in _NOT_THERE else None
             ends[end] += 1
-            elapsed = clock() - start
-            plan.append(policy.delay_s(failure, attempt=ends[end], elapsed_s=elapsed, proven=proven(), draw=draw()))
+            on_failure(failure)
+            plan.append(
+                policy.delay_s(
+                    failure,
+                    attempt=ends[end],
+                    elapsed_s=clock() - start,
+                    proven=proven(),
+                    stalled_s=stalled_s(),
+                    draw=draw(),
+                )
+            )
         return plan[-1]
 
     def before_sleep(state: RetryCallState) -> None:

@@ -1,8 +1,8 @@
 """What OpenAI-compatible servers do differently from each other, all in one place: nothing else knows one from another.
 
 What is written here has been seen at the servers (docs/servers.md says which and in which version) or stands in their
-documentation. The status code decides as long as it says enough; what a server writes is looked at only where it does
-not.
+documentation. A code in the body and the status decide; what a server writes for people is looked at only where they
+say too little.
 """
 
 from __future__ import annotations
@@ -14,10 +14,28 @@ from typing import Any
 
 from mergeit_ops.llm.responses import value_at
 
-__all__ = ["CAP_FIELDS", "Complaint", "complaint_in", "listed_logprobs", "response_formats"]
+__all__ = [
+    "CAP_FIELDS",
+    "THINKING_SWITCHES",
+    "Complaint",
+    "coded_complaint",
+    "complaint_in",
+    "listed_logprobs",
+    "refused_field",
+    "response_formats",
+    "same_model",
+    "words_in",
+]
 
 CAP_FIELDS = ("max_tokens", "max_completion_tokens")
 """Names of the bound on an answer's tokens: most servers know the first only, OpenAI's reasoning models the second."""
+
+THINKING_SWITCHES = (
+    "reasoning_effort: low (OpenAI, OpenRouter, Ollama), "
+    "extra_body: {chat_template_kwargs: {enable_thinking: false}} (vLLM, SGLang, llama.cpp), "
+    "extra_body: {enable_thinking: false} (DashScope), extra_body: {thinking: {type: disabled}} (DeepSeek, Zhipu)"
+)
+"""What makes a model think less, as entries of `sampling_params`."""
 
 
 class Complaint(str, Enum):
@@ -26,53 +44,315 @@ class Complaint(str, Enum):
     TOO_LONG = "too_long"
     UNKNOWN_MODEL = "unknown_model"
     WRONG_KEY = "wrong_key"
+    NO_CREDIT = "no_credit"
+    RATE = "rate"
     LOADING = "loading"
     CONTENT = "content"
 
 
-_CODES = {
-    # OpenAI and llama-cpp-python; llama.cpp.
-    "context_length_exceeded": Complaint.TOO_LONG,
-    "exceed_context_size_error": Complaint.TOO_LONG,
-    # OpenAI with 404, llama-cpp-python with 400.
-    "model_not_found": Complaint.UNKNOWN_MODEL,
-    # LiteLLM without a database, to every key but its master key.
-    "no_db_connection": Complaint.WRONG_KEY,
-    # Azure, whose filter refuses a prompt in the same words each time.
-    "content_filter": Complaint.CONTENT,
+# Compared in lower case, letters and digits only: `InsufficientBalance` and `insufficient_balance` are one code.
+_CODE_NAMES = {
+    # OpenAI, Azure and llama-cpp-python; llama.cpp; OpenAI for characters; Anthropic; LiteLLM; Zhipu.
+    Complaint.TOO_LONG: "context_length_exceeded exceed_context_size_error string_above_max_length request_too_large "
+    "ContextWindowExceededError context_window_exceeded prompt_too_long input_too_long 1261",
+    # OpenAI with 404, llama-cpp-python with 400; Azure; Groq; Mistral; Volcengine; Zhipu.
+    Complaint.UNKNOWN_MODEL: "model_not_found model_not_exist model_not_exists unknown_model DeploymentNotFound "
+    "model_decommissioned model_deprecated model_not_available model_not_supported invalid_model "
+    "InvalidEndpointOrModel.NotFound ModelNotOpen NotFoundError 1211",
+    # LiteLLM without a database, to every key but its master key; OpenAI; Google; Moonshot; Anthropic.
+    Complaint.WRONG_KEY: "no_db_connection invalid_api_key incorrect_api_key_error API_KEY_INVALID API_KEY_EXPIRED "
+    "expired_api_key api_key_expired key_expired token_expired expired_token invalid_token authentication_error "
+    "invalid_authentication invalid_authentication_error AuthenticationError unauthorized unauthenticated "
+    "account_deactivated invalid_credentials auth_error",
+    # OpenAI and Azure; Moonshot; new-api; DashScope; Volcengine; LiteLLM; Anthropic; Zhipu; SiliconFlow; MiniMax.
+    Complaint.NO_CREDIT: "insufficient_quota insufficient_user_quota insufficient_balance insufficient_credit "
+    "insufficient_credits insufficient_funds insufficient_account_balance exceeded_current_quota_error "
+    "exceeded_current_quota quota_exhausted billing_not_active billing_hard_limit_reached billing_error "
+    "payment_required credit_balance_too_low credit_limit_exceeded credits_exhausted out_of_credits no_credits "
+    "not_enough_credits balance_not_enough budget_exceeded spend_limit_reached usage_limit_reached "
+    "usage_limit_exceeded pre_consume_token_quota_failed Arrearage PrepaidBillOverdue PostpaidBillOverdue "
+    "AllocationQuota.FreeTierOnly AccountOverdueError 1113 30001 1008",
+    # OpenAI; Moonshot; DashScope; Zhipu.
+    Complaint.RATE: "rate_limit_exceeded rate_limit_error rate_limit_reached_error too_many_requests Throttling "
+    "Throttling.RateQuota Throttling.AllocationQuota Throttling.BurstRate 1302 1303 1305",
+    # Azure, whose filter refuses a prompt in the same words each time; OpenAI; DashScope; new-api; Google; Zhipu.
+    Complaint.CONTENT: "content_filter content_policy_violation ResponsibleAIPolicyViolation DataInspectionFailed "
+    "data_inspection_failed moderation_blocked sensitive_words_detected prohibited_content prompt_blocked 1301 1026",
 }
-_TEXTS = (
-    # vLLM; LiteLLM in front of any of them.
-    (re.compile(r"maximum context length|ContextWindowExceededError"), Complaint.TOO_LONG),
-    # LiteLLM; `transformers serve MODEL`.
-    (re.compile(r"Invalid model name passed in model=|Server is pinned to '"), Complaint.UNKNOWN_MODEL),
+
+
+def _plain(code: object) -> str:
+    return re.sub(r"[^a-z0-9]", "", str(code).lower())
+
+
+_CODES = {_plain(name): complaint for complaint, names in _CODE_NAMES.items() for name in names.split()}
+_CODE_FIELDS = ("code", "type", "status", "reason", "error_code", "error_type", "status_code")
+_WORD_FIELDS = ("message", "detail", "msg", "error_msg", "error_message", "status_msg", "title", "error_description")
+_IDENTIFIER = re.compile(r"\s*[A-Za-z][A-Za-z0-9]*([_.][A-Za-z0-9]+)*\s*")
+
+_TOO_LONG = (
+    # vLLM, DeepSeek, OpenRouter, Mistral, Fireworks; vLLM; SGLang; LM Studio; Ollama; llama.cpp; MiniMax; LiteLLM.
+    r"maximum (?:context|model|prompt|input|sequence) length",
+    r"(?:context|model)(?:'s)? (?:window|length|size|limit).{0,60}(?:exceed|overflow|too (?:small|long)|is only)",
+    r"(?:exceed|overflow|longer than|greater than|larger than|beyond)\w*.{0,60}"
+    r"(?:context|model)(?:'s)? (?:window|length|size|limit)",
+    r"context of length only|context length of only|ContextWindowExceeded",
+    # Anthropic, Fireworks, Ollama, Bedrock.
+    r"(?:prompt|input|request|conversation|message)s? (?:is|are|was|were)? ?too (?:long|large)",
+    # Google; TensorRT-LLM and SGLang; Moonshot; Cohere.
+    r"(?:input|prompt) (?:token count|tokens?|length)\b.{0,60}(?:exceed|longer|greater|larger|cannot be more)",
+    r"exceed\w*.{0,40}(?:model )?(?:token|input|prompt) (?:limit|length)",
+    r"exceeds the maximum (?:number of tokens|allowed length|context|input|size)",
+    r"too many (?:input |prompt )?tokens|reduce (?:the length|your prompt|the prompt)",
+    # Text Generation Inference, Together; DashScope; Zhipu.
+    r"`?inputs`? (?:tokens \+|must have less than)|range of input length",
+    r"(?:prompt|输入|上下文).{0,12}(?:超长|过长|超出)",
 )
-_LOADING = re.compile(r"loading model", re.IGNORECASE)
+_UNKNOWN_MODEL = (
+    # LiteLLM; `transformers serve MODEL`; Mistral; OpenRouter; DeepSeek; Groq; Google; Zhipu.
+    r"Invalid model(?: name passed in model=|: )|Server is pinned to '|is not a valid model",
+    r"unknown model|no such model",
+    r"\bmodels?\b.{0,120}(?:does not exist|doesn't exist|do not exist|not exists?\b|(?:is|was) not found|\bnot found|"
+    r"not available|no longer (?:available|supported)|unavailable|decommissioned|been (?:removed|retired|shut down)|"
+    r"is not supported for)",
+    r"模型.{0,20}不存在",
+)
+_WRONG_KEY = (
+    # Google with 400; DashScope; Together; new-api.
+    r"(?:api|access)[ _-]?(?:key|token)\b.{0,40}(?:not valid|invalid|expired|revoked|disabled|incorrect|not found|"
+    r"does not exist|missing|required|unknown)",
+    r"(?:invalid|incorrect|expired|unknown|missing|revoked|no) (?:api|access)[ _-]?(?:key|token)\b",
+    r"(?:token|key|credentials?) (?:has |have |is |are )?(?:expired|revoked|been revoked)|account.{0,20}deactivated",
+    r"(?:令牌|密钥).{0,12}(?:过期|无效|失效|不存在)|无效的令牌",
+)
+_NO_CREDIT = (
+    # OpenAI, Azure, Moonshot; Google.
+    r"exceeded (?:your|the|its|their) (?:current |monthly |account |usage )*(?:quota|budget|credits?|spend)",
+    r"exceeded (?:your|the) monthly (?:included|usage|spend)",
+    # DeepSeek, MiniMax, OpenRouter, SiliconFlow.
+    r"(?:insufficient|not enough|no|out of|run out of|ran out of)[ _](?:\w+ )?(?:balance|credits?|funds?|quota)\b",
+    r"out of call volume quota",
+    r"(?:balance|credits?|quota|funds|budget)\b.{0,20}(?:insufficient|not enough|too low|exhausted|depleted|used up|"
+    r"run out|ran out|been exceeded|negative)",
+    r"(?:requires|need|purchase|buy|add|used all)\b.{0,30}\bcredits",
+    # DashScope, Volcengine; OpenAI; Hugging Face; xAI.
+    r"arrearage|in arrears|overdue|payment (?:is )?required|good standing|"
+    r"billing (?:hard )?limit|(?:spend|spending|credit|usage) (?:limit|cap)\b.{0,20}(?:reached|exceeded|hit)|"
+    r"(?:reached|exceeded|hit)\b.{0,30}(?:spend|spending|credit|usage|key) (?:limit|cap)|key limit exceeded|"
+    r"billing (?:is )?not active|no active (?:subscription|payment)",
+    r"余额不足|欠费|额度(?:不足|已用|用尽|耗尽)|请充值",
+)
+# What the same words mean where a server says that it passes: Google's "You exceeded your current quota" is both.
+_PASSES = re.compile(
+    r"per[ _-]?(?:minute|second|min\b|sec\b)|\b[RT]PM\b|(?:retry|try again) (?:in|after) [\d.]+ ?(?:ms|s|m\d|sec|min)",
+    re.IGNORECASE,
+)
+_CONTENT = (
+    # Azure; DeepSeek; OpenRouter with 403; DashScope.
+    r"content management policy|content exists risk|input was flagged|inappropriate content",
+)
+_ONE_TOO_LARGE = r"request too large|request entity too large"
+"""Groq with 413 and OpenAI with 429: this request alone is more than a minute's tokens."""
+
+
+def _any(*patterns: str) -> re.Pattern[str]:
+    return re.compile("|".join(patterns), re.IGNORECASE | re.DOTALL)
+
+
+_WORDINGS = {
+    Complaint.TOO_LONG: _any(*_TOO_LONG, _ONE_TOO_LARGE),
+    Complaint.CONTENT: _any(*_CONTENT),
+    Complaint.UNKNOWN_MODEL: _any(*_UNKNOWN_MODEL),
+    Complaint.WRONG_KEY: _any(*_WRONG_KEY),
+    Complaint.NO_CREDIT: _any(*_NO_CREDIT),
+}
 _REFUSALS = (400, 413, 422)
+# By status, what is looked for in words; None is an error in a body that claims to be good. Other statuses say enough.
+_LOOKED_FOR: dict[int | None, tuple[Complaint, ...]] = {
+    **dict.fromkeys((*_REFUSALS, None), tuple(_WORDINGS)),
+    403: (Complaint.CONTENT, Complaint.WRONG_KEY, Complaint.NO_CREDIT, Complaint.UNKNOWN_MODEL),
+    429: (Complaint.NO_CREDIT,),
+    # Gateways pass on what they were told.
+    500: (Complaint.TOO_LONG, Complaint.NO_CREDIT),
+}
+# llama.cpp; Text Generation Inference and Hugging Face's servers.
+_LOADING = re.compile(r"loading model|is (?:currently |still )?loading", re.IGNORECASE)
 _UNAVAILABLE = 503
+# Of what a server writes: a prompt that it repeats further on is no complaint.
+_WORDS_CHARS = 1_000
+_MAX_DEPTH = 4
 
 
-def complaint_in(status: int | None, error: object, text: str) -> Complaint | None:
+def complaint_in(status: int | None, body: object) -> Complaint | None:
     """Tell what a failed call is about, where the status code does not.
 
     :param status: of the response; None for an error in a body that claims to be good, and names no status.
-    :param error: the error in its body, of any shape.
-    :param text: the same as a text for people.
+    :param body: the decoded body, of any shape.
     :return: the complaint; None when the status says it all.
     """
-    if status == _UNAVAILABLE:
+    words = words_in(body)[:_WORDS_CHARS]
+    if status in (413, 429) and re.search(_ONE_TOO_LARGE, words, re.IGNORECASE):
+        return Complaint.TOO_LONG
+    if status == _UNAVAILABLE and _LOADING.search(words):
         # llama.cpp listens before its model is loaded.
-        return Complaint.LOADING if _LOADING.search(text) else None
+        return Complaint.LOADING
+    coded = coded_complaint(body)
+    if coded is not None:
+        return coded
+    looked_for = _LOOKED_FOR.get(status, ())
+    if refused_field(status, body) is not None:
+        # What is said of a parameter often names the model too.
+        looked_for = tuple(complaint for complaint in looked_for if complaint is Complaint.TOO_LONG)
+    for complaint in looked_for:
+        if _WORDINGS[complaint].search(words):
+            if complaint is Complaint.NO_CREDIT and _PASSES.search(words):
+                return Complaint.RATE
+            return complaint
+    return None
+
+
+def coded_complaint(body: object) -> Complaint | None:
+    """Tell what a failed call is about from the codes in its body alone.
+
+    :param body: the decoded body, of any shape.
+    """
+    found = (_CODES.get(_plain(code)) for code in _codes_in(body))
+    return next((complaint for complaint in found if complaint is not None), None)
+
+
+def words_in(body: object) -> str:
+    """Return what the body of a failed response says to people, without what it repeats of the request.
+
+    :param body: decoded, of any shape; a text is taken as it is.
+    """
+    found = list(dict.fromkeys(filter(None, (text.strip() for text in _words(body, 0)))))
+    return ": ".join(found)
+
+
+def _words(body: object, depth: int) -> Iterator[str]:
+    if isinstance(body, str):
+        yield body
+    elif isinstance(body, list) and depth < _MAX_DEPTH:
+        for entry in body:
+            yield from _words(entry, depth + 1)
+    elif isinstance(body, Mapping) and depth < _MAX_DEPTH:
+        for name in ("error", "errors"):
+            yield from _words(body.get(name), depth + 1)
+        for name in _WORD_FIELDS:
+            text = body.get(name)
+            # FastAPI lists what it does not like, with the place of each.
+            yield from (text,) if isinstance(text, str) else _words(text, depth + 1)
+        place = body.get("loc")
+        if isinstance(place, list) and place:
+            yield repr(str(place[-1]))
+        for inner in ("metadata", "base_resp"):
+            if isinstance(body.get(inner), Mapping):
+                # OpenRouter, where a provider's own words are all that tells.
+                raw = body[inner].get("raw") or body[inner].get("status_msg")
+                yield from (raw,) if isinstance(raw, str) else ()
+
+
+def _codes_in(body: object, depth: int = 0) -> Iterator[object]:
+    """Yield what may be a code, nearest to the error first; also a message of one word with an underscore or a dot."""
+    if isinstance(body, list) and depth < _MAX_DEPTH:
+        for entry in body:
+            yield from _codes_in(entry, depth + 1)
+    if isinstance(body, str) and _IDENTIFIER.fullmatch(body):
+        yield body
+    if not isinstance(body, Mapping) or depth >= _MAX_DEPTH:
+        return
+    for name in ("error", "innererror"):
+        yield from _codes_in(body.get(name), depth + 1)
+    yield from (body[name] for name in _CODE_FIELDS if isinstance(body.get(name), (str, int)))
+    for name in _WORD_FIELDS:
+        if isinstance(body.get(name), str):
+            yield from _codes_in(body[name], depth + 1)
+    for name in ("details", "metadata", "base_resp", "detail"):
+        if isinstance(body.get(name), (Mapping, list)):
+            yield from _codes_in(body[name], depth + 1)
+    if "flagged_input" in body:
+        # OpenRouter, of a request that a moderation turned down with 403.
+        yield "content_filter"
+
+
+_FIELDS = (
+    *CAP_FIELDS,
+    "temperature",
+    "top_p",
+    "top_k",
+    "min_p",
+    "n",
+    "seed",
+    "stop",
+    "logprobs",
+    "top_logprobs",
+    "logit_bias",
+    "response_format",
+    "presence_penalty",
+    "frequency_penalty",
+    "repetition_penalty",
+    "reasoning_effort",
+    "chat_template_kwargs",
+    "enable_thinking",
+    "thinking",
+    "extra_body",
+)
+_SHORT = ("n", "seed", "stop", "thinking")
+_NAMED = re.compile(
+    "|".join(
+        rf"['\"`\[]{name}['\"`\]]|parameter:? {name}\b" if name in _SHORT else rf"(?<![\w.]){name}\b"
+        for name in sorted(_FIELDS, key=len, reverse=True)
+    ),
+    re.IGNORECASE,
+)
+_NOT_TAKEN = re.compile(
+    r"support|not (?:allowed|permitted|accepted|valid|compatible|implemented)|unrecogni[sz]ed|unknown|unexpected|"
+    r"deprecated|cannot (?:both )?be|can't be|only|invalid|must be|extra (?:inputs|fields)|forbidden|too large|"
+    r"at (?:most|least)|out of range|should be|cannot find|restricted|fixed",
+    re.IGNORECASE,
+)
+
+
+def refused_field(status: int | None, body: object) -> str | None:
+    """Return the sampling parameter that a server refuses; None when it refuses something else.
+
+    :param status: of the response.
+    :param body: decoded, of any shape.
+    """
     if status is not None and status not in _REFUSALS:
         return None
-    if isinstance(error, Mapping):
-        for name in ("code", "type"):
-            complaint = _CODES.get(str(error.get(name)))
-            if complaint is not None:
-                return complaint
-    if status is None:
+    for error in (value_at(body, "error"), body):
+        named = error.get("param") if isinstance(error, Mapping) else None
+        if isinstance(named, str):
+            field = named.split(".")[0]
+            return field if field in _FIELDS else None
+    words = words_in(body)[:_WORDS_CHARS]
+    found = _NAMED.search(words)
+    if found is None or not _NOT_TAKEN.search(words):
         return None
-    return next((complaint for pattern, complaint in _TEXTS if pattern.search(text)), None)
+    return re.sub(r"parameter:? |['\"`\[\]]", "", found.group(), flags=re.IGNORECASE).lower()
+
+
+_SUFFIX = re.compile(
+    r"(?:[-_@:.](?:latest|preview|exp|experimental|stable|free|beta|default|"
+    r"v?20\d\d[-_.]?\d\d[-_.]?\d\d|20\d\d[-_.]\d\d|\d\d-\d\d(?:-20\d\d)?|\d{4}|\d{6}|00\d))+\Z"
+)
+_FILE_ENDING = re.compile(r"\.(?:gguf|bin|safetensors)$")
+
+
+def same_model(asked: str, answered: str) -> bool:
+    """Tell whether two names are of one model: the same but for a path before it, a date or an alias after it.
+
+    :param asked: the name that was asked for.
+    :param answered: the name in the response.
+    """
+    return _stem(asked) == _stem(answered)
+
+
+def _stem(name: str) -> str:
+    """Return a name without the path before it, and the dates and aliases at its end."""
+    last = name.strip().lower().rstrip("/").rpartition("/")[2]
+    return _SUFFIX.sub("", _FILE_ENDING.sub("", last))
 
 
 def response_formats(schema: Mapping[str, Any]) -> tuple[Mapping[str, Any] | None, ...]:

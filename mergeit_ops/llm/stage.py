@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
+
+from loguru import logger
 
 from mergeit_ops.core.replies import FailureReason, ReplyError
-from mergeit_ops.errors import LLMUnavailableError
-from mergeit_ops.llm.advice import asked_to_wait, unavailable
+from mergeit_ops.errors import LLMError, LLMUnavailableError
+from mergeit_ops.llm.advice import (
+    asked_to_wait,
+    no_answer_after_reasoning,
+    only_reasoning,
+    other_model,
+    refused_parameter,
+    unavailable,
+    without_parameter,
+)
 from mergeit_ops.llm.backend import ChatBackend, Completion
-from mergeit_ops.llm.classify import CallFailedError, FailureKind
+from mergeit_ops.llm.classify import CallFailedError, FailureKind, shorten
 from mergeit_ops.llm.concurrency import ConcurrencyLimit
 from mergeit_ops.llm.failure_share import check_failures
 from mergeit_ops.llm.journal import answer_key
 from mergeit_ops.llm.journals import AnswerStore
 from mergeit_ops.llm.progress import Progress
 from mergeit_ops.llm.retry import call_with_retries
+from mergeit_ops.llm.servers import CAP_FIELDS, same_model
 from mergeit_ops.llm.usage import TokenBudget, Usage, estimate_messages, estimate_tokens
 
 if TYPE_CHECKING:
@@ -41,6 +52,18 @@ _NO_ANSWER = (FailureKind.TRANSIENT, FailureKind.UNUSABLE)
 """Failures of a server that may have worked on the request, and been paid for it."""
 
 _REFUSAL_STEPS = 10
+
+_TURNS = 5
+"""Times that a request would have had its turn, if all that wait for their rate had the same chance."""
+
+_ONLY_REASONING = 3
+"""Requests answered with reasoning alone before a run stops, as long as nothing else has come."""
+
+_SHOWN_CHARS = 120
+"""Of an answer that cannot be read."""
+
+_NAMED_MODELS = 8
+"""Other models than the one asked for that are told apart; a server that makes up names must not fill a record."""
 
 _LOST_REQUESTS = 2
 """Requests that bring no usable answer before a run stops, as long as none has brought one."""
@@ -75,8 +98,10 @@ class Stage(Generic[T]):
         self._stopped = False
         self._key_locks: dict[str, asyncio.Lock] = {}
         self._asked: set[int] = set()
+        self._under_way: set[asyncio.Future[None]] = set()
+        self._words: dict[FailureReason, str] = {}
+        engine.refusals.begin()
         self._backend: ChatBackend | None = None
-        self._last_failure: CallFailedError | None = None
         self._last_of_server: CallFailedError | None = None
 
     async def answer_all(
@@ -98,7 +123,7 @@ class Stage(Generic[T]):
             try:
                 # Twice as many as there may be calls: the next prompt is ready, whatever a worker waits for.
                 workers = [self._work(source, on_outcome, caller) for _ in range(2 * self._places)]
-                await _all_or_none(workers)
+                await _all_or_none(workers, before_the_end=self._answers_under_way)
                 self._judge(at_end=not more_to_come)
             finally:
                 lines.cancel()
@@ -121,7 +146,7 @@ class Stage(Generic[T]):
             if outcome.error is None:
                 self._usage.answered += 1
             else:
-                self._usage.count_failure(str(outcome.error))
+                self._usage.count_failure(str(outcome.error), self._words.get(outcome.error))
             await loop.run_in_executor(caller, on_outcome, outcome)
             self._progress.step(asked=id(request) in self._asked)
             self._asked.discard(id(request))
@@ -162,6 +187,7 @@ class Stage(Generic[T]):
                 pass
             else:
                 self._usage.cache_hits += 1
+                self._engine.kept.add(bytes.fromhex(key))
                 return answer
         cut_off = 0
         for attempt in range(self._settings.try_num):
@@ -170,15 +196,24 @@ class Stage(Generic[T]):
             try:
                 if completion.problem is not None:
                     raise ReplyError(completion.problem)
+                if completion.only_reasoning:
+                    raise ReplyError(FailureReason.EMPTY)
                 answer = request.parse(completion.text)
             except ReplyError as error:
                 reason = error.reason
+                self._words[reason] = _words_of(completion)
                 cut_off += reason is FailureReason.TRUNCATED
                 continue
             used = (completion.prompt_tokens, completion.completion_tokens)
-            self._journal.put(key, completion.text, used, model=self._engine.model)
+            self._keep(key, completion.text, used)
             return answer
         raise ReplyError(reason)
+
+    def _keep(self, key: str, text: str, used: tuple[int | None, int | None]) -> None:
+        failures = self._journal.write_failures
+        self._journal.put(key, text, used, model=self._engine.model)
+        if self._journal.path is not None and self._journal.write_failures == failures:
+            self._engine.kept.add(bytes.fromhex(key))
 
     def _draw_params(self, index: int, attempt: int) -> Mapping[str, Any]:
         """Return the sampling parameters, with a seed of its own for every answer where there is one at all."""
@@ -275,10 +310,10 @@ class Stage(Generic[T]):
                     await asyncio.get_running_loop().create_future()
                 if self._budget.overdrawn:
                     raise ReplyError(FailureReason.BUDGET)
-                backend = self._opened_backend()
-                self._usage.calls += 1
+                ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+                self._under_way.add(ended)
                 try:
-                    return await backend.complete(request.messages, params, request.schema)
+                    return await self._complete(request, params)
                 except CallFailedError as lost:
                     self._first_call_failed |= asyncio.current_task() is self._first_call
                     if lost.kind in _NO_ANSWER:
@@ -289,28 +324,135 @@ class Stage(Generic[T]):
                 except LLMUnavailableError:
                     self._stopped = True
                     raise
+                finally:
+                    self._under_way.discard(ended)
+                    if not ended.done():
+                        ended.set_result(None)
+
+        waits: list[str] = []
+
+        def note(failure: CallFailedError) -> None:
+            if failure.kind is FailureKind.RATE_LIMITED:
+                waits[:] = waits or [_name_of(request)]
+                engine.refusals.rate_limited(waits[0], engine.clock())
+
+        answers_before = engine.refusals.answers
+        most = 0
+
+        def stalled_s() -> float | None:
+            nonlocal most
+            # Once it is about several, a request waits for its turn, also when it is one of the last. Where many more
+            # turns than that have passed, the rate is not what is wrong with it.
+            most = max(most, engine.refusals.several() if waits else 0)
+            throttled = engine.refusals.answers - answers_before < _TURNS * most
+            return engine.refusals.stalled_s(engine.clock()) if throttled else None
 
         first_attempts = max(1, engine.policy.first_answer_attempts - self._lost)
         try:
-            completion = await call_with_retries(
-                attempt,
-                policy=replace(engine.policy, first_answer_attempts=first_attempts),
-                proven=self._trusted,
-                on_retry=self._note_retry,
-                sleep=engine.sleep,
-                # The retry window is for the server's answers; a place in the queue is no answer.
-                clock=lambda: engine.clock() - queued_s,
-            )
-        except CallFailedError as error:
-            failure = error
-        else:
-            engine.proven = True
-            self._limit.speed_up()
-            return completion
+            while True:
+                try:
+                    completion = await call_with_retries(
+                        attempt,
+                        policy=replace(engine.policy, first_answer_attempts=first_attempts),
+                        proven=self._trusted,
+                        stalled_s=stalled_s,
+                        on_failure=note,
+                        on_retry=self._note_retry,
+                        sleep=engine.sleep,
+                        # The retry window is for the server's answers; a place in the queue is no answer.
+                        clock=lambda: engine.clock() - queued_s,
+                    )
+                except CallFailedError as error:
+                    failure = error
+                else:
+                    self._note_answer(request, completion, prompt_estimate)
+                    self._limit.speed_up()
+                    return completion
+                if not await self._others_are_answered(failure, stalled_s):
+                    break
+            over = failure.kind is FailureKind.RATE_LIMITED and (stalled_s() or 0.0) >= engine.policy.patience_s
+            stalled = over and bool(engine.refusals.several())
+        finally:
+            for name in waits:
+                engine.refusals.through(name)
         # Outside the handler, so that a user's traceback is one sentence and not a history.
-        self._last_failure = failure
-        await self._stop_if_hopeless(request, failure)
-        raise ReplyError(_ABOUT_ONE_REQUEST.get(failure.kind, FailureReason.API_FAILED))
+        reason = _ABOUT_ONE_REQUEST.get(failure.kind, FailureReason.API_FAILED)
+        self._words[reason] = failure.detail
+        await self._stop_if_hopeless(request, failure, stalled)
+        raise ReplyError(reason)
+
+    async def _complete(self, request: LLMRequest[T], params: Mapping[str, Any]) -> Completion:
+        """Ask once, and once more without each default of ours that the server does not take."""
+        engine = self._engine
+        backend = self._opened_backend()
+        while True:
+            sent = {name: value for name, value in params.items() if name not in engine.dropped}
+            self._usage.calls += 1
+            try:
+                return await backend.complete(request.messages, sent, request.schema)
+            except CallFailedError as failure:
+                field = _sent_field(failure, sent)
+                of_recipe = field in engine.recipe_params and not engine.proven
+                if field is None or not (of_recipe or self._is_a_default(field)):
+                    raise
+                refused = failure
+            # Outside the handler: what is raised here is one sentence and not a history.
+            if not self._is_a_default(field):
+                raise LLMUnavailableError(refused_parameter(refused, self._identity))
+            if field not in engine.dropped:
+                engine.dropped.add(field)
+                logger.warning(without_parameter(refused, sent[field], self._identity))
+
+    def _is_a_default(self, field: str) -> bool:
+        if field in CAP_FIELDS:
+            # Set by a token budget, where the recipe sets none.
+            return not self._engine.recipe_params.intersection(CAP_FIELDS)
+        return field in self._engine.default_params
+
+    def _note_answer(self, request: LLMRequest[T], completion: Completion, prompt_estimate: int) -> None:
+        """Take note of what an answer says about the server."""
+        engine = self._engine
+        engine.refusals.answered()
+        answered = None if completion.model is None else shorten(completion.model)[:_SHOWN_CHARS]
+        if answered is not None and not same_model(engine.model, answered):
+            names = {*engine.total.answered_as, *self._usage.answered_as}
+            if answered not in names and len(names) < _NAMED_MODELS:
+                logger.info(other_model(answered, self._identity))
+            if answered in names or len(names) < _NAMED_MODELS:
+                self._usage.answered_as[answered] = self._usage.answered_as.get(answered, 0) + 1
+        if not completion.only_reasoning:
+            engine.proven = True
+        elif not engine.proven:
+            engine.only_reasoning.add(_name_of(request))
+            if len(engine.only_reasoning) >= _ONLY_REASONING:
+                self._stopped = True
+                # It is paid for like any other.
+                self._count_tokens(completion, prompt_estimate)
+                raise LLMUnavailableError(only_reasoning(_words_of(completion), self._identity))
+
+    async def _others_are_answered(self, failure: CallFailedError, stalled_s: Callable[[], float | None]) -> bool:
+        """Tell whether a server that refuses the rate of a call answers others that were sent before.
+
+        Refusals come at once and answers take their time: where all calls are sent anew together, the first to come
+        back say nothing of the others.
+
+        :param failure: what the call ended with.
+        :param stalled_s: tells for how long nobody has been answered; None where it is not about several.
+        """
+        policy = self._engine.policy
+        if failure.kind is not FailureKind.RATE_LIMITED or (failure.retry_after or 0.0) > policy.total_s:
+            return False
+        if (stalled_s() or 0.0) >= policy.patience_s and self._under_way:
+            await asyncio.wait(set(self._under_way))
+        left = stalled_s()
+        return left is not None and left < policy.patience_s
+
+    async def _answers_under_way(self, error: BaseException) -> None:
+        """Wait for answers that are paid for, when a run that had answers has to stop."""
+        if isinstance(error, LLMError):
+            self._stopped = True
+            if self._engine.proven and self._under_way:
+                await asyncio.wait(set(self._under_way), timeout=self._engine.policy.answers_under_way_s)
 
     def _opened_backend(self) -> ChatBackend:
         if self._backend is None:
@@ -325,16 +467,26 @@ class Stage(Generic[T]):
         if failure.kind is FailureKind.RATE_LIMITED or failure.retry_after is not None:
             self._limit.slow_down(delay_s)
 
-    async def _stop_if_hopeless(self, request: LLMRequest[T], failure: CallFailedError) -> None:
-        """Stop the run when a call has failed for good, and no other can fare better."""
-        policy = self._engine.policy
+    async def _stop_if_hopeless(self, request: LLMRequest[T], failure: CallFailedError, stalled: bool) -> None:
+        """Stop the run when a call has failed for good, and no other can fare better.
+
+        :param request: the request.
+        :param failure: what its last call ended with.
+        :param stalled: whether the server has refused the rate of all requests for as long as a run waits.
+        """
+        policy, refusals = self._engine.policy, self._engine.refusals
         wait = failure.retry_after
-        if wait is not None and wait > policy.total_s:
+        if failure.kind.retryable and wait is not None and wait > policy.total_s:
             self._stopped = True
-            raise LLMUnavailableError(asked_to_wait(wait, self._identity))
+            raise LLMUnavailableError(asked_to_wait(failure, self._identity))
+        refusals.given_up(_name_of(request), failure)
+        gone = failure.kind in (FailureKind.UNREACHABLE, FailureKind.LOADING)
+        if self._engine.proven and (
+            gone or stalled or refusals.hopeless(any_kind=self._settings.max_failure_ratio < 1)
+        ):
+            await self._stop(failure)
         # Given up is not over: the next call would meet the same refusal.
         self._pause(failure, policy.cap_s if wait is None else wait)
-        gone = failure.kind in (FailureKind.UNREACHABLE, FailureKind.LOADING)
         if not gone and (self._engine.proven or (self._trusted() and not failure.kind.fatal)):
             return
         self._lost += failure.kind in _NO_ANSWER
@@ -351,11 +503,14 @@ class Stage(Generic[T]):
             or len(alike) >= _REFUSED_REQUESTS
         )
         if failure.kind.fatal or hopeless:
-            self._stopped = True
-            listed = getattr(self._backend, "models", None)
-            if failure.kind is FailureKind.NOT_FOUND and listed is not None:
-                failure.models = await listed()
-            raise LLMUnavailableError(unavailable(failure, self._identity))
+            await self._stop(failure)
+
+    async def _stop(self, failure: CallFailedError) -> NoReturn:
+        self._stopped = True
+        listed = getattr(self._backend, "models", None)
+        if failure.kind is FailureKind.NOT_FOUND and listed is not None:
+            failure.models = await listed()
+        raise LLMUnavailableError(unavailable(failure, self._identity))
 
     def _refused_like(self, failure: CallFailedError) -> list[LLMRequest[T]]:
         """Return the requests that were refused like this one; a new list where a refusal says nothing of others."""
@@ -372,17 +527,32 @@ class Stage(Generic[T]):
         for reason, count in self._usage.failures.items():
             reasons[reason] = reasons.get(reason, 0) + count
         answered = total.answered + self._usage.answered
+        last_errors = {**total.last_errors, **self._usage.last_errors}
+        if at_end and not answered and self._engine.only_reasoning and not self._engine.proven:
+            words = last_errors.get(FailureReason.EMPTY.value) or last_errors.get(FailureReason.TRUNCATED.value, "")
+            raise LLMUnavailableError(only_reasoning(words, self._identity))
         if at_end and not answered and self._last_of_server is not None:
             raise LLMUnavailableError(unavailable(self._last_of_server, self._identity))
-        last = self._last_failure.detail if self._last_failure else None
-        check_failures(answered, reasons, self._settings.max_failure_ratio, at_end=at_end, last=last)
+        check_failures(answered, reasons, self._settings.max_failure_ratio, at_end=at_end, last_errors=last_errors)
 
 
-async def _all_or_none(coroutines: Iterable[Coroutine[Any, Any, R]]) -> list[R]:
-    """Await coroutines together; when one fails, the others are cancelled and gone before its exception is raised."""
+async def _all_or_none(
+    coroutines: Iterable[Coroutine[Any, Any, R]],
+    before_the_end: Callable[[BaseException], Awaitable[None]] | None = None,
+) -> list[R]:
+    """Await coroutines together; when one fails, the others are cancelled and gone before its exception is raised.
+
+    :param coroutines: what to await.
+    :param before_the_end: awaited with the exception before the others are cancelled.
+    """
     tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
     try:
-        return list(await asyncio.gather(*tasks))
+        try:
+            return list(await asyncio.gather(*tasks))
+        except Exception as error:
+            if before_the_end is not None:
+                await before_the_end(error)
+            raise
     except BaseException:
         await _cancelled(*tasks)
         raise
@@ -401,3 +571,33 @@ def _encodable(messages: Iterable[Mapping[str, str]]) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _sent_field(failure: CallFailedError, sent: Mapping[str, Any]) -> str | None:
+    """Return the field that a server refuses, by the name under which it was to be sent; None when it was not."""
+    if failure.kind is not FailureKind.BAD_REQUEST or failure.field is None:
+        return None
+    fields = {**sent, **(sent.get("extra_body") or {})}
+    names = CAP_FIELDS if failure.field in CAP_FIELDS else (failure.field,)
+    return next((name for name in names if name in fields), None)
+
+
+def _name_of(request: LLMRequest[Any]) -> str:
+    """Return what tells one question from another, whoever is asked."""
+    return answer_key({}, request.messages, {})
+
+
+def _words_of(completion: Completion) -> str:
+    """Return, for a person, what a model gave in place of an answer."""
+    ended = f"finish_reason {shorten(completion.finish_reason or 'unknown')[:_SHOWN_CHARS]!r}"
+    if completion.completion_tokens is not None:
+        ended += f" after {completion.completion_tokens} tokens"
+    if completion.only_reasoning:
+        return no_answer_after_reasoning(f"reasoning text ({ended})")
+    if completion.problem is FailureReason.NO_CHOICES:
+        return "the response holds no text where response_path looks for it"
+    if completion.refusal:
+        return shorten(completion.refusal)
+    text = shorten(completion.text)
+    text = text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}…"
+    return f"{ended}, the answer begins with {text!r}" if text else f"{ended}, the content is empty"

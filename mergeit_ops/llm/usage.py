@@ -30,6 +30,9 @@ class Usage:
     :param retries: calls made again after a failed call.
     :param reasks: calls made again because an answer could not be used.
     :param cache_write_failures: answers that could not be stored.
+    :param kept: answers to these requests that the journal holds.
+    :param last_errors: what the last request without an answer ended with, by reason code, in the server's words.
+    :param answered_as: answers by the model that the server names, where it is another than was asked for.
     :param seconds: wall time.
     """
 
@@ -45,6 +48,9 @@ class Usage:
     retries: int = 0
     reasks: int = 0
     cache_write_failures: int = 0
+    kept: int = 0
+    last_errors: dict[str, str] = field(default_factory=dict)
+    answered_as: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
 
     @property
@@ -52,12 +58,15 @@ class Usage:
         """Tokens sent and received."""
         return self.prompt_tokens + self.completion_tokens
 
-    def count_failure(self, reason: str) -> None:
+    def count_failure(self, reason: str, words: str | None = None) -> None:
         """Add one request without an answer.
 
         :param reason: the reason code.
+        :param words: what the server said; None when it said nothing.
         """
         self.failures[reason] = self.failures.get(reason, 0) + 1
+        if words:
+            self.last_errors[reason] = words
 
     def add(self, other: Usage) -> None:
         """Add the counters of another run.
@@ -65,10 +74,12 @@ class Usage:
         :param other: stays as it is.
         """
         for item in fields(self):
-            if item.name != "failures":
+            if item.name not in ("failures", "last_errors", "answered_as"):
                 setattr(self, item.name, getattr(self, item.name) + getattr(other, item.name))
-        for reason, count in other.failures.items():
-            self.failures[reason] = self.failures.get(reason, 0) + count
+        for mine, others in ((self.failures, other.failures), (self.answered_as, other.answered_as)):
+            for name, count in others.items():
+                mine[name] = mine.get(name, 0) + count
+        self.last_errors |= other.last_errors
 
     def as_dict(self) -> dict[str, Any]:
         """Return the counters as plain data, failures sorted by reason."""

@@ -302,8 +302,28 @@ class LLMPairMergerMapper(SampleOperator, Pipeline):
         """
         from mergeit_ops.llm.failure_share import check_failures
 
-        if usage:
-            check_failures(usage["answered"], usage["failures"], self.parameters["max_failure_ratio"], at_end=at_end)
+        if not usage:
+            return
+        bound = self.parameters["max_failure_ratio"]
+        try:
+            check_failures(
+                usage["answered"], usage["failures"], bound, at_end=at_end, last_errors=usage.get("last_errors")
+            )
+        except LLMError as error:
+            stopped = error
+        else:
+            return
+        raise self.told_of_all(stopped, usage)
+
+    def told_of_all(self, stopped: LLMError, usage: Mapping[str, Any]) -> LLMError:
+        """Return why a block had to stop, and what has become of the answers of all blocks.
+
+        :param stopped: the error of one block, or of all together.
+        :param usage: counters of the blocks' stages that have told them, added up.
+        """
+        from mergeit_ops.llm.engine import told_of_answers
+
+        return told_of_answers(stopped, usage, journal=self.parameters["cache_path"] is not None, at_least=True)
 
     @property
     def asks_a_server(self) -> bool:

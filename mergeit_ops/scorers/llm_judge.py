@@ -81,8 +81,6 @@ class LLMJudgeScorer(LLMScorer):
             raise RecipeError(f"llm_judge: is_hf_model must be true or false, got {is_hf_model!r}.")
         try:
             self.n = number("n", n, 1)
-            if sampling_params is None:
-                sampling_params = {"temperature": 0 if self.n == 1 else _SEVERAL_TEMPERATURE}
             engine = build_engine(
                 api_or_hf_model=api_or_hf_model,
                 is_hf_model=is_hf_model,
@@ -99,10 +97,11 @@ class LLMJudgeScorer(LLMScorer):
                 price_per_1k_prompt=price_per_1k_prompt,
                 price_per_1k_completion=price_per_1k_completion,
                 accelerator=accelerator,
+                default_sampling_params={"temperature": 0 if self.n == 1 else _SEVERAL_TEMPERATURE},
             )
         except RecipeError as error:
             raise RecipeError(f"llm_judge: {error}") from error
-        if self.n > 1 and sampling_params.get("temperature") == 0:
+        if self.n > 1 and (sampling_params or {}).get("temperature") == 0:
             raise RecipeError(
                 f"llm_judge: n must be 1 at temperature 0, where every judgement of a row is the same, got {n}; give a "
                 "temperature above 0 in sampling_params."

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
 from mergeit_ops.llm.classify import CallFailedError, FailureKind
 from mergeit_ops.llm.concurrency import ConcurrencyLimit
 from mergeit_ops.llm.retry import RetryPolicy, call_with_retries
+from tests.llm.virtual_time import VirtualLoop
 
 
 class Time:
@@ -197,24 +197,6 @@ def test_the_more_were_refused_the_less_at_once_calls_start_again(refused, sprea
     loop.close()
     assert min(started) == 3
     assert spread_s / 2 < max(started) - min(started) <= spread_s
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop that skips the time in which nothing happens."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        super().__init__()
-        select = self._selector.select
-
-        def skip(timeout: float | None = None) -> Any:
-            self.now += max(0.0, timeout or 0.0)
-            return select(0)
-
-        self._selector.select = skip
-
-    def time(self) -> float:
-        return self.now
 
 
 def served(refuses: Callable[[float], bool], calls: int) -> tuple[float, float]:
