@@ -139,8 +139,7 @@ ON_RAY = pytest.mark.usefixtures("ray_cluster")
 
 
 @ON_RAY
-@pytest.mark.parametrize("kind", ["binary", "decimal", "images"])
-@pytest.mark.parametrize("operator", ["topic_cluster_grouper", "quality_gate_filter"])
+@pytest.mark.parametrize(("operator", "kind"), [("topic_cluster_grouper", "images"), ("quality_gate_filter", "binary")])
 def test_on_ray_it_is_said_before_any_work_too(tmp_path, rows, kind, operator):
     from mergeit_ops.distributed.errors import own_errors
 
@@ -178,8 +177,10 @@ LOADED = {
 }
 
 
-@pytest.mark.parametrize("before", [[], [{"python_lambda_mapper": {"lambda_str": "lambda row: row"}}]], ids=["", "map"])
-@pytest.mark.parametrize("name", LOADED)
+MAP = {"python_lambda_mapper": {"lambda_str": "lambda row: row"}}
+
+
+@pytest.mark.parametrize(("name", "before"), [*((name, []) for name in LOADED), ("in.csv", [MAP])])
 def test_rows_that_the_loader_drops_are_counted(tmp_path, lines, name, before):
     text, left, found = LOADED[name]
     data = tmp_path / name
@@ -218,7 +219,7 @@ def test_nothing_is_said_where_a_filter_may_have_dropped_rows(tmp_path, lines):
 
 @pytest.mark.parametrize(
     "value",
-    ["2024-01-01", "2024-01-01 10:00:00", "2024-01-01T10:00:00Z", ["2024-01-01"], {"on": "2024-01-01"}],
+    ["2024-01-01", "2024-01-01T10:00:00Z", [{"on": "2024-01-01 10:00:00"}]],
     ids=str,
 )
 def test_texts_that_became_timestamps_are_named(tmp_path, lines, rows, value):

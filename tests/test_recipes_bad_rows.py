@@ -70,8 +70,10 @@ def without_models(process: list[tuple[str, dict]]) -> list[dict]:
 ONE_OF_A_KIND = [
     path
     for path in RECIPES
-    # The ablations clean alike, as a test of theirs says; what differs behind is one of ours.
-    if not on_ray(path) and (path.parent.name != "ablations" or path.stem in ("concat", "instruction_length", "kmeans"))
+    # The others clean as these do; what differs behind is one of ours.
+    if not on_ray(path)
+    and path.stem != "mergeit_local_llm"
+    and (path.parent.name != "ablations" or path.stem in ("concat", "instruction_length"))
 ]
 
 

@@ -124,7 +124,8 @@ def _not_in_parquet(field: pa.Field, export: ExportFormat) -> pa.DataType | None
     def cannot(kind: pa.DataType) -> bool:
         return pa.types.is_interval(kind) or (pa.types.is_struct(kind) and not kind.num_fields)
 
-    return _first(field.type, cannot)
+    # Data-Juicer adds these two without fields, for operators to fill.
+    return None if field.name in (META, STATS) else _first(field.type, cannot)
 
 
 def _not_in_csv(field: pa.Field, export: ExportFormat) -> pa.DataType | None:

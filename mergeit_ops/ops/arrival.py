@@ -9,9 +9,11 @@ from functools import wraps
 from typing import Any
 
 import pyarrow as pa
-from data_juicer.ops.base_op import Mapper
+from data_juicer.ops.base_op import Grouper, Mapper
 from loguru import logger
 
+from mergeit_ops.core.columns import META
+from mergeit_ops.core.lineage import TOPIC_ID
 from mergeit_ops.dataset.export_types import ExportFormat, complaint
 from mergeit_ops.dataset.loading import dates_of_texts, dropped_rows, rows_in_files
 from mergeit_ops.dataset.manifest import also_noted
@@ -69,22 +71,27 @@ class ExportCheck:
     :param operator: registry name.
     :param export: what the run exports to; None: nothing.
     :param columns_may_go: whether a later step can take columns away; then there is a warning only.
+    :param adds_lineage: whether rows will have metadata when the topics that they are grouped into are flattened.
     """
 
     operator: str
     export: ExportFormat | None
     columns_may_go: bool
+    adds_lineage: bool
 
     @classmethod
     def of(cls, operator: Any, recipe: Recipe) -> ExportCheck:
         """Return the check for an operator in a recipe; asked on the driver."""
-        return cls(operator._name, ExportFormat.of(recipe), _columns_may_go(operator, recipe))
+        groups = any(step.operator is not None and issubclass(step.operator, Grouper) for step in recipe.steps)
+        return cls(operator._name, ExportFormat.of(recipe), _columns_may_go(operator, recipe), groups)
 
     def __call__(self, schema: pa.Schema) -> None:
         """Look at the schema of rows.
 
         :raises DatasetError: naming the columns.
         """
+        if self.adds_lineage and META not in schema.names:
+            schema = schema.append(pa.field(META, pa.struct([(TOPIC_ID, pa.int64())])))
         found = None if self.export is None else complaint(schema, self.export)
         if found is None:
             return

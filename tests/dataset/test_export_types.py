@@ -8,7 +8,7 @@ from dataclasses import replace
 import pyarrow as pa
 import pytest
 
-from mergeit_ops.core.columns import BATCH_META, META
+from mergeit_ops.core.columns import BATCH_META, META, STATS
 from mergeit_ops.dataset.export_types import ExportFormat, complaint, unwritable_columns
 
 MOMENT = datetime.datetime(2020, 1, 2, 3, 4)
@@ -153,3 +153,10 @@ def test_the_format_is_found_as_data_juicer_finds_it(path, export_type, executor
     export = ExportFormat.of(Recipe((), path, (), executor, Namespace(export_type=export_type)))
     assert (export and export.name) == name
     assert export is None or export.on_ray == (executor != "default")
+
+
+@pytest.mark.parametrize("name", [META, STATS])
+def test_what_data_juicer_adds_for_operators_to_fill_does_not_count(name):
+    schema = pa.schema({"text": pa.string(), name: pa.struct([])})
+    assert complaint(schema, ExportFormat("parquet", on_ray=True)) is None
+    assert complaint(schema, ExportFormat("jsonl", on_ray=True)) is None
