@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from pathlib import Path
+
+from mergeit_ops.errors import DatasetError
 
 NAME = "check"
-HELP = "Say what is installed and which operators Data-Juicer has registered."
+HELP = "Say what is installed and which operators Data-Juicer has registered; or what a dataset needs to be run."
 
 _DISTRIBUTIONS = (
     "mergeit-ops",
@@ -29,11 +34,17 @@ _OPTIONAL = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's options: it has none."""
+    """Declare the command's options."""
+    parser.add_argument(
+        "dataset", type=Path, nargs="?", help="a dataset: say its sample format, and the text_keys that it needs"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the findings; return 1 if Data-Juicer misses an operator or a needed package is absent."""
+    if options.dataset is not None:
+        print("\n".join(_of_dataset(options.dataset)))
+        return 0
     complete = True
     for distribution in _DISTRIBUTIONS:
         try:
@@ -52,4 +63,50 @@ def run(options: argparse.Namespace) -> int:
         registered = OPERATORS.modules.get(operator._name) is operator
         complete &= registered
         print(f"{operator._name:28} {'registered' if registered else 'NOT registered with Data-Juicer'}")
+    print(f"{'operator search':28} {_searched(ours)}")
     return 0 if complete else 1
+
+
+def _of_dataset(path: Path) -> Iterable[str]:
+    """Tell the sample format of a dataset, and what of Data-Juicer's loader has to be known for it."""
+    from mergeit_ops.core.columns import is_content
+    from mergeit_ops.core.formats import resolve_format
+    from mergeit_ops.finished.export_files import read_rows
+
+    if not path.is_file():
+        raise DatasetError(f"There is no file {path}.")
+    columns: dict[str, None] = {}
+    filled: Counter[str] = Counter()
+    rows = 0
+    for row in read_rows(path):
+        rows += 1
+        columns |= dict.fromkeys(row)
+        filled.update(name for name, value in row.items() if value is not None)
+    if not rows:
+        raise DatasetError(f"{path} has no rows.")
+    try:
+        layout = resolve_format("auto", list(filter(is_content, columns)))
+    except ValueError as error:
+        raise DatasetError(f"{path}: {error}.") from error
+    keys = layout.required_columns
+    yield f"{path}: {rows:,} rows, sample format {layout.name}"
+    shown = keys[0] if len(keys) == 1 else f"'[{', '.join(keys)}]'"
+    yield f"Data-Juicer needs to be told its columns, where a recipe names others: --text_keys {shown}"
+    for key in keys:
+        if filled[key] < rows:
+            yield f"Data-Juicer's loader drops {rows - filled[key]:,} rows for a null in {key}."
+
+
+def _searched(operators: Iterable[type]) -> str:
+    """Tell whether Data-Juicer's operator search, which its MCP servers start with, bears the operators."""
+    from data_juicer.tools.op_search import get_source_path
+
+    try:
+        for operator in operators:
+            get_source_path(operator)
+    except ValueError:
+        return (
+            "does not work: Data-Juicer looks for operators in its own site-packages only, and stops for all of them "
+            "at one of an editable install. For its MCP servers, install mergeit-ops without --editable."
+        )
+    return "works"

@@ -12,6 +12,7 @@ from typing import Any
 from mergeit_ops.core.columns import EMBEDDING, is_content
 from mergeit_ops.core.formats import resolve_format
 from mergeit_ops.core.identity import number_duplicates, sample_digest
+from mergeit_ops.core.row_files import unpacked
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.errors import DatasetError
 from mergeit_ops.finished.export_files import SUFFIXES, export_files, read_rows
@@ -105,5 +106,5 @@ def _inputs(path: Path) -> Iterable[dict[str, Any]]:
 def _as_export(path: Path) -> bool:
     """Tell whether a path is read row by row, as exports are; other kinds of files are loaded as Data-Juicer does."""
     if path.is_dir():
-        return any(file.suffix in SUFFIXES for file in path.iterdir())
-    return path.suffix in SUFFIXES
+        return any(unpacked(file).suffix in SUFFIXES for file in path.iterdir())
+    return unpacked(path).suffix in SUFFIXES

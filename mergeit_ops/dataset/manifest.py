@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ TOPIC_SIZES = "topic_sizes"
 _RUN_ID = uuid.uuid4().hex
 """One per process, as dj-process is one run: a work dir that is used again (`job_id`) holds the records of several."""
 
+_ALSO_NOTED: ContextVar[Mapping[str, Any] | None] = ContextVar("_ALSO_NOTED", default=None)
+
 
 class Manifest:
     """The record of one operator's work; filled while it runs, written when it is done.
@@ -34,7 +37,7 @@ class Manifest:
     """
 
     def __init__(self, operator: str, parameters: Mapping[str, Any]) -> None:
-        self.figures: dict[str, Any] = {}
+        self.figures: dict[str, Any] = dict(_ALSO_NOTED.get() or {})
         self.details: dict[str, Any] = {}
         self._head = {
             "format_version": FORMAT_VERSION,
@@ -86,6 +89,16 @@ def _recipe_of(work_dir: str) -> dict[str, Any]:
     if recipe is None:
         return {}
     return {EXPORT_PATH: recipe.export_path, PROCESS: [step.name for step in recipe.steps]}
+
+
+@contextmanager
+def also_noted(figures: Mapping[str, Any]) -> Iterator[None]:
+    """Have the records that are begun meanwhile hold figures that their operators do not know of."""
+    token = _ALSO_NOTED.set(figures)
+    try:
+        yield
+    finally:
+        _ALSO_NOTED.reset(token)
 
 
 @contextmanager
@@ -170,6 +183,8 @@ _ADDED_UP = ("calls", "cache_hits", "prompt_tokens", "completion_tokens", "lost_
 """Figures that several operators of one kind in a recipe each have their share of."""
 
 _SUMMARISED = (
+    "dropped_by_loader",
+    "read_as_timestamps",
     "topics",
     "pairs",
     "merged",

@@ -199,9 +199,17 @@ def python_columns(table: pa.Table) -> dict[str, list[Any]]:
 
 
 def _python_values(column: pa.ChunkedArray) -> list[Any]:
-    decode = _nested(column.type, json.loads)
+    decode = _nested(column.type, _parsed)
     values = column.to_pylist()
     return values if decode is None else [decode(value) for value in values]
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        # Hugging Face's loader stores a text that looks like a number, such as "50.", as it stands.
+        return text
 
 
 def arrow_array(values: Sequence[Any], arrow_type: pa.DataType) -> pa.Array:

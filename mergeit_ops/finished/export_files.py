@@ -10,17 +10,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from mergeit_ops.core.columns import META, STATS
+from mergeit_ops.core.row_files import PACKED, UnreadableFileError, rows_of_file, unpacked
 from mergeit_ops.errors import DatasetError
 
 SUFFIXES = (".jsonl", ".json", ".parquet")
+"""Of the files that Data-Juicer writes and we read; each may have been packed since."""
 
 _SHARD = re.compile(r"(?P<name>.+)-(?P<number>\d+)-of-(?P<count>\d+)")
-_BATCH_ROWS = 2_000
 
 
 def export_files(export: Path) -> list[Path]:
@@ -31,7 +32,7 @@ def export_files(export: Path) -> list[Path]:
     """
     if export.is_dir():
         return _files_of_folder(export)
-    if export.suffix not in SUFFIXES:
+    if unpacked(export).suffix not in SUFFIXES:
         raise DatasetError(
             f"{export} is no export: its name must end in {', '.join(SUFFIXES)}, or it must be the folder that a run "
             "on Ray has written."
@@ -49,8 +50,9 @@ def named_export(export: Path) -> Path:
 
     :param export: that path, or one of the shards that Data-Juicer has written in its place.
     """
-    shard = _SHARD.fullmatch(export.stem)
-    return export.with_name(shard["name"] + export.suffix) if shard else export
+    shard = _SHARD.fullmatch(unpacked(export).stem)
+    suffixes = export.name.removeprefix(unpacked(export).stem)
+    return export.with_name(shard["name"] + suffixes) if shard else export
 
 
 def stats_file(export: Path) -> Path | None:
@@ -60,19 +62,30 @@ def stats_file(export: Path) -> Path | None:
     """
     if export.is_dir():
         return None
+    export = unpacked(export)
     # Data-Juicer replaces the suffix wherever it stands in the path, in the name of a folder too.
     written = Path(str(export.absolute()).replace(export.suffix, "_stats.jsonl"))
-    return next((path for path in (export.with_name(f"{export.stem}_stats.jsonl"), written) if path.is_file()), None)
+    places = (export.with_name(f"{export.stem}_stats.jsonl"), written)
+    packed = (path.with_name(path.name + suffix) for path in places for suffix in PACKED)
+    return next((path for path in (*places, *packed) if path.is_file()), None)
 
 
 def read_rows(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the rows of one file as they are stored, metadata and stats parsed where they are text.
 
-    :param path: JSON Lines, a JSON array, or parquet.
+    :param path: JSON Lines, JSON, CSV, TSV or parquet, packed or not.
     :raises DatasetError: if a row cannot be read; the message tells which, counted from 1.
     """
-    rows = _parquet_rows(path) if path.suffix == ".parquet" else _json_rows(path)
-    for number, row in enumerate(rows, start=1):
+    from mergeit_ops.dataset.tables import python_rows
+
+    rows = rows_of_file(path, python_rows)
+    while True:
+        try:
+            number, row = next(rows)
+        except StopIteration:
+            return
+        except (UnreadableFileError, OSError) as error:
+            raise unreadable(path, error) from error
         for name in (META, STATS):
             if isinstance(row.get(name), str):
                 row[name] = _parsed(row[name], f"{path}, row {number}, column {name}")
@@ -81,13 +94,24 @@ def read_rows(path: Path) -> Iterator[dict[str, Any]]:
         yield row
 
 
+def unreadable(path: Path, error: UnreadableFileError | OSError) -> DatasetError:
+    """Return the error for a file that cannot be read, as a sentence."""
+    if isinstance(error, OSError):
+        return DatasetError(f"{path} cannot be read ({error.strerror or error}).")
+    if error.where:
+        return DatasetError(f"{path}, {error.where}, is no JSON object ({error.reason}).")
+    return DatasetError(f"{path} {error.reason}.")
+
+
 def _files_of_folder(folder: Path) -> list[Path]:
     files = sorted(
-        path for path in folder.iterdir() if path.suffix in SUFFIXES and path.is_file() and path.name[0] not in "._"
+        path
+        for path in folder.iterdir()
+        if unpacked(path).suffix in SUFFIXES and path.is_file() and path.name[0] not in "._"
     )
     if not files:
         raise DatasetError(f"The folder {folder} holds no file that ends in {', '.join(SUFFIXES)}.")
-    beside = [path for path in files if path.name.endswith("_stats.jsonl")]
+    beside = [path for path in files if unpacked(path).name.endswith("_stats.jsonl")]
     if beside:
         raise DatasetError(
             f"The folder {folder} is no export of a run on Ray ({beside[0].name} is of the default executor); name the "
@@ -102,7 +126,7 @@ def _shards(export: Path) -> list[Path]:
         return []
     found: dict[int, dict[int, Path]] = {}
     for path in export.parent.glob(f"*{export.suffix}"):
-        shard = _SHARD.fullmatch(path.stem)
+        shard = _SHARD.fullmatch(unpacked(path).stem)
         if shard and shard["name"] == name:
             found.setdefault(int(shard["count"]), {})[int(shard["number"])] = path
     if len(found) > 1:
@@ -116,53 +140,6 @@ def _shards(export: Path) -> list[Path]:
             raise DatasetError(f"{export}: of its {count} shards, number {missing[0]:02d} is missing.")
         return [shards[number] for number in range(count)]
     return []
-
-
-def _json_rows(path: Path) -> Iterator[dict[str, Any]]:
-    import jsonlines
-
-    try:
-        if _is_array(path):
-            yield from _checked(json.loads(path.read_text(encoding="utf-8")), path)
-            return
-        with jsonlines.open(path, loads=json.loads) as lines:
-            yield from lines.iter(type=dict)
-    except jsonlines.InvalidLineError as error:
-        raise DatasetError(f"{path}, line {error.lineno}, is no JSON object ({_reason(error)}).") from error
-    except json.JSONDecodeError as error:
-        raise DatasetError(f"{path} is no JSON: {error}.") from error
-    except UnicodeDecodeError as error:
-        raise DatasetError(f"{path} is not text in UTF-8 ({error}).") from error
-
-
-def _reason(error: Exception) -> str:
-    return str(error).split(" (line")[0]
-
-
-def _is_array(path: Path) -> bool:
-    with path.open("rb") as file:
-        return path.suffix == ".json" and file.read(64).lstrip().startswith(b"[")
-
-
-def _checked(rows: Iterable[Any], path: Path) -> Iterator[dict[str, Any]]:
-    for number, row in enumerate(rows, start=1):
-        if not isinstance(row, dict):
-            raise DatasetError(f"{path}, row {number}, is no JSON object but a {type(row).__name__}.")
-        yield row
-
-
-def _parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    from mergeit_ops.dataset.tables import python_rows
-
-    try:
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(_BATCH_ROWS):
-                yield from python_rows(pa.Table.from_batches([batch]))
-    except (pa.ArrowInvalid, OSError) as error:
-        raise DatasetError(f"{path} cannot be read as parquet ({error}).") from error
 
 
 def _parsed(text: str, where: str) -> Any:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,22 +13,17 @@ from typing import TYPE_CHECKING, Any
 from mergeit_ops.core import lineage
 from mergeit_ops.core.columns import META, ROW_ID, is_content
 from mergeit_ops.core.identity import content_digests, number_duplicates
+from mergeit_ops.core.row_files import KINDS, UnreadableFileError, kind_of, open_text, rows_of_file, unpacked
 from mergeit_ops.errors import DatasetError
+from mergeit_ops.finished.export_files import unreadable
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
     from mergeit_ops.dataset.tables import RowReader
 
-# By suffix: the loader of Hugging Face's datasets that Data-Juicer takes, and its parameters.
-_LOADERS: dict[str, tuple[str, dict[str, str]]] = {
-    ".jsonl": ("json", {}),
-    ".json": ("json", {}),
-    ".parquet": ("parquet", {}),
-    ".csv": ("csv", {}),
-    ".tsv": ("csv", {"delimiter": "\t"}),
-}
-_PACKED = (".gz", ".zst")
+# Parameters of the loaders of Hugging Face's datasets that Data-Juicer takes, by suffix.
+_PARAMETERS: Mapping[str, dict[str, str]] = {".tsv": {"delimiter": "\t"}}
 
 
 class InputRows:
@@ -106,13 +102,13 @@ def read_input(path: Path) -> InputRows:
     """
     import datasets
 
-    files, (loader, parameters) = _files(path)
+    files, kind, parameters = _files(path)
     datasets.disable_progress_bars()
     try:
         with tempfile.TemporaryDirectory(prefix="mergeit-verify-") as cache:
             loaded = datasets.load_dataset(
-                loader,
-                data_files=[str(file) for file in files],
+                kind,
+                data_files=[str(_in_utf_8(file, number, Path(cache))) for number, file in enumerate(files)],
                 split="train",
                 cache_dir=cache,
                 keep_in_memory=True,
@@ -120,25 +116,47 @@ def read_input(path: Path) -> InputRows:
             )
             return InputRows(path, loaded)
     except (datasets.exceptions.DatasetGenerationError, OSError, ValueError) as error:
+        for file in files:
+            _check_rows(file)
         cause = error.__cause__ or error
         raise DatasetError(f"{path} cannot be read ({' '.join(str(cause).split())}).") from error
 
 
-def _files(path: Path) -> tuple[list[Path], tuple[str, dict[str, str]]]:
+def _files(path: Path) -> tuple[list[Path], str, dict[str, str]]:
     if path.is_file():
         files = [path]
     elif path.is_dir():
-        files = sorted(file for file in path.rglob("*") if file.is_file() and _loader_of(file))
+        files = sorted(file for file in path.rglob("*") if file.is_file() and kind_of(file))
     else:
         raise DatasetError(f"There is no file or folder {path}.")
-    loaders = {loader[0]: loader for file in files if (loader := _loader_of(file))}
-    if len(loaders) != 1:
-        kinds = ", ".join(_LOADERS)
-        found = "files of more than one kind" if loaders else "no such file"
-        raise DatasetError(f"{path}: a dataset is one or more files of one kind out of {kinds}; there is {found}.")
-    return files, next(iter(loaders.values()))
+    kinds = {kind for file in files if (kind := kind_of(file))}
+    if len(kinds) != 1:
+        names = ", ".join(KINDS)
+        found = "files of more than one kind" if kinds else "no such file"
+        raise DatasetError(f"{path}: a dataset is one or more files of one kind out of {names}; there is {found}.")
+    return files, kinds.pop(), _PARAMETERS.get(unpacked(files[0]).suffix.lower(), {})
 
 
-def _loader_of(file: Path) -> tuple[str, dict[str, str]] | None:
-    suffix = file.with_suffix("").suffix if file.suffix in _PACKED else file.suffix
-    return _LOADERS.get(suffix.lower())
+def _in_utf_8(file: Path, number: int, folder: Path) -> Path:
+    """Return the file, or a copy of it where it is in another encoding, which the loader does not read."""
+    if kind_of(file) == "parquet":
+        return file
+    with open_text(file) as text:
+        if text.encoding.startswith("utf-8"):
+            return file
+        copy = folder / f"{number}-{unpacked(file).name}"
+        with copy.open("w", encoding="utf-8") as written:
+            shutil.copyfileobj(text, written)
+    return copy
+
+
+def _check_rows(file: Path) -> None:
+    """Read a file row by row: what is wrong with it then has a line.
+
+    :raises DatasetError: naming it.
+    """
+    try:
+        for _ in rows_of_file(file):
+            pass
+    except (UnreadableFileError, OSError) as error:
+        raise unreadable(file, error) from error

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 import numpy as np
 import pyarrow as pa
-from data_juicer.ops.base_op import OPERATORS, Pipeline
+from data_juicer.ops.base_op import OPERATORS
 from datasets import Dataset
 from loguru import logger
 from numpy.typing import NDArray
@@ -33,6 +33,7 @@ from mergeit_ops.distributed import is_ray_dataset
 from mergeit_ops.embedding.defaults import DEFAULT_EMBEDDING_MODEL
 from mergeit_ops.errors import DatasetError, LLMError, RecipeError
 from mergeit_ops.ops.constraints import FLAG, MAPPING, NAMES, OPTIONAL_TEXT, TEXT, Number, OneOf
+from mergeit_ops.ops.dataset_mapper import Mapper
 from mergeit_ops.ops.sample_operator import (
     EMBEDDING_CONSTRAINTS,
     SAMPLE_CONSTRAINTS,
@@ -51,7 +52,7 @@ _PLANNED_FIGURES = ("calls", "cache_hits", "prompt_tokens", "completion_tokens",
 
 
 @OPERATORS.register_module(OP_NAME)
-class LLMPairMergerMapper(SampleOperator, Pipeline):
+class LLMPairMergerMapper(SampleOperator, Mapper):
     """Merge similar samples of each topic into one richer sample, and flatten the topics.
 
     Pairs samples whose cosine lies above a threshold and has an LLM merge each pair (MergeIT, stage 2). A merged row

@@ -18,6 +18,7 @@ from mergeit_ops.dataset.readability import Readability
 from mergeit_ops.dataset.tables import RowReader, iter_tables, python_columns, python_rows
 from mergeit_ops.embedding.defaults import DTYPES
 from mergeit_ops.errors import DatasetError, EmbeddingError, RecipeError
+from mergeit_ops.ops.arrival import looks_first
 from mergeit_ops.ops.constraints import OPTIONAL_TEXT, TEXT, Constraint, Number, OneOf, check
 
 if TYPE_CHECKING:
@@ -61,6 +62,11 @@ class SampleOperator:
     _name: str
     _supported_exec_modes = ("default", "ray", "ray_partitioned")
     _constraints: ClassVar[Mapping[str, Constraint]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "run" in cls.__dict__:
+            cls.run = looks_first(cls.run)  # type: ignore[attr-defined]
 
     def __init__(self, parameters: Mapping[str, Any], *args: Any, **kwargs: Any) -> None:
         check(self._name, self._constraints, parameters)

@@ -14,6 +14,7 @@ from mergeit_ops.core.secrets import loggable
 from mergeit_ops.dataset.manifest import Manifest
 from mergeit_ops.dataset.tables import iter_tables, python_rows
 from mergeit_ops.errors import RecipeError
+from mergeit_ops.ops.arrival import ExportCheck, recipe_of
 from mergeit_ops.ops.sample_operator import SampleOperator
 
 
@@ -38,6 +39,7 @@ class ScoreFilter(SampleOperator, Filter):
         self._compute_stats_of_dict: Any = self.compute_stats  # type: ignore[has-type]
         self.compute_stats = self._compute_stats_of_batch
         self._driver: Any = None
+        self._check_export: ExportCheck | None = None
 
     @property
     def is_bounded(self) -> bool:
@@ -88,9 +90,16 @@ class ScoreFilter(SampleOperator, Filter):
         from mergeit_ops.distributed.ledger import ledger_name, open_ledger
 
         self._driver = self.of_driver()
+        recipe = recipe_of(self)
+        if recipe is not None:
+            self._check_export = ExportCheck.of(self, recipe)
         open_ledger(ledger_name(self), Manifest(self._name, loggable(self.parameters)), self.work_dir)
         # Whatever runs a task, the operator itself or an actor made of its parameters, will do.
         return False
 
     def _compute_stats_of_batch(self, samples: Any, *args: Any, **kwargs: Any) -> Any:
-        return self.score_block(samples) if isinstance(samples, pa.Table) else self._compute_stats_of_dict(samples)
+        if not isinstance(samples, pa.Table):
+            return self._compute_stats_of_dict(samples)
+        if self._check_export is not None:
+            self._check_export(samples.schema)
+        return self.score_block(samples)

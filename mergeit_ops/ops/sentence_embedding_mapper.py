@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
-from data_juicer.ops.base_op import OPERATORS, UNFORKABLE, Pipeline
+from data_juicer.ops.base_op import OPERATORS, UNFORKABLE
 from datasets import Dataset, Features
 
 from mergeit_ops.core.columns import BATCH_META, EMBEDDING
@@ -15,6 +15,7 @@ from mergeit_ops.dataset.topics import is_grouped
 from mergeit_ops.distributed import is_ray_dataset
 from mergeit_ops.embedding.defaults import DEFAULT_EMBEDDING_MODEL
 from mergeit_ops.errors import DatasetError
+from mergeit_ops.ops.dataset_mapper import Mapper
 from mergeit_ops.ops.sample_operator import (
     EMBEDDING_CONSTRAINTS,
     SAMPLE_CONSTRAINTS,
@@ -27,7 +28,7 @@ OP_NAME = "sentence_embedding_mapper"
 
 @UNFORKABLE.register_module(OP_NAME)
 @OPERATORS.register_module(OP_NAME)
-class SentenceEmbeddingMapper(SampleOperator, Pipeline):
+class SentenceEmbeddingMapper(SampleOperator, Mapper):
     """Add `mergeit_embedding`, the unit vector of each sample's instruction (and input), as base64 of float32.
 
     The operators that need embeddings compute them when they are missing; this one is for recipes that want the

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mergeit_ops.core.row_files import UnreadableFileError, rows_of_file
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.errors import DatasetError
 from mergeit_ops.scorers.distilled import (
@@ -243,17 +244,20 @@ class FittedRegressor:
 def read_scored_rows(path: Path, score_key: str = "quality_score") -> list[ScoredRow]:
     """Read rows with their real scores; rows with a blank question or answer are left out.
 
-    :param path: JSON Lines with `instruction`, `output`, the score, and optionally `input` and `kind`.
+    :param path: JSON Lines, or another form of file that `rows_of_file` reads, with `instruction`, `output`, the score,
+        and optionally `input` and `kind`.
     :param score_key: field of the score, a number from 1 to 6.
     :raises DatasetError: if the file cannot be read, a line lacks a field, or too few rows remain.
     """
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
+        rows = [_scored_row(fields, f"'{path}' line {number}", score_key) for number, fields in rows_of_file(path)]
+    except OSError as error:
         raise DatasetError(f"The scored rows '{path}' could not be read ({error}).") from error
-    rows = [
-        _scored_row(line, f"'{path}' line {number}", score_key) for number, line in enumerate(lines, 1) if line.strip()
-    ]
+    except UnreadableFileError as error:
+        if error.where:
+            wrong = "is not a JSON object" if error.is_json else f"is not JSON ({error.reason})"
+            raise DatasetError(f"'{path}' {error.where} {wrong}.") from error
+        raise DatasetError(f"The scored rows could not be read: '{path}' {error.reason}.") from error
     usable = [row for row in rows if row.sample.query.strip() and row.sample.output.strip()]
     if len(usable) < MIN_ROWS:
         raise DatasetError(f"'{path}' has {len(usable)} usable scored rows; at least {MIN_ROWS} are needed.")
@@ -439,13 +443,7 @@ def _principal_axes(centered: NDArray[np.float64]) -> tuple[NDArray[np.float64],
     return vectors[:, ::-1], np.maximum(variances[::-1], 0.0)
 
 
-def _scored_row(line: str, where: str, score_key: str) -> ScoredRow:
-    try:
-        fields = json.loads(line)
-    except ValueError as error:
-        raise DatasetError(f"{where} is not JSON ({error}).") from error
-    if not isinstance(fields, dict):
-        raise DatasetError(f"{where} is not a JSON object.")
+def _scored_row(fields: Mapping[str, Any], where: str, score_key: str) -> ScoredRow:
     missing = [name for name in ("instruction", "output", score_key) if fields.get(name) is None]
     if missing:
         raise DatasetError(

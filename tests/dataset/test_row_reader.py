@@ -44,3 +44,17 @@ def test_rows_are_those_of_the_dataset(layout, held, monkeypatch):
 def test_columns_of_a_sink_keep_their_type():
     dataset = on_disk(0, 3)
     assert dataset.features["text"] == TEXT
+
+
+def test_a_text_that_looks_like_a_number_is_read_in_a_column_of_several_types(tmp_path):
+    from datasets import load_dataset
+
+    from mergeit_ops.dataset.tables import iter_tables, python_rows
+    from tests.runs import write_jsonl
+
+    values = ["50.", "a", ["b"], 7, {"c": 1}, "1.2.3", "007", None]
+    path = write_jsonl(tmp_path / "in.jsonl", [{"output": value} for value in values])
+    dataset = load_dataset("json", data_files=[str(path)], split="train", cache_dir=str(tmp_path / "cache"))
+    (table,) = iter_tables(dataset)
+    read = [row["output"] for row in python_rows(table)]
+    assert [read[0], *read[1:5], read[5], read[7]] == ["50.", "a", ["b"], 7, {"c": 1}, "1.2.3", None]

@@ -1,0 +1,143 @@
+"""What an operator looks at when a dataset arrives, before it does any work."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any
+
+import pyarrow as pa
+from data_juicer.ops.base_op import Grouper, Mapper
+from loguru import logger
+
+from mergeit_ops.core.columns import META
+from mergeit_ops.core.lineage import TOPIC_ID
+from mergeit_ops.dataset.export_types import ExportFormat, complaint
+from mergeit_ops.dataset.loading import dates_of_texts, dropped_rows, rows_in_files
+from mergeit_ops.dataset.manifest import also_noted
+from mergeit_ops.dataset.recipe import Recipe, Step, current_recipe
+from mergeit_ops.distributed import is_ray_dataset
+from mergeit_ops.errors import DatasetError
+
+_OURS = __name__.split(".")[0] + "."
+
+
+def looks_first(run: Callable[..., Any]) -> Callable[..., Any]:
+    """Make an operator's `run` look at the dataset that arrives.
+
+    :param run: the method.
+    :return: the method, which stops where the export cannot hold a column, and tells what the loader did to the rows.
+    """
+
+    @wraps(run)
+    def run_after_a_look(operator: Any, dataset: Any, *args: Any, **kwargs: Any) -> Any:
+        recipe = recipe_of(operator)
+        if recipe is None:
+            return run(operator, dataset, *args, **kwargs)
+        if is_ray_dataset(dataset):
+            from mergeit_ops.distributed.blocks import materialized
+
+            # Asking a dataset that is not computed for its schema computes a part of it.
+            dataset = materialized(dataset)
+            found = dataset.schema()
+            schema = found and found.base_schema
+        else:
+            schema = dataset.features.arrow_schema
+        if not isinstance(schema, pa.Schema):
+            return run(operator, dataset, *args, **kwargs)
+        ExportCheck.of(operator, recipe)(schema)
+        with also_noted(_figures_of_loading(operator, dataset, schema, recipe)):
+            return run(operator, dataset, *args, **kwargs)
+
+    return run_after_a_look
+
+
+def recipe_of(operator: Any) -> Recipe | None:
+    """Return the recipe that an operator runs in; None where it is used on its own, or under `dj-analyze`."""
+    # How Data-Juicer's analyzer says that it wants stats alone; the one for Ray can be told by its command only.
+    analyzing = getattr(operator, "process", True) is None or "data_juicer.tools.analyze_data" in sys.modules
+    if analyzing or operator.work_dir is None:
+        return None
+    recipe = current_recipe(operator.work_dir)
+    return None if recipe is None or recipe.place_of(operator) is None else recipe
+
+
+@dataclass(frozen=True)
+class ExportCheck:
+    """Stops an operator to which a column comes that the export cannot hold.
+
+    :param operator: registry name.
+    :param export: what the run exports to; None: nothing.
+    :param columns_may_go: whether a later step can take columns away; then there is a warning only.
+    :param adds_lineage: whether rows will have metadata when the topics that they are grouped into are flattened.
+    """
+
+    operator: str
+    export: ExportFormat | None
+    columns_may_go: bool
+    adds_lineage: bool
+
+    @classmethod
+    def of(cls, operator: Any, recipe: Recipe) -> ExportCheck:
+        """Return the check for an operator in a recipe; asked on the driver."""
+        groups = any(step.operator is not None and issubclass(step.operator, Grouper) for step in recipe.steps)
+        return cls(operator._name, ExportFormat.of(recipe), _columns_may_go(operator, recipe), groups)
+
+    def __call__(self, schema: pa.Schema) -> None:
+        """Look at the schema of rows.
+
+        :raises DatasetError: naming the columns.
+        """
+        if self.adds_lineage and META not in schema.names:
+            schema = schema.append(pa.field(META, pa.struct([(TOPIC_ID, pa.int64())])))
+        found = None if self.export is None else complaint(schema, self.export)
+        if found is None:
+            return
+        if not self.columns_may_go:
+            raise DatasetError(f"{self.operator}: {found}.")
+        logger.warning(f"{self.operator}: {found}, unless a later step of the recipe does.")
+
+
+def _columns_may_go(operator: Any, recipe: Recipe) -> bool:
+    """Tell whether a later step can take columns away: on Ray a mapper of others returns what it likes."""
+    if recipe.executor == "default":
+        return False
+    place = recipe.place_of(operator)
+    later = recipe.steps if place is None else recipe.steps[place + 1 :]
+    return any(step.operator is not None and issubclass(step.operator, Mapper) for step in later)
+
+
+def _figures_of_loading(operator: Any, dataset: Any, schema: pa.Schema, recipe: Recipe) -> dict[str, Any]:
+    """Log what the loader did to the rows, where this operator is the first of ours, and return it for the record."""
+    before = recipe.steps[: recipe.place_of(operator)]
+    if any(step.operator is not None and step.operator.__module__.startswith(_OURS) for step in before):
+        return {}
+    figures: dict[str, Any] = {}
+    found = None if is_ray_dataset(dataset) else rows_in_files(dataset, recipe)
+    if found is not None and all(map(_keeps_rows, before)):
+        warning = dropped_rows(len(dataset), found, recipe)
+        if warning is not None:
+            figures["dropped_by_loader"] = found - len(dataset)
+            logger.warning(f"{operator._name}: {warning}")
+    dates = dates_of_texts(schema, recipe)
+    if dates:
+        figures["read_as_timestamps"] = ", ".join(dates)
+        logger.warning(
+            f"{operator._name}: Data-Juicer's loader has turned texts that look like dates into timestamps in the "
+            f"column{'s' if len(dates) > 1 else ''} {', '.join(dates)}; the export holds them in another spelling than "
+            "the file. To keep the texts, convert the file to parquet."
+        )
+    return figures
+
+
+def _keeps_rows(step: Step) -> bool:
+    # A mapper of single samples returns one for one; what takes batches may return more or fewer.
+    if step.operator is None or not issubclass(step.operator, Mapper):
+        return False
+    return not (
+        getattr(step.operator, "_batched_op", False)
+        or step.parameters.get("batched")
+        or step.parameters.get("batch_mode")
+    )
