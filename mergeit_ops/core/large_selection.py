@@ -235,15 +235,10 @@ def _better_pairs(
             cover = reached[:, -1] if len(choices) else np.zeros(len(rows), dtype=np.float32)
             covered[rows] = cover
             weights = similarity(vectors[rows], searched_vectors)
-            row, column = np.nonzero(weights > cover[:, None])
-            weight = weights[row, column]
-            counts = np.bincount(row, minlength=len(rows))
-            if (counts > _NEIGHBOURS).any():
-                kept = _best_of_each(row, weight, counts)
-                row, column, weight = row[kept], column[kept], weight[kept]
+            row, column = np.nonzero(_best_above(weights, cover))
             found_rows.append(rows[row].astype(np.int32))
             found_by.append(searched[column].astype(np.int32))
-            found_weights.append(weight)
+            found_weights.append(weights[row, column])
     by = np.concatenate(found_by)
     order = np.argsort(by, kind="stable")
     starts = np.concatenate([[0], np.cumsum(np.bincount(by, minlength=n))])
@@ -266,11 +261,24 @@ def _neighbourhoods(
         yield cell, np.concatenate([cells[other] for other in np.union1d(nearest[:enough], [number])])
 
 
-def _best_of_each(row: NDArray[np.int64], weight: NDArray[np.float32], counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the positions of each row's highest weights, `_NEIGHBOURS` at most; rows come ascending."""
-    order = np.lexsort((-weight, row))
-    rank = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
-    return order[rank < _NEIGHBOURS]
+def _best_above(weights: NDArray[np.float32], cover: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Mark the weights of each row that exceed its cover; the highest, `_NEIGHBOURS` at most, where there are more.
+
+    :param weights: (m, n).
+    :param cover: (m,).
+    :return: (m, n); of equal weights the first are marked.
+    """
+    above = weights > cover[:, None]
+    many = np.flatnonzero(np.count_nonzero(above, axis=1) > _NEIGHBOURS)
+    if len(many):
+        # Sorted, rows that nearly all others cover better would take longer than everything else together.
+        lowest = np.partition(weights[many], -_NEIGHBOURS, axis=1)[:, -_NEIGHBOURS, None]
+        above[many] = weights[many] >= lowest
+        tied = np.flatnonzero(np.count_nonzero(above[many], axis=1) > _NEIGHBOURS)
+        for row, least in zip(many[tied].tolist(), lowest[tied, 0].tolist(), strict=True):
+            equal = np.flatnonzero(weights[row] == np.float32(least))
+            above[row, equal[_NEIGHBOURS - np.count_nonzero(weights[row] > np.float32(least)) :]] = False
+    return above
 
 
 def _continue(
