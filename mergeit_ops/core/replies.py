@@ -34,6 +34,7 @@ _EATEN = re.compile(r"[\x07\x08\x0b\x0c]")
 _TAB_OR_RETURN = re.compile(r"[\t\r]([A-Za-z]+)")
 _FORMULA_WORD = re.compile(r"imes|heta|extbf|extit|extrm|ext|frac|au|anh|an|ilde|o|op|riangle|herefore")
 _NOT_COMPARED = re.compile(r"\\[nrt]|[\\\s]")
+_CODE_POINT = re.compile(r"\\u([0-9a-fA-F]{4})")
 _FIELDS = ("instruction", "input", "output")
 
 
@@ -218,7 +219,10 @@ def _guessed(candidate: str) -> Any:
 
 
 def _stands_in(candidate: str, value: Any) -> bool:
-    return not isinstance(value, str) or _NOT_COMPARED.sub("", value) in _NOT_COMPARED.sub("", candidate)
+    if not isinstance(value, str):
+        return True
+    written = _CODE_POINT.sub(lambda found: chr(int(found[1], 16)), candidate)
+    return any(_NOT_COMPARED.sub("", value) in _NOT_COMPARED.sub("", text) for text in (candidate, written))
 
 
 def _load(text: str) -> Any:
