@@ -6,6 +6,8 @@ import argparse
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
+from mergeit_ops.cli.terminal import say
+
 NAME = "check"
 HELP = "Say what is installed and which operators Data-Juicer has registered."
 
@@ -37,10 +39,10 @@ def run(options: argparse.Namespace) -> int:
     complete = True
     for distribution in _DISTRIBUTIONS:
         try:
-            print(f"{distribution:24} {version(distribution)}")
+            say(f"{distribution:24} {version(distribution)}")
         except PackageNotFoundError:
             complete &= distribution in _OPTIONAL
-            print(f"{distribution:24} not installed ({_OPTIONAL.get(distribution, 'needed')})")
+            say(f"{distribution:24} not installed ({_OPTIONAL.get(distribution, 'needed')})")
     if find_spec("data_juicer") is None:
         return 1
     from data_juicer.ops.base_op import OPERATORS
@@ -51,5 +53,5 @@ def run(options: argparse.Namespace) -> int:
     for operator in ours:
         registered = OPERATORS.modules.get(operator._name) is operator
         complete &= registered
-        print(f"{operator._name:28} {'registered' if registered else 'NOT registered with Data-Juicer'}")
+        say(f"{operator._name:28} {'registered' if registered else 'NOT registered with Data-Juicer'}")
     return 0 if complete else 1
