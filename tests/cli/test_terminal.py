@@ -24,7 +24,8 @@ from mergeit_ops.llm.journal import Journal
 
 ENCODINGS = ["utf-8", "ascii", "latin-1", "cp1252", "cp437", "utf-16", "gb18030", "shift_jis"]
 # ESC sequences, OSC 52 (the clipboard), C1, overrides of the direction, CR, BS, NUL, DEL, half a surrogate pair.
-HOSTILE = "a\x1b[2J\x1b]52;c;cm0gLXJm\x07b\x9b31mc\x9d0;t\x9cd\u202ee\u2066f\u2069g\u2028h\x85i\rj\x08k\x00l\x7fm\ufeffn\ud800o 漢 é"
+HOSTILE = "a\x1b[2J\x1b]52;c;cm0gLXJm\x07b\x9b31mc\x9d0;t\x9cd\u202ee\u2066f\u2069g\u2028h"
+HOSTILE += "\x85i\rj\x08k\x00l\x7fm\ufeffn\ud800o 漢 é"
 ACTING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 any_text = st.text(st.characters(exclude_categories=()))
 
