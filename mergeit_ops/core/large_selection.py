@@ -38,6 +38,8 @@ _JUDGING_ROWS = 20_000
 _NEIGHBOURS = 128
 _SEARCHED_ROWS = 32_768
 _BLOCK_ENTRIES = 2**24
+_FEW = 32
+_LEFT = 1e-3  # share of a cell's objective that no choice is looked for
 
 
 def select_large(
@@ -134,9 +136,26 @@ def _greedy_in_cells(
     offers = []
     for cell, share in zip(cells, shares.tolist(), strict=True):
         own = vectors[cell]
-        selection = greedy(similarity(own, own), min(len(cell), 2 * share + 8))
-        offers.append((cell[selection.indices], selection.gains))
+        indices, gains = _best_of_cell(similarity(own, own), min(len(cell), 2 * share + 8), greedy)
+        offers.append((cell[indices], gains))
     return offers
+
+
+def _best_of_cell(
+    kernel: NDArray[np.float32], most: int, greedy: Callable[[NDArray[np.float32], int], Selection]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the first choices of a cell and their gains.
+
+    Where a few rows stand for all others, what is left to be gained is rounding. It is as good as the same for every
+    row, so that a lazy greedy would compute all gains anew for each choice: the others come as they stand.
+    """
+    few = greedy(kernel, min(most, _FEW))
+    possible = float(np.trace(kernel))
+    if most <= _FEW or possible - few.gains.sum() > _LEFT * possible:
+        selection = few if most <= _FEW else greedy(kernel, most)
+        return selection.indices, selection.gains
+    others = np.setdiff1d(np.arange(len(kernel)), few.indices)[: most - _FEW]
+    return np.concatenate([few.indices, others]), np.concatenate([few.gains, np.zeros(len(others))])
 
 
 def _from_cells(
