@@ -61,6 +61,7 @@ bench: $(VENV)/.installed $(OTHERS)/.installed  ## Measure what the README claim
 	$(BIN)/python benchmarks/stage_one.py
 	$(BIN)/python benchmarks/whole_job.py
 	$(BIN)/python benchmarks/facility_location.py --apricot $(OTHERS)/bin/python
+	$(BIN)/python benchmarks/facility_location.py --shapes 12000
 	$(BIN)/python benchmarks/pairing.py
 	$(BIN)/python benchmarks/llm_throughput.py --pairs 1000 --distilabel $(OTHERS)/bin/python
 	$(BIN)/python benchmarks/scorers.py

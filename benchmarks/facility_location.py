@@ -5,7 +5,8 @@
 For topics both sides choose 20 % on the same ready kernel; what computing it takes stands apart. A flat selection
 of 20 % of all rows is run in a process of its own for each side, from embeddings to indices: seconds, peak memory, and
 the objective as a share of the best. apricot-select, which wants other versions of its libraries than Data-Juicer, runs
-with the Python named (`python -m venv V; V/bin/pip install apricot-select`), or is left out.
+with the Python named (`python -m venv V; V/bin/pip install apricot-select`), or is left out. With `--shapes 12000`
+only selections without a kernel of all rows are compared with the exact greedy, on made-up rows of many shapes.
 """
 
 from __future__ import annotations
@@ -102,13 +103,60 @@ def flat(vectors: np.ndarray, apricot: str | None) -> str:
     return table((f"{budget:,} of {len(vectors):,} rows", "seconds", "peak MiB", "objective"), lines)
 
 
+def shapes(rows: int) -> dict[str, np.ndarray]:
+    """Return made-up embeddings of which many gains are alike, or which few choices cover."""
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(20, 64))
+    outliers = rows // 10
+    giant = np.repeat(centres[:1], rows - outliers, axis=0)
+    far = rng.normal(size=(outliers, 64))
+    made = {
+        "one vector": np.repeat(centres[:1], rows, axis=0),
+        "one vector and outliers": np.concatenate([giant, far]),
+        "a very dense cluster and outliers": np.concatenate([giant + 1e-3 * rng.normal(size=giant.shape), far]),
+        "a dense cluster and outliers": np.concatenate([giant + 0.1 * rng.normal(size=giant.shape), far]),
+        "a core and a wide halo": np.repeat(centres[:1], rows, axis=0)
+        + np.where(np.arange(rows) % 2, 0.01, 1.0)[:, None] * rng.normal(size=(rows, 64)),
+        "two clusters": centres[rng.integers(0, 2, rows)] + 0.1 * rng.normal(size=(rows, 64)),
+        "twenty clusters": centres[rng.integers(0, 20, rows)] + 0.5 * rng.normal(size=(rows, 64)),
+        "no clusters": rng.normal(size=(rows, 64)),
+        "each row twenty times": np.repeat(rng.normal(size=(rows // 20, 64)), 20, axis=0),
+    }
+    return {
+        name: (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+        for name, vectors in made.items()
+    }
+
+
+def large(rows: int) -> str:
+    """Return the table of selections without a kernel of all rows beside the exact greedy, in turns."""
+    from mergeit_ops.core.facility_location import lazy_greedy, objective, select, similarity
+
+    lines = []
+    select(shapes(1_000)["no clusters"], 300, dense_rows=500)  # loads what it imports
+    for name, vectors in shapes(rows).items():
+        budget = len(vectors) // SHARE
+        ours, chosen = timed(lambda vectors=vectors, budget=budget: select(vectors, budget, dense_rows=rows // 2))
+        exact, best = timed(
+            lambda vectors=vectors, budget=budget: lazy_greedy(similarity(vectors, vectors, "cosine"), budget)
+        )
+        share = objective(vectors, chosen.indices) / objective(vectors, best.indices)
+        lines.append([name, f"{exact:.1f}", f"{ours:.1f}", f"{ours / exact:.2f}", f"{share:.5f}"])
+    head = (f"{rows:,} rows, {rows // SHARE:,} chosen", "exact s", "ours s", "ours / exact", "objective: ours / exact")
+    return table(head, lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=DATA, help="JSON Lines with instruction, input and output")
     parser.add_argument("--embeddings", type=Path, help=".npy of unit vectors, instead of embedding the data")
     parser.add_argument("--repeats", type=int, default=5, help="runs of each topic; the fastest counts (default: 5)")
+    parser.add_argument("--shapes", type=int, metavar="ROWS", help="only compare shapes of made-up rows, e.g. 12000")
     parser.add_argument("--apricot", help="a Python that has apricot-select")
     options = parser.parse_args()
+    if options.shapes:
+        print(large(options.shapes))
+        return
     if options.embeddings:
         vectors = np.load(options.embeddings).astype(np.float32)
     else:

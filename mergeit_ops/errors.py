@@ -6,6 +6,8 @@ argument, so they survive pickling between processes.
 
 from __future__ import annotations
 
+from mergeit_ops.core.text import printable
+
 __all__ = [
     "DatasetError",
     "EmbeddingError",
@@ -21,7 +23,13 @@ __all__ = [
 
 
 class MergeItError(Exception):
-    """Base of every error that MergeIT-ops raises on purpose."""
+    """Base of every error that MergeIT-ops raises on purpose.
+
+    :param message: the sentence. What it quotes from rows, models and servers cannot act on a terminal.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(printable(str(message)))
 
 
 class RecipeError(MergeItError, ValueError):

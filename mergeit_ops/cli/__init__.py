@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Sequence
 
 from mergeit_ops.cli import cache, check, compare, distill, export_sft, report, show, verify, win_score
+from mergeit_ops.cli.terminal import Parser, say
 from mergeit_ops.errors import MergeItError
 
 _COMMANDS = (cache, check, compare, distill, export_sft, report, show, verify, win_score)
@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     :param arguments: command and options; None: those of the process.
     :return: the exit code: 0, 1 when the command found something wrong, 2 for bad usage.
     """
-    parser = argparse.ArgumentParser(prog="python -m mergeit_ops", description=__doc__)
+    parser = Parser(prog="python -m mergeit_ops", description=__doc__)
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in _COMMANDS:
         subparser = subparsers.add_parser(command.NAME, help=command.HELP, description=command.HELP)
@@ -36,5 +36,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return code
     except MergeItError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}", file=sys.stderr)
         return 1

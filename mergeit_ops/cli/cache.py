@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from mergeit_ops.cli.arguments import whole_number
+from mergeit_ops.cli.terminal import say
 from mergeit_ops.errors import DatasetError
 
 NAME = "cache"
@@ -37,21 +38,21 @@ def run(options: argparse.Namespace) -> int:
     if options.older_than is not None and not options.empty:
         raise DatasetError("--older-than says which answers to remove: give --empty with it.")
     if not _is_there(path):
-        print(f"{path}: no such file, so no answers are stored.")
+        say(f"{path}: no such file, so no answers are stored.")
         return 0
     if options.empty:
         removed = journal_contents.forget(path, options.older_than or 0)
-        print(f"{path}: {removed:,} answers removed.")
+        say(f"{path}: {removed:,} answers removed.")
         return 0
     models = journal_contents.by_model(path)
-    print(f"{path}: {sum(part.answers for part in models):,} answers, {_size(path)}")
+    say(f"{path}: {sum(part.answers for part in models):,} answers, {_size(path)}")
     for part in models:
-        print(
+        say(
             f"  {part.model or 'unknown model'}: {part.answers:,} answers, {part.prompt_tokens:,} prompt and "
             f"{part.completion_tokens:,} completion tokens, {_day(part.first_at)} to {_day(part.last_at)}"
         )
     for answer in journal_contents.latest(path, options.show):
-        print(f"\n{_day(answer.created_at)}, {answer.model or 'unknown model'}:\n{answer.text}")
+        say(f"\n{_day(answer.created_at)}, {answer.model or 'unknown model'}:\n{answer.text}")
     return 0
 
 

@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
+from mergeit_ops.cli.terminal import say
 from mergeit_ops.errors import DatasetError
 
 NAME = "check"
@@ -43,15 +44,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the findings; return 1 if Data-Juicer misses an operator or a needed package is absent."""
     if options.dataset is not None:
-        print("\n".join(_of_dataset(options.dataset)))
+        say("\n".join(_of_dataset(options.dataset)))
         return 0
     complete = True
     for distribution in _DISTRIBUTIONS:
         try:
-            print(f"{distribution:24} {version(distribution)}")
+            say(f"{distribution:24} {version(distribution)}")
         except PackageNotFoundError:
             complete &= distribution in _OPTIONAL
-            print(f"{distribution:24} not installed ({_OPTIONAL.get(distribution, 'needed')})")
+            say(f"{distribution:24} not installed ({_OPTIONAL.get(distribution, 'needed')})")
     if find_spec("data_juicer") is None:
         return 1
     from data_juicer.ops.base_op import OPERATORS
@@ -62,8 +63,8 @@ def run(options: argparse.Namespace) -> int:
     for operator in ours:
         registered = OPERATORS.modules.get(operator._name) is operator
         complete &= registered
-        print(f"{operator._name:28} {'registered' if registered else 'NOT registered with Data-Juicer'}")
-    print(f"{'operator search':28} {_searched(ours)}")
+        say(f"{operator._name:28} {'registered' if registered else 'NOT registered with Data-Juicer'}")
+    say(f"{'operator search':28} {_searched(ours)}")
     return 0 if complete else 1
 
 

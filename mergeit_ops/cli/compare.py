@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
 from mergeit_ops.cli.arguments import html_file, needs, seed, whole_number, write_page
+from mergeit_ops.cli.terminal import as_json, say
 from mergeit_ops.core.formats import FORMAT_NAMES
 from mergeit_ops.embedding.defaults import DEFAULT_EMBEDDING_MODEL
 from mergeit_ops.errors import DatasetError, MergeItError
@@ -68,8 +68,8 @@ def run(options: argparse.Namespace) -> int:
     from mergeit_ops.report.survey import Point
     from mergeit_ops.scorers import AskingScorer, build_scorer
 
-    def say(line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
+    def tell(line: str) -> None:
+        say(line, file=sys.stderr, flush=True)
 
     # Before the work: a name that is wrong should not cost minutes.
     scoring = options.scorer != _NO_SCORER and options.scored > 0
@@ -80,11 +80,11 @@ def run(options: argparse.Namespace) -> int:
     layout |= {"name": options.sample_format}
     sets = []
     for path in options.files:
-        say(f"Reading {path} ...")
+        tell(f"Reading {path} ...")
         sets.append(read_set(path, layout))
     reference = None
     if options.reference is not None:
-        say(f"Reading {options.reference} ...")
+        tell(f"Reading {options.reference} ...")
         try:
             reference = read_set(options.reference, layout)
         except MergeItError as error:
@@ -93,22 +93,22 @@ def run(options: argparse.Namespace) -> int:
     points = [
         [Point(sample.query, own) for sample, own in zip(one.samples, one.embeddings, strict=True)] for one in every
     ]
-    vectors, embedded = embed(points, encoder(options.embedding_model, say))
-    scores = scores_of(sets, scorer, options.scored, say) if scorer is not None else [{} for _ in sets]
-    found = compare_sets(sets, reference, vectors, scores, seed=options.seed, say=say)
+    vectors, embedded = embed(points, encoder(options.embedding_model, tell))
+    scores = scores_of(sets, scorer, options.scored, tell) if scorer is not None else [{} for _ in sets]
+    found = compare_sets(sets, reference, vectors, scores, seed=options.seed, say=tell)
     made_with = {
         "embedding_model": options.embedding_model if embedded else None,
         "scorer": options.scorer if scorer is not None else None,
     }
     if options.json:
-        print(json.dumps(as_figures(found, made_with), indent=2, ensure_ascii=False))
+        say(as_json(as_figures(found, made_with), indent=2))
     else:
-        print(as_table(found))
+        say(as_table(found))
         if reference is None:
-            print("\nWithout --reference there is no coverage, and there are no topics.")
+            say("\nWithout --reference there is no coverage, and there are no topics.")
     if options.output is not None:
         from mergeit_ops.compare.page import page
 
         size = write_page(options.output, page(found, made_with))
-        say(f"{options.output}: {size / 1e6:.1f} MB")
+        tell(f"{options.output}: {size / 1e6:.1f} MB")
     return 0

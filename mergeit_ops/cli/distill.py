@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from mergeit_ops.cli.terminal import say
 from mergeit_ops.embedding.defaults import DEFAULT_EMBEDDING_MODEL
 from mergeit_ops.errors import DatasetError
 
@@ -46,23 +47,23 @@ def run(options: argparse.Namespace) -> int:
         raise DatasetError(f"--output: the folder '{options.output}' cannot be made ({error}).") from error
     rows = draw_rows(found, options.seed)
     drawn = f", drawn from {len(found):,}" if len(rows) < len(found) else ""
-    print(f"Embedding {len(rows):,} scored rows{drawn}, and spoiled copies of a part of them ...", flush=True)
+    say(f"Embedding {len(rows):,} scored rows{drawn}, and spoiled copies of a part of them ...", flush=True)
 
     from mergeit_ops.embedding.sentence_encoder import load_encoder
     from mergeit_ops.scorers.distilled_figures import as_tables, nested_cross_validation
     from mergeit_ops.scorers.distilled_training import build_training_data, choose_settings, fit, save
 
     data = build_training_data(rows, load_encoder(options.embedding_model, dtype="float32"), seed=options.seed)
-    print("Measuring by nested cross-validation, then training on all of them ...", flush=True)
+    say("Measuring by nested cross-validation, then training on all of them ...", flush=True)
     figures = nested_cross_validation(data, seed=options.seed)
     settings = choose_settings(data, seed=options.seed)
     model = fit(data, settings).export(data.embedding_model, data.probe_embedding)
-    print(f"\n{as_tables(figures)}\n")
+    say(f"\n{as_tables(figures)}\n")
     try:
         save(model, options.output, figures, settings)
     except OSError as error:
         raise DatasetError(f"The weights could not be written to '{options.output}' ({error}).") from error
     for file in sorted(options.output.glob("*.*")):
-        print(f"{file.stat().st_size:>12,} bytes  {file}")
-    print(f"\nTo use it: scorer_params: {{path: {options.output}}}")
+        say(f"{file.stat().st_size:>12,} bytes  {file}")
+    say(f"\nTo use it: scorer_params: {{path: {options.output}}}")
     return 0

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from mergeit_ops.cli.terminal import as_json, say
 from mergeit_ops.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def run(options: argparse.Namespace) -> int:
         written = _write(read(), held_out, options.output, options.format)
     except OSError as error:
         raise DatasetError(f"--output: the folder '{options.output}' cannot be written ({error}).") from error
-    print("\n".join(_summary(written, left_out, options)))
+    say("\n".join(_summary(written, left_out, options)))
     return 0
 
 
@@ -144,7 +145,7 @@ def _write(
             if isinstance(found, LeftOut):
                 continue
             name = VALIDATION if found.topic_id in held_out else TRAIN
-            print(json.dumps(_row(found, form), ensure_ascii=False), file=files[name])
+            files[name].write(as_json(_row(found, form), files[name]) + "\n")
             written.rows[name] += 1
             written.topics[name].add(found.topic_id)
             written.models[found.model] += 1

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from mergeit_ops.cli.arguments import html_file, needs, whole_number, write_page
+from mergeit_ops.cli.terminal import say
 
 NAME = "report"
 HELP = "Write one HTML file about a finished run: its funnel, topics, merges, quality and cost. It needs no network."
@@ -43,8 +44,8 @@ def run(options: argparse.Namespace) -> int:
         input_path=options.input,
         sample=options.sample,
         embedding_model=options.embedding_model,
-        say=lambda line: print(line, flush=True),
+        say=lambda line: say(line, flush=True),
     )
     size = write_page(options.output, page(found))
-    print(f"{options.output}: {size / 1e6:.1f} MB")
+    say(f"{options.output}: {size / 1e6:.1f} MB")
     return 0

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mergeit_ops.cli.terminal import say
 from mergeit_ops.core import lineage
 from mergeit_ops.core.formats.turns import spoken
 
@@ -38,9 +39,9 @@ def run(options: argparse.Namespace) -> int:
         counts[row.lineage.status or "without merge lineage"] += 1
         if row.lineage.status == lineage.MERGED and len(shown) < options.merges:
             shown.append(row)
-    print(f"{counts.total()} rows: " + ", ".join(f"{count} {status}" for status, count in counts.items() if count))
+    say(f"{counts.total()} rows: " + ", ".join(f"{count} {status}" for status, count in counts.items() if count))
     for row in shown:
-        print("\n".join(_merge_beside_parents(row)))
+        say("\n".join(_merge_beside_parents(row)))
     return 0
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterable
 from contextlib import nullcontext, suppress
@@ -11,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mergeit_ops.cli.terminal import as_json, say
 from mergeit_ops.errors import DatasetError, LineageMismatchError
 
 if TYPE_CHECKING:
@@ -46,25 +46,25 @@ def run(options: argparse.Namespace) -> int:
         finished = read_run(options.export, options.work_dir)
         found = verify(finished, read_input(options.input))
     except LineageMismatchError as error:
-        print(f"The conservation law does NOT hold: {error}")
+        say(f"The conservation law does NOT hold: {error}")
         return _VIOLATED
     except DatasetError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}", file=sys.stderr)
         return _UNDECIDED
     where = finished.work_dir or "none found"
     # With the rows on standard output, what is for people goes beside them.
     summary = sys.stderr if options.rows == "-" else sys.stdout
     # A reader that has seen enough changes nothing in what was found.
     with suppress(BrokenPipeError):
-        print(f"Record of the run: {where}", file=summary)
-        print(_table(found), file=summary)
-        print("\n".join(_sentences(found)), file=summary, flush=True)
+        say(f"Record of the run: {where}", file=summary)
+        say(_table(found), file=summary)
+        say("\n".join(_sentences(found)), file=summary, flush=True)
     if options.rows is not None:
         try:
             with suppress(BrokenPipeError):
                 _write(found.fates, options.rows)
         except OSError as error:
-            print(f"error: --rows: '{options.rows}' cannot be written ({error}).", file=sys.stderr)
+            say(f"error: --rows: '{options.rows}' cannot be written ({error}).", file=sys.stderr)
             return _UNDECIDED
     return {True: _HOLDS, False: _VIOLATED, None: _UNDECIDED}[found.holds]
 
@@ -91,4 +91,4 @@ def _write(fates: Iterable[RowFate], target: str) -> None:
     with nullcontext(sys.stdout) if target == "-" else open(target, "w", encoding="utf-8") as file:
         for fate in fates:
             fields = {name: value for name, value in asdict(fate).items() if value not in (None, False)}
-            print(json.dumps(fields, ensure_ascii=False), file=file)
+            say(as_json(fields, file), file=file)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mergeit_ops.cli.terminal import as_json, say
 from mergeit_ops.core.win_score import UNREADABLE, Scores, Tally, contradict, outcome, read_scores, scores_of
 from mergeit_ops.errors import DatasetError
 
@@ -59,10 +59,10 @@ def run(options: argparse.Namespace) -> int:
     figures = list(_figures(found))
     unreadable = sum(scores is None for question in found for scores in (question.first, question.second))
     if options.json:
-        print(json.dumps(_as_json(figures, found, unreadable), indent=2, ensure_ascii=False))
+        say(as_json(_as_json(figures, found, unreadable), indent=2))
     else:
-        print("\n".join(_table(figures)))
-        print("\n".join(_remarks(found, unreadable, options.unreadable)))
+        say("\n".join(_table(figures)))
+        say("\n".join(_remarks(found, unreadable, options.unreadable)))
     return 0
 
 

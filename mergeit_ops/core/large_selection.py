@@ -38,6 +38,8 @@ _JUDGING_ROWS = 20_000
 _NEIGHBOURS = 128
 _SEARCHED_ROWS = 32_768
 _BLOCK_ENTRIES = 2**24
+_FEW = 32
+_LEFT = 1e-3  # share of a cell's objective that no choice is looked for
 
 
 def select_large(
@@ -134,9 +136,26 @@ def _greedy_in_cells(
     offers = []
     for cell, share in zip(cells, shares.tolist(), strict=True):
         own = vectors[cell]
-        selection = greedy(similarity(own, own), min(len(cell), 2 * share + 8))
-        offers.append((cell[selection.indices], selection.gains))
+        indices, gains = _best_of_cell(similarity(own, own), min(len(cell), 2 * share + 8), greedy)
+        offers.append((cell[indices], gains))
     return offers
+
+
+def _best_of_cell(
+    kernel: NDArray[np.float32], most: int, greedy: Callable[[NDArray[np.float32], int], Selection]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the first choices of a cell and their gains.
+
+    Where a few rows stand for all others, what is left to be gained is rounding. It is as good as the same for every
+    row, so that a lazy greedy would compute all gains anew for each choice: the others come as they stand.
+    """
+    few = greedy(kernel, min(most, _FEW))
+    possible = float(np.trace(kernel))
+    if most <= _FEW or possible - few.gains.sum() > _LEFT * possible:
+        selection = few if most <= _FEW else greedy(kernel, most)
+        return selection.indices, selection.gains
+    others = np.setdiff1d(np.arange(len(kernel)), few.indices)[: most - _FEW]
+    return np.concatenate([few.indices, others]), np.concatenate([few.gains, np.zeros(len(others))])
 
 
 def _from_cells(
@@ -235,15 +254,10 @@ def _better_pairs(
             cover = reached[:, -1] if len(choices) else np.zeros(len(rows), dtype=np.float32)
             covered[rows] = cover
             weights = similarity(vectors[rows], searched_vectors)
-            row, column = np.nonzero(weights > cover[:, None])
-            weight = weights[row, column]
-            counts = np.bincount(row, minlength=len(rows))
-            if (counts > _NEIGHBOURS).any():
-                kept = _best_of_each(row, weight, counts)
-                row, column, weight = row[kept], column[kept], weight[kept]
+            row, column = np.nonzero(_best_above(weights, cover))
             found_rows.append(rows[row].astype(np.int32))
             found_by.append(searched[column].astype(np.int32))
-            found_weights.append(weight)
+            found_weights.append(weights[row, column])
     by = np.concatenate(found_by)
     order = np.argsort(by, kind="stable")
     starts = np.concatenate([[0], np.cumsum(np.bincount(by, minlength=n))])
@@ -266,11 +280,24 @@ def _neighbourhoods(
         yield cell, np.concatenate([cells[other] for other in np.union1d(nearest[:enough], [number])])
 
 
-def _best_of_each(row: NDArray[np.int64], weight: NDArray[np.float32], counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the positions of each row's highest weights, `_NEIGHBOURS` at most; rows come ascending."""
-    order = np.lexsort((-weight, row))
-    rank = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
-    return order[rank < _NEIGHBOURS]
+def _best_above(weights: NDArray[np.float32], cover: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Mark the weights of each row that exceed its cover; the highest, `_NEIGHBOURS` at most, where there are more.
+
+    :param weights: (m, n).
+    :param cover: (m,).
+    :return: (m, n); of equal weights the first are marked.
+    """
+    above = weights > cover[:, None]
+    many = np.flatnonzero(np.count_nonzero(above, axis=1) > _NEIGHBOURS)
+    if len(many):
+        # Sorted, rows that nearly all others cover better would take longer than everything else together.
+        lowest = np.partition(weights[many], -_NEIGHBOURS, axis=1)[:, -_NEIGHBOURS, None]
+        above[many] = weights[many] >= lowest
+        tied = np.flatnonzero(np.count_nonzero(above[many], axis=1) > _NEIGHBOURS)
+        for row, least in zip(many[tied].tolist(), lowest[tied, 0].tolist(), strict=True):
+            equal = np.flatnonzero(weights[row] == np.float32(least))
+            above[row, equal[_NEIGHBOURS - np.count_nonzero(weights[row] > np.float32(least)) :]] = False
+    return above
 
 
 def _continue(

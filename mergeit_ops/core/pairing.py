@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
+from heapq import heapify, heappop, heappush
+from itertools import combinations, product, repeat
 from typing import Literal
 
 import numpy as np
-from loguru import logger
 from numpy.typing import NDArray
 
 Pairing = Literal["best_first", "first_come", "random"]
@@ -17,7 +17,8 @@ PAIRINGS: tuple[Pairing, ...] = ("best_first", "first_come", "random")
 
 _BLOCK_ENTRIES = 2**23  # similarities held at once: 32 MB
 _NEIGHBOURS = 16
-_MOST_PAIRS = 5_000_000
+_AT_ONCE = 64
+_COPYING = 8  # to copy a row takes some times as long as to multiply it
 _ROUNDING = 1e-5  # what a product of matrices may be off by
 
 
@@ -96,9 +97,7 @@ def _groups_of_a_kind(
         return []
     if pairing == "first_come":
         return _first_come(vectors, threshold, max_group_size)
-    if max_group_size == 2:
-        return _best_pairs(vectors, threshold)
-    return _complete_linkage(vectors, threshold, max_group_size)
+    return _BestFirst(vectors, threshold, max_group_size).groups()
 
 
 def _cosines(vectors: NDArray[np.float32], rows: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -115,150 +114,251 @@ def _cosines(vectors: NDArray[np.float32], rows: NDArray[np.int64], others: NDAr
     return np.concatenate(parts) if parts else np.zeros(0, dtype=np.float32)
 
 
+class _Distinct:
+    """The different ones among some rows: what equal rows have in common is computed once.
+
+    :param vectors: (n, d) float32.
+    """
+
+    def __init__(self, vectors: NDArray[np.float32]) -> None:
+        numbers: dict[bytes, int] = {}
+        self._all = vectors
+        self._number = np.array([numbers.setdefault(row.tobytes(), len(numbers)) for row in vectors])
+        self._rows = vectors[np.unique(self._number, return_index=True)[1]]
+
+    def cosines_to(self, row: int, others: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return what `_cosines` returns, of one row to many others.
+
+        :param row: its position.
+        :param others: positions, ascending, at least one.
+        """
+        vector, behind = self._all[row], len(self._all) - others[0]
+        if len(self._rows) < min(behind, _COPYING * len(others)):
+            return np.einsum("ij,j->i", self._rows, vector)[self._number[others]]
+        if behind < _COPYING * len(others):
+            return np.einsum("ij,j->i", self._all[others[0] :], vector)[others - others[0]]
+        return np.einsum("ij,j->i", self._all[others], vector)
+
+
+def _first_of(cosine: NDArray[np.float32], place: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """Return the positions of the highest cosines, highest first and equal ones by place.
+
+    :param cosine: (m,).
+    :param place: (m,) whole numbers.
+    :param most: positions to return at most.
+    """
+    kept = np.arange(len(cosine))
+    if len(cosine) > most:
+        lowest = np.partition(cosine, -most)[-most]
+        above, equal = np.flatnonzero(cosine > lowest), np.flatnonzero(cosine == lowest)
+        first = np.argpartition(place[equal], most - len(above) - 1)[: most - len(above)]
+        kept = np.concatenate([above, equal[first]])
+    return kept[np.lexsort((place[kept], -cosine[kept]))]
+
+
 def _neighbours(
-    vectors: NDArray[np.float32], rows: NDArray[np.int64], others: NDArray[np.int64], threshold: float, most: int
+    vectors: NDArray[np.float32], distinct: _Distinct, threshold: float, most: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.bool_]]:
-    """Find the rows most similar to each of some rows, block by block.
+    """Find the rows behind each row that are the most similar to it, block by block.
 
     :param vectors: (n, d) float32 of unit norm.
-    :param rows: m positions.
-    :param others: positions of the rows that may be neighbours, ascending.
+    :param distinct: the different ones among them.
     :param threshold: cosine that a neighbour must exceed.
     :param most: neighbours of a row at most.
-    :return: (m, most) positions, most similar first, equal ones by position, -1 where there are no more; their cosines;
-        (m,) whether those are all.
+    :return: (n, most) positions, most similar first, equal ones by position, -1 where there are no more; their cosines;
+        (n,) whether those are all.
     """
-    found = np.full((len(rows), most), -1, dtype=np.int64)
-    similarities = np.full((len(rows), most), -np.inf, dtype=np.float32)
-    complete = np.ones(len(rows), dtype=bool)
-    among = vectors if len(others) == len(vectors) else vectors[others]
-    block = max(1, _BLOCK_ENTRIES // len(others))
-    for start in range(0, len(rows), block):
-        part = rows[start : start + block]
-        cosine = vectors[part] @ among.T
-        own = np.searchsorted(others, part)
-        there = np.flatnonzero((own < len(others)) & (others[np.minimum(own, len(others) - 1)] == part))
-        cosine[there, own[there]] = -np.inf
+    n = len(vectors)
+    found = np.full((n, most), -1, dtype=np.int64)
+    similarities = np.full((n, most), -np.inf, dtype=np.float32)
+    complete = np.ones(n, dtype=bool)
+    block = max(1, _BLOCK_ENTRIES // n)
+    for start in range(0, n, block):
+        size = min(block, n - start)
+        cosine = vectors[start : start + size] @ vectors[start:].T
+        cosine[:, :size][np.tri(size, dtype=bool)] = -np.inf
         above = cosine > np.float32(threshold - _ROUNDING)
-        many = np.flatnonzero(np.count_nonzero(above, axis=1) > most)
+        counts = np.count_nonzero(above, axis=1)
+        many = np.flatnonzero(counts > most)
         if len(many):
             lowest = np.partition(cosine[many], -most, axis=1)[:, -most] - _ROUNDING
             above[many] = cosine[many] > lowest[:, None]
+            counts[many] = np.count_nonzero(above[many], axis=1)
             complete[start + many] = False
+        for crowded in np.flatnonzero(counts * _COPYING > cosine.shape[1]).tolist():
+            # Ties by the thousand: the pairs of such a row are too many to be listed beside those of all others.
+            others = start + np.flatnonzero(above[crowded])
+            exact = distinct.cosines_to(start + crowded, others)
+            others, exact = others[exact > np.float32(threshold)], exact[exact > np.float32(threshold)]
+            first = _first_of(exact, others, most)
+            found[start + crowded, : len(first)] = others[first]
+            similarities[start + crowded, : len(first)] = exact[first]
+            above[crowded] = False
         # Of a flat array the few that are true are found in a third of the time.
-        row, column = np.divmod(np.flatnonzero(above), len(others))
-        other = others[column]
-        exact = _cosines(vectors, part[row], other)
-        order = np.lexsort((other, -exact, row))
+        row, column = np.divmod(np.flatnonzero(above), cosine.shape[1])
+        exact = _cosines(vectors, start + row, start + column)
+        order = np.lexsort((column, -exact, row))
         order = order[exact[order] > np.float32(threshold)]
-        row, other, exact = row[order], other[order], exact[order]
-        counts = np.bincount(row, minlength=len(part))
+        row, column, exact = row[order], column[order], exact[order]
+        counts = np.bincount(row, minlength=size)
         rank = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
         kept = rank < most
-        found[start + row[kept], rank[kept]] = other[kept]
+        found[start + row[kept], rank[kept]] = start + column[kept]
         similarities[start + row[kept], rank[kept]] = exact[kept]
-    return found, similarities, complete
+    # One that lacks neighbours although it had more to choose from has seen all that exceed the threshold.
+    return found, similarities, complete | (found[:, -1] < 0)
 
 
-def _best_pairs(vectors: NDArray[np.float32], threshold: float) -> list[Group]:
-    """Match greedily by similarity, ties to the lowest positions.
+_Offer = tuple[float, int, int, int, int, int, int, bool]
+"""Minus the cosine of the least similar pair between two groups, its lower and its higher row, which is the order in
+which groups join; the two groups and their sizes when the offer was made; whether the first one's list goes on."""
 
-    Two rows that are each other's best are matched by the greedy whatever else is free, so whole rounds of such pairs
-    are matched at once instead of walking a sorted list of all pairs. A row knows a few of its best; when all of them
-    are taken, it is compared with the rows still free.
+
+class _BestFirst:
+    """Joins the two groups whose least similar pair is the most similar, ties to the lowest positions, while groups
+    stay small enough: the greedy matching for groups of two, complete linkage for larger ones.
+
+    A group is named after its first row and lists its best offers among the groups behind it. A heap holds the first
+    offer of each list. A group that grows only becomes less similar to the others, so an offer that is out of date
+    is still a bound, and the first one on the heap that is up to date is the best of all. Only a group whose list is
+    used up is compared with all rows again. This is rare among ties too, because groups look behind themselves alone:
+    of a thousand equal rows the first joins the second, and no other row has waited for one of them.
+
+    :param vectors: (n, d) float32 of unit norm, n >= 2.
+    :param threshold: cosine that every pair of a group must exceed.
+    :param max_group_size: rows of a group at most.
     """
-    n = len(vectors)
-    position = np.arange(n)
-    candidates, similarities, complete = _neighbours(vectors, position, position, threshold, _NEIGHBOURS)
-    free = np.ones(n, dtype=bool)
-    groups: list[Group] = []
-    active = np.flatnonzero(candidates[:, 0] >= 0)
-    while len(active):
-        known = candidates[active]
-        usable = (known >= 0) & free[known]
-        first = usable.argmax(axis=1)
-        has_one = usable[np.arange(len(active)), first]
-        best = np.full(n, -1)
-        best[active[has_one]] = known[has_one, first[has_one]]
-        mine = active[has_one]
-        mutual = mine[(best[best[mine]] == mine) & (mine < best[mine])]
-        if len(mutual):
-            similarity = similarities[mutual, (candidates[mutual] == best[mutual][:, None]).argmax(axis=1)]
-            pairs = zip(mutual.tolist(), best[mutual].tolist(), similarity.tolist(), strict=True)
-            groups += [Group((i, j), value) for i, j, value in pairs]
-            free[mutual] = free[best[mutual]] = False
-            active = active[free[active] & (has_one | ~complete[active])]
-            continue
-        at_a_loss = active[~has_one & ~complete[active]]
-        if not len(at_a_loss):
-            return groups
-        found = _neighbours(vectors, at_a_loss, np.flatnonzero(free), threshold, _NEIGHBOURS)
-        candidates[at_a_loss], similarities[at_a_loss], complete[at_a_loss] = found
-        active = active[has_one | (candidates[active, 0] >= 0)]
-    return groups
 
+    def __init__(self, vectors: NDArray[np.float32], threshold: float, max_group_size: int) -> None:
+        self._vectors = vectors
+        self._distinct = _Distinct(vectors)
+        self._threshold = threshold
+        self._max_group_size = max_group_size
+        n = len(vectors)
+        self._group_of = np.arange(n)
+        self._size = np.ones(n, dtype=np.int64)  # 0 for a row that has joined a group before it
+        self._grown: dict[int, list[int]] = {}
+        found, similarities, complete = _neighbours(vectors, self._distinct, threshold, _NEIGHBOURS)
+        self._complete: list[bool] = complete.tolist()
+        counts = np.count_nonzero(found >= 0, axis=1).tolist()
+        self._offers: list[Iterator[_Offer]] = [
+            # No longer than the shortest: places without a neighbour make no offer.
+            zip(
+                values,
+                repeat(row),
+                others,
+                repeat(row),
+                others,
+                repeat(1),
+                repeat(1),
+                repeat(True, count),
+                strict=False,
+            )
+            for row, values, others, count in zip(
+                range(n), (-similarities).tolist(), found.tolist(), counts, strict=True
+            )
+        ]
 
-def _complete_linkage(vectors: NDArray[np.float32], threshold: float, max_group_size: int) -> list[Group]:
-    """Join the two groups whose least similar pair is the most similar, while groups stay small enough.
+    def groups(self) -> list[Group]:
+        """Return the groups of at least two rows."""
+        heap = [offer for row in range(len(self._size)) if (offer := self._next_listed(row)) is not None]
+        heapify(heap)
+        lowest: dict[int, float] = {}
+        while heap:
+            minus, _, _, group, other, size, size_of_other, listed = heappop(heap)
+            offers: list[_Offer | None] = []
+            if self._fit(group, other):
+                if (self._size[group], self._size[other]) == (size, size_of_other):
+                    self._join(group, other)
+                    # Pairs that came before were more similar.
+                    lowest[group] = -minus
+                else:
+                    offers.append(self._renewed(group, other))
+            if listed and self._size[group]:
+                offers.append(self._next_listed(group))
+            for offer in offers:
+                if offer is not None:
+                    heappush(heap, offer)
+        return [Group(tuple(sorted(members)), lowest[group]) for group, members in self._grown.items()]
 
-    Pairs come in order of similarity. Two groups may join at the moment the last of the pairs between them has come:
-    that pair is their least similar one, and none of them lies at or below the threshold.
-    """
-    rows, columns, cosines = _pairs_above(vectors, threshold)
-    order = np.lexsort((columns, rows, -cosines))
-    group_of = list(range(len(vectors)))
-    members = {i: [i] for i in group_of}
-    pairs_seen: defaultdict[int, defaultdict[int, int]] = defaultdict(lambda: defaultdict(int))
-    for i, j in zip(rows[order].tolist(), columns[order].tolist(), strict=True):
-        a, b = group_of[i], group_of[j]
-        pairs_seen[a][b] += 1
-        pairs_seen[b][a] += 1
-        complete = pairs_seen[a][b] == len(members[a]) * len(members[b])
-        if not complete or len(members[a]) + len(members[b]) > max_group_size:
-            continue
-        for other, count in pairs_seen.pop(b).items():
-            if other != a:
-                pairs_seen[a][other] += count
-                pairs_seen[other][a] += count
-                del pairs_seen[other][b]
-        del pairs_seen[a][b]
-        for member in members[b]:
-            group_of[member] = a
-        members[a] += members.pop(b)
-    return [_group(vectors, group) for group in members.values() if len(group) > 1]
+    def _fit(self, group: int, other: int) -> bool:
+        size, size_of_other = self._size[group], self._size[other]
+        return bool(size and size_of_other and size + size_of_other <= self._max_group_size)
 
+    def _join(self, group: int, other: int) -> None:
+        members = self._grown.setdefault(group, [group])
+        joining = self._grown.pop(other, [other])
+        members += joining
+        self._group_of[joining] = group
+        self._size[group], self._size[other] = len(members), 0
 
-def _pairs_above(
-    vectors: NDArray[np.float32], threshold: float
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
-    """Return all pairs above the threshold, lower position first; the most similar ones where they are too many."""
-    n = len(vectors)
-    block = max(1, _BLOCK_ENTRIES // n)
-    lowest = threshold
-    pairs = (np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32))
-    for start in range(0, n, block):
-        cosine = vectors[start : start + block] @ vectors[start:].T
-        row, column = np.nonzero(np.triu(cosine > lowest - _ROUNDING, k=1))
-        exact = _cosines(vectors, start + row, start + column)
-        above = exact > np.float32(lowest)
-        new = (start + row[above], start + column[above], exact[above])
-        pairs = (
-            np.concatenate([pairs[0], new[0]]),
-            np.concatenate([pairs[1], new[1]]),
-            np.concatenate([pairs[2], new[2]]),
+    def _renewed(self, group: int, other: int) -> _Offer | None:
+        """Return the offer that two groups make now, at least one of which has grown; None below the threshold."""
+        pairs = list(product(self._grown.get(group, [group]), self._grown.get(other, [other])))
+        cosines = _cosines(self._vectors, *np.array(pairs).T)
+        if not cosines.min() > np.float32(self._threshold):
+            return None
+        minus, low, high = max((-cosine, *sorted(pair)) for cosine, pair in zip(cosines.tolist(), pairs, strict=True))
+        return minus, low, high, group, other, int(self._size[group]), int(self._size[other]), False
+
+    def _next_listed(self, group: int) -> _Offer | None:
+        """Return a group's next offer or a bound of it; None when there will be no more."""
+        while self._size[group] < self._max_group_size:
+            for offer in self._offers[group]:
+                if self._fit(group, offer[4]):
+                    return offer
+            if self._complete[group]:
+                return None
+            self._look_again(group)
+        return None
+
+    def _look_again(self, group: int) -> None:
+        """Compare a group with all those behind it that may still join it."""
+        n = len(self._size)
+        behind = self._group_of[group + 1 :]
+        may_join = (behind > group) & (self._size[behind] <= self._max_group_size - self._size[group])
+        rows = group + 1 + np.flatnonzero(may_join)
+        self._offers[group], self._complete[group] = iter(()), True
+        if not len(rows):
+            return
+        others = self._group_of[rows]
+        cosine, pair = self._least_similar(group, rows)
+        if (others != rows).any():
+            order = np.argsort(others, kind="stable")
+            others, starts, counts = np.unique(others[order], return_index=True, return_counts=True)
+            lowest = np.minimum.reduceat(cosine[order], starts)
+            pair = np.where(cosine[order] == np.repeat(lowest, counts), pair[order], -1)
+            cosine, pair = lowest, np.maximum.reduceat(pair, starts)
+        above = np.flatnonzero(cosine > np.float32(self._threshold))
+        kept = above[_first_of(cosine[above], pair[above], _NEIGHBOURS)]
+        self._complete[group] = len(kept) == len(above)
+        low, high = np.divmod(pair[kept], n)
+        self._offers[group] = zip(
+            (-cosine[kept]).tolist(),
+            low.tolist(),
+            high.tolist(),
+            repeat(group),
+            others[kept].tolist(),
+            repeat(int(self._size[group])),
+            self._size[others[kept]].tolist(),
+            repeat(True),
+            strict=False,
         )
-        if len(pairs[0]) > _MOST_PAIRS:
-            # All of one similarity go together, so that what is left does not depend on the blocks.
-            lowest = float(np.partition(pairs[2], -_MOST_PAIRS)[-_MOST_PAIRS])
-            kept = pairs[2] > np.float32(lowest)
-            pairs = (pairs[0][kept], pairs[1][kept], pairs[2][kept])
-    if lowest > threshold:
-        logger.warning(
-            f"Pairing: a topic of {n:,} samples has more than {_MOST_PAIRS:,} pairs above the similarity {threshold}; "
-            f"its groups are formed of those above {lowest:.4f}. More topics (num_clusters), a higher "
-            "similarity_threshold or a max_group_size of 2 avoid this."
-        )
-    return pairs
+
+    def _least_similar(self, group: int, rows: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Return each row's cosine to the member of a group that it is least similar to, and that pair as a number.
+
+        The number is the lower position times n plus the higher one, which orders pairs of one cosine.
+        """
+        n = len(self._size)
+        lowest = np.full(len(rows), np.inf, dtype=np.float32)
+        last = np.full(len(rows), -1)
+        for member in self._grown.get(group, [group]):
+            cosine = self._distinct.cosines_to(member, rows)
+            pair = np.minimum(rows, member) * n + np.maximum(rows, member)
+            later = (cosine < lowest) | ((cosine == lowest) & (pair > last))
+            lowest, last = np.where(later, cosine, lowest), np.where(later, pair, last)
+        return lowest, last
 
 
 def _first_come(vectors: NDArray[np.float32], threshold: float, max_group_size: int) -> list[Group]:
@@ -271,12 +371,14 @@ def _first_come(vectors: NDArray[np.float32], threshold: float, max_group_size: 
             if not free[i]:
                 continue
             candidates = i + 1 + np.flatnonzero(free[i + 1 :] & (cosine[i - start, i + 1 - start :] > threshold))
-            group = [i]
-            while len(group) < max_group_size and len(candidates):
-                j, candidates = int(candidates[0]), candidates[1:]
-                group.append(j)
-                if len(group) < max_group_size:
-                    candidates = candidates[vectors[candidates] @ vectors[j] > threshold]
+            group = [i, *candidates[:1].tolist()]
+            # A few at a time: most often the first few complete the group, and a clump has thousands.
+            after = 1
+            while len(group) < max_group_size and after < len(candidates):
+                some = candidates[after : after + _AT_ONCE]
+                fitting = np.flatnonzero((vectors[some] @ vectors[group[1:]].T > threshold).all(axis=1))
+                group += some[fitting[:1]].tolist()
+                after += int(fitting[0]) + 1 if len(fitting) else len(some)
             if len(group) > 1:
                 free[group] = False
                 groups.append(_group(vectors, group))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any
 
+from mergeit_ops.core.chat_marks import without_marks
 from mergeit_ops.core.sample import Sample
 
 __all__ = [
@@ -108,8 +108,6 @@ WORKED_EXAMPLES: tuple[tuple[tuple[Sample, ...], Sample], ...] = (
 )
 """Rows and their merge, shown to the model in every conversation."""
 
-_LIKE_A_BORDER = re.compile(r"<(?=[\s/]*records|\|)", re.IGNORECASE)
-
 
 def build_messages(parents: Sequence[Sample], system_prompt: str | None = None) -> tuple[Message, ...]:
     """Build the conversation that asks for the merge of some rows.
@@ -141,7 +139,7 @@ def answer_text(merged: Sample) -> str:
 
     :param merged: the row. A system prompt is no part of the answer.
     """
-    return _escaped(json.dumps(_record(replace(merged, system="")), ensure_ascii=False))
+    return without_marks(json.dumps(_record(replace(merged, system="")), ensure_ascii=False))
 
 
 def records_text(rows: Sequence[Sample]) -> str:
@@ -174,13 +172,7 @@ def records_block(samples: Sequence[Sample]) -> str:
 
     :param samples: the rows; a system prompt is shown where there is one.
     """
-    return f"<records>\n[\n{_escaped(records_text(samples))}\n]\n</records>"
-
-
-def _escaped(records: str) -> str:
-    # Inside JSON strings an escaped "<" means the same, but no text of a row can then spell the closing tag, or one of
-    # the marks that chat templates put between turns. Other "<" stay: escaped markup costs tokens and gets copied.
-    return _LIKE_A_BORDER.sub(r"\\u003c", records)
+    return f"<records>\n[\n{without_marks(records_text(samples))}\n]\n</records>"
 
 
 def _request(parents: Sequence[Sample]) -> str:

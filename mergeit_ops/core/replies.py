@@ -10,6 +10,7 @@ from typing import Any
 
 import json_repair
 
+from mergeit_ops.core.lost_backslashes import lost_backslashes
 from mergeit_ops.core.prompts import WORKED_EXAMPLES
 from mergeit_ops.core.refusals import refuses, refuses_to_help
 from mergeit_ops.core.sample import Sample
@@ -29,11 +30,8 @@ _ESCAPED = re.compile(r"\\.", re.DOTALL)
 _STRING_OR_TRAILING_COMMA = re.compile(r'"(?:[^"\\]+|\\.?)*(?:"|\Z)|,(?=\s*[}\]])', re.DOTALL)
 _KEY = re.compile(r"""["'“”‘’](instruction|input|output)["'“”‘’]\s*:|\{\s*(instruction|input|output)\s*:""")
 _OPEN_VALUE = re.compile(r"""["'“‘]\s*:?\s*\Z""")
-# What JSON and Python make of \a, \b, \v and \f: no text of a row has these characters, formulas have the letters.
-_EATEN = re.compile(r"[\x07\x08\x0b\x0c]")
-_TAB_OR_RETURN = re.compile(r"[\t\r]([A-Za-z]+)")
-_FORMULA_WORD = re.compile(r"imes|heta|extbf|extit|extrm|ext|frac|au|anh|an|ilde|o|op|riangle|herefore")
 _NOT_COMPARED = re.compile(r"\\[nrt]|[\\\s]")
+_CODE_POINT = re.compile(r"\\u([0-9a-fA-F]{4})")
 _FIELDS = ("instruction", "input", "output")
 
 
@@ -100,7 +98,7 @@ def parse_reply(text: str, parents: Sequence[Sample]) -> Sample:
     merged = _checked(row, parents)
     if refuses_to_help(merged.output) and not any(refuses_to_help(parent.output) for parent in parents):
         raise ReplyError(FailureReason.REFUSED)
-    if _lost_backslashes(merged, text, parents):
+    if lost_backslashes(_texts(merged), text, [part for parent in parents for part in _texts(parent)]):
         raise ReplyError(FailureReason.UNPARSABLE)
     examples = (example for _, example in WORKED_EXAMPLES)
     if any(_normal(merged) == _normal(known) for known in (*parents, *examples)):
@@ -218,7 +216,10 @@ def _guessed(candidate: str) -> Any:
 
 
 def _stands_in(candidate: str, value: Any) -> bool:
-    return not isinstance(value, str) or _NOT_COMPARED.sub("", value) in _NOT_COMPARED.sub("", candidate)
+    if not isinstance(value, str):
+        return True
+    written = _CODE_POINT.sub(lambda found: chr(int(found[1], 16)), candidate)
+    return any(_NOT_COMPARED.sub("", value) in _NOT_COMPARED.sub("", text) for text in (candidate, written))
 
 
 def _load(text: str) -> Any:
@@ -247,24 +248,9 @@ def _checked(row: Mapping[str, Any], parents: Sequence[Sample]) -> Sample:
     return Sample(instruction, given, output, system=systems.pop() if len(systems) == 1 else "")
 
 
-def _lost_backslashes(merged: Sample, answer: str, parents: Sequence[Sample]) -> bool:
-    r"""Tell whether escapes such as those of `\frac`, `\times` or `\rho` were taken for control characters."""
-    for text in (merged.instruction, merged.input, merged.output):
-        if any(not _is_in(character, parents) for character in _EATEN.findall(text)):
-            return True
-        for found in _TAB_OR_RETURN.finditer(text):
-            escape, word = ("\\t" if found[0][0] == "\t" else "\\r"), found[1]
-            if f"{escape}{word}" not in answer or _is_in(found[0], parents):
-                continue
-            indents = escape == "\\t" and text[: found.start()].rpartition("\n")[2].strip("\t") == ""
-            if not indents or _FORMULA_WORD.fullmatch(word):
-                return True
-    return False
-
-
-def _is_in(text: str, parents: Sequence[Sample]) -> bool:
-    return any(text in part for row in parents for part in (row.instruction, row.input, row.output))
+def _texts(sample: Sample) -> tuple[str, str, str]:
+    return sample.instruction, sample.input, sample.output
 
 
 def _normal(sample: Sample) -> tuple[str, ...]:
-    return tuple(" ".join(text.split()) for text in (sample.instruction, sample.input, sample.output))
+    return tuple(" ".join(text.split()) for text in _texts(sample))

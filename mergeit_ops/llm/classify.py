@@ -18,6 +18,7 @@ from enum import Enum
 from importlib import import_module
 from typing import Any
 
+from mergeit_ops.core.text import printable
 from mergeit_ops.llm.servers import Complaint, coded_complaint, complaint_in, refused_field, words_in
 
 __all__ = ["CallFailedError", "FailureKind", "classify", "error_in", "retry_after_s", "shorten"]
@@ -99,6 +100,7 @@ class CallFailedError(Exception):
         field: str | None = None,
         models: tuple[str, ...] = (),
     ) -> None:
+        detail = printable(detail)
         super().__init__(detail)
         self.kind = kind
         self.detail = detail

@@ -6,14 +6,13 @@ import json
 import re
 from typing import Any
 
+from mergeit_ops.core.text import UNSEEN
+
 __all__ = ["TEXT_LIMIT", "as_script_data", "shown"]
 
 TEXT_LIMIT = 3_000
 """Characters of a text that a page shows."""
 
-# Control characters but tab and newline, those that turn the direction of all that follows, and halves of surrogate
-# pairs, which have no form in UTF-8.
-_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 _IN_SCRIPT = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
 
 
@@ -24,7 +23,7 @@ def shown(text: str, limit: int) -> tuple[str, int]:
     :param limit: characters to show.
     :return: the start of the text, characters that act unseen written out as `⟨U+202E⟩`; the number of those cut.
     """
-    visible = _UNSEEN.sub(lambda match: f"⟨U+{ord(match.group()):04X}⟩", text[:limit].replace("\r\n", "\n"))
+    visible = UNSEEN.sub(lambda match: f"⟨U+{ord(match.group()):04X}⟩", text[:limit].replace("\r\n", "\n"))
     return visible, max(0, len(text) - limit)
 
 

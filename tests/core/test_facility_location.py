@@ -136,3 +136,63 @@ def test_rows_that_are_all_alike_are_chosen_from_too():
     vectors = np.tile(X6[:1], (3_000, 1))
     for budget in (1, 400, 2_999):
         assert len(set(select(vectors, budget, dense_rows=500).indices.tolist())) == budget
+
+
+class Kernel(np.ndarray):
+    """Similarities that count how many of them are read again for gains."""
+
+    read = 0
+
+    def __getitem__(self, key):
+        found = np.asarray(super().__getitem__(key))
+        if isinstance(key, np.ndarray):
+            Kernel.read += found.size
+        return found
+
+
+def kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return similarity(a, b, "cosine").view(Kernel)
+
+
+def hard_shapes(n: int) -> dict[str, np.ndarray]:
+    """Rows of which many gains are nearly the same, or which few choices cover."""
+    rng = np.random.default_rng(0)
+    one, outliers = unit_vectors(1, 32, 1), unit_vectors(n // 10, 32, 2)
+
+    def around(centres: np.ndarray, noise: float) -> np.ndarray:
+        vectors = centres + noise * rng.normal(size=centres.shape)
+        return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+    most = np.repeat(one, n - len(outliers), axis=0)
+    return {
+        "one vector": np.repeat(one, n, axis=0),
+        "one vector and outliers": np.concatenate([most, outliers]),
+        "a very dense cluster and outliers": np.concatenate([around(most, 1e-4), outliers]),
+        "a dense cluster and outliers": np.concatenate([around(most, 1e-2), outliers]),
+        "a core and a wide halo": np.concatenate(
+            [around(most[: n // 2], 1e-3), around(np.repeat(one, n - n // 2, axis=0), 0.3)]
+        ),
+        "two clusters": around(unit_vectors(2, 32, 3)[rng.integers(0, 2, n)], 0.02),
+        "no clusters": unit_vectors(n, 32, 4),
+        "duplicates": np.repeat(unit_vectors(n // 20, 32, 5), 20, axis=0),
+    }
+
+
+@pytest.mark.parametrize("shape", list(hard_shapes(100)))
+def test_a_large_selection_does_little_more_work_than_the_exact_greedy_whatever_the_rows(shape):
+    vectors = hard_shapes(3_000)[shape]
+    n, budget = len(vectors), 600
+    computed = 0
+
+    def counted(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        nonlocal computed
+        computed += len(a) * len(b)
+        return kernel(a, b)
+
+    Kernel.read = 0
+    exact = lazy_greedy(kernel(vectors, vectors), budget)
+    read_by_exact, Kernel.read = Kernel.read, 0
+    indices, _ = select_large(vectors, budget, counted, lazy_greedy, cell_rows=500)
+    # The exact greedy computes each similarity once and reads it once before its first choice.
+    assert computed + Kernel.read <= 1.5 * (2 * n * n + read_by_exact)
+    assert objective(vectors, indices) >= 0.99 * objective(vectors, exact.indices)

@@ -4,6 +4,8 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mergeit_ops.core import pairing as pairing_module
 from mergeit_ops.core.pairing import Group, find_groups
@@ -159,13 +161,140 @@ def test_the_best_pairs_are_taken_whatever_their_kind():
     assert members(groups) == [(0, 1), (2, 3), (4, 5)]
 
 
-def test_large_groups_of_too_many_pairs_are_formed_of_the_most_similar_ones(monkeypatch):
-    vectors = unit_vectors(60, 3, 0)
-    similarities = np.sort(pairing_module._cosines(vectors, *np.triu_indices(60, 1)))
-    monkeypatch.setattr(pairing_module, "_MOST_PAIRS", 100)
-    groups = find_groups(vectors, 0.0, max_group_size=3)
-    assert groups
-    assert groups == find_groups(vectors, float(similarities[-100]), max_group_size=3)
+def joined_one_pair_at_a_time(vectors: np.ndarray, threshold: float, size: int) -> list[tuple[int, ...]]:
+    """Join two groups when the last of the pairs between them has come, the most similar pairs first."""
+    rows, columns = np.triu_indices(len(vectors), 1)
+    cosines = np.einsum("ij,ij->i", vectors[rows], vectors[columns])
+    order = [k for k in np.lexsort((columns, rows, -cosines)) if cosines[k] > np.float32(threshold)]
+    groups = [{row} for row in range(len(vectors))]
+    seen: set[tuple[int, int]] = set()
+    for k in order:
+        i, j = int(rows[k]), int(columns[k])
+        seen.add((i, j))
+        one, other = groups[i], groups[j]
+        if len(one) + len(other) <= size and all((min(a, b), max(a, b)) in seen for a in one for b in other):
+            for row in one | other:
+                groups[row] = one | other
+    return sorted({tuple(sorted(group)) for group in groups if len(group) > 1})
+
+
+def nearly(vectors: np.ndarray, noise: float, seed: int = 0) -> np.ndarray:
+    moved = vectors + noise * np.random.default_rng(seed).normal(size=vectors.shape)
+    return (moved / np.linalg.norm(moved, axis=1, keepdims=True)).astype(np.float32)
+
+
+def two_thirds_above_one_another(n: int) -> np.ndarray:
+    """Rows of which any two unequal ones have the very same cosine, .25."""
+    vectors = np.zeros((n, 48), dtype=np.float32)
+    vectors[:, 0] = 0.5
+    vectors[np.arange(n), np.random.default_rng(0).integers(1, 48, n)] = np.float32(0.75**0.5)
+    return vectors
+
+
+def with_ties(n: int) -> dict[str, tuple[np.ndarray, float]]:
+    """Rows by what makes their pairs alike, each with a threshold."""
+    one, few = unit_vectors(1, 48, 0), unit_vectors(5, 48, 1)
+    clumps = few[np.random.default_rng(2).integers(0, 5, n)]
+    half = np.repeat([[1.0, 0.0], [0.5, 0.75**0.5]], [n // 2, n - n // 2], axis=0).astype(np.float32)
+    return {
+        "one vector": (np.repeat(one, n, axis=0), 0.55),
+        "one vector, signed zeros": (np.where(np.arange(n)[:, None] % 2, X6[:1], -X6[3:4]), 0.55),
+        "a few vectors": (clumps, 0.55),
+        "nearly one vector": (nearly(np.repeat(one, n, axis=0), 1e-8), 0.55),
+        "nearly a few vectors": (nearly(clumps, 1e-7), 0.55),
+        "dense clumps": (nearly(clumps, 1e-3), 0.55),
+        "a dense core and outliers": (
+            np.concatenate(
+                [nearly(np.repeat(one, n // 2, axis=0), 1e-3), nearly(np.repeat(one, n - n // 2, axis=0), 0.1)]
+            ),
+            0.2,
+        ),
+        "all pairs above the threshold": (unit_vectors(n, 48, 3), -1.0),
+        "ties at the threshold": (two_thirds_above_one_another(n), 0.25),
+        "ties just above the threshold": (two_thirds_above_one_another(n), 0.2499),
+        "half of the pairs at the threshold": (half, 0.5),
+    }
+
+
+KINDS_OF_TIES = list(with_ties(10))
+
+
+@pytest.mark.parametrize("size", [2, 3, 4, 7])
+@pytest.mark.parametrize("kind", KINDS_OF_TIES)
+@pytest.mark.parametrize("known", [2, 16])
+def test_groups_of_rows_with_ties_are_those_of_the_definition(kind, size, known, monkeypatch):
+    monkeypatch.setattr(pairing_module, "_NEIGHBOURS", known)
+    vectors, threshold = with_ties(90)[kind]
+    assert members(find_groups(vectors, threshold, max_group_size=size)) == joined_one_pair_at_a_time(
+        vectors, threshold, size
+    )
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    numbers=st.lists(st.lists(st.integers(-1, 2), min_size=3, max_size=3), min_size=2, max_size=30),
+    noise=st.sampled_from([0.0, 1e-8, 1e-3]),
+    threshold=st.sampled_from([-1.0, 0.0, 0.5, 0.8, 0.999]),
+    size=st.integers(2, 5),
+)
+def test_groups_are_those_of_the_definition(numbers, noise, threshold, size):
+    vectors = nearly(np.array(numbers, dtype=np.float32) + np.float32([0.1, 0, 0]), noise)
+    assert members(find_groups(vectors, threshold, max_group_size=size)) == joined_one_pair_at_a_time(
+        vectors, threshold, size
+    )
+
+
+class Counted:
+    """Counts cosines as they are computed: those of matrix products, and those of single pairs."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.cosines = 0
+        cosines, cosines_to = pairing_module._cosines, pairing_module._Distinct.cosines_to
+
+        def of_pairs(vectors, rows, others):
+            self.cosines += len(rows)
+            return cosines(vectors, rows, others)
+
+        def of_a_row(distinct, row, others):
+            self.cosines += len(others)
+            return cosines_to(distinct, row, others)
+
+        monkeypatch.setattr(pairing_module, "_cosines", of_pairs)
+        monkeypatch.setattr(pairing_module._Distinct, "cosines_to", of_a_row)
+
+
+@pytest.mark.parametrize("size", [2, 3])
+@pytest.mark.parametrize("kind", KINDS_OF_TIES)
+def test_a_pair_of_rows_is_looked_at_a_few_times_at_most_however_many_tie(kind, size, monkeypatch):
+    n = 1_000
+    vectors, threshold = with_ties(n)[kind]
+    counted = Counted(monkeypatch)
+    find_groups(vectors, threshold, max_group_size=size)
+    # A row that is compared with all others again and again would make it hundreds.
+    assert counted.cosines <= (2 if size == 2 else 8) * n * (n - 1) / 2
+
+
+@pytest.mark.parametrize("pairing", ["best_first", "first_come"])
+@pytest.mark.parametrize(("size", "n"), [(2, 10_000), (3, 3_000)])
+def test_many_equal_rows_join_in_order(size, n, pairing):
+    groups = find_groups(np.repeat(unit_vectors(1, 8, 0), n, axis=0), 0.55, pairing, max_group_size=size)
+    assert members(groups) == [tuple(range(row, row + size)) for row in range(0, n - size + 1, size)]
+
+
+@pytest.mark.parametrize("size", [3, 5])
+@pytest.mark.parametrize("seed", range(4))
+def test_first_come_takes_the_first_row_that_fits_to_all_of_its_group(seed, size):
+    vectors = whole_numbers(300, 6, seed)
+    similar, free, expected = vectors @ vectors.T > 0.25, set(range(300)), []
+    for row in range(300):
+        group = [row]
+        for other in range(row + 1, 300) if row in free else ():
+            if other in free and len(group) < size and similar[other, group].all():
+                group.append(other)
+        if len(group) > 1:
+            free -= set(group)
+            expected.append(tuple(group))
+    assert members(find_groups(vectors, 0.25, "first_come", size)) == expected
 
 
 def test_random_pairs_are_disjoint_take_nearly_all_rows_and_no_threshold():

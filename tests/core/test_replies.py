@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
+import time
 
 import pytest
 from hypothesis import example, given, settings
@@ -223,6 +225,83 @@ def test_tabs_that_belong_there_are_kept():
     code = "func main() {\n\tfmt.Println(1)\n\t\treturn\n}"
     assert parse_reply(json.dumps({**GOOD, "output": code}), PARENTS).output == code
     assert reason(json.dumps({**GOOD, "output": "so\n\theta = 1"})) == "unparsable"
+
+
+@pytest.mark.parametrize("form", ["{}", "```json\n{}\n```", "Here: {}", "[{}]"])
+@pytest.mark.parametrize(
+    "table",
+    [
+        "name\tage",
+        "name\tage\ttown\nAda\t36\tLondon\nAlan\t41\tWilmslow",
+        "from\tto\nA\tB\nC\to\nan\top\nx\ty\nz\tw",
+        "\tbefore\tafter\nrate\t5\t7",
+        "def f():\n\tif x:\n\t\treturn y\tif z",
+        "a\t\tb\t",
+        "key:\tvalue\nother:\tthing",
+        "\ttable\n\ttime",
+        "naïve\tétat\n表\t格",
+    ],
+)
+def test_tables_are_read_as_tabs(table, form):
+    written = json.dumps({**GOOD, "output": f"{table}."})
+    literal = written.replace("\\t", "\t")
+    for answer in (written, literal):
+        assert parse_reply(form.replace("{}", answer, 1), PARENTS).output == f"{table}."
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        r"a \to b\nc \to d",
+        r"$\tan x \times \theta$",
+        r"open C:\temp now",
+        r"print(\"a\tb\")",
+        r"x\tfrac{1}{2}",
+        r"\textbf{a} and \textit{b}",
+        r"\triangle ABC \to \triangle DEF",
+    ],
+)
+def test_what_json_makes_of_single_backslashes_before_a_t_is_refused(text):
+    assert reason(f'{{"instruction": "a b", "input": "", "output": "So: {text}."}}') == "unparsable"
+
+
+def test_a_tab_where_a_parent_has_a_backslash_is_refused():
+    parents = (Sample("Where is it?", "", r"In docs\table.md"), PARENTS[1])
+    assert reason(json.dumps({**GOOD, "output": "In docs\table.md"}), parents) == "unparsable"
+    assert parse_reply(json.dumps({**GOOD, "output": r"In docs\table.md"}), parents).output == r"In docs\table.md"
+
+
+LONG = {
+    "literal tabs": lambda n: TEXT.replace("Wren", "a\tb\t" * n),
+    "escaped tabs": lambda n: TEXT.replace("Wren", r"a\tb\t" * n),
+    "lines of tabs": lambda n: TEXT.replace("Wren", r"a\tb\nc\td\n" * n),
+    "different words behind tabs": lambda n: TEXT.replace(
+        "Wren", "".join(rf"\tw{chr(97 + i % 26)}{chr(97 + i // 26 % 26)}{chr(97 + i // 676 % 26)}" for i in range(n))
+    ),
+    "returns": lambda n: TEXT.replace("Wren", "a\rb" * n),
+    "bells": lambda n: TEXT.replace("Wren", "\x07" * n),
+    "tabs in nearly JSON": lambda n: TEXT.replace("Wren", "a\tb\t" * n)[:-1] + ",}",
+    "tabs behind words": lambda n: "Here it is: " + TEXT.replace("Wren", "a\tb\t" * n),
+    "quotes": lambda n: TEXT.replace("Wren", '\\"a' * n),
+    "quotes that are not escaped": lambda n: TEXT.replace("Wren", '"a"\t' * n),
+    "depth": lambda n: TEXT.replace('"Wren and pike"', "[" * n + "]" * n),
+    "braces": lambda n: "{" * n + TEXT,
+    "control characters": lambda n: TEXT.replace("Wren", "".join(map(chr, range(1, 32))) * (n // 31)),
+}
+
+
+@pytest.mark.parametrize("kind", LONG)
+def test_an_answer_of_sixteen_times_the_length_takes_nowhere_near_its_square(kind):
+    def seconds(n: int) -> float:
+        text, taken = LONG[kind](n), []
+        for _ in range(3):
+            start = time.process_time()
+            with contextlib.suppress(ReplyError):
+                parse_reply(text, PARENTS)
+            taken.append(time.process_time() - start)
+        return min(taken)
+
+    assert seconds(48_000) <= 100 * max(seconds(3_000), 0.001)
 
 
 HOSTILE = [

@@ -1,0 +1,53 @@
+"""The one place where commands print: nothing in a row, a model's answer or a file's name acts on the terminal."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import IO, Any
+
+from mergeit_ops.core.text import UNSEEN, printable
+
+__all__ = ["Parser", "as_json", "say"]
+
+
+def say(text: str = "", *, file: IO[str] | None = None, end: str = "\n", flush: bool = False) -> None:
+    """Print a text in the encoding of the stream, whatever it holds.
+
+    :param text: any text; see `printable`.
+    :param file: a stream; None: standard output.
+    :param end: what follows the text.
+    :param flush: whether to write it out at once.
+    """
+    stream = sys.stdout if file is None else file
+    print(printable(text, _encoding(stream)), file=stream, end=end, flush=flush)
+
+
+def as_json(value: Any, file: IO[str] | None = None, indent: int | None = None) -> str:
+    """Return JSON that a stream can take, and that shows no character which acts unseen.
+
+    :param value: what JSON can hold.
+    :param file: the stream; None: standard output.
+    :param indent: of nested values; None: all on one line.
+    """
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    text = UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    try:
+        text.encode(_encoding(sys.stdout if file is None else file))
+    except UnicodeEncodeError:
+        # JSON has escapes of its own, and those of a terminal would break it.
+        return json.dumps(value, indent=indent).replace("\x7f", "\\u007f")
+    return text
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser of arguments that prints as all commands do."""
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        if message:
+            say(message, file=sys.stderr if file is None else file, end="")
+
+
+def _encoding(stream: IO[str]) -> str:
+    return getattr(stream, "encoding", None) or "utf-8"

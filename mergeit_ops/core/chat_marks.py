@@ -1,0 +1,70 @@
+"""The marks that chat templates and tokenizers put between turns, and how a row may contain them harmlessly."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["without_marks"]
+
+# Within JSON a line break or a tab of a text is a backslash and a letter.
+_SPACE = r"(?:[\s\u00ad\u200b-\u200f\u2060\ufeff]|\\[bfnrt]|\\u00[01][0-9a-f])*"
+_BAR = r"[|\uff5c\uffe8\u2502\u2223]"
+_WORDS = (
+    # Beginning and end of a text, padding and the like.
+    r"s|[beu]o[sdhamptu]|sop|eop|pad|unk|mask|sep|cls|eot|eom|eoc|nl|"
+    # Who speaks.
+    r"sys|inst|user|human|assistant|system|bot|ai|用户|role|channel|turn|observation|escape|"
+    # Thoughts and tools.
+    r"think|thinking|thought|thoughts|reasoning|tool|tools|function|functions|invoke|parameter|"
+    # What a model sees beside text, and the files of a repository.
+    r"img|image|images|video|audio|speech|filename|reponame|"
+    # Spares and bytes.
+    r"(?:unused|reserved|special|extra|ctrl|control|dummy|tokens?)[_ -]?\d*|0x[0-9a-f]{2}"
+)
+# A tag without attributes whose name has an underscore or a colon: tool_call, start_of_turn, extra_id_1, seed:bos. HTML
+# has no such tags.
+_COMPOUND = r"[^\W_]{0,64}[_:\u2581][\w:.\u2581 -]{0,64}"
+_ANGLE = rf"""
+    (?:{_SPACE}/)*{_SPACE}records                           # the borders of our own block
+  | {_BAR}                                                  # <|im_end|>, <｜User｜>
+  | {_SPACE}{_BAR}[^<>|\n]{{1,64}}{_BAR}{_SPACE}[>\uff1e]
+  | [^\s<>|]{{1,64}}{_BAR}[>\uff1e]                         # <turn|>
+  | {_SPACE}(?:/{_SPACE})?(?:{_WORDS}|{_COMPOUND}){_SPACE}[>\uff1e]
+  | (?:function|parameter|tool|invoke)=                     # <function=search>
+  | [<\uff1c]{_SPACE}(?:/{_SPACE})?sys{_SPACE}[>\uff1e]     # <<SYS>>
+"""
+_SQUARE_WORDS = (
+    r"inst|think|[gs]mask|system_prompt|available_tools|tool_calls|tool_results?|tool_content|call_id|model_settings|"
+    r"img_break|img_end|begin_audio|unused_token_\d+|unused\d+|control_\d+"
+)
+# Of the other ones only capitals are marks: x[mask] and a[prefix] are code.
+_SQUARE_CAPITALS = (
+    r"(?-i:MASK|PREFIX|MIDDLE|SUFFIX|ARGS|IMG|AUDIO|TRANSCRIBE|CLS|SEP|PAD|UNK|BOS|EOS|[A-Z]+(?:_[A-Z\d]+)+)"
+)
+_SQUARE = rf"""
+    {_SPACE}(?:/{_SPACE})?(?:{_SQUARE_WORDS}|{_SQUARE_CAPITALS}){_SPACE}[\]\uff3d]
+  | {_BAR}[^\]|\n]{{1,64}}{_BAR}\]                          # [|user|]
+  | e~\[
+"""
+_OPENING = re.compile(
+    rf"""
+    [<\uff1c\ufe64](?={_ANGLE})
+  | [\[\uff3b](?={_SQUARE})
+  | \](?=~!?b[\[\]])                                        # ]~b]user
+  | \u25c1(?=/?think\u25b7)                                 # ◁think▷
+  | >(?=>[A-Z]+<<)                                          # >>QUESTION<<
+""",
+    re.IGNORECASE | re.VERBOSE,
+)
+
+
+def without_marks(json_text: str) -> str:
+    r"""Return JSON that means the same and spells no mark of a chat template, nor a border of the block of records.
+
+    A tokenizer that meets such a mark may take it for the end of a turn, whoever wrote it. The first character of a
+    mark becomes its escape, such as `\u003c`, and whatever reads the JSON turns it back. A text that spells this escape
+    itself has one more backslash in JSON. Other markup stays: escaped, it costs tokens and gets copied.
+
+    :param json_text: JSON whose marks all stand within strings.
+    """
+    return _OPENING.sub(lambda found: f"\\u{ord(found[0]):04x}", json_text)

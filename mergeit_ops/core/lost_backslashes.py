@@ -1,0 +1,87 @@
+"""Telling tabs that a model meant from backslashes that JSON has eaten."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+
+__all__ = ["lost_backslashes"]
+
+# What JSON and Python make of \a, \b, \v and \f: no text of a row has these characters, formulas have the letters.
+_EATEN = re.compile(r"[\x07\x08\x0b\x0c]")
+_ESCAPE = re.compile(r"\\(?:([tr][A-Za-z]+)|.)", re.DOTALL)
+_COMMAND = re.compile(r"\\([tr][A-Za-z]+)")
+_WORD = re.compile(r"[A-Za-z]+")
+_RETURN = re.compile(r"\r([A-Za-z]+)")
+# What a backslash and a t before it make a command of LaTeX.
+_FORMULA_WORD = re.compile(
+    r"ext(?:bf|it|rm|tt|sf|sc|sl|up|md|normal|color|style|width|height|degree|backslash)?|"
+    r"a[nu]|anh|ag|binom|frac|ilde|imes|heta|hin|hinspace|hickapprox|hicksim|herefore|iny|itle|o|op|oprule|r|"
+    r"riangle(?:left|right|down|q|lefteq|righteq)?|wohead(?:left|right)arrow"
+)
+_DRIVE = re.compile(r"(?:^|[^A-Za-z])[A-Za-z]:\Z")
+
+
+def lost_backslashes(texts: Iterable[str], answer: str, given: Sequence[str]) -> bool:
+    r"""Tell whether escapes such as those of `\frac`, `\times`, `\rho` or `C:\temp` were taken for control characters.
+
+    A tab stands for itself where the answer has it literally, where a given text has it, where it indents a line, and
+    between the cells of a table. It is a lost backslash before what is left of a command of LaTeX, behind the name of a
+    drive, within quotes, and where a given text has the backslash. Takes time in proportion to the texts.
+
+    :param texts: what was read from the answer.
+    :param answer: what the model wrote.
+    :param given: texts of the rows that were to be merged.
+    """
+    known = {character for text in given for character in _EATEN.findall(text)}
+    escaped = {found[1] for found in _ESCAPE.finditer(answer)} - {None}
+    commands = {found for text in given for found in _COMMAND.findall(text)}
+    tabs = {f"t{word}" for text in given for word in _words_after_tabs(text)}
+    returns = {f"r{word}" for text in given for word in _RETURN.findall(text)}
+    for text in texts:
+        if not known.issuperset(_EATEN.findall(text)):
+            return True
+        if any(f"r{word}" in escaped - returns for word in set(_RETURN.findall(text))):
+            return True
+        if "\t" in text and _lost_tabs(text, escaped - tabs, commands):
+            return True
+    return False
+
+
+def _words_after_tabs(text: str) -> set[str]:
+    return {found[0] for cell in text.split("\t")[1:] if (found := _WORD.match(cell))}
+
+
+def _lost_tabs(text: str, escaped: set[str | None], commands: set[str]) -> bool:
+    """Tell whether a text has tabs that were backslashes.
+
+    :param text: the text.
+    :param escaped: letters behind backslashes in the answer, as `ttimes`, that no given text has behind a tab.
+    :param commands: those behind backslashes in given texts.
+    """
+    lines = [line.split("\t") for line in text.split("\n")]
+    # Lines of as many cells make a table. Of formulas most cells would begin with the rest of a command.
+    like_formulas: Counter[int] = Counter()
+    for cells in lines:
+        like_formulas[len(cells)] += sum(1 if _of_a_formula(cell) else -1 for cell in cells[1:])
+    for cells in lines:
+        indents, quotes = True, 0
+        for before, cell in pairwise(cells):
+            indents = indents and not before
+            quotes += before.count('"')
+            word = _WORD.match(cell)
+            letters = f"t{word[0]}" if word else ""
+            if letters not in escaped:
+                continue
+            if letters in commands or (_of_a_formula(cell) and (indents or like_formulas[len(cells)] > -2)):
+                return True
+            if not indents and (quotes % 2 or _DRIVE.search(before[-3:])):
+                return True
+    return False
+
+
+def _of_a_formula(cell: str) -> bool:
+    word = _WORD.match(cell)
+    return word is not None and _FORMULA_WORD.fullmatch(word[0]) is not None
