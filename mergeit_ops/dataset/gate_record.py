@@ -10,7 +10,7 @@ from mergeit_ops.core import lineage
 from mergeit_ops.core.formats import SampleFormat
 from mergeit_ops.core.identity import sample_digest
 from mergeit_ops.dataset.gate_table import MergedRow, Verdict
-from mergeit_ops.dataset.merge_table import MergeRecord, merge_record, merged_row
+from mergeit_ops.dataset.merge_table import MergeRecord, merge_record
 
 
 @dataclass
@@ -39,14 +39,16 @@ class GateRecord:
         before: Iterable[Mapping[str, Any]],
         after: Iterable[Mapping[str, Any]],
         verdicts: Iterable[tuple[MergedRow, Verdict]],
+        rebuilt: Mapping[str, Mapping[str, Any]],
         layout: SampleFormat,
-        inexact: Collection[str] = (),
+        inexact: Collection[str],
     ) -> None:
         """Note the decisions on a table.
 
         :param before: metadata of its rows.
         :param after: metadata of the rows made of them.
         :param verdicts: its merged rows, and what was decided on each.
+        :param rebuilt: columns of the rows that are not among those that came, by row id.
         :param layout: layout of the samples.
         :param inexact: the columns that not every form of export gives back to the letter.
         """
@@ -55,18 +57,15 @@ class GateRecord:
         self.passed += [meta.get(lineage.ROW_ID) for meta in after]
         for merged, verdict in verdicts:
             row_id, parents = merged.meta[lineage.ROW_ID], merged.meta[lineage.PARENT_IDS]
-            chosen = verdict.decision.chosen
             if verdict.decision.rejected is not None:
                 self.restored[row_id] = list(parents)
                 continue
-            sample = merged.candidates[chosen]
-            if not chosen:
+            row = rebuilt.get(row_id)
+            if row is None:
                 # The merger's record says what else its row holds.
-                self.accepted[row_id] = {"parents": list(parents), "text": sample_digest(sample)}
-                continue
-            row = merged_row(layout, sample, merged.parent_rows)
-            # As the row will be read: a layout may write instruction and input as one text.
-            self.accepted[row_id] = merge_record(parents, layout.read(row).sample, row, inexact)
+                self.accepted[row_id] = {"parents": list(parents), "text": sample_digest(merged.candidates[0])}
+            else:
+                self.accepted[row_id] = merge_record(parents, layout.read(row).sample, row, inexact)
 
     def filtered(self, stays: Sequence[bool]) -> None:
         """Note which of the rows passed so far stay.

@@ -98,6 +98,7 @@ class Holdings:
         self.altered: list[str] = []
         self.unknown_merges: list[str] = []
         self.unlabelled: dict[str, list[ExportRow]] = {}
+        self.first_unlabelled: str | None = None
 
     def add(self, row: ExportRow) -> None:
         """Take down a row."""
@@ -210,6 +211,7 @@ class Holdings:
 
     def _add_unlabelled(self, row: ExportRow) -> None:
         """Tell a row without lineage by its content: one that was merged by its text, others by all columns."""
+        self.first_unlabelled = self.first_unlabelled or row.where
         layout = self._layout_for(tuple(row.content)) if self._ids_by_text else None
         ids = [] if layout is None else self._ids_by_text.get(sample_digest(layout.read(row.content).sample), [])
         if not ids:

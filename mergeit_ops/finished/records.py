@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -125,29 +125,34 @@ def _complete_first(runs: list[RecordedRun]) -> list[RecordedRun]:
     return sorted(runs, key=lambda run: not run.records.complete)
 
 
-def _readable_records(folder: Path) -> Iterator[Record]:
-    """Yield records in the order of their files; a run that was killed may have left half a one, which says nothing.
+def _readable_records(folder: Path) -> list[Record]:
+    """Return records, those of the run that started first first, each run in the order of its recipe.
+
+    A run that was killed may leave half a record, which says nothing.
 
     :raises DatasetError: if there are files, and none can be read.
     """
+    found: list[Record] = []
     problem: Exception | None = None
-    readable = False
     for path in sorted((folder / MANIFEST_DIR).glob("*.json")):
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))
+            found.append(json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError) as error:
             problem = error
-            continue
-        if not isinstance(record, dict) or not {"operator", "run"} <= set(record):
-            raise DatasetError(f"{folder / MANIFEST_DIR} holds files that are no records of an operator.")
-        readable = True
-        yield record
-    if problem is not None and not readable:
+    if problem is not None and not found:
         raise DatasetError(f"The records in {folder / MANIFEST_DIR} cannot be read ({problem}).") from problem
+    if any(not isinstance(record, dict) or not {"operator", "run", "figures"} <= set(record) for record in found):
+        raise DatasetError(f"{folder / MANIFEST_DIR} holds files that are no records of an operator.")
+    started: dict[str, float] = {}
+    for record in found:
+        at = record.get("started") or 0.0
+        started[record["run"]] = min(at, started.get(record["run"], at))
+    # Records of old tell no time and no place: their files are numbered from run to run.
+    return sorted(found, key=lambda record: (started[record["run"]], record.get("place") or 0))
 
 
 def _is_finished(record: Record) -> bool:
-    return "figures" in record and not {"stopped", "incomplete"} & set(record)
+    return not {"stopped", "incomplete"} & set(record) and record.get("state", "done") == "done"
 
 
 def _resumed(earlier: Records, later: Records) -> Records:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from mergeit_ops.finished.blame import GATE, MERGER, REVERSE_GROUPER, SELECTOR
@@ -39,6 +39,7 @@ class Stage:
     :param tells_merges: whether the records name every merge that there was.
     :param contents: of rows whose ids do not tell what they hold: a digest of the columns but the inexact ones.
     :param inexact: the columns that these digests leave out.
+    :param is_open: whether a gate behind it has no record, so that nobody knows what it decided.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Stage:
     tells_merges: bool = False
     contents: Mapping[str, str] = field(default_factory=dict)
     inexact: frozenset[str] = frozenset()
+    is_open: bool = False
 
     @property
     def verb(self) -> str:
@@ -62,6 +64,8 @@ class Stage:
     @cached_property
     def left(self) -> tuple[str, ...] | None:
         """Return the ids of the rows that left it, each merged row one; None where no record tells."""
+        if self.is_open:
+            return None
         if self.gates:
             return tuple(self.gates[-1]["left"])
         if self.entered is None:
@@ -72,7 +76,9 @@ class Stage:
     @cached_property
     def standing(self) -> Mapping[str, KnownMerge]:
         """Return the merges that left it: those that a gate rejected, or dropped, are not among them."""
-        return {row_id: self.merges[row_id] for row_id in self.left or () if row_id in self.merges}
+        if self.left is None:
+            return self.merges
+        return {row_id: self.merges[row_id] for row_id in self.left if row_id in self.merges}
 
     @cached_property
     def whereabouts(self) -> Mapping[str, str | None]:
@@ -124,13 +130,15 @@ def stages_of(records: Records) -> list[Stage]:
             last = stages[-1]
             stages[-1] = _behind_gate(last, record)
     if stages:
+        if GATE in records.missing:
+            stages[-1] = replace(stages[-1], is_open=True)
         return stages
     if gates_alone:
         # Rows of an earlier run, which brought their merges with them.
         stage = Stage(GATE, None, tells_merges=True)
         for record in gates_alone:
             stage = _behind_gate(stage, record)
-        return [_with_entered(stage, stage.units(gates_alone[0]["entered"]))]
+        return [replace(stage, entered=tuple(stage.units(gates_alone[0]["entered"])), is_open=GATE in records.missing)]
     for record in records.of_operator(REVERSE_GROUPER)[-1:]:
         if "left" in record:
             return [Stage(REVERSE_GROUPER, tuple(record["left"]))]
@@ -159,19 +167,7 @@ def _behind_gate(stage: Stage, record: Record) -> Stage:
         before = stage.merges.get(row_id)
         if before is not None and merge.row is None and merge.text == before.text:
             accepted[row_id] = before
-    return Stage(
-        stage.name,
-        stage.entered,
-        (*stage.gates, record),
-        {**stage.merges, **accepted},
-        stage.tells_merges,
-        stage.contents,
-        stage.inexact,
-    )
-
-
-def _with_entered(stage: Stage, entered: Sequence[str]) -> Stage:
-    return Stage(stage.name, tuple(entered), stage.gates, stage.merges, stage.tells_merges)
+    return replace(stage, gates=(*stage.gates, record), merges={**stage.merges, **accepted})
 
 
 def _known(merges: Mapping[str, Record], record: Record, derived: Collection[str]) -> dict[str, KnownMerge]:

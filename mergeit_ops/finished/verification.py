@@ -94,7 +94,13 @@ class _Check:
         for row in self._run.rows():
             self._export.add(row)
         entered = self._stage.entered
-        if self._export.unlabelled:
+        first = self._export.first_unlabelled
+        if first is not None and self._export.labelled and not self._changers:
+            number = self._export.rows - self._export.labelled
+            self._found.violations.append(
+                f"{number:,} rows of the export have no lineage, and other rows have; the first is {first}."
+            )
+        if first is not None:
             self._settle_unlabelled(entered)
         self._check_content()
         self._check_merges()
@@ -122,11 +128,6 @@ class _Check:
 
     def _settle_unlabelled(self, entered: Sequence[str] | None) -> None:
         stage = self._stage
-        if self._export.labelled and not self._changers:
-            rows = [row for rows in self._export.unlabelled.values() for row in rows]
-            self._found.violations.append(
-                f"{len(rows):,} rows of the export have no lineage, and other rows have; the first is {rows[0].where}."
-            )
         # Of copies, those that left on their own come first: others are inside a merge, or were dropped.
         alone = [row_id for row_id, merge in stage.whereabouts.items() if merge is None]
         known = self._inputs.ids if entered is None else dict.fromkeys([*alone, *entered])
@@ -173,7 +174,7 @@ class _Check:
                 changed.append(_changed_sentence(suspect, columns))
         if self._changers:
             later += len(self._export.altered)
-        else:
+        elif not self._stage.is_open:
             changed += self._export.altered
         self._changed, self._changed_later = len(changed), later
         self._found.violations += _first(changed, "rows are not what they were")
@@ -272,6 +273,8 @@ class _Check:
     def _misplaced_sentence(self, row_id: str, place: Place) -> str | None:
         """Return what is wrong with the place of a row, going by the record; None where nothing is."""
         stage, what = self._stage, f"{_where(place)} of the export ({row_id})"
+        if stage.left is None:
+            return None
         if row_id not in stage.whereabouts:
             if row_id in self._dropped:
                 return f"{what} was dropped by the gate's min_score or max_score, as its record says."
@@ -298,6 +301,8 @@ class _Check:
         stage = self._stage
         if not missing:
             return {}
+        if stage.is_open:
+            return dict.fromkeys(missing, UNTOLD)
         behind = self._recipe.behind(stage.name)
         lost = UNTOLD if self._untold else LOST
         if not stage.gates:

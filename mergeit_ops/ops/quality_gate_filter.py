@@ -279,10 +279,10 @@ class QualityGateFilter(ScoreFilter):
         counts["unscored"] += len(_unscored(comparisons, scores))
         plain_scores = {position: score for position, (score,) in zip(plain, scores[len(merges) :], strict=True)}
         try:
-            gated, after = gated_table(table, metas, verdicts, plain_scores, layout, self._embedding_texts)
+            gated, after, rebuilt = gated_table(table, metas, verdicts, plain_scores, layout, self._embedding_texts)
         except DatasetError as error:
             raise DatasetError(f"{self._name}: {error}.") from error
-        record.gated(metas, after, verdicts.values(), layout, inexact_columns(table.schema))
+        record.gated(metas, after, verdicts.values(), rebuilt, layout, inexact_columns(table.schema))
         return gated
 
     def _plain_samples(self, table: pa.Table, layout: SampleFormat, merged: set[int]) -> dict[int, Sample]:
