@@ -57,6 +57,11 @@ class Stage:
         return {MERGER: "entered the merger", GATE: "entered the gate"}.get(self.name, "was selected")
 
     @property
+    def verbs(self) -> str:
+        """Return what its rows did, for a sentence on several."""
+        return self.verb.replace("was", "were")
+
+    @property
     def merges_rows(self) -> bool:
         """Tell whether its rows have a merge status."""
         return self.name in (MERGER, GATE)

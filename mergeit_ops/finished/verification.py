@@ -95,7 +95,7 @@ class _Check:
             self._export.add(row)
         entered = self._stage.entered
         first = self._export.first_unlabelled
-        if first is not None and self._export.labelled and not self._changers:
+        if first is not None and self._export.labelled:
             number = self._export.rows - self._export.labelled
             self._found.violations.append(
                 f"{number:,} rows of the export have no lineage, and other rows have; the first is {first}."
@@ -265,8 +265,8 @@ class _Check:
         later = sum(fate in (BETWEEN, LATER) for fate in fates.values())
         if later:
             self._found.remarks.append(
-                f"{later:,} rows that {verb} are not in the export. {listed(self._takers)} may have taken them away, "
-                "as the recipe asks; no record names them, so it cannot be proved that nobody else has."
+                f"{later:,} rows that {self._stage.verbs} are not in the export. {listed(self._takers)} may have taken "
+                "them away, as the recipe asks; no record names them, so it cannot be proved that nobody else has."
             )
         return fates
 
@@ -474,11 +474,11 @@ class _Check:
             as_they_were = f"all but {self._changed_later:,} as they were"
         if not missing:
             return (
-                f"The conservation law holds: all {there:,} rows that {self._stage.verb} are in the export exactly "
+                f"The conservation law holds: all {there:,} rows that {self._stage.verbs} are in the export exactly "
                 f"once, {as_they_were}."
             )
         said = (
-            f"The conservation law holds: of the {len(entered):,} rows that {self._stage.verb}, {there:,} are in the "
+            f"The conservation law holds: of the {len(entered):,} rows that {self._stage.verbs}, {there:,} are in the "
             f"export exactly once, {as_they_were}."
         )
         if fates[BETWEEN]:
@@ -490,7 +490,7 @@ class _Check:
             told = " and ".join(f"{number:,} {by}" for number, by in parts if number)
             units = fates[DROPPED] + fates[LATER]
             rows = sum(removed.values())
-            holding = "" if units == rows else f", which hold {units:,} that {self._stage.verb}"
+            holding = "" if units == rows else f", which hold {units:,} that {self._stage.verbs}"
             said += f" After {own} {_rows(rows)} removed{holding}: {told}."
         return said
 

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from mergeit_ops.core.columns import EMBEDDING, META, STATS
 from mergeit_ops.core.vectors import encode_vectors
 from mergeit_ops.finished.export_files import export_files, read_rows, stats_file
-from tests.runs import run_recipe, write_jsonl, write_recipe
+from tests.runs import run_recipe, run_recipe_on_ray, write_jsonl, write_recipe
 
 Row = dict[str, Any]
 
@@ -38,6 +38,7 @@ class Shape:
     :param own_ids: whether rows bring ids of their own.
     :param before: operators before ours.
     :param strategy: of the merger.
+    :param on_ray: whether Ray runs it.
     """
 
     layout: str = "alpaca"
@@ -53,9 +54,10 @@ class Shape:
     own_ids: bool = False
     before: tuple[Mapping[str, Any], ...] = ()
     strategy: str = "concat"
+    on_ray: bool = False
 
 
-UPPER = {"python_lambda_mapper": {"lambda_str": "lambda row: {**row, 'source': row['source'].upper()}"}}
+UPPER = {"python_lambda_mapper": {"lambda_str": "lambda row: {**row, 'source': str(row['source']).upper()}"}}
 NO_WEB = {"specified_field_filter": {"field_key": "source", "target_value": ["book", "forum", None]}}
 
 SHAPES = {
@@ -74,6 +76,7 @@ SHAPES = {
     "a filter behind": Shape(behind=(NO_WEB,)),
     "bounds and a filter behind": Shape(bounded=True, behind=(NO_WEB,), layout="messages"),
     "a filter behind and no gate": Shape(gamma=None, behind=(NO_WEB,)),
+    "a mapper behind": Shape(behind=(UPPER,)),
     "two mergers": Shape(mergers=2),
     "two mergers, numbers that JSON rounds": Shape(mergers=2, inexact=True, layout="messages"),
     "copies": Shape(copies=25),
@@ -101,7 +104,10 @@ class Lawful:
 
     def write(self, rows: Sequence[Row]) -> None:
         """Put other rows in the place of those of the export, in its form."""
-        path, beside = self.export, None if self.shape.keep else stats_file(self.export)
+        path, *others = export_files(self.export)
+        for other in others:
+            other.unlink()
+        beside = None if self.shape.keep else stats_file(self.export)
         if beside is not None:
             write_jsonl(beside, [{name: row.get(name) for name in (META, STATS)} for row in rows])
             rows = [{name: value for name, value in row.items() if name not in (META, STATS)} for row in rows]
@@ -131,7 +137,12 @@ def run_lawfully(folder: Path, shape: Shape, sample: Sequence[Row], seed: int) -
     recipe = write_recipe(
         folder, _process(shape), data, keep_stats_in_res_ds=shape.keep, text_keys="lang", export_path=None
     )
-    export = run_recipe(recipe, "--export_path", str(folder / "out" / f"export.{shape.suffix}"))
+    if shape.on_ray:
+        export = run_recipe_on_ray(
+            recipe, "--export_path", str(folder / "out" / "export"), "--export_type", shape.suffix
+        )
+    else:
+        export = run_recipe(recipe, "--export_path", str(folder / "out" / f"export.{shape.suffix}"))
     run = Lawful(shape, data, export)
     rows = [row for file in export_files(export) for row in read_rows(file)]
     if not shape.keep:

@@ -269,7 +269,7 @@ def two_originals_exchange_their_texts(rows, rng):
     _need(_content(first) != _content(second))
 
 
-@_mutation()
+@_mutation(CHANGES_A_ROW)
 def two_originals_exchange_their_lineage(rows, rng):
     first, second = _some(rows, rng, "original", "restored", number=2)
     _need(_content(first) != _content(second))
@@ -389,7 +389,7 @@ def two_merges_exchange_the_ids_of_a_parent_alone(rows, rng):
     one[0], other[0] = other[0], one[0]
 
 
-@_mutation()
+@_mutation(CHANGES_A_ROW)
 def two_merges_exchange_their_lineage(rows, rng):
     first, second = _some(rows, rng, "merged", number=2)
     first[META], second[META] = second[META], first[META]
