@@ -18,6 +18,7 @@ from mergeit_ops.finished import read_run
 from mergeit_ops.finished.inputs import read_input
 from mergeit_ops.finished.verification import Verification, verify
 from tests.conftest import REPOSITORY
+from tests.llm_server import FakeLLMServer, merge_answer
 from tests.runs import read_jsonl, run_recipe, write_jsonl, write_recipe
 from tests.test_whole_runs import pipeline
 
@@ -75,31 +76,40 @@ def records(folder: Path) -> list[dict]:
 
 @pytest.mark.parametrize("settings", [FIXED, {}], ids=["one work dir", "work dirs side by side"])
 def test_each_of_several_exports_in_one_place_is_held_to_its_own_run(tmp_path, data, another_process, settings):
-    exports = {}
+    exports: dict[str, list[dict]] = {}
     for name, gamma in (("first", 0.1), ("second", 1.4), ("third", 9.0)):
         another_process(name)
         export = run_recipe(write_recipe(tmp_path, pipeline(gamma=gamma), data, **settings))
-        exports[name] = read_jsonl(export)
-    for name, rows in exports.items():
+        (run,) = {record["run"] for record in records(export.parent)} - exports.keys()
+        exports[run] = read_jsonl(export)
+    for run, rows in exports.items():
         write_jsonl(export, rows)
         found = verified(data, export)
-        assert found.holds, [name, *found.violations, *found.undecided]
-        assert {record["run"] for record in read_run(export).records.operators} == {name}
+        assert found.holds, [run, *found.violations, *found.undecided]
+        assert {record["run"] for record in read_run(export).records.operators} == {run}
         lose_a_row(export)
         assert verified(data, export).holds is False
 
 
 def test_runs_with_the_same_ids_are_told_apart_by_what_was_merged(tmp_path, data, another_process):
-    """With another order of the sample's parts the same pairs give other texts."""
-    another_process("first")
-    export = run_recipe(write_recipe(tmp_path, pipeline(gamma=0.1), data, **FIXED))
-    rows = read_jsonl(export)
-    another_process("second")
-    swapped = [row | {"instruction": row["output"], "output": row["instruction"]} for row in read_jsonl(data)]
-    run_recipe(write_recipe(tmp_path, pipeline(gamma=0.1), write_jsonl(tmp_path / "other.jsonl", swapped), **FIXED))
-    write_jsonl(export, rows)
-    assert {record["run"] for record in read_run(export).records.operators} == {"first"}
-    assert verified(data, export).holds
+    exports: dict[str, list[dict]] = {}
+    for name, more in (("first", " So."), ("second", " Thus.")):
+        another_process(name)
+
+        def answer(body: dict, more: str = more) -> str:
+            merged = json.loads(merge_answer(body))
+            return json.dumps(merged | {"output": merged["output"] + more})
+
+        with FakeLLMServer(answer=answer) as server:
+            process = pipeline(server, gamma=0.1, cache_path=None)
+            export = run_recipe(write_recipe(tmp_path, process, data, **FIXED))
+        (run,) = {record["run"] for record in records(export.parent)} - exports.keys()
+        exports[run] = read_jsonl(export)
+    assert len({str(sorted(row[META]["row_id"] for row in rows)) for rows in exports.values()}) == 1
+    for run, rows in exports.items():
+        write_jsonl(export, rows)
+        assert {record["run"] for record in read_run(export).records.operators} == {run}
+        assert verified(data, export).holds
 
 
 def test_half_a_record_in_the_same_folder_is_in_nobodys_way(tmp_path, data):
