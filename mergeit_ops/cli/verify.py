@@ -75,12 +75,7 @@ def _table(found: Verification) -> str:
 
 
 def _sentences(found: Verification) -> Iterable[str]:
-    if found.holds:
-        yield "The conservation law holds: every row that entered is in the export exactly once, as it was."
-    elif found.holds is None:
-        yield "It cannot be decided whether the conservation law holds:"
-    else:
-        yield "The conservation law does NOT hold:"
+    yield found.headline
     yield from (f"  {sentence}" for sentence in (*found.violations, *found.undecided))
     if found.remarks:
         yield "What is not proved:"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from json.encoder import encode_basestring
 from typing import Any
 
@@ -12,6 +13,7 @@ from mergeit_ops.core.columns import is_content
 from mergeit_ops.core.lossless import UnencodableError, encode_row
 from mergeit_ops.core.sample import Sample
 
+_CONTENT_ID = re.compile(r"([0-9a-f]{20})(-\d+)?")
 _DIGEST_CHARS = 20  # 80 bits: a collision among a billion rows has odds of about one in two million
 
 
@@ -41,6 +43,28 @@ def _without_nulls(value: Any) -> Any:
 def sample_digest(sample: Sample) -> str:
     """Return a hash of a sample's texts: what a merged row is known by, whatever else its row holds."""
     return content_digest(vars(sample))
+
+
+def exact_digest(row: Mapping[str, Any], inexact: Collection[str]) -> str:
+    """Return a hash of what every form of export gives back to the letter.
+
+    :param row: column name to value. One with nothing in it does not count: on Ray, the block that it is in may know no
+        type of its column.
+    :param inexact: the columns that some form of export rounds or writes as text.
+    """
+    return content_digest({name: value for name, value in row.items() if name not in inexact and not _is_hollow(value)})
+
+
+def _is_hollow(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return all(map(_is_hollow, value.values()))
+    return value is None or (isinstance(value, list) and all(map(_is_hollow, value)))
+
+
+def base_id(row_id: str) -> str | None:
+    """Return the digest in a row id, without the ordinal; None for an id that a dataset has brought."""
+    found = _CONTENT_ID.fullmatch(row_id)
+    return found[1] if found else None
 
 
 def content_digests(columns: Mapping[str, Sequence[Any]], rows: int) -> list[str]:

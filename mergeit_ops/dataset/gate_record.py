@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from mergeit_ops.core import lineage
 from mergeit_ops.core.formats import SampleFormat
+from mergeit_ops.core.identity import sample_digest
 from mergeit_ops.dataset.gate_table import MergedRow, Verdict
-from mergeit_ops.dataset.merge_table import MergeRecord, merge_record, merged_row
+from mergeit_ops.dataset.merge_table import MergeRecord, merge_record
 
 
 @dataclass
@@ -22,6 +23,7 @@ class GateRecord:
     :param dropped: of the rows that `min_score` and `max_score` have taken away.
     :param accepted: of each accepted merge, what it is known by.
     :param restored: of each rejected merge, its parents.
+    :param inexact: the columns that digests of rows leave out.
     """
 
     entered: list[str] = field(default_factory=list)
@@ -30,34 +32,40 @@ class GateRecord:
     dropped: list[str] = field(default_factory=list)
     accepted: dict[str, MergeRecord] = field(default_factory=dict)
     restored: dict[str, list[str]] = field(default_factory=dict)
+    inexact: set[str] = field(default_factory=set)
 
     def gated(
         self,
         before: Iterable[Mapping[str, Any]],
         after: Iterable[Mapping[str, Any]],
         verdicts: Iterable[tuple[MergedRow, Verdict]],
+        rebuilt: Mapping[str, Mapping[str, Any]],
         layout: SampleFormat,
+        inexact: Collection[str],
     ) -> None:
         """Note the decisions on a table.
 
         :param before: metadata of its rows.
         :param after: metadata of the rows made of them.
         :param verdicts: its merged rows, and what was decided on each.
+        :param rebuilt: columns of the rows that are not among those that came, by row id.
         :param layout: layout of the samples.
+        :param inexact: the columns that not every form of export gives back to the letter.
         """
+        self.inexact |= set(inexact)
         self.entered += [row_id for meta in before if (row_id := meta.get(lineage.ROW_ID))]
         self.passed += [meta.get(lineage.ROW_ID) for meta in after]
         for merged, verdict in verdicts:
             row_id, parents = merged.meta[lineage.ROW_ID], merged.meta[lineage.PARENT_IDS]
-            chosen = verdict.decision.chosen
             if verdict.decision.rejected is not None:
                 self.restored[row_id] = list(parents)
                 continue
-            sample = merged.candidates[chosen]
-            if chosen:
-                # As the row will be read: a layout may write instruction and input as one text.
-                sample = layout.read(merged_row(layout, sample, merged.parent_rows)).sample
-            self.accepted[row_id] = merge_record(parents, sample)
+            row = rebuilt.get(row_id)
+            if row is None:
+                # The merger's record says what else its row holds.
+                self.accepted[row_id] = {"parents": list(parents), "text": sample_digest(merged.candidates[0])}
+            else:
+                self.accepted[row_id] = merge_record(parents, layout.read(row).sample, row, inexact)
 
     def filtered(self, stays: Sequence[bool]) -> None:
         """Note which of the rows passed so far stay.
@@ -78,4 +86,5 @@ class GateRecord:
             "dropped": self.dropped,
             "accepted": self.accepted,
             "restored": self.restored,
+            "inexact": sorted(self.inexact),
         }

@@ -108,7 +108,7 @@ def gated_table(
     scores: Mapping[int, Score],
     layout: SampleFormat,
     embed: Callable[[Sequence[Sample]], Sequence[str]],
-) -> tuple[pa.Table, list[Mapping[str, Any]]]:
+) -> tuple[pa.Table, list[Mapping[str, Any]], dict[str, Mapping[str, Any]]]:
     """Return the rows that leave the gate: a rejected merge is replaced by its parents.
 
     :param table: rows that came in, whole topics of the merger where they have lineage.
@@ -119,7 +119,7 @@ def gated_table(
     :param embed: gives restored samples their embedding as text, where the table has that column.
     :return: the table's columns, metadata where rows have lineage, and the stats of the gate added to those there were.
         Restored parents stand where they stood in their topic; without restored rows the order is as it came. And the
-        metadata of each row, in order.
+        metadata of each row, in order; and the columns of the rows that are not among those that came, by row id.
     """
     old_stats = _stats_of(table)
     out: list[_OutRow] = []
@@ -135,7 +135,8 @@ def gated_table(
             out += _restored(merged, verdict)
     if any(row.kept is None and row.meta[lineage.STATUS] == lineage.RESTORED for row in out):
         out = _in_topic_order(out)
-    return _assemble(table, out, layout, embed), [row.meta for row in out]
+    rebuilt = {row.meta.get(lineage.ROW_ID, ""): row.rebuilt for row in out if row.rebuilt is not None}
+    return _assemble(table, out, layout, embed), [row.meta for row in out], rebuilt
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,8 @@ class MergeRun:
         self._waiting: deque[TopicMerges] = deque()
         self.entered: list[str] = []
         self.merges: dict[str, MergeRecord] = {}
+        self.contents: dict[str, str] = {}
+        self.inexact: set[str] = set()
         self.topics = 0
         self.pairs = 0
         self.merged = 0
@@ -53,6 +55,8 @@ class MergeRun:
         self._write_complete()
         self._waiting.append(topic)
         self.entered += topic.row_ids
+        self.contents |= topic.contents()
+        self.inexact |= topic.inexact
         self.topics += 1
         self.pairs += len(topic.groups)
         self.unmergeable.update(reading.problem for reading in topic.readings if reading.problem)

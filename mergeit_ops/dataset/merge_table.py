@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -11,13 +11,22 @@ import pyarrow as pa
 from datasets import Features
 
 from mergeit_ops.core import lineage
-from mergeit_ops.core.columns import EMBEDDING, META, STATS, is_carried
+from mergeit_ops.core.columns import EMBEDDING, META, STATS, is_carried, is_content
 from mergeit_ops.core.formats import Reading, SampleFormat
-from mergeit_ops.core.identity import group_id, sample_digest
+from mergeit_ops.core.identity import base_id, content_digests, exact_digest, group_id, sample_digest
 from mergeit_ops.core.lossless import UnencodableError, encode_row
 from mergeit_ops.core.pairing import Group
 from mergeit_ops.core.sample import Sample
-from mergeit_ops.dataset.tables import JSON, TEXT, arrow_array, json_array, loses_nanoseconds, python_rows
+from mergeit_ops.dataset.tables import (
+    JSON,
+    TEXT,
+    arrow_array,
+    inexact_columns,
+    json_array,
+    loses_nanoseconds,
+    python_columns,
+    python_rows,
+)
 from mergeit_ops.dataset.topics import Topic
 from mergeit_ops.errors import EmbeddingError
 
@@ -38,17 +47,23 @@ class Merge:
     prompt_sha256: str | None = None
 
 
+_FEW = 20
+
 MergeRecord = dict[str, Any]
-"""What the record of a run says of a merged row: its parents' row ids, and a digest of its text."""
+"""What the record of a run says of a merged row: its parents' row ids, and digests of its text and of its columns."""
 
 
-def merge_record(parent_ids: Sequence[str], merged: Sample) -> MergeRecord:
+def merge_record(
+    parent_ids: Sequence[str], merged: Sample, row: Mapping[str, Any], inexact: Collection[str]
+) -> MergeRecord:
     """Return what is recorded of a merged row, so that it is known again in the export.
 
     :param parent_ids: row ids of its parents.
     :param merged: the row as the layout reads it.
+    :param row: its columns.
+    :param inexact: the columns that not every form of export gives back to the letter.
     """
-    return {"parents": list(parent_ids), "text": sample_digest(merged)}
+    return {"parents": list(parent_ids), "text": sample_digest(merged), "row": exact_digest(row, inexact)}
 
 
 @dataclass
@@ -73,6 +88,8 @@ class TopicMerges:
     def __post_init__(self) -> None:
         table = self.topic.table
         self.carried = [name for name in table.column_names if is_carried(name)]
+        content = [table.schema.field(name) for name in table.column_names if is_content(name)]
+        self.inexact = inexact_columns(pa.schema(content))
         metas = [row[META] or {} for row in python_rows(table.select([META]))] if META in table.column_names else None
         self._metas: Sequence[Mapping[str, Any]] = metas or [{}] * table.num_rows
         self._parents: dict[int, list[str]] = {}
@@ -81,6 +98,27 @@ class TopicMerges:
     def complete(self) -> bool:
         """Tell whether every group has its outcome."""
         return len(self.merges) == len(self.groups)
+
+    def contents(self) -> dict[str, str]:
+        """Return digests of the rows whose ids do not tell in every form of export what they hold.
+
+        Those are the rows with values that an export may round, and rows that bring an id of their own.
+
+        :return: `exact_digest` by row id; empty where the ids tell all.
+        """
+        names = [name for name in self.topic.table.column_names if is_content(name)]
+        columns = self.topic.table.select(names)
+        if not self.inexact and self._ids_are_digests(columns):
+            return {}
+        rows = python_rows(columns)
+        return {row_id: exact_digest(row, self.inexact) for row_id, row in zip(self.row_ids, rows, strict=True)}
+
+    def _ids_are_digests(self, columns: pa.Table) -> bool:
+        # A few rows tell: either the dataset has brought ids of its own, or the grouper has made them all.
+        few = columns.slice(0, _FEW)
+        digests = content_digests(python_columns(few), few.num_rows)
+        found = [base_id(row_id) for row_id in self.row_ids]
+        return None not in found and found[: len(digests)] == digests
 
     def samples(self, group: Group) -> list[Sample]:
         """Return a group's samples."""
@@ -225,7 +263,7 @@ def flat_table(
         merged_metas = [topic.merged_meta(number) for number in accepted]
         parts.append(pa.table(arrays))
         records = {
-            meta[lineage.ROW_ID]: merge_record(meta[lineage.PARENT_IDS], layout.read(row).sample)
+            meta[lineage.ROW_ID]: merge_record(meta[lineage.PARENT_IDS], layout.read(row).sample, row, topic.inexact)
             for meta, row in zip(merged_metas, rows, strict=True)
         }
         positions = positions + [topic.groups[number].members[0] for number in accepted]

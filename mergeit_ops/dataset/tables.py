@@ -243,6 +243,22 @@ def loses_nanoseconds(arrow_type: pa.DataType) -> bool:
     return pa.types.is_time64(arrow_type) and arrow_type.unit == "ns"
 
 
+def inexact_columns(schema: pa.Schema) -> frozenset[str]:
+    """Return the columns that not every form of export gives back to the letter.
+
+    JSON rounds numbers with a fraction, writes integers beside nulls as such, and times as text.
+    """
+    return frozenset(field.name for field in schema if not _is_exact(field.type))
+
+
+def _is_exact(arrow_type: pa.DataType) -> bool:
+    if pa.types.is_nested(arrow_type):
+        parts = [arrow_type.field(number).type for number in range(arrow_type.num_fields)]
+        return not (pa.types.is_map(arrow_type) or pa.types.is_union(arrow_type)) and all(map(_is_exact, parts))
+    of_type = (pa.types.is_string, pa.types.is_large_string, pa.types.is_boolean, pa.types.is_null)
+    return any(is_one(arrow_type) for is_one in of_type)
+
+
 def set_column(table: pa.Table, name: str, values: pa.Array | pa.ChunkedArray) -> pa.Table:
     """Return the table with a column replaced where it stands, or added at the end."""
     if name in table.column_names:

@@ -10,7 +10,8 @@ import atexit
 import hashlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -19,6 +20,8 @@ import ray
 from mergeit_ops.core.identity import content_digests
 from mergeit_ops.dataset.manifest import Manifest, added_up, log_summary
 from mergeit_ops.dataset.tables import python_columns
+
+_open: list[Callable[[], None]] = []
 
 
 @ray.remote(num_cpus=0)
@@ -56,7 +59,16 @@ def open_ledger(name: str, manifest: Manifest, work_dir: str | None) -> None:
         ray.get_actor(name)
     except ValueError:
         ledger = _Ledger.options(name=name).remote()  # type: ignore[attr-defined]
-        atexit.register(_close, ledger, manifest, time.perf_counter(), work_dir)
+        _open.append(partial(_close, ledger, manifest, time.perf_counter(), work_dir))
+        # Ray's own hook is older, so it runs after this one.
+        atexit.unregister(close_ledgers)
+        atexit.register(close_ledgers)
+
+
+def close_ledgers() -> None:
+    """Complete the records of all filters that are being collected."""
+    while _open:
+        _open.pop(0)()
 
 
 def report(name: str, part: str, figures: Mapping[str, Any], details: Mapping[str, Any] | None = None) -> None:
@@ -79,6 +91,7 @@ def _close(ledger: Any, manifest: Manifest, started: float, work_dir: str | None
         return
     try:
         total = ray.get(ledger.total.remote(), timeout=60)
+        ray.kill(ledger)
         manifest.figures |= total.get("figures", {})
         manifest.details |= total.get("details", {})
     except ray.exceptions.RayError:

@@ -67,6 +67,15 @@ class Recipe:
         first = next(ours, 0)
         return Stretch(self.process[:first])
 
+    def between_all(self, own: str) -> Stretch:
+        """Return what stands between the first and the last operator of a name.
+
+        :param own: registry name of one of ours.
+        """
+        if own not in self.process:
+            return Stretch()
+        return Stretch(self.process[self.process.index(own) : _last(self.process, own)])
+
     def behind(self, own: str, until: str | None = None) -> Stretch:
         """Return what stands behind the last operator of a name.
 

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from mergeit_ops.core import lineage
 from mergeit_ops.core.columns import META
 from mergeit_ops.core.formats import SampleFormat
-from mergeit_ops.core.identity import content_digest, sample_digest
+from mergeit_ops.core.identity import base_id, content_digest, exact_digest, sample_digest
 from mergeit_ops.core.lossless import decode_row
+from mergeit_ops.errors import DatasetError
+from mergeit_ops.finished.blame import SELECTOR
 from mergeit_ops.finished.comparing import same_value
-from mergeit_ops.finished.rows import ExportRow, Lineage
+from mergeit_ops.finished.rows import ExportRow, Lineage, content_of
+from mergeit_ops.finished.stages import KnownMerge, Stage
 
 KEPT = "kept"
 """Status of a row that was selected, and met no merger."""
-
-_CONTENT_ID = re.compile(r"([0-9a-f]{20})(-\d+)?")
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,14 @@ class Place:
     :param status: `original`, `merged`, `restored` or `kept`.
     :param parent: which of the merged row's parents it is, from 1; None for a row of its own.
     :param reason: why its merge failed or was rejected.
+    :param merge: id of the merged row that it is a parent of; None for a row of its own.
     """
 
     row: int
     status: str
     parent: int | None = None
     reason: str | None = None
+    merge: str | None = None
 
 
 @dataclass(frozen=True)
@@ -56,10 +58,11 @@ class Suspect:
 class Holdings:
     """What the rows of an export are, taken down row by row.
 
-    :param texts: of each merged row that is on record, by row id, a digest of its text.
-    :param parents: of each such row, its parents' ids.
-    :param layout: layout of the samples; None where it cannot be told.
+    :param stage: what is on record of the last merger and its gates, or of what stands in for them.
+    :param earlier: the merges of the mergers before it, by row id; None where no record tells.
+    :param layout_of: gives the layout of rows with some columns; None where it cannot be told.
     :param expected: row ids of the input; of other rows it is remembered what they ask.
+    :param linked: whether a row that was merged earlier must still be as it was merged.
 
     `places` maps a row id to where it is found, `first_ids` the ids that rows had in the first of several mergers;
     `strange` maps ids that were not expected to what their rows ask. `suspects` are rows that are not what their id
@@ -68,19 +71,23 @@ class Holdings:
 
     def __init__(
         self,
-        texts: Mapping[str, str],
-        parents: Mapping[str, Collection[str]],
-        layout: SampleFormat | None,
+        stage: Stage,
+        earlier: Mapping[str, KnownMerge] | None,
+        layout_of: Callable[[Sequence[str]], SampleFormat | None],
         expected: Collection[str],
+        linked: bool,
     ) -> None:
-        self._texts = texts
+        self._stage = stage
+        self._earlier = earlier
+        self._linked = linked
         self._ids_by_text: dict[str, list[str]] = {}
-        for row_id, text in texts.items():
-            self._ids_by_text.setdefault(text, []).append(row_id)
-        self._parents = parents
-        self._layout = layout
+        for row_id, merge in stage.standing.items():
+            self._ids_by_text.setdefault(merge.text, []).append(row_id)
+        self._layout_of = layout_of
+        self._layouts: dict[tuple[str, ...], SampleFormat | None] = {}
         self._expected = expected
         self.rows = 0
+        self.labelled = 0
         self.merged_rows = 0
         self.unread_merges = 0
         self.places: dict[str, list[Place]] = {}
@@ -91,20 +98,35 @@ class Holdings:
         self.altered: list[str] = []
         self.unknown_merges: list[str] = []
         self.unlabelled: dict[str, list[ExportRow]] = {}
+        self.first_unlabelled: str | None = None
 
     def add(self, row: ExportRow) -> None:
         """Take down a row."""
         self.rows += 1
         origin = row.lineage
-        if origin.status == lineage.MERGED:
+        if self._stage.name == SELECTOR or (origin.row_id is None and origin.status != lineage.MERGED):
+            # What a flat selection leaves of an earlier run's lineage says nothing of this one.
+            self._add_unlabelled(row)
+            return
+        self.labelled += 1
+        if not self._stage.merges_rows:
+            self._note(str(origin.row_id), Place(row.number, KEPT), row.content)
+        elif origin.status == lineage.MERGED:
             self._add_merged(row)
-        elif origin.row_id is not None:
-            place = Place(row.number, origin.status or KEPT, reason=origin.rejected or origin.error)
-            self._note(origin.row_id, place, row.content)
+        else:
+            reason = origin.rejected or origin.error
+            self._add_own(row.content, origin, Place(row.number, origin.status or KEPT, reason=reason))
+
+    def _add_own(self, content: Mapping[str, Any], origin: Lineage, place: Place) -> None:
+        """Take down a row that entered, as a row of its own or as a parent."""
+        if origin.row_id is not None:
+            self._note(origin.row_id, place, content)
+        try:
             for first in first_ids(origin):
                 self.first_ids.setdefault(first, []).append(place)
-        else:
-            self._add_unlabelled(row)
+            self._check_history(content, origin, place)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            self.broken.append(f"The merge_history of row {place.row} cannot be read ({error}).")
 
     def _add_merged(self, row: ExportRow) -> None:
         self.merged_rows += 1
@@ -113,38 +135,101 @@ class Holdings:
             self.broken.append(
                 f"{row.where} names {len(origin.parent_ids)} parents and holds {len(origin.parent_texts)}."
             )
-        for number, (content, parent) in enumerate(zip(row.parents, row.parent_lineages, strict=True), start=1):
-            place = Place(row.number, lineage.MERGED, number)
+        try:
+            parents = list(zip(row.parents, row.parent_lineages, strict=True))
+        except DatasetError as error:
+            self.broken.append(str(error))
+            return
+        for number, (content, parent) in enumerate(parents, start=1):
             named = origin.parent_ids[number - 1] if number <= len(origin.parent_ids) else None
             if named != parent.row_id:
                 self.broken.append(f"Parent {number} of {row.where} is not the row that its merge_parent_ids name.")
-            if parent.row_id is not None:
-                self._note(parent.row_id, place, content)
-            for first in first_ids(parent):
-                self.first_ids.setdefault(first, []).append(place)
-        recorded = self._texts.get(origin.row_id or "")
-        if recorded is None:
+            self._add_own(content, parent, Place(row.number, lineage.MERGED, number, merge=origin.row_id))
+        merge = self._stage.merges.get(origin.row_id or "")
+        if merge is None:
             self.unknown_merges.append(row.where)
-        elif self._layout is None:
+            return
+        if origin.row_id not in self._stage.standing:
+            self.broken.append(self._fallen_sentence(row))
+        if merge.parents != origin.parent_ids:
+            self.broken.append(f"The merged {row.where} has other parents than the record of the merge names.")
+        self._check_merge(row, merge)
+
+    def _fallen_sentence(self, row: ExportRow) -> str:
+        row_id = row.lineage.row_id
+        if row_id in self._stage.rejected:
+            return f"The merged {row.where} is a merge that the gate rejected: its parents belong in its place."
+        if row_id in self._stage.of_gates("dropped"):
+            return f"The merged {row.where} was dropped by the gate's min_score or max_score, as its record says."
+        return f"The merged {row.where} never left the gate, as its record says."
+
+    def _check_merge(self, row: ExportRow, merge: KnownMerge) -> None:
+        """Compare a merged row with what is on record of it, and with its parents."""
+        layout = self._layout_for(tuple(row.parents[0])) if row.parents else None
+        if layout is None and merge.row is None:
             self.unread_merges += 1
-        elif sample_digest(self._layout.read(row.content).sample) != recorded:
-            self.altered.append(f"The text of the merged {row.where} is not the one that was merged.")
-        elif odd := _odd_columns(row, self._layout):
-            self.altered.append(f"The merged {row.where} has values of its own in {', '.join(odd)}.")
+            return
+        if layout is not None:
+            if sample_digest(layout.read(row.content).sample) != merge.text:
+                self.altered.append(f"The text of the merged {row.where} is not the one that was merged.")
+                return
+            expected = _as_merged(row, layout)
+            missing = [name for name in expected if name not in row.content and name not in merge.derived]
+            if missing:
+                self.altered.append(
+                    f"The merged {row.where} lacks columns that its parents have: {', '.join(missing)}."
+                )
+                return
+            if odd := [name for name in _odd_columns(row.content, expected) if name not in merge.derived]:
+                self.altered.append(f"The merged {row.where} has values of its own in {', '.join(odd)}.")
+                return
+        if merge.row is not None and exact_digest(row.content, merge.inexact) != merge.row:
+            self.altered.append(f"The merged {row.where} is not as it was merged: a column has changed.")
+
+    def _check_history(self, content: Mapping[str, Any], origin: Lineage, place: Place) -> None:
+        """Compare what a row says of the earlier merges that it went through with their records."""
+        if self._earlier is None:
+            return
+        history = [Lineage(json.loads(text)) for text in origin.history]
+        for past in history:
+            if past.status != lineage.MERGED:
+                continue
+            merge = self._earlier.get(past.row_id or "")
+            where = f"Row {place.row} of the export"
+            if merge is None or merge.parents != past.parent_ids or len(past.parent_texts) != len(merge.parents):
+                self.broken.append(f"{where} came out of an earlier merge that is not on record, or has other parents.")
+                continue
+            for named, text in zip(past.parent_ids, past.parent_texts, strict=True):
+                fields = decode_row(text)
+                meta = fields.pop(META, None) or {}
+                if meta.get(lineage.ROW_ID) != named:
+                    self.broken.append(f"{where} holds an earlier parent that is not the row {named}.")
+                self._suspect(named, place, content_of(fields))
+            is_last = past is history[-1]
+            if is_last and self._linked and merge.row not in (None, exact_digest(content, merge.inexact)):
+                self.broken.append(f"{where} is not the row of the earlier merge that its merge_history names.")
 
     def _add_unlabelled(self, row: ExportRow) -> None:
         """Tell a row without lineage by its content: one that was merged by its text, others by all columns."""
-        merged = None
-        if self._ids_by_text and self._layout is not None:
-            ids = self._ids_by_text.get(sample_digest(self._layout.read(row.content).sample), [])
-            # Of several merges of one text each is found once; the last again and again, should there be more rows.
-            merged = ids.pop(0) if len(ids) > 1 else next(iter(ids), None)
-        if merged is None:
+        self.first_unlabelled = self.first_unlabelled or row.where
+        layout = self._layout_for(tuple(row.content)) if self._ids_by_text else None
+        ids = [] if layout is None else self._ids_by_text.get(sample_digest(layout.read(row.content).sample), [])
+        if not ids:
             self.unlabelled.setdefault(content_digest(row.content), []).append(row)
             return
+        merges = self._stage.standing
+        whole = (at for at in ids if merges[at].row in (None, exact_digest(row.content, merges[at].inexact)))
+        merged = next(whole, None)
+        if merged is None:
+            merged = ids[0]
+            self.altered.append(f"The merged {row.where} is not as it was merged: a column has changed.")
+        if len(ids) > 1:
+            # Of several merges of one text each is found once; the last again and again, should there be more rows.
+            ids.remove(merged)
         self.merged_rows += 1
-        for number, parent in enumerate(self._parents[merged], start=1):
-            self.places.setdefault(parent, []).append(Place(row.number, lineage.MERGED, number))
+        for number, parent in enumerate(merges[merged].parents, start=1):
+            place = Place(row.number, lineage.MERGED, number, merge=merged)
+            self.places.setdefault(parent, []).append(place)
 
     def settle_unlabelled(self, known: Collection[str], statuses: Mapping[str, str]) -> int:
         """Give rows without lineage the ids of known rows of the same content that were not found elsewhere.
@@ -165,10 +250,20 @@ class Holdings:
 
     def _note(self, row_id: str, place: Place, content: Mapping[str, Any]) -> None:
         self.places.setdefault(row_id, []).append(place)
+        self._suspect(row_id, place, content)
+        if row_id not in self._expected:
+            layout = self._layout_for(tuple(content))
+            if layout is not None:
+                self.strange[row_id] = text_key(layout, content)
+
+    def _suspect(self, row_id: str, place: Place, content: Mapping[str, Any]) -> None:
         if content_digest(content) != base_id(row_id):
             self.suspects.append(Suspect(place, row_id, content))
-        if row_id not in self._expected and self._layout is not None:
-            self.strange[row_id] = text_key(self._layout, content)
+
+    def _layout_for(self, columns: tuple[str, ...]) -> SampleFormat | None:
+        if columns not in self._layouts:
+            self._layouts[columns] = self._layout_of(columns)
+        return self._layouts[columns]
 
     def reasons(self, status: str) -> Counter[str]:
         """Count the reasons of rows of a status."""
@@ -178,12 +273,6 @@ class Holdings:
             for place in places
             if place.status == status and place.reason
         )
-
-
-def base_id(row_id: str) -> str | None:
-    """Return the digest in a row id, without the ordinal; None for an id that a dataset has brought."""
-    found = _CONTENT_ID.fullmatch(row_id)
-    return found[1] if found else None
 
 
 def text_key(layout: SampleFormat, content: Mapping[str, Any]) -> str:
@@ -209,15 +298,16 @@ def first_ids(origin: Lineage) -> Iterator[str]:
         yield from first_ids(Lineage({**last.meta, **earlier}))
 
 
-def _odd_columns(row: ExportRow, layout: SampleFormat) -> list[str]:
-    """Return the columns beside the sample in which a merged row holds other than what its parents agree on."""
-    return [
-        name
-        for name, value in row.content.items()
-        if name not in layout.columns and not same_value(value, _agreed(row, name))
-    ]
+def _as_merged(row: ExportRow, layout: SampleFormat) -> Mapping[str, Any]:
+    """Return the columns that a merged row of this text and these parents has."""
+    from mergeit_ops.dataset.merge_table import merged_row
+
+    try:
+        return merged_row(layout, layout.read(row.content).sample, row.parents)
+    except (KeyError, TypeError, IndexError):
+        # Parents that no layout would have merged.
+        return {}
 
 
-def _agreed(row: ExportRow, name: str) -> Any:
-    values = [parent.get(name) for parent in row.parents]
-    return values[0] if values and all(value == values[0] for value in values) else None
+def _odd_columns(content: Mapping[str, Any], expected: Mapping[str, Any]) -> list[str]:
+    return [name for name in content if name not in expected or not same_value(content[name], expected[name])]

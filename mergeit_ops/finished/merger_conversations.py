@@ -70,7 +70,7 @@ def merger_conversations(
     """
     layout = run.layout()
     prompts = [(record.get("parameters") or {}).get("system_prompt") for record in run.of_operator(MERGER)]
-    digests = {row_id: merge.get("text") for stage in stages_of(run) for row_id, merge in stage.merges.items()}
+    digests = {row_id: merge.text for stage in stages_of(run.records) for row_id, merge in stage.merges.items()}
     for row in run.rows():
         if row.lineage.status == lineage.MERGED:
             ratio = row.quality.ratio

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mergeit_ops.dataset.manifest import EXPORT_PATH, MANIFEST_DIR, PROCESS, read_manifests
+from mergeit_ops.dataset.manifest import EXPORT_PATH, MANIFEST_DIR, PROCESS
 from mergeit_ops.errors import DatasetError
+from mergeit_ops.finished.blame import GATE, MERGER, REVERSE_GROUPER
 
 Record = Mapping[str, Any]
+
+_THE_LAW_READS = (MERGER, GATE, REVERSE_GROUPER)
 
 
 @dataclass(frozen=True)
@@ -29,54 +34,125 @@ class Records:
         """Tell whether the run has stopped with an error, so that it has exported nothing."""
         return any("stopped" in record for record in self.operators)
 
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Return the operators that tell what became of rows, and have no finished record: the run was killed."""
+        there = Counter(record["operator"] for record in self.operators if _is_finished(record))
+        wanted = Counter(name for name in self.process if name in _THE_LAW_READS)
+        return tuple((wanted - there).elements())
 
-def find_work_dir(export: Path) -> Path | None:
-    """Return the work dir of the run that has written an export, or None.
+    @property
+    def complete(self) -> bool:
+        """Tell whether the run has come to its end, as far as the records tell."""
+        return not self.stopped and not self.missing
 
-    Data-Juicer makes it beside the export (`<export folder>/<job id>`) unless the recipe sets `work_dir`. Of several
-    it is the newest whose records name the export; a run that stopped has written none.
+    def of_operator(self, name: str) -> list[Record]:
+        """Return the records of an operator, in the order of the recipe.
+
+        :param name: registry name.
+        """
+        return [record for record in self.operators if record["operator"] == name]
+
+
+@dataclass(frozen=True)
+class RecordedRun:
+    """A run that has left records.
+
+    :param work_dir: where they are.
+    :param records: what they say.
+    """
+
+    work_dir: Path
+    records: Records
+
+    def wrote(self, export: Path) -> bool:
+        """Tell whether the records name an export."""
+        return export.absolute() in self._exports
+
+    def may_have_written(self, export: Path) -> bool:
+        """Tell whether the records could be of an export in a folder that was moved: its name must do then."""
+        return not self._exports or export.name in {path.name for path in self._exports}
+
+    @property
+    def _exports(self) -> set[Path]:
+        return {Path(record[EXPORT_PATH]) for record in self.records.operators if record.get(EXPORT_PATH)}
+
+
+def find_runs(export: Path) -> list[RecordedRun]:
+    """Return the runs that may have written an export, the likeliest first.
+
+    Data-Juicer makes a work dir beside the export (`<export folder>/<job id>`) unless the recipe sets `work_dir`. Runs
+    that came to their end stand before those that were killed, newer ones before older ones. A run that stopped with an
+    error has written none.
 
     :param export: the path that the recipe names.
     """
     folder = export.absolute().parent
     if not folder.is_dir():
-        return None
+        return []
     there = [path for path in (folder, *folder.iterdir()) if (path / MANIFEST_DIR).is_dir()]
-    runs = [(path, records) for path in there if (records := _readable(path)).operators and not records.stopped]
-    by_path = [path for path, records in runs if export.absolute() in _exports(records)]
-    # Records of a folder that was moved name another place: the name of the file must do.
-    by_name = [path for path, records in runs if not (names := _exports(records)) or export.name in _names(names)]
-    return max(by_path or by_name, key=_newest, default=None)
+    found: list[RecordedRun] = []
+    for work_dir in sorted(there, key=_newest, reverse=True):
+        try:
+            found += [run for run in read_runs(work_dir) if not run.records.stopped]
+        except DatasetError:
+            continue
+    by_path = [run for run in found if run.wrote(export)]
+    by_name = [run for run in found if run.may_have_written(export)]
+    return _complete_first(by_path or by_name)
 
 
-def read_records(work_dir: Path) -> Records:
-    """Return the records of the last run in a work dir; those of a checkpoint that it went on from come first.
+def read_runs(work_dir: Path) -> list[RecordedRun]:
+    """Return the runs of a work dir, the likeliest to have come to its end first; a fixed `job_id` makes it several.
+
+    To a run that went on from a checkpoint belongs what it found done.
 
     :param work_dir: the run's work dir, or its folder of records.
-    :raises DatasetError: if a record cannot be read.
+    :raises DatasetError: if no record can be read.
     """
     folder = work_dir.parent if work_dir.name == MANIFEST_DIR else work_dir
-    try:
-        found = read_manifests(folder)
-    except (OSError, ValueError) as error:
-        raise DatasetError(f"The records in {folder / MANIFEST_DIR} cannot be read ({error}).") from error
+    runs: dict[str, list[Record]] = {}
+    for record in _readable_records(folder):
+        runs.setdefault(record["run"], []).append(record)
+    found: list[Records] = []
+    for of_one in runs.values():
+        later = Records(tuple(of_one), tuple(of_one[0].get(PROCESS) or ()))
+        found.append(_resumed(found[-1], later) if found else later)
+    return _complete_first([RecordedRun(folder, records) for records in reversed(found)])
+
+
+def _complete_first(runs: list[RecordedRun]) -> list[RecordedRun]:
+    return sorted(runs, key=lambda run: not run.records.complete)
+
+
+def _readable_records(folder: Path) -> list[Record]:
+    """Return records, those of the run that started first first, each run in the order of its recipe.
+
+    A run that was killed may leave half a record, which says nothing.
+
+    :raises DatasetError: if there are files, and none can be read.
+    """
+    found: list[Record] = []
+    problem: Exception | None = None
+    for path in sorted((folder / MANIFEST_DIR).glob("*.json")):
+        try:
+            found.append(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError) as error:
+            problem = error
+    if problem is not None and not found:
+        raise DatasetError(f"The records in {folder / MANIFEST_DIR} cannot be read ({problem}).") from problem
     if any(not isinstance(record, dict) or not {"operator", "run", "figures"} <= set(record) for record in found):
         raise DatasetError(f"{folder / MANIFEST_DIR} holds files that are no records of an operator.")
-    runs: dict[str, list[Record]] = {}
+    started: dict[str, float] = {}
     for record in found:
-        runs.setdefault(record["run"], []).append(record)
-    records = Records()
-    for of_one in runs.values():
-        records = _resumed(records, Records(tuple(of_one), tuple(of_one[0].get(PROCESS) or ())))
-    return records
+        at = record.get("started") or 0.0
+        started[record["run"]] = min(at, started.get(record["run"], at))
+    # Records of old tell no time and no place: their files are numbered from run to run.
+    return sorted(found, key=lambda record: (started[record["run"]], record.get("place") or 0))
 
 
-def _readable(work_dir: Path) -> Records:
-    """Return the records in a work dir; none where they cannot be read: a run that was killed may leave half a one."""
-    try:
-        return read_records(work_dir)
-    except DatasetError:
-        return Records()
+def _is_finished(record: Record) -> bool:
+    return not {"stopped", "incomplete"} & set(record) and record.get("state", "done") == "done"
 
 
 def _resumed(earlier: Records, later: Records) -> Records:
@@ -89,13 +165,5 @@ def _resumed(earlier: Records, later: Records) -> Records:
     return Records((*earlier.operators[:before], *later.operators), earlier.process)
 
 
-def _exports(records: Records) -> set[Path]:
-    return {Path(record[EXPORT_PATH]) for record in records.operators if record.get(EXPORT_PATH)}
-
-
-def _names(paths: Sequence[Path] | set[Path]) -> set[str]:
-    return {path.name for path in paths}
-
-
 def _newest(work_dir: Path) -> float:
-    return max(path.stat().st_mtime for path in (work_dir / MANIFEST_DIR).glob("*.json"))
+    return max((path.stat().st_mtime for path in (work_dir / MANIFEST_DIR).glob("*.json")), default=0.0)

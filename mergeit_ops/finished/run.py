@@ -14,7 +14,8 @@ from mergeit_ops.core.columns import META, STATS, is_content
 from mergeit_ops.core.formats import SampleFormat, resolve_format
 from mergeit_ops.errors import DatasetError, LineageMismatchError
 from mergeit_ops.finished.export_files import export_files, named_export, read_rows, stats_file
-from mergeit_ops.finished.records import Record, Records, find_work_dir, read_records
+from mergeit_ops.finished.likeness import likeness
+from mergeit_ops.finished.records import Record, RecordedRun, Records, find_runs, read_runs
 from mergeit_ops.finished.rows import ExportRow, Lineage, Quality, content_of
 
 _LAYOUT_PARAMETERS = ("instruction_key", "query_key", "response_key")
@@ -75,12 +76,22 @@ class FinishedRun:
         except ValueError as error:
             raise DatasetError(f"{self.export}: {error}.") from error
 
+    def layout_or_none(self, columns: Sequence[str] | None = None) -> SampleFormat | None:
+        """Return the layout of the samples; None where it cannot be told.
+
+        :param columns: of the rows to read; None: those of the export.
+        """
+        try:
+            return self.layout(columns)
+        except DatasetError:
+            return None
+
     def of_operator(self, name: str) -> list[Record]:
         """Return the records of an operator, in the order of the recipe.
 
         :param name: registry name.
         """
-        return [record for record in self.records.operators if record["operator"] == name]
+        return self.records.of_operator(name)
 
     def _mismatch(self, number: int) -> NoReturn:
         assert self.beside is not None
@@ -109,34 +120,50 @@ def read_run(export: str | os.PathLike[str], work_dir: str | os.PathLike[str] | 
     names = dict.fromkeys(chain.from_iterable(firsts))
     in_export = any(META in row for row in firsts)
     beside = None if in_export else stats_file(named)
-    records, found = _records_of(named, None if work_dir is None else Path(work_dir))
     first = firsts[0] if beside is None else next(read_rows(beside), None) or {}
     has_lineage = bool({lineage.STATUS, lineage.ROW_ID} & set(first.get(META) or {}))
-    if not has_lineage and not records.operators:
+    candidates = _runs_of(named, None if work_dir is None else Path(work_dir))
+    if not has_lineage and not candidates:
         raise DatasetError(
             f"{path} is no export of a run with MergeIT-ops: its rows have no lineage in {META}, "
             f"{_beside_words(beside)}, and no records of a run were found beside it; --work-dir says where they are."
         )
-    return FinishedRun(
-        export=path,
-        files=files,
-        beside=beside,
-        work_dir=found,
-        records=records,
-        columns=tuple(name for name in names if is_content(name)),
-        has_lineage=has_lineage,
-        _parameters=dict(records.operators[0].get("parameters") or {}) if records.operators else {},
-    )
+    runs = [
+        FinishedRun(
+            export=path,
+            files=files,
+            beside=beside,
+            work_dir=work_dir_of_one,
+            records=records,
+            columns=tuple(name for name in names if is_content(name)),
+            has_lineage=has_lineage,
+            _parameters=dict(records.operators[0].get("parameters") or {}) if records.operators else {},
+        )
+        for work_dir_of_one, records in candidates or [(None, Records())]
+    ]
+    return _most_alike(runs)
 
 
-def _records_of(export: Path, work_dir: Path | None) -> tuple[Records, Path | None]:
-    found = find_work_dir(export) if work_dir is None else work_dir
-    if found is None:
-        return Records(), None
-    records = read_records(found)
-    if not records.operators:
-        raise DatasetError(f"{found} is no work dir of a run with MergeIT-ops: it holds no records in mergeit/.")
-    return records, found
+def _runs_of(export: Path, work_dir: Path | None) -> list[tuple[Path | None, Records]]:
+    found: list[RecordedRun] = find_runs(export) if work_dir is None else read_runs(work_dir)
+    if work_dir is not None and not found:
+        raise DatasetError(f"{work_dir} is no work dir of a run with MergeIT-ops: it holds no records in mergeit/.")
+    return [(run.work_dir, run.records) for run in found]
+
+
+def _most_alike(runs: Sequence[FinishedRun]) -> FinishedRun:
+    """Return the run whose rows an export holds; of several that are alike the first."""
+    complete = [run for run in runs if run.records.complete]
+    best, found = (complete or runs)[0], -1.0
+    if len(complete or runs) == 1:
+        return best
+    for run in complete or runs:
+        alike = likeness(run)
+        if alike > found:
+            best, found = run, alike
+        if alike == 1:
+            break
+    return best
 
 
 def _beside_words(beside: Path | None) -> str:

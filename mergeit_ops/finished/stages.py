@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from mergeit_ops.finished.blame import GATE, MERGER, REVERSE_GROUPER, SELECTOR
-from mergeit_ops.finished.records import Record
-from mergeit_ops.finished.run import FinishedRun
+from mergeit_ops.finished.records import Record, Records
+
+
+@dataclass(frozen=True)
+class KnownMerge:
+    """What is on record of a merged row.
+
+    :param parents: row ids of its parents, in order.
+    :param text: digest of its text.
+    :param row: digest of its columns but the inexact ones; None in records that do not tell it.
+    :param inexact: columns that the digest leaves out.
+    :param derived: columns that the merger wrote anew, so that parents need not agree on them.
+    """
+
+    parents: tuple[str, ...]
+    text: str
+    row: str | None = None
+    inexact: frozenset[str] = frozenset()
+    derived: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -18,13 +35,21 @@ class Stage:
     :param name: registry name of the operator.
     :param entered: ids of the rows that the law is about; None where no record tells.
     :param gates: records of the gates behind it that tell ids.
-    :param merges: of each merged row: its parents' ids, and a digest of its text.
+    :param merges: of each merged row, what is on record.
+    :param tells_merges: whether the records name every merge that there was.
+    :param contents: of rows whose ids do not tell what they hold: a digest of the columns but the inexact ones.
+    :param inexact: the columns that these digests leave out.
+    :param is_open: whether a gate behind it has no record, so that nobody knows what it decided.
     """
 
     name: str
     entered: tuple[str, ...] | None
     gates: tuple[Record, ...] = ()
-    merges: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    merges: Mapping[str, KnownMerge] = field(default_factory=dict)
+    tells_merges: bool = False
+    contents: Mapping[str, str] = field(default_factory=dict)
+    inexact: frozenset[str] = frozenset()
+    is_open: bool = False
 
     @property
     def verb(self) -> str:
@@ -32,9 +57,52 @@ class Stage:
         return {MERGER: "entered the merger", GATE: "entered the gate"}.get(self.name, "was selected")
 
     @property
+    def verbs(self) -> str:
+        """Return what its rows did, for a sentence on several."""
+        return self.verb.replace("was", "were")
+
+    @property
     def merges_rows(self) -> bool:
         """Tell whether its rows have a merge status."""
         return self.name in (MERGER, GATE)
+
+    @cached_property
+    def left(self) -> tuple[str, ...] | None:
+        """Return the ids of the rows that left it, each merged row one; None where no record tells."""
+        if self.is_open:
+            return None
+        if self.gates:
+            return tuple(self.gates[-1]["left"])
+        if self.entered is None:
+            return None
+        inside = {parent for merge in self.merges.values() for parent in merge.parents}
+        return (*(row_id for row_id in self.entered if row_id not in inside), *self.merges)
+
+    @cached_property
+    def standing(self) -> Mapping[str, KnownMerge]:
+        """Return the merges that left it: those that a gate rejected, or dropped, are not among them."""
+        if self.left is None:
+            return self.merges
+        return {row_id: self.merges[row_id] for row_id in self.left if row_id in self.merges}
+
+    @cached_property
+    def whereabouts(self) -> Mapping[str, str | None]:
+        """Return of each row that left it the merged row that it is a parent of; None: it is a row of its own."""
+        found: dict[str, str | None] = {}
+        for row_id in self.left or ():
+            merge = self.merges.get(row_id)
+            found |= {row_id: None} if merge is None else dict.fromkeys(merge.parents, row_id)
+        return found
+
+    @cached_property
+    def rejected(self) -> frozenset[str]:
+        """Return the ids of the merges that a gate rejected."""
+        return frozenset(row_id for gate in self.gates for row_id in gate["restored"])
+
+    @cached_property
+    def given_back(self) -> frozenset[str]:
+        """Return the ids of the parents that the gates gave back."""
+        return frozenset(row_id for gate in self.gates for parents in gate["restored"].values() for row_id in parents)
 
     def units(self, ids: Sequence[str]) -> list[str]:
         """Return ids with each merged row replaced by its parents."""
@@ -42,45 +110,74 @@ class Stage:
         return [
             unit
             for row_id in ids
-            for unit in (self.merges[row_id]["parents"] if row_id in self.merges else restored.get(row_id, [row_id]))
+            for unit in (self.merges[row_id].parents if row_id in self.merges else restored.get(row_id, [row_id]))
         ]
 
     def of_gates(self, key: str) -> list[str]:
         """Return the ids under a key of all gates' records."""
         return [row_id for gate in self.gates for row_id in gate[key]]
 
-    def given_back(self) -> set[str]:
-        """Return the ids of the parents that the gates gave back."""
-        return {row_id for gate in self.gates for parents in gate["restored"].values() for row_id in parents}
 
-
-def stages_of(run: FinishedRun) -> list[Stage]:
+def stages_of(records: Records) -> list[Stage]:
     """Return the mergers of a run, in order; where it has none, the one operator whose rows the law is about.
 
-    :param run: the run.
+    :param records: what its operators have recorded.
     """
     stages: list[Stage] = []
     gates_alone: list[Record] = []
-    for record in run.records.operators:
+    for record in records.operators:
         if record["operator"] == MERGER:
-            entered = None if record.get("entered") is None else tuple(record["entered"])
-            stages.append(Stage(MERGER, entered, (), dict(record.get("merges") or {})))
+            stages.append(_stage_of(record))
         elif record["operator"] == GATE and "entered" in record:
             if not stages:
                 gates_alone.append(record)
                 continue
             last = stages[-1]
-            stages[-1] = Stage(MERGER, last.entered, (*last.gates, record), {**last.merges, **record["accepted"]})
+            stages[-1] = _behind_gate(last, record)
     if stages:
+        if GATE in records.missing:
+            stages[-1] = replace(stages[-1], is_open=True)
         return stages
     if gates_alone:
         # Rows of an earlier run, which brought their merges with them.
-        merges = {row_id: merge for gate in gates_alone for row_id, merge in gate["accepted"].items()}
-        stage = Stage(GATE, None, tuple(gates_alone), merges)
-        return [Stage(GATE, tuple(stage.units(gates_alone[0]["entered"])), stage.gates, merges)]
-    for record in run.of_operator(REVERSE_GROUPER)[-1:]:
+        stage = Stage(GATE, None, tells_merges=True)
+        for record in gates_alone:
+            stage = _behind_gate(stage, record)
+        return [replace(stage, entered=tuple(stage.units(gates_alone[0]["entered"])), is_open=GATE in records.missing)]
+    for record in records.of_operator(REVERSE_GROUPER)[-1:]:
         if "left" in record:
             return [Stage(REVERSE_GROUPER, tuple(record["left"]))]
-    if run.of_operator(SELECTOR) and not run.has_lineage:
+    if records.of_operator(SELECTOR):
         return [Stage(SELECTOR, None)]
     return [Stage(MERGER, None)]
+
+
+def _stage_of(record: Record) -> Stage:
+    parameters = record.get("parameters") or {}
+    derived = frozenset(parameters.get("derived_columns") or ())
+    return Stage(
+        MERGER,
+        None if record.get("entered") is None else tuple(record["entered"]),
+        merges=_known(record.get("merges") or {}, record, derived),
+        tells_merges="merges" in record,
+        contents=record.get("contents") or {},
+        inexact=frozenset(record.get("inexact") or ()),
+    )
+
+
+def _behind_gate(stage: Stage, record: Record) -> Stage:
+    derived = frozenset(name for merge in stage.merges.values() for name in merge.derived)
+    accepted = _known(record["accepted"], record, derived)
+    for row_id, merge in accepted.items():
+        before = stage.merges.get(row_id)
+        if before is not None and merge.row is None and merge.text == before.text:
+            accepted[row_id] = before
+    return replace(stage, gates=(*stage.gates, record), merges={**stage.merges, **accepted})
+
+
+def _known(merges: Mapping[str, Record], record: Record, derived: Collection[str]) -> dict[str, KnownMerge]:
+    inexact = frozenset(record.get("inexact") or ())
+    return {
+        row_id: KnownMerge(tuple(merge["parents"]), merge["text"], merge.get("row"), inexact, frozenset(derived))
+        for row_id, merge in merges.items()
+    }

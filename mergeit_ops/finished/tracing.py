@@ -6,10 +6,9 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from mergeit_ops.core.formats import SampleFormat
-from mergeit_ops.errors import DatasetError
+from mergeit_ops.core.identity import base_id
 from mergeit_ops.finished.blame import GATE, Recipe, listed
-from mergeit_ops.finished.holdings import Holdings, Place, base_id, text_key
+from mergeit_ops.finished.holdings import Holdings, Place, text_key
 from mergeit_ops.finished.inputs import InputRows
 from mergeit_ops.finished.run import FinishedRun
 from mergeit_ops.finished.stages import Stage
@@ -17,6 +16,7 @@ from mergeit_ops.finished.stages import Stage
 NEVER_ENTERED = "never entered"
 NOT_SELECTED = "not selected"
 DROPPED = "dropped by the gate"
+BETWEEN = "taken away before the gate"
 LATER = "taken away later"
 LOST = "lost"
 NOT_FOUND = "not in the export"
@@ -142,7 +142,7 @@ class _Tracer:
     def _recognised(self, strangers: Collection[str]) -> dict[str, str]:
         """Find rows that had been changed before they entered, by what they ask: id in the input to id in the run."""
         asked = {row_id: self._export.strange[row_id] for row_id in strangers if row_id in self._export.strange}
-        layout = layout_or_none(self._run, self._inputs.columns)
+        layout = self._run.layout_or_none(self._inputs.columns)
         if not asked or layout is None or self._several or self._entered is None:
             return {}
         asked_in_input = {
@@ -166,14 +166,6 @@ def trace(
     :param missing: why rows that entered the last merger are not in the export, by row id.
     """
     return _Tracer(run, inputs, stages, export, missing).trace()
-
-
-def layout_or_none(run: FinishedRun, columns: Sequence[str]) -> SampleFormat | None:
-    """Return the layout of rows with some columns; None where it cannot be told."""
-    try:
-        return run.layout(columns)
-    except DatasetError:
-        return None
 
 
 def _by_text(texts: Mapping[str, str]) -> dict[str, str]:

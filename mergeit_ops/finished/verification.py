@@ -9,26 +9,30 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import get_args
+from functools import cached_property
+from typing import Any, get_args
 
 from mergeit_ops.core import lineage
 from mergeit_ops.core.formats import Problem
+from mergeit_ops.core.identity import base_id, exact_digest
 from mergeit_ops.finished.blame import GATE, GROUPER, MERGER, SELECTOR, Recipe, listed
 from mergeit_ops.finished.comparing import differing_columns, is_plain
-from mergeit_ops.finished.holdings import KEPT, Holdings, Place, Suspect, base_id
+from mergeit_ops.finished.holdings import KEPT, Holdings, Place, Suspect
 from mergeit_ops.finished.inputs import InputRows
 from mergeit_ops.finished.run import FinishedRun
-from mergeit_ops.finished.stages import stages_of
-from mergeit_ops.finished.tracing import DROPPED, LATER, LOST, UNTOLD, RowFate, layout_or_none, trace
+from mergeit_ops.finished.stages import KnownMerge, stages_of
+from mergeit_ops.finished.tracing import BETWEEN, DROPPED, LATER, LOST, UNTOLD, RowFate, trace
 
 _SHOWN = 5
 _NOT_TO_BE_MERGED = get_args(Problem)
+_WRONG = ("lost", "doubled", "changed", "misplaced", "foreign")
 
 
 @dataclass
 class Verification:
     """What is proved of a finished run.
 
+    :param headline: the verdict in a sentence.
     :param counts: what is counted, in the order in which to show it.
     :param fates: of each row of the input, in order.
     :param violations: what breaks the law; empty where it holds.
@@ -36,6 +40,7 @@ class Verification:
     :param remarks: what cannot be proved beyond the law, and why.
     """
 
+    headline: str = ""
     counts: dict[str, int] = field(default_factory=dict)
     fates: list[RowFate] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
@@ -65,55 +70,83 @@ class _Check:
         self._run = run
         self._inputs = inputs
         self._recipe = Recipe(run.records.process)
-        self._stages = stages_of(run)
+        self._stages = stages_of(run.records)
         self._stage = self._stages[-1]
+        self._changers = self._recipe.behind(self._stage.name).changers
         self._found = Verification()
-        self._layout = layout_or_none(run, run.columns)
         self._export = Holdings(
-            {row_id: merge["text"] for row_id, merge in self._stage.merges.items()},
-            {row_id: merge["parents"] for row_id, merge in self._stage.merges.items()},
-            self._layout,
+            self._stage,
+            self._earlier_merges(),
+            run.layout_or_none,
             frozenset(inputs.ids),
+            linked=not self._recipe.between_all(MERGER).changers,
         )
 
+    def _earlier_merges(self) -> dict[str, KnownMerge] | None:
+        earlier = self._stages[:-1]
+        # What rows of an earlier run went through is not on record of this one.
+        if not earlier or not all(stage.tells_merges for stage in earlier) or self._inputs.earlier_ids:
+            return None
+        return {row_id: merge for stage in earlier for row_id, merge in stage.standing.items()}
+
     def result(self) -> Verification:
-        if self._run.records.stopped:
-            self._found.undecided.append(
-                "The record is of a run that stopped with an error and exported nothing: the export is of another run "
-                "(--work-dir says where its record is)."
-            )
+        self._check_records()
         for row in self._run.rows():
             self._export.add(row)
         entered = self._stage.entered
-        if self._export.unlabelled:
+        first = self._export.first_unlabelled
+        if first is not None and self._export.labelled:
+            number = self._export.rows - self._export.labelled
+            self._found.violations.append(
+                f"{number:,} rows of the export have no lineage, and other rows have; the first is {first}."
+            )
+        if first is not None:
             self._settle_unlabelled(entered)
         self._check_content()
         self._check_merges()
         fates = self._check_law(entered) if entered is not None else self._check_without_record()
         self._check_earlier_stages()
+        self._check_number()
         self._trace_input(fates)
         self._count(fates)
         return self._found
 
+    def _check_records(self) -> None:
+        records = self._run.records
+        if records.stopped:
+            self._found.undecided.append(
+                "The record is of a run that stopped with an error and exported nothing: the export is of another run "
+                "(--work-dir says where its record is)."
+            )
+        elif records.missing:
+            self._found.undecided.append(
+                f"The record of {listed(records.missing)} is missing or was never completed: the run was killed, or "
+                "the record is damaged."
+            )
+
     # What the rows hold.
 
     def _settle_unlabelled(self, entered: Sequence[str] | None) -> None:
-        known = self._inputs.ids if entered is None else entered
-        kept = not self._stage.merges_rows
-        statuses = dict.fromkeys(known, KEPT) if kept else dict.fromkeys(self._stage.given_back(), lineage.RESTORED)
+        stage = self._stage
+        # Of copies, those that left on their own come first: others are inside a merge, or were dropped.
+        alone = [row_id for row_id, merge in stage.whereabouts.items() if merge is None]
+        known = self._inputs.ids if entered is None else dict.fromkeys([*alone, *entered])
+        kept = not stage.merges_rows
+        statuses = dict.fromkeys(known, KEPT) if kept else dict.fromkeys(stage.given_back, lineage.RESTORED)
         told = self._export.settle_unlabelled(known, statuses)
         left = [row for rows in self._export.unlabelled.values() for row in rows]
-        if told and self._stage.merges_rows:
+        if (told or not self._export.labelled) and stage.merges_rows:
             self._found.remarks.append(
-                f"{told:,} rows of the export have no lineage; they were told by their content and by the record."
+                f"{self._export.rows - self._export.labelled - len(left):,} rows of the export have no lineage; they "
+                "were told by their content and by the record."
             )
         if not left:
             return
         what = f"{len(left):,} rows of the export are no rows of {'INPUT' if entered is None else 'this run'}"
         where = f"the first is {left[0].where}"
-        changers = (*self._recipe.before_ours().changers, *self._recipe.behind(self._stage.name).changers)
+        changers = (*self._recipe.before_ours().changers, *self._changers)
         odd = any(not is_plain(row.content) for row in left)
-        if self._run.has_lineage or not (changers or odd):
+        if self._export.labelled or not (changers or odd):
             self._found.violations.append(f"{what} and have no lineage; {where}.")
             return
         why = (
@@ -123,7 +156,7 @@ class _Check:
         )
         self._untold = len(left)
         # Of a selection from rows that the recipe has changed, their number is all that there is to prove.
-        changed_selection = changers and not self._stage.merges_rows
+        changed_selection = changers and not stage.merges_rows
         sentences = self._found.remarks if changed_selection else self._found.undecided
         sentences.append(f"{what} to the letter, and have no lineage; {where}. {why}")
 
@@ -131,26 +164,24 @@ class _Check:
         changed: list[str] = []
         later = 0
         unproved = 0
-        changers = self._recipe.behind(self._stage.name).changers
         for suspect in self._export.suspects:
             columns = self._changed_columns(suspect)
             if columns is None:
                 unproved += 1
-            elif columns and suspect.place.parent is None and changers:
+            elif columns and suspect.place.parent is None and self._changers:
                 later += 1
             elif columns:
                 changed.append(_changed_sentence(suspect, columns))
-        self._changed = len(changed) + len(self._export.altered)
-        if changers and self._export.altered:
+        if self._changers:
             later += len(self._export.altered)
-            self._changed -= len(self._export.altered)
-        else:
+        elif not self._stage.is_open:
             changed += self._export.altered
+        self._changed, self._changed_later = len(changed), later
         self._found.violations += _first(changed, "rows are not what they were")
         if later:
             self._found.remarks.append(
                 f"{later:,} rows of the export are not what they were behind {self._stage.name}: "
-                f"{listed(changers)} may have changed them, and so may anybody who had the file."
+                f"{listed(self._changers)} may have changed them, and so may anybody who had the file."
             )
         if unproved:
             self._found.remarks.append(
@@ -160,19 +191,34 @@ class _Check:
 
     def _changed_columns(self, suspect: Suspect) -> list[str] | None:
         """Return in which columns a row has changed; empty: in none; None: that cannot be told."""
-        in_input = suspect.row_id in self._inputs
-        if in_input:
-            columns = differing_columns(suspect.content, self._inputs.content(suspect.row_id))
-            told_exactly = base_id(suspect.row_id) is not None and is_plain(suspect.content)
-            return columns or (["a column that is not in INPUT"] if told_exactly else [])
-        if base_id(suspect.row_id) is None or not is_plain(suspect.content):
+        row_id, content = suspect.row_id, suspect.content
+        before = self._content_in_input(row_id)
+        stage = next((stage for stage in self._stages if row_id in stage.contents), None)
+        if stage is not None:
+            digest = stage.contents[row_id]
+            if before is not None and exact_digest(before, stage.inexact) != digest:
+                before = None  # an operator before ours has changed it, under an id that it brought
+            if exact_digest(content, stage.inexact) != digest:
+                return (differing_columns(content, before) if before is not None else []) or ["its content"]
+        elif base_id(row_id) is None and self._recipe.before_ours().changers:
             return None
-        return ["its content"]
+        if before is not None:
+            columns = differing_columns(content, before)
+            told_exactly = is_plain(content) and (base_id(row_id) is not None or content.keys() != before.keys())
+            return columns or (["a column that is not in INPUT"] if told_exactly else [])
+        if stage is not None:
+            rounded = [name for name in content if name in stage.inexact and content[name] is not None]
+            return None if rounded else []
+        return None if base_id(row_id) is None or not is_plain(content) else ["its content"]
+
+    def _content_in_input(self, row_id: str) -> dict[str, Any] | None:
+        # The ordinal of a copy may be another behind a merge, its content is the same.
+        return next((self._inputs.content(at) for at in (row_id, base_id(row_id)) if at and at in self._inputs), None)
 
     def _check_merges(self) -> None:
-        self._found.violations += _first(self._export.broken, "merged rows are not whole")
+        self._found.violations += _first(self._export.broken, "merged rows are not what the record says")
         unknown = self._export.unknown_merges
-        if unknown and self._stage.merges:
+        if unknown and self._stage.tells_merges:
             self._found.violations += _first(
                 [f"The merged {where} is not on record." for where in unknown],
                 "merged rows are of no merger of this run",
@@ -198,46 +244,82 @@ class _Check:
             [_doubled_sentence(row_id, places[row_id]) for row_id in doubled], "rows are in the export more than once"
         )
         foreign = [row_id for row_id in places if row_id not in among]
+        self._foreign = len(foreign)
         self._found.violations += _first(
             [f"{_where(places[row_id][0])} ({row_id}) never {verb}." for row_id in foreign], "rows are of another run"
         )
+        misplaced = [
+            sentence
+            for row_id in entered
+            for place in places.get(row_id, ())[:1]
+            if (sentence := self._misplaced_sentence(row_id, place))
+        ]
+        self._misplaced = len(misplaced)
+        self._found.violations += _first(misplaced, "rows are not where the record has them")
         missing = [row_id for row_id in entered if row_id not in places]
         fates = self._fates_of_missing(missing)
         lost = [row_id for row_id in missing if fates[row_id] == LOST]
         self._found.violations += _first(
             [f"The row {self._named(row_id)} {verb} and is not in the export." for row_id in lost], "rows are lost"
         )
-        later = sum(fate == LATER for fate in fates.values())
+        later = sum(fate in (BETWEEN, LATER) for fate in fates.values())
         if later:
             self._found.remarks.append(
-                f"{later:,} rows that {verb} are not in the export. {listed(self._takers)} may have taken them away, "
-                "as the recipe asks; no record names them, so it cannot be proved that nobody else has."
+                f"{later:,} rows that {self._stage.verbs} are not in the export. {listed(self._takers)} may have taken "
+                "them away, as the recipe asks; no record names them, so it cannot be proved that nobody else has."
             )
         return fates
+
+    def _misplaced_sentence(self, row_id: str, place: Place) -> str | None:
+        """Return what is wrong with the place of a row, going by the record; None where nothing is."""
+        stage, what = self._stage, f"{_where(place)} of the export ({row_id})"
+        if stage.left is None:
+            return None
+        if row_id not in stage.whereabouts:
+            if row_id in self._dropped:
+                return f"{what} was dropped by the gate's min_score or max_score, as its record says."
+            return f"{what} never left the gate, as its record says."
+        merge = stage.whereabouts[row_id]
+        if place.merge != merge:
+            return f"{what} {_belongs(merge)}, as the record says."
+        if merge is not None or not stage.merges_rows:
+            return None
+        restored = row_id in stage.given_back
+        # Rows of an earlier run may have been given back in that one.
+        allowed = {lineage.RESTORED} if restored else {lineage.ORIGINAL}
+        if stage.name == GATE and not restored:
+            allowed.add(lineage.RESTORED)
+        if place.status not in allowed:
+            return f"{what} has the merge_status '{place.status}'; by the record it is '{min(allowed)}'."
+        return None
+
+    @cached_property
+    def _dropped(self) -> frozenset[str]:
+        return frozenset(self._stage.units(self._stage.of_gates("dropped")))
 
     def _fates_of_missing(self, missing: Sequence[str]) -> dict[str, str]:
         stage = self._stage
         if not missing:
             return {}
+        if stage.is_open:
+            return dict.fromkeys(missing, UNTOLD)
         behind = self._recipe.behind(stage.name)
         lost = UNTOLD if self._untold else LOST
         if not stage.gates:
-            self._takers = behind.takers
+            self._takers = self._takers_after = behind.takers
             return dict.fromkeys(missing, LATER if behind.takers else lost)
-        dropped = set(stage.units(stage.of_gates("dropped")))
-        left = set(stage.units(stage.gates[-1]["left"]))
-        came = set(stage.units(stage.gates[0]["entered"]))
+        came = set(stage.units(stage.gates[-1]["entered"]))
         between, after = self._recipe.behind(stage.name, until=GATE), self._recipe.behind(GATE)
-        self._takers = (*between.takers, *after.takers)
+        self._takers, self._takers_after = (*between.takers, *after.takers), after.takers
 
         def fate(row_id: str) -> str:
-            if row_id in dropped:
+            if row_id in self._dropped:
                 return DROPPED
-            if row_id in left:
+            if row_id in stage.whereabouts:
                 return LATER if after.takers else lost
             if row_id in came:
                 return LOST
-            return LATER if between.takers else lost
+            return BETWEEN if between.takers else lost
 
         return {row_id: fate(row_id) for row_id in missing}
 
@@ -271,8 +353,19 @@ class _Check:
             )
         return {}
 
+    def _check_number(self) -> None:
+        """Compare the number of rows with that of the recipe's last operator, where it is one of ours."""
+        records, process = self._run.records.operators, self._run.records.process
+        if not records or not process or process[-1] != records[-1]["operator"] or process[-1] == SELECTOR:
+            return
+        left = records[-1].get("figures", {}).get("rows_out")
+        if left is not None and left != self._export.rows:
+            self._found.violations.append(
+                f"The last operator, {process[-1]}, gave {left:,} rows, and the export has {self._export.rows:,}."
+            )
+
     def _check_earlier_stages(self) -> None:
-        """Check the mergers before the last one, whose rows are not in the export, from the records alone."""
+        """Check the mergers before the last one from their records, and from what the rows tell of their past."""
         for number, stage in enumerate(self._stages[:-1], start=1):
             if stage.entered is None or not stage.gates:
                 self._found.remarks.append(f"Of merger {number} of {len(self._stages)} no gate has a record to prove.")
@@ -286,6 +379,26 @@ class _Check:
                     f"Of merger {number} of {len(self._stages)}, {len(missing):,} rows did not leave the gate and "
                     f"{len(twice):,} left it more than once, as the records say."
                 )
+        first = self._stages[0].entered
+        if (
+            len(self._stages) < 2
+            or first is None
+            or self._inputs.earlier_ids
+            or self._recipe.between_all(MERGER).changers
+        ):
+            return
+        # By content: the ordinal of a copy may be another behind a merge.
+        entered = Counter(base_id(row_id) or row_id for row_id in first)
+        found = Counter(base_id(row_id) or row_id for row_id, places in self._export.first_ids.items() for _ in places)
+        self._found.violations += _first(
+            [
+                f"Row {self._export.first_ids[row_id][-1].row} of the export holds the row {row_id}, which did not "
+                "enter the first merger, or is held more than once."
+                for row_id in self._export.first_ids
+                if found[key := base_id(row_id) or row_id] > entered[key]
+            ],
+            "rows of the first merger are not held once",
+        )
 
     def _trace_input(self, missing: Mapping[str, str]) -> None:
         traced = trace(self._run, self._inputs, self._stages, self._export, missing)
@@ -324,13 +437,77 @@ class _Check:
             for reason, number in sorted(self._export.reasons(lineage.RESTORED).items()):
                 counts[f"  of them for: {reason}"] = number
         fates = Counter(missing.values())
-        for fate in (DROPPED, LATER, UNTOLD):
+        removed = fates[DROPPED] + fates[LATER]
+        if fates[BETWEEN]:
+            counts[BETWEEN] = fates[BETWEEN]
+        if removed and self._stage.gates:
+            counts["removed after the gate"] = removed
+        indent = "  " if self._stage.gates else ""
+        for fate, what in ((DROPPED, f"{DROPPED} (min_score, max_score)"), (LATER, LATER)):
             if fates[fate]:
-                counts[fate] = fates[fate]
+                counts[indent + what] = fates[fate]
+        if fates[UNTOLD]:
+            counts[UNTOLD] = fates[UNTOLD]
         counts["lost"] = fates[LOST]
         counts["doubled"] = self._doubled
         counts["changed"] = self._changed
+        counts["misplaced"] = self._misplaced
+        counts["foreign"] = self._foreign
         counts["rows of the export"] = self._export.rows
+        self._found.headline = self._headline(missing, fates)
+
+    def _headline(self, missing: Mapping[str, str], fates: Mapping[str, int]) -> str:
+        """Return in a sentence or two what is proved, in the numbers of the table."""
+        found, entered = self._found, self._stage.entered
+        if found.holds is None:
+            return "It cannot be decided whether the conservation law holds:"
+        if not found.holds:
+            wrong = [f"{found.counts[name]:,} {name}" for name in _WRONG if found.counts[name]]
+            return f"The conservation law does NOT hold{': ' + ', '.join(wrong) if wrong else ''}."
+        if entered is None:
+            return (
+                f"The conservation law holds: {self._export.rows:,} rows were selected, and as many are in the export."
+            )
+        there = len(entered) - len(missing)
+        as_they_were = "as they were"
+        if self._changed_later:
+            as_they_were = f"all but {self._changed_later:,} as they were"
+        if not missing:
+            return (
+                f"The conservation law holds: all {there:,} rows that {self._stage.verbs} are in the export exactly "
+                f"once, {as_they_were}."
+            )
+        said = (
+            f"The conservation law holds: of the {len(entered):,} rows that {self._stage.verbs}, {there:,} are in the "
+            f"export exactly once, {as_they_were}."
+        )
+        if fates[BETWEEN]:
+            said += f" Between the merger and the gate {_rows(fates[BETWEEN])} taken away."
+        removed = {fate: self._rows_of(missing, fate) for fate in (DROPPED, LATER)}
+        parts = [(removed[DROPPED], "by its min_score or max_score"), (removed[LATER], self._by_later())]
+        if any(removed.values()):
+            own = self._own_name
+            told = " and ".join(f"{number:,} {by}" for number, by in parts if number)
+            units = fates[DROPPED] + fates[LATER]
+            rows = sum(removed.values())
+            holding = "" if units == rows else f", which hold {units:,} that {self._stage.verbs}"
+            said += f" After {own} {_rows(rows)} removed{holding}: {told}."
+        return said
+
+    def _by_later(self) -> str:
+        return f"by operators after it ({listed(self._takers_after)})"
+
+    @property
+    def _own_name(self) -> str:
+        if self._stage.gates:
+            return "the gate"
+        return "the merger" if self._stage.name == MERGER else self._stage.name
+
+    def _rows_of(self, missing: Mapping[str, str], fate: str) -> int:
+        """Return how many rows of the stage's output those are that have a fate, a merged row counting once."""
+        if fate == DROPPED:
+            return len(set(self._stage.of_gates("dropped"))) if fate in missing.values() else 0
+        return len({self._stage.whereabouts.get(unit) or unit for unit, of_one in missing.items() if of_one == fate})
 
     def _not_entered(self, entered: int) -> dict[str, int]:
         """Return how many rows never entered the merger: taken away before our operators, and by selection."""
@@ -345,9 +522,13 @@ class _Check:
         }
 
     _changed = 0
+    _changed_later = 0
     _doubled = 0
+    _misplaced = 0
+    _foreign = 0
     _untold = 0
     _takers: tuple[str, ...] = ()
+    _takers_after: tuple[str, ...] = ()
 
 
 def _first(sentences: Sequence[str], what: str) -> Iterator[str]:
@@ -355,6 +536,14 @@ def _first(sentences: Sequence[str], what: str) -> Iterator[str]:
     yield from sentences[:_SHOWN]
     if len(sentences) > _SHOWN:
         yield f"... and so on: {len(sentences):,} {what}."
+
+
+def _rows(number: int) -> str:
+    return "1 row was" if number == 1 else f"{number:,} rows were"
+
+
+def _belongs(merge: str | None) -> str:
+    return "is a row of its own" if merge is None else f"is a parent of {merge}"
 
 
 def _where(place: Place) -> str:

@@ -402,7 +402,12 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
             # Told apart from what a run has spent.
             **{f"planned_{name}": self._plan[name] for name in _PLANNED_FIGURES if name in self._plan},
         }
-        details: dict[str, Any] = {"entered": work.entered, "merges": work.merges}
+        details: dict[str, Any] = {
+            "entered": work.entered,
+            "merges": work.merges,
+            "contents": work.contents,
+            "inexact": sorted(work.inexact),
+        }
         if self._engine is not None and self._engine.total.requests:
             figures |= self._engine.figures()
             details["usage"] = self._engine.total.as_dict()

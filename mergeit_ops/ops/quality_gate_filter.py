@@ -34,7 +34,7 @@ from mergeit_ops.dataset.gate_table import (
     whole_topics,
 )
 from mergeit_ops.dataset.manifest import log_summary, recorded
-from mergeit_ops.dataset.tables import JSON, READ_ROWS, iter_tables, python_rows, write_dataset
+from mergeit_ops.dataset.tables import JSON, READ_ROWS, inexact_columns, iter_tables, python_rows, write_dataset
 from mergeit_ops.dataset.topics import is_grouped
 from mergeit_ops.distributed import in_ray_worker
 from mergeit_ops.embedding.defaults import DEFAULT_EMBEDDING_MODEL
@@ -284,10 +284,10 @@ class QualityGateFilter(ScoreFilter):
         counts["unscored"] += len(_unscored(comparisons, scores))
         plain_scores = {position: score for position, (score,) in zip(plain, scores[len(merges) :], strict=True)}
         try:
-            gated, after = gated_table(table, metas, verdicts, plain_scores, layout, self._embedding_texts)
+            gated, after, rebuilt = gated_table(table, metas, verdicts, plain_scores, layout, self._embedding_texts)
         except DatasetError as error:
             raise DatasetError(f"{self._name}: {error}.") from error
-        record.gated(metas, after, verdicts.values(), layout)
+        record.gated(metas, after, verdicts.values(), rebuilt, layout, inexact_columns(table.schema))
         return gated
 
     def _plain_samples(self, table: pa.Table, layout: SampleFormat, merged: set[int]) -> dict[int, Sample]:
