@@ -60,6 +60,7 @@ class Holdings:
     :param parents: of each such row, its parents' ids.
     :param layout: layout of the samples; None where it cannot be told.
     :param expected: row ids of the input; of other rows it is remembered what they ask.
+    :param derived: columns that merged rows were given anew.
 
     `places` maps a row id to where it is found, `first_ids` the ids that rows had in the first of several mergers;
     `strange` maps ids that were not expected to what their rows ask. `suspects` are rows that are not what their id
@@ -72,6 +73,7 @@ class Holdings:
         parents: Mapping[str, Collection[str]],
         layout: SampleFormat | None,
         expected: Collection[str],
+        derived: Collection[str] = (),
     ) -> None:
         self._texts = texts
         self._ids_by_text: dict[str, list[str]] = {}
@@ -80,6 +82,7 @@ class Holdings:
         self._parents = parents
         self._layout = layout
         self._expected = expected
+        self._derived = derived
         self.rows = 0
         self.merged_rows = 0
         self.unread_merges = 0
@@ -129,7 +132,7 @@ class Holdings:
             self.unread_merges += 1
         elif sample_digest(self._layout.read(row.content).sample) != recorded:
             self.altered.append(f"The text of the merged {row.where} is not the one that was merged.")
-        elif odd := _odd_columns(row, self._layout):
+        elif odd := [name for name in _odd_columns(row, self._layout) if name not in self._derived]:
             self.altered.append(f"The merged {row.where} has values of its own in {', '.join(odd)}.")
 
     def _add_unlabelled(self, row: ExportRow) -> None:

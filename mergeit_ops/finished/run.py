@@ -75,6 +75,12 @@ class FinishedRun:
         except ValueError as error:
             raise DatasetError(f"{self.export}: {error}.") from error
 
+    @property
+    def derived_columns(self) -> frozenset[str]:
+        """Return the columns that mergers have written anew on merged rows."""
+        given = (record.get("parameters", {}).get("derived_columns") for record in self.records.operators)
+        return frozenset(name for columns in given if columns for name in columns)
+
     def of_operator(self, name: str) -> list[Record]:
         """Return the records of an operator, in the order of the recipe.
 

@@ -74,6 +74,7 @@ class _Check:
             {row_id: merge["parents"] for row_id, merge in self._stage.merges.items()},
             self._layout,
             frozenset(inputs.ids),
+            run.derived_columns,
         )
 
     def result(self) -> Verification:

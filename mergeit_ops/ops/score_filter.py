@@ -85,8 +85,10 @@ class ScoreFilter(SampleOperator, Filter):
 
     def _prepare_for_ray_map_batches(self) -> bool:
         """Hear from Data-Juicer, on the driver, that batches are about to be mapped on Ray."""
+        from mergeit_ops.distributed.lazy_arrival import check_lazy_arrival
         from mergeit_ops.distributed.ledger import ledger_name, open_ledger
 
+        check_lazy_arrival(self)
         self._driver = self.of_driver()
         open_ledger(ledger_name(self), Manifest(self._name, loggable(self.parameters)), self.work_dir)
         # Whatever runs a task, the operator itself or an actor made of its parameters, will do.
