@@ -15,7 +15,7 @@ from mergeit_ops.dataset.manifest import read_manifests
 from mergeit_ops.errors import LLMUnavailableError
 from tests.llm_server import FakeLLMServer, error, merge_answer
 from tests.runs import read_export, read_jsonl, run_recipe_apart, run_recipe_on_ray, write_jsonl, write_recipe
-from tests.test_whole_runs import in_layout, pipeline, work_dir_of
+from tests.test_whole_runs import in_layout, pipeline, text_key_of, work_dir_of
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
 
@@ -64,9 +64,10 @@ def test_merging_gives_the_rows_of_the_default_executor(tmp_path, data, gamma):
 
 @pytest.mark.parametrize("layout", ["messages of parts", "messages with tools", "sharegpt with a system column"])
 def test_chats_give_the_rows_of_the_default_executor(tmp_path, embedded_rows, layout):
-    rows = write_jsonl(tmp_path / "in.jsonl", in_layout(layout, embedded_rows))
+    rows = in_layout(layout, embedded_rows)
     process = pipeline(gamma=1.4, similarity_threshold=0.3)
-    default, ray = both(tmp_path, process, rows, text_keys="id")
+    data = write_jsonl(tmp_path / "in.jsonl", rows)
+    default, ray = both(tmp_path, process, data, text_keys=text_key_of(rows[0]))
     assert comparable(ray) == comparable(default)
     assert {row[META]["merge_error"] for row in ray} >= {None, "multi_turn"}
 

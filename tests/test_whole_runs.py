@@ -340,6 +340,11 @@ def in_layout(layout: str, rows: list[dict]) -> list[dict]:
     return [LAYOUTS[layout](row) | {"id": row["id"], EMBEDDING: row[EMBEDDING]} for row in rows]
 
 
+def text_key_of(row: dict) -> str:
+    """A column of the row's layout, for `text_keys`: in any other, merged rows might be null."""
+    return next(name for name in ("messages", "conversations", "query", "instruction") if name in row)
+
+
 def system_of(row: dict) -> str:
     chat = row.get("messages") or row.get("conversations") or []
     said = [
@@ -359,7 +364,8 @@ def test_other_layouts_come_out_as_they_went_in(tmp_path, embedded_rows, layout,
         rows = pq.read_table(data).to_pylist()
     else:
         write_jsonl(data, rows)
-    recipe = write_recipe(tmp_path, pipeline(gamma=1.4, similarity_threshold=0.3), data, text_keys="id")
+    process = pipeline(gamma=1.4, similarity_threshold=0.3)
+    recipe = write_recipe(tmp_path, process, data, text_keys=text_key_of(rows[0]))
     export = run_recipe(recipe, "--export_path", str(tmp_path / "out" / "export.jsonl"))
     assert_conserved(export, rows)
     found = read_jsonl(export)
@@ -402,8 +408,7 @@ def shape(row: dict) -> str:
 def both_layouts(rows: list[dict]) -> list[dict]:
     """Every other row in the layout of a chat, the rest in that of Alpaca."""
     return [
-        row if number % 2 else {"id": row["id"], EMBEDDING: row[EMBEDDING]} | LAYOUTS["messages"](row)
-        for number, row in enumerate(rows)
+        {"kind": "row"} | (row if number % 2 else in_layout("messages", [row])[0]) for number, row in enumerate(rows)
     ]
 
 
@@ -411,7 +416,7 @@ def test_a_dataset_of_two_layouts_is_refused_before_any_work(tmp_path, embedded_
     data = write_jsonl(tmp_path / "in.jsonl", both_layouts(embedded_rows))
     sentence = r"topic_cluster_grouper: .*'alpaca' \(instruction, output\) and 'messages' .*set sample_format to one"
     with pytest.raises(DatasetError, match=sentence):
-        run_recipe(write_recipe(tmp_path, pipeline(), data, text_keys="id"))
+        run_recipe(write_recipe(tmp_path, pipeline(), data, text_keys="kind"))
 
 
 def test_of_two_layouts_the_one_that_is_asked_for_is_merged_and_the_other_kept(tmp_path, embedded_rows):
@@ -423,7 +428,7 @@ def test_of_two_layouts_the_one_that_is_asked_for_is_merged_and_the_other_kept(t
         if name != "facility_location_selector"
     ]
     data = write_jsonl(tmp_path / "in.jsonl", rows)
-    found = read_jsonl(run_recipe(write_recipe(tmp_path, process, data, text_keys="id")))
+    found = read_jsonl(run_recipe(write_recipe(tmp_path, process, data, text_keys="kind")))
     others = {row["id"]: row["messages"] for row in rows if "messages" in row}
     assert {row["id"]: row["messages"] for row in found if row[META]["merge_error"] == "bad_row"} == others
     assert statuses(found)["merged"]

@@ -14,7 +14,7 @@ from mergeit_ops.core.formats import SampleFormat
 from mergeit_ops.core.gate import Decision
 from mergeit_ops.core.lossless import decode_row
 from mergeit_ops.core.sample import Sample
-from mergeit_ops.dataset.merge_table import encode_sample, merged_row
+from mergeit_ops.dataset.merge_table import decode_candidate, encode_sample, merged_row
 from mergeit_ops.dataset.tables import arrow_array, json_array, python_rows, set_column
 from mergeit_ops.errors import DatasetError
 from mergeit_ops.scorers.base import Score
@@ -27,6 +27,7 @@ class MergedRow:
     :param position: where it stands in its table.
     :param meta: its metadata.
     :param candidates: the merge itself, then further answers.
+    :param derived: derived columns of each candidate; of the merge itself none, its row has them.
     :param parent_rows: its parents' carried columns.
     :param parent_metas: its parents' metadata.
     :param parents: its parents as samples.
@@ -35,6 +36,7 @@ class MergedRow:
     position: int
     meta: Mapping[str, Any]
     candidates: tuple[Sample, ...]
+    derived: tuple[Mapping[str, str], ...]
     parent_rows: tuple[dict[str, Any], ...]
     parent_metas: tuple[dict[str, Any], ...]
     parents: tuple[Sample, ...]
@@ -79,7 +81,7 @@ def _is_merge(meta: Mapping[str, Any]) -> bool:
 def _merged_row(
     position: int, meta: Mapping[str, Any], merged: Sample, layout: SampleFormat, columns: Sequence[str]
 ) -> MergedRow:
-    further = (decode_row(text) for text in meta.get(lineage.CANDIDATES) or [])
+    further = [decode_candidate(text, merged.system) for text in meta.get(lineage.CANDIDATES) or []]
     parent_rows = [decode_row(text) for text in meta[lineage.PARENTS]]
     gone = sorted({name for row in parent_rows for name in row} - {META, EMBEDDING, *columns})
     if gone:
@@ -90,11 +92,12 @@ def _merged_row(
         )
     parent_metas = tuple(row.pop(META) for row in parent_rows)
     # As the row itself would read with them: a layout without an input column has it in the instruction.
-    answers = (Sample(**fields, system=merged.system) for fields in further)
+    answers = (answer for answer, _ in further)
     return MergedRow(
         position=position,
         meta=meta,
         candidates=(merged, *(layout.read(merged_row(layout, answer, parent_rows)).sample for answer in answers)),
+        derived=({}, *(derived for _, derived in further)),
         parent_rows=tuple(parent_rows),
         parent_metas=parent_metas,
         parents=tuple(layout.read(row).sample for row in parent_rows),
@@ -159,6 +162,7 @@ def _accepted(merged: MergedRow, verdict: Verdict, old_stats: Mapping[str, Any],
     rebuilt = merged_row(layout, merged.candidates[decision.chosen], merged.parent_rows)
     # Parents that are copies of each other agree on an embedding, but it is theirs, not the merge's.
     rebuilt.pop(EMBEDDING, None)
+    rebuilt |= merged.derived[decision.chosen]
     return _OutRow(meta, stats, rebuilt=rebuilt)
 
 

@@ -194,6 +194,7 @@ _SUMMARISED = (
     "filtered_out",
     "failed",
     "unmergeable",
+    "emptied_columns",
     "planned_calls",
     "planned_cache_hits",
     "planned_prompt_tokens",

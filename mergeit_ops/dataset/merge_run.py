@@ -12,6 +12,7 @@ import pyarrow as pa
 from mergeit_ops.core.formats import SampleFormat
 from mergeit_ops.core.lossless import UnencodableError
 from mergeit_ops.core.sample import Sample
+from mergeit_ops.dataset.derived_columns import DerivedColumns
 from mergeit_ops.dataset.merge_table import Merge, MergeRecord, TopicMerges, flat_table
 
 
@@ -31,14 +32,20 @@ class MergeRun:
     :param layout: layout of the samples.
     :param sink: where the flat rows go.
     :param embed: gives merged samples their embedding as text; None when rows do not keep embeddings.
+    :param derived: columns that merged rows are given anew.
     """
 
     def __init__(
-        self, layout: SampleFormat, sink: Sink, embed: Callable[[Sequence[Sample]], Sequence[str]] | None
+        self,
+        layout: SampleFormat,
+        sink: Sink,
+        embed: Callable[[Sequence[Sample]], Sequence[str]] | None,
+        derived: DerivedColumns,
     ) -> None:
         self._layout = layout
         self._sink = sink
         self._embed = embed
+        self._derived = derived
         self._waiting: deque[TopicMerges] = deque()
         self.entered: list[str] = []
         self.merges: dict[str, MergeRecord] = {}
@@ -49,6 +56,7 @@ class MergeRun:
         self.merged = 0
         self.failed: Counter[str] = Counter()
         self.unmergeable: Counter[str] = Counter()
+        self.emptied: Counter[str] = Counter()
 
     def open(self, topic: TopicMerges) -> None:
         """Take on a topic."""
@@ -87,9 +95,10 @@ class MergeRun:
     def _write_complete(self) -> None:
         while self._waiting and self._waiting[0].complete:
             topic = self._waiting.popleft()
-            table, merges = flat_table(topic, self._layout, self._embed)
-            self.merges |= merges
-            self._sink.write(table)
+            flat = flat_table(topic, self._layout, self._embed, self._derived)
+            self.merges |= flat.merges
+            self.emptied.update(flat.emptied)
+            self._sink.write(flat.table)
 
     def finish(self) -> None:
         """Write the topics that are left; every group must have its outcome."""

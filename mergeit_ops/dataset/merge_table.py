@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -14,9 +15,11 @@ from mergeit_ops.core import lineage
 from mergeit_ops.core.columns import EMBEDDING, META, STATS, is_carried, is_content
 from mergeit_ops.core.formats import Reading, SampleFormat
 from mergeit_ops.core.identity import base_id, content_digests, exact_digest, group_id, sample_digest
-from mergeit_ops.core.lossless import UnencodableError, encode_row
+from mergeit_ops.core.lossless import UnencodableError, decode_row, encode_row
 from mergeit_ops.core.pairing import Group
 from mergeit_ops.core.sample import Sample
+from mergeit_ops.dataset.derived_columns import DerivedColumns
+from mergeit_ops.dataset.emptied_columns import emptied
 from mergeit_ops.dataset.tables import (
     JSON,
     TEXT,
@@ -48,6 +51,7 @@ class Merge:
 
 
 _FEW = 20
+_DERIVED = "derived_columns"
 
 MergeRecord = dict[str, Any]
 """What the record of a run says of a merged row: its parents' row ids, and digests of its text and of its columns."""
@@ -183,8 +187,12 @@ class TopicMerges:
         """Return the id of a group."""
         return group_id([self.row_ids[position] for position in self.groups[number].members])
 
-    def merged_meta(self, number: int) -> dict[str, Any]:
-        """Return the metadata of a group's merged row."""
+    def merged_meta(self, number: int, candidates: Sequence[str]) -> dict[str, Any]:
+        """Return the metadata of a group's merged row.
+
+        :param number: of the group.
+        :param candidates: further answers as text.
+        """
         group, merge = self.groups[number], self.merges[number]
         parent_ids = [self.row_ids[position] for position in group.members]
         own = lineage.lineage(
@@ -196,7 +204,7 @@ class TopicMerges:
             group_id=self.id_of(number),
             parents=self._parents[number],
             parent_ids=parent_ids,
-            candidates=[encode_sample(answer) for answer in merge.answers[1:]],
+            candidates=list(candidates),
             similarity=group.similarity,
             model=merge.model,
             prompt_sha256=merge.prompt_sha256,
@@ -207,9 +215,29 @@ class TopicMerges:
         return common | own
 
 
-def encode_sample(sample: Sample) -> str:
-    """Return a sample as text."""
-    return encode_row({"instruction": sample.instruction, "input": sample.input, "output": sample.output})
+def encode_sample(sample: Sample, **more: Any) -> str:
+    """Return a sample as text, with more fields where there are some."""
+    return encode_row({"instruction": sample.instruction, "input": sample.input, "output": sample.output, **more})
+
+
+def encode_candidate(sample: Sample, derived: Mapping[str, str]) -> str:
+    """Return a further answer as text, for the gate.
+
+    :param sample: the answer.
+    :param derived: the derived columns that its row would have.
+    """
+    return encode_sample(sample, **({_DERIVED: dict(derived)} if derived else {}))
+
+
+def decode_candidate(text: str, system: str) -> tuple[Sample, dict[str, str]]:
+    """Return a further answer and its derived columns; the inverse of `encode_candidate`.
+
+    :param text: the answer.
+    :param system: system prompt of the merge, which all answers share.
+    """
+    fields = decode_row(text)
+    derived = fields.pop(_DERIVED, {})
+    return Sample(**fields, system=system), derived
 
 
 def agreed(rows: Sequence[Mapping[str, Any]], missing_is_null: bool = True) -> dict[str, Any]:
@@ -233,17 +261,34 @@ def merged_features(features: Features, keep_embeddings: bool) -> Features:
     return Features({**carried, **embedding, META: JSON, STATS: JSON})
 
 
+@dataclass(frozen=True)
+class FlatTopic:
+    """A topic's rows after merging.
+
+    :param table: the rows.
+    :param merges: what is recorded of each merged row, by its row id.
+    :param emptied: column to the number of merged rows that lost its value.
+    """
+
+    table: pa.Table
+    merges: Mapping[str, MergeRecord]
+    emptied: Counter[str]
+
+
 def flat_table(
-    topic: TopicMerges, layout: SampleFormat, embed: Callable[[Sequence[Sample]], Sequence[str]] | None
-) -> tuple[pa.Table, dict[str, MergeRecord]]:
+    topic: TopicMerges,
+    layout: SampleFormat,
+    embed: Callable[[Sequence[Sample]], Sequence[str]] | None,
+    derived: DerivedColumns,
+) -> FlatTopic:
     """Return a topic's rows after merging: originals as they were, a merged row where its first parent stood.
 
     :param topic: a topic whose groups all have their outcome.
     :param layout: layout of the samples.
     :param embed: gives merged samples their embedding as text; None when rows do not keep embeddings.
+    :param derived: columns that merged rows are given anew.
     :return: carried columns, the embedding where wanted, metadata, and empty stats: what filters before the merge
-        noted does not hold for merged text, and a stale or missing stat makes later filters drop or crash. And what is
-        recorded of each merged row, by its row id.
+        noted does not hold for merged text, and a stale or missing stat makes later filters drop or crash.
     """
     table = topic.topic.table
     positions, metas = topic.unmerged()
@@ -251,16 +296,23 @@ def flat_table(
     parts = [table.select(columns).take(pa.array(positions, pa.int64()))]
     accepted = [number for number in range(len(topic.groups)) if topic.merges[number].answers]
     records: dict[str, MergeRecord] = {}
+    lost: Counter[str] = Counter()
     if accepted:
         answers = [topic.merges[number].answers[0] for number in accepted]
-        parents = topic.rows_of([topic.groups[number] for number in accepted])
-        rows = [merged_row(layout, answer, of_one) for answer, of_one in zip(answers, parents, strict=True)]
+        parents = list(topic.rows_of([topic.groups[number] for number in accepted]))
+        rows = [_with_derived(layout, answer, of_one, derived) for answer, of_one in zip(answers, parents, strict=True)]
+        for row, of_one in zip(rows, parents, strict=True):
+            lost.update(emptied(row, of_one, layout))
         arrays = {
             name: arrow_array([row[name] for row in rows], table.schema.field(name).type) for name in topic.carried
         }
         if embed:
             arrays[EMBEDDING] = pa.array(_of_one_width(embed(answers), table.column(EMBEDDING)[0].as_py()), pa.string())
-        merged_metas = [topic.merged_meta(number) for number in accepted]
+        further = [
+            [_candidate(layout, answer, of_one, derived) for answer in topic.merges[number].answers[1:]]
+            for number, of_one in zip(accepted, parents, strict=True)
+        ]
+        merged_metas = [topic.merged_meta(number, texts) for number, texts in zip(accepted, further, strict=True)]
         parts.append(pa.table(arrays))
         records = {
             meta[lineage.ROW_ID]: merge_record(meta[lineage.PARENT_IDS], layout.read(row).sample, row, topic.inexact)
@@ -271,7 +323,7 @@ def flat_table(
     order = sorted(range(len(positions)), key=positions.__getitem__)
     flat = pa.concat_tables(parts).take(pa.array(order, pa.int64()))
     flat = flat.append_column(META, json_array(metas[number] for number in order))
-    return flat.append_column(STATS, json_array({} for _ in order)), records
+    return FlatTopic(flat.append_column(STATS, json_array({} for _ in order)), records, lost)
 
 
 def _of_one_width(texts: Sequence[str], brought: str) -> Sequence[str]:
@@ -293,3 +345,18 @@ def merged_row(layout: SampleFormat, sample: Sample, parents: Sequence[Mapping[s
     """
     written = layout.write(sample, parents)
     return agreed(parents) | {name: value for name, value in written.items() if name in parents[0]}
+
+
+def _with_derived(
+    layout: SampleFormat, sample: Sample, parents: Sequence[Mapping[str, Any]], derived: DerivedColumns
+) -> dict[str, Any]:
+    row = merged_row(layout, sample, parents)
+    return row | derived.values(row, sample, layout)
+
+
+def _candidate(
+    layout: SampleFormat, sample: Sample, parents: Sequence[Mapping[str, Any]], derived: DerivedColumns
+) -> str:
+    # Rendered now: the gate, which may choose this answer, knows nothing of the merger's parameters.
+    made = derived.values(merged_row(layout, sample, parents), sample, layout) if derived else {}
+    return encode_candidate(sample, made)

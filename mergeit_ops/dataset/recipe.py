@@ -77,3 +77,15 @@ def current_recipe(work_dir: str | None = None) -> Recipe | None:
         executor=getattr(config, "executor_type", "default"),
         config=config,
     )
+
+
+def is_analyzed() -> bool:
+    """Tell whether operators are being built for `dj-analyze`, which runs only some of them."""
+    modules = {"data_juicer.core.analyzer": "Analyzer", "data_juicer.core.ray_analyzer": "RayAnalyzer"}
+    runs = [getattr(sys.modules[name], cls).run.__code__ for name, cls in modules.items() if name in sys.modules]
+    frame = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code in runs:
+            return True
+        frame = frame.f_back  # type: ignore[assignment]
+    return False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,8 +11,9 @@ import pyarrow as pa
 from loguru import logger
 from ray.data import Dataset
 
-from mergeit_ops.core.columns import STATS
+from mergeit_ops.core.columns import BATCH_META, STATS
 from mergeit_ops.dataset.manifest import Manifest, added_up
+from mergeit_ops.dataset.topics import table_topics
 from mergeit_ops.distributed.blocks import Blocks, Resources
 from mergeit_ops.distributed.journal import keep_journals
 from mergeit_ops.errors import LLMError
@@ -60,6 +63,34 @@ def merged(dataset: Dataset, operator: Any, layout: Any, manifest: Manifest) -> 
         manifest.details |= added_up(news.details for news in heard)
     manifest.figures["rows_out"] = sum(flat.rows)
     return flat.dataset()
+
+
+def types_in_topics(dataset: Dataset) -> Mapping[str, pa.DataType]:
+    """Return the columns of the samples inside topics, and their types."""
+    schema = dataset.schema()
+    return {
+        name: kind.value_type if pa.types.is_list(kind) or pa.types.is_large_list(kind) else kind
+        for name, kind in zip(schema.names, schema.types, strict=True)
+        if name != BATCH_META
+    }
+
+
+def columns_emptied_on_ray(dataset: Dataset, operator: Any, layout: Any, columns: Sequence[str]) -> Counter[str]:
+    """Return how many merges would empty each of some columns; see the merger's method.
+
+    :param dataset: topics, computed.
+    :param operator: the merger.
+    :param layout: layout of the samples.
+    :param columns: names of columns.
+    """
+    total: Counter[str] = Counter()
+    for counts in Blocks.of(dataset).tell(_emptied_in_block, operator, layout, list(columns)):
+        total.update(counts)
+    return total
+
+
+def _emptied_in_block(table: pa.Table, operator: Any, layout: Any, columns: Sequence[str]) -> tuple[None, Counter[str]]:
+    return None, operator.columns_emptied(lambda: table_topics(table), layout, columns)[0]
 
 
 @dataclass(frozen=True)

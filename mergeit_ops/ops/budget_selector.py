@@ -92,6 +92,7 @@ class BudgetSelector(SampleOperator, Selector, Pipeline):
         if is_ray_dataset(dataset):
             return self._run_on_ray(dataset)
         with recorded(self._name, self.parameters, self.work_dir) as manifest:
+            self.check_arrival(len(dataset))
             columns = self.columns_read(dataset.column_names, grouped=is_grouped(dataset.features))
             keys = [key for table in iter_tables(dataset, columns) for key in self.keys_of(table)]
             selected = rows_of_dataset(dataset, self.chosen(keys), dataset.column_names)
@@ -104,7 +105,7 @@ class BudgetSelector(SampleOperator, Selector, Pipeline):
 
         with recorded(self._name, self.parameters, self.work_dir) as manifest:
             dataset = materialized(dataset)
-            if not dataset.count():
+            if not self.check_arrival(dataset.count()):
                 return dataset
             names = dataset.columns()
             self.columns_read(names, grouped=BATCH_META in names)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -22,11 +22,14 @@ from mergeit_ops.core.pairing import PAIRINGS, Group, find_groups
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.secrets import loggable
 from mergeit_ops.core.vectors import encode_vectors
+from mergeit_ops.dataset.columns_at_risk import columns_at_risk, columns_emptied, sentence
+from mergeit_ops.dataset.derived_columns import DerivedColumns
 from mergeit_ops.dataset.embeddings import embeddings_as_text, vectors_column
 from mergeit_ops.dataset.manifest import log_summary, recorded
-from mergeit_ops.dataset.merge_run import MergeRun
+from mergeit_ops.dataset.merge_run import MergeRun, Sink
 from mergeit_ops.dataset.merge_table import Merge, TopicMerges, merged_features
 from mergeit_ops.dataset.paired_topics import PairedTopics
+from mergeit_ops.dataset.recipe import Recipe, current_recipe
 from mergeit_ops.dataset.tables import TableList, TableSink, python_rows, set_column
 from mergeit_ops.dataset.topics import Topic, flat_features, is_grouped, iter_topics, table_topics
 from mergeit_ops.distributed import is_ray_dataset
@@ -90,7 +93,9 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
         "price_per_1k_prompt": Number(low=0, optional=True),
         "price_per_1k_completion": Number(low=0, optional=True),
         "keep_embeddings": FLAG,
+        "derived_columns": MAPPING,
     }
+    takes = "topics"
 
     def __init__(
         self,
@@ -120,6 +125,7 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
         price_per_1k_prompt: Optional[float] = None,
         price_per_1k_completion: Optional[float] = None,
         keep_embeddings: bool = False,
+        derived_columns: Optional[dict[str, str]] = None,
         embedding_model: str = DEFAULT_EMBEDDING_MODEL,
         embedding_batch_size: Optional[int] = None,
         embedding_dtype: str = "auto",
@@ -174,6 +180,10 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
             and the run tell their cost. null: not known.
         :param price_per_1k_completion: price of 1,000 completion tokens; null: not known.
         :param keep_embeddings: whether rows keep the column `mergeit_embedding`.
+        :param derived_columns: columns of text that merged rows are given anew, each with a template that names other
+            columns: `{text: "{query}\\n{response}"}`. Columns that are not named here keep the value that all parents
+            agree on, else null. For conversations `{instruction}`, `{input}`, `{output}` and `{system}` name the parts
+            of the merged sample. A null value is an empty text; a brace that belongs to the text is doubled.
         :param embedding_model: sentence-transformers model for samples that bring no embeddings.
         :param embedding_batch_size: texts that go through the model at the same time at most, on a CPU, where batches
             run side by side; null: a batch per core. It never changes an embedding: a batch has a fixed shape.
@@ -206,6 +216,10 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
         self.pair_within = list(pair_within or ())
         self.dry_run = dry_run
         self.keep_embeddings = keep_embeddings
+        try:
+            self.derived = DerivedColumns.parse(derived_columns)
+        except ValueError as error:
+            raise RecipeError(f"{self._name}: derived_columns {error}.") from error
         self.may_use_gpu = kwargs.get("accelerator") != "cpu"
         # As many pairs as the stage prepares before it wants an answer.
         self._at_once = 2 * int(max_concurrency)
@@ -251,15 +265,18 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
         """
         if is_ray_dataset(dataset):
             return self._run_on_ray(dataset)
+        self.check_arrival(len(dataset))
         self._check(grouped=is_grouped(dataset.features))
         features = flat_features(dataset.features)
         self._check_columns(features)
         layout = self.layout_of(features)
+        self._check_derived({field.name: field.type for field in features.arrow_schema}, layout)
+        groups = self._checked_groups(lambda: iter_topics(dataset), features, layout)
         sink = TableSink(merged_features(features, self.keep_embeddings))
         with recorded(self._name, loggable(self.parameters), self.work_dir) as manifest:
-            work = MergeRun(layout, sink, self._embedding_of if self.keep_embeddings else None)
+            work = self._merge_run(layout, sink)
             try:
-                self._merge(lambda: iter_topics(dataset), layout, work)
+                self._merge(lambda: iter_topics(dataset), layout, work, groups=groups)
                 flat = sink.finish()
                 manifest.figures["rows_out"] = len(flat)
             finally:
@@ -286,7 +303,7 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
             why it had to stop.
         """
         sink = TableList()
-        work = MergeRun(layout, sink, self._embedding_of if self.keep_embeddings else None)
+        work = self._merge_run(layout, sink)
         try:
             # A few failures may be all that a small block has: whoever sees all blocks judges them.
             self._merge(lambda: table_topics(table), layout, work, more_to_come=True)
@@ -344,21 +361,86 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
                 "on raw rows first: turn them off. No call was made."
             )
 
+    def _merge_run(self, layout: SampleFormat, sink: Sink) -> MergeRun:
+        return MergeRun(layout, sink, self._embedding_of if self.keep_embeddings else None, self.derived)
+
+    def _check_derived(self, types: Mapping[str, pa.DataType], layout: SampleFormat) -> None:
+        try:
+            self.derived.check(types, layout)
+        except ValueError as error:
+            raise RecipeError(f"{self._name}: derived_columns {error}. No call was made.") from error
+
+    def _columns_at_risk(self, columns: Iterable[str], layout: SampleFormat) -> dict[str, str]:
+        recipe = current_recipe(self.work_dir)
+        place = recipe.place_of(self) if recipe is not None else None
+        if recipe is None or place is None:
+            return {}
+        return self.columns_it_may_empty(recipe, place, list(columns), layout)
+
+    @classmethod
+    def columns_it_may_empty(
+        cls, recipe: Recipe, place: int, columns: Collection[str], layout: SampleFormat
+    ) -> dict[str, str]:
+        """Return the columns that merges may empty and the recipe reads.
+
+        :param recipe: the recipe.
+        :param place: position of the merger.
+        :param columns: columns of the flat rows.
+        :param layout: layout of the samples.
+        :return: column to what names it, in words.
+        """
+        parameters = recipe.steps[place].parameters
+        if parameters.get("merge_strategy") == "none":
+            return {}
+        safe = [*(parameters.get("derived_columns") or ()), *(parameters.get("pair_within") or ())]
+        return columns_at_risk(recipe, place, columns, layout, safe)
+
+    def _checked_groups(
+        self, topics: Callable[[], Iterable[Topic]], columns: Iterable[str], layout: SampleFormat
+    ) -> list[Sequence[Group]] | None:
+        """Refuse merges that empty columns which the recipe reads; return the groups where they had to be found."""
+        at_risk = self._columns_at_risk(columns, layout)
+        if not at_risk:
+            return None
+        counts, groups = self.columns_emptied(topics, layout, list(at_risk))
+        self._refuse(at_risk, counts, layout)
+        return groups
+
+    def columns_emptied(
+        self, topics: Callable[[], Iterable[Topic]], layout: SampleFormat, columns: Sequence[str]
+    ) -> tuple[Counter[str], list[Sequence[Group]] | None]:
+        """Return how many merges would empty each of some columns, and the groups where they had to be found."""
+        return columns_emptied(topics, lambda topic: self._find_groups(topic, layout), columns, layout)
+
+    def _refuse(self, at_risk: Mapping[str, str], counts: Mapping[str, int], layout: SampleFormat) -> None:
+        if not counts:
+            return
+        emptied = {name: reader for name, reader in at_risk.items() if name in counts}
+        text = sentence(emptied, {name: count for name, count in counts.items() if count}, layout)
+        if self.dry_run:
+            logger.warning(f"{self._name}: a run that merges would stop: {text}.")
+            return
+        raise RecipeError(f"{self._name}: {text}. No call was made.")
+
     def _run_on_ray(self, dataset: Any) -> Any:
         from mergeit_ops.distributed.blocks import materialized
-        from mergeit_ops.distributed.merging import merged
+        from mergeit_ops.distributed.merging import columns_emptied_on_ray, merged, types_in_topics
 
         if self._stopped is not None:
             # With a runtime_env, Data-Juicer runs an operator that stopped once more, without it.
             raise self._stopped
         with recorded(self._name, loggable(self.parameters), self.work_dir) as manifest:
             dataset = materialized(dataset)
-            if not dataset.count():
+            if not self.check_arrival(dataset.count()):
                 return dataset
             self._check(grouped=BATCH_META in dataset.columns())
             self._check_columns(dataset.columns())
+            layout = self.layout_of(dataset.columns())
+            self._check_derived(types_in_topics(dataset), layout)
+            if at_risk := self._columns_at_risk(dataset.columns(), layout):
+                self._refuse(at_risk, columns_emptied_on_ray(dataset, self, layout, list(at_risk)), layout)
             try:
-                flat = merged(dataset, self, self.layout_of(dataset.columns()), manifest)
+                flat = merged(dataset, self, layout, manifest)
             except LLMError as error:
                 self._stopped = error
                 raise
@@ -372,9 +454,13 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
         layout: SampleFormat,
         work: MergeRun,
         more_to_come: bool = False,
+        groups: Iterable[Sequence[Group]] | None = None,
     ) -> None:
-        """Find the pairs of all topics, have them merged, and write the rows."""
-        paired = PairedTopics(topics, lambda topic: self._find_groups(topic, layout), self._at_once)
+        """Find the pairs of all topics, unless they are known, have them merged, and write the rows."""
+        known = None if groups is None else iter(groups)
+        paired = PairedTopics(
+            topics, lambda topic: self._find_groups(topic, layout) if known is None else next(known), self._at_once
+        )
         opened = self._open_topics(paired, layout)
         if self._engine is None:
             self._concatenate(opened, work)
@@ -399,6 +485,7 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
             "merged": work.merged,
             "failed": dict(work.failed),
             "unmergeable": dict(work.unmergeable),
+            "emptied_columns": dict(work.emptied),
             # Told apart from what a run has spent.
             **{f"planned_{name}": self._plan[name] for name in _PLANNED_FIGURES if name in self._plan},
         }

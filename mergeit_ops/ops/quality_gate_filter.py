@@ -171,6 +171,8 @@ class QualityGateFilter(ScoreFilter):
             if only_look:
                 return dataset
             self.check_flat(grouped=True)
+        if not only_look:
+            self.check_arrival(len(dataset))
         layout = self.layout_of(dataset.column_names)
         features = Features({**dataset.features, **({META: JSON} if META in dataset.features else {}), STATS: JSON})
         counts: Counter[str] = Counter()

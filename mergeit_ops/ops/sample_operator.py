@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import atexit
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from loguru import logger
 
 from mergeit_ops.core.columns import EMBEDDING, ROW_ID, is_content
 from mergeit_ops.core.formats import FORMAT_NAMES, FormatName, Reading, SampleFormat, resolve_format
 from mergeit_ops.core.identity import content_digests, number_duplicates
 from mergeit_ops.core.secrets import secret_in
 from mergeit_ops.core.vectors import has_text
+from mergeit_ops.dataset.arrivals import check_arrival, warn_of_the_rest
+from mergeit_ops.dataset.columns_at_risk import value_and_sample
 from mergeit_ops.dataset.embeddings import column_vectors
+from mergeit_ops.dataset.merges_ahead import check_merges_ahead
 from mergeit_ops.dataset.readability import Readability
+from mergeit_ops.dataset.recipe import current_recipe, is_analyzed
+from mergeit_ops.dataset.recipe_rows import RowKind, check_rows
+from mergeit_ops.dataset.run_log import listen
 from mergeit_ops.dataset.tables import RowReader, iter_tables, python_columns, python_rows
 from mergeit_ops.embedding.defaults import DTYPES
 from mergeit_ops.errors import DatasetError, EmbeddingError, RecipeError
@@ -63,6 +71,12 @@ class SampleOperator:
     _supported_exec_modes = ("default", "ray", "ray_partitioned")
     _constraints: ClassVar[Mapping[str, Constraint]] = {}
 
+    takes: ClassVar[RowKind] = "samples"
+    """What rows the operator works on."""
+
+    gives: ClassVar[RowKind] = "samples"
+    """What rows it gives."""
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "run" in cls.__dict__:
@@ -94,6 +108,47 @@ class SampleOperator:
         batch_size = parameters.get("embedding_batch_size")
         self.embedding_batch_size: int | None = None if batch_size is None else int(batch_size)
         self.embedding_dtype: str = parameters.get("embedding_dtype", "auto")
+        self._check_recipe()
+
+    def _check_recipe(self) -> None:
+        """Refuse a recipe that cannot work before Data-Juicer runs any of it, and listen to what it logs."""
+        recipe = current_recipe(self.work_dir) if self.work_dir is not None else None
+        if recipe is None or is_analyzed():
+            return
+        warnings = check_rows(recipe)
+        if listen(recipe.config):
+            # What stands after the last of our operators runs when none of them is there to see it.
+            atexit.register(warn_of_the_rest, recipe)
+            for warning in warnings:
+                logger.warning(warning)
+
+    def check_arrival(self, rows: int) -> int:
+        """Look at what has arrived before work begins.
+
+        :param rows: number of rows.
+        :return: the same number.
+        :raises DatasetError: if there are none, although there were some before operators of Data-Juicer.
+        """
+        check_arrival(self, rows)
+        return rows
+
+    def check_merges_ahead(self, dataset: Dataset, layout: SampleFormat) -> None:
+        """Refuse a recipe whose merger will have to stop, before flat rows are embedded for it.
+
+        :param dataset: flat rows.
+        :param layout: their layout.
+        :raises RecipeError: if it will.
+        """
+        read = [name for name in layout.columns if name in dataset.column_names]
+        check_merges_ahead(
+            self,
+            {field.name: field.type for field in dataset.features.arrow_schema},
+            layout,
+            lambda column: (
+                value_and_sample(table, column, layout)
+                for table in iter_tables(dataset, list(dict.fromkeys([column, *read])))
+            ),
+        )
 
     def check_flat(
         self, grouped: bool, todo: str = "put llm_pair_merger_mapper or topic_reverse_grouper before it"

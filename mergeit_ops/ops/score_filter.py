@@ -87,8 +87,10 @@ class ScoreFilter(SampleOperator, Filter):
 
     def _prepare_for_ray_map_batches(self) -> bool:
         """Hear from Data-Juicer, on the driver, that batches are about to be mapped on Ray."""
+        from mergeit_ops.distributed.lazy_arrival import check_lazy_arrival
         from mergeit_ops.distributed.ledger import ledger_name, open_ledger
 
+        check_lazy_arrival(self)
         self._driver = self.of_driver()
         recipe = recipe_of(self)
         if recipe is not None:

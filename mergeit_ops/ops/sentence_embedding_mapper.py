@@ -85,8 +85,10 @@ class SentenceEmbeddingMapper(SampleOperator, Mapper):
         """
         if is_ray_dataset(dataset):
             return self._run_on_ray(dataset)
+        self.check_arrival(len(dataset))
         self._check(grouped=is_grouped(dataset.features))
         layout = self.layout_of(dataset.column_names)
+        self.check_merges_ahead(dataset, layout)
         with recorded(self._name, self.parameters, self.work_dir) as manifest:
             vectors, found = self.dataset_vectors(dataset, layout)
             manifest.figures |= {
@@ -112,17 +114,18 @@ class SentenceEmbeddingMapper(SampleOperator, Mapper):
 
     def _run_on_ray(self, dataset: Any) -> Any:
         from mergeit_ops.distributed.blocks import materialized
-        from mergeit_ops.distributed.embedding import check_embeddings, embedded
+        from mergeit_ops.distributed.embedding import check_embeddings, check_merges_ahead_on_ray, embedded
 
         with recorded(self._name, self.parameters, self.work_dir) as manifest:
             dataset = materialized(dataset)
-            rows = dataset.count()
+            rows = self.check_arrival(dataset.count())
             if not rows:
                 return dataset
             columns = dataset.columns()
             self._check(grouped=BATCH_META in columns)
             manifest.figures |= {"rows_in": rows, "embedded": 0 if EMBEDDING in columns else rows}
             layout = self.layout_of(columns)
+            check_merges_ahead_on_ray(dataset, self, layout)
             blocks, found = embedded(dataset, self, layout)
             if EMBEDDING in columns:
                 check_embeddings(blocks, self, layout)

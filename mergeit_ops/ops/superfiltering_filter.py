@@ -135,6 +135,9 @@ class SuperfilteringFilter(ScoreFilter):
         :raises DatasetError: if a column is missing, or the rows are topics.
         :raises LLMUnavailableError: if the model cannot be loaded, or does not fit into memory.
         """
+        only_look = self.process is None  # how Data-Juicer's analyzer says that it wants stats and no filtering
+        if not only_look:
+            self.check_arrival(len(dataset))
         self.check_flat(is_grouped(dataset.features), _WHERE)
         layout = self.layout_of(dataset.column_names)
         counts: Counter[str] = Counter()
@@ -146,7 +149,6 @@ class SuperfilteringFilter(ScoreFilter):
             )
             if exporter is not None and self.stats_export_path is not None:
                 exporter.export_compute_stats(scored, self.stats_export_path)
-            only_look = self.process is None  # how Data-Juicer's analyzer says that it wants stats and no filtering
             keep_all = only_look or not reduce or not self.is_bounded
             filtered = scored if keep_all else scored.select(np.flatnonzero(self.rows_that_stay(scored, tracer)))
             manifest.figures |= {"rows_in": len(dataset), "rows_out": len(filtered), "unscored": dict(counts)}

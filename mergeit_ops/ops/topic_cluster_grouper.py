@@ -49,6 +49,7 @@ class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
 
     # Data-Juicer's partitioned Ray executor would otherwise run it on each partition for itself.
     is_global_operation = True
+    gives = "topics"
     _constraints = {
         **SAMPLE_CONSTRAINTS,
         **EMBEDDING_CONSTRAINTS,
@@ -123,8 +124,10 @@ class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
         """
         if is_ray_dataset(dataset):
             return self._run_on_ray(dataset)
+        self.check_arrival(len(dataset))
         self._check(grouped=is_grouped(dataset.features))
         layout = self.layout_of(dataset.column_names)
+        self.check_merges_ahead(dataset, layout)
         with recorded(self._name, self.parameters, self.work_dir) as manifest:
             rows_in = len(dataset)
             row_ids = self._row_ids(dataset)
@@ -161,19 +164,20 @@ class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
 
     def _run_on_ray(self, dataset: Any) -> Any:
         from mergeit_ops.distributed.blocks import Resources, materialized
-        from mergeit_ops.distributed.embedding import embedded, readable_only
+        from mergeit_ops.distributed.embedding import check_merges_ahead_on_ray, embedded, readable_only
         from mergeit_ops.distributed.export_folder import warn_of_earlier_export
         from mergeit_ops.distributed.grouping import cutoff_for, fit_rows, grouped, identified
 
         warn_of_earlier_export()
         with recorded(self._name, self.parameters, self.work_dir) as manifest:
             dataset = materialized(dataset)
-            n = dataset.count()
+            n = self.check_arrival(dataset.count())
             if not n:
                 return dataset
             columns = dataset.columns()
             self._check(grouped=BATCH_META in columns)
             layout = self.layout_of(columns)
+            check_merges_ahead_on_ray(dataset, self, layout)
             blocks, found = embedded(dataset, self, layout, self.drops_unreadable)
             if found.unreadable and self.drops_unreadable:
                 blocks = readable_only(blocks)

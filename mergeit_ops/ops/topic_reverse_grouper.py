@@ -32,6 +32,7 @@ class TopicReverseGrouper(SampleOperator, Grouper, Pipeline):
     columns are as they were before grouping."""
 
     _constraints = {**SAMPLE_CONSTRAINTS, "keep_embeddings": FLAG}
+    takes = "topics"
 
     def __init__(
         self,
@@ -70,6 +71,7 @@ class TopicReverseGrouper(SampleOperator, Grouper, Pipeline):
         """
         if is_ray_dataset(dataset):
             return self._run_on_ray(dataset)
+        self.check_arrival(len(dataset))
         self._check(grouped=is_grouped(dataset.features))
         features = flat_features(dataset.features)
         dropped = {ROW_ID} if self.keep_embeddings else {ROW_ID, EMBEDDING}
@@ -93,7 +95,7 @@ class TopicReverseGrouper(SampleOperator, Grouper, Pipeline):
 
         with recorded(self._name, self.parameters, self.work_dir) as manifest:
             dataset = materialized(dataset)
-            if not dataset.count():
+            if not self.check_arrival(dataset.count()):
                 return dataset
             self._check(grouped=BATCH_META in dataset.columns())
             topics = Blocks.of(dataset)

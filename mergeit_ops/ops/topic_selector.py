@@ -57,6 +57,8 @@ class TopicSelector(SampleOperator, Selector, Pipeline):
 
     # Data-Juicer's partitioned Ray executor would otherwise run it on each partition for itself.
     is_global_operation = True
+    takes = "either"
+    gives = "either"
 
     def __init__(self, parameters: Mapping[str, Any], *args: Any, **kwargs: Any) -> None:
         super().__init__(parameters, *args, **kwargs)
@@ -93,6 +95,7 @@ class TopicSelector(SampleOperator, Selector, Pipeline):
         """
         if is_ray_dataset(dataset):
             return self._run_on_ray(dataset)
+        self.check_arrival(len(dataset))
         grouped = is_grouped(dataset.features)
         features = flat_features(dataset.features) if grouped else dataset.features
         layout = self.layout_of(features)
@@ -121,7 +124,7 @@ class TopicSelector(SampleOperator, Selector, Pipeline):
 
         with recorded(self._name, self.parameters, self.work_dir) as manifest:
             dataset = materialized(dataset)
-            if not dataset.count():
+            if not self.check_arrival(dataset.count()):
                 return dataset
             columns = dataset.columns()
             layout = self.layout_of(columns)

@@ -18,7 +18,7 @@ from mergeit_ops.core.sample import Sample
 from tests.llm_server import FakeLLMServer, merge_answer, merged_row, parents_of
 from tests.report.exports import content, merged, original, write_export
 from tests.runs import read_jsonl, run_recipe, write_jsonl, write_recipe
-from tests.test_whole_runs import in_layout, pipeline, work_dir_of
+from tests.test_whole_runs import in_layout, pipeline, text_key_of, work_dir_of
 
 OWN_PROMPT = "Merge these rows, in as few words as you can. Answer with JSON."
 
@@ -54,7 +54,10 @@ def asked(folder: Path, rows: list[dict], **merger: Any) -> tuple[Path, list[lis
     merger = {"cache_path": None, **merger}
     with FakeLLMServer(in_a_fence) as server:
         recipe = write_recipe(
-            folder, pipeline(server, **merger), write_jsonl(folder / "in.jsonl", rows), text_keys="id"
+            folder,
+            pipeline(server, **merger),
+            write_jsonl(folder / "in.jsonl", rows),
+            text_keys=text_key_of(rows[0]),
         )
         return run_recipe(recipe), [body["messages"] for body in server.requests if parents_of(body)]
 

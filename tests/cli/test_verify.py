@@ -20,7 +20,7 @@ from mergeit_ops.errors import LLMError
 from mergeit_ops.finished.blame import OWN_OPERATORS
 from tests.llm_server import FakeLLMServer, error, merge_answer
 from tests.runs import read_export, read_jsonl, run_recipe, run_recipe_on_ray, write_jsonl, write_recipe
-from tests.test_whole_runs import LAYOUTS, in_layout, pipeline, work_dir_of
+from tests.test_whole_runs import LAYOUTS, in_layout, pipeline, text_key_of, work_dir_of
 
 HOLDS = "The conservation law holds"
 VIOLATED = "The conservation law does NOT hold"
@@ -153,8 +153,18 @@ def test_it_holds_for_dry_runs_candidates_and_groups(verify, data, tmp_path, mer
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_it_holds_in_every_layout(verify, tmp_path, embedded_rows, layout):
-    data = write_jsonl(tmp_path / "in.jsonl", in_layout(layout, embedded_rows))
-    found = verify(data, run_recipe(write_recipe(tmp_path, pipeline(gamma=1.4), data, text_keys="id")))
+    rows = in_layout(layout, embedded_rows)
+    data = write_jsonl(tmp_path / "in.jsonl", rows)
+    recipe = write_recipe(tmp_path, pipeline(gamma=1.4), data, text_keys=text_key_of(rows[0]))
+    found = verify(data, run_recipe(recipe))
+    assert (found.code, "What is not proved" in found.text) == (0, False)
+
+
+def test_a_column_that_merged_rows_were_given_anew_is_no_change(verify, tmp_path, embedded_rows):
+    rows = [row | {"text": f"{row['instruction']} {row['output']}"} for row in embedded_rows]
+    data = write_jsonl(tmp_path / "in.jsonl", rows)
+    process = pipeline(gamma=1.4, derived_columns={"text": "{instruction} {output}"})
+    found = verify(data, run_recipe(write_recipe(tmp_path, process, data, text_keys="text")))
     assert (found.code, "What is not proved" in found.text) == (0, False)
 
 

@@ -14,7 +14,7 @@ from mergeit_ops.dataset.manifest import read_manifests
 from mergeit_ops.errors import DatasetError, LineageMismatchError
 from mergeit_ops.finished import ExportRow, read_run
 from tests.runs import read_jsonl, run_recipe, run_recipe_on_ray, write_jsonl, write_recipe
-from tests.test_whole_runs import LAYOUTS, in_layout, pipeline
+from tests.test_whole_runs import LAYOUTS, in_layout, pipeline, text_key_of
 
 
 @pytest.fixture(scope="module")
@@ -111,8 +111,9 @@ def test_rows_tell_what_became_of_them(finished, embedded_rows):
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_the_layout_of_the_run_reads_its_rows(tmp_path, embedded_rows, layout):
-    data = write_jsonl(tmp_path / "in.jsonl", in_layout(layout, embedded_rows))
-    run = read_run(run_recipe(write_recipe(tmp_path, pipeline(), data, text_keys="id")))
+    rows = in_layout(layout, embedded_rows)
+    data = write_jsonl(tmp_path / "in.jsonl", rows)
+    run = read_run(run_recipe(write_recipe(tmp_path, pipeline(), data, text_keys=text_key_of(rows[0]))))
     assert layout.startswith(run.layout().name)
     assert all(run.layout().read(row.content).sample.output for row in run.rows())
 

@@ -245,7 +245,7 @@ def test_an_input_that_cannot_be_read_is_an_error(tmp_path, name, text, message)
 def test_rows_that_were_never_offered_are_no_failed_merges(tmp_path, embedded_rows):
     rows = in_layout("sharegpt", embedded_rows)
     data = write_jsonl(tmp_path / "in.jsonl", rows)
-    export = run_recipe(write_recipe(tmp_path, pipeline(gamma=1.4), data, text_keys="id"))
+    export = run_recipe(write_recipe(tmp_path, pipeline(gamma=1.4), data, text_keys="conversations"))
     findings = found(export)
     assert findings.failed == {}
     assert findings.unmergeable["multi_turn"] > 0

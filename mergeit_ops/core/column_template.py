@@ -1,0 +1,51 @@
+"""A text made of the columns of a row, by a template in the form of `str.format` that names columns alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from string import Formatter
+
+
+class ColumnTemplate:
+    """A template such as `{query}\\n{response}`.
+
+    The template is never handed to `str.format`: it comes from a recipe and its values from rows, and neither may reach
+    attributes of objects or run format code.
+
+    :param text: names of columns in braces; a brace itself is doubled.
+    :raises ValueError: if a brace is left open, or a field is more than a name.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._parts: list[tuple[str, str | None]] = []
+        for literal, name, spec, conversion in Formatter().parse(text):
+            if name is not None:
+                _check_field(name, spec, conversion)
+            self._parts.append((literal, name))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the columns, each once, in the order of the template."""
+        return tuple(dict.fromkeys(name for _, name in self._parts if name is not None))
+
+    def render(self, values: Mapping[str, str]) -> str:
+        """Return the text.
+
+        :param values: the text of each name.
+        """
+        return "".join(literal + ("" if name is None else values[name]) for literal, name in self._parts)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ColumnTemplate) and other.text == self.text
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+
+def _check_field(name: str, spec: str | None, conversion: str | None) -> None:
+    if not name or name.isdigit():
+        raise ValueError(f"'{{{name}}}' names no column")
+    if spec or conversion or any(mark in name for mark in ".[]"):
+        field = name + (f"!{conversion}" if conversion else "") + (f":{spec}" if spec else "")
+        raise ValueError(f"'{{{field}}}' is more than the name of a column")

@@ -1,0 +1,62 @@
+"""What can be known of the merges of a recipe before any row is embedded for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from itertools import chain
+from typing import Any
+
+import pyarrow as pa
+
+from mergeit_ops.core.columns import EMBEDDING
+from mergeit_ops.core.formats import SampleFormat
+from mergeit_ops.dataset.columns_at_risk import samples_differ, sentence
+from mergeit_ops.dataset.derived_columns import DerivedColumns
+from mergeit_ops.dataset.recipe import Recipe, current_recipe
+from mergeit_ops.errors import RecipeError
+
+
+def check_merges_ahead(
+    operator: Any,
+    types: Mapping[str, pa.DataType],
+    layout: SampleFormat,
+    pairs_of: Callable[[str], Iterable[Iterable[tuple[str, str]]]],
+) -> None:
+    """Refuse a recipe whose merger will have to stop, before an operator embeds the rows for it.
+
+    A column in which no two different samples have the same value is null in whatever row is merged of them; of other
+    columns the merger can tell once it has found the pairs.
+
+    :param operator: an operator of ours that is about to embed the rows.
+    :param types: columns of its flat rows, and their types.
+    :param layout: their layout.
+    :param pairs_of: gives, part by part, `value_and_sample` of a column.
+    :raises RecipeError: if the merger that follows cannot work on these columns.
+    """
+    recipe = current_recipe(operator.work_dir)
+    place = recipe.place_of(operator) if recipe is not None else None
+    if recipe is None or place is None or EMBEDDING in types:
+        return
+    merger = _next_merger(recipe, place)
+    if merger is None:
+        return
+    step = recipe.steps[merger]
+    try:
+        DerivedColumns.parse(step.parameters.get("derived_columns")).check(types, layout)
+    except ValueError as error:
+        raise RecipeError(f"{step.name}: derived_columns {error}. No row was embedded.") from error
+    at_risk = step.operator.columns_it_may_empty(recipe, merger, list(types), layout)  # type: ignore[union-attr]
+    certain = {name: reader for name, reader in at_risk.items() if samples_differ(chain.from_iterable(pairs_of(name)))}
+    if certain and not step.parameters.get("dry_run"):
+        raise RecipeError(f"{step.name}: {sentence(certain, {}, layout)}. No row was embedded.")
+
+
+def _next_merger(recipe: Recipe, place: int) -> int | None:
+    """Return the position of the merger that gets these rows; None where others may change their columns before."""
+    for number in range(place + 1, len(recipe.steps)):
+        operator = recipe.steps[number].operator
+        if hasattr(operator, "columns_it_may_empty"):
+            return number
+        if not hasattr(operator, "takes"):
+            return None
+    return None

@@ -1,0 +1,114 @@
+"""Which columns the rest of a recipe reads, and so needs a value in."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from mergeit_ops.dataset.key_reading import default_column, keys_read
+from mergeit_ops.dataset.recipe import Recipe, Step
+
+_NAMES_COLUMNS = re.compile(r"_keys?$|field")
+_IS_CODE = re.compile(r"lambda|condition")
+
+
+def columns_read_after(recipe: Recipe, place: int, columns: Collection[str]) -> dict[str, str]:
+    """Return which columns `text_keys` names or the operators after a place in a recipe read.
+
+    :param recipe: the recipe.
+    :param place: position of an operator.
+    :param columns: those of the dataset.
+    :return: column to what names it, in words.
+    """
+    found: dict[str, list[str]] = {}
+    for name in recipe.text_keys:
+        if (column := column_of(name, columns)) is not None:
+            found.setdefault(column, []).append("text_keys of the recipe")
+    for step in recipe.steps[place + 1 :]:
+        for column, parameter in _columns_of(step, columns, recipe.text_keys[:1]):
+            found.setdefault(column, []).append(f"{parameter} of {step.name}")
+    return {column: " and ".join(dict.fromkeys(readers)) for column, readers in found.items()}
+
+
+def column_of(name: str, columns: Collection[str]) -> str | None:
+    """Return the column that a name means: itself, or of `meta.lang` the column `meta`; None where there is none."""
+    if name in columns:
+        return name
+    # As Data-Juicer reads nested values: the longest name of a column that stands before a dot.
+    parts = name.split(".")
+    heads = (".".join(parts[:count]) for count in range(len(parts) - 1, 0, -1))
+    return next((head for head in heads if head in columns), None)
+
+
+def _columns_of(step: Step, columns: Collection[str], default_text_keys: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Yield the columns that an operator reads, each with the parameter that names it."""
+    operator = step.operator
+    # Ours read the columns of the layout, whatever Data-Juicer's keys say.
+    keys = frozenset() if operator is None or hasattr(operator, "takes") else keys_read(operator)
+    for parameter, value in {**_defaults(operator), **step.parameters}.items():
+        given_to_all = parameter in _GIVEN_TO_ALL or (parameter == "text_key" and value in default_text_keys)
+        if given_to_all and parameter not in keys:
+            continue
+        if _NAMES_COLUMNS.search(parameter):
+            for name in _texts(value):
+                if (column := column_of(name, columns)) is not None:
+                    yield column, parameter
+        elif _IS_CODE.search(parameter) and isinstance(value, str):
+            for column in columns:
+                if _mentions(value, column):
+                    yield column, parameter
+    for key in keys:
+        if step.parameters.get(key) is None and (column := column_of(default_column(key), columns)) is not None:
+            yield column, key
+
+
+_GIVEN_TO_ALL = ("image_key", "audio_key", "video_key", "image_bytes_key")
+"""Keys that Data-Juicer writes into the parameters of every operator of a recipe, as it does with `text_key`."""
+
+
+def _defaults(operator: type | None) -> Mapping[str, Any]:
+    if operator is None:
+        return {}
+    parameters = inspect.signature(operator.__init__).parameters.values()  # type: ignore[misc]
+    return {
+        parameter.name: parameter.default
+        for parameter in parameters
+        if parameter.default not in (inspect.Parameter.empty, None)
+    }
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _texts(key)
+            yield from _texts(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _texts(item)
+
+
+def _mentions(code: str, column: str) -> bool:
+    """Tell whether an expression mentions a column as a word, other than to write it: `{**row, 'text': ...}`."""
+    if not re.search(rf"(?<!\w){re.escape(column)}(?!\w)", code):
+        return False
+    try:
+        tree = ast.parse(code.strip(), mode="eval")
+    except (SyntaxError, ValueError):
+        return True
+    written = {id(key) for node in ast.walk(tree) if isinstance(node, ast.Dict) for key in node.keys if key}
+    # The names in a lambda are its own variables; those in a condition are columns.
+    names_are_columns = not isinstance(tree.body, ast.Lambda)
+    return any(_names(node, column, names_are_columns) for node in ast.walk(tree) if id(node) not in written)
+
+
+def _names(node: ast.AST, column: str, names_are_columns: bool) -> bool:
+    if isinstance(node, ast.Constant):
+        return isinstance(node.value, str) and bool(re.search(rf"(?<!\w){re.escape(column)}(?!\w)", node.value))
+    if isinstance(node, ast.Attribute):
+        return ast.unparse(node) == column
+    return names_are_columns and isinstance(node, ast.Name) and node.id == column

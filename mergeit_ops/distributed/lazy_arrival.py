@@ -1,0 +1,32 @@
+"""What reaches a filter of ours on Ray, where Data-Juicer maps filters lazily and never shows them the dataset."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from mergeit_ops.dataset.arrivals import check_arrival, follows_others
+from mergeit_ops.distributed.blocks import materialized
+
+
+def check_lazy_arrival(operator: Any) -> None:
+    """Compute what operators of Data-Juicer have left for a filter, and stop where it is nothing.
+
+    Where one of ours stands right before it, the dataset stays lazy.
+
+    :param operator: a filter, on the driver, about to be mapped.
+    :raises DatasetError: if there are no rows, although there were some before the operators of Data-Juicer before it.
+    """
+    from data_juicer.core.data.ray_dataset import RayDataset
+
+    if not follows_others(operator):
+        return
+    frame = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code is RayDataset._run_single_op.__code__:
+            mapped = frame.f_locals["self"]
+            # Kept as computed, so that nothing before it runs twice.
+            mapped.data = materialized(mapped.data)
+            check_arrival(operator, mapped.data.count())
+            return
+        frame = frame.f_back  # type: ignore[assignment]
