@@ -8,6 +8,7 @@ from __future__ import annotations
 
 __all__ = [
     "DatasetError",
+    "DiskError",
     "EmbeddingError",
     "LLMError",
     "LLMUnavailableError",
@@ -34,6 +35,10 @@ class DatasetError(MergeItError, ValueError):
 
 class LineageMismatchError(DatasetError):
     """An export and the metadata beside it are not of the same rows."""
+
+
+class DiskError(MergeItError):
+    """A disk is full, or a folder cannot be written."""
 
 
 class MissingDependencyError(MergeItError, ImportError):

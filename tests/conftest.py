@@ -63,11 +63,9 @@ def _ledgers_end_with_their_test(request):
     """A ledger is a process that stays until the driver ends: of a run one or two, of all these tests dozens."""
     yield
     if "ray_cluster" in request.fixturenames:
-        import ray
+        from mergeit_ops.distributed.ledger import close_ledgers
 
-        for name in ray.util.list_named_actors():
-            if name.startswith("quality_gate_filter "):
-                ray.kill(ray.get_actor(name))
+        close_ledgers()
 
 
 @pytest.fixture

@@ -89,11 +89,15 @@ def run_recipe_on_ray(recipe: Path, *overrides: str) -> Path:
     from data_juicer.core.executor import ExecutorFactory
     from data_juicer.utils.constant import RAY_JOB_ENV_VAR
 
+    from mergeit_ops.distributed.ledger import close_ledgers
+
     before = os.environ.get(RAY_JOB_ENV_VAR)
     try:
         config = init_configs(["--config", str(recipe), "--executor_type", "ray", "--ray_address", "local", *overrides])
         ExecutorFactory.create_executor(config.executor_type)(config).run(skip_return=True)
     finally:
+        # As at the end of a process, which a run has for itself.
+        close_ledgers()
         # Data-Juicer marks the whole process as a Ray job; the tests after this one are none.
         os.environ.pop(RAY_JOB_ENV_VAR, None)
         if before is not None:

@@ -15,6 +15,7 @@ from mergeit_ops.distributed.columns import with_json, with_structs
 from mergeit_ops.distributed.environment import DriverEnvironment
 from mergeit_ops.distributed.errors import own_errors
 from mergeit_ops.distributed.journal import JournalPlace, use_kept_journals
+from mergeit_ops.distributed.ledger import close_ledgers
 
 _IN_ADVANCE = 2  # tasks per processor: the next one is ready when one ends, and a cluster sees that it has to grow
 
@@ -229,4 +230,7 @@ def materialized(dataset: Dataset) -> Dataset:
     """Compute a dataset, its rows in the order of its input, which Ray does not promise by itself."""
     dataset.context.execution_options.preserve_order = True
     with own_errors():
-        return dataset.materialize()
+        computed = dataset.materialize()
+    # All rows of the filters before this stage have come.
+    close_ledgers()
+    return computed

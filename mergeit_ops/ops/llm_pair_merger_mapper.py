@@ -18,9 +18,8 @@ from mergeit_ops.core.concatenation import concatenate
 from mergeit_ops.core.formats import SampleFormat
 from mergeit_ops.core.pairing import PAIRINGS, Group, find_groups
 from mergeit_ops.core.sample import Sample
-from mergeit_ops.core.secrets import loggable
 from mergeit_ops.core.vectors import encode_vectors
-from mergeit_ops.dataset.manifest import log_summary, recorded
+from mergeit_ops.dataset.manifest import log_summary
 from mergeit_ops.dataset.merge_run import MergeRun
 from mergeit_ops.dataset.merge_table import Merge, TopicMerges, merged_features
 from mergeit_ops.dataset.paired_topics import PairedTopics
@@ -58,6 +57,10 @@ class LLMPairMergerMapper(SampleOperator, Pipeline):
     Ray each block of topics has a stage of its own."""
 
     _batched_op = True
+    # Data-Juicer's partitioned Ray executor would otherwise run it on each partition for itself, each with its own
+    # token budget.
+    is_global_operation = True
+    _takes = ("topics",)
     _constraints = {
         **SAMPLE_CONSTRAINTS,
         **EMBEDDING_CONSTRAINTS,
@@ -240,7 +243,7 @@ class LLMPairMergerMapper(SampleOperator, Pipeline):
         features = flat_features(dataset.features)
         layout = self.layout_of(features)
         sink = TableSink(merged_features(features, self.keep_embeddings))
-        with recorded(self._name, loggable(self.parameters), self.work_dir) as manifest:
+        with self.recorded() as manifest:
             work = MergeRun(layout, sink, self._embedding_of if self.keep_embeddings else None)
             try:
                 self._merge(lambda: iter_topics(dataset), layout, work)
@@ -315,9 +318,10 @@ class LLMPairMergerMapper(SampleOperator, Pipeline):
         if self._stopped is not None:
             # With a runtime_env, Data-Juicer runs an operator that stopped once more, without it.
             raise self._stopped
-        with recorded(self._name, loggable(self.parameters), self.work_dir) as manifest:
+        with self.recorded() as manifest:
             dataset = materialized(dataset)
             if not dataset.count():
+                manifest.figures |= {"rows_in": 0, "rows_out": 0}
                 return dataset
             self._check(grouped=BATCH_META in dataset.columns())
             try:

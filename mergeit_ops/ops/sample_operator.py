@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -11,8 +12,10 @@ import numpy as np
 from mergeit_ops.core.columns import EMBEDDING, ROW_ID, is_content
 from mergeit_ops.core.formats import FORMAT_NAMES, FormatName, Reading, SampleFormat, resolve_format
 from mergeit_ops.core.identity import content_digests, number_duplicates
-from mergeit_ops.core.secrets import secret_in
+from mergeit_ops.core.secrets import loggable, secret_in
 from mergeit_ops.dataset.embeddings import column_vectors
+from mergeit_ops.dataset.manifest import Manifest, recorded
+from mergeit_ops.dataset.recipe import current_recipe
 from mergeit_ops.dataset.tables import iter_tables, python_columns, python_rows
 from mergeit_ops.embedding.defaults import DTYPES
 from mergeit_ops.errors import DatasetError, EmbeddingError, RecipeError
@@ -57,6 +60,13 @@ class SampleOperator:
     _supported_exec_modes = ("default", "ray", "ray_partitioned")
     _constraints: ClassVar[Mapping[str, Constraint]] = {}
 
+    _takes: ClassVar[tuple[str, ...]] = ("rows",)
+    _gives: ClassVar[str] = "rows"
+    _may_drop: ClassVar[bool] = False
+
+    place: int | None = None
+    """Its position in the recipe, from 0 on; None where it is used without one."""
+
     def __init__(self, parameters: Mapping[str, Any], *args: Any, **kwargs: Any) -> None:
         check(self._name, self._constraints, parameters)
         where = secret_in(parameters)
@@ -83,6 +93,32 @@ class SampleOperator:
         batch_size = parameters.get("embedding_batch_size")
         self.embedding_batch_size: int | None = None if batch_size is None else int(batch_size)
         self.embedding_dtype: str = parameters.get("embedding_dtype", "auto")
+
+    @property
+    def _op_cfg(self) -> Any:
+        return self._recipe_entry
+
+    @_op_cfg.setter
+    def _op_cfg(self, entry: Any) -> None:
+        # Data-Juicer's way to tell an operator which entry of the recipe it is, on the driver, once all are built.
+        # Copies of it, those on workers too, take its place along.
+        self._recipe_entry = entry
+        recipe = current_recipe(self.work_dir)
+        self.place = None if recipe is None else recipe.place_of(self)
+
+    @property
+    def role(self) -> dict[str, Any]:
+        """Return what the record says of it: what it takes and gives (`rows`, `topics`, or `same` as it took), and
+        whether fewer rows may leave it than came."""
+        return {"takes": list(self._takes), "gives": self._gives, "may_drop": self._may_drop}
+
+    def recorded(self) -> AbstractContextManager[Manifest]:
+        """Give the record of this operator's work to fill; see `recorded` of `dataset.manifest`."""
+        return recorded(self._name, loggable(self.parameters), self.work_dir, place=self.place, role=self.role)
+
+    def new_manifest(self) -> Manifest:
+        """Return the record of this operator's work, not yet begun."""
+        return Manifest(self._name, loggable(self.parameters), place=self.place, role=self.role)
 
     def check_flat(
         self, grouped: bool, todo: str = "put llm_pair_merger_mapper or topic_reverse_grouper before it"

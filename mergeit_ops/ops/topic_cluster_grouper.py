@@ -18,7 +18,7 @@ from mergeit_ops.core.columns import BATCH_META, EMBEDDING, ROW_ID, is_content
 from mergeit_ops.core.formats import SampleFormat
 from mergeit_ops.core.topics import default_fit_sample_size, default_num_clusters, fit_sample, fit_topics
 from mergeit_ops.dataset.embeddings import vectors_column
-from mergeit_ops.dataset.manifest import TOPIC_SIZES, recorded
+from mergeit_ops.dataset.manifest import TOPIC_SIZES
 from mergeit_ops.dataset.tables import TEXT, iter_tables, write_dataset
 from mergeit_ops.dataset.topics import group_rows, is_grouped, topic_features
 from mergeit_ops.distributed import is_ray_dataset
@@ -46,6 +46,7 @@ class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
 
     # Data-Juicer's partitioned Ray executor would otherwise run it on each partition for itself.
     is_global_operation = True
+    _gives = "topics"
     _constraints = {
         **SAMPLE_CONSTRAINTS,
         **EMBEDDING_CONSTRAINTS,
@@ -114,7 +115,7 @@ class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
             return self._run_on_ray(dataset)
         self._check(grouped=is_grouped(dataset.features))
         layout = self.layout_of(dataset.column_names)
-        with recorded(self._name, self.parameters, self.work_dir) as manifest:
+        with self.recorded() as manifest:
             row_ids = self._row_ids(dataset)
             vectors = None if EMBEDDING in dataset.column_names else self.dataset_vectors(dataset, layout)
             labels, num_clusters = self._cluster(dataset, layout, vectors, row_ids)
@@ -143,10 +144,11 @@ class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
         from mergeit_ops.distributed.grouping import cutoff_for, fit_rows, grouped, identified
 
         warn_of_earlier_export()
-        with recorded(self._name, self.parameters, self.work_dir) as manifest:
+        with self.recorded() as manifest:
             dataset = materialized(dataset)
             n = dataset.count()
             if not n:
+                manifest.figures |= {"rows_in": 0, "rows_out": 0}
                 return dataset
             columns = dataset.columns()
             self._check(grouped=BATCH_META in columns)

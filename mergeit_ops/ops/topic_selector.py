@@ -15,7 +15,6 @@ from mergeit_ops.core.budget import FIXED_BUDGETS, gain_budgets, ratio_budget
 from mergeit_ops.core.columns import BATCH_META, EMBEDDING
 from mergeit_ops.core.facility_location import Selection
 from mergeit_ops.core.formats import SampleFormat
-from mergeit_ops.dataset.manifest import recorded
 from mergeit_ops.dataset.tables import iter_tables, rows_of_dataset, write_dataset
 from mergeit_ops.dataset.topics import Topic, flat_features, is_grouped, iter_topics, topic_features, topic_table
 from mergeit_ops.distributed import is_ray_dataset
@@ -46,6 +45,9 @@ class TopicSelector(SampleOperator, Selector, Pipeline):
 
     # Data-Juicer's partitioned Ray executor would otherwise run it on each partition for itself.
     is_global_operation = True
+    _takes = ("rows", "topics")
+    _gives = "same"
+    _may_drop = True
 
     def __init__(self, parameters: Mapping[str, Any], *args: Any, **kwargs: Any) -> None:
         super().__init__(parameters, *args, **kwargs)
@@ -84,7 +86,7 @@ class TopicSelector(SampleOperator, Selector, Pipeline):
         grouped = is_grouped(dataset.features)
         features = flat_features(dataset.features) if grouped else dataset.features
         layout = self.layout_of(features)
-        with recorded(self._name, self.parameters, self.work_dir) as manifest:
+        with self.recorded() as manifest:
             if grouped:
                 sizes = _topic_sizes(dataset)
                 selected = write_dataset(
@@ -103,9 +105,10 @@ class TopicSelector(SampleOperator, Selector, Pipeline):
         from mergeit_ops.distributed.embedding import embedded
         from mergeit_ops.distributed.selection import select_from_all, select_from_topics
 
-        with recorded(self._name, self.parameters, self.work_dir) as manifest:
+        with self.recorded() as manifest:
             dataset = materialized(dataset)
             if not dataset.count():
+                manifest.figures |= {"rows_in": 0, "rows_out": 0}
                 return dataset
             layout = self.layout_of(dataset.columns())
             if BATCH_META in dataset.columns():
