@@ -127,6 +127,7 @@ class Blocks:
         each: Iterable[Any] | None = None,
         resources: Resources | None = None,
         journals: JournalPlace | None = None,
+        in_advance: int = _IN_ADVANCE,
         on_told: Callable[[Any], None] = lambda told: None,
     ) -> tuple[Blocks, list[Any]]:
         """Run a function over every block.
@@ -140,6 +141,8 @@ class Blocks:
         :param each: one further argument per block.
         :param resources: what a task takes.
         :param journals: where tasks find their journals; None: on their own machine.
+        :param in_advance: tasks that are there for each that the cluster has room for. More than 1 keeps processors
+            busy, but Ray may run them side by side: a task that waits for an actor lends its processor to the next.
         :param on_told: hears what the function told about a block once it is through; what it raises ends the work.
         :return: the new blocks, and what the function told about each of the old ones, in order.
         :raises MergeItError: what a task raised on purpose, as it was raised there.
@@ -155,7 +158,7 @@ class Blocks:
             return tuple(task.remote(call, self.refs[number], *common, *own[number]))
 
         def limit() -> int:
-            return resources.num_proc or _IN_ADVANCE * resources.at_once()
+            return in_advance * resources.at_once()
 
         results = _all_of(len(self.refs), start, limit, lambda result: on_told(result[1]))
         tables = [ref for ref, _ in results]

@@ -19,7 +19,7 @@ from mergeit_ops.llm.prices import Prices, read_prices
 from mergeit_ops.llm.progress import Progress
 from mergeit_ops.llm.retry import RetryPolicy
 from mergeit_ops.llm.running import run_to_end, spared_collections
-from mergeit_ops.llm.usage import TokenReserve, Usage, estimate_messages, estimate_tokens
+from mergeit_ops.llm.usage import Budget, TokenReserve, Usage, estimate_messages, estimate_tokens
 from mergeit_ops.llm.validation import backend_factory, logprobs_factory, number
 
 __all__ = [
@@ -130,11 +130,18 @@ class LLMEngine:
         self.total = Usage()
         self.proven = False
         self.reserve = TokenReserve()
+        self.budget: Budget | None = None
+        """Where its tokens come from, when others spend of the same budget; None: from `max_total_tokens` alone."""
 
     @property
     def model(self) -> str:
         """Name of the model that answers."""
         return str(self.backend_factory.identity()["model"])
+
+    @property
+    def asks_a_server(self) -> bool:
+        """Whether a run sends requests to a server; False where a model of this machine answers."""
+        return "endpoint" in self.backend_factory.identity()
 
     def figures(self) -> dict[str, Any]:
         """Return what all runs so far took, for a summary: calls, answers from the journal, retries, tokens.

@@ -19,7 +19,7 @@ from mergeit_ops.llm.journal import answer_key
 from mergeit_ops.llm.journals import AnswerStore
 from mergeit_ops.llm.progress import Progress
 from mergeit_ops.llm.retry import call_with_retries
-from mergeit_ops.llm.usage import TokenBudget, Usage, estimate_messages, estimate_tokens
+from mergeit_ops.llm.usage import Budget, TokenBudget, Usage, estimate_messages, estimate_tokens
 
 if TYPE_CHECKING:
     from mergeit_ops.llm.engine import LLMEngine, LLMOutcome, LLMRequest
@@ -62,8 +62,7 @@ class Stage(Generic[T]):
         self._sampling_params = engine.backend_factory.sampling_params
         self._places = self._settings.max_concurrency * getattr(engine.backend_factory, "waiting_per_place", 1)
         self._limit = ConcurrencyLimit(self._places, clock=engine.clock, sleep=engine.sleep)
-        spent = engine.total.total_tokens + engine.total.lost_prompt_tokens
-        self._budget = TokenBudget(self._settings.max_total_tokens, spent=spent)
+        self._budget = engine.budget or _own_budget(engine)
         self._first_contact = asyncio.Lock()
         self._first_call: asyncio.Future[Completion] | None = None
         self._first_call_failed = False
@@ -270,7 +269,7 @@ class Stage(Generic[T]):
                 if self._stopped:
                     # Whoever was next in line: nothing more is sent, the cancellation is on its way.
                     await asyncio.get_running_loop().create_future()
-                if self._budget.overdrawn:
+                if await self._budget.overdrawn():
                     raise ReplyError(FailureReason.BUDGET)
                 backend = self._opened_backend()
                 self._usage.calls += 1
@@ -373,6 +372,11 @@ class Stage(Generic[T]):
             raise LLMUnavailableError(unavailable(self._last_of_server, self._identity))
         last = self._last_failure.detail if self._last_failure else None
         check_failures(answered, reasons, self._settings.max_failure_ratio, at_end=at_end, last=last)
+
+
+def _own_budget(engine: LLMEngine) -> Budget:
+    spent = engine.total.total_tokens + engine.total.lost_prompt_tokens
+    return TokenBudget(engine.settings.max_total_tokens, spent=spent)
 
 
 async def _all_or_none(coroutines: Iterable[Coroutine[Any, Any, R]]) -> list[R]:

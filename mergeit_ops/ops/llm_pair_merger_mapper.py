@@ -153,7 +153,8 @@ class LLMPairMergerMapper(SampleOperator, Pipeline):
             until it is reached, of random ones as many as come nearest; null: every pair found. Not for `first_come`.
         :param merge_strategy: `llm`; `concat`: instructions joined with "and", the paper's baseline, needs no LLM;
             `none`: only flatten.
-        :param max_concurrency: requests in flight at once, over the whole run; on Ray, of each block of topics. Of a
+        :param max_concurrency: requests in flight at once, over the whole run; on Ray, of each task: the log tells how
+            many tasks there are at a time, and num_proc lowers that. Of a
             local model the conversations in a batch at most: on a GPU as many as its memory takes, elsewhere up to 8.
         :param timeout_s: seconds until a request to a server counts as lost.
         :param cache_path: file of the journal of answers, on the machine that runs Data-Juicer; `auto`: below the
@@ -163,7 +164,7 @@ class LLMPairMergerMapper(SampleOperator, Pipeline):
             and pass the samples on as they are. The run exports them like any other: give it an `--export_path` of its
             own.
         :param max_total_tokens: tokens, prompt and completion, after which no more is asked; null: no limit. The
-            remaining pairs stay as they were, with the reason `budget`. On Ray it holds for each block of topics.
+            remaining pairs stay as they were, with the reason `budget`. It holds for the whole run, on Ray too.
         :param price_per_1k_prompt: price of 1,000 prompt tokens, in any currency; with it and the next one the dry run
             and the run tell their cost. null: not known.
         :param price_per_1k_completion: price of 1,000 completion tokens; null: not known.
@@ -292,6 +293,11 @@ class LLMPairMergerMapper(SampleOperator, Pipeline):
 
         if usage:
             check_failures(usage["answered"], usage["failures"], self.parameters["max_failure_ratio"], at_end=at_end)
+
+    @property
+    def engines(self) -> list[LLMEngine]:
+        """Return what asks the model: one engine, or none."""
+        return [] if self._engine is None or self.dry_run else [self._engine]
 
     @property
     def asks_a_server(self) -> bool:

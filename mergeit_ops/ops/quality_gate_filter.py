@@ -44,10 +44,12 @@ from mergeit_ops.ops.sample_operator import (
     recipe_parameters,
 )
 from mergeit_ops.ops.score_filter import ScoreFilter
-from mergeit_ops.scorers import ReportingScorer, Score, Scorer, build_scorer, compared_scores
+from mergeit_ops.scorers import PayingScorer, ReportingScorer, Score, Scorer, build_scorer, compared_scores
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from mergeit_ops.llm.engine import LLMEngine
 
 OP_NAME = "quality_gate_filter"
 
@@ -192,10 +194,21 @@ class QualityGateFilter(ScoreFilter):
         return filtered
 
     def of_driver(self) -> Any:
-        """Return the driver's environment and the journals that it keeps."""
+        """Return the driver's environment, and the journals and token budgets that it keeps."""
+        from mergeit_ops.distributed.blocks import Resources
+        from mergeit_ops.distributed.budget import share_budgets
         from mergeit_ops.distributed.journal import keep_journals
 
-        return super().of_driver(), keep_journals()
+        engines = _engines(self._scorer)
+        places = sum(engine.settings.max_concurrency for engine in engines if engine.asks_a_server)
+        if places:
+            tasks = Resources.of(self).at_once()
+            logger.info(
+                f"{self._name}: its scorer is asked by up to {tasks} tasks at a time, each with up to {places} "
+                f"requests in flight: {tasks * places} for the server. num_proc of the operator lowers the first, "
+                "max_concurrency in scorer_params the second."
+            )
+        return super().of_driver(), keep_journals(), share_budgets(engines)
 
     def score_block(self, block: pa.Table) -> pa.Table:
         """Score and decide a batch of rows on Ray, where rows have no order to go back to."""
@@ -205,18 +218,20 @@ class QualityGateFilter(ScoreFilter):
             return self._score_block(block)
 
     def _score_block(self, block: pa.Table) -> pa.Table:
+        from mergeit_ops.distributed.budget import spend_from
         from mergeit_ops.distributed.columns import with_json, with_structs, without_others_stats
         from mergeit_ops.distributed.journal import use_kept_journals
         from mergeit_ops.distributed.ledger import batch_name, report
 
         self.check_flat(grouped=BATCH_META in block.column_names)
-        if self._driver is not None:
-            environment, journals = self._driver
-            environment.apply()
-            use_kept_journals(journals)
         if self._ledger is not None:
             # Each task has an operator of its own: what a scorer has loaded and asked is kept by the process.
             self._scorer = _scorers.setdefault(self._ledger, self._scorer)
+        if self._driver is not None:
+            environment, journals, budgets = self._driver
+            environment.apply()
+            use_kept_journals(journals)
+            spend_from(budgets, _engines(self._scorer))
         counts: Counter[str] = Counter()
         rejected: Counter[str] = Counter()
         table = without_others_stats(with_json(block))
@@ -342,6 +357,10 @@ class QualityGateFilter(ScoreFilter):
 
     def _embedding_texts(self, samples: Sequence[Sample]) -> list[str]:
         return encode_vectors(self.embed(sample.query for sample in samples))
+
+
+def _engines(scorer: Scorer) -> Sequence[LLMEngine]:
+    return scorer.engines() if isinstance(scorer, PayingScorer) else ()
 
 
 def _unscored(comparisons: Iterable[Comparison], scores: Iterable[Sequence[Score]]) -> set[Sample]:

@@ -96,7 +96,8 @@ class ScoreFilter(SampleOperator, Filter):
 
         self._ledger = open_ledger(self)
         self._driver = self.of_driver()
-        self._init_kwargs = self._init_kwargs | {_LEDGER: self._ledger, _DRIVER: self._driver}
+        given: dict[str, Any] = self._init_kwargs  # type: ignore[has-type]
+        self._init_kwargs = given | {_LEDGER: self._ledger, _DRIVER: self._driver}
         # Whatever runs a task, the operator itself or an actor made of its parameters, will do.
         return False
 

@@ -12,11 +12,12 @@ from typing import Any
 
 from mergeit_ops.errors import RecipeError, ScorerError
 from mergeit_ops.scorers.asking import compared_scores
-from mergeit_ops.scorers.base import ComparingScorer, ReportingScorer, Score, Scorer
+from mergeit_ops.scorers.base import ComparingScorer, PayingScorer, ReportingScorer, Score, Scorer
 
 __all__ = [
     "SCORERS",
     "ComparingScorer",
+    "PayingScorer",
     "ReportingScorer",
     "Score",
     "Scorer",

@@ -86,6 +86,10 @@ class LLMScorer(ABC):
             for sample, key in zip(samples, keys, strict=True)
         ]
 
+    def engines(self) -> Sequence[LLMEngine]:
+        """See `PayingScorer`."""
+        return [self._engine]
+
     def finish(self) -> None:
         """Hear that there are no more rows.
 

@@ -1,7 +1,7 @@
 """The gate: restore, accept, filter; figures and reasons in the lineage."""
 
-import json
 import importlib
+import json
 import sys
 
 import numpy as np
