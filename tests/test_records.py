@@ -274,7 +274,7 @@ for _ in range(20):
 def test_an_operator_that_leaves_no_rows_is_warned_of(tmp_path, lines):
     with recorded("op", {}, str(tmp_path)) as manifest:
         manifest.figures |= {"rows_in": 5, "rows_out": 0}
-    assert [line for line in lines if line.startswith("op: no rows are left.")]
+    assert [line for line in lines if line.startswith("op: no rows are left, so the export will be empty;")]
 
 
 def test_a_manifest_that_was_never_begun_is_written_when_it_is_done(tmp_path):

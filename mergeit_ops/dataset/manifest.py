@@ -127,9 +127,10 @@ class Manifest:
         logger.info(f"{self.operator}: {readable(self.figures)}")
         stopped = "stopped" in self.details or "incomplete" in self.details
         if self.figures.get("rows_out") == 0 and not stopped:
+            fate = "no rows came to it" if self.figures.get("rows_in") == 0 else "no rows are left"
             logger.warning(
-                f"{self.operator}: no rows are left. Operators behind it have nothing to do and the export will be "
-                "empty: look at the bounds and filters of the recipe up to here."
+                f"{self.operator}: {fate}, so the export will be empty; look at the bounds and filters of the recipe "
+                "up to here."
             )
         if work_dir is not None:
             self._write(work_dir, STOPPED if stopped else DONE)

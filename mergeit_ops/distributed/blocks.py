@@ -16,6 +16,7 @@ from mergeit_ops.distributed.environment import DriverEnvironment
 from mergeit_ops.distributed.errors import own_errors
 from mergeit_ops.distributed.journal import JournalPlace, use_kept_journals
 from mergeit_ops.distributed.ledger import close_ledgers
+from mergeit_ops.distributed.schemas import common_schema
 
 _IN_ADVANCE = 2  # tasks per processor: the next one is ready when one ends, and a cluster sees that it has to grow
 
@@ -229,11 +230,23 @@ def _all_of(
     return [(kept[number], results[number]) for number in range(count)]
 
 
-def materialized(dataset: Dataset) -> Dataset:
-    """Compute a dataset, its rows in the order of its input, which Ray does not promise by itself."""
+def materialized(dataset: Dataset, operator: str | None = None) -> Dataset:
+    """Compute a dataset, its rows in the order of its input, which Ray does not promise by itself.
+
+    :param dataset: what comes to an operator.
+    :param operator: its registry name, to look whether the blocks are of one dataset; None: they are known to be.
+    :raises DatasetError: if a column has types in different blocks that are no one type.
+    """
     dataset.context.execution_options.preserve_order = True
     with own_errors():
         computed = dataset.materialize()
-    # All rows of the filters before this stage have come.
-    close_ledgers()
+        # All rows of the filters before this stage have come.
+        close_ledgers()
+        if operator is not None:
+            common_schema(ray.get([_schema.remote(ref) for ref in computed.to_arrow_refs()]), operator)
     return computed
+
+
+@ray.remote
+def _schema(table: pa.Table) -> pa.Schema:
+    return table.schema.remove_metadata() if table.num_rows else pa.schema([])

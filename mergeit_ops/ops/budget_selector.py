@@ -103,7 +103,7 @@ class BudgetSelector(SampleOperator, Selector, Pipeline):
         from mergeit_ops.distributed.selection import take_chosen
 
         with self.recorded() as manifest:
-            dataset = materialized(dataset)
+            dataset = materialized(dataset, self._name)
             if not dataset.count():
                 manifest.figures |= {"rows_in": 0, "rows_out": 0}
                 return dataset

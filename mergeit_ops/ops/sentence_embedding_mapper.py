@@ -109,7 +109,7 @@ class SentenceEmbeddingMapper(SampleOperator, Pipeline):
         from mergeit_ops.distributed.embedding import check_embeddings, embedded
 
         with self.recorded() as manifest:
-            dataset = materialized(dataset)
+            dataset = materialized(dataset, self._name)
             rows = dataset.count()
             if not rows:
                 manifest.figures |= {"rows_in": 0, "rows_out": 0}

@@ -145,7 +145,7 @@ class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
 
         warn_of_earlier_export()
         with self.recorded() as manifest:
-            dataset = materialized(dataset)
+            dataset = materialized(dataset, self._name)
             n = dataset.count()
             if not n:
                 manifest.figures |= {"rows_in": 0, "rows_out": 0}

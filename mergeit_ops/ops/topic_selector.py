@@ -106,7 +106,7 @@ class TopicSelector(SampleOperator, Selector, Pipeline):
         from mergeit_ops.distributed.selection import select_from_all, select_from_topics
 
         with self.recorded() as manifest:
-            dataset = materialized(dataset)
+            dataset = materialized(dataset, self._name)
             if not dataset.count():
                 manifest.figures |= {"rows_in": 0, "rows_out": 0}
                 return dataset
