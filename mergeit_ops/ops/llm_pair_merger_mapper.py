@@ -385,6 +385,11 @@ class LLMPairMergerMapper(SampleOperator, Pipeline):
         """Log what the person who pays, or who wonders why nothing was merged, wants to read."""
         if self.dry_run and "planned_calls" in figures:
             logger.info(f"{self._name}: {_price(figures)}")
+        if lost := figures.get("cache_write_failures"):
+            logger.warning(
+                f"{self._name}: {lost:,} answers could not be stored in the answer cache ({self._journal_place()}) and "
+                "will be paid for again; look whether its disk is full, or set cache_path to another folder."
+            )
         if figures["pairs"] or figures["rows_in"] < 2 or self.merge_strategy == "none":
             return
         unmergeable = figures["unmergeable"]
@@ -405,6 +410,11 @@ class LLMPairMergerMapper(SampleOperator, Pipeline):
                 "and share their system prompt, so nothing was merged; keep more rows in the selection before it, or "
                 "lower the threshold."
             )
+
+    def _journal_place(self) -> str:
+        from mergeit_ops.llm.journals import journal_place
+
+        return journal_place(self.parameters["cache_path"])
 
     def _find_groups(self, topic: Topic, layout: SampleFormat) -> list[Group]:
         if self.merge_strategy == "none":
