@@ -282,3 +282,35 @@ def test_a_manifest_that_was_never_begun_is_written_when_it_is_done(tmp_path):
     manifest.finish(1.0, str(tmp_path))
     (record,) = read_manifests(tmp_path)
     assert record["state"] == "done"
+
+
+NOTHING_LEFT = {
+    "bounds of a gate alone": [{"quality_gate_filter": {**GATE["quality_gate_filter"], "min_score": 1e9}}],
+    "bounds of the last gate": [
+        GROUPER,
+        MERGER,
+        {"quality_gate_filter": {**GATE["quality_gate_filter"], "min_score": 1e9}},
+    ],
+}
+
+
+@pytest.mark.parametrize("name", NOTHING_LEFT)
+def test_a_run_that_leaves_no_rows_warns(tmp_path, embedded_rows, lines, name):
+    run_recipe(write_recipe(tmp_path, NOTHING_LEFT[name], data_for(tmp_path, embedded_rows)))
+    assert [line for line in lines if line.startswith("quality_gate_filter: no rows are left")]
+    assert "rows out 0; " in [line for line in lines if "MergeIT summary" in line][-1]
+
+
+@pytest.mark.usefixtures("ray_cluster")
+@pytest.mark.parametrize("name", NOTHING_LEFT)
+def test_a_run_on_ray_that_leaves_no_rows_warns(tmp_path, embedded_rows, lines, name):
+    run("ray", tmp_path, NOTHING_LEFT[name], data_for(tmp_path, embedded_rows))
+    assert [line for line in lines if line.startswith("quality_gate_filter: no rows are left")]
+    assert "rows out 0; " in [line for line in lines if "MergeIT summary" in line][-1]
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_operators_on_ray_that_no_rows_come_to_say_so(tmp_path, embedded_rows, lines):
+    nothing = {"text_length_filter": {"text_key": "output", "min_len": 10**9}}
+    run("ray", tmp_path, [nothing, BOUNDED], data_for(tmp_path, embedded_rows))
+    assert [line for line in lines if line.startswith("quality_gate_filter: no rows came to it")]
