@@ -10,6 +10,7 @@ from mergeit_ops.core.text import printable
 
 __all__ = [
     "DatasetError",
+    "DiskError",
     "EmbeddingError",
     "LLMError",
     "LLMUnavailableError",
@@ -42,6 +43,10 @@ class DatasetError(MergeItError, ValueError):
 
 class LineageMismatchError(DatasetError):
     """An export and the metadata beside it are not of the same rows."""
+
+
+class DiskError(MergeItError):
+    """A disk is full, or a folder cannot be written."""
 
 
 class MissingDependencyError(MergeItError, ImportError):

@@ -114,6 +114,8 @@ class FakeLLMServer:
     :param models: when given, any other model gets a 404.
     :param json_modes: kinds of `response_format` that are understood; others get a 400.
     :param port: 0 takes a free one.
+
+    `tokens` counts those of all answers, as they are reported; `max_in_flight` the requests at the same time.
     """
 
     def __init__(
@@ -134,6 +136,7 @@ class FakeLLMServer:
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.paths: list[str] = []
+        self.tokens = 0
         self.in_flight = 0
         self.max_in_flight = 0
         self.port = port
@@ -230,7 +233,9 @@ class FakeLLMServer:
         if wanted != "text" and wanted not in self.json_modes:
             return error(400, f"response_format {wanted} is not supported")
         reply = self.answer(body)
-        return Reply(text=reply) if isinstance(reply, str) else reply
+        reply = Reply(text=reply) if isinstance(reply, str) else reply
+        self.tokens += sum(_usage(reply, raw) or ())
+        return reply
 
 
 def _encoded(reply: Reply, request: bytes) -> bytes:
@@ -252,11 +257,17 @@ def _completion(reply: Reply, request: bytes) -> dict[str, Any]:
         "model": "fake",
         "choices": [{"index": 0, "message": message, "finish_reason": reply.finish_reason}],
     }
-    usage = (len(request) // 4, len(reply.text or "") // 4) if reply.usage == "auto" else reply.usage
+    usage = _usage(reply, request)
     if usage is not None:
         prompt, completion = usage
         body["usage"] = {"prompt_tokens": prompt, "completion_tokens": completion}
     return body
+
+
+def _usage(reply: Reply, request: bytes) -> tuple[int, int] | None:
+    if reply.usage == "auto":
+        return len(request) // 4, len(reply.text or "") // 4
+    return reply.usage if isinstance(reply.usage, tuple) else None
 
 
 def main() -> None:

@@ -338,3 +338,56 @@ def test_embeddings_as_lists_of_floats_and_pair_within_work_on_ray(embedded_rows
     found = rows_of(process(ray_dataset(as_lists), ops.TopicClusterGrouper(num_clusters=3), merger))
     assert {row["lang"] for row in found} == {"en", "de"}
     assert comparable(found) == comparable(expected)
+
+
+TOGETHER = {
+    "null and text": (None, "a"),
+    "null and list": (None, ["a"]),
+    "whole number and float": (1, 0.5),
+    "struct and a wider one": ({"a": 1}, {"a": 1, "b": "x"}),
+}
+APART = {
+    "whole number and text": (1, "a", "int64", "string"),
+    "list and text": (["a"], "a", "list<item: string>", "string"),
+    "struct and text": ({"a": 1}, "a", "struct<a: int64>", "string"),
+    "structs whose fields differ": ({"a": 1}, {"a": "x"}, "struct<a: int64>", "struct<a: string>"),
+    "lists of different things": ([1], ["x"], "list<item: int64>", "list<item: string>"),
+    "flag and number": (True, 1, "bool", "int64"),
+    "whole number that no float is": (2**53 + 1, 0.5, "int64", "double"),
+}
+
+
+def of_two_files(first: Any, second: Any, rows: list[dict], bare: bool) -> Any:
+    import ray
+
+    halves = []
+    for value, part in ((first, rows[:20]), (second, rows[20:40])):
+        kept = [{name: text for name, text in row.items() if name != EMBEDDING or not bare} for row in part]
+        halves.append(pa.Table.from_pylist(in_real_blocks([row | {"x": value} for row in kept])))
+    return ray.data.from_arrow(halves)
+
+
+@pytest.mark.parametrize("kind", TOGETHER)
+def test_files_whose_types_go_together_are_one_dataset(kind, embedded_rows):
+    dataset = of_two_files(*TOGETHER[kind], embedded_rows, bare=False)
+    found = rows_of(process(dataset, ops.TopicClusterGrouper(num_clusters=2), ops.TopicReverseGrouper()))
+    assert len(found) == 40
+    assert sum(row["x"] is not None for row in found) in (20, 40)
+
+
+@pytest.mark.parametrize("kind", APART)
+def test_files_whose_types_do_not_are_refused_before_any_embedding(kind, embedded_rows):
+    first, second, *types = APART[kind]
+    # A model that is not there: who embeds first fails otherwise.
+    bare = kind != "whole number that no float is"
+    parameters = {"embedding_model": "no/such-model"}
+    operators = [ops.TopicClusterGrouper(num_clusters=2, **parameters)]
+    if bare:
+        operators += [ops.SentenceEmbeddingMapper(**parameters), ops.FacilityLocationSelector(**parameters)]
+        operators += [ops.BudgetSelector(select_num=3)]
+    for operator in operators:
+        with pytest.raises(DatasetError) as refused:
+            operator.run(of_two_files(first, second, embedded_rows, bare))
+        assert "\n" not in str(refused.value)
+        for part in (operator._name, "the column 'x'", *types):
+            assert part in str(refused.value)

@@ -77,6 +77,14 @@ class Raising:
         raise KeyError("boom")
 
 
+class Killing:
+    """Ends its process as the system does when memory runs out."""
+
+    def score(self, samples: Sequence[Sample]) -> list[Score]:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return []
+
+
 class OneShort:
     """Breaks the contract: one score too few."""
 
@@ -109,11 +117,3 @@ class Nothing:
 
     def score(self, samples: Sequence[Sample]) -> None:
         return None
-
-
-class Killing:
-    """Kills the process, as somebody else might."""
-
-    def score(self, samples: Sequence[Sample]) -> list[Score]:
-        os.kill(os.getpid(), signal.SIGKILL)
-        return []

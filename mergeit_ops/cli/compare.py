@@ -66,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
     from mergeit_ops.compare.table import as_table
     from mergeit_ops.report.space import embed, encoder
     from mergeit_ops.report.survey import Point
-    from mergeit_ops.scorers import AskingScorer, build_scorer
+    from mergeit_ops.scorers import PayingScorer, build_scorer
 
     def tell(line: str) -> None:
         say(line, file=sys.stderr, flush=True)
@@ -74,8 +74,9 @@ def run(options: argparse.Namespace) -> int:
     # Before the work: a name that is wrong should not cost minutes.
     scoring = options.scorer != _NO_SCORER and options.scored > 0
     scorer = build_scorer(options.scorer) if scoring else None
-    if isinstance(scorer, AskingScorer):
-        scorer.check_server()
+    if isinstance(scorer, PayingScorer):
+        for engine in scorer.engines():
+            engine.check()
     layout = {f"{key}_key": getattr(options, f"{key}_key") for key in ("instruction", "query", "response")}
     layout |= {"name": options.sample_format}
     sets = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 import uuid
@@ -14,81 +13,147 @@ from typing import Any
 
 from loguru import logger
 
+from mergeit_ops.core.disk import unwritable
 from mergeit_ops.dataset.recipe import current_recipe
+from mergeit_ops.dataset.record_files import MANIFEST_DIR, claim_file, read_files, replace_file
+from mergeit_ops.dataset.summary import readable, summary_of
 
-MANIFEST_DIR = "mergeit"
-FORMAT_VERSION = 1
+__all__ = [
+    "DONE",
+    "EXPORT_PATH",
+    "FORMAT_VERSION",
+    "MANIFEST_DIR",
+    "PROCESS",
+    "RUNNING",
+    "STOPPED",
+    "TOPIC_SIZES",
+    "Manifest",
+    "added_up",
+    "log_summary",
+    "read_manifests",
+    "recorded",
+    "run_of",
+]
+
+FORMAT_VERSION = 2
+"""Format 1 had no `place`, `state`, `started` and `role`, and no record of an operator that was still at work."""
+
 EXPORT_PATH = "export_path"
 PROCESS = "process"
 TOPIC_SIZES = "topic_sizes"
 """Of the grouper: rows of each topic, by its id. The export shows only those that were selected."""
 
+RUNNING, DONE, STOPPED = "running", "done", "stopped"
+"""State of a record: the operator is at work, or its process was killed; it is through; it raised an error."""
+
 _RUN_ID = uuid.uuid4().hex
-"""One per process, as dj-process is one run: a work dir that is used again (`job_id`) holds the records of several."""
+_recipes: list[Any] = []
+"""The configurations that this process has run, for as many runs: a test or a notebook runs several."""
+
+
+def run_of(work_dir: str | None) -> str:
+    """Return the id of the run under way: a work dir that is used again (`job_id`) holds the records of several.
+
+    :param work_dir: work dir of the operator that asks.
+    """
+    recipe = current_recipe(work_dir) if work_dir is not None else None
+    if recipe is None:
+        return _RUN_ID
+    number = next((at for at, config in enumerate(_recipes) if config is recipe.config), len(_recipes))
+    if number == len(_recipes):
+        _recipes.append(recipe.config)
+    return f"{_RUN_ID}-{number + 1}" if number else _RUN_ID
+
 
 _ALSO_NOTED: ContextVar[Mapping[str, Any] | None] = ContextVar("_ALSO_NOTED", default=None)
 
 
 class Manifest:
-    """The record of one operator's work; filled while it runs, written when it is done.
+    """The record of one operator's work: begun when it starts, filled while it runs, completed when it is done.
 
     :param operator: registry name.
     :param parameters: the operator's parameters, without secrets.
+    :param place: its position in the recipe, from 0 on; None: told by its name, where the recipe has it once.
+    :param role: what rows it takes and gives, and whether it may drop any.
     """
 
-    def __init__(self, operator: str, parameters: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        operator: str,
+        parameters: Mapping[str, Any],
+        *,
+        place: int | None = None,
+        role: Mapping[str, Any] | None = None,
+    ) -> None:
         self.figures: dict[str, Any] = dict(_ALSO_NOTED.get() or {})
         self.details: dict[str, Any] = {}
+        self.operator = operator
+        self._parameters = dict(parameters)
+        self._place = place
+        self._role = dict(role or {})
+        self._head: dict[str, Any] = {}
+        self._path: Path | None = None
+        self._warned = False
+
+    def begin(self, work_dir: str | None) -> None:
+        """Write the record as that of an operator at work.
+
+        :param work_dir: the run's work dir; None writes nothing.
+        """
+        recipe = current_recipe(work_dir) if work_dir is not None else None
+        names = [] if recipe is None else [step.name for step in recipe.steps]
+        if self._place is None and names.count(self.operator) == 1:
+            self._place = names.index(self.operator)
         self._head = {
             "format_version": FORMAT_VERSION,
-            "run": _RUN_ID,
-            "operator": operator,
-            "parameters": dict(parameters),
+            "run": run_of(work_dir),
+            "place": self._place,
+            "operator": self.operator,
+            "role": self._role,
+            "parameters": self._parameters,
+            "started": time.time(),
         }
+        if recipe is not None:
+            # With them an export finds its run, and what became of its rows behind our operators has a name.
+            self._head |= {EXPORT_PATH: recipe.export_path, PROCESS: names}
+        if work_dir is not None:
+            self._write(work_dir, RUNNING)
 
     def finish(self, seconds: float, work_dir: str | None) -> None:
-        """Log the figures and write the record; a record that cannot be written is a warning, not an error.
+        """Log the figures and complete the record; one that cannot be written is a warning, not an error.
 
         :param seconds: wall time of the operator.
         :param work_dir: the run's work dir; None writes nothing.
         """
+        if not self._head:
+            self.begin(work_dir)
         self.figures["seconds"] = round(seconds, 3)
-        operator = self._head["operator"]
-        logger.info(f"{operator}: {_readable(self.figures)}")
-        if work_dir is None:
-            return
+        logger.info(f"{self.operator}: {readable(self.figures)}")
+        stopped = "stopped" in self.details or "incomplete" in self.details
+        if self.figures.get("rows_out") == 0 and not stopped:
+            fate = "no rows came to it" if self.figures.get("rows_in") == 0 else "no rows are left"
+            logger.warning(
+                f"{self.operator}: {fate}, so the export will be empty; look at the bounds and filters of the recipe "
+                "up to here."
+            )
+        if work_dir is not None:
+            self._write(work_dir, STOPPED if stopped else DONE)
+
+    def _write(self, work_dir: str, state: str) -> None:
+        record = {**self._head, "state": state, "figures": self.figures, **self.details}
         try:
-            self.write(work_dir)
+            if self._path is None:
+                self._path = claim_file(work_dir, record)
+            else:
+                replace_file(self._path, record)
         except OSError as error:
-            logger.warning(f"{operator}: the manifest could not be written below {work_dir}: {error}")
-
-    def write(self, work_dir: str) -> Path:
-        """Write the record as the next numbered file below the work dir and return its path."""
-        folder = Path(work_dir) / MANIFEST_DIR
-        folder.mkdir(parents=True, exist_ok=True)
-        record = self._head | _recipe_of(work_dir) | {"figures": self.figures} | self.details
-        text = json.dumps(record, ensure_ascii=False, default=str)
-        number = len(list(folder.glob("*.json"))) + 1
-        while True:
-            path = folder / f"{number:03d}_{self._head['operator']}.json"
-            try:
-                # Exclusive, so that two processes never share a number.
-                with path.open("x", encoding="utf-8") as file:
-                    file.write(text)
-                return path
-            except FileExistsError:
-                number += 1
-
-
-def _recipe_of(work_dir: str) -> dict[str, Any]:
-    """Return where the run exports to, and the names of all operators of its recipe.
-
-    With them an export finds its run, and what became of its rows after our operators can be put down to someone.
-    """
-    recipe = current_recipe(work_dir)
-    if recipe is None:
-        return {}
-    return {EXPORT_PATH: recipe.export_path, PROCESS: [step.name for step in recipe.steps]}
+            if not self._warned:
+                self._warned = True
+                reason = unwritable(error, Path(work_dir) / MANIFEST_DIR, "set work_dir to another folder")
+                logger.warning(
+                    f"{self.operator}: the record of its work is missing: {reason} The run goes on, but verify and "
+                    "report will know less about it."
+                )
 
 
 @contextmanager
@@ -102,15 +167,25 @@ def also_noted(figures: Mapping[str, Any]) -> Iterator[None]:
 
 
 @contextmanager
-def recorded(operator: str, parameters: Mapping[str, Any], work_dir: str | None) -> Iterator[Manifest]:
-    """Give a manifest to fill; log its figures and write it, also when the operator stops with an error.
+def recorded(
+    operator: str,
+    parameters: Mapping[str, Any],
+    work_dir: str | None,
+    *,
+    place: int | None = None,
+    role: Mapping[str, Any] | None = None,
+) -> Iterator[Manifest]:
+    """Give a manifest to fill; log its figures and complete it, also when the operator stops with an error.
 
     :param operator: registry name.
     :param parameters: the operator's parameters, without secrets.
     :param work_dir: the run's work dir; None (an operator used on its own) writes nothing.
+    :param place: see `Manifest`.
+    :param role: see `Manifest`.
     """
-    manifest = Manifest(operator, parameters)
+    manifest = Manifest(operator, parameters, place=place, role=role)
     started = time.perf_counter()
+    manifest.begin(work_dir)
     try:
         yield manifest
     except BaseException as error:
@@ -121,10 +196,12 @@ def recorded(operator: str, parameters: Mapping[str, Any], work_dir: str | None)
 
 
 def read_manifests(work_dir: str | os.PathLike[str]) -> list[dict[str, Any]]:
-    """Return the records of a run in the order of its operators; empty when there are none."""
-    return [
-        json.loads(path.read_text(encoding="utf-8")) for path in sorted((Path(work_dir) / MANIFEST_DIR).glob("*.json"))
-    ]
+    """Return the records in a work dir, run by run and in the order of the recipe; empty when there are none.
+
+    Those of operators that are at work, or were when their process was killed, are among them: their `state` is
+    `running`. Files that are no records are skipped with a warning.
+    """
+    return read_files(work_dir)
 
 
 def log_summary(work_dir: str | None) -> None:
@@ -132,26 +209,12 @@ def log_summary(work_dir: str | None) -> None:
 
     :param work_dir: the run's work dir; None logs nothing.
     """
-    records = read_manifests(work_dir) if work_dir is not None else []
-    figures = [record["figures"] for record in records if record["run"] == _RUN_ID]
-    if not figures:
+    if work_dir is None:
         return
-    summary: dict[str, Any] = {
-        "rows_in": next((part["rows_in"] for part in figures if "rows_in" in part), None),
-        "rows_out": next((part["rows_out"] for part in reversed(figures) if "rows_out" in part), None),
-    }
-    for part in figures:
-        for name in _SUMMARISED:
-            if name not in part:
-                continue
-            if name == "scoring" and name in summary:
-                summary[f"scoring_{sum(key.startswith(name) for key in summary) + 1}"] = part[name]
-            elif name in _ADDED_UP:
-                summary[name] = summary.get(name, 0) + part[name]
-            else:
-                summary[name] = part[name]
-    summary["seconds"] = round(sum(part.get("seconds", 0) for part in figures), 1)
-    logger.info(f"MergeIT summary: {_readable(summary)}")
+    run = run_of(work_dir)
+    figures = [record["figures"] for record in read_manifests(work_dir) if record["run"] == run]
+    if any(figures):
+        logger.info(f"MergeIT summary: {readable(summary_of(figures))}")
 
 
 def added_up(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
@@ -177,49 +240,3 @@ def _add(total: dict[str, Any], part: Mapping[str, Any]) -> None:
             total[name] = value
         elif isinstance(value, (int, float)) and not isinstance(value, bool):
             total[name] += value
-
-
-_ADDED_UP = ("calls", "cache_hits", "prompt_tokens", "completion_tokens", "lost_prompt_tokens", "cost")
-"""Figures that several operators of one kind in a recipe each have their share of."""
-
-_SUMMARISED = (
-    "dropped_by_loader",
-    "read_as_timestamps",
-    "topics",
-    "pairs",
-    "merged",
-    "accepted",
-    "restored_rows",
-    "rejected",
-    "filtered_out",
-    "failed",
-    "unmergeable",
-    "emptied_columns",
-    "planned_calls",
-    "planned_cache_hits",
-    "planned_prompt_tokens",
-    "planned_completion_tokens",
-    "planned_cost",
-    "calls",
-    "cache_hits",
-    "prompt_tokens",
-    "completion_tokens",
-    "lost_prompt_tokens",
-    "cache_write_failures",
-    "last_errors",
-    "answered_as",
-    "dropped_parameters",
-    "cost",
-    "scoring",
-)
-
-
-def _readable(figures: Mapping[str, Any]) -> str:
-    return "; ".join(f"{name.replace('_', ' ')} {_shown(value)}" for name, value in figures.items())
-
-
-def _shown(value: Any) -> str:
-    if not isinstance(value, Mapping):
-        return str(value)
-    inner = ", ".join(f"{key} {_shown(part)}" for key, part in value.items())
-    return f"({inner})" if inner else "none"

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
@@ -22,7 +24,9 @@ from datasets.arrow_writer import ArrowWriter
 from datasets.fingerprint import get_temporary_cache_files_directory
 from numpy.typing import NDArray
 
+from mergeit_ops.core.disk import unwritable
 from mergeit_ops.dataset.mapped_files import release_pages
+from mergeit_ops.errors import DiskError
 
 READ_ROWS = 2_000
 """Rows read at a time: a few MB of text."""
@@ -124,21 +128,46 @@ class TableSink:
 
     def __init__(self, features: Features) -> None:
         self.features = features
-        self._path = os.path.join(get_temporary_cache_files_directory(), f"mergeit-{uuid.uuid4().hex}.arrow")
-        self._writer = ArrowWriter(features=features, path=self._path)
+        self._folder = tempfile.gettempdir()
+        with self._on_disk():
+            self._path = os.path.join(get_temporary_cache_files_directory(), f"mergeit-{uuid.uuid4().hex}.arrow")
+            self._folder = os.path.dirname(self._path)
+            self._writer = ArrowWriter(features=features, path=self._path)
         # Without a first table the writer would leave a file without a schema.
         self.write(pa.table({name: arrow_array([], feature_type(feature)) for name, feature in features.items()}))
 
     def write(self, table: pa.Table) -> None:
-        """Append a table; its columns may come in any order and are cast to the sink's types."""
-        self._writer.write_table(table.select(list(self.features)))
+        """Append a table; its columns may come in any order and are cast to the sink's types.
+
+        :raises DiskError: if there is no room for it.
+        """
+        with self._on_disk():
+            self._writer.write_table(table.select(list(self.features)))
 
     def finish(self) -> Dataset:
-        """Close the file and return the dataset, as Data-Juicer's own class."""
+        """Close the file and return the dataset, as Data-Juicer's own class.
+
+        :raises DiskError: if there is no room for the last rows.
+        """
         from data_juicer.core.data import NestedDataset
 
-        self._writer.finalize()
+        with self._on_disk():
+            self._writer.finalize()
         return NestedDataset(Dataset.from_file(self._path))
+
+    @contextmanager
+    def _on_disk(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            full = DiskError(
+                "Rows between two operators go to temporary files, but "
+                + unwritable(error, self._folder, "set the environment variable TMPDIR to another folder")
+            )
+        else:
+            return
+        # Outside the handler, so that a user's traceback is one sentence and not a history.
+        raise full
 
 
 class TableList:

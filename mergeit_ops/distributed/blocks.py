@@ -15,6 +15,8 @@ from mergeit_ops.distributed.columns import with_json, with_structs
 from mergeit_ops.distributed.environment import DriverEnvironment
 from mergeit_ops.distributed.errors import own_errors
 from mergeit_ops.distributed.journal import JournalPlace, use_kept_journals
+from mergeit_ops.distributed.ledger import close_ledgers
+from mergeit_ops.distributed.schemas import common_schema
 
 _IN_ADVANCE = 2  # tasks per processor: the next one is ready when one ends, and a cluster sees that it has to grow
 
@@ -126,6 +128,7 @@ class Blocks:
         each: Iterable[Any] | None = None,
         resources: Resources | None = None,
         journals: JournalPlace | None = None,
+        in_advance: int = _IN_ADVANCE,
         on_told: Callable[[Any], None] = lambda told: None,
     ) -> tuple[Blocks, list[Any]]:
         """Run a function over every block.
@@ -139,6 +142,8 @@ class Blocks:
         :param each: one further argument per block.
         :param resources: what a task takes.
         :param journals: where tasks find their journals; None: on their own machine.
+        :param in_advance: tasks that are there for each that the cluster has room for. More than 1 keeps processors
+            busy, but Ray may run them side by side: a task that waits for an actor lends its processor to the next.
         :param on_told: hears what the function told about a block once it is through; what it raises ends the work.
         :return: the new blocks, and what the function told about each of the old ones, in order.
         :raises MergeItError: what a task raised on purpose, as it was raised there.
@@ -154,7 +159,7 @@ class Blocks:
             return tuple(task.remote(call, self.refs[number], *common, *own[number]))
 
         def limit() -> int:
-            return resources.num_proc or _IN_ADVANCE * resources.at_once()
+            return in_advance * resources.at_once()
 
         results = _all_of(len(self.refs), start, limit, lambda result: on_told(result[1]))
         tables = [ref for ref, _ in results]
@@ -225,8 +230,23 @@ def _all_of(
     return [(kept[number], results[number]) for number in range(count)]
 
 
-def materialized(dataset: Dataset) -> Dataset:
-    """Compute a dataset, its rows in the order of its input, which Ray does not promise by itself."""
+def materialized(dataset: Dataset, operator: str | None = None) -> Dataset:
+    """Compute a dataset, its rows in the order of its input, which Ray does not promise by itself.
+
+    :param dataset: what comes to an operator.
+    :param operator: its registry name, to look whether the blocks are of one dataset; None: they are known to be.
+    :raises DatasetError: if a column has types in different blocks that are no one type.
+    """
     dataset.context.execution_options.preserve_order = True
     with own_errors():
-        return dataset.materialize()
+        computed = dataset.materialize()
+        # All rows of the filters before this stage have come.
+        close_ledgers()
+        if operator is not None:
+            common_schema(ray.get([_schema.remote(ref) for ref in computed.to_arrow_refs()]), operator)
+    return computed
+
+
+@ray.remote
+def _schema(table: pa.Table) -> pa.Schema:
+    return table.schema.remove_metadata() if table.num_rows else pa.schema([])

@@ -26,6 +26,8 @@ from mergeit_ops.dataset.tables import python_columns, set_column
 from mergeit_ops.dataset.topics import Topic, topic_table
 from mergeit_ops.distributed.blocks import Blocks, Resources, finished
 from mergeit_ops.distributed.columns import alike, with_structs
+from mergeit_ops.distributed.schemas import common_schema, different_types
+from mergeit_ops.errors import DatasetError
 
 _ORDER = "mergeit_row_order"
 _TOPIC = "mergeit_topic"
@@ -67,7 +69,7 @@ def identified(blocks: Blocks, operator: Any, layout: Any, brought: bool) -> tup
     schemas = blocks.tell(_schema)
     if any(not schema.equals(schemas[0]) for schema in schemas):
         # The content of a row is what it would be in one table with all others.
-        blocks, _ = blocks.map(_alike, pa.unify_schemas(schemas, promote_options="permissive"))
+        blocks, _ = blocks.map(_alike, common_schema(schemas, operator._name), operator._name)
     known, sketches = blocks.map(_identify, operator, layout, brought, each=blocks.firsts)
     operator.check_widths(sketch.width for sketch in sketches)
     positions, ordinals = _repetitions(known)
@@ -87,8 +89,18 @@ def _schema(table: pa.Table) -> tuple[None, pa.Schema]:
     return None, table.schema.remove_metadata()
 
 
-def _alike(table: pa.Table, schema: pa.Schema) -> tuple[pa.Table, None]:
-    return alike(table, schema), None
+def _alike(table: pa.Table, schema: pa.Schema, operator: str) -> tuple[pa.Table, None]:
+    try:
+        return alike(table, schema), None
+    except pa.ArrowInvalid:
+        # A whole number that no float is.
+        for field in table.schema:
+            kind = schema.field(field.name).type
+            try:
+                table.column(field.name).cast(kind)
+            except pa.ArrowInvalid:
+                raise DatasetError(different_types(operator, field.name, field.type, kind)) from None
+        raise
 
 
 def _identify(table: pa.Table, operator: Any, layout: Any, brought: bool, first: int) -> tuple[pa.Table, IdSketch]:

@@ -1,27 +1,32 @@
 """What the tasks of a lazy stage tell the driver.
 
 Data-Juicer maps a filter's batches lazily and gives the driver no moment at which it is done. So the tasks report to an
-actor as they go, and the driver writes the record when the process ends.
+actor as they go. The driver completes the record when an operator of ours behind the filter has all its rows, or when
+the process ends.
 """
 
 from __future__ import annotations
 
 import atexit
 import hashlib
-import json
+import sys
+import threading
 import time
-from collections.abc import Callable, Mapping
-from functools import partial
+import uuid
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 import ray
 
 from mergeit_ops.core.identity import content_digests
-from mergeit_ops.dataset.manifest import Manifest, added_up, log_summary
+from mergeit_ops.dataset.manifest import Manifest, added_up, log_summary, run_of
 from mergeit_ops.dataset.tables import python_columns
 
-_open: list[Callable[[], None]] = []
+_PATIENCE_S = 60.0
 
 
 @ray.remote(num_cpus=0)
@@ -38,63 +43,125 @@ class _Ledger:
         return added_up(self._parts.values())
 
 
-def ledger_name(operator: Any) -> str:
-    """Return how the driver and the tasks of an operator find its ledger."""
-    return f"{operator._name} {operator.work_dir} {json.dumps(operator.parameters, sort_keys=True, default=str)}"
+@dataclass(frozen=True)
+class _Open:
+    """A ledger that is being filled, and the record that it is for."""
+
+    name: str
+    actor: Any
+    manifest: Manifest
+    started: float
+    work_dir: str | None
+
+
+_open: dict[str, _Open] = {}
+_lock = threading.Lock()
+
+
+_batches_of_task: tuple[str, Counter[str]] = ("", Counter())
 
 
 def batch_name(table: pa.Table) -> str:
-    """Return a name for a batch by what it holds: one that is run again counts once."""
-    return hashlib.sha256("".join(content_digests(python_columns(table), table.num_rows)).encode()).hexdigest()
+    """Return a name for a batch: by its task, which keeps its id when Ray runs it again, and by what it holds.
 
-
-def open_ledger(name: str, manifest: Manifest, work_dir: str | None) -> None:
-    """Start to collect reports; the record is written and the summary logged when this process ends.
-
-    :param name: how tasks find the ledger; opening it again goes on with the same one.
-    :param manifest: the record, without figures yet.
-    :param work_dir: the run's work dir; None writes nothing.
+    :param table: the batch.
     """
-    try:
-        ray.get_actor(name)
-    except ValueError:
-        ledger = _Ledger.options(name=name).remote()  # type: ignore[attr-defined]
-        _open.append(partial(_close, ledger, manifest, time.perf_counter(), work_dir))
-        # Ray's own hook is older, so it runs after this one.
-        atexit.unregister(close_ledgers)
-        atexit.register(close_ledgers)
+    global _batches_of_task
+    task = ray.get_runtime_context().get_task_id() or ""
+    if task != _batches_of_task[0]:
+        _batches_of_task = task, Counter()
+    seen = _batches_of_task[1]
+    digest = hashlib.sha256("".join(content_digests(python_columns(table), table.num_rows)).encode()).hexdigest()
+    seen[digest] += 1
+    # A dataset may repeat itself.
+    return f"{task} {digest} {seen[digest]}"
 
 
-def close_ledgers() -> None:
-    """Complete the records of all filters that are being collected."""
-    while _open:
-        _open.pop(0)()
+def open_ledger(operator: Any) -> str:
+    """Begin the record of an operator and collect what its tasks report.
+
+    :param operator: a filter, on the driver. Copies of it, one for each partition, share a ledger: what tells it is its
+        place in the recipe of this run, so that two filters with equal parameters are two.
+    :return: how tasks find the ledger.
+    """
+    with _lock:
+        if not _open:
+            # Ray's own hook is older, so it runs after this one.
+            atexit.unregister(_at_exit)
+            atexit.register(_at_exit)
+        name = _name_for(operator)
+        if name not in _open:
+            manifest = operator.new_manifest()
+            manifest.begin(operator.work_dir)
+            actor = _Ledger.options(name=name).remote()  # type: ignore[attr-defined]
+            _open[name] = _Open(name, actor, manifest, time.perf_counter(), operator.work_dir)
+    return name
 
 
-def report(name: str, part: str, figures: Mapping[str, Any], details: Mapping[str, Any] | None = None) -> None:
+def _name_for(operator: Any) -> str:
+    whose = uuid.uuid4().hex if operator.place is None else f"{operator.work_dir} place {operator.place}"
+    return f"{operator._name} {run_of(operator.work_dir)} {whose}"
+
+
+def report(name: str | None, part: str, figures: Mapping[str, Any], details: Mapping[str, Any] | None = None) -> None:
     """Tell the ledger, from a task; waits until it has heard, since the driver may ask for the total next.
 
-    :param name: of the ledger.
+    :param name: of the ledger; None: an operator that is used without Data-Juicer's executor has none.
     :param part: what the figures are about; those of the same part before are forgotten.
     :param figures: of the part.
     :param details: of the part, for the record alone.
     """
     try:
-        ledger = ray.get_actor(name)
-    except ValueError:  # an operator used without Data-Juicer's executor has none
+        ledger = None if name is None else ray.get_actor(name)
+    except ValueError:  # it is closed: a task of a stage that was through runs once more, for rows that were lost
         return
-    ray.get(ledger.note.remote(part, {"figures": figures, "details": details or {}}))
+    if ledger is not None:
+        ray.get(ledger.note.remote(part, {"figures": figures, "details": details or {}}))
 
 
-def _close(ledger: Any, manifest: Manifest, started: float, work_dir: str | None) -> None:
-    if not ray.is_initialized():
-        return
+@contextmanager
+def stops_reported(name: str | None) -> Iterator[None]:
+    """Tell the ledger when a task stops with an error, which Data-Juicer lets end the run."""
     try:
-        total = ray.get(ledger.total.remote(), timeout=60)
-        ray.kill(ledger)
-        manifest.figures |= total.get("figures", {})
-        manifest.details |= total.get("details", {})
+        yield
+    except Exception as error:
+        report(name, "stopped", {}, {"stopped": type(error).__name__})
+        raise
+
+
+def close_ledgers() -> None:
+    """Complete the records of all filters that are being collected, in the order of the recipe."""
+    _close_all(interrupted=False)
+
+
+def _at_exit() -> None:
+    # With an error that ends the process, rows of a filter before the one that failed may never have come.
+    _close_all(interrupted=getattr(sys, "last_exc", None) is not None or getattr(sys, "last_value", None) is not None)
+
+
+def _close_all(interrupted: bool) -> None:
+    with _lock:
+        ledgers = list(_open.values())
+        _open.clear()
+    for ledger in ledgers:
+        _close(ledger, interrupted)
+    for work_dir in dict.fromkeys(ledger.work_dir for ledger in ledgers):
+        log_summary(work_dir)
+
+
+def _close(ledger: _Open, interrupted: bool) -> None:
+    manifest = ledger.manifest
+    try:
+        total = ray.get(ledger.actor.total.remote(), timeout=_PATIENCE_S) if ray.is_initialized() else None
+        if total is None:
+            manifest.details["incomplete"] = "the cluster was gone before it could be asked"
+        else:
+            # Of a stage that no row has come to nobody reports.
+            manifest.figures |= {"rows_in": 0, "rows_out": 0, **total.get("figures", {})}
+            manifest.details |= total.get("details", {})
+            ray.kill(ledger.actor)
     except ray.exceptions.RayError:
         manifest.details["incomplete"] = "the cluster went away before it could be asked"
-    manifest.finish(time.perf_counter() - started, work_dir)
-    log_summary(work_dir)
+    if interrupted:
+        manifest.details.setdefault("stopped", "another operator")
+    manifest.finish(time.perf_counter() - ledger.started, ledger.work_dir)

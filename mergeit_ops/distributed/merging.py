@@ -15,6 +15,7 @@ from mergeit_ops.core.columns import BATCH_META, STATS
 from mergeit_ops.dataset.manifest import Manifest, added_up
 from mergeit_ops.dataset.topics import table_topics
 from mergeit_ops.distributed.blocks import Blocks, Resources
+from mergeit_ops.distributed.budget import BudgetPlace, share_budgets, spend_from
 from mergeit_ops.distributed.journal import keep_journals
 from mergeit_ops.errors import LLMError
 
@@ -39,7 +40,7 @@ def merged(dataset: Dataset, operator: Any, layout: Any, manifest: Manifest) -> 
         logger.info(
             f"{operator._name}: {sum(topics.rows)} topics in {len(topics.refs)} blocks, {tasks} at a time, each with "
             f"up to {each} requests in flight: {tasks * each} for the server. num_proc of the operator lowers the "
-            "first, max_concurrency the second. max_total_tokens holds per block."
+            "first, max_concurrency the second."
         )
     heard: list[_Told] = []
     usage: dict[str, Any] = {}
@@ -54,7 +55,15 @@ def merged(dataset: Dataset, operator: Any, layout: Any, manifest: Manifest) -> 
 
     try:
         flat, _ = topics.map(
-            _merge_block, operator, layout, resources=resources, journals=keep_journals(), on_told=hear
+            _merge_block,
+            operator,
+            layout,
+            share_budgets(operator.engines),
+            resources=resources,
+            journals=keep_journals(),
+            # Requests are promised to the server, and lost when the driver is killed, by the task.
+            in_advance=1,
+            on_told=hear,
         )
         operator.check_failures(usage, at_end=True)
     finally:
@@ -102,7 +111,8 @@ class _Told:
     error: LLMError | None = None
 
 
-def _merge_block(table: pa.Table, operator: Any, layout: Any) -> tuple[pa.Table | None, _Told]:
+def _merge_block(table: pa.Table, operator: Any, layout: Any, budgets: BudgetPlace) -> tuple[pa.Table | None, _Told]:
+    spend_from(budgets, operator.engines)
     flat, figures, details, error = operator.merge_block(table, layout)
     if flat is not None and STATS not in table.column_names:
         # Data-Juicer adds the column before the first filter of a recipe, whether it is there or not.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mergeit_ops.dataset.manifest import EXPORT_PATH, MANIFEST_DIR, PROCESS
+from mergeit_ops.dataset.manifest import EXPORT_PATH, MANIFEST_DIR, PROCESS, RUNNING
 from mergeit_ops.errors import DatasetError
 from mergeit_ops.finished.blame import GATE, MERGER, REVERSE_GROUPER
 
@@ -31,8 +31,8 @@ class Records:
 
     @property
     def stopped(self) -> bool:
-        """Tell whether the run has stopped with an error, so that it has exported nothing."""
-        return any("stopped" in record for record in self.operators)
+        """Tell whether the run has stopped with an error, or was killed, so that it has exported nothing."""
+        return any("stopped" in record or record.get("state") == RUNNING for record in self.operators)
 
     @property
     def missing(self) -> tuple[str, ...]:

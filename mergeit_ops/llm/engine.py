@@ -21,7 +21,7 @@ from mergeit_ops.llm.progress import Progress
 from mergeit_ops.llm.refusals import Refusals
 from mergeit_ops.llm.retry import RetryPolicy
 from mergeit_ops.llm.running import run_to_end, spared_collections
-from mergeit_ops.llm.usage import TokenReserve, Usage, estimate_messages, estimate_tokens
+from mergeit_ops.llm.usage import Budget, TokenReserve, Usage, estimate_messages, estimate_tokens
 from mergeit_ops.llm.validation import DEFAULT_SAMPLING_PARAMS, backend_factory, logprobs_factory, number
 
 __all__ = [
@@ -142,11 +142,18 @@ class LLMEngine:
         self.dropped: set[str] = set()
         self.only_reasoning: set[str] = set()
         self.kept: set[bytes] = set()
+        self.budget: Budget | None = None
+        """Where its tokens come from, when others spend of the same budget; None: from `max_total_tokens` alone."""
 
     @property
     def model(self) -> str:
         """Name of the model that answers."""
         return str(self.backend_factory.identity()["model"])
+
+    @property
+    def asks_a_server(self) -> bool:
+        """Whether a run sends requests to a server; False where a model of this machine answers."""
+        return "endpoint" in self.backend_factory.identity()
 
     def check(self) -> None:
         """Find out, before any work and without sending anything, whether a server can be asked at all.

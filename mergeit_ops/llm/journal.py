@@ -15,6 +15,7 @@ from typing import Any
 
 from loguru import logger
 
+from mergeit_ops.core.disk import is_full
 from mergeit_ops.errors import RecipeError
 
 __all__ = [
@@ -94,8 +95,8 @@ class Journal:
     """Answers in one SQLite file, shared by any number of processes.
 
     A journal never stops a run and never holds it up: a file that cannot be read is set aside, an answer that cannot
-    be written is counted in `write_failures`, and each is said once. A file that another process keeps locked is left
-    alone for half a minute, then tried again.
+    be written is counted in `write_failures`, and each is said once. A file that another process keeps locked, or that
+    cannot be opened, is left alone for half a minute, then tried again.
 
     :param path: the file, or an existing folder to keep it in; None (or "") turns the journal off.
     :param create: whether to make the file when there is none; False is for looking only.
@@ -112,6 +113,7 @@ class Journal:
         # Moments of the monotonic clock. Who may not write may still read.
         self._read_again_at = 0.0
         self._write_again_at = 0.0
+        self._open_again_at: float | None = None
         if self.path is not None and (create or os.path.exists(self.path)):
             self._open(self.path)
 
@@ -122,6 +124,7 @@ class Journal:
         :return: the text; None when there is none.
         """
         with self._lock:
+            self._open_late()
             if self._connection is None or time.monotonic() < self._read_again_at:
                 return None
             try:
@@ -149,6 +152,7 @@ class Journal:
         if self.path is None:
             return
         with self._lock:
+            self._open_late()
             if self._connection is None or time.monotonic() < self._write_again_at:
                 self.write_failures += 1
                 return
@@ -171,6 +175,7 @@ class Journal:
     def close(self) -> None:
         """Let go of the file."""
         with self._lock:
+            self._open_again_at = None
             if self._connection is not None:
                 self._connection.close()
                 self._connection = None
@@ -185,11 +190,22 @@ class Journal:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = _connect(path)
-        except sqlite3.OperationalError as error:
+        except (sqlite3.OperationalError, OSError) as error:
             self._give_up(error)
+            # Locks end, and disks that are full or away come back.
+            self._open_again_at = time.monotonic() + _LOCKOUT_S
         except sqlite3.DatabaseError as error:
             self._set_aside(error)
-        except OSError as error:
+
+    def _open_late(self) -> None:
+        """Open the file where that has failed before, once its time has come."""
+        if self._open_again_at is None or time.monotonic() < self._open_again_at:
+            return
+        assert self.path is not None
+        self._open_again_at = None
+        try:
+            self._open(self.path)
+        except RecipeError as error:  # it would have stopped the run at its start, where nothing was paid for yet
             self._give_up(error)
 
     def _set_aside(self, error: Exception) -> None:
@@ -217,9 +233,14 @@ class Journal:
     def _warn_once(self, error: Exception) -> None:
         if not self._warned:
             self._warned = True
+            cure = ""
+            if is_full(error) and self.path is not None:
+                cure = (
+                    f" The disk that holds {self.path.parent} is full: make room there, or set cache_path to another."
+                )
             logger.warning(
                 f"The answer cache {self.path} cannot be used ({error}): answers that are not stored are paid for "
-                "again when the recipe is run again."
+                f"again when the recipe is run again.{cure}"
             )
 
 

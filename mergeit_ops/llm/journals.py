@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from mergeit_ops.llm.journal import Journal, default_cache_path
+from mergeit_ops.llm.journal import Journal, default_cache_path, journal_file
 
-__all__ = ["CACHE_AUTO", "AnswerStore", "open_journal", "share_journals"]
+__all__ = ["CACHE_AUTO", "AnswerStore", "journal_place", "open_journal", "share_journals"]
 
 CACHE_AUTO = "auto"
 """Value of `cache_path` for the user's cache folder."""
@@ -47,6 +47,14 @@ def share_journals(opener: Opener | None) -> None:
     """
     global _shared
     _shared = opener
+
+
+def journal_place(cache_path: str | None) -> str:
+    """Return where the journal that a recipe asks for lies on the driver's machine, for a message.
+
+    :param cache_path: as in `open_journal`.
+    """
+    return str(default_cache_path() if cache_path == CACHE_AUTO else journal_file(cache_path))
 
 
 def open_journal(cache_path: str | None, *, create: bool = True) -> AnswerStore:

@@ -30,7 +30,7 @@ from mergeit_ops.llm.journals import AnswerStore
 from mergeit_ops.llm.progress import Progress
 from mergeit_ops.llm.retry import call_with_retries
 from mergeit_ops.llm.servers import CAP_FIELDS, same_model
-from mergeit_ops.llm.usage import TokenBudget, Usage, estimate_messages, estimate_tokens
+from mergeit_ops.llm.usage import Budget, TokenBudget, Usage, estimate_messages, estimate_tokens
 
 if TYPE_CHECKING:
     from mergeit_ops.llm.engine import LLMEngine, LLMOutcome, LLMRequest
@@ -88,8 +88,7 @@ class Stage(Generic[T]):
         self._sampling_params = engine.backend_factory.sampling_params
         self._places = self._settings.max_concurrency * getattr(engine.backend_factory, "waiting_per_place", 1)
         self._limit = ConcurrencyLimit(self._places, clock=engine.clock, sleep=engine.sleep)
-        spent = engine.total.total_tokens + engine.total.lost_prompt_tokens
-        self._budget = TokenBudget(self._settings.max_total_tokens, spent=spent)
+        self._budget = engine.budget or _own_budget(engine)
         self._first_contact = asyncio.Lock()
         self._first_call: asyncio.Future[Completion] | None = None
         self._first_call_failed = False
@@ -308,7 +307,7 @@ class Stage(Generic[T]):
                 if self._stopped:
                     # Whoever was next in line: nothing more is sent, the cancellation is on its way.
                     await asyncio.get_running_loop().create_future()
-                if self._budget.overdrawn:
+                if await self._budget.overdrawn():
                     raise ReplyError(FailureReason.BUDGET)
                 ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
                 self._under_way.add(ended)
@@ -534,6 +533,11 @@ class Stage(Generic[T]):
         if at_end and not answered and self._last_of_server is not None:
             raise LLMUnavailableError(unavailable(self._last_of_server, self._identity))
         check_failures(answered, reasons, self._settings.max_failure_ratio, at_end=at_end, last_errors=last_errors)
+
+
+def _own_budget(engine: LLMEngine) -> Budget:
+    spent = engine.total.total_tokens + engine.total.lost_prompt_tokens
+    return TokenBudget(engine.settings.max_total_tokens, spent=spent)
 
 
 async def _all_or_none(

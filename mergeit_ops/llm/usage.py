@@ -6,9 +6,9 @@ import asyncio
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, Protocol
 
-__all__ = ["TokenBudget", "TokenReserve", "Usage", "estimate_messages", "estimate_tokens"]
+__all__ = ["Budget", "TokenBudget", "TokenReserve", "Usage", "estimate_messages", "estimate_tokens"]
 
 _BYTES_PER_TOKEN = 4.0
 _TOKENS_PER_MESSAGE = 4
@@ -143,6 +143,31 @@ class TokenReserve:
         self.largest_completion = max(self.largest_completion, completion)
 
 
+class Budget(Protocol):
+    """What the stage asks of a bound on tokens; see `TokenBudget`."""
+
+    @property
+    def limited(self) -> bool:
+        """Whether there is a bound."""
+        ...
+
+    async def reserve(self, tokens: int) -> bool:
+        """Set tokens aside; False: the request must not be sent."""
+        ...
+
+    async def overdrawn(self) -> bool:
+        """Tell whether what is spent and reserved no longer fits."""
+        ...
+
+    def lose(self, tokens: int) -> None:
+        """Count tokens of a call that brought nothing."""
+        ...
+
+    def settle(self, reserved: int, used: int) -> None:
+        """Replace a reserve by what the request took."""
+        ...
+
+
 class TokenBudget:
     """A bound on the tokens of a run: reserved before a request is sent, settled with what it really took.
 
@@ -185,9 +210,8 @@ class TokenBudget:
         """Whether there is a bound."""
         return self._limit is not None
 
-    @property
-    def overdrawn(self) -> bool:
-        """Whether what is spent and reserved no longer fits: calls took more than was set aside for them."""
+    async def overdrawn(self) -> bool:
+        """Tell whether what is spent and reserved no longer fits: calls took more than was set aside for them."""
         return self._limit is not None and self._spent + self._reserved > self._limit
 
     def lose(self, tokens: int) -> None:

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from mergeit_ops.core.columns import BATCH_META, is_content
 from mergeit_ops.core.identity import content_digests, number_duplicates
 from mergeit_ops.core.row_budget import extreme_rows, random_rows
-from mergeit_ops.dataset.manifest import recorded
 from mergeit_ops.dataset.tables import iter_tables, python_columns, python_rows, rows_of_dataset
 from mergeit_ops.dataset.topics import is_grouped
 from mergeit_ops.distributed import is_ray_dataset
@@ -37,6 +36,7 @@ class BudgetSelector(SampleOperator, Selector, Pipeline):
 
     # Data-Juicer's partitioned Ray executor would otherwise run it on each partition for itself.
     is_global_operation = True
+    may_drop = True
     _constraints = {
         **SAMPLE_CONSTRAINTS,
         "select_num": Number(low=1, integer=True, optional=True),
@@ -91,7 +91,7 @@ class BudgetSelector(SampleOperator, Selector, Pipeline):
         """
         if is_ray_dataset(dataset):
             return self._run_on_ray(dataset)
-        with recorded(self._name, self.parameters, self.work_dir) as manifest:
+        with self.recorded() as manifest:
             self.check_arrival(len(dataset))
             columns = self.columns_read(dataset.column_names, grouped=is_grouped(dataset.features))
             keys = [key for table in iter_tables(dataset, columns) for key in self.keys_of(table)]
@@ -103,9 +103,10 @@ class BudgetSelector(SampleOperator, Selector, Pipeline):
         from mergeit_ops.distributed.blocks import Blocks, materialized
         from mergeit_ops.distributed.selection import take_chosen
 
-        with recorded(self._name, self.parameters, self.work_dir) as manifest:
-            dataset = materialized(dataset)
+        with self.recorded() as manifest:
+            dataset = materialized(dataset, self._name)
             if not self.check_arrival(dataset.count()):
+                manifest.figures |= {"rows_in": 0, "rows_out": 0}
                 return dataset
             names = dataset.columns()
             self.columns_read(names, grouped=BATCH_META in names)

@@ -20,12 +20,11 @@ from mergeit_ops.core.formats import Reading, SampleFormat
 from mergeit_ops.core.lossless import UnencodableError, encode_row
 from mergeit_ops.core.pairing import PAIRINGS, Group, find_groups
 from mergeit_ops.core.sample import Sample
-from mergeit_ops.core.secrets import loggable
 from mergeit_ops.core.vectors import encode_vectors
 from mergeit_ops.dataset.columns_at_risk import columns_at_risk, columns_emptied, sentence
 from mergeit_ops.dataset.derived_columns import DerivedColumns
 from mergeit_ops.dataset.embeddings import embeddings_as_text, vectors_column
-from mergeit_ops.dataset.manifest import log_summary, recorded
+from mergeit_ops.dataset.manifest import log_summary
 from mergeit_ops.dataset.merge_run import MergeRun, Sink
 from mergeit_ops.dataset.merge_table import Merge, TopicMerges, merged_features
 from mergeit_ops.dataset.paired_topics import PairedTopics
@@ -65,6 +64,9 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
     Ray each block of topics has a stage of its own."""
 
     _batched_op = True
+    # Data-Juicer's partitioned Ray executor would otherwise run it on each partition for itself, each with its own
+    # token budget.
+    is_global_operation = True
     _constraints = {
         **SAMPLE_CONSTRAINTS,
         **EMBEDDING_CONSTRAINTS,
@@ -165,7 +167,8 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
         :param pair_within: columns in which rows must agree to be merged, such as language or licence, or values inside
             a column, such as `meta.language`; null: none. System prompts and arguments of the chat template must agree
             in any case.
-        :param max_concurrency: requests in flight at once, over the whole run; on Ray, of each block of topics. Of a
+        :param max_concurrency: requests in flight at once, over the whole run; on Ray, of each task: the log tells how
+            many tasks there are at a time, and num_proc lowers that. Of a
             local model the conversations in a batch at most: on a GPU as many as its memory takes, elsewhere up to 8.
         :param timeout_s: seconds until a request to a server counts as lost.
         :param cache_path: file of the journal of answers, on the machine that runs Data-Juicer; `auto`: below the
@@ -175,7 +178,7 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
             and pass the samples on as they are. The run exports them like any other: give it an `--export_path` of its
             own.
         :param max_total_tokens: tokens, prompt and completion, after which no more is asked; null: no limit. The
-            remaining pairs stay as they were, with the reason `budget`. On Ray it holds for each block of topics.
+            remaining pairs stay as they were, with the reason `budget`. It holds for the whole run, on Ray too.
         :param price_per_1k_prompt: price of 1,000 prompt tokens, in any currency; with it and the next one the dry run
             and the run tell their cost. null: not known.
         :param price_per_1k_completion: price of 1,000 completion tokens; null: not known.
@@ -273,7 +276,7 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
         self._check_derived({field.name: field.type for field in features.arrow_schema}, layout)
         groups = self._checked_groups(lambda: iter_topics(dataset), features, layout)
         sink = TableSink(merged_features(features, self.keep_embeddings))
-        with recorded(self._name, loggable(self.parameters), self.work_dir) as manifest:
+        with self.recorded() as manifest:
             work = self._merge_run(layout, sink)
             try:
                 self._merge(lambda: iter_topics(dataset), layout, work, groups=groups)
@@ -342,6 +345,11 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
         from mergeit_ops.llm.engine import told_of_answers
 
         return told_of_answers(stopped, usage, journal=self.parameters["cache_path"] is not None, at_least=True)
+
+    @property
+    def engines(self) -> list[LLMEngine]:
+        """Return what asks the model: one engine, or none."""
+        return [] if self._engine is None or self.dry_run else [self._engine]
 
     @property
     def asks_a_server(self) -> bool:
@@ -429,9 +437,10 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
         if self._stopped is not None:
             # With a runtime_env, Data-Juicer runs an operator that stopped once more, without it.
             raise self._stopped
-        with recorded(self._name, loggable(self.parameters), self.work_dir) as manifest:
+        with self.recorded() as manifest:
             dataset = materialized(dataset)
             if not self.check_arrival(dataset.count()):
+                manifest.figures |= {"rows_in": 0, "rows_out": 0}
                 return dataset
             self._check(grouped=BATCH_META in dataset.columns())
             self._check_columns(dataset.columns())
@@ -504,6 +513,11 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
         """Log what the person who pays, or who wonders why nothing was merged, wants to read."""
         if self.dry_run and "planned_calls" in figures:
             logger.info(f"{self._name}: {_price(figures)}")
+        if lost := figures.get("cache_write_failures"):
+            logger.warning(
+                f"{self._name}: {lost:,} answers could not be stored in the answer cache ({self._journal_place()}) and "
+                "will be paid for again; look whether its disk is full, or set cache_path to another folder."
+            )
         if figures["pairs"] or figures["rows_in"] < 2 or self.merge_strategy == "none":
             return
         unmergeable = figures["unmergeable"]
@@ -528,6 +542,11 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
     @property
     def _in_common(self) -> str:
         return " and ".join(["their system prompt", *(f"'{name}'" for name in self.pair_within)])
+
+    def _journal_place(self) -> str:
+        from mergeit_ops.llm.journals import journal_place
+
+        return journal_place(self.parameters["cache_path"])
 
     def _find_groups(self, topic: Topic, layout: SampleFormat) -> list[Group]:
         if self.merge_strategy == "none":

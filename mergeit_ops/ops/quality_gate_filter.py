@@ -22,7 +22,6 @@ from mergeit_ops.core.coverage import covering_pieces, least_coverage, split_sen
 from mergeit_ops.core.formats import SampleFormat
 from mergeit_ops.core.gate import REFERENCES, GateRule
 from mergeit_ops.core.sample import Sample
-from mergeit_ops.core.secrets import loggable
 from mergeit_ops.core.vectors import encode_vectors
 from mergeit_ops.dataset.gate_record import GateRecord
 from mergeit_ops.dataset.gate_table import (
@@ -33,7 +32,7 @@ from mergeit_ops.dataset.gate_table import (
     metadata_of,
     whole_topics,
 )
-from mergeit_ops.dataset.manifest import log_summary, recorded
+from mergeit_ops.dataset.manifest import log_summary
 from mergeit_ops.dataset.tables import JSON, READ_ROWS, inexact_columns, iter_tables, python_rows, write_dataset
 from mergeit_ops.dataset.topics import is_grouped
 from mergeit_ops.distributed import in_ray_worker
@@ -46,15 +45,17 @@ from mergeit_ops.ops.sample_operator import (
     recipe_parameters,
 )
 from mergeit_ops.ops.score_filter import ScoreFilter
-from mergeit_ops.scorers import AskingScorer, ReportingScorer, Score, Scorer, build_scorer, compared_scores
+from mergeit_ops.scorers import PayingScorer, ReportingScorer, Score, Scorer, build_scorer, compared_scores
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from mergeit_ops.llm.engine import LLMEngine
+
 OP_NAME = "quality_gate_filter"
 
 _scorers: dict[str, Scorer] = {}
-"""Scorers of this process, on Ray, by recipe."""
+"""Scorers of this process, on Ray, by the ledger of their gate."""
 
 _Part = tuple[pa.Table, list[dict[str, Any]]]  # rows and their metadata
 
@@ -149,8 +150,9 @@ class QualityGateFilter(ScoreFilter):
             asked = {} if accelerator is None else {"device": self.device, "accelerator": accelerator}
             self._scorer = build_scorer(scorer, scorer_params, **asked)
             # What the driver has checked, a worker of Ray that builds the operator anew need not be able to.
-            if isinstance(self._scorer, AskingScorer) and not in_ray_worker():
-                self._scorer.check_server()
+            if not in_ray_worker():
+                for engine in _engines(self._scorer):
+                    engine.check()
         except (RecipeError, ScorerError, LLMError) as error:
             raise type(error)(f"{self._name}: {error}") from error
 
@@ -178,7 +180,7 @@ class QualityGateFilter(ScoreFilter):
         counts: Counter[str] = Counter()
         rejected: Counter[str] = Counter()
         record = GateRecord()
-        with recorded(self._name, loggable(self.parameters), self.work_dir) as manifest:
+        with self.recorded() as manifest:
             try:
                 tables = _with_progress(whole_topics(iter_tables(dataset)), len(dataset))
                 gated = write_dataset(
@@ -202,37 +204,60 @@ class QualityGateFilter(ScoreFilter):
         return filtered
 
     def of_driver(self) -> Any:
-        """Return the driver's environment and the journals that it keeps."""
+        """Return the driver's environment, and the journals and token budgets that it keeps."""
+        from mergeit_ops.distributed.blocks import Resources
+        from mergeit_ops.distributed.budget import share_budgets
         from mergeit_ops.distributed.journal import keep_journals
 
-        return super().of_driver(), keep_journals()
+        engines = _engines(self._scorer)
+        places = sum(engine.settings.max_concurrency for engine in engines if engine.asks_a_server)
+        if places:
+            tasks = Resources.of(self).at_once()
+            logger.info(
+                f"{self._name}: its scorer is asked by up to {tasks} tasks at a time, each with up to {places} "
+                f"requests in flight: {tasks * places} for the server. num_proc of the operator lowers the first, "
+                "max_concurrency in scorer_params the second."
+            )
+        return super().of_driver(), keep_journals(), share_budgets(engines)
 
     def score_block(self, block: pa.Table) -> pa.Table:
         """Score and decide a batch of rows on Ray, where rows have no order to go back to."""
+        from mergeit_ops.distributed.ledger import stops_reported
+
+        with stops_reported(self._ledger):
+            return self._score_block(block)
+
+    def _score_block(self, block: pa.Table) -> pa.Table:
+        from mergeit_ops.distributed.budget import spend_from
         from mergeit_ops.distributed.columns import with_json, with_structs, without_others_stats
         from mergeit_ops.distributed.journal import use_kept_journals
-        from mergeit_ops.distributed.ledger import batch_name, ledger_name, report
+        from mergeit_ops.distributed.ledger import batch_name, report
 
         self.check_flat(grouped=BATCH_META in block.column_names)
+        if self._ledger is not None:
+            # Each task has an operator of its own: what a scorer has loaded and asked is kept by the process.
+            self._scorer = _scorers.setdefault(self._ledger, self._scorer)
         if self._driver is not None:
-            environment, journals = self._driver
+            environment, journals, budgets = self._driver
             environment.apply()
             use_kept_journals(journals)
-        # Each task has an operator of its own: what a scorer has loaded and asked is kept by the process.
-        key = ledger_name(self)
-        self._scorer = _scorers.setdefault(key, self._scorer)
+            spend_from(budgets, _engines(self._scorer))
         counts: Counter[str] = Counter()
         rejected: Counter[str] = Counter()
         table = without_others_stats(with_json(block))
         layout = self.layout_of(table.column_names)
         record = GateRecord()
-        gated = with_structs(self._gate(table, metadata_of(table), layout, counts, rejected, record), table.schema)
+        try:
+            decided = self._gate(table, metadata_of(table), layout, counts, rejected, record)
+        finally:
+            # Also of a run that had to stop: what it cost is on record.
+            if scoring := self._scoring_figures():
+                report(self._ledger, f"process {platform.node()} {os.getpid()}", scoring)
+        gated = with_structs(decided, table.schema)
         stays = [self.process_single(row) for row in python_rows(gated.select([STATS]))]
         record.filtered(stays)
         figures = {"rows_in": table.num_rows, "rows_out": sum(stays), "filtered_out": stays.count(False)}
-        report(key, batch_name(table), {**figures, **counts, "rejected": dict(rejected)}, record.details())
-        if scoring := self._scoring_figures():
-            report(key, f"process {platform.node()} {os.getpid()}", scoring)
+        report(self._ledger, batch_name(table), {**figures, **counts, "rejected": dict(rejected)}, record.details())
         return gated
 
     def compute_stats_batched(self, samples: Any, *args: Any, **kwargs: Any) -> Any:
@@ -342,6 +367,10 @@ class QualityGateFilter(ScoreFilter):
 
     def _embedding_texts(self, samples: Sequence[Sample]) -> list[str]:
         return encode_vectors(self.embed(sample.query for sample in samples))
+
+
+def _engines(scorer: Scorer) -> Sequence[LLMEngine]:
+    return scorer.engines() if isinstance(scorer, PayingScorer) else ()
 
 
 def _unscored(comparisons: Iterable[Comparison], scores: Iterable[Sequence[Score]]) -> set[Sample]:

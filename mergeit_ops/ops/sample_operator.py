@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -13,11 +14,12 @@ from loguru import logger
 from mergeit_ops.core.columns import EMBEDDING, ROW_ID, is_content
 from mergeit_ops.core.formats import FORMAT_NAMES, FormatName, Reading, SampleFormat, resolve_format
 from mergeit_ops.core.identity import content_digests, number_duplicates
-from mergeit_ops.core.secrets import secret_in
+from mergeit_ops.core.secrets import loggable, secret_in
 from mergeit_ops.core.vectors import has_text
 from mergeit_ops.dataset.arrivals import check_arrival, warn_of_the_rest
 from mergeit_ops.dataset.columns_at_risk import value_and_sample
 from mergeit_ops.dataset.embeddings import column_vectors
+from mergeit_ops.dataset.manifest import Manifest, recorded
 from mergeit_ops.dataset.merges_ahead import check_merges_ahead
 from mergeit_ops.dataset.readability import Readability
 from mergeit_ops.dataset.recipe import current_recipe, is_analyzed
@@ -76,6 +78,12 @@ class SampleOperator:
 
     gives: ClassVar[RowKind] = "samples"
     """What rows it gives."""
+
+    may_drop: ClassVar[bool] = False
+    """Whether fewer rows may leave it than came."""
+
+    place: int | None = None
+    """Its position in the recipe, from 0 on; None where it is used without one."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -149,6 +157,31 @@ class SampleOperator:
                 for table in iter_tables(dataset, list(dict.fromkeys([column, *read])))
             ),
         )
+
+    @property
+    def _op_cfg(self) -> Any:
+        return self._recipe_entry
+
+    @_op_cfg.setter
+    def _op_cfg(self, entry: Any) -> None:
+        # Data-Juicer's way to tell an operator which entry of the recipe it is, on the driver, once all are built.
+        # Copies of it, those on workers too, take its place along.
+        self._recipe_entry = entry
+        recipe = current_recipe(self.work_dir)
+        self.place = None if recipe is None else recipe.place_of(self)
+
+    @property
+    def role(self) -> dict[str, Any]:
+        """Return what the record says of it: what it takes and gives, and whether fewer rows may leave it than came."""
+        return {"takes": self.takes, "gives": self.gives, "may_drop": self.may_drop}
+
+    def recorded(self) -> AbstractContextManager[Manifest]:
+        """Give the record of this operator's work to fill; see `recorded` of `dataset.manifest`."""
+        return recorded(self._name, loggable(self.parameters), self.work_dir, place=self.place, role=self.role)
+
+    def new_manifest(self) -> Manifest:
+        """Return the record of this operator's work, not yet begun."""
+        return Manifest(self._name, loggable(self.parameters), place=self.place, role=self.role)
 
     def check_flat(
         self, grouped: bool, todo: str = "put llm_pair_merger_mapper or topic_reverse_grouper before it"

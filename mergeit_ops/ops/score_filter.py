@@ -10,12 +10,12 @@ from data_juicer.ops.base_op import Filter
 from datasets import Dataset
 
 from mergeit_ops.core.columns import STATS
-from mergeit_ops.core.secrets import loggable
-from mergeit_ops.dataset.manifest import Manifest
 from mergeit_ops.dataset.tables import iter_tables, python_rows
 from mergeit_ops.errors import RecipeError
 from mergeit_ops.ops.arrival import ExportCheck, recipe_of
 from mergeit_ops.ops.sample_operator import SampleOperator
+
+_LEDGER, _DRIVER = "mergeit_ledger", "mergeit_driver"
 
 
 class ScoreFilter(SampleOperator, Filter):
@@ -30,6 +30,9 @@ class ScoreFilter(SampleOperator, Filter):
     _batched_op = True
 
     def __init__(self, parameters: Mapping[str, Any], *args: Any, **kwargs: Any) -> None:
+        # On Ray, an actor is made of an operator's parameters: these two come with them, see below.
+        self._ledger: str | None = kwargs.get(_LEDGER)
+        self._driver: Any = kwargs.get(_DRIVER)
         super().__init__(parameters, *args, **kwargs)
         self.min_score: float | None = parameters["min_score"]
         self.max_score: float | None = parameters["max_score"]
@@ -38,13 +41,17 @@ class ScoreFilter(SampleOperator, Filter):
         # On Ray, Data-Juicer hands batches to this attribute: as Arrow, and with their types when they stay Arrow.
         self._compute_stats_of_dict: Any = self.compute_stats  # type: ignore[has-type]
         self.compute_stats = self._compute_stats_of_batch
-        self._driver: Any = None
         self._check_export: ExportCheck | None = None
 
     @property
     def is_bounded(self) -> bool:
         """Tell whether any sample may be dropped for its score."""
         return self.min_score is not None or self.max_score is not None
+
+    @property
+    def role(self) -> dict[str, Any]:
+        """See `SampleOperator`."""
+        return super().role | {"may_drop": self.is_bounded}
 
     def of_driver(self) -> Any:
         """Return what a Ray task needs from the driver; kept as `_driver`."""
@@ -88,14 +95,16 @@ class ScoreFilter(SampleOperator, Filter):
     def _prepare_for_ray_map_batches(self) -> bool:
         """Hear from Data-Juicer, on the driver, that batches are about to be mapped on Ray."""
         from mergeit_ops.distributed.lazy_arrival import check_lazy_arrival
-        from mergeit_ops.distributed.ledger import ledger_name, open_ledger
+        from mergeit_ops.distributed.ledger import open_ledger
 
         check_lazy_arrival(self)
-        self._driver = self.of_driver()
         recipe = recipe_of(self)
         if recipe is not None:
             self._check_export = ExportCheck.of(self, recipe)
-        open_ledger(ledger_name(self), Manifest(self._name, loggable(self.parameters)), self.work_dir)
+        self._ledger = open_ledger(self)
+        self._driver = self.of_driver()
+        given: dict[str, Any] = self._init_kwargs  # type: ignore[has-type]
+        self._init_kwargs = given | {_LEDGER: self._ledger, _DRIVER: self._driver}
         # Whatever runs a task, the operator itself or an actor made of its parameters, will do.
         return False
 

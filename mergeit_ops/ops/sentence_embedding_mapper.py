@@ -9,7 +9,6 @@ from datasets import Dataset, Features
 
 from mergeit_ops.core.columns import BATCH_META, EMBEDDING
 from mergeit_ops.core.vectors import encode_vectors
-from mergeit_ops.dataset.manifest import recorded
 from mergeit_ops.dataset.tables import TEXT, arrow_array, iter_tables, set_column, write_dataset
 from mergeit_ops.dataset.topics import is_grouped
 from mergeit_ops.distributed import is_ray_dataset
@@ -89,7 +88,7 @@ class SentenceEmbeddingMapper(SampleOperator, Mapper):
         self._check(grouped=is_grouped(dataset.features))
         layout = self.layout_of(dataset.column_names)
         self.check_merges_ahead(dataset, layout)
-        with recorded(self._name, self.parameters, self.work_dir) as manifest:
+        with self.recorded() as manifest:
             vectors, found = self.dataset_vectors(dataset, layout)
             manifest.figures |= {
                 "rows_in": len(dataset),
@@ -116,10 +115,11 @@ class SentenceEmbeddingMapper(SampleOperator, Mapper):
         from mergeit_ops.distributed.blocks import materialized
         from mergeit_ops.distributed.embedding import check_embeddings, check_merges_ahead_on_ray, embedded
 
-        with recorded(self._name, self.parameters, self.work_dir) as manifest:
-            dataset = materialized(dataset)
+        with self.recorded() as manifest:
+            dataset = materialized(dataset, self._name)
             rows = self.check_arrival(dataset.count())
             if not rows:
+                manifest.figures |= {"rows_in": 0, "rows_out": 0}
                 return dataset
             columns = dataset.columns()
             self._check(grouped=BATCH_META in columns)

@@ -15,7 +15,6 @@ from loguru import logger
 from mergeit_ops.core.columns import BATCH_META, STATS
 from mergeit_ops.core.formats import SampleFormat
 from mergeit_ops.core.sample import Sample
-from mergeit_ops.core.secrets import loggable
 from mergeit_ops.core.superfiltering import (
     MEASURES,
     OK,
@@ -26,7 +25,6 @@ from mergeit_ops.core.superfiltering import (
     response_spans,
     sample_text,
 )
-from mergeit_ops.dataset.manifest import recorded
 from mergeit_ops.dataset.tables import JSON, iter_tables, json_array, python_rows, set_column, write_dataset
 from mergeit_ops.dataset.topics import is_grouped
 from mergeit_ops.errors import MergeItError, RecipeError
@@ -141,7 +139,7 @@ class SuperfilteringFilter(ScoreFilter):
         self.check_flat(is_grouped(dataset.features), _WHERE)
         layout = self.layout_of(dataset.column_names)
         counts: Counter[str] = Counter()
-        with recorded(self._name, loggable(self.parameters), self.work_dir) as manifest:
+        with self.recorded() as manifest:
             tables = iter_tables(dataset, rows=_ROWS_AT_ONCE)
             scored = write_dataset(
                 (set_column(table, STATS, json_array(self._stats_of(table, layout, counts))) for table in tables),
@@ -219,17 +217,19 @@ class SuperfilteringFilter(ScoreFilter):
     def score_block(self, block: pa.Table) -> pa.Table:
         """Score a batch of rows on Ray."""
         from mergeit_ops.distributed.columns import with_json, with_stats
-        from mergeit_ops.distributed.ledger import batch_name, ledger_name, report
+        from mergeit_ops.distributed.ledger import batch_name, report, stops_reported
 
-        self.check_flat(BATCH_META in block.column_names, _WHERE)
+        with stops_reported(self._ledger):
+            self.check_flat(BATCH_META in block.column_names, _WHERE)
         if self._driver is not None:
             self._driver.apply()
         counts: Counter[str] = Counter()
         table = with_json(block)
-        stats = self._stats_of(table, self.layout_of(table.column_names), counts)
+        with stops_reported(self._ledger):
+            stats = self._stats_of(table, self.layout_of(table.column_names), counts)
         stays = sum(self.process_single({STATS: row}) for row in stats)
         figures = {"rows_in": table.num_rows, "rows_out": stays, "unscored": dict(counts)}
-        report(ledger_name(self), batch_name(table), figures)
+        report(self._ledger, batch_name(table), figures)
         return with_stats(block, stats, {self.stats_key: pa.float64(), STATUS: pa.string()})
 
     def compute_stats_batched(self, samples: Any, *args: Any, **kwargs: Any) -> Any:

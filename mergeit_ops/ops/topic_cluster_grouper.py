@@ -19,7 +19,7 @@ from mergeit_ops.core.formats import SampleFormat
 from mergeit_ops.core.topics import default_fit_sample_size, default_num_clusters, fit_sample, fit_topics
 from mergeit_ops.core.vectors import has_text
 from mergeit_ops.dataset.embeddings import rows_with_text, vectors_column
-from mergeit_ops.dataset.manifest import TOPIC_SIZES, recorded
+from mergeit_ops.dataset.manifest import TOPIC_SIZES
 from mergeit_ops.dataset.readability import Readability
 from mergeit_ops.dataset.tables import TEXT, iter_tables, write_dataset
 from mergeit_ops.dataset.topics import group_rows, is_grouped, topic_features
@@ -128,7 +128,7 @@ class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
         self._check(grouped=is_grouped(dataset.features))
         layout = self.layout_of(dataset.column_names)
         self.check_merges_ahead(dataset, layout)
-        with recorded(self._name, self.parameters, self.work_dir) as manifest:
+        with self.recorded() as manifest:
             rows_in = len(dataset)
             row_ids = self._row_ids(dataset)
             vectors: NDArray[np.float32] | None = None
@@ -169,10 +169,11 @@ class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
         from mergeit_ops.distributed.grouping import cutoff_for, fit_rows, grouped, identified
 
         warn_of_earlier_export()
-        with recorded(self._name, self.parameters, self.work_dir) as manifest:
-            dataset = materialized(dataset)
+        with self.recorded() as manifest:
+            dataset = materialized(dataset, self._name)
             n = self.check_arrival(dataset.count())
             if not n:
+                manifest.figures |= {"rows_in": 0, "rows_out": 0}
                 return dataset
             columns = dataset.columns()
             self._check(grouped=BATCH_META in columns)

@@ -13,7 +13,6 @@ from datasets import Dataset, Features
 from mergeit_ops.core.columns import BATCH_META, EMBEDDING, META, ROW_ID
 from mergeit_ops.core.lineage import ROW_ID as META_ROW_ID
 from mergeit_ops.core.lineage import TOPIC_ID
-from mergeit_ops.dataset.manifest import recorded
 from mergeit_ops.dataset.tables import JSON, json_array, python_rows, set_column, write_dataset
 from mergeit_ops.dataset.topics import Topic, flat_features, is_grouped, iter_topics, table_topics
 from mergeit_ops.distributed import is_ray_dataset
@@ -31,6 +30,8 @@ class TopicReverseGrouper(SampleOperator, Grouper, Pipeline):
     Samples come out by topic, then in the order of the input. `topic_id` and `row_id` go to `__dj__meta__`; all other
     columns are as they were before grouping."""
 
+    # Data-Juicer's partitioned Ray executor would otherwise run it on each partition for itself.
+    is_global_operation = True
     _constraints = {**SAMPLE_CONSTRAINTS, "keep_embeddings": FLAG}
     takes = "topics"
 
@@ -76,7 +77,7 @@ class TopicReverseGrouper(SampleOperator, Grouper, Pipeline):
         features = flat_features(dataset.features)
         dropped = {ROW_ID} if self.keep_embeddings else {ROW_ID, EMBEDDING}
         kept = {name: feature for name, feature in features.items() if name not in dropped}
-        with recorded(self._name, self.parameters, self.work_dir) as manifest:
+        with self.recorded() as manifest:
             left: list[str] = []
             flat = write_dataset(self.flatten(iter_topics(dataset), left), Features({**kept, META: JSON}))
             manifest.figures |= {"topics": len(dataset), "rows_out": len(flat)}
@@ -93,9 +94,10 @@ class TopicReverseGrouper(SampleOperator, Grouper, Pipeline):
     def _run_on_ray(self, dataset: Any) -> Any:
         from mergeit_ops.distributed.blocks import Blocks, Resources, materialized
 
-        with recorded(self._name, self.parameters, self.work_dir) as manifest:
+        with self.recorded() as manifest:
             dataset = materialized(dataset)
             if not self.check_arrival(dataset.count()):
+                manifest.figures |= {"rows_in": 0, "rows_out": 0}
                 return dataset
             self._check(grouped=BATCH_META in dataset.columns())
             topics = Blocks.of(dataset)

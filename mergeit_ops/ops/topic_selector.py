@@ -19,7 +19,6 @@ from mergeit_ops.core.facility_location import Selection
 from mergeit_ops.core.formats import SampleFormat
 from mergeit_ops.core.vectors import has_text
 from mergeit_ops.dataset.embeddings import rows_with_text
-from mergeit_ops.dataset.manifest import recorded
 from mergeit_ops.dataset.readability import Readability
 from mergeit_ops.dataset.tables import iter_tables, rows_of_dataset, write_dataset
 from mergeit_ops.dataset.topics import Topic, flat_features, is_grouped, iter_topics, topic_features, topic_table
@@ -59,6 +58,7 @@ class TopicSelector(SampleOperator, Selector, Pipeline):
     is_global_operation = True
     takes = "either"
     gives = "either"
+    may_drop = True
 
     def __init__(self, parameters: Mapping[str, Any], *args: Any, **kwargs: Any) -> None:
         super().__init__(parameters, *args, **kwargs)
@@ -99,7 +99,7 @@ class TopicSelector(SampleOperator, Selector, Pipeline):
         grouped = is_grouped(dataset.features)
         features = flat_features(dataset.features) if grouped else dataset.features
         layout = self.layout_of(features)
-        with recorded(self._name, self.parameters, self.work_dir) as manifest:
+        with self.recorded() as manifest:
             if grouped:
                 sizes = _topic_sizes(dataset)
                 found = self._check_topics(dataset, layout)
@@ -122,9 +122,10 @@ class TopicSelector(SampleOperator, Selector, Pipeline):
         from mergeit_ops.distributed.embedding import embedded
         from mergeit_ops.distributed.selection import select_from_all, select_from_topics
 
-        with recorded(self._name, self.parameters, self.work_dir) as manifest:
-            dataset = materialized(dataset)
+        with self.recorded() as manifest:
+            dataset = materialized(dataset, self._name)
             if not self.check_arrival(dataset.count()):
+                manifest.figures |= {"rows_in": 0, "rows_out": 0}
                 return dataset
             columns = dataset.columns()
             layout = self.layout_of(columns)

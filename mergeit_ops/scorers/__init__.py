@@ -6,17 +6,18 @@ import importlib
 import inspect
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 from mergeit_ops.errors import RecipeError, ScorerError
 from mergeit_ops.scorers.asking import compared_scores
-from mergeit_ops.scorers.base import AskingScorer, ComparingScorer, ReportingScorer, Score, Scorer
+from mergeit_ops.scorers.base import ComparingScorer, PayingScorer, ReportingScorer, Score, Scorer
 
 __all__ = [
     "SCORERS",
-    "AskingScorer",
     "ComparingScorer",
+    "PayingScorer",
     "ReportingScorer",
     "Score",
     "Scorer",
@@ -66,14 +67,31 @@ def _find(name: str) -> Any:
     if not separator:
         known = ", ".join(repr(known) for known in SCORERS)
         raise RecipeError(f"scorer must be one of {known}, or an import path 'package.module:Class', got '{name}'")
-    folder = os.getcwd()
-    if folder not in sys.path:
-        # `dj-process` looks where it is installed, `python -m` in the current folder: here both do, last of all.
-        sys.path.append(folder)
     try:
-        return getattr(importlib.import_module(module_name), class_name)
-    except (ImportError, AttributeError) as error:
+        with nullcontext() if name in SCORERS else _current_folder():
+            return getattr(importlib.import_module(module_name), class_name)
+    except Exception as error:  # a module of the user's own may raise anything
         raise RecipeError(
-            f"the scorer '{name}' could not be imported ({error}); its module must lie in the current folder, on "
-            "PYTHONPATH, or be installed"
+            f"the scorer '{name}' could not be imported ({type(error).__name__}: {error}); its module must lie in the "
+            "current folder, on PYTHONPATH, or be installed"
         ) from error
+
+
+@contextmanager
+def _current_folder() -> Iterator[None]:
+    """Find modules in the current folder for a while, after all others.
+
+    `dj-process` looks where it is installed, `python -m` in the current folder: a scorer is found by both. Any other
+    import must not find what happens to lie there.
+    """
+    folder = os.getcwd()
+    if folder in sys.path:
+        yield
+        return
+    sys.path.append(folder)
+    importlib.invalidate_caches()
+    try:
+        yield
+    finally:
+        with suppress(ValueError):
+            sys.path.remove(folder)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from mergeit_ops.core.comparison import Comparison
 from mergeit_ops.core.sample import Sample
 
-__all__ = ["AskingScorer", "ComparingScorer", "ReportingScorer", "Score", "Scorer"]
+if TYPE_CHECKING:
+    from mergeit_ops.llm.engine import LLMEngine
+
+__all__ = ["ComparingScorer", "PayingScorer", "ReportingScorer", "Score", "Scorer"]
 
 
 @dataclass(frozen=True)
@@ -45,18 +48,6 @@ class Scorer(Protocol):
 
 
 @runtime_checkable
-class AskingScorer(Scorer, Protocol):
-    """A scorer that asks a server."""
-
-    def check_server(self) -> None:
-        """Find out, before any work and without sending anything, whether the server can be asked at all.
-
-        :raises MergeItError: one sentence that names the variable or parameter, and the cure.
-        """
-        ...
-
-
-@runtime_checkable
 class ComparingScorer(Scorer, Protocol):
     """A scorer that wants to know what its scores are for."""
 
@@ -83,4 +74,13 @@ class ReportingScorer(Scorer, Protocol):
 
     def figures(self) -> Mapping[str, Any]:
         """Return what the work has cost so far, for the log and the manifest: plain data, without secrets."""
+        ...
+
+
+@runtime_checkable
+class PayingScorer(Protocol):
+    """A scorer that asks language models, whose token budget several processes may share."""
+
+    def engines(self) -> Sequence[LLMEngine]:
+        """Return what asks them, in the same order in every copy of the scorer."""
         ...

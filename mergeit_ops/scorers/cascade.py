@@ -8,9 +8,10 @@ from typing import Any
 from mergeit_ops.core.comparison import Comparison
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.errors import RecipeError, ScorerError
+from mergeit_ops.llm.engine import LLMEngine
 from mergeit_ops.llm.validation import number
 from mergeit_ops.scorers.asking import row_scores
-from mergeit_ops.scorers.base import AskingScorer, ComparingScorer, ReportingScorer, Score, Scorer
+from mergeit_ops.scorers.base import ComparingScorer, PayingScorer, ReportingScorer, Score, Scorer
 
 __all__ = ["CascadeScorer"]
 
@@ -77,11 +78,10 @@ class CascadeScorer:
             for comparison in comparisons
         ]
 
-    def check_server(self) -> None:
-        """See `AskingScorer`."""
-        for scorer in (self._cheap, self._judge):
-            if isinstance(scorer, AskingScorer):
-                scorer.check_server()
+    def engines(self) -> Sequence[LLMEngine]:
+        """See `PayingScorer`."""
+        scorers = (self._cheap, self._judge)
+        return [engine for scorer in scorers if isinstance(scorer, PayingScorer) for engine in scorer.engines()]
 
     def finish(self) -> None:
         """See `ReportingScorer`. The judge sees a few rows only: that all of them failed says nothing of the others."""

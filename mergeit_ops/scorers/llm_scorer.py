@@ -86,9 +86,9 @@ class LLMScorer(ABC):
             for sample, key in zip(samples, keys, strict=True)
         ]
 
-    def check_server(self) -> None:
-        """See `AskingScorer`."""
-        self._engine.check()
+    def engines(self) -> Sequence[LLMEngine]:
+        """See `PayingScorer`."""
+        return [self._engine]
 
     def finish(self) -> None:
         """Hear that there are no more rows.

@@ -152,7 +152,7 @@ def test_half_a_record_of_another_run_is_in_nobodys_way(spoiled):
     other.mkdir(parents=True)
     (other / "001_topic_cluster_grouper.json").write_text("{", encoding="utf-8")
     assert read_run(spoiled).work_dir == expected
-    with pytest.raises(DatasetError, match="cannot be read"):
+    with pytest.raises(DatasetError, match="holds no records"):
         read_run(spoiled, other.parent)
 
 

@@ -237,6 +237,60 @@ def test_a_file_that_was_locked_for_a_while_takes_answers_again(tmp_path, monkey
         assert [journal.get(key) for key in ("lost", "too soon", "after")] == [None, None, "x"]
 
 
+@pytest.mark.parametrize("there_before", [True, False])
+def test_a_file_that_is_locked_when_it_is_opened_is_opened_later(tmp_path, monkeypatch, there_before):
+    monkeypatch.setattr("mergeit_ops.llm.journal._BUSY_TIMEOUT_S", 0.01)
+    monkeypatch.setattr("mergeit_ops.llm.journal._LOCKOUT_S", 0.3)
+    file = tmp_path / "a.db"
+    if there_before:
+        with Journal(file) as journal:
+            journal.put("before", "x")
+            journal._connection.execute("PRAGMA journal_mode=DELETE")
+    holder = sqlite3.connect(file, isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    with Journal(file) as journal:
+        assert journal.get("before") is None
+        journal.put("lost", "x")
+        time.sleep(0.35)
+        journal.put("lost again", "x")
+        holder.execute("ROLLBACK")
+        holder.close()
+        time.sleep(0.35)
+        assert journal.get("before") == ("x" if there_before else None)
+        journal.put("after", "x")
+        assert journal.write_failures == 2
+    with Journal(file) as journal:
+        assert [journal.get(key) for key in ("lost", "lost again", "after")] == [None, None, "x"]
+
+
+def test_a_folder_that_cannot_be_made_yet_is_made_later(tmp_path, monkeypatch):
+    monkeypatch.setattr("mergeit_ops.llm.journal._LOCKOUT_S", 0.0)
+    (tmp_path / "folder").write_text("a file in its way", encoding="utf-8")
+    with Journal(tmp_path / "folder" / "a.db") as journal:
+        journal.put("lost", "x")
+        (tmp_path / "folder").unlink()
+        journal.put("after", "x")
+        assert journal.get("after") == "x"
+        assert journal.write_failures == 1
+        journal.close()
+        journal.put("closed", "x")
+        assert journal.write_failures == 2
+
+
+def test_a_file_that_turns_out_to_be_another_programs_stops_no_run_that_is_under_way(tmp_path, monkeypatch):
+    monkeypatch.setattr("mergeit_ops.llm.journal._BUSY_TIMEOUT_S", 0.01)
+    monkeypatch.setattr("mergeit_ops.llm.journal._LOCKOUT_S", 0.0)
+    holder = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    with Journal(tmp_path / "a.db") as journal:
+        holder.execute("CREATE TABLE others (name TEXT)")
+        holder.execute("COMMIT")
+        holder.close()
+        journal.put("lost", "x")
+        assert journal.get("lost") is None
+        assert journal.write_failures == 1
+
+
 def test_a_file_that_could_not_be_read_for_a_while_is_read_again(tmp_path, monkeypatch):
     monkeypatch.setattr("mergeit_ops.llm.journal._BUSY_TIMEOUT_S", 0.01)
     monkeypatch.setattr("mergeit_ops.llm.journal._LOCKOUT_S", 0.3)

@@ -1,5 +1,6 @@
 """The gate: restore, accept, filter; figures and reasons in the lineage."""
 
+import importlib
 import json
 import sys
 
@@ -324,3 +325,29 @@ def test_a_scorer_in_the_current_folder_is_found_whoever_started_the_process(tmp
     assert type(QualityGateFilter(scorer="scorer_right_here:Mine")._scorer).__name__ == "Mine"
     with pytest.raises(RecipeError, match="current folder, on PYTHONPATH, or be installed"):
         QualityGateFilter(scorer="scorer_nowhere:Mine")
+
+
+def test_the_current_folder_is_looked_into_for_a_scorer_of_ones_own_only(tmp_path, monkeypatch):
+    (tmp_path / "scorer_with_help.py").write_text(
+        "import helper_of_scorer\nfrom tests.user_scorers import ByLength as Mine\n", encoding="utf-8"
+    )
+    (tmp_path / "helper_of_scorer.py").write_text("", encoding="utf-8")
+    (tmp_path / "scorer_that_fails.py").write_text("1 / 0\n", encoding="utf-8")
+    (tmp_path / "lies_around.py").write_text("", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path not in ("", str(tmp_path))])
+    before = list(sys.path)
+    mine = {"scorer": "scorer_with_help:Mine"}
+    for parameters in (mine, {"scorer": "cascade", "scorer_params": {"cheap": mine, "judge": mine}}):
+        QualityGateFilter(**parameters)
+        assert sys.path == before
+    for name in ("scorer_that_fails:Mine", "scorer_with_help:None", "scorer_nowhere:Mine"):
+        with pytest.raises(RecipeError, match="could not be imported"):
+            QualityGateFilter(scorer=name)
+        assert sys.path == before
+    with pytest.raises(ModuleNotFoundError):
+        importlib.import_module("lies_around")
+    # Who has the folder on the path already keeps it.
+    sys.path.insert(0, str(tmp_path))
+    QualityGateFilter(**mine)
+    assert sys.path == [str(tmp_path), *before]

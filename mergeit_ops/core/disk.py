@@ -1,0 +1,30 @@
+"""What to say of a folder that cannot be written."""
+
+from __future__ import annotations
+
+import errno
+
+__all__ = ["is_full", "unwritable"]
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FULL_TEXTS = ("no space left on device", "disk quota exceeded", "file too large", "disk is full")
+
+
+def is_full(error: BaseException) -> bool:
+    """Tell whether an error says that a disk, a quota or the size of a file is used up.
+
+    :param error: libraries wrap the system's error in their own, some with its words alone.
+    """
+    return getattr(error, "errno", None) in _FULL or any(text in str(error).lower() for text in _FULL_TEXTS)
+
+
+def unwritable(error: BaseException, folder: object, otherwise: str) -> str:
+    """Return a sentence on a folder that cannot be written.
+
+    :param error: what came of writing.
+    :param folder: the folder.
+    :param otherwise: what helps beside making room, as a clause without its full stop.
+    """
+    if is_full(error):
+        return f"the disk that holds {folder} is full. Make room there, or {otherwise}."
+    return f"{folder} cannot be written ({' '.join(str(error).split())}). Make it writable, or {otherwise}."

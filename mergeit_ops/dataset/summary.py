@@ -1,0 +1,110 @@
+"""The figures of a run's operators as those of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+__all__ = ["readable", "summary_of"]
+
+_SUMMARISED = (
+    "dropped_by_loader",
+    "read_as_timestamps",
+    "unreadable",
+    "topics",
+    "pairs",
+    "merged",
+    "accepted",
+    "restored_rows",
+    "rejected",
+    "filtered_out",
+    "failed",
+    "unmergeable",
+    "emptied_columns",
+    "planned_calls",
+    "planned_cache_hits",
+    "planned_prompt_tokens",
+    "planned_completion_tokens",
+    "planned_cost",
+    "calls",
+    "cache_hits",
+    "prompt_tokens",
+    "completion_tokens",
+    "lost_prompt_tokens",
+    "cache_write_failures",
+    "last_errors",
+    "answered_as",
+    "dropped_parameters",
+    "cost",
+    "scoring",
+)
+
+_LATEST = ("unreadable", "topics", "unmergeable")
+"""Figures that a later operator of the kind tells anew of rows that an earlier one has told of."""
+
+_OF_GATES = ("accepted", "restored_rows", "rejected")
+
+
+def summary_of(figures: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the figures of a run.
+
+    :param figures: of each operator, in the order of the recipe. What several operators each have their share of is
+        added up; of gates that judge the same merges one after the other, the last tells which are accepted.
+    """
+    summary: dict[str, Any] = {
+        "rows_in": next((part["rows_in"] for part in figures if "rows_in" in part), None),
+        "rows_out": next((part["rows_out"] for part in reversed(figures) if "rows_out" in part), None),
+    }
+    behind_mergers = _behind_mergers(figures)
+    found: dict[str, Any] = {}
+    for number, part in enumerate(figures):
+        for name in _SUMMARISED:
+            if name not in part or (name in _OF_GATES and number not in behind_mergers):
+                continue
+            if name == "accepted" and not behind_mergers[number]:
+                continue
+            if name == "scoring" and name in found:
+                found[f"scoring_{sum(key.startswith(name) for key in found) + 1}"] = part[name]
+            elif name in _LATEST or name not in found:
+                found[name] = part[name]
+            else:
+                found[name] = _sum(found[name], part[name])
+    summary |= {name: found[name] for name in _SUMMARISED if name in found and name != "scoring"}
+    summary |= {name: value for name, value in found.items() if name.startswith("scoring")}
+    summary["seconds"] = round(sum(part.get("seconds", 0) for part in figures), 1)
+    return summary
+
+
+def _behind_mergers(figures: Sequence[Mapping[str, Any]]) -> dict[int, bool]:
+    """Return which parts are those of gates behind a merger, by number, and whether each is the last before another.
+
+    Where a run has no merger, all gates count: they judge the merges that the dataset brought.
+    """
+    mergers = [number for number, part in enumerate(figures) if "pairs" in part]
+    gates = [number for number, part in enumerate(figures) if "rejected" in part]
+    if mergers:
+        gates = [number for number in gates if number > mergers[0]]
+    stretch = {number: sum(merger < number for merger in mergers) for number in gates}
+    last = {stretch[number]: number for number in gates}
+    return {number: last[stretch[number]] == number for number in gates}
+
+
+def _sum(first: Any, second: Any) -> Any:
+    if isinstance(first, Mapping) and isinstance(second, Mapping):
+        return {
+            key: _sum(first[key], second[key]) if key in first and key in second else {**second, **first}[key]
+            for key in {**first, **second}
+        }
+    return second if isinstance(second, (str, bool)) or second is None else (first or 0) + second
+
+
+def readable(figures: Mapping[str, Any]) -> str:
+    """Return figures as a line for people."""
+    return "; ".join(f"{name.replace('_', ' ')} {_shown(value)}" for name, value in figures.items())
+
+
+def _shown(value: Any) -> str:
+    if not isinstance(value, Mapping):
+        return str(value)
+    inner = ", ".join(f"{key} {_shown(part)}" for key, part in value.items())
+    return f"({inner})" if inner else "none"

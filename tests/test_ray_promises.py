@@ -1,0 +1,122 @@
+"""What a run on Ray promises about requests and tokens: the server sees no more than the log and the recipe say."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mergeit_ops.core.columns import META, STATS
+from mergeit_ops.dataset.manifest import read_manifests
+from tests.llm_server import FakeLLMServer
+from tests.runs import read_export, run_recipe_on_ray, write_jsonl, write_recipe
+from tests.test_whole_runs import work_dir_of
+
+pytestmark = pytest.mark.usefixtures("ray_cluster")
+
+
+def merging(server: FakeLLMServer, **parameters: Any) -> list[dict]:
+    llm = {"api_or_hf_model": "merger", "model_params": {"base_url": server.base_url}}
+    return [
+        {"topic_cluster_grouper": {"num_clusters": 12}},
+        {"llm_pair_merger_mapper": {"similarity_threshold": 0.3, **llm, **parameters}},
+    ]
+
+
+def judging(server: FakeLLMServer, scorer: str = "llm_judge", **parameters: Any) -> list[dict]:
+    judge = {"api_or_hf_model": "judge", "model_params": {"base_url": server.base_url}, **parameters}
+    if scorer == "cascade":
+        judge = {"cheap": "tests.user_scorers:ByLength", "judge": {"scorer": "llm_judge", **judge}, "margin": 1e9}
+    return [{"quality_gate_filter": {"scorer": scorer, "scorer_params": judge, "min_score": 1.0, "score_all": True}}]
+
+
+def run(folder: Path, process: list[dict], rows: list[dict], **settings: Any) -> Path:
+    # Small files are small blocks.
+    files = folder / "in"
+    files.mkdir()
+    for number in range(6):
+        write_jsonl(files / f"{number}.jsonl", [row | {META: {"lang": "en"}} for row in rows[number::6]])
+    recipe = write_recipe(folder, process, files, **settings)
+    return run_recipe_on_ray(recipe, "--export_path", str(folder / "ray" / "export"))
+
+
+@pytest.mark.parametrize("limits", [{}, {"num_proc": 1}], ids=["cluster", "num_proc"])
+def test_the_server_sees_as_many_requests_as_the_log_says(tmp_path, embedded_rows, lines, limits):
+    with FakeLLMServer(latency_s=0.1) as server:
+        run(tmp_path, merging(server, max_concurrency=3, **limits), embedded_rows)
+    (line,) = [line for line in lines if "for the server" in line]
+    found = re.search(r"in (\d+) blocks, (\d+) at a time, each with up to 3 requests in flight: (\d+) for", line)
+    assert found
+    blocks, tasks, promised = map(int, found.groups())
+    assert blocks >= 4
+    assert tasks == limits.get("num_proc", 2)
+    assert len(server.requests) > 3 * promised
+    assert promised // 2 < server.max_in_flight <= promised
+
+
+def test_a_judge_on_ray_is_asked_by_as_many_tasks_as_there_are_processors(tmp_path, embedded_rows, lines):
+    with FakeLLMServer(latency_s=0.1) as server:
+        run(tmp_path, judging(server, max_concurrency=3), embedded_rows)
+    assert len(server.requests) > 100
+    assert server.max_in_flight <= 6
+    assert [line for line in lines if "2 tasks at a time, each with up to 3 requests in flight" in line]
+
+
+@pytest.mark.parametrize("budget", [1, 6_000, 10**9])
+def test_the_token_budget_of_a_merger_holds_for_all_blocks_together(tmp_path, embedded_rows, budget):
+    with FakeLLMServer(latency_s=0.01) as server:
+        export = run(tmp_path, merging(server, max_total_tokens=budget, max_failure_ratio=1.0), embedded_rows)
+    assert server.tokens <= budget
+    rows = read_export(export)
+    reasons = {row[META]["merge_error"] for row in rows}
+    assert ("budget" in reasons) == (budget < 10**9)
+    (figures,) = [
+        record["figures"]
+        for record in read_manifests(work_dir_of(export))
+        if record["operator"] == "llm_pair_merger_mapper"
+    ]
+    assert figures["prompt_tokens"] + figures["completion_tokens"] == server.tokens
+    if budget == 6_000:
+        # What a further request would have taken is more than is left.
+        assert server.tokens > budget / 2
+        assert figures["merged"] + figures["failed"]["budget"] == figures["pairs"]
+
+
+@pytest.mark.parametrize("scorer", ["llm_judge", "cascade"])
+def test_the_token_budget_of_a_judge_holds_for_all_blocks_together(tmp_path, embedded_rows, scorer):
+    with FakeLLMServer(latency_s=0.01) as server:
+        export = run(tmp_path, judging(server, scorer, max_total_tokens=9_000, max_failure_ratio=1.0), embedded_rows)
+    assert 4_500 < server.tokens <= 9_000
+    statuses = {row[STATS]["quality_status"] for row in read_export(export)}
+    assert statuses == {"ok", "budget"}
+
+
+def test_tokens_set_aside_by_a_lost_worker_are_spent_and_block_nobody():
+    import asyncio
+
+    from mergeit_ops.distributed.budget import SharedBudget, share_budgets
+    from mergeit_ops.llm.engine import build_engine
+
+    engine = build_engine(api_or_hf_model="m", model_params={"base_url": "http://127.0.0.1:9/v1"}, max_total_tokens=100)
+    ((number, keeper),) = share_budgets([engine]).keepers
+    assert number == 0
+
+    async def story() -> None:
+        lost, other = SharedBudget(keeper, "task"), SharedBudget(keeper, "other")
+        assert await lost.reserve(70)
+        waiting = asyncio.ensure_future(other.reserve(30 + 1))
+        await asyncio.sleep(0.3)
+        assert not waiting.done()
+        # Ray runs the task again.
+        again = SharedBudget(keeper, "task")
+        assert await waiting is False
+        lost.settle(70, 1)
+        assert await again.reserve(30)
+        again.settle(30, 10)
+        assert await other.reserve(20)
+        other.settle(20, 20)
+        assert not await other.reserve(1)
+
+    asyncio.run(asyncio.wait_for(story(), 60))
