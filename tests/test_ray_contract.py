@@ -22,6 +22,7 @@ from tests.ops.test_unreadable_rows import mixed
 from tests.runs import make_dataset
 from tests.test_contract import ODD_ROWS, Case, all_operators, input_of, with_extras
 from tests.test_ray import comparable
+from tests.user_operators import LengthTaggingMapper
 
 pytestmark = pytest.mark.usefixtures("ray_cluster", "_ray_job")
 
@@ -391,3 +392,11 @@ def test_files_whose_types_do_not_are_refused_before_any_embedding(kind, embedde
         assert "\n" not in str(refused.value)
         for part in (operator._name, "the column 'x'", *types):
             assert part in str(refused.value)
+
+
+def test_a_tagging_operator_behind_the_merger_leaves_the_lineage_alone(embedded_rows):
+    merger = ops.LLMPairMergerMapper(merge_strategy="concat", similarity_threshold=0.4)
+    grouper = ops.TopicClusterGrouper(num_clusters=3)
+    tagged = rows_of(process(ray_dataset(embedded_rows), grouper, merger, LengthTaggingMapper()))
+    assert {row[META]["merge_status"] for row in tagged} == {"original", "merged"}
+    assert all(row[META]["length"] == len(row["output"]) for row in tagged)

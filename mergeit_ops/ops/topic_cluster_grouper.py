@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from typing import Any, Optional
 
@@ -21,6 +20,7 @@ from mergeit_ops.core.vectors import has_text
 from mergeit_ops.dataset.embeddings import rows_with_text, vectors_column
 from mergeit_ops.dataset.manifest import TOPIC_SIZES
 from mergeit_ops.dataset.readability import Readability
+from mergeit_ops.dataset.recipe import is_analyzed
 from mergeit_ops.dataset.tables import TEXT, iter_tables, write_dataset
 from mergeit_ops.dataset.topics import group_rows, is_grouped, topic_features
 from mergeit_ops.distributed import is_ray_dataset
@@ -252,8 +252,7 @@ def _declare_metadata() -> None:
     operator is taken for one that works on raw rows.
     """
     executor = getattr(config.global_cfg, "executor_type", "default")
-    analyzing = "data_juicer.core.ray_analyzer" in sys.modules
-    if (is_ray_mode() or executor in ("ray", "ray_partitioned")) and not analyzing:
+    if (is_ray_mode() or executor in ("ray", "ray_partitioned")) and not is_analyzed():
         TAGGING_OPS.modules[OP_NAME] = TopicClusterGrouper
     else:
         TAGGING_OPS.modules.pop(OP_NAME, None)
