@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mergeit_ops.dataset.manifest import log_summary, recorded
+from mergeit_ops.dataset.summary import summary_of
 
 
 def test_costs_of_several_operators_are_added_and_no_scoring_is_forgotten(tmp_path, lines):
@@ -17,3 +18,38 @@ def test_costs_of_several_operators_are_added_and_no_scoring_is_forgotten(tmp_pa
     assert "calls 8; cost 0.75; " in lines[-1]
     assert "scoring (calls 30)" in lines[-1]
     assert "scoring 2 (calls 50)" in lines[-1]
+
+
+def summary(figures):
+    return summary_of([{"seconds": 1} | part for part in figures])
+
+
+def gate(accepted, rejected, filtered=0, **more):
+    return {"accepted": accepted, "rejected": {"score": rejected}, "restored_rows": 2 * rejected} | {
+        "filtered_out": filtered,
+        **more,
+    }
+
+
+def test_of_gates_in_a_row_the_last_tells_what_is_accepted():
+    merger = {"rows_in": 200, "rows_out": 114, "pairs": 86, "merged": 86, "failed": {"api_failed": 1}}
+    found = summary(
+        [{"rows_in": 220, "rows_out": 200, "rejected": {}, "filtered_out": 20}, merger, gate(80, 6), gate(79, 1)]
+    )
+    assert (found["pairs"], found["merged"], found["accepted"]) == (86, 86, 79)
+    assert (found["rejected"], found["restored_rows"], found["filtered_out"]) == ({"score": 7}, 14, 20)
+
+
+def test_of_two_mergers_pairs_and_fates_are_added():
+    first = {"pairs": 10, "merged": 9, "failed": {"api_failed": 1}, "unmergeable": {"multi_turn": 3}}
+    second = {"pairs": 4, "merged": 2, "failed": {"api_failed": 1, "refused": 1}, "unmergeable": {"multi_turn": 3}}
+    found = summary([gate(5, 0), first, gate(7, 2), second, gate(1, 1)])
+    assert (found["pairs"], found["merged"], found["accepted"]) == (14, 11, 8)
+    assert found["failed"] == {"api_failed": 2, "refused": 1}
+    # The second merger meets the rows of the first.
+    assert found["unmergeable"] == {"multi_turn": 3}
+    assert found["rejected"] == {"score": 3}
+
+
+def test_without_a_merger_the_merges_that_came_along_count():
+    assert summary([gate(5, 1, 2)])["accepted"] == 5

@@ -90,6 +90,7 @@ def _behind_mergers(figures: Sequence[Mapping[str, Any]]) -> dict[int, bool]:
 
 
 def _sum(first: Any, second: Any) -> Any:
+    """Add up figures of two operators: numbers, lists and mappings; of words the latest count."""
     if isinstance(first, Mapping) and isinstance(second, Mapping):
         return {
             key: _sum(first[key], second[key]) if key in first and key in second else {**second, **first}[key]
