@@ -57,6 +57,6 @@ def _next_merger(recipe: Recipe, place: int) -> int | None:
         operator = recipe.steps[number].operator
         if hasattr(operator, "columns_it_may_empty"):
             return number
-        if not hasattr(operator, "takes"):
+        if not recipe.steps[number].is_ours:
             return None
     return None

@@ -26,6 +26,11 @@ class Step:
 
         return OPERATORS.modules.get(self.name)
 
+    @property
+    def is_ours(self) -> bool:
+        """Tell whether the operator says what rows it takes, as all of MergeIT-ops do."""
+        return hasattr(self.operator, "takes")
+
 
 @dataclass(frozen=True)
 class Recipe:

@@ -47,7 +47,7 @@ def _columns_of(step: Step, columns: Collection[str], default_text_keys: Collect
     """Yield the columns that an operator reads, each with the parameter that names it."""
     operator = step.operator
     # Ours read the columns of the layout, whatever Data-Juicer's keys say.
-    keys = frozenset() if operator is None or hasattr(operator, "takes") else keys_read(operator)
+    keys = frozenset() if operator is None or step.is_ours else keys_read(operator)
     for parameter, value in {**_defaults(operator), **step.parameters}.items():
         given_to_all = parameter in _GIVEN_TO_ALL or (parameter == "text_key" and value in default_text_keys)
         if given_to_all and parameter not in keys:

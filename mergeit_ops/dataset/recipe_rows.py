@@ -70,7 +70,7 @@ def _declared(step: Step) -> tuple[RowKind, RowKind]:
     operator = step.operator
     if operator is None:
         return "either", "either"
-    if hasattr(operator, "takes"):
+    if step.is_ours:
         return operator.takes, operator.gives  # type: ignore[attr-defined]
     if issubclass(operator, Grouper):
         # A grouper of Data-Juicer that flattens has it in its name.
@@ -84,13 +84,11 @@ def _declared(step: Step) -> tuple[RowKind, RowKind]:
 
 def _is_flat(step: Step) -> bool:
     operator = step.operator
-    return (
-        operator is not None and not hasattr(operator, "takes") and issubclass(operator, (Mapper, Filter, Deduplicator))
-    )
+    return operator is not None and not step.is_ours and issubclass(operator, (Mapper, Filter, Deduplicator))
 
 
 def _on_topics(step: Step, rows: Rows) -> str:
-    if hasattr(step.operator, "takes"):
+    if step.is_ours:
         return f"{step.name}: the rows are topics of {rows.giver}; put {_FLATTEN} between them."
     return (
         f"{step.name} reads a column of samples, but stands where the rows are topics of {rows.giver}: there each "

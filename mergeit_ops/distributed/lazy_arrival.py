@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from mergeit_ops.dataset.arrivals import check_arrival, follows_others
+from mergeit_ops.dataset.lost_rows import check_arrival, follows_others
 from mergeit_ops.distributed.blocks import materialized
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mergeit_ops.dataset.manifest import EXPORT_PATH, MANIFEST_DIR, PROCESS, RUNNING
-from mergeit_ops.errors import DatasetError
+from mergeit_ops.dataset.manifest import EXPORT_PATH, MANIFEST_DIR, PROCESS, RUNNING, read_manifests
 from mergeit_ops.finished.blame import GATE, MERGER, REVERSE_GROUPER
 
 Record = Mapping[str, Any]
@@ -93,10 +91,7 @@ def find_runs(export: Path) -> list[RecordedRun]:
     there = [path for path in (folder, *folder.iterdir()) if (path / MANIFEST_DIR).is_dir()]
     found: list[RecordedRun] = []
     for work_dir in sorted(there, key=_newest, reverse=True):
-        try:
-            found += [run for run in read_runs(work_dir) if not run.records.stopped]
-        except DatasetError:
-            continue
+        found += [run for run in read_runs(work_dir) if not run.records.stopped]
     by_path = [run for run in found if run.wrote(export)]
     by_name = [run for run in found if run.may_have_written(export)]
     return _complete_first(by_path or by_name)
@@ -108,11 +103,10 @@ def read_runs(work_dir: Path) -> list[RecordedRun]:
     To a run that went on from a checkpoint belongs what it found done.
 
     :param work_dir: the run's work dir, or its folder of records.
-    :raises DatasetError: if no record can be read.
     """
     folder = work_dir.parent if work_dir.name == MANIFEST_DIR else work_dir
     runs: dict[str, list[Record]] = {}
-    for record in _readable_records(folder):
+    for record in read_manifests(folder):
         runs.setdefault(record["run"], []).append(record)
     found: list[Records] = []
     for of_one in runs.values():
@@ -123,32 +117,6 @@ def read_runs(work_dir: Path) -> list[RecordedRun]:
 
 def _complete_first(runs: list[RecordedRun]) -> list[RecordedRun]:
     return sorted(runs, key=lambda run: not run.records.complete)
-
-
-def _readable_records(folder: Path) -> list[Record]:
-    """Return records, those of the run that started first first, each run in the order of its recipe.
-
-    A run that was killed may leave half a record, which says nothing.
-
-    :raises DatasetError: if there are files, and none can be read.
-    """
-    found: list[Record] = []
-    problem: Exception | None = None
-    for path in sorted((folder / MANIFEST_DIR).glob("*.json")):
-        try:
-            found.append(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError) as error:
-            problem = error
-    if problem is not None and not found:
-        raise DatasetError(f"The records in {folder / MANIFEST_DIR} cannot be read ({problem}).") from problem
-    if any(not isinstance(record, dict) or not {"operator", "run", "figures"} <= set(record) for record in found):
-        raise DatasetError(f"{folder / MANIFEST_DIR} holds files that are no records of an operator.")
-    started: dict[str, float] = {}
-    for record in found:
-        at = record.get("started") or 0.0
-        started[record["run"]] = min(at, started.get(record["run"], at))
-    # Records of old tell no time and no place: their files are numbered from run to run.
-    return sorted(found, key=lambda record: (started[record["run"]], record.get("place") or 0))
 
 
 def _is_finished(record: Record) -> bool:

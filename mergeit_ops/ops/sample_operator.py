@@ -16,9 +16,9 @@ from mergeit_ops.core.formats import FORMAT_NAMES, FormatName, Reading, SampleFo
 from mergeit_ops.core.identity import content_digests, number_duplicates
 from mergeit_ops.core.secrets import loggable, secret_in
 from mergeit_ops.core.vectors import has_text
-from mergeit_ops.dataset.arrivals import check_arrival, warn_of_the_rest
 from mergeit_ops.dataset.columns_at_risk import value_and_sample
 from mergeit_ops.dataset.embeddings import column_vectors
+from mergeit_ops.dataset.lost_rows import check_arrival, warn_of_the_rest
 from mergeit_ops.dataset.manifest import Manifest, recorded
 from mergeit_ops.dataset.merges_ahead import check_merges_ahead
 from mergeit_ops.dataset.readability import Readability
@@ -28,8 +28,8 @@ from mergeit_ops.dataset.run_log import listen
 from mergeit_ops.dataset.tables import RowReader, iter_tables, python_columns, python_rows
 from mergeit_ops.embedding.defaults import DTYPES
 from mergeit_ops.errors import DatasetError, EmbeddingError, RecipeError
-from mergeit_ops.ops.arrival import looks_first
 from mergeit_ops.ops.constraints import OPTIONAL_TEXT, TEXT, Constraint, Number, OneOf, check
+from mergeit_ops.ops.first_look import looks_first
 
 if TYPE_CHECKING:
     import pyarrow as pa

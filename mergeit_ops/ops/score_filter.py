@@ -12,7 +12,7 @@ from datasets import Dataset
 from mergeit_ops.core.columns import STATS
 from mergeit_ops.dataset.tables import iter_tables, python_rows
 from mergeit_ops.errors import RecipeError
-from mergeit_ops.ops.arrival import ExportCheck, recipe_of
+from mergeit_ops.ops.first_look import ExportCheck, recipe_of
 from mergeit_ops.ops.sample_operator import SampleOperator
 
 _LEDGER, _DRIVER = "mergeit_ledger", "mergeit_driver"

@@ -1,4 +1,4 @@
-"""What reaches an operator of ours after operators of Data-Juicer, and what they have lost on the way."""
+"""What is left of the rows that reach an operator of ours after operators of Data-Juicer, and where they were lost."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def warn_of_the_rest(recipe: Recipe) -> None:
 
     :param recipe: the recipe.
     """
-    ours = [number for number, step in enumerate(recipe.steps) if _is_ours(step)]
+    ours = [number for number, step in enumerate(recipe.steps) if step.is_ours]
     rest = Arrival(recipe, len(recipe.steps), heard(recipe.config))
     for warning in rest.warnings():
         logger.warning(f"After {recipe.steps[ours[-1]].name}: {warning}")
@@ -71,7 +71,7 @@ def follows_others(operator: Any) -> bool:
     """
     recipe = current_recipe(operator.work_dir)
     place = recipe.place_of(operator) if recipe is not None else None
-    return recipe is not None and bool(place) and not _is_ours(recipe.steps[(place or 0) - 1])
+    return recipe is not None and bool(place) and not recipe.steps[(place or 0) - 1].is_ours
 
 
 class Arrival:
@@ -85,7 +85,7 @@ class Arrival:
     def __init__(self, recipe: Recipe, place: int, said: RunLog) -> None:
         self._recipe = recipe
         self._said = said
-        ours = [number for number in range(place) if _is_ours(recipe.steps[number])]
+        ours = [number for number in range(place) if recipe.steps[number].is_ours]
         self._first = ours[-1] + 1 if ours else 0
         self._others = range(self._first, place)
 
@@ -141,10 +141,6 @@ class Arrival:
 
 
 _NULL_ADVICE = "; an operator that reads text fails on null, and on a column that holds lists, such as messages"
-
-
-def _is_ours(step: Step) -> bool:
-    return hasattr(step.operator, "takes")
 
 
 def _lost_at_the_start(recipe: Recipe) -> str:

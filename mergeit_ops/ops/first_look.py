@@ -1,4 +1,4 @@
-"""What an operator looks at when a dataset arrives, before it does any work."""
+"""What the first look at a dataset finds, before an operator does any work: types, and what the loader has changed."""
 
 from __future__ import annotations
 
@@ -20,8 +20,6 @@ from mergeit_ops.dataset.manifest import also_noted
 from mergeit_ops.dataset.recipe import Recipe, Step, current_recipe
 from mergeit_ops.distributed import is_ray_dataset
 from mergeit_ops.errors import DatasetError
-
-_OURS = __name__.split(".")[0] + "."
 
 
 def looks_first(run: Callable[..., Any]) -> Callable[..., Any]:
@@ -112,7 +110,7 @@ def _columns_may_go(operator: Any, recipe: Recipe) -> bool:
 def _figures_of_loading(operator: Any, dataset: Any, schema: pa.Schema, recipe: Recipe) -> dict[str, Any]:
     """Log what the loader did to the rows, where this operator is the first of ours, and return it for the record."""
     before = recipe.steps[: recipe.place_of(operator)]
-    if any(step.operator is not None and step.operator.__module__.startswith(_OURS) for step in before):
+    if any(step.is_ours for step in before):
         return {}
     figures: dict[str, Any] = {}
     found = None if is_ray_dataset(dataset) else rows_in_files(dataset, recipe)
