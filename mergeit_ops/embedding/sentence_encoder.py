@@ -25,7 +25,7 @@ _PROGRESS_FROM = 5_000  # texts; below it the model is through in half a minute
 _TEXTS_AT_ONCE = 16_384  # tokenized, and divided into batches
 # Of a batch. A single text takes as long as a full batch, so no more than what a large batch is hardly faster with.
 _CPU_TOKENS = {"float32": 384, "bfloat16": 768}
-_GPU_TOKENS = 32_768
+_GPU_TOKENS = 8_192
 _BAGS_AT_ONCE = 256  # texts of a model that adds up token vectors
 
 _DEFAULT_MODEL_NAMES = frozenset({DEFAULT_EMBEDDING_MODEL, "all-MiniLM-L6-v2"})
