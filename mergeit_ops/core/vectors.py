@@ -42,7 +42,7 @@ def decode_vectors(texts: Sequence[str | None], first_row: int = 0) -> NDArray[n
     for number, row in enumerate(rows, first_row):
         if len(row) != width or width == 0:
             raise ValueError(
-                (f"row {number} has an embedding of width {len(row)}, but the first row has one of width {width}")
+                f"row {number} has an embedding of width {len(row)}, but the first row has one of width {width}"
             )
     return checked(np.stack(rows).astype(np.float32, copy=False), first_row)
 
