@@ -26,7 +26,7 @@ __all__ = [
 class MergeItError(Exception):
     """Base of every error that MergeIT-ops raises on purpose.
 
-    :param message: the sentence. What it quotes from rows, models and servers cannot act on a terminal.
+    :param message: the sentence. Text that it quotes from rows, models and servers cannot control a terminal.
     """
 
     def __init__(self, message: str = "") -> None:
@@ -65,7 +65,7 @@ class LLMError(MergeItError):
     """The LLM stage had to stop."""
 
     reason: str = ""
-    """Why, without what has become of the answers that came; empty where nothing is said of them."""
+    """The reason alone, without the sentence about received answers; empty if there is no such sentence."""
 
 
 class LLMUnavailableError(LLMError):

@@ -126,7 +126,7 @@ def test_a_record_that_finds_no_room_is_a_warning_and_the_one_before_stays(small
         manifest.details["ids"] = ["x" * 100] * 1_000
     (record,) = read_manifests(small_disk)
     assert record["state"] == "running"
-    (line,) = [line for line in lines if "record of its work is missing" in line]
+    (line,) = [line for line in lines if "its record could not be written" in line]
     assert f"the disk that holds {small_disk}" in line
     assert "set work_dir to another folder" in line
     assert [path.name for path in (small_disk / "mergeit").iterdir()] == ["001_op.json"]

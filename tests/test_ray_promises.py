@@ -46,8 +46,9 @@ def run(folder: Path, process: list[dict], rows: list[dict], **settings: Any) ->
 def test_the_server_sees_as_many_requests_as_the_log_says(tmp_path, embedded_rows, lines, limits):
     with FakeLLMServer(latency_s=0.1) as server:
         run(tmp_path, merging(server, max_concurrency=3, **limits), embedded_rows)
-    (line,) = [line for line in lines if "for the server" in line]
-    found = re.search(r"in (\d+) blocks, (\d+) at a time, each with up to 3 requests in flight: (\d+) for", line)
+    (line,) = [line for line in lines if "the server sees up to" in line]
+    said = r"in (\d+) blocks, (\d+) at a time, each with up to 3 requests in flight: the server sees up to (\d+)"
+    found = re.search(said, line)
     assert found
     blocks, tasks, promised = map(int, found.groups())
     assert blocks >= 4

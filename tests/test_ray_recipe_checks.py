@@ -47,14 +47,14 @@ def test_a_derived_column_is_written_and_what_is_emptied_is_counted(tmp_path, em
 def test_no_row_left_by_operators_before_ours_stops_the_run(tmp_path, embedded_rows, first):
     own = pipeline() if first == "topic_cluster_grouper" else pipeline()[-1:]
     recipe = recipe_over(tmp_path, chats(embedded_rows), [FAILS_ON_LISTS, *own], "messages")
-    with pytest.raises(DatasetError, match=f"^{first}: no row has arrived, after words_num_filter.*skip_op_error"):
+    with pytest.raises(DatasetError, match=f"^{first}: no rows reached this .* after words_num_filter.*skip_op_error"):
         run_recipe_on_ray(recipe, "--export_path", str(tmp_path / "export"))
 
 
 def test_no_row_left_between_two_operators_of_ours_stops_the_run(tmp_path, embedded_rows):
     strict = {"text_length_filter": {"text_key": "output", "min_len": 1_000_000}}
     recipe = recipe_over(tmp_path, embedded_rows, [*pipeline()[:3], strict, pipeline()[3]], "instruction")
-    with pytest.raises(DatasetError, match=r"^quality_gate_filter: no row has arrived, after text_length_filter"):
+    with pytest.raises(DatasetError, match=r"^quality_gate_filter: no rows reached this .* after text_length_filter"):
         run_recipe_on_ray(recipe, "--export_path", str(tmp_path / "export"))
 
 
@@ -66,5 +66,5 @@ def test_rows_that_arrive_at_a_filter_of_ours_are_scored_as_ever(tmp_path, embed
 
 def test_a_recipe_that_ends_in_topics_is_refused(tmp_path, embedded_rows):
     recipe = recipe_over(tmp_path, embedded_rows, pipeline()[:2], "instruction")
-    with pytest.raises(RecipeError, match="the recipe ends while the rows are still topics"):
+    with pytest.raises(RecipeError, match="the rows are still topics at the end of the recipe"):
         run_recipe_on_ray(recipe, "--export_path", str(tmp_path / "export"))

@@ -251,7 +251,7 @@ def test_a_work_dir_that_cannot_be_written_is_a_warning_that_names_it(tmp_path, 
     (tmp_path / "file").write_text("", encoding="utf-8")
     with recorded("op", {}, str(tmp_path / "file")) as manifest:
         manifest.figures["rows_in"] = 1
-    warnings = [line for line in lines if "record of its work is missing" in line]
+    warnings = [line for line in lines if "its record could not be written" in line]
     assert len(warnings) == 1
     assert str(tmp_path / "file") in warnings[0]
 
@@ -313,4 +313,4 @@ def test_a_run_on_ray_that_leaves_no_rows_warns(tmp_path, embedded_rows, lines, 
 def test_operators_on_ray_that_no_rows_come_to_say_so(tmp_path, embedded_rows, lines):
     nothing = {"text_length_filter": {"text_key": "output", "min_len": 10**9}}
     run("ray", tmp_path, [nothing, BOUNDED], data_for(tmp_path, embedded_rows))
-    assert [line for line in lines if line.startswith("quality_gate_filter: no rows came to it")]
+    assert [line for line in lines if line.startswith("quality_gate_filter: no rows reached it")]

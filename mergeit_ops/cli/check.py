@@ -13,7 +13,7 @@ from mergeit_ops.cli.terminal import say
 from mergeit_ops.errors import DatasetError
 
 NAME = "check"
-HELP = "Say what is installed and which operators Data-Juicer has registered; or what a dataset needs to be run."
+HELP = "Show what is installed and which operators Data-Juicer has registered, or what a dataset needs in a recipe."
 
 _DISTRIBUTIONS = (
     "mergeit-ops",
@@ -37,7 +37,7 @@ _OPTIONAL = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.add_argument(
-        "dataset", type=Path, nargs="?", help="a dataset: say its sample format, and the text_keys that it needs"
+        "dataset", type=Path, nargs="?", help="a dataset: show its sample format and the text_keys that it needs"
     )
 
 
@@ -69,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _of_dataset(path: Path) -> Iterable[str]:
-    """Tell the sample format of a dataset, and what of Data-Juicer's loader has to be known for it."""
+    """Yield the sample format of a dataset, and what Data-Juicer's loader does with it."""
     from mergeit_ops.core.columns import is_content
     from mergeit_ops.core.formats import resolve_format
     from mergeit_ops.finished.export_files import read_rows
@@ -92,14 +92,14 @@ def _of_dataset(path: Path) -> Iterable[str]:
     keys = layout.required_columns
     yield f"{path}: {rows:,} rows, sample format {layout.name}"
     shown = keys[0] if len(keys) == 1 else f"'[{', '.join(keys)}]'"
-    yield f"Data-Juicer needs to be told its columns, where a recipe names others: --text_keys {shown}"
+    yield f"If the recipe names other columns, pass these to Data-Juicer: --text_keys {shown}"
     for key in keys:
         if filled[key] < rows:
-            yield f"Data-Juicer's loader drops {rows - filled[key]:,} rows for a null in {key}."
+            yield f"Data-Juicer's loader drops {rows - filled[key]:,} rows because {key} is null in them."
 
 
 def _searched(operators: Iterable[type]) -> str:
-    """Tell whether Data-Juicer's operator search, which its MCP servers start with, bears the operators."""
+    """Say whether Data-Juicer's operator search, which its MCP servers start with, works with the operators."""
     from data_juicer.tools.op_search import get_source_path
 
     try:
@@ -107,7 +107,8 @@ def _searched(operators: Iterable[type]) -> str:
             get_source_path(operator)
     except ValueError:
         return (
-            "does not work: Data-Juicer looks for operators in its own site-packages only, and stops for all of them "
-            "at one of an editable install. For its MCP servers, install mergeit-ops without --editable."
+            "does not work: Data-Juicer accepts operators only from its own site-packages, and the whole search "
+            "stops at an operator from an editable install. To use the MCP servers, install mergeit-ops without "
+            "--editable."
         )
     return "works"

@@ -1,4 +1,4 @@
-"""The one place where commands print: nothing in a row, a model's answer or a file's name acts on the terminal."""
+"""Printing for all commands: text from rows, models and file names cannot control the terminal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Parser", "as_json", "say"]
 
 
 def say(text: str = "", *, file: IO[str] | None = None, end: str = "\n", flush: bool = False) -> None:
-    """Print a text in the encoding of the stream, whatever it holds.
+    """Print any text in the encoding of the stream.
 
     :param text: any text; see `printable`.
     :param file: a stream; None: standard output.
@@ -25,7 +25,7 @@ def say(text: str = "", *, file: IO[str] | None = None, end: str = "\n", flush: 
 
 
 def as_json(value: Any, file: IO[str] | None = None, indent: int | None = None) -> str:
-    """Return JSON that a stream can take, and that shows no character which acts unseen.
+    """Return JSON that a stream can encode, with invisible characters escaped.
 
     :param value: what JSON can hold.
     :param file: the stream; None: standard output.
@@ -36,13 +36,13 @@ def as_json(value: Any, file: IO[str] | None = None, indent: int | None = None) 
     try:
         text.encode(_encoding(sys.stdout if file is None else file))
     except UnicodeEncodeError:
-        # JSON has escapes of its own, and those of a terminal would break it.
+        # JSON has its own escapes; terminal escapes would break it.
         return json.dumps(value, indent=indent).replace("\x7f", "\\u007f")
     return text
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser of arguments that prints as all commands do."""
+    """An argument parser that prints in the same way as the commands."""
 
     def _print_message(self, message: str, file: Any = None) -> None:
         if message:

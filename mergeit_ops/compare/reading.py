@@ -104,7 +104,7 @@ def _inputs(path: Path) -> Iterable[dict[str, Any]]:
 
 
 def _as_export(path: Path) -> bool:
-    """Tell whether a path is read row by row, as exports are; other kinds of files are loaded as Data-Juicer does."""
+    """Return whether a path is read row by row, as exports are; other kinds of files are loaded as Data-Juicer does."""
     if path.is_dir():
         return any(unpacked(file).suffix in SUFFIXES for file in path.iterdir())
     return unpacked(path).suffix in SUFFIXES

@@ -18,7 +18,7 @@ _WORDS = (
     r"think|thinking|thought|thoughts|reasoning|tool|tools|function|functions|invoke|parameter|"
     # What a model sees beside text, and the files of a repository.
     r"img|image|images|video|audio|speech|filename|reponame|"
-    # Spares and bytes.
+    # Reserved tokens and bytes.
     r"(?:unused|reserved|special|extra|ctrl|control|dummy|tokens?)[_ -]?\d*|0x[0-9a-f]{2}"
 )
 # A tag without attributes whose name has an underscore or a colon: tool_call, start_of_turn, extra_id_1, seed:bos. HTML
@@ -37,7 +37,7 @@ _SQUARE_WORDS = (
     r"inst|think|[gs]mask|system_prompt|available_tools|tool_calls|tool_results?|tool_content|call_id|model_settings|"
     r"img_break|img_end|begin_audio|unused_token_\d+|unused\d+|control_\d+"
 )
-# Of the other ones only capitals are marks: x[mask] and a[prefix] are code.
+# Other words are marks only in capitals: x[mask] and a[prefix] are code.
 _SQUARE_CAPITALS = (
     r"(?-i:MASK|PREFIX|MIDDLE|SUFFIX|ARGS|IMG|AUDIO|TRANSCRIBE|CLS|SEP|PAD|UNK|BOS|EOS|[A-Z]+(?:_[A-Z\d]+)+)"
 )
@@ -59,12 +59,12 @@ _OPENING = re.compile(
 
 
 def without_marks(json_text: str) -> str:
-    r"""Return JSON that means the same and spells no mark of a chat template, nor a border of the block of records.
+    r"""Return equivalent JSON without marks of a chat template and without a border of the block of records.
 
-    A tokenizer that meets such a mark may take it for the end of a turn, whoever wrote it. The first character of a
-    mark becomes its escape, such as `\u003c`, and whatever reads the JSON turns it back. A text that spells this escape
-    itself has one more backslash in JSON. Other markup stays: escaped, it costs tokens and gets copied.
+    A tokenizer may read such a mark as the end of a turn. The first character of a mark becomes its escape, such as
+    `\u003c`, and a JSON parser restores it. A text that contains this escape literally has one more backslash in JSON.
+    Other markup is not escaped, because escapes cost tokens and models copy them.
 
-    :param json_text: JSON whose marks all stand within strings.
+    :param json_text: JSON in which all marks are within strings.
     """
     return _OPENING.sub(lambda found: f"\\u{ord(found[0]):04x}", json_text)

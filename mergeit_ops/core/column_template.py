@@ -1,4 +1,4 @@
-"""A text made of the columns of a row, by a template in the form of `str.format` that names columns alone."""
+"""Text built from the columns of a row, with a template like that of `str.format` that may only name columns."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from string import Formatter
 class ColumnTemplate:
     """A template such as `{query}\\n{response}`.
 
-    The template is never handed to `str.format`: it comes from a recipe and its values from rows, and neither may reach
-    attributes of objects or run format code.
+    The template is never passed to `str.format`, because recipes and rows must not access attributes of objects or run
+    format code.
 
-    :param text: names of columns in braces; a brace itself is doubled.
+    :param text: column names in braces; a literal brace is doubled.
     :raises ValueError: if a brace is left open, or a field is more than a name.
     """
 

@@ -1,4 +1,4 @@
-"""What to say of a folder that cannot be written."""
+"""Messages about folders that cannot be written."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _FULL_TEXTS = ("no space left on device", "disk quota exceeded", "file too large
 
 
 def is_full(error: BaseException) -> bool:
-    """Tell whether an error says that a disk, a quota or the size of a file is used up.
+    """Return whether an error says that a disk, a quota or the size of a file is used up.
 
-    :param error: libraries wrap the system's error in their own, some with its words alone.
+    :param error: libraries wrap the system's error in their own, and some keep only its text.
     """
     return getattr(error, "errno", None) in _FULL or any(text in str(error).lower() for text in _FULL_TEXTS)
 
@@ -21,9 +21,9 @@ def is_full(error: BaseException) -> bool:
 def unwritable(error: BaseException, folder: object, otherwise: str) -> str:
     """Return a sentence on a folder that cannot be written.
 
-    :param error: what came of writing.
+    :param error: the error that writing raised.
     :param folder: the folder.
-    :param otherwise: what helps beside making room, as a clause without its full stop.
+    :param otherwise: what else helps, as a clause without a full stop.
     """
     if is_full(error):
         return f"the disk that holds {folder} is full. Make room there, or {otherwise}."

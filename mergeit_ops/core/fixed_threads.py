@@ -10,10 +10,10 @@ _THREADS = 2
 def fixed_threads() -> AbstractContextManager[object]:
     """Return a context in which scikit-learn and BLAS compute in two threads, on any number of cores.
 
-    Threads add up their shares in the order in which they end, and K-means carries a difference in the last digit on
-    until rows change their cluster. Of two shares the order does not matter.
+    Threads add up their partial sums in the order in which they finish, and K-means amplifies a difference in the last
+    digit until rows change their cluster. With two partial sums the order does not matter.
     """
-    # Libraries that are loaded later are not bound: K-means brings its own.
+    # Libraries that are loaded later are not limited; K-means loads its own.
     import sklearn.cluster
     import sklearn.decomposition  # noqa: F401
     from threadpoolctl import threadpool_limits

@@ -46,10 +46,10 @@ def sample_digest(sample: Sample) -> str:
 
 
 def exact_digest(row: Mapping[str, Any], inexact: Collection[str]) -> str:
-    """Return a hash of what every form of export gives back to the letter.
+    """Return a hash of what every form of export preserves exactly.
 
-    :param row: column name to value. One with nothing in it does not count: on Ray, the block that it is in may know no
-        type of its column.
+    :param row: column name to value. Empty columns do not count, because on Ray a block may not know the type of such a
+        column.
     :param inexact: the columns that some form of export rounds or writes as text.
     """
     return content_digest({name: value for name, value in row.items() if name not in inexact and not _is_hollow(value)})
@@ -62,7 +62,7 @@ def _is_hollow(value: Any) -> bool:
 
 
 def base_id(row_id: str) -> str | None:
-    """Return the digest in a row id, without the ordinal; None for an id that a dataset has brought."""
+    """Return the digest in a row id, without the ordinal; None for an id that comes from the dataset."""
     found = _CONTENT_ID.fullmatch(row_id)
     return found[1] if found else None
 

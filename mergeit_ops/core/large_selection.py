@@ -146,8 +146,8 @@ def _best_of_cell(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return the first choices of a cell and their gains.
 
-    Where a few rows stand for all others, what is left to be gained is rounding. It is as good as the same for every
-    row, so that a lazy greedy would compute all gains anew for each choice: the others come as they stand.
+    If a few rows represent all others, the remaining gains are rounding errors. They are almost equal for every row, so
+    a lazy greedy would recompute all gains for each choice. The remaining rows are therefore returned in their order.
     """
     few = greedy(kernel, min(most, _FEW))
     possible = float(np.trace(kernel))
@@ -281,7 +281,7 @@ def _neighbourhoods(
 
 
 def _best_above(weights: NDArray[np.float32], cover: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Mark the weights of each row that exceed its cover; the highest, `_NEIGHBOURS` at most, where there are more.
+    """Mark the weights of each row that exceed its cover; at most the highest `_NEIGHBOURS` of them.
 
     :param weights: (m, n).
     :param cover: (m,).
@@ -290,7 +290,7 @@ def _best_above(weights: NDArray[np.float32], cover: NDArray[np.float32]) -> NDA
     above = weights > cover[:, None]
     many = np.flatnonzero(np.count_nonzero(above, axis=1) > _NEIGHBOURS)
     if len(many):
-        # Sorted, rows that nearly all others cover better would take longer than everything else together.
+        # Sorting rows that nearly all others cover better would take longer than all other work.
         lowest = np.partition(weights[many], -_NEIGHBOURS, axis=1)[:, -_NEIGHBOURS, None]
         above[many] = weights[many] >= lowest
         tied = np.flatnonzero(np.count_nonzero(above[many], axis=1) > _NEIGHBOURS)

@@ -1,4 +1,4 @@
-"""Telling tabs that a model meant from backslashes that JSON has eaten."""
+"""Distinguish tabs that a model meant from backslashes that JSON consumed."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from itertools import pairwise
 
 __all__ = ["lost_backslashes"]
 
-# What JSON and Python make of \a, \b, \v and \f: no text of a row has these characters, formulas have the letters.
+# What JSON and Python make of \a, \b, \v and \f. Rows do not contain these characters, but formulas contain the
+# letters.
 _EATEN = re.compile(r"[\x07\x08\x0b\x0c]")
 _ESCAPE = re.compile(r"\\(?:([tr][A-Za-z]+)|.)", re.DOTALL)
 _COMMAND = re.compile(r"\\([tr][A-Za-z]+)")
 _WORD = re.compile(r"[A-Za-z]+")
 _RETURN = re.compile(r"\r([A-Za-z]+)")
-# What a backslash and a t before it make a command of LaTeX.
+# Rests that a backslash and a t before them turn into a LaTeX command.
 _FORMULA_WORD = re.compile(
     r"ext(?:bf|it|rm|tt|sf|sc|sl|up|md|normal|color|style|width|height|degree|backslash)?|"
     r"a[nu]|anh|ag|binom|frac|ilde|imes|heta|hin|hinspace|hickapprox|hicksim|herefore|iny|itle|o|op|oprule|r|"
@@ -25,11 +26,11 @@ _DRIVE = re.compile(r"(?:^|[^A-Za-z])[A-Za-z]:\Z")
 
 
 def lost_backslashes(texts: Iterable[str], answer: str, given: Sequence[str]) -> bool:
-    r"""Tell whether escapes such as those of `\frac`, `\times`, `\rho` or `C:\temp` were taken for control characters.
+    r"""Return whether escapes as in `\frac`, `\times`, `\rho` or `C:\temp` were read as control characters.
 
-    A tab stands for itself where the answer has it literally, where a given text has it, where it indents a line, and
-    between the cells of a table. It is a lost backslash before what is left of a command of LaTeX, behind the name of a
-    drive, within quotes, and where a given text has the backslash. Takes time in proportion to the texts.
+    A tab is meant as a tab if the answer has it literally, if a given text has it, if it indents a line, or if it is
+    between the cells of a table. It is a lost backslash before the rest of a LaTeX command, after a drive name, within
+    quotes, and where a given text has the backslash. The time is proportional to the length of the texts.
 
     :param texts: what was read from the answer.
     :param answer: what the model wrote.
@@ -55,14 +56,14 @@ def _words_after_tabs(text: str) -> set[str]:
 
 
 def _lost_tabs(text: str, escaped: set[str | None], commands: set[str]) -> bool:
-    """Tell whether a text has tabs that were backslashes.
+    """Return whether a text has tabs that were backslashes.
 
     :param text: the text.
-    :param escaped: letters behind backslashes in the answer, as `ttimes`, that no given text has behind a tab.
-    :param commands: those behind backslashes in given texts.
+    :param escaped: letters after backslashes in the answer, such as `ttimes`, that no given text has after a tab.
+    :param commands: the letters after backslashes in given texts.
     """
     lines = [line.split("\t") for line in text.split("\n")]
-    # Lines of as many cells make a table. Of formulas most cells would begin with the rest of a command.
+    # Lines with the same number of cells are a table. In formulas most cells would begin with the rest of a command.
     like_formulas: Counter[int] = Counter()
     for cells in lines:
         like_formulas[len(cells)] += sum(1 if _of_a_formula(cell) else -1 for cell in cells[1:])

@@ -115,7 +115,7 @@ def _cosines(vectors: NDArray[np.float32], rows: NDArray[np.int64], others: NDAr
 
 
 class _Distinct:
-    """The different ones among some rows: what equal rows have in common is computed once.
+    """The distinct rows among some rows, so that equal rows are computed once.
 
     :param vectors: (n, d) float32.
     """
@@ -127,7 +127,7 @@ class _Distinct:
         self._rows = vectors[np.unique(self._number, return_index=True)[1]]
 
     def cosines_to(self, row: int, others: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return what `_cosines` returns, of one row to many others.
+        """Return the same cosines as `_cosines`, from one row to many others.
 
         :param row: its position.
         :param others: positions, ascending, at least one.
@@ -159,10 +159,10 @@ def _first_of(cosine: NDArray[np.float32], place: NDArray[np.int64], most: int) 
 def _neighbours(
     vectors: NDArray[np.float32], distinct: _Distinct, threshold: float, most: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.bool_]]:
-    """Find the rows behind each row that are the most similar to it, block by block.
+    """Find the later rows that are the most similar to each row, block by block.
 
     :param vectors: (n, d) float32 of unit norm.
-    :param distinct: the different ones among them.
+    :param distinct: the distinct rows among them.
     :param threshold: cosine that a neighbour must exceed.
     :param most: neighbours of a row at most.
     :return: (n, most) positions, most similar first, equal ones by position, -1 where there are no more; their cosines;
@@ -186,7 +186,7 @@ def _neighbours(
             counts[many] = np.count_nonzero(above[many], axis=1)
             complete[start + many] = False
         for crowded in np.flatnonzero(counts * _COPYING > cosine.shape[1]).tolist():
-            # Ties by the thousand: the pairs of such a row are too many to be listed beside those of all others.
+            # Thousands of ties: such a row has too many pairs to list them with those of all others.
             others = start + np.flatnonzero(above[crowded])
             exact = distinct.cosines_to(start + crowded, others)
             others, exact = others[exact > np.float32(threshold)], exact[exact > np.float32(threshold)]
@@ -205,7 +205,7 @@ def _neighbours(
         kept = rank < most
         found[start + row[kept], rank[kept]] = start + column[kept]
         similarities[start + row[kept], rank[kept]] = exact[kept]
-    # One that lacks neighbours although it had more to choose from has seen all that exceed the threshold.
+    # If a row lacks neighbours although there were more rows, it has seen all that exceed the threshold.
     return found, similarities, complete | (found[:, -1] < 0)
 
 
@@ -218,11 +218,11 @@ class _BestFirst:
     """Joins the two groups whose least similar pair is the most similar, ties to the lowest positions, while groups
     stay small enough: the greedy matching for groups of two, complete linkage for larger ones.
 
-    A group is named after its first row and lists its best offers among the groups behind it. A heap holds the first
-    offer of each list. A group that grows only becomes less similar to the others, so an offer that is out of date
-    is still a bound, and the first one on the heap that is up to date is the best of all. Only a group whose list is
-    used up is compared with all rows again. This is rare among ties too, because groups look behind themselves alone:
-    of a thousand equal rows the first joins the second, and no other row has waited for one of them.
+    A group is named after its first row and lists its best offers among the later groups. A heap holds the first offer
+    of each list. A group that grows only becomes less similar to the others, so an offer that is out of date is still a
+    bound, and the first current offer on the heap is the best of all. Only a group whose list is used up is compared
+    with all rows again. This is rare even with ties, because a group only considers later groups: of a thousand equal
+    rows the first joins the second, and no other row has listed one of them.
 
     :param vectors: (n, d) float32 of unit norm, n >= 2.
     :param threshold: cosine that every pair of a group must exceed.
@@ -242,7 +242,7 @@ class _BestFirst:
         self._complete: list[bool] = complete.tolist()
         counts = np.count_nonzero(found >= 0, axis=1).tolist()
         self._offers: list[Iterator[_Offer]] = [
-            # No longer than the shortest: places without a neighbour make no offer.
+            # Not longer than the shortest list: empty places make no offer.
             zip(
                 values,
                 repeat(row),
@@ -270,7 +270,7 @@ class _BestFirst:
             if self._fit(group, other):
                 if (self._size[group], self._size[other]) == (size, size_of_other):
                     self._join(group, other)
-                    # Pairs that came before were more similar.
+                    # Earlier pairs were more similar.
                     lowest[group] = -minus
                 else:
                     offers.append(self._renewed(group, other))
@@ -313,7 +313,7 @@ class _BestFirst:
         return None
 
     def _look_again(self, group: int) -> None:
-        """Compare a group with all those behind it that may still join it."""
+        """Compare a group with all later groups that may still join it."""
         n = len(self._size)
         behind = self._group_of[group + 1 :]
         may_join = (behind > group) & (self._size[behind] <= self._max_group_size - self._size[group])
@@ -372,7 +372,7 @@ def _first_come(vectors: NDArray[np.float32], threshold: float, max_group_size: 
                 continue
             candidates = i + 1 + np.flatnonzero(free[i + 1 :] & (cosine[i - start, i + 1 - start :] > threshold))
             group = [i, *candidates[:1].tolist()]
-            # A few at a time: most often the first few complete the group, and a clump has thousands.
+            # A few at a time: usually the first few complete the group, and a dense cluster has thousands.
             after = 1
             while len(group) < max_group_size and after < len(candidates):
                 some = candidates[after : after + _AT_ONCE]

@@ -1,8 +1,8 @@
 """The rows of a file, read as Data-Juicer's loader reads it.
 
-JSON Lines, JSON, CSV, TSV or parquet; packed by gzip or Zstandard or not; in UTF-8, or in UTF-16 with a byte order
-mark; with blank lines and any line ends. What is JSON may be one object a line, an array, or objects over several
-lines, whatever the file is called.
+JSON Lines, JSON, CSV, TSV or parquet; also compressed with gzip or Zstandard; in UTF-8, or in UTF-16 with a byte order
+mark; with blank lines and any line endings. JSON may be one object per line, an array, or objects over several lines,
+regardless of the file's suffix.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _ROWS_AT_ONCE = 2_000
 class UnreadableFileError(ValueError):
     """A file, or a row of it, cannot be read.
 
-    :param reason: why the row is no JSON object; or what is wrong with the file, as the rest of a sentence about it.
+    :param reason: why the row is not a JSON object, or what is wrong with the file, as the rest of a sentence about it.
     :param where: `line 3` or `row 3`; empty for the file as a whole.
     :param is_json: whether the line is JSON at all.
     """
@@ -47,21 +47,21 @@ class UnreadableFileError(ValueError):
 
 
 def kind_of(path: Path) -> str | None:
-    """Return `json`, `csv` or `parquet` by a file's name, packed or not; None for any other."""
+    """Return `json`, `csv` or `parquet` from a file's name, compressed or not; None for other names."""
     return KINDS.get(unpacked(path).suffix.lower())
 
 
 def unpacked(path: Path) -> Path:
-    """Return the path without the suffix of its packing."""
+    """Return the path without the suffix of its compression."""
     return path.with_suffix("") if path.suffix.lower() in PACKED else path
 
 
 def rows_of_file(
     path: Path, rows_of_table: Callable[[pa.Table], list[dict[str, Any]]] | None = None
 ) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield the rows of a file, each with its number: of its line where a row is a line, else of the row; from 1.
+    """Yield the rows of a file, each with its number, from 1: the line number if a row is a line, else the row number.
 
-    :param path: the file; one with another suffix is taken for JSON.
+    :param path: the file; a file with another suffix is read as JSON.
     :param rows_of_table: how a table of a parquet file becomes rows; None: as Arrow does it.
     :raises UnreadableFileError: if the file, or a row, cannot be read.
     :raises OSError: if there is no such file.
@@ -84,10 +84,11 @@ def rows_of_file(
 
 
 def open_text(path: Path, newline: str | None = None) -> io.TextIOWrapper:
-    """Open a text file, packed or not, in whichever encoding its first bytes show.
+    """Open a text file, compressed or not, in the encoding that its first bytes show.
 
     :param path: the file.
-    :param newline: as in `open`. The default takes all line ends alike, and U+2028 and its like for part of a text.
+    :param newline: as in `open`. The default accepts all line endings, and treats U+2028 and similar characters as
+        text.
     """
     with path.open("rb") as file:
         first = file.read(4)
@@ -119,7 +120,7 @@ def _json_rows(file: IO[str], one_a_line: bool) -> Iterator[tuple[int, dict[str,
         rest = file.read()
         whole = _objects_over_lines(line + rest)
         if whole is None:
-            # One object to a line, then, and the first of them is the one that cannot be read.
+            # So there is one object per line, and the first one cannot be read.
             raise
         yield from enumerate(whole, start=1)
         return
@@ -148,7 +149,7 @@ def _objects_over_lines(text: str) -> list[dict[str, Any]] | None:
 
 
 def _documents(text: str) -> list[Any] | None:
-    """Return the JSON values that a text is a sequence of; None where it is none."""
+    """Return the JSON values of a text that is a sequence of them; None if it is not."""
     decoder, place, found = json.JSONDecoder(), 0, []
     while place < len(text):
         if text[place].isspace():

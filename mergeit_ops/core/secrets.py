@@ -56,8 +56,8 @@ def loggable(parameters: Mapping[str, Any]) -> dict[str, Any]:
 def shown_url(url: str) -> str:
     """Return an address as it may be logged: without user name, password, query and fragment.
 
-    :param url: any text; what cannot be read as an address is shown up to its first `?` or `#`, without what
-        stands before an `@`; of one with an `@` behind them, only the scheme is shown.
+    :param url: any text. If it cannot be read as an address, it is shown up to the first `?` or `#`, without the part
+        before an `@`. If an `@` follows these, only the scheme is shown.
     """
     scheme, separator, rest = url.partition("://")
     if not separator:
@@ -112,7 +112,7 @@ def _is_a_secret(text: str) -> bool:
 def _url_has_secret(url: str) -> bool:
     scheme, _, rest = url.partition("://")
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
-    # A password may hold an unescaped slash: what then stands before it looks like a host with a strange port.
+    # A password may hold an unescaped slash: the part before it then looks like a host with a strange port.
     if "@" in authority or ("@" in rest and _STRANGE_PORT.search(authority)):
         return True
     try:

@@ -1,4 +1,4 @@
-"""What tokenizers, pages and terminals can take."""
+"""Text that tokenizers, pages and terminals can handle."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def encodable(text: str) -> str:
 
 
 def printable(text: str, encoding: str = "utf-8") -> str:
-    r"""Return a text as a terminal may show it: what would act on the terminal, or has no form there, is written out.
+    r"""Return a text for a terminal: characters that control the terminal or cannot be encoded are escaped.
 
     :param text: any text. Tabs and newlines stay.
     :param encoding: of the terminal.

@@ -84,10 +84,10 @@ class TopicModel:
         return labels
 
     def _reduce(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the rows in the space of the centroids, and rows that fill up the last product.
+        """Return the rows in the space of the centroids, with padding rows for the last product.
 
-        A product of fewer rows may run in another kernel, which adds in another order: enough to move a row that lies
-        between two topics. So each product has the same shape.
+        A product with fewer rows may run in another kernel, which adds in another order. This could move a row between
+        two topics, so each product has the same shape.
         """
         missing = -len(vectors) % _PRODUCT_ROWS
         if missing:

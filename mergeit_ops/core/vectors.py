@@ -1,4 +1,4 @@
-"""Embeddings as text, the form in which they travel with the samples.
+"""Embeddings as text, the form in which samples carry them.
 
 A row without a text that can be read has the zero vector: it is like no other row.
 
@@ -41,7 +41,9 @@ def decode_vectors(texts: Sequence[str | None], first_row: int = 0) -> NDArray[n
     width = len(rows[0])
     for number, row in enumerate(rows, first_row):
         if len(row) != width or width == 0:
-            raise ValueError(f"row {number} has an embedding of width {len(row)}, the first row one of {width}")
+            raise ValueError(
+                f"row {number} has an embedding of width {len(row)}, but the first row has one of width {width}"
+            )
     return checked(np.stack(rows).astype(np.float32, copy=False), first_row)
 
 
@@ -69,7 +71,7 @@ def decode_joined(texts: bytes | memoryview, count: int, first_row: int = 0) -> 
 
 
 def has_text(vectors: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Tell which rows have a text that stands for them: those without one have the zero vector.
+    """Return which rows have a text to embed: rows without one have the zero vector.
 
     :param vectors: (n, d) float32.
     :return: (n,) bool.
@@ -96,7 +98,7 @@ def checked(vectors: NDArray[np.float32], first_row: int = 0) -> NDArray[np.floa
     :raises ValueError: naming the first row of another norm.
     """
     norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-    # A zero vector stands for a row without a text.
+    # A row without a text has a zero vector.
     bad = np.flatnonzero(~((np.abs(norms - 1.0) <= _NORM_TOLERANCE) | (norms == 0)))
     if len(bad):
         raise ValueError(f"row {first_row + bad[0]} has an embedding of norm {norms[bad[0]]:.4f}, expected 1")

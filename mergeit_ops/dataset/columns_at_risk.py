@@ -1,7 +1,7 @@
 """Columns that merging would empty although the rest of the recipe reads them.
 
-A merged row has null where its parents disagree. An operator of Data-Juicer that meets null in the column it reads
-raises, and by default Data-Juicer then drops the whole batch, rows that were never merged included.
+A merged row has null where its parents disagree. An operator of Data-Juicer raises if the column that it reads is null.
+By default Data-Juicer then drops the whole batch, including rows that were never merged.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def columns_at_risk(
     :param place: position of the merger.
     :param columns: those of the dataset.
     :param layout: layout of the samples; its columns hold the merge itself.
-    :param safe: columns that merged rows have a value in for another reason.
+    :param safe: columns in which merged rows have a value for another reason.
     :return: column to what names it, in words.
     """
     read = columns_read_after(recipe, place, [name for name in columns if is_carried(name) and is_content(name)])
@@ -40,10 +40,10 @@ def columns_at_risk(
 
 
 def sentence(at_risk: Mapping[str, str], counts: Mapping[str, int], layout: SampleFormat) -> str:
-    """Say what merging would empty, and what to do about it.
+    """Return a sentence on the column that merging would empty, with the cures.
 
     :param at_risk: column to what names it.
-    :param counts: column to the number of merges that would empty it; empty where no pairs have been looked for.
+    :param counts: column to the number of merges that would empty it; empty if pairs were not searched.
     :param layout: layout of the samples.
     """
     column, reader = next(iter(at_risk.items()))
@@ -57,10 +57,10 @@ def sentence(at_risk: Mapping[str, str], counts: Mapping[str, int], layout: Samp
     parts = ("instruction", "output") if is_conversation(layout) else layout.required_columns
     template = "\\n".join(f"{{{name}}}" for name in parts)
     return (
-        f"the column '{column}' would be null in merged rows, since {why}{also}; but it is named by {reader}, "
-        "and Data-Juicer drops the whole batch of a row that is null there. Choose one: have it written anew with "
-        f'derived_columns: {{{column}: "{template}"}}; put the operator that reads it before the grouper; merge only '
-        f"rows that agree in it with pair_within: [{column}]; or name another column in text_key or text_keys"
+        f"the column '{column}' would be null in merged rows, since {why}{also}. It is named by {reader}, and "
+        "Data-Juicer drops the whole batch of a row that is null there. Choose one: write the column of merged rows "
+        f'with derived_columns: {{{column}: "{template}"}}; put the operator that reads it before the grouper; merge '
+        f"only rows with the same value, with pair_within: [{column}]; or name another column in text_key or text_keys"
     )
 
 
@@ -70,12 +70,12 @@ def columns_emptied(
     columns: Sequence[str],
     layout: SampleFormat,
 ) -> tuple[Counter[str], list[Sequence[Group]] | None]:
-    """Return how many merges would empty each of some columns, and the groups where they had to be found.
+    """Return how many merges would empty each of some columns, and the groups if they were needed.
 
     A column in which no two different samples of a topic have the same value counts as emptied before any row is
     embedded; its count is 0 then.
 
-    :param topics: gives the topics, each time anew.
+    :param topics: returns the topics; may be called several times.
     :param find: finds the groups of a topic; embeds its rows where they bring no embeddings.
     :param columns: names of columns.
     :param layout: layout of the samples.
@@ -114,7 +114,7 @@ def value_and_sample(table: pa.Table, column: str, layout: SampleFormat) -> list
 
 
 def samples_differ(pairs: Iterable[tuple[str, str]]) -> bool:
-    """Tell whether no two different samples have the same value in a column.
+    """Return whether no two different samples have the same value in a column.
 
     :param pairs: of `value_and_sample`.
     """

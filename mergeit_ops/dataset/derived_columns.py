@@ -1,4 +1,4 @@
-"""Columns that merged rows are given anew, made of their other columns."""
+"""Columns of merged rows that are built from their other columns."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SAMPLE_FIELDS = ("instruction", "input", "output", "system")
 
 @dataclass(frozen=True)
 class DerivedColumns:
-    """What `derived_columns` of the merger asks for.
+    """The parameter `derived_columns` of the merger.
 
     :param templates: column to the template of its text.
     """
@@ -48,18 +48,19 @@ class DerivedColumns:
             if not isinstance(column, str) or not column or not isinstance(text, str):
                 raise ValueError(f"must map columns to templates, both texts, got {column!r}: {text!r}")
             if not (is_carried(column) and is_content(column)):
-                raise ValueError(f"cannot write '{column}', which is not a column of the data")
+                raise ValueError(f"cannot write '{column}', which is not a column of samples")
             try:
                 templates[column] = ColumnTemplate(text)
             except ValueError as error:
                 raise ValueError(
-                    f"has a template for '{column}' that cannot be used: {error}. Write names of columns in braces, as "
-                    "in '{query} {response}', and double a brace that belongs to the text"
+                    f"has a template for '{column}' that cannot be used: {error}. Write column names in braces, as "
+                    "in '{query} {response}', and double each brace that belongs to the text"
                 ) from error
         for column, template in templates.items():
             if circular := [name for name in template.names if name in templates]:
                 raise ValueError(
-                    f"makes '{column}' of '{circular[0]}', which is derived itself; use the columns that it is made of"
+                    f"builds '{column}' from '{circular[0]}', which is itself a derived column; use the columns that "
+                    f"'{circular[0]}' is built from"
                 )
         return cls(templates)
 
@@ -68,8 +69,8 @@ class DerivedColumns:
 
         :param types: column to its type in flat rows.
         :param layout: layout of the samples.
-        :raises ValueError: if a column is not there, holds no text or belongs to the layout, or a template names a
-            column that is not there.
+        :raises ValueError: if a column does not exist, is not a text column or belongs to the layout, or if a template
+            names an unknown column.
         """
         known = [*types] + [name for name in _sample_names(layout) if name not in types]
         for column, template in self.templates.items():
@@ -78,10 +79,13 @@ class DerivedColumns:
             if column in layout.columns:
                 raise ValueError(f"names the column '{column}', which the merge itself writes; remove it")
             if not (pa.types.is_string(types[column]) or pa.types.is_large_string(types[column])):
-                raise ValueError(f"names the column '{column}' of type {types[column]}; only columns of text can be")
+                raise ValueError(f"names the column '{column}' of type {types[column]}; it must be a column of text")
             for name in template.names:
                 if name not in known:
-                    raise ValueError(f"makes '{column}' of '{name}', which is unknown; known are {_listed(known)}")
+                    raise ValueError(
+                        f"builds '{column}' from '{name}', which is not a known column; the known columns are "
+                        f"{_listed(known)}"
+                    )
 
     def values(self, row: Mapping[str, Any], sample: Sample, layout: SampleFormat) -> dict[str, str]:
         """Return the texts of the derived columns of a merged row.
@@ -103,7 +107,7 @@ def _sample_names(layout: SampleFormat) -> tuple[str, ...]:
 
 
 def is_conversation(layout: SampleFormat) -> bool:
-    """Tell whether samples of a layout may be turns, in columns that are no texts."""
+    """Return whether samples of a layout may be turns, in columns that are not texts."""
     return isinstance(layout, (ChatFormat, PromptCompletionFormat))
 
 

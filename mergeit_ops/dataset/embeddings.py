@@ -43,7 +43,7 @@ def column_vectors(column: pa.ChunkedArray, first_row: int = 0) -> NDArray[np.fl
 
 
 def rows_with_text(column: pa.ChunkedArray) -> NDArray[np.bool_]:
-    """Tell which rows of a column of embeddings have a text that stands for them, without reading their vectors.
+    """Return which rows of a column of embeddings have a text to embed, without reading their vectors.
 
     :param column: n texts, or n lists of floats.
     :return: (n,) bool; False for zero vectors.
@@ -58,7 +58,7 @@ def rows_with_text(column: pa.ChunkedArray) -> NDArray[np.bool_]:
 
 
 def embeddings_as_text(table: pa.Table) -> pa.Table:
-    """Return a table whose embeddings, where it brings them as lists of floats, are texts.
+    """Return a table whose embeddings are texts, also if they were lists of floats.
 
     :param table: flat rows.
     :raises ValueError: as `column_vectors`.
@@ -97,7 +97,7 @@ def _is_list(kind: pa.DataType) -> bool:
 def _list_vectors(column: pa.ChunkedArray, first_row: int) -> NDArray[np.float32]:
     kind = column.type.value_type
     if not (pa.types.is_floating(kind) or pa.types.is_integer(kind)):
-        raise ValueError(f"it holds lists of {kind}, not of floats")
+        raise ValueError(f"it holds lists of {kind}, but they must be lists of floats")
     if not len(column):
         return np.zeros((0, 0), dtype=np.float32)
     lengths = pc.list_value_length(column).to_numpy()
@@ -107,7 +107,8 @@ def _list_vectors(column: pa.ChunkedArray, first_row: int) -> NDArray[np.float32
         if not length > 0:  # null counts as not a number
             raise ValueError(f"row {first_row + number} has no embedding")
         raise ValueError(
-            f"row {first_row + number} has an embedding of width {int(length)}, the first row one of {int(lengths[0])}"
+            f"row {first_row + number} has an embedding of width {int(length)}, but the first row has one of width "
+            f"{int(lengths[0])}"
         )
     values = pc.list_flatten(column)
     if values.null_count:

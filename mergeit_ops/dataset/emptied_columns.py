@@ -14,7 +14,7 @@ from mergeit_ops.dataset.topics import Topic
 
 
 def emptied(row: Mapping[str, Any], parents: Sequence[Mapping[str, Any]], layout: SampleFormat) -> Iterator[str]:
-    """Yield the columns in which a merged row has null and a parent has not.
+    """Yield the columns in which a merged row is null and a parent is not.
 
     :param row: the carried columns of a merged row.
     :param parents: those of its parents.

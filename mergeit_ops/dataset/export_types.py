@@ -1,6 +1,6 @@
 """Which column types a format that Data-Juicer exports to cannot hold.
 
-Data-Juicer writes the export when all the work is done: it stops there, or (`export_shard_size`) leaves empty files.
+Data-Juicer writes the export at the end of a run. It stops then, or (`export_shard_size`) leaves empty files.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class ExportFormat:
 
     :param name: Data-Juicer's name of the format.
     :param on_ray: whether the Ray executors write it.
-    :param left_out: columns that Data-Juicer takes away before it writes.
+    :param left_out: columns that Data-Juicer removes before it writes.
     """
 
     name: str
@@ -36,7 +36,7 @@ class ExportFormat:
 
     @classmethod
     def of(cls, recipe: Recipe) -> ExportFormat | None:
-        """Return the format of a recipe; None where it exports nothing, or to what Data-Juicer refuses anyway."""
+        """Return the format of a recipe; None if it exports nothing, or if Data-Juicer refuses the format anyway."""
         path = recipe.export_path
         if not path:
             return None
@@ -68,7 +68,7 @@ def unwritable_columns(schema: pa.Schema, export: ExportFormat) -> dict[str, str
 
 
 def complaint(schema: pa.Schema, export: ExportFormat) -> str | None:
-    """Return what is wrong with an export, and what to do, as a sentence without its end; None where nothing is.
+    """Return what is wrong with an export and what to do, without a full stop; None if nothing is wrong.
 
     :param schema: of the rows.
     :param export: what the run exports to.
@@ -95,7 +95,7 @@ def _exported(schema: pa.Schema, export: ExportFormat) -> Iterator[pa.Field]:
     for field in schema:
         if field.name == BATCH_META or field.name in export.left_out:
             continue
-        # In topics every column holds a list of the values that come out.
+        # In topics every column holds a list of the exported values.
         is_list = pa.types.is_list(field.type) or pa.types.is_large_list(field.type)
         yield field.with_type(field.type.value_type) if grouped and is_list else field
 
@@ -160,7 +160,7 @@ _RULES: dict[str, _Rule] = {
 
 
 def _first(kind: pa.DataType, cannot: Callable[[pa.DataType], bool]) -> pa.DataType | None:
-    """Return the first type, the type itself or one inside of it, of which something is true."""
+    """Return the first type that meets a condition: the type itself or one inside it."""
     return next((part for part in _parts(kind) if cannot(part)), None)
 
 

@@ -15,13 +15,13 @@ from mergeit_ops.dataset.merge_table import MergeRecord, merge_record
 
 @dataclass
 class GateRecord:
-    """Row ids, in the order of the rows; rows that have none, of a gate before the grouper, are not in it.
+    """Row ids, in the order of the rows; rows without an id (a gate before the grouper) are left out.
 
     :param entered: of the rows that came.
     :param passed: of the rows after the decisions, in order; None for a row without an id.
     :param left: of the rows that left.
-    :param dropped: of the rows that `min_score` and `max_score` have taken away.
-    :param accepted: of each accepted merge, what it is known by.
+    :param dropped: of the rows that `min_score` and `max_score` dropped.
+    :param accepted: what identifies each accepted merge.
     :param restored: of each rejected merge, its parents.
     :param inexact: the columns that digests of rows leave out.
     """
@@ -46,11 +46,11 @@ class GateRecord:
         """Note the decisions on a table.
 
         :param before: metadata of its rows.
-        :param after: metadata of the rows made of them.
-        :param verdicts: its merged rows, and what was decided on each.
-        :param rebuilt: columns of the rows that are not among those that came, by row id.
+        :param after: metadata of the resulting rows.
+        :param verdicts: its merged rows and the decision on each.
+        :param rebuilt: columns of the rows that were not in the input, by row id.
         :param layout: layout of the samples.
-        :param inexact: the columns that not every form of export gives back to the letter.
+        :param inexact: the columns that some form of export does not preserve exactly.
         """
         self.inexact |= set(inexact)
         self.entered += [row_id for meta in before if (row_id := meta.get(lineage.ROW_ID))]
@@ -62,7 +62,7 @@ class GateRecord:
                 continue
             row = rebuilt.get(row_id)
             if row is None:
-                # The merger's record says what else its row holds.
+                # The merger's record has the rest of its row.
                 self.accepted[row_id] = {"parents": list(parents), "text": sample_digest(merged.candidates[0])}
             else:
                 self.accepted[row_id] = merge_record(parents, layout.read(row).sample, row, inexact)

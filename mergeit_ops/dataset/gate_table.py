@@ -24,10 +24,10 @@ from mergeit_ops.scorers.base import Score
 class MergedRow:
     """A merged row as the gate sees it.
 
-    :param position: where it stands in its table.
+    :param position: its position in the table.
     :param meta: its metadata.
     :param candidates: the merge itself, then further answers.
-    :param derived: derived columns of each candidate; of the merge itself none, its row has them.
+    :param derived: derived columns of each candidate; none for the merge itself, whose row has them.
     :param parent_rows: its parents' carried columns.
     :param parent_metas: its parents' metadata.
     :param parents: its parents as samples.
@@ -120,9 +120,9 @@ def gated_table(
     :param scores: position of each other row that was scored to its score.
     :param layout: layout of the samples.
     :param embed: gives restored samples their embedding as text, where the table has that column.
-    :return: the table's columns, metadata where rows have lineage, and the stats of the gate added to those there were.
-        Restored parents stand where they stood in their topic; without restored rows the order is as it came. And the
-        metadata of each row, in order; and the columns of the rows that are not among those that came, by row id.
+    :return: the table's columns, metadata if rows have lineage, and the existing stats plus those of the gate. Restored
+        parents return to their place in the topic; without restored rows the order does not change. Also the metadata
+        of each row, in order, and the columns of the rows that were not in the input, by row id.
     """
     old_stats = _stats_of(table)
     out: list[_OutRow] = []

@@ -1,7 +1,7 @@
 """Which of Data-Juicer's keys, such as `text_key`, an operator reads.
 
-Data-Juicer gives every operator all of them, whether it uses them or not, and its operators do not declare which they
-use; their code tells.
+Data-Juicer passes all keys to every operator, and its operators do not declare which they use. So this module reads
+their code.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def keys_read(operator: type) -> frozenset[str]:
 
 
 def default_column(key: str) -> str:
-    """Return the column that a key names where nobody says another."""
+    """Return the column that a key names by default."""
     return str(_KEYS[key])
 
 

@@ -1,4 +1,4 @@
-"""What Data-Juicer's loader left out or changed on the way from the files to a dataset."""
+"""Rows and values that Data-Juicer's loader dropped or changed."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _JSON_SUFFIXES = (".json", ".jsonl")
 
 
 def rows_in_files(dataset: Any, recipe: Recipe) -> int | None:
-    """Return how many rows the files of a run hold: what the loader counted when it read them.
+    """Return the number of rows in the files of a run, as the loader counted them.
 
-    :param dataset: any later state of the dataset that was loaded from them; not one of ours.
+    :param dataset: the dataset that was loaded from them, in any later state before our operators.
     :param recipe: of the run.
-    :return: None where that is not known, or the loader was asked for some of them only.
+    :return: None if it is unknown, or if the loader read only some of the rows.
     """
     config = recipe.config
     mixture = getattr(config, "dataset", None)
@@ -37,7 +37,7 @@ def rows_in_files(dataset: Any, recipe: Recipe) -> int | None:
 
 
 def dropped_rows(rows: int, found: int, recipe: Recipe) -> str | None:
-    """Return a warning about rows that are in the files and not in the dataset; None where all are.
+    """Return a warning about rows that are in the files but not in the dataset; None if there are none.
 
     :param rows: in the dataset.
     :param found: in the files.
@@ -47,19 +47,19 @@ def dropped_rows(rows: int, found: int, recipe: Recipe) -> str | None:
         return None
     keys = ", ".join(recipe.text_keys) or "text"
     text = (
-        f"Data-Juicer's loader dropped {found - rows:,} of {found:,} rows: a column that text_keys names ({keys}) "
-        "is null in them"
+        f"Data-Juicer's loader dropped {found - rows:,} of {found:,} rows because they are null in a column of "
+        f"text_keys ({keys})"
     )
     if suffix_of_files(recipe) in (".csv", ".tsv"):
         return (
-            f"{text}. In CSV it reads None, NA, N/A, null and nan as null, too: to have them as text, add "
+            f"{text}. In CSV files it also reads None, NA, N/A, null and nan as null. To keep them as text, add "
             "load_dataset_kwargs: {keep_default_na: false} to the recipe."
         )
-    return f"{text}. To keep them, leave the column out of text_keys."
+    return f"{text}. To keep the rows, remove the column from text_keys."
 
 
 def dates_of_texts(schema: pa.Schema, recipe: Recipe) -> list[str]:
-    """Return the columns whose texts the loader has turned into timestamps: JSON has no timestamps of its own.
+    """Return the columns whose texts the loader turned into timestamps; JSON itself has no timestamps.
 
     :param schema: of the dataset.
     :param recipe: of the run.
@@ -70,7 +70,7 @@ def dates_of_texts(schema: pa.Schema, recipe: Recipe) -> list[str]:
 
 
 def suffix_of_files(recipe: Recipe) -> str | None:
-    """Return the suffix of the files that a run reads, without that of a compression; None where it is not known."""
+    """Return the suffix of the files that a run reads, without that of a compression; None if it is unknown."""
     path = getattr(recipe.config, "dataset_path", None)
     if not path:
         sources = (getattr(recipe.config, "dataset", None) or {}).get("configs") or [{}]

@@ -1,4 +1,4 @@
-"""What is left of the rows that reach an operator of ours after operators of Data-Juicer, and where they were lost."""
+"""Rows that were lost in operators of Data-Juicer before or between ours."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _LOADED = re.compile(r"There are (\d+) sample\(s\) in the original dataset")
 
 
 def check_arrival(operator: Any, rows: int) -> None:
-    """Warn of operators of Data-Juicer that raised, and stop where none of the rows has got past them.
+    """Warn about operators of Data-Juicer that raised, and stop if no rows are left after them.
 
-    An operator without a recipe takes any number of rows, and so does one that follows another of ours: what ours take
-    away is what the recipe asks for.
+    An operator without a recipe accepts any number of rows. So does one that follows another of ours, because ours only
+    remove what the recipe asks for.
 
     :param operator: an operator of ours that is about to work.
     :param rows: number of its rows.
-    :raises DatasetError: if there are none, although there were some before the operators of Data-Juicer before it.
+    :raises DatasetError: if there are none although there were some before these operators of Data-Juicer.
     """
     recipe = current_recipe(operator.work_dir)
     place = recipe.place_of(operator) if recipe is not None else None
@@ -39,14 +39,14 @@ def check_arrival(operator: Any, rows: int) -> None:
     arrival = Arrival(recipe, place, said)
     for warning in arrival.warnings():
         logger.warning(f"{operator._name}: {warning}")
-    # A partition may well lose all its rows, and others not.
+    # One partition may lose all its rows while others keep theirs.
     is_whole = recipe.executor != "ray_partitioned" or getattr(operator, "is_global_operation", False)
     if not rows and is_whole and arrival.had_rows():
         raise DatasetError(f"{operator._name}: {arrival.explanation()}")
 
 
 def _heard_late(recipe: Recipe) -> RunLog:
-    """Return what the log has said, once an error of a worker on Ray has had the time to reach the driver."""
+    """Return the content of the log, after waiting for errors of Ray's workers to reach the driver."""
     until = time.monotonic() + _LOG_DELAY_S
     while not (said := heard(recipe.config)).raised and time.monotonic() < until:
         time.sleep(0.1)
@@ -54,7 +54,7 @@ def _heard_late(recipe: Recipe) -> RunLog:
 
 
 def warn_of_the_rest(recipe: Recipe) -> None:
-    """Warn of operators of Data-Juicer after the last of ours that raised, once the run is over.
+    """At the end of the run, warn about operators of Data-Juicer that raised after the last of ours.
 
     :param recipe: the recipe.
     """
@@ -65,7 +65,7 @@ def warn_of_the_rest(recipe: Recipe) -> None:
 
 
 def follows_others(operator: Any) -> bool:
-    """Tell whether operators of Data-Juicer stand right before one of ours in a recipe.
+    """Return whether operators of Data-Juicer come right before one of ours in a recipe.
 
     :param operator: an operator of ours.
     """
@@ -75,11 +75,11 @@ def follows_others(operator: Any) -> bool:
 
 
 class Arrival:
-    """The way to an operator of ours from the one of ours before it, or from the dataset.
+    """The steps between an operator of ours and the previous one of ours, or the dataset.
 
     :param recipe: the recipe.
     :param place: position of the operator.
-    :param said: what the log has said.
+    :param said: the content of the log.
     """
 
     def __init__(self, recipe: Recipe, place: int, said: RunLog) -> None:
@@ -90,41 +90,40 @@ class Arrival:
         self._others = range(self._first, place)
 
     def warnings(self) -> list[str]:
-        """Return a sentence on each operator on the way that raised."""
+        """Return a sentence about each of these steps that raised."""
         return [
-            f"{self._step(number).name} raised {self._said.raised[name]:,} time(s){self._counts(number)}, "
-            f"first with: {self._said.errors.get(name)}. Data-Juicer has dropped every batch in which it did, unless "
+            f"{self._step(number).name} raised {self._said.raised[name]:,} time(s){self._counts(number)}, first "
+            f"with: {self._said.errors.get(name)}. Data-Juicer drops each batch in which an operator raises, unless "
             f"skip_op_error is false. Each error is in the log{_log(self._recipe)}."
             for number in self._others
             if (name := self._step(number).name) in self._said.raised
         ]
 
     def had_rows(self) -> bool:
-        """Tell whether there were rows at the beginning of the way; where that is not known, there were."""
+        """Return whether there were rows before the first step; True if unknown."""
         before = self._rows_before(self._first)
         if before == 0 and not self._first:
             return _from_checkpoint() or bool(_rows_loaded())
         return bool(self._others) if before is None else before > 0
 
     def explanation(self) -> str:
-        """Return where the rows have gone, as sentences."""
+        """Return sentences that say where the rows were lost."""
         if not self._first and self._rows_before(0) == 0:
             return _lost_at_the_start(self._recipe)
         raised = [self._step(number).name for number in self._others if self._step(number).name in self._said.raised]
         told = [self._step(number).name + self._counts(number) for number in self._others]
-        text = f"no row has arrived, after {_listed(told)}. "
+        text = f"no rows reached this operator after {_listed(told)}. "
         if raised:
             error = self._said.errors.get(raised[0])
             return (
                 f"{text}{_listed(raised)} raised ({error}), and Data-Juicer drops every batch in which an operator "
-                f"raises. Look for 'An error occurred in {raised[0]}' in the log{_log(self._recipe)}, mend "
-                "its parameters, and set skip_op_error: false for it to stop at the first error"
-                f"{_NULL_ADVICE}."
+                f"raises. Look for 'An error occurred in {raised[0]}' in the log{_log(self._recipe)}, correct its "
+                f"parameters, and set skip_op_error: false for it to stop the run at the first error{_NULL_ADVICE}."
             )
         return (
-            f"{text}Either they filter too strictly, or one of them raised: Data-Juicer drops every batch in which an "
-            f"operator raises. Look for 'An error occurred in' in the log{_log(self._recipe)}, and set "
-            f"skip_op_error: false to have the run stop at the first error{_NULL_ADVICE}."
+            f"{text}Either they filter too strictly, or one of them raised: Data-Juicer drops every batch in which "
+            f"an operator raises. Look for 'An error occurred in' in the log{_log(self._recipe)}, and set "
+            f"skip_op_error: false to stop the run at the first error{_NULL_ADVICE}."
         )
 
     def _step(self, number: int) -> Step:
@@ -146,13 +145,13 @@ _NULL_ADVICE = "; an operator that reads text fails on null, and on a column tha
 def _lost_at_the_start(recipe: Recipe) -> str:
     if _from_checkpoint():
         return (
-            "the checkpoint from which Data-Juicer went on holds no rows: they were lost in an earlier run. Remove the "
-            f"folder ckpt in {recipe.config.work_dir}, and look into the log of that run."
+            "Data-Juicer resumed from a checkpoint that holds no rows: they were lost in an earlier run. Remove the "
+            f"folder ckpt in {recipe.config.work_dir}, and look at the log of that run."
         )
     keys = _listed([f"'{key}'" for key in recipe.text_keys])
     return (
-        f"no row has arrived: Data-Juicer has dropped all {_rows_loaded():,} while loading, since each is null in one "
-        f"of the columns that text_keys names ({keys}); name other columns there."
+        f"no rows reached this operator: Data-Juicer's loader dropped all {_rows_loaded():,} because each is null in "
+        f"a column of text_keys ({keys}); set text_keys to other columns."
     )
 
 
@@ -164,9 +163,10 @@ def _frames() -> Any:
 
 
 def _rows_at_start() -> int | None:
-    """Return the number of rows that the first operator of the recipe was given; None where it is not known.
+    """Return the number of rows that the first operator of the recipe got; None if it is unknown.
 
-    Data-Juicer logs what each operator leaves, but not what the first one gets; its own frames hold it.
+    Data-Juicer logs the rows after each operator, but not the rows before the first one. Its stack frames have that
+    number.
     """
     from data_juicer.core.data import NestedDataset
 
@@ -191,7 +191,7 @@ def _from_checkpoint() -> bool:
 
 
 def _rows_loaded() -> int:
-    """Return the number of rows that Data-Juicer's loader has found before it drops some; 0: unknown."""
+    """Return the number of rows that Data-Juicer's loader read before it dropped some; 0 if unknown."""
     path = log_file()
     try:
         text = Path(path).read_text(encoding="utf-8", errors="replace") if path else ""

@@ -44,7 +44,7 @@ TOPIC_SIZES = "topic_sizes"
 """Of the grouper: rows of each topic, by its id. The export shows only those that were selected."""
 
 RUNNING, DONE, STOPPED = "running", "done", "stopped"
-"""State of a record: the operator is at work, or its process was killed; it is through; it raised an error."""
+"""State of a record: the operator is running, or its process was killed; it is done; it raised an error."""
 
 _RUN_ID = uuid.uuid4().hex
 _recipes: list[Any] = []
@@ -52,7 +52,7 @@ _recipes: list[Any] = []
 
 
 def run_of(work_dir: str | None) -> str:
-    """Return the id of the run under way: a work dir that is used again (`job_id`) holds the records of several.
+    """Return the id of the current run; a reused work dir (`job_id`) holds the records of several runs.
 
     :param work_dir: work dir of the operator that asks.
     """
@@ -73,8 +73,8 @@ class Manifest:
 
     :param operator: registry name.
     :param parameters: the operator's parameters, without secrets.
-    :param place: its position in the recipe, from 0 on; None: told by its name, where the recipe has it once.
-    :param role: what rows it takes and gives, and whether it may drop any.
+    :param place: its position in the recipe, from 0; None: found by its name, if the recipe has it once.
+    :param role: its input and output, and whether it may drop rows.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class Manifest:
         self._warned = False
 
     def begin(self, work_dir: str | None) -> None:
-        """Write the record as that of an operator at work.
+        """Write the record with the state `running`.
 
         :param work_dir: the run's work dir; None writes nothing.
         """
@@ -114,13 +114,13 @@ class Manifest:
             "started": time.time(),
         }
         if recipe is not None:
-            # With them an export finds its run, and what became of its rows behind our operators has a name.
+            # They link an export to its run, and name the operators that may have changed its rows after ours.
             self._head |= {EXPORT_PATH: recipe.export_path, PROCESS: names}
         if work_dir is not None:
             self._write(work_dir, RUNNING)
 
     def finish(self, seconds: float, work_dir: str | None) -> None:
-        """Log the figures and complete the record; one that cannot be written is a warning, not an error.
+        """Log the figures and complete the record; if the record cannot be written, that is a warning.
 
         :param seconds: wall time of the operator.
         :param work_dir: the run's work dir; None writes nothing.
@@ -131,10 +131,10 @@ class Manifest:
         logger.info(f"{self.operator}: {readable(self.figures)}")
         stopped = "stopped" in self.details or "incomplete" in self.details
         if self.figures.get("rows_out") == 0 and not stopped:
-            fate = "no rows came to it" if self.figures.get("rows_in") == 0 else "no rows are left"
+            fate = "no rows reached it" if self.figures.get("rows_in") == 0 else "no rows are left"
             logger.warning(
-                f"{self.operator}: {fate}, so the export will be empty; look at the bounds and filters of the recipe "
-                "up to here."
+                f"{self.operator}: {fate}, so the export will be empty; check the bounds and filters of the recipe "
+                "up to this operator."
             )
         if work_dir is not None:
             self._write(work_dir, STOPPED if stopped else DONE)
@@ -151,14 +151,14 @@ class Manifest:
                 self._warned = True
                 reason = unwritable(error, Path(work_dir) / MANIFEST_DIR, "set work_dir to another folder")
                 logger.warning(
-                    f"{self.operator}: the record of its work is missing: {reason} The run goes on, but verify and "
+                    f"{self.operator}: its record could not be written: {reason} The run continues, but verify and "
                     "report will know less about it."
                 )
 
 
 @contextmanager
 def also_noted(figures: Mapping[str, Any]) -> Iterator[None]:
-    """Have the records that are begun meanwhile hold figures that their operators do not know of."""
+    """Add figures that the operators do not know to the records that are begun inside this context."""
     token = _ALSO_NOTED.set(figures)
     try:
         yield
@@ -198,8 +198,8 @@ def recorded(
 def read_manifests(work_dir: str | os.PathLike[str]) -> list[dict[str, Any]]:
     """Return the records in a work dir, run by run and in the order of the recipe; empty when there are none.
 
-    Those of operators that are at work, or were when their process was killed, are among them: their `state` is
-    `running`. Files that are no records are skipped with a warning.
+    This includes operators that are running, or whose process was killed: their `state` is `running`. Other files are
+    skipped with a warning.
     """
     return read_files(work_dir)
 

@@ -25,14 +25,14 @@ class Sink(Protocol):
 
 
 class MergeRun:
-    """Topics under way: each is written, in order, once all its groups have their outcome.
+    """Topics in progress: each is written, in order, when all its groups have an outcome.
 
-    Holds no more topics than wait for an outcome, so memory does not grow with the dataset. Not thread-safe.
+    Holds only topics that wait for an outcome, so memory does not grow with the dataset. Not thread-safe.
 
     :param layout: layout of the samples.
     :param sink: where the flat rows go.
     :param embed: gives merged samples their embedding as text; None when rows do not keep embeddings.
-    :param derived: columns that merged rows are given anew.
+    :param derived: derived columns of merged rows.
     """
 
     def __init__(

@@ -54,18 +54,18 @@ _FEW = 20
 _DERIVED = "derived_columns"
 
 MergeRecord = dict[str, Any]
-"""What the record of a run says of a merged row: its parents' row ids, and digests of its text and of its columns."""
+"""The record of a merged row: its parents' row ids, and digests of its text and its columns."""
 
 
 def merge_record(
     parent_ids: Sequence[str], merged: Sample, row: Mapping[str, Any], inexact: Collection[str]
 ) -> MergeRecord:
-    """Return what is recorded of a merged row, so that it is known again in the export.
+    """Return the record of a merged row, which identifies it in the export.
 
     :param parent_ids: row ids of its parents.
     :param merged: the row as the layout reads it.
     :param row: its columns.
-    :param inexact: the columns that not every form of export gives back to the letter.
+    :param inexact: the columns that some form of export does not preserve exactly.
     """
     return {"parents": list(parent_ids), "text": sample_digest(merged), "row": exact_digest(row, inexact)}
 
@@ -100,15 +100,15 @@ class TopicMerges:
 
     @property
     def complete(self) -> bool:
-        """Tell whether every group has its outcome."""
+        """Return whether every group has its outcome."""
         return len(self.merges) == len(self.groups)
 
     def contents(self) -> dict[str, str]:
-        """Return digests of the rows whose ids do not tell in every form of export what they hold.
+        """Return digests of the rows whose ids do not prove their content in every form of export.
 
-        Those are the rows with values that an export may round, and rows that bring an id of their own.
+        These are the rows with values that an export may round, and rows that had an id in the dataset.
 
-        :return: `exact_digest` by row id; empty where the ids tell all.
+        :return: `exact_digest` by row id; empty if the ids are enough.
         """
         names = [name for name in self.topic.table.column_names if is_content(name)]
         columns = self.topic.table.select(names)
@@ -118,7 +118,7 @@ class TopicMerges:
         return {row_id: exact_digest(row, self.inexact) for row_id, row in zip(self.row_ids, rows, strict=True)}
 
     def _ids_are_digests(self, columns: pa.Table) -> bool:
-        # A few rows tell: either the dataset has brought ids of its own, or the grouper has made them all.
+        # A few rows are enough: either the dataset had ids, or the grouper made all of them.
         few = columns.slice(0, _FEW)
         digests = content_digests(python_columns(few), few.num_rows)
         found = [base_id(row_id) for row_id in self.row_ids]
@@ -216,7 +216,7 @@ class TopicMerges:
 
 
 def encode_sample(sample: Sample, **more: Any) -> str:
-    """Return a sample as text, with more fields where there are some."""
+    """Return a sample as text, with further fields if there are any."""
     return encode_row({"instruction": sample.instruction, "input": sample.input, "output": sample.output, **more})
 
 
@@ -266,7 +266,7 @@ class FlatTopic:
     """A topic's rows after merging.
 
     :param table: the rows.
-    :param merges: what is recorded of each merged row, by its row id.
+    :param merges: the record of each merged row, by its row id.
     :param emptied: column to the number of merged rows that lost its value.
     """
 
@@ -357,6 +357,6 @@ def _with_derived(
 def _candidate(
     layout: SampleFormat, sample: Sample, parents: Sequence[Mapping[str, Any]], derived: DerivedColumns
 ) -> str:
-    # Rendered now: the gate, which may choose this answer, knows nothing of the merger's parameters.
+    # Rendered now, because the gate may choose this answer and does not know the merger's parameters.
     made = derived.values(merged_row(layout, sample, parents), sample, layout) if derived else {}
     return encode_candidate(sample, made)

@@ -1,4 +1,4 @@
-"""What can be known of the merges of a recipe before any row is embedded for them."""
+"""Checks of a recipe's merges before any row is embedded for them."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def check_merges_ahead(
 ) -> None:
     """Refuse a recipe whose merger will have to stop, before an operator embeds the rows for it.
 
-    A column in which no two different samples have the same value is null in whatever row is merged of them; of other
-    columns the merger can tell once it has found the pairs.
+    If no two different samples have the same value in a column, it is null in every merged row. Other columns are
+    checked by the merger after it has found the pairs.
 
     :param operator: an operator of ours that is about to embed the rows.
     :param types: columns of its flat rows, and their types.
@@ -52,7 +52,7 @@ def check_merges_ahead(
 
 
 def _next_merger(recipe: Recipe, place: int) -> int | None:
-    """Return the position of the merger that gets these rows; None where others may change their columns before."""
+    """Return the position of the merger that gets these rows; None if others may change the columns."""
     for number in range(place + 1, len(recipe.steps)):
         operator = recipe.steps[number].operator
         if hasattr(operator, "columns_it_may_empty"):

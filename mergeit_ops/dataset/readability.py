@@ -1,4 +1,4 @@
-"""How many rows have a text that stands for them among others, and what is said and done about the rest."""
+"""Counts of rows without a text to embed, and the warnings and errors about them."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _SHOWN_CHARACTERS = 120
 
 @dataclass(frozen=True)
 class Readability:
-    """What is known of the rows of a dataset, or of a part of it.
+    """Counts of readable rows of a dataset, or of a part of it.
 
     :param rows: number of rows.
     :param unreadable: number of rows without a text that can be read.
-    :param example: one of them: its number, the column of its question and the value there; None where there is none.
-    :param brought: whether the rows bring embeddings, so that nobody has looked at their texts.
+    :param example: one of them: its number, the column of its question and the value there; None if there is none.
+    :param brought: whether the rows bring embeddings, so that their texts were not read.
     """
 
     rows: int = 0
@@ -42,7 +42,7 @@ class Readability:
         brought: bool,
         first_row: int = 0,
     ) -> Readability:
-        """Return what a mask says.
+        """Return the counts for a mask.
 
         :param readable: (n,) whether each row is readable.
         :param row: gives a row by its position, as a table.
@@ -60,7 +60,7 @@ class Readability:
 
     @classmethod
     def of_parts(cls, parts: Iterable[Readability]) -> Readability:
-        """Return what is known of all parts of a dataset, in order."""
+        """Return the sum of the parts of a dataset, in order."""
         parts = list(parts)
         return cls(
             sum(part.rows for part in parts),
@@ -70,7 +70,7 @@ class Readability:
         )
 
     def check(self, operator: str, dropped: bool) -> None:
-        """Warn of rows that cannot be read, or refuse a dataset of which most cannot.
+        """Warn about rows that cannot be read, or refuse a dataset if most cannot be read.
 
         :param operator: registry name of the operator that counts.
         :param dropped: whether the recipe says that such rows are dropped; else they are kept.
@@ -92,11 +92,11 @@ class Readability:
                 else f"set sample_format and the keys of its columns. Known layouts: {FORMATS_IN_WORDS}"
             )
             raise DatasetError(f"{counted}; {cure}.")
-        fate = "dropped, as unreadable_rows says" if dropped else "kept outside the budget and never merged"
+        fate = "dropped, because unreadable_rows is drop" if dropped else "kept outside the budget and never merged"
         logger.warning(f"{counted}; they are {fate}.")
 
     def figures(self) -> Mapping[str, int]:
-        """Return what goes to the record of the run; nothing where all rows are readable."""
+        """Return the figures for the record of the run; empty if all rows are readable."""
         return {"unreadable": self.unreadable} if self.unreadable else {}
 
 

@@ -1,4 +1,4 @@
-"""The recipe that this process runs, as Data-Juicer has read it."""
+"""The recipe that this process runs, as Data-Juicer read it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Step:
     """One operator of a recipe.
 
     :param name: registry name.
-    :param parameters: what the recipe says about it, Data-Juicer's defaults included.
+    :param parameters: its parameters in the recipe, including Data-Juicer's defaults.
     """
 
     name: str
@@ -28,19 +28,19 @@ class Step:
 
     @property
     def is_ours(self) -> bool:
-        """Tell whether the operator says what rows it takes, as all of MergeIT-ops do."""
+        """Return whether the operator declares its input rows, as all operators of MergeIT-ops do."""
         return hasattr(self.operator, "takes")
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A recipe under way.
+    """A recipe that is running.
 
     :param steps: its operators, in order.
-    :param export_path: where the run exports to; None where the recipe does not say.
+    :param export_path: where the run exports to; None if the recipe does not say.
     :param text_keys: the columns that `text_keys` names.
     :param executor: `default`, `ray` or `ray_partitioned`.
-    :param config: Data-Juicer's whole configuration, for what is not named here.
+    :param config: Data-Juicer's whole configuration, for everything else.
     """
 
     steps: tuple[Step, ...]
@@ -50,24 +50,24 @@ class Recipe:
     config: Any = field(repr=False, compare=False, default=None)
 
     def place_of(self, operator: Any) -> int | None:
-        """Return the position of an operator among the steps, from 0 on.
+        """Return the position of an operator among the steps, from 0.
 
-        Known once Data-Juicer has built all operators of the recipe, and in the driver's process only.
+        It is known only in the driver's process, after Data-Juicer has built all operators of the recipe.
 
         :param operator: an operator.
-        :return: None where it does not stand in this recipe.
+        :return: None if it is not in this recipe.
         """
         entry = getattr(operator, "_op_cfg", None)
         entries = self.config.process or []
-        # By identity: a recipe may hold one operator several times, with equal parameters.
+        # By identity, because a recipe may have one operator several times with equal parameters.
         return next((place for place, candidate in enumerate(entries) if candidate is entry), None)
 
 
 def current_recipe(work_dir: str | None = None) -> Recipe | None:
-    """Return the recipe that this process runs; None where an operator is used without one.
+    """Return the recipe that this process runs; None if an operator is used without one.
 
     :param work_dir: work dir of the operator that asks. A process that has run one recipe may use operators without
-        one later: these have another work dir, or none. None: the question is asked while operators are built.
+        one later: these have another work dir, or none. None: the function is called while operators are built.
     """
     config = getattr(sys.modules.get("data_juicer.config.config"), "global_cfg", None)
     if config is None or not getattr(config, "process", None):
@@ -85,7 +85,7 @@ def current_recipe(work_dir: str | None = None) -> Recipe | None:
 
 
 def is_analyzed() -> bool:
-    """Tell whether operators are being built for `dj-analyze`, which runs only some of them."""
+    """Return whether operators are being built for `dj-analyze`, which runs only some of them."""
     modules = {"data_juicer.core.analyzer": "Analyzer", "data_juicer.core.ray_analyzer": "RayAnalyzer"}
     runs = [getattr(sys.modules[name], cls).run.__code__ for name, cls in modules.items() if name in sys.modules]
     frame = sys._getframe(1)

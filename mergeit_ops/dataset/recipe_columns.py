@@ -1,4 +1,4 @@
-"""Which columns the rest of a recipe reads, and so needs a value in."""
+"""Columns that the rest of a recipe reads, so that they need a value."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def columns_read_after(recipe: Recipe, place: int, columns: Collection[str]) -> 
 
 
 def column_of(name: str, columns: Collection[str]) -> str | None:
-    """Return the column that a name means: itself, or of `meta.lang` the column `meta`; None where there is none."""
+    """Return the column that a name means, such as `meta` for `meta.lang`; None if there is none."""
     if name in columns:
         return name
-    # As Data-Juicer reads nested values: the longest name of a column that stands before a dot.
+    # As Data-Juicer reads nested values: the longest column name before a dot.
     parts = name.split(".")
     heads = (".".join(parts[:count]) for count in range(len(parts) - 1, 0, -1))
     return next((head for head in heads if head in columns), None)
@@ -93,7 +93,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _mentions(code: str, column: str) -> bool:
-    """Tell whether an expression mentions a column as a word, other than to write it: `{**row, 'text': ...}`."""
+    """Return whether an expression reads a column; `{**row, 'text': ...}` only writes it."""
     if not re.search(rf"(?<!\w){re.escape(column)}(?!\w)", code):
         return False
     try:

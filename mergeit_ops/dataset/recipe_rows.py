@@ -12,17 +12,17 @@ from mergeit_ops.dataset.recipe import Recipe, Step
 from mergeit_ops.errors import RecipeError
 
 RowKind = Literal["samples", "topics", "either"]
-"""What rows an operator takes or gives: flat samples, topics (each column a list), or what it takes."""
+"""What rows an operator takes or gives: flat samples, topics (each column a list), or the same as its input."""
 
 _FLATTEN = "llm_pair_merger_mapper, topic_reverse_grouper or Data-Juicer's naive_reverse_grouper"
 
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows at some place of a recipe.
+    """The rows at one place in a recipe.
 
-    :param kind: what they are; `either` where that is not known.
-    :param giver: the operator that has made them topics or samples; empty where none has.
+    :param kind: samples or topics; `either` if unknown.
+    :param giver: the operator that made them topics or samples; empty if there is none.
     """
 
     kind: RowKind = "either"
@@ -33,7 +33,7 @@ def check_rows(recipe: Recipe) -> list[str]:
     """Follow the rows through a recipe.
 
     :param recipe: the recipe.
-    :return: warnings, each a sentence on an operator that works on topics as if they were samples.
+    :return: warnings, each a sentence about an operator that treats topics as samples.
     :raises RecipeError: if an operator gets rows that it cannot work on, or the recipe ends in topics.
     """
     rows = Rows()
@@ -49,9 +49,9 @@ def check_rows(recipe: Recipe) -> list[str]:
             )
         if rows.kind == "topics" and _is_flat(step):
             warnings.append(
-                f"{step.name} stands between {rows.giver} and the operator that flattens the topics: each row that it "
-                "gets is a topic, and each column of it the list of its samples' values. If it is meant for samples, "
-                f"put it before {rows.giver}."
+                f"{step.name} is between {rows.giver} and the operator that flattens the topics. There each row is a "
+                "topic, and each column is the list of its samples' values. If it is meant for samples, put it "
+                f"before {rows.giver}."
             )
         if gives != "either":
             rows = Rows(gives, step.name)
@@ -59,21 +59,21 @@ def check_rows(recipe: Recipe) -> list[str]:
             rows = Rows()
     if rows.kind == "topics":
         raise RecipeError(
-            f"{rows.giver}: the recipe ends while the rows are still topics, so the export would hold lists and "
+            f"{rows.giver}: the rows are still topics at the end of the recipe, so the export would hold lists and "
             f"embeddings instead of samples; put {_FLATTEN} after it."
         )
     return warnings
 
 
 def _declared(step: Step) -> tuple[RowKind, RowKind]:
-    """Return what rows an operator takes and gives: what ours declare, and what those of Data-Juicer are known by."""
+    """Return the input and output rows of an operator: ours declare them, Data-Juicer's are derived from the class."""
     operator = step.operator
     if operator is None:
         return "either", "either"
     if step.is_ours:
         return operator.takes, operator.gives  # type: ignore[attr-defined]
     if issubclass(operator, Grouper):
-        # A grouper of Data-Juicer that flattens has it in its name.
+        # A grouper of Data-Juicer that flattens says so in its name.
         return ("topics", "samples") if "reverse" in step.name else ("samples", "topics")
     if issubclass(operator, Aggregator):
         return "topics", "either"
@@ -89,9 +89,9 @@ def _is_flat(step: Step) -> bool:
 
 def _on_topics(step: Step, rows: Rows) -> str:
     if step.is_ours:
-        return f"{step.name}: the rows are topics of {rows.giver}; put {_FLATTEN} between them."
+        return f"{step.name}: the rows are topics from {rows.giver}; put {_FLATTEN} between them."
     return (
-        f"{step.name} reads a column of samples, but stands where the rows are topics of {rows.giver}: there each "
-        "column is the list of a topic's values, on which it fails or drops the whole topic. Put it before "
+        f"{step.name} reads a column of samples, but at its place the rows are topics from {rows.giver}. Each column "
+        "is the list of a topic's values, so the operator would fail or drop the whole topic. Put it before "
         f"{rows.giver}, or after the operator that flattens the topics."
     )

@@ -1,4 +1,4 @@
-"""The files of a run's records: one per operator, numbered by its place in the recipe, never half written."""
+"""The files of a run's records: one per operator, numbered by its place in the recipe and written atomically."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ _REQUIRED = ("operator", "run", "figures")
 
 
 def claim_file(work_dir: str, record: Mapping[str, Any]) -> Path:
-    """Write a record to a file of its own and return the path.
+    """Write a record to a new file and return the path.
 
-    The number of the file is the operator's place in its recipe, from 1 on; without a place it is the next free number.
-    A file of another run is never touched: the name gets a suffix. A file of the same operator in the same run is
-    replaced, since that operator is run again.
+    The file number is the operator's place in its recipe, from 1; without a place it is the next free number. A file of
+    another run is never changed: the new name gets a suffix. A file of the same operator in the same run is replaced,
+    because the operator runs again.
 
     :param work_dir: the run's work dir.
     :param record: the record.
@@ -60,7 +60,7 @@ def claim_file(work_dir: str, record: Mapping[str, Any]) -> Path:
 
 
 def replace_file(path: Path, record: Mapping[str, Any]) -> None:
-    """Replace the record in a file; whoever reads it meanwhile finds the old one or the new one, whole.
+    """Replace the record in a file atomically.
 
     :param path: from `claim_file`.
     :param record: the record.
@@ -71,9 +71,9 @@ def replace_file(path: Path, record: Mapping[str, Any]) -> None:
 
 
 def read_files(work_dir: str | os.PathLike[str]) -> list[dict[str, Any]]:
-    """Return the records in a work dir: those of the run that started first come first, each run in recipe order.
+    """Return the records in a work dir, sorted by the start of their run, each run in recipe order.
 
-    A file that is no whole record is skipped with a warning: a crash of the machine, or another program, may leave one.
+    A file that is not a complete record is skipped with a warning. A crash or another program may leave one.
 
     :param work_dir: the run's work dir.
     """
@@ -84,7 +84,7 @@ def read_files(work_dir: str | os.PathLike[str]) -> list[dict[str, Any]]:
             found.append((_number_of(path), record))
     starts: dict[str, tuple[float, int]] = {}
     for number, record in found:
-        # Records of format 1 tell no time; their numbers went on from run to run.
+        # Records of format 1 have no time; their numbers continued from run to run.
         start = (float(record.get("started") or 0.0), number)
         starts[record["run"]] = min(starts.get(record["run"], start), start)
 
@@ -102,11 +102,11 @@ def _read(path: Path) -> dict[str, Any] | None:
         _warn_once(path, " ".join(str(error).split()) or type(error).__name__)
         return None
     if not isinstance(record, dict) or any(name not in record for name in _REQUIRED):
-        _warn_once(path, "it is no record of an operator")
+        _warn_once(path, "it is not a record of an operator")
         return None
     for name, kind in _SHAPE.items():
         if name in record and (not isinstance(record[name], kind) or isinstance(record[name], bool)):
-            _warn_once(path, f"its '{name}' is no {'/'.join(_names(kind))}")
+            _warn_once(path, f"its '{name}' is not of type {'/'.join(_names(kind))}")
             return None
     return record
 
@@ -117,7 +117,7 @@ def _names(kind: type | tuple[type, ...]) -> list[str]:
 
 @lru_cache(maxsize=256)
 def _warn_once(path: Path, why: str) -> None:
-    logger.warning(f"The file {path} is left out of the records of the run: {why}.")
+    logger.warning(f"The file {path} is ignored as a record of the run: {why}.")
 
 
 def _is_of_same_work(path: Path, record: Mapping[str, Any]) -> bool:
@@ -147,7 +147,7 @@ def _text(record: Mapping[str, Any]) -> bytes:
 def _put(path: Path, content: bytes, replace: bool) -> None:
     """Write a file under another name in its folder and rename it.
 
-    :raises FileExistsError: if there is one, unless it may be replaced.
+    :raises FileExistsError: if it exists and may not be replaced.
     """
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:

@@ -1,6 +1,6 @@
-"""What Data-Juicer says in the log about its operators: how many rows each has left, and which of them raised.
+"""Data-Juicer's log messages about its operators: the rows after each, and which of them raised.
 
-By default Data-Juicer drops the rows of a batch that raises in one of its operators, logs the error, and goes on.
+By default Data-Juicer drops the rows of a batch that raises in one of its operators, logs the error, and continues.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _LEFT = re.compile(r"^\[(\d+)/\d+\] OP \[(.+?)\] Done in .*Left (\d+) samples")
 
 @dataclass
 class RunLog:
-    """What has been heard of a run.
+    """The log messages about a run.
 
     :param raised: operator to the number of errors logged; on Ray at least as many.
     :param errors: operator to the first of them.
-    :param left: number of an operator in the recipe, from 1 on, to the rows that it has left; of the default executor.
+    :param left: number of an operator in the recipe, from 1, to the number of rows after it; default executor only.
     """
 
     raised: dict[str, int] = field(default_factory=dict)
@@ -36,7 +36,7 @@ class RunLog:
     left: dict[int, int] = field(default_factory=dict)
 
     def add_errors(self, text: str) -> None:
-        """Take down the errors in a text."""
+        """Record the errors in a text."""
         for name, error in _RAISED.findall(text):
             self.raised[name] = self.raised.get(name, 0) + 1
             if error.strip():
@@ -44,9 +44,9 @@ class RunLog:
 
 
 class _Listener:
-    """Takes down messages in a file: the forked processes of an operator hear their own only, and share nothing else.
+    """Records messages in a file, because the forked processes of an operator share nothing else.
 
-    :param run: what tells the run from others in this process.
+    :param run: identifies the run in this process.
     """
 
     def __init__(self, run: object) -> None:
@@ -60,18 +60,18 @@ class _Listener:
     def _hear(self, message: Any) -> None:
         text = message.record["message"][:_MOST]
         if found := _RAISED.search(text):
-            # One operator may raise for each of a million rows: after the first error its name is enough.
+            # An operator may raise for each of a million rows, so only its name is kept after the first error.
             error = found[2] if found[1] not in self._told else ""
             self._told.add(found[1])
             text = f"An error occurred in {found[1]}: {error}"
-        # One short write: those of several processes, which share the place in the file, do not mix.
+        # One short write, so that messages of several processes do not mix; they share the file position.
         os.write(self._file.fileno(), json.dumps(text).encode() + b"\n")
 
     def read(self) -> RunLog:
         heard = RunLog()
         if self._on_ray:
             heard.add_errors(_printed_by_workers(self._before))
-        # Without moving the place at which the next message is written.
+        # This does not move the position at which the next message is written.
         for line in os.pread(self._file.fileno(), os.fstat(self._file.fileno()).st_size, 0).splitlines():
             text = json.loads(line)
             if found := _LEFT.match(text):
@@ -80,7 +80,7 @@ class _Listener:
         return heard
 
     def close(self) -> None:
-        # Somebody may have removed all handlers.
+        # Other code may have removed all handlers.
         with suppress(ValueError):
             logger.remove(self._handler)
         self._file.close()
@@ -90,9 +90,9 @@ _listener: _Listener | None = None
 
 
 def listen(run: object) -> bool:
-    """Listen to the log from now on; to be called while the operators of a recipe are built.
+    """Start to record the log; called while the operators of a recipe are built.
 
-    :param run: what tells the run from others in this process: its configuration.
+    :param run: identifies the run in this process: its configuration.
     :return: whether this is the first call for the run.
     """
     global _listener
@@ -105,7 +105,7 @@ def listen(run: object) -> bool:
 
 
 def heard(run: object) -> RunLog:
-    """Return what the log has said about a run so far; nothing where nobody listens.
+    """Return the log messages about a run so far; empty if the log is not recorded.
 
     :param run: as given to `listen`.
     """
@@ -125,7 +125,7 @@ def _printed_by_workers(sizes: dict[Path, int]) -> str:
 
 
 def worker_logs() -> str | None:
-    """Return where Ray keeps what its workers print; None where it does not run."""
+    """Return the folder of the logs of Ray's workers; None if Ray does not run."""
     from mergeit_ops.distributed.worker_logs import logs_folder
 
     folder = logs_folder()
@@ -133,7 +133,7 @@ def worker_logs() -> str | None:
 
 
 def log_file() -> str | None:
-    """Return the path of Data-Juicer's log file; None where it writes none."""
+    """Return the path of Data-Juicer's log file; None if it writes none."""
     from data_juicer.utils.logger_utils import get_log_file_path
 
     path = get_log_file_path()

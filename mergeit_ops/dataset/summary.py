@@ -1,4 +1,4 @@
-"""The figures of a run's operators as those of the run."""
+"""The figures of a run, from those of its operators."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _SUMMARISED = (
 )
 
 _LATEST = ("unreadable", "topics", "unmergeable")
-"""Figures that a later operator of the kind tells anew of rows that an earlier one has told of."""
+"""Figures that a later operator of the same kind reports again for the same rows."""
 
 _OF_GATES = ("accepted", "restored_rows", "rejected")
 
@@ -48,8 +48,8 @@ _OF_GATES = ("accepted", "restored_rows", "rejected")
 def summary_of(figures: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the figures of a run.
 
-    :param figures: of each operator, in the order of the recipe. What several operators each have their share of is
-        added up; of gates that judge the same merges one after the other, the last tells which are accepted.
+    :param figures: of each operator, in the order of the recipe. Figures of several operators are added up. If several
+        gates judge the same merges one after the other, the last one decides which are accepted.
     """
     summary: dict[str, Any] = {
         "rows_in": next((part["rows_in"] for part in figures if "rows_in" in part), None),
@@ -76,9 +76,9 @@ def summary_of(figures: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _behind_mergers(figures: Sequence[Mapping[str, Any]]) -> dict[int, bool]:
-    """Return which parts are those of gates behind a merger, by number, and whether each is the last before another.
+    """Return the numbers of the gates after a merger, and whether each is the last one before another merger.
 
-    Where a run has no merger, all gates count: they judge the merges that the dataset brought.
+    If a run has no merger, all gates count: they judge the merges in the dataset.
     """
     mergers = [number for number, part in enumerate(figures) if "pairs" in part]
     gates = [number for number, part in enumerate(figures) if "rejected" in part]
@@ -90,7 +90,7 @@ def _behind_mergers(figures: Sequence[Mapping[str, Any]]) -> dict[int, bool]:
 
 
 def _sum(first: Any, second: Any) -> Any:
-    """Add up figures of two operators: numbers, lists and mappings; of words the latest count."""
+    """Add up figures of two operators: numbers, lists and mappings are added; for texts the latest counts."""
     if isinstance(first, Mapping) and isinstance(second, Mapping):
         return {
             key: _sum(first[key], second[key]) if key in first and key in second else {**second, **first}[key]
@@ -100,7 +100,7 @@ def _sum(first: Any, second: Any) -> Any:
 
 
 def readable(figures: Mapping[str, Any]) -> str:
-    """Return figures as a line for people."""
+    """Return figures as a readable line."""
     return "; ".join(f"{name.replace('_', ' ')} {_shown(value)}" for name, value in figures.items())
 
 

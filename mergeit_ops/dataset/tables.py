@@ -161,12 +161,12 @@ class TableSink:
             yield
         except OSError as error:
             full = DiskError(
-                "Rows between two operators go to temporary files, but "
+                "Rows between two operators are written to temporary files, but "
                 + unwritable(error, self._folder, "set the environment variable TMPDIR to another folder")
             )
         else:
             return
-        # Outside the handler, so that a user's traceback is one sentence and not a history.
+        # Outside the handler, so that the traceback does not show the original exception.
         raise full
 
 
@@ -266,16 +266,16 @@ def dump_json(value: Any) -> str:
 
 
 def loses_nanoseconds(arrow_type: pa.DataType) -> bool:
-    """Tell whether Python values of a type are coarser than the type: Python's times of day stop at microseconds."""
+    """Return whether Python values of a type are coarser than the type: Python's times of day stop at microseconds."""
     if pa.types.is_nested(arrow_type):
         return any(loses_nanoseconds(arrow_type.field(number).type) for number in range(arrow_type.num_fields))
     return pa.types.is_time64(arrow_type) and arrow_type.unit == "ns"
 
 
 def inexact_columns(schema: pa.Schema) -> frozenset[str]:
-    """Return the columns that not every form of export gives back to the letter.
+    """Return the columns that some form of export does not preserve exactly.
 
-    JSON rounds numbers with a fraction, writes integers beside nulls as such, and times as text.
+    JSON rounds numbers with a fraction, writes integers next to nulls as integers, and times as text.
     """
     return frozenset(field.name for field in schema if not _is_exact(field.type))
 

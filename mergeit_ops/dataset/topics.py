@@ -37,10 +37,10 @@ class Topic:
 
 
 def is_grouped(features: Features) -> bool:
-    """Tell whether rows are topics.
+    """Return whether rows are topics.
 
-    Our grouper leaves batch metadata, and that decides. Data-Juicer's own groupers leave none: their rows have nothing
-    but lists, and none of them is a list of turns, which is what a chat is in flat data.
+    Our grouper writes batch metadata, which decides. Data-Juicer's groupers write none. Their rows have only lists, and
+    none of these is a list of turns, as a chat in flat data would be.
     """
     if BATCH_META in features:
         return True
@@ -50,7 +50,7 @@ def is_grouped(features: Features) -> bool:
 
 
 def _may_be_turns(column: str, entry: Any) -> bool:
-    """Tell whether a list of such entries may be the turns of one conversation.
+    """Return whether a list of such entries may be the turns of one conversation.
 
     :param column: the list's column.
     :param entry: type of an entry.

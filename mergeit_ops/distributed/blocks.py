@@ -133,20 +133,20 @@ class Blocks:
     ) -> tuple[Blocks, list[Any]]:
         """Run a function over every block.
 
-        A task whose worker dies is run again by Ray; one that raises ends the work: no other is started. Those that
-        run go on until they are through or the driver ends, since Ray's driver may crash when it cancels a task that
-        ends just then.
+        Ray runs a task again if its worker dies. If a task raises, no other task is started. Running tasks continue
+        until they are done or the driver ends, because Ray's driver may crash when it cancels a task that ends at that
+        moment.
 
-        :param function: called with the block, what is shared, and what is this block's own.
-        :param shared: arguments that all calls have in common; sent to each node once.
+        :param function: called with the block, the shared arguments, and this block's own argument.
+        :param shared: arguments of all calls; sent to each node once.
         :param each: one further argument per block.
         :param resources: what a task takes.
         :param journals: where tasks find their journals; None: on their own machine.
-        :param in_advance: tasks that are there for each that the cluster has room for. More than 1 keeps processors
-            busy, but Ray may run them side by side: a task that waits for an actor lends its processor to the next.
-        :param on_told: hears what the function told about a block once it is through; what it raises ends the work.
-        :return: the new blocks, and what the function told about each of the old ones, in order.
-        :raises MergeItError: what a task raised on purpose, as it was raised there.
+        :param in_advance: tasks to start for each task that fits in the cluster. More than 1 keeps processors busy, but
+            Ray may run them in parallel: a task that waits for an actor gives its processor to the next.
+        :param on_told: called with the function's report about each finished block; an exception ends the work.
+        :return: the new blocks, and the function's report about each old one, in order.
+        :raises MergeItError: the error that a task raised on purpose.
         """
         resources = resources or Resources()
         task = _run_block.options(**resources.options())
@@ -193,7 +193,7 @@ def finished(refs: Sequence[Any]) -> list[Any]:
 
     :param refs: of what the tasks return.
     :return: the results, in order.
-    :raises MergeItError: what a task raised on purpose, as it was raised there.
+    :raises MergeItError: the error that a task raised on purpose.
     """
     return [result for _, result in _all_of(len(refs), lambda number: (None, refs[number]), lambda: len(refs))]
 
@@ -231,16 +231,16 @@ def _all_of(
 
 
 def materialized(dataset: Dataset, operator: str | None = None) -> Dataset:
-    """Compute a dataset, its rows in the order of its input, which Ray does not promise by itself.
+    """Compute a dataset with its rows in the order of its input, which Ray does not guarantee.
 
     :param dataset: what comes to an operator.
-    :param operator: its registry name, to look whether the blocks are of one dataset; None: they are known to be.
-    :raises DatasetError: if a column has types in different blocks that are no one type.
+    :param operator: its registry name, to check that the blocks are one dataset; None: no check.
+    :raises DatasetError: if a column has incompatible types in different blocks.
     """
     dataset.context.execution_options.preserve_order = True
     with own_errors():
         computed = dataset.materialize()
-        # All rows of the filters before this stage have come.
+        # All rows of the filters before this stage have arrived.
         close_ledgers()
         if operator is not None:
             common_schema(ray.get([_schema.remote(ref) for ref in computed.to_arrow_refs()]), operator)

@@ -1,6 +1,6 @@
-"""One token budget for all tasks of an operator: an actor hands it out, request by request.
+"""One token budget for all tasks of an operator: an actor grants tokens request by request.
 
-So `max_total_tokens` holds for the whole run, however the rows are cut into blocks.
+So `max_total_tokens` applies to the whole run, for any division of the rows into blocks.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _WAITING = 10_000  # requests that may wait for tokens at the same time
 
 @ray.remote(num_cpus=0, max_concurrency=_WAITING)
 class _Keeper:
-    """Holds a budget, and what each task has set aside of it.
+    """Holds a budget and the reserve of each task.
 
     :param limit: tokens in all.
     """
@@ -32,8 +32,7 @@ class _Keeper:
         self._holder_of: dict[str, str] = {}
 
     async def start(self, task: str, holder: str) -> None:
-        """Hear of a task that starts. When it starts again, its worker was lost with requests in flight: these may have
-        been paid for, so what was set aside for them is spent."""
+        """Register a task. If it starts again, its worker was lost, and its reserve counts as spent."""
         lost = self._reserved.pop(self._holder_of.get(task, ""), 0)
         self._budget.settle(lost, lost)
         self._holder_of[task] = holder
@@ -59,7 +58,7 @@ class _Keeper:
 
 @dataclass(frozen=True)
 class BudgetPlace:
-    """Where a task finds the budgets of an operator's engines.
+    """The budgets of an operator's engines, for a task.
 
     :param keepers: an actor for each engine that has a budget, by the engine's number.
     """
@@ -68,10 +67,10 @@ class BudgetPlace:
 
 
 class SharedBudget:
-    """What a task sees of a budget; see `TokenBudget`.
+    """A task's view of a budget; see `TokenBudget`.
 
     :param keeper: the actor that holds it.
-    :param task: id of the task; Ray gives it the same one when it runs it again.
+    :param task: id of the task; it stays the same when Ray runs the task again.
     """
 
     limited = True
@@ -87,23 +86,23 @@ class SharedBudget:
         return bool(await self._keeper.reserve.remote(self._holder, tokens))
 
     async def overdrawn(self) -> bool:
-        """Tell whether calls took more than was set aside for them."""
+        """Return whether calls took more than their reserve."""
         return bool(await self._keeper.overdrawn.remote())
 
     def lose(self, tokens: int) -> None:
-        """Count tokens of a call that brought nothing."""
+        """Count tokens of a call without an answer."""
         self._keeper.lose.remote(tokens)
 
     def settle(self, reserved: int, used: int) -> None:
-        """Replace a reserve by what the request took."""
+        """Replace a reserve with the tokens that the request used."""
         self._keeper.settle.remote(self._holder, reserved, used)
 
 
 def share_budgets(engines: Sequence[LLMEngine]) -> BudgetPlace:
-    """Have actors hold the budgets of some engines, from the driver.
+    """Start actors that hold the budgets of some engines; called on the driver.
 
     :param engines: of one operator.
-    :return: what tasks need to spend from them; the actors live as long as somebody holds it.
+    :return: the budgets for the tasks; the actors live as long as this object is referenced.
     """
     limits = [(number, engine.settings.max_total_tokens) for number, engine in enumerate(engines)]
     return BudgetPlace(
@@ -112,7 +111,7 @@ def share_budgets(engines: Sequence[LLMEngine]) -> BudgetPlace:
 
 
 def spend_from(place: BudgetPlace, engines: Sequence[LLMEngine]) -> None:
-    """Have the engines of a task take their tokens from the budgets of all tasks.
+    """Make the engines of a task use the shared budgets.
 
     :param place: what `share_budgets` returned on the driver.
     :param engines: of the operator as the task has it.
@@ -120,6 +119,6 @@ def spend_from(place: BudgetPlace, engines: Sequence[LLMEngine]) -> None:
     task = ray.get_runtime_context().get_task_id() or ""
     for number, keeper in place.keepers:
         known = engines[number].budget
-        # Of several batches of one task, the second goes on with the budget of the first.
+        # If a task has several batches, the second continues with the budget of the first.
         if not isinstance(known, SharedBudget) or known.task != task:
             engines[number].budget = SharedBudget(keeper, task)

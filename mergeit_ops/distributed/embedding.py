@@ -30,7 +30,7 @@ def check_merges_ahead_on_ray(dataset: Dataset, operator: Any, layout: Any) -> N
     :param dataset: flat rows, computed.
     :param operator: an operator that is about to embed them.
     :param layout: their layout.
-    :raises RecipeError: if it will.
+    :raises RecipeError: if the merger will have to stop.
     """
     schema = dataset.schema()
     types = dict(zip(schema.names, schema.types, strict=True))
@@ -45,10 +45,10 @@ def _value_and_sample(table: pa.Table, column: str, layout: Any) -> tuple[None, 
 def embedded(
     dataset: Dataset, operator: Any, layout: Any, drops_unreadable: bool = False
 ) -> tuple[Blocks, Readability]:
-    """Return the rows with their embeddings, in the order of the input, and how many have a text that can be read.
+    """Return the rows with their embeddings, in the order of the input, and the counts of readable rows.
 
     :param dataset: flat rows, computed.
-    :param operator: whose model, device and resources are used; rows that bring embeddings are not looked at.
+    :param operator: whose model, device and resources are used; rows that bring embeddings are not read.
     :param layout: layout of the samples.
     :param drops_unreadable: whether rows that cannot be read are dropped, for the warning.
     :raises DatasetError: if most rows cannot be read; before any is embedded.

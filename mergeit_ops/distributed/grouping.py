@@ -39,7 +39,7 @@ _PARTITION_BYTES = 2**28  # of topics that one task puts together: far below Arr
 
 @dataclass(frozen=True)
 class IdSketch:
-    """What the driver is told of a block: its size, and some of the ids of its readable rows, evenly spaced in order.
+    """A block's report to the driver: its size, and some ids of its readable rows, evenly spaced in order.
 
     :param rows: readable rows in the block.
     :param size: bytes of the block.
@@ -93,7 +93,7 @@ def _alike(table: pa.Table, schema: pa.Schema, operator: str) -> tuple[pa.Table,
     try:
         return alike(table, schema), None
     except pa.ArrowInvalid:
-        # A whole number that no float is.
+        # A whole number that no float represents exactly.
         for field in table.schema:
             kind = schema.field(field.name).type
             try:
@@ -202,7 +202,7 @@ def grouped(blocks: Blocks, size: int, model: TopicModel, resources: Resources) 
     :param model: the fitted centroids.
     :param resources: what a task takes.
     :return: topics, one row each, their samples in the order of the input; and rows per topic, (num_clusters,) or one
-        more where rows that cannot be read have a topic of their own.
+        more if rows that cannot be read have a separate topic.
     """
     # A floor by rows as well: a cluster that grows with its work has few processors as yet.
     few = min(_GROWN_CLUSTER, math.ceil(sum(blocks.rows) / _ROWS_OF_A_TASK))

@@ -1,4 +1,4 @@
-"""What reaches a filter of ours on Ray, where Data-Juicer maps filters lazily and never shows them the dataset."""
+"""Checks before a filter of ours on Ray, where Data-Juicer maps filters lazily without the dataset."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from mergeit_ops.distributed.blocks import materialized
 
 
 def check_lazy_arrival(operator: Any) -> None:
-    """Compute what operators of Data-Juicer have left for a filter, and stop where it is nothing.
+    """Compute the dataset that operators of Data-Juicer left for a filter, and stop if it is empty.
 
-    Where one of ours stands right before it, the dataset stays lazy.
+    If one of our operators is right before it, the dataset stays lazy.
 
     :param operator: a filter, on the driver, about to be mapped.
-    :raises DatasetError: if there are no rows, although there were some before the operators of Data-Juicer before it.
+    :raises DatasetError: if there are no rows although there were some before these operators of Data-Juicer.
     """
     from data_juicer.core.data.ray_dataset import RayDataset
 
@@ -25,7 +25,7 @@ def check_lazy_arrival(operator: Any) -> None:
     while frame is not None:
         if frame.f_code is RayDataset._run_single_op.__code__:
             mapped = frame.f_locals["self"]
-            # Kept as computed, so that nothing before it runs twice.
+            # The computed dataset is kept, so that earlier operators do not run twice.
             mapped.data = materialized(mapped.data)
             check_arrival(operator, mapped.data.count())
             return

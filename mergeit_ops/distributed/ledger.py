@@ -1,8 +1,8 @@
-"""What the tasks of a lazy stage tell the driver.
+"""Reports of the tasks of a lazy stage to the driver.
 
-Data-Juicer maps a filter's batches lazily and gives the driver no moment at which it is done. So the tasks report to an
-actor as they go. The driver completes the record when an operator of ours behind the filter has all its rows, or when
-the process ends.
+Data-Juicer maps a filter's batches lazily, and the driver does not learn when the filter is done. So the tasks report
+to an actor while they run. The driver completes the record when a later operator of ours has all its rows, or when the
+process ends.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class _Ledger:
 
 @dataclass(frozen=True)
 class _Open:
-    """A ledger that is being filled, and the record that it is for."""
+    """A ledger that is being filled, with its record."""
 
     name: str
     actor: Any
@@ -62,7 +62,7 @@ _batches_of_task: tuple[str, Counter[str]] = ("", Counter())
 
 
 def batch_name(table: pa.Table) -> str:
-    """Return a name for a batch: by its task, which keeps its id when Ray runs it again, and by what it holds.
+    """Return a name for a batch, from its content and its task, whose id stays when Ray runs it again.
 
     :param table: the batch.
     """
@@ -73,16 +73,16 @@ def batch_name(table: pa.Table) -> str:
     seen = _batches_of_task[1]
     digest = hashlib.sha256("".join(content_digests(python_columns(table), table.num_rows)).encode()).hexdigest()
     seen[digest] += 1
-    # A dataset may repeat itself.
+    # A dataset may contain equal batches.
     return f"{task} {digest} {seen[digest]}"
 
 
 def open_ledger(operator: Any) -> str:
     """Begin the record of an operator and collect what its tasks report.
 
-    :param operator: a filter, on the driver. Copies of it, one for each partition, share a ledger: what tells it is its
-        place in the recipe of this run, so that two filters with equal parameters are two.
-    :return: how tasks find the ledger.
+    :param operator: a filter, on the driver. Its copies, one for each partition, share a ledger. The operator's place
+        in the recipe identifies the ledger, so two filters with equal parameters have two.
+    :return: the name by which tasks find the ledger.
     """
     with _lock:
         if not _open:
@@ -104,12 +104,12 @@ def _name_for(operator: Any) -> str:
 
 
 def report(name: str | None, part: str, figures: Mapping[str, Any], details: Mapping[str, Any] | None = None) -> None:
-    """Tell the ledger, from a task; waits until it has heard, since the driver may ask for the total next.
+    """Report to the ledger from a task; waits for it, because the driver may ask for the total next.
 
     :param name: of the ledger; None: an operator that is used without Data-Juicer's executor has none.
-    :param part: what the figures are about; those of the same part before are forgotten.
+    :param part: the part that the figures are for; they replace earlier figures of this part.
     :param figures: of the part.
-    :param details: of the part, for the record alone.
+    :param details: of the part, only for the record.
     """
     try:
         ledger = None if name is None else ray.get_actor(name)
@@ -121,7 +121,7 @@ def report(name: str | None, part: str, figures: Mapping[str, Any], details: Map
 
 @contextmanager
 def stops_reported(name: str | None) -> Iterator[None]:
-    """Tell the ledger when a task stops with an error, which Data-Juicer lets end the run."""
+    """Report to the ledger when a task stops with an error, which ends the run."""
     try:
         yield
     except Exception as error:
@@ -135,7 +135,7 @@ def close_ledgers() -> None:
 
 
 def _at_exit() -> None:
-    # With an error that ends the process, rows of a filter before the one that failed may never have come.
+    # If an error ends the process, rows of earlier filters may never have arrived.
     _close_all(interrupted=getattr(sys, "last_exc", None) is not None or getattr(sys, "last_value", None) is not None)
 
 
@@ -156,7 +156,7 @@ def _close(ledger: _Open, interrupted: bool) -> None:
         if total is None:
             manifest.details["incomplete"] = "the cluster was gone before it could be asked"
         else:
-            # Of a stage that no row has come to nobody reports.
+            # A stage without rows gets no report.
             manifest.figures |= {"rows_in": 0, "rows_out": 0, **total.get("figures", {})}
             manifest.details |= total.get("details", {})
             ray.kill(ledger.actor)

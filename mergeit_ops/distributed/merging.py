@@ -39,8 +39,8 @@ def merged(dataset: Dataset, operator: Any, layout: Any, manifest: Manifest) -> 
         each = operator.parameters["max_concurrency"]
         logger.info(
             f"{operator._name}: {sum(topics.rows)} topics in {len(topics.refs)} blocks, {tasks} at a time, each with "
-            f"up to {each} requests in flight: {tasks * each} for the server. num_proc of the operator lowers the "
-            "first, max_concurrency the second."
+            f"up to {each} requests in flight: the server sees up to {tasks * each}. To lower this number, set "
+            "num_proc (blocks at a time) or max_concurrency (requests of each block)."
         )
     heard: list[_Told] = []
     usage: dict[str, Any] = {}
@@ -61,7 +61,7 @@ def merged(dataset: Dataset, operator: Any, layout: Any, manifest: Manifest) -> 
             share_budgets(operator.engines),
             resources=resources,
             journals=keep_journals(),
-            # Requests are promised to the server, and lost when the driver is killed, by the task.
+            # The limit of requests, and the loss when the driver is killed, are per task.
             in_advance=1,
             on_told=hear,
         )

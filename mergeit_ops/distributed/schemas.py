@@ -1,4 +1,4 @@
-"""What the blocks of a Ray dataset hold, and whether it is one dataset."""
+"""The common columns and types of the blocks of a Ray dataset."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ __all__ = ["common_schema"]
 
 
 def common_schema(schemas: Sequence[pa.Schema], operator: str) -> pa.Schema:
-    """Return the columns and types that some tables have together: what one lacks is null there.
+    """Return the union of the columns of some tables, with common types; missing columns become null.
 
-    Types are widened where no value changes by it: null to any other, a whole number to a longer one or to a float, a
+    Types are widened if no value changes: null to any other, a whole number to a longer one or to a float, a
     struct to one with more fields.
 
     :param schemas: of the tables.
     :param operator: registry name, for the message.
-    :raises DatasetError: if a column has types that are no one type.
+    :raises DatasetError: if a column has incompatible types.
     """
     try:
         return pa.unify_schemas(schemas, promote_options="permissive")
@@ -30,14 +30,16 @@ def common_schema(schemas: Sequence[pa.Schema], operator: str) -> pa.Schema:
         other = next((kind for kind in kinds[1:] if not _fit(kinds[0], kind)), None)
         if other is not None:
             raise DatasetError(different_types(operator, name, kinds[0], other))
-    raise DatasetError(f"{operator}: the files of the dataset have columns of different types; write them one way.")
+    raise DatasetError(
+        f"{operator}: the files of the dataset have columns of different types; use one type in all files."
+    )
 
 
 def different_types(operator: str, column: str, first: pa.DataType, second: pa.DataType) -> str:
-    """Return the sentence on a column whose types do not go together."""
+    """Return the sentence about a column with incompatible types."""
     return (
-        f"{operator}: the column '{column}' is {first} in one part of the dataset and {second} in another, which is no "
-        "one column; write it one way in all files, or drop it from them."
+        f"{operator}: the column '{column}' is {first} in one part of the dataset and {second} in another; use one "
+        "type in all files, or remove the column."
     )
 
 

@@ -1,4 +1,4 @@
-"""What Ray's workers have printed: there an operator of Data-Juicer that raises logs its error."""
+"""The output of Ray's workers, in which operators of Data-Juicer log their errors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _MOST = 2**22  # bytes of a file: errors come early, and one may come for each o
 
 
 def logs_folder() -> Path | None:
-    """Return the folder of the logs of the workers on this machine; None where Ray does not run."""
+    """Return the folder of the logs of the workers on this machine; None if Ray does not run."""
     import ray
 
     node = getattr(ray._private.worker, "_global_node", None) if ray.is_initialized() else None
@@ -16,12 +16,12 @@ def logs_folder() -> Path | None:
 
 
 def sizes_of_logs() -> dict[Path, int]:
-    """Return how much the workers of this job have printed so far."""
+    """Return the sizes of the log files of this job's workers."""
     return {path: path.stat().st_size for path in _files()}
 
 
 def printed_since(sizes: dict[Path, int]) -> str:
-    """Return what the workers of this job on this machine have printed since then.
+    """Return the output of this job's workers on this machine since then.
 
     :param sizes: as `sizes_of_logs` returned them then.
     """

@@ -1,7 +1,7 @@
 """Batches of fixed shapes, in which the result for a text does not depend on the other texts.
 
-A matrix product of another shape may run in another kernel, which adds in another order. So the length that a text is
-padded to depends on the text alone, each length has one number of texts, and every batch is full.
+A matrix product of another shape may run in another kernel, which adds in another order. So the padded length of a text
+depends only on the text, each padded length has a fixed batch size, and every batch is full.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ class FixedBatch:
 
     :param positions: which texts.
     :param length: tokens that each is padded to.
-    :param size: rows of the batch; those beyond the texts are filled up.
-    :param padded: whether a row has padding. A model may do without a mask where no row has any, and then runs other
-        kernels: texts that fill the window are among themselves, and of any other batch at least one row has padding.
+    :param size: rows of the batch; the rows after the texts are padding.
+    :param padded: whether a row has padding. A model may skip the mask if no row has padding, and then runs other
+        kernels. So texts that fill the window have their own batches, and any other batch has at least one row with
+        padding.
     """
 
     positions: NDArray[np.int64]
@@ -37,7 +38,7 @@ class FixedBatch:
 
 
 def padded_length(length: int, window: int | None = None) -> int:
-    """Return the tokens that a text is padded to: at most a fifth of it is padding, but for short texts.
+    """Return the number of tokens that a text is padded to; at most a fifth is padding, except for short texts.
 
     :param length: tokens of the text.
     :param window: most tokens that the model takes; None: any.
@@ -51,7 +52,7 @@ def texts_per_batch(padded: int, tokens: int) -> int:
     """Return the number of texts in each batch of a length.
 
     :param padded: tokens that each text is padded to.
-    :param tokens: tokens of a batch, about; a longer text is a batch of its own.
+    :param tokens: approximate tokens of a batch; a longer text is a separate batch.
     """
     texts = tokens // padded
     return max(1, texts - texts % (_KERNEL_ROWS // gcd(padded, _KERNEL_ROWS)))
@@ -61,7 +62,7 @@ def fixed_batches(lengths: Sequence[int], tokens: int, window: int | None = None
     """Divide texts into batches of fixed shapes.
 
     :param lengths: tokens of each text.
-    :param tokens: tokens of a batch, about.
+    :param tokens: approximate tokens of a batch.
     :param window: most tokens that the model takes; None: any.
     :return: the longest texts first: what does not fit in memory fails at once.
     """

@@ -12,7 +12,7 @@ _FIRST_WITH_BFLOAT16 = 8  # major compute capability
 
 
 def takes_bfloat16(device: str, dtype: str) -> bool:
-    """Tell whether a model is to multiply in bfloat16.
+    """Return whether a model is to multiply in bfloat16.
 
     Sums, norms and softmax stay in float32 (autocast), so embeddings keep a cosine of 0.9999 to those of float32.
 
@@ -48,12 +48,12 @@ def precision(device: str, bfloat16: bool) -> AbstractContextManager[object]:
 def narrow_weights(model: torch.nn.Module) -> None:
     """Keep the weights of linear layers in bfloat16, for a model that only runs where `precision` says bfloat16.
 
-    Autocast would narrow them anew in each forward pass, to the same bits; of a small batch, that is a third of the
+    Autocast would convert them in each forward pass, with the same result. For a small batch this takes a third of the
     time.
     """
     import torch
 
     for module in model.modules():
-        # Of a subclass, other code may take the weights.
+        # The weights of a subclass may be used by other code.
         if type(module) is torch.nn.Linear:
             module.to(torch.bfloat16)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _PROGRESS_FROM = 5_000  # texts; below it the model is through in half a minute
 _TEXTS_AT_ONCE = 16_384  # tokenized, and divided into batches
-# Of a batch. A single text takes as long as a full batch, so no more than what a large batch is hardly faster with.
+# Tokens of a batch. A single text takes as long as a full batch, so batches are only as large as is worthwhile.
 _CPU_TOKENS = {"float32": 384, "bfloat16": 768}
 _GPU_TOKENS = 8_192
 _BAGS_AT_ONCE = 256  # texts of a model that adds up token vectors
@@ -35,9 +35,9 @@ _DEFAULT_WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb
 class SentenceEncoder:
     """A loaded sentence-transformers model that embeds each distinct text once.
 
-    The embedding of a text is the same, bit for bit, whatever it is embedded with: other texts, their order and number,
-    threads, processes and `batch_size` do not change it. Another model, dtype, kind of processor or release of torch
-    may.
+    The embedding of a text is the same, bit for bit, in every batch: other texts, their order and number, threads,
+    processes and `batch_size` do not change it. Another model, dtype, kind of processor or release of torch may change
+    it.
 
     :param model: name on the Hugging Face Hub, or the path of a local folder.
     :param device: `cpu`, `cuda` or `cuda:N`.
@@ -71,8 +71,8 @@ class SentenceEncoder:
         model) are cut by it.
 
         :param texts: n texts; an empty text is allowed.
-        :param batch_size: texts that go through the model at the same time at most, on a CPU: batches run side by side,
-            and a smaller number runs fewer of them. A batch itself has a fixed shape; None: as many as there are cores.
+        :param batch_size: maximum number of texts that are embedded at the same time on a CPU. Batches run in parallel,
+            and a smaller number runs fewer of them. A batch has a fixed shape. None: one batch per core.
         :return: (n, width) float32, rows of unit norm.
         """
         if not texts:
@@ -119,7 +119,7 @@ class SentenceEncoder:
     def _embedded_without_padding(self, texts: list[str]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
         from torch.nn import EmbeddingBag
 
-        # Sums of token vectors have no length; of any other model, other texts may change the length of this one.
+        # Sums of token vectors are not normalised. In other models, other texts may change the length of this one.
         size = _BAGS_AT_ONCE if isinstance(getattr(self._model[0], "embedding", None), EmbeddingBag) else 1
 
         def embed(start: int) -> NDArray[np.float32]:

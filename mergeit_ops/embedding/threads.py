@@ -15,13 +15,13 @@ _MOST_WORKERS = 32  # above, they wait for Python more than they gain
 def in_threads(function: Callable[[T], R], items: Iterable[T], most_workers: int = _MOST_WORKERS) -> Iterator[R]:
     """Yield what a function that runs a model returns for each item, in order.
 
-    Small matrices do not keep all cores busy, small batches side by side do. Each worker computes on one core: what
-    several cores share out among them may be added in another order, and then the result depends on their number.
+    Small matrices do not keep all cores busy, but several small batches in parallel do. Each worker computes on one
+    core, because several cores may add in another order, and then the result would depend on their number.
 
     :param function: runs in threads of the pool.
-    :param items: what to call it with.
-    :param most_workers: threads at most, >= 1, beside the bound by the cores that torch may use.
-    :raises Exception: what the function raises; items that wait by then are left out.
+    :param items: its arguments.
+    :param most_workers: maximum number of threads, >= 1; never more than the cores that torch may use.
+    :raises Exception: the function's exception; waiting items are skipped.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""Texts as the tokens that a sentence-transformers model makes of them."""
+"""Texts as tokens of a sentence-transformers model."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class TokenizedTexts:
     :param starts: number of the first token of each text.
     :param values: per feature of the model, such as `input_ids`, its values for all tokens, text after text.
     :param shared: features that all texts share, such as the length of the prompt.
-    :param tokenizer: knows what padding is.
+    :param tokenizer: defines the padding.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class TokenizedTexts:
         }
 
     def features(self, batch: FixedBatch) -> dict[str, Any]:
-        """Return a batch as a model takes it, padded to its shape and filled up."""
+        """Return a batch as model input, padded to its shape."""
         rows = torch.from_numpy(batch.positions)
         rows = torch.cat([rows, rows[:1].expand(batch.size - len(rows))])
         lengths = self.lengths[rows, None]
@@ -69,7 +69,7 @@ def tokenize(model: Any, texts: Sequence[str]) -> TokenizedTexts | None:
     :param model: a SentenceTransformer; its default prompt goes before each text.
     :param texts: at least one.
     """
-    # Tokenizers pad to the longest text of a part and make lists of all of it: most of their time, in any order.
+    # Tokenizers pad to the longest text of a part and build lists, which takes most of their time.
     order = sorted(range(len(texts)), key=lambda number: len(texts[number]))
     texts = [texts[number] for number in order]
     parts: list[torch.Tensor] = []
@@ -86,7 +86,7 @@ def tokenize(model: Any, texts: Sequence[str]) -> TokenizedTexts | None:
         parts.append(kept.sum(dim=1))
         for name, found in features.items():
             if isinstance(found, torch.Tensor) and found.shape == mask.shape:
-                # Of texts without a token, transformers makes an empty matrix of floats.
+                # For texts without a token, transformers returns an empty matrix of floats.
                 values.setdefault(name, []).append(found[kept] if found.numel() else found[kept].long())
             else:
                 shared[name] = found

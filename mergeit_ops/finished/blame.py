@@ -68,7 +68,7 @@ class Recipe:
         return Stretch(self.process[:first])
 
     def between_all(self, own: str) -> Stretch:
-        """Return what stands between the first and the last operator of a name.
+        """Return the operators between the first and the last operator of a name.
 
         :param own: registry name of one of ours.
         """

@@ -19,7 +19,7 @@ from mergeit_ops.core.row_files import PACKED, UnreadableFileError, rows_of_file
 from mergeit_ops.errors import DatasetError
 
 SUFFIXES = (".jsonl", ".json", ".parquet")
-"""Of the files that Data-Juicer writes and we read; each may have been packed since."""
+"""Suffixes of the export files that can be read; each file may also be compressed."""
 
 _SHARD = re.compile(r"(?P<name>.+)-(?P<number>\d+)-of-(?P<count>\d+)")
 
@@ -71,10 +71,10 @@ def stats_file(export: Path) -> Path | None:
 
 
 def read_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the rows of one file as they are stored, metadata and stats parsed where they are text.
+    """Yield the rows of one file as they are stored, with metadata and stats parsed if they are text.
 
-    :param path: JSON Lines, JSON, CSV, TSV or parquet, packed or not.
-    :raises DatasetError: if a row cannot be read; the message tells which, counted from 1.
+    :param path: JSON Lines, JSON, CSV, TSV or parquet, also compressed.
+    :raises DatasetError: if a row cannot be read; the message has its number, from 1.
     """
     from mergeit_ops.dataset.tables import python_rows
 
@@ -99,7 +99,7 @@ def unreadable(path: Path, error: UnreadableFileError | OSError) -> DatasetError
     if isinstance(error, OSError):
         return DatasetError(f"{path} cannot be read ({error.strerror or error}).")
     if error.where:
-        return DatasetError(f"{path}, {error.where}, is no JSON object ({error.reason}).")
+        return DatasetError(f"{path}, {error.where}, is not a JSON object ({error.reason}).")
     return DatasetError(f"{path} {error.reason}.")
 
 

@@ -25,13 +25,13 @@ KEPT = "kept"
 
 @dataclass(frozen=True)
 class Place:
-    """Where a row is found.
+    """The place of a row in the export.
 
     :param row: number of the row of the export, from 1.
     :param status: `original`, `merged`, `restored` or `kept`.
-    :param parent: which of the merged row's parents it is, from 1; None for a row of its own.
+    :param parent: which of the merged row's parents it is, from 1; None for a separate row.
     :param reason: why its merge failed or was rejected.
-    :param merge: id of the merged row that it is a parent of; None for a row of its own.
+    :param merge: id of the merged row that it is a parent of; None for a separate row.
     """
 
     row: int
@@ -56,17 +56,17 @@ class Suspect:
 
 
 class Holdings:
-    """What the rows of an export are, taken down row by row.
+    """The content of an export, recorded row by row.
 
-    :param stage: what is on record of the last merger and its gates, or of what stands in for them.
-    :param earlier: the merges of the mergers before it, by row id; None where no record tells.
-    :param layout_of: gives the layout of rows with some columns; None where it cannot be told.
-    :param expected: row ids of the input; of other rows it is remembered what they ask.
-    :param linked: whether a row that was merged earlier must still be as it was merged.
+    :param stage: the records of the last merger and its gates, or of the operator in their place.
+    :param earlier: the merges of the mergers before it, by row id; None without a record.
+    :param layout_of: returns the layout of rows with some columns; None if it is unknown.
+    :param expected: row ids of the input; for other rows the question is kept.
+    :param linked: whether a row of an earlier merge must be unchanged.
 
-    `places` maps a row id to where it is found, `first_ids` the ids that rows had in the first of several mergers;
-    `strange` maps ids that were not expected to what their rows ask. `suspects` are rows that are not what their id
-    says, `broken` and `altered` sentences on merged rows, `unlabelled` rows without lineage by their digest.
+    `places` maps a row id to its places, `first_ids` the ids that rows had in the first of several mergers. `strange`
+    maps unexpected ids to the questions of their rows. `suspects` are rows that do not match their id, `broken` and
+    `altered` are sentences about merged rows, and `unlabelled` are rows without lineage, by digest.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class Holdings:
         self.rows += 1
         origin = row.lineage
         if self._stage.name == SELECTOR or (origin.row_id is None and origin.status != lineage.MERGED):
-            # What a flat selection leaves of an earlier run's lineage says nothing of this one.
+            # After a flat selection, lineage of an earlier run says nothing about this run.
             self._add_unlabelled(row)
             return
         self.labelled += 1
@@ -118,7 +118,7 @@ class Holdings:
             self._add_own(row.content, origin, Place(row.number, origin.status or KEPT, reason=reason))
 
     def _add_own(self, content: Mapping[str, Any], origin: Lineage, place: Place) -> None:
-        """Take down a row that entered, as a row of its own or as a parent."""
+        """Record a row that entered, as a separate row or as a parent."""
         if origin.row_id is not None:
             self._note(origin.row_id, place, content)
         try:
@@ -152,26 +152,29 @@ class Holdings:
         if origin.row_id not in self._stage.standing:
             self.broken.append(self._fallen_sentence(row))
         if merge.parents != origin.parent_ids:
-            self.broken.append(f"The merged {row.where} has other parents than the record of the merge names.")
+            self.broken.append(f"The merged {row.where} has other parents than the record of its merge.")
         self._check_merge(row, merge)
 
     def _fallen_sentence(self, row: ExportRow) -> str:
         row_id = row.lineage.row_id
         if row_id in self._stage.rejected:
-            return f"The merged {row.where} is a merge that the gate rejected: its parents belong in its place."
+            return f"The merged {row.where} is a merge that the gate rejected: its parents should be there instead."
         if row_id in self._stage.of_gates("dropped"):
-            return f"The merged {row.where} was dropped by the gate's min_score or max_score, as its record says."
-        return f"The merged {row.where} never left the gate, as its record says."
+            return (
+                f"The merged {row.where} was dropped by the gate's min_score or max_score, according to the gate's "
+                "record."
+            )
+        return f"The merged {row.where} never left the gate, according to the gate's record."
 
     def _check_merge(self, row: ExportRow, merge: KnownMerge) -> None:
-        """Compare a merged row with what is on record of it, and with its parents."""
+        """Compare a merged row with its record and its parents."""
         layout = self._layout_for(tuple(row.parents[0])) if row.parents else None
         if layout is None and merge.row is None:
             self.unread_merges += 1
             return
         if layout is not None:
             if sample_digest(layout.read(row.content).sample) != merge.text:
-                self.altered.append(f"The text of the merged {row.where} is not the one that was merged.")
+                self.altered.append(f"The text of the merged {row.where} differs from the text that the record has.")
                 return
             expected = _as_merged(row, layout)
             missing = [name for name in expected if name not in row.content and name not in merge.derived]
@@ -181,13 +184,15 @@ class Holdings:
                 )
                 return
             if odd := [name for name in _odd_columns(row.content, expected) if name not in merge.derived]:
-                self.altered.append(f"The merged {row.where} has values of its own in {', '.join(odd)}.")
+                self.altered.append(
+                    f"The merged {row.where} has values in {', '.join(odd)} that do not come from its parents."
+                )
                 return
         if merge.row is not None and exact_digest(row.content, merge.inexact) != merge.row:
             self.altered.append(f"The merged {row.where} is not as it was merged: a column has changed.")
 
     def _check_history(self, content: Mapping[str, Any], origin: Lineage, place: Place) -> None:
-        """Compare what a row says of the earlier merges that it went through with their records."""
+        """Compare the earlier merges in a row's history with their records."""
         if self._earlier is None:
             return
         history = [Lineage(json.loads(text)) for text in origin.history]
@@ -197,17 +202,19 @@ class Holdings:
             merge = self._earlier.get(past.row_id or "")
             where = f"Row {place.row} of the export"
             if merge is None or merge.parents != past.parent_ids or len(past.parent_texts) != len(merge.parents):
-                self.broken.append(f"{where} came out of an earlier merge that is not on record, or has other parents.")
+                self.broken.append(
+                    f"{where} comes from an earlier merge that is not recorded, or that has other parents."
+                )
                 continue
             for named, text in zip(past.parent_ids, past.parent_texts, strict=True):
                 fields = decode_row(text)
                 meta = fields.pop(META, None) or {}
                 if meta.get(lineage.ROW_ID) != named:
-                    self.broken.append(f"{where} holds an earlier parent that is not the row {named}.")
+                    self.broken.append(f"{where} has a parent from an earlier merge that is not the row {named}.")
                 self._suspect(named, place, content_of(fields))
             is_last = past is history[-1]
             if is_last and self._linked and merge.row not in (None, exact_digest(content, merge.inexact)):
-                self.broken.append(f"{where} is not the row of the earlier merge that its merge_history names.")
+                self.broken.append(f"{where} differs from the row of the earlier merge that its merge_history names.")
 
     def _add_unlabelled(self, row: ExportRow) -> None:
         """Tell a row without lineage by its content: one that was merged by its text, others by all columns."""
@@ -224,7 +231,7 @@ class Holdings:
             merged = ids[0]
             self.altered.append(f"The merged {row.where} is not as it was merged: a column has changed.")
         if len(ids) > 1:
-            # Of several merges of one text each is found once; the last again and again, should there be more rows.
+            # If several merges have one text, each is found once; further rows get the last one.
             ids.remove(merged)
         self.merged_rows += 1
         for number, parent in enumerate(merges[merged].parents, start=1):
@@ -305,7 +312,7 @@ def _as_merged(row: ExportRow, layout: SampleFormat) -> Mapping[str, Any]:
     try:
         return merged_row(layout, layout.read(row.content).sample, row.parents)
     except (KeyError, TypeError, IndexError):
-        # Parents that no layout would have merged.
+        # No layout would have merged these parents.
         return {}
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from mergeit_ops.dataset.tables import RowReader
 
-# Parameters of the loaders of Hugging Face's datasets that Data-Juicer takes, by suffix.
+# Parameters of the loaders of Hugging Face datasets that Data-Juicer accepts, by suffix.
 _PARAMETERS: Mapping[str, dict[str, str]] = {".tsv": {"delimiter": "\t"}}
 
 
@@ -133,12 +133,12 @@ def _files(path: Path) -> tuple[list[Path], str, dict[str, str]]:
     if len(kinds) != 1:
         names = ", ".join(KINDS)
         found = "files of more than one kind" if kinds else "no such file"
-        raise DatasetError(f"{path}: a dataset is one or more files of one kind out of {names}; there is {found}.")
+        raise DatasetError(f"{path}: expected one or more files of one of the kinds {names}, found {found}.")
     return files, kinds.pop(), _PARAMETERS.get(unpacked(files[0]).suffix.lower(), {})
 
 
 def _in_utf_8(file: Path, number: int, folder: Path) -> Path:
-    """Return the file, or a copy of it where it is in another encoding, which the loader does not read."""
+    """Return the file, or a copy in UTF-8 if the loader cannot read its encoding."""
     if kind_of(file) == "parquet":
         return file
     with open_text(file) as text:
@@ -151,7 +151,7 @@ def _in_utf_8(file: Path, number: int, folder: Path) -> Path:
 
 
 def _check_rows(file: Path) -> None:
-    """Read a file row by row: what is wrong with it then has a line.
+    """Read a file row by row, so that errors have a line number.
 
     :raises DatasetError: naming it.
     """

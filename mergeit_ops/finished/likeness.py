@@ -1,4 +1,4 @@
-"""Which of several runs has written an export: the one whose row ids are those of its rows."""
+"""Find the run that wrote an export: the one whose row ids match its rows."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 def likeness(run: FinishedRun) -> float:
-    """Return how well the rows of an export are those that left a run, from 0 to 1.
+    """Return how well the rows of an export match the rows that left a run, from 0 to 1.
 
-    Where operators behind our last one may have taken rows away, only rows that the run did not have count against it.
+    If operators after our last one may have removed rows, only rows that the run did not have count against it.
 
     :param run: the export, with the records of a run that may have written it.
     """

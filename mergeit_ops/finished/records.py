@@ -29,19 +29,19 @@ class Records:
 
     @property
     def stopped(self) -> bool:
-        """Tell whether the run has stopped with an error, or was killed, so that it has exported nothing."""
+        """Return whether the run stopped with an error or was killed, so that it exported nothing."""
         return any("stopped" in record or record.get("state") == RUNNING for record in self.operators)
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """Return the operators that tell what became of rows, and have no finished record: the run was killed."""
+        """Return the operators that should have a record of their rows but have no finished one."""
         there = Counter(record["operator"] for record in self.operators if _is_finished(record))
         wanted = Counter(name for name in self.process if name in _THE_LAW_READS)
         return tuple((wanted - there).elements())
 
     @property
     def complete(self) -> bool:
-        """Tell whether the run has come to its end, as far as the records tell."""
+        """Return whether the run was completed, according to the records."""
         return not self.stopped and not self.missing
 
     def of_operator(self, name: str) -> list[Record]:
@@ -54,21 +54,21 @@ class Records:
 
 @dataclass(frozen=True)
 class RecordedRun:
-    """A run that has left records.
+    """A run with records.
 
     :param work_dir: where they are.
-    :param records: what they say.
+    :param records: their content.
     """
 
     work_dir: Path
     records: Records
 
     def wrote(self, export: Path) -> bool:
-        """Tell whether the records name an export."""
+        """Return whether the records name an export."""
         return export.absolute() in self._exports
 
     def may_have_written(self, export: Path) -> bool:
-        """Tell whether the records could be of an export in a folder that was moved: its name must do then."""
+        """Return whether the records may belong to an export in a folder that was moved, judged by its name."""
         return not self._exports or export.name in {path.name for path in self._exports}
 
     @property
@@ -79,9 +79,9 @@ class RecordedRun:
 def find_runs(export: Path) -> list[RecordedRun]:
     """Return the runs that may have written an export, the likeliest first.
 
-    Data-Juicer makes a work dir beside the export (`<export folder>/<job id>`) unless the recipe sets `work_dir`. Runs
-    that came to their end stand before those that were killed, newer ones before older ones. A run that stopped with an
-    error has written none.
+    Data-Juicer makes a work dir beside the export (`<export folder>/<job id>`) unless the recipe sets `work_dir`.
+    Completed runs come before killed ones, newer ones before older ones. A run that stopped with an error wrote no
+    export.
 
     :param export: the path that the recipe names.
     """
@@ -98,9 +98,9 @@ def find_runs(export: Path) -> list[RecordedRun]:
 
 
 def read_runs(work_dir: Path) -> list[RecordedRun]:
-    """Return the runs of a work dir, the likeliest to have come to its end first; a fixed `job_id` makes it several.
+    """Return the runs of a work dir, completed ones first; a fixed `job_id` puts several runs there.
 
-    To a run that went on from a checkpoint belongs what it found done.
+    A run that resumed from a checkpoint includes the operators that were already done.
 
     :param work_dir: the run's work dir, or its folder of records.
     """

@@ -77,7 +77,7 @@ class FinishedRun:
             raise DatasetError(f"{self.export}: {error}.") from error
 
     def layout_or_none(self, columns: Sequence[str] | None = None) -> SampleFormat | None:
-        """Return the layout of the samples; None where it cannot be told.
+        """Return the layout of the samples; None if it is unknown.
 
         :param columns: of the rows to read; None: those of the export.
         """
@@ -147,12 +147,14 @@ def read_run(export: str | os.PathLike[str], work_dir: str | os.PathLike[str] | 
 def _runs_of(export: Path, work_dir: Path | None) -> list[tuple[Path | None, Records]]:
     found: list[RecordedRun] = find_runs(export) if work_dir is None else read_runs(work_dir)
     if work_dir is not None and not found:
-        raise DatasetError(f"{work_dir} is no work dir of a run with MergeIT-ops: it holds no records in mergeit/.")
+        raise DatasetError(
+            f"{work_dir} is not the work dir of a run with MergeIT-ops: it holds no records in mergeit/."
+        )
     return [(run.work_dir, run.records) for run in found]
 
 
 def _most_alike(runs: Sequence[FinishedRun]) -> FinishedRun:
-    """Return the run whose rows an export holds; of several that are alike the first."""
+    """Return the run whose rows an export holds; the first of several equal ones."""
     complete = [run for run in runs if run.records.complete]
     best, found = (complete or runs)[0], -1.0
     if len(complete or runs) == 1:

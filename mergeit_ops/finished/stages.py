@@ -12,13 +12,13 @@ from mergeit_ops.finished.records import Record, Records
 
 @dataclass(frozen=True)
 class KnownMerge:
-    """What is on record of a merged row.
+    """The record of a merged row.
 
     :param parents: row ids of its parents, in order.
     :param text: digest of its text.
-    :param row: digest of its columns but the inexact ones; None in records that do not tell it.
+    :param row: digest of its columns without the inexact ones; None in records without it.
     :param inexact: columns that the digest leaves out.
-    :param derived: columns that the merger wrote anew, so that parents need not agree on them.
+    :param derived: derived columns, in which parents need not agree.
     """
 
     parents: tuple[str, ...]
@@ -30,16 +30,16 @@ class KnownMerge:
 
 @dataclass(frozen=True)
 class Stage:
-    """One merger, or what stands in for it where a recipe has none, and the gates behind it.
+    """One merger and its gates, or the operator that is checked in a recipe without a merger.
 
     :param name: registry name of the operator.
-    :param entered: ids of the rows that the law is about; None where no record tells.
-    :param gates: records of the gates behind it that tell ids.
-    :param merges: of each merged row, what is on record.
-    :param tells_merges: whether the records name every merge that there was.
-    :param contents: of rows whose ids do not tell what they hold: a digest of the columns but the inexact ones.
+    :param entered: ids of the rows that must not get lost; None without a record.
+    :param gates: records of its gates that have ids.
+    :param merges: the record of each merged row.
+    :param tells_merges: whether the records name every merge.
+    :param contents: digests of the rows whose ids do not prove their content, without the inexact columns.
     :param inexact: the columns that these digests leave out.
-    :param is_open: whether a gate behind it has no record, so that nobody knows what it decided.
+    :param is_open: whether a gate after it has no record, so that its decisions are unknown.
     """
 
     name: str
@@ -58,17 +58,17 @@ class Stage:
 
     @property
     def verbs(self) -> str:
-        """Return what its rows did, for a sentence on several."""
+        """Return the verb for its rows, in the plural."""
         return self.verb.replace("was", "were")
 
     @property
     def merges_rows(self) -> bool:
-        """Tell whether its rows have a merge status."""
+        """Return whether its rows have a merge status."""
         return self.name in (MERGER, GATE)
 
     @cached_property
     def left(self) -> tuple[str, ...] | None:
-        """Return the ids of the rows that left it, each merged row one; None where no record tells."""
+        """Return the ids of the rows that left it, counting merged rows; None without a record."""
         if self.is_open:
             return None
         if self.gates:
@@ -80,14 +80,14 @@ class Stage:
 
     @cached_property
     def standing(self) -> Mapping[str, KnownMerge]:
-        """Return the merges that left it: those that a gate rejected, or dropped, are not among them."""
+        """Return the merges that left it, without those that a gate rejected or dropped."""
         if self.left is None:
             return self.merges
         return {row_id: self.merges[row_id] for row_id in self.left if row_id in self.merges}
 
     @cached_property
     def whereabouts(self) -> Mapping[str, str | None]:
-        """Return of each row that left it the merged row that it is a parent of; None: it is a row of its own."""
+        """Map each row that left it to the merged row that it is a parent of; None: it is a separate row."""
         found: dict[str, str | None] = {}
         for row_id in self.left or ():
             merge = self.merges.get(row_id)
@@ -101,7 +101,7 @@ class Stage:
 
     @cached_property
     def given_back(self) -> frozenset[str]:
-        """Return the ids of the parents that the gates gave back."""
+        """Return the ids of the parents that the gates restored."""
         return frozenset(row_id for gate in self.gates for parents in gate["restored"].values() for row_id in parents)
 
     def units(self, ids: Sequence[str]) -> list[str]:
@@ -119,9 +119,9 @@ class Stage:
 
 
 def stages_of(records: Records) -> list[Stage]:
-    """Return the mergers of a run, in order; where it has none, the one operator whose rows the law is about.
+    """Return the mergers of a run, in order; without a merger, the operator whose rows are checked.
 
-    :param records: what its operators have recorded.
+    :param records: the records of its operators.
     """
     stages: list[Stage] = []
     gates_alone: list[Record] = []

@@ -30,14 +30,14 @@ _WRONG = ("lost", "doubled", "changed", "misplaced", "foreign")
 
 @dataclass
 class Verification:
-    """What is proved of a finished run.
+    """The result of verifying a finished run.
 
     :param headline: the verdict in a sentence.
-    :param counts: what is counted, in the order in which to show it.
-    :param fates: of each row of the input, in order.
-    :param violations: what breaks the law; empty where it holds.
-    :param undecided: why it cannot be decided; empty where it can.
-    :param remarks: what cannot be proved beyond the law, and why.
+    :param counts: the counts, in the order of the output.
+    :param fates: what happened to each row of the input, in order.
+    :param violations: what breaks the conservation law; empty if it holds.
+    :param undecided: why it cannot be decided; empty if it can.
+    :param remarks: what else cannot be proved, and why.
     """
 
     headline: str = ""
@@ -49,7 +49,7 @@ class Verification:
 
     @property
     def holds(self) -> bool | None:
-        """Tell whether the law holds; None where that cannot be decided."""
+        """Return whether the law holds; None where that cannot be decided."""
         if self.violations:
             return False
         return None if self.undecided else True
@@ -84,7 +84,7 @@ class _Check:
 
     def _earlier_merges(self) -> dict[str, KnownMerge] | None:
         earlier = self._stages[:-1]
-        # What rows of an earlier run went through is not on record of this one.
+        # The records of this run do not have the history of rows from an earlier run.
         if not earlier or not all(stage.tells_merges for stage in earlier) or self._inputs.earlier_ids:
             return None
         return {row_id: merge for stage in earlier for row_id, merge in stage.standing.items()}
@@ -98,7 +98,7 @@ class _Check:
         if first is not None and self._export.labelled:
             number = self._export.rows - self._export.labelled
             self._found.violations.append(
-                f"{number:,} rows of the export have no lineage, and other rows have; the first is {first}."
+                f"{number:,} rows of the export have no lineage, but other rows do; the first is {first}."
             )
         if first is not None:
             self._settle_unlabelled(entered)
@@ -115,8 +115,8 @@ class _Check:
         records = self._run.records
         if records.stopped:
             self._found.undecided.append(
-                "The record is of a run that stopped with an error and exported nothing: the export is of another run "
-                "(--work-dir says where its record is)."
+                "The record is from a run that stopped with an error and exported nothing, so the export is from "
+                "another run: use --work-dir to say where its record is."
             )
         elif records.missing:
             self._found.undecided.append(
@@ -128,7 +128,7 @@ class _Check:
 
     def _settle_unlabelled(self, entered: Sequence[str] | None) -> None:
         stage = self._stage
-        # Of copies, those that left on their own come first: others are inside a merge, or were dropped.
+        # Copies that left as separate rows come first; others are inside a merge or were dropped.
         alone = [row_id for row_id, merge in stage.whereabouts.items() if merge is None]
         known = self._inputs.ids if entered is None else dict.fromkeys([*alone, *entered])
         kept = not stage.merges_rows
@@ -138,7 +138,7 @@ class _Check:
         if (told or not self._export.labelled) and stage.merges_rows:
             self._found.remarks.append(
                 f"{self._export.rows - self._export.labelled - len(left):,} rows of the export have no lineage; they "
-                "were told by their content and by the record."
+                "were identified by their content and the record."
             )
         if not left:
             return
@@ -180,8 +180,8 @@ class _Check:
         self._found.violations += _first(changed, "rows are not what they were")
         if later:
             self._found.remarks.append(
-                f"{later:,} rows of the export are not what they were behind {self._stage.name}: "
-                f"{listed(self._changers)} may have changed them, and so may anybody who had the file."
+                f"{later:,} rows of the export differ from what they were after {self._stage.name}: "
+                f"{listed(self._changers)} may have changed them, or somebody edited the file."
             )
         if unproved:
             self._found.remarks.append(
@@ -212,7 +212,7 @@ class _Check:
         return None if base_id(row_id) is None or not is_plain(content) else ["its content"]
 
     def _content_in_input(self, row_id: str) -> dict[str, Any] | None:
-        # The ordinal of a copy may be another behind a merge, its content is the same.
+        # After a merge a copy may have another ordinal, but the same content.
         return next((self._inputs.content(at) for at in (row_id, base_id(row_id)) if at and at in self._inputs), None)
 
     def _check_merges(self) -> None:
@@ -255,7 +255,7 @@ class _Check:
             if (sentence := self._misplaced_sentence(row_id, place))
         ]
         self._misplaced = len(misplaced)
-        self._found.violations += _first(misplaced, "rows are not where the record has them")
+        self._found.violations += _first(misplaced, "rows are not at the place that the record gives")
         missing = [row_id for row_id in entered if row_id not in places]
         fates = self._fates_of_missing(missing)
         lost = [row_id for row_id in missing if fates[row_id] == LOST]
@@ -265,32 +265,33 @@ class _Check:
         later = sum(fate in (BETWEEN, LATER) for fate in fates.values())
         if later:
             self._found.remarks.append(
-                f"{later:,} rows that {self._stage.verbs} are not in the export. {listed(self._takers)} may have taken "
-                "them away, as the recipe asks; no record names them, so it cannot be proved that nobody else has."
+                f"{later:,} rows that {self._stage.verbs} are not in the export. {listed(self._takers)} may have "
+                "removed them, as the recipe asks. No record names them, so it cannot be proved that nothing else "
+                "removed them."
             )
         return fates
 
     def _misplaced_sentence(self, row_id: str, place: Place) -> str | None:
-        """Return what is wrong with the place of a row, going by the record; None where nothing is."""
+        """Return what is wrong with the place of a row according to the record; None if it is correct."""
         stage, what = self._stage, f"{_where(place)} of the export ({row_id})"
         if stage.left is None:
             return None
         if row_id not in stage.whereabouts:
             if row_id in self._dropped:
-                return f"{what} was dropped by the gate's min_score or max_score, as its record says."
-            return f"{what} never left the gate, as its record says."
+                return f"{what} was dropped by the gate's min_score or max_score, according to the gate's record."
+            return f"{what} never left the gate, according to the gate's record."
         merge = stage.whereabouts[row_id]
         if place.merge != merge:
-            return f"{what} {_belongs(merge)}, as the record says."
+            return f"{what} {_belongs(merge)}, according to the record."
         if merge is not None or not stage.merges_rows:
             return None
         restored = row_id in stage.given_back
-        # Rows of an earlier run may have been given back in that one.
+        # Rows of an earlier run may have been restored in that run.
         allowed = {lineage.RESTORED} if restored else {lineage.ORIGINAL}
         if stage.name == GATE and not restored:
             allowed.add(lineage.RESTORED)
         if place.status not in allowed:
-            return f"{what} has the merge_status '{place.status}'; by the record it is '{min(allowed)}'."
+            return f"{what} has the merge_status '{place.status}'; in the record it is '{min(allowed)}'."
         return None
 
     @cached_property
@@ -354,18 +355,18 @@ class _Check:
         return {}
 
     def _check_number(self) -> None:
-        """Compare the number of rows with that of the recipe's last operator, where it is one of ours."""
+        """Compare the number of rows with that of the recipe's last operator, if it is one of ours."""
         records, process = self._run.records.operators, self._run.records.process
         if not records or not process or process[-1] != records[-1]["operator"] or process[-1] == SELECTOR:
             return
         left = records[-1].get("figures", {}).get("rows_out")
         if left is not None and left != self._export.rows:
             self._found.violations.append(
-                f"The last operator, {process[-1]}, gave {left:,} rows, and the export has {self._export.rows:,}."
+                f"The last operator, {process[-1]}, passed on {left:,} rows, but the export has {self._export.rows:,}."
             )
 
     def _check_earlier_stages(self) -> None:
-        """Check the mergers before the last one from their records, and from what the rows tell of their past."""
+        """Check the mergers before the last one with their records and the history in the rows."""
         for number, stage in enumerate(self._stages[:-1], start=1):
             if stage.entered is None or not stage.gates:
                 self._found.remarks.append(f"Of merger {number} of {len(self._stages)} no gate has a record to prove.")
@@ -387,7 +388,7 @@ class _Check:
             or self._recipe.between_all(MERGER).changers
         ):
             return
-        # By content: the ordinal of a copy may be another behind a merge.
+        # By content, because after a merge a copy may have another ordinal.
         entered = Counter(base_id(row_id) or row_id for row_id in first)
         found = Counter(base_id(row_id) or row_id for row_id, places in self._export.first_ids.items() for _ in places)
         self._found.violations += _first(
@@ -397,7 +398,7 @@ class _Check:
                 for row_id in self._export.first_ids
                 if found[key := base_id(row_id) or row_id] > entered[key]
             ],
-            "rows of the first merger are not held once",
+            "rows of the first merger are not held exactly once",
         )
 
     def _trace_input(self, missing: Mapping[str, str]) -> None:
@@ -457,7 +458,7 @@ class _Check:
         self._found.headline = self._headline(missing, fates)
 
     def _headline(self, missing: Mapping[str, str], fates: Mapping[str, int]) -> str:
-        """Return in a sentence or two what is proved, in the numbers of the table."""
+        """Return a sentence or two on what is proved, with the numbers of the table."""
         found, entered = self._found, self._stage.entered
         if found.holds is None:
             return "It cannot be decided whether the conservation law holds:"
@@ -482,7 +483,7 @@ class _Check:
             f"export exactly once, {as_they_were}."
         )
         if fates[BETWEEN]:
-            said += f" Between the merger and the gate {_rows(fates[BETWEEN])} taken away."
+            said += f" Between the merger and the gate {_rows(fates[BETWEEN])} removed."
         removed = {fate: self._rows_of(missing, fate) for fate in (DROPPED, LATER)}
         parts = [(removed[DROPPED], "by its min_score or max_score"), (removed[LATER], self._by_later())]
         if any(removed.values()):
@@ -504,7 +505,7 @@ class _Check:
         return "the merger" if self._stage.name == MERGER else self._stage.name
 
     def _rows_of(self, missing: Mapping[str, str], fate: str) -> int:
-        """Return how many rows of the stage's output those are that have a fate, a merged row counting once."""
+        """Return the number of the stage's output rows with a fate; a merged row counts once."""
         if fate == DROPPED:
             return len(set(self._stage.of_gates("dropped"))) if fate in missing.values() else 0
         return len({self._stage.whereabouts.get(unit) or unit for unit, of_one in missing.items() if of_one == fate})

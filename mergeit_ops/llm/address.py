@@ -1,4 +1,4 @@
-"""The address of a server: what is wrong with it, and whether it is an address of this machine."""
+"""Checks of a server's address, and whether it is an address of this machine."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _NO_PART_OF_A_URL = re.compile(r"[<>{}|^`\"]")
 _NUMBER_LAST = re.compile(r"(.*\.)?[0-9]+\.?")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(?=/)")
 _ENDPOINTS = ("chat/completions", "completions", "responses", "embeddings")
-"""What the client itself puts behind a base URL; longest first."""
+"""Paths that the client appends to a base URL; longest first."""
 
 
 def is_http_url(text: str) -> bool:
-    """Tell whether a text is an http or https address with a host.
+    """Return whether a text is an http or https address with a host.
 
     :param text: any text.
     """
@@ -36,7 +36,7 @@ def is_http_url(text: str) -> bool:
 
 
 def is_of_this_machine(url: str) -> bool:
-    """Tell whether an address leads to this very machine, so that no proxy can help to reach it.
+    """Return whether an address is on this machine, so that no proxy is needed.
 
     :param url: an http or https address.
     """
@@ -53,12 +53,12 @@ def is_of_this_machine(url: str) -> bool:
 
 
 def address_problem(name: str, url: object, endpoint: str | None = None) -> str | None:
-    """Say why a base URL cannot work.
+    """Return why a base URL cannot work.
 
     :param name: of the parameter or variable that holds it.
-    :param url: the value, without blanks around it.
-    :param endpoint: the path that is put behind it; None when there is none.
-    :return: one sentence without user name, password and query; None when it can work.
+    :param url: the value, without surrounding blanks.
+    :param endpoint: the path that is appended to it; None if there is none.
+    :return: one sentence without user name, password and query; None if it can work.
     """
     if not isinstance(url, str) or not url:
         return f"{name} must be an http:// or https:// address such as {_EXAMPLE}, got {url!r}."
@@ -66,7 +66,7 @@ def address_problem(name: str, url: object, endpoint: str | None = None) -> str 
 
 
 def endpoint_problem(endpoint: str) -> str | None:
-    """Say why an `api_endpoint` cannot work: a path below the base URL, or a whole address.
+    """Return why an `api_endpoint` cannot work: a path below the base URL, or a whole address.
 
     :param endpoint: the value.
     """
@@ -82,10 +82,10 @@ def endpoint_problem(endpoint: str) -> str | None:
 
 
 def host_problem(host: str | None) -> str | None:
-    """Say why nothing can be reached under a host's name.
+    """Return why a host name cannot work.
 
-    :param host: as `urlsplit` gives it.
-    :return: the end of a sentence that begins with the name of the value; None when the name can work.
+    :param host: as `urlsplit` returns it.
+    :return: the end of a sentence that begins with the name of the value; None if the name can work.
     """
     if not host:
         return "has no host name"
@@ -93,22 +93,22 @@ def host_problem(host: str | None) -> str | None:
         try:
             ipaddress.ip_address(host)
         except ValueError:
-            return f"holds {host!r}, which is no IP address"
+            return f"holds {host!r}, which is not an IP address"
         return None
     try:
         plain = host if host.isascii() else host.encode("idna").decode("ascii")
     except UnicodeError:
         plain = ""
-    return None if _HOST_NAME.fullmatch(plain) else f"holds {host!r}, which is no host name"
+    return None if _HOST_NAME.fullmatch(plain) else f"holds {host!r}, which is not a host name"
 
 
 def redirected(location: str, asked: str, endpoint: str) -> tuple[str, str]:
     """Return where a redirect points to, and the base URL that it suggests.
 
-    :param location: as the server gives it; may be relative, or no address at all.
-    :param asked: the address that was asked.
-    :param endpoint: path below the base URL that was asked.
-    :return: both without user name, password and query; the second without the endpoint where it ends in it.
+    :param location: as the server sends it; may be relative or not an address.
+    :param asked: the requested address.
+    :param endpoint: the requested path below the base URL.
+    :return: both without user name, password and query; the second without the endpoint at its end.
     """
     try:
         target = shown_url(urljoin(asked, location)) if location else "nowhere"
@@ -130,7 +130,7 @@ def _general_problem(name: str, url: str) -> str | None:
         return f"{name} must be written with slashes, not backslashes, got {shown!r}."
     placeholder = _NO_PART_OF_A_URL.search(url)
     if placeholder is not None:
-        return f"{name} must not contain {placeholder[0]!r}, got {shown!r}: write what it stands for in its place."
+        return f"{name} must not contain {placeholder[0]!r}, got {shown!r}: replace it with its value."
     scheme, separator, rest = url.partition("://")
     if not separator:
         return f"{name} must begin with http:// or https://, such as {_EXAMPLE}, got {shown!r}{_suggestion(url)}."
@@ -140,13 +140,13 @@ def _general_problem(name: str, url: str) -> str | None:
     problem = _parts_problem(url)
     if "@" in authority or ("@" in rest and problem is not None):
         return (
-            f"{name} must not contain a user name or a password, got {shown!r}: take them out, and set the "
-            "environment variable OPENAI_API_KEY to the key that the server asks for."
+            f"{name} must not contain a user name or a password, got {shown!r}: remove them, and set the environment "
+            "variable OPENAI_API_KEY to the key that the server asks for."
         )
     if problem is not None:
         return f"{name} {problem}, got {shown!r}: it must be an address such as {_EXAMPLE}."
     if "#" in rest:
-        return f"{name} must not contain a fragment ('#' and what stands behind it), got {shown!r}: take it out."
+        return f"{name} must not contain a fragment ('#' and what follows it), got {shown!r}: remove it."
     return None
 
 
@@ -154,7 +154,7 @@ def _parts_problem(url: str) -> str | None:
     try:
         parts = urlsplit(url)
     except ValueError:
-        return "has brackets that hold no IPv6 address"
+        return "has brackets without an IPv6 address in them"
     return host_problem(parts.hostname) or _port_problem(parts)
 
 
@@ -163,8 +163,8 @@ def _port_problem(parts: SplitResult) -> str | None:
         port = parts.port
     except ValueError:
         port = 0
-    # Not the port as it stands: it may be a piece of a password.
-    return f"has a port that is no number from 1 to {_MAX_PORT}" if port == 0 else None
+    # The port is not shown, because it may be a part of a password.
+    return f"has a port that is not a number from 1 to {_MAX_PORT}" if port == 0 else None
 
 
 def _query_problem(name: str, url: str) -> str | None:
@@ -174,7 +174,7 @@ def _query_problem(name: str, url: str) -> str | None:
     fields = ", ".join(field for field, _ in parse_qsl(query, keep_blank_values=True))
     what = f" ({fields})" if fields.isprintable() and fields else ""
     return (
-        f"{name} must not contain a query{what}, got one behind {shown_url(place)!r}: put what is not secret into "
+        f"{name} must not contain a query{what}, got one after {shown_url(place)!r}: put what is not secret into "
         "default_query of model_params, and a key into the environment variable OPENAI_API_KEY."
     )
 
@@ -188,7 +188,7 @@ def _doubled_path(name: str, url: str, endpoint: str | None) -> str | None:
         if known and f"/{path.lower()}".endswith(f"/{known.lower()}"):
             shorter = shown_url(url).rstrip("/")[: -len(known)].rstrip("/")
             return (
-                f"{name} must not end in /{known}, which is put behind it (api_endpoint), got {shown_url(url)!r}: "
+                f"{name} must not end in /{known}, which is appended to it (api_endpoint), got {shown_url(url)!r}: "
                 f"write {shorter}."
             )
     before, after = path.split("/"), behind.split("/")
@@ -196,8 +196,8 @@ def _doubled_path(name: str, url: str, endpoint: str | None) -> str | None:
         if before[-length:] == after[:length] and before[-length]:
             part = "/" + "/".join(after[:length])
             return (
-                f"{name} ends in {part}, and api_endpoint {endpoint!r} begins with it, so that requests would go to "
-                f"{shown_url(url).rstrip('/')}/{behind}: take {part} out of one of them."
+                f"{name} ends in {part}, and api_endpoint {endpoint!r} begins with it, so requests would go to "
+                f"{shown_url(url).rstrip('/')}/{behind}: remove {part} from one of them."
             )
     return None
 

@@ -75,19 +75,19 @@ def _likest(model: str, models: Sequence[str]) -> str:
 
 
 def asked_to_wait(failure: CallFailedError, identity: Mapping[str, Any]) -> str:
-    """Say that the server wants to be left alone for longer than a run waits.
+    """Say that the server asks for a longer wait than a run accepts.
 
     :param failure: with the seconds that it asks for.
     :param identity: of the backend.
     """
     return (
-        f"The LLM server at {_place(identity)} asks to wait {failure.retry_after or 0:.0f} seconds, longer than a run "
-        f"waits ({failure.detail}): run the same recipe again later."
+        f"The LLM server at {_place(identity)} asks to wait {failure.retry_after or 0:.0f} seconds, which is longer "
+        f"than a run waits ({failure.detail}): run the same recipe again later."
     )
 
 
 def about_the_journal(answered: int, kept: int, unwritten: int, *, journal: bool, at_least: bool = False) -> str:
-    """Say what has become of the answers that came before a run had to stop; empty when none had come.
+    """Say where the answers are that arrived before a run stopped; empty if there were none.
 
     :param answered: requests with an answer.
     :param kept: answers that the journal holds.
@@ -98,69 +98,69 @@ def about_the_journal(answered: int, kept: int, unwritten: int, *, journal: bool
     if not answered and not kept:
         return ""
     if not journal:
-        return "cache_path is null, so no answer is kept: a new run pays for all of them again."
+        return "cache_path is null, so no answer is stored: a new run pays for all of them again."
     several = "1 answer is" if kept == 1 else f"{kept or 'No'} answers are"
     text = f"{'At least ' if at_least and kept else ''}{several} in the journal (cache_path)"
     if unwritten:
         text += f", and {unwritten} could not be written to it"
-    return f"{text}: run the same recipe again, and only what is missing there is asked for and paid for."
+    return f"{text}: run the same recipe again; it asks and pays only for what is missing there."
 
 
 def refused_parameter(failure: CallFailedError, identity: Mapping[str, Any]) -> str:
-    """Say that the server does not take a parameter that the recipe sets.
+    """Say that the server does not accept a parameter of the recipe.
 
     :param failure: with the name of the field.
     :param identity: of the backend.
     """
     return (
         f"The LLM server at {_place(identity)} refuses {failure.field!r} for model {identity.get('model')!r} "
-        f"({failure.detail}): take it out of sampling_params, or give it a value that the server takes."
+        f"({failure.detail}): remove it from sampling_params, or set it to a value that the server accepts."
     )
 
 
 def without_parameter(failure: CallFailedError, value: object, identity: Mapping[str, Any]) -> str:
-    """Say that a default of ours is no longer sent.
+    """Say that a default parameter is no longer sent.
 
     :param failure: with the name of the field.
     :param value: of the default.
     :param identity: of the backend.
     """
     return (
-        f"The LLM server at {_place(identity)} refuses {failure.field}={value!r} ({failure.detail}). It is a default, "
-        "so requests go without it from now on; sampling_params sets another value."
+        f"The LLM server at {_place(identity)} refuses {failure.field}={value!r} ({failure.detail}). It is a "
+        "default, so requests leave it out from now on; set another value in sampling_params if you need one."
     )
 
 
 def no_answer_after_reasoning(reasoning: str) -> str:
-    """Say that a model has thought and not answered, and what helps.
+    """Say that a model wrote reasoning but no answer, and what helps.
 
-    :param reasoning: how much there is of it, and how it ended.
+    :param reasoning: its length, and how it ended.
     """
     return (
-        f"the content is empty beside {reasoning}: raise max_tokens (or max_completion_tokens) in sampling_params, or "
-        f"have the model think less there, e.g. {THINKING_SWITCHES}"
+        f"the content is empty, but there is {reasoning}: raise max_tokens (or max_completion_tokens) in "
+        f"sampling_params, or have the model think less there, e.g. {THINKING_SWITCHES}"
     )
 
 
 def only_reasoning(words: str, identity: Mapping[str, Any]) -> str:
-    """Say that no request so far has brought more than reasoning.
+    """Say that all requests so far returned only reasoning.
 
     :param words: from `no_answer_after_reasoning`.
     :param identity: of the backend.
     """
     model = identity.get("model")
-    return f"Model {model!r} at {_place(identity)} writes its reasoning and no answer: {words}."
+    return f"Model {model!r} at {_place(identity)} writes its reasoning but no answer: {words}."
 
 
 def other_model(answered: str, identity: Mapping[str, Any]) -> str:
-    """Say that another model has answered than was asked for.
+    """Say that a different model answered.
 
     :param answered: the name in the response.
     :param identity: of the backend.
     """
     model = identity.get("model")
     return (
-        f"The LLM server at {_place(identity)} was asked for model {model!r} and says that {answered!r} has answered. "
+        f"The LLM server at {_place(identity)} was asked for model {model!r} but says that {answered!r} answered. "
         f"merge_model and the journal keep {model!r}; check api_or_hf_model if that is not what you want."
     )
 
@@ -184,10 +184,10 @@ def too_many_failures(
     """Say that too large a share of the requests failed.
 
     :param failed: requests without an answer.
-    :param outcomes: requests that are through.
+    :param outcomes: finished requests.
     :param reasons: failures by reason code.
-    :param max_failure_ratio: the bound that was passed.
-    :param last_errors: what the last of each reason ended with, by reason code.
+    :param max_failure_ratio: the limit that was exceeded.
+    :param last_errors: the last error of each reason, by reason code.
     """
     counts = ", ".join(f"{reason}: {count}" for reason, count in sorted(reasons.items()))
     commonest = max(reasons, key=lambda reason: (reason in last_errors, reasons[reason]))

@@ -15,14 +15,14 @@ __all__ = ["BackendFactory", "ChatBackend", "Completion"]
 class Completion:
     """One response of a model.
 
-    :param text: what it wrote; empty when there is nothing.
-    :param finish_reason: why it stopped writing, in OpenAI's words; None when unknown.
+    :param text: what it wrote; may be empty.
+    :param finish_reason: why it stopped writing, in OpenAI's terms; None if unknown.
     :param refusal: the refusal text; None when it did not refuse.
     :param prompt_tokens: as the server counts; None when it does not say.
     :param completion_tokens: as the server counts; None when it does not say.
-    :param problem: why the text must not be read as an answer; None when it may.
-    :param model: who the server says has answered; None when it does not say.
-    :param only_reasoning: whether the model has written down its reasoning, and no answer after it.
+    :param problem: why the text is not an answer; None if it is.
+    :param model: the model that the server names; None if it names none.
+    :param only_reasoning: whether the model wrote its reasoning but no answer.
     """
 
     text: str
@@ -60,11 +60,11 @@ class ChatBackend(Protocol):
 
 
 class BackendFactory(Protocol):
-    """Makes a backend where and when the run starts. It travels between processes, so it holds plain data only.
+    """Makes a backend when and where the run starts. It is sent between processes, so it holds only plain data.
 
-    One that makes batches of what waits has an attribute `waiting_per_place`: how many conversations it wants to choose
-    from for each that it answers at the same time. Where there is a method `check()`, it is called before any work and
-    raises `LLMUnavailableError` for what would keep the backend from being made.
+    A backend that batches waiting conversations has an attribute `waiting_per_place`: the number of waiting
+    conversations per place in a batch. If there is a method `check()`, it is called before any work and raises
+    `LLMUnavailableError` if the backend cannot be made.
     """
 
     @property

@@ -1,4 +1,4 @@
-"""The certificates that an encrypted connection is checked with, as far as the environment names them."""
+"""The certificates that the environment names for encrypted connections."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ __all__ = ["certificate_problem", "handshake_problem"]
 
 _HASHED = re.compile(r"[0-9a-f]{8}\.\d+")
 _OTHERS = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-_CURE = "correct the variable, or unset it to trust the authorities that the system trusts."
+_CURE = "correct the variable, or unset it to use the certificate authorities of the system."
 
 
 def certificate_problem() -> str | None:
-    """Say why the certificates that SSL_CERT_FILE or SSL_CERT_DIR names cannot be used.
+    """Return why the certificates of SSL_CERT_FILE or SSL_CERT_DIR cannot be used.
 
-    The first counts; the second only without it.
+    SSL_CERT_DIR is used only without SSL_CERT_FILE.
 
-    :return: one sentence with the variable and the cure; None when they can be, or neither is set.
+    :return: one sentence with the variable and the cure; None if they can be used, or neither is set.
     """
     file = os.environ.get("SSL_CERT_FILE")
     if file:
@@ -33,10 +33,10 @@ def certificate_problem() -> str | None:
 
 
 def handshake_problem(error: BaseException) -> str | None:
-    """Say why no encrypted connection could be made.
+    """Return why no encrypted connection could be made.
 
     :param error: what the HTTP library raised.
-    :return: part of a sentence; None when it was not for encryption.
+    :return: part of a sentence; None if encryption was not the reason.
     """
     found = _ssl_error(error)
     if found is None:
@@ -60,7 +60,7 @@ def _problem_of_file(file: str) -> str | None:
         if stat.S_ISDIR(mode):
             return "is a folder (the variable for folders is SSL_CERT_DIR)"
         if not stat.S_ISREG(mode):
-            return "is no file of certificates"
+            return "is not a file of certificates"
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=file)
     except ssl.SSLError:
         return "holds no certificate in PEM form"

@@ -69,7 +69,7 @@ class FailureKind(str, Enum):
 
     @property
     def of_account(self) -> bool:
-        """Whether it is about who asks, or for what model, and hardly about what one request holds."""
+        """Whether it is about the key or the model rather than about one request."""
         return self in (
             FailureKind.UNAUTHORIZED,
             FailureKind.FORBIDDEN,
@@ -206,7 +206,7 @@ def shorten(text: str, secret: str | None = None) -> str:
     :param text: any text.
     :param secret: a key to be masked wherever it occurs; None when there is none.
     """
-    # Left as they are, they would move the cursor of a terminal, or break the text of a record.
+    # Unescaped, they would move the cursor of a terminal or break the text of a record.
     printable = (char if char.isprintable() else " " for char in _TERMINAL_CODE.sub("", text))
     line = " ".join("".join(printable).split())
     if secret:
@@ -229,7 +229,7 @@ def _of_status(error: Any, secret: str | None) -> CallFailedError:
 
 
 def _body_of(error: Any) -> object:
-    """Return the decoded body of a response; the client library keeps what stands under `error` only."""
+    """Return the decoded body of a response; the client library keeps only the value of `error`."""
     try:
         body = json.loads(error.response.text)
     except (ValueError, RecursionError):
@@ -261,7 +261,7 @@ def _of_connection(error: Any) -> CallFailedError:
 
 
 def _is_transport_error(error: BaseException | None, *names: str) -> bool:
-    """Tell whether an exception comes from the HTTP library, which openai has exchanged between its versions."""
+    """Return whether an exception comes from the HTTP library, which openai has exchanged between its versions."""
     for library in ("httpx2", "httpx"):
         try:
             module = import_module(library)
@@ -284,7 +284,7 @@ def _aiohttp_error(error: BaseException | None) -> BaseException | None:
 
 
 def _never_connected(error: BaseException) -> bool:
-    """Tell whether an exception of aiohttp says that nobody was reached."""
+    """Return whether an exception of aiohttp says that nobody was reached."""
     aiohttp = sys.modules["aiohttp"]
     names = ("ClientConnectorError", "ConnectionTimeoutError", "InvalidURL")
     return isinstance(error, tuple(getattr(aiohttp, name) for name in names if hasattr(aiohttp, name)))

@@ -56,7 +56,7 @@ class OpenAICompatibleFactory:
         }
 
     def check(self) -> None:
-        """Find out, before any work and without sending anything, what would keep the client from being made.
+        """Check whether the client can be made, before any work and without sending anything.
 
         :raises LLMUnavailableError: one sentence that names the variable or parameter, and the cure.
         """

@@ -1,4 +1,4 @@
-"""The parameters of a recipe that say how to reach a server, checked before anything is opened."""
+"""Checks of the parameters that say how to reach a server, before anything is opened."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ __all__ = ["CLIENT_PARAMS", "check_client_params"]
 CLIENT_PARAMS = ("base_url", "default_headers", "default_query", "organization", "project")
 
 _ENVIRONMENT = (
-    "proxies and certificates come from the environment (HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE), and a client cannot be "
-    "written in a recipe"
+    "proxies and certificates come from the environment (HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE), and a recipe cannot "
+    "hold a client"
 )
 _AZURE = "write the deployment's address into base_url, and api-version into default_query"
 _ADVICE = {
     "timeout": "use the operator's timeout_s instead",
-    "timeout_s": "it is a parameter of the operator, beside model_params",
+    "timeout_s": "it is a parameter of the operator, not of model_params",
     "max_retries": "failed calls are made again by the operator itself; try_num counts answers",
     "model": "use api_or_hf_model instead",
     "stream": "answers are not streamed",
@@ -45,11 +45,11 @@ _ADVICE = {
 
 
 def check_client_params(params: Mapping[str, Any], endpoint: str) -> None:
-    """Check what a recipe says about a server.
+    """Check the parameters of a recipe about a server.
 
     :param params: `model_params`.
     :param endpoint: path below the base URL, or a whole URL.
-    :raises RecipeError: one sentence with parameter, what is allowed, and what was given.
+    :raises RecipeError: one sentence with the parameter, the allowed values, and the given value.
     """
     problem = _problem(params, endpoint)
     if problem is not None:
@@ -83,7 +83,7 @@ def _fields_problem(params: Mapping[str, Any]) -> str | None:
             json.dumps({field: value}, allow_nan=False)
         except (TypeError, ValueError, RecursionError):
             return (
-                f"default_query in model_params must hold plain values, and that of {field!r} is of type "
+                f"default_query in model_params must hold plain values, but the value of {field!r} is of type "
                 f"{type(value).__name__}: put it in quotes."
             )
     for name in ("organization", "project"):

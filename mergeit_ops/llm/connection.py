@@ -40,8 +40,8 @@ _HEADER_VARIABLES = {"OPENAI_ORG_ID": "organization", "OPENAI_PROJECT_ID": "proj
 _OPENAI_HOST = ".api.openai.com"
 _QUOTES = "\"'`"
 _ILLEGAL_KEY = (
-    "OPENAI_API_KEY contains characters that no key can have: set it again, without quotes, blanks or line breaks, and "
-    "without 'Bearer'."
+    "OPENAI_API_KEY contains characters that a key cannot have: set it again, without quotes, blanks or line "
+    "breaks, and without 'Bearer'."
 )
 
 
@@ -65,13 +65,13 @@ class Target:
 
 
 class Connection:
-    """An open client of one server; every failed call comes out as `CallFailedError`.
+    """An open client of one server; every failed call raises `CallFailedError`.
 
-    :param client: from the openai package, its own retries off.
+    :param client: from the openai package, without retries.
     :param secret: the API key, to be masked in texts of the server.
     :param timeout_s: seconds for one call, from sending it to the end of its answer.
     :param target: where requests go.
-    :param proxy: that they go through; None when they go there directly.
+    :param proxy: that requests use; None for direct requests.
     """
 
     def __init__(self, client: AsyncOpenAI, secret: str, timeout_s: float, target: Target, proxy: Proxy | None) -> None:
@@ -88,8 +88,8 @@ class Connection:
         :param endpoint: path below the base URL, or a whole URL: the one that the connection was opened for.
         :param body: of the request, plain JSON.
         :return: the decoded body of the response.
-        :raises CallFailedError: when there is none, or it reports an error.
-        :raises LLMUnavailableError: when the first responses are of a kind that none can be used.
+        :raises CallFailedError: if there is no response, or it reports an error.
+        :raises LLMUnavailableError: if the first responses show that no response can be used.
         """
         try:
             # The client's own timeout bounds each wait for bytes; this one the call as a whole.
@@ -137,7 +137,7 @@ class Connection:
         )
 
     def _failure(self, error: Exception) -> Exception | None:
-        """Translate what a call raised; None when it is no failed call."""
+        """Translate the exception of a call; None if it is not a failed call."""
         own = _own(error)
         if isinstance(own, UnusableResponseError):
             return self._unusable(own)
@@ -157,18 +157,18 @@ class Connection:
         if response.location is not None:
             to, base = redirected(response.location, self._target.asked, self._target.endpoint)
             detail = (
-                f"redirects requests to {to} (HTTP {response.status}), which is not followed: the key goes to no other "
-                "host"
+                f"redirects requests to {to} (HTTP {response.status}), which is not followed, so that the key is not "
+                "sent to another host"
             )
             perhaps = f", perhaps {base}" if is_http_url(base) else ""
             todo = f"set base_url in model_params (or OPENAI_BASE_URL) to the address of the API itself{perhaps}"
         if self._answered:
-            # One response of this kind among answers is about one request.
+            # If other requests were answered, one such response is about one request.
             return CallFailedError(FailureKind.UNUSABLE, f"the server {detail}", status=response.status)
         return LLMUnavailableError(f"The LLM server at {shown_url(self._target.url)} {detail}: {todo}.")
 
     def _through_proxy(self, failure: CallFailedError, error: Exception, proxy: Proxy) -> CallFailedError:
-        """Name the proxy where it may be what has failed."""
+        """Name the proxy if it may have failed."""
         refusal = _proxy_refusal(error)
         if refusal is not None:
             failure.kind, failure.detail = FailureKind.UNREACHABLE, f"the connection was refused: {shorten(refusal)}"
@@ -179,7 +179,7 @@ class Connection:
 
 
 def check_connection(model_params: Mapping[str, Any], endpoint: str) -> None:
-    """Find out, before any work and without sending anything, what would keep a client from being made.
+    """Check whether a client can be made, before any work and without sending anything.
 
     :param model_params: arguments of `openai.AsyncOpenAI` other than the key, e.g. `base_url`.
     :param endpoint: path below the base URL, or a whole URL.
@@ -201,9 +201,9 @@ def open_connection(
     :param model_params: arguments of `openai.AsyncOpenAI` other than the key, e.g. `base_url`.
     :param timeout_s: seconds for one call.
     :param endpoint: path below the base URL, or a whole URL.
-    :param sampling_params: fields of the requests, which tell how large a response may be.
-    :raises LLMUnavailableError: without a key and without a server that could do without one, or when an address, a
-        proxy or a certificate of the environment cannot be used.
+    :param sampling_params: fields of the requests, which limit the size of a response.
+    :raises LLMUnavailableError: if a required key is missing, or if an address, a proxy or a certificate of the
+        environment cannot be used.
     :raises RecipeError: when `model_params` do not fit the installed client.
     """
     problem = _environment_problem(model_params, endpoint)
@@ -228,7 +228,7 @@ def _named_url(model_params: Mapping[str, Any]) -> str:
 
 
 def _environment_problem(model_params: Mapping[str, Any], endpoint: str) -> str | None:
-    """Say what of the environment keeps requests from being sent; None when nothing does."""
+    """Return which part of the environment prevents requests; None if none does."""
     target = Target(server_url(model_params), endpoint)
     name = "base_url in model_params" if model_params.get("base_url") else "OPENAI_BASE_URL"
     problem = address_problem(name, target.url, endpoint) or _key_problem(model_params, target)
@@ -241,9 +241,9 @@ def _environment_problem(model_params: Mapping[str, Any], endpoint: str) -> str 
             return f"{variable} {what}: set it again, without quotes or line breaks, or unset it."
     what = headers_problem(_custom_headers())
     if what is not None:
-        return f"OPENAI_CUSTOM_HEADERS {what}: write one 'Name: value' a line, in ASCII, or unset it."
+        return f"OPENAI_CUSTOM_HEADERS {what}: write one 'Name: value' per line, in ASCII, or unset it."
     if is_of_this_machine(target.asked) and not target.asked.lower().startswith("https"):
-        # Neither a proxy nor a certificate stands between the two.
+        # Such a request uses neither a proxy nor a certificate.
         return None
     proxy = proxy_for(target.asked)
     return (proxy.problem() if proxy is not None else None) or certificate_problem()
@@ -305,7 +305,7 @@ def _open_client(
             f"model_params cannot be used with the installed openai {openai.__version__}: {reason}."
         )
     except Exception as error:
-        # What was not foreseen: still one sentence, and before any work.
+        # Unexpected errors also become one sentence, before any work.
         reason = f"{type(error).__name__}: {shorten(_without_urls(str(error)), _key())}"
         misfit = LLMUnavailableError(
             f"No client can be made for the LLM server at {shown_url(target.url)} ({reason}): check base_url in "
@@ -315,28 +315,28 @@ def _open_client(
 
 
 def _http_client(target: Target, proxy: Proxy | None, max_bytes: int) -> Any:
-    """Return an HTTP client that asks the environment nothing: the proxy has been chosen, certificates are loaded.
+    """Return an HTTP client that does not read the environment: proxy and certificates are set.
 
-    Without a proxy it is the openai package's client over aiohttp, where there is one: a call over it takes some two
-    thirds of the processor time, and finding a free connection among many takes next to none. The default client looks
-    at every connection twice a call.
+    Without a proxy it is the openai package's client over aiohttp, if it is installed. A call then takes about two
+    thirds of the processor time, and finding a free connection among many takes almost none. The default client looks
+    at every connection twice per call.
     """
     import openai
 
     library = _http_library(openai)
     secure = target.asked.lower().startswith("https") or (proxy is not None and proxy.needs_certificates)
     options: dict[str, Any] = {
-        # Loading certificates takes time, and one that trusts nobody will do where nothing is encrypted.
+        # Loading certificates takes time; without encryption an empty context is enough.
         "verify": library.create_ssl_context() if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
         "trust_env": False,
-        # A key must reach no other host than the one that was named.
+        # The key must only reach the host that was named.
         "follow_redirects": False,
         "event_hooks": {"response": [response_guard(library, max_bytes)]},
     }
     if proxy is not None:
-        # The way to the proxy may be encrypted too, and checked with the same certificates.
+        # The connection to the proxy may be encrypted too; it uses the same certificates.
         tls = {"ssl_context": options["verify"]} if proxy.needs_certificates else {}
-        # The client over aiohttp speaks to fewer kinds of proxies.
+        # The client over aiohttp supports fewer kinds of proxies.
         return openai.DefaultAsyncHttpxClient(proxy=library.Proxy(proxy.url, **tls), **options)
     make = getattr(openai, "DefaultAioHttpClient", None)
     try:
@@ -349,20 +349,20 @@ def _http_client(target: Target, proxy: Proxy | None, max_bytes: int) -> Any:
 
 
 def _http_library(openai: ModuleType) -> ModuleType:
-    """Return httpx, or its successor: the one that this version of openai speaks through."""
+    """Return the HTTP library that this version of openai uses: httpx or its successor."""
     base = next(kind for kind in openai.DefaultAsyncHttpxClient.__mro__ if kind.__name__ == "AsyncClient")
     return sys.modules[base.__module__.partition(".")[0]]
 
 
 def _own(error: BaseException | None) -> CallFailedError | None:
-    """Return the failure of ours that an exception is, or wraps."""
+    """Return the exception, or the one that it wraps, if it is one of our failures."""
     while error is not None and not isinstance(error, CallFailedError):
         error = error.__cause__
     return error
 
 
 def _proxy_refusal(error: BaseException | None) -> str | None:
-    """Return the words of a proxy that makes no connection; None when it was not asked for one, or made it."""
+    """Return the message of a proxy that refused a connection; None if there was no such refusal."""
     while error is not None and type(error).__name__ != "ProxyError":
         error = error.__cause__
     return None if error is None else str(error) or "it does not say why"

@@ -104,16 +104,16 @@ class EngineSettings:
 
 
 class LLMEngine:
-    """Asks a model many things at once. Holds plain data only, so it travels between processes.
+    """Sends many requests to a model at once. It holds only plain data, so it can be sent between processes.
 
-    What it has spent, and whether the server has ever answered, is remembered from run to run.
+    It remembers from run to run what it spent, and whether the server ever answered.
 
     :param backend_factory: makes what answers; used only when a call has to be made.
     :param settings: how runs are made.
-    :param policy: when failed calls are made again.
+    :param policy: when failed calls are retried.
     :param recipe_params: names of the sampling parameters that the recipe sets. A server that refuses one stops a run.
-    :param default_params: names of those that are defaults of ours. One that a server refuses is no longer sent.
-    :param sleep: waits some seconds; tests bring one that does not.
+    :param default_params: names of those that are defaults of ours. If a server refuses one, it is no longer sent.
+    :param sleep: waits some seconds; tests pass one that does not.
     :param clock: monotonic seconds.
     """
 
@@ -143,7 +143,7 @@ class LLMEngine:
         self.only_reasoning: set[str] = set()
         self.kept: set[bytes] = set()
         self.budget: Budget | None = None
-        """Where its tokens come from, when others spend of the same budget; None: from `max_total_tokens` alone."""
+        """The shared token budget; None: only `max_total_tokens` of this engine."""
 
     @property
     def model(self) -> str:
@@ -156,21 +156,21 @@ class LLMEngine:
         return "endpoint" in self.backend_factory.identity()
 
     def check(self) -> None:
-        """Find out, before any work and without sending anything, whether a server can be asked at all.
+        """Check whether requests can be sent to the server, before any work and without sending anything.
 
-        :raises LLMUnavailableError: without a key where one is needed, or when an address, a proxy, a certificate or
-            another setting of the environment cannot work.
+        :raises LLMUnavailableError: if a required key is missing, or if an address, a proxy, a certificate or another
+            setting of the environment cannot work.
         """
         check = getattr(self.backend_factory, "check", None)
         if check is not None:
             check()
 
     def figures(self) -> dict[str, Any]:
-        """Return what all runs so far took, for a summary: calls, answers from the journal, retries, tokens.
+        """Return the counters of all runs so far: calls, answers from the journal, retries, tokens.
 
-        `cost` is among them when prices are known; what has gone wrong (`lost_prompt_tokens`, `cache_write_failures`,
-        `last_errors` by reason, `answered_as` by the other model that a server names, `dropped_parameters`) only where
-        it has.
+        `cost` is included if prices are known. Failures (`lost_prompt_tokens`, `cache_write_failures`, `last_errors` by
+        reason, `answered_as` by the other model that a server names, `dropped_parameters`) are included if there are
+        any.
         """
         total, prices = self.total, self.settings.prices
         figures: dict[str, Any] = {name: getattr(total, name) for name in _FIGURES}
@@ -187,9 +187,9 @@ class LLMEngine:
         total: Callable[[], int | None] = lambda: None,
         more_to_come: bool = False,
     ) -> Usage:
-        """Answer requests; returns when all are through.
+        """Answer requests; returns when all are finished.
 
-        The first call is made alone: only when the server has answered it are the others sent.
+        The first call is made alone. The others are sent after the server has answered it.
 
         :param requests: pulled one by one, at most twice `max_concurrency` ahead of the outcomes (eight times for a
             local model, which makes batches of those of like length), from a thread of its own, so that a slow one
@@ -223,7 +223,7 @@ class LLMEngine:
         finally:
             progress.close()
             if journal.write_failures:
-                # A journal that was set aside has lost what it held.
+                # A journal that was set aside no longer provides its answers.
                 self.kept = {key for key in self.kept if journal.get(key.hex()) is not None}
             journal.close()
             usage.cache_write_failures = journal.write_failures
@@ -231,7 +231,7 @@ class LLMEngine:
             self.total.add(usage)
             self.total.kept = len(self.kept)
         if stopped is not None:
-            # Its sentence says it all: a traceback of the event loop before it would bury it.
+            # The message is enough; a traceback of the event loop would hide it.
             raise told_of_answers(stopped, self.total.as_dict(), journal=self.settings.cache_path is not None)
         return usage
 
@@ -270,10 +270,10 @@ class LLMEngine:
 
 
 def told_of_answers(stopped: LLMError, usage: Mapping[str, Any], *, journal: bool, at_least: bool = False) -> LLMError:
-    """Return an error that also says what has become of the answers that came before it.
+    """Return the error with a sentence about the answers that arrived before it.
 
-    :param stopped: why a run had to stop.
-    :param usage: counters of all that was asked, as `Usage.as_dict` gives them.
+    :param stopped: why a run stopped.
+    :param usage: counters of all requests, as `Usage.as_dict` returns them.
     :param journal: whether the run has a journal.
     :param at_least: whether other tasks of the run may have added answers.
     """
@@ -286,7 +286,7 @@ def told_of_answers(stopped: LLMError, usage: Mapping[str, Any], *, journal: boo
         at_least=at_least,
     )
     if not answers and isinstance(stopped, TooManyFailuresError):
-        answers = "No answer has come that the journal (cache_path) could hold."
+        answers = "No answer has arrived that could be stored in the journal (cache_path)."
     told = type(stopped)(f"{why} {answers}".rstrip())
     told.reason = why
     return told
@@ -330,7 +330,7 @@ def build_engine(
     :param price_per_1k_prompt: what 1,000 tokens sent cost, at least 0; None: unknown. Both prices or none.
     :param price_per_1k_completion: what 1,000 tokens received cost, at least 0; None: unknown.
     :param accelerator: `cpu` or `cuda` for a local model; None: a GPU where there is one.
-    :param default_sampling_params: stand in for `sampling_params` that are None. One that a server refuses is left out.
+    :param default_sampling_params: used if `sampling_params` is None. If a server refuses one, it is left out.
     :raises RecipeError: one sentence with parameter, allowed range and value received.
     """
     prices = read_prices(price_per_1k_prompt, price_per_1k_completion)
@@ -391,7 +391,7 @@ def build_logprobs_engine(
         top_logprobs=top_logprobs,
         timeout_s=number("timeout_s", timeout_s, 0, integer=False, open_low=True),
     )
-    # One token is read, and its log-probabilities come whatever the temperature.
+    # Only one token is read, and its log-probabilities do not depend on the temperature.
     return LLMEngine(factory, settings=settings, default_params=("temperature",))
 
 

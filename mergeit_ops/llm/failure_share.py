@@ -29,8 +29,8 @@ def check_failures(
     :param answered: requests with an answer.
     :param failures: requests without one, by reason code.
     :param max_failure_ratio: share of failures, 0 to 1, above which a run stops.
-    :param at_end: whether no more will come; few outcomes are judged only then, and only if all have failed.
-    :param last_errors: what the last of each reason ended with, by reason code; None when unknown.
+    :param at_end: whether this is the end. A few outcomes are judged only then, and only if all failed.
+    :param last_errors: the last error of each reason, by reason code; None if unknown.
     :raises TooManyFailuresError: when it is too large.
     """
     judged = {reason: count for reason, count in failures.items() if reason not in _NOT_THE_MODELS_FAULT}

@@ -1,4 +1,4 @@
-"""What can be sent as the field of a request's head."""
+"""Checks of HTTP header fields."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ _OWN = ("content-length", "transfer-encoding", "content-type", "connection")
 
 
 def headers_problem(headers: Mapping[object, object]) -> str | None:
-    """Say why headers cannot be sent, without repeating a value.
+    """Return why headers cannot be sent, without repeating a value.
 
     :param headers: names to values.
-    :return: the end of a sentence that begins with the name of the mapping; None when they can.
+    :return: the end of a sentence that begins with the name of the mapping; None if they can be sent.
     """
     for name, value in headers.items():
         if not isinstance(name, str) or not _NAME.fullmatch(name):
-            return f"holds {name!r}, which is no name of a header"
+            return f"holds {name!r}, which is not a valid header name"
         if name.lower() in _OWN:
             return f"must not hold {name!r}: the client sets it"
         if not isinstance(value, str):
-            return f"must hold texts, and the value of {name!r} is {_article(value)}: put it in quotes"
+            return f"must hold texts, but the value of {name!r} is {_article(value)}: put it in quotes"
         what = text_problem(value) if value else None
         if what is not None:
             return f"cannot be sent: the value of {name!r} {what}"
@@ -31,10 +31,10 @@ def headers_problem(headers: Mapping[object, object]) -> str | None:
 
 
 def text_problem(value: str) -> str | None:
-    """Say why a text cannot be the value of a header, without repeating it.
+    """Return why a text cannot be the value of a header, without repeating it.
 
     :param value: the text.
-    :return: part of a sentence; None when it can.
+    :return: part of a sentence; None if it can.
     """
     if not value.isascii():
         return "contains characters that are not ASCII"

@@ -94,9 +94,9 @@ def answer_key(
 class Journal:
     """Answers in one SQLite file, shared by any number of processes.
 
-    A journal never stops a run and never holds it up: a file that cannot be read is set aside, an answer that cannot
-    be written is counted in `write_failures`, and each is said once. A file that another process keeps locked, or that
-    cannot be opened, is left alone for half a minute, then tried again.
+    A journal never stops or delays a run. A file that cannot be read is set aside, an answer that cannot be written is
+    counted in `write_failures`, and each problem is reported once. If another process keeps the file locked, or it
+    cannot be opened, it is tried again after half a minute.
 
     :param path: the file, or an existing folder to keep it in; None (or "") turns the journal off.
     :param create: whether to make the file when there is none; False is for looking only.
@@ -192,13 +192,13 @@ class Journal:
             self._connection = _connect(path)
         except (sqlite3.OperationalError, OSError) as error:
             self._give_up(error)
-            # Locks end, and disks that are full or away come back.
+            # Locks end, and a full or missing disk may be available again.
             self._open_again_at = time.monotonic() + _LOCKOUT_S
         except sqlite3.DatabaseError as error:
             self._set_aside(error)
 
     def _open_late(self) -> None:
-        """Open the file where that has failed before, once its time has come."""
+        """Try again to open the file after the wait."""
         if self._open_again_at is None or time.monotonic() < self._open_again_at:
             return
         assert self.path is not None

@@ -50,7 +50,7 @@ def share_journals(opener: Opener | None) -> None:
 
 
 def journal_place(cache_path: str | None) -> str:
-    """Return where the journal that a recipe asks for lies on the driver's machine, for a message.
+    """Return the path of the recipe's journal on the driver's machine, for a message.
 
     :param cache_path: as in `open_journal`.
     """

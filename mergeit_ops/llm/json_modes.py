@@ -50,7 +50,7 @@ class JsonModes:
 
     def _refused(self, failure: CallFailedError) -> bool:
         if failure.field not in (None, "response_format"):
-            # Another parameter is the culprit, and would be in every mode.
+            # The cause is another parameter, so every mode would fail.
             return False
         if failure.kind is FailureKind.BAD_REQUEST and failure.status in _REFUSALS:
             return True

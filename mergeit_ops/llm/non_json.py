@@ -1,4 +1,4 @@
-"""What a server sent in place of JSON, in words."""
+"""Descriptions of responses that are not JSON."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def web_page(text: str) -> str | None:
     """Describe an HTML page.
 
     :param text: the body of a response.
-    :return: part of a sentence, with the page's title where it has one; None when it is no HTML.
+    :return: part of a sentence, with the page's title if it has one; None if it is not HTML.
     """
     head = text[:_HEAD_CHARS]
     if not _HTML.match(head):
@@ -41,7 +41,10 @@ def non_json(text: str) -> str:
     """
     page = web_page(text)
     if page is not None:
-        return f"the server answered with {page} and not with JSON: what is reached is a web page or a login, no API"
+        return (
+            f"the server answered with {page} instead of JSON: the address leads to a web page or a login, not to an "
+            "API"
+        )
     if _EVENT.match(text) or _LINES.match(text[:_HEAD_CHARS]):
-        return "the server streams its answer, and only whole ones are read: turn streaming off there"
+        return "the server streams its answer, but only whole answers can be read: turn streaming off on the server"
     return "the server answered with something that is not JSON"

@@ -1,4 +1,4 @@
-"""Which proxy a request goes through, from the variables that tell all programs of a machine."""
+"""The proxy for a request, from the usual environment variables."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ _PORTS = {"http": 80, "https": 443}
 class Proxy:
     """A proxy that the environment names.
 
-    :param url: its address, which may hold a user name and a password: neither is ever shown.
-    :param variable: that names it.
+    :param url: its address, which may contain a user name and a password; they are never shown.
+    :param variable: the variable that names it.
     """
 
     url: str = field(repr=False)
@@ -37,11 +37,11 @@ class Proxy:
 
     @property
     def needs_certificates(self) -> bool:
-        """Whether the way to the proxy itself is encrypted."""
+        """Whether the connection to the proxy is encrypted."""
         return self.url.lower().startswith("https:")
 
     def problem(self) -> str | None:
-        """Say why it cannot be used: one sentence with the variable and the cure; None when it can be."""
+        """Return why it cannot be used: one sentence with the variable and the cure; None if it can."""
         shown = shown_url(self.url)
         scheme = self.url.partition("://")[0].lower()
         if scheme not in _SCHEMES:
@@ -77,22 +77,22 @@ class Proxy:
             parts = urlsplit(self.url)
             host = parts.hostname
         except ValueError:
-            return "has brackets that hold no IPv6 address"
+            return "has brackets without an IPv6 address in them"
         try:
             port = parts.port
         except ValueError:
             port = 0
         if port == 0:
-            return "has a port that is no number from 1 to 65535"
-        return "has no host name" if not host else "has a host name that cannot be one" if host_problem(host) else None
+            return "has a port that is not a number from 1 to 65535"
+        return "has no host name" if not host else "has a host name that is not valid" if host_problem(host) else None
 
 
 def proxy_for(url: str) -> Proxy | None:
     """Return the proxy that requests to an address go through.
 
-    HTTPS_PROXY or HTTP_PROXY names it, by the address's scheme, else ALL_PROXY, in capitals or not. An address of
-    this machine has none, nor has one that NO_PROXY names: as a host (with all below it), `.domain` or `*.domain`
-    (what is below it), `host:port`, an IP address or network, or `*`.
+    HTTPS_PROXY or HTTP_PROXY names it, depending on the address's scheme, else ALL_PROXY; lower-case names work too. An
+    address of this machine has no proxy, and neither has one that NO_PROXY names: a host (with its subdomains),
+    `.domain` or `*.domain` (only the subdomains), `host:port`, an IP address or network, or `*`.
 
     :param url: an http or https address.
     """
@@ -110,13 +110,13 @@ def proxy_for(url: str) -> Proxy | None:
 
 
 def _variable(name: str) -> str:
-    # As `getproxies` reads them: small letters first, other spellings too.
+    # As `getproxies` reads them: lower-case names first, other spellings too.
     spelled = [name, *(known for known in os.environ if known.lower() == name)]
     return next((known for known in spelled if os.environ.get(known)), "the proxy settings of the system")
 
 
 def _covers(entry: str, url: str) -> bool:
-    """Tell whether an entry of NO_PROXY names the host of an address."""
+    """Return whether an entry of NO_PROXY names the host of an address."""
     if not entry or entry == "*":
         return entry == "*"
     parts = urlsplit(url)

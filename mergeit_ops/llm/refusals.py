@@ -1,4 +1,4 @@
-"""What a server has refused since it last answered, and when that is no longer about single requests."""
+"""Refusals since the server's last answer, and when they are no longer about single requests."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from mergeit_ops.llm.classify import CallFailedError, FailureKind
 __all__ = ["Refusals"]
 
 _OF_ACCOUNT = 3
-"""Requests in a row that a server refuses for a reason that holds for all of them."""
+"""Refused requests in a row, for a reason that applies to all requests, after which a run stops."""
 
 _FORBIDDEN = 5
-"""Requests in a row with 403, which firewalls and moderators also answer to single requests."""
+"""The same for 403, which firewalls and moderators also send for single requests."""
 
 _OF_ANY_KIND = 20
-"""Requests in a row that fail with errors of the server, or are refused in the same words."""
+"""The same for server errors and for refusals in the same words."""
 
 _ABOUT_ONE = (FailureKind.TOO_LONG, FailureKind.REFUSED)
 
 
 class Refusals:
-    """Requests that were given up since the server last answered; an answer starts it anew.
+    """Requests that were given up since the server's last answer; an answer resets the counts.
 
-    It is remembered from run to run of an engine, and travels between processes: it holds plain data only.
+    An engine keeps it from run to run and sends it between processes, so it holds only plain data.
     """
 
     def __init__(self) -> None:
@@ -33,18 +33,18 @@ class Refusals:
         self.answers = 0
 
     def begin(self) -> None:
-        """Hear that a run starts: nothing waits, and no time has passed for it."""
+        """Note that a run starts: nothing waits, and no time has passed."""
         self._waiting.clear()
         self._since_s = None
 
     def answered(self) -> None:
-        """Hear that the server has answered a request."""
+        """Note that the server answered a request."""
         self.answers += 1
         self._given_up.clear()
         self._since_s = None
 
     def rate_limited(self, request: str, now_s: float) -> None:
-        """Hear that a call was refused for its rate, and may be made again.
+        """Note that a call was refused for its rate and may be retried.
 
         :param request: names the request.
         :param now_s: monotonic seconds.
@@ -54,35 +54,35 @@ class Refusals:
             self._since_s = now_s
 
     def through(self, request: str) -> None:
-        """Hear that a request no longer waits.
+        """Note that a request no longer waits.
 
         :param request: names the request.
         """
         self._waiting.discard(request)
 
     def several(self) -> int:
-        """Return how many requests the server has refused, three or more, that wait or were given up; else 0."""
+        """Return the number of refused requests that wait or were given up if it is at least three; else 0."""
         count = len(self._waiting | self._given_up.keys())
         return count if count >= _OF_ACCOUNT else 0
 
     def stalled_s(self, now_s: float) -> float:
-        """Return for how long the server has refused the rate of requests without an answer between.
+        """Return how long the server has refused the rate of requests without an answer.
 
         :param now_s: monotonic seconds.
         """
         return 0.0 if self._since_s is None else now_s - self._since_s
 
     def given_up(self, request: str, failure: CallFailedError) -> None:
-        """Hear that a request is not asked again.
+        """Note that a request is not retried.
 
-        :param request: names the request: one with several candidates counts once.
-        :param failure: what its last call ended with.
+        :param request: names the request; one with several candidates counts once.
+        :param failure: the error of its last call.
         """
         if failure.kind not in _ABOUT_ONE and len(self._given_up) < _OF_ANY_KIND:
             self._given_up[request] = (failure.kind, failure.detail)
 
     def hopeless(self, any_kind: bool) -> bool:
-        """Tell whether the next request would fare no better.
+        """Return whether the next request would fail too.
 
         :param any_kind: whether errors of the server, and requests refused in the same words, count too.
         """

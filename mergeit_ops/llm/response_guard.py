@@ -1,4 +1,4 @@
-"""What a response may be: no redirect, no stream of events, and no larger than an answer can be."""
+"""Checks of responses: no redirect, no event stream, and not larger than an answer can be."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _STREAMS = ("text/event-stream", "application/x-ndjson", "application/jsonl", "a
 
 
 class UnusableResponseError(CallFailedError):
-    """A response that is no answer, whatever the request was.
+    """A response that is not an answer, for any request.
 
-    :param detail: what it is, as part of a sentence.
+    :param detail: a description, as part of a sentence.
     :param todo: what to do about it.
     :param status: the HTTP status.
     :param location: where a redirect points to; None for another response.
@@ -35,10 +35,10 @@ class UnusableResponseError(CallFailedError):
 
 
 def max_response_bytes(sampling_params: Mapping[str, Any]) -> int:
-    """Return how large the body of a response may be, decompressed.
+    """Return the maximum size of a decompressed response body.
 
-    :param sampling_params: fields of the request: with a cap on the tokens of an answer, that many tokens and 4 MiB;
-        without one, 16 MiB. Never more than that.
+    :param sampling_params: fields of the request. With a limit on the tokens of an answer, the size of that many tokens
+        plus 4 MiB, but at most 16 MiB; without a limit, 16 MiB.
     """
     places = (sampling_params, sampling_params.get("extra_body") or {})
     caps = [place[name] for place in places for name in CAP_FIELDS if _is_count(place.get(name))]
@@ -71,7 +71,8 @@ def response_guard(http_library: ModuleType, max_bytes: int) -> Callable[[Any], 
                 if size > max_bytes:
                     raise CallFailedError(
                         FailureKind.UNUSABLE,
-                        f"the response is larger than {max_bytes / _MIB:.0f} MiB, and no answer is; it was not read on",
+                        f"the response is larger than {max_bytes / _MIB:.0f} MiB, more than any answer needs; the "
+                        "rest was not read",
                     )
                 yield part
 
@@ -82,7 +83,7 @@ def response_guard(http_library: ModuleType, max_bytes: int) -> Callable[[Any], 
     async def guard(response: Any) -> None:
         _refuse(response)
         source = response.stream
-        # Decompressed here, piece by piece: what counts is what comes to lie in memory.
+        # Decompressed here, piece by piece, because the limit is for memory.
         encoded = http_library.Response(response.status_code, headers=response.headers, stream=source)
         for name in ("content-encoding", "content-length"):
             response.headers.pop(name, None)
@@ -99,8 +100,8 @@ def _refuse(response: Any) -> None:
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     if status < 300 and kind in _STREAMS:
         raise UnusableResponseError(
-            f"streams its answers ({kind}), and only whole ones are read",
-            "turn streaming off at the server or gateway, or take 'stream' out of what it adds to requests",
+            f"streams its answers ({kind}), but only whole answers can be read",
+            "turn streaming off at the server or gateway, or remove 'stream' from what it adds to requests",
             status=status,
         )
 

@@ -13,7 +13,7 @@ __all__ = ["completion_problem", "read_completion", "reasoning_in", "value_at"]
 
 _MISSING = object()
 _REASONING_FIELDS = ("reasoning_content", "reasoning", "thinking", "reasoning_text", "reasoning_details")
-"""Beside the content: DeepSeek, vLLM and SGLang; OpenRouter, Groq and newer vLLM; Ollama; OpenRouter."""
+"""Reasoning fields: DeepSeek, vLLM and SGLang; OpenRouter, Groq and newer vLLM; Ollama; OpenRouter."""
 _REASONING_PARTS = ("thinking", "reasoning")
 _OPENED = re.compile(r"\s*<(think|thinking|thought|reasoning)>")
 _MAX_COUNT = 2**31
@@ -49,19 +49,19 @@ def read_completion(payload: object, response_path: str) -> Completion:
 
 
 def reasoning_in(payload: object, message: object, content: object) -> int | None:
-    """Return how many characters of reasoning a response holds where there is no answer after them.
+    """Return the number of characters of reasoning in a response without an answer.
 
     :param payload: the decoded body.
     :param message: the message in it.
-    :param content: where the answer's text should be.
-    :return: characters, or 0 where the server only counts its tokens; None where there is an answer, or no reasoning.
+    :param content: the place of the answer's text.
+    :return: characters, or 0 if the server only counts its tokens; None if there is an answer, or no reasoning.
     """
     text = _content(content)
     opened = _OPENED.match(text)
     mark = f"</{opened.group(1)}>" if opened else "</think>"
     thoughts, closed, answer = text.rpartition(mark)
     if not closed:
-        # Some templates open the reasoning themselves; what is open and never closed is reasoning to its end.
+        # Some templates open the reasoning themselves; if it is never closed, all of it is reasoning.
         thoughts, answer = (text, "") if opened else ("", text)
     if answer.strip():
         return None
@@ -123,7 +123,7 @@ def _content(value: object) -> str:
 
 
 def _length(value: object, depth: int = 0) -> int:
-    """Return the characters of all texts in a value, blanks around them left out; names of kinds do not count."""
+    """Return the number of characters of all texts in a value, without surrounding blanks and names of kinds."""
     if isinstance(value, str):
         return len(value.strip())
     if depth > _MAX_DEPTH:

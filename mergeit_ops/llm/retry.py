@@ -29,8 +29,8 @@ _SOON_ATTEMPTS = 2
 class RetryPolicy:
     """Bounds of the retries of one call. All times are seconds.
 
-    :param attempts: calls in all, at least 1; where nobody listens any more, `total_s` is the only bound. Where a
-        server refuses the rate of several requests in a row, `patience_s` without an answer is.
+    :param attempts: maximum number of calls, at least 1. If the server is gone, only `total_s` limits the calls. If it
+        refuses the rate of several requests in a row, only `patience_s` without an answer does.
     :param base_s: upper bound of the first wait; it doubles with every attempt.
     :param cap_s: upper bound of any wait that the server did not ask for.
     :param total_s: from the first attempt on, no wait may end later than this.
@@ -38,10 +38,9 @@ class RetryPolicy:
     :param first_answer_attempts: calls in all while somebody listens, but no call has succeeded yet.
     :param first_contact_s: wait between those.
     :param loading_s: wait while a server says that it loads its model; bounded by `total_s` alone.
-    :param refusal_s: the first call of a run is made alone for so long: a server that refuses a wrong key within it is
-        asked once; one that takes longer is asked as often as calls may be in flight.
-    :param answers_under_way_s: a run that has to stop waits for so long for answers that are under way: they are paid
-        for.
+    :param refusal_s: time for which the first call of a run is made alone. If the server refuses a wrong key within it,
+        there is only one call; else as many as may be in flight.
+    :param answers_under_way_s: time that a stopping run waits for answers in flight, because they are paid for.
     """
 
     attempts: int = 6
@@ -57,7 +56,7 @@ class RetryPolicy:
 
     @property
     def patience_s(self) -> float:
-        """How long a server may refuse the rate of all requests in a row: longer than a minute's quota takes."""
+        """How long a server may refuse the rate of all requests; longer than a quota per minute lasts."""
         return _PATIENCE_CAPS * self.cap_s
 
     def delay_s(
@@ -72,13 +71,13 @@ class RetryPolicy:
     ) -> float | None:
         """Decide how long to wait before asking again.
 
-        :param failure: what the last attempt ended with.
-        :param attempt: attempts made so far, from 1, that ended as this one. To ask a server that is not there yet,
-            or not yet ready, uses up none of the attempts to be answered.
+        :param failure: the error of the last attempt.
+        :param attempt: attempts so far, from 1, that ended with the same kind of error. Calls to a server that is not
+            yet there or not yet ready are counted separately.
         :param elapsed_s: seconds since the first attempt.
         :param proven: whether any call of the run has succeeded.
         :param stalled_s: seconds since the server began to refuse the rate of several requests in a row, without an
-            answer between; None where it refuses this one alone.
+            answer; None if it refuses only this one.
         :param draw: a random number in [0, 1]: full jitter takes this share of the bound.
         :return: seconds to wait; None to give up.
         """
@@ -105,7 +104,7 @@ class RetryPolicy:
     def _delay_of_rate_s(
         self, failure: CallFailedError, attempt: int, elapsed_s: float, stalled_s: float | None, draw: float
     ) -> float | None:
-        """Decide how long to wait where requests come too fast.
+        """Decide how long to wait if requests come too fast.
 
         Quotas are often counted by the minute: the attempts of one call are spread over more than that.
         """
@@ -115,13 +114,13 @@ class RetryPolicy:
         jitter = 1.0 - _RATE_JITTER * (1.0 - draw)
         delay = jitter * min(self.cap_s, self.base_s * 4.0 ** min(attempt - 1, 15))
         if stalled_s is not None:
-            # The last attempt comes when patience ends, not after it.
+            # The last attempt is at the end of the patience, not after it.
             delay = min(delay, self.patience_s - stalled_s + draw * self.base_s)
         if failure.retry_after is not None:
             asked = failure.retry_after + draw * self.base_s
-            # A server that says "soon" again and again does not know better than we do.
+            # A server that repeatedly says "soon" does not know the right time either.
             delay = asked if attempt <= _SOON_ATTEMPTS else max(asked, delay)
-        # As long as others are answered, a request waits for its turn.
+        # While others are answered, a request waits for its turn.
         waited_s = elapsed_s if stalled_s is None else 0.0
         return delay if waited_s + delay <= self.total_s else None
 
@@ -138,19 +137,19 @@ async def call_with_retries(
     clock: Callable[[], float] = time.monotonic,
     draw: Callable[[], float] = random.random,
 ) -> T:
-    """Make a call, and make it again as long as the policy says so.
+    """Make a call and retry it according to the policy.
 
     :param call: makes one attempt.
     :param policy: the bounds.
-    :param proven: tells whether any call of the run has succeeded.
-    :param stalled_s: tells for how long the server has refused the rate of several requests; see `RetryPolicy`.
-    :param on_failure: hears of every failure, before it is decided what follows.
-    :param on_retry: hears of every failure that is followed by another attempt, with the seconds until then.
+    :param proven: returns whether any call of the run has succeeded.
+    :param stalled_s: returns how long the server has refused the rate of several requests; see `RetryPolicy`.
+    :param on_failure: called with every failure, before the decision on a retry.
+    :param on_retry: called with every failure that is retried, and with the seconds until the retry.
     :param sleep: waits some seconds.
     :param clock: monotonic seconds.
     :param draw: random numbers in [0, 1).
-    :return: what the first good attempt returns.
-    :raises CallFailedError: the last one, once the policy gives up. Other exceptions are not retried.
+    :return: the result of the first successful attempt.
+    :raises CallFailedError: the last error, when the policy gives up. Other exceptions are not retried.
     """
     from tenacity import AsyncRetrying, retry_if_exception_type
 

@@ -1,8 +1,7 @@
-"""What OpenAI-compatible servers do differently from each other, all in one place: nothing else knows one from another.
+"""All differences between OpenAI-compatible servers, in one place.
 
-What is written here has been seen at the servers (docs/servers.md says which and in which version) or stands in their
-documentation. A code in the body and the status decide; what a server writes for people is looked at only where they
-say too little.
+The rules come from tests with the servers (docs/servers.md lists them with their versions) or from their documentation.
+A code in the body and the status decide. Messages for people are used only if these are not enough.
 """
 
 from __future__ import annotations
@@ -142,7 +141,7 @@ _NO_CREDIT = (
     r"billing (?:is )?not active|no active (?:subscription|payment)",
     r"余额不足|欠费|额度(?:不足|已用|用尽|耗尽)|请充值",
 )
-# What the same words mean where a server says that it passes: Google's "You exceeded your current quota" is both.
+# These words mean a temporary limit: Google's "You exceeded your current quota" is used for both.
 _PASSES = re.compile(
     r"per[ _-]?(?:minute|second|min\b|sec\b)|\b[RT]PM\b|(?:retry|try again) (?:in|after) [\d.]+ ?(?:ms|s|m\d|sec|min)",
     re.IGNORECASE,
@@ -167,7 +166,7 @@ _WORDINGS = {
     Complaint.NO_CREDIT: _any(*_NO_CREDIT),
 }
 _REFUSALS = (400, 413, 422)
-# By status, what is looked for in words; None is an error in a body that claims to be good. Other statuses say enough.
+# Complaints to look for in messages, by status; None is an error in a successful response. Other statuses are enough.
 _LOOKED_FOR: dict[int | None, tuple[Complaint, ...]] = {
     **dict.fromkeys((*_REFUSALS, None), tuple(_WORDINGS)),
     403: (Complaint.CONTENT, Complaint.WRONG_KEY, Complaint.NO_CREDIT, Complaint.UNKNOWN_MODEL),
@@ -178,17 +177,17 @@ _LOOKED_FOR: dict[int | None, tuple[Complaint, ...]] = {
 # llama.cpp; Text Generation Inference and Hugging Face's servers.
 _LOADING = re.compile(r"loading model|is (?:currently |still )?loading", re.IGNORECASE)
 _UNAVAILABLE = 503
-# Of what a server writes: a prompt that it repeats further on is no complaint.
+# Only the beginning of a message is used, because a server may repeat the prompt after it.
 _WORDS_CHARS = 1_000
 _MAX_DEPTH = 4
 
 
 def complaint_in(status: int | None, body: object) -> Complaint | None:
-    """Tell what a failed call is about, where the status code does not.
+    """Return the complaint of a failed call, if the status code is not enough.
 
-    :param status: of the response; None for an error in a body that claims to be good, and names no status.
+    :param status: of the response; None for an error without a status in a successful response.
     :param body: the decoded body, of any shape.
-    :return: the complaint; None when the status says it all.
+    :return: the complaint; None if the status is enough.
     """
     words = words_in(body)[:_WORDS_CHARS]
     if status in (413, 429) and re.search(_ONE_TOO_LARGE, words, re.IGNORECASE):
@@ -212,7 +211,7 @@ def complaint_in(status: int | None, body: object) -> Complaint | None:
 
 
 def coded_complaint(body: object) -> Complaint | None:
-    """Tell what a failed call is about from the codes in its body alone.
+    """Return the complaint of a failed call from the codes in its body alone.
 
     :param body: the decoded body, of any shape.
     """
@@ -221,7 +220,7 @@ def coded_complaint(body: object) -> Complaint | None:
 
 
 def words_in(body: object) -> str:
-    """Return what the body of a failed response says to people, without what it repeats of the request.
+    """Return the message in the body of a failed response, without repeated parts of the request.
 
     :param body: decoded, of any shape; a text is taken as it is.
     """
@@ -240,14 +239,14 @@ def _words(body: object, depth: int) -> Iterator[str]:
             yield from _words(body.get(name), depth + 1)
         for name in _WORD_FIELDS:
             text = body.get(name)
-            # FastAPI lists what it does not like, with the place of each.
+            # FastAPI lists each problem with its place.
             yield from (text,) if isinstance(text, str) else _words(text, depth + 1)
         place = body.get("loc")
         if isinstance(place, list) and place:
             yield repr(str(place[-1]))
         for inner in ("metadata", "base_resp"):
             if isinstance(body.get(inner), Mapping):
-                # OpenRouter, where a provider's own words are all that tells.
+                # OpenRouter: only the provider's own message explains the error.
                 raw = body[inner].get("raw") or body[inner].get("status_msg")
                 yield from (raw,) if isinstance(raw, str) else ()
 
@@ -271,7 +270,7 @@ def _codes_in(body: object, depth: int = 0) -> Iterator[object]:
         if isinstance(body.get(name), (Mapping, list)):
             yield from _codes_in(body[name], depth + 1)
     if "flagged_input" in body:
-        # OpenRouter, of a request that a moderation turned down with 403.
+        # OpenRouter, for a request that a moderation rejected with 403.
         yield "content_filter"
 
 
@@ -314,7 +313,7 @@ _NOT_TAKEN = re.compile(
 
 
 def refused_field(status: int | None, body: object) -> str | None:
-    """Return the sampling parameter that a server refuses; None when it refuses something else.
+    """Return the sampling parameter that a server refuses; None if it refuses something else.
 
     :param status: of the response.
     :param body: decoded, of any shape.
@@ -341,16 +340,16 @@ _FILE_ENDING = re.compile(r"\.(?:gguf|bin|safetensors)$")
 
 
 def same_model(asked: str, answered: str) -> bool:
-    """Tell whether two names are of one model: the same but for a path before it, a date or an alias after it.
+    """Return whether two names are one model, apart from a path before it and a date or an alias after it.
 
-    :param asked: the name that was asked for.
+    :param asked: the requested name.
     :param answered: the name in the response.
     """
     return _stem(asked) == _stem(answered)
 
 
 def _stem(name: str) -> str:
-    """Return a name without the path before it, and the dates and aliases at its end."""
+    """Return a name without the path before it and the dates and aliases after it."""
     last = name.strip().lower().rstrip("/").rpartition("/")[2]
     return _SUFFIX.sub("", _FILE_ENDING.sub("", last))
 

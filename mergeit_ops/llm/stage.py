@@ -49,21 +49,21 @@ _ABOUT_ONE_REQUEST = {
 }
 
 _NO_ANSWER = (FailureKind.TRANSIENT, FailureKind.UNUSABLE)
-"""Failures of a server that may have worked on the request, and been paid for it."""
+"""Failures after which the server may charge for the request."""
 
 _REFUSAL_STEPS = 10
 
 _TURNS = 5
-"""Times that a request would have had its turn, if all that wait for their rate had the same chance."""
+"""Answers to others, for each waiting request, after which the rate is not why a request still waits."""
 
 _ONLY_REASONING = 3
-"""Requests answered with reasoning alone before a run stops, as long as nothing else has come."""
+"""First requests answered with only reasoning after which a run stops."""
 
 _SHOWN_CHARS = 120
 """Of an answer that cannot be read."""
 
 _NAMED_MODELS = 8
-"""Other models than the one asked for that are told apart; a server that makes up names must not fill a record."""
+"""Maximum number of other model names that are counted separately; a server may invent names."""
 
 _LOST_REQUESTS = 2
 """Requests that bring no usable answer before a run stops, as long as none has brought one."""
@@ -248,7 +248,7 @@ class Stage(Generic[T]):
         return await (call or self._ask_within_budget(request, params, cut_off))
 
     def _trusted(self) -> bool:
-        """Tell whether the server has answered, or is at work on another call that has not failed yet."""
+        """Return whether the server has answered, or is at work on another call that has not failed yet."""
         first = self._first_call
         at_work = first is not None and not first.done() and first is not asyncio.current_task()
         return self._engine.proven or (at_work and not self._first_call_failed)
@@ -358,7 +358,7 @@ class Stage(Generic[T]):
                         on_failure=note,
                         on_retry=self._note_retry,
                         sleep=engine.sleep,
-                        # The retry window is for the server's answers; a place in the queue is no answer.
+                        # The retry window is for the server's answers; waiting in the queue does not count.
                         clock=lambda: engine.clock() - queued_s,
                     )
                 except CallFailedError as error:
@@ -381,7 +381,7 @@ class Stage(Generic[T]):
         raise ReplyError(reason)
 
     async def _complete(self, request: LLMRequest[T], params: Mapping[str, Any]) -> Completion:
-        """Ask once, and once more without each default of ours that the server does not take."""
+        """Ask once, and again without each default that the server refuses."""
         engine = self._engine
         backend = self._opened_backend()
         while True:
@@ -395,7 +395,7 @@ class Stage(Generic[T]):
                 if field is None or not (of_recipe or self._is_a_default(field)):
                     raise
                 refused = failure
-            # Outside the handler: what is raised here is one sentence and not a history.
+            # Outside the handler, so that the traceback does not show the original exception.
             if not self._is_a_default(field):
                 raise LLMUnavailableError(refused_parameter(refused, self._identity))
             if field not in engine.dropped:
@@ -404,12 +404,12 @@ class Stage(Generic[T]):
 
     def _is_a_default(self, field: str) -> bool:
         if field in CAP_FIELDS:
-            # Set by a token budget, where the recipe sets none.
+            # Set by a token budget if the recipe sets none.
             return not self._engine.recipe_params.intersection(CAP_FIELDS)
         return field in self._engine.default_params
 
     def _note_answer(self, request: LLMRequest[T], completion: Completion, prompt_estimate: int) -> None:
-        """Take note of what an answer says about the server."""
+        """Record what an answer says about the server."""
         engine = self._engine
         engine.refusals.answered()
         answered = None if completion.model is None else shorten(completion.model)[:_SHOWN_CHARS]
@@ -425,18 +425,18 @@ class Stage(Generic[T]):
             engine.only_reasoning.add(_name_of(request))
             if len(engine.only_reasoning) >= _ONLY_REASONING:
                 self._stopped = True
-                # It is paid for like any other.
+                # It is paid for like any other answer.
                 self._count_tokens(completion, prompt_estimate)
                 raise LLMUnavailableError(only_reasoning(_words_of(completion), self._identity))
 
     async def _others_are_answered(self, failure: CallFailedError, stalled_s: Callable[[], float | None]) -> bool:
-        """Tell whether a server that refuses the rate of a call answers others that were sent before.
+        """Return whether a server that refuses the rate of a call answers earlier calls.
 
-        Refusals come at once and answers take their time: where all calls are sent anew together, the first to come
-        back say nothing of the others.
+        Refusals are fast and answers are slow. If all calls are retried together, the first results say nothing about
+        the others.
 
         :param failure: what the call ended with.
-        :param stalled_s: tells for how long nobody has been answered; None where it is not about several.
+        :param stalled_s: returns how long no request has been answered; None if it is not about several.
         """
         policy = self._engine.policy
         if failure.kind is not FailureKind.RATE_LIMITED or (failure.retry_after or 0.0) > policy.total_s:
@@ -447,7 +447,7 @@ class Stage(Generic[T]):
         return left is not None and left < policy.patience_s
 
     async def _answers_under_way(self, error: BaseException) -> None:
-        """Wait for answers that are paid for, when a run that had answers has to stop."""
+        """Wait for paid answers when a run that had answers has to stop."""
         if isinstance(error, LLMError):
             self._stopped = True
             if self._engine.proven and self._under_way:
@@ -467,10 +467,10 @@ class Stage(Generic[T]):
             self._limit.slow_down(delay_s)
 
     async def _stop_if_hopeless(self, request: LLMRequest[T], failure: CallFailedError, stalled: bool) -> None:
-        """Stop the run when a call has failed for good, and no other can fare better.
+        """Stop the run if a call failed for good and no other can succeed.
 
         :param request: the request.
-        :param failure: what its last call ended with.
+        :param failure: the error of its last call.
         :param stalled: whether the server has refused the rate of all requests for as long as a run waits.
         """
         policy, refusals = self._engine.policy, self._engine.refusals
@@ -544,7 +544,7 @@ async def _all_or_none(
     coroutines: Iterable[Coroutine[Any, Any, R]],
     before_the_end: Callable[[BaseException], Awaitable[None]] | None = None,
 ) -> list[R]:
-    """Await coroutines together; when one fails, the others are cancelled and gone before its exception is raised.
+    """Await coroutines together; if one fails, cancel the others and await them before raising its exception.
 
     :param coroutines: what to await.
     :param before_the_end: awaited with the exception before the others are cancelled.
@@ -578,7 +578,7 @@ def _encodable(messages: Iterable[Mapping[str, str]]) -> bool:
 
 
 def _sent_field(failure: CallFailedError, sent: Mapping[str, Any]) -> str | None:
-    """Return the field that a server refuses, by the name under which it was to be sent; None when it was not."""
+    """Return the field that a server refuses, by the name under which it was sent; None if it was not sent."""
     if failure.kind is not FailureKind.BAD_REQUEST or failure.field is None:
         return None
     fields = {**sent, **(sent.get("extra_body") or {})}
@@ -587,19 +587,19 @@ def _sent_field(failure: CallFailedError, sent: Mapping[str, Any]) -> str | None
 
 
 def _name_of(request: LLMRequest[Any]) -> str:
-    """Return what tells one question from another, whoever is asked."""
+    """Return the key of a question, independent of the model."""
     return answer_key({}, request.messages, {})
 
 
 def _words_of(completion: Completion) -> str:
-    """Return, for a person, what a model gave in place of an answer."""
+    """Return a description of what a model returned instead of an answer."""
     ended = f"finish_reason {shorten(completion.finish_reason or 'unknown')[:_SHOWN_CHARS]!r}"
     if completion.completion_tokens is not None:
         ended += f" after {completion.completion_tokens} tokens"
     if completion.only_reasoning:
         return no_answer_after_reasoning(f"reasoning text ({ended})")
     if completion.problem is FailureReason.NO_CHOICES:
-        return "the response holds no text where response_path looks for it"
+        return "the response has no text at response_path"
     if completion.refusal:
         return shorten(completion.refusal)
     text = shorten(completion.text)

@@ -18,21 +18,21 @@ _TOKENS_PER_MESSAGE = 4
 class Usage:
     """Counters of one run, or of several added up.
 
-    :param requests: requests taken on.
+    :param requests: accepted requests.
     :param answered: requests with at least one answer.
     :param calls: calls made, each attempt counted.
     :param cache_hits: answers found in the journal.
     :param prompt_tokens: tokens sent, as the server counts them.
     :param completion_tokens: tokens received, as the server counts them.
-    :param lost_prompt_tokens: estimated tokens of calls that were sent and lost, which a server may charge for.
+    :param lost_prompt_tokens: estimated tokens of lost calls, for which a server may charge.
     :param estimated_calls: answered calls whose server reported no usage, so that estimates were added instead.
     :param failures: requests without an answer, by reason code.
     :param retries: calls made again after a failed call.
     :param reasks: calls made again because an answer could not be used.
     :param cache_write_failures: answers that could not be stored.
     :param kept: answers to these requests that the journal holds.
-    :param last_errors: what the last request without an answer ended with, by reason code, in the server's words.
-    :param answered_as: answers by the model that the server names, where it is another than was asked for.
+    :param last_errors: the last error of each reason, by reason code, in the server's words.
+    :param answered_as: answers by the model that the server names, if it differs from the requested one.
     :param seconds: wall time.
     """
 
@@ -156,7 +156,7 @@ class Budget(Protocol):
         ...
 
     async def overdrawn(self) -> bool:
-        """Tell whether what is spent and reserved no longer fits."""
+        """Return whether what is spent and reserved no longer fits."""
         ...
 
     def lose(self, tokens: int) -> None:
@@ -211,7 +211,7 @@ class TokenBudget:
         return self._limit is not None
 
     async def overdrawn(self) -> bool:
-        """Tell whether what is spent and reserved no longer fits: calls took more than was set aside for them."""
+        """Return whether what is spent and reserved no longer fits: calls took more than was set aside for them."""
         return self._limit is not None and self._spent + self._reserved > self._limit
 
     def lose(self, tokens: int) -> None:

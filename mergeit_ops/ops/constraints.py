@@ -14,7 +14,7 @@ class Constraint(Protocol):
     """The allowed values of one parameter."""
 
     def allows(self, value: Any) -> bool:
-        """Tell whether a value is allowed."""
+        """Return whether a value is allowed."""
 
     def __str__(self) -> str:
         """Say what is allowed, to follow the word "must be"."""

@@ -1,4 +1,4 @@
-"""Base of mappers that Data-Juicer hands the whole dataset."""
+"""Base class of mappers that get the whole dataset."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from data_juicer.ops.base_op import Pipeline
 
 
 class Mapper(Pipeline):
-    """Base of mappers that are handed the whole dataset, in every executor.
+    """Base class of mappers that get the whole dataset, in every executor.
 
-    On Ray, Data-Juicer maps its own class of this name batch by batch. Its operator search takes an operator for a
-    mapper by the name of this class.
+    On Ray, Data-Juicer maps its own class of this name batch by batch. Its operator search recognises mappers by the
+    name of this class.
     """

@@ -62,11 +62,13 @@ class FacilityLocationSelector(TopicSelector):
             parts, or by marginal `gain`, which favours topics that are hard to represent.
         :param metric: `cosine`, or `euclidean`: submodlib's kernel exp(-distance / d), as in the released code.
         :param keep_embeddings: whether a flat selection keeps the column `mergeit_embedding`; topics always keep it.
-        :param unreadable_rows: what becomes of rows whose text cannot be read, which are never chosen among: `keep`
-            keeps all of them, outside the budget; `drop` drops them. More than half of them stop the run.
+        :param unreadable_rows: what to do with rows whose text cannot be read. Such rows take no part in the selection.
+            `keep` keeps all of them, and they do not count toward the budget; `drop` drops them. If more than half of
+            the rows cannot be read, the run stops.
         :param embedding_model: sentence-transformers model for samples that bring no embeddings.
-        :param embedding_batch_size: texts that go through the model at the same time at most, on a CPU, where batches
-            run side by side; null: a batch per core. It never changes an embedding: a batch has a fixed shape.
+        :param embedding_batch_size: maximum number of texts that are embedded at the same time on a CPU, where batches
+            run in parallel; null: one batch per core. It does not change any embedding, because batches have a fixed
+            shape.
         :param embedding_dtype: in what the model multiplies: `float32`, `bfloat16`, or `auto`: bfloat16 where the
             device has instructions for it (x86 with AMX or AVX-512 bf16, recent GPUs): twice as fast there, at a cosine
             of 0.9999 to float32.

@@ -1,4 +1,4 @@
-"""What the first look at a dataset finds, before an operator does any work: types, and what the loader has changed."""
+"""Checks of a dataset before an operator does any work: column types, and changes by the loader."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from mergeit_ops.errors import DatasetError
 
 
 def looks_first(run: Callable[..., Any]) -> Callable[..., Any]:
-    """Make an operator's `run` look at the dataset that arrives.
+    """Make an operator's `run` check the dataset first.
 
     :param run: the method.
-    :return: the method, which stops where the export cannot hold a column, and tells what the loader did to the rows.
+    :return: the method, which stops if the export cannot hold a column, and reports what the loader did to the rows.
     """
 
     @wraps(run)
@@ -37,7 +37,7 @@ def looks_first(run: Callable[..., Any]) -> Callable[..., Any]:
         if is_ray_dataset(dataset):
             from mergeit_ops.distributed.blocks import materialized
 
-            # Asking a dataset that is not computed for its schema computes a part of it.
+            # The schema of a lazy dataset is known only after a part of it is computed.
             dataset = materialized(dataset)
             found = dataset.schema()
             schema = found and found.base_schema
@@ -53,8 +53,8 @@ def looks_first(run: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def recipe_of(operator: Any) -> Recipe | None:
-    """Return the recipe that an operator runs in; None where it is used on its own, or under `dj-analyze`."""
-    # How Data-Juicer's analyzer says that it wants stats alone; the one for Ray can be told by its command only.
+    """Return the recipe that an operator runs in; None if it is used without one, or under `dj-analyze`."""
+    # Data-Juicer's analyzer sets this to get only stats; the analyzer for Ray is recognised only by its command.
     analyzing = getattr(operator, "process", True) is None or "data_juicer.tools.analyze_data" in sys.modules
     if analyzing or operator.work_dir is None:
         return None
@@ -64,12 +64,12 @@ def recipe_of(operator: Any) -> Recipe | None:
 
 @dataclass(frozen=True)
 class ExportCheck:
-    """Stops an operator to which a column comes that the export cannot hold.
+    """Stops an operator if the export cannot hold one of its columns.
 
     :param operator: registry name.
     :param export: what the run exports to; None: nothing.
-    :param columns_may_go: whether a later step can take columns away; then there is a warning only.
-    :param adds_lineage: whether rows will have metadata when the topics that they are grouped into are flattened.
+    :param columns_may_go: whether a later step can remove columns; then there is only a warning.
+    :param adds_lineage: whether rows get metadata when their topics are flattened.
     """
 
     operator: str
@@ -79,12 +79,12 @@ class ExportCheck:
 
     @classmethod
     def of(cls, operator: Any, recipe: Recipe) -> ExportCheck:
-        """Return the check for an operator in a recipe; asked on the driver."""
+        """Return the check for an operator in a recipe; called on the driver."""
         groups = any(step.operator is not None and issubclass(step.operator, Grouper) for step in recipe.steps)
         return cls(operator._name, ExportFormat.of(recipe), _columns_may_go(operator, recipe), groups)
 
     def __call__(self, schema: pa.Schema) -> None:
-        """Look at the schema of rows.
+        """Check the schema of rows.
 
         :raises DatasetError: naming the columns.
         """
@@ -99,7 +99,7 @@ class ExportCheck:
 
 
 def _columns_may_go(operator: Any, recipe: Recipe) -> bool:
-    """Tell whether a later step can take columns away: on Ray a mapper of others returns what it likes."""
+    """Return whether a later step can remove columns: on Ray another mapper may return any columns."""
     if recipe.executor == "default":
         return False
     place = recipe.place_of(operator)
@@ -108,7 +108,7 @@ def _columns_may_go(operator: Any, recipe: Recipe) -> bool:
 
 
 def _figures_of_loading(operator: Any, dataset: Any, schema: pa.Schema, recipe: Recipe) -> dict[str, Any]:
-    """Log what the loader did to the rows, where this operator is the first of ours, and return it for the record."""
+    """Log what the loader did to the rows, if this operator is the first of ours, and return it for the record."""
     before = recipe.steps[: recipe.place_of(operator)]
     if any(step.is_ours for step in before):
         return {}
@@ -124,14 +124,14 @@ def _figures_of_loading(operator: Any, dataset: Any, schema: pa.Schema, recipe: 
         figures["read_as_timestamps"] = ", ".join(dates)
         logger.warning(
             f"{operator._name}: Data-Juicer's loader has turned texts that look like dates into timestamps in the "
-            f"column{'s' if len(dates) > 1 else ''} {', '.join(dates)}; the export holds them in another spelling than "
+            f"column{'s' if len(dates) > 1 else ''} {', '.join(dates)}; the export writes them in another form than "
             "the file. To keep the texts, convert the file to parquet."
         )
     return figures
 
 
 def _keeps_rows(step: Step) -> bool:
-    # A mapper of single samples returns one for one; what takes batches may return more or fewer.
+    # A mapper of single samples returns one row for each; a mapper of batches may return more or fewer.
     if step.operator is None or not issubclass(step.operator, Mapper):
         return False
     return not (

@@ -64,8 +64,7 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
     Ray each block of topics has a stage of its own."""
 
     _batched_op = True
-    # Data-Juicer's partitioned Ray executor would otherwise run it on each partition for itself, each with its own
-    # token budget.
+    # Otherwise Data-Juicer's partitioned Ray executor would run it on each partition, each with its own token budget.
     is_global_operation = True
     _constraints = {
         **SAMPLE_CONSTRAINTS,
@@ -165,11 +164,11 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
         :param merge_strategy: `llm`; `concat`: instructions joined with "and", the paper's baseline, needs no LLM;
             `none`: only flatten.
         :param pair_within: columns in which rows must agree to be merged, such as language or licence, or values inside
-            a column, such as `meta.language`; null: none. System prompts and arguments of the chat template must agree
-            in any case.
-        :param max_concurrency: requests in flight at once, over the whole run; on Ray, of each task: the log tells how
-            many tasks there are at a time, and num_proc lowers that. Of a
-            local model the conversations in a batch at most: on a GPU as many as its memory takes, elsewhere up to 8.
+            a column, such as `meta.language`; null: none. System prompts and arguments of the chat template must always
+            agree.
+        :param max_concurrency: requests in flight at once, over the whole run. On Ray it applies to each task; the log
+            says how many tasks run at a time, and num_proc lowers that number. For a local model it is the maximum
+            number of conversations in a batch: on a GPU as many as fit into its memory, elsewhere up to 8.
         :param timeout_s: seconds until a request to a server counts as lost.
         :param cache_path: file of the journal of answers, on the machine that runs Data-Juicer; `auto`: below the
             user's cache folder; null: none.
@@ -177,19 +176,21 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
         :param dry_run: make no call; report pairs, calls, estimated tokens and, where prices are given, what they cost,
             and pass the samples on as they are. The run exports them like any other: give it an `--export_path` of its
             own.
-        :param max_total_tokens: tokens, prompt and completion, after which no more is asked; null: no limit. The
-            remaining pairs stay as they were, with the reason `budget`. It holds for the whole run, on Ray too.
+        :param max_total_tokens: token budget, prompt and completion; null: no limit. When it is used up, no more
+            requests are sent, and the remaining pairs are not merged, with the reason `budget`. It applies to the whole
+            run, on Ray too.
         :param price_per_1k_prompt: price of 1,000 prompt tokens, in any currency; with it and the next one the dry run
             and the run tell their cost. null: not known.
         :param price_per_1k_completion: price of 1,000 completion tokens; null: not known.
         :param keep_embeddings: whether rows keep the column `mergeit_embedding`.
-        :param derived_columns: columns of text that merged rows are given anew, each with a template that names other
-            columns: `{text: "{query}\\n{response}"}`. Columns that are not named here keep the value that all parents
-            agree on, else null. For conversations `{instruction}`, `{input}`, `{output}` and `{system}` name the parts
-            of the merged sample. A null value is an empty text; a brace that belongs to the text is doubled.
+        :param derived_columns: text columns to fill on merged rows, each with a template that names other columns:
+            `{text: "{query}\\n{response}"}`. Other columns keep the value that all parents share, else null. For
+            conversations `{instruction}`, `{input}`, `{output}` and `{system}` name the parts of the merged sample. A
+            null value becomes an empty text. Double a brace that belongs to the text.
         :param embedding_model: sentence-transformers model for samples that bring no embeddings.
-        :param embedding_batch_size: texts that go through the model at the same time at most, on a CPU, where batches
-            run side by side; null: a batch per core. It never changes an embedding: a batch has a fixed shape.
+        :param embedding_batch_size: maximum number of texts that are embedded at the same time on a CPU, where batches
+            run in parallel; null: one batch per core. It does not change any embedding, because batches have a fixed
+            shape.
         :param embedding_dtype: in what the model multiplies: `float32`, `bfloat16`, or `auto`: bfloat16 where the
             device has instructions for it (x86 with AMX or AVX-512 bf16, recent GPUs): twice as fast there, at a cosine
             of 0.9999 to float32.
@@ -337,10 +338,10 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
         raise self.told_of_all(stopped, usage)
 
     def told_of_all(self, stopped: LLMError, usage: Mapping[str, Any]) -> LLMError:
-        """Return why a block had to stop, and what has become of the answers of all blocks.
+        """Return why a block had to stop, and where the answers of all blocks are.
 
-        :param stopped: the error of one block, or of all together.
-        :param usage: counters of the blocks' stages that have told them, added up.
+        :param stopped: the error of one block or of all blocks.
+        :param usage: the sum of the reported counters of the blocks' stages.
         """
         from mergeit_ops.llm.engine import told_of_answers
 
@@ -348,17 +349,17 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
 
     @property
     def engines(self) -> list[LLMEngine]:
-        """Return what asks the model: one engine, or none."""
+        """Return the engines that use the model: one or none."""
         return [] if self._engine is None or self.dry_run else [self._engine]
 
     @property
     def asks_a_server(self) -> bool:
-        """Tell whether a run sends requests to a server."""
+        """Return whether a run sends requests to a server."""
         return self.merge_strategy == "llm" and not self.dry_run and not self.parameters["is_hf_model"]
 
     @property
     def runs_a_model(self) -> bool:
-        """Tell whether a run loads a model of this machine."""
+        """Return whether a run loads a model of this machine."""
         return self.merge_strategy == "llm" and not self.dry_run and bool(self.parameters["is_hf_model"])
 
     def _check(self, grouped: bool) -> None:
@@ -406,7 +407,7 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
     def _checked_groups(
         self, topics: Callable[[], Iterable[Topic]], columns: Iterable[str], layout: SampleFormat
     ) -> list[Sequence[Group]] | None:
-        """Refuse merges that empty columns which the recipe reads; return the groups where they had to be found."""
+        """Refuse merges that empty columns which the recipe reads; return the groups if they were needed."""
         at_risk = self._columns_at_risk(columns, layout)
         if not at_risk:
             return None
@@ -417,7 +418,7 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
     def columns_emptied(
         self, topics: Callable[[], Iterable[Topic]], layout: SampleFormat, columns: Sequence[str]
     ) -> tuple[Counter[str], list[Sequence[Group]] | None]:
-        """Return how many merges would empty each of some columns, and the groups where they had to be found."""
+        """Return how many merges would empty each of some columns, and the groups if they were needed."""
         return columns_emptied(topics, lambda topic: self._find_groups(topic, layout), columns, layout)
 
     def _refuse(self, at_risk: Mapping[str, str], counts: Mapping[str, int], layout: SampleFormat) -> None:
@@ -426,7 +427,7 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
         emptied = {name: reader for name, reader in at_risk.items() if name in counts}
         text = sentence(emptied, {name: count for name, count in counts.items() if count}, layout)
         if self.dry_run:
-            logger.warning(f"{self._name}: a run that merges would stop: {text}.")
+            logger.warning(f"{self._name}: without dry_run the run would stop: {text}.")
             return
         raise RecipeError(f"{self._name}: {text}. No call was made.")
 
@@ -465,7 +466,7 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
         more_to_come: bool = False,
         groups: Iterable[Sequence[Group]] | None = None,
     ) -> None:
-        """Find the pairs of all topics, unless they are known, have them merged, and write the rows."""
+        """Find the pairs of all topics, unless they are known, merge them, and write the rows."""
         known = None if groups is None else iter(groups)
         paired = PairedTopics(
             topics, lambda topic: self._find_groups(topic, layout) if known is None else next(known), self._at_once
@@ -515,8 +516,8 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
             logger.info(f"{self._name}: {_price(figures)}")
         if lost := figures.get("cache_write_failures"):
             logger.warning(
-                f"{self._name}: {lost:,} answers could not be stored in the answer cache ({self._journal_place()}) and "
-                "will be paid for again; look whether its disk is full, or set cache_path to another folder."
+                f"{self._name}: {lost:,} answers could not be stored in the answer cache ({self._journal_place()}) "
+                "and will be paid for again; check whether its disk is full, or set cache_path to another folder."
             )
         if figures["pairs"] or figures["rows_in"] < 2 or self.merge_strategy == "none":
             return
@@ -530,7 +531,8 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
         elif self.pairing == "random":
             logger.warning(
                 f"{self._name}: no topic has two rows that share {self._in_common}, or merge_ratio asks for too few. "
-                "Nothing was merged; keep more rows in the selection before it, ask for fewer topics, or raise it."
+                "Nothing was merged; keep more rows in the selection before it, ask for fewer topics, or raise "
+                "merge_ratio."
             )
         else:
             logger.warning(
@@ -568,7 +570,7 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
     def _kinds_of(
         self, topic: Topic, readings: Sequence[Reading], positions: NDArray[np.int64]
     ) -> list[tuple[str, ...]]:
-        """Return what rows must have in common to be merged: a merged row has one system prompt, that of all parents.
+        """Return the values in which rows must agree to be merged, such as the system prompt.
 
         :param topic: the topic.
         :param readings: of some of its rows.
@@ -585,7 +587,7 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
 
     @staticmethod
     def _column_of(name: str, columns: Iterable[str]) -> str:
-        """Return the column of a name; one with dots may be the path of a value inside a column."""
+        """Return the column of a name; a name with dots may be a path to a value inside a column."""
         return name if name in columns else name.split(".")[0]
 
     def _check_columns(self, columns: Iterable[str]) -> None:
@@ -609,7 +611,7 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
             yield TopicMerges(topic, row_ids, readings, groups_of_topic, keep_embeddings=self.keep_embeddings)
 
     def _with_embeddings(self, table: pa.Table, layout: SampleFormat) -> pa.Table:
-        """Return rows with embeddings as text; those of Data-Juicer's own groupers have none, or lists of floats."""
+        """Return rows with embeddings as text; rows of Data-Juicer's groupers have none, or lists of floats."""
         if EMBEDDING in table.column_names:
             return embeddings_as_text(table)
         return set_column(table, EMBEDDING, vectors_column(self.vectors_of(table, layout)).combine_chunks())
@@ -667,7 +669,7 @@ def _as_key(row: Mapping[str, Any]) -> str:
 
 
 def _value_at(row: Mapping[str, Any], path: str) -> Any:
-    """Return the value of a column, or of a path with dots inside one; None where there is none."""
+    """Return the value of a column, or of a path with dots inside one; None if it does not exist."""
     if path in row:
         return row[path]
     value: Any = row

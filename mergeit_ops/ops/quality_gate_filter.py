@@ -127,8 +127,9 @@ class QualityGateFilter(ScoreFilter):
             over the parent's sentences of the best cosine to one of its sentences or clauses; null: not asked.
         :param score_all: whether every sample is scored, whatever the other parameters.
         :param embedding_model: sentence-transformers model for the coverage of parents.
-        :param embedding_batch_size: texts that go through the model at the same time at most, on a CPU, where batches
-            run side by side; null: a batch per core. It never changes an embedding: a batch has a fixed shape.
+        :param embedding_batch_size: maximum number of texts that are embedded at the same time on a CPU, where batches
+            run in parallel; null: one batch per core. It does not change any embedding, because batches have a fixed
+            shape.
         :param embedding_dtype: in what the model multiplies: `float32`, `bfloat16`, or `auto`: bfloat16 where the
             device has instructions for it (x86 with AMX or AVX-512 bf16, recent GPUs): twice as fast there, at a cosine
             of 0.9999 to float32.
@@ -149,7 +150,7 @@ class QualityGateFilter(ScoreFilter):
             accelerator = kwargs.get("accelerator")
             asked = {} if accelerator is None else {"device": self.device, "accelerator": accelerator}
             self._scorer = build_scorer(scorer, scorer_params, **asked)
-            # What the driver has checked, a worker of Ray that builds the operator anew need not be able to.
+            # The driver has checked this; a Ray worker that builds the operator again may not be able to.
             if not in_ray_worker():
                 for engine in _engines(self._scorer):
                     engine.check()
@@ -194,7 +195,7 @@ class QualityGateFilter(ScoreFilter):
                 manifest.details |= record.details()
                 manifest.figures |= {"rejected": dict(rejected), "filtered_out": len(gated) - len(filtered)}
             finally:
-                # Also of a run that had to stop: what it cost is on record.
+                # Also if the run had to stop, so that its cost is recorded.
                 manifest.figures |= self._scoring_figures()
         if counts["unscored"]:
             logger.warning(
@@ -214,9 +215,9 @@ class QualityGateFilter(ScoreFilter):
         if places:
             tasks = Resources.of(self).at_once()
             logger.info(
-                f"{self._name}: its scorer is asked by up to {tasks} tasks at a time, each with up to {places} "
-                f"requests in flight: {tasks * places} for the server. num_proc of the operator lowers the first, "
-                "max_concurrency in scorer_params the second."
+                f"{self._name}: its scorer runs in up to {tasks} tasks at a time, each with up to {places} requests in "
+                f"flight: the server sees up to {tasks * places}. To lower this number, set num_proc of the operator "
+                "(tasks at a time) or max_concurrency in scorer_params (requests of each task)."
             )
         return super().of_driver(), keep_journals(), share_budgets(engines)
 
@@ -235,7 +236,7 @@ class QualityGateFilter(ScoreFilter):
 
         self.check_flat(grouped=BATCH_META in block.column_names)
         if self._ledger is not None:
-            # Each task has an operator of its own: what a scorer has loaded and asked is kept by the process.
+            # Each task has its own operator, so the process keeps the scorer with its model and answers.
             self._scorer = _scorers.setdefault(self._ledger, self._scorer)
         if self._driver is not None:
             environment, journals, budgets = self._driver
@@ -250,7 +251,7 @@ class QualityGateFilter(ScoreFilter):
         try:
             decided = self._gate(table, metadata_of(table), layout, counts, rejected, record)
         finally:
-            # Also of a run that had to stop: what it cost is on record.
+            # Also if the run had to stop, so that its cost is recorded.
             if scoring := self._scoring_figures():
                 report(self._ledger, f"process {platform.node()} {os.getpid()}", scoring)
         gated = with_structs(decided, table.schema)
@@ -266,7 +267,7 @@ class QualityGateFilter(ScoreFilter):
         return self.run(dataset, reduce=False).to_dict()
 
     def process_single(self, sample: Any) -> bool:
-        """Tell whether a sample stays, from its stats."""
+        """Return whether a sample stays, from its stats."""
         return self._keeps((sample[STATS] or {}).get(lineage.QUALITY_SCORE))
 
     def _keeps(self, score: float | None) -> bool:

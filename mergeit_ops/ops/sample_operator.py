@@ -49,7 +49,7 @@ EMBEDDING_CONSTRAINTS: Mapping[str, Constraint] = {
 }
 
 UNREADABLE_CONSTRAINTS: Mapping[str, Constraint] = {"unreadable_rows": OneOf(("keep", "drop"))}
-"""Of operators that choose among rows, or say which rows can be chosen among."""
+"""Parameters of operators that select rows or mark unreadable ones."""
 
 _NOT_PARAMETERS = ("self", "args", "kwargs", "__class__")
 
@@ -74,16 +74,16 @@ class SampleOperator:
     _constraints: ClassVar[Mapping[str, Constraint]] = {}
 
     takes: ClassVar[RowKind] = "samples"
-    """What rows the operator works on."""
+    """The rows that the operator works on."""
 
     gives: ClassVar[RowKind] = "samples"
-    """What rows it gives."""
+    """The rows that it returns."""
 
     may_drop: ClassVar[bool] = False
-    """Whether fewer rows may leave it than came."""
+    """Whether it may drop rows."""
 
     place: int | None = None
-    """Its position in the recipe, from 0 on; None where it is used without one."""
+    """Its position in the recipe, from 0; None if it is used without one."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -125,17 +125,17 @@ class SampleOperator:
             return
         warnings = check_rows(recipe)
         if listen(recipe.config):
-            # What stands after the last of our operators runs when none of them is there to see it.
+            # Operators after the last of ours run when none of ours can check them.
             atexit.register(warn_of_the_rest, recipe)
             for warning in warnings:
                 logger.warning(warning)
 
     def check_arrival(self, rows: int) -> int:
-        """Look at what has arrived before work begins.
+        """Check the rows before work begins.
 
         :param rows: number of rows.
         :return: the same number.
-        :raises DatasetError: if there are none, although there were some before operators of Data-Juicer.
+        :raises DatasetError: if there are none although there were some before operators of Data-Juicer.
         """
         check_arrival(self, rows)
         return rows
@@ -164,23 +164,23 @@ class SampleOperator:
 
     @_op_cfg.setter
     def _op_cfg(self, entry: Any) -> None:
-        # Data-Juicer's way to tell an operator which entry of the recipe it is, on the driver, once all are built.
-        # Copies of it, those on workers too, take its place along.
+        # Data-Juicer calls this on the driver, after all operators are built, with the operator's entry in the recipe.
+        # Its copies, also on workers, keep its place.
         self._recipe_entry = entry
         recipe = current_recipe(self.work_dir)
         self.place = None if recipe is None else recipe.place_of(self)
 
     @property
     def role(self) -> dict[str, Any]:
-        """Return what the record says of it: what it takes and gives, and whether fewer rows may leave it than came."""
+        """Return its role for the record: its input and output, and whether it may drop rows."""
         return {"takes": self.takes, "gives": self.gives, "may_drop": self.may_drop}
 
     def recorded(self) -> AbstractContextManager[Manifest]:
-        """Give the record of this operator's work to fill; see `recorded` of `dataset.manifest`."""
+        """Yield the record of this operator, to be filled; see `recorded` of `dataset.manifest`."""
         return recorded(self._name, loggable(self.parameters), self.work_dir, place=self.place, role=self.role)
 
     def new_manifest(self) -> Manifest:
-        """Return the record of this operator's work, not yet begun."""
+        """Return the record of this operator, not yet begun."""
         return Manifest(self._name, loggable(self.parameters), place=self.place, role=self.role)
 
     def check_flat(
@@ -259,19 +259,19 @@ class SampleOperator:
         except ValueError as error:
             raise EmbeddingError(
                 f"{self._name}: the column '{EMBEDDING}' cannot be used: {error}. Every row needs a vector of unit "
-                "norm, as a list of floats or as base64 of little-endian float32; remove the column to have the rows "
-                "embedded."
+                "norm, as a list of floats or as base64 of little-endian float32; or remove the column, and the "
+                "rows are embedded again."
             ) from error
 
     def dataset_vectors(
         self, dataset: Dataset, layout: SampleFormat, drops_unreadable: bool = False
     ) -> tuple[NDArray[np.float32], Readability]:
-        """Return the unit vectors of a flat dataset, and how many of its rows have a text that can be read.
+        """Return the unit vectors of a flat dataset, and the counts of readable rows.
 
         :param dataset: flat samples.
         :param layout: their layout.
         :param drops_unreadable: whether rows that cannot be read are dropped, for the warning.
-        :return: (n, d) float32, see `vectors_of`; and what is known of the rows.
+        :return: (n, d) float32, see `vectors_of`; and the counts of readable rows.
         :raises DatasetError: if most rows cannot be read; before any is embedded.
         """
         if EMBEDDING in dataset.column_names:
@@ -289,7 +289,7 @@ class SampleOperator:
         ]
         readable = np.array([bool(text) for text in texts], dtype=bool)
         found = self.check_readable(dataset, readable, layout, drops_unreadable)
-        # All texts at once: the encoder batches texts of like lengths, which pays most on the whole dataset.
+        # All texts at once: the encoder batches texts of similar lengths, which is most effective on the whole dataset.
         return self.embed(texts), found
 
     def iter_vectors(self, dataset: Dataset, layout: SampleFormat) -> Iterator[tuple[int, NDArray[np.float32]]]:
@@ -320,7 +320,7 @@ class SampleOperator:
             raise EmbeddingError(f"{self._name}: the column '{EMBEDDING}' mixes embeddings of widths {found}.")
 
     def embed(self, texts: Iterable[str]) -> NDArray[np.float32]:
-        """Embed texts with the operator's model, on its device; a blank one has the zero vector.
+        """Embed texts with the operator's model, on its device; a blank text gets a zero vector.
 
         :return: (n, d) float32.
         """
@@ -337,13 +337,13 @@ class SampleOperator:
     def check_readable(
         self, dataset: Dataset, readable: NDArray[np.bool_], layout: SampleFormat, dropped: bool
     ) -> Readability:
-        """Warn of rows that cannot be read, or refuse a dataset of which most cannot.
+        """Warn about rows that cannot be read, or refuse a dataset if most cannot be read.
 
         :param dataset: flat samples.
         :param readable: (n,) whether each has a text that can be read.
         :param layout: their layout.
         :param dropped: whether the others are dropped.
-        :return: what is known of the rows.
+        :return: the counts of readable rows.
         :raises DatasetError: if most rows cannot be read.
         """
 

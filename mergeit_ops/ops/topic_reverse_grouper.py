@@ -30,7 +30,7 @@ class TopicReverseGrouper(SampleOperator, Grouper, Pipeline):
     Samples come out by topic, then in the order of the input. `topic_id` and `row_id` go to `__dj__meta__`; all other
     columns are as they were before grouping."""
 
-    # Data-Juicer's partitioned Ray executor would otherwise run it on each partition for itself.
+    # Otherwise Data-Juicer's partitioned Ray executor would run it on each partition.
     is_global_operation = True
     _constraints = {**SAMPLE_CONSTRAINTS, "keep_embeddings": FLAG}
     takes = "topics"

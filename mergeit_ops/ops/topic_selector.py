@@ -148,7 +148,7 @@ class TopicSelector(SampleOperator, Selector, Pipeline):
             )
 
     def _check_topics(self, topics: Dataset, layout: SampleFormat) -> Readability:
-        """Look at the texts of topics whose grouper has not: those of Data-Juicer's own groupers have no embeddings."""
+        """Check the texts of topics without embeddings, which come from Data-Juicer's groupers."""
         if EMBEDDING in topics.features:
             return Readability()
         parts = []
@@ -173,12 +173,12 @@ class TopicSelector(SampleOperator, Selector, Pipeline):
         return self._with_unreadable(self._chosen(vectors, readable, budget).indices, readable)
 
     def offer(self, table: pa.Table, layout: SampleFormat, budget: int, with_gains: bool = False) -> Selection:
-        """Choose rows of a topic.
+        """Select rows of a topic.
 
         :param table: the topic's rows.
         :param layout: layout of the samples.
-        :param budget: rows to choose at most.
-        :param with_gains: whether gains are wanted also where the topic is chosen whole.
+        :param budget: maximum number of rows.
+        :param with_gains: whether to compute gains also if the whole topic is selected.
         :return: positions of readable rows, best first.
         """
         readable = self.readable_in(table, layout)
@@ -188,11 +188,11 @@ class TopicSelector(SampleOperator, Selector, Pipeline):
         return self._chosen(self.vectors_of(table, layout), readable, budget)
 
     def kept(self, topic: Topic, layout: SampleFormat, chosen: NDArray[np.int64]) -> Topic | None:
-        """Return a topic with the rows that are kept, in their order; None where it keeps none.
+        """Return a topic with its kept rows in their order; None if it keeps none.
 
         :param topic: the topic.
         :param layout: layout of the samples.
-        :param chosen: positions of the rows that were chosen.
+        :param chosen: positions of the selected rows.
         """
         positions = self._with_unreadable(chosen, self.readable_in(topic.table, layout))
         if not len(positions):
@@ -201,7 +201,7 @@ class TopicSelector(SampleOperator, Selector, Pipeline):
         return Topic(topic.topic_id, topic.table.take(pa.array(positions)), batch_meta)
 
     def readable_in(self, table: pa.Table, layout: SampleFormat) -> NDArray[np.bool_]:
-        """Tell which rows of a topic have a text that can be read; only these are chosen among."""
+        """Return which rows of a topic have a text that can be read; only these can be selected."""
         if EMBEDDING in table.column_names:
             return rows_with_text(table.column(EMBEDDING))
         return np.array([reading.is_readable for reading in self.readings_of(table, layout)], dtype=bool)
@@ -211,7 +211,7 @@ class TopicSelector(SampleOperator, Selector, Pipeline):
         budget = min(budget, len(rows))
         if not budget:
             return Selection(np.zeros(0, np.int64), np.zeros(0))
-        # As nearly always, all rows are readable; a selection of all would be a copy of them.
+        # Usually all rows are readable, and selecting all of them would copy them.
         chosen = self.choose(vectors if len(rows) == len(vectors) else vectors[rows], budget)
         return Selection(rows[chosen.indices], chosen.gains)
 

@@ -72,17 +72,17 @@ def _find(name: str) -> Any:
             return getattr(importlib.import_module(module_name), class_name)
     except Exception as error:  # a module of the user's own may raise anything
         raise RecipeError(
-            f"the scorer '{name}' could not be imported ({type(error).__name__}: {error}); its module must lie in the "
-            "current folder, on PYTHONPATH, or be installed"
+            f"the scorer '{name}' could not be imported ({type(error).__name__}: {error}); its module must be in the "
+            "current folder, on PYTHONPATH, or installed"
         ) from error
 
 
 @contextmanager
 def _current_folder() -> Iterator[None]:
-    """Find modules in the current folder for a while, after all others.
+    """Find modules in the current folder, after all others, inside this context.
 
-    `dj-process` looks where it is installed, `python -m` in the current folder: a scorer is found by both. Any other
-    import must not find what happens to lie there.
+    `dj-process` searches only its installation, and `python -m` also the current folder; this makes a scorer available
+    to both. Other imports must not find modules of the current folder.
     """
     folder = os.getcwd()
     if folder in sys.path:

@@ -82,5 +82,5 @@ class PayingScorer(Protocol):
     """A scorer that asks language models, whose token budget several processes may share."""
 
     def engines(self) -> Sequence[LLMEngine]:
-        """Return what asks them, in the same order in every copy of the scorer."""
+        """Return the engines that use them, in the same order in every copy of the scorer."""
         ...

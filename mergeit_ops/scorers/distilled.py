@@ -59,7 +59,7 @@ def row_features(
     :param samples: n rows.
     :param encoder: gives unit vectors of d dimensions; what lies beyond its window is seen by the surface
         features only.
-    :param batch_size: texts that go through the model at the same time at most, >= 1; see `SentenceEncoder.encode`.
+    :param batch_size: maximum number of texts that are embedded at the same time, >= 1; see `SentenceEncoder.encode`.
     :return: (n, 2 d + len(DENSE_FEATURE_NAMES)) float32: embedding of the query, embedding of the output,
         their cosine, surface features, cohesion of the output's sentences.
     """
@@ -212,11 +212,11 @@ class DistilledScorer:
     :param embedding_model: None for the model named in the weights; otherwise that same name, or a local folder with
         a copy of that model.
     :param device: where texts are embedded: `cpu`, `cuda` or `cuda:N`.
-    :param batch_size: texts that go through the embedding model at the same time at most, >= 1, on a CPU; None: a batch
-        per core. It changes no score.
+    :param batch_size: maximum number of texts that are embedded at the same time on a CPU, >= 1; None: one batch per
+        core. It does not change any score.
     :param embedding_dtype: in what the embedding model multiplies: `float32`, `bfloat16`, or `auto`: bfloat16 where the
         device has instructions for it. Scores in bfloat16 differ from those in float32 by 0.001 on average, and by up
-        to 0.1 where a tree just takes another branch. In either, a row has the same score whatever rows are around.
+        to 0.1 if a tree takes another branch. With either, the score of a row does not depend on other rows.
     :raises RecipeError: if a parameter cannot work.
     :raises ScorerError: if the folder lacks readable weights.
     """

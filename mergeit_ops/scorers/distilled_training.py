@@ -118,7 +118,7 @@ class Corruption:
     features: NDArray[np.float32]
 
     def within(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Tell which copies are made of these rows alone."""
+        """Return which copies are made of these rows alone."""
         return np.isin(self.sources, rows) & np.isin(self.donors, rows)
 
     def compared_with(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -290,7 +290,7 @@ def build_training_data(
     :param encoder: the embedding model.
     :param corrupted_share: share of the rows that are copied and spoiled, once per kind, in [0, 1].
     :param seed: decides which rows are spoiled and how.
-    :param batch_size: texts that go through the model at the same time at most; see `SentenceEncoder.encode`.
+    :param batch_size: maximum number of texts that are embedded at the same time; see `SentenceEncoder.encode`.
     """
     rng = random.Random(seed)
     samples = [row.sample for row in rows]

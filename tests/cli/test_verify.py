@@ -246,7 +246,10 @@ def test_a_column_that_was_added_or_removed_is_found(verify, data, spoiled):
 
 @pytest.mark.parametrize(
     ("column", "sentence"),
-    [("output", "is not the one that was merged"), ("id", "has values of its own in id")],
+    [
+        ("output", "differs from the text that"),
+        ("id", "has values in id that do not come from its parents"),
+    ],
 )
 def test_a_merged_row_that_was_changed_is_found(verify, data, spoiled, column, sentence):
     spoil(spoiled, lambda rows: first(rows, "merged").update({column: "another"}))
@@ -321,7 +324,7 @@ def test_without_lineage_rows_are_told_by_their_content_and_the_record(verify, d
     export.with_name("export_stats.jsonl").unlink()
     found = verify(data, export)
     assert found.code == 0
-    assert "they were told by their content" in found.text
+    assert "they were identified by their content" in found.text
     assert found.count("restored") > 0
     spoil(export, lambda rows: rows[1:])
     found = verify(data, export)
@@ -370,7 +373,7 @@ def test_rows_that_a_later_filter_takes_away_are_put_down_to_it(verify, data, tm
     found = verify(data, export, "--rows", tmp_path / "rows.jsonl")
     assert found.code == 0
     assert found.count("taken away later") > 0
-    assert "text_length_filter may have taken them away" in found.text
+    assert "text_length_filter may have removed them" in found.text
     assert "taken away later" in {fate["fate"] for fate in read_jsonl(tmp_path / "rows.jsonl")}
     # A filter changes no text.
     spoil(export, lambda rows: first(rows, "original").update(output="another"))
@@ -383,7 +386,7 @@ def test_rows_that_a_filter_between_merger_and_gate_takes_away_are_put_down_to_i
     export = run_recipe(write_recipe(tmp_path, process, data))
     found = verify(data, export)
     assert found.code == 0
-    assert "text_length_filter may have taken them away" in found.text
+    assert "text_length_filter may have removed them" in found.text
     # What has left the gate can only be lost behind it.
     spoil(export, lambda rows: rows[1:])
     assert verify(data, export).code == 1
@@ -519,7 +522,7 @@ def test_what_cannot_be_read_is_told_in_a_sentence(verify, data, finished, tmp_p
         ((data, tmp_path / "none.jsonl"), "There is no file or folder"),
         ((tmp_path / "none.jsonl", finished), "There is no file or folder"),
         ((data, data), "is no export of a run with MergeIT-ops"),
-        ((data, finished, "--work-dir", tmp_path), "is no work dir of a run"),
+        ((data, finished, "--work-dir", tmp_path), "is not the work dir of a run"),
     ]:
         found = verify(*arguments)
         assert found.code == 2
@@ -624,7 +627,7 @@ class TestOnRay:
         assert META not in read_export(export)[0]
         found = verify(data, export)
         assert found.code == 0
-        assert "they were told by their content" in found.text
+        assert "they were identified by their content" in found.text
 
     def test_a_selection(self, verify, data, run):
         found = verify(data, run([*SELECTION, {"topic_reverse_grouper": {}}]))

@@ -28,7 +28,7 @@ def test_no_rows_are_an_empty_matrix():
         (None, "row 1 has no embedding"),
         ("!!", "not base64"),
         ("AAA=", "not base64"),
-        (encode_vectors(np.ones((1, 1), np.float32))[0], "width 1, the first row one of 2"),
+        (encode_vectors(np.ones((1, 1), np.float32))[0], "width 1, but the first row has one of width 2"),
         (encode_vectors(np.array([[2, 0]], np.float32))[0], "norm 2.0000"),
         (encode_vectors(np.array([[np.nan, 0]], np.float32))[0], "norm nan"),
     ],

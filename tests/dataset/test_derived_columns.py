@@ -38,10 +38,10 @@ def derived(types: dict, **templates: str) -> DerivedColumns:
         ({"text": 3}, "both texts"),
         ({"text": None}, "both texts"),
         ({"": "{query}"}, "both texts"),
-        ({"__dj__meta__": "{query}"}, "not a column of the data"),
-        ({"mergeit_embedding": "{query}"}, "not a column of the data"),
-        ({"text": "{more}", "more": "{query}"}, "derived itself"),
-        ({"text": "{text}"}, "derived itself"),
+        ({"__dj__meta__": "{query}"}, "not a column of samples"),
+        ({"mergeit_embedding": "{query}"}, "not a column of samples"),
+        ({"text": "{more}", "more": "{query}"}, "itself a derived column"),
+        ({"text": "{text}"}, "itself a derived column"),
     ],
 )
 def test_a_parameter_that_cannot_work_is_refused_when_the_operator_is_built(parameter, sentence):
@@ -52,13 +52,21 @@ def test_a_parameter_that_cannot_work_is_refused_when_the_operator_is_built(para
 @pytest.mark.parametrize(
     ("types", "templates", "sentence"),
     [
-        (QUERY_RESPONSE, {"text": "{question}"}, "of 'question', which is unknown; known are 'query', 'response'"),
-        (QUERY_RESPONSE, {"text": "{output}"}, "which is unknown"),
+        (
+            QUERY_RESPONSE,
+            {"text": "{question}"},
+            "not a known column; the known columns are 'query', 'response'",
+        ),
+        (QUERY_RESPONSE, {"text": "{output}"}, "which is not a known column"),
         (QUERY_RESPONSE, {"gone": "{query}"}, "'gone', which the dataset lacks; it has 'query'"),
-        (QUERY_RESPONSE, {"n": "{query}"}, "type int64; only columns of text"),
-        (QUERY_RESPONSE, {"tags": "{query}"}, "only columns of text"),
+        (QUERY_RESPONSE, {"n": "{query}"}, "type int64; it must be a column of text"),
+        (QUERY_RESPONSE, {"tags": "{query}"}, "it must be a column of text"),
         (QUERY_RESPONSE, {"response": "{query}"}, "which the merge itself writes"),
-        (CHAT, {"text": "{query}"}, "known are 'messages', 'text', 'instruction', 'input', 'output', 'system'"),
+        (
+            CHAT,
+            {"text": "{query}"},
+            "known columns are 'messages', 'text', 'instruction', 'input', 'output', 'system'",
+        ),
     ],
 )
 def test_columns_are_compared_with_those_of_the_dataset(types, templates, sentence):

@@ -66,7 +66,7 @@ def test_lists_of_floats_are_read_as_their_vectors(kind):
     [
         (None, "row 8 has no embedding"),
         ([], "row 8 has no embedding"),
-        ([1.0, 0.0], "row 8 has an embedding of width 2, the first row one of 3"),
+        ([1.0, 0.0], "row 8 has an embedding of width 2, but the first row has one of width 3"),
         ([1.0, None, 0.0], "row 8 has an embedding with a null in it"),
         ([1.0, 1.0, 0.0], "row 8 has an embedding of norm 1.4142, expected 1"),
         ([float("nan"), 0.0, 0.0], "row 8 has an embedding of norm nan, expected 1"),

@@ -129,7 +129,7 @@ ENDS = [
 
 @pytest.mark.parametrize(("steps", "giver"), ENDS, ids=str)
 def test_a_recipe_that_ends_in_topics_is_refused(steps, giver):
-    with pytest.raises(RecipeError, match=f"^{giver}: the recipe ends while the rows are still topics") as caught:
+    with pytest.raises(RecipeError, match=f"^{giver}: the rows are still topics at the end of the recipe") as caught:
         check_rows(recipe(*steps))
     assert all(cure in str(caught.value) for cure in (M, R, B))
 
@@ -159,4 +159,4 @@ def test_an_operator_that_cannot_work_where_it_stands_is_named(steps, culprit, s
 @pytest.mark.parametrize("step", ["python_lambda_mapper", "specified_field_filter", "general_field_filter"])
 def test_an_operator_that_may_mean_topics_is_warned_of(step):
     (warning,) = check_rows(recipe(G, step, M))
-    assert warning.startswith(f"{step} stands between {G}")
+    assert warning.startswith(f"{step} is between {G}")

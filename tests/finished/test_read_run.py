@@ -200,13 +200,13 @@ def test_what_is_no_run_of_ours_is_told_in_a_sentence(tmp_path, embedded_rows):
     (tmp_path / "bytes.jsonl").write_bytes(b"\xff\xfe{}\n")
     assert "is not text in UTF-8" in refused(tmp_path / "bytes.jsonl")
     (tmp_path / "numbers.json").write_text("[1, 2]", encoding="utf-8")
-    assert "row 1, is no JSON object" in refused(tmp_path / "numbers.json")
+    assert "row 1, is not a JSON object" in refused(tmp_path / "numbers.json")
 
 
 def test_a_row_that_cannot_be_read_is_named(spoiled):
     lines = spoiled.read_text(encoding="utf-8").splitlines()
     spoiled.write_text("\n".join([*lines[:4], lines[4][:-20], *lines[5:]]), encoding="utf-8")
-    with pytest.raises(DatasetError, match=r"export\.jsonl, line 5, is no JSON object"):
+    with pytest.raises(DatasetError, match=r"export\.jsonl, line 5, is not a JSON object"):
         list(read_run(spoiled).rows())
 
 

@@ -240,7 +240,7 @@ def test_refusals_are_counted_from_run_to_run_of_an_engine_and_travel_with_it():
 def test_without_a_journal_no_answer_is_said_to_be_kept():
     with FakeLLMServer(answering_first(5, lambda body: NO_CREDIT)) as server:
         engine = engine_for(server, cache_path=None, max_concurrency=1)
-        with pytest.raises(LLMUnavailableError, match="cache_path is null, so no answer is kept"):
+        with pytest.raises(LLMUnavailableError, match="cache_path is null, so no answer is stored"):
             answers_of(engine, merge_requests(20))
 
 
@@ -332,7 +332,7 @@ def test_a_default_that_a_model_refuses_is_dropped_once_and_nothing_is_paid_twic
 )
 def test_a_setting_of_the_recipe_that_a_model_refuses_stops_the_run_at_once(field, value):
     with FakeLLMServer(refusing(field, f"Unsupported parameter: '{field}'", param=field)) as server:
-        with pytest.raises(LLMUnavailableError, match=rf"refuses '{field}' .*take it out of sampling_params") as caught:
+        with pytest.raises(LLMUnavailableError, match=rf"refuses '{field}' .*remove it from sampling_params") as caught:
             answers_of(engine_for(server, sampling_params={field: value}), merge_requests(50))
         assert len(server.requests) == 1
     assert caught.value.__context__ is None
@@ -391,12 +391,12 @@ def test_reasoning_without_an_answer_stops_the_run_after_a_few(who):
         with pytest.raises(LLMUnavailableError) as caught:
             answers_of(engine_for(server, max_concurrency=4), merge_requests(100))
         assert len(server.requests) <= 3 * 3 + 4
-    for part in ("writes its reasoning and no answer", "max_tokens", "enable_thinking", "reasoning_effort"):
+    for part in ("writes its reasoning but no answer", "max_tokens", "enable_thinking", "reasoning_effort"):
         assert part in str(caught.value)
 
 
 def test_fewer_requests_than_a_few_say_so_at_the_end():
-    said = r"no answer: the content is empty beside reasoning.*max_tokens"
+    said = r"no answer: the content is empty, but there is reasoning.*max_tokens"
     with (
         FakeLLMServer(lambda body: ONLY_REASONING["DeepSeek"]) as server,
         pytest.raises(LLMUnavailableError, match=said),

@@ -323,7 +323,7 @@ def test_a_scorer_in_the_current_folder_is_found_whoever_started_the_process(tmp
     # As a console script leaves it: without the current folder.
     monkeypatch.setattr(sys, "path", [path for path in sys.path if path not in ("", str(tmp_path))])
     assert type(QualityGateFilter(scorer="scorer_right_here:Mine")._scorer).__name__ == "Mine"
-    with pytest.raises(RecipeError, match="current folder, on PYTHONPATH, or be installed"):
+    with pytest.raises(RecipeError, match="current folder, on PYTHONPATH, or installed"):
         QualityGateFilter(scorer="scorer_nowhere:Mine")
 
 

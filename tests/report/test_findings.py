@@ -229,7 +229,7 @@ def test_a_rejected_merge_is_shown_with_both_parents(tmp_path):
     ("name", "text", "message"),
     [
         ("none.jsonl", None, "There is no file or folder"),
-        ("data.txt", "a\n", "a dataset is one or more files"),
+        ("data.txt", "a\n", "expected one or more files"),
         ("broken.jsonl", '{"instruction"', "cannot be read"),
         ("odd.jsonl", '{"a": 1}\n', "no sample format fits"),
     ],

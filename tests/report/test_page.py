@@ -195,7 +195,7 @@ def test_the_default_sample_draws_a_map_and_compares(tmp_path, sample_rows, caps
         (["e.jsonl", "--output", "e.jsonl"], "is no .html file"),
         (["e.jsonl", "--input", "none.jsonl"], "--input: There is no file"),
         (["e.jsonl", "--input", "e.jsonl", "--output", "e.jsonl/r.html"], "cannot be written"),
-        (["e.jsonl", "--work-dir", "nowhere"], "is no work dir"),
+        (["e.jsonl", "--work-dir", "nowhere"], "is not the work dir"),
         (["e.jsonl", "--embedding-model", "./no-such-model", "--output", "r.html"], "could not be loaded"),
     ],
 )

@@ -1,4 +1,4 @@
-"""What to do about columns that fit no layout."""
+"""Advice for columns that fit no layout."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WORSE = frozenset(("rejected", "dispreferred", "loser", "losing"))
 
 
 def advice_for(columns: Sequence[str]) -> str:
-    """Return the keys that would make a dataset readable, as the end of a sentence; empty where none can be told.
+    """Return the keys that would make a dataset readable, as the end of a sentence; empty if none are found.
 
     :param columns: the dataset's column names.
     """
@@ -27,15 +27,15 @@ def advice_for(columns: Sequence[str]) -> str:
     if preferred is not None:
         better, worse = preferred
         return (
-            f". These are preference pairs (columns '{better}' and '{worse}'), and this operator needs one answer to "
-            "each question: make rows of the question and the better answer first"
+            f". These are preference pairs (columns '{better}' and '{worse}'), but this operator needs one answer to "
+            "each question: make rows from the question and the better answer first"
         )
     asked = _best(columns, _QUESTIONS)
     answered = _best([column for column in columns if column != asked], _ANSWERS)
     if asked is None or answered is None:
-        return ". Set instruction_key and response_key to the columns of the question and of the answer"
+        return ". Set instruction_key and response_key to the columns with the question and the answer"
     advice = f". Set instruction_key: {asked} and response_key: {answered} in every operator of MergeIT-ops"
-    return advice + "; where either holds a list of turns, set sample_format: prompt_completion as well"
+    return advice + "; if one of them holds a list of turns, also set sample_format: prompt_completion"
 
 
 def _preference_pair(columns: Sequence[str]) -> tuple[str, str] | None:
@@ -59,7 +59,7 @@ def _words(column: str) -> list[str]:
 
 
 def _best(columns: Sequence[str], words: Sequence[str]) -> str | None:
-    """Return the column that is one of some words, or has one in its name; the first word counts most."""
+    """Return the column whose name is or contains one of some words; the first word has priority."""
     parts = {column: _words(column) for column in columns}
     for word in words:
         for column in columns:

@@ -27,14 +27,14 @@ Problem = Literal["bad_row", "multi_turn", "more_than_text", "reasoning"]
 class Reading:
     """A row as a sample, and whether it may be merged.
 
-    :param sample: what could be read, empty texts where nothing could; of a conversation of several turns all
-        questions, and all answers, one below the other.
+    :param sample: what could be read, with empty texts for the rest. For a conversation with several turns, all
+        questions and all answers, joined by line breaks.
     :param problem: None for a row that may be merged; `reasoning` when it holds a reasoning trace; `more_than_text`
-        when it has something else that a merge of texts would lose: a tool call, an image, a field nobody knows;
-        `bad_row` when the instruction or the response is missing, blank or not text, or somebody unknown speaks;
+        when it has something else that a merge of texts would lose: a tool call, an image, an unknown field;
+        `bad_row` when the instruction or the response is missing, blank or not text, or a speaker is unknown;
         `multi_turn` when it is more than one question and one answer.
     :param context: what the row and the other parents of a merge must have in common besides the system prompt, such as
-        the arguments of the chat template, as JSON text; empty when there is nothing of the kind.
+        the arguments of the chat template, as JSON text; empty if there is nothing.
     """
 
     sample: Sample
@@ -43,7 +43,7 @@ class Reading:
 
     @property
     def is_readable(self) -> bool:
-        """Tell whether there is a text that stands for the row among others."""
+        """Return whether the row has a text to embed."""
         return bool(self.sample.query.strip())
 
 

@@ -1,4 +1,4 @@
-"""Columns beside the texts of a row that a chat template or a trainer reads."""
+"""Columns other than the texts of a row that a chat template or a trainer reads."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ REASONING = (
     *("reasoning", "reasoning_content", "reasoning_details", "reasoning_trace", "thinking", "thoughts", "thought"),
     *("chain_of_thought", "cot", "think"),
 )
-"""Columns of a reasoning trace, or of the switch that asks for one."""
+"""Columns with a reasoning trace, or with the switch that asks for one."""
 
 SAME_IN_ALL_PARENTS = ("chat_template_kwargs", "chat_template", "kto_tag", "label")
-"""Columns that say how the whole row is read; rows are merged only where they agree. A label counts if it is a flag."""
+"""Columns that say how the whole row is read; rows are merged only if they agree. A label counts if it is a flag."""
 
 _REASONING_WORDS = frozenset(("reasoning", "thinking", "thought", "thoughts", "cot", "rationale", "rationales"))
 _LONGEST_LABEL = 40  # characters of a value that only names a kind of reasoning
@@ -46,12 +46,12 @@ def columns_beside(columns: Iterable[str]) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1_000)
 def _speaks_of_reasoning(column: str) -> bool:
-    """Tell whether a word of a column's name is one for reasoning, as in `deepseek_reasoning`."""
+    """Return whether a word of a column's name is one for reasoning, as in `deepseek_reasoning`."""
     return not _REASONING_WORDS.isdisjoint(re.split(r"[^a-z]+", column.lower()))
 
 
 def problem_beside(row: Mapping[str, Any]) -> Literal["reasoning", "more_than_text"] | None:
-    """Tell why a row may not be merged for what stands beside its texts; None where nothing forbids it.
+    """Return why other columns of a row prevent a merge; None if they do not.
 
     :param row: the columns of a row.
     """
@@ -64,7 +64,7 @@ def problem_beside(row: Mapping[str, Any]) -> Literal["reasoning", "more_than_te
 
 
 def shared_beside(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the columns of a row that all parents of a merge must have in common; empty ones are left out.
+    """Return the columns of a row in which all parents of a merge must agree, without empty ones.
 
     :param row: the columns of a row.
     """
@@ -76,21 +76,21 @@ def shared_beside(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_trace(value: Any) -> bool:
-    """Tell whether a value of a field for reasoning holds a trace, not just the switch that asks for one."""
+    """Return whether a value of a field for reasoning holds a trace, not just the switch that asks for one."""
     if isinstance(value, str):
         return bool(value.strip()) and value.strip().lower() not in _SWITCH_POSITIONS
     return not isinstance(value, (bool, int, float)) and not is_empty(value)
 
 
 def _is_long(value: Any) -> bool:
-    """Tell a text, or a list of texts, from a label."""
+    """Return whether a value is a text or a list of texts, not a label."""
     if isinstance(value, (list, tuple)):
         return any(map(_is_long, value))
     return isinstance(value, str) and len(value.strip()) > _LONGEST_LABEL
 
 
 def names_tools(value: Any) -> bool:
-    """Tell whether arguments of a chat template hold tools, under any name such as `xml_tools`.
+    """Return whether arguments of a chat template hold tools, under any name such as `xml_tools`.
 
     :param value: a mapping, also as JSON text.
     """

@@ -24,7 +24,7 @@ from mergeit_ops.core.sample import Sample
 class ChatFormat:
     """One column with a list of turns, or their JSON text, and optionally one with the system prompt.
 
-    The names of the fields of a turn are told from the turn: `role` and `content`, or `from` and `value`.
+    The names of a turn's fields are detected in the turn: `role` and `content`, or `from` and `value`.
 
     :param name: the layout's name in recipes.
     :param column: the column of turns.

@@ -13,7 +13,7 @@ _NOTHING_AS_TEXT = ("", "[]", "{}", "null")
 class Content(NamedTuple):
     """What a turn says.
 
-    :param text: its text; that of several parts one below the other.
+    :param text: its text; the texts of several parts are joined by line breaks.
     :param more: whether there is something else, such as an image.
     :param odd: whether it is neither a text nor a list of parts.
     :param reasoning: whether one of its parts is a reasoning trace.
@@ -26,14 +26,14 @@ class Content(NamedTuple):
 
 
 def as_text(value: Any) -> str:
-    """Return a value as text. None is an empty text, and so is a list or a mapping: nobody reads their text."""
+    """Return a value as text. None, a list or a mapping becomes an empty text."""
     if isinstance(value, str):
         return value
     return "" if value is None or isinstance(value, (list, tuple, Mapping, bytes)) else str(value)
 
 
 def is_empty(value: Any) -> bool:
-    """Tell whether a value holds nothing: also one that Arrow has filled up with nulls, or an empty list as text."""
+    """Return whether a value is empty, also if Arrow filled it with nulls, or if it is an empty list as text."""
     if value is None:
         return True
     if isinstance(value, str):

@@ -20,7 +20,7 @@ FORMATS_IN_WORDS = (
     "also as JSON text), sharegpt (conversations, turns with from and value), prompt_completion (prompt, completion: "
     "texts or turns); turns need speakers such as user and assistant, or human and gpt"
 )
-"""The layouts, for a person whose file is none of them."""
+"""The layouts in words, for an error message."""
 
 _SYSTEM_COLUMNS = ("system", "system_prompt")
 
@@ -37,7 +37,7 @@ def resolve_format(
 ) -> SampleFormat:
     """Return the layout of a dataset.
 
-    :param name: a layout, or `auto` to tell it from the columns.
+    :param name: a layout, or `auto` to detect it from the columns.
     :param columns: the dataset's column names.
     :param instruction_key: column of the instruction; None: `instruction`, or `prompt` where it may be turns.
     :param query_key: column of the optional input; None: `input` in Alpaca data, `query` in Data-Juicer's layout.
@@ -84,7 +84,7 @@ def resolve_format(
         # Column names of one's own fit Data-Juicer's layout too: both need no more than two columns.
         return found[0]
     if len(found) > 1 and (asked, answered) != sides[0]:
-        # `input` and `output` alone make a sample only where nothing else does.
+        # `input` and `output` alone count as a sample only if no other layout fits.
         found = [layout for layout in found if layout.name != "prompt_completion"]
     if len(found) > 1:
         names = " and ".join(f"'{layout.name}' ({', '.join(layout.required_columns)})" for layout in found)

@@ -1,4 +1,4 @@
-"""Marks inside a text that say it is more than a text: reasoning traces and tool calls written out."""
+"""Marks of reasoning traces and tool calls inside a text."""
 
 from __future__ import annotations
 
@@ -61,12 +61,12 @@ _LONGEST_PARSED = 10_000  # characters; longer lines are no list comprehension
 
 
 def holds_reasoning(text: str) -> bool:
-    """Tell whether a text has a reasoning trace marked in it, such as `<think>`."""
+    """Return whether a text has a reasoning trace marked in it, such as `<think>`."""
     return ("<" in text or "[" in text or "◁" in text or "＜" in text) and _REASONING.search(text) is not None
 
 
 def holds_tool_call(text: str) -> bool:
-    """Tell whether a text has a tool call, its result or the schema of a tool written into it.
+    """Return whether a text has a tool call, its result or the schema of a tool written into it.
 
     Known forms: tags (`<tool_call>`), special tokens (`<|python_tag|>`), the JSON of a call or a schema, and a line of
     calls in brackets (`[f(x=1)]`) outside of a code block.
@@ -81,7 +81,7 @@ def holds_tool_call(text: str) -> bool:
 
 
 def _is_list_of_calls(line: str) -> bool:
-    """Tell a list of calls from other code that stands in brackets, such as a list comprehension."""
+    """Return whether code in brackets is a list of calls and not, for example, a list comprehension."""
     if len(line) > _LONGEST_PARSED:
         return True
     try:

@@ -1,4 +1,4 @@
-"""Layouts with one column for what is asked and one for what is answered, each a text or a list of turns."""
+"""Layouts with one column for the prompt and one for the answer, each a text or a list of turns."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class PromptCompletionFormat:
 
 
 def _is_text(value: Any) -> bool:
-    """Tell a text from turns, and from their JSON text."""
+    """Return whether a value is a text and not turns or their JSON text."""
     if not isinstance(value, str):
         return False
     turns = turns_in(value)

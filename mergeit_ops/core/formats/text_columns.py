@@ -59,7 +59,7 @@ class AlpacaFormat:
 class QueryResponseFormat:
     """Data-Juicer's own layout: query, response, optional system, instruction and history.
 
-    Where `instruction` holds text, `query` is the material it works on; else `query` is the instruction itself.
+    If `instruction` holds text, `query` is its input; else `query` is the instruction.
     `beside` names further columns that a chat template or a trainer reads.
     """
 

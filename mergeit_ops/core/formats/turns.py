@@ -1,4 +1,4 @@
-"""The turns of a conversation: who speaks, what is said, and whether a merge of texts could carry it."""
+"""The turns of a conversation: the speakers, the contents, and whether a merge of texts would lose something."""
 
 from __future__ import annotations
 
@@ -68,12 +68,12 @@ _NOTES = frozenset(
         *("tokens", "num_tokens", "n_tokens", "token_count", "length", "score", "rating", "rank", "toxic", "redacted"),
     )
 )
-"""Fields that note something about a turn and that no chat template or trainer reads."""
+"""Fields that describe a turn and that no chat template or trainer reads."""
 
 _SAME_IN_ALL_PARENTS = frozenset(
     ("name", "weight", "train", "trainable", "loss", "loss_weight", "loss_mask", "mask", "masked", "eot", "prefix")
 )
-"""Fields that say how a turn is read or trained on; rows are merged only where they agree."""
+"""Fields that say how a turn is read or trained on; rows are merged only if they agree."""
 
 _REASONING_FIELDS = frozenset(
     (
@@ -97,7 +97,7 @@ class Turn:
     """A turn of a speaker that is known.
 
     :param speaker: who speaks.
-    :param fields: the turn as it stands in the row.
+    :param fields: the turn as it is in the row.
     :param role_field: the field that names the speaker.
     :param text_field: the field that holds the content.
     """
@@ -114,7 +114,7 @@ class Turn:
 
     @property
     def further_fields(self) -> dict[str, Any]:
-        """The fields beside speaker and content that hold something."""
+        """The non-empty fields other than speaker and content."""
         return {
             name: value
             for name, value in self.fields.items()
@@ -123,7 +123,7 @@ class Turn:
 
     @property
     def has_trace(self) -> bool:
-        """Whether a field of its own, or its channel, says that this is reasoning."""
+        """Whether a separate field, or the channel, says that this is reasoning."""
         fields = self.further_fields
         channel = fields.get("channel")
         return any(is_trace(fields[name]) for name in _REASONING_FIELDS & fields.keys()) or (
@@ -132,19 +132,19 @@ class Turn:
 
     @property
     def has_more(self) -> bool:
-        """Whether further fields hold what a merge of texts may lose: all that nobody knows counts."""
+        """Whether further fields hold something that a merge of texts may lose. Every unknown field counts."""
         known = _NOTES | _SAME_IN_ALL_PARENTS | _REASONING_FIELDS | {"channel"}
         return bool(self.further_fields.keys() - known)
 
     @property
     def shared(self) -> dict[str, Any]:
-        """The fields that the turns of all parents of a merge must have in common."""
+        """The fields in which the turns of all parents of a merge must agree."""
         fields = self.further_fields
         return {name: fields[name] for name in sorted((_SAME_IN_ALL_PARENTS | _REASONING_FIELDS) & fields.keys())}
 
 
 def turns_in(value: Any) -> Sequence[Any] | None:
-    """Return a column's turns, as they stand there; None where it holds none.
+    """Return a column's turns unchanged; None if it has none.
 
     :param value: a list of turns, each a mapping or JSON text, or the whole list as text: JSON, or as Python prints it.
     """
@@ -181,7 +181,7 @@ def _parsed(text: str) -> Any:
 
 
 def _dumped(value: Any, like: str) -> str:
-    """Return a value as text, escaped and spaced as another text is."""
+    """Return a value as JSON text with the escapes and spaces of another text."""
     try:
         parsed = json.loads(like)
     except ValueError:
@@ -209,7 +209,7 @@ def _turn(fields: Any) -> Turn | None:
         return None
     text_field = _TEXT_FIELD_OF[role_field]
     if fields.get(text_field) is None:
-        # A table whose rows name their fields differently has all of them in every turn, null where they are not used.
+        # If rows name their fields differently, the table has all fields in every turn; unused ones are null.
         text_field = next((name for name in _TEXT_FIELDS if fields.get(name) is not None), text_field)
     return Turn(speaker, fields, role_field, text_field)
 
@@ -221,7 +221,7 @@ def _plain(role: str) -> str:
 def read_conversation(given: Sequence[Any], row: Mapping[str, Any], system_prompt: str) -> Reading:
     """Read a conversation.
 
-    :param given: its turns, as they stand in the row.
+    :param given: its turns, as they are in the row.
     :param row: the row, for the columns beside the turns.
     :param system_prompt: of the row's own column; a system turn comes before it.
     """
@@ -280,7 +280,7 @@ def first_turns(turns_of: Sequence[Sequence[Turn]], speaker: Speaker) -> list[Tu
 
 
 def like(models: Sequence[Turn], text: str) -> dict[str, Any]:
-    """Return a turn in the form of the first of some; further fields keep what all of them agree on, else null."""
+    """Return a turn in the form of the first of some; further fields keep the common value, else null."""
     first = models[0]
     turn = {
         name: value if all(name in model.fields and model.fields[name] == value for model in models) else None
@@ -294,7 +294,7 @@ def like(models: Sequence[Turn], text: str) -> dict[str, Any]:
 def system_prompt_as(
     text: str, turns_of: Sequence[Sequence[Turn]], parents: Sequence[Mapping[str, Any]], system_key: str, in_turns: bool
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Return where the system prompt of a merge stands: as its first turn, or in a column.
+    """Return the system prompt of a merge as its first turn or in a column.
 
     :param text: the system prompt that all parents share; empty where there is none.
     :param turns_of: the turns of each parent.
@@ -316,7 +316,7 @@ def system_prompt_as(
 
 
 def spoken(value: Any) -> list[tuple[str, str]] | None:
-    """Return who says what in a column of turns, for people to read; None where the value is none.
+    """Return the turns of a column as readable text; None if the value is not a list of turns.
 
     :param value: of any column of a row.
     """
