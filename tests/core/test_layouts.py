@@ -113,6 +113,38 @@ def test_the_refusal_finds_the_columns_of_question_and_answer(columns, keys):
         resolve_format("auto", columns)
 
 
+def test_the_refusal_names_the_column_of_the_material_too():
+    with pytest.raises(ValueError, match="instruction_key: instruction, query_key: context and response_key: response"):
+        resolve_format("auto", ["instruction", "context", "response", "category"])
+
+
+@pytest.mark.parametrize("column", ["dialogue", "chat", "turns"])
+def test_the_refusal_tells_how_turns_in_another_column_are_read(column):
+    with pytest.raises(ValueError, match=f"If '{column}' holds a list of turns, rename the column to messages"):
+        resolve_format("auto", ["id", column])
+
+
+@pytest.mark.parametrize("column", ["messages", "conversations"])
+def test_a_system_turn_and_a_column_are_both_in_the_context(column):
+    turns = [{"role": "system", "content": "T"}, *CHAT]
+    layout = resolve_format("auto", [column, "system"])
+    contexts = [layout.read({column: turns, "system": text}).context for text in ("C0", "C1", None)]
+    assert len(set(contexts)) == 3
+
+
+@pytest.mark.parametrize("text", ["<image>\nWhat is this?", "<image_1> or <image_2>?", "<|vision_start|><|image_pad|>"])
+def test_the_place_of_an_image_in_a_text_keeps_a_row_from_being_merged(text):
+    for row in ({"instruction": text, "output": "b"}, {"prompt": text, "completion": "b"}):
+        assert resolve_format("auto", list(row)).read(row).problem == "more_than_text"
+
+
+def test_turns_as_text_whose_speaker_nobody_knows_are_no_text():
+    asked = json.dumps([{"role": "x", "content": "Why?"}])
+    reading = resolve_format("auto", ["prompt", "completion"]).read({"prompt": asked, "completion": "So."})
+    assert reading.problem == "bad_row"
+    assert not reading.is_readable
+
+
 @pytest.mark.parametrize("columns", [["text"], ["id", "body"], []])
 def test_the_refusal_says_what_to_set_where_no_column_looks_like_it(columns):
     with pytest.raises(ValueError, match="Set instruction_key and response_key to the columns"):
@@ -121,7 +153,21 @@ def test_the_refusal_says_what_to_set_where_no_column_looks_like_it(columns):
 
 @pytest.mark.parametrize(
     "columns",
-    [["prompt", "chosen", "rejected"], ["chosen", "rejected"], ["instruction", "input", "chosen", "rejected"]],
+    [
+        ["prompt", "chosen", "rejected"],
+        ["chosen", "rejected"],
+        ["instruction", "input", "chosen", "rejected"],
+        ["question", "chosen_response", "rejected_response"],
+        ["prompt", "preferredAnswer", "dispreferredAnswer"],
+        ["prompt", "response_a", "response_b", "winner"],
+        ["prompt", "output_1", "output_2", "preference"],
+        ["question", "answer_A", "answer_B"],
+        ["prompt", "response_j", "response_k"],
+        ["prompt", "y_w", "y_l"],
+        ["query", "positive", "negative"],
+        ["history", "human_ref_A", "human_ref_B", "labels"],
+        ["question", "good_answer", "bad_answer"],
+    ],
 )
 def test_preference_pairs_are_called_what_they_are(columns):
     with pytest.raises(ValueError, match="These are preference pairs"):
@@ -153,7 +199,9 @@ def test_turns_stored_as_text_are_read_and_written_back_as_text(column, dump):
     assert layout.read(row).problem is None
     written = layout.write(Sample("Und – “so”?", "", "Ja."), [row, row])[column]
     assert type(written) is type(row[column])
-    if not isinstance(row[column], str) or not row[column].startswith("\ufeff"):
+    if isinstance(row[column], str) and row[column].startswith("\ufeff"):
+        assert json.loads(written) == MERGED
+    else:
         assert written == dump(MERGED)
     assert layout.read({column: written}).sample == Sample("Und – “so”?", "", "Ja.")
 
@@ -295,6 +343,18 @@ ROWS = (
         ({"deepseek_reasoning": "First I look at the basil, then at the water, then at both."}, "reasoning"),
         ({"thinking_trajectories": ["First I look at the basil, then at the water, then at both."]}, "reasoning"),
         ({"reasoning_type": "deductive", "cot_score": 0.5}, None),
+        ({"thinkingProcess": "First I look at the basil, then at the water, then at both."}, "reasoning"),
+        ({"available_tools": [{"name": "f"}]}, "more_than_text"),
+        ({"tool_definitions": '[{"name": "f"}]'}, "more_than_text"),
+        ({"apis": ["f"]}, "more_than_text"),
+        ({"functionCall": "f()"}, "more_than_text"),
+        ({"xml_tools": ["f"]}, "more_than_text"),
+        ({"image_path": "a.png"}, "more_than_text"),
+        ({"Images": ["a.png"]}, "more_than_text"),
+        ({"audio_url": "a.mp3"}, "more_than_text"),
+        ({"context_documents": [{"text": "x"}]}, "more_than_text"),
+        ({"chat_template_args": {"tools": ["f"]}}, "more_than_text"),
+        ({"has_image": False, "num_tools": 0, "tool": "f", "enable_thinking": True}, None),
         ({"tools": "[]", "images": [], "functions": None, "reasoning": "", "chat_template_kwargs": {}}, None),
         ({"reasoning": "off"}, None),
         ({"reasoning": True}, None),
@@ -315,6 +375,11 @@ def test_columns_that_a_template_reads_keep_a_row_from_being_merged_in_every_lay
         ({"chat_template_kwargs": {"enable_thinking": True}}, {"chat_template_kwargs": {"enable_thinking": False}}),
         ({"chat_template_kwargs": {"enable_thinking": True}}, {"chat_template_kwargs": None}),
         ({"reasoning": "on"}, {"reasoning": "off"}),
+        ({"enable_thinking": True}, {"enable_thinking": False}),
+        ({"chat_template_args": {"x": 1}}, {"chat_template_args": {"x": 2}}),
+        ({"reasoning_type": "deductive"}, {"reasoning_type": "inductive"}),
+        ({"system": "", "system_prompt": "A"}, {"system": "", "system_prompt": "B"}),
+        ({"system": "", "system_message": "A"}, {"system": "", "system_message": None}),
         ({"label": True}, {"label": False}),
     ],
 )

@@ -1,5 +1,7 @@
 """Reasoning traces and tool calls that stand in a text."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,6 +32,12 @@ TRACES = (
     "<|channel>thought\nHm<channel|>So.",
     "<my_thoughts>Hm</my_thoughts>So.",
     "<|thinking_start|>Hm<|thinking_end|>So.",
+    "<scratch_pad>Hm</scratch_pad>So.",
+    "<analysis>Hm</analysis>So.",
+    "<innerThought>Hm</innerThought>So.",
+    "[BEGIN_OF_THOUGHT]Hm[END_OF_THOUGHT]So.",
+    "&lt;think&gt;Hm&lt;/think&gt;So.",
+    "```thinking\nHm\n```\nSo.",
     "<unused94>thought\nHm<unused95>So.",
 )
 CALLS = (
@@ -52,6 +60,15 @@ CALLS = (
     '[f(x="basil")]',
     "Let me look.\n[f(x=1), g.h()]",
     "[f({x: 1})]",
+    "[f(x=1),\n g(y=2)]",
+    "Sure: [f(x='y')]",
+    "[f(x=1)] [g(y=2)]",
+    "{'name': 'f', 'arguments': {'x': 1}}",
+    '{"arguments": {"a": {"b": 1}}, "name": "f"}',
+    '{"function_name": "f", "args": {}}',
+    '{"id": 1, "name": "f", "description": "x", "parameters": {"type": "object"}}',
+    "✿FUNCTION✿: f\n✿ARGS✿: {}",
+    "**Action:** f\n**Action Input:** {}",
     '{"name": "f", "arguments": {"x": 1}}',
     '[{"name": "f", "parameters": {"x": 1}}]',
     '```json\n{"tool": "f", "tool_input": {"x": 1}}\n```',
@@ -66,6 +83,7 @@ PLAIN = (
     "I think so, and so does the thinker.",
     "Use a <b>bold</b> tag, a <thead> and a <functional> one.",
     "x < think and y > think",
+    "A List<Function> and [1, 2](3)",
     "A List<Thinker> and a Map<Toolbox> of <functionality>.",
     "The list [1, 2, 3] and the call f(x).",
     "[f(x) for x in range(3)]",
@@ -128,3 +146,15 @@ def test_no_layout_minds_plain_texts(text):
 def test_no_text_makes_it_raise(text):
     holds_reasoning(text)
     holds_tool_call(text)
+
+
+@pytest.mark.parametrize(
+    "part", ["<", "< ", "[", "[f(x=", "<tool ", "<|tool", '"name": "', "```\n", "Action:\n", "[f(x=1),\n"]
+)
+def test_long_texts_of_one_mark_take_a_bounded_time(part):
+    # A pattern that looks again from every mark to the end takes minutes here.
+    text = part * (200_000 // len(part))
+    started = time.process_time()
+    holds_reasoning(text)
+    holds_tool_call(text)
+    assert time.process_time() - started < 20

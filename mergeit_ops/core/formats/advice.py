@@ -5,17 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from mergeit_ops.core.formats.vocabulary import words_of
+
 _QUESTIONS = (
     *("instruction", "question", "problem", "prompt", "query", "user", "human", "request", "task", "input", "inputs"),
-    *("source", "q"),
+    *("source", "context", "q"),
 )
+_MATERIALS = ("context", "input", "passage", "document", "text")
+_CHATS = frozenset(("dialogue", "dialog", "chat", "chats", "turns", "conversations", "thread", "chat_history"))
 _ANSWERS = (
     *("response", "answer", "answers", "solution", "output", "outputs", "completion", "reply", "assistant", "target"),
     *("targets", "result", "a"),
 )
 
-_BETTER = frozenset(("chosen", "preferred", "accepted", "winner", "winning"))
-_WORSE = frozenset(("rejected", "dispreferred", "loser", "losing"))
+_BETTER = frozenset(
+    ("chosen", "preferred", "accepted", "winner", "winning", "win", "good", "better", "best", "positive")
+)
+_WORSE = frozenset(("rejected", "dispreferred", "loser", "losing", "lose", "bad", "worse", "worst", "negative"))
 
 
 def advice_for(columns: Sequence[str]) -> str:
@@ -30,23 +36,31 @@ def advice_for(columns: Sequence[str]) -> str:
             f". These are preference pairs (columns '{better}' and '{worse}'), but this operator needs one answer to "
             "each question: make rows from the question and the better answer first"
         )
+    chat = next((column for column in columns if column.lower() in _CHATS), None)
+    if chat is not None:
+        return f". If '{chat}' holds a list of turns, rename the column to messages"
     asked = _best(columns, _QUESTIONS)
     answered = _best([column for column in columns if column != asked], _ANSWERS)
     if asked is None or answered is None:
-        return ". Set instruction_key and response_key to the columns with the question and the answer"
-    advice = f". Set instruction_key: {asked} and response_key: {answered} in every operator of MergeIT-ops"
-    return advice + "; if one of them holds a list of turns, also set sample_format: prompt_completion"
+        return ". Set instruction_key and response_key to the columns of the question and of the answer"
+    rest = [column for column in columns if column not in (asked, answered)]
+    material = next((column for word in _MATERIALS for column in rest if column.lower() == word), None)
+    keys = f"instruction_key: {asked}, query_key: {material}" if material else f"instruction_key: {asked}"
+    return (
+        f". Set {keys} and response_key: {answered} in every operator of MergeIT-ops, if these columns hold texts; "
+        "where one holds a list of turns, set sample_format: prompt_completion as well"
+    )
 
 
 def _preference_pair(columns: Sequence[str]) -> tuple[str, str] | None:
     """Return the columns of a better and a worse answer, or of two answers to choose from."""
-    parts = {column: _words(column) for column in columns}
+    parts = {column: words_of(column) for column in columns}
     better = [column for column in columns if not _BETTER.isdisjoint(parts[column])]
     worse = [column for column in columns if not _WORSE.isdisjoint(parts[column])]
     if better and worse:
         return better[0], worse[0]
-    pairs = {"a": "b", "A": "B", "1": "2", "0": "1"}
-    answers = re.compile(rf"(?:.*[_ ])?(?:{'|'.join(_ANSWERS[:-1])})[_ ]?", re.IGNORECASE)
+    pairs = {"a": "b", "A": "B", "j": "k", "w": "l", "1": "2", "0": "1"}
+    answers = re.compile(rf"(?:.*[_ ])?(?:{'|'.join(_ANSWERS[:-1])}|ref|y)[_ ]?", re.IGNORECASE)
     for column in columns:
         stem, last = column[:-1], column[-1:]
         if last in pairs and answers.fullmatch(stem) and stem + pairs[last] in columns:
@@ -54,16 +68,12 @@ def _preference_pair(columns: Sequence[str]) -> tuple[str, str] | None:
     return None
 
 
-def _words(column: str) -> list[str]:
-    return re.split(r"[^a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", column).lower())
-
-
 def _best(columns: Sequence[str], words: Sequence[str]) -> str | None:
     """Return the column whose name is or contains one of some words; the first word has priority."""
-    parts = {column: _words(column) for column in columns}
+    parts = {column: words_of(column) for column in columns}
     for word in words:
         for column in columns:
-            if parts[column] == [word]:
+            if parts[column] == (word,):
                 return column
     # The last part of a name says what it is: `generated_solution`, `problem_source`.
-    return next((column for word in words for column in columns if parts[column][-1] == word), None)
+    return next((column for word in words for column in columns if parts[column][-1:] == (word,)), None)

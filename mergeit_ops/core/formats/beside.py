@@ -1,34 +1,34 @@
-"""Columns other than the texts of a row that a chat template or a trainer reads."""
+"""Columns beside the texts of a row that a chat template or a trainer reads."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 from typing import Any, Literal
 
-from mergeit_ops.core.formats.content import is_empty
+from mergeit_ops.core.formats.content import as_text, is_empty
+from mergeit_ops.core.formats.vocabulary import (
+    speaks_of_calls,
+    speaks_of_documents,
+    speaks_of_media,
+    speaks_of_reasoning,
+    speaks_of_tools,
+)
 
-MORE_THAN_TEXT = (
-    *("tools", "functions", "function_calls", "function_call", "tool_calls", "tool_choice", "documents"),
-    *("image", "images", "video", "videos", "audio", "audios", "objects"),
+SYSTEM_COLUMNS = ("system", "system_prompt", "system_message", "system_instruction", "system_instructions")
+"""Columns of the system prompt. A layout reads one of them; rows must agree in the others."""
+
+_MORE_THAN_TEXT = (
+    *("tools", "functions", "tool_choice", "documents", "objects"),
     *("chosen", "rejected", "rejected_messages", "rejected_response"),
 )
-"""Columns that a merge of texts cannot carry."""
+_FLAGS = ("kto_tag", "label")
+"""Columns that count if they are a flag: preference data without pairs."""
 
-REASONING = (
-    *("reasoning", "reasoning_content", "reasoning_details", "reasoning_trace", "thinking", "thoughts", "thought"),
-    *("chain_of_thought", "cot", "think"),
-)
-"""Columns with a reasoning trace, or with the switch that asks for one."""
-
-SAME_IN_ALL_PARENTS = ("chat_template_kwargs", "chat_template", "kto_tag", "label")
-"""Columns that say how the whole row is read; rows are merged only if they agree. A label counts if it is a flag."""
-
-_REASONING_WORDS = frozenset(("reasoning", "thinking", "thought", "thoughts", "cot", "rationale", "rationales"))
 _LONGEST_LABEL = 40  # characters of a value that only names a kind of reasoning
-
+_EXACTLY_REASONING = frozenset(
+    ("reasoning", "reasoning_content", "reasoning_details", "thinking", "thought", "thoughts", "think", "cot")
+)
 _SWITCH_POSITIONS = (
     *("on", "off", "true", "false", "yes", "no", "none", "0", "1", "auto", "default", "enabled", "disabled"),
     *("minimal", "low", "medium", "high", "xhigh", "max", "budget", "n/a"),
@@ -40,57 +40,92 @@ def columns_beside(columns: Iterable[str]) -> tuple[str, ...]:
 
     :param columns: the dataset's column names.
     """
-    known = (*MORE_THAN_TEXT, *REASONING, *SAME_IN_ALL_PARENTS)
-    return tuple(name for name in columns if name in known or _speaks_of_reasoning(name))
+    return tuple(name for name in columns if _is_looked_at(name))
 
 
-@lru_cache(maxsize=1_000)
-def _speaks_of_reasoning(column: str) -> bool:
-    """Return whether a word of a column's name is one for reasoning, as in `deepseek_reasoning`."""
-    return not _REASONING_WORDS.isdisjoint(re.split(r"[^a-z]+", column.lower()))
+def _is_looked_at(name: str) -> bool:
+    return (
+        name in (*_MORE_THAN_TEXT, *_FLAGS, *SYSTEM_COLUMNS)
+        or _is_of_template(name)
+        or speaks_of_reasoning(name)
+        or speaks_of_tools(name)
+        or speaks_of_media(name)
+        or speaks_of_documents(name)
+    )
 
 
 def problem_beside(row: Mapping[str, Any]) -> Literal["reasoning", "more_than_text"] | None:
-    """Return why other columns of a row prevent a merge; None if they do not.
+    """Tell why a row may not be merged for what stands beside its texts; None where nothing forbids it.
 
     :param row: the columns of a row.
     """
-    for name, value in row.items():
-        if is_trace(value) if name in REASONING else _speaks_of_reasoning(name) and _is_long(value):
-            return "reasoning"
-    if any(not is_empty(row[name]) for name in MORE_THAN_TEXT if name in row):
+    filled = {name: value for name, value in row.items() if not is_empty(value)}
+    if any(speaks_of_reasoning(name) and is_trace(name, value) for name, value in filled.items()):
+        return "reasoning"
+    if any(_is_more_than_text(name, value) for name, value in filled.items()):
         return "more_than_text"
-    return "more_than_text" if names_tools(row.get("chat_template_kwargs")) else None
+    return None
 
 
 def shared_beside(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the columns of a row in which all parents of a merge must agree, without empty ones.
+    """Return the columns of a row that all parents of a merge must have in common; empty ones are left out.
 
-    :param row: the columns of a row.
+    :param row: the columns of a row; those that may not be merged at all do not matter here.
     """
-    shared = {name: row[name] for name in SAME_IN_ALL_PARENTS if name in row and not is_empty(row[name])}
-    if not isinstance(shared.get("label"), bool):
-        shared.pop("label", None)
-    # No trace here: what is left is a switch.
-    return shared | {name: row[name] for name in REASONING if name in row and not is_empty(row[name])}
+    shared: dict[str, Any] = {}
+    for name, value in row.items():
+        if is_empty(value):
+            continue
+        if name in SYSTEM_COLUMNS:
+            shared[name] = as_text(value).strip()
+        elif (
+            _is_of_template(name)
+            or (name in _FLAGS and isinstance(value, bool))
+            or speaks_of_reasoning(name)
+            or speaks_of_tools(name)
+        ):
+            shared[name] = value
+    return shared
 
 
-def is_trace(value: Any) -> bool:
-    """Return whether a value of a field for reasoning holds a trace, not just the switch that asks for one."""
+def is_trace(name: str, value: Any) -> bool:
+    """Tell whether a value holds a reasoning trace, not just the switch that asks for one, or a label.
+
+    :param name: of its column or field, one for reasoning.
+    :param value: the value, not empty.
+    """
+    if isinstance(value, (bool, int, float)):
+        return False
     if isinstance(value, str):
-        return bool(value.strip()) and value.strip().lower() not in _SWITCH_POSITIONS
-    return not isinstance(value, (bool, int, float)) and not is_empty(value)
+        if value.strip().lower() in _SWITCH_POSITIONS:
+            return False
+        return name in _EXACTLY_REASONING or len(value.strip()) > _LONGEST_LABEL
+    return True
 
 
-def _is_long(value: Any) -> bool:
-    """Return whether a value is a text or a list of texts, not a label."""
-    if isinstance(value, (list, tuple)):
-        return any(map(_is_long, value))
-    return isinstance(value, str) and len(value.strip()) > _LONGEST_LABEL
+def _is_more_than_text(name: str, value: Any) -> bool:
+    if name in _MORE_THAN_TEXT or speaks_of_calls(name):
+        return True
+    if _is_of_template(name):
+        return _names_tools(value)
+    if speaks_of_tools(name) or speaks_of_documents(name):
+        return _is_structure(value)
+    return speaks_of_media(name) and not isinstance(value, (bool, int, float))
 
 
-def names_tools(value: Any) -> bool:
-    """Return whether arguments of a chat template hold tools, under any name such as `xml_tools`.
+def _is_of_template(name: str) -> bool:
+    return name.lower().startswith("chat_template")
+
+
+def _is_structure(value: Any) -> bool:
+    """Tell a list or a mapping, also as JSON text, from a word."""
+    return not isinstance(value, (str, bool, int, float)) or (
+        isinstance(value, str) and value.lstrip().startswith(("[", "{"))
+    )
+
+
+def _names_tools(value: Any) -> bool:
+    """Tell whether arguments of a chat template hold tools or documents, under any name such as `xml_tools`.
 
     :param value: a mapping, also as JSON text.
     """
@@ -102,6 +137,6 @@ def names_tools(value: Any) -> bool:
     if not isinstance(value, Mapping):
         return False
     return any(
-        not is_empty(item) and any(word in str(name).lower() for word in ("tool", "function", "document"))
+        not is_empty(item) and (speaks_of_tools(str(name)) or speaks_of_documents(str(name)))
         for name, item in value.items()
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 from mergeit_ops.core.formats.advice import advice_for
 from mergeit_ops.core.formats.base import FormatName, SampleFormat
-from mergeit_ops.core.formats.beside import columns_beside
+from mergeit_ops.core.formats.beside import SYSTEM_COLUMNS, columns_beside
 from mergeit_ops.core.formats.chat import ChatFormat
 from mergeit_ops.core.formats.prompt_completion import PromptCompletionFormat
 from mergeit_ops.core.formats.text_columns import AlpacaFormat, QueryResponseFormat
@@ -21,8 +21,6 @@ FORMATS_IN_WORDS = (
     "texts or turns); turns need speakers such as user and assistant, or human and gpt"
 )
 """The layouts in words, for an error message."""
-
-_SYSTEM_COLUMNS = ("system", "system_prompt")
 
 
 def resolve_format(
@@ -49,8 +47,8 @@ def resolve_format(
     """
     keys = {"instruction_key": instruction_key, "query_key": query_key, "response_key": response_key}
     given: dict[str, Any] = {key: value for key, value in keys.items() if value is not None}
-    if system_key in (None, *_SYSTEM_COLUMNS) and system_key not in columns:
-        system_key = next((column for column in _SYSTEM_COLUMNS if column in columns), system_key)
+    if system_key in (None, *SYSTEM_COLUMNS) and system_key not in columns:
+        system_key = next((column for column in SYSTEM_COLUMNS if column in columns), system_key)
     system: dict[str, Any] = {"beside": columns_beside(columns)}
     if system_key is not None:
         system["system_key"] = system_key

@@ -8,7 +8,7 @@ import warnings
 
 _REASONING_WORDS = (
     "think|thinking|thought|thoughts|reasoning|reflection|reflections|scratchpad|monologue|chain_of_thought|cot|"
-    "antthinking"
+    "scratch_pad|analysis|rationale|antthinking|innerthoughts?"
 )
 _TOOL_WORDS = "tool|tools|toolcall|toolcalls|functioncall|functioncalls|multiplefunctions"
 _ATTRIBUTES = r"(?:\s+[\w:.\-]+\s*=[^<>]*)?"
@@ -21,38 +21,49 @@ def _name_with(words: str) -> str:
 
 _REASONING = re.compile(
     rf"""
-    [<◁＜]\s*/?\s*{_name_with(_REASONING_WORDS)}{_ATTRIBUTES}\s*/?\s*[>▷＞]   # <think>, </think>, ◁think▷
+    (?<![A-Za-z])[<◁＜]\s*/?\s*{_name_with(_REASONING_WORDS)}{_ATTRIBUTES}\s*/?\s*[>▷＞]   # <think>, </think>, ◁think▷
     | <\s*[|｜]\s*/?[^|｜<>]*(?:think|thought|reasoning|begin_of_solution)[^|｜<>]*[|｜]\s*>   # <|begin_of_thought|>
-    | \[\s*/?\s*(?:THINK|THINKING|REASONING)\s*\]                           # [THINK]
+    | &lt;\s*/?\s*think(?:ing)?\s*&gt;
+    | \[\s*/?\s*(?:(?:BEGIN|END|START)_(?:OF_)?)?(?:THINK|THINKING|THOUGHTS?|REASONING)\s*\]   # [THINK]
+    | ^[ \t]*```[ \t]*(?:think|thinking|thoughts?|reasoning)[ \t]*$
     | <[|｜]?channel[|｜]?>\s*(?:analysis|commentary|thought|thinking)       # channels of Harmony and Gemma
     | <unused94>\s*thought
     """,
-    re.IGNORECASE | re.VERBOSE,
+    re.IGNORECASE | re.VERBOSE | re.MULTILINE,
 )
 
 _TOOL_TAGS = (
     *(r"functions?", r"function[_ ]?(?:calls?|responses?|results?|outputs?|declarations?)"),
     *(r"tool[ ](?:calls?|responses?|results?|outputs?|code)", r"(?:start|end)_function_\w+", "invoke", "api_?calls?"),
 )
-_NAME = r'"(?:name|function|tool|tool_name|action|api)"\s*:\s*"[^"\n]*"'
-_ARGUMENTS = r'"(?:arguments|parameters|args|tool_input|action_input)"\s*:'
+_QUOTE = r"""["']"""
+_NAME = rf"{_QUOTE}(?:name|function|function_name|tool|tool_name|action|api){_QUOTE}\s*:\s*{_QUOTE}[^\"'\n]*{_QUOTE}"
+_ARGUMENTS = rf"{_QUOTE}(?:arguments|parameters|args|tool_input|action_input){_QUOTE}\s*:"
 _TOOL_CALL = re.compile(
     rf"""
-    <\s*/?\s*{_name_with(_TOOL_WORDS)}{_ATTRIBUTES}\s*/?\s*>                      # <tool_call>, </tools>
-    | <\s*/?\s*(?:{"|".join(_TOOL_TAGS)}){_ATTRIBUTES}\s*/?\s*>                   # <invoke name="f">
+    (?<![A-Za-z])<\s*/?\s*{_name_with(_TOOL_WORDS)}{_ATTRIBUTES}\s*/?\s*>                      # <tool_call>, </tools>
+    | (?<![A-Za-z])<\s*/?\s*(?:{"|".join(_TOOL_TAGS)}){_ATTRIBUTES}\s*/?\s*>                   # <invoke name="f">
     | <\s*/?\s*(?:function|parameter)\s*=                                        # <function=f>
     | <\s*[|｜]\s*/?[^|｜<>]*(?:tool|function|python_tag|plugin|api)[^|｜<>]*[|｜]\s*>   # <|tool_call|>, <|python_tag|>
     | \[\s*/?\s*(?:TOOL_(?:CALLS?|RESULTS?|CONTENT)|AVAILABLE_TOOLS|FUNCTION_CALLS?)\s*\]
     | "type"\s*:\s*"function"                                                    # a schema of OpenAI's
     | {_NAME}\s*,\s*{_ARGUMENTS}                                                 # a call as JSON
-    | {_ARGUMENTS}\s*(?:\{{[^{{}}]*\}}|"[^"\n]*")\s*,\s*{_NAME}
-    | ^[ \t]*Action[ \t]*:[^\n]*\n[ \t]*Action[ ]Input[ \t]*:                    # ReAct
+    | ^[ \t*]*Action[ \t]*:[^\n]*\n[ \t*]*Action[ ]Input[ \t]*:                  # ReAct
+    | ✿\s*(?:FUNCTION|ARGS|RESULT|RETURN)\s*✿
+    | \[[ \t]*[A-Za-z_][\w.\-]*\([^()\[\]\n]*=[^\n]{0, 200}?\)[ \t]*\]          # [f(x=1)] in a sentence
     | ^[ \t]*FUNCTION\ (?:CALL|RESPONSE)[ \t]*:
     | ^[ \t]*```[ \t]*tool_(?:code|call|outputs?)\b
     """,
     re.IGNORECASE | re.VERBOSE | re.MULTILINE,
 )
-_NEEDED = ("<", "[", "{", "ction", "CTION", "```")  # one of them stands in every form; most texts have none
+_ARGUMENTS_OF_CALL = re.compile(rf"{_QUOTE}(?:arguments|tool_input|action_input){_QUOTE}\s*:")
+_NAME_OF_CALL = re.compile(_NAME)
+_SCHEMA = re.compile(rf"{_QUOTE}parameters{_QUOTE}\s*:\s*\{{")
+_DESCRIPTION = re.compile(rf"{_QUOTE}description{_QUOTE}\s*:")
+_NEEDED = ("<", "[", "{", "ction", "CTION", "```", "✿")  # one of them stands in every form; most texts have none
+
+# Not <video> and <audio>, which are HTML.
+_MEDIA = re.compile(r"<image(?:[_ ]?\d+)?>|<\|(?:image|vision|video|audio)[^|<>]*\|>", re.IGNORECASE)
 
 # A line in brackets that begins with a call: [f(x=1), g()].
 _BRACKETED = re.compile(r"^[ \t]*(\[[ \t]*[A-Za-z_][\w.\-]*\([^\n]*\)[ \t]*\])[ \t\r]*$", re.MULTILINE)
@@ -62,7 +73,12 @@ _LONGEST_PARSED = 10_000  # characters; longer lines are no list comprehension
 
 def holds_reasoning(text: str) -> bool:
     """Return whether a text has a reasoning trace marked in it, such as `<think>`."""
-    return ("<" in text or "[" in text or "◁" in text or "＜" in text) and _REASONING.search(text) is not None
+    return any(mark in text for mark in ("<", "[", "◁", "＜", "&lt;", "```")) and _REASONING.search(text) is not None
+
+
+def holds_media(text: str) -> bool:
+    """Tell whether a text has the place of an image, a video or a sound marked in it, such as `<image>`."""
+    return "<" in text and _MEDIA.search(text) is not None
 
 
 def holds_tool_call(text: str) -> bool:
@@ -75,19 +91,34 @@ def holds_tool_call(text: str) -> bool:
         return False
     if _TOOL_CALL.search(text) is not None:
         return True
+    if _NAME_OF_CALL.search(text) is not None and (
+        _ARGUMENTS_OF_CALL.search(text) is not None
+        or (_SCHEMA.search(text) is not None and _DESCRIPTION.search(text) is not None)
+    ):
+        return True
     if "[" not in text or ")" not in text:
         return False
-    return any(_is_list_of_calls(line) for line in _BRACKETED.findall(_FENCE.sub("", text)))
-
-
-def _is_list_of_calls(line: str) -> bool:
-    """Return whether code in brackets is a list of calls and not, for example, a list comprehension."""
-    if len(line) > _LONGEST_PARSED:
+    prose = _FENCE.sub("", text)
+    whole = prose.strip()
+    if whole.startswith("[") and whole.endswith("]") and "\n" in whole and _is_list_of_calls(whole, otherwise=False):
         return True
+    return any(_is_list_of_calls(line) for line in _BRACKETED.findall(prose))
+
+
+def _is_list_of_calls(line: str, otherwise: bool = True) -> bool:
+    """Return whether code in brackets is a list of calls and not, for example, a list comprehension.
+
+    :param line: the code.
+    :param otherwise: the answer for what is not Python.
+    """
+    if len(line) > _LONGEST_PARSED:
+        return otherwise
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of escape sequences that Python does not know
             tree = ast.parse(line, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return True  # not Python: the arguments of a call are often written in another way
-    return isinstance(tree, ast.List) and all(isinstance(item, ast.Call) for item in tree.elts)
+        return otherwise  # not Python: the arguments of a call are often written in another way
+    if isinstance(tree, ast.Subscript):  # [f(x=1)] [g(y=2)]
+        tree = tree.value
+    return isinstance(tree, ast.List) and bool(tree.elts) and all(isinstance(item, ast.Call) for item in tree.elts)

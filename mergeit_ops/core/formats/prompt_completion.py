@@ -9,6 +9,7 @@ from typing import Any
 from mergeit_ops.core.formats.base import FormatName, Reading, one_turn
 from mergeit_ops.core.formats.content import as_text
 from mergeit_ops.core.formats.turns import (
+    ROLE_FIELDS,
     first_turns,
     in_turns_form,
     known_turns,
@@ -68,11 +69,11 @@ class PromptCompletionFormat:
 
 
 def _is_text(value: Any) -> bool:
-    """Return whether a value is a text and not turns or their JSON text."""
+    """Tell a text from turns, and from their JSON text: that names speakers, known or not."""
     if not isinstance(value, str):
         return False
     turns = turns_in(value)
-    return not turns or len(known_turns(turns)) < len(turns)
+    return not turns or not all(isinstance(turn, Mapping) and not ROLE_FIELDS.isdisjoint(turn) for turn in turns)
 
 
 def _turns(value: Any, speaker: str) -> Sequence[Any]:

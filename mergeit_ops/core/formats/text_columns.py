@@ -9,7 +9,7 @@ from typing import Any
 from mergeit_ops.core.formats.base import FormatName, Problem, Reading, context_text, one_turn, parents_value
 from mergeit_ops.core.formats.beside import problem_beside, shared_beside
 from mergeit_ops.core.formats.content import as_text, is_empty, read_content
-from mergeit_ops.core.formats.marks import holds_reasoning, holds_tool_call
+from mergeit_ops.core.formats.marks import holds_media, holds_reasoning, holds_tool_call
 from mergeit_ops.core.sample import Sample
 
 
@@ -119,7 +119,7 @@ def _problem(sample: Sample, row: Mapping[str, Any], has_history: bool, texts_fi
     found = problem_beside(row)
     if found == "reasoning" or any(map(holds_reasoning, texts)):
         return "reasoning"
-    if found == "more_than_text" or any(map(holds_tool_call, texts)):
+    if found == "more_than_text" or any(map(holds_tool_call, texts)) or any(map(holds_media, texts)):
         return "more_than_text"
     if has_history:
         return "multi_turn"

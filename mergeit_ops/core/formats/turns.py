@@ -12,7 +12,8 @@ from typing import Any, Literal
 from mergeit_ops.core.formats.base import Problem, Reading, context_text, parents_value
 from mergeit_ops.core.formats.beside import is_trace, problem_beside, shared_beside
 from mergeit_ops.core.formats.content import Content, in_form_of, is_empty, read_content
-from mergeit_ops.core.formats.marks import holds_reasoning, holds_tool_call
+from mergeit_ops.core.formats.marks import holds_media, holds_reasoning, holds_tool_call
+from mergeit_ops.core.formats.vocabulary import speaks_of_reasoning
 from mergeit_ops.core.sample import Sample
 
 Speaker = Literal["system", "user", "assistant", "tool"]
@@ -75,20 +76,6 @@ _SAME_IN_ALL_PARENTS = frozenset(
 )
 """Fields that say how a turn is read or trained on; rows are merged only if they agree."""
 
-_REASONING_FIELDS = frozenset(
-    (
-        *(
-            "reasoning",
-            "reasoning_content",
-            "reasoning_details",
-            "reasoning_text",
-            "reasoning_trace",
-            "thinking",
-            "think",
-        ),
-        *("thinking_blocks", "thought", "thoughts", "cot", "chain_of_thought", "analysis"),
-    )
-)
 _FINAL_CHANNELS = ("final", "assistant", "response")
 
 
@@ -123,24 +110,30 @@ class Turn:
 
     @property
     def has_trace(self) -> bool:
-        """Whether a separate field, or the channel, says that this is reasoning."""
+        """Whether a field of its own, or its channel, says that this is reasoning."""
         fields = self.further_fields
-        channel = fields.get("channel")
-        return any(is_trace(fields[name]) for name in _REASONING_FIELDS & fields.keys()) or (
-            channel is not None and channel not in _FINAL_CHANNELS
-        )
+        if any(_is_of_reasoning(name) and is_trace(name, value) for name, value in fields.items()):
+            return True
+        return fields.get("channel", _FINAL_CHANNELS[0]) not in _FINAL_CHANNELS
 
     @property
     def has_more(self) -> bool:
-        """Whether further fields hold something that a merge of texts may lose. Every unknown field counts."""
-        known = _NOTES | _SAME_IN_ALL_PARENTS | _REASONING_FIELDS | {"channel"}
-        return bool(self.further_fields.keys() - known)
+        """Whether further fields hold what a merge of texts may lose: all that nobody knows counts."""
+        known = _NOTES | _SAME_IN_ALL_PARENTS | {"channel"}
+        return any(name not in known and not _is_of_reasoning(name) for name in self.further_fields)
 
     @property
     def shared(self) -> dict[str, Any]:
-        """The fields in which the turns of all parents of a merge must agree."""
-        fields = self.further_fields
-        return {name: fields[name] for name in sorted((_SAME_IN_ALL_PARENTS | _REASONING_FIELDS) & fields.keys())}
+        """The fields that the turns of all parents of a merge must have in common."""
+        return {
+            name: value
+            for name, value in sorted(self.further_fields.items())
+            if name in _SAME_IN_ALL_PARENTS or _is_of_reasoning(name)
+        }
+
+
+def _is_of_reasoning(field: str) -> bool:
+    return speaks_of_reasoning(field) or field == "analysis"
 
 
 def turns_in(value: Any) -> Sequence[Any] | None:
@@ -164,8 +157,13 @@ def in_turns_form(turns: Sequence[Mapping[str, Any]], column: Any) -> Any:
     return list(turns)
 
 
+def _bare(text: str) -> str:
+    """Return a text without the white space and the byte order mark around it."""
+    return text.strip().strip("\ufeff").strip()
+
+
 def _parsed(text: str) -> Any:
-    stripped = text.strip().lstrip("\ufeff")
+    stripped = _bare(text)
     if not stripped.startswith(("[", "{")):
         return None
     try:
@@ -182,13 +180,14 @@ def _parsed(text: str) -> Any:
 
 def _dumped(value: Any, like: str) -> str:
     """Return a value as JSON text with the escapes and spaces of another text."""
+    like = _bare(like)
     try:
         parsed = json.loads(like)
     except ValueError:
         return repr(value)
     for ensure_ascii in (False, True):
         for separators in ((", ", ": "), (",", ":")):
-            if json.dumps(parsed, ensure_ascii=ensure_ascii, separators=separators) == like.strip():
+            if json.dumps(parsed, ensure_ascii=ensure_ascii, separators=separators) == like:
                 return json.dumps(value, ensure_ascii=ensure_ascii, separators=separators)
     return json.dumps(value, ensure_ascii=False)
 
@@ -232,9 +231,10 @@ def read_conversation(given: Sequence[Any], row: Mapping[str, Any], system_promp
         said[turn.speaker].append(content.text)
     prompt = "\n\n".join(said["system"]).strip() or system_prompt
     sample = Sample("\n".join(said["user"]), "", "\n".join(said["assistant"]), prompt)
-    shared = shared_beside(row) | {
-        f"{turn.speaker} {name}": value for turn in turns for name, value in turn.shared.items()
-    }
+    shared = shared_beside(row) | (
+        {"system prompt of the row": system_prompt} if said["system"] and system_prompt else {}
+    )
+    shared |= {f"{turn.speaker} {name}": value for turn in turns for name, value in turn.shared.items()}
     return Reading(sample, _problem(given, turns, contents, said, sample, row), context_text(shared))
 
 
@@ -263,6 +263,7 @@ def _problem(
         or any(turn.has_more for turn in turns)
         or any(content.more for content in contents)
         or any(map(holds_tool_call, texts))
+        or any(map(holds_media, texts))
     ):
         return "more_than_text"
     if len(turns) < len(given) or any(content.odd for content in contents):
