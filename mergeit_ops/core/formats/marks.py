@@ -50,7 +50,7 @@ _TOOL_CALL = re.compile(
     | {_NAME}\s*,\s*{_ARGUMENTS}                                                 # a call as JSON
     | ^[ \t*]*Action[ \t]*:[^\n]*\n[ \t*]*Action[ ]Input[ \t]*:                  # ReAct
     | ✿\s*(?:FUNCTION|ARGS|RESULT|RETURN)\s*✿
-    | \[[ \t]*[A-Za-z_][\w.\-]*\([^()\[\]\n]*=[^\n]{0, 200}?\)[ \t]*\]          # [f(x=1)] in a sentence
+    | \[[ \t]*[A-Za-z_][\w.\-]*\([^()\[\]\n]*=[^\n]{{0,200}}?\)[ \t]*\]          # [f(x=1)] in a sentence
     | ^[ \t]*FUNCTION\ (?:CALL|RESPONSE)[ \t]*:
     | ^[ \t]*```[ \t]*tool_(?:code|call|outputs?)\b
     """,
