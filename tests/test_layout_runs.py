@@ -11,7 +11,10 @@ from mergeit_ops.ops import FacilityLocationSelector
 from tests.core.test_layouts import LAYOUTS, READ, REFUSED, columns_of, rows_of
 from tests.runs import make_dataset, read_jsonl, run_command, run_recipe, write_recipe
 
+TURNS_IN = {"sample_format": "prompt_completion", "instruction_key": "input", "response_key": "output"}
 KEYS = {
+    "input_messages_output": TURNS_IN,
+    "input_messages_output_reasoning": TURNS_IN,
     "problem_solution": {"instruction_key": "problem", "response_key": "generated_solution"},
     "prompt_response": {"instruction_key": "prompt", "response_key": "response"},
     "query_tools_answers": {"instruction_key": "query", "response_key": "answers"},

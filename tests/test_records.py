@@ -13,6 +13,7 @@ import pytest
 
 from mergeit_ops.dataset.manifest import Manifest, log_summary, read_manifests, recorded
 from mergeit_ops.dataset.record_files import MANIFEST_DIR
+from mergeit_ops.errors import DatasetError
 from mergeit_ops.finished import read_run
 from mergeit_ops.finished.inputs import read_input
 from mergeit_ops.finished.verification import verify
@@ -310,7 +311,7 @@ def test_a_run_on_ray_that_leaves_no_rows_warns(tmp_path, embedded_rows, lines, 
 
 
 @pytest.mark.usefixtures("ray_cluster")
-def test_operators_on_ray_that_no_rows_come_to_say_so(tmp_path, embedded_rows, lines):
+def test_a_filter_on_ray_that_no_row_reaches_stops_the_run(tmp_path, embedded_rows):
     nothing = {"text_length_filter": {"text_key": "output", "min_len": 10**9}}
-    run("ray", tmp_path, [nothing, BOUNDED], data_for(tmp_path, embedded_rows))
-    assert [line for line in lines if line.startswith("quality_gate_filter: no rows reached it")]
+    with pytest.raises(DatasetError, match="quality_gate_filter: no row has arrived, after text_length_filter"):
+        run("ray", tmp_path, [nothing, BOUNDED], data_for(tmp_path, embedded_rows))

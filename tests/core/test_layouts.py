@@ -18,8 +18,6 @@ QUESTIONS = (
 # File to the layout that it has and why its two rows may not be merged.
 READ = {
     "alpaca_think": ("alpaca", ("reasoning", "reasoning")),
-    "input_messages_output": ("prompt_completion", (None, None)),
-    "input_messages_output_reasoning": ("prompt_completion", ("reasoning", "reasoning")),
     "licences_differ": ("alpaca", (None, None)),
     "messages_channels": ("messages", ("reasoning", "reasoning")),
     "messages_function_calls_only": ("messages", ("more_than_text", "more_than_text")),
@@ -40,6 +38,8 @@ READ = {
 }
 # File to why its two rows may not be merged, once the keys are set that the refusal names.
 REFUSED = {
+    "input_messages_output": (None, None),
+    "input_messages_output_reasoning": ("reasoning", "reasoning"),
     "problem_solution": (None, None),
     "prompt_response": (None, None),
     "query_tools_answers": ("more_than_text", "more_than_text"),
@@ -88,8 +88,11 @@ def test_the_refusal_names_the_keys_that_make_the_file_readable(name):
     rows = rows_of(name)
     with pytest.raises(ValueError, match="Set instruction_key: ") as refusal:
         resolve_format("auto", columns_of(rows))
-    keys = dict(re.findall(r"(instruction_key|response_key): (\w+)", str(refusal.value)))
-    layout = resolve_format("auto", columns_of(rows), **keys)
+    keys = dict(re.findall(r"(instruction_key|query_key|response_key): (\w+)", str(refusal.value)))
+    # The refusal says so for columns that hold a list of turns.
+    assert "where one holds a list of turns, set sample_format: prompt_completion" in str(refusal.value)
+    has_turns = isinstance(rows[0][keys["instruction_key"]], list)
+    layout = resolve_format("prompt_completion" if has_turns else "auto", columns_of(rows), **keys)
     readings = [layout.read(row) for row in rows]
     assert tuple(reading.problem for reading in readings) == REFUSED[name]
     assert tuple(reading.sample.query for reading in readings) == QUESTIONS
@@ -261,14 +264,20 @@ def test_the_system_prompt_of_two_columns_stays_in_its_column_or_its_turn():
 @pytest.mark.parametrize(
     ("columns", "name"),
     [
-        (["input", "output"], "prompt_completion"),
         (["instruction", "input", "output"], "alpaca"),
         (["messages", "input", "output"], "messages"),
         (["query", "response", "input", "output"], "query_response"),
     ],
 )
-def test_input_and_output_alone_make_a_sample_where_nothing_else_does(columns, name):
+def test_input_and_output_do_not_stand_in_the_way_of_a_layout(columns, name):
     assert resolve_format("auto", columns).name == name
+
+
+@pytest.mark.parametrize("columns", [["input", "output"], ["instructions", "input", "output"]])
+def test_input_and_output_alone_are_taken_for_question_and_answer_only_if_you_say_so(columns):
+    with pytest.raises(ValueError, match="no sample format fits"):
+        resolve_format("auto", columns)
+    assert resolve_format("prompt_completion", columns).required_columns == ("input", "output")
 
 
 @pytest.mark.parametrize("user", ["user", "human", "Human:", "USER", "prompter", "customer", "question"])
@@ -385,7 +394,7 @@ def test_columns_that_a_template_reads_keep_a_row_from_being_merged_in_every_lay
 )
 def test_rows_that_are_read_in_different_ways_have_different_contexts(one, other):
     for row in ROWS:
-        layout = resolve_format("auto", list(row))
+        layout = resolve_format("auto", [*row, *one])
         assert layout.read(row | one).context != layout.read(row | other).context
         assert layout.read(row | one).context == layout.read(row | dict(one)).context
 
@@ -396,3 +405,11 @@ def test_turns_that_are_trained_on_in_different_ways_have_different_contexts(fie
     contexts = [layout.read({"messages": [CHAT[0], CHAT[1] | {field: value}]}).context for value in (0, 1, None)]
     assert len(set(contexts)) == 3
     assert layout.read({"messages": CHAT}).context == contexts[2] == ""
+
+
+def test_what_the_columns_of_the_layout_are_called_does_not_matter():
+    keys = {"instruction_key": "image_question", "query_key": "documents", "response_key": "final_thought"}
+    row = {"image_question": "What is it?", "documents": "[a]", "final_thought": "It is " + "long " * 20}
+    reading = resolve_format("auto", list(row), **keys).read(row)
+    assert reading.problem is None
+    assert reading.context == ""

@@ -65,7 +65,8 @@ def test_a_run_on_ray_adds_up_too(tmp_path, embedded_rows, ray_cluster):
     assert findings.stages[-1].rows == findings.survey.rows
     assert sum(line.size for line in findings.topics) == 120
     assert sum(line.selected for line in findings.topics) == findings.stages[1].rows
-    assert not findings.what_if.known
+    assert findings.what_if.known
+    assert findings.what_if.agrees
 
 
 def test_what_if_holds_the_run_itself_and_what_other_runs_decide(real, tmp_path, embedded_rows):
@@ -115,7 +116,8 @@ def test_without_records_only_the_export_speaks(tmp_path):
     assert findings.costs == []
     assert [line.size for line in findings.topics] == [None, None]
     assert findings.what_if is not None
-    assert not findings.what_if.known
+    assert findings.what_if.known
+    assert findings.what_if.agrees
     assert any("--work-dir" in note for note in findings.notes)
 
 
@@ -230,7 +232,7 @@ def test_a_rejected_merge_is_shown_with_both_parents(tmp_path):
     [
         ("none.jsonl", None, "There is no file or folder"),
         ("data.txt", "a\n", "expected one or more files"),
-        ("broken.jsonl", '{"instruction"', "cannot be read"),
+        ("broken.jsonl", '{"instruction"', "line 1, is not a JSON object"),
         ("odd.jsonl", '{"a": 1}\n', "no sample format fits"),
     ],
 )

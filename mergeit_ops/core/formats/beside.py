@@ -54,10 +54,20 @@ def _is_looked_at(name: str) -> bool:
     )
 
 
+def only_beside(row: Mapping[str, Any], names: Iterable[str], own: Iterable[str]) -> dict[str, Any]:
+    """Return the columns of a row that stand beside its texts.
+
+    :param row: the columns of a row.
+    :param names: columns that this module looks at.
+    :param own: columns of the layout itself, whatever their names say.
+    """
+    return {name: row[name] for name in names if name in row and name not in own}
+
+
 def problem_beside(row: Mapping[str, Any]) -> Literal["reasoning", "more_than_text"] | None:
     """Tell why a row may not be merged for what stands beside its texts; None where nothing forbids it.
 
-    :param row: the columns of a row.
+    :param row: what stands beside its texts; see `only_beside`.
     """
     filled = {name: value for name, value in row.items() if not is_empty(value)}
     if any(speaks_of_reasoning(name) and is_trace(name, value) for name, value in filled.items()):
@@ -70,7 +80,7 @@ def problem_beside(row: Mapping[str, Any]) -> Literal["reasoning", "more_than_te
 def shared_beside(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return the columns of a row that all parents of a merge must have in common; empty ones are left out.
 
-    :param row: the columns of a row; those that may not be merged at all do not matter here.
+    :param row: what stands beside its texts; rows that may not be merged at all do not matter here.
     """
     shared: dict[str, Any] = {}
     for name, value in row.items():

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mergeit_ops.core.formats.base import FormatName, Reading, one_turn
+from mergeit_ops.core.formats.beside import only_beside
 from mergeit_ops.core.formats.content import as_text
 from mergeit_ops.core.formats.turns import (
     first_turns,
@@ -45,14 +46,15 @@ class ChatFormat:
     @property
     def columns(self) -> tuple[str, ...]:
         """See `SampleFormat`."""
-        return (self.column, self.system_key, *self.beside)
+        return tuple(dict.fromkeys((self.column, self.system_key, *self.beside)))
 
     def read(self, row: Mapping[str, Any]) -> Reading:
         """See `SampleFormat`."""
         given = turns_in(row.get(self.column))
         if given is None:
             return Reading(Sample("", "", ""), "bad_row")
-        return read_conversation(given, row, as_text(row.get(self.system_key)).strip())
+        further = only_beside(row, self.beside, (self.column, self.system_key))
+        return read_conversation(given, further, as_text(row.get(self.system_key)).strip())
 
     def write(self, sample: Sample, parents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """See `SampleFormat`."""

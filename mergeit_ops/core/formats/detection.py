@@ -81,8 +81,8 @@ def resolve_format(
     if given and found and found[0].name == "alpaca":
         # Column names of one's own fit Data-Juicer's layout too: both need no more than two columns.
         return found[0]
-    if len(found) > 1 and (asked, answered) != sides[0]:
-        # `input` and `output` alone count as a sample only if no other layout fits.
+    if (asked, answered) != sides[0]:
+        # In a file with a misspelled instruction column, `input` is not the question.
         found = [layout for layout in found if layout.name != "prompt_completion"]
     if len(found) > 1:
         names = " and ".join(f"'{layout.name}' ({', '.join(layout.required_columns)})" for layout in found)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mergeit_ops.core.formats.base import FormatName, Reading, one_turn
+from mergeit_ops.core.formats.beside import only_beside
 from mergeit_ops.core.formats.content import as_text
 from mergeit_ops.core.formats.turns import (
     ROLE_FIELDS,
@@ -47,12 +48,13 @@ class PromptCompletionFormat:
     @property
     def columns(self) -> tuple[str, ...]:
         """See `SampleFormat`."""
-        return (self.prompt_key, self.completion_key, self.system_key, *self.beside)
+        return tuple(dict.fromkeys((self.prompt_key, self.completion_key, self.system_key, *self.beside)))
 
     def read(self, row: Mapping[str, Any]) -> Reading:
         """See `SampleFormat`."""
         given = [*_turns(row.get(self.prompt_key), "user"), *_turns(row.get(self.completion_key), "assistant")]
-        return read_conversation(given, row, as_text(row.get(self.system_key)).strip())
+        further = only_beside(row, self.beside, (self.prompt_key, self.completion_key, self.system_key))
+        return read_conversation(given, further, as_text(row.get(self.system_key)).strip())
 
     def write(self, sample: Sample, parents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """See `SampleFormat`."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mergeit_ops.core.formats.base import FormatName, Problem, Reading, context_text, one_turn, parents_value
-from mergeit_ops.core.formats.beside import problem_beside, shared_beside
+from mergeit_ops.core.formats.beside import only_beside, problem_beside, shared_beside
 from mergeit_ops.core.formats.content import as_text, is_empty, read_content
 from mergeit_ops.core.formats.marks import holds_media, holds_reasoning, holds_tool_call
 from mergeit_ops.core.sample import Sample
@@ -36,15 +36,18 @@ class AlpacaFormat:
     @property
     def columns(self) -> tuple[str, ...]:
         """See `SampleFormat`."""
-        texts = (self.instruction_key, self.query_key, self.response_key)
-        return (*texts, self.system_key, self.history_key, *self.beside)
+        return tuple(dict.fromkeys((*self._own, *self.beside)))
+
+    @property
+    def _own(self) -> tuple[str, ...]:
+        return (self.instruction_key, self.query_key, self.response_key, self.system_key, self.history_key)
 
     def read(self, row: Mapping[str, Any]) -> Reading:
         """See `SampleFormat`."""
         asked, material, answered = (row.get(key) for key in (self.instruction_key, self.query_key, self.response_key))
         sample = Sample(as_text(asked), as_text(material), as_text(answered), _prompt(row, self.system_key))
         texts_fit = _is_filled(asked) and _is_filled(answered) and isinstance(material, (str, type(None)))
-        return _reading(sample, row, row.get(self.history_key), texts_fit)
+        return _reading(sample, only_beside(row, self.beside, self._own), row.get(self.history_key), texts_fit)
 
     def write(self, sample: Sample, parents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """See `SampleFormat`."""
@@ -79,8 +82,11 @@ class QueryResponseFormat:
     @property
     def columns(self) -> tuple[str, ...]:
         """See `SampleFormat`."""
-        texts = (self.instruction_key, self.query_key, self.response_key)
-        return (*texts, self.system_key, self.history_key, *self.beside)
+        return tuple(dict.fromkeys((*self._own, *self.beside)))
+
+    @property
+    def _own(self) -> tuple[str, ...]:
+        return (self.instruction_key, self.query_key, self.response_key, self.system_key, self.history_key)
 
     def read(self, row: Mapping[str, Any]) -> Reading:
         """See `SampleFormat`."""
@@ -90,7 +96,7 @@ class QueryResponseFormat:
         asked, material = (instruction, query) if as_text(instruction).strip() else (query, None)
         sample = Sample(as_text(asked), as_text(material), as_text(response), _prompt(row, self.system_key))
         texts_fit = _is_filled(asked) and _is_filled(response) and isinstance(query, (str, type(None)))
-        return _reading(sample, row, row.get(self.history_key), texts_fit)
+        return _reading(sample, only_beside(row, self.beside, self._own), row.get(self.history_key), texts_fit)
 
     def write(self, sample: Sample, parents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """See `SampleFormat`."""
@@ -105,18 +111,18 @@ class QueryResponseFormat:
         return fields
 
 
-def _reading(sample: Sample, row: Mapping[str, Any], history: Any, texts_fit: bool) -> Reading:
+def _reading(sample: Sample, beside: Mapping[str, Any], history: Any, texts_fit: bool) -> Reading:
     earlier = _earlier_turns(history)
     if earlier:
         asked = "\n".join([*(question for question, _ in earlier), sample.instruction])
         answered = "\n".join([*(answer for _, answer in earlier), sample.output])
         sample = replace(sample, instruction=asked, output=answered)
-    return Reading(sample, _problem(sample, row, bool(earlier), texts_fit), context_text(shared_beside(row)))
+    return Reading(sample, _problem(sample, beside, bool(earlier), texts_fit), context_text(shared_beside(beside)))
 
 
-def _problem(sample: Sample, row: Mapping[str, Any], has_history: bool, texts_fit: bool) -> Problem | None:
+def _problem(sample: Sample, beside: Mapping[str, Any], has_history: bool, texts_fit: bool) -> Problem | None:
     texts = (sample.instruction, sample.input, sample.output, sample.system)
-    found = problem_beside(row)
+    found = problem_beside(beside)
     if found == "reasoning" or any(map(holds_reasoning, texts)):
         return "reasoning"
     if found == "more_than_text" or any(map(holds_tool_call, texts)) or any(map(holds_media, texts)):

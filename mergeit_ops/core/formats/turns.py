@@ -217,11 +217,11 @@ def _plain(role: str) -> str:
     return role.strip().strip("<|>:").lower().replace("-", "_").replace(" ", "_")
 
 
-def read_conversation(given: Sequence[Any], row: Mapping[str, Any], system_prompt: str) -> Reading:
+def read_conversation(given: Sequence[Any], beside: Mapping[str, Any], system_prompt: str) -> Reading:
     """Read a conversation.
 
     :param given: its turns, as they are in the row.
-    :param row: the row, for the columns beside the turns.
+    :param beside: the columns beside the turns; see `only_beside`.
     :param system_prompt: of the row's own column; a system turn comes before it.
     """
     turns = known_turns(given)
@@ -231,11 +231,11 @@ def read_conversation(given: Sequence[Any], row: Mapping[str, Any], system_promp
         said[turn.speaker].append(content.text)
     prompt = "\n\n".join(said["system"]).strip() or system_prompt
     sample = Sample("\n".join(said["user"]), "", "\n".join(said["assistant"]), prompt)
-    shared = shared_beside(row) | (
+    shared = shared_beside(beside) | (
         {"system prompt of the row": system_prompt} if said["system"] and system_prompt else {}
     )
     shared |= {f"{turn.speaker} {name}": value for turn in turns for name, value in turn.shared.items()}
-    return Reading(sample, _problem(given, turns, contents, said, sample, row), context_text(shared))
+    return Reading(sample, _problem(given, turns, contents, said, sample, beside), context_text(shared))
 
 
 def _problem(
@@ -244,12 +244,12 @@ def _problem(
     contents: Sequence[Content],
     said: Mapping[Speaker, Sequence[str]],
     sample: Sample,
-    row: Mapping[str, Any],
+    beside: Mapping[str, Any],
 ) -> Problem | None:
     texts = [content.text for content in contents] + [sample.system]
-    beside = problem_beside(row)
+    found = problem_beside(beside)
     if (
-        beside == "reasoning"
+        found == "reasoning"
         or any(turn.has_trace for turn in turns)
         or any(content.reasoning for content in contents)
         or any(map(holds_reasoning, texts))
@@ -258,7 +258,7 @@ def _problem(
     if not said["user"] or not said["assistant"]:
         return "bad_row"
     if (
-        beside == "more_than_text"
+        found == "more_than_text"
         or said["tool"]
         or any(turn.has_more for turn in turns)
         or any(content.more for content in contents)
