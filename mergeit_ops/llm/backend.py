@@ -23,6 +23,7 @@ class Completion:
     :param problem: why the text must not be read as an answer; None when it may.
     :param model: who the server says has answered; None when it does not say.
     :param only_reasoning: whether the model has written down its reasoning, and no answer after it.
+    :param beginning: of the text, as it may be shown; None where the text may be shown as it is.
     """
 
     text: str
@@ -33,6 +34,7 @@ class Completion:
     problem: FailureReason | None = None
     model: str | None = None
     only_reasoning: bool = False
+    beginning: str | None = None
 
 
 class ChatBackend(Protocol):

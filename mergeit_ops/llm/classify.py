@@ -19,6 +19,7 @@ from importlib import import_module
 from typing import Any
 
 from mergeit_ops.core.text import printable
+from mergeit_ops.llm.masking import Mask, unmasked
 from mergeit_ops.llm.servers import Complaint, coded_complaint, complaint_in, refused_field, words_in
 
 __all__ = ["CallFailedError", "FailureKind", "classify", "error_in", "retry_after_s", "shorten"]
@@ -109,6 +110,13 @@ class CallFailedError(Exception):
         self.field = field
         self.models = models
 
+    def but(self, **changes: Any) -> CallFailedError:
+        """Return the same failure with other words about it.
+
+        :param changes: attributes to their new values.
+        """
+        return CallFailedError(**{**vars(self), **changes})
+
 
 _BY_STATUS = {
     401: FailureKind.UNAUTHORIZED,
@@ -133,21 +141,21 @@ _BY_COMPLAINT = {
 }
 
 
-def classify(error: BaseException, *, secret: str | None = None) -> CallFailedError | None:
+def classify(error: BaseException, mask: Mask) -> CallFailedError | None:
     """Translate a foreign exception of a call.
 
     :param error: what the client library, the HTTP library or the event loop raised.
-    :param secret: the API key, masked should the server's text repeat it.
+    :param mask: hides secrets that the server's text may repeat.
     :return: the same failure in our terms; None when it is no failed call, but a mistake in a program.
     """
     import openai
 
     if isinstance(error, openai.APIStatusError):
-        return _of_status(error, secret)
+        return _of_status(error, mask)
     if isinstance(error, openai.APIConnectionError):
         return _of_connection(error)
     if isinstance(error, openai.APIError):
-        return CallFailedError(_kind_of(None, error.body), shorten(_server_text(error.body), secret))
+        return CallFailedError(_kind_of(None, error.body), shorten(_server_text(error.body), mask))
     if isinstance(error, (asyncio.TimeoutError, TimeoutError)):
         return CallFailedError(FailureKind.TRANSIENT, _TIMED_OUT)
     if _is_transport_error(error) or _aiohttp_error(error) is not None:
@@ -155,11 +163,11 @@ def classify(error: BaseException, *, secret: str | None = None) -> CallFailedEr
     return None
 
 
-def error_in(payload: object, *, secret: str | None = None) -> CallFailedError | None:
+def error_in(payload: object, mask: Mask) -> CallFailedError | None:
     """Read the failure that some servers report in a response that claims to be good.
 
     :param payload: the decoded body.
-    :param secret: the API key, masked should the server's text repeat it.
+    :param mask: hides secrets that the server's text may repeat.
     :return: the failure, by the status in it as far as there is one; None when the body reports none.
     """
     if not isinstance(payload, Mapping) or payload.get("choices"):
@@ -171,7 +179,7 @@ def error_in(payload: object, *, secret: str | None = None) -> CallFailedError |
     codes = [details.get(name) for name in ("code", "status", "status_code", "type")]
     statuses = [int(str(code)) for code in codes if re.fullmatch(r"[45]\d\d", str(code))]
     status = statuses[0] if statuses else None
-    detail = f"error in a response: {shorten(_server_text(payload), secret)}"
+    detail = f"error in a response: {shorten(_server_text(payload), mask)}"
     return CallFailedError(_kind_of(status, payload), detail, status=status, field=refused_field(status, payload))
 
 
@@ -200,28 +208,26 @@ def retry_after_s(headers: Mapping[str, str], *, now: float | None = None) -> fl
     return max(0.0, date.timestamp() - (time.time() if now is None else now))
 
 
-def shorten(text: str, secret: str | None = None) -> str:
+def shorten(text: str, mask: Mask = unmasked) -> str:
     """Return a server's text as one short line without keys.
 
     :param text: any text.
-    :param secret: a key to be masked wherever it occurs; None when there is none.
+    :param mask: hides what was sent in confidence; by default, only what looks like a key is hidden.
     """
     # Left as they are, they would move the cursor of a terminal, or break the text of a record.
     printable = (char if char.isprintable() else " " for char in _TERMINAL_CODE.sub("", text))
     line = " ".join("".join(printable).split())
-    if secret:
-        line = line.replace(secret, "***")
-    line = _KEY.sub("***", line)
+    line = _KEY.sub("***", mask(line))
     return line if len(line) <= _DETAIL_CHARS else line[: _DETAIL_CHARS - 1] + "…"
 
 
-def _of_status(error: Any, secret: str | None) -> CallFailedError:
+def _of_status(error: Any, mask: Mask) -> CallFailedError:
     status = int(error.status_code)
     body = _body_of(error)
     text = _server_text(body) or str(error.response.text)
     return CallFailedError(
         _kind_of(status, body),
-        f"HTTP {status}: {shorten(text, secret)}",
+        f"HTTP {status}: {shorten(text, mask)}",
         status=status,
         retry_after=retry_after_s(error.response.headers),
         field=refused_field(status, body),

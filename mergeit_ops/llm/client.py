@@ -111,7 +111,7 @@ class OpenAICompatibleClient:
             payload = await self._spec.modes.ask(
                 lambda form: self._send(body if form is None else {**body, "response_format": form}), schema
             )
-        return read_completion(payload, self._spec.response_path)
+        return self._connection.shown(read_completion(payload, self._spec.response_path))
 
     async def models(self) -> tuple[str, ...]:
         """Return the names of the models that the server lists."""

@@ -602,6 +602,6 @@ def _words_of(completion: Completion) -> str:
         return "the response holds no text where response_path looks for it"
     if completion.refusal:
         return shorten(completion.refusal)
-    text = shorten(completion.text)
+    text = shorten(completion.text if completion.beginning is None else completion.beginning)
     text = text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}…"
     return f"{ended}, the answer begins with {text!r}" if text else f"{ended}, the content is empty"

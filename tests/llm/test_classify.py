@@ -13,6 +13,7 @@ import pytest
 
 from mergeit_ops.llm.classify import CallFailedError, FailureKind, classify, retry_after_s, shorten
 from mergeit_ops.llm.client import OpenAICompatibleFactory
+from mergeit_ops.llm.masking import masking, unmasked
 from tests.llm_server import FakeLLMServer, Reply, error
 
 MESSAGES = [{"role": "user", "content": "hi"}]
@@ -108,7 +109,7 @@ def test_an_error_in_many_layers_is_a_failed_call_like_any_other():
         layers = [layers]
     response = SimpleNamespace(request=None, status_code=400, headers={}, text="")
     for body in (layers, {"error": layers}, {"error": {"message": layers}}):
-        failure = classify(openai.BadRequestError("x", response=response, body=body))
+        failure = classify(openai.BadRequestError("x", response=response, body=body), unmasked)
         assert failure is not None
         assert failure.kind is FailureKind.BAD_REQUEST
 
@@ -178,11 +179,11 @@ def test_json_in_a_text_response_is_read():
 
 
 def test_mistakes_in_a_program_are_no_failed_calls():
-    assert classify(TypeError("timeout 429")) is None
-    assert classify(asyncio.TimeoutError()).kind is FailureKind.TRANSIENT
+    assert classify(TypeError("timeout 429"), unmasked) is None
+    assert classify(asyncio.TimeoutError(), unmasked).kind is FailureKind.TRANSIENT
 
 
 def test_details_are_one_short_line_without_keys():
-    text = shorten("bad\nkey sk-abcdef123456 and own-key\t" + "x" * 1000, secret="own-key")
+    text = shorten("bad\nkey sk-abcdef123456 and own-key\t" + "x" * 1000, mask=masking(["own-key"]))
     assert text.startswith("bad key *** and *** xxx")
     assert len(text) == 300

@@ -11,6 +11,7 @@ import pytest
 
 from mergeit_ops.llm.classify import CallFailedError, error_in
 from mergeit_ops.llm.client import OpenAICompatibleFactory
+from mergeit_ops.llm.masking import unmasked
 from mergeit_ops.llm.servers import refused_field, same_model
 from tests.llm_server import FakeLLMServer, Reply
 
@@ -556,7 +557,7 @@ def test_what_servers_say_is_told_apart_by_code_and_status_and_then_by_words():
 
 @pytest.mark.parametrize(("body", "kind"), REPORTED)
 def test_an_error_in_a_body_that_claims_to_be_good_is_read_like_any_other(body, kind):
-    failure = error_in(body)
+    failure = error_in(body, unmasked)
     assert (None if failure is None else failure.kind.value) == kind
 
 
