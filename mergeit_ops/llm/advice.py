@@ -37,7 +37,7 @@ def unavailable(failure: CallFailedError, identity: Mapping[str, Any]) -> str:
         todo = "set the environment variable OPENAI_API_KEY to a key that is valid there"
         return f"The LLM server at {place} refused the API key ({failure.detail}): {todo}."
     if failure.kind is FailureKind.NOT_FOUND:
-        what = f"model {identity.get('model')!r} at endpoint {identity.get('endpoint')!r}"
+        what = f"model {identity.get('model')!r} at endpoint {_endpoint(identity)!r}"
         todo = "check api_or_hf_model, api_endpoint and the base URL, which often ends in /v1"
         if failure.models and identity.get("model") not in failure.models:
             todo += f"; the models there are {_likest(str(identity.get('model')), failure.models)}"
@@ -66,6 +66,10 @@ def unavailable(failure: CallFailedError, identity: Mapping[str, Any]) -> str:
 
 def _place(identity: Mapping[str, Any]) -> str:
     return shown_url(str(identity.get("base_url", "the LLM server")))
+
+
+def _endpoint(identity: Mapping[str, Any]) -> str:
+    return shown_url(str(identity.get("endpoint", "")))
 
 
 def _likest(model: str, models: Sequence[str]) -> str:
@@ -172,7 +176,7 @@ def without_logprobs(identity: Mapping[str, Any]) -> str:
     """
     place = _place(identity)
     return (
-        f"The LLM server at {place} answers without log-probabilities at endpoint {identity.get('endpoint')!r}, and "
+        f"The LLM server at {place} answers without log-probabilities at endpoint {_endpoint(identity)!r}, and "
         "they are all that is read: serve the model with one that gives them for text completions, such as vLLM or "
         "llama.cpp."
     )

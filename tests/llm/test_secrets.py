@@ -138,3 +138,11 @@ def test_a_proxy_that_repeats_a_password_as_it_refuses_is_masked(monkeypatch):
         with pytest.raises(LLMUnavailableError, match=r"no \*\*\*") as caught:
             answers_of(engine_for("https://llm.example/v1", cache_path=None), merge_requests(1))
     assert PASSWORD not in str(caught.value)
+
+
+def test_a_query_of_an_endpoint_is_not_shown():
+    with FakeLLMServer(lambda body: error(404, "no such path")) as server:
+        whole = f"{server.base_url}/chat/completions?id=h1dden-word"
+        with pytest.raises(LLMUnavailableError, match="does not know") as caught:
+            answers_of(engine_for(server, api_endpoint=whole), merge_requests(1))
+    assert "h1dden" not in str(caught.value)
