@@ -225,11 +225,12 @@ def _of_status(error: Any, mask: Mask) -> CallFailedError:
     status = int(error.status_code)
     body = _body_of(error)
     text = _server_text(body) or str(error.response.text)
+    wait_s = retry_after_s(error.response.headers)
     return CallFailedError(
-        _kind_of(status, body),
+        _kind_of(status, body, wait_s),
         f"HTTP {status}: {shorten(text, mask)}",
         status=status,
-        retry_after=retry_after_s(error.response.headers),
+        retry_after=wait_s,
         field=refused_field(status, body),
     )
 
@@ -243,8 +244,8 @@ def _body_of(error: Any) -> object:
     return body if isinstance(body, (Mapping, list, str)) else error.body
 
 
-def _kind_of(status: int | None, body: object) -> FailureKind:
-    complaint = complaint_in(status, body)
+def _kind_of(status: int | None, body: object, wait_s: float | None = None) -> FailureKind:
+    complaint = complaint_in(status, body, wait_s)
     if complaint is not None:
         return _BY_COMPLAINT[complaint]
     if status is None:

@@ -143,10 +143,12 @@ _NO_CREDIT = (
     r"余额不足|欠费|额度(?:不足|已用|用尽|耗尽)|请充值",
 )
 # What the same words mean where a server says that it passes: Google's "You exceeded your current quota" is both.
-_PASSES = re.compile(
-    r"per[ _-]?(?:minute|second|min\b|sec\b)|\b[RT]PM\b|(?:retry|try again) (?:in|after) [\d.]+ ?(?:ms|s|m\d|sec|min)",
-    re.IGNORECASE,
-)
+_PER_MINUTE = re.compile(r"per[ _-]?(?:minute|second|min\b|sec\b)|\b[RT]PM\b", re.IGNORECASE)
+_PER_DAY = re.compile(r"Per(?:Day|Week|Month)")
+_PASSES = re.compile(r"(?:retry|try again) (?:in|after) [\d.]+ ?(?:ms|s|m\d|sec|min)|retryDelay\W+\d", re.IGNORECASE)
+_SECONDS = re.compile(r"([0-9.]*[0-9])s")
+_SHORT_S = 120.0
+"""Whoever asks to wait for less than this has a quota that passes."""
 _CONTENT = (
     # Azure; DeepSeek; OpenRouter with 403; DashScope.
     r"content management policy|content exists risk|input was flagged|inappropriate content",
@@ -183,11 +185,12 @@ _WORDS_CHARS = 1_000
 _MAX_DEPTH = 4
 
 
-def complaint_in(status: int | None, body: object) -> Complaint | None:
+def complaint_in(status: int | None, body: object, retry_after_s: float | None = None) -> Complaint | None:
     """Tell what a failed call is about, where the status code does not.
 
     :param status: of the response; None for an error in a body that claims to be good, and names no status.
     :param body: the decoded body, of any shape.
+    :param retry_after_s: seconds that the server asks to wait; None when it does not say.
     :return: the complaint; None when the status says it all.
     """
     words = words_in(body)[:_WORDS_CHARS]
@@ -205,10 +208,35 @@ def complaint_in(status: int | None, body: object) -> Complaint | None:
         looked_for = tuple(complaint for complaint in looked_for if complaint is Complaint.TOO_LONG)
     for complaint in looked_for:
         if _WORDINGS[complaint].search(words):
-            if complaint is Complaint.NO_CREDIT and _PASSES.search(words):
+            if complaint is Complaint.NO_CREDIT and _quota_passes(body, words, retry_after_s):
                 return Complaint.RATE
             return complaint
     return None
+
+
+def _quota_passes(body: object, words: str, retry_after_s: float | None) -> bool:
+    """Tell whether a quota that is used up is one of a minute, and not one of a day or of the account."""
+    quotas, delays = [words], []
+    for detail in _details(body):
+        quotas += [str(entry.get("quotaId")) for entry in _mappings(detail.get("violations"))]
+        delays.append(str(detail.get("retryDelay", "")))
+    said = " ".join(quotas)
+    if _PER_MINUTE.search(said) or _PER_DAY.search(said):
+        return _PER_MINUTE.search(said) is not None
+    asked = [float(found[1]) for found in map(_SECONDS.fullmatch, delays) if found]
+    asked += [] if retry_after_s is None else [retry_after_s]
+    return _PASSES.search(words) is not None or any(seconds <= _SHORT_S for seconds in asked)
+
+
+def _details(body: object) -> Iterator[Mapping[str, Any]]:
+    """Yield what Google lists beside an error, also where the error is one of a list."""
+    for error in _mappings(body if isinstance(body, list) else [body]):
+        for place in _mappings([error, error.get("error")]):
+            yield from _mappings(place.get("details"))
+
+
+def _mappings(values: object) -> list[Mapping[str, Any]]:
+    return [value for value in values if isinstance(value, Mapping)] if isinstance(values, list) else []
 
 
 def coded_complaint(body: object) -> Complaint | None:

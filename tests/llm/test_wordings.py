@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -430,6 +431,34 @@ BODIES: list[tuple[int, Any, str]] = [
     ),
     (429, {"error": {"message": "Throttled", "code": "Throttling.RateQuota"}}, "rate_limited"),
 ]
+GOOGLE = "You exceeded your current quota, please check your plan and billing details."
+MINUTE, DAY = "GenerateRequestsPerMinutePerProjectPerModel-FreeTier", "GenerateRequestsPerDayPerProjectPerModel-FreeTier"
+
+
+def of_google(*quotas: str, delay: str | None = None) -> Any:
+    details: list[Any] = [{"@type": "QuotaFailure", "violations": [{"quotaId": quota} for quota in quotas]}]
+    details += [{"@type": "RetryInfo", "retryDelay": delay}] if delay else []
+    return {"error": {"code": 429, "message": GOOGLE, "status": "RESOURCE_EXHAUSTED", "details": details}}
+
+
+QUOTAS: list[tuple[str | None, Any, str]] = [
+    (None, of_google(MINUTE), "rate_limited"),
+    (None, [of_google(MINUTE)], "rate_limited"),
+    (None, of_google(DAY, MINUTE, delay="34s"), "rate_limited"),
+    (None, of_google(delay="34.07s"), "rate_limited"),
+    (None, of_google(delay="86000s"), "no_credit"),
+    (None, of_google(DAY), "no_credit"),
+    ("1", of_google(DAY, delay="34s"), "no_credit"),
+    ("1", of_google(), "rate_limited"),
+    ("1", {"error": {"message": GOOGLE}}, "rate_limited"),
+    ("86400", {"error": {"message": GOOGLE}}, "no_credit"),
+    (None, {"error": {"message": GOOGLE}}, "no_credit"),
+    ("1", {"error": {"message": GOOGLE, "code": "insufficient_quota"}}, "no_credit"),
+    (None, {"error": {"message": f"Exception - {json.dumps(of_google(MINUTE, DAY))}"}}, "rate_limited"),
+    (None, {"error": {"message": f"Exception - {json.dumps(of_google(DAY, delay='3s'))}"}}, "no_credit"),
+    (None, {"error": {"message": f"Exception - {json.dumps(of_google(delay='3s'))}"}}, "rate_limited"),
+    (None, {"error": {"message": GOOGLE, "details": ["x", {"violations": "x", "retryDelay": 3}]}}, "no_credit"),
+]
 REPORTED: list[tuple[Any, str | None]] = [
     ({"error": {"message": "overloaded"}}, "transient"),
     ({"base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}}, "no_credit"),
@@ -553,6 +582,14 @@ def test_what_servers_say_is_told_apart_by_code_and_status_and_then_by_words():
         if failure.kind.value != kind
     ]
     assert wrong == []
+
+
+def test_a_quota_of_a_minute_is_told_from_one_of_a_day_and_from_no_credit():
+    replies = [
+        Reply(status=429, payload=body, headers={} if wait is None else {"Retry-After": wait})
+        for wait, body, _ in QUOTAS
+    ]
+    assert [failure.kind.value for failure in failures_of(replies)] == [kind for _, _, kind in QUOTAS]
 
 
 @pytest.mark.parametrize(("body", "kind"), REPORTED)
