@@ -54,7 +54,7 @@ class Complaint(str, Enum):
 _CODE_NAMES = {
     # OpenAI, Azure and llama-cpp-python; llama.cpp; OpenAI for characters; Anthropic; LiteLLM; Zhipu.
     Complaint.TOO_LONG: "context_length_exceeded exceed_context_size_error string_above_max_length request_too_large "
-    "ContextWindowExceededError context_window_exceeded prompt_too_long input_too_long 1261",
+    "ContextWindowExceededError context_window_exceeded context_window_size_exceeded tokens_limit_reached prompt_too_long input_too_long 1261",
     # OpenAI with 404, llama-cpp-python with 400; Azure; Groq; Mistral; Volcengine; Zhipu.
     Complaint.UNKNOWN_MODEL: "model_not_found model_not_exist model_not_exists unknown_model DeploymentNotFound "
     "model_decommissioned model_deprecated model_not_available model_not_supported invalid_model "
@@ -104,6 +104,11 @@ _TOO_LONG = (
     r"exceed\w*.{0,40}(?:model )?(?:token|input|prompt) (?:limit|length)",
     r"exceeds the maximum (?:number of tokens|allowed length|context|input|size)",
     r"too many (?:input |prompt )?tokens|reduce (?:the length|your prompt|the prompt)",
+    # AI21; LMDeploy; TensorRT-LLM; Bedrock; vLLM, where nothing is left for an answer.
+    r"tokens?,? which is too (?:long|many|large)|(?:input|prompt) length.{0,60}too long",
+    r"exceed\w*.{0,40}\b(?:session_len|max_num_tokens)|expected maxLength|must be at least 1, got -\d",
+    r"exceed\w*.{0,40}\bmax(?:imum)?[ _](?:input|prompt|context)\b|max(?:imum)?[ _](?:input|prompt)[ _](?:character|char)s?\b",
+    r"context_window\w*exceeded",
     # Text Generation Inference, Together; DashScope; Zhipu.
     r"`?inputs`? (?:tokens \+|must have less than)|range of input length",
     r"(?:prompt|输入|上下文).{0,12}(?:超长|过长|超出)",
@@ -153,8 +158,8 @@ _CONTENT = (
     # Azure; DeepSeek; OpenRouter with 403; DashScope.
     r"content management policy|content exists risk|input was flagged|inappropriate content",
 )
-_ONE_TOO_LARGE = r"request too large|request entity too large"
-"""Groq with 413 and OpenAI with 429: this request alone is more than a minute's tokens."""
+_ONE_TOO_LARGE = r"(?:request|payload|content)(?: body| entity)? too large"
+"""Groq and GitHub with 413, OpenAI with 429: this request alone is more than a minute's tokens."""
 
 
 def _any(*patterns: str) -> re.Pattern[str]:
@@ -179,6 +184,7 @@ _LOOKED_FOR: dict[int | None, tuple[Complaint, ...]] = {
 }
 # llama.cpp; Text Generation Inference and Hugging Face's servers.
 _LOADING = re.compile(r"loading model|is (?:currently |still )?loading", re.IGNORECASE)
+_TOO_LARGE = 413
 _UNAVAILABLE = 503
 # Of what a server writes: a prompt that it repeats further on is no complaint.
 _WORDS_CHARS = 1_000
@@ -199,11 +205,14 @@ def complaint_in(status: int | None, body: object, retry_after_s: float | None =
     if status == _UNAVAILABLE and _LOADING.search(words):
         # llama.cpp listens before its model is loaded.
         return Complaint.LOADING
+    field = refused_field(status, body)
+    if status == _TOO_LARGE and field is None:
+        return Complaint.TOO_LONG
     coded = coded_complaint(body)
     if coded is not None:
         return coded
     looked_for = _LOOKED_FOR.get(status, ())
-    if refused_field(status, body) is not None:
+    if field is not None:
         # What is said of a parameter often names the model too.
         looked_for = tuple(complaint for complaint in looked_for if complaint is Complaint.TOO_LONG)
     for complaint in looked_for:

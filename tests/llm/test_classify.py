@@ -44,7 +44,7 @@ def failure_of(url: str, timeout_s: float = 5.0) -> CallFailedError:
         (404, "not_found", False, True),
         (408, "transient", True, False),
         (409, "transient", True, False),
-        (413, "bad_request", False, False),
+        (413, "too_long", False, False),
         (422, "bad_request", False, False),
         (429, "rate_limited", True, False),
         (500, "transient", True, False),

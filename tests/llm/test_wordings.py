@@ -431,8 +431,43 @@ BODIES: list[tuple[int, Any, str]] = [
     ),
     (429, {"error": {"message": "Throttled", "code": "Throttling.RateQuota"}}, "rate_limited"),
 ]
+TOO_LONG: list[tuple[int, Any, str]] = [
+    (413, "", "too_long"),
+    (413, "Payload Too Large", "too_long"),
+    (413, b"<html><title>413 Content Too Large</title></html>", "too_long"),
+    (413, {"error": {"message": "nope", "code": "rate_limit_exceeded"}}, "too_long"),
+    (413, {"error": "`max_tokens` must be <= 4096"}, "bad_request"),
+    (413, {"error": {"message": "too much", "param": "max_tokens"}}, "bad_request"),
+    (
+        413,
+        {
+            "error": {
+                "code": "tokens_limit_reached",
+                "message": "Request body too large for gpt-4o. Max size: 8000 tokens.",
+            }
+        },
+        "too_long",
+    ),
+    (400, {"error": {"code": "tokens_limit_reached", "message": "x"}}, "too_long"),
+    (400, {"error": {"message": "Request body too large for gpt-4o model."}}, "too_long"),
+    (422, {"detail": "Prompt has 300000 tokens, which is too long for the model (256000)."}, "too_long"),
+    (400, {"message": "Input exceeds max input tokens (8192)"}, "too_long"),
+    (400, {"message": "The input has more than the max input characters 30000"}, "too_long"),
+    (400, {"message": "exceeded maximum input characters"}, "too_long"),
+    (400, {"error": {"message": "context_window_size_exceeded: 9 > 8"}}, "too_long"),
+    (400, {"error": {"message": "x", "type": "context_window_size_exceeded"}}, "too_long"),
+    (400, {"message": "The input token ids length (5000) exceeds session_len"}, "too_long"),
+    (400, {"message": "The sum of prompt length (5000.0) should not exceed max_num_tokens (4096)"}, "too_long"),
+    (400, {"error": {"message": "input length too long, please reduce it"}}, "too_long"),
+    (400, {"message": "Malformed input request: expected maxLength: 20000, actual: 30000"}, "too_long"),
+    (400, {"error": {"message": "max_tokens must be at least 1, got -904."}}, "too_long"),
+    (400, {"error": {"message": "max_tokens must be at least 1, got 0."}}, "bad_request"),
+]
 GOOGLE = "You exceeded your current quota, please check your plan and billing details."
-MINUTE, DAY = "GenerateRequestsPerMinutePerProjectPerModel-FreeTier", "GenerateRequestsPerDayPerProjectPerModel-FreeTier"
+MINUTE, DAY = (
+    "GenerateRequestsPerMinutePerProjectPerModel-FreeTier",
+    "GenerateRequestsPerDayPerProjectPerModel-FreeTier",
+)
 
 
 def of_google(*quotas: str, delay: str | None = None) -> Any:
@@ -574,11 +609,12 @@ def failures_of(replies: list[Reply]) -> list[CallFailedError]:
         return asyncio.run(ask(server.base_url))
 
 
-def test_what_servers_say_is_told_apart_by_code_and_status_and_then_by_words():
-    found = failures_of([Reply(status=status, payload=body) for status, body, _ in BODIES])
+@pytest.mark.parametrize("table", [BODIES, TOO_LONG], ids=["bodies", "too long"])
+def test_what_servers_say_is_told_apart_by_code_and_status_and_then_by_words(table):
+    found = failures_of([Reply(status=status, payload=body) for status, body, _ in table])
     wrong = [
         (status, body, failure.kind.value)
-        for (status, body, kind), failure in zip(BODIES, found, strict=True)
+        for (status, body, kind), failure in zip(table, found, strict=True)
         if failure.kind.value != kind
     ]
     assert wrong == []
