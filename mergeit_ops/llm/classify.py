@@ -141,6 +141,9 @@ _BY_COMPLAINT = {
 }
 
 
+_PASSED_ON = (FailureKind.TRANSIENT, FailureKind.NOT_FOUND)
+
+
 def classify(error: BaseException, mask: Mask) -> CallFailedError | None:
     """Translate a foreign exception of a call.
 
@@ -226,12 +229,17 @@ def _of_status(error: Any, mask: Mask) -> CallFailedError:
     body = _body_of(error)
     text = _server_text(body) or str(error.response.text)
     wait_s = retry_after_s(error.response.headers)
+    field = refused_field(status, body)
+    kind = _kind_of(status, body, wait_s)
+    if field is not None and kind in _PASSED_ON:
+        # Whatever the status of a gateway: what refuses a parameter once refuses it again.
+        kind = FailureKind.BAD_REQUEST
     return CallFailedError(
-        _kind_of(status, body, wait_s),
+        kind,
         f"HTTP {status}: {shorten(text, mask)}",
         status=status,
         retry_after=wait_s,
-        field=refused_field(status, body),
+        field=field,
     )
 
 

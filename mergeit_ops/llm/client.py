@@ -125,7 +125,8 @@ class OpenAICompatibleClient:
         try:
             return await self._post(body)
         except CallFailedError as failure:
-            known = failure.status not in (400, 422) or failure.field != CAP_FIELDS[0]
+            # Of 413, the value is too large and not the name unknown.
+            known = failure.status == 413 or failure.field != CAP_FIELDS[0]
             if known or failure.kind is not FailureKind.BAD_REQUEST or CAP_FIELDS[0] not in body:
                 raise
         self._cap_field = CAP_FIELDS[1]

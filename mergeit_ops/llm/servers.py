@@ -54,7 +54,8 @@ class Complaint(str, Enum):
 _CODE_NAMES = {
     # OpenAI, Azure and llama-cpp-python; llama.cpp; OpenAI for characters; Anthropic; LiteLLM; Zhipu.
     Complaint.TOO_LONG: "context_length_exceeded exceed_context_size_error string_above_max_length request_too_large "
-    "ContextWindowExceededError context_window_exceeded context_window_size_exceeded tokens_limit_reached prompt_too_long input_too_long 1261",
+    "ContextWindowExceededError context_window_exceeded context_window_size_exceeded tokens_limit_reached "
+    "prompt_too_long input_too_long 1261",
     # OpenAI with 404, llama-cpp-python with 400; Azure; Groq; Mistral; Volcengine; Zhipu.
     Complaint.UNKNOWN_MODEL: "model_not_found model_not_exist model_not_exists unknown_model DeploymentNotFound "
     "model_decommissioned model_deprecated model_not_available model_not_supported invalid_model "
@@ -107,7 +108,7 @@ _TOO_LONG = (
     # AI21; LMDeploy; TensorRT-LLM; Bedrock; vLLM, where nothing is left for an answer.
     r"tokens?,? which is too (?:long|many|large)|(?:input|prompt) length.{0,60}too long",
     r"exceed\w*.{0,40}\b(?:session_len|max_num_tokens)|expected maxLength|must be at least 1, got -\d",
-    r"exceed\w*.{0,40}\bmax(?:imum)?[ _](?:input|prompt|context)\b|max(?:imum)?[ _](?:input|prompt)[ _](?:character|char)s?\b",
+    r"exceed\w*.{0,40}\bmax(?:imum)?[ _](?:input|prompt|context)\b|max(?:imum)?[ _](?:input|prompt)[ _]char(?:acter)?s?\b",
     r"context_window\w*exceeded",
     # Text Generation Inference, Together; DashScope; Zhipu.
     r"`?inputs`? (?:tokens \+|must have less than)|range of input length",
@@ -334,10 +335,22 @@ _FIELDS = (
     "thinking",
     "extra_body",
 )
+_PLAIN_FIELDS = {_plain(name): name for name in _FIELDS}
+_NO_PARAMETERS = ("messages", "model", "prompt", "input", "tools", "tool_choice")
+"""Fields of a request that are no settings."""
+_GATEWAY = (500, 502)
+_UNSUPPORTED = re.compile(
+    r"unsupported|unrecogni[sz]ed|(?:not|n't|no longer) (?:be )?(?:support|allow|permit|accept)", re.IGNORECASE
+)
+_NO_ENDPOINT = "no endpoints found that"
+"""OpenRouter with 404, where no provider of a model takes a parameter."""
 _SHORT = ("n", "seed", "stop", "thinking")
 _NAMED = re.compile(
     "|".join(
-        rf"['\"`\[]{name}['\"`\]]|parameter:? {name}\b" if name in _SHORT else rf"(?<![\w.]){name}\b"
+        rf"['\"`\[]{name}['\"`\]]|parameter:? {name}\b"
+        if name in _SHORT
+        # In one word too: `maxTokens`, `topP`.
+        else rf"(?<![\w.]){name.replace('_', '_?')}\b"
         for name in sorted(_FIELDS, key=len, reverse=True)
     ),
     re.IGNORECASE,
@@ -356,18 +369,27 @@ def refused_field(status: int | None, body: object) -> str | None:
     :param status: of the response.
     :param body: decoded, of any shape.
     """
-    if status is not None and status not in _REFUSALS:
+    words = words_in(body)[:_WORDS_CHARS]
+    if status is not None and status not in _REFUSALS and not _passed_on(status, words):
         return None
     for error in (value_at(body, "error"), body):
         named = error.get("param") if isinstance(error, Mapping) else None
-        if isinstance(named, str):
-            field = named.split(".")[0]
-            return field if field in _FIELDS else None
-    words = words_in(body)[:_WORDS_CHARS]
+        # `body.temperature` is one, and so is `response_format.type`.
+        parts = re.split(r"[.\[\]]+", named) if isinstance(named, str) else []
+        known = next((_PLAIN_FIELDS[_plain(part)] for part in reversed(parts) if _plain(part) in _PLAIN_FIELDS), None)
+        if known is not None:
+            return known
+        if parts and parts[0] in _NO_PARAMETERS:
+            return None
     found = _NAMED.search(words)
     if found is None or not _NOT_TAKEN.search(words):
         return None
-    return re.sub(r"parameter:? |['\"`\[\]]", "", found.group(), flags=re.IGNORECASE).lower()
+    return _PLAIN_FIELDS[_plain(re.sub(r"parameter:? ", "", found.group(), flags=re.IGNORECASE))]
+
+
+def _passed_on(status: int, words: str) -> bool:
+    """Tell whether an error of a gateway is the refusal of a parameter by a server behind it."""
+    return _UNSUPPORTED.search(words) is not None if status in _GATEWAY else _NO_ENDPOINT in words.lower()
 
 
 _SUFFIX = re.compile(

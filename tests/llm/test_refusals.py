@@ -304,6 +304,12 @@ TEMPERATURE = {
     ),
     "without a code": error(400, "Unsupported parameter: 'temperature' is not supported with this model."),
     "LiteLLM": error(400, "litellm.UnsupportedParamsError: gpt-5 models don't support temperature=0.25."),
+    "LiteLLM, with a parameter called None": error(
+        400, "gpt-5 models don't support temperature=0.25.", param="None", type="None", code="400"
+    ),
+    "a gateway": error(500, "litellm.BadRequestError: temperature is not supported"),
+    "OpenRouter": error(404, "No endpoints found that support the requested parameters: temperature", code=404),
+    "a place in the body": error(400, "Unsupported value", param="body.temperature"),
     "Moonshot": error(400, "invalid temperature: only 1 is allowed for this model"),
     "pydantic": Reply(
         status=422,
