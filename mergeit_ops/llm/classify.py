@@ -127,8 +127,12 @@ _BY_STATUS = {
     408: FailureKind.TRANSIENT,
     409: FailureKind.TRANSIENT,
     410: FailureKind.NOT_FOUND,
+    412: FailureKind.FORBIDDEN,
+    424: FailureKind.TRANSIENT,
     425: FailureKind.TRANSIENT,
     429: FailureKind.RATE_LIMITED,
+    451: FailureKind.REFUSED,
+    498: FailureKind.TRANSIENT,
 }
 _BY_COMPLAINT = {
     Complaint.TOO_LONG: FailureKind.TOO_LONG,
@@ -138,6 +142,7 @@ _BY_COMPLAINT = {
     Complaint.RATE: FailureKind.RATE_LIMITED,
     Complaint.LOADING: FailureKind.LOADING,
     Complaint.CONTENT: FailureKind.REFUSED,
+    Complaint.ACCOUNT: FailureKind.FORBIDDEN,
 }
 
 

@@ -48,6 +48,7 @@ class Complaint(str, Enum):
     RATE = "rate"
     LOADING = "loading"
     CONTENT = "content"
+    ACCOUNT = "account"
 
 
 # Compared in lower case, letters and digits only: `InsufficientBalance` and `insufficient_balance` are one code.
@@ -72,13 +73,17 @@ _CODE_NAMES = {
     "payment_required credit_balance_too_low credit_limit_exceeded credits_exhausted out_of_credits no_credits "
     "not_enough_credits balance_not_enough budget_exceeded spend_limit_reached usage_limit_reached "
     "usage_limit_exceeded pre_consume_token_quota_failed Arrearage PrepaidBillOverdue PostpaidBillOverdue "
-    "AllocationQuota.FreeTierOnly AccountOverdueError 1113 30001 1008",
+    "AllocationQuota.FreeTierOnly AccountOverdueError SetLimitExceeded blocked_api_access 1113 1309 30001 1008",
+    # Groq; others.
+    Complaint.ACCOUNT: "organization_restricted organization_disabled account_suspended account_disabled "
+    "account_banned access_terminated",
     # OpenAI; Moonshot; DashScope; Zhipu.
     Complaint.RATE: "rate_limit_exceeded rate_limit_error rate_limit_reached_error too_many_requests Throttling "
     "Throttling.RateQuota Throttling.AllocationQuota Throttling.BurstRate 1302 1303 1305",
     # Azure, whose filter refuses a prompt in the same words each time; OpenAI; DashScope; new-api; Google; Zhipu.
     Complaint.CONTENT: "content_filter content_policy_violation ResponsibleAIPolicyViolation DataInspectionFailed "
-    "data_inspection_failed moderation_blocked sensitive_words_detected prohibited_content prompt_blocked 1301 1026",
+    "data_inspection_failed moderation_blocked sensitive_words_detected prohibited_content prompt_blocked "
+    "invalid_prompt ContentPolicyViolationError content_filtered guardrail_intervened guardrail_violation 1301 1026",
 }
 
 
@@ -108,7 +113,8 @@ _TOO_LONG = (
     # AI21; LMDeploy; TensorRT-LLM; Bedrock; vLLM, where nothing is left for an answer.
     r"tokens?,? which is too (?:long|many|large)|(?:input|prompt) length.{0,60}too long",
     r"exceed\w*.{0,40}\b(?:session_len|max_num_tokens)|expected maxLength|must be at least 1, got -\d",
-    r"exceed\w*.{0,40}\bmax(?:imum)?[ _](?:input|prompt|context)\b|max(?:imum)?[ _](?:input|prompt)[ _]char(?:acter)?s?\b",
+    r"exceed\w*.{0,40}\bmax(?:imum)?[ _](?:input|prompt|context)\b",
+    r"max(?:imum)?[ _](?:input|prompt)[ _]char(?:acter)?s?\b",
     r"context_window\w*exceeded",
     # Text Generation Inference, Together; DashScope; Zhipu.
     r"`?inputs`? (?:tokens \+|must have less than)|range of input length",
@@ -141,10 +147,11 @@ _NO_CREDIT = (
     r"(?:balance|credits?|quota|funds|budget)\b.{0,20}(?:insufficient|not enough|too low|exhausted|depleted|used up|"
     r"run out|ran out|been exceeded|negative)",
     r"(?:requires|need|purchase|buy|add|used all)\b.{0,30}\bcredits",
+    r"exhausted (?:its|your|the|all)\b[\w ]{0,30}\b(?:quota|credits?|balance)\b",
     # DashScope, Volcengine; OpenAI; Hugging Face; xAI.
     r"arrearage|in arrears|overdue|payment (?:is )?required|good standing|"
     r"billing (?:hard )?limit|(?:spend|spending|credit|usage) (?:limit|cap)\b.{0,20}(?:reached|exceeded|hit)|"
-    r"(?:reached|exceeded|hit)\b.{0,30}(?:spend|spending|credit|usage|key) (?:limit|cap)|key limit exceeded|"
+    r"(?:reach(?:ed|ing)|exceeded|hit)\b.{0,30}(?:spend|spending|credit|usage|key) (?:limit|cap)|key limit exceeded|"
     r"billing (?:is )?not active|no active (?:subscription|payment)",
     r"余额不足|欠费|额度(?:不足|已用|用尽|耗尽)|请充值",
 )
@@ -158,6 +165,18 @@ _SHORT_S = 120.0
 _CONTENT = (
     # Azure; DeepSeek; OpenRouter with 403; DashScope.
     r"content management policy|content exists risk|input was flagged|inappropriate content",
+    # xAI with 403; OpenAI; Anthropic; LiteLLM and Bedrock; Moonshot.
+    r"violat\w+ (?:\w+ ){0,3}(?:guideline|polic|terms)|ContentPolicyViolation|considered high risk",
+    r"(?:blocked|filtered|rejected|refused|stopped|intercepted) (?:\w+ ){0,4}"
+    r"(?:guardrails?|moderation|safety|content[ -](?:filter\w*|polic\w+))\b",
+    r"guardrails? (?:\w+ )?(?:intervened|blocked|violat\w+|triggered|failed)",
+    r"(?:failed|did not pass|flagged by) (?:\w+ )?(?:moderation|safety)",
+    r"moderation (?:failed|blocked|flagged|check failed)",
+)
+_ACCOUNT = (
+    # Fireworks with 412, Groq with 400, Anthropic and OpenAI with 403.
+    r"\b(?:accounts?|organi[sz]ations?|teams?|projects?|workspaces?|tenants?|api access)\b[^.]{0,60}"
+    r"\b(?:suspended|banned|disabled|terminated|restricted|blocked|locked|deactivated|closed)\b",
 )
 _ONE_TOO_LARGE = r"(?:request|payload|content)(?: body| entity)? too large"
 """Groq and GitHub with 413, OpenAI with 429: this request alone is more than a minute's tokens."""
@@ -169,6 +188,8 @@ def _any(*patterns: str) -> re.Pattern[str]:
 
 _WORDINGS = {
     Complaint.TOO_LONG: _any(*_TOO_LONG, _ONE_TOO_LARGE),
+    # Before the content: an account may be closed for what it has sent.
+    Complaint.ACCOUNT: _any(*_ACCOUNT),
     Complaint.CONTENT: _any(*_CONTENT),
     Complaint.UNKNOWN_MODEL: _any(*_UNKNOWN_MODEL),
     Complaint.WRONG_KEY: _any(*_WRONG_KEY),
@@ -178,10 +199,11 @@ _REFUSALS = (400, 413, 422)
 # By status, what is looked for in words; None is an error in a body that claims to be good. Other statuses say enough.
 _LOOKED_FOR: dict[int | None, tuple[Complaint, ...]] = {
     **dict.fromkeys((*_REFUSALS, None), tuple(_WORDINGS)),
-    403: (Complaint.CONTENT, Complaint.WRONG_KEY, Complaint.NO_CREDIT, Complaint.UNKNOWN_MODEL),
+    412: (Complaint.NO_CREDIT, Complaint.WRONG_KEY, Complaint.ACCOUNT),
+    403: (Complaint.ACCOUNT, Complaint.CONTENT, Complaint.WRONG_KEY, Complaint.NO_CREDIT, Complaint.UNKNOWN_MODEL),
     429: (Complaint.NO_CREDIT,),
     # Gateways pass on what they were told.
-    500: (Complaint.TOO_LONG, Complaint.NO_CREDIT),
+    500: (Complaint.TOO_LONG, Complaint.CONTENT, Complaint.NO_CREDIT),
 }
 # llama.cpp; Text Generation Inference and Hugging Face's servers.
 _LOADING = re.compile(r"loading model|is (?:currently |still )?loading", re.IGNORECASE)

@@ -28,6 +28,7 @@ from mergeit_ops.llm.failure_share import check_failures
 from mergeit_ops.llm.journal import answer_key
 from mergeit_ops.llm.journals import AnswerStore
 from mergeit_ops.llm.progress import Progress
+from mergeit_ops.llm.refusals import gist
 from mergeit_ops.llm.retry import call_with_retries
 from mergeit_ops.llm.servers import CAP_FIELDS, same_model
 from mergeit_ops.llm.usage import Budget, TokenBudget, Usage, estimate_messages, estimate_tokens
@@ -516,7 +517,7 @@ class Stage(Generic[T]):
         if failure.kind is FailureKind.FORBIDDEN:
             return self._refused.setdefault(failure.kind.value, [])
         if failure.kind is FailureKind.BAD_REQUEST:
-            return self._refused.setdefault(failure.detail, [])
+            return self._refused.setdefault(gist(failure.detail), [])
         return []
 
     def _judge(self, at_end: bool = False) -> None:

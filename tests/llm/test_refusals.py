@@ -71,12 +71,13 @@ def test_a_few_refusals_in_a_row_stop_the_run_and_the_next_one_pays_for_the_rest
         error(400, "prompt is too long: 9 tokens > 8 maximum"),
         error(400, "filtered", code="content_filter"),
         error(403, "Your input was flagged"),
+        error(403, "Content violates usage guidelines."),
         error(401, "glitch"),
         error(402, "glitch"),
         error(404, "glitch"),
         error(429, "glitch"),
     ],
-    ids=["400", "too long", "filtered", "flagged", "401", "402", "404", "429"],
+    ids=["400", "too long", "filtered", "flagged", "violates", "401", "402", "404", "429"],
 )
 def test_refusals_with_answers_between_stop_nothing_and_their_words_are_kept(reply):
     with FakeLLMServer(lambda body: reply if number_of(body) % 4 == 3 else merge_answer(body)) as server:
@@ -91,7 +92,16 @@ def _message(reply: Reply) -> str:
     return str(reply.payload["error"]["message"])
 
 
-@pytest.mark.parametrize("reply", [error(400, "prompt is too long"), error(400, "x", code="content_filter")])
+@pytest.mark.parametrize(
+    "reply",
+    [
+        error(400, "prompt is too long"),
+        error(400, "x", code="content_filter"),
+        error(403, "Content violates usage guidelines."),
+        error(413, "Payload Too Large"),
+        error(451, "no"),
+    ],
+)
 def test_many_requests_in_a_row_that_are_too_long_or_filtered_are_each_about_themselves(reply):
     with FakeLLMServer(lambda body: reply if 60 <= number_of(body) < 90 else merge_answer(body)) as server:
         _, usage = answers_of(engine_for(server, max_concurrency=1), merge_requests(120))
@@ -104,6 +114,37 @@ def test_twenty_failures_in_a_row_stop_a_run_that_may_stop(reply):
         with pytest.raises(LLMUnavailableError, match="200 answers are in the journal"):
             answers_of(engine_for(server, RetryPolicy(attempts=1), max_concurrency=1), merge_requests(1000))
         assert len(server.requests) <= 222
+
+
+def named(status: int, message: str, **fields: Any) -> Callable[[dict[str, Any]], Any]:
+    """Refuse each request in the same words but for its own name."""
+    numbers = itertools.count()
+    return lambda body: error(status, f"{message} (request req_{next(numbers):08x})", **fields)
+
+
+@pytest.mark.parametrize(
+    ("reply", "ratio", "most"),
+    [
+        (named(412, "Account x is suspended"), 1, 5),
+        (named(400, "restricted", code="organization_restricted"), 1, 5),
+        (named(400, "Tenant y may not"), 0.5, 20),
+        (named(400, "Tenant y may not"), 1, 100),
+        (lambda body: error(400, f"malformed {'x' * number_of(body)}"), 1, 100),
+    ],
+    ids=["account", "organization", "the same words", "the same words, any share", "other words, any share"],
+)
+def test_refusals_that_name_each_request_are_alike(reply, ratio, most):
+    with FakeLLMServer(answering_first(200, reply)) as server:
+        with pytest.raises(LLMUnavailableError, match="200 answers are in the journal"):
+            answers_of(engine_for(server, max_concurrency=1, max_failure_ratio=ratio), merge_requests(500))
+        assert len(server.requests) <= 200 + most + 2
+
+
+def test_from_the_start_three_refusals_that_name_each_request_are_enough():
+    with FakeLLMServer(named(400, "Tenant y may not")) as server:
+        with pytest.raises(LLMUnavailableError, match="refuses every request"):
+            answers_of(engine_for(server, RetryPolicy(), max_concurrency=1), merge_requests(50))
+        assert len(server.requests) <= 3 * 4
 
 
 class Account:

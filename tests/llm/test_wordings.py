@@ -463,6 +463,57 @@ TOO_LONG: list[tuple[int, Any, str]] = [
     (400, {"error": {"message": "max_tokens must be at least 1, got -904."}}, "too_long"),
     (400, {"error": {"message": "max_tokens must be at least 1, got 0."}}, "bad_request"),
 ]
+CONTENT: list[tuple[int, Any, str]] = [
+    (
+        403,
+        {"code": "The caller does not have permission", "error": "Content violates usage guidelines. Failed check: X"},
+        "refused",
+    ),
+    (
+        400,
+        {"error": {"message": "Invalid prompt: your prompt was flagged as potentially violating our usage policy."}},
+        "refused",
+    ),
+    (400, {"error": {"message": "x", "code": "invalid_prompt"}}, "refused"),
+    (400, {"type": "error", "error": {"message": "Output blocked by content filtering policy"}}, "refused"),
+    (400, {"error": {"message": "litellm.ContentPolicyViolationError: blocked", "code": "400"}}, "refused"),
+    (400, {"error": {"message": "x", "type": "ContentPolicyViolationError"}}, "refused"),
+    (403, {"error": {"message": "Request blocked by guardrail"}}, "refused"),
+    (400, {"error": {"message": "Blocked by the presidio guardrail"}}, "refused"),
+    (400, {"error": {"message": "Bedrock guardrail intervened"}}, "refused"),
+    (500, {"error": {"message": "litellm.ContentPolicyViolationError: blocked"}}, "refused"),
+    (422, {"detail": "The request failed moderation."}, "refused"),
+    (400, {"error": {"message": "The request was rejected because it was considered high risk"}}, "refused"),
+    (400, {"error": {"message": "This request was rejected by our safety system."}}, "refused"),
+    (451, {"error": {"message": "unavailable for legal reasons"}}, "refused"),
+    (451, b"", "refused"),
+    (403, {"error": {"message": "Your account has been suspended for violating our usage policies."}}, "forbidden"),
+    (403, {"error": {"message": "Access denied by the firewall"}}, "forbidden"),
+]
+ACCOUNT: list[tuple[int, Any, str]] = [
+    (
+        412,
+        {"error": {"message": "Account x is suspended, possibly due to reaching the monthly spending limit"}},
+        "no_credit",
+    ),
+    (412, {"error": {"message": "Account x is suspended."}}, "forbidden"),
+    (412, b"", "forbidden"),
+    (400, {"error": {"message": "Organization has been restricted.", "code": "organization_restricted"}}, "forbidden"),
+    (400, {"error": {"message": "The organization x has been restricted."}}, "forbidden"),
+    (403, {"error": {"message": "This organization has been disabled."}}, "forbidden"),
+    (400, {"error": {"message": "the spend alert threshold was met", "code": "blocked_api_access"}}, "no_credit"),
+    (429, {"error": {"code": "SetLimitExceeded", "message": "has reached the set inference limit"}}, "no_credit"),
+    (
+        429,
+        {"error": {"code": "QuotaExceeded", "message": "Your account has exhausted its free trial quota"}},
+        "no_credit",
+    ),
+    (429, {"error": {"code": "1309", "message": "Your plan is over."}}, "no_credit"),
+    (429, [{"error": {"message": "Resource has been exhausted (e.g. check quota)."}}], "rate_limited"),
+    (429, {"error": {"message": "You have exhausted your capacity. Your quota resets after 3s"}}, "rate_limited"),
+    (424, {"error": "x"}, "transient"),
+    (498, {"error": "flex capacity exceeded"}, "transient"),
+]
 GOOGLE = "You exceeded your current quota, please check your plan and billing details."
 MINUTE, DAY = (
     "GenerateRequestsPerMinutePerProjectPerModel-FreeTier",
@@ -629,7 +680,7 @@ def failures_of(replies: list[Reply]) -> list[CallFailedError]:
         return asyncio.run(ask(server.base_url))
 
 
-@pytest.mark.parametrize("table", [BODIES, TOO_LONG], ids=["bodies", "too long"])
+@pytest.mark.parametrize("table", [BODIES, TOO_LONG, CONTENT, ACCOUNT])
 def test_what_servers_say_is_told_apart_by_code_and_status_and_then_by_words(table):
     found = failures_of([Reply(status=status, payload=body) for status, body, _ in table])
     wrong = [
