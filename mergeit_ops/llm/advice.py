@@ -24,6 +24,7 @@ __all__ = [
 ]
 
 _SHOWN_MODELS = 8
+_DAY_S = 86400
 
 
 def unavailable(failure: CallFailedError, identity: Mapping[str, Any]) -> str:
@@ -85,9 +86,13 @@ def asked_to_wait(failure: CallFailedError, identity: Mapping[str, Any]) -> str:
     :param identity: of the backend.
     """
     return (
-        f"The LLM server at {_place(identity)} asks to wait {failure.retry_after or 0:.0f} seconds, longer than a run "
-        f"waits ({failure.detail}): run the same recipe again later."
+        f"The LLM server at {_place(identity)} asks to wait {_span(failure.retry_after or 0)}, and a run waits "
+        f"for less ({failure.detail}): run the same recipe again later."
     )
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds:.0f} seconds" if seconds <= _DAY_S else "longer than a day"
 
 
 def about_the_journal(answered: int, kept: int, unwritten: int, *, journal: bool, at_least: bool = False) -> str:

@@ -20,7 +20,7 @@ from typing import Any
 
 from mergeit_ops.core.text import printable
 from mergeit_ops.llm.masking import Mask, unmasked
-from mergeit_ops.llm.servers import Complaint, coded_complaint, complaint_in, refused_field, words_in
+from mergeit_ops.llm.servers import Complaint, complaint_in, refused_field, reports_an_error, words_in
 
 __all__ = ["CallFailedError", "FailureKind", "classify", "error_in", "retry_after_s", "shorten"]
 
@@ -146,6 +146,11 @@ _BY_COMPLAINT = {
 }
 
 
+_SPAN = re.compile(r"([0-9]*\.?[0-9]+)\s*(ms|s|m|h|d)(?:[a-z]*)", re.IGNORECASE)
+_SPANS = re.compile(
+    r"\s*(?:[0-9]*\.?[0-9]+\s*(?:ms|s|secs?|seconds?|m|mins?|minutes?|h|hours?|d|days?)\s*)+", re.IGNORECASE
+)
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _PASSED_ON = (FailureKind.TRANSIENT, FailureKind.NOT_FOUND)
 
 
@@ -171,18 +176,19 @@ def classify(error: BaseException, mask: Mask) -> CallFailedError | None:
     return None
 
 
-def error_in(payload: object, mask: Mask) -> CallFailedError | None:
+def error_in(payload: object, mask: Mask, answer_at: str = "choices") -> CallFailedError | None:
     """Read the failure that some servers report in a response that claims to be good.
 
     :param payload: the decoded body.
     :param mask: hides secrets that the server's text may repeat.
+    :param answer_at: the field of the body that the answer is in.
     :return: the failure, by the status in it as far as there is one; None when the body reports none.
     """
     if not isinstance(payload, Mapping) or payload.get("choices"):
         return None
-    error = payload.get("error")
-    if not error and coded_complaint(payload) is None:
+    if not reports_an_error(payload, answer_at):
         return None
+    error = payload.get("error")
     details = error if isinstance(error, Mapping) else payload
     codes = [details.get(name) for name in ("code", "status", "status_code", "type")]
     statuses = [int(str(code)) for code in codes if re.fullmatch(r"[45]\d\d", str(code))]
@@ -194,26 +200,37 @@ def error_in(payload: object, mask: Mask) -> CallFailedError | None:
 def retry_after_s(headers: Mapping[str, str], *, now: float | None = None) -> float | None:
     """Read how long a server asks to wait.
 
-    :param headers: the response headers; `retry-after-ms` (milliseconds) and `retry-after` (seconds or an HTTP
-        date) are understood.
+    :param headers: the response headers; `retry-after-ms` (milliseconds) and `retry-after` (seconds, a span such as
+        `60s` or `1m30s`, or an HTTP date) are understood.
     :param now: seconds since the epoch; None (the default) takes the clock.
     :return: seconds from now, at least 0; None without a header that can be read.
     """
-    for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        try:
-            seconds = float(headers.get(name, "")) * scale
-        except ValueError:
-            continue
-        if math.isfinite(seconds):
-            return max(0.0, seconds)
+    exact = _seconds(headers.get("retry-after-ms", ""))
+    if exact is not None and exact > 0:
+        return exact / 1000
+    # A field that comes twice is joined with a comma, which stands in dates too.
+    said = headers.get("retry-after", "")
+    waits = [seconds for seconds in map(_seconds, said.split(",")) if seconds is not None]
+    if waits:
+        return max(0.0, *waits)
     try:
-        date = email.utils.parsedate_to_datetime(headers.get("retry-after", ""))
+        date = email.utils.parsedate_to_datetime(said)
     except (TypeError, ValueError, IndexError, OverflowError):
         return None
     if date.tzinfo is None:
         # HTTP's third form of a date names no zone: all of them are in GMT.
         date = date.replace(tzinfo=timezone.utc)
     return max(0.0, date.timestamp() - (time.time() if now is None else now))
+
+
+def _seconds(text: str) -> float | None:
+    """Read a number of seconds, or a span with units; None for anything else."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        parts = _SPAN.findall(text) if _SPANS.fullmatch(text) else []
+        seconds = sum(float(number) * _UNITS[unit.lower()] for number, unit in parts) if parts else math.nan
+    return seconds if math.isfinite(seconds) else None
 
 
 def shorten(text: str, mask: Mask = unmasked) -> str:

@@ -134,4 +134,5 @@ class OpenAICompatibleClient:
 
     async def _post(self, body: Mapping[str, Any]) -> object:
         named = {self._cap_field if name == CAP_FIELDS[0] else name: value for name, value in body.items()}
-        return await self._connection.post(self._spec.api_endpoint, named)
+        answer_at = self._spec.response_path.partition(".")[0]
+        return await self._connection.post(self._spec.api_endpoint, named, answer_at)

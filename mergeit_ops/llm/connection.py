@@ -86,11 +86,12 @@ class Connection:
         self._proxy = proxy
         self._answered = False
 
-    async def post(self, endpoint: str, body: Mapping[str, Any]) -> object:
+    async def post(self, endpoint: str, body: Mapping[str, Any], answer_at: str = "choices") -> object:
         """Send one request.
 
         :param endpoint: path below the base URL, or a whole URL: the one that the connection was opened for.
         :param body: of the request, plain JSON.
+        :param answer_at: the field of the response that the answer is in.
         :return: the decoded body of the response.
         :raises CallFailedError: when there is none, or it reports an error.
         :raises LLMUnavailableError: when the first responses are of a kind that none can be used.
@@ -101,7 +102,7 @@ class Connection:
                 self._client.post(endpoint, cast_to=object, body=dict(body)), self._timeout_s
             )
             payload = json.loads(payload) if isinstance(payload, str) else payload
-            reported = error_in(payload, self._mask)
+            reported = error_in(payload, self._mask, answer_at)
             if reported is None:
                 self._answered = True
                 return payload

@@ -22,6 +22,7 @@ __all__ = [
     "complaint_in",
     "listed_logprobs",
     "refused_field",
+    "reports_an_error",
     "response_formats",
     "same_model",
     "words_in",
@@ -92,6 +93,8 @@ def _plain(code: object) -> str:
 
 
 _CODES = {_plain(name): complaint for complaint, names in _CODE_NAMES.items() for name in names.split()}
+_MINIMAX = {1002: Complaint.RATE, 1004: Complaint.WRONG_KEY, 2049: Complaint.WRONG_KEY, 2013: Complaint.TOO_LONG}
+"""Its codes mean something else elsewhere."""
 _CODE_FIELDS = ("code", "type", "status", "reason", "error_code", "error_type", "status_code")
 _WORD_FIELDS = ("message", "detail", "msg", "error_msg", "error_message", "status_msg", "title", "error_description")
 _IDENTIFIER = re.compile(r"\s*[A-Za-z][A-Za-z0-9]*([_.][A-Za-z0-9]+)*\s*")
@@ -246,6 +249,24 @@ def complaint_in(status: int | None, body: object, retry_after_s: float | None =
     return None
 
 
+def reports_an_error(payload: Mapping[str, Any], answer_at: str) -> bool:
+    """Tell whether a body that claims to be good holds an error where its answer should be.
+
+    :param payload: without choices.
+    :param answer_at: the field that the answer is in.
+    """
+    if payload.get("error") or coded_complaint(payload) is not None:
+        return True
+    code = value_at(payload, "base_resp.status_code")
+    if isinstance(code, int) and code != 0:
+        return True
+    if payload.get(answer_at):
+        return False
+    # FastAPI and gateways say it in words alone; Ollama's own answers have a message that is no text.
+    said = [payload.get(name) for name in ("detail", "message", "msg", "error_msg", "errors")]
+    return any(isinstance(words, (str, list)) and words for words in said)
+
+
 def _quota_passes(body: object, words: str, retry_after_s: float | None) -> bool:
     """Tell whether a quota that is used up is one of a minute, and not one of a day or of the account."""
     quotas, delays = [words], []
@@ -276,6 +297,9 @@ def coded_complaint(body: object) -> Complaint | None:
 
     :param body: the decoded body, of any shape.
     """
+    of_minimax = value_at(body, "base_resp.status_code")
+    if isinstance(of_minimax, int) and of_minimax in _MINIMAX:
+        return _MINIMAX[of_minimax]
     found = (_CODES.get(_plain(code)) for code in _codes_in(body))
     return next((complaint for complaint in found if complaint is not None), None)
 

@@ -486,7 +486,7 @@ class Stage(Generic[T]):
         ):
             await self._stop(failure)
         # Given up is not over: the next call would meet the same refusal.
-        self._pause(failure, policy.cap_s if wait is None else wait)
+        self._pause(failure, policy.cap_s if wait is None else min(wait, policy.total_s))
         if not gone and (self._engine.proven or (self._trusted() and not failure.kind.fatal)):
             return
         self._lost += failure.kind in _NO_ANSWER

@@ -77,8 +77,32 @@ def test_retry_after_as_a_date_and_in_milliseconds():
     assert retry_after_s({"retry-after": date}, now=1_000_000.0) == 90.0
     assert retry_after_s({"retry-after": date}, now=2_000_000.0) == 0.0
     assert retry_after_s({"retry-after-ms": "1500", "retry-after": "9"}) == 1.5
+    assert retry_after_s({"retry-after-ms": "0", "retry-after": "9"}) == 9.0
+    assert retry_after_s({"retry-after-ms": "-5", "retry-after": "9"}) == 9.0
+    assert retry_after_s({"retry-after-ms": "soon", "retry-after": "9"}) == 9.0
+    assert retry_after_s({"retry-after-ms": "0"}) is None
     assert retry_after_s({"retry-after": "nan"}) is None
     assert retry_after_s({"retry-after": "inf"}) is None
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        *[("60s", 60.0), ("1m", 60.0), ("1m30s", 90.0), ("1 min 30 sec", 90.0), ("2h", 7200.0), ("500ms", 0.5)],
+        *[
+            ("30, 30", 30.0),
+            ("30,60", 60.0),
+            ("1e308", 1e308),
+            ("0", 0.0),
+            ("60 apples", None),
+            ("m", None),
+            ("", None),
+        ],
+        *[("1.5 seconds", 1.5), ("1d", 86400.0), ("1 month", None)],
+    ],
+)
+def test_a_wait_is_read_in_every_form(header, seconds):
+    assert retry_after_s({"retry-after": header}) == seconds
 
 
 @pytest.mark.parametrize(

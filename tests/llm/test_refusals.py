@@ -32,6 +32,7 @@ STOPS = {
     "forbidden": (error(403, "not for you"), "forbids every request", "not for you"),
     "model gone": (error(404, "no such model"), "does not know", "the models there are 'fake'"),
     "model gone, 400": (error(400, "x", code="model_not_found"), "does not know", "the models there are 'fake'"),
+    "retry never": (error(429, "limit", retry_after="1e308"), "asks to wait longer than a day", "limit"),
     "retry in hours": (error(429, "daily limit", retry_after="7200"), "asks to wait 7200 seconds", "daily limit"),
 }
 

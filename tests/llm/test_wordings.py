@@ -553,6 +553,17 @@ REPORTED: list[tuple[Any, str | None]] = [
     ({"error": {"message": "prompt is too long: 9 tokens > 8 maximum"}}, "too_long"),
     ({"error": {"code": "invalid_api_key", "message": "x"}}, "unauthorized"),
     ({"detail": "insufficient_quota"}, "no_credit"),
+    ({"base_resp": {"status_code": 1002, "status_msg": "too fast"}}, "rate_limited"),
+    ({"choices": None, "base_resp": {"status_code": 1004, "status_msg": "login fail"}}, "unauthorized"),
+    ({"choices": [], "base_resp": {"status_code": 2049, "status_msg": "x"}}, "unauthorized"),
+    ({"base_resp": {"status_code": 2013, "status_msg": "x"}}, "too_long"),
+    ({"base_resp": {"status_code": 1039, "status_msg": "x"}}, "transient"),
+    ({"base_resp": {"status_code": 0, "status_msg": ""}}, None),
+    ({"detail": "the house is on fire"}, "transient"),
+    ({"detail": [{"loc": ["body"], "msg": "x"}]}, "transient"),
+    ({"message": "the house is on fire"}, "transient"),
+    ({"message": "the house is on fire", "choices": None}, "transient"),
+    ({"text": "an answer of another kind"}, None),
     ({"message": {"content": "The bank says: insufficient balance."}}, None),
     ({"choices": [{"message": {"content": "insufficient_quota"}}], "code": "insufficient_quota"}, None),
 ]
@@ -689,6 +700,22 @@ def test_what_servers_say_is_told_apart_by_code_and_status_and_then_by_words(tab
         if failure.kind.value != kind
     ]
     assert wrong == []
+
+
+def test_words_beside_an_answer_in_another_place_are_no_error():
+    assert error_in({"code": 0, "message": "success", "data": {"text": "x"}}, unmasked, "data") is None
+    assert error_in({"message": "an answer"}, unmasked, "message") is None
+    assert error_in({"code": 1, "message": "no", "data": None}, unmasked, "data") is not None
+
+
+def test_an_error_in_words_alone_is_told_in_the_words_of_the_server():
+    bodies = [
+        {"detail": "on fire"},
+        {"message": "on fire"},
+        {"base_resp": {"status_code": 1039, "status_msg": "on fire"}},
+    ]
+    for failure in failures_of([Reply(payload=body) for body in bodies]):
+        assert failure.detail.endswith("on fire")
 
 
 def test_a_quota_of_a_minute_is_told_from_one_of_a_day_and_from_no_credit():
