@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import os
+import re
 import ssl
 import sys
 from collections.abc import Mapping
@@ -39,7 +40,10 @@ _CONNECT_TIMEOUT_S = 10.0
 _LISTING_TIMEOUT_S = 2.0
 _BEGINNING_CHARS = 2_000
 _LONG_WORD = 12
-_PROXY_REFUSALS = (407, 502, 503, 504)
+_WHO = 407
+_ASKS_WHO = re.compile(r"\b407\b|authenticat", re.IGNORECASE)
+_FORBIDDEN = 403
+_PROXY_REFUSALS = (_WHO, 502, 503, 504)
 _HEADER_VARIABLES = {"OPENAI_ORG_ID": "organization", "OPENAI_PROJECT_ID": "project"}
 _OPENAI_HOST = ".api.openai.com"
 _QUOTES = "\"'`"
@@ -165,7 +169,9 @@ class Connection:
         handshake = None if known.status is not None else handshake_problem(error)
         if handshake is not None:
             return CallFailedError(FailureKind.UNREACHABLE, handshake)
-        return known if self._proxy is None else self._through_proxy(known, error, self._proxy)
+        if self._proxy is not None:
+            return self._through_proxy(known, error, self._proxy)
+        return self._without_credentials(known, "HTTP_PROXY or HTTPS_PROXY")
 
     def _unusable(self, response: UnusableResponseError) -> Exception:
         detail, todo = response.detail, response.todo
@@ -188,9 +194,27 @@ class Connection:
         if refusal is not None:
             words = f"the connection was refused: {shorten(refusal, self._mask)}"
             failure = failure.but(kind=FailureKind.UNREACHABLE, detail=words)
-        elif failure.status is not None and failure.status not in _PROXY_REFUSALS:
+            if _ASKS_WHO.search(words):
+                failure = failure.but(status=_WHO)
+        elif failure.status is not None and failure.status not in self._statuses_of_proxies():
             return failure
+        failure = self._without_credentials(failure, proxy.variable)
         return failure.but(detail=f"{failure.detail}, through {proxy}; NO_PROXY names the hosts that need none")
+
+    def _statuses_of_proxies(self) -> tuple[int, ...]:
+        # What is not encrypted may be forbidden by the proxy, or by the server.
+        plain = not self._target.asked.lower().startswith("https")
+        return (*_PROXY_REFUSALS, _FORBIDDEN) if plain else _PROXY_REFUSALS
+
+    def _without_credentials(self, failure: CallFailedError, variable: str) -> CallFailedError:
+        """Say what a proxy wants that asks who is there."""
+        if failure.status != _WHO:
+            return failure
+        words = (
+            f"{failure.detail}: a proxy asks for a user name and a password, so write {variable} as "
+            "http://name:password@host:port"
+        )
+        return failure.but(kind=FailureKind.UNREACHABLE, detail=words)
 
 
 def check_connection(model_params: Mapping[str, Any], endpoint: str) -> None:

@@ -240,6 +240,8 @@ PROXIES = {
     "older SOCKS": (f"socks4://me:{SECRET}@proxy:1080", "must begin with one of"),
     "SOCKS of any kind": ("socks://proxy:1080", "must begin with one of"),
     "another scheme": ("ftp://proxy:21", "must begin with one of"),
+    "one slash": ("http:/127.0.0.1:9", "must begin with one of"),
+    "one slash, with a password": (f"http:/me:{SECRET}@proxy:9", "must begin with one of"),
     "no scheme, but a colon": ("://proxy:3128", "must begin with one of"),
     "a port of letters": (f"http://me:{SECRET}@proxy:port", "port"),
     "a port that is too high": ("proxy:99999", "port"),
