@@ -185,7 +185,7 @@ class Connection:
             todo = f"set base_url in model_params (or OPENAI_BASE_URL) to the address of the API itself{perhaps}"
         if self._answered:
             # One response of this kind among answers is about one request.
-            return CallFailedError(FailureKind.UNUSABLE, f"the server {detail}", status=response.status)
+            return CallFailedError(FailureKind.UNUSABLE, f"the server {detail}: {todo}", status=response.status)
         return LLMUnavailableError(f"The LLM server at {shown_url(self._target.url)} {detail}: {todo}.")
 
     def _through_proxy(self, failure: CallFailedError, error: Exception, proxy: Proxy) -> CallFailedError:
