@@ -16,6 +16,7 @@ __all__ = [
     "no_answer_after_reasoning",
     "only_reasoning",
     "other_model",
+    "parameter_cure",
     "refused_parameter",
     "too_many_failures",
     "unavailable",
@@ -125,6 +126,14 @@ def refused_parameter(failure: CallFailedError, identity: Mapping[str, Any]) -> 
         f"The LLM server at {_place(identity)} refuses {failure.field!r} for model {identity.get('model')!r} "
         f"({failure.detail}): take it out of sampling_params, or give it a value that the server takes."
     )
+
+
+def parameter_cure(failure: CallFailedError) -> str:
+    """Say what to do about a parameter of the recipe that some requests are refused for.
+
+    :param failure: with the name of the field.
+    """
+    return f"take {failure.field!r} out of sampling_params, or give it a value that the server takes"
 
 
 def without_parameter(failure: CallFailedError, value: object, identity: Mapping[str, Any]) -> str:

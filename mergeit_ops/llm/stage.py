@@ -17,6 +17,7 @@ from mergeit_ops.llm.advice import (
     no_answer_after_reasoning,
     only_reasoning,
     other_model,
+    parameter_cure,
     refused_parameter,
     unavailable,
     without_parameter,
@@ -377,6 +378,8 @@ class Stage(Generic[T]):
                 engine.refusals.through(name)
         # Outside the handler, so that a user's traceback is one sentence and not a history.
         reason = _ABOUT_ONE_REQUEST.get(failure.kind, FailureReason.API_FAILED)
+        if self._is_of_recipe(failure):
+            failure = failure.but(detail=f"{failure.detail}: {parameter_cure(failure)}")
         self._words[reason] = failure.detail
         await self._stop_if_hopeless(request, failure, stalled)
         raise ReplyError(reason)
@@ -402,6 +405,10 @@ class Stage(Generic[T]):
             if field not in engine.dropped:
                 engine.dropped.add(field)
                 logger.warning(without_parameter(refused, sent[field], self._identity))
+
+    def _is_of_recipe(self, failure: CallFailedError) -> bool:
+        """Tell whether a server refuses a parameter that the recipe sets, whatever it has answered before."""
+        return _sent_field(failure, self._sampling_params) in self._engine.recipe_params
 
     def _is_a_default(self, field: str) -> bool:
         if field in CAP_FIELDS:

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from mergeit_ops.core.replies import FailureReason
-from mergeit_ops.errors import LLMUnavailableError, TooManyFailuresError
+from mergeit_ops.errors import LLMUnavailableError, MergeItError, TooManyFailuresError
 from mergeit_ops.llm.backend import Completion
 from mergeit_ops.llm.classify import CallFailedError, FailureKind
+from mergeit_ops.llm.responses import reasoning_in
 from mergeit_ops.llm.retry import RetryPolicy
 from tests.llm.conftest import answers_of, engine_for, merge_requests, scripted_engine, text_request
 from tests.llm.test_retries_over_http import Clock, engine_with
@@ -386,6 +387,17 @@ def test_a_setting_of_the_recipe_that_a_model_refuses_stops_the_run_at_once(fiel
     assert caught.value.__context__ is None
 
 
+@pytest.mark.parametrize("params", [{"top_p": 0.9}, {"extra_body": {"top_p": 0.9}}])
+@pytest.mark.parametrize("ratio", [0.1, 1])
+def test_a_setting_that_is_refused_later_on_is_named_with_its_cure(ratio, params):
+    refused = error(400, "Unsupported parameter: 'top_p'", param="top_p")
+    with FakeLLMServer(answering_first(10, lambda body: refused)) as server:
+        engine = engine_for(server, sampling_params=params, max_concurrency=1, max_failure_ratio=ratio)
+        with pytest.raises(MergeItError) as caught:
+            answers_of(engine, merge_requests(200))
+    assert "take 'top_p' out of sampling_params, or give it a value that the server takes" in str(caught.value)
+
+
 def test_a_setting_in_extra_body_is_one_of_the_recipe():
     params = {"extra_body": {"min_p": 0.1}}
     server = FakeLLMServer(refusing("min_p", "property 'min_p' is unsupported"))
@@ -423,6 +435,21 @@ ONLY_REASONING = {
     "Mistral": message([{"type": "thinking", "thinking": [{"type": "text", "text": "Let me think."}]}]),
     "in the text": message("<think>Let me think.</think>\n"),
     "in the text, open": message("<think>Let me think", "length"),
+    "Seed": message("<seed:think>Let me think.</seed:think>"),
+    "Mistral, in the text": message("[THINK]Let me think.[/THINK]"),
+    "Mistral, open": message("[THINK]Let me think.", "length"),
+    "Kimi": message("◁think▷Let me think.◁/think▷"),
+    "Kimi, opened by a template": message("Let me think.◁/think▷"),
+    "Harmony": message("<|channel|>analysis<|message|>Let me think.<|end|>"),
+    "Harmony, with its start": message("<|start|>assistant<|channel|>analysis<|message|>Let me think."),
+    "Gemma": message("<|channel>thought\nLet me think.<channel|>"),
+    "OpenThinker": message("<|begin_of_thought|>Let me think.<|end_of_thought|>"),
+    "counted beside the tokens": Reply(
+        payload={
+            "choices": [{"message": {"content": ""}, "finish_reason": "length"}],
+            "usage": {"completion_tokens": 9, "reasoning_tokens": 9},
+        }
+    ),
     "in the text, opened by a template": message("Let me think.</think>"),
     "OpenAI": Reply(
         payload={
@@ -431,6 +458,27 @@ ONLY_REASONING = {
         }
     ),
 }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<think>a</think>b",
+        "<think>a</think>b <think> c",
+        "a</think>b",
+        "[THINK]a[/THINK]b",
+        "◁think▷a◁/think▷b",
+        "<seed:think>a</seed:think>b",
+        "<|channel|>analysis<|message|>a<|end|><|start|>assistant<|channel|>final<|message|>b",
+        "<|channel>thought\na<channel|>b",
+        "<|begin_of_thought|>a<|end_of_thought|><|begin_of_solution|>b<|end_of_solution|>",
+        "b, and not <think>",
+        "[1, 2]",
+        "b",
+    ],
+)
+def test_what_stands_behind_reasoning_is_an_answer(text):
+    assert reasoning_in({}, {}, text) is None
 
 
 @pytest.mark.parametrize("who", ONLY_REASONING)
