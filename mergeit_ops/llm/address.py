@@ -17,6 +17,7 @@ _MAX_PORT = 65535
 _MAX_CHARS = 1000
 _HOST_NAME = re.compile(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
 _NO_PART_OF_A_URL = re.compile(r"[<>{}|^`\"]")
+_FIELD = re.compile(r"[A-Za-z][A-Za-z_-]{0,23}")
 _NUMBER_LAST = re.compile(r"(.*\.)?[0-9]+\.?")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(?=/)")
 _ENDPOINTS = ("chat/completions", "completions", "responses", "embeddings")
@@ -78,7 +79,7 @@ def endpoint_problem(endpoint: str) -> str | None:
         return f"api_endpoint must not contain blanks or line breaks, got {shown_url(endpoint)!r}."
     if "#" in endpoint:
         return f"api_endpoint must not contain '#', got {shown_url(endpoint)!r}."
-    return None
+    return _query_problem("api_endpoint", endpoint)
 
 
 def host_problem(host: str | None) -> str | None:
@@ -171,8 +172,9 @@ def _query_problem(name: str, url: str) -> str | None:
     place, separator, query = url.partition("?")
     if not separator:
         return None
-    fields = ", ".join(field for field, _ in parse_qsl(query, keep_blank_values=True))
-    what = f" ({fields})" if fields.isprintable() and fields else ""
+    # What has no value, or is no plain name, may itself be a key.
+    fields = ", ".join(field for field, _ in parse_qsl(query) if _FIELD.fullmatch(field))
+    what = f" ({fields})" if fields else ""
     return (
         f"{name} must not contain a query{what}, got one after {shown_url(place)!r}: put what is not secret into "
         "default_query of model_params, and a key into the environment variable OPENAI_API_KEY."
@@ -196,7 +198,7 @@ def _doubled_path(name: str, url: str, endpoint: str | None) -> str | None:
         if before[-length:] == after[:length] and before[-length]:
             part = "/" + "/".join(after[:length])
             return (
-                f"{name} ends in {part}, and api_endpoint {endpoint!r} begins with it, so requests would go to "
+                f"{name} ends in {part}, and api_endpoint {shown_url(endpoint)!r} begins with it, so requests would go to "
                 f"{shown_url(url).rstrip('/')}/{behind}: remove {part} from one of them."
             )
     return None

@@ -16,6 +16,7 @@ __all__ = [
     "no_answer_after_reasoning",
     "only_reasoning",
     "other_model",
+    "parameter_cure",
     "refused_parameter",
     "too_many_failures",
     "unavailable",
@@ -24,6 +25,7 @@ __all__ = [
 ]
 
 _SHOWN_MODELS = 8
+_DAY_S = 86400
 
 
 def unavailable(failure: CallFailedError, identity: Mapping[str, Any]) -> str:
@@ -37,7 +39,7 @@ def unavailable(failure: CallFailedError, identity: Mapping[str, Any]) -> str:
         todo = "set the environment variable OPENAI_API_KEY to a key that is valid there"
         return f"The LLM server at {place} refused the API key ({failure.detail}): {todo}."
     if failure.kind is FailureKind.NOT_FOUND:
-        what = f"model {identity.get('model')!r} at endpoint {identity.get('endpoint')!r}"
+        what = f"model {identity.get('model')!r} at endpoint {_endpoint(identity)!r}"
         todo = "check api_or_hf_model, api_endpoint and the base URL, which often ends in /v1"
         if failure.models and identity.get("model") not in failure.models:
             todo += f"; the models there are {_likest(str(identity.get('model')), failure.models)}"
@@ -68,6 +70,10 @@ def _place(identity: Mapping[str, Any]) -> str:
     return shown_url(str(identity.get("base_url", "the LLM server")))
 
 
+def _endpoint(identity: Mapping[str, Any]) -> str:
+    return shown_url(str(identity.get("endpoint", "")))
+
+
 def _likest(model: str, models: Sequence[str]) -> str:
     shown = difflib.get_close_matches(model, models, _SHOWN_MODELS, cutoff=0.0)
     names = ", ".join(map(repr, shown))
@@ -81,9 +87,13 @@ def asked_to_wait(failure: CallFailedError, identity: Mapping[str, Any]) -> str:
     :param identity: of the backend.
     """
     return (
-        f"The LLM server at {_place(identity)} asks to wait {failure.retry_after or 0:.0f} seconds, which is longer "
-        f"than a run waits ({failure.detail}): run the same recipe again later."
+        f"The LLM server at {_place(identity)} asks to wait {_span(failure.retry_after or 0)}, which is longer than a "
+        f"run waits ({failure.detail}): run the same recipe again later."
     )
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds:.0f} seconds" if seconds <= _DAY_S else "longer than a day"
 
 
 def about_the_journal(answered: int, kept: int, unwritten: int, *, journal: bool, at_least: bool = False) -> str:
@@ -116,6 +126,14 @@ def refused_parameter(failure: CallFailedError, identity: Mapping[str, Any]) -> 
         f"The LLM server at {_place(identity)} refuses {failure.field!r} for model {identity.get('model')!r} "
         f"({failure.detail}): remove it from sampling_params, or set it to a value that the server accepts."
     )
+
+
+def parameter_cure(failure: CallFailedError) -> str:
+    """Say what to do about a parameter of the recipe that some requests are refused for.
+
+    :param failure: with the name of the field.
+    """
+    return f"take {failure.field!r} out of sampling_params, or give it a value that the server takes"
 
 
 def without_parameter(failure: CallFailedError, value: object, identity: Mapping[str, Any]) -> str:
@@ -172,7 +190,7 @@ def without_logprobs(identity: Mapping[str, Any]) -> str:
     """
     place = _place(identity)
     return (
-        f"The LLM server at {place} answers without log-probabilities at endpoint {identity.get('endpoint')!r}, and "
+        f"The LLM server at {place} answers without log-probabilities at endpoint {_endpoint(identity)!r}, and "
         "they are all that is read: serve the model with one that gives them for text completions, such as vLLM or "
         "llama.cpp."
     )

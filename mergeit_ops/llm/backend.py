@@ -23,6 +23,7 @@ class Completion:
     :param problem: why the text is not an answer; None if it is.
     :param model: the model that the server names; None if it names none.
     :param only_reasoning: whether the model wrote its reasoning but no answer.
+    :param beginning: the beginning of the text with secrets masked; None if the text holds none.
     """
 
     text: str
@@ -33,6 +34,7 @@ class Completion:
     problem: FailureReason | None = None
     model: str | None = None
     only_reasoning: bool = False
+    beginning: str | None = None
 
 
 class ChatBackend(Protocol):

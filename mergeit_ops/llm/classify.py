@@ -19,7 +19,8 @@ from importlib import import_module
 from typing import Any
 
 from mergeit_ops.core.text import printable
-from mergeit_ops.llm.servers import Complaint, coded_complaint, complaint_in, refused_field, words_in
+from mergeit_ops.llm.masking import Mask, unmasked
+from mergeit_ops.llm.servers import Complaint, complaint_in, refused_field, reports_an_error, words_in
 
 __all__ = ["CallFailedError", "FailureKind", "classify", "error_in", "retry_after_s", "shorten"]
 
@@ -109,6 +110,13 @@ class CallFailedError(Exception):
         self.field = field
         self.models = models
 
+    def but(self, **changes: Any) -> CallFailedError:
+        """Return the same failure with other words about it.
+
+        :param changes: attributes to their new values.
+        """
+        return CallFailedError(**{**vars(self), **changes})
+
 
 _BY_STATUS = {
     401: FailureKind.UNAUTHORIZED,
@@ -119,8 +127,12 @@ _BY_STATUS = {
     408: FailureKind.TRANSIENT,
     409: FailureKind.TRANSIENT,
     410: FailureKind.NOT_FOUND,
+    412: FailureKind.FORBIDDEN,
+    424: FailureKind.TRANSIENT,
     425: FailureKind.TRANSIENT,
     429: FailureKind.RATE_LIMITED,
+    451: FailureKind.REFUSED,
+    498: FailureKind.TRANSIENT,
 }
 _BY_COMPLAINT = {
     Complaint.TOO_LONG: FailureKind.TOO_LONG,
@@ -130,24 +142,33 @@ _BY_COMPLAINT = {
     Complaint.RATE: FailureKind.RATE_LIMITED,
     Complaint.LOADING: FailureKind.LOADING,
     Complaint.CONTENT: FailureKind.REFUSED,
+    Complaint.ACCOUNT: FailureKind.FORBIDDEN,
 }
 
 
-def classify(error: BaseException, *, secret: str | None = None) -> CallFailedError | None:
+_SPAN = re.compile(r"([0-9]*\.?[0-9]+)\s*(ms|s|m|h|d)(?:[a-z]*)", re.IGNORECASE)
+_SPANS = re.compile(
+    r"\s*(?:[0-9]*\.?[0-9]+\s*(?:ms|s|secs?|seconds?|m|mins?|minutes?|h|hours?|d|days?)\s*)+", re.IGNORECASE
+)
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_PASSED_ON = (FailureKind.TRANSIENT, FailureKind.NOT_FOUND)
+
+
+def classify(error: BaseException, mask: Mask) -> CallFailedError | None:
     """Translate a foreign exception of a call.
 
     :param error: what the client library, the HTTP library or the event loop raised.
-    :param secret: the API key, masked should the server's text repeat it.
+    :param mask: hides secrets that the server's text may repeat.
     :return: the same failure in our terms; None when it is no failed call, but a mistake in a program.
     """
     import openai
 
     if isinstance(error, openai.APIStatusError):
-        return _of_status(error, secret)
+        return _of_status(error, mask)
     if isinstance(error, openai.APIConnectionError):
         return _of_connection(error)
     if isinstance(error, openai.APIError):
-        return CallFailedError(_kind_of(None, error.body), shorten(_server_text(error.body), secret))
+        return CallFailedError(_kind_of(None, error.body), shorten(_server_text(error.body), mask))
     if isinstance(error, (asyncio.TimeoutError, TimeoutError)):
         return CallFailedError(FailureKind.TRANSIENT, _TIMED_OUT)
     if _is_transport_error(error) or _aiohttp_error(error) is not None:
@@ -155,43 +176,45 @@ def classify(error: BaseException, *, secret: str | None = None) -> CallFailedEr
     return None
 
 
-def error_in(payload: object, *, secret: str | None = None) -> CallFailedError | None:
+def error_in(payload: object, mask: Mask, answer_at: str = "choices") -> CallFailedError | None:
     """Read the failure that some servers report in a response that claims to be good.
 
     :param payload: the decoded body.
-    :param secret: the API key, masked should the server's text repeat it.
+    :param mask: hides secrets that the server's text may repeat.
+    :param answer_at: the field of the body that the answer is in.
     :return: the failure, by the status in it as far as there is one; None when the body reports none.
     """
     if not isinstance(payload, Mapping) or payload.get("choices"):
         return None
-    error = payload.get("error")
-    if not error and coded_complaint(payload) is None:
+    if not reports_an_error(payload, answer_at):
         return None
+    error = payload.get("error")
     details = error if isinstance(error, Mapping) else payload
     codes = [details.get(name) for name in ("code", "status", "status_code", "type")]
     statuses = [int(str(code)) for code in codes if re.fullmatch(r"[45]\d\d", str(code))]
     status = statuses[0] if statuses else None
-    detail = f"error in a response: {shorten(_server_text(payload), secret)}"
+    detail = f"error in a response: {shorten(_server_text(payload), mask)}"
     return CallFailedError(_kind_of(status, payload), detail, status=status, field=refused_field(status, payload))
 
 
 def retry_after_s(headers: Mapping[str, str], *, now: float | None = None) -> float | None:
     """Read how long a server asks to wait.
 
-    :param headers: the response headers; `retry-after-ms` (milliseconds) and `retry-after` (seconds or an HTTP
-        date) are understood.
+    :param headers: the response headers; `retry-after-ms` (milliseconds) and `retry-after` (seconds, a span such as
+        `60s` or `1m30s`, or an HTTP date) are understood.
     :param now: seconds since the epoch; None (the default) takes the clock.
     :return: seconds from now, at least 0; None without a header that can be read.
     """
-    for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        try:
-            seconds = float(headers.get(name, "")) * scale
-        except ValueError:
-            continue
-        if math.isfinite(seconds):
-            return max(0.0, seconds)
+    exact = _seconds(headers.get("retry-after-ms", ""))
+    if exact is not None and exact > 0:
+        return exact / 1000
+    # A field that comes twice is joined with a comma, which stands in dates too.
+    said = headers.get("retry-after", "")
+    waits = [seconds for seconds in map(_seconds, said.split(",")) if seconds is not None]
+    if waits:
+        return max(0.0, *waits)
     try:
-        date = email.utils.parsedate_to_datetime(headers.get("retry-after", ""))
+        date = email.utils.parsedate_to_datetime(said)
     except (TypeError, ValueError, IndexError, OverflowError):
         return None
     if date.tzinfo is None:
@@ -200,31 +223,45 @@ def retry_after_s(headers: Mapping[str, str], *, now: float | None = None) -> fl
     return max(0.0, date.timestamp() - (time.time() if now is None else now))
 
 
-def shorten(text: str, secret: str | None = None) -> str:
+def _seconds(text: str) -> float | None:
+    """Read a number of seconds, or a span with units; None for anything else."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        parts = _SPAN.findall(text) if _SPANS.fullmatch(text) else []
+        seconds = sum(float(number) * _UNITS[unit.lower()] for number, unit in parts) if parts else math.nan
+    return seconds if math.isfinite(seconds) else None
+
+
+def shorten(text: str, mask: Mask = unmasked) -> str:
     """Return a server's text as one short line without keys.
 
     :param text: any text.
-    :param secret: a key to be masked wherever it occurs; None when there is none.
+    :param mask: hides what was sent in confidence; by default, only what looks like a key is hidden.
     """
     # Unescaped, they would move the cursor of a terminal or break the text of a record.
     printable = (char if char.isprintable() else " " for char in _TERMINAL_CODE.sub("", text))
     line = " ".join("".join(printable).split())
-    if secret:
-        line = line.replace(secret, "***")
-    line = _KEY.sub("***", line)
+    line = _KEY.sub("***", mask(line))
     return line if len(line) <= _DETAIL_CHARS else line[: _DETAIL_CHARS - 1] + "…"
 
 
-def _of_status(error: Any, secret: str | None) -> CallFailedError:
+def _of_status(error: Any, mask: Mask) -> CallFailedError:
     status = int(error.status_code)
     body = _body_of(error)
     text = _server_text(body) or str(error.response.text)
+    wait_s = retry_after_s(error.response.headers)
+    field = refused_field(status, body)
+    kind = _kind_of(status, body, wait_s)
+    if field is not None and kind in _PASSED_ON:
+        # Whatever the status of a gateway: what refuses a parameter once refuses it again.
+        kind = FailureKind.BAD_REQUEST
     return CallFailedError(
-        _kind_of(status, body),
-        f"HTTP {status}: {shorten(text, secret)}",
+        kind,
+        f"HTTP {status}: {shorten(text, mask)}",
         status=status,
-        retry_after=retry_after_s(error.response.headers),
-        field=refused_field(status, body),
+        retry_after=wait_s,
+        field=field,
     )
 
 
@@ -237,8 +274,8 @@ def _body_of(error: Any) -> object:
     return body if isinstance(body, (Mapping, list, str)) else error.body
 
 
-def _kind_of(status: int | None, body: object) -> FailureKind:
-    complaint = complaint_in(status, body)
+def _kind_of(status: int | None, body: object, wait_s: float | None = None) -> FailureKind:
+    complaint = complaint_in(status, body, wait_s)
     if complaint is not None:
         return _BY_COMPLAINT[complaint]
     if status is None:

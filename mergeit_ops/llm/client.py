@@ -111,7 +111,7 @@ class OpenAICompatibleClient:
             payload = await self._spec.modes.ask(
                 lambda form: self._send(body if form is None else {**body, "response_format": form}), schema
             )
-        return read_completion(payload, self._spec.response_path)
+        return self._connection.shown(read_completion(payload, self._spec.response_path))
 
     async def models(self) -> tuple[str, ...]:
         """Return the names of the models that the server lists."""
@@ -125,7 +125,8 @@ class OpenAICompatibleClient:
         try:
             return await self._post(body)
         except CallFailedError as failure:
-            known = failure.status not in (400, 422) or failure.field != CAP_FIELDS[0]
+            # Of 413, the value is too large and not the name unknown.
+            known = failure.status == 413 or failure.field != CAP_FIELDS[0]
             if known or failure.kind is not FailureKind.BAD_REQUEST or CAP_FIELDS[0] not in body:
                 raise
         self._cap_field = CAP_FIELDS[1]
@@ -133,4 +134,5 @@ class OpenAICompatibleClient:
 
     async def _post(self, body: Mapping[str, Any]) -> object:
         named = {self._cap_field if name == CAP_FIELDS[0] else name: value for name, value in body.items()}
-        return await self._connection.post(self._spec.api_endpoint, named)
+        answer_at = self._spec.response_path.partition(".")[0]
+        return await self._connection.post(self._spec.api_endpoint, named, answer_at)

@@ -6,10 +6,11 @@ import asyncio
 import json
 import logging
 import os
+import re
 import ssl
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -17,9 +18,11 @@ from urllib.parse import urlsplit
 from mergeit_ops.core.secrets import shown_url
 from mergeit_ops.errors import LLMUnavailableError, RecipeError
 from mergeit_ops.llm.address import address_problem, is_http_url, is_of_this_machine, redirected
+from mergeit_ops.llm.backend import Completion
 from mergeit_ops.llm.certificates import certificate_problem, handshake_problem
 from mergeit_ops.llm.classify import CallFailedError, FailureKind, classify, error_in, shorten
 from mergeit_ops.llm.header_fields import headers_problem, text_problem
+from mergeit_ops.llm.masking import Mask, masking, proxy_secrets
 from mergeit_ops.llm.non_json import non_json, web_page
 from mergeit_ops.llm.proxies import Proxy, proxy_for
 from mergeit_ops.llm.response_guard import UnusableResponseError, max_response_bytes, response_guard
@@ -35,7 +38,12 @@ _OPENAI_URL = "https://api.openai.com/v1"
 _KEY_OF_KEYLESS_SERVERS = "no-key"
 _CONNECT_TIMEOUT_S = 10.0
 _LISTING_TIMEOUT_S = 2.0
-_PROXY_REFUSALS = (407, 502, 503, 504)
+_BEGINNING_CHARS = 2_000
+_LONG_WORD = 12
+_WHO = 407
+_ASKS_WHO = re.compile(r"\b407\b|authenticat", re.IGNORECASE)
+_FORBIDDEN = 403
+_PROXY_REFUSALS = (_WHO, 502, 503, 504)
 _HEADER_VARIABLES = {"OPENAI_ORG_ID": "organization", "OPENAI_PROJECT_ID": "project"}
 _OPENAI_HOST = ".api.openai.com"
 _QUOTES = "\"'`"
@@ -68,25 +76,26 @@ class Connection:
     """An open client of one server; every failed call raises `CallFailedError`.
 
     :param client: from the openai package, without retries.
-    :param secret: the API key, to be masked in texts of the server.
+    :param mask: hides secrets in texts of the server.
     :param timeout_s: seconds for one call, from sending it to the end of its answer.
     :param target: where requests go.
     :param proxy: that requests use; None for direct requests.
     """
 
-    def __init__(self, client: AsyncOpenAI, secret: str, timeout_s: float, target: Target, proxy: Proxy | None) -> None:
+    def __init__(self, client: AsyncOpenAI, mask: Mask, timeout_s: float, target: Target, proxy: Proxy | None) -> None:
         self._client = client
-        self._secret = secret
+        self._mask = mask
         self._timeout_s = timeout_s
         self._target = target
         self._proxy = proxy
         self._answered = False
 
-    async def post(self, endpoint: str, body: Mapping[str, Any]) -> object:
+    async def post(self, endpoint: str, body: Mapping[str, Any], answer_at: str = "choices") -> object:
         """Send one request.
 
         :param endpoint: path below the base URL, or a whole URL: the one that the connection was opened for.
         :param body: of the request, plain JSON.
+        :param answer_at: the field of the response that the answer is in.
         :return: the decoded body of the response.
         :raises CallFailedError: if there is no response, or it reports an error.
         :raises LLMUnavailableError: if the first responses show that no response can be used.
@@ -97,13 +106,13 @@ class Connection:
                 self._client.post(endpoint, cast_to=object, body=dict(body)), self._timeout_s
             )
             payload = json.loads(payload) if isinstance(payload, str) else payload
-            reported = error_in(payload, secret=self._secret)
+            reported = error_in(payload, self._mask, answer_at)
             if reported is None:
                 self._answered = True
                 return payload
             failure: Exception = reported
         except (ValueError, RecursionError) as error:
-            failure = CallFailedError(FailureKind.TRANSIENT, non_json(getattr(error, "doc", "")))
+            failure = CallFailedError(FailureKind.TRANSIENT, non_json(getattr(error, "doc", ""), self._mask))
         except Exception as error:
             known = self._failure(error)
             if known is None:
@@ -111,6 +120,18 @@ class Connection:
             failure = known
         # Outside the handler: the foreign exception holds the request with its headers, and stays behind.
         raise failure
+
+    def shown(self, completion: Completion) -> Completion:
+        """Return a completion whose words about itself hold nothing that was sent in confidence.
+
+        :param completion: as it was read; its text is data, and stays as it is.
+        """
+        finish, refusal, model = (
+            None if words is None else self._mask(words)
+            for words in (completion.finish_reason, completion.refusal, completion.model)
+        )
+        beginning = shorten(completion.text.lstrip()[:_BEGINNING_CHARS], self._mask)
+        return replace(completion, finish_reason=finish, refusal=refusal, model=model, beginning=beginning)
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -131,9 +152,7 @@ class Connection:
         listed = payload.get("data") if isinstance(payload, Mapping) else None
         entries = listed if isinstance(listed, list) else []
         return tuple(
-            shorten(str(entry["id"]), self._secret)
-            for entry in entries
-            if isinstance(entry, Mapping) and entry.get("id")
+            shorten(str(entry["id"]), self._mask) for entry in entries if isinstance(entry, Mapping) and entry.get("id")
         )
 
     def _failure(self, error: Exception) -> Exception | None:
@@ -141,21 +160,23 @@ class Connection:
         own = _own(error)
         if isinstance(own, UnusableResponseError):
             return self._unusable(own)
-        known = own or classify(error, secret=self._secret)
+        known = own or classify(error, self._mask)
         if known is None:
             return None
-        page = web_page(str(getattr(getattr(error, "response", None), "text", "")))
+        page = web_page(str(getattr(getattr(error, "response", None), "text", "")), self._mask)
         if page is not None:
-            known.detail = f"HTTP {known.status}: {page}"
+            known = known.but(detail=f"HTTP {known.status}: {page}")
         handshake = None if known.status is not None else handshake_problem(error)
         if handshake is not None:
             return CallFailedError(FailureKind.UNREACHABLE, handshake)
-        return known if self._proxy is None else self._through_proxy(known, error, self._proxy)
+        if self._proxy is not None:
+            return self._through_proxy(known, error, self._proxy)
+        return self._without_credentials(known, "HTTP_PROXY or HTTPS_PROXY")
 
     def _unusable(self, response: UnusableResponseError) -> Exception:
         detail, todo = response.detail, response.todo
         if response.location is not None:
-            to, base = redirected(response.location, self._target.asked, self._target.endpoint)
+            to, base = redirected(self._mask(response.location), self._target.asked, self._target.endpoint)
             detail = (
                 f"redirects requests to {to} (HTTP {response.status}), which is not followed, so that the key is not "
                 "sent to another host"
@@ -164,18 +185,36 @@ class Connection:
             todo = f"set base_url in model_params (or OPENAI_BASE_URL) to the address of the API itself{perhaps}"
         if self._answered:
             # If other requests were answered, one such response is about one request.
-            return CallFailedError(FailureKind.UNUSABLE, f"the server {detail}", status=response.status)
+            return CallFailedError(FailureKind.UNUSABLE, f"the server {detail}: {todo}", status=response.status)
         return LLMUnavailableError(f"The LLM server at {shown_url(self._target.url)} {detail}: {todo}.")
 
     def _through_proxy(self, failure: CallFailedError, error: Exception, proxy: Proxy) -> CallFailedError:
         """Name the proxy if it may have failed."""
         refusal = _proxy_refusal(error)
         if refusal is not None:
-            failure.kind, failure.detail = FailureKind.UNREACHABLE, f"the connection was refused: {shorten(refusal)}"
-        elif failure.status is not None and failure.status not in _PROXY_REFUSALS:
+            words = f"the connection was refused: {shorten(refusal, self._mask)}"
+            failure = failure.but(kind=FailureKind.UNREACHABLE, detail=words)
+            if _ASKS_WHO.search(words):
+                failure = failure.but(status=_WHO)
+        elif failure.status is not None and failure.status not in self._statuses_of_proxies():
             return failure
-        failure.detail += f", through {proxy}; NO_PROXY names the hosts that need none"
-        return failure
+        failure = self._without_credentials(failure, proxy.variable)
+        return failure.but(detail=f"{failure.detail}, through {proxy}; NO_PROXY names the hosts that need none")
+
+    def _statuses_of_proxies(self) -> tuple[int, ...]:
+        # What is not encrypted may be forbidden by the proxy, or by the server.
+        plain = not self._target.asked.lower().startswith("https")
+        return (*_PROXY_REFUSALS, _FORBIDDEN) if plain else _PROXY_REFUSALS
+
+    def _without_credentials(self, failure: CallFailedError, variable: str) -> CallFailedError:
+        """Say what a proxy wants that asks who is there."""
+        if failure.status != _WHO:
+            return failure
+        words = (
+            f"{failure.detail}: a proxy asks for a user name and a password, so write {variable} as "
+            "http://name:password@host:port"
+        )
+        return failure.but(kind=FailureKind.UNREACHABLE, detail=words)
 
 
 def check_connection(model_params: Mapping[str, Any], endpoint: str) -> None:
@@ -212,7 +251,7 @@ def open_connection(
     target = Target(server_url(model_params), endpoint)
     proxy = proxy_for(target.asked)
     client = _open_client(target, proxy, model_params, timeout_s, max_response_bytes(sampling_params or {}))
-    return Connection(client, _key(), timeout_s, target, proxy)
+    return Connection(client, _mask(model_params, proxy), timeout_s, target, proxy)
 
 
 def server_url(model_params: Mapping[str, Any]) -> str:
@@ -260,6 +299,18 @@ def _key() -> str:
     return os.environ.get("OPENAI_API_KEY", "").strip() or _KEY_OF_KEYLESS_SERVERS
 
 
+def _mask(model_params: Mapping[str, Any], proxy: Proxy | None) -> Mask:
+    """Return what hides all that is sent in confidence: the key, a password of the proxy, and headers of one's own."""
+    headers = {**_custom_headers(), **(model_params.get("default_headers") or {})}
+    secrets = [str(value).strip() for value in headers.values()]
+    # "Bearer abc" is two words, and a server repeats the second.
+    secrets += [word for value in secrets for word in value.split() if len(word) >= _LONG_WORD]
+    key = _key()
+    if key != _KEY_OF_KEYLESS_SERVERS:
+        secrets.append(key)
+    return masking([*secrets, *(proxy_secrets(proxy.url) if proxy is not None else ())])
+
+
 def _key_problem(model_params: Mapping[str, Any], target: Target) -> str | None:
     if os.environ.get("OPENAI_API_KEY", "").strip():
         return None if _key_is_legal() else _ILLEGAL_KEY
@@ -300,13 +351,13 @@ def _open_client(
             **others,
         )
     except TypeError as error:
-        reason = shorten(str(error), _key())
+        reason = shorten(str(error), _mask(model_params, proxy))
         misfit: Exception = RecipeError(
             f"model_params cannot be used with the installed openai {openai.__version__}: {reason}."
         )
     except Exception as error:
         # Unexpected errors also become one sentence, before any work.
-        reason = f"{type(error).__name__}: {shorten(_without_urls(str(error)), _key())}"
+        reason = f"{type(error).__name__}: {shorten(_without_urls(str(error)), _mask(model_params, proxy))}"
         misfit = LLMUnavailableError(
             f"No client can be made for the LLM server at {shown_url(target.url)} ({reason}): check base_url in "
             "model_params, and the environment variables whose names begin with OPENAI_ or SSL, or end in _PROXY."

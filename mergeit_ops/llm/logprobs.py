@@ -112,7 +112,7 @@ class LogprobsClient:
         prompt = "".join(turn["content"] for turn in messages)
         body = {"model": self._spec.model, "prompt": prompt, **sampling_params}
         payload = await self._connection.post(self._spec.api_endpoint, body)
-        completion = read_completion(payload, "choices.0.text")
+        completion = self._connection.shown(read_completion(payload, "choices.0.text"))
         # One token was asked for: that it is one token long says nothing, and neither does a blank one.
         completion = replace(completion, text="", problem=None, completion_tokens=completion.completion_tokens or 1)
         if completion.finish_reason == "content_filter":

@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 import re
 
+from mergeit_ops.llm.masking import Mask
+
 __all__ = ["non_json", "web_page"]
 
 _HTML = re.compile(
@@ -18,10 +20,11 @@ _HEAD_CHARS = 8_000
 _TITLE_CHARS = 120
 
 
-def web_page(text: str) -> str | None:
+def web_page(text: str, mask: Mask) -> str | None:
     """Describe an HTML page.
 
     :param text: the body of a response.
+    :param mask: hides secrets that the page may repeat.
     :return: part of a sentence, with the page's title if it has one; None if it is not HTML.
     """
     head = text[:_HEAD_CHARS]
@@ -29,17 +32,18 @@ def web_page(text: str) -> str | None:
         return None
     found = _TITLE.search(head)
     title = " ".join(html.unescape(_TAG.sub(" ", found[2])).split()) if found else ""
-    title = "".join(char for char in title if char.isprintable())[:_TITLE_CHARS]
+    title = mask("".join(char for char in title if char.isprintable()))[:_TITLE_CHARS]
     return f"an HTML page titled {title!r}" if title else "an HTML page"
 
 
-def non_json(text: str) -> str:
+def non_json(text: str, mask: Mask) -> str:
     """Describe the body of a response that should have been JSON.
 
     :param text: the body.
+    :param mask: hides secrets that it may repeat.
     :return: one clause.
     """
-    page = web_page(text)
+    page = web_page(text, mask)
     if page is not None:
         return (
             f"the server answered with {page} instead of JSON: the address leads to a web page or a login, not to an "

@@ -18,6 +18,7 @@ __all__ = ["Proxy", "proxy_for"]
 _SOCKS = ("socks5", "socks5h")
 _SCHEMES = ("http", "https", *_SOCKS)
 _BRACKETS = re.compile(r"^\[([^\]]*)\](|/[0-9]+)$")
+_ONE_SLASH = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -105,7 +106,9 @@ def proxy_for(url: str) -> Proxy | None:
     for name in (scheme, "all"):
         proxy = known.get(name, "").strip()
         if proxy:
-            return Proxy(proxy if "://" in proxy else f"http://{proxy}", _variable(f"{name}_proxy"))
+            return Proxy(
+                proxy if "://" in proxy or _ONE_SLASH.match(proxy) else f"http://{proxy}", _variable(f"{name}_proxy")
+            )
     return None
 
 

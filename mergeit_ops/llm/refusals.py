@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 
 from mergeit_ops.llm.classify import CallFailedError, FailureKind
 
-__all__ = ["Refusals"]
+__all__ = ["Refusals", "gist"]
 
 _OF_ACCOUNT = 3
 """Refused requests in a row, for a reason that applies to all requests, after which a run stops."""
@@ -17,7 +18,21 @@ _FORBIDDEN = 5
 _OF_ANY_KIND = 20
 """The same for server errors and for refusals in the same words."""
 
+_LONG = 100
+"""Requests in a row that are refused in whatever words: also a run that takes any share of failures ends there."""
+
+_VARYING = re.compile(r"\S*\d\S*")
+"""What differs in the same words: the name of a request, a time, a count."""
+
 _ABOUT_ONE = (FailureKind.TOO_LONG, FailureKind.REFUSED)
+
+
+def gist(words: str) -> str:
+    """Return what two refusals have in common that are the same but for names and numbers in them.
+
+    :param words: what a server says.
+    """
+    return _VARYING.sub("#", words)
 
 
 class Refusals:
@@ -78,8 +93,8 @@ class Refusals:
         :param request: names the request; one with several candidates counts once.
         :param failure: the error of its last call.
         """
-        if failure.kind not in _ABOUT_ONE and len(self._given_up) < _OF_ANY_KIND:
-            self._given_up[request] = (failure.kind, failure.detail)
+        if failure.kind not in _ABOUT_ONE and len(self._given_up) < _LONG:
+            self._given_up[request] = (failure.kind, gist(failure.detail))
 
     def hopeless(self, any_kind: bool) -> bool:
         """Return whether the next request would fail too.
@@ -89,6 +104,8 @@ class Refusals:
         kinds = Counter(kind for kind, _ in self._given_up.values())
         of_account = sum(count for kind, count in kinds.items() if kind.of_account)
         if of_account >= (_FORBIDDEN if kinds[FailureKind.FORBIDDEN] == of_account else _OF_ACCOUNT):
+            return True
+        if kinds[FailureKind.BAD_REQUEST] >= _LONG:
             return True
         if not any_kind:
             return False

@@ -16,6 +16,7 @@ _BASE_BYTES = 4 * _MIB
 _UNKNOWN_BYTES = 16 * _MIB
 _BYTES_PER_TOKEN = 64
 _BYTES_PER_LOGPROB = 256
+_REDIRECTS = (301, 302, 303, 307, 308)
 _STREAMS = ("text/event-stream", "application/x-ndjson", "application/jsonl", "application/stream+json")
 
 
@@ -94,7 +95,14 @@ def response_guard(http_library: ModuleType, max_bytes: int) -> Callable[[Any], 
 
 def _refuse(response: Any) -> None:
     status = int(response.status_code)
-    if 300 <= status < 400:
+    if 300 <= status < 400 and status not in _REDIRECTS:
+        raise UnusableResponseError(
+            f"answers with HTTP {status}, which is neither an answer nor a redirect",
+            "turn off what keeps copies of answers on the way to it, and check base_url in model_params (or "
+            "OPENAI_BASE_URL)",
+            status=status,
+        )
+    if status in _REDIRECTS:
         location = response.headers.get("location", "")
         raise UnusableResponseError("", "", status=status, location=location)
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
+from mergeit_ops.core.formats.marks import split_reasoning
 from mergeit_ops.core.replies import FailureReason
 from mergeit_ops.llm.backend import Completion
 
@@ -15,7 +15,11 @@ _MISSING = object()
 _REASONING_FIELDS = ("reasoning_content", "reasoning", "thinking", "reasoning_text", "reasoning_details")
 """Reasoning fields: DeepSeek, vLLM and SGLang; OpenRouter, Groq and newer vLLM; Ollama; OpenRouter."""
 _REASONING_PARTS = ("thinking", "reasoning")
-_OPENED = re.compile(r"\s*<(think|thinking|thought|reasoning)>")
+_REASONING_COUNTS = (
+    "completion_tokens_details.reasoning_tokens",
+    "output_tokens_details.reasoning_tokens",
+    "reasoning_tokens",
+)
 _MAX_COUNT = 2**31
 _MAX_DEPTH = 6
 
@@ -57,12 +61,7 @@ def reasoning_in(payload: object, message: object, content: object) -> int | Non
     :return: characters, or 0 if the server only counts its tokens; None if there is an answer, or no reasoning.
     """
     text = _content(content)
-    opened = _OPENED.match(text)
-    mark = f"</{opened.group(1)}>" if opened else "</think>"
-    thoughts, closed, answer = text.rpartition(mark)
-    if not closed:
-        # Some templates open the reasoning themselves; if it is never closed, all of it is reasoning.
-        thoughts, answer = (text, "") if opened else ("", text)
+    thoughts, answer = split_reasoning(text)
     if answer.strip():
         return None
     written = len(thoughts.strip())
@@ -72,7 +71,7 @@ def reasoning_in(payload: object, message: object, content: object) -> int | Non
     written += max((_length(value_at(message, name)) for name in _REASONING_FIELDS), default=0)
     if written:
         return written
-    return 0 if _count(payload, "completion_tokens_details.reasoning_tokens") else None
+    return 0 if any(_count(payload, name) for name in _REASONING_COUNTS) else None
 
 
 def completion_problem(

@@ -21,6 +21,7 @@ __all__ = [
     "complaint_in",
     "listed_logprobs",
     "refused_field",
+    "reports_an_error",
     "response_formats",
     "same_model",
     "words_in",
@@ -47,13 +48,15 @@ class Complaint(str, Enum):
     RATE = "rate"
     LOADING = "loading"
     CONTENT = "content"
+    ACCOUNT = "account"
 
 
 # Compared in lower case, letters and digits only: `InsufficientBalance` and `insufficient_balance` are one code.
 _CODE_NAMES = {
     # OpenAI, Azure and llama-cpp-python; llama.cpp; OpenAI for characters; Anthropic; LiteLLM; Zhipu.
     Complaint.TOO_LONG: "context_length_exceeded exceed_context_size_error string_above_max_length request_too_large "
-    "ContextWindowExceededError context_window_exceeded prompt_too_long input_too_long 1261",
+    "ContextWindowExceededError context_window_exceeded context_window_size_exceeded tokens_limit_reached "
+    "prompt_too_long input_too_long 1261",
     # OpenAI with 404, llama-cpp-python with 400; Azure; Groq; Mistral; Volcengine; Zhipu.
     Complaint.UNKNOWN_MODEL: "model_not_found model_not_exist model_not_exists unknown_model DeploymentNotFound "
     "model_decommissioned model_deprecated model_not_available model_not_supported invalid_model "
@@ -70,13 +73,17 @@ _CODE_NAMES = {
     "payment_required credit_balance_too_low credit_limit_exceeded credits_exhausted out_of_credits no_credits "
     "not_enough_credits balance_not_enough budget_exceeded spend_limit_reached usage_limit_reached "
     "usage_limit_exceeded pre_consume_token_quota_failed Arrearage PrepaidBillOverdue PostpaidBillOverdue "
-    "AllocationQuota.FreeTierOnly AccountOverdueError 1113 30001 1008",
+    "AllocationQuota.FreeTierOnly AccountOverdueError SetLimitExceeded blocked_api_access 1113 1309 30001 1008",
+    # Groq; others.
+    Complaint.ACCOUNT: "organization_restricted organization_disabled account_suspended account_disabled "
+    "account_banned access_terminated",
     # OpenAI; Moonshot; DashScope; Zhipu.
     Complaint.RATE: "rate_limit_exceeded rate_limit_error rate_limit_reached_error too_many_requests Throttling "
     "Throttling.RateQuota Throttling.AllocationQuota Throttling.BurstRate 1302 1303 1305",
     # Azure, whose filter refuses a prompt in the same words each time; OpenAI; DashScope; new-api; Google; Zhipu.
     Complaint.CONTENT: "content_filter content_policy_violation ResponsibleAIPolicyViolation DataInspectionFailed "
-    "data_inspection_failed moderation_blocked sensitive_words_detected prohibited_content prompt_blocked 1301 1026",
+    "data_inspection_failed moderation_blocked sensitive_words_detected prohibited_content prompt_blocked "
+    "invalid_prompt ContentPolicyViolationError content_filtered guardrail_intervened guardrail_violation 1301 1026",
 }
 
 
@@ -85,6 +92,8 @@ def _plain(code: object) -> str:
 
 
 _CODES = {_plain(name): complaint for complaint, names in _CODE_NAMES.items() for name in names.split()}
+_MINIMAX = {1002: Complaint.RATE, 1004: Complaint.WRONG_KEY, 2049: Complaint.WRONG_KEY, 2013: Complaint.TOO_LONG}
+"""Its codes mean something else elsewhere."""
 _CODE_FIELDS = ("code", "type", "status", "reason", "error_code", "error_type", "status_code")
 _WORD_FIELDS = ("message", "detail", "msg", "error_msg", "error_message", "status_msg", "title", "error_description")
 _IDENTIFIER = re.compile(r"\s*[A-Za-z][A-Za-z0-9]*([_.][A-Za-z0-9]+)*\s*")
@@ -103,6 +112,12 @@ _TOO_LONG = (
     r"exceed\w*.{0,40}(?:model )?(?:token|input|prompt) (?:limit|length)",
     r"exceeds the maximum (?:number of tokens|allowed length|context|input|size)",
     r"too many (?:input |prompt )?tokens|reduce (?:the length|your prompt|the prompt)",
+    # AI21; LMDeploy; TensorRT-LLM; Bedrock; vLLM, where nothing is left for an answer.
+    r"tokens?,? which is too (?:long|many|large)|(?:input|prompt) length.{0,60}too long",
+    r"exceed\w*.{0,40}\b(?:session_len|max_num_tokens)|expected maxLength|must be at least 1, got -\d",
+    r"exceed\w*.{0,40}\bmax(?:imum)?[ _](?:input|prompt|context)\b",
+    r"max(?:imum)?[ _](?:input|prompt)[ _]char(?:acter)?s?\b",
+    r"context_window\w*exceeded",
     # Text Generation Inference, Together; DashScope; Zhipu.
     r"`?inputs`? (?:tokens \+|must have less than)|range of input length",
     r"(?:prompt|输入|上下文).{0,12}(?:超长|过长|超出)",
@@ -134,24 +149,39 @@ _NO_CREDIT = (
     r"(?:balance|credits?|quota|funds|budget)\b.{0,20}(?:insufficient|not enough|too low|exhausted|depleted|used up|"
     r"run out|ran out|been exceeded|negative)",
     r"(?:requires|need|purchase|buy|add|used all)\b.{0,30}\bcredits",
+    r"exhausted (?:its|your|the|all)\b[\w ]{0,30}\b(?:quota|credits?|balance)\b",
     # DashScope, Volcengine; OpenAI; Hugging Face; xAI.
     r"arrearage|in arrears|overdue|payment (?:is )?required|good standing|"
     r"billing (?:hard )?limit|(?:spend|spending|credit|usage) (?:limit|cap)\b.{0,20}(?:reached|exceeded|hit)|"
-    r"(?:reached|exceeded|hit)\b.{0,30}(?:spend|spending|credit|usage|key) (?:limit|cap)|key limit exceeded|"
+    r"(?:reach(?:ed|ing)|exceeded|hit)\b.{0,30}(?:spend|spending|credit|usage|key) (?:limit|cap)|key limit exceeded|"
     r"billing (?:is )?not active|no active (?:subscription|payment)",
     r"余额不足|欠费|额度(?:不足|已用|用尽|耗尽)|请充值",
 )
 # These words mean a temporary limit: Google's "You exceeded your current quota" is used for both.
-_PASSES = re.compile(
-    r"per[ _-]?(?:minute|second|min\b|sec\b)|\b[RT]PM\b|(?:retry|try again) (?:in|after) [\d.]+ ?(?:ms|s|m\d|sec|min)",
-    re.IGNORECASE,
-)
+_PER_MINUTE = re.compile(r"per[ _-]?(?:minute|second|min\b|sec\b)|\b[RT]PM\b", re.IGNORECASE)
+_PER_DAY = re.compile(r"Per(?:Day|Week|Month)")
+_PASSES = re.compile(r"(?:retry|try again) (?:in|after) [\d.]+ ?(?:ms|s|m\d|sec|min)|retryDelay\W+\d", re.IGNORECASE)
+_SECONDS = re.compile(r"([0-9.]*[0-9])s")
+_SHORT_S = 120.0
+"""A server that asks to wait no longer than this has a temporary limit."""
 _CONTENT = (
     # Azure; DeepSeek; OpenRouter with 403; DashScope.
     r"content management policy|content exists risk|input was flagged|inappropriate content",
+    # xAI with 403; OpenAI; Anthropic; LiteLLM and Bedrock; Moonshot.
+    r"violat\w+ (?:\w+ ){0,3}(?:guideline|polic|terms)|ContentPolicyViolation|considered high risk",
+    r"(?:blocked|filtered|rejected|refused|stopped|intercepted) (?:\w+ ){0,4}"
+    r"(?:guardrails?|moderation|safety|content[ -](?:filter\w*|polic\w+))\b",
+    r"guardrails? (?:\w+ )?(?:intervened|blocked|violat\w+|triggered|failed)",
+    r"(?:failed|did not pass|flagged by) (?:\w+ )?(?:moderation|safety)",
+    r"moderation (?:failed|blocked|flagged|check failed)",
 )
-_ONE_TOO_LARGE = r"request too large|request entity too large"
-"""Groq with 413 and OpenAI with 429: this request alone is more than a minute's tokens."""
+_ACCOUNT = (
+    # Fireworks with 412, Groq with 400, Anthropic and OpenAI with 403.
+    r"\b(?:accounts?|organi[sz]ations?|teams?|projects?|workspaces?|tenants?|api access)\b[^.]{0,60}"
+    r"\b(?:suspended|banned|disabled|terminated|restricted|blocked|locked|deactivated|closed)\b",
+)
+_ONE_TOO_LARGE = r"(?:request|payload|content)(?: body| entity)? too large"
+"""Groq and GitHub with 413, OpenAI with 429: this request alone is more than a minute's tokens."""
 
 
 def _any(*patterns: str) -> re.Pattern[str]:
@@ -160,6 +190,8 @@ def _any(*patterns: str) -> re.Pattern[str]:
 
 _WORDINGS = {
     Complaint.TOO_LONG: _any(*_TOO_LONG, _ONE_TOO_LARGE),
+    # Before the content: an account may be closed for what it has sent.
+    Complaint.ACCOUNT: _any(*_ACCOUNT),
     Complaint.CONTENT: _any(*_CONTENT),
     Complaint.UNKNOWN_MODEL: _any(*_UNKNOWN_MODEL),
     Complaint.WRONG_KEY: _any(*_WRONG_KEY),
@@ -169,24 +201,27 @@ _REFUSALS = (400, 413, 422)
 # Complaints to look for in messages, by status; None is an error in a successful response. Other statuses are enough.
 _LOOKED_FOR: dict[int | None, tuple[Complaint, ...]] = {
     **dict.fromkeys((*_REFUSALS, None), tuple(_WORDINGS)),
-    403: (Complaint.CONTENT, Complaint.WRONG_KEY, Complaint.NO_CREDIT, Complaint.UNKNOWN_MODEL),
+    412: (Complaint.NO_CREDIT, Complaint.WRONG_KEY, Complaint.ACCOUNT),
+    403: (Complaint.ACCOUNT, Complaint.CONTENT, Complaint.WRONG_KEY, Complaint.NO_CREDIT, Complaint.UNKNOWN_MODEL),
     429: (Complaint.NO_CREDIT,),
     # Gateways pass on what they were told.
-    500: (Complaint.TOO_LONG, Complaint.NO_CREDIT),
+    500: (Complaint.TOO_LONG, Complaint.CONTENT, Complaint.NO_CREDIT),
 }
 # llama.cpp; Text Generation Inference and Hugging Face's servers.
 _LOADING = re.compile(r"loading model|is (?:currently |still )?loading", re.IGNORECASE)
+_TOO_LARGE = 413
 _UNAVAILABLE = 503
 # Only the beginning of a message is used, because a server may repeat the prompt after it.
 _WORDS_CHARS = 1_000
 _MAX_DEPTH = 4
 
 
-def complaint_in(status: int | None, body: object) -> Complaint | None:
+def complaint_in(status: int | None, body: object, retry_after_s: float | None = None) -> Complaint | None:
     """Return the complaint of a failed call, if the status code is not enough.
 
     :param status: of the response; None for an error without a status in a successful response.
     :param body: the decoded body, of any shape.
+    :param retry_after_s: seconds that the server asks to wait; None if it does not say.
     :return: the complaint; None if the status is enough.
     """
     words = words_in(body)[:_WORDS_CHARS]
@@ -195,19 +230,65 @@ def complaint_in(status: int | None, body: object) -> Complaint | None:
     if status == _UNAVAILABLE and _LOADING.search(words):
         # llama.cpp listens before its model is loaded.
         return Complaint.LOADING
+    field = refused_field(status, body)
+    if status == _TOO_LARGE and field is None:
+        return Complaint.TOO_LONG
     coded = coded_complaint(body)
     if coded is not None:
         return coded
     looked_for = _LOOKED_FOR.get(status, ())
-    if refused_field(status, body) is not None:
+    if field is not None:
         # What is said of a parameter often names the model too.
         looked_for = tuple(complaint for complaint in looked_for if complaint is Complaint.TOO_LONG)
     for complaint in looked_for:
         if _WORDINGS[complaint].search(words):
-            if complaint is Complaint.NO_CREDIT and _PASSES.search(words):
+            if complaint is Complaint.NO_CREDIT and _quota_passes(body, words, retry_after_s):
                 return Complaint.RATE
             return complaint
     return None
+
+
+def reports_an_error(payload: Mapping[str, Any], answer_at: str) -> bool:
+    """Tell whether a body that claims to be good holds an error where its answer should be.
+
+    :param payload: without choices.
+    :param answer_at: the field that the answer is in.
+    """
+    if payload.get("error") or coded_complaint(payload) is not None:
+        return True
+    code = value_at(payload, "base_resp.status_code")
+    if isinstance(code, int) and code != 0:
+        return True
+    if payload.get(answer_at):
+        return False
+    # FastAPI and gateways say it in words alone; Ollama's own answers have a message that is no text.
+    said = [payload.get(name) for name in ("detail", "message", "msg", "error_msg", "errors")]
+    return any(isinstance(words, (str, list)) and words for words in said)
+
+
+def _quota_passes(body: object, words: str, retry_after_s: float | None) -> bool:
+    """Tell whether a quota that is used up is one of a minute, and not one of a day or of the account."""
+    quotas, delays = [words], []
+    for detail in _details(body):
+        quotas += [str(entry.get("quotaId")) for entry in _mappings(detail.get("violations"))]
+        delays.append(str(detail.get("retryDelay", "")))
+    said = " ".join(quotas)
+    if _PER_MINUTE.search(said) or _PER_DAY.search(said):
+        return _PER_MINUTE.search(said) is not None
+    asked = [float(found[1]) for found in map(_SECONDS.fullmatch, delays) if found]
+    asked += [] if retry_after_s is None else [retry_after_s]
+    return _PASSES.search(words) is not None or any(seconds <= _SHORT_S for seconds in asked)
+
+
+def _details(body: object) -> Iterator[Mapping[str, Any]]:
+    """Yield what Google lists beside an error, also where the error is one of a list."""
+    for error in _mappings(body if isinstance(body, list) else [body]):
+        for place in _mappings([error, error.get("error")]):
+            yield from _mappings(place.get("details"))
+
+
+def _mappings(values: object) -> list[Mapping[str, Any]]:
+    return [value for value in values if isinstance(value, Mapping)] if isinstance(values, list) else []
 
 
 def coded_complaint(body: object) -> Complaint | None:
@@ -215,6 +296,9 @@ def coded_complaint(body: object) -> Complaint | None:
 
     :param body: the decoded body, of any shape.
     """
+    of_minimax = value_at(body, "base_resp.status_code")
+    if isinstance(of_minimax, int) and of_minimax in _MINIMAX:
+        return _MINIMAX[of_minimax]
     found = (_CODES.get(_plain(code)) for code in _codes_in(body))
     return next((complaint for complaint in found if complaint is not None), None)
 
@@ -296,10 +380,22 @@ _FIELDS = (
     "thinking",
     "extra_body",
 )
+_PLAIN_FIELDS = {_plain(name): name for name in _FIELDS}
+_NO_PARAMETERS = ("messages", "model", "prompt", "input", "tools", "tool_choice")
+"""Fields of a request that are no settings."""
+_GATEWAY = (500, 502)
+_UNSUPPORTED = re.compile(
+    r"unsupported|unrecogni[sz]ed|(?:not|n't|no longer) (?:be )?(?:support|allow|permit|accept)", re.IGNORECASE
+)
+_NO_ENDPOINT = "no endpoints found that"
+"""OpenRouter with 404, where no provider of a model takes a parameter."""
 _SHORT = ("n", "seed", "stop", "thinking")
 _NAMED = re.compile(
     "|".join(
-        rf"['\"`\[]{name}['\"`\]]|parameter:? {name}\b" if name in _SHORT else rf"(?<![\w.]){name}\b"
+        rf"['\"`\[]{name}['\"`\]]|parameter:? {name}\b"
+        if name in _SHORT
+        # In one word too: `maxTokens`, `topP`.
+        else rf"(?<![\w.]){name.replace('_', '_?')}\b"
         for name in sorted(_FIELDS, key=len, reverse=True)
     ),
     re.IGNORECASE,
@@ -318,18 +414,27 @@ def refused_field(status: int | None, body: object) -> str | None:
     :param status: of the response.
     :param body: decoded, of any shape.
     """
-    if status is not None and status not in _REFUSALS:
+    words = words_in(body)[:_WORDS_CHARS]
+    if status is not None and status not in _REFUSALS and not _passed_on(status, words):
         return None
     for error in (value_at(body, "error"), body):
         named = error.get("param") if isinstance(error, Mapping) else None
-        if isinstance(named, str):
-            field = named.split(".")[0]
-            return field if field in _FIELDS else None
-    words = words_in(body)[:_WORDS_CHARS]
+        # `body.temperature` is one, and so is `response_format.type`.
+        parts = re.split(r"[.\[\]]+", named) if isinstance(named, str) else []
+        known = next((_PLAIN_FIELDS[_plain(part)] for part in reversed(parts) if _plain(part) in _PLAIN_FIELDS), None)
+        if known is not None:
+            return known
+        if parts and parts[0] in _NO_PARAMETERS:
+            return None
     found = _NAMED.search(words)
     if found is None or not _NOT_TAKEN.search(words):
         return None
-    return re.sub(r"parameter:? |['\"`\[\]]", "", found.group(), flags=re.IGNORECASE).lower()
+    return _PLAIN_FIELDS[_plain(re.sub(r"parameter:? ", "", found.group(), flags=re.IGNORECASE))]
+
+
+def _passed_on(status: int, words: str) -> bool:
+    """Tell whether an error of a gateway is the refusal of a parameter by a server behind it."""
+    return _UNSUPPORTED.search(words) is not None if status in _GATEWAY else _NO_ENDPOINT in words.lower()
 
 
 _SUFFIX = re.compile(

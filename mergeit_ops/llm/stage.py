@@ -17,6 +17,7 @@ from mergeit_ops.llm.advice import (
     no_answer_after_reasoning,
     only_reasoning,
     other_model,
+    parameter_cure,
     refused_parameter,
     unavailable,
     without_parameter,
@@ -28,6 +29,7 @@ from mergeit_ops.llm.failure_share import check_failures
 from mergeit_ops.llm.journal import answer_key
 from mergeit_ops.llm.journals import AnswerStore
 from mergeit_ops.llm.progress import Progress
+from mergeit_ops.llm.refusals import gist
 from mergeit_ops.llm.retry import call_with_retries
 from mergeit_ops.llm.servers import CAP_FIELDS, same_model
 from mergeit_ops.llm.usage import Budget, TokenBudget, Usage, estimate_messages, estimate_tokens
@@ -376,6 +378,8 @@ class Stage(Generic[T]):
                 engine.refusals.through(name)
         # Outside the handler, so that a user's traceback is one sentence and not a history.
         reason = _ABOUT_ONE_REQUEST.get(failure.kind, FailureReason.API_FAILED)
+        if self._is_of_recipe(failure):
+            failure = failure.but(detail=f"{failure.detail}: {parameter_cure(failure)}")
         self._words[reason] = failure.detail
         await self._stop_if_hopeless(request, failure, stalled)
         raise ReplyError(reason)
@@ -401,6 +405,10 @@ class Stage(Generic[T]):
             if field not in engine.dropped:
                 engine.dropped.add(field)
                 logger.warning(without_parameter(refused, sent[field], self._identity))
+
+    def _is_of_recipe(self, failure: CallFailedError) -> bool:
+        """Tell whether a server refuses a parameter that the recipe sets, whatever it has answered before."""
+        return _sent_field(failure, self._sampling_params) in self._engine.recipe_params
 
     def _is_a_default(self, field: str) -> bool:
         if field in CAP_FIELDS:
@@ -485,7 +493,7 @@ class Stage(Generic[T]):
         ):
             await self._stop(failure)
         # Given up is not over: the next call would meet the same refusal.
-        self._pause(failure, policy.cap_s if wait is None else wait)
+        self._pause(failure, policy.cap_s if wait is None else min(wait, policy.total_s))
         if not gone and (self._engine.proven or (self._trusted() and not failure.kind.fatal)):
             return
         self._lost += failure.kind in _NO_ANSWER
@@ -516,7 +524,7 @@ class Stage(Generic[T]):
         if failure.kind is FailureKind.FORBIDDEN:
             return self._refused.setdefault(failure.kind.value, [])
         if failure.kind is FailureKind.BAD_REQUEST:
-            return self._refused.setdefault(failure.detail, [])
+            return self._refused.setdefault(gist(failure.detail), [])
         return []
 
     def _judge(self, at_end: bool = False) -> None:
@@ -602,6 +610,6 @@ def _words_of(completion: Completion) -> str:
         return "the response has no text at response_path"
     if completion.refusal:
         return shorten(completion.refusal)
-    text = shorten(completion.text)
+    text = shorten(completion.text if completion.beginning is None else completion.beginning)
     text = text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}…"
     return f"{ended}, the answer begins with {text!r}" if text else f"{ended}, the content is empty"

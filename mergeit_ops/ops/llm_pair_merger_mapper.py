@@ -147,8 +147,9 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
         :param model_params: of the client, e.g. `base_url`. The key comes from the environment variable
             OPENAI_API_KEY, never from a recipe; OPENAI_BASE_URL stands in for a missing `base_url`. For a local model
             arguments of `from_pretrained`, e.g. `revision`, `dtype` or `device_map`.
-        :param sampling_params: sent with each request; null: a temperature of 0.25, the released code's. A local model
-            refuses what it cannot do, and writes at most as many tokens as its prompt has, unless `max_tokens` says.
+        :param sampling_params: sent with each request; null: a temperature of 0.25, the released code's, which is left
+            out where a model refuses it. A local model refuses what it cannot do, and writes at most as many tokens as
+            its prompt has, unless `max_tokens` says.
         :param system_prompt: replaces the built-in one; null keeps it.
         :param try_num: answers asked for before a merge counts as failed, when they do not parse.
         :param num_candidates: answers per group, asked for at once; the gate keeps the best that passes, without a gate

@@ -13,6 +13,7 @@ import pytest
 
 from mergeit_ops.llm.classify import CallFailedError, FailureKind, classify, retry_after_s, shorten
 from mergeit_ops.llm.client import OpenAICompatibleFactory
+from mergeit_ops.llm.masking import masking, unmasked
 from tests.llm_server import FakeLLMServer, Reply, error
 
 MESSAGES = [{"role": "user", "content": "hi"}]
@@ -43,7 +44,7 @@ def failure_of(url: str, timeout_s: float = 5.0) -> CallFailedError:
         (404, "not_found", False, True),
         (408, "transient", True, False),
         (409, "transient", True, False),
-        (413, "bad_request", False, False),
+        (413, "too_long", False, False),
         (422, "bad_request", False, False),
         (429, "rate_limited", True, False),
         (500, "transient", True, False),
@@ -76,8 +77,32 @@ def test_retry_after_as_a_date_and_in_milliseconds():
     assert retry_after_s({"retry-after": date}, now=1_000_000.0) == 90.0
     assert retry_after_s({"retry-after": date}, now=2_000_000.0) == 0.0
     assert retry_after_s({"retry-after-ms": "1500", "retry-after": "9"}) == 1.5
+    assert retry_after_s({"retry-after-ms": "0", "retry-after": "9"}) == 9.0
+    assert retry_after_s({"retry-after-ms": "-5", "retry-after": "9"}) == 9.0
+    assert retry_after_s({"retry-after-ms": "soon", "retry-after": "9"}) == 9.0
+    assert retry_after_s({"retry-after-ms": "0"}) is None
     assert retry_after_s({"retry-after": "nan"}) is None
     assert retry_after_s({"retry-after": "inf"}) is None
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        *[("60s", 60.0), ("1m", 60.0), ("1m30s", 90.0), ("1 min 30 sec", 90.0), ("2h", 7200.0), ("500ms", 0.5)],
+        *[
+            ("30, 30", 30.0),
+            ("30,60", 60.0),
+            ("1e308", 1e308),
+            ("0", 0.0),
+            ("60 apples", None),
+            ("m", None),
+            ("", None),
+        ],
+        *[("1.5 seconds", 1.5), ("1d", 86400.0), ("1 month", None)],
+    ],
+)
+def test_a_wait_is_read_in_every_form(header, seconds):
+    assert retry_after_s({"retry-after": header}) == seconds
 
 
 @pytest.mark.parametrize(
@@ -108,7 +133,7 @@ def test_an_error_in_many_layers_is_a_failed_call_like_any_other():
         layers = [layers]
     response = SimpleNamespace(request=None, status_code=400, headers={}, text="")
     for body in (layers, {"error": layers}, {"error": {"message": layers}}):
-        failure = classify(openai.BadRequestError("x", response=response, body=body))
+        failure = classify(openai.BadRequestError("x", response=response, body=body), unmasked)
         assert failure is not None
         assert failure.kind is FailureKind.BAD_REQUEST
 
@@ -178,11 +203,11 @@ def test_json_in_a_text_response_is_read():
 
 
 def test_mistakes_in_a_program_are_no_failed_calls():
-    assert classify(TypeError("timeout 429")) is None
-    assert classify(asyncio.TimeoutError()).kind is FailureKind.TRANSIENT
+    assert classify(TypeError("timeout 429"), unmasked) is None
+    assert classify(asyncio.TimeoutError(), unmasked).kind is FailureKind.TRANSIENT
 
 
 def test_details_are_one_short_line_without_keys():
-    text = shorten("bad\nkey sk-abcdef123456 and own-key\t" + "x" * 1000, secret="own-key")
+    text = shorten("bad\nkey sk-abcdef123456 and own-key\t" + "x" * 1000, mask=masking(["own-key"]))
     assert text.startswith("bad key *** and *** xxx")
     assert len(text) == 300

@@ -129,6 +129,29 @@ def test_a_proxy_where_nobody_listens_is_named_by_the_run_that_stops(url, monkey
     assert SECRET not in str(caught.value)
 
 
+@pytest.mark.parametrize("url", ["http://llm.invalid/v1", "https://llm.invalid/v1"])
+def test_a_proxy_that_asks_who_is_there_is_given_a_name_and_a_password(url, monkeypatch):
+    with RawServer(response(b"", "407 Proxy Authentication Required")) as proxy:
+        monkeypatch.setenv("ALL_PROXY", f"http://127.0.0.1:{proxy.port}")
+        found = failure(url)
+    assert "asks for a user name and a password, so write ALL_PROXY as http://name:password@host" in found.detail
+    assert "407" in found.detail
+
+
+def test_a_proxy_that_nobody_has_named_is_to_be_named():
+    with RawServer(response(b"", "407 Proxy Authentication Required")) as server:
+        found = failure(server.base_url)
+    assert "a proxy asks for a user name and a password, so write HTTP_PROXY or HTTPS_PROXY as" in found.detail
+
+
+def test_what_is_forbidden_on_a_plain_way_may_be_so_by_the_proxy(monkeypatch):
+    with RawServer(response(b"denied", "403 Forbidden", Content_Type="text/plain")) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy_url(proxy))
+        found = failure("http://llm.invalid/v1")
+    assert found.kind is FailureKind.FORBIDDEN
+    assert f"HTTP 403: denied, through the proxy http://127.0.0.1:{proxy.port} (HTTP_PROXY)" in found.detail
+
+
 def test_an_error_of_the_server_is_not_blamed_on_the_proxy(monkeypatch):
     with RawServer(response(b'{"error": {"message": "no such key"}}', "401 Unauthorized")) as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy_url(proxy))

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from mergeit_ops.core.replies import FailureReason
-from mergeit_ops.errors import LLMUnavailableError, TooManyFailuresError
+from mergeit_ops.errors import LLMUnavailableError, MergeItError, TooManyFailuresError
 from mergeit_ops.llm.backend import Completion
 from mergeit_ops.llm.classify import CallFailedError, FailureKind
+from mergeit_ops.llm.responses import reasoning_in
 from mergeit_ops.llm.retry import RetryPolicy
 from tests.llm.conftest import answers_of, engine_for, merge_requests, scripted_engine, text_request
 from tests.llm.test_retries_over_http import Clock, engine_with
@@ -32,6 +33,7 @@ STOPS = {
     "forbidden": (error(403, "not for you"), "forbids every request", "not for you"),
     "model gone": (error(404, "no such model"), "does not know", "the models there are 'fake'"),
     "model gone, 400": (error(400, "x", code="model_not_found"), "does not know", "the models there are 'fake'"),
+    "retry never": (error(429, "limit", retry_after="1e308"), "asks to wait longer than a day", "limit"),
     "retry in hours": (error(429, "daily limit", retry_after="7200"), "asks to wait 7200 seconds", "daily limit"),
 }
 
@@ -71,12 +73,13 @@ def test_a_few_refusals_in_a_row_stop_the_run_and_the_next_one_pays_for_the_rest
         error(400, "prompt is too long: 9 tokens > 8 maximum"),
         error(400, "filtered", code="content_filter"),
         error(403, "Your input was flagged"),
+        error(403, "Content violates usage guidelines."),
         error(401, "glitch"),
         error(402, "glitch"),
         error(404, "glitch"),
         error(429, "glitch"),
     ],
-    ids=["400", "too long", "filtered", "flagged", "401", "402", "404", "429"],
+    ids=["400", "too long", "filtered", "flagged", "violates", "401", "402", "404", "429"],
 )
 def test_refusals_with_answers_between_stop_nothing_and_their_words_are_kept(reply):
     with FakeLLMServer(lambda body: reply if number_of(body) % 4 == 3 else merge_answer(body)) as server:
@@ -91,7 +94,16 @@ def _message(reply: Reply) -> str:
     return str(reply.payload["error"]["message"])
 
 
-@pytest.mark.parametrize("reply", [error(400, "prompt is too long"), error(400, "x", code="content_filter")])
+@pytest.mark.parametrize(
+    "reply",
+    [
+        error(400, "prompt is too long"),
+        error(400, "x", code="content_filter"),
+        error(403, "Content violates usage guidelines."),
+        error(413, "Payload Too Large"),
+        error(451, "no"),
+    ],
+)
 def test_many_requests_in_a_row_that_are_too_long_or_filtered_are_each_about_themselves(reply):
     with FakeLLMServer(lambda body: reply if 60 <= number_of(body) < 90 else merge_answer(body)) as server:
         _, usage = answers_of(engine_for(server, max_concurrency=1), merge_requests(120))
@@ -104,6 +116,37 @@ def test_twenty_failures_in_a_row_stop_a_run_that_may_stop(reply):
         with pytest.raises(LLMUnavailableError, match="200 answers are in the journal"):
             answers_of(engine_for(server, RetryPolicy(attempts=1), max_concurrency=1), merge_requests(1000))
         assert len(server.requests) <= 222
+
+
+def named(status: int, message: str, **fields: Any) -> Callable[[dict[str, Any]], Any]:
+    """Refuse each request in the same words but for its own name."""
+    numbers = itertools.count()
+    return lambda body: error(status, f"{message} (request req_{next(numbers):08x})", **fields)
+
+
+@pytest.mark.parametrize(
+    ("reply", "ratio", "most"),
+    [
+        (named(412, "Account x is suspended"), 1, 5),
+        (named(400, "restricted", code="organization_restricted"), 1, 5),
+        (named(400, "Tenant y may not"), 0.5, 20),
+        (named(400, "Tenant y may not"), 1, 100),
+        (lambda body: error(400, f"malformed {'x' * number_of(body)}"), 1, 100),
+    ],
+    ids=["account", "organization", "the same words", "the same words, any share", "other words, any share"],
+)
+def test_refusals_that_name_each_request_are_alike(reply, ratio, most):
+    with FakeLLMServer(answering_first(200, reply)) as server:
+        with pytest.raises(LLMUnavailableError, match="200 answers are in the journal"):
+            answers_of(engine_for(server, max_concurrency=1, max_failure_ratio=ratio), merge_requests(500))
+        assert len(server.requests) <= 200 + most + 2
+
+
+def test_from_the_start_three_refusals_that_name_each_request_are_enough():
+    with FakeLLMServer(named(400, "Tenant y may not")) as server:
+        with pytest.raises(LLMUnavailableError, match="refuses every request"):
+            answers_of(engine_for(server, RetryPolicy(), max_concurrency=1), merge_requests(50))
+        assert len(server.requests) <= 3 * 4
 
 
 class Account:
@@ -304,6 +347,12 @@ TEMPERATURE = {
     ),
     "without a code": error(400, "Unsupported parameter: 'temperature' is not supported with this model."),
     "LiteLLM": error(400, "litellm.UnsupportedParamsError: gpt-5 models don't support temperature=0.25."),
+    "LiteLLM, with a parameter called None": error(
+        400, "gpt-5 models don't support temperature=0.25.", param="None", type="None", code="400"
+    ),
+    "a gateway": error(500, "litellm.BadRequestError: temperature is not supported"),
+    "OpenRouter": error(404, "No endpoints found that support the requested parameters: temperature", code=404),
+    "a place in the body": error(400, "Unsupported value", param="body.temperature"),
     "Moonshot": error(400, "invalid temperature: only 1 is allowed for this model"),
     "pydantic": Reply(
         status=422,
@@ -336,6 +385,17 @@ def test_a_setting_of_the_recipe_that_a_model_refuses_stops_the_run_at_once(fiel
             answers_of(engine_for(server, sampling_params={field: value}), merge_requests(50))
         assert len(server.requests) == 1
     assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize("params", [{"top_p": 0.9}, {"extra_body": {"top_p": 0.9}}])
+@pytest.mark.parametrize("ratio", [0.1, 1])
+def test_a_setting_that_is_refused_later_on_is_named_with_its_cure(ratio, params):
+    refused = error(400, "Unsupported parameter: 'top_p'", param="top_p")
+    with FakeLLMServer(answering_first(10, lambda body: refused)) as server:
+        engine = engine_for(server, sampling_params=params, max_concurrency=1, max_failure_ratio=ratio)
+        with pytest.raises(MergeItError) as caught:
+            answers_of(engine, merge_requests(200))
+    assert "take 'top_p' out of sampling_params, or give it a value that the server takes" in str(caught.value)
 
 
 def test_a_setting_in_extra_body_is_one_of_the_recipe():
@@ -375,6 +435,21 @@ ONLY_REASONING = {
     "Mistral": message([{"type": "thinking", "thinking": [{"type": "text", "text": "Let me think."}]}]),
     "in the text": message("<think>Let me think.</think>\n"),
     "in the text, open": message("<think>Let me think", "length"),
+    "Seed": message("<seed:think>Let me think.</seed:think>"),
+    "Mistral, in the text": message("[THINK]Let me think.[/THINK]"),
+    "Mistral, open": message("[THINK]Let me think.", "length"),
+    "Kimi": message("◁think▷Let me think.◁/think▷"),
+    "Kimi, opened by a template": message("Let me think.◁/think▷"),
+    "Harmony": message("<|channel|>analysis<|message|>Let me think.<|end|>"),
+    "Harmony, with its start": message("<|start|>assistant<|channel|>analysis<|message|>Let me think."),
+    "Gemma": message("<|channel>thought\nLet me think.<channel|>"),
+    "OpenThinker": message("<|begin_of_thought|>Let me think.<|end_of_thought|>"),
+    "counted beside the tokens": Reply(
+        payload={
+            "choices": [{"message": {"content": ""}, "finish_reason": "length"}],
+            "usage": {"completion_tokens": 9, "reasoning_tokens": 9},
+        }
+    ),
     "in the text, opened by a template": message("Let me think.</think>"),
     "OpenAI": Reply(
         payload={
@@ -383,6 +458,27 @@ ONLY_REASONING = {
         }
     ),
 }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<think>a</think>b",
+        "<think>a</think>b <think> c",
+        "a</think>b",
+        "[THINK]a[/THINK]b",
+        "◁think▷a◁/think▷b",
+        "<seed:think>a</seed:think>b",
+        "<|channel|>analysis<|message|>a<|end|><|start|>assistant<|channel|>final<|message|>b",
+        "<|channel>thought\na<channel|>b",
+        "<|begin_of_thought|>a<|end_of_thought|><|begin_of_solution|>b<|end_of_solution|>",
+        "b, and not <think>",
+        "[1, 2]",
+        "b",
+    ],
+)
+def test_what_stands_behind_reasoning_is_an_answer(text):
+    assert reasoning_in({}, {}, text) is None
 
 
 @pytest.mark.parametrize("who", ONLY_REASONING)

@@ -100,6 +100,24 @@ def test_a_redirect_among_answers_costs_one_request():
         post(server.base_url, times=2)
     assert caught.value.kind is FailureKind.UNUSABLE
     assert "/x" in caught.value.detail
+    assert "set base_url in model_params" in caught.value.detail
+
+
+def test_a_stream_among_answers_keeps_its_cure():
+    stream = Reply(headers={"Content-Type": "text/event-stream"}, payload=b"data: {}\n\n")
+    replies = iter([Reply("fine"), stream])
+    with (
+        FakeLLMServer(lambda body: next(replies)) as server,
+        pytest.raises(CallFailedError, match="turn streaming off"),
+    ):
+        post(server.base_url, times=2)
+
+
+@pytest.mark.parametrize("status", ["304 Not Modified", "300 Choices", "399 What"])
+def test_what_is_no_redirect_is_not_called_one(status):
+    with RawServer(response(b"", status)) as server, pytest.raises(LLMUnavailableError) as caught:
+        post(server.base_url)
+    assert f"answers with HTTP {status[:3]}, which is neither an answer nor a redirect" in str(caught.value)
 
 
 @pytest.mark.parametrize("kind", ["text/event-stream", "text/event-stream; charset=utf-8", "application/x-ndjson"])

@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
 
 from mergeit_ops.llm.classify import CallFailedError, error_in
 from mergeit_ops.llm.client import OpenAICompatibleFactory
+from mergeit_ops.llm.masking import unmasked
 from mergeit_ops.llm.servers import refused_field, same_model
 from tests.llm_server import FakeLLMServer, Reply
 
@@ -429,6 +431,120 @@ BODIES: list[tuple[int, Any, str]] = [
     ),
     (429, {"error": {"message": "Throttled", "code": "Throttling.RateQuota"}}, "rate_limited"),
 ]
+TOO_LONG: list[tuple[int, Any, str]] = [
+    (413, "", "too_long"),
+    (413, "Payload Too Large", "too_long"),
+    (413, b"<html><title>413 Content Too Large</title></html>", "too_long"),
+    (413, {"error": {"message": "nope", "code": "rate_limit_exceeded"}}, "too_long"),
+    (413, {"error": "`max_tokens` must be <= 4096"}, "bad_request"),
+    (413, {"error": {"message": "too much", "param": "max_tokens"}}, "bad_request"),
+    (
+        413,
+        {
+            "error": {
+                "code": "tokens_limit_reached",
+                "message": "Request body too large for gpt-4o. Max size: 8000 tokens.",
+            }
+        },
+        "too_long",
+    ),
+    (400, {"error": {"code": "tokens_limit_reached", "message": "x"}}, "too_long"),
+    (400, {"error": {"message": "Request body too large for gpt-4o model."}}, "too_long"),
+    (422, {"detail": "Prompt has 300000 tokens, which is too long for the model (256000)."}, "too_long"),
+    (400, {"message": "Input exceeds max input tokens (8192)"}, "too_long"),
+    (400, {"message": "The input has more than the max input characters 30000"}, "too_long"),
+    (400, {"message": "exceeded maximum input characters"}, "too_long"),
+    (400, {"error": {"message": "context_window_size_exceeded: 9 > 8"}}, "too_long"),
+    (400, {"error": {"message": "x", "type": "context_window_size_exceeded"}}, "too_long"),
+    (400, {"message": "The input token ids length (5000) exceeds session_len"}, "too_long"),
+    (400, {"message": "The sum of prompt length (5000.0) should not exceed max_num_tokens (4096)"}, "too_long"),
+    (400, {"error": {"message": "input length too long, please reduce it"}}, "too_long"),
+    (400, {"message": "Malformed input request: expected maxLength: 20000, actual: 30000"}, "too_long"),
+    (400, {"error": {"message": "max_tokens must be at least 1, got -904."}}, "too_long"),
+    (400, {"error": {"message": "max_tokens must be at least 1, got 0."}}, "bad_request"),
+]
+CONTENT: list[tuple[int, Any, str]] = [
+    (
+        403,
+        {"code": "The caller does not have permission", "error": "Content violates usage guidelines. Failed check: X"},
+        "refused",
+    ),
+    (
+        400,
+        {"error": {"message": "Invalid prompt: your prompt was flagged as potentially violating our usage policy."}},
+        "refused",
+    ),
+    (400, {"error": {"message": "x", "code": "invalid_prompt"}}, "refused"),
+    (400, {"type": "error", "error": {"message": "Output blocked by content filtering policy"}}, "refused"),
+    (400, {"error": {"message": "litellm.ContentPolicyViolationError: blocked", "code": "400"}}, "refused"),
+    (400, {"error": {"message": "x", "type": "ContentPolicyViolationError"}}, "refused"),
+    (403, {"error": {"message": "Request blocked by guardrail"}}, "refused"),
+    (400, {"error": {"message": "Blocked by the presidio guardrail"}}, "refused"),
+    (400, {"error": {"message": "Bedrock guardrail intervened"}}, "refused"),
+    (500, {"error": {"message": "litellm.ContentPolicyViolationError: blocked"}}, "refused"),
+    (422, {"detail": "The request failed moderation."}, "refused"),
+    (400, {"error": {"message": "The request was rejected because it was considered high risk"}}, "refused"),
+    (400, {"error": {"message": "This request was rejected by our safety system."}}, "refused"),
+    (451, {"error": {"message": "unavailable for legal reasons"}}, "refused"),
+    (451, b"", "refused"),
+    (403, {"error": {"message": "Your account has been suspended for violating our usage policies."}}, "forbidden"),
+    (403, {"error": {"message": "Access denied by the firewall"}}, "forbidden"),
+]
+ACCOUNT: list[tuple[int, Any, str]] = [
+    (
+        412,
+        {"error": {"message": "Account x is suspended, possibly due to reaching the monthly spending limit"}},
+        "no_credit",
+    ),
+    (412, {"error": {"message": "Account x is suspended."}}, "forbidden"),
+    (412, b"", "forbidden"),
+    (400, {"error": {"message": "Organization has been restricted.", "code": "organization_restricted"}}, "forbidden"),
+    (400, {"error": {"message": "The organization x has been restricted."}}, "forbidden"),
+    (403, {"error": {"message": "This organization has been disabled."}}, "forbidden"),
+    (400, {"error": {"message": "the spend alert threshold was met", "code": "blocked_api_access"}}, "no_credit"),
+    (429, {"error": {"code": "SetLimitExceeded", "message": "has reached the set inference limit"}}, "no_credit"),
+    (
+        429,
+        {"error": {"code": "QuotaExceeded", "message": "Your account has exhausted its free trial quota"}},
+        "no_credit",
+    ),
+    (429, {"error": {"code": "1309", "message": "Your plan is over."}}, "no_credit"),
+    (429, [{"error": {"message": "Resource has been exhausted (e.g. check quota)."}}], "rate_limited"),
+    (429, {"error": {"message": "You have exhausted your capacity. Your quota resets after 3s"}}, "rate_limited"),
+    (424, {"error": "x"}, "transient"),
+    (498, {"error": "flex capacity exceeded"}, "transient"),
+]
+GOOGLE = "You exceeded your current quota, please check your plan and billing details."
+MINUTE, DAY = (
+    "GenerateRequestsPerMinutePerProjectPerModel-FreeTier",
+    "GenerateRequestsPerDayPerProjectPerModel-FreeTier",
+)
+
+
+def of_google(*quotas: str, delay: str | None = None) -> Any:
+    details: list[Any] = [{"@type": "QuotaFailure", "violations": [{"quotaId": quota} for quota in quotas]}]
+    details += [{"@type": "RetryInfo", "retryDelay": delay}] if delay else []
+    return {"error": {"code": 429, "message": GOOGLE, "status": "RESOURCE_EXHAUSTED", "details": details}}
+
+
+QUOTAS: list[tuple[str | None, Any, str]] = [
+    (None, of_google(MINUTE), "rate_limited"),
+    (None, [of_google(MINUTE)], "rate_limited"),
+    (None, of_google(DAY, MINUTE, delay="34s"), "rate_limited"),
+    (None, of_google(delay="34.07s"), "rate_limited"),
+    (None, of_google(delay="86000s"), "no_credit"),
+    (None, of_google(DAY), "no_credit"),
+    ("1", of_google(DAY, delay="34s"), "no_credit"),
+    ("1", of_google(), "rate_limited"),
+    ("1", {"error": {"message": GOOGLE}}, "rate_limited"),
+    ("86400", {"error": {"message": GOOGLE}}, "no_credit"),
+    (None, {"error": {"message": GOOGLE}}, "no_credit"),
+    ("1", {"error": {"message": GOOGLE, "code": "insufficient_quota"}}, "no_credit"),
+    (None, {"error": {"message": f"Exception - {json.dumps(of_google(MINUTE, DAY))}"}}, "rate_limited"),
+    (None, {"error": {"message": f"Exception - {json.dumps(of_google(DAY, delay='3s'))}"}}, "no_credit"),
+    (None, {"error": {"message": f"Exception - {json.dumps(of_google(delay='3s'))}"}}, "rate_limited"),
+    (None, {"error": {"message": GOOGLE, "details": ["x", {"violations": "x", "retryDelay": 3}]}}, "no_credit"),
+]
 REPORTED: list[tuple[Any, str | None]] = [
     ({"error": {"message": "overloaded"}}, "transient"),
     ({"base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}}, "no_credit"),
@@ -437,6 +553,17 @@ REPORTED: list[tuple[Any, str | None]] = [
     ({"error": {"message": "prompt is too long: 9 tokens > 8 maximum"}}, "too_long"),
     ({"error": {"code": "invalid_api_key", "message": "x"}}, "unauthorized"),
     ({"detail": "insufficient_quota"}, "no_credit"),
+    ({"base_resp": {"status_code": 1002, "status_msg": "too fast"}}, "rate_limited"),
+    ({"choices": None, "base_resp": {"status_code": 1004, "status_msg": "login fail"}}, "unauthorized"),
+    ({"choices": [], "base_resp": {"status_code": 2049, "status_msg": "x"}}, "unauthorized"),
+    ({"base_resp": {"status_code": 2013, "status_msg": "x"}}, "too_long"),
+    ({"base_resp": {"status_code": 1039, "status_msg": "x"}}, "transient"),
+    ({"base_resp": {"status_code": 0, "status_msg": ""}}, None),
+    ({"detail": "the house is on fire"}, "transient"),
+    ({"detail": [{"loc": ["body"], "msg": "x"}]}, "transient"),
+    ({"message": "the house is on fire"}, "transient"),
+    ({"message": "the house is on fire", "choices": None}, "transient"),
+    ({"text": "an answer of another kind"}, None),
     ({"message": {"content": "The bank says: insufficient balance."}}, None),
     ({"choices": [{"message": {"content": "insufficient_quota"}}], "code": "insufficient_quota"}, None),
 ]
@@ -498,6 +625,26 @@ FIELDS: list[tuple[int, Any, str | None]] = [
     (400, {"error": {"message": "This model does not support the parameter response_format.type"}}, "response_format"),
     (400, {"error": {"message": "response_format json_schema is not supported"}}, "response_format"),
     (422, {"detail": "Unexpected fields in the request: {'min_p'}"}, "min_p"),
+    (400, {"error": {"message": "gpt-5 models don't support temperature=0.25.", "param": "None"}}, "temperature"),
+    (400, {"error": {"message": "gpt-5 models don't support temperature=0.25.", "param": ""}}, "temperature"),
+    (400, {"error": {"message": "Unsupported value", "param": "body.temperature"}}, "temperature"),
+    (400, {"error": {"message": "Unsupported value", "param": "generationConfig.topP"}}, "top_p"),
+    (400, {"error": {"message": "Unsupported value", "param": "response_format.type"}}, "response_format"),
+    (400, {"message": "Unsupported value", "param": "body[seed]"}, "seed"),
+    (400, {"error": {"message": "only user turns; temperature is fine", "param": "messages[0].content"}}, None),
+    (400, {"error": "Model grok-4 does not support parameter maxTokens"}, "max_tokens"),
+    (400, {"error": "Model x does not support topP"}, "top_p"),
+    (400, {"error": "presencePenalty is not supported"}, "presence_penalty"),
+    (
+        404,
+        {"error": {"message": "No endpoints found that support the requested parameters: temperature"}},
+        "temperature",
+    ),
+    (404, {"error": {"message": "The requested model does not support temperature"}}, None),
+    (500, {"error": {"message": "litellm.BadRequestError: temperature is not supported"}}, "temperature"),
+    (502, {"error": {"message": "UnsupportedParamsError: seed", "param": "seed"}}, "seed"),
+    (500, {"error": {"message": "temperature of the processor is too high"}}, None),
+    (503, {"error": {"message": "temperature is not supported"}}, None),
     (400, {"error": {"message": "the flux capacitor is cold"}}, None),
     (400, {"error": {"message": "invalid model for n of m"}}, None),
 ]
@@ -544,19 +691,44 @@ def failures_of(replies: list[Reply]) -> list[CallFailedError]:
         return asyncio.run(ask(server.base_url))
 
 
-def test_what_servers_say_is_told_apart_by_code_and_status_and_then_by_words():
-    found = failures_of([Reply(status=status, payload=body) for status, body, _ in BODIES])
+@pytest.mark.parametrize("table", [BODIES, TOO_LONG, CONTENT, ACCOUNT])
+def test_what_servers_say_is_told_apart_by_code_and_status_and_then_by_words(table):
+    found = failures_of([Reply(status=status, payload=body) for status, body, _ in table])
     wrong = [
         (status, body, failure.kind.value)
-        for (status, body, kind), failure in zip(BODIES, found, strict=True)
+        for (status, body, kind), failure in zip(table, found, strict=True)
         if failure.kind.value != kind
     ]
     assert wrong == []
 
 
+def test_words_beside_an_answer_in_another_place_are_no_error():
+    assert error_in({"code": 0, "message": "success", "data": {"text": "x"}}, unmasked, "data") is None
+    assert error_in({"message": "an answer"}, unmasked, "message") is None
+    assert error_in({"code": 1, "message": "no", "data": None}, unmasked, "data") is not None
+
+
+def test_an_error_in_words_alone_is_told_in_the_words_of_the_server():
+    bodies = [
+        {"detail": "on fire"},
+        {"message": "on fire"},
+        {"base_resp": {"status_code": 1039, "status_msg": "on fire"}},
+    ]
+    for failure in failures_of([Reply(payload=body) for body in bodies]):
+        assert failure.detail.endswith("on fire")
+
+
+def test_a_quota_of_a_minute_is_told_from_one_of_a_day_and_from_no_credit():
+    replies = [
+        Reply(status=429, payload=body, headers={} if wait is None else {"Retry-After": wait})
+        for wait, body, _ in QUOTAS
+    ]
+    assert [failure.kind.value for failure in failures_of(replies)] == [kind for _, _, kind in QUOTAS]
+
+
 @pytest.mark.parametrize(("body", "kind"), REPORTED)
 def test_an_error_in_a_body_that_claims_to_be_good_is_read_like_any_other(body, kind):
-    failure = error_in(body)
+    failure = error_in(body, unmasked)
     assert (None if failure is None else failure.kind.value) == kind
 
 

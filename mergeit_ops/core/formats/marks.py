@@ -32,6 +32,11 @@ _REASONING = re.compile(
     re.IGNORECASE | re.VERBOSE | re.MULTILINE,
 )
 
+_START = re.compile(r"\s*(?:<[|｜]start[|｜]>\s*assistant)?\s*")
+_CLOSES = re.compile(r"[<◁＜\[]\s*[|｜]?\s*/|<\s*[|｜]\s*(?:end_|begin_of_solution)", re.IGNORECASE)
+_ANSWERS = re.compile(r"<[|｜]channel[|｜]>\s*final\s*(?:<[|｜]message[|｜]>)?|<channel[|｜]>", re.IGNORECASE)
+_LONGEST_MARK = 80  # characters
+
 _TOOL_TAGS = (
     *(r"functions?", r"function[_ ]?(?:calls?|responses?|results?|outputs?|declarations?)"),
     *(r"tool[ ](?:calls?|responses?|results?|outputs?|code)", r"(?:start|end)_function_\w+", "invoke", "api_?calls?"),
@@ -79,6 +84,37 @@ def holds_reasoning(text: str) -> bool:
 def holds_media(text: str) -> bool:
     """Tell whether a text has the place of an image, a video or a sound marked in it, such as `<image>`."""
     return "<" in text and _MEDIA.search(text) is not None
+
+
+def split_reasoning(text: str) -> tuple[str, str]:
+    """Split a model's text into the reasoning at its beginning and what stands behind it.
+
+    What is opened and never closed is reasoning to its end. Some chat templates open it themselves: then a text that
+    ends in a closing mark is all reasoning, and so is what stands before `</think>`.
+
+    :param text: what a model wrote.
+    :return: reasoning, without its first mark, and the rest; the first is empty where a text begins otherwise.
+    """
+    start = _START.match(text)
+    opened = _REASONING.match(text, start.end() if start else 0)
+    if opened is None or _CLOSES.match(opened[0]):
+        thoughts, closed, rest = text.rpartition("</think>")
+        if closed:
+            return thoughts, rest
+        tail = text.rstrip()
+        last = _marks(_REASONING, tail, max(0, len(tail) - _LONGEST_MARK))[-1:]
+        closes = [mark for mark in last if mark.end() == len(tail) and _CLOSES.match(mark[0])]
+        return (text[: closes[0].start()], "") if closes else ("", text)
+    ends = [mark for mark in _marks(_REASONING, text, opened.end()) if _CLOSES.match(mark[0])]
+    ends += _marks(_ANSWERS, text, opened.end())
+    if not ends:
+        return text[opened.end() :], ""
+    last_end = max(ends, key=lambda mark: mark.end())
+    return text[opened.end() : last_end.start()], text[last_end.end() :]
+
+
+def _marks(pattern: re.Pattern[str], text: str, start: int) -> list[re.Match[str]]:
+    return list(pattern.finditer(text, start))
 
 
 def holds_tool_call(text: str) -> bool:
