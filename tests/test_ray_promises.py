@@ -10,7 +10,7 @@ import pytest
 
 from mergeit_ops.core.columns import META, STATS
 from mergeit_ops.dataset.manifest import read_manifests
-from tests.llm_server import FakeLLMServer
+from tests.llm_server import FakeLLMServer, error, judgement, merge_answer
 from tests.runs import read_export, run_recipe_on_ray, write_jsonl, write_recipe
 from tests.test_whole_runs import work_dir_of
 
@@ -63,6 +63,26 @@ def test_a_judge_on_ray_is_asked_by_as_many_tasks_as_there_are_processors(tmp_pa
     assert len(server.requests) > 100
     assert server.max_in_flight <= 6
     assert [line for line in lines if "2 tasks at a time, each with up to 3 requests in flight" in line]
+
+
+def test_a_block_knows_what_those_before_it_have_learnt_of_the_server(tmp_path, embedded_rows, lines):
+    def answer(body: dict[str, Any]) -> Any:
+        return error(400, "response_format is not supported") if "response_format" in body else merge_answer(body)
+
+    with FakeLLMServer(answer) as server:
+        run(tmp_path, merging(server, max_concurrency=1, num_proc=1), embedded_rows[:60])
+    refused = ["response_format" in request for request in server.requests]
+    assert any(re.search(r"in [3-9]|1\d blocks", line) for line in lines)
+    # All of them by the first request of the first block.
+    assert 0 < refused.count(True) == refused.index(False)
+
+
+def test_a_stopped_judge_says_that_other_tasks_may_have_more_answers(tmp_path, embedded_rows):
+    def answer(body: dict[str, Any]) -> Any:
+        return error(402, "no credit") if len(server.requests) > 20 else judgement(4)
+
+    with FakeLLMServer(answer) as server, pytest.raises(Exception, match=r"At least \d+ answers are in the journal"):
+        run(tmp_path, judging(server, max_concurrency=2), embedded_rows[:60])
 
 
 @pytest.mark.parametrize("budget", [1, 6_000, 10**9])

@@ -32,13 +32,18 @@ def as_json(value: Any, file: IO[str] | None = None, indent: int | None = None) 
     :param indent: of nested values; None: all on one line.
     """
     text = json.dumps(value, indent=indent, ensure_ascii=False)
-    text = UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    text = UNSEEN.sub(lambda found: _in_json(found[0]), text)
     try:
         text.encode(_encoding(sys.stdout if file is None else file))
     except UnicodeEncodeError:
         # JSON has its own escapes; terminal escapes would break it.
         return json.dumps(value, indent=indent).replace("\x7f", "\\u007f")
     return text
+
+
+def _in_json(character: str) -> str:
+    # JSON escapes no DEL by itself, and has pairs for what lies beyond four digits.
+    return f"\\u{ord(character):04x}" if ord(character) <= 0xFFFF else json.dumps(character)[1:-1]
 
 
 class Parser(argparse.ArgumentParser):

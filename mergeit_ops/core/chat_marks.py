@@ -8,7 +8,9 @@ __all__ = ["without_marks"]
 
 # Within JSON a line break or a tab of a text is a backslash and a letter.
 _SPACE = r"(?:[\s\u00ad\u200b-\u200f\u2060\ufeff]|\\[bfnrt]|\\u00[01][0-9a-f])*"
-_BAR = r"[|\uff5c\uffe8\u2502\u2223]"
+# A bar, and what looks like one.
+_WIDE_BAR = r"[\u00a6\u01c0\u05c0\u2016\u23d0\u2503\u2551\u2758-\u275a\u4e28\ufe31\uff5c\uffe4\uffe8]"
+_BAR = rf"(?:[|\u2502\u2223]|{_WIDE_BAR})"
 _WORDS = (
     # Beginning and end of a text, padding and the like.
     r"s|[beu]o[sdhamptu]|sop|eop|pad|unk|mask|sep|cls|eot|eom|eoc|nl|"
@@ -16,6 +18,9 @@ _WORDS = (
     r"sys|inst|user|human|assistant|system|bot|ai|用户|role|channel|turn|observation|escape|"
     # Thoughts and tools.
     r"think|thinking|thought|thoughts|reasoning|tool|tools|function|functions|invoke|parameter|"
+    r"(?:tool|function)(?:calls?|responses?|results?|outputs?|list|sep)|"
+    # Written in one word.
+    r"(?:begin|start|end)of[a-z]{1,16}|im(?:start|end)|"
     # What a model sees beside text, and the files of a repository.
     r"img|image|images|video|audio|speech|filename|reponame|"
     # Reserved tokens and bytes.
@@ -24,12 +29,20 @@ _WORDS = (
 # A tag without attributes whose name has an underscore or a colon: tool_call, start_of_turn, extra_id_1, seed:bos. HTML
 # has no such tags.
 _COMPOUND = r"[^\W_]{0,64}[_:\u2581][\w:.\u2581 -]{0,64}"
+# Other words within are types of Rust and TypeScript.
+_BRACKETED = (
+    rf"[\[\uff3b]{_SPACE}(?:/{_SPACE})?"
+    rf"(?:plhd|placeholder|{_WORDS}|{_COMPOUND}|(?-i:[A-Z]{{3,16}})){_SPACE}[\]\uff3d]"
+)
 _ANGLE = rf"""
     (?:{_SPACE}/)*{_SPACE}records                           # the borders of our own block
   | {_BAR}                                                  # <|im_end|>, <｜User｜>
-  | {_SPACE}{_BAR}[^<>|\n]{{1,64}}{_BAR}{_SPACE}[>\uff1e]
+  | {_SPACE}(?:/{_SPACE})?{_WIDE_BAR}                       # </｜DSML｜invoke>
+  | /{_BAR}[^\s<>|]
+  | {_SPACE}(?:/{_SPACE})?{_BAR}[^<>|\n]{{1,64}}{_BAR}{_SPACE}[>\uff1e]
   | [^\s<>|]{{1,64}}{_BAR}[>\uff1e]                         # <turn|>
   | {_SPACE}(?:/{_SPACE})?(?:{_WORDS}|{_COMPOUND}){_SPACE}[>\uff1e]
+  | {_SPACE}(?:/{_SPACE})?{_BRACKETED}{_SPACE}[>\uff1e]     # <[end▁of▁sentence]>
   | (?:function|parameter|tool|invoke)=                     # <function=search>
   | [<\uff1c]{_SPACE}(?:/{_SPACE})?sys{_SPACE}[>\uff1e]     # <<SYS>>
 """

@@ -6,9 +6,15 @@ import re
 
 __all__ = ["UNSEEN", "encodable", "printable"]
 
-UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
-"""Characters that act without being seen: control characters but tab and newline, those that break lines or turn the
-direction of all that follows, and halves of surrogate pairs, which have no form in UTF-8."""
+UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff0-\ufffb\ud800-\udfff"
+    "\U0001d173-\U0001d17a\U000e0000-\U000e00ff\U000e01f0-\U000e0fff]"
+    # Selectors of variants: behind an ideograph they choose its form, elsewhere they can hide any text.
+    "|(?<![\u2e80-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])[\U000e0100-\U000e01ef]"
+)
+"""Characters that act without being seen: control characters but tab and newline, those that break lines, those that
+turn the direction of text or hide in it, and halves of surrogate pairs, which have no form in UTF-8. Soft hyphens and
+the joiners that scripts and emoji need are none of them."""
 
 
 def encodable(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
+from itertools import accumulate, repeat
 from typing import Any
 
 import pyarrow as pa
@@ -139,7 +139,7 @@ class Blocks:
 
         :param function: called with the block, the shared arguments, and this block's own argument.
         :param shared: arguments of all calls; sent to each node once.
-        :param each: one further argument per block.
+        :param each: one further argument per block, taken when its task starts.
         :param resources: what a task takes.
         :param journals: where tasks find their journals; None: on their own machine.
         :param in_advance: tasks to start for each task that fits in the cluster. More than 1 keeps processors busy, but
@@ -153,10 +153,10 @@ class Blocks:
         # The environment goes with the function: both are pickled, neither is logged.
         call = ray.put((function, DriverEnvironment(), journals))
         common = [ray.put(argument) for argument in shared]
-        own = [()] * len(self.refs) if each is None else [(argument,) for argument in each]
+        own = repeat(()) if each is None else ((argument,) for argument in each)
 
         def start(number: int) -> tuple[Any, Any]:
-            return tuple(task.remote(call, self.refs[number], *common, *own[number]))
+            return tuple(task.remote(call, self.refs[number], *common, *next(own)))
 
         def limit() -> int:
             return in_advance * resources.at_once()
@@ -207,7 +207,7 @@ def _all_of(
     """Start tasks, no more than some at a time, and wait for them; where one raises, start no more.
 
     :param count: number of tasks.
-    :param start: starts a task by its number; returns what to keep, and the reference to wait for.
+    :param start: starts a task by its number, in order; returns what to keep, and the reference to wait for.
     :param limit: tells how many tasks may be there at the same time.
     :param on_result: hears of each result as it comes.
     :return: what was kept and the result, by number.

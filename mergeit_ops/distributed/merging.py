@@ -18,6 +18,7 @@ from mergeit_ops.distributed.blocks import Blocks, Resources
 from mergeit_ops.distributed.budget import BudgetPlace, share_budgets, spend_from
 from mergeit_ops.distributed.journal import keep_journals
 from mergeit_ops.errors import LLMError
+from mergeit_ops.llm.learnt import Learnt
 
 
 def merged(dataset: Dataset, operator: Any, layout: Any, manifest: Manifest) -> Dataset:
@@ -44,11 +45,15 @@ def merged(dataset: Dataset, operator: Any, layout: Any, manifest: Manifest) -> 
         )
     heard: list[_Told] = []
     usage: dict[str, Any] = {}
+    # Each task has an engine of its own. It begins with what those before it have learnt of the server.
+    known = [Learnt() for _ in operator.engines]
 
     def hear(news: _Told) -> None:
         nonlocal usage
         heard.append(news)
         usage = added_up([usage, news.details.get("usage", {})])
+        for one, learnt in zip(known, news.learnt, strict=True):
+            one.add(learnt)
         if news.error is not None:
             raise operator.told_of_all(news.error, usage)
         operator.check_failures(usage, at_end=False)
@@ -59,6 +64,7 @@ def merged(dataset: Dataset, operator: Any, layout: Any, manifest: Manifest) -> 
             operator,
             layout,
             share_budgets(operator.engines),
+            each=(known for _ in topics.refs),
             resources=resources,
             journals=keep_journals(),
             # The limit of requests, and the loss when the driver is killed, are per task.
@@ -104,17 +110,23 @@ def _emptied_in_block(table: pa.Table, operator: Any, layout: Any, columns: Sequ
 
 @dataclass(frozen=True)
 class _Told:
-    """What a task tells the driver: figures and details of the record, and why it stopped, where it did."""
+    """What a task tells the driver: figures and details of the record, what it has learnt of the server, and why it
+    stopped, where it did."""
 
     figures: dict[str, Any]
     details: dict[str, Any]
+    learnt: list[Learnt]
     error: LLMError | None = None
 
 
-def _merge_block(table: pa.Table, operator: Any, layout: Any, budgets: BudgetPlace) -> tuple[pa.Table | None, _Told]:
+def _merge_block(
+    table: pa.Table, operator: Any, layout: Any, budgets: BudgetPlace, known: Sequence[Learnt]
+) -> tuple[pa.Table | None, _Told]:
     spend_from(budgets, operator.engines)
+    for engine, learnt in zip(operator.engines, known, strict=True):
+        learnt.tell(engine)
     flat, figures, details, error = operator.merge_block(table, layout)
     if flat is not None and STATS not in table.column_names:
         # Data-Juicer adds the column before the first filter of a recipe, whether it is there or not.
         flat = flat.drop_columns([STATS])
-    return flat, _Told(figures, details, error)
+    return flat, _Told(figures, details, [Learnt.by(engine) for engine in operator.engines], error)

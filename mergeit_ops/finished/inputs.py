@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 # Parameters of the loaders of Hugging Face datasets that Data-Juicer accepts, by suffix.
 _PARAMETERS: Mapping[str, dict[str, str]] = {".tsv": {"delimiter": "\t"}}
+
+# Orders of files that are tried where the one that the folder lists does not do.
+_ORDERS = 8
 
 
 class InputRows:
@@ -97,6 +100,10 @@ class InputRows:
 def read_input(path: Path) -> InputRows:
     """Read a dataset as Data-Juicer's loader does: types as a whole, missing values as nulls.
 
+    The first file decides the types of columns. So files of a folder are read in the order in which the folder lists
+    them, as the loader does; where that is no order in which they go together, the folder is a copy, and another is
+    tried.
+
     :param path: a file of JSON Lines, JSON, CSV, TSV or parquet, packed or not, or a folder of such.
     :raises DatasetError: if there is none, or it cannot be read.
     """
@@ -104,29 +111,46 @@ def read_input(path: Path) -> InputRows:
 
     files, kind, parameters = _files(path)
     datasets.disable_progress_bars()
-    try:
-        with tempfile.TemporaryDirectory(prefix="mergeit-verify-") as cache:
-            loaded = datasets.load_dataset(
-                kind,
-                data_files=[str(_in_utf_8(file, number, Path(cache))) for number, file in enumerate(files)],
-                split="train",
-                cache_dir=cache,
-                keep_in_memory=True,
-                **parameters,
-            )
-            return InputRows(path, loaded)
-    except (datasets.exceptions.DatasetGenerationError, OSError, ValueError) as error:
-        for file in files:
-            _check_rows(file)
-        cause = error.__cause__ or error
-        raise DatasetError(f"{path} cannot be read ({' '.join(str(cause).split())}).") from error
+    problem: Exception | None = None
+    for order in _orders(files):
+        try:
+            return InputRows(path, _loaded(order, kind, parameters))
+        except (datasets.exceptions.DatasetGenerationError, OSError, ValueError) as error:
+            if problem is None:
+                problem = error
+                # A row that cannot be read has a line, and no order helps.
+                for file in files:
+                    _check_rows(file)
+    cause = problem and (problem.__cause__ or problem)
+    raise DatasetError(f"{path} cannot be read ({' '.join(str(cause).split())}).") from problem
+
+
+def _loaded(files: Sequence[Path], kind: str, parameters: Mapping[str, str]) -> Dataset:
+    import datasets
+
+    with tempfile.TemporaryDirectory(prefix="mergeit-verify-") as cache:
+        of_suffix: dict[str, list[str]] = {}
+        for number, file in enumerate(files):
+            suffixes = [suffix.strip(".").lower() for suffix in (unpacked(file).suffix, file.suffix)]
+            same = of_suffix.setdefault("_".join(dict.fromkeys(suffixes)) or "rows", [])
+            same.append(str(_in_utf_8(file, number, Path(cache))))
+        loaded = datasets.load_dataset(kind, data_files=of_suffix, cache_dir=cache, keep_in_memory=True, **parameters)
+        return datasets.concatenate_datasets(list(loaded.values()))
+
+
+def _orders(files: Sequence[Path]) -> Iterator[Sequence[Path]]:
+    """Yield the files as the folder lists them, then with each of the first ones by name in front."""
+    yield files
+    by_name = sorted(files)
+    for first in by_name[:_ORDERS] if len(files) > 1 else ():
+        yield [first, *(file for file in by_name if file != first)]
 
 
 def _files(path: Path) -> tuple[list[Path], str, dict[str, str]]:
     if path.is_file():
         files = [path]
     elif path.is_dir():
-        files = sorted(file for file in path.rglob("*") if file.is_file() and kind_of(file))
+        files = [file for file in path.rglob("*") if file.is_file() and kind_of(file)]
     else:
         raise DatasetError(f"There is no file or folder {path}.")
     kinds = {kind for file in files if (kind := kind_of(file))}
@@ -134,7 +158,7 @@ def _files(path: Path) -> tuple[list[Path], str, dict[str, str]]:
         names = ", ".join(KINDS)
         found = "files of more than one kind" if kinds else "no such file"
         raise DatasetError(f"{path}: expected one or more files of one of the kinds {names}, found {found}.")
-    return files, kinds.pop(), _PARAMETERS.get(unpacked(files[0]).suffix.lower(), {})
+    return files, kinds.pop(), _PARAMETERS.get(unpacked(min(files)).suffix.lower(), {})
 
 
 def _in_utf_8(file: Path, number: int, folder: Path) -> Path:

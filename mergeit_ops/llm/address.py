@@ -198,8 +198,8 @@ def _doubled_path(name: str, url: str, endpoint: str | None) -> str | None:
         if before[-length:] == after[:length] and before[-length]:
             part = "/" + "/".join(after[:length])
             return (
-                f"{name} ends in {part}, and api_endpoint {shown_url(endpoint)!r} begins with it, so requests would go to "
-                f"{shown_url(url).rstrip('/')}/{behind}: remove {part} from one of them."
+                f"{name} ends in {part}, and api_endpoint {shown_url(endpoint)!r} begins with it, so requests would go "
+                f"to {shown_url(url).rstrip('/')}/{behind}: remove {part} from one of them."
             )
     return None
 

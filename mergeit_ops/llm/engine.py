@@ -144,6 +144,8 @@ class LLMEngine:
         self.kept: set[bytes] = set()
         self.budget: Budget | None = None
         """The shared token budget; None: only `max_total_tokens` of this engine."""
+        self.alone = True
+        """Whether all answers of the run come through this engine; else others may have added to those in the journal."""
 
     @property
     def model(self) -> str:
@@ -232,7 +234,8 @@ class LLMEngine:
             self.total.kept = len(self.kept)
         if stopped is not None:
             # The message is enough; a traceback of the event loop would hide it.
-            raise told_of_answers(stopped, self.total.as_dict(), journal=self.settings.cache_path is not None)
+            journaled = self.settings.cache_path is not None
+            raise told_of_answers(stopped, self.total.as_dict(), journal=journaled, at_least=not self.alone)
         return usage
 
     def plan(self, requests: Iterable[LLMRequest[T]]) -> dict[str, Any]:
@@ -285,7 +288,7 @@ def told_of_answers(stopped: LLMError, usage: Mapping[str, Any], *, journal: boo
         journal=journal,
         at_least=at_least,
     )
-    if not answers and isinstance(stopped, TooManyFailuresError):
+    if not answers and not at_least and isinstance(stopped, TooManyFailuresError):
         answers = "No answer has arrived that could be stored in the journal (cache_path)."
     told = type(stopped)(f"{why} {answers}".rstrip())
     told.reason = why

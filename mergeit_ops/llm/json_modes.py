@@ -48,6 +48,15 @@ class JsonModes:
                 self.mode = max(self.mode, mode)
             return result
 
+    def add(self, other: JsonModes) -> None:
+        """Learn what another search with the same server has found.
+
+        :param other: stays as it is.
+        """
+        self._succeeded |= other._succeeded
+        # Of two that have succeeded, the stricter one.
+        self.mode = min(self._succeeded, default=max(self.mode, other.mode))
+
     def _refused(self, failure: CallFailedError) -> bool:
         if failure.field not in (None, "response_format"):
             # The cause is another parameter, so every mode would fail.

@@ -58,6 +58,17 @@ class Refusals:
         self._given_up.clear()
         self._since_s = None
 
+    def add(self, other: Refusals) -> None:
+        """Take over what others have heard, who asked the same server later or at the same time.
+
+        The answers that they had are not counted here: they end what came before, and say nothing of what comes.
+
+        :param other: stays as it is.
+        """
+        if other.answers:
+            self._given_up.clear()
+        self._given_up.update(other._given_up)
+
     def rate_limited(self, request: str, now_s: float) -> None:
         """Note that a call was refused for its rate and may be retried.
 

@@ -142,6 +142,14 @@ class TokenReserve:
         self.prompt_ratio = max(self.prompt_ratio, prompt / max(1, prompt_estimate))
         self.largest_completion = max(self.largest_completion, completion)
 
+    def add(self, other: TokenReserve) -> None:
+        """Take note of what other calls to the same server have taken.
+
+        :param other: stays as it is.
+        """
+        self.prompt_ratio = max(self.prompt_ratio, other.prompt_ratio)
+        self.largest_completion = max(self.largest_completion, other.largest_completion)
+
 
 class Budget(Protocol):
     """What the stage asks of a bound on tokens; see `TokenBudget`."""

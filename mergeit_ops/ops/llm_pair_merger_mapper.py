@@ -20,6 +20,7 @@ from mergeit_ops.core.formats import Reading, SampleFormat
 from mergeit_ops.core.lossless import UnencodableError, encode_row
 from mergeit_ops.core.pairing import PAIRINGS, Group, find_groups
 from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.text import printable
 from mergeit_ops.core.vectors import encode_vectors
 from mergeit_ops.dataset.columns_at_risk import columns_at_risk, columns_emptied, sentence
 from mergeit_ops.dataset.derived_columns import DerivedColumns
@@ -478,7 +479,7 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
         elif self.dry_run:
             self._plan = self._engine.plan(self._requests(opened, work, dry=True))
         else:
-            logger.info(f"{self._name}: similar pairs go to {self.api_or_hf_model}.")
+            logger.info(f"{self._name}: similar pairs go to {printable(self.api_or_hf_model)}.")
             self._engine.run(
                 self._requests(opened, work),
                 self._settle_with(work),

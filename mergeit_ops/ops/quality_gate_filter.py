@@ -243,6 +243,8 @@ class QualityGateFilter(ScoreFilter):
             environment.apply()
             use_kept_journals(journals)
             spend_from(budgets, _engines(self._scorer))
+        for engine in _engines(self._scorer):
+            engine.alone = False
         counts: Counter[str] = Counter()
         rejected: Counter[str] = Counter()
         table = without_others_stats(with_json(block))

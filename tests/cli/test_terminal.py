@@ -27,6 +27,11 @@ ENCODINGS = ["utf-8", "ascii", "latin-1", "cp1252", "cp437", "utf-16", "gb18030"
 HOSTILE = "a\x1b[2J\x1b]52;c;cm0gLXJm\x07b\x9b31mc\x9d0;t\x9cd\u202ee\u2066f\u2069g\u2028h"
 HOSTILE += "\x85i\rj\x08k\x00l\x7fm\ufeffn\ud800o 漢 é"
 ACTING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+# Zero-width spaces and joiners of words, marks of direction, invisible operators, annotations, tags, variants.
+HIDING = (
+    "\u200b\u200e\u200f\u061c\u2060\u2063\u2065\u206a\u206f\ufff9\ufffa\ufffb\U0001d173\U000e0001\U000e0041\U000e007f"
+)
+HIDING += "\U000e0100\U000e01ef\U000e0200"
 any_text = st.text(st.characters(exclude_categories=()))
 
 
@@ -53,8 +58,19 @@ def test_what_can_be_shown_is_shown_as_it_is(text):
 
 def test_what_acts_is_written_out():
     assert printable("a\x1b[1m\x9b\u202e\rb\x08\x00\ud83d") == r"a\x1b[1m\x9b\u202e\rb\x08\x00\ud83d"
+    for character in HIDING:
+        assert printable(f"a{character}b") == f"a{character.encode('unicode_escape').decode()}b"
+        assert json.loads(as_json([character])) == [character]
+        assert character not in as_json([character])
     assert printable("é漢😀", "ascii") == r"\xe9\u6f22\U0001f600"
     assert printable("é漢", "latin-1") == r"é\u6f22"
+
+
+@pytest.mark.parametrize(
+    "text", ["👩\u200d💻 ❤\ufe0f", "می\u200cخواهم", "क्\u200dष", "soft\u00adhyphen", "葛\U000e0100", "\u06dd"]
+)
+def test_joiners_of_scripts_and_emoji_stay(text):
+    assert printable(text) == text
 
 
 @given(st.dictionaries(any_text, st.lists(any_text)), st.sampled_from(ENCODINGS), st.sampled_from([None, 2]))

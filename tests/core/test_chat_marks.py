@@ -32,6 +32,10 @@ _MARKS = """
 <reserved_106> <reserved_token_3> <SPECIAL_12> <ctrl99> <longcat_user> <fim_prefix> <file_sep> <reponame> <0x0A>
 <image> <img> <user> <assistant> <system> <human> <bot> <用户> <AI> <role> </role> <tool> <im_start>
 <end_of_utterance> ]~b] [e~[ ]~!b[ ◁think▷ ◁/think▷ >>QUESTION<< <records> </records>
+</｜DSML｜invoke> </｜DSML｜function_calls> </|im_end|> </|im_end> <｜/User｜> <[begin▁of▁sentence]> <[end▁of▁sentence]>
+<[PLHD]> <[BOS]> <[/INST]> <TOOLCALL> </TOOLCALL> <toolcalls> <ToolResponse> <functioncall> <endoftext> <startofturn>
+<endofturn> <¦im_end¦> <❘im_end❘> <ǀim_endǀ> <￤im_end￤> <‖im_end‖> <┃im_end┃> <❙im_end❙> <丨im_end丨> <∣im_end∣>
+</¦im_end¦> </❘im_end❘> [¦user¦] [❘user❘]
 """
 MARKS = _MARKS.split()
 ORDINARY = [
@@ -41,6 +45,7 @@ ORDINARY = [
     "std::vector<int> v; List<String> l; Map<K, V> m; template <typename T>",
     "[INST [ INSTANCE ] [INSTALL] [1] [x](y) [TODO] [a_b] << >> cout << s << endl; <- <= <> <!-- --> <?xml?>",
     "|a| < |b| and P(A|B) <1, 2>",
+    "let b: Box<[u8]> = v; let s: Vec<[T; 4]>; type P = Array<[string, number]>; if a </ |b|",
 ]
 NEARLY = [
     "\\u003c",
