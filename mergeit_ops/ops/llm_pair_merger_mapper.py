@@ -613,7 +613,8 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
     def _with_embeddings(self, table: pa.Table, layout: SampleFormat) -> pa.Table:
         """Return rows with embeddings as text; rows of Data-Juicer's groupers have none, or lists of floats."""
         if EMBEDDING in table.column_names:
-            return embeddings_as_text(table)
+            with self.reading_embeddings():
+                return embeddings_as_text(table)
         return set_column(table, EMBEDDING, vectors_column(self.vectors_of(table, layout)).combine_chunks())
 
     def _concatenate(self, topics: Iterable[TopicMerges], work: MergeRun) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -254,8 +254,17 @@ class SampleOperator:
         """
         if EMBEDDING not in table.column_names:
             return self.embed(reading.sample.query for reading in self.readings_of(table, layout))
-        try:
+        with self.reading_embeddings():
             return column_vectors(table.column(EMBEDDING), first_row)
+
+    @contextmanager
+    def reading_embeddings(self) -> Iterator[None]:
+        """Name the operator, the column and the cure if embeddings that rows bring are unusable.
+
+        :raises EmbeddingError: if they are.
+        """
+        try:
+            yield
         except ValueError as error:
             raise EmbeddingError(
                 f"{self._name}: the column '{EMBEDDING}' cannot be used: {error}. Every row needs a vector of unit "

@@ -202,7 +202,12 @@ class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
 
     def _readable(self, dataset: Dataset) -> NDArray[np.bool_]:
         """Return which rows of a dataset with embeddings have a text to embed."""
-        parts = [rows_with_text(table.column(EMBEDDING)) for table in iter_tables(dataset, [EMBEDDING])]
+        first_row = 0
+        parts = []
+        for table in iter_tables(dataset, [EMBEDDING]):
+            with self.reading_embeddings():
+                parts.append(rows_with_text(table.column(EMBEDDING), first_row))
+            first_row += len(table)
         return np.concatenate(parts) if parts else np.zeros(0, dtype=bool)
 
     def _cluster(

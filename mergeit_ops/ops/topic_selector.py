@@ -203,7 +203,8 @@ class TopicSelector(SampleOperator, Selector, Pipeline):
     def readable_in(self, table: pa.Table, layout: SampleFormat) -> NDArray[np.bool_]:
         """Return which rows of a topic have a text that can be read; only these can be selected."""
         if EMBEDDING in table.column_names:
-            return rows_with_text(table.column(EMBEDDING))
+            with self.reading_embeddings():
+                return rows_with_text(table.column(EMBEDDING))
         return np.array([reading.is_readable for reading in self.readings_of(table, layout)], dtype=bool)
 
     def _chosen(self, vectors: NDArray[np.float32], readable: NDArray[np.bool_], budget: int) -> Selection:
