@@ -95,6 +95,26 @@ def test_a_column_that_merging_empties_and_the_recipe_reads_stops_the_run_before
     assert not (tmp_path / "out" / "export.jsonl").exists()
 
 
+NOT_TEXT = {
+    "struct": (lambda number: {"n": number, "lang": "en"}, {"specified_field_filter": {"field_key": "c.lang"}}),
+    "list": (lambda number: [f"tag {number}"], {"specified_field_filter": {"field_key": "c"}}),
+    "number": (lambda number: number * 1.5, {"general_field_filter": {"filter_condition": "c > 3"}}),
+    "truth": (lambda number: number % 2 == 0, {"general_field_filter": {"filter_condition": "c == True"}}),
+}
+
+
+@pytest.mark.parametrize(("case", "embedded"), [*((case, True) for case in NOT_TEXT), ("number", False)])
+def test_only_cures_that_work_for_the_type_of_the_column_are_named(tmp_path, embedded_rows, case, embedded):
+    value_of, reader = NOT_TEXT[case]
+    rows = [row | {"c": value_of(number)} for number, row in enumerate(with_text(embedded_rows))]
+    if not embedded:
+        rows = without(rows, EMBEDDING)
+    with pytest.raises(RecipeError, match="the column 'c' would be null in merged rows") as caught:
+        run_recipe(recipe_over(tmp_path, rows, [*pipeline(), reader]))
+    assert "derived_columns" not in str(caught.value)
+    assert "before the grouper; or merge only rows with the same value, with pair_within: [c]." in str(caught.value)
+
+
 def test_without_a_gate_and_for_conversations_it_is_the_same(tmp_path, embedded_rows):
     rows = [row | {"text": f"{row['id']} text"} for row in in_layout("messages", embedded_rows)]
     process = [*pipeline(similarity_threshold=0.3)[:-1], WORDS]

@@ -274,8 +274,9 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
         features = flat_features(dataset.features)
         self._check_columns(features)
         layout = self.layout_of(features)
-        self._check_derived({field.name: field.type for field in features.arrow_schema}, layout)
-        groups = self._checked_groups(lambda: iter_topics(dataset), features, layout)
+        types = {field.name: field.type for field in features.arrow_schema}
+        self._check_derived(types, layout)
+        groups = self._checked_groups(lambda: iter_topics(dataset), types, layout)
         sink = TableSink(merged_features(features, self.keep_embeddings))
         with self.recorded() as manifest:
             work = self._merge_run(layout, sink)
@@ -405,14 +406,14 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
         return columns_at_risk(recipe, place, columns, layout, safe)
 
     def _checked_groups(
-        self, topics: Callable[[], Iterable[Topic]], columns: Iterable[str], layout: SampleFormat
+        self, topics: Callable[[], Iterable[Topic]], types: Mapping[str, pa.DataType], layout: SampleFormat
     ) -> list[Sequence[Group]] | None:
         """Refuse merges that empty columns which the recipe reads; return the groups if they were needed."""
-        at_risk = self._columns_at_risk(columns, layout)
+        at_risk = self._columns_at_risk(types, layout)
         if not at_risk:
             return None
         counts, groups = self.columns_emptied(topics, layout, list(at_risk))
-        self._refuse(at_risk, counts, layout)
+        self._refuse(at_risk, counts, layout, types)
         return groups
 
     def columns_emptied(
@@ -421,11 +422,17 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
         """Return how many merges would empty each of some columns, and the groups if they were needed."""
         return columns_emptied(topics, lambda topic: self._find_groups(topic, layout), columns, layout)
 
-    def _refuse(self, at_risk: Mapping[str, str], counts: Mapping[str, int], layout: SampleFormat) -> None:
+    def _refuse(
+        self,
+        at_risk: Mapping[str, str],
+        counts: Mapping[str, int],
+        layout: SampleFormat,
+        types: Mapping[str, pa.DataType],
+    ) -> None:
         if not counts:
             return
         emptied = {name: reader for name, reader in at_risk.items() if name in counts}
-        text = sentence(emptied, {name: count for name, count in counts.items() if count}, layout)
+        text = sentence(emptied, {name: count for name, count in counts.items() if count}, layout, types)
         if self.dry_run:
             logger.warning(f"{self._name}: without dry_run the run would stop: {text}.")
             return
@@ -446,9 +453,10 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
             self._check(grouped=BATCH_META in dataset.columns())
             self._check_columns(dataset.columns())
             layout = self.layout_of(dataset.columns())
-            self._check_derived(types_in_topics(dataset), layout)
-            if at_risk := self._columns_at_risk(dataset.columns(), layout):
-                self._refuse(at_risk, columns_emptied_on_ray(dataset, self, layout, list(at_risk)), layout)
+            types = types_in_topics(dataset)
+            self._check_derived(types, layout)
+            if at_risk := self._columns_at_risk(types, layout):
+                self._refuse(at_risk, columns_emptied_on_ray(dataset, self, layout, list(at_risk)), layout, types)
             try:
                 flat = merged(dataset, self, layout, manifest)
             except LLMError as error:
