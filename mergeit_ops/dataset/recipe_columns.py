@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
+
+import pyarrow as pa
 
 from mergeit_ops.dataset.key_reading import default_column, keys_read
 from mergeit_ops.dataset.recipe import Recipe, Step
@@ -41,6 +44,52 @@ def column_of(name: str, columns: Collection[str]) -> str | None:
     parts = name.split(".")
     heads = (".".join(parts[:count]) for count in range(len(parts) - 1, 0, -1))
     return next((head for head in heads if head in columns), None)
+
+
+def path_inside(name: str, columns: Collection[str]) -> tuple[str, ...]:
+    """Return the keys that lead from the column that a name means to its value; empty for the column itself.
+
+    :param name: name of a column, or of a value inside one.
+    :param columns: those of the dataset.
+    """
+    column = column_of(name, columns)
+    return () if column in (name, None) else tuple(name[len(str(column)) + 1 :].split("."))
+
+
+def value_at(value: Any, path: Sequence[str]) -> tuple[bool, Any]:
+    """Return whether a value has another inside it, and that one.
+
+    :param value: of a column; JSON text is parsed.
+    :param path: of `path_inside`.
+    """
+    for key in path:
+        if isinstance(value, str):
+            try:
+                value = json.loads(value)
+            except ValueError:
+                return False, None
+        if not isinstance(value, Mapping) or key not in value:
+            return False, None
+        value = value[key]
+    return True, value
+
+
+def type_has(kind: pa.DataType, path: Sequence[str]) -> bool | None:
+    """Return whether values of a type have a value at a path; None if only the values can tell.
+
+    :param kind: type of a column.
+    :param path: of `path_inside`.
+    """
+    for key in path:
+        if pa.types.is_struct(kind):
+            if kind.get_field_index(key) < 0:
+                return False
+            kind = kind.field(key).type
+        else:
+            # JSON is stored as text, or as an extension type.
+            holds_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+            return None if holds_text or isinstance(kind, pa.BaseExtensionType) else False
+    return True
 
 
 def _columns_of(step: Step, columns: Collection[str], default_text_keys: Collection[str]) -> Iterator[tuple[str, str]]:

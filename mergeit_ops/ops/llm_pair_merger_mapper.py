@@ -29,6 +29,7 @@ from mergeit_ops.dataset.merge_run import MergeRun, Sink
 from mergeit_ops.dataset.merge_table import Merge, TopicMerges, merged_features
 from mergeit_ops.dataset.paired_topics import PairedTopics
 from mergeit_ops.dataset.recipe import Recipe, current_recipe
+from mergeit_ops.dataset.recipe_columns import column_of, path_inside, type_has, value_at
 from mergeit_ops.dataset.tables import TableList, TableSink, python_rows, set_column
 from mergeit_ops.dataset.topics import Topic, flat_features, is_grouped, iter_topics, table_topics
 from mergeit_ops.distributed import is_ray_dataset
@@ -272,9 +273,9 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
         self.check_arrival(len(dataset))
         self._check(grouped=is_grouped(dataset.features))
         features = flat_features(dataset.features)
-        self._check_columns(features)
-        layout = self.layout_of(features)
         types = {field.name: field.type for field in features.arrow_schema}
+        self.check_pair_within(types, lambda name: (topic.table for topic in iter_topics(dataset.select_columns(name))))
+        layout = self.layout_of(features)
         self._check_derived(types, layout)
         groups = self._checked_groups(lambda: iter_topics(dataset), types, layout)
         sink = TableSink(merged_features(features, self.keep_embeddings))
@@ -440,7 +441,12 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
 
     def _run_on_ray(self, dataset: Any) -> Any:
         from mergeit_ops.distributed.blocks import materialized
-        from mergeit_ops.distributed.merging import columns_emptied_on_ray, merged, types_in_topics
+        from mergeit_ops.distributed.merging import (
+            columns_emptied_on_ray,
+            merged,
+            types_in_topics,
+            values_in_topics,
+        )
 
         if self._stopped is not None:
             # With a runtime_env, Data-Juicer runs an operator that stopped once more, without it.
@@ -451,9 +457,9 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
                 manifest.figures |= {"rows_in": 0, "rows_out": 0}
                 return dataset
             self._check(grouped=BATCH_META in dataset.columns())
-            self._check_columns(dataset.columns())
-            layout = self.layout_of(dataset.columns())
             types = types_in_topics(dataset)
+            self.check_pair_within(types, lambda name: values_in_topics(dataset, name))
+            layout = self.layout_of(dataset.columns())
             self._check_derived(types, layout)
             if at_risk := self._columns_at_risk(types, layout):
                 self._refuse(at_risk, columns_emptied_on_ray(dataset, self, layout, list(at_risk)), layout, types)
@@ -586,22 +592,30 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
         """
         values = [""] * len(readings)
         if self.pair_within:
-            named = [self._column_of(name, topic.table.column_names) for name in self.pair_within]
-            rows = python_rows(topic.table.select(list(dict.fromkeys(named))).take(pa.array(positions)))
-            values = [_as_key({name: _value_at(row, name) for name in self.pair_within}) for row in rows]
+            there = topic.table.column_names
+            places = {name: (column_of(name, there), path_inside(name, there)) for name in self.pair_within}
+            columns = list(dict.fromkeys(column for column, _ in places.values()))
+            rows = python_rows(topic.table.select(columns).take(pa.array(positions)))
+            values = [
+                _as_key({name: value_at(row[column], path)[1] for name, (column, path) in places.items()})
+                for row in rows
+            ]
         return [
             (reading.sample.system, reading.context, value) for reading, value in zip(readings, values, strict=True)
         ]
 
-    @staticmethod
-    def _column_of(name: str, columns: Iterable[str]) -> str:
-        """Return the column of a name; a name with dots may be a path to a value inside a column."""
-        return name if name in columns else name.split(".")[0]
+    def check_pair_within(
+        self, types: Mapping[str, pa.DataType], tables_of: Callable[[str], Iterable[pa.Table]]
+    ) -> None:
+        """Refuse names in `pair_within` for which no row has a value.
 
-    def _check_columns(self, columns: Iterable[str]) -> None:
-        missing = [name for name in self.pair_within if self._column_of(name, columns) not in columns]
+        :param types: columns of the flat rows, and their types.
+        :param tables_of: gives the values of a column, as tables with this column; used only for JSON.
+        :raises DatasetError: naming them.
+        """
+        missing = [name for name in self.pair_within if not _is_there(name, types, tables_of)]
         if missing:
-            there = ", ".join(repr(name) for name in columns if is_content(name))
+            there = ", ".join(repr(name) for name in types if is_content(name))
             raise DatasetError(
                 f"{self._name}: pair_within names the column {', '.join(map(repr, missing))}, which the samples do not "
                 f"have; they have: {there}. No call was made."
@@ -677,14 +691,14 @@ def _as_key(row: Mapping[str, Any]) -> str:
         return repr(row)
 
 
-def _value_at(row: Mapping[str, Any], path: str) -> Any:
-    """Return the value of a column, or of a path with dots inside one; None if it does not exist."""
-    if path in row:
-        return row[path]
-    value: Any = row
-    for key in path.split("."):
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return value
+def _is_there(name: str, types: Mapping[str, pa.DataType], tables_of: Callable[[str], Iterable[pa.Table]]) -> bool:
+    column, path = column_of(name, types), path_inside(name, types)
+    if column is None:
+        return False
+    known = type_has(types[column], path)
+    if known is not None:
+        return known
+    return any(value_at(row[column], path)[0] for table in tables_of(column) for row in python_rows(table))
 
 
 def _parser(parse: Callable[[str, Sequence[Sample]], Sample], parents: Sequence[Sample]) -> Callable[[str], Sample]:

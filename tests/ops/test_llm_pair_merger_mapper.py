@@ -431,3 +431,33 @@ def test_lists_that_become_texts_are_looked_at_even_if_nothing_is_merged():
 
 def by_kind(rows):
     return OPERATORS.modules["key_value_grouper"](group_by_keys=["kind"]).run(rows)
+
+
+AS_JSON = {"struct": lambda meta: meta, "JSON text": json.dumps, "varying": lambda meta: meta | {str(meta["n"]): 1}}
+
+
+@pytest.mark.parametrize("form", AS_JSON)
+@pytest.mark.parametrize(("column", "path"), [("meta", "lang"), ("meta", "of.lang"), ("me.ta", "lang")])
+def test_a_path_of_pair_within_constrains_in_every_form_and_is_refused_if_no_row_has_it(form, column, path):
+    def inside(number, lang):
+        return AS_JSON[form]({"n": number, "lang": lang, "of": {"lang": lang}})
+
+    rows = [
+        {"instruction": question, "output": "Fig.", column: inside(number, lang), EMBEDDING: [1.0, 0.0]}
+        for number, (question, lang) in enumerate(zip(SIMILAR, ("en", "de", "en", "fr"), strict=True))
+    ]
+    topics = TopicClusterGrouper(num_clusters=1).run(make_dataset(rows))
+    (merged,) = metas(merger(pair_within=[f"{column}.{path}"]).run(topics), "merged")
+    parents = [decode_row(text)["instruction"] for text in merged["merge_parents"]]
+    assert parents == [SIMILAR[0], SIMILAR[2]]
+    for typo in ("langauge", "lang.x", "of.langauge", "n.lang"):
+        with pytest.raises(DatasetError, match=f"pair_within names the column '{column}.{typo}', which the samples do"):
+            merger(pair_within=[f"{column}.{typo}"]).run(topics)
+
+
+@pytest.mark.parametrize("value", [3, 1.5, True, ["a"], "no JSON", "[1]", None])
+def test_a_path_into_a_column_without_keys_is_refused(value):
+    rows = [{"instruction": question, "output": "Fig.", "c": value, EMBEDDING: [1.0, 0.0]} for question in SIMILAR]
+    topics = TopicClusterGrouper(num_clusters=1).run(make_dataset(rows))
+    with pytest.raises(DatasetError, match=r"pair_within names the column 'c\.lang'"):
+        merger(pair_within=["c.lang"]).run(topics)
