@@ -68,6 +68,20 @@ def embeddings_as_text(table: pa.Table) -> pa.Table:
     return set_column(table, EMBEDDING, vectors_column(column_vectors(table.column(EMBEDDING))).combine_chunks())
 
 
+def zeroed(table: pa.Table, mask: NDArray[np.bool_]) -> pa.Table:
+    """Return a table with zero vectors in some rows.
+
+    :param table: flat rows with embeddings as texts.
+    :param mask: (n,) the rows.
+    """
+    if not mask.any():
+        return table
+    column = table.column(EMBEDDING)
+    zeros = base64.b64encode(bytes(len(base64.b64decode(column[0].as_py())))).decode("ascii")
+    column = pc.if_else(pa.array(mask), pa.scalar(zeros, column.type), column)
+    return set_column(table, EMBEDDING, column.combine_chunks())
+
+
 def vectors_column(vectors: NDArray[np.float32]) -> pa.ChunkedArray:
     """Return a matrix as a column of texts.
 

@@ -593,7 +593,7 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
         values = [""] * len(readings)
         if self.pair_within:
             there = topic.table.column_names
-            places = {name: (column_of(name, there), path_inside(name, there)) for name in self.pair_within}
+            places = {name: (column_of(name, there) or name, path_inside(name, there)) for name in self.pair_within}
             columns = list(dict.fromkeys(column for column, _ in places.values()))
             rows = python_rows(topic.table.select(columns).take(pa.array(positions)))
             values = [
