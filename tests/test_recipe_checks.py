@@ -352,3 +352,28 @@ def test_analyzing_a_recipe_that_ends_in_topics_is_not_refused(tmp_path, embedde
     analyzed = Analyzer(config).run()
     assert isinstance(analyzed, Dataset)
     assert len(analyzed) == 20
+
+
+ON_LISTS = {
+    "filter on the default key": ({"words_num_filter": {"min_num": 1}}, "messages"),
+    "filter on its own key": ({"words_num_filter": {"min_num": 1, "text_key": "meta"}}, "meta"),
+    "filter inside a column": ({"text_length_filter": {"text_key": "meta.tags"}}, "meta.tags"),
+    "mapper": ({"clean_email_mapper": {}}, "messages"),
+}
+
+
+@pytest.mark.parametrize("case", ON_LISTS)
+def test_a_text_operator_behind_ours_that_would_read_lists_stops_the_run_before_any_work(tmp_path, embedded_rows, case):
+    step, column = ON_LISTS[case]
+    rows = [row | {"meta": {"tags": ["a"], "lang": "en"}} for row in chats(embedded_rows[:20])]
+    process = [*pipeline(pair_within=["meta"])[:-1], step]
+    with pytest.raises(RecipeError, match=rf"^{next(iter(step))}: .*column '{column}', which holds .*column of text"):
+        run_recipe(recipe_over(tmp_path, rows, process, "messages", strict_preflight=False))
+    assert not (tmp_path / "out" / "export.jsonl").exists()
+
+
+def test_a_text_operator_behind_ours_may_read_text_inside_a_column(tmp_path, embedded_rows):
+    rows = [row | {"meta": {"tags": ["a"], "lang": "en"}} for row in chats(embedded_rows[:20])]
+    process = [*pipeline()[:-1], {"words_num_filter": {"min_num": 1, "text_key": "meta.lang"}}]
+    process[-2] = {"topic_reverse_grouper": {}}
+    assert read_jsonl(run_recipe(recipe_over(tmp_path, rows, process, "messages", strict_preflight=False)))

@@ -10,9 +10,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
+from data_juicer.ops.base_op import Filter, Mapper
 
 from mergeit_ops.dataset.key_reading import default_column, keys_read
 from mergeit_ops.dataset.recipe import Recipe, Step
+from mergeit_ops.errors import RecipeError
 
 _NAMES_COLUMNS = re.compile(r"_keys?$|field")
 _IS_CODE = re.compile(r"lambda|condition")
@@ -34,6 +36,45 @@ def columns_read_after(recipe: Recipe, place: int, columns: Collection[str]) -> 
         for column, parameter in _columns_of(step, columns, recipe.text_keys[:1]):
             found.setdefault(column, []).append(f"{parameter} of {step.name}")
     return {column: " and ".join(dict.fromkeys(readers)) for column, readers in found.items()}
+
+
+def check_text_columns(recipe: Recipe, place: int, types: Mapping[str, pa.DataType]) -> None:
+    """Refuse text operators of Data-Juicer after a place whose column holds lists or structs.
+
+    Such an operator raises on every row, and Data-Juicer then drops all rows and ends with exit code 0.
+
+    :param recipe: the recipe.
+    :param place: position of an operator of ours.
+    :param types: columns of the flat rows at this place, and their types.
+    :raises RecipeError: naming the operator, the column and the cure.
+    """
+    for step in recipe.steps[place + 1 :]:
+        operator = step.operator
+        if step.is_ours:
+            continue
+        if operator is None:
+            return
+        if issubclass(operator, (Filter, Mapper)) and "text_key" in keys_read(operator):
+            name = step.parameters.get("text_key") or default_column("text_key")
+            column = column_of(name, types)
+            kind = None if column is None else _type_at(types[column], path_inside(name, types))
+            if kind is not None and pa.types.is_nested(kind):
+                raise RecipeError(
+                    f"{step.name}: it reads text, but its text_key names the column '{name}', which holds values of "
+                    f"type {kind}. It would fail on every row, and Data-Juicer would drop all of them. Give it a "
+                    "text_key that names a column of text, or remove it from the recipe."
+                )
+        elif issubclass(operator, Mapper):
+            # It may return other columns, or other types.
+            return
+
+
+def _type_at(kind: pa.DataType, path: Sequence[str]) -> pa.DataType | None:
+    for key in path:
+        if not pa.types.is_struct(kind) or kind.get_field_index(key) < 0:
+            return None
+        kind = kind.field(key).type
+    return kind
 
 
 def column_of(name: str, columns: Collection[str]) -> str | None:
