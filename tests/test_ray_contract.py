@@ -18,7 +18,7 @@ from mergeit_ops.core.columns import BATCH_META, EMBEDDING, META, ROW_ID, STATS
 from mergeit_ops.core.vectors import decode_vectors, encode_vectors
 from mergeit_ops.errors import DatasetError, EmbeddingError
 from tests.ops.test_unreadable_rows import READABLE as UNREADABLE_IN
-from tests.ops.test_unreadable_rows import mixed
+from tests.ops.test_unreadable_rows import mixed, with_vectors
 from tests.runs import make_dataset
 from tests.test_contract import ODD_ROWS, Case, all_operators, input_of, with_extras
 from tests.test_ray import comparable
@@ -321,6 +321,21 @@ def test_unreadable_rows_have_the_same_fate_as_in_the_default_executor(layout, f
     kept = rows_of(process(ray_dataset(rows), flat))
     assert comparable(kept) == comparable(flat.run(make_dataset(rows)).to_list())
     assert len(kept) == (5 if fate == "keep" else 3)
+
+
+@pytest.mark.parametrize("as_lists", [False, True])
+@pytest.mark.parametrize("fate", ["keep", "drop"])
+def test_unreadable_rows_that_bring_embeddings_have_the_same_fate_as_in_the_default_executor(as_lists, fate):
+    rows = with_vectors(mixed("messages"), as_lists)
+    grouper = ops.TopicClusterGrouper(num_clusters=2, unreadable_rows=fate)
+    flat = ops.FacilityLocationSelector(select_num=3, unreadable_rows=fate)
+    for chain in ([grouper, flat, ops.TopicReverseGrouper()], [flat]):
+        expected: Any = make_dataset(rows)
+        for operator in chain:
+            expected = operator.run(expected)
+        kept = rows_of(process(ray_dataset(rows), *chain))
+        assert comparable(kept) == comparable(expected.to_list())
+        assert len(kept) == (5 if fate == "keep" else 3)
 
 
 def test_a_dataset_of_which_most_cannot_be_read_is_refused_on_ray():

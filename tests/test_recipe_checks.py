@@ -95,6 +95,26 @@ def test_a_column_that_merging_empties_and_the_recipe_reads_stops_the_run_before
     assert not (tmp_path / "out" / "export.jsonl").exists()
 
 
+NOT_TEXT = {
+    "struct": (lambda number: {"n": number, "lang": "en"}, {"specified_field_filter": {"field_key": "c.lang"}}),
+    "list": (lambda number: [f"tag {number}"], {"specified_field_filter": {"field_key": "c"}}),
+    "number": (lambda number: number * 1.5, {"general_field_filter": {"filter_condition": "c > 3"}}),
+    "truth": (lambda number: number % 2 == 0, {"general_field_filter": {"filter_condition": "c == True"}}),
+}
+
+
+@pytest.mark.parametrize(("case", "embedded"), [*((case, True) for case in NOT_TEXT), ("number", False)])
+def test_only_cures_that_work_for_the_type_of_the_column_are_named(tmp_path, embedded_rows, case, embedded):
+    value_of, reader = NOT_TEXT[case]
+    rows = [row | {"c": value_of(number)} for number, row in enumerate(with_text(embedded_rows))]
+    if not embedded:
+        rows = without(rows, EMBEDDING)
+    with pytest.raises(RecipeError, match="the column 'c' would be null in merged rows") as caught:
+        run_recipe(recipe_over(tmp_path, rows, [*pipeline(), reader]))
+    assert "derived_columns" not in str(caught.value)
+    assert "before the grouper; or merge only rows with the same value, with pair_within: [c]." in str(caught.value)
+
+
 def test_without_a_gate_and_for_conversations_it_is_the_same(tmp_path, embedded_rows):
     rows = [row | {"text": f"{row['id']} text"} for row in in_layout("messages", embedded_rows)]
     process = [*pipeline(similarity_threshold=0.3)[:-1], WORDS]
@@ -332,3 +352,28 @@ def test_analyzing_a_recipe_that_ends_in_topics_is_not_refused(tmp_path, embedde
     analyzed = Analyzer(config).run()
     assert isinstance(analyzed, Dataset)
     assert len(analyzed) == 20
+
+
+ON_LISTS = {
+    "filter on the default key": ({"words_num_filter": {"min_num": 1}}, "messages"),
+    "filter on its own key": ({"words_num_filter": {"min_num": 1, "text_key": "meta"}}, "meta"),
+    "filter inside a column": ({"text_length_filter": {"text_key": "meta.tags"}}, "meta.tags"),
+    "mapper": ({"clean_email_mapper": {}}, "messages"),
+}
+
+
+@pytest.mark.parametrize("case", ON_LISTS)
+def test_a_text_operator_behind_ours_that_would_read_lists_stops_the_run_before_any_work(tmp_path, embedded_rows, case):
+    step, column = ON_LISTS[case]
+    rows = [row | {"meta": {"tags": ["a"], "lang": "en"}} for row in chats(embedded_rows[:20])]
+    process = [*pipeline(pair_within=["meta"])[:-1], step]
+    with pytest.raises(RecipeError, match=rf"^{next(iter(step))}: .*column '{column}', which holds .*column of text"):
+        run_recipe(recipe_over(tmp_path, rows, process, "messages", strict_preflight=False))
+    assert not (tmp_path / "out" / "export.jsonl").exists()
+
+
+def test_a_text_operator_behind_ours_may_read_text_inside_a_column(tmp_path, embedded_rows):
+    rows = [row | {"meta": {"tags": ["a"], "lang": "en"}} for row in chats(embedded_rows[:20])]
+    process = [*pipeline()[:-1], {"words_num_filter": {"min_num": 1, "text_key": "meta.lang"}}]
+    process[-2] = {"topic_reverse_grouper": {}}
+    assert read_jsonl(run_recipe(recipe_over(tmp_path, rows, process, "messages", strict_preflight=False)))

@@ -15,7 +15,7 @@ from mergeit_ops.core.columns import EMBEDDING, is_carried, is_content
 from mergeit_ops.core.formats import SampleFormat
 from mergeit_ops.core.identity import content_digests
 from mergeit_ops.core.pairing import Group
-from mergeit_ops.dataset.derived_columns import is_conversation
+from mergeit_ops.dataset.derived_columns import is_conversation, is_text
 from mergeit_ops.dataset.emptied_columns import disagreements
 from mergeit_ops.dataset.recipe import Recipe
 from mergeit_ops.dataset.recipe_columns import columns_read_after
@@ -39,12 +39,15 @@ def columns_at_risk(
     return {column: reader for column, reader in read.items() if column not in layout.columns and column not in safe}
 
 
-def sentence(at_risk: Mapping[str, str], counts: Mapping[str, int], layout: SampleFormat) -> str:
+def sentence(
+    at_risk: Mapping[str, str], counts: Mapping[str, int], layout: SampleFormat, types: Mapping[str, pa.DataType]
+) -> str:
     """Return a sentence on the column that merging would empty, with the cures.
 
     :param at_risk: column to what names it.
     :param counts: column to the number of merges that would empty it; empty if pairs were not searched.
     :param layout: layout of the samples.
+    :param types: column to its type in flat rows.
     """
     column, reader = next(iter(at_risk.items()))
     rest = [name for name in at_risk if name != column]
@@ -54,13 +57,20 @@ def sentence(at_risk: Mapping[str, str], counts: Mapping[str, int], layout: Samp
         if counts.get(column)
         else "its values differ from row to row"
     )
-    parts = ("instruction", "output") if is_conversation(layout) else layout.required_columns
-    template = "\\n".join(f"{{{name}}}" for name in parts)
+    cures = [
+        "put the operator that reads it before the grouper",
+        f"merge only rows with the same value, with pair_within: [{column}]",
+    ]
+    if is_text(types[column]):
+        parts = ("instruction", "output") if is_conversation(layout) else layout.required_columns
+        template = "\\n".join(f"{{{name}}}" for name in parts)
+        cures.insert(0, f'write the column of merged rows with derived_columns: {{{column}: "{template}"}}')
+    if "text_key" in reader:
+        cures.append("name another column in text_key or text_keys")
     return (
         f"the column '{column}' would be null in merged rows, since {why}{also}. It is named by {reader}, and "
-        "Data-Juicer drops the whole batch of a row that is null there. Choose one: write the column of merged rows "
-        f'with derived_columns: {{{column}: "{template}"}}; put the operator that reads it before the grouper; merge '
-        f"only rows with the same value, with pair_within: [{column}]; or name another column in text_key or text_keys"
+        f"Data-Juicer drops the whole batch of a row that is null there. Choose one: {'; '.join(cures[:-1])}; or "
+        f"{cures[-1]}"
     )
 
 

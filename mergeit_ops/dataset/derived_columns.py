@@ -78,7 +78,7 @@ class DerivedColumns:
                 raise ValueError(f"names the column '{column}', which the dataset lacks; it has {_listed(types)}")
             if column in layout.columns:
                 raise ValueError(f"names the column '{column}', which the merge itself writes; remove it")
-            if not (pa.types.is_string(types[column]) or pa.types.is_large_string(types[column])):
+            if not is_text(types[column]):
                 raise ValueError(f"names the column '{column}' of type {types[column]}; it must be a column of text")
             for name in template.names:
                 if name not in known:
@@ -104,6 +104,11 @@ class DerivedColumns:
 
 def _sample_names(layout: SampleFormat) -> tuple[str, ...]:
     return SAMPLE_FIELDS if is_conversation(layout) else ()
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Return whether a column of a type can be derived."""
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
 
 
 def is_conversation(layout: SampleFormat) -> bool:

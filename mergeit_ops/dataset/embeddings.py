@@ -42,17 +42,17 @@ def column_vectors(column: pa.ChunkedArray, first_row: int = 0) -> NDArray[np.fl
     return np.concatenate(blocks) if len(blocks) > 1 else blocks[0]
 
 
-def rows_with_text(column: pa.ChunkedArray) -> NDArray[np.bool_]:
+def rows_with_text(column: pa.ChunkedArray, first_row: int = 0) -> NDArray[np.bool_]:
     """Return which rows of a column of embeddings have a text to embed, without reading their vectors.
 
     :param column: n texts, or n lists of floats.
+    :param first_row: number of the first one, for the message.
     :return: (n,) bool; False for zero vectors.
+    :raises ValueError: as `column_vectors`.
     """
-    if not _is_text(column.type):
-        return has_text(column_vectors(column))
     first = column[0].as_py() if len(column) else None
-    if first is None:
-        return np.ones(len(column), dtype=bool)
+    if not _is_text(column.type) or not isinstance(first, str):
+        return has_text(column_vectors(column, first_row))
     zeros = base64.b64encode(bytes(len(base64.b64decode(first)))).decode("ascii")
     return pc.fill_null(pc.not_equal(column.cast(pa.large_string()), zeros), True).to_numpy()
 
@@ -66,6 +66,20 @@ def embeddings_as_text(table: pa.Table) -> pa.Table:
     if EMBEDDING not in table.column_names or _is_text(table.schema.field(EMBEDDING).type):
         return table
     return set_column(table, EMBEDDING, vectors_column(column_vectors(table.column(EMBEDDING))).combine_chunks())
+
+
+def zeroed(table: pa.Table, mask: NDArray[np.bool_]) -> pa.Table:
+    """Return a table with zero vectors in some rows.
+
+    :param table: flat rows with embeddings as texts.
+    :param mask: (n,) the rows.
+    """
+    if not mask.any():
+        return table
+    column = table.column(EMBEDDING)
+    zeros = base64.b64encode(bytes(len(base64.b64decode(column[0].as_py())))).decode("ascii")
+    column = pc.if_else(pa.array(mask), pa.scalar(zeros, column.type), column)
+    return set_column(table, EMBEDDING, column.combine_chunks())
 
 
 def vectors_column(vectors: NDArray[np.float32]) -> pa.ChunkedArray:

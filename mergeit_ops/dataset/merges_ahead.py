@@ -48,7 +48,7 @@ def check_merges_ahead(
     at_risk = step.operator.columns_it_may_empty(recipe, merger, list(types), layout)  # type: ignore[union-attr]
     certain = {name: reader for name, reader in at_risk.items() if samples_differ(chain.from_iterable(pairs_of(name)))}
     if certain and not step.parameters.get("dry_run"):
-        raise RecipeError(f"{step.name}: {sentence(certain, {}, layout)}. No row was embedded.")
+        raise RecipeError(f"{step.name}: {sentence(certain, {}, layout, types)}. No row was embedded.")
 
 
 def _next_merger(recipe: Recipe, place: int) -> int | None:

@@ -23,40 +23,45 @@ class Readability:
     """Counts of readable rows of a dataset, or of a part of it.
 
     :param rows: number of rows.
-    :param unreadable: number of rows without a text that can be read.
-    :param example: one of them: its number, the column of its question and the value there; None if there is none.
-    :param brought: whether the rows bring embeddings, so that their texts were not read.
+    :param unreadable: number of rows without a text that can be read, or with a zero vector.
+    :param zero_vectors: number of those that have a text, but bring a zero vector.
+    :param example: a row without a text: its number, the column of its question and the value there; None if there is
+        none.
+    :param misleading: number of rows without a text that bring another vector than zero.
     """
 
     rows: int = 0
     unreadable: int = 0
+    zero_vectors: int = 0
     example: tuple[int, str, str] | None = None
-    brought: bool = False
+    misleading: int = 0
 
     @classmethod
     def of(
         cls,
-        readable: NDArray[np.bool_],
+        texts: NDArray[np.bool_],
         row: Callable[[int], pa.Table],
         layout: SampleFormat,
-        brought: bool,
         first_row: int = 0,
+        vectors: NDArray[np.bool_] | None = None,
     ) -> Readability:
         """Return the counts for a mask.
 
-        :param readable: (n,) whether each row is readable.
+        :param texts: (n,) whether each row has a text that can be read.
         :param row: gives a row by its position, as a table.
         :param layout: layout of the rows.
-        :param brought: whether the rows bring embeddings.
         :param first_row: number of the first row in its dataset.
+        :param vectors: (n,) whether each row brings a vector other than zero; None if rows bring none.
         """
-        positions = np.flatnonzero(~readable)
-        if not len(positions):
-            return cls(len(readable), brought=brought)
-        position = int(positions[0])
-        column = EMBEDDING if brought else layout.required_columns[0]
-        value = _value_of(row(position), column)
-        return cls(len(readable), len(positions), (first_row + position, column, value), brought)
+        there = np.zeros_like(texts) if vectors is None else vectors
+        zero = 0 if vectors is None else int((texts & ~vectors).sum())
+        positions = np.flatnonzero(~texts)
+        example = None
+        if len(positions):
+            position = int(positions[0])
+            column = layout.required_columns[0]
+            example = (first_row + position, column, _value_of(row(position), column))
+        return cls(len(texts), len(positions) + zero, zero, example, int((there & ~texts).sum()))
 
     @classmethod
     def of_parts(cls, parts: Iterable[Readability]) -> Readability:
@@ -65,8 +70,9 @@ class Readability:
         return cls(
             sum(part.rows for part in parts),
             sum(part.unreadable for part in parts),
+            sum(part.zero_vectors for part in parts),
             next((part.example for part in parts if part.example), None),
-            any(part.brought for part in parts),
+            sum(part.misleading for part in parts),
         )
 
     def check(self, operator: str, dropped: bool) -> None:
@@ -76,21 +82,19 @@ class Readability:
         :param dropped: whether the recipe says that such rows are dropped; else they are kept.
         :raises DatasetError: if more than half of the rows cannot be read.
         """
-        if self.example is None:
+        if not self.unreadable:
             return
-        number, column, value = self.example
-        what = (
-            "a zero vector instead of an embedding"
-            if self.brought
-            else f"no text that can be read (row {number}, column '{column}': {value})"
-        )
-        counted = f"{operator}: {self.unreadable:,} of {self.rows:,} rows have {what}"
+        whats, cures = [], []
+        if self.example is not None:
+            number, column, value = self.example
+            whats.append(f"no text that can be read (row {number}, column '{column}': {value})")
+            cures.append(f"set sample_format and the keys of its columns. Known layouts: {FORMATS_IN_WORDS}")
+        if self.zero_vectors:
+            whats.append("a zero vector instead of an embedding")
+            cures.insert(0, f"embed the rows again, or remove the column '{EMBEDDING}'")
+        counted = f"{operator}: {self.unreadable:,} of {self.rows:,} rows have {' or '.join(whats)}"
         if 2 * self.unreadable > self.rows:
-            cure = (
-                f"embed the rows again, or remove the column '{EMBEDDING}'"
-                if self.brought
-                else f"set sample_format and the keys of its columns. Known layouts: {FORMATS_IN_WORDS}"
-            )
+            cure = "; ".join(cures)
             raise DatasetError(f"{counted}; {cure}.")
         fate = "dropped, because unreadable_rows is drop" if dropped else "kept outside the budget and never merged"
         logger.warning(f"{counted}; they are {fate}.")

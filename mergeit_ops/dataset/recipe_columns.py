@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
+
+import pyarrow as pa
+from data_juicer.ops.base_op import Filter, Mapper
 
 from mergeit_ops.dataset.key_reading import default_column, keys_read
 from mergeit_ops.dataset.recipe import Recipe, Step
+from mergeit_ops.errors import RecipeError
 
 _NAMES_COLUMNS = re.compile(r"_keys?$|field")
 _IS_CODE = re.compile(r"lambda|condition")
@@ -33,6 +38,45 @@ def columns_read_after(recipe: Recipe, place: int, columns: Collection[str]) -> 
     return {column: " and ".join(dict.fromkeys(readers)) for column, readers in found.items()}
 
 
+def check_text_columns(recipe: Recipe, place: int, types: Mapping[str, pa.DataType]) -> None:
+    """Refuse text operators of Data-Juicer after a place whose column holds lists or structs.
+
+    Such an operator raises on every row, and Data-Juicer then drops all rows and ends with exit code 0.
+
+    :param recipe: the recipe.
+    :param place: position of an operator of ours.
+    :param types: columns of the flat rows at this place, and their types.
+    :raises RecipeError: naming the operator, the column and the cure.
+    """
+    for step in recipe.steps[place + 1 :]:
+        operator = step.operator
+        if step.is_ours:
+            continue
+        if operator is None:
+            return
+        if issubclass(operator, (Filter, Mapper)) and "text_key" in keys_read(operator):
+            name = step.parameters.get("text_key") or default_column("text_key")
+            column = column_of(name, types)
+            kind = None if column is None else _type_at(types[column], path_inside(name, types))
+            if kind is not None and pa.types.is_nested(kind):
+                raise RecipeError(
+                    f"{step.name}: it reads text, but its text_key names the column '{name}', which holds values of "
+                    f"type {kind}. It would fail on every row, and Data-Juicer would drop all of them. Give it a "
+                    "text_key that names a column of text, or remove it from the recipe."
+                )
+        elif issubclass(operator, Mapper):
+            # It may return other columns, or other types.
+            return
+
+
+def _type_at(kind: pa.DataType, path: Sequence[str]) -> pa.DataType | None:
+    for key in path:
+        if not pa.types.is_struct(kind) or kind.get_field_index(key) < 0:
+            return None
+        kind = kind.field(key).type
+    return kind
+
+
 def column_of(name: str, columns: Collection[str]) -> str | None:
     """Return the column that a name means, such as `meta` for `meta.lang`; None if there is none."""
     if name in columns:
@@ -41,6 +85,52 @@ def column_of(name: str, columns: Collection[str]) -> str | None:
     parts = name.split(".")
     heads = (".".join(parts[:count]) for count in range(len(parts) - 1, 0, -1))
     return next((head for head in heads if head in columns), None)
+
+
+def path_inside(name: str, columns: Collection[str]) -> tuple[str, ...]:
+    """Return the keys that lead from the column that a name means to its value; empty for the column itself.
+
+    :param name: name of a column, or of a value inside one.
+    :param columns: those of the dataset.
+    """
+    column = column_of(name, columns)
+    return () if column in (name, None) else tuple(name[len(str(column)) + 1 :].split("."))
+
+
+def value_at(value: Any, path: Sequence[str]) -> tuple[bool, Any]:
+    """Return whether a value has another inside it, and that one.
+
+    :param value: of a column; JSON text is parsed.
+    :param path: of `path_inside`.
+    """
+    for key in path:
+        if isinstance(value, str):
+            try:
+                value = json.loads(value)
+            except ValueError:
+                return False, None
+        if not isinstance(value, Mapping) or key not in value:
+            return False, None
+        value = value[key]
+    return True, value
+
+
+def type_has(kind: pa.DataType, path: Sequence[str]) -> bool | None:
+    """Return whether values of a type have a value at a path; None if only the values can tell.
+
+    :param kind: type of a column.
+    :param path: of `path_inside`.
+    """
+    for key in path:
+        if pa.types.is_struct(kind):
+            if kind.get_field_index(key) < 0:
+                return False
+            kind = kind.field(key).type
+        else:
+            # JSON is stored as text, or as an extension type.
+            holds_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+            return None if holds_text or isinstance(kind, pa.BaseExtensionType) else False
+    return True
 
 
 def _columns_of(step: Step, columns: Collection[str], default_text_keys: Collection[str]) -> Iterator[tuple[str, str]]:

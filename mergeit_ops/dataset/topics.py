@@ -11,10 +11,10 @@ import pyarrow as pa
 from datasets import Dataset, Features, Json, List
 from numpy.typing import NDArray
 
-from mergeit_ops.core.columns import BATCH_META
+from mergeit_ops.core.columns import BATCH_META, EMBEDDING
 from mergeit_ops.core.formats import CHAT_COLUMNS, ROLE_FIELDS
 from mergeit_ops.core.lineage import TOPIC_ID
-from mergeit_ops.dataset.embeddings import embeddings_as_text
+from mergeit_ops.dataset.embeddings import embeddings_as_text, zeroed
 from mergeit_ops.dataset.tables import JSON, RowReader, iter_tables, json_array, python_rows
 from mergeit_ops.errors import DatasetError
 
@@ -90,13 +90,17 @@ def table_topics(table: pa.Table, first_number: int = 0) -> Iterator[Topic]:
 
 
 def group_rows(
-    samples: Dataset, extra: Mapping[str, Callable[[NDArray[np.int64]], pa.Array]], labels: NDArray[np.int64]
+    samples: Dataset,
+    extra: Mapping[str, Callable[[NDArray[np.int64]], pa.Array]],
+    labels: NDArray[np.int64],
+    readable: NDArray[np.bool_] | None = None,
 ) -> Iterator[pa.Table]:
     """Yield tables of topics, ascending by label, samples in the order of the dataset.
 
     :param samples: n flat rows.
     :param extra: further columns, each a function from positions of rows to their values.
     :param labels: (n,) topic of each row.
+    :param readable: (n,) which rows can be read; embeddings that the others bring become zero vectors. None: all.
     :raises DatasetError: if a column of one topic takes more than the 2 GiB that Arrow can hold in a row.
     """
     reader = RowReader(samples)
@@ -110,6 +114,8 @@ def group_rows(
         last = max(first + 1, int(np.searchsorted(bounds, bounds[first] + block_rows, side="right")) - 1)
         rows = order[bounds[first] : bounds[last]]
         table = embeddings_as_text(reader.take(rows))
+        if readable is not None and EMBEDDING in table.column_names:
+            table = zeroed(table, ~readable[rows])
         for name, values_of in extra.items():
             table = table.append_column(name, values_of(rows))
         yield _topic_table(table, ids[first:last], bounds[first : last + 1] - bounds[first])

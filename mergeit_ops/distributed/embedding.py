@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import ray
 from ray.data import ActorPoolStrategy, Dataset
@@ -13,7 +12,7 @@ from ray.data import ActorPoolStrategy, Dataset
 from mergeit_ops.core.columns import EMBEDDING
 from mergeit_ops.core.vectors import encode_vectors, has_text
 from mergeit_ops.dataset.columns_at_risk import value_and_sample
-from mergeit_ops.dataset.embeddings import rows_with_text
+from mergeit_ops.dataset.embeddings import embeddings_as_text, rows_with_text, zeroed
 from mergeit_ops.dataset.merges_ahead import check_merges_ahead
 from mergeit_ops.dataset.readability import Readability
 from mergeit_ops.dataset.tables import set_column
@@ -48,7 +47,7 @@ def embedded(
     """Return the rows with their embeddings, in the order of the input, and the counts of readable rows.
 
     :param dataset: flat rows, computed.
-    :param operator: whose model, device and resources are used; rows that bring embeddings are not read.
+    :param operator: whose model, device and resources are used.
     :param layout: layout of the samples.
     :param drops_unreadable: whether rows that cannot be read are dropped, for the warning.
     :raises DatasetError: if most rows cannot be read; before any is embedded.
@@ -61,11 +60,24 @@ def embedded(
 
 
 def _readability(table: pa.Table, operator: Any, layout: Any, brought: bool, first: int) -> tuple[None, Readability]:
-    if brought:
-        readable = has_text(operator.vectors_of(table.select([EMBEDDING]), layout, first))
-    else:
-        readable = np.array([reading.is_readable for reading in operator.readings_of(table, layout)], dtype=bool)
-    return None, Readability.of(readable, lambda position: table.slice(position, 1), layout, brought, first)
+    vectors = has_text(operator.vectors_of(table.select([EMBEDDING]), layout, first)) if brought else None
+    texts = operator.texts_in(table, layout)
+    return None, Readability.of(texts, lambda position: table.slice(position, 1), layout, first, vectors)
+
+
+def with_zero_vectors(blocks: Blocks, operator: Any, layout: Any, found: Readability) -> Blocks:
+    """Return rows with zero vectors where the text cannot be read; the same ones if they have them.
+
+    :param blocks: flat rows with embeddings.
+    :param operator: reads the texts.
+    :param layout: layout of the samples.
+    :param found: the counts of readable rows.
+    """
+    return blocks.map(_with_zero_vectors, operator, layout)[0] if found.misleading else blocks
+
+
+def _with_zero_vectors(table: pa.Table, operator: Any, layout: Any) -> tuple[pa.Table, None]:
+    return zeroed(embeddings_as_text(table), ~operator.texts_in(table, layout)), None
 
 
 def _embedded(dataset: Dataset, operator: Any, layout: Any) -> Blocks:

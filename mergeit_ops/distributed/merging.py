@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,6 +88,17 @@ def types_in_topics(dataset: Dataset) -> Mapping[str, pa.DataType]:
         for name, kind in zip(schema.names, schema.types, strict=True)
         if name != BATCH_META
     }
+
+
+def values_in_topics(dataset: Dataset, column: str) -> Iterator[pa.Table]:
+    """Yield the values of a column of the samples inside topics, as tables.
+
+    :param dataset: topics, computed.
+    :param column: its name.
+    """
+    for block in dataset.select_columns([column]).iter_batches(batch_format="pyarrow"):
+        for topic in table_topics(block):
+            yield topic.table
 
 
 def columns_emptied_on_ray(dataset: Dataset, operator: Any, layout: Any, columns: Sequence[str]) -> Counter[str]:

@@ -87,10 +87,13 @@ def _take(table: pa.Table, operator: Any, layout: Any, chosen: Chosen) -> tuple[
     return topic_table(kept), (rows_in, sum(topic.table.num_rows for topic in kept))
 
 
-def select_from_all(blocks: Blocks, operator: Any, layout: Any, keep_embeddings: bool) -> tuple[Blocks, dict[str, int]]:
+def select_from_all(
+    blocks: Blocks, marked: Blocks, operator: Any, layout: Any, keep_embeddings: bool
+) -> tuple[Blocks, dict[str, int]]:
     """Select from a flat dataset as a whole: one task holds the embeddings of all rows, and nothing else of them.
 
     :param blocks: flat rows with embeddings.
+    :param marked: the same rows, with zero vectors where the text cannot be read.
     :param operator: the selector.
     :param layout: layout of the samples.
     :param keep_embeddings: whether the chosen rows keep theirs.
@@ -99,7 +102,7 @@ def select_from_all(blocks: Blocks, operator: Any, layout: Any, keep_embeddings:
     options = Resources.of(operator).without_gpus().options()
     with own_errors():
         shared = ray.put((operator, layout))
-        vectors = [_vectors.remote(ref, shared, first) for ref, first in zip(blocks.refs, blocks.firsts, strict=True)]
+        vectors = [_vectors.remote(ref, shared, first) for ref, first in zip(marked.refs, marked.firsts, strict=True)]
         chosen = ray.get(_select_all.options(**options).remote(operator, *vectors))
     selected = take_chosen(blocks, chosen, () if keep_embeddings else (EMBEDDING,))
     return selected, {"rows_in": sum(blocks.rows), "rows_out": sum(selected.rows)}

@@ -12,12 +12,13 @@ import pyarrow as pa
 from data_juicer.ops.base_op import Grouper, Mapper
 from loguru import logger
 
-from mergeit_ops.core.columns import META
+from mergeit_ops.core.columns import BATCH_META, META
 from mergeit_ops.core.lineage import TOPIC_ID
 from mergeit_ops.dataset.export_types import ExportFormat, complaint
 from mergeit_ops.dataset.loading import dates_of_texts, dropped_rows, rows_in_files
 from mergeit_ops.dataset.manifest import also_noted
 from mergeit_ops.dataset.recipe import Recipe, Step, current_recipe
+from mergeit_ops.dataset.recipe_columns import check_text_columns
 from mergeit_ops.distributed import is_ray_dataset
 from mergeit_ops.errors import DatasetError
 
@@ -45,11 +46,23 @@ def looks_first(run: Callable[..., Any]) -> Callable[..., Any]:
             schema = dataset.features.arrow_schema
         if not isinstance(schema, pa.Schema):
             return run(operator, dataset, *args, **kwargs)
+        place = recipe.place_of(operator)
+        if place is not None:
+            check_text_columns(recipe, place, _flat_types(operator, schema))
         ExportCheck.of(operator, recipe)(schema)
         with also_noted(_figures_of_loading(operator, dataset, schema, recipe)):
             return run(operator, dataset, *args, **kwargs)
 
     return run_after_a_look
+
+
+def _flat_types(operator: Any, schema: pa.Schema) -> dict[str, pa.DataType]:
+    """Return the columns of the samples that an operator gets, flat or in topics, and their types."""
+    types = {field.name: field.type for field in schema}
+    in_lists = all(pa.types.is_list(kind) or pa.types.is_large_list(kind) for kind in types.values())
+    if operator.takes == "samples" or not (BATCH_META in types or in_lists):
+        return types
+    return {name: getattr(kind, "value_type", kind) for name, kind in types.items() if name != BATCH_META}
 
 
 def recipe_of(operator: Any) -> Recipe | None:

@@ -30,6 +30,7 @@ from mergeit_ops.dataset.merge_run import MergeRun, Sink
 from mergeit_ops.dataset.merge_table import Merge, TopicMerges, merged_features
 from mergeit_ops.dataset.paired_topics import PairedTopics
 from mergeit_ops.dataset.recipe import Recipe, current_recipe
+from mergeit_ops.dataset.recipe_columns import column_of, path_inside, type_has, value_at
 from mergeit_ops.dataset.tables import TableList, TableSink, python_rows, set_column
 from mergeit_ops.dataset.topics import Topic, flat_features, is_grouped, iter_topics, table_topics
 from mergeit_ops.distributed import is_ray_dataset
@@ -274,10 +275,11 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
         self.check_arrival(len(dataset))
         self._check(grouped=is_grouped(dataset.features))
         features = flat_features(dataset.features)
-        self._check_columns(features)
+        types = {field.name: field.type for field in features.arrow_schema}
+        self.check_pair_within(types, lambda name: (topic.table for topic in iter_topics(dataset.select_columns(name))))
         layout = self.layout_of(features)
-        self._check_derived({field.name: field.type for field in features.arrow_schema}, layout)
-        groups = self._checked_groups(lambda: iter_topics(dataset), features, layout)
+        self._check_derived(types, layout)
+        groups = self._checked_groups(lambda: iter_topics(dataset), types, layout)
         sink = TableSink(merged_features(features, self.keep_embeddings))
         with self.recorded() as manifest:
             work = self._merge_run(layout, sink)
@@ -407,14 +409,14 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
         return columns_at_risk(recipe, place, columns, layout, safe)
 
     def _checked_groups(
-        self, topics: Callable[[], Iterable[Topic]], columns: Iterable[str], layout: SampleFormat
+        self, topics: Callable[[], Iterable[Topic]], types: Mapping[str, pa.DataType], layout: SampleFormat
     ) -> list[Sequence[Group]] | None:
         """Refuse merges that empty columns which the recipe reads; return the groups if they were needed."""
-        at_risk = self._columns_at_risk(columns, layout)
+        at_risk = self._columns_at_risk(types, layout)
         if not at_risk:
             return None
         counts, groups = self.columns_emptied(topics, layout, list(at_risk))
-        self._refuse(at_risk, counts, layout)
+        self._refuse(at_risk, counts, layout, types)
         return groups
 
     def columns_emptied(
@@ -423,11 +425,17 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
         """Return how many merges would empty each of some columns, and the groups if they were needed."""
         return columns_emptied(topics, lambda topic: self._find_groups(topic, layout), columns, layout)
 
-    def _refuse(self, at_risk: Mapping[str, str], counts: Mapping[str, int], layout: SampleFormat) -> None:
+    def _refuse(
+        self,
+        at_risk: Mapping[str, str],
+        counts: Mapping[str, int],
+        layout: SampleFormat,
+        types: Mapping[str, pa.DataType],
+    ) -> None:
         if not counts:
             return
         emptied = {name: reader for name, reader in at_risk.items() if name in counts}
-        text = sentence(emptied, {name: count for name, count in counts.items() if count}, layout)
+        text = sentence(emptied, {name: count for name, count in counts.items() if count}, layout, types)
         if self.dry_run:
             logger.warning(f"{self._name}: without dry_run the run would stop: {text}.")
             return
@@ -435,7 +443,12 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
 
     def _run_on_ray(self, dataset: Any) -> Any:
         from mergeit_ops.distributed.blocks import materialized
-        from mergeit_ops.distributed.merging import columns_emptied_on_ray, merged, types_in_topics
+        from mergeit_ops.distributed.merging import (
+            columns_emptied_on_ray,
+            merged,
+            types_in_topics,
+            values_in_topics,
+        )
 
         if self._stopped is not None:
             # With a runtime_env, Data-Juicer runs an operator that stopped once more, without it.
@@ -446,11 +459,12 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
                 manifest.figures |= {"rows_in": 0, "rows_out": 0}
                 return dataset
             self._check(grouped=BATCH_META in dataset.columns())
-            self._check_columns(dataset.columns())
+            types = types_in_topics(dataset)
+            self.check_pair_within(types, lambda name: values_in_topics(dataset, name))
             layout = self.layout_of(dataset.columns())
-            self._check_derived(types_in_topics(dataset), layout)
-            if at_risk := self._columns_at_risk(dataset.columns(), layout):
-                self._refuse(at_risk, columns_emptied_on_ray(dataset, self, layout, list(at_risk)), layout)
+            self._check_derived(types, layout)
+            if at_risk := self._columns_at_risk(types, layout):
+                self._refuse(at_risk, columns_emptied_on_ray(dataset, self, layout, list(at_risk)), layout, types)
             try:
                 flat = merged(dataset, self, layout, manifest)
             except LLMError as error:
@@ -580,22 +594,30 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
         """
         values = [""] * len(readings)
         if self.pair_within:
-            named = [self._column_of(name, topic.table.column_names) for name in self.pair_within]
-            rows = python_rows(topic.table.select(list(dict.fromkeys(named))).take(pa.array(positions)))
-            values = [_as_key({name: _value_at(row, name) for name in self.pair_within}) for row in rows]
+            there = topic.table.column_names
+            places = {name: (column_of(name, there) or name, path_inside(name, there)) for name in self.pair_within}
+            columns = list(dict.fromkeys(column for column, _ in places.values()))
+            rows = python_rows(topic.table.select(columns).take(pa.array(positions)))
+            values = [
+                _as_key({name: value_at(row[column], path)[1] for name, (column, path) in places.items()})
+                for row in rows
+            ]
         return [
             (reading.sample.system, reading.context, value) for reading, value in zip(readings, values, strict=True)
         ]
 
-    @staticmethod
-    def _column_of(name: str, columns: Iterable[str]) -> str:
-        """Return the column of a name; a name with dots may be a path to a value inside a column."""
-        return name if name in columns else name.split(".")[0]
+    def check_pair_within(
+        self, types: Mapping[str, pa.DataType], tables_of: Callable[[str], Iterable[pa.Table]]
+    ) -> None:
+        """Refuse names in `pair_within` for which no row has a value.
 
-    def _check_columns(self, columns: Iterable[str]) -> None:
-        missing = [name for name in self.pair_within if self._column_of(name, columns) not in columns]
+        :param types: columns of the flat rows, and their types.
+        :param tables_of: gives the values of a column, as tables with this column; used only for JSON.
+        :raises DatasetError: naming them.
+        """
+        missing = [name for name in self.pair_within if not _is_there(name, types, tables_of)]
         if missing:
-            there = ", ".join(repr(name) for name in columns if is_content(name))
+            there = ", ".join(repr(name) for name in types if is_content(name))
             raise DatasetError(
                 f"{self._name}: pair_within names the column {', '.join(map(repr, missing))}, which the samples do not "
                 f"have; they have: {there}. No call was made."
@@ -615,7 +637,8 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
     def _with_embeddings(self, table: pa.Table, layout: SampleFormat) -> pa.Table:
         """Return rows with embeddings as text; rows of Data-Juicer's groupers have none, or lists of floats."""
         if EMBEDDING in table.column_names:
-            return embeddings_as_text(table)
+            with self.reading_embeddings():
+                return embeddings_as_text(table)
         return set_column(table, EMBEDDING, vectors_column(self.vectors_of(table, layout)).combine_chunks())
 
     def _concatenate(self, topics: Iterable[TopicMerges], work: MergeRun) -> None:
@@ -670,14 +693,14 @@ def _as_key(row: Mapping[str, Any]) -> str:
         return repr(row)
 
 
-def _value_at(row: Mapping[str, Any], path: str) -> Any:
-    """Return the value of a column, or of a path with dots inside one; None if it does not exist."""
-    if path in row:
-        return row[path]
-    value: Any = row
-    for key in path.split("."):
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return value
+def _is_there(name: str, types: Mapping[str, pa.DataType], tables_of: Callable[[str], Iterable[pa.Table]]) -> bool:
+    column, path = column_of(name, types), path_inside(name, types)
+    if column is None:
+        return False
+    known = type_has(types[column], path)
+    if known is not None:
+        return known
+    return any(value_at(row[column], path)[0] for table in tables_of(column) for row in python_rows(table))
 
 
 def _parser(parse: Callable[[str, Sequence[Sample]], Sample], parents: Sequence[Sample]) -> Callable[[str], Sample]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -254,8 +254,17 @@ class SampleOperator:
         """
         if EMBEDDING not in table.column_names:
             return self.embed(reading.sample.query for reading in self.readings_of(table, layout))
-        try:
+        with self.reading_embeddings():
             return column_vectors(table.column(EMBEDDING), first_row)
+
+    @contextmanager
+    def reading_embeddings(self) -> Iterator[None]:
+        """Name the operator, the column and the cure if embeddings that rows bring are unusable.
+
+        :raises EmbeddingError: if they are.
+        """
+        try:
+            yield
         except ValueError as error:
             raise EmbeddingError(
                 f"{self._name}: the column '{EMBEDDING}' cannot be used: {error}. Every row needs a vector of unit "
@@ -280,17 +289,30 @@ class SampleOperator:
                 if not first_row:
                     vectors = np.empty((len(dataset), block.shape[1]), dtype=np.float32)
                 vectors[first_row : first_row + len(block)] = block
-            return vectors, self.check_readable(dataset, has_text(vectors), layout, drops_unreadable)
+            texts_readable = self.have_texts(dataset, layout)
+            found = self.check_readable(dataset, texts_readable, layout, drops_unreadable, has_text(vectors))
+            vectors[~texts_readable] = 0
+            return vectors, found
         columns = [name for name in layout.columns if name in dataset.column_names]
         texts = [
             reading.sample.query
             for table in iter_tables(dataset, columns)
             for reading in self.readings_of(table, layout)
         ]
-        readable = np.array([bool(text) for text in texts], dtype=bool)
+        readable = np.array([bool(text.strip()) for text in texts], dtype=bool)
         found = self.check_readable(dataset, readable, layout, drops_unreadable)
         # All texts at once: the encoder batches texts of similar lengths, which is most effective on the whole dataset.
         return self.embed(texts), found
+
+    def have_texts(self, dataset: Dataset, layout: SampleFormat) -> NDArray[np.bool_]:
+        """Return which rows of a flat dataset have a text that can be read."""
+        columns = [name for name in layout.columns if name in dataset.column_names]
+        parts = [self.texts_in(table, layout) for table in iter_tables(dataset, columns)]
+        return np.concatenate(parts) if parts else np.zeros(0, dtype=bool)
+
+    def texts_in(self, table: pa.Table, layout: SampleFormat) -> NDArray[np.bool_]:
+        """Return which rows of a table have a text that can be read, whatever embeddings they bring."""
+        return np.array([reading.is_readable for reading in self.readings_of(table, layout)], dtype=bool)
 
     def iter_vectors(self, dataset: Dataset, layout: SampleFormat) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """Yield the unit vectors that a flat dataset brings, in blocks: number of the first row, (m, d) float32.
@@ -335,14 +357,20 @@ class SampleOperator:
         return vectors
 
     def check_readable(
-        self, dataset: Dataset, readable: NDArray[np.bool_], layout: SampleFormat, dropped: bool
+        self,
+        dataset: Dataset,
+        texts: NDArray[np.bool_],
+        layout: SampleFormat,
+        dropped: bool,
+        vectors: NDArray[np.bool_] | None = None,
     ) -> Readability:
         """Warn about rows that cannot be read, or refuse a dataset if most cannot be read.
 
         :param dataset: flat samples.
-        :param readable: (n,) whether each has a text that can be read.
+        :param texts: (n,) whether each has a text that can be read.
         :param layout: their layout.
         :param dropped: whether the others are dropped.
+        :param vectors: (n,) whether each brings a vector other than zero; None if rows bring none.
         :return: the counts of readable rows.
         :raises DatasetError: if most rows cannot be read.
         """
@@ -350,7 +378,7 @@ class SampleOperator:
         def row(position: int) -> pa.Table:
             return RowReader(dataset).slice(position, 1)
 
-        found = Readability.of(readable, row, layout, brought=EMBEDDING in dataset.column_names)
+        found = Readability.of(texts, row, layout, vectors=vectors)
         found.check(self._name, dropped)
         return found
 

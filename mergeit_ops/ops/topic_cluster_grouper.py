@@ -134,8 +134,9 @@ class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
             row_ids = self._row_ids(dataset)
             vectors: NDArray[np.float32] | None = None
             if EMBEDDING in dataset.column_names:
-                readable = self._readable(dataset)
-                found = self.check_readable(dataset, readable, layout, self.drops_unreadable)
+                texts, there = self.have_texts(dataset, layout), self._nonzero(dataset)
+                found = self.check_readable(dataset, texts, layout, self.drops_unreadable, there)
+                readable = texts & there
             else:
                 vectors, found = self.dataset_vectors(dataset, layout, self.drops_unreadable)
                 readable = has_text(vectors)
@@ -150,7 +151,7 @@ class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
                 added[EMBEDDING] = lambda rows: vectors_column(vectors[rows]).combine_chunks()
             samples = dataset.remove_columns([ROW_ID]) if ROW_ID in dataset.column_names else dataset
             features = topic_features({**samples.features, ROW_ID: TEXT, EMBEDDING: TEXT})
-            topics = write_dataset(group_rows(samples, added, labels), features)
+            topics = write_dataset(group_rows(samples, added, labels, readable), features)
             sizes = np.bincount(labels)
             manifest.figures |= _figures(rows_in, np.bincount(labels[readable]), num_clusters, len(topics), found)
             manifest.details[TOPIC_SIZES] = sizes.tolist()
@@ -165,7 +166,12 @@ class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
 
     def _run_on_ray(self, dataset: Any) -> Any:
         from mergeit_ops.distributed.blocks import Resources, materialized
-        from mergeit_ops.distributed.embedding import check_merges_ahead_on_ray, embedded, readable_only
+        from mergeit_ops.distributed.embedding import (
+            check_merges_ahead_on_ray,
+            embedded,
+            readable_only,
+            with_zero_vectors,
+        )
         from mergeit_ops.distributed.export_folder import warn_of_earlier_export
         from mergeit_ops.distributed.grouping import cutoff_for, fit_rows, grouped, identified
 
@@ -181,6 +187,7 @@ class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
             layout = self.layout_of(columns)
             check_merges_ahead_on_ray(dataset, self, layout)
             blocks, found = embedded(dataset, self, layout, self.drops_unreadable)
+            blocks = with_zero_vectors(blocks, self, layout, found)
             if found.unreadable and self.drops_unreadable:
                 blocks = readable_only(blocks)
             blocks, sketches = identified(blocks, self, layout, brought=ROW_ID in columns)
@@ -200,9 +207,14 @@ class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
         parts = [pa.array(self.row_ids_of(table, seen), pa.string()) for table in iter_tables(dataset, columns)]
         return pa.concat_arrays(parts) if parts else pa.array([], pa.string())
 
-    def _readable(self, dataset: Dataset) -> NDArray[np.bool_]:
-        """Return which rows of a dataset with embeddings have a text to embed."""
-        parts = [rows_with_text(table.column(EMBEDDING)) for table in iter_tables(dataset, [EMBEDDING])]
+    def _nonzero(self, dataset: Dataset) -> NDArray[np.bool_]:
+        """Return which rows of a dataset bring a vector other than zero."""
+        first_row = 0
+        parts = []
+        for table in iter_tables(dataset, [EMBEDDING]):
+            with self.reading_embeddings():
+                parts.append(rows_with_text(table.column(EMBEDDING), first_row))
+            first_row += len(table)
         return np.concatenate(parts) if parts else np.zeros(0, dtype=bool)
 
     def _cluster(

@@ -119,7 +119,7 @@ class TopicSelector(SampleOperator, Selector, Pipeline):
 
     def _run_on_ray(self, dataset: Any) -> Any:
         from mergeit_ops.distributed.blocks import Blocks, materialized
-        from mergeit_ops.distributed.embedding import embedded
+        from mergeit_ops.distributed.embedding import embedded, with_zero_vectors
         from mergeit_ops.distributed.selection import select_from_all, select_from_topics
 
         with self.recorded() as manifest:
@@ -135,7 +135,8 @@ class TopicSelector(SampleOperator, Selector, Pipeline):
                 self._check_flat()
                 blocks, found = embedded(dataset, self, layout, drops_unreadable=not self.keeps_unreadable)
                 keep = self.keep_embeddings and EMBEDDING in columns
-                selected, figures = select_from_all(blocks, self, layout, keep)
+                marked = with_zero_vectors(blocks, self, layout, found)
+                selected, figures = select_from_all(blocks, marked, self, layout, keep)
                 figures |= found.figures()
             manifest.figures |= figures
         return selected.dataset()
@@ -156,7 +157,7 @@ class TopicSelector(SampleOperator, Selector, Pipeline):
         for topic in iter_topics(topics):
             table = topic.table
             readable = self.readable_in(table, layout)
-            parts.append(Readability.of(readable, partial(table.slice, length=1), layout, False, first_row))
+            parts.append(Readability.of(readable, partial(table.slice, length=1), layout, first_row))
             first_row += table.num_rows
         found = Readability.of_parts(parts)
         found.check(self._name, dropped=not self.keeps_unreadable)
@@ -203,8 +204,9 @@ class TopicSelector(SampleOperator, Selector, Pipeline):
     def readable_in(self, table: pa.Table, layout: SampleFormat) -> NDArray[np.bool_]:
         """Return which rows of a topic have a text that can be read; only these can be selected."""
         if EMBEDDING in table.column_names:
-            return rows_with_text(table.column(EMBEDDING))
-        return np.array([reading.is_readable for reading in self.readings_of(table, layout)], dtype=bool)
+            with self.reading_embeddings():
+                return rows_with_text(table.column(EMBEDDING))
+        return self.texts_in(table, layout)
 
     def _chosen(self, vectors: NDArray[np.float32], readable: NDArray[np.bool_], budget: int) -> Selection:
         rows = np.flatnonzero(readable)

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from data_juicer.core.data import NestedDataset
+from data_juicer.ops.base_op import OPERATORS
 from datasets import Dataset
 
 from mergeit_ops.core.columns import EMBEDDING, META, ROW_ID, STATS
@@ -17,7 +18,7 @@ from mergeit_ops.core.lossless import decode_row
 from mergeit_ops.core.vectors import decode_vectors, encode_vectors
 from mergeit_ops.dataset.manifest import read_manifests
 from mergeit_ops.errors import DatasetError, EmbeddingError, LLMUnavailableError, RecipeError, TooManyFailuresError
-from mergeit_ops.ops import LLMPairMergerMapper, QualityGateFilter, TopicClusterGrouper
+from mergeit_ops.ops import FacilityLocationSelector, LLMPairMergerMapper, QualityGateFilter, TopicClusterGrouper
 from tests.llm_server import FakeLLMServer, Reply, error, merge_answer
 from tests.runs import make_dataset
 
@@ -384,3 +385,79 @@ def test_pair_within_reaches_values_inside_a_column():
     assert [decode_row(text)["meta"]["n"] for text in merged["merge_parents"]] == [0, 2]
     with pytest.raises(DatasetError, match=r"pair_within names the column 'data\.lang'"):
         merger(pair_within=["data.lang"]).run(topics)
+
+
+UNUSABLE = {
+    "null": [[1.0, 0.0], None],
+    "null first": [None, [1.0, 0.0]],
+    "null inside": [[1.0, 0.0], [None, 1.0]],
+    "empty": [[1.0, 0.0], []],
+    "another width": [[1.0, 0.0], [1.0, 0.0, 0.0]],
+    "not a number": [[1.0, 0.0], [float("nan"), 0.0]],
+    "another norm": [[1.0, 0.0], [2.0, 0.0]],
+    "texts": [["1", "0"], ["1", "0"]],
+    "nested": [[[1.0, 0.0]], [[1.0, 0.0]]],
+    "no base64": ["not base64!", "AACAPwAAAAA="],
+    "null text": [None, "AACAPwAAAAA="],
+    "number": [1, 2],
+}
+
+
+@pytest.mark.parametrize("case", UNUSABLE)
+@pytest.mark.parametrize(
+    "operator",
+    [
+        lambda rows: TopicClusterGrouper(num_clusters=1).run(rows),
+        lambda rows: FacilityLocationSelector(select_num=1).run(rows),
+        lambda rows: FacilityLocationSelector(select_num=1).run(by_kind(rows)),
+        lambda rows: merger(keep_embeddings=True).run(by_kind(rows)),
+    ],
+    ids=["grouper", "selector", "selector of topics", "merger"],
+)
+def test_unusable_embeddings_are_named_with_operator_column_and_cure(operator, case):
+    rows = [
+        {"instruction": question, "output": "Fig.", "kind": "x", EMBEDDING: value}
+        for question, value in zip(SIMILAR, UNUSABLE[case], strict=False)
+    ]
+    with pytest.raises(EmbeddingError, match=f"^[a-z_]+: the column '{EMBEDDING}' cannot be used: .*or remove the col"):
+        operator(make_dataset(rows))
+
+
+def test_lists_that_become_texts_are_looked_at_even_if_nothing_is_merged():
+    rows = [{"instruction": "Name a fruit.", "output": "Fig.", "kind": "x", EMBEDDING: [2.0, 0.0]}]
+    with pytest.raises(EmbeddingError, match=f"^llm_pair_merger_mapper: the column '{EMBEDDING}' cannot be used"):
+        merger(merge_strategy="none", keep_embeddings=True).run(by_kind(make_dataset(rows)))
+
+
+def by_kind(rows):
+    return OPERATORS.modules["key_value_grouper"](group_by_keys=["kind"]).run(rows)
+
+
+AS_JSON = {"struct": lambda meta: meta, "JSON text": json.dumps, "varying": lambda meta: meta | {str(meta["n"]): 1}}
+
+
+@pytest.mark.parametrize("form", AS_JSON)
+@pytest.mark.parametrize(("column", "path"), [("meta", "lang"), ("meta", "of.lang"), ("me.ta", "lang")])
+def test_a_path_of_pair_within_constrains_in_every_form_and_is_refused_if_no_row_has_it(form, column, path):
+    def inside(number, lang):
+        return AS_JSON[form]({"n": number, "lang": lang, "of": {"lang": lang}})
+
+    rows = [
+        {"instruction": question, "output": "Fig.", column: inside(number, lang), EMBEDDING: [1.0, 0.0]}
+        for number, (question, lang) in enumerate(zip(SIMILAR, ("en", "de", "en", "fr"), strict=True))
+    ]
+    topics = TopicClusterGrouper(num_clusters=1).run(make_dataset(rows))
+    (merged,) = metas(merger(pair_within=[f"{column}.{path}"]).run(topics), "merged")
+    parents = [decode_row(text)["instruction"] for text in merged["merge_parents"]]
+    assert parents == [SIMILAR[0], SIMILAR[2]]
+    for typo in ("langauge", "lang.x", "of.langauge", "n.lang"):
+        with pytest.raises(DatasetError, match=f"pair_within names the column '{column}.{typo}', which the samples do"):
+            merger(pair_within=[f"{column}.{typo}"]).run(topics)
+
+
+@pytest.mark.parametrize("value", [3, 1.5, True, ["a"], "no JSON", "[1]", None])
+def test_a_path_into_a_column_without_keys_is_refused(value):
+    rows = [{"instruction": question, "output": "Fig.", "c": value, EMBEDDING: [1.0, 0.0]} for question in SIMILAR]
+    topics = TopicClusterGrouper(num_clusters=1).run(make_dataset(rows))
+    with pytest.raises(DatasetError, match=r"pair_within names the column 'c\.lang'"):
+        merger(pair_within=["c.lang"]).run(topics)

@@ -7,7 +7,7 @@ import pytest
 
 from mergeit_ops import ops
 from mergeit_ops.core.columns import BATCH_META, EMBEDDING, META
-from mergeit_ops.core.vectors import decode_vectors
+from mergeit_ops.core.vectors import decode_vectors, encode_vectors
 from mergeit_ops.dataset.manifest import read_manifests
 from mergeit_ops.errors import DatasetError
 from tests.runs import make_dataset
@@ -95,6 +95,47 @@ def test_a_flat_selection_keeps_or_drops_all_of_them(layout, selector, fate):
     # What is chosen does not depend on the unreadable rows.
     alone = selector(select_num=3).run(make_dataset(rows[1:5] + rows[6:])).to_list()
     assert readable == alone
+
+
+def with_vectors(rows, as_lists=False):
+    """Rows that all bring an embedding, whatever their text."""
+    vectors = np.eye(len(rows) + 2, dtype=np.float32)[: len(rows)]
+    texts = vectors.tolist() if as_lists else encode_vectors(vectors)
+    return [row | {EMBEDDING: text} for row, text in zip(rows, texts, strict=True)]
+
+
+@layouts
+@pytest.mark.parametrize("as_lists", [False, True])
+@pytest.mark.parametrize("fate", ["keep", "drop"])
+@pytest.mark.parametrize("grouped", [False, True])
+def test_embeddings_that_they_bring_do_not_make_them_readable(layout, as_lists, fate, grouped, lines):
+    rows = with_vectors(mixed(layout), as_lists)
+    options = {"select_num": 3, "unreadable_rows": fate}
+    data = make_dataset(rows)
+    if grouped:
+        data = ops.TopicClusterGrouper(num_clusters=1, unreadable_rows=fate).run(data)
+    kept = ops.FacilityLocationSelector(**options).run(data)
+    kept = without_meta(flat(kept) if grouped else kept.to_list())
+    odd = [row for row in as_loaded(mixed(layout)) if row in (as_loaded(mixed(layout))[i] for i in (0, 5))]
+    contents = [{name: value for name, value in row.items() if name != EMBEDDING} for row in kept]
+    assert sum(row in odd for row in contents) == (2 if fate == "keep" else 0)
+    assert sum(row not in odd for row in contents) == 3
+    assert any("2 of 10 rows have no text that can be read (row 0, " in line for line in lines)
+
+
+@layouts
+@pytest.mark.parametrize("operator", [ops.SentenceEmbeddingMapper, ops.TopicClusterGrouper, *SELECTORS])
+def test_most_rows_without_a_text_are_refused_whatever_embeddings_they_bring(layout, operator):
+    rows = with_vectors([*READABLE[layout][:1], *UNREADABLE[layout]])
+    with pytest.raises(DatasetError, match=r"2 of 3 rows have no text that can be read .row 1, .*Known layouts: "):
+        operator().run(make_dataset(rows))
+
+
+def test_rows_without_a_text_and_zero_vectors_are_counted_together(lines):
+    rows = with_vectors(mixed("alpaca"))
+    rows[3][EMBEDDING] = encode_vectors(np.zeros((1, 12), dtype=np.float32))[0]
+    ops.TopicClusterGrouper(num_clusters=1).run(make_dataset(rows))
+    assert any("3 of 10 rows have no text" in line and "or a zero vector instead" in line for line in lines)
 
 
 @layouts
