@@ -17,7 +17,6 @@ from mergeit_ops import ops
 from mergeit_ops.core.columns import BATCH_META, EMBEDDING, META, ROW_ID, STATS
 from mergeit_ops.core.vectors import decode_vectors, encode_vectors
 from mergeit_ops.errors import DatasetError, EmbeddingError
-from tests.ops.test_unreadable_rows import READABLE as UNREADABLE_IN
 from tests.ops.test_unreadable_rows import mixed, with_vectors
 from tests.runs import make_dataset
 from tests.test_contract import ODD_ROWS, Case, all_operators, input_of, with_extras
@@ -304,7 +303,7 @@ def test_actors_embed_and_score_as_tasks_do(embedded_rows):
     assert [row[STATS]["quality_score"] for row in scored] == [len(row["output"]) for row in rows]
 
 
-@pytest.mark.parametrize("layout", UNREADABLE_IN)
+@pytest.mark.parametrize("layout", ["alpaca", "json_text"])
 @pytest.mark.parametrize("fate", ["keep", "drop"])
 def test_unreadable_rows_have_the_same_fate_as_in_the_default_executor(layout, fate):
     rows = mixed(layout)

@@ -145,7 +145,7 @@ class LLMEngine:
         self.budget: Budget | None = None
         """The shared token budget; None: only `max_total_tokens` of this engine."""
         self.alone = True
-        """Whether all answers of the run come through this engine; else others may have added to those in the journal."""
+        """Whether all answers of the run come through this engine; if not, others may have added to the journal."""
 
     @property
     def model(self) -> str:
