@@ -33,9 +33,16 @@ def columns_read_after(recipe: Recipe, place: int, columns: Collection[str]) -> 
         if (column := column_of(name, columns)) is not None:
             found.setdefault(column, []).append("text_keys of the recipe")
     for step in recipe.steps[place + 1 :]:
+        if _accepts_null(step):
+            continue
         for column, parameter in _columns_of(step, columns, recipe.text_keys[:1]):
             found.setdefault(column, []).append(f"{parameter} of {step.name}")
     return {column: " and ".join(dict.fromkeys(readers)) for column, readers in found.items()}
+
+
+def _accepts_null(step: Step) -> bool:
+    """Return whether an operator is told to accept null, such as a `target_value` of `[book, null]`."""
+    return any(isinstance(value, (list, tuple)) and None in value for value in step.parameters.values())
 
 
 def check_text_columns(recipe: Recipe, place: int, types: Mapping[str, pa.DataType]) -> None:

@@ -57,7 +57,8 @@ class Shape:
     on_ray: bool = False
 
 
-UPPER = {"python_lambda_mapper": {"lambda_str": "lambda row: {**row, 'source': str(row['source']).upper()}"}}
+# Spelled so that the merger does not see which column the mapper reads: it bears the null of a merged row.
+UPPER = {"python_lambda_mapper": {"lambda_str": "lambda row: {**row, 'sou' 'rce': str(row['sou' 'rce']).upper()}"}}
 NO_WEB = {"specified_field_filter": {"field_key": "source", "target_value": ["book", "forum", None]}}
 
 SHAPES = {
