@@ -15,7 +15,7 @@ from typing import Any, get_args
 from mergeit_ops.core import lineage
 from mergeit_ops.core.formats import Problem
 from mergeit_ops.core.identity import base_id, exact_digest
-from mergeit_ops.finished.blame import GATE, GROUPER, MERGER, SELECTOR, Recipe, listed
+from mergeit_ops.finished.blame import GATE, GROUPER, MERGER, SELECTOR, ProcessOrder, listed
 from mergeit_ops.finished.comparing import differing_columns, is_plain
 from mergeit_ops.finished.holdings import KEPT, Holdings, Place, Suspect
 from mergeit_ops.finished.inputs import InputRows
@@ -69,7 +69,7 @@ class _Check:
     def __init__(self, run: FinishedRun, inputs: InputRows) -> None:
         self._run = run
         self._inputs = inputs
-        self._recipe = Recipe(run.records.process)
+        self._recipe = ProcessOrder(run.records.process)
         self._stages = stages_of(run.records)
         self._stage = self._stages[-1]
         self._changers = self._recipe.behind(self._stage.name).changers
