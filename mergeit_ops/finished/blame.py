@@ -53,7 +53,7 @@ class Stretch:
 
 
 @dataclass(frozen=True)
-class Recipe:
+class ProcessOrder:
     """The operators of a recipe, and where ours stand.
 
     :param process: names of its operators, in order.

@@ -47,7 +47,7 @@ def same_value(exported: Any, before: Any) -> bool:
         return exported is None or (isinstance(exported, float) and math.isnan(exported))
     if isinstance(before, (float, Decimal)) and isinstance(exported, (int, float, Decimal)):
         return math.isclose(float(exported), float(before), rel_tol=1e-9, abs_tol=1e-10)
-    if isinstance(before, (dt.datetime, dt.date, dt.time)) and not isinstance(exported, type(before)):
+    if isinstance(before, (dt.date, dt.time)) and exported is not None and exported != before:
         return _same_time(exported, before)
     if isinstance(before, Mapping) and isinstance(exported, Mapping):
         # A struct has a field in every row that any row has it in.
@@ -62,12 +62,22 @@ def _is_list(value: Any) -> bool:
 
 
 def _same_time(exported: Any, before: dt.datetime | dt.date | dt.time) -> bool:
+    """Compare to the millisecond: JSON has a time as text or as milliseconds since 1970, in UTC."""
+    if isinstance(before, dt.time):
+        return exported == before.isoformat()
     if isinstance(exported, str):
         try:
-            return type(before).fromisoformat(exported.replace("Z", "+00:00")) == before
+            exported = dt.datetime.fromisoformat(exported.replace("Z", "+00:00"))
         except ValueError:
             return exported == str(before)
-    if isinstance(exported, (int, float)) and isinstance(before, dt.datetime):
-        aware = before if before.tzinfo else before.replace(tzinfo=dt.timezone.utc)
-        return math.isclose(float(exported), aware.timestamp() * 1000, abs_tol=1)
-    return False
+    if isinstance(exported, dt.date):
+        exported = _milliseconds(exported)
+    number = isinstance(exported, (int, float)) and not isinstance(exported, bool)
+    return number and math.isclose(exported, _milliseconds(before), rel_tol=0, abs_tol=1)
+
+
+def _milliseconds(moment: dt.date) -> float:
+    if not isinstance(moment, dt.datetime):
+        moment = dt.datetime(moment.year, moment.month, moment.day)
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=dt.timezone.utc)
+    return aware.timestamp() * 1000

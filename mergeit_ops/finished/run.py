@@ -18,7 +18,7 @@ from mergeit_ops.finished.likeness import likeness
 from mergeit_ops.finished.records import Record, RecordedRun, Records, find_runs, read_runs
 from mergeit_ops.finished.rows import ExportRow, Lineage, Quality, content_of
 
-_LAYOUT_PARAMETERS = ("instruction_key", "query_key", "response_key")
+_LAYOUT_PARAMETERS = ("instruction_key", "query_key", "response_key", "system_key", "history_key")
 
 
 @dataclass(frozen=True)

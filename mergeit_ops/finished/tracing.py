@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mergeit_ops.core.identity import base_id
-from mergeit_ops.finished.blame import GATE, Recipe, listed
+from mergeit_ops.finished.blame import GATE, ProcessOrder, listed
 from mergeit_ops.finished.holdings import Holdings, Place, text_key
 from mergeit_ops.finished.inputs import InputRows
 from mergeit_ops.finished.run import FinishedRun
@@ -58,7 +58,7 @@ class Trace:
     strangers: int = 0
     recognised: int = 0
 
-    def sentence(self, entered: int, recipe: Recipe) -> tuple[str, bool]:
+    def sentence(self, entered: int, recipe: ProcessOrder) -> tuple[str, bool]:
         """Return what to say of strangers, and whether it leaves the question open what dataset the run had.
 
         :param entered: how many rows entered.

@@ -177,11 +177,16 @@ class SampleOperator:
 
     def recorded(self) -> AbstractContextManager[Manifest]:
         """Yield the record of this operator, to be filled; see `recorded` of `dataset.manifest`."""
-        return recorded(self._name, loggable(self.parameters), self.work_dir, place=self.place, role=self.role)
+        return recorded(self._name, self._recorded_parameters, self.work_dir, place=self.place, role=self.role)
 
     def new_manifest(self) -> Manifest:
         """Return the record of this operator, not yet begun."""
-        return Manifest(self._name, loggable(self.parameters), place=self.place, role=self.role)
+        return Manifest(self._name, self._recorded_parameters, place=self.place, role=self.role)
+
+    @property
+    def _recorded_parameters(self) -> dict[str, Any]:
+        # Without Data-Juicer's two that say how rows are read, nobody could read them again after the run.
+        return {**loggable(self.parameters), "system_key": self.system_key, "history_key": self.history_key}
 
     def check_flat(
         self, grouped: bool, todo: str = "put llm_pair_merger_mapper or topic_reverse_grouper before it"

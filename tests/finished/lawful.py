@@ -35,6 +35,7 @@ class Shape:
     :param group_size: rows merged into one at most.
     :param copies: rows of the dataset that it has twice.
     :param inexact: whether rows have numbers with a fraction, and integers beside nulls.
+    :param dates: whether rows have texts that Data-Juicer's loader, or Ray's, reads as times.
     :param own_ids: whether rows bring ids of their own.
     :param before: operators before ours.
     :param strategy: of the merger.
@@ -51,6 +52,7 @@ class Shape:
     group_size: int = 2
     copies: int = 0
     inexact: bool = False
+    dates: bool = False
     own_ids: bool = False
     before: tuple[Mapping[str, Any], ...] = ()
     strategy: str = "concat"
@@ -72,6 +74,11 @@ SHAPES = {
     "parquet, metadata beside": Shape(suffix="parquet", keep=False, inexact=True),
     "numbers that JSON rounds": Shape(inexact=True),
     "numbers that JSON rounds, changed before": Shape(inexact=True, before=(UPPER,)),
+    "dates": Shape(dates=True),
+    "dates in json, metadata beside": Shape(dates=True, suffix="json", keep=False, layout="messages"),
+    "dates in parquet": Shape(dates=True, suffix="parquet", gamma=None),
+    "dates, numbers and ids of its own": Shape(dates=True, inexact=True, own_ids=True),
+    "dates, two mergers": Shape(dates=True, mergers=2),
     "ids of its own, changed before": Shape(own_ids=True, before=(UPPER,)),
     "bounds": Shape(bounded=True),
     "a filter behind": Shape(behind=(NO_WEB,)),
@@ -106,6 +113,9 @@ class Lawful:
     def write(self, rows: Sequence[Row]) -> None:
         """Put other rows in the place of those of the export, in its form."""
         path, *others = export_files(self.export)
+        if path.suffix != ".parquet":
+            # Parents that a mutation makes rows of their own hold times as such.
+            rows = json.loads(json.dumps(rows, default=lambda moment: moment.isoformat()))
         for other in others:
             other.unlink()
         beside = None if self.shape.keep else stats_file(self.export)
@@ -204,6 +214,15 @@ def _row(shape: Shape, row: Row, number: int, rng: random.Random) -> Row:
     }
     if shape.inexact:
         more |= {"weight": rng.choice([1 / 3, 0.5, None]), "count": rng.choice([1, 2, None]), "share": 2 / 7}
+    if shape.dates:
+        day = f"2024-01-{rng.randint(1, 28):02d}"
+        more |= {
+            "day": day,
+            "moment": f"{day}T10:20:30.{rng.randrange(10**6):06d}",
+            "seen": rng.choice([day, None]),
+            "about": {"since": day, "until": rng.choice([day, None])},
+            "days": [day] * rng.randint(1, 2),
+        }
     if shape.own_ids:
         more["mergeit_row_id"] = f"row {number}"
     if not shape.copies:

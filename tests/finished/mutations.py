@@ -600,3 +600,31 @@ def two_rows_exchange_their_earlier_merges(rows, rng):
     _need(len(past) > 1)
     first, second = (row[META] for row in rng.sample(past, 2))
     first["merge_history"], second["merge_history"] = second["merge_history"], first["merge_history"]
+
+
+def _exchange_time(rows: list[Row], rng: random.Random, *names: str) -> None:
+    """Give an original the time of another row."""
+    name = rng.choice(names)
+    there = [row for row in rows if row.get(name) and _status(row) == "original"]
+    _need(there)
+    row = rng.choice(there)
+    others = [other for other in there if other[name] != row[name]]
+    _need(others)
+    row[name] = rng.choice(others)[name]
+
+
+@_mutation(CHANGES_A_ROW)
+def a_time_is_that_of_another_row(rows: list[Row], rng: random.Random) -> None:
+    _exchange_time(rows, rng, "day", "moment")
+
+
+@_mutation(CHANGES_A_ROW)
+def a_time_inside_a_value_is_that_of_another_row(rows: list[Row], rng: random.Random) -> None:
+    _exchange_time(rows, rng, "about", "days")
+
+
+@_mutation(CHANGES_A_ROW)
+def a_time_becomes_a_null(rows: list[Row], rng: random.Random) -> None:
+    there = [row for row in rows if row.get("day") and _status(row) == "original"]
+    _need(there)
+    rng.choice(there)["day"] = None

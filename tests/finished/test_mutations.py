@@ -42,7 +42,10 @@ def test_lawful_exports_are_accepted_and_every_mutation_is_found(lawful):
 @pytest.mark.usefixtures("ray_cluster")
 @pytest.mark.parametrize(
     "shape",
-    [Shape(on_ray=True, inexact=True), Shape(on_ray=True, layout="messages", suffix="parquet", bounded=True)],
+    [
+        Shape(on_ray=True, inexact=True, dates=True),
+        Shape(on_ray=True, layout="messages", suffix="parquet", bounded=True),
+    ],
     ids=["alpaca", "messages"],
 )
 def test_so_it_is_on_ray(tmp_path, sample_rows, shape):
@@ -75,7 +78,11 @@ def assert_accepted_and_every_mutation_found(lawful: Lawful, but: Collection[str
 
 @pytest.mark.parametrize(
     ("shape", "left_out"),
-    [("alpaca", ("turn", "speaker", "earlier")), ("messages", ("earlier",)), ("two mergers", ("turn", "speaker"))],
+    [
+        ("alpaca", ("turn", "speaker", "earlier", "time")),
+        ("messages", ("earlier", "time")),
+        ("dates, two mergers", ("turn", "speaker")),
+    ],
 )
 def test_the_catalogue_is_gone_through(tmp_path, sample_rows, shape, left_out):
     """Mutations that find nothing to do would prove nothing."""

@@ -13,6 +13,8 @@ from mergeit_ops.core.columns import EMBEDDING, META, STATS
 from mergeit_ops.dataset.manifest import read_manifests
 from mergeit_ops.errors import DatasetError, LineageMismatchError
 from mergeit_ops.finished import ExportRow, read_run
+from mergeit_ops.finished.inputs import read_input
+from mergeit_ops.finished.verification import verify
 from tests.runs import read_jsonl, run_recipe, run_recipe_on_ray, write_jsonl, write_recipe
 from tests.test_whole_runs import LAYOUTS, in_layout, pipeline, text_key_of
 
@@ -171,6 +173,19 @@ def test_records_of_a_run_that_went_on_from_a_checkpoint_are_complete(tmp_path, 
     run = read_run(export)
     assert [record["operator"] for record in run.records.operators] == [next(iter(entry)) for entry in pipeline()]
     assert not run.records.stopped
+
+
+@pytest.mark.parametrize("key", ["system_key", "history_key"])
+def test_samples_are_read_by_the_keys_of_data_juicer_that_the_run_had(tmp_path, embedded_rows, key):
+    value = {"system_key": "Be kind.", "history_key": []}[key]
+    rows = [{**row, "persona": value} for row in embedded_rows]
+    data = write_jsonl(tmp_path / "in.jsonl", rows)
+    process = [{name: {**given, key: "persona"} for name, given in step.items()} for step in pipeline(gamma=0.1)]
+    run = read_run(run_recipe(write_recipe(tmp_path, process, data)))
+    assert "persona" in run.layout().columns
+    found = verify(run, read_input(data))
+    assert found.holds, [*found.violations, *found.undecided]
+    assert any(row.lineage.status == "merged" for row in run.rows())
 
 
 def test_rows_without_lineage_are_read_where_there_are_records(tmp_path, embedded_rows):
