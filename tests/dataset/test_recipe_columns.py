@@ -10,6 +10,7 @@ from mergeit_ops.dataset.recipe import Recipe, Step
 from mergeit_ops.dataset.recipe_columns import column_of, columns_read_after
 from mergeit_ops.dataset.recipe_rows import check_rows
 from mergeit_ops.errors import RecipeError
+from mergeit_ops.ops import __all__ as _registered  # noqa: F401
 
 COLUMNS = ["query", "response", "text", "source", "meta", "tags", "images", "image_bytes"]
 
