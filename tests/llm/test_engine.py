@@ -260,15 +260,23 @@ def test_a_server_that_never_answers_properly_stops_the_run_after_a_few_attempts
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("reply", [error(500), Reply(drop=True), error(403, "flagged by moderation")])
-def test_one_bad_row_at_the_start_does_not_stop_the_run(reply):
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        (error(500), FailureReason.API_FAILED),
+        (Reply(drop=True), FailureReason.API_FAILED),
+        (error(403, "no"), FailureReason.API_FAILED),
+        (error(403, "flagged by moderation"), FailureReason.REFUSED),
+    ],
+)
+def test_one_bad_row_at_the_start_does_not_stop_the_run(reply, reason):
     def answer(body):
         return reply if "item 0." in body["messages"][-1]["content"] else merge_answer(body)
 
     with FakeLLMServer(answer) as server:
         outcomes, usage = answers_of(engine_for(server), merge_requests(20))
     assert usage.answered == 19
-    assert outcomes[0].error is FailureReason.API_FAILED
+    assert outcomes[0].error is reason
 
 
 @pytest.mark.parametrize(("requests", "asked"), [(200, 3), (2, 2)])
@@ -467,7 +475,7 @@ def test_after_a_first_success_a_refused_key_costs_only_its_request():
 def test_too_large_a_share_of_failures_stops_the_run_after_twenty():
     def answer(body):
         # In other words each time: as far as anybody knows, it is about each request.
-        return error(400, f"temperature is not supported (request {len(server.requests)})")
+        return error(400, f"temperature is not supported (request {'x' * len(server.requests)})")
 
     with FakeLLMServer(answer) as server:
         outcomes = []

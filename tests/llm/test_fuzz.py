@@ -25,7 +25,7 @@ from tests.runs import make_dataset
 # A call is made twice at most, so that one prompt meets many sorts of replies, and nobody waits.
 POLICY = RetryPolicy(attempts=2, base_s=0.0, cap_s=0.0, first_contact_s=0.0, first_answer_attempts=2)
 
-ONES_OF_A_MODEL = {"api_failed", "unparsable", "refused", "truncated", "empty", "echo", "no_choices"}
+ONES_OF_A_MODEL = {"api_failed", "unparsable", "refused", "truncated", "too_long", "empty", "echo", "no_choices"}
 
 
 class Fuzzer:
