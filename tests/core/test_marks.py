@@ -11,6 +11,7 @@ from mergeit_ops.core.formats.marks import holds_reasoning, holds_tool_call
 
 TRACES = (
     "<think>\nHm.\n</think>\n\nSo.",
+    "Hm</think>So.",
     "Hm.\n</think>\n\nSo.",  # templates of DeepSeek's kind open the trace in the prompt
     "<Think> Hm </Think> So.",
     "< think >Hm</ think >So.",
@@ -41,6 +42,7 @@ TRACES = (
     "<unused94>thought\nHm<unused95>So.",
 )
 CALLS = (
+    "f()</tool_call>",
     "<end_of_tool_use/>",
     '<tool_call>\n{"name": "f", "arguments": {"x": 1}}\n</tool_call>',
     "<tool_call>f\n<arg_key>x</arg_key>\n<arg_value>1</arg_value>\n</tool_call>",

@@ -11,6 +11,7 @@ _REASONING_WORDS = (
     "scratch_pad|analysis|rationale|antthinking|innerthoughts?"
 )
 _TOOL_WORDS = "tool|tools|toolcall|toolcalls|functioncall|functioncalls|multiplefunctions"
+_OPENS = r"(?:(?<![A-Za-z])<|<\s*/)\s*"  # of a tag; not of a type in code, such as List<Function>
 _ATTRIBUTES = r"(?:\s+[\w:.\-]+\s*=[^<>]*)?"
 
 
@@ -21,7 +22,7 @@ def _name_with(words: str) -> str:
 
 _REASONING = re.compile(
     rf"""
-    (?<![A-Za-z])[<◁＜]\s*/?\s*{_name_with(_REASONING_WORDS)}{_ATTRIBUTES}\s*/?\s*[>▷＞]   # <think>, </think>, ◁think▷
+    [<◁＜]\s*/?\s*{_name_with(_REASONING_WORDS)}{_ATTRIBUTES}\s*/?\s*[>▷＞]   # <think>, </think>, ◁think▷
     | <\s*[|｜]\s*/?[^|｜<>]*(?:think|thought|reasoning|begin_of_solution)[^|｜<>]*[|｜]\s*>   # <|begin_of_thought|>
     | &lt;\s*/?\s*think(?:ing)?\s*&gt;
     | \[\s*/?\s*(?:(?:BEGIN|END|START)_(?:OF_)?)?(?:THINK|THINKING|THOUGHTS?|REASONING)\s*\]   # [THINK]
@@ -46,8 +47,8 @@ _NAME = rf"{_QUOTE}(?:name|function|function_name|tool|tool_name|action|api){_QU
 _ARGUMENTS = rf"{_QUOTE}(?:arguments|parameters|args|tool_input|action_input){_QUOTE}\s*:"
 _TOOL_CALL = re.compile(
     rf"""
-    (?<![A-Za-z])<\s*/?\s*{_name_with(_TOOL_WORDS)}{_ATTRIBUTES}\s*/?\s*>                      # <tool_call>, </tools>
-    | (?<![A-Za-z])<\s*/?\s*(?:{"|".join(_TOOL_TAGS)}){_ATTRIBUTES}\s*/?\s*>                   # <invoke name="f">
+    {_OPENS}{_name_with(_TOOL_WORDS)}{_ATTRIBUTES}\s*/?\s*>                      # <tool_call>, </tools>
+    | {_OPENS}(?:{"|".join(_TOOL_TAGS)}){_ATTRIBUTES}\s*/?\s*>                   # <invoke name="f">
     | <\s*/?\s*(?:function|parameter)\s*=                                        # <function=f>
     | <\s*[|｜]\s*/?[^|｜<>]*(?:tool|function|python_tag|plugin|api)[^|｜<>]*[|｜]\s*>   # <|tool_call|>, <|python_tag|>
     | \[\s*/?\s*(?:TOOL_(?:CALLS?|RESULTS?|CONTENT)|AVAILABLE_TOOLS|FUNCTION_CALLS?)\s*\]
