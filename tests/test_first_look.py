@@ -149,6 +149,7 @@ def test_on_ray_it_is_said_before_any_work_too(tmp_path, rows, kind, operator):
         run_recipe_on_ray(recipe)
 
 
+@pytest.mark.slow
 @ON_RAY
 def test_dates_at_the_top_and_csv_are_refused_on_ray(tmp_path, rows):
     data = parquet(tmp_path, rows, {"day": pa.array([datetime.date(2020, 1, 2)] * 40)})
@@ -159,6 +160,7 @@ def test_dates_at_the_top_and_csv_are_refused_on_ray(tmp_path, rows):
         run_recipe_on_ray(write_recipe(tmp_path, TOPICS, data, export_path=str(tmp_path / "out"), export_type="csv"))
 
 
+@pytest.mark.slow
 @ON_RAY
 def test_on_ray_a_later_mapper_may_take_the_column_away(tmp_path, rows, lines):
     data = parquet(tmp_path, rows, {"extra": TYPES["binary"]})

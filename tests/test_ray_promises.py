@@ -57,6 +57,7 @@ def test_the_server_sees_as_many_requests_as_the_log_says(tmp_path, embedded_row
     assert promised // 2 < server.max_in_flight <= promised
 
 
+@pytest.mark.slow
 def test_a_judge_on_ray_is_asked_by_as_many_tasks_as_there_are_processors(tmp_path, embedded_rows, lines):
     with FakeLLMServer(latency_s=0.1) as server:
         run(tmp_path, judging(server, max_concurrency=3), embedded_rows)
@@ -105,6 +106,7 @@ def test_the_token_budget_of_a_merger_holds_for_all_blocks_together(tmp_path, em
         assert figures["merged"] + figures["failed"]["budget"] == figures["pairs"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scorer", ["llm_judge", "cascade"])
 def test_the_token_budget_of_a_judge_holds_for_all_blocks_together(tmp_path, embedded_rows, scorer):
     with FakeLLMServer(latency_s=0.01) as server:

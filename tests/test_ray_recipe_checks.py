@@ -23,6 +23,7 @@ def test_a_column_that_merging_empties_and_the_recipe_reads_stops_the_run_before
         assert server.requests == []
 
 
+@pytest.mark.slow
 def test_what_is_certain_is_said_before_any_row_is_embedded(tmp_path, embedded_rows):
     rows = without(with_text(embedded_rows), EMBEDDING)
     process = pipeline()
@@ -31,6 +32,7 @@ def test_what_is_certain_is_said_before_any_row_is_embedded(tmp_path, embedded_r
         run_recipe_on_ray(recipe_over(tmp_path, rows, process, "text"), "--export_path", str(tmp_path / "export"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gamma", [0.01, 99.0])
 def test_a_derived_column_is_written_and_what_is_emptied_is_counted(tmp_path, embedded_rows, gamma):
     process = [*pipeline(gamma=gamma, derived_columns={"text": TEMPLATE}), WORDS]
@@ -51,6 +53,7 @@ def test_no_row_left_by_operators_before_ours_stops_the_run(tmp_path, embedded_r
         run_recipe_on_ray(recipe, "--export_path", str(tmp_path / "export"))
 
 
+@pytest.mark.slow
 def test_no_row_left_between_two_operators_of_ours_stops_the_run(tmp_path, embedded_rows):
     strict = {"text_length_filter": {"text_key": "output", "min_len": 1_000_000}}
     recipe = recipe_over(tmp_path, embedded_rows, [*pipeline()[:3], strict, pipeline()[3]], "instruction")
@@ -58,6 +61,7 @@ def test_no_row_left_between_two_operators_of_ours_stops_the_run(tmp_path, embed
         run_recipe_on_ray(recipe, "--export_path", str(tmp_path / "export"))
 
 
+@pytest.mark.slow
 def test_rows_that_arrive_at_a_filter_of_ours_are_scored_as_ever(tmp_path, embedded_rows):
     gate = {"quality_gate_filter": {"scorer": "tests.user_scorers:ByLength", "score_all": True}}
     recipe = recipe_over(tmp_path, with_text(embedded_rows), [WORDS, gate, *pipeline()[:2], REVERSE], "query")

@@ -82,9 +82,16 @@ def assert_true(export: Path, process: list[dict], data: Path, rows: list[dict])
     return records
 
 
+QUICK = ("pre-filter gate and gate", "two equal gates in a row")
+RUNS = [
+    pytest.param(name, executor, marks=[pytest.mark.slow] if executor == "ray" and name not in QUICK else [])
+    for name in RECIPES
+    for executor in ("default", "ray")
+]
+
+
 @pytest.mark.usefixtures("ray_cluster")
-@pytest.mark.parametrize("executor", ["default", "ray"])
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize(("name", "executor"), RUNS)
 def test_records_summary_report_and_verify_are_true(tmp_path, embedded_rows, lines, executor, name):
     process, data = RECIPES[name], data_for(tmp_path, embedded_rows)
     export = run(executor, tmp_path, process, data)
@@ -302,6 +309,7 @@ def test_a_run_that_leaves_no_rows_warns(tmp_path, embedded_rows, lines, name):
     assert "rows out 0; " in [line for line in lines if "MergeIT summary" in line][-1]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("ray_cluster")
 @pytest.mark.parametrize("name", NOTHING_LEFT)
 def test_a_run_on_ray_that_leaves_no_rows_warns(tmp_path, embedded_rows, lines, name):

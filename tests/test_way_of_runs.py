@@ -87,6 +87,7 @@ def test_on_ray_the_driver_says_it(asking, tmp_path, data):
     assert not (tmp_path / "ray" / "export").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("ray_cluster")
 def test_a_worker_that_builds_the_operator_anew_need_not_have_the_key():
     import ray

@@ -55,6 +55,7 @@ def test_every_type_is_what_it_was(tmp_path, suffix):
     _assert_accepted(data, export)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("ray_cluster")
 @pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
 def test_so_it_is_on_ray(tmp_path, suffix):
