@@ -79,7 +79,7 @@ def test_what_is_wrong_with_a_list_is_said(bad, complaint):
 
 
 def test_lists_of_something_else_are_refused():
-    with pytest.raises(ValueError, match="lists of string, not of floats"):
+    with pytest.raises(ValueError, match="it holds lists of string, but they must be lists of floats"):
         column_vectors(pa.chunked_array([pa.array([["a"]])]))
 
 

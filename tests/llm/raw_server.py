@@ -16,7 +16,7 @@ _HELLO = b"\x16\x03"
 
 def response(body: bytes = b"{}", status: str = "200 OK", **headers: str) -> bytes:
     """Return a whole response; names of headers are written with `_` for `-`."""
-    fields = {"Content_Type": "application/json", "Content_Length": str(len(body)), **headers}
+    fields = {"Content_Type": "application/json", "Content_Length": str(len(body)), "Connection": "close", **headers}
     lines = [f"HTTP/1.1 {status}", *(f"{name.replace('_', '-')}: {value}" for name, value in fields.items() if value)]
     return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
 

@@ -162,7 +162,7 @@ def test_too_many_failures_stop_the_run():
 def test_a_few_failures_stop_only_once_all_rows_are_through():
     def answer(body):
         # Each in words of its own: the same ones would be about all requests.
-        return error(400, f"request {len(server.requests)} is out of order")
+        return error(400, f"request {'abcdefghijklmnopqrstuvwxyz'[len(server.requests)]} is out of order")
 
     with FakeLLMServer(answer) as server:
         judge = judge_for(server)
