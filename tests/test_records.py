@@ -321,5 +321,6 @@ def test_a_run_on_ray_that_leaves_no_rows_warns(tmp_path, embedded_rows, lines, 
 @pytest.mark.usefixtures("ray_cluster")
 def test_a_filter_on_ray_that_no_row_reaches_stops_the_run(tmp_path, embedded_rows):
     nothing = {"text_length_filter": {"text_key": "output", "min_len": 10**9}}
-    with pytest.raises(DatasetError, match="quality_gate_filter: no rows reached this operator after text_length_filter"):
+    message = "quality_gate_filter: no rows reached this operator after text_length_filter"
+    with pytest.raises(DatasetError, match=message):
         run("ray", tmp_path, [nothing, BOUNDED], data_for(tmp_path, embedded_rows))
