@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from mergeit_ops.core.fixed_threads import fixed_threads
 
-_ASSIGN_BLOCK_ROWS = 16_384
-_PRODUCT_ROWS = 1_024
+_ASSIGN_BLOCK_DISTANCES = 4_000_000
+# In shares of the squared norms; the error of a product in float32 is a hundredth of it.
+_NEARLY_EQUAL = 1e-4
 _MIN_FIT_ROWS = 50_000
 _FIT_ROWS_PER_TOPIC = 100
 _COVARIANCE_ROWS_PER_DIMENSION = 10
@@ -74,28 +75,42 @@ class TopicModel:
     def assign(self, vectors: NDArray[np.float32]) -> NDArray[np.int64]:
         """Return the topic of each row, which does not depend on the other rows.
 
+        The last bits of a matrix product depend on the place of a row in it. Rows that lie between two topics are
+        therefore assigned by sums over the row alone, in float64.
+
         :param vectors: (n, d) float32 embeddings.
         :return: (n,) int64 in [0, num_clusters).
         """
         labels = np.empty(len(vectors), dtype=np.int64)
-        for start in range(0, len(vectors), _ASSIGN_BLOCK_ROWS):
-            block = vectors[start : start + _ASSIGN_BLOCK_ROWS]
-            labels[start : start + len(block)] = self.kmeans.predict(self._reduce(block))[: len(block)]
+        rows = max(1, _ASSIGN_BLOCK_DISTANCES // self.num_clusters)
+        for start in range(0, len(vectors), rows):
+            block = vectors[start : start + rows]
+            labels[start : start + len(block)] = self._assign_block(block)
         return labels
 
-    def _reduce(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the rows in the space of the centroids, with padding rows for the last product.
+    def _assign_block(self, vectors: NDArray[np.float32]) -> NDArray[np.int64]:
+        centroids = self.kmeans.cluster_centers_
+        rows = vectors if self.pca is None else self.pca.transform(vectors)
+        norms = np.einsum("ij,ij->i", centroids, centroids)
+        # Squared distances less the norm of the row, which is the same for all centroids.
+        distances = norms - 2 * (rows @ centroids.T)
+        labels = distances.argmin(axis=1)
+        scale = norms.max() + np.einsum("ij,ij->i", rows, rows)
+        bound = distances.min(axis=1) + _NEARLY_EQUAL * scale
+        between = np.flatnonzero(np.count_nonzero(distances <= bound[:, None], axis=1) > 1)
+        for row in between:
+            near = np.flatnonzero(distances[row] <= bound[row])
+            labels[row] = near[_squared_distances(self._reduced(vectors[row]), centroids[near]).argmin()]
+        return labels
 
-        A product with fewer rows may run in another kernel, which adds in another order. This could move a row between
-        two topics, so each product has the same shape.
-        """
-        missing = -len(vectors) % _PRODUCT_ROWS
-        if missing:
-            vectors = np.concatenate([vectors, np.zeros((missing, vectors.shape[1]), dtype=np.float32)])
-        if self.pca is not None:
-            starts = range(0, len(vectors), _PRODUCT_ROWS)
-            vectors = np.concatenate([self.pca.transform(vectors[start : start + _PRODUCT_ROWS]) for start in starts])
-        return np.ascontiguousarray(vectors, dtype=np.float32)
+    def _reduced(self, vector: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return a row in the space of the centroids, in float64."""
+        row = vector.astype(np.float64)
+        return row if self.pca is None else ((row - self.pca.mean_) * self.pca.components_).sum(axis=1)
+
+
+def _squared_distances(row: NDArray[np.float64], centroids: NDArray[np.float32]) -> NDArray[np.float64]:
+    return ((centroids - row) ** 2).sum(axis=1)
 
 
 def fit_topics(
