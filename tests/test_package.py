@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import pkgutil
 import re
 import subprocess
 import sys
 
 import pytest
 
+import mergeit_ops
 from mergeit_ops import cli
 from mergeit_ops.core.columns import META
 from tests.conftest import REPOSITORY
@@ -39,6 +41,17 @@ def test_core_needs_neither_data_juicer_nor_models():
     modules = sorted(path.stem for path in (REPOSITORY / "mergeit_ops" / "core").glob("[!_]*.py"))
     loaded = modules_after("import " + ", ".join(f"mergeit_ops.core.{name}" for name in modules))
     assert loaded & {"data_juicer", "datasets", "openai", "torch", "sentence_transformers"} == set()
+
+
+def test_only_operators_import_data_juicer():
+    """Data-Juicer loads our operators while it is imported: a module that imports it is only half loaded by then.
+
+    A worker of Ray imports the modules of its task first, in any order.
+    """
+    every = [found.name for found in pkgutil.walk_packages(mergeit_ops.__path__, "mergeit_ops.")]
+    others = [name for name in every if not name.startswith("mergeit_ops.ops") and not name.endswith("__main__")]
+    assert len(others) > 100
+    assert "data_juicer" not in modules_after("import " + ", ".join(others))
 
 
 @pytest.mark.parametrize(

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from types import CodeType
 from typing import Any
 
-from data_juicer.ops import base_op
 
-_KEYS = {
-    name: default
-    for name, (_, default) in base_op.OP._BASE_PARAMS.items()
-    if name.endswith("_key") and default is not None
-}
-"""Data-Juicer's keys and the columns that they name by default."""
+@cache
+def _keys() -> dict[str, str]:
+    """Return Data-Juicer's keys and the columns that they name by default."""
+    from data_juicer.ops.base_op import OP
+
+    return {
+        name: default for name, (_, default) in OP._BASE_PARAMS.items() if name.endswith("_key") and default is not None
+    }
 
 
 @lru_cache(maxsize=256)
@@ -28,14 +29,14 @@ def keys_read(operator: type) -> frozenset[str]:
 
     :param operator: its class.
     """
-    own = [cls for cls in operator.__mro__ if cls.__module__ not in (base_op.__name__, "builtins")]
+    own = [cls for cls in operator.__mro__ if cls.__module__ not in ("data_juicer.ops.base_op", "builtins")]
     names = {name for cls in own for code in _codes_of(cls) for name in code.co_names}
-    return frozenset(_KEYS.keys() & names)
+    return frozenset(_keys().keys() & names)
 
 
 def default_column(key: str) -> str:
     """Return the column that a key names by default."""
-    return str(_KEYS[key])
+    return _keys()[key]
 
 
 def _codes_of(cls: type) -> Iterator[CodeType]:

@@ -10,7 +10,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
-from data_juicer.ops.base_op import Filter, Mapper
 
 from mergeit_ops.dataset.key_reading import default_column, keys_read
 from mergeit_ops.dataset.recipe import Recipe, Step
@@ -55,6 +54,8 @@ def check_text_columns(recipe: Recipe, place: int, types: Mapping[str, pa.DataTy
     :param types: columns of the flat rows at this place, and their types.
     :raises RecipeError: naming the operator, the column and the cure.
     """
+    from data_juicer.ops.base_op import Filter, Mapper
+
     for step in recipe.steps[place + 1 :]:
         operator = step.operator
         if step.is_ours:

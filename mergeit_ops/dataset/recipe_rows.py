@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from data_juicer.ops.base_op import Aggregator, Deduplicator, Filter, Grouper, Mapper
-
 from mergeit_ops.dataset.key_reading import keys_read
 from mergeit_ops.dataset.recipe import Recipe, Step
 from mergeit_ops.errors import RecipeError
@@ -67,6 +65,8 @@ def check_rows(recipe: Recipe) -> list[str]:
 
 def _declared(step: Step) -> tuple[RowKind, RowKind]:
     """Return the input and output rows of an operator: ours declare them, Data-Juicer's are derived from the class."""
+    from data_juicer.ops.base_op import Aggregator, Grouper
+
     operator = step.operator
     if operator is None:
         return "either", "either"
@@ -83,6 +83,8 @@ def _declared(step: Step) -> tuple[RowKind, RowKind]:
 
 
 def _is_flat(step: Step) -> bool:
+    from data_juicer.ops.base_op import Deduplicator, Filter, Mapper
+
     operator = step.operator
     return operator is not None and not step.is_ours and issubclass(operator, (Mapper, Filter, Deduplicator))
 
