@@ -149,3 +149,39 @@ def test_full_is_told_from_forbidden(error, full):
     sentence = unwritable(error, "/data", "set X")
     assert ("is full" in sentence) == full
     assert sentence.endswith("or set X.")
+
+
+def _as_a_task_raised_it(error: Exception) -> Exception:
+    from ray.exceptions import RayTaskError
+
+    return RayTaskError("f", "a traceback", error).as_instanceof_cause()
+
+
+def _full_disks_of_a_cluster() -> dict[str, Exception]:
+    from ray.exceptions import ObjectStoreFullError, OutOfDiskError
+
+    full = OSError(28, "No space left on device")
+    return {
+        "no room to spill": OutOfDiskError("Local disk is full"),
+        "no room to spill, in a task": _as_a_task_raised_it(OutOfDiskError("Local disk is full")),
+        "no memory": ObjectStoreFullError("The object store is full"),
+        "a write": full,
+        "a write in a task": _as_a_task_raised_it(full),
+    }
+
+
+@pytest.mark.parametrize("where", list(_full_disks_of_a_cluster()))
+def test_a_cluster_without_room_is_a_sentence_with_the_cure(where):
+    from mergeit_ops.distributed.errors import own_errors
+
+    with pytest.raises(DiskError, match=r"The Ray cluster has no room left.*--temp-dir"), own_errors():
+        raise _full_disks_of_a_cluster()[where]
+
+
+@pytest.mark.parametrize("error", [OSError(2, "No such file"), _as_a_task_raised_it(ValueError("x")), ValueError("x")])
+def test_other_errors_of_a_cluster_are_what_they_were(error):
+    from mergeit_ops.distributed.errors import own_errors
+
+    with pytest.raises(type(error)) as raised, own_errors():
+        raise error
+    assert raised.value is error
