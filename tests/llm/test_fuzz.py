@@ -22,8 +22,8 @@ from tests.llm.conftest import answers_of, engine_for, merge_requests
 from tests.llm_server import FakeLLMServer, Reply, merge_answer
 from tests.runs import make_dataset
 
-# A call is made twice at most, so that one prompt meets many sorts of replies, and nobody waits long. Without a cap a run
-# would have no patience at all with a server that refuses its rate.
+# A call is made twice at most, so that one prompt meets many sorts of replies, and nobody waits long. Without a cap a
+# run would have no patience at all with a server that refuses its rate.
 POLICY = RetryPolicy(attempts=2, base_s=0.0, cap_s=0.05, first_contact_s=0.0, first_answer_attempts=2)
 
 ONES_OF_A_MODEL = {"api_failed", "unparsable", "refused", "truncated", "too_long", "empty", "echo", "no_choices"}
