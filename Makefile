@@ -68,7 +68,7 @@ bench: $(VENV)/.installed $(OTHERS)/.installed  ## Measure what the README claim
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/deita_scorer.py --rows 32
 	$(BIN)/python benchmarks/distilled_scorer.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/local_llm.py --shape tiny
-	$(BIN)/python benchmarks/coverage_separation.py
+	$(BIN)/python benchmarks/parents_kept.py
 	$(BIN)/python benchmarks/stability.py
 	$(BIN)/python benchmarks/compare.py
 	$(BIN)/python benchmarks/scaling.py --rows 10000 30000 100000 300000

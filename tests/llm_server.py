@@ -56,10 +56,12 @@ def error(status: int, message: str = "out of order", *, retry_after: str | None
 
 
 def parents_of(body: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Return the records in the last user turn; empty when there are none."""
-    last = str((body.get("messages") or [{}])[-1].get("content", ""))
-    found = _RECORDS.search(last)
-    return json.loads(found.group(1)) if found else []
+    """Return the records in the last turn that has some; empty when none has."""
+    for turn in reversed(body.get("messages") or []):
+        found = _RECORDS.search(str(turn.get("content", "")))
+        if found:
+            return json.loads(found.group(1))
+    return []
 
 
 def merged_row(parents: list[dict[str, str]]) -> dict[str, str]:

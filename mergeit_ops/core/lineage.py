@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mergeit_ops.core.parent_kept import ParentKept
+
 TOPIC_ID = "topic_id"
 ROW_ID = "row_id"
 ROW_ORDER = "row_order"
@@ -48,6 +50,8 @@ QUALITY_BEFORE = "merge_quality_before"
 QUALITY_AFTER = "merge_quality_after"
 QUALITY_RATIO = "merge_quality_ratio"
 PARENT_COVERAGE = "merge_parent_coverage"
+PARENT_KEPT = "merge_parent_kept"
+PARENT_WEAKEST = "merge_parent_weakest"
 QUALITY_STATUS = "quality_status"
 
 
@@ -143,7 +147,7 @@ def quality_stats(
     before: float | None = None,
     after: float | None = None,
     ratio: float | None = None,
-    coverage: float | None = None,
+    kept: Sequence[ParentKept] | None = None,
     status: str = "not_scored",
 ) -> dict[str, Any]:
     """Return the stats keys that the gate writes, every key present.
@@ -152,7 +156,7 @@ def quality_stats(
     :param before: on merged and restored rows: the parents' reference score; None else.
     :param after: on merged and restored rows: the merge's score; None else.
     :param ratio: after / before, or None.
-    :param coverage: coverage of the least covered parent, or None.
+    :param kept: on merged and restored rows: what the merge keeps of each parent; None else.
     :param status: `ok`, `not_scored`, or why there is no score.
     """
     return {
@@ -160,6 +164,8 @@ def quality_stats(
         QUALITY_BEFORE: before,
         QUALITY_AFTER: after,
         QUALITY_RATIO: ratio,
-        PARENT_COVERAGE: coverage,
+        PARENT_COVERAGE: None if kept is None else min(parent.share for parent in kept),
+        PARENT_KEPT: None if kept is None else [parent.share for parent in kept],
+        PARENT_WEAKEST: None if kept is None else [parent.weakest for parent in kept],
         QUALITY_STATUS: status,
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 from typing import Any
@@ -14,6 +15,7 @@ from mergeit_ops.core.lost_backslashes import lost_backslashes
 from mergeit_ops.core.prompts import WORKED_EXAMPLES
 from mergeit_ops.core.refusals import refuses, refuses_to_help
 from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.word_pieces import exact_words
 
 __all__ = ["MAX_REPLY_CHARS", "FailureReason", "ReplyError", "parse_reply"]
 
@@ -33,6 +35,13 @@ _OPEN_VALUE = re.compile(r"""["'“‘]\s*:?\s*\Z""")
 _NOT_COMPARED = re.compile(r"\\[nrt]|[\\\s]")
 _CODE_POINT = re.compile(r"\\u([0-9a-fA-F]{4})")
 _FIELDS = ("instruction", "input", "output")
+_NEARLY_THE_SAME = 0.9
+
+ECHO_CORRECTION = (
+    "You gave back one record as it was. Write one new record that asks, holds and answers everything of all records. "
+    "Answer with the JSON object only."
+)
+"""What a model is told that gives a parent or an example back."""
 
 
 class FailureReason(str, Enum):
@@ -45,6 +54,8 @@ class FailureReason(str, Enum):
     TRUNCATED = "truncated"
     EMPTY = "empty"
     ECHO = "echo"
+    PARENT_LOST = "parent_lost"
+    ADDED_DEMAND = "added_demand"
     NO_CHOICES = "no_choices"
     BUDGET = "budget"
     UNENCODABLE = "unencodable"
@@ -60,11 +71,13 @@ class ReplyError(Exception):
     """An answer that cannot be used.
 
     :param reason: the reason code, also available as `reason`.
+    :param correction: what the model is told when it is asked again; empty: it is asked the same question.
     """
 
-    def __init__(self, reason: FailureReason) -> None:
+    def __init__(self, reason: FailureReason, correction: str = "") -> None:
         super().__init__(reason)
         self.reason = reason
+        self.correction = correction
 
 
 def parse_reply(text: str, parents: Sequence[Sample]) -> Sample:
@@ -78,10 +91,10 @@ def parse_reply(text: str, parents: Sequence[Sample]) -> Sample:
     :param text: the whole answer.
     :param parents: the rows that were to be merged; `system` is taken over when they all share it.
     :return: the merged row, its texts as the model wrote them up to whitespace at their end.
-    :raises ReplyError: `empty` (nothing there, or a blank instruction or output), `echo` (a parent or a worked example
-        given back), `refused` (prose that opens like a refusal, or a row whose output does although no parent's does),
-        or `unparsable` (everything else, and formulas whose backslashes JSON has eaten). No other exception is raised,
-        whatever the text.
+    :raises ReplyError: `empty` (nothing there, or a blank instruction or output), `echo` (a worked example given back,
+        or one parent of which nine words in ten are the same), `refused` (prose that opens like a refusal, or a row
+        whose output does although no parent's does), or `unparsable` (everything else, and formulas whose backslashes
+        JSON has eaten). No other exception is raised, whatever the text.
     """
     if len(text) > MAX_REPLY_CHARS:
         raise ReplyError(FailureReason.UNPARSABLE)
@@ -101,8 +114,8 @@ def parse_reply(text: str, parents: Sequence[Sample]) -> Sample:
     if lost_backslashes(_texts(merged), text, [part for parent in parents for part in _texts(parent)]):
         raise ReplyError(FailureReason.UNPARSABLE)
     examples = (example for _, example in WORKED_EXAMPLES)
-    if any(_normal(merged) == _normal(known) for known in (*parents, *examples)):
-        raise ReplyError(FailureReason.ECHO)
+    if any(_normal(merged) == _normal(known) for known in (*parents, *examples)) or _is_nearly_one(merged, parents):
+        raise ReplyError(FailureReason.ECHO, ECHO_CORRECTION)
     return merged
 
 
@@ -250,6 +263,23 @@ def _checked(row: Mapping[str, Any], parents: Sequence[Sample]) -> Sample:
 
 def _texts(sample: Sample) -> tuple[str, str, str]:
     return sample.instruction, sample.input, sample.output
+
+
+def _is_nearly_one(merged: Sample, parents: Sequence[Sample]) -> bool:
+    """Tell whether a merge is nearly the same as one parent. It may be if its parents are nearly the same."""
+    alike = [_likeness(merged, parent) >= _NEARLY_THE_SAME for parent in parents]
+    return any(alike) and not all(alike)
+
+
+def _likeness(one: Sample, other: Sample) -> float:
+    """Return how alike two rows are, in [0, 1]: the share of words in common in the field where they share least."""
+    return min(_words_in_common(ours, theirs) for ours, theirs in zip(_texts(one), _texts(other), strict=True))
+
+
+def _words_in_common(one: str, other: str) -> float:
+    ours, theirs = Counter(exact_words(one)), Counter(exact_words(other))
+    total = ours.total() + theirs.total()
+    return 2 * (ours & theirs).total() / total if total else 1.0
 
 
 def _normal(sample: Sample) -> tuple[str, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import islice
 
 _FENCE = re.compile(r"\s*(?:```|~~~)")
 _LIST_MARK = re.compile(r"\s*(?:[-*+•–▪]|\(?\d{1,3}[.):、]|\(?[A-Za-z][.)]|#{1,6})\s+(?=\S)")
@@ -21,9 +20,6 @@ _NEVER_LAST = frozenset(_ABBREVIATIONS.split())
 # These end a sentence where a capital follows.
 _LATE_ABBREVIATIONS = "etc inc ltd co corp jr sr u.s u.k u.n a.m p.m ph.d b.c a.d al est"
 _SELDOM_LAST = frozenset(_LATE_ABBREVIATIONS.split())
-# Where one sentence says several things: semicolons, colons, dashes, and commas before a conjunction.
-_CLAUSE_END = re.compile(r"(?:(?<!\s)\s+)?[;:；：]\s+|(?<!\s)\s+[–—-]\s+|[；：，、]|,\s+(?:(?:and|but|or|while)\s+)?")
-_FEWEST_WORDS = 2
 # A word, or one character of a script that is written without spaces.
 _UNIT = re.compile(
     r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0e7f]|[^\s\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0e7f]+"
@@ -45,29 +41,6 @@ def split_sentences(text: str) -> list[str]:
     """
     pieces = [part for piece in _pieces(text) if _says_something(piece) for part in _within_window(piece.strip())]
     return pieces or ([text.strip()] if text.strip() else [])
-
-
-def split_clauses(sentence: str) -> list[str]:
-    """Cut a sentence at its inner marks: what a rewriting may have made one sentence of several.
-
-    :param sentence: a piece that `split_sentences` gave.
-    :return: clauses of at least two words (or characters, in scripts without spaces), a shorter one joined to the one
-        before it; the sentence alone where there is nothing to cut.
-    """
-    parts: list[list[str]] = []
-    last_is_enough = False
-    start = 0
-    for end in [*_CLAUSE_END.finditer(sentence), None]:
-        clause = sentence[start : end.start() if end else len(sentence)]
-        is_enough = _is_enough(clause)
-        if parts and not (is_enough and last_is_enough):
-            parts[-1].append(clause)
-            last_is_enough = last_is_enough or _is_enough(", ".join(parts[-1]))
-        else:
-            parts.append([clause])
-            last_is_enough = is_enough
-        start = end.end() if end else start
-    return [clause for clause in map(", ".join, parts) if _says_something(clause)] or [sentence]
 
 
 def _pieces(text: str) -> Iterator[str]:
@@ -120,10 +93,6 @@ def _ends(before: str, mark: str, after: re.Match[str] | None, *, opens: bool) -
 
 def _says_something(piece: str) -> bool:
     return any(character.isalnum() for character in piece)
-
-
-def _is_enough(clause: str) -> bool:
-    return any(islice(_UNIT.finditer(clause), _FEWEST_WORDS - 1, None))
 
 
 def _within_window(piece: str) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
@@ -13,6 +14,7 @@ from mergeit_ops.core.columns import EMBEDDING, META, STATS
 from mergeit_ops.core.formats import SampleFormat
 from mergeit_ops.core.gate import Decision
 from mergeit_ops.core.lossless import decode_row
+from mergeit_ops.core.parent_kept import ParentKept, parents_kept
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.dataset.merge_table import decode_candidate, encode_sample, merged_row
 from mergeit_ops.dataset.tables import arrow_array, json_array, python_rows, set_column
@@ -41,6 +43,16 @@ class MergedRow:
     parent_metas: tuple[dict[str, Any], ...]
     parents: tuple[Sample, ...]
 
+    @cached_property
+    def kept(self) -> list[list[ParentKept]]:
+        """What each candidate keeps of each parent."""
+        return [parents_kept(self.parents, candidate) for candidate in self.candidates]
+
+    @property
+    def coverages(self) -> tuple[float, ...]:
+        """What each candidate keeps of the parent that it keeps least of."""
+        return tuple(min(parent.share for parent in kept) for kept in self.kept)
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -49,11 +61,13 @@ class Verdict:
     :param decision: the gate's decision.
     :param candidate_scores: of the merge and further answers.
     :param parent_scores: of its parents.
+    :param kept: what the merge and each further answer keep of each parent.
     """
 
     decision: Decision
     candidate_scores: Sequence[Score]
     parent_scores: Sequence[Score]
+    kept: Sequence[Sequence[ParentKept]]
 
 
 def metadata_of(table: pa.Table) -> list[dict[str, Any]]:
@@ -155,7 +169,7 @@ class _OutRow:
 def _accepted(merged: MergedRow, verdict: Verdict, old_stats: Mapping[str, Any], layout: SampleFormat) -> _OutRow:
     decision = verdict.decision
     score = verdict.candidate_scores[decision.chosen]
-    stats = {**old_stats, **_decision_stats(decision, score)}
+    stats = {**old_stats, **_decision_stats(verdict, score)}
     meta = {**merged.meta, lineage.CANDIDATES: []}
     if decision.chosen == 0:
         return _OutRow(meta, stats, kept=merged.position)
@@ -175,17 +189,18 @@ def _restored(merged: MergedRow, verdict: Verdict) -> Iterator[_OutRow]:
     ):
         text = rejected_text if number == 0 else None
         yield _OutRow(
-            lineage.restored(meta, merged.meta, decision.rejected, text), _decision_stats(decision, score), rebuilt=row
+            lineage.restored(meta, merged.meta, decision.rejected, text), _decision_stats(verdict, score), rebuilt=row
         )
 
 
-def _decision_stats(decision: Decision, score: Score) -> dict[str, Any]:
+def _decision_stats(verdict: Verdict, score: Score) -> dict[str, Any]:
+    decision = verdict.decision
     return lineage.quality_stats(
         score=score.value,
         before=decision.before,
         after=decision.after,
         ratio=decision.ratio,
-        coverage=decision.coverage,
+        kept=verdict.kept[decision.chosen],
         status=score.status,
     )
 

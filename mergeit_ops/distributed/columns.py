@@ -43,6 +43,8 @@ _FIELDS: Mapping[str, Mapping[str, pa.DataType]] = {
         lineage.QUALITY_AFTER: pa.float64(),
         lineage.QUALITY_RATIO: pa.float64(),
         lineage.PARENT_COVERAGE: pa.float64(),
+        lineage.PARENT_KEPT: pa.list_(pa.float64()),
+        lineage.PARENT_WEAKEST: _TEXTS,
         lineage.QUALITY_STATUS: pa.string(),
     },
     BATCH_META: {lineage.TOPIC_ID: pa.int64(), "batch_size": pa.int64()},

@@ -120,8 +120,20 @@ class Quality:
 
     @property
     def coverage(self) -> float | None:
-        """Return how much the merge keeps of its least covered parent."""
+        """Return how much the merge keeps of the parent that it keeps least of."""
         return self.stats.get(lineage.PARENT_COVERAGE)
+
+    @property
+    def kept(self) -> list[tuple[float, str]]:
+        """Return, for each parent, how much the merge keeps of it, and of what it keeps least; empty if unknown."""
+        shares, weakest = self.stats.get(lineage.PARENT_KEPT), self.stats.get(lineage.PARENT_WEAKEST)
+        if not isinstance(shares, list) or not isinstance(weakest, list):
+            return []
+        return [
+            (float(share), reason)
+            for share, reason in zip(shares, weakest, strict=False)
+            if isinstance(share, (int, float)) and isinstance(reason, str)
+        ]
 
     @property
     def status(self) -> str | None:

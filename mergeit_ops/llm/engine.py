@@ -7,9 +7,10 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
+from mergeit_ops.core.chat_marks import without_marks
 from mergeit_ops.core.replies import FailureReason, ReplyError
 from mergeit_ops.errors import LLMError, RecipeError, TooManyFailuresError
 from mergeit_ops.llm.advice import about_the_journal
@@ -52,7 +53,8 @@ class LLMRequest(Generic[T]):
 
     :param tag: comes back with the outcome, for the caller to know which request it belongs to.
     :param messages: chat turns with `role` and `content`.
-    :param parse: makes an answer of a text, or raises `ReplyError`; the same text must give the same answer.
+    :param parse: makes an answer of a text, or raises `ReplyError`; the same text must give the same answer. If the
+        error has a correction, the model is asked again with its answer and the correction.
     :param num_candidates: answers wanted, at least 1; each is a call of its own.
     :param schema: JSON schema of the answer, which servers are held to as far as they can be; None for any text.
     :param completion_tokens: tokens an answer is expected to have; None (the default) takes the size of the last
@@ -65,6 +67,17 @@ class LLMRequest(Generic[T]):
     num_candidates: int = 1
     schema: Mapping[str, Any] | None = None
     completion_tokens: int | None = None
+
+    def corrected(self, answer: str, correction: str) -> LLMRequest[T]:
+        """Return the request with an answer that could not be used, and what is wrong with it.
+
+        :param answer: what the model answered.
+        :param correction: what the model is told; empty: the request stays as it is.
+        """
+        if not correction:
+            return self
+        turns = ({"role": "assistant", "content": without_marks(answer)}, {"role": "user", "content": correction})
+        return replace(self, messages=(*self.messages, *turns))
 
 
 @dataclass(frozen=True)
@@ -250,15 +263,14 @@ class LLMEngine:
         figures: dict[str, Any] = dict.fromkeys(
             ("requests", "calls", "cache_hits", "prompt_tokens", "completion_tokens"), 0
         )
-        identity = self.backend_factory.identity()
         sampling_params = self.backend_factory.sampling_params
         seen: set[str] = set()
         with closing(open_journal(self.settings.cache_path, create=False)) as journal:
             for request in requests:
                 figures["requests"] += 1
                 for candidate in range(request.num_candidates):
-                    key = answer_key(identity, request.messages, sampling_params, candidate)
-                    if key in seen or _stored(journal, key, request):
+                    key, answered = self._next_key(journal, request, candidate)
+                    if answered or key in seen:
                         figures["cache_hits"] += 1
                         continue
                     if journal.path is not None:
@@ -270,6 +282,25 @@ class LLMEngine:
             cost = self.settings.prices.cost(figures["prompt_tokens"], figures["completion_tokens"])
             figures["cost"] = round(cost, _COST_DIGITS)
         return figures
+
+    def _next_key(self, journal: AnswerStore, request: LLMRequest[Any], candidate: int) -> tuple[str, bool]:
+        """Return the key of the question that comes next, and whether the journal settles the request without one."""
+        identity, sampling_params = self.backend_factory.identity(), self.backend_factory.sampling_params
+        asked = request
+        for _ in range(self.settings.try_num):
+            key = answer_key(identity, asked.messages, sampling_params, candidate)
+            text = journal.get(key)
+            if text is None:
+                return key, False
+            try:
+                request.parse(text)
+            except ReplyError as error:
+                if not error.correction:
+                    return key, False
+                asked = request.corrected(text, error.correction)
+            else:
+                return key, True
+        return key, True
 
 
 def told_of_answers(stopped: LLMError, usage: Mapping[str, Any], *, journal: bool, at_least: bool = False) -> LLMError:
@@ -440,14 +471,3 @@ def _settings(
         max_total_tokens=None if max_total_tokens is None else number("max_total_tokens", max_total_tokens, 1),
         prices=prices,
     )
-
-
-def _stored(journal: AnswerStore, key: str, request: LLMRequest[Any]) -> bool:
-    text = journal.get(key)
-    if text is None:
-        return False
-    try:
-        request.parse(text)
-    except ReplyError:
-        return False
-    return True

@@ -13,7 +13,15 @@ __all__ = ["MIN_OUTCOMES", "check_failures"]
 MIN_OUTCOMES = 20
 """Outcomes before the share of failures is judged."""
 
-_NOT_THE_MODELS_FAULT = {FailureReason.BUDGET, FailureReason.UNENCODABLE, FailureReason.BAD_ROW}
+# What a recipe asks of merges, or what has no answer of the model: neither says that the run goes wrong.
+_NOT_JUDGED = {
+    FailureReason.BUDGET,
+    FailureReason.UNENCODABLE,
+    FailureReason.BAD_ROW,
+    FailureReason.ECHO,
+    FailureReason.PARENT_LOST,
+    FailureReason.ADDED_DEMAND,
+}
 
 
 def check_failures(
@@ -33,7 +41,7 @@ def check_failures(
     :param last_errors: the last error of each reason, by reason code; None if unknown.
     :raises TooManyFailuresError: when it is too large.
     """
-    judged = {reason: count for reason, count in failures.items() if reason not in _NOT_THE_MODELS_FAULT}
+    judged = {reason: count for reason, count in failures.items() if reason not in _NOT_JUDGED}
     failed = sum(judged.values())
     outcomes = failed + answered
     enough = outcomes >= MIN_OUTCOMES or (at_end and failed == outcomes)

@@ -167,7 +167,7 @@ class Stage(Generic[T]):
 
     async def _candidate(self, request: LLMRequest[T], index: int) -> T | FailureReason:
         """Return one answer, or the reason why there is none."""
-        key = answer_key(self._identity, request.messages, self._sampling_params, index)
+        key = self._key(request, index)
         lock = self._key_locks.setdefault(key, asyncio.Lock())
         try:
             # The same question twice at the same time: the second waits, and finds the answer in the journal.
@@ -180,20 +180,29 @@ class Stage(Generic[T]):
                 del self._key_locks[key]
 
     async def _from_journal_or_model(self, request: LLMRequest[T], index: int, key: str) -> T:
-        stored = self._journal.get(key)
-        if stored is not None:
-            try:
-                answer = request.parse(stored)
-            except ReplyError:
-                pass
-            else:
-                self._usage.cache_hits += 1
-                self._engine.kept.add(bytes.fromhex(key))
-                return answer
         cut_off = 0
+        asked = request
         for attempt in range(self._settings.try_num):
+            stored = self._journal.get(key)
+            if stored is not None:
+                try:
+                    answer = request.parse(stored)
+                except ReplyError as error:
+                    if error.correction:
+                        # It was paid for, and is refused as before: what comes next is its correction.
+                        reason = error.reason
+                        self._words[reason] = error.correction
+                        self._usage.cache_hits += 1
+                        asked = request.corrected(stored, error.correction)
+                        key = self._key(asked, index)
+                        continue
+                else:
+                    self._usage.cache_hits += 1
+                    self._engine.kept.add(bytes.fromhex(key))
+                    return answer
+            self._asked.add(id(request))
             self._usage.reasks += attempt > 0
-            completion = await self._ask(request, self._draw_params(index, attempt), cut_off)
+            completion = await self._ask(asked, self._draw_params(index, attempt), cut_off)
             try:
                 if completion.problem is not None:
                     raise ReplyError(completion.problem)
@@ -202,17 +211,24 @@ class Stage(Generic[T]):
                 answer = request.parse(completion.text)
             except ReplyError as error:
                 reason = error.reason
-                self._words[reason] = _words_of(completion)
+                self._words[reason] = error.correction or _words_of(completion)
                 cut_off += reason is FailureReason.TRUNCATED
+                if error.correction:
+                    self._keep(key, completion)
+                    asked = request.corrected(completion.text, error.correction)
+                    key = self._key(asked, index)
                 continue
-            used = (completion.prompt_tokens, completion.completion_tokens)
-            self._keep(key, completion.text, used)
+            self._keep(key, completion)
             return answer
         raise ReplyError(reason)
 
-    def _keep(self, key: str, text: str, used: tuple[int | None, int | None]) -> None:
+    def _key(self, request: LLMRequest[T], index: int) -> str:
+        return answer_key(self._identity, request.messages, self._sampling_params, index)
+
+    def _keep(self, key: str, completion: Completion) -> None:
         failures = self._journal.write_failures
-        self._journal.put(key, text, used, model=self._engine.model)
+        used = (completion.prompt_tokens, completion.completion_tokens)
+        self._journal.put(key, completion.text, used, model=self._engine.model)
         if self._journal.path is not None and self._journal.write_failures == failures:
             self._engine.kept.add(bytes.fromhex(key))
 
@@ -226,7 +242,6 @@ class Stage(Generic[T]):
         return {**params, "extra_body": {**extra, **own}} if "seed" in extra else {**params, **own}
 
     async def _ask(self, request: LLMRequest[T], params: Mapping[str, Any], cut_off: int) -> Completion:
-        self._asked.add(id(request))
         if self._trusted():
             return await self._ask_within_budget(request, params, cut_off)
         call = None

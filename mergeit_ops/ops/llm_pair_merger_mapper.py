@@ -18,6 +18,7 @@ from mergeit_ops.core.columns import BATCH_META, EMBEDDING, is_content
 from mergeit_ops.core.concatenation import concatenate
 from mergeit_ops.core.formats import Reading, SampleFormat
 from mergeit_ops.core.lossless import UnencodableError, encode_row
+from mergeit_ops.core.merge_checks import MergeChecks
 from mergeit_ops.core.pairing import PAIRINGS, Group, find_groups
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.text import printable
@@ -51,6 +52,9 @@ if TYPE_CHECKING:
 OP_NAME = "llm_pair_merger_mapper"
 
 MERGE_STRATEGIES = ("llm", "concat", "none")
+
+_FEW_PAIRS = 0.05
+"""Pairs per row of the merger below which a dry run says how to get more."""
 
 _PLANNED_FIGURES = ("calls", "cache_hits", "prompt_tokens", "completion_tokens", "cost")
 
@@ -87,6 +91,8 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
         "system_prompt": OPTIONAL_TEXT,
         "try_num": Number(low=1, integer=True),
         "num_candidates": Number(low=1, integer=True),
+        "min_parent_kept": Number(low=0, high=1, optional=True),
+        "refuse_added_demands": FLAG,
         "max_concurrency": Number(low=1, integer=True),
         "timeout_s": Number(low=0, low_open=True),
         "cache_path": OPTIONAL_TEXT,
@@ -112,6 +118,8 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
         system_prompt: Optional[str] = None,
         try_num: int = 3,
         num_candidates: int = 1,
+        min_parent_kept: Optional[float] = None,
+        refuse_added_demands: bool = False,
         similarity_threshold: float = 0.55,
         pairing: str = "best_first",
         pairing_seed: int = 42,
@@ -156,6 +164,12 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
         :param try_num: answers asked for before a merge counts as failed, when they do not parse.
         :param num_candidates: answers per group, asked for at once; the gate keeps the best that passes, without a gate
             the first wins. Costs as many times as much.
+        :param min_parent_kept: how much of each parent, in [0, 1], a merge must keep: of its instruction, its input and
+            its answer, each as the share of its words that the merge has. If a merge keeps less, the model is told what
+            is missing and asked again, up to `try_num` times. After that the rows stay as they were, with the reason
+            `parent_lost`. null: not checked.
+        :param refuse_added_demands: whether a merge is asked for again, in the same way, if its instruction sets a
+            limit that no parent has or copies a phrase from the prompt; the reason is `added_demand`.
         :param similarity_threshold: cosine in [-1, 1] that a pair must exceed; 0.55 is the released code's.
         :param pairing: `best_first`: the most similar pair first. `first_come`: rows in order, each with its first free
             neighbour, as in the released code. `random`: any two rows of a topic, whatever the threshold: the paper's
@@ -214,6 +228,7 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
         self.api_or_hf_model = api_or_hf_model
         self.system_prompt = system_prompt
         self.num_candidates = int(num_candidates)
+        self.checks = MergeChecks(min_parent_kept, refuse_added_demands)
         self.similarity_threshold = float(similarity_threshold)
         self.pairing: Any = pairing
         self.pairing_seed = int(pairing_seed)
@@ -529,7 +544,13 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
     def _tell(self, figures: Mapping[str, Any]) -> None:
         """Log what the person who pays, or who wonders why nothing was merged, wants to read."""
         if self.dry_run and "planned_calls" in figures:
-            logger.info(f"{self._name}: {_price(figures)}")
+            logger.info(f"{self._name}: {_price(figures)}{self._further_price(figures)}")
+            if 0 < figures["pairs"] < _FEW_PAIRS * figures["rows_in"]:
+                logger.info(
+                    f"{self._name}: {figures['pairs']:,} pairs in {figures['rows_in']:,} rows are few. A selector "
+                    "leaves out similar rows first: of a few hundred rows keep all (select_ratio: 1.0 in the selector "
+                    "before it) to have more pairs."
+                )
         if lost := figures.get("cache_write_failures"):
             logger.warning(
                 f"{self._name}: {lost:,} answers could not be stored in the answer cache ({self._journal_place()}) "
@@ -556,6 +577,22 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
                 f"and share {self._in_common}, so nothing was merged; keep more rows in the selection before it, or "
                 "lower the threshold."
             )
+
+    def _further_price(self, figures: Mapping[str, Any]) -> str:
+        """Return what a run costs at most on top of its plan if merges are checked."""
+        times = self.parameters["try_num"] - 1
+        if not (self.checks.any and times and figures["planned_calls"]):
+            return ""
+        calls = times * figures["planned_calls"]
+        # Each further question holds the answer before it.
+        written = times * figures["planned_completion_tokens"]
+        prompt = times * figures["planned_prompt_tokens"] + written
+        prices = self._engine.settings.prices if self._engine is not None else None
+        cost = "" if prices is None else f", at a cost of about {prices.cost(prompt, written):.4g}"
+        return (
+            f" Merges that lose a parent or add a demand are asked for again: at most {calls:,} further calls with "
+            f"about {prompt:,} prompt and {written:,} completion tokens{cost}."
+        )
 
     @property
     def _in_common(self) -> str:
@@ -652,7 +689,6 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
         self, topics: Iterable[TopicMerges], work: MergeRun, dry: bool = False
     ) -> Iterator[LLMRequest[Sample]]:
         from mergeit_ops.core.prompts import MERGE_SCHEMA, build_messages, prompt_sha256, records_text
-        from mergeit_ops.core.replies import parse_reply
         from mergeit_ops.llm.engine import LLMRequest
         from mergeit_ops.llm.usage import estimate_tokens
 
@@ -664,7 +700,7 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
                 yield LLMRequest(
                     tag=(topic, number, prompt_sha256(messages)),
                     messages=messages,
-                    parse=_parser(parse_reply, parents),
+                    parse=_parser(self.checks, parents),
                     num_candidates=self.num_candidates,
                     schema=MERGE_SCHEMA,
                     completion_tokens=estimate_tokens(records_text(parents)),
@@ -703,8 +739,8 @@ def _is_there(name: str, types: Mapping[str, pa.DataType], tables_of: Callable[[
     return any(value_at(row[column], path)[0] for table in tables_of(column) for row in python_rows(table))
 
 
-def _parser(parse: Callable[[str, Sequence[Sample]], Sample], parents: Sequence[Sample]) -> Callable[[str], Sample]:
-    return lambda text: parse(text, parents)
+def _parser(checks: MergeChecks, parents: Sequence[Sample]) -> Callable[[str], Sample]:
+    return lambda text: checks.parse(text, parents)
 
 
 def _price(figures: Mapping[str, Any]) -> str:

@@ -18,7 +18,6 @@ from tqdm import tqdm
 from mergeit_ops.core import lineage
 from mergeit_ops.core.columns import BATCH_META, META, STATS
 from mergeit_ops.core.comparison import Bounds, Comparison, MergeComparison, RowComparison
-from mergeit_ops.core.coverage import covering_pieces, least_coverage, split_sentences
 from mergeit_ops.core.formats import SampleFormat
 from mergeit_ops.core.gate import REFERENCES, GateRule
 from mergeit_ops.core.sample import Sample
@@ -48,8 +47,6 @@ from mergeit_ops.ops.score_filter import ScoreFilter
 from mergeit_ops.scorers import PayingScorer, ReportingScorer, Score, Scorer, build_scorer, compared_scores
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from mergeit_ops.llm.engine import LLMEngine
 
 OP_NAME = "quality_gate_filter"
@@ -123,10 +120,12 @@ class QualityGateFilter(ScoreFilter):
         :param reference: the parents' scores as one: `mean`, `max` or `min`.
         :param min_score: lowest score that any sample may have, those without a score apart; null: no such filter.
         :param max_score: highest score that any sample may have, those without a score apart; null: no such filter.
-        :param min_parent_coverage: how much of each parent's answer, in [0, 1], the merged answer must keep: the mean
-            over the parent's sentences of the best cosine to one of its sentences or clauses; null: not asked.
+        :param min_parent_coverage: how much of each parent, in [0, 1], a merge must keep: of its instruction, its input
+            and its answer, each as the share of its words that the merge has; null: no such condition.
+            `merge_parent_coverage` in the stats holds the figure of every merge.
         :param score_all: whether every sample is scored, whatever the other parameters.
-        :param embedding_model: sentence-transformers model for the coverage of parents.
+        :param embedding_model: sentence-transformers model for rows that keep their embeddings: an answer that replaces
+            the first one is embedded.
         :param embedding_batch_size: maximum number of texts that are embedded at the same time on a CPU, where batches
             run in parallel; null: one batch per core. It does not change any embedding, because batches have a fixed
             shape.
@@ -301,7 +300,7 @@ class QualityGateFilter(ScoreFilter):
         comparisons: list[Comparison] = [*questions, *(RowComparison(sample, bounds) for sample in plain.values())]
         scores = self._scores(comparisons)
         verdicts = {
-            merge.position: (merge, _verdict(question, found))
+            merge.position: (merge, _verdict(merge, question, found))
             for merge, question, found in zip(merges, questions, scores, strict=False)
         }
         for _, verdict in verdicts.values():
@@ -342,31 +341,9 @@ class QualityGateFilter(ScoreFilter):
         return {"scoring": figures} if figures else {}
 
     def _merge_comparisons(self, merges: Sequence[MergedRow], bounds: Bounds) -> list[MergeComparison]:
-        if self.rule.min_parent_coverage is not None:
-            coverages = self._coverages(merges)
-        else:
-            coverages = [[None] * len(merge.candidates) for merge in merges]
         return [
-            MergeComparison(merge.candidates, merge.parents, tuple(kept), self.rule, bounds)
-            for merge, kept in zip(merges, coverages, strict=True)
+            MergeComparison(merge.candidates, merge.parents, merge.coverages, self.rule, bounds) for merge in merges
         ]
-
-    def _coverages(self, merges: Sequence[MergedRow]) -> list[list[float | None]]:
-        """Return, per merge and candidate, the coverage of its least covered parent."""
-        parents = {sample.output: split_sentences(sample.output) for merge in merges for sample in merge.parents}
-        merged = {sample.output: covering_pieces(sample.output) for merge in merges for sample in merge.candidates}
-        distinct = list(dict.fromkeys(piece for cut in (parents, merged) for part in cut.values() for piece in part))
-        vectors = self.embed(distinct)
-        row_of = {piece: row for row, piece in enumerate(distinct)}
-
-        def vectors_of(pieces: Sequence[str]) -> NDArray[np.float32]:
-            return vectors[[row_of[piece] for piece in pieces]]
-
-        def lowest(candidate: Sample, originals: Sequence[Sample]) -> float | None:
-            kept = [vectors_of(parents[original.output]) for original in originals]
-            return least_coverage(kept, vectors_of(merged[candidate.output]))
-
-        return [[lowest(candidate, merge.parents) for candidate in merge.candidates] for merge in merges]
 
     def _embedding_texts(self, samples: Sequence[Sample]) -> list[str]:
         return encode_vectors(self.embed(sample.query for sample in samples))
@@ -385,10 +362,10 @@ def _unscored(comparisons: Iterable[Comparison], scores: Iterable[Sequence[Score
     }
 
 
-def _verdict(question: MergeComparison, scores: Sequence[Score]) -> Verdict:
+def _verdict(merge: MergedRow, question: MergeComparison, scores: Sequence[Score]) -> Verdict:
     answers = len(question.candidates)
     decision = question.decide([score.value for score in scores])
-    return Verdict(decision, scores[:answers], scores[answers:])
+    return Verdict(decision, scores[:answers], scores[answers:], merge.kept)
 
 
 def _with_progress(parts: Iterable[_Part], rows: int) -> Iterator[_Part]:

@@ -24,6 +24,8 @@ _REASONS = {
     "truncated": "the answer was cut off",
     "empty": "the answer was blank",
     "echo": "the answer copied a parent",
+    "parent_lost": "the answer lost a part of a parent",
+    "added_demand": "the answer asks what no parent asks",
     "no_choices": "the answer held nothing",
     "budget": "the token budget was spent",
     # Of merges that were rejected.
@@ -37,6 +39,9 @@ _REASONS = {
     "more_than_text": "holds tools, images or the like",
     "reasoning": "holds a reasoning trace",
 }
+
+# What a merge keeps least of a parent, by reason code.
+_PARTS = {"demand": "instruction", "input": "input", "answer": "output"}
 
 
 def page(findings: Findings) -> str:
@@ -187,6 +192,7 @@ def _merges(findings: Findings, position: Mapping[int, int]) -> dict[str, Any]:
                 _number(shown_merge.merge.after, 3),
                 _number(shown_merge.merge.ratio, 4),
                 _number(shown_merge.merge.coverage, 3),
+                [[_number(share, 3), _PARTS.get(part, "")] for share, part in shown_merge.merge.kept],
                 None if shown_merge.merge.rejected is None else plain(shown_merge.merge.rejected),
                 models.index(shown_merge.model or ""),
                 shown_merge.merged,

@@ -157,7 +157,8 @@ class Merge:
     :param similarity: lowest cosine in the group, or None.
     :param before: reference score of the parents, or None.
     :param after: its own score, or None.
-    :param coverage: of its least covered parent, or None.
+    :param coverage: how much it keeps of the parent that it keeps least of, or None.
+    :param kept: for each parent, how much it keeps of it, and of what it keeps least; empty if unknown.
     :param rejected: None when it was accepted, else why not.
     """
 
@@ -168,6 +169,7 @@ class Merge:
     before: float | None
     after: float | None
     coverage: float | None
+    kept: tuple[tuple[float, str], ...]
     rejected: str | None
 
     @property
@@ -265,6 +267,7 @@ def _merge(row: ExportRow, parents: int, rejected: str | None) -> Merge:
         _number(quality.before),
         _number(quality.after),
         _number(quality.coverage),
+        tuple(quality.kept),
         rejected,
     )
 

@@ -118,7 +118,7 @@ def test_an_example_shows_how_a_backslash_is_written():
 
 
 def test_the_system_prompt_settles_conflicts_repetitions_and_languages():
-    for words in ("demands conflict", "the more specific one", "is given once", "that of the first record"):
+    for words in ("contradict each other", "several records share once", "that of the first record"):
         assert words in DEFAULT_SYSTEM_PROMPT
 
 

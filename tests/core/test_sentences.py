@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mergeit_ops.core.coverage import covering_pieces
 from mergeit_ops.core.sample import Sample
-from mergeit_ops.core.sentences import split_clauses, split_sentences
+from mergeit_ops.core.sentences import split_sentences
 from mergeit_ops.core.surface_features import surface_features
 
 LONG = 200_000
@@ -76,25 +75,6 @@ def test_no_letter_or_digit_outside_list_marks_and_fences_is_lost(text):
     assert all(piece in text or "\n" in piece for piece in pieces)
 
 
-def test_clauses_end_at_inner_marks():
-    assert split_clauses("Boil the water, and add some salt; stir it well.") == [
-        "Boil the water",
-        "add some salt",
-        "stir it well.",
-    ]
-    assert split_clauses("猫睡觉，狗跑步。") == ["猫睡觉", "狗跑步。"]
-    assert split_clauses("There is nothing to cut here.") == ["There is nothing to cut here."]
-
-
-def test_single_words_do_not_become_clauses():
-    assert split_clauses("Then, slowly, we left") == ["Then, slowly", "we left"]
-
-
-def test_single_words_stay_together_until_two_clauses_are_long_enough():
-    assert split_clauses("a，b，c d，e f") == ["a, b", "c d", "e f"]
-    assert split_clauses("a b, , c - d e") == ["a b, , c", "d e"]
-
-
 def test_a_number_after_an_abbreviation_ends_its_sentence():
     assert split_sentences("See fig. 2. Then etc. and so on.") == ["See fig. 2.", "Then etc. and so on."]
 
@@ -103,8 +83,6 @@ def split_long_texts():
     for unit in UNITS:
         run = unit * (LONG // len(unit))
         for text in (f"{run} b. C", f"a. {run}b. C"):
-            covering_pieces(text)
-            split_clauses(text)
             surface_features([Sample("", "", text)])
 
 

@@ -174,7 +174,7 @@ def test_answers_that_do_not_parse_are_asked_again_and_not_stored():
 )
 def test_each_fault_ends_as_a_reason_code(reply, reason):
     def answer(body):
-        return reply if "item 0." in body["messages"][-1]["content"] else merge_answer(body)
+        return reply if "item 0." in json.dumps(body["messages"]) else merge_answer(body)
 
     with FakeLLMServer(answer) as server:
         outcomes, usage = answers_of(engine_for(server), merge_requests(4))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from dataclasses import replace
 
@@ -19,7 +20,7 @@ from mergeit_ops.core.vectors import decode_vectors, encode_vectors
 from mergeit_ops.dataset.manifest import read_manifests
 from mergeit_ops.errors import DatasetError, EmbeddingError, LLMUnavailableError, RecipeError, TooManyFailuresError
 from mergeit_ops.ops import FacilityLocationSelector, LLMPairMergerMapper, QualityGateFilter, TopicClusterGrouper
-from tests.llm_server import FakeLLMServer, Reply, error, merge_answer
+from tests.llm_server import FakeLLMServer, Reply, error, merge_answer, parents_of
 from tests.runs import make_dataset
 
 
@@ -461,3 +462,49 @@ def test_a_path_into_a_column_without_keys_is_refused(value):
     topics = TopicClusterGrouper(num_clusters=1).run(make_dataset(rows))
     with pytest.raises(DatasetError, match=r"pair_within names the column 'c\.lang'"):
         merger(pair_within=["c.lang"]).run(topics)
+
+
+def losing(body: dict) -> str:
+    """Answer with a merge without the second parent's output."""
+    row = json.loads(merge_answer(body))
+    return json.dumps(row | {"output": parents_of(body)[0]["output"]})
+
+
+def test_a_merge_that_loses_a_parent_leaves_the_rows_with_the_reason_and_is_counted(topics, tmp_path):
+    with FakeLLMServer(losing) as server:
+        operator = merger(server, min_parent_kept=0.5, try_num=2, cache_path=str(tmp_path / "a.db"))
+        rows = operator.run(topics)
+        asked = len(server.requests)
+        again = merger(server, min_parent_kept=0.5, try_num=2, cache_path=str(tmp_path / "a.db")).run(topics)
+        assert len(server.requests) == asked
+    reasons = Counter(meta["merge_error"] for meta in rows[META] if meta["merge_error"])
+    # Most merges are refused, and the run goes on nevertheless.
+    assert reasons.keys() == {"parent_lost"}
+    assert reasons["parent_lost"] > 4 * len(metas(rows, "merged"))
+    assert again[META] == rows[META]
+
+
+def test_without_the_check_the_same_merges_are_taken(topics):
+    with FakeLLMServer(losing) as server:
+        assert len(metas(merger(server).run(topics), "merged")) > 20
+
+
+def test_the_dry_run_prices_the_further_questions(topics, lines):
+    with FakeLLMServer() as server:
+        prices = {"price_per_1k_prompt": 1.0, "price_per_1k_completion": 2.0}
+        merger(server, dry_run=True, min_parent_kept=0.5, try_num=3, **prices).run(topics)
+        merger(server, dry_run=True).run(topics)
+        assert not server.requests
+    checked, plain = [line for line in lines if "a run would make" in line]
+    calls = int(re.search(r"make (\d+) calls", checked)[1])
+    assert f"at most {2 * calls} further calls" in checked
+    assert checked.count("at a cost of about") == 2
+    assert "further calls" not in plain
+
+
+def test_a_dry_run_that_finds_few_pairs_says_how_to_get_more(topics, lines):
+    with FakeLLMServer() as server:
+        merger(server, dry_run=True, merge_ratio=0.05).run(topics)
+        merger(server, dry_run=True, similarity_threshold=0.3).run(topics)
+    (line,) = [line for line in lines if "select_ratio: 1.0" in line]
+    assert "pairs in 120 rows are few" in line

@@ -41,7 +41,7 @@ def original(name: str, output: str, order: int, topic: int = 0) -> dict:
     return sample(name, output) | {META: LINEAGE | {"row_id": name, "row_order": order, "topic_id": topic}}
 
 
-def merged(output: str, parents: list[dict], candidates=(), topic: int = 0) -> dict:
+def merged(output: str, parents: list[dict], candidates=(), topic: int = 0, instruction="a and b") -> dict:
     meta = LINEAGE | {
         "row_id": "merge",
         "row_order": parents[0][META]["row_order"],
@@ -55,7 +55,7 @@ def merged(output: str, parents: list[dict], candidates=(), topic: int = 0) -> d
         "merge_model": "m",
         "merge_prompt_sha256": "sha",
     }
-    return sample("a and b", output) | {META: meta}
+    return sample(instruction, output) | {META: meta}
 
 
 def gate(**parameters) -> QualityGateFilter:
@@ -79,7 +79,10 @@ def test_a_merge_that_passes_stays_and_carries_the_figures():
         "merge_quality_before": 3.0,
         "merge_quality_after": 3.0,
         "merge_quality_ratio": 1.0,
-        "merge_parent_coverage": None,
+        # The merge has the "ab" of neither parent: each answer is short, and must be there word for word.
+        "merge_parent_coverage": 0.0,
+        "merge_parent_kept": [0.0, 0.0],
+        "merge_parent_weakest": ["answer", "answer"],
         "quality_status": "ok",
     }
 
@@ -177,8 +180,8 @@ def test_the_log_says_how_many_merges_failed_and_on_what():
         merged("1 ab", [A, B]),
         merged("no number", [A, B], topic=1),
         merged("none here either", [A, B], topic=2),
-        merged("5 cats sleep most of the day.", [c, d], topic=3),
-        merged(f"5 {cats} {trains}", [c, d], topic=4),
+        merged("5 cats sleep most of the day.", [c, d], topic=3, instruction="c d"),
+        merged(f"5 {cats} {trains}", [c, d], topic=4, instruction="c d"),
     ]
     lines: list[str] = []
     sink = logger.add(lambda message: lines.append(str(message)), format="{message}")

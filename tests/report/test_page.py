@@ -103,7 +103,7 @@ def test_hostile_rows_do_nothing(tmp_path, text):
     shown = data_of(html)["merges"]["items"]
     assert len(shown) == 2
     if text.isascii():
-        assert [item[9][0] for item in shown] == [text, text]
+        assert [item[10][0] for item in shown] == [text, text]
 
 
 def test_hostile_file_names_and_records_are_only_text(tmp_path):
@@ -119,7 +119,7 @@ def test_hostile_file_names_and_records_are_only_text(tmp_path):
 def test_an_answer_of_100_kb_is_cut(tmp_path):
     html = report(tmp_path, [merged(0, "a", text=content("Ask.", "z" * 100_000))])
     (item,) = data_of(html)["merges"]["items"]
-    assert (len(item[9][2]), item[9][5]) == (3_000, 97_000)
+    assert (len(item[10][2]), item[10][5]) == (3_000, 97_000)
     assert "z" * 3_001 not in html
 
 

@@ -197,8 +197,9 @@
   // ---- Merges ----
 
   const PER_PAGE = 12;
-  const merges = data.merges.items.map(([row, topic, similarity, before, after, ratio, coverage, rejected, model, merged, parents]) =>
-    ({ row, topic, similarity, before, after, ratio, coverage, rejected, model: data.merges.models[model], merged, parents }));
+  const merges = data.merges.items.map(([row, topic, similarity, before, after, ratio, coverage, kept, rejected, model, merged, parents]) =>
+    ({ row, topic, similarity, before, after, ratio, coverage, kept, rejected, model: data.merges.models[model], merged, parents }));
+  const percent = (share) => `${Math.round(100 * share)} %`;
   let pageNumber = 0;
 
   const text = (merge) => {
@@ -240,7 +241,8 @@
 
   function sides(merge) {
     const left = element("div", {});
-    merge.parents.forEach((parent, i) => left.append(element("h4", {}, `Parent ${i + 1}`), ...fields(parent)));
+    const share = (kept) => (kept ? `, ${percent(kept[0])} kept${kept[0] < 1 ? ` of its ${kept[1]}` : ""}` : "");
+    merge.parents.forEach((parent, i) => left.append(element("h4", {}, `Parent ${i + 1}${share(merge.kept[i])}`), ...fields(parent)));
     const right = element("div", {}, element("h4", {}, merge.rejected === null ? "Merge" : "Merge that was taken apart"));
     if (merge.merged) right.append(...fields(merge.merged));
     else right.append(element("p", { class: "soft" }, "Its text is not in the export."));
@@ -254,7 +256,7 @@
       passed ? (data.whatIf ? "passed" : null) : data.merges.reasons[merge.rejected],
       merge.before !== null && merge.after !== null ? `quality ${fixed(merge.before, 2)} → ${fixed(merge.after, 2)}` : null,
       merge.similarity !== null ? `cosine ${fixed(merge.similarity, 2)}` : null,
-      merge.coverage !== null ? `coverage ${fixed(merge.coverage, 2)}` : null,
+      merge.coverage !== null ? `keeps ${percent(merge.coverage)}` : null,
       data.topics[merge.topic] ? topicName(data.topics[merge.topic]) : null,
       merge.model || null,
       `row ${many(merge.row)}`,

@@ -1,24 +1,32 @@
-"""Does parent coverage tell merges that kept both parents from merges that dropped one?
+"""Does the share of each parent that a merge keeps tell merges that lost one from merges that kept both?
 
-    python benchmarks/coverage_separation.py [--rows my.jsonl] [--pairs 200]
+    python benchmarks/parents_kept.py [--rows my.jsonl] [--pairs 200]
+    python benchmarks/parents_kept.py --labels benchmarks/merge_labels.jsonl --merges merges.jsonl
 
-Pairs similar rows, as the merger does, and builds from each pair merges that keep both answers (joined, woven,
-condensed, ...) and merges that drop one (alone, or padded with other text). Prints the coverage of every kind, the
-share rejected at several thresholds, and the ROC AUC of every kind that keeps against every kind that drops.
+Without labels: pairs similar rows, as the merger does, and builds from each pair merges that keep both answers (joined,
+woven, condensed, ...) and merges that drop one (alone, or padded with other text). Prints the share that is kept for
+every kind, the part that is refused at several thresholds, and the ROC AUC of every kind that keeps against every kind
+that drops.
+
+With labels: merges that real models wrote, read and labelled by hand. The labels come without the texts, which their
+licences do not let us publish; `--merges` is a file that has them: for each merge `parents` and `merged`, rows of
+instruction, input and output. A label belongs to the merge with its `merged_sha256`. The threshold is looked at on the
+pairs with an even number and the figures hold for those with an odd one.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import jsonlines
 import numpy as np
 
-from mergeit_ops.core.coverage import covering_pieces, least_coverage
 from mergeit_ops.core.pairing import find_groups
+from mergeit_ops.core.parent_kept import least_kept, parents_kept
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.sentences import split_sentences
 from mergeit_ops.embedding import load_encoder
@@ -26,7 +34,7 @@ from mergeit_ops.scorers.filler import HELD_OUT_FILLER
 
 SAMPLE = Path(__file__).resolve().parents[1] / "recipes" / "data" / "sample_instructions.jsonl"
 SIMILARITY = 0.55
-THRESHOLDS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8)
+THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7)
 
 Parts = list[str]
 Variant = Callable[[Parts, Parts, "Texts"], str]
@@ -114,7 +122,7 @@ def read_samples(path: Path) -> list[Sample]:
 
 
 def measure(path: Path, pairs: int, seed: int = 42) -> dict[str, np.ndarray]:
-    """Return the coverage of the least kept parent, per variant and pair.
+    """Return the share of the answer of the least kept parent, per variant and pair.
 
     :param path: JSON Lines with `instruction`, `output` and optionally `input`.
     :param pairs: pairs drawn at most.
@@ -122,47 +130,65 @@ def measure(path: Path, pairs: int, seed: int = 42) -> dict[str, np.ndarray]:
     """
     rng = random.Random(seed)
     samples = read_samples(path)
-    encoder = load_encoder()
-    queries = encoder.encode([sample.query for sample in samples])
+    queries = load_encoder().encode([sample.query for sample in samples])
     cosine = queries @ queries.T
     groups = [group.members for group in find_groups(queries, SIMILARITY)]
     answers = [split_sentences(sample.output) for sample in samples]
     # Where both parents say the same, nothing can be dropped.
     groups = [(i, j) for i, j in groups if not set(answers[i]) & set(answers[j])]
-    chosen = rng.sample(groups, min(pairs, len(groups)))
-    merges: list[tuple[Parts, Parts, dict[str, str]]] = []
-    for pair in chosen:
+    shares: dict[str, list[float]] = {}
+    for pair in rng.sample(groups, min(pairs, len(groups))):
         kept, dropped = rng.sample(pair, 2)
         others = cosine[dropped].copy()
         others[[kept, dropped]] = -1.0
         unrelated = [number for number in range(len(samples)) if cosine[dropped, number] < 0.2]
         texts = Texts(rng, answers[rng.choice(unrelated)], answers[int(np.argmax(others))])
-        variants = KEPT | DROPPED | IN_PART
-        built = {name: build(answers[kept], answers[dropped], texts) for name, build in variants.items()}
-        merges.append((answers[kept], answers[dropped], built))
-    cut = {text: covering_pieces(text) for _, _, built in merges for text in built.values()}
-    sentences = {part for parts in cut.values() for part in parts} | {s for a, b, _ in merges for s in a + b}
-    order = sorted(sentences)
-    vectors = dict(zip(order, encoder.encode(order), strict=True))
-
-    def of(parts: Sequence[str]) -> np.ndarray:
-        return np.array([vectors[part] for part in parts])
-
-    return {
-        name: np.array([least_coverage([of(a), of(b)], of(cut[built[name]])) for a, b, built in merges])
-        for name in KEPT | DROPPED | IN_PART
-    }
+        for name, build in (KEPT | DROPPED | IN_PART).items():
+            merged = Sample("", "", build(answers[kept], answers[dropped], texts))
+            parents = parents_kept([samples[kept], samples[dropped]], merged)
+            shares.setdefault(name, []).append(min(parent.answer for parent in parents))
+    return {name: np.array(values) for name, values in shares.items()}
 
 
-def separation(coverage: dict[str, np.ndarray]) -> np.ndarray:
-    """Return the (kept, dropped) matrix of ROC AUCs."""
+def auc(kept: np.ndarray, dropped: np.ndarray) -> float:
+    """Return the chance that a merge that keeps both has the larger share of two."""
     from sklearn.metrics import roc_auc_score
 
-    def auc(kept: np.ndarray, dropped: np.ndarray) -> float:
-        labels = np.r_[np.ones(len(kept)), np.zeros(len(dropped))]
-        return float(roc_auc_score(labels, np.r_[kept, dropped]))
+    return float(roc_auc_score(np.r_[np.ones(len(kept)), np.zeros(len(dropped))], np.r_[kept, dropped]))
 
-    return np.array([[auc(coverage[kept], coverage[dropped]) for dropped in DROPPED] for kept in KEPT])
+
+def separation(shares: dict[str, np.ndarray]) -> np.ndarray:
+    """Return the (kept, dropped) matrix of ROC AUCs."""
+    return np.array([[auc(shares[kept], shares[dropped]) for dropped in DROPPED] for kept in KEPT])
+
+
+def labelled(labels: Path, merges: Path) -> None:
+    """Print how well the shares tell labelled merges apart."""
+    texts = {}
+    with jsonlines.open(merges) as rows:
+        for row in rows.iter(type=dict):
+            texts[merged_sha256(row["merged"])] = row
+    with jsonlines.open(labels) as rows:
+        known = [(label, texts[label["merged_sha256"]]) for label in rows if label["merged_sha256"] in texts]
+    shares: dict[tuple[int, bool], list[float]] = {}
+    for label, row in known:
+        share = least_kept([Sample(**parent) for parent in row["parents"]], Sample(**row["merged"]))
+        shares.setdefault((label["pair"] % 2, any(label["lost"])), []).append(share)
+    print(
+        f"{len(known)} labelled merges\n\n| half | lossy | faithful | ROC AUC | "
+        + " | ".join(f"below {threshold:g}: found, refused" for threshold in THRESHOLDS)
+        + " |"
+    )
+    print("|---" * (4 + len(THRESHOLDS)) + "|")
+    for half, name in ((0, "even"), (1, "odd")):
+        lossy, faithful = (np.array(shares.get((half, lost), [])) for lost in (True, False))
+        below = " | ".join(f"{(lossy < t).mean():.0%}, {(faithful < t).mean():.0%}" for t in THRESHOLDS)
+        print(f"| {name} | {len(lossy)} | {len(faithful)} | {auc(faithful, lossy):.3f} | {below} |")
+
+
+def merged_sha256(merged: dict[str, str]) -> str:
+    """Return what names a merge: the hash of its three texts."""
+    return hashlib.sha256("\0".join(merged[name] for name in ("instruction", "input", "output")).encode()).hexdigest()
 
 
 def main() -> None:
@@ -170,16 +196,21 @@ def main() -> None:
     parser.add_argument("--rows", type=Path, default=SAMPLE, help="JSON Lines: instruction, input, output")
     parser.add_argument("--pairs", type=int, default=200, help="pairs at most (default: 200)")
     parser.add_argument("--seed", type=int, default=42, help="of pairs and draws")
+    parser.add_argument("--labels", type=Path, help="JSON Lines of labels; needs --merges")
+    parser.add_argument("--merges", type=Path, help="JSON Lines of the labelled merges: parents, merged")
     arguments = parser.parse_args()
-    coverage = measure(arguments.rows, arguments.pairs, arguments.seed)
-    print(f"{len(next(iter(coverage.values())))} pairs of {arguments.rows.name}\n")
+    if arguments.labels is not None:
+        labelled(arguments.labels, arguments.merges)
+        return
+    shares = measure(arguments.rows, arguments.pairs, arguments.seed)
+    print(f"{len(next(iter(shares.values())))} pairs of {arguments.rows.name}\n")
     print("| merge | median | 5 % | 95 % | " + " | ".join(f"below {t:g}" for t in THRESHOLDS) + " |")
     print("|---" * (4 + len(THRESHOLDS)) + "|")
-    for name, values in coverage.items():
+    for name, values in shares.items():
         low, middle, high = np.quantile(values, [0.05, 0.5, 0.95])
         below = " | ".join(f"{(values < threshold).mean():.1%}" for threshold in THRESHOLDS)
         print(f"| {name} | {middle:.2f} | {low:.2f} | {high:.2f} | {below} |")
-    matrix = separation(coverage)
+    matrix = separation(shares)
     print("\nROC AUC\n\n| kept \\ dropped | " + " | ".join(DROPPED) + " |\n" + "|---" * (1 + len(DROPPED)) + "|")
     for name, row in zip(KEPT, matrix, strict=True):
         print(f"| {name} | " + " | ".join(f"{value:.3f}" for value in row) + " |")

@@ -1,0 +1,60 @@
+"""Words of any script, compared without their endings."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["FUNCTION_WORDS", "exact_words", "is_number", "stems"]
+
+# Scripts that put no space between words: each character counts as a word.
+_UNSPACED = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+_LETTERS = rf"[^\W\d_{_UNSPACED}]+"
+_WORD = re.compile(rf"[{_UNSPACED}]|\d+(?:[.,:/]\d+)*|{_LETTERS}(?:['’]{_LETTERS})*")
+_LIST_MARK = re.compile(r"^[^\S\n]*\(?\d{1,3}[.)][^\S\n]", re.MULTILINE)
+_SYMBOL = re.compile(r"[^\w\s]")
+_STEM_LETTERS = 5
+_SHORTEST_PLURAL = 3
+
+_FUNCTION_WORDS = """
+    a an the this that these those it its i you he she we they me him her us them my your his our their and or but if of
+    in on at to for from with by as is are was were be been being do does did have has had not no so than then there
+    here which who whom whose what when where why how can could will would shall should may might must some all also
+    into about given below above each any
+"""
+
+
+def exact_words(text: str) -> list[str]:
+    """Return the words of a text in lower case, with numbers as one word and without their thousands separators.
+
+    The numbers of list items are left out. A text without any word, such as `?` or an emoji, gives its symbols.
+
+    :param text: any text.
+    """
+    lowered = _LIST_MARK.sub("", text.lower())
+    words = [word.replace(",", "") if is_number(word) else word for word in _WORD.findall(lowered)]
+    return words or _SYMBOL.findall(lowered)
+
+
+def stems(text: str) -> list[str]:
+    """Return the words of a text without their endings: an s at the end, and what follows the fifth letter.
+
+    Numbers stay whole.
+
+    :param text: any text.
+    """
+    return [_stem(word) for word in exact_words(text)]
+
+
+def is_number(word: str) -> bool:
+    """Return whether a word is a number."""
+    return word[0].isdigit()
+
+
+def _stem(word: str) -> str:
+    if is_number(word):
+        return word
+    return (word[:-1] if len(word) > _SHORTEST_PLURAL and word.endswith("s") else word)[:_STEM_LETTERS]
+
+
+FUNCTION_WORDS = frozenset(_stem(word) for word in _FUNCTION_WORDS.split())
+"""Stems of English words that say little about what a text is about."""
