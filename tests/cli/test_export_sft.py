@@ -12,7 +12,7 @@ import pytest
 from mergeit_ops import cli
 from mergeit_ops.core.columns import META
 from mergeit_ops.core.formats import resolve_format
-from mergeit_ops.core.prompts import build_messages, prompt_sha256
+from mergeit_ops.core.prompts import DEFAULT_SYSTEM_PROMPT, build_messages, prompt_sha256
 from mergeit_ops.core.replies import parse_reply
 from mergeit_ops.core.sample import Sample
 from tests.llm_server import FakeLLMServer, merge_answer, merged_row, parents_of
@@ -136,7 +136,7 @@ def test_without_the_record_a_prompt_of_ones_own_is_not_made_up(finished, export
     assert {row["messages"][0]["content"] for row in given.rows} == {OWN_PROMPT}
     todays = Exported(capsys, alone, tmp_path / "todays", "--any-prompt")
     assert len(todays.rows) == len(given.rows)
-    assert "You edit training data" in todays.rows[0]["messages"][0]["content"]
+    assert todays.rows[0]["messages"][0]["content"] == DEFAULT_SYSTEM_PROMPT
     assert f"{len(todays.rows)} rows stand under another prompt" in todays.text
 
 

@@ -52,6 +52,13 @@ def assert_is_text(*texts: str) -> None:
         text.encode("utf-8")
 
 
+def assert_are_ones_of_a_model(reasons: set[str], replies: int) -> None:
+    assert reasons <= ONES_OF_A_MODEL
+    # The rarest need not be among a thousand.
+    assert len(reasons) >= len(ONES_OF_A_MODEL) - 2
+    assert replies < 10_000 or reasons == ONES_OF_A_MODEL
+
+
 AMOUNTS = [pytest.param(1_000, id="1000"), pytest.param(10_000, id="10000", marks=pytest.mark.slow)]
 
 
@@ -73,7 +80,7 @@ def test_every_request_has_an_outcome_whatever_the_server_replies(replies):
     failed = Counter(str(outcome.error) for outcome in outcomes.values() if outcome.error)
     assert usage.failures == failed
     assert usage.answered + sum(failed.values()) == usage.requests == count
-    assert set(failed) == ONES_OF_A_MODEL
+    assert_are_ones_of_a_model(set(failed), replies)
     assert usage.answered > count / 4
 
 
@@ -127,5 +134,5 @@ def test_every_row_leaves_the_merger_once_whatever_the_server_replies(replies):
             assert {name: content[name] for name in brought[content["id"]]} == brought[content["id"]]
     assert sorted(left) == sorted(entered)
     assert len(set(entered)) == len(rows)
-    assert reasons == ONES_OF_A_MODEL
+    assert_are_ones_of_a_model(reasons, replies)
     assert len(flat) < 0.9 * len(rows)
