@@ -488,3 +488,19 @@ def test_a_work_dir_used_again_does_not_mix_up_the_runs(tmp_path, data, monkeypa
     run_recipe(recipe, "--dataset_path", str(few))
     summaries = [line for line in lines if "MergeIT summary" in line]
     assert "rows in 10;" in summaries[-1]
+
+
+def test_dj_analyze_looks_at_an_export_with_merges(tmp_path, embedded_rows):
+    """Its tables and plots take numbers and texts: what a merge keeps of each parent is a list, and no stats."""
+    from data_juicer.config import init_configs
+    from data_juicer.core import Analyzer
+
+    export = run_recipe(write_recipe(tmp_path, pipeline(), write_jsonl(tmp_path / "in.jsonl", embedded_rows)))
+    statuses = {row[META]["merge_status"] for row in read_jsonl(export)}
+    assert "merged" in statuses
+    assert any(row[META]["merge_parent_kept"] for row in read_jsonl(export))
+    again = tmp_path / "again"
+    again.mkdir()
+    recipe = write_recipe(again, [{"quality_gate_filter": {"scorer": "distilled", "score_all": True}}], export)
+    analyzed = Analyzer(init_configs(["--config", str(recipe)])).run()
+    assert len(analyzed) >= len(read_jsonl(export))

@@ -22,6 +22,8 @@ SIMILARITY = "merge_similarity"
 ERROR = "merge_error"
 MODEL = "merge_model"
 PROMPT_SHA256 = "merge_prompt_sha256"
+PARENT_KEPT = "merge_parent_kept"
+PARENT_WEAKEST = "merge_parent_weakest"
 HISTORY = "merge_history"
 
 _KEYS = (
@@ -39,6 +41,8 @@ _KEYS = (
     ERROR,
     MODEL,
     PROMPT_SHA256,
+    PARENT_KEPT,
+    PARENT_WEAKEST,
 )
 
 ORIGINAL = "original"
@@ -50,8 +54,6 @@ QUALITY_BEFORE = "merge_quality_before"
 QUALITY_AFTER = "merge_quality_after"
 QUALITY_RATIO = "merge_quality_ratio"
 PARENT_COVERAGE = "merge_parent_coverage"
-PARENT_KEPT = "merge_parent_kept"
-PARENT_WEAKEST = "merge_parent_weakest"
 QUALITY_STATUS = "quality_status"
 
 
@@ -101,6 +103,20 @@ def lineage(
         ERROR: error,
         MODEL: model,
         PROMPT_SHA256: prompt_sha256,
+        **kept_parents(()),
+    }
+
+
+def kept_parents(kept: Sequence[ParentKept]) -> dict[str, Any]:
+    """Return the lineage keys about what a merge keeps of its parents.
+
+    They are no stats, because Data-Juicer's analyzer fails on lists that only some rows have.
+
+    :param kept: for each parent, in order; empty for rows that the gate has not judged.
+    """
+    return {
+        PARENT_KEPT: [parent.share for parent in kept],
+        PARENT_WEAKEST: [parent.weakest for parent in kept],
     }
 
 
@@ -120,7 +136,11 @@ def history(meta: Mapping[str, Any]) -> list[str]:
 
 
 def restored(
-    parent_meta: Mapping[str, Any], merged_meta: Mapping[str, Any], reason: str, text: str | None
+    parent_meta: Mapping[str, Any],
+    merged_meta: Mapping[str, Any],
+    reason: str,
+    text: str | None,
+    kept: Sequence[ParentKept],
 ) -> dict[str, Any]:
     """Return the metadata of a parent that the gate gives back.
 
@@ -128,6 +148,7 @@ def restored(
     :param merged_meta: the metadata of the rejected merge.
     :param reason: why it was rejected: `score`, `coverage` or `no_score`.
     :param text: the rejected merge as text, kept on the first parent because it was paid for; None on the others.
+    :param kept: what the merge keeps of each parent.
     """
     return {
         **parent_meta,
@@ -138,6 +159,7 @@ def restored(
         PROMPT_SHA256: merged_meta.get(PROMPT_SHA256),
         REJECTED: reason,
         REJECTED_TEXT: text,
+        **kept_parents(kept),
     }
 
 
@@ -147,7 +169,7 @@ def quality_stats(
     before: float | None = None,
     after: float | None = None,
     ratio: float | None = None,
-    kept: Sequence[ParentKept] | None = None,
+    coverage: float | None = None,
     status: str = "not_scored",
 ) -> dict[str, Any]:
     """Return the stats keys that the gate writes, every key present.
@@ -156,7 +178,8 @@ def quality_stats(
     :param before: on merged and restored rows: the parents' reference score; None else.
     :param after: on merged and restored rows: the merge's score; None else.
     :param ratio: after / before, or None.
-    :param kept: on merged and restored rows: what the merge keeps of each parent; None else.
+    :param coverage: on merged and restored rows: how much the merge keeps of the parent that it keeps least of; None
+        else.
     :param status: `ok`, `not_scored`, or why there is no score.
     """
     return {
@@ -164,8 +187,6 @@ def quality_stats(
         QUALITY_BEFORE: before,
         QUALITY_AFTER: after,
         QUALITY_RATIO: ratio,
-        PARENT_COVERAGE: None if kept is None else min(parent.share for parent in kept),
-        PARENT_KEPT: None if kept is None else [parent.share for parent in kept],
-        PARENT_WEAKEST: None if kept is None else [parent.weakest for parent in kept],
+        PARENT_COVERAGE: coverage,
         QUALITY_STATUS: status,
     }

@@ -169,8 +169,8 @@ class _OutRow:
 def _accepted(merged: MergedRow, verdict: Verdict, old_stats: Mapping[str, Any], layout: SampleFormat) -> _OutRow:
     decision = verdict.decision
     score = verdict.candidate_scores[decision.chosen]
-    stats = {**old_stats, **_decision_stats(verdict, score)}
-    meta = {**merged.meta, lineage.CANDIDATES: []}
+    stats = {**old_stats, **_decision_stats(decision, score)}
+    meta = {**merged.meta, lineage.CANDIDATES: [], **lineage.kept_parents(verdict.kept[decision.chosen])}
     if decision.chosen == 0:
         return _OutRow(meta, stats, kept=merged.position)
     rebuilt = merged_row(layout, merged.candidates[decision.chosen], merged.parent_rows)
@@ -189,18 +189,19 @@ def _restored(merged: MergedRow, verdict: Verdict) -> Iterator[_OutRow]:
     ):
         text = rejected_text if number == 0 else None
         yield _OutRow(
-            lineage.restored(meta, merged.meta, decision.rejected, text), _decision_stats(verdict, score), rebuilt=row
+            lineage.restored(meta, merged.meta, decision.rejected, text, verdict.kept[decision.chosen]),
+            _decision_stats(decision, score),
+            rebuilt=row,
         )
 
 
-def _decision_stats(verdict: Verdict, score: Score) -> dict[str, Any]:
-    decision = verdict.decision
+def _decision_stats(decision: Decision, score: Score) -> dict[str, Any]:
     return lineage.quality_stats(
         score=score.value,
         before=decision.before,
         after=decision.after,
         ratio=decision.ratio,
-        kept=verdict.kept[decision.chosen],
+        coverage=decision.coverage,
         status=score.status,
     )
 

@@ -35,6 +35,8 @@ _FIELDS: Mapping[str, Mapping[str, pa.DataType]] = {
         lineage.ERROR: pa.string(),
         lineage.MODEL: pa.string(),
         lineage.PROMPT_SHA256: pa.string(),
+        lineage.PARENT_KEPT: pa.list_(pa.float64()),
+        lineage.PARENT_WEAKEST: _TEXTS,
         lineage.HISTORY: _TEXTS,
     },
     STATS: {
@@ -43,8 +45,6 @@ _FIELDS: Mapping[str, Mapping[str, pa.DataType]] = {
         lineage.QUALITY_AFTER: pa.float64(),
         lineage.QUALITY_RATIO: pa.float64(),
         lineage.PARENT_COVERAGE: pa.float64(),
-        lineage.PARENT_KEPT: pa.list_(pa.float64()),
-        lineage.PARENT_WEAKEST: _TEXTS,
         lineage.QUALITY_STATUS: pa.string(),
     },
     BATCH_META: {lineage.TOPIC_ID: pa.int64(), "batch_size": pa.int64()},

@@ -88,6 +88,18 @@ class Lineage:
         """Return the lineages of earlier merges, as JSON text, the latest last."""
         return tuple(self.meta.get(lineage.HISTORY) or ())
 
+    @property
+    def kept(self) -> list[tuple[float, str]]:
+        """Return, for each parent, how much the merge keeps of it, and of what it keeps least; empty if unknown."""
+        shares, weakest = self.meta.get(lineage.PARENT_KEPT), self.meta.get(lineage.PARENT_WEAKEST)
+        if not isinstance(shares, list) or not isinstance(weakest, list):
+            return []
+        return [
+            (float(share), reason)
+            for share, reason in zip(shares, weakest, strict=False)
+            if isinstance(share, (int, float)) and isinstance(reason, str)
+        ]
+
 
 @dataclass(frozen=True)
 class Quality:
@@ -122,18 +134,6 @@ class Quality:
     def coverage(self) -> float | None:
         """Return how much the merge keeps of the parent that it keeps least of."""
         return self.stats.get(lineage.PARENT_COVERAGE)
-
-    @property
-    def kept(self) -> list[tuple[float, str]]:
-        """Return, for each parent, how much the merge keeps of it, and of what it keeps least; empty if unknown."""
-        shares, weakest = self.stats.get(lineage.PARENT_KEPT), self.stats.get(lineage.PARENT_WEAKEST)
-        if not isinstance(shares, list) or not isinstance(weakest, list):
-            return []
-        return [
-            (float(share), reason)
-            for share, reason in zip(shares, weakest, strict=False)
-            if isinstance(share, (int, float)) and isinstance(reason, str)
-        ]
 
     @property
     def status(self) -> str | None:

@@ -267,7 +267,7 @@ def _merge(row: ExportRow, parents: int, rejected: str | None) -> Merge:
         _number(quality.before),
         _number(quality.after),
         _number(quality.coverage),
-        tuple(quality.kept),
+        tuple(row.lineage.kept),
         rejected,
     )
 

@@ -81,10 +81,10 @@ def test_a_merge_that_passes_stays_and_carries_the_figures():
         "merge_quality_ratio": 1.0,
         # The merge has the "ab" of neither parent: each answer is short, and must be there word for word.
         "merge_parent_coverage": 0.0,
-        "merge_parent_kept": [0.0, 0.0],
-        "merge_parent_weakest": ["answer", "answer"],
         "quality_status": "ok",
     }
+    assert row[META]["merge_parent_kept"] == [0.0, 0.0]
+    assert row[META]["merge_parent_weakest"] == ["answer", "answer"]
 
 
 def test_a_merge_that_fails_gives_its_parents_back_where_they_stood():
@@ -94,6 +94,7 @@ def test_a_merge_that_fails_gives_its_parents_back_where_they_stood():
     assert [row["instruction"] for row in restored] == ["first", "a", "middle", "b", "last", "other topic"]
     first, second = restored[1], restored[3]
     assert {name: first[name] for name in ("instruction", "input", "output")} == sample("a", "2 a")
+    assert first[META]["merge_parent_kept"] == second[META]["merge_parent_kept"] == [0.0, 0.0]
     for row, score in ((first, 2.0), (second, 4.0)):
         assert row[META]["merge_status"] == "restored"
         assert row[META]["merge_rejected"] == "score"

@@ -10,7 +10,6 @@ from typing import Any
 from mergeit_ops.core.columns import META, STATS
 from mergeit_ops.core.lineage import lineage, quality_stats
 from mergeit_ops.core.lossless import encode_row
-from mergeit_ops.core.parent_kept import ParentKept
 
 Row = dict[str, Any]
 
@@ -77,8 +76,7 @@ def restored(
 def scores(before: float | None, after: float | None, own: float | None, coverage: float | None = None) -> Row:
     if before is None or after is None:
         return quality_stats(status="not_scored")
-    kept = None if coverage is None else [ParentKept(1.0, 1.0, coverage), ParentKept(1.0, 1.0, 1.0)]
-    return quality_stats(score=own, before=before, after=after, ratio=after / before, kept=kept, status="ok")
+    return quality_stats(score=own, before=before, after=after, ratio=after / before, coverage=coverage, status="ok")
 
 
 def write_export(path: Path, rows: Iterable[Mapping[str, Any]]) -> Path:
