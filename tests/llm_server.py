@@ -64,10 +64,15 @@ def parents_of(body: Mapping[str, Any]) -> list[dict[str, str]]:
     return []
 
 
+def merged_instruction(parents: list[dict[str, str]]) -> str:
+    """Merge the instructions of records into one that keeps every demand."""
+    demands = [record["instruction"].strip().rstrip(".") for record in parents]
+    return f"{demands[0]}, and as part of the same answer do the following: " + "; then ".join(demands[1:]) + "."
+
+
 def merged_row(parents: list[dict[str, str]]) -> dict[str, str]:
     """Merge records into one that keeps every demand and every answer."""
-    demands = [record["instruction"].strip().rstrip(".") for record in parents]
-    joined = f"{demands[0]}, and as part of the same answer do the following: " + "; then ".join(demands[1:]) + "."
+    joined = merged_instruction(parents)
     inputs = [record.get("input", "").strip() for record in parents]
     return {
         "instruction": joined,
@@ -81,6 +86,8 @@ def merge_answer(body: Mapping[str, Any]) -> str | Reply:
     if "prompt" in body:
         return logprobs_reply({str(digit): -0.01 if digit == 4 else -9.0 for digit in range(1, 7)})
     parents = parents_of(body)
+    if parents and "output" not in parents[0]:
+        return json.dumps({"instruction": merged_instruction(parents)}, ensure_ascii=False)
     if len(parents) == 1:
         return judgement(4)
     return json.dumps(merged_row(parents), ensure_ascii=False) if parents else "4"

@@ -165,7 +165,7 @@ def _row(found: MergerConversation, form: str) -> dict[str, Any]:
 
 
 def _summary(written: _Written, left_out: Counter[LeftOut], options: argparse.Namespace) -> Iterable[str]:
-    from mergeit_ops.core.prompts import DEFAULT_SYSTEM_PROMPT
+    from mergeit_ops.core.merge_conversations import CONVERSATIONS
 
     models = ", ".join(f"{model} ({count:,})" for model, count in written.models.most_common())
     yield f"{written.rows.total() + left_out.total():,} accepted merges; {written.rows.total():,} rows, by {models}"
@@ -179,7 +179,7 @@ def _summary(written: _Written, left_out: Counter[LeftOut], options: argparse.Na
         f"The longest row has some {written.longest:,} tokens: a trainer that cuts below that (cutoff_len of "
         "LLaMA-Factory, max_length of TRL) takes answers away."
     )
-    if written.system_prompt != DEFAULT_SYSTEM_PROMPT:
+    if written.system_prompt not in {conversation.system_prompt for conversation in CONVERSATIONS.values()}:
         yield "The recipe has a system_prompt of its own: run the student with it too."
 
 

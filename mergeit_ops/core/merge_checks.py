@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mergeit_ops.core.added_demands import added_demand
 from mergeit_ops.core.parent_kept import LossReason, ParentKept, parents_kept
-from mergeit_ops.core.replies import FailureReason, ReplyError, parse_reply
+from mergeit_ops.core.replies import FailureReason, ReplyError
 from mergeit_ops.core.sample import Sample
 
 __all__ = ["MergeChecks"]
@@ -36,14 +36,13 @@ class MergeChecks:
         """Whether anything is checked."""
         return self.min_parent_kept is not None or self.refuse_added_demands
 
-    def parse(self, text: str, parents: Sequence[Sample]) -> Sample:
-        """Read a merge from a model's answer and check it; see `parse_reply`.
+    def check(self, merged: Sample, parents: Sequence[Sample]) -> None:
+        """Refuse a merge that loses a parent or adds a demand.
 
-        :param text: the whole answer.
+        :param merged: the merge.
         :param parents: the rows that were to be merged.
-        :raises ReplyError: also with the reason `parent_lost` or `added_demand`, and with a correction for the model.
+        :raises ReplyError: `parent_lost` or `added_demand`, with a correction for the model.
         """
-        merged = parse_reply(text, parents)
         if self.min_parent_kept is not None:
             kept = parents_kept(parents, merged)
             lost = [number for number, parent in enumerate(kept) if parent.share < self.min_parent_kept]
@@ -54,7 +53,6 @@ class MergeChecks:
                 FailureReason.ADDED_DEMAND,
                 f"The instruction of your record asks for something that no record asks for: {added}. {_AGAIN}",
             )
-        return merged
 
 
 def _lost_parents(kept: Sequence[ParentKept], lost: Sequence[int], least: float) -> str:

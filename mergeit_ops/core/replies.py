@@ -17,7 +17,7 @@ from mergeit_ops.core.refusals import refuses, refuses_to_help
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.word_pieces import exact_words
 
-__all__ = ["MAX_REPLY_CHARS", "FailureReason", "ReplyError", "parse_reply"]
+__all__ = ["ECHO_CORRECTION", "MAX_REPLY_CHARS", "FailureReason", "ReplyError", "parse_reply", "read_object"]
 
 MAX_REPLY_CHARS = 1_000_000
 """Longer answers are not read at all."""
@@ -96,19 +96,7 @@ def parse_reply(text: str, parents: Sequence[Sample]) -> Sample:
         whose output does although no parent's does), or `unparsable` (everything else, and formulas whose backslashes
         JSON has eaten). No other exception is raised, whatever the text.
     """
-    if len(text) > MAX_REPLY_CHARS:
-        raise ReplyError(FailureReason.UNPARSABLE)
-    body = text.strip("\ufeff \t\r\n")
-    if not body:
-        raise ReplyError(FailureReason.EMPTY)
-    try:
-        row = _sole_row(body)
-    except ReplyError as error:
-        said = body.rpartition(_END_OF_THOUGHTS)[2]
-        if error.reason is FailureReason.UNPARSABLE and refuses(said):
-            raise ReplyError(FailureReason.REFUSED) from None
-        raise
-    merged = _checked(row, parents)
+    merged = _checked(read_object(text, ("instruction", "output")), parents)
     if refuses_to_help(merged.output) and not any(refuses_to_help(parent.output) for parent in parents):
         raise ReplyError(FailureReason.REFUSED)
     if lost_backslashes(_texts(merged), text, [part for parent in parents for part in _texts(parent)]):
@@ -119,7 +107,28 @@ def parse_reply(text: str, parents: Sequence[Sample]) -> Sample:
     return merged
 
 
-def _sole_row(text: str) -> Mapping[str, Any]:
+def read_object(text: str, keys: Sequence[str]) -> Mapping[str, Any]:
+    """Read the JSON object that an answer holds, as `parse_reply` describes it.
+
+    :param text: the whole answer.
+    :param keys: an object inside of other text must have these.
+    :raises ReplyError: `empty`, `refused` or `unparsable`.
+    """
+    if len(text) > MAX_REPLY_CHARS:
+        raise ReplyError(FailureReason.UNPARSABLE)
+    body = text.strip("\ufeff \t\r\n")
+    if not body:
+        raise ReplyError(FailureReason.EMPTY)
+    try:
+        return _sole_row(body, keys)
+    except ReplyError as error:
+        said = body.rpartition(_END_OF_THOUGHTS)[2]
+        if error.reason is FailureReason.UNPARSABLE and refuses(said):
+            raise ReplyError(FailureReason.REFUSED) from None
+        raise
+
+
+def _sole_row(text: str, keys: Sequence[str]) -> Mapping[str, Any]:
     row = _whole(text) or _fenced(text)
     if row is not None:
         return row
@@ -134,7 +143,7 @@ def _sole_row(text: str) -> Mapping[str, Any]:
             raise ReplyError(FailureReason.EMPTY)
     elif text.startswith("<think>"):
         raise ReplyError(FailureReason.UNPARSABLE)
-    for reader in (_whole, _fenced, _embedded, _repaired):
+    for reader in (_whole, _fenced, lambda text: _embedded(text, keys), _repaired):
         row = reader(text)
         if row is not None:
             return row
@@ -162,8 +171,8 @@ def _fenced(text: str) -> Mapping[str, Any] | None:
     return _whole(inner[:-3].strip()) if inner[:-3].strip() else None
 
 
-def _embedded(text: str) -> Mapping[str, Any] | None:
-    rows = list(_objects_in(text))
+def _embedded(text: str, keys: Sequence[str]) -> Mapping[str, Any] | None:
+    rows = list(_objects_in(text, keys))
     if not rows:
         return None
     row, start, end = rows[0]
@@ -174,8 +183,8 @@ def _embedded(text: str) -> Mapping[str, Any] | None:
     return row
 
 
-def _objects_in(text: str) -> Iterator[tuple[Mapping[str, Any], int, int]]:
-    """Yield the JSON objects in a text that look like rows, with their place, not looking inside one already found."""
+def _objects_in(text: str, keys: Sequence[str]) -> Iterator[tuple[Mapping[str, Any], int, int]]:
+    """Yield the JSON objects in a text that have some keys, with their place, not looking inside one already found."""
     decoder = json.JSONDecoder(strict=False)
     position = 0
     for _ in range(_MAX_OPENING_BRACES):
@@ -187,7 +196,7 @@ def _objects_in(text: str) -> Iterator[tuple[Mapping[str, Any], int, int]]:
         except (ValueError, RecursionError):
             position += 1
             continue
-        if "instruction" in value and "output" in value:
+        if all(key in value for key in keys):
             yield value, position, end
         position = end
 

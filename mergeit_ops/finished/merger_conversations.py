@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from typing import Any
 
 from mergeit_ops.core import lineage
 from mergeit_ops.core.formats import SampleFormat
 from mergeit_ops.core.identity import sample_digest
-from mergeit_ops.core.prompts import Message, answer_text, build_messages, prompt_sha256
-from mergeit_ops.core.replies import ReplyError, parse_reply
+from mergeit_ops.core.merge_conversations import CONVERSATIONS, MergeConversation
+from mergeit_ops.core.prompts import Message, prompt_sha256
+from mergeit_ops.core.replies import ReplyError
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.finished.blame import MERGER
 from mergeit_ops.finished.rows import ExportRow
 from mergeit_ops.finished.run import FinishedRun
 from mergeit_ops.finished.stages import stages_of
+
+_Asked = tuple[MergeConversation, str | None]
 
 
 class LeftOut(str, Enum):
@@ -36,7 +40,7 @@ class MergerConversation:
     :param topic_id: topic of the merged row.
     :param model: the model that answered.
     :param prompt: chat turns, the very ones that were sent.
-    :param answer: the merged row as the JSON object that the prompt asks for.
+    :param answer: the JSON object that the prompt asks for: the merged row, or its instruction.
     :param proved: whether the hash of the prompt is that of the one that was sent.
     """
 
@@ -69,7 +73,7 @@ def merger_conversations(
     :raises DatasetError: if a row cannot be read, or the layout of the samples cannot be told.
     """
     layout = run.layout()
-    prompts = [(record.get("parameters") or {}).get("system_prompt") for record in run.of_operator(MERGER)]
+    asked = [_asked(record.get("parameters") or {}) for record in run.of_operator(MERGER)]
     digests = {row_id: merge.text for stage in stages_of(run.records) for row_id, merge in stage.merges.items()}
     for row in run.rows():
         if row.lineage.status == lineage.MERGED:
@@ -77,37 +81,47 @@ def merger_conversations(
             if min_ratio is not None and (ratio is None or not ratio >= min_ratio):
                 yield LeftOut.NO_RATIO if ratio is None else LeftOut.LOW_RATIO
             else:
-                found = _conversation(row, layout, prompts or [None], digests)
+                found = _conversation(row, layout, asked or [_asked({})], digests)
                 yield found if isinstance(found, LeftOut) or found.proved or any_prompt else LeftOut.OTHER_PROMPT
 
 
+def _asked(parameters: Mapping[str, Any]) -> _Asked:
+    """Return how a merger asked its model: the conversation of its strategy, and its system prompt."""
+    # Merges without a model have no hash of a prompt, so it does not matter which conversation stands here.
+    strategy = parameters.get("merge_strategy", "llm")
+    return CONVERSATIONS.get(strategy, CONVERSATIONS["llm"]), parameters.get("system_prompt")
+
+
 def _conversation(
-    row: ExportRow, layout: SampleFormat, system_prompts: list[str | None], digests: Mapping[str, str | None]
+    row: ExportRow, layout: SampleFormat, asked: Sequence[_Asked], digests: Mapping[str, str | None]
 ) -> MergerConversation | LeftOut:
     row_id, sent = row.lineage.row_id or "", row.lineage.meta.get(lineage.PROMPT_SHA256)
     if sent is None:
         return LeftOut.NO_MODEL
     parents = [layout.read(parent).sample for parent in row.parents]
     merged = layout.read(row.content).sample
-    answer = answer_text(merged)
     is_as_recorded = digests.get(row_id) in (None, sample_digest(merged))
-    if len(parents) < 2 or not is_as_recorded or not _is_read(answer, merged, parents):
+    if len(parents) < 2 or not is_as_recorded:
         return LeftOut.CHANGED
     # The last merger's is the one that a student would be run with.
-    rebuilt = [build_messages(parents, system_prompt) for system_prompt in reversed(system_prompts)]
-    prompt = next((messages for messages in rebuilt if prompt_sha256(messages) == sent), None)
+    rebuilt = [(conversation, conversation.messages(parents, prompt)) for conversation, prompt in reversed(asked)]
+    proved = [part for part in rebuilt if prompt_sha256(part[1]) == sent]
+    conversation, prompt = (proved or rebuilt)[0]
+    answer = conversation.answer(merged)
+    if not _is_read(conversation, answer, merged, parents):
+        return LeftOut.CHANGED
     return MergerConversation(
         row_id=row_id,
         topic_id=row.lineage.topic_id or 0,
         model=row.lineage.model or "",
-        prompt=prompt or rebuilt[0],
+        prompt=prompt,
         answer=answer,
-        proved=prompt is not None,
+        proved=bool(proved),
     )
 
 
-def _is_read(answer: str, merged: Sample, parents: list[Sample]) -> bool:
+def _is_read(conversation: MergeConversation, answer: str, merged: Sample, parents: list[Sample]) -> bool:
     try:
-        return replace(parse_reply(answer, parents), system=merged.system) == merged
+        return replace(conversation.read(answer, parents), system=merged.system) == merged
     except ReplyError:
         return False

@@ -19,6 +19,7 @@ from mergeit_ops.core.concatenation import concatenate
 from mergeit_ops.core.formats import Reading, SampleFormat
 from mergeit_ops.core.lossless import UnencodableError, encode_row
 from mergeit_ops.core.merge_checks import MergeChecks
+from mergeit_ops.core.merge_conversations import CONVERSATIONS, MergeConversation
 from mergeit_ops.core.pairing import PAIRINGS, Group, find_groups
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.text import printable
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
 
 OP_NAME = "llm_pair_merger_mapper"
 
-MERGE_STRATEGIES = ("llm", "concat", "none")
+MERGE_STRATEGIES = (*CONVERSATIONS, "concat", "none")
 
 _FEW_PAIRS = 0.05
 """Pairs per row of the merger below which a dry run says how to get more."""
@@ -178,8 +179,11 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
         :param max_group_size: rows merged into one at most; every two rows of a larger group exceed the threshold.
         :param merge_ratio: share in (0, 1] of a topic's rows that should end up in merges: the best pairs are taken
             until it is reached, of random ones as many as come nearest; null: every pair found. Not for `first_come`.
-        :param merge_strategy: `llm`; `concat`: instructions joined with "and", the paper's baseline, needs no LLM;
-            `none`: only flatten.
+        :param merge_strategy: `llm`: the model writes the whole merged row. `instruction`: it writes only the merged
+            instruction; inputs and outputs are put one below the other, labelled with letters if there are several
+            inputs. That is one request with two answers, one after the other: no answer can be lost, a sixth of the
+            tokens is spent, and a model of 0.5B parameters can do it. `concat`: instructions joined with "and", the
+            paper's baseline, needs no LLM. `none`: only flatten.
         :param pair_within: columns in which rows must agree to be merged, such as language or licence, or values inside
             a column, such as `meta.language`; null: none. System prompts and arguments of the chat template must always
             agree.
@@ -248,7 +252,8 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
         self._plan: Mapping[str, Any] = {}
         self._stopped: LLMError | None = None
         self._engine: LLMEngine | None = None
-        if merge_strategy == "llm":
+        self._conversation = CONVERSATIONS.get(merge_strategy)
+        if self._conversation is not None:
             from mergeit_ops.llm.engine import build_engine
 
             try:
@@ -374,12 +379,12 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
     @property
     def asks_a_server(self) -> bool:
         """Return whether a run sends requests to a server."""
-        return self.merge_strategy == "llm" and not self.dry_run and not self.parameters["is_hf_model"]
+        return self._conversation is not None and not self.dry_run and not self.parameters["is_hf_model"]
 
     @property
     def runs_a_model(self) -> bool:
         """Return whether a run loads a model of this machine."""
-        return self.merge_strategy == "llm" and not self.dry_run and bool(self.parameters["is_hf_model"])
+        return self._conversation is not None and not self.dry_run and bool(self.parameters["is_hf_model"])
 
     def _check(self, grouped: bool) -> None:
         if not grouped:
@@ -688,22 +693,24 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
     def _requests(
         self, topics: Iterable[TopicMerges], work: MergeRun, dry: bool = False
     ) -> Iterator[LLMRequest[Sample]]:
-        from mergeit_ops.core.prompts import MERGE_SCHEMA, build_messages, prompt_sha256, records_text
+        from mergeit_ops.core.prompts import prompt_sha256
         from mergeit_ops.llm.engine import LLMRequest
         from mergeit_ops.llm.usage import estimate_tokens
 
+        conversation = self._conversation
+        assert conversation is not None
         for topic in topics:
             work.open(topic)
             for number in work.mergeable_groups(topic):
                 parents = topic.samples(topic.groups[number])
-                messages = build_messages(parents, self.system_prompt)
+                messages = conversation.messages(parents, self.system_prompt)
                 yield LLMRequest(
                     tag=(topic, number, prompt_sha256(messages)),
                     messages=messages,
-                    parse=_parser(self.checks, parents),
+                    parse=_parser(conversation, self.checks, parents),
                     num_candidates=self.num_candidates,
-                    schema=MERGE_SCHEMA,
-                    completion_tokens=estimate_tokens(records_text(parents)),
+                    schema=conversation.schema,
+                    completion_tokens=estimate_tokens(conversation.like_answer(parents)),
                 )
                 if dry:
                     work.settle(topic, number, Merge())
@@ -739,8 +746,13 @@ def _is_there(name: str, types: Mapping[str, pa.DataType], tables_of: Callable[[
     return any(value_at(row[column], path)[0] for table in tables_of(column) for row in python_rows(table))
 
 
-def _parser(checks: MergeChecks, parents: Sequence[Sample]) -> Callable[[str], Sample]:
-    return lambda text: checks.parse(text, parents)
+def _parser(conversation: MergeConversation, checks: MergeChecks, parents: Sequence[Sample]) -> Callable[[str], Sample]:
+    def parse(text: str) -> Sample:
+        merged = conversation.read(text, parents)
+        checks.check(merged, parents)
+        return merged
+
+    return parse
 
 
 def _price(figures: Mapping[str, Any]) -> str:

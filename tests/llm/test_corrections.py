@@ -9,6 +9,7 @@ import pytest
 
 from mergeit_ops.core.merge_checks import MergeChecks
 from mergeit_ops.core.prompts import MERGE_SCHEMA, build_messages
+from mergeit_ops.core.replies import parse_reply
 from mergeit_ops.llm.engine import LLMRequest
 from mergeit_ops.llm.failure_share import check_failures
 from tests.llm.conftest import answers_of, engine_for, parents
@@ -18,7 +19,12 @@ from tests.llm_server import FakeLLMServer, merged_row, parents_of
 def requests(count: int, checks: MergeChecks):
     for number in range(count):
         rows = parents(number)
-        parse = lambda text, rows=rows: checks.parse(text, rows)  # noqa: E731
+
+        def parse(text, rows=rows):
+            merged = parse_reply(text, rows)
+            checks.check(merged, rows)
+            return merged
+
         yield LLMRequest(number, build_messages(rows), parse, schema=MERGE_SCHEMA)
 
 

@@ -15,13 +15,16 @@ from data_juicer.ops.base_op import OPERATORS
 from datasets import Dataset
 
 from mergeit_ops.core.columns import EMBEDDING, META, ROW_ID, STATS
+from mergeit_ops.core.instruction_only import INSTRUCTION_SYSTEM_PROMPT
 from mergeit_ops.core.lossless import decode_row
 from mergeit_ops.core.vectors import decode_vectors, encode_vectors
 from mergeit_ops.dataset.manifest import read_manifests
 from mergeit_ops.errors import DatasetError, EmbeddingError, LLMUnavailableError, RecipeError, TooManyFailuresError
+from mergeit_ops.finished import read_run
+from mergeit_ops.finished.merger_conversations import merger_conversations
 from mergeit_ops.ops import FacilityLocationSelector, LLMPairMergerMapper, QualityGateFilter, TopicClusterGrouper
 from tests.llm_server import FakeLLMServer, Reply, error, merge_answer, parents_of
-from tests.runs import make_dataset
+from tests.runs import make_dataset, run_recipe, write_jsonl, write_recipe
 
 
 @pytest.fixture(scope="module")
@@ -508,3 +511,35 @@ def test_a_dry_run_that_finds_few_pairs_says_how_to_get_more(topics, lines):
         merger(server, dry_run=True, similarity_threshold=0.3).run(topics)
     (line,) = [line for line in lines if "select_ratio: 1.0" in line]
     assert "pairs in 120 rows are few" in line
+
+
+def test_a_model_that_joins_instructions_loses_no_answer_and_costs_little(topics, lines):
+    with FakeLLMServer() as server:
+        joined = merger(server, merge_strategy="instruction", min_parent_kept=0.5).run(topics)
+        whole = merger(server).run(topics)
+        merger(server, merge_strategy="instruction", dry_run=True, cache_path=None).run(topics)
+        merger(server, dry_run=True, cache_path=None).run(topics)
+    rows = [row for row in joined if row[META]["merge_status"] == "merged"]
+    assert len(rows) == len(metas(whole, "merged")) > 30
+    for row in rows:
+        for parent in map(decode_row, row[META]["merge_parents"]):
+            assert parent["output"].strip() in row["output"]
+            assert (parent["input"] or "").strip() in row["input"]
+    plans = [line for line in lines if "would make" in line]
+    cheap, dear = (int(re.search(r"about ([\d,]+) prompt", plan)[1].replace(",", "")) for plan in plans)
+    assert cheap < 0.6 * dear
+
+
+def test_what_joined_instructions_were_asked_is_exported_for_training(tmp_path, embedded_rows):
+    with FakeLLMServer() as server:
+        asking = {"model_params": {"base_url": server.base_url}, "similarity_threshold": 0.4}
+        process = [
+            {"topic_cluster_grouper": {"num_clusters": 4}},
+            {"llm_pair_merger_mapper": asking | {"merge_strategy": "instruction"}},
+        ]
+        export = run_recipe(write_recipe(tmp_path, process, write_jsonl(tmp_path / "in.jsonl", embedded_rows)))
+    found = list(merger_conversations(read_run(export)))
+    assert len(found) > 30
+    assert all(conversation.proved for conversation in found)
+    assert {conversation.prompt[0]["content"] for conversation in found} == {INSTRUCTION_SYSTEM_PROMPT}
+    assert all(json.loads(conversation.answer).keys() == {"instruction"} for conversation in found)
