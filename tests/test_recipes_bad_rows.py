@@ -72,7 +72,7 @@ ONE_OF_A_KIND = [
     for path in RECIPES
     # The others clean as these do; what differs behind is one of ours.
     if not on_ray(path)
-    and path.stem != "mergeit_local_llm"
+    and path.stem not in ("mergeit_local_llm", "mergeit_small_llm")
     and (path.parent.name != "ablations" or path.stem in ("concat", "instruction_length"))
 ]
 
