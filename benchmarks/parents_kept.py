@@ -8,10 +8,10 @@ woven, condensed, ...) and merges that drop one (alone, or padded with other tex
 every kind, the part that is refused at several thresholds, and the ROC AUC of every kind that keeps against every kind
 that drops.
 
-With labels: merges that real models wrote, read and labelled by hand. The labels come without the texts, which their
-licences do not let us publish; `--merges` is a file that has them: for each merge `parents` and `merged`, rows of
-instruction, input and output. A label belongs to the merge with its `merged_sha256`. The threshold is looked at on the
-pairs with an even number and the figures hold for those with an odd one.
+With labels: merges that small models wrote, labelled in two readings by language models. The labels come without the
+texts, which their licences do not let us publish; `--merges` is a file that has them: for each merge `parents` and
+`merged`, rows of instruction, input and output. A label belongs to the merge with its `merged_sha256`. The threshold
+was chosen on the pairs with an even number, so judge it by those with an odd one.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from functools import cache
 
 from mergeit_ops.core.prompts import DEFAULT_SYSTEM_PROMPT, WORKED_EXAMPLES
 from mergeit_ops.core.sample import Sample
-from mergeit_ops.core.word_pieces import FUNCTION_WORDS, exact_words, stems
+from mergeit_ops.core.words import FUNCTION_WORDS, exact_words, stems
 
 __all__ = ["added_demand"]
 

@@ -91,7 +91,7 @@ class MergeComparison:
 
     :param candidates: the merge and further answers, at least one.
     :param parents: at least one.
-    :param coverages: of each candidate; None where it was not asked for.
+    :param coverages: of each candidate; None where it is unknown.
     :param rule: when a candidate passes.
     :param bounds: of the plain filter behind the gate.
     """

@@ -63,7 +63,7 @@ class Candidate:
     """One answer of the LLM for a group.
 
     :param score: its quality; None when it could not be scored.
-    :param coverage: how much of its least covered parent it keeps, in [-1, 1]; None when it was not asked for.
+    :param coverage: how much it keeps of the parent that it keeps least of, in [0, 1]; None if unknown.
     """
 
     score: float | None

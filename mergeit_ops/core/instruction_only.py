@@ -43,8 +43,8 @@ INSTRUCTION_SCHEMA: Mapping[str, Any] = {
 class InstructionOnly:
     """The model joins the instructions; inputs and outputs are put one below the other, under the same letters.
 
-    Nothing of an answer can be lost, at a sixth of the tokens. The merged row is one request with two answers, one
-    after the other.
+    Nothing of an answer can be lost, and less than half of the tokens are spent. The merged row is one request with two
+    answers, one after the other.
     """
 
     schema = INSTRUCTION_SCHEMA
@@ -79,7 +79,7 @@ class InstructionOnly:
         """Return the answer that gives a merged row; see `MergeConversation`."""
         return without_marks(json.dumps({"instruction": merged.instruction}, ensure_ascii=False))
 
-    def like_answer(self, parents: Sequence[Sample]) -> str:
+    def expected_answer(self, parents: Sequence[Sample]) -> str:
         """Return a text about as long as the answer; see `MergeConversation`."""
         return json.dumps({"instruction": " ".join(parent.instruction for parent in parents)}, ensure_ascii=False)
 

@@ -52,7 +52,7 @@ class MergeConversation(Protocol):
         """
         ...
 
-    def like_answer(self, parents: Sequence[Sample]) -> str:
+    def expected_answer(self, parents: Sequence[Sample]) -> str:
         """Return a text about as long as the answer will be.
 
         :param parents: the rows that are to be merged.
@@ -78,7 +78,7 @@ class WholeRecord:
         """See `MergeConversation`."""
         return answer_text(merged)
 
-    def like_answer(self, parents: Sequence[Sample]) -> str:
+    def expected_answer(self, parents: Sequence[Sample]) -> str:
         """See `MergeConversation`."""
         return records_text(parents)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mergeit_ops.core.sample import Sample
-from mergeit_ops.core.word_pieces import FUNCTION_WORDS, exact_words, is_number, stems
+from mergeit_ops.core.words import FUNCTION_WORDS, exact_words, is_number, stems
 
 __all__ = ["LossReason", "ParentKept", "least_kept", "parents_kept"]
 

@@ -15,7 +15,7 @@ from mergeit_ops.core.lost_backslashes import lost_backslashes
 from mergeit_ops.core.prompts import WORKED_EXAMPLES
 from mergeit_ops.core.refusals import refuses, refuses_to_help
 from mergeit_ops.core.sample import Sample
-from mergeit_ops.core.word_pieces import exact_words
+from mergeit_ops.core.words import exact_words
 
 __all__ = ["ECHO_CORRECTION", "MAX_REPLY_CHARS", "FailureReason", "ReplyError", "parse_reply", "read_object"]
 

@@ -9,18 +9,19 @@ from typing import Any
 
 import numpy as np
 
+from mergeit_ops.core.words import UNSPACED
+
 __all__ = ["typical_words"]
 
 _TEXTS_PER_TOPIC = 200
 _CHARACTERS_PER_TEXT = 600
 # Letters of any script, with an apostrophe or hyphen inside; scripts that put no spaces between words are told apart.
-_UNSPACED = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_WORD = re.compile(rf"[{_UNSPACED}]+|[^\W\d_{_UNSPACED}]+(?:['’-][^\W\d_{_UNSPACED}]+)*")
+_WORD = re.compile(rf"[{UNSPACED}]+|[^\W\d_{UNSPACED}]+(?:['’-][^\W\d_{UNSPACED}]+)*")
 # What the list of scikit-learn leaves out.
 _MORE_STOP_WORDS = frozenset(
     ("did", "does", "doing", "don't", "doesn't", "isn't", "it's", "i'm", "let", "just", "like", "that's")
 )
-_STARTS_UNSPACED = re.compile(rf"[{_UNSPACED}]")
+_STARTS_UNSPACED = re.compile(rf"[{UNSPACED}]")
 
 
 def typical_words(texts: Mapping[int, Sequence[str]], count: int = 4) -> dict[int, list[str]]:

@@ -22,7 +22,7 @@ class ScoredMerge:
 
     :param before: the parents' reference score; None when a parent has none.
     :param after: the merge's score, or None.
-    :param coverage: of the least covered parent; None when it was not asked for.
+    :param coverage: of the parent that the merge keeps least of; None if unknown.
     :param parents: number of parents, >= 1.
     """
 

@@ -181,9 +181,9 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
             until it is reached, of random ones as many as come nearest; null: every pair found. Not for `first_come`.
         :param merge_strategy: `llm`: the model writes the whole merged row. `instruction`: it writes only the merged
             instruction; inputs and outputs are put one below the other, labelled with letters if there are several
-            inputs. That is one request with two answers, one after the other: no answer can be lost, a sixth of the
-            tokens is spent, and a model of 0.5B parameters can do it. `concat`: instructions joined with "and", the
-            paper's baseline, needs no LLM. `none`: only flatten.
+            inputs. That is one request with two answers, one after the other: no answer can be lost, less than
+            half of the tokens are spent, and a model of 0.5B parameters can do it. `concat`: instructions joined with
+            "and", the paper's baseline, needs no LLM. `none`: only flatten.
         :param pair_within: columns in which rows must agree to be merged, such as language or licence, or values inside
             a column, such as `meta.language`; null: none. System prompts and arguments of the chat template must always
             agree.
@@ -710,7 +710,7 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
                     parse=_parser(conversation, self.checks, parents),
                     num_candidates=self.num_candidates,
                     schema=conversation.schema,
-                    completion_tokens=estimate_tokens(conversation.like_answer(parents)),
+                    completion_tokens=estimate_tokens(conversation.expected_answer(parents)),
                 )
                 if dry:
                     work.settle(topic, number, Merge())

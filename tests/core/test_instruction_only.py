@@ -129,4 +129,4 @@ def test_every_conversation_reads_its_own_answer(strategy):
     assert [turn["role"] for turn in messages] == ["system", "user", "assistant", "user", "assistant", "user"]
     assert messages[0]["content"] == conversation.system_prompt
     assert set(conversation.schema["required"]) <= set(json.loads(messages[2]["content"]))
-    assert conversation.like_answer(rows)
+    assert conversation.expected_answer(rows)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["FUNCTION_WORDS", "exact_words", "is_number", "stems"]
+__all__ = ["FUNCTION_WORDS", "UNSPACED", "exact_words", "is_number", "stems"]
 
-# Scripts that put no space between words: each character counts as a word.
-_UNSPACED = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_LETTERS = rf"[^\W\d_{_UNSPACED}]+"
-_WORD = re.compile(rf"[{_UNSPACED}]|\d+(?:[.,:/]\d+)*|{_LETTERS}(?:['’]{_LETTERS})*")
+UNSPACED = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+"""Characters of scripts that put no space between words, as a set for regular expressions; each counts as a word."""
+_LETTERS = rf"[^\W\d_{UNSPACED}]+"
+_WORD = re.compile(rf"[{UNSPACED}]|\d+(?:[.,:/]\d+)*|{_LETTERS}(?:['’]{_LETTERS})*")
 _LIST_MARK = re.compile(r"^[^\S\n]*\(?\d{1,3}[.)][^\S\n]", re.MULTILINE)
 _SYMBOL = re.compile(r"[^\w\s]")
 _STEM_LETTERS = 5
