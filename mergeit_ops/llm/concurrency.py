@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
+import itertools
 import time
-from collections import deque
-from collections.abc import Awaitable, Callable
-from types import TracebackType
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
 
 __all__ = ["ConcurrencyLimit"]
 
@@ -17,9 +18,12 @@ _GROWTH = 0.02
 _SPREAD_S = 0.5
 """Seconds over which calls start again when all had been refused."""
 
+_IN_A_ROW = 2
+"""Refusals after which a call goes first that has not been refused."""
+
 
 class ConcurrencyLimit:
-    """An asynchronous context manager that every call passes.
+    """Places for calls. Every call holds one while it is in flight.
 
     When the server asks to slow down, all calls pause, and every refused call takes a place from the bound, so that
     what remains is about what was accepted; the refusals of one pause take at most half. A call in a hundred refused,
@@ -27,6 +31,10 @@ class ConcurrencyLimit:
     bound settles where little is refused. A round of good answers gives back a place and a fiftieth of the bound.
     After a pause the calls do not start all at once, but over up to half a second, by the share of them that had been
     refused: a burst would be refused again where it is the rate that counts.
+
+    Calls start in the order of their tickets, so that a refused call goes before those that came later. After two
+    refusals in a row, one that has not been refused goes first: calls that the server refuses whatever the rate do not
+    hold up the run.
 
     :param limit: calls in flight at most, at least 1.
     :param clock: monotonic seconds.
@@ -48,31 +56,49 @@ class ConcurrencyLimit:
         self._paused_until = float("-inf")
         self._refused = 0
         self._least = 1.0
-        self._held = 0
-        self._waiters: deque[asyncio.Future[None]] = deque()
+        self._tickets, self._entries = itertools.count(), itertools.count()
+        self._in_a_row = 0
+        self._waiting: set[int] = set()
+        self._refused_before: set[int] = set()
+        self._queue: list[tuple[int, int, asyncio.Future[None]]] = []
 
     @property
     def limit(self) -> int:
         """Calls that may be in flight at present."""
         return int(self._limit)
 
-    async def __aenter__(self) -> None:
-        await self._pause_over()
-        while self._in_flight >= self.limit:
-            await self._turn()
-            await self._pause_over()
+    def ticket(self) -> int:
+        """Return a call's place in the order; the call keeps it when it is made again."""
+        return next(self._tickets)
+
+    @asynccontextmanager
+    async def place(self, ticket: int) -> AsyncIterator[None]:
+        """Wait for a place, and hold it while a call is in flight.
+
+        :param ticket: of the call.
+        """
+        self._waiting.add(ticket)
+        try:
+            await self._pause_over(ticket)
+            while self._in_flight >= self.limit:
+                await self._turn(ticket)
+                await self._pause_over(ticket)
+        finally:
+            self._waiting.discard(ticket)
         self._in_flight += 1
+        if ticket not in self._refused_before:
+            self._in_a_row = 0
+        try:
+            yield
+        finally:
+            self._in_flight -= 1
+            self._wake()
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._in_flight -= 1
-        self._wake()
-
-    def slow_down(self, seconds: float) -> None:
+    def slow_down(self, seconds: float, refused: int | None = None) -> None:
         """Hold back every call.
 
         :param seconds: how long from now; a pause that lasts longer already stays.
+        :param refused: ticket of the call that was refused for its rate, if it will be made again.
         """
         now = self._clock()
         if now >= self._paused_until:
@@ -82,7 +108,11 @@ class ConcurrencyLimit:
         self._refused += 1
         if now + seconds > self._paused_until:
             self._paused_until = now + seconds
-            self._held = 0
+        if refused is not None:
+            # It comes back before the pause is over, and is expected there.
+            self._waiting.add(refused)
+            self._refused_before.add(refused)
+            self._in_a_row += 1
 
     def speed_up(self) -> None:
         """Note a good answer."""
@@ -90,22 +120,30 @@ class ConcurrencyLimit:
             self._limit = min(float(self._most), self._limit + 1 / self._limit + _GROWTH)
             self._wake()
 
-    async def _pause_over(self) -> None:
-        pause = due = float("-inf")
-        while True:
-            if self._paused_until > pause:
-                pause = self._paused_until
-                share = min(1.0, self._refused / self.limit)
-                due = pause + _SPREAD_S * share * min(self._held, self.limit - 1) / self.limit
-                self._held += 1
-            left = due - self._clock()
-            if left <= 0:
-                return
+    async def _pause_over(self, ticket: int) -> None:
+        while (left := self._due(ticket) - self._clock()) > 0:
             await self._sleep(left)
 
-    async def _turn(self) -> None:
+    def _due(self, ticket: int) -> float:
+        """Return when a call may start: at the end of the pause, later calls a little later."""
+        if not self._refused or self._clock() < self._paused_until:
+            return self._paused_until
+        if self._clock() >= self._paused_until + _SPREAD_S:
+            return self._paused_until
+        exception = self._exception(self._waiting)
+        before = sum(other < ticket for other in self._waiting) if exception is None else int(ticket != exception)
+        share = min(1.0, self._refused / self.limit)
+        return self._paused_until + _SPREAD_S * share * min(before, self.limit) / self.limit
+
+    def _exception(self, tickets: Iterable[int]) -> int | None:
+        """Return the ticket that goes before those that are earlier; None if the order holds."""
+        if self._in_a_row < _IN_A_ROW:
+            return None
+        return min((ticket for ticket in tickets if ticket not in self._refused_before), default=None)
+
+    async def _turn(self, ticket: int) -> None:
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
+        heapq.heappush(self._queue, (ticket, next(self._entries), waiter))
         try:
             await waiter
         except asyncio.CancelledError:
@@ -115,8 +153,18 @@ class ConcurrencyLimit:
 
     def _wake(self) -> None:
         for _ in range(self.limit - self._in_flight):
-            while self._waiters and self._waiters[0].done():
-                self._waiters.popleft()
-            if not self._waiters:
+            waiter = self._next_in_line()
+            if waiter is None:
                 return
-            self._waiters.popleft().set_result(None)
+            # An entry that is done stays in the queue until its turn comes.
+            waiter.set_result(None)
+
+    def _next_in_line(self) -> asyncio.Future[None] | None:
+        exception = self._exception(ticket for ticket, _, waiter in self._queue if not waiter.done())
+        if exception is not None:
+            return next(waiter for ticket, _, waiter in self._queue if ticket == exception and not waiter.done())
+        while self._queue:
+            *_, waiter = heapq.heappop(self._queue)
+            if not waiter.done():
+                return waiter
+        return None

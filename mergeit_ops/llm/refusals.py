@@ -44,12 +44,14 @@ class Refusals:
     def __init__(self) -> None:
         self._given_up: dict[str, tuple[FailureKind, str]] = {}
         self._waiting: set[str] = set()
+        self._answered_later = 0
         self._since_s: float | None = None
         self.answers = 0
 
     def begin(self) -> None:
         """Note that a run starts: nothing waits, and no time has passed."""
         self._waiting.clear()
+        self._answered_later = 0
         self._since_s = None
 
     def answered(self) -> None:
@@ -79,16 +81,21 @@ class Refusals:
         if self._since_s is None:
             self._since_s = now_s
 
-    def through(self, request: str) -> None:
+    def through(self, request: str, answered: bool) -> None:
         """Note that a request no longer waits.
 
         :param request: names the request.
+        :param answered: whether it was answered.
         """
         self._waiting.discard(request)
+        self._answered_later += answered
 
     def several(self) -> int:
-        """Return the number of refused requests that wait or were given up if it is at least three; else 0."""
-        count = len(self._waiting | self._given_up.keys())
+        """Return the number of refused requests if it is at least three; else 0.
+
+        Requests that wait and those that were given up count, and up to three that were answered after they had waited.
+        """
+        count = len(self._waiting | self._given_up.keys()) + min(self._answered_later, _OF_ACCOUNT)
         return count if count >= _OF_ACCOUNT else 0
 
     def stalled_s(self, now_s: float) -> float:

@@ -314,12 +314,13 @@ class Stage(Generic[T]):
 
     async def _call(self, request: LLMRequest[T], params: Mapping[str, Any], prompt_estimate: int) -> Completion:
         engine = self._engine
+        ticket = self._limit.ticket()
         queued_s = 0.0
 
         async def attempt() -> Completion:
             nonlocal queued_s
             start = engine.clock()
-            async with self._limit:
+            async with self._limit.place(ticket):
                 queued_s += engine.clock() - start
                 if self._stopped:
                     # Whoever was next in line: nothing more is sent, the cancellation is on its way.
@@ -346,14 +347,17 @@ class Stage(Generic[T]):
                         ended.set_result(None)
 
         waits: list[str] = []
+        answers_before = engine.refusals.answers
+        answered = False
+        most = 0
 
         def note(failure: CallFailedError) -> None:
+            nonlocal answers_before
             if failure.kind is FailureKind.RATE_LIMITED:
-                waits[:] = waits or [_name_of(request)]
+                if not waits:
+                    waits.append(_name_of(request))
+                    answers_before = engine.refusals.answers
                 engine.refusals.rate_limited(waits[0], engine.clock())
-
-        answers_before = engine.refusals.answers
-        most = 0
 
         def stalled_s() -> float | None:
             nonlocal most
@@ -373,7 +377,7 @@ class Stage(Generic[T]):
                         proven=self._trusted,
                         stalled_s=stalled_s,
                         on_failure=note,
-                        on_retry=self._note_retry,
+                        on_retry=lambda failure, delay_s: self._note_retry(failure, delay_s, ticket),
                         sleep=engine.sleep,
                         # The retry window is for the server's answers; waiting in the queue does not count.
                         clock=lambda: engine.clock() - queued_s,
@@ -381,6 +385,7 @@ class Stage(Generic[T]):
                 except CallFailedError as error:
                     failure = error
                 else:
+                    answered = True
                     self._note_answer(request, completion, prompt_estimate)
                     self._limit.speed_up()
                     return completion
@@ -390,7 +395,7 @@ class Stage(Generic[T]):
             stalled = over and bool(engine.refusals.several())
         finally:
             for name in waits:
-                engine.refusals.through(name)
+                engine.refusals.through(name, answered)
         # Outside the handler, so that a user's traceback is one sentence and not a history.
         reason = _ABOUT_ONE_REQUEST.get(failure.kind, FailureReason.API_FAILED)
         if self._is_of_recipe(failure):
@@ -481,13 +486,13 @@ class Stage(Generic[T]):
             self._backend = self._engine.backend_factory.create(self._settings.max_concurrency)
         return self._backend
 
-    def _note_retry(self, failure: CallFailedError, delay_s: float) -> None:
+    def _note_retry(self, failure: CallFailedError, delay_s: float, ticket: int) -> None:
         self._usage.retries += 1
-        self._pause(failure, delay_s)
+        self._pause(failure, delay_s, ticket if failure.kind is FailureKind.RATE_LIMITED else None)
 
-    def _pause(self, failure: CallFailedError, delay_s: float) -> None:
+    def _pause(self, failure: CallFailedError, delay_s: float, ticket: int | None = None) -> None:
         if failure.kind is FailureKind.RATE_LIMITED or failure.retry_after is not None:
-            self._limit.slow_down(delay_s)
+            self._limit.slow_down(delay_s, ticket)
 
     async def _stop_if_hopeless(self, request: LLMRequest[T], failure: CallFailedError, stalled: bool) -> None:
         """Stop the run if a call failed for good and no other can succeed.

@@ -198,7 +198,7 @@ def test_waiting_for_a_rate_without_progress_ends(concurrency, retry_after, monk
     print(f"{server.loop.now:.0f} s, {server.sent} requests sent")
     # Longer than a minute's quota; where few are in flight each has its attempts, and holds up the other.
     begun_s = 90 / concurrency * server.latency_s
-    assert 60 < server.loop.now - begun_s < (1200 if retry_after == 250 else 150 if concurrency == 64 else 400)
+    assert 60 < server.loop.now - begun_s < (1600 if retry_after == 250 else 150 if concurrency == 64 else 400)
 
 
 @pytest.mark.parametrize(
@@ -209,17 +209,14 @@ def test_waiting_for_a_rate_without_progress_ends(concurrency, retry_after, monk
     ],
 )
 @pytest.mark.parametrize("latency_s", [1.0, 20.0])
-def test_a_quota_for_each_minute_stops_nothing_and_loses_hardly_a_request(
+def test_a_quota_for_each_minute_stops_nothing_and_loses_no_request(
     concurrency, quota, retry_after, latency_s, monkeypatch
 ):
     engine, server = at_an_account(monkeypatch, concurrency, quota, retry_after, latency_s=latency_s)
     count = min(200, 25 * quota)
     _, usage = answers_of(engine, [text_request(number) for number in range(count)])
     print(f"{server.loop.now:.0f} s for {usage.answered}, {server.sent} requests sent")
-    lost = count - usage.answered
-    # Waits have jitter: where few requests are in flight, one may find all its turns taken by others.
-    assert lost <= count // 25
-    assert usage.failures == ({"api_failed": lost} if lost else {})
+    assert (usage.answered, usage.failures) == (count, {})
 
 
 def test_a_request_whose_rate_is_always_refused_costs_itself_where_others_are_answered(monkeypatch):

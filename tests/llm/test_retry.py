@@ -124,7 +124,7 @@ def test_the_limit_bounds_calls_in_flight():
 
         async def call() -> None:
             nonlocal inside, most
-            async with limit:
+            async with limit.place(limit.ticket()):
                 inside += 1
                 most = max(most, inside)
                 await asyncio.sleep(0)
@@ -143,7 +143,7 @@ def test_a_pause_holds_back_everyone_and_each_refusal_takes_a_place():
         entered: list[float] = []
 
         async def call() -> None:
-            async with limit:
+            async with limit.place(limit.ticket()):
                 entered.append(time.now)
 
         limit.slow_down(30)
@@ -185,7 +185,7 @@ def test_the_more_were_refused_the_less_at_once_calls_start_again(refused, sprea
         started: list[float] = []
 
         async def call() -> None:
-            async with limit:
+            async with limit.place(limit.ticket()):
                 started.append(loop.time())
 
         for _ in range(refused):
@@ -216,7 +216,7 @@ def served(refuses: Callable[[float], bool], calls: int) -> tuple[float, float]:
 
         async def attempt() -> None:
             nonlocal sent, refused
-            async with limit:
+            async with limit.place(limit.ticket()):
                 sent += 1
                 if refuses(loop.time()):
                     refused += 1
@@ -267,19 +267,66 @@ def test_at_a_server_with_a_fixed_rate_most_of_it_is_used_and_little_refused():
 def test_a_cancelled_waiter_passes_its_turn_on():
     async def scenario() -> None:
         limit = ConcurrencyLimit(1)
-        await limit.__aenter__()
 
         async def enter() -> None:
-            async with limit:
+            async with limit.place(limit.ticket()):
                 pass
 
-        first, second = asyncio.ensure_future(enter()), asyncio.ensure_future(enter())
-        await asyncio.sleep(0)
-        await limit.__aexit__(None, None, None)
+        async with limit.place(limit.ticket()):
+            first, second = asyncio.ensure_future(enter()), asyncio.ensure_future(enter())
+            await asyncio.sleep(0)
         first.cancel()
         await asyncio.wait_for(second, 1)
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("places", [1, 4])
+def test_a_refused_call_goes_before_those_that_came_later(places):
+    loop = VirtualLoop()
+    started: list[int] = []
+
+    async def scenario() -> None:
+        limit = ConcurrencyLimit(places, clock=loop.time)
+        early, late = limit.ticket(), [limit.ticket() for _ in range(3)]
+
+        async def call(ticket: int, after_s: float) -> None:
+            await asyncio.sleep(after_s)
+            async with limit.place(ticket):
+                started.append(ticket)
+                await asyncio.sleep(1)
+
+        limit.slow_down(3, early)
+        # Its own wait ends with the pause, when the others have long been waiting for it.
+        await asyncio.gather(*(call(ticket, 0) for ticket in reversed(late)), call(early, 3))
+
+    loop.run_until_complete(scenario())
+    loop.close()
+    assert started == sorted(started)
+
+
+def test_a_call_that_is_refused_again_and_again_does_not_hold_up_the_others():
+    loop = VirtualLoop()
+    started: list[int] = []
+
+    async def scenario() -> None:
+        limit = ConcurrencyLimit(1, clock=loop.time)
+        refused = [limit.ticket(), limit.ticket()]
+
+        async def call(ticket: int) -> None:
+            async with limit.place(ticket):
+                started.append(ticket)
+                await asyncio.sleep(1)
+
+        limit.slow_down(3, refused[1])
+        for _ in range(3):
+            limit.slow_down(3, refused[0])
+        await asyncio.gather(*(call(ticket) for ticket in (*refused, *(limit.ticket() for _ in range(3)))))
+
+    loop.run_until_complete(scenario())
+    loop.close()
+    # One that has not been refused, and then by order.
+    assert started == [2, 0, 1, 3, 4]
 
 
 @pytest.mark.parametrize("absence", [FailureKind.LOADING, FailureKind.UNREACHABLE])
