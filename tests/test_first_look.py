@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import gzip
 import json
 
 import pyarrow as pa
@@ -217,6 +218,28 @@ def test_nothing_is_said_where_a_filter_may_have_dropped_rows(tmp_path, lines):
     export = run_recipe(write_recipe(tmp_path, process, data, text_keys=["instruction", "output"]))
     assert "dropped_by_loader" not in read_manifests(work_dir_of(export))[0]["figures"]
     assert not any("loader dropped" in line for line in lines)
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "json", "jsonl.gz"])
+@pytest.mark.parametrize(
+    ("first", "second"), [(1, "2"), ("1", 2), (1.5, "2.5")], ids=["number, text", "text, number", "fraction, text"]
+)
+def test_columns_whose_type_differs_from_file_to_file_are_named(tmp_path, lines, rows, suffix, first, second):
+    data = tmp_path / "in"
+    data.mkdir()
+    for name, own, part in (("a", first, rows[:20]), ("b", second, rows[20:])):
+        part = [row | {"mixed": own, "same": 1} for row in part]
+        text = json.dumps(part) if suffix == "json" else "".join(json.dumps(row) + "\n" for row in part)
+        file = data / f"{name}.{suffix}"
+        file.write_bytes(gzip.compress(text.encode()) if suffix.endswith("gz") else text.encode())
+    export = run_recipe(write_recipe(tmp_path, TOPICS, data))
+    (kind,) = {type(row["mixed"]) for row in read_jsonl(export)}
+    other = "a" if type(first) is not kind else "b"
+    records = read_manifests(work_dir_of(export))
+    assert [record["figures"].get("changed_types") for record in records] == ["mixed", None, None]
+    (line,) = [line for line in lines if "different types" in line]
+    became = "texts" if kind is str else "numbers"
+    assert f"has made {became} of all values of mixed ({other}.{suffix} holds others)" in line
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from mergeit_ops.dataset.tables import TableSink
 from mergeit_ops.errors import DiskError
 from mergeit_ops.llm.journal import Journal
 from tests.llm_server import FakeLLMServer
-from tests.runs import read_jsonl, run_recipe, write_jsonl, write_recipe
+from tests.runs import read_jsonl, run_command, run_recipe, write_jsonl, write_recipe
 from tests.test_whole_runs import pipeline
 
 
@@ -50,7 +50,10 @@ def fill(folder: Path) -> None:
 @pytest.fixture
 def temporary_files_there(small_disk, monkeypatch) -> Path:
     from datasets import fingerprint
+    from multiprocess import util
 
+    # Its sockets stay where they are: the path of this disk is too long for one.
+    util.get_temp_dir()
     monkeypatch.setattr(tempfile, "tempdir", str(small_disk))
     monkeypatch.setattr(fingerprint, "_TEMP_DIR_FOR_TEMP_CACHE_FILES", None)
     return small_disk
@@ -100,6 +103,41 @@ def test_answers_that_find_no_room_are_a_warning_with_the_folder(tmp_path, embed
     (line,) = [line for line in lines if "answers could not be stored in the answer cache" in line]
     assert str(small_disk) in line
     assert "cache_write_failures" in json.dumps(read_manifests(next((tmp_path / "out").rglob("mergeit")).parent))
+
+
+BUDGET = [{"budget_selector": {"select_num": 10_000}}]
+"""Keeps all rows."""
+
+
+@pytest.mark.parametrize("settings", [{}, {"export_shard_size": 1000}, {"export_in_parallel": True, "np": 2}], ids=str)
+def test_an_export_that_finds_no_room_is_said_before_it_is_begun(tmp_path, embedded_rows, small_disk, settings):
+    data = write_jsonl(tmp_path / "in.jsonl", [row | {"extra": "x" * 20_000} for row in embedded_rows])
+    export = small_disk / "out" / "export.jsonl"
+    recipe = write_recipe(tmp_path, BUDGET, data, export_path=str(export), work_dir=str(tmp_path / "work"), **settings)
+    sentence = rf"^budget_selector: the disk that holds {export.parent} has .* MiB left, .* set export_path to another"
+    with pytest.raises(DiskError, match=sentence):
+        run_recipe(recipe)
+    assert not list(export.parent.glob("export*"))
+
+
+@pytest.mark.parametrize("executor", ["default", "ray"])
+def test_a_disk_that_becomes_full_in_the_export_is_named_with_the_cure(tmp_path, embedded_rows, small_disk, executor):
+    """The room is enough for a look, and not for both files of the export."""
+    data = write_jsonl(tmp_path / "in.jsonl", [row | {"extra": "x" * 12_000} for row in embedded_rows])
+    recipe = write_recipe(
+        tmp_path,
+        BUDGET,
+        data,
+        export_path=str(small_disk / "out" / "export.jsonl"),
+        work_dir=str(tmp_path / "work"),
+        executor_type=executor,
+        ray_address="local",
+    )
+    run = run_command("dj-process", "--config", str(recipe), cwd=tmp_path)
+    assert run.returncode == 1
+    (sentence,) = [line for line in run.stdout.splitlines() if "The disk that holds" in line]
+    assert f"{small_disk / 'out'} is full. Make room there, or set export_path to another folder." in sentence
+    assert "No space left on device" in run.stdout
 
 
 @pytest.mark.parametrize("full_from", ["the start", "later"])

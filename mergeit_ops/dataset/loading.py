@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from mergeit_ops.core.columns import SYSTEM_PREFIX
+from mergeit_ops.core.row_files import UnreadableFileError, kind_of, rows_of_file, unpacked
 from mergeit_ops.dataset.recipe import Recipe
 
 _JSON_SUFFIXES = (".json", ".jsonl")
+
+_FIRST_ROWS = 20
+"""Rows of each file that are read to find the types of its columns."""
+
+_FIRST_FILES = 200
+
+_PYTHON: Mapping[str, type | tuple[type, ...]] = {"texts": str, "numbers": (int, float), "booleans": bool}
 
 
 def rows_in_files(dataset: Any, recipe: Recipe) -> int | None:
@@ -69,20 +79,54 @@ def dates_of_texts(schema: pa.Schema, recipe: Recipe) -> list[str]:
     return [field.name for field in schema if not field.name.startswith(SYSTEM_PREFIX) and _holds_dates(field.type)]
 
 
+def changed_types(schema: pa.Schema, recipe: Recipe) -> Mapping[str, tuple[str, Path]]:
+    """Return the columns in which the loader changed values because another file holds another type.
+
+    The loader gives a column one type. If one file has texts in it and another numbers, either all become texts, or
+    texts such as "7" become numbers; which, depends on the order of the files.
+
+    :param schema: of the dataset.
+    :param recipe: of the run.
+    :return: for each column what all values became (`texts`, `numbers`, `booleans`), and a file that holds others.
+    """
+    became = {field.name: name for field in schema if (name := _plain_type(field.type)) is not None}
+    files = [file for file in islice(_files(recipe), _FIRST_FILES) if kind_of(file) in ("json", "parquet")]
+    found: dict[str, tuple[str, Path]] = {}
+    for file in files if len(files) > 1 else ():
+        try:
+            for _, row in islice(rows_of_file(file), _FIRST_ROWS):
+                for name, value in row.items():
+                    if name in became and value is not None and not isinstance(value, _PYTHON[became[name]]):
+                        found.setdefault(name, (became[name], file))
+        except (OSError, UnreadableFileError):
+            continue
+    return found
+
+
+def _plain_type(kind: pa.DataType) -> str | None:
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return "texts"
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        return "numbers"
+    return "booleans" if pa.types.is_boolean(kind) else None
+
+
 def suffix_of_files(recipe: Recipe) -> str | None:
     """Return the suffix of the files that a run reads, without that of a compression; None if it is unknown."""
+    known = (*_JSON_SUFFIXES, ".csv", ".tsv", ".parquet")
+    suffixes = (unpacked(file).suffix.lower() for file in _files(recipe))
+    return next((suffix for suffix in suffixes if suffix in known), None)
+
+
+def _files(recipe: Recipe) -> Iterator[Path]:
+    """Yield the local files that a run reads."""
     path = getattr(recipe.config, "dataset_path", None)
-    if not path:
-        sources = (getattr(recipe.config, "dataset", None) or {}).get("configs") or [{}]
-        path = sources[0].get("path")
-    if not isinstance(path, str) or not Path(path).exists():
-        return None
-    files = [Path(path)] if Path(path).is_file() else (file for file in Path(path).rglob("*") if file.is_file())
-    for file in files:
-        suffixes = [suffix.lower() for suffix in file.suffixes if suffix.lower() not in (".gz", ".zst")]
-        if suffixes and suffixes[-1] in (*_JSON_SUFFIXES, ".csv", ".tsv", ".parquet"):
-            return suffixes[-1]
-    return None
+    sources = [{"path": path}] if path else (getattr(recipe.config, "dataset", None) or {}).get("configs") or []
+    for source in sources:
+        path = source.get("path")
+        if not isinstance(path, str) or not Path(path).exists():
+            continue
+        yield from [Path(path)] if Path(path).is_file() else filter(Path.is_file, sorted(Path(path).rglob("*")))
 
 
 def _holds_dates(kind: pa.DataType) -> bool:

@@ -10,6 +10,7 @@ __all__ = ["readable", "summary_of"]
 _SUMMARISED = (
     "dropped_by_loader",
     "read_as_timestamps",
+    "changed_types",
     "unreadable",
     "topics",
     "pairs",

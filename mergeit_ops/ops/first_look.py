@@ -1,4 +1,4 @@
-"""Checks of a dataset before an operator does any work: column types, and changes by the loader."""
+"""Checks of a dataset around the work of an operator: column types, changes by the loader, room for the export."""
 
 from __future__ import annotations
 
@@ -15,19 +15,21 @@ from loguru import logger
 from mergeit_ops.core.columns import BATCH_META, META
 from mergeit_ops.core.lineage import TOPIC_ID
 from mergeit_ops.dataset.export_types import ExportFormat, complaint
-from mergeit_ops.dataset.loading import dates_of_texts, dropped_rows, rows_in_files
+from mergeit_ops.dataset.full_disks import explain_full_disks, no_room_for_export
+from mergeit_ops.dataset.loading import changed_types, dates_of_texts, dropped_rows, rows_in_files
 from mergeit_ops.dataset.manifest import also_noted
 from mergeit_ops.dataset.recipe import Recipe, Step, current_recipe
 from mergeit_ops.dataset.recipe_columns import check_text_columns
 from mergeit_ops.distributed import is_ray_dataset
-from mergeit_ops.errors import DatasetError
+from mergeit_ops.errors import DatasetError, DiskError
 
 
 def looks_first(run: Callable[..., Any]) -> Callable[..., Any]:
     """Make an operator's `run` check the dataset first.
 
     :param run: the method.
-    :return: the method, which stops if the export cannot hold a column, and reports what the loader did to the rows.
+    :return: the method, which stops if the export cannot hold a column or the disk has no room for it, and reports what
+        the loader did to the rows.
     """
 
     @wraps(run)
@@ -35,6 +37,7 @@ def looks_first(run: Callable[..., Any]) -> Callable[..., Any]:
         recipe = recipe_of(operator)
         if recipe is None:
             return run(operator, dataset, *args, **kwargs)
+        explain_full_disks(recipe)
         if is_ray_dataset(dataset):
             from mergeit_ops.distributed.blocks import materialized
 
@@ -51,9 +54,26 @@ def looks_first(run: Callable[..., Any]) -> Callable[..., Any]:
             check_text_columns(recipe, place, _flat_types(operator, schema))
         ExportCheck.of(operator, recipe)(schema)
         with also_noted(_figures_of_loading(operator, dataset, schema, recipe)):
-            return run(operator, dataset, *args, **kwargs)
+            rows = run(operator, dataset, *args, **kwargs)
+        _check_room(operator, rows, recipe, place)
+        return rows
 
     return run_after_a_look
+
+
+def _check_room(operator: Any, rows: Any, recipe: Recipe, place: int | None) -> None:
+    """Check that the disk has room for the export, if this operator is the last of the recipe.
+
+    With `export_shard_size` Data-Juicer ends well and leaves incomplete files if a disk becomes full.
+
+    :raises DiskError: if there is no room.
+    """
+    if is_ray_dataset(rows) or place is None or place + 1 < len(recipe.steps):
+        return
+    bytes_in_memory = rows.data.nbytes * len(rows) / max(1, len(rows.data))
+    found = no_room_for_export(bytes_in_memory, recipe)
+    if found is not None:
+        raise DiskError(f"{operator._name}: {found}.")
 
 
 def _flat_types(operator: Any, schema: pa.Schema) -> dict[str, pa.DataType]:
@@ -139,6 +159,17 @@ def _figures_of_loading(operator: Any, dataset: Any, schema: pa.Schema, recipe: 
             f"{operator._name}: Data-Juicer's loader has turned texts that look like dates into timestamps in the "
             f"column{'s' if len(dates) > 1 else ''} {', '.join(dates)}; the export writes them in another form than "
             "the file. To keep the texts, convert the file to parquet."
+        )
+    changed = {} if is_ray_dataset(dataset) else changed_types(schema, recipe)
+    if changed:
+        figures["changed_types"] = ", ".join(changed)
+        logger.warning(
+            f"{operator._name}: your files hold different types in one column, and Data-Juicer's loader has made "
+            + ", ".join(
+                f"{became} of all values of {name} ({file.name} holds others)"
+                for name, (became, file) in changed.items()
+            )
+            + ". The export writes them so. To keep the values, use one type in all files."
         )
     return figures
 
