@@ -45,7 +45,12 @@ $(SERVERS)/.installed: $(VENV)/.installed
 		"llama-cpp-python[server]==0.3.36" && touch $(SERVERS)/local/.llama-cpp-python
 	@touch $@
 
-test-servers: $(SERVERS)/.installed  ## Run real servers with tiny models, and the tests against them.
+# A real model of 0.5B parameters; without it, its test is left out.
+$(SERVERS)/models/small.gguf: $(SERVERS)/.installed
+	@echo "Downloading a model of 0.5 GB"
+	-$(BIN)/python -m tests.servers.small_model $(SERVERS)/models
+
+test-servers: $(SERVERS)/.installed $(SERVERS)/models/small.gguf  ## Run real servers with tiny models, and the tests against them.
 	$(BIN)/python -m pytest -m servers tests/servers
 
 # What is measured beside ours and cannot live with Data-Juicer's libraries.

@@ -26,12 +26,17 @@ from mergeit_ops.core.columns import META, STATS
 from mergeit_ops.ops import LLMPairMergerMapper, QualityGateFilter, TopicClusterGrouper
 
 CHECKS = {"min_parent_kept": 0.5, "refuse_added_demands": True}
+SHORT = {"prompt_style": "short"}
 STRATEGIES: dict[str, tuple[str, dict[str, Any]]] = {
     "concat": ("concat", {}),
     "instruction": ("instruction", {}),
     "instruction, checked": ("instruction", CHECKS),
     "llm": ("llm", {}),
     "llm, checked": ("llm", CHECKS),
+    "instruction, short prompt": ("instruction", SHORT),
+    "instruction, short prompt, checked": ("instruction", SHORT | CHECKS),
+    "llm, short prompt": ("llm", SHORT),
+    "llm, short prompt, checked": ("llm", SHORT | CHECKS),
 }
 
 
@@ -42,6 +47,7 @@ def main() -> None:
     parser.add_argument("--base-url", required=True)
     parser.add_argument("--pairs", type=int, default=100)
     parser.add_argument("--concurrency", type=int, default=2, help="slots of the server")
+    parser.add_argument("--only", nargs="*", default=list(STRATEGIES), help="rows of the table")
     options = parser.parse_args()
     rows = read_rows(options.rows)
     topics = TopicClusterGrouper(num_clusters=1).run(NestedDataset(Dataset.from_list(rows)))
@@ -59,12 +65,13 @@ def main() -> None:
     print("|---" * 9 + "|", flush=True)
     spent: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder:
-        for name, (strategy, checks) in STRATEGIES.items():
-            if not checks:
+        for name in options.only:
+            strategy, settings = STRATEGIES[name]
+            if "min_parent_kept" not in settings:
                 spent.clear()
             asking = {} if strategy == "concat" else server | {"cache_path": f"{folder}/{strategy}.db"}
             merger = LLMPairMergerMapper(
-                merge_strategy=strategy, merge_ratio=2 * options.pairs / len(rows), **asking, **checks
+                merge_strategy=strategy, merge_ratio=2 * options.pairs / len(rows), **asking, **settings
             )
             start = time.perf_counter()
             merged = merger.run(topics)

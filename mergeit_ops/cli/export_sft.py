@@ -179,7 +179,9 @@ def _summary(written: _Written, left_out: Counter[LeftOut], options: argparse.Na
         f"The longest row has some {written.longest:,} tokens: a trainer that cuts below that (cutoff_len of "
         "LLaMA-Factory, max_length of TRL) takes answers away."
     )
-    if written.system_prompt not in {conversation.system_prompt for conversation in CONVERSATIONS.values()}:
+    if written.system_prompt not in {
+        conversation.system_prompt for styles in CONVERSATIONS.values() for conversation in styles.values()
+    }:
         yield "The recipe has a system_prompt of its own: run the student with it too."
 
 

@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 from functools import cache
 
-from mergeit_ops.core.prompts import DEFAULT_SYSTEM_PROMPT, WORKED_EXAMPLES
+from mergeit_ops.core.instruction_only import INSTRUCTION_SYSTEM_PROMPT, SHORT_INSTRUCTION_SYSTEM_PROMPT
+from mergeit_ops.core.prompts import DEFAULT_SYSTEM_PROMPT, SHORT_SYSTEM_PROMPT, WORKED_EXAMPLES
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.words import FUNCTION_WORDS, exact_words, stems
 
@@ -16,6 +17,12 @@ _NUMBER_WORDS = "one two three four five six seven eight nine ten twelve fifteen
 _NUMBER = rf"(?:\d[\d,.]*|{'|'.join(_NUMBER_WORDS.split())})"
 _BOUND = r"(?:at (?:most|least)|(?:no|not) (?:more|fewer|less) than|(?:more|fewer|less) than|up to|exactly|within)"
 _LIMIT = re.compile(rf"\b{_BOUND}\s+({_NUMBER})\s+\w+", re.IGNORECASE)
+_SYSTEM_PROMPTS = (
+    DEFAULT_SYSTEM_PROMPT,
+    SHORT_SYSTEM_PROMPT,
+    INSTRUCTION_SYSTEM_PROMPT,
+    SHORT_INSTRUCTION_SYSTEM_PROMPT,
+)
 _PHRASE_WORDS = 4
 _NEW_WORDS = 2
 
@@ -51,5 +58,5 @@ def _phrases(words: Sequence[str]) -> list[tuple[str, ...]]:
 @cache
 def _of_prompt() -> frozenset[tuple[str, ...]]:
     samples = [sample for rows, merged in WORKED_EXAMPLES for sample in (*rows, merged)]
-    texts = [DEFAULT_SYSTEM_PROMPT, *(text for sample in samples for text in (sample.instruction, sample.input))]
+    texts = [*_SYSTEM_PROMPTS, *(text for sample in samples for text in (sample.instruction, sample.input))]
     return frozenset(phrase for text in texts for phrase in _phrases(exact_words(text)))

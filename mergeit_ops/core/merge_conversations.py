@@ -1,4 +1,4 @@
-"""How a model is asked for a merge and how its answer is read, by the name of the strategy."""
+"""How a model is asked for a merge and how its answer is read, by strategy and style of the prompt."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from mergeit_ops.core.instruction_only import InstructionOnly
 from mergeit_ops.core.prompts import (
     DEFAULT_SYSTEM_PROMPT,
     MERGE_SCHEMA,
+    PROMPT_STYLES,
+    SHORT_SYSTEM_PROMPT,
     Message,
     answer_text,
     build_messages,
@@ -61,14 +63,20 @@ class MergeConversation(Protocol):
 
 
 class WholeRecord:
-    """The model writes the whole merged row: instruction, input and output (MergeIT, stage 2)."""
+    """The model writes the whole merged row: instruction, input and output (MergeIT, stage 2).
+
+    :param style: one of `PROMPT_STYLES`.
+    """
 
     schema = MERGE_SCHEMA
-    system_prompt = DEFAULT_SYSTEM_PROMPT
+
+    def __init__(self, style: str = "worked") -> None:
+        self._style = style
+        self.system_prompt = SHORT_SYSTEM_PROMPT if style == "short" else DEFAULT_SYSTEM_PROMPT
 
     def messages(self, parents: Sequence[Sample], system_prompt: str | None = None) -> tuple[Message, ...]:
         """See `MergeConversation`."""
-        return build_messages(parents, system_prompt)
+        return build_messages(parents, system_prompt, self._style)
 
     def read(self, text: str, parents: Sequence[Sample]) -> Sample:
         """See `MergeConversation`."""
@@ -83,5 +91,8 @@ class WholeRecord:
         return records_text(parents)
 
 
-CONVERSATIONS: Mapping[str, MergeConversation] = {"llm": WholeRecord(), "instruction": InstructionOnly()}
-"""Conversations by merge strategy."""
+CONVERSATIONS: Mapping[str, Mapping[str, MergeConversation]] = {
+    "llm": {style: WholeRecord(style) for style in PROMPT_STYLES},
+    "instruction": {style: InstructionOnly(style) for style in PROMPT_STYLES},
+}
+"""Conversations by merge strategy and style of the prompt."""

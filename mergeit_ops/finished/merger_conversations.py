@@ -86,10 +86,10 @@ def merger_conversations(
 
 
 def _asked(parameters: Mapping[str, Any]) -> _Asked:
-    """Return how a merger asked its model: the conversation of its strategy, and its system prompt."""
+    """Return how a merger asked its model: the conversation of its strategy and style, and its system prompt."""
     # Merges without a model have no hash of a prompt, so it does not matter which conversation stands here.
-    strategy = parameters.get("merge_strategy", "llm")
-    return CONVERSATIONS.get(strategy, CONVERSATIONS["llm"]), parameters.get("system_prompt")
+    styles = CONVERSATIONS.get(parameters.get("merge_strategy", "llm"), CONVERSATIONS["llm"])
+    return styles[parameters.get("prompt_style", "worked")], parameters.get("system_prompt")
 
 
 def _conversation(

@@ -28,7 +28,7 @@ from mergeit_ops.llm.proxies import Proxy, proxy_for
 from mergeit_ops.llm.response_guard import UnusableResponseError, max_response_bytes, response_guard
 
 if TYPE_CHECKING:
-    from openai import AsyncOpenAI
+    from openai import AsyncOpenAI, Timeout
 
 __all__ = ["Connection", "check_connection", "is_http_url", "open_connection", "server_url"]
 
@@ -38,6 +38,8 @@ _OPENAI_URL = "https://api.openai.com/v1"
 _KEY_OF_KEYLESS_SERVERS = "no-key"
 _CONNECT_TIMEOUT_S = 10.0
 _LISTING_TIMEOUT_S = 2.0
+_FIRST_ANSWER = 2
+"""Multiple of the timeout that calls have after one of them took too long, until the server has answered."""
 _BEGINNING_CHARS = 2_000
 _LONG_WORD = 12
 _WHO = 407
@@ -72,12 +74,19 @@ class Target:
         return f"{self.url.rstrip('/')}/{self.endpoint.lstrip('/')}"
 
 
+def _timeout(seconds: float) -> Timeout:
+    import openai
+
+    return openai.Timeout(seconds, connect=min(_CONNECT_TIMEOUT_S, seconds))
+
+
 class Connection:
     """An open client of one server; every failed call raises `CallFailedError`.
 
     :param client: from the openai package, without retries.
     :param mask: hides secrets in texts of the server.
-    :param timeout_s: seconds for one call, from sending it to the end of its answer.
+    :param timeout_s: seconds for one call, from sending it to the end of its answer. After a call that took longer,
+        calls have twice as long until the server has answered.
     :param target: where requests go.
     :param proxy: that requests use; None for direct requests.
     """
@@ -88,6 +97,7 @@ class Connection:
         self._timeout_s = timeout_s
         self._target = target
         self._proxy = proxy
+        self._patience_s = timeout_s
         self._answered = False
 
     async def post(self, endpoint: str, body: Mapping[str, Any], answer_at: str = "choices") -> object:
@@ -100,20 +110,28 @@ class Connection:
         :raises CallFailedError: if there is no response, or it reports an error.
         :raises LLMUnavailableError: if the first responses show that no response can be used.
         """
+        import openai
+
+        patience_s = self._patience_s
         try:
             # The client's own timeout bounds each wait for bytes; this one the call as a whole.
             payload = await asyncio.wait_for(
-                self._client.post(endpoint, cast_to=object, body=dict(body)), self._timeout_s
+                self._client.post(endpoint, cast_to=object, body=dict(body), options={"timeout": _timeout(patience_s)}),
+                patience_s,
             )
             payload = json.loads(payload) if isinstance(payload, str) else payload
             reported = error_in(payload, self._mask, answer_at)
             if reported is None:
                 self._answered = True
+                self._patience_s = self._timeout_s
                 return payload
             failure: Exception = reported
         except (ValueError, RecursionError) as error:
             failure = CallFailedError(FailureKind.TRANSIENT, non_json(getattr(error, "doc", ""), self._mask))
         except Exception as error:
+            if isinstance(error, (TimeoutError, asyncio.TimeoutError, openai.APITimeoutError)) and not self._answered:
+                # The first prompts take longest: the server reads all of them, and may still load its model.
+                self._patience_s = _FIRST_ANSWER * self._timeout_s
             known = self._failure(error)
             if known is None:
                 raise
@@ -340,7 +358,7 @@ def _open_client(
             # It reports every request at INFO: tens of thousands of lines in a run.
             library.setLevel(logging.WARNING)
     others = {name: value for name, value in model_params.items() if name != "base_url"}
-    timeout = openai.Timeout(timeout_s, connect=min(_CONNECT_TIMEOUT_S, timeout_s))
+    timeout = _timeout(timeout_s)
     try:
         return openai.AsyncOpenAI(
             api_key=_key(),

@@ -27,6 +27,7 @@ from mergeit_ops.llm.validation import DEFAULT_SAMPLING_PARAMS, backend_factory,
 
 __all__ = [
     "CACHE_AUTO",
+    "CAP_PARAMS",
     "EngineSettings",
     "LLMEngine",
     "LLMOutcome",
@@ -41,6 +42,9 @@ T = TypeVar("T")
 
 # The connection pool of the openai package holds no more.
 _MAX_CONCURRENCY = 1000
+
+CAP_PARAMS = ("max_tokens", "max_completion_tokens", "max_new_tokens")
+"""Sampling parameters that limit an answer; the last one is for local models."""
 
 _FIGURES = ("calls", "cache_hits", "retries", "prompt_tokens", "completion_tokens")
 _TROUBLES = ("lost_prompt_tokens", "cache_write_failures", "last_errors", "answered_as")
@@ -59,6 +63,8 @@ class LLMRequest(Generic[T]):
     :param schema: JSON schema of the answer, which servers are held to as far as they can be; None for any text.
     :param completion_tokens: tokens an answer is expected to have; None (the default) takes the size of the last
         turn, which suits a merge.
+    :param max_tokens: tokens an answer may have; twice as many after it was cut off there. None (the default): what the
+        sampling parameters say.
     """
 
     tag: Any
@@ -67,6 +73,7 @@ class LLMRequest(Generic[T]):
     num_candidates: int = 1
     schema: Mapping[str, Any] | None = None
     completion_tokens: int | None = None
+    max_tokens: int | None = None
 
     def corrected(self, answer: str, correction: str) -> LLMRequest[T]:
         """Return the request with an answer that could not be used, and what is wrong with it.
@@ -100,6 +107,7 @@ class EngineSettings:
 
     :param try_num: answers asked for, at least 1, until one can be used.
     :param max_concurrency: calls in flight at most, at least 1.
+    :param warm_up: whether the first call is answered before others are made.
     :param cache_path: the journal's file or folder; `auto` takes `default_cache_path()` of the machine that runs;
         None turns it off.
     :param max_failure_ratio: share of requests, 0 to 1, that may fail before the run stops; 1 never stops.
@@ -110,6 +118,7 @@ class EngineSettings:
 
     try_num: int = 3
     max_concurrency: int = 64
+    warm_up: bool = False
     cache_path: str | None = CACHE_AUTO
     max_failure_ratio: float = 0.5
     max_total_tokens: int | None = None
@@ -336,6 +345,7 @@ def build_engine(
     sampling_params: Mapping[str, Any] | None = None,
     try_num: int = 3,
     max_concurrency: int = 64,
+    warm_up: bool = False,
     timeout_s: float = 120.0,
     cache_path: str | None = CACHE_AUTO,
     max_failure_ratio: float = 0.5,
@@ -357,6 +367,7 @@ def build_engine(
         ends the search for one that the server accepts.
     :param try_num: answers asked for, at least 1, until one can be used.
     :param max_concurrency: calls in flight at most, 1 to 1000.
+    :param warm_up: whether the first call is answered before others are made.
     :param timeout_s: seconds for one call, above 0.
     :param cache_path: file or folder of the journal; `auto`: the user's cache folder; None: no journal.
     :param max_failure_ratio: share of requests, 0 to 1, that may fail before the run stops.
@@ -369,6 +380,7 @@ def build_engine(
     """
     prices = read_prices(price_per_1k_prompt, price_per_1k_completion)
     settings = _settings(try_num, max_concurrency, cache_path, max_failure_ratio, max_total_tokens, prices)
+    settings = replace(settings, warm_up=warm_up)
     factory = backend_factory(
         model=api_or_hf_model,
         is_hf_model=is_hf_model,
@@ -448,8 +460,7 @@ def completion_cap(sampling_params: Mapping[str, Any]) -> int | None:
     :param sampling_params: whose `max_tokens` or `max_completion_tokens` it is, in `extra_body` too.
     """
     places = (sampling_params, sampling_params.get("extra_body") or {})
-    names = ("max_tokens", "max_completion_tokens", "max_new_tokens")
-    caps = [place[name] for place in places for name in names if isinstance(place.get(name), int)]
+    caps = [place[name] for place in places for name in CAP_PARAMS if isinstance(place.get(name), int)]
     return min(caps, default=None)
 
 

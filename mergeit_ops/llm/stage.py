@@ -202,7 +202,8 @@ class Stage(Generic[T]):
                     return answer
             self._asked.add(id(request))
             self._usage.reasks += attempt > 0
-            completion = await self._ask(asked, self._draw_params(index, attempt), cut_off)
+            params = _bounded(self._draw_params(index, attempt), request, cut_off)
+            completion = await self._ask(asked, params, cut_off)
             try:
                 if completion.problem is not None:
                     raise ReplyError(completion.problem)
@@ -255,7 +256,7 @@ class Stage(Generic[T]):
                     for _ in range(_REFUSAL_STEPS):
                         # On a busy machine each step takes longer, and so does a refusal.
                         await asyncio.wait([call], timeout=self._engine.policy.refusal_s / _REFUSAL_STEPS)
-                    if self._usage.retries:
+                    if self._usage.retries or self._settings.warm_up:
                         await asyncio.wait([call])
                 except BaseException:
                     await _cancelled(call)
@@ -594,6 +595,27 @@ async def _cancelled(*tasks: asyncio.Future[Any]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _bounded(params: Mapping[str, Any], request: LLMRequest[Any], cut_off: int) -> Mapping[str, Any]:
+    """Return the sampling parameters with the bound that a request sets itself, if it is the lower one.
+
+    :param params: sampling parameters.
+    :param request: the request.
+    :param cut_off: how often an answer to it was cut off: each time the bound doubles.
+    """
+    from mergeit_ops.llm.engine import CAP_PARAMS, completion_cap
+
+    if request.max_tokens is None:
+        return params
+    bound, cap = request.max_tokens * 2**cut_off, completion_cap(params)
+    if cap is not None and cap <= bound:
+        return params
+    extra = params.get("extra_body") or {}
+    own = {name: bound for name in CAP_PARAMS if name in params}
+    in_extra = {name: bound for name in CAP_PARAMS if name in extra}
+    bounded = {**params, **(own if own or in_extra else {CAP_PARAMS[0]: bound})}
+    return {**bounded, "extra_body": {**extra, **in_extra}} if in_extra else bounded
 
 
 def _encodable(messages: Iterable[Mapping[str, str]]) -> bool:

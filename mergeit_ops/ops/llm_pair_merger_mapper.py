@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from math import ceil
 from typing import TYPE_CHECKING, Any, Optional
 
 import numpy as np
@@ -21,6 +22,7 @@ from mergeit_ops.core.lossless import UnencodableError, encode_row
 from mergeit_ops.core.merge_checks import MergeChecks
 from mergeit_ops.core.merge_conversations import CONVERSATIONS, MergeConversation
 from mergeit_ops.core.pairing import PAIRINGS, Group, find_groups
+from mergeit_ops.core.prompts import PROMPT_STYLES
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.text import printable
 from mergeit_ops.core.vectors import encode_vectors
@@ -53,6 +55,9 @@ if TYPE_CHECKING:
 OP_NAME = "llm_pair_merger_mapper"
 
 MERGE_STRATEGIES = (*CONVERSATIONS, "concat", "none")
+
+_FORM_TOKENS = 32
+"""Tokens of the form of an answer, which do not grow with the parents: braces, keys, a fence."""
 
 _FEW_PAIRS = 0.05
 """Pairs per row of the merger below which a dry run says how to get more."""
@@ -90,6 +95,9 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
         "model_params": MAPPING,
         "sampling_params": MAPPING,
         "system_prompt": OPTIONAL_TEXT,
+        "prompt_style": OneOf(PROMPT_STYLES),
+        "max_answer_ratio": Number(low=1, optional=True),
+        "warm_up": FLAG,
         "try_num": Number(low=1, integer=True),
         "num_candidates": Number(low=1, integer=True),
         "min_parent_kept": Number(low=0, high=1, optional=True),
@@ -117,6 +125,9 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
         model_params: Optional[dict[str, Any]] = None,
         sampling_params: Optional[dict[str, Any]] = None,
         system_prompt: Optional[str] = None,
+        prompt_style: str = "worked",
+        max_answer_ratio: Optional[float] = None,
+        warm_up: bool = False,
         try_num: int = 3,
         num_candidates: int = 1,
         min_parent_kept: Optional[float] = None,
@@ -162,6 +173,15 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
             out where a model refuses it. A local model refuses what it cannot do, and writes at most as many tokens as
             its prompt has, unless `max_tokens` says.
         :param system_prompt: replaces the built-in one; null keeps it.
+        :param prompt_style: `worked`: rules and two worked examples, about 800 tokens in each request (380 with the
+            strategy `instruction`). `short`: a few sentences, about 140 tokens (110).
+        :param max_answer_ratio: maximum tokens of an answer, as a multiple, at least 1, of the tokens that it is
+            expected to have: those of its parents, or of their instructions with the strategy `instruction`. A small
+            model that does not stop is cut off there, and its answer counts as `truncated`; the next one may be twice
+            as long. null: only `max_tokens` in `sampling_params` limits an answer.
+        :param warm_up: whether the first request of a run is answered before others are sent. On a small machine the
+            first prompt takes longest, and alone it takes half as long. A server whose cache serves all requests, such
+            as vLLM, then reads the part that all requests share only once.
         :param try_num: answers asked for before a merge counts as failed, when they do not parse.
         :param num_candidates: answers per group, asked for at once; the gate keeps the best that passes, without a gate
             the first wins. Costs as many times as much.
@@ -252,7 +272,8 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
         self._plan: Mapping[str, Any] = {}
         self._stopped: LLMError | None = None
         self._engine: LLMEngine | None = None
-        self._conversation = CONVERSATIONS.get(merge_strategy)
+        self._conversation = CONVERSATIONS.get(merge_strategy, {}).get(prompt_style)
+        self._max_answer_ratio = max_answer_ratio
         if self._conversation is not None:
             from mergeit_ops.llm.engine import build_engine
 
@@ -266,6 +287,7 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
                     sampling_params=sampling_params,
                     try_num=try_num,
                     max_concurrency=max_concurrency,
+                    warm_up=warm_up,
                     timeout_s=timeout_s,
                     cache_path=cache_path,
                     max_failure_ratio=max_failure_ratio,
@@ -697,20 +719,22 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
         from mergeit_ops.llm.engine import LLMRequest
         from mergeit_ops.llm.usage import estimate_tokens
 
-        conversation = self._conversation
+        conversation, ratio = self._conversation, self._max_answer_ratio
         assert conversation is not None
         for topic in topics:
             work.open(topic)
             for number in work.mergeable_groups(topic):
                 parents = topic.samples(topic.groups[number])
                 messages = conversation.messages(parents, self.system_prompt)
+                expected = estimate_tokens(conversation.expected_answer(parents))
                 yield LLMRequest(
                     tag=(topic, number, prompt_sha256(messages)),
                     messages=messages,
                     parse=_parser(conversation, self.checks, parents),
                     num_candidates=self.num_candidates,
                     schema=conversation.schema,
-                    completion_tokens=estimate_tokens(conversation.expected_answer(parents)),
+                    completion_tokens=expected,
+                    max_tokens=None if ratio is None else ceil(ratio * expected) + _FORM_TOKENS,
                 )
                 if dry:
                     work.settle(topic, number, Merge())

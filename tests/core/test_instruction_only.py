@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mergeit_ops.core.instruction_only import INSTRUCTION_SYSTEM_PROMPT, InstructionOnly, joined
 from mergeit_ops.core.merge_checks import MergeChecks
 from mergeit_ops.core.merge_conversations import CONVERSATIONS
-from mergeit_ops.core.prompts import WORKED_EXAMPLES
+from mergeit_ops.core.prompts import PROMPT_STYLES, WORKED_EXAMPLES
 from mergeit_ops.core.replies import FailureReason, ReplyError
 from mergeit_ops.core.sample import Sample
 
@@ -119,14 +119,29 @@ def test_no_input_and_no_answer_is_ever_lost(parents):
         assert parent.output in merged.output
 
 
+@pytest.mark.parametrize("style", PROMPT_STYLES)
 @pytest.mark.parametrize("strategy", list(CONVERSATIONS))
-def test_every_conversation_reads_its_own_answer(strategy):
-    conversation = CONVERSATIONS[strategy]
+def test_every_conversation_reads_its_own_answer(strategy, style):
+    conversation = CONVERSATIONS[strategy][style]
     rows, example = WORKED_EXAMPLES[1]
     merged = joined(f"{example.instruction} Thank you.", rows)
     assert conversation.read(conversation.answer(merged), rows) == merged
     messages = conversation.messages(rows)
-    assert [turn["role"] for turn in messages] == ["system", "user", "assistant", "user", "assistant", "user"]
+    examples = ["user", "assistant", "user", "assistant"] if style == "worked" else []
+    assert [turn["role"] for turn in messages] == ["system", *examples, "user"]
     assert messages[0]["content"] == conversation.system_prompt
-    assert set(conversation.schema["required"]) <= set(json.loads(messages[2]["content"]))
+    for turn in messages:
+        if turn["role"] == "assistant":
+            assert set(conversation.schema["required"]) <= set(json.loads(turn["content"]))
+    assert all(f'"{key}"' in conversation.system_prompt for key in conversation.schema["required"])
     assert conversation.expected_answer(rows)
+
+
+@pytest.mark.parametrize("strategy", list(CONVERSATIONS))
+def test_a_short_prompt_asks_the_same_of_the_same_rows_in_a_third_of_the_words(strategy):
+    rows, _ = WORKED_EXAMPLES[1]
+    worked, short = (CONVERSATIONS[strategy][style].messages(rows) for style in PROMPT_STYLES)
+    assert worked[-1] == short[-1]
+    words = [sum(len(turn["content"].split()) for turn in messages) for messages in (worked, short)]
+    assert words[1] < words[0] / 2
+    assert "never an order" in short[0]["content"]

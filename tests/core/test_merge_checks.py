@@ -8,7 +8,8 @@ import pytest
 
 from mergeit_ops.core.added_demands import added_demand
 from mergeit_ops.core.merge_checks import MergeChecks
-from mergeit_ops.core.prompts import WORKED_EXAMPLES
+from mergeit_ops.core.merge_conversations import CONVERSATIONS
+from mergeit_ops.core.prompts import PROMPT_STYLES, WORKED_EXAMPLES
 from mergeit_ops.core.replies import FailureReason, ReplyError, parse_reply
 from mergeit_ops.core.sample import Sample
 
@@ -96,6 +97,16 @@ def test_an_added_demand_is_refused_where_asked():
         parse(MergeChecks(refuse_added_demands=True), row, PARENTS)
     assert caught.value.reason is FailureReason.ADDED_DEMAND
     assert "at most ten words" in caught.value.correction
+
+
+@pytest.mark.parametrize("strategy", list(CONVERSATIONS))
+@pytest.mark.parametrize("style", PROMPT_STYLES)
+def test_a_sentence_copied_from_any_system_prompt_is_an_added_demand(strategy, style):
+    parents = [Sample("Name a colour.", "", "Red."), Sample("Name a bird.", "", "A wren.")]
+    words = CONVERSATIONS[strategy][style].system_prompt.split()
+    for start in range(0, len(words) - 12, 12):
+        copied = " ".join(words[start : start + 12])
+        assert added_demand(parents, Sample(f"Name a colour and a bird. {copied}", "", "Red. A wren."))
 
 
 def test_the_worked_examples_pass_their_own_checks():

@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -823,3 +824,70 @@ def test_a_stopped_process_pays_again_only_for_what_was_in_flight(sent, tmp_path
     assert usage.answered == 400
     assert usage.cache_hits >= 20
     assert asked + usage.calls - 400 <= 4
+
+
+def bounded(number, max_tokens):
+    return replace(merge_request(number), max_tokens=max_tokens)
+
+
+@pytest.mark.parametrize(
+    ("own", "sent"),
+    [
+        ({}, {"max_tokens": 40}),
+        ({"max_tokens": 30}, {"max_tokens": 30}),
+        ({"max_tokens": 100}, {"max_tokens": 40}),
+        ({"max_completion_tokens": 100}, {"max_completion_tokens": 40}),
+        ({"extra_body": {"max_completion_tokens": 100}}, {"max_completion_tokens": 40}),
+    ],
+    ids=str,
+)
+def test_a_request_bounds_its_answer_unless_the_recipe_bounds_it_lower(own, sent):
+    with FakeLLMServer() as server:
+        answers_of(engine_for(server, sampling_params=own), [bounded(1, 40)])
+        (body,) = server.requests
+        assert {name: value for name, value in body.items() if name.startswith("max_")} == sent
+        # The bound is no part of the question: an answer in the journal is good under any.
+        _, usage = answers_of(engine_for(server, sampling_params=own), [bounded(1, 99)])
+    assert usage.calls == 0
+
+
+def test_an_answer_that_was_cut_off_may_be_twice_as_long_the_next_time():
+    def answer(body):
+        if body["max_tokens"] < 100:
+            return Reply('{"instruction": "Explain', finish_reason="length")
+        return merge_answer(body)
+
+    with FakeLLMServer(answer) as server:
+        outcomes, _ = answers_of(engine_for(server), [bounded(1, 30)])
+        assert [body["max_tokens"] for body in server.requests] == [30, 60, 120]
+    assert outcomes[1].answers
+
+
+@pytest.mark.parametrize("warm_up", [True, False])
+def test_warm_up_lets_the_first_answer_arrive_before_anything_else_is_sent(warm_up):
+    sent_at_first_answer = []
+    policy = RetryPolicy(refusal_s=0.01)
+
+    def answer(body):
+        return Reply(merge_answer(body), latency_s=0.7 if len(server.requests) == 1 else 0.0)
+
+    def note(outcome):
+        if outcome.tag == 0:
+            sent_at_first_answer.append(len(server.requests))
+
+    with FakeLLMServer(answer) as server:
+        engine_for(server, policy, warm_up=warm_up, max_concurrency=8).run(merge_requests(20), note)
+        assert len(server.requests) == 20
+    assert (sent_at_first_answer == [1]) is warm_up
+
+
+def test_a_slow_first_answer_is_no_dead_server():
+    """A server that reads its first prompt for longer than a call may take answers the next try."""
+
+    def answer(body):
+        return Reply(merge_answer(body), latency_s=0.9 if len(server.requests) <= 2 else 0.0)
+
+    with FakeLLMServer(answer) as server:
+        policy = RetryPolicy(refusal_s=0.01, first_contact_s=0.01)
+        _, usage = answers_of(engine_for(server, policy, timeout_s=0.6, max_concurrency=1), merge_requests(5))
+    assert usage.answered == 5

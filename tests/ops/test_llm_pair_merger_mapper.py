@@ -15,13 +15,16 @@ from data_juicer.ops.base_op import OPERATORS
 from datasets import Dataset
 
 from mergeit_ops.core.columns import EMBEDDING, META, ROW_ID, STATS
-from mergeit_ops.core.instruction_only import INSTRUCTION_SYSTEM_PROMPT
 from mergeit_ops.core.lossless import decode_row
+from mergeit_ops.core.merge_conversations import CONVERSATIONS
+from mergeit_ops.core.prompts import PROMPT_STYLES, records_text
+from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.vectors import decode_vectors, encode_vectors
 from mergeit_ops.dataset.manifest import read_manifests
 from mergeit_ops.errors import DatasetError, EmbeddingError, LLMUnavailableError, RecipeError, TooManyFailuresError
 from mergeit_ops.finished import read_run
 from mergeit_ops.finished.merger_conversations import merger_conversations
+from mergeit_ops.llm.usage import estimate_tokens
 from mergeit_ops.ops import FacilityLocationSelector, LLMPairMergerMapper, QualityGateFilter, TopicClusterGrouper
 from tests.llm_server import FakeLLMServer, Reply, error, merge_answer, parents_of
 from tests.runs import make_dataset, run_recipe, write_jsonl, write_recipe
@@ -530,16 +533,28 @@ def test_a_model_that_joins_instructions_loses_no_answer_and_costs_little(topics
     assert cheap < 0.6 * dear
 
 
-def test_what_joined_instructions_were_asked_is_exported_for_training(tmp_path, embedded_rows):
+@pytest.mark.parametrize("style", PROMPT_STYLES)
+def test_what_joined_instructions_were_asked_is_exported_for_training(tmp_path, embedded_rows, style):
     with FakeLLMServer() as server:
         asking = {"model_params": {"base_url": server.base_url}, "similarity_threshold": 0.4}
         process = [
             {"topic_cluster_grouper": {"num_clusters": 4}},
-            {"llm_pair_merger_mapper": asking | {"merge_strategy": "instruction"}},
+            {"llm_pair_merger_mapper": asking | {"merge_strategy": "instruction", "prompt_style": style}},
         ]
         export = run_recipe(write_recipe(tmp_path, process, write_jsonl(tmp_path / "in.jsonl", embedded_rows)))
     found = list(merger_conversations(read_run(export)))
     assert len(found) > 30
     assert all(conversation.proved for conversation in found)
-    assert {conversation.prompt[0]["content"] for conversation in found} == {INSTRUCTION_SYSTEM_PROMPT}
+    asked = {conversation.prompt[0]["content"] for conversation in found}
+    assert asked == {CONVERSATIONS["instruction"][style].system_prompt}
     assert all(json.loads(conversation.answer).keys() == {"instruction"} for conversation in found)
+
+
+def test_answers_are_bounded_by_their_parents(topics):
+    with FakeLLMServer() as server:
+        merger(server, max_answer_ratio=2.0, cache_path=None).run(topics)
+        bounds = [(body["max_tokens"], parents_of(body)) for body in server.requests]
+    assert len(bounds) > 10
+    for bound, rows in bounds:
+        expected = estimate_tokens(records_text([Sample(**row) for row in rows]))
+        assert bound == 2 * expected + 32

@@ -19,6 +19,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 ENVIRONMENT = REPOSITORY / ".venv-servers"
 LOCAL_PYTHON = ENVIRONMENT / "local" / "bin" / "python"
 GATEWAY = ENVIRONMENT / "gateway" / "bin" / "litellm"
+MODELS = ENVIRONMENT / "models"
 GATEWAY_KEY = "master-of-the-gateway"
 _START_S = 120.0
 
@@ -55,6 +56,11 @@ def _llama_cpp(models: Path, port: int) -> list[str]:
     return [str(LOCAL_PYTHON), "-m", "tests.servers.native_llama_cpp", str(models / "model.gguf"), str(port)]
 
 
+def _small_llama_cpp(models: Path, port: int) -> list[str]:
+    command = [str(LOCAL_PYTHON), "-m", "tests.servers.native_llama_cpp", str(models / "small.gguf"), str(port)]
+    return [*command, "8192", "2"]
+
+
 def _llama_cpp_python(models: Path, port: int) -> list[str]:
     from tests.servers.models import CONTEXT
 
@@ -75,6 +81,7 @@ def _litellm(models: Path, port: int) -> list[str]:
 
 
 LLAMA_CPP = Kind("llama.cpp", LOCAL_PYTHON, _llama_cpp, checks_model=False)
+SMALL_LLAMA_CPP = Kind("llama.cpp, small model", LOCAL_PYTHON, _small_llama_cpp, checks_model=False)
 LITELLM = Kind("litellm", GATEWAY, _litellm, key=GATEWAY_KEY, behind=LLAMA_CPP)
 KINDS = (
     LLAMA_CPP,
