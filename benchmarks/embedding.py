@@ -22,7 +22,7 @@ import torch
 from common import DATA, median, query, read_rows, table, timed
 from numpy.typing import NDArray
 
-from mergeit_ops.core.facility_location import objective, select
+from mergeit_ops.core.selection.facility_location import objective, select
 from mergeit_ops.embedding import SentenceEncoder
 from mergeit_ops.embedding.batches import batches_of_like_lengths
 from mergeit_ops.embedding.precision import precision

@@ -25,7 +25,7 @@ SHARE = 5
 READ = "import sys, numpy as np\nvectors = np.load(sys.argv[1])\nbudget = int(sys.argv[2])\n"
 WRITE = "\nnp.save(sys.argv[3], np.asarray(chosen, dtype=np.int64))\n"
 FLAT = {
-    "ours": "from mergeit_ops.core.facility_location import select\nchosen = select(vectors, budget).indices",
+    "ours": "from mergeit_ops.core.selection.facility_location import select\nchosen = select(vectors, budget).indices",
     "submodlib, dense, cosine": (
         "from submodlib import FacilityLocationFunction\n"
         "kernel = vectors @ vectors.T\n"
@@ -45,7 +45,7 @@ def topics(vectors: np.ndarray, repeats: int) -> str:
     """Return the table of single topics."""
     from submodlib import FacilityLocationFunction
 
-    from mergeit_ops.core.facility_location import greedy, similarity
+    from mergeit_ops.core.selection.facility_location import greedy, similarity
 
     lines = []
     for size in (size for size in SIZES if size <= len(vectors)):
@@ -85,7 +85,7 @@ def topics(vectors: np.ndarray, repeats: int) -> str:
 
 def flat(vectors: np.ndarray, apricot: str | None) -> str:
     """Return the table of selections from all rows."""
-    from mergeit_ops.core.facility_location import objective
+    from mergeit_ops.core.selection.facility_location import objective
 
     budget = len(vectors) // SHARE
     sides = [(name, sys.executable, code) for name, code in FLAT.items()]
@@ -130,7 +130,8 @@ def shapes(rows: int) -> dict[str, np.ndarray]:
 
 def large(rows: int) -> str:
     """Return the table of selections without a kernel of all rows beside the exact greedy, in turns."""
-    from mergeit_ops.core.facility_location import lazy_greedy, objective, select, similarity
+    from mergeit_ops.core.selection.facility_location import objective, select, similarity
+    from mergeit_ops.core.selection.lazy_greedy import lazy_greedy
 
     lines = []
     select(shapes(1_000)["no clusters"], 300, dense_rows=500)  # loads what it imports

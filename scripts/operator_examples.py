@@ -123,13 +123,18 @@ EXAMPLES: Mapping[str, Sequence[Example]] = {
             rows=[row | {"votes": votes} for row, votes in zip(INTERVIEWS, (3, 1, 2), strict=True)],
         ),
     ],
-    "centroid_distance_selector": [
+    "diversity_selector": [
+        Example(
+            "The two rows that are farthest from each other",
+            {"select_num": 2, "start": "first"},
+            "The first row, and the row that is least like it.",
+        ),
         Example(
             "The outlier of each topic",
-            {"select_num": 2},
+            {"method": "centroid_distance", "select_num": 2, "allocation": "equal"},
             "Of each topic the row that is least like the others: as many of each, here one.",
             earlier=[_TOPICS],
-        )
+        ),
     ],
     "sentence_embedding_mapper": [
         Example(

@@ -19,16 +19,11 @@ from scripts.operator_examples import EXAMPLES, Example
 REPOSITORY = parameter_tables.README.parent
 PAGES = REPOSITORY / "docs" / "operators"
 
-_TAKES_AND_GIVES = {
-    "budget_selector": ("flat rows", "fewer flat rows"),
-    "centroid_distance_selector": ("topics, or flat rows", "smaller topics, or fewer flat rows"),
-    "superfiltering_filter": ("flat rows", "flat rows"),
-    "sentence_embedding_mapper": ("flat rows", "flat rows"),
-    "topic_cluster_grouper": ("flat rows", "topics: a row each, every column the list of its samples' values"),
-    "facility_location_selector": ("topics, or flat rows", "smaller topics, or fewer flat rows"),
-    "topic_reverse_grouper": ("topics", "flat rows"),
-    "llm_pair_merger_mapper": ("topics", "flat rows"),
-    "quality_gate_filter": ("flat rows", "flat rows"),
+_TAKES = {"samples": "flat rows", "topics": "topics", "either": "topics, or flat rows"}
+_GIVES = {
+    "samples": "flat rows",
+    "topics": "topics: a row each, every column the list of its samples' values",
+    "either": "smaller topics, or fewer flat rows",
 }
 _HEAD = "<!-- Made by `make docs` from docstrings and scripts/operator_examples.py: change those, not this page. -->"
 _TYPE = re.compile(r"(?:typing\.)?Optional\[(.+)\]")
@@ -42,14 +37,13 @@ def pages() -> dict[str, str]:
 def page(name: str) -> str:
     """Return the page of one operator."""
     operator = parameter_tables.operators()[name]
-    takes, gives = _TAKES_AND_GIVES[name]
     modes = ", ".join(f"`{mode}`" for mode in operator._supported_exec_modes)
     parts = [
         _HEAD,
         f"# {name}",
         inspect.getdoc(operator) or "",
-        f"| | |\n|---|---|\n| kind | {name.rsplit('_', 1)[-1]} |\n| takes | {takes} |\n| gives | {gives} |\n"
-        f"| `executor_type` | {modes} |",
+        f"| | |\n|---|---|\n| kind | {name.rsplit('_', 1)[-1]} |\n"
+        f"| takes | {_TAKES[operator.takes]} |\n| gives | {_GIVES[operator.gives]} |\n| `executor_type` | {modes} |",
         "## Parameters",
         *_preface(operator),
         "\n".join(_parameters(operator)),

@@ -53,8 +53,8 @@ CASES = [
     Case(ops.TopicClusterGrouper, gives_topics=True, adds=frozenset({EMBEDDING, ROW_ID, BATCH_META})),
     Case(ops.FacilityLocationSelector, drops=frozenset({EMBEDDING})),
     Case(ops.FacilityLocationSelector, takes_topics=True, gives_topics=True),
-    Case(ops.CentroidDistanceSelector, drops=frozenset({EMBEDDING})),
-    Case(ops.CentroidDistanceSelector, takes_topics=True, gives_topics=True),
+    Case(ops.DiversitySelector, drops=frozenset({EMBEDDING})),
+    Case(ops.DiversitySelector, takes_topics=True, gives_topics=True),
     Case(ops.BudgetSelector, parameters={"select_num": 50}),
     Case(ops.SuperfilteringFilter, adds=frozenset({STATS}), asks_a_model=True),
     Case(
@@ -259,7 +259,7 @@ BAD_VALUES = {
         "metric": "dot",
         "keep_embeddings": "yes",
     },
-    ops.CentroidDistanceSelector: {"num_per_topic": 1.5, "allocation": "gain"},
+    ops.DiversitySelector: {"num_per_topic": 1.5, "allocation": "gain"},
     ops.BudgetSelector: {"select_num": 0, "field_key": "", "reverse": None, "seed": -1},
     ops.SuperfilteringFilter: {
         "hf_model": "",

@@ -38,7 +38,7 @@ TOPICS = [{"topic_cluster_grouper": {}}, {"facility_location_selector": {}}, {"t
 BY_OPERATOR = {
     "topic_cluster_grouper": TOPICS,
     "facility_location_selector": SELECT,
-    "centroid_distance_selector": [{"centroid_distance_selector": {}}],
+    "diversity_selector": [{"diversity_selector": {}}],
     "budget_selector": [{"budget_selector": {"select_num": 5}}],
     "sentence_embedding_mapper": [{"sentence_embedding_mapper": {}}],
     "quality_gate_filter": [{"quality_gate_filter": {"score_all": True}}],

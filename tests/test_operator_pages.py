@@ -68,7 +68,7 @@ def test_examples_show_what_their_words_say():
     assert sorted(chosen[0] for chosen in flat) == ["a", "b"]
     assert len(run("budget_selector", 0).after) == 3
     assert [row["id"] for row in run("budget_selector", 1).after] == ["a1", "a3"]
-    assert sorted(row["id"][0][0] for row in run("centroid_distance_selector", 0).after) == ["a", "b"]
+    assert sorted(row["id"][0][0] for row in run("diversity_selector", 1).after) == ["a", "b"]
     difficulty = [row["__dj__stats__"] for row in run("superfiltering_filter", 0).after]
     reasons = [stats["superfiltering_status"] for stats in difficulty]
     assert reasons == ["ok", "ok", "instruction_too_long"]

@@ -15,7 +15,7 @@ from tests.conftest import REPOSITORY
 
 KINDS = {
     "budget_selector": "selector",
-    "centroid_distance_selector": "selector",
+    "diversity_selector": "selector",
     "facility_location_selector": "selector",
     "llm_pair_merger_mapper": "mapper",
     "quality_gate_filter": "filter",

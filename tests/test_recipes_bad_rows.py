@@ -89,8 +89,8 @@ def test_a_recipe_bears_values_of_every_type(tmp_path, sample_rows, path):
             entry["facility_location_selector"] |= {"select_ratio": 1.0, "num_per_topic": None, "select_num": None}
         if "budget_selector" in entry:
             entry["budget_selector"]["select_num"] = 10_000
-        if "centroid_distance_selector" in entry:
-            entry["centroid_distance_selector"] |= {"select_ratio": 1.0, "select_num": None, "num_per_topic": None}
+        if "diversity_selector" in entry:
+            entry["diversity_selector"] |= {"select_ratio": 1.0, "select_num": None, "num_per_topic": None}
     changed = tmp_path / "recipe.yaml"
     changed.write_text(yaml.safe_dump(recipe), encoding="utf-8")
     kept = json.dumps(read_jsonl(run_recipe(changed)), ensure_ascii=False)

@@ -40,6 +40,9 @@ FORMAT_VERSION = 2
 
 EXPORT_PATH = "export_path"
 PROCESS = "process"
+ROLES = "roles"
+"""Roles of our operators in the recipe, by registry name."""
+
 TOPIC_SIZES = "topic_sizes"
 """Of the grouper: rows of each topic, by its id. The export shows only those that were selected."""
 
@@ -115,7 +118,7 @@ class Manifest:
         }
         if recipe is not None:
             # They link an export to its run, and name the operators that may have changed its rows after ours.
-            self._head |= {EXPORT_PATH: recipe.export_path, PROCESS: names}
+            self._head |= {EXPORT_PATH: recipe.export_path, PROCESS: names, ROLES: recipe.roles()}
         if work_dir is not None:
             self._write(work_dir, RUNNING)
 

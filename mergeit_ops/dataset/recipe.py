@@ -49,6 +49,19 @@ class Recipe:
     executor: str
     config: Any = field(repr=False, compare=False, default=None)
 
+    def roles(self) -> dict[str, dict[str, Any]]:
+        """Return the role of each operator of ours, by registry name.
+
+        An operator that stands in the recipe several times may drop rows if any of them may.
+        """
+        roles: dict[str, dict[str, Any]] = {}
+        for step in self.steps:
+            if step.is_ours:
+                role = step.operator.role_in(step.parameters)  # type: ignore[union-attr]
+                before = roles.get(step.name, role)
+                roles[step.name] = role | {"may_drop": role["may_drop"] or before["may_drop"]}
+        return roles
+
     def place_of(self, operator: Any) -> int | None:
         """Return the position of an operator among the steps, from 0.
 

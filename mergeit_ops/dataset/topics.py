@@ -35,6 +35,15 @@ class Topic:
     table: pa.Table
     batch_meta: dict[str, Any]
 
+    def row(self, position: int) -> pa.Table:
+        """Return one of its samples."""
+        return self.table.slice(position, 1)
+
+    def take(self, positions: NDArray[np.int64]) -> Topic:
+        """Return the topic with some of its samples."""
+        batch_meta = self.batch_meta | {"batch_size": len(positions)}
+        return Topic(self.topic_id, self.table.take(pa.array(positions)), batch_meta)
+
 
 def is_grouped(features: Features) -> bool:
     """Return whether rows are topics.

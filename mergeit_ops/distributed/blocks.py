@@ -33,6 +33,8 @@ class Resources:
     :param memory: GB; None: not reserved.
     :param runtime_env: Ray's runtime environment; None: the job's.
     :param num_proc: tasks at the same time at most; None: as many as the cluster has room for.
+    :param actors: smallest and largest number of actors that keep a model, where the recipe asks for actors; else None.
+    :param on_gpu: whether models run on GPUs.
     """
 
     num_cpus: float | None = None
@@ -40,19 +42,24 @@ class Resources:
     memory: float | None = None
     runtime_env: Mapping[str, Any] | None = None
     num_proc: int | None = None
+    actors: tuple[int, int] | None = None
+    on_gpu: bool = False
 
     @classmethod
     def of(cls, operator: Any) -> Resources:
         """Return what the recipe says about one of Data-Juicer's operators."""
-        most = operator.num_proc
-        if isinstance(most, (tuple, list)):  # how Data-Juicer says "from, to" for actors
-            most = most[-1]
+        asked = operator.num_proc
+        # Data-Juicer says "from, to" for actors.
+        least, most = (asked[0], asked[-1]) if isinstance(asked, (tuple, list)) else (asked, asked)
+        actors = (int(least), int(most)) if isinstance(most, int) and most > 0 else (1, 1)
         return cls(
             num_cpus=operator.num_cpus,
             num_gpus=operator.num_gpus,
             memory=operator.memory,
             runtime_env=operator.runtime_env,
             num_proc=int(most) if most and most > 0 else None,
+            actors=actors if operator.use_ray_actor() else None,
+            on_gpu=operator.use_cuda(),
         )
 
     def options(self) -> dict[str, Any]:

@@ -28,6 +28,8 @@ from mergeit_ops.distributed.blocks import Blocks, Resources, finished
 from mergeit_ops.distributed.columns import alike, with_structs
 from mergeit_ops.distributed.schemas import common_schema, different_types
 from mergeit_ops.errors import DatasetError
+from mergeit_ops.jobs.row_ids import ids_not_unique, row_ids
+from mergeit_ops.jobs.sample_reader import SampleReader
 
 _ORDER = "mergeit_row_order"
 _TOPIC = "mergeit_topic"
@@ -55,12 +57,11 @@ class IdSketch:
     step: int
 
 
-def identified(blocks: Blocks, operator: Any, layout: Any, brought: bool) -> tuple[Blocks, list[IdSketch]]:
+def identified(blocks: Blocks, reader: SampleReader, brought: bool) -> tuple[Blocks, list[IdSketch]]:
     """Give every row the id it has in default mode, unless it brings one, and check embeddings and ids.
 
     :param blocks: flat rows with embeddings.
-    :param operator: in whose name errors are raised.
-    :param layout: layout of the samples.
+    :param reader: reads the rows.
     :param brought: whether they bring ids.
     :return: the rows, and what there is to know of each block.
     :raises EmbeddingError: if embeddings brought along are unusable, or of different widths.
@@ -69,12 +70,12 @@ def identified(blocks: Blocks, operator: Any, layout: Any, brought: bool) -> tup
     schemas = blocks.tell(_schema)
     if any(not schema.equals(schemas[0]) for schema in schemas):
         # The content of a row is what it would be in one table with all others.
-        blocks, _ = blocks.map(_alike, common_schema(schemas, operator._name), operator._name)
-    known, sketches = blocks.map(_identify, operator, layout, brought, each=blocks.firsts)
-    operator.check_widths(sketch.width for sketch in sketches)
+        blocks, _ = blocks.map(_alike, common_schema(schemas, reader.operator), reader.operator)
+    known, sketches = blocks.map(_identify, reader, brought, each=blocks.firsts)
+    reader.check_widths(sketch.width for sketch in sketches)
     positions, ordinals = _repetitions(known)
     if brought and len(positions):
-        raise operator.ids_not_unique()
+        raise ids_not_unique(reader.operator)
     if len(positions):
         bounds = np.searchsorted(positions, [0, *accumulate(known.rows)])
         own = [
@@ -103,11 +104,11 @@ def _alike(table: pa.Table, schema: pa.Schema, operator: str) -> tuple[pa.Table,
         raise
 
 
-def _identify(table: pa.Table, operator: Any, layout: Any, brought: bool, first: int) -> tuple[pa.Table, IdSketch]:
-    vectors = operator.vectors_of(table.select([EMBEDDING]), layout, first)
+def _identify(table: pa.Table, reader: SampleReader, brought: bool, first: int) -> tuple[pa.Table, IdSketch]:
+    vectors = reader.vectors(table.select([EMBEDDING]), first)
     table = embeddings_as_text(table)
     if brought:
-        ids = operator.row_ids_of(table, Counter())
+        ids = row_ids(table, Counter(), reader.operator)
     else:
         content = [name for name in table.column_names if is_content(name)]
         ids = content_digests(python_columns(table.select(content)), table.num_rows)

@@ -14,8 +14,8 @@ from mergeit_ops.core.formats import SampleFormat
 from mergeit_ops.core.identity import base_id, content_digest, exact_digest, sample_digest
 from mergeit_ops.core.lossless import decode_row
 from mergeit_ops.errors import DatasetError
-from mergeit_ops.finished.blame import SELECTOR
 from mergeit_ops.finished.comparing import same_value
+from mergeit_ops.finished.recipe_steps import SELECTOR
 from mergeit_ops.finished.rows import ExportRow, Lineage, content_of
 from mergeit_ops.finished.stages import KnownMerge, Stage
 
@@ -104,7 +104,7 @@ class Holdings:
         """Take down a row."""
         self.rows += 1
         origin = row.lineage
-        if self._stage.name == SELECTOR or (origin.row_id is None and origin.status != lineage.MERGED):
+        if self._stage.kind == SELECTOR or (origin.row_id is None and origin.status != lineage.MERGED):
             # After a flat selection, lineage of an earlier run says nothing about this run.
             self._add_unlabelled(row)
             return

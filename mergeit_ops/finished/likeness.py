@@ -9,7 +9,6 @@ from mergeit_ops.core import lineage
 from mergeit_ops.core.formats import SampleFormat
 from mergeit_ops.core.identity import base_id, content_digest, sample_digest
 from mergeit_ops.errors import DatasetError
-from mergeit_ops.finished.blame import ProcessOrder
 from mergeit_ops.finished.rows import ExportRow
 from mergeit_ops.finished.stages import Stage, stages_of
 
@@ -25,7 +24,7 @@ def likeness(run: FinishedRun) -> float:
     :param run: the export, with the records of a run that may have written it.
     """
     stage = stages_of(run.records)[-1]
-    behind = ProcessOrder(run.records.process).behind(stage.name)
+    behind = run.records.steps.behind(stage.kind)
     if stage.left is None:
         return 0.0
     known = _Known(stage, None if behind.changers else run.layout_or_none())

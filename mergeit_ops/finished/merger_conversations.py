@@ -14,7 +14,7 @@ from mergeit_ops.core.merge_conversations import CONVERSATIONS, MergeConversatio
 from mergeit_ops.core.prompts import Message, prompt_sha256
 from mergeit_ops.core.replies import ReplyError
 from mergeit_ops.core.sample import Sample
-from mergeit_ops.finished.blame import MERGER
+from mergeit_ops.finished.recipe_steps import MERGER
 from mergeit_ops.finished.rows import ExportRow
 from mergeit_ops.finished.run import FinishedRun
 from mergeit_ops.finished.stages import stages_of
@@ -73,7 +73,7 @@ def merger_conversations(
     :raises DatasetError: if a row cannot be read, or the layout of the samples cannot be told.
     """
     layout = run.layout()
-    asked = [_asked(record.get("parameters") or {}) for record in run.of_operator(MERGER)]
+    asked = [_asked(record.get("parameters") or {}) for record in run.of_kind(MERGER)]
     digests = {row_id: merge.text for stage in stages_of(run.records) for row_id, merge in stage.merges.items()}
     for row in run.rows():
         if row.lineage.status == lineage.MERGED:

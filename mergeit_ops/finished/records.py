@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mergeit_ops.dataset.manifest import EXPORT_PATH, MANIFEST_DIR, PROCESS, RUNNING, read_manifests
-from mergeit_ops.finished.blame import GATE, MERGER, REVERSE_GROUPER
+from mergeit_ops.dataset.manifest import EXPORT_PATH, MANIFEST_DIR, PROCESS, ROLES, RUNNING, read_manifests
+from mergeit_ops.finished.recipe_steps import FLATTENER, GATE, MERGER, RecipeSteps, Role, kind_of
 
 Record = Mapping[str, Any]
 
-_THE_LAW_READS = (MERGER, GATE, REVERSE_GROUPER)
+_THE_LAW_READS = (MERGER, GATE, FLATTENER)
 
 
 @dataclass(frozen=True)
@@ -22,10 +22,17 @@ class Records:
 
     :param operators: a record of each of our operators, in the order of the recipe.
     :param process: names of all operators of the recipe, in order; empty where the records do not tell.
+    :param roles: role of each operator of ours in the recipe, by registry name.
     """
 
     operators: tuple[Record, ...] = ()
     process: tuple[str, ...] = ()
+    roles: Mapping[str, Role] = field(default_factory=dict)
+
+    @property
+    def steps(self) -> RecipeSteps:
+        """Return the operators of the recipe."""
+        return RecipeSteps(self.process, self.roles)
 
     @property
     def stopped(self) -> bool:
@@ -34,9 +41,10 @@ class Records:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """Return the operators that should have a record of their rows but have no finished one."""
-        there = Counter(record["operator"] for record in self.operators if _is_finished(record))
-        wanted = Counter(name for name in self.process if name in _THE_LAW_READS)
+        """Return the kinds of the operators that should have a record of their rows but have no finished one."""
+        there = Counter(kind_of(record) for record in self.operators if _is_finished(record))
+        kinds = (str(self.roles.get(name, {}).get("kind")) for name in self.process)
+        wanted = Counter(kind for kind in kinds if kind in _THE_LAW_READS)
         return tuple((wanted - there).elements())
 
     @property
@@ -44,12 +52,12 @@ class Records:
         """Return whether the run was completed, according to the records."""
         return not self.stopped and not self.missing
 
-    def of_operator(self, name: str) -> list[Record]:
-        """Return the records of an operator, in the order of the recipe.
+    def of_kind(self, kind: str) -> list[Record]:
+        """Return the records of the operators of a kind, in the order of the recipe.
 
-        :param name: registry name.
+        :param kind: such as `MERGER`.
         """
-        return [record for record in self.operators if record["operator"] == name]
+        return [record for record in self.operators if kind_of(record) == kind]
 
 
 @dataclass(frozen=True)
@@ -110,7 +118,7 @@ def read_runs(work_dir: Path) -> list[RecordedRun]:
         runs.setdefault(record["run"], []).append(record)
     found: list[Records] = []
     for of_one in runs.values():
-        later = Records(tuple(of_one), tuple(of_one[0].get(PROCESS) or ()))
+        later = Records(tuple(of_one), tuple(of_one[0].get(PROCESS) or ()), _roles_in(of_one))
         found.append(_resumed(found[-1], later) if found else later)
     return _complete_first([RecordedRun(folder, records) for records in reversed(found)])
 
@@ -130,7 +138,14 @@ def _resumed(earlier: Records, later: Records) -> Records:
         return later
     ours = {record["operator"] for record in (*earlier.operators, *later.operators)}
     before = sum(name in ours for name in earlier.process[:done])
-    return Records((*earlier.operators[:before], *later.operators), earlier.process)
+    return Records((*earlier.operators[:before], *later.operators), earlier.process, {**earlier.roles, **later.roles})
+
+
+def _roles_in(records: list[Record]) -> dict[str, Role]:
+    """Return the roles of our operators: of all in the recipe if the records tell, else of those that left one."""
+    own = {record["operator"]: record["role"] for record in records if isinstance(record.get("role"), Mapping)}
+    told = records[0].get(ROLES)
+    return own | dict(told) if isinstance(told, Mapping) else own
 
 
 def _newest(work_dir: Path) -> float:

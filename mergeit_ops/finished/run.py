@@ -86,12 +86,12 @@ class FinishedRun:
         except DatasetError:
             return None
 
-    def of_operator(self, name: str) -> list[Record]:
-        """Return the records of an operator, in the order of the recipe.
+    def of_kind(self, kind: str) -> list[Record]:
+        """Return the records of the operators of a kind, in the order of the recipe.
 
-        :param name: registry name.
+        :param kind: such as `MERGER`.
         """
-        return self.records.of_operator(name)
+        return self.records.of_kind(kind)
 
     def _mismatch(self, number: int) -> NoReturn:
         assert self.beside is not None

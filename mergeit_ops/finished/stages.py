@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from mergeit_ops.finished.blame import GATE, MERGER, REVERSE_GROUPER, SELECTOR
+from mergeit_ops.finished.recipe_steps import FLATTENER, GATE, MERGER, SELECTOR, kind_of
 from mergeit_ops.finished.records import Record, Records
 
 
@@ -32,7 +32,7 @@ class KnownMerge:
 class Stage:
     """One merger and its gates, or the operator that is checked in a recipe without a merger.
 
-    :param name: registry name of the operator.
+    :param kind: kind of the operator.
     :param entered: ids of the rows that must not get lost; None without a record.
     :param gates: records of its gates that have ids.
     :param merges: the record of each merged row.
@@ -42,7 +42,7 @@ class Stage:
     :param is_open: whether a gate after it has no record, so that its decisions are unknown.
     """
 
-    name: str
+    kind: str
     entered: tuple[str, ...] | None
     gates: tuple[Record, ...] = ()
     merges: Mapping[str, KnownMerge] = field(default_factory=dict)
@@ -54,7 +54,7 @@ class Stage:
     @property
     def verb(self) -> str:
         """Return what its rows did, for a sentence."""
-        return {MERGER: "entered the merger", GATE: "entered the gate"}.get(self.name, "was selected")
+        return {MERGER: "entered the merger", GATE: "entered the gate"}.get(self.kind, "was selected")
 
     @property
     def verbs(self) -> str:
@@ -64,7 +64,7 @@ class Stage:
     @property
     def merges_rows(self) -> bool:
         """Return whether its rows have a merge status."""
-        return self.name in (MERGER, GATE)
+        return self.kind in (MERGER, GATE)
 
     @cached_property
     def left(self) -> tuple[str, ...] | None:
@@ -126,9 +126,9 @@ def stages_of(records: Records) -> list[Stage]:
     stages: list[Stage] = []
     gates_alone: list[Record] = []
     for record in records.operators:
-        if record["operator"] == MERGER:
+        if kind_of(record) == MERGER:
             stages.append(_stage_of(record))
-        elif record["operator"] == GATE and "entered" in record:
+        elif kind_of(record) == GATE and "entered" in record:
             if not stages:
                 gates_alone.append(record)
                 continue
@@ -144,10 +144,10 @@ def stages_of(records: Records) -> list[Stage]:
         for record in gates_alone:
             stage = _behind_gate(stage, record)
         return [replace(stage, entered=tuple(stage.units(gates_alone[0]["entered"])), is_open=GATE in records.missing)]
-    for record in records.of_operator(REVERSE_GROUPER)[-1:]:
+    for record in records.of_kind(FLATTENER)[-1:]:
         if "left" in record:
-            return [Stage(REVERSE_GROUPER, tuple(record["left"]))]
-    if records.of_operator(SELECTOR):
+            return [Stage(FLATTENER, tuple(record["left"]))]
+    if records.of_kind(SELECTOR):
         return [Stage(SELECTOR, None)]
     return [Stage(MERGER, None)]
 

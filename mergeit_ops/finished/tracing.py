@@ -7,9 +7,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mergeit_ops.core.identity import base_id
-from mergeit_ops.finished.blame import GATE, ProcessOrder, listed
 from mergeit_ops.finished.holdings import Holdings, Place, text_key
 from mergeit_ops.finished.inputs import InputRows
+from mergeit_ops.finished.recipe_steps import GATE, RecipeSteps, listed
 from mergeit_ops.finished.run import FinishedRun
 from mergeit_ops.finished.stages import Stage
 
@@ -58,7 +58,7 @@ class Trace:
     strangers: int = 0
     recognised: int = 0
 
-    def sentence(self, entered: int, recipe: ProcessOrder) -> tuple[str, bool]:
+    def sentence(self, entered: int, recipe: RecipeSteps) -> tuple[str, bool]:
         """Return what to say of strangers, and whether it leaves the question open what dataset the run had.
 
         :param entered: how many rows entered.
@@ -132,7 +132,7 @@ class _Tracer:
             return row_id
         earlier = self._inputs.earlier_ids.get(row_id, row_id)
         # A merged row of an earlier run is found where its parents are.
-        return next(iter(self._first.units([earlier])), row_id) if self._first.name == GATE else earlier
+        return next(iter(self._first.units([earlier])), row_id) if self._first.kind == GATE else earlier
 
     def _strangers(self) -> list[str]:
         """Return the ids of rows that entered and are no row of the input."""

@@ -15,10 +15,10 @@ from typing import Any, get_args
 from mergeit_ops.core import lineage
 from mergeit_ops.core.formats import Problem
 from mergeit_ops.core.identity import base_id, exact_digest
-from mergeit_ops.finished.blame import GATE, GROUPER, MERGER, SELECTOR, ProcessOrder, listed
 from mergeit_ops.finished.comparing import differing_columns, is_plain
 from mergeit_ops.finished.holdings import KEPT, Holdings, Place, Suspect
 from mergeit_ops.finished.inputs import InputRows
+from mergeit_ops.finished.recipe_steps import GATE, GROUPER, MERGER, SELECTOR, kind_of, listed
 from mergeit_ops.finished.run import FinishedRun
 from mergeit_ops.finished.stages import KnownMerge, stages_of
 from mergeit_ops.finished.tracing import BETWEEN, DROPPED, LATER, LOST, UNTOLD, RowFate, trace
@@ -69,10 +69,10 @@ class _Check:
     def __init__(self, run: FinishedRun, inputs: InputRows) -> None:
         self._run = run
         self._inputs = inputs
-        self._recipe = ProcessOrder(run.records.process)
+        self._recipe = run.records.steps
         self._stages = stages_of(run.records)
         self._stage = self._stages[-1]
-        self._changers = self._recipe.behind(self._stage.name).changers
+        self._changers = self._recipe.behind(self._stage.kind).changers
         self._found = Verification()
         self._export = Holdings(
             self._stage,
@@ -120,8 +120,8 @@ class _Check:
             )
         elif records.missing:
             self._found.undecided.append(
-                f"The record of {listed(records.missing)} is missing or was never completed: the run was killed, or "
-                "the record is damaged."
+                f"The record of {listed(records.steps.of_kinds(records.missing))} is missing or was never completed: the run "
+                "was killed, or the record is damaged."
             )
 
     # What the rows hold.
@@ -180,7 +180,7 @@ class _Check:
         self._found.violations += _first(changed, "rows are not what they were")
         if later:
             self._found.remarks.append(
-                f"{later:,} rows of the export differ from what they were after {self._stage.name}: "
+                f"{later:,} rows of the export differ from what they were after the {self._stage.kind}: "
                 f"{listed(self._changers)} may have changed them, or somebody edited the file."
             )
         if unproved:
@@ -293,7 +293,7 @@ class _Check:
         restored = row_id in stage.given_back
         # Rows of an earlier run may have been restored in that run.
         allowed = {lineage.RESTORED} if restored else {lineage.ORIGINAL}
-        if stage.name == GATE and not restored:
+        if stage.kind == GATE and not restored:
             allowed.add(lineage.RESTORED)
         if place.status not in allowed:
             return f"{what} has the merge_status '{place.status}'; in the record it is '{min(allowed)}'."
@@ -309,13 +309,13 @@ class _Check:
             return {}
         if stage.is_open:
             return dict.fromkeys(missing, UNTOLD)
-        behind = self._recipe.behind(stage.name)
+        behind = self._recipe.behind(stage.kind)
         lost = UNTOLD if self._untold else LOST
         if not stage.gates:
             self._takers = self._takers_after = behind.takers
             return dict.fromkeys(missing, LATER if behind.takers else lost)
         came = set(stage.units(stage.gates[-1]["entered"]))
-        between, after = self._recipe.behind(stage.name, until=GATE), self._recipe.behind(GATE)
+        between, after = self._recipe.behind(stage.kind, until=GATE), self._recipe.behind(GATE)
         self._takers, self._takers_after = (*between.takers, *after.takers), after.takers
 
         def fate(row_id: str) -> str:
@@ -336,8 +336,8 @@ class _Check:
         self._found.violations += _first(
             [_doubled_sentence(row_id, places[row_id]) for row_id in doubled], "rows are in the export more than once"
         )
-        selections = self._run.of_operator(SELECTOR)
-        if not selections or self._run.of_operator(MERGER) or self._stage.name == MERGER:
+        selections = self._run.of_kind(SELECTOR)
+        if not selections or self._run.of_kind(MERGER) or self._stage.kind == MERGER:
             self._found.undecided.append(
                 "Which rows entered the merger stands in the record of the run, and there is none (--work-dir says "
                 "where it is). Without it nobody can tell a row that was lost from one that was never selected."
@@ -362,7 +362,7 @@ class _Check:
     def _check_number(self) -> None:
         """Compare the number of rows with that of the recipe's last operator, if it is one of ours."""
         records, process = self._run.records.operators, self._run.records.process
-        if not records or not process or process[-1] != records[-1]["operator"] or process[-1] == SELECTOR:
+        if not records or not process or process[-1] != records[-1]["operator"] or kind_of(records[-1]) == SELECTOR:
             return
         left = records[-1].get("figures", {}).get("rows_out")
         if left is not None and left != self._export.rows:
@@ -426,7 +426,7 @@ class _Check:
         counts["rows of INPUT"] = len(self._inputs)
         first = self._stages[0].entered
         if self._stage.merges_rows and first is not None:
-            if self._stage.name == MERGER:
+            if self._stage.kind == MERGER:
                 counts.update(self._not_entered(len(first)))
             counts[self._stage.verb] = len(first)
             if len(self._stages) > 1:
@@ -507,7 +507,7 @@ class _Check:
     def _own_name(self) -> str:
         if self._stage.gates:
             return "the gate"
-        return "the merger" if self._stage.name == MERGER else self._stage.name
+        return f"the {self._stage.kind}"
 
     def _rows_of(self, missing: Mapping[str, str], fate: str) -> int:
         """Return the number of the stage's output rows with a fate; a merged row counts once."""
@@ -518,7 +518,7 @@ class _Check:
     def _not_entered(self, entered: int) -> dict[str, int]:
         """Return how many rows never entered the merger: taken away before our operators, and by selection."""
         never = len(self._inputs) - entered
-        grouped = next((record["figures"].get("rows_in") for record in self._run.of_operator(GROUPER)), None)
+        grouped = next((record["figures"].get("rows_in") for record in self._run.of_kind(GROUPER)), None)
         if grouped is None or never < 0:
             return {"never entered the merger": never}
         return {

@@ -5,7 +5,7 @@ client libraries load on first use.
 """
 
 from mergeit_ops.ops.budget_selector import BudgetSelector
-from mergeit_ops.ops.centroid_distance_selector import CentroidDistanceSelector
+from mergeit_ops.ops.diversity_selector import DiversitySelector
 from mergeit_ops.ops.facility_location_selector import FacilityLocationSelector
 from mergeit_ops.ops.llm_pair_merger_mapper import LLMPairMergerMapper
 from mergeit_ops.ops.quality_gate_filter import QualityGateFilter
@@ -16,7 +16,7 @@ from mergeit_ops.ops.topic_reverse_grouper import TopicReverseGrouper
 
 __all__ = [
     "BudgetSelector",
-    "CentroidDistanceSelector",
+    "DiversitySelector",
     "FacilityLocationSelector",
     "LLMPairMergerMapper",
     "QualityGateFilter",

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from functools import partial
 from typing import Any, Optional
 
 import numpy as np
-import pyarrow as pa
 from data_juicer.ops.base_op import OPERATORS, Pipeline, Selector
 from datasets import Dataset
 from loguru import logger
 from numpy.typing import NDArray
 
-from mergeit_ops.core.columns import BATCH_META, is_content
-from mergeit_ops.core.identity import content_digests, number_duplicates
-from mergeit_ops.core.row_budget import extreme_rows, random_rows
-from mergeit_ops.dataset.tables import iter_tables, python_columns, python_rows, rows_of_dataset
-from mergeit_ops.dataset.topics import is_grouped
-from mergeit_ops.distributed import is_ray_dataset
+from mergeit_ops.core.identity import number_duplicates
+from mergeit_ops.core.selection.row_budget import extreme_rows, random_rows
 from mergeit_ops.errors import DatasetError
+from mergeit_ops.jobs.row_keys import content_keys, field_values
+from mergeit_ops.jobs.rows import TableFunction
 from mergeit_ops.ops.constraints import FLAG, OPTIONAL_TEXT, Number
 from mergeit_ops.ops.sample_operator import SAMPLE_CONSTRAINTS, SampleOperator, recipe_parameters
 
@@ -37,6 +34,7 @@ class BudgetSelector(SampleOperator, Selector, Pipeline):
     # Data-Juicer's partitioned Ray executor would otherwise run it on each partition for itself.
     is_global_operation = True
     may_drop = True
+    step = "Brought down to the budget"
     _constraints = {
         **SAMPLE_CONSTRAINTS,
         "select_num": Number(low=1, integer=True, optional=True),
@@ -89,65 +87,35 @@ class BudgetSelector(SampleOperator, Selector, Pipeline):
         :return: the chosen samples, in the order of the input.
         :raises DatasetError: if the rows are topics, or there is no such column.
         """
-        if is_ray_dataset(dataset):
-            return self._run_on_ray(dataset)
         with self.recorded() as manifest:
-            self.check_arrival(len(dataset))
-            columns = self.columns_read(dataset.column_names, grouped=is_grouped(dataset.features))
-            keys = [key for table in iter_tables(dataset, columns) for key in self.keys_of(table)]
-            selected = rows_of_dataset(dataset, self.chosen(keys), dataset.column_names)
-            manifest.figures |= self._figures(len(dataset), len(selected))
-        return selected
-
-    def _run_on_ray(self, dataset: Any) -> Any:
-        from mergeit_ops.distributed.blocks import Blocks, materialized
-        from mergeit_ops.distributed.selection import take_chosen
-
-        with self.recorded() as manifest:
-            dataset = materialized(dataset, self._name)
-            if not self.check_arrival(dataset.count()):
+            rows = self.rows_of(dataset)
+            if not len(rows):
                 manifest.figures |= {"rows_in": 0, "rows_out": 0}
                 return dataset
-            names = dataset.columns()
-            self.columns_read(names, grouped=BATCH_META in names)
-            blocks = Blocks.of(dataset)
-            keys = [key for told in blocks.tell(_keys_of_block, self) for key in told]
-            selected = take_chosen(blocks, self.chosen(keys))
-            manifest.figures |= self._figures(sum(blocks.rows), sum(selected.rows))
-        return selected.dataset()
+            self.check_flat(rows.grouped)
+            keys = [key for told in rows.tell(self._keys(rows.columns)) for key in told]
+            selected = rows.take(self._chosen(keys))
+            manifest.figures |= self._figures(len(rows), len(selected))
+        return selected.dataset
 
-    def columns_read(self, columns: Iterable[str], grouped: bool) -> list[str]:
-        """Return the columns that decide.
+    def _keys(self, columns: list[str]) -> TableFunction:
+        """Return what decides about the rows of a table.
 
         :param columns: those of the dataset.
-        :param grouped: whether its rows are topics.
-        :raises DatasetError: if they are, or the column is not there.
+        :raises DatasetError: if the column is not there.
         """
-        columns = list(columns)
-        self.check_flat(grouped)
         if self.field_key is None:
-            return [name for name in columns if is_content(name)]
-        column = self.field_key.split(".")[0]
+            return content_keys
+        column, *path = self.field_key.split(".")
         if column not in columns:
             raise DatasetError(
                 f"{self._name}: there is no column '{column}' for the field_key '{self.field_key}'; there are "
                 f"{', '.join(map(repr, columns))}."
             )
-        return [column]
+        return partial(field_values, column=column, path=path)
 
-    def keys_of(self, table: pa.Table) -> list[Any]:
-        """Return what decides about each row of a table: its value, or a hash of what it holds."""
-        if self.field_key is None:
-            content = table.select([name for name in table.column_names if is_content(name)])
-            return content_digests(python_columns(content), table.num_rows)
-        column, *path = self.field_key.split(".")
-        values = [row[column] for row in python_rows(table.select([column]))]
-        for key in path:
-            values = [value.get(key) if isinstance(value, dict) else None for value in values]
-        return values
-
-    def chosen(self, keys: list[Any]) -> NDArray[np.int64]:
-        """Return the positions of the rows to keep, ascending, from what `keys_of` said about all of them.
+    def _chosen(self, keys: list[Any]) -> NDArray[np.int64]:
+        """Return the positions of the rows to keep, ascending, from what decides about each.
 
         :raises DatasetError: if none of them has a number.
         """
@@ -172,7 +140,3 @@ class BudgetSelector(SampleOperator, Selector, Pipeline):
                 why = f"{rows_out:,} of {rows_in:,} samples have a number at {self.field_key}"
             logger.warning(f"{self._name}: {why}, fewer than the {self.select_num:,} of select_num; those are kept.")
         return figures
-
-
-def _keys_of_block(table: pa.Table, operator: BudgetSelector) -> tuple[None, list[Any]]:
-    return None, operator.keys_of(table)

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
-import numpy as np
 from data_juicer.ops.base_op import OPERATORS
-from loguru import logger
-from numpy.typing import NDArray
 
-from mergeit_ops.core.budget import ALLOCATIONS
-from mergeit_ops.core.facility_location import DENSE_KERNEL_ROWS, METRICS, Selection, select
+from mergeit_ops.core.selection.budget import ALLOCATIONS
+from mergeit_ops.core.selection.facility_location import METRICS, FacilityLocation
 from mergeit_ops.embedding.defaults import DEFAULT_EMBEDDING_MODEL
 from mergeit_ops.ops.constraints import OneOf
 from mergeit_ops.ops.sample_operator import recipe_parameters
@@ -82,13 +79,9 @@ class FacilityLocationSelector(TopicSelector):
         :param kwargs: extra args
         """
         super().__init__(recipe_parameters(locals()), *args, **kwargs)
-        self.metric: Any = metric
+        self.metric = metric
 
-    def choose(self, vectors: NDArray[np.float32], budget: int) -> Selection:
-        """Choose rows greedily; the log says where the choice is not the exact greedy's."""
-        if len(vectors) > DENSE_KERNEL_ROWS and budget < len(vectors):
-            logger.info(
-                f"{self._name}: {len(vectors):,} samples are too many for a matrix of all similarities; {budget:,} are "
-                "chosen by cells and nearest neighbours, with an objective within about 1 % of the exact greedy's."
-            )
-        return select(vectors, budget, self.metric)
+    @property
+    def method(self) -> FacilityLocation:
+        """Return facility location with the recipe's metric."""
+        return FacilityLocation(self.metric)  # type: ignore[arg-type]

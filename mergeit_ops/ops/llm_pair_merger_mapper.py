@@ -40,6 +40,8 @@ from mergeit_ops.dataset.topics import Topic, flat_features, is_grouped, iter_to
 from mergeit_ops.distributed import is_ray_dataset
 from mergeit_ops.embedding.defaults import DEFAULT_EMBEDDING_MODEL
 from mergeit_ops.errors import DatasetError, LLMError, RecipeError
+from mergeit_ops.jobs.row_ids import row_ids
+from mergeit_ops.jobs.sample_reader import SampleReader
 from mergeit_ops.ops.constraints import FLAG, MAPPING, NAMES, OPTIONAL_TEXT, TEXT, Number, OneOf
 from mergeit_ops.ops.dataset_mapper import Mapper
 from mergeit_ops.ops.sample_operator import (
@@ -114,6 +116,9 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
         "derived_columns": MAPPING,
     }
     takes = "topics"
+    gives_ids = True
+    kind = "merger"
+    step = "Merged"
 
     def __init__(
         self,
@@ -633,11 +638,12 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
     def _find_groups(self, topic: Topic, layout: SampleFormat) -> list[Group]:
         if self.merge_strategy == "none":
             return []
-        readings = self.readings_of(topic.table, layout)
+        reader = self.reader(layout)
+        readings = reader.readings(topic.table)
         mergeable = np.flatnonzero([reading.problem is None for reading in readings])
         if len(mergeable) < 2:
             return []
-        vectors = self.vectors_of(topic.table, layout)[mergeable]
+        vectors = reader.vectors(topic.table)[mergeable]
         ratio = self.merge_ratio
         if ratio is not None:
             # The share is of all rows of the topic, those that cannot be merged included.
@@ -691,19 +697,13 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
         self, paired: Iterable[tuple[Topic, Sequence[Group]]], layout: SampleFormat
     ) -> Iterator[TopicMerges]:
         seen: Counter[str] = Counter()
+        reader = self.reader(layout)
         for topic, groups_of_topic in paired:
-            row_ids = self.row_ids_of(topic.table, seen)
-            readings = self.readings_of(topic.table, layout)
+            ids = row_ids(topic.table, seen, self._name)
+            readings = reader.readings(topic.table)
             if self.keep_embeddings:
-                topic = replace(topic, table=self._with_embeddings(topic.table, layout))
-            yield TopicMerges(topic, row_ids, readings, groups_of_topic, keep_embeddings=self.keep_embeddings)
-
-    def _with_embeddings(self, table: pa.Table, layout: SampleFormat) -> pa.Table:
-        """Return rows with embeddings as text; rows of Data-Juicer's groupers have none, or lists of floats."""
-        if EMBEDDING in table.column_names:
-            with self.reading_embeddings():
-                return embeddings_as_text(table)
-        return set_column(table, EMBEDDING, vectors_column(self.vectors_of(table, layout)).combine_chunks())
+                topic = replace(topic, table=_with_embeddings(topic.table, reader))
+            yield TopicMerges(topic, ids, readings, groups_of_topic, keep_embeddings=self.keep_embeddings)
 
     def _concatenate(self, topics: Iterable[TopicMerges], work: MergeRun) -> None:
         for topic in topics:
@@ -749,7 +749,15 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
         return settle
 
     def _embedding_of(self, samples: Sequence[Sample]) -> list[str]:
-        return encode_vectors(self.embed(sample.query for sample in samples))
+        return encode_vectors(self.encoder.embed(sample.query for sample in samples))
+
+
+def _with_embeddings(table: pa.Table, reader: SampleReader) -> pa.Table:
+    """Return rows with embeddings as text; rows of Data-Juicer's groupers have none, or lists of floats."""
+    if EMBEDDING in table.column_names:
+        with reader.reading_embeddings():
+            return embeddings_as_text(table)
+    return set_column(table, EMBEDDING, vectors_column(reader.vectors(table)).combine_chunks())
 
 
 def _as_key(row: Mapping[str, Any]) -> str:

@@ -66,6 +66,10 @@ class QualityGateFilter(ScoreFilter):
     quality filter before the grouper. It judges every merged row it meets, those of an earlier run too. Scores and the
     figures of each decision go to `__dj__stats__`."""
 
+    gives_ids = True
+    kind = "gate"
+    records_drops = True
+    step = "Gated"
     _constraints = {
         **SAMPLE_CONSTRAINTS,
         **EMBEDDING_CONSTRAINTS,
@@ -320,7 +324,7 @@ class QualityGateFilter(ScoreFilter):
         return gated
 
     def _plain_samples(self, table: pa.Table, layout: SampleFormat, merged: set[int]) -> dict[int, Sample]:
-        readings = self.readings_of(table, layout)
+        readings = self.reader(layout).readings(table)
         return {position: reading.sample for position, reading in enumerate(readings) if position not in merged}
 
     def _scores(self, comparisons: Sequence[Comparison]) -> list[list[Score]]:
@@ -346,7 +350,7 @@ class QualityGateFilter(ScoreFilter):
         ]
 
     def _embedding_texts(self, samples: Sequence[Sample]) -> list[str]:
-        return encode_vectors(self.embed(sample.query for sample in samples))
+        return encode_vectors(self.encoder.embed(sample.query for sample in samples))
 
 
 def _engines(scorer: Scorer) -> Sequence[LLMEngine]:

@@ -1,40 +1,35 @@
-"""What all operators share: strict parameters, the sample layout, row ids and embeddings."""
+"""What all operators share: strict parameters, the sample layout, and their place in the recipe."""
 
 from __future__ import annotations
 
 import atexit
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
 from loguru import logger
 
-from mergeit_ops.core.columns import EMBEDDING, ROW_ID, is_content
-from mergeit_ops.core.formats import FORMAT_NAMES, FormatName, Reading, SampleFormat, resolve_format
-from mergeit_ops.core.identity import content_digests, number_duplicates
+from mergeit_ops.core.formats import FORMAT_NAMES, FormatName, SampleFormat, resolve_format
 from mergeit_ops.core.secrets import loggable, secret_in
-from mergeit_ops.core.vectors import has_text
 from mergeit_ops.dataset.columns_at_risk import value_and_sample
-from mergeit_ops.dataset.embeddings import column_vectors
 from mergeit_ops.dataset.lost_rows import check_arrival, warn_of_the_rest
 from mergeit_ops.dataset.manifest import Manifest, recorded
 from mergeit_ops.dataset.merges_ahead import check_merges_ahead
-from mergeit_ops.dataset.readability import Readability
 from mergeit_ops.dataset.recipe import current_recipe, is_analyzed
 from mergeit_ops.dataset.recipe_rows import RowKind, check_rows
 from mergeit_ops.dataset.run_log import listen
-from mergeit_ops.dataset.tables import RowReader, iter_tables, python_columns, python_rows
+from mergeit_ops.dataset.tables import iter_tables
+from mergeit_ops.distributed import is_ray_dataset
 from mergeit_ops.embedding.defaults import DTYPES
-from mergeit_ops.errors import DatasetError, EmbeddingError, RecipeError
+from mergeit_ops.errors import DatasetError, RecipeError
+from mergeit_ops.jobs.local_rows import LocalRows
+from mergeit_ops.jobs.rows import Rows
+from mergeit_ops.jobs.sample_reader import EncoderSettings, SampleReader
 from mergeit_ops.ops.constraints import OPTIONAL_TEXT, TEXT, Constraint, Number, OneOf, check
 from mergeit_ops.ops.first_look import looks_first
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from datasets import Dataset
-    from numpy.typing import NDArray
 
 SAMPLE_CONSTRAINTS: Mapping[str, Constraint] = {
     "sample_format": OneOf(FORMAT_NAMES),
@@ -81,6 +76,18 @@ class SampleOperator:
 
     may_drop: ClassVar[bool] = False
     """Whether it may drop rows."""
+
+    records_drops: ClassVar[bool] = False
+    """Whether its record names the rows that it drops."""
+
+    gives_ids: ClassVar[bool] = False
+    """Whether rows have ids after it, or their columns and order are as before."""
+
+    kind: ClassVar[str] = ""
+    """What it is to the conservation law: `grouper`, `selector`, `merger`, `gate`, `flattener`; empty: nothing."""
+
+    step: ClassVar[str] = ""
+    """What the report says of the rows that it leaves; empty: nothing."""
 
     place: int | None = None
     """Its position in the recipe, from 0; None if it is used without one."""
@@ -170,10 +177,19 @@ class SampleOperator:
         recipe = current_recipe(self.work_dir)
         self.place = None if recipe is None else recipe.place_of(self)
 
+    @classmethod
+    def role_in(cls, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the role of the operator, for records.
+
+        :param parameters: its parameters in the recipe.
+        """
+        names = ("kind", "step", "takes", "gives", "may_drop", "records_drops", "gives_ids")
+        return {name: getattr(cls, name) for name in names}
+
     @property
     def role(self) -> dict[str, Any]:
-        """Return its role for the record: its input and output, and whether it may drop rows."""
-        return {"takes": self.takes, "gives": self.gives, "may_drop": self.may_drop}
+        """Return its role for its record."""
+        return self.role_in(self.parameters)
 
     def recorded(self) -> AbstractContextManager[Manifest]:
         """Yield the record of this operator, to be filled; see `recorded` of `dataset.manifest`."""
@@ -219,173 +235,46 @@ class SampleOperator:
         except ValueError as error:
             raise DatasetError(f"{self._name}: {error}.") from error
 
-    def readings_of(self, table: pa.Table, layout: SampleFormat) -> list[Reading]:
-        """Read a table's rows as samples."""
-        there = [name for name in layout.columns if name in table.column_names]
-        return [layout.read(row) for row in python_rows(table.select(there))]
+    def reader_of(self, columns: Iterable[str]) -> SampleReader:
+        """Return what reads the samples of a dataset.
 
-    def row_ids_of(self, table: pa.Table, seen: Counter[str]) -> list[str]:
-        """Return the row ids of a table: those it brings, else new ones.
-
-        :param table: flat rows.
-        :param seen: how often each digest, or id, came in earlier tables of the dataset; updated.
-        :raises DatasetError: if the ids it brings are not unique texts.
+        :param columns: its column names.
+        :raises DatasetError: if a column is missing, or the layout cannot be told.
         """
-        if ROW_ID in table.column_names:
-            row_ids = table.column(ROW_ID).to_pylist()
-            seen.update(row_ids)
-            if any(not isinstance(row_id, str) or seen[row_id] > 1 for row_id in row_ids):
-                raise self.ids_not_unique()
-            return row_ids
-        content = [name for name in table.column_names if is_content(name)]
-        # What does not count is not even read: embeddings are most of a row.
-        return number_duplicates(content_digests(python_columns(table.select(content)), len(table)), seen)
+        return self.reader(self.layout_of(columns))
 
-    def ids_not_unique(self) -> DatasetError:
-        """Return the error for a dataset whose own ids cannot tell its rows apart."""
-        return DatasetError(
-            f"{self._name}: the column '{ROW_ID}' must hold a text of its own for every row; remove the column to have "
-            "the rows identified anew."
+    def reader(self, layout: SampleFormat) -> SampleReader:
+        """Return what reads samples in a layout."""
+        return SampleReader(self._name, layout, self.encoder)
+
+    @property
+    def encoder(self) -> EncoderSettings:
+        """Return the sentence encoder that the recipe asks for."""
+        return EncoderSettings(
+            self.embedding_model,
+            self.embedding_batch_size,
+            self.embedding_dtype,
+            self.accelerator,  # type: ignore[attr-defined]
         )
 
-    def vectors_of(self, table: pa.Table, layout: SampleFormat, first_row: int = 0) -> NDArray[np.float32]:
-        """Return the unit vectors of a table's rows: those it brings, else new ones.
+    def rows_of(self, dataset: Any, same_types: bool = True) -> Rows:
+        """Return the rows that come to the operator.
 
-        :param table: flat rows.
-        :param layout: their sample layout.
-        :param first_row: number of the table's first row in its dataset, for the message.
-        :return: (n, d) float32.
-        :raises EmbeddingError: if the embeddings brought along are unusable, or the model cannot be loaded.
+        :param dataset: of any executor.
+        :param same_types: whether the columns of a Ray dataset must have one type in all blocks.
+        :raises DatasetError: if there are none although there were some before operators of Data-Juicer, or a column
+            has incompatible types in different blocks.
         """
-        if EMBEDDING not in table.column_names:
-            return self.embed(reading.sample.query for reading in self.readings_of(table, layout))
-        with self.reading_embeddings():
-            return column_vectors(table.column(EMBEDDING), first_row)
+        rows: Rows
+        if is_ray_dataset(dataset):
+            from mergeit_ops.distributed.blocks import Resources
+            from mergeit_ops.distributed.rows import RayRows
 
-    @contextmanager
-    def reading_embeddings(self) -> Iterator[None]:
-        """Name the operator, the column and the cure if embeddings that rows bring are unusable.
-
-        :raises EmbeddingError: if they are.
-        """
-        try:
-            yield
-        except ValueError as error:
-            raise EmbeddingError(
-                f"{self._name}: the column '{EMBEDDING}' cannot be used: {error}. Every row needs a vector of unit "
-                "norm, as a list of floats or as base64 of little-endian float32; or remove the column, and the "
-                "rows are embedded again."
-            ) from error
-
-    def dataset_vectors(
-        self, dataset: Dataset, layout: SampleFormat, drops_unreadable: bool = False
-    ) -> tuple[NDArray[np.float32], Readability]:
-        """Return the unit vectors of a flat dataset, and the counts of readable rows.
-
-        :param dataset: flat samples.
-        :param layout: their layout.
-        :param drops_unreadable: whether rows that cannot be read are dropped, for the warning.
-        :return: (n, d) float32, see `vectors_of`; and the counts of readable rows.
-        :raises DatasetError: if most rows cannot be read; before any is embedded.
-        """
-        if EMBEDDING in dataset.column_names:
-            vectors = np.zeros((len(dataset), 0), dtype=np.float32)
-            for first_row, block in self.iter_vectors(dataset, layout):
-                if not first_row:
-                    vectors = np.empty((len(dataset), block.shape[1]), dtype=np.float32)
-                vectors[first_row : first_row + len(block)] = block
-            texts_readable = self.have_texts(dataset, layout)
-            found = self.check_readable(dataset, texts_readable, layout, drops_unreadable, has_text(vectors))
-            vectors[~texts_readable] = 0
-            return vectors, found
-        columns = [name for name in layout.columns if name in dataset.column_names]
-        texts = [
-            reading.sample.query
-            for table in iter_tables(dataset, columns)
-            for reading in self.readings_of(table, layout)
-        ]
-        readable = np.array([bool(text.strip()) for text in texts], dtype=bool)
-        found = self.check_readable(dataset, readable, layout, drops_unreadable)
-        # All texts at once: the encoder batches texts of similar lengths, which is most effective on the whole dataset.
-        return self.embed(texts), found
-
-    def have_texts(self, dataset: Dataset, layout: SampleFormat) -> NDArray[np.bool_]:
-        """Return which rows of a flat dataset have a text that can be read."""
-        columns = [name for name in layout.columns if name in dataset.column_names]
-        parts = [self.texts_in(table, layout) for table in iter_tables(dataset, columns)]
-        return np.concatenate(parts) if parts else np.zeros(0, dtype=bool)
-
-    def texts_in(self, table: pa.Table, layout: SampleFormat) -> NDArray[np.bool_]:
-        """Return which rows of a table have a text that can be read, whatever embeddings they bring."""
-        return np.array([reading.is_readable for reading in self.readings_of(table, layout)], dtype=bool)
-
-    def iter_vectors(self, dataset: Dataset, layout: SampleFormat) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """Yield the unit vectors that a flat dataset brings, in blocks: number of the first row, (m, d) float32.
-
-        :raises EmbeddingError: if they are unusable, or of different widths.
-        """
-        first_row = width = 0
-        for table in iter_tables(dataset, [EMBEDDING]):
-            block = self.vectors_of(table, layout, first_row)
-            if first_row and block.shape[1] != width:
-                raise EmbeddingError(
-                    f"{self._name}: the column '{EMBEDDING}' mixes embeddings of widths {width} and {block.shape[1]} "
-                    f"(row {first_row})."
-                )
-            width = block.shape[1]
-            yield first_row, block
-            first_row += len(block)
-
-    def check_widths(self, widths: Iterable[int]) -> None:
-        """Refuse embeddings of different widths.
-
-        :param widths: dimensions of the embeddings of each part of a dataset.
-        :raises EmbeddingError: if they differ.
-        """
-        found = sorted(set(widths))
-        if len(found) > 1:
-            raise EmbeddingError(f"{self._name}: the column '{EMBEDDING}' mixes embeddings of widths {found}.")
-
-    def embed(self, texts: Iterable[str]) -> NDArray[np.float32]:
-        """Embed texts with the operator's model, on its device; a blank text gets a zero vector.
-
-        :return: (n, d) float32.
-        """
-        texts = list(texts)
-        if not texts:
-            return np.zeros((0, 0), dtype=np.float32)
-        from mergeit_ops.embedding import load_encoder
-
-        encoder = load_encoder(self.embedding_model, self.device, self.embedding_dtype)
-        vectors = encoder.encode(texts, self.embedding_batch_size)
-        vectors[[not text.strip() for text in texts]] = 0
-        return vectors
-
-    def check_readable(
-        self,
-        dataset: Dataset,
-        texts: NDArray[np.bool_],
-        layout: SampleFormat,
-        dropped: bool,
-        vectors: NDArray[np.bool_] | None = None,
-    ) -> Readability:
-        """Warn about rows that cannot be read, or refuse a dataset if most cannot be read.
-
-        :param dataset: flat samples.
-        :param texts: (n,) whether each has a text that can be read.
-        :param layout: their layout.
-        :param dropped: whether the others are dropped.
-        :param vectors: (n,) whether each brings a vector other than zero; None if rows bring none.
-        :return: the counts of readable rows.
-        :raises DatasetError: if most rows cannot be read.
-        """
-
-        def row(position: int) -> pa.Table:
-            return RowReader(dataset).slice(position, 1)
-
-        found = Readability.of(texts, row, layout, vectors=vectors)
-        found.check(self._name, dropped)
-        return found
+            rows = RayRows.of(dataset, Resources.of(self), self._name if same_types else None)
+        else:
+            rows = LocalRows(dataset)
+        self.check_arrival(len(rows))
+        return rows
 
     @property
     def device(self) -> str:

@@ -48,10 +48,11 @@ class ScoreFilter(SampleOperator, Filter):
         """Return whether any sample may be dropped because of its score."""
         return self.min_score is not None or self.max_score is not None
 
-    @property
-    def role(self) -> dict[str, Any]:
+    @classmethod
+    def role_in(cls, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """See `SampleOperator`."""
-        return super().role | {"may_drop": self.is_bounded}
+        bounded = any(parameters.get(name) is not None for name in ("min_score", "max_score"))
+        return super().role_in(parameters) | {"may_drop": bounded}
 
     def of_driver(self) -> Any:
         """Return the data that a Ray task needs from the driver; kept as `_driver`."""

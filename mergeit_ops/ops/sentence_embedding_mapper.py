@@ -34,6 +34,7 @@ class SentenceEmbeddingMapper(SampleOperator, Mapper):
     embedding as a step of its own. Samples that bring the column are checked, not embedded again."""
 
     _batched_op = True
+    gives_ids = True
     _constraints = {**SAMPLE_CONSTRAINTS, **EMBEDDING_CONSTRAINTS}
 
     def __init__(
@@ -90,7 +91,7 @@ class SentenceEmbeddingMapper(SampleOperator, Mapper):
         layout = self.layout_of(dataset.column_names)
         self.check_merges_ahead(dataset, layout)
         with self.recorded() as manifest:
-            vectors, found = self.dataset_vectors(dataset, layout)
+            vectors, found = self.reader(layout).dataset_vectors(dataset)
             manifest.figures |= {
                 "rows_in": len(dataset),
                 "embedded": 0 if EMBEDDING in dataset.column_names else len(dataset),
@@ -113,7 +114,7 @@ class SentenceEmbeddingMapper(SampleOperator, Mapper):
             raise DatasetError(f"{self._name}: the rows are topics; put this operator before the grouper.")
 
     def _run_on_ray(self, dataset: Any) -> Any:
-        from mergeit_ops.distributed.blocks import materialized
+        from mergeit_ops.distributed.blocks import Blocks, Resources, materialized
         from mergeit_ops.distributed.embedding import check_embeddings, check_merges_ahead_on_ray, embedded
 
         with self.recorded() as manifest:
@@ -127,9 +128,10 @@ class SentenceEmbeddingMapper(SampleOperator, Mapper):
             manifest.figures |= {"rows_in": rows, "embedded": 0 if EMBEDDING in columns else rows}
             layout = self.layout_of(columns)
             check_merges_ahead_on_ray(dataset, self, layout)
-            blocks, found = embedded(dataset, self, layout)
+            reader = self.reader(layout)
+            blocks, found = embedded(dataset, Blocks.of(dataset), reader, Resources.of(self))
             if EMBEDDING in columns:
-                check_embeddings(blocks, self, layout)
+                check_embeddings(blocks, reader)
             manifest.figures |= found.figures()
             return blocks.dataset()
 
@@ -138,5 +140,5 @@ class SentenceEmbeddingMapper(SampleOperator, Mapper):
         layout = self.layout_of(samples)
         if EMBEDDING not in samples:
             rows = [dict(zip(samples, values, strict=True)) for values in zip(*samples.values(), strict=True)]
-            samples[EMBEDDING] = encode_vectors(self.embed(layout.read(row).sample.query for row in rows))
+            samples[EMBEDDING] = encode_vectors(self.encoder.embed(layout.read(row).sample.query for row in rows))
         return samples

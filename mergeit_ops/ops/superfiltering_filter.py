@@ -54,6 +54,7 @@ class SuperfilteringFilter(ScoreFilter):
     Superfiltering keeps unless told otherwise; its llm_perplexity_filter takes samples one by one and fails on more
     than one GPU process.)"""
 
+    step = "Kept by a language model's losses"
     _constraints = {
         **SAMPLE_CONSTRAINTS,
         "hf_model": TEXT,
@@ -161,7 +162,7 @@ class SuperfilteringFilter(ScoreFilter):
 
     def _stats_of(self, table: pa.Table, layout: SampleFormat, counts: Counter[str]) -> list[dict[str, Any]]:
         """Return the stats of some rows, with what they bring."""
-        found = self.scores([reading.sample for reading in self.readings_of(table, layout)])
+        found = self.scores([reading.sample for reading in self.reader(layout).readings(table)])
         counts.update(status for _, status in found if status != OK)
         there = [row[STATS] for row in python_rows(table.select([STATS]))] if STATS in table.column_names else []
         before = there or [None] * len(found)

@@ -14,7 +14,6 @@ from datasets import Dataset
 from numpy.typing import NDArray
 
 from mergeit_ops.core.columns import BATCH_META, EMBEDDING, ROW_ID, is_content
-from mergeit_ops.core.formats import SampleFormat
 from mergeit_ops.core.topics import default_fit_sample_size, default_num_clusters, fit_sample, fit_topics
 from mergeit_ops.core.vectors import has_text
 from mergeit_ops.dataset.embeddings import rows_with_text, vectors_column
@@ -26,6 +25,8 @@ from mergeit_ops.dataset.topics import group_rows, is_grouped, topic_features
 from mergeit_ops.distributed import is_ray_dataset
 from mergeit_ops.embedding.defaults import DEFAULT_EMBEDDING_MODEL
 from mergeit_ops.errors import DatasetError
+from mergeit_ops.jobs.row_ids import row_ids
+from mergeit_ops.jobs.sample_reader import SampleReader
 from mergeit_ops.ops.constraints import Number
 from mergeit_ops.ops.sample_operator import (
     EMBEDDING_CONSTRAINTS,
@@ -50,6 +51,8 @@ class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
     # Data-Juicer's partitioned Ray executor would otherwise run it on each partition for itself.
     is_global_operation = True
     gives = "topics"
+    gives_ids = True
+    kind = "grouper"
     _constraints = {
         **SAMPLE_CONSTRAINTS,
         **EMBEDDING_CONSTRAINTS,
@@ -129,23 +132,24 @@ class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
         self._check(grouped=is_grouped(dataset.features))
         layout = self.layout_of(dataset.column_names)
         self.check_merges_ahead(dataset, layout)
+        reader = self.reader(layout)
         with self.recorded() as manifest:
             rows_in = len(dataset)
             row_ids = self._row_ids(dataset)
             vectors: NDArray[np.float32] | None = None
             if EMBEDDING in dataset.column_names:
-                texts, there = self.have_texts(dataset, layout), self._nonzero(dataset)
-                found = self.check_readable(dataset, texts, layout, self.drops_unreadable, there)
+                texts, there = reader.dataset_texts(dataset), self._nonzero(dataset, reader)
+                found = reader.check_readable(dataset, texts, self.drops_unreadable, there)
                 readable = texts & there
             else:
-                vectors, found = self.dataset_vectors(dataset, layout, self.drops_unreadable)
+                vectors, found = reader.dataset_vectors(dataset, self.drops_unreadable)
                 readable = has_text(vectors)
             if found.unreadable and self.drops_unreadable:
                 rows = np.flatnonzero(readable)
                 dataset, row_ids = dataset.select(rows), row_ids.take(pa.array(rows))
                 vectors = None if vectors is None else vectors[rows]
                 readable = readable[rows]
-            labels, num_clusters = self._cluster(dataset, layout, vectors, row_ids, readable)
+            labels, num_clusters = self._cluster(dataset, reader, vectors, row_ids, readable)
             added = {ROW_ID: row_ids.take}
             if vectors is not None:
                 added[EMBEDDING] = lambda rows: vectors_column(vectors[rows]).combine_chunks()
@@ -165,7 +169,7 @@ class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
             )
 
     def _run_on_ray(self, dataset: Any) -> Any:
-        from mergeit_ops.distributed.blocks import Resources, materialized
+        from mergeit_ops.distributed.blocks import Blocks, Resources, materialized
         from mergeit_ops.distributed.embedding import (
             check_merges_ahead_on_ray,
             embedded,
@@ -186,11 +190,12 @@ class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
             self._check(grouped=BATCH_META in columns)
             layout = self.layout_of(columns)
             check_merges_ahead_on_ray(dataset, self, layout)
-            blocks, found = embedded(dataset, self, layout, self.drops_unreadable)
-            blocks = with_zero_vectors(blocks, self, layout, found)
+            reader = self.reader(layout)
+            blocks, found = embedded(dataset, Blocks.of(dataset), reader, Resources.of(self), self.drops_unreadable)
+            blocks = with_zero_vectors(blocks, reader, found)
             if found.unreadable and self.drops_unreadable:
                 blocks = readable_only(blocks)
-            blocks, sketches = identified(blocks, self, layout, brought=ROW_ID in columns)
+            blocks, sketches = identified(blocks, reader, brought=ROW_ID in columns)
             num_clusters = int(self.num_clusters or default_num_clusters(n - found.unreadable))
             size = int(self.fit_sample_size or default_fit_sample_size(num_clusters))
             vectors = fit_rows(blocks, cutoff_for(sketches, size), size)
@@ -204,15 +209,15 @@ class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
     def _row_ids(self, dataset: Dataset) -> pa.Array:
         seen: Counter[str] = Counter()
         columns = [name for name in dataset.column_names if name == ROW_ID or is_content(name)]
-        parts = [pa.array(self.row_ids_of(table, seen), pa.string()) for table in iter_tables(dataset, columns)]
+        parts = [pa.array(row_ids(table, seen, self._name), pa.string()) for table in iter_tables(dataset, columns)]
         return pa.concat_arrays(parts) if parts else pa.array([], pa.string())
 
-    def _nonzero(self, dataset: Dataset) -> NDArray[np.bool_]:
+    def _nonzero(self, dataset: Dataset, reader: SampleReader) -> NDArray[np.bool_]:
         """Return which rows of a dataset bring a vector other than zero."""
         first_row = 0
         parts = []
         for table in iter_tables(dataset, [EMBEDDING]):
-            with self.reading_embeddings():
+            with reader.reading_embeddings():
                 parts.append(rows_with_text(table.column(EMBEDDING), first_row))
             first_row += len(table)
         return np.concatenate(parts) if parts else np.zeros(0, dtype=bool)
@@ -220,7 +225,7 @@ class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
     def _cluster(
         self,
         dataset: Dataset,
-        layout: SampleFormat,
+        reader: SampleReader,
         vectors: NDArray[np.float32] | None,
         row_ids: pa.Array,
         readable: NDArray[np.bool_],
@@ -239,22 +244,23 @@ class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
             model = fit_topics(vectors[rows], num_clusters, self.pca_variance, self.seed)
             labels = model.assign(vectors)
         else:
-            model = fit_topics(self._sampled_vectors(dataset, layout, rows), num_clusters, self.pca_variance, self.seed)
+            model = fit_topics(_sampled_vectors(dataset, reader, rows), num_clusters, self.pca_variance, self.seed)
             labels = np.empty(len(dataset), dtype=np.int64)
-            for first_row, block in self.iter_vectors(dataset, layout):
+            for first_row, block in reader.iter_vectors(dataset):
                 labels[first_row : first_row + len(block)] = model.assign(block)
         labels[~readable] = model.num_clusters
         return labels, num_clusters
 
-    def _sampled_vectors(self, dataset: Dataset, layout: SampleFormat, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        order = np.argsort(rows)
-        ascending = rows[order]
-        parts = [
-            block[ascending[slice(*np.searchsorted(ascending, [first, first + len(block)]))] - first]
-            for first, block in self.iter_vectors(dataset, layout)
-        ]
-        # In the order of the sample, so that the fit does not depend on the order of the rows.
-        return np.concatenate(parts)[np.argsort(order)]
+
+def _sampled_vectors(dataset: Dataset, reader: SampleReader, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    order = np.argsort(rows)
+    ascending = rows[order]
+    parts = [
+        block[ascending[slice(*np.searchsorted(ascending, [first, first + len(block)]))] - first]
+        for first, block in reader.iter_vectors(dataset)
+    ]
+    # In the order of the sample, so that the fit does not depend on the order of the rows.
+    return np.concatenate(parts)[np.argsort(order)]
 
 
 def _declare_metadata() -> None:

@@ -22,6 +22,7 @@ from mergeit_ops.errors import DatasetError
 from mergeit_ops.finished import ExportRow, FinishedRun
 from mergeit_ops.finished.export_files import read_rows
 from mergeit_ops.finished.inputs import read_input
+from mergeit_ops.finished.recipe_steps import GATE, kind_of
 from mergeit_ops.report.browser import ShownMerge, chosen, texts_of, within
 from mergeit_ops.report.costs import Cost, costs
 from mergeit_ops.report.funnel import Stage, funnel
@@ -381,7 +382,7 @@ def _what_if(found: Survey, records: Sequence[Mapping[str, Any]], notes: list[st
         if found.merges:
             notes.append("No merge has a quality score: there was no quality_gate_filter, or its stats were left out.")
         return None
-    gates = [record.get("parameters") or {} for record in records if record["operator"] == "quality_gate_filter"]
+    gates = [record.get("parameters") or {} for record in records if kind_of(record) == GATE]
     rule = _rule(gates[-1]) if gates else GateRule(_PAPER_GAMMA)
     merges = [ScoredMerge(merge.before, merge.after, merge.coverage, merge.parents) for merge in decided]
     at = gammas(merges, rule.gamma)

@@ -49,7 +49,7 @@ def funnel(records: Sequence[Mapping[str, Any]], found: Survey, input_rows: int 
             _came(stages, at, int(rows_in))
         if rows_out is None:
             continue
-        for name, rows, note in _steps(record["operator"], figures, int(rows_out)):
+        for name, rows, note in _steps(record, int(rows_out)):
             at(name, rows, note)
     if not records and found.rows_entered != found.rows:
         at("Entered the merger", found.rows_entered, "told by the export: rows filtered out later are missing")
@@ -69,34 +69,28 @@ def _ours_before(stages: Sequence[Stage]) -> bool:
     return any(stage.name != "Input" for stage in stages)
 
 
-_SELECTED = {
-    "facility_location_selector": "the most representative",
-    "centroid_distance_selector": "the farthest from the centres",
-}
+def _steps(record: Mapping[str, Any], rows_out: int) -> list[tuple[str, int, str]]:
+    """Return the stages of one operator: what its rows are, how many, and how the change comes about."""
+    figures, step = record["figures"], (record.get("role") or {}).get("step", "")
+    if "merged" in figures:
+        return [(step or "Merged", rows_out, f"{_many(figures['merged'], 'merge')} made")]
+    if "rejected" in figures or "accepted" in figures:
+        return _gated(figures, step or "Gated", rows_out)
+    topics, selected = figures.get("topics"), record.get("selected")
+    note = f"{selected} of {topics:,} topics" if selected and topics else selected or ""
+    return [(step, rows_out, note)] if step else []
 
 
-def _steps(operator: str, figures: Mapping[str, Any], rows_out: int) -> list[tuple[str, int, str]]:
-    if operator in _SELECTED:
-        topics = figures.get("topics")
-        return [("Selected", rows_out, f"{_SELECTED[operator]} of {topics:,} topics" if topics else "")]
-    if operator == "budget_selector":
-        return [("Brought down to the budget", rows_out, "")]
-    if operator == "superfiltering_filter":
-        return [("Kept by a language model's losses", rows_out, "")]
-    if operator == "llm_pair_merger_mapper":
-        merged = figures.get("merged")
-        return [("Merged", rows_out, "" if merged is None else f"{_many(merged, 'merge')} made")]
-    if operator == "quality_gate_filter":
-        filtered = int(figures.get("filtered_out") or 0)
-        rejected = sum((figures.get("rejected") or {}).values())
-        steps = []
-        if figures.get("accepted") or rejected:
-            note = f"{_many(figures.get('accepted') or 0, 'merge')} accepted, {rejected:,} taken apart again"
-            steps.append(("Gated", rows_out + filtered, note))
-        if filtered:
-            steps.append(("Kept by score", rows_out, "others were outside min_score and max_score"))
-        return steps
-    return []
+def _gated(figures: Mapping[str, Any], step: str, rows_out: int) -> list[tuple[str, int, str]]:
+    filtered = int(figures.get("filtered_out") or 0)
+    rejected = sum((figures.get("rejected") or {}).values())
+    steps = []
+    if figures.get("accepted") or rejected:
+        note = f"{_many(figures.get('accepted') or 0, 'merge')} accepted, {rejected:,} taken apart again"
+        steps.append((step, rows_out + filtered, note))
+    if filtered:
+        steps.append(("Kept by score", rows_out, "others were outside min_score and max_score"))
+    return steps
 
 
 def _many(count: int, noun: str) -> str:

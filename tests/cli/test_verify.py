@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from data_juicer.ops.base_op import OPERATORS
 
 from mergeit_ops import cli
 from mergeit_ops.core.columns import META, STATS
 from mergeit_ops.core.lossless import decode_row, encode_row
 from mergeit_ops.errors import LLMError
-from mergeit_ops.finished.blame import OWN_OPERATORS
 from tests.llm_server import FakeLLMServer, error, merge_answer
 from tests.runs import read_export, read_jsonl, run_recipe, run_recipe_on_ray, write_jsonl, write_recipe
 from tests.test_whole_runs import LAYOUTS, in_layout, pipeline, text_key_of, work_dir_of
@@ -565,17 +565,13 @@ def test_metadata_that_are_none_are_no_violation(verify, data, spoiled):
 
 
 def test_an_operator_whose_name_tells_nothing_may_have_done_anything():
-    from mergeit_ops.finished.blame import Stretch
+    from mergeit_ops.finished.recipe_steps import RecipeSlice
 
-    stretch = Stretch(("drop_odd", "text_length_filter", "topic_reverse_grouper", "clean_mapper"))
-    assert stretch.takers == ("drop_odd", "text_length_filter", "clean_mapper")
-    assert stretch.changers == ("drop_odd", "clean_mapper")
-
-
-def test_every_operator_of_ours_is_known_as_ours():
-    import mergeit_ops.ops
-
-    assert set(OWN_OPERATORS) == {getattr(mergeit_ops.ops, name)._name for name in mergeit_ops.ops.__all__}
+    names = ("drop_odd", "text_length_filter", "topic_reverse_grouper", "budget_selector", "clean_mapper")
+    roles = {name: OPERATORS.modules[name].role_in({}) for name in names if name.startswith(("topic", "budget"))}
+    found = RecipeSlice(names, roles)
+    assert found.takers == ("drop_odd", "text_length_filter", "budget_selector", "clean_mapper")
+    assert found.changers == ("drop_odd", "clean_mapper")
 
 
 @pytest.mark.usefixtures("ray_cluster")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
-from mergeit_ops.core.budget import ratio_budget
-from mergeit_ops.core.facility_location import objective, select
+from mergeit_ops.core.selection.budget import ratio_budget
+from mergeit_ops.core.selection.facility_location import objective, select
 from mergeit_ops.core.topics import default_num_clusters, fit_topics
 
 RATIO = 0.2

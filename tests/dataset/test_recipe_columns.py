@@ -119,7 +119,7 @@ def test_recipes_whose_rows_fit(steps):
 ENDS = [
     ((G,), G),
     ((G, F), G),
-    ((G, F, "centroid_distance_selector"), G),
+    ((G, F, "diversity_selector"), G),
     ((G, "nested_aggregator"), G),
     ((G, M, Q, G), G),
     ((G, R, "naive_grouper"), "naive_grouper"),

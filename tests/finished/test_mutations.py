@@ -95,8 +95,8 @@ def test_the_catalogue_is_gone_through(tmp_path, sample_rows, shape, left_out):
 def test_rows_that_the_gate_dropped_or_nobody_selected_cannot_come_back(tmp_path, sample_rows):
     run = run_lawfully(tmp_path, SHAPES["bounds"], sample_rows, SEED)
     inputs = read_input(run.data)
-    (gate,) = read_run(run.export).of_operator("quality_gate_filter")
-    (merger,) = read_run(run.export).of_operator("llm_pair_merger_mapper")
+    (gate,) = read_run(run.export).of_kind("gate")
+    (merger,) = read_run(run.export).of_kind("merger")
     dropped = [row_id for row_id in gate["dropped"] if row_id in inputs]
     unselected = [row_id for row_id in inputs.ids if row_id not in merger["entered"]]
     assert dropped

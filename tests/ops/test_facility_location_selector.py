@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mergeit_ops.core.columns import EMBEDDING
-from mergeit_ops.core.facility_location import objective, select
+from mergeit_ops.core.selection.facility_location import objective, select
 from mergeit_ops.core.vectors import decode_vectors
 from mergeit_ops.errors import RecipeError
 from mergeit_ops.ops import FacilityLocationSelector, TopicClusterGrouper

@@ -36,7 +36,7 @@ UNREADABLE = {
     "prompt_completion": [{"prompt": None, "completion": "Figs."}, {"prompt": "", "completion": "Figs."}],
 }
 layouts = pytest.mark.parametrize("layout", READABLE)
-SELECTORS = (ops.FacilityLocationSelector, ops.CentroidDistanceSelector)
+SELECTORS = (ops.FacilityLocationSelector, ops.DiversitySelector)
 
 
 def mixed(layout):

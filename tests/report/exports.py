@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from data_juicer.ops.base_op import OPERATORS
+
 from mergeit_ops.core.columns import META, STATS
 from mergeit_ops.core.lineage import lineage, quality_stats
 from mergeit_ops.core.lossless import encode_row
@@ -91,6 +93,8 @@ def write_records(work_dir: Path, *records: Mapping[str, Any]) -> Path:
     folder = work_dir / "mergeit"
     folder.mkdir(parents=True)
     for number, record in enumerate(records, start=1):
-        whole = {"format_version": 1, "run": "r", "parameters": {}, "figures": {}} | dict(record)
+        operator = OPERATORS.modules.get(record["operator"])
+        role = operator.role_in(record.get("parameters") or {}) if operator is not None else {}
+        whole = {"format_version": 1, "run": "r", "role": role, "parameters": {}, "figures": {}} | dict(record)
         (folder / f"{number:03d}_{record['operator']}.json").write_text(json.dumps(whole), encoding="utf-8")
     return work_dir

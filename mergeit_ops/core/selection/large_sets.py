@@ -12,16 +12,13 @@ import heapq
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mergeit_ops.core.budget import gain_budgets, proportional_budgets
 from mergeit_ops.core.fixed_threads import fixed_threads
-
-if TYPE_CHECKING:
-    from mergeit_ops.core.facility_location import Selection
+from mergeit_ops.core.selection.budget import gain_budgets, proportional_budgets
+from mergeit_ops.core.selection.lazy_greedy import lazy_greedy
 
 Similarity = Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]]
 
@@ -46,7 +43,6 @@ def select_large(
     vectors: NDArray[np.float32],
     budget: int,
     similarity: Similarity,
-    greedy: Callable[[NDArray[np.float32], int], Selection],
     cell_rows: int = CELL_ROWS,
     searched_rows: int = _SEARCHED_ROWS,
     seed: int = 42,
@@ -56,7 +52,6 @@ def select_large(
     :param vectors: (n, d) float32 of unit norm.
     :param budget: rows to choose, 1 <= budget <= n.
     :param similarity: kernel of two sets of rows.
-    :param greedy: the exact greedy for a (m, m) kernel and a budget.
     :param cell_rows: rows of a cell, about.
     :param searched_rows: rows that are searched for those that could cover a row better: those of the nearest cells,
         or all where n is no more than twice as many.
@@ -67,13 +62,13 @@ def select_large(
         return _from_all(vectors, budget, similarity, seed)
     cells, centres = _cells(vectors, cell_rows, seed)
     if budget <= _SMALL_BUDGET:
-        return _from_candidates(vectors, cells, budget, similarity, greedy, seed)
+        return _from_candidates(vectors, cells, budget, similarity, seed)
     n = len(vectors)
     first = max(round(_FIRST_SHARE * budget), min(budget // 2, n // _FIRST_PER_ROW), 1)
     if first <= _SMALL_BUDGET:
-        chosen, _ = _from_candidates(vectors, cells, first, similarity, greedy, seed)
+        chosen, _ = _from_candidates(vectors, cells, first, similarity, seed)
     else:
-        chosen = _from_cells(vectors, cells, first, similarity, greedy)
+        chosen = _from_cells(vectors, cells, first, similarity)
     better = _better_pairs(vectors, cells, centres, chosen, similarity, searched_rows)
     more, more_gains = _continue(better, chosen, budget - first)
     return np.concatenate([chosen, more]), np.concatenate([better.gains, more_gains])
@@ -129,30 +124,27 @@ def _greedy_in_cells(
     cells: list[NDArray[np.int64]],
     budget: int,
     similarity: Similarity,
-    greedy: Callable[[NDArray[np.float32], int], Selection],
 ) -> list[tuple[NDArray[np.int64], NDArray[np.float64]]]:
     """Return each cell's rows in greedy order with their gains, twice its share of the budget of them."""
     shares = proportional_budgets([len(cell) for cell in cells], budget)
     offers = []
     for cell, share in zip(cells, shares.tolist(), strict=True):
         own = vectors[cell]
-        indices, gains = _best_of_cell(similarity(own, own), min(len(cell), 2 * share + 8), greedy)
+        indices, gains = _best_of_cell(similarity(own, own), min(len(cell), 2 * share + 8))
         offers.append((cell[indices], gains))
     return offers
 
 
-def _best_of_cell(
-    kernel: NDArray[np.float32], most: int, greedy: Callable[[NDArray[np.float32], int], Selection]
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def _best_of_cell(kernel: NDArray[np.float32], most: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return the first choices of a cell and their gains.
 
     If a few rows represent all others, the remaining gains are rounding errors. They are almost equal for every row, so
     a lazy greedy would recompute all gains for each choice. The remaining rows are therefore returned in their order.
     """
-    few = greedy(kernel, min(most, _FEW))
+    few = lazy_greedy(kernel, min(most, _FEW))
     possible = float(np.trace(kernel))
     if most <= _FEW or possible - few.gains.sum() > _LEFT * possible:
-        selection = few if most <= _FEW else greedy(kernel, most)
+        selection = few if most <= _FEW else lazy_greedy(kernel, most)
         return selection.indices, selection.gains
     others = np.setdiff1d(np.arange(len(kernel)), few.indices)[: most - _FEW]
     return np.concatenate([few.indices, others]), np.concatenate([few.gains, np.zeros(len(others))])
@@ -163,10 +155,9 @@ def _from_cells(
     cells: list[NDArray[np.int64]],
     budget: int,
     similarity: Similarity,
-    greedy: Callable[[NDArray[np.float32], int], Selection],
 ) -> NDArray[np.int64]:
     """Choose by the greedy of the sum of the cells' objectives."""
-    offers = _greedy_in_cells(vectors, cells, budget, similarity, greedy)
+    offers = _greedy_in_cells(vectors, cells, budget, similarity)
     budgets = gain_budgets([gains for _, gains in offers], budget)
     return np.concatenate([rows[:share] for (rows, _), share in zip(offers, budgets, strict=True)])
 
@@ -204,16 +195,13 @@ def _from_candidates(
     cells: list[NDArray[np.int64]],
     budget: int,
     similarity: Similarity,
-    greedy: Callable[[NDArray[np.float32], int], Selection],
     seed: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Choose few rows among candidates, the best of each cell, judged by what they cover of a sample of all rows."""
-    from mergeit_ops.core.facility_location import lazy_greedy
-
     n = len(vectors)
     # With few rows to choose, those near the middle of everything matter, which no single cell knows.
     central = np.argsort(-(vectors @ vectors.mean(axis=0)), kind="stable")[: _CANDIDATES // 16]
-    offers = _greedy_in_cells(vectors, cells, _CANDIDATES, similarity, greedy)
+    offers = _greedy_in_cells(vectors, cells, _CANDIDATES, similarity)
     shares = gain_budgets([gains for _, gains in offers], _CANDIDATES)
     best = [rows[: max(1, share)] for (rows, _), share in zip(offers, shares.tolist(), strict=True)]
     rng = np.random.default_rng(seed)

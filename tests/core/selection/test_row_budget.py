@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from mergeit_ops.core.row_budget import extreme_rows, random_rows
+from mergeit_ops.core.selection.row_budget import extreme_rows, random_rows
 
 IDS = [f"row {number}" for number in range(200)]
 

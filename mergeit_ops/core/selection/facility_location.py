@@ -9,12 +9,14 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mergeit_ops.core.large_selection import CELL_ROWS, select_large
+from mergeit_ops.core.selection.large_sets import CELL_ROWS, select_large
+from mergeit_ops.core.selection.lazy_greedy import lazy_greedy
+from mergeit_ops.core.selection.method import Need, Pool, Selection
 
 Metric = Literal["cosine", "euclidean"]
 METRICS: tuple[Metric, ...] = ("cosine", "euclidean")
@@ -24,19 +26,6 @@ DENSE_KERNEL_ROWS = 8_000
 
 _SUBMODLIB_ROWS = 200  # above, the lazy greedy here is through before it, at 3,000 rows in a sixth of the time
 _BLOCK_ROWS = 2_048
-_AT_ONCE = 16  # gains recomputed together; most often the first few settle it
-
-
-@dataclass(frozen=True)
-class Selection:
-    """Rows chosen by the greedy, best first.
-
-    :param indices: (budget,) int64 row positions in the order they were chosen.
-    :param gains: (budget,) float64 marginal gains, never rising; their sum is F.
-    """
-
-    indices: NDArray[np.int64]
-    gains: NDArray[np.float64]
 
 
 def similarity(a: NDArray[np.float32], b: NDArray[np.float32], metric: Metric) -> NDArray[np.float32]:
@@ -80,7 +69,7 @@ def select(
 
     submodlib does the greedy work where it is installed and the rows are few; `lazy_greedy` does elsewhere. Both reach
     the same objective up to the order of ties. For more than `dense_rows` rows the kernel is never held whole, and the
-    objective stays within about a percent of theirs; see `large_selection`.
+    objective stays within about a percent of theirs; see `large_sets`.
 
     :param vectors: (n, d) float32 of unit norm.
     :param budget: rows to choose, 0 <= budget <= n. Rows that add nothing are still chosen to fill the budget.
@@ -94,9 +83,7 @@ def select(
         return Selection(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float64))
     if n > dense_rows:
         return Selection(
-            *select_large(
-                vectors, budget, lambda a, b: similarity(a, b, metric), lazy_greedy, min(dense_rows, CELL_ROWS)
-            )
+            *select_large(vectors, budget, lambda a, b: similarity(a, b, metric), min(dense_rows, CELL_ROWS))
         )
     return greedy(similarity(vectors, vectors, metric), budget)
 
@@ -111,41 +98,6 @@ def greedy(kernel: NDArray[np.float32], budget: int) -> Selection:
     if len(kernel) <= _SUBMODLIB_ROWS and budget < len(kernel) and submodlib_available():
         return _submodlib_greedy(kernel, budget)
     return lazy_greedy(kernel, budget)
-
-
-def lazy_greedy(similarities: NDArray[np.float32], budget: int) -> Selection:
-    """Choose rows by lazy greedy: a gain is recomputed only while its stale upper bound may be the highest.
-
-    Gains never rise as the set grows, so the highest fresh gain that tops all stale ones is the greedy choice. The rows
-    with the highest bounds are recomputed together, which takes NumPy hardly longer than one. Ties go to the lowest
-    position.
-
-    :param similarities: (m, n) of the m rows that may be chosen to the n that are to be covered; for a choice among
-        all rows the symmetric kernel.
-    :param budget: rows to choose, 0 <= budget <= m.
-    """
-    gains = np.array([np.maximum(row, 0).sum(dtype=np.float64) for row in similarities])
-    covered = np.zeros(similarities.shape[1], dtype=np.float32)
-    indices = np.empty(budget, dtype=np.int64)
-    chosen_gains = np.empty(budget, dtype=np.float64)
-    for step in range(budget):
-        # Against the empty set all are fresh; later, a bound of 0 is a gain of 0.
-        best, at_once = (np.finfo(np.float64).tiny, _AT_ONCE) if step else (np.inf, 0)
-        stale = gains.copy()
-        while stale.max() >= best:
-            top = np.argpartition(stale, -at_once)[-at_once:] if at_once < len(stale) else np.arange(len(stale))
-            top = top[stale[top] >= best]
-            fresh = similarities[top]
-            fresh -= covered
-            gains[top] = np.maximum(fresh, 0, out=fresh).sum(axis=1)
-            stale[top] = -np.inf
-            best = max(best, gains[top].max())
-            at_once *= 2
-        indices[step] = j = int(gains.argmax())
-        chosen_gains[step] = gains[j]
-        gains[j] = -np.inf
-        np.maximum(covered, similarities[j], out=covered)
-    return Selection(indices, chosen_gains)
 
 
 @lru_cache(maxsize=1)
@@ -174,3 +126,29 @@ def _submodlib_greedy(kernel: NDArray[np.float32], budget: int) -> Selection:
     )
     indices, gains = zip(*chosen, strict=True)
     return Selection(np.asarray(indices, dtype=np.int64), np.asarray(gains, dtype=np.float64))
+
+
+@dataclass(frozen=True)
+class FacilityLocation:
+    """Rows that represent all rows, by embeddings.
+
+    :param metric: see `similarity`.
+    """
+
+    metric: Metric = "cosine"
+
+    needs: ClassVar[frozenset[Need]] = frozenset({"vectors"})
+    selected: ClassVar[str] = "the most representative"
+
+    def select(self, pool: Pool, budget: int) -> Selection:
+        """Choose greedily; see `select`."""
+        return select(pool.vectors, budget, self.metric)
+
+    def note(self, rows: int, budget: int) -> str:
+        """Tell where the choice is not the exact greedy's."""
+        if rows <= DENSE_KERNEL_ROWS or budget >= rows:
+            return ""
+        return (
+            f"{rows:,} samples are too many for a matrix of all similarities; {budget:,} are chosen by cells and "
+            "nearest neighbours, with an objective within about 1 % of the exact greedy's."
+        )

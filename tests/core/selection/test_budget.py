@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mergeit_ops.core.budget import FIXED_BUDGETS, equal_budgets, gain_budgets, ratio_budget
+from mergeit_ops.core.selection.budget import FIXED_BUDGETS, equal_budgets, gain_budgets, ratio_budget
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import numpy as np
 from numpy.typing import NDArray
+
+from mergeit_ops.core.selection.method import Need, Pool, Selection
 
 
 def farthest_rows(vectors: NDArray[np.float32], count: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -19,3 +24,19 @@ def farthest_rows(vectors: NDArray[np.float32], count: int) -> tuple[NDArray[np.
     distances = np.linalg.norm(exact - exact.mean(axis=0), axis=1) if len(exact) else np.zeros(0)
     order = np.argsort(-distances, kind="stable")[:count]
     return order.astype(np.int64), distances[order]
+
+
+@dataclass(frozen=True)
+class CentroidDistance:
+    """The rows farthest from the mean of all rows."""
+
+    needs: ClassVar[frozenset[Need]] = frozenset({"vectors"})
+    selected: ClassVar[str] = "the farthest from the centres"
+
+    def select(self, pool: Pool, budget: int) -> Selection:
+        """Choose the farthest rows; see `farthest_rows`."""
+        return Selection(*farthest_rows(pool.vectors, budget))
+
+    def note(self, rows: int, budget: int) -> str:
+        """Nothing."""
+        return ""

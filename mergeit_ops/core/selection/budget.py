@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -93,3 +94,43 @@ def gain_budgets(gains: Sequence[NDArray[np.float64]], total: int) -> NDArray[np
     offers = np.concatenate([np.minimum.accumulate(topic) for topic in gains])
     taken = owner[np.argsort(-offers, kind="stable")[:total]].astype(np.int64)
     return budgets + np.bincount(taken, minlength=len(gains))
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How many rows a recipe asks for. At most one of the first three is set.
+
+    :param ratio: share of each topic, or of a flat dataset, in (0, 1].
+    :param per_topic: rows of each topic.
+    :param total: rows over all topics.
+    :param allocation: how a total is split over topics: one of `ALLOCATIONS`.
+    """
+
+    ratio: float | None = None
+    per_topic: int | None = None
+    total: int | None = None
+    allocation: Allocation = "proportional"
+
+    @property
+    def by_gain(self) -> bool:
+        """Return whether the split depends on the gains in each topic."""
+        return self.total is not None and self.allocation == "gain"
+
+    def of_flat(self, rows: int) -> int:
+        """Return how many rows of a flat dataset are kept.
+
+        :param rows: rows to choose from.
+        """
+        return self.split([rows])[0]
+
+    def split(self, sizes: Sequence[int]) -> list[int]:
+        """Return how many rows each topic keeps, if that does not depend on gains; see `gain_budgets`.
+
+        :param sizes: rows to choose from in each topic.
+        """
+        if self.per_topic is not None:
+            return [min(size, self.per_topic) for size in sizes]
+        if self.total is None:
+            return [ratio_budget(size, self.ratio or 1.0) for size in sizes]
+        split = FIXED_BUDGETS.get(self.allocation, proportional_budgets)
+        return [int(share) for share in split(sizes, self.total)]

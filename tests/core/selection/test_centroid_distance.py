@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mergeit_ops.core.centroid_distance import farthest_rows
+from mergeit_ops.core.selection.centroid_distance import farthest_rows
 
 P6 = np.array([[0], [1], [2], [5], [9], [10]], dtype=np.float32)
 

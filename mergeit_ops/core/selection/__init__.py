@@ -1,0 +1,18 @@
+"""Choosing rows: budgets, and methods that choose by what they know about the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mergeit_ops.core.selection.centroid_distance import CentroidDistance
+from mergeit_ops.core.selection.facility_location import FacilityLocation
+from mergeit_ops.core.selection.k_center import KCenter
+from mergeit_ops.core.selection.method import SelectionMethod
+
+__all__ = ["DIVERSITY_METHODS", "FacilityLocation"]
+
+DIVERSITY_METHODS: Mapping[str, type[SelectionMethod]] = {
+    "k_center": KCenter,
+    "centroid_distance": CentroidDistance,
+}
+"""Methods of `diversity_selector` by name."""

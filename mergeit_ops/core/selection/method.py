@@ -1,0 +1,89 @@
+"""What a selection method gets and returns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Need", "Pool", "Selection", "SelectionMethod"]
+
+Need = Literal["vectors", "scores", "tags", "texts", "topics"]
+"""What a method may ask to know about the rows."""
+
+
+@dataclass(frozen=True)
+class Pool:
+    """n rows to choose from. Only what the method `needs` is filled.
+
+    :param vectors: (n, d) float32 of unit norm.
+    :param scores: (n,) float64; NaN: no score.
+    :param tags: tags of each row.
+    :param texts: text of each row.
+    :param topics: (n,) topic of each row.
+    """
+
+    vectors: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    scores: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    tags: Sequence[frozenset[str]] = ()
+    texts: Sequence[str] = ()
+    topics: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    def __len__(self) -> int:
+        return max(len(self.vectors), len(self.scores), len(self.tags), len(self.texts), len(self.topics))
+
+    def take(self, rows: NDArray[np.int64]) -> Pool:
+        """Return some of the rows.
+
+        :param rows: their positions.
+        """
+        return replace(
+            self,
+            vectors=self.vectors[rows] if len(self.vectors) else self.vectors,
+            scores=self.scores[rows] if len(self.scores) else self.scores,
+            tags=[self.tags[row] for row in rows] if self.tags else (),
+            texts=[self.texts[row] for row in rows] if self.texts else (),
+            topics=self.topics[rows] if len(self.topics) else self.topics,
+        )
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Chosen rows, best first.
+
+    :param indices: (budget,) int64 row positions in the order they were chosen.
+    :param gains: (budget,) float64: what each row adds to the objective. A method whose gains never rise can share a
+        budget among topics by them.
+    """
+
+    indices: NDArray[np.int64]
+    gains: NDArray[np.float64]
+
+
+class SelectionMethod(Protocol):
+    """Chooses rows. An instance is frozen and small: it is sent to the workers of a cluster."""
+
+    needs: ClassVar[frozenset[Need]]
+    """What must be filled in the pool."""
+    selected: ClassVar[str]
+    """What the chosen rows are, for the report: `the most representative`."""
+
+    def select(self, pool: Pool, budget: int) -> Selection:
+        """Choose rows.
+
+        :param pool: the rows.
+        :param budget: rows to choose, 1 <= budget <= n.
+        :return: the rows, best first. Equal rows go to the lowest position.
+        """
+        ...
+
+    def note(self, rows: int, budget: int) -> str:
+        """Return what to log about a selection; empty: nothing.
+
+        :param rows: rows to choose from.
+        :param budget: rows to choose.
+        """
+        ...

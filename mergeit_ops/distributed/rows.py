@@ -1,0 +1,123 @@
+"""Rows of Data-Juicer's Ray executors, worked on in tasks of the cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import ray
+from numpy.typing import NDArray
+
+from mergeit_ops.core.columns import BATCH_META, EMBEDDING
+from mergeit_ops.dataset.readability import Readability
+from mergeit_ops.distributed.blocks import Blocks, Resources, materialized
+from mergeit_ops.distributed.embedding import embedded, with_zero_vectors
+from mergeit_ops.distributed.errors import own_errors
+from mergeit_ops.jobs.rows import TableFunction
+from mergeit_ops.jobs.sample_reader import SampleReader
+
+__all__ = ["RayRows"]
+
+
+class RayRows:
+    """See `Rows`.
+
+    :param blocks: the rows.
+    :param columns: names of their columns.
+    :param resources: what the recipe says about the tasks of the operator.
+    :param marked: the same rows with embeddings, zero vectors where the text cannot be read; None: not yet embedded.
+    """
+
+    def __init__(
+        self, blocks: Blocks, columns: Sequence[str], resources: Resources, marked: Blocks | None = None
+    ) -> None:
+        self.blocks = blocks
+        self.columns = list(columns)
+        self._resources = resources
+        self._marked = marked
+        self._computed: Any = None
+
+    def __len__(self) -> int:
+        return sum(self.blocks.rows)
+
+    @classmethod
+    def of(cls, dataset: Any, resources: Resources, operator: str | None = None) -> RayRows:
+        """Compute a dataset.
+
+        :param dataset: Ray's.
+        :param resources: what the recipe says about the tasks of the operator.
+        :param operator: its registry name, to check that the blocks are one dataset; None: no check.
+        :raises DatasetError: if a column has incompatible types in different blocks.
+        """
+        dataset = materialized(dataset, operator)
+        rows = cls(Blocks.of(dataset), dataset.columns() or (), resources)
+        rows._computed = dataset
+        return rows
+
+    @property
+    def grouped(self) -> bool:
+        """See `Rows`."""
+        return BATCH_META in self.columns
+
+    @property
+    def dataset(self) -> Any:
+        """See `Rows`."""
+        return self.blocks.dataset() if self._computed is None else self._computed
+
+    def map(
+        self, function: TableFunction, *shared: Any, each: Iterable[Any] | None = None, features: object = None
+    ) -> tuple[RayRows, list[Any]]:
+        """See `Rows`."""
+        blocks, told = self.blocks.map(function, *shared, each=each, resources=self._resources.without_gpus())
+        return RayRows(blocks, self.columns, self._resources), told
+
+    def tell(self, function: TableFunction, *shared: Any) -> list[Any]:
+        """See `Rows`."""
+        return self.map(function, *shared)[1]
+
+    def with_vectors(self, reader: SampleReader, drops_unreadable: bool) -> tuple[RayRows, Readability]:
+        """See `Rows`."""
+        blocks, found = embedded(self.dataset, self.blocks, reader, self._resources, drops_unreadable)
+        marked = with_zero_vectors(blocks, reader, found)
+        return RayRows(blocks, [*self.columns, EMBEDDING], self._resources, marked), found
+
+    def choose(
+        self, choose: Callable[[NDArray[np.float32]], NDArray[np.int64]], reader: SampleReader
+    ) -> NDArray[np.int64]:
+        """See `Rows`."""
+        marked = self._marked
+        assert marked is not None
+        options = self._resources.without_gpus().options()
+        with own_errors():
+            shared = ray.put(reader)
+            vectors = [
+                _vectors.remote(ref, shared, first) for ref, first in zip(marked.refs, marked.firsts, strict=True)
+            ]
+            return ray.get(_choose.options(**options).remote(choose, shared, *vectors))
+
+    def take(self, positions: NDArray[np.int64], dropped: Sequence[str] = ()) -> RayRows:
+        """See `Rows`."""
+        bounds = pairwise([*self.blocks.firsts, sum(self.blocks.rows)])
+        parts = [positions[slice(*np.searchsorted(positions, [first, end]))] - first for first, end in bounds]
+        blocks, _ = self.blocks.map(_take_rows, dropped, each=parts)
+        return RayRows(blocks, [name for name in self.columns if name not in dropped], self._resources)
+
+
+@ray.remote
+def _vectors(table: pa.Table, reader: SampleReader, first: int) -> NDArray[np.float32]:
+    return reader.vectors(table.select([EMBEDDING]), first)
+
+
+@ray.remote
+def _choose(
+    choose: Callable[[NDArray[np.float32]], NDArray[np.int64]], reader: SampleReader, *vectors: NDArray[np.float32]
+) -> NDArray[np.int64]:
+    reader.check_widths(block.shape[1] for block in vectors)
+    return choose(np.concatenate(vectors))
+
+
+def _take_rows(table: pa.Table, dropped: Sequence[str], positions: NDArray[np.int64]) -> tuple[pa.Table, None]:
+    return table.drop_columns([name for name in dropped if name in table.column_names]).take(positions), None

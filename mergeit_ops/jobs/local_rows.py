@@ -1,0 +1,93 @@
+"""Rows of Data-Juicer's default executor, worked on in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import repeat
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from datasets import Dataset, Features
+from numpy.typing import NDArray
+
+from mergeit_ops.dataset.readability import Readability
+from mergeit_ops.dataset.tables import READ_ROWS, iter_tables, rows_of_dataset, write_dataset
+from mergeit_ops.dataset.topics import is_grouped
+from mergeit_ops.jobs.rows import TableFunction
+from mergeit_ops.jobs.sample_reader import SampleReader
+
+__all__ = ["LocalRows"]
+
+
+class LocalRows:
+    """See `Rows`.
+
+    :param dataset: the rows.
+    :param vectors: (n, d) their embeddings; None: not yet read.
+    """
+
+    def __init__(self, dataset: Dataset, vectors: NDArray[np.float32] | None = None) -> None:
+        self.dataset = dataset
+        self._vectors = vectors
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    @property
+    def columns(self) -> list[str]:
+        """See `Rows`."""
+        return list(self.dataset.column_names)
+
+    @property
+    def grouped(self) -> bool:
+        """See `Rows`."""
+        return is_grouped(self.dataset.features)
+
+    def map(
+        self,
+        function: TableFunction,
+        *shared: Any,
+        each: Iterable[Any] | None = None,
+        features: Callable[[Features], Features] = lambda features: features,
+    ) -> tuple[LocalRows, list[Any]]:
+        """See `Rows`."""
+        told: list[Any] = []
+
+        def made() -> Iterator[pa.Table]:
+            for table, report in self._results(function, shared, each):
+                told.append(report)
+                if table is not None:
+                    yield table
+
+        return LocalRows(write_dataset(made(), features(self.dataset.features))), told
+
+    def tell(self, function: TableFunction, *shared: Any) -> list[Any]:
+        """See `Rows`."""
+        return [report for _, report in self._results(function, shared, None)]
+
+    def _results(
+        self, function: TableFunction, shared: Sequence[Any], each: Iterable[Any] | None
+    ) -> Iterator[tuple[pa.Table | None, Any]]:
+        # A topic may be large: each is a table of its own.
+        tables = iter_tables(self.dataset, rows=1 if self.grouped else READ_ROWS)
+        own = repeat(()) if each is None else ((argument,) for argument in each)
+        for table in tables:
+            yield function(table, *shared, *next(own))
+
+    def with_vectors(self, reader: SampleReader, drops_unreadable: bool) -> tuple[LocalRows, Readability]:
+        """See `Rows`."""
+        vectors, found = reader.dataset_vectors(self.dataset, drops_unreadable)
+        return LocalRows(self.dataset, vectors), found
+
+    def choose(
+        self, choose: Callable[[NDArray[np.float32]], NDArray[np.int64]], reader: SampleReader
+    ) -> NDArray[np.int64]:
+        """See `Rows`."""
+        assert self._vectors is not None
+        return choose(self._vectors)
+
+    def take(self, positions: NDArray[np.int64], dropped: Sequence[str] = ()) -> LocalRows:
+        """See `Rows`."""
+        kept = [name for name in self.columns if name not in dropped]
+        return LocalRows(rows_of_dataset(self.dataset, positions, kept))

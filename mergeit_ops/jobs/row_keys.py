@@ -1,0 +1,36 @@
+"""What decides about each row: a hash of what it holds, or the value of a field."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from mergeit_ops.core.columns import is_content
+from mergeit_ops.core.identity import content_digests
+from mergeit_ops.dataset.tables import python_columns, python_rows
+
+__all__ = ["content_keys", "field_values"]
+
+
+def content_keys(table: pa.Table) -> tuple[None, list[str]]:
+    """Tell a hash of what each row holds.
+
+    :param table: flat rows.
+    """
+    content = table.select([name for name in table.column_names if is_content(name)])
+    return None, content_digests(python_columns(content), table.num_rows)
+
+
+def field_values(table: pa.Table, column: str, path: Sequence[str]) -> tuple[None, list[Any]]:
+    """Tell the value of a field of each row; None where there is none.
+
+    :param table: flat rows.
+    :param column: the column.
+    :param path: keys inside its values.
+    """
+    values = [row[column] for row in python_rows(table.select([column]))]
+    for key in path:
+        values = [value.get(key) if isinstance(value, dict) else None for value in values]
+    return None, values

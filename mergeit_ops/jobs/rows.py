@@ -1,0 +1,90 @@
+"""The rows that come to an operator, whichever executor holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+from datasets import Features
+from numpy.typing import NDArray
+
+from mergeit_ops.dataset.readability import Readability
+from mergeit_ops.jobs.sample_reader import SampleReader
+
+__all__ = ["Rows", "TableFunction"]
+
+TableFunction = Callable[..., tuple[pa.Table | None, Any]]
+"""From a table, and what goes with it, to a table, if any, and what the operator is told about it."""
+
+
+class Rows(Protocol):
+    """Rows in order, as tables that are worked on one by one: in this process, or in the tasks of a cluster."""
+
+    def __len__(self) -> int: ...
+
+    @property
+    def columns(self) -> list[str]:
+        """Return the names of the columns."""
+        ...
+
+    @property
+    def grouped(self) -> bool:
+        """Return whether the rows are topics."""
+        ...
+
+    @property
+    def dataset(self) -> Any:
+        """Return the rows as the executor's own dataset."""
+        ...
+
+    def map(
+        self,
+        function: TableFunction,
+        *shared: Any,
+        each: Iterable[Any] | None = None,
+        features: Callable[[Features], Features] = lambda features: features,
+    ) -> tuple[Rows, list[Any]]:
+        """Run a function over every table.
+
+        :param function: called with a table, the shared arguments, and this table's own argument. On a cluster it is
+            pickled.
+        :param shared: arguments of all calls.
+        :param each: one further argument for each table.
+        :param features: from the columns and types of these rows to those of the result. On a cluster they come from
+            the tables.
+        :return: the new rows, and the function's report about each old table, in order.
+        """
+        ...
+
+    def tell(self, function: TableFunction, *shared: Any) -> list[Any]:
+        """Run a function over every table for its report only; see `map`."""
+        ...
+
+    def with_vectors(self, reader: SampleReader, drops_unreadable: bool) -> tuple[Rows, Readability]:
+        """Return flat rows with their embeddings, and the counts of readable rows.
+
+        :param reader: reads and embeds them. Rows that cannot be read get zero vectors.
+        :param drops_unreadable: whether rows that cannot be read are dropped, for the warning.
+        :raises DatasetError: if most rows cannot be read; before any is embedded.
+        """
+        ...
+
+    def choose(
+        self, choose: Callable[[NDArray[np.float32]], NDArray[np.int64]], reader: SampleReader
+    ) -> NDArray[np.int64]:
+        """Return what a function chooses by the embeddings of all rows, which `with_vectors` has added.
+
+        :param choose: from (n, d) vectors to positions. On a cluster one task runs it, which holds all vectors.
+        :param reader: reads the embeddings.
+        """
+        ...
+
+    def take(self, positions: NDArray[np.int64], dropped: Sequence[str] = ()) -> Rows:
+        """Return some of the rows.
+
+        :param positions: ascending.
+        :param dropped: columns that they lose.
+        """
+        ...

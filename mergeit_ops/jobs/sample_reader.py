@@ -1,0 +1,204 @@
+"""Reading the samples of a table: their texts and embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mergeit_ops.core.columns import EMBEDDING
+from mergeit_ops.core.formats import Reading, SampleFormat
+from mergeit_ops.core.vectors import has_text
+from mergeit_ops.dataset.embeddings import column_vectors, rows_with_text
+from mergeit_ops.dataset.readability import Readability
+from mergeit_ops.dataset.tables import RowReader, iter_tables, python_rows
+from mergeit_ops.errors import EmbeddingError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from datasets import Dataset
+    from numpy.typing import NDArray
+
+__all__ = ["EncoderSettings", "SampleReader"]
+
+
+@dataclass(frozen=True)
+class EncoderSettings:
+    """The sentence encoder of an operator.
+
+    :param model: name or folder of the model.
+    :param batch_size: texts that are embedded at the same time at most; None: one batch per core.
+    :param dtype: see `precision` of `embedding`.
+    :param accelerator: `cpu`, or `cuda`: a GPU where the machine that embeds has one.
+    """
+
+    model: str
+    batch_size: int | None = None
+    dtype: str = "auto"
+    accelerator: str = "cpu"
+
+    def embed(self, texts: Iterable[str]) -> NDArray[np.float32]:
+        """Embed texts; a blank text gets a zero vector.
+
+        :return: (n, d) float32 of unit norm.
+        """
+        texts = list(texts)
+        if not texts:
+            return np.zeros((0, 0), dtype=np.float32)
+        from mergeit_ops.embedding import load_encoder
+
+        vectors = load_encoder(self.model, self._device(), self.dtype).encode(texts, self.batch_size)
+        vectors[[not text.strip() for text in texts]] = 0
+        return vectors
+
+    def _device(self) -> str:
+        if self.accelerator != "cuda":
+            return "cpu"
+        import torch
+
+        return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+@dataclass(frozen=True)
+class SampleReader:
+    """Reads samples in one layout. It is small, and is sent to the workers of a cluster.
+
+    :param operator: registry name of the operator in whose name errors are raised.
+    :param layout: layout of the samples.
+    :param encoder: embeds samples that bring no embeddings.
+    """
+
+    operator: str
+    layout: SampleFormat
+    encoder: EncoderSettings
+
+    def readings(self, table: pa.Table) -> list[Reading]:
+        """Read a table's rows as samples."""
+        there = [name for name in self.layout.columns if name in table.column_names]
+        return [self.layout.read(row) for row in python_rows(table.select(there))]
+
+    def texts(self, table: pa.Table) -> NDArray[np.bool_]:
+        """Return which rows of a table have a text that can be read, whatever embeddings they bring."""
+        return np.array([reading.is_readable for reading in self.readings(table)], dtype=bool)
+
+    def readable(self, table: pa.Table) -> NDArray[np.bool_]:
+        """Return which rows of a topic can be selected: those with a vector other than zero, or with a text."""
+        if EMBEDDING in table.column_names:
+            with self.reading_embeddings():
+                return rows_with_text(table.column(EMBEDDING))
+        return self.texts(table)
+
+    def vectors(self, table: pa.Table, first_row: int = 0) -> NDArray[np.float32]:
+        """Return the unit vectors of a table's rows: those it brings, else new ones.
+
+        :param table: flat rows.
+        :param first_row: number of the table's first row in its dataset, for the message.
+        :return: (n, d) float32.
+        :raises EmbeddingError: if the embeddings brought along are unusable, or the model cannot be loaded.
+        """
+        if EMBEDDING not in table.column_names:
+            return self.encoder.embed(reading.sample.query for reading in self.readings(table))
+        with self.reading_embeddings():
+            return column_vectors(table.column(EMBEDDING), first_row)
+
+    @contextmanager
+    def reading_embeddings(self) -> Iterator[None]:
+        """Name the operator, the column and the cure if embeddings that rows bring are unusable.
+
+        :raises EmbeddingError: if they are.
+        """
+        try:
+            yield
+        except ValueError as error:
+            raise EmbeddingError(
+                f"{self.operator}: the column '{EMBEDDING}' cannot be used: {error}. Every row needs a vector of unit "
+                "norm, as a list of floats or as base64 of little-endian float32; or remove the column, and the "
+                "rows are embedded again."
+            ) from error
+
+    def dataset_vectors(
+        self, dataset: Dataset, drops_unreadable: bool = False
+    ) -> tuple[NDArray[np.float32], Readability]:
+        """Return the unit vectors of a flat dataset, and the counts of readable rows.
+
+        :param dataset: flat samples.
+        :param drops_unreadable: whether rows that cannot be read are dropped, for the warning.
+        :return: (n, d) float32, see `vectors`; and the counts of readable rows.
+        :raises DatasetError: if most rows cannot be read; before any is embedded.
+        """
+        if EMBEDDING in dataset.column_names:
+            vectors = np.zeros((len(dataset), 0), dtype=np.float32)
+            for first_row, block in self.iter_vectors(dataset):
+                if not first_row:
+                    vectors = np.empty((len(dataset), block.shape[1]), dtype=np.float32)
+                vectors[first_row : first_row + len(block)] = block
+            texts_readable = self.dataset_texts(dataset)
+            found = self.check_readable(dataset, texts_readable, drops_unreadable, has_text(vectors))
+            vectors[~texts_readable] = 0
+            return vectors, found
+        columns = [name for name in self.layout.columns if name in dataset.column_names]
+        texts = [reading.sample.query for table in iter_tables(dataset, columns) for reading in self.readings(table)]
+        readable = np.array([bool(text.strip()) for text in texts], dtype=bool)
+        found = self.check_readable(dataset, readable, drops_unreadable)
+        # All texts at once: the encoder batches texts of similar lengths, which is most effective on the whole dataset.
+        return self.encoder.embed(texts), found
+
+    def dataset_texts(self, dataset: Dataset) -> NDArray[np.bool_]:
+        """Return which rows of a flat dataset have a text that can be read."""
+        columns = [name for name in self.layout.columns if name in dataset.column_names]
+        parts = [self.texts(table) for table in iter_tables(dataset, columns)]
+        return np.concatenate(parts) if parts else np.zeros(0, dtype=bool)
+
+    def iter_vectors(self, dataset: Dataset) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """Yield the unit vectors that a flat dataset brings, in blocks: number of the first row, (m, d) float32.
+
+        :raises EmbeddingError: if they are unusable, or of different widths.
+        """
+        first_row = width = 0
+        for table in iter_tables(dataset, [EMBEDDING]):
+            block = self.vectors(table, first_row)
+            if first_row and block.shape[1] != width:
+                raise EmbeddingError(
+                    f"{self.operator}: the column '{EMBEDDING}' mixes embeddings of widths {width} and "
+                    f"{block.shape[1]} (row {first_row})."
+                )
+            width = block.shape[1]
+            yield first_row, block
+            first_row += len(block)
+
+    def check_widths(self, widths: Iterable[int]) -> None:
+        """Refuse embeddings of different widths.
+
+        :param widths: dimensions of the embeddings of each part of a dataset.
+        :raises EmbeddingError: if they differ.
+        """
+        found = sorted(set(widths))
+        if len(found) > 1:
+            raise EmbeddingError(f"{self.operator}: the column '{EMBEDDING}' mixes embeddings of widths {found}.")
+
+    def check_readable(
+        self,
+        dataset: Dataset,
+        texts: NDArray[np.bool_],
+        dropped: bool,
+        vectors: NDArray[np.bool_] | None = None,
+    ) -> Readability:
+        """Warn about rows that cannot be read, or refuse a dataset if most cannot be read.
+
+        :param dataset: flat samples.
+        :param texts: (n,) whether each has a text that can be read.
+        :param dropped: whether the others are dropped.
+        :param vectors: (n,) whether each brings a vector other than zero; None if rows bring none.
+        :return: the counts of readable rows.
+        :raises DatasetError: if most rows cannot be read.
+        """
+
+        def row(position: int) -> pa.Table:
+            return RowReader(dataset).slice(position, 1)
+
+        found = Readability.of(texts, row, self.layout, vectors=vectors)
+        found.check(self.operator, dropped)
+        return found
