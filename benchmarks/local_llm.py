@@ -21,7 +21,8 @@ from common import SAMPLE, median, read_rows, table
 
 from mergeit_ops.core.prompts import build_messages
 from mergeit_ops.core.sample import Sample
-from mergeit_ops.llm.engine import LLMRequest, build_engine
+from mergeit_ops.llm.engine import build_engine
+from mergeit_ops.llm.requests import LLMRequest
 
 TEMPLATE = (
     "{% for m in messages %}<|{{ m['role'] }}|>\n{{ m['content'] }}</s>\n{% endfor %}"

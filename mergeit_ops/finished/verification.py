@@ -120,8 +120,8 @@ class _Check:
             )
         elif records.missing:
             self._found.undecided.append(
-                f"The record of {listed(records.steps.of_kinds(records.missing))} is missing or was never completed: the run "
-                "was killed, or the record is damaged."
+                f"The record of {listed(records.steps.of_kinds(records.missing))} is missing or was never completed: "
+                "the run was killed, or the record is damaged."
             )
 
     # What the rows hold.

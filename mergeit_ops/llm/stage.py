@@ -30,12 +30,19 @@ from mergeit_ops.llm.journal import answer_key
 from mergeit_ops.llm.journals import AnswerStore
 from mergeit_ops.llm.progress import Progress
 from mergeit_ops.llm.refusals import gist
+from mergeit_ops.llm.requests import (
+    CAP_PARAMS,
+    LLMOutcome,
+    LLMRequest,
+    completion_cap,
+    expected_completion_tokens,
+)
 from mergeit_ops.llm.retry import call_with_retries
 from mergeit_ops.llm.servers import CAP_FIELDS, same_model
 from mergeit_ops.llm.usage import Budget, TokenBudget, Usage, estimate_messages, estimate_tokens
 
 if TYPE_CHECKING:
-    from mergeit_ops.llm.engine import LLMEngine, LLMOutcome, LLMRequest
+    from mergeit_ops.llm.engine import LLMEngine
 
 __all__ = ["Stage"]
 
@@ -155,8 +162,6 @@ class Stage(Generic[T]):
             request = await loop.run_in_executor(caller, next, source, None)
 
     async def _outcome(self, request: LLMRequest[T]) -> LLMOutcome[T]:
-        from mergeit_ops.llm.engine import LLMOutcome
-
         if not _encodable(request.messages):
             return LLMOutcome(request.tag, (), FailureReason.UNENCODABLE)
         candidates = [self._candidate(request, index) for index in range(request.num_candidates)]
@@ -272,8 +277,6 @@ class Stage(Generic[T]):
         return self._engine.proven or (at_work and not self._first_call_failed)
 
     async def _ask_within_budget(self, request: LLMRequest[T], params: Mapping[str, Any], cut_off: int) -> Completion:
-        from mergeit_ops.llm.engine import completion_cap, expected_completion_tokens
-
         estimate, reserve = estimate_messages(request.messages), self._engine.reserve
         expected, cap = expected_completion_tokens(request, params), completion_cap(params)
         while True:
@@ -604,8 +607,6 @@ def _bounded(params: Mapping[str, Any], request: LLMRequest[Any], cut_off: int) 
     :param request: the request.
     :param cut_off: how often an answer to it was cut off: each time the bound doubles.
     """
-    from mergeit_ops.llm.engine import CAP_PARAMS, completion_cap
-
     if request.max_tokens is None:
         return params
     bound, cap = request.max_tokens * 2**cut_off, completion_cap(params)

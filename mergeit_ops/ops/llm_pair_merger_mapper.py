@@ -52,7 +52,8 @@ from mergeit_ops.ops.sample_operator import (
 )
 
 if TYPE_CHECKING:
-    from mergeit_ops.llm.engine import LLMEngine, LLMOutcome, LLMRequest
+    from mergeit_ops.llm.engine import LLMEngine
+    from mergeit_ops.llm.requests import LLMOutcome, LLMRequest
 
 OP_NAME = "llm_pair_merger_mapper"
 
@@ -716,7 +717,7 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
         self, topics: Iterable[TopicMerges], work: MergeRun, dry: bool = False
     ) -> Iterator[LLMRequest[Sample]]:
         from mergeit_ops.core.prompts import prompt_sha256
-        from mergeit_ops.llm.engine import LLMRequest
+        from mergeit_ops.llm.requests import LLMRequest
         from mergeit_ops.llm.usage import estimate_tokens
 
         conversation, ratio = self._conversation, self._max_answer_ratio

@@ -9,7 +9,8 @@ from mergeit_ops.core.deita import expected_score, quality_prompt
 from mergeit_ops.core.digit_logprobs import parse_digit_logprobs
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.errors import RecipeError
-from mergeit_ops.llm.engine import CACHE_AUTO, LLMRequest, build_logprobs_engine
+from mergeit_ops.llm.engine import CACHE_AUTO, build_logprobs_engine
+from mergeit_ops.llm.requests import LLMRequest
 from mergeit_ops.scorers.llm_scorer import LLMScorer
 from mergeit_ops.scorers.text import blank_reason
 

@@ -9,7 +9,8 @@ from typing import Any
 from mergeit_ops.core.judging import JUDGE_SCHEMA, judge_messages, parse_judgement
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.errors import RecipeError
-from mergeit_ops.llm.engine import CACHE_AUTO, LLMRequest, build_engine
+from mergeit_ops.llm.engine import CACHE_AUTO, build_engine
+from mergeit_ops.llm.requests import LLMRequest
 from mergeit_ops.llm.validation import number
 from mergeit_ops.scorers.llm_scorer import LLMScorer
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from mergeit_ops.core.prompts import prompt_sha256
 from mergeit_ops.core.sample import Sample
-from mergeit_ops.llm.engine import LLMEngine, LLMOutcome, LLMRequest
+from mergeit_ops.llm.engine import LLMEngine
+from mergeit_ops.llm.requests import LLMOutcome, LLMRequest
 from mergeit_ops.scorers.base import Score
 
 __all__ = ["LLMScorer"]

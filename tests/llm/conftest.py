@@ -8,7 +8,8 @@ import pytest
 from mergeit_ops.core.prompts import MERGE_SCHEMA, build_messages
 from mergeit_ops.core.replies import parse_reply
 from mergeit_ops.core.sample import Sample
-from mergeit_ops.llm.engine import EngineSettings, LLMEngine, LLMOutcome, LLMRequest, build_engine
+from mergeit_ops.llm.engine import EngineSettings, LLMEngine, build_engine
+from mergeit_ops.llm.requests import LLMOutcome, LLMRequest
 from mergeit_ops.llm.retry import RetryPolicy
 from mergeit_ops.llm.usage import Usage
 from tests.llm_server import FakeLLMServer

@@ -10,8 +10,8 @@ import pytest
 from mergeit_ops.core.merge_checks import MergeChecks
 from mergeit_ops.core.prompts import MERGE_SCHEMA, build_messages
 from mergeit_ops.core.replies import parse_reply
-from mergeit_ops.llm.engine import LLMRequest
 from mergeit_ops.llm.failure_share import check_failures
+from mergeit_ops.llm.requests import LLMRequest
 from tests.llm.conftest import answers_of, engine_for, parents
 from tests.llm_server import FakeLLMServer, merged_row, parents_of
 

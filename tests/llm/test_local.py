@@ -14,10 +14,11 @@ from mergeit_ops.errors import LLMUnavailableError, TooManyFailuresError
 from mergeit_ops.llm import huggingface
 from mergeit_ops.llm.backend import Completion
 from mergeit_ops.llm.classify import CallFailedError
-from mergeit_ops.llm.engine import LLMRequest, build_engine
+from mergeit_ops.llm.engine import build_engine
 from mergeit_ops.llm.local import LocalModelBackend, LocalModelFactory
 from mergeit_ops.llm.local_model import LocalModel, StoppedError
 from mergeit_ops.llm.local_sampling import LocalSampling, read_sampling
+from mergeit_ops.llm.requests import LLMRequest
 from tests import tiny_models
 from tests.llm.conftest import answers_of, parents, scripted_engine, text_request
 

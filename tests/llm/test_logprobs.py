@@ -9,8 +9,9 @@ import pytest
 
 from mergeit_ops.core.digit_logprobs import parse_digit_logprobs
 from mergeit_ops.errors import LLMUnavailableError, RecipeError, TooManyFailuresError
-from mergeit_ops.llm.engine import LLMEngine, LLMRequest, build_logprobs_engine
+from mergeit_ops.llm.engine import LLMEngine, build_logprobs_engine
 from mergeit_ops.llm.logprobs import first_logprobs
+from mergeit_ops.llm.requests import LLMRequest
 from tests.llm.conftest import FAST, answers_of
 from tests.llm_server import FakeLLMServer, Reply, error, logprobs_reply
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mergeit_ops.llm.backend import Completion
-from mergeit_ops.llm.engine import LLMRequest
+from mergeit_ops.llm.requests import LLMRequest
 from tests.llm.conftest import scripted_engine, text_request
 
 SIZE = 20_000

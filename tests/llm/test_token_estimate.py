@@ -9,7 +9,7 @@ import pytest
 from mergeit_ops.core.prompts import build_messages, records_text
 from mergeit_ops.core.replies import parse_reply
 from mergeit_ops.core.sample import Sample
-from mergeit_ops.llm.engine import LLMRequest
+from mergeit_ops.llm.requests import LLMRequest
 from mergeit_ops.llm.usage import estimate_tokens
 from tests.llm.conftest import answers_of, engine_for
 from tests.llm_server import FakeLLMServer, Reply, merge_answer

@@ -13,7 +13,8 @@ from mergeit_ops.core.sample import Sample
 from mergeit_ops.errors import LLMUnavailableError
 from mergeit_ops.llm.backend import Completion
 from mergeit_ops.llm.client import OpenAICompatibleFactory
-from mergeit_ops.llm.engine import LLMEngine, LLMRequest, build_engine
+from mergeit_ops.llm.engine import LLMEngine, build_engine
+from mergeit_ops.llm.requests import LLMRequest
 from mergeit_ops.scorers.deita import DeitaScorer
 from mergeit_ops.scorers.deita_api import DeitaApiScorer
 from tests.llm.conftest import answers_of, merge_request, text_request
