@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 
 import yaml
 
+from mergeit_ops.ops.parameters import declared_parameters
 from scripts import operator_examples, parameter_tables
 from scripts.operator_examples import EXAMPLES, Example
 
@@ -68,9 +69,9 @@ def _preface(operator: type) -> Iterator[str]:
 def _parameters(operator: type) -> Iterator[str]:
     yield "| parameter | type | default | may be | meaning |"
     yield "|---|---|---|---|---|"
-    signature = inspect.signature(operator.__init__)
+    declared = declared_parameters(operator)
     for name, default, meaning in parameter_tables.described(operator):
-        kind = _TYPE.sub(r"\1", str(signature.parameters[name].annotation)).replace("dict[str, Any]", "dict")
+        kind = _TYPE.sub(r"\1", str(declared[name].annotation)).replace("dict[str, Any]", "dict")
         allowed = str(operator._constraints.get(name, "")).replace("|", r"\|")
         yield f"| `{name}` | {kind} | {default} | {allowed} | {meaning} |"
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import data_juicer.ops  # noqa: F401  registers the operators
 
 import mergeit_ops.ops
+from mergeit_ops.ops.parameters import declared_parameters
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 SHARED = (
@@ -34,11 +35,13 @@ def operators() -> dict[str, type]:
 
 def described(operator: type) -> list[tuple[str, str, str]]:
     """Return name, default and meaning of each parameter, as they stand in a table."""
-    meanings = dict(_PARAMETER.findall(inspect.getdoc(operator.__init__) or ""))
+    meanings: dict[str, str] = {}
+    for cls in reversed(operator.__mro__):
+        if "__init__" in cls.__dict__:
+            meanings |= dict(_PARAMETER.findall(inspect.cleandoc(cls.__dict__["__init__"].__doc__ or "")))
     return [
         (name, _spelled(parameter.default), " ".join(meanings[name].split()).replace("|", r"\|"))
-        for name, parameter in inspect.signature(operator.__init__).parameters.items()
-        if parameter.default is not parameter.empty
+        for name, parameter in declared_parameters(operator).items()
     ]
 
 

@@ -15,6 +15,8 @@ from datasets import Dataset
 from mergeit_ops import ops
 from mergeit_ops.core.columns import BATCH_META, EMBEDDING, META, ROW_ID, STATS
 from mergeit_ops.errors import DatasetError, RecipeError
+from mergeit_ops.ops.parameters import declared_parameters
+from scripts import parameter_tables
 from tests.runs import make_dataset
 from tests.tiny_models import gpt2_folder
 
@@ -321,16 +323,10 @@ def test_a_bad_value_is_one_sentence_with_operator_parameter_range_and_value(ope
 
 @all_operators
 def test_every_parameter_is_constrained_and_documented(case):
-    import inspect
-
-    parameters = set(case.make().parameters)
-    assert parameters == set(case.operator._constraints)
-    documented = {
-        line.split()[1].rstrip(":")
-        for line in inspect.getdoc(case.operator.__init__).splitlines()
-        if line.startswith(":param ")
-    }
-    assert parameters <= documented
+    made = case.make()
+    assert set(made.parameters) == set(case.operator._constraints) == set(declared_parameters(case.operator))
+    documented = {name for name, _, meaning in parameter_tables.described(case.operator) if meaning}
+    assert set(made.parameters) <= documented
 
 
 def test_duplicate_rows_are_told_apart_and_ids_are_the_same_in_another_order(embedded_rows):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from jsonargparse import ArgumentParser
 
 from scripts import operator_examples, operator_pages, parameter_tables
 from tests.conftest import REPOSITORY
@@ -48,6 +49,19 @@ def test_every_link_leads_somewhere(name):
 def test_every_parameter_says_what_it_may_be(name):
     made = OPERATORS[name]
     assert {parameter for parameter, _, _ in parameter_tables.described(made)} == set(made._constraints)
+
+
+@every_operator
+def test_the_command_line_knows_and_explains_every_parameter(name):
+    """Also those that are declared by base classes: `dj-process` reads them from the source."""
+    operator = OPERATORS[name]
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(operator, nested_key=name, fail_untyped=False, instantiate=False)
+    helps = {action.dest: action.help for action in parser._actions}
+    for parameter, _, meaning in parameter_tables.described(operator):
+        told = " ".join((helps[f"{name}.{parameter}"] or "").split()).replace("%%", "%")
+        assert told.startswith(meaning[:40].replace(r"\|", "|")), parameter
+    assert f"{name}.accelerator" in helps
 
 
 def test_the_readme_leads_to_every_page():

@@ -17,7 +17,8 @@ from mergeit_ops.errors import DatasetError
 from mergeit_ops.jobs.row_keys import content_keys, field_values
 from mergeit_ops.jobs.rows import TableFunction
 from mergeit_ops.ops.constraints import FLAG, OPTIONAL_TEXT, Number
-from mergeit_ops.ops.sample_operator import SAMPLE_CONSTRAINTS, SampleOperator, recipe_parameters
+from mergeit_ops.ops.parameters import declare
+from mergeit_ops.ops.sample_operator import SAMPLE_CONSTRAINTS, SampleOperator
 
 OP_NAME = "budget_selector"
 
@@ -49,10 +50,6 @@ class BudgetSelector(SampleOperator, Selector, Pipeline):
         field_key: Optional[str] = None,
         reverse: bool = True,
         seed: int = 42,
-        sample_format: str = "auto",
-        instruction_key: Optional[str] = None,
-        query_key: Optional[str] = None,
-        response_key: Optional[str] = None,
         *args: Any,
         **kwargs: Any,
     ) -> None:
@@ -65,14 +62,11 @@ class BudgetSelector(SampleOperator, Selector, Pipeline):
             are counted. null: samples are drawn at random.
         :param reverse: true: the highest values; false: the lowest.
         :param seed: seed of the random draw.
-        :param sample_format: not used: no sample is read.
-        :param instruction_key: not used.
-        :param query_key: not used.
-        :param response_key: not used.
         :param args: extra args
         :param kwargs: extra args
         """
-        super().__init__(recipe_parameters(locals()), *args, **kwargs)
+        declare(self, locals())
+        super().__init__(*args, **kwargs)
         self.select_num = select_num
         self.field_key = field_key
         self.reverse = reverse

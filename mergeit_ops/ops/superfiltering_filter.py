@@ -30,7 +30,8 @@ from mergeit_ops.dataset.topics import is_grouped
 from mergeit_ops.errors import MergeItError, RecipeError
 from mergeit_ops.llm.huggingface import DTYPE_PARAMS
 from mergeit_ops.ops.constraints import MAPPING, TEXT, Number, OneOf
-from mergeit_ops.ops.sample_operator import SAMPLE_CONSTRAINTS, recipe_parameters
+from mergeit_ops.ops.parameters import declare
+from mergeit_ops.ops.sample_operator import SAMPLE_CONSTRAINTS
 from mergeit_ops.ops.score_filter import ScoreFilter
 
 OP_NAME = "superfiltering_filter"
@@ -75,10 +76,6 @@ class SuperfilteringFilter(ScoreFilter):
         max_length: int = 1024,
         min_score: Optional[float] = None,
         max_score: Optional[float] = None,
-        sample_format: str = "auto",
-        instruction_key: Optional[str] = None,
-        query_key: Optional[str] = None,
-        response_key: Optional[str] = None,
         *args: Any,
         **kwargs: Any,
     ) -> None:
@@ -98,16 +95,11 @@ class SuperfilteringFilter(ScoreFilter):
         :param max_score: highest score that a sample may have; null: no such filter. For IFD 1.0, with
             `max_closed_interval: false` as in Superfiltering. With either bound, a sample without a score is dropped,
             and counted by its reason.
-        :param sample_format: layout of the samples: `auto`, `alpaca`, `query_response`, `messages`, `sharegpt` or
-            `prompt_completion`.
-        :param instruction_key: column of the instruction; null: `instruction`, or `prompt` in `prompt_completion`.
-        :param query_key: column of the optional input; null: `input` (Alpaca) or `query` (Data-Juicer's layout).
-        :param response_key: column of the response; null: `output` (Alpaca), `response` (Data-Juicer's layout) or
-            `completion` (`prompt_completion`).
         :param args: extra args
         :param kwargs: extra args
         """
-        super().__init__(recipe_parameters(locals()), *args, **kwargs)
+        declare(self, locals())
+        super().__init__(*args, **kwargs)
         if set(DTYPE_PARAMS) & set(model_params or {}):
             raise RecipeError(f"{self._name}: the type of the weights is the parameter dtype, not one of model_params.")
         self.hf_model = hf_model

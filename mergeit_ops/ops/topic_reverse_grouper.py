@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import Any
 
 from data_juicer.ops.base_op import OPERATORS, Grouper, Pipeline
 from datasets import Dataset
@@ -11,7 +11,8 @@ from mergeit_ops.distributed import is_ray_dataset
 from mergeit_ops.errors import DatasetError
 from mergeit_ops.jobs.flattening import FlatteningJob, flatten_topics
 from mergeit_ops.ops.constraints import FLAG
-from mergeit_ops.ops.sample_operator import SAMPLE_CONSTRAINTS, SampleOperator, recipe_parameters
+from mergeit_ops.ops.parameters import declare
+from mergeit_ops.ops.sample_operator import SAMPLE_CONSTRAINTS, SampleOperator
 
 OP_NAME = "topic_reverse_grouper"
 
@@ -33,10 +34,6 @@ class TopicReverseGrouper(SampleOperator, Grouper, Pipeline):
     def __init__(
         self,
         keep_embeddings: bool = False,
-        sample_format: str = "auto",
-        instruction_key: Optional[str] = None,
-        query_key: Optional[str] = None,
-        response_key: Optional[str] = None,
         *args: Any,
         **kwargs: Any,
     ) -> None:
@@ -44,16 +41,11 @@ class TopicReverseGrouper(SampleOperator, Grouper, Pipeline):
         Initialization method.
 
         :param keep_embeddings: whether the samples keep the column `mergeit_embedding`.
-        :param sample_format: layout of the samples: `auto`, `alpaca`, `query_response`, `messages`, `sharegpt` or
-            `prompt_completion`.
-        :param instruction_key: column of the instruction; null: `instruction`, or `prompt` in `prompt_completion`.
-        :param query_key: column of the optional input; null: `input` (Alpaca) or `query` (Data-Juicer's layout).
-        :param response_key: column of the response; null: `output` (Alpaca), `response` (Data-Juicer's layout) or
-            `completion` (`prompt_completion`).
         :param args: extra args
         :param kwargs: extra args
         """
-        super().__init__(recipe_parameters(locals()), *args, **kwargs)
+        declare(self, locals())
+        super().__init__(*args, **kwargs)
         self.keep_embeddings = keep_embeddings
 
     def run(self, dataset: Dataset, *, exporter: Any = None, tracer: Any = None) -> Dataset:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Optional
 
 from data_juicer.ops.base_op import Pipeline, Selector
 from datasets import Dataset
@@ -14,12 +14,9 @@ from mergeit_ops.distributed import is_ray_dataset
 from mergeit_ops.errors import RecipeError
 from mergeit_ops.jobs.selection import SelectionJob, select_from_all, select_from_topics
 from mergeit_ops.ops.constraints import FLAG, Constraint, Number
-from mergeit_ops.ops.sample_operator import (
-    EMBEDDING_CONSTRAINTS,
-    SAMPLE_CONSTRAINTS,
-    UNREADABLE_CONSTRAINTS,
-    SampleOperator,
-)
+from mergeit_ops.ops.embedding_operator import EmbeddingOperator
+from mergeit_ops.ops.parameters import declare
+from mergeit_ops.ops.sample_operator import EMBEDDING_CONSTRAINTS, SAMPLE_CONSTRAINTS, UNREADABLE_CONSTRAINTS
 
 DEFAULT_SELECT_RATIO = 0.2
 
@@ -34,14 +31,8 @@ TOPIC_SELECTOR_CONSTRAINTS: Mapping[str, Constraint] = {
 }
 
 
-class TopicSelector(SampleOperator, Selector, Pipeline):
-    """Base of selectors: says how many samples are kept; which ones, its `method` says.
-
-    :param parameters: the operator's own parameters, among them those of `TOPIC_SELECTOR_CONSTRAINTS` and `allocation`.
-    :param args: passed on to Data-Juicer's operator class.
-    :param kwargs: passed on to Data-Juicer's operator class.
-    :raises RecipeError: if more than one parameter says how many samples are kept.
-    """
+class TopicSelector(EmbeddingOperator, Selector, Pipeline):
+    """Base of selectors: says how many samples are kept; which ones, its `method` says."""
 
     # Data-Juicer's partitioned Ray executor would otherwise run it on each partition for itself.
     is_global_operation = True
@@ -52,8 +43,35 @@ class TopicSelector(SampleOperator, Selector, Pipeline):
     kind = "selector"
     step = "Selected"
 
-    def __init__(self, parameters: Mapping[str, Any], *args: Any, **kwargs: Any) -> None:
-        super().__init__(parameters, *args, **kwargs)
+    def __init__(
+        self,
+        *args: Any,
+        select_ratio: Optional[float] = None,
+        num_per_topic: Optional[int] = None,
+        select_num: Optional[int] = None,
+        keep_embeddings: bool = False,
+        unreadable_rows: str = "keep",
+        **kwargs: Any,
+    ) -> None:
+        """
+        Initialization method.
+
+        At most one of `select_ratio`, `num_per_topic` and `select_num` may be set; none of them means a ratio of 0.2.
+
+        :param select_ratio: share in (0, 1] to keep: max(1, round(ratio * size)) of each topic, or of a flat dataset.
+        :param num_per_topic: samples to keep of each topic; smaller topics are kept whole. The released code has 75.
+        :param select_num: samples to keep over all topics, split by `allocation`, or of a flat dataset.
+        :param keep_embeddings: whether a flat selection keeps the column `mergeit_embedding`; topics always keep it.
+        :param unreadable_rows: what to do with rows whose text cannot be read. Such rows take no part in the selection.
+            `keep` keeps all of them, and they do not count toward the budget; `drop` drops them. If more than half of
+            the rows cannot be read, the run stops.
+        :param args: see `EmbeddingOperator`.
+        :param kwargs: see `EmbeddingOperator`.
+        :raises RecipeError: if more than one parameter says how many samples are kept.
+        """
+        declare(self, locals())
+        super().__init__(*args, **kwargs)
+        parameters = self.parameters
         given = [name for name in ("select_ratio", "num_per_topic", "select_num") if parameters[name] is not None]
         if len(given) > 1:
             raise RecipeError(
@@ -61,13 +79,13 @@ class TopicSelector(SampleOperator, Selector, Pipeline):
                 f"{' and '.join(given)}."
             )
         self.budget = Budget(
-            ratio=parameters["select_ratio"] if given else DEFAULT_SELECT_RATIO,
-            per_topic=_whole(parameters["num_per_topic"]),
-            total=_whole(parameters["select_num"]),
+            ratio=select_ratio if given else DEFAULT_SELECT_RATIO,
+            per_topic=_whole(num_per_topic),
+            total=_whole(select_num),
             allocation=parameters["allocation"],
         )
-        self.keep_embeddings: bool = parameters["keep_embeddings"]
-        self.keeps_unreadable: bool = parameters["unreadable_rows"] == "keep"
+        self.keep_embeddings = keep_embeddings
+        self.keeps_unreadable = unreadable_rows == "keep"
 
     @property
     def method(self) -> SelectionMethod:
