@@ -12,6 +12,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mergeit_ops.core.products import inner_products
+
 Pairing = Literal["best_first", "first_come", "random"]
 PAIRINGS: tuple[Pairing, ...] = ("best_first", "first_come", "random")
 
@@ -366,7 +368,7 @@ def _first_come(vectors: NDArray[np.float32], threshold: float, max_group_size: 
     groups = []
     block = max(1, _BLOCK_ENTRIES // len(vectors))
     for start in range(0, len(vectors), block):
-        cosine = vectors[start : start + block] @ vectors[start:].T
+        cosine = inner_products(vectors[start : start + block], vectors[start:])
         for i in range(start, min(start + block, len(vectors))):
             if not free[i]:
                 continue
@@ -376,7 +378,7 @@ def _first_come(vectors: NDArray[np.float32], threshold: float, max_group_size: 
             after = 1
             while len(group) < max_group_size and after < len(candidates):
                 some = candidates[after : after + _AT_ONCE]
-                fitting = np.flatnonzero((vectors[some] @ vectors[group[1:]].T > threshold).all(axis=1))
+                fitting = np.flatnonzero((inner_products(vectors[some], vectors[group[1:]]) > threshold).all(axis=1))
                 group += some[fitting[:1]].tolist()
                 after += int(fitting[0]) + 1 if len(fitting) else len(some)
             if len(group) > 1:

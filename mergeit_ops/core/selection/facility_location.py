@@ -14,6 +14,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mergeit_ops.core.products import inner_products
 from mergeit_ops.core.selection.large_sets import CELL_ROWS, select_large
 from mergeit_ops.core.selection.lazy_greedy import lazy_greedy
 from mergeit_ops.core.selection.method import Need, Pool, Selection
@@ -37,7 +38,7 @@ def similarity(a: NDArray[np.float32], b: NDArray[np.float32], metric: Metric) -
         with 384 dimensions it lies in [0.9948, 1].
     :return: (n, m) float32.
     """
-    inner = a @ b.T
+    inner = inner_products(a, b)
     if metric == "cosine":
         return inner
     # Squared norms are kept although rows are of unit norm up to rounding: near-duplicates need the exact difference.

@@ -12,6 +12,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mergeit_ops.core.products import inner_products
 from mergeit_ops.core.selection.method import Need, Pool, Selection
 
 Start = Literal["centroid", "first", "random"]
@@ -106,4 +107,4 @@ def _approach(distances: NDArray[np.float32], vectors: NDArray[np.float32], chos
 def _squared(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the squared distance of each row of `a` to its nearest row of `b`."""
     norms = np.einsum("ij,ij->i", a, a)[:, None] + np.einsum("ij,ij->i", b, b)[None]
-    return np.maximum(norms - 2 * (a @ b.T), 0).min(axis=1)
+    return np.maximum(norms - 2 * inner_products(a, b), 0).min(axis=1)

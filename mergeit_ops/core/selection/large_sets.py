@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mergeit_ops.core.fixed_threads import fixed_threads
+from mergeit_ops.core.products import inner_products
 from mergeit_ops.core.selection.budget import gain_budgets, proportional_budgets
 from mergeit_ops.core.selection.lazy_greedy import lazy_greedy
 
@@ -200,7 +201,7 @@ def _from_candidates(
     """Choose few rows among candidates, the best of each cell, judged by what they cover of a sample of all rows."""
     n = len(vectors)
     # With few rows to choose, those near the middle of everything matter, which no single cell knows.
-    central = np.argsort(-(vectors @ vectors.mean(axis=0)), kind="stable")[: _CANDIDATES // 16]
+    central = np.argsort(-inner_products(vectors, vectors.mean(axis=0)[None])[:, 0], kind="stable")[: _CANDIDATES // 16]
     offers = _greedy_in_cells(vectors, cells, _CANDIDATES, similarity)
     shares = gain_budgets([gains for _, gains in offers], _CANDIDATES)
     best = [rows[: max(1, share)] for (rows, _), share in zip(offers, shares.tolist(), strict=True)]
@@ -262,7 +263,7 @@ def _neighbourhoods(
         if n <= 2 * searched_rows:
             yield cell, everything
             continue
-        nearest = np.argsort(-(centres @ centres[number]), kind="stable")
+        nearest = np.argsort(-inner_products(centres, centres[number][None])[:, 0], kind="stable")
         enough = int(np.searchsorted(np.cumsum(sizes[nearest]), searched_rows, side="right"))
         # A cell is always searched itself.
         yield cell, np.concatenate([cells[other] for other in np.union1d(nearest[:enough], [number])])

@@ -1,0 +1,53 @@
+"""Matrix products that have the same bits on any number of cores."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
+
+__all__ = ["inner_products"]
+
+_BLOCK_ROWS = 512
+_FEW_ENTRIES = 2**16
+
+
+def inner_products(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the inner product of every row of `a` with every row of `b`.
+
+    BLAS divides a product among its threads, and the last digit of an entry depends on the division. Here each block of
+    rows is computed by one thread of BLAS, and the blocks are computed at the same time.
+
+    :param a: (n, d) float32.
+    :param b: (m, d) float32.
+    :return: (n, m) float32.
+    """
+    products = np.empty((len(a), len(b)), dtype=np.float32)
+    starts = range(0, len(a), _BLOCK_ROWS)
+
+    def compute(start: int) -> None:
+        np.matmul(a[start : start + _BLOCK_ROWS], b.T, out=products[start : start + _BLOCK_ROWS])
+
+    with _blas().limit(limits=1):
+        if len(starts) == 1 or products.size <= _FEW_ENTRIES:
+            for start in starts:
+                compute(start)
+        else:
+            with ThreadPoolExecutor(os.cpu_count()) as threads:
+                list(threads.map(compute, starts))
+    return products
+
+
+@lru_cache(maxsize=1)
+def _blas() -> ThreadpoolController:
+    from threadpoolctl import ThreadpoolController
+
+    # Looking for the libraries takes milliseconds, so it is done once. NumPy has loaded its own by now.
+    return ThreadpoolController().select(user_api="blas")
