@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 import yaml
 
 from mergeit_ops.ops.parameters import declared_parameters
+from mergeit_ops.ops.sample_operator import SampleOperator
 from scripts import operator_examples, parameter_tables
 from scripts.operator_examples import EXAMPLES, Example
 
@@ -44,7 +45,7 @@ def page(name: str) -> str:
         f"# {name}",
         inspect.getdoc(operator) or "",
         f"| | |\n|---|---|\n| kind | {name.rsplit('_', 1)[-1]} |\n"
-        f"| takes | {_TAKES[operator.takes]} |\n| gives | {_GIVES[operator.gives]} |\n| `executor_type` | {modes} |",
+        f"| takes | {_TAKES[operator.takes]} |\n| gives | {_given(operator)} |\n| `executor_type` | {modes} |",
         "## Parameters",
         *_preface(operator),
         "\n".join(_parameters(operator)),
@@ -58,6 +59,10 @@ def page(name: str) -> str:
         "\n".join(_links(name)),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _given(operator: type[SampleOperator]) -> str:
+    return f"{'fewer ' if operator.may_drop and operator.gives == 'samples' else ''}{_GIVES[operator.gives]}"
 
 
 def _preface(operator: type) -> Iterator[str]:

@@ -239,7 +239,7 @@ def test_columns_whose_type_differs_from_file_to_file_are_named(tmp_path, lines,
     assert [record["figures"].get("changed_types") for record in records] == ["mixed", None, None]
     (line,) = [line for line in lines if "different types" in line]
     became = "texts" if kind is str else "numbers"
-    assert f"has made {became} of all values of mixed ({other}.{suffix} holds others)" in line
+    assert f"all values of mixed became {became} ({other}.{suffix} holds others)" in line
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ BUDGET = [{"budget_selector": {"select_num": 10_000}}]
 
 @pytest.mark.parametrize("settings", [{}, {"export_shard_size": 1000}, {"export_in_parallel": True, "np": 2}], ids=str)
 def test_an_export_that_finds_no_room_is_said_before_it_is_begun(tmp_path, embedded_rows, small_disk, settings):
-    data = write_jsonl(tmp_path / "in.jsonl", [row | {"extra": "x" * 20_000} for row in embedded_rows])
+    data = write_jsonl(tmp_path / "in.jsonl", [row | {"extra": "x" * 60_000} for row in embedded_rows])
     export = small_disk / "out" / "export.jsonl"
     recipe = write_recipe(tmp_path, BUDGET, data, export_path=str(export), work_dir=str(tmp_path / "work"), **settings)
     sentence = rf"^budget_selector: the disk that holds {export.parent} has .* MiB left, .* set export_path to another"

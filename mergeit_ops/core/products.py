@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +17,7 @@ __all__ = ["inner_products"]
 
 _BLOCK_ROWS = 512
 _FEW_ENTRIES = 2**16
+_limited = Lock()
 
 
 def inner_products(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -35,13 +36,17 @@ def inner_products(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np
     def compute(start: int) -> None:
         np.matmul(a[start : start + _BLOCK_ROWS], b.T, out=products[start : start + _BLOCK_ROWS])
 
-    with _blas().limit(limits=1):
-        if len(starts) == 1 or products.size <= _FEW_ENTRIES:
-            for start in starts:
-                compute(start)
-        else:
-            with ThreadPoolExecutor(os.cpu_count()) as threads:
-                list(threads.map(compute, starts))
+    # The limit is one of the process: two at the same time would not restore what was there.
+    with _limited:
+        # As many as BLAS would use: Ray gives a task few of the processors.
+        threads = max((library.num_threads or 1 for library in _blas().lib_controllers), default=1)
+        with _blas().limit(limits=1):
+            if min(len(starts), threads) == 1 or products.size <= _FEW_ENTRIES:
+                for start in starts:
+                    compute(start)
+            else:
+                with ThreadPoolExecutor(threads) as pool:
+                    list(pool.map(compute, starts))
     return products
 
 

@@ -20,16 +20,16 @@ from mergeit_ops.errors import MergeItError
 __all__ = ["explain_full_disks", "no_room_for_export"]
 
 _FULL = 2**19
-"""Free bytes below which a disk counts as full: a part of what failed to be written may have been removed."""
+"""Free bytes below which a disk counts as full: part of the file that could not be written may be deleted already."""
 
 _TEXTS = (".json", ".jsonl")
-_SURELY_MORE = 0.5
-"""Share of the bytes of a dataset in memory that its JSON takes at the very least."""
+_SURELY_MORE = 0.25
+"""Share of the bytes of a dataset in memory that its JSON takes at the very least: `0,` for eight bytes."""
 
 _explained: Recipe | None = None
 
 
-def no_room_for_export(bytes_in_memory: float, recipe: Recipe) -> str | None:
+def no_room_for_export(bytes_in_memory: int, recipe: Recipe) -> str | None:
     """Return why an export cannot be written, as a sentence; None if there may be room.
 
     :param bytes_in_memory: size of the rows.
@@ -94,7 +94,7 @@ def _sentence(recipe: Recipe) -> str:
     if not named:
         others = "; ".join(f"{folder} ({otherwise})" for folder, otherwise in places)
         named = f"A disk was full. Make room on it, or use other folders: {others}."
-    return f"{named} Answers of an LLM that are in the journal (cache_path) are not paid for again."
+    return f"{named} A new run takes the answers in the journal (cache_path) and does not pay for them again."
 
 
 def _places(recipe: Recipe) -> Iterator[tuple[Path, str]]:
@@ -111,7 +111,10 @@ def _places(recipe: Recipe) -> Iterator[tuple[Path, str]]:
 
         yield Path(config.HF_DATASETS_CACHE), "set the environment variable HF_DATASETS_CACHE to another folder"
     else:
-        yield Path(os.environ.get("RAY_TMPDIR") or "/tmp/ray"), "set the environment variable RAY_TMPDIR"
+        yield (
+            Path(os.environ.get("RAY_TMPDIR") or "/tmp/ray"),
+            "set the environment variable RAY_TMPDIR to another folder",
+        )
 
 
 def _local(path: str | None) -> Path | None:

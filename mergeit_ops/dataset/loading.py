@@ -19,6 +19,7 @@ _FIRST_ROWS = 20
 """Rows of each file that are read to find the types of its columns."""
 
 _FIRST_FILES = 200
+_SMALL_FILE = 2**24
 
 _PYTHON: Mapping[str, type | tuple[type, ...]] = {"texts": str, "numbers": (int, float), "booleans": bool}
 
@@ -90,7 +91,7 @@ def changed_types(schema: pa.Schema, recipe: Recipe) -> Mapping[str, tuple[str, 
     :return: for each column what all values became (`texts`, `numbers`, `booleans`), and a file that holds others.
     """
     became = {field.name: name for field in schema if (name := _plain_type(field.type)) is not None}
-    files = [file for file in islice(_files(recipe), _FIRST_FILES) if kind_of(file) in ("json", "parquet")]
+    files = [file for file in islice(_files(recipe), _FIRST_FILES) if _has_quick_rows(file)]
     found: dict[str, tuple[str, Path]] = {}
     for file in files if len(files) > 1 else ():
         try:
@@ -101,6 +102,12 @@ def changed_types(schema: pa.Schema, recipe: Recipe) -> Mapping[str, tuple[str, 
         except (OSError, UnreadableFileError):
             continue
     return found
+
+
+def _has_quick_rows(file: Path) -> bool:
+    """Return whether the first rows of a file can be read without the others: an array of JSON is read whole."""
+    small = file.stat().st_size < _SMALL_FILE
+    return kind_of(file) in ("json", "parquet") and (small or unpacked(file).suffix.lower() != ".json")
 
 
 def _plain_type(kind: pa.DataType) -> str | None:

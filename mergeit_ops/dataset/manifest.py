@@ -24,6 +24,7 @@ __all__ = [
     "FORMAT_VERSION",
     "MANIFEST_DIR",
     "PROCESS",
+    "ROLES",
     "RUNNING",
     "STOPPED",
     "TOPIC_SIZES",
@@ -77,7 +78,7 @@ class Manifest:
     :param operator: registry name.
     :param parameters: the operator's parameters, without secrets.
     :param place: its position in the recipe, from 0; None: found by its name, if the recipe has it once.
-    :param role: its input and output, and whether it may drop rows.
+    :param role: what the operator says about itself: its kind, its input and output, whether it may drop rows.
     """
 
     def __init__(

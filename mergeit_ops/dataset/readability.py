@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import accumulate
 
 import numpy as np
 import pyarrow as pa
@@ -74,6 +75,20 @@ class Readability:
             next((part.example for part in parts if part.example), None),
             sum(part.misleading for part in parts),
         )
+
+    def behind(self, rows: int) -> Readability:
+        """Return the counts with the number of the example as it is behind other rows."""
+        if self.example is None:
+            return self
+        number, column, value = self.example
+        return replace(self, example=(rows + number, column, value))
+
+    @classmethod
+    def of_consecutive(cls, parts: Iterable[Readability]) -> Readability:
+        """Return the sum of parts that count their rows from 0 each."""
+        parts = list(parts)
+        firsts = accumulate((part.rows for part in parts), initial=0)
+        return cls.of_parts(part.behind(first) for part, first in zip(parts, firsts, strict=False))
 
     def check(self, operator: str, dropped: bool) -> None:
         """Warn about rows that cannot be read, or refuse a dataset if most cannot be read.

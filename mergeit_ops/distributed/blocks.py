@@ -17,11 +17,9 @@ from mergeit_ops.distributed.errors import own_errors
 from mergeit_ops.distributed.journal import JournalPlace, use_kept_journals
 from mergeit_ops.distributed.ledger import close_ledgers
 from mergeit_ops.distributed.schemas import common_schema
+from mergeit_ops.jobs.rows import TableFunction
 
 _IN_ADVANCE = 2  # tasks per processor: the next one is ready when one ends, and a cluster sees that it has to grow
-
-BlockFunction = Callable[..., tuple[pa.Table | None, Any]]
-"""From a table, and what goes with it, to a table, if any, and what the driver is told about it."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +128,7 @@ class Blocks:
 
     def map(
         self,
-        function: BlockFunction,
+        function: TableFunction,
         *shared: Any,
         each: Iterable[Any] | None = None,
         resources: Resources | None = None,
@@ -172,14 +170,14 @@ class Blocks:
         tables = [ref for ref, _ in results]
         return Blocks(tables, [rows for _, (rows, _) in results]), [told for _, (_, told) in results]
 
-    def tell(self, function: BlockFunction, *shared: Any, each: Iterable[Any] | None = None) -> list[Any]:
+    def tell(self, function: TableFunction, *shared: Any, each: Iterable[Any] | None = None) -> list[Any]:
         """Run a function over every block for what it tells only; see `map`."""
         return self.map(function, *shared, each=each)[1]
 
 
 @ray.remote(num_returns=2)
 def _run_block(
-    call: tuple[BlockFunction, DriverEnvironment, JournalPlace | None], table: pa.Table, *arguments: Any
+    call: tuple[TableFunction, DriverEnvironment, JournalPlace | None], table: pa.Table, *arguments: Any
 ) -> tuple[pa.Table | None, tuple[int, Any]]:
     function, environment, journals = call
     environment.apply()

@@ -26,19 +26,26 @@ class RayRows:
     """See `Rows`.
 
     :param blocks: the rows.
-    :param columns: names of their columns.
+    :param columns: names of their columns; None: asked for when needed.
     :param resources: what the recipe says about the tasks of the operator.
     :param marked: the same rows with embeddings, zero vectors where the text cannot be read; None: not yet embedded.
     """
 
     def __init__(
-        self, blocks: Blocks, columns: Sequence[str], resources: Resources, marked: Blocks | None = None
+        self, blocks: Blocks, columns: Sequence[str] | None, resources: Resources, marked: Blocks | None = None
     ) -> None:
         self.blocks = blocks
-        self.columns = list(columns)
+        self._columns = None if columns is None else list(dict.fromkeys(columns))
         self._resources = resources
         self._marked = marked
         self._computed: Any = None
+
+    @property
+    def columns(self) -> list[str]:
+        """See `Rows`."""
+        if self._columns is None:
+            self._columns = list(self.dataset.columns() or ())
+        return self._columns
 
     def __len__(self) -> int:
         return sum(self.blocks.rows)
@@ -72,9 +79,9 @@ class RayRows:
     ) -> tuple[RayRows, list[Any]]:
         """See `Rows`."""
         blocks, told = self.blocks.map(function, *shared, each=each, resources=self._resources.without_gpus())
-        return RayRows(blocks, self.columns, self._resources), told
+        return RayRows(blocks, None, self._resources), told
 
-    def tell(self, function: TableFunction, *shared: Any) -> list[Any]:
+    def tell(self, function: TableFunction, *shared: Any, columns: Sequence[str] | None = None) -> list[Any]:
         """See `Rows`."""
         return self.map(function, *shared)[1]
 

@@ -180,7 +180,7 @@ class _Check:
         self._found.violations += _first(changed, "rows are not what they were")
         if later:
             self._found.remarks.append(
-                f"{later:,} rows of the export differ from what they were after the {self._stage.kind}: "
+                f"{later:,} rows of the export differ from what they were after {self._operator}: "
                 f"{listed(self._changers)} may have changed them, or somebody edited the file."
             )
         if unproved:
@@ -339,15 +339,12 @@ class _Check:
         selections = self._run.of_kind(SELECTOR)
         if not selections or self._run.of_kind(MERGER) or self._stage.kind == MERGER:
             self._found.undecided.append(
-                "Which rows entered the merger stands in the record of the run, and there is none (--work-dir says "
-                "where it is). Without it nobody can tell a row that was lost from one that was never selected."
+                "No record says which rows entered the merger, so a row that was lost cannot be told from one that was "
+                "never selected. If there is a record, name its folder with --work-dir."
             )
             return {}
         expected, behind = selections[-1]["figures"]["rows_out"], self._recipe.behind(SELECTOR)
-        self._found.remarks.append(
-            "Which rows were selected is not on record: it is counted how many there are, and not looked whether they "
-            "are the ones."
-        )
+        self._found.remarks.append("The record does not name the selected rows: only their number was checked.")
         if self._export.rows > expected or (self._export.rows < expected and not behind.takers):
             self._found.violations.append(
                 f"The selector kept {expected:,} rows, and the export has {self._export.rows:,}."
@@ -507,7 +504,12 @@ class _Check:
     def _own_name(self) -> str:
         if self._stage.gates:
             return "the gate"
-        return f"the {self._stage.kind}"
+        return "the merger" if self._stage.kind == MERGER else self._operator
+
+    @property
+    def _operator(self) -> str:
+        """Return the registry name of the operator whose rows are checked."""
+        return next(iter(self._recipe.of_kinds({self._stage.kind})[-1:]), f"the {self._stage.kind}")
 
     def _rows_of(self, missing: Mapping[str, str], fate: str) -> int:
         """Return the number of the stage's output rows with a fate; a merged row counts once."""

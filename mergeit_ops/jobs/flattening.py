@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
@@ -32,15 +32,15 @@ class FlatteningJob:
 
     operator: str
     keep_embeddings: bool = False
-    _seen: Counter[str] = field(default_factory=Counter)
 
-    def flatten(self, table: pa.Table) -> tuple[pa.Table, list[str]]:
+    def flatten(self, table: pa.Table, seen: Counter[str]) -> tuple[pa.Table, list[str]]:
         """Return the samples of topics, with topic and id in their metadata, and their ids.
 
         :param table: topics.
+        :param seen: how often each id came in the tables before; updated.
         """
         ids: list[str] = []
-        return pa.concat_tables(self._samples(table, ids), promote_options="default"), ids
+        return pa.concat_tables(self._samples(table, ids, seen), promote_options="default"), ids
 
     def features(self, topics: Features) -> Features:
         """Return columns and types of the samples, from those of the topics."""
@@ -51,9 +51,9 @@ class FlatteningJob:
     def _dropped(self) -> frozenset[str]:
         return frozenset({ROW_ID} if self.keep_embeddings else {ROW_ID, EMBEDDING})
 
-    def _samples(self, table: pa.Table, ids: list[str]) -> Iterator[pa.Table]:
+    def _samples(self, table: pa.Table, ids: list[str], seen: Counter[str]) -> Iterator[pa.Table]:
         for topic in table_topics(table):
-            own = row_ids(topic.table, self._seen, self.operator)
+            own = row_ids(topic.table, seen, self.operator)
             ids += own
             metas = _metadata(topic)
             metas = [
@@ -70,7 +70,7 @@ def flatten_topics(rows: Rows, job: FlatteningJob) -> tuple[Rows, list[str]]:
     :param job: how.
     :return: samples by topic, in the order of the input, and their ids.
     """
-    flat, ids = rows.map(job.flatten, features=job.features)
+    flat, ids = rows.map(job.flatten, Counter(), features=job.features)
     return flat, list(chain.from_iterable(ids))
 
 

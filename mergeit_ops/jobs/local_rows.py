@@ -11,8 +11,10 @@ import pyarrow as pa
 from datasets import Dataset, Features
 from numpy.typing import NDArray
 
+from mergeit_ops.core.columns import BATCH_META
+from mergeit_ops.core.lineage import TOPIC_ID
 from mergeit_ops.dataset.readability import Readability
-from mergeit_ops.dataset.tables import READ_ROWS, iter_tables, rows_of_dataset, write_dataset
+from mergeit_ops.dataset.tables import READ_ROWS, iter_tables, json_array, rows_of_dataset, write_dataset
 from mergeit_ops.dataset.topics import is_grouped
 from mergeit_ops.jobs.rows import TableFunction
 from mergeit_ops.jobs.sample_reader import SampleReader
@@ -62,17 +64,24 @@ class LocalRows:
 
         return LocalRows(write_dataset(made(), features(self.dataset.features))), told
 
-    def tell(self, function: TableFunction, *shared: Any) -> list[Any]:
+    def tell(self, function: TableFunction, *shared: Any, columns: Sequence[str] | None = None) -> list[Any]:
         """See `Rows`."""
-        return [report for _, report in self._results(function, shared, None)]
+        return [report for _, report in self._results(function, shared, columns=columns)]
 
     def _results(
-        self, function: TableFunction, shared: Sequence[Any], each: Iterable[Any] | None
+        self,
+        function: TableFunction,
+        shared: Sequence[Any],
+        each: Iterable[Any] | None = None,
+        columns: Sequence[str] | None = None,
     ) -> Iterator[tuple[pa.Table | None, Any]]:
         # A topic may be large: each is a table of its own.
-        tables = iter_tables(self.dataset, rows=1 if self.grouped else READ_ROWS)
+        grouped = self.grouped
         own = repeat(()) if each is None else ((argument,) for argument in each)
-        for table in tables:
+        for number, table in enumerate(iter_tables(self.dataset, columns, 1 if grouped else READ_ROWS)):
+            if grouped and BATCH_META not in table.column_names:
+                # Topics of Data-Juicer's own groupers are numbered.
+                table = table.append_column(BATCH_META, json_array([{TOPIC_ID: number}]))
             yield function(table, *shared, *next(own))
 
     def with_vectors(self, reader: SampleReader, drops_unreadable: bool) -> tuple[LocalRows, Readability]:

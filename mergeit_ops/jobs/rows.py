@@ -16,7 +16,7 @@ from mergeit_ops.jobs.sample_reader import SampleReader
 __all__ = ["Rows", "TableFunction"]
 
 TableFunction = Callable[..., tuple[pa.Table | None, Any]]
-"""From a table, and what goes with it, to a table, if any, and what the operator is told about it."""
+"""Takes a table and further arguments. Returns a table or None, and a report for the operator."""
 
 
 class Rows(Protocol):
@@ -58,8 +58,13 @@ class Rows(Protocol):
         """
         ...
 
-    def tell(self, function: TableFunction, *shared: Any) -> list[Any]:
-        """Run a function over every table for its report only; see `map`."""
+    def tell(self, function: TableFunction, *shared: Any, columns: Sequence[str] | None = None) -> list[Any]:
+        """Run a function over every table for its report only; see `map`.
+
+        :param function: called with a table and the shared arguments.
+        :param shared: arguments of all calls.
+        :param columns: columns that the function reads; None: all.
+        """
         ...
 
     def with_vectors(self, reader: SampleReader, drops_unreadable: bool) -> tuple[Rows, Readability]:

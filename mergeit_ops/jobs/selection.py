@@ -48,7 +48,7 @@ class SelectionJob:
             Readability.of(self.reader.texts(topic.table), topic.row, self.reader.layout)
             for topic in table_topics(table)
         ]
-        return None, Readability.of_parts(parts)
+        return None, Readability.of_consecutive(parts)
 
     def sizes(self, table: pa.Table) -> tuple[None, list[tuple[int, int]]]:
         """Tell the id of each topic, and how many of its rows may be chosen."""
@@ -136,7 +136,7 @@ def select_from_topics(rows: Rows, job: SelectionJob) -> tuple[Rows, dict[str, i
     found = Readability()
     if EMBEDDING not in rows.columns:
         # Topics of Data-Juicer's own groupers.
-        found = Readability.of_parts(rows.tell(job.readability))
+        found = Readability.of_consecutive(rows.tell(job.readability))
         found.check(job.reader.operator, dropped=not job.keeps_unreadable)
     total = job.budget.total
     if total is None:

@@ -83,6 +83,10 @@ class ConcurrencyLimit:
             while self._in_flight >= self.limit:
                 await self._turn(ticket)
                 await self._pause_over(ticket)
+        except BaseException:
+            # It may have been woken: another one takes the place.
+            self._wake()
+            raise
         finally:
             self._waiting.discard(ticket)
         self._in_flight += 1
@@ -144,12 +148,7 @@ class ConcurrencyLimit:
     async def _turn(self, ticket: int) -> None:
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._queue, (ticket, next(self._entries), waiter))
-        try:
-            await waiter
-        except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled():
-                self._wake()
-            raise
+        await waiter
 
     def _wake(self) -> None:
         for _ in range(self.limit - self._in_flight):

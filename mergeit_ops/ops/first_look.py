@@ -68,10 +68,9 @@ def _check_room(operator: Any, rows: Any, recipe: Recipe, place: int | None) -> 
 
     :raises DiskError: if there is no room.
     """
-    if is_ray_dataset(rows) or place is None or place + 1 < len(recipe.steps):
+    if is_ray_dataset(rows) or place is None or place + 1 < len(recipe.steps) or rows._indices is not None:
         return
-    bytes_in_memory = rows.data.nbytes * len(rows) / max(1, len(rows.data))
-    found = no_room_for_export(bytes_in_memory, recipe)
+    found = no_room_for_export(rows.data.nbytes, recipe)
     if found is not None:
         raise DiskError(f"{operator._name}: {found}.")
 
@@ -160,18 +159,23 @@ def _figures_of_loading(operator: Any, dataset: Any, schema: pa.Schema, recipe: 
             f"column{'s' if len(dates) > 1 else ''} {', '.join(dates)}; the export writes them in another form than "
             "the file. To keep the texts, convert the file to parquet."
         )
-    changed = {} if is_ray_dataset(dataset) else changed_types(schema, recipe)
+    # A mapper may change types on purpose.
+    changed = changed_types(schema, recipe) if not is_ray_dataset(dataset) and not any(map(_is_mapper, before)) else {}
     if changed:
         figures["changed_types"] = ", ".join(changed)
+        told = "; ".join(
+            f"all values of {name} became {became} ({file.name} holds others)"
+            for name, (became, file) in changed.items()
+        )
         logger.warning(
-            f"{operator._name}: your files hold different types in one column, and Data-Juicer's loader has made "
-            + ", ".join(
-                f"{became} of all values of {name} ({file.name} holds others)"
-                for name, (became, file) in changed.items()
-            )
-            + ". The export writes them so. To keep the values, use one type in all files."
+            f"{operator._name}: your files hold different types in one column. Data-Juicer's loader changed values: "
+            f"{told}. The export holds the changed values. To keep the originals, use one type in all files."
         )
     return figures
+
+
+def _is_mapper(step: Step) -> bool:
+    return step.operator is None or issubclass(step.operator, Mapper)
 
 
 def _keeps_rows(step: Step) -> bool:

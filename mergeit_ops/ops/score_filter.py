@@ -23,8 +23,8 @@ class ScoreFilter(SampleOperator, Filter):
 
     An operator declares `min_score` and `max_score`.
 
-    :param args: see `EmbeddingOperator`.
-    :param kwargs: see `EmbeddingOperator`.
+    :param args: see `SampleOperator`.
+    :param kwargs: see `SampleOperator`.
     :raises RecipeError: if `min_score` is above `max_score`.
     """
 

@@ -61,7 +61,7 @@ class TopicReverseGrouper(SampleOperator, Grouper, Pipeline):
             rows = self.rows_of(dataset, same_types=False)
             if is_ray_dataset(dataset) and not len(rows):
                 manifest.figures |= {"rows_in": 0, "rows_out": 0}
-                return dataset
+                return rows.dataset
             if not rows.grouped:
                 raise DatasetError(
                     f"{self._name}: the rows are flat samples already; this operator flattens the topics of "

@@ -32,7 +32,7 @@ TOPIC_SELECTOR_CONSTRAINTS: Mapping[str, Constraint] = {
 
 
 class TopicSelector(EmbeddingOperator, Selector, Pipeline):
-    """Base of selectors: says how many samples are kept; which ones, its `method` says."""
+    """Base of selectors. It says how many samples are kept; its `method` says which."""
 
     # Data-Juicer's partitioned Ray executor would otherwise run it on each partition for itself.
     is_global_operation = True
@@ -105,7 +105,7 @@ class TopicSelector(EmbeddingOperator, Selector, Pipeline):
             rows = self.rows_of(dataset)
             if is_ray_dataset(dataset) and not len(rows):
                 manifest.figures |= {"rows_in": 0, "rows_out": 0}
-                return dataset
+                return rows.dataset
             job = SelectionJob(self.reader_of(rows.columns), self.method, self.budget, self.keeps_unreadable)
             if rows.grouped:
                 selected, figures = select_from_topics(rows, job)

@@ -1,10 +1,11 @@
 """Flattening topics without merging."""
 
 import pytest
+from data_juicer.ops.base_op import OPERATORS
 
 from mergeit_ops.core.columns import EMBEDDING, META
 from mergeit_ops.errors import DatasetError
-from mergeit_ops.ops import TopicClusterGrouper, TopicReverseGrouper
+from mergeit_ops.ops import DiversitySelector, TopicClusterGrouper, TopicReverseGrouper
 from tests.runs import make_dataset
 
 
@@ -28,3 +29,16 @@ def test_grouping_and_flattening_gives_every_row_back_by_topic(embedded_rows, ke
 def test_flat_rows_are_refused(embedded_rows):
     with pytest.raises(DatasetError, match="flat samples already"):
         TopicReverseGrouper().run(make_dataset(embedded_rows))
+
+
+@pytest.mark.parametrize("selected", [False, True])
+def test_topics_of_data_juicers_groupers_are_numbered_and_their_duplicates_told_apart(embedded_rows, selected):
+    rows = [row | {"kind": f"kind {number % 3}"} for number, row in enumerate(embedded_rows[:30])]
+    rows += rows[:3]
+    topics = OPERATORS.modules["key_value_grouper"](group_by_keys=["kind"]).run(make_dataset(rows))
+    if selected:
+        topics = DiversitySelector(num_per_topic=11).run(topics)
+    flat = TopicReverseGrouper().run(topics)
+    by_topic = {(meta["topic_id"], kind) for meta, kind in zip(flat[META], flat["kind"], strict=True)}
+    assert sorted(by_topic) == [(0, "kind 0"), (1, "kind 1"), (2, "kind 2")]
+    assert len({meta["row_id"] for meta in flat[META]}) == len(rows)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mergeit_ops.core.selection.centroid_distance import CentroidDistance
-from mergeit_ops.core.selection.facility_location import FacilityLocation
 from mergeit_ops.core.selection.k_center import KCenter
 from mergeit_ops.core.selection.method import SelectionMethod
 
-__all__ = ["DIVERSITY_METHODS", "FacilityLocation"]
+__all__ = ["DIVERSITY_METHODS"]
 
 DIVERSITY_METHODS: Mapping[str, type[SelectionMethod]] = {
     "k_center": KCenter,

@@ -131,6 +131,8 @@ class Budget:
         if self.per_topic is not None:
             return [min(size, self.per_topic) for size in sizes]
         if self.total is None:
-            return [ratio_budget(size, self.ratio or 1.0) for size in sizes]
-        split = FIXED_BUDGETS.get(self.allocation, proportional_budgets)
+            assert self.ratio is not None
+            return [ratio_budget(size, self.ratio) for size in sizes]
+        # A flat dataset has nothing to split, whatever the allocation.
+        split = FIXED_BUDGETS["proportional" if self.by_gain else self.allocation]
         return [int(share) for share in split(sizes, self.total)]

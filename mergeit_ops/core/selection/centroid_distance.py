@@ -14,7 +14,7 @@ from mergeit_ops.core.selection.method import Need, Pool, Selection
 def farthest_rows(vectors: NDArray[np.float32], count: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Choose the rows farthest from the mean of all rows.
 
-    The mean is K-means' own centroid of the topic where it was fitted on all rows, without a reduction before it.
+    If K-means was fitted on all rows without PCA, this mean is its centroid.
 
     :param vectors: (n, d) float32, the rows of one topic.
     :param count: rows to choose, <= n.
@@ -38,5 +38,5 @@ class CentroidDistance:
         return Selection(*farthest_rows(pool.vectors, budget))
 
     def note(self, rows: int, budget: int) -> str:
-        """Nothing."""
+        """Return an empty text: there is nothing to log."""
         return ""

@@ -23,6 +23,9 @@ _CANDIDATES = 2_048
 
 _BLOCK_ROWS = 8_192
 
+_SAME = 1e-6
+"""Squared distance, as a share of the largest squared norm, that rounding alone can make."""
+
 
 @dataclass(frozen=True)
 class KCenter:
@@ -50,14 +53,15 @@ class KCenter:
         return int(_squared(vectors, vectors.mean(axis=0, dtype=np.float64)[None].astype(np.float32)).argmin())
 
     def note(self, rows: int, budget: int) -> str:
-        """Nothing."""
+        """Return an empty text: there is nothing to log."""
         return ""
 
 
 def k_center(vectors: NDArray[np.float32], budget: int, first: int, candidates: int = _CANDIDATES) -> Selection:
     """Choose rows by k-center, in time n * budget * d / candidates beside that of the candidates.
 
-    While the best candidate is farther from all choices than any other row was before them, it is the best of all rows.
+    Distances only fall. So the best candidate is the best of all rows while it is farther than the last known distance
+    of every other row.
 
     :param vectors: (n, d) float32.
     :param budget: rows to choose, 1 <= budget <= n.
@@ -67,16 +71,21 @@ def k_center(vectors: NDArray[np.float32], budget: int, first: int, candidates: 
     """
     n = len(vectors)
     distances = np.full(n, np.inf, dtype=np.float32)
+    same = _SAME * float(np.einsum("ij,ij->i", vectors, vectors).max())
     chosen, gains = [first], [np.inf]
     latest = [first]
     while len(chosen) < budget:
         _approach(distances, vectors, vectors[latest])
         distances[chosen] = -1
         best = int(distances.argmax())
+        if distances[best] <= same:
+            # What is left are duplicates of choices.
+            rest = np.flatnonzero(distances >= 0)[: budget - len(chosen)]
+            return _selection([*chosen, *rest.tolist()], [*gains, *([0.0] * len(rest))])
         few = _farthest(distances, candidates, best)
         others = np.delete(distances, few)
         bound = others.max() if len(others) else -1.0
-        own = distances[few]
+        own, near = distances[few], vectors[few]
         latest = []
         while len(chosen) < budget:
             place = int(own.argmax())
@@ -85,8 +94,12 @@ def k_center(vectors: NDArray[np.float32], budget: int, first: int, candidates: 
             latest.append(int(few[place]))
             chosen.append(latest[-1])
             gains.append(float(np.sqrt(max(own[place], 0))))
-            np.minimum(own, _squared(vectors[few], vectors[few[place]][None]), out=own)
-            own[np.isin(few, chosen)] = -1
+            np.minimum(own, _squared(near, near[place][None]), out=own)
+            own[place] = -1
+    return _selection(chosen, gains)
+
+
+def _selection(chosen: list[int], gains: list[float]) -> Selection:
     return Selection(np.asarray(chosen, dtype=np.int64), np.asarray(gains, dtype=np.float64))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal, Protocol
 
 import numpy as np
@@ -32,31 +32,14 @@ class Pool:
     texts: Sequence[str] = ()
     topics: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
 
-    def __len__(self) -> int:
-        return max(len(self.vectors), len(self.scores), len(self.tags), len(self.texts), len(self.topics))
-
-    def take(self, rows: NDArray[np.int64]) -> Pool:
-        """Return some of the rows.
-
-        :param rows: their positions.
-        """
-        return replace(
-            self,
-            vectors=self.vectors[rows] if len(self.vectors) else self.vectors,
-            scores=self.scores[rows] if len(self.scores) else self.scores,
-            tags=[self.tags[row] for row in rows] if self.tags else (),
-            texts=[self.texts[row] for row in rows] if self.texts else (),
-            topics=self.topics[rows] if len(self.topics) else self.topics,
-        )
-
 
 @dataclass(frozen=True)
 class Selection:
     """Chosen rows, best first.
 
     :param indices: (budget,) int64 row positions in the order they were chosen.
-    :param gains: (budget,) float64: what each row adds to the objective. A method whose gains never rise can share a
-        budget among topics by them.
+    :param gains: (budget,) float64: what each row adds to the objective. If the gains of a method never rise, they can
+        split a budget among topics.
     """
 
     indices: NDArray[np.int64]
