@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import pyarrow as pa
 import ray
@@ -11,9 +10,7 @@ from ray.data import ActorPoolStrategy, Dataset
 
 from mergeit_ops.core.columns import EMBEDDING
 from mergeit_ops.core.vectors import encode_vectors, has_text
-from mergeit_ops.dataset.columns_at_risk import value_and_sample
 from mergeit_ops.dataset.embeddings import embeddings_as_text, rows_with_text, zeroed
-from mergeit_ops.dataset.merges_ahead import check_merges_ahead
 from mergeit_ops.dataset.readability import Readability
 from mergeit_ops.dataset.tables import set_column
 from mergeit_ops.distributed.blocks import Blocks, Resources
@@ -22,24 +19,6 @@ from mergeit_ops.jobs.sample_reader import SampleReader
 
 _LEAST_ROWS = 256  # per task; below it, starting a task costs more than it saves
 _MOST_ROWS = 4_096  # enough for the encoder to find texts of like lengths, a few MB
-
-
-def check_merges_ahead_on_ray(dataset: Dataset, operator: Any, layout: Any) -> None:
-    """Refuse a recipe whose merger will have to stop, before flat rows are embedded for it.
-
-    :param dataset: flat rows, computed.
-    :param operator: an operator that is about to embed them.
-    :param layout: their layout.
-    :raises RecipeError: if the merger will have to stop.
-    """
-    schema = dataset.schema()
-    types = dict(zip(schema.names, schema.types, strict=True))
-    blocks = Blocks.of(dataset)
-    check_merges_ahead(operator, types, layout, lambda column: blocks.tell(_value_and_sample, column, layout))
-
-
-def _value_and_sample(table: pa.Table, column: str, layout: Any) -> tuple[None, list[tuple[str, str]]]:
-    return None, value_and_sample(table, column, layout)
 
 
 def embedded(

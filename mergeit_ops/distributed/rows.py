@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mergeit_ops.core.columns import BATCH_META, EMBEDDING
 from mergeit_ops.dataset.readability import Readability
 from mergeit_ops.distributed.blocks import Blocks, Resources, materialized
-from mergeit_ops.distributed.embedding import embedded, with_zero_vectors
+from mergeit_ops.distributed.embedding import check_embeddings, embedded, with_zero_vectors
 from mergeit_ops.distributed.errors import own_errors
 from mergeit_ops.jobs.rows import TableFunction
 from mergeit_ops.jobs.sample_reader import SampleReader
@@ -65,6 +65,12 @@ class RayRows:
         return rows
 
     @property
+    def types(self) -> Mapping[str, pa.DataType]:
+        """See `Rows`."""
+        schema = self.dataset.schema()
+        return dict(zip(schema.names, schema.types, strict=True))
+
+    @property
     def grouped(self) -> bool:
         """See `Rows`."""
         return BATCH_META in self.columns
@@ -84,6 +90,13 @@ class RayRows:
     def tell(self, function: TableFunction, *shared: Any, columns: Sequence[str] | None = None) -> list[Any]:
         """See `Rows`."""
         return self.map(function, *shared)[1]
+
+    def embedded(self, reader: SampleReader) -> tuple[RayRows, Readability]:
+        """See `Rows`."""
+        blocks, found = embedded(self.dataset, self.blocks, reader, self._resources)
+        if EMBEDDING in self.columns:
+            check_embeddings(blocks, reader)
+        return RayRows(blocks, [*self.columns, EMBEDDING], self._resources), found
 
     def with_vectors(self, reader: SampleReader, drops_unreadable: bool) -> tuple[RayRows, Readability]:
         """See `Rows`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
 from typing import Any
 
@@ -11,10 +11,20 @@ import pyarrow as pa
 from datasets import Dataset, Features
 from numpy.typing import NDArray
 
-from mergeit_ops.core.columns import BATCH_META
+from mergeit_ops.core.columns import BATCH_META, EMBEDDING
 from mergeit_ops.core.lineage import TOPIC_ID
+from mergeit_ops.core.vectors import encode_vectors
 from mergeit_ops.dataset.readability import Readability
-from mergeit_ops.dataset.tables import READ_ROWS, iter_tables, json_array, rows_of_dataset, write_dataset
+from mergeit_ops.dataset.tables import (
+    READ_ROWS,
+    TEXT,
+    arrow_array,
+    iter_tables,
+    json_array,
+    rows_of_dataset,
+    set_column,
+    write_dataset,
+)
 from mergeit_ops.dataset.topics import is_grouped
 from mergeit_ops.jobs.rows import TableFunction
 from mergeit_ops.jobs.sample_reader import SampleReader
@@ -40,6 +50,11 @@ class LocalRows:
     def columns(self) -> list[str]:
         """See `Rows`."""
         return list(self.dataset.column_names)
+
+    @property
+    def types(self) -> Mapping[str, pa.DataType]:
+        """See `Rows`."""
+        return {field.name: field.type for field in self.dataset.features.arrow_schema}
 
     @property
     def grouped(self) -> bool:
@@ -83,6 +98,18 @@ class LocalRows:
                 # Topics of Data-Juicer's own groupers are numbered.
                 table = table.append_column(BATCH_META, json_array([{TOPIC_ID: number}]))
             yield function(table, *shared, *next(own))
+
+    def embedded(self, reader: SampleReader) -> tuple[LocalRows, Readability]:
+        """See `Rows`."""
+        vectors, found = reader.dataset_vectors(self.dataset)
+        if EMBEDDING in self.columns:
+            return self, found
+        texts = iter(encode_vectors(vectors))
+        tables = (
+            set_column(table, EMBEDDING, arrow_array([next(texts) for _ in range(len(table))], TEXT()))
+            for table in iter_tables(self.dataset)
+        )
+        return LocalRows(write_dataset(tables, Features({**self.dataset.features, EMBEDDING: TEXT}))), found
 
     def with_vectors(self, reader: SampleReader, drops_unreadable: bool) -> tuple[LocalRows, Readability]:
         """See `Rows`."""

@@ -8,10 +8,12 @@ from typing import Any
 import pyarrow as pa
 
 from mergeit_ops.core.columns import is_content
+from mergeit_ops.core.formats import SampleFormat
 from mergeit_ops.core.identity import content_digests
+from mergeit_ops.dataset.columns_at_risk import value_and_sample
 from mergeit_ops.dataset.tables import python_columns, python_rows
 
-__all__ = ["content_keys", "field_values"]
+__all__ = ["content_keys", "field_values", "values_and_samples"]
 
 
 def content_keys(table: pa.Table) -> tuple[None, list[str]]:
@@ -21,6 +23,11 @@ def content_keys(table: pa.Table) -> tuple[None, list[str]]:
     """
     content = table.select([name for name in table.column_names if is_content(name)])
     return None, content_digests(python_columns(content), table.num_rows)
+
+
+def values_and_samples(table: pa.Table, column: str, layout: SampleFormat) -> tuple[None, list[tuple[str, str]]]:
+    """Tell the value of a column and the text of the sample for each row; see `value_and_sample`."""
+    return None, value_and_sample(table, column, layout)
 
 
 def field_values(table: pa.Table, column: str, path: Sequence[str]) -> tuple[None, list[Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -27,6 +27,11 @@ class Rows(Protocol):
     @property
     def columns(self) -> list[str]:
         """Return the names of the columns."""
+        ...
+
+    @property
+    def types(self) -> Mapping[str, pa.DataType]:
+        """Return the types of the columns."""
         ...
 
     @property
@@ -67,8 +72,12 @@ class Rows(Protocol):
         """
         ...
 
+    def embedded(self, reader: SampleReader) -> tuple[Rows, Readability]:
+        """Return flat rows with the column of embeddings, and the counts of readable rows; see `with_vectors`."""
+        ...
+
     def with_vectors(self, reader: SampleReader, drops_unreadable: bool) -> tuple[Rows, Readability]:
-        """Return flat rows with their embeddings, and the counts of readable rows.
+        """Return flat rows that `choose` can be asked of, and the counts of readable rows.
 
         :param reader: reads and embeds them. Rows that cannot be read get zero vectors.
         :param drops_unreadable: whether rows that cannot be read are dropped, for the warning.

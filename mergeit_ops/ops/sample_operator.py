@@ -11,18 +11,17 @@ from loguru import logger
 
 from mergeit_ops.core.formats import FORMAT_NAMES, FormatName, SampleFormat, resolve_format
 from mergeit_ops.core.secrets import loggable, secret_in
-from mergeit_ops.dataset.columns_at_risk import value_and_sample
 from mergeit_ops.dataset.lost_rows import check_arrival, warn_of_the_rest
 from mergeit_ops.dataset.manifest import Manifest, recorded
 from mergeit_ops.dataset.merges_ahead import check_merges_ahead
 from mergeit_ops.dataset.recipe import current_recipe, is_analyzed
 from mergeit_ops.dataset.recipe_rows import RowKind, check_rows
 from mergeit_ops.dataset.run_log import listen
-from mergeit_ops.dataset.tables import iter_tables
 from mergeit_ops.distributed import is_ray_dataset
 from mergeit_ops.embedding.defaults import DTYPES
 from mergeit_ops.errors import DatasetError, RecipeError
 from mergeit_ops.jobs.local_rows import LocalRows
+from mergeit_ops.jobs.row_keys import values_and_samples
 from mergeit_ops.jobs.rows import Rows
 from mergeit_ops.jobs.sample_reader import EncoderSettings, SampleReader
 from mergeit_ops.ops.constraints import OPTIONAL_TEXT, TEXT, Constraint, Number, OneOf, check
@@ -30,7 +29,7 @@ from mergeit_ops.ops.first_look import looks_first
 from mergeit_ops.ops.parameters import declare
 
 if TYPE_CHECKING:
-    from datasets import Dataset
+    pass
 
 SAMPLE_CONSTRAINTS: Mapping[str, Constraint] = {
     "sample_format": OneOf(FORMAT_NAMES),
@@ -162,23 +161,19 @@ class SampleOperator:
         check_arrival(self, rows)
         return rows
 
-    def check_merges_ahead(self, dataset: Dataset, layout: SampleFormat) -> None:
+    def check_merges_ahead(self, rows: Rows, layout: SampleFormat) -> None:
         """Refuse a recipe whose merger will have to stop, before flat rows are embedded for it.
 
-        :param dataset: flat rows.
+        :param rows: flat rows.
         :param layout: their layout.
         :raises RecipeError: if it will.
         """
-        read = [name for name in layout.columns if name in dataset.column_names]
-        check_merges_ahead(
-            self,
-            {field.name: field.type for field in dataset.features.arrow_schema},
-            layout,
-            lambda column: (
-                value_and_sample(table, column, layout)
-                for table in iter_tables(dataset, list(dict.fromkeys([column, *read])))
-            ),
-        )
+
+        def pairs_of(column: str) -> list[list[tuple[str, str]]]:
+            read = [column, *(name for name in layout.columns if name in rows.columns)]
+            return rows.tell(values_and_samples, column, layout, columns=list(dict.fromkeys(read)))
+
+        check_merges_ahead(self, rows.types, layout, pairs_of)
 
     @property
     def _op_cfg(self) -> Any:

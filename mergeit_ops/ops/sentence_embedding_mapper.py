@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from data_juicer.ops.base_op import OPERATORS, UNFORKABLE
-from datasets import Dataset, Features
+from datasets import Dataset
 
-from mergeit_ops.core.columns import BATCH_META, EMBEDDING
+from mergeit_ops.core.columns import EMBEDDING
 from mergeit_ops.core.vectors import encode_vectors
-from mergeit_ops.dataset.tables import TEXT, arrow_array, iter_tables, set_column, write_dataset
-from mergeit_ops.dataset.topics import is_grouped
 from mergeit_ops.distributed import is_ray_dataset
 from mergeit_ops.errors import DatasetError
 from mergeit_ops.ops.dataset_mapper import Mapper
@@ -47,56 +45,19 @@ class SentenceEmbeddingMapper(EmbeddingOperator, Mapper):
         :return: the dataset with the column added.
         :raises DatasetError: if a column is missing, or the rows are topics.
         """
-        if is_ray_dataset(dataset):
-            return self._run_on_ray(dataset)
-        self.check_arrival(len(dataset))
-        self._check(grouped=is_grouped(dataset.features))
-        layout = self.layout_of(dataset.column_names)
-        self.check_merges_ahead(dataset, layout)
         with self.recorded() as manifest:
-            vectors, found = self.reader(layout).dataset_vectors(dataset)
-            manifest.figures |= {
-                "rows_in": len(dataset),
-                "embedded": 0 if EMBEDDING in dataset.column_names else len(dataset),
-                **found.figures(),
-            }
-            if EMBEDDING in dataset.column_names:
-                return dataset
-            texts = iter(encode_vectors(vectors))
-            features = Features({**dataset.features, EMBEDDING: TEXT})
-            return write_dataset(
-                (
-                    set_column(table, EMBEDDING, arrow_array([next(texts) for _ in range(len(table))], TEXT()))
-                    for table in iter_tables(dataset)
-                ),
-                features,
-            )
-
-    def _check(self, grouped: bool) -> None:
-        if grouped:
-            raise DatasetError(f"{self._name}: the rows are topics; put this operator before the grouper.")
-
-    def _run_on_ray(self, dataset: Any) -> Any:
-        from mergeit_ops.distributed.blocks import Blocks, Resources, materialized
-        from mergeit_ops.distributed.embedding import check_embeddings, check_merges_ahead_on_ray, embedded
-
-        with self.recorded() as manifest:
-            dataset = materialized(dataset, self._name)
-            rows = self.check_arrival(dataset.count())
-            if not rows:
+            rows = self.rows_of(dataset)
+            if is_ray_dataset(dataset) and not len(rows):
                 manifest.figures |= {"rows_in": 0, "rows_out": 0}
-                return dataset
-            columns = dataset.columns()
-            self._check(grouped=BATCH_META in columns)
-            manifest.figures |= {"rows_in": rows, "embedded": 0 if EMBEDDING in columns else rows}
-            layout = self.layout_of(columns)
-            check_merges_ahead_on_ray(dataset, self, layout)
-            reader = self.reader(layout)
-            blocks, found = embedded(dataset, Blocks.of(dataset), reader, Resources.of(self))
-            if EMBEDDING in columns:
-                check_embeddings(blocks, reader)
-            manifest.figures |= found.figures()
-            return blocks.dataset()
+                return rows.dataset
+            if rows.grouped:
+                raise DatasetError(f"{self._name}: the rows are topics; put this operator before the grouper.")
+            reader = self.reader_of(rows.columns)
+            self.check_merges_ahead(rows, reader.layout)
+            embedded, found = rows.embedded(reader)
+            count = 0 if EMBEDDING in rows.columns else len(rows)
+            manifest.figures |= {"rows_in": len(rows), "embedded": count, **found.figures()}
+        return embedded.dataset
 
     def process(self, samples: dict[str, list[Any]]) -> dict[str, list[Any]]:
         """Embed one batch, in Data-Juicer's form of a dict of lists."""

@@ -13,7 +13,7 @@ from data_juicer.utils.ray_utils import is_ray_mode
 from datasets import Dataset
 from numpy.typing import NDArray
 
-from mergeit_ops.core.columns import BATCH_META, EMBEDDING, ROW_ID, is_content
+from mergeit_ops.core.columns import EMBEDDING, ROW_ID, is_content
 from mergeit_ops.core.topics import default_fit_sample_size, default_num_clusters, fit_sample, fit_topics
 from mergeit_ops.core.vectors import has_text
 from mergeit_ops.dataset.embeddings import rows_with_text, vectors_column
@@ -24,6 +24,7 @@ from mergeit_ops.dataset.tables import TEXT, iter_tables, write_dataset
 from mergeit_ops.dataset.topics import group_rows, is_grouped, topic_features
 from mergeit_ops.distributed import is_ray_dataset
 from mergeit_ops.errors import DatasetError
+from mergeit_ops.jobs.local_rows import LocalRows
 from mergeit_ops.jobs.row_ids import row_ids
 from mergeit_ops.jobs.sample_reader import SampleReader
 from mergeit_ops.ops.constraints import Number
@@ -109,7 +110,7 @@ class TopicClusterGrouper(EmbeddingOperator, Grouper, Pipeline):
         self.check_arrival(len(dataset))
         self._check(grouped=is_grouped(dataset.features))
         layout = self.layout_of(dataset.column_names)
-        self.check_merges_ahead(dataset, layout)
+        self.check_merges_ahead(LocalRows(dataset), layout)
         reader = self.reader(layout)
         with self.recorded() as manifest:
             rows_in = len(dataset)
@@ -147,29 +148,24 @@ class TopicClusterGrouper(EmbeddingOperator, Grouper, Pipeline):
             )
 
     def _run_on_ray(self, dataset: Any) -> Any:
-        from mergeit_ops.distributed.blocks import Blocks, Resources, materialized
-        from mergeit_ops.distributed.embedding import (
-            check_merges_ahead_on_ray,
-            embedded,
-            readable_only,
-            with_zero_vectors,
-        )
+        from mergeit_ops.distributed.blocks import Resources
+        from mergeit_ops.distributed.embedding import embedded, readable_only, with_zero_vectors
         from mergeit_ops.distributed.export_folder import warn_of_earlier_export
         from mergeit_ops.distributed.grouping import cutoff_for, fit_rows, grouped, identified
+        from mergeit_ops.distributed.rows import RayRows
 
         warn_of_earlier_export()
         with self.recorded() as manifest:
-            dataset = materialized(dataset, self._name)
-            n = self.check_arrival(dataset.count())
+            rows = RayRows.of(dataset, Resources.of(self), self._name)
+            n = self.check_arrival(len(rows))
             if not n:
                 manifest.figures |= {"rows_in": 0, "rows_out": 0}
-                return dataset
-            columns = dataset.columns()
-            self._check(grouped=BATCH_META in columns)
-            layout = self.layout_of(columns)
-            check_merges_ahead_on_ray(dataset, self, layout)
-            reader = self.reader(layout)
-            blocks, found = embedded(dataset, Blocks.of(dataset), reader, Resources.of(self), self.drops_unreadable)
+                return rows.dataset
+            columns = rows.columns
+            self._check(rows.grouped)
+            reader = self.reader_of(columns)
+            self.check_merges_ahead(rows, reader.layout)
+            blocks, found = embedded(rows.dataset, rows.blocks, reader, Resources.of(self), self.drops_unreadable)
             blocks = with_zero_vectors(blocks, reader, found)
             if found.unreadable and self.drops_unreadable:
                 blocks = readable_only(blocks)
