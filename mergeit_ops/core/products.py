@@ -45,7 +45,8 @@ def inner_products(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np
                 for start in starts:
                     compute(start)
             else:
-                with ThreadPoolExecutor(threads) as pool:
+                # Some builds of BLAS have a limit for each thread.
+                with ThreadPoolExecutor(threads, initializer=lambda: _blas().limit(limits=1)) as pool:
                     list(pool.map(compute, starts))
     return products
 

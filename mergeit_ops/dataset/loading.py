@@ -106,8 +106,12 @@ def changed_types(schema: pa.Schema, recipe: Recipe) -> Mapping[str, tuple[str, 
 
 def _has_quick_rows(file: Path) -> bool:
     """Return whether the first rows of a file can be read without the others: an array of JSON is read whole."""
-    small = file.stat().st_size < _SMALL_FILE
-    return kind_of(file) in ("json", "parquet") and (small or unpacked(file).suffix.lower() != ".json")
+    if kind_of(file) not in ("json", "parquet"):
+        return False
+    try:
+        return file.suffix.lower() in (".jsonl", ".parquet") or file.stat().st_size < _SMALL_FILE
+    except OSError:
+        return False
 
 
 def _plain_type(kind: pa.DataType) -> str | None:

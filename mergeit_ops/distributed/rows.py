@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -87,9 +87,9 @@ class RayRows:
         blocks, told = self.blocks.map(function, *shared, each=each, resources=self._resources.without_gpus())
         return RayRows(blocks, None, self._resources), told
 
-    def tell(self, function: TableFunction, *shared: Any, columns: Sequence[str] | None = None) -> list[Any]:
+    def tell(self, function: TableFunction, *shared: Any, columns: Sequence[str] | None = None) -> Iterator[Any]:
         """See `Rows`."""
-        return self.map(function, *shared)[1]
+        return iter(self.map(function, *shared)[1])
 
     def embedded(self, reader: SampleReader) -> tuple[RayRows, Readability]:
         """See `Rows`."""

@@ -21,6 +21,7 @@ from mergeit_ops.dataset.tables import (
     arrow_array,
     iter_tables,
     json_array,
+    python_rows,
     rows_of_dataset,
     set_column,
     write_dataset,
@@ -79,9 +80,9 @@ class LocalRows:
 
         return LocalRows(write_dataset(made(), features(self.dataset.features))), told
 
-    def tell(self, function: TableFunction, *shared: Any, columns: Sequence[str] | None = None) -> list[Any]:
+    def tell(self, function: TableFunction, *shared: Any, columns: Sequence[str] | None = None) -> Iterator[Any]:
         """See `Rows`."""
-        return [report for _, report in self._results(function, shared, columns=columns)]
+        return (report for _, report in self._results(function, shared, columns=columns))
 
     def _results(
         self,
@@ -94,10 +95,7 @@ class LocalRows:
         grouped = self.grouped
         own = repeat(()) if each is None else ((argument,) for argument in each)
         for number, table in enumerate(iter_tables(self.dataset, columns, 1 if grouped else READ_ROWS)):
-            if grouped and BATCH_META not in table.column_names:
-                # Topics of Data-Juicer's own groupers are numbered.
-                table = table.append_column(BATCH_META, json_array([{TOPIC_ID: number}]))
-            yield function(table, *shared, *next(own))
+            yield function(_numbered(table, number) if grouped else table, *shared, *next(own))
 
     def embedded(self, reader: SampleReader) -> tuple[LocalRows, Readability]:
         """See `Rows`."""
@@ -127,3 +125,10 @@ class LocalRows:
         """See `Rows`."""
         kept = [name for name in self.columns if name not in dropped]
         return LocalRows(rows_of_dataset(self.dataset, positions, kept))
+
+
+def _numbered(topic: pa.Table, number: int) -> pa.Table:
+    """Return a topic with its number in its metadata, unless it has one: Data-Juicer's own groupers give none."""
+    metas = python_rows(topic.select([BATCH_META])) if BATCH_META in topic.column_names else [{}]
+    meta = metas[0].get(BATCH_META) or {}
+    return topic if TOPIC_ID in meta else set_column(topic, BATCH_META, json_array([meta | {TOPIC_ID: number}]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -63,12 +63,14 @@ class Rows(Protocol):
         """
         ...
 
-    def tell(self, function: TableFunction, *shared: Any, columns: Sequence[str] | None = None) -> list[Any]:
+    def tell(self, function: TableFunction, *shared: Any, columns: Sequence[str] | None = None) -> Iterator[Any]:
         """Run a function over every table for its report only; see `map`.
+
+        In one process, a table is read when its report is asked for.
 
         :param function: called with a table and the shared arguments.
         :param shared: arguments of all calls.
-        :param columns: columns that the function reads; None: all.
+        :param columns: columns of flat rows that the function reads; None: all.
         """
         ...
 

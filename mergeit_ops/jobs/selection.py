@@ -142,13 +142,13 @@ def select_from_topics(rows: Rows, job: SelectionJob) -> tuple[Rows, dict[str, i
     if total is None:
         selected, told = rows.map(job.select, None, features=_features)
     elif job.budget.by_gain:
-        offers = rows.tell(job.offers, total)
+        offers = list(rows.tell(job.offers, total))
         ordered, places = _ordered(offers)
         shares = gain_budgets([offer.gains for offer in ordered], total)
         chosen = [offer.indices[:share] for offer, share in zip(ordered, shares, strict=True)]
         selected, told = rows.map(job.take, each=_placed(chosen, places, offers), features=_features)
     else:
-        sizes = rows.tell(job.sizes)
+        sizes = list(rows.tell(job.sizes))
         ordered_sizes, places = _ordered(sizes)
         budgets = job.budget.split(ordered_sizes)
         selected, told = rows.map(job.select, each=_placed(budgets, places, sizes), features=_features)

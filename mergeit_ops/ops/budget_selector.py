@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from mergeit_ops.core.columns import is_content
 from mergeit_ops.core.identity import number_duplicates
 from mergeit_ops.core.selection.row_budget import extreme_rows, random_rows
-from mergeit_ops.distributed import is_ray_dataset
 from mergeit_ops.errors import DatasetError
 from mergeit_ops.jobs.row_keys import content_keys, field_values
 from mergeit_ops.jobs.rows import TableFunction
@@ -85,10 +84,10 @@ class BudgetSelector(SampleOperator, Selector, Pipeline):
         """
         with self.recorded() as manifest:
             rows = self.rows_of(dataset)
-            if is_ray_dataset(dataset) and not len(rows):
-                manifest.figures |= {"rows_in": 0, "rows_out": 0}
-                return rows.dataset
             self.check_flat(rows.grouped)
+            if not len(rows):
+                manifest.figures |= self._figures(0, 0)
+                return rows.dataset
             deciding, columns = self._keys(rows.columns)
             keys = [key for told in rows.tell(deciding, columns=columns) for key in told]
             selected = rows.take(self._chosen(keys))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import atexit
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, ClassVar, Optional
 
@@ -169,7 +169,7 @@ class SampleOperator:
         :raises RecipeError: if it will.
         """
 
-        def pairs_of(column: str) -> list[list[tuple[str, str]]]:
+        def pairs_of(column: str) -> Iterator[list[tuple[str, str]]]:
             read = [column, *(name for name in layout.columns if name in rows.columns)]
             return rows.tell(values_and_samples, column, layout, columns=list(dict.fromkeys(read)))
 

@@ -3,7 +3,7 @@
 import pytest
 from data_juicer.ops.base_op import OPERATORS
 
-from mergeit_ops.core.columns import EMBEDDING, META
+from mergeit_ops.core.columns import BATCH_META, EMBEDDING, META
 from mergeit_ops.errors import DatasetError
 from mergeit_ops.ops import DiversitySelector, TopicClusterGrouper, TopicReverseGrouper
 from tests.runs import make_dataset
@@ -31,11 +31,15 @@ def test_flat_rows_are_refused(embedded_rows):
         TopicReverseGrouper().run(make_dataset(embedded_rows))
 
 
+@pytest.mark.parametrize("noted", [False, True])
 @pytest.mark.parametrize("selected", [False, True])
-def test_topics_of_data_juicers_groupers_are_numbered_and_their_duplicates_told_apart(embedded_rows, selected):
+def test_topics_of_data_juicers_groupers_are_numbered_and_their_duplicates_told_apart(embedded_rows, selected, noted):
     rows = [row | {"kind": f"kind {number % 3}"} for number, row in enumerate(embedded_rows[:30])]
     rows += rows[:3]
     topics = OPERATORS.modules["key_value_grouper"](group_by_keys=["kind"]).run(make_dataset(rows))
+    if noted:
+        # As Data-Juicer's aggregators leave topics.
+        topics = topics.map(lambda topic: topic | {BATCH_META: {"count": 1}})
     if selected:
         topics = DiversitySelector(num_per_topic=11).run(topics)
     flat = TopicReverseGrouper().run(topics)

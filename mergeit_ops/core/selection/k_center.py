@@ -89,7 +89,7 @@ def k_center(vectors: NDArray[np.float32], budget: int, first: int, candidates: 
         latest = []
         while len(chosen) < budget:
             place = int(own.argmax())
-            if latest and own[place] <= bound:
+            if latest and own[place] <= max(bound, same):
                 break
             latest.append(int(few[place]))
             chosen.append(latest[-1])

@@ -70,6 +70,15 @@ def test_few_candidates_at_a_time_choose_as_the_plain_loop_does(points, data):
     assert (np.diff(found.gains[1:]) <= 0).all()
 
 
+def test_duplicates_whose_distance_is_rounding_come_last_in_order():
+    distinct = np.random.default_rng(0).normal(size=(20, 384)).astype(np.float32)
+    distinct /= np.linalg.norm(distinct, axis=1, keepdims=True)
+    found = k_center(np.concatenate([distinct, distinct[::-1]]), 25, 0)
+    assert sorted(found.indices[:20].tolist()) == list(range(20))
+    assert found.indices[20:].tolist() == list(range(20, 25))
+    assert found.gains[20:].tolist() == [0] * 5
+
+
 def test_duplicates_come_last():
     vectors = np.array([[0], [0], [0], [4], [4], [9]], dtype=np.float32)
     found = k_center(vectors, 6, 0)
