@@ -45,7 +45,7 @@ ROLES = "roles"
 """Roles of our operators in the recipe, by registry name."""
 
 TOPIC_SIZES = "topic_sizes"
-"""Of the grouper: rows of each topic, by its id. The export shows only those that were selected."""
+"""Number of rows in each topic, by topic id (written by the grouper). The export shows only the selected rows."""
 
 RUNNING, DONE, STOPPED = "running", "done", "stopped"
 """State of a record: the operator is running, or its process was killed; it is done; it raised an error."""

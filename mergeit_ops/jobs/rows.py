@@ -20,7 +20,7 @@ TableFunction = Callable[..., tuple[pa.Table | None, Any]]
 
 
 class Rows(Protocol):
-    """Rows in order, as tables that are worked on one by one: in this process, or in the tasks of a cluster."""
+    """Rows in order. They are processed table by table, in this process or in the tasks of a cluster."""
 
     def __len__(self) -> int: ...
 
@@ -79,10 +79,11 @@ class Rows(Protocol):
         ...
 
     def with_vectors(self, reader: SampleReader, drops_unreadable: bool) -> tuple[Rows, Readability]:
-        """Return flat rows that `choose` can be asked of, and the counts of readable rows.
+        """Read or compute the embeddings of flat rows, for `choose`.
 
         :param reader: reads and embeds them. Rows that cannot be read get zero vectors.
         :param drops_unreadable: whether rows that cannot be read are dropped, for the warning.
+        :return: the rows, which now have embeddings, and the counts of readable rows.
         :raises DatasetError: if most rows cannot be read; before any is embedded.
         """
         ...

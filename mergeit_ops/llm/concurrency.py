@@ -19,22 +19,22 @@ _SPREAD_S = 0.5
 """Seconds over which calls start again when all had been refused."""
 
 _IN_A_ROW = 2
-"""Refusals after which a call goes first that has not been refused."""
+"""Number of refusals after which a call goes first that has not been refused."""
 
 
 class ConcurrencyLimit:
     """Places for calls. Every call holds one while it is in flight.
 
     When the server asks to slow down, all calls pause, and every refused call takes a place from the bound, so that
-    what remains is about what was accepted; the refusals of one pause take at most half. A call in a hundred refused,
-    as by servers that refuse at random, so hardly slows a run beyond the pauses, and at a server with a fixed rate the
-    bound settles where little is refused. A round of good answers gives back a place and a fiftieth of the bound.
-    After a pause the calls do not start all at once, but over up to half a second, by the share of them that had been
-    refused: a burst would be refused again where it is the rate that counts.
+    what remains is about what was accepted; the refusals of one pause take at most half. If a server refuses one call
+    in a hundred at random, the run takes hardly longer than its pauses. If it has a fixed rate, the bound settles where
+    few calls are refused. A round of good answers gives back a place and a fiftieth of the bound. After a pause the
+    calls do not start all at once, but over up to half a second, by the share of them that had been refused: a server
+    that limits the rate would refuse a burst again.
 
     Calls start in the order of their tickets, so that a refused call goes before those that came later. After two
-    refusals in a row, one that has not been refused goes first: calls that the server refuses whatever the rate do not
-    hold up the run.
+    refusals in a row, a call that has not been refused goes first. So calls that the server always refuses do not hold
+    up the run.
 
     :param limit: calls in flight at most, at least 1.
     :param clock: monotonic seconds.

@@ -51,8 +51,8 @@ class DiversitySelector(TopicSelector):
         At most one of `select_ratio`, `num_per_topic` and `select_num` may be set; none of them means a ratio of 0.2.
 
         :param method: `k_center` or `centroid_distance`.
-        :param allocation: how `select_num` is split: `proportional` to topic sizes (largest remainder); or in `equal`
-            parts, what small topics cannot use going to the others.
+        :param allocation: how `select_num` is split: `proportional` to topic sizes (largest remainder), or in `equal`
+            parts; other topics get what small topics cannot use.
         :param start: the first sample of `k_center`: the one nearest to the mean (`centroid`, no outlier), the `first`
             one, or a `random` one.
         :param seed: seed of a random start.

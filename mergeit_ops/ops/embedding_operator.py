@@ -1,4 +1,4 @@
-"""What operators share that embed samples."""
+"""Shared parameters of operators that embed samples."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, ClassVar, Optional
+from typing import Any, ClassVar, Optional
 
 from loguru import logger
 
@@ -27,9 +27,6 @@ from mergeit_ops.jobs.sample_reader import EncoderSettings, SampleReader
 from mergeit_ops.ops.constraints import OPTIONAL_TEXT, TEXT, Constraint, Number, OneOf, check
 from mergeit_ops.ops.first_look import looks_first
 from mergeit_ops.ops.parameters import declare
-
-if TYPE_CHECKING:
-    pass
 
 SAMPLE_CONSTRAINTS: Mapping[str, Constraint] = {
     "sample_format": OneOf(FORMAT_NAMES),
@@ -70,13 +67,13 @@ class SampleOperator:
     """Whether its record names the rows that it drops."""
 
     gives_ids: ClassVar[bool] = False
-    """Whether rows have ids after it, or their columns and order are as before."""
+    """Whether verification can follow rows through it by their ids."""
 
     kind: ClassVar[str] = ""
-    """What it is to the conservation law: `grouper`, `selector`, `merger`, `gate`, `flattener`; empty: nothing."""
+    """Its role in the conservation law: `grouper`, `selector`, `merger`, `gate` or `flattener`; empty: none."""
 
     step: ClassVar[str] = ""
-    """What the report says of the rows that it leaves; empty: nothing."""
+    """Label of the rows that it leaves, in the report; empty: the report does not list them."""
 
     parameters: dict[str, Any]
     """Its parameters and their values."""

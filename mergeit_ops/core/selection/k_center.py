@@ -58,7 +58,7 @@ class KCenter:
 
 
 def k_center(vectors: NDArray[np.float32], budget: int, first: int, candidates: int = _CANDIDATES) -> Selection:
-    """Choose rows by k-center, in time n * budget * d / candidates beside that of the candidates.
+    """Choose rows by k-center.
 
     Distances only fall. So the best candidate is the best of all rows while it is farther than the last known distance
     of every other row.
