@@ -21,8 +21,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from mergeit_ops.core.deita import expected_score, quality_prompt
 from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.scoring.deita import expected_score, quality_prompt
 from mergeit_ops.scorers import build_scorer
 
 SAMPLE = Path(__file__).resolve().parents[1] / "recipes" / "data" / "sample_instructions.jsonl"

@@ -39,8 +39,8 @@ from datasets import Dataset
 from loguru import logger
 
 from mergeit_ops.core.columns import BATCH_META, EMBEDDING, META
-from mergeit_ops.core.prompts import DEFAULT_SYSTEM_PROMPT, build_messages, records_text
-from mergeit_ops.core.replies import parse_reply
+from mergeit_ops.core.merging.prompts import DEFAULT_SYSTEM_PROMPT, build_messages, records_text
+from mergeit_ops.core.merging.replies import parse_reply
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.vectors import encode_vectors
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from common import SAMPLE, median, read_rows, table
 
-from mergeit_ops.core.prompts import build_messages
+from mergeit_ops.core.merging.prompts import build_messages
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.llm.engine import build_engine
 from mergeit_ops.llm.requests import LLMRequest

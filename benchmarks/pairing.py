@@ -16,7 +16,7 @@ import numpy as np
 from common import table, timed
 from numpy.typing import NDArray
 
-from mergeit_ops.core.pairing import find_groups
+from mergeit_ops.core.merging.pairing import find_groups
 
 THRESHOLD = 0.55
 LOOPED = 10

@@ -25,12 +25,12 @@ from pathlib import Path
 import jsonlines
 import numpy as np
 
-from mergeit_ops.core.pairing import find_groups
-from mergeit_ops.core.parent_kept import least_kept, parents_kept
+from mergeit_ops.core.merging.pairing import find_groups
+from mergeit_ops.core.merging.parent_kept import least_kept, parents_kept
 from mergeit_ops.core.sample import Sample
-from mergeit_ops.core.sentences import split_sentences
+from mergeit_ops.core.text.sentences import split_sentences
 from mergeit_ops.embedding import load_encoder
-from mergeit_ops.scorers.filler import HELD_OUT_FILLER
+from mergeit_ops.scorers.padding_sentences import HELD_OUT_FILLER
 
 SAMPLE = Path(__file__).resolve().parents[1] / "recipes" / "data" / "sample_instructions.jsonl"
 SIMILARITY = 0.55

@@ -23,11 +23,11 @@ import numpy as np
 from sklearn.metrics import adjusted_rand_score
 
 from mergeit_ops.core.formats import resolve_format
-from mergeit_ops.core.identity import content_digest, number_duplicates
-from mergeit_ops.core.pairing import find_groups
+from mergeit_ops.core.merging.pairing import find_groups
+from mergeit_ops.core.rows.identity import content_digest, number_duplicates
 from mergeit_ops.core.selection.budget import proportional_budgets, ratio_budget
 from mergeit_ops.core.selection.facility_location import objective, select
-from mergeit_ops.core.topics import default_fit_sample_size, default_num_clusters, fit_sample, fit_topics
+from mergeit_ops.core.topics.clustering import default_fit_sample_size, default_num_clusters, fit_sample, fit_topics
 from mergeit_ops.embedding import load_encoder
 
 SAMPLE = Path(__file__).resolve().parents[1] / "recipes" / "data" / "sample_instructions.jsonl"

@@ -6,7 +6,7 @@ argument, so they survive pickling between processes.
 
 from __future__ import annotations
 
-from mergeit_ops.core.text import printable
+from mergeit_ops.core.text.characters import printable
 
 __all__ = [
     "DatasetError",

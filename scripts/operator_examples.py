@@ -12,9 +12,9 @@ from data_juicer.core.data import NestedDataset
 from datasets import Dataset
 
 from mergeit_ops import ops
-from mergeit_ops.core import lineage
 from mergeit_ops.core.columns import BATCH_META, EMBEDDING, META, STATS
-from mergeit_ops.core.lossless import decode_row
+from mergeit_ops.core.rows import lineage
+from mergeit_ops.core.rows.lossless import decode_row
 from tests.llm_server import FakeLLMServer, parents_of
 from tests.tiny_models import gpt2_folder
 

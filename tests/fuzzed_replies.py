@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mergeit_ops.core.prompts import WORKED_EXAMPLES
+from mergeit_ops.core.merging.prompts import WORKED_EXAMPLES
 from tests.llm_server import Reply, error, merged_row, parents_of
 
 _ALPHABET = "aeiou {}[]\"'\\:,`\n\t<>/$%0123456789ä漢😀\ufeff\x00\x08\u2028\ud800\udfff"

@@ -10,12 +10,12 @@ import yaml
 from data_juicer.ops import load_ops
 
 from mergeit_ops.core.columns import EMBEDDING, META, STATS
-from mergeit_ops.core.pairing import find_groups
+from mergeit_ops.core.merging.pairing import find_groups
 from scripts import run_ablations
 from tests import tiny_models
 from tests.conftest import REPOSITORY, SAMPLE
 from tests.llm_server import FakeLLMServer
-from tests.runs import make_dataset, read_jsonl
+from tests.recipe_runs import make_dataset, read_jsonl
 
 BUDGET = 30
 

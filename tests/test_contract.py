@@ -17,7 +17,7 @@ from mergeit_ops.core.columns import BATCH_META, EMBEDDING, META, ROW_ID, STATS
 from mergeit_ops.errors import DatasetError, RecipeError
 from mergeit_ops.ops.parameters import declared_parameters
 from scripts import parameter_tables
-from tests.runs import make_dataset
+from tests.recipe_runs import make_dataset
 from tests.tiny_models import gpt2_folder
 
 
@@ -365,7 +365,7 @@ def test_metadata_of_others_survives_merging_and_restoring(embedded_rows):
 
 
 def test_a_row_that_has_no_text_form_is_never_merged(embedded_rows, monkeypatch):
-    from mergeit_ops.core.lossless import UnencodableError
+    from mergeit_ops.core.rows.lossless import UnencodableError
     from mergeit_ops.dataset import merge_table
 
     # Arrow data hold no value without a text form today; a new type must not break the promise.

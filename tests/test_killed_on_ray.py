@@ -14,15 +14,15 @@ from typing import Any
 import pytest
 
 from mergeit_ops.dataset.manifest import read_manifests
-from mergeit_ops.finished import read_run
-from mergeit_ops.finished.inputs import read_input
-from mergeit_ops.finished.verification import verify
+from mergeit_ops.runs import read_run
+from mergeit_ops.runs.inputs import read_input
+from mergeit_ops.runs.verification import verify
 from tests.llm_server import FakeLLMServer, merge_answer
-from tests.runs import write_jsonl, write_recipe
+from tests.recipe_runs import write_jsonl, write_recipe
 
 pytestmark = pytest.mark.slow
 
-_DRIVER = "import sys, pathlib; from tests.runs import run_recipe_on_ray as run; run(pathlib.Path(sys.argv[1]))"
+_DRIVER = "import sys, pathlib; from tests.recipe_runs import run_recipe_on_ray as run; run(pathlib.Path(sys.argv[1]))"
 
 
 def test_a_killed_driver_leaves_begun_records_and_pays_twice_for_what_was_in_flight(tmp_path, embedded_rows):

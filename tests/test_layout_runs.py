@@ -6,10 +6,10 @@ import shutil
 import pytest
 
 from mergeit_ops.core.columns import META, STATS
-from mergeit_ops.core.lossless import decode_row
+from mergeit_ops.core.rows.lossless import decode_row
 from mergeit_ops.ops import FacilityLocationSelector
-from tests.core.test_layouts import LAYOUTS, READ, REFUSED, columns_of, rows_of
-from tests.runs import make_dataset, read_jsonl, run_command, run_recipe, write_recipe
+from tests.core.formats.test_layouts import LAYOUTS, READ, REFUSED, columns_of, rows_of
+from tests.recipe_runs import make_dataset, read_jsonl, run_command, run_recipe, write_recipe
 
 TURNS_IN = {"sample_format": "prompt_completion", "instruction_key": "input", "response_key": "output"}
 KEYS = {

@@ -10,11 +10,11 @@ import sys
 
 import pytest
 
-import mergeit_ops
+import mergeit_ops.core
 from mergeit_ops import cli
 from mergeit_ops.core.columns import META
 from tests.conftest import REPOSITORY
-from tests.runs import run_recipe, write_jsonl, write_recipe
+from tests.recipe_runs import run_recipe, write_jsonl, write_recipe
 
 
 def modules_after(statement: str) -> set[str]:
@@ -38,8 +38,8 @@ def test_commands_load_what_they_need_when_they_run():
 
 
 def test_core_needs_neither_data_juicer_nor_models():
-    modules = sorted(path.stem for path in (REPOSITORY / "mergeit_ops" / "core").glob("[!_]*.py"))
-    loaded = modules_after("import " + ", ".join(f"mergeit_ops.core.{name}" for name in modules))
+    modules = [found.name for found in pkgutil.walk_packages(mergeit_ops.core.__path__, "mergeit_ops.core.")]
+    loaded = modules_after("import " + ", ".join(modules))
     assert loaded & {"data_juicer", "datasets", "openai", "torch", "sentence_transformers"} == set()
 
 
@@ -64,7 +64,7 @@ LAYERS = (
     "jobs",
     "distributed",
     "ops",
-    "finished",
+    "runs",
     "report",
     "compare",
     "cli",
@@ -90,7 +90,7 @@ def test_every_part_of_the_package_is_a_layer():
 
 
 def test_finished_runs_are_read_without_operators_models_or_clients():
-    for layer in ("finished", "report"):
+    for layer in ("runs", "report"):
         for path in (REPOSITORY / "mergeit_ops" / layer).rglob("*.py"):
             imported = set(re.findall(r"(?:from|import) mergeit_ops\.(\w+)", path.read_text(encoding="utf-8")))
             assert not imported & {"llm", "scorers", "jobs", "distributed", "ops"}, path

@@ -14,7 +14,7 @@ from mergeit_ops.core.columns import EMBEDDING, META, STATS
 from mergeit_ops.dataset.manifest import read_manifests
 from mergeit_ops.errors import LLMUnavailableError
 from tests.llm_server import FakeLLMServer, error, merge_answer
-from tests.runs import read_export, read_jsonl, run_recipe_apart, run_recipe_on_ray, write_jsonl, write_recipe
+from tests.recipe_runs import read_export, read_jsonl, run_recipe_apart, run_recipe_on_ray, write_jsonl, write_recipe
 from tests.test_whole_runs import in_layout, pipeline, text_key_of, work_dir_of
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")

@@ -18,7 +18,7 @@ from mergeit_ops.core.columns import BATCH_META, EMBEDDING, META, ROW_ID, STATS
 from mergeit_ops.core.vectors import decode_vectors, encode_vectors
 from mergeit_ops.errors import DatasetError, EmbeddingError
 from tests.ops.test_unreadable_rows import mixed, with_vectors
-from tests.runs import make_dataset
+from tests.recipe_runs import make_dataset
 from tests.test_contract import ODD_ROWS, Case, all_operators, input_of, with_extras
 from tests.test_ray import comparable
 from tests.user_operators import LengthTaggingMapper

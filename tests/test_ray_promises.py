@@ -11,7 +11,7 @@ import pytest
 from mergeit_ops.core.columns import META, STATS
 from mergeit_ops.dataset.manifest import read_manifests
 from tests.llm_server import FakeLLMServer, error, judgement, merge_answer
-from tests.runs import read_export, run_recipe_on_ray, write_jsonl, write_recipe
+from tests.recipe_runs import read_export, run_recipe_on_ray, write_jsonl, write_recipe
 from tests.test_whole_runs import work_dir_of
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")

@@ -8,7 +8,7 @@ from mergeit_ops.core.columns import EMBEDDING, META
 from mergeit_ops.dataset.manifest import read_manifests
 from mergeit_ops.errors import DatasetError, RecipeError
 from tests.llm_server import FakeLLMServer
-from tests.runs import read_export, run_recipe_on_ray
+from tests.recipe_runs import read_export, run_recipe_on_ray
 from tests.test_recipe_checks import FAILS_ON_LISTS, REVERSE, TEMPLATE, WORDS, chats, recipe_over, with_text, without
 from tests.test_whole_runs import pipeline, work_dir_of
 

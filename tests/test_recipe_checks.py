@@ -11,11 +11,11 @@ from datasets import Dataset
 
 from mergeit_ops import ops
 from mergeit_ops.core.columns import EMBEDDING, META
-from mergeit_ops.core.lossless import decode_row
+from mergeit_ops.core.rows.lossless import decode_row
 from mergeit_ops.dataset.manifest import read_manifests
 from mergeit_ops.errors import DatasetError, RecipeError
 from tests.llm_server import FakeLLMServer
-from tests.runs import make_dataset, read_jsonl, run_recipe, write_jsonl, write_recipe
+from tests.recipe_runs import make_dataset, read_jsonl, run_recipe, write_jsonl, write_recipe
 from tests.test_whole_runs import in_layout, pipeline, work_dir_of
 
 WORDS = {"words_num_filter": {"text_key": "text", "min_num": 1}}

@@ -113,7 +113,7 @@ def test_data_juicer_lets_a_repeated_operator_inherit_what_it_leaves_out(tmp_pat
     """The reason for the rule above; should Data-Juicer mend it, the rule can go."""
     from data_juicer.config import init_configs
 
-    from tests.runs import write_jsonl, write_recipe
+    from tests.recipe_runs import write_jsonl, write_recipe
 
     data = write_jsonl(tmp_path / "in.jsonl", [{"instruction": "a", "input": "", "output": "b"}])
     gates = [{"quality_gate_filter": {"score_all": True}}, {"quality_gate_filter": {"gamma": 0.5}}]

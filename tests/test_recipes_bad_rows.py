@@ -7,7 +7,7 @@ import json
 import pytest
 import yaml
 
-from tests.runs import read_jsonl, run_recipe, write_jsonl
+from tests.recipe_runs import read_jsonl, run_recipe, write_jsonl
 from tests.test_recipes import RECIPES, on_ray, process_of
 
 TURNS = [{"role": "user", "content": "What is it?"}, {"role": "assistant", "content": "That."}]

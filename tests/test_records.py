@@ -14,11 +14,11 @@ import pytest
 from mergeit_ops.dataset.manifest import Manifest, log_summary, read_manifests, recorded
 from mergeit_ops.dataset.record_files import MANIFEST_DIR
 from mergeit_ops.errors import DatasetError
-from mergeit_ops.finished import read_run
-from mergeit_ops.finished.inputs import read_input
-from mergeit_ops.finished.verification import verify
 from mergeit_ops.report.findings import find
-from tests.runs import run_recipe, run_recipe_apart, run_recipe_on_ray, write_jsonl, write_recipe
+from mergeit_ops.runs import read_run
+from mergeit_ops.runs.inputs import read_input
+from mergeit_ops.runs.verification import verify
+from tests.recipe_runs import run_recipe, run_recipe_apart, run_recipe_on_ray, write_jsonl, write_recipe
 
 GATE = {"quality_gate_filter": {"scorer": "tests.user_scorers:ByLength", "gamma": 1.4, "reference": "max"}}
 BOUNDED = {"quality_gate_filter": {**GATE["quality_gate_filter"], "min_score": 60.0}}
@@ -133,7 +133,7 @@ def test_a_gate_that_stops_says_so_and_keeps_its_place(tmp_path, embedded_rows, 
 
 def test_a_run_that_is_killed_leaves_a_begun_record_and_blocks_nobody(tmp_path, embedded_rows):
     rows = embedded_rows[:30]
-    script = "import sys, pathlib; from tests.runs import run_recipe; run_recipe(pathlib.Path(sys.argv[1]))"
+    script = "import sys, pathlib; from tests.recipe_runs import run_recipe; run_recipe(pathlib.Path(sys.argv[1]))"
     process = [GROUPER, MERGER, {"quality_gate_filter": {"scorer": "tests.user_scorers:Killing", "score_all": True}}]
     data = data_for(tmp_path, rows)
     recipe = write_recipe(tmp_path, process, data, job_id="again")

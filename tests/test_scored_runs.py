@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from mergeit_ops.core.columns import META, STATS
-from mergeit_ops.core.lossless import decode_row
+from mergeit_ops.core.rows.lossless import decode_row
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.dataset.manifest import read_manifests
 from mergeit_ops.errors import LLMUnavailableError, RecipeError, TooManyFailuresError
 from mergeit_ops.ops import LLMPairMergerMapper, QualityGateFilter, TopicClusterGrouper
 from tests.llm_server import FakeLLMServer, Reply, judgement, logprobs_reply, parents_of
-from tests.runs import make_dataset, read_jsonl, run_recipe, write_jsonl, write_recipe
+from tests.recipe_runs import make_dataset, read_jsonl, run_recipe, write_jsonl, write_recipe
 from tests.test_whole_runs import assert_conserved, statuses, work_dir_of
 
 DIGITS = "123456"

@@ -14,7 +14,7 @@ from loguru import logger
 from mergeit_ops.core.columns import META
 from mergeit_ops.errors import LLMUnavailableError, RecipeError
 from tests.llm_server import FakeLLMServer, Reply, error, merge_answer
-from tests.runs import read_jsonl, run_command, run_recipe, write_jsonl, write_recipe
+from tests.recipe_runs import read_jsonl, run_command, run_recipe, write_jsonl, write_recipe
 from tests.test_whole_runs import pipeline
 
 # Nothing about it looks like a key.

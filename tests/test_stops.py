@@ -23,7 +23,7 @@ from mergeit_ops.dataset import manifest
 from mergeit_ops.dataset.manifest import read_manifests
 from mergeit_ops.errors import LLMUnavailableError, TooManyFailuresError
 from tests.llm_server import FakeLLMServer, Reply, error, merge_answer
-from tests.runs import read_jsonl, run_command, run_recipe, write_jsonl, write_recipe
+from tests.recipe_runs import read_jsonl, run_command, run_recipe, write_jsonl, write_recipe
 from tests.test_whole_runs import assert_conserved, pipeline, work_dir_of
 
 STOPS_WITHIN_S = 60.0

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 import yaml
 
-from mergeit_ops.core.prompts import WORKED_EXAMPLES, build_messages
+from mergeit_ops.core.merging.prompts import WORKED_EXAMPLES, build_messages
 from tests.conftest import REPOSITORY
 from tests.llm_server import FakeLLMServer
+from tests.recipe_runs import read_jsonl, write_jsonl
 from tests.report.exports import write_export
-from tests.runs import read_jsonl, write_jsonl
 
 TRAINING = REPOSITORY / "docs" / "training"
 CONFIGS = sorted(TRAINING.glob("*.yaml"))

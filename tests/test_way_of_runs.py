@@ -10,7 +10,7 @@ import pytest
 
 from mergeit_ops.distributed import in_ray_worker
 from mergeit_ops.errors import EmbeddingError, LLMUnavailableError
-from tests.runs import run_command, run_recipe, run_recipe_on_ray, write_jsonl, write_recipe
+from tests.recipe_runs import run_command, run_recipe, run_recipe_on_ray, write_jsonl, write_recipe
 
 BROKEN = {
     "no key": ({}, "OPENAI_API_KEY"),

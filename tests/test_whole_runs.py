@@ -14,12 +14,12 @@ import pytest
 
 from mergeit_ops import ops
 from mergeit_ops.core.columns import EMBEDDING, META, STATS
-from mergeit_ops.core.lossless import decode_row
+from mergeit_ops.core.rows.lossless import decode_row
 from mergeit_ops.dataset.manifest import read_manifests
 from mergeit_ops.errors import DatasetError, LLMError
 from tests.conftest import REPOSITORY
 from tests.llm_server import FakeLLMServer, error, merge_answer
-from tests.runs import make_dataset, read_jsonl, run_command, run_recipe, write_jsonl, write_recipe
+from tests.recipe_runs import make_dataset, read_jsonl, run_command, run_recipe, write_jsonl, write_recipe
 
 
 def pipeline(server: FakeLLMServer | None = None, *, gamma: float = 0.5, **merger: Any) -> list[dict]:

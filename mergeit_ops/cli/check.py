@@ -72,7 +72,7 @@ def _of_dataset(path: Path) -> Iterable[str]:
     """Yield the sample format of a dataset, and what Data-Juicer's loader does with it."""
     from mergeit_ops.core.columns import is_content
     from mergeit_ops.core.formats import resolve_format
-    from mergeit_ops.finished.export_files import read_rows
+    from mergeit_ops.runs.export_files import read_rows
 
     if not path.is_file():
         raise DatasetError(f"There is no file {path}.")

@@ -15,7 +15,7 @@ from mergeit_ops.cli.terminal import as_json, say
 from mergeit_ops.errors import DatasetError
 
 if TYPE_CHECKING:
-    from mergeit_ops.finished.merger_conversations import LeftOut, MergerConversation
+    from mergeit_ops.runs.merger_conversations import LeftOut, MergerConversation
 
 NAME = "export-sft"
 HELP = "Write the accepted merges of a finished run as training rows: the merger's very prompts, each with its answer."
@@ -70,9 +70,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Read the merges, split them by topic, write the files and say what they hold."""
-    from mergeit_ops.core.splitting import held_out_topics
-    from mergeit_ops.finished import read_run
-    from mergeit_ops.finished.merger_conversations import LeftOut, merger_conversations
+    from mergeit_ops.core.topics.splitting import held_out_topics
+    from mergeit_ops.runs import read_run
+    from mergeit_ops.runs.merger_conversations import LeftOut, merger_conversations
 
     _check_folder(options.output)
     finished = read_run(options.export, options.work_dir)
@@ -128,8 +128,8 @@ class _Written:
 def _write(
     conversations: Iterable[MergerConversation | LeftOut], held_out: frozenset[int], folder: Path, form: str
 ) -> _Written:
-    from mergeit_ops.finished.merger_conversations import LeftOut
     from mergeit_ops.llm.usage import estimate_messages
+    from mergeit_ops.runs.merger_conversations import LeftOut
 
     written = _Written()
     names = [TRAIN, VALIDATION] if held_out else [TRAIN]
@@ -165,7 +165,7 @@ def _row(found: MergerConversation, form: str) -> dict[str, Any]:
 
 
 def _summary(written: _Written, left_out: Counter[LeftOut], options: argparse.Namespace) -> Iterable[str]:
-    from mergeit_ops.core.merge_conversations import CONVERSATIONS
+    from mergeit_ops.core.merging.conversations import CONVERSATIONS
 
     models = ", ".join(f"{model} ({count:,})" for model, count in written.models.most_common())
     yield f"{written.rows.total() + left_out.total():,} accepted merges; {written.rows.total():,} rows, by {models}"
@@ -186,7 +186,7 @@ def _summary(written: _Written, left_out: Counter[LeftOut], options: argparse.Na
 
 
 def _nothing(export: Path, left_out: Counter[LeftOut]) -> str:
-    from mergeit_ops.finished.merger_conversations import LeftOut
+    from mergeit_ops.runs.merger_conversations import LeftOut
 
     if not left_out:
         return f"{export} holds no merged rows: a run without pairs, a dry run, or a gate that let none pass."

@@ -35,9 +35,9 @@ def run(options: argparse.Namespace) -> int:
     html_file(options.output)
     needs("report", "jinja2", "plotly")
 
-    from mergeit_ops.finished import read_run
     from mergeit_ops.report.findings import find
     from mergeit_ops.report.page import page
+    from mergeit_ops.runs import read_run
 
     found = find(
         read_run(options.export, options.work_dir),

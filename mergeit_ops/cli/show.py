@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mergeit_ops.cli.terminal import say
-from mergeit_ops.core import lineage
 from mergeit_ops.core.formats.turns import spoken
+from mergeit_ops.core.rows import lineage
 
 if TYPE_CHECKING:
-    from mergeit_ops.finished import ExportRow
+    from mergeit_ops.runs import ExportRow
 
 NAME = "show"
 HELP = "Count what became of the rows of an export, and show merges beside their parents."
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the counts and the merges."""
-    from mergeit_ops.finished import read_run
+    from mergeit_ops.runs import read_run
 
     counts = Counter({lineage.ORIGINAL: 0, lineage.MERGED: 0, lineage.RESTORED: 0})
     shown: list[ExportRow] = []

@@ -7,7 +7,7 @@ import json
 import sys
 from typing import IO, Any
 
-from mergeit_ops.core.text import UNSEEN, printable
+from mergeit_ops.core.text.characters import UNSEEN, printable
 
 __all__ = ["Parser", "as_json", "say"]
 

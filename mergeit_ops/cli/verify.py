@@ -14,8 +14,8 @@ from mergeit_ops.cli.terminal import as_json, say
 from mergeit_ops.errors import DatasetError, LineageMismatchError
 
 if TYPE_CHECKING:
-    from mergeit_ops.finished.tracing import RowFate
-    from mergeit_ops.finished.verification import Verification
+    from mergeit_ops.runs.tracing import RowOutcome
+    from mergeit_ops.runs.verification import Verification
 
 NAME = "verify"
 HELP = "Prove on a finished run that no row was lost, doubled or changed, and tell what became of every row."
@@ -38,9 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Check, print the table and what was found, write the rows."""
-    from mergeit_ops.finished import read_run
-    from mergeit_ops.finished.inputs import read_input
-    from mergeit_ops.finished.verification import verify
+    from mergeit_ops.runs import read_run
+    from mergeit_ops.runs.inputs import read_input
+    from mergeit_ops.runs.verification import verify
 
     try:
         finished = read_run(options.export, options.work_dir)
@@ -82,7 +82,7 @@ def _sentences(found: Verification) -> Iterable[str]:
         yield from (f"  {sentence}" for sentence in found.remarks)
 
 
-def _write(fates: Iterable[RowFate], target: str) -> None:
+def _write(fates: Iterable[RowOutcome], target: str) -> None:
     with nullcontext(sys.stdout) if target == "-" else open(target, "w", encoding="utf-8") as file:
         for fate in fates:
             fields = {name: value for name, value in asdict(fate).items() if value not in (None, False)}

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mergeit_ops.cli.terminal import as_json, say
-from mergeit_ops.core.win_score import UNREADABLE, Scores, Tally, contradict, outcome, read_scores, scores_of
+from mergeit_ops.core.measures.win_score import UNREADABLE, Scores, Tally, contradict, outcome, read_scores, scores_of
 from mergeit_ops.errors import DatasetError
 
 if TYPE_CHECKING:
-    from mergeit_ops.core.bootstrap import Interval
-    from mergeit_ops.core.win_score import Outcome
+    from mergeit_ops.core.measures.bootstrap import Interval
+    from mergeit_ops.core.measures.win_score import Outcome
 
 NAME = "win-score"
 HELP = "Say how often model A beats model B, from two files of a judge's scores: one with A shown first, one with B."
@@ -110,7 +110,7 @@ class _Figures:
 
 
 def _figures(found: Iterable[_Question]) -> Iterable[_Figures]:
-    from mergeit_ops.core.bootstrap import mean_interval
+    from mergeit_ops.core.measures.bootstrap import mean_interval
 
     by_set: dict[str, list[Outcome]] = {}
     for question in found:
@@ -163,7 +163,7 @@ def _as_json(figures: Iterable[_Figures], found: list[_Question], unreadable: in
 
 
 def _read(path: Path, order: int) -> dict[_Key, Scores | None]:
-    from mergeit_ops.finished.export_files import read_rows
+    from mergeit_ops.runs.export_files import read_rows
 
     if not path.is_file():
         raise DatasetError(f"There is no file {path}.")

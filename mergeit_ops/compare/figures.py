@@ -7,7 +7,7 @@ from typing import Any
 
 from mergeit_ops.compare.measures import known
 from mergeit_ops.compare.measuring import Compared, Figures
-from mergeit_ops.core.diversity import REDUNDANT_FROM
+from mergeit_ops.core.measures.diversity import REDUNDANT_FROM
 
 __all__ = ["FORMAT_VERSION", "as_figures"]
 

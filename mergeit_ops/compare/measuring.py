@@ -13,18 +13,24 @@ from numpy.typing import NDArray
 
 from mergeit_ops.compare.measures import BY_KEY
 from mergeit_ops.compare.reading import RowSet, short_names
-from mergeit_ops.core.bootstrap import Interval, mean_intervals
-from mergeit_ops.core.diversity import Nearest, Twins, near_twins, nearest_two
-from mergeit_ops.core.influence import (
-    coverage_parts,
-    distance_parts,
-    effective_topic_parts,
-    redundancy_parts,
-    vendi_parts,
+from mergeit_ops.core.measures.bootstrap import Interval, mean_intervals
+from mergeit_ops.core.measures.diversity import NearDuplicates, Nearest, near_duplicates, nearest_two
+from mergeit_ops.core.measures.pseudo_values import (
+    coverage_pseudo_values,
+    distance_pseudo_values,
+    effective_topic_pseudo_values,
+    redundancy_pseudo_values,
+    vendi_pseudo_values,
 )
-from mergeit_ops.core.rarefaction import redundancy_of_subsets, topics_of_subsets
+from mergeit_ops.core.measures.rarefaction import redundancy_of_subsets, topics_of_subsets
 from mergeit_ops.core.sample import Sample
-from mergeit_ops.core.topics import TopicModel, default_fit_sample_size, default_num_clusters, fit_sample, fit_topics
+from mergeit_ops.core.topics.clustering import (
+    TopicModel,
+    default_fit_sample_size,
+    default_num_clusters,
+    fit_sample,
+    fit_topics,
+)
 
 __all__ = ["Compared", "FileFigures", "Histogram", "Reference", "compare_sets"]
 
@@ -142,7 +148,7 @@ class _Set:
     ids: list[str]
     vectors: NDArray[np.float32]
     draws: list[NDArray[np.bool_]]
-    twins: Twins | None = None
+    twins: NearDuplicates | None = None
     topics: NDArray[np.int64] | None = None
 
 
@@ -188,7 +194,7 @@ def compare_sets(
         parts["quality"] = [_quality_parts(found) for found in known]
     say("Looking for near copies ...")
     for one in measured:
-        one.twins = near_twins(one.vectors)
+        one.twins = near_duplicates(one.vectors)
     told = None
     if reference is not None:
         say(f"Dividing {len(reference.samples):,} rows of the reference into topics ...")
@@ -197,16 +203,18 @@ def compare_sets(
         for file, one in zip(files, measured, strict=True):
             one.topics = model.assign(one.vectors)
             file.topic_sizes = np.bincount(one.topics, minlength=model.num_clusters).tolist()
-        effective = float(effective_topic_parts(own_topics).mean())
+        effective = float(effective_topic_pseudo_values(own_topics).mean())
         told = Reference(reference.path, len(reference.samples), len(np.unique(own_topics)), effective)
-        parts["effective_topics"] = [_all_rows(effective_topic_parts(_known(one.topics))) for one in measured]
-        at_equal["effective_topics"] = [_of_draws(one, effective_topic_parts, _known(one.topics)) for one in measured]
+        parts["effective_topics"] = [_all_rows(effective_topic_pseudo_values(_known(one.topics))) for one in measured]
+        at_equal["effective_topics"] = [
+            _of_draws(one, effective_topic_pseudo_values, _known(one.topics)) for one in measured
+        ]
     say("Measuring variety ...")
-    parts["vendi"] = [_all_rows(vendi_parts(one.vectors)) for one in measured]
+    parts["vendi"] = [_all_rows(vendi_pseudo_values(one.vectors)) for one in measured]
     if equal_rows is not None:
-        at_equal["vendi"] = [_of_draws(one, vendi_parts, one.vectors) for one in measured]
-    parts["distance"] = [_all_rows(distance_parts(one.vectors)) for one in measured]
-    parts["redundancy"] = [_all_rows(redundancy_parts(one.vectors, twins=one.twins)) for one in measured]
+        at_equal["vendi"] = [_of_draws(one, vendi_pseudo_values, one.vectors) for one in measured]
+    parts["distance"] = [_all_rows(distance_pseudo_values(one.vectors)) for one in measured]
+    parts["redundancy"] = [_all_rows(redundancy_pseudo_values(one.vectors, twins=one.twins)) for one in measured]
     say("Drawing intervals ...")
     for key, intervals in _row_intervals(measured, parts, confidence, seed).items():
         _put(files, key, intervals)
@@ -385,7 +393,7 @@ def _add_coverage(
 
 
 def _worth(nearest: Nearest, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-    return coverage_parts(nearest, rows) if len(rows) > 1 else np.full(1, nearest.best.mean(dtype=np.float64))
+    return coverage_pseudo_values(nearest, rows) if len(rows) > 1 else np.full(1, nearest.best.mean(dtype=np.float64))
 
 
 def _both(one: Interval, other: Interval) -> Interval:

@@ -10,7 +10,7 @@ from typing import Any
 from mergeit_ops.compare.measures import BY_KEY, MEASURES, Measure, known
 from mergeit_ops.compare.measuring import Compared, Figures, FileFigures
 from mergeit_ops.compare.table import LETTERS
-from mergeit_ops.core.bootstrap import Interval
+from mergeit_ops.core.measures.bootstrap import Interval
 from mergeit_ops.report.rendering import plain, render
 
 __all__ = ["page", "verdicts"]

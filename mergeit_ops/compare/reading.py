@@ -11,12 +11,12 @@ from typing import Any
 
 from mergeit_ops.core.columns import EMBEDDING, is_content
 from mergeit_ops.core.formats import resolve_format
-from mergeit_ops.core.identity import number_duplicates, sample_digest
-from mergeit_ops.core.row_files import unpacked
+from mergeit_ops.core.rows.identity import number_duplicates, sample_digest
+from mergeit_ops.core.rows.row_files import unpacked
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.errors import DatasetError
-from mergeit_ops.finished.export_files import SUFFIXES, export_files, read_rows
-from mergeit_ops.finished.inputs import read_input
+from mergeit_ops.runs.export_files import SUFFIXES, export_files, read_rows
+from mergeit_ops.runs.inputs import read_input
 
 __all__ = ["RowSet", "read_set", "short_names"]
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 
 from mergeit_ops.compare.reading import RowSet
 from mergeit_ops.core.sample import Sample
-from mergeit_ops.core.topics import fit_sample
+from mergeit_ops.core.topics.clustering import fit_sample
 from mergeit_ops.scorers import ReportingScorer, Scorer
-from mergeit_ops.scorers.asking import row_scores
 from mergeit_ops.scorers.base import Score
+from mergeit_ops.scorers.scoring import row_scores
 
 __all__ = ["scores_of"]
 

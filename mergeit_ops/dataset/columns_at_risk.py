@@ -13,8 +13,8 @@ import pyarrow as pa
 
 from mergeit_ops.core.columns import EMBEDDING, is_carried, is_content
 from mergeit_ops.core.formats import SampleFormat
-from mergeit_ops.core.identity import content_digests
-from mergeit_ops.core.pairing import Group
+from mergeit_ops.core.merging.pairing import Group
+from mergeit_ops.core.rows.identity import content_digests
 from mergeit_ops.dataset.derived_columns import is_conversation, is_text
 from mergeit_ops.dataset.emptied_columns import disagreements
 from mergeit_ops.dataset.recipe import Recipe

@@ -9,12 +9,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from mergeit_ops.core.column_template import ColumnTemplate
 from mergeit_ops.core.columns import is_carried, is_content
 from mergeit_ops.core.formats import SampleFormat
 from mergeit_ops.core.formats.chat import ChatFormat
 from mergeit_ops.core.formats.prompt_completion import PromptCompletionFormat
 from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.text.column_template import ColumnTemplate
 
 SAMPLE_FIELDS = ("instruction", "input", "output", "system")
 """Names that a template may use for the merged sample of a conversation, which has no columns for them."""

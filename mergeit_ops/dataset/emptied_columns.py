@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from mergeit_ops.core.formats import SampleFormat
-from mergeit_ops.core.pairing import Group
+from mergeit_ops.core.merging.pairing import Group
 from mergeit_ops.dataset.tables import python_rows
 from mergeit_ops.dataset.topics import Topic
 

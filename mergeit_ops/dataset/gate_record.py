@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mergeit_ops.core import lineage
 from mergeit_ops.core.formats import SampleFormat
-from mergeit_ops.core.identity import sample_digest
+from mergeit_ops.core.rows import lineage
+from mergeit_ops.core.rows.identity import sample_digest
 from mergeit_ops.dataset.gate_table import MergedRow, Verdict
 from mergeit_ops.dataset.merge_table import MergeRecord, merge_record
 

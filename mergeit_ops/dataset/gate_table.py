@@ -9,12 +9,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from mergeit_ops.core import lineage
 from mergeit_ops.core.columns import EMBEDDING, META, STATS
 from mergeit_ops.core.formats import SampleFormat
-from mergeit_ops.core.gate import Decision
-from mergeit_ops.core.lossless import decode_row
-from mergeit_ops.core.parent_kept import ParentKept, parents_kept
+from mergeit_ops.core.gate.rule import Decision
+from mergeit_ops.core.merging.parent_kept import ParentKept, parents_kept
+from mergeit_ops.core.rows import lineage
+from mergeit_ops.core.rows.lossless import decode_row
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.dataset.merge_table import decode_candidate, encode_sample, merged_row
 from mergeit_ops.dataset.tables import arrow_array, json_array, python_rows, set_column

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from mergeit_ops.core.columns import SYSTEM_PREFIX
-from mergeit_ops.core.row_files import UnreadableFileError, kind_of, rows_of_file, unpacked
+from mergeit_ops.core.rows.row_files import UnreadableFileError, kind_of, rows_of_file, unpacked
 from mergeit_ops.dataset.recipe import Recipe
 
 _JSON_SUFFIXES = (".json", ".jsonl")

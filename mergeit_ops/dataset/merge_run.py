@@ -10,7 +10,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from mergeit_ops.core.formats import SampleFormat
-from mergeit_ops.core.lossless import UnencodableError
+from mergeit_ops.core.rows.lossless import UnencodableError
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.dataset.derived_columns import DerivedColumns
 from mergeit_ops.dataset.merge_table import Merge, MergeRecord, TopicMerges, flat_table

@@ -11,12 +11,12 @@ from typing import Any
 import pyarrow as pa
 from datasets import Features
 
-from mergeit_ops.core import lineage
 from mergeit_ops.core.columns import EMBEDDING, META, STATS, is_carried, is_content
 from mergeit_ops.core.formats import Reading, SampleFormat
-from mergeit_ops.core.identity import base_id, content_digests, exact_digest, group_id, sample_digest
-from mergeit_ops.core.lossless import UnencodableError, decode_row, encode_row
-from mergeit_ops.core.pairing import Group
+from mergeit_ops.core.merging.pairing import Group
+from mergeit_ops.core.rows import lineage
+from mergeit_ops.core.rows.identity import base_id, content_digests, exact_digest, group_id, sample_digest
+from mergeit_ops.core.rows.lossless import UnencodableError, decode_row, encode_row
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.dataset.derived_columns import DerivedColumns
 from mergeit_ops.dataset.emptied_columns import emptied

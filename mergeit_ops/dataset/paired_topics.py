@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
-from mergeit_ops.core.pairing import Group
+from mergeit_ops.core.merging.pairing import Group
 from mergeit_ops.dataset.topics import Topic
 
 

@@ -25,7 +25,7 @@ from datasets.fingerprint import get_temporary_cache_files_directory
 from numpy.typing import NDArray
 
 from mergeit_ops.core.disk import unwritable
-from mergeit_ops.dataset.mapped_files import release_pages
+from mergeit_ops.dataset.page_cache import release_pages
 from mergeit_ops.errors import DiskError
 
 READ_ROWS = 2_000

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mergeit_ops.core.columns import BATCH_META, EMBEDDING
 from mergeit_ops.core.formats import CHAT_COLUMNS, ROLE_FIELDS
-from mergeit_ops.core.lineage import TOPIC_ID
+from mergeit_ops.core.rows.lineage import TOPIC_ID
 from mergeit_ops.dataset.embeddings import embeddings_as_text, zeroed
 from mergeit_ops.dataset.tables import JSON, RowReader, iter_tables, json_array, python_rows
 from mergeit_ops.errors import DatasetError

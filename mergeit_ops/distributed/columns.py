@@ -13,8 +13,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from mergeit_ops.core import lineage
 from mergeit_ops.core.columns import BATCH_META, META, STATS
+from mergeit_ops.core.rows import lineage
 from mergeit_ops.dataset.tables import dump_json, json_array, python_rows, set_column
 
 _TEXTS = pa.list_(pa.string())

@@ -17,9 +17,9 @@ import ray
 from numpy.typing import NDArray
 
 from mergeit_ops.core.columns import EMBEDDING, ROW_ID, is_content
-from mergeit_ops.core.identity import content_digests
-from mergeit_ops.core.lineage import TOPIC_ID
-from mergeit_ops.core.topics import TopicModel, fit_sample
+from mergeit_ops.core.rows.identity import content_digests
+from mergeit_ops.core.rows.lineage import TOPIC_ID
+from mergeit_ops.core.topics.clustering import TopicModel, fit_sample
 from mergeit_ops.core.vectors import has_text
 from mergeit_ops.dataset.embeddings import column_vectors, embeddings_as_text, rows_with_text
 from mergeit_ops.dataset.tables import python_columns, set_column

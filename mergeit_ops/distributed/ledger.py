@@ -22,7 +22,7 @@ from typing import Any
 import pyarrow as pa
 import ray
 
-from mergeit_ops.core.identity import content_digests
+from mergeit_ops.core.rows.identity import content_digests
 from mergeit_ops.dataset.manifest import Manifest, added_up, log_summary, run_of
 from mergeit_ops.dataset.tables import python_columns
 

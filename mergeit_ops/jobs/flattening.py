@@ -12,8 +12,8 @@ import pyarrow as pa
 from datasets import Features
 
 from mergeit_ops.core.columns import EMBEDDING, META, ROW_ID
-from mergeit_ops.core.lineage import ROW_ID as META_ROW_ID
-from mergeit_ops.core.lineage import TOPIC_ID
+from mergeit_ops.core.rows.lineage import ROW_ID as META_ROW_ID
+from mergeit_ops.core.rows.lineage import TOPIC_ID
 from mergeit_ops.dataset.tables import JSON, json_array, python_rows, set_column
 from mergeit_ops.dataset.topics import Topic, flat_features, table_topics
 from mergeit_ops.jobs.row_ids import row_ids

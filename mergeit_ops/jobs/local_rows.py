@@ -12,7 +12,7 @@ from datasets import Dataset, Features
 from numpy.typing import NDArray
 
 from mergeit_ops.core.columns import BATCH_META, EMBEDDING
-from mergeit_ops.core.lineage import TOPIC_ID
+from mergeit_ops.core.rows.lineage import TOPIC_ID
 from mergeit_ops.core.vectors import encode_vectors
 from mergeit_ops.dataset.readability import Readability
 from mergeit_ops.dataset.tables import (

@@ -7,7 +7,7 @@ from collections import Counter
 import pyarrow as pa
 
 from mergeit_ops.core.columns import ROW_ID, is_content
-from mergeit_ops.core.identity import content_digests, number_duplicates
+from mergeit_ops.core.rows.identity import content_digests, number_duplicates
 from mergeit_ops.dataset.tables import python_columns
 from mergeit_ops.errors import DatasetError
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from mergeit_ops.core.columns import is_content
 from mergeit_ops.core.formats import SampleFormat
-from mergeit_ops.core.identity import content_digests
+from mergeit_ops.core.rows.identity import content_digests
 from mergeit_ops.dataset.columns_at_risk import value_and_sample
 from mergeit_ops.dataset.tables import python_columns, python_rows
 

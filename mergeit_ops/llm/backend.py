@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from mergeit_ops.core.replies import FailureReason
+from mergeit_ops.core.merging.replies import FailureReason
 
 __all__ = ["BackendFactory", "ChatBackend", "Completion"]
 

@@ -18,7 +18,7 @@ from enum import Enum
 from importlib import import_module
 from typing import Any
 
-from mergeit_ops.core.text import printable
+from mergeit_ops.core.text.characters import printable
 from mergeit_ops.llm.masking import Mask, unmasked
 from mergeit_ops.llm.servers import Complaint, complaint_in, refused_field, reports_an_error, words_in
 

@@ -10,7 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from mergeit_ops.core.replies import ReplyError
+from mergeit_ops.core.merging.replies import ReplyError
 from mergeit_ops.errors import LLMError, RecipeError, TooManyFailuresError
 from mergeit_ops.llm.advice import about_the_journal
 from mergeit_ops.llm.backend import BackendFactory

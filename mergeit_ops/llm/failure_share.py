@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mergeit_ops.core.replies import FailureReason
+from mergeit_ops.core.merging.replies import FailureReason
 from mergeit_ops.errors import TooManyFailuresError
 from mergeit_ops.llm.advice import too_many_failures
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from mergeit_ops.core.replies import FailureReason
+from mergeit_ops.core.merging.replies import FailureReason
 from mergeit_ops.errors import LLMUnavailableError
 from mergeit_ops.llm.advice import without_logprobs
 from mergeit_ops.llm.backend import ChatBackend, Completion

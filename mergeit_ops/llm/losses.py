@@ -8,8 +8,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from mergeit_ops.core.superfiltering import Span
-from mergeit_ops.core.text import encodable
+from mergeit_ops.core.scoring.superfiltering import Span
+from mergeit_ops.core.text.characters import encodable
 from mergeit_ops.embedding.batches import batches_of_like_lengths
 from mergeit_ops.errors import LLMUnavailableError
 from mergeit_ops.llm.huggingface import (

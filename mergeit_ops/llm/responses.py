@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mergeit_ops.core.formats.marks import split_reasoning
-from mergeit_ops.core.replies import FailureReason
+from mergeit_ops.core.merging.replies import FailureReason
 from mergeit_ops.llm.backend import Completion
 
 __all__ = ["completion_problem", "read_completion", "reasoning_in", "value_at"]

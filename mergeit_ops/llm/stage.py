@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from loguru import logger
 
-from mergeit_ops.core.replies import FailureReason, ReplyError
+from mergeit_ops.core.merging.replies import FailureReason, ReplyError
 from mergeit_ops.errors import LLMError, LLMUnavailableError
 from mergeit_ops.llm.advice import (
     asked_to_wait,

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from mergeit_ops.core.deita import SCORES
+from mergeit_ops.core.scoring.deita import SCORES
 from mergeit_ops.core.secrets import secret_in
 from mergeit_ops.errors import RecipeError
 from mergeit_ops.llm.backend import BackendFactory

@@ -12,7 +12,7 @@ from loguru import logger
 from numpy.typing import NDArray
 
 from mergeit_ops.core.columns import is_content
-from mergeit_ops.core.identity import number_duplicates
+from mergeit_ops.core.rows.identity import number_duplicates
 from mergeit_ops.core.selection.row_budget import extreme_rows, random_rows
 from mergeit_ops.errors import DatasetError
 from mergeit_ops.jobs.row_keys import content_keys, field_values

@@ -13,7 +13,7 @@ from data_juicer.ops.base_op import Grouper, Mapper
 from loguru import logger
 
 from mergeit_ops.core.columns import BATCH_META, META
-from mergeit_ops.core.lineage import TOPIC_ID
+from mergeit_ops.core.rows.lineage import TOPIC_ID
 from mergeit_ops.dataset.export_types import ExportFormat, complaint
 from mergeit_ops.dataset.full_disks import explain_full_disks, no_room_for_export
 from mergeit_ops.dataset.loading import changed_types, dates_of_texts, dropped_rows, rows_in_files

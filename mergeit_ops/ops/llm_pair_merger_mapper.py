@@ -16,15 +16,15 @@ from loguru import logger
 from numpy.typing import NDArray
 
 from mergeit_ops.core.columns import BATCH_META, EMBEDDING, is_content
-from mergeit_ops.core.concatenation import concatenate
 from mergeit_ops.core.formats import Reading, SampleFormat
-from mergeit_ops.core.lossless import UnencodableError, encode_row
-from mergeit_ops.core.merge_checks import MergeChecks
-from mergeit_ops.core.merge_conversations import CONVERSATIONS, MergeConversation
-from mergeit_ops.core.pairing import PAIRINGS, Group, find_groups
-from mergeit_ops.core.prompts import PROMPT_STYLES
+from mergeit_ops.core.merging.checks import MergeChecks
+from mergeit_ops.core.merging.concatenation import concatenate
+from mergeit_ops.core.merging.conversations import CONVERSATIONS, MergeConversation
+from mergeit_ops.core.merging.pairing import PAIRINGS, Group, find_groups
+from mergeit_ops.core.merging.prompts import PROMPT_STYLES
+from mergeit_ops.core.rows.lossless import UnencodableError, encode_row
 from mergeit_ops.core.sample import Sample
-from mergeit_ops.core.text import printable
+from mergeit_ops.core.text.characters import printable
 from mergeit_ops.core.vectors import encode_vectors
 from mergeit_ops.dataset.columns_at_risk import columns_at_risk, columns_emptied, sentence
 from mergeit_ops.dataset.derived_columns import DerivedColumns
@@ -696,7 +696,7 @@ class LLMPairMergerMapper(EmbeddingOperator, Mapper):
     def _requests(
         self, topics: Iterable[TopicMerges], work: MergeRun, dry: bool = False
     ) -> Iterator[LLMRequest[Sample]]:
-        from mergeit_ops.core.prompts import prompt_sha256
+        from mergeit_ops.core.merging.prompts import prompt_sha256
         from mergeit_ops.llm.requests import LLMRequest
         from mergeit_ops.llm.usage import estimate_tokens
 

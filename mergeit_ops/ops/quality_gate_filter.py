@@ -15,11 +15,11 @@ from datasets import Dataset, Features
 from loguru import logger
 from tqdm import tqdm
 
-from mergeit_ops.core import lineage
 from mergeit_ops.core.columns import BATCH_META, META, STATS
-from mergeit_ops.core.comparison import Bounds, Comparison, MergeComparison, RowComparison
 from mergeit_ops.core.formats import SampleFormat
-from mergeit_ops.core.gate import REFERENCES, GateRule
+from mergeit_ops.core.gate.comparison import Bounds, Comparison, MergeComparison, RowComparison
+from mergeit_ops.core.gate.rule import REFERENCES, GateRule
+from mergeit_ops.core.rows import lineage
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.vectors import encode_vectors
 from mergeit_ops.dataset.gate_record import GateRecord

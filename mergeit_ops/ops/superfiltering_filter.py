@@ -15,7 +15,7 @@ from loguru import logger
 from mergeit_ops.core.columns import BATCH_META, STATS
 from mergeit_ops.core.formats import SampleFormat
 from mergeit_ops.core.sample import Sample
-from mergeit_ops.core.superfiltering import (
+from mergeit_ops.core.scoring.superfiltering import (
     MEASURES,
     OK,
     STATUS,

@@ -14,7 +14,7 @@ from datasets import Dataset
 from numpy.typing import NDArray
 
 from mergeit_ops.core.columns import EMBEDDING, ROW_ID, is_content
-from mergeit_ops.core.topics import default_fit_sample_size, default_num_clusters, fit_sample, fit_topics
+from mergeit_ops.core.topics.clustering import default_fit_sample_size, default_num_clusters, fit_sample, fit_topics
 from mergeit_ops.core.vectors import has_text
 from mergeit_ops.dataset.embeddings import rows_with_text, vectors_column
 from mergeit_ops.dataset.manifest import TOPIC_SIZES

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from mergeit_ops.core.formats import SampleFormat
-from mergeit_ops.core.lineage import MERGED, RESTORED
-from mergeit_ops.core.lossless import decode_row
+from mergeit_ops.core.rows.lineage import MERGED, RESTORED
+from mergeit_ops.core.rows.lossless import decode_row
 from mergeit_ops.core.sample import Sample
-from mergeit_ops.finished import ExportRow
 from mergeit_ops.report.survey import Merge
 from mergeit_ops.report.text import TEXT_LIMIT, shown
+from mergeit_ops.runs import ExportRow
 
 __all__ = ["ShownMerge", "chosen", "texts_of", "within"]
 

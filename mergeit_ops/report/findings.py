@@ -13,21 +13,21 @@ import numpy as np
 
 from mergeit_ops.core.columns import EMBEDDING
 from mergeit_ops.core.formats import SampleFormat, resolve_format
-from mergeit_ops.core.gate import GateRule
-from mergeit_ops.core.topic_words import typical_words
-from mergeit_ops.core.what_if import Outcome, ScoredMerge, gammas, outcomes
+from mergeit_ops.core.gate.gamma_sweep import Outcome, ScoredMerge, gammas, outcomes
+from mergeit_ops.core.gate.rule import GateRule
+from mergeit_ops.core.topics.words import typical_words
 from mergeit_ops.dataset.manifest import TOPIC_SIZES
 from mergeit_ops.embedding.defaults import DEFAULT_EMBEDDING_MODEL
 from mergeit_ops.errors import DatasetError
-from mergeit_ops.finished import ExportRow, FinishedRun
-from mergeit_ops.finished.export_files import read_rows
-from mergeit_ops.finished.inputs import read_input
-from mergeit_ops.finished.recipe_steps import GATE, kind_of
 from mergeit_ops.report.browser import ShownMerge, chosen, texts_of, within
 from mergeit_ops.report.costs import Cost, costs
 from mergeit_ops.report.funnel import Stage, funnel
 from mergeit_ops.report.space import Comparison, compare, embed, encoder, map_colours, topic_map
 from mergeit_ops.report.survey import Merge, Point, Sketch, Survey, input_points, survey
+from mergeit_ops.runs import ExportRow, FinishedRun
+from mergeit_ops.runs.export_files import read_rows
+from mergeit_ops.runs.inputs import read_input
+from mergeit_ops.runs.recipe_steps import GATE, kind_of
 
 __all__ = ["Findings", "Histogram", "Map", "TopicLine", "WhatIf", "find"]
 

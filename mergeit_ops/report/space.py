@@ -9,8 +9,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mergeit_ops.core.diversity import mean_pairwise_distance, pool_coverage, redundancy, vendi_score
-from mergeit_ops.core.projection import on_a_plane
+from mergeit_ops.core.measures.diversity import mean_pairwise_distance, pool_coverage, redundancy, vendi_score
+from mergeit_ops.core.measures.projection import project_2d
 from mergeit_ops.core.vectors import decode_vectors
 from mergeit_ops.report.survey import Point
 
@@ -212,7 +212,7 @@ def topic_map(vectors: NDArray[np.float32], seed: int = 42) -> tuple[NDArray[np.
     :return: (m,) positions, ascending, m at most 2,000; (m, 2) places.
     """
     rows = np.sort(np.random.default_rng(seed).permutation(len(vectors))[:MAP_POINTS])
-    return rows, on_a_plane(vectors[rows], seed)
+    return rows, project_2d(vectors[rows], seed)
 
 
 def map_colours(places: NDArray[np.float32], topics: Sequence[int | None]) -> dict[int, int]:

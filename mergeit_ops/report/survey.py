@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 from mergeit_ops.core.formats import SampleFormat
-from mergeit_ops.core.lineage import MERGED, RESTORED
-from mergeit_ops.finished import ExportRow
+from mergeit_ops.core.rows.lineage import MERGED, RESTORED
+from mergeit_ops.runs import ExportRow
 
 __all__ = [
     "NO_STATUS",

@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from mergeit_ops.core.text import UNSEEN
+from mergeit_ops.core.text.characters import UNSEEN
 
 __all__ = ["TEXT_LIMIT", "as_script_data", "shown"]
 

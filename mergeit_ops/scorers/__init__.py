@@ -11,8 +11,8 @@ from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 from mergeit_ops.errors import RecipeError, ScorerError
-from mergeit_ops.scorers.asking import compared_scores
 from mergeit_ops.scorers.base import ComparingScorer, PayingScorer, ReportingScorer, Score, Scorer
+from mergeit_ops.scorers.scoring import compared_scores
 
 __all__ = [
     "SCORERS",

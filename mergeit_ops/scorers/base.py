@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from mergeit_ops.core.comparison import Comparison
+from mergeit_ops.core.gate.comparison import Comparison
 from mergeit_ops.core.sample import Sample
 
 if TYPE_CHECKING:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mergeit_ops.core.comparison import Comparison
+from mergeit_ops.core.gate.comparison import Comparison
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.errors import RecipeError, ScorerError
 from mergeit_ops.llm.engine import LLMEngine
 from mergeit_ops.llm.validation import number
-from mergeit_ops.scorers.asking import row_scores
 from mergeit_ops.scorers.base import ComparingScorer, PayingScorer, ReportingScorer, Score, Scorer
+from mergeit_ops.scorers.scoring import row_scores
 
 __all__ = ["CascadeScorer"]
 

@@ -1,6 +1,6 @@
 """The published Deita scorers as local Hugging Face models: one forward pass per batch, no generation.
 
-Formula and prompts: `mergeit_ops.core.deita`.
+Formula and prompts: `mergeit_ops.core.scoring.deita`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any
 from loguru import logger
 from tqdm import tqdm
 
-from mergeit_ops.core.deita import SCORES, complexity_prompt, expected_score, quality_prompt
 from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.scoring.deita import SCORES, complexity_prompt, expected_score, quality_prompt
 from mergeit_ops.errors import RecipeError, ScorerError
 from mergeit_ops.llm.huggingface import ModelNotLoadedError, default_device, in_halves, load_causal_lm, loaded_once
 from mergeit_ops.llm.validation import mapping, number, refuse_secrets

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mergeit_ops.core.deita import expected_score, quality_prompt
-from mergeit_ops.core.digit_logprobs import parse_digit_logprobs
 from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.scoring.deita import expected_score, quality_prompt
+from mergeit_ops.core.scoring.digit_logprobs import parse_digit_logprobs
 from mergeit_ops.errors import RecipeError
 from mergeit_ops.llm.engine import CACHE_AUTO, build_logprobs_engine
 from mergeit_ops.llm.requests import LLMRequest

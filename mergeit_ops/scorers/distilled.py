@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mergeit_ops.core.cohesion import COHESION_NAMES, cohesion
 from mergeit_ops.core.sample import Sample
-from mergeit_ops.core.sentences import split_sentences
-from mergeit_ops.core.surface_features import FEATURE_NAMES, surface_features
+from mergeit_ops.core.scoring.cohesion import COHESION_NAMES, cohesion
+from mergeit_ops.core.scoring.surface_features import FEATURE_NAMES, surface_features
+from mergeit_ops.core.text.sentences import split_sentences
 from mergeit_ops.embedding.defaults import DTYPES
 from mergeit_ops.errors import RecipeError, ScorerError
 from mergeit_ops.scorers.base import Score

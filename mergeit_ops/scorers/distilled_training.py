@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mergeit_ops.core.row_files import UnreadableFileError, rows_of_file
+from mergeit_ops.core.rows.row_files import UnreadableFileError, rows_of_file
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.errors import DatasetError
+from mergeit_ops.scorers.corruption import KINDS, MARGINS, spoil_rows
 from mergeit_ops.scorers.distilled import (
     ARRAY_NAMES,
     CONFIG_FILE,
@@ -28,7 +29,6 @@ from mergeit_ops.scorers.distilled import (
     DistilledModel,
     row_features,
 )
-from mergeit_ops.scorers.spoiling import KINDS, MARGINS, spoil_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from mergeit_ops.core.judging import JUDGE_SCHEMA, judge_messages, parse_judgement
 from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.scoring.judging import JUDGE_SCHEMA, judge_messages, parse_judgement
 from mergeit_ops.errors import RecipeError
 from mergeit_ops.llm.engine import CACHE_AUTO, build_engine
 from mergeit_ops.llm.requests import LLMRequest

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from mergeit_ops.core.prompts import prompt_sha256
+from mergeit_ops.core.merging.prompts import prompt_sha256
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.llm.engine import LLMEngine
 from mergeit_ops.llm.requests import LLMOutcome, LLMRequest

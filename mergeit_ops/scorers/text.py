@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mergeit_ops.core.text import encodable
+from mergeit_ops.core.text.characters import encodable
 
 __all__ = ["blank_reason", "encodable"]
 

@@ -8,8 +8,8 @@ import re
 import pytest
 
 from mergeit_ops.cli import main
+from tests.recipe_runs import write_jsonl
 from tests.report.test_page import HOSTILE, Resources, assert_stands_alone, data_of
-from tests.runs import write_jsonl
 
 MEASURES = {"quality", "quality_spread", "coverage", "vendi", "distance", "redundancy"}
 TOPICS = {"topics_reached", "effective_topics"}

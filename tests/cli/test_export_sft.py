@@ -12,12 +12,12 @@ import pytest
 from mergeit_ops import cli
 from mergeit_ops.core.columns import META
 from mergeit_ops.core.formats import resolve_format
-from mergeit_ops.core.prompts import DEFAULT_SYSTEM_PROMPT, build_messages, prompt_sha256
-from mergeit_ops.core.replies import parse_reply
+from mergeit_ops.core.merging.prompts import DEFAULT_SYSTEM_PROMPT, build_messages, prompt_sha256
+from mergeit_ops.core.merging.replies import parse_reply
 from mergeit_ops.core.sample import Sample
 from tests.llm_server import FakeLLMServer, merge_answer, merged_row, parents_of
+from tests.recipe_runs import read_jsonl, run_recipe, write_jsonl, write_recipe
 from tests.report.exports import content, merged, original, write_export
-from tests.runs import read_jsonl, run_recipe, write_jsonl, write_recipe
 from tests.test_whole_runs import in_layout, pipeline, text_key_of, work_dir_of
 
 OWN_PROMPT = "Merge these rows, in as few words as you can. Answer with JSON."

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from mergeit_ops.cli import main
-from mergeit_ops.core.lossless import encode_row
+from mergeit_ops.core.rows.lossless import encode_row
 from tests.report.exports import content, merged, original, write_export
 
 BOM = b"\xef\xbb\xbf"
@@ -93,7 +93,7 @@ def test_compare_reads_the_same_set(tmp_path, form):
 
 @every_form
 def test_the_input_of_verify_and_report_has_the_same_ids(tmp_path, form):
-    from mergeit_ops.finished.inputs import read_input
+    from mergeit_ops.runs.inputs import read_input
 
     rows = [content("Say é.", "É."), content("Say b.", "B.\u2028c")]
     found = read_input(stored(tmp_path / "a", form, rows))
@@ -103,7 +103,7 @@ def test_the_input_of_verify_and_report_has_the_same_ids(tmp_path, form):
 
 @every_form
 def test_the_export_of_verify_report_and_export_sft_has_the_same_rows(tmp_path, form):
-    from mergeit_ops.finished import read_run
+    from mergeit_ops.runs import read_run
 
     run = read_run(stored(tmp_path, form, ROWS))
     assert [row.content["instruction"] for row in run.rows()] == [row["instruction"] for row in ROWS]

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import mergeit_ops
 from mergeit_ops.cli.terminal import as_json, say
-from mergeit_ops.core.text import printable
+from mergeit_ops.core.text.characters import printable
 from mergeit_ops.errors import DatasetError, MergeItError
 from mergeit_ops.llm.classify import CallFailedError, FailureKind
 from mergeit_ops.llm.journal import Journal

@@ -16,10 +16,10 @@ from data_juicer.ops.base_op import OPERATORS
 
 from mergeit_ops import cli
 from mergeit_ops.core.columns import META, STATS
-from mergeit_ops.core.lossless import decode_row, encode_row
+from mergeit_ops.core.rows.lossless import decode_row, encode_row
 from mergeit_ops.errors import LLMError
 from tests.llm_server import FakeLLMServer, error, merge_answer
-from tests.runs import read_export, read_jsonl, run_recipe, run_recipe_on_ray, write_jsonl, write_recipe
+from tests.recipe_runs import read_export, read_jsonl, run_recipe, run_recipe_on_ray, write_jsonl, write_recipe
 from tests.test_whole_runs import LAYOUTS, in_layout, pipeline, text_key_of, work_dir_of
 
 HOLDS = "The conservation law holds"
@@ -565,7 +565,7 @@ def test_metadata_that_are_none_are_no_violation(verify, data, spoiled):
 
 
 def test_an_operator_whose_name_tells_nothing_may_have_done_anything():
-    from mergeit_ops.finished.recipe_steps import RecipeSlice
+    from mergeit_ops.runs.recipe_steps import RecipeSlice
 
     names = ("drop_odd", "text_length_filter", "topic_reverse_grouper", "budget_selector", "clean_mapper")
     roles = {name: OPERATORS.modules[name].role_in({}) for name in names if name.startswith(("topic", "budget"))}

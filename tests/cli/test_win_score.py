@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mergeit_ops import cli
-from tests.runs import write_jsonl
+from tests.recipe_runs import write_jsonl
 
 
 class Scored:

@@ -11,11 +11,11 @@ import pytest
 
 from mergeit_ops.compare.measuring import Compared, compare_sets
 from mergeit_ops.compare.reading import RowSet
-from mergeit_ops.core.bootstrap import mean_interval
-from mergeit_ops.core.diversity import best_cosines, nearest_two, redundancy, vendi_score
-from mergeit_ops.core.influence import coverage_parts
+from mergeit_ops.core.measures.bootstrap import mean_interval
+from mergeit_ops.core.measures.diversity import best_cosines, nearest_two, redundancy, vendi_score
+from mergeit_ops.core.measures.pseudo_values import coverage_pseudo_values
 from mergeit_ops.core.sample import Sample
-from tests.core.test_diversity import X6, unit
+from tests.core.measures.test_diversity import X6, unit
 
 POOL = unit(400, 6)
 
@@ -91,7 +91,7 @@ def test_rows_that_sets_share_do_not_blur_their_difference():
 def test_coverage_is_drawn_among_the_reference_and_among_the_rows():
     rows, others = list(range(0, 400, 5)), list(range(1, 400, 5))
     first, second = compared(rows, others).files
-    parts = [coverage_parts(nearest_two(POOL, POOL[part])[0], np.arange(80)) for part in (rows, others)]
+    parts = [coverage_pseudo_values(nearest_two(POOL, POOL[part])[0], np.arange(80)) for part in (rows, others)]
     best = [best_cosines(POOL, POOL[part]).astype(np.float64) for part in (rows, others)]
     of_one, of_two = parts[0].var() / 80, (parts[0].var() + parts[1].var()) / 80
     for found, of_reference, of_rows in (

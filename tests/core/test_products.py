@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from mergeit_ops.core.pairing import find_groups
+from mergeit_ops.core.merging.pairing import find_groups
 from mergeit_ops.core.products import inner_products
 from mergeit_ops.core.selection.facility_location import select
 from mergeit_ops.core.selection.k_center import k_center

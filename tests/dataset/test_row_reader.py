@@ -50,7 +50,7 @@ def test_a_text_that_looks_like_a_number_is_read_in_a_column_of_several_types(tm
     from datasets import load_dataset
 
     from mergeit_ops.dataset.tables import iter_tables, python_rows
-    from tests.runs import write_jsonl
+    from tests.recipe_runs import write_jsonl
 
     values = ["50.", "a", ["b"], 7, {"c": 1}, "1.2.3", "007", None]
     path = write_jsonl(tmp_path / "in.jsonl", [{"output": value} for value in values])

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from mergeit_ops.core.prompts import MERGE_SCHEMA, build_messages
-from mergeit_ops.core.replies import parse_reply
+from mergeit_ops.core.merging.prompts import MERGE_SCHEMA, build_messages
+from mergeit_ops.core.merging.replies import parse_reply
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.llm.engine import EngineSettings, LLMEngine, build_engine
 from mergeit_ops.llm.requests import LLMOutcome, LLMRequest

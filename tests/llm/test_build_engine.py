@@ -104,7 +104,7 @@ def test_nulls_are_defaults_and_whole_floats_are_numbers():
 
 def test_importing_and_building_load_no_client_and_no_model_library():
     script = (
-        "import sys; from mergeit_ops.llm import build_engine; import mergeit_ops.core.prompts\n"
+        "import sys; from mergeit_ops.llm import build_engine; import mergeit_ops.core.merging.prompts\n"
         "build_engine(api_or_hf_model='m'); build_engine(api_or_hf_model='m', is_hf_model=True)\n"
         "heavy = {'openai', 'httpx', 'httpx2', 'tenacity', 'torch', 'transformers', 'datasets', 'data_juicer'}\n"
         "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mergeit_ops.core.prompts import build_messages
+from mergeit_ops.core.merging.prompts import build_messages
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.errors import LLMUnavailableError
 from mergeit_ops.llm.chat_prompt import chat_prompt, end_of_turn, without_thoughts

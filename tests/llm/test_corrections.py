@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from mergeit_ops.core.merge_checks import MergeChecks
-from mergeit_ops.core.prompts import MERGE_SCHEMA, build_messages
-from mergeit_ops.core.replies import parse_reply
+from mergeit_ops.core.merging.checks import MergeChecks
+from mergeit_ops.core.merging.prompts import MERGE_SCHEMA, build_messages
+from mergeit_ops.core.merging.replies import parse_reply
 from mergeit_ops.llm.failure_share import check_failures
 from mergeit_ops.llm.requests import LLMRequest
 from tests.llm.conftest import answers_of, engine_for, parents

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from mergeit_ops.core.replies import FailureReason, ReplyError
+from mergeit_ops.core.merging.replies import FailureReason, ReplyError
 from mergeit_ops.errors import LLMUnavailableError, TooManyFailuresError
 from mergeit_ops.llm.backend import Completion
 from mergeit_ops.llm.classify import CallFailedError, FailureKind

@@ -23,7 +23,7 @@ def test_it_serves_64_calls_at_a_time():
 
 def test_data_that_gives_orders_stays_data():
     """What the server finds in the block is the rows, whatever they say."""
-    from mergeit_ops.core.prompts import build_messages
+    from mergeit_ops.core.merging.prompts import build_messages
     from mergeit_ops.core.sample import Sample
     from tests.llm_server import parents_of
 

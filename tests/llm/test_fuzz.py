@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 
 from mergeit_ops.core.columns import EMBEDDING, META, ROW_ID
-from mergeit_ops.core.lossless import decode_row
-from mergeit_ops.core.replies import FailureReason
+from mergeit_ops.core.merging.replies import FailureReason
+from mergeit_ops.core.rows.lossless import decode_row
 from mergeit_ops.core.vectors import encode_vectors
 from mergeit_ops.llm.retry import RetryPolicy
 from mergeit_ops.ops import LLMPairMergerMapper, TopicClusterGrouper
 from tests.fuzzed_replies import fuzzed_reply
 from tests.llm.conftest import answers_of, engine_for, merge_requests
 from tests.llm_server import FakeLLMServer, Reply, merge_answer
-from tests.runs import make_dataset
+from tests.recipe_runs import make_dataset
 
 # A call is made twice at most, so that one prompt meets many sorts of replies, and nobody waits long. Without a cap a
 # run would have no patience at all with a server that refuses its rate.

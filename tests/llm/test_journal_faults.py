@@ -26,7 +26,7 @@ from mergeit_ops.llm.journal import Journal
 from tests.conftest import REPOSITORY
 from tests.llm.conftest import answers_of, engine_for, merge_requests
 from tests.llm_server import FakeLLMServer, Reply, merge_answer
-from tests.runs import run_recipe, write_jsonl, write_recipe
+from tests.recipe_runs import run_recipe, write_jsonl, write_recipe
 
 CONCURRENCY = 8
 REQUESTS = 300

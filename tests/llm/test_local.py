@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mergeit_ops.core.replies import FailureReason, parse_reply
+from mergeit_ops.core.merging.replies import FailureReason, parse_reply
 from mergeit_ops.errors import LLMUnavailableError, TooManyFailuresError
 from mergeit_ops.llm import huggingface
 from mergeit_ops.llm.backend import Completion

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mergeit_ops.core.digit_logprobs import parse_digit_logprobs
+from mergeit_ops.core.scoring.digit_logprobs import parse_digit_logprobs
 from mergeit_ops.errors import LLMUnavailableError, RecipeError, TooManyFailuresError
 from mergeit_ops.llm.engine import LLMEngine, build_logprobs_engine
 from mergeit_ops.llm.logprobs import first_logprobs

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from mergeit_ops.core.replies import FailureReason
+from mergeit_ops.core.merging.replies import FailureReason
 from mergeit_ops.errors import LLMUnavailableError, MergeItError, TooManyFailuresError
 from mergeit_ops.llm.backend import Completion
 from mergeit_ops.llm.classify import CallFailedError, FailureKind

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mergeit_ops.core.prompts import MERGE_SCHEMA
+from mergeit_ops.core.merging.prompts import MERGE_SCHEMA
 from mergeit_ops.errors import LLMUnavailableError
 from mergeit_ops.llm.retry import RetryPolicy
 from tests.llm.conftest import FAST, answers_of, engine_for, merge_requests

@@ -6,8 +6,8 @@ from functools import lru_cache
 
 import pytest
 
-from mergeit_ops.core.prompts import build_messages, records_text
-from mergeit_ops.core.replies import parse_reply
+from mergeit_ops.core.merging.prompts import build_messages, records_text
+from mergeit_ops.core.merging.replies import parse_reply
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.llm.requests import LLMRequest
 from mergeit_ops.llm.usage import estimate_tokens

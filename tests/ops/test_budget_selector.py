@@ -5,7 +5,7 @@ import pytest
 from mergeit_ops.core.columns import STATS
 from mergeit_ops.errors import DatasetError
 from mergeit_ops.ops import BudgetSelector, TopicClusterGrouper
-from tests.runs import make_dataset
+from tests.recipe_runs import make_dataset
 
 
 def ids_of(selector, rows) -> list[str]:

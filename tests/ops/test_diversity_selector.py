@@ -7,7 +7,7 @@ from mergeit_ops.core.columns import EMBEDDING
 from mergeit_ops.core.selection import DIVERSITY_METHODS
 from mergeit_ops.core.vectors import decode_vectors
 from mergeit_ops.ops import DiversitySelector, TopicClusterGrouper
-from tests.runs import make_dataset
+from tests.recipe_runs import make_dataset
 
 
 @pytest.fixture(scope="module")

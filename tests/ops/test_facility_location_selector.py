@@ -8,7 +8,7 @@ from mergeit_ops.core.selection.facility_location import objective, select
 from mergeit_ops.core.vectors import decode_vectors
 from mergeit_ops.errors import RecipeError
 from mergeit_ops.ops import FacilityLocationSelector, TopicClusterGrouper
-from tests.runs import make_dataset
+from tests.recipe_runs import make_dataset
 
 
 @pytest.fixture(scope="module")

@@ -15,19 +15,19 @@ from data_juicer.ops.base_op import OPERATORS
 from datasets import Dataset
 
 from mergeit_ops.core.columns import EMBEDDING, META, ROW_ID, STATS
-from mergeit_ops.core.lossless import decode_row
-from mergeit_ops.core.merge_conversations import CONVERSATIONS
-from mergeit_ops.core.prompts import PROMPT_STYLES, records_text
+from mergeit_ops.core.merging.conversations import CONVERSATIONS
+from mergeit_ops.core.merging.prompts import PROMPT_STYLES, records_text
+from mergeit_ops.core.rows.lossless import decode_row
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.vectors import decode_vectors, encode_vectors
 from mergeit_ops.dataset.manifest import read_manifests
 from mergeit_ops.errors import DatasetError, EmbeddingError, LLMUnavailableError, RecipeError, TooManyFailuresError
-from mergeit_ops.finished import read_run
-from mergeit_ops.finished.merger_conversations import merger_conversations
 from mergeit_ops.llm.usage import estimate_tokens
 from mergeit_ops.ops import FacilityLocationSelector, LLMPairMergerMapper, QualityGateFilter, TopicClusterGrouper
+from mergeit_ops.runs import read_run
+from mergeit_ops.runs.merger_conversations import merger_conversations
 from tests.llm_server import FakeLLMServer, Reply, error, merge_answer, parents_of
-from tests.runs import make_dataset, run_recipe, write_jsonl, write_recipe
+from tests.recipe_runs import make_dataset, run_recipe, write_jsonl, write_recipe
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,11 @@ import pytest
 from loguru import logger
 
 from mergeit_ops.core.columns import EMBEDDING, META, STATS
-from mergeit_ops.core.lossless import decode_row, encode_row
+from mergeit_ops.core.rows.lossless import decode_row, encode_row
 from mergeit_ops.core.vectors import encode_vectors
 from mergeit_ops.errors import DatasetError, RecipeError, ScorerError
 from mergeit_ops.ops import LLMPairMergerMapper, QualityGateFilter, TopicClusterGrouper
-from tests.runs import make_dataset
+from tests.recipe_runs import make_dataset
 
 LINEAGE = {
     "topic_id": 0,

@@ -7,7 +7,7 @@ from mergeit_ops.core.columns import EMBEDDING
 from mergeit_ops.core.vectors import decode_vectors
 from mergeit_ops.errors import DatasetError
 from mergeit_ops.ops import SentenceEmbeddingMapper, TopicClusterGrouper
-from tests.runs import make_dataset
+from tests.recipe_runs import make_dataset
 
 
 def test_the_text_embedded_is_instruction_and_input():

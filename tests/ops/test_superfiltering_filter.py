@@ -7,11 +7,11 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from mergeit_ops.core.columns import STATS
-from mergeit_ops.core.superfiltering import MEASURES, STATUS
+from mergeit_ops.core.scoring.superfiltering import MEASURES, STATUS
 from mergeit_ops.errors import DatasetError, LLMUnavailableError, RecipeError
 from mergeit_ops.ops import SuperfilteringFilter, TopicClusterGrouper
 from tests import tiny_models
-from tests.runs import make_dataset
+from tests.recipe_runs import make_dataset
 
 
 def scoring(**parameters) -> SuperfilteringFilter:

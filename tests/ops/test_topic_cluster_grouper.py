@@ -8,7 +8,7 @@ from mergeit_ops.core.vectors import decode_vectors
 from mergeit_ops.dataset.manifest import read_manifests
 from mergeit_ops.errors import DatasetError, EmbeddingError
 from mergeit_ops.ops import TopicClusterGrouper
-from tests.runs import make_dataset
+from tests.recipe_runs import make_dataset
 
 
 def topics_by_row(grouped) -> dict[str, int]:

@@ -6,7 +6,7 @@ from data_juicer.ops.base_op import OPERATORS
 from mergeit_ops.core.columns import BATCH_META, EMBEDDING, META
 from mergeit_ops.errors import DatasetError
 from mergeit_ops.ops import DiversitySelector, TopicClusterGrouper, TopicReverseGrouper
-from tests.runs import make_dataset
+from tests.recipe_runs import make_dataset
 
 
 @pytest.mark.parametrize("keep", [False, True])

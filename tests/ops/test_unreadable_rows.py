@@ -10,7 +10,7 @@ from mergeit_ops.core.columns import BATCH_META, EMBEDDING, META
 from mergeit_ops.core.vectors import decode_vectors, encode_vectors
 from mergeit_ops.dataset.manifest import read_manifests
 from mergeit_ops.errors import DatasetError
-from tests.runs import make_dataset
+from tests.recipe_runs import make_dataset
 
 QUESTIONS = [
     f"Name {number} fruits that grow on trees in {place}." for number in range(2, 6) for place in ("Asia", "Peru")

@@ -10,8 +10,8 @@ from typing import Any
 from data_juicer.ops.base_op import OPERATORS
 
 from mergeit_ops.core.columns import META, STATS
-from mergeit_ops.core.lineage import lineage, quality_stats
-from mergeit_ops.core.lossless import encode_row
+from mergeit_ops.core.rows.lineage import lineage, quality_stats
+from mergeit_ops.core.rows.lossless import encode_row
 
 Row = dict[str, Any]
 

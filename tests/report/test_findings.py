@@ -10,11 +10,11 @@ import pytest
 
 from mergeit_ops.core.columns import STATS
 from mergeit_ops.errors import DatasetError
-from mergeit_ops.finished import read_run
 from mergeit_ops.report.browser import chosen, texts_of, within
 from mergeit_ops.report.findings import find
+from mergeit_ops.runs import read_run
+from tests.recipe_runs import run_recipe, run_recipe_on_ray, write_jsonl, write_recipe
 from tests.report.exports import content, merged, original, restored, scores, write_export, write_records
-from tests.runs import run_recipe, run_recipe_on_ray, write_jsonl, write_recipe
 from tests.test_whole_runs import in_layout, pipeline
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from mergeit_ops.core.comparison import Bounds, MergeComparison, RowComparison
-from mergeit_ops.core.gate import GateRule
+from mergeit_ops.core.gate.comparison import Bounds, MergeComparison, RowComparison
+from mergeit_ops.core.gate.rule import GateRule
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.errors import RecipeError, ScorerError
-from mergeit_ops.scorers.asking import compared_scores
 from mergeit_ops.scorers.base import Score
 from mergeit_ops.scorers.cascade import CascadeScorer
+from mergeit_ops.scorers.scoring import compared_scores
 from tests.llm_server import FakeLLMServer, judgement, parents_of
 
 CHEAP = "tests.user_scorers:ByFirstNumber"

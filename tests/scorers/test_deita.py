@@ -11,8 +11,8 @@ import pytest
 from loguru import logger
 
 from mergeit_ops.core.columns import META, STATS
-from mergeit_ops.core.deita import complexity_prompt, quality_prompt
 from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.scoring.deita import complexity_prompt, quality_prompt
 from mergeit_ops.errors import RecipeError, ScorerError
 from mergeit_ops.llm import huggingface
 from mergeit_ops.ops import LLMPairMergerMapper, QualityGateFilter, TopicClusterGrouper
@@ -20,7 +20,7 @@ from mergeit_ops.scorers import Score, build_scorer
 from mergeit_ops.scorers import deita as deita_module
 from mergeit_ops.scorers.deita import DeitaScorer
 from tests import tiny_models
-from tests.runs import make_dataset
+from tests.recipe_runs import make_dataset
 from tests.tiny_models import DIGIT_IDS
 
 torch = pytest.importorskip("torch")

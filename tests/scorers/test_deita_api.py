@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mergeit_ops.core.deita import quality_prompt
 from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.scoring.deita import quality_prompt
 from mergeit_ops.errors import LLMUnavailableError, RecipeError
 from mergeit_ops.scorers.base import Score
 from mergeit_ops.scorers.deita_api import DeitaApiScorer

@@ -14,6 +14,7 @@ from scipy.stats import spearmanr
 
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.errors import DatasetError, RecipeError, ScorerError
+from mergeit_ops.scorers.corruption import KINDS, pad_output, repeat_output, shuffle_output
 from mergeit_ops.scorers.distilled import (
     CONFIG_FILE,
     SHIPPED_WEIGHTS,
@@ -34,7 +35,6 @@ from mergeit_ops.scorers.distilled_training import (
     read_scored_rows,
     save,
 )
-from mergeit_ops.scorers.spoiling import KINDS, pad_output, repeat_output, shuffle_output
 
 CHEAP = TrainingSettings(trees=20)
 SHARED_DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"

@@ -6,8 +6,8 @@ from collections import Counter
 import pytest
 
 from mergeit_ops.core.sample import Sample
-from mergeit_ops.scorers.filler import HELD_OUT_FILLER, TRAINING_FILLER
-from mergeit_ops.scorers.spoiling import KINDS, MARGINS, UNSEEN_PADDING, pad_output, spoil_rows
+from mergeit_ops.scorers.corruption import KINDS, MARGINS, UNSEEN_PADDING, pad_output, spoil_rows
+from mergeit_ops.scorers.padding_sentences import HELD_OUT_FILLER, TRAINING_FILLER
 
 ROWS = [
     Sample(f"Question {number}?", f"input {number}", f"Alpha{number} begins here. Beta{number} follows it.")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mergeit_ops.core.prompts import MERGE_SCHEMA
+from mergeit_ops.core.merging.prompts import MERGE_SCHEMA
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.errors import LLMUnavailableError
 from mergeit_ops.llm.backend import Completion

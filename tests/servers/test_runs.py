@@ -9,7 +9,7 @@ import time
 import pytest
 
 from tests.llm.conftest import answers_of, text_request
-from tests.runs import read_jsonl, run_command
+from tests.recipe_runs import read_jsonl, run_command
 from tests.servers.running import LITELLM, REPOSITORY, RealServer
 from tests.servers.test_protocol import engine_at
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.runs import read_jsonl, run_command, write_jsonl
+from tests.recipe_runs import read_jsonl, run_command, write_jsonl
 from tests.servers.running import LOCAL_PYTHON, MODELS, REPOSITORY, SMALL_LLAMA_CPP, RealServer
 
 pytestmark = pytest.mark.servers

@@ -1,0 +1,1 @@
+"""Measures of a set of rows, with their intervals."""

@@ -1,0 +1,130 @@
+"""How much of each parent a merge keeps: what it asks, what it gives as input, and what it answers.
+
+Words decide, not embeddings. The parents of a merge are alike, so a merge that lost one of them still has an embedding
+near to it: that of the other parent. Words that only one parent has tell the two apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.text.words import FUNCTION_WORDS, exact_words, is_number, stems
+
+__all__ = ["LossReason", "ParentKept", "least_kept", "parents_kept"]
+
+LossReason = Literal["demand", "input", "answer"]
+
+_SHORT_ANSWER_WORDS = 3
+_OWN_WORDS = 3
+_MOST = 0.5
+_NUMBER_WEIGHT = 1.5
+_FUNCTION_WEIGHT = 0.15
+_SHARED_WEIGHT = 0.3
+
+
+@dataclass(frozen=True)
+class ParentKept:
+    """What a merge keeps of one parent, as shares in [0, 1].
+
+    :param demand: of its instruction, in the merged instruction and input.
+    :param input: of its input, in the merged instruction and input; 1 for an empty input. It is low, too, if the merged
+        input gives away the answer.
+    :param answer: of its output, in the merged output.
+    """
+
+    demand: float
+    input: float
+    answer: float
+
+    def shares(self) -> dict[LossReason, float]:
+        """Return the three shares by what they are of."""
+        return {"demand": self.demand, "input": self.input, "answer": self.answer}
+
+    @property
+    def share(self) -> float:
+        """Return the smallest of the three shares."""
+        return min(self.shares().values())
+
+    @property
+    def weakest(self) -> LossReason:
+        """Return what the merge keeps least of."""
+        shares = self.shares()
+        return min(shares, key=shares.__getitem__)
+
+
+def parents_kept(parents: Sequence[Sample], merged: Sample) -> list[ParentKept]:
+    """Return what a merge keeps of each parent.
+
+    Each share is the weighted share of a parent's distinct words that the merge has. Words that another parent has in
+    the same field count a third, because they are there whichever parent was lost; function words count little, and
+    numbers more. An answer of up to three words must be there word for word. Words are compared by
+    their first five letters, so that other endings count as the same word.
+
+    :param parents: at least one.
+    :param merged: the merge.
+    :return: one entry per parent, in order.
+    """
+    asked = frozenset((*stems(merged.instruction), *stems(merged.input)))
+    answered = frozenset(stems(merged.output))
+    answer = exact_words(merged.output)
+    given = frozenset(stems(merged.input))
+    known = frozenset(stem for parent in parents for text in (parent.instruction, parent.input) for stem in stems(text))
+
+    def kept(number: int, parent: Sample) -> ParentKept:
+        others = [other for place, other in enumerate(parents) if place != number]
+        short = exact_words(parent.output)
+        return ParentKept(
+            demand=_share(parent.instruction, (other.instruction for other in others), asked),
+            input=min(
+                _share(parent.input, (other.input for other in others), asked),
+                1.0 - _given_away(frozenset(stems(parent.output)) - known, given),
+            ),
+            answer=float(_has_run(answer, short))
+            if len(short) <= _SHORT_ANSWER_WORDS
+            else _share(parent.output, (other.output for other in others), answered),
+        )
+
+    return [kept(number, parent) for number, parent in enumerate(parents)]
+
+
+def least_kept(parents: Sequence[Sample], merged: Sample) -> float:
+    """Return the share of the parent that a merge keeps least of.
+
+    :param parents: at least one.
+    :param merged: the merge.
+    :return: a value in [0, 1]; 1 if every word of every parent is there.
+    """
+    return min(kept.share for kept in parents_kept(parents, merged))
+
+
+def _share(text: str, others: Iterable[str], there: frozenset[str]) -> float:
+    known = {stem for other in others for stem in stems(other)}
+    total = found = 0.0
+    for stem in sorted(set(stems(text))):
+        weight = _weight(stem) * (_SHARED_WEIGHT if stem in known else 1.0)
+        total += weight
+        found += weight * (stem in there)
+    return found / total if total else 1.0
+
+
+def _given_away(answer: frozenset[str], given: frozenset[str]) -> float:
+    """Return the share of an answer's own words that the merged input holds, if that is most of them; else 0."""
+    own = answer - FUNCTION_WORDS
+    share = len(own & given) / len(own) if len(own) >= _OWN_WORDS else 0.0
+    return share if share > _MOST else 0.0
+
+
+def _weight(stem: str) -> float:
+    if stem in FUNCTION_WORDS:
+        return _FUNCTION_WEIGHT
+    return _NUMBER_WEIGHT if is_number(stem) else 1.0
+
+
+def _has_run(words: Sequence[str], run: Sequence[str]) -> bool:
+    if not run:
+        return True
+    width = len(run)
+    return any(words[start : start + width] == run for start in range(len(words) - width + 1))

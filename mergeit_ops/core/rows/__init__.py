@@ -1,0 +1,1 @@
+"""Rows as such: their identity, their lineage, and their lossless form."""

@@ -1,0 +1,64 @@
+"""The log-probabilities of the digits "1" to "6" among those that a server lists for one position."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from mergeit_ops.core.merging.replies import FailureReason, ReplyError
+from mergeit_ops.core.scoring.deita import SCORES
+
+__all__ = ["digit_logprobs", "parse_digit_logprobs"]
+
+# The ids of the digits in the vocabularies that Deita scorers are published with: LLaMA and Mistral.
+_VOCABULARIES = ((29896, 29906, 29941, 29946, 29945, 29953), (28740, 28750, 28770, 28781, 28782, 28784))
+
+_LARGEST = 1e300
+
+_SPELLINGS: tuple[tuple[str, ...], ...] = (
+    tuple(f"{score}" for score in SCORES),
+    tuple(f"▁{score}" for score in SCORES),
+    tuple(f" {score}" for score in SCORES),
+    *(tuple(f"token_id:{number}" for number in vocabulary) for vocabulary in _VOCABULARIES),
+)
+
+
+def digit_logprobs(logprobs: Mapping[str, float]) -> tuple[float, ...] | None:
+    """Return the log-probabilities of the six digits.
+
+    All six must stand there in one spelling: the bare digit, the digit after a blank (`▁1`, ` 1`), or the `token_id:`
+    that a server of a LLaMA or Mistral scorer may name it by. The bare digit comes first: the prompt ends in a blank,
+    so that is the token the scorer was trained to write, and one that begins with another blank is a different answer,
+    whose weight does not belong to it. For the same reason spellings are never mixed.
+
+    :param logprobs: token to log-probability.
+    :return: six numbers, of "1" to "6"; None when one is missing.
+    """
+    for spelling in _SPELLINGS:
+        if all(token in logprobs for token in spelling):
+            return tuple(logprobs[token] for token in spelling)
+    return None
+
+
+def parse_digit_logprobs(text: str) -> tuple[float, ...]:
+    """Read the six digits from an answer as the log-probability client writes it.
+
+    :param text: a JSON object of token and log-probability.
+    :return: six numbers, of "1" to "6".
+    :raises ReplyError: `digits_missing` when one is not among them; `unparsable` when the text is no such object.
+    """
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict) or not all(map(_is_number, found.values())):
+        raise ReplyError(FailureReason.UNPARSABLE)
+    digits = digit_logprobs(found)
+    if digits is None:
+        raise ReplyError(FailureReason.DIGITS_MISSING)
+    return digits
+
+
+def _is_number(value: object) -> bool:
+    # A JSON integer may be too large for a float.
+    return isinstance(value, (int, float)) and abs(value) < _LARGEST

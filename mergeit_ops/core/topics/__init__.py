@@ -1,0 +1,1 @@
+"""Topics of a dataset: clustering, typical words, splits."""

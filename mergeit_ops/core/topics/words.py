@@ -1,0 +1,86 @@
+"""What a topic is about, as the words that are typical of it."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mergeit_ops.core.text.words import UNSPACED
+
+__all__ = ["typical_words"]
+
+_TEXTS_PER_TOPIC = 200
+_CHARACTERS_PER_TEXT = 600
+# Letters of any script, with an apostrophe or hyphen inside; scripts that put no spaces between words are told apart.
+_WORD = re.compile(rf"[{UNSPACED}]+|[^\W\d_{UNSPACED}]+(?:['’-][^\W\d_{UNSPACED}]+)*")
+# What the list of scikit-learn leaves out.
+_MORE_STOP_WORDS = frozenset(
+    ("did", "does", "doing", "don't", "doesn't", "isn't", "it's", "i'm", "let", "just", "like", "that's")
+)
+_STARTS_UNSPACED = re.compile(rf"[{UNSPACED}]")
+
+
+def typical_words(texts: Mapping[int, Sequence[str]], count: int = 4) -> dict[int, list[str]]:
+    """Return, for each topic, words that many of its texts share and few other topics know.
+
+    Class-based tf-idf (Grootendorst, arXiv 2203.05794) over the number of texts that hold a word, so that one long text
+    does not name its topic. English stop words are left out; of scripts without spaces, pairs of characters count as
+    words. Bounded work: of each topic 200 texts, evenly spread, and the first 600 characters of each.
+
+    :param texts: topic to the texts of its rows.
+    :param count: words per topic, >= 1.
+    :return: topic to at most `count` words, most typical first; none for topics without words.
+    """
+    from scipy.sparse import csr_matrix
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    topics = sorted(texts)
+    counted = [_texts_with_word(_spread(texts[topic])) for topic in topics]
+    if not any(counted):
+        return {topic: [] for topic in topics}
+    vectorizer = CountVectorizer(analyzer=_repeated)
+    counts = csr_matrix(vectorizer.fit_transform(counted), dtype=np.float64)
+    words = vectorizer.get_feature_names_out()
+    per_topic = np.asarray(counts.sum(axis=1)).ravel()
+    per_word = np.asarray(counts.sum(axis=0)).ravel()
+    rarity = np.log1p(per_topic.mean() / per_word)
+    return {topic: _best(counts[[row]], rarity, words, count) for row, topic in enumerate(topics)}
+
+
+def _best(counts: Any, rarity: Any, words: Any, count: int) -> list[str]:
+    weights = counts.data * rarity[counts.indices]
+    # Ties by spelling: the same words whatever the order of the rows.
+    ranked = sorted(zip(-weights, words[counts.indices], strict=True))
+    return [str(word) for _, word in ranked[:count]]
+
+
+def _repeated(counted: Counter[str]) -> Iterable[str]:
+    return counted.elements()
+
+
+def _texts_with_word(texts: Iterable[str]) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for text in texts:
+        found.update(set(_words(text)))
+    return found
+
+
+def _words(text: str) -> Iterable[str]:
+    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
+
+    for match in _WORD.finditer(text[:_CHARACTERS_PER_TEXT].lower()):
+        word = match.group()
+        if _STARTS_UNSPACED.match(word):
+            yield from (word[i : i + 2] for i in range(max(1, len(word) - 1)))
+        elif len(word) > 1 and word not in ENGLISH_STOP_WORDS and word not in _MORE_STOP_WORDS:
+            yield word
+
+
+def _spread(texts: Sequence[str]) -> list[str]:
+    if len(texts) <= _TEXTS_PER_TOPIC:
+        return list(texts)
+    return [texts[i] for i in np.linspace(0, len(texts) - 1, _TEXTS_PER_TOPIC).astype(int)]

@@ -1,0 +1,186 @@
+"""The rows of a dataset as Data-Juicer loads them, with the ids that they have in a run."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mergeit_ops.core.columns import META, ROW_ID, is_content
+from mergeit_ops.core.rows import lineage
+from mergeit_ops.core.rows.identity import content_digests, number_duplicates
+from mergeit_ops.core.rows.row_files import KINDS, UnreadableFileError, kind_of, open_text, rows_of_file, unpacked
+from mergeit_ops.errors import DatasetError
+from mergeit_ops.runs.export_files import unreadable
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from mergeit_ops.dataset.tables import RowReader
+
+# Parameters of the loaders of Hugging Face datasets that Data-Juicer accepts, by suffix.
+_PARAMETERS: Mapping[str, dict[str, str]] = {".tsv": {"delimiter": "\t"}}
+
+# Orders of files that are tried where the one that the folder lists does not do.
+_ORDERS = 8
+
+
+class InputRows:
+    """The rows of a dataset.
+
+    :param path: where it comes from.
+    :param dataset: its rows.
+
+    `ids` holds the id of each row, in order: that which it brings, or its content and ordinal. `earlier_ids` maps it to
+    the id that the row has in the lineage of an earlier run, where that is another.
+    """
+
+    def __init__(self, path: Path, dataset: Dataset) -> None:
+        from mergeit_ops.dataset.tables import iter_tables, python_columns
+
+        self.path = path
+        self._dataset = dataset
+        self.columns = tuple(name for name in dataset.column_names if is_content(name))
+        self.ids: list[str] = []
+        self.earlier_ids: dict[str, str] = {}
+        seen: Counter[str] = Counter()
+        read = [name for name in dataset.column_names if name in (ROW_ID, META) or is_content(name)]
+        for table in iter_tables(dataset, read):
+            columns = python_columns(table)
+            brought = columns.pop(ROW_ID, None)
+            metas = columns.pop(META, None)
+            ids = (
+                number_duplicates(content_digests(columns, table.num_rows), seen)
+                if brought is None
+                else list(map(str, brought))
+            )
+            self.ids += ids
+            for row_id, meta in zip(ids, metas or (), strict=False):
+                earlier = meta.get(lineage.ROW_ID) if isinstance(meta, dict) else None
+                if earlier and earlier != row_id:
+                    self.earlier_ids[row_id] = earlier
+        self._number_of = {row_id: number for number, row_id in enumerate(self.ids)}
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __contains__(self, row_id: object) -> bool:
+        return row_id in self._number_of
+
+    def number_of(self, row_id: str) -> int | None:
+        """Return the number of a row, from 1; None where there is none of that id."""
+        number = self._number_of.get(row_id)
+        return None if number is None else number + 1
+
+    def content(self, row_id: str) -> dict[str, Any]:
+        """Return the columns of a row by its id."""
+        from mergeit_ops.dataset.tables import python_rows
+
+        (row,) = python_rows(self._reader.slice(self._number_of[row_id], 1))
+        return row
+
+    @cached_property
+    def _reader(self) -> RowReader:
+        from mergeit_ops.dataset.tables import RowReader
+
+        return RowReader(self._dataset, self.columns)
+
+    def contents(self) -> Iterator[dict[str, Any]]:
+        """Yield the columns of all rows, in order."""
+        from mergeit_ops.dataset.tables import iter_tables, python_rows
+
+        for table in iter_tables(self._dataset, self.columns):
+            yield from python_rows(table)
+
+
+def read_input(path: Path) -> InputRows:
+    """Read a dataset as Data-Juicer's loader does: types as a whole, missing values as nulls.
+
+    The first file decides the types of columns. So files of a folder are read in the order in which the folder lists
+    them, as the loader does; where that is no order in which they go together, the folder is a copy, and another is
+    tried.
+
+    :param path: a file of JSON Lines, JSON, CSV, TSV or parquet, packed or not, or a folder of such.
+    :raises DatasetError: if there is none, or it cannot be read.
+    """
+    import datasets
+
+    files, kind, parameters = _files(path)
+    datasets.disable_progress_bars()
+    problem: Exception | None = None
+    for order in _orders(files):
+        try:
+            return InputRows(path, _loaded(order, kind, parameters))
+        except (datasets.exceptions.DatasetGenerationError, OSError, ValueError) as error:
+            if problem is None:
+                problem = error
+                # A row that cannot be read has a line, and no order helps.
+                for file in files:
+                    _check_rows(file)
+    cause = problem and (problem.__cause__ or problem)
+    raise DatasetError(f"{path} cannot be read ({' '.join(str(cause).split())}).") from problem
+
+
+def _loaded(files: Sequence[Path], kind: str, parameters: Mapping[str, str]) -> Dataset:
+    import datasets
+
+    with tempfile.TemporaryDirectory(prefix="mergeit-verify-") as cache:
+        of_suffix: dict[str, list[str]] = {}
+        for number, file in enumerate(files):
+            suffixes = [suffix.strip(".").lower() for suffix in (unpacked(file).suffix, file.suffix)]
+            same = of_suffix.setdefault("_".join(dict.fromkeys(suffixes)) or "rows", [])
+            same.append(str(_in_utf_8(file, number, Path(cache))))
+        loaded = datasets.load_dataset(kind, data_files=of_suffix, cache_dir=cache, keep_in_memory=True, **parameters)
+        return datasets.concatenate_datasets(list(loaded.values()))
+
+
+def _orders(files: Sequence[Path]) -> Iterator[Sequence[Path]]:
+    """Yield the files as the folder lists them, then with each of the first ones by name in front."""
+    yield files
+    by_name = sorted(files)
+    for first in by_name[:_ORDERS] if len(files) > 1 else ():
+        yield [first, *(file for file in by_name if file != first)]
+
+
+def _files(path: Path) -> tuple[list[Path], str, dict[str, str]]:
+    if path.is_file():
+        files = [path]
+    elif path.is_dir():
+        files = [file for file in path.rglob("*") if file.is_file() and kind_of(file)]
+    else:
+        raise DatasetError(f"There is no file or folder {path}.")
+    kinds = {kind for file in files if (kind := kind_of(file))}
+    if len(kinds) != 1:
+        names = ", ".join(KINDS)
+        found = "files of more than one kind" if kinds else "no such file"
+        raise DatasetError(f"{path}: expected one or more files of one of the kinds {names}, found {found}.")
+    return files, kinds.pop(), _PARAMETERS.get(unpacked(min(files)).suffix.lower(), {})
+
+
+def _in_utf_8(file: Path, number: int, folder: Path) -> Path:
+    """Return the file, or a copy in UTF-8 if the loader cannot read its encoding."""
+    if kind_of(file) == "parquet":
+        return file
+    with open_text(file) as text:
+        if text.encoding.startswith("utf-8"):
+            return file
+        copy = folder / f"{number}-{unpacked(file).name}"
+        with copy.open("w", encoding="utf-8") as written:
+            shutil.copyfileobj(text, written)
+    return copy
+
+
+def _check_rows(file: Path) -> None:
+    """Read a file row by row, so that errors have a line number.
+
+    :raises DatasetError: naming it.
+    """
+    try:
+        for _ in rows_of_file(file):
+            pass
+    except (UnreadableFileError, OSError) as error:
+        raise unreadable(file, error) from error

@@ -1,0 +1,174 @@
+"""What became of every row of the input: where it is in the export, or why it is not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from mergeit_ops.core.rows.identity import base_id
+from mergeit_ops.runs.export_index import Holdings, Place, text_key
+from mergeit_ops.runs.inputs import InputRows
+from mergeit_ops.runs.recipe_steps import GATE, RecipeSteps, listed
+from mergeit_ops.runs.run import FinishedRun
+from mergeit_ops.runs.stages import Stage
+
+NEVER_ENTERED = "never entered"
+NOT_SELECTED = "not selected"
+DROPPED = "dropped by the gate"
+BETWEEN = "taken away before the gate"
+LATER = "taken away later"
+LOST = "lost"
+NOT_FOUND = "not in the export"
+UNTOLD = "not recognised"
+
+
+@dataclass(frozen=True)
+class RowOutcome:
+    """What became of a row of the input.
+
+    :param row: its number in the input, from 1.
+    :param row_id: its id.
+    :param fate: `original`, `merged`, `restored` or `kept`, or why it is not in the export.
+    :param export_row: the row of the export that it is, or is part of; None where there is none.
+    :param parent: which of that row's parents it is; None for a row of its own.
+    :param reason: why its merge failed or was rejected.
+    :param changed_before: whether an operator before ours had changed it, so that it was told by what it asks.
+    """
+
+    row: int
+    row_id: str
+    fate: str
+    export_row: int | None = None
+    parent: int | None = None
+    reason: str | None = None
+    changed_before: bool = False
+
+
+@dataclass
+class Trace:
+    """The rows of an input, traced.
+
+    :param fates: of each row, in order.
+    :param strangers: how many rows entered that are no row of the input to the letter.
+    :param recognised: how many of them were told by what they ask.
+    """
+
+    fates: list[RowOutcome] = field(default_factory=list)
+    strangers: int = 0
+    recognised: int = 0
+
+    def sentence(self, entered: int, recipe: RecipeSteps) -> tuple[str, bool]:
+        """Return what to say of strangers, and whether it leaves the question open what dataset the run had.
+
+        :param entered: how many rows entered.
+        :param recipe: the operators of the recipe.
+        """
+        told = f"; {self.recognised:,} of them were told by what they ask" if self.recognised else ""
+        said = f"{self.strangers:,} of the {entered:,} rows that entered are in no row of INPUT to the letter{told}."
+        changers = recipe.before_ours().changers
+        if changers:
+            said += (
+                f" {listed(changers)} before our operators may have changed them. That the export holds them as they "
+                "entered is proved; that they come from INPUT is not."
+            )
+        else:
+            said += (
+                " Nothing before our operators in the recipe changes rows, so INPUT is not the dataset of this run, or "
+                "not as it was then."
+            )
+        return said, not changers
+
+
+class _Tracer:
+    def __init__(
+        self, run: FinishedRun, inputs: InputRows, stages: Sequence[Stage], export: Holdings, missing: Mapping[str, str]
+    ) -> None:
+        self._run = run
+        self._inputs = inputs
+        self._first = stages[0]
+        self._several = len(stages) > 1
+        self._missing = missing
+        self._export = export
+        found = export.first_ids if self._several else export.places
+        self._places = {row_id: list(places) for row_id, places in found.items()}
+        self._entered = None if self._first.entered is None else frozenset(self._first.entered)
+
+    def trace(self) -> Trace:
+        strangers = self._strangers()
+        recognised = self._recognised(strangers)
+        fates = [
+            self._fate(number, row_id, recognised.get(row_id))
+            for number, row_id in enumerate(self._inputs.ids, start=1)
+        ]
+        return Trace(fates, len(strangers), len(recognised))
+
+    def _fate(self, number: int, row_id: str, recognised: str | None) -> RowOutcome:
+        known = recognised or self._known_as(row_id)
+        changed = recognised is not None
+        place = self._place(known)
+        if place is not None:
+            return RowOutcome(number, row_id, place.status, place.row, place.parent, place.reason, changed)
+        return RowOutcome(number, row_id, self._why_missing(known), changed_before=changed)
+
+    def _place(self, row_id: str) -> Place | None:
+        places = self._places.get(row_id)
+        if places:
+            return places[0]
+        # The ordinal of a copy may be another behind a merge.
+        copies = self._places.get(base_id(row_id) or "", []) if self._several else []
+        return copies.pop() if len(copies) > 1 else None
+
+    def _why_missing(self, row_id: str) -> str:
+        if self._entered is not None and row_id in self._entered:
+            return self._missing.get(row_id, LATER if self._several else LOST)
+        if not self._first.merges_rows:
+            return NOT_SELECTED
+        return NOT_FOUND if self._entered is None else NEVER_ENTERED
+
+    def _known_as(self, row_id: str) -> str:
+        """Return the id that a row has in the run: that of an earlier run, where it went on from there."""
+        if self._entered is None or row_id in self._entered:
+            return row_id
+        earlier = self._inputs.earlier_ids.get(row_id, row_id)
+        # A merged row of an earlier run is found where its parents are.
+        return next(iter(self._first.units([earlier])), row_id) if self._first.kind == GATE else earlier
+
+    def _strangers(self) -> list[str]:
+        """Return the ids of rows that entered and are no row of the input."""
+        earlier = set(self._first.units(list(self._inputs.earlier_ids.values())))
+        return [row_id for row_id in self._first.entered or () if row_id not in self._inputs and row_id not in earlier]
+
+    def _recognised(self, strangers: Collection[str]) -> dict[str, str]:
+        """Find rows that had been changed before they entered, by what they ask: id in the input to id in the run."""
+        asked = {row_id: self._export.strange[row_id] for row_id in strangers if row_id in self._export.strange}
+        layout = self._run.layout_or_none(self._inputs.columns)
+        if not asked or layout is None or self._several or self._entered is None:
+            return {}
+        asked_in_input = {
+            row_id: text_key(layout, content)
+            for row_id, content in zip(self._inputs.ids, self._inputs.contents(), strict=True)
+            if row_id not in self._entered
+        }
+        in_run, in_input = _by_text(asked), _by_text(asked_in_input)
+        return {in_input[text]: row_id for text, row_id in in_run.items() if text in in_input}
+
+
+def trace(
+    run: FinishedRun, inputs: InputRows, stages: Sequence[Stage], export: Holdings, missing: Mapping[str, str]
+) -> Trace:
+    """Trace every row of the input.
+
+    :param run: the run.
+    :param inputs: its input.
+    :param stages: its mergers.
+    :param export: what its export holds.
+    :param missing: why rows that entered the last merger are not in the export, by row id.
+    """
+    return _Tracer(run, inputs, stages, export, missing).trace()
+
+
+def _by_text(texts: Mapping[str, str]) -> dict[str, str]:
+    """Return ids by text, of those texts that only one row has."""
+    times = Counter(texts.values())
+    return {text: row_id for row_id, text in texts.items() if times[text] == 1}
