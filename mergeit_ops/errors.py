@@ -6,6 +6,9 @@ argument, so they survive pickling between processes.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from mergeit_ops.core.text.characters import printable
 
 __all__ = [
@@ -20,6 +23,7 @@ __all__ = [
     "RecipeError",
     "ScorerError",
     "TooManyFailuresError",
+    "named",
 ]
 
 
@@ -74,3 +78,15 @@ class LLMUnavailableError(LLMError):
 
 class TooManyFailuresError(LLMError):
     """More merges failed than `max_failure_ratio` allows."""
+
+
+@contextmanager
+def named(name: str) -> Iterator[None]:
+    """Put a name before the sentence of any of these errors that is raised inside.
+
+    :param name: of an operator or a scorer.
+    """
+    try:
+        yield
+    except MergeItError as error:
+        raise type(error)(f"{name}: {error}") from error

@@ -15,6 +15,7 @@ from mergeit_ops import ops
 from mergeit_ops.core.columns import BATCH_META, EMBEDDING, META, STATS
 from mergeit_ops.core.rows import lineage
 from mergeit_ops.core.rows.lossless import decode_row
+from mergeit_ops.jobs.scoring import MADE_BY
 from tests.llm_server import FakeLLMServer, parents_of
 from tests.tiny_models import gpt2_folder
 
@@ -166,16 +167,22 @@ EXAMPLES: Mapping[str, Sequence[Example]] = {
             earlier=[_TOPICS],
         ),
     ],
-    "superfiltering_filter": [
+    "sample_score_filter": [
+        Example(
+            "Rows get their quality, and the poor one goes",
+            {"min_score": 2.0},
+            "The score is that of `distilled`, from 1 to 6. The answer that repeats itself has less than 2.",
+            rows=RICE,
+        ),
         Example(
             "Rows get the IFD score of Superfiltering",
-            {"hf_model": "gpt2"},
+            {"scorer": "response_loss", "scorer_params": {"hf_model": "gpt2"}},
             "Perplexity of the answer given the question, over that of the answer alone. (The example's model is a toy "
             "of random weights, so its scores mean nothing, and it reads 128 characters at most: the third row has "
             "no room for an answer.)",
             rows=[*INTERVIEWS[:2], {**INTERVIEWS[2], "instruction": INTERVIEWS[2]["instruction"] + " Think." * 12}],
             toy_model=True,
-        )
+        ),
     ],
     "topic_reverse_grouper": [
         Example(
@@ -237,7 +244,7 @@ def run(name: str, example: Example) -> Shown:
         # As in a recipe, but for the address of the example's own server.
         own = {} if server is None else {"model_params": {"base_url": server.base_url}, "cache_path": None}
         if example.toy_model:
-            own = {"hf_model": gpt2_folder()}
+            own = {"scorer_params": {"hf_model": gpt2_folder()}}
         made = operator(**{**example.parameters, **own})
         after = made.run(dataset)
     return Shown(before, _rows(after))
@@ -270,6 +277,8 @@ def _each(value: Any, show: Callable[[Any], Any]) -> Any:
 
 
 def _shown_value(key: str, value: Any) -> Any:
+    if key.endswith(MADE_BY):
+        return "(a digest)"
     if key != lineage.PARENTS:
         return _short(value)
     parents = [{name: part for name, part in decode_row(text).items() if name != META} for text in value]

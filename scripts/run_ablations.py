@@ -30,7 +30,7 @@ MERGER, GATE, BUDGET, MODEL = (
     "llm_pair_merger_mapper",
     "quality_gate_filter",
     "budget_selector",
-    "superfiltering_filter",
+    "sample_score_filter",
 )
 
 
@@ -187,7 +187,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             process = process_of(name)
             own = ["--dataset_path", asked.dataset, *overrides(name, asked.budget, asked.more)]
             if MODEL in process:
-                own += [f"--{MODEL}.hf_model", asked.hf_model, f"--{MODEL}.dtype", asked.hf_dtype]
+                model = {"hf_model": asked.hf_model, "dtype": asked.hf_dtype}
+                # The command line replaces a mapping as a whole.
+                own += [f"--{MODEL}.scorer_params", json.dumps({**process[MODEL]["scorer_params"], **model})]
             if MERGER in process and asked.llm:
                 own += [f"--{MERGER}.api_or_hf_model", asked.llm]
             if name == RANDOM_PAIRS:

@@ -34,12 +34,13 @@ def operators_of(name: str, server: FakeLLMServer) -> list:
     numbers = dict(zip(flags[::2], flags[1::2], strict=True))
     own = {
         run_ablations.MERGER: {"model_params": {"base_url": server.base_url}, "cache_path": None},
-        run_ablations.MODEL: {"hf_model": tiny_models.gpt2_folder()},
     }
     made = []
     for entry in process:
         ((operator, parameters),) = entry.items()
         parameters = {**(parameters or {}), **own.get(operator, {})}
+        if operator == run_ablations.MODEL:
+            parameters["scorer_params"] |= {"hf_model": tiny_models.gpt2_folder()}
         flag = f"--{operator}.select_num"
         if flag in numbers:
             parameters["select_num"] = int(numbers[flag])
@@ -86,7 +87,7 @@ def test_the_longest_instructions_are_kept_in_the_order_of_the_input(server):
 
 def test_superfiltering_keeps_the_highest_ratios_below_one(server, embedded_rows):
     rows = run_in_process("superfiltering", server, embedded_rows)
-    assert all(0 < row[STATS]["ifd_ppl_ratio"] < 1 for row in rows)
+    assert all(0 < row[STATS]["ifd"] < 1 for row in rows)
 
 
 def test_selections_are_larger_where_merging_takes_rows_away():

@@ -34,7 +34,7 @@ class Case:
     asks_a_model: bool = False
 
     def make(self, **more: Any) -> Any:
-        model = {"hf_model": gpt2_folder()} if self.asks_a_model else {}
+        model = {"scorer": "response_loss", "scorer_params": {"hf_model": gpt2_folder()}} if self.asks_a_model else {}
         return self.operator(**{**model, **self.parameters, **more})
 
     def keeping_all(self) -> Case:
@@ -47,7 +47,7 @@ class Case:
         return self.operator in (ops.TopicReverseGrouper, ops.BudgetSelector)
 
     def __str__(self) -> str:
-        return self.operator._name + ("_on_topics" if self.takes_topics else "")
+        return self.operator._name + "_on_topics" * self.takes_topics + "_by_losses" * self.asks_a_model
 
 
 CASES = [
@@ -58,7 +58,8 @@ CASES = [
     Case(ops.DiversitySelector, drops=frozenset({EMBEDDING})),
     Case(ops.DiversitySelector, takes_topics=True, gives_topics=True),
     Case(ops.BudgetSelector, parameters={"select_num": 50}),
-    Case(ops.SuperfilteringFilter, adds=frozenset({STATS}), asks_a_model=True),
+    Case(ops.SampleScoreFilter, adds=frozenset({STATS})),
+    Case(ops.SampleScoreFilter, adds=frozenset({STATS}), asks_a_model=True),
     Case(
         ops.TopicReverseGrouper,
         takes_topics=True,
@@ -263,12 +264,12 @@ BAD_VALUES = {
     },
     ops.DiversitySelector: {"num_per_topic": 1.5, "allocation": "gain"},
     ops.BudgetSelector: {"select_num": 0, "field_key": "", "reverse": None, "seed": -1},
-    ops.SuperfilteringFilter: {
-        "hf_model": "",
-        "model_params": "x",
-        "dtype": "int8",
-        "measure": "ifd",
-        "max_length": 1,
+    ops.SampleScoreFilter: {
+        "measure": "",
+        "on_missing_score": "lowest",
+        "score_all": "yes",
+        "scorer": "",
+        "scorer_params": [1],
         "min_score": "0",
         "max_score": float("nan"),
     },
@@ -301,6 +302,7 @@ BAD_VALUES = {
         "min_score": "3",
         "max_score": True,
         "min_parent_coverage": 2,
+        "on_missing_score": None,
         "score_all": 0,
         "scorer": "",
         "scorer_params": "x",

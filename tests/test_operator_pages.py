@@ -83,9 +83,10 @@ def test_examples_show_what_their_words_say():
     assert len(run("budget_selector", 0).after) == 3
     assert [row["id"] for row in run("budget_selector", 1).after] == ["a1", "a3"]
     assert sorted(row["id"][0][0] for row in run("diversity_selector", 1).after) == ["a", "b"]
-    difficulty = [row["__dj__stats__"] for row in run("superfiltering_filter", 0).after]
-    reasons = [stats["superfiltering_status"] for stats in difficulty]
+    difficulty = [row["__dj__stats__"] for row in run("sample_score_filter", 1).after]
+    reasons = [stats["ifd_status"] for stats in difficulty]
     assert reasons == ["ok", "ok", "instruction_too_long"]
+    assert [row["id"] for row in run("sample_score_filter", 0).after] == ["b1", "b3"]
     assert {row["id"] for row in run("topic_reverse_grouper", 0).after} == {"a1", "a2", "a3", "b1", "b2", "b3"}
     for number in (0, 1):
         merged, alone = run("llm_pair_merger_mapper", number).after

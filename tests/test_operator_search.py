@@ -19,8 +19,8 @@ KINDS = {
     "facility_location_selector": "selector",
     "llm_pair_merger_mapper": "mapper",
     "quality_gate_filter": "filter",
+    "sample_score_filter": "filter",
     "sentence_embedding_mapper": "mapper",
-    "superfiltering_filter": "filter",
     "topic_cluster_grouper": "grouper",
     "topic_reverse_grouper": "grouper",
 }

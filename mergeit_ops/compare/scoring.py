@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 from mergeit_ops.compare.reading import RowSet
 from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.scoring.score import Score
 from mergeit_ops.core.topics.clustering import fit_sample
-from mergeit_ops.scorers import ReportingScorer, Scorer
-from mergeit_ops.scorers.base import Score
+from mergeit_ops.scorers import ReportingScorer, RowScorer
 from mergeit_ops.scorers.scoring import row_scores
 
 __all__ = ["scores_of"]
@@ -17,7 +17,7 @@ _AT_ONCE = 2_000  # rows: what a scorer holds of them stays small
 
 
 def scores_of(
-    sets: Sequence[RowSet], scorer: Scorer, most: int, say: Callable[[str], None]
+    sets: Sequence[RowSet], scorer: RowScorer, most: int, say: Callable[[str], None]
 ) -> list[dict[int, float | None]]:
     """Return the scores of some rows of each set.
 

@@ -19,8 +19,6 @@ class GateRecord:
 
     :param entered: of the rows that came.
     :param passed: of the rows after the decisions, in order; None for a row without an id.
-    :param left: of the rows that left.
-    :param dropped: of the rows that `min_score` and `max_score` dropped.
     :param accepted: what identifies each accepted merge.
     :param restored: of each rejected merge, its parents.
     :param inexact: the columns that digests of rows leave out.
@@ -28,8 +26,6 @@ class GateRecord:
 
     entered: list[str] = field(default_factory=list)
     passed: list[str | None] = field(default_factory=list)
-    left: list[str] = field(default_factory=list)
-    dropped: list[str] = field(default_factory=list)
     accepted: dict[str, MergeRecord] = field(default_factory=dict)
     restored: dict[str, list[str]] = field(default_factory=dict)
     inexact: set[str] = field(default_factory=set)
@@ -67,23 +63,22 @@ class GateRecord:
             else:
                 self.accepted[row_id] = merge_record(parents, layout.read(row).sample, row, inexact)
 
-    def filtered(self, stays: Sequence[bool]) -> None:
-        """Note which of the rows passed so far stay.
+    def details(self, stays: Sequence[bool]) -> dict[str, Any]:
+        """Return what goes to the record of the run; nothing where rows have no ids.
 
-        :param stays: a flag per row.
+        :param stays: which of the rows after the decisions stay.
         """
-        for row_id, stay in zip(self.passed, stays, strict=True):
-            if row_id:
-                (self.left if stay else self.dropped).append(row_id)
-
-    def details(self) -> dict[str, Any]:
-        """Return what goes to the record of the run; nothing where rows have no ids."""
         if not self.entered:
             return {}
+        left: list[str] = []
+        dropped: list[str] = []
+        for row_id, stay in zip(self.passed, stays, strict=True):
+            if row_id:
+                (left if stay else dropped).append(row_id)
         return {
             "entered": self.entered,
-            "left": self.left,
-            "dropped": self.dropped,
+            "left": left,
+            "dropped": dropped,
             "accepted": self.accepted,
             "restored": self.restored,
             "inexact": sorted(self.inexact),

@@ -16,10 +16,13 @@ from mergeit_ops.core.merging.parent_kept import ParentKept, parents_kept
 from mergeit_ops.core.rows import lineage
 from mergeit_ops.core.rows.lossless import decode_row
 from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.scoring.score import Score
 from mergeit_ops.dataset.merge_table import decode_candidate, encode_sample, merged_row
+from mergeit_ops.dataset.stats import stats_of
 from mergeit_ops.dataset.tables import arrow_array, json_array, python_rows, set_column
 from mergeit_ops.errors import DatasetError
-from mergeit_ops.scorers.base import Score
+
+_ROWS_LOOKED_AT = 256  # at a time, from the end, to find where the last topic begins
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,7 @@ def _merged_row(
         raise DatasetError(
             f"the columns {', '.join(map(repr, gone))} that the parents of merged rows had are gone; an operator "
             "between the merger and the gate renames or removes them: put it after the gate, so that parents can be "
-            "given back"
+            "given back."
         )
     parent_metas = tuple(row.pop(META) for row in parent_rows)
     # As the row itself would read with them: a layout without an input column has it in the instruction.
@@ -138,7 +141,7 @@ def gated_table(
         parents return to their place in the topic; without restored rows the order does not change. Also the metadata
         of each row, in order, and the columns of the rows that were not in the input, by row id.
     """
-    old_stats = _stats_of(table)
+    old_stats = stats_of(table)
     out: list[_OutRow] = []
     for position, meta in enumerate(metas):
         if position not in verdicts:
@@ -210,14 +213,6 @@ def _plain_stats(score: Score | None) -> dict[str, Any]:
     return lineage.quality_stats() if score is None else lineage.quality_stats(score=score.value, status=score.status)
 
 
-def _stats_of(table: pa.Table) -> list[dict[str, Any]]:
-    if STATS not in table.column_names:
-        return [{} for _ in range(table.num_rows)]
-    # A stats column of structs has every key in every row; a null one would make Data-Juicer's filters skip the row.
-    rows = python_rows(table.select([STATS]))
-    return [{key: value for key, value in (row[STATS] or {}).items() if value is not None} for row in rows]
-
-
 def _in_topic_order(rows: list[_OutRow]) -> list[_OutRow]:
     # Topics keep the order in which they came; only rows within a topic move.
     first_seen: dict[Any, int] = {}
@@ -264,7 +259,7 @@ def _restored_column(name: str, rows: Sequence[Mapping[str, Any]], arrow_type: p
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise DatasetError(
             f"the values of column '{name}' that restored parents had do not fit its type {arrow_type} any more "
-            f"({error}); an operator between the merger and the gate changes it: put it after the gate"
+            f"({error}); an operator between the merger and the gate changes it: put it after the gate."
         ) from error
 
 
@@ -280,25 +275,35 @@ def _embeddings(
     return texts
 
 
-def whole_topics(tables: Iterable[pa.Table]) -> Iterator[tuple[pa.Table, list[dict[str, Any]]]]:
+def whole_topics(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
     """Cut tables anew so that the rows of one topic, which follow each other, come in one table.
 
     Restored rows go back to their place in their topic, which a cut through the topic would prevent.
 
     :param tables: flat rows, in order.
-    :return: pairs of a table and its rows' metadata.
     """
     carried: pa.Table | None = None
-    metas: list[dict[str, Any]] = []
     for part in tables:
         table = part if carried is None else pa.concat_tables([carried, part])
-        metas += metadata_of(part)
-        cut = len(metas)
-        last = metas[-1].get(lineage.TOPIC_ID) if metas else None
-        while last is not None and cut and metas[cut - 1].get(lineage.TOPIC_ID) == last:
-            cut -= 1
+        cut = _start_of_last_topic(table)
         if cut:
-            yield table.slice(0, cut), metas[:cut]
-        carried, metas = table.slice(cut), metas[cut:]
+            yield table.slice(0, cut)
+        carried = table.slice(cut)
     if carried is not None and carried.num_rows:
-        yield carried, metas
+        yield carried
+
+
+def _start_of_last_topic(table: pa.Table) -> int:
+    """Return the position of the first row of the last topic; the number of rows where the last row has no topic."""
+    last: Any = None
+    for end in range(table.num_rows, 0, -_ROWS_LOOKED_AT):
+        start = max(0, end - _ROWS_LOOKED_AT)
+        topics = [meta.get(lineage.TOPIC_ID) for meta in metadata_of(table.slice(start, end - start))]
+        if end == table.num_rows:
+            last = topics[-1]
+            if last is None:
+                return end
+        others = [position for position, topic in enumerate(topics) if topic != last]
+        if others:
+            return start + others[-1] + 1
+    return 0

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from mergeit_ops.core.columns import BATCH_META, META, STATS
 from mergeit_ops.core.rows import lineage
+from mergeit_ops.dataset.stats import GATE_STATS
 from mergeit_ops.dataset.tables import dump_json, json_array, python_rows, set_column
 
 _TEXTS = pa.list_(pa.string())
@@ -39,25 +40,20 @@ _FIELDS: Mapping[str, Mapping[str, pa.DataType]] = {
         lineage.PARENT_WEAKEST: _TEXTS,
         lineage.HISTORY: _TEXTS,
     },
-    STATS: {
-        lineage.QUALITY_SCORE: pa.float64(),
-        lineage.QUALITY_BEFORE: pa.float64(),
-        lineage.QUALITY_AFTER: pa.float64(),
-        lineage.QUALITY_RATIO: pa.float64(),
-        lineage.PARENT_COVERAGE: pa.float64(),
-        lineage.QUALITY_STATUS: pa.string(),
-    },
+    STATS: GATE_STATS,
     BATCH_META: {lineage.TOPIC_ID: pa.int64(), "batch_size": pa.int64()},
 }
 
 
-def with_structs(table: pa.Table, earlier: pa.Schema) -> pa.Table:
+def with_structs(table: pa.Table, earlier: pa.Schema, stats: Mapping[str, pa.DataType] | None = None) -> pa.Table:
     """Return a table with its JSON columns, those that an operator of ours has written, as structs.
 
     :param table: what an operator made of some rows.
     :param earlier: columns of those rows as they came in: their metadata and stats keep the types they had.
+    :param stats: types of the stats that the operator writes; None: those of the gate.
     """
-    for name, fields in _FIELDS.items():
+    for name, known in _FIELDS.items():
+        fields = stats if name == STATS and stats is not None else known
         if name not in table.column_names or not isinstance(table.schema.field(name).type, pa.JsonType):
             continue
         kept = _fields_of(earlier, name)
@@ -69,18 +65,6 @@ def with_structs(table: pa.Table, earlier: pa.Schema) -> pa.Table:
         types |= {**kept, **ours}
         table = set_column(table, name, _structs(rows, types))
     return table
-
-
-def with_stats(table: pa.Table, stats: Sequence[Mapping[str, Any]], types: Mapping[str, pa.DataType]) -> pa.Table:
-    """Return rows with stats as structs, those that the rows bring included.
-
-    :param table: rows as they came, their stats structs, JSON or not there.
-    :param stats: of each row, with what it brings.
-    :param types: of the keys that are new.
-    """
-    kept = _fields_of(table.schema, STATS)
-    keys = dict.fromkeys(key for row in stats for key in row)
-    return set_column(table, STATS, _structs(stats, {**keys, **kept, **types}))
 
 
 def _fields_of(schema: pa.Schema, name: str) -> dict[str, pa.DataType]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from mergeit_ops.core.scoring.superfiltering import Span
+from mergeit_ops.core.scoring.response_loss import Span
 from mergeit_ops.core.text.characters import encodable
 from mergeit_ops.embedding.batches import batches_of_like_lengths
 from mergeit_ops.errors import LLMUnavailableError
@@ -21,7 +21,10 @@ from mergeit_ops.llm.huggingface import (
     loaded_once,
 )
 
-__all__ = ["LossModel", "load_loss_model"]
+__all__ = ["START_TOKENS", "LossModel", "load_loss_model"]
+
+START_TOKENS = ("bos", "eos", "released")
+"""What can stand before a text: a token of the tokenizer, or what the tokenizer puts there by itself."""
 
 # Each token has a logit for every word there is: a batch of these, of 50,000 words, takes 400 MB and 1.6 GB.
 _CPU_TOKENS = 2_048
@@ -46,6 +49,7 @@ class LossModel:
     """A causal language model that is asked how likely it finds texts; see `load_loss_model`."""
 
     def __init__(self, name: str, model_params: Mapping[str, Any], device: str, dtype: str) -> None:
+        self._name = name
         try:
             self._tokenizer, self._model = load_causal_lm(name, model_params, device, dtype)
         except ModelNotLoadedError as error:
@@ -58,8 +62,24 @@ class LossModel:
         self.most_positions = context_length(self._model.config)
         """Tokens that the model can read at most; None where it does not say."""
         first = list(self._tokenizer("a", verbose=False)["input_ids"])[:1]
-        self.start: list[int] = first if first and first[0] == self._tokenizer.bos_token_id else []
-        """What the tokenizer puts before a text: BOS, or nothing."""
+        self._own_start: list[int] = first if first and first[0] == self._tokenizer.bos_token_id else []
+
+    def start(self, token: str) -> list[int]:
+        """Return the token ids that stand before a text.
+
+        :param token: `released`: what the tokenizer puts there, BOS or nothing; `bos`: BOS, or EOS where there is no
+            BOS; `eos`: EOS, or BOS where there is no EOS.
+        :raises LLMUnavailableError: when the tokenizer has neither.
+        """
+        if token == "released":
+            return self._own_start
+        ids = [self._tokenizer.bos_token_id, self._tokenizer.eos_token_id]
+        known = [number for number in (ids if token == "bos" else reversed(ids)) if number is not None]
+        if not known:
+            raise LLMUnavailableError(
+                f"The tokenizer of the model {self._name!r} has neither BOS nor EOS: set start_token to released."
+            )
+        return known[:1]
 
     def tokens(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the token ids of each text, without special tokens."""
@@ -68,18 +88,17 @@ class LossModel:
         readable = [encodable(text) for text in texts]
         return [list(ids) for ids in self._tokenizer(readable, add_special_tokens=False, verbose=False)["input_ids"]]
 
-    def mean_losses(self, spans: Sequence[Span], name: str) -> list[float]:
+    def mean_losses(self, spans: Sequence[Span]) -> list[float]:
         """Return the mean loss per token of each span, natural logarithm, in float32.
 
         Spans of like length share a batch, the longest first: what does not fit into memory shows at once.
 
         :param spans: n spans.
-        :param name: of the progress bar.
         :raises LLMUnavailableError: when one span alone does not fit into memory.
         """
         losses = [0.0] * len(spans)
         batches = batches_of_like_lengths([len(span.tokens) for span in spans], most_tokens=self._most_tokens)
-        with tqdm(total=len(spans), desc=name, unit=" texts", disable=len(spans) < _PROGRESS_FROM) as bar:
+        with tqdm(total=len(spans), desc="losses", unit=" texts", disable=len(spans) < _PROGRESS_FROM) as bar:
             for batch in batches:
                 found = self._of_batch([spans[number] for number in batch])
                 for number, loss in zip(batch.tolist(), found, strict=True):

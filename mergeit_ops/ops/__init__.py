@@ -9,8 +9,8 @@ from mergeit_ops.ops.diversity_selector import DiversitySelector
 from mergeit_ops.ops.facility_location_selector import FacilityLocationSelector
 from mergeit_ops.ops.llm_pair_merger_mapper import LLMPairMergerMapper
 from mergeit_ops.ops.quality_gate_filter import QualityGateFilter
+from mergeit_ops.ops.sample_score_filter import SampleScoreFilter
 from mergeit_ops.ops.sentence_embedding_mapper import SentenceEmbeddingMapper
-from mergeit_ops.ops.superfiltering_filter import SuperfilteringFilter
 from mergeit_ops.ops.topic_cluster_grouper import TopicClusterGrouper
 from mergeit_ops.ops.topic_reverse_grouper import TopicReverseGrouper
 
@@ -20,8 +20,8 @@ __all__ = [
     "FacilityLocationSelector",
     "LLMPairMergerMapper",
     "QualityGateFilter",
+    "SampleScoreFilter",
     "SentenceEmbeddingMapper",
-    "SuperfilteringFilter",
     "TopicClusterGrouper",
     "TopicReverseGrouper",
 ]

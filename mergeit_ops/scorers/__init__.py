@@ -1,4 +1,4 @@
-"""Quality scorers: one file each, behind one small Protocol, looked up by name."""
+"""Scorers of rows: one file each, behind one small Protocol, looked up by name."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
+from mergeit_ops.core.scoring.score import Score
 from mergeit_ops.errors import RecipeError, ScorerError
-from mergeit_ops.scorers.base import ComparingScorer, PayingScorer, ReportingScorer, Score, Scorer
+from mergeit_ops.scorers.base import MeasuringScorer, NamedScorer, PayingScorer, ReportingScorer, RowScorer
 from mergeit_ops.scorers.scoring import compared_scores
 
 __all__ = [
     "SCORERS",
-    "ComparingScorer",
+    "MeasuringScorer",
+    "NamedScorer",
     "PayingScorer",
     "ReportingScorer",
+    "RowScorer",
     "Score",
-    "Scorer",
     "build_scorer",
     "compared_scores",
 ]
@@ -31,15 +33,16 @@ SCORERS: Mapping[str, str] = {
     "deita_api": "mergeit_ops.scorers.deita_api:DeitaApiScorer",
     "llm_judge": "mergeit_ops.scorers.llm_judge:LLMJudgeScorer",
     "cascade": "mergeit_ops.scorers.cascade:CascadeScorer",
+    "response_loss": "mergeit_ops.scorers.response_loss:ResponseLossScorer",
 }
 """Name in a recipe to `module:Class`; a new scorer is one file and one line here."""
 
 
-def build_scorer(name: str, params: Mapping[str, Any] | None = None, **defaults: Any) -> Scorer:
+def build_scorer(name: str, params: Mapping[str, Any] | None = None, **defaults: Any) -> RowScorer:
     """Return a scorer.
 
     :param name: a name in `SCORERS`, or the import path `package.module:Class` of a class of one's own that has the
-        method `score` of the `Scorer` Protocol.
+        method `score` of the `RowScorer` Protocol.
     :param params: keyword arguments of its class.
     :param defaults: keyword arguments that are passed where the class takes them and `params` does not give them, such
         as `device`.

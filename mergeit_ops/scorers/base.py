@@ -1,40 +1,21 @@
-"""What every quality scorer looks like to the gate, and what it may offer beside."""
+"""What every scorer of rows has, and what it may offer beside."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from mergeit_ops.core.gate.comparison import Comparison
 from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.scoring.score import Score
 
 if TYPE_CHECKING:
     from mergeit_ops.llm.engine import LLMEngine
 
-__all__ = ["ComparingScorer", "PayingScorer", "ReportingScorer", "Score", "Scorer"]
+__all__ = ["ComparingScorer", "MeasuringScorer", "NamedScorer", "PayingScorer", "ReportingScorer", "RowScorer"]
 
 
-@dataclass(frozen=True)
-class Score:
-    """The quality of one row, or the reason why there is none.
-
-    A failed scoring is not a low score: `value` is then None and `status` says why.
-
-    :param value: the score; Deita-like scorers give 1 (poor) to 6 (excellent).
-    :param status: `ok`, or a short reason code such as `empty_response`.
-    """
-
-    value: float | None
-    status: str = "ok"
-
-    @classmethod
-    def missing(cls, reason: str) -> Score:
-        """Return the score of a row that could not be scored, with the reason code."""
-        return cls(value=None, status=reason)
-
-
-class Scorer(Protocol):
+class RowScorer(Protocol):
     """Scores rows; built once per operator from `scorer_params`, asked in batches."""
 
     def score(self, samples: Sequence[Sample]) -> list[Score]:
@@ -48,7 +29,32 @@ class Scorer(Protocol):
 
 
 @runtime_checkable
-class ComparingScorer(Scorer, Protocol):
+class NamedScorer(RowScorer, Protocol):
+    """A scorer that names its measures and says what makes them."""
+
+    measures: Mapping[str, str]
+    """Name of each measure to the key of its stat; `score` gives the first."""
+
+    def identity(self) -> Mapping[str, Any]:
+        """Return all that changes a score apart from the row: models, prompts, parameters; plain data."""
+        ...
+
+
+@runtime_checkable
+class MeasuringScorer(NamedScorer, Protocol):
+    """A scorer with several measures."""
+
+    def measure(self, samples: Sequence[Sample]) -> list[tuple[Score, ...]]:
+        """Score rows by every measure.
+
+        :param samples: n rows.
+        :return: n tuples with a score for each of `measures`.
+        """
+        ...
+
+
+@runtime_checkable
+class ComparingScorer(RowScorer, Protocol):
     """A scorer that wants to know what its scores are for."""
 
     def score_comparisons(self, comparisons: Sequence[Comparison]) -> list[list[Score]]:
@@ -62,7 +68,7 @@ class ComparingScorer(Scorer, Protocol):
 
 
 @runtime_checkable
-class ReportingScorer(Scorer, Protocol):
+class ReportingScorer(RowScorer, Protocol):
     """A scorer whose work costs something, or may have to stop."""
 
     def finish(self) -> None:

@@ -1,16 +1,17 @@
-"""A cheap scorer for every decision, and a dear one only where the cheap one's is a close call."""
+"""A cheap scorer for every decision, and a costly one only for close calls."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from mergeit_ops.core.gate.comparison import Comparison
 from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.scoring.score import Score
 from mergeit_ops.errors import RecipeError, ScorerError
 from mergeit_ops.llm.engine import LLMEngine
 from mergeit_ops.llm.validation import number
-from mergeit_ops.scorers.base import ComparingScorer, PayingScorer, ReportingScorer, Score, Scorer
+from mergeit_ops.scorers.base import ComparingScorer, NamedScorer, PayingScorer, ReportingScorer, RowScorer
 from mergeit_ops.scorers.scoring import row_scores
 
 __all__ = ["CascadeScorer"]
@@ -30,7 +31,7 @@ class CascadeScorer:
     `quality_score` then comes from either scorer. To rank rows by it, take one scorer alone.
 
     :param cheap: name of a scorer, or a mapping with its name under `scorer` and its parameters beside it.
-    :param judge: the dear scorer, likewise; not another `cascade`.
+    :param judge: the costly scorer, likewise; not another `cascade`.
     :param margin: distance from the threshold, in points of the cheap scorer and at least 0, up to which the judge is
         asked.
     :param device: where the scorers' local models run; None leaves it to them.
@@ -38,6 +39,8 @@ class CascadeScorer:
     :raises RecipeError: one sentence with parameter, what is allowed and what was given.
     :raises ScorerError: if a scorer cannot be built.
     """
+
+    measures: ClassVar[Mapping[str, str]] = {"cascade": "cascade_score"}
 
     def __init__(
         self,
@@ -56,7 +59,17 @@ class CascadeScorer:
         defaults = {name: value for name, value in defaults.items() if value is not None}
         self._cheap = _built("cheap", cheap, defaults)
         self._judge = _built("judge", judge, defaults)
+        self._named = {"cheap": cheap, "judge": judge}
         self._counts = dict.fromkeys(_COUNTS, 0)
+
+    def identity(self) -> Mapping[str, Any]:
+        """See `NamedScorer`."""
+        parts = {"cheap": self._cheap, "judge": self._judge}
+        known = {
+            role: dict(part.identity()) if isinstance(part, NamedScorer) else self._named[role]
+            for role, part in parts.items()
+        }
+        return {"margin": self.margin, "named": {role: _name_of(named) for role, named in self._named.items()}, **known}
 
     def score(self, samples: Sequence[Sample]) -> list[Score]:
         """Score rows about which nothing is to be decided: the cheap scorer's scores.
@@ -128,7 +141,11 @@ def _values(comparison: Comparison, scores: Mapping[Sample, Score]) -> list[floa
     return [scores[sample].value for sample in comparison.samples]
 
 
-def _built(role: str, named: Any, defaults: Mapping[str, Any]) -> Scorer:
+def _name_of(named: Any) -> Any:
+    return named.get("scorer") if isinstance(named, Mapping) else named
+
+
+def _built(role: str, named: Any, defaults: Mapping[str, Any]) -> RowScorer:
     from mergeit_ops.scorers import build_scorer
 
     params = dict(named) if isinstance(named, Mapping) else {"scorer": named}

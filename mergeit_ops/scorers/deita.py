@@ -14,10 +14,10 @@ from tqdm import tqdm
 
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.scoring.deita import SCORES, complexity_prompt, expected_score, quality_prompt
+from mergeit_ops.core.scoring.score import Score
 from mergeit_ops.errors import RecipeError, ScorerError
 from mergeit_ops.llm.huggingface import ModelNotLoadedError, default_device, in_halves, load_causal_lm, loaded_once
 from mergeit_ops.llm.validation import mapping, number, refuse_secrets
-from mergeit_ops.scorers.base import Score
 from mergeit_ops.scorers.text import blank_reason, encodable
 
 __all__ = ["DEFAULT_MODELS", "DTYPES", "DeitaScorer"]
@@ -95,8 +95,13 @@ class DeitaScorer:
         self.device = device
         self.dtype = dtype
         self.model_params = params
+        self.measures: Mapping[str, str] = {kind: f"deita_{kind}_score"}
         self.rows_cut = 0
         """Rows whose response was cut so far."""
+
+    def identity(self) -> Mapping[str, Any]:
+        """See `NamedScorer`."""
+        return {name: getattr(self, name) for name in ("model", "model_params", "dtype", "with_input", "max_length")}
 
     def score(self, samples: Sequence[Sample]) -> list[Score]:
         """Score rows; the score of a row does not depend on the rows around it, beyond float noise.

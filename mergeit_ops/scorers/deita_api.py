@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.scoring.deita import expected_score, quality_prompt
@@ -47,6 +47,8 @@ class DeitaApiScorer(LLMScorer):
     :raises RecipeError: one sentence with parameter, what is allowed and what was given.
     """
 
+    measures: ClassVar[Mapping[str, str]] = {"quality": "deita_quality_score"}
+
     def __init__(
         self,
         *,
@@ -83,6 +85,10 @@ class DeitaApiScorer(LLMScorer):
             raise RecipeError(f"deita_api: {error}") from error
         super().__init__(engine)
         self.with_input = with_input
+
+    def identity(self) -> Mapping[str, Any]:
+        """See `NamedScorer`."""
+        return {**super().identity(), "with_input": self.with_input}
 
     def blank_reason(self, sample: Sample) -> str | None:
         """See `LLMScorer`. As for the other scorers of this scale, an answer without a letter or a digit is none."""

@@ -7,23 +7,24 @@ to padding, repetition or foreign text and take them off. `python -m mergeit_ops
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.scoring.cohesion import COHESION_NAMES, cohesion
+from mergeit_ops.core.scoring.score import Score
 from mergeit_ops.core.scoring.surface_features import FEATURE_NAMES, surface_features
 from mergeit_ops.core.text.sentences import split_sentences
 from mergeit_ops.embedding.defaults import DTYPES
 from mergeit_ops.errors import RecipeError, ScorerError
-from mergeit_ops.scorers.base import Score
 from mergeit_ops.scorers.text import blank_reason, encodable
 
 if TYPE_CHECKING:
@@ -221,6 +222,8 @@ class DistilledScorer:
     :raises ScorerError: if the folder lacks readable weights.
     """
 
+    measures: ClassVar[Mapping[str, str]] = {"quality": "distilled_quality_score"}
+
     def __init__(
         self,
         *,
@@ -250,6 +253,15 @@ class DistilledScorer:
             raise ScorerError(f"The distilled scorer's folder '{self._folder}' has no {WEIGHTS_FILE}.")
         self.embedding_model = _checked_embedding_model(embedding_model, trained_on)
         self._model: DistilledModel | None = None
+
+    def identity(self) -> Mapping[str, Any]:
+        """See `NamedScorer`."""
+        weights = hashlib.sha256((self._folder / WEIGHTS_FILE).read_bytes()).hexdigest()
+        return {
+            "weights": weights,
+            "embedding_model": self.embedding_model,
+            "embedding_dtype": self.embedding_dtype,
+        }
 
     def score(self, samples: Sequence[Sample]) -> list[Score]:
         """Score rows; the score of a row does not depend on the rows around it, beyond the noise of `embedding_dtype`.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from statistics import fmean
-from typing import Any
+from typing import Any, ClassVar
 
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.scoring.judging import JUDGE_SCHEMA, judge_messages, parse_judgement
@@ -54,6 +54,8 @@ class LLMJudgeScorer(LLMScorer):
     :param accelerator: `cpu` or `cuda` for a local model; None: a GPU where there is one.
     :raises RecipeError: one sentence with parameter, what is allowed and what was given.
     """
+
+    measures: ClassVar[Mapping[str, str]] = {"judge": "judge_score"}
 
     def __init__(
         self,
@@ -109,6 +111,10 @@ class LLMJudgeScorer(LLMScorer):
             )
         super().__init__(engine)
         self.rubric = rubric
+
+    def identity(self) -> Mapping[str, Any]:
+        """See `NamedScorer`."""
+        return {**super().identity(), "rubric": self.rubric, "n": self.n}
 
     def request(self, sample: Sample) -> LLMRequest[float]:
         """See `LLMScorer`."""

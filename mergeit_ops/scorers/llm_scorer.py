@@ -9,9 +9,9 @@ from typing import Any
 
 from mergeit_ops.core.merging.prompts import prompt_sha256
 from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.scoring.score import Score
 from mergeit_ops.llm.engine import LLMEngine
 from mergeit_ops.llm.requests import LLMOutcome, LLMRequest
-from mergeit_ops.scorers.base import Score
 
 __all__ = ["LLMScorer"]
 
@@ -28,6 +28,11 @@ class LLMScorer(ABC):
     def __init__(self, engine: LLMEngine) -> None:
         self._engine = engine
         self._known: dict[str, Score] = {}
+
+    def identity(self) -> Mapping[str, Any]:
+        """See `NamedScorer`."""
+        factory = self._engine.backend_factory
+        return {**factory.identity(), "sampling_params": dict(factory.sampling_params)}
 
     @abstractmethod
     def request(self, sample: Sample) -> LLMRequest[Any]:

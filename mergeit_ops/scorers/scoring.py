@@ -1,21 +1,78 @@
-"""Asking a scorer, whoever wrote it: each row once, and nothing taken for a score that is none."""
+"""Asking any scorer for scores: each row once, and only finite numbers count."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from mergeit_ops.core.gate.comparison import Comparison
+from mergeit_ops.core.gate.comparison import Bounds, Comparison, RowComparison
 from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.scoring.score import Score
 from mergeit_ops.errors import MergeItError, ScorerError
-from mergeit_ops.scorers.base import ComparingScorer, Score, Scorer
+from mergeit_ops.scorers.base import ComparingScorer, MeasuringScorer, NamedScorer, RowScorer
 
-__all__ = ["compared_scores", "row_scores"]
+__all__ = ["compared_scores", "identity_digest", "measured_scores", "measures_of", "row_scores"]
 
 
-def compared_scores(scorer: Scorer, comparisons: Sequence[Comparison]) -> list[list[Score]]:
+def measures_of(scorer: RowScorer) -> Mapping[str, str]:
+    """Return the name of each measure of a scorer, and the key of its stat.
+
+    :param scorer: a scorer that does not name its measures has one, which is named after its class: `ByLength` has
+        `by_length`, with the stat `by_length_score`.
+    """
+    if isinstance(scorer, NamedScorer):
+        return scorer.measures
+    name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(scorer).__name__).lower()
+    return {name: f"{name}_score"}
+
+
+def identity_digest(scorer: RowScorer, name: str, params: Mapping[str, Any]) -> str:
+    """Return a digest of all that changes the scores of a scorer apart from the rows.
+
+    :param scorer: the scorer.
+    :param name: its name in the recipe.
+    :param params: its parameters in the recipe; they count where it does not say what makes its scores.
+    """
+    made_of = scorer.identity() if isinstance(scorer, NamedScorer) else params
+    text = json.dumps([name, made_of], sort_keys=True, default=repr)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def measured_scores(scorer: RowScorer, samples: Sequence[Sample], bounds: Bounds) -> list[tuple[Score, ...]]:
+    """Return the scores of rows by every measure of a scorer.
+
+    :param scorer: asked once for each distinct row.
+    :param samples: n rows.
+    :param bounds: what the scores will be held against.
+    :return: n tuples with a score for each of `measures_of`; a value is a finite float or None.
+    :raises ScorerError: when the scorer fails or breaks its contract.
+    """
+    distinct = list(dict.fromkeys(samples))
+    if isinstance(scorer, MeasuringScorer) and distinct:
+        try:
+            found = scorer.measure(distinct)
+        except MergeItError:
+            raise
+        except Exception as error:  # a scorer of the user's own may raise anything
+            raise _failed(scorer, error) from error
+        rows = [tuple(_checked(scorer, scores)) for scores in _checked_list(scorer, found)]
+        if [len(row) for row in rows] != [len(scorer.measures)] * len(distinct):
+            raise ScorerError(
+                f"the scorer {type(scorer).__name__} must give {len(scorer.measures)} scores for each of "
+                f"{len(distinct)} rows, one for each of its measures."
+            )
+    else:
+        rows = [tuple(scores) for scores in compared_scores(scorer, [RowComparison(one, bounds) for one in distinct])]
+    scores_of = dict(zip(distinct, rows, strict=True))
+    return [scores_of[sample] for sample in samples]
+
+
+def compared_scores(scorer: RowScorer, comparisons: Sequence[Comparison]) -> list[list[Score]]:
     """Return the scores of the rows of each comparison.
 
     :param scorer: asked for comparisons where it can tell them apart, else for rows.
@@ -42,7 +99,7 @@ def compared_scores(scorer: Scorer, comparisons: Sequence[Comparison]) -> list[l
     return found
 
 
-def row_scores(scorer: Scorer, samples: Iterable[Sample]) -> dict[Sample, Score]:
+def row_scores(scorer: RowScorer, samples: Iterable[Sample]) -> dict[Sample, Score]:
     """Return the scores of rows.
 
     :param scorer: asked once for each distinct row, and not at all without rows.
@@ -65,11 +122,11 @@ def row_scores(scorer: Scorer, samples: Iterable[Sample]) -> dict[Sample, Score]
     return dict(zip(distinct, scores, strict=True))
 
 
-def _failed(scorer: Scorer, error: Exception) -> ScorerError:
+def _failed(scorer: RowScorer, error: Exception) -> ScorerError:
     return ScorerError(f"the scorer {type(scorer).__name__} failed ({type(error).__name__}: {error}).")
 
 
-def _checked_list(scorer: Scorer, found: object) -> list[Any]:
+def _checked_list(scorer: RowScorer, found: object) -> list[Any]:
     if isinstance(found, (str, bytes, Mapping)) or not isinstance(found, Iterable):
         raise ScorerError(
             f"the scorer {type(scorer).__name__} must return a list of Score, one per row, got {type(found).__name__}."
@@ -77,7 +134,7 @@ def _checked_list(scorer: Scorer, found: object) -> list[Any]:
     return list(found)
 
 
-def _checked(scorer: Scorer, found: object) -> list[Score]:
+def _checked(scorer: RowScorer, found: object) -> list[Score]:
     """Return what a scorer gave as finite scores."""
     scores = _checked_list(scorer, found)
     wrong = next((score for score in scores if not isinstance(score, Score)), None)

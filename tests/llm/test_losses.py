@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from mergeit_ops.core.scoring.superfiltering import Span
+from mergeit_ops.core.scoring.response_loss import Span
 from mergeit_ops.errors import LLMUnavailableError
 from mergeit_ops.llm.losses import load_loss_model
 from tests import tiny_models

@@ -42,9 +42,9 @@ BY_OPERATOR = {
     "budget_selector": [{"budget_selector": {"select_num": 5}}],
     "sentence_embedding_mapper": [{"sentence_embedding_mapper": {}}],
     "quality_gate_filter": [{"quality_gate_filter": {"score_all": True}}],
-    "superfiltering_filter": [{"superfiltering_filter": {"hf_model": "there-is-none"}}],
+    "sample_score_filter": [{"sample_score_filter": {}}],
 }
-NO_SELECTION = {"sentence_embedding_mapper", "quality_gate_filter", "superfiltering_filter"}
+NO_SELECTION = {"sentence_embedding_mapper", "quality_gate_filter", "sample_score_filter"}
 
 
 def parquet(tmp_path, rows, extra=None):

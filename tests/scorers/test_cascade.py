@@ -7,8 +7,8 @@ import pytest
 from mergeit_ops.core.gate.comparison import Bounds, MergeComparison, RowComparison
 from mergeit_ops.core.gate.rule import GateRule
 from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.scoring.score import Score
 from mergeit_ops.errors import RecipeError, ScorerError
-from mergeit_ops.scorers.base import Score
 from mergeit_ops.scorers.cascade import CascadeScorer
 from mergeit_ops.scorers.scoring import compared_scores
 from tests.llm_server import FakeLLMServer, judgement, parents_of

@@ -6,8 +6,8 @@ import pytest
 
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.scoring.deita import quality_prompt
+from mergeit_ops.core.scoring.score import Score
 from mergeit_ops.errors import LLMUnavailableError, RecipeError
-from mergeit_ops.scorers.base import Score
 from mergeit_ops.scorers.deita_api import DeitaApiScorer
 from tests.llm_server import FakeLLMServer, error, logprobs_reply
 

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.scoring.score import Score
 from mergeit_ops.errors import LLMUnavailableError, RecipeError, TooManyFailuresError
-from mergeit_ops.scorers.base import Score
 from mergeit_ops.scorers.llm_judge import LLMJudgeScorer
 from tests.llm_server import FakeLLMServer, error, judgement, parents_of
 

@@ -1,0 +1,119 @@
+"""The quality gate over a table: score merges and their parents, decide, give rejected merges' parents back."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+from datasets import Features
+
+from mergeit_ops.core.columns import META, STATS
+from mergeit_ops.core.gate.comparison import Bounds, Comparison, MergeComparison, RowComparison
+from mergeit_ops.core.gate.rule import GateRule
+from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.scoring.score import Score
+from mergeit_ops.core.vectors import encode_vectors
+from mergeit_ops.dataset.gate_record import GateRecord
+from mergeit_ops.dataset.gate_table import MergedRow, Verdict, gated_table, merged_rows, metadata_of, whole_topics
+from mergeit_ops.dataset.stats import GATE_STATS
+from mergeit_ops.dataset.tables import JSON, inexact_columns
+from mergeit_ops.errors import named
+from mergeit_ops.jobs.sample_reader import SampleReader
+from mergeit_ops.jobs.scoring import Scored
+from mergeit_ops.scorers import RowScorer, compared_scores
+
+__all__ = ["GateJob"]
+
+
+@dataclass(frozen=True)
+class GateJob:
+    """Decides about the merged rows of a table.
+
+    :param reader: reads the rows.
+    :param scorer: scores them.
+    :param rule: when a merge passes.
+    :param bounds: scores that the plain filter behind the gate keeps.
+    :param score_all: whether rows that are no merges are scored too.
+    """
+
+    reader: SampleReader
+    scorer: RowScorer
+    rule: GateRule
+    bounds: Bounds
+    score_all: bool
+
+    def features(self, features: Features) -> Features:
+        """See `ScoringJob`."""
+        return Features({**features, **({META: JSON} if META in features else {}), STATS: JSON})
+
+    def tables(self, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+        """See `ScoringJob`."""
+        return whole_topics(tables)
+
+    @property
+    def types(self) -> Mapping[str, pa.DataType]:
+        """See `ScoringJob`."""
+        return GATE_STATS
+
+    def run(self, table: pa.Table) -> Scored:
+        """See `ScoringJob`; whole topics, where rows have lineage."""
+        layout, metas = self.reader.layout, metadata_of(table)
+        with named(self.reader.operator):
+            merges = merged_rows(table, metas, layout)
+        questions = [
+            MergeComparison(merge.candidates, merge.parents, merge.coverages, self.rule, self.bounds)
+            for merge in merges
+        ]
+        plain = self._plain_samples(table, {merge.position for merge in merges}) if self.score_all else {}
+        comparisons: list[Comparison] = [*questions, *(RowComparison(one, self.bounds) for one in plain.values())]
+        with named(self.reader.operator):
+            scores = compared_scores(self.scorer, comparisons)
+        verdicts = {
+            merge.position: (merge, _verdict(merge, question, found))
+            for merge, question, found in zip(merges, questions, scores, strict=False)
+        }
+        plain_scores = {position: score for position, (score,) in zip(plain, scores[len(merges) :], strict=True)}
+        with named(self.reader.operator):
+            gated, after, rebuilt = gated_table(table, metas, verdicts, plain_scores, layout, self._embedding_texts)
+        record = GateRecord()
+        record.gated(metas, after, verdicts.values(), rebuilt, layout, inexact_columns(table.schema))
+        figures = _figures(verdicts.values()) | {"unscored": len(_unscored(comparisons, scores))}
+        return Scored(gated, figures, record.details)
+
+    def _plain_samples(self, table: pa.Table, merged: set[int]) -> dict[int, Sample]:
+        readings = self.reader.readings(table)
+        return {position: reading.sample for position, reading in enumerate(readings) if position not in merged}
+
+    def _embedding_texts(self, samples: Sequence[Sample]) -> list[str]:
+        return encode_vectors(self.reader.encoder.embed(sample.query for sample in samples))
+
+
+def _verdict(merge: MergedRow, question: MergeComparison, scores: Sequence[Score]) -> Verdict:
+    answers = len(question.candidates)
+    decision = question.decide([score.value for score in scores])
+    return Verdict(decision, scores[:answers], scores[answers:], merge.kept)
+
+
+def _figures(verdicts: Iterable[tuple[MergedRow, Verdict]]) -> dict[str, Any]:
+    accepted = restored = 0
+    rejected: Counter[str] = Counter()
+    for _, verdict in verdicts:
+        if verdict.decision.rejected is None:
+            accepted += 1
+        else:
+            restored += len(verdict.parent_scores)
+            rejected[verdict.decision.rejected] += 1
+    counts = {"accepted": accepted, "restored_rows": restored}
+    return {name: count for name, count in counts.items() if count} | {"rejected": dict(rejected)}
+
+
+def _unscored(comparisons: Iterable[Comparison], scores: Iterable[Sequence[Score]]) -> set[Sample]:
+    return {
+        sample
+        for comparison, found in zip(comparisons, scores, strict=True)
+        for sample, score in zip(comparison.samples, found, strict=True)
+        if score.value is None
+    }

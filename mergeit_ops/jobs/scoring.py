@@ -1,0 +1,144 @@
+"""Scoring the rows of a table, each alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import pyarrow as pa
+from datasets import Features
+
+from mergeit_ops.core.columns import STATS
+from mergeit_ops.core.gate.comparison import Bounds
+from mergeit_ops.core.rows.identity import content_digest
+from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.scoring.score import Score
+from mergeit_ops.dataset.stats import stats_of
+from mergeit_ops.dataset.tables import JSON, json_array, set_column
+from mergeit_ops.errors import named
+from mergeit_ops.jobs.sample_reader import SampleReader
+from mergeit_ops.scorers import RowScorer
+from mergeit_ops.scorers.scoring import measured_scores
+
+__all__ = ["MADE_BY", "STATUS", "ScoreJob", "Scored", "ScoringJob"]
+
+STATUS, MADE_BY = "_status", "_made_by"
+"""Endings of the keys that stand beside a stat: `ok` or why there is no score, and what made it of which row."""
+
+_DIGEST = 16  # hexadecimal digits
+
+
+def _nothing(stays: Sequence[bool]) -> dict[str, Any]:
+    return {}
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Rows with their stats.
+
+    :param table: the rows, stats as JSON.
+    :param figures: for the record.
+    :param details: given which of the rows stay, what else goes into the record.
+    """
+
+    table: pa.Table
+    figures: Mapping[str, Any]
+    details: Callable[[Sequence[bool]], dict[str, Any]] = _nothing
+
+
+class ScoringJob(Protocol):
+    """Scores the rows of a table."""
+
+    def features(self, features: Features) -> Features:
+        """Return the columns and types of the rows that it gives.
+
+        :param features: those of the rows that it gets.
+        """
+        ...
+
+    def tables(self, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+        """Cut the tables of a dataset as `run` needs them.
+
+        :param tables: flat rows, in order.
+        """
+        ...
+
+    def run(self, table: pa.Table) -> Scored:
+        """Score rows.
+
+        :param table: flat rows.
+        :raises ScorerError: when the scorer fails or breaks its contract.
+        """
+        ...
+
+    @property
+    def types(self) -> Mapping[str, pa.DataType]:
+        """Arrow types of the keys that it adds to the stats."""
+        ...
+
+
+@dataclass(frozen=True)
+class ScoreJob:
+    """Adds the scores of each row to its stats.
+
+    :param reader: reads the rows.
+    :param scorer: scores them.
+    :param stats: key of the stat of each measure of the scorer.
+    :param identity: digest of all that changes the scores apart from the rows. A score that a row brings counts where
+        the same identity made it of the same texts; else the row is scored anew.
+    :param bounds: what the scores will be held against.
+    """
+
+    reader: SampleReader
+    scorer: RowScorer
+    stats: tuple[str, ...]
+    identity: str
+    bounds: Bounds
+
+    def features(self, features: Features) -> Features:
+        """See `ScoringJob`."""
+        return Features({**features, STATS: JSON})
+
+    def tables(self, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+        """See `ScoringJob`."""
+        return iter(tables)
+
+    def run(self, table: pa.Table) -> Scored:
+        """See `ScoringJob`."""
+        samples = [reading.sample for reading in self.reader.readings(table)]
+        brought = stats_of(table)
+        made_by = [self._made_by(sample) for sample in samples]
+        known = [self._known(stats, maker) for stats, maker in zip(brought, made_by, strict=True)]
+        asked = [sample for sample, scores in zip(samples, known, strict=True) if scores is None]
+        with named(self.reader.operator):
+            new = iter(measured_scores(self.scorer, asked, self.bounds))
+        found = [scores if scores is not None else next(new) for scores in known]
+        missing = Counter(scores[0].status for scores in found if scores[0].value is None)
+        rows = [
+            stats | self._entries(scores, maker) for stats, scores, maker in zip(brought, found, made_by, strict=True)
+        ]
+        figures = {"unscored": dict(missing), "reused": len(samples) - len(asked)}
+        return Scored(set_column(table, STATS, json_array(rows)), figures)
+
+    @property
+    def types(self) -> Mapping[str, pa.DataType]:
+        """See `ScoringJob`."""
+        ends = {"": pa.float64(), STATUS: pa.string(), MADE_BY: pa.string()}
+        return {name + end: kind for name in self.stats for end, kind in ends.items()}
+
+    def _made_by(self, sample: Sample) -> str:
+        return content_digest({"scorer": self.identity, **vars(sample)})[:_DIGEST]
+
+    def _known(self, stats: Mapping[str, Any], maker: str) -> tuple[Score, ...] | None:
+        if any(stats.get(name + MADE_BY) != maker or stats.get(name) is None for name in self.stats):
+            return None
+        return tuple(Score(float(stats[name])) for name in self.stats)
+
+    def _entries(self, scores: Sequence[Score], maker: str) -> dict[str, Any]:
+        return {
+            key: value
+            for name, score in zip(self.stats, scores, strict=True)
+            for key, value in ((name, score.value), (name + STATUS, score.status), (name + MADE_BY, maker))
+        }

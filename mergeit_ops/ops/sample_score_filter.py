@@ -1,0 +1,77 @@
+"""Score each sample alone, by any scorer, and filter by the score."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, Optional
+
+from data_juicer.ops.base_op import OPERATORS
+
+from mergeit_ops.core.formats import SampleFormat
+from mergeit_ops.errors import RecipeError
+from mergeit_ops.jobs.scoring import STATUS, ScoreJob
+from mergeit_ops.ops.constraints import OPTIONAL_TEXT
+from mergeit_ops.ops.parameters import declare
+from mergeit_ops.ops.sample_operator import SAMPLE_CONSTRAINTS
+from mergeit_ops.ops.score_filter import SCORE_FILTER_CONSTRAINTS, ScoreFilter
+from mergeit_ops.scorers.scoring import identity_digest, measures_of
+
+OP_NAME = "sample_score_filter"
+
+
+@OPERATORS.register_module(OP_NAME)
+class SampleScoreFilter(ScoreFilter):
+    """Score each sample by any scorer of the quality gate, and filter by the score.
+
+    Each measure of the scorer goes to `__dj__stats__` under its own name, such as `ifd` or `deita_quality_score`, with
+    `<name>_status` (`ok`, or why there is no score) and `<name>_made_by`, which tells scorers, their parameters and the
+    texts of the sample apart. A score that a sample brings is kept where the same scorer with the same parameters made
+    it from the same texts, and made anew where not. With `budget_selector` behind it, on such a field, the highest or
+    lowest are kept. A scorer that asks a server costs money for every sample: it needs `min_score`, `max_score` or
+    `score_all: true`."""
+
+    step = "Kept by a score"
+    _constraints = {**SAMPLE_CONSTRAINTS, **SCORE_FILTER_CONSTRAINTS, "measure": OPTIONAL_TEXT}
+
+    def __init__(self, measure: Optional[str] = None, *args: Any, **kwargs: Any) -> None:
+        """
+        Initialization method.
+
+        :param measure: the measure of the scorer that the bounds apply to; null: its first. Only `response_loss` has
+            several: `ifd`, `ifd_loss_ratio` and `perplexity`.
+        :param args: extra args
+        :param kwargs: extra args
+        """
+        declare(self, locals())
+        super().__init__(*args, **kwargs)
+        measures = measures_of(self._scorer)
+        if measure is not None and measure not in measures:
+            known = ", ".join(map(repr, measures))
+            raise RecipeError(
+                f"{self._name}: measure must be a measure that the scorer gives, one of {known}, got {measure!r}."
+            )
+        self.measure = measure or next(iter(measures))
+        if self.asks_a_server and not (self.is_bounded or self.score_all):
+            raise RecipeError(
+                f"{self._name}: the scorer '{self.parameters['scorer']}' asks a server about every sample, which costs "
+                "money: set min_score or max_score to filter by its score, or score_all: true to have the scores."
+            )
+
+    @property
+    def stat(self) -> str:
+        """See `ScoreFilter`."""
+        return measures_of(self._scorer)[self.measure]
+
+    @property
+    def status(self) -> str:
+        """See `ScoreFilter`."""
+        return self.stat + STATUS
+
+    @cached_property
+    def _identity(self) -> str:
+        return identity_digest(self._scorer, self.parameters["scorer"], self.parameters["scorer_params"] or {})
+
+    def job(self, layout: SampleFormat) -> ScoreJob:
+        """See `ScoreFilter`."""
+        stats = tuple(measures_of(self._scorer).values())
+        return ScoreJob(self.reader(layout), self._scorer, stats, self._identity, self.bounds)

@@ -1,0 +1,130 @@
+"""How hard a causal language model finds each response: IFD and perplexity, from one set of forward passes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.scoring.response_loss import (
+    MEASURES,
+    NEEDS,
+    Span,
+    measured,
+    prompt_text,
+    response_spans,
+)
+from mergeit_ops.core.scoring.score import Score
+from mergeit_ops.errors import RecipeError
+from mergeit_ops.llm.huggingface import DTYPE_PARAMS, default_device
+from mergeit_ops.llm.losses import START_TOKENS, LossModel, load_loss_model
+from mergeit_ops.llm.model_files import files_digest
+from mergeit_ops.llm.validation import mapping, number, refuse_secrets
+
+__all__ = ["DTYPES", "ResponseLossScorer"]
+
+DTYPES = ("float32", "bfloat16", "float16")
+
+
+class ResponseLossScorer:
+    """Scores rows by the losses of a causal language model. The model loads at the first `score`, once per process.
+
+    `ifd` is the score of Superfiltering: perplexity of the response given the instruction over perplexity of the
+    response alone. Below 1 the instruction helps, and the closer to 1 the less it does. `ifd_loss_ratio` is Cherry's
+    ratio, that of the losses. `perplexity` is that of the response given the instruction, and `sample_perplexity` that
+    of instruction and response as one text.
+
+    :param measures: names of the measures, at least one; the first is the score. All of them come from the same
+        forward passes.
+    :param hf_model: causal language model: a name on the Hugging Face Hub or the path of a folder. The default is
+        Superfiltering's, of 124M parameters. For a model that is not public, the environment variable HF_TOKEN holds
+        the token.
+    :param model_params: further arguments of `from_pretrained`, such as `revision` or `device_map`; never a token.
+    :param dtype: type of the model's weights: `float32`, `bfloat16` or `float16`, which halve the memory of large
+        models on a GPU.
+    :param start_token: what stands before each text: `bos`, the tokenizer's BOS, or its EOS where it has none; `eos`;
+        `released`: what the tokenizer puts there by itself. GPT-2's puts nothing there, so the first token of a
+        response alone has no loss, and the two means of an IFD are over different tokens. Superfiltering's released
+        code counts that way; the difference decides about short responses.
+    :param max_length: tokens of a text at most, at least 2, or as many as the model can read where that is less; the
+        end of a longer response is cut, the same tokens in every measure.
+    :param device: `cpu`, `cuda` or `cuda:N`; None takes a GPU where there is one.
+    :raises RecipeError: if a parameter cannot work.
+    """
+
+    def __init__(
+        self,
+        *,
+        measures: Sequence[str] = ("ifd",),
+        hf_model: str = "gpt2",
+        model_params: Mapping[str, Any] | None = None,
+        dtype: str = "float32",
+        start_token: str = "bos",
+        max_length: int = 1024,
+        device: str | None = None,
+    ) -> None:
+        known = list(measures) if isinstance(measures, (list, tuple)) else []
+        if not known or not set(known) <= set(MEASURES) or len(set(known)) < len(known):
+            names = ", ".join(map(repr, MEASURES))
+            raise RecipeError(f"response_loss: measures must be a list of some of {names}, got {measures!r}.")
+        for name, value, allowed in (("dtype", dtype, DTYPES), ("start_token", start_token, START_TOKENS)):
+            if value not in allowed:
+                raise RecipeError(f"response_loss: {name} must be one of {', '.join(allowed)}, got {value!r}.")
+        if not isinstance(hf_model, str) or not hf_model.strip():
+            raise RecipeError(f"response_loss: hf_model must be a name or a folder, got {hf_model!r}.")
+        params = mapping("response_loss: model_params", model_params, {})
+        refuse_secrets(model_params=params)
+        if set(DTYPE_PARAMS) & set(params):
+            raise RecipeError(
+                "response_loss: the type of the weights is the parameter dtype, not one of model_params; move it there."
+            )
+        self.measures = {name: MEASURES[name] for name in known}
+        self.hf_model = hf_model
+        self.model_params = params
+        self.dtype = dtype
+        self.start_token = start_token
+        self.max_length: int = number("response_loss: max_length", max_length, 2)
+        self.device = device
+
+    def identity(self) -> Mapping[str, Any]:
+        """See `NamedScorer`."""
+        names = ("hf_model", "model_params", "dtype", "start_token", "max_length")
+        return {**{name: getattr(self, name) for name in names}, "files": files_digest(self.hf_model)}
+
+    def score(self, samples: Sequence[Sample]) -> list[Score]:
+        """Score rows by the first measure; see `measure`."""
+        return [scores[0] for scores in self.measure(samples)]
+
+    def measure(self, samples: Sequence[Sample]) -> list[tuple[Score, ...]]:
+        """Score rows by every measure; those of a row do not depend on the rows around it, beyond float noise.
+
+        :param samples: n rows.
+        :return: n tuples with a score for each measure. A row without one has `empty_response`, `response_too_short`,
+            `instruction_too_long` or `not_finite`.
+        :raises LLMUnavailableError: if the model cannot be loaded, or does not fit into memory.
+        """
+        if not samples:
+            return []
+        device = self.device or default_device()
+        model = load_loss_model(self.hf_model, self.model_params, device, self.dtype)
+        spans = self._spans(model, samples)
+        losses = iter(model.mean_losses([span for row in spans if not isinstance(row, str) for span in row.values()]))
+        return [self._scores(row, losses) for row in spans]
+
+    def _scores(self, spans: Mapping[str, Span] | str, losses: Iterator[float]) -> tuple[Score, ...]:
+        if isinstance(spans, str):
+            return (Score.missing(spans),) * len(self.measures)
+        found = {name: next(losses) for name in spans}
+        return tuple(measured(measure, found) for measure in self.measures)
+
+    def _spans(self, model: LossModel, samples: Sequence[Sample]) -> list[dict[str, Span] | str]:
+        """Return the spans of each sample that the measures need, or why it has none."""
+        needed = dict.fromkeys(name for measure in self.measures for name in NEEDS[measure])
+        most = min(self.max_length, model.most_positions or self.max_length)
+        start = model.start(self.start_token)
+        prompts = model.tokens([prompt_text(sample) for sample in samples])
+        responses = model.tokens([sample.output if sample.output.strip() else "" for sample in samples])
+        found = [
+            response_spans(prompt, response, start, most) for prompt, response in zip(prompts, responses, strict=True)
+        ]
+        return [row if isinstance(row, str) else {name: row[name] for name in needed} for row in found]

@@ -1,0 +1,97 @@
+"""IFD and perplexity: golden values, and which tokens count."""
+
+import math
+
+import pytest
+
+from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.scoring.response_loss import MEASURES, NEEDS, Span, measured, prompt_text, response_spans
+
+
+def losses(given: float, alone: float) -> dict[str, float]:
+    return {"given": given, "alone": alone, "whole": given}
+
+
+def mean(log_probabilities: list[float]) -> float:
+    return -sum(log_probabilities) / len(log_probabilities)
+
+
+@pytest.mark.parametrize(
+    ("given", "alone", "loss_ratio", "ppl_ratio"),
+    [
+        ([-1, -1, -1], [-2, -2, -2], 0.5, 0.367879),
+        ([-3.6], [-4], 0.9, 0.670320),
+        ([-0.4, -0.4], [-0.5, -0.5], 0.8, 0.904837),
+        ([-2.2], [-2], 1.1, 1.221403),
+        ([-1, -2], [-1.5, -1.5], 1, 1),
+        ([-3, -1, -1], [-4, -1.2, -1.1], 0.793651, 0.648344),
+    ],
+)
+def test_golden_values_of_both_forms_of_ifd(given, alone, loss_ratio, ppl_ratio):
+    found = losses(mean(given), mean(alone))
+    assert measured("ifd_loss_ratio", found).value == pytest.approx(loss_ratio, abs=1e-6)
+    assert measured("ifd", found).value == pytest.approx(ppl_ratio, abs=1e-6)
+
+
+@pytest.mark.parametrize("measure", ["perplexity", "sample_perplexity"])
+def test_perplexity_is_the_exponential_of_the_mean_loss(measure):
+    assert measured(measure, losses(math.log(20), 1.0)).value == pytest.approx(20.0)
+
+
+def test_the_two_ratios_order_rows_otherwise():
+    easy, hard = losses(0.1, 0.2), losses(3.0, 4.0)
+    assert measured("ifd_loss_ratio", easy).value < measured("ifd_loss_ratio", hard).value
+    assert measured("ifd", easy).value > measured("ifd", hard).value
+
+
+@pytest.mark.parametrize("found", [losses(math.nan, 1.0), losses(1.0, math.inf), losses(800.0, 0.0)])
+def test_what_is_no_finite_number_is_no_score(found):
+    assert measured("ifd", found).status == "not_finite"
+    assert measured("ifd_loss_ratio", losses(1.0, 0.0)).status == "not_finite"
+
+
+def test_every_measure_says_what_it_needs_and_has_a_stat_of_its_own():
+    assert set(MEASURES) == set(NEEDS)
+    assert len(set(MEASURES.values())) == len(MEASURES)
+
+
+def test_no_stat_is_one_of_data_juicers_own():
+    """Its filters skip a sample that has their key already."""
+    from data_juicer.utils.constant import StatsKeysConstant
+
+    theirs = {value for value in vars(StatsKeysConstant).values() if isinstance(value, str)}
+    assert "perplexity" in theirs
+    assert theirs.isdisjoint(MEASURES.values())
+
+
+def test_the_prompt_is_instruction_and_input_on_lines_of_their_own():
+    assert prompt_text(Sample("Do.", "", "Done.")) == "Do.\n"
+    assert prompt_text(Sample("Do.", "this", "Done.")) == "Do.\nthis\n"
+
+
+def test_without_a_start_token_the_first_token_of_the_response_alone_has_no_loss():
+    found = response_spans([1, 2], [7, 8, 9], [], 100)
+    assert (found["given"], found["alone"]) == (Span((1, 2, 7, 8, 9), 2), Span((7, 8, 9), 1))
+    assert found["whole"] == Span((1, 2, 7, 8, 9), 1)
+
+
+def test_with_a_start_token_every_token_of_the_response_counts_both_times():
+    found = response_spans([1, 2], [7, 8, 9], [0], 100)
+    assert found["given"] == Span((0, 1, 2, 7, 8, 9), 3)
+    assert found["alone"] == Span((0, 7, 8, 9), 1)
+
+
+@pytest.mark.parametrize("start", [[], [0]])
+def test_a_long_response_loses_its_end_and_as_many_tokens_count_in_both(start):
+    found = response_spans([1, 2, 3], list(range(10, 30)), start, 8)
+    assert found["given"].tokens == (*start, 1, 2, 3, *range(10, 15 - len(start)))
+    counted = [len(found[name].tokens) - found[name].first for name in ("given", "alone")]
+    assert counted == [5 - len(start)] * 2
+
+
+@pytest.mark.parametrize(
+    ("prompt", "response", "reason"),
+    [([1], [], "empty_response"), ([1], [7], "response_too_short"), ([1] * 8, [7, 8], "instruction_too_long")],
+)
+def test_rows_without_a_score_say_why(prompt, response, reason):
+    assert response_spans(prompt, response, [], 8) == reason
