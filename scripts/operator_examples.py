@@ -167,6 +167,14 @@ EXAMPLES: Mapping[str, Sequence[Example]] = {
             earlier=[_TOPICS],
         ),
     ],
+    "pool_score_mapper": [
+        Example(
+            "Each row gets the distance to its second neighbour",
+            {"scorer": "knn_distance", "scorer_params": {"k": 2}},
+            "Three rows about interviews and three about rice: each has two neighbours, and the row that is least like "
+            "them has the largest distance.",
+        )
+    ],
     "sample_score_filter": [
         Example(
             "Rows get their quality, and the poor one goes",

@@ -59,6 +59,7 @@ CASES = [
     Case(ops.DiversitySelector, takes_topics=True, gives_topics=True),
     Case(ops.BudgetSelector, parameters={"select_num": 50}),
     Case(ops.SampleScoreFilter, adds=frozenset({STATS})),
+    Case(ops.PoolScoreMapper, adds=frozenset({STATS})),
     Case(ops.SampleScoreFilter, adds=frozenset({STATS}), asks_a_model=True),
     Case(
         ops.TopicReverseGrouper,
@@ -264,6 +265,7 @@ BAD_VALUES = {
     },
     ops.DiversitySelector: {"num_per_topic": 1.5, "allocation": "gain"},
     ops.BudgetSelector: {"select_num": 0, "field_key": "", "reverse": None, "seed": -1},
+    ops.PoolScoreMapper: {"scorer": "", "scorer_params": "x", "embedding_model": ""},
     ops.SampleScoreFilter: {
         "measure": "",
         "on_missing_score": "lowest",

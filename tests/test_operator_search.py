@@ -18,6 +18,7 @@ KINDS = {
     "diversity_selector": "selector",
     "facility_location_selector": "selector",
     "llm_pair_merger_mapper": "mapper",
+    "pool_score_mapper": "mapper",
     "quality_gate_filter": "filter",
     "sample_score_filter": "filter",
     "sentence_embedding_mapper": "mapper",

@@ -135,6 +135,7 @@ class Blocks:
         journals: JournalPlace | None = None,
         in_advance: int = _IN_ADVANCE,
         on_told: Callable[[Any], None] = lambda told: None,
+        stats: Mapping[str, pa.DataType] | None = None,
     ) -> tuple[Blocks, list[Any]]:
         """Run a function over every block.
 
@@ -150,13 +151,14 @@ class Blocks:
         :param in_advance: tasks to start for each task that fits in the cluster. More than 1 keeps processors busy, but
             Ray may run them in parallel: a task that waits for an actor gives its processor to the next.
         :param on_told: called with the function's report about each finished block; an exception ends the work.
+        :param stats: types of the stats that the function writes; None: it writes none, or those of the gate.
         :return: the new blocks, and the function's report about each old one, in order.
         :raises MergeItError: the error that a task raised on purpose.
         """
         resources = resources or Resources()
         task = _run_block.options(**resources.options())
         # The environment goes with the function: both are pickled, neither is logged.
-        call = ray.put((function, DriverEnvironment(), journals))
+        call = ray.put((function, DriverEnvironment(), journals, stats))
         common = [ray.put(argument) for argument in shared]
         own = repeat(()) if each is None else ((argument,) for argument in each)
 
@@ -177,15 +179,17 @@ class Blocks:
 
 @ray.remote(num_returns=2)
 def _run_block(
-    call: tuple[TableFunction, DriverEnvironment, JournalPlace | None], table: pa.Table, *arguments: Any
+    call: tuple[TableFunction, DriverEnvironment, JournalPlace | None, Mapping[str, pa.DataType] | None],
+    table: pa.Table,
+    *arguments: Any,
 ) -> tuple[pa.Table | None, tuple[int, Any]]:
-    function, environment, journals = call
+    function, environment, journals, stats = call
     environment.apply()
     use_kept_journals(journals)
     made, told = function(with_json(table), *arguments)
     if made is None:
         return None, (0, told)
-    return with_structs(made, table.schema), (made.num_rows, told)
+    return with_structs(made, table.schema, stats), (made.num_rows, told)
 
 
 @ray.remote

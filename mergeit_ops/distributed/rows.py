@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +20,8 @@ from mergeit_ops.jobs.rows import TableFunction
 from mergeit_ops.jobs.sample_reader import SampleReader
 
 __all__ = ["RayRows"]
+
+T = TypeVar("T")
 
 
 class RayRows:
@@ -81,10 +83,16 @@ class RayRows:
         return self.blocks.dataset() if self._computed is None else self._computed
 
     def map(
-        self, function: TableFunction, *shared: Any, each: Iterable[Any] | None = None, features: object = None
+        self,
+        function: TableFunction,
+        *shared: Any,
+        each: Iterable[Any] | None = None,
+        features: object = None,
+        stats: Mapping[str, pa.DataType] | None = None,
     ) -> tuple[RayRows, list[Any]]:
         """See `Rows`."""
-        blocks, told = self.blocks.map(function, *shared, each=each, resources=self._resources.without_gpus())
+        resources = self._resources.without_gpus()
+        blocks, told = self.blocks.map(function, *shared, each=each, resources=resources, stats=stats)
         return RayRows(blocks, None, self._resources), told
 
     def tell(self, function: TableFunction, *shared: Any, columns: Sequence[str] | None = None) -> Iterator[Any]:
@@ -104,9 +112,7 @@ class RayRows:
         marked = with_zero_vectors(blocks, reader, found)
         return RayRows(blocks, [*self.columns, EMBEDDING], self._resources, marked), found
 
-    def choose(
-        self, choose: Callable[[NDArray[np.float32]], NDArray[np.int64]], reader: SampleReader
-    ) -> NDArray[np.int64]:
+    def choose(self, choose: Callable[[NDArray[np.float32]], T], reader: SampleReader) -> T:
         """See `Rows`."""
         marked = self._marked
         assert marked is not None
@@ -132,9 +138,7 @@ def _vectors(table: pa.Table, reader: SampleReader, first: int) -> NDArray[np.fl
 
 
 @ray.remote
-def _choose(
-    choose: Callable[[NDArray[np.float32]], NDArray[np.int64]], reader: SampleReader, *vectors: NDArray[np.float32]
-) -> NDArray[np.int64]:
+def _choose(choose: Callable[[NDArray[np.float32]], T], reader: SampleReader, *vectors: NDArray[np.float32]) -> T:
     reader.check_widths(block.shape[1] for block in vectors)
     return choose(np.concatenate(vectors))
 

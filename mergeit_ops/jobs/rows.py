@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +14,8 @@ from mergeit_ops.dataset.readability import Readability
 from mergeit_ops.jobs.sample_reader import SampleReader
 
 __all__ = ["Rows", "TableFunction"]
+
+T = TypeVar("T")
 
 TableFunction = Callable[..., tuple[pa.Table | None, Any]]
 """Takes a table and further arguments. Returns a table or None, and a report for the operator."""
@@ -50,6 +52,7 @@ class Rows(Protocol):
         *shared: Any,
         each: Iterable[Any] | None = None,
         features: Callable[[Features], Features] = lambda features: features,
+        stats: Mapping[str, pa.DataType] | None = None,
     ) -> tuple[Rows, list[Any]]:
         """Run a function over every table.
 
@@ -59,6 +62,7 @@ class Rows(Protocol):
         :param each: one further argument for each table.
         :param features: from the columns and types of these rows to those of the result. On a cluster they come from
             the tables.
+        :param stats: types of the stats that the function writes; None: it writes none, or those of the gate.
         :return: the new rows, and the function's report about each old table, in order.
         """
         ...
@@ -88,12 +92,11 @@ class Rows(Protocol):
         """
         ...
 
-    def choose(
-        self, choose: Callable[[NDArray[np.float32]], NDArray[np.int64]], reader: SampleReader
-    ) -> NDArray[np.int64]:
-        """Return what a function chooses by the embeddings of all rows, which `with_vectors` has added.
+    def choose(self, choose: Callable[[NDArray[np.float32]], T], reader: SampleReader) -> T:
+        """Return what a function makes of the embeddings of all rows, which `with_vectors` has added.
 
-        :param choose: from (n, d) vectors to positions. On a cluster one task runs it, which holds all vectors.
+        :param choose: from (n, d) vectors to positions or values. On a cluster one task runs it, which holds all
+            vectors.
         :param reader: reads the embeddings.
         """
         ...

@@ -22,7 +22,7 @@ from mergeit_ops.jobs.sample_reader import SampleReader
 from mergeit_ops.scorers import RowScorer
 from mergeit_ops.scorers.scoring import measured_scores
 
-__all__ = ["MADE_BY", "STATUS", "ScoreJob", "Scored", "ScoringJob"]
+__all__ = ["MADE_BY", "STATUS", "ScoreJob", "Scored", "ScoringJob", "stat_entries", "stat_types"]
 
 STATUS, MADE_BY = "_status", "_made_by"
 """Endings of the keys that stand beside a stat: `ok` or why there is no score, and what made it of which row."""
@@ -32,6 +32,26 @@ _DIGEST = 16  # hexadecimal digits
 
 def _nothing(stays: Sequence[bool]) -> dict[str, Any]:
     return {}
+
+
+def stat_types(stats: Iterable[str]) -> dict[str, pa.DataType]:
+    """Return the Arrow types of the keys of some stats."""
+    ends = {"": pa.float64(), STATUS: pa.string(), MADE_BY: pa.string()}
+    return {name + end: kind for name in stats for end, kind in ends.items()}
+
+
+def stat_entries(stats: Sequence[str], scores: Sequence[Score], made_by: str) -> dict[str, Any]:
+    """Return the stats of a row.
+
+    :param stats: a key for each score.
+    :param scores: of the row.
+    :param made_by: digest of what made them.
+    """
+    return {
+        key: value
+        for name, score in zip(stats, scores, strict=True)
+        for key, value in ((name, score.value), (name + STATUS, score.status), (name + MADE_BY, made_by))
+    }
 
 
 @dataclass(frozen=True)
@@ -117,7 +137,8 @@ class ScoreJob:
         found = [scores if scores is not None else next(new) for scores in known]
         missing = Counter(scores[0].status for scores in found if scores[0].value is None)
         rows = [
-            stats | self._entries(scores, maker) for stats, scores, maker in zip(brought, found, made_by, strict=True)
+            stats | stat_entries(self.stats, scores, maker)
+            for stats, scores, maker in zip(brought, found, made_by, strict=True)
         ]
         figures = {"unscored": dict(missing), "reused": len(samples) - len(asked)}
         return Scored(set_column(table, STATS, json_array(rows)), figures)
@@ -125,8 +146,7 @@ class ScoreJob:
     @property
     def types(self) -> Mapping[str, pa.DataType]:
         """See `ScoringJob`."""
-        ends = {"": pa.float64(), STATUS: pa.string(), MADE_BY: pa.string()}
-        return {name + end: kind for name in self.stats for end, kind in ends.items()}
+        return stat_types(self.stats)
 
     def _made_by(self, sample: Sample) -> str:
         return content_digest({"scorer": self.identity, **vars(sample)})[:_DIGEST]
@@ -135,10 +155,3 @@ class ScoreJob:
         if any(stats.get(name + MADE_BY) != maker or stats.get(name) is None for name in self.stats):
             return None
         return tuple(Score(float(stats[name])) for name in self.stats)
-
-    def _entries(self, scores: Sequence[Score], maker: str) -> dict[str, Any]:
-        return {
-            key: value
-            for name, score in zip(self.stats, scores, strict=True)
-            for key, value in ((name, score.value), (name + STATUS, score.status), (name + MADE_BY, maker))
-        }

@@ -8,6 +8,7 @@ from mergeit_ops.ops.budget_selector import BudgetSelector
 from mergeit_ops.ops.diversity_selector import DiversitySelector
 from mergeit_ops.ops.facility_location_selector import FacilityLocationSelector
 from mergeit_ops.ops.llm_pair_merger_mapper import LLMPairMergerMapper
+from mergeit_ops.ops.pool_score_mapper import PoolScoreMapper
 from mergeit_ops.ops.quality_gate_filter import QualityGateFilter
 from mergeit_ops.ops.sample_score_filter import SampleScoreFilter
 from mergeit_ops.ops.sentence_embedding_mapper import SentenceEmbeddingMapper
@@ -19,6 +20,7 @@ __all__ = [
     "DiversitySelector",
     "FacilityLocationSelector",
     "LLMPairMergerMapper",
+    "PoolScoreMapper",
     "QualityGateFilter",
     "SampleScoreFilter",
     "SentenceEmbeddingMapper",

@@ -38,18 +38,21 @@ SCORERS: Mapping[str, str] = {
 """Name in a recipe to `module:Class`; a new scorer is one file and one line here."""
 
 
-def build_scorer(name: str, params: Mapping[str, Any] | None = None, **defaults: Any) -> RowScorer:
+def build_scorer(
+    name: str, params: Mapping[str, Any] | None = None, registry: Mapping[str, str] = SCORERS, **defaults: Any
+) -> Any:
     """Return a scorer.
 
-    :param name: a name in `SCORERS`, or the import path `package.module:Class` of a class of one's own that has the
-        method `score` of the `RowScorer` Protocol.
+    :param name: a name in the registry, or the import path `package.module:Class` of a class of one's own that has the
+        method `score` of the `RowScorer` Protocol, or the methods of the `PoolScorer` Protocol.
     :param params: keyword arguments of its class.
+    :param registry: `SCORERS` or `POOL_SCORERS`.
     :param defaults: keyword arguments that are passed where the class takes them and `params` does not give them, such
         as `device`.
     :raises RecipeError: if there is no such scorer, or it does not take these parameters.
     :raises ScorerError: if it cannot be built.
     """
-    factory = _find(name)
+    factory = _find(name, registry)
     given = dict(params or {})
     try:
         accepted = inspect.signature(factory).parameters
@@ -64,14 +67,14 @@ def build_scorer(name: str, params: Mapping[str, Any] | None = None, **defaults:
     return scorer
 
 
-def _find(name: str) -> Any:
-    path = SCORERS.get(name, name)
+def _find(name: str, registry: Mapping[str, str]) -> Any:
+    path = registry.get(name, name)
     module_name, separator, class_name = path.partition(":")
     if not separator:
-        known = ", ".join(repr(known) for known in SCORERS)
+        known = ", ".join(repr(known) for known in registry)
         raise RecipeError(f"scorer must be one of {known}, or an import path 'package.module:Class', got '{name}'")
     try:
-        with nullcontext() if name in SCORERS else _current_folder():
+        with nullcontext() if name in registry else _current_folder():
             return getattr(importlib.import_module(module_name), class_name)
     except Exception as error:  # a module of the user's own may raise anything
         raise RecipeError(

@@ -42,9 +42,10 @@ BY_OPERATOR = {
     "budget_selector": [{"budget_selector": {"select_num": 5}}],
     "sentence_embedding_mapper": [{"sentence_embedding_mapper": {}}],
     "quality_gate_filter": [{"quality_gate_filter": {"score_all": True}}],
+    "pool_score_mapper": [{"pool_score_mapper": {}}],
     "sample_score_filter": [{"sample_score_filter": {}}],
 }
-NO_SELECTION = {"sentence_embedding_mapper", "quality_gate_filter", "sample_score_filter"}
+NO_SELECTION = {"pool_score_mapper", "sentence_embedding_mapper", "quality_gate_filter", "sample_score_filter"}
 
 
 def parquet(tmp_path, rows, extra=None):

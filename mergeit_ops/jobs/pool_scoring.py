@@ -1,0 +1,109 @@
+"""Scoring each row by what the whole set is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from datasets import Features
+from numpy.typing import NDArray
+
+from mergeit_ops.core.columns import EMBEDDING, STATS
+from mergeit_ops.core.rows.identity import content_digest
+from mergeit_ops.core.scoring.score import Score
+from mergeit_ops.core.selection.method import Pool
+from mergeit_ops.core.vectors import has_text
+from mergeit_ops.dataset.stats import stats_of
+from mergeit_ops.dataset.tables import JSON, json_array, set_column
+from mergeit_ops.errors import named
+from mergeit_ops.jobs.rows import Rows
+from mergeit_ops.jobs.sample_reader import SampleReader
+from mergeit_ops.jobs.scoring import stat_entries, stat_types
+from mergeit_ops.scorers.pool import PoolScorer
+
+__all__ = ["PoolScoreJob", "score_pool"]
+
+_UNREADABLE = Score.missing("unreadable")
+
+
+@dataclass(frozen=True)
+class PoolScoreJob:
+    """Adds the scores of each row among all rows to its stats.
+
+    :param reader: reads the rows.
+    :param scorer: scores them. Rows that cannot be read take no part, and have the status `unreadable`.
+    :param brings_embeddings: whether the rows bring embeddings, which they keep.
+    """
+
+    reader: SampleReader
+    scorer: PoolScorer
+    brings_embeddings: bool
+
+    def prepare(self, vectors: NDArray[np.float32]) -> list[tuple[bool, Any]]:
+        """Return, for each row, whether it can be read, and what its score needs to know of the others.
+
+        :param vectors: (n, d) float32; zero vectors of rows that cannot be read.
+        """
+        readable = has_text(vectors)
+        rows = np.flatnonzero(readable)
+        with named(self.reader.operator):
+            pool = Pool(vectors if len(rows) == len(vectors) else vectors[rows])
+            known = self.scorer.prepare(pool) if len(rows) else ()
+        found: list[tuple[bool, Any]] = [(False, None)] * len(vectors)
+        for row, value in zip(rows.tolist(), known, strict=True):
+            found[row] = True, value
+        return found
+
+    def score(self, table: pa.Table, known: Sequence[tuple[bool, Any]]) -> tuple[pa.Table, Counter[str]]:
+        """Return rows with their scores, and how many have none, by reason.
+
+        :param table: flat rows.
+        :param known: what `prepare` returned for them.
+        """
+        samples = [reading.sample for reading in self.reader.readings(table)]
+        asked = [(sample, value) for sample, (readable, value) in zip(samples, known, strict=True) if readable]
+        with named(self.reader.operator):
+            new = iter(self.scorer.score([sample for sample, _ in asked], [value for _, value in asked]))
+        stats = tuple(self.scorer.measures.values())
+        found = [next(new) if readable else (_UNREADABLE,) * len(stats) for readable, _ in known]
+        made_by = content_digest(dict(self.scorer.identity()))
+        rows = [old | stat_entries(stats, scores, made_by) for old, scores in zip(stats_of(table), found, strict=True)]
+        missing = Counter(scores[0].status for scores in found if scores[0].value is None)
+        scored = set_column(table, STATS, json_array(rows))
+        dropped = [] if self.brings_embeddings else [EMBEDDING]
+        return scored.drop_columns([name for name in dropped if name in scored.column_names]), missing
+
+    @property
+    def types(self) -> Mapping[str, pa.DataType]:
+        """Return the Arrow types of the keys that it adds to the stats."""
+        return stat_types(self.scorer.measures.values())
+
+
+def score_pool(rows: Rows, job: PoolScoreJob) -> tuple[Rows, dict[str, Any]]:
+    """Score the rows of a dataset.
+
+    :param rows: flat rows.
+    :param job: how.
+    :return: the rows with their stats, and the figures for the record.
+    """
+    with_vectors, found = rows.with_vectors(job.reader, drops_unreadable=False)
+    known = with_vectors.choose(job.prepare, job.reader)
+    bounds = pairwise([0, *accumulate(with_vectors.tell(_length))])
+    scored, told = with_vectors.map(
+        job.score, each=(known[first:end] for first, end in bounds), features=_features, stats=job.types
+    )
+    figures = {"rows_in": len(rows), "rows_out": len(scored), "unscored": dict(sum(told, Counter()))}
+    return scored, {**figures, **found.figures()}
+
+
+def _length(table: pa.Table) -> tuple[None, int]:
+    return None, table.num_rows
+
+
+def _features(features: Features) -> Features:
+    return Features({**features, STATS: JSON})

@@ -1,0 +1,85 @@
+"""Score each sample by what the whole dataset is."""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+from data_juicer.ops.base_op import OPERATORS
+from datasets import Dataset
+from loguru import logger
+
+from mergeit_ops.core.columns import EMBEDDING
+from mergeit_ops.distributed import is_ray_dataset
+from mergeit_ops.errors import named
+from mergeit_ops.jobs.pool_scoring import PoolScoreJob, score_pool
+from mergeit_ops.ops.constraints import MAPPING, TEXT
+from mergeit_ops.ops.dataset_mapper import Mapper
+from mergeit_ops.ops.embedding_operator import EmbeddingOperator
+from mergeit_ops.ops.parameters import declare
+from mergeit_ops.ops.sample_operator import EMBEDDING_CONSTRAINTS, SAMPLE_CONSTRAINTS
+from mergeit_ops.scorers import build_scorer
+from mergeit_ops.scorers.pool import POOL_SCORERS
+
+OP_NAME = "pool_score_mapper"
+
+
+@OPERATORS.register_module(OP_NAME)
+class PoolScoreMapper(EmbeddingOperator, Mapper):
+    """Score each sample by what the whole dataset is, such as its distance to its neighbours.
+
+    The score goes to `__dj__stats__` under its own name, with `<name>_status` (`ok`, or why there is no score) and
+    `<name>_made_by`. No sample is dropped: put `budget_selector` behind it, on that field, to keep the highest or
+    lowest, or Data-Juicer's `general_field_filter` for a bound."""
+
+    # Data-Juicer's partitioned Ray executor would otherwise run it on each partition for itself.
+    is_global_operation = True
+    gives_ids = True
+    step = "Scored among all"
+    _constraints = {**SAMPLE_CONSTRAINTS, **EMBEDDING_CONSTRAINTS, "scorer": TEXT, "scorer_params": MAPPING}
+
+    def __init__(
+        self,
+        scorer: str = "knn_distance",
+        scorer_params: Optional[dict[str, Any]] = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> None:
+        """
+        Initialization method.
+
+        :param scorer: `knn_distance`: the Euclidean distance to the `k`-th nearest other sample (InstructMining's
+            KNN-i; `k` is 6; for up to 200,000 samples); `row_variance`: the spread over the principal axes of all
+            samples (LIFT's variety; `statistic`, `components`); or the import path `package.module:Class` of a scorer
+            of one's own.
+        :param scorer_params: keyword arguments of the scorer.
+        :param args: extra args
+        :param kwargs: extra args
+        """
+        declare(self, locals())
+        super().__init__(*args, **kwargs)
+        with named(self._name):
+            self._scorer = build_scorer(scorer, scorer_params, POOL_SCORERS)
+
+    def run(self, dataset: Dataset, *, exporter: Any = None, tracer: Any = None) -> Dataset:
+        """Score a flat dataset.
+
+        :param dataset: flat samples.
+        :param exporter: not used.
+        :param tracer: not used; no text changes.
+        :return: the samples with their stats.
+        :raises DatasetError: if a column is missing, or the rows are topics.
+        :raises ScorerError: if there are more samples than the scorer is meant for.
+        """
+        with self.recorded() as manifest:
+            rows = self.rows_of(dataset)
+            if is_ray_dataset(dataset) and not len(rows):
+                manifest.figures |= {"rows_in": 0, "rows_out": 0}
+                return rows.dataset
+            self.check_flat(rows.grouped)
+            job = PoolScoreJob(self.reader_of(rows.columns), self._scorer, EMBEDDING in rows.columns)
+            scored, figures = score_pool(rows, job)
+            manifest.figures |= figures
+        if figures["unscored"]:
+            reasons = ", ".join(f"{reason} {count:,}" for reason, count in figures["unscored"].items())
+            logger.warning(f"{self._name}: samples without a score, by reason: {reasons}.")
+        return scored.dataset

@@ -1,0 +1,55 @@
+"""How far each row is from its neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.scoring.knn_distance import knn_distances
+from mergeit_ops.core.scoring.score import Score
+from mergeit_ops.core.selection.method import Need, Pool
+from mergeit_ops.errors import RecipeError, ScorerError
+from mergeit_ops.llm.validation import number
+
+__all__ = ["KnnDistance"]
+
+_MOST_ROWS = 200_000
+
+
+class KnnDistance:
+    """The Euclidean distance from each row to its k-th nearest other row, by their embeddings: InstructMining's KNN-i.
+
+    High values are outliers. Every row is compared with every other, so 200,000 rows are the most: there it takes some
+    ten minutes on two cores.
+
+    :param k: which neighbour, at least 1; the paper has 6. With fewer other rows there is no score, `no_neighbour`.
+    :raises RecipeError: if a parameter cannot work.
+    """
+
+    needs: ClassVar[frozenset[Need]] = frozenset({"vectors"})
+    measures: ClassVar[Mapping[str, str]] = {"knn_distance": "knn_distance"}
+
+    def __init__(self, *, k: int = 6) -> None:
+        try:
+            self.k: int = number("k", k, 1)
+        except RecipeError as error:
+            raise RecipeError(f"knn_distance: {error}") from error
+
+    def identity(self) -> Mapping[str, Any]:
+        """See `PoolScorer`."""
+        return {"k": self.k}
+
+    def prepare(self, pool: Pool) -> Sequence[float | None]:
+        """See `PoolScorer`: the distances."""
+        rows = len(pool.vectors)
+        if rows > _MOST_ROWS:
+            raise ScorerError(
+                f"knn_distance compares every row with every other and is meant for up to {_MOST_ROWS:,} rows; there "
+                f"are {rows:,}. Select fewer rows before it."
+            )
+        return [None] * rows if rows <= self.k else list(map(float, knn_distances(pool.vectors, self.k)))
+
+    def score(self, samples: Sequence[Sample], known: Sequence[float | None]) -> list[tuple[Score, ...]]:
+        """See `PoolScorer`."""
+        return [(Score.missing("no_neighbour") if value is None else Score(value),) for value in known]

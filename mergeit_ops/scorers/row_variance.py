@@ -1,0 +1,54 @@
+"""How widely each row spreads over the principal axes of all rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.scoring.row_variance import STATISTICS, Statistic, principal_coordinates, row_statistic
+from mergeit_ops.core.scoring.score import Score
+from mergeit_ops.core.selection.method import Need, Pool
+from mergeit_ops.errors import RecipeError
+from mergeit_ops.llm.validation import number
+
+__all__ = ["RowVariance"]
+
+
+class RowVariance:
+    """The spread of each row over the principal axes of all rows, by their embeddings: LIFT's measure of variety. LIFT
+    keeps the rows above the 80th percentile.
+
+    :param statistic: `variance` of a row's coordinates, as in LIFT's code; it depends on the arbitrary signs of the
+        axes, which are fixed here, so other implementations keep somewhat other rows; `mean_square` does not depend on
+        them.
+    :param components: number of axes, at least 1; None: the fewest that hold 95 % of the variance.
+    :raises RecipeError: if a parameter cannot work.
+    """
+
+    needs: ClassVar[frozenset[Need]] = frozenset({"vectors"})
+    measures: ClassVar[Mapping[str, str]] = {"row_variance": "row_variance"}
+
+    def __init__(self, *, statistic: Statistic = "variance", components: int | None = None) -> None:
+        if statistic not in STATISTICS:
+            raise RecipeError(
+                f"row_variance: statistic must be one of {', '.join(map(repr, STATISTICS))}, got {statistic!r}."
+            )
+        self.statistic: Statistic = statistic
+        try:
+            self.components: int | None = None if components is None else number("components", components, 1)
+        except RecipeError as error:
+            raise RecipeError(f"row_variance: {error}") from error
+
+    def identity(self) -> Mapping[str, Any]:
+        """See `PoolScorer`."""
+        return {"statistic": self.statistic, "components": self.components}
+
+    def prepare(self, pool: Pool) -> Sequence[float]:
+        """See `PoolScorer`: the spreads."""
+        coordinates = principal_coordinates(pool.vectors, self.components)
+        return list(map(float, row_statistic(coordinates, self.statistic)))
+
+    def score(self, samples: Sequence[Sample], known: Sequence[float]) -> list[tuple[Score, ...]]:
+        """See `PoolScorer`."""
+        return [(Score(value),) for value in known]
