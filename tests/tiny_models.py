@@ -213,3 +213,55 @@ def save_rambler(folder: Path) -> str:
     tokenizer.save_pretrained(folder)
     LlamaForCausalLM(config).save_pretrained(folder)
     return str(folder)
+
+
+@lru_cache
+def reward_folder(outputs: int = 1, positions: int = 64) -> str:
+    """A sequence classifier of BERT's shape that reads a pair of texts, a character a token; made once."""
+    import torch
+    from tokenizers import Regex, Tokenizer, models, pre_tokenizers, processors
+    from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
+
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+    pieces = [*special, *(chr(code) for code in range(32, 127))]
+    backend = Tokenizer(models.WordLevel({piece: number for number, piece in enumerate(pieces)}, unk_token="[UNK]"))
+    backend.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated")
+    backend.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    made = PreTrainedTokenizerFast(
+        tokenizer_object=backend, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]"
+    )
+    folder = tempfile.mkdtemp(prefix="tiny-reward-")
+    made.save_pretrained(folder)
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(pieces),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=64,
+        max_position_embeddings=positions,
+        initializer_range=0.25,
+        num_labels=outputs,
+    )
+    BertForSequenceClassification(config).save_pretrained(folder)
+    return folder
+
+
+@lru_cache
+def chat_reward_folder() -> str:
+    """A sequence classifier of GPT-2's shape with a chat template and no token to pad with; made once."""
+    import torch
+    from transformers import AutoTokenizer, GPT2Config, GPT2ForSequenceClassification
+
+    folder = tempfile.mkdtemp(prefix="tiny-chat-reward-")
+    made = AutoTokenizer.from_pretrained(gpt2_folder())
+    made.chat_template = "{% for turn in messages %}<{{ turn['role'] }}>{{ turn['content'] }}\n{% endfor %}"
+    made.save_pretrained(folder)
+    torch.manual_seed(0)
+    config = GPT2Config(
+        vocab_size=len(made), n_positions=128, n_embd=32, n_layer=2, n_head=4, initializer_range=0.25, num_labels=1
+    )
+    GPT2ForSequenceClassification(config).save_pretrained(folder)
+    return folder

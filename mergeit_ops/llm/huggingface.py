@@ -85,19 +85,36 @@ def context_length(config: Any) -> int | None:
 def load_causal_lm(
     name: str, model_params: Mapping[str, Any], device: str | None = None, dtype: str | None = None
 ) -> tuple[Any, Any]:
-    """Load a causal language model and its tokenizer.
+    """Load a causal language model and its tokenizer; see `load_model`.
 
+    :return: the tokenizer, which pads on the left, where the end of every prompt stands in the last column, and the
+        model, ready for inference.
+    """
+    return load_model("AutoModelForCausalLM", name, model_params, device, dtype, padding_side="left")
+
+
+def load_model(
+    auto_class: str,
+    name: str,
+    model_params: Mapping[str, Any],
+    device: str | None = None,
+    dtype: str | None = None,
+    **tokenizer_params: Any,
+) -> tuple[Any, Any]:
+    """Load a model and its tokenizer.
+
+    :param auto_class: class of transformers that loads it, such as `AutoModelForSequenceClassification`.
     :param name: name at the Hub, or a folder.
     :param model_params: arguments of `from_pretrained`; the tokenizer gets those that say where it lies.
     :param device: where the model runs; None takes a GPU where there is one. A `device_map` goes before it.
     :param dtype: name of the type of its weights, such as `bfloat16`; None for what `model_params` or transformers say.
-    :return: the tokenizer, which pads on the left, where the end of every prompt stands in the last column, and the
-        model, ready for inference.
+    :param tokenizer_params: further arguments of the tokenizer.
+    :return: the tokenizer and the model, ready for inference.
     :raises MissingDependencyError: without transformers or torch.
     :raises ModelNotLoadedError: when it cannot be loaded.
     """
     try:
-        from transformers import AutoModelForCausalLM, AutoTokenizer, __version__
+        import transformers
     except ImportError as error:
         raise MissingDependencyError(
             "A local Hugging Face model needs transformers and torch: pip install transformers torch."
@@ -106,12 +123,12 @@ def load_causal_lm(
     params = {key: value for key, value in model_params.items() if key not in DTYPE_PARAMS}
     if given or dtype is not None:
         # Renamed in transformers 4.56, which warns of the old name.
-        name_of_dtype = DTYPE_PARAMS[tuple(map(int, __version__.split(".")[:2])) < (4, 56)]
+        name_of_dtype = DTYPE_PARAMS[tuple(map(int, transformers.__version__.split(".")[:2])) < (4, 56)]
         params[name_of_dtype] = dtype if dtype is not None else given[0]
     shared = {key: model_params[key] for key in _SHARED_PARAMS if key in model_params}
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name, padding_side="left", **shared)
-        model = AutoModelForCausalLM.from_pretrained(name, **params)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(name, **shared, **tokenizer_params)
+        model = getattr(transformers, auto_class).from_pretrained(name, **params)
         if "device_map" not in model_params:
             model.to(device or default_device())
     except Exception as error:  # the libraries below raise a dozen unrelated types for "not there"

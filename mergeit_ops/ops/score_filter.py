@@ -72,8 +72,9 @@ class ScoreFilter(SampleOperator, Filter):
         :param scorer: `distilled`: a small regressor to the Deita quality score, on the CPU; `deita`: the published
             Deita scorer itself, a local Hugging Face model of 7B parameters; `deita_api`: the same behind an
             OpenAI-compatible server; `llm_judge`: a language model with a rubric; `cascade`: a cheap scorer, and a
-            judge for close calls; `response_loss`: IFD or perplexity by a causal language model; or the import path
-            `package.module:Class` of a scorer of one's own.
+            judge for close calls; `response_loss`: IFD or perplexity by a causal language model; `reward_model`: a
+            sequence classifier trained on preferences; or the import path `package.module:Class` of a scorer of one's
+            own.
         :param scorer_params: keyword arguments of the scorer. A key never stands here: it comes from the environment
             variable OPENAI_API_KEY.
         :param min_score: lowest score that a sample may have; null: no such filter. Data-Juicer's
