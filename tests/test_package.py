@@ -55,6 +55,7 @@ def test_only_operators_import_data_juicer():
 
 
 LAYERS = (
+    "worker",
     "core",
     "errors",
     "embedding",

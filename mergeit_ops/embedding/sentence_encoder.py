@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from mergeit_ops.embedding.fixed_shapes import FixedBatch, fixed_batches
 from mergeit_ops.embedding.precision import narrow_weights, precision, takes_bfloat16
 from mergeit_ops.embedding.threads import in_threads
 from mergeit_ops.errors import EmbeddingError
+from mergeit_ops.worker import worker
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -152,12 +152,11 @@ def load_encoder(model: str = DEFAULT_EMBEDDING_MODEL, device: str = "cpu", dtyp
     :param dtype: see `SentenceEncoder`.
     :raises EmbeddingError: if the model cannot be loaded.
     """
-    return _loaded(DEFAULT_EMBEDDING_MODEL if model in _DEFAULT_MODEL_NAMES else model, device, dtype)
-
-
-@lru_cache(maxsize=2)
-def _loaded(model: str, device: str, dtype: str) -> SentenceEncoder:
-    return SentenceEncoder(model, device, dtype)
+    name = DEFAULT_EMBEDDING_MODEL if model in _DEFAULT_MODEL_NAMES else model
+    found: SentenceEncoder = worker.encoders.get(
+        repr((name, device, dtype)), lambda: SentenceEncoder(name, device, dtype)
+    )
+    return found
 
 
 def _resolve_model(model: str) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any, TypeVar
 
 from mergeit_ops.errors import MissingDependencyError
+from mergeit_ops.worker import worker
 
 __all__ = [
     "DTYPE_PARAMS",
@@ -31,24 +31,35 @@ _REASON_CHARS = 300
 # What a tokenizer shares with its model: where they lie, and whether code beside them may run.
 _SHARED_PARAMS = ("revision", "trust_remote_code", "cache_dir", "local_files_only", "subfolder")
 
-_loaded: dict[str, Any] = {}
-_loading = threading.Lock()
-
 
 class ModelNotLoadedError(Exception):
     """A model could not be loaded; the text is the libraries' reason, for the caller's own sentence."""
 
 
 def loaded_once(key: str, load: Callable[[], T]) -> T:
-    """Return what this process has loaded under a key, loading it on first use.
+    """Return the model that this process has loaded under a key, loading it on first use.
+
+    Two models are kept. If the memory does not suffice for another, the kept ones are dropped first.
 
     :param key: everything that tells one load from another.
     :param load: loads it; what it raises is not kept.
     """
-    with _loading:
-        if key not in _loaded:
-            _loaded[key] = load()
-        return _loaded[key]
+
+    def load_alone_if_need_be() -> T:
+        try:
+            return load()
+        except Exception as error:
+            causes = (error, error.__cause__, error.__cause__ and error.__cause__.__cause__)
+            if not any(cause is not None and is_out_of_memory(cause) for cause in causes):
+                raise
+            if not worker.models.clear():
+                raise
+        # Outside the handler: the exception holds on to the tensors of its frames.
+        _free_memory()
+        return load()
+
+    found: T = worker.models.get(key, load_alone_if_need_be)
+    return found
 
 
 def default_device() -> str:
@@ -177,7 +188,11 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def _free_memory() -> None:
+    import gc
+
     import torch
+
+    gc.collect()
 
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

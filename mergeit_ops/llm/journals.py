@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from mergeit_ops.llm.journal import Journal, default_cache_path, journal_file
+from mergeit_ops.worker import worker
 
 __all__ = ["CACHE_AUTO", "AnswerStore", "journal_place", "open_journal", "share_journals"]
 
@@ -36,8 +37,6 @@ class AnswerStore(Protocol):
 
 Opener = Callable[[str, bool], AnswerStore]
 
-_shared: Opener | None = None
-
 
 def share_journals(opener: Opener | None) -> None:
     """Have this process open its journals elsewhere from now on.
@@ -45,8 +44,7 @@ def share_journals(opener: Opener | None) -> None:
     :param opener: takes what the recipe says about the journal, and whether to make it where there is none; None goes
         back to files of this machine.
     """
-    global _shared
-    _shared = opener
+    worker.open_journal = opener
 
 
 def journal_place(cache_path: str | None) -> str:
@@ -64,6 +62,7 @@ def open_journal(cache_path: str | None, *, create: bool = True) -> AnswerStore:
     :param create: whether to make the file when there is none; False is for looking only.
     :raises RecipeError: see `Journal`.
     """
-    if cache_path is not None and _shared is not None:
-        return _shared(cache_path, create)
+    if cache_path is not None and worker.open_journal is not None:
+        kept: AnswerStore = worker.open_journal(cache_path, create)
+        return kept
     return Journal(default_cache_path() if cache_path == CACHE_AUTO else cache_path, create=create)

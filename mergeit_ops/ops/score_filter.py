@@ -27,7 +27,8 @@ from mergeit_ops.ops.constraints import FLAG, MAPPING, TEXT, Constraint, Number,
 from mergeit_ops.ops.first_look import ExportCheck, recipe_of
 from mergeit_ops.ops.parameters import declare
 from mergeit_ops.ops.sample_operator import SampleOperator
-from mergeit_ops.scorers import PayingScorer, ReportingScorer, RowScorer, build_scorer
+from mergeit_ops.scorers import PayingScorer, ReportingScorer, build_scorer
+from mergeit_ops.worker import worker
 
 if TYPE_CHECKING:
     from mergeit_ops.llm.engine import LLMEngine
@@ -45,9 +46,6 @@ SCORE_FILTER_CONSTRAINTS: Mapping[str, Constraint] = {
     "on_missing_score": OneOf(("keep", "drop", "raise")),
     "score_all": FLAG,
 }
-
-_scorers: dict[str, RowScorer] = {}
-"""Scorers of this process, on Ray, by the ledger of their filter."""
 
 
 class ScoreFilter(SampleOperator, Filter):
@@ -327,7 +325,7 @@ class ScoreFilter(SampleOperator, Filter):
 
         if self._ledger is not None:
             # Each task has its own operator, so the process keeps the scorer with its model and answers.
-            self._scorer = _scorers.setdefault(self._ledger, self._scorer)
+            self._scorer = worker.scorers.get(self._ledger, lambda: self._scorer)
         if self._driver is not None:
             environment, journals, budgets = self._driver
             environment.apply()

@@ -19,6 +19,7 @@ from mergeit_ops.ops import LLMPairMergerMapper, QualityGateFilter, TopicCluster
 from mergeit_ops.scorers import Score, build_scorer
 from mergeit_ops.scorers import deita as deita_module
 from mergeit_ops.scorers.deita import DeitaScorer
+from mergeit_ops.worker import Kept, worker
 from tests import tiny_models
 from tests.recipe_runs import make_dataset
 from tests.tiny_models import DIGIT_IDS
@@ -52,7 +53,7 @@ def llama(tmp_path_factory) -> str:
 
 @pytest.fixture(autouse=True)
 def _nothing_loaded(monkeypatch):
-    monkeypatch.setattr(huggingface, "_loaded", {})
+    monkeypatch.setattr(worker, "models", Kept(2))
 
 
 @pytest.fixture
@@ -173,7 +174,7 @@ def test_complexity_is_scored_from_the_question_alone(llama, llama_reference):
 )
 def test_a_row_that_says_nothing_has_no_score_and_loads_no_model(row, reason):
     assert DeitaScorer(model="nobody/no-such-model").score([row]) == [Score.missing(reason)]
-    assert huggingface._loaded == {}
+    assert not worker.models._values
 
 
 def test_without_the_input_a_blank_instruction_is_a_blank_question():
@@ -234,7 +235,7 @@ def test_half_precision_gives_nearly_the_same_scores(llama):
     expected, rounded = values(full.score(ROWS)), values(half.score(ROWS))
     assert rounded == pytest.approx(expected, abs=0.1)
     assert rounded != expected
-    assert {str(model._model.dtype) for model in huggingface._loaded.values()} == {"torch.float32", "torch.bfloat16"}
+    assert {str(model._model.dtype) for model in worker.models._values.values()} == {"torch.float32", "torch.bfloat16"}
 
 
 def test_logits_that_are_no_numbers_give_no_score(llama, tmp_path):
