@@ -14,8 +14,9 @@ from data_juicer.core.data import NestedDataset
 from data_juicer.ops.base_op import OPERATORS
 from datasets import Dataset
 
-from mergeit_ops.core.columns import EMBEDDING, META, ROW_ID, STATS
+from mergeit_ops.core.columns import BATCH_META, EMBEDDING, META, ROW_ID, STATS
 from mergeit_ops.core.merging.conversations import CONVERSATIONS
+from mergeit_ops.core.merging.pairing import find_groups
 from mergeit_ops.core.merging.prompts import PROMPT_STYLES, records_text
 from mergeit_ops.core.rows.lossless import decode_row
 from mergeit_ops.core.sample import Sample
@@ -88,11 +89,14 @@ def test_merge_ratio_takes_the_most_similar_pairs_only(topics):
         assert sorted(kept) == sorted(left)[-len(kept) :]
 
 
-def test_first_come_pairs_otherwise_than_best_first(topics):
-    def pairs(pairing):
-        return {tuple(meta["merge_parent_ids"]) for meta in metas(merger(pairing=pairing).run(topics), "merged")}
-
-    assert pairs("first_come") != pairs("best_first")
+@pytest.mark.parametrize("pairing", ["best_first", "first_come"])
+def test_pairs_are_those_of_the_pairing_that_is_asked_for(topics, pairing):
+    merged = metas(merger(pairing=pairing).run(topics), "merged")
+    for topic in topics:
+        groups = find_groups(decode_vectors(topic[EMBEDDING]), 0.4, pairing)
+        expected = sorted(sorted(topic[ROW_ID][member] for member in group.members) for group in groups)
+        topic_id = topic[BATCH_META]["topic_id"]
+        assert expected == sorted(sorted(meta["merge_parent_ids"]) for meta in merged if meta["topic_id"] == topic_id)
 
 
 def test_merge_ratio_needs_best_first():

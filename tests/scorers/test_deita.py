@@ -14,7 +14,6 @@ from mergeit_ops.core.columns import META, STATS
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.scoring.deita import complexity_prompt, quality_prompt
 from mergeit_ops.errors import RecipeError, ScorerError
-from mergeit_ops.llm import huggingface
 from mergeit_ops.ops import LLMPairMergerMapper, QualityGateFilter, TopicClusterGrouper
 from mergeit_ops.scorers import Score, build_scorer
 from mergeit_ops.scorers import deita as deita_module
@@ -277,7 +276,7 @@ def test_scorers_of_one_process_share_the_model_and_travel_without_it(llama):
     pickled = pickle.dumps(first)
     assert len(pickled) < 10_000
     assert pickle.loads(pickled).score(ROWS) == expected
-    assert len(huggingface._loaded) == 1
+    assert len(worker.models._values) == 1
 
 
 def test_a_model_that_is_not_there_is_one_sentence(monkeypatch):
