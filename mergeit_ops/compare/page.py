@@ -15,7 +15,7 @@ from mergeit_ops.report.rendering import plain, render
 
 __all__ = ["page", "verdicts"]
 
-_PACKAGE = "mergeit_ops.compare"
+_FOLDER = ("mergeit_ops.compare", "assets")
 _COLOURS = 8
 
 
@@ -54,7 +54,7 @@ def page(found: Compared, made_with: Mapping[str, Any]) -> str:
         "equal": _lines(found.files, [file.equal_values for file in found.files]),
         "plotted": _plotted(found),
     }
-    return render("compare.html", context, _data(found), [(_PACKAGE, "compare.js")], _PACKAGE)
+    return render(_FOLDER, "compare.html", context, _data(found), ["compare.js"])
 
 
 def verdicts(found: Compared) -> list[FileVerdict]:
