@@ -29,7 +29,7 @@ class Measured:
     :param rows: measured.
     :param coverage: of the pool by it, in [-1, 1].
     :param vendi: effective number of different rows.
-    :param redundancy: share of rows with a near twin among them.
+    :param redundancy: share of rows with a near duplicate among them.
     :param distance: mean of 1 - cosine over all pairs.
     """
 
