@@ -14,7 +14,8 @@ import pytest
 from mergeit_ops.dataset.manifest import Manifest, log_summary, read_manifests, recorded
 from mergeit_ops.dataset.record_files import MANIFEST_DIR
 from mergeit_ops.errors import DatasetError
-from mergeit_ops.report.findings import find
+from mergeit_ops.report.sections.funnel import funnel
+from mergeit_ops.report.surveyed_run import survey_run
 from mergeit_ops.runs import read_run
 from mergeit_ops.runs.inputs import read_input
 from mergeit_ops.runs.verification import verify
@@ -73,9 +74,9 @@ def assert_true(export: Path, process: list[dict], data: Path, rows: list[dict])
         left = part.get("rows_out", left)
     finished = read_run(export)
     assert left == len(list(finished.rows()))
-    found = find(finished, sample=0, say=lambda line: None)
-    assert not [stage for stage in found.stages if "not of MergeIT-ops" in stage.note]
-    assert found.stages[-1].rows == left
+    steps = funnel(survey_run(finished, sample=0, say=lambda line: None))
+    assert not [step for step in steps if "not of MergeIT-ops" in step.note]
+    assert steps[-1].rows == left
     verified = verify(finished, read_input(data))
     assert verified.violations == []
     assert verified.holds

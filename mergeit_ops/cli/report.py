@@ -31,21 +31,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Gather the findings and write the page."""
+    """Read the run and write the page."""
     html_file(options.output)
     needs("report", "jinja2", "plotly")
 
-    from mergeit_ops.report.findings import find
     from mergeit_ops.report.page import page
+    from mergeit_ops.report.surveyed_run import survey_run
     from mergeit_ops.runs import read_run
 
-    found = find(
+    run = survey_run(
         read_run(options.export, options.work_dir),
         input_path=options.input,
         sample=options.sample,
         embedding_model=options.embedding_model,
         say=lambda line: say(line, flush=True),
     )
-    size = write_page(options.output, page(found))
+    size = write_page(options.output, page(run))
     say(f"{options.output}: {size / 1e6:.1f} MB")
     return 0

@@ -32,7 +32,7 @@ from mergeit_ops.core.topics.clustering import (
     fit_topics,
 )
 
-__all__ = ["Compared", "FileFigures", "Histogram", "Reference", "compare_sets"]
+__all__ = ["Compared", "FileFigures", "Reference", "ScoreShares", "compare_sets"]
 
 DRAWS = 5
 _BINS = (8, 40)
@@ -98,7 +98,7 @@ class Reference:
 
 
 @dataclass(frozen=True)
-class Histogram:
+class ScoreShares:
     """Shares of each file's scores between edges.
 
     :param edges: one more than shares.
@@ -124,7 +124,7 @@ class Compared:
     files: list[FileFigures]
     reference: Reference | None
     equal_rows: int | None
-    quality: Histogram | None
+    quality: ScoreShares | None
     confidence: float
     seed: int
 
@@ -229,7 +229,7 @@ def compare_sets(
         for key, intervals in _row_intervals(measured, at_equal, confidence, seed).items():
             _put_equal(files, key, intervals)
         _add_equal(files, measured, equal_rows)
-    return Compared(files, told, equal_rows, _histogram(known) if all(known) else None, confidence, seed)
+    return Compared(files, told, equal_rows, _score_shares(known) if all(known) else None, confidence, seed)
 
 
 def _draws(rows: int, size: int, seed: int) -> list[NDArray[np.bool_]]:
@@ -430,9 +430,9 @@ def _add_equal(files: Sequence[FileFigures], sets: Sequence[_Set], size: int) ->
             file.equal_differences[key] = Interval(value - values[0], None, None)
 
 
-def _histogram(scores: Sequence[Mapping[int, float]]) -> Histogram:
+def _score_shares(scores: Sequence[Mapping[int, float]]) -> ScoreShares:
     values = [np.array(list(found.values())) for found in scores]
     bins = int(np.clip(np.ceil(2 * min(map(len, values)) ** (1 / 3)), *_BINS))  # Rice's rule
     edges = np.histogram_bin_edges(np.concatenate(values), bins=bins)
     shares = [np.histogram(own, bins=edges)[0] / len(own) for own in values]
-    return Histogram(edges.tolist(), [share.tolist() for share in shares])
+    return ScoreShares(edges.tolist(), [share.tolist() for share in shares])

@@ -15,12 +15,12 @@ from mergeit_ops.report.rendering import plain, render
 
 __all__ = ["page", "verdicts"]
 
-_PACKAGE = "mergeit_ops.compare"
+_FOLDER = ("mergeit_ops.compare", "assets")
 _COLOURS = 8
 
 
 @dataclass(frozen=True)
-class Verdict:
+class FileVerdict:
     """How a file does against the first.
 
     :param letter: of the file.
@@ -54,17 +54,17 @@ def page(found: Compared, made_with: Mapping[str, Any]) -> str:
         "equal": _lines(found.files, [file.equal_values for file in found.files]),
         "plotted": _plotted(found),
     }
-    return render("compare.html", context, _data(found), [(_PACKAGE, "compare.js")], _PACKAGE)
+    return render(_FOLDER, "compare.html", context, _data(found), ["compare.js"])
 
 
-def verdicts(found: Compared) -> list[Verdict]:
+def verdicts(found: Compared) -> list[FileVerdict]:
     """Return how each further file does against the first, where sizes allow it with as many rows of each.
 
     :param found: the files beside each other.
     """
     made = []
     for letter, file in zip(LETTERS[1:], found.files[1:], strict=False):
-        told = Verdict(letter, [], [], [])
+        told = FileVerdict(letter, [], [], [])
         differences = found.fair_differences(file)
         for measure in MEASURES:
             interval = differences.get(measure.key)
@@ -82,13 +82,13 @@ def verdicts(found: Compared) -> list[Verdict]:
 
 
 @dataclass(frozen=True)
-class _Line:
+class _MeasureLine:
     measure: Measure
     cells: list[tuple[str, str, bool]]
     """For each file the value, its interval, and whether it leaves out zero."""
 
 
-def _lines(files: Sequence[FileFigures], figures: Sequence[Figures], *, signed: bool = False) -> list[_Line]:
+def _lines(files: Sequence[FileFigures], figures: Sequence[Figures], *, signed: bool = False) -> list[_MeasureLine]:
     lines = []
     for measure in MEASURES:
         if not any(measure.key in own for own in figures):
@@ -102,7 +102,7 @@ def _lines(files: Sequence[FileFigures], figures: Sequence[Figures], *, signed: 
             )
             for interval in intervals
         ]
-        lines.append(_Line(measure, cells))
+        lines.append(_MeasureLine(measure, cells))
     return lines
 
 

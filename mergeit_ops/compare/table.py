@@ -18,7 +18,7 @@ _ARROWS = {"higher": " ↑", "lower": " ↓", None: ""}
 
 
 @dataclass(frozen=True)
-class _Line:
+class _TableLine:
     label: str
     cells: list[str]
 
@@ -50,22 +50,22 @@ def _paragraphs(found: Compared) -> Iterator[str]:
         yield from _grid([f"{name} - A" for name in names[1:]], list(_differences(found, others)))
 
 
-def _differences(found: Compared, others: Sequence[FileFigures]) -> Iterator[_Line]:
+def _differences(found: Compared, others: Sequence[FileFigures]) -> Iterator[_TableLine]:
     yield from _measures(others, found.fair_differences, None, signed=True)
 
 
-def _counts(files: Sequence[FileFigures]) -> Iterator[_Line]:
-    yield _Line("rows", [f"{file.rows:,}" for file in files])
+def _counts(files: Sequence[FileFigures]) -> Iterator[_TableLine]:
+    yield _TableLine("rows", [f"{file.rows:,}" for file in files])
     if any(file.left_out for file in files):
-        yield _Line("  left out: no text", [f"{file.left_out:,}" for file in files])
-    yield _Line("characters", [f"{sum(file.characters.values()):,}" for file in files])
+        yield _TableLine("  left out: no text", [f"{file.left_out:,}" for file in files])
+    yield _TableLine("characters", [f"{sum(file.characters.values()):,}" for file in files])
     for part in files[0].characters:
         per_row = [file.characters[part] / (file.rows - file.left_out) for file in files]
-        yield _Line(f"  {part}, per row", [f"{value:,.1f}" for value in per_row])
+        yield _TableLine(f"  {part}, per row", [f"{value:,.1f}" for value in per_row])
     if any(file.unscored for file in files):
-        yield _Line("could not be scored", [f"{file.unscored:,}" for file in files])
+        yield _TableLine("could not be scored", [f"{file.unscored:,}" for file in files])
     if any(file.scored + file.unscored < file.rows - file.left_out for file in files if file.scored):
-        yield _Line("scored", [f"{file.scored:,}" for file in files])
+        yield _TableLine("scored", [f"{file.scored:,}" for file in files])
 
 
 def _measures(
@@ -74,7 +74,7 @@ def _measures(
     equal_rows: int | None,
     *,
     signed: bool = False,
-) -> Iterator[_Line]:
+) -> Iterator[_TableLine]:
     for measure in MEASURES:
         if not any(measure.key in figures_of(file) for file in files):
             continue
@@ -83,13 +83,13 @@ def _measures(
             measure.shown(interval.estimate, signed=signed) + _mark(signed, interval.excludes_zero)
             for interval in intervals
         ]
-        yield _Line(measure.name + _ARROWS[measure.better], cells)
+        yield _TableLine(measure.name + _ARROWS[measure.better], cells)
         spans = [measure.spanned(interval.low, interval.high, signed=signed) for interval in intervals]
         if any(spans):
-            yield _Line("", spans)
+            yield _TableLine("", spans)
         if equal_rows is not None and measure.grows:
             thinned = [measure.shown(file.equal_values[measure.key].estimate) for file in files]
-            yield _Line(f"  with {equal_rows:,} rows", thinned)
+            yield _TableLine(f"  with {equal_rows:,} rows", thinned)
 
 
 def _mark(signed: bool, clear: bool) -> str:
@@ -97,7 +97,7 @@ def _mark(signed: bool, clear: bool) -> str:
     return ("*" if clear else " ") if signed else ""
 
 
-def _grid(names: Sequence[str], lines: Sequence[_Line]) -> Iterator[str]:
+def _grid(names: Sequence[str], lines: Sequence[_TableLine]) -> Iterator[str]:
     """Yield the lines of a table, and of further ones below it where the columns do not fit beside each other."""
     first = max(len(line.label) for line in lines)
     widths = [max(len(name), *(len(line.cells[i]) for line in lines)) for i, name in enumerate(names)]
@@ -109,7 +109,7 @@ def _grid(names: Sequence[str], lines: Sequence[_Line]) -> Iterator[str]:
             end += 1
         if start:
             yield ""
-        for line in [_Line("", list(names)), *lines]:
+        for line in [_TableLine("", list(names)), *lines]:
             cells = [line.cells[i].rjust(widths[i]) for i in range(start, end)]
             yield _GAP.join([line.label.ljust(first), *cells]).rstrip()
         start = end

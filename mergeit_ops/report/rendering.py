@@ -2,35 +2,67 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from importlib.metadata import version
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mergeit_ops.report.text import TEXT_LIMIT, as_script_data, shown
 
-__all__ = ["count", "figure", "percent", "plain", "render", "seconds"]
+if TYPE_CHECKING:
+    from jinja2 import Environment
+    from markupsafe import Markup
 
-_SHARED = ("mergeit_ops.report", "assets")
+__all__ = ["ASSETS", "count", "figure", "fragment", "percent", "plain", "render", "rounded", "seconds"]
+
+Folder = tuple[str, str]
+"""A package, and a folder in it."""
+
+ASSETS: Folder = ("mergeit_ops.report", "assets")
+"""What all pages share."""
 
 
-def render(
-    template: str, context: Mapping[str, Any], data: Any, scripts: Sequence[tuple[str, str]], package: str = _SHARED[0]
-) -> str:
+def fragment(folder: Folder, template: str, values: Mapping[str, Any]) -> Markup:
+    """Return part of a page.
+
+    :param folder: with the template.
+    :param template: its file name.
+    :param values: what its names stand for; what is text in them is escaped.
+    """
+    from markupsafe import Markup
+
+    return Markup(_environment(folder).get_template(template).render(values))
+
+
+def render(folder: Folder, template: str, values: Mapping[str, Any], data: Any, scripts: Sequence[str]) -> str:
     """Return a page.
 
-    :param template: a file among the assets that extends `page.html`.
-    :param context: what its names stand for.
+    :param folder: with the template and the scripts.
+    :param template: the file name of one that extends `page.html`; it may stand among the shared assets.
+    :param values: what its names stand for; what is text in them is escaped.
     :param data: for its scripts; what JSON can hold.
-    :param scripts: package and file name of each script, after `plots.js`, which all pages share.
-    :param package: with the assets of the template.
+    :param scripts: file names, in their order after `plots.js`.
     """
-    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
     from plotly.offline import get_plotlyjs
 
+    around = {
+        "css": Markup(_text(ASSETS, "report.css")),
+        "script": Markup("".join([_text(ASSETS, "plots.js"), *(_text(folder, name) for name in scripts)])),
+        "plotly": Markup(get_plotlyjs()),
+        "data": Markup(as_script_data(data)),
+    }
+    return _environment(folder).get_template(template).render({**around, **values})
+
+
+@lru_cache
+def _environment(folder: Folder) -> Environment:
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+
     environment = Environment(
-        loader=ChoiceLoader([PackageLoader(package, _SHARED[1]), PackageLoader(*_SHARED)]),
+        loader=ChoiceLoader([PackageLoader(*folder), PackageLoader(*ASSETS)]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -44,14 +76,8 @@ def render(
         "plain": plain,
     }
     environment.filters.update(filters)
-    around = {
-        "version": version("mergeit-ops"),
-        "css": Markup(_asset(_SHARED[0], "report.css")),
-        "script": Markup("".join(_asset(*script) for script in ((_SHARED[0], "plots.js"), *scripts))),
-        "plotly": Markup(get_plotlyjs()),
-        "data": Markup(as_script_data(data)),
-    }
-    return environment.get_template(template).render({**around, **context})
+    environment.globals["version"] = version("mergeit-ops")
+    return environment
 
 
 def count(value: Any) -> str:
@@ -86,5 +112,12 @@ def plain(text: str) -> str:
     return shown(text, TEXT_LIMIT)[0]
 
 
-def _asset(package: str, name: str) -> str:
-    return (files(package) / _SHARED[1] / name).read_text(encoding="utf-8")
+def rounded(value: Any, digits: int) -> float | None:
+    """Return a number for a script; None for what is no number."""
+    known = isinstance(value, (int, float)) and math.isfinite(value)
+    return round(float(value), digits) if known else None
+
+
+def _text(folder: Folder, name: str) -> str:
+    package, path = folder
+    return (files(package) / path / name).read_text(encoding="utf-8")

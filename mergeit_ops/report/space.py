@@ -1,71 +1,72 @@
-"""What came out beside what went in, in the embedding space: a map of it, and how well the one stands for the other."""
+"""Rows in the embedding space: what came out and what went in, as vectors of one model."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mergeit_ops.core.measures.diversity import mean_pairwise_distance, pool_coverage, redundancy, vendi_score
-from mergeit_ops.core.measures.projection import project_2d
 from mergeit_ops.core.vectors import decode_vectors
-from mergeit_ops.report.survey import Point
+from mergeit_ops.report.sampling import Sketch
+from mergeit_ops.report.survey import Point, Survey
 
-__all__ = ["Comparison", "Measured", "compare", "embed", "encoder", "map_colours", "topic_map"]
+__all__ = ["Space", "embed", "encoder", "space_of"]
 
 Encode = Callable[[Sequence[str]], NDArray[np.float32]]
 Vectors = dict[int, NDArray[np.float32]]
 """Position of a row to the vector that it brings."""
 _Item = TypeVar("_Item")
 
-COLOURS = 8
-"""That most people can tell apart, colour-blind or not."""
-
-MAP_POINTS = 2_000
-DRAWS = 5
-_NEIGHBOURS = 6
 _PROBES = 8
 _SAME_FROM = 0.98  # half-precision, or another batch size, moves a vector a little
 
 
 @dataclass(frozen=True)
-class Measured:
-    """How a set of rows does.
+class Space:
+    """Sampled rows as vectors of one model, all of unit norm.
 
-    :param name: which.
-    :param rows: measured.
-    :param coverage: of the pool by it, in [-1, 1].
-    :param vendi: effective number of different rows.
-    :param redundancy: share of rows with a near twin among them.
-    :param distance: mean of 1 - cosine over all pairs.
+    :param points: rows of the export.
+    :param vectors: (n, d) theirs.
+    :param pool: (p, d) a sample of what went in; empty where it is not known, or too little of it is sampled.
+    :param pool_rows: rows that the pool was drawn from.
+    :param result: (r, d) the rows of the export that the same draw has hit; empty without a pool.
+    :param covering: (c, d) those, and the merges of which the draw has hit a parent; empty without a pool.
+    :param embedded: number of texts that had to be embedded.
     """
 
-    name: str
-    rows: int
-    coverage: float
-    vendi: float
-    redundancy: float
-    distance: float
+    points: Sequence[Point]
+    vectors: NDArray[np.float32]
+    pool: NDArray[np.float32]
+    pool_rows: int
+    result: NDArray[np.float32]
+    covering: NDArray[np.float32]
+    embedded: int
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """What came out beside what went in, and beside as many rows drawn from what went in.
+def space_of(found: Survey, went_in: Sketch[Point] | None, encode: Encode) -> Space | None:
+    """Return what the survey has sampled, as vectors.
 
-    :param pool: what went in.
-    :param drawn: means over the draws.
-    :param result: what came out.
-    :param share: of what went in that was measured, in (0, 1]. What came out is thinned out by the same draw: a row
-        that is in both is measured in both or in neither.
+    :param found: the survey.
+    :param went_in: a sample of the input, by the keys of the survey; None: what entered the merger stands for it, where
+        the export holds merges.
+    :param encode: texts to vectors of unit norm.
+    :return: None where no row of the export is sampled.
     """
-
-    pool: Measured
-    drawn: Measured
-    result: Measured
-    share: float
+    points = found.points.below()
+    if not points:
+        return None
+    sketch = found.entered if went_in is None else went_in
+    # One bound for all: the samples are then of the same draw.
+    bound = min(sketch.bound, found.points.bound, found.covering.bound)
+    sets = [part.below(bound) for part in (sketch, found.points, found.covering)]
+    unknown = went_in is None and found.rows_entered == found.rows
+    if unknown or not (sets[0] and sets[1]):
+        sets = [[], [], []]
+    (vectors, pool, result, covering), embedded = embed([points, *sets], encode)
+    return Space(points, vectors, pool, sketch.seen, result, covering, embedded)
 
 
 def encoder(model: str, say: Callable[[str], None]) -> Encode:
@@ -166,80 +167,4 @@ def _agree(some: Sequence[NDArray[np.float32]], others: Sequence[NDArray[np.floa
     """Tell whether vectors are the same but for rounding, pair by pair."""
     return all(
         one.shape == other.shape and float(one @ other) > _SAME_FROM for one, other in zip(some, others, strict=True)
-    )
-
-
-def compare(
-    pool: NDArray[np.float32],
-    pool_rows: int,
-    result: NDArray[np.float32],
-    covering: NDArray[np.float32],
-    result_rows: int,
-    names: tuple[str, str, str],
-    seed: int = 42,
-) -> Comparison:
-    """Measure what came out beside what went in.
-
-    :param pool: (n, d) a sample of what went in, n >= 1.
-    :param pool_rows: rows that it was drawn from.
-    :param result: (m, d) the rows of what came out that the same draw has hit, m >= 1.
-    :param covering: (c, d) those, and the merges of which it has hit a parent: what stands for the rows of the pool.
-    :param result_rows: all rows that came out.
-    :param names: of what went in, of the draws, of what came out.
-    :param seed: of the draws.
-    """
-    rng = np.random.default_rng(seed)
-    share = len(pool) / pool_rows
-    size = max(1, min(round(share * result_rows), len(pool)))
-    draws = [_measured("", pool, chosen) for chosen in (pool[rng.permutation(len(pool))[:size]] for _ in range(DRAWS))]
-    drawn = Measured(
-        names[1],
-        size,
-        float(np.mean([draw.coverage for draw in draws])),
-        float(np.mean([draw.vendi for draw in draws])),
-        float(np.mean([draw.redundancy for draw in draws])),
-        float(np.mean([draw.distance for draw in draws])),
-    )
-    came_out = replace(_measured(names[2], pool, result), coverage=pool_coverage(pool, covering))
-    return Comparison(_measured(names[0], pool, pool), drawn, came_out, share)
-
-
-def topic_map(vectors: NDArray[np.float32], seed: int = 42) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Return which rows the map shows, and where.
-
-    :param vectors: (n, d) of unit norm.
-    :param seed: of the choice and of the map.
-    :return: (m,) positions, ascending, m at most 2,000; (m, 2) places.
-    """
-    rows = np.sort(np.random.default_rng(seed).permutation(len(vectors))[:MAP_POINTS])
-    return rows, project_2d(vectors[rows], seed)
-
-
-def map_colours(places: NDArray[np.float32], topics: Sequence[int | None]) -> dict[int, int]:
-    """Return a colour for each topic, from 0 on, so that topics near each other rarely share one.
-
-    :param places: (n, 2) places of rows.
-    :param topics: their topics.
-    """
-    of_row = np.array([-1 if topic is None else topic for topic in topics], dtype=np.int64)
-    ids, sizes = np.unique(of_row[of_row >= 0], return_counts=True)
-    centres = {int(topic): np.median(places[of_row == topic], axis=0) for topic in ids}
-    colours: dict[int, int] = {}
-    # Largest first: they are what the eye meets.
-    for topic in ids[np.argsort(-sizes, kind="stable")].tolist():
-        near = sorted(colours, key=lambda other: float(np.linalg.norm(centres[other] - centres[topic])))[:_NEIGHBOURS]
-        taken = [colours[other] for other in near]
-        used = list(colours.values())
-        colours[topic] = min(range(COLOURS), key=lambda colour: (colour in taken, used.count(colour), colour))
-    return colours
-
-
-def _measured(name: str, pool: NDArray[np.float32], rows: NDArray[np.float32]) -> Measured:
-    return Measured(
-        name,
-        len(rows),
-        pool_coverage(pool, rows),
-        vendi_score(rows),
-        redundancy(rows),
-        mean_pairwise_distance(rows),
     )

@@ -2,106 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-import heapq
 import math
-import random
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from mergeit_ops.core.formats import SampleFormat
 from mergeit_ops.core.rows.lineage import MERGED, RESTORED
+from mergeit_ops.report.sampling import Reservoir, Sketch, text_key
 from mergeit_ops.runs import ExportRow
 
-__all__ = [
-    "NO_STATUS",
-    "Merge",
-    "Point",
-    "Reservoir",
-    "Sketch",
-    "Survey",
-    "Topic",
-    "input_points",
-    "survey",
-    "text_key",
-]
-
-_Item = TypeVar("_Item")
+__all__ = ["MergeFigures", "Point", "Survey", "TopicTally", "input_points", "survey"]
 
 _TEXTS_PER_TOPIC = 400
 _CHARACTERS_KEPT = 600
-NO_STATUS = "without lineage"
-
-
-class Sketch(Generic[_Item]):
-    """Of what passes by, the items with the smallest keys: a random sample, if keys are random.
-
-    Samples of several sets by one key agree with each other: what two sets share is in both samples or in neither.
-
-    :param size: items to keep.
-    """
-
-    def __init__(self, size: int) -> None:
-        self.seen = 0
-        self.bound = 1.0
-        """All items with a smaller key are kept."""
-        self._size = size
-        self._heap: list[tuple[float, int, _Item]] = []
-
-    def add(self, key: float, item: _Item) -> None:
-        """Let an item pass.
-
-        :param key: in [0, 1).
-        :param item: what may be kept.
-        """
-        self.seen += 1
-        entry = (-key, self.seen, item)
-        if len(self._heap) < self._size:
-            heapq.heappush(self._heap, entry)
-            return
-        dropped = heapq.heapreplace(self._heap, entry) if self._heap and entry > self._heap[0] else entry
-        self.bound = min(self.bound, -dropped[0])
-
-    def below(self, bound: float = 1.0) -> list[_Item]:
-        """Return all items whose keys are below a bound, or below the sketch's own, in the order they passed by."""
-        lowest = min(bound, self.bound)
-        return [
-            item for _, _, item in sorted((entry for entry in self._heap if -entry[0] < lowest), key=lambda e: e[1])
-        ]
-
-
-def text_key(text: str, seed: int) -> float:
-    """Return a random key in [0, 1) that texts share which differ in spaces and case only.
-
-    :param text: any text.
-    :param seed: another seed gives other keys.
-    """
-    told = f"{seed} {' '.join(text.split()).casefold()}".encode("utf-8", "surrogatepass")
-    return int.from_bytes(hashlib.blake2b(told, digest_size=8).digest(), "big") / 2**64
-
-
-class Reservoir(Generic[_Item]):
-    """A uniform sample of what passes by, of bounded size (algorithm R).
-
-    :param size: items to keep.
-    :param seed: of the draws.
-    """
-
-    def __init__(self, size: int, seed: int) -> None:
-        self.items: list[_Item] = []
-        self.seen = 0
-        self._size = size
-        self._random = random.Random(seed)
-
-    def add(self, item: _Item) -> None:
-        """Let an item pass."""
-        self.seen += 1
-        if len(self.items) < self._size:
-            self.items.append(item)
-        elif (place := self._random.randrange(self.seen)) < self._size:
-            self.items[place] = item
+_NO_STATUS = "without lineage"
 
 
 @dataclass(frozen=True)
@@ -121,7 +37,7 @@ class Point:
 
 
 @dataclass
-class Topic:
+class TopicTally:
     """What became of a topic.
 
     :param rows: in the export.
@@ -141,6 +57,16 @@ class Topic:
     scored: int = 0
     texts: Reservoir[str] = field(default_factory=lambda: Reservoir(_TEXTS_PER_TOPIC, 0))
 
+    def add(self, row: ExportRow) -> None:
+        """Count a row of the topic, but for its text."""
+        self.rows += 1
+        self.entered += max(1, len(row.lineage.parent_ids))
+        self.merged += row.lineage.status == MERGED
+        self.restored += row.lineage.status == RESTORED
+        if (score := _number(row.quality.score)) is not None:
+            self.scores += score
+            self.scored += 1
+
     @property
     def mean_quality(self) -> float | None:
         """Return the mean quality of its scored rows."""
@@ -148,7 +74,7 @@ class Topic:
 
 
 @dataclass(frozen=True)
-class Merge:
+class MergeFigures:
     """A merge that was made: it is in the export, or the gate rejected it and its parents are.
 
     :param key: number of its row in the export, or of its first parent.
@@ -177,6 +103,11 @@ class Merge:
         """Return after / before, or None."""
         return self.after / self.before if self.after is not None and self.before else None
 
+    @property
+    def scored(self) -> bool:
+        """Return whether the gate compared its score with that of its parents."""
+        return self.before is not None and self.after is not None
+
 
 @dataclass
 class Survey:
@@ -196,8 +127,8 @@ class Survey:
 
     rows: int = 0
     statuses: Counter[str] = field(default_factory=Counter)
-    topics: dict[int, Topic] = field(default_factory=dict)
-    merges: list[Merge] = field(default_factory=list)
+    topics: dict[int, TopicTally] = field(default_factory=dict)
+    merges: list[MergeFigures] = field(default_factory=list)
     failed: Counter[str] = field(default_factory=Counter)
     unmergeable: Counter[str] = field(default_factory=Counter)
     points: Sketch[Point] = field(default_factory=lambda: Sketch(0))
@@ -207,7 +138,22 @@ class Survey:
     @property
     def rows_entered(self) -> int:
         """Return how many rows the rows of the export have come from."""
-        return self.rows + sum(merge.parents - 1 for merge in self.merges if merge.rejected is None)
+        return self.rows + sum(merge.parents - 1 for merge in self.accepted)
+
+    @property
+    def accepted(self) -> list[MergeFigures]:
+        """Return the merges that are in the export."""
+        return [merge for merge in self.merges if merge.rejected is None]
+
+    @property
+    def rejected(self) -> list[MergeFigures]:
+        """Return the merges that the gate took apart."""
+        return [merge for merge in self.merges if merge.rejected is not None]
+
+    @property
+    def gated(self) -> bool:
+        """Return whether a gate has scored any merge."""
+        return any(merge.scored for merge in self.merges)
 
 
 def survey(rows: Iterable[tuple[ExportRow, str | None]], layout: SampleFormat | None, sample: int, seed: int) -> Survey:
@@ -219,23 +165,18 @@ def survey(rows: Iterable[tuple[ExportRow, str | None]], layout: SampleFormat | 
     :param seed: of the samples.
     """
     found = Survey(points=Sketch(sample), covering=Sketch(sample), entered=Sketch(sample))
-    rejected: dict[str, Merge] = {}
+    rejected: dict[str, MergeFigures] = {}
     failed_groups: dict[str, set[str]] = {}
     for row, vector in rows:
-        lineage, quality = row.lineage, row.quality
+        lineage = row.lineage
         found.rows += 1
-        found.statuses[lineage.status or NO_STATUS] += 1
-        topic = found.topics.setdefault(lineage.topic_id, Topic()) if lineage.topic_id is not None else Topic()
-        topic.rows += 1
-        parents = len(lineage.parent_ids)
-        topic.entered += max(1, parents)
-        topic.merged += lineage.status == MERGED
-        topic.restored += lineage.status == RESTORED
-        if (score := _number(quality.score)) is not None:
-            topic.scores += score
-            topic.scored += 1
+        found.statuses[lineage.status or _NO_STATUS] += 1
+        topic = (
+            found.topics.setdefault(lineage.topic_id, TopicTally()) if lineage.topic_id is not None else TopicTally()
+        )
+        topic.add(row)
         if lineage.status == MERGED:
-            found.merges.append(_merge(row, parents, None))
+            found.merges.append(_merge(row, len(lineage.parent_ids), None))
         elif lineage.status == RESTORED:
             group = lineage.group_id or f"row {row.number}"
             earlier = rejected.get(group)
@@ -257,9 +198,9 @@ def survey(rows: Iterable[tuple[ExportRow, str | None]], layout: SampleFormat | 
     return found
 
 
-def _merge(row: ExportRow, parents: int, rejected: str | None) -> Merge:
+def _merge(row: ExportRow, parents: int, rejected: str | None) -> MergeFigures:
     quality = row.quality
-    return Merge(
+    return MergeFigures(
         row.number,
         row.lineage.topic_id,
         parents,
@@ -278,7 +219,7 @@ def _number(value: Any) -> float | None:
 
 
 def _take_texts(
-    row: ExportRow, vector: str | None, layout: SampleFormat, topic: Topic, found: Survey, seed: int
+    row: ExportRow, vector: str | None, layout: SampleFormat, topic: TopicTally, found: Survey, seed: int
 ) -> None:
     sample = layout.read(row.content).sample
     topic.texts.add(sample.instruction[:_CHARACTERS_KEPT])

@@ -17,7 +17,7 @@ from mergeit_ops.errors import DatasetError
 from mergeit_ops.runs.comparing import same_value
 from mergeit_ops.runs.recipe_steps import SELECTOR
 from mergeit_ops.runs.rows import ExportRow, Lineage, content_of
-from mergeit_ops.runs.stages import KnownMerge, Stage
+from mergeit_ops.runs.stages import CheckedStage, KnownMerge
 
 KEPT = "kept"
 """Status of a row that was selected, and met no merger."""
@@ -55,7 +55,7 @@ class Suspect:
     content: Mapping[str, Any]
 
 
-class Holdings:
+class ExportIndex:
     """The content of an export, recorded row by row.
 
     :param stage: the records of the last merger and its gates, or of the operator in their place.
@@ -64,14 +64,14 @@ class Holdings:
     :param expected: row ids of the input; for other rows the question is kept.
     :param linked: whether a row of an earlier merge must be unchanged.
 
-    `places` maps a row id to its places, `first_ids` the ids that rows had in the first of several mergers. `strange`
+    `places` maps a row id to its places, `first_ids` the ids that rows had in the first of several mergers. `unmatched`
     maps unexpected ids to the questions of their rows. `suspects` are rows that do not match their id, `broken` and
     `altered` are sentences about merged rows, and `unlabelled` are rows without lineage, by digest.
     """
 
     def __init__(
         self,
-        stage: Stage,
+        stage: CheckedStage,
         earlier: Mapping[str, KnownMerge] | None,
         layout_of: Callable[[Sequence[str]], SampleFormat | None],
         expected: Collection[str],
@@ -92,7 +92,7 @@ class Holdings:
         self.unread_merges = 0
         self.places: dict[str, list[Place]] = {}
         self.first_ids: dict[str, list[Place]] = {}
-        self.strange: dict[str, str] = {}
+        self.unmatched: dict[str, str] = {}
         self.suspects: list[Suspect] = []
         self.broken: list[str] = []
         self.altered: list[str] = []
@@ -261,7 +261,7 @@ class Holdings:
         if row_id not in self._expected:
             layout = self._layout_for(tuple(content))
             if layout is not None:
-                self.strange[row_id] = text_key(layout, content)
+                self.unmatched[row_id] = text_key(layout, content)
 
     def _suspect(self, row_id: str, place: Place, content: Mapping[str, Any]) -> None:
         if content_digest(content) != base_id(row_id):

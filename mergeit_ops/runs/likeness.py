@@ -10,7 +10,7 @@ from mergeit_ops.core.rows import lineage
 from mergeit_ops.core.rows.identity import base_id, content_digest, sample_digest
 from mergeit_ops.errors import DatasetError
 from mergeit_ops.runs.rows import ExportRow
-from mergeit_ops.runs.stages import Stage, stages_of
+from mergeit_ops.runs.stages import CheckedStage, stages_of
 
 if TYPE_CHECKING:
     from mergeit_ops.runs.run import FinishedRun
@@ -40,7 +40,7 @@ def likeness(run: FinishedRun) -> float:
 
 
 class _Known:
-    def __init__(self, stage: Stage, layout: SampleFormat | None) -> None:
+    def __init__(self, stage: CheckedStage, layout: SampleFormat | None) -> None:
         self._stage = stage
         self._layout = layout
         self._left = set(stage.left or ())

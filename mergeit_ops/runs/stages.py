@@ -29,7 +29,7 @@ class KnownMerge:
 
 
 @dataclass(frozen=True)
-class Stage:
+class CheckedStage:
     """One merger and its gates, or the operator that is checked in a recipe without a merger.
 
     :param kind: kind of the operator.
@@ -118,12 +118,12 @@ class Stage:
         return [row_id for gate in self.gates for row_id in gate[key]]
 
 
-def stages_of(records: Records) -> list[Stage]:
+def stages_of(records: Records) -> list[CheckedStage]:
     """Return the mergers of a run, in order; without a merger, the operator whose rows are checked.
 
     :param records: the records of its operators.
     """
-    stages: list[Stage] = []
+    stages: list[CheckedStage] = []
     gates_alone: list[Record] = []
     for record in records.operators:
         if kind_of(record) == MERGER:
@@ -140,22 +140,22 @@ def stages_of(records: Records) -> list[Stage]:
         return stages
     if gates_alone:
         # Rows of an earlier run, which brought their merges with them.
-        stage = Stage(GATE, None, tells_merges=True)
+        stage = CheckedStage(GATE, None, tells_merges=True)
         for record in gates_alone:
             stage = _behind_gate(stage, record)
         return [replace(stage, entered=tuple(stage.units(gates_alone[0]["entered"])), is_open=GATE in records.missing)]
     for record in records.of_kind(FLATTENER)[-1:]:
         if "left" in record:
-            return [Stage(FLATTENER, tuple(record["left"]))]
+            return [CheckedStage(FLATTENER, tuple(record["left"]))]
     if records.of_kind(SELECTOR):
-        return [Stage(SELECTOR, None)]
-    return [Stage(MERGER, None)]
+        return [CheckedStage(SELECTOR, None)]
+    return [CheckedStage(MERGER, None)]
 
 
-def _stage_of(record: Record) -> Stage:
+def _stage_of(record: Record) -> CheckedStage:
     parameters = record.get("parameters") or {}
     derived = frozenset(parameters.get("derived_columns") or ())
-    return Stage(
+    return CheckedStage(
         MERGER,
         None if record.get("entered") is None else tuple(record["entered"]),
         merges=_known(record.get("merges") or {}, record, derived),
@@ -165,7 +165,7 @@ def _stage_of(record: Record) -> Stage:
     )
 
 
-def _behind_gate(stage: Stage, record: Record) -> Stage:
+def _behind_gate(stage: CheckedStage, record: Record) -> CheckedStage:
     derived = frozenset(name for merge in stage.merges.values() for name in merge.derived)
     accepted = _known(record["accepted"], record, derived)
     for row_id, merge in accepted.items():

@@ -7,11 +7,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mergeit_ops.core.rows.identity import base_id
-from mergeit_ops.runs.export_index import Holdings, Place, text_key
+from mergeit_ops.runs.export_index import ExportIndex, Place, text_key
 from mergeit_ops.runs.inputs import InputRows
 from mergeit_ops.runs.recipe_steps import GATE, RecipeSteps, listed
 from mergeit_ops.runs.run import FinishedRun
-from mergeit_ops.runs.stages import Stage
+from mergeit_ops.runs.stages import CheckedStage
 
 NEVER_ENTERED = "never entered"
 NOT_SELECTED = "not selected"
@@ -50,22 +50,24 @@ class Trace:
     """The rows of an input, traced.
 
     :param fates: of each row, in order.
-    :param strangers: how many rows entered that are no row of the input to the letter.
+    :param unmatched_rows: how many rows entered that are no row of the input to the letter.
     :param recognised: how many of them were told by what they ask.
     """
 
     fates: list[RowOutcome] = field(default_factory=list)
-    strangers: int = 0
+    unmatched_rows: int = 0
     recognised: int = 0
 
     def sentence(self, entered: int, recipe: RecipeSteps) -> tuple[str, bool]:
-        """Return what to say of strangers, and whether it leaves the question open what dataset the run had.
+        """Return what to say of unmatched rows, and whether it leaves the question open what dataset the run had.
 
         :param entered: how many rows entered.
         :param recipe: the operators of the recipe.
         """
         told = f"; {self.recognised:,} of them were told by what they ask" if self.recognised else ""
-        said = f"{self.strangers:,} of the {entered:,} rows that entered are in no row of INPUT to the letter{told}."
+        said = (
+            f"{self.unmatched_rows:,} of the {entered:,} rows that entered are in no row of INPUT to the letter{told}."
+        )
         changers = recipe.before_ours().changers
         if changers:
             said += (
@@ -82,7 +84,12 @@ class Trace:
 
 class _Tracer:
     def __init__(
-        self, run: FinishedRun, inputs: InputRows, stages: Sequence[Stage], export: Holdings, missing: Mapping[str, str]
+        self,
+        run: FinishedRun,
+        inputs: InputRows,
+        stages: Sequence[CheckedStage],
+        export: ExportIndex,
+        missing: Mapping[str, str],
     ) -> None:
         self._run = run
         self._inputs = inputs
@@ -95,13 +102,13 @@ class _Tracer:
         self._entered = None if self._first.entered is None else frozenset(self._first.entered)
 
     def trace(self) -> Trace:
-        strangers = self._strangers()
-        recognised = self._recognised(strangers)
+        unmatched_rows = self._unmatched_rows()
+        recognised = self._recognised(unmatched_rows)
         fates = [
             self._fate(number, row_id, recognised.get(row_id))
             for number, row_id in enumerate(self._inputs.ids, start=1)
         ]
-        return Trace(fates, len(strangers), len(recognised))
+        return Trace(fates, len(unmatched_rows), len(recognised))
 
     def _fate(self, number: int, row_id: str, recognised: str | None) -> RowOutcome:
         known = recognised or self._known_as(row_id)
@@ -134,14 +141,15 @@ class _Tracer:
         # A merged row of an earlier run is found where its parents are.
         return next(iter(self._first.units([earlier])), row_id) if self._first.kind == GATE else earlier
 
-    def _strangers(self) -> list[str]:
+    def _unmatched_rows(self) -> list[str]:
         """Return the ids of rows that entered and are no row of the input."""
         earlier = set(self._first.units(list(self._inputs.earlier_ids.values())))
         return [row_id for row_id in self._first.entered or () if row_id not in self._inputs and row_id not in earlier]
 
-    def _recognised(self, strangers: Collection[str]) -> dict[str, str]:
+    def _recognised(self, unmatched_rows: Collection[str]) -> dict[str, str]:
         """Find rows that had been changed before they entered, by what they ask: id in the input to id in the run."""
-        asked = {row_id: self._export.strange[row_id] for row_id in strangers if row_id in self._export.strange}
+        known = self._export.unmatched
+        asked = {row_id: known[row_id] for row_id in unmatched_rows if row_id in known}
         layout = self._run.layout_or_none(self._inputs.columns)
         if not asked or layout is None or self._several or self._entered is None:
             return {}
@@ -155,7 +163,7 @@ class _Tracer:
 
 
 def trace(
-    run: FinishedRun, inputs: InputRows, stages: Sequence[Stage], export: Holdings, missing: Mapping[str, str]
+    run: FinishedRun, inputs: InputRows, stages: Sequence[CheckedStage], export: ExportIndex, missing: Mapping[str, str]
 ) -> Trace:
     """Trace every row of the input.
 

@@ -16,7 +16,7 @@ from mergeit_ops.core.formats import Problem
 from mergeit_ops.core.rows import lineage
 from mergeit_ops.core.rows.identity import base_id, exact_digest
 from mergeit_ops.runs.comparing import differing_columns, is_plain
-from mergeit_ops.runs.export_index import KEPT, Holdings, Place, Suspect
+from mergeit_ops.runs.export_index import KEPT, ExportIndex, Place, Suspect
 from mergeit_ops.runs.inputs import InputRows
 from mergeit_ops.runs.recipe_steps import GATE, GROUPER, MERGER, SELECTOR, kind_of, listed
 from mergeit_ops.runs.run import FinishedRun
@@ -74,7 +74,7 @@ class _Check:
         self._stage = self._stages[-1]
         self._changers = self._recipe.behind(self._stage.kind).changers
         self._found = Verification()
-        self._export = Holdings(
+        self._export = ExportIndex(
             self._stage,
             self._earlier_merges(),
             run.layout_or_none,
@@ -406,7 +406,7 @@ class _Check:
     def _trace_input(self, missing: Mapping[str, str]) -> None:
         traced = trace(self._run, self._inputs, self._stages, self._export, missing)
         self._found.fates = traced.fates
-        if traced.strangers:
+        if traced.unmatched_rows:
             sentence, open_question = traced.sentence(len(self._stages[0].entered or ()), self._recipe)
             (self._found.undecided if open_question else self._found.remarks).append(sentence)
 

@@ -12,6 +12,8 @@ from data_juicer.ops.base_op import OPERATORS
 from mergeit_ops.core.columns import META, STATS
 from mergeit_ops.core.rows.lineage import lineage, quality_stats
 from mergeit_ops.core.rows.lossless import encode_row
+from mergeit_ops.report.surveyed_run import SurveyedRun, survey_run
+from mergeit_ops.runs import read_run
 
 Row = dict[str, Any]
 
@@ -79,6 +81,11 @@ def scores(before: float | None, after: float | None, own: float | None, coverag
     if before is None or after is None:
         return quality_stats(status="not_scored")
     return quality_stats(score=own, before=before, after=after, ratio=after / before, coverage=coverage, status="ok")
+
+
+def surveyed(export: Path, **options: Any) -> SurveyedRun:
+    """Read an export for a page, without embedding unless told otherwise."""
+    return survey_run(read_run(export), **{"sample": 0, "say": lambda line: None} | options)
 
 
 def write_export(path: Path, rows: Iterable[Mapping[str, Any]]) -> Path:

@@ -1,11 +1,11 @@
-"""Vectors that rows bring, and colours of neighbouring topics."""
+"""Vectors that rows bring are used where they are those of one model."""
 
 import numpy as np
 import pytest
 
 from mergeit_ops.core.vectors import encode_vectors
-from mergeit_ops.report.space import COLOURS, compare, embed, map_colours
-from mergeit_ops.report.survey import Point, Sketch, text_key
+from mergeit_ops.report.space import embed
+from mergeit_ops.report.survey import Point
 
 X = np.eye(4, dtype=np.float32)
 
@@ -82,74 +82,3 @@ def test_vectors_that_cannot_be_read_are_made_again():
     (found,), embedded = embed([[*brought([0]), Point("3", "?")]], encode)
     np.testing.assert_array_equal(found, X[[0, 3]])
     assert embedded == 2
-
-
-def test_more_rows_out_than_in_can_be_compared():
-    comparison = compare(X[:2], 2, X, X, 4, ("in", "drawn", "out"))
-    assert (comparison.pool.rows, comparison.drawn.rows, comparison.result.rows) == (2, 2, 4)
-    assert comparison.result.coverage == 1
-
-
-@pytest.fixture(scope="module")
-def pool():
-    """4,000 unit vectors around 200 centres."""
-    rng = np.random.default_rng(1)
-    vectors = rng.normal(size=(200, 16)).repeat(20, axis=0) + rng.normal(scale=0.5, size=(4000, 16))
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
-
-
-def compared(pool, rows, sample):
-    """Compare rows of an export, each a list of the pool's rows that it stands for, with the pool."""
-    sketches = [Sketch(sample) for _ in range(3)]
-    whole, result, covering = sketches
-    for row in range(len(pool)):
-        whole.add(text_key(str(row), 0), row)
-    for row in rows:
-        keys = [text_key(str(parent), 0) for parent in row]
-        covering.add(min(keys), row)
-        result.add(text_key(" ".join(map(str, row)), 0), row)
-    bound = min(sketch.bound for sketch in sketches)
-
-    def vectors(found):
-        means = np.array([pool[row].mean(axis=0) for row in found])
-        return (means / np.linalg.norm(means, axis=1, keepdims=True)).astype(np.float32)
-
-    return compare(
-        pool[whole.below(bound)],
-        len(pool),
-        vectors(result.below(bound)),
-        vectors(covering.below(bound)),
-        len(rows),
-        ("in", "drawn", "out"),
-    )
-
-
-@pytest.mark.parametrize("sample", [400, 4000])
-def test_rows_drawn_at_random_do_as_well_as_rows_drawn_at_random(pool, sample):
-    kept = np.random.default_rng(2).permutation(4000)[:2000]
-    found = compared(pool, [[row] for row in kept.tolist()], sample)
-    assert found.share == pytest.approx(sample / 4000, abs=0.03)
-    assert found.result.rows == pytest.approx(found.drawn.rows, rel=0.2)
-    assert found.result.coverage == pytest.approx(found.drawn.coverage, abs=0.02)
-    assert found.result.redundancy == pytest.approx(found.drawn.redundancy, abs=0.05)
-
-
-def test_merges_cover_their_parents_in_a_thinned_set_as_in_the_whole(pool):
-    pairs = [[row, row + 1] for row in range(0, 4000, 2)]
-    thinned, whole = compared(pool, pairs, 400), compared(pool, pairs, 4000)
-    assert whole.share == 1
-    assert thinned.result.coverage == pytest.approx(whole.result.coverage, abs=0.02)
-    assert thinned.result.coverage > thinned.drawn.coverage + 0.05
-
-
-def test_topics_near_each_other_differ_in_colour():
-    rng = np.random.default_rng(0)
-    centres = rng.uniform(-1, 1, (40, 2))
-    topics = np.repeat(np.arange(40), 20).tolist()
-    places = (centres[topics] + rng.normal(scale=0.01, size=(800, 2))).astype(np.float32)
-    colours = map_colours(places, topics)
-    assert set(colours) == set(range(40))
-    assert set(colours.values()) == set(range(COLOURS))
-    distances = np.linalg.norm(centres[:, None] - centres[None], axis=2) + 9 * np.eye(40)
-    alike = sum(colours[i] == colours[int(distances[i].argmin())] for i in range(40))
-    assert alike == 0

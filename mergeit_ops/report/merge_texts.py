@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mergeit_ops.core.formats import SampleFormat
 from mergeit_ops.core.rows.lineage import MERGED, RESTORED
 from mergeit_ops.core.rows.lossless import decode_row
 from mergeit_ops.core.sample import Sample
-from mergeit_ops.report.survey import Merge
+from mergeit_ops.report.survey import MergeFigures
 from mergeit_ops.report.text import TEXT_LIMIT, shown
 from mergeit_ops.runs import ExportRow
 
-__all__ = ["ShownMerge", "chosen", "texts_of", "within"]
+__all__ = ["MergeTexts", "chosen", "texts_of", "within"]
 
 
 MERGES_LIMIT = 6_000
@@ -25,17 +25,17 @@ BYTES_LIMIT = 7_000_000
 
 
 @dataclass(frozen=True)
-class ShownMerge:
+class MergeTexts:
     """A merge with its texts.
 
-    :param merge: its figures.
+    :param figures: its figures.
     :param model: what wrote it, or None.
     :param merged: its texts as `[instruction, input, output]` with the number of characters cut of each; None where the
         export does not hold them.
     :param parents: the same of each parent.
     """
 
-    merge: Merge
+    figures: MergeFigures
     model: str | None
     merged: list[Any] | None
     parents: list[list[Any]]
@@ -46,7 +46,7 @@ class ShownMerge:
         return len(json.dumps([self.merged, self.parents], ensure_ascii=False).encode("utf-8", "replace"))
 
 
-def chosen(merges: Sequence[Merge], limit: int = MERGES_LIMIT, seed: int = 42) -> list[int]:
+def chosen(merges: Sequence[MergeFigures], limit: int = MERGES_LIMIT, seed: int = 42) -> list[int]:
     """Return the keys of the merges to show, those that tell most first.
 
     All where they are few; else the worst two fifths, the best two fifths, and a sample of those between, taken in
@@ -71,8 +71,8 @@ def chosen(merges: Sequence[Merge], limit: int = MERGES_LIMIT, seed: int = 42) -
 
 
 def texts_of(
-    rows: Iterable[ExportRow], layout: SampleFormat, merges: Sequence[Merge], keys: Sequence[int]
-) -> list[ShownMerge]:
+    rows: Iterable[ExportRow], layout: SampleFormat, merges: Sequence[MergeFigures], keys: Sequence[int]
+) -> list[MergeTexts]:
     """Return merges with their texts, in the order of `keys`.
 
     :param rows: of the export, from its start.
@@ -82,27 +82,27 @@ def texts_of(
     """
     figures = {merge.key: merge for merge in merges}
     wanted = set(keys)
-    found: dict[int, ShownMerge] = {}
+    found: dict[int, MergeTexts] = {}
     key_of_group: dict[str, int] = {}
     for row in rows:
         if row.lineage.status == MERGED and row.number in wanted:
             parents = [_texts(layout.read(parent).sample) for parent in row.parents]
             merged = _texts(layout.read(row.content).sample)
-            found[row.number] = ShownMerge(figures[row.number], row.lineage.model, merged, parents)
+            found[row.number] = MergeTexts(figures[row.number], row.lineage.model, merged, parents)
         elif row.lineage.status == RESTORED:
             # The first of its rows gave the merge its key.
             key = key_of_group.setdefault(row.lineage.group_id or f"row {row.number}", row.number)
             if key not in wanted:
                 continue
-            shown_merge = found.setdefault(key, ShownMerge(figures[key], row.lineage.model, None, []))
+            shown_merge = found.setdefault(key, MergeTexts(figures[key], row.lineage.model, None, []))
             shown_merge.parents.append(_texts(layout.read(row.content).sample))
             if row.lineage.rejected_text is not None:
                 text = _texts(_read_rejected(row.lineage.rejected_text, layout))
-                found[key] = ShownMerge(shown_merge.merge, shown_merge.model, text, shown_merge.parents)
+                found[key] = replace(shown_merge, merged=text)
     return [found[key] for key in keys if key in found]
 
 
-def within(merges: Sequence[ShownMerge], limit: int = BYTES_LIMIT) -> list[ShownMerge]:
+def within(merges: Sequence[MergeTexts], limit: int = BYTES_LIMIT) -> list[MergeTexts]:
     """Return as many merges, from the first on, as fit.
 
     :param merges: in the order in which they are wanted.
@@ -117,7 +117,7 @@ def within(merges: Sequence[ShownMerge], limit: int = BYTES_LIMIT) -> list[Shown
     return kept
 
 
-def _worth(merge: Merge) -> tuple[bool, float, bool, float, int]:
+def _worth(merge: MergeFigures) -> tuple[bool, float, bool, float, int]:
     """Order by the gate's ratio, worst first, and by similarity where there is none."""
     ratio, similarity = merge.ratio, merge.similarity
     return (ratio is None, ratio or 0.0, similarity is None, similarity or 0.0, merge.key)

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from mergeit_ops.report.survey import Sketch, text_key
+from mergeit_ops.report.sampling import Sketch, text_key
 
 
 def filled(items, size):

@@ -1,4 +1,4 @@
-"""The way from the rows that came in to those in the export, stage by stage."""
+"""The way from the rows that came in to those in the export, step by step, and what those are."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mergeit_ops.report.survey import Survey
+from mergeit_ops.report.section import Section
+from mergeit_ops.report.surveyed_run import SurveyedRun
 
-__all__ = ["Stage", "funnel"]
+__all__ = ["FunnelStep", "build", "funnel"]
+
+_BECAME = {"original": "never merged", "merged": "merges", "restored": "given back by the gate"}
 
 
 @dataclass(frozen=True)
-class Stage:
+class FunnelStep:
     """Rows at one point of a run.
 
     :param name: what has been done to them.
     :param rows: how many there are.
-    :param change: from the stage before; 0 for the first.
+    :param change: from the step before; 0 for the first.
     :param note: how the change comes about; empty when there is nothing to say.
     """
 
@@ -27,50 +30,65 @@ class Stage:
     note: str = ""
 
 
-def funnel(records: Sequence[Mapping[str, Any]], found: Survey, input_rows: int | None = None) -> list[Stage]:
-    """Return the stages of a run, each the one before plus its change.
+def build(run: SurveyedRun) -> Section:
+    """Return the section.
 
-    :param records: what the operators have recorded, in the order of the recipe; without any, the export alone tells
-        what entered the merger.
-    :param found: what the export tells.
-    :param input_rows: rows of the input, where it was given.
+    :param run: the run.
     """
-    stages: list[Stage] = []
+    steps = funnel(run)
+    became = sorted(run.survey.statuses.items(), key=lambda part: (-part[1], part[0]))
+    values = {
+        "steps": steps,
+        "widest": max([step.rows for step in steps] + [1]),
+        "became": [(status, _BECAME.get(status, status), many) for status, many in became],
+        "rows": run.survey.rows,
+    }
+    return Section("From rows in to rows out", "Rows", values)
+
+
+def funnel(run: SurveyedRun) -> list[FunnelStep]:
+    """Return the steps of a run, each the one before plus its change.
+
+    Without records, the export alone tells what entered the merger.
+
+    :param run: the run.
+    """
+    found, steps = run.survey, list[FunnelStep]()
 
     def at(name: str, rows: int, note: str = "") -> None:
-        stages.append(Stage(name, rows, rows - stages[-1].rows if stages else 0, note))
+        steps.append(FunnelStep(name, rows, rows - steps[-1].rows if steps else 0, note))
 
-    if input_rows is not None:
-        at("Input", input_rows)
-    for record in records:
+    if run.given is not None:
+        at("Input", run.given.points.seen)
+    for record in run.records:
         figures = record["figures"]
         rows_in, rows_out = figures.get("rows_in"), figures.get("rows_out")
-        if rows_in is not None and (not stages or rows_in != stages[-1].rows):
-            _came(stages, at, int(rows_in))
+        if rows_in is not None and (not steps or rows_in != steps[-1].rows):
+            _came(steps, at, int(rows_in))
         if rows_out is None:
             continue
         for name, rows, note in _steps(record, int(rows_out)):
             at(name, rows, note)
-    if not records and found.rows_entered != found.rows:
+    if not run.records and found.rows_entered != found.rows:
         at("Entered the merger", found.rows_entered, "told by the export: rows filtered out later are missing")
-    if not stages or stages[-1].rows != found.rows:
-        at("In the export", found.rows, "other operators came after" if records else "")
-    return stages
+    if not steps or steps[-1].rows != found.rows:
+        at("In the export", found.rows, "other operators came after" if run.records else "")
+    return steps
 
 
-def _came(stages: Sequence[Stage], at: Callable[[str, int, str], None], rows: int) -> None:
-    if _ours_before(stages):
+def _came(steps: Sequence[FunnelStep], at: Callable[[str, int, str], None], rows: int) -> None:
+    if _ours_before(steps):
         at("After other operators", rows, "operators that are not of MergeIT-ops")
     else:
-        at("Came to MergeIT-ops", rows, "other operators came before" if stages else "")
+        at("Came to MergeIT-ops", rows, "other operators came before" if steps else "")
 
 
-def _ours_before(stages: Sequence[Stage]) -> bool:
-    return any(stage.name != "Input" for stage in stages)
+def _ours_before(steps: Sequence[FunnelStep]) -> bool:
+    return any(step.name != "Input" for step in steps)
 
 
 def _steps(record: Mapping[str, Any], rows_out: int) -> list[tuple[str, int, str]]:
-    """Return the stages of one operator: what its rows are, how many, and how the change comes about."""
+    """Return the steps of one operator: what its rows are, how many, and how the change comes about."""
     figures, step = record["figures"], (record.get("role") or {}).get("step", "")
     if "merged" in figures:
         return [(step or "Merged", rows_out, f"{_many(figures['merged'], 'merge')} made")]

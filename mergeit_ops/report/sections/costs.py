@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Cost", "costs", "total"]
+from mergeit_ops.report.rendering import count, figure, seconds
+from mergeit_ops.report.section import Section
+from mergeit_ops.report.surveyed_run import SurveyedRun
+
+__all__ = ["Cost", "build", "costs", "total"]
 
 _FIGURES = ("calls", "cache_hits", "prompt_tokens", "completion_tokens", "cost")
 
@@ -33,6 +37,18 @@ class Cost:
     cost: float | None = None
 
 
+def build(run: SurveyedRun) -> Section | None:
+    """Return the section; None without records.
+
+    :param run: the run.
+    """
+    parts = costs(run.records)
+    if not parts:
+        return None
+    values = {"parts": parts, "total": total(parts), "columns": _columns(total(parts))}
+    return Section("Calls, tokens, time", "Costs", values)
+
+
 def costs(records: Sequence[Mapping[str, Any]]) -> list[Cost]:
     """Return what each operator took, in the order of the recipe; that of the gate's scorer counts as the gate's.
 
@@ -49,6 +65,23 @@ def costs(records: Sequence[Mapping[str, Any]]) -> list[Cost]:
 def total(parts: Sequence[Cost]) -> Cost:
     """Return the sum; None where no part counts such a thing."""
     return Cost("Together", _sum(parts, "seconds"), **{name: _sum(parts, name) for name in _FIGURES})
+
+
+def _columns(whole: Cost) -> list[tuple[str, Callable[[Cost], str]]]:
+    """Return the columns that hold anything, and what they show of an operator."""
+    columns: list[tuple[str, str, Callable[[Any], str]]] = [
+        ("Time", "seconds", seconds),
+        ("Calls", "calls", count),
+        ("From the journal", "cache_hits", count),
+        ("Prompt tokens", "prompt_tokens", count),
+        ("Completion tokens", "completion_tokens", count),
+        ("Cost", "cost", figure),
+    ]
+
+    def column(name: str, shown_as: Callable[[Any], str]) -> Callable[[Cost], str]:
+        return lambda part: shown_as(getattr(part, name))
+
+    return [(title, column(name, shown_as)) for title, name, shown_as in columns if getattr(whole, name) is not None]
 
 
 def _spent(figures: Mapping[str, Any]) -> dict[str, Any]:

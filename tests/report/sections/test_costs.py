@@ -1,6 +1,6 @@
 """What a run cost, from the records."""
 
-from mergeit_ops.report.costs import Cost, costs, total
+from mergeit_ops.report.sections.costs import Cost, costs, total
 
 
 def test_costs_of_merger_and_scorer_are_added_up():

@@ -1,0 +1,61 @@
+"""Why merges failed or were taken apart: how many by reason, and reasons in words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from mergeit_ops.report.surveyed_run import SurveyedRun
+
+__all__ = ["REASONS", "failed", "rejected", "unmergeable"]
+
+REASONS = {
+    # Of merges that failed.
+    "api_failed": "the server gave no answer",
+    "too_long": "longer than the model's window, or than memory holds",
+    "unparsable": "the answer could not be read",
+    "refused": "the model refused",
+    "truncated": "the answer was cut off",
+    "empty": "the answer was blank",
+    "echo": "the answer copied a parent",
+    "parent_lost": "the answer lost a part of a parent",
+    "added_demand": "the answer asks what no parent asks",
+    "no_choices": "the answer held nothing",
+    "budget": "the token budget was spent",
+    # Of merges that were rejected.
+    "score": "not good enough for gamma",
+    "coverage": "kept too little of a parent",
+    "no_score": "could not be scored",
+    # Of rows that were never offered for a merge.
+    "unencodable": "holds a value without a text form",
+    "bad_row": "instruction or response missing",
+    "multi_turn": "more than one question and answer",
+    "more_than_text": "holds tools, images or the like",
+    "reasoning": "holds a reasoning trace",
+}
+
+
+def failed(run: SurveyedRun) -> Counter[str]:
+    """Return how many merges failed, by reason."""
+    return _recorded(run, "failed", run.survey.failed)
+
+
+def rejected(run: SurveyedRun) -> Counter[str]:
+    """Return how many merges the gate took apart, by reason."""
+    return _recorded(run, "rejected", Counter(merge.rejected for merge in run.survey.merges if merge.rejected))
+
+
+def unmergeable(run: SurveyedRun) -> Counter[str]:
+    """Return how many rows were never offered for a merge, by reason."""
+    return _recorded(run, "unmergeable", run.survey.unmergeable)
+
+
+def _recorded(run: SurveyedRun, name: str, otherwise: Counter[str]) -> Counter[str]:
+    """Return counts as the records say; without any record of them, what the export tells."""
+    told = [record["figures"][name] for record in run.records if isinstance(record["figures"].get(name), Mapping)]
+    if not told:
+        return otherwise
+    total: Counter[str] = Counter()
+    for figures in told:
+        total.update({reason: int(count) for reason, count in figures.items()})
+    return total

@@ -1,0 +1,39 @@
+"""The sections of the page: of each a module, its template and, if it draws or answers, its script."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from mergeit_ops.report.section import Section
+from mergeit_ops.report.surveyed_run import SurveyedRun
+
+__all__ = ["SECTIONS", "build_sections"]
+
+SECTIONS = (
+    "funnel",
+    "texts",
+    "topics",
+    "beside",
+    "quality",
+    "similarity",
+    "gamma",
+    "reasons",
+    "merges",
+    "costs",
+    "about",
+)
+"""In the order of the page. The last shows what the others could not tell."""
+
+
+def build_sections(run: SurveyedRun) -> dict[str, Section]:
+    """Return the sections that have something to say of a run, by name, in the order of the page.
+
+    :param run: the run.
+    :raises EmbeddingError: if the embedding model cannot be loaded.
+    """
+    sections: dict[str, Section] = {}
+    for name in SECTIONS:
+        section: Section | None = import_module(f"{__name__}.{name}").build(run)
+        if section is not None:
+            sections[name] = section
+    return sections

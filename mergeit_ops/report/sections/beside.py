@@ -1,0 +1,126 @@
+"""What came out beside what went in, and beside as many rows drawn from what went in, in the embedding space."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mergeit_ops.core.measures.diversity import mean_pairwise_distance, pool_coverage, redundancy, vendi_score
+from mergeit_ops.report.section import Section
+from mergeit_ops.report.surveyed_run import SurveyedRun
+
+__all__ = ["Measured", "PoolComparison", "build", "compare"]
+
+_DRAWS = 5
+_UNKNOWN = (
+    "What came out is not compared with what went in: no row of the export is a merge, so the export does not hold "
+    "what went in. --input says where that is."
+)
+_TOO_FEW = "What came out is not compared with what went in: too few rows are sampled; --sample takes more."
+
+
+@dataclass(frozen=True)
+class Measured:
+    """How a set of rows does.
+
+    :param name: which.
+    :param rows: measured.
+    :param coverage: of the pool by it, in [-1, 1].
+    :param vendi: effective number of different rows.
+    :param redundancy: share of rows with a near duplicate among them.
+    :param distance: mean of 1 - cosine over all pairs.
+    """
+
+    name: str
+    rows: int
+    coverage: float
+    vendi: float
+    redundancy: float
+    distance: float
+
+
+@dataclass(frozen=True)
+class PoolComparison:
+    """What came out beside what went in, and beside as many rows drawn from what went in.
+
+    :param pool: what went in.
+    :param drawn: means over the draws.
+    :param result: what came out.
+    :param share: of what went in that was measured, in (0, 1]. What came out is thinned out by the same draw: a row
+        that is in both is measured in both or in neither.
+    """
+
+    pool: Measured
+    drawn: Measured
+    result: Measured
+    share: float
+
+
+def build(run: SurveyedRun) -> Section | None:
+    """Return the section; None, with a note that says why, where what went in is not known or too few rows are sampled.
+
+    :param run: the run.
+    """
+    if run.sample == 0:
+        run.notes.append("The map and the comparison with what went in are left out, as --sample 0 asks.")
+    space, found = run.space, run.survey
+    if space is None:
+        return None
+    if not len(space.pool):
+        unknown = run.given is None and found.rows_entered == found.rows
+        run.notes.append(_UNKNOWN if unknown else _TOO_FEW)
+        return None
+    run.say("Comparing with what went in ...")
+    reference = "what entered the merger" if run.given is None else "the input"
+    names = (reference[:1].upper() + reference[1:], "As many rows drawn at random from it", "The export")
+    comparison = compare(space.pool, space.pool_rows, space.result, space.covering, found.rows, names, run.seed)
+    values = {"comparison": comparison, "reference": reference, "from_export": run.given is None}
+    return Section("What came out beside what went in", "In and out", values)
+
+
+def compare(
+    pool: NDArray[np.float32],
+    pool_rows: int,
+    result: NDArray[np.float32],
+    covering: NDArray[np.float32],
+    result_rows: int,
+    names: tuple[str, str, str],
+    seed: int = 42,
+) -> PoolComparison:
+    """Measure what came out beside what went in.
+
+    :param pool: (n, d) a sample of what went in, n >= 1.
+    :param pool_rows: rows that it was drawn from.
+    :param result: (m, d) the rows of what came out that the same draw has hit, m >= 1.
+    :param covering: (c, d) those, and the merges of which it has hit a parent: what stands for the rows of the pool.
+    :param result_rows: all rows that came out.
+    :param names: of what went in, of the draws, of what came out.
+    :param seed: of the draws.
+    """
+    rng = np.random.default_rng(seed)
+    share = len(pool) / pool_rows
+    size = max(1, min(round(share * result_rows), len(pool)))
+    draws = [_measured("", pool, chosen) for chosen in (pool[rng.permutation(len(pool))[:size]] for _ in range(_DRAWS))]
+    drawn = Measured(
+        names[1],
+        size,
+        float(np.mean([draw.coverage for draw in draws])),
+        float(np.mean([draw.vendi for draw in draws])),
+        float(np.mean([draw.redundancy for draw in draws])),
+        float(np.mean([draw.distance for draw in draws])),
+    )
+    came_out = replace(_measured(names[2], pool, result), coverage=pool_coverage(pool, covering))
+    return PoolComparison(_measured(names[0], pool, pool), drawn, came_out, share)
+
+
+def _measured(name: str, pool: NDArray[np.float32], rows: NDArray[np.float32]) -> Measured:
+    return Measured(
+        name,
+        len(rows),
+        pool_coverage(pool, rows),
+        vendi_score(rows),
+        redundancy(rows),
+        mean_pairwise_distance(rows),
+    )

@@ -1,0 +1,94 @@
+"""What other gammas would have let pass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mergeit_ops.core.gate.gamma_sweep import Outcome, ScoredMerge, gammas, outcomes
+from mergeit_ops.core.gate.rule import GateRule
+from mergeit_ops.report.section import Section
+from mergeit_ops.report.surveyed_run import SurveyedRun
+from mergeit_ops.runs.recipe_steps import GATE, kind_of
+
+__all__ = ["GammaSweep", "build", "gamma_sweep"]
+
+_PAPER_GAMMA = 0.75
+
+
+@dataclass(frozen=True)
+class GammaSweep:
+    """What comes of each gamma.
+
+    :param rule: the rule of the run; where no record tells it, the default one.
+    :param known: whether a record tells it.
+    :param decided: merges that the gate decided about.
+    :param outcomes: ascending by gamma; `rows` are those of the export.
+    :param start: position of the run's gamma.
+    :param agrees: whether the outcome at the run's gamma is what the export holds.
+    """
+
+    rule: GateRule
+    known: bool
+    decided: int
+    outcomes: list[Outcome]
+    start: int
+    agrees: bool
+
+
+def build(run: SurveyedRun) -> Section | None:
+    """Return the section; None, with a note that says why, where no merge was scored.
+
+    :param run: the run.
+    """
+    if not run.survey.gated:
+        if run.survey.merges:
+            run.notes.append(
+                "No merge has a quality score: there was no quality_gate_filter, or its stats were left out."
+            )
+        return None
+    sweep = gamma_sweep(run)
+    several = any((record.get("parameters") or {}).get("num_candidates", 1) > 1 for record in run.records)
+    if several and sweep.rule.min_parent_coverage is not None:
+        run.notes.append(
+            "Several answers were asked for each pair, and the export holds the figures of one: below the run's gamma "
+            "more merges may pass than the slider tells."
+        )
+    data = {
+        "gammas": [outcome.gamma for outcome in sweep.outcomes],
+        "passing": [outcome.passing for outcome in sweep.outcomes],
+        "rows": [outcome.rows for outcome in sweep.outcomes],
+        "start": sweep.start,
+        "decided": sweep.decided,
+        "known": sweep.known,
+    }
+    return Section("What if gamma were another", "What if", {"sweep": sweep}, data)
+
+
+def gamma_sweep(run: SurveyedRun) -> GammaSweep:
+    """Return what other gammas would have made of the same answers and scores.
+
+    :param run: a run of which a gate has scored merges.
+    """
+    found = run.survey
+    # Merges without scores in the export may never have met a gate; those taken apart have.
+    decided = [merge for merge in found.merges if merge.rejected is not None or merge.scored]
+    gates = [record.get("parameters") or {} for record in run.records if kind_of(record) == GATE]
+    rule = _rule(gates[-1]) if gates else GateRule(_PAPER_GAMMA)
+    merges = [ScoredMerge(merge.before, merge.after, merge.coverage, merge.parents) for merge in decided]
+    at = gammas(merges, rule.gamma)
+    others = found.rows - sum(1 if merge.rejected is None else merge.parents for merge in decided)
+    results = [Outcome(part.gamma, part.passing, part.rows + others) for part in outcomes(merges, rule, at)]
+    start = at.index(rule.gamma)
+    accepted = sum(merge.rejected is None for merge in decided)
+    return GammaSweep(rule, bool(gates), len(decided), results, start, not gates or results[start].passing == accepted)
+
+
+def _rule(parameters: Mapping[str, Any]) -> GateRule:
+    return GateRule(
+        float(parameters.get("gamma", _PAPER_GAMMA)),
+        bool(parameters.get("strict", True)),
+        parameters.get("reference", "mean"),
+        parameters.get("min_parent_coverage"),
+    )

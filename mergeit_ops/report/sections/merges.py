@@ -1,0 +1,62 @@
+"""Merges beside their parents, to search and filter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mergeit_ops.report.merge_texts import MergeTexts, chosen, texts_of, within
+from mergeit_ops.report.reason_codes import REASONS
+from mergeit_ops.report.rendering import count, plain, rounded
+from mergeit_ops.report.section import Section
+from mergeit_ops.report.surveyed_run import SurveyedRun
+from mergeit_ops.report.text import TEXT_LIMIT
+
+__all__ = ["build"]
+
+# What a merge keeps least of a parent, by reason code.
+_PARTS = {"demand": "instruction", "input": "input", "answer": "output"}
+
+
+def build(run: SurveyedRun) -> Section | None:
+    """Return the section; None where there are no merges, or texts cannot be read.
+
+    :param run: the run.
+    """
+    merges = run.survey.merges
+    if run.layout is None or not merges:
+        return None
+    run.say(f"Reading the texts of {len(merges):,} merges ...")
+    shown = within(texts_of(run.run.rows(), run.layout, merges, chosen(merges, seed=run.seed)))
+    run.notes.append(
+        f"Texts longer than {count(TEXT_LIMIT)} characters are cut in the browser of merges, and say how much is cut."
+    )
+    models = sorted({plain(part.model or "") for part in shown})
+    topics = {part.figures.topic for part in shown}
+    rejected = sorted({plain(part.figures.rejected) for part in shown if part.figures.rejected})
+    data = {
+        "gated": run.survey.gated,
+        "topics": {id: label for id, label in run.topic_labels.items() if id in topics},
+        "models": models,
+        "reasons": {code: REASONS.get(code, code) for code in rejected},
+        "items": [_item(part, models) for part in shown],
+    }
+    return Section("Merges beside their parents", "Merges", {"shown": len(shown), "merges": len(merges)}, data)
+
+
+def _item(part: MergeTexts, models: list[str]) -> list[Any]:
+    """Return what the script knows of a merge; it names these in the same order."""
+    merge = part.figures
+    return [
+        merge.key,
+        merge.topic,
+        rounded(merge.similarity, 4),
+        rounded(merge.before, 3),
+        rounded(merge.after, 3),
+        rounded(merge.ratio, 4),
+        rounded(merge.coverage, 3),
+        [[rounded(share, 3), _PARTS.get(reason, "")] for share, reason in merge.kept],
+        None if merge.rejected is None else plain(merge.rejected),
+        models.index(plain(part.model or "")),
+        part.merged,
+        part.parents,
+    ]

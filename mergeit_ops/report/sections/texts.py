@@ -1,0 +1,91 @@
+"""What the texts of the rows are, before and after: their scripts and their lengths."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+
+from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.text.words import exact_words
+from mergeit_ops.report.section import Section
+from mergeit_ops.report.surveyed_run import SurveyedRun
+
+__all__ = ["TextTally", "build", "script_of"]
+
+_CHARACTERS_READ = 400  # they tell the script
+_SCRIPTS = {"CJK": "Han", "HIRAGANA": "Kana", "KATAKANA": "Kana"}
+NO_LETTERS = "no letters"
+
+
+@dataclass
+class TextTally:
+    """Counts of the texts of a set of rows.
+
+    :param name: of the set.
+    :param scripts: number of rows by the script of the answer.
+    :param instructions: length of each instruction, in words.
+    :param answers: length of each answer, in words.
+    """
+
+    name: str
+    scripts: Counter[str] = field(default_factory=Counter)
+    instructions: list[int] = field(default_factory=list)
+    answers: list[int] = field(default_factory=list)
+
+    def add(self, sample: Sample) -> None:
+        """Count a row."""
+        self.scripts[script_of(sample.output)] += 1
+        self.instructions.append(len(exact_words(sample.instruction)))
+        self.answers.append(len(exact_words(sample.output)))
+
+    @property
+    def lengths(self) -> list[float | None]:
+        """Return median and 95th percentile of the lengths of instructions, then of answers; None without rows."""
+        if not self.answers:
+            return [None] * 4
+        return [float(np.percentile(part, rank)) for part in (self.instructions, self.answers) for rank in (50, 95)]
+
+
+def build(run: SurveyedRun) -> Section | None:
+    """Return the section; None where texts cannot be read.
+
+    :param run: the run.
+    """
+    if run.layout is None:
+        return None
+    before = TextTally("What entered the merger" if run.given is None else "The input")
+    after = TextTally("The export")
+    for row in run.run.rows():
+        after.add(run.layout.read(row.content).sample)
+        for content in () if run.given is not None else row.parents or (row.content,):
+            before.add(run.layout.read(content).sample)
+    if run.given is not None:
+        for content in run.given.rows.contents():
+            before.add(run.given.layout.read(content).sample)
+    # An export without merges does not hold what went in.
+    known = run.given is not None or len(before.answers) != len(after.answers)
+    sets = [before, after] if known else [after]
+    scripts = sum((part.scripts for part in sets), Counter[str]()).most_common()
+    return Section("What the rows are", "Texts", {"sets": sets, "scripts": [name for name, _ in scripts]})
+
+
+def script_of(text: str) -> str:
+    """Return the script of most letters at the start of a text, as Unicode names it; the first by name of several.
+
+    :param text: any text.
+    """
+    found: Counter[str] = Counter()
+    for character, many in Counter(text[:_CHARACTERS_READ]).items():
+        if character.isalpha():
+            found[_script_of_letter(character)] += many
+    return min(found, key=lambda script: (-found[script], script), default=NO_LETTERS)
+
+
+@lru_cache(maxsize=4096)
+def _script_of_letter(letter: str) -> str:
+    script = unicodedata.name(letter, "OTHER").split()[0]
+    return _SCRIPTS.get(script, script.capitalize())

@@ -1,0 +1,164 @@
+"""A finished run and what several sections need of it, each computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from mergeit_ops.core.columns import EMBEDDING
+from mergeit_ops.core.formats import SampleFormat, resolve_format
+from mergeit_ops.core.topics.words import typical_words
+from mergeit_ops.embedding.defaults import DEFAULT_EMBEDDING_MODEL
+from mergeit_ops.errors import DatasetError
+from mergeit_ops.report.rendering import plain
+from mergeit_ops.report.sampling import Sketch
+from mergeit_ops.report.space import Space, encoder, space_of
+from mergeit_ops.report.survey import Point, Survey, input_points, survey
+from mergeit_ops.runs import ExportRow, FinishedRun
+from mergeit_ops.runs.export_files import read_rows
+from mergeit_ops.runs.inputs import InputRows, read_input
+from mergeit_ops.runs.records import Record
+
+__all__ = ["RunInput", "SurveyedRun", "survey_run"]
+
+DEFAULT_SAMPLE = 2_000
+SEED = 42
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class RunInput:
+    """The dataset that went in.
+
+    :param path: where it is.
+    :param rows: its rows.
+    :param layout: of its samples.
+    :param points: a sample of them, by the keys of the survey.
+    """
+
+    path: Path
+    rows: InputRows
+    layout: SampleFormat
+    points: Sketch[Point]
+
+
+@dataclass(frozen=True)
+class SurveyedRun:
+    """A finished run as the sections of the page see it.
+
+    :param run: the run, to read further of its rows from.
+    :param layout: of its samples; None if it cannot be told.
+    :param survey: what one pass over the export has found.
+    :param given: the input; None if it was not given.
+    :param sample: rows of what came out, and of what went in, that are embedded; 0: none.
+    :param model: that embeds them.
+    :param seed: of samples and map.
+    :param say: told what takes long.
+    :param notes: what the page does not tell, and why. Sections add to them; the last one shows them.
+    """
+
+    run: FinishedRun
+    layout: SampleFormat | None
+    survey: Survey
+    given: RunInput | None
+    sample: int
+    model: str
+    seed: int
+    say: Say
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def records(self) -> Sequence[Record]:
+        """Return what the operators have recorded, in the order of the recipe."""
+        return self.run.records.operators
+
+    @cached_property
+    def topic_labels(self) -> dict[int, str]:
+        """Return each topic's typical words, as a page may show them; ascending by topic."""
+        words = typical_words({id: topic.texts.items for id, topic in self.survey.topics.items()})
+        return {id: plain(", ".join(words[id])) for id in sorted(self.survey.topics)}
+
+    @cached_property
+    def space(self) -> Space | None:
+        """Return the sampled rows as vectors; None where no row is sampled.
+
+        :raises EmbeddingError: if the embedding model cannot be loaded.
+        """
+        went_in = None if self.given is None else self.given.points
+        return space_of(self.survey, went_in, encoder(self.model, self.say))
+
+
+def survey_run(
+    run: FinishedRun,
+    *,
+    input_path: Path | None = None,
+    sample: int = DEFAULT_SAMPLE,
+    embedding_model: str | None = None,
+    seed: int = SEED,
+    say: Say = print,
+) -> SurveyedRun:
+    """Read the rows of a run.
+
+    :param run: the run.
+    :param input_path: the dataset that went in, a file or a folder, read as Data-Juicer reads it; None: what went in is
+        told from the export as far as it holds it.
+    :param sample: rows of what came out, and of what went in, for which embeddings are looked at; 0: none.
+    :param embedding_model: name or folder; None: that of the run's records, else the default.
+    :param seed: of samples and map.
+    :param say: told what takes long.
+    :raises DatasetError: if the export or the input cannot be read.
+    """
+    notes: list[str] = []
+    layout = _layout(run, notes)
+    say(f"Reading {run.export} ...")
+    found = survey(_with_vectors(run), layout, sample, seed)
+    given = None
+    if input_path is not None:
+        say(f"Reading {input_path} ...")
+        given = _read_input(input_path, run, sample, seed)
+    return SurveyedRun(run, layout, found, given, sample, embedding_model or _model_of(run), seed, say, notes)
+
+
+def _layout(run: FinishedRun, notes: list[str]) -> SampleFormat | None:
+    try:
+        return run.layout()
+    except DatasetError as error:
+        notes.append(f"Texts are left out, the columns cannot be read as instruction and response: {error}")
+        return None
+
+
+def _with_vectors(run: FinishedRun) -> Iterator[tuple[ExportRow, str | None]]:
+    vectors = _vectors(run)
+    for row in run.rows():
+        yield row, next(vectors, None)
+
+
+def _vectors(run: FinishedRun) -> Iterator[str | None]:
+    """Yield the embedding that each row brings; nothing, where the first row brings none."""
+    for number, row in enumerate(row for file in run.files for row in read_rows(file)):
+        vector = row.get(EMBEDDING)
+        if number == 0 and vector is None:
+            return
+        yield vector if isinstance(vector, str) else None
+
+
+def _read_input(path: Path, run: FinishedRun, sample: int, seed: int) -> RunInput:
+    try:
+        rows = read_input(path)
+    except DatasetError as error:
+        raise DatasetError(f"--input: {error}") from error
+    parameters = run.records.operators[0].get("parameters") or {} if run.records.operators else {}
+    keys = ("instruction_key", "query_key", "response_key")
+    try:
+        layout = resolve_format("auto", rows.columns, **{key: parameters.get(key) for key in keys})
+    except ValueError as error:
+        raise DatasetError(f"--input: {path}: {error}.") from error
+    return RunInput(path, rows, layout, input_points(rows.contents(), layout, sample, seed))
+
+
+def _model_of(run: FinishedRun) -> str:
+    models = [(record.get("parameters") or {}).get("embedding_model") for record in run.records.operators]
+    return next((model for model in models if isinstance(model, str)), DEFAULT_EMBEDDING_MODEL)

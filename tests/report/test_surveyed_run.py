@@ -1,0 +1,25 @@
+"""Reading a run for a page."""
+
+from __future__ import annotations
+
+import pytest
+
+from mergeit_ops.errors import DatasetError
+from tests.report.exports import original, surveyed, write_export
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("none.jsonl", None, "There is no file or folder"),
+        ("data.txt", "a\n", "expected one or more files"),
+        ("broken.jsonl", '{"instruction"', "line 1, is not a JSON object"),
+        ("odd.jsonl", '{"a": 1}\n', "no sample format fits"),
+    ],
+)
+def test_an_input_that_cannot_be_read_is_an_error(tmp_path, name, text, message):
+    export = write_export(tmp_path / "e.jsonl", [original(0, "a")])
+    if text is not None:
+        (tmp_path / name).write_text(text)
+    with pytest.raises(DatasetError, match=f"--input: .*{message}"):
+        surveyed(export, input_path=tmp_path / name)
