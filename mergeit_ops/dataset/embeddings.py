@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +17,7 @@ from mergeit_ops.dataset.tables import set_column
 _LARGEST_TEXT = 2**31 - 1  # bytes that 32-bit offsets reach
 
 
-def column_vectors(column: pa.ChunkedArray, first_row: int = 0) -> NDArray[np.float32]:
+def column_vectors(column: pa.ChunkedArray[Any], first_row: int = 0) -> NDArray[np.float32]:
     """Return the matrix that a column of texts, or of lists of floats, holds.
 
     :param column: n texts, or n lists of one length.
@@ -25,7 +26,8 @@ def column_vectors(column: pa.ChunkedArray, first_row: int = 0) -> NDArray[np.fl
     :raises ValueError: as `decode_vectors`.
     """
     if isinstance(column.type, pa.BaseExtensionType):  # tensors, as Ray writes them
-        column = pa.chunked_array([chunk.storage for chunk in column.chunks], column.type.storage_type)
+        extension: Any = column
+        column = pa.chunked_array([chunk.storage for chunk in extension.chunks], extension.type.storage_type)
     if _is_list(column.type):
         return _list_vectors(column, first_row)
     chunks = [chunk for chunk in column.chunks if len(chunk)]
@@ -42,7 +44,7 @@ def column_vectors(column: pa.ChunkedArray, first_row: int = 0) -> NDArray[np.fl
     return np.concatenate(blocks) if len(blocks) > 1 else blocks[0]
 
 
-def rows_with_text(column: pa.ChunkedArray, first_row: int = 0) -> NDArray[np.bool_]:
+def rows_with_text(column: pa.ChunkedArray[Any], first_row: int = 0) -> NDArray[np.bool_]:
     """Return which rows of a column of embeddings have a text to embed, without reading their vectors.
 
     :param column: n texts, or n lists of floats.
@@ -54,7 +56,10 @@ def rows_with_text(column: pa.ChunkedArray, first_row: int = 0) -> NDArray[np.bo
     if not _is_text(column.type) or not isinstance(first, str):
         return has_text(column_vectors(column, first_row))
     zeros = base64.b64encode(bytes(len(base64.b64decode(first)))).decode("ascii")
-    return pc.fill_null(pc.not_equal(column.cast(pa.large_string()), zeros), True).to_numpy()
+    texts = column.cast(pa.large_string())
+    differs: Any = pc.not_equal(texts, pa.scalar(zeros, pa.large_string()))
+    filled: Any = pc.fill_null(differs, True)
+    return np.asarray(filled.to_numpy(), dtype=bool)
 
 
 def embeddings_as_text(table: pa.Table) -> pa.Table:
@@ -82,7 +87,7 @@ def zeroed(table: pa.Table, mask: NDArray[np.bool_]) -> pa.Table:
     return set_column(table, EMBEDDING, column.combine_chunks())
 
 
-def vectors_column(vectors: NDArray[np.float32]) -> pa.ChunkedArray:
+def vectors_column(vectors: NDArray[np.float32]) -> pa.ChunkedArray[Any]:
     """Return a matrix as a column of texts.
 
     :param vectors: (n, d) float32, n small enough for the texts to fit into memory.
@@ -96,7 +101,7 @@ def vectors_column(vectors: NDArray[np.float32]) -> pa.ChunkedArray:
             chunks.append(pa.array(encode_vectors(block), pa.string()))
             continue
         offsets = (np.arange(len(block) + 1) * (len(joined) // len(block))).astype(np.int32)
-        chunks.append(pa.StringArray.from_buffers(len(block), pa.py_buffer(offsets), pa.py_buffer(joined)))
+        chunks.append(pa.StringArray.from_buffers(len(block), pa.py_buffer(offsets.tobytes()), pa.py_buffer(joined)))
     return pa.chunked_array(chunks, pa.string())
 
 
@@ -108,7 +113,7 @@ def _is_list(kind: pa.DataType) -> bool:
     return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
 
 
-def _list_vectors(column: pa.ChunkedArray, first_row: int) -> NDArray[np.float32]:
+def _list_vectors(column: pa.ChunkedArray[Any], first_row: int) -> NDArray[np.float32]:
     kind = column.type.value_type
     if not (pa.types.is_floating(kind) or pa.types.is_integer(kind)):
         raise ValueError(f"it holds lists of {kind}, but they must be lists of floats")
@@ -132,13 +137,15 @@ def _list_vectors(column: pa.ChunkedArray, first_row: int) -> NDArray[np.float32
     return checked(matrix, first_row)
 
 
-def _decode_joined(chunk: pa.Array, first_row: int) -> NDArray[np.float32] | None:
+def _decode_joined(chunk: pa.Array[Any], first_row: int) -> NDArray[np.float32] | None:
     wide = pa.types.is_large_string(chunk.type)
     if chunk.null_count or not (wide or pa.types.is_string(chunk.type)):
         return None
     _, offsets_buffer, data = chunk.buffers()
     size = 8 if wide else 4
-    offsets = np.frombuffer(offsets_buffer, np.int64 if wide else np.int32, len(chunk) + 1, chunk.offset * size)
+    assert offsets_buffer is not None
+    dtype = np.dtype(np.int64 if wide else np.int32)
+    offsets = np.frombuffer(memoryview(offsets_buffer), dtype, len(chunk) + 1, chunk.offset * size)
     lengths = np.diff(offsets)
     if data is None or (lengths != lengths[0]).any():
         return None

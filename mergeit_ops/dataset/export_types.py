@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pyarrow as pa
 
@@ -90,7 +91,7 @@ def complaint(schema: pa.Schema, export: ExportFormat) -> str | None:
     return f"the export to .{export.name} cannot hold the column{many} {columns}; {', or '.join(cures)}"
 
 
-def _exported(schema: pa.Schema, export: ExportFormat) -> Iterator[pa.Field]:
+def _exported(schema: pa.Schema, export: ExportFormat) -> Iterator[pa.Field[Any]]:
     grouped = BATCH_META in schema.names
     for field in schema:
         if field.name == BATCH_META or field.name in export.left_out:
@@ -100,10 +101,10 @@ def _exported(schema: pa.Schema, export: ExportFormat) -> Iterator[pa.Field]:
         yield field.with_type(field.type.value_type) if grouped and is_list else field
 
 
-_Rule = Callable[[pa.Field, ExportFormat], "pa.DataType | None"]
+_Rule = Callable[["pa.Field[Any]", ExportFormat], "pa.DataType | None"]
 
 
-def _not_in_json(field: pa.Field, export: ExportFormat) -> pa.DataType | None:
+def _not_in_json(field: pa.Field[Any], export: ExportFormat) -> pa.DataType | None:
     # Ray hands blocks to pandas, which writes dates inside of lists and structs only.
     if export.on_ray and pa.types.is_date(field.type):
         return field.type
@@ -120,7 +121,7 @@ def _has_no_json_form(kind: pa.DataType) -> bool:
     )
 
 
-def _not_in_parquet(field: pa.Field, export: ExportFormat) -> pa.DataType | None:
+def _not_in_parquet(field: pa.Field[Any], export: ExportFormat) -> pa.DataType | None:
     def cannot(kind: pa.DataType) -> bool:
         return pa.types.is_interval(kind) or (pa.types.is_struct(kind) and not kind.num_fields)
 
@@ -128,21 +129,21 @@ def _not_in_parquet(field: pa.Field, export: ExportFormat) -> pa.DataType | None
     return None if field.name in (META, STATS) else _first(field.type, cannot)
 
 
-def _not_in_csv(field: pa.Field, export: ExportFormat) -> pa.DataType | None:
+def _not_in_csv(field: pa.Field[Any], export: ExportFormat) -> pa.DataType | None:
     def cannot(kind: pa.DataType) -> bool:
         return pa.types.is_nested(kind) or _is_bytes(kind) or isinstance(kind, pa.BaseExtensionType)
 
     return _first(field.type, cannot)
 
 
-def _not_in_tfrecords(field: pa.Field, export: ExportFormat) -> pa.DataType | None:
+def _not_in_tfrecords(field: pa.Field[Any], export: ExportFormat) -> pa.DataType | None:
     kind = field.type
     value = kind.value_type if pa.types.is_list(kind) else kind
     can = (pa.types.is_integer, pa.types.is_floating, pa.types.is_string, pa.types.is_binary)
     return None if any(holds(value) for holds in can) else kind
 
 
-def _not_in_webdataset(field: pa.Field, export: ExportFormat) -> pa.DataType | None:
+def _not_in_webdataset(field: pa.Field[Any], export: ExportFormat) -> pa.DataType | None:
     kind = field.type
     if "." in field.name or field.name in _WEBDATASET_ENCODED or field.name.startswith("__"):
         return None

@@ -249,7 +249,7 @@ def _assemble(
     return set_column(result, STATS, json_array(row.stats for row in rows))
 
 
-def _restored_column(name: str, rows: Sequence[Mapping[str, Any]], arrow_type: pa.DataType) -> pa.Array:
+def _restored_column(name: str, rows: Sequence[Mapping[str, Any]], arrow_type: pa.DataType) -> pa.Array[Any]:
     values = [row.get(name) for row in rows]
     if pa.types.is_null(arrow_type):
         # On Ray, a column that a filter saw no value of has lost its type; these rows have it.

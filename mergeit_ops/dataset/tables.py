@@ -105,12 +105,12 @@ class RowReader:
         # Batch by batch: one take over all of a long text column would overflow Arrow's 32-bit offsets.
         for low, high in pairwise(bounds.tolist()):
             batch, start = self._batches[batch_of[low]], self._starts[batch_of[low]]
-            parts.append(batch.take(pa.array(ascending[low:high] - start)))
+            parts.append(batch.take(pa.array(ascending[low:high] - start, pa.int64())))
             self._note(high - low, _READ_AROUND_BYTES)
         gathered = pa.Table.from_batches(parts)
         if (order[1:] > order[:-1]).all():
             return gathered
-        return gathered.take(pa.array(np.argsort(order, kind="stable")))
+        return gathered.take(pa.array(np.argsort(order, kind="stable"), pa.int64()))
 
     def _note(self, rows: int, extra: int = 0) -> None:
         """Let go of the pages read once they are many; those of the latest table are read again where needed."""
@@ -227,7 +227,7 @@ def python_columns(table: pa.Table) -> dict[str, list[Any]]:
     return {name: _python_values(table.column(name)) for name in table.column_names}
 
 
-def _python_values(column: pa.ChunkedArray) -> list[Any]:
+def _python_values(column: pa.ChunkedArray[Any]) -> list[Any]:
     decode = _nested(column.type, _parsed)
     values = column.to_pylist()
     return values if decode is None else [decode(value) for value in values]
@@ -241,7 +241,7 @@ def _parsed(text: str) -> Any:
         return text
 
 
-def arrow_array(values: Sequence[Any], arrow_type: pa.DataType) -> pa.Array:
+def arrow_array(values: Sequence[Any], arrow_type: pa.DataType) -> pa.Array[Any]:
     """Return Python values as an Arrow array of a given type, JSON values serialised.
 
     :param values: n values; None for null.
@@ -255,7 +255,7 @@ def arrow_array(values: Sequence[Any], arrow_type: pa.DataType) -> pa.Array:
     return pa.array([encode(value) for value in values], type=_as_stored(arrow_type)).cast(arrow_type)
 
 
-def json_array(values: Iterable[Mapping[str, Any]]) -> pa.Array:
+def json_array(values: Iterable[Mapping[str, Any]]) -> pa.Array[Any]:
     """Return mappings as an Arrow array of JSON."""
     return pa.array([dump_json(value) for value in values], type=pa.json_())
 
@@ -288,7 +288,7 @@ def _is_exact(arrow_type: pa.DataType) -> bool:
     return any(is_one(arrow_type) for is_one in of_type)
 
 
-def set_column(table: pa.Table, name: str, values: pa.Array | pa.ChunkedArray) -> pa.Table:
+def set_column(table: pa.Table, name: str, values: pa.Array[Any] | pa.ChunkedArray[Any]) -> pa.Table:
     """Return the table with a column replaced where it stands, or added at the end."""
     if name in table.column_names:
         return table.set_column(table.column_names.index(name), name, values)

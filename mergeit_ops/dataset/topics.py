@@ -42,7 +42,7 @@ class Topic:
     def take(self, positions: NDArray[np.int64]) -> Topic:
         """Return the topic with some of its samples."""
         batch_meta = self.batch_meta | {"batch_size": len(positions)}
-        return Topic(self.topic_id, self.table.take(pa.array(positions)), batch_meta)
+        return Topic(self.topic_id, self.table.take(pa.array(positions, pa.int64())), batch_meta)
 
 
 def is_grouped(features: Features) -> bool:
@@ -100,7 +100,7 @@ def table_topics(table: pa.Table, first_number: int = 0) -> Iterator[Topic]:
 
 def group_rows(
     samples: Dataset,
-    extra: Mapping[str, Callable[[NDArray[np.int64]], pa.Array]],
+    extra: Mapping[str, Callable[[NDArray[np.int64]], pa.Array[Any]]],
     labels: NDArray[np.int64],
     readable: NDArray[np.bool_] | None = None,
 ) -> Iterator[pa.Table]:
@@ -152,7 +152,7 @@ def _topic_table(table: pa.Table, topic_ids: Iterable[int], bounds: NDArray[np.i
     return pa.table(columns)
 
 
-def _contiguous(column: pa.ChunkedArray, name: str) -> pa.Array:
+def _contiguous(column: pa.ChunkedArray[Any], name: str) -> pa.Array[Any]:
     try:
         combined = column.combine_chunks()
     except pa.ArrowInvalid as error:
@@ -165,7 +165,7 @@ def _contiguous(column: pa.ChunkedArray, name: str) -> pa.Array:
     return combined.chunk(0)
 
 
-def _too_large(column: pa.ChunkedArray, name: str) -> DatasetError:
+def _too_large(column: pa.ChunkedArray[Any], name: str) -> DatasetError:
     return DatasetError(
         f"A topic of {len(column):,} samples takes {column.nbytes / 2**30:.1f} GiB in the column '{name}', and Arrow "
         "holds at most 2 GiB of text in one row of a topic. Ask for more topics (num_clusters of "
@@ -173,5 +173,7 @@ def _too_large(column: pa.ChunkedArray, name: str) -> DatasetError:
     )
 
 
-def _flattened(column: pa.ChunkedArray) -> pa.Array:
-    return _contiguous(column, "").flatten()
+def _flattened(column: pa.ChunkedArray[Any]) -> pa.Array[Any]:
+    lists: Any = _contiguous(column, "")
+    values: pa.Array[Any] = lists.flatten()
+    return values

@@ -73,15 +73,16 @@ def _fields_of(schema: pa.Schema, name: str) -> dict[str, pa.DataType]:
     return {field.name: field.type for field in kind} if pa.types.is_struct(kind) else {}
 
 
-def _structs(rows: Sequence[Mapping[str, Any]], types: Mapping[str, pa.DataType | None]) -> pa.Array:
+def _structs(rows: Sequence[Mapping[str, Any]], types: Mapping[str, pa.DataType | None]) -> pa.Array[Any]:
     columns = {key: _column([row.get(key) for row in rows], kind) for key, kind in types.items()}
     fields = [pa.field(key, column.type) for key, column in columns.items()]
     # Without a field there is no length to tell the rows by.
-    values = pa.StructArray.from_arrays(list(columns.values()), fields=fields) if columns else [{}] * len(rows)
-    return pa.array(values, type=pa.struct(fields))
+    if not columns:
+        return pa.array([{}] * len(rows), type=pa.struct([]))
+    return pa.StructArray.from_arrays(list(columns.values()), fields=fields)
 
 
-def _column(values: list[Any], kind: pa.DataType | None) -> pa.Array:
+def _column(values: list[Any], kind: pa.DataType | None) -> pa.Array[Any]:
     """Return values of metadata as a column; those that came as text have no type that anybody has said (None)."""
     if kind is not None:
         return pa.array(values, type=kind)

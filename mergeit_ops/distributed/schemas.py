@@ -22,7 +22,7 @@ def common_schema(schemas: Sequence[pa.Schema], operator: str) -> pa.Schema:
     :raises DatasetError: if a column has incompatible types.
     """
     try:
-        return pa.unify_schemas(schemas, promote_options="permissive")
+        return pa.unify_schemas(list(schemas), promote_options="permissive")
     except pa.ArrowException:
         pass
     for name in dict.fromkeys(name for schema in schemas for name in schema.names):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import pyarrow as pa
 
@@ -23,7 +24,7 @@ def row_ids(table: pa.Table, seen: Counter[str], operator: str) -> list[str]:
     :raises DatasetError: if the ids it brings are not unique texts.
     """
     if ROW_ID in table.column_names:
-        ids = table.column(ROW_ID).to_pylist()
+        ids: list[Any] = table.column(ROW_ID).to_pylist()
         seen.update(ids)
         if any(not isinstance(row_id, str) or seen[row_id] > 1 for row_id in ids):
             raise ids_not_unique(operator)

@@ -36,7 +36,7 @@ def _nothing(stays: Sequence[bool]) -> dict[str, Any]:
 
 def stat_types(stats: Iterable[str]) -> dict[str, pa.DataType]:
     """Return the Arrow types of the keys of some stats."""
-    ends = {"": pa.float64(), STATUS: pa.string(), MADE_BY: pa.string()}
+    ends: dict[str, pa.DataType] = {"": pa.float64(), STATUS: pa.string(), MADE_BY: pa.string()}
     return {name + end: kind for name in stats for end, kind in ends.items()}
 
 
