@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mergeit_ops.llm.backend import ChatBackend, Completion
-from mergeit_ops.llm.classify import CallFailedError, FailureKind
 from mergeit_ops.llm.connection import Connection, check_connection, open_connection, server_url
+from mergeit_ops.llm.failures import CallFailedError, FailureKind
 from mergeit_ops.llm.json_modes import JsonModes
 from mergeit_ops.llm.responses import read_completion
 from mergeit_ops.llm.servers import CAP_FIELDS

@@ -20,7 +20,8 @@ from mergeit_ops.errors import LLMUnavailableError, RecipeError
 from mergeit_ops.llm.address import address_problem, is_http_url, is_of_this_machine, redirected
 from mergeit_ops.llm.backend import Completion
 from mergeit_ops.llm.certificates import certificate_problem, handshake_problem
-from mergeit_ops.llm.classify import CallFailedError, FailureKind, classify, error_in, shorten
+from mergeit_ops.llm.classify import classify, error_in
+from mergeit_ops.llm.failures import CallFailedError, FailureKind, shorten
 from mergeit_ops.llm.header_fields import headers_problem, text_problem
 from mergeit_ops.llm.masking import Mask, masking, proxy_secrets
 from mergeit_ops.llm.non_json import non_json, web_page

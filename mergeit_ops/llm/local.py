@@ -12,7 +12,7 @@ from typing import Any
 
 from mergeit_ops.errors import LLMUnavailableError
 from mergeit_ops.llm.backend import ChatBackend, Completion
-from mergeit_ops.llm.classify import shorten
+from mergeit_ops.llm.failures import shorten
 from mergeit_ops.llm.huggingface import loaded_once
 from mergeit_ops.llm.local_model import LocalModel, Prompt
 from mergeit_ops.llm.local_sampling import read_sampling

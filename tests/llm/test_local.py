@@ -13,8 +13,8 @@ from mergeit_ops.core.merging.replies import FailureReason, parse_reply
 from mergeit_ops.errors import LLMUnavailableError, TooManyFailuresError
 from mergeit_ops.llm import huggingface
 from mergeit_ops.llm.backend import Completion
-from mergeit_ops.llm.classify import CallFailedError
 from mergeit_ops.llm.engine import build_engine
+from mergeit_ops.llm.failures import CallFailedError
 from mergeit_ops.llm.local import LocalModelBackend, LocalModelFactory
 from mergeit_ops.llm.local_model import LocalModel, StoppedError
 from mergeit_ops.llm.local_sampling import LocalSampling, read_sampling
