@@ -57,6 +57,7 @@ def test_only_operators_import_data_juicer():
 LAYERS = (
     "core",
     "errors",
+    "constraints",
     "embedding",
     "llm",
     "scorers",

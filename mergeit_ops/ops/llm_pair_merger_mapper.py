@@ -15,6 +15,7 @@ from datasets import Dataset
 from loguru import logger
 from numpy.typing import NDArray
 
+from mergeit_ops.constraints import FLAG, MAPPING, NAMES, OPTIONAL_TEXT, TEXT, Number, OneOf
 from mergeit_ops.core.columns import BATCH_META, EMBEDDING, is_content
 from mergeit_ops.core.formats import Reading, SampleFormat
 from mergeit_ops.core.merging.checks import MergeChecks
@@ -41,7 +42,6 @@ from mergeit_ops.distributed import is_ray_dataset
 from mergeit_ops.errors import DatasetError, LLMError, RecipeError
 from mergeit_ops.jobs.row_ids import row_ids
 from mergeit_ops.jobs.sample_reader import SampleReader
-from mergeit_ops.ops.constraints import FLAG, MAPPING, NAMES, OPTIONAL_TEXT, TEXT, Number, OneOf
 from mergeit_ops.ops.dataset_mapper import Mapper
 from mergeit_ops.ops.embedding_operator import EmbeddingOperator
 from mergeit_ops.ops.parameters import declare

@@ -15,6 +15,7 @@ from datasets import Dataset, Features
 from loguru import logger
 from tqdm import tqdm
 
+from mergeit_ops.constraints import FLAG, MAPPING, TEXT, Number, OneOf
 from mergeit_ops.core.columns import BATCH_META, META, STATS
 from mergeit_ops.core.formats import SampleFormat
 from mergeit_ops.core.gate.comparison import Bounds, Comparison, MergeComparison, RowComparison
@@ -36,7 +37,6 @@ from mergeit_ops.dataset.tables import JSON, READ_ROWS, inexact_columns, iter_ta
 from mergeit_ops.dataset.topics import is_grouped
 from mergeit_ops.distributed import in_ray_worker
 from mergeit_ops.errors import DatasetError, LLMError, MergeItError, RecipeError, ScorerError
-from mergeit_ops.ops.constraints import FLAG, MAPPING, TEXT, Number, OneOf
 from mergeit_ops.ops.embedding_operator import EmbeddingOperator
 from mergeit_ops.ops.parameters import declare
 from mergeit_ops.ops.sample_operator import (

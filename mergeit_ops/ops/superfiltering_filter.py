@@ -12,6 +12,7 @@ from data_juicer.ops.base_op import OPERATORS
 from datasets import Dataset, Features
 from loguru import logger
 
+from mergeit_ops.constraints import MAPPING, TEXT, Number, OneOf
 from mergeit_ops.core.columns import BATCH_META, STATS
 from mergeit_ops.core.formats import SampleFormat
 from mergeit_ops.core.sample import Sample
@@ -29,7 +30,6 @@ from mergeit_ops.dataset.tables import JSON, iter_tables, json_array, python_row
 from mergeit_ops.dataset.topics import is_grouped
 from mergeit_ops.errors import MergeItError, RecipeError
 from mergeit_ops.llm.huggingface import DTYPE_PARAMS
-from mergeit_ops.ops.constraints import MAPPING, TEXT, Number, OneOf
 from mergeit_ops.ops.parameters import declare
 from mergeit_ops.ops.sample_operator import SAMPLE_CONSTRAINTS
 from mergeit_ops.ops.score_filter import ScoreFilter
