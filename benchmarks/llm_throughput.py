@@ -99,7 +99,9 @@ def our_seconds(topics: NestedDataset, url: str, concurrency: int) -> tuple[floa
     """Return the seconds that `llm_pair_merger_mapper` takes, and the merges it makes."""
     from mergeit_ops.ops import LLMPairMergerMapper
 
-    operator = LLMPairMergerMapper("fake", model_params={"base_url": url}, cache_path=None, max_concurrency=concurrency)
+    operator = LLMPairMergerMapper(
+        api_or_hf_model="fake", model_params={"base_url": url}, cache_path=None, max_concurrency=concurrency
+    )
     start = time.perf_counter()
     flat = operator.run(topics)
     return time.perf_counter() - start, sum(meta["merge_status"] == "merged" for meta in flat[META])

@@ -23,6 +23,7 @@ from mergeit_ops.core.merging.prompts import build_messages
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.llm.engine import build_engine
 from mergeit_ops.llm.requests import LLMRequest
+from mergeit_ops.llm.settings import LLMSettings
 
 TEMPLATE = (
     "{% for m in messages %}<|{{ m['role'] }}|>\n{{ m['content'] }}</s>\n{% endfor %}"
@@ -107,7 +108,7 @@ def plain_loop(folder: str, conversations: list[Any], new_tokens: int) -> Callab
 def through_the_engine(folder: str, conversations: list[Any], new_tokens: int) -> Callable[[], int]:
     """Return what has the engine answer all conversations, and tells how many tokens that were."""
     # An answer that has all its tokens counts as cut off: it is neither asked for again nor a reason to stop.
-    engine = build_engine(
+    settings = LLMSettings(
         api_or_hf_model=folder,
         is_hf_model=True,
         model_params={"dtype": "bfloat16"},
@@ -116,6 +117,7 @@ def through_the_engine(folder: str, conversations: list[Any], new_tokens: int) -
         max_failure_ratio=1,
         cache_path=None,
     )
+    engine = build_engine(settings)
 
     def run() -> int:
         requests = [LLMRequest(number, turns, str) for number, turns in enumerate(conversations)]

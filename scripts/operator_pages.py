@@ -28,7 +28,7 @@ _GIVES = {
     "either": "smaller topics, or fewer flat rows",
 }
 _HEAD = "<!-- Made by `make docs` from docstrings and scripts/operator_examples.py: change those, not this page. -->"
-_TYPE = re.compile(r"(?:typing\.)?Optional\[(.+)\]")
+_TYPE = re.compile(r"Optional\[(.+)\]")
 
 
 def pages() -> dict[str, str]:
@@ -76,7 +76,9 @@ def _parameters(operator: type) -> Iterator[str]:
     yield "|---|---|---|---|---|"
     declared = declared_parameters(operator)
     for name, default, meaning in parameter_tables.described(operator):
-        kind = _TYPE.sub(r"\1", str(declared[name].annotation)).replace("dict[str, Any]", "dict")
+        annotation = declared[name].annotation
+        spelled = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
+        kind = _TYPE.sub(r"\1", spelled).replace("dict[str, Any]", "dict")
         allowed = str(operator._constraints.get(name, "")).replace("|", r"\|")
         yield f"| `{name}` | {kind} | {default} | {allowed} | {meaning} |"
 

@@ -297,6 +297,7 @@ BAD_VALUES = {
         "api_or_hf_model": "",
         "system_prompt": "",
         "is_hf_model": None,
+        "backend": "vllm",
         "cache_path": "",
     },
     ops.QualityGateFilter: {

@@ -58,6 +58,7 @@ LAYERS = (
     "worker",
     "core",
     "errors",
+    "constraints",
     "embedding",
     "llm",
     "scorers",

@@ -121,8 +121,9 @@ def test_tokens_set_aside_by_a_lost_worker_are_spent_and_block_nobody():
 
     from mergeit_ops.distributed.budget import SharedBudget, share_budgets
     from mergeit_ops.llm.engine import build_engine
+    from mergeit_ops.llm.settings import LLMSettings
 
-    engine = build_engine(api_or_hf_model="m", model_params={"base_url": "http://127.0.0.1:9/v1"}, max_total_tokens=100)
+    engine = build_engine(LLMSettings(model_params={"base_url": "http://127.0.0.1:9/v1"}, max_total_tokens=100))
     ((number, keeper),) = share_budgets([engine]).keepers
     assert number == 0
 

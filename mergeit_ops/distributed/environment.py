@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-FORWARDED = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "HF_TOKEN", "HF_HUB_OFFLINE")
-"""Variables that the operators read, or the libraries that they load models with."""
+from mergeit_ops.embedding.defaults import HUB_VARIABLES
+from mergeit_ops.llm.backend import variables_of_backends
 
 _from_driver: set[str] = set()
 
@@ -19,7 +19,8 @@ class DriverEnvironment:
     """
 
     def __init__(self) -> None:
-        self._variables = {name: os.environ[name] for name in FORWARDED if name in os.environ}
+        names = dict.fromkeys((*variables_of_backends(), *HUB_VARIABLES))
+        self._variables = {name: os.environ[name] for name in names if name in os.environ}
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(self._variables)})"

@@ -17,7 +17,8 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from mergeit_ops.distributed.errors import own_errors
 from mergeit_ops.llm.journal import Journal, default_cache_path
-from mergeit_ops.llm.journals import CACHE_AUTO, share_journals
+from mergeit_ops.llm.journals import share_journals
+from mergeit_ops.llm.settings import CACHE_AUTO
 
 _NAME = "mergeit_ops journal"
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mergeit_ops.core.secrets import shown_url
-from mergeit_ops.llm.classify import CallFailedError, FailureKind
+from mergeit_ops.llm.failures import CallFailedError, FailureKind
 from mergeit_ops.llm.servers import THINKING_SWITCHES
 
 __all__ = [

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mergeit_ops.core.merging.replies import FailureReason
 
-__all__ = ["BackendFactory", "ChatBackend", "Completion"]
+if TYPE_CHECKING:
+    from mergeit_ops.llm.settings import LLMSettings
+
+__all__ = ["BACKENDS", "BackendFactory", "ChatBackend", "Completion", "find_backend", "variables_of_backends"]
+
+BACKENDS: Mapping[str, str] = {
+    "openai": "mergeit_ops.llm.client:OpenAICompatibleFactory",
+    "huggingface": "mergeit_ops.llm.local:LocalModelFactory",
+}
+"""Name in a recipe to `module:Class` of a `BackendFactory`; a new back-end is one file and one line here."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +79,19 @@ class BackendFactory(Protocol):
     `LLMUnavailableError` if the backend cannot be made.
     """
 
+    environment: tuple[str, ...]
+    """Environment variables that say who asks and whom: on Ray, those of the driver hold for its tasks too."""
+
+    @classmethod
+    def from_settings(cls, settings: LLMSettings, accelerator: str | None = None) -> BackendFactory:
+        """Check the parameters of a recipe that say what answers, and make the factory they describe.
+
+        :param settings: with the sampling parameters that will be used.
+        :param accelerator: `cpu` or `cuda` for a model of this machine; None: a GPU where there is one.
+        :raises RecipeError: one sentence with parameter, what is allowed, and what was given.
+        """
+        ...
+
     @property
     def sampling_params(self) -> Mapping[str, Any]:
         """How answers are drawn, in OpenAI's words."""
@@ -84,3 +107,18 @@ class BackendFactory(Protocol):
         :param max_concurrency: how many calls will be in flight at most.
         """
         ...
+
+
+def find_backend(name: str) -> type[BackendFactory]:
+    """Return the factory class of a back-end.
+
+    :param name: one of `BACKENDS`.
+    """
+    module, _, class_name = BACKENDS[name].partition(":")
+    found: type[BackendFactory] = getattr(import_module(module), class_name)
+    return found
+
+
+def variables_of_backends() -> tuple[str, ...]:
+    """Return the environment variables of all back-ends, each once."""
+    return tuple(dict.fromkeys(name for backend in BACKENDS for name in find_backend(backend).environment))

@@ -1,4 +1,4 @@
-"""Telling failed calls apart by the type of the exception and the status code.
+"""Telling failed calls of an OpenAI-compatible server apart by the type of the exception and the status code.
 
 Where the status is too little, `servers` knows what a server means.
 """
@@ -14,108 +14,18 @@ import sys
 import time
 from collections.abc import Mapping
 from datetime import timezone
-from enum import Enum
 from importlib import import_module
 from typing import Any
 
-from mergeit_ops.core.text.characters import printable
-from mergeit_ops.llm.masking import Mask, unmasked
+from mergeit_ops.llm.failures import CallFailedError, FailureKind, shorten
+from mergeit_ops.llm.masking import Mask
 from mergeit_ops.llm.servers import Complaint, complaint_in, refused_field, reports_an_error, words_in
 
-__all__ = ["CallFailedError", "FailureKind", "classify", "error_in", "retry_after_s", "shorten"]
+__all__ = ["classify", "error_in", "retry_after_s"]
 
-_DETAIL_CHARS = 300
 _TIMED_OUT = (
     "no complete answer within timeout_s; a server that works on few requests at a time needs a lower max_concurrency"
 )
-_KEY = re.compile(r"\bsk-[A-Za-z0-9_\-*]{6,}|(?<=[Bb]earer )\S{6,}")
-_TERMINAL_CODE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?")
-
-
-class FailureKind(str, Enum):
-    """What a failed call means for the run."""
-
-    RATE_LIMITED = "rate_limited"
-    TRANSIENT = "transient"
-    UNREACHABLE = "unreachable"
-    BAD_REQUEST = "bad_request"
-    UNAUTHORIZED = "unauthorized"
-    FORBIDDEN = "forbidden"
-    NOT_FOUND = "not_found"
-    NO_CREDIT = "no_credit"
-    TOO_LONG = "too_long"
-    REFUSED = "refused"
-    LOADING = "loading"
-    UNUSABLE = "unusable"
-
-    @property
-    def retryable(self) -> bool:
-        """Whether the same call may succeed a little later."""
-        return self in (
-            FailureKind.RATE_LIMITED,
-            FailureKind.TRANSIENT,
-            FailureKind.UNREACHABLE,
-            FailureKind.LOADING,
-        )
-
-    @property
-    def fatal(self) -> bool:
-        """Whether no call can succeed, as long as none has. A 403 may be about one request only."""
-        return self in (
-            FailureKind.UNREACHABLE,
-            FailureKind.UNAUTHORIZED,
-            FailureKind.NOT_FOUND,
-            FailureKind.NO_CREDIT,
-        )
-
-    @property
-    def of_account(self) -> bool:
-        """Whether it is about the key or the model rather than about one request."""
-        return self in (
-            FailureKind.UNAUTHORIZED,
-            FailureKind.FORBIDDEN,
-            FailureKind.NOT_FOUND,
-            FailureKind.NO_CREDIT,
-            FailureKind.RATE_LIMITED,
-        )
-
-
-class CallFailedError(Exception):
-    """A call that brought no answer.
-
-    :param kind: what it means for the run.
-    :param detail: one short line for a person, free of headers and keys.
-    :param status: the HTTP status; None when there was no response.
-    :param retry_after: seconds the server asks to wait; None when it does not say.
-    :param field: the field of the request that the server names as the culprit; None when it names none.
-    :param models: what the server has, where what was asked for is not there; empty when it does not say.
-    """
-
-    def __init__(
-        self,
-        kind: FailureKind,
-        detail: str,
-        *,
-        status: int | None = None,
-        retry_after: float | None = None,
-        field: str | None = None,
-        models: tuple[str, ...] = (),
-    ) -> None:
-        detail = printable(detail)
-        super().__init__(detail)
-        self.kind = kind
-        self.detail = detail
-        self.status = status
-        self.retry_after = retry_after
-        self.field = field
-        self.models = models
-
-    def but(self, **changes: Any) -> CallFailedError:
-        """Return the same failure with other words about it.
-
-        :param changes: attributes to their new values.
-        """
-        return CallFailedError(**{**vars(self), **changes})
 
 
 _BY_STATUS = {
@@ -231,19 +141,6 @@ def _seconds(text: str) -> float | None:
         parts = _SPAN.findall(text) if _SPANS.fullmatch(text) else []
         seconds = sum(float(number) * _UNITS[unit.lower()] for number, unit in parts) if parts else math.nan
     return seconds if math.isfinite(seconds) else None
-
-
-def shorten(text: str, mask: Mask = unmasked) -> str:
-    """Return a server's text as one short line without keys.
-
-    :param text: any text.
-    :param mask: hides what was sent in confidence; by default, only what looks like a key is hidden.
-    """
-    # Unescaped, they would move the cursor of a terminal or break the text of a record.
-    printable = (char if char.isprintable() else " " for char in _TERMINAL_CODE.sub("", text))
-    line = " ".join("".join(printable).split())
-    line = _KEY.sub("***", mask(line))
-    return line if len(line) <= _DETAIL_CHARS else line[: _DETAIL_CHARS - 1] + "…"
 
 
 def _of_status(error: Any, mask: Mask) -> CallFailedError:

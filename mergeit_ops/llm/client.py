@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from mergeit_ops.errors import RecipeError
 from mergeit_ops.llm.backend import ChatBackend, Completion
-from mergeit_ops.llm.classify import CallFailedError, FailureKind
-from mergeit_ops.llm.connection import Connection, check_connection, open_connection, server_url
+from mergeit_ops.llm.client_params import check_client_params
+from mergeit_ops.llm.connection import VARIABLES, Connection, check_connection, open_connection, server_url
+from mergeit_ops.llm.failures import CallFailedError, FailureKind
 from mergeit_ops.llm.json_modes import JsonModes
 from mergeit_ops.llm.responses import read_completion
 from mergeit_ops.llm.servers import CAP_FIELDS
+
+if TYPE_CHECKING:
+    from mergeit_ops.llm.settings import LLMSettings
 
 __all__ = [
     "DEFAULT_ENDPOINT",
@@ -22,6 +29,8 @@ __all__ = [
 
 DEFAULT_ENDPOINT = "/chat/completions"
 DEFAULT_RESPONSE_PATH = "choices.0.message.content"
+
+_PATH = re.compile(r"[^.\s]+(\.[^.\s]+)*")
 
 
 @dataclass(frozen=True)
@@ -40,10 +49,26 @@ class OpenAICompatibleFactory:
     api_endpoint: str = DEFAULT_ENDPOINT
     response_path: str = DEFAULT_RESPONSE_PATH
     model_params: Mapping[str, Any] = field(default_factory=dict)
-    sampling_params: Mapping[str, Any] = field(default_factory=lambda: {"temperature": 0.25})
+    sampling_params: Mapping[str, Any] = field(default_factory=dict)
     timeout_s: float = 120.0
     modes: JsonModes = field(default_factory=JsonModes, compare=False, repr=False)
     """What was learnt of the server, remembered from client to client."""
+
+    environment = VARIABLES
+
+    @classmethod
+    def from_settings(cls, settings: LLMSettings, accelerator: str | None = None) -> OpenAICompatibleFactory:
+        """See `BackendFactory`."""
+        endpoint, path = settings.api_endpoint or DEFAULT_ENDPOINT, settings.response_path or DEFAULT_RESPONSE_PATH
+        params, sampling = dict(settings.model_params or {}), dict(settings.sampling_params or {})
+        check_client_params(params, endpoint, sampling)
+        try:
+            json.dumps(sampling, allow_nan=False)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise RecipeError(f"sampling_params must be plain JSON values: {error}.") from None
+        if not _PATH.fullmatch(path):
+            raise RecipeError(f"response_path must be keys and positions joined by dots, got {path!r}.")
+        return cls(settings.api_or_hf_model, endpoint, path, params, sampling, settings.timeout_s)
 
     def identity(self) -> Mapping[str, Any]:
         """Return what names the answers: server, endpoint, model, and where the text is read from."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
+from mergeit_ops.constraints import refuse_secrets
 from mergeit_ops.errors import RecipeError
 from mergeit_ops.llm.address import address_problem, endpoint_problem
 from mergeit_ops.llm.header_fields import headers_problem, text_problem
@@ -44,13 +46,20 @@ _ADVICE = {
 }  # fmt: skip
 
 
-def check_client_params(params: Mapping[str, Any], endpoint: str) -> None:
+def check_client_params(params: Mapping[str, Any], endpoint: str, sampling_params: Mapping[str, Any]) -> None:
     """Check the parameters of a recipe about a server.
 
     :param params: `model_params`.
     :param endpoint: path below the base URL, or a whole URL.
+    :param sampling_params: what is sent with each request.
     :raises RecipeError: one sentence with the parameter, the allowed values, and the given value.
     """
+    sent = {"model_params": params, "sampling_params": sampling_params, "api_endpoint": endpoint}
+    query = params.get("default_query")
+    if isinstance(query, Mapping):
+        # Names such as `key` are those of a secret in an address only.
+        sent["model_params.default_query"] = f"http://x/?{urlencode(query)}"
+    refuse_secrets(sent, variable="OPENAI_API_KEY")
     problem = _problem(params, endpoint)
     if problem is not None:
         raise RecipeError(problem)

@@ -20,7 +20,8 @@ from mergeit_ops.errors import LLMUnavailableError, RecipeError
 from mergeit_ops.llm.address import address_problem, is_http_url, is_of_this_machine, redirected
 from mergeit_ops.llm.backend import Completion
 from mergeit_ops.llm.certificates import certificate_problem, handshake_problem
-from mergeit_ops.llm.classify import CallFailedError, FailureKind, classify, error_in, shorten
+from mergeit_ops.llm.classify import classify, error_in
+from mergeit_ops.llm.failures import CallFailedError, FailureKind, shorten
 from mergeit_ops.llm.header_fields import headers_problem, text_problem
 from mergeit_ops.llm.masking import Mask, masking, proxy_secrets
 from mergeit_ops.llm.non_json import non_json, web_page
@@ -30,7 +31,7 @@ from mergeit_ops.llm.response_guard import UnusableResponseError, max_response_b
 if TYPE_CHECKING:
     from openai import AsyncOpenAI, Timeout
 
-__all__ = ["Connection", "check_connection", "is_http_url", "open_connection", "server_url"]
+__all__ = ["VARIABLES", "Connection", "check_connection", "is_http_url", "open_connection", "server_url"]
 
 _CHAT = "/chat/completions"
 
@@ -47,6 +48,9 @@ _ASKS_WHO = re.compile(r"\b407\b|authenticat", re.IGNORECASE)
 _FORBIDDEN = 403
 _PROXY_REFUSALS = (_WHO, 502, 503, 504)
 _HEADER_VARIABLES = {"OPENAI_ORG_ID": "organization", "OPENAI_PROJECT_ID": "project"}
+VARIABLES = ("OPENAI_API_KEY", "OPENAI_BASE_URL", *_HEADER_VARIABLES, "OPENAI_CUSTOM_HEADERS")
+"""Environment variables that say which server is asked and for whom. Proxies and certificates are of each machine."""
+
 _OPENAI_HOST = ".api.openai.com"
 _QUOTES = "\"'`"
 _ILLEGAL_KEY = (

@@ -3,69 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from mergeit_ops.core.merging.replies import ReplyError
-from mergeit_ops.errors import LLMError, RecipeError, TooManyFailuresError
+from mergeit_ops.errors import LLMError, TooManyFailuresError
 from mergeit_ops.llm.advice import about_the_journal
-from mergeit_ops.llm.backend import BackendFactory
+from mergeit_ops.llm.backend import BackendFactory, find_backend
 from mergeit_ops.llm.journal import answer_key
-from mergeit_ops.llm.journals import CACHE_AUTO, AnswerStore, open_journal
-from mergeit_ops.llm.prices import Prices, read_prices
+from mergeit_ops.llm.journals import AnswerStore, open_journal
+from mergeit_ops.llm.logprobs import LogprobsFactory
 from mergeit_ops.llm.progress import Progress
 from mergeit_ops.llm.refusals import Refusals
 from mergeit_ops.llm.requests import LLMOutcome, LLMRequest, expected_completion_tokens
 from mergeit_ops.llm.retry import RetryPolicy
 from mergeit_ops.llm.running import run_to_end, spared_collections
+from mergeit_ops.llm.settings import DEFAULT_SAMPLING_PARAMS, LLMSettings
 from mergeit_ops.llm.stage import Stage
 from mergeit_ops.llm.usage import Budget, TokenReserve, Usage, estimate_messages
-from mergeit_ops.llm.validation import DEFAULT_SAMPLING_PARAMS, backend_factory, logprobs_factory, number
 
-__all__ = [
-    "CACHE_AUTO",
-    "EngineSettings",
-    "LLMEngine",
-    "build_engine",
-    "build_logprobs_engine",
-]
+__all__ = ["LLMEngine", "build_engine", "build_logprobs_engine"]
 
 T = TypeVar("T")
-
-# The connection pool of the openai package holds no more.
-_MAX_CONCURRENCY = 1000
 
 _FIGURES = ("calls", "cache_hits", "retries", "prompt_tokens", "completion_tokens")
 _TROUBLES = ("lost_prompt_tokens", "cache_write_failures", "last_errors", "answered_as")
 _COST_DIGITS = 6
-
-
-@dataclass(frozen=True)
-class EngineSettings:
-    """How a run is made, whatever answers.
-
-    :param try_num: answers asked for, at least 1, until one can be used.
-    :param max_concurrency: calls in flight at most, at least 1.
-    :param warm_up: whether the first call is answered before others are made.
-    :param cache_path: the journal's file or folder; `auto` takes `default_cache_path()` of the machine that runs;
-        None turns it off.
-    :param max_failure_ratio: share of requests, 0 to 1, that may fail before the run stops; 1 never stops.
-    :param max_total_tokens: tokens the engine may spend in all its runs; None for no bound. Under a bound each
-        answer is capped at what was set aside for it, unless the sampling parameters cap it.
-    :param prices: what tokens cost; None when unknown.
-    """
-
-    try_num: int = 3
-    max_concurrency: int = 64
-    warm_up: bool = False
-    cache_path: str | None = CACHE_AUTO
-    max_failure_ratio: float = 0.5
-    max_total_tokens: int | None = None
-    prices: Prices | None = None
 
 
 class LLMEngine:
@@ -86,7 +52,7 @@ class LLMEngine:
         self,
         backend_factory: BackendFactory,
         *,
-        settings: EngineSettings,
+        settings: LLMSettings,
         policy: RetryPolicy | None = None,
         recipe_params: Iterable[str] = (),
         default_params: Iterable[str] = (),
@@ -277,126 +243,37 @@ def told_of_answers(stopped: LLMError, usage: Mapping[str, Any], *, journal: boo
 
 
 def build_engine(
+    settings: LLMSettings,
     *,
-    api_or_hf_model: str,
-    is_hf_model: bool = False,
-    api_endpoint: str | None = None,
-    response_path: str | None = None,
-    model_params: Mapping[str, Any] | None = None,
-    sampling_params: Mapping[str, Any] | None = None,
-    try_num: int = 3,
-    max_concurrency: int = 64,
-    warm_up: bool = False,
-    timeout_s: float = 120.0,
-    cache_path: str | None = CACHE_AUTO,
-    max_failure_ratio: float = 0.5,
-    max_total_tokens: int | None = None,
-    price_per_1k_prompt: float | None = None,
-    price_per_1k_completion: float | None = None,
     accelerator: str | None = None,
     default_sampling_params: Mapping[str, Any] = DEFAULT_SAMPLING_PARAMS,
 ) -> LLMEngine:
-    """Make an engine from the parameters of a recipe; nothing is opened or loaded before it runs.
+    """Make an engine; nothing is opened or loaded before it runs.
 
-    :param api_or_hf_model: name of the model, as the server or the Hugging Face Hub knows it.
-    :param is_hf_model: false: an OpenAI-compatible server; true: a local model through transformers.
-    :param api_endpoint: path below the base URL; None: `/chat/completions`.
-    :param response_path: where in a response the text is; None: `choices.0.message.content`.
-    :param model_params: `base_url`, `default_headers`, `default_query`, `organization`, `project`; for a local model
-        arguments of `from_pretrained`. Keys are refused: they belong into the environment.
-    :param sampling_params: fields of the request; None: the defaults. A `response_format` in it is sent as it is, and
+    :param settings: what answers, and how runs are made. A `response_format` in `sampling_params` is sent as it is, and
         ends the search for one that the server accepts.
-    :param try_num: answers asked for, at least 1, until one can be used.
-    :param max_concurrency: calls in flight at most, 1 to 1000.
-    :param warm_up: whether the first call is answered before others are made.
-    :param timeout_s: seconds for one call, above 0.
-    :param cache_path: file or folder of the journal; `auto`: the user's cache folder; None: no journal.
-    :param max_failure_ratio: share of requests, 0 to 1, that may fail before the run stops.
-    :param max_total_tokens: tokens the engine may spend, at least 1; None: no bound.
-    :param price_per_1k_prompt: what 1,000 tokens sent cost, at least 0; None: unknown. Both prices or none.
-    :param price_per_1k_completion: what 1,000 tokens received cost, at least 0; None: unknown.
     :param accelerator: `cpu` or `cuda` for a local model; None: a GPU where there is one.
-    :param default_sampling_params: used if `sampling_params` is None. If a server refuses one, it is left out.
-    :raises RecipeError: one sentence with parameter, allowed range and value received.
+    :param default_sampling_params: used if the settings have none. If a server refuses one, it is left out.
+    :raises RecipeError: one sentence with parameter, what is allowed, and what was given.
     """
-    prices = read_prices(price_per_1k_prompt, price_per_1k_completion)
-    settings = _settings(try_num, max_concurrency, cache_path, max_failure_ratio, max_total_tokens, prices)
-    settings = replace(settings, warm_up=warm_up)
-    factory = backend_factory(
-        model=api_or_hf_model,
-        is_hf_model=is_hf_model,
-        api_endpoint=api_endpoint,
-        response_path=response_path,
-        model_params=model_params,
-        sampling_params=default_sampling_params if sampling_params is None else sampling_params,
-        timeout_s=number("timeout_s", timeout_s, 0, integer=False, open_low=True),
-        accelerator=accelerator,
-    )
-    if sampling_params is None:
+    own = settings.sampling_params
+    settings = replace(settings, sampling_params=dict(default_sampling_params if own is None else own))
+    backend = settings.backend or ("huggingface" if settings.is_hf_model else "openai")
+    factory = find_backend(backend).from_settings(settings, accelerator)
+    if own is None:
         return LLMEngine(factory, settings=settings, default_params=default_sampling_params)
-    own = {**sampling_params, **(sampling_params.get("extra_body") or {})}
-    return LLMEngine(factory, settings=settings, recipe_params=own)
+    return LLMEngine(factory, settings=settings, recipe_params={**own, **(own.get("extra_body") or {})})
 
 
-def build_logprobs_engine(
-    *,
-    api_or_hf_model: str,
-    api_endpoint: str | None = None,
-    model_params: Mapping[str, Any] | None = None,
-    top_logprobs: int = 20,
-    max_concurrency: int = 64,
-    timeout_s: float = 120.0,
-    cache_path: str | None = CACHE_AUTO,
-    max_failure_ratio: float = 0.5,
-    max_total_tokens: int | None = None,
-    price_per_1k_prompt: float | None = None,
-    price_per_1k_completion: float | None = None,
-) -> LLMEngine:
+def build_logprobs_engine(settings: LLMSettings, top_logprobs: int = 20) -> LLMEngine:
     """Make an engine whose answers are the log-probabilities of the first token, as JSON; nothing is opened yet.
 
-    A question is asked once: the same one would bring the same numbers. The other parameters, and what is raised, are
-    those of `build_engine`.
+    A question is asked once: the same one would bring the same numbers.
 
-    :param api_or_hf_model: name of the model, as the server knows it.
-    :param api_endpoint: path below the base URL; None: `/completions`.
-    :param model_params: of the client.
+    :param settings: as for `build_engine`; an `api_endpoint` of None is `/completions`.
     :param top_logprobs: tokens whose log-probability is asked for, at least 6.
-    :param max_concurrency: calls in flight at most.
-    :param timeout_s: seconds for one call.
-    :param cache_path: file or folder of the journal.
-    :param max_failure_ratio: share of requests that may fail.
-    :param max_total_tokens: tokens the engine may spend.
-    :param price_per_1k_prompt: what 1,000 tokens sent cost.
-    :param price_per_1k_completion: what 1,000 tokens received cost.
+    :raises RecipeError: one sentence with parameter, what is allowed, and what was given.
     """
-    prices = read_prices(price_per_1k_prompt, price_per_1k_completion)
-    settings = _settings(1, max_concurrency, cache_path, max_failure_ratio, max_total_tokens, prices)
-    factory = logprobs_factory(
-        model=api_or_hf_model,
-        api_endpoint=api_endpoint,
-        model_params=model_params,
-        top_logprobs=top_logprobs,
-        timeout_s=number("timeout_s", timeout_s, 0, integer=False, open_low=True),
-    )
+    factory = LogprobsFactory.from_settings(settings, top_logprobs=top_logprobs)
     # Only one token is read, and its log-probabilities do not depend on the temperature.
-    return LLMEngine(factory, settings=settings, default_params=("temperature",))
-
-
-def _settings(
-    try_num: int,
-    max_concurrency: int,
-    cache_path: str | None,
-    max_failure_ratio: float,
-    max_total_tokens: int | None,
-    prices: Prices | None,
-) -> EngineSettings:
-    if cache_path is not None and not isinstance(cache_path, (str, os.PathLike)):
-        raise RecipeError(f"cache_path must be a path, 'auto' or null, got {cache_path!r}.")
-    return EngineSettings(
-        try_num=number("try_num", try_num, 1),
-        max_concurrency=number("max_concurrency", max_concurrency, 1, _MAX_CONCURRENCY),
-        cache_path=None if cache_path is None else os.fspath(cache_path),
-        max_failure_ratio=number("max_failure_ratio", max_failure_ratio, 0, 1, integer=False),
-        max_total_tokens=None if max_total_tokens is None else number("max_total_tokens", max_total_tokens, 1),
-        prices=prices,
-    )
+    return LLMEngine(factory, settings=replace(settings, try_num=1), default_params=("temperature",))

@@ -6,12 +6,10 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from mergeit_ops.llm.journal import Journal, default_cache_path, journal_file
+from mergeit_ops.llm.settings import CACHE_AUTO
 from mergeit_ops.worker import worker
 
-__all__ = ["CACHE_AUTO", "AnswerStore", "journal_place", "open_journal", "share_journals"]
-
-CACHE_AUTO = "auto"
-"""Value of `cache_path` for the user's cache folder."""
+__all__ = ["AnswerStore", "journal_place", "open_journal", "share_journals"]
 
 
 class AnswerStore(Protocol):

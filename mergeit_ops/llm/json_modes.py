@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
-from mergeit_ops.llm.classify import CallFailedError, FailureKind
+from mergeit_ops.llm.failures import CallFailedError, FailureKind
 from mergeit_ops.llm.servers import response_formats
 
 __all__ = ["JsonModes"]

@@ -8,15 +8,21 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mergeit_ops.errors import LLMUnavailableError
+from mergeit_ops.constraints import refuse_secrets
+from mergeit_ops.embedding.defaults import HUB_VARIABLES
+from mergeit_ops.errors import LLMUnavailableError, RecipeError
 from mergeit_ops.llm.backend import ChatBackend, Completion
-from mergeit_ops.llm.classify import shorten
+from mergeit_ops.llm.client_params import CLIENT_PARAMS
+from mergeit_ops.llm.failures import shorten
 from mergeit_ops.llm.huggingface import loaded_once
 from mergeit_ops.llm.local_model import LocalModel, Prompt
 from mergeit_ops.llm.local_sampling import read_sampling
 from mergeit_ops.llm.model_files import files_digest
+
+if TYPE_CHECKING:
+    from mergeit_ops.llm.settings import LLMSettings
 
 __all__ = ["LocalModelBackend", "LocalModelFactory"]
 
@@ -43,12 +49,27 @@ class LocalModelFactory:
 
     model: str
     model_params: Mapping[str, Any] = field(default_factory=dict)
-    sampling_params: Mapping[str, Any] = field(default_factory=lambda: {"temperature": 0.25})
+    sampling_params: Mapping[str, Any] = field(default_factory=dict)
     device: str | None = None
 
     waiting_per_place = 4
     """Conversations waiting for each of a batch: of 4,000 Alpaca pairs in batches of 64, 33 % of the tokens computed
     belong to an answer with 1, 43 % with 2, 48 % with 4, since those of like length share a batch."""
+
+    environment = HUB_VARIABLES
+
+    @classmethod
+    def from_settings(cls, settings: LLMSettings, accelerator: str | None = None) -> LocalModelFactory:
+        """See `BackendFactory`."""
+        params, sampling = dict(settings.model_params or {}), dict(settings.sampling_params or {})
+        refuse_secrets({"model_params": params, "sampling_params": sampling}, variable="HF_TOKEN")
+        given = {"api_endpoint": settings.api_endpoint, "response_path": settings.response_path, **params}
+        for name in ("api_endpoint", "response_path", *CLIENT_PARAMS):
+            if given.get(name) is not None:
+                raise RecipeError(f"{name} is of a server, and the recipe asks for a local model: take it out.")
+        read_sampling(sampling)
+        device = accelerator if accelerator in ("cpu", "cuda") else None
+        return cls(settings.api_or_hf_model, params, sampling, device)
 
     def identity(self) -> Mapping[str, Any]:
         """Return what names the answers: the model, how it is loaded, and which files are in its folder."""

@@ -12,8 +12,8 @@ from loguru import logger
 from mergeit_ops.errors import LLMUnavailableError
 from mergeit_ops.llm.backend import Completion
 from mergeit_ops.llm.chat_prompt import PLAIN_STOP, chat_prompt, end_of_turn, without_thoughts
-from mergeit_ops.llm.classify import CallFailedError, FailureKind
 from mergeit_ops.llm.decoding import Draw, Ends
+from mergeit_ops.llm.failures import CallFailedError, FailureKind
 from mergeit_ops.llm.huggingface import (
     DTYPE_PARAMS,
     ModelNotLoadedError,

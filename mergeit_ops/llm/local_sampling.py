@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from mergeit_ops.constraints import Number, check
 from mergeit_ops.errors import RecipeError
 
 __all__ = ["LocalSampling", "read_sampling"]
@@ -48,17 +48,16 @@ class LocalSampling:
         return {name: value for name, value in vars(self).items() if name not in ("max_tokens", "seed", "template")}
 
 
-# Lowest value, whether it is itself allowed, highest value, whether whole.
-_NUMBERS: Mapping[str, tuple[float, bool, float, bool]] = {
-    "temperature": (0, True, math.inf, False),
-    "top_p": (0, False, 1, False),
-    "top_k": (1, True, math.inf, True),
-    "min_p": (0, True, 1, False),
-    "repetition_penalty": (0, False, math.inf, False),
-    "no_repeat_ngram_size": (1, True, math.inf, True),
-    "min_tokens": (0, True, math.inf, True),
-    "max_tokens": (1, True, math.inf, True),
-    "seed": (-math.inf, True, math.inf, True),
+_NUMBERS: Mapping[str, Number] = {
+    "temperature": Number(low=0),
+    "top_p": Number(low=0, high=1, low_open=True),
+    "top_k": Number(low=1, integer=True),
+    "min_p": Number(low=0, high=1),
+    "repetition_penalty": Number(low=0, low_open=True),
+    "no_repeat_ngram_size": Number(low=1, integer=True),
+    "min_tokens": Number(low=0, integer=True),
+    "max_tokens": Number(low=1, integer=True),
+    "seed": Number(integer=True),
 }
 _NAMES = {**{name: name for name in _NUMBERS}, **dict.fromkeys(_LIMITS, "max_tokens"), "min_new_tokens": "min_tokens"}
 
@@ -95,14 +94,9 @@ def read_sampling(params: Mapping[str, Any]) -> LocalSampling:
 
 
 def _number(name: str, value: Any) -> Any:
-    low, closed, high, whole = _NUMBERS[_NAMES[name]]
-    fits = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    if fits and low <= value <= high and (closed or value > low):
-        return value
-    kind = "a whole number" if whole else "a number"
-    left = "" if math.isinf(low) else f" {'of at least' if closed else 'above'} {low:g}"
-    right = "" if math.isinf(high) else f" and at most {high:g}"
-    raise RecipeError(f"{name} in sampling_params must be {kind}{left}{right}, got {value!r}.")
+    allowed = _NUMBERS[_NAMES[name]]
+    check({f"{name} in sampling_params": allowed}, {f"{name} in sampling_params": value})
+    return int(value) if allowed.integer else value
 
 
 def _texts(value: Any) -> tuple[str, ...]:

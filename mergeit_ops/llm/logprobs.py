@@ -6,15 +6,21 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from mergeit_ops.constraints import Number, check
 from mergeit_ops.core.merging.replies import FailureReason
+from mergeit_ops.core.scoring.deita import SCORES
 from mergeit_ops.errors import LLMUnavailableError
 from mergeit_ops.llm.advice import without_logprobs
 from mergeit_ops.llm.backend import ChatBackend, Completion
-from mergeit_ops.llm.connection import Connection, check_connection, open_connection, server_url
+from mergeit_ops.llm.client_params import check_client_params
+from mergeit_ops.llm.connection import VARIABLES, Connection, check_connection, open_connection, server_url
 from mergeit_ops.llm.responses import read_completion, value_at
 from mergeit_ops.llm.servers import listed_logprobs
+
+if TYPE_CHECKING:
+    from mergeit_ops.llm.settings import LLMSettings
 
 __all__ = ["DEFAULT_COMPLETIONS_ENDPOINT", "LogprobsClient", "LogprobsFactory", "first_logprobs"]
 
@@ -45,6 +51,21 @@ class LogprobsFactory:
     timeout_s: float = 120.0
     seen: set[str] = field(default_factory=set, compare=False, repr=False)
     """What a server has been seen to give, remembered from client to client."""
+
+    environment = VARIABLES
+
+    @classmethod
+    def from_settings(
+        cls, settings: LLMSettings, accelerator: str | None = None, top_logprobs: int = 20
+    ) -> LogprobsFactory:
+        """See `BackendFactory`.
+
+        :param top_logprobs: at least 6, the number of digits that are scores.
+        """
+        check({"top_logprobs": Number(low=len(SCORES), integer=True)}, {"top_logprobs": top_logprobs})
+        endpoint, params = settings.api_endpoint or DEFAULT_COMPLETIONS_ENDPOINT, dict(settings.model_params or {})
+        check_client_params(params, endpoint, {})
+        return cls(settings.api_or_hf_model, endpoint, params, int(top_logprobs), settings.timeout_s)
 
     @property
     def sampling_params(self) -> Mapping[str, Any]:

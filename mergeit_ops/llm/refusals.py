@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-from mergeit_ops.llm.classify import CallFailedError, FailureKind
+from mergeit_ops.llm.failures import CallFailedError, FailureKind
 
 __all__ = ["Refusals", "gist"]
 

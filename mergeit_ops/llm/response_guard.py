@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from types import ModuleType
 from typing import Any
 
-from mergeit_ops.llm.classify import CallFailedError, FailureKind
+from mergeit_ops.llm.failures import CallFailedError, FailureKind
 from mergeit_ops.llm.servers import CAP_FIELDS
 
 __all__ = ["UnusableResponseError", "max_response_bytes", "response_guard"]

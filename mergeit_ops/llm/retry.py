@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from mergeit_ops.llm.classify import CallFailedError, FailureKind
+from mergeit_ops.llm.failures import CallFailedError, FailureKind
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState

@@ -23,9 +23,9 @@ from mergeit_ops.llm.advice import (
     without_parameter,
 )
 from mergeit_ops.llm.backend import ChatBackend, Completion
-from mergeit_ops.llm.classify import CallFailedError, FailureKind, shorten
 from mergeit_ops.llm.concurrency import ConcurrencyLimit
 from mergeit_ops.llm.failure_share import check_failures
+from mergeit_ops.llm.failures import CallFailedError, FailureKind, shorten
 from mergeit_ops.llm.journal import answer_key
 from mergeit_ops.llm.journals import AnswerStore
 from mergeit_ops.llm.progress import Progress

@@ -11,13 +11,13 @@ from datasets import Dataset
 from loguru import logger
 from numpy.typing import NDArray
 
+from mergeit_ops.constraints import FLAG, OPTIONAL_TEXT, Number
 from mergeit_ops.core.columns import is_content
 from mergeit_ops.core.rows.identity import number_duplicates
 from mergeit_ops.core.selection.row_budget import extreme_rows, random_rows
 from mergeit_ops.errors import DatasetError
 from mergeit_ops.jobs.row_keys import content_keys, field_values
 from mergeit_ops.jobs.rows import TableFunction
-from mergeit_ops.ops.constraints import FLAG, OPTIONAL_TEXT, Number
 from mergeit_ops.ops.parameters import declare
 from mergeit_ops.ops.sample_operator import SAMPLE_CONSTRAINTS, SampleOperator
 

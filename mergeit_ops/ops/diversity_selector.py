@@ -7,11 +7,11 @@ from typing import Any
 
 from data_juicer.ops.base_op import OPERATORS
 
+from mergeit_ops.constraints import Number, OneOf
 from mergeit_ops.core.selection import DIVERSITY_METHODS
 from mergeit_ops.core.selection.budget import FIXED_BUDGETS
 from mergeit_ops.core.selection.k_center import STARTS
 from mergeit_ops.core.selection.method import SelectionMethod
-from mergeit_ops.ops.constraints import Number, OneOf
 from mergeit_ops.ops.parameters import declare
 from mergeit_ops.ops.topic_selector import TOPIC_SELECTOR_CONSTRAINTS, TopicSelector
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from data_juicer.ops.base_op import OPERATORS
 
+from mergeit_ops.constraints import OneOf
 from mergeit_ops.core.selection.budget import ALLOCATIONS
 from mergeit_ops.core.selection.facility_location import METRICS, FacilityLocation
-from mergeit_ops.ops.constraints import OneOf
 from mergeit_ops.ops.parameters import declare
 from mergeit_ops.ops.topic_selector import TOPIC_SELECTOR_CONSTRAINTS, TopicSelector
 

@@ -15,6 +15,7 @@ from datasets import Dataset
 from loguru import logger
 from numpy.typing import NDArray
 
+from mergeit_ops.constraints import FLAG, MAPPING, NAMES, OPTIONAL_TEXT, Number, OneOf
 from mergeit_ops.core.columns import BATCH_META, EMBEDDING, is_content
 from mergeit_ops.core.formats import Reading, SampleFormat
 from mergeit_ops.core.merging.checks import MergeChecks
@@ -41,9 +42,10 @@ from mergeit_ops.distributed import is_ray_dataset
 from mergeit_ops.errors import DatasetError, LLMError, RecipeError
 from mergeit_ops.jobs.row_ids import row_ids
 from mergeit_ops.jobs.sample_reader import SampleReader
-from mergeit_ops.ops.constraints import FLAG, MAPPING, NAMES, OPTIONAL_TEXT, TEXT, Number, OneOf
+from mergeit_ops.llm.settings import LLM_CONSTRAINTS
 from mergeit_ops.ops.dataset_mapper import Mapper
 from mergeit_ops.ops.embedding_operator import EmbeddingOperator
+from mergeit_ops.ops.llm_operator import LLMOperator
 from mergeit_ops.ops.parameters import declare
 from mergeit_ops.ops.sample_operator import (
     EMBEDDING_CONSTRAINTS,
@@ -68,7 +70,7 @@ _PLANNED_FIGURES = ("calls", "cache_hits", "prompt_tokens", "completion_tokens",
 
 
 @OPERATORS.register_module(OP_NAME)
-class LLMPairMergerMapper(EmbeddingOperator, Mapper):
+class LLMPairMergerMapper(LLMOperator, EmbeddingOperator, Mapper):
     """Merge similar samples of each topic into one richer sample, and flatten the topics.
 
     Pairs samples whose cosine lies above a threshold and has an LLM merge each pair (MergeIT, stage 2). A merged row
@@ -83,6 +85,7 @@ class LLMPairMergerMapper(EmbeddingOperator, Mapper):
     _constraints = {
         **SAMPLE_CONSTRAINTS,
         **EMBEDDING_CONSTRAINTS,
+        **LLM_CONSTRAINTS,
         "similarity_threshold": Number(low=-1, high=1),
         "pairing": OneOf(PAIRINGS),
         "pairing_seed": Number(low=0, high=2**32 - 1, integer=True),
@@ -90,28 +93,13 @@ class LLMPairMergerMapper(EmbeddingOperator, Mapper):
         "merge_ratio": Number(low=0, high=1, low_open=True, optional=True),
         "merge_strategy": OneOf(MERGE_STRATEGIES),
         "pair_within": NAMES,
-        "api_or_hf_model": TEXT,
-        "is_hf_model": FLAG,
-        "api_endpoint": OPTIONAL_TEXT,
-        "response_path": OPTIONAL_TEXT,
-        "model_params": MAPPING,
-        "sampling_params": MAPPING,
         "system_prompt": OPTIONAL_TEXT,
         "prompt_style": OneOf(PROMPT_STYLES),
         "max_answer_ratio": Number(low=1, optional=True),
-        "warm_up": FLAG,
-        "try_num": Number(low=1, integer=True),
         "num_candidates": Number(low=1, integer=True),
         "min_parent_kept": Number(low=0, high=1, optional=True),
         "refuse_added_demands": FLAG,
-        "max_concurrency": Number(low=1, integer=True),
-        "timeout_s": Number(low=0, low_open=True),
-        "cache_path": OPTIONAL_TEXT,
-        "max_failure_ratio": Number(low=0, high=1),
         "dry_run": FLAG,
-        "max_total_tokens": Number(low=1, integer=True, optional=True),
-        "price_per_1k_prompt": Number(low=0, optional=True),
-        "price_per_1k_completion": Number(low=0, optional=True),
         "keep_embeddings": FLAG,
         "derived_columns": MAPPING,
     }
@@ -122,18 +110,10 @@ class LLMPairMergerMapper(EmbeddingOperator, Mapper):
 
     def __init__(
         self,
-        api_or_hf_model: str = "gpt-4o",
-        is_hf_model: bool = False,
         *,
-        api_endpoint: Optional[str] = None,
-        response_path: Optional[str] = None,
-        model_params: Optional[dict[str, Any]] = None,
-        sampling_params: Optional[dict[str, Any]] = None,
         system_prompt: Optional[str] = None,
         prompt_style: str = "worked",
         max_answer_ratio: Optional[float] = None,
-        warm_up: bool = False,
-        try_num: int = 3,
         num_candidates: int = 1,
         min_parent_kept: Optional[float] = None,
         refuse_added_demands: bool = False,
@@ -144,14 +124,7 @@ class LLMPairMergerMapper(EmbeddingOperator, Mapper):
         merge_ratio: Optional[float] = None,
         merge_strategy: str = "llm",
         pair_within: Optional[list[str]] = None,
-        max_concurrency: int = 64,
-        timeout_s: float = 120.0,
-        cache_path: Optional[str] = "auto",
-        max_failure_ratio: float = 0.5,
         dry_run: bool = False,
-        max_total_tokens: Optional[int] = None,
-        price_per_1k_prompt: Optional[float] = None,
-        price_per_1k_completion: Optional[float] = None,
         keep_embeddings: bool = False,
         derived_columns: Optional[dict[str, str]] = None,
         **kwargs: Any,
@@ -159,17 +132,6 @@ class LLMPairMergerMapper(EmbeddingOperator, Mapper):
         """
         Initialization method.
 
-        :param api_or_hf_model: name of the model, as the server knows it; for a local one its name at the Hugging Face
-            Hub, or a folder.
-        :param is_hf_model: false: an OpenAI-compatible server; true: a local Hugging Face model through transformers.
-        :param api_endpoint: path of the chat endpoint below the base URL; null: `/chat/completions`.
-        :param response_path: where the answer's text stands in the response; null: `choices.0.message.content`.
-        :param model_params: of the client, e.g. `base_url`. The key comes from the environment variable
-            OPENAI_API_KEY, never from a recipe; OPENAI_BASE_URL stands in for a missing `base_url`. For a local model
-            arguments of `from_pretrained`, e.g. `revision`, `dtype` or `device_map`.
-        :param sampling_params: sent with each request; null: a temperature of 0.25, the released code's, which is left
-            out where a model refuses it. A local model refuses what it cannot do, and writes at most as many tokens as
-            its prompt has, unless `max_tokens` says.
         :param system_prompt: replaces the built-in one; null keeps it.
         :param prompt_style: `worked`: rules and two worked examples, about 800 tokens in each request (380 with the
             strategy `instruction`). `short`: a few sentences, about 140 tokens (110).
@@ -177,10 +139,6 @@ class LLMPairMergerMapper(EmbeddingOperator, Mapper):
             expected to have: those of its parents, or of their instructions with the strategy `instruction`. A small
             model that does not stop is cut off there, and its answer counts as `truncated`; the next one may be twice
             as long. null: only `max_tokens` in `sampling_params` limits an answer.
-        :param warm_up: whether the first request of a run is answered before others are sent. On a small machine the
-            first prompt takes longest, and alone it takes half as long. A server whose cache serves all requests, such
-            as vLLM, then reads the part that all requests share only once.
-        :param try_num: answers asked for before a merge counts as failed, when they do not parse.
         :param num_candidates: answers per group, asked for at once; the gate keeps the best that passes, without a gate
             the first wins. Costs as many times as much.
         :param min_parent_kept: how much of each parent, in [0, 1], a merge must keep: of its instruction, its input and
@@ -205,22 +163,9 @@ class LLMPairMergerMapper(EmbeddingOperator, Mapper):
         :param pair_within: columns in which rows must agree to be merged, such as language or licence, or values inside
             a column, such as `meta.language`; null: none. System prompts and arguments of the chat template must always
             agree.
-        :param max_concurrency: requests in flight at once, over the whole run. On Ray it applies to each task; the log
-            says how many tasks run at a time, and num_proc lowers that number. For a local model it is the maximum
-            number of conversations in a batch: on a GPU as many as fit into its memory, elsewhere up to 8.
-        :param timeout_s: seconds until a request to a server counts as lost.
-        :param cache_path: file of the journal of answers, on the machine that runs Data-Juicer; `auto`: below the
-            user's cache folder; null: none.
-        :param max_failure_ratio: share of failed merges, in [0, 1], above which the run stops.
         :param dry_run: make no call; report pairs, calls, estimated tokens and, where prices are given, what they cost,
             and pass the samples on as they are. The run exports them like any other: give it an `--export_path` of its
             own.
-        :param max_total_tokens: token budget, prompt and completion; null: no limit. When it is used up, no more
-            requests are sent, and the remaining pairs are not merged, with the reason `budget`. It applies to the whole
-            run, on Ray too.
-        :param price_per_1k_prompt: price of 1,000 prompt tokens, in any currency; with it and the next one the dry run
-            and the run tell their cost. null: not known.
-        :param price_per_1k_completion: price of 1,000 completion tokens; null: not known.
         :param keep_embeddings: whether rows keep the column `mergeit_embedding`.
         :param derived_columns: text columns to fill on merged rows, each with a template that names other columns:
             `{text: "{query}\\n{response}"}`. Other columns keep the value that all parents share, else null. For
@@ -235,7 +180,7 @@ class LLMPairMergerMapper(EmbeddingOperator, Mapper):
                 f"{self._name}: merge_ratio works with pairing 'best_first' and 'random' only, got pairing "
                 f"{pairing!r}; remove one."
             )
-        self.api_or_hf_model = api_or_hf_model
+        self.api_or_hf_model: str = self.parameters["api_or_hf_model"]
         self.system_prompt = system_prompt
         self.num_candidates = int(num_candidates)
         self.checks = MergeChecks(min_parent_kept, refuse_added_demands)
@@ -254,39 +199,14 @@ class LLMPairMergerMapper(EmbeddingOperator, Mapper):
             raise RecipeError(f"{self._name}: derived_columns {error}.") from error
         self.may_use_gpu = kwargs.get("accelerator") != "cpu"
         # As many pairs as the stage prepares before it wants an answer.
-        self._at_once = 2 * int(max_concurrency)
+        self._at_once = 2 * int(self.parameters["max_concurrency"])
         self._plan: Mapping[str, Any] = {}
         self._stopped: LLMError | None = None
         self._engine: LLMEngine | None = None
         self._conversation = CONVERSATIONS.get(merge_strategy, {}).get(prompt_style)
         self._max_answer_ratio = max_answer_ratio
         if self._conversation is not None:
-            from mergeit_ops.llm.engine import build_engine
-
-            try:
-                self._engine = build_engine(
-                    api_or_hf_model=api_or_hf_model,
-                    is_hf_model=is_hf_model,
-                    api_endpoint=api_endpoint,
-                    response_path=response_path,
-                    model_params=model_params,
-                    sampling_params=sampling_params,
-                    try_num=try_num,
-                    max_concurrency=max_concurrency,
-                    warm_up=warm_up,
-                    timeout_s=timeout_s,
-                    cache_path=cache_path,
-                    max_failure_ratio=max_failure_ratio,
-                    max_total_tokens=max_total_tokens,
-                    price_per_1k_prompt=price_per_1k_prompt,
-                    price_per_1k_completion=price_per_1k_completion,
-                    # What the recipe says, not Data-Juicer's default of "cpu": unset means a GPU where there is one.
-                    accelerator=kwargs.get("accelerator"),
-                )
-                if not dry_run:
-                    self._engine.check()
-            except (RecipeError, LLMError) as error:
-                raise type(error)(f"{self._name}: {error}") from None
+            self._engine = self.new_engine(check=not dry_run)
 
     def run(self, dataset: Dataset, *, exporter: Any = None, tracer: Any = None) -> Dataset:
         """Merge the samples of topics and flatten them.
@@ -387,12 +307,12 @@ class LLMPairMergerMapper(EmbeddingOperator, Mapper):
     @property
     def asks_a_server(self) -> bool:
         """Return whether a run sends requests to a server."""
-        return self._conversation is not None and not self.dry_run and not self.parameters["is_hf_model"]
+        return any(engine.asks_a_server for engine in self.engines)
 
     @property
     def runs_a_model(self) -> bool:
         """Return whether a run loads a model of this machine."""
-        return self._conversation is not None and not self.dry_run and bool(self.parameters["is_hf_model"])
+        return any(not engine.asks_a_server for engine in self.engines)
 
     def _check(self, grouped: bool) -> None:
         if not grouped:

@@ -8,11 +8,11 @@ from data_juicer.ops.base_op import OPERATORS
 from datasets import Dataset
 from loguru import logger
 
+from mergeit_ops.constraints import MAPPING, TEXT
 from mergeit_ops.core.columns import EMBEDDING
 from mergeit_ops.distributed import is_ray_dataset
 from mergeit_ops.errors import named
 from mergeit_ops.jobs.pool_scoring import PoolScoreJob, score_pool
-from mergeit_ops.ops.constraints import MAPPING, TEXT
 from mergeit_ops.ops.dataset_mapper import Mapper
 from mergeit_ops.ops.embedding_operator import EmbeddingOperator
 from mergeit_ops.ops.parameters import declare

@@ -6,11 +6,11 @@ from typing import Any, Optional
 
 from data_juicer.ops.base_op import OPERATORS
 
+from mergeit_ops.constraints import FLAG, Number, OneOf
 from mergeit_ops.core.formats import SampleFormat
 from mergeit_ops.core.gate.rule import REFERENCES, GateRule
 from mergeit_ops.core.rows import lineage
 from mergeit_ops.jobs.gating import GateJob
-from mergeit_ops.ops.constraints import FLAG, Number, OneOf
 from mergeit_ops.ops.embedding_operator import EmbeddingOperator
 from mergeit_ops.ops.parameters import declare
 from mergeit_ops.ops.sample_operator import EMBEDDING_CONSTRAINTS, SAMPLE_CONSTRAINTS

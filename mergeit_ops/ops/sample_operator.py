@@ -9,8 +9,9 @@ from typing import Any, ClassVar, Optional
 
 from loguru import logger
 
+from mergeit_ops.constraints import OPTIONAL_TEXT, TEXT, Constraint, Number, OneOf, check, refuse_secrets
 from mergeit_ops.core.formats import FORMAT_NAMES, FormatName, SampleFormat, resolve_format
-from mergeit_ops.core.secrets import loggable, secret_in
+from mergeit_ops.core.secrets import loggable
 from mergeit_ops.dataset.lost_rows import check_arrival, warn_of_the_rest
 from mergeit_ops.dataset.manifest import Manifest, recorded
 from mergeit_ops.dataset.merges_ahead import check_merges_ahead
@@ -19,12 +20,11 @@ from mergeit_ops.dataset.recipe_rows import RowKind, check_rows
 from mergeit_ops.dataset.run_log import listen
 from mergeit_ops.distributed import is_ray_dataset
 from mergeit_ops.embedding.defaults import DTYPES
-from mergeit_ops.errors import DatasetError, RecipeError
+from mergeit_ops.errors import DatasetError
 from mergeit_ops.jobs.local_rows import LocalRows
 from mergeit_ops.jobs.row_keys import values_and_samples
 from mergeit_ops.jobs.rows import Rows
 from mergeit_ops.jobs.sample_reader import EncoderSettings, SampleReader
-from mergeit_ops.ops.constraints import OPTIONAL_TEXT, TEXT, Constraint, Number, OneOf, check
 from mergeit_ops.ops.first_look import looks_first
 from mergeit_ops.ops.parameters import declare
 
@@ -110,14 +110,8 @@ class SampleOperator:
         """
         declare(self, locals())
         parameters = self.parameters
-        check(self._name, self._constraints, parameters)
-        where = secret_in(parameters)
-        if where is not None:
-            raise RecipeError(
-                f"{self._name}: {where} looks like a secret, which a recipe must not hold: Data-Juicer copies recipes "
-                "into logs and work dirs. Put it into the environment instead (OPENAI_API_KEY, or HF_TOKEN for the "
-                "Hugging Face Hub)."
-            )
+        check(self._constraints, parameters, self._name)
+        refuse_secrets(parameters, self._name)
         # Data-Juicer's default drops the whole batch of a row that raises, silently.
         kwargs["skip_op_error"] = False
         super().__init__(*args, **kwargs)

@@ -7,10 +7,10 @@ from typing import Any, Optional
 
 from data_juicer.ops.base_op import OPERATORS
 
+from mergeit_ops.constraints import OPTIONAL_TEXT
 from mergeit_ops.core.formats import SampleFormat
 from mergeit_ops.errors import RecipeError
 from mergeit_ops.jobs.scoring import STATUS, ScoreJob
-from mergeit_ops.ops.constraints import OPTIONAL_TEXT
 from mergeit_ops.ops.parameters import declare
 from mergeit_ops.ops.sample_operator import SAMPLE_CONSTRAINTS
 from mergeit_ops.ops.score_filter import SCORE_FILTER_CONSTRAINTS, ScoreFilter

@@ -14,6 +14,7 @@ from datasets import Dataset
 from loguru import logger
 from tqdm import tqdm
 
+from mergeit_ops.constraints import FLAG, MAPPING, TEXT, Constraint, Number, OneOf
 from mergeit_ops.core.columns import BATCH_META, STATS
 from mergeit_ops.core.formats import SampleFormat
 from mergeit_ops.core.gate.comparison import Bounds
@@ -23,7 +24,6 @@ from mergeit_ops.dataset.topics import is_grouped
 from mergeit_ops.distributed import in_ray_worker
 from mergeit_ops.errors import DatasetError, RecipeError, named
 from mergeit_ops.jobs.scoring import Scored, ScoringJob
-from mergeit_ops.ops.constraints import FLAG, MAPPING, TEXT, Constraint, Number, OneOf
 from mergeit_ops.ops.first_look import ExportCheck, recipe_of
 from mergeit_ops.ops.parameters import declare
 from mergeit_ops.ops.sample_operator import SampleOperator

@@ -13,6 +13,7 @@ from data_juicer.utils.ray_utils import is_ray_mode
 from datasets import Dataset
 from numpy.typing import NDArray
 
+from mergeit_ops.constraints import Number
 from mergeit_ops.core.columns import EMBEDDING, ROW_ID, is_content
 from mergeit_ops.core.topics.clustering import default_fit_sample_size, default_num_clusters, fit_sample, fit_topics
 from mergeit_ops.core.vectors import has_text
@@ -27,7 +28,6 @@ from mergeit_ops.errors import DatasetError
 from mergeit_ops.jobs.local_rows import LocalRows
 from mergeit_ops.jobs.row_ids import row_ids
 from mergeit_ops.jobs.sample_reader import SampleReader
-from mergeit_ops.ops.constraints import Number
 from mergeit_ops.ops.embedding_operator import EmbeddingOperator
 from mergeit_ops.ops.parameters import declare
 from mergeit_ops.ops.sample_operator import (

@@ -7,10 +7,10 @@ from typing import Any
 from data_juicer.ops.base_op import OPERATORS, Grouper, Pipeline
 from datasets import Dataset
 
+from mergeit_ops.constraints import FLAG
 from mergeit_ops.distributed import is_ray_dataset
 from mergeit_ops.errors import DatasetError
 from mergeit_ops.jobs.flattening import FlatteningJob, flatten_topics
-from mergeit_ops.ops.constraints import FLAG
 from mergeit_ops.ops.parameters import declare
 from mergeit_ops.ops.sample_operator import SAMPLE_CONSTRAINTS, SampleOperator
 

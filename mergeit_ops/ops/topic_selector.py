@@ -8,12 +8,12 @@ from typing import Any, Optional
 from data_juicer.ops.base_op import Pipeline, Selector
 from datasets import Dataset
 
+from mergeit_ops.constraints import FLAG, Constraint, Number
 from mergeit_ops.core.selection.budget import Budget
 from mergeit_ops.core.selection.method import SelectionMethod
 from mergeit_ops.distributed import is_ray_dataset
 from mergeit_ops.errors import RecipeError
 from mergeit_ops.jobs.selection import SelectionJob, select_from_all, select_from_topics
-from mergeit_ops.ops.constraints import FLAG, Constraint, Number
 from mergeit_ops.ops.embedding_operator import EmbeddingOperator
 from mergeit_ops.ops.parameters import declare
 from mergeit_ops.ops.sample_operator import EMBEDDING_CONSTRAINTS, SAMPLE_CONSTRAINTS, UNREADABLE_CONSTRAINTS

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from mergeit_ops.constraints import Number, check
 from mergeit_ops.core.gate.comparison import Comparison
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.scoring.score import Score
 from mergeit_ops.errors import RecipeError, ScorerError
 from mergeit_ops.llm.engine import LLMEngine
-from mergeit_ops.llm.validation import number
 from mergeit_ops.scorers.base import ComparingScorer, NamedScorer, PayingScorer, ReportingScorer, RowScorer
 from mergeit_ops.scorers.scoring import row_scores
 
@@ -51,10 +51,8 @@ class CascadeScorer:
         device: str | None = None,
         accelerator: str | None = None,
     ) -> None:
-        try:
-            self.margin = float(number("margin", margin, 0, integer=False))
-        except RecipeError as error:
-            raise RecipeError(f"cascade: {error}") from error
+        check({"margin": Number(low=0)}, {"margin": margin}, "cascade")
+        self.margin = float(margin)
         defaults = {"device": device, "accelerator": accelerator}
         defaults = {name: value for name, value in defaults.items() if value is not None}
         self._cheap = _built("cheap", cheap, defaults)

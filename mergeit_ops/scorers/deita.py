@@ -12,12 +12,12 @@ from typing import Any
 from loguru import logger
 from tqdm import tqdm
 
+from mergeit_ops.constraints import FLAG, MAPPING, OPTIONAL_TEXT, Constraint, Number, OneOf, check, refuse_secrets
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.scoring.deita import SCORES, complexity_prompt, expected_score, quality_prompt
 from mergeit_ops.core.scoring.score import Score
 from mergeit_ops.errors import RecipeError, ScorerError
 from mergeit_ops.llm.huggingface import ModelNotLoadedError, default_device, in_halves, load_causal_lm, loaded_once
-from mergeit_ops.llm.validation import mapping, number, refuse_secrets
 from mergeit_ops.scorers.text import blank_reason, encodable
 
 __all__ = ["DEFAULT_MODELS", "DTYPES", "DeitaScorer"]
@@ -33,6 +33,16 @@ DEFAULT_BATCH_SIZE = 8
 MAX_LENGTH = 2048
 """Tokens of the longest prompt the published scorers were trained on."""
 
+_CONSTRAINTS: Mapping[str, Constraint] = {
+    "model": OPTIONAL_TEXT,
+    "kind": OneOf(DEFAULT_MODELS),
+    "with_input": FLAG,
+    "batch_size": Number(low=1, integer=True),
+    "max_length": Number(low=1, integer=True),
+    "device": OPTIONAL_TEXT,
+    "dtype": OneOf(DTYPES, optional=True),
+    "model_params": MAPPING,
+}
 _DTYPE_PARAMS = {"dtype", "torch_dtype"}
 _SEAM_TOKENS = 2  # by which the tokens of a text alone may outnumber those of the same text within a prompt
 _PROGRESS_FROM = 64  # rows; on a CPU one row of a 7B model takes seconds
@@ -74,24 +84,16 @@ class DeitaScorer:
         dtype: str | None = None,
         model_params: Mapping[str, Any] | None = None,
     ) -> None:
-        if kind not in tuple(DEFAULT_MODELS):
-            raise RecipeError(f"deita: kind must be 'quality' or 'complexity', got {kind!r}.")
-        if not isinstance(with_input, bool):
-            raise RecipeError(f"deita: with_input must be true or false, got {with_input!r}.")
-        for name, value in (("model", model), ("device", device)):
-            if value is not None and (not isinstance(value, str) or not value.strip()):
-                raise RecipeError(f"deita: {name} must be a name or null, got {value!r}.")
-        if dtype is not None and dtype not in DTYPES:
-            raise RecipeError(f"deita: dtype must be one of {', '.join(DTYPES)} or null, got {dtype!r}.")
-        params = mapping("deita: model_params", model_params, {})
-        refuse_secrets(model_params=params)
+        check(_CONSTRAINTS, locals(), "deita")
+        params = dict(model_params or {})
+        refuse_secrets({"model_params": params}, "deita", "HF_TOKEN")
         if dtype is not None and _DTYPE_PARAMS & set(params):
             raise RecipeError("deita: dtype and the dtype in model_params are the same thing twice; give one of them.")
         self.model = model or DEFAULT_MODELS[kind]
         self.kind = kind
         self.with_input = with_input
-        self.batch_size: int = number("deita: batch_size", batch_size, 1)
-        self.max_length: int = number("deita: max_length", max_length, 1)
+        self.batch_size = int(batch_size)
+        self.max_length = int(max_length)
         self.device = device
         self.dtype = dtype
         self.model_params = params

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from mergeit_ops.constraints import OPTIONAL_TEXT, TEXT, Constraint, Number, OneOf, check
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.scoring.cohesion import COHESION_NAMES, cohesion
 from mergeit_ops.core.scoring.score import Score
@@ -47,6 +48,13 @@ DENSE_FEATURE_NAMES: tuple[str, ...] = ("query_output_cosine", *FEATURE_NAMES, *
 PROBE_TEXT = "Describe the water cycle in two sentences."
 """Text whose stored embedding shows whether the encoder at hand is the one the weights were trained with."""
 
+_CONSTRAINTS: Mapping[str, Constraint] = {
+    "path": OPTIONAL_TEXT,
+    "embedding_model": OPTIONAL_TEXT,
+    "device": TEXT,
+    "batch_size": Number(low=1, integer=True, optional=True),
+    "embedding_dtype": OneOf(DTYPES),
+}
 _MIN_PROBE_COSINE = 0.99
 _ROWS_PER_BLOCK = 1024
 _MAX_SENTENCES = 200  # of an answer, evenly chosen: the pairwise cosines of a whole book would fill the memory
@@ -233,19 +241,10 @@ class DistilledScorer:
         batch_size: int | None = None,
         embedding_dtype: str = "auto",
     ) -> None:
-        if path is not None and (not isinstance(path, str) or not path.strip()):
-            raise RecipeError(f"distilled: path must be the path of a folder or null, got {path!r}.")
-        if batch_size is not None and (
-            isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1
-        ):
-            raise RecipeError(f"distilled: batch_size must be an integer of at least 1 or null, got {batch_size!r}.")
-        if embedding_dtype not in DTYPES:
-            raise RecipeError(f"distilled: embedding_dtype must be one of {DTYPES}, got {embedding_dtype!r}.")
-        if not isinstance(device, str) or not device.strip():
-            raise RecipeError(f"distilled: device must be a name such as 'cpu' or 'cuda:0', got {device!r}.")
+        check(_CONSTRAINTS, locals(), "distilled")
         self.path = path
         self.device = device
-        self.batch_size = batch_size
+        self.batch_size = None if batch_size is None else int(batch_size)
         self.embedding_dtype = embedding_dtype
         self._folder = SHIPPED_WEIGHTS if path is None else Path(path)
         trained_on = str(_read_config(self._folder)["embedding_model"])
@@ -303,8 +302,6 @@ class DistilledScorer:
 def _checked_embedding_model(asked: str | None, trained_on: str) -> str:
     if asked is None:
         return trained_on
-    if not isinstance(asked, str) or not asked.strip():
-        raise RecipeError(f"distilled: embedding_model must be a name, a folder or null, got {asked!r}.")
     same_name = asked in {trained_on, trained_on.rsplit("/", 1)[-1]}
     if not same_name and not Path(asked).is_dir():
         raise RecipeError(

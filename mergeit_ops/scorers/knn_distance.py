@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from mergeit_ops.constraints import Number, check
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.scoring.knn_distance import knn_distances
 from mergeit_ops.core.scoring.score import Score
 from mergeit_ops.core.selection.method import Need, Pool
-from mergeit_ops.errors import RecipeError, ScorerError
-from mergeit_ops.llm.validation import number
+from mergeit_ops.errors import ScorerError
 
 __all__ = ["KnnDistance"]
 
@@ -31,10 +31,8 @@ class KnnDistance:
     measures: ClassVar[Mapping[str, str]] = {"knn_distance": "knn_distance"}
 
     def __init__(self, *, k: int = 6) -> None:
-        try:
-            self.k: int = number("k", k, 1)
-        except RecipeError as error:
-            raise RecipeError(f"knn_distance: {error}") from error
+        check({"k": Number(low=1, integer=True)}, {"k": k}, "knn_distance")
+        self.k = int(k)
 
     def identity(self) -> Mapping[str, Any]:
         """See `PoolScorer`."""

@@ -5,6 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from mergeit_ops.constraints import (
+    MAPPING,
+    OPTIONAL_TEXT,
+    TEXT,
+    Constraint,
+    Number,
+    OneOf,
+    SomeOf,
+    check,
+    refuse_secrets,
+)
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.scoring.response_loss import (
     MEASURES,
@@ -19,11 +30,20 @@ from mergeit_ops.errors import RecipeError
 from mergeit_ops.llm.huggingface import DTYPE_PARAMS, default_device
 from mergeit_ops.llm.losses import START_TOKENS, LossModel, load_loss_model
 from mergeit_ops.llm.model_files import files_digest
-from mergeit_ops.llm.validation import mapping, number, refuse_secrets
 
 __all__ = ["DTYPES", "ResponseLossScorer"]
 
 DTYPES = ("float32", "bfloat16", "float16")
+
+_CONSTRAINTS: Mapping[str, Constraint] = {
+    "measures": SomeOf(MEASURES),
+    "hf_model": TEXT,
+    "model_params": MAPPING,
+    "dtype": OneOf(DTYPES),
+    "start_token": OneOf(START_TOKENS),
+    "max_length": Number(low=2, integer=True),
+    "device": OPTIONAL_TEXT,
+}
 
 
 class ResponseLossScorer:
@@ -63,27 +83,19 @@ class ResponseLossScorer:
         max_length: int = 1024,
         device: str | None = None,
     ) -> None:
-        known = list(measures) if isinstance(measures, (list, tuple)) else []
-        if not known or not set(known) <= set(MEASURES) or len(set(known)) < len(known):
-            names = ", ".join(map(repr, MEASURES))
-            raise RecipeError(f"response_loss: measures must be a list of some of {names}, got {measures!r}.")
-        for name, value, allowed in (("dtype", dtype, DTYPES), ("start_token", start_token, START_TOKENS)):
-            if value not in allowed:
-                raise RecipeError(f"response_loss: {name} must be one of {', '.join(allowed)}, got {value!r}.")
-        if not isinstance(hf_model, str) or not hf_model.strip():
-            raise RecipeError(f"response_loss: hf_model must be a name or a folder, got {hf_model!r}.")
-        params = mapping("response_loss: model_params", model_params, {})
-        refuse_secrets(model_params=params)
+        check(_CONSTRAINTS, locals(), "response_loss")
+        params = dict(model_params or {})
+        refuse_secrets({"model_params": params}, "response_loss")
         if set(DTYPE_PARAMS) & set(params):
             raise RecipeError(
                 "response_loss: the type of the weights is the parameter dtype, not one of model_params; move it there."
             )
-        self.measures = {name: MEASURES[name] for name in known}
+        self.measures = {name: MEASURES[name] for name in measures}
         self.hf_model = hf_model
         self.model_params = params
         self.dtype = dtype
         self.start_token = start_token
-        self.max_length: int = number("response_loss: max_length", max_length, 2)
+        self.max_length = int(max_length)
         self.device = device
 
     def identity(self) -> Mapping[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from tqdm import tqdm
 
+from mergeit_ops.constraints import MAPPING, OPTIONAL_TEXT, TEXT, Constraint, Number, OneOf, check, refuse_secrets
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.scoring.score import Score
 from mergeit_ops.embedding.batches import batches_of_like_lengths
@@ -23,13 +24,18 @@ from mergeit_ops.llm.huggingface import (
     loaded_once,
 )
 from mergeit_ops.llm.model_files import files_digest
-from mergeit_ops.llm.validation import mapping, number, refuse_secrets
 from mergeit_ops.scorers.text import blank_reason, encodable
 
 __all__ = ["RewardModelScorer"]
 
-_DTYPES = ("float32", "bfloat16", "float16")
-_PROMPTS = ("pair", "chat")
+_CONSTRAINTS: Mapping[str, Constraint] = {
+    "hf_model": TEXT,
+    "prompt": OneOf(("pair", "chat")),
+    "model_params": MAPPING,
+    "dtype": OneOf(("float32", "bfloat16", "float16")),
+    "max_length": Number(low=8, integer=True),
+    "device": OPTIONAL_TEXT,
+}
 _CPU_TOKENS, _GPU_TOKENS = 4_096, 32_768  # in a batch
 _PROGRESS_FROM = 64  # rows
 
@@ -65,13 +71,9 @@ class RewardModelScorer:
         max_length: int = 1024,
         device: str | None = None,
     ) -> None:
-        for name, value, allowed in (("prompt", prompt, _PROMPTS), ("dtype", dtype, _DTYPES)):
-            if value not in allowed:
-                raise RecipeError(f"reward_model: {name} must be one of {', '.join(allowed)}, got {value!r}.")
-        if not isinstance(hf_model, str) or not hf_model.strip():
-            raise RecipeError(f"reward_model: hf_model must be a name or a folder, got {hf_model!r}.")
-        params = mapping("reward_model: model_params", model_params, {})
-        refuse_secrets(model_params=params)
+        check(_CONSTRAINTS, locals(), "reward_model")
+        params = dict(model_params or {})
+        refuse_secrets({"model_params": params}, "reward_model")
         if set(DTYPE_PARAMS) & set(params):
             raise RecipeError(
                 "reward_model: the type of the weights is the parameter dtype, not one of model_params; move it there."
@@ -80,7 +82,7 @@ class RewardModelScorer:
         self.prompt = prompt
         self.model_params = params
         self.dtype = dtype
-        self.max_length: int = number("reward_model: max_length", max_length, 8)
+        self.max_length = int(max_length)
         self.device = device
 
     def identity(self) -> Mapping[str, Any]:

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from mergeit_ops.constraints import Constraint, Number, OneOf, check
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.scoring.row_variance import STATISTICS, Statistic, principal_coordinates, row_statistic
 from mergeit_ops.core.scoring.score import Score
 from mergeit_ops.core.selection.method import Need, Pool
-from mergeit_ops.errors import RecipeError
-from mergeit_ops.llm.validation import number
 
 __all__ = ["RowVariance"]
+
+_CONSTRAINTS: Mapping[str, Constraint] = {
+    "statistic": OneOf(STATISTICS),
+    "components": Number(low=1, integer=True, optional=True),
+}
 
 
 class RowVariance:
@@ -30,15 +34,9 @@ class RowVariance:
     measures: ClassVar[Mapping[str, str]] = {"row_variance": "row_variance"}
 
     def __init__(self, *, statistic: Statistic = "variance", components: int | None = None) -> None:
-        if statistic not in STATISTICS:
-            raise RecipeError(
-                f"row_variance: statistic must be one of {', '.join(map(repr, STATISTICS))}, got {statistic!r}."
-            )
+        check(_CONSTRAINTS, locals(), "row_variance")
         self.statistic: Statistic = statistic
-        try:
-            self.components: int | None = None if components is None else number("components", components, 1)
-        except RecipeError as error:
-            raise RecipeError(f"row_variance: {error}") from error
+        self.components = None if components is None else int(components)
 
     def identity(self) -> Mapping[str, Any]:
         """See `PoolScorer`."""

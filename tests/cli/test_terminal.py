@@ -19,7 +19,7 @@ import mergeit_ops
 from mergeit_ops.cli.terminal import as_json, say
 from mergeit_ops.core.text.characters import printable
 from mergeit_ops.errors import DatasetError, MergeItError
-from mergeit_ops.llm.classify import CallFailedError, FailureKind
+from mergeit_ops.llm.failures import CallFailedError, FailureKind
 from mergeit_ops.llm.journal import Journal
 
 ENCODINGS = ["utf-8", "ascii", "latin-1", "cp1252", "cp437", "utf-16", "gb18030", "shift_jis"]

@@ -8,9 +8,10 @@ import pytest
 from mergeit_ops.core.merging.prompts import MERGE_SCHEMA, build_messages
 from mergeit_ops.core.merging.replies import parse_reply
 from mergeit_ops.core.sample import Sample
-from mergeit_ops.llm.engine import EngineSettings, LLMEngine, build_engine
+from mergeit_ops.llm.engine import LLMEngine, build_engine
 from mergeit_ops.llm.requests import LLMOutcome, LLMRequest
 from mergeit_ops.llm.retry import RetryPolicy
+from mergeit_ops.llm.settings import LLMSettings
 from mergeit_ops.llm.usage import Usage
 from tests.llm_server import FakeLLMServer
 
@@ -42,7 +43,7 @@ def merge_requests(count: int, num_candidates: int = 1) -> Iterator[LLMRequest[S
 def engine_for(server: FakeLLMServer | str, policy: RetryPolicy = FAST, **parameters: Any) -> LLMEngine:
     url = server if isinstance(server, str) else server.base_url
     params = {"base_url": url, **parameters.pop("model_params", {})}
-    engine = build_engine(api_or_hf_model="m", model_params=params, **parameters)
+    engine = build_engine(LLMSettings(api_or_hf_model="m", model_params=params, **parameters))
     engine.policy = policy
     return engine
 
@@ -74,7 +75,7 @@ class ScriptedFactory:
 
 def scripted_engine(complete: Callable[..., Any], policy: RetryPolicy = FAST, **settings: Any) -> LLMEngine:
     sampling_params = settings.pop("sampling_params", None)
-    return LLMEngine(ScriptedFactory(complete, sampling_params), settings=EngineSettings(**settings), policy=policy)
+    return LLMEngine(ScriptedFactory(complete, sampling_params), settings=LLMSettings(**settings), policy=policy)
 
 
 def text_request(tag: Any, text: str = "hello", parse: Callable[[str], Any] = str, **fields: Any) -> LLMRequest[Any]:

@@ -11,8 +11,9 @@ from types import SimpleNamespace
 import openai
 import pytest
 
-from mergeit_ops.llm.classify import CallFailedError, FailureKind, classify, retry_after_s, shorten
+from mergeit_ops.llm.classify import classify, retry_after_s
 from mergeit_ops.llm.client import OpenAICompatibleFactory
+from mergeit_ops.llm.failures import CallFailedError, FailureKind, shorten
 from mergeit_ops.llm.masking import masking, unmasked
 from tests.llm_server import FakeLLMServer, Reply, error
 

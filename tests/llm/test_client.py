@@ -10,9 +10,9 @@ import pytest
 
 from mergeit_ops.errors import LLMUnavailableError
 from mergeit_ops.llm.backend import Completion
-from mergeit_ops.llm.classify import CallFailedError
 from mergeit_ops.llm.client import OpenAICompatibleFactory
 from mergeit_ops.llm.connection import is_http_url
+from mergeit_ops.llm.failures import CallFailedError
 from mergeit_ops.llm.responses import read_completion
 from tests.llm_server import FakeLLMServer, Reply, error
 

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from mergeit_ops.llm.classify import CallFailedError, FailureKind
 from mergeit_ops.llm.connection import open_connection
+from mergeit_ops.llm.failures import CallFailedError, FailureKind
 from tests.llm_server import FakeLLMServer
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: "

@@ -22,7 +22,7 @@ import pytest
 from mergeit_ops.core.merging.replies import FailureReason, ReplyError
 from mergeit_ops.errors import LLMUnavailableError, TooManyFailuresError
 from mergeit_ops.llm.backend import Completion
-from mergeit_ops.llm.classify import CallFailedError, FailureKind
+from mergeit_ops.llm.failures import CallFailedError, FailureKind
 from mergeit_ops.llm.retry import RetryPolicy
 from tests.llm.conftest import (
     answers_of,

@@ -15,6 +15,7 @@ import pytest
 from mergeit_ops.errors import RecipeError
 from mergeit_ops.llm.engine import build_engine
 from mergeit_ops.llm.journal import Journal, answer_key, default_cache_path
+from mergeit_ops.llm.settings import LLMSettings
 from tests.old_journal import write_first_format
 
 MESSAGES = ({"role": "system", "content": "s"}, {"role": "user", "content": "u"})
@@ -26,7 +27,7 @@ BASE = {
 
 
 def key_of(recipe: dict, messages=MESSAGES, candidate: int = 0) -> str:
-    factory = build_engine(**{**BASE, **recipe}).backend_factory
+    factory = build_engine(LLMSettings(**{**BASE, **recipe})).backend_factory
     return answer_key(factory.identity(), messages, factory.sampling_params, candidate)
 
 

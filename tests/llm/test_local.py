@@ -13,12 +13,13 @@ from mergeit_ops.core.merging.replies import FailureReason, parse_reply
 from mergeit_ops.errors import LLMUnavailableError, TooManyFailuresError
 from mergeit_ops.llm import huggingface
 from mergeit_ops.llm.backend import Completion
-from mergeit_ops.llm.classify import CallFailedError
 from mergeit_ops.llm.engine import build_engine
+from mergeit_ops.llm.failures import CallFailedError
 from mergeit_ops.llm.local import LocalModelBackend, LocalModelFactory
 from mergeit_ops.llm.local_model import LocalModel, StoppedError
 from mergeit_ops.llm.local_sampling import LocalSampling, read_sampling
 from mergeit_ops.llm.requests import LLMRequest
+from mergeit_ops.llm.settings import LLMSettings
 from tests import tiny_models
 from tests.llm.conftest import answers_of, parents, scripted_engine, text_request
 
@@ -75,7 +76,7 @@ def short_merges(count: int, num_candidates: int = 1) -> list[LLMRequest]:
 
 
 def local_engine(folder: str, **parameters):
-    return build_engine(api_or_hf_model=folder, is_hf_model=True, accelerator="cpu", **parameters)
+    return build_engine(LLMSettings(api_or_hf_model=folder, is_hf_model=True, **parameters), accelerator="cpu")
 
 
 class Observed(LocalModel):

@@ -11,6 +11,7 @@ from mergeit_ops.errors import RecipeError
 from mergeit_ops.llm.decoding import Draw
 from mergeit_ops.llm.engine import build_engine
 from mergeit_ops.llm.local_sampling import LocalSampling, read_sampling
+from mergeit_ops.llm.settings import LLMSettings
 
 
 def test_names_of_openai_vllm_and_transformers_are_understood():
@@ -45,7 +46,7 @@ def test_names_of_openai_vllm_and_transformers_are_understood():
 def test_what_cannot_work_is_refused_before_anything_is_loaded(params):
     name = next(iter(params.get("extra_body", params)))
     with pytest.raises(RecipeError, match=name):
-        build_engine(api_or_hf_model="m", is_hf_model=True, sampling_params=params)
+        build_engine(LLMSettings(is_hf_model=True, sampling_params=params))
 
 
 @pytest.mark.parametrize(
@@ -53,7 +54,7 @@ def test_what_cannot_work_is_refused_before_anything_is_loaded(params):
 )
 def test_parameters_of_a_server_are_refused(place):
     with pytest.raises(RecipeError, match="is of a server"):
-        build_engine(api_or_hf_model="m", is_hf_model=True, **place)
+        build_engine(LLMSettings(is_hf_model=True, **place))
 
 
 def test_tokens_are_drawn_by_their_probabilities_with_numbers_of_each_rows_own():

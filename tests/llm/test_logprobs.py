@@ -12,6 +12,7 @@ from mergeit_ops.errors import LLMUnavailableError, RecipeError, TooManyFailures
 from mergeit_ops.llm.engine import LLMEngine, build_logprobs_engine
 from mergeit_ops.llm.logprobs import first_logprobs
 from mergeit_ops.llm.requests import LLMRequest
+from mergeit_ops.llm.settings import LLMSettings
 from tests.llm.conftest import FAST, answers_of
 from tests.llm_server import FakeLLMServer, Reply, error, logprobs_reply
 
@@ -19,9 +20,10 @@ DIGITS = {str(digit): -float(digit) for digit in range(1, 7)}
 VALUES = tuple(DIGITS.values())
 
 
-def engine_for(server: FakeLLMServer, **parameters: Any) -> LLMEngine:
+def engine_for(server: FakeLLMServer, top_logprobs: int = 20, **parameters: Any) -> LLMEngine:
     params = {"base_url": server.base_url}
-    engine = build_logprobs_engine(api_or_hf_model="scorer", model_params=params, **parameters)
+    settings = LLMSettings(api_or_hf_model="scorer", model_params=params, **parameters)
+    engine = build_logprobs_engine(settings, top_logprobs)
     engine.policy = FAST
     return engine
 
@@ -164,8 +166,10 @@ def test_failures_of_a_small_run_are_judged_once_no_more_is_to_come():
     ],
 )
 def test_bad_values(parameters, words):
+    settings = dict(parameters)
+    top_logprobs = settings.pop("top_logprobs", 20)
     with pytest.raises(RecipeError, match=words) as caught:
-        build_logprobs_engine(**{"api_or_hf_model": "m", **parameters})
+        build_logprobs_engine(LLMSettings(**settings), top_logprobs)
     assert "hunter2" not in str(caught.value)
 
 

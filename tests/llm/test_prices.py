@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mergeit_ops.errors import RecipeError
-from mergeit_ops.llm.prices import Prices, read_prices
+from mergeit_ops.llm.prices import Prices
+from mergeit_ops.llm.settings import LLMSettings
 from tests.llm.conftest import answers_of, engine_for, merge_requests, text_request
 from tests.llm_server import FakeLLMServer, Reply
 
@@ -15,8 +16,8 @@ def test_each_side_has_its_price_per_thousand_tokens():
 
 
 def test_unknown_prices_are_no_prices_and_free_ones_are():
-    assert read_prices(None, None) is None
-    assert read_prices(0, 0) == Prices(0.0, 0.0)
+    assert LLMSettings().prices is None
+    assert LLMSettings(price_per_1k_prompt=0, price_per_1k_completion=0).prices == Prices(0.0, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -24,13 +25,13 @@ def test_unknown_prices_are_no_prices_and_free_ones_are():
     [
         (1.0, None, "price_per_1k_prompt needs price_per_1k_completion beside it"),
         (None, 1.0, "price_per_1k_completion needs price_per_1k_prompt beside it"),
-        (-1, 1.0, "price_per_1k_prompt must be a number of at least 0, got -1"),
-        (1, "cheap", "price_per_1k_completion must be a number of at least 0, got 'cheap'"),
+        (-1, 1.0, "price_per_1k_prompt must be a number of at least 0 or null, got -1"),
+        (1, "cheap", "price_per_1k_completion must be a number of at least 0 or null, got 'cheap'"),
     ],
 )
 def test_half_a_price_and_no_number_are_refused(prompt, completion, sentence):
     with pytest.raises(RecipeError, match=sentence):
-        read_prices(prompt, completion)
+        LLMSettings(price_per_1k_prompt=prompt, price_per_1k_completion=completion)
 
 
 def test_a_plan_and_a_run_tell_their_cost_and_answers_from_the_journal_cost_nothing():

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from mergeit_ops.errors import LLMUnavailableError
-from mergeit_ops.llm.classify import CallFailedError, FailureKind
 from mergeit_ops.llm.connection import open_connection
+from mergeit_ops.llm.failures import CallFailedError, FailureKind
 from tests.llm.conftest import answers_of, engine_for, merge_requests
 from tests.llm.raw_server import RawServer, response
 

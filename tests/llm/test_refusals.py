@@ -15,7 +15,7 @@ import pytest
 from mergeit_ops.core.merging.replies import FailureReason
 from mergeit_ops.errors import LLMUnavailableError, MergeItError, TooManyFailuresError
 from mergeit_ops.llm.backend import Completion
-from mergeit_ops.llm.classify import CallFailedError, FailureKind
+from mergeit_ops.llm.failures import CallFailedError, FailureKind
 from mergeit_ops.llm.responses import reasoning_in
 from mergeit_ops.llm.retry import RetryPolicy
 from tests.llm.conftest import answers_of, engine_for, merge_requests, scripted_engine, text_request

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from mergeit_ops.llm.classify import CallFailedError, FailureKind
 from mergeit_ops.llm.concurrency import ConcurrencyLimit
+from mergeit_ops.llm.failures import CallFailedError, FailureKind
 from mergeit_ops.llm.retry import RetryPolicy, call_with_retries
 from tests.llm.virtual_time import VirtualLoop
 

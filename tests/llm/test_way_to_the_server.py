@@ -13,6 +13,7 @@ import pytest
 from mergeit_ops.errors import LLMUnavailableError, MergeItError, RecipeError
 from mergeit_ops.llm.engine import build_engine, build_logprobs_engine
 from mergeit_ops.llm.proxies import proxy_for
+from mergeit_ops.llm.settings import LLMSettings
 
 SECRET = "hun-ter2"
 ELSEWHERE = "https://llm.example/v1"
@@ -31,7 +32,7 @@ def refusal(model_params: dict[str, Any] | None = None, **parameters: Any) -> st
     """Build an engine and check it; return the sentence it is refused with, an empty one when it is not."""
     refused: MergeItError | None = None
     try:
-        build_engine(api_or_hf_model="m", model_params=model_params, **parameters).check()
+        build_engine(LLMSettings(model_params=model_params, **parameters)).check()
     except MergeItError as error:
         refused = error
     if refused is None:
@@ -170,7 +171,7 @@ def test_an_address_that_can_work_is_taken(url, monkeypatch):
         ("ftp://host/v1/chat", "http://"),
         ("http://host:port/v1/chat", "port"),
         ("http:///v1/chat", "no host name"),
-        (f"http://me:{SECRET}@host/v1/chat", "credential"),
+        (f"http://me:{SECRET}@host/v1/chat", "secret"),
     ],
 )
 def test_an_endpoint_that_cannot_work_is_refused(endpoint, word):
@@ -221,7 +222,7 @@ def test_parameters_of_the_client_that_cannot_work_are_refused(params, words):
     found = refusal({"base_url": ELSEWHERE, **params})
     assert all(word in found for word in words), found
     with pytest.raises(RecipeError):
-        build_logprobs_engine(api_or_hf_model="m", model_params={"base_url": ELSEWHERE, **params})
+        build_logprobs_engine(LLMSettings(model_params={"base_url": ELSEWHERE, **params}))
 
 
 def test_parameters_of_the_client_that_can_work_are_taken():

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from mergeit_ops.llm.classify import CallFailedError, error_in
+from mergeit_ops.llm.classify import error_in
 from mergeit_ops.llm.client import OpenAICompatibleFactory
+from mergeit_ops.llm.failures import CallFailedError
 from mergeit_ops.llm.masking import unmasked
 from mergeit_ops.llm.servers import refused_field, same_model
 from tests.llm_server import FakeLLMServer, Reply

@@ -96,7 +96,7 @@ def test_a_second_run_pays_nothing():
         ({"top_logprobs": 5}, "top_logprobs must be a whole number of at least 6, got 5"),
         ({"with_input": 1}, "with_input must be true or false, got 1"),
         ({"max_concurrency": 0}, "max_concurrency"),
-        ({"model_params": {"default_headers": {"Authorization": "Bearer hunter2"}}}, "looks like a credential"),
+        ({"model_params": {"default_headers": {"Authorization": "Bearer hunter2"}}}, "looks like a secret"),
     ],
 )
 def test_bad_parameters_are_one_sentence(parameters, words):

@@ -193,13 +193,13 @@ def test_a_row_that_asks_for_a_high_score_reaches_the_judge_as_data():
         ({"n": 0}, "n must be a whole number of at least 1, got 0"),
         ({"n": True}, "n must be"),
         ({"n": 3, "sampling_params": {"temperature": 0}}, "n must be 1 at temperature 0"),
-        ({"rubric": " "}, "rubric must be a text or null"),
+        ({"rubric": " "}, "rubric must be a non-empty text or null"),
         ({"is_hf_model": "no"}, "is_hf_model must be true or false"),
         ({"try_num": 0}, "try_num must be"),
         ({"max_failure_ratio": 2}, "max_failure_ratio must be"),
         ({"api_or_hf_model": ""}, "api_or_hf_model must be"),
         ({"sampling_params": {"n": 3}}, "sampling_params must not contain 'n'"),
-        ({"model_params": {"api_key": "hunter2"}}, "looks like a credential"),
+        ({"model_params": {"api_key": "hunter2"}}, "looks like a secret"),
     ],
 )
 def test_bad_parameters_are_one_sentence(parameters, words):

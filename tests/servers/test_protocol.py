@@ -15,6 +15,7 @@ from mergeit_ops.llm.backend import Completion
 from mergeit_ops.llm.client import OpenAICompatibleFactory
 from mergeit_ops.llm.engine import LLMEngine, build_engine
 from mergeit_ops.llm.requests import LLMRequest
+from mergeit_ops.llm.settings import LLMSettings
 from mergeit_ops.scorers.deita import DeitaScorer
 from mergeit_ops.scorers.deita_api import DeitaApiScorer
 from tests.llm.conftest import answers_of, merge_request, text_request
@@ -26,7 +27,7 @@ SAMPLING = {"temperature": 0.25, "max_tokens": 400}
 
 def engine_at(server, **parameters: Any) -> LLMEngine:
     settings = {"api_or_hf_model": server.model, "sampling_params": SAMPLING, "cache_path": None, "max_concurrency": 2}
-    return build_engine(**settings | {"model_params": {"base_url": server.base_url}} | parameters)
+    return build_engine(LLMSettings(**settings | {"model_params": {"base_url": server.base_url}} | parameters))
 
 
 def long_request(tag: Any) -> LLMRequest[str]:

@@ -1,0 +1,182 @@
+"""What values a parameter may have, as data; a value outside is one sentence for the recipe's author."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from mergeit_ops.core.secrets import secret_in
+from mergeit_ops.errors import RecipeError
+
+__all__ = [
+    "FLAG",
+    "MAPPING",
+    "NAMES",
+    "OPTIONAL_PATH",
+    "OPTIONAL_TEXT",
+    "TEXT",
+    "Constraint",
+    "Number",
+    "OneOf",
+    "SomeOf",
+    "check",
+    "refuse_secrets",
+]
+
+
+class Constraint(Protocol):
+    """The allowed values of one parameter."""
+
+    def allows(self, value: Any) -> bool:
+        """Return whether a value is allowed."""
+
+    def __str__(self) -> str:
+        """Say what is allowed, to follow the word "must be"."""
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number in a range; a bool is none."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    low_open: bool = False
+    high_open: bool = False
+    integer: bool = False
+    optional: bool = False
+
+    def allows(self, value: Any) -> bool:
+        """See `Constraint`."""
+        if value is None:
+            return self.optional
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+            return False
+        if self.integer and value != int(value):
+            return False
+        above = value > self.low if self.low_open else value >= self.low
+        below = value < self.high if self.high_open else value <= self.high
+        return above and below
+
+    def __str__(self) -> str:
+        """See `Constraint`."""
+        kind = "a whole number" if self.integer else "a number"
+        if math.isinf(self.low) and math.isinf(self.high):
+            span = ""
+        elif math.isinf(self.high):
+            span = f" {'above' if self.low_open else 'of at least'} {self.low:g}"
+        else:
+            left, right = "(" if self.low_open else "[", ")" if self.high_open else "]"
+            span = f" in {left}{self.low:g}, {self.high:g}{right}"
+        return kind + span + (" or null" if self.optional else "")
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """One of a few names."""
+
+    values: Collection[str]
+    optional: bool = False
+
+    def allows(self, value: Any) -> bool:
+        """See `Constraint`."""
+        return self.optional if value is None else isinstance(value, str) and value in self.values
+
+    def __str__(self) -> str:
+        """See `Constraint`."""
+        return "one of " + ", ".join(map(repr, self.values)) + (" or null" if self.optional else "")
+
+
+@dataclass(frozen=True)
+class SomeOf:
+    """A list of some of a few names, each once."""
+
+    values: Collection[str]
+
+    def allows(self, value: Any) -> bool:
+        """See `Constraint`."""
+        if not isinstance(value, (list, tuple)) or not value or not all(isinstance(name, str) for name in value):
+            return False
+        return set(value) <= set(self.values) and len(set(value)) == len(value)
+
+    def __str__(self) -> str:
+        """See `Constraint`."""
+        return "a list of one or more of " + ", ".join(map(repr, self.values))
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A value of one kind."""
+
+    description: str
+    fits: Callable[[Any], bool]
+    optional: bool = False
+
+    def allows(self, value: Any) -> bool:
+        """See `Constraint`."""
+        return self.optional if value is None else self.fits(value)
+
+    def __str__(self) -> str:
+        """See `Constraint`."""
+        return self.description + (" or null" if self.optional else "")
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _is_mapping(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(name, str) for name in value)
+
+
+FLAG = Kind("true or false", lambda value: isinstance(value, bool))
+TEXT = Kind("a non-empty text", _is_text)
+OPTIONAL_TEXT = Kind("a non-empty text", _is_text, optional=True)
+OPTIONAL_PATH = Kind("a path", lambda value: _is_text(value) or isinstance(value, os.PathLike), optional=True)
+MAPPING = Kind("a mapping of names to values", _is_mapping, optional=True)
+NAMES = Kind(
+    "a list of non-empty texts",
+    lambda value: isinstance(value, (list, tuple)) and all(map(_is_text, value)),
+    optional=True,
+)
+
+
+def check(constraints: Mapping[str, Constraint], values: Mapping[str, Any], owner: str = "") -> None:
+    """Check parameters against their constraints.
+
+    :param constraints: parameter name to what it may be.
+    :param values: parameter name to what the recipe says; others are ignored.
+    :param owner: name of the operator or scorer, for the message; empty: none.
+    :raises RecipeError: for the first value outside, naming owner, parameter, what is allowed and what came. A value
+        that holds a secret is not repeated.
+    """
+    for name, constraint in constraints.items():
+        if not constraint.allows(values[name]):
+            came = repr(values[name]) if secret_in({name: values[name]}) is None else "a value that holds a secret"
+            raise RecipeError(f"{_prefix(owner)}{name} must be {constraint}, got {came}.")
+
+
+def refuse_secrets(
+    parameters: Mapping[str, Any],
+    owner: str = "",
+    variable: str = "OPENAI_API_KEY, or HF_TOKEN for the Hugging Face Hub",
+) -> None:
+    """Refuse credentials in a recipe, without repeating them.
+
+    :param parameters: names to values.
+    :param owner: as in `check`.
+    :param variable: name of the environment variable that holds the credential instead.
+    :raises RecipeError: if one holds a credential; the sentence names its place.
+    """
+    where = secret_in(parameters)
+    if where is not None:
+        raise RecipeError(
+            f"{_prefix(owner)}{where} looks like a secret, which a recipe must not hold: recipes are shared, and "
+            f"Data-Juicer copies them into logs and work dirs. Put it into the environment instead ({variable})."
+        )
+
+
+def _prefix(owner: str) -> str:
+    return f"{owner}: " if owner else ""

@@ -1,0 +1,115 @@
+"""Failed calls in the terms of the engine, whatever back-end they come from."""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+from typing import Any
+
+from mergeit_ops.core.text.characters import printable
+from mergeit_ops.llm.masking import Mask, unmasked
+
+__all__ = ["CallFailedError", "FailureKind", "shorten"]
+
+_DETAIL_CHARS = 300
+_KEY = re.compile(r"\bsk-[A-Za-z0-9_\-*]{6,}|(?<=[Bb]earer )\S{6,}")
+_TERMINAL_CODE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?")
+
+
+class FailureKind(str, Enum):
+    """What a failed call means for the run."""
+
+    RATE_LIMITED = "rate_limited"
+    TRANSIENT = "transient"
+    UNREACHABLE = "unreachable"
+    BAD_REQUEST = "bad_request"
+    UNAUTHORIZED = "unauthorized"
+    FORBIDDEN = "forbidden"
+    NOT_FOUND = "not_found"
+    NO_CREDIT = "no_credit"
+    TOO_LONG = "too_long"
+    REFUSED = "refused"
+    LOADING = "loading"
+    UNUSABLE = "unusable"
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same call may succeed a little later."""
+        return self in (
+            FailureKind.RATE_LIMITED,
+            FailureKind.TRANSIENT,
+            FailureKind.UNREACHABLE,
+            FailureKind.LOADING,
+        )
+
+    @property
+    def fatal(self) -> bool:
+        """Whether no call can succeed, as long as none has. A 403 may be about one request only."""
+        return self in (
+            FailureKind.UNREACHABLE,
+            FailureKind.UNAUTHORIZED,
+            FailureKind.NOT_FOUND,
+            FailureKind.NO_CREDIT,
+        )
+
+    @property
+    def of_account(self) -> bool:
+        """Whether it is about the key or the model rather than about one request."""
+        return self in (
+            FailureKind.UNAUTHORIZED,
+            FailureKind.FORBIDDEN,
+            FailureKind.NOT_FOUND,
+            FailureKind.NO_CREDIT,
+            FailureKind.RATE_LIMITED,
+        )
+
+
+class CallFailedError(Exception):
+    """A call that brought no answer.
+
+    :param kind: what it means for the run.
+    :param detail: one short line for a person, free of headers and keys.
+    :param status: the HTTP status; None when there was no response.
+    :param retry_after: seconds the server asks to wait; None when it does not say.
+    :param field: the field of the request that the server names as the culprit; None when it names none.
+    :param models: what the server has, where what was asked for is not there; empty when it does not say.
+    """
+
+    def __init__(
+        self,
+        kind: FailureKind,
+        detail: str,
+        *,
+        status: int | None = None,
+        retry_after: float | None = None,
+        field: str | None = None,
+        models: tuple[str, ...] = (),
+    ) -> None:
+        detail = printable(detail)
+        super().__init__(detail)
+        self.kind = kind
+        self.detail = detail
+        self.status = status
+        self.retry_after = retry_after
+        self.field = field
+        self.models = models
+
+    def but(self, **changes: Any) -> CallFailedError:
+        """Return the same failure with other words about it.
+
+        :param changes: attributes to their new values.
+        """
+        return CallFailedError(**{**vars(self), **changes})
+
+
+def shorten(text: str, mask: Mask = unmasked) -> str:
+    """Return a server's text as one short line without keys.
+
+    :param text: any text.
+    :param mask: hides what was sent in confidence; by default, only what looks like a key is hidden.
+    """
+    # Unescaped, they would move the cursor of a terminal or break the text of a record.
+    printable = (char if char.isprintable() else " " for char in _TERMINAL_CODE.sub("", text))
+    line = " ".join("".join(printable).split())
+    line = _KEY.sub("***", mask(line))
+    return line if len(line) <= _DETAIL_CHARS else line[: _DETAIL_CHARS - 1] + "…"

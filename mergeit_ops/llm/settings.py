@@ -1,0 +1,186 @@
+"""The parameters of an LLM, as operators and scorers take them: names, defaults, allowed values and docs."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, Optional
+
+from mergeit_ops.constraints import (
+    FLAG,
+    MAPPING,
+    OPTIONAL_PATH,
+    OPTIONAL_TEXT,
+    TEXT,
+    Constraint,
+    Number,
+    OneOf,
+    check,
+)
+from mergeit_ops.errors import RecipeError
+from mergeit_ops.llm.backend import BACKENDS
+from mergeit_ops.llm.prices import Prices
+
+__all__ = ["CACHE_AUTO", "DEFAULT_SAMPLING_PARAMS", "LLM_CONSTRAINTS", "LLMSettings", "takes_settings"]
+
+CACHE_AUTO = "auto"
+"""Value of `cache_path` for the user's cache folder."""
+
+DEFAULT_SAMPLING_PARAMS: Mapping[str, Any] = {"temperature": 0.25}
+
+LLM_CONSTRAINTS: Mapping[str, Constraint] = {
+    "api_or_hf_model": TEXT,
+    "is_hf_model": FLAG,
+    "backend": OneOf(BACKENDS, optional=True),
+    "api_endpoint": OPTIONAL_TEXT,
+    "response_path": OPTIONAL_TEXT,
+    "model_params": MAPPING,
+    "sampling_params": MAPPING,
+    "warm_up": FLAG,
+    "try_num": Number(low=1, integer=True),
+    # The connection pool of the openai package holds no more.
+    "max_concurrency": Number(low=1, high=1000, integer=True),
+    "timeout_s": Number(low=0, low_open=True),
+    "cache_path": OPTIONAL_PATH,
+    "max_failure_ratio": Number(low=0, high=1),
+    "max_total_tokens": Number(low=1, integer=True, optional=True),
+    "price_per_1k_prompt": Number(low=0, optional=True),
+    "price_per_1k_completion": Number(low=0, optional=True),
+}
+
+_OWN_FIELDS = {
+    "model": "use api_or_hf_model instead",
+    "messages": "the operator writes them",
+    "stream": "answers are not streamed",
+    "stream_options": "answers are not streamed",
+    "n": "use the operator's own parameter instead (num_candidates of the merger, n of llm_judge)",
+    "timeout": "use timeout_s instead",
+    "extra_headers": "use default_headers in model_params instead",
+}
+_OWN_BODY_FIELDS = ("model", "messages", "n", "stream", "stream_options")
+_PARAMETER = re.compile(r"^:param (\w+): .*(?:\n .*)*", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class LLMSettings:
+    """What answers, how it is asked, and when a run stops; nothing is opened or loaded.
+
+    :param api_or_hf_model: name of the model, as the server knows it; for a local one its name at the Hugging Face
+        Hub, or a folder.
+    :param is_hf_model: false: an OpenAI-compatible server; true: a local Hugging Face model through transformers.
+    :param backend: what answers, by name: `openai` or `huggingface`; null: what `is_hf_model` says.
+    :param api_endpoint: path of the chat endpoint below the base URL; null: `/chat/completions`.
+    :param response_path: where the answer's text stands in the response; null: `choices.0.message.content`.
+    :param model_params: of the client, e.g. `base_url`. The key comes from the environment variable
+        OPENAI_API_KEY, never from a recipe; OPENAI_BASE_URL stands in for a missing `base_url`. For a local model
+        arguments of `from_pretrained`, e.g. `revision`, `dtype` or `device_map`.
+    :param sampling_params: sent with each request; null: a temperature of 0.25, the released code's, which is left
+        out where a model refuses it. A local model refuses what it cannot do, and writes at most as many tokens as
+        its prompt has, unless `max_tokens` says.
+    :param warm_up: whether the first request of a run is answered before others are sent. On a small machine the
+        first prompt takes longest, and alone it takes half as long. A server whose cache serves all requests, such
+        as vLLM, then reads the part that all requests share only once.
+    :param try_num: answers asked for before a request counts as failed, when they do not parse.
+    :param max_concurrency: requests in flight at once, over the whole run. On Ray it applies to each task; the log
+        says how many tasks run at a time, and num_proc lowers that number. For a local model it is the maximum
+        number of conversations in a batch: on a GPU as many as fit into its memory, elsewhere up to 8.
+    :param timeout_s: seconds until a request to a server counts as lost.
+    :param cache_path: file of the journal of answers, on the machine that runs Data-Juicer; `auto`: below the
+        user's cache folder; null: none.
+    :param max_failure_ratio: share of failed requests, in [0, 1], above which the run stops.
+    :param max_total_tokens: token budget, prompt and completion; null: no limit. When it is used up, no more
+        requests are sent, and what remains gets the reason `budget`. It applies to the whole run, on Ray too.
+    :param price_per_1k_prompt: price of 1,000 prompt tokens, in any currency; with it and the next one the dry run
+        and the run tell their cost. null: not known.
+    :param price_per_1k_completion: price of 1,000 completion tokens; null: not known.
+    :raises RecipeError: one sentence with parameter, allowed values and value received.
+    """
+
+    api_or_hf_model: str = "gpt-4o"
+    is_hf_model: bool = False
+    backend: Optional[str] = None
+    api_endpoint: Optional[str] = None
+    response_path: Optional[str] = None
+    model_params: Optional[dict[str, Any]] = None
+    sampling_params: Optional[dict[str, Any]] = None
+    warm_up: bool = False
+    try_num: int = 3
+    max_concurrency: int = 64
+    timeout_s: float = 120.0
+    cache_path: Optional[str] = CACHE_AUTO
+    max_failure_ratio: float = 0.5
+    max_total_tokens: Optional[int] = None
+    price_per_1k_prompt: Optional[float] = None
+    price_per_1k_completion: Optional[float] = None
+
+    def __post_init__(self) -> None:
+        check(LLM_CONSTRAINTS, vars(self))
+        for name in ("try_num", "max_concurrency", "max_total_tokens"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, int(getattr(self, name)))
+        if self.cache_path is not None:
+            object.__setattr__(self, "cache_path", os.fspath(self.cache_path))
+        if self.is_hf_model and self.backend not in (None, "huggingface"):
+            raise RecipeError(f"is_hf_model is true and backend is {self.backend!r}: take one of them out.")
+        prices = {name: getattr(self, name) for name in ("price_per_1k_prompt", "price_per_1k_completion")}
+        missing = [name for name, price in prices.items() if price is None]
+        if len(missing) == 1:
+            (given,) = set(prices) - set(missing)
+            raise RecipeError(f"{given} needs {missing[0]} beside it: set both, 0 for what is free.")
+        _refuse_own_fields(self.sampling_params or {})
+
+    @property
+    def prices(self) -> Prices | None:
+        """What tokens cost; None when it is not known."""
+        if self.price_per_1k_prompt is None or self.price_per_1k_completion is None:
+            return None
+        return Prices(self.price_per_1k_prompt, self.price_per_1k_completion)
+
+
+def takes_settings(*without: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Have an `__init__` take the fields of `LLMSettings` as keyword arguments, with their defaults and docs.
+
+    The decorated function receives them as one mapping, its keyword argument `llm`. Help texts, the command line and
+    `inspect.signature` show each of them. A parameter of the function itself replaces the field of the same name.
+
+    :param without: fields that are not taken.
+    """
+
+    def decorated(init: Callable[..., None]) -> Callable[..., None]:
+        own = inspect.signature(init, eval_str=True).parameters
+        fields = {
+            name: parameter.replace(kind=parameter.KEYWORD_ONLY)
+            for name, parameter in inspect.signature(LLMSettings, eval_str=True).parameters.items()
+            if name not in own and name not in without
+        }
+        named = [parameter for name, parameter in own.items() if name not in ("llm", "kwargs")]
+        signature = inspect.Signature([*named, *fields.values(), *filter(None, [own.get("kwargs")])])
+
+        @wraps(init)
+        def init_with_settings(*args: Any, **kwargs: Any) -> None:
+            signature.bind(*args, **kwargs)
+            llm = {name: kwargs.pop(name, parameter.default) for name, parameter in fields.items()}
+            init(*args, llm=llm, **kwargs)
+
+        docs = {match[1]: match[0] for match in _PARAMETER.finditer(inspect.getdoc(LLMSettings) or "")}
+        lines = [inspect.getdoc(init) or "", *(docs[name] for name in fields)]
+        init_with_settings.__doc__ = "\n".join(lines).strip()
+        init_with_settings.__signature__ = signature  # type: ignore[attr-defined]
+        return init_with_settings
+
+    return decorated
+
+
+def _refuse_own_fields(sampling: Mapping[str, Any]) -> None:
+    for name, advice in _OWN_FIELDS.items():
+        if name in sampling:
+            raise RecipeError(f"sampling_params must not contain {name!r}: {advice}.")
+    extra = sampling.get("extra_body")
+    check({"extra_body in sampling_params": MAPPING}, {"extra_body in sampling_params": extra})
+    for name in _OWN_BODY_FIELDS:
+        if name in (extra or {}):
+            raise RecipeError(f"extra_body in sampling_params must not contain {name!r}: {_OWN_FIELDS[name]}.")
