@@ -7,7 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from mergeit_ops.constraints import FLAG, MAPPING, NAMES, OPTIONAL_PATH, OPTIONAL_TEXT, TEXT, Number, OneOf, check
+from mergeit_ops.constraints import (
+    FLAG,
+    MAPPING,
+    NAMES,
+    OPTIONAL_PATH,
+    OPTIONAL_TEXT,
+    TEXT,
+    Number,
+    OneOf,
+    SomeOf,
+    check,
+)
 from mergeit_ops.errors import RecipeError
 
 TAKEN = [
@@ -16,6 +27,7 @@ TAKEN = [
     (Number(low=1, integer=True), [1, 2.0], [0, 1.5, None], "a whole number of at least 1"),
     (OneOf(("a", "b")), ["a"], ["c", None, 1, ["a"]], "one of 'a', 'b'"),
     (OneOf({"a": 1}, optional=True), ["a", None], ["b"], "one of 'a' or null"),
+    (SomeOf(("a", "b")), [["a"], ("b", "a")], [[], ["a", "a"], ["c"], "a", None], "a list of one or more of 'a', 'b'"),
     (FLAG, [True, False], [0, 1, None, "true"], "true or false"),
     (TEXT, ["x"], ["", " \n", None, 1], "a non-empty text"),
     (OPTIONAL_TEXT, ["x", None], ["", 1], "a non-empty text or null"),
