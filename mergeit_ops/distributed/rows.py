@@ -11,11 +11,14 @@ import pyarrow as pa
 import ray
 from numpy.typing import NDArray
 
-from mergeit_ops.core.columns import BATCH_META, EMBEDDING
+from mergeit_ops.core.columns import BATCH_META, EMBEDDING, ROW_ID
 from mergeit_ops.dataset.readability import Readability
 from mergeit_ops.distributed.blocks import Blocks, Resources, materialized
-from mergeit_ops.distributed.embedding import check_embeddings, embedded, with_zero_vectors
+from mergeit_ops.distributed.embedding import check_embeddings, embedded, readable_only, with_zero_vectors
 from mergeit_ops.distributed.errors import own_errors
+from mergeit_ops.distributed.export_folder import warn_of_earlier_export
+from mergeit_ops.distributed.grouping import RayIdentifiedRows
+from mergeit_ops.distributed.row_ids import identified
 from mergeit_ops.jobs.rows import TableFunction
 from mergeit_ops.jobs.sample_reader import SampleReader
 
@@ -124,6 +127,18 @@ class RayRows:
         parts = [positions[slice(*np.searchsorted(positions, [first, end]))] - first for first, end in bounds]
         blocks, _ = self.blocks.map(_take_rows, dropped, each=parts)
         return RayRows(blocks, [name for name in self.columns if name not in dropped], self._resources)
+
+    def identified(self, reader: SampleReader, drops_unreadable: bool) -> tuple[RayIdentifiedRows, Readability]:
+        """See `Rows`."""
+        # Grouping is the first step of a long run.
+        warn_of_earlier_export()
+        blocks, found = embedded(self.dataset, self.blocks, reader, self._resources, drops_unreadable)
+        blocks = with_zero_vectors(blocks, reader, found)
+        blocks, sketches = identified(blocks, reader, brought=ROW_ID in self.columns)
+        if found.unreadable and drops_unreadable:
+            # Not before: the ordinals of duplicates count all rows, as in default mode.
+            blocks = readable_only(blocks)
+        return RayIdentifiedRows(blocks, sketches, self._resources.without_gpus()), found
 
 
 @ray.remote

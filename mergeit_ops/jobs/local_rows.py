@@ -27,6 +27,7 @@ from mergeit_ops.dataset.tables import (
     write_dataset,
 )
 from mergeit_ops.dataset.topics import is_grouped
+from mergeit_ops.jobs.identified_rows import LocalIdentifiedRows
 from mergeit_ops.jobs.rows import TableFunction
 from mergeit_ops.jobs.sample_reader import SampleReader
 
@@ -125,6 +126,10 @@ class LocalRows:
         """See `Rows`."""
         kept = [name for name in self.columns if name not in dropped]
         return LocalRows(rows_of_dataset(self.dataset, positions, kept))
+
+    def identified(self, reader: SampleReader, drops_unreadable: bool) -> tuple[LocalIdentifiedRows, Readability]:
+        """See `Rows`."""
+        return LocalIdentifiedRows.of(self.dataset, reader, drops_unreadable)
 
 
 def _numbered(topic: pa.Table, number: int) -> pa.Table:

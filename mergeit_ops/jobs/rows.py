@@ -10,10 +10,11 @@ import pyarrow as pa
 from datasets import Features
 from numpy.typing import NDArray
 
+from mergeit_ops.core.topics.clustering import TopicModel
 from mergeit_ops.dataset.readability import Readability
 from mergeit_ops.jobs.sample_reader import SampleReader
 
-__all__ = ["Rows", "TableFunction"]
+__all__ = ["IdentifiedRows", "Rows", "TableFunction"]
 
 TableFunction = Callable[..., tuple[pa.Table | None, Any]]
 """Takes a table and further arguments. Returns a table or None, and a report for the operator."""
@@ -103,5 +104,33 @@ class Rows(Protocol):
 
         :param positions: ascending.
         :param dropped: columns that they lose.
+        """
+        ...
+
+    def identified(self, reader: SampleReader, drops_unreadable: bool) -> tuple[IdentifiedRows, Readability]:
+        """Return flat rows with ids and embeddings, and the counts of readable rows; see `with_vectors`.
+
+        :raises DatasetError: also if the ids that rows bring are not unique texts.
+        """
+        ...
+
+
+class IdentifiedRows(Protocol):
+    """Flat rows with ids and embeddings, to be grouped into topics. Rows that cannot be read have zero vectors."""
+
+    def with_lowest_ids(self, size: int) -> NDArray[np.float32]:
+        """Return the embeddings of the readable rows with the lowest ids.
+
+        :param size: rows wanted.
+        :return: (min(n, size), d), by ascending id.
+        """
+        ...
+
+    def topics(self, model: TopicModel | None) -> tuple[Any, NDArray[np.int64]]:
+        """Put the rows of each topic together.
+
+        :param model: the fitted centroids; None if there are no rows.
+        :return: the topics as the executor's own dataset, their samples in the order of the input; and rows per topic,
+            (num_clusters,) or one more if rows that cannot be read have a separate topic.
         """
         ...
