@@ -12,13 +12,17 @@ import ray
 from numpy.typing import NDArray
 
 from mergeit_ops.core.columns import BATCH_META, EMBEDDING, ROW_ID
+from mergeit_ops.core.merging.pairing import Group
+from mergeit_ops.dataset.manifest import Manifest
 from mergeit_ops.dataset.readability import Readability
 from mergeit_ops.distributed.blocks import Blocks, Resources, materialized
 from mergeit_ops.distributed.embedding import check_embeddings, embedded, readable_only, with_zero_vectors
 from mergeit_ops.distributed.errors import own_errors
 from mergeit_ops.distributed.export_folder import warn_of_earlier_export
 from mergeit_ops.distributed.grouping import RayIdentifiedRows
+from mergeit_ops.distributed.merging import merged
 from mergeit_ops.distributed.row_ids import identified
+from mergeit_ops.jobs.merging import MergeJob
 from mergeit_ops.jobs.rows import TableFunction
 from mergeit_ops.jobs.sample_reader import SampleReader
 
@@ -139,6 +143,12 @@ class RayRows:
             # Not before: the ordinals of duplicates count all rows, as in default mode.
             blocks = readable_only(blocks)
         return RayIdentifiedRows(blocks, sketches, self._resources.without_gpus()), found
+
+    def merged(
+        self, job: MergeJob, manifest: Manifest, groups: Sequence[Sequence[Sequence[Group]]] | None = None
+    ) -> RayRows:
+        """See `Rows`."""
+        return RayRows(merged(self.blocks, job, self._resources, manifest, groups), None, self._resources)
 
 
 @ray.remote

@@ -10,8 +10,11 @@ import pyarrow as pa
 from datasets import Features
 from numpy.typing import NDArray
 
+from mergeit_ops.core.merging.pairing import Group
 from mergeit_ops.core.topics.clustering import TopicModel
+from mergeit_ops.dataset.manifest import Manifest
 from mergeit_ops.dataset.readability import Readability
+from mergeit_ops.jobs.merging import MergeJob
 from mergeit_ops.jobs.sample_reader import SampleReader
 
 __all__ = ["IdentifiedRows", "Rows", "TableFunction"]
@@ -111,6 +114,21 @@ class Rows(Protocol):
         """Return flat rows with ids and embeddings, and the counts of readable rows; see `with_vectors`.
 
         :raises DatasetError: also if the ids that rows bring are not unique texts.
+        """
+        ...
+
+    def merged(
+        self, job: MergeJob, manifest: Manifest, groups: Sequence[Sequence[Sequence[Group]]] | None = None
+    ) -> Rows:
+        """Merge within topics and flatten them.
+
+        In one process a topic is written when its merges are complete. On a cluster each table is merged by a task.
+
+        :param job: the merge.
+        :param manifest: takes the figures and details, also those of a merge that had to stop.
+        :param groups: the groups of each topic, table by table; None: not yet known.
+        :return: flat rows.
+        :raises LLMError: if the model cannot answer, or too many merges fail.
         """
         ...
 

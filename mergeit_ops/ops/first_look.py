@@ -20,6 +20,7 @@ from mergeit_ops.dataset.loading import changed_types, dates_of_texts, dropped_r
 from mergeit_ops.dataset.manifest import also_noted
 from mergeit_ops.dataset.recipe import Recipe, Step, current_recipe
 from mergeit_ops.dataset.recipe_columns import check_text_columns
+from mergeit_ops.dataset.topics import flat_types
 from mergeit_ops.distributed import is_ray_dataset
 from mergeit_ops.errors import DatasetError, DiskError
 
@@ -81,7 +82,7 @@ def _flat_types(operator: Any, schema: pa.Schema) -> dict[str, pa.DataType]:
     in_lists = all(pa.types.is_list(kind) or pa.types.is_large_list(kind) for kind in types.values())
     if operator.takes == "samples" or not (BATCH_META in types or in_lists):
         return types
-    return {name: getattr(kind, "value_type", kind) for name, kind in types.items() if name != BATCH_META}
+    return flat_types(types)
 
 
 def recipe_of(operator: Any) -> Recipe | None:
