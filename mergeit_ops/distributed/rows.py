@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import ray
 from numpy.typing import NDArray
+from ray.data import Dataset
 
 from mergeit_ops.core.columns import BATCH_META, EMBEDDING, ROW_ID
 from mergeit_ops.core.merging.pairing import Group
@@ -45,7 +46,7 @@ class RayRows:
         self._columns = None if columns is None else list(dict.fromkeys(columns))
         self._resources = resources
         self._marked = marked
-        self._computed: Any = None
+        self._computed: Dataset | None = None
 
     @property
     def columns(self) -> list[str]:
@@ -58,7 +59,7 @@ class RayRows:
         return sum(self.blocks.rows)
 
     @classmethod
-    def of(cls, dataset: Any, resources: Resources, operator: str | None = None) -> RayRows:
+    def of(cls, dataset: Dataset, resources: Resources, operator: str | None = None) -> RayRows:
         """Compute a dataset.
 
         :param dataset: Ray's.
@@ -83,7 +84,7 @@ class RayRows:
         return BATCH_META in self.columns
 
     @property
-    def dataset(self) -> Any:
+    def dataset(self) -> Dataset:
         """See `Rows`."""
         return self.blocks.dataset() if self._computed is None else self._computed
 
