@@ -135,7 +135,7 @@ class RayRows:
 
     def identified(self, reader: SampleReader, drops_unreadable: bool) -> tuple[RayIdentifiedRows, Readability]:
         """See `Rows`."""
-        # Grouping is the first step of a long run.
+        # Before the rows are embedded, which may take hours.
         warn_of_earlier_export()
         blocks, found = embedded(self.dataset, self.blocks, reader, self._resources, drops_unreadable)
         blocks = with_zero_vectors(blocks, reader, found)
