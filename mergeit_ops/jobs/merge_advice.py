@@ -43,7 +43,7 @@ def advise(job: MergeJob, figures: Mapping[str, Any]) -> None:
                 f"{operator}: {lost:,} answers could not be stored in the answer cache ({place}) and will be paid for "
                 "again; check whether its disk is full, or set cache_path to another folder."
             )
-    if job.pairing is not None and not figures["pairs"] and figures["rows_in"] >= 2:
+    if not (job.flattens_only or figures["pairs"]) and figures["rows_in"] >= 2:
         logger.warning(f"{operator}: {_why_no_pairs(job.pairing, figures)}")
 
 

@@ -52,8 +52,7 @@ def check_merges(
 
 
 def _check_pair_within(rows: Rows, job: MergeJob, types: Mapping[str, pa.DataType]) -> None:
-    names = () if job.pairing is None else job.pairing.within
-    missing = [name for name in names if not _is_there(name, types, rows)]
+    missing = [name for name in job.pairing.within if not _is_there(name, types, rows)]
     if missing:
         there = ", ".join(repr(name) for name in types if is_content(name))
         raise DatasetError(

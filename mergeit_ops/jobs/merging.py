@@ -41,19 +41,21 @@ class MergeJob:
     """A merge of similar samples within topics.
 
     :param reader: reads and embeds the samples.
-    :param pairing: finds the samples that are merged with each other; None: no sample is merged.
+    :param pairing: finds the samples that are merged with each other.
     :param llm: has a model write the merged samples; None: their parents are joined one behind the other.
     :param derived: columns that merged rows are given anew.
     :param keep_embeddings: whether rows keep their embeddings.
     :param dry_run: whether calls are only counted, and samples passed on as they are.
+    :param flattens_only: whether no sample is merged.
     """
 
     reader: SampleReader
-    pairing: PairingJob | None = None
+    pairing: PairingJob
     llm: LLMMerging | None = None
     derived: DerivedColumns = field(default_factory=DerivedColumns)
     keep_embeddings: bool = False
     dry_run: bool = False
+    flattens_only: bool = False
 
     @property
     def engines(self) -> list[LLMEngine]:
@@ -66,7 +68,7 @@ class MergeJob:
 
     def groups(self, topic: Topic) -> list[Group]:
         """Return the groups of samples that are merged into one."""
-        return [] if self.pairing is None else self.pairing.groups(topic)
+        return [] if self.flattens_only else self.pairing.groups(topic)
 
     def disagreements(
         self, table: pa.Table, columns: Sequence[str]

@@ -306,20 +306,21 @@ class LLMPairMergerMapper(EmbeddingOperator, Mapper):
     def _job(self, reader: SampleReader) -> MergeJob:
         pairing = PairingJob(
             reader,
-            self.similarity_threshold,
-            self.pairing,
-            self.pairing_seed,
-            self.max_group_size,
-            self.merge_ratio,
-            tuple(self.pair_within),
+            threshold=self.similarity_threshold,
+            order=self.pairing,
+            seed=self.pairing_seed,
+            max_group_size=self.max_group_size,
+            ratio=self.merge_ratio,
+            within=tuple(self.pair_within),
         )
         return MergeJob(
             reader,
-            None if self.merge_strategy == "none" else pairing,
-            self._llm(),
-            self.derived,
-            self.keep_embeddings,
-            self.dry_run,
+            pairing,
+            llm=self._llm(),
+            derived=self.derived,
+            keep_embeddings=self.keep_embeddings,
+            dry_run=self.dry_run,
+            flattens_only=self.merge_strategy == "none",
         )
 
     def _llm(self) -> LLMMerging | None:
@@ -329,11 +330,11 @@ class LLMPairMergerMapper(EmbeddingOperator, Mapper):
 
         return LLMMerging(
             self._engine,
-            self.api_or_hf_model,
-            self._conversation,
-            self.checks,
-            self.system_prompt,
-            self.num_candidates,
-            self._max_answer_ratio,
-            self.may_use_gpu,
+            model=self.api_or_hf_model,
+            conversation=self._conversation,
+            checks=self.checks,
+            system_prompt=self.system_prompt,
+            num_candidates=self.num_candidates,
+            max_answer_ratio=self._max_answer_ratio,
+            may_use_gpu=self.may_use_gpu,
         )

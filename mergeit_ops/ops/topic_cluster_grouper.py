@@ -106,11 +106,11 @@ class TopicClusterGrouper(EmbeddingOperator, Grouper, Pipeline):
             self.check_merges_ahead(rows, reader.layout)
             job = GroupingJob(
                 reader,
-                self.num_clusters,
-                self.pca_variance,
-                self.seed,
-                self.fit_sample_size,
-                self.drops_unreadable,
+                num_clusters=self.num_clusters,
+                pca_variance=self.pca_variance,
+                seed=self.seed,
+                fit_sample_size=self.fit_sample_size,
+                drops_unreadable=self.drops_unreadable,
             )
             topics, figures, sizes = group_into_topics(rows, job)
             manifest.figures |= figures
