@@ -205,6 +205,18 @@ def test_centroids_are_fitted_on_the_rows_with_the_lowest_ids(size, embedded_row
     assert sorted(sorted(row["id"]) for row in found) == sorted(sorted(ids) for ids in expected["id"])
 
 
+def test_duplicates_of_dropped_rows_get_the_ids_of_the_default_executor(embedded_rows):
+    (zeros,) = encode_vectors(np.zeros((1, 384), dtype=np.float32))
+    rows = in_real_blocks([embedded_rows[0] | {EMBEDDING: zeros}, *embedded_rows[:30]])
+    grouper = ops.TopicClusterGrouper(num_clusters=3, unreadable_rows="drop")
+    expected = [row_id for ids in grouper.run(make_dataset(rows))[ROW_ID] for row_id in ids]
+    found = [row_id for row in rows_of(process(ray_dataset(rows), grouper)) for row_id in row[ROW_ID]]
+    assert sorted(found) == sorted(expected)
+    # The first duplicate is the dropped one.
+    assert len(found) == 30
+    assert sum(row_id.endswith("-1") for row_id in found) == 1
+
+
 def test_ids_that_two_rows_bring_are_refused_wherever_the_rows_are(embedded_rows):
     rows = in_real_blocks([row | {ROW_ID: str(number)} for number, row in enumerate(embedded_rows)])
     grouper = ops.TopicClusterGrouper(num_clusters=3)

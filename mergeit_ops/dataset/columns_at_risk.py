@@ -6,37 +6,37 @@ By default Data-Juicer then drops the whole batch, including rows that were neve
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import pyarrow as pa
 
 from mergeit_ops.core.columns import EMBEDDING, is_carried, is_content
 from mergeit_ops.core.formats import SampleFormat
-from mergeit_ops.core.merging.pairing import Group
 from mergeit_ops.core.rows.identity import content_digests
 from mergeit_ops.dataset.derived_columns import is_conversation, is_text
-from mergeit_ops.dataset.emptied_columns import disagreements
 from mergeit_ops.dataset.recipe import Recipe
 from mergeit_ops.dataset.recipe_columns import columns_read_after
 from mergeit_ops.dataset.tables import python_columns, python_rows
-from mergeit_ops.dataset.topics import Topic
+from mergeit_ops.dataset.topics import table_topics
 
 
-def columns_at_risk(
-    recipe: Recipe, place: int, columns: Collection[str], layout: SampleFormat, safe: Collection[str]
-) -> dict[str, str]:
-    """Return the columns that a merge may empty and the recipe reads.
+def columns_at_risk(recipe: Recipe, place: int, columns: Collection[str], layout: SampleFormat) -> dict[str, str]:
+    """Return the columns that a merger may empty and the rest of the recipe reads.
 
     :param recipe: the recipe.
     :param place: position of the merger.
-    :param columns: those of the dataset.
+    :param columns: columns of the flat rows.
     :param layout: layout of the samples; its columns hold the merge itself.
-    :param safe: columns in which merged rows have a value for another reason.
     :return: column to what names it, in words.
     """
+    parameters = recipe.steps[place].parameters
+    if parameters.get("merge_strategy") == "none":
+        return {}
+    # In these, merged rows have a value whatever their parents have.
+    safe = {*layout.columns, *(parameters.get("derived_columns") or ()), *(parameters.get("pair_within") or ())}
     read = columns_read_after(recipe, place, [name for name in columns if is_carried(name) and is_content(name)])
-    return {column: reader for column, reader in read.items() if column not in layout.columns and column not in safe}
+    return {column: reader for column, reader in read.items() if column not in safe}
 
 
 def sentence(
@@ -74,42 +74,41 @@ def sentence(
     )
 
 
-def columns_emptied(
-    topics: Callable[[], Iterable[Topic]],
-    find: Callable[[Topic], Sequence[Group]],
-    columns: Sequence[str],
-    layout: SampleFormat,
-) -> tuple[Counter[str], list[Sequence[Group]] | None]:
-    """Return how many merges would empty each of some columns, and the groups if they were needed.
+@dataclass(frozen=True)
+class Differences:
+    """How the samples of topics differ in some columns.
 
-    A column in which no two different samples of a topic have the same value counts as emptied before any row is
-    embedded; its count is 0 then.
+    :param differing: columns that have several values within a topic.
+    :param shared: those of them in which two different samples of a topic have the same value.
+    :param embedded: whether all topics bring embeddings.
+    """
 
-    :param topics: returns the topics; may be called several times.
-    :param find: finds the groups of a topic; embeds its rows where they bring no embeddings.
+    differing: frozenset[str] = frozenset()
+    shared: frozenset[str] = frozenset()
+    embedded: bool = True
+
+    def __or__(self, other: Differences) -> Differences:
+        return Differences(
+            self.differing | other.differing, self.shared | other.shared, self.embedded and other.embedded
+        )
+
+
+def differences(table: pa.Table, columns: Sequence[str], layout: SampleFormat) -> tuple[None, Differences]:
+    """Tell how the samples of topics differ in some columns.
+
+    :param table: topics.
     :param columns: names of columns.
     :param layout: layout of the samples.
     """
-    agreed, certain = set(columns), set(columns)
-    embedded = True
-    for topic in topics():
-        embedded &= EMBEDDING in topic.table.column_names
+    differing, shared = set(), set()
+    for topic in table_topics(table):
         for name in columns:
             pairs = value_and_sample(topic.table, name, layout)
             if len({value for value, _ in pairs}) > 1:
-                agreed.discard(name)
+                differing.add(name)
                 if not samples_differ(pairs):
-                    certain.discard(name)
-    unsure = [name for name in columns if name not in agreed]
-    if not unsure:
-        return Counter(), None
-    if not embedded and certain.intersection(unsure):
-        return Counter(dict.fromkeys([name for name in unsure if name in certain], 0)), None
-    groups = [find(topic) for topic in topics()]
-    counts: Counter[str] = Counter()
-    for topic, found in zip(topics(), groups, strict=True):
-        counts.update(disagreements(topic, found, unsure))
-    return counts, groups
+                    shared.add(name)
+    return None, Differences(frozenset(differing), frozenset(shared), EMBEDDING in table.column_names)
 
 
 def value_and_sample(table: pa.Table, column: str, layout: SampleFormat) -> list[tuple[str, str]]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
+from datasets import Dataset
 
 from mergeit_ops.core.columns import SYSTEM_PREFIX
 from mergeit_ops.core.rows.row_files import UnreadableFileError, kind_of, rows_of_file, unpacked
@@ -24,7 +24,7 @@ _SMALL_FILE = 2**24
 _PYTHON: Mapping[str, type | tuple[type, ...]] = {"texts": str, "numbers": (int, float), "booleans": bool}
 
 
-def rows_in_files(dataset: Any, recipe: Recipe) -> int | None:
+def rows_in_files(dataset: Dataset, recipe: Recipe) -> int | None:
     """Return the number of rows in the files of a run, as the loader counted them.
 
     :param dataset: the dataset that was loaded from them, in any later state before our operators.

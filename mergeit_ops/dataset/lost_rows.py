@@ -11,7 +11,7 @@ from typing import Any
 
 from loguru import logger
 
-from mergeit_ops.dataset.recipe import Recipe, Step, current_recipe
+from mergeit_ops.dataset.recipe import Recipe, RecipeOperator, Step, recipe_and_place
 from mergeit_ops.dataset.run_log import RunLog, heard, log_file, worker_logs
 from mergeit_ops.errors import DatasetError
 
@@ -19,7 +19,7 @@ _LOG_DELAY_S = 2.0  # Ray looks at what its workers print every half second at m
 _LOADED = re.compile(r"There are (\d+) sample\(s\) in the original dataset")
 
 
-def check_arrival(operator: Any, rows: int) -> None:
+def check_arrival(operator: RecipeOperator, rows: int) -> None:
     """Warn about operators of Data-Juicer that raised, and stop if no rows are left after them.
 
     An operator without a recipe accepts any number of rows. So does one that follows another of ours, because ours only
@@ -29,10 +29,10 @@ def check_arrival(operator: Any, rows: int) -> None:
     :param rows: number of its rows.
     :raises DatasetError: if there are none although there were some before these operators of Data-Juicer.
     """
-    recipe = current_recipe(operator.work_dir)
-    place = recipe.place_of(operator) if recipe is not None else None
-    if recipe is None or place is None:
+    found = recipe_and_place(operator)
+    if found is None:
         return
+    recipe, place = found
     said = heard(recipe.config)
     if not rows and recipe.executor != "default":
         said = _heard_late(recipe)
@@ -64,14 +64,16 @@ def warn_of_the_rest(recipe: Recipe) -> None:
         logger.warning(f"After {recipe.steps[ours[-1]].name}: {warning}")
 
 
-def follows_others(operator: Any) -> bool:
+def follows_others(operator: RecipeOperator) -> bool:
     """Return whether operators of Data-Juicer come right before one of ours in a recipe.
 
     :param operator: an operator of ours.
     """
-    recipe = current_recipe(operator.work_dir)
-    place = recipe.place_of(operator) if recipe is not None else None
-    return recipe is not None and bool(place) and not recipe.steps[(place or 0) - 1].is_ours
+    found = recipe_and_place(operator)
+    if found is None:
+        return False
+    recipe, place = found
+    return place > 0 and not recipe.steps[place - 1].is_ours
 
 
 class Arrival:

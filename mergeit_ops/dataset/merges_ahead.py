@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
-from typing import Any
 
 import pyarrow as pa
 
 from mergeit_ops.core.columns import EMBEDDING
 from mergeit_ops.core.formats import SampleFormat
-from mergeit_ops.dataset.columns_at_risk import samples_differ, sentence
+from mergeit_ops.dataset.columns_at_risk import columns_at_risk, samples_differ, sentence
 from mergeit_ops.dataset.derived_columns import DerivedColumns
-from mergeit_ops.dataset.recipe import Recipe, current_recipe
+from mergeit_ops.dataset.recipe import Recipe, RecipeOperator, recipe_and_place
 from mergeit_ops.errors import RecipeError
 
 
 def check_merges_ahead(
-    operator: Any,
+    operator: RecipeOperator,
     types: Mapping[str, pa.DataType],
     layout: SampleFormat,
     pairs_of: Callable[[str], Iterable[Iterable[tuple[str, str]]]],
@@ -33,10 +32,10 @@ def check_merges_ahead(
     :param pairs_of: gives, part by part, `value_and_sample` of a column.
     :raises RecipeError: if the merger that follows cannot work on these columns.
     """
-    recipe = current_recipe(operator.work_dir)
-    place = recipe.place_of(operator) if recipe is not None else None
-    if recipe is None or place is None or EMBEDDING in types:
+    found = recipe_and_place(operator)
+    if found is None or EMBEDDING in types:
         return
+    recipe, place = found
     merger = _next_merger(recipe, place)
     if merger is None:
         return
@@ -45,7 +44,7 @@ def check_merges_ahead(
         DerivedColumns.parse(step.parameters.get("derived_columns")).check(types, layout)
     except ValueError as error:
         raise RecipeError(f"{step.name}: derived_columns {error}. No row was embedded.") from error
-    at_risk = step.operator.columns_it_may_empty(recipe, merger, list(types), layout)  # type: ignore[union-attr]
+    at_risk = columns_at_risk(recipe, merger, list(types), layout)
     certain = {name: reader for name, reader in at_risk.items() if samples_differ(chain.from_iterable(pairs_of(name)))}
     if certain and not step.parameters.get("dry_run"):
         raise RecipeError(f"{step.name}: {sentence(certain, {}, layout, types)}. No row was embedded.")
@@ -54,8 +53,7 @@ def check_merges_ahead(
 def _next_merger(recipe: Recipe, place: int) -> int | None:
     """Return the position of the merger that gets these rows; None if others may change the columns."""
     for number in range(place + 1, len(recipe.steps)):
-        operator = recipe.steps[number].operator
-        if hasattr(operator, "columns_it_may_empty"):
+        if getattr(recipe.steps[number].operator, "kind", None) == "merger":
             return number
         if not recipe.steps[number].is_ours:
             return None

@@ -5,7 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
+
+
+class RecipeOperator(Protocol):
+    """An operator of ours, as the parts below the operators see it."""
+
+    _name: str
+    work_dir: str | None
 
 
 @dataclass(frozen=True)
@@ -62,7 +69,7 @@ class Recipe:
                 roles[step.name] = role | {"may_drop": role["may_drop"] or before["may_drop"]}
         return roles
 
-    def place_of(self, operator: Any) -> int | None:
+    def place_of(self, operator: RecipeOperator) -> int | None:
         """Return the position of an operator among the steps, from 0.
 
         It is known only in the driver's process, after Data-Juicer has built all operators of the recipe.
@@ -95,6 +102,13 @@ def current_recipe(work_dir: str | None = None) -> Recipe | None:
         executor=getattr(config, "executor_type", "default"),
         config=config,
     )
+
+
+def recipe_and_place(operator: RecipeOperator) -> tuple[Recipe, int] | None:
+    """Return the recipe that an operator runs in, and its position; None if it is used without one."""
+    recipe = current_recipe(operator.work_dir)
+    place = None if recipe is None else recipe.place_of(operator)
+    return None if recipe is None or place is None else (recipe, place)
 
 
 def is_analyzed() -> bool:

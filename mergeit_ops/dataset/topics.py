@@ -74,6 +74,11 @@ def flat_features(features: Features) -> Features:
     return Features({name: feature.feature for name, feature in features.items() if name != BATCH_META})
 
 
+def flat_types(types: Mapping[str, pa.DataType]) -> dict[str, pa.DataType]:
+    """Return the columns and Arrow types of the samples inside topics."""
+    return {name: getattr(kind, "value_type", kind) for name, kind in types.items() if name != BATCH_META}
+
+
 def topic_features(features: Features) -> Features:
     """Return the columns and types of topics whose samples have the given ones."""
     return Features({name: List(feature) for name, feature in features.items()} | {BATCH_META: JSON})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, repeat
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 import ray
@@ -20,6 +20,24 @@ from mergeit_ops.distributed.schemas import common_schema
 from mergeit_ops.jobs.rows import TableFunction
 
 _IN_ADVANCE = 2  # tasks per processor: the next one is ready when one ends, and a cluster sees that it has to grow
+
+
+class TaskOperator(Protocol):
+    """One of Data-Juicer's operators, as far as it says what its tasks take."""
+
+    num_proc: int | list[int] | tuple[int, ...] | None
+    num_cpus: float | None
+    num_gpus: float | None
+    memory: float | None
+    runtime_env: Mapping[str, Any] | None
+
+    def use_ray_actor(self) -> bool:
+        """Return whether it runs in actors."""
+        ...
+
+    def use_cuda(self) -> bool:
+        """Return whether it runs on GPUs."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -44,12 +62,12 @@ class Resources:
     on_gpu: bool = False
 
     @classmethod
-    def of(cls, operator: Any) -> Resources:
+    def of(cls, operator: TaskOperator) -> Resources:
         """Return what the recipe says about one of Data-Juicer's operators."""
         asked = operator.num_proc
         # Data-Juicer says "from, to" for actors.
         least, most = (asked[0], asked[-1]) if isinstance(asked, (tuple, list)) else (asked, asked)
-        actors = (int(least), int(most)) if isinstance(most, int) and most > 0 else (1, 1)
+        actors = (int(least or 0), int(most)) if isinstance(most, int) and most > 0 else (1, 1)
         return cls(
             num_cpus=operator.num_cpus,
             num_gpus=operator.num_gpus,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 from mergeit_ops.dataset.lost_rows import check_arrival, follows_others
+from mergeit_ops.dataset.recipe import RecipeOperator
 from mergeit_ops.distributed.blocks import materialized
 
 
-def check_lazy_arrival(operator: Any) -> None:
+def check_lazy_arrival(operator: RecipeOperator) -> None:
     """Compute the dataset that operators of Data-Juicer left for a filter, and stop if it is empty.
 
     If one of our operators is right before it, the dataset stays lazy.

@@ -17,16 +17,27 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 import ray
 
 from mergeit_ops.core.rows.identity import content_digests
 from mergeit_ops.dataset.manifest import Manifest, added_up, log_summary, run_of
+from mergeit_ops.dataset.recipe import RecipeOperator
 from mergeit_ops.dataset.tables import python_columns
 
 _PATIENCE_S = 60.0
+
+
+class RecordedOperator(RecipeOperator, Protocol):
+    """An operator of ours that leaves a record."""
+
+    place: int | None
+
+    def new_manifest(self) -> Manifest:
+        """Return its record, not yet begun."""
+        ...
 
 
 @ray.remote(num_cpus=0)
@@ -77,7 +88,7 @@ def batch_name(table: pa.Table) -> str:
     return f"{task} {digest} {seen[digest]}"
 
 
-def open_ledger(operator: Any) -> str:
+def open_ledger(operator: RecordedOperator) -> str:
     """Begin the record of an operator and collect what its tasks report.
 
     :param operator: a filter, on the driver. Its copies, one for each partition, share a ledger. The operator's place
@@ -98,7 +109,7 @@ def open_ledger(operator: Any) -> str:
     return name
 
 
-def _name_for(operator: Any) -> str:
+def _name_for(operator: RecordedOperator) -> str:
     whose = uuid.uuid4().hex if operator.place is None else f"{operator.work_dir} place {operator.place}"
     return f"{operator._name} {run_of(operator.work_dir)} {whose}"
 

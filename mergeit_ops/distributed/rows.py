@@ -10,12 +10,20 @@ import numpy as np
 import pyarrow as pa
 import ray
 from numpy.typing import NDArray
+from ray.data import Dataset
 
-from mergeit_ops.core.columns import BATCH_META, EMBEDDING
+from mergeit_ops.core.columns import BATCH_META, EMBEDDING, ROW_ID
+from mergeit_ops.core.merging.pairing import Group
+from mergeit_ops.dataset.manifest import Manifest
 from mergeit_ops.dataset.readability import Readability
 from mergeit_ops.distributed.blocks import Blocks, Resources, materialized
-from mergeit_ops.distributed.embedding import check_embeddings, embedded, with_zero_vectors
+from mergeit_ops.distributed.embedding import check_embeddings, embedded, readable_only, with_zero_vectors
 from mergeit_ops.distributed.errors import own_errors
+from mergeit_ops.distributed.export_folder import warn_of_earlier_export
+from mergeit_ops.distributed.grouping import RayIdentifiedRows
+from mergeit_ops.distributed.merging import merged
+from mergeit_ops.distributed.row_ids import identified
+from mergeit_ops.jobs.merging import MergeJob
 from mergeit_ops.jobs.rows import TableFunction
 from mergeit_ops.jobs.sample_reader import SampleReader
 
@@ -40,7 +48,7 @@ class RayRows:
         self._columns = None if columns is None else list(dict.fromkeys(columns))
         self._resources = resources
         self._marked = marked
-        self._computed: Any = None
+        self._computed: Dataset | None = None
 
     @property
     def columns(self) -> list[str]:
@@ -53,7 +61,7 @@ class RayRows:
         return sum(self.blocks.rows)
 
     @classmethod
-    def of(cls, dataset: Any, resources: Resources, operator: str | None = None) -> RayRows:
+    def of(cls, dataset: Dataset, resources: Resources, operator: str | None = None) -> RayRows:
         """Compute a dataset.
 
         :param dataset: Ray's.
@@ -78,7 +86,7 @@ class RayRows:
         return BATCH_META in self.columns
 
     @property
-    def dataset(self) -> Any:
+    def dataset(self) -> Dataset:
         """See `Rows`."""
         return self.blocks.dataset() if self._computed is None else self._computed
 
@@ -130,6 +138,24 @@ class RayRows:
         parts = [positions[slice(*np.searchsorted(positions, [first, end]))] - first for first, end in bounds]
         blocks, _ = self.blocks.map(_take_rows, dropped, each=parts)
         return RayRows(blocks, [name for name in self.columns if name not in dropped], self._resources)
+
+    def identified(self, reader: SampleReader, drops_unreadable: bool) -> tuple[RayIdentifiedRows, Readability]:
+        """See `Rows`."""
+        # Before the rows are embedded, which may take hours.
+        warn_of_earlier_export()
+        blocks, found = embedded(self.dataset, self.blocks, reader, self._resources, drops_unreadable)
+        blocks = with_zero_vectors(blocks, reader, found)
+        blocks, sketches = identified(blocks, reader, brought=ROW_ID in self.columns)
+        if found.unreadable and drops_unreadable:
+            # Not before: the ordinals of duplicates count all rows, as in default mode.
+            blocks = readable_only(blocks)
+        return RayIdentifiedRows(blocks, sketches, self._resources.without_gpus()), found
+
+    def merged(
+        self, job: MergeJob, manifest: Manifest, groups: Sequence[Sequence[Sequence[Group]]] | None = None
+    ) -> RayRows:
+        """See `Rows`."""
+        return RayRows(merged(self.blocks, job, self._resources, manifest, groups), None, self._resources)
 
 
 @ray.remote

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import repeat
+from itertools import chain, repeat
 from typing import Any, TypeVar
 
 import numpy as np
@@ -12,12 +12,15 @@ from datasets import Dataset, Features
 from numpy.typing import NDArray
 
 from mergeit_ops.core.columns import BATCH_META, EMBEDDING
+from mergeit_ops.core.merging.pairing import Group
 from mergeit_ops.core.rows.lineage import TOPIC_ID
 from mergeit_ops.core.vectors import encode_vectors
+from mergeit_ops.dataset.manifest import Manifest
 from mergeit_ops.dataset.readability import Readability
 from mergeit_ops.dataset.tables import (
     READ_ROWS,
     TEXT,
+    TableSink,
     arrow_array,
     iter_tables,
     json_array,
@@ -26,7 +29,9 @@ from mergeit_ops.dataset.tables import (
     set_column,
     write_dataset,
 )
-from mergeit_ops.dataset.topics import is_grouped
+from mergeit_ops.dataset.topics import is_grouped, iter_topics
+from mergeit_ops.jobs.identified_rows import LocalIdentifiedRows
+from mergeit_ops.jobs.merging import MergeJob
 from mergeit_ops.jobs.rows import TableFunction
 from mergeit_ops.jobs.sample_reader import SampleReader
 
@@ -126,6 +131,26 @@ class LocalRows:
         """See `Rows`."""
         kept = [name for name in self.columns if name not in dropped]
         return LocalRows(rows_of_dataset(self.dataset, positions, kept))
+
+    def identified(self, reader: SampleReader, drops_unreadable: bool) -> tuple[LocalIdentifiedRows, Readability]:
+        """See `Rows`."""
+        return LocalIdentifiedRows.of(self.dataset, reader, drops_unreadable)
+
+    def merged(
+        self, job: MergeJob, manifest: Manifest, groups: Sequence[Sequence[Sequence[Group]]] | None = None
+    ) -> LocalRows:
+        """See `Rows`."""
+        sink = TableSink(job.features(self.dataset.features))
+        work = job.begin(sink)
+        known = None if groups is None else chain.from_iterable(groups)
+        try:
+            job.merge(lambda: iter_topics(self.dataset), work, known)
+        finally:
+            # Also of a run that had to stop: what it cost is on record.
+            figures, details = job.account(work)
+            manifest.figures |= figures
+            manifest.details |= details
+        return LocalRows(sink.finish())
 
 
 def _numbered(topic: pa.Table, number: int) -> pa.Table:

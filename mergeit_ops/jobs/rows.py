@@ -10,10 +10,14 @@ import pyarrow as pa
 from datasets import Features
 from numpy.typing import NDArray
 
+from mergeit_ops.core.merging.pairing import Group
+from mergeit_ops.core.topics.clustering import TopicModel
+from mergeit_ops.dataset.manifest import Manifest
 from mergeit_ops.dataset.readability import Readability
+from mergeit_ops.jobs.merging import MergeJob
 from mergeit_ops.jobs.sample_reader import SampleReader
 
-__all__ = ["Rows", "TableFunction"]
+__all__ = ["IdentifiedRows", "Rows", "TableFunction"]
 
 T = TypeVar("T")
 
@@ -106,5 +110,48 @@ class Rows(Protocol):
 
         :param positions: ascending.
         :param dropped: columns that they lose.
+        """
+        ...
+
+    def identified(self, reader: SampleReader, drops_unreadable: bool) -> tuple[IdentifiedRows, Readability]:
+        """Return flat rows with ids and embeddings, and the counts of readable rows; see `with_vectors`.
+
+        :raises DatasetError: also if the ids that rows bring are not unique texts.
+        """
+        ...
+
+    def merged(
+        self, job: MergeJob, manifest: Manifest, groups: Sequence[Sequence[Sequence[Group]]] | None = None
+    ) -> Rows:
+        """Merge within topics and flatten them.
+
+        In one process a topic is written when its merges are complete. On a cluster each table is merged by a task.
+
+        :param job: the merge.
+        :param manifest: takes the figures and details, also those of a merge that had to stop.
+        :param groups: the groups of each topic, table by table; None: not yet known.
+        :return: flat rows.
+        :raises LLMError: if the model cannot answer, or too many merges fail.
+        """
+        ...
+
+
+class IdentifiedRows(Protocol):
+    """Flat rows with ids and embeddings, to be grouped into topics. Rows that cannot be read have zero vectors."""
+
+    def with_lowest_ids(self, size: int) -> NDArray[np.float32]:
+        """Return the embeddings of the readable rows with the lowest ids.
+
+        :param size: rows wanted.
+        :return: (min(n, size), d), by ascending id.
+        """
+        ...
+
+    def topics(self, model: TopicModel | None) -> tuple[Any, NDArray[np.int64]]:
+        """Put the rows of each topic together.
+
+        :param model: the fitted centroids; None if there are no rows.
+        :return: the topics as the executor's own dataset, their samples in the order of the input; and rows per topic,
+            (num_clusters,) or one more if rows that cannot be read have a separate topic.
         """
         ...

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from data_juicer.ops.base_op import Grouper, Mapper
@@ -20,8 +20,12 @@ from mergeit_ops.dataset.loading import changed_types, dates_of_texts, dropped_r
 from mergeit_ops.dataset.manifest import also_noted
 from mergeit_ops.dataset.recipe import Recipe, Step, current_recipe
 from mergeit_ops.dataset.recipe_columns import check_text_columns
+from mergeit_ops.dataset.topics import flat_types
 from mergeit_ops.distributed import is_ray_dataset
 from mergeit_ops.errors import DatasetError, DiskError
+
+if TYPE_CHECKING:
+    from mergeit_ops.ops.sample_operator import SampleOperator
 
 
 def looks_first(run: Callable[..., Any]) -> Callable[..., Any]:
@@ -33,7 +37,7 @@ def looks_first(run: Callable[..., Any]) -> Callable[..., Any]:
     """
 
     @wraps(run)
-    def run_after_a_look(operator: Any, dataset: Any, *args: Any, **kwargs: Any) -> Any:
+    def run_after_a_look(operator: SampleOperator, dataset: Any, *args: Any, **kwargs: Any) -> Any:
         recipe = recipe_of(operator)
         if recipe is None:
             return run(operator, dataset, *args, **kwargs)
@@ -61,7 +65,7 @@ def looks_first(run: Callable[..., Any]) -> Callable[..., Any]:
     return run_after_a_look
 
 
-def _check_room(operator: Any, rows: Any, recipe: Recipe, place: int | None) -> None:
+def _check_room(operator: SampleOperator, rows: Any, recipe: Recipe, place: int | None) -> None:
     """Check that the disk has room for the export, if this operator is the last of the recipe.
 
     With `export_shard_size` Data-Juicer ends well and leaves incomplete files if a disk becomes full.
@@ -75,16 +79,16 @@ def _check_room(operator: Any, rows: Any, recipe: Recipe, place: int | None) -> 
         raise DiskError(f"{operator._name}: {found}.")
 
 
-def _flat_types(operator: Any, schema: pa.Schema) -> dict[str, pa.DataType]:
+def _flat_types(operator: SampleOperator, schema: pa.Schema) -> dict[str, pa.DataType]:
     """Return the columns of the samples that an operator gets, flat or in topics, and their types."""
     types = {field.name: field.type for field in schema}
     in_lists = all(pa.types.is_list(kind) or pa.types.is_large_list(kind) for kind in types.values())
     if operator.takes == "samples" or not (BATCH_META in types or in_lists):
         return types
-    return {name: getattr(kind, "value_type", kind) for name, kind in types.items() if name != BATCH_META}
+    return flat_types(types)
 
 
-def recipe_of(operator: Any) -> Recipe | None:
+def recipe_of(operator: SampleOperator) -> Recipe | None:
     """Return the recipe that an operator runs in; None if it is used without one, or under `dj-analyze`."""
     # Data-Juicer's analyzer sets this to get only stats; the analyzer for Ray is recognised only by its command.
     analyzing = getattr(operator, "process", True) is None or "data_juicer.tools.analyze_data" in sys.modules
@@ -110,7 +114,7 @@ class ExportCheck:
     adds_lineage: bool
 
     @classmethod
-    def of(cls, operator: Any, recipe: Recipe) -> ExportCheck:
+    def of(cls, operator: SampleOperator, recipe: Recipe) -> ExportCheck:
         """Return the check for an operator in a recipe; called on the driver."""
         groups = any(step.operator is not None and issubclass(step.operator, Grouper) for step in recipe.steps)
         return cls(operator._name, ExportFormat.of(recipe), _columns_may_go(operator, recipe), groups)
@@ -130,7 +134,7 @@ class ExportCheck:
         logger.warning(f"{self.operator}: {found}, unless a later step of the recipe does.")
 
 
-def _columns_may_go(operator: Any, recipe: Recipe) -> bool:
+def _columns_may_go(operator: SampleOperator, recipe: Recipe) -> bool:
     """Return whether a later step can remove columns: on Ray another mapper may return any columns."""
     if recipe.executor == "default":
         return False
@@ -139,7 +143,7 @@ def _columns_may_go(operator: Any, recipe: Recipe) -> bool:
     return any(step.operator is not None and issubclass(step.operator, Mapper) for step in later)
 
 
-def _figures_of_loading(operator: Any, dataset: Any, schema: pa.Schema, recipe: Recipe) -> dict[str, Any]:
+def _figures_of_loading(operator: SampleOperator, dataset: Any, schema: pa.Schema, recipe: Recipe) -> dict[str, Any]:
     """Log what the loader did to the rows, if this operator is the first of ours, and return it for the record."""
     before = recipe.steps[: recipe.place_of(operator)]
     if any(step.is_ours for step in before):

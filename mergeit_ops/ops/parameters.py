@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mergeit_ops.ops.sample_operator import SampleOperator
 
 __all__ = ["declare", "declared_parameters"]
 
@@ -25,7 +28,7 @@ def declared_parameters(operator: type) -> dict[str, inspect.Parameter]:
     return found
 
 
-def declare(operator: Any, local_variables: Mapping[str, Any]) -> None:
+def declare(operator: SampleOperator, local_variables: Mapping[str, Any]) -> None:
     """Add the parameters of one class to those of an operator; its `__init__` calls this first.
 
     :param operator: the operator.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import atexit
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar, Optional
 
@@ -78,6 +78,18 @@ class SampleOperator:
     parameters: dict[str, Any]
     """Its parameters and their values."""
 
+    work_dir: str | None
+    """The run's work dir; None if it is used without Data-Juicer's executor."""
+
+    # What Data-Juicer's operators say about their tasks.
+    num_proc: int | list[int] | tuple[int, ...] | None
+    num_cpus: float | None
+    num_gpus: float | None
+    memory: float | None
+    runtime_env: Mapping[str, Any] | None
+    use_ray_actor: Callable[[], bool]
+    use_cuda: Callable[[], bool]
+
     place: int | None = None
     """Its position in the recipe, from 0; None if it is used without one."""
 
@@ -115,7 +127,6 @@ class SampleOperator:
         # Data-Juicer's default drops the whole batch of a row that raises, silently.
         kwargs["skip_op_error"] = False
         super().__init__(*args, **kwargs)
-        self.work_dir: str | None
         # Data-Juicer's base class sets the key names of its own layout; ours follow the layout of the dataset.
         self.sample_format: FormatName = sample_format  # type: ignore[assignment]
         self.instruction_key: str | None = instruction_key
@@ -280,4 +291,4 @@ class SampleOperator:
     @property
     def device(self) -> str:
         """Return the torch device that `accelerator` asks for and the machine has."""
-        return "cuda" if self.use_cuda() else "cpu"  # type: ignore[attr-defined]
+        return "cuda" if self.use_cuda() else "cpu"

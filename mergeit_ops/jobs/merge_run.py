@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import pyarrow as pa
 
@@ -57,6 +57,8 @@ class MergeRun:
         self.failed: Counter[str] = Counter()
         self.unmergeable: Counter[str] = Counter()
         self.emptied: Counter[str] = Counter()
+        self.plan: Mapping[str, Any] = {}
+        """What the merge would take, if it is a dry run."""
 
     def open(self, topic: TopicMerges) -> None:
         """Take on a topic."""

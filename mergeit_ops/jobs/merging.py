@@ -1,0 +1,172 @@
+"""Merging similar samples of topics, and flattening the topics (MergeIT, stage 2)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from datasets import Features
+
+from mergeit_ops.core.columns import EMBEDDING
+from mergeit_ops.core.merging.concatenation import concatenate
+from mergeit_ops.core.merging.pairing import Group
+from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.vectors import encode_vectors
+from mergeit_ops.dataset.derived_columns import DerivedColumns
+from mergeit_ops.dataset.embeddings import embeddings_as_text, vectors_column
+from mergeit_ops.dataset.emptied_columns import disagreements
+from mergeit_ops.dataset.merge_table import Merge, TopicMerges, merged_features
+from mergeit_ops.dataset.tables import set_column
+from mergeit_ops.dataset.topics import Topic, flat_features, table_topics
+from mergeit_ops.jobs.merge_run import MergeRun, Sink
+from mergeit_ops.jobs.paired_topics import PairedTopics
+from mergeit_ops.jobs.pairing import PairingJob
+from mergeit_ops.jobs.row_ids import row_ids
+from mergeit_ops.jobs.sample_reader import SampleReader
+
+if TYPE_CHECKING:
+    from mergeit_ops.jobs.llm_merging import LLMMerging
+    from mergeit_ops.llm.engine import LLMEngine
+
+__all__ = ["MergeJob"]
+
+_PLANNED_FIGURES = ("calls", "cache_hits", "prompt_tokens", "completion_tokens", "cost")
+
+
+@dataclass(frozen=True)
+class MergeJob:
+    """A merge of similar samples within topics.
+
+    :param reader: reads and embeds the samples.
+    :param pairing: finds the samples that are merged with each other.
+    :param llm: has a model write the merged samples; None: their parents are joined one behind the other.
+    :param derived: columns that merged rows are given anew.
+    :param keep_embeddings: whether rows keep their embeddings.
+    :param dry_run: whether calls are only counted, and samples passed on as they are.
+    :param flattens_only: whether no sample is merged.
+    """
+
+    reader: SampleReader
+    pairing: PairingJob
+    llm: LLMMerging | None = None
+    derived: DerivedColumns = field(default_factory=DerivedColumns)
+    keep_embeddings: bool = False
+    dry_run: bool = False
+    flattens_only: bool = False
+
+    @property
+    def engines(self) -> list[LLMEngine]:
+        """Return the engines that ask a model: one or none."""
+        return [] if self.llm is None or self.dry_run else [self.llm.engine]
+
+    def features(self, topics: Features) -> Features:
+        """Return columns and types of the flat rows, from those of the topics."""
+        return merged_features(flat_features(topics), self.keep_embeddings)
+
+    def groups(self, topic: Topic) -> list[Group]:
+        """Return the groups of samples that are merged into one."""
+        return [] if self.flattens_only else self.pairing.groups(topic)
+
+    def disagreements(
+        self, table: pa.Table, columns: Sequence[str]
+    ) -> tuple[None, tuple[list[Sequence[Group]], Counter[str]]]:
+        """Tell the groups of each topic, and how many of their merges would empty each of some columns.
+
+        :param table: topics.
+        :param columns: names of columns.
+        """
+        groups: list[Sequence[Group]] = []
+        counts: Counter[str] = Counter()
+        for topic in table_topics(table):
+            groups.append(self.groups(topic))
+            counts.update(disagreements(topic, groups[-1], columns))
+        return None, (groups, counts)
+
+    def begin(self, sink: Sink) -> MergeRun:
+        """Return a merge that is about to run.
+
+        :param sink: where the flat rows go.
+        """
+        return MergeRun(self.reader.layout, sink, self._embedding_of if self.keep_embeddings else None, self.derived)
+
+    def merge(
+        self,
+        topics: Callable[[], Iterable[Topic]],
+        work: MergeRun,
+        groups: Iterable[Sequence[Group]] | None = None,
+        more_to_come: bool = False,
+    ) -> None:
+        """Find the groups of topics, merge them, and write the flat rows.
+
+        Requests are sent while later topics are still being paired, and each topic is written when it is complete.
+
+        :param topics: gives the topics, each time anew.
+        :param work: what `begin` returned.
+        :param groups: the groups of each topic; None: not yet known.
+        :param more_to_come: whether other topics of the same dataset are merged elsewhere, or later.
+        :raises LLMError: if the model cannot answer, or too many merges fail.
+        """
+        known = None if groups is None else iter(groups)
+        at_once = 1 if self.llm is None else self.llm.in_advance
+        paired = PairedTopics(topics, lambda topic: self.groups(topic) if known is None else next(known), at_once)
+        opened = self._opened(paired)
+        if self.llm is None:
+            self._concatenate(opened, work)
+        elif self.dry_run:
+            work.plan = self.llm.plan(opened, work)
+        else:
+            self.llm.run(opened, work, lambda: paired.total, more_to_come, self.reader.operator)
+        work.finish()
+
+    def account(self, work: MergeRun) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the figures and the details of a merge for the record of the run, also if it had to stop."""
+        figures: dict[str, Any] = {
+            "rows_in": len(work.entered),
+            "topics": work.topics,
+            "pairs": work.pairs,
+            "merged": work.merged,
+            "failed": dict(work.failed),
+            "unmergeable": dict(work.unmergeable),
+            "emptied_columns": dict(work.emptied),
+            # Told apart from what a run has spent.
+            **{f"planned_{name}": work.plan[name] for name in _PLANNED_FIGURES if name in work.plan},
+        }
+        details: dict[str, Any] = {
+            "entered": work.entered,
+            "merges": work.merges,
+            "contents": work.contents,
+            "inexact": sorted(work.inexact),
+        }
+        if self.llm is not None and self.llm.engine.total.requests:
+            figures |= self.llm.engine.figures()
+            details["usage"] = self.llm.engine.total.as_dict()
+        return figures, details
+
+    def _opened(self, paired: Iterable[tuple[Topic, Sequence[Group]]]) -> Iterator[TopicMerges]:
+        seen: Counter[str] = Counter()
+        for topic, groups in paired:
+            ids = row_ids(topic.table, seen, self.reader.operator)
+            readings = self.reader.readings(topic.table)
+            if self.keep_embeddings:
+                topic = replace(topic, table=self._with_embeddings(topic.table))
+            yield TopicMerges(topic, ids, readings, groups, keep_embeddings=self.keep_embeddings)
+
+    def _with_embeddings(self, table: pa.Table) -> pa.Table:
+        """Return rows with embeddings as text; rows of Data-Juicer's groupers have none, or lists of floats."""
+        if EMBEDDING in table.column_names:
+            with self.reader.reading_embeddings():
+                return embeddings_as_text(table)
+        return set_column(table, EMBEDDING, vectors_column(self.reader.vectors(table)).combine_chunks())
+
+    def _embedding_of(self, samples: Sequence[Sample]) -> list[str]:
+        return encode_vectors(self.reader.encoder.embed(sample.query for sample in samples))
+
+    def _concatenate(self, topics: Iterable[TopicMerges], work: MergeRun) -> None:
+        for topic in topics:
+            work.open(topic)
+            for number in work.mergeable_groups(topic):
+                merged = concatenate(topic.samples(topic.groups[number]))
+                work.settle(topic, number, Merge() if self.dry_run else Merge((merged,), model="concat"))
