@@ -98,8 +98,9 @@ def _cutoff_for(sketches: Sequence[IdSketch], size: int) -> str | None:
 def _below(table: pa.Table, cutoff: str | None) -> tuple[None, tuple[list[str], NDArray[np.float32]]]:
     table = table.filter(pa.array(rows_with_text(table.column(EMBEDDING))))
     if cutoff is not None:
-        table = table.filter(pc.less_equal(table.column(ROW_ID), cutoff))
-    return None, (table.column(ROW_ID).to_pylist(), column_vectors(table.column(EMBEDDING)))
+        table = table.filter(pc.less_equal(table.column(ROW_ID), pa.scalar(cutoff, pa.string())))
+    ids: list[Any] = table.column(ROW_ID).to_pylist()
+    return None, (ids, column_vectors(table.column(EMBEDDING)))
 
 
 @ray.remote

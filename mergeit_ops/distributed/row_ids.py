@@ -129,7 +129,7 @@ def _repetitions(blocks: Blocks) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 @ray.remote
 def _hashed(table: pa.Table, first: int, parts: int) -> Any:
     """Return (2, m) hashes of ids and numbers of rows, for each of some parts of all hashes."""
-    ids = table.column(ROW_ID).to_pylist()
+    ids: list[Any] = table.column(ROW_ID).to_pylist()
     hashes = np.frombuffer(b"".join(blake2b(row_id.encode(), digest_size=8).digest() for row_id in ids), np.uint64)
     both = np.stack([hashes, np.arange(first, first + len(ids), dtype=np.uint64)])
     split = [both[:, hashes % parts == part] for part in range(parts)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -37,7 +38,7 @@ class LocalIdentifiedRows:
 
     dataset: Dataset
     reader: SampleReader
-    row_ids: pa.Array
+    row_ids: pa.Array[Any]
     readable: NDArray[np.bool_]
     vectors: NDArray[np.float32] | None
 
@@ -61,20 +62,21 @@ class LocalIdentifiedRows:
     def _readable_only(self) -> LocalIdentifiedRows:
         rows = np.flatnonzero(self.readable)
         vectors = None if self.vectors is None else self.vectors[rows]
-        ids = self.row_ids.take(pa.array(rows))
+        ids = self.row_ids.take(pa.array(rows, pa.int64()))
         return LocalIdentifiedRows(self.dataset.select(rows), self.reader, ids, self.readable[rows], vectors)
 
     def with_lowest_ids(self, size: int) -> NDArray[np.float32]:
         """See `IdentifiedRows`."""
         candidates = np.flatnonzero(self.readable)
-        rows = candidates[fit_sample(self.row_ids.take(pa.array(candidates)).to_pylist(), size)]
+        ids: list[Any] = self.row_ids.take(pa.array(candidates, pa.int64())).to_pylist()
+        rows = candidates[fit_sample(ids, size)]
         return self._sampled(rows) if self.vectors is None else self.vectors[rows]
 
     def topics(self, model: TopicModel | None) -> tuple[Dataset, NDArray[np.int64]]:
         """See `IdentifiedRows`."""
         labels = np.zeros(0, dtype=np.int64) if model is None else self._labels(model)
         vectors = self.vectors
-        added: dict[str, Callable[[NDArray[np.int64]], pa.Array]] = {ROW_ID: self.row_ids.take}
+        added: dict[str, Callable[[NDArray[np.int64]], pa.Array[Any]]] = {ROW_ID: self.row_ids.take}
         if vectors is not None:
             added[EMBEDDING] = lambda rows: vectors_column(vectors[rows]).combine_chunks()
         samples = self.dataset.remove_columns([ROW_ID]) if ROW_ID in self.dataset.column_names else self.dataset
@@ -104,7 +106,7 @@ class LocalIdentifiedRows:
         return np.concatenate(parts)[np.argsort(order)]
 
 
-def _ids(dataset: Dataset, operator: str) -> pa.Array:
+def _ids(dataset: Dataset, operator: str) -> pa.Array[Any]:
     seen: Counter[str] = Counter()
     columns = [name for name in dataset.column_names if name == ROW_ID or is_content(name)]
     parts = [pa.array(row_ids(table, seen, operator), pa.string()) for table in iter_tables(dataset, columns)]

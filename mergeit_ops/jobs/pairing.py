@@ -70,7 +70,7 @@ class PairingJob:
             there = topic.table.column_names
             places = {name: (column_of(name, there) or name, path_inside(name, there)) for name in self.within}
             columns = list(dict.fromkeys(column for column, _ in places.values()))
-            rows = python_rows(topic.table.select(columns).take(pa.array(positions)))
+            rows = python_rows(topic.table.select(columns).take(pa.array(positions, pa.int64())))
             values = [
                 _as_key({name: value_at(row[column], path)[1] for name, (column, path) in places.items()})
                 for row in rows

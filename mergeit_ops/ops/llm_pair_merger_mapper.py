@@ -10,7 +10,7 @@ from datasets import Dataset
 from mergeit_ops.constraints import FLAG, MAPPING, NAMES, OPTIONAL_TEXT, Number, OneOf
 from mergeit_ops.core.merging.checks import MergeChecks
 from mergeit_ops.core.merging.conversations import CONVERSATIONS
-from mergeit_ops.core.merging.pairing import PAIRINGS
+from mergeit_ops.core.merging.pairing import PAIRINGS, Pairing
 from mergeit_ops.core.merging.prompts import PROMPT_STYLES
 from mergeit_ops.dataset.columns_at_risk import columns_at_risk
 from mergeit_ops.dataset.derived_columns import DerivedColumns
@@ -159,7 +159,7 @@ class LLMPairMergerMapper(LLMOperator, EmbeddingOperator, Mapper):
         self.num_candidates = int(num_candidates)
         self.checks = MergeChecks(min_parent_kept, refuse_added_demands)
         self.similarity_threshold = float(similarity_threshold)
-        self.pairing: Any = pairing
+        self.pairing: Pairing = pairing  # type: ignore[assignment]
         self.pairing_seed = int(pairing_seed)
         self.max_group_size = int(max_group_size)
         self.merge_ratio = merge_ratio
