@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +20,8 @@ from mergeit_ops.jobs.rows import TableFunction
 from mergeit_ops.jobs.sample_reader import SampleReader
 
 __all__ = ["RayRows"]
+
+T = TypeVar("T")
 
 
 class RayRows:
@@ -104,9 +106,7 @@ class RayRows:
         marked = with_zero_vectors(blocks, reader, found)
         return RayRows(blocks, [*self.columns, EMBEDDING], self._resources, marked), found
 
-    def choose(
-        self, choose: Callable[[NDArray[np.float32]], NDArray[np.int64]], reader: SampleReader
-    ) -> NDArray[np.int64]:
+    def choose(self, choose: Callable[[NDArray[np.float32]], T], reader: SampleReader) -> T:
         """See `Rows`."""
         marked = self._marked
         assert marked is not None
@@ -132,9 +132,7 @@ def _vectors(table: pa.Table, reader: SampleReader, first: int) -> NDArray[np.fl
 
 
 @ray.remote
-def _choose(
-    choose: Callable[[NDArray[np.float32]], NDArray[np.int64]], reader: SampleReader, *vectors: NDArray[np.float32]
-) -> NDArray[np.int64]:
+def _choose(choose: Callable[[NDArray[np.float32]], T], reader: SampleReader, *vectors: NDArray[np.float32]) -> T:
     reader.check_widths(block.shape[1] for block in vectors)
     return choose(np.concatenate(vectors))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -31,6 +31,8 @@ from mergeit_ops.jobs.rows import TableFunction
 from mergeit_ops.jobs.sample_reader import SampleReader
 
 __all__ = ["LocalRows"]
+
+T = TypeVar("T")
 
 
 class LocalRows:
@@ -114,9 +116,7 @@ class LocalRows:
         vectors, found = reader.dataset_vectors(self.dataset, drops_unreadable)
         return LocalRows(self.dataset, vectors), found
 
-    def choose(
-        self, choose: Callable[[NDArray[np.float32]], NDArray[np.int64]], reader: SampleReader
-    ) -> NDArray[np.int64]:
+    def choose(self, choose: Callable[[NDArray[np.float32]], T], reader: SampleReader) -> T:
         """See `Rows`."""
         assert self._vectors is not None
         return choose(self._vectors)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +14,8 @@ from mergeit_ops.dataset.readability import Readability
 from mergeit_ops.jobs.sample_reader import SampleReader
 
 __all__ = ["Rows", "TableFunction"]
+
+T = TypeVar("T")
 
 TableFunction = Callable[..., tuple[pa.Table | None, Any]]
 """Takes a table and further arguments. Returns a table or None, and a report for the operator."""
@@ -88,12 +90,10 @@ class Rows(Protocol):
         """
         ...
 
-    def choose(
-        self, choose: Callable[[NDArray[np.float32]], NDArray[np.int64]], reader: SampleReader
-    ) -> NDArray[np.int64]:
+    def choose(self, choose: Callable[[NDArray[np.float32]], T], reader: SampleReader) -> T:
         """Return what a function chooses by the embeddings of all rows, which `with_vectors` has added.
 
-        :param choose: from (n, d) vectors to positions. On a cluster one task runs it, which holds all vectors.
+        :param choose: from (n, d) vectors to what is chosen. On a cluster one task runs it, which holds all vectors.
         :param reader: reads the embeddings.
         """
         ...
