@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import accumulate, pairwise
@@ -101,10 +101,11 @@ class SelectionJob:
         :param budgets: how many rows of each; None: the budget says it for each topic alone.
         :return: the topics that keep rows, and what was chosen.
         """
-        parts = self._parts(table)
-        if budgets is None:
-            budgets = [self.budget.of_flat(part.size) for part in parts]
-        return _taken(parts, [part.chosen(budget) for part, budget in zip(parts, budgets, strict=True)])
+        parts = enumerate(self._parts(table))
+        return _taken(
+            part.kept(part.chosen(self.budget.of_flat(part.size) if budgets is None else budgets[number]))
+            for number, part in parts
+        )
 
     def take(self, table: pa.Table, chosen: Sequence[NDArray[np.int64]]) -> tuple[pa.Table | None, Choice]:
         """Keep chosen rows of each topic, in their order; see `select`.
@@ -112,7 +113,7 @@ class SelectionJob:
         :param table: topics.
         :param chosen: positions of the chosen rows of each.
         """
-        return _taken(self._parts(table), chosen)
+        return _taken(part.kept(rows) for part, rows in zip(self._parts(table), chosen, strict=True))
 
     def from_all(
         self, vectors: NDArray[np.float32], numbers: NDArray[np.float64] | None
@@ -129,8 +130,9 @@ class SelectionJob:
         positions = self.with_unreadable(chosen, readable)
         return positions, Choice.of(len(positions), len(vectors), chosen, numbers, vectors, self.targets)
 
-    def _parts(self, table: pa.Table) -> list[_TopicRows]:
-        return [_TopicRows(self, topic) for topic in table_topics(table)]
+    def _parts(self, table: pa.Table) -> Iterator[_TopicRows]:
+        # One after the other: the vectors of all topics of a table may take much memory.
+        return (_TopicRows(self, topic) for topic in table_topics(table))
 
     def candidates(self, readable: NDArray[np.bool_], numbers: NDArray[np.float64] | None) -> NDArray[np.bool_]:
         """Return which rows may be chosen: those that can be read and, if others are to be dropped, have a score.
@@ -235,8 +237,9 @@ class _TopicRows:
         return self.topic.take(positions) if len(positions) else None, told
 
 
-def _taken(parts: Sequence[_TopicRows], chosen: Sequence[NDArray[np.int64]]) -> tuple[pa.Table | None, Choice]:
-    kept = [part.kept(rows) for part, rows in zip(parts, chosen, strict=True)]
+def _taken(parts: Iterable[tuple[Topic | None, Choice]]) -> tuple[pa.Table | None, Choice]:
+    """Return the topics that keep rows as a table, and what was chosen of all."""
+    kept = list(parts)
     topics = [topic for topic, _ in kept if topic is not None]
     return (topic_table(topics) if topics else None), sum((told for _, told in kept), Choice())
 
