@@ -166,6 +166,13 @@ EXAMPLES: Mapping[str, Sequence[Example]] = {
             "Topics come in and smaller topics go out: `max(1, round(0.2 * size))` rows of each, here one.",
             earlier=[_TOPICS],
         ),
+        Example(
+            "Two rows that are good, too",
+            {"select_num": 2, "score_key": "votes", "score_weight": 0.6},
+            "Still one question about interviews and one about rice, but of each the one with the most votes. The log "
+            "says: `mean score (chosen 4.5, all 2.0)`.",
+            rows=[row | {"votes": votes} for row, votes in zip(ROWS, (1, 0, 4, 1, 1, 5), strict=True)],
+        ),
     ],
     "pool_score_mapper": [
         Example(

@@ -16,6 +16,7 @@ from data_juicer.ops.base_op import Filter
 from mergeit_ops import ops
 from mergeit_ops.core.columns import BATCH_META, EMBEDDING, META, ROW_ID, STATS
 from mergeit_ops.core.vectors import decode_vectors, encode_vectors
+from mergeit_ops.dataset.manifest import read_manifests
 from mergeit_ops.errors import DatasetError, EmbeddingError
 from tests.ops.test_unreadable_rows import mixed, with_vectors
 from tests.recipe_runs import make_dataset
@@ -426,3 +427,50 @@ def test_a_tagging_operator_behind_the_merger_leaves_the_lineage_alone(embedded_
     tagged = rows_of(process(ray_dataset(embedded_rows), grouper, merger, LengthTaggingMapper()))
     assert {row[META]["merge_status"] for row in tagged} == {"original", "merged"}
     assert all(row[META]["length"] == len(row["output"]) for row in tagged)
+
+
+@pytest.mark.parametrize("allocation", [None, "proportional", "gain", "taylor"], ids=str)
+@pytest.mark.parametrize("drops", [False, True], ids=["lowest", "drop"])
+def test_quality_and_a_target_choose_the_rows_of_the_default_executor(embedded_rows, tmp_path, allocation, drops):
+    """On flat rows, and on topics under each allocation; the record tells the same."""
+    target = tmp_path / "target.txt"
+    target.write_text("".join(row["instruction"].replace("\n", " ") + "\n" for row in embedded_rows[::20]))
+    rows = [
+        row | {STATS: {"quality_score": None if at % 5 == 2 else at % 17 / 3.0}} for at, row in enumerate(embedded_rows)
+    ]
+    before = [] if allocation is None else [ops.TopicClusterGrouper(num_clusters=4)]
+
+    def selector(folder: str) -> Any:
+        operator = ops.FacilityLocationSelector(
+            select_num=25,
+            allocation=allocation or "proportional",
+            score_key="quality_score",
+            score_weight=0.3,
+            score_scale="rank",
+            missing_score="drop" if drops else "lowest",
+            target_path=str(target),
+            target_weight=0.3,
+        )
+        operator.work_dir = str(tmp_path / folder)
+        return operator
+
+    dataset = make_dataset(rows)
+    for operator in [*before, selector("default")]:
+        dataset = operator.run(dataset)
+    found = rows_of(process(ray_dataset(rows), *before, selector("ray")))
+
+    def ids(selected: Any) -> list[str]:
+        return sorted(key for row in selected for key in ([row["id"]] if allocation is None else row["id"]))
+
+    assert ids(found) == ids(dataset)
+    assert len(ids(found)) == 25
+    default, ray = (read_manifests(tmp_path / folder)[-1]["figures"] for folder in ("default", "ray"))
+    for figure in ("mean_score", "target_similarity"):
+        assert ray[figure] == pytest.approx(default[figure], abs=1e-3)
+
+
+def test_a_missing_stat_is_named_on_ray_too(embedded_rows):
+    rows = [row | {STATS: {"num_words": 3.0}} for row in embedded_rows]
+    operator = ops.FacilityLocationSelector(score_key="quality_score", score_weight=0.3)
+    with pytest.raises(DatasetError, match="none of the 120 samples has a number at the score_key 'quality_score'"):
+        process(ray_dataset(rows), operator)

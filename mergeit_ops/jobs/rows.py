@@ -21,6 +21,7 @@ __all__ = ["IdentifiedRows", "Rows", "TableFunction"]
 
 T = TypeVar("T")
 
+
 TableFunction = Callable[..., tuple[pa.Table | None, Any]]
 """Takes a table and further arguments. Returns a table or None, and a report for the operator."""
 

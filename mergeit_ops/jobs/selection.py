@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from itertools import accumulate, pairwise
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -16,11 +17,15 @@ from numpy.typing import NDArray
 from mergeit_ops.core.columns import EMBEDDING
 from mergeit_ops.core.selection.budget import Budget, gain_budgets
 from mergeit_ops.core.selection.method import Pool, Selection, SelectionMethod
+from mergeit_ops.core.selection.taylor import graph_cut, taylor_budgets
 from mergeit_ops.core.vectors import has_text
 from mergeit_ops.dataset.readability import Readability
-from mergeit_ops.dataset.topics import flat_features, table_topics, topic_features, topic_table
+from mergeit_ops.dataset.topics import Topic, flat_features, table_topics, topic_features, topic_table
+from mergeit_ops.errors import EmbeddingError
+from mergeit_ops.jobs.choice import Choice
 from mergeit_ops.jobs.rows import Rows
 from mergeit_ops.jobs.sample_reader import SampleReader
+from mergeit_ops.jobs.scores import RowScores, ScoreSettings, read_scores
 
 __all__ = ["SelectionJob", "select_from_all", "select_from_topics"]
 
@@ -35,12 +40,35 @@ class SelectionJob:
     :param method: chooses among them.
     :param budget: how many are kept.
     :param keeps_unreadable: whether rows that cannot be read are kept, outside the budget; else they are dropped.
+    :param scoring: the scores that the recipe asks for; None: none.
+    :param target_texts: texts of a target.
+    :param scores: the scores of these rows; None: not yet read.
+    :param targets: (m, d) vectors of the target; None: not yet embedded.
+    :param kept_share: share of all rows that is kept, where rows are put in order to split a budget among topics.
     """
 
     reader: SampleReader
     method: SelectionMethod
     budget: Budget
     keeps_unreadable: bool = True
+    scoring: ScoreSettings | None = None
+    target_texts: tuple[str, ...] = ()
+    scores: RowScores | None = None
+    targets: NDArray[np.float32] | None = None
+    kept_share: float | None = None
+
+    def prepared(self, rows: Rows) -> tuple[SelectionJob, NDArray[np.float64] | None]:
+        """Read the scores of a dataset and embed the target, before any other work.
+
+        :param rows: flat rows or topics.
+        :return: the job with both, and the score of each row; None if the recipe asks for none.
+        :raises DatasetError: if there are no such scores.
+        """
+        scores, numbers = None, None
+        if self.scoring is not None:
+            scores, numbers = read_scores(rows, self.scoring, self.reader.operator)
+        targets = self.reader.encoder.embed(self.target_texts) if self.target_texts else None
+        return replace(self, scores=scores, targets=targets, target_texts=()), numbers
 
     def readability(self, table: pa.Table) -> tuple[None, Readability]:
         """Tell how many rows of each topic can be read."""
@@ -52,7 +80,11 @@ class SelectionJob:
 
     def sizes(self, table: pa.Table) -> tuple[None, list[tuple[int, int]]]:
         """Tell the id of each topic, and how many of its rows may be chosen."""
-        return None, [(topic.topic_id, int(self.reader.readable(topic.table).sum())) for topic in table_topics(table)]
+        return None, [(part.topic.topic_id, part.size) for part in self._parts(table)]
+
+    def centres(self, table: pa.Table) -> tuple[None, list[tuple[int, tuple[int, NDArray[np.float64]]]]]:
+        """Tell the id of each topic, how many of its rows may be chosen, and their mean vector, of unit norm."""
+        return None, [(part.topic.topic_id, (part.size, part.centre())) for part in self._parts(table)]
 
     def offers(self, table: pa.Table, total: int) -> tuple[None, list[tuple[int, Selection]]]:
         """Tell the id of each topic, and its rows in the order of the method, with their gains.
@@ -60,73 +92,159 @@ class SelectionJob:
         :param table: topics.
         :param total: rows wanted over all topics: no topic keeps more.
         """
-        return None, [(topic.topic_id, self._offer(topic.table, total, True)) for topic in table_topics(table)]
+        return None, [(part.topic.topic_id, part.best(total)) for part in self._parts(table)]
 
-    def select(self, table: pa.Table, budgets: Sequence[int] | None) -> tuple[pa.Table | None, tuple[int, int]]:
+    def select(self, table: pa.Table, budgets: Sequence[int] | None) -> tuple[pa.Table | None, Choice]:
         """Keep rows of each topic.
 
         :param table: topics.
         :param budgets: how many rows of each; None: the budget says it for each topic alone.
-        :return: the topics that keep rows, and rows in and out.
+        :return: the topics that keep rows, and what was chosen.
         """
-        chosen = []
-        for number, topic in enumerate(table_topics(table)):
-            if budgets is None:
-                budget = self.budget.of_flat(int(self.reader.readable(topic.table).sum()))
-            else:
-                budget = budgets[number]
-            chosen.append(self._offer(topic.table, budget, False).indices)
-        return self.take(table, chosen)
+        parts = enumerate(self._parts(table))
+        return _taken(
+            part.kept(part.chosen(self.budget.of_flat(part.size) if budgets is None else budgets[number]))
+            for number, part in parts
+        )
 
-    def take(self, table: pa.Table, chosen: Sequence[NDArray[np.int64]]) -> tuple[pa.Table | None, tuple[int, int]]:
+    def take(self, table: pa.Table, chosen: Sequence[NDArray[np.int64]]) -> tuple[pa.Table | None, Choice]:
         """Keep chosen rows of each topic, in their order; see `select`.
 
         :param table: topics.
         :param chosen: positions of the chosen rows of each.
         """
-        topics = list(table_topics(table))
-        kept = [
-            topic.take(positions)
-            for topic, rows in zip(topics, chosen, strict=True)
-            if len(positions := self._with_unreadable(rows, self.reader.readable(topic.table)))
-        ]
-        rows_in, rows_out = (sum(topic.table.num_rows for topic in part) for part in (topics, kept))
-        return (topic_table(kept) if kept else None), (rows_in, rows_out)
+        return _taken(part.kept(rows) for part, rows in zip(self._parts(table), chosen, strict=True))
 
-    def from_all(self, vectors: NDArray[np.float32]) -> NDArray[np.int64]:
+    def from_all(
+        self, vectors: NDArray[np.float32], numbers: NDArray[np.float64] | None
+    ) -> tuple[NDArray[np.int64], Choice]:
         """Return the rows of a flat dataset that are kept.
 
         :param vectors: (n, d) float32; zero vectors of rows that cannot be read.
-        :return: positions, ascending.
+        :param numbers: (n,) the score of each; None: the recipe asks for none.
+        :return: positions, ascending, and what was chosen.
         """
         readable = has_text(vectors)
-        budget = self.budget.of_flat(int(readable.sum()))
-        return self._with_unreadable(self._chosen(vectors, readable, budget).indices, readable)
+        candidates = self.candidates(readable, numbers)
+        chosen = self.chosen(vectors, candidates, numbers, self.budget.of_flat(int(candidates.sum()))).indices
+        positions = self.with_unreadable(chosen, readable)
+        return positions, Choice.of(len(positions), len(vectors), chosen, numbers, vectors, self.targets)
 
-    def _offer(self, table: pa.Table, budget: int, with_gains: bool) -> Selection:
-        readable = self.reader.readable(table)
-        if not with_gains and budget >= readable.sum():
-            whole = np.flatnonzero(readable)
-            return Selection(whole, np.zeros(len(whole)))
-        return self._chosen(self.reader.vectors(table), readable, budget)
+    def _parts(self, table: pa.Table) -> Iterator[_TopicRows]:
+        # One after the other: the vectors of all topics of a table may take much memory.
+        return (_TopicRows(self, topic) for topic in table_topics(table))
 
-    def _chosen(self, vectors: NDArray[np.float32], readable: NDArray[np.bool_], budget: int) -> Selection:
-        rows = np.flatnonzero(readable)
+    def candidates(self, readable: NDArray[np.bool_], numbers: NDArray[np.float64] | None) -> NDArray[np.bool_]:
+        """Return which rows may be chosen: those that can be read and, if others are to be dropped, have a score.
+
+        :param readable: (n,) which can be read.
+        :param numbers: (n,) the score of each; None: the recipe asks for none.
+        """
+        if numbers is None or self.scores is None or not (self.scores.drops_missing and "scores" in self.method.needs):
+            return readable
+        return np.asarray(readable & ~np.isnan(numbers))
+
+    def chosen(
+        self,
+        vectors: NDArray[np.float32],
+        candidates: NDArray[np.bool_],
+        numbers: NDArray[np.float64] | None,
+        budget: int,
+    ) -> Selection:
+        """Choose rows by the method.
+
+        :param vectors: (n, d) of all rows.
+        :param candidates: (n,) which may be chosen.
+        :param numbers: (n,) the score of each; None: the recipe asks for none.
+        :param budget: rows to choose; all candidates if there are fewer.
+        :return: positions among all rows, best first.
+        :raises EmbeddingError: if the vectors have another width than those of the target.
+        """
+        rows = np.flatnonzero(candidates)
         budget = min(budget, len(rows))
         if not budget:
             return Selection(np.zeros(0, np.int64), np.zeros(0))
+        if self.targets is not None and vectors.shape[1] != self.targets.shape[1]:
+            raise EmbeddingError(
+                f"{self.reader.operator}: the rows bring embeddings of width {vectors.shape[1]}, and those of the "
+                f"target have {self.targets.shape[1]}; set embedding_model to the model that has made the first."
+            )
         if note := self.method.note(len(rows), budget):
             logger.info(f"{self.reader.operator}: {note}")
-        # Usually all rows are readable, and selecting all of them would copy them.
-        chosen = self.method.select(Pool(vectors if len(rows) == len(vectors) else vectors[rows]), budget)
+        # Usually all rows are candidates, and selecting all of them would copy them.
+        known: dict[str, Any] = {"vectors": vectors if len(rows) == len(vectors) else vectors[rows]}
+        if self.scores is not None and numbers is not None:
+            known["scores"] = self.scores.scale(numbers[rows])
+        if self.targets is not None:
+            known["targets"] = self.targets
+        if self.kept_share is not None:
+            known["kept"] = self.kept_share * len(rows)
+        chosen = self.method.select(Pool(**known), budget)
         return Selection(rows[chosen.indices], chosen.gains)
 
-    def _with_unreadable(self, chosen: NDArray[np.int64], readable: NDArray[np.bool_]) -> NDArray[np.int64]:
+    def with_unreadable(self, chosen: NDArray[np.int64], readable: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Return the positions of the rows that stay, ascending: the chosen ones, and the unreadable ones if kept."""
         others = np.flatnonzero(~readable) if self.keeps_unreadable else np.zeros(0, np.int64)
         return np.sort(np.concatenate([chosen, others]))
 
 
-def select_from_topics(rows: Rows, job: SelectionJob) -> tuple[Rows, dict[str, int]]:
+class _TopicRows:
+    """The rows of one topic, each thing about them read once.
+
+    :param job: the selection.
+    :param topic: the topic.
+    """
+
+    def __init__(self, job: SelectionJob, topic: Topic) -> None:
+        self.job = job
+        self.topic = topic
+
+    @cached_property
+    def readable(self) -> NDArray[np.bool_]:
+        return self.job.reader.readable(self.topic.table)
+
+    @cached_property
+    def numbers(self) -> NDArray[np.float64] | None:
+        return None if self.job.scores is None else self.job.scores.field.numbers(self.topic.table)
+
+    @cached_property
+    def candidates(self) -> NDArray[np.bool_]:
+        return self.job.candidates(self.readable, self.numbers)
+
+    @cached_property
+    def vectors(self) -> NDArray[np.float32]:
+        return self.job.reader.vectors(self.topic.table)
+
+    @property
+    def size(self) -> int:
+        return int(self.candidates.sum())
+
+    def centre(self) -> NDArray[np.float64]:
+        total = self.vectors[self.candidates].sum(axis=0, dtype=np.float64)
+        return total / (np.linalg.norm(total) or 1.0)
+
+    def best(self, budget: int) -> Selection:
+        return self.job.chosen(self.vectors, self.candidates, self.numbers, budget)
+
+    def chosen(self, budget: int) -> NDArray[np.int64]:
+        return np.flatnonzero(self.candidates) if budget >= self.size else self.best(budget).indices
+
+    def kept(self, chosen: NDArray[np.int64]) -> tuple[Topic | None, Choice]:
+        positions = self.job.with_unreadable(chosen, self.readable)
+        targets = self.job.targets
+        vectors = None if targets is None else self.vectors
+        told = Choice.of(len(positions), self.topic.table.num_rows, chosen, self.numbers, vectors, targets)
+        return self.topic.take(positions) if len(positions) else None, told
+
+
+def _taken(parts: Iterable[tuple[Topic | None, Choice]]) -> tuple[pa.Table | None, Choice]:
+    """Return the topics that keep rows as a table, and what was chosen of all."""
+    kept = list(parts)
+    topics = [topic for topic, _ in kept if topic is not None]
+    return (topic_table(topics) if topics else None), sum((told for _, told in kept), Choice())
+
+
+def select_from_topics(rows: Rows, job: SelectionJob) -> tuple[Rows, dict[str, Any]]:
     """Select within topics.
 
     :param rows: topics.
@@ -138,25 +256,33 @@ def select_from_topics(rows: Rows, job: SelectionJob) -> tuple[Rows, dict[str, i
         # Topics of Data-Juicer's own groupers.
         found = Readability.of_consecutive(rows.tell(job.readability))
         found.check(job.reader.operator, dropped=not job.keeps_unreadable)
+    job, _ = job.prepared(rows)
     total = job.budget.total
     if total is None:
         selected, told = rows.map(job.select, None, features=_features)
     elif job.budget.by_gain:
+        job = job if job.method.needs == {"vectors"} else replace(job, kept_share=_kept_share(rows, job, total))
         offers = list(rows.tell(job.offers, total))
         ordered, places = _ordered(offers)
         shares = gain_budgets([offer.gains for offer in ordered], total)
         chosen = [offer.indices[:share] for offer, share in zip(ordered, shares, strict=True)]
         selected, told = rows.map(job.take, each=_placed(chosen, places, offers), features=_features)
+    elif job.budget.by_centres:
+        centres = list(rows.tell(job.centres))
+        ordered_centres, places = _ordered(centres)
+        budgets = _budgets_by_centres(ordered_centres, total)
+        selected, told = rows.map(job.select, each=_placed(budgets, places, centres), features=_features)
     else:
         sizes = list(rows.tell(job.sizes))
         ordered_sizes, places = _ordered(sizes)
         budgets = job.budget.split(ordered_sizes)
         selected, told = rows.map(job.select, each=_placed(budgets, places, sizes), features=_features)
-    rows_in, rows_out = (sum(column) for column in zip(*told, strict=True)) if told else (0, 0)
-    return selected, {"rows_in": rows_in, "rows_out": rows_out, "topics": len(selected), **found.figures()}
+    choice = sum(told, Choice())
+    figures = {"rows_in": choice.rows, "rows_out": choice.kept, "topics": len(selected)}
+    return selected, {**figures, **choice.figures(), **found.figures()}
 
 
-def select_from_all(rows: Rows, job: SelectionJob, keep_embeddings: bool) -> tuple[Rows, dict[str, int]]:
+def select_from_all(rows: Rows, job: SelectionJob, keep_embeddings: bool) -> tuple[Rows, dict[str, Any]]:
     """Select from a flat dataset as a whole.
 
     :param rows: flat rows.
@@ -164,11 +290,30 @@ def select_from_all(rows: Rows, job: SelectionJob, keep_embeddings: bool) -> tup
     :param keep_embeddings: whether the chosen rows keep the embeddings that they bring.
     :return: the chosen rows, in their order, and the figures for the record.
     """
+    job, numbers = job.prepared(rows)
     keeps = keep_embeddings and EMBEDDING in rows.columns
     with_vectors, found = rows.with_vectors(job.reader, drops_unreadable=not job.keeps_unreadable)
-    chosen = with_vectors.choose(job.from_all, job.reader)
+    chosen, choice = with_vectors.choose(partial(job.from_all, numbers=numbers), job.reader)
     selected = with_vectors.take(chosen, () if keeps else (EMBEDDING,))
-    return selected, {"rows_in": len(rows), "rows_out": len(selected), **found.figures()}
+    return selected, {"rows_in": len(rows), "rows_out": len(selected), **choice.figures(), **found.figures()}
+
+
+def _kept_share(rows: Rows, job: SelectionJob, total: int) -> float:
+    available = sum(size for told in rows.tell(job.sizes) for _, size in told)
+    return min(1.0, total / max(1, available))
+
+
+def _budgets_by_centres(topics: Sequence[tuple[int, NDArray[np.float64]]], total: int) -> list[int]:
+    """Return how many rows each topic keeps under the allocation `taylor`.
+
+    :param topics: rows to choose from, and mean vector, of each.
+    :param total: rows over all topics.
+    """
+    sizes = [size for size, _ in topics]
+    order, gains = graph_cut(np.stack([centre for _, centre in topics])) if topics else ([], np.zeros(0))
+    budgets = np.zeros(len(topics), dtype=np.int64)
+    budgets[order] = taylor_budgets(gains, [sizes[topic] for topic in order], total)
+    return [int(budget) for budget in budgets]
 
 
 def _features(features: Features) -> Features:

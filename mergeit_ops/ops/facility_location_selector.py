@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import Any, Optional
 
 from data_juicer.ops.base_op import OPERATORS
+from loguru import logger
 
-from mergeit_ops.constraints import OneOf
+from mergeit_ops.constraints import OPTIONAL_TEXT, Number, OneOf
 from mergeit_ops.core.selection.budget import ALLOCATIONS
 from mergeit_ops.core.selection.facility_location import METRICS, FacilityLocation
+from mergeit_ops.core.selection.scales import SCALES
+from mergeit_ops.dataset.target_texts import read_target
+from mergeit_ops.errors import DatasetError, RecipeError
+from mergeit_ops.jobs.scores import ScoreSettings
 from mergeit_ops.ops.parameters import declare
 from mergeit_ops.ops.topic_selector import TOPIC_SELECTOR_CONSTRAINTS, TopicSelector
 
 OP_NAME = "facility_location_selector"
+
+_ROUNDING = 1e-9
 
 
 @OPERATORS.register_module(OP_NAME)
@@ -22,14 +30,36 @@ class FacilityLocationSelector(TopicSelector):
     F(S) = sum over samples i of max over chosen j of sim(i, j) (MergeIT, stage 1). On topics it selects within each
     topic and topics come out; on a flat dataset it selects from the whole and keeps columns and order. submodlib does
     the greedy work where its wheels exist and rows are few, a lazy greedy of the same objective elsewhere. Above 8,000
-    samples the objective stays within about 1 % of the exact greedy's, in memory that grows with the samples."""
+    samples the objective stays within about 1 % of the exact greedy's, in memory that grows with the samples.
 
-    _constraints = {**TOPIC_SELECTOR_CONSTRAINTS, "allocation": OneOf(ALLOCATIONS), "metric": OneOf(METRICS)}
+    With `score_weight` a and `target_weight` b it keeps good samples, and such that represent a target of yours. For n
+    samples, k of them to keep, scores q and m texts t of the target, each term is in [0, 1]:
+    F(S) = (1-a-b)/n sum_i max_j sim(i, j) + a/k sum_j q_j + b/m sum_t max_j sim(t, j), where a similarity below 0
+    counts as 0. After QDIT (arXiv 2311.14736); `recipes/methods/qdit.yaml`. The record and the log then say how high
+    the chosen samples score beside all, and how near they come to the target."""
+
+    _constraints = {
+        **TOPIC_SELECTOR_CONSTRAINTS,
+        "allocation": OneOf(ALLOCATIONS),
+        "metric": OneOf(METRICS),
+        "score_key": OPTIONAL_TEXT,
+        "score_weight": Number(low=0, high=1),
+        "score_scale": OneOf(tuple(SCALES)),
+        "missing_score": OneOf(("lowest", "drop", "raise")),
+        "target_path": OPTIONAL_TEXT,
+        "target_weight": Number(low=0, high=1),
+    }
 
     def __init__(
         self,
         allocation: str = "proportional",
         metric: str = "cosine",
+        score_key: Optional[str] = None,
+        score_weight: float = 0.0,
+        score_scale: str = "minmax",
+        missing_score: str = "lowest",
+        target_path: Optional[str] = None,
+        target_weight: float = 0.0,
         *args: Any,
         **kwargs: Any,
     ) -> None:
@@ -40,16 +70,74 @@ class FacilityLocationSelector(TopicSelector):
         the paper's.
 
         :param allocation: how `select_num` is split: `proportional` to topic sizes (largest remainder), in `equal`
-            parts, or by marginal `gain`, which favours topics that are hard to represent.
+            parts, by marginal `gain`, which favours topics that are hard to represent, or by `taylor` (SMART, arXiv
+            2403.08370): in proportion to 1 + g + g^2 / 2, where g is what the topic's mean embedding adds to a graph
+            cut over all topics. `taylor` favours topics that have much in common with the others.
         :param metric: `cosine`, or `euclidean`: submodlib's kernel exp(-distance / d), as in the released code.
+        :param score_key: the quality of a sample: a column, a key inside one after a dot, or the name of a stat, such
+            as `quality_score`, that an operator before this one writes. NaN counts as no score.
+        :param score_weight: a, how much quality counts, in [0, 1]. 0 changes no choice; the record still tells the
+            scores.
+        :param score_scale: `minmax` maps the lowest score of the dataset to 0 and the highest to 1, `rank` likewise by
+            rank, which outliers do not spoil. `raw` takes scores as they are, at least 0 and best in [0, 1].
+        :param missing_score: what happens to a sample without a score if quality counts: it gets the `lowest` score of
+            the dataset, is dropped and not chosen (`drop`), or stops the run (`raise`).
+        :param target_path: a file with samples that the choice is to represent, such as the training part of a
+            benchmark: JSON Lines, JSON, CSV, TSV or parquet in any sample format, a folder of such files, or a file of
+            another name with one text per line. Its texts are embedded with `embedding_model`, which must be the model
+            of the embeddings that samples bring.
+        :param target_weight: b, how much the target counts, in [0, 1]; a + b may be 1 at most. 0 changes no choice.
         :param args: extra args
         :param kwargs: extra args
+        :raises RecipeError: if a weight has nothing to weigh, the weights exceed 1, or the target cannot be read.
         """
         declare(self, locals())
         super().__init__(*args, **kwargs)
         self.metric = metric
+        self.score_weight = float(score_weight)
+        self.target_weight = float(target_weight)
+        self._check_weights()
+        self._target_texts = () if target_path is None else self._read_target(Path(target_path))
+
+    def _check_weights(self) -> None:
+        for weight, source in (("score_weight", "score_key"), ("target_weight", "target_path")):
+            if self.parameters[weight] and self.parameters[source] is None:
+                raise RecipeError(f"{self._name}: {weight} is {self.parameters[weight]}, but {source} is not set.")
+        if self.score_weight + self.target_weight > 1 + _ROUNDING:
+            raise RecipeError(
+                f"{self._name}: score_weight and target_weight must not exceed 1 together, got {self.score_weight} and "
+                f"{self.target_weight}."
+            )
+
+    def _read_target(self, path: Path) -> tuple[str, ...]:
+        """Return the texts of the target.
+
+        :raises RecipeError: if there are none.
+        """
+        keys = ("instruction_key", "query_key", "response_key", "system_key", "history_key")
+        layout = {"name": self.sample_format, **{key: getattr(self, key) for key in keys}}
+        try:
+            texts, blank = read_target(path, layout)
+        except DatasetError as error:
+            raise RecipeError(f"{self._name}: target_path cannot be used: {error}.") from error
+        if blank:
+            logger.warning(f"{self._name}: {blank:,} rows of target_path have no text that can be read; left out.")
+        return tuple(texts)
 
     @property
     def method(self) -> FacilityLocation:
-        """Return facility location with the recipe's metric."""
-        return FacilityLocation(self.metric)  # type: ignore[arg-type]
+        """Return facility location with the recipe's metric and weights."""
+        return FacilityLocation(self.metric, self.score_weight, self.target_weight)  # type: ignore[arg-type]
+
+    @property
+    def scoring(self) -> ScoreSettings | None:
+        """Return the scores that the recipe asks for."""
+        parameters = self.parameters
+        if parameters["score_key"] is None:
+            return None
+        return ScoreSettings(parameters["score_key"], parameters["score_scale"], parameters["missing_score"])
+
+    @property
+    def target_texts(self) -> tuple[str, ...]:
+        """Return the texts of the target."""
+        return self._target_texts

@@ -13,6 +13,7 @@ from mergeit_ops.core.selection.budget import Budget
 from mergeit_ops.core.selection.method import SelectionMethod
 from mergeit_ops.distributed import is_ray_dataset
 from mergeit_ops.errors import RecipeError
+from mergeit_ops.jobs.scores import ScoreSettings
 from mergeit_ops.jobs.selection import SelectionJob, select_from_all, select_from_topics
 from mergeit_ops.ops.embedding_operator import EmbeddingOperator
 from mergeit_ops.ops.parameters import declare
@@ -92,6 +93,16 @@ class TopicSelector(EmbeddingOperator, Selector, Pipeline):
         """Return what chooses the rows."""
         raise NotImplementedError
 
+    @property
+    def scoring(self) -> ScoreSettings | None:
+        """Return the scores that the recipe asks for, of a stat or a column; None: none."""
+        return None
+
+    @property
+    def target_texts(self) -> tuple[str, ...]:
+        """Return the texts of the target that the recipe names; empty: none."""
+        return ()
+
     def run(self, dataset: Dataset, *, exporter: Any = None, tracer: Any = None) -> Dataset:
         """Select from topics or from a flat dataset.
 
@@ -99,14 +110,15 @@ class TopicSelector(EmbeddingOperator, Selector, Pipeline):
         :param exporter: not used.
         :param tracer: not used; Data-Juicer does not trace selectors.
         :return: topics with fewer samples each; or the chosen samples, in the order of the input.
-        :raises DatasetError: if a column is missing.
+        :raises DatasetError: if a column, or the stat or column of the scores, is missing.
         """
         with self.recorded() as manifest:
             rows = self.rows_of(dataset)
             if is_ray_dataset(dataset) and not len(rows):
                 manifest.figures |= {"rows_in": 0, "rows_out": 0}
                 return rows.dataset
-            job = SelectionJob(self.reader_of(rows.columns), self.method, self.budget, self.keeps_unreadable)
+            reader = self.reader_of(rows.columns)
+            job = SelectionJob(reader, self.method, self.budget, self.keeps_unreadable, self.scoring, self.target_texts)
             if rows.grouped:
                 selected, figures = select_from_topics(rows, job)
             else:

@@ -98,9 +98,7 @@ def unreadable(path: Path, error: UnreadableFileError | OSError) -> DatasetError
     """Return the error for a file that cannot be read, as a sentence."""
     if isinstance(error, OSError):
         return DatasetError(f"{path} cannot be read ({error.strerror or error}).")
-    if error.where:
-        return DatasetError(f"{path}, {error.where}, is not a JSON object ({error.reason}).")
-    return DatasetError(f"{path} {error.reason}.")
+    return DatasetError(f"{error.about(path)}.")
 
 
 def _files_of_folder(folder: Path) -> list[Path]:

@@ -1,12 +1,16 @@
-"""The selector: budgets, order, objective; per topic and flat."""
+"""The selector: budgets, order, objective, quality, target; per topic and flat."""
+
+import json
 
 import numpy as np
 import pytest
 
-from mergeit_ops.core.columns import EMBEDDING
+from mergeit_ops.core.columns import EMBEDDING, STATS
 from mergeit_ops.core.selection.facility_location import objective, select
+from mergeit_ops.core.selection.taylor import graph_cut, taylor_budgets
 from mergeit_ops.core.vectors import decode_vectors
-from mergeit_ops.errors import RecipeError
+from mergeit_ops.dataset.manifest import read_manifests
+from mergeit_ops.errors import DatasetError, EmbeddingError, RecipeError
 from mergeit_ops.ops import FacilityLocationSelector, TopicClusterGrouper
 from tests.recipe_runs import make_dataset
 
@@ -91,3 +95,209 @@ def test_topics_of_data_juicers_own_groupers_are_selected_too(sample_rows):
     grouped = KeyValueGrouper(group_by_keys=["source"]).run(make_dataset(sample_rows[:40]))
     selected = FacilityLocationSelector(num_per_topic=1).run(grouped)
     assert sizes(selected) == [1] * len(grouped)
+
+
+@pytest.fixture(scope="module")
+def scored_rows(embedded_rows):
+    """Rows with a stat that rises with their place in the file, null in every seventh row."""
+    return [
+        row | {STATS: {"quality_score": None if place % 7 == 3 else float(place % 50)}, "votes": place % 5}
+        for place, row in enumerate(embedded_rows)
+    ]
+
+
+def chosen_ids(selected) -> list[str]:
+    return [key for row in selected for key in (row["id"] if isinstance(row["id"], list) else [row["id"]])]
+
+
+def score_of(scored_rows) -> dict:
+    return {row["id"]: row[STATS]["quality_score"] for row in scored_rows}
+
+
+def figures_of(tmp_path, operator, dataset) -> dict:
+    operator.work_dir = str(tmp_path)
+    operator.run(dataset)
+    return read_manifests(tmp_path)[-1]["figures"]
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_weights_of_zero_choose_the_rows_of_coverage_alone(scored_rows, target, grouped):
+    dataset = make_dataset(scored_rows)
+    dataset = TopicClusterGrouper(num_clusters=4).run(dataset) if grouped else dataset
+    plain = FacilityLocationSelector(select_num=30).run(dataset)
+    # Not even rows without a score are dropped.
+    more = {"score_key": "quality_score", "missing_score": "drop", "target_path": str(target)}
+    assert FacilityLocationSelector(select_num=30, **more).run(dataset).to_list() == plain.to_list()
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_more_weight_of_quality_gives_better_rows(scored_rows, tmp_path, grouped):
+    dataset = make_dataset(scored_rows)
+    dataset = TopicClusterGrouper(num_clusters=4).run(dataset) if grouped else dataset
+    means = []
+    for number, weight in enumerate((0.0, 0.5, 0.9)):
+        operator = FacilityLocationSelector(select_num=30, score_key="quality_score", score_weight=weight)
+        means.append(figures_of(tmp_path / str(number), operator, dataset)["mean_score"])
+    there = [score for score in score_of(scored_rows).values() if score is not None]
+    assert [mean["all"] for mean in means] == pytest.approx([np.mean(there)] * 3, abs=1e-4)
+    assert means[0]["chosen"] < means[1]["chosen"] < means[2]["chosen"]
+
+
+def test_the_record_has_the_mean_of_the_chosen_scores(scored_rows, tmp_path):
+    operator = FacilityLocationSelector(select_num=12, score_key="votes", score_weight=0.6)
+    selected = operator.run(make_dataset(scored_rows))
+    figures = figures_of(tmp_path, operator, make_dataset(scored_rows))
+    assert figures["mean_score"]["chosen"] == pytest.approx(np.mean(selected["votes"]), abs=1e-4)
+
+
+def test_with_quality_alone_the_highest_scores_are_kept_of_each_topic(scored_rows):
+    topics = TopicClusterGrouper(num_clusters=4).run(make_dataset(scored_rows))
+    selected = FacilityLocationSelector(
+        num_per_topic=5, score_key=f"{STATS}.quality_score", score_weight=1.0, score_scale="rank"
+    ).run(topics)
+    score = score_of(scored_rows)
+    for topic, kept in zip(topics, selected, strict=True):
+        best = sorted((score[key] for key in topic["id"] if score[key] is not None), reverse=True)[:5]
+        assert sorted((score[key] for key in kept["id"]), reverse=True) == best
+
+
+def test_quality_is_scaled_over_the_whole_dataset_and_not_in_each_topic(embedded_rows):
+    """In a topic of low scores only, scaled by itself, the highest of the low ones would count fully."""
+    from data_juicer.ops.grouper import KeyValueGrouper
+
+    rows = [
+        row | {"side": "low" if at < 60 else "high", "score": (1e-6 if at < 60 else 1.0) * (at % 3)}
+        for at, row in enumerate(embedded_rows)
+    ]
+    low = decode_vectors([row[EMBEDDING] for row in rows[:60]])
+    weighed = FacilityLocationSelector(num_per_topic=10, score_key="score", score_weight=0.9)
+
+    def covered_of_low(some):
+        topics = weighed.run(KeyValueGrouper(group_by_keys=["side"]).run(make_dataset(some)))
+        (ids,) = (topic["id"] for topic in topics if topic["side"][0] == "low")
+        return objective(low, np.flatnonzero([row["id"] in ids for row in rows[:60]]))
+
+    best = objective(low, select(low, 10).indices)
+    assert covered_of_low(rows) == pytest.approx(best, rel=1e-3)
+    assert covered_of_low(rows[:60]) < 0.97 * best
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_rows_without_a_score_can_be_dropped(scored_rows, grouped):
+    dataset = make_dataset(scored_rows)
+    dataset = TopicClusterGrouper(num_clusters=4).run(dataset) if grouped else dataset
+    parameters = {"select_num": 400, "score_key": "quality_score", "score_weight": 0.2, "missing_score": "drop"}
+    score = score_of(scored_rows)
+    kept = chosen_ids(FacilityLocationSelector(**parameters).run(dataset))
+    assert sorted(kept) == sorted(key for key in score if score[key] is not None)
+
+
+def test_rows_without_a_score_stop_the_run_if_asked_for(scored_rows):
+    missing = sum(score is None for score in score_of(scored_rows).values())
+    operator = FacilityLocationSelector(score_key="quality_score", score_weight=0.5, missing_score="raise")
+    with pytest.raises(DatasetError, match=f"{missing} of {len(scored_rows)} samples have no number"):
+        operator.run(make_dataset(scored_rows))
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+@pytest.mark.parametrize(
+    ("key", "sentence"),
+    [("votess", "none of .* has a number at the score_key 'votess' .the stats"), ("no.such", "no column 'no'")],
+)
+def test_a_missing_column_or_stat_is_named_before_any_embedding(scored_rows, grouped, key, sentence):
+    rows = [{name: value for name, value in row.items() if name != EMBEDDING} for row in scored_rows]
+    dataset = TopicClusterGrouper(num_clusters=4).run(make_dataset(scored_rows)) if grouped else make_dataset(rows)
+    operator = FacilityLocationSelector(score_key=key, score_weight=0.5, embedding_model="/no/such/model")
+    with pytest.raises(DatasetError, match=sentence):
+        operator.run(dataset)
+
+
+def test_raw_scores_must_not_be_negative(embedded_rows):
+    rows = [row | {"score": at - 3} for at, row in enumerate(embedded_rows[:20])]
+    for scale in ("minmax", "rank"):
+        FacilityLocationSelector(score_key="score", score_weight=0.5, score_scale=scale).run(make_dataset(rows))
+    with pytest.raises(DatasetError, match=r"is -3, and on the score_scale raw no score may be negative"):
+        FacilityLocationSelector(score_key="score", score_weight=0.5, score_scale="raw").run(make_dataset(rows))
+
+
+@pytest.fixture(scope="module")
+def target(tmp_path_factory, embedded_rows):
+    """A target: a few rows of the dataset, without their embeddings."""
+    rows = [{name: value for name, value in row.items() if name != EMBEDDING} for row in embedded_rows[5:120:15]]
+    path = tmp_path_factory.mktemp("target") / "target.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def test_with_the_target_alone_the_rows_that_are_the_target_are_kept(embedded_rows, target):
+    ids = {json.loads(line)["id"] for line in target.read_text(encoding="utf-8").splitlines()}
+    operator = FacilityLocationSelector(select_num=len(ids), target_path=str(target), target_weight=1.0)
+    assert set(operator.run(make_dataset(embedded_rows))["id"]) == ids
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_more_weight_of_the_target_comes_nearer_to_it(embedded_rows, target, tmp_path, grouped):
+    dataset = make_dataset(embedded_rows)
+    dataset = TopicClusterGrouper(num_clusters=4).run(dataset) if grouped else dataset
+    reached = []
+    for number, weight in enumerate((0.0, 0.3, 0.8)):
+        operator = FacilityLocationSelector(select_num=12, target_path=str(target), target_weight=weight)
+        reached.append(figures_of(tmp_path / str(number), operator, dataset)["target_similarity"])
+    # The target lies in the dataset.
+    assert [similarity["all"] for similarity in reached] == pytest.approx([1] * 3, abs=1e-3)
+    assert reached[0]["chosen"] < reached[1]["chosen"] <= reached[2]["chosen"] + 1e-6
+
+
+def test_embeddings_of_another_width_than_the_targets_are_a_sentence(target, embedded_rows):
+    vectors = np.eye(3, dtype=np.float32)
+    rows = [{**row, EMBEDDING: vector.tolist()} for row, vector in zip(embedded_rows, vectors, strict=False)]
+    operator = FacilityLocationSelector(select_num=2, target_path=str(target), target_weight=0.5)
+    with pytest.raises(EmbeddingError, match="embeddings of width 3, and those of the target have 384"):
+        operator.run(make_dataset(rows))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "sentence"),
+    [
+        ({"score_weight": 0.5}, "score_weight is 0.5, but score_key is not set"),
+        ({"target_weight": 0.5}, "target_weight is 0.5, but target_path is not set"),
+        ({"score_weight": 1.5, "score_key": "q"}, r"score_weight must be a number in \[0, 1\]"),
+        ({"score_key": "q", "score_scale": "log"}, "score_scale must be one of"),
+        ({"target_path": "/no/such.jsonl"}, r"target_path cannot be used: /no/such\.jsonl cannot be read"),
+    ],
+)
+def test_parameters_that_cannot_work_are_refused_at_once(parameters, sentence):
+    with pytest.raises(RecipeError, match=sentence):
+        FacilityLocationSelector(**parameters)
+
+
+def test_weights_above_one_together_are_refused(target):
+    parameters = {"score_key": "q", "score_weight": 0.7, "target_path": str(target)}
+    with pytest.raises(RecipeError, match=r"must not exceed 1 together, got 0\.7 and 0\.4"):
+        FacilityLocationSelector(target_weight=0.4, **parameters)
+    # 0.7 + 0.3 is more than 1 by rounding on some ways to add.
+    FacilityLocationSelector(target_weight=0.3, **parameters)
+
+
+@pytest.mark.parametrize("allocation", ["gain", "taylor"])
+def test_a_total_is_met_with_quality_and_a_target(scored_rows, target, allocation):
+    topics = TopicClusterGrouper(num_clusters=5).run(make_dataset(scored_rows))
+    selected = FacilityLocationSelector(
+        select_num=33,
+        allocation=allocation,
+        score_key="quality_score",
+        score_weight=0.3,
+        target_path=str(target),
+        target_weight=0.3,
+    ).run(topics)
+    assert len(chosen_ids(selected)) == 33
+
+
+def test_taylor_splits_a_total_by_the_graph_cut_of_the_topics(topics):
+    selected = FacilityLocationSelector(select_num=30, allocation="taylor").run(topics)
+    sums = np.stack([decode_vectors(row[EMBEDDING]).sum(axis=0, dtype=np.float64) for row in topics])
+    order, gains = graph_cut(sums / np.linalg.norm(sums, axis=1, keepdims=True))
+    budgets = taylor_budgets(gains, [sizes(topics)[number] for number in order], 30)
+    expected = dict(zip(order, budgets.tolist(), strict=True))
+    kept = {number: expected[number] for number in sorted(expected) if expected[number]}
+    assert sizes(selected) == list(kept.values())

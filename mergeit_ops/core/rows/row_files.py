@@ -19,7 +19,7 @@ from typing import IO, TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["KINDS", "PACKED", "UnreadableFileError", "kind_of", "open_text", "rows_of_file"]
+__all__ = ["KINDS", "PACKED", "UnreadableFileError", "kind_of", "open_text", "rows_of_file", "unpacked"]
 
 KINDS: Mapping[str, str] = {".jsonl": "json", ".json": "json", ".csv": "csv", ".tsv": "csv", ".parquet": "parquet"}
 """How a file is read, by its suffix."""
@@ -44,6 +44,12 @@ class UnreadableFileError(ValueError):
         self.reason = reason
         self.where = where
         self.is_json = is_json
+
+    def about(self, path: Path) -> str:
+        """Return the sentence about a file, without its full stop."""
+        if self.where:
+            return f"{path}, {self.where}, is not a JSON object ({self.reason})"
+        return f"{path} {self.reason}"
 
 
 def kind_of(path: Path) -> str | None:

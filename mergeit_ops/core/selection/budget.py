@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Allocation = Literal["proportional", "equal", "gain"]
-ALLOCATIONS: tuple[Allocation, ...] = ("proportional", "equal", "gain")
+Allocation = Literal["proportional", "equal", "gain", "taylor"]
+ALLOCATIONS: tuple[Allocation, ...] = ("proportional", "equal", "gain", "taylor")
 
 
 def ratio_budget(size: int, ratio: float) -> int:
@@ -116,6 +116,11 @@ class Budget:
         """Return whether the split depends on the gains in each topic."""
         return self.total is not None and self.allocation == "gain"
 
+    @property
+    def by_centres(self) -> bool:
+        """Return whether the split depends on the mean vectors of the topics; see `taylor_budgets`."""
+        return self.total is not None and self.allocation == "taylor"
+
     def of_flat(self, rows: int) -> int:
         """Return how many rows of a flat dataset are kept.
 
@@ -124,7 +129,7 @@ class Budget:
         return self.split([rows])[0]
 
     def split(self, sizes: Sequence[int]) -> list[int]:
-        """Return how many rows each topic keeps, if that does not depend on gains; see `gain_budgets`.
+        """Return how many rows each topic keeps, if that depends on the sizes alone.
 
         :param sizes: rows to choose from in each topic.
         """
@@ -134,5 +139,5 @@ class Budget:
             assert self.ratio is not None
             return [ratio_budget(size, self.ratio) for size in sizes]
         # A flat dataset has nothing to split, whatever the allocation.
-        split = FIXED_BUDGETS["proportional" if self.by_gain else self.allocation]
+        split = FIXED_BUDGETS.get(self.allocation, proportional_budgets)
         return [int(share) for share in split(sizes, self.total)]

@@ -2,6 +2,14 @@
 
 The objective is F(S) = sum over rows i of max over chosen j of sim(i, j), and 0 for the empty set. It is monotone
 and submodular, so the greedy choice reaches at least (1 - 1/e) of the optimum.
+
+It may count quality and a target too, each term in [0, 1] and with a weight (`Terms`): with q the score of a row, k the
+rows that are chosen and t the m rows of a target,
+
+    F(S) = (1 - a - b)/n sum_i max_j sim(i, j) + a/k sum_{j in S} q_j + b/m sum_t max_j sim(t, j)
+
+which is monotone and submodular as well. It differs from QDIT (arXiv 2311.14736) in the scale: there the sum over rows
+is not divided by n, so that the same weight means something else for each number of rows.
 """
 
 from __future__ import annotations
@@ -15,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mergeit_ops.core.products import inner_products
+from mergeit_ops.core.selection.coverage import Coverage
 from mergeit_ops.core.selection.large_sets import CELL_ROWS, select_large
 from mergeit_ops.core.selection.lazy_greedy import lazy_greedy
 from mergeit_ops.core.selection.method import Need, Pool, Selection
@@ -26,7 +35,47 @@ DENSE_KERNEL_ROWS = 8_000
 """Rows up to which the kernel is held whole: 256 MB of float32."""
 
 _SUBMODLIB_ROWS = 200  # above, the lazy greedy here is through before it, at 3,000 rows in a sixth of the time
-_BLOCK_ROWS = 2_048
+
+
+@dataclass(frozen=True, eq=False)
+class Terms:
+    """What the objective counts beside the coverage of the rows.
+
+    :param score_weight: a, in [0, 1].
+    :param scores: (n,) q, at least 0; best in [0, 1].
+    :param target_weight: b, in [0, 1]; a + b <= 1.
+    :param targets: (m, d) float32 of unit norm; zero vectors count nothing.
+    """
+
+    score_weight: float = 0.0
+    scores: NDArray[np.float64] | None = None
+    target_weight: float = 0.0
+    targets: NDArray[np.float32] | None = None
+
+    def coverage(self, vectors: NDArray[np.float32], kept: float, metric: Metric) -> Coverage:
+        """Return n times the objective, as what a choice is worth.
+
+        :param vectors: (n, d) float32 of unit norm.
+        :param kept: k, rows that are kept in the end.
+        :param metric: see `similarity`.
+        """
+
+        def kernel(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
+            return similarity(a, b, metric)
+
+        n = len(vectors)
+        own_weight = max(0.0, 1.0 - self.score_weight - self.target_weight)
+        bonus = None
+        if self.score_weight:
+            assert self.scores is not None
+            bonus = self.score_weight * n / kept * self.scores
+        if not self.target_weight:
+            return Coverage(vectors, kernel, own_weight, bonus)
+        assert self.targets is not None
+        return Coverage(vectors, kernel, own_weight, bonus, self.targets, self.target_weight * n / len(self.targets))
+
+
+COVERAGE_ALONE = Terms()
 
 
 def similarity(a: NDArray[np.float32], b: NDArray[np.float32], metric: Metric) -> NDArray[np.float32]:
@@ -46,47 +95,53 @@ def similarity(a: NDArray[np.float32], b: NDArray[np.float32], metric: Metric) -
     return np.exp(-np.sqrt(np.maximum(squared, 0)) / a.shape[1], dtype=np.float32)
 
 
-def objective(vectors: NDArray[np.float32], chosen: NDArray[np.int64], metric: Metric = "cosine") -> float:
-    """Return F of a chosen set; a row whose best similarity is negative adds 0.
+def objective(
+    vectors: NDArray[np.float32],
+    chosen: NDArray[np.int64],
+    metric: Metric = "cosine",
+    terms: Terms = COVERAGE_ALONE,
+) -> float:
+    """Return F of a chosen set, times n; a row whose best similarity is negative adds 0.
 
     :param vectors: (n, d) float32 of unit norm.
     :param chosen: positions of the chosen rows.
     :param metric: see `similarity`.
+    :param terms: what counts beside coverage; k is the number of chosen rows.
     """
-    if len(chosen) == 0:
-        return 0.0
-    representatives = vectors[chosen]
-    best = [
-        similarity(vectors[start : start + _BLOCK_ROWS], representatives, metric).max(axis=1)
-        for start in range(0, len(vectors), _BLOCK_ROWS)
-    ]
-    return float(np.maximum(np.concatenate(best), 0).sum(dtype=np.float64))
+    return terms.coverage(vectors, max(1, len(chosen)), metric).worth(chosen)
 
 
 def select(
-    vectors: NDArray[np.float32], budget: int, metric: Metric = "cosine", dense_rows: int = DENSE_KERNEL_ROWS
+    vectors: NDArray[np.float32],
+    budget: int,
+    metric: Metric = "cosine",
+    dense_rows: int = DENSE_KERNEL_ROWS,
+    terms: Terms = COVERAGE_ALONE,
+    kept: float | None = None,
 ) -> Selection:
     """Choose `budget` rows greedily by marginal gain.
 
-    submodlib does the greedy work where it is installed and the rows are few; `lazy_greedy` does elsewhere. Both reach
-    the same objective up to the order of ties. For more than `dense_rows` rows the kernel is never held whole, and the
-    objective stays within about a percent of theirs; see `large_sets`.
+    submodlib does the greedy work where it is installed, the rows are few and nothing but coverage counts;
+    `lazy_greedy` does elsewhere. Both reach the same objective up to the order of ties. For more than `dense_rows` rows
+    the kernel is never held whole, and the objective stays within about a percent of theirs; see `large_sets`.
 
     :param vectors: (n, d) float32 of unit norm.
     :param budget: rows to choose, 0 <= budget <= n. Rows that add nothing are still chosen to fill the budget.
     :param metric: see `similarity`.
     :param dense_rows: rows up to which the kernel is held whole, in 4 * n^2 bytes.
-    :return: the chosen rows, best first.
+    :param terms: what counts beside coverage.
+    :param kept: rows that are kept in the end, if it is not the budget.
+    :return: the chosen rows, best first, and n times what each adds to F.
     """
     n = len(vectors)
     budget = min(budget, n)
     if budget == 0:
         return Selection(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float64))
-    if n > dense_rows:
-        return Selection(
-            *select_large(vectors, budget, lambda a, b: similarity(a, b, metric), min(dense_rows, CELL_ROWS))
-        )
-    return greedy(similarity(vectors, vectors, metric), budget)
+    coverage = terms.coverage(vectors, budget if kept is None else kept, metric)
+    if n > dense_rows or n * (coverage.points - n) > dense_rows**2:
+        return Selection(*select_large(coverage, budget, min(dense_rows, CELL_ROWS)))
+    kernel = coverage.whole_kernel()
+    return greedy(kernel, budget) if terms is COVERAGE_ALONE else lazy_greedy(kernel, budget, coverage.bonus)
 
 
 def greedy(kernel: NDArray[np.float32], budget: int) -> Selection:
@@ -131,19 +186,31 @@ def _submodlib_greedy(kernel: NDArray[np.float32], budget: int) -> Selection:
 
 @dataclass(frozen=True)
 class FacilityLocation:
-    """Rows that represent all rows, by embeddings.
+    """Rows that represent all rows, by embeddings; if asked for, good ones, and such that represent a target.
 
     :param metric: see `similarity`.
+    :param score_weight: see `Terms`.
+    :param target_weight: see `Terms`.
     """
 
     metric: Metric = "cosine"
+    score_weight: float = 0.0
+    target_weight: float = 0.0
 
-    needs: ClassVar[frozenset[Need]] = frozenset({"vectors"})
     selected: ClassVar[str] = "the most representative"
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """Return what must be filled in the pool: what has a weight."""
+        weights: dict[Need, float] = {"vectors": 1.0, "scores": self.score_weight, "targets": self.target_weight}
+        return frozenset(name for name, weight in weights.items() if weight)
 
     def select(self, pool: Pool, budget: int) -> Selection:
         """Choose greedily; see `select`."""
-        return select(pool.vectors, budget, self.metric)
+        if self.needs == {"vectors"}:
+            return select(pool.vectors, budget, self.metric)
+        terms = Terms(self.score_weight, pool.scores, self.target_weight, pool.targets)
+        return select(pool.vectors, budget, self.metric, terms=terms, kept=pool.kept)
 
     def note(self, rows: int, budget: int) -> str:
         """Tell where the choice is not the exact greedy's."""

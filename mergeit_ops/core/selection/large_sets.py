@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import heapq
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,9 +19,8 @@ from numpy.typing import NDArray
 from mergeit_ops.core.fixed_threads import fixed_threads
 from mergeit_ops.core.products import inner_products
 from mergeit_ops.core.selection.budget import gain_budgets, proportional_budgets
+from mergeit_ops.core.selection.coverage import Coverage
 from mergeit_ops.core.selection.lazy_greedy import lazy_greedy
-
-Similarity = Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]]
 
 CELL_ROWS = 2_000
 _CELL_FIT_ROWS = 100
@@ -41,37 +40,35 @@ _LEFT = 1e-3  # share of a cell's objective that no choice is looked for
 
 
 def select_large(
-    vectors: NDArray[np.float32],
+    coverage: Coverage,
     budget: int,
-    similarity: Similarity,
     cell_rows: int = CELL_ROWS,
     searched_rows: int = _SEARCHED_ROWS,
     seed: int = 42,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Choose rows of a large set greedily, without an n-by-n matrix.
 
-    :param vectors: (n, d) float32 of unit norm.
+    :param coverage: the rows, and what a choice of them is worth.
     :param budget: rows to choose, 1 <= budget <= n.
-    :param similarity: kernel of two sets of rows.
     :param cell_rows: rows of a cell, about.
-    :param searched_rows: rows that are searched for those that could cover a row better: those of the nearest cells,
+    :param searched_rows: rows that are searched for those that could cover a point better: those of the nearest cells,
         or all where n is no more than twice as many.
     :param seed: seed of the cells.
     :return: (budget,) positions, best first, and their marginal gains.
     """
     if budget <= _TINY_BUDGET:
-        return _from_all(vectors, budget, similarity, seed)
-    cells, centres = _cells(vectors, cell_rows, seed)
+        return _from_all(coverage, budget, seed)
+    cells, centres = _cells(coverage, cell_rows, seed)
     if budget <= _SMALL_BUDGET:
-        return _from_candidates(vectors, cells, budget, similarity, seed)
-    n = len(vectors)
+        return _from_candidates(coverage, cells, budget, seed)
+    n = len(coverage.vectors)
     first = max(round(_FIRST_SHARE * budget), min(budget // 2, n // _FIRST_PER_ROW), 1)
     if first <= _SMALL_BUDGET:
-        chosen, _ = _from_candidates(vectors, cells, first, similarity, seed)
+        chosen, _ = _from_candidates(coverage, cells, first, seed)
     else:
-        chosen = _from_cells(vectors, cells, first, similarity)
-    better = _better_pairs(vectors, cells, centres, chosen, similarity, searched_rows)
-    more, more_gains = _continue(better, chosen, budget - first)
+        chosen = _from_cells(coverage, cells, first)
+    better = _better_pairs(coverage, cells, centres, chosen, searched_rows)
+    more, more_gains = _continue(better, chosen, budget - first, coverage.bonus)
     return np.concatenate([chosen, more]), np.concatenate([better.gains, more_gains])
 
 
@@ -80,29 +77,28 @@ class _BetterPairs:
     """What the first choices leave to be gained.
 
     :param gains: marginal gain of each of the first choices.
-    :param covered: (n,) float32, how well each row is covered by them.
-    :param rows: rows that another one would cover better, ordered by that other one.
+    :param covered: how well each point is covered by them, float32.
+    :param points: points that a row would cover better, ordered by that row.
     :param weights: how well it would.
     :param starts: (n + 1,) where each covering row's part begins.
     """
 
     gains: NDArray[np.float64]
     covered: NDArray[np.float32]
-    rows: NDArray[np.int32]
+    points: NDArray[np.int32]
     weights: NDArray[np.float32]
     starts: NDArray[np.int64]
 
 
-def _cells(
-    vectors: NDArray[np.float32], cell_rows: int, seed: int
-) -> tuple[list[NDArray[np.int64]], NDArray[np.float32]]:
-    """Split rows into cells of like rows: ascending positions of each, and their centres."""
+def _cells(coverage: Coverage, cell_rows: int, seed: int) -> tuple[list[NDArray[np.int64]], NDArray[np.float32]]:
+    """Split points into cells of like ones: ascending positions of each, and their centres."""
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
 
+    vectors = coverage.vectors
     count = -(-len(vectors) // cell_rows)
     if count == 1:
-        return [np.arange(len(vectors))], vectors.mean(axis=0, keepdims=True)
+        return [np.arange(coverage.points)], vectors.mean(axis=0, keepdims=True)
     rng = np.random.default_rng(seed)
     sample = np.sort(rng.choice(len(vectors), min(len(vectors), _CELL_FIT_ROWS * count), replace=False))
     starts = vectors[rng.choice(sample, count, replace=False)]
@@ -111,154 +107,194 @@ def _cells(
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct rows than cells
         kmeans.fit(vectors[sample])
     labels = np.concatenate(
-        [kmeans.predict(vectors[start : start + cell_rows * 8]) for start in range(0, len(vectors), cell_rows * 8)]
+        [
+            kmeans.predict(points[start : start + cell_rows * 8])
+            for points in (vectors, coverage.targets)
+            if points is not None
+            for start in range(0, len(points), cell_rows * 8)
+        ]
     )
     order = np.argsort(labels, kind="stable")
     groups = np.split(order, np.flatnonzero(np.diff(labels[order])) + 1)
     # Rows that are all alike make one cell, however many they are; in parts it does as well.
-    parts = [part for group in groups for part in np.array_split(group, -(-len(group) // (3 * cell_rows)))]
-    return parts, np.stack([vectors[part].mean(axis=0) for part in parts])
+    parts = [part for group in groups for part in _parts(coverage, group, -(-len(group) // (3 * cell_rows)))]
+    return parts, np.stack([coverage.at(part).mean(axis=0) for part in parts])
+
+
+def _parts(coverage: Coverage, group: NDArray[np.int64], count: int) -> list[NDArray[np.int64]]:
+    """Split a cell into a number of parts, with as many rows and as many targets in each."""
+    rows = coverage.rows_among(group)
+    pairs = zip(np.array_split(rows, count), np.array_split(group[len(rows) :], count), strict=True)
+    return [np.concatenate(pair) for pair in pairs]
 
 
 def _greedy_in_cells(
-    vectors: NDArray[np.float32],
-    cells: list[NDArray[np.int64]],
-    budget: int,
-    similarity: Similarity,
+    coverage: Coverage, cells: list[NDArray[np.int64]], budget: int
 ) -> list[tuple[NDArray[np.int64], NDArray[np.float64]]]:
     """Return each cell's rows in greedy order with their gains, twice its share of the budget of them."""
-    shares = proportional_budgets([len(cell) for cell in cells], budget)
+    rows = [coverage.rows_among(cell) for cell in cells]
+    shares = proportional_budgets([len(own) for own in rows], budget)
     offers = []
-    for cell, share in zip(cells, shares.tolist(), strict=True):
-        own = vectors[cell]
-        indices, gains = _best_of_cell(similarity(own, own), min(len(cell), 2 * share + 8))
-        offers.append((cell[indices], gains))
+    for cell, own, share in zip(cells, rows, shares.tolist(), strict=True):
+        if not len(own):
+            offers.append((own, np.zeros(0)))
+            continue
+        most = min(len(own), 2 * share + 8)
+        indices, gains = _best_of_cell(coverage.kernel(own, cell), most, coverage.bonus_of(own))
+        offers.append((own[indices], gains))
     return offers
 
 
-def _best_of_cell(kernel: NDArray[np.float32], most: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def _best_of_cell(
+    kernel: NDArray[np.float32], most: int, bonus: NDArray[np.float64] | None
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return the first choices of a cell and their gains.
 
     If a few rows represent all others, the remaining gains are rounding errors. They are almost equal for every row, so
-    a lazy greedy would recompute all gains for each choice. The remaining rows are therefore returned in their order.
+    a lazy greedy would recompute all gains for each choice. The remaining rows are therefore returned by their bonus,
+    and without one in their order.
+
+    :param kernel: (k, l) of the rows of the cell to its points, the rows first.
+    :param most: rows to return.
+    :param bonus: (k,) see `Coverage`.
     """
-    few = lazy_greedy(kernel, min(most, _FEW))
+    few = lazy_greedy(kernel, min(most, _FEW), bonus)
+    covered = few.gains.sum() if bonus is None else few.gains.sum() - bonus[few.indices].sum()
     possible = float(np.trace(kernel))
-    if most <= _FEW or possible - few.gains.sum() > _LEFT * possible:
-        selection = few if most <= _FEW else lazy_greedy(kernel, most)
+    if kernel.shape[1] > len(kernel):
+        possible += float(np.maximum(kernel[:, len(kernel) :].max(axis=0), 0).sum())
+    if most <= _FEW or possible - covered > _LEFT * possible:
+        selection = few if most <= _FEW else lazy_greedy(kernel, most, bonus)
         return selection.indices, selection.gains
-    others = np.setdiff1d(np.arange(len(kernel)), few.indices)[: most - _FEW]
-    return np.concatenate([few.indices, others]), np.concatenate([few.gains, np.zeros(len(others))])
+    others = np.setdiff1d(np.arange(len(kernel)), few.indices)
+    if bonus is None:
+        others = others[: most - _FEW]
+        return np.concatenate([few.indices, others]), np.concatenate([few.gains, np.zeros(len(others))])
+    others = others[np.argsort(-bonus[others], kind="stable")[: most - _FEW]]
+    return np.concatenate([few.indices, others]), np.concatenate([few.gains, bonus[others]])
 
 
-def _from_cells(
-    vectors: NDArray[np.float32],
-    cells: list[NDArray[np.int64]],
-    budget: int,
-    similarity: Similarity,
-) -> NDArray[np.int64]:
+def _from_cells(coverage: Coverage, cells: list[NDArray[np.int64]], budget: int) -> NDArray[np.int64]:
     """Choose by the greedy of the sum of the cells' objectives."""
-    offers = _greedy_in_cells(vectors, cells, budget, similarity)
+    offers = _greedy_in_cells(coverage, cells, budget)
     budgets = gain_budgets([gains for _, gains in offers], budget)
     return np.concatenate([rows[:share] for (rows, _), share in zip(offers, budgets, strict=True)])
 
 
-def _from_all(
-    vectors: NDArray[np.float32], budget: int, similarity: Similarity, seed: int
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Choose a handful of rows among all, which no cell knows the best of, judged by a sample of all rows."""
-    n = len(vectors)
-    judging = vectors[_sample(n, _TINY_JUDGING_ROWS, seed)]
+def _from_all(coverage: Coverage, budget: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Choose a handful of rows among all, which no cell knows the best of, judged by a sample of all points."""
+    n = len(coverage.vectors)
+    judging, judged, factor = coverage.judged_by(_TINY_JUDGING_ROWS, seed)
     covered = np.zeros(len(judging), dtype=np.float32)
     block = max(1, _BLOCK_ENTRIES // len(judging))
     chosen: list[int] = []
     gains: list[float] = []
     for _ in range(budget):
         parts = [
-            np.maximum(similarity(vectors[start : start + block], judging) - covered, 0).sum(axis=1)
+            np.maximum(judged.kernel(np.arange(start, min(start + block, n)), judging) - covered, 0).sum(axis=1)
             for start in range(0, n, block)
         ]
-        gain = np.concatenate(parts)
+        gain = np.concatenate(parts) if judged.bonus is None else np.concatenate(parts) + judged.bonus
         gain[chosen] = -np.inf
         best = int(gain.argmax())
         chosen.append(best)
-        gains.append(float(gain[best]) * n / len(judging))
-        covered = np.maximum(covered, similarity(vectors[best : best + 1], judging)[0])
+        gains.append(float(gain[best]) * factor)
+        covered = np.maximum(covered, judged.kernel(np.array([best]), judging)[0])
     return np.asarray(chosen, dtype=np.int64), np.asarray(gains, dtype=np.float64)
 
 
-def _sample(n: int, size: int, seed: int) -> NDArray[np.int64]:
-    return np.arange(n) if n <= size else np.sort(np.random.default_rng(seed).choice(n, size, replace=False))
-
-
 def _from_candidates(
-    vectors: NDArray[np.float32],
-    cells: list[NDArray[np.int64]],
-    budget: int,
-    similarity: Similarity,
-    seed: int,
+    coverage: Coverage, cells: list[NDArray[np.int64]], budget: int, seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Choose few rows among candidates, the best of each cell, judged by what they cover of a sample of all rows."""
-    n = len(vectors)
-    # With few rows to choose, those near the middle of everything matter, which no single cell knows.
-    central = np.argsort(-inner_products(vectors, vectors.mean(axis=0)[None])[:, 0], kind="stable")[: _CANDIDATES // 16]
-    offers = _greedy_in_cells(vectors, cells, _CANDIDATES, similarity)
+    """Choose few rows among candidates, the best of each cell, judged by what they cover of a sample of all points."""
+    n = len(coverage.vectors)
+    offers = _greedy_in_cells(coverage, cells, _CANDIDATES)
     shares = gain_budgets([gains for _, gains in offers], _CANDIDATES)
     best = [rows[: max(1, share)] for (rows, _), share in zip(offers, shares.tolist(), strict=True)]
     rng = np.random.default_rng(seed)
     # What a few rows leave uncovered lies across cells, where no cell has its best.
     across = rng.choice(n, min(n, _CANDIDATES), replace=False)
-    candidates = np.unique(np.concatenate([central, across, *best]))
-    judging = _sample(n, _JUDGING_ROWS, seed)
-    selection = lazy_greedy(similarity(vectors[candidates], vectors[judging]), budget)
-    return candidates[selection.indices], selection.gains * (n / len(judging))
+    candidates = np.unique(np.concatenate([_central(coverage), across, *best, *_outstanding(coverage, seed)]))
+    judging, judged, factor = coverage.judged_by(_JUDGING_ROWS, seed)
+    selection = lazy_greedy(judged.kernel(candidates, judging), budget, judged.bonus_of(candidates))
+    return candidates[selection.indices], selection.gains * factor
+
+
+def _central(coverage: Coverage) -> NDArray[np.int64]:
+    """Return rows near the middle of everything: with few rows to choose they matter, and no single cell knows them."""
+    vectors, n = coverage.vectors, len(coverage.vectors)
+    middle = vectors.mean(axis=0)
+    if coverage.row_weight != 1:
+        middle *= coverage.row_weight
+    if coverage.targets is not None:
+        middle += coverage.targets.mean(axis=0) * (coverage.target_weight * len(coverage.targets) / n)
+    near = inner_products(vectors, middle[None])[:, 0]
+    order = np.argsort(-near if coverage.bonus is None else -near - coverage.bonus / n, kind="stable")
+    return order[: _CANDIDATES // 16]
+
+
+def _outstanding(coverage: Coverage, seed: int) -> list[NDArray[np.int64]]:
+    """Return the rows with the highest bonus, and those that are nearest to the target."""
+    found = []
+    if coverage.bonus is not None:
+        found.append(np.argsort(-coverage.bonus, kind="stable")[:_SMALL_BUDGET])
+    if coverage.targets is not None:
+        points = len(coverage.vectors) + np.arange(len(coverage.targets))
+        drawn = np.sort(np.random.default_rng(seed).permutation(points)[:_SMALL_BUDGET])
+        found.append(coverage.kernel_of_points(drawn, coverage.vectors).argmax(axis=1))
+    return found
 
 
 def _better_pairs(
-    vectors: NDArray[np.float32],
+    coverage: Coverage,
     cells: list[NDArray[np.int64]],
     centres: NDArray[np.float32],
     chosen: NDArray[np.int64],
-    similarity: Similarity,
     searched_rows: int,
 ) -> _BetterPairs:
-    """Find how well rows are covered by chosen ones, and the pairs in which a row would be covered better."""
-    n = len(vectors)
-    covered = np.empty(n, dtype=np.float32)
+    """Find how well points are covered by chosen rows, and the pairs in which a point would be covered better."""
+    vectors, n = coverage.vectors, len(coverage.vectors)
+    covered = np.empty(coverage.points, dtype=np.float32)
     gains = np.zeros(len(chosen), dtype=np.float64)
     rank = np.full(n, len(chosen))
     rank[chosen] = np.arange(len(chosen))
-    found_rows, found_by, found_weights = [], [], []
-    for cell, searched in _neighbourhoods(cells, centres, n, searched_rows):
+    found_points, found_by, found_weights = [], [], []
+    for cell, searched in _neighbourhoods(coverage, cells, centres, searched_rows):
         searched_vectors = vectors if len(searched) == n else vectors[searched]
         choices = np.sort(rank[searched])
         choices = choices[: int(np.searchsorted(choices, len(chosen)))]
         representatives = vectors[chosen[choices]]
         block = max(1, _BLOCK_ENTRIES // len(searched))
         for start in range(0, len(cell), block):
-            rows = cell[start : start + block]
-            reached = np.maximum(similarity(vectors[rows], representatives), 0)
+            points = cell[start : start + block]
+            reached = np.maximum(coverage.kernel_of_points(points, representatives), 0)
             np.maximum.accumulate(reached, axis=1, out=reached)
             gains[choices] += np.diff(reached, axis=1, prepend=np.float32(0)).sum(axis=0, dtype=np.float64)
-            cover = reached[:, -1] if len(choices) else np.zeros(len(rows), dtype=np.float32)
-            covered[rows] = cover
-            weights = similarity(vectors[rows], searched_vectors)
-            row, column = np.nonzero(_best_above(weights, cover))
-            found_rows.append(rows[row].astype(np.int32))
+            cover = reached[:, -1] if len(choices) else np.zeros(len(points), dtype=np.float32)
+            covered[points] = cover
+            weights = coverage.kernel_of_points(points, searched_vectors)
+            point, column = np.nonzero(_best_above(weights, cover))
+            found_points.append(points[point].astype(np.int32))
             found_by.append(searched[column].astype(np.int32))
-            found_weights.append(weights[row, column])
+            found_weights.append(weights[point, column])
+    if coverage.bonus is not None:
+        gains += coverage.bonus[chosen]
     by = np.concatenate(found_by)
     order = np.argsort(by, kind="stable")
     starts = np.concatenate([[0], np.cumsum(np.bincount(by, minlength=n))])
-    return _BetterPairs(gains, covered, np.concatenate(found_rows)[order], np.concatenate(found_weights)[order], starts)
+    return _BetterPairs(
+        gains, covered, np.concatenate(found_points)[order], np.concatenate(found_weights)[order], starts
+    )
 
 
 def _neighbourhoods(
-    cells: list[NDArray[np.int64]], centres: NDArray[np.float32], n: int, searched_rows: int
+    coverage: Coverage, cells: list[NDArray[np.int64]], centres: NDArray[np.float32], searched_rows: int
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Yield each cell with the rows that are searched for its rows."""
+    """Yield each cell with the rows that are searched for its points."""
+    n = len(coverage.vectors)
     everything = np.arange(n)
-    sizes = np.array([len(cell) for cell in cells])
+    rows = [coverage.rows_among(cell) for cell in cells]
+    sizes = np.array([len(own) for own in rows])
     for number, cell in enumerate(cells):
         if n <= 2 * searched_rows:
             yield cell, everything
@@ -266,7 +302,7 @@ def _neighbourhoods(
         nearest = np.argsort(-inner_products(centres, centres[number][None])[:, 0], kind="stable")
         enough = int(np.searchsorted(np.cumsum(sizes[nearest]), searched_rows, side="right"))
         # A cell is always searched itself.
-        yield cell, np.concatenate([cells[other] for other in np.union1d(nearest[:enough], [number])])
+        yield cell, np.concatenate([rows[other] for other in np.union1d(nearest[:enough], [number])])
 
 
 def _best_above(weights: NDArray[np.float32], cover: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -290,21 +326,24 @@ def _best_above(weights: NDArray[np.float32], cover: NDArray[np.float32]) -> NDA
 
 
 def _continue(
-    pairs: _BetterPairs, taken: NDArray[np.int64], budget: int
+    pairs: _BetterPairs, taken: NDArray[np.int64], budget: int, bonus: NDArray[np.float64] | None
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Choose by lazy greedy over the pairs that are left."""
-    covered, rows, weights = pairs.covered.copy(), pairs.rows, pairs.weights
-    left = np.maximum(weights - covered[rows], 0)
+    covered, points, weights = pairs.covered.copy(), pairs.points, pairs.weights
+    left = np.maximum(weights - covered[points], 0)
     sums = np.concatenate([[0.0], np.cumsum(left, dtype=np.float64)])
     del left
     bounds = sums[pairs.starts[1:]] - sums[pairs.starts[:-1]]
     # A bound from differences of long sums may be too low by rounding.
     bounds += 1e-9 * float(sums[-1])
-    free = np.ones(len(covered), dtype=bool)
+    if bonus is not None:
+        bounds += bonus
+    extra = [0.0] * len(bounds) if bonus is None else bonus.tolist()
+    free = np.ones(len(bounds), dtype=bool)
     free[taken] = False
     heap = [(-bound, j) for j, bound in enumerate(bounds.tolist()) if free[j]]
     heapq.heapify(heap)
-    fresh_at = [-1] * len(covered)
+    fresh_at = [-1] * len(bounds)
     edges = pairs.starts.tolist()
     chosen: list[int] = []
     gains: list[float] = []
@@ -315,10 +354,10 @@ def _continue(
             heapq.heappop(heap)
             chosen.append(j)
             gains.append(-bound)
-            reached = rows[part]
+            reached = points[part]
             covered[reached] = np.maximum(covered[reached], weights[part])
         else:
-            gain = float(np.maximum(weights[part] - covered[rows[part]], 0).sum(dtype=np.float64))
+            gain = float(np.maximum(weights[part] - covered[points[part]], 0).sum(dtype=np.float64)) + extra[j]
             fresh_at[j] = len(chosen)
             heapq.heapreplace(heap, (-gain, j))
     return np.asarray(chosen, dtype=np.int64), np.asarray(gains, dtype=np.float64)

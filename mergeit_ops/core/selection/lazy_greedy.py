@@ -10,7 +10,7 @@ from mergeit_ops.core.selection.method import Selection
 _AT_ONCE = 16  # gains recomputed together; most often the first few settle it
 
 
-def lazy_greedy(similarities: NDArray[np.float32], budget: int) -> Selection:
+def lazy_greedy(similarities: NDArray[np.float32], budget: int, bonus: NDArray[np.float64] | None = None) -> Selection:
     """Choose rows by lazy greedy: a gain is recomputed only while its stale upper bound may be the highest.
 
     Gains never rise as the set grows, so the highest fresh gain that tops all stale ones is the greedy choice. The rows
@@ -20,8 +20,11 @@ def lazy_greedy(similarities: NDArray[np.float32], budget: int) -> Selection:
     :param similarities: (m, n) of the m rows that may be chosen to the n that are to be covered; for a choice among
         all rows the symmetric kernel.
     :param budget: rows to choose, 0 <= budget <= m.
+    :param bonus: (m,) what each row adds whenever it is chosen, at least 0; None: nothing.
     """
     gains = np.array([np.maximum(row, 0).sum(dtype=np.float64) for row in similarities])
+    if bonus is not None:
+        gains += bonus
     covered = np.zeros(similarities.shape[1], dtype=np.float32)
     indices = np.empty(budget, dtype=np.int64)
     chosen_gains = np.empty(budget, dtype=np.float64)
@@ -35,6 +38,8 @@ def lazy_greedy(similarities: NDArray[np.float32], budget: int) -> Selection:
             fresh = similarities[top]
             fresh -= covered
             gains[top] = np.maximum(fresh, 0, out=fresh).sum(axis=1)
+            if bonus is not None:
+                gains[top] += bonus[top]
             stale[top] = -np.inf
             best = max(best, gains[top].max())
             at_once *= 2

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 __all__ = ["Need", "Pool", "Selection", "SelectionMethod"]
 
-Need = Literal["vectors", "scores", "tags", "texts", "topics"]
+Need = Literal["vectors", "scores", "targets", "tags", "texts", "topics"]
 """What a method may ask to know about the rows."""
 
 
@@ -20,17 +20,22 @@ class Pool:
     """n rows to choose from. Only what the method `needs` is filled.
 
     :param vectors: (n, d) float32 of unit norm.
-    :param scores: (n,) float64; NaN: no score.
+    :param scores: (n,) float64, on the scale that the operator asks for, fitted to the whole dataset; each row has one.
+    :param targets: (m, d) float32: vectors of the rows of a target.
     :param tags: tags of each row.
     :param texts: text of each row.
     :param topics: (n,) topic of each row.
+    :param kept: how many of the rows are kept in the end, where they are put in order to split a budget among topics;
+        None: as many as are chosen.
     """
 
     vectors: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     scores: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    targets: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     tags: Sequence[frozenset[str]] = ()
     texts: Sequence[str] = ()
     topics: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    kept: float | None = None
 
 
 @dataclass(frozen=True)
@@ -49,8 +54,11 @@ class Selection:
 class SelectionMethod(Protocol):
     """Chooses rows. An instance is frozen and small: it is sent to the workers of a cluster."""
 
-    needs: ClassVar[frozenset[Need]]
-    """What must be filled in the pool."""
+    @property
+    def needs(self) -> frozenset[Need]:
+        """Return what must be filled in the pool."""
+        ...
+
     selected: ClassVar[str]
     """What the chosen rows are, for the report: `the most representative`."""
 

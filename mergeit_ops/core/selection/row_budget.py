@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mergeit_ops.core.selection.scales import finite_numbers
 
 
 def random_rows(row_ids: Sequence[str], count: int, seed: int) -> NDArray[np.int64]:
@@ -31,13 +32,7 @@ def extreme_rows(values: Sequence[Any], count: int, highest: bool) -> NDArray[np
     :param highest: whether high values are wanted.
     :return: positions, ascending; `count` of them, or as many as have a number. Of equal values the first ones.
     """
-    numbers = np.asarray([_number(value) for value in values], dtype=np.float64)
+    numbers = finite_numbers(values)
     usable = np.flatnonzero(~np.isnan(numbers))
     wanted = -numbers[usable] if highest else numbers[usable]
     return np.sort(usable[np.argsort(wanted, kind="stable")[:count]]).astype(np.int64)
-
-
-def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        return math.nan
-    return float(value)

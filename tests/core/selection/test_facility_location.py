@@ -5,6 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
+from mergeit_ops.core.selection.coverage import Coverage
 from mergeit_ops.core.selection.facility_location import objective, select, similarity, submodlib_available
 from mergeit_ops.core.selection.large_sets import select_large
 from mergeit_ops.core.selection.lazy_greedy import lazy_greedy
@@ -114,7 +115,7 @@ def test_too_many_rows_for_a_kernel_reach_the_objective_to_within_a_percent(budg
 def test_searching_only_the_nearest_cells_costs_less_than_a_percent_too():
     vectors = clustered_vectors(3_000)
     exact = lazy_greedy(similarity(vectors, vectors, "cosine"), 600)
-    indices, _ = select_large(vectors, 600, lambda a, b: similarity(a, b, "cosine"), cell_rows=100, searched_rows=400)
+    indices, _ = select_large(Coverage(vectors, kernel), 600, cell_rows=100, searched_rows=400)
     assert objective(vectors, indices) >= 0.99 * objective(vectors, exact.indices)
 
 
@@ -185,7 +186,7 @@ def test_a_large_selection_does_little_more_work_than_the_exact_greedy_whatever_
     Kernel.read = 0
     exact = lazy_greedy(kernel(vectors, vectors), budget)
     read_by_exact, Kernel.read = Kernel.read, 0
-    indices, _ = select_large(vectors, budget, counted, cell_rows=500)
+    indices, _ = select_large(Coverage(vectors, counted), budget, cell_rows=500)
     # The exact greedy computes each similarity once and reads it once before its first choice.
     assert computed + Kernel.read <= 1.5 * (2 * n * n + read_by_exact)
     assert objective(vectors, indices) >= 0.99 * objective(vectors, exact.indices)

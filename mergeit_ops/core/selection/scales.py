@@ -1,0 +1,69 @@
+"""Scores on a scale that is fitted to all rows of a dataset."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["SCALES", "Scale", "finite_numbers"]
+
+
+def finite_numbers(values: Iterable[Any]) -> NDArray[np.float64]:
+    """Return values as numbers; what is no finite number becomes NaN."""
+    return np.asarray([_number(value) for value in values], dtype=np.float64)
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        return math.nan
+    return float(value)
+
+
+@dataclass(frozen=True, eq=False)
+class Scale:
+    """A scale of scores: a line through points.
+
+    :param scores: (p,) ascending.
+    :param values: (p,) what they become. A missing score becomes the first, which is that of the lowest score.
+    """
+
+    scores: NDArray[np.float64]
+    values: NDArray[np.float64]
+
+    def __call__(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return scores on the scale.
+
+        :param scores: (n,) of the dataset that the scale was fitted to; NaN: missing.
+        """
+        return np.interp(np.where(np.isnan(scores), self.scores[0], scores), self.scores, self.values)
+
+
+def _minmax(scores: NDArray[np.float64]) -> Scale:
+    low, high = scores.min(), scores.max()
+    if low == high:
+        return Scale(np.array([low]), np.zeros(1))
+    return Scale(np.array([low, high]), np.array([0.0, 1.0]))
+
+
+def _rank(scores: NDArray[np.float64]) -> Scale:
+    distinct, counts = np.unique(scores, return_counts=True)
+    # Equal scores share the mean of their ranks.
+    ranks = np.cumsum(counts) - (counts + 1) / 2
+    return Scale(distinct, ranks / max(1, len(scores) - 1))
+
+
+def _as_they_are(scores: NDArray[np.float64]) -> Scale:
+    distinct = np.unique(scores)
+    return Scale(distinct, distinct)
+
+
+SCALES: Mapping[str, Callable[[NDArray[np.float64]], Scale]] = {"minmax": _minmax, "rank": _rank, "raw": _as_they_are}
+"""Scales by name, each fitted to all scores there are, which are n >= 1 numbers without NaN.
+
+`minmax` maps the lowest to 0 and the highest to 1, `rank` does so by rank among the rows, `raw` changes nothing.
+"""

@@ -1,0 +1,126 @@
+"""Scores of rows, from a stat or a column: the way in which every selection method gets them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from mergeit_ops.core.columns import STATS
+from mergeit_ops.core.selection.scales import SCALES, Scale, finite_numbers
+from mergeit_ops.dataset.topics import table_topics
+from mergeit_ops.errors import DatasetError
+from mergeit_ops.jobs.row_keys import field_values
+from mergeit_ops.jobs.rows import Rows
+
+__all__ = ["RowScores", "ScoreField", "ScoreSettings", "read_scores"]
+
+
+@dataclass(frozen=True)
+class ScoreSettings:
+    """The scores that a recipe asks for.
+
+    :param key: a column, a key inside one after a dot, or the name of a stat.
+    :param scale: one of `SCALES`.
+    :param missing: what happens to rows without a score: `lowest`, `drop` or `raise`.
+    """
+
+    key: str
+    scale: str = "raw"
+    missing: str = "lowest"
+
+
+@dataclass(frozen=True)
+class ScoreField:
+    """Where the scores of rows stand.
+
+    :param column: the column.
+    :param path: keys inside its values.
+    """
+
+    column: str
+    path: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, key: str, columns: Sequence[str], operator: str) -> ScoreField:
+        """Return the field that a key names.
+
+        :param key: see `ScoreSettings`.
+        :param columns: those of the dataset.
+        :param operator: registry name, for the message.
+        :raises DatasetError: if there is no such column, and no stats either.
+        """
+        column, *path = key.split(".")
+        if key in columns:
+            return cls(key)
+        if path and column in columns:
+            return cls(column, tuple(path))
+        if not path and STATS in columns:
+            return cls(STATS, (key,))
+        raise DatasetError(
+            f"{operator}: there is no column '{column}' for the score_key '{key}', and no stat of that name; put the "
+            f"operator that writes it before this one. There are the columns {', '.join(map(repr, columns))}."
+        )
+
+    def numbers(self, table: pa.Table) -> NDArray[np.float64]:
+        """Return the scores of flat rows; NaN: none."""
+        return finite_numbers(field_values(table, self.column, self.path)[1])
+
+    def tell(self, table: pa.Table, grouped: bool) -> tuple[None, NDArray[np.float64]]:
+        """Tell the scores of rows, flat or in topics."""
+        if not grouped:
+            return None, self.numbers(table)
+        parts = [self.numbers(topic.table) for topic in table_topics(table.select([self.column]))]
+        return None, np.concatenate([np.zeros(0), *parts])
+
+
+@dataclass(frozen=True)
+class RowScores:
+    """The scores of the rows of a dataset, on a scale that is fitted to all of them.
+
+    :param field: where they stand.
+    :param scale: the scale.
+    :param drops_missing: whether rows without a score cannot be chosen; else they get the lowest.
+    """
+
+    field: ScoreField
+    scale: Scale
+    drops_missing: bool
+
+
+def read_scores(rows: Rows, settings: ScoreSettings, operator: str) -> tuple[RowScores, NDArray[np.float64]]:
+    """Read the scores of all rows, and fit the scale.
+
+    :param rows: flat rows or topics.
+    :param settings: what the recipe asks for.
+    :param operator: registry name, for messages.
+    :return: the scores as a job reads them, and the number of each row; NaN: none.
+    :raises DatasetError: if there is no such column or stat, no row has a score, a row has none and `missing` is
+        `raise`, or a score on the scale `raw` is negative.
+    """
+    field = ScoreField.of(settings.key, rows.columns, operator)
+    told = list(rows.tell(field.tell, rows.grouped, columns=[field.column]))
+    numbers = np.concatenate([np.zeros(0), *told])
+    there = numbers[~np.isnan(numbers)]
+    missing = len(numbers) - len(there)
+    where = f"the score_key '{settings.key}'" + (f" (the stats in {STATS})" if field.column == STATS else "")
+    if missing and not len(there):
+        raise DatasetError(
+            f"{operator}: none of the {len(numbers):,} samples has a number at {where}; check its name, and that an "
+            "operator before this one writes it."
+        )
+    if missing and settings.missing == "raise":
+        raise DatasetError(
+            f"{operator}: {missing:,} of {len(numbers):,} samples have no number at {where}, and missing_score is "
+            "raise; set it to lowest or drop, or score these samples."
+        )
+    if settings.scale == "raw" and len(there) and there.min() < 0:
+        raise DatasetError(
+            f"{operator}: a score at {where} is {there.min():g}, and on the score_scale raw no score may be negative; "
+            "set it to minmax or rank."
+        )
+    scale = SCALES[settings.scale](there if len(there) else np.zeros(1))
+    return RowScores(field, scale, settings.missing == "drop"), numbers
