@@ -15,6 +15,7 @@ from data_juicer.ops.base_op import Filter
 
 from mergeit_ops import ops
 from mergeit_ops.core.columns import BATCH_META, EMBEDDING, META, ROW_ID, STATS
+from mergeit_ops.core.selection import DIVERSITY_METHODS
 from mergeit_ops.core.vectors import decode_vectors, encode_vectors
 from mergeit_ops.errors import DatasetError, EmbeddingError
 from tests.ops.test_unreadable_rows import mixed, with_vectors
@@ -414,3 +415,18 @@ def test_a_tagging_operator_behind_the_merger_leaves_the_lineage_alone(embedded_
     tagged = rows_of(process(ray_dataset(embedded_rows), grouper, merger, LengthTaggingMapper()))
     assert {row[META]["merge_status"] for row in tagged} == {"original", "merged"}
     assert all(row[META]["length"] == len(row["output"]) for row in tagged)
+
+
+@pytest.mark.parametrize("method", list(DIVERSITY_METHODS))
+def test_methods_choose_the_same_rows_on_ray(embedded_rows, method):
+    selector = ops.DiversitySelector(method, select_num=20)
+    on_ray = rows_of(process(ray_dataset(embedded_rows), selector))
+    assert [row["id"] for row in on_ray] == selector.run(make_dataset(embedded_rows))["id"][:]
+
+
+def test_rows_that_are_chosen_already_are_the_same_on_ray(embedded_rows):
+    rows = [row | {"labelled": number % 17 == 0 or None} for number, row in enumerate(embedded_rows)]
+    selector = ops.DiversitySelector(select_num=20, start="column", start_column="labelled")
+    on_ray = [row["id"] for row in rows_of(process(ray_dataset(rows), selector))]
+    assert on_ray == selector.run(make_dataset(rows))["id"][:]
+    assert {row["id"] for row in rows if row["labelled"]} <= set(on_ray)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate, pairwise
 from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from datasets import Features
 from loguru import logger
 from numpy.typing import NDArray
@@ -19,6 +21,7 @@ from mergeit_ops.core.selection.method import Pool, Selection, SelectionMethod
 from mergeit_ops.core.vectors import has_text
 from mergeit_ops.dataset.readability import Readability
 from mergeit_ops.dataset.topics import flat_features, table_topics, topic_features, topic_table
+from mergeit_ops.errors import DatasetError
 from mergeit_ops.jobs.rows import Rows
 from mergeit_ops.jobs.sample_reader import SampleReader
 
@@ -41,6 +44,37 @@ class SelectionJob:
     method: SelectionMethod
     budget: Budget
     keeps_unreadable: bool = True
+
+    def check(self, rows: Rows) -> None:
+        """Check that the rows have the column that the method reads.
+
+        :raises DatasetError: if they have not, or it holds something other than true and false.
+        """
+        column = self.method.chosen_column
+        if column is None:
+            return
+        if column not in rows.columns:
+            raise DatasetError(
+                f"{self.reader.operator}: there is no column '{column}' for the start_column; there are "
+                f"{', '.join(map(repr, rows.columns))}."
+            )
+        kind = rows.types[column]
+        if rows.grouped:
+            kind = getattr(kind, "value_type", kind)
+        if not (pa.types.is_boolean(kind) or pa.types.is_null(kind)):
+            raise DatasetError(
+                f"{self.reader.operator}: the start_column '{column}' must hold true or false, but its type is {kind}."
+            )
+
+    def chosen_before(self, table: pa.Table) -> tuple[None, NDArray[np.bool_] | None]:
+        """Tell which rows of a table are chosen already; None if the method does not ask.
+
+        :param table: flat rows.
+        """
+        column = self.method.chosen_column
+        if column is None:
+            return None, None
+        return None, np.asarray(pc.fill_null(table.column(column).cast(pa.bool_()), False), dtype=bool)
 
     def readability(self, table: pa.Table) -> tuple[None, Readability]:
         """Tell how many rows of each topic can be read."""
@@ -93,32 +127,49 @@ class SelectionJob:
         rows_in, rows_out = (sum(topic.table.num_rows for topic in part) for part in (topics, kept))
         return (topic_table(kept) if kept else None), (rows_in, rows_out)
 
-    def from_all(self, vectors: NDArray[np.float32]) -> NDArray[np.int64]:
+    def from_all(
+        self, vectors: NDArray[np.float32], chosen_before: NDArray[np.bool_] | None = None
+    ) -> NDArray[np.int64]:
         """Return the rows of a flat dataset that are kept.
 
         :param vectors: (n, d) float32; zero vectors of rows that cannot be read.
+        :param chosen_before: see `chosen_before`.
         :return: positions, ascending.
         """
         readable = has_text(vectors)
         budget = self.budget.of_flat(int(readable.sum()))
-        return self._with_unreadable(self._chosen(vectors, readable, budget).indices, readable)
+        return self._with_unreadable(self._chosen(vectors, readable, budget, chosen_before).indices, readable)
 
     def _offer(self, table: pa.Table, budget: int, with_gains: bool) -> Selection:
         readable = self.reader.readable(table)
         if not with_gains and budget >= readable.sum():
             whole = np.flatnonzero(readable)
             return Selection(whole, np.zeros(len(whole)))
-        return self._chosen(self.reader.vectors(table), readable, budget)
+        return self._chosen(self.reader.vectors(table), readable, budget, self.chosen_before(table)[1])
 
-    def _chosen(self, vectors: NDArray[np.float32], readable: NDArray[np.bool_], budget: int) -> Selection:
+    def _chosen(
+        self,
+        vectors: NDArray[np.float32],
+        readable: NDArray[np.bool_],
+        budget: int,
+        chosen_before: NDArray[np.bool_] | None,
+    ) -> Selection:
         rows = np.flatnonzero(readable)
         budget = min(budget, len(rows))
+        before = np.zeros(0, bool) if chosen_before is None else chosen_before[rows]
+        if before.sum() > budget:
+            raise DatasetError(
+                f"{self.reader.operator}: {before.sum():,} of {len(rows):,} rows are chosen already, for their "
+                f"'{self.method.chosen_column}' is true, but only {budget:,} may be kept. Rows chosen already count "
+                "toward the budget: raise select_num, num_per_topic or select_ratio."
+            )
         if not budget:
             return Selection(np.zeros(0, np.int64), np.zeros(0))
         if note := self.method.note(len(rows), budget):
             logger.info(f"{self.reader.operator}: {note}")
         # Usually all rows are readable, and selecting all of them would copy them.
-        chosen = self.method.select(Pool(vectors if len(rows) == len(vectors) else vectors[rows]), budget)
+        pool = Pool(vectors if len(rows) == len(vectors) else vectors[rows], chosen=before)
+        chosen = self.method.select(pool, budget)
         return Selection(rows[chosen.indices], chosen.gains)
 
     def _with_unreadable(self, chosen: NDArray[np.int64], readable: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -133,6 +184,7 @@ def select_from_topics(rows: Rows, job: SelectionJob) -> tuple[Rows, dict[str, i
     :param job: the selection.
     :return: the topics with their chosen rows, and the figures for the record.
     """
+    job.check(rows)
     found = Readability()
     if EMBEDDING not in rows.columns:
         # Topics of Data-Juicer's own groupers.
@@ -164,9 +216,13 @@ def select_from_all(rows: Rows, job: SelectionJob, keep_embeddings: bool) -> tup
     :param keep_embeddings: whether the chosen rows keep the embeddings that they bring.
     :return: the chosen rows, in their order, and the figures for the record.
     """
+    job.check(rows)
     keeps = keep_embeddings and EMBEDDING in rows.columns
     with_vectors, found = rows.with_vectors(job.reader, drops_unreadable=not job.keeps_unreadable)
-    chosen = with_vectors.choose(job.from_all, job.reader)
+    column = job.method.chosen_column
+    parts = [] if column is None else list(with_vectors.tell(job.chosen_before, columns=[column]))
+    choose = partial(job.from_all, chosen_before=np.concatenate(parts) if parts else None)
+    chosen = with_vectors.choose(choose, job.reader)
     selected = with_vectors.take(chosen, () if keeps else (EMBEDDING,))
     return selected, {"rows_in": len(rows), "rows_out": len(selected), **found.figures()}
 

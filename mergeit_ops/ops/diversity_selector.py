@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import Any
+from typing import Any, Optional
 
 from data_juicer.ops.base_op import OPERATORS
 
 from mergeit_ops.core.selection import DIVERSITY_METHODS
 from mergeit_ops.core.selection.budget import FIXED_BUDGETS
-from mergeit_ops.core.selection.k_center import STARTS
 from mergeit_ops.core.selection.method import SelectionMethod
-from mergeit_ops.ops.constraints import Number, OneOf
+from mergeit_ops.core.selection.starts import STARTS
+from mergeit_ops.errors import RecipeError
+from mergeit_ops.ops.constraints import OPTIONAL_TEXT, Number, OneOf
 from mergeit_ops.ops.parameters import declare
 from mergeit_ops.ops.topic_selector import TOPIC_SELECTOR_CONSTRAINTS, TopicSelector
 
@@ -33,6 +34,7 @@ class DiversitySelector(TopicSelector):
         "allocation": OneOf(tuple(FIXED_BUDGETS)),
         "method": OneOf(tuple(DIVERSITY_METHODS)),
         "start": OneOf(STARTS),
+        "start_column": OPTIONAL_TEXT,
         "seed": Number(low=0, high=2**32 - 1, integer=True),
     }
 
@@ -41,6 +43,7 @@ class DiversitySelector(TopicSelector):
         method: str = "k_center",
         allocation: str = "proportional",
         start: str = "centroid",
+        start_column: Optional[str] = None,
         seed: int = 42,
         *args: Any,
         **kwargs: Any,
@@ -54,14 +57,27 @@ class DiversitySelector(TopicSelector):
         :param allocation: how `select_num` is split: `proportional` to topic sizes (largest remainder), or in `equal`
             parts; other topics get what small topics cannot use.
         :param start: the first sample of `k_center`: the one nearest to the mean (`centroid`, no outlier), the `first`
-            one, or a `random` one.
+            one, a `random` one, or the samples that a column names (`column`).
+        :param start_column: for `start: column`: a column of true and false. The samples where it is true are chosen
+            already. They are kept and count toward the budget; the others are chosen to differ from them. null counts
+            as false. Where none is true, the start is the centroid. If more are true than the budget allows, the run
+            stops.
         :param seed: seed of a random start.
         :param args: extra args
         :param kwargs: extra args
+        :raises RecipeError: if `start: column` lacks a `start_column`, or a `start_column` is given without it, or the
+            method has no start.
         """
         declare(self, locals())
         super().__init__(*args, **kwargs)
         self._method = method
+        if (start == "column") != (start_column is not None):
+            raise RecipeError(
+                f"{self._name}: `start: column` needs a start_column, and a start_column needs `start: column`; got "
+                f"start {start!r} and start_column {start_column!r}."
+            )
+        if start_column is not None and self.method.chosen_column is None:
+            raise RecipeError(f"{self._name}: the method {method!r} reads no start_column.")
 
     @property
     def method(self) -> SelectionMethod:

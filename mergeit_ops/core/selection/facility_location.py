@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from mergeit_ops.core.products import inner_products
 from mergeit_ops.core.selection.large_sets import CELL_ROWS, select_large
 from mergeit_ops.core.selection.lazy_greedy import lazy_greedy
-from mergeit_ops.core.selection.method import Need, Pool, Selection
+from mergeit_ops.core.selection.method import Pool, Selection, SelectionMethod
 
 Metric = Literal["cosine", "euclidean"]
 METRICS: tuple[Metric, ...] = ("cosine", "euclidean")
@@ -130,7 +130,7 @@ def _submodlib_greedy(kernel: NDArray[np.float32], budget: int) -> Selection:
 
 
 @dataclass(frozen=True)
-class FacilityLocation:
+class FacilityLocation(SelectionMethod):
     """Rows that represent all rows, by embeddings.
 
     :param metric: see `similarity`.
@@ -138,7 +138,6 @@ class FacilityLocation:
 
     metric: Metric = "cosine"
 
-    needs: ClassVar[frozenset[Need]] = frozenset({"vectors"})
     selected: ClassVar[str] = "the most representative"
 
     def select(self, pool: Pool, budget: int) -> Selection:

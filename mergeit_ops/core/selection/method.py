@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 __all__ = ["Need", "Pool", "Selection", "SelectionMethod"]
 
-Need = Literal["vectors", "scores", "tags", "texts", "topics"]
+Need = Literal["vectors", "scores", "tags", "texts", "topics", "chosen"]
 """What a method may ask to know about the rows."""
 
 
@@ -24,6 +24,7 @@ class Pool:
     :param tags: tags of each row.
     :param texts: text of each row.
     :param topics: (n,) topic of each row.
+    :param chosen: (n,) bool, the rows that are chosen already.
     """
 
     vectors: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
@@ -31,6 +32,7 @@ class Pool:
     tags: Sequence[frozenset[str]] = ()
     texts: Sequence[str] = ()
     topics: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    chosen: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
 
 
 @dataclass(frozen=True)
@@ -47,12 +49,23 @@ class Selection:
 
 
 class SelectionMethod(Protocol):
-    """Chooses rows. An instance is frozen and small: it is sent to the workers of a cluster."""
+    """Chooses rows. An instance is frozen and small: it is sent to the workers of a cluster.
 
-    needs: ClassVar[frozenset[Need]]
-    """What must be filled in the pool."""
+    A method inherits from it, and from there has the answers of a method with nothing to say.
+    """
+
     selected: ClassVar[str]
     """What the chosen rows are, for the report: `the most representative`."""
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """Return what must be filled in the pool."""
+        return frozenset({"vectors"})
+
+    @property
+    def chosen_column(self) -> str | None:
+        """Return the column of booleans that fills `chosen` of the pool; None if the method does not need it."""
+        return None
 
     def select(self, pool: Pool, budget: int) -> Selection:
         """Choose rows.
@@ -69,4 +82,4 @@ class SelectionMethod(Protocol):
         :param rows: rows to choose from.
         :param budget: rows to choose.
         """
-        ...
+        return ""
