@@ -138,6 +138,8 @@ class SelectionJob:
         """
         readable = has_text(vectors)
         budget = self.budget.of_flat(int(readable.sum()))
+        if budget == readable.sum():
+            return self._with_unreadable(np.flatnonzero(readable), readable)
         return self._with_unreadable(self._chosen(vectors, readable, budget, chosen_before).indices, readable)
 
     def _offer(self, table: pa.Table, budget: int, with_gains: bool) -> Selection:

@@ -24,7 +24,9 @@ class DiversitySelector(TopicSelector):
     """Keep samples that differ from each other, by their embeddings.
 
     `k_center`: each sample is the one farthest from all chosen before it, so that no sample is far from all chosen ones
-    (core-set selection; it seeks outliers). `centroid_distance`: the samples farthest from the mean of their topic, a
+    (core-set selection; it seeks outliers). `quantization`: a random share of each of `num_bins` bins, which range from
+    the most central samples to those that are left, so that the spread of the whole remains (dataset quantization).
+    `centroid_distance`: the samples farthest from the mean of their topic, a
     baseline of the MergeIT paper: for it, put `topic_cluster_grouper` with `num_clusters: 120` and `pca_variance: null`
     before this operator, so that the mean is K-means' own centroid. On topics it selects within each topic and topics
     come out; on a flat dataset it selects from the whole and keeps columns and order."""
@@ -35,6 +37,7 @@ class DiversitySelector(TopicSelector):
         "method": OneOf(tuple(DIVERSITY_METHODS)),
         "start": OneOf(STARTS),
         "start_column": OPTIONAL_TEXT,
+        "num_bins": Number(low=1, integer=True),
         "seed": Number(low=0, high=2**32 - 1, integer=True),
     }
 
@@ -44,6 +47,7 @@ class DiversitySelector(TopicSelector):
         allocation: str = "proportional",
         start: str = "centroid",
         start_column: Optional[str] = None,
+        num_bins: int = 10,
         seed: int = 42,
         *args: Any,
         **kwargs: Any,
@@ -53,7 +57,7 @@ class DiversitySelector(TopicSelector):
 
         At most one of `select_ratio`, `num_per_topic` and `select_num` may be set; none of them means a ratio of 0.2.
 
-        :param method: `k_center` or `centroid_distance`.
+        :param method: one of the methods above.
         :param allocation: how `select_num` is split: `proportional` to topic sizes (largest remainder), or in `equal`
             parts; other topics get what small topics cannot use.
         :param start: the first sample of `k_center`: the one nearest to the mean (`centroid`, no outlier), the `first`
@@ -62,7 +66,9 @@ class DiversitySelector(TopicSelector):
             already. They are kept and count toward the budget; the others are chosen to differ from them. null counts
             as false. Where none is true, the start is the centroid. If more are true than the budget allows, the run
             stops.
-        :param seed: seed of a random start.
+        :param num_bins: bins of `quantization`, 10 as in the released code. Each holds floor(samples / bins), the last
+            one also what is left. A budget of fewer samples than bins takes none from the later bins.
+        :param seed: seed of a random start, and of the random shares of `quantization`.
         :param args: extra args
         :param kwargs: extra args
         :raises RecipeError: if `start: column` lacks a `start_column`, or a `start_column` is given without it, or the

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mergeit_ops.core.products import squared_distances
+from mergeit_ops.core.selection.highest import highest
 from mergeit_ops.core.selection.method import Pool, Selection
 from mergeit_ops.core.selection.starts import StartedMethod
 
@@ -63,7 +64,7 @@ def k_center(
             # What is left are duplicates of choices.
             rest = np.flatnonzero(distances >= 0)[: budget - len(chosen)]
             return _selection([*chosen, *rest.tolist()], [*gains, *([0.0] * len(rest))])
-        few = _farthest(distances, candidates, best)
+        few = highest(distances, candidates)
         others = np.delete(distances, few)
         bound = others.max() if len(others) else -1.0
         own, near = distances[few], vectors[few]
@@ -82,13 +83,6 @@ def k_center(
 
 def _selection(chosen: list[int], gains: list[float]) -> Selection:
     return Selection(np.asarray(chosen, dtype=np.int64), np.asarray(gains, dtype=np.float64))
-
-
-def _farthest(distances: NDArray[np.float32], count: int, best: int) -> NDArray[np.int64]:
-    """Return the positions of the largest distances, ascending, among them the best."""
-    if count >= len(distances):
-        return np.arange(len(distances))
-    return np.union1d(np.argpartition(-distances, count)[:count], [best])
 
 
 def _approach(distances: NDArray[np.float32], vectors: NDArray[np.float32], chosen: NDArray[np.float32]) -> None:
