@@ -21,7 +21,7 @@ from mergeit_ops.core.selection.method import Pool, Selection, SelectionMethod
 from mergeit_ops.core.vectors import has_text
 from mergeit_ops.dataset.readability import Readability
 from mergeit_ops.dataset.topics import flat_features, table_topics, topic_features, topic_table
-from mergeit_ops.errors import DatasetError
+from mergeit_ops.errors import DatasetError, RecipeError
 from mergeit_ops.jobs.rows import Rows
 from mergeit_ops.jobs.sample_reader import SampleReader
 
@@ -65,6 +65,16 @@ class SelectionJob:
             raise DatasetError(
                 f"{self.reader.operator}: the start_column '{column}' must hold true or false, but its type is {kind}."
             )
+
+    def check_size(self, rows: int, budget: int) -> None:
+        """Check that the rows are not too many for the method.
+
+        :param rows: rows to choose from.
+        :param budget: rows to choose.
+        :raises RecipeError: if they are.
+        """
+        if budget < rows and (why := self.method.refusal(rows, budget)):
+            raise RecipeError(f"{self.reader.operator}: {why}.")
 
     def chosen_before(self, table: pa.Table) -> tuple[None, NDArray[np.bool_] | None]:
         """Tell which rows of a table are chosen already; None if the method does not ask.
@@ -167,6 +177,7 @@ class SelectionJob:
             )
         if not budget:
             return Selection(np.zeros(0, np.int64), np.zeros(0))
+        self.check_size(len(rows), budget)
         if note := self.method.note(len(rows), budget):
             logger.info(f"{self.reader.operator}: {note}")
         # Usually all rows are readable, and selecting all of them would copy them.
@@ -219,6 +230,7 @@ def select_from_all(rows: Rows, job: SelectionJob, keep_embeddings: bool) -> tup
     :return: the chosen rows, in their order, and the figures for the record.
     """
     job.check(rows)
+    job.check_size(len(rows), job.budget.of_flat(len(rows)))
     keeps = keep_embeddings and EMBEDDING in rows.columns
     with_vectors, found = rows.with_vectors(job.reader, drops_unreadable=not job.keeps_unreadable)
     column = job.method.chosen_column

@@ -9,6 +9,7 @@ from data_juicer.ops.base_op import OPERATORS
 
 from mergeit_ops.core.selection import DIVERSITY_METHODS
 from mergeit_ops.core.selection.budget import FIXED_BUDGETS
+from mergeit_ops.core.selection.dpp import KERNELS
 from mergeit_ops.core.selection.method import SelectionMethod
 from mergeit_ops.core.selection.starts import STARTS
 from mergeit_ops.errors import RecipeError
@@ -26,6 +27,9 @@ class DiversitySelector(TopicSelector):
     `k_center`: each sample is the one farthest from all chosen before it, so that no sample is far from all chosen ones
     (core-set selection; it seeks outliers). `quantization`: a random share of each of `num_bins` bins, which range from
     the most central samples to those that are left, so that the spread of the whole remains (dataset quantization).
+    `dpp`: each sample raises the determinant of the kernel matrix of the chosen ones the most (greedy MAP inference of
+    a determinantal point process), for small sets without near-duplicates: samples times chosen ones are 250 million at
+    most.
     `centroid_distance`: the samples farthest from the mean of their topic, a
     baseline of the MergeIT paper: for it, put `topic_cluster_grouper` with `num_clusters: 120` and `pca_variance: null`
     before this operator, so that the mean is K-means' own centroid. On topics it selects within each topic and topics
@@ -37,6 +41,8 @@ class DiversitySelector(TopicSelector):
         "method": OneOf(tuple(DIVERSITY_METHODS)),
         "start": OneOf(STARTS),
         "start_column": OPTIONAL_TEXT,
+        "kernel": OneOf(KERNELS),
+        "bandwidth": Number(low=0, low_open=True, optional=True),
         "num_bins": Number(low=1, integer=True),
         "seed": Number(low=0, high=2**32 - 1, integer=True),
     }
@@ -47,6 +53,8 @@ class DiversitySelector(TopicSelector):
         allocation: str = "proportional",
         start: str = "centroid",
         start_column: Optional[str] = None,
+        kernel: str = "rbf",
+        bandwidth: Optional[float] = None,
         num_bins: int = 10,
         seed: int = 42,
         *args: Any,
@@ -60,12 +68,17 @@ class DiversitySelector(TopicSelector):
         :param method: one of the methods above.
         :param allocation: how `select_num` is split: `proportional` to topic sizes (largest remainder), or in `equal`
             parts; other topics get what small topics cannot use.
-        :param start: the first sample of `k_center`: the one nearest to the mean (`centroid`, no outlier), the `first`
-            one, a `random` one, or the samples that a column names (`column`).
+        :param start: the first sample of `k_center` and `dpp`: the one nearest to the mean (`centroid`, no outlier),
+            the `first` one, a `random` one, or the samples that a column names (`column`).
         :param start_column: for `start: column`: a column of true and false. The samples where it is true are chosen
             already. They are kept and count toward the budget; the others are chosen to differ from them. null counts
             as false. Where none is true, the start is the centroid. If more are true than the budget allows, the run
             stops.
+        :param kernel: how much two samples are alike for `dpp`: `rbf`, exp(-distance^2 / (2 bandwidth^2)), or `linear`,
+            the cosine. With `linear` as many samples as dimensions determine all others. When the choices determine
+            what is left, such as duplicates, the choice begins anew among the samples that are left.
+        :param bandwidth: bandwidth of the `rbf` kernel; null: the root mean square of the distances between samples,
+            which is close to the usual median distance and does not depend on the order of samples.
         :param num_bins: bins of `quantization`, 10 as in the released code. Each holds floor(samples / bins), the last
             one also what is left. A budget of fewer samples than bins takes none from the later bins.
         :param seed: seed of a random start, and of the random shares of `quantization`.

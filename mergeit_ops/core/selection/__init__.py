@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mergeit_ops.core.selection.centroid_distance import CentroidDistance
+from mergeit_ops.core.selection.dpp import DPP
 from mergeit_ops.core.selection.k_center import KCenter
 from mergeit_ops.core.selection.method import SelectionMethod
 from mergeit_ops.core.selection.quantization import Quantization
@@ -14,6 +15,7 @@ __all__ = ["DIVERSITY_METHODS"]
 DIVERSITY_METHODS: Mapping[str, type[SelectionMethod]] = {
     "k_center": KCenter,
     "quantization": Quantization,
+    "dpp": DPP,
     "centroid_distance": CentroidDistance,
 }
 """Methods of `diversity_selector` by name."""

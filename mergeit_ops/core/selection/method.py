@@ -76,6 +76,14 @@ class SelectionMethod(Protocol):
         """
         ...
 
+    def refusal(self, rows: int, budget: int) -> str:
+        """Return why so many rows are too many for the method, as a sentence without a full stop; empty: they are not.
+
+        :param rows: rows to choose from.
+        :param budget: rows to choose.
+        """
+        return ""
+
     def note(self, rows: int, budget: int) -> str:
         """Return what to log about a selection; empty: nothing.
 
