@@ -29,7 +29,9 @@ class DiversitySelector(TopicSelector):
     the most central samples to those that are left, so that the spread of the whole remains (dataset quantization).
     `dpp`: each sample raises the determinant of the kernel matrix of the chosen ones the most (greedy MAP inference of
     a determinantal point process), for small sets without near-duplicates: samples times chosen ones are 250 million at
-    most.
+    most. `novelty`: each sample is the one farthest from the chosen ones, near ones counting more, where distances in
+    dense regions are longer (NovelSelect); for 20,000 samples at most, in a time that grows with samples times the
+    square of the chosen ones.
     `centroid_distance`: the samples farthest from the mean of their topic, a
     baseline of the MergeIT paper: for it, put `topic_cluster_grouper` with `num_clusters: 120` and `pca_variance: null`
     before this operator, so that the mean is K-means' own centroid. On topics it selects within each topic and topics
@@ -43,6 +45,8 @@ class DiversitySelector(TopicSelector):
         "start_column": OPTIONAL_TEXT,
         "kernel": OneOf(KERNELS),
         "bandwidth": Number(low=0, low_open=True, optional=True),
+        "density_neighbors": Number(low=1, integer=True),
+        "density_power": Number(low=0),
         "num_bins": Number(low=1, integer=True),
         "seed": Number(low=0, high=2**32 - 1, integer=True),
     }
@@ -55,6 +59,8 @@ class DiversitySelector(TopicSelector):
         start_column: Optional[str] = None,
         kernel: str = "rbf",
         bandwidth: Optional[float] = None,
+        density_neighbors: int = 10,
+        density_power: float = 0.5,
         num_bins: int = 10,
         seed: int = 42,
         *args: Any,
@@ -68,8 +74,8 @@ class DiversitySelector(TopicSelector):
         :param method: one of the methods above.
         :param allocation: how `select_num` is split: `proportional` to topic sizes (largest remainder), or in `equal`
             parts; other topics get what small topics cannot use.
-        :param start: the first sample of `k_center` and `dpp`: the one nearest to the mean (`centroid`, no outlier),
-            the `first` one, a `random` one, or the samples that a column names (`column`).
+        :param start: the first sample of `k_center`, `dpp` and `novelty`: the one nearest to the mean (`centroid`, no
+            outlier), the `first` one, a `random` one, or the samples that a column names (`column`).
         :param start_column: for `start: column`: a column of true and false. The samples where it is true are chosen
             already. They are kept and count toward the budget; the others are chosen to differ from them. null counts
             as false. Where none is true, the start is the centroid. If more are true than the budget allows, the run
@@ -79,6 +85,11 @@ class DiversitySelector(TopicSelector):
             what is left, such as duplicates, the choice begins anew among the samples that are left.
         :param bandwidth: bandwidth of the `rbf` kernel; null: the root mean square of the distances between samples,
             which is close to the usual median distance and does not depend on the order of samples.
+        :param density_neighbors: nearest samples that make the density around a sample for `novelty`, 10 as in the
+            released code. Samples with so many duplicates seem extremely dense and are chosen first: remove duplicates
+            before.
+        :param density_power: power of the density, which is 1 over the mean squared distance to these samples. 0: all
+            distances count alike. 0.5 is the released code's.
         :param num_bins: bins of `quantization`, 10 as in the released code. Each holds floor(samples / bins), the last
             one also what is left. A budget of fewer samples than bins takes none from the later bins.
         :param seed: seed of a random start, and of the random shares of `quantization`.
