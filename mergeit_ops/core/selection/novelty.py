@@ -53,8 +53,8 @@ class Novelty(StartedMethod):
         if rows <= MOST_ROWS:
             return ""
         return (
-            f"the method novelty is meant for {MOST_ROWS:,} rows at most, and there are {rows:,}. Select within topics, or "
-            "bring the rows down with budget_selector, or take k_center"
+            f"the method novelty is meant for {MOST_ROWS:,} rows at most, and there are {rows:,}. Select within "
+            "topics, or bring the rows down with budget_selector, or take k_center"
         )
 
 
