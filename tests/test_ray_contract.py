@@ -15,6 +15,7 @@ from data_juicer.ops.base_op import Filter
 
 from mergeit_ops import ops
 from mergeit_ops.core.columns import BATCH_META, EMBEDDING, META, ROW_ID, STATS
+from mergeit_ops.core.selection import DIVERSITY_METHODS
 from mergeit_ops.core.vectors import decode_vectors, encode_vectors
 from mergeit_ops.dataset.manifest import read_manifests
 from mergeit_ops.errors import DatasetError, EmbeddingError
@@ -474,3 +475,18 @@ def test_a_missing_stat_is_named_on_ray_too(embedded_rows):
     operator = ops.FacilityLocationSelector(score_key="quality_score", score_weight=0.3)
     with pytest.raises(DatasetError, match="none of the 120 samples has a number at the score_key 'quality_score'"):
         process(ray_dataset(rows), operator)
+
+
+@pytest.mark.parametrize("method", list(DIVERSITY_METHODS))
+def test_methods_choose_the_same_rows_on_ray(embedded_rows, method):
+    selector = ops.DiversitySelector(method, select_num=20)
+    on_ray = rows_of(process(ray_dataset(embedded_rows), selector))
+    assert [row["id"] for row in on_ray] == selector.run(make_dataset(embedded_rows))["id"][:]
+
+
+def test_rows_that_are_chosen_already_are_the_same_on_ray(embedded_rows):
+    rows = [row | {"labelled": number % 17 == 0 or None} for number, row in enumerate(embedded_rows)]
+    selector = ops.DiversitySelector(select_num=20, start="column", start_column="labelled")
+    on_ray = [row["id"] for row in rows_of(process(ray_dataset(rows), selector))]
+    assert on_ray == selector.run(make_dataset(rows))["id"][:]
+    assert {row["id"] for row in rows if row["labelled"]} <= set(on_ray)

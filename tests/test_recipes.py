@@ -5,7 +5,8 @@ import inspect
 import pytest
 import yaml
 
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, SAMPLE
+from tests.recipe_runs import read_jsonl, run_recipe
 
 RECIPES = sorted((REPOSITORY / "recipes").rglob("*.yaml"))
 every_recipe = pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
@@ -91,6 +92,38 @@ def test_ablations_clean_alike_and_end_with_the_same_budget():
 def test_an_ablation_differs_from_the_full_method_in_one_operator(name, changed):
     full, other = (dict(process_of(REPOSITORY / "recipes" / "ablations" / f"{stem}.yaml")) for stem in ("full", name))
     assert {operator for operator in {*full, *other} if full.get(operator) != other.get(operator)} == changed
+
+
+METHODS = sorted((REPOSITORY / "recipes" / "methods").glob("*.yaml"))
+every_method = pytest.mark.parametrize("path", METHODS, ids=lambda path: path.stem)
+
+
+@every_method
+def test_a_method_says_what_is_faithful_and_has_a_line_in_the_table(path):
+    head = path.read_text(encoding="utf-8").split("project_name")[0]
+    for word in ("# Faithful: ", "# Stands in: ", "# Source: "):
+        assert word in head
+    page = (REPOSITORY / "docs" / "methods.md").read_text(encoding="utf-8")
+    assert f"[{path.name}](../recipes/methods/{path.name})" in page
+
+
+@every_method
+def test_a_method_runs_on_the_sample_that_ships(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(REPOSITORY)
+    before = {row["id"]: row for row in read_jsonl(SAMPLE)}
+    after = read_jsonl(run_recipe(path, "--export_path", str(tmp_path / "out" / "export.jsonl")))
+    assert 0 < len(after) < len(before)
+    assert len({row["id"] for row in after}) == len(after)
+    assert all(before[row["id"]].items() <= row.items() for row in after)
+
+
+def test_a_step_of_diverse_evol_keeps_the_rows_chosen_before_and_adds_a_hundred(tmp_path, monkeypatch):
+    monkeypatch.chdir(REPOSITORY)
+    path = REPOSITORY / "recipes" / "methods" / "diverse_evol_step.yaml"
+    after = read_jsonl(run_recipe(path, "--export_path", str(tmp_path / "out" / "export.jsonl")))
+    chosen = {row["id"] for row in read_jsonl(SAMPLE) if row["id"].endswith("0")}
+    assert {row["id"] for row in after if row["chosen"]} == chosen
+    assert len(after) == len(chosen) + 100
 
 
 @every_recipe

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
 
-__all__ = ["inner_products"]
+__all__ = ["inner_products", "squared_distances"]
 
 _BLOCK_ROWS = 512
 _FEW_ENTRIES = 2**16
@@ -49,6 +49,17 @@ def inner_products(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np
                 with ThreadPoolExecutor(threads, initializer=lambda: _blas().limit(limits=1)) as pool:
                     list(pool.map(compute, starts))
     return products
+
+
+def squared_distances(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the squared Euclidean distance of every row of `a` to every row of `b`; none is negative by rounding.
+
+    :param a: (n, d) float32.
+    :param b: (m, d) float32.
+    :return: (n, m) float32.
+    """
+    norms = np.einsum("ij,ij->i", a, a)[:, None] + np.einsum("ij,ij->i", b, b)[None]
+    return np.maximum(norms - 2 * inner_products(a, b), 0)
 
 
 @lru_cache(maxsize=1)

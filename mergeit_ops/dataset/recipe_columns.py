@@ -15,7 +15,7 @@ from mergeit_ops.dataset.key_reading import default_column, keys_read
 from mergeit_ops.dataset.recipe import Recipe, Step
 from mergeit_ops.errors import RecipeError
 
-_NAMES_COLUMNS = re.compile(r"_keys?$|field")
+_NAMES_COLUMNS = re.compile(r"_keys?$|_columns?$|field")
 _IS_CODE = re.compile(r"lambda|condition")
 
 

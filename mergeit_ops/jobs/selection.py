@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from datasets import Features
 from loguru import logger
 from numpy.typing import NDArray
@@ -21,7 +22,7 @@ from mergeit_ops.core.selection.taylor import graph_cut, taylor_budgets
 from mergeit_ops.core.vectors import has_text
 from mergeit_ops.dataset.readability import Readability
 from mergeit_ops.dataset.topics import Topic, flat_features, table_topics, topic_features, topic_table
-from mergeit_ops.errors import EmbeddingError
+from mergeit_ops.errors import DatasetError, EmbeddingError, RecipeError
 from mergeit_ops.jobs.choice import Choice
 from mergeit_ops.jobs.rows import Rows
 from mergeit_ops.jobs.sample_reader import SampleReader
@@ -70,6 +71,49 @@ class SelectionJob:
         targets = self.reader.encoder.embed(self.target_texts) if self.target_texts else None
         return replace(self, scores=scores, targets=targets, target_texts=()), numbers
 
+    def check(self, rows: Rows) -> None:
+        """Check that the rows have the column that the method reads.
+
+        :raises DatasetError: if they have not, or it holds something other than true and false.
+        """
+        column = self.method.chosen_column
+        if column is None:
+            return
+        if column not in rows.columns:
+            raise DatasetError(
+                f"{self.reader.operator}: there is no column '{column}' for the start_column; there are "
+                f"{', '.join(map(repr, rows.columns))}."
+            )
+        kind = rows.types[column]
+        if rows.grouped:
+            kind = getattr(kind, "value_type", kind)
+        if not (pa.types.is_boolean(kind) or pa.types.is_null(kind)):
+            raise DatasetError(
+                f"{self.reader.operator}: the start_column '{column}' must hold true or false, but its type is {kind}."
+            )
+
+    def check_size(self, rows: int, budget: int) -> None:
+        """Check that the rows are not too many for the method.
+
+        :param rows: rows to choose from.
+        :param budget: rows to choose.
+        :raises RecipeError: if they are.
+        """
+        if budget < rows and (why := self.method.refusal(rows, budget)):
+            raise RecipeError(f"{self.reader.operator}: {why}.")
+
+    def chosen_before(self, table: pa.Table) -> tuple[None, NDArray[np.bool_] | None]:
+        """Tell which rows of a table are chosen already; None if the method does not ask.
+
+        :param table: flat rows.
+        """
+        column = self.method.chosen_column
+        if column is None:
+            return None, None
+        values: Any = table.column(column).cast(pa.bool_())
+        flags: Any = pc.fill_null(values, False)
+        return None, np.asarray(flags, dtype=np.bool_)
+
     def readability(self, table: pa.Table) -> tuple[None, Readability]:
         """Tell how many rows of each topic can be read."""
         parts = [
@@ -116,17 +160,24 @@ class SelectionJob:
         return _taken(part.kept(rows) for part, rows in zip(self._parts(table), chosen, strict=True))
 
     def from_all(
-        self, vectors: NDArray[np.float32], numbers: NDArray[np.float64] | None
+        self,
+        vectors: NDArray[np.float32],
+        numbers: NDArray[np.float64] | None,
+        before: NDArray[np.bool_] | None = None,
     ) -> tuple[NDArray[np.int64], Choice]:
         """Return the rows of a flat dataset that are kept.
 
         :param vectors: (n, d) float32; zero vectors of rows that cannot be read.
         :param numbers: (n,) the score of each; None: the recipe asks for none.
+        :param before: (n,) which are chosen already; None: the method does not ask.
         :return: positions, ascending, and what was chosen.
         """
         readable = has_text(vectors)
         candidates = self.candidates(readable, numbers)
-        chosen = self.chosen(vectors, candidates, numbers, self.budget.of_flat(int(candidates.sum()))).indices
+        size = int(candidates.sum())
+        budget = self.budget.of_flat(size)
+        whole = np.flatnonzero(candidates)
+        chosen = whole if budget == size else self.chosen(vectors, candidates, numbers, before, budget).indices
         positions = self.with_unreadable(chosen, readable)
         return positions, Choice.of(len(positions), len(vectors), chosen, numbers, vectors, self.targets)
 
@@ -149,6 +200,7 @@ class SelectionJob:
         vectors: NDArray[np.float32],
         candidates: NDArray[np.bool_],
         numbers: NDArray[np.float64] | None,
+        before: NDArray[np.bool_] | None,
         budget: int,
     ) -> Selection:
         """Choose rows by the method.
@@ -156,14 +208,24 @@ class SelectionJob:
         :param vectors: (n, d) of all rows.
         :param candidates: (n,) which may be chosen.
         :param numbers: (n,) the score of each; None: the recipe asks for none.
+        :param before: (n,) which are chosen already; None: the method does not ask.
         :param budget: rows to choose; all candidates if there are fewer.
         :return: positions among all rows, best first.
+        :raises DatasetError: if more rows are chosen already than may be kept.
         :raises EmbeddingError: if the vectors have another width than those of the target.
         """
         rows = np.flatnonzero(candidates)
         budget = min(budget, len(rows))
+        chosen_before = np.zeros(0, bool) if before is None else before[rows]
+        if chosen_before.sum() > budget:
+            raise DatasetError(
+                f"{self.reader.operator}: {chosen_before.sum():,} of {len(rows):,} rows are chosen already, for their "
+                f"'{self.method.chosen_column}' is true, but only {budget:,} may be kept. Rows chosen already count "
+                "toward the budget: raise select_num, num_per_topic or select_ratio."
+            )
         if not budget:
             return Selection(np.zeros(0, np.int64), np.zeros(0))
+        self.check_size(len(rows), budget)
         if self.targets is not None and vectors.shape[1] != self.targets.shape[1]:
             raise EmbeddingError(
                 f"{self.reader.operator}: the rows bring embeddings of width {vectors.shape[1]}, and those of the "
@@ -177,6 +239,8 @@ class SelectionJob:
             known["scores"] = self.scores.scale(numbers[rows])
         if self.targets is not None:
             known["targets"] = self.targets
+        if before is not None:
+            known["chosen"] = chosen_before
         if self.kept_share is not None:
             known["kept"] = self.kept_share * len(rows)
         chosen = self.method.select(Pool(**known), budget)
@@ -223,8 +287,12 @@ class _TopicRows:
         total = self.vectors[self.candidates].sum(axis=0, dtype=np.float64)
         return total / (np.linalg.norm(total) or 1.0)
 
+    @cached_property
+    def before(self) -> NDArray[np.bool_] | None:
+        return self.job.chosen_before(self.topic.table)[1]
+
     def best(self, budget: int) -> Selection:
-        return self.job.chosen(self.vectors, self.candidates, self.numbers, budget)
+        return self.job.chosen(self.vectors, self.candidates, self.numbers, self.before, budget)
 
     def chosen(self, budget: int) -> NDArray[np.int64]:
         return np.flatnonzero(self.candidates) if budget >= self.size else self.best(budget).indices
@@ -251,6 +319,7 @@ def select_from_topics(rows: Rows, job: SelectionJob) -> tuple[Rows, dict[str, A
     :param job: the selection.
     :return: the topics with their chosen rows, and the figures for the record.
     """
+    job.check(rows)
     found = Readability()
     if EMBEDDING not in rows.columns:
         # Topics of Data-Juicer's own groupers.
@@ -290,10 +359,15 @@ def select_from_all(rows: Rows, job: SelectionJob, keep_embeddings: bool) -> tup
     :param keep_embeddings: whether the chosen rows keep the embeddings that they bring.
     :return: the chosen rows, in their order, and the figures for the record.
     """
+    job.check(rows)
+    job.check_size(len(rows), job.budget.of_flat(len(rows)))
     job, numbers = job.prepared(rows)
     keeps = keep_embeddings and EMBEDDING in rows.columns
     with_vectors, found = rows.with_vectors(job.reader, drops_unreadable=not job.keeps_unreadable)
-    chosen, choice = with_vectors.choose(partial(job.from_all, numbers=numbers), job.reader)
+    column = job.method.chosen_column
+    parts = [] if column is None else list(with_vectors.tell(job.chosen_before, columns=[column]))
+    before = np.concatenate(parts) if parts else None
+    chosen, choice = with_vectors.choose(partial(job.from_all, numbers=numbers, before=before), job.reader)
     selected = with_vectors.take(chosen, () if keeps else (EMBEDDING,))
     return selected, {"rows_in": len(rows), "rows_out": len(selected), **choice.figures(), **found.figures()}
 

@@ -38,6 +38,7 @@ READING = [
     (("topk_specified_field_selector", {"field_key": "tags"}), {"tags"}),
     (("budget_selector", {"field_key": "meta.score"}), {"meta"}),
     (("budget_selector", {"field_key": "__dj__stats__.num_words"}), set()),
+    (("diversity_selector", {"start": "column", "start_column": "source"}), {"source"}),
     (("llm_analysis_filter", {"input_keys": ["text", "query"]}), {"text"}),
     (("llm_analysis_filter", {"input_keys": ["query"], "field_names": ["Query"]}), set()),
     # Code that mentions a column, and code that only writes it.

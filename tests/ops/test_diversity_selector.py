@@ -6,6 +6,7 @@ import pytest
 from mergeit_ops.core.columns import EMBEDDING
 from mergeit_ops.core.selection import DIVERSITY_METHODS
 from mergeit_ops.core.vectors import decode_vectors
+from mergeit_ops.errors import DatasetError, RecipeError
 from mergeit_ops.ops import DiversitySelector, TopicClusterGrouper
 from tests.recipe_runs import make_dataset
 
@@ -46,3 +47,81 @@ def test_a_flat_dataset_is_one_topic(embedded_rows, method):
     (of_topic,) = DiversitySelector(method, select_num=15).run(topics)["id"]
     assert flat["id"][:] == of_topic
     assert EMBEDDING not in flat.column_names
+
+
+def labelled(rows, numbers, value=True):
+    """The rows, true in the column `labelled` where they stand at one of the numbers, and null elsewhere."""
+    return make_dataset([row | {"labelled": value if number in numbers else None} for number, row in enumerate(rows)])
+
+
+FROM_COLUMN = {"start": "column", "start_column": "labelled"}
+
+
+def test_rows_that_are_chosen_already_stay_and_count_toward_the_budget(embedded_rows):
+    selected = DiversitySelector(select_num=15, **FROM_COLUMN).run(labelled(embedded_rows, {3, 50, 51, 119}))
+    assert len(selected) == 15
+    assert {embedded_rows[number]["id"] for number in (3, 50, 51, 119)} <= set(selected["id"])
+    # They decide about the others.
+    others = DiversitySelector(select_num=15, **FROM_COLUMN).run(labelled(embedded_rows, {7, 8, 9, 10}))
+    assert len(set(selected["id"]) & set(others["id"])) < 15
+
+
+def test_rows_that_are_chosen_already_are_read_in_topics_too(embedded_rows):
+    rows = labelled(embedded_rows, {3, 50, 51, 119})
+    flat = DiversitySelector(select_num=15, **FROM_COLUMN).run(rows)
+    topics = TopicClusterGrouper(num_clusters=1).run(rows)
+    (of_topic,) = DiversitySelector(select_num=15, **FROM_COLUMN).run(topics)["id"]
+    assert flat["id"][:] == of_topic
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_a_start_column_that_is_missing_or_holds_no_booleans_is_refused_before_any_work(sample_rows, grouped):
+    def rows(value):
+        # Without embeddings: this folder holds no model, so embedding would raise another error.
+        given = labelled(sample_rows[:10], range(10), value)
+        return TopicClusterGrouper(num_clusters=2).run(given) if grouped else given
+
+    operator = DiversitySelector(select_num=5, start="column", start_column="chosen", embedding_model="/no/model")
+    with pytest.raises(DatasetError, match=r"no column 'chosen' for the start_column; there are 'id', .*'labelled'"):
+        operator.run(rows(True))
+    operator = DiversitySelector(select_num=5, **FROM_COLUMN, embedding_model="/no/model")
+    with pytest.raises(DatasetError, match="'labelled' must hold true or false, but its type is string"):
+        operator.run(rows("yes"))
+
+
+def test_more_rows_chosen_already_than_the_budget_are_refused(embedded_rows):
+    with pytest.raises(DatasetError, match=r"6 of 120 rows are chosen already, .*'labelled' is true, but only 5"):
+        DiversitySelector(select_num=5, **FROM_COLUMN).run(labelled(embedded_rows, range(6)))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ({"start": "column"}, "needs a start_column"),
+        ({"start_column": "labelled"}, "a start_column needs `start: column`"),
+        ({**FROM_COLUMN, "method": "centroid_distance"}, "'centroid_distance' reads no start_column"),
+    ],
+)
+def test_a_start_column_without_use_is_refused(parameters, words):
+    with pytest.raises(RecipeError, match=words):
+        DiversitySelector(**parameters)
+
+
+@pytest.mark.parametrize("method", list(DIVERSITY_METHODS))
+@pytest.mark.parametrize("rows", [0, 1])
+def test_few_rows(embedded_rows, method, rows):
+    dataset = make_dataset(embedded_rows[:2]).select(range(rows))
+    assert len(DiversitySelector(method, select_num=2).run(dataset)) == rows
+
+
+def test_too_many_samples_for_a_method_are_refused_before_any_work(monkeypatch, embedded_rows, sample_rows):
+    monkeypatch.setattr("mergeit_ops.core.selection.dpp.MOST_FACTORS", 500)
+    # Without embeddings: there is no such model, so embedding would raise another error.
+    flat = DiversitySelector("dpp", select_num=6, embedding_model="/no/model")
+    with pytest.raises(RecipeError, match=r"100 rows and 6 choices; .* Choose at most 5, select within topics"):
+        flat.run(make_dataset(sample_rows[:100]))
+    topics = TopicClusterGrouper(num_clusters=1).run(make_dataset(embedded_rows[:100]))
+    with pytest.raises(RecipeError, match="100 rows and 6 choices"):
+        DiversitySelector("dpp", select_num=6).run(topics)
+    # Nothing has to be chosen.
+    assert len(DiversitySelector("dpp", select_ratio=1.0).run(make_dataset(embedded_rows[:100]))) == 100

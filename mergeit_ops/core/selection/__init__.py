@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mergeit_ops.core.selection.centroid_distance import CentroidDistance
+from mergeit_ops.core.selection.dpp import DPP
 from mergeit_ops.core.selection.k_center import KCenter
 from mergeit_ops.core.selection.method import SelectionMethod
+from mergeit_ops.core.selection.novelty import Novelty
+from mergeit_ops.core.selection.quantization import Quantization
 
 __all__ = ["DIVERSITY_METHODS"]
 
 DIVERSITY_METHODS: Mapping[str, type[SelectionMethod]] = {
     "k_center": KCenter,
+    "quantization": Quantization,
+    "dpp": DPP,
+    "novelty": Novelty,
     "centroid_distance": CentroidDistance,
 }
 """Methods of `diversity_selector` by name."""

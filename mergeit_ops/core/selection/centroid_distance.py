@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mergeit_ops.core.selection.method import Need, Pool, Selection
+from mergeit_ops.core.selection.method import Pool, Selection, SelectionMethod
 
 
 def farthest_rows(vectors: NDArray[np.float32], count: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -27,16 +27,11 @@ def farthest_rows(vectors: NDArray[np.float32], count: int) -> tuple[NDArray[np.
 
 
 @dataclass(frozen=True)
-class CentroidDistance:
+class CentroidDistance(SelectionMethod):
     """The rows farthest from the mean of all rows."""
 
-    needs: ClassVar[frozenset[Need]] = frozenset({"vectors"})
     selected: ClassVar[str] = "the farthest from the centres"
 
     def select(self, pool: Pool, budget: int) -> Selection:
         """Choose the farthest rows; see `farthest_rows`."""
         return Selection(*farthest_rows(pool.vectors, budget))
-
-    def note(self, rows: int, budget: int) -> str:
-        """Return an empty text: there is nothing to log."""
-        return ""

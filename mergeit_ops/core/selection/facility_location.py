@@ -26,7 +26,7 @@ from mergeit_ops.core.products import inner_products
 from mergeit_ops.core.selection.coverage import Coverage
 from mergeit_ops.core.selection.large_sets import CELL_ROWS, select_large
 from mergeit_ops.core.selection.lazy_greedy import lazy_greedy
-from mergeit_ops.core.selection.method import Need, Pool, Selection
+from mergeit_ops.core.selection.method import Need, Pool, Selection, SelectionMethod
 
 Metric = Literal["cosine", "euclidean"]
 METRICS: tuple[Metric, ...] = ("cosine", "euclidean")
@@ -185,7 +185,7 @@ def _submodlib_greedy(kernel: NDArray[np.float32], budget: int) -> Selection:
 
 
 @dataclass(frozen=True)
-class FacilityLocation:
+class FacilityLocation(SelectionMethod):
     """Rows that represent all rows, by embeddings; if asked for, good ones, and such that represent a target.
 
     :param metric: see `similarity`.

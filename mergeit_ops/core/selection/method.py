@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 __all__ = ["Need", "Pool", "Selection", "SelectionMethod"]
 
-Need = Literal["vectors", "scores", "targets", "tags", "texts", "topics"]
+Need = Literal["vectors", "scores", "targets", "tags", "texts", "topics", "chosen"]
 """What a method may ask to know about the rows."""
 
 
@@ -25,6 +25,7 @@ class Pool:
     :param tags: tags of each row.
     :param texts: text of each row.
     :param topics: (n,) topic of each row.
+    :param chosen: (n,) bool, the rows that are chosen already.
     :param kept: how many of the rows are kept in the end, where they are put in order to split a budget among topics;
         None: as many as are chosen.
     """
@@ -35,6 +36,7 @@ class Pool:
     tags: Sequence[frozenset[str]] = ()
     texts: Sequence[str] = ()
     topics: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    chosen: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
     kept: float | None = None
 
 
@@ -52,15 +54,23 @@ class Selection:
 
 
 class SelectionMethod(Protocol):
-    """Chooses rows. An instance is frozen and small: it is sent to the workers of a cluster."""
+    """Chooses rows. An instance is frozen and small: it is sent to the workers of a cluster.
+
+    A method inherits from it, and from there has the answers of a method with nothing to say.
+    """
+
+    selected: ClassVar[str]
+    """What the chosen rows are, for the report: `the most representative`."""
 
     @property
     def needs(self) -> frozenset[Need]:
         """Return what must be filled in the pool."""
-        ...
+        return frozenset({"vectors"})
 
-    selected: ClassVar[str]
-    """What the chosen rows are, for the report: `the most representative`."""
+    @property
+    def chosen_column(self) -> str | None:
+        """Return the column of booleans that fills `chosen` of the pool; None if the method does not need it."""
+        return None
 
     def select(self, pool: Pool, budget: int) -> Selection:
         """Choose rows.
@@ -71,10 +81,18 @@ class SelectionMethod(Protocol):
         """
         ...
 
+    def refusal(self, rows: int, budget: int) -> str:
+        """Return why so many rows are too many for the method, as a sentence without a full stop; empty: they are not.
+
+        :param rows: rows to choose from.
+        :param budget: rows to choose.
+        """
+        return ""
+
     def note(self, rows: int, budget: int) -> str:
         """Return what to log about a selection; empty: nothing.
 
         :param rows: rows to choose from.
         :param budget: rows to choose.
         """
-        ...
+        return ""

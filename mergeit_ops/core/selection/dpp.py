@@ -1,0 +1,161 @@
+"""Determinantal point process: rows whose kernel matrix has a large determinant, so that no two are alike.
+
+Greedy MAP inference with rows of a Cholesky factor (Chen, Zhang and Zhou 2018, https://arxiv.org/abs/1709.05135): each
+choice raises the log determinant the most. Neither the kernel of all rows nor a determinant is computed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mergeit_ops.core.products import inner_products, squared_distances
+from mergeit_ops.core.selection.method import Pool, Selection
+from mergeit_ops.core.selection.starts import StartedMethod
+
+KernelName = Literal["rbf", "linear"]
+KERNELS: tuple[KernelName, ...] = ("rbf", "linear")
+
+MOST_FACTORS = 250_000_000
+"""Entries of the Cholesky factor that are held at most: 1 GB of float32."""
+
+_SAME = 1e-5
+"""What a row may have left beside the choices, as a share of the largest, and still count as determined by them.
+Rounding leaves a duplicate about a tenth of it."""
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """How much two rows are alike.
+
+    :param name: `rbf`: exp(-distance^2 / (2 bandwidth^2)). `linear`: the inner product, whose rank is d at most.
+    :param bandwidth: in the unit of the distances; `linear` has no use for it.
+    """
+
+    name: KernelName = "rbf"
+    bandwidth: float = 1.0
+
+    def diagonal(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return how much each row is like itself."""
+        if self.name == "linear":
+            return np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)
+        return np.ones(len(vectors))
+
+    def column(self, vectors: NDArray[np.float32], place: int) -> NDArray[np.float32]:
+        """Return how much each row is like one of them."""
+        one = vectors[place : place + 1]
+        if self.name == "linear":
+            return inner_products(vectors, one)[:, 0]
+        return np.exp(squared_distances(vectors, one)[:, 0] / np.float32(-2 * self.bandwidth**2))
+
+    def rank(self, vectors: NDArray[np.float32]) -> int:
+        """Return the largest rank that the kernel of the rows can have."""
+        return min(vectors.shape) if self.name == "linear" else len(vectors)
+
+
+@dataclass(frozen=True)
+class DPP(StartedMethod):
+    """Rows that a determinantal point process finds likely together.
+
+    :param kernel: see `Kernel`.
+    :param bandwidth: see `Kernel`; None: the root mean square of the distances between rows. It is close to the median
+        distance, and needs no sample of pairs, so that the order of the rows does not matter.
+    """
+
+    kernel: KernelName = "rbf"
+    bandwidth: float | None = None
+
+    selected: ClassVar[str] = "the least alike"
+
+    def select(self, pool: Pool, budget: int) -> Selection:
+        """Choose greedily; see `greedy_map`."""
+        bandwidth = mean_distance(pool.vectors) if self.bandwidth is None else self.bandwidth
+        return greedy_map(pool.vectors, budget, self.first_rows(pool), Kernel(self.kernel, bandwidth))
+
+    def refusal(self, rows: int, budget: int) -> str:
+        """See `SelectionMethod`."""
+        if rows * budget <= MOST_FACTORS:
+            return ""
+        return (
+            f"the method dpp holds a number for each of {rows:,} rows and {budget:,} choices; its limit is "
+            f"{MOST_FACTORS:,} numbers. Choose at most {MOST_FACTORS // rows:,}, select within topics, or take k_center"
+        )
+
+
+def mean_distance(vectors: NDArray[np.float32]) -> float:
+    """Return the root mean square of the distances between different rows; 1 if there are none."""
+    n = len(vectors)
+    if n < 2:
+        return 1.0
+    centred = vectors - vectors.mean(axis=0, dtype=np.float64)
+    return float(np.sqrt(2 * np.einsum("ij,ij->", centred, centred) / (n - 1))) or 1.0
+
+
+def greedy_map(
+    vectors: NDArray[np.float32],
+    budget: int,
+    first: NDArray[np.int64],
+    kernel: Kernel,
+    quality: NDArray[np.float64] | None = None,
+) -> Selection:
+    """Choose rows greedily by the determinant of L = quality_i kernel_ij quality_j.
+
+    If the choices determine what is left, such as duplicates, or after d choices of a linear kernel, the choice goes on
+    among the other rows as if there were no choices yet.
+
+    :param vectors: (n, d) float32.
+    :param budget: rows to choose, the first ones included, len(first) <= budget <= n.
+    :param first: positions of the first choices; empty: the row of the highest quality.
+    :param kernel: how much two rows are alike.
+    :param quality: (n,) weights above 0; None: all are 1.
+    :return: the choices, and by how much each raises the log determinant: -inf where the others determine it. Of equal
+        rows the first one is chosen.
+    """
+    weights = np.ones(len(vectors)) if quality is None else quality
+    rest = np.arange(len(vectors))
+    chosen: list[int] = []
+    gains: list[float] = []
+    while len(chosen) < budget:
+        places, more = _until_determined(vectors[rest], budget - len(chosen), first, kernel, weights[rest])
+        gains += more if not chosen else [-np.inf] * len(more)
+        chosen += rest[places].tolist()
+        rest, first = np.delete(rest, places), first[:0]
+    return Selection(np.asarray(chosen, dtype=np.int64), np.asarray(gains, dtype=np.float64))
+
+
+def _until_determined(
+    vectors: NDArray[np.float32],
+    budget: int,
+    first: NDArray[np.int64],
+    kernel: Kernel,
+    weights: NDArray[np.float64],
+) -> tuple[list[int], list[float]]:
+    """Choose rows until the choices determine all others; at least one."""
+    left = kernel.diagonal(vectors) * weights**2
+    least = _SAME * float(left.max())
+    most = min(budget, kernel.rank(vectors))
+    # A column for each choice, of which the system provides only those that are written.
+    factors = np.empty((len(vectors), most), dtype=np.float32)
+    count = 0
+    chosen: list[int] = []
+    gains: list[float] = []
+    starting = first.tolist()
+    while len(chosen) < budget:
+        place = starting[len(chosen)] if len(chosen) < len(starting) else int(left.argmax())
+        own = float(left[place])
+        determined = own <= least or count == most
+        if determined and chosen and len(chosen) >= len(starting):
+            break
+        chosen.append(place)
+        gains.append(-np.inf if determined else float(np.log(own)))
+        if not determined:
+            column = kernel.column(vectors, place) * weights * weights[place]
+            known = inner_products(factors[:, :count], factors[place : place + 1, :count])[:, 0]
+            factors[:, count] = (column - known) / np.sqrt(own)
+            left -= factors[:, count].astype(np.float64) ** 2
+            count += 1
+        left[place] = -np.inf
+    return chosen, gains

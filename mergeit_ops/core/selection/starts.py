@@ -1,0 +1,53 @@
+"""The rows that a method begins with, if each choice depends on those before it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mergeit_ops.core.products import squared_distances
+from mergeit_ops.core.selection.method import Need, Pool, SelectionMethod
+
+Start = Literal["centroid", "first", "random", "column"]
+STARTS: tuple[Start, ...] = ("centroid", "first", "random", "column")
+
+
+@dataclass(frozen=True)
+class StartedMethod(SelectionMethod):
+    """A method that chooses one row after the other.
+
+    :param start: the first choice: the row nearest to the mean (`centroid`), the `first` row, or a `random` one.
+        `column`: the rows that are chosen already. They are part of the selection and of its budget. If there are none,
+        it starts from the centroid.
+    :param seed: seed of a random start.
+    :param start_column: column of booleans that is true for the rows that are chosen already.
+    """
+
+    start: Start = "centroid"
+    seed: int = 42
+    start_column: str | None = None
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """See `SelectionMethod`."""
+        return frozenset({"vectors"} if self.chosen_column is None else {"vectors", "chosen"})
+
+    @property
+    def chosen_column(self) -> str | None:
+        """See `SelectionMethod`."""
+        return self.start_column if self.start == "column" else None
+
+    def first_rows(self, pool: Pool) -> NDArray[np.int64]:
+        """Return the positions of the rows to begin with, ascending; one at least if there are rows."""
+        n = len(pool.vectors)
+        if self.start == "column" and pool.chosen.any():
+            return np.flatnonzero(pool.chosen)
+        if self.start == "first" or not n:
+            return np.arange(min(n, 1))
+        if self.start == "random":
+            return np.random.default_rng(self.seed).integers(n, size=1)
+        mean = pool.vectors.mean(axis=0, dtype=np.float64)[None].astype(np.float32)
+        return squared_distances(pool.vectors, mean).argmin(axis=0)
