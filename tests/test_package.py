@@ -73,9 +73,6 @@ LAYERS = (
 )
 """Folders and modules of the package: each may import those before it."""
 
-_LOOSE = {("core", "errors"), ("errors", "core"), ("dataset", "distributed"), ("distributed", "dataset")}
-"""`errors` uses one function of `core`, and `dataset` one that tells a Ray dataset without importing Ray."""
-
 
 @pytest.mark.parametrize("layer", LAYERS)
 def test_each_layer_imports_only_those_below(layer):
@@ -83,7 +80,7 @@ def test_each_layer_imports_only_those_below(layer):
     folder = REPOSITORY / "mergeit_ops" / layer
     for path in folder.rglob("*.py") if folder.is_dir() else [folder.with_suffix(".py")]:
         imported = set(re.findall(r"(?:from|import) mergeit_ops\.(\w+)", path.read_text(encoding="utf-8")))
-        assert not {name for name in imported & above if (layer, name) not in _LOOSE}, path
+        assert not imported & above, path
 
 
 def test_every_part_of_the_package_is_a_layer():

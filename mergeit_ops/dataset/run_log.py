@@ -12,10 +12,11 @@ import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from loguru import logger
+
+from mergeit_ops.dataset.worker_logs import logs_folder, printed_since, sizes_of_logs
 
 _RAISED = re.compile(r"An error occurred in ([\w.-]+): (.*?)(?: -- Traceback|\Z)", re.DOTALL)
 _MOST = 2_000  # characters of a message
@@ -54,7 +55,7 @@ class _Listener:
         self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
         self._told: set[str] = set()
         self._on_ray = getattr(run, "executor_type", "default") != "default"
-        self._before = _sizes_of_worker_logs() if self._on_ray else {}
+        self._before = sizes_of_logs() if self._on_ray else {}
         self._handler = logger.add(self._hear, level="INFO", format="{message}", filter=_is_told)
 
     def _hear(self, message: Any) -> None:
@@ -70,7 +71,7 @@ class _Listener:
     def read(self) -> RunLog:
         heard = RunLog()
         if self._on_ray:
-            heard.add_errors(_printed_by_workers(self._before))
+            heard.add_errors(printed_since(self._before))
         # This does not move the position at which the next message is written.
         for line in os.pread(self._file.fileno(), os.fstat(self._file.fileno()).st_size, 0).splitlines():
             text = json.loads(line)
@@ -112,22 +113,8 @@ def heard(run: object) -> RunLog:
     return _listener.read() if _listener is not None and _listener.run is run else RunLog()
 
 
-def _sizes_of_worker_logs() -> dict[Path, int]:
-    from mergeit_ops.distributed.worker_logs import sizes_of_logs
-
-    return sizes_of_logs()
-
-
-def _printed_by_workers(sizes: dict[Path, int]) -> str:
-    from mergeit_ops.distributed.worker_logs import printed_since
-
-    return printed_since(sizes)
-
-
 def worker_logs() -> str | None:
     """Return the folder of the logs of Ray's workers; None if Ray does not run."""
-    from mergeit_ops.distributed.worker_logs import logs_folder
-
     folder = logs_folder()
     return None if folder is None else str(folder / "worker-*.err")
 
