@@ -16,7 +16,7 @@ _FLATTEN = "llm_pair_merger_mapper, topic_reverse_grouper or Data-Juicer's naive
 
 
 @dataclass(frozen=True)
-class Rows:
+class RowsHere:
     """The rows at one place in a recipe.
 
     :param kind: samples or topics; `either` if unknown.
@@ -34,7 +34,7 @@ def check_rows(recipe: Recipe) -> list[str]:
     :return: warnings, each a sentence about an operator that treats topics as samples.
     :raises RecipeError: if an operator gets rows that it cannot work on, or the recipe ends in topics.
     """
-    rows = Rows()
+    rows = RowsHere()
     warnings: list[str] = []
     for step in recipe.steps:
         takes, gives = _declared(step)
@@ -52,9 +52,9 @@ def check_rows(recipe: Recipe) -> list[str]:
                 f"before {rows.giver}."
             )
         if gives != "either":
-            rows = Rows(gives, step.name)
+            rows = RowsHere(gives, step.name)
         elif step.operator is None:
-            rows = Rows()
+            rows = RowsHere()
     if rows.kind == "topics":
         raise RecipeError(
             f"{rows.giver}: the rows are still topics at the end of the recipe, so the export would hold lists and "
@@ -89,7 +89,7 @@ def _is_flat(step: Step) -> bool:
     return operator is not None and not step.is_ours and issubclass(operator, (Mapper, Filter, Deduplicator))
 
 
-def _on_topics(step: Step, rows: Rows) -> str:
+def _on_topics(step: Step, rows: RowsHere) -> str:
     if step.is_ours:
         return f"{step.name}: the rows are topics from {rows.giver}; put {_FLATTEN} between them."
     return (

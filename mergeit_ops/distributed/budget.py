@@ -20,7 +20,7 @@ _WAITING = 10_000  # requests that may wait for tokens at the same time
 
 
 @ray.remote(num_cpus=0, max_concurrency=_WAITING)
-class _Keeper:
+class _BudgetKeeper:
     """Holds a budget and the reserve of each task.
 
     :param limit: tokens in all.
@@ -106,7 +106,7 @@ def share_budgets(engines: Sequence[LLMEngine]) -> BudgetPlace:
     """
     limits = [(number, engine.settings.max_total_tokens) for number, engine in enumerate(engines)]
     return BudgetPlace(
-        tuple((number, _Keeper.remote(limit)) for number, limit in limits if limit is not None)  # type: ignore[attr-defined]
+        tuple((number, _BudgetKeeper.remote(limit)) for number, limit in limits if limit is not None)  # type: ignore[attr-defined]
     )
 
 

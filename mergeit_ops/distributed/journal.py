@@ -26,7 +26,7 @@ _keeper: Any = None  # an actor ends when nobody holds it
 
 
 @ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)
-class _Keeper:
+class _JournalKeeper:
     """Opens journals on its machine and keeps them open.
 
     :param home: the driver's home, for paths that begin with `~`.
@@ -132,7 +132,7 @@ def keep_journals() -> JournalPlace:
         ray.get_actor(_NAME)
     except ValueError:
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        options = _Keeper.options(name=_NAME, scheduling_strategy=here)  # type: ignore[attr-defined]
+        options = _JournalKeeper.options(name=_NAME, scheduling_strategy=here)  # type: ignore[attr-defined]
         _keeper = options.remote(os.path.expanduser("~"))
     return JournalPlace(os.getcwd(), str(default_cache_path()))
 

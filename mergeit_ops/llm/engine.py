@@ -23,7 +23,7 @@ from mergeit_ops.llm.retry import RetryPolicy
 from mergeit_ops.llm.running import run_to_end, spared_collections
 from mergeit_ops.llm.settings import DEFAULT_SAMPLING_PARAMS, LLMSettings
 from mergeit_ops.llm.stage import Stage
-from mergeit_ops.llm.usage import Budget, TokenReserve, Usage, estimate_messages
+from mergeit_ops.llm.usage import SpendingLimit, TokenReserve, Usage, estimate_messages
 
 __all__ = ["LLMEngine", "build_engine", "build_logprobs_engine"]
 
@@ -73,7 +73,7 @@ class LLMEngine:
         self.dropped: set[str] = set()
         self.only_reasoning: set[str] = set()
         self.kept: set[bytes] = set()
-        self.budget: Budget | None = None
+        self.budget: SpendingLimit | None = None
         """The shared token budget; None: only `max_total_tokens` of this engine."""
         self.alone = True
         """Whether all answers of the run come through this engine; if not, others may have added to the journal."""

@@ -39,7 +39,7 @@ from mergeit_ops.llm.requests import (
 )
 from mergeit_ops.llm.retry import call_with_retries
 from mergeit_ops.llm.servers import CAP_FIELDS, same_model
-from mergeit_ops.llm.usage import Budget, TokenBudget, Usage, estimate_messages, estimate_tokens
+from mergeit_ops.llm.usage import SpendingLimit, TokenBudget, Usage, estimate_messages, estimate_tokens
 
 if TYPE_CHECKING:
     from mergeit_ops.llm.engine import LLMEngine
@@ -567,7 +567,7 @@ class Stage(Generic[T]):
         check_failures(answered, reasons, self._settings.max_failure_ratio, at_end=at_end, last_errors=last_errors)
 
 
-def _own_budget(engine: LLMEngine) -> Budget:
+def _own_budget(engine: LLMEngine) -> SpendingLimit:
     spent = engine.total.total_tokens + engine.total.lost_prompt_tokens
     return TokenBudget(engine.settings.max_total_tokens, spent=spent)
 

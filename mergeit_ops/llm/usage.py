@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Protocol
 
-__all__ = ["Budget", "TokenBudget", "TokenReserve", "Usage", "estimate_messages", "estimate_tokens"]
+__all__ = ["SpendingLimit", "TokenBudget", "TokenReserve", "Usage", "estimate_messages", "estimate_tokens"]
 
 _BYTES_PER_TOKEN = 4.0
 _TOKENS_PER_MESSAGE = 4
@@ -151,7 +151,7 @@ class TokenReserve:
         self.largest_completion = max(self.largest_completion, other.largest_completion)
 
 
-class Budget(Protocol):
+class SpendingLimit(Protocol):
     """What the stage asks of a bound on tokens; see `TokenBudget`."""
 
     @property
