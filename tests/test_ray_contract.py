@@ -297,6 +297,36 @@ def test_a_gate_that_is_given_topics_says_so(embedded_rows):
         process(ray_dataset(embedded_rows), ops.TopicClusterGrouper(num_clusters=2), ops.QualityGateFilter())
 
 
+def test_scores_among_all_reach_the_filters_behind(embedded_rows):
+    """Ours and Data-Juicer's, which reads the columns once, before any operator runs."""
+    from data_juicer.ops import load_ops
+
+    among_all = ops.PoolScoreMapper(scorer_params={"k": 2})
+    by_length = ops.SampleScoreFilter(scorer="tests.user_scorers:ByLength", on_missing_score="drop")
+    (near,) = load_ops([{"general_field_filter": {"filter_condition": "__dj__stats__.knn_distance < 1.0"}}])
+    expected = [row[STATS] for row in among_all.run(make_dataset(embedded_rows))]
+    found = rows_of(process(ray_dataset(embedded_rows), among_all, by_length, near))
+    distances = sorted(row[STATS]["knn_distance"] for row in found)
+    assert 0 < len(found) < len(embedded_rows)
+    assert distances == pytest.approx(
+        sorted(stats["knn_distance"] for stats in expected if stats["knn_distance"] < 1.0), abs=1e-5
+    )
+    assert all(row[STATS]["by_length_score"] == len(row["output"]) for row in found)
+
+
+def test_a_score_filter_behind_the_gate_leaves_the_figures_of_the_gate(embedded_rows):
+    operators = [
+        ops.TopicClusterGrouper(num_clusters=3),
+        ops.LLMPairMergerMapper(merge_strategy="concat", similarity_threshold=0.4),
+        ops.QualityGateFilter(scorer="tests.user_scorers:ByLength"),
+        ops.SampleScoreFilter(scorer="tests.user_scorers:ByLength"),
+    ]
+    rows = rows_of(process(ray_dataset(embedded_rows), *operators))
+    merged = [row for row in rows if row[META]["merge_status"] == "merged"]
+    assert merged
+    assert all(row[STATS]["quality_score"] == row[STATS]["by_length_score"] for row in merged)
+
+
 def test_a_flat_selection_adds_nothing(embedded_rows):
     rows = in_real_blocks(embedded_rows)
     found = rows_of(process(ray_dataset(rows), ops.FacilityLocationSelector(keep_embeddings=True)))

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.selection.method import Pool
 from mergeit_ops.scorers import Score
 
 
@@ -117,3 +118,46 @@ class Nothing:
 
     def score(self, samples: Sequence[Sample]) -> None:
         return None
+
+
+class InPool:
+    """Scores each row by its number among all."""
+
+    measures = {"in_pool": "in_pool"}
+
+    def identity(self) -> dict:
+        return {}
+
+    def prepare(self, pool: Pool) -> list:
+        return list(range(len(pool.vectors)))
+
+    def score(self, samples: Sequence[Sample], known: Sequence[int]) -> list[tuple[Score, ...]]:
+        return [(Score(float(value)),) for value in known]
+
+
+class PreparesTooFew(InPool):
+    """Forgets a row."""
+
+    def prepare(self, pool: Pool) -> list:
+        return super().prepare(pool)[1:]
+
+
+class ScoresTooFew(InPool):
+    """Forgets a row later."""
+
+    def score(self, samples: Sequence[Sample], known: Sequence[int]) -> list[tuple[Score, ...]]:
+        return super().score(samples, known)[1:]
+
+
+class RaisesInPool(InPool):
+    """Divides by zero."""
+
+    def prepare(self, pool: Pool) -> list:
+        return [1 // 0]
+
+
+class NanInPool(InPool):
+    """Gives every row NaN."""
+
+    def score(self, samples: Sequence[Sample], known: Sequence[int]) -> list[tuple[Score, ...]]:
+        return [(Score(float("nan")),) for _ in known]

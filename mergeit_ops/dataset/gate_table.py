@@ -22,8 +22,6 @@ from mergeit_ops.dataset.stats import stats_of
 from mergeit_ops.dataset.tables import arrow_array, json_array, python_rows, set_column
 from mergeit_ops.errors import DatasetError
 
-_ROWS_LOOKED_AT = 256  # at a time, from the end, to find where the last topic begins
-
 
 @dataclass(frozen=True)
 class MergedRow:
@@ -282,28 +280,23 @@ def whole_topics(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
 
     :param tables: flat rows, in order.
     """
-    carried: pa.Table | None = None
-    for part in tables:
-        table = part if carried is None else pa.concat_tables([carried, part])
-        cut = _start_of_last_topic(table)
+    carried: list[pa.Table] = []  # rows of one topic
+    topic: Any = None
+    for table in tables:
+        topics = [meta.get(lineage.TOPIC_ID) for meta in metadata_of(table)]
+        if not topics:
+            continue
+        cut = next((at for at in range(len(topics), 0, -1) if topics[at - 1] != topics[-1]), 0)
+        if topics[-1] is None:
+            cut = len(topics)
+        if carried and topics[0] != topic:
+            yield pa.concat_tables(carried)
+            carried = []
         if cut:
-            yield table.slice(0, cut)
-        carried = table.slice(cut)
-    if carried is not None and carried.num_rows:
-        yield carried
-
-
-def _start_of_last_topic(table: pa.Table) -> int:
-    """Return the position of the first row of the last topic; the number of rows where the last row has no topic."""
-    last: Any = None
-    for end in range(table.num_rows, 0, -_ROWS_LOOKED_AT):
-        start = max(0, end - _ROWS_LOOKED_AT)
-        topics = [meta.get(lineage.TOPIC_ID) for meta in metadata_of(table.slice(start, end - start))]
-        if end == table.num_rows:
-            last = topics[-1]
-            if last is None:
-                return end
-        others = [position for position, topic in enumerate(topics) if topic != last]
-        if others:
-            return start + others[-1] + 1
-    return 0
+            yield pa.concat_tables([*carried, table.slice(0, cut)])
+            carried = []
+        if cut < len(topics):
+            carried.append(table.slice(cut))
+        topic = topics[-1]
+    if carried:
+        yield pa.concat_tables(carried)

@@ -13,6 +13,7 @@ from mergeit_ops.core.products import inner_products
 __all__ = ["Choice"]
 
 _BLOCK_ROWS = 8_192
+_TARGETS = 1_000  # texts of a target that the figure is about, evenly spread
 _DIGITS = 4  # the last digits of sums and products depend on how rows are divided into blocks
 
 
@@ -24,7 +25,8 @@ class Choice:
     :param kept: rows that stay.
     :param scores: sum of the scores of all rows, and their number.
     :param chosen_scores: the same of the chosen rows.
-    :param reached: (m,) the highest cosine of any row to each row of the target, at least 0; None: no target.
+    :param reached: (m,) the highest cosine of any row to rows of the target, of 1,000 at most, at least 0; None: no
+        target.
     :param chosen_reached: the same of the chosen rows.
     """
 
@@ -58,9 +60,8 @@ class Choice:
         if numbers is not None:
             found = replace(found, scores=_sum(numbers), chosen_scores=_sum(numbers[chosen]))
         if vectors is not None and targets is not None:
-            found = replace(
-                found, reached=_reached(vectors, targets), chosen_reached=_reached(vectors[chosen], targets)
-            )
+            some = targets[:: -(-len(targets) // _TARGETS)]
+            found = replace(found, reached=_reached(vectors, some), chosen_reached=_reached(vectors[chosen], some))
         return found
 
     def __add__(self, other: Choice) -> Choice:

@@ -24,7 +24,7 @@ from mergeit_ops.errors import named
 from mergeit_ops.jobs.rows import Rows
 from mergeit_ops.jobs.sample_reader import SampleReader
 from mergeit_ops.jobs.scoring import stat_entries, stat_types
-from mergeit_ops.scorers.pool import PoolScorer
+from mergeit_ops.scorers.pool import PoolScorer, pool_scores, prepared
 
 __all__ = ["PoolScoreJob", "score_pool"]
 
@@ -36,11 +36,13 @@ class PoolScoreJob:
     """Adds the scores of each row among all rows to its stats.
 
     :param reader: reads the rows.
+    :param name: of the scorer, in the recipe.
     :param scorer: scores them. Rows that cannot be read take no part, and have the status `unreadable`.
     :param brings_embeddings: whether the rows bring embeddings, which they keep.
     """
 
     reader: SampleReader
+    name: str
     scorer: PoolScorer
     brings_embeddings: bool
 
@@ -53,7 +55,7 @@ class PoolScoreJob:
         rows = np.flatnonzero(readable)
         with named(self.reader.operator):
             pool = Pool(vectors if len(rows) == len(vectors) else vectors[rows])
-            known = self.scorer.prepare(pool) if len(rows) else ()
+            known = prepared(self.scorer, pool) if len(rows) else ()
         found: list[tuple[bool, Any]] = [(False, None)] * len(vectors)
         for row, value in zip(rows.tolist(), known, strict=True):
             found[row] = True, value
@@ -68,10 +70,10 @@ class PoolScoreJob:
         samples = [reading.sample for reading in self.reader.readings(table)]
         asked = [(sample, value) for sample, (readable, value) in zip(samples, known, strict=True) if readable]
         with named(self.reader.operator):
-            new = iter(self.scorer.score([sample for sample, _ in asked], [value for _, value in asked]))
+            new = iter(pool_scores(self.scorer, [sample for sample, _ in asked], [value for _, value in asked]))
         stats = tuple(self.scorer.measures.values())
         found = [next(new) if readable else (_UNREADABLE,) * len(stats) for readable, _ in known]
-        made_by = content_digest(dict(self.scorer.identity()))
+        made_by = content_digest({"scorer": self.name, **self.scorer.identity(), "encoder": repr(self.reader.encoder)})
         rows = [old | stat_entries(stats, scores, made_by) for old, scores in zip(stats_of(table), found, strict=True)]
         missing = Counter(scores[0].status for scores in found if scores[0].value is None)
         scored = set_column(table, STATS, json_array(rows))

@@ -91,12 +91,15 @@ class RowScores:
     drops_missing: bool
 
 
-def read_scores(rows: Rows, settings: ScoreSettings, operator: str) -> tuple[RowScores, NDArray[np.float64]]:
+def read_scores(
+    rows: Rows, settings: ScoreSettings, operator: str, counts: bool = True
+) -> tuple[RowScores, NDArray[np.float64]]:
     """Read the scores of all rows, and fit the scale.
 
     :param rows: flat rows or topics.
     :param settings: what the recipe asks for.
     :param operator: registry name, for messages.
+    :param counts: whether scores decide anything; else they are only told.
     :return: the scores as a job reads them, and the number of each row; NaN: none.
     :raises DatasetError: if there is no such column or stat, no row has a score, a row has none and `missing` is
         `raise`, or a score on the scale `raw` is negative.
@@ -112,12 +115,12 @@ def read_scores(rows: Rows, settings: ScoreSettings, operator: str) -> tuple[Row
             f"{operator}: none of the {len(numbers):,} samples has a number at {where}; check its name, and that an "
             "operator before this one writes it."
         )
-    if missing and settings.missing == "raise":
+    if counts and missing and settings.missing == "raise":
         raise DatasetError(
             f"{operator}: {missing:,} of {len(numbers):,} samples have no number at {where}, and missing_score is "
             "raise; set it to lowest or drop, or score these samples."
         )
-    if settings.scale == "raw" and len(there) and there.min() < 0:
+    if counts and settings.scale == "raw" and len(there) and there.min() < 0:
         raise DatasetError(
             f"{operator}: a score at {where} is {there.min():g}, and on the score_scale raw no score may be negative; "
             "set it to minmax or rank."

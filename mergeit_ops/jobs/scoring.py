@@ -40,18 +40,19 @@ def stat_types(stats: Iterable[str]) -> dict[str, pa.DataType]:
     return {name + end: kind for name in stats for end, kind in ends.items()}
 
 
-def stat_entries(stats: Sequence[str], scores: Sequence[Score], made_by: str) -> dict[str, Any]:
+def stat_entries(stats: Sequence[str], scores: Sequence[Score], made_by: str | None) -> dict[str, Any]:
     """Return the stats of a row.
 
     :param stats: a key for each score.
     :param scores: of the row.
-    :param made_by: digest of what made them.
+    :param made_by: digest of what made them; None: they are not marked.
     """
-    return {
-        key: value
-        for name, score in zip(stats, scores, strict=True)
-        for key, value in ((name, score.value), (name + STATUS, score.status), (name + MADE_BY, made_by))
-    }
+    entries: dict[str, Any] = {}
+    for name, score in zip(stats, scores, strict=True):
+        entries |= {name: score.value, name + STATUS: score.status}
+        if made_by is not None:
+            entries[name + MADE_BY] = made_by
+    return entries
 
 
 @dataclass(frozen=True)
@@ -107,15 +108,18 @@ class ScoreJob:
     :param scorer: scores them.
     :param stats: key of the stat of each measure of the scorer.
     :param identity: digest of all that changes the scores apart from the rows. A score that a row brings counts where
-        the same identity made it of the same texts; else the row is scored anew.
+        the same identity made it of the same texts; else the row is scored anew. None: no score that a row brings
+        counts, and none is marked.
     :param bounds: what the scores will be held against.
+    :param decides: number of the measure that is held against them.
     """
 
     reader: SampleReader
     scorer: RowScorer
     stats: tuple[str, ...]
-    identity: str
+    identity: str | None
     bounds: Bounds
+    decides: int = 0
 
     def features(self, features: Features) -> Features:
         """See `ScoringJob`."""
@@ -135,7 +139,8 @@ class ScoreJob:
         with named(self.reader.operator):
             new = iter(measured_scores(self.scorer, asked, self.bounds))
         found = [scores if scores is not None else next(new) for scores in known]
-        missing = Counter(scores[0].status for scores in found if scores[0].value is None)
+        deciding = [scores[self.decides] for scores in found]
+        missing = Counter(score.status for score in deciding if score.value is None)
         rows = [
             stats | stat_entries(self.stats, scores, maker)
             for stats, scores, maker in zip(brought, found, made_by, strict=True)
@@ -148,10 +153,12 @@ class ScoreJob:
         """See `ScoringJob`."""
         return stat_types(self.stats)
 
-    def _made_by(self, sample: Sample) -> str:
+    def _made_by(self, sample: Sample) -> str | None:
+        if self.identity is None:
+            return None
         return content_digest({"scorer": self.identity, **vars(sample)})[:_DIGEST]
 
-    def _known(self, stats: Mapping[str, Any], maker: str) -> tuple[Score, ...] | None:
-        if any(stats.get(name + MADE_BY) != maker or stats.get(name) is None for name in self.stats):
+    def _known(self, stats: Mapping[str, Any], maker: str | None) -> tuple[Score, ...] | None:
+        if maker is None or any(stats.get(name + MADE_BY) != maker or stats.get(name) is None for name in self.stats):
             return None
         return tuple(Score(float(stats[name])) for name in self.stats)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import accumulate, pairwise
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -67,7 +67,8 @@ class SelectionJob:
         """
         scores, numbers = None, None
         if self.scoring is not None:
-            scores, numbers = read_scores(rows, self.scoring, self.reader.operator)
+            counts = "scores" in self.method.needs
+            scores, numbers = read_scores(rows, self.scoring, self.reader.operator, counts)
         targets = self.reader.encoder.embed(self.target_texts) if self.target_texts else None
         return replace(self, scores=scores, targets=targets, target_texts=()), numbers
 
@@ -102,6 +103,26 @@ class SelectionJob:
         if budget < rows and (why := self.method.refusal(rows, budget)):
             raise RecipeError(f"{self.reader.operator}: {why}.")
 
+    def split(self, topics: Sequence[tuple[int, int]]) -> list[int]:
+        """Return how many rows each topic keeps: those chosen already, and a share of what is left of the total.
+
+        :param topics: rows to choose from, and rows chosen already, of each.
+        :raises DatasetError: if more rows are chosen already than the total.
+        """
+        before = [chosen for _, chosen in topics]
+        left = (self.budget.total or 0) - sum(before)
+        if left < 0:
+            self._refuse_chosen(sum(before), sum(size for size, _ in topics), self.budget.total or 0)
+        shares = replace(self.budget, total=left).split([size - chosen for size, chosen in topics])
+        return [chosen + share for chosen, share in zip(before, shares, strict=True)]
+
+    def _refuse_chosen(self, chosen: int, rows: int, budget: int) -> NoReturn:
+        raise DatasetError(
+            f"{self.reader.operator}: {chosen:,} of {rows:,} rows are chosen already, for their "
+            f"'{self.method.chosen_column}' is true, but only {budget:,} may be kept. Rows chosen already count toward "
+            "the budget: raise select_num, num_per_topic or select_ratio."
+        )
+
     def chosen_before(self, table: pa.Table) -> tuple[None, NDArray[np.bool_] | None]:
         """Tell which rows of a table are chosen already; None if the method does not ask.
 
@@ -122,9 +143,9 @@ class SelectionJob:
         ]
         return None, Readability.of_consecutive(parts)
 
-    def sizes(self, table: pa.Table) -> tuple[None, list[tuple[int, int]]]:
-        """Tell the id of each topic, and how many of its rows may be chosen."""
-        return None, [(part.topic.topic_id, part.size) for part in self._parts(table)]
+    def sizes(self, table: pa.Table) -> tuple[None, list[tuple[int, tuple[int, int]]]]:
+        """Tell the id of each topic, how many of its rows may be chosen, and how many of these are chosen already."""
+        return None, [(part.topic.topic_id, (part.size, part.chosen_before)) for part in self._parts(table)]
 
     def centres(self, table: pa.Table) -> tuple[None, list[tuple[int, tuple[int, NDArray[np.float64]]]]]:
         """Tell the id of each topic, how many of its rows may be chosen, and their mean vector, of unit norm."""
@@ -178,8 +199,7 @@ class SelectionJob:
         budget = self.budget.of_flat(size)
         whole = np.flatnonzero(candidates)
         chosen = whole if budget == size else self.chosen(vectors, candidates, numbers, before, budget).indices
-        positions = self.with_unreadable(chosen, readable)
-        return positions, Choice.of(len(positions), len(vectors), chosen, numbers, vectors, self.targets)
+        return self.outcome(chosen, readable, numbers, vectors)
 
     def _parts(self, table: pa.Table) -> Iterator[_TopicRows]:
         # One after the other: the vectors of all topics of a table may take much memory.
@@ -212,39 +232,58 @@ class SelectionJob:
         :param budget: rows to choose; all candidates if there are fewer.
         :return: positions among all rows, best first.
         :raises DatasetError: if more rows are chosen already than may be kept.
-        :raises EmbeddingError: if the vectors have another width than those of the target.
         """
         rows = np.flatnonzero(candidates)
         budget = min(budget, len(rows))
         chosen_before = np.zeros(0, bool) if before is None else before[rows]
         if chosen_before.sum() > budget:
-            raise DatasetError(
-                f"{self.reader.operator}: {chosen_before.sum():,} of {len(rows):,} rows are chosen already, for their "
-                f"'{self.method.chosen_column}' is true, but only {budget:,} may be kept. Rows chosen already count "
-                "toward the budget: raise select_num, num_per_topic or select_ratio."
-            )
+            self._refuse_chosen(int(chosen_before.sum()), len(rows), budget)
         if not budget:
             return Selection(np.zeros(0, np.int64), np.zeros(0))
         self.check_size(len(rows), budget)
-        if self.targets is not None and vectors.shape[1] != self.targets.shape[1]:
-            raise EmbeddingError(
-                f"{self.reader.operator}: the rows bring embeddings of width {vectors.shape[1]}, and those of the "
-                f"target have {self.targets.shape[1]}; set embedding_model to the model that has made the first."
-            )
         if note := self.method.note(len(rows), budget):
             logger.info(f"{self.reader.operator}: {note}")
         # Usually all rows are candidates, and selecting all of them would copy them.
         known: dict[str, Any] = {"vectors": vectors if len(rows) == len(vectors) else vectors[rows]}
         if self.scores is not None and numbers is not None:
             known["scores"] = self.scores.scale(numbers[rows])
-        if self.targets is not None:
-            known["targets"] = self.targets
+        if (targets := self._targets_for(vectors)) is not None:
+            known["targets"] = targets
         if before is not None:
             known["chosen"] = chosen_before
         if self.kept_share is not None:
             known["kept"] = self.kept_share * len(rows)
         chosen = self.method.select(Pool(**known), budget)
         return Selection(rows[chosen.indices], chosen.gains)
+
+    def outcome(
+        self,
+        chosen: NDArray[np.int64],
+        readable: NDArray[np.bool_],
+        numbers: NDArray[np.float64] | None,
+        vectors: NDArray[np.float32] | None,
+    ) -> tuple[NDArray[np.int64], Choice]:
+        """Return the positions of the rows that stay, ascending, and what was chosen.
+
+        :param chosen: positions of the chosen rows.
+        :param readable: (n,) which rows can be read.
+        :param numbers: (n,) the score of each; None: the recipe asks for none.
+        :param vectors: (n, d) of all rows; needed if there is a target.
+        :raises EmbeddingError: if the vectors have another width than those of the target.
+        """
+        positions = self.with_unreadable(chosen, readable)
+        targets = self._targets_for(vectors)
+        return positions, Choice.of(len(positions), len(readable), chosen, numbers, vectors, targets)
+
+    def _targets_for(self, vectors: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
+        if self.targets is None or vectors is None or vectors.shape[1] == self.targets.shape[1]:
+            return self.targets
+        if "targets" not in self.method.needs:
+            return None
+        raise EmbeddingError(
+            f"{self.reader.operator}: the rows bring embeddings of width {vectors.shape[1]}, and those of the target "
+            f"have {self.targets.shape[1]}; set embedding_model to the model that has made the first."
+        )
 
     def with_unreadable(self, chosen: NDArray[np.int64], readable: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Return the positions of the rows that stay, ascending: the chosen ones, and the unreadable ones if kept."""
@@ -283,6 +322,10 @@ class _TopicRows:
     def size(self) -> int:
         return int(self.candidates.sum())
 
+    @property
+    def chosen_before(self) -> int:
+        return 0 if self.before is None else int(self.before[self.candidates].sum())
+
     def centre(self) -> NDArray[np.float64]:
         total = self.vectors[self.candidates].sum(axis=0, dtype=np.float64)
         return total / (np.linalg.norm(total) or 1.0)
@@ -298,10 +341,8 @@ class _TopicRows:
         return np.flatnonzero(self.candidates) if budget >= self.size else self.best(budget).indices
 
     def kept(self, chosen: NDArray[np.int64]) -> tuple[Topic | None, Choice]:
-        positions = self.job.with_unreadable(chosen, self.readable)
-        targets = self.job.targets
-        vectors = None if targets is None else self.vectors
-        told = Choice.of(len(positions), self.topic.table.num_rows, chosen, self.numbers, vectors, targets)
+        vectors = None if self.job.targets is None else self.vectors
+        positions, told = self.job.outcome(chosen, self.readable, self.numbers, vectors)
         return self.topic.take(positions) if len(positions) else None, told
 
 
@@ -344,7 +385,7 @@ def select_from_topics(rows: Rows, job: SelectionJob) -> tuple[Rows, dict[str, A
     else:
         sizes = list(rows.tell(job.sizes))
         ordered_sizes, places = _ordered(sizes)
-        budgets = job.budget.split(ordered_sizes)
+        budgets = job.split(ordered_sizes)
         selected, told = rows.map(job.select, each=_placed(budgets, places, sizes), features=_features)
     choice = sum(told, Choice())
     figures = {"rows_in": choice.rows, "rows_out": choice.kept, "topics": len(selected)}
@@ -363,17 +404,19 @@ def select_from_all(rows: Rows, job: SelectionJob, keep_embeddings: bool) -> tup
     job.check_size(len(rows), job.budget.of_flat(len(rows)))
     job, numbers = job.prepared(rows)
     keeps = keep_embeddings and EMBEDDING in rows.columns
-    with_vectors, found = rows.with_vectors(job.reader, drops_unreadable=not job.keeps_unreadable)
     column = job.method.chosen_column
-    parts = [] if column is None else list(with_vectors.tell(job.chosen_before, columns=[column]))
+    parts = [] if column is None else list(rows.tell(job.chosen_before, columns=[column]))
     before = np.concatenate(parts) if parts else None
+    if before is not None and before.sum() > (budget := job.budget.of_flat(len(rows))):
+        job._refuse_chosen(int(before.sum()), len(rows), budget)
+    with_vectors, found = rows.with_vectors(job.reader, drops_unreadable=not job.keeps_unreadable)
     chosen, choice = with_vectors.choose(partial(job.from_all, numbers=numbers, before=before), job.reader)
     selected = with_vectors.take(chosen, () if keeps else (EMBEDDING,))
     return selected, {"rows_in": len(rows), "rows_out": len(selected), **choice.figures(), **found.figures()}
 
 
 def _kept_share(rows: Rows, job: SelectionJob, total: int) -> float:
-    available = sum(size for told in rows.tell(job.sizes) for _, size in told)
+    available = sum(size for told in rows.tell(job.sizes) for _, (size, _) in told)
     return min(1.0, total / max(1, available))
 
 

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
-__all__ = ["files_digest"]
+__all__ = ["files_digest", "model_identity"]
 
 _SUFFIXES = {".safetensors", ".bin", ".json", ".jinja", ".model", ".txt"}
 _PARTS = 64
 _PART_BYTES = 4096
+
+
+def model_identity(name: str, model_params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what tells a local model from others: its name, how it is loaded, and which files are in its folder.
+
+    :param name: of a model: a folder, or a name at the Hugging Face Hub.
+    :param model_params: arguments of `from_pretrained`.
+    """
+    folder = str(Path(name, str(model_params.get("subfolder") or "")))
+    return {"model": name, "model_params": dict(model_params), "files": files_digest(folder)}
 
 
 def files_digest(name: str) -> str | None:

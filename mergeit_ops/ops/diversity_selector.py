@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import fields
 from typing import Any, Optional
 
@@ -95,8 +96,8 @@ class DiversitySelector(TopicSelector):
         :param seed: seed of a random start, and of the random shares of `quantization`.
         :param args: extra args
         :param kwargs: extra args
-        :raises RecipeError: if `start: column` lacks a `start_column`, or a `start_column` is given without it, or the
-            method has no start.
+        :raises RecipeError: if `start: column` lacks a `start_column`, or a `start_column` is given without it, or a
+            parameter of another method is set.
         """
         declare(self, locals())
         super().__init__(*args, **kwargs)
@@ -106,11 +107,33 @@ class DiversitySelector(TopicSelector):
                 f"{self._name}: `start: column` needs a start_column, and a start_column needs `start: column`; got "
                 f"start {start!r} and start_column {start_column!r}."
             )
-        if start_column is not None and self.method.chosen_column is None:
-            raise RecipeError(f"{self._name}: the method {method!r} reads no start_column.")
+        self._check_unread()
+
+    def _check_unread(self) -> None:
+        """Refuse a parameter of another method."""
+        read = _parameters_of(self._method)
+        defaults = inspect.signature(DiversitySelector.__init__).parameters
+        for name in sorted(set().union(*map(_parameters_of, DIVERSITY_METHODS)) - read):
+            if self.parameters[name] != defaults[name].default:
+                methods = [method for method in DIVERSITY_METHODS if name in _parameters_of(method)]
+                raise RecipeError(
+                    f"{self._name}: the method {self._method!r} does not read {name}, which belongs to "
+                    f"{', '.join(methods)}; remove it, or take one of these methods."
+                )
 
     @property
     def method(self) -> SelectionMethod:
         """Return the method, with those of the parameters that it has."""
-        cls = DIVERSITY_METHODS[self._method]
-        return cls(**{field.name: self.parameters[field.name] for field in fields(cls)})  # type: ignore[arg-type]
+        values = {name: self.parameters[name] for name in _parameters_of(self._method)}
+        # A recipe may write a whole number as 3.0.
+        whole = {name: int(value) for name, value in values.items() if _is_whole(name) and value is not None}
+        return DIVERSITY_METHODS[self._method](**{**values, **whole})
+
+
+def _parameters_of(method: str) -> set[str]:
+    return {field.name for field in fields(DIVERSITY_METHODS[method])}  # type: ignore[arg-type]
+
+
+def _is_whole(name: str) -> bool:
+    constraint = DiversitySelector._constraints[name]
+    return isinstance(constraint, Number) and constraint.integer

@@ -9,9 +9,9 @@ from datasets import Dataset
 from loguru import logger
 
 from mergeit_ops.constraints import MAPPING, TEXT
-from mergeit_ops.core.columns import EMBEDDING
+from mergeit_ops.core.columns import EMBEDDING, STATS
 from mergeit_ops.distributed import is_ray_dataset
-from mergeit_ops.errors import named
+from mergeit_ops.errors import ScorerError, named
 from mergeit_ops.jobs.pool_scoring import PoolScoreJob, score_pool
 from mergeit_ops.ops.dataset_mapper import Mapper
 from mergeit_ops.ops.embedding_operator import EmbeddingOperator
@@ -59,6 +59,8 @@ class PoolScoreMapper(EmbeddingOperator, Mapper):
         super().__init__(*args, **kwargs)
         with named(self._name):
             self._scorer = build_scorer(scorer, scorer_params, POOL_SCORERS)
+            if not callable(getattr(self._scorer, "prepare", None)):
+                raise ScorerError(f"the scorer '{scorer}' has no method prepare(pool)")
 
     def run(self, dataset: Dataset, *, exporter: Any = None, tracer: Any = None) -> Dataset:
         """Score a flat dataset.
@@ -76,8 +78,14 @@ class PoolScoreMapper(EmbeddingOperator, Mapper):
                 manifest.figures |= {"rows_in": 0, "rows_out": 0}
                 return rows.dataset
             self.check_flat(rows.grouped)
-            job = PoolScoreJob(self.reader_of(rows.columns), self._scorer, EMBEDDING in rows.columns)
+            job = PoolScoreJob(
+                self.reader_of(rows.columns), self.parameters["scorer"], self._scorer, EMBEDDING in rows.columns
+            )
             scored, figures = score_pool(rows, job)
+            if is_ray_dataset(dataset):
+                from mergeit_ops.distributed.new_columns import note_column
+
+                note_column(STATS)
             manifest.figures |= figures
         if figures["unscored"]:
             reasons = ", ".join(f"{reason} {count:,}" for reason, count in figures["unscored"].items())

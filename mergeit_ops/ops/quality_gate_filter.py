@@ -10,6 +10,7 @@ from mergeit_ops.constraints import FLAG, Number, OneOf
 from mergeit_ops.core.formats import SampleFormat
 from mergeit_ops.core.gate.rule import REFERENCES, GateRule
 from mergeit_ops.core.rows import lineage
+from mergeit_ops.errors import RecipeError
 from mergeit_ops.jobs.gating import GateJob
 from mergeit_ops.ops.embedding_operator import EmbeddingOperator
 from mergeit_ops.ops.parameters import declare
@@ -30,6 +31,7 @@ class QualityGateFilter(EmbeddingOperator, ScoreFilter):
     Merges and their parents are scored; every other sample only when `min_score`, `max_score` or `score_all` asks for
     it."""
 
+    drops_others_stats = True
     gives_ids = True
     kind = "gate"
     records_drops = True
@@ -59,7 +61,7 @@ class QualityGateFilter(EmbeddingOperator, ScoreFilter):
         Initialization method.
 
         :param gamma: share of the parents' reference score, above 0, that a merge must reach. Paper: 0.75; released
-            code: 1.0.
+            code: 1.0. The scorer's scores must be positive, and higher ones better.
         :param strict: whether a merge that reaches it exactly fails.
         :param reference: the parents' scores as one: `mean`, `max` or `min`.
         :param min_parent_coverage: how much of each parent, in [0, 1], a merge must keep: of its instruction, its input
@@ -70,9 +72,14 @@ class QualityGateFilter(EmbeddingOperator, ScoreFilter):
         """
         declare(self, locals())
         super().__init__(*args, **kwargs)
+        if why := getattr(self._scorer, "no_ratio", ""):
+            raise RecipeError(
+                f"{self._name}: the scorer '{self.parameters['scorer']}' does not fit the gate, which compares scores "
+                f"by their ratio: {why}. Use it in sample_score_filter."
+            )
         self.rule = GateRule(float(gamma), strict, reference, min_parent_coverage)  # type: ignore[arg-type]
 
-    def job(self, layout: SampleFormat) -> GateJob:
+    def job(self, layout: SampleFormat, only_look: bool = False) -> GateJob:
         """See `ScoreFilter`."""
         score_all = self.score_all or self.is_bounded
         return GateJob(self.reader(layout), self._scorer, self.rule, self.bounds, score_all)

@@ -38,7 +38,8 @@ class SampleScoreFilter(ScoreFilter):
         Initialization method.
 
         :param measure: the measure of the scorer that the bounds apply to; null: its first. Only `response_loss` has
-            several: `ifd`, `ifd_loss_ratio` and `perplexity`.
+            several, those that `measures` in `scorer_params` lists: `ifd`, `ifd_loss_ratio`, `perplexity` and
+            `sample_perplexity`.
         :param args: extra args
         :param kwargs: extra args
         """
@@ -48,7 +49,8 @@ class SampleScoreFilter(ScoreFilter):
         if measure is not None and measure not in measures:
             known = ", ".join(map(repr, measures))
             raise RecipeError(
-                f"{self._name}: measure must be a measure that the scorer gives, one of {known}, got {measure!r}."
+                f"{self._name}: measure must be a measure that the scorer gives, one of {known}, got {measure!r}. "
+                "With response_loss, list it in measures of scorer_params."
             )
         self.measure = measure or next(iter(measures))
         if self.asks_a_server and not (self.is_bounded or self.score_all):
@@ -69,9 +71,13 @@ class SampleScoreFilter(ScoreFilter):
 
     @cached_property
     def _identity(self) -> str:
-        return identity_digest(self._scorer, self.parameters["scorer"], self.parameters["scorer_params"] or {})
+        params = self.parameters["scorer_params"] or {}
+        return identity_digest(self._scorer, self.parameters["scorer"], params, self.bounds)
 
-    def job(self, layout: SampleFormat) -> ScoreJob:
+    def job(self, layout: SampleFormat, only_look: bool = False) -> ScoreJob:
         """See `ScoreFilter`."""
         stats = tuple(measures_of(self._scorer).values())
-        return ScoreJob(self.reader(layout), self._scorer, stats, self._identity, self.bounds)
+        decides = stats.index(self.stat)
+        # Data-Juicer's analyzer draws every text of the stats, and this one is different for each sample.
+        identity = None if only_look else self._identity
+        return ScoreJob(self.reader(layout), self._scorer, stats, identity, self.bounds, decides)

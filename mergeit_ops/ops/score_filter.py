@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, ClassVar, Optional
 
 import numpy as np
 import pyarrow as pa
@@ -52,6 +52,9 @@ class ScoreFilter(SampleOperator, Filter):
     """Base class of filters by score. A filter says what its job is, and which stat the bounds apply to."""
 
     _batched_op = True
+
+    drops_others_stats: ClassVar[bool] = False
+    """Whether rows that come from the merger lose, on Ray, the stats that filters since then have noted."""
 
     def __init__(
         self,
@@ -122,10 +125,11 @@ class ScoreFilter(SampleOperator, Filter):
         """Return the key of its status."""
         raise NotImplementedError
 
-    def job(self, layout: SampleFormat) -> ScoringJob:
+    def job(self, layout: SampleFormat, only_look: bool = False) -> ScoringJob:
         """Return what scores a table.
 
         :param layout: layout of its samples.
+        :param only_look: whether the stats are only looked at, by `dj-analyze`.
         """
         raise NotImplementedError
 
@@ -167,15 +171,16 @@ class ScoreFilter(SampleOperator, Filter):
         self.check_flat(is_grouped(dataset.features))
         if not only_look:
             self.check_arrival(len(dataset))
-        job = self.job(self.layout_of(dataset.column_names))
-        tracing = tracer if tracer is not None and tracer.should_trace_op(self._name) else None
+        job = self.job(self.layout_of(dataset.column_names), only_look)
+        filters = reduce and not only_look
+        tracing = tracer if filters and tracer is not None and tracer.should_trace_op(self._name) else None
         figures: list[dict[str, Any]] = []
         stays: list[bool] = []
 
         def tables() -> Iterator[pa.Table]:
             for table in _with_progress(job.tables(iter_tables(dataset)), len(dataset), self._name):
                 scored = job.run(table)
-                part = self._stay(scored.table)
+                part = self._stay(scored.table) if filters else [True] * scored.table.num_rows
                 if tracing is not None:
                     self._trace(scored.table, part, tracing)
                 stays.extend(part)
@@ -188,8 +193,7 @@ class ScoreFilter(SampleOperator, Filter):
                 self._finish_scoring()
                 if exporter is not None and self.stats_export_path is not None:
                     exporter.export_compute_stats(scored, self.stats_export_path)
-                drops = not only_look and reduce and not all(stays)
-                filtered = scored.select(np.flatnonzero(stays)) if drops else scored
+                filtered = scored if all(stays) else scored.select(np.flatnonzero(stays))
                 total = added_up(figures)
                 manifest.figures |= {"rows_in": len(dataset), "rows_out": len(filtered), **total.get("figures", {})}
                 manifest.figures |= {"filtered_out": len(scored) - len(filtered)}
@@ -306,7 +310,9 @@ class ScoreFilter(SampleOperator, Filter):
 
         self.check_flat(grouped=BATCH_META in block.column_names)
         self._enter_worker()
-        table = without_others_stats(with_json(block))
+        table = with_json(block)
+        if self.drops_others_stats:
+            table = without_others_stats(table)
         job = self.job(self.layout_of(table.column_names))
         try:
             scored: Scored = job.run(table)

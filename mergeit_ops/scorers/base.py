@@ -40,6 +40,9 @@ class NamedScorer(RowScorer, Protocol):
         ...
 
 
+# A scorer whose scores cannot be compared by their ratio says why in an attribute `no_ratio`; the gate refuses it.
+
+
 @runtime_checkable
 class MeasuringScorer(NamedScorer, Protocol):
     """A scorer with several measures."""

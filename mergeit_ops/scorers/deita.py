@@ -18,6 +18,7 @@ from mergeit_ops.core.scoring.deita import SCORES, complexity_prompt, expected_s
 from mergeit_ops.core.scoring.score import Score
 from mergeit_ops.errors import RecipeError, ScorerError
 from mergeit_ops.llm.huggingface import ModelNotLoadedError, default_device, in_halves, load_causal_lm, loaded_once
+from mergeit_ops.llm.model_files import model_identity
 from mergeit_ops.scorers.text import blank_reason, encodable
 
 __all__ = ["DEFAULT_MODELS", "DTYPES", "DeitaScorer"]
@@ -103,7 +104,8 @@ class DeitaScorer:
 
     def identity(self) -> Mapping[str, Any]:
         """See `NamedScorer`."""
-        return {name: getattr(self, name) for name in ("model", "model_params", "dtype", "with_input", "max_length")}
+        own = {name: getattr(self, name) for name in ("kind", "with_input", "max_length")}
+        return {**model_identity(self.model, self.model_params), **own, "dtype": self._device_and_dtype()[1]}
 
     def score(self, samples: Sequence[Sample]) -> list[Score]:
         """Score rows; the score of a row does not depend on the rows around it, beyond float noise.
@@ -138,10 +140,14 @@ class DeitaScorer:
         question = encodable(sample.query if self.with_input else sample.instruction)
         return question, encodable(sample.output) if self.kind == "quality" else None
 
-    def _loaded_model(self) -> _DigitModel:
+    def _device_and_dtype(self) -> tuple[str, str | None]:
         device, dtype = self.device or default_device(), self.dtype
         if dtype is None and not _DTYPE_PARAMS & set(self.model_params):
             dtype = "bfloat16" if device.startswith("cuda") else "float32"
+        return device, dtype
+
+    def _loaded_model(self) -> _DigitModel:
+        device, dtype = self._device_and_dtype()
         key = repr(("deita", self.model, sorted(self.model_params.items(), key=repr), device, dtype))
         return loaded_once(key, lambda: _DigitModel(self.model, self.model_params, device, dtype))
 

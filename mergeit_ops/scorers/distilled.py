@@ -26,6 +26,7 @@ from mergeit_ops.core.scoring.surface_features import FEATURE_NAMES, surface_fea
 from mergeit_ops.core.text.sentences import split_sentences
 from mergeit_ops.embedding.defaults import DTYPES
 from mergeit_ops.errors import RecipeError, ScorerError
+from mergeit_ops.llm.model_files import model_identity
 from mergeit_ops.scorers.text import blank_reason, encodable
 
 if TYPE_CHECKING:
@@ -255,11 +256,13 @@ class DistilledScorer:
 
     def identity(self) -> Mapping[str, Any]:
         """See `NamedScorer`."""
-        weights = hashlib.sha256((self._folder / WEIGHTS_FILE).read_bytes()).hexdigest()
+        from mergeit_ops.embedding.precision import takes_bfloat16
+
+        files = b"".join((self._folder / name).read_bytes() for name in (CONFIG_FILE, WEIGHTS_FILE))
         return {
-            "weights": weights,
-            "embedding_model": self.embedding_model,
-            "embedding_dtype": self.embedding_dtype,
+            "weights": hashlib.sha256(files).hexdigest(),
+            **model_identity(self.embedding_model, {}),
+            "bfloat16": takes_bfloat16(self.device, self.embedding_dtype),
         }
 
     def score(self, samples: Sequence[Sample]) -> list[Score]:

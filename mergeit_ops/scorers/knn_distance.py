@@ -9,7 +9,7 @@ from mergeit_ops.constraints import Number, check
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.scoring.knn_distance import knn_distances
 from mergeit_ops.core.scoring.score import Score
-from mergeit_ops.core.selection.method import Need, Pool
+from mergeit_ops.core.selection.method import Pool
 from mergeit_ops.errors import ScorerError
 
 __all__ = ["KnnDistance"]
@@ -27,7 +27,6 @@ class KnnDistance:
     :raises RecipeError: if a parameter cannot work.
     """
 
-    needs: ClassVar[frozenset[Need]] = frozenset({"vectors"})
     measures: ClassVar[Mapping[str, str]] = {"knn_distance": "knn_distance"}
 
     def __init__(self, *, k: int = 6) -> None:

@@ -7,6 +7,7 @@ from statistics import fmean
 from typing import Any, ClassVar
 
 from mergeit_ops.constraints import OPTIONAL_TEXT, Number, check
+from mergeit_ops.core.merging.prompts import prompt_sha256
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.scoring.judging import JUDGE_SCHEMA, judge_messages, parse_judgement
 from mergeit_ops.errors import RecipeError
@@ -73,7 +74,8 @@ class LLMJudgeScorer(LLMScorer):
 
     def identity(self) -> Mapping[str, Any]:
         """See `NamedScorer`."""
-        return {**super().identity(), "rubric": self.rubric, "n": self.n}
+        prompt = prompt_sha256(judge_messages(Sample("", "", ""), self.rubric))
+        return {**super().identity(), "prompt": prompt, "n": self.n}
 
     def request(self, sample: Sample) -> LLMRequest[float]:
         """See `LLMScorer`."""

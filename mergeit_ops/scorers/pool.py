@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.scoring.score import Score
-from mergeit_ops.core.selection.method import Need, Pool
+from mergeit_ops.core.selection.method import Pool
+from mergeit_ops.errors import ScorerError
+from mergeit_ops.scorers.scoring import checked_list, checked_rows, scorer_errors
 
-__all__ = ["POOL_SCORERS", "PoolScorer"]
+__all__ = ["POOL_SCORERS", "PoolScorer", "pool_scores", "prepared"]
 
 POOL_SCORERS: Mapping[str, str] = {
     "knn_distance": "mergeit_ops.scorers.knn_distance:KnnDistance",
@@ -21,9 +23,6 @@ POOL_SCORERS: Mapping[str, str] = {
 class PoolScorer(Protocol):
     """Scores each row by what the whole set is. An instance is small: it is sent to the workers of a cluster."""
 
-    needs: ClassVar[frozenset[Need]]
-    """What must be filled in the pool."""
-
     measures: Mapping[str, str]
     """Name of each measure to the key of its stat."""
 
@@ -34,7 +33,7 @@ class PoolScorer(Protocol):
     def prepare(self, pool: Pool) -> Sequence[Any]:
         """Return what the score of each row needs to know of the others; called once, with all rows.
 
-        :param pool: n rows, n >= 1.
+        :param pool: n rows with their vectors, n >= 1.
         :return: n values that can be pickled.
         :raises ScorerError: if there are more rows than the scorer is meant for.
         """
@@ -48,3 +47,28 @@ class PoolScorer(Protocol):
         :return: m tuples with a score for each of `measures`.
         """
         ...
+
+
+def prepared(scorer: PoolScorer, pool: Pool) -> list[Any]:
+    """Return what the score of each row needs to know of the others; see `PoolScorer.prepare`.
+
+    :raises ScorerError: when the scorer fails or breaks its contract.
+    """
+    with scorer_errors(scorer):
+        known = checked_list(scorer, scorer.prepare(pool))
+    if len(known) != len(pool.vectors):
+        raise ScorerError(
+            f"the scorer {type(scorer).__name__} prepared {len(known)} values for {len(pool.vectors)} rows; it must "
+            "prepare one for each."
+        )
+    return known
+
+
+def pool_scores(scorer: PoolScorer, samples: Sequence[Sample], known: Sequence[Any]) -> list[tuple[Score, ...]]:
+    """Return the scores of rows; see `PoolScorer.score`.
+
+    :raises ScorerError: when the scorer fails or breaks its contract.
+    """
+    with scorer_errors(scorer):
+        found = scorer.score(samples, known)
+    return checked_rows(scorer, found, len(samples), len(scorer.measures))

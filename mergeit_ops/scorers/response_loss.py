@@ -29,7 +29,7 @@ from mergeit_ops.core.scoring.score import Score
 from mergeit_ops.errors import RecipeError
 from mergeit_ops.llm.huggingface import DTYPE_PARAMS, default_device
 from mergeit_ops.llm.losses import START_TOKENS, LossModel, load_loss_model
-from mergeit_ops.llm.model_files import files_digest
+from mergeit_ops.llm.model_files import model_identity
 
 __all__ = ["DTYPES", "ResponseLossScorer"]
 
@@ -67,7 +67,7 @@ class ResponseLossScorer:
         response alone has no loss, and the two means of an IFD are over different tokens. Superfiltering's released
         code counts that way; the difference decides about short responses.
     :param max_length: tokens of a text at most, at least 2, or as many as the model can read where that is less; the
-        end of a longer response is cut, the same tokens in every measure.
+        end of a longer response is cut.
     :param device: `cpu`, `cuda` or `cuda:N`; None takes a GPU where there is one.
     :raises RecipeError: if a parameter cannot work.
     """
@@ -91,6 +91,7 @@ class ResponseLossScorer:
                 "response_loss: the type of the weights is the parameter dtype, not one of model_params; move it there."
             )
         self.measures = {name: MEASURES[name] for name in measures}
+        self.no_ratio = "of a perplexity the lower one is better" if "perplexity" in measures[0] else ""
         self.hf_model = hf_model
         self.model_params = params
         self.dtype = dtype
@@ -100,8 +101,8 @@ class ResponseLossScorer:
 
     def identity(self) -> Mapping[str, Any]:
         """See `NamedScorer`."""
-        names = ("hf_model", "model_params", "dtype", "start_token", "max_length")
-        return {**{name: getattr(self, name) for name in names}, "files": files_digest(self.hf_model)}
+        own = {name: getattr(self, name) for name in ("dtype", "start_token", "max_length")}
+        return {**model_identity(self.hf_model, self.model_params), **own}
 
     def score(self, samples: Sequence[Sample]) -> list[Score]:
         """Score rows by the first measure; see `measure`."""
@@ -139,4 +140,4 @@ class ResponseLossScorer:
         found = [
             response_spans(prompt, response, start, most) for prompt, response in zip(prompts, responses, strict=True)
         ]
-        return [row if isinstance(row, str) else {name: row[name] for name in needed} for row in found]
+        return [row if isinstance(row, str) else {name: row[name] for name in needed if name in row} for row in found]

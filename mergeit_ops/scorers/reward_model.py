@@ -23,7 +23,7 @@ from mergeit_ops.llm.huggingface import (
     load_model,
     loaded_once,
 )
-from mergeit_ops.llm.model_files import files_digest
+from mergeit_ops.llm.model_files import model_identity
 from mergeit_ops.scorers.text import blank_reason, encodable
 
 __all__ = ["RewardModelScorer"]
@@ -60,6 +60,7 @@ class RewardModelScorer:
     """
 
     measures: ClassVar[Mapping[str, str]] = {"reward": "reward_score"}
+    no_ratio: ClassVar[str] = "its scores may be negative"
 
     def __init__(
         self,
@@ -87,8 +88,8 @@ class RewardModelScorer:
 
     def identity(self) -> Mapping[str, Any]:
         """See `NamedScorer`."""
-        names = ("hf_model", "prompt", "model_params", "dtype", "max_length")
-        return {**{name: getattr(self, name) for name in names}, "files": files_digest(self.hf_model)}
+        own = {name: getattr(self, name) for name in ("prompt", "dtype", "max_length")}
+        return {**model_identity(self.hf_model, self.model_params), **own}
 
     def score(self, samples: Sequence[Sample]) -> list[Score]:
         """Score rows; the score of a row does not depend on the rows around it, beyond float noise.
@@ -135,7 +136,8 @@ class _RewardModel:
 
     def tokens(self, question: str, answer: str, prompt: str, max_length: int) -> dict[str, list[int]] | None:
         """Return what the model reads of a row, the end of a long answer cut; None if the question leaves no room."""
-        most = min(max_length, context_length(self._model.config) or max_length)
+        # RoBERTa's tokenizer allows two tokens fewer than there are positions.
+        most = min(max_length, context_length(self._model.config) or max_length, self._tokenizer.model_max_length)
         if prompt == "pair":
             room = most - len(self._tokenizer(question, "", verbose=False)["input_ids"])
             if room < 1:

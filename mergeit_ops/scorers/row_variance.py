@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+import numpy as np
+
 from mergeit_ops.constraints import Constraint, Number, OneOf, check
 from mergeit_ops.core.sample import Sample
-from mergeit_ops.core.scoring.row_variance import STATISTICS, Statistic, principal_coordinates, row_statistic
+from mergeit_ops.core.scoring.row_variance import STATISTICS, PrincipalAxes, Statistic, row_statistic
 from mergeit_ops.core.scoring.score import Score
-from mergeit_ops.core.selection.method import Need, Pool
+from mergeit_ops.core.selection.method import Pool
 
 __all__ = ["RowVariance"]
 
@@ -30,7 +32,6 @@ class RowVariance:
     :raises RecipeError: if a parameter cannot work.
     """
 
-    needs: ClassVar[frozenset[Need]] = frozenset({"vectors"})
     measures: ClassVar[Mapping[str, str]] = {"row_variance": "row_variance"}
 
     def __init__(self, *, statistic: Statistic = "variance", components: int | None = None) -> None:
@@ -44,8 +45,9 @@ class RowVariance:
 
     def prepare(self, pool: Pool) -> Sequence[float]:
         """See `PoolScorer`: the spreads."""
-        coordinates = principal_coordinates(pool.vectors, self.components)
-        return list(map(float, row_statistic(coordinates, self.statistic)))
+        axes = PrincipalAxes.of(pool.vectors, self.components)
+        parts = [row_statistic(block, self.statistic) for block in axes.coordinates(pool.vectors)]
+        return list(map(float, np.concatenate(parts)))
 
     def score(self, samples: Sequence[Sample], known: Sequence[float]) -> list[tuple[Score, ...]]:
         """See `PoolScorer`."""

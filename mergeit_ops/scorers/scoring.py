@@ -6,7 +6,8 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +17,16 @@ from mergeit_ops.core.scoring.score import Score
 from mergeit_ops.errors import MergeItError, ScorerError
 from mergeit_ops.scorers.base import ComparingScorer, MeasuringScorer, NamedScorer, RowScorer
 
-__all__ = ["compared_scores", "identity_digest", "measured_scores", "measures_of", "row_scores"]
+__all__ = [
+    "checked_list",
+    "checked_rows",
+    "compared_scores",
+    "identity_digest",
+    "measured_scores",
+    "measures_of",
+    "row_scores",
+    "scorer_errors",
+]
 
 
 def measures_of(scorer: RowScorer) -> Mapping[str, str]:
@@ -31,15 +41,17 @@ def measures_of(scorer: RowScorer) -> Mapping[str, str]:
     return {name: f"{name}_score"}
 
 
-def identity_digest(scorer: RowScorer, name: str, params: Mapping[str, Any]) -> str:
+def identity_digest(scorer: RowScorer, name: str, params: Mapping[str, Any], bounds: Bounds) -> str:
     """Return a digest of all that changes the scores of a scorer apart from the rows.
 
     :param scorer: the scorer.
     :param name: its name in the recipe.
     :param params: its parameters in the recipe; they count where it does not say what makes its scores.
+    :param bounds: what the scores are held against; they count where a score may depend on them.
     """
     made_of = scorer.identity() if isinstance(scorer, NamedScorer) else params
-    text = json.dumps([name, made_of], sort_keys=True, default=repr)
+    decided = [bounds.low, bounds.high] if isinstance(scorer, ComparingScorer) else None
+    text = json.dumps([name, made_of, decided], sort_keys=True, default=repr)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -54,18 +66,9 @@ def measured_scores(scorer: RowScorer, samples: Sequence[Sample], bounds: Bounds
     """
     distinct = list(dict.fromkeys(samples))
     if isinstance(scorer, MeasuringScorer) and distinct:
-        try:
+        with scorer_errors(scorer):
             found = scorer.measure(distinct)
-        except MergeItError:
-            raise
-        except Exception as error:  # a scorer of the user's own may raise anything
-            raise _failed(scorer, error) from error
-        rows = [tuple(_checked(scorer, scores)) for scores in _checked_list(scorer, found)]
-        if [len(row) for row in rows] != [len(scorer.measures)] * len(distinct):
-            raise ScorerError(
-                f"the scorer {type(scorer).__name__} must give {len(scorer.measures)} scores for each of "
-                f"{len(distinct)} rows, one for each of its measures."
-            )
+        rows = checked_rows(scorer, found, len(distinct), len(scorer.measures))
     else:
         rows = [tuple(scores) for scores in compared_scores(scorer, [RowComparison(one, bounds) for one in distinct])]
     scores_of = dict(zip(distinct, rows, strict=True))
@@ -83,14 +86,10 @@ def compared_scores(scorer: RowScorer, comparisons: Sequence[Comparison]) -> lis
     if not isinstance(scorer, ComparingScorer):
         scores = row_scores(scorer, (sample for comparison in comparisons for sample in comparison.samples))
         return [[scores[sample] for sample in comparison.samples] for comparison in comparisons]
-    try:
+    with scorer_errors(scorer):
         found = scorer.score_comparisons(comparisons)
-    except MergeItError:
-        raise
-    except Exception as error:
-        raise _failed(scorer, error) from error
     asked = [len(comparison.samples) for comparison in comparisons]
-    found = [_checked(scorer, scores) for scores in _checked_list(scorer, found)]
+    found = [_checked(scorer, scores) for scores in checked_list(scorer, found)]
     if [len(scores) for scores in found] != asked:
         raise ScorerError(
             f"the scorer {type(scorer).__name__} gave scores for {sum(map(len, found))} rows in {len(found)} "
@@ -110,23 +109,53 @@ def row_scores(scorer: RowScorer, samples: Iterable[Sample]) -> dict[Sample, Sco
     distinct = list(dict.fromkeys(samples))
     if not distinct:
         return {}
-    try:
+    with scorer_errors(scorer):
         scores = scorer.score(distinct)
-    except MergeItError:
-        raise
-    except Exception as error:  # a scorer of the user's own may raise anything
-        raise _failed(scorer, error) from error
     scores = _checked(scorer, scores)
     if len(scores) != len(distinct):
         raise ScorerError(f"the scorer {type(scorer).__name__} gave {len(scores)} scores for {len(distinct)} rows.")
     return dict(zip(distinct, scores, strict=True))
 
 
-def _failed(scorer: RowScorer, error: Exception) -> ScorerError:
+@contextmanager
+def scorer_errors(scorer: object) -> Iterator[None]:
+    """Turn what a scorer raises into an error of ours that names it.
+
+    :raises ScorerError: when it raises something else.
+    """
+    try:
+        yield
+    except MergeItError:
+        raise
+    except Exception as error:  # a scorer of the user's own may raise anything
+        raise _failed(scorer, error) from error
+
+
+def checked_rows(scorer: object, found: object, rows: int, measures: int) -> list[tuple[Score, ...]]:
+    """Return what a scorer gave as finite scores, a tuple for each row.
+
+    :param rows: rows that it was asked about.
+    :param measures: scores of each.
+    :raises ScorerError: when it gave something else.
+    """
+    checked = [tuple(_checked(scorer, scores)) for scores in checked_list(scorer, found)]
+    if [len(row) for row in checked] != [measures] * rows:
+        raise ScorerError(
+            f"the scorer {type(scorer).__name__} must give {measures} scores for each of {rows} rows, one for each of "
+            "its measures."
+        )
+    return checked
+
+
+def _failed(scorer: object, error: Exception) -> ScorerError:
     return ScorerError(f"the scorer {type(scorer).__name__} failed ({type(error).__name__}: {error}).")
 
 
-def _checked_list(scorer: RowScorer, found: object) -> list[Any]:
+def checked_list(scorer: object, found: object) -> list[Any]:
+    """Return what a scorer gave as a list.
+
+    :raises ScorerError: when it is none.
+    """
     if isinstance(found, (str, bytes, Mapping)) or not isinstance(found, Iterable):
         raise ScorerError(
             f"the scorer {type(scorer).__name__} must return a list of Score, one per row, got {type(found).__name__}."
@@ -134,9 +163,9 @@ def _checked_list(scorer: RowScorer, found: object) -> list[Any]:
     return list(found)
 
 
-def _checked(scorer: RowScorer, found: object) -> list[Score]:
+def _checked(scorer: object, found: object) -> list[Score]:
     """Return what a scorer gave as finite scores."""
-    scores = _checked_list(scorer, found)
+    scores = checked_list(scorer, found)
     wrong = next((score for score in scores if not isinstance(score, Score)), None)
     if wrong is not None:
         raise ScorerError(

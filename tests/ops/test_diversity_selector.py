@@ -89,6 +89,36 @@ def test_a_start_column_that_is_missing_or_holds_no_booleans_is_refused_before_a
         operator.run(rows("yes"))
 
 
+def test_rows_chosen_already_in_one_of_several_topics_leave_the_rest_of_the_budget_to_all(embedded_rows):
+    topics = TopicClusterGrouper(num_clusters=2).run(make_dataset(embedded_rows))
+    first = set(topics[0]["id"][:10])
+    marked = [row | {"labelled": row["id"] in first} for row in embedded_rows]
+    grouped = TopicClusterGrouper(num_clusters=2).run(make_dataset(marked))
+    chosen = DiversitySelector(select_num=12, **FROM_COLUMN).run(grouped)
+    ids = [row_id for topic in chosen for row_id in topic["id"]]
+    assert len(ids) == 12
+    assert first <= set(ids)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [{"method": "quantization", "start": "random"}, {"kernel": "linear"}, {"num_bins": 3}],
+)
+def test_a_parameter_of_another_method_is_refused(parameters):
+    with pytest.raises(RecipeError, match=r"does not read (start|kernel|num_bins), which belongs to"):
+        DiversitySelector(**parameters)
+
+
+@pytest.mark.parametrize(
+    "parameters", [{"method": "quantization", "num_bins": 3.0}, {"method": "novelty", "density_neighbors": 2.0}]
+)
+def test_a_whole_number_may_be_written_with_a_point(embedded_rows, parameters):
+    whole = {name: int(value) if isinstance(value, float) else value for name, value in parameters.items()}
+    dataset = make_dataset(embedded_rows[:30])
+    chosen = DiversitySelector(select_num=8, **parameters).run(dataset)
+    assert chosen["id"][:] == DiversitySelector(select_num=8, **whole).run(dataset)["id"][:]
+
+
 def test_more_rows_chosen_already_than_the_budget_are_refused(embedded_rows):
     with pytest.raises(DatasetError, match=r"6 of 120 rows are chosen already, .*'labelled' is true, but only 5"):
         DiversitySelector(select_num=5, **FROM_COLUMN).run(labelled(embedded_rows, range(6)))
@@ -99,7 +129,7 @@ def test_more_rows_chosen_already_than_the_budget_are_refused(embedded_rows):
     [
         ({"start": "column"}, "needs a start_column"),
         ({"start_column": "labelled"}, "a start_column needs `start: column`"),
-        ({**FROM_COLUMN, "method": "centroid_distance"}, "'centroid_distance' reads no start_column"),
+        ({**FROM_COLUMN, "method": "centroid_distance"}, "'centroid_distance' does not read start, which belongs to"),
     ],
 )
 def test_a_start_column_without_use_is_refused(parameters, words):

@@ -88,9 +88,28 @@ def test_topics_are_refused(embedded_rows):
         ({"scorer_params": {"k": 0}}, "knn_distance: k must be"),
         ({"scorer_params": {"m": 1}}, "scorer_params do not fit the scorer 'knn_distance'"),
         ({"scorer": "row_variance", "scorer_params": {"statistic": "std"}}, "statistic must be one of"),
+        ({"scorer": "tests.user_scorers:ByLength"}, "has no method prepare"),
         ({"scorer": "row_variance", "scorer_params": {"components": 0}}, "row_variance: components must be"),
     ],
 )
 def test_parameters_that_cannot_work_are_refused(parameters, said):
-    with pytest.raises(RecipeError, match=f"pool_score_mapper: .*{said}"):
+    with pytest.raises((RecipeError, ScorerError), match=f"pool_score_mapper: .*{said}"):
         PoolScoreMapper(**parameters)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("PreparesTooFew", "prepared 5 values for 6 rows"),
+        ("ScoresTooFew", "1 scores for each of 6 rows"),
+        ("RaisesInPool", "failed .ZeroDivisionError"),
+    ],
+)
+def test_a_scorer_of_ones_own_that_breaks_its_contract_is_named(name, said):
+    with pytest.raises(ScorerError, match=f"pool_score_mapper: the scorer {name} .*{said}"):
+        PoolScoreMapper(scorer=f"tests.user_scorers:{name}").run(make_dataset(rows()))
+
+
+def test_what_is_no_number_is_no_score():
+    scored = PoolScoreMapper(scorer="tests.user_scorers:NanInPool").run(make_dataset(rows()))
+    assert {row[STATS]["in_pool_status"] for row in scored} == {"not_finite"}

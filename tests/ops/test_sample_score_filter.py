@@ -100,6 +100,24 @@ def test_a_score_of_other_parameters_or_another_text_is_made_anew(change):
     assert [row[STATS]["constant_score"] for row in scored] == [value, value]
 
 
+def test_a_cascade_scores_anew_under_other_bounds():
+    """Whether its judge is asked depends on how near a score is to a bound."""
+    cascade = {"cheap": "tests.user_scorers:ByLength", "judge": "tests.user_scorers:Constant", "margin": 0.5}
+    filtered = {"scorer": "cascade", "scorer_params": cascade}
+    first = list(SampleScoreFilter(**filtered, max_score=9).run(make_dataset(rows("four"))))
+    assert first[0][STATS]["cascade_score"] == 4
+    again = SampleScoreFilter(**filtered, max_score=4).run(make_dataset(first))
+    assert again[0][STATS]["cascade_score"] == 1
+
+
+def test_looking_at_stats_filters_nothing_and_marks_nothing():
+    looking = by_length(min_score=4, on_missing_score="raise")
+    looking.process = None  # as Data-Juicer's analyzer does
+    looked = looking.run(make_dataset(rows("one", " ")))
+    assert [row[STATS][LENGTH] for row in looked] == [3.0, None]
+    assert LENGTH + "_made_by" not in looked[0][STATS]
+
+
 def test_a_score_that_failed_is_tried_again():
     failed = list(by_length().run(make_dataset(rows(" "))))
     assert failed[0][STATS][LENGTH] is None

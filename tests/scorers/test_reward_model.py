@@ -6,7 +6,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.errors import RecipeError, ScorerError
-from mergeit_ops.ops import SampleScoreFilter
+from mergeit_ops.ops import QualityGateFilter, SampleScoreFilter
 from mergeit_ops.scorers import build_scorer
 from mergeit_ops.scorers.reward_model import RewardModelScorer
 from tests import tiny_models
@@ -106,3 +106,10 @@ def test_mods_keeps_the_rows_above_a_reward():
     ).run(make_dataset(rows))
     assert len(kept) == 2
     assert torch.is_grad_enabled()
+
+
+@pytest.mark.parametrize(("scorer", "params"), [("reward_model", {}), ("response_loss", {"measures": ["perplexity"]})])
+def test_a_gate_that_compares_by_ratio_refuses_what_has_none(scorer, params):
+    with pytest.raises(RecipeError, match=f"quality_gate_filter: the scorer '{scorer}' does not fit the gate"):
+        QualityGateFilter(scorer=scorer, scorer_params=params)
+    assert QualityGateFilter(scorer="response_loss")

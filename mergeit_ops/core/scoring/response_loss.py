@@ -64,7 +64,8 @@ def response_spans(
     :param response: token ids of the response, without special tokens.
     :param start: what stands before a text: BOS or EOS, or nothing.
     :param max_length: tokens that the model reads at most; the end of a longer response is cut.
-    :return: the spans; or why there are none: `empty_response`, `response_too_short`, `instruction_too_long`.
+    :return: the spans, those without a token whose loss counts left out; or why there are none: `empty_response`,
+        `instruction_too_long`.
     """
     if not response:
         return "empty_response"
@@ -73,10 +74,9 @@ def response_spans(
     if room < 1:
         return "instruction_too_long"
     alone = (*start, *response)[: room + 1]
-    if len(alone) < 2:
-        return "response_too_short"
     tokens = (*before, *response[:room])
-    return {"given": Span(tokens, len(before)), "alone": Span(alone, 1), "whole": Span(tokens, 1)}
+    spans = {"given": Span(tokens, len(before)), "alone": Span(alone, 1), "whole": Span(tokens, 1)}
+    return {name: span for name, span in spans.items() if len(span.tokens) > span.first >= 1}
 
 
 def measured(measure: str, losses: Mapping[str, float]) -> Score:
@@ -84,9 +84,12 @@ def measured(measure: str, losses: Mapping[str, float]) -> Score:
 
     :param measure: `ifd`: perplexity of the response given the prompt over its perplexity alone, exp(given - alone);
         `ifd_loss_ratio`: given / alone; `perplexity`: exp(given); `sample_perplexity`: exp(whole).
-    :param losses: mean token losses, natural logarithm; at least those that the measure needs.
-    :return: the measure; `not_finite` if it is no finite number.
+    :param losses: mean token losses, natural logarithm.
+    :return: the measure; `response_too_short` if a loss that it needs is not there, `not_finite` if it is no finite
+        number.
     """
+    if any(name not in losses for name in NEEDS[measure]):
+        return Score.missing("response_too_short")
     values = [losses[name] for name in NEEDS[measure]]
     try:
         if measure == "ifd_loss_ratio":

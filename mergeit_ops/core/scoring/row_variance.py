@@ -2,41 +2,68 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["STATISTICS", "Statistic", "principal_coordinates", "row_statistic"]
+__all__ = ["STATISTICS", "PrincipalAxes", "Statistic", "row_statistic"]
 
 Statistic = Literal["variance", "mean_square"]
 STATISTICS: tuple[Statistic, ...] = ("variance", "mean_square")
 
 _VARIANCE = 0.95
+_BLOCK_ROWS = 16_384
+_SAME = 1e-6  # entries of an axis that rounding alone may tell apart
 
 
-def principal_coordinates(vectors: NDArray[np.float32], components: int | None) -> NDArray[np.float64]:
-    """Return rows in the coordinates of their principal axes, after each dimension is scaled to unit variance.
+@dataclass(frozen=True)
+class PrincipalAxes:
+    """The principal axes of rows, after each dimension is scaled to unit variance.
 
-    The sign of an axis is arbitrary. Here its largest entry is positive, the first of equal ones.
+    The sign of an axis is arbitrary. Here its largest entry is positive, the first of nearly equal ones.
 
-    :param vectors: (n, d) float32, n >= 1.
-    :param components: number of axes, 1 <= components <= d; None: the fewest that hold 95 % of the variance.
-    :return: (n, components) float64.
+    :param mean: (d,) of the rows.
+    :param axes: (d, c) float64, the scaling of the dimensions included.
     """
-    centred = vectors - vectors.mean(axis=0, dtype=np.float64)
-    scale = centred.std(axis=0)
-    scaled = centred / np.where(scale > 0, scale, 1.0)
-    values, axes = np.linalg.eigh(scaled.T @ scaled)
-    values, axes = np.clip(values[::-1], 0, None), axes[:, ::-1]
-    if components is None:
-        shares = np.cumsum(values) / max(values.sum(), np.finfo(float).tiny)
-        components = int(np.searchsorted(shares, _VARIANCE - 1e-12)) + 1
-    axes = axes[:, : min(components, axes.shape[1])]
-    largest = np.abs(axes).argmax(axis=0)
-    signs = np.sign(axes[largest, np.arange(axes.shape[1])])
-    coordinates: NDArray[np.float64] = scaled @ (axes * signs)
-    return coordinates
+
+    mean: NDArray[np.float64]
+    axes: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, vectors: NDArray[np.float32], components: int | None) -> PrincipalAxes:
+        """Return the axes of rows.
+
+        :param vectors: (n, d) float32, n >= 1.
+        :param components: number of axes, 1 <= components <= d; None: the fewest that hold 95 % of the variance.
+        """
+        mean = vectors.mean(axis=0, dtype=np.float64)
+        products = np.zeros((vectors.shape[1], vectors.shape[1]))
+        for block in _blocks(vectors):
+            centred = block - mean
+            products += centred.T @ centred
+        scale = np.sqrt(np.diag(products) / len(vectors))
+        scale = np.where(scale > 0, scale, 1.0)
+        values, axes = np.linalg.eigh(products / np.outer(scale, scale))
+        values, axes = np.clip(values[::-1], 0, None), axes[:, ::-1]
+        if components is None:
+            shares = np.cumsum(values) / max(values.sum(), np.finfo(float).tiny)
+            components = int(np.searchsorted(shares, _VARIANCE - 1e-12)) + 1
+        axes = axes[:, : min(components, axes.shape[1])]
+        largest = (np.abs(axes) >= np.abs(axes).max(axis=0) - _SAME).argmax(axis=0)
+        signs = np.sign(axes[largest, np.arange(axes.shape[1])])
+        return cls(mean, axes * signs / scale[:, None])
+
+    def coordinates(self, vectors: NDArray[np.float32]) -> Iterator[NDArray[np.float64]]:
+        """Yield the coordinates of rows, (m, c) float64, block by block."""
+        for block in _blocks(vectors):
+            yield (block - self.mean) @ self.axes
+
+
+def _blocks(vectors: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
+    return (vectors[start : start + _BLOCK_ROWS] for start in range(0, len(vectors), _BLOCK_ROWS))
 
 
 def row_statistic(coordinates: NDArray[np.float64], statistic: Statistic) -> NDArray[np.float64]:

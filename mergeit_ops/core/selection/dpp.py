@@ -49,7 +49,9 @@ class Kernel:
         one = vectors[place : place + 1]
         if self.name == "linear":
             return inner_products(vectors, one)[:, 0]
-        return np.exp(squared_distances(vectors, one)[:, 0] / np.float32(-2 * self.bandwidth**2))
+        # Divided before it is squared, in double precision: a narrow kernel would else divide by 0.
+        scaled = squared_distances(vectors, one)[:, 0].astype(np.float64) / self.bandwidth / self.bandwidth
+        return np.exp(scaled / -2).astype(np.float32)
 
     def rank(self, vectors: NDArray[np.float32]) -> int:
         """Return the largest rank that the kernel of the rows can have."""
@@ -137,7 +139,6 @@ def _until_determined(
     left = kernel.diagonal(vectors) * weights**2
     least = _SAME * float(left.max())
     most = min(budget, kernel.rank(vectors))
-    # A column for each choice, of which the system provides only those that are written.
     factors = np.empty((len(vectors), most), dtype=np.float32)
     count = 0
     chosen: list[int] = []

@@ -13,6 +13,7 @@ Each choice is the row of the highest novelty. (The paper takes the density of s
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -24,7 +25,8 @@ from mergeit_ops.core.selection.method import Pool, Selection
 from mergeit_ops.core.selection.starts import StartedMethod
 
 MOST_ROWS = 20_000
-"""Rows that novelty is meant for: its time grows with rows * chosen^2."""
+MOST_STEPS = MOST_ROWS * 2_000**2
+"""Rows, and rows times the square of the choices, that novelty is meant for: some minutes on two cores."""
 
 _BLOCK_ROWS = 1_024
 _NO_DISTANCE = 1e-9
@@ -50,8 +52,14 @@ class Novelty(StartedMethod):
 
     def refusal(self, rows: int, budget: int) -> str:
         """See `SelectionMethod`."""
-        if rows <= MOST_ROWS:
+        if rows <= MOST_ROWS and rows * budget**2 <= MOST_STEPS:
             return ""
+        if rows <= MOST_ROWS:
+            most = math.isqrt(MOST_STEPS // rows)
+            return (
+                f"the method novelty takes a time that grows with the square of the choices; of {rows:,} rows it is "
+                f"meant to choose {most:,} at most, and {budget:,} are wanted. Select within topics, or take k_center"
+            )
         return (
             f"the method novelty is meant for {MOST_ROWS:,} rows at most, and there are {rows:,}. Select within "
             "topics, or bring the rows down with budget_selector, or take k_center"

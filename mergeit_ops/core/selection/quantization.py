@@ -25,6 +25,9 @@ from mergeit_ops.core.selection.budget import proportional_budgets
 from mergeit_ops.core.selection.highest import highest
 from mergeit_ops.core.selection.method import Pool, Selection, SelectionMethod
 
+MOST_ROWS = 50_000
+"""Its time grows with the square of the rows: some minutes for so many on two cores."""
+
 _CANDIDATES = 2_048
 """Rows among which choices are made before the gains of all rows are computed again."""
 
@@ -41,6 +44,15 @@ class Quantization(SelectionMethod):
     seed: int = 42
 
     selected: ClassVar[str] = "a share of each bin"
+
+    def refusal(self, rows: int, budget: int) -> str:
+        """See `SelectionMethod`."""
+        if rows <= MOST_ROWS:
+            return ""
+        return (
+            f"the method quantization compares all rows with each other; it is meant for {MOST_ROWS:,} rows at most, "
+            f"and there are {rows:,}. Select within topics, or take k_center"
+        )
 
     def select(self, pool: Pool, budget: int) -> Selection:
         """Choose from each bin in proportion to its size; the gains are those in the bins."""

@@ -91,7 +91,15 @@ def test_a_long_response_loses_its_end_and_as_many_tokens_count_in_both(start):
 
 @pytest.mark.parametrize(
     ("prompt", "response", "reason"),
-    [([1], [], "empty_response"), ([1], [7], "response_too_short"), ([1] * 8, [7, 8], "instruction_too_long")],
+    [([1], [], "empty_response"), ([1] * 8, [7, 8], "instruction_too_long")],
 )
 def test_rows_without_a_score_say_why(prompt, response, reason):
     assert response_spans(prompt, response, [], 8) == reason
+
+
+def test_one_token_alone_has_no_loss_without_a_start_token_and_still_one_behind_its_prompt():
+    found = response_spans([1], [7], [], 8)
+    assert set(found) == {"given", "whole"}
+    assert measured("ifd", {"given": 1.0}).status == "response_too_short"
+    assert measured("perplexity", {"given": 1.0}).value == pytest.approx(math.e)
+    assert set(response_spans([1], [7], [0], 8)) == {"given", "alone", "whole"}

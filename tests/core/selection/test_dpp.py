@@ -131,3 +131,10 @@ def test_a_budget_of_all_rows_keeps_all(kernel, rows):
 def test_too_many_rows_are_refused_with_the_number_that_is_not():
     assert DPP().refusal(100_000, MOST_FACTORS // 100_000) == ""
     assert "Choose at most 2,500" in DPP().refusal(100_000, 2_501)
+
+
+def test_a_very_narrow_kernel_still_meets_the_budget_without_a_row_twice():
+    vectors = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    chosen = DPP(bandwidth=1e-25).select(Pool(vectors), 10).indices
+    assert len(set(chosen.tolist())) == 10
