@@ -127,6 +127,8 @@ def run_command(
         cwd=cwd,
         env={**os.environ, **(environment or {})},
         text=True,
+        # Workers of Ray write into the same pipe, now and then into the middle of a character.
+        errors="replace",
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         timeout=timeout,

@@ -1,10 +1,9 @@
 """Every recipe that ships: Data-Juicer accepts it, and its header says what a user must know."""
 
-import inspect
-
 import pytest
 import yaml
 
+from mergeit_ops.ops.parameters import declared_parameters
 from tests.conftest import REPOSITORY, SAMPLE
 from tests.recipe_runs import read_jsonl, run_recipe
 
@@ -138,8 +137,7 @@ def test_an_operator_used_twice_spells_out_every_parameter_each_time(path):
             # Layout and embedding are of the dataset: the same for both on purpose.
             shared = {"sample_format", "instruction_key", "query_key", "response_key"}
             shared |= {"embedding_model", "embedding_batch_size", "embedding_dtype"}
-            parameters = set(inspect.signature(classes[name].__init__).parameters) - {"self", "args", "kwargs"}
-            assert set(given) == parameters - shared
+            assert set(given) == set(declared_parameters(classes[name])) - shared
 
 
 def test_data_juicer_lets_a_repeated_operator_inherit_what_it_leaves_out(tmp_path):

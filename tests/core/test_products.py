@@ -21,7 +21,7 @@ RESULTS = {
     "product": lambda vectors: inner_products(vectors, vectors),
     "facility location": lambda vectors: select(vectors, max(1, len(vectors) // 5)).indices,
     "facility location of many": lambda vectors: select(vectors, max(1, len(vectors) // 5), dense_rows=100).indices,
-    "k-center": lambda vectors: k_center(vectors, max(1, len(vectors) // 5), 0).indices,
+    "k-center": lambda vectors: k_center(vectors, max(1, len(vectors) // 5), np.zeros(1, np.int64)).indices,
     "best pairs": lambda vectors: [group.members for group in find_groups(vectors, 0.55, "best_first")],
     "first pairs": lambda vectors: [group.members for group in find_groups(vectors, 0.55, "first_come")],
 }

@@ -20,6 +20,7 @@ from mergeit_ops.llm.local_model import LocalModel, StoppedError
 from mergeit_ops.llm.local_sampling import LocalSampling, read_sampling
 from mergeit_ops.llm.requests import LLMRequest
 from mergeit_ops.llm.settings import LLMSettings
+from mergeit_ops.worker import Kept, worker
 from tests import tiny_models
 from tests.llm.conftest import answers_of, parents, scripted_engine, text_request
 
@@ -36,7 +37,7 @@ FULL = RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't 
 
 @pytest.fixture(autouse=True)
 def _nothing_loaded(monkeypatch):
-    monkeypatch.setattr(huggingface, "_loaded", {})
+    monkeypatch.setattr(worker, "models", Kept(2))
 
 
 @pytest.fixture(scope="module")
@@ -385,7 +386,7 @@ def test_merges_are_parsed_journaled_and_not_asked_for_again(parrot_folder):
     assert usage.completion_tokens == 9 * (len(MERGES[0]) + 1)
     _, usage = answers_of(local_engine(parrot_folder, sampling_params=GREEDY), short_merges(10))
     assert (usage.calls, usage.cache_hits) == (1, 9)
-    assert len(huggingface._loaded) == 1
+    assert len(worker.models._values) == 1
 
 
 def test_candidates_of_one_seed_differ_and_come_again(parrot_folder):

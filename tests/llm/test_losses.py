@@ -19,7 +19,7 @@ def test_losses_are_those_of_transformers_whatever_the_batch(model):
     reference = AutoModelForCausalLM.from_pretrained(tiny_models.gpt2_folder())
     texts = ["To be, or not to be", "ab", "that is the question:" * 5, "Whether 'tis nobler"]
     spans = [Span(tuple(ids), first) for ids in model.tokens(texts) for first in (1, len(ids) - 1)]
-    found = model.mean_losses(spans, "test")
+    found = model.mean_losses(spans)
     for span, loss in zip(spans, found, strict=True):
         labels = torch.tensor([[-100] * span.first + list(span.tokens[span.first :])])
         expected = reference(input_ids=torch.tensor([span.tokens]), labels=labels).loss.item()
@@ -27,9 +27,11 @@ def test_losses_are_those_of_transformers_whatever_the_batch(model):
 
 
 def test_a_tokenizer_that_puts_bos_first_is_told_from_one_that_does_not(model, tmp_path):
-    assert model.start == []
+    assert model.start("released") == []
+    assert model.start("bos") == model.start("eos") == [256]
     llama = load_loss_model(tiny_models.save(tmp_path, "llama"), {}, "cpu", "float32")
-    assert llama.start == [1]
+    assert llama.start("released") == llama.start("bos") == [1]
+    assert llama.start("eos") == [2]
     assert model.most_positions == tiny_models.GPT2_POSITIONS
 
 

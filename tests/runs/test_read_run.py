@@ -35,7 +35,7 @@ def spoiled(finished, tmp_path):
 def plain(row: ExportRow) -> list:
     """Return a row for comparison: Data-Juicer writes 10 to 17 digits of a number, by the form of the export."""
     meta, stats = (
-        {name: round(value, 8) if isinstance(value, float) else value for name, value in values.items()}
+        {name: round(value, 5) if isinstance(value, float) else value for name, value in values.items()}
         for values in (row.lineage.meta, row.quality.stats)
     )
     return [row.content, meta, stats, row.parents]
