@@ -53,12 +53,14 @@ class PairingJob:
         if ratio is not None:
             # The share is of all rows of the topic, those that cannot be merged included.
             ratio = ratio * len(readings) / len(mergeable)
-        kinds = self._kinds(topic, [readings[position] for position in mergeable], mergeable)
+        group_keys = self._group_keys(topic, [readings[position] for position in mergeable], mergeable)
         seed = (self.seed, topic.topic_id)
-        groups = find_groups(vectors, self.threshold, self.order, self.max_group_size, ratio, kinds, seed)
+        groups = find_groups(vectors, self.threshold, self.order, self.max_group_size, ratio, group_keys, seed)
         return [replace(group, members=tuple(int(mergeable[member]) for member in group.members)) for group in groups]
 
-    def _kinds(self, topic: Topic, readings: Sequence[Reading], positions: NDArray[np.int64]) -> list[tuple[str, ...]]:
+    def _group_keys(
+        self, topic: Topic, readings: Sequence[Reading], positions: NDArray[np.int64]
+    ) -> list[tuple[str, ...]]:
         """Return the values in which rows must agree to be merged, such as the system prompt.
 
         :param topic: the topic.

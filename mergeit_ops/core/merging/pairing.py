@@ -42,7 +42,7 @@ def find_groups(
     pairing: Pairing = "best_first",
     max_group_size: int = 2,
     merge_ratio: float | None = None,
-    kinds: Sequence[Hashable] | None = None,
+    group_keys: Sequence[Hashable] | None = None,
     seed: Sequence[int] = (42,),
 ) -> list[Group]:
     """Find disjoint groups of rows: random ones, or such that every pair in them is more similar than a threshold.
@@ -55,26 +55,26 @@ def find_groups(
     :param merge_ratio: share of the n rows that should be in groups; None means no limit. `best_first` stops once it is
         reached, `random` takes a group more or less by lot, so that many topics come to it together; not with
         `first_come`.
-    :param kinds: n values; only rows of equal ones may share a group. None: all rows may.
+    :param group_keys: n values; only rows of equal ones may share a group. None: all rows may.
     :param seed: of `random`; whole numbers >= 0, such as one for all topics and the topic's own.
     :return: groups in order of their first member.
     """
-    by_kind = _rows_by_kind(kinds, len(vectors))
+    by_key = _rows_by_key(group_keys, len(vectors))
     if pairing == "random":
         generator = np.random.default_rng(list(seed))
-        drawn = _random_groups(by_kind, max_group_size, generator)
+        drawn = _random_groups(by_key, max_group_size, generator)
         if merge_ratio is not None:
             # The rest by lot: rounded alike, many small topics of one size would be far from the share together.
             wanted = merge_ratio * len(vectors) / max_group_size
             drawn = drawn[: int(wanted) + int(generator.random() < wanted % 1)]
         return [_group(vectors, members) for members in sorted(drawn)]
-    if len(by_kind) == 1:
+    if len(by_key) == 1:
         # As nearly always; a selection of all rows would be a copy of them.
         groups = _groups_of_a_kind(vectors, threshold, pairing, max_group_size)
     else:
         groups = [
             replace(group, members=tuple(int(rows[member]) for member in group.members))
-            for rows in by_kind
+            for rows in by_key
             for group in _groups_of_a_kind(vectors[rows], threshold, pairing, max_group_size)
         ]
     if merge_ratio is not None:
@@ -82,13 +82,13 @@ def find_groups(
     return sorted(groups, key=lambda group: group.members)
 
 
-def _rows_by_kind(kinds: Sequence[Hashable] | None, count: int) -> list[NDArray[np.int64]]:
-    """Return the positions of the rows of each kind, ascending."""
-    if kinds is None:
+def _rows_by_key(group_keys: Sequence[Hashable] | None, count: int) -> list[NDArray[np.int64]]:
+    """Return the positions of the rows of each key, ascending."""
+    if group_keys is None:
         return [np.arange(count)]
     rows: defaultdict[Hashable, list[int]] = defaultdict(list)
-    for position, kind in enumerate(kinds):
-        rows[kind].append(position)
+    for position, key in enumerate(group_keys):
+        rows[key].append(position)
     return [np.array(positions) for positions in rows.values()]
 
 
@@ -394,11 +394,11 @@ def _group(vectors: NDArray[np.float32], members: list[int]) -> Group:
 
 
 def _random_groups(
-    by_kind: Sequence[NDArray[np.int64]], max_group_size: int, rng: np.random.Generator
+    by_key: Sequence[NDArray[np.int64]], max_group_size: int, rng: np.random.Generator
 ) -> list[list[int]]:
     """Divide the rows of each kind at random; return the groups' members, ascending, the groups in random order."""
     groups = []
-    for rows in by_kind:
+    for rows in by_key:
         drawn = rng.permutation(rows).tolist()
         parts = [sorted(drawn[start : start + max_group_size]) for start in range(0, len(drawn), max_group_size)]
         groups += [part for part in parts if len(part) > 1]

@@ -143,21 +143,21 @@ def test_groups_do_not_depend_on_how_many_rows_are_looked_at_at_once(pairing, si
 @pytest.mark.parametrize("seed", range(3))
 def test_rows_of_different_kinds_are_grouped_as_if_the_others_were_not_there(pairing, size, seed):
     vectors = unit_vectors(40, 4, seed)
-    kinds = ["a" if position % 3 else "b" for position in range(40)]
-    found = find_groups(vectors, 0.5, pairing, size, kinds=kinds)
+    group_keys = ["a" if position % 3 else "b" for position in range(40)]
+    found = find_groups(vectors, 0.5, pairing, size, group_keys=group_keys)
     expected = []
     for kind in "ab":
-        rows = [position for position in range(40) if kinds[position] == kind]
+        rows = [position for position in range(40) if group_keys[position] == kind]
         expected += [
             tuple(rows[member] for member in group.members) for group in find_groups(vectors[rows], 0.5, pairing, size)
         ]
     assert members(found) == sorted(expected)
     assert members(found) != members(find_groups(vectors, 0.5, pairing, size))
-    assert find_groups(vectors, 0.5, pairing, size, kinds=range(40)) == []
+    assert find_groups(vectors, 0.5, pairing, size, group_keys=range(40)) == []
 
 
 def test_the_best_pairs_are_taken_whatever_their_kind():
-    groups = find_groups(np.repeat(X6, 2, axis=0), 0.55, merge_ratio=0.5, kinds=[0, 0, 1, 1] * 3)
+    groups = find_groups(np.repeat(X6, 2, axis=0), 0.55, merge_ratio=0.5, group_keys=[0, 0, 1, 1] * 3)
     assert members(groups) == [(0, 1), (2, 3), (4, 5)]
 
 
@@ -321,10 +321,10 @@ def test_every_pair_is_as_likely_as_any_other():
 
 
 def test_random_groups_stay_within_a_kind_and_within_their_size():
-    kinds = ["a", "b"] * 10
-    groups = find_groups(unit_vectors(20, 4, 0), 0.5, "random", max_group_size=3, kinds=kinds)
+    group_keys = ["a", "b"] * 10
+    groups = find_groups(unit_vectors(20, 4, 0), 0.5, "random", max_group_size=3, group_keys=group_keys)
     assert sorted(len(group.members) for group in groups) == [3] * 6
-    assert all(len({kinds[member] for member in group.members}) == 1 for group in groups)
+    assert all(len({group_keys[member] for member in group.members}) == 1 for group in groups)
 
 
 def test_random_pairs_of_many_small_topics_come_to_the_share_together():
