@@ -37,9 +37,21 @@ class Constraint(Protocol):
         """Say what is allowed, to follow the word "must be"."""
 
 
+def _spelled(bound: float) -> str:
+    return f"{int(bound)}" if bound == int(bound) else f"{bound:g}"
+
+
 @dataclass(frozen=True)
 class Number:
-    """A number in a range; a bool is none."""
+    """A number in a range; a bool is none.
+
+    :param low: lowest.
+    :param high: highest.
+    :param low_open: whether the lowest is excluded.
+    :param high_open: whether the highest is excluded.
+    :param integer: whether it must be whole.
+    :param optional: whether null is allowed too.
+    """
 
     low: float = -math.inf
     high: float = math.inf
@@ -66,10 +78,10 @@ class Number:
         if math.isinf(self.low) and math.isinf(self.high):
             span = ""
         elif math.isinf(self.high):
-            span = f" {'above' if self.low_open else 'of at least'} {self.low:g}"
+            span = f" {'above' if self.low_open else 'of at least'} {_spelled(self.low)}"
         else:
             left, right = "(" if self.low_open else "[", ")" if self.high_open else "]"
-            span = f" in {left}{self.low:g}, {self.high:g}{right}"
+            span = f" in {left}{_spelled(self.low)}, {_spelled(self.high)}{right}"
         return kind + span + (" or null" if self.optional else "")
 
 
@@ -154,8 +166,15 @@ def check(constraints: Mapping[str, Constraint], values: Mapping[str, Any], owne
     """
     for name, constraint in constraints.items():
         if not constraint.allows(values[name]):
-            came = repr(values[name]) if secret_in({name: values[name]}) is None else "a value that holds a secret"
+            came = _came(constraint, name, values[name])
             raise RecipeError(f"{_prefix(owner)}{name} must be {constraint}, got {came}.")
+
+
+def _came(constraint: Constraint, name: str, value: Any) -> str:
+    if constraint is MAPPING and isinstance(value, str):
+        # A mapping written as text may hold a secret anywhere in it.
+        return "a text"
+    return repr(value) if secret_in({name: value}) is None else "a value that holds a secret"
 
 
 def refuse_secrets(

@@ -12,7 +12,7 @@ __all__ = ["Kept", "Worker", "worker"]
 
 
 class Kept:
-    """Values that are made once and kept, the least recently used one dropped where there are too many.
+    """Values that are made once and kept. The least recently used one is dropped before one too many is made.
 
     :param most: values to keep at most, >= 1.
     """
@@ -30,10 +30,9 @@ class Kept:
         """
         with self._making:
             if key not in self._values:
-                value = make()
                 while len(self._values) >= self._most:
                     self._values.popitem(last=False)
-                self._values[key] = value
+                self._values[key] = make()
             self._values.move_to_end(key)
             return self._values[key]
 

@@ -24,6 +24,7 @@ from mergeit_ops.errors import RecipeError
 TAKEN = [
     (Number(low=0, high=1), [0, 0.5, 1], [-0.1, 1.1, math.nan, True, "1", None], "a number in [0, 1]"),
     (Number(low=0, low_open=True, optional=True), [1e-9, None], [0, math.inf], "a number above 0 or null"),
+    (Number(low=0, high=2**32 - 1, integer=True), [2**32 - 1], [2**32], "a whole number in [0, 4294967295]"),
     (Number(low=1, integer=True), [1, 2.0], [0, 1.5, None], "a whole number of at least 1"),
     (OneOf(("a", "b")), ["a"], ["c", None, 1, ["a"]], "one of 'a', 'b'"),
     (OneOf({"a": 1}, optional=True), ["a", None], ["b"], "one of 'a' or null"),
@@ -52,7 +53,15 @@ def test_the_first_value_outside_is_named_with_its_owner():
     check(constraints, {"share": 1, "name": "x", "other": object()})
 
 
-@pytest.mark.parametrize("value", [["sk-hunter2hunter2hunter2"], "Bearer hunter2", [{"api_key": "hunter2"}]])
+@pytest.mark.parametrize(
+    "value",
+    [
+        '{"default_headers": {"X-Key": "hunter2"}}',
+        ["sk-hunter2hunter2hunter2"],
+        "Bearer hunter2",
+        [{"api_key": "hunter2"}],
+    ],
+)
 def test_a_refusal_does_not_repeat_a_secret(value):
     with pytest.raises(RecipeError, match="model_params must be a mapping") as caught:
         check({"model_params": MAPPING}, {"model_params": value})

@@ -12,6 +12,7 @@ import pytest
 from datasets import Dataset
 
 from mergeit_ops import ops
+from mergeit_ops.constraints import MAPPING
 from mergeit_ops.core.columns import BATCH_META, EMBEDDING, META, ROW_ID, STATS
 from mergeit_ops.core.rows.lossless import decode_row
 from mergeit_ops.errors import DatasetError, RecipeError
@@ -325,7 +326,9 @@ def test_a_bad_value_is_one_sentence_with_operator_parameter_range_and_value(ope
         operator(**{name: value})
     sentence = str(error.value)
     assert sentence.startswith(f"{operator._name}: {name} must be ")
-    assert sentence.endswith(f"got {value!r}.")
+    # A mapping written as text may hold a secret.
+    is_text = operator._constraints[name] is MAPPING and isinstance(value, str)
+    assert sentence.endswith("got a text." if is_text else f"got {value!r}.")
 
 
 @all_operators

@@ -66,7 +66,10 @@ class LocalModelFactory:
         given = {"api_endpoint": settings.api_endpoint, "response_path": settings.response_path, **params}
         for name in ("api_endpoint", "response_path", *CLIENT_PARAMS):
             if given.get(name) is not None:
-                raise RecipeError(f"{name} is of a server, and the recipe asks for a local model: take it out.")
+                raise RecipeError(
+                    f"{name} belongs to a server, but the recipe asks for a local model (is_hf_model or backend): "
+                    "remove it."
+                )
         read_sampling(sampling)
         device = accelerator if accelerator in ("cpu", "cuda") else None
         return cls(settings.api_or_hf_model, params, sampling, device)

@@ -27,7 +27,8 @@ class DiversitySelector(TopicSelector):
 
     `k_center`: each sample is the one farthest from all chosen before it, so that no sample is far from all chosen ones
     (core-set selection; it seeks outliers). `quantization`: a random share of each of `num_bins` bins, which range from
-    the most central samples to those that are left, so that the spread of the whole remains (dataset quantization).
+    the most central samples to those that are left, so that the spread of the whole remains (dataset quantization; for 50,000
+    samples at most).
     `dpp`: each sample raises the determinant of the kernel matrix of the chosen ones the most (greedy MAP inference of
     a determinantal point process), for small sets without near-duplicates: samples times chosen ones are 250 million at
     most. `novelty`: each sample is the one farthest from the chosen ones, near ones counting more, where distances in

@@ -73,9 +73,9 @@ class ScoreFilter(SampleOperator, Filter):
         :param scorer: `distilled`: a small regressor to the Deita quality score, on the CPU; `deita`: the published
             Deita scorer itself, a local Hugging Face model of 7B parameters; `deita_api`: the same behind an
             OpenAI-compatible server; `llm_judge`: a language model with a rubric; `cascade`: a cheap scorer, and a
-            judge for close calls; `response_loss`: IFD or perplexity by a causal language model; `reward_model`: a
-            sequence classifier trained on preferences; or the import path `package.module:Class` of a scorer of one's
-            own.
+            judge for close calls; `response_loss`: IFD by a causal language model, or perplexity
+            (`sample_score_filter` only); `reward_model`: a sequence classifier trained on preferences
+            (`sample_score_filter` only); or the import path `package.module:Class` of a scorer of one's own.
         :param scorer_params: keyword arguments of the scorer. A key never stands here: it comes from the environment
             variable OPENAI_API_KEY.
         :param min_score: lowest score that a sample may have; null: no such filter. Data-Juicer's
@@ -84,7 +84,8 @@ class ScoreFilter(SampleOperator, Filter):
             `max_closed_interval: false` excludes the bound itself.
         :param on_missing_score: what happens to a sample that the scorer gives no score: `keep` keeps it, `drop` drops
             it, `raise` stops the run. A failed scoring is not a low score, so no bound applies to it.
-        :param score_all: whether every sample is scored, whatever the other parameters.
+        :param score_all: whether samples that were never paired are scored too. `sample_score_filter` scores all
+            samples anyway; there it allows a scorer that asks a server to do so without bounds.
         :param args: see `SampleOperator`.
         :param kwargs: see `SampleOperator`.
         :raises RecipeError: if `min_score` is above `max_score`, or the scorer does not take its parameters.

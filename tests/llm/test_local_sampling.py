@@ -53,7 +53,7 @@ def test_what_cannot_work_is_refused_before_anything_is_loaded(params):
     "place", [{"api_endpoint": "/x"}, {"response_path": "a.b"}, {"model_params": {"base_url": "http://x"}}]
 )
 def test_parameters_of_a_server_are_refused(place):
-    with pytest.raises(RecipeError, match="is of a server"):
+    with pytest.raises(RecipeError, match="belongs to a server"):
         build_engine(LLMSettings(is_hf_model=True, **place))
 
 
