@@ -27,17 +27,15 @@ class DiversitySelector(TopicSelector):
 
     `k_center`: each sample is the one farthest from all chosen before it, so that no sample is far from all chosen ones
     (core-set selection; it seeks outliers). `quantization`: a random share of each of `num_bins` bins, which range from
-    the most central samples to those that are left, so that the spread of the whole remains (dataset quantization; for 50,000
-    samples at most).
-    `dpp`: each sample raises the determinant of the kernel matrix of the chosen ones the most (greedy MAP inference of
-    a determinantal point process), for small sets without near-duplicates: samples times chosen ones are 250 million at
-    most. `novelty`: each sample is the one farthest from the chosen ones, near ones counting more, where distances in
-    dense regions are longer (NovelSelect); for 20,000 samples at most, in a time that grows with samples times the
-    square of the chosen ones.
-    `centroid_distance`: the samples farthest from the mean of their topic, a
-    baseline of the MergeIT paper: for it, put `topic_cluster_grouper` with `num_clusters: 120` and `pca_variance: null`
-    before this operator, so that the mean is K-means' own centroid. On topics it selects within each topic and topics
-    come out; on a flat dataset it selects from the whole and keeps columns and order."""
+    the most central samples to those that are left, so that the spread of the whole remains (dataset quantization; for
+    50,000 samples at most). `dpp`: each sample raises the determinant of the kernel matrix of the chosen ones the most
+    (greedy MAP inference of a determinantal point process), for small sets without near-duplicates: samples times
+    chosen ones are 250 million at most. `novelty`: each sample is the one farthest from the chosen ones, near ones
+    counting more, where distances in dense regions are longer (NovelSelect); for 20,000 samples at most, in a time that
+    grows with samples times the square of the chosen ones. `centroid_distance`: the samples farthest from the mean of
+    their topic, a baseline of the MergeIT paper: for it, put `topic_cluster_grouper` with `num_clusters: 120` and
+    `pca_variance: null` before this operator, so that the mean is K-means' own centroid. On topics it selects within
+    each topic and topics come out; on a flat dataset it selects from the whole and keeps columns and order."""
 
     _constraints = {
         **TOPIC_SELECTOR_CONSTRAINTS,
