@@ -59,7 +59,7 @@ CASES = [
     Case(ops.DiversitySelector, drops=frozenset({EMBEDDING})),
     Case(ops.DiversitySelector, takes_topics=True, gives_topics=True),
     Case(ops.BudgetSelector, parameters={"select_num": 50}),
-    Case(ops.SampleScoreFilter, adds=frozenset({STATS})),
+    Case(ops.SampleScoreFilter, parameters={"scorer": "tests.user_scorers:ByLength"}, adds=frozenset({STATS})),
     Case(ops.PoolScoreMapper, adds=frozenset({STATS})),
     Case(ops.SampleScoreFilter, adds=frozenset({STATS}), asks_a_model=True),
     Case(
