@@ -35,7 +35,7 @@ from mergeit_ops.llm.settings import LLMSettings
         ({"sampling_params": {"stream": True}}, ["sampling_params", "stream"]),
         ({"sampling_params": {"n": 2}}, ["sampling_params", "num_candidates"]),
         ({"sampling_params": {"temperature": float("nan")}}, ["sampling_params", "JSON"]),
-        ({"sampling_params": {"extra_body": "x"}}, ["extra_body", "mapping", "'x'"]),
+        ({"sampling_params": {"extra_body": "x"}}, ["extra_body", "mapping", "got a text"]),
         ({"sampling_params": {"extra_body": {"model": "x"}}}, ["extra_body", "model", "api_or_hf_model"]),
         ({"sampling_params": {"extra_body": {"messages": []}}}, ["extra_body", "messages"]),
         ({"sampling_params": {"extra_body": {"n": 5}}}, ["extra_body", "num_candidates"]),
