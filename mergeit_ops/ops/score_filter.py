@@ -244,9 +244,10 @@ class ScoreFilter(SampleOperator, Filter):
         count = sum(reasons.values()) if reasons else unscored or 0
         if count:
             said = ", ".join(f"{reason} {number:,}" for reason, number in reasons.items())
-            why = f": {said}" if said else f"; {self.status} says why"
             done = "dropped" if self.on_missing_score == "drop" else "kept"
-            logger.warning(f"{self._name}: {count:,} samples have no score and are {done}{why}.")
+            # The gate counts merges too, which it rejects without a score.
+            told = f" and are {done}: {said}" if said else f"; {self.status} says why"
+            logger.warning(f"{self._name}: {count:,} samples have no score{told}.")
 
     @property
     def _engines(self) -> Sequence[LLMEngine]:

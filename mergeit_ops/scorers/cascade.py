@@ -58,6 +58,7 @@ class CascadeScorer:
         self._cheap = _built("cheap", cheap, defaults)
         self._judge = _built("judge", judge, defaults)
         self._named = {"cheap": cheap, "judge": judge}
+        self.no_ratio = next((why for part in (self._cheap, self._judge) if (why := getattr(part, "no_ratio", ""))), "")
         self._counts = dict.fromkeys(_COUNTS, 0)
 
     def identity(self) -> Mapping[str, Any]:

@@ -17,7 +17,14 @@ from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.scoring.deita import SCORES, complexity_prompt, expected_score, quality_prompt
 from mergeit_ops.core.scoring.score import Score
 from mergeit_ops.errors import RecipeError, ScorerError
-from mergeit_ops.llm.huggingface import ModelNotLoadedError, default_device, in_halves, load_causal_lm, loaded_once
+from mergeit_ops.llm.huggingface import (
+    DTYPE_PARAMS,
+    ModelNotLoadedError,
+    default_device,
+    in_halves,
+    load_causal_lm,
+    loaded_once,
+)
 from mergeit_ops.llm.model_files import model_identity
 from mergeit_ops.scorers.text import blank_reason, encodable
 
@@ -44,7 +51,6 @@ _CONSTRAINTS: Mapping[str, Constraint] = {
     "dtype": OneOf(DTYPES, optional=True),
     "model_params": MAPPING,
 }
-_DTYPE_PARAMS = {"dtype", "torch_dtype"}
 _SEAM_TOKENS = 2  # by which the tokens of a text alone may outnumber those of the same text within a prompt
 _PROGRESS_FROM = 64  # rows; on a CPU one row of a 7B model takes seconds
 
@@ -88,7 +94,7 @@ class DeitaScorer:
         check(_CONSTRAINTS, locals(), "deita")
         params = dict(model_params or {})
         refuse_secrets({"model_params": params}, "deita", "HF_TOKEN")
-        if dtype is not None and _DTYPE_PARAMS & set(params):
+        if dtype is not None and set(DTYPE_PARAMS) & set(params):
             raise RecipeError("deita: dtype and the dtype in model_params are the same thing twice; give one of them.")
         self.model = model or DEFAULT_MODELS[kind]
         self.kind = kind
@@ -142,7 +148,7 @@ class DeitaScorer:
 
     def _device_and_dtype(self) -> tuple[str, str | None]:
         device, dtype = self.device or default_device(), self.dtype
-        if dtype is None and not _DTYPE_PARAMS & set(self.model_params):
+        if dtype is None and not set(DTYPE_PARAMS) & set(self.model_params):
             dtype = "bfloat16" if device.startswith("cuda") else "float32"
         return device, dtype
 

@@ -108,7 +108,15 @@ def test_mods_keeps_the_rows_above_a_reward():
     assert torch.is_grad_enabled()
 
 
-@pytest.mark.parametrize(("scorer", "params"), [("reward_model", {}), ("response_loss", {"measures": ["perplexity"]})])
+@pytest.mark.parametrize(
+    ("scorer", "params"),
+    [
+        ("reward_model", {}),
+        ("response_loss", {"measures": ["perplexity"]}),
+        ("cascade", {"judge": "reward_model"}),
+        ("cascade", {"cheap": {"scorer": "response_loss", "measures": ["perplexity"]}, "judge": "distilled"}),
+    ],
+)
 def test_a_gate_that_compares_by_ratio_refuses_what_has_none(scorer, params):
     with pytest.raises(RecipeError, match=f"quality_gate_filter: the scorer '{scorer}' does not fit the gate"):
         QualityGateFilter(scorer=scorer, scorer_params=params)
