@@ -6,18 +6,21 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any, TypeVar
 
-from mergeit_ops.errors import MissingDependencyError
+from mergeit_ops.constraints import refuse_secrets
+from mergeit_ops.errors import MissingDependencyError, RecipeError
 from mergeit_ops.worker import worker
 
 __all__ = [
     "DTYPE_PARAMS",
     "ModelNotLoadedError",
+    "checked_model_params",
     "context_length",
     "default_device",
     "default_dtype",
     "in_halves",
     "is_out_of_memory",
     "load_causal_lm",
+    "load_model",
     "loaded_once",
 ]
 
@@ -60,6 +63,22 @@ def loaded_once(key: str, load: Callable[[], T]) -> T:
 
     found: T = worker.models.get(key, load_alone_if_need_be)
     return found
+
+
+def checked_model_params(owner: str, model_params: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the arguments of `from_pretrained` that a recipe gives beside a parameter `dtype`.
+
+    :param owner: name of the scorer, for the message.
+    :param model_params: what the recipe says; None: nothing.
+    :raises RecipeError: if one holds a credential, or names the type of the weights.
+    """
+    params = dict(model_params or {})
+    refuse_secrets({"model_params": params}, owner)
+    if set(DTYPE_PARAMS) & set(params):
+        raise RecipeError(
+            f"{owner}: the type of the weights is the parameter dtype, not one of model_params; move it there."
+        )
+    return params
 
 
 def default_device() -> str:

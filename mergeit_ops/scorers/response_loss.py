@@ -14,7 +14,6 @@ from mergeit_ops.constraints import (
     OneOf,
     SomeOf,
     check,
-    refuse_secrets,
 )
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.scoring.response_loss import (
@@ -26,8 +25,7 @@ from mergeit_ops.core.scoring.response_loss import (
     response_spans,
 )
 from mergeit_ops.core.scoring.score import Score
-from mergeit_ops.errors import RecipeError
-from mergeit_ops.llm.huggingface import DTYPE_PARAMS, default_device
+from mergeit_ops.llm.huggingface import checked_model_params, default_device
 from mergeit_ops.llm.losses import START_TOKENS, LossModel, load_loss_model
 from mergeit_ops.llm.model_files import model_identity
 
@@ -84,16 +82,10 @@ class ResponseLossScorer:
         device: str | None = None,
     ) -> None:
         check(_CONSTRAINTS, locals(), "response_loss")
-        params = dict(model_params or {})
-        refuse_secrets({"model_params": params}, "response_loss")
-        if set(DTYPE_PARAMS) & set(params):
-            raise RecipeError(
-                "response_loss: the type of the weights is the parameter dtype, not one of model_params; move it there."
-            )
         self.measures = {name: MEASURES[name] for name in measures}
         self.no_ratio = "of a perplexity the lower one is better" if "perplexity" in measures[0] else ""
         self.hf_model = hf_model
-        self.model_params = params
+        self.model_params = checked_model_params("response_loss", model_params)
         self.dtype = dtype
         self.start_token = start_token
         self.max_length = int(max_length)

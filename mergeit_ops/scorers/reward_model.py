@@ -8,14 +8,14 @@ from typing import Any, ClassVar
 
 from tqdm import tqdm
 
-from mergeit_ops.constraints import MAPPING, OPTIONAL_TEXT, TEXT, Constraint, Number, OneOf, check, refuse_secrets
+from mergeit_ops.constraints import MAPPING, OPTIONAL_TEXT, TEXT, Constraint, Number, OneOf, check
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.scoring.score import Score
 from mergeit_ops.embedding.batches import batches_of_like_lengths
-from mergeit_ops.errors import RecipeError, ScorerError
+from mergeit_ops.errors import ScorerError
 from mergeit_ops.llm.huggingface import (
-    DTYPE_PARAMS,
     ModelNotLoadedError,
+    checked_model_params,
     context_length,
     default_device,
     in_halves,
@@ -73,15 +73,9 @@ class RewardModelScorer:
         device: str | None = None,
     ) -> None:
         check(_CONSTRAINTS, locals(), "reward_model")
-        params = dict(model_params or {})
-        refuse_secrets({"model_params": params}, "reward_model")
-        if set(DTYPE_PARAMS) & set(params):
-            raise RecipeError(
-                "reward_model: the type of the weights is the parameter dtype, not one of model_params; move it there."
-            )
         self.hf_model = hf_model
         self.prompt = prompt
-        self.model_params = params
+        self.model_params = checked_model_params("reward_model", model_params)
         self.dtype = dtype
         self.max_length = int(max_length)
         self.device = device
