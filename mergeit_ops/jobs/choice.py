@@ -28,6 +28,7 @@ class Choice:
     :param reached: (m,) the highest cosine of any row to rows of the target, of 1,000 at most, at least 0; None: no
         target.
     :param chosen_reached: the same of the chosen rows.
+    :param tokens: estimated tokens of all rows, and of the chosen ones; None: the budget does not count them.
     """
 
     rows: int = 0
@@ -36,6 +37,7 @@ class Choice:
     chosen_scores: tuple[float, int] = (0.0, 0)
     reached: NDArray[np.float32] | None = None
     chosen_reached: NDArray[np.float32] | None = None
+    tokens: tuple[int, int] | None = None
 
     @classmethod
     def of(
@@ -46,6 +48,7 @@ class Choice:
         numbers: NDArray[np.float64] | None = None,
         vectors: NDArray[np.float32] | None = None,
         targets: NDArray[np.float32] | None = None,
+        tokens: NDArray[np.int64] | None = None,
     ) -> Choice:
         """Return what is told about a choice.
 
@@ -55,10 +58,13 @@ class Choice:
         :param numbers: (n,) score of each row; NaN: none. None: there are no scores.
         :param vectors: (n, d) of the rows; needed if there is a target.
         :param targets: (m, d) of the target; None: there is none.
+        :param tokens: (n,) estimated tokens of each row; None: the budget does not count them.
         """
         found = cls(rows, kept)
         if numbers is not None:
             found = replace(found, scores=_sum(numbers), chosen_scores=_sum(numbers[chosen]))
+        if tokens is not None:
+            found = replace(found, tokens=(int(tokens.sum()), int(tokens[chosen].sum())))
         if vectors is not None and targets is not None:
             some = targets[:: -(-len(targets) // _TARGETS)]
             found = replace(found, reached=_reached(vectors, some), chosen_reached=_reached(vectors[chosen], some))
@@ -72,11 +78,14 @@ class Choice:
             (self.chosen_scores[0] + other.chosen_scores[0], self.chosen_scores[1] + other.chosen_scores[1]),
             _highest(self.reached, other.reached),
             _highest(self.chosen_reached, other.chosen_reached),
+            _both(self.tokens, other.tokens),
         )
 
     def figures(self) -> dict[str, Any]:
-        """Return the mean score of the chosen rows beside that of all, and how near both come to the target."""
+        """Return tokens and mean score of the chosen rows beside those of all, and how near both come to the target."""
         figures: dict[str, Any] = {}
+        if self.tokens is not None:
+            figures["tokens"] = {"chosen": self.tokens[1], "all": self.tokens[0]}
         if self.scores[1]:
             figures["mean_score"] = {"chosen": _mean(*self.chosen_scores), "all": _mean(*self.scores)}
         if self.reached is not None and self.chosen_reached is not None:
@@ -107,3 +116,9 @@ def _highest(a: NDArray[np.float32] | None, b: NDArray[np.float32] | None) -> ND
     if a is None or b is None:
         return b if a is None else a
     return np.maximum(a, b)
+
+
+def _both(a: tuple[int, int] | None, b: tuple[int, int] | None) -> tuple[int, int] | None:
+    if a is None or b is None:
+        return b if a is None else a
+    return a[0] + b[0], a[1] + b[1]

@@ -14,11 +14,11 @@ from mergeit_ops.core.merging.conversations import MergeConversation
 from mergeit_ops.core.merging.prompts import prompt_sha256
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.text.characters import printable
+from mergeit_ops.core.text.token_estimate import estimate_tokens
 from mergeit_ops.dataset.merge_table import Merge, TopicMerges
 from mergeit_ops.jobs.merge_run import MergeRun
 from mergeit_ops.llm.engine import LLMEngine
 from mergeit_ops.llm.requests import LLMOutcome, LLMRequest
-from mergeit_ops.llm.usage import estimate_tokens
 
 __all__ = ["LLMMerging"]
 

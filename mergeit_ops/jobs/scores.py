@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from mergeit_ops.core.columns import STATS
-from mergeit_ops.core.selection.scales import SCALES, Scale, finite_numbers
-from mergeit_ops.dataset.topics import table_topics
+from mergeit_ops.core.selection.scales import SCALES, Scale
 from mergeit_ops.errors import DatasetError
-from mergeit_ops.jobs.row_keys import field_values
+from mergeit_ops.jobs.fields import Field
 from mergeit_ops.jobs.rows import Rows
 
-__all__ = ["RowScores", "ScoreField", "ScoreSettings", "read_scores"]
+__all__ = ["RowScores", "ScoreSettings", "read_scores"]
 
 
 @dataclass(frozen=True)
@@ -34,50 +31,6 @@ class ScoreSettings:
 
 
 @dataclass(frozen=True)
-class ScoreField:
-    """Where the scores of rows stand.
-
-    :param column: the column.
-    :param path: keys inside its values.
-    """
-
-    column: str
-    path: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, key: str, columns: Sequence[str], operator: str) -> ScoreField:
-        """Return the field that a key names.
-
-        :param key: see `ScoreSettings`.
-        :param columns: those of the dataset.
-        :param operator: registry name, for the message.
-        :raises DatasetError: if there is no such column, and no stats either.
-        """
-        column, *path = key.split(".")
-        if key in columns:
-            return cls(key)
-        if path and column in columns:
-            return cls(column, tuple(path))
-        if not path and STATS in columns:
-            return cls(STATS, (key,))
-        raise DatasetError(
-            f"{operator}: there is no column '{column}' for the score_key '{key}', and no stat of that name; put the "
-            f"operator that writes it before this one. There are the columns {', '.join(map(repr, columns))}."
-        )
-
-    def numbers(self, table: pa.Table) -> NDArray[np.float64]:
-        """Return the scores of flat rows; NaN: none."""
-        return finite_numbers(field_values(table, self.column, self.path)[1])
-
-    def tell(self, table: pa.Table, grouped: bool) -> tuple[None, NDArray[np.float64]]:
-        """Tell the scores of rows, flat or in topics."""
-        if not grouped:
-            return None, self.numbers(table)
-        parts = [self.numbers(topic.table) for topic in table_topics(table.select([self.column]))]
-        return None, np.concatenate([np.zeros(0), *parts])
-
-
-@dataclass(frozen=True)
 class RowScores:
     """The scores of the rows of a dataset, on a scale that is fitted to all of them.
 
@@ -86,7 +39,7 @@ class RowScores:
     :param drops_missing: whether rows without a score cannot be chosen; else they get the lowest.
     """
 
-    field: ScoreField
+    field: Field
     scale: Scale
     drops_missing: bool
 
@@ -104,8 +57,14 @@ def read_scores(
     :raises DatasetError: if there is no such column or stat, no row has a score, a row has none and `missing` is
         `raise`, or a score on the scale `raw` is negative.
     """
-    field = ScoreField.of(settings.key, rows.columns, operator)
-    told = list(rows.tell(field.tell, rows.grouped, columns=[field.column]))
+    field = Field.of(settings.key, rows.columns, STATS)
+    if field is None:
+        raise DatasetError(
+            f"{operator}: there is no column '{settings.key.split('.')[0]}' for the score_key '{settings.key}', and no "
+            "stat of that name; put the operator that writes it before this one. There are the columns "
+            f"{', '.join(map(repr, rows.columns))}."
+        )
+    told = list(rows.tell(field.tell_numbers, rows.grouped, columns=[field.column]))
     numbers = np.concatenate([np.zeros(0), *told])
     there = numbers[~np.isnan(numbers)]
     missing = len(numbers) - len(there)

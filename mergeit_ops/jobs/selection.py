@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from itertools import accumulate, pairwise
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-from datasets import Features
 from loguru import logger
 from numpy.typing import NDArray
 
-from mergeit_ops.core.columns import EMBEDDING
-from mergeit_ops.core.selection.budget import Budget, gain_budgets
-from mergeit_ops.core.selection.method import Pool, Selection, SelectionMethod
-from mergeit_ops.core.selection.taylor import graph_cut, taylor_budgets
+from mergeit_ops.core.columns import META
+from mergeit_ops.core.selection.budget import Budget
+from mergeit_ops.core.selection.method import Need, Pool, Selection, SelectionMethod
 from mergeit_ops.core.vectors import has_text
 from mergeit_ops.dataset.readability import Readability
-from mergeit_ops.dataset.topics import Topic, flat_features, table_topics, topic_features, topic_table
+from mergeit_ops.dataset.topics import Topic, flat_types, table_topics, topic_table
 from mergeit_ops.errors import DatasetError, EmbeddingError, RecipeError
 from mergeit_ops.jobs.choice import Choice
+from mergeit_ops.jobs.fields import Field
+from mergeit_ops.jobs.row_facts import FactReader, RowFacts, TokensOf
 from mergeit_ops.jobs.rows import Rows
 from mergeit_ops.jobs.sample_reader import SampleReader
 from mergeit_ops.jobs.scores import RowScores, ScoreSettings, read_scores
 
-__all__ = ["SelectionJob", "select_from_all", "select_from_topics"]
+__all__ = ["SelectionJob"]
 
-T = TypeVar("T")
+_INSIDE: Mapping[Need, str] = {"topics": META}
+"""Columns whose keys a recipe may name without the column."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,9 @@ class SelectionJob:
     :param keeps_unreadable: whether rows that cannot be read are kept, outside the budget; else they are dropped.
     :param scoring: the scores that the recipe asks for; None: none.
     :param target_texts: texts of a target.
+    :param keys: how the recipe names the fields that the method needs: the parameter and its value.
+    :param tokens_of: what counts toward a budget of tokens; None: the budget counts rows.
+    :param fields: where these fields stand in these rows.
     :param scores: the scores of these rows; None: not yet read.
     :param targets: (m, d) vectors of the target; None: not yet embedded.
     :param kept_share: share of all rows that is kept, where rows are put in order to split a budget among topics.
@@ -54,9 +57,47 @@ class SelectionJob:
     keeps_unreadable: bool = True
     scoring: ScoreSettings | None = None
     target_texts: tuple[str, ...] = ()
+    keys: Mapping[Need, tuple[str, str]] = field(default_factory=dict)
+    tokens_of: TokensOf | None = None
+    fields: Mapping[Need, Field] = field(default_factory=dict)
     scores: RowScores | None = None
     targets: NDArray[np.float32] | None = None
     kept_share: float | None = None
+
+    @property
+    def needs_vectors(self) -> bool:
+        """Return whether rows must be embedded."""
+        return "vectors" in self.method.needs or bool(self.target_texts) or self.targets is not None
+
+    def found(self, rows: Rows) -> SelectionJob:
+        """Find the fields that the method reads.
+
+        :return: the job with these fields.
+        :raises DatasetError: if there is no such field, or it holds values of another type.
+        """
+        types = flat_types(rows.types) if rows.grouped else rows.types
+        fields: dict[Need, Field] = {}
+        for need, (parameter, key) in self.keys.items():
+            if need not in self.method.needs:
+                continue
+            found = Field.of(key, list(types), _INSIDE.get(need))
+            if found is None:
+                raise DatasetError(
+                    f"{self.reader.operator}: there is no column '{key}' for the {parameter}; there are "
+                    f"{', '.join(map(repr, rows.columns))}."
+                )
+            self._check_type(need, found, types[found.column])
+            fields[need] = found
+        return replace(self, fields=fields)
+
+    def _check_type(self, need: Need, field: Field, kind: pa.DataType) -> None:
+        # Values inside a column are checked when they are read.
+        if need != "chosen" or field.path or pa.types.is_boolean(kind) or pa.types.is_null(kind):
+            return
+        parameter, key = self.keys[need]
+        raise DatasetError(
+            f"{self.reader.operator}: the {parameter} '{key}' must hold true or false, but its type is {kind}."
+        )
 
     def prepared(self, rows: Rows) -> tuple[SelectionJob, NDArray[np.float64] | None]:
         """Read the scores of a dataset and embed the target, before any other work.
@@ -72,26 +113,28 @@ class SelectionJob:
         targets = self.reader.encoder.embed(self.target_texts) if self.target_texts else None
         return replace(self, scores=scores, targets=targets, target_texts=()), numbers
 
-    def check(self, rows: Rows) -> None:
-        """Check that the rows have the column that the method reads.
+    def facts(self, table: pa.Table) -> RowFacts:
+        """Return what is known about the rows of a topic, beside their vectors.
 
-        :raises DatasetError: if they have not, or it holds something other than true and false.
+        :param table: flat rows.
         """
-        column = self.method.chosen_column
-        if column is None:
-            return
-        if column not in rows.columns:
-            raise DatasetError(
-                f"{self.reader.operator}: there is no column '{column}' for the start_column; there are "
-                f"{', '.join(map(repr, rows.columns))}."
-            )
-        kind = rows.types[column]
-        if rows.grouped:
-            kind = getattr(kind, "value_type", kind)
-        if not (pa.types.is_boolean(kind) or pa.types.is_null(kind)):
-            raise DatasetError(
-                f"{self.reader.operator}: the start_column '{column}' must hold true or false, but its type is {kind}."
-            )
+        fields = self.fields if self.scores is None else {**self.fields, "scores": self.scores.field}
+        return self._fact_reader(fields, self.reader.readable).read(table)
+
+    def facts_of_all(self, rows: Rows, scores: NDArray[np.float64] | None) -> RowFacts:
+        """Return what is known about all rows of a flat dataset, beside their vectors.
+
+        :param rows: the rows.
+        :param scores: (n,) the score of each; None: the recipe asks for none.
+        """
+        reader = self._fact_reader(self.fields, None if self.needs_vectors else self.reader.texts)
+        parts = rows.tell(reader.tell, columns=reader.columns(rows.columns)) if reader.has_work else ()
+        return replace(RowFacts.joined(list(parts)), scores=scores)
+
+    def _fact_reader(
+        self, fields: Mapping[Need, Field], readable: Callable[[pa.Table], NDArray[np.bool_]] | None
+    ) -> FactReader:
+        return FactReader(self.reader, self.method.needs, fields, self.keys, self.tokens_of, readable)
 
     def check_size(self, rows: int, budget: int) -> None:
         """Check that the rows are not too many for the method.
@@ -104,36 +147,33 @@ class SelectionJob:
             raise RecipeError(f"{self.reader.operator}: {why}.")
 
     def split(self, topics: Sequence[tuple[int, int]]) -> list[int]:
-        """Return how many rows each topic keeps: those chosen already, and a share of what is left of the total.
+        """Return the share of each topic: what is chosen already, and a part of what is left of the total.
 
-        :param topics: rows to choose from, and rows chosen already, of each.
-        :raises DatasetError: if more rows are chosen already than the total.
+        :param topics: rows or tokens, as the budget counts, that may be chosen of each, and those chosen already.
+        :raises DatasetError: if more is chosen already than the total.
         """
         before = [chosen for _, chosen in topics]
         left = (self.budget.total or 0) - sum(before)
         if left < 0:
-            self._refuse_chosen(sum(before), sum(size for size, _ in topics), self.budget.total or 0)
+            self.refuse_chosen(sum(before), sum(size for size, _ in topics), self.budget.total or 0)
         shares = replace(self.budget, total=left).split([size - chosen for size, chosen in topics])
         return [chosen + share for chosen, share in zip(before, shares, strict=True)]
 
-    def _refuse_chosen(self, chosen: int, rows: int, budget: int) -> NoReturn:
-        raise DatasetError(
-            f"{self.reader.operator}: {chosen:,} of {rows:,} rows are chosen already, for their "
-            f"'{self.method.chosen_column}' is true, but only {budget:,} may be kept. Rows chosen already count toward "
-            "the budget: raise select_num, num_per_topic or select_ratio."
-        )
+    def refuse_chosen(self, chosen: int, available: int, budget: int) -> NoReturn:
+        """Refuse rows that are chosen already and exceed the budget.
 
-    def chosen_before(self, table: pa.Table) -> tuple[None, NDArray[np.bool_] | None]:
-        """Tell which rows of a table are chosen already; None if the method does not ask.
-
-        :param table: flat rows.
+        :param chosen: rows or tokens, as the budget counts, that are chosen already.
+        :param available: those of all rows.
+        :param budget: those that may be kept.
+        :raises DatasetError: always.
         """
-        column = self.method.chosen_column
-        if column is None:
-            return None, None
-        values: Any = table.column(column).cast(pa.bool_())
-        flags: Any = pc.fill_null(values, False)
-        return None, np.asarray(flags, dtype=np.bool_)
+        unit = "rows" if self.tokens_of is None else "tokens"
+        cure = "select_num, num_per_topic or select_ratio" if self.tokens_of is None else "select_tokens"
+        raise DatasetError(
+            f"{self.reader.operator}: {chosen:,} of {available:,} {unit} are chosen already, for their "
+            f"'{self.keys['chosen'][1]}' is true, but only {budget:,} may be kept. Rows chosen already count toward "
+            f"the budget: raise {cure}."
+        )
 
     def readability(self, table: pa.Table) -> tuple[None, Readability]:
         """Tell how many rows of each topic can be read."""
@@ -143,13 +183,17 @@ class SelectionJob:
         ]
         return None, Readability.of_consecutive(parts)
 
+    def flat_readability(self, table: pa.Table) -> tuple[None, Readability]:
+        """Tell how many flat rows can be read."""
+        return None, Readability.of(self.reader.texts(table), lambda row: table.slice(row, 1), self.reader.layout)
+
     def sizes(self, table: pa.Table) -> tuple[None, list[tuple[int, tuple[int, int]]]]:
-        """Tell the id of each topic, how many of its rows may be chosen, and how many of these are chosen already."""
-        return None, [(part.topic.topic_id, (part.size, part.chosen_before)) for part in self._parts(table)]
+        """Tell the id of each topic, and how much of it may be chosen and is chosen already; see `split`."""
+        return None, [(topic.topic_id, (part.amount, part.chosen_amount)) for topic, part in self._parts(table)]
 
     def centres(self, table: pa.Table) -> tuple[None, list[tuple[int, tuple[int, NDArray[np.float64]]]]]:
-        """Tell the id of each topic, how many of its rows may be chosen, and their mean vector, of unit norm."""
-        return None, [(part.topic.topic_id, (part.size, part.centre())) for part in self._parts(table)]
+        """Tell the id of each topic, how much of it may be chosen, and the mean vector of its rows, of unit norm."""
+        return None, [(topic.topic_id, (part.amount, part.centre())) for topic, part in self._parts(table)]
 
     def offers(self, table: pa.Table, total: int) -> tuple[None, list[tuple[int, Selection]]]:
         """Tell the id of each topic, and its rows in the order of the method, with their gains.
@@ -157,19 +201,19 @@ class SelectionJob:
         :param table: topics.
         :param total: rows wanted over all topics: no topic keeps more.
         """
-        return None, [(part.topic.topic_id, part.best(total)) for part in self._parts(table)]
+        return None, [(topic.topic_id, part.best(total)) for topic, part in self._parts(table)]
 
-    def select(self, table: pa.Table, budgets: Sequence[int] | None) -> tuple[pa.Table | None, Choice]:
+    def select(self, table: pa.Table, shares: Sequence[int] | None) -> tuple[pa.Table | None, Choice]:
         """Keep rows of each topic.
 
         :param table: topics.
-        :param budgets: how many rows of each; None: the budget says it for each topic alone.
+        :param shares: the share of each topic; None: the budget says it for each topic alone.
         :return: the topics that keep rows, and what was chosen.
         """
         parts = enumerate(self._parts(table))
         return _taken(
-            part.kept(part.chosen(self.budget.of_flat(part.size) if budgets is None else budgets[number]))
-            for number, part in parts
+            (topic, *part.outcome(part.chosen(self.budget.of_flat(part.amount) if shares is None else shares[number])))
+            for number, (topic, part) in parts
         )
 
     def take(self, table: pa.Table, chosen: Sequence[NDArray[np.int64]]) -> tuple[pa.Table | None, Choice]:
@@ -178,277 +222,146 @@ class SelectionJob:
         :param table: topics.
         :param chosen: positions of the chosen rows of each.
         """
-        return _taken(part.kept(rows) for part, rows in zip(self._parts(table), chosen, strict=True))
-
-    def from_all(
-        self,
-        vectors: NDArray[np.float32],
-        numbers: NDArray[np.float64] | None,
-        before: NDArray[np.bool_] | None = None,
-    ) -> tuple[NDArray[np.int64], Choice]:
-        """Return the rows of a flat dataset that are kept.
-
-        :param vectors: (n, d) float32; zero vectors of rows that cannot be read.
-        :param numbers: (n,) the score of each; None: the recipe asks for none.
-        :param before: (n,) which are chosen already; None: the method does not ask.
-        :return: positions, ascending, and what was chosen.
-        """
-        readable = has_text(vectors)
-        candidates = self.candidates(readable, numbers)
-        size = int(candidates.sum())
-        budget = self.budget.of_flat(size)
-        whole = np.flatnonzero(candidates)
-        chosen = whole if budget == size else self.chosen(vectors, candidates, numbers, before, budget).indices
-        return self.outcome(chosen, readable, numbers, vectors)
-
-    def _parts(self, table: pa.Table) -> Iterator[_TopicRows]:
-        # One after the other: the vectors of all topics of a table may take much memory.
-        return (_TopicRows(self, topic) for topic in table_topics(table))
-
-    def candidates(self, readable: NDArray[np.bool_], numbers: NDArray[np.float64] | None) -> NDArray[np.bool_]:
-        """Return which rows may be chosen: those that can be read and, if others are to be dropped, have a score.
-
-        :param readable: (n,) which can be read.
-        :param numbers: (n,) the score of each; None: the recipe asks for none.
-        """
-        if numbers is None or self.scores is None or not (self.scores.drops_missing and "scores" in self.method.needs):
-            return readable
-        return np.asarray(readable & ~np.isnan(numbers))
-
-    def chosen(
-        self,
-        vectors: NDArray[np.float32],
-        candidates: NDArray[np.bool_],
-        numbers: NDArray[np.float64] | None,
-        before: NDArray[np.bool_] | None,
-        budget: int,
-    ) -> Selection:
-        """Choose rows by the method.
-
-        :param vectors: (n, d) of all rows.
-        :param candidates: (n,) which may be chosen.
-        :param numbers: (n,) the score of each; None: the recipe asks for none.
-        :param before: (n,) which are chosen already; None: the method does not ask.
-        :param budget: rows to choose; all candidates if there are fewer.
-        :return: positions among all rows, best first.
-        :raises DatasetError: if more rows are chosen already than may be kept.
-        """
-        rows = np.flatnonzero(candidates)
-        budget = min(budget, len(rows))
-        chosen_before = np.zeros(0, bool) if before is None else before[rows]
-        if chosen_before.sum() > budget:
-            self._refuse_chosen(int(chosen_before.sum()), len(rows), budget)
-        if not budget:
-            return Selection(np.zeros(0, np.int64), np.zeros(0))
-        self.check_size(len(rows), budget)
-        if note := self.method.note(len(rows), budget):
-            logger.info(f"{self.reader.operator}: {note}")
-        # Usually all rows are candidates, and selecting all of them would copy them.
-        known: dict[str, Any] = {"vectors": vectors if len(rows) == len(vectors) else vectors[rows]}
-        if self.scores is not None and numbers is not None:
-            known["scores"] = self.scores.scale(numbers[rows])
-        if (targets := self._targets_for(vectors)) is not None:
-            known["targets"] = targets
-        if before is not None:
-            known["chosen"] = chosen_before
-        if self.kept_share is not None:
-            known["kept"] = self.kept_share * len(rows)
-        chosen = self.method.select(Pool(**known), budget)
-        return Selection(rows[chosen.indices], chosen.gains)
-
-    def outcome(
-        self,
-        chosen: NDArray[np.int64],
-        readable: NDArray[np.bool_],
-        numbers: NDArray[np.float64] | None,
-        vectors: NDArray[np.float32] | None,
-    ) -> tuple[NDArray[np.int64], Choice]:
-        """Return the positions of the rows that stay, ascending, and what was chosen.
-
-        :param chosen: positions of the chosen rows.
-        :param readable: (n,) which rows can be read.
-        :param numbers: (n,) the score of each; None: the recipe asks for none.
-        :param vectors: (n, d) of all rows; needed if there is a target.
-        :raises EmbeddingError: if the vectors have another width than those of the target.
-        """
-        positions = self.with_unreadable(chosen, readable)
-        targets = self._targets_for(vectors)
-        return positions, Choice.of(len(positions), len(readable), chosen, numbers, vectors, targets)
-
-    def _targets_for(self, vectors: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
-        if self.targets is None or vectors is None or vectors.shape[1] == self.targets.shape[1]:
-            return self.targets
-        if "targets" not in self.method.needs:
-            return None
-        raise EmbeddingError(
-            f"{self.reader.operator}: the rows bring embeddings of width {vectors.shape[1]}, and those of the target "
-            f"have {self.targets.shape[1]}; set embedding_model to the model that has made the first."
+        return _taken(
+            (topic, *part.outcome(rows)) for (topic, part), rows in zip(self._parts(table), chosen, strict=True)
         )
 
-    def with_unreadable(self, chosen: NDArray[np.int64], readable: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """Return the positions of the rows that stay, ascending: the chosen ones, and the unreadable ones if kept."""
-        others = np.flatnonzero(~readable) if self.keeps_unreadable else np.zeros(0, np.int64)
-        return np.sort(np.concatenate([chosen, others]))
+    def from_all(self, vectors: NDArray[np.float32] | None, facts: RowFacts) -> tuple[NDArray[np.int64], Choice]:
+        """Return the rows of a flat dataset that are kept.
+
+        :param vectors: (n, d) float32; zero vectors of rows that cannot be read. None: the method needs none.
+        :param facts: what else is known about them.
+        :return: positions, ascending, and what was chosen.
+        """
+        if vectors is not None:
+            facts = replace(facts, readable=has_text(vectors))
+        part = _Candidates(self, facts, lambda: np.zeros((0, 0), np.float32) if vectors is None else vectors)
+        return part.outcome(part.chosen(self.budget.of_flat(part.amount)))
+
+    def _parts(self, table: pa.Table) -> Iterator[tuple[Topic, _Candidates]]:
+        # One after the other: the vectors of all topics of a table may take much memory.
+        for topic in table_topics(table):
+            yield topic, _Candidates(self, self.facts(topic.table), partial(self.reader.vectors, topic.table))
 
 
-class _TopicRows:
-    """The rows of one topic, each thing about them read once.
+class _Candidates:
+    """The rows of one topic, or of a flat dataset, and those that may be chosen.
 
     :param job: the selection.
-    :param topic: the topic.
+    :param facts: what is known about the rows beside their vectors.
+    :param read_vectors: reads their vectors.
     """
 
-    def __init__(self, job: SelectionJob, topic: Topic) -> None:
+    def __init__(self, job: SelectionJob, facts: RowFacts, read_vectors: Callable[[], NDArray[np.float32]]) -> None:
         self.job = job
-        self.topic = topic
+        assert facts.readable is not None
+        self.readable = facts.readable
+        self.all = facts
+        self._read_vectors = read_vectors
 
     @cached_property
-    def readable(self) -> NDArray[np.bool_]:
-        return self.job.reader.readable(self.topic.table)
+    def rows(self) -> NDArray[np.int64]:
+        """Positions of rows that can be read and, if others are to be dropped, have a score."""
+        scores, settings = self.all.scores, self.job.scores
+        if scores is None or settings is None or not (settings.drops_missing and "scores" in self.job.method.needs):
+            return np.flatnonzero(self.readable)
+        return np.flatnonzero(self.readable & ~np.isnan(scores))
 
     @cached_property
-    def numbers(self) -> NDArray[np.float64] | None:
-        return None if self.job.scores is None else self.job.scores.field.numbers(self.topic.table)
-
-    @cached_property
-    def candidates(self) -> NDArray[np.bool_]:
-        return self.job.candidates(self.readable, self.numbers)
+    def facts(self) -> RowFacts:
+        """What is known about the candidates."""
+        return self.all if len(self.rows) == len(self.readable) else self.all.of(self.rows)
 
     @cached_property
     def vectors(self) -> NDArray[np.float32]:
-        return self.job.reader.vectors(self.topic.table)
+        return self._read_vectors()
 
     @property
-    def size(self) -> int:
-        return int(self.candidates.sum())
+    def amount(self) -> int:
+        """Rows that may be chosen, or their tokens if the budget counts tokens."""
+        return len(self.rows) if self.facts.tokens is None else int(self.facts.tokens.sum())
 
     @property
-    def chosen_before(self) -> int:
-        return 0 if self.before is None else int(self.before[self.candidates].sum())
+    def chosen_amount(self) -> int:
+        """Rows that are chosen already, or their tokens."""
+        if self.facts.chosen is None:
+            return 0
+        return int(self.facts.chosen.sum() if self.facts.tokens is None else self.facts.tokens[self.facts.chosen].sum())
 
     def centre(self) -> NDArray[np.float64]:
-        total = self.vectors[self.candidates].sum(axis=0, dtype=np.float64)
+        total = self.vectors[self.rows].sum(axis=0, dtype=np.float64)
         return total / (np.linalg.norm(total) or 1.0)
 
-    @cached_property
-    def before(self) -> NDArray[np.bool_] | None:
-        return self.job.chosen_before(self.topic.table)[1]
+    def chosen(self, share: int) -> NDArray[np.int64]:
+        """Return the positions of the rows that the method chooses, all if the share is enough for all."""
+        return self.rows if share >= self.amount and not self.job.method.has_bound else self.best(share).indices
 
-    def best(self, budget: int) -> Selection:
-        return self.job.chosen(self.vectors, self.candidates, self.numbers, self.before, budget)
+    def best(self, share: int) -> Selection:
+        """Return the positions of the rows that the method chooses, best first.
 
-    def chosen(self, budget: int) -> NDArray[np.int64]:
-        return np.flatnonzero(self.candidates) if budget >= self.size else self.best(budget).indices
+        :param share: rows or tokens, as the budget counts.
+        :raises DatasetError: if more is chosen already.
+        """
+        share = min(share, self.amount)
+        if self.chosen_amount > share:
+            self.job.refuse_chosen(self.chosen_amount, self.amount, share)
+        if not share:
+            return Selection(np.zeros(0, np.int64), np.zeros(0))
+        tokens, method = self.facts.tokens, self.job.method
+        count = share if tokens is None else min(len(self.rows), math.ceil(share / tokens.mean()))
+        self.job.check_size(len(self.rows), count)
+        if note := method.note(len(self.rows), count):
+            logger.info(f"{self.job.reader.operator}: {note}")
+        pool = self._pool(None if tokens is None else count)
+        chosen = method.select(pool, share) if tokens is None else method.select_within(pool, tokens, share)
+        return Selection(self.rows[chosen.indices], chosen.gains)
 
-    def kept(self, chosen: NDArray[np.int64]) -> tuple[Topic | None, Choice]:
-        vectors = None if self.job.targets is None else self.vectors
-        positions, told = self.job.outcome(chosen, self.readable, self.numbers, vectors)
-        return self.topic.take(positions) if len(positions) else None, told
+    def _pool(self, kept: float | None) -> Pool:
+        job, facts = self.job, self.facts
+        known: dict[str, Any] = {"kept": kept}
+        if "vectors" in job.method.needs:
+            # Usually all rows are candidates, and selecting all of them would copy them.
+            whole = len(self.rows) == len(self.readable)
+            known["vectors"] = self.vectors if whole else self.vectors[self.rows]
+        if job.scores is not None and facts.scores is not None:
+            known["scores"] = job.scores.scale(facts.scores)
+        if (targets := self._targets()) is not None:
+            known["targets"] = targets
+        if job.kept_share is not None:
+            known["kept"] = job.kept_share * len(self.rows)
+        brought = {"chosen": facts.chosen, "tags": facts.tags, "texts": facts.texts}
+        known |= {name: values for name, values in brought.items() if values is not None}
+        if facts.topics is not None:
+            known["topics"] = facts.topic_numbers
+        return Pool(**known)
+
+    def outcome(self, chosen: NDArray[np.int64]) -> tuple[NDArray[np.int64], Choice]:
+        """Return the positions of the rows that stay, ascending, and what was chosen.
+
+        :param chosen: positions of the chosen rows; those that cannot be read stay too if the recipe keeps them.
+        :raises EmbeddingError: if the vectors have another width than those of the target.
+        """
+        others = np.flatnonzero(~self.readable) if self.job.keeps_unreadable else np.zeros(0, np.int64)
+        positions = np.sort(np.concatenate([chosen, others]))
+        targets = self._targets()
+        vectors = None if targets is None else self.vectors
+        told = Choice.of(len(positions), len(self.readable), chosen, self.all.scores, vectors, targets, self.all.tokens)
+        return positions, told
+
+    def _targets(self) -> NDArray[np.float32] | None:
+        targets = self.job.targets
+        if targets is None or self.vectors.shape[1] == targets.shape[1]:
+            return targets
+        if "targets" not in self.job.method.needs:
+            return None
+        raise EmbeddingError(
+            f"{self.job.reader.operator}: the rows bring embeddings of width {self.vectors.shape[1]}, and those of the "
+            f"target have {targets.shape[1]}; set embedding_model to the model that has made the first."
+        )
 
 
-def _taken(parts: Iterable[tuple[Topic | None, Choice]]) -> tuple[pa.Table | None, Choice]:
+def _taken(parts: Iterable[tuple[Topic, NDArray[np.int64], Choice]]) -> tuple[pa.Table | None, Choice]:
     """Return the topics that keep rows as a table, and what was chosen of all."""
-    kept = list(parts)
+    kept = [(topic.take(positions) if len(positions) else None, told) for topic, positions, told in parts]
     topics = [topic for topic, _ in kept if topic is not None]
     return (topic_table(topics) if topics else None), sum((told for _, told in kept), Choice())
-
-
-def select_from_topics(rows: Rows, job: SelectionJob) -> tuple[Rows, dict[str, Any]]:
-    """Select within topics.
-
-    :param rows: topics.
-    :param job: the selection.
-    :return: the topics with their chosen rows, and the figures for the record.
-    """
-    job.check(rows)
-    found = Readability()
-    if EMBEDDING not in rows.columns:
-        # Topics of Data-Juicer's own groupers.
-        found = Readability.of_consecutive(rows.tell(job.readability))
-        found.check(job.reader.operator, dropped=not job.keeps_unreadable)
-    job, _ = job.prepared(rows)
-    total = job.budget.total
-    if total is None:
-        selected, told = rows.map(job.select, None, features=_features)
-    elif job.budget.by_gain:
-        job = job if job.method.needs == {"vectors"} else replace(job, kept_share=_kept_share(rows, job, total))
-        offers = list(rows.tell(job.offers, total))
-        ordered, places = _ordered(offers)
-        shares = gain_budgets([offer.gains for offer in ordered], total)
-        chosen = [offer.indices[:share] for offer, share in zip(ordered, shares, strict=True)]
-        selected, told = rows.map(job.take, each=_placed(chosen, places, offers), features=_features)
-    elif job.budget.by_centres:
-        centres = list(rows.tell(job.centres))
-        ordered_centres, places = _ordered(centres)
-        budgets = _budgets_by_centres(ordered_centres, total)
-        selected, told = rows.map(job.select, each=_placed(budgets, places, centres), features=_features)
-    else:
-        sizes = list(rows.tell(job.sizes))
-        ordered_sizes, places = _ordered(sizes)
-        budgets = job.split(ordered_sizes)
-        selected, told = rows.map(job.select, each=_placed(budgets, places, sizes), features=_features)
-    choice = sum(told, Choice())
-    figures = {"rows_in": choice.rows, "rows_out": choice.kept, "topics": len(selected)}
-    return selected, {**figures, **choice.figures(), **found.figures()}
-
-
-def select_from_all(rows: Rows, job: SelectionJob, keep_embeddings: bool) -> tuple[Rows, dict[str, Any]]:
-    """Select from a flat dataset as a whole.
-
-    :param rows: flat rows.
-    :param job: the selection.
-    :param keep_embeddings: whether the chosen rows keep the embeddings that they bring.
-    :return: the chosen rows, in their order, and the figures for the record.
-    """
-    job.check(rows)
-    job.check_size(len(rows), job.budget.of_flat(len(rows)))
-    job, numbers = job.prepared(rows)
-    keeps = keep_embeddings and EMBEDDING in rows.columns
-    column = job.method.chosen_column
-    parts = [] if column is None else list(rows.tell(job.chosen_before, columns=[column]))
-    before = np.concatenate(parts) if parts else None
-    if before is not None and before.sum() > (budget := job.budget.of_flat(len(rows))):
-        job._refuse_chosen(int(before.sum()), len(rows), budget)
-    with_vectors, found = rows.with_vectors(job.reader, drops_unreadable=not job.keeps_unreadable)
-    chosen, choice = with_vectors.choose(partial(job.from_all, numbers=numbers, before=before), job.reader)
-    selected = with_vectors.take(chosen, () if keeps else (EMBEDDING,))
-    return selected, {"rows_in": len(rows), "rows_out": len(selected), **choice.figures(), **found.figures()}
-
-
-def _kept_share(rows: Rows, job: SelectionJob, total: int) -> float:
-    available = sum(size for told in rows.tell(job.sizes) for _, (size, _) in told)
-    return min(1.0, total / max(1, available))
-
-
-def _budgets_by_centres(topics: Sequence[tuple[int, NDArray[np.float64]]], total: int) -> list[int]:
-    """Return how many rows each topic keeps under the allocation `taylor`.
-
-    :param topics: rows to choose from, and mean vector, of each.
-    :param total: rows over all topics.
-    """
-    sizes = [size for size, _ in topics]
-    order, gains = graph_cut(np.stack([centre for _, centre in topics])) if topics else ([], np.zeros(0))
-    budgets = np.zeros(len(topics), dtype=np.int64)
-    budgets[order] = taylor_budgets(gains, [sizes[topic] for topic in order], total)
-    return [int(budget) for budget in budgets]
-
-
-def _features(features: Features) -> Features:
-    return topic_features(flat_features(features))
-
-
-def _ordered(told: Sequence[Sequence[tuple[int, T]]]) -> tuple[list[T], list[int]]:
-    """Return what was told about topics in the order of their ids, and the place of each topic in that order.
-
-    On a cluster topics lie in blocks in any order; a total is split in the same way wherever they lie.
-    """
-    flat = [pair for part in told for pair in part]
-    order = sorted(range(len(flat)), key=lambda number: flat[number][0])
-    places = np.argsort(order).tolist() if order else []
-    return [flat[number][1] for number in order], places
-
-
-def _placed(values: Sequence[T], places: Sequence[int], told: Sequence[Sequence[object]]) -> list[list[T]]:
-    """Return the values of topics by table, from those in the order of the ids."""
-    bounds = pairwise([0, *accumulate(map(len, told))])
-    return [[values[places[number]] for number in range(first, end)] for first, end in bounds]

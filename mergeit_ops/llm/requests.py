@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from mergeit_ops.core.merging.replies import FailureReason
 from mergeit_ops.core.text.chat_marks import without_marks
-from mergeit_ops.llm.usage import estimate_tokens
+from mergeit_ops.core.text.token_estimate import estimate_tokens
 
 __all__ = ["CAP_PARAMS", "LLMOutcome", "LLMRequest", "completion_cap", "expected_completion_tokens"]
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 from loguru import logger
 
 from mergeit_ops.core.merging.replies import FailureReason, ReplyError
+from mergeit_ops.core.text.token_estimate import estimate_tokens
 from mergeit_ops.errors import LLMError, LLMUnavailableError
 from mergeit_ops.llm.advice import (
     asked_to_wait,
@@ -39,7 +40,7 @@ from mergeit_ops.llm.requests import (
 )
 from mergeit_ops.llm.retry import call_with_retries
 from mergeit_ops.llm.servers import CAP_FIELDS, same_model
-from mergeit_ops.llm.usage import SpendingLimit, TokenBudget, Usage, estimate_messages, estimate_tokens
+from mergeit_ops.llm.usage import SpendingLimit, TokenBudget, Usage, estimate_messages
 
 if TYPE_CHECKING:
     from mergeit_ops.llm.engine import LLMEngine

@@ -1,4 +1,4 @@
-"""What a run costs: counters, a token estimate that needs no tokenizer, and a hard budget."""
+"""What a run costs: counters, the estimate of a conversation, and a hard budget."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Protocol
 
-__all__ = ["SpendingLimit", "TokenBudget", "TokenReserve", "Usage", "estimate_messages", "estimate_tokens"]
+from mergeit_ops.core.text.token_estimate import estimate_tokens
 
-_BYTES_PER_TOKEN = 4.0
+__all__ = ["SpendingLimit", "TokenBudget", "TokenReserve", "Usage", "estimate_messages"]
+
 _TOKENS_PER_MESSAGE = 4
 
 
@@ -85,15 +86,6 @@ class Usage:
         """Return the counters as plain data, failures sorted by reason."""
         counters = {item.name: getattr(self, item.name) for item in fields(self)}
         return {**counters, "failures": dict(sorted(self.failures.items()))}
-
-
-def estimate_tokens(text: str) -> int:
-    """Estimate how many tokens a text is, from its length in UTF-8 bytes.
-
-    :param text: any text.
-    :return: about a token per four bytes, which suits English; other languages come out within a factor of two.
-    """
-    return math.ceil(len(text.encode("utf-8", "surrogatepass")) / _BYTES_PER_TOKEN)
 
 
 def estimate_messages(messages: Sequence[Mapping[str, str]]) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any, Optional
 
 import numpy as np
@@ -16,7 +15,8 @@ from mergeit_ops.core.columns import is_content
 from mergeit_ops.core.rows.identity import number_duplicates
 from mergeit_ops.core.selection.row_budget import extreme_rows, random_rows
 from mergeit_ops.errors import DatasetError
-from mergeit_ops.jobs.row_keys import content_keys, field_values
+from mergeit_ops.jobs.fields import Field
+from mergeit_ops.jobs.row_keys import content_keys
 from mergeit_ops.jobs.rows import TableFunction
 from mergeit_ops.ops.parameters import declare
 from mergeit_ops.ops.sample_operator import SAMPLE_CONSTRAINTS, SampleOperator
@@ -102,13 +102,13 @@ class BudgetSelector(SampleOperator, Selector, Pipeline):
         """
         if self.field_key is None:
             return content_keys, [name for name in columns if is_content(name)]
-        column, *path = self.field_key.split(".")
-        if column not in columns:
+        field = Field.of(self.field_key, columns)
+        if field is None:
             raise DatasetError(
-                f"{self._name}: there is no column '{column}' for the field_key '{self.field_key}'; there are "
-                f"{', '.join(map(repr, columns))}."
+                f"{self._name}: there is no column '{self.field_key.split('.')[0]}' for the field_key "
+                f"'{self.field_key}'; there are {', '.join(map(repr, columns))}."
             )
-        return partial(field_values, column=column, path=path), [column]
+        return field.tell_values, [field.column]
 
     def _chosen(self, keys: list[Any]) -> NDArray[np.int64]:
         """Return the positions of the rows to keep, ascending, from what decides about each.

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
-from dataclasses import fields
+from collections.abc import Mapping
 from typing import Any, Optional
 
 from data_juicer.ops.base_op import OPERATORS
@@ -12,17 +11,18 @@ from mergeit_ops.constraints import OPTIONAL_TEXT, Number, OneOf
 from mergeit_ops.core.selection import DIVERSITY_METHODS
 from mergeit_ops.core.selection.budget import FIXED_BUDGETS
 from mergeit_ops.core.selection.dpp import KERNELS
-from mergeit_ops.core.selection.method import SelectionMethod
+from mergeit_ops.core.selection.method import Need
 from mergeit_ops.core.selection.starts import STARTS
 from mergeit_ops.errors import RecipeError
+from mergeit_ops.ops.method_selector import MethodSelector
 from mergeit_ops.ops.parameters import declare
-from mergeit_ops.ops.topic_selector import TOPIC_SELECTOR_CONSTRAINTS, TopicSelector
+from mergeit_ops.ops.topic_selector import TOPIC_SELECTOR_CONSTRAINTS
 
 OP_NAME = "diversity_selector"
 
 
 @OPERATORS.register_module(OP_NAME)
-class DiversitySelector(TopicSelector):
+class DiversitySelector(MethodSelector):
     """Keep samples that differ from each other, by their embeddings.
 
     `k_center`: each sample is the one farthest from all chosen before it, so that no sample is far from all chosen ones
@@ -37,6 +37,7 @@ class DiversitySelector(TopicSelector):
     `pca_variance: null` before this operator, so that the mean is K-means' own centroid. On topics it selects within
     each topic and topics come out; on a flat dataset it selects from the whole and keeps columns and order."""
 
+    methods = DIVERSITY_METHODS
     _constraints = {
         **TOPIC_SELECTOR_CONSTRAINTS,
         "allocation": OneOf(tuple(FIXED_BUDGETS)),
@@ -69,11 +70,12 @@ class DiversitySelector(TopicSelector):
         """
         Initialization method.
 
-        At most one of `select_ratio`, `num_per_topic` and `select_num` may be set; none of them means a ratio of 0.2.
+        At most one of `select_ratio`, `num_per_topic`, `select_num` and `select_tokens` may be set; none of them means
+        a ratio of 0.2.
 
         :param method: one of the methods above.
-        :param allocation: how `select_num` is split: `proportional` to topic sizes (largest remainder), or in `equal`
-            parts; other topics get what small topics cannot use.
+        :param allocation: how `select_num` or `select_tokens` is split: `proportional` to topic sizes (largest
+            remainder), or in `equal` parts; other topics get what small topics cannot use.
         :param start: the first sample of `k_center`, `dpp` and `novelty`: the one nearest to the mean (`centroid`, no
             outlier), the `first` one, a `random` one, or the samples that a column names (`column`).
         :param start_column: for `start: column`: a column of true and false. The samples where it is true are chosen
@@ -100,39 +102,14 @@ class DiversitySelector(TopicSelector):
         """
         declare(self, locals())
         super().__init__(*args, **kwargs)
-        self._method = method
         if (start == "column") != (start_column is not None):
             raise RecipeError(
                 f"{self._name}: `start: column` needs a start_column, and a start_column needs `start: column`; got "
                 f"start {start!r} and start_column {start_column!r}."
             )
-        self._check_unread()
-
-    def _check_unread(self) -> None:
-        """Refuse a parameter of another method."""
-        read = _parameters_of(self._method)
-        defaults = inspect.signature(DiversitySelector.__init__).parameters
-        for name in sorted(set().union(*map(_parameters_of, DIVERSITY_METHODS)) - read):
-            if self.parameters[name] != defaults[name].default:
-                methods = [method for method in DIVERSITY_METHODS if name in _parameters_of(method)]
-                raise RecipeError(
-                    f"{self._name}: the method {self._method!r} does not read {name}, which belongs to "
-                    f"{', '.join(methods)}; remove it, or take one of these methods."
-                )
 
     @property
-    def method(self) -> SelectionMethod:
-        """Return the method, with those of the parameters that it has."""
-        values = {name: self.parameters[name] for name in _parameters_of(self._method)}
-        # A recipe may write a whole number as 3.0.
-        whole = {name: int(value) for name, value in values.items() if _is_whole(name) and value is not None}
-        return DIVERSITY_METHODS[self._method](**{**values, **whole})
-
-
-def _parameters_of(method: str) -> set[str]:
-    return {field.name for field in fields(DIVERSITY_METHODS[method])}  # type: ignore[arg-type]
-
-
-def _is_whole(name: str) -> bool:
-    constraint = DiversitySelector._constraints[name]
-    return isinstance(constraint, Number) and constraint.integer
+    def field_keys(self) -> Mapping[Need, tuple[str, str]]:
+        """Return the column of the samples that are chosen already."""
+        column = self.parameters["start_column"]
+        return {} if column is None else {"chosen": ("start_column", column)}

@@ -11,12 +11,11 @@ from loguru import logger
 from mergeit_ops.constraints import OPTIONAL_TEXT, Number, OneOf
 from mergeit_ops.core.selection.budget import ALLOCATIONS
 from mergeit_ops.core.selection.facility_location import METRICS, FacilityLocation
-from mergeit_ops.core.selection.scales import SCALES
 from mergeit_ops.dataset.target_texts import read_target
 from mergeit_ops.errors import DatasetError, RecipeError
-from mergeit_ops.jobs.scores import ScoreSettings
 from mergeit_ops.ops.parameters import declare
-from mergeit_ops.ops.topic_selector import TOPIC_SELECTOR_CONSTRAINTS, TopicSelector
+from mergeit_ops.ops.scored_selector import SCORE_CONSTRAINTS, ScoredSelector
+from mergeit_ops.ops.topic_selector import TOPIC_SELECTOR_CONSTRAINTS
 
 OP_NAME = "facility_location_selector"
 
@@ -24,7 +23,7 @@ _ROUNDING = 1e-9
 
 
 @OPERATORS.register_module(OP_NAME)
-class FacilityLocationSelector(TopicSelector):
+class FacilityLocationSelector(ScoredSelector):
     """Keep representatives: the samples that greedily maximise the facility-location objective.
 
     F(S) = sum over samples i of max over chosen j of sim(i, j) (MergeIT, stage 1). On topics it selects within each
@@ -42,10 +41,8 @@ class FacilityLocationSelector(TopicSelector):
         **TOPIC_SELECTOR_CONSTRAINTS,
         "allocation": OneOf(ALLOCATIONS),
         "metric": OneOf(METRICS),
-        "score_key": OPTIONAL_TEXT,
+        **SCORE_CONSTRAINTS,
         "score_weight": Number(low=0, high=1),
-        "score_scale": OneOf(tuple(SCALES)),
-        "missing_score": OneOf(("lowest", "drop", "raise")),
         "target_path": OPTIONAL_TEXT,
         "target_weight": Number(low=0, high=1),
     }
@@ -54,10 +51,7 @@ class FacilityLocationSelector(TopicSelector):
         self,
         allocation: str = "proportional",
         metric: str = "cosine",
-        score_key: Optional[str] = None,
         score_weight: float = 0.0,
-        score_scale: str = "minmax",
-        missing_score: str = "lowest",
         target_path: Optional[str] = None,
         target_weight: float = 0.0,
         *args: Any,
@@ -66,22 +60,18 @@ class FacilityLocationSelector(TopicSelector):
         """
         Initialization method.
 
-        At most one of `select_ratio`, `num_per_topic` and `select_num` may be set; none of them means a ratio of 0.2,
-        the paper's.
+        At most one of `select_ratio`, `num_per_topic`, `select_num` and `select_tokens` may be set; none of them means
+        a ratio of 0.2, the paper's. With `select_tokens` the choice is the better of two greedy ones: by gain, and by
+        gain per token.
 
-        :param allocation: how `select_num` is split: `proportional` to topic sizes (largest remainder), in `equal`
-            parts, by marginal `gain`, which favours topics that are hard to represent, or by `taylor` (SMART, arXiv
-            2403.08370): in proportion to 1 + g + g^2 / 2, where g is what the topic's mean embedding adds to a graph
-            cut over all topics. `taylor` favours topics that have much in common with the others.
+        :param allocation: how `select_num` or `select_tokens` is split: `proportional` to topic sizes (largest
+            remainder), in `equal` parts, by marginal `gain`, which favours topics that are hard to represent, or by
+            `taylor` (SMART, arXiv 2403.08370): in proportion to 1 + g + g^2 / 2, where g is what the topic's mean
+            embedding adds to a graph cut over all topics. `taylor` favours topics that have much in common with the
+            others.
         :param metric: `cosine`, or `euclidean`: submodlib's kernel exp(-distance / d), as in the released code.
-        :param score_key: the quality of a sample: a column, a key inside one after a dot, or the name of a stat, such
-            as `quality_score`, that an operator before this one writes. NaN counts as no score.
-        :param score_weight: a, how much quality counts, in [0, 1]. 0 changes no choice; the record still tells the
-            scores.
-        :param score_scale: `minmax` maps the lowest score of the dataset to 0 and the highest to 1, `rank` likewise by
-            rank, which outliers do not spoil. `raw` takes scores as they are, at least 0 and best in [0, 1].
-        :param missing_score: what happens to a sample without a score if quality counts: it gets the `lowest` score of
-            the dataset, is dropped and not chosen (`drop`), or stops the run (`raise`).
+        :param score_weight: a, how much the quality that `score_key` names counts, in [0, 1]. 0 changes no choice; the
+            record still tells the scores.
         :param target_path: a file with samples that the choice is to represent, such as the training part of a
             benchmark: JSON Lines, JSON, CSV, TSV or parquet in any sample format, a folder of such files, or a file of
             another name with one text per line. Its texts are embedded with `embedding_model`, which must be the model
@@ -128,14 +118,6 @@ class FacilityLocationSelector(TopicSelector):
     def method(self) -> FacilityLocation:
         """Return facility location with the recipe's metric and weights."""
         return FacilityLocation(self.metric, self.score_weight, self.target_weight)  # type: ignore[arg-type]
-
-    @property
-    def scoring(self) -> ScoreSettings | None:
-        """Return the scores that the recipe asks for."""
-        parameters = self.parameters
-        if parameters["score_key"] is None:
-            return None
-        return ScoreSettings(parameters["score_key"], parameters["score_scale"], parameters["missing_score"])
 
     @property
     def target_texts(self) -> tuple[str, ...]:

@@ -8,18 +8,22 @@ from typing import Any, Optional
 from data_juicer.ops.base_op import Pipeline, Selector
 from datasets import Dataset
 
-from mergeit_ops.constraints import FLAG, Constraint, Number
+from mergeit_ops.constraints import FLAG, Constraint, Number, OneOf
 from mergeit_ops.core.selection.budget import Budget
-from mergeit_ops.core.selection.method import SelectionMethod
+from mergeit_ops.core.selection.method import Need, SelectionMethod
 from mergeit_ops.distributed import is_ray_dataset
 from mergeit_ops.errors import RecipeError
+from mergeit_ops.jobs.row_facts import TOKENS_OF
 from mergeit_ops.jobs.scores import ScoreSettings
-from mergeit_ops.jobs.selection import SelectionJob, select_from_all, select_from_topics
+from mergeit_ops.jobs.selection import SelectionJob
+from mergeit_ops.jobs.selection_run import select_from_all, select_from_topics
 from mergeit_ops.ops.embedding_operator import EmbeddingOperator
 from mergeit_ops.ops.parameters import declare
 from mergeit_ops.ops.sample_operator import EMBEDDING_CONSTRAINTS, SAMPLE_CONSTRAINTS, UNREADABLE_CONSTRAINTS
 
 DEFAULT_SELECT_RATIO = 0.2
+
+_BUDGETS = ("select_ratio", "num_per_topic", "select_num", "select_tokens")
 
 TOPIC_SELECTOR_CONSTRAINTS: Mapping[str, Constraint] = {
     **SAMPLE_CONSTRAINTS,
@@ -27,6 +31,8 @@ TOPIC_SELECTOR_CONSTRAINTS: Mapping[str, Constraint] = {
     "select_ratio": Number(low=0, high=1, low_open=True, optional=True),
     "num_per_topic": Number(low=1, integer=True, optional=True),
     "select_num": Number(low=1, integer=True, optional=True),
+    "select_tokens": Number(low=1, integer=True, optional=True),
+    "budget_of": OneOf(TOKENS_OF),
     "keep_embeddings": FLAG,
     **UNREADABLE_CONSTRAINTS,
 }
@@ -50,6 +56,8 @@ class TopicSelector(EmbeddingOperator, Selector, Pipeline):
         select_ratio: Optional[float] = None,
         num_per_topic: Optional[int] = None,
         select_num: Optional[int] = None,
+        select_tokens: Optional[int] = None,
+        budget_of: str = "response",
         keep_embeddings: bool = False,
         unreadable_rows: str = "keep",
         **kwargs: Any,
@@ -57,11 +65,17 @@ class TopicSelector(EmbeddingOperator, Selector, Pipeline):
         """
         Initialization method.
 
-        At most one of `select_ratio`, `num_per_topic` and `select_num` may be set; none of them means a ratio of 0.2.
+        At most one of `select_ratio`, `num_per_topic`, `select_num` and `select_tokens` may be set; none of them means
+        a ratio of 0.2.
 
         :param select_ratio: share in (0, 1] to keep: max(1, round(ratio * size)) of each topic, or of a flat dataset.
         :param num_per_topic: samples to keep of each topic; smaller topics are kept whole. The released code has 75.
         :param select_num: samples to keep over all topics, split by `allocation`, or of a flat dataset.
+        :param select_tokens: tokens that the chosen samples may have over all topics, split by `allocation`, or in a
+            flat dataset: what training on them costs. A token is estimated as four bytes of UTF-8, which suits English;
+            other languages come out within a factor of two. Samples are taken in the order of the method, and one that
+            no longer fits is left out.
+        :param budget_of: what `select_tokens` counts: the `response`, on which a model is trained, or the whole `row`.
         :param keep_embeddings: whether a flat selection keeps the column `mergeit_embedding`; topics always keep it.
         :param unreadable_rows: what to do with rows whose text cannot be read. Such rows take no part in the selection.
             `keep` keeps all of them, and they do not count toward the budget; `drop` drops them. If more than half of
@@ -73,16 +87,21 @@ class TopicSelector(EmbeddingOperator, Selector, Pipeline):
         declare(self, locals())
         super().__init__(*args, **kwargs)
         parameters = self.parameters
-        given = [name for name in ("select_ratio", "num_per_topic", "select_num") if parameters[name] is not None]
+        given = [name for name in _BUDGETS if parameters[name] is not None]
         if len(given) > 1:
             raise RecipeError(
-                f"{self._name}: at most one of select_ratio, num_per_topic, select_num may be set, got "
-                f"{' and '.join(given)}."
+                f"{self._name}: at most one of {', '.join(_BUDGETS)} may be set, got {' and '.join(given)}."
             )
+        if select_tokens is not None and parameters["allocation"] == "gain":
+            raise RecipeError(
+                f"{self._name}: select_tokens cannot be split by the allocation 'gain', which counts samples; take "
+                "another allocation, or select_num."
+            )
+        self.tokens_of = None if select_tokens is None else budget_of
         self.budget = Budget(
             ratio=select_ratio if given else DEFAULT_SELECT_RATIO,
             per_topic=_whole(num_per_topic),
-            total=_whole(select_num),
+            total=_whole(select_num if select_tokens is None else select_tokens),
             allocation=parameters["allocation"],
         )
         self.keep_embeddings = keep_embeddings
@@ -103,6 +122,11 @@ class TopicSelector(EmbeddingOperator, Selector, Pipeline):
         """Return the texts of the target that the recipe names; empty: none."""
         return ()
 
+    @property
+    def field_keys(self) -> Mapping[Need, tuple[str, str]]:
+        """Return how the recipe names the fields that the method needs: the parameter and its value, by need."""
+        return {}
+
     def run(self, dataset: Dataset, *, exporter: Any = None, tracer: Any = None) -> Dataset:
         """Select from topics or from a flat dataset.
 
@@ -118,7 +142,16 @@ class TopicSelector(EmbeddingOperator, Selector, Pipeline):
                 manifest.figures |= {"rows_in": 0, "rows_out": 0}
                 return rows.dataset
             reader = self.reader_of(rows.columns)
-            job = SelectionJob(reader, self.method, self.budget, self.keeps_unreadable, self.scoring, self.target_texts)
+            job = SelectionJob(
+                reader,
+                self.method,
+                self.budget,
+                self.keeps_unreadable,
+                self.scoring,
+                self.target_texts,
+                self.field_keys,
+                self.tokens_of,  # type: ignore[arg-type]
+            )
             if rows.grouped:
                 selected, figures = select_from_topics(rows, job)
             else:
@@ -132,7 +165,7 @@ class TopicSelector(EmbeddingOperator, Selector, Pipeline):
         if self.budget.per_topic is not None:
             raise RecipeError(
                 f"{self._name}: num_per_topic needs topics; put topic_cluster_grouper before this operator, or use "
-                "select_num or select_ratio."
+                "select_num, select_tokens or select_ratio."
             )
 
 

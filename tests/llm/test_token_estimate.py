@@ -9,8 +9,8 @@ import pytest
 from mergeit_ops.core.merging.prompts import build_messages, records_text
 from mergeit_ops.core.merging.replies import parse_reply
 from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.text.token_estimate import estimate_tokens
 from mergeit_ops.llm.requests import LLMRequest
-from mergeit_ops.llm.usage import estimate_tokens
 from tests.llm.conftest import answers_of, engine_for
 from tests.llm_server import FakeLLMServer, Reply, merge_answer
 

@@ -20,10 +20,10 @@ from mergeit_ops.core.merging.pairing import find_groups
 from mergeit_ops.core.merging.prompts import PROMPT_STYLES, records_text
 from mergeit_ops.core.rows.lossless import decode_row
 from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.text.token_estimate import estimate_tokens
 from mergeit_ops.core.vectors import decode_vectors, encode_vectors
 from mergeit_ops.dataset.manifest import read_manifests
 from mergeit_ops.errors import DatasetError, EmbeddingError, LLMUnavailableError, RecipeError, TooManyFailuresError
-from mergeit_ops.llm.usage import estimate_tokens
 from mergeit_ops.ops import FacilityLocationSelector, LLMPairMergerMapper, QualityGateFilter, TopicClusterGrouper
 from mergeit_ops.runs import read_run
 from mergeit_ops.runs.merger_conversations import merger_conversations

@@ -9,6 +9,9 @@ from typing import ClassVar, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from mergeit_ops.core.selection.selection import Selection
+from mergeit_ops.core.selection.token_budget import select_within
+
 __all__ = ["Need", "Pool", "Selection", "SelectionMethod"]
 
 Need = Literal["vectors", "scores", "targets", "tags", "texts", "topics", "chosen"]
@@ -22,35 +25,22 @@ class Pool:
     :param vectors: (n, d) float32 of unit norm.
     :param scores: (n,) float64, on the scale that the operator asks for, fitted to the whole dataset; each row has one.
     :param targets: (m, d) float32: vectors of the rows of a target.
-    :param tags: tags of each row.
-    :param texts: text of each row.
-    :param topics: (n,) topic of each row.
+    :param tags: (n,) different tags of each row, in order.
+    :param texts: (n,) query text of each row: what is embedded.
+    :param topics: (n,) topic of each row, numbered from 0; -1: none.
     :param chosen: (n,) bool, the rows that are chosen already.
-    :param kept: how many of the rows are kept in the end, where they are put in order to split a budget among topics;
-        None: as many as are chosen.
+    :param kept: how many of the rows are kept in the end, if it is not the budget: where they are put in order to split
+        a budget among topics, and where the budget counts tokens. None: as many as are chosen.
     """
 
     vectors: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     scores: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     targets: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
-    tags: Sequence[frozenset[str]] = ()
+    tags: Sequence[tuple[str, ...]] = ()
     texts: Sequence[str] = ()
     topics: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     chosen: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
     kept: float | None = None
-
-
-@dataclass(frozen=True)
-class Selection:
-    """Chosen rows, best first.
-
-    :param indices: (budget,) int64 row positions in the order they were chosen.
-    :param gains: (budget,) float64: what each row adds to the objective. If the gains of a method never rise, they can
-        split a budget among topics.
-    """
-
-    indices: NDArray[np.int64]
-    gains: NDArray[np.float64]
 
 
 class SelectionMethod(Protocol):
@@ -62,24 +52,35 @@ class SelectionMethod(Protocol):
     selected: ClassVar[str]
     """What the chosen rows are, for the report: `the most representative`."""
 
+    nested: ClassVar[bool] = True
+    """Whether the choice of fewer rows is the beginning of the choice of more."""
+
+    has_bound: ClassVar[bool] = False
+    """Whether it may choose fewer rows than the budget, because a row must meet a bound of the method."""
+
     @property
     def needs(self) -> frozenset[Need]:
         """Return what must be filled in the pool."""
         return frozenset({"vectors"})
-
-    @property
-    def chosen_column(self) -> str | None:
-        """Return the column of booleans that fills `chosen` of the pool; None if the method does not need it."""
-        return None
 
     def select(self, pool: Pool, budget: int) -> Selection:
         """Choose rows.
 
         :param pool: the rows.
         :param budget: rows to choose, 1 <= budget <= n.
-        :return: the rows, best first. Equal rows go to the lowest position.
+        :return: the rows, best first; `budget` of them, or fewer if the method has a bound. Equal rows go to the lowest
+            position.
         """
         ...
+
+    def select_within(self, pool: Pool, costs: NDArray[np.int64], tokens: int) -> Selection:
+        """Choose rows whose tokens fit into a budget; see `select_within` of `token_budget`.
+
+        :param pool: the rows.
+        :param costs: (n,) tokens of each row, 1 at least.
+        :param tokens: tokens that the chosen rows may have.
+        """
+        return select_within(lambda budget: self.select(pool, budget), costs, tokens, self.nested)
 
     def refusal(self, rows: int, budget: int) -> str:
         """Return why so many rows are too many for the method, as a sentence without a full stop; empty: they are not.

@@ -44,6 +44,7 @@ class Quantization(SelectionMethod):
     seed: int = 42
 
     selected: ClassVar[str] = "a share of each bin"
+    nested: ClassVar[bool] = False
 
     def refusal(self, rows: int, budget: int) -> str:
         """See `SelectionMethod`."""

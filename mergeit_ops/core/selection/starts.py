@@ -23,22 +23,15 @@ class StartedMethod(SelectionMethod):
         `column`: the rows that are chosen already. They are part of the selection and of its budget. If there are none,
         it starts from the centroid.
     :param seed: seed of a random start.
-    :param start_column: column of booleans that is true for the rows that are chosen already.
     """
 
     start: Start = "centroid"
     seed: int = 42
-    start_column: str | None = None
 
     @property
     def needs(self) -> frozenset[Need]:
         """See `SelectionMethod`."""
-        return frozenset({"vectors"} if self.chosen_column is None else {"vectors", "chosen"})
-
-    @property
-    def chosen_column(self) -> str | None:
-        """See `SelectionMethod`."""
-        return self.start_column if self.start == "column" else None
+        return frozenset({"vectors", "chosen"} if self.start == "column" else {"vectors"})
 
     def first_rows(self, pool: Pool) -> NDArray[np.int64]:
         """Return the positions of the rows to begin with, ascending; one at least if there are rows."""

@@ -81,7 +81,7 @@ def test_choices_and_gains_are_those_of_whole_determinants(n):
 
 def test_rows_that_are_chosen_already_decide_about_the_others():
     pool = Pool(X6, chosen=np.array([False, False, False, False, True, True]))
-    found = DPP("column", start_column="labelled", bandwidth=1).select(pool, 3)
+    found = DPP("column", bandwidth=1).select(pool, 3)
     kernel = rbf(X6)
     best = max((0, 1, 2, 3), key=lambda row: log_det(kernel, [4, 5, row]))
     assert found.indices.tolist() == [4, 5, best]
@@ -90,7 +90,7 @@ def test_rows_that_are_chosen_already_decide_about_the_others():
 def test_rows_that_are_chosen_already_may_be_duplicates():
     vectors = np.repeat(X6[[0, 3, 2]], 2, axis=0)
     pool = Pool(vectors, chosen=np.array([True, True, False, False, False, False]))
-    found = DPP("column", start_column="labelled", bandwidth=1).select(pool, 4)
+    found = DPP("column", bandwidth=1).select(pool, 4)
     assert found.indices.tolist() == [0, 1, 2, 4]
     assert found.gains[:2].tolist() == [0, -np.inf]
 

@@ -92,7 +92,7 @@ def marks(rows, size=6):
 
 
 def test_golden_from_rows_that_are_chosen_already():
-    method = KCenter("column", start_column="labelled")
+    method = KCenter("column")
     found = method.select(Pool(P6, chosen=marks([2, 3])), 4)
     assert found.indices.tolist() == [2, 3, 5, 0]
     assert found.gains.tolist() == [np.inf, np.inf, 5, 2]
@@ -104,26 +104,26 @@ def test_golden_of_diverse_evol_steps_on_the_same_vectors_equal_one_run():
     steps = [np.array([0])]
     for _ in range(2):
         chosen = Pool(P6, chosen=marks(np.concatenate(steps)))
-        found = KCenter("column", start_column="labelled").select(chosen, 2 + sum(map(len, steps)))
+        found = KCenter("column").select(chosen, 2 + sum(map(len, steps)))
         steps.append(found.indices[-2:])
     assert np.concatenate(steps).tolist() == [0, 5, 3, 2, 1] == k_center(P6, 5, ROW_0).indices.tolist()
 
 
 def test_golden_of_diverse_evol_steps_whose_vectors_change():
     first = k_center(P6, 3, ROW_0).indices
-    second = KCenter("column", start_column="labelled").select(Pool(P6**2, chosen=marks(first)), 5).indices
+    second = KCenter("column").select(Pool(P6**2, chosen=marks(first)), 5).indices
     assert [*first, *second[3:]] == [0, 5, 3, 4, 2]
 
 
 def test_where_no_row_is_chosen_already_the_start_is_the_centroid():
-    found = KCenter("column", start_column="labelled").select(Pool(P6, chosen=marks([])), 4)
+    found = KCenter("column").select(Pool(P6, chosen=marks([])), 4)
     assert found.indices.tolist() == KCenter().select(Pool(P6), 4).indices.tolist()
 
 
 def test_more_chosen_rows_than_are_compared_at_a_time(monkeypatch):
     monkeypatch.setattr("mergeit_ops.core.selection.k_center._CANDIDATES", 2)
     chosen = Pool(P6, chosen=marks([0, 1, 2, 4, 5]))
-    assert KCenter("column", start_column="labelled").select(chosen, 6).indices.tolist() == [0, 1, 2, 4, 5, 3]
+    assert KCenter("column").select(chosen, 6).indices.tolist() == [0, 1, 2, 4, 5, 3]
 
 
 @given(st.permutations(range(12)))

@@ -60,7 +60,7 @@ def test_the_density_is_that_of_the_nearest_other_rows():
 
 
 def test_rows_that_are_chosen_already_decide_about_the_others():
-    method = Novelty("column", start_column="labelled", density_power=0)
+    method = Novelty("column", density_power=0)
     found = method.select(Pool(X6, chosen=np.array([True, False, True, False, False, False])), 3)
     # Rows 3 and 4 are opposite to one of the two and at right angles to the other; the first of them is chosen.
     assert found.indices.tolist() == [0, 2, 3]

@@ -1,0 +1,74 @@
+"""Values that rows hold: a column, or a key inside one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from mergeit_ops.core.selection.scales import finite_numbers
+from mergeit_ops.dataset.tables import python_rows
+from mergeit_ops.dataset.topics import table_topics
+
+__all__ = ["Field"]
+
+
+@dataclass(frozen=True)
+class Field:
+    """A column, or a key inside its values.
+
+    :param column: the column.
+    :param path: keys inside its values.
+    """
+
+    column: str
+    path: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, key: str, columns: Sequence[str], inside: str | None = None) -> Field | None:
+        """Return the field that a recipe names; None: there is none.
+
+        :param key: a column, a key inside one after a dot, or a key of the column `inside`.
+        :param columns: those of the dataset.
+        :param inside: a column whose keys need no column before them, such as that of the stats.
+        """
+        column, *path = key.split(".")
+        if key in columns:
+            return cls(key)
+        if path and column in columns:
+            return cls(column, tuple(path))
+        if not path and inside in columns:
+            return cls(str(inside), (key,))
+        return None
+
+    def values(self, table: pa.Table) -> list[Any]:
+        """Return the value of each row; None where there is none.
+
+        :param table: flat rows.
+        """
+        values = [row[self.column] for row in python_rows(table.select([self.column]))]
+        for key in self.path:
+            values = [value.get(key) if isinstance(value, dict) else None for value in values]
+        return values
+
+    def numbers(self, table: pa.Table) -> NDArray[np.float64]:
+        """Return the number of each row; NaN where there is none.
+
+        :param table: flat rows.
+        """
+        return finite_numbers(self.values(table))
+
+    def tell_values(self, table: pa.Table) -> tuple[None, list[Any]]:
+        """Tell the values of flat rows; see `TableFunction`."""
+        return None, self.values(table)
+
+    def tell_numbers(self, table: pa.Table, grouped: bool) -> tuple[None, NDArray[np.float64]]:
+        """Tell the numbers of rows, flat or in topics; see `TableFunction`."""
+        if not grouped:
+            return None, self.numbers(table)
+        parts = [self.numbers(topic.table) for topic in table_topics(table.select([self.column]))]
+        return None, np.concatenate([np.zeros(0), *parts])

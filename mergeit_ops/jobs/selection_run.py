@@ -1,0 +1,135 @@
+"""How a selection runs: over topics, or over a flat dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import accumulate, pairwise
+from typing import Any, TypeVar
+
+import numpy as np
+from datasets import Features
+from numpy.typing import NDArray
+
+from mergeit_ops.core.columns import EMBEDDING
+from mergeit_ops.core.selection.budget import gain_budgets
+from mergeit_ops.core.selection.taylor import graph_cut, taylor_budgets
+from mergeit_ops.dataset.readability import Readability
+from mergeit_ops.dataset.topics import flat_features, topic_features
+from mergeit_ops.jobs.choice import Choice
+from mergeit_ops.jobs.rows import Rows
+from mergeit_ops.jobs.selection import SelectionJob
+
+__all__ = ["select_from_all", "select_from_topics"]
+
+T = TypeVar("T")
+
+
+def select_from_topics(rows: Rows, job: SelectionJob) -> tuple[Rows, dict[str, Any]]:
+    """Select within topics.
+
+    :param rows: topics.
+    :param job: the selection.
+    :return: the topics with their chosen rows, and the figures for the record.
+    """
+    job = job.found(rows)
+    found = Readability()
+    if EMBEDDING not in rows.columns:
+        # Topics of Data-Juicer's own groupers.
+        found = Readability.of_consecutive(rows.tell(job.readability))
+        found.check(job.reader.operator, dropped=not job.keeps_unreadable)
+    job, _ = job.prepared(rows)
+    total = job.budget.total
+    if total is None:
+        selected, told = rows.map(job.select, None, features=_features)
+    elif job.budget.by_gain:
+        job = job if job.method.needs == {"vectors"} else replace(job, kept_share=_kept_share(rows, job, total))
+        offers = list(rows.tell(job.offers, total))
+        ordered, places = _ordered(offers)
+        shares = gain_budgets([offer.gains for offer in ordered], total)
+        chosen = [offer.indices[:share] for offer, share in zip(ordered, shares, strict=True)]
+        selected, told = rows.map(job.take, each=_placed(chosen, places, offers), features=_features)
+    elif job.budget.by_centres:
+        centres = list(rows.tell(job.centres))
+        ordered_centres, places = _ordered(centres)
+        budgets = _budgets_by_centres(ordered_centres, total)
+        selected, told = rows.map(job.select, each=_placed(budgets, places, centres), features=_features)
+    else:
+        sizes = list(rows.tell(job.sizes))
+        ordered_sizes, places = _ordered(sizes)
+        budgets = job.split(ordered_sizes)
+        selected, told = rows.map(job.select, each=_placed(budgets, places, sizes), features=_features)
+    choice = sum(told, Choice())
+    figures = {"rows_in": choice.rows, "rows_out": choice.kept, "topics": len(selected)}
+    return selected, {**figures, **choice.figures(), **found.figures()}
+
+
+def select_from_all(rows: Rows, job: SelectionJob, keep_embeddings: bool) -> tuple[Rows, dict[str, Any]]:
+    """Select from a flat dataset as a whole.
+
+    :param rows: flat rows.
+    :param job: the selection.
+    :param keep_embeddings: whether the chosen rows keep the embeddings that they bring.
+    :return: the chosen rows, in their order, and the figures for the record.
+    """
+    job = job.found(rows)
+    if job.tokens_of is None:
+        job.check_size(len(rows), job.budget.of_flat(len(rows)))
+    job, numbers = job.prepared(rows)
+    facts = job.facts_of_all(rows, numbers)
+    if facts.chosen is not None and job.tokens_of is None:
+        # Before rows are embedded, some of which may turn out to be unreadable.
+        budget = job.budget.of_flat(len(rows))
+        if facts.chosen.sum() > budget:
+            job.refuse_chosen(int(facts.chosen.sum()), len(rows), budget)
+    if job.needs_vectors:
+        with_vectors, found = rows.with_vectors(job.reader, drops_unreadable=not job.keeps_unreadable)
+        chosen, choice = with_vectors.choose(partial(job.from_all, facts=facts), job.reader)
+    else:
+        read = [name for name in job.reader.layout.columns if name in rows.columns]
+        with_vectors, found = rows, Readability.of_consecutive(rows.tell(job.flat_readability, columns=read))
+        found.check(job.reader.operator, dropped=not job.keeps_unreadable)
+        chosen, choice = job.from_all(None, facts)
+    dropped = () if keep_embeddings and EMBEDDING in rows.columns else (EMBEDDING,)
+    selected = with_vectors.take(chosen, dropped)
+    return selected, {"rows_in": len(rows), "rows_out": len(selected), **choice.figures(), **found.figures()}
+
+
+def _kept_share(rows: Rows, job: SelectionJob, total: int) -> float:
+    available = sum(size for told in rows.tell(job.sizes) for _, (size, _) in told)
+    return min(1.0, total / max(1, available))
+
+
+def _budgets_by_centres(topics: Sequence[tuple[int, NDArray[np.float64]]], total: int) -> list[int]:
+    """Return how many rows each topic keeps under the allocation `taylor`.
+
+    :param topics: rows to choose from, and mean vector, of each.
+    :param total: rows over all topics.
+    """
+    sizes = [size for size, _ in topics]
+    order, gains = graph_cut(np.stack([centre for _, centre in topics])) if topics else ([], np.zeros(0))
+    budgets = np.zeros(len(topics), dtype=np.int64)
+    budgets[order] = taylor_budgets(gains, [sizes[topic] for topic in order], total)
+    return [int(budget) for budget in budgets]
+
+
+def _features(features: Features) -> Features:
+    return topic_features(flat_features(features))
+
+
+def _ordered(told: Sequence[Sequence[tuple[int, T]]]) -> tuple[list[T], list[int]]:
+    """Return what was told about topics in the order of their ids, and the place of each topic in that order.
+
+    On a cluster topics lie in blocks in any order; a total is split in the same way wherever they lie.
+    """
+    flat = [pair for part in told for pair in part]
+    order = sorted(range(len(flat)), key=lambda number: flat[number][0])
+    places = np.argsort(order).tolist() if order else []
+    return [flat[number][1] for number in order], places
+
+
+def _placed(values: Sequence[T], places: Sequence[int], told: Sequence[Sequence[object]]) -> list[list[T]]:
+    """Return the values of topics by table, from those in the order of the ids."""
+    bounds = pairwise([0, *accumulate(map(len, told))])
+    return [[values[places[number]] for number in range(first, end)] for first, end in bounds]
