@@ -10,14 +10,16 @@ from datasets import Dataset
 from loguru import logger
 from numpy.typing import NDArray
 
-from mergeit_ops.constraints import FLAG, OPTIONAL_TEXT, Number
+from mergeit_ops.constraints import FLAG, OPTIONAL_TEXT, Number, OneOf
 from mergeit_ops.core.columns import is_content
 from mergeit_ops.core.rows.identity import number_duplicates
-from mergeit_ops.core.selection.row_budget import extreme_rows, random_rows
-from mergeit_ops.errors import DatasetError
+from mergeit_ops.core.selection.row_budget import extreme_order, random_order
+from mergeit_ops.core.selection.token_budget import fitting
+from mergeit_ops.errors import DatasetError, RecipeError
 from mergeit_ops.jobs.fields import Field
+from mergeit_ops.jobs.row_facts import TOKENS_OF, FactReader, RowFacts
 from mergeit_ops.jobs.row_keys import content_keys
-from mergeit_ops.jobs.rows import TableFunction
+from mergeit_ops.jobs.rows import Rows, TableFunction
 from mergeit_ops.ops.parameters import declare
 from mergeit_ops.ops.sample_operator import SAMPLE_CONSTRAINTS, SampleOperator
 
@@ -26,7 +28,7 @@ OP_NAME = "budget_selector"
 
 @OPERATORS.register_module(OP_NAME)
 class BudgetSelector(SampleOperator, Selector, Pipeline):
-    """Keep a given number of samples: random ones, or those with the highest or lowest values of a field.
+    """Keep a given number of samples, or of tokens: random ones, or those with the highest or lowest values of a field.
 
     Columns and order stay, and the same samples are kept in every executor: random ones are drawn by what they hold,
     not by where they stand. Where there are fewer than asked for, all are kept and the log says so. (Data-Juicer's
@@ -40,6 +42,8 @@ class BudgetSelector(SampleOperator, Selector, Pipeline):
     _constraints = {
         **SAMPLE_CONSTRAINTS,
         "select_num": Number(low=1, integer=True, optional=True),
+        "select_tokens": Number(low=1, integer=True, optional=True),
+        "budget_of": OneOf(TOKENS_OF),
         "field_key": OPTIONAL_TEXT,
         "reverse": FLAG,
         "seed": Number(low=0, high=2**32 - 1, integer=True),
@@ -51,6 +55,8 @@ class BudgetSelector(SampleOperator, Selector, Pipeline):
         field_key: Optional[str] = None,
         reverse: bool = True,
         seed: int = 42,
+        select_tokens: Optional[int] = None,
+        budget_of: str = "response",
         *args: Any,
         **kwargs: Any,
     ) -> None:
@@ -63,15 +69,23 @@ class BudgetSelector(SampleOperator, Selector, Pipeline):
             are counted. null: samples are drawn at random.
         :param reverse: true: the highest values; false: the lowest.
         :param seed: seed of the random draw.
+        :param select_tokens: tokens that the kept samples may have; null: any number. A token is estimated as four
+            bytes of UTF-8, which suits English; other languages come out within a factor of two. A sample that no
+            longer fits is left out. At most one of `select_num` and `select_tokens` may be set.
+        :param budget_of: what `select_tokens` counts: the `response`, on which a model is trained, or the whole `row`.
         :param args: extra args
         :param kwargs: extra args
+        :raises RecipeError: if both budgets are set.
         """
         declare(self, locals())
         super().__init__(*args, **kwargs)
-        self.select_num = select_num
+        if select_num is not None and select_tokens is not None:
+            raise RecipeError(f"{self._name}: at most one of select_num and select_tokens may be set.")
+        self.select_num = None if select_num is None else int(select_num)
         self.field_key = field_key
         self.reverse = reverse
         self.seed = int(seed)
+        self.select_tokens = None if select_tokens is None else int(select_tokens)
 
     def run(self, dataset: Dataset, *, exporter: Any = None, tracer: Any = None) -> Dataset:
         """Select from a flat dataset.
@@ -90,8 +104,12 @@ class BudgetSelector(SampleOperator, Selector, Pipeline):
                 return rows.dataset
             deciding, columns = self._keys(rows.columns)
             keys = [key for told in rows.tell(deciding, columns=columns) for key in told]
-            selected = rows.take(self._chosen(keys))
+            tokens = self._tokens(rows)
+            chosen = np.sort(self._chosen(keys, tokens))
+            selected = rows.take(chosen)
             manifest.figures |= self._figures(len(rows), len(selected))
+            if tokens is not None:
+                manifest.figures["tokens"] = {"chosen": int(tokens[chosen].sum()), "all": int(tokens.sum())}
         return selected.dataset
 
     def _keys(self, columns: list[str]) -> tuple[TableFunction, list[str]]:
@@ -110,27 +128,44 @@ class BudgetSelector(SampleOperator, Selector, Pipeline):
             )
         return field.tell_values, [field.column]
 
-    def _chosen(self, keys: list[Any]) -> NDArray[np.int64]:
-        """Return the positions of the rows to keep, ascending, from what decides about each.
+    def _tokens(self, rows: Rows) -> NDArray[np.int64] | None:
+        """Return the estimated tokens of each row; None if the budget does not count them."""
+        if self.select_tokens is None:
+            return None
+        counted = self.parameters["budget_of"]
+        reader = FactReader(self.reader_of(rows.columns), frozenset(), {}, {}, counted)
+        facts = RowFacts.joined(list(rows.tell(reader.tell, columns=reader.columns(rows.columns))))
+        return facts.tokens
 
+    def _chosen(self, keys: list[Any], tokens: NDArray[np.int64] | None) -> NDArray[np.int64]:
+        """Return the positions of the rows to keep.
+
+        :param keys: what decides about each row.
+        :param tokens: (n,) of each row; None: the budget does not count them.
         :raises DatasetError: if none of them has a number.
         """
-        if self.select_num is None:
+        if self.select_num is None and tokens is None:
             return np.arange(len(keys))
+        order = self._order(keys)
+        if tokens is None or self.select_tokens is None:
+            return order[: self.select_num]
+        return order[fitting(tokens[order], self.select_tokens)]
+
+    def _order(self, keys: list[Any]) -> NDArray[np.int64]:
         if self.field_key is None:
-            return random_rows(number_duplicates(keys), int(self.select_num), self.seed)
-        rows = extreme_rows(keys, int(self.select_num), highest=self.reverse)
-        if len(keys) and not len(rows):
+            return random_order(number_duplicates(keys), self.seed)
+        order = extreme_order(keys, highest=self.reverse)
+        if len(keys) and not len(order):
             raise DatasetError(
                 f"{self._name}: none of the {len(keys):,} samples has a number at the field_key '{self.field_key}'; "
                 "check its name, and that an operator before this one writes it."
             )
-        return rows
+        return order
 
     def _figures(self, rows_in: int, rows_out: int) -> dict[str, int]:
         figures = {"rows_in": rows_in, "rows_out": rows_out}
         if self.select_num is not None and rows_out < self.select_num:
-            figures["missing"] = int(self.select_num) - rows_out
+            figures["missing"] = self.select_num - rows_out
             why = f"there are {rows_in:,} samples"
             if rows_out < rows_in:
                 why = f"{rows_out:,} of {rows_in:,} samples have a number at {self.field_key}"

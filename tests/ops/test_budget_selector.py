@@ -3,7 +3,8 @@
 import pytest
 
 from mergeit_ops.core.columns import STATS
-from mergeit_ops.errors import DatasetError
+from mergeit_ops.core.text.token_estimate import estimate_tokens
+from mergeit_ops.errors import DatasetError, RecipeError
 from mergeit_ops.ops import BudgetSelector, TopicClusterGrouper
 from tests.recipe_runs import make_dataset
 
@@ -60,3 +61,23 @@ def test_a_field_that_holds_no_number_anywhere_stops_the_run(embedded_rows):
     rows = [row | {"n": str(number)} for number, row in enumerate(embedded_rows[:5])]
     with pytest.raises(DatasetError, match="none of the 5 samples has a number at the field_key 'n'"):
         BudgetSelector(select_num=3, field_key="n").run(make_dataset(rows))
+
+
+@pytest.mark.parametrize("counted", ["response", "row"])
+def test_a_budget_of_tokens_is_kept_in_the_order_of_the_choice(embedded_rows, counted):
+    rows = [row | {"n": number} for number, row in enumerate(embedded_rows[:40])]
+    fields = ("output",) if counted == "response" else ("instruction", "input", "output")
+    tokens = {row["id"]: max(1, sum(estimate_tokens(row[name]) for name in fields)) for row in rows}
+    limit = sum(tokens.values()) // 3
+    kept = ids_of(BudgetSelector(select_tokens=limit, budget_of=counted, field_key="n", reverse=False), rows)
+    left, expected = limit, []
+    for row in rows:
+        if tokens[row["id"]] <= left:
+            expected.append(row["id"])
+            left -= tokens[row["id"]]
+    assert kept == expected
+
+
+def test_two_budgets_are_refused():
+    with pytest.raises(RecipeError, match="at most one of select_num and select_tokens"):
+        BudgetSelector(select_num=1, select_tokens=1)

@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 
 from mergeit_ops.core.products import inner_products
 from mergeit_ops.core.selection.coverage import Coverage
-from mergeit_ops.core.selection.large_sets import CELL_ROWS, select_large
+from mergeit_ops.core.selection.knapsack import better_greedy, knapsack_greedy
+from mergeit_ops.core.selection.large_sets import CELL_ROWS, select_large, select_large_within
 from mergeit_ops.core.selection.lazy_greedy import lazy_greedy
 from mergeit_ops.core.selection.method import Need, Pool, Selection, SelectionMethod
 
@@ -144,6 +145,34 @@ def select(
     return greedy(kernel, budget) if terms is COVERAGE_ALONE else lazy_greedy(kernel, budget, coverage.bonus)
 
 
+def select_within(
+    vectors: NDArray[np.float32],
+    costs: NDArray[np.int64],
+    limit: int,
+    metric: Metric = "cosine",
+    dense_rows: int = DENSE_KERNEL_ROWS,
+    terms: Terms = COVERAGE_ALONE,
+    kept: float = 1.0,
+) -> Selection:
+    """Choose rows whose costs fit into a budget: the better of the greedy choices by gain and by gain per cost.
+
+    :param vectors: (n, d) float32 of unit norm.
+    :param costs: (n,) of each row, 1 at least.
+    :param limit: costs that the chosen rows may have together.
+    :param metric: see `similarity`.
+    :param dense_rows: see `select`.
+    :param terms: what counts beside coverage.
+    :param kept: rows that are kept in the end, about.
+    :return: the chosen rows, best first, and n times what each adds to F.
+    """
+    n = len(vectors)
+    coverage = terms.coverage(vectors, kept, metric)
+    if n > dense_rows or n * (coverage.points - n) > dense_rows**2:
+        return select_large_within(coverage, costs, limit, min(dense_rows, CELL_ROWS))
+    kernel = coverage.whole_kernel()
+    return better_greedy(lambda per_cost: knapsack_greedy(kernel, costs, limit, coverage.bonus, per_cost))
+
+
 def greedy(kernel: NDArray[np.float32], budget: int) -> Selection:
     """Choose rows greedily on a ready kernel, by submodlib or by `lazy_greedy`, whichever is the faster.
 
@@ -207,10 +236,17 @@ class FacilityLocation(SelectionMethod):
 
     def select(self, pool: Pool, budget: int) -> Selection:
         """Choose greedily; see `select`."""
+        return select(pool.vectors, budget, self.metric, terms=self._terms(pool), kept=pool.kept)
+
+    def select_within(self, pool: Pool, costs: NDArray[np.int64], tokens: int) -> Selection:
+        """Choose greedily by gain, and by gain per token, and take the better choice; see `select_within`."""
+        kept = max(1.0, tokens / float(costs.mean())) if pool.kept is None else pool.kept
+        return select_within(pool.vectors, costs, tokens, self.metric, terms=self._terms(pool), kept=kept)
+
+    def _terms(self, pool: Pool) -> Terms:
         if self.needs == {"vectors"}:
-            return select(pool.vectors, budget, self.metric)
-        terms = Terms(self.score_weight, pool.scores, self.target_weight, pool.targets)
-        return select(pool.vectors, budget, self.metric, terms=terms, kept=pool.kept)
+            return COVERAGE_ALONE
+        return Terms(self.score_weight, pool.scores, self.target_weight, pool.targets)
 
     def note(self, rows: int, budget: int) -> str:
         """Tell where the choice is not the exact greedy's."""
