@@ -7,7 +7,7 @@ from typing import Any
 
 from mergeit_ops.errors import LLMUnavailableError
 
-__all__ = ["PLAIN_STOP", "chat_prompt", "end_of_turn", "without_thoughts"]
+__all__ = ["PLAIN_STOP", "answer_heading", "chat_prompt", "end_of_turn", "without_thoughts"]
 
 PLAIN_STOP = "\n### "
 """What ends the answer of a model without a chat template: the next turn, which it would go on to write itself."""
@@ -44,6 +44,20 @@ def chat_prompt(tokenizer: Any, messages: Sequence[Mapping[str, str]], template:
             f"The chat template of the model fails ({refusal or error}): take a model that is made for chats, or mend "
             "its template."
         ) from error
+
+
+def answer_heading(tokenizer: Any, messages: Sequence[Mapping[str, str]]) -> str:
+    """Return what stands between a conversation and its answer, such as the heading of the assistant's turn.
+
+    :param tokenizer: see `chat_prompt`.
+    :param messages: chat turns.
+    """
+    if not tokenizer.chat_template:
+        return "### assistant\n"
+    turns = _folded([dict(turn) for turn in messages])
+    asked = str(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=False))
+    whole = _rendered(tokenizer, turns, {"enable_thinking": False})
+    return whole[len(asked) :] if whole.startswith(asked) else ""
 
 
 def end_of_turn(tokenizer: Any) -> int | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from tqdm import tqdm
@@ -12,6 +14,7 @@ from mergeit_ops.core.scoring.response_loss import Span
 from mergeit_ops.core.text.characters import encodable
 from mergeit_ops.embedding.batches import batches_of_like_lengths
 from mergeit_ops.errors import LLMUnavailableError
+from mergeit_ops.llm.chat_prompt import answer_heading, chat_prompt
 from mergeit_ops.llm.huggingface import (
     ModelNotLoadedError,
     context_length,
@@ -88,27 +91,51 @@ class LossModel:
         readable = [encodable(text) for text in texts]
         return [list(ids) for ids in self._tokenizer(readable, add_special_tokens=False, verbose=False)["input_ids"]]
 
+    def chat_texts(self, question: str, system: str = "") -> tuple[str, str]:
+        """Return what stands before an answer in the model's own chat template: with the question, and without it.
+
+        :param question: what the user asks.
+        :param system: the system prompt; empty: none.
+        :raises LLMUnavailableError: when the template fails.
+        """
+        turns = [{"role": "system", "content": system}] if system.strip() else []
+        turns.append({"role": "user", "content": question})
+        return chat_prompt(self._tokenizer, turns, {}), answer_heading(self._tokenizer, turns)
+
+    @property
+    def writes_start(self) -> bool:
+        """Whether the chat template writes what stands before a text itself."""
+        return bool(self._tokenizer.chat_template)
+
     def mean_losses(self, spans: Sequence[Span]) -> list[float]:
-        """Return the mean loss per token of each span, natural logarithm, in float32.
+        """Return the mean loss per token of each span, natural logarithm, in float32; see `losses`."""
+        return [loss for loss, _ in self.losses(spans)]
+
+    def losses(self, spans: Sequence[Span], surprise: bool = False) -> list[tuple[float, float]]:
+        """Return the mean loss per token of each span, natural logarithm, in float32, and its mean surprise.
+
+        The surprise of a token is sigmoid(loss) * max(0, 1 - H / ln V), with H the entropy of the model's prediction
+        over its V words: high where the model was sure and wrong (UPD of D3, arXiv 2503.11441).
 
         Spans of like length share a batch, the longest first: what does not fit into memory shows at once.
 
         :param spans: n spans.
+        :param surprise: whether it is wanted; else it is NaN.
         :raises LLMUnavailableError: when one span alone does not fit into memory.
         """
-        losses = [0.0] * len(spans)
+        losses = [(0.0, math.nan)] * len(spans)
         batches = batches_of_like_lengths([len(span.tokens) for span in spans], most_tokens=self._most_tokens)
         with tqdm(total=len(spans), desc="losses", unit=" texts", disable=len(spans) < _PROGRESS_FROM) as bar:
             for batch in batches:
-                found = self._of_batch([spans[number] for number in batch])
+                found = self._of_batch([spans[number] for number in batch], surprise)
                 for number, loss in zip(batch.tolist(), found, strict=True):
                     losses[number] = loss
                 bar.update(len(batch))
         return losses
 
-    def _of_batch(self, spans: Sequence[Span]) -> list[float]:
+    def _of_batch(self, spans: Sequence[Span], surprise: bool) -> list[tuple[float, float]]:
         try:
-            return in_halves(spans, self._forward)
+            return in_halves(spans, partial(self._forward, surprise=surprise))
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
@@ -117,9 +144,20 @@ class LossModel:
                 "model_params: {device_map: auto}."
             ) from error
 
-    def _forward(self, spans: Sequence[Span]) -> list[float]:
+    def _forward(self, spans: Sequence[Span], surprise: bool) -> list[tuple[float, float]]:
         import torch
-        from torch.nn.functional import cross_entropy
+        from torch.nn.functional import cross_entropy, log_softmax
+
+        def of_span(logits: Any, targets: Any) -> tuple[float, float]:
+            logits = logits.float()
+            if not surprise:
+                return cross_entropy(logits, targets).item(), math.nan
+            logs = log_softmax(logits, dim=-1)
+            losses = -logs.gather(1, targets[:, None])[:, 0]
+            # A word of probability 0 adds nothing to the entropy, not NaN.
+            entropy = -(logs.exp() * logs.clamp(min=torch.finfo(logs.dtype).min)).sum(dim=-1)
+            sure = (1 - entropy / math.log(logits.shape[-1])).clamp(min=0)
+            return losses.mean().item(), (losses.sigmoid() * sure).mean().item()
 
         width = max(len(span.tokens) for span in spans)
         ids = torch.zeros((len(spans), width), dtype=torch.long)
@@ -133,9 +171,9 @@ class LossModel:
         with torch.inference_mode():
             logits = self._model(input_ids=ids.to(device), attention_mask=mask.to(device), **options).logits
             return [
-                cross_entropy(
-                    logits[row, span.first - 1 : len(span.tokens) - 1].float(),
+                of_span(
+                    logits[row, span.first - 1 : len(span.tokens) - 1],
                     ids[row, span.first : len(span.tokens)].to(logits.device),
-                ).item()
+                )
                 for row, span in enumerate(spans)
             ]

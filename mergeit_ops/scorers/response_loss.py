@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from mergeit_ops.constraints import (
@@ -16,15 +17,18 @@ from mergeit_ops.constraints import (
     check,
 )
 from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.scoring.loss_prompts import ASKS_BACK, LOSS_PROMPTS, LossPrompt, question_text
 from mergeit_ops.core.scoring.response_loss import (
     MEASURES,
     NEEDS,
+    UPD,
     Span,
     measured,
-    prompt_text,
+    question_spans,
     response_spans,
 )
 from mergeit_ops.core.scoring.score import Score
+from mergeit_ops.errors import RecipeError
 from mergeit_ops.llm.huggingface import checked_model_params, default_device
 from mergeit_ops.llm.losses import START_TOKENS, LossModel, load_loss_model
 from mergeit_ops.llm.model_files import model_identity
@@ -38,6 +42,8 @@ _CONSTRAINTS: Mapping[str, Constraint] = {
     "hf_model": TEXT,
     "model_params": MAPPING,
     "dtype": OneOf(DTYPES),
+    "prompt": OneOf((*LOSS_PROMPTS, "chat", "custom")),
+    "prompt_template": MAPPING,
     "start_token": OneOf(START_TOKENS),
     "max_length": Number(low=2, integer=True),
     "device": OPTIONAL_TEXT,
@@ -49,8 +55,10 @@ class ResponseLossScorer:
 
     `ifd` is the score of Superfiltering: perplexity of the response given the instruction over perplexity of the
     response alone. Below 1 the instruction helps, and the closer to 1 the less it does. `ifd_loss_ratio` is Cherry's
-    ratio, that of the losses. `perplexity` is that of the response given the instruction, and `sample_perplexity` that
-    of instruction and response as one text.
+    ratio, that of the losses. `reverse_ifd` is the ratio of perplexities of the instruction, given the response and
+    alone: the lower, the more the response determines its instruction (Selective Reflection-Tuning). `upd` is high
+    where the model was sure of its next tokens and wrong (D3). `perplexity` is that of the response given the
+    instruction, and `sample_perplexity` that of instruction and response as one text.
 
     :param measures: names of the measures, at least one; the first is the score. All of them come from the same
         forward passes.
@@ -60,6 +68,11 @@ class ResponseLossScorer:
     :param model_params: further arguments of `from_pretrained`, such as `revision` or `device_map`; never a token.
     :param dtype: type of the model's weights: `float32`, `bfloat16` or `float16`, which halve the memory of large
         models on a GPU.
+    :param prompt: what stands around instruction and response: `plain`, lines of their own, as in Superfiltering;
+        `alpaca`; `vicuna`; `chat`, the model's own chat template; or `custom`. A template that the model does not know
+        moves every IFD above 1, so that none of the rows seems worth keeping: take `plain` for a base model.
+    :param prompt_template: for `custom`: the texts `without_input`, `with_input`, `alone`, and for `reverse_ifd`
+        `reverse` and `reverse_alone`, with the fields `{instruction}`, `{input}` and `{response}`.
     :param start_token: what stands before each text: `bos`, the tokenizer's BOS, or its EOS where it has none; `eos`;
         `released`: what the tokenizer puts there by itself. GPT-2's puts nothing there, so the first token of a
         response alone has no loss, and the two means of an IFD are over different tokens. Superfiltering's released
@@ -77,6 +90,8 @@ class ResponseLossScorer:
         hf_model: str = "gpt2",
         model_params: Mapping[str, Any] | None = None,
         dtype: str = "float32",
+        prompt: str = "plain",
+        prompt_template: Mapping[str, str] | None = None,
         start_token: str = "bos",
         max_length: int = 1024,
         device: str | None = None,
@@ -88,13 +103,16 @@ class ResponseLossScorer:
         self.model_params = checked_model_params("response_loss", model_params)
         self.dtype = dtype
         self.start_token = start_token
+        self.prompt = prompt
+        self._template = _template_of(prompt, prompt_template, "reverse_ifd" in measures)
         self.max_length = int(max_length)
         self.device = device
 
     def identity(self) -> Mapping[str, Any]:
         """See `NamedScorer`."""
-        own = {name: getattr(self, name) for name in ("dtype", "start_token", "max_length")}
-        return {**model_identity(self.hf_model, self.model_params), **own}
+        own = {name: getattr(self, name) for name in ("dtype", "start_token", "max_length", "prompt")}
+        template = {} if self._template is None else asdict(self._template)
+        return {**model_identity(self.hf_model, self.model_params), **own, "template": template}
 
     def score(self, samples: Sequence[Sample]) -> list[Score]:
         """Score rows by the first measure; see `measure`."""
@@ -113,23 +131,75 @@ class ResponseLossScorer:
         device = self.device or default_device()
         model = load_loss_model(self.hf_model, self.model_params, device, self.dtype)
         spans = self._spans(model, samples)
-        losses = iter(model.mean_losses([span for row in spans if not isinstance(row, str) for span in row.values()]))
+        asked = [span for row in spans if not isinstance(row, str) for span in row.values()]
+        losses = iter(model.losses(asked, surprise=any(map(_is_surprise, self._needed))))
         return [self._scores(row, losses) for row in spans]
 
-    def _scores(self, spans: Mapping[str, Span] | str, losses: Iterator[float]) -> tuple[Score, ...]:
+    @property
+    def _needed(self) -> list[str]:
+        return list(dict.fromkeys(name for measure in self.measures for name in NEEDS[measure]))
+
+    def _scores(self, spans: Mapping[str, Span] | str, losses: Iterator[tuple[float, float]]) -> tuple[Score, ...]:
         if isinstance(spans, str):
             return (Score.missing(spans),) * len(self.measures)
-        found = {name: next(losses) for name in spans}
+        found: dict[str, float] = {}
+        for name in spans:
+            found[name], found[name + UPD] = next(losses)
         return tuple(measured(measure, found) for measure in self.measures)
 
     def _spans(self, model: LossModel, samples: Sequence[Sample]) -> list[dict[str, Span] | str]:
         """Return the spans of each sample that the measures need, or why it has none."""
-        needed = dict.fromkeys(name for measure in self.measures for name in NEEDS[measure])
-        most = min(self.max_length, model.most_positions or self.max_length)
-        start = model.start(self.start_token)
-        prompts = model.tokens([prompt_text(sample) for sample in samples])
+        needed = {name.removesuffix(UPD) for name in self._needed}
+        texts = [self._texts(model, sample) for sample in samples]
+        prompts, alone, backwards, alone_backwards = (model.tokens(list(part)) for part in zip(*texts, strict=True))
         responses = model.tokens([sample.output if sample.output.strip() else "" for sample in samples])
-        found = [
-            response_spans(prompt, response, start, most) for prompt, response in zip(prompts, responses, strict=True)
-        ]
-        return [row if isinstance(row, str) else {name: row[name] for name in needed if name in row} for row in found]
+        questions = model.tokens([question_text(sample) for sample in samples])
+        most = min(self.max_length, model.most_positions or self.max_length)
+        start = [] if self.prompt == "chat" and model.writes_start else model.start(self.start_token)
+        found: list[dict[str, Span] | str] = []
+        for row, (prompt, response) in enumerate(zip(prompts, responses, strict=True)):
+            spans = response_spans(prompt, response, start, most, alone[row])
+            if not isinstance(spans, str):
+                if "question_given" in needed:
+                    spans |= question_spans(backwards[row], questions[row], start, most, alone_backwards[row])
+                spans = {name: span for name, span in spans.items() if name in needed}
+            found.append(spans)
+        return found
+
+    def _texts(self, model: LossModel, sample: Sample) -> tuple[str, str, str, str]:
+        """Return what stands before the response, and before the instruction: with the other of both, and alone."""
+        template = self._template
+        if template is not None:
+            reverse = template.before_question(sample) if "reverse_ifd" in self.measures else ""
+            return template.before_response(sample), template.alone, reverse, template.reverse_alone
+        given, alone = model.chat_texts(question_text(sample), sample.system)
+        if "reverse_ifd" not in self.measures:
+            return given, alone, "", ""
+        return given, alone, *model.chat_texts(f"{ASKS_BACK}\n\n{sample.output}")
+
+
+def _is_surprise(name: str) -> bool:
+    return name.endswith(UPD)
+
+
+def _template_of(prompt: str, texts: Mapping[str, str] | None, reverse: bool) -> LossPrompt | None:
+    """Return the texts of a prompt; None for the model's own chat template.
+
+    :raises RecipeError: if a prompt of the user's own is missing, cannot be read, or is not asked for.
+    """
+    if (prompt == "custom") != (texts is not None):
+        raise RecipeError(
+            "response_loss: `prompt: custom` needs a prompt_template, and a prompt_template needs `prompt: custom`; "
+            f"got prompt {prompt!r} and prompt_template {texts!r}."
+        )
+    if texts is None:
+        return LOSS_PROMPTS.get(prompt)
+    try:
+        template = LossPrompt.of(texts)
+    except (TypeError, ValueError) as error:
+        raise RecipeError(f"response_loss: the prompt_template {error}.") from error
+    if reverse and "{response}" not in template.reverse:
+        raise RecipeError(
+            "response_loss: for reverse_ifd the prompt_template needs the field 'reverse', a text with {response}."
+        )
+    return template

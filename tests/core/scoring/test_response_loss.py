@@ -4,8 +4,7 @@ import math
 
 import pytest
 
-from mergeit_ops.core.sample import Sample
-from mergeit_ops.core.scoring.response_loss import MEASURES, NEEDS, Span, measured, prompt_text, response_spans
+from mergeit_ops.core.scoring.response_loss import MEASURES, NEEDS, Span, measured, question_spans, response_spans
 
 
 def losses(given: float, alone: float) -> dict[str, float]:
@@ -31,6 +30,12 @@ def test_golden_values_of_both_forms_of_ifd(given, alone, loss_ratio, ppl_ratio)
     found = losses(mean(given), mean(alone))
     assert measured("ifd_loss_ratio", found).value == pytest.approx(loss_ratio, abs=1e-6)
     assert measured("ifd", found).value == pytest.approx(ppl_ratio, abs=1e-6)
+
+
+def test_the_reverse_ifd_is_the_ratio_of_the_perplexities_of_the_instruction():
+    found = {"question_given": 1.0, "question_alone": 1.5}
+    assert measured("reverse_ifd", found).value == pytest.approx(0.606531, abs=1e-6)
+    assert measured("reverse_ifd", {"question_alone": 1.5}).status == "response_too_short"
 
 
 @pytest.mark.parametrize("measure", ["perplexity", "sample_perplexity"])
@@ -62,11 +67,6 @@ def test_no_stat_is_one_of_data_juicers_own():
     theirs = {value for value in vars(StatsKeysConstant).values() if isinstance(value, str)}
     assert "perplexity" in theirs
     assert theirs.isdisjoint(MEASURES.values())
-
-
-def test_the_prompt_is_instruction_and_input_on_lines_of_their_own():
-    assert prompt_text(Sample("Do.", "", "Done.")) == "Do.\n"
-    assert prompt_text(Sample("Do.", "this", "Done.")) == "Do.\nthis\n"
 
 
 def test_without_a_start_token_the_first_token_of_the_response_alone_has_no_loss():
@@ -103,3 +103,28 @@ def test_one_token_alone_has_no_loss_without_a_start_token_and_still_one_behind_
     assert measured("ifd", {"given": 1.0}).status == "response_too_short"
     assert measured("perplexity", {"given": 1.0}).value == pytest.approx(math.e)
     assert set(response_spans([1], [7], [0], 8)) == {"given", "alone", "whole"}
+
+
+def test_a_heading_before_the_response_alone_makes_its_first_token_count():
+    found = response_spans([1, 2], [7, 8, 9], [], 100, alone=[5])
+    assert (found["given"], found["alone"]) == (Span((1, 2, 7, 8, 9), 2), Span((5, 7, 8, 9), 1))
+
+
+@pytest.mark.parametrize(("start", "alone"), [([0], []), ([], [5]), ([0], [5, 6, 7, 8, 9])])
+@pytest.mark.parametrize("most", [5, 6, 9, 30])
+def test_behind_anything_at_all_both_means_are_over_as_many_tokens(start, alone, most):
+    spans = response_spans([1, 2], [7] * 20, start, most, alone)
+    if spans == "instruction_too_long":
+        assert most <= max(len(start) + 2, len(start) + len(alone))
+        return
+    scored = {len(span.tokens) - span.first for name, span in spans.items() if name != "whole"}
+    assert len(scored) == 1
+    assert max(len(span.tokens) for span in spans.values()) <= most
+
+
+@pytest.mark.parametrize("most", [4, 8, 40])
+def test_the_same_tokens_of_the_instruction_count_given_the_response_and_alone(most):
+    spans = question_spans([5] * 10, [1, 2, 3], [0], most)
+    given, alone = spans["question_given"], spans["question_alone"]
+    assert given.tokens[given.first :] == alone.tokens[alone.first :] == (1, 2, 3)[: most - 2]
+    assert len(given.tokens) <= most

@@ -1,0 +1,108 @@
+"""What stands before a text whose loss is measured: the prompt of a response, and of an instruction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+from mergeit_ops.core.sample import Sample
+
+__all__ = ["ASKS_BACK", "LOSS_PROMPTS", "LossPrompt", "question_text"]
+
+
+@dataclass(frozen=True)
+class LossPrompt:
+    """Prompts with the fields `{instruction}`, `{input}` and `{response}`.
+
+    :param without_input: what stands before the response to an instruction without an input.
+    :param with_input: the same, with an input.
+    :param alone: what stands before a response without its instruction.
+    :param reverse: what stands before the instruction of a response.
+    :param reverse_alone: what stands before an instruction without its response.
+    """
+
+    without_input: str
+    with_input: str
+    alone: str = ""
+    reverse: str = ""
+    reverse_alone: str = ""
+
+    @classmethod
+    def of(cls, texts: Mapping[str, str]) -> LossPrompt:
+        """Return a prompt of one's own.
+
+        :param texts: field to text; `without_input` and `with_input` at least.
+        :raises ValueError: if a field is unknown or missing.
+        """
+        known = [field.name for field in fields(cls)]
+        if unknown := sorted(set(texts) - set(known)):
+            raise ValueError(f"has no field {', '.join(map(repr, unknown))}; its fields are {', '.join(known)}")
+        for name in ("without_input", "with_input"):
+            if not isinstance(texts.get(name), str) or "{instruction}" not in texts[name]:
+                raise ValueError(f"needs the field {name!r}, a text with {{instruction}}")
+        return cls(**texts)
+
+    def before_response(self, sample: Sample) -> str:
+        """Return what stands before the response of a row."""
+        return _filled(self.with_input if sample.input else self.without_input, sample)
+
+    def before_question(self, sample: Sample) -> str:
+        """Return what stands before the instruction of a row, which the response is to call forth."""
+        return _filled(self.reverse, sample)
+
+
+def _filled(template: str, sample: Sample) -> str:
+    """Return a template with the texts of a row. Braces in the texts stay as they are."""
+    values = {"{instruction}": sample.instruction, "{input}": sample.input, "{response}": sample.output}
+    parts = [template]
+    for name, value in values.items():
+        parts = [piece for part in parts for piece in _split(part, name, value)]
+    return "".join(parts)
+
+
+class _Filled(str):
+    """A text of the row, in which nothing is replaced any more."""
+
+
+def _split(part: str, name: str, value: str) -> list[str]:
+    if isinstance(part, _Filled) or name not in part:
+        return [part]
+    pieces: list[str] = []
+    for number, piece in enumerate(part.split(name)):
+        pieces += [_Filled(value), piece] if number else [piece]
+    return pieces
+
+
+def question_text(sample: Sample) -> str:
+    """Return the instruction of a row and, on a line of its own, its input where there is one."""
+    return f"{sample.instruction}\n{sample.input}" if sample.input else sample.instruction
+
+
+_VICUNA = (
+    "A chat between a curious user and an artificial intelligence assistant. The assistant gives helpful, detailed, "
+    "and polite answers to the user's questions. "
+)
+ASKS_BACK = "The text below is a response. Write the instruction that it responds to."
+"""Asks for the instruction of a response."""
+
+LOSS_PROMPTS: Mapping[str, LossPrompt] = {
+    "plain": LossPrompt("{instruction}\n", "{instruction}\n{input}\n", reverse="{response}\n"),
+    "alpaca": LossPrompt(
+        without_input="Below is an instruction that describes a task. Write a response that appropriately completes "
+        "the request.\n\n### Instruction:\n{instruction}\n\n### Response:",
+        with_input="Below is an instruction that describes a task, paired with an input that provides further context. "
+        "Write a response that appropriately completes the request.\n\n### Instruction:\n{instruction}\n\n"
+        "### Input:\n{input}\n\n### Response:",
+        alone="### Response:",
+        reverse=ASKS_BACK + "\n\n### Response:\n{response}\n\n### Instruction:",
+        reverse_alone="### Instruction:",
+    ),
+    "vicuna": LossPrompt(
+        without_input=_VICUNA + "USER: {instruction} ASSISTANT:",
+        with_input=_VICUNA + "USER: {instruction}\n{input} ASSISTANT:",
+        alone="ASSISTANT:",
+        reverse=_VICUNA + "USER: " + ASKS_BACK + "\n{response} ASSISTANT:",
+        reverse_alone="ASSISTANT:",
+    ),
+}
+"""Prompts by name. `plain` is that of Superfiltering, `alpaca` and `vicuna` are those of the models of these names."""
