@@ -104,6 +104,17 @@ MEASURES: tuple[Measure, ...] = (
         4,
     ),
     Measure(
+        "novelsum",
+        "NovelSum",
+        "higher",
+        "How far rows are from each other; near ones count more, so do rows where the reference is dense (without a "
+        "reference, where the file is).",
+        "Its authors find it close to the quality of a model tuned on the rows; but nonsense is far from everything, and "
+        "it depends on the number of rows. It has no interval.",
+        3,
+        grows=True,
+    ),
+    Measure(
         "redundancy",
         "redundancy",
         "lower",

@@ -15,6 +15,7 @@ from mergeit_ops.compare.measures import BY_KEY
 from mergeit_ops.compare.reading import RowSet, short_names
 from mergeit_ops.core.measures.bootstrap import Interval, mean_intervals
 from mergeit_ops.core.measures.diversity import NearDuplicates, Nearest, near_duplicates, nearest_two
+from mergeit_ops.core.measures.novelsum import density_weights, novelsum
 from mergeit_ops.core.measures.pseudo_values import (
     coverage_pseudo_values,
     distance_pseudo_values,
@@ -215,10 +216,12 @@ def compare_sets(
         at_equal["vendi"] = [_of_draws(one, vendi_pseudo_values, one.vectors) for one in measured]
     parts["distance"] = [_all_rows(distance_pseudo_values(one.vectors)) for one in measured]
     parts["redundancy"] = [_all_rows(redundancy_pseudo_values(one.vectors, twins=one.twins)) for one in measured]
+    weights = [density_weights(one.vectors, vectors[-1] if reference is not None else one.vectors) for one in measured]
     say("Drawing intervals ...")
     for key, intervals in _row_intervals(measured, parts, confidence, seed).items():
         _put(files, key, intervals)
     _leave_out_without_pairs(files)
+    _add_plain(files, "novelsum", [_novelsum(one.vectors, own) for one, own in zip(measured, weights, strict=True)])
     if all(known):
         _add_plain(files, "quality_spread", [float(np.std(list(found.values()))) for found in known])
     if reference is not None:
@@ -228,7 +231,7 @@ def compare_sets(
     if equal_rows is not None:
         for key, intervals in _row_intervals(measured, at_equal, confidence, seed).items():
             _put_equal(files, key, intervals)
-        _add_equal(files, measured, equal_rows)
+        _add_equal(files, measured, equal_rows, weights)
     return Compared(files, told, equal_rows, _score_shares(known) if all(known) else None, confidence, seed)
 
 
@@ -415,9 +418,18 @@ def _put_equal(files: Sequence[FileFigures], key: str, intervals: Sequence[Inter
         file.equal_differences[key] = interval
 
 
-def _add_equal(files: Sequence[FileFigures], sets: Sequence[_Set], size: int) -> None:
-    found: dict[str, list[float]] = {"redundancy": []}
-    for one in sets:
+def _novelsum(vectors: NDArray[np.float32], weights: NDArray[np.float64]) -> float:
+    """Return NovelSum; NaN for a single row, which is at no distance from others."""
+    return novelsum(vectors, weights) if len(vectors) > 1 else math.nan
+
+
+def _add_equal(
+    files: Sequence[FileFigures], sets: Sequence[_Set], size: int, weights: Sequence[NDArray[np.float64]]
+) -> None:
+    found: dict[str, list[float]] = {"redundancy": [], "novelsum": []}
+    for one, own in zip(sets, weights, strict=True):
+        draws = one.draws or [np.ones(len(own), dtype=bool)]
+        found["novelsum"].append(float(np.mean([_novelsum(one.vectors[mask], own[mask]) for mask in draws])))
         assert one.twins is not None
         found["redundancy"].append(redundancy_of_subsets(one.twins.counts, size))
         if one.topics is not None:

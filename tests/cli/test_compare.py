@@ -11,7 +11,7 @@ from mergeit_ops.cli import main
 from tests.recipe_runs import write_jsonl
 from tests.report.test_page import HOSTILE, Resources, assert_stands_alone, data_of
 
-MEASURES = {"quality", "quality_spread", "coverage", "vendi", "distance", "redundancy"}
+MEASURES = {"quality", "quality_spread", "coverage", "vendi", "distance", "novelsum", "redundancy"}
 TOPICS = {"topics_reached", "effective_topics"}
 
 

@@ -40,7 +40,8 @@ def estimates(figures) -> dict[str, float]:
 def test_measures_by_hand():
     found = compared([1, 3], [0, 1, 2, 3, 4, 5], pool=X6, scores=[{0: 2.0, 1: 4.0}, {0: 1.0, 2: None, 3: 1.0}])
     few, all_rows = found.files
-    # The six are K-means' one topic; 1 - cosine of the pair is 1.6.
+    # The six are K-means' one topic; 1 - cosine of the pair is 1.6. NovelSum: 1.6 has rank 2, and the mean squared
+    # distances of the pair to all other rows are 8.08 / 5 and 14.8 / 5.
     assert estimates(few.values) == pytest.approx(
         {
             "quality": 3,
@@ -48,6 +49,7 @@ def test_measures_by_hand():
             "coverage": 0.726667,
             "vendi": 1.649385,
             "distance": 1.6,
+            "novelsum": 1.6 / 3 * (1.616**-0.5 + 2.96**-0.5) / 2,
             "redundancy": 0,
             "topics_reached": 1,
             "effective_topics": 1,
@@ -165,7 +167,7 @@ def test_intervals_hold_what_the_measure_can_be():
 
 def test_without_reference_and_scores_the_rest_is_measured():
     found = compared(range(30), range(30, 60), reference=False)
-    assert set(found.files[0].values) == {"vendi", "distance", "redundancy"}
+    assert set(found.files[0].values) == {"vendi", "distance", "novelsum", "redundancy"}
     assert (found.reference, found.quality) == (None, None)
 
 

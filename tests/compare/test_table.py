@@ -39,7 +39,7 @@ def test_differences_are_of_as_many_rows_and_a_star_marks_what_chance_hardly_mak
     distance = next(line for line in lines[at:] if line.startswith("mean distance"))
     assert distance.split()[-1] == f"{found.files[1].differences['distance'].estimate:+.4f}*"
     of_forty = [line.split()[-2:] for line in lines if line.startswith("  with 40 rows")]
-    assert len(of_forty) == 5
+    assert len(of_forty) == 6
     assert of_forty[0][0] == f"{found.files[0].values['coverage'].estimate:.4f}"
 
 
