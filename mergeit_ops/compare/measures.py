@@ -109,8 +109,8 @@ MEASURES: tuple[Measure, ...] = (
         "higher",
         "How far rows are from each other; near ones count more, so do rows where the reference is dense (without a "
         "reference, where the file is).",
-        "Its authors find it close to the quality of a model tuned on the rows; but nonsense is far from everything, and "
-        "it depends on the number of rows. It has no interval.",
+        "Its authors find it close to the quality of a tuned model; but nonsense is far from everything. It "
+        "depends on the number of rows, and has no interval.",
         3,
         grows=True,
     ),

@@ -67,7 +67,7 @@ def test_the_table_and_json_tell_the_same(files, capsys):
         "topic_sizes",
     }
     assert set(one["measures"]) == set(other["difference_to_first"]) == MEASURES | TOPICS
-    assert set(one["at_equal_rows"]) == {"coverage", "vendi", "redundancy"} | TOPICS
+    assert set(one["at_equal_rows"]) == {"coverage", "vendi", "novelsum", "redundancy"} | TOPICS
     assert set(one["measures"]["coverage"]) == {"value", "low", "high"}
     assert (one["rows"], one["scored"], sum(one["topic_sizes"])) == (60, 10, 60)
     assert one["difference_to_first"] == {}
