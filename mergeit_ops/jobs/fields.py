@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,10 +50,17 @@ class Field:
 
         :param table: flat rows.
         """
-        values = [row[self.column] for row in python_rows(table.select([self.column]))]
+        return [self.value_in(row) for row in python_rows(table.select([self.column]))]
+
+    def value_in(self, row: Mapping[str, Any]) -> Any:
+        """Return the value of a row; None where there is none.
+
+        :param row: it, with the column.
+        """
+        value = row[self.column]
         for key in self.path:
-            values = [value.get(key) if isinstance(value, dict) else None for value in values]
-        return values
+            value = value.get(key) if isinstance(value, dict) else None
+        return value
 
     def numbers(self, table: pa.Table) -> NDArray[np.float64]:
         """Return the number of each row; NaN where there is none.

@@ -22,12 +22,12 @@ from mergeit_ops.jobs.sample_reader import SampleReader
 from mergeit_ops.scorers import RowScorer
 from mergeit_ops.scorers.scoring import measured_scores
 
-__all__ = ["MADE_BY", "STATUS", "ScoreJob", "Scored", "ScoringJob", "stat_entries", "stat_types"]
+__all__ = ["DIGEST_LENGTH", "MADE_BY", "STATUS", "ScoreJob", "Scored", "ScoringJob", "stat_entries", "stat_types"]
 
 STATUS, MADE_BY = "_status", "_made_by"
 """Endings of the keys that stand beside a stat: `ok` or why there is no score, and what made it of which row."""
 
-_DIGEST = 16  # hexadecimal digits
+DIGEST_LENGTH = 16  # hexadecimal digits
 
 
 def _nothing(stays: Sequence[bool]) -> dict[str, Any]:
@@ -156,7 +156,7 @@ class ScoreJob:
     def _made_by(self, sample: Sample) -> str | None:
         if self.identity is None:
             return None
-        return content_digest({"scorer": self.identity, **vars(sample)})[:_DIGEST]
+        return content_digest({"scorer": self.identity, **vars(sample)})[:DIGEST_LENGTH]
 
     def _known(self, stats: Mapping[str, Any], maker: str | None) -> tuple[Score, ...] | None:
         if maker is None or any(stats.get(name + MADE_BY) != maker or stats.get(name) is None for name in self.stats):
