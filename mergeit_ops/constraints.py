@@ -17,6 +17,7 @@ __all__ = [
     "NAMES",
     "OPTIONAL_PATH",
     "OPTIONAL_TEXT",
+    "PATHS",
     "TEXT",
     "Constraint",
     "Number",
@@ -147,6 +148,10 @@ FLAG = Kind("true or false", lambda value: isinstance(value, bool))
 TEXT = Kind("a non-empty text", _is_text)
 OPTIONAL_TEXT = Kind("a non-empty text", _is_text, optional=True)
 OPTIONAL_PATH = Kind("a path", lambda value: _is_text(value) or isinstance(value, os.PathLike), optional=True)
+PATHS = Kind(
+    "a path, or a list of paths",
+    lambda value: _is_text(value) or (isinstance(value, (list, tuple)) and bool(value) and all(map(_is_text, value))),
+)
 MAPPING = Kind("a mapping of names to values", _is_mapping, optional=True)
 NAMES = Kind(
     "a list of non-empty texts",

@@ -51,12 +51,14 @@ class Worker:
     :param encoders: sentence encoders.
     :param scorers: scorers of the filters whose tasks ran in this process on Ray. They are small, and count what they
         cost.
+    :param benchmarks: indexes of benchmarks. A recipe has one, or two with other bounds.
     :param open_journal: opens the journals that the driver keeps; None: they are files of this machine.
     """
 
     models: Kept = field(default_factory=lambda: Kept(2))
     encoders: Kept = field(default_factory=lambda: Kept(2))
     scorers: Kept = field(default_factory=lambda: Kept(64))
+    benchmarks: Kept = field(default_factory=lambda: Kept(2))
     open_journal: Callable[[str, bool], Any] | None = None
 
 

@@ -18,8 +18,12 @@ from mergeit_ops.core.rows.lossless import decode_row
 from mergeit_ops.errors import DatasetError, RecipeError
 from mergeit_ops.ops.parameters import declared_parameters
 from scripts import parameter_tables
+from tests.conftest import REPOSITORY
 from tests.recipe_runs import make_dataset
 from tests.tiny_models import gpt2_folder
+
+BENCHMARK = str(REPOSITORY / "tests" / "layouts" / "alpaca_think.jsonl")
+"""Its rows are in no dataset of these tests."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ class Case:
 
     @property
     def reads_no_sample(self) -> bool:
-        return self.operator in (ops.TopicReverseGrouper, ops.BudgetSelector)
+        return self.operator in (ops.TopicReverseGrouper, ops.BudgetSelector, ops.CombinedScoreFilter)
 
     def __str__(self) -> str:
         return self.operator._name + "_on_topics" * self.takes_topics + "_by_losses" * self.asks_a_model
@@ -61,6 +65,9 @@ CASES = [
     Case(ops.BudgetSelector, parameters={"select_num": 50}),
     Case(ops.SampleScoreFilter, parameters={"scorer": "tests.user_scorers:ByLength"}, adds=frozenset({STATS})),
     Case(ops.PoolScoreMapper, adds=frozenset({STATS})),
+    # No row has a number there, so none has a score and all are kept.
+    Case(ops.CombinedScoreFilter, parameters={"weights": {"id": 1.0}}, adds=frozenset({STATS})),
+    Case(ops.DecontaminationFilter, parameters={"paths": BENCHMARK}, adds=frozenset({STATS})),
     Case(ops.SampleScoreFilter, adds=frozenset({STATS}), asks_a_model=True),
     Case(
         ops.TopicReverseGrouper,
@@ -277,6 +284,26 @@ BAD_VALUES = {
         "scorer_params": [1],
         "min_score": "0",
         "max_score": float("nan"),
+    },
+    ops.CombinedScoreFilter: {
+        "preset": "alpagasus",
+        "weights": [1],
+        "combine": "mean",
+        "intercept": None,
+        "turns": "last",
+        "full_at": "x",
+        "rename": [1],
+        "stat": "",
+        "min_score": "0",
+        "max_score": float("nan"),
+        "on_missing_score": "lowest",
+    },
+    ops.DecontaminationFilter: {
+        "paths": [""],
+        "ngram": 0,
+        "max_ngram_overlap": 1.0,
+        "max_similarity": 1,
+        "action": "warn",
     },
     ops.TopicReverseGrouper: {"keep_embeddings": 1, "instruction_key": ""},
     ops.LLMPairMergerMapper: {

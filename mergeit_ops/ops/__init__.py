@@ -6,6 +6,7 @@ client libraries load on first use.
 
 from mergeit_ops.ops.budget_selector import BudgetSelector
 from mergeit_ops.ops.combined_score_filter import CombinedScoreFilter
+from mergeit_ops.ops.decontamination_filter import DecontaminationFilter
 from mergeit_ops.ops.diversity_selector import DiversitySelector
 from mergeit_ops.ops.facility_location_selector import FacilityLocationSelector
 from mergeit_ops.ops.llm_pair_merger_mapper import LLMPairMergerMapper
@@ -19,6 +20,7 @@ from mergeit_ops.ops.topic_reverse_grouper import TopicReverseGrouper
 __all__ = [
     "BudgetSelector",
     "CombinedScoreFilter",
+    "DecontaminationFilter",
     "DiversitySelector",
     "FacilityLocationSelector",
     "LLMPairMergerMapper",
