@@ -1,7 +1,7 @@
 """A benchmark made of rows of the sample that ships, and rows that do or do not come from it.
 
-Each row of the benchmark has a verbatim copy in another form, a near copy with a few words changed, a paraphrase written
-by hand, and a near miss: the same topic, another question.
+Each row of the benchmark has a verbatim copy in another form, a near copy with a few words changed, a paraphrase that
+was written by hand, and a near miss: the same topic, another question.
 """
 
 from __future__ import annotations

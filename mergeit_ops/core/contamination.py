@@ -16,7 +16,7 @@ CLEAN, NGRAM, SIMILARITY, BOTH = "clean", "ngram", "similarity", "both"
 
 _BLOCK_ENTRIES = 2**24
 _EQUAL = 1e-6  # products of float32 differ by less
-_DIGITS = 6
+_DIGITS = 5
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class ContaminationBounds:
 
 
 def nearest(vectors: NDArray[np.float32], others: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return, for each vector, the most similar one of others, and their cosine to six digits.
+    """Return, for each vector, the most similar one of others, and their cosine to five digits.
 
     :param vectors: (n, d) float32 of unit norm, in blocks of which no product has more than 16 million entries.
     :param others: (m, d) float32 of unit norm, m >= 1.

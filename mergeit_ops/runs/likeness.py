@@ -35,7 +35,8 @@ def likeness(run: FinishedRun) -> float:
             known.meet(row)
     except DatasetError:
         return 0.0
-    together = rows if behind.takers else rows + len(stage.left) - known.met
+    left = len(set(stage.left) - run.records.drops.keys())
+    together = rows if behind.takers else rows + left - known.met
     return known.met / max(together, 1)
 
 

@@ -52,6 +52,19 @@ class Records:
         """Return whether the run was completed, according to the records."""
         return not self.stopped and not self.missing
 
+    @property
+    def drops(self) -> dict[str, str]:
+        """Return the ids of the rows that operators have dropped on record, each with the operator's name.
+
+        Without those of gates, which `CheckedStage` has.
+        """
+        return {
+            row_id: str(record["operator"])
+            for record in self.operators
+            if kind_of(record) != GATE
+            for row_id in record.get("dropped") or ()
+        }
+
     def of_kind(self, kind: str) -> list[Record]:
         """Return the records of the operators of a kind, in the order of the recipe.
 

@@ -20,7 +20,7 @@ from mergeit_ops.runs.export_index import KEPT, ExportIndex, Place, Suspect
 from mergeit_ops.runs.inputs import InputRows
 from mergeit_ops.runs.recipe_steps import GATE, GROUPER, MERGER, SELECTOR, kind_of, listed
 from mergeit_ops.runs.run import FinishedRun
-from mergeit_ops.runs.stages import KnownMerge, stages_of
+from mergeit_ops.runs.stages import CheckedStage, KnownMerge, stages_of
 from mergeit_ops.runs.tracing import BETWEEN, DROPPED, LATER, LOST, UNTOLD, RowOutcome, trace
 
 _SHOWN = 5
@@ -267,7 +267,7 @@ class _Check:
         self._found.violations += _first(
             [f"The row {self._named(row_id)} {verb} and is not in the export." for row_id in lost], "rows are lost"
         )
-        later = sum(fate in (BETWEEN, LATER) for fate in fates.values())
+        later = sum(fate in (BETWEEN, LATER) and row_id not in self._noted for row_id, fate in fates.items())
         if later:
             self._found.remarks.append(
                 f"{later:,} rows that {self._stage.verbs} are not in the export. {listed(self._takers)} may have "
@@ -279,6 +279,8 @@ class _Check:
     def _misplaced_sentence(self, row_id: str, place: Place) -> str | None:
         """Return what is wrong with the place of a row according to the record; None if it is correct."""
         stage, what = self._stage, f"{_where(place)} of the export ({row_id})"
+        if row_id in self._noted:
+            return f"{what} was dropped by {self._noted[row_id]}, according to its record."
         if stage.left is None:
             return None
         if row_id not in stage.whereabouts:
@@ -303,6 +305,14 @@ class _Check:
     def _dropped(self) -> frozenset[str]:
         return frozenset(self._stage.units(self._stage.of_gates("dropped")))
 
+    @cached_property
+    def _noted(self) -> dict[str, str]:
+        """Return the rows of this stage that operators other than gates have dropped on record, and which did."""
+        return self._noted_in(self._stage)
+
+    def _noted_in(self, stage: CheckedStage) -> dict[str, str]:
+        return {unit: name for row_id, name in self._run.records.drops.items() for unit in stage.units([row_id])}
+
     def _fates_of_missing(self, missing: Sequence[str]) -> dict[str, str]:
         stage = self._stage
         if not missing:
@@ -311,16 +321,20 @@ class _Check:
             return dict.fromkeys(missing, UNTOLD)
         behind = self._recipe.behind(stage.kind)
         lost = UNTOLD if self._untold else LOST
+        noted = tuple(dict.fromkeys(self._noted[row_id] for row_id in missing if row_id in self._noted))
         if not stage.gates:
-            self._takers = self._takers_after = behind.takers
-            return dict.fromkeys(missing, LATER if behind.takers else lost)
+            self._takers, self._takers_after = behind.takers, (*behind.takers, *noted)
+            return {row_id: LATER if behind.takers or row_id in self._noted else lost for row_id in missing}
         came = set(stage.units(stage.gates[-1]["entered"]))
         between, after = self._recipe.behind(stage.kind, until=GATE), self._recipe.behind(GATE)
-        self._takers, self._takers_after = (*between.takers, *after.takers), after.takers
+        self._takers = (*between.takers, *after.takers)
+        self._takers_after = (*after.takers, *(name for name in noted if name in after.names))
 
         def fate(row_id: str) -> str:
             if row_id in self._dropped:
                 return DROPPED
+            if row_id in self._noted:
+                return LATER if row_id in stage.whereabouts else BETWEEN
             if row_id in stage.whereabouts:
                 return LATER if after.takers else lost
             if row_id in came:
@@ -343,7 +357,8 @@ class _Check:
                 "never selected. If there is a record, name its folder with --work-dir."
             )
             return {}
-        expected, behind = selections[-1]["figures"]["rows_out"], self._recipe.behind(SELECTOR)
+        behind = self._recipe.behind(SELECTOR)
+        expected = selections[-1]["figures"]["rows_out"] - self._dropped_behind(selections[-1])
         self._found.remarks.append("The record does not name the selected rows: only their number was checked.")
         if self._export.rows > expected or (self._export.rows < expected and not behind.takers):
             self._found.violations.append(
@@ -355,6 +370,12 @@ class _Check:
                 f"{listed(behind.takers)} may have taken the others away."
             )
         return {}
+
+    def _dropped_behind(self, selection: Mapping[str, Any]) -> int:
+        """Return how many rows operators behind a selection have dropped on record."""
+        records = self._run.records.operators
+        behind = records[records.index(selection) + 1 :]
+        return sum(record["figures"].get("filtered_out") or 0 for record in behind if "dropped" in record)
 
     def _check_number(self) -> None:
         """Compare the number of rows with that of the recipe's last operator, if it is one of ours."""
@@ -374,7 +395,8 @@ class _Check:
                 self._found.remarks.append(f"Of merger {number} of {len(self._stages)} no gate has a record to prove.")
                 continue
             left = Counter(stage.units(stage.gates[-1]["left"])) + Counter(stage.units(stage.of_gates("dropped")))
-            missing = [row_id for row_id in stage.entered if not left[row_id]]
+            noted = self._noted_in(stage)
+            missing = [row_id for row_id in stage.entered if not left[row_id] and row_id not in noted]
             twice = [row_id for row_id, times in left.items() if times > 1]
             takers = self._recipe.behind(MERGER, until=GATE).takers
             if twice or (missing and not takers):

@@ -392,6 +392,27 @@ def test_rows_that_a_filter_between_merger_and_gate_takes_away_are_put_down_to_i
     assert verify(data, export).code == 1
 
 
+@pytest.mark.parametrize("place", [-1, None], ids=["before the gate", "behind it"])
+def test_rows_that_our_filter_drops_on_record_are_proved(verify, data, tmp_path, embedded_rows, place):
+    """An originally separate row is dropped, and a merge with both of its parents."""
+    merges = [row for row in read_jsonl(run_recipe(write_recipe(tmp_path, pipeline()[:-1], data))) if row[META]]
+    texts = [first(merges, status)["instruction"] for status in ("original", "merged")]
+    (tmp_path / "benchmark.txt").write_text("\n".join(" ".join(text.split()) for text in texts), encoding="utf-8")
+    process = pipeline(gamma=0.01)
+    clean = {"decontamination_filter": {"paths": [str(tmp_path / "benchmark.txt")], "max_similarity": None}}
+    process.insert(len(process) if place is None else place, clean)
+    export = run_recipe(write_recipe(tmp_path, process, data, export_path=str(tmp_path / "clean" / "export.jsonl")))
+    found = verify(data, export)
+    assert found.code == 0
+    assert "may have removed them" not in found.text
+    assert found.count("taken away later" if place is None else "taken away before the gate") >= 3
+    if place is None:
+        assert "(decontamination_filter)" in found.text
+    # Another row that is missing is lost: the filter has not dropped it.
+    spoil(export, lambda rows: rows[1:])
+    assert verify(data, export).code == 1
+
+
 def test_texts_that_a_later_mapper_changes_are_put_down_to_it(verify, data, tmp_path):
     upper = {"python_lambda_mapper": {"lambda_str": "lambda row: {**row, 'output': row['output'].upper()}"}}
     export = run_recipe(write_recipe(tmp_path, [*pipeline(gamma=1.4), upper], data))
@@ -505,6 +526,17 @@ def test_a_selection_without_a_merger(verify, data, tmp_path, process):
     for changed in (rows[1:], [*rows, rows[0]], [rows[0] | {"output": "another"}, *rows[1:]]):
         write_jsonl(export, changed)
         assert verify(data, export).code == 1
+
+
+def test_a_selection_from_which_our_filter_then_drops_rows(verify, data, tmp_path, embedded_rows):
+    questions = "\n".join(" ".join(row["instruction"].split()) for row in embedded_rows[::4])
+    (tmp_path / "benchmark.txt").write_text(questions, encoding="utf-8")
+    clean = {"decontamination_filter": {"paths": [str(tmp_path / "benchmark.txt")], "max_similarity": None}}
+    export = run_recipe(write_recipe(tmp_path, [SELECTION[1], clean], data))
+    assert 0 < len(read_jsonl(export)) < 60
+    assert verify(data, export).code == 0
+    spoil(export, lambda rows: rows[1:])
+    assert verify(data, export).code == 1
 
 
 def test_a_selection_from_rows_that_the_recipe_has_changed(verify, data, tmp_path):
