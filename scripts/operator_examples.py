@@ -124,6 +124,26 @@ EXAMPLES: Mapping[str, Sequence[Example]] = {
             rows=[row | {"votes": votes} for row, votes in zip(INTERVIEWS, (3, 1, 2), strict=True)],
         ),
     ],
+    "combined_score_filter": [
+        Example(
+            "Two stats become one, and the lowest row goes",
+            {"weights": {"votes": 0.5, "stars": 1.0}, "intercept": 1.0, "min_score": 3.0},
+            "The third row has no stars, so it has no score, and `on_missing_score: keep` keeps it.",
+            rows=[
+                row | {"votes": votes, "stars": stars}
+                for row, votes, stars in zip(INTERVIEWS, (2, 2, 8), (4, 0.5, None), strict=True)
+            ],
+        )
+    ],
+    "decontamination_filter": [
+        Example(
+            "Rows of a benchmark are marked",
+            {"paths": ["recipes/data/sample_benchmark.jsonl"], "action": "mark"},
+            "The question about rice is there word by word, the one about a suit in other words. With `action: drop`, "
+            "the default, both would go.",
+            rows=(*INTERVIEWS[1:], RICE[0]),
+        )
+    ],
     "diversity_selector": [
         Example(
             "The two rows that are farthest from each other",
