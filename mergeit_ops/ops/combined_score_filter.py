@@ -94,6 +94,11 @@ class CombinedScoreFilter(BoundedFilter):
         declare(self, locals())
         super().__init__(*args, **kwargs)
         self._rule = self._rule_of(preset)
+        if self.stat in self._parts:
+            raise RecipeError(
+                f"{self._name}: stat is '{self.stat}', which is one of the stats that are combined; it would be "
+                "overwritten. Give the new stat another name."
+            )
 
     def _rule_of(self, preset: str | None) -> Combination:
         """Return the rule, with its parts under the names that the preset gives them.

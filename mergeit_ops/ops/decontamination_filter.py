@@ -39,11 +39,11 @@ class DecontaminationFilter(EmbeddingOperator, StatsFilter):
     `similarity` or `both`), `contamination_ngram` (the highest share of the n-grams of a benchmark text that the sample
     has), `contamination_similarity` (the highest cosine to a benchmark question), `contamination_source` (file and line
     or row of the benchmark) and `contamination_excerpt` (the words in common, or the question of the benchmark). The
-    record names the dropped rows, and the report shows some. A merged row is judged by its own text."""
+    record counts the rows, and names those it drops if they have ids, as behind `topic_reverse_grouper`; the report
+    shows some. A merged row is judged by its own text."""
 
-    gives_ids = True
     records_drops = True
-    step = "In no benchmark"
+    step = "Compared with benchmarks"
     _constraints = {
         **SAMPLE_CONSTRAINTS,
         **EMBEDDING_CONSTRAINTS,

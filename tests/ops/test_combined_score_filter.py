@@ -96,6 +96,7 @@ def test_a_stat_that_nothing_writes_is_named():
         ({"weights": {"a": 1.0}, "full_at": {"a": 0}}, "full_at.a must be a number above 0, got 0"),
         ({"preset": "deita_evol", "rename": {"quality": "q"}}, "rename has 'quality'"),
         ({"preset": "lift_total"}, "needs full_at: {text_len: LENGTH}"),
+        ({"weights": {"a": 1.0}, "stat": "a"}, "stat is 'a', which is one of the stats that are combined"),
         ({"weights": {"a": 1.0}, "min_score": 2, "max_score": 1}, "min_score 2 is above max_score 1"),
     ],
 )
