@@ -1,0 +1,164 @@
+"""Run the recipes of recipes/methods on one dataset, at one number of rows, and compare what they choose.
+
+`python -m scripts.compare_methods my.jsonl --budget 1500`. Beside them stand random rows, Data-Juicer's MinHash
+deduplicator and `semantic_deduplicator`, both filled up at random, and the front of quality against coverage of
+`facility_location_selector` for several values of `score_weight`. Rows are embedded and scored once for all recipes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+FOLDER = REPOSITORY / "recipes" / "methods"
+BUDGETS = ("select_ratio", "num_per_topic", "select_num", "select_tokens")
+WEIGHTS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0)
+MEASURES = ("coverage", "vendi", "novelsum", "quality", "redundancy", "topics_reached")
+# They write a column or keep the rows they are told to keep, so the number of rows is not theirs to choose.
+WITHOUT_BUDGET = ("diverse_evol_step",)
+
+Process = list[dict[str, dict[str, Any]]]
+
+
+def baselines() -> dict[str, Process]:
+    """Return the operators of what the methods are compared with."""
+    budget: dict[str, dict[str, Any]] = {"budget_selector": {}}
+    return {
+        "random": [budget],
+        "minhash, then random": [{"document_minhash_deduplicator": {"text_key": "instruction"}}, budget],
+        "semantic deduplication, then random": [{"semantic_deduplicator": {"max_similarity": 0.8}}, budget],
+    }
+
+
+def front() -> dict[str, Process]:
+    """Return facility location with several weights of quality."""
+    key = {"score_key": "distilled_quality_score"}
+    return {
+        f"facility location, score_weight {weight}": [
+            {"facility_location_selector": {**key, "score_weight": weight} if weight else {}}
+        ]
+        for weight in WEIGHTS
+    }
+
+
+def methods() -> dict[str, Process]:
+    """Return the operators of the recipes that select rows, without those that embed or score by `distilled`."""
+    found: dict[str, Process] = {}
+    for path in sorted(FOLDER.glob("*.yaml")):
+        if path.stem in WITHOUT_BUDGET:
+            continue
+        recipe = yaml.safe_load(path.read_text(encoding="utf-8"))
+        process = [{name: parameters or {}} for entry in recipe["process"] for name, parameters in entry.items()]
+        if not any("hf_model" in json.dumps(entry) or "api_" in json.dumps(entry) for entry in process):
+            found[path.stem] = [entry for entry in process if not _is_scored_before(entry)]
+    return found
+
+
+def _is_scored_before(entry: dict[str, dict[str, Any]]) -> bool:
+    scoring = entry.get("sample_score_filter")
+    return scoring is not None and scoring == {"scorer": "distilled"}
+
+
+def with_budget(process: Process, rows: int) -> Process:
+    """Return operators whose last selector keeps a number of rows.
+
+    :raises ValueError: if none of them selects.
+    """
+    changed = copy.deepcopy(process)
+    for entry in reversed(changed):
+        for name, parameters in entry.items():
+            if name.endswith("_selector"):
+                for budget in BUDGETS:
+                    parameters.pop(budget, None)
+                parameters["select_num"] = rows
+                return changed
+    raise ValueError("no selector")
+
+
+def run(name: str, process: Process, dataset: Path, folder: Path) -> tuple[Path, float]:
+    """Run operators through dj-process; return the export and the seconds of the whole command.
+
+    :raises RuntimeError: with the end of the log, if the run fails.
+    """
+    folder = folder / name.replace(" ", "_").replace(",", "")
+    folder.mkdir(parents=True, exist_ok=True)
+    export, recipe, log = folder / "export.jsonl", folder / "recipe.yaml", folder / "log.txt"
+    export.unlink(missing_ok=True)
+    settings = {
+        "project_name": "comparison",
+        "dataset_path": str(dataset),
+        "export_path": str(export),
+        "np": 1,
+        "text_keys": ["instruction", "output"],
+        "keep_stats_in_res_ds": True,
+        "open_monitor": False,
+        "process": process,
+    }
+    recipe.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
+    started = time.monotonic()
+    with log.open("w", encoding="utf-8") as file:
+        command = [str(Path(sys.executable).parent / "dj-process"), "--config", str(recipe)]
+        done = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, check=False)
+    if done.returncode or not export.is_file():
+        raise RuntimeError("\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-3:]))
+    return export, time.monotonic() - started
+
+
+def compared(exports: Sequence[Path], reference: Path) -> list[dict[str, Any]]:
+    """Return the figures of each export."""
+    command = [sys.executable, "-m", "mergeit_ops", "compare", *map(str, exports), "--reference", str(reference)]
+    done = subprocess.run([*command, "--scorer", "distilled", "--json"], stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout)["files"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run and compare them; the exit code is 1 if one of them fails."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("dataset", type=Path, help="rows with columns instruction, input, output")
+    parser.add_argument("--budget", type=int, default=1_500, help="rows that each chooses (1500)")
+    parser.add_argument("--output", type=Path, default=Path("outputs/methods"), help="folder of the exports")
+    parser.add_argument("--only", nargs="+", help="names; default: all")
+    asked = parser.parse_args(arguments)
+    prepared, _ = run(
+        "prepared",
+        [{"sentence_embedding_mapper": {}}, {"sample_score_filter": {"scorer": "distilled"}}],
+        asked.dataset,
+        asked.output,
+    )
+    everything = {**baselines(), **methods(), **front()}
+    found: dict[str, tuple[Path, float]] = {}
+    failed = []
+    for name, process in everything.items():
+        if asked.only and name not in asked.only:
+            continue
+        try:
+            found[name] = run(name, with_budget(process, asked.budget), prepared, asked.output)
+        except (RuntimeError, ValueError) as error:
+            failed.append(f"{name}: {error}")
+            continue
+        print(f"{name}: {found[name][1]:.0f} s", file=sys.stderr, flush=True)
+    figures = compared([export for export, _ in found.values()], asked.dataset)
+    print("| choice | rows | " + " | ".join(MEASURES) + " | characters of an answer | seconds |")
+    print("|---" * (len(MEASURES) + 4) + "|")
+    for (name, (_, seconds)), file in zip(found.items(), figures, strict=True):
+        values = [file["measures"][key]["value"] for key in MEASURES]
+        cells = ["–" if value is None else f"{value:,.4g}" for value in values]
+        length = file["characters"]["output"] / max(1, file["rows"])
+        print(f"| {name} | {file['rows']:,} | {' | '.join(cells)} | {length:,.0f} | {seconds:.0f} |")
+    for line in failed:
+        print(line, file=sys.stderr)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
