@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mergeit_ops.core.selection.centroid_distance import CentroidDistance
+from mergeit_ops.core.selection.complexity_first import ComplexityFirst
 from mergeit_ops.core.selection.dpp import DPP
+from mergeit_ops.core.selection.information_gain import InformationGain
 from mergeit_ops.core.selection.k_center import KCenter
 from mergeit_ops.core.selection.method import SelectionMethod
 from mergeit_ops.core.selection.novelty import Novelty
 from mergeit_ops.core.selection.quantization import Quantization
 
-__all__ = ["DIVERSITY_METHODS"]
+__all__ = ["DIVERSITY_METHODS", "TAG_METHODS"]
 
 DIVERSITY_METHODS: Mapping[str, type[SelectionMethod]] = {
     "k_center": KCenter,
@@ -21,3 +23,9 @@ DIVERSITY_METHODS: Mapping[str, type[SelectionMethod]] = {
     "centroid_distance": CentroidDistance,
 }
 """Methods of `diversity_selector` by name."""
+
+TAG_METHODS: Mapping[str, type[SelectionMethod]] = {
+    "complexity_first": ComplexityFirst,
+    "information_gain": InformationGain,
+}
+"""Methods of `tag_coverage_selector` by name."""

@@ -26,6 +26,7 @@ class Pool:
     :param scores: (n,) float64, on the scale that the operator asks for, fitted to the whole dataset; each row has one.
     :param targets: (m, d) float32: vectors of the rows of a target.
     :param tags: (n,) different tags of each row, in order.
+    :param tag_edges: pairs of tags that are alike, and how much, in [0, 1]; each pair once.
     :param texts: (n,) query text of each row: what is embedded.
     :param topics: (n,) topic of each row, numbered from 0; -1: none.
     :param chosen: (n,) bool, the rows that are chosen already.
@@ -37,6 +38,7 @@ class Pool:
     scores: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     targets: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     tags: Sequence[tuple[str, ...]] = ()
+    tag_edges: Sequence[tuple[str, str, float]] = ()
     texts: Sequence[str] = ()
     topics: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     chosen: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
