@@ -9,11 +9,13 @@ from mergeit_ops.ops.combined_score_filter import CombinedScoreFilter
 from mergeit_ops.ops.decontamination_filter import DecontaminationFilter
 from mergeit_ops.ops.diversity_selector import DiversitySelector
 from mergeit_ops.ops.facility_location_selector import FacilityLocationSelector
+from mergeit_ops.ops.instruction_tag_mapper import InstructionTagMapper
 from mergeit_ops.ops.llm_pair_merger_mapper import LLMPairMergerMapper
 from mergeit_ops.ops.pool_score_mapper import PoolScoreMapper
 from mergeit_ops.ops.quality_gate_filter import QualityGateFilter
 from mergeit_ops.ops.sample_score_filter import SampleScoreFilter
 from mergeit_ops.ops.sentence_embedding_mapper import SentenceEmbeddingMapper
+from mergeit_ops.ops.tag_normalization_mapper import TagNormalizationMapper
 from mergeit_ops.ops.topic_cluster_grouper import TopicClusterGrouper
 from mergeit_ops.ops.topic_reverse_grouper import TopicReverseGrouper
 
@@ -23,11 +25,13 @@ __all__ = [
     "DecontaminationFilter",
     "DiversitySelector",
     "FacilityLocationSelector",
+    "InstructionTagMapper",
     "LLMPairMergerMapper",
     "PoolScoreMapper",
     "QualityGateFilter",
     "SampleScoreFilter",
     "SentenceEmbeddingMapper",
+    "TagNormalizationMapper",
     "TopicClusterGrouper",
     "TopicReverseGrouper",
 ]

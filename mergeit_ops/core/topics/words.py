@@ -11,16 +11,16 @@ import numpy as np
 
 from mergeit_ops.core.text.words import UNSPACED
 
-__all__ = ["typical_words"]
+__all__ = ["MORE_STOP_WORDS", "typical_words"]
 
 _TEXTS_PER_TOPIC = 200
 _CHARACTERS_PER_TEXT = 600
 # Letters of any script, with an apostrophe or hyphen inside; scripts that put no spaces between words are told apart.
 _WORD = re.compile(rf"[{UNSPACED}]+|[^\W\d_{UNSPACED}]+(?:['’-][^\W\d_{UNSPACED}]+)*")
-# What the list of scikit-learn leaves out.
-_MORE_STOP_WORDS = frozenset(
+MORE_STOP_WORDS = frozenset(
     ("did", "does", "doing", "don't", "doesn't", "isn't", "it's", "i'm", "let", "just", "like", "that's")
 )
+"""English stop words that the list of scikit-learn leaves out."""
 _STARTS_UNSPACED = re.compile(rf"[{UNSPACED}]")
 
 
@@ -76,7 +76,7 @@ def _words(text: str) -> Iterable[str]:
         word = match.group()
         if _STARTS_UNSPACED.match(word):
             yield from (word[i : i + 2] for i in range(max(1, len(word) - 1)))
-        elif len(word) > 1 and word not in ENGLISH_STOP_WORDS and word not in _MORE_STOP_WORDS:
+        elif len(word) > 1 and word not in ENGLISH_STOP_WORDS and word not in MORE_STOP_WORDS:
             yield word
 
 

@@ -1,0 +1,37 @@
+"""The form in which tags are compared: lower case, letters and digits only, words in the singular."""
+
+from __future__ import annotations
+
+import unicodedata
+from functools import lru_cache
+
+__all__ = ["rule_form", "singular"]
+
+_SHORTEST_PLURAL = 4
+_NOT_PLURAL = ("ss", "us", "is")
+_WITH_ES = ("sses", "xes", "ches", "shes", "zzes")
+
+
+@lru_cache(maxsize=2**16)
+def rule_form(tag: str) -> str:
+    """Return the form of a tag that its spellings share.
+
+    :param tag: any text.
+    :return: lower case; what is no letter, digit or accent becomes one space; words in the singular. Empty for a tag
+        of symbols only.
+    """
+    # Vowel signs of Indian scripts are marks, and part of the word.
+    spaced = "".join([character if unicodedata.category(character)[0] in "LMN" else " " for character in tag.lower()])
+    return " ".join(map(singular, spaced.split()))
+
+
+def singular(word: str) -> str:
+    """Return an English word without the ending of its plural; words such as `analysis` and `class` stay.
+
+    :param word: in lower case.
+    """
+    if len(word) < _SHORTEST_PLURAL or not word.endswith("s") or word.endswith(_NOT_PLURAL):
+        return word
+    if word.endswith("ies") and len(word) > _SHORTEST_PLURAL:
+        return word[:-3] + "y"
+    return word[:-2] if word.endswith(_WITH_ES) else word[:-1]

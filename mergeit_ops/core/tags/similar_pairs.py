@@ -1,0 +1,34 @@
+"""Pairs of tags whose vectors are alike."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mergeit_ops.core.products import inner_products
+
+__all__ = ["similar_pairs"]
+
+_BLOCK_ROWS = 1_024
+
+_ROUNDING = 1e-6
+"""What rounding to float32 can take from a cosine."""
+
+
+def similar_pairs(
+    vectors: NDArray[np.float32], similarity: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+    """Return the pairs of rows whose cosine is at least a threshold.
+
+    :param vectors: (n, d) float32 of unit norm.
+    :param similarity: the threshold. A cosine that rounding has put just below counts too.
+    :return: first rows, second rows and cosines of m pairs. The first row is the lower one; pairs are ascending.
+    """
+    firsts, seconds, cosines = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [np.zeros(0, np.float32)]
+    for start in range(0, len(vectors), _BLOCK_ROWS):
+        products = inner_products(vectors[start : start + _BLOCK_ROWS], vectors[start:])
+        rows, others = np.nonzero(np.triu(products >= similarity - _ROUNDING, k=1))
+        firsts.append(rows + start)
+        seconds.append(others + start)
+        cosines.append(products[rows, others])
+    return np.concatenate(firsts), np.concatenate(seconds), np.minimum(np.concatenate(cosines), 1)
