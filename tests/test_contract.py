@@ -37,6 +37,7 @@ class Case:
     adds: frozenset[str] = frozenset()
     drops: frozenset[str] = frozenset()
     asks_a_model: bool = False
+    reads_labels: bool = False
 
     def make(self, **more: Any) -> Any:
         model = {"scorer": "response_loss", "scorer_params": {"hf_model": gpt2_folder()}} if self.asks_a_model else {}
@@ -47,9 +48,16 @@ class Case:
         more = {"select_ratio": 1.0} if "select_ratio" in self.operator._constraints else {}
         return replace(self, parameters={**self.parameters, **more})
 
+    def rows(self, rows: list[dict]) -> list[dict]:
+        """The same rows, with a column of lists where the operator reads tags."""
+        return (
+            [row | {"labels": str(row.get("instruction")).split()[:4]} for row in rows] if self.reads_labels else rows
+        )
+
     @property
     def reads_no_sample(self) -> bool:
-        return self.operator in (ops.TopicReverseGrouper, ops.BudgetSelector, ops.CombinedScoreFilter)
+        no_readers = (ops.TopicReverseGrouper, ops.BudgetSelector, ops.CombinedScoreFilter, ops.TagNormalizationMapper)
+        return self.operator in no_readers
 
     def __str__(self) -> str:
         return self.operator._name + "_on_topics" * self.takes_topics + "_by_losses" * self.asks_a_model
@@ -62,6 +70,16 @@ CASES = [
     Case(ops.FacilityLocationSelector, takes_topics=True, gives_topics=True),
     Case(ops.DiversitySelector, drops=frozenset({EMBEDDING})),
     Case(ops.DiversitySelector, takes_topics=True, gives_topics=True),
+    Case(ops.TagCoverageSelector, parameters={"tags_key": "labels"}, drops=frozenset({EMBEDDING}), reads_labels=True),
+    Case(
+        ops.TagCoverageSelector,
+        takes_topics=True,
+        gives_topics=True,
+        parameters={"tags_key": "labels", "method": "information_gain"},
+        reads_labels=True,
+    ),
+    Case(ops.InstructionTagMapper, parameters={"tags_key": "intents"}, adds=frozenset({"intents"})),
+    Case(ops.TagNormalizationMapper, parameters={"tags_key": "labels"}, reads_labels=True),
     Case(ops.BudgetSelector, parameters={"select_num": 50}),
     Case(ops.SampleScoreFilter, parameters={"scorer": "tests.user_scorers:ByLength"}, adds=frozenset({STATS})),
     Case(ops.PoolScoreMapper, adds=frozenset({STATS})),
@@ -103,7 +121,7 @@ def with_extras(rows: list[dict]) -> list[dict]:
 
 
 def input_of(case: Case, rows: list[dict]) -> Any:
-    dataset = make_dataset(rows)
+    dataset = make_dataset(case.rows(rows))
     return ops.TopicClusterGrouper(num_clusters=3).run(dataset) if case.takes_topics else dataset
 
 
@@ -225,7 +243,7 @@ def test_a_missing_column_is_named_with_those_there_are(case, missing, embedded_
 def test_columns_under_other_names_are_found(case, embedded_rows):
     renamed = [{"q": r["instruction"], "context": r["input"], "a": r["output"], "id": r["id"]} for r in embedded_rows]
     keys = {"instruction_key": "q", "query_key": "context", "response_key": "a"}
-    dataset = make_dataset(renamed[:20])
+    dataset = make_dataset(case.rows(renamed[:20]))
     if case.takes_topics:
         dataset = ops.TopicClusterGrouper(num_clusters=2, **keys).run(dataset)
     case = case.keeping_all()
@@ -274,6 +292,26 @@ BAD_VALUES = {
         "keep_embeddings": "yes",
     },
     ops.DiversitySelector: {"num_per_topic": 1.5, "allocation": "gain"},
+    ops.TagCoverageSelector: {
+        "method": "k_center",
+        "allocation": "gain",
+        "tags_key": "",
+        "gain": "best",
+        "exponent": 0,
+        "edge_similarity": 1.5,
+        "propagation": -1,
+        "normalize_by_tags": "yes",
+        "score_scale": "log",
+    },
+    ops.InstructionTagMapper: {"tagger": "llm", "tags_key": "", "max_tags": 0, "ngram_max": 6, "min_tag_count": 0.5},
+    ops.TagNormalizationMapper: {
+        "tags_key": None,
+        "min_tag_count": 0,
+        "merge_similarity": 0,
+        "min_support": 1.5,
+        "min_confidence": None,
+        "mapping_path": "",
+    },
     ops.BudgetSelector: {"select_num": 0, "field_key": "", "reverse": None, "seed": -1},
     ops.PoolScoreMapper: {"scorer": "", "scorer_params": "x", "embedding_model": ""},
     ops.SampleScoreFilter: {

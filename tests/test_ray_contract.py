@@ -57,6 +57,7 @@ def topics_of(rows: str) -> Any:
 
 
 def run_on_ray(case: Case, rows: list[dict]) -> Any:
+    rows = case.rows(rows)
     before = topics_of(json.dumps(rows)) if case.takes_topics else ray_dataset(rows)
     return process(before, case.make())
 
@@ -87,7 +88,7 @@ def with_some_extras(rows: list[dict]) -> list[dict]:
 
 @all_operators
 def test_rows_and_types_are_those_of_the_default_executor(case, embedded_rows):
-    rows = with_some_extras(embedded_rows)
+    rows = case.rows(with_some_extras(embedded_rows))
     expected = case.make().run(input_of(case, rows)).to_list()
     made = run_on_ray(case, rows)
     found = rows_of(made)

@@ -48,7 +48,8 @@ class RowFacts:
     def joined(cls, parts: Sequence[RowFacts]) -> RowFacts:
         """Return what is known about the rows of consecutive tables."""
         if not parts:
-            return cls()
+            # There are no rows, or nobody asks; then their vectors tell which can be read.
+            return cls(readable=np.zeros(0, dtype=np.bool_))
         known = {field.name: [getattr(part, field.name) for part in parts] for field in fields(cls)}
         return cls(**{name: _joined(values) for name, values in known.items() if values[0] is not None})
 

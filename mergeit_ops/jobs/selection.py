@@ -26,6 +26,7 @@ from mergeit_ops.jobs.row_facts import FactReader, RowFacts, TokensOf
 from mergeit_ops.jobs.rows import Rows
 from mergeit_ops.jobs.sample_reader import SampleReader
 from mergeit_ops.jobs.scores import RowScores, ScoreSettings, read_scores
+from mergeit_ops.jobs.tag_edges import tag_edges
 
 __all__ = ["SelectionJob"]
 
@@ -48,6 +49,7 @@ class SelectionJob:
     :param fields: where these fields stand in these rows.
     :param scores: the scores of these rows; None: not yet read.
     :param targets: (m, d) vectors of the target; None: not yet embedded.
+    :param tag_edges: pairs of tags that are alike; see `Pool`.
     :param kept_share: share of all rows that is kept, where rows are put in order to split a budget among topics.
     """
 
@@ -62,6 +64,7 @@ class SelectionJob:
     fields: Mapping[Need, Field] = field(default_factory=dict)
     scores: RowScores | None = None
     targets: NDArray[np.float32] | None = None
+    tag_edges: Sequence[tuple[str, str, float]] = ()
     kept_share: float | None = None
 
     @property
@@ -100,18 +103,23 @@ class SelectionJob:
         )
 
     def prepared(self, rows: Rows) -> tuple[SelectionJob, NDArray[np.float64] | None]:
-        """Read the scores of a dataset and embed the target, before any other work.
+        """Read the scores of a dataset and embed its tags and the target if need be, before any other work.
 
         :param rows: flat rows or topics.
-        :return: the job with both, and the score of each row; None if the recipe asks for none.
-        :raises DatasetError: if there are no such scores.
+        :return: the job with what it has found, and the score of each row; None if the recipe asks for none.
+        :raises DatasetError: if there are no such scores, or too many tags.
         """
         scores, numbers = None, None
         if self.scoring is not None:
             counts = "scores" in self.method.needs
             scores, numbers = read_scores(rows, self.scoring, self.reader.operator, counts)
         targets = self.reader.encoder.embed(self.target_texts) if self.target_texts else None
-        return replace(self, scores=scores, targets=targets, target_texts=()), numbers
+        job = replace(self, scores=scores, targets=targets, target_texts=())
+        similarity = self.method.edge_similarity
+        if similarity is not None:
+            tags = self._fact_reader({"tags": self.fields["tags"]}, None)
+            job = replace(job, tag_edges=tag_edges(rows, tags, similarity))
+        return job, numbers
 
     def facts(self, table: pa.Table) -> RowFacts:
         """Return what is known about the rows of a topic, beside their vectors.
@@ -318,7 +326,7 @@ class _Candidates:
 
     def _pool(self, kept: float | None) -> Pool:
         job, facts = self.job, self.facts
-        known: dict[str, Any] = {"kept": kept}
+        known: dict[str, Any] = {"kept": kept, "tag_edges": job.tag_edges}
         if "vectors" in job.method.needs:
             # Usually all rows are candidates, and selecting all of them would copy them.
             whole = len(self.rows) == len(self.readable)

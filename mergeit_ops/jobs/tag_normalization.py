@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from mergeit_ops.core.tags.least_count import least_count
 from mergeit_ops.core.tags.rule_form import rule_form
+from mergeit_ops.core.tags.similar_pairs import MOST_TAGS
 from mergeit_ops.core.tags.synonyms import implied_by, pairs_of, synonyms
 from mergeit_ops.dataset.tag_lists import tag_lists, with_tag_features, with_tags
 from mergeit_ops.errors import DatasetError
@@ -19,10 +20,7 @@ from mergeit_ops.jobs.rows import Rows
 from mergeit_ops.jobs.sample_reader import EncoderSettings
 from mergeit_ops.jobs.tagging import tag_figures
 
-__all__ = ["MOST_TAGS", "TagNormalization"]
-
-MOST_TAGS = 100_000
-"""Tags whose vectors are compared with each other at most."""
+__all__ = ["TagNormalization"]
 
 
 @dataclass(frozen=True)

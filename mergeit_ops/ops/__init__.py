@@ -15,6 +15,7 @@ from mergeit_ops.ops.pool_score_mapper import PoolScoreMapper
 from mergeit_ops.ops.quality_gate_filter import QualityGateFilter
 from mergeit_ops.ops.sample_score_filter import SampleScoreFilter
 from mergeit_ops.ops.sentence_embedding_mapper import SentenceEmbeddingMapper
+from mergeit_ops.ops.tag_coverage_selector import TagCoverageSelector
 from mergeit_ops.ops.tag_normalization_mapper import TagNormalizationMapper
 from mergeit_ops.ops.topic_cluster_grouper import TopicClusterGrouper
 from mergeit_ops.ops.topic_reverse_grouper import TopicReverseGrouper
@@ -31,6 +32,7 @@ __all__ = [
     "QualityGateFilter",
     "SampleScoreFilter",
     "SentenceEmbeddingMapper",
+    "TagCoverageSelector",
     "TagNormalizationMapper",
     "TopicClusterGrouper",
     "TopicReverseGrouper",

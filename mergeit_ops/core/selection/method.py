@@ -65,6 +65,11 @@ class SelectionMethod(Protocol):
         """Return what must be filled in the pool."""
         return frozenset({"vectors"})
 
+    @property
+    def edge_similarity(self) -> float | None:
+        """Return the cosine from which two tags are alike, for `tag_edges` of the pool; None: it needs no edges."""
+        return None
+
     def select(self, pool: Pool, budget: int) -> Selection:
         """Choose rows.
 

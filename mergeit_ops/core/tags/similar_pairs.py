@@ -7,7 +7,10 @@ from numpy.typing import NDArray
 
 from mergeit_ops.core.products import inner_products
 
-__all__ = ["similar_pairs"]
+__all__ = ["MOST_TAGS", "similar_pairs"]
+
+MOST_TAGS = 100_000
+"""Tags that should be compared at most: the time grows with their square."""
 
 _BLOCK_ROWS = 1_024
 
