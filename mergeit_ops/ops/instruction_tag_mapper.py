@@ -30,8 +30,8 @@ class InstructionTagMapper(SampleOperator, Mapper):
 
     `keywords` needs no language model and no download. A tag is a key phrase: one to `ngram_max` words that follow each
     other when numbers, English stop words and plural endings are left out, such as `write poem`. It must be in
-    `min_tag_count` samples. Of the phrases of an instruction, those of the highest tf-idf are taken, and none that is
-    part of another. It stands in for the tags that a language model gives (InsTag, arXiv 2308.07074): it finds words,
+    `min_tag_count` samples. Of the phrases of an instruction, those of the highest tf-idf are taken, and no two that
+    share a word. It stands in for the tags that a language model gives (InsTag, arXiv 2308.07074): it finds words,
     not intentions. In Chinese, Japanese and Thai, which put no spaces between words, each pair of characters counts as
     a phrase. In other languages than English no stop words are left out."""
 

@@ -66,29 +66,26 @@ class KeyPhrases:
         """Return the key phrases of one of the texts, those of the highest weight first.
 
         The weight of a phrase is how often the text has it, times ln((1 + n) / (1 + c)) + 1 for a phrase in c of n
-        texts. A phrase that is part of a chosen one, or has one as its part, is left out. Equal weights go to the
-        longer phrase, then to the earlier one.
+        texts. A phrase that shares a word with a chosen one is left out. Equal weights go to the longer phrase, then to
+        the earlier one.
 
         :param text: any text.
         """
         found: Counter[str] = Counter()
         for run in _runs(text):
-            for words in range(1, self.words + 1):
-                found.update(phrase for phrase in map(" ".join, _phrases(run, words)) if phrase in self.counts)
+            for length in range(1, self.words + 1):
+                found.update(phrase for phrase in map(" ".join, _phrases(run, length)) if phrase in self.counts)
         chosen: list[str] = []
+        used: set[str] = set()
         for phrase in sorted(found, key=lambda phrase: (-found[phrase] * self._rarity(phrase), -phrase.count(" "))):
-            if len(chosen) == self.most:
-                break
-            if not any(_is_part(phrase, other) or _is_part(other, phrase) for other in chosen):
+            words = phrase.split(" ")
+            if used.isdisjoint(words):
                 chosen.append(phrase)
-        return chosen
+                used.update(words)
+        return chosen[: self.most]
 
     def _rarity(self, phrase: str) -> float:
         return math.log((1 + self.texts) / (1 + self.counts[phrase])) + 1
-
-
-def _is_part(phrase: str, other: str) -> bool:
-    return f" {phrase} " in f" {other} "
 
 
 def _runs(text: str) -> Iterator[list[str]]:

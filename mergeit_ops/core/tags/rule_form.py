@@ -8,7 +8,8 @@ from functools import lru_cache
 __all__ = ["rule_form", "singular"]
 
 _SHORTEST_PLURAL = 4
-_NOT_PLURAL = ("ss", "us", "is")
+_NOT_PLURAL = ("ss", "us", "is", "atics", "istics", "omics", "onics", "physics")
+_SAME_IN_PLURAL = frozenset(("ethics", "news", "politics", "series", "species"))
 _WITH_ES = ("sses", "xes", "ches", "shes", "zzes")
 
 
@@ -26,11 +27,11 @@ def rule_form(tag: str) -> str:
 
 
 def singular(word: str) -> str:
-    """Return an English word without the ending of its plural; words such as `analysis` and `class` stay.
+    """Return an English word without the ending of its plural; `analysis`, `class` and `mathematics` stay.
 
     :param word: in lower case.
     """
-    if len(word) < _SHORTEST_PLURAL or not word.endswith("s") or word.endswith(_NOT_PLURAL):
+    if len(word) < _SHORTEST_PLURAL or not word.endswith("s") or word.endswith(_NOT_PLURAL) or word in _SAME_IN_PLURAL:
         return word
     if word.endswith("ies") and len(word) > _SHORTEST_PLURAL:
         return word[:-3] + "y"
