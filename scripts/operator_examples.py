@@ -64,6 +64,13 @@ RICE = (
 )
 ROWS = INTERVIEWS + RICE
 
+TAGS = (
+    ["Cooking recipes", "Rice", "Kitchen Tips"],
+    ["recipe for cooking", "rice", "odd"],
+    ["cooking-recipe", "rice!", "kitchen tip"],
+)
+COOKING = (["rice", "pots", "cleaning"], ["rice", "pots"], ["time"])
+
 ANSWER = {
     "instruction": "I have an interview at a small software company. What should I wear, and is a suit too formal?",
     "input": "",
@@ -217,6 +224,41 @@ EXAMPLES: Mapping[str, Sequence[Example]] = {
             "no room for an answer.)",
             rows=[*INTERVIEWS[:2], {**INTERVIEWS[2], "instruction": INTERVIEWS[2]["instruction"] + " Think." * 12}],
             toy_model=True,
+        ),
+    ],
+    "instruction_tag_mapper": [
+        Example(
+            "Rows get the key phrases of their instructions",
+            {},
+            "A phrase is a tag if another row has it too; words such as `at` and `a` do not count. No two tags of a "
+            "row share a word: `interview small software` is taken before `interview`, which more rows have.",
+            rows=INTERVIEWS,
+        )
+    ],
+    "tag_normalization_mapper": [
+        Example(
+            "Spellings and synonyms become one tag",
+            {"min_tag_count": 1},
+            "Case, marks and plurals do not count, and the embeddings of `cooking recipe` and `recipe for cooking` are "
+            "alike. By default `odd`, which is in one row only, would go.",
+            rows=[row | {"tags": tags} for row, tags in zip(RICE, TAGS, strict=True)],
+        )
+    ],
+    "tag_coverage_selector": [
+        Example(
+            "Two rows that have all tags",
+            {"select_num": 2},
+            "The row with the most tags comes first, and then the one that has a tag the first has not.",
+            rows=[row | {"tags": tags} for row, tags in zip(RICE, COOKING, strict=True)],
+        ),
+        Example(
+            "Two rows that are good and have most tags",
+            {"method": "information_gain", "select_num": 2, "score_key": "votes", "score_scale": "raw"},
+            "The score of a row goes to each of its tags, so that few votes for a new tag may count less than many for "
+            "tags that others have. The log says: `mean score (chosen 6.5, all 4.7)`.",
+            rows=[
+                row | {"tags": tags, "votes": votes} for row, tags, votes in zip(RICE, COOKING, (6, 7, 1), strict=True)
+            ],
         ),
     ],
     "topic_reverse_grouper": [
