@@ -37,7 +37,7 @@ class InstructionTagMapper(SampleOperator, Mapper):
 
     # Data-Juicer's partitioned Ray executor would otherwise run it on each partition for itself.
     is_global_operation = True
-    gives_ids = True
+    changes_rows = True
     _constraints = {
         **SAMPLE_CONSTRAINTS,
         "tagger": OneOf(tuple(TAGGERS)),

@@ -69,6 +69,9 @@ class SampleOperator:
     gives_ids: ClassVar[bool] = False
     """Whether verification can follow rows through it by their ids."""
 
+    changes_rows: ClassVar[bool] = False
+    """Whether it changes columns of the user, or adds some."""
+
     kind: ClassVar[str] = ""
     """Its role in the conservation law: `grouper`, `selector`, `merger`, `gate` or `flattener`; empty: none."""
 
@@ -195,7 +198,7 @@ class SampleOperator:
 
         :param parameters: its parameters in the recipe.
         """
-        names = ("kind", "step", "takes", "gives", "may_drop", "records_drops", "gives_ids")
+        names = ("kind", "step", "takes", "gives", "may_drop", "records_drops", "gives_ids", "changes_rows")
         return {name: getattr(cls, name) for name in names}
 
     @property

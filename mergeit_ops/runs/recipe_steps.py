@@ -38,7 +38,11 @@ class RecipeSlice:
     @property
     def changers(self) -> tuple[str, ...]:
         """Return the operators that may change rows."""
-        return tuple(name for name in self.names if name not in self.roles and not name.endswith(_ONLY_TAKE_ROWS))
+        return tuple(name for name in self.names if self._changes(name))
+
+    def _changes(self, name: str) -> bool:
+        role = self.roles.get(name)
+        return not name.endswith(_ONLY_TAKE_ROWS) if role is None else bool(role.get("changes_rows"))
 
     def _drops_unseen(self, name: str) -> bool:
         role = self.roles[name]

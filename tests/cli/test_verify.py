@@ -606,6 +606,16 @@ def test_an_operator_whose_name_tells_nothing_may_have_done_anything():
     assert found.changers == ("drop_odd", "clean_mapper")
 
 
+def test_operators_of_ours_say_whether_they_change_rows():
+    from mergeit_ops.runs.recipe_steps import RecipeSteps
+
+    names = ("sentence_embedding_mapper", "tag_normalization_mapper", "tag_coverage_selector")
+    roles = {name: OPERATORS.modules[name].role_in({}) for name in names}
+    assert RecipeSteps(names[1:], roles).before_ours().changers == ("tag_normalization_mapper",)
+    assert RecipeSteps(names, roles).behind("selector").changers == ()
+    assert RecipeSteps(names, roles).before_ours().changers == ()
+
+
 @pytest.mark.usefixtures("ray_cluster")
 class TestOnRay:
     """The same law on what Ray has written."""
