@@ -36,9 +36,7 @@ def test_all_questions_of_a_conversation_are_tagged_and_no_answer():
         return {"messages": [{"role": role, "content": text} for role, text in zip(roles, texts, strict=False)]}
 
     rows = [turns("Sort the list.", "Done: cheese", "Explain recursion."), turns("Explain the list", "cheese")]
-    assert tags_of(rows) == [["list", "explain"], ["explain", "list"]] or tags_of(rows)
-    assert all("cheese" not in tags for tags in tags_of(rows))
-    assert {"list", "explain"} <= set(tags_of(rows)[0])
+    assert tags_of(rows) == [["list", "explain"], ["explain", "list"]]
 
 
 def test_the_column_holds_lists_of_texts_from_the_first_row_on():
