@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, Protocol
 
@@ -59,6 +59,12 @@ class SelectionMethod(Protocol):
 
     has_bound: ClassVar[bool] = False
     """Whether it may choose fewer rows than the budget, because a row must meet a bound of the method."""
+
+    stats: ClassVar[Mapping[str, type]] = {}
+    """Stats that it writes for each chosen row, and the Python types of their values."""
+
+    whole_only: ClassVar[bool] = False
+    """Whether it must see the whole dataset, so that it cannot choose within topics."""
 
     @property
     def needs(self) -> frozenset[Need]:

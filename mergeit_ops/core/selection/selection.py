@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +19,23 @@ class Selection:
     :param indices: (k,) int64 row positions in the order they were chosen.
     :param gains: (k,) float64: what each row adds to the objective. If the gains of a method never rise, they can
         split a budget among topics.
+    :param left_out: (2, p) int64: rows that a bound of the method leaves out, and the row that each is too like.
+    :param bound: the bound, if the method has found it itself; None: it has not.
+    :param counts: further figures for the record; those of several topics are added up.
+    :param stats: what the method says about the chosen rows: a value for each, by the key of the stat.
     """
 
     indices: NDArray[np.int64]
     gains: NDArray[np.float64]
+    left_out: NDArray[np.int64] = field(default_factory=lambda: np.zeros((2, 0), np.int64))
+    bound: float | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
+    stats: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+
+    @classmethod
+    def of_all(cls, indices: NDArray[np.int64]) -> Selection:
+        """Return the choice of rows that nobody had to choose.
+
+        :param indices: their positions.
+        """
+        return cls(indices, np.zeros(len(indices)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +54,7 @@ def select_within(
         own = costs[found.indices]
         places = fitting(own, tokens)
         if len(found.indices) < count or count == n or tokens - own[places].sum() < average:
-            return Selection(found.indices[places], found.gains[places])
+            return replace(found, indices=found.indices[places], gains=found.gains[places])
         count = min(n, 2 * count)
 
 
