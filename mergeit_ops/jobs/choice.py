@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mergeit_ops.core.products import inner_products
+from mergeit_ops.core.selection.selection import Selection
 
 __all__ = ["Choice"]
 
@@ -29,6 +32,11 @@ class Choice:
         target.
     :param chosen_reached: the same of the chosen rows.
     :param tokens: estimated tokens of all rows, and of the chosen ones; None: the budget does not count them.
+    :param left_out: (2, p) positions of rows that a bound of the method left out, and of those that they are too like.
+    :param bounds: the lowest and the highest bound that the method has found; None: none.
+    :param counts: further figures of the method.
+    :param stats: what the method says about the rows that stay, by stat; None where it says nothing.
+    :param twins: `left_out` by the ids of rows, if the recipe asks for them.
     """
 
     rows: int = 0
@@ -38,6 +46,11 @@ class Choice:
     reached: NDArray[np.float32] | None = None
     chosen_reached: NDArray[np.float32] | None = None
     tokens: tuple[int, int] | None = None
+    left_out: NDArray[np.int64] = field(default_factory=lambda: np.zeros((2, 0), np.int64))
+    bounds: tuple[float, float] | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
+    stats: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    twins: Sequence[tuple[str, str]] = ()
 
     @classmethod
     def of(
@@ -70,6 +83,28 @@ class Choice:
             found = replace(found, reached=_reached(vectors, some), chosen_reached=_reached(vectors[chosen], some))
         return found
 
+    def with_words_of(self, selection: Selection, positions: NDArray[np.int64]) -> Choice:
+        """Return the choice with what the method says about it.
+
+        :param selection: what it returned.
+        :param positions: ascending positions of the rows that stay: the chosen ones, and others.
+        """
+        bounds = None if selection.bound is None else (selection.bound, selection.bound)
+        stats = {}
+        places = np.searchsorted(positions, selection.indices).tolist()
+        for name, values in selection.stats.items():
+            stats[name] = [None] * len(positions)
+            for place, value in zip(places, values, strict=True):
+                stats[name][place] = value
+        return replace(self, left_out=selection.left_out, bounds=bounds, counts=selection.counts, stats=stats)
+
+    def with_twins(self, row_ids: Sequence[str]) -> Choice:
+        """Return the choice with the ids of the rows that were left out, and of those that they are too like.
+
+        :param row_ids: ids of all rows that it was made from.
+        """
+        return replace(self, twins=[(row_ids[row], row_ids[other]) for row, other in self.left_out.T.tolist()])
+
     def __add__(self, other: Choice) -> Choice:
         return Choice(
             self.rows + other.rows,
@@ -79,11 +114,22 @@ class Choice:
             _highest(self.reached, other.reached),
             _highest(self.chosen_reached, other.chosen_reached),
             _both(self.tokens, other.tokens),
+            # Positions, and words about rows, are those of one part of a dataset: their number alone can be added up.
+            np.concatenate([self.left_out, other.left_out], axis=1),
+            _widest(self.bounds, other.bounds),
+            Counter(self.counts) + Counter(other.counts),
+            twins=[*self.twins, *other.twins],
         )
 
     def figures(self) -> dict[str, Any]:
         """Return tokens and mean score of the chosen rows beside those of all, and how near both come to the target."""
         figures: dict[str, Any] = {}
+        if self.left_out.size:
+            figures["too_alike"] = self.left_out.shape[1]
+        if self.bounds is not None:
+            low, high = (round(bound, _DIGITS) for bound in self.bounds)
+            figures["max_similarity"] = low if low == high else {"lowest": low, "highest": high}
+        figures |= self.counts
         if self.tokens is not None:
             figures["tokens"] = {"chosen": self.tokens[1], "all": self.tokens[0]}
         if self.scores[1]:
@@ -122,3 +168,9 @@ def _both(a: tuple[int, int] | None, b: tuple[int, int] | None) -> tuple[int, in
     if a is None or b is None:
         return b if a is None else a
     return a[0] + b[0], a[1] + b[1]
+
+
+def _widest(a: tuple[float, float] | None, b: tuple[float, float] | None) -> tuple[float, float] | None:
+    if a is None or b is None:
+        return b if a is None else a
+    return min(a[0], b[0]), max(a[1], b[1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -23,6 +24,7 @@ from mergeit_ops.errors import DatasetError, EmbeddingError, RecipeError
 from mergeit_ops.jobs.choice import Choice
 from mergeit_ops.jobs.fields import Field
 from mergeit_ops.jobs.row_facts import FactReader, RowFacts, TokensOf
+from mergeit_ops.jobs.row_ids import row_ids
 from mergeit_ops.jobs.rows import Rows
 from mergeit_ops.jobs.sample_reader import SampleReader
 from mergeit_ops.jobs.scores import RowScores, ScoreSettings, read_scores
@@ -46,6 +48,7 @@ class SelectionJob:
     :param target_texts: texts of a target.
     :param keys: how the recipe names the fields that the method needs: the parameter and its value.
     :param tokens_of: what counts toward a budget of tokens; None: the budget counts rows.
+    :param names_left_out: whether the ids of rows that a bound of the method leaves out are told.
     :param fields: where these fields stand in these rows.
     :param scores: the scores of these rows; None: not yet read.
     :param targets: (m, d) vectors of the target; None: not yet embedded.
@@ -61,6 +64,7 @@ class SelectionJob:
     target_texts: tuple[str, ...] = ()
     keys: Mapping[Need, tuple[str, str]] = field(default_factory=dict)
     tokens_of: TokensOf | None = None
+    names_left_out: bool = False
     fields: Mapping[Need, Field] = field(default_factory=dict)
     scores: RowScores | None = None
     targets: NDArray[np.float32] | None = None
@@ -218,11 +222,16 @@ class SelectionJob:
         :param shares: the share of each topic; None: the budget says it for each topic alone.
         :return: the topics that keep rows, and what was chosen.
         """
-        parts = enumerate(self._parts(table))
         return _taken(
-            (topic, *part.outcome(part.chosen(self.budget.of_flat(part.amount) if shares is None else shares[number])))
-            for number, (topic, part) in parts
+            self._outcome(topic, part, None if shares is None else shares[number])
+            for number, (topic, part) in enumerate(self._parts(table))
         )
+
+    def _outcome(self, topic: Topic, part: _Candidates, share: int | None) -> tuple[Topic, NDArray[np.int64], Choice]:
+        positions, choice = part.outcome(part.chosen(self.budget.of_flat(part.amount) if share is None else share))
+        if self.names_left_out:
+            choice = choice.with_twins(row_ids(topic.table, Counter(), self.reader.operator))
+        return topic, positions, choice
 
     def take(self, table: pa.Table, chosen: Sequence[NDArray[np.int64]]) -> tuple[pa.Table | None, Choice]:
         """Keep chosen rows of each topic, in their order; see `select`.
@@ -231,7 +240,8 @@ class SelectionJob:
         :param chosen: positions of the chosen rows of each.
         """
         return _taken(
-            (topic, *part.outcome(rows)) for (topic, part), rows in zip(self._parts(table), chosen, strict=True)
+            (topic, *part.outcome(Selection.of_all(rows)))
+            for (topic, part), rows in zip(self._parts(table), chosen, strict=True)
         )
 
     def from_all(self, vectors: NDArray[np.float32] | None, facts: RowFacts) -> tuple[NDArray[np.int64], Choice]:
@@ -300,9 +310,12 @@ class _Candidates:
         total = self.vectors[self.rows].sum(axis=0, dtype=np.float64)
         return total / (np.linalg.norm(total) or 1.0)
 
-    def chosen(self, share: int) -> NDArray[np.int64]:
-        """Return the positions of the rows that the method chooses, all if the share is enough for all."""
-        return self.rows if share >= self.amount and not self.job.method.has_bound else self.best(share).indices
+    def chosen(self, share: int) -> Selection:
+        """Return the rows that the method chooses; all if the share is enough for all and it has nothing to say."""
+        method = self.job.method
+        if share >= self.amount and not method.has_bound and not method.stats:
+            return Selection.of_all(self.rows)
+        return self.best(share)
 
     def best(self, share: int) -> Selection:
         """Return the positions of the rows that the method chooses, best first.
@@ -322,7 +335,7 @@ class _Candidates:
             logger.info(f"{self.job.reader.operator}: {note}")
         pool = self._pool(None if tokens is None else count)
         chosen = method.select(pool, share) if tokens is None else method.select_within(pool, tokens, share)
-        return Selection(self.rows[chosen.indices], chosen.gains)
+        return replace(chosen, indices=self.rows[chosen.indices], left_out=self.rows[chosen.left_out])
 
     def _pool(self, kept: float | None) -> Pool:
         job, facts = self.job, self.facts
@@ -343,18 +356,19 @@ class _Candidates:
             known["topics"] = facts.topic_numbers
         return Pool(**known)
 
-    def outcome(self, chosen: NDArray[np.int64]) -> tuple[NDArray[np.int64], Choice]:
+    def outcome(self, selection: Selection) -> tuple[NDArray[np.int64], Choice]:
         """Return the positions of the rows that stay, ascending, and what was chosen.
 
-        :param chosen: positions of the chosen rows; those that cannot be read stay too if the recipe keeps them.
+        :param selection: the chosen rows; those that cannot be read stay too if the recipe keeps them.
         :raises EmbeddingError: if the vectors have another width than those of the target.
         """
+        chosen = selection.indices
         others = np.flatnonzero(~self.readable) if self.job.keeps_unreadable else np.zeros(0, np.int64)
         positions = np.sort(np.concatenate([chosen, others]))
         targets = self._targets()
         vectors = None if targets is None else self.vectors
         told = Choice.of(len(positions), len(self.readable), chosen, self.all.scores, vectors, targets, self.all.tokens)
-        return positions, told
+        return positions, told.with_words_of(selection, positions)
 
     def _targets(self) -> NDArray[np.float32] | None:
         targets = self.job.targets

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import accumulate, pairwise
+from itertools import accumulate, chain, pairwise
 from typing import Any, TypeVar
 
 import numpy as np
+import pyarrow as pa
 from datasets import Features
 from numpy.typing import NDArray
 
-from mergeit_ops.core.columns import EMBEDDING
+from mergeit_ops.core.columns import EMBEDDING, ROW_ID, STATS, is_content
+from mergeit_ops.core.rows.identity import number_duplicates
 from mergeit_ops.core.selection.budget import gain_budgets
 from mergeit_ops.core.selection.taylor import graph_cut, taylor_budgets
 from mergeit_ops.dataset.readability import Readability
+from mergeit_ops.dataset.stats import stats_of
+from mergeit_ops.dataset.tables import JSON, json_array, set_column
 from mergeit_ops.dataset.topics import flat_features, topic_features
 from mergeit_ops.jobs.choice import Choice
+from mergeit_ops.jobs.row_keys import identity_keys
 from mergeit_ops.jobs.rows import Rows
 from mergeit_ops.jobs.selection import SelectionJob
 
@@ -26,12 +31,18 @@ __all__ = ["select_from_all", "select_from_topics"]
 T = TypeVar("T")
 
 
-def select_from_topics(rows: Rows, job: SelectionJob) -> tuple[Rows, dict[str, Any]]:
+TWINS = "left_out_for"
+"""In the record: pairs of ids, of a row that a bound has left out and of the row that it is too like."""
+
+_TYPES: Mapping[type, pa.DataType] = {float: pa.float64(), int: pa.int64(), str: pa.string()}
+
+
+def select_from_topics(rows: Rows, job: SelectionJob) -> tuple[Rows, dict[str, Any], dict[str, Any]]:
     """Select within topics.
 
     :param rows: topics.
     :param job: the selection.
-    :return: the topics with their chosen rows, and the figures for the record.
+    :return: the topics with their chosen rows, and the figures and details for the record.
     """
     job = job.found(rows)
     found = Readability()
@@ -62,16 +73,19 @@ def select_from_topics(rows: Rows, job: SelectionJob) -> tuple[Rows, dict[str, A
         selected, told = rows.map(job.select, each=_placed(budgets, places, sizes), features=_features)
     choice = sum(told, Choice())
     figures = {"rows_in": choice.rows, "rows_out": choice.kept, "topics": len(selected)}
-    return selected, {**figures, **choice.figures(), **found.figures()}
+    details = {TWINS: choice.twins} if job.names_left_out else {}
+    return selected, {**figures, **choice.figures(), **found.figures()}, details
 
 
-def select_from_all(rows: Rows, job: SelectionJob, keep_embeddings: bool) -> tuple[Rows, dict[str, Any]]:
+def select_from_all(
+    rows: Rows, job: SelectionJob, keep_embeddings: bool
+) -> tuple[Rows, dict[str, Any], dict[str, Any]]:
     """Select from a flat dataset as a whole.
 
     :param rows: flat rows.
     :param job: the selection.
     :param keep_embeddings: whether the chosen rows keep the embeddings that they bring.
-    :return: the chosen rows, in their order, and the figures for the record.
+    :return: the chosen rows, in their order, and the figures and details for the record.
     """
     job = job.found(rows)
     if job.tokens_of is None:
@@ -93,7 +107,52 @@ def select_from_all(rows: Rows, job: SelectionJob, keep_embeddings: bool) -> tup
         chosen, choice = job.from_all(None, facts)
     dropped = () if keep_embeddings and EMBEDDING in rows.columns else (EMBEDDING,)
     selected = with_vectors.take(chosen, dropped)
-    return selected, {"rows_in": len(rows), "rows_out": len(selected), **choice.figures(), **found.figures()}
+    if job.method.stats:
+        selected = _with_stats(selected, job.method.stats, choice.stats)
+    details = {TWINS: _twins(rows, choice)} if job.names_left_out else {}
+    figures = {"rows_in": len(rows), "rows_out": len(selected), **choice.figures(), **found.figures()}
+    return selected, figures, details
+
+
+def _twins(rows: Rows, choice: Choice) -> Sequence[tuple[str, str]]:
+    if not choice.left_out.size:
+        return []
+    read = [name for name in rows.columns if name == ROW_ID or is_content(name)]
+    row_ids = number_duplicates(chain.from_iterable(rows.tell(identity_keys, columns=read)))
+    return choice.with_twins(row_ids).twins
+
+
+def _with_stats(rows: Rows, types: Mapping[str, type], stats: Mapping[str, Sequence[Any]]) -> Rows:
+    """Return flat rows with further stats.
+
+    :param rows: the rows.
+    :param types: Python types of the stats.
+    :param stats: a value for each row, by stat; None: that row has none.
+    """
+    bounds = pairwise([0, *accumulate(rows.tell(_length))])
+    parts = ({name: values[first:end] for name, values in stats.items()} for first, end in bounds)
+    found, _ = rows.map(
+        _add_stats, each=parts, features=_stats_features, stats={n: _TYPES[t] for n, t in types.items()}
+    )
+    return found
+
+
+def _length(table: pa.Table) -> tuple[None, int]:
+    return None, table.num_rows
+
+
+def _add_stats(table: pa.Table, stats: Mapping[str, Sequence[Any]]) -> tuple[pa.Table, None]:
+    new = [dict(zip(stats, values, strict=True)) for values in zip(*stats.values(), strict=True)]
+    # Rows about which the method says nothing have no such key.
+    rows = [
+        old | {name: value for name, value in own.items() if value is not None}
+        for old, own in zip(stats_of(table), new or [{}] * table.num_rows, strict=True)
+    ]
+    return set_column(table, STATS, json_array(rows)), None
+
+
+def _stats_features(features: Features) -> Features:
+    return Features({**features, STATS: JSON})
 
 
 def _kept_share(rows: Rows, job: SelectionJob, total: int) -> float:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from mergeit_ops.core.selection.selection import Selection
 from mergeit_ops.jobs.choice import Choice
 from tests.core.selection.test_facility_location import X6
 
@@ -36,3 +37,18 @@ def test_a_choice_without_scores_and_target_tells_nothing():
 
 def test_no_chosen_row_has_no_mean():
     assert Choice.of(0, 6, np.zeros(0, np.int64), SCORES).figures() == {"mean_score": {"chosen": None, "all": 5.4}}
+
+
+def test_what_a_method_says_is_told_and_added_up_over_topics():
+    left_out = np.array([[0], [2]])
+    said = Selection(np.array([2, 1]), np.zeros(2), left_out, 0.8, {"cells": 2}, {"part": ["a", "b"]})
+    told = Choice(4, 3).with_words_of(said, np.array([1, 2, 3])).with_twins(["r0", "r1", "r2", "r3"])
+    assert told.figures() == {"too_alike": 1, "max_similarity": 0.8, "cells": 2}
+    assert told.stats == {"part": ["b", "a", None]}
+    assert told.twins == [("r0", "r2")]
+    other = Choice().with_words_of(
+        Selection(np.zeros(0, np.int64), np.zeros(0), bound=0.7, counts={"cells": 1}), told.left_out[0]
+    )
+    both = told + other
+    assert both.figures() == {"too_alike": 1, "max_similarity": {"lowest": 0.7, "highest": 0.8}, "cells": 3}
+    assert both.twins == told.twins
