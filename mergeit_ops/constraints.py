@@ -52,6 +52,7 @@ class Number:
     :param high_open: whether the highest is excluded.
     :param integer: whether it must be whole.
     :param optional: whether null is allowed too.
+    :param words: words that are allowed too.
     """
 
     low: float = -math.inf
@@ -60,11 +61,14 @@ class Number:
     high_open: bool = False
     integer: bool = False
     optional: bool = False
+    words: tuple[str, ...] = ()
 
     def allows(self, value: Any) -> bool:
         """See `Constraint`."""
         if value is None:
             return self.optional
+        if isinstance(value, str):
+            return value in self.words
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
             return False
         if self.integer and value != int(value):
@@ -83,7 +87,7 @@ class Number:
         else:
             left, right = "(" if self.low_open else "[", ")" if self.high_open else "]"
             span = f" in {left}{_spelled(self.low)}, {_spelled(self.high)}{right}"
-        return kind + span + (" or null" if self.optional else "")
+        return kind + span + "".join(f" or {word!r}" for word in self.words) + (" or null" if self.optional else "")
 
 
 @dataclass(frozen=True)

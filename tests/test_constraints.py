@@ -26,6 +26,7 @@ TAKEN = [
     (Number(low=0, low_open=True, optional=True), [1e-9, None], [0, math.inf], "a number above 0 or null"),
     (Number(low=0, high=2**32 - 1, integer=True), [2**32 - 1], [2**32], "a whole number in [0, 4294967295]"),
     (Number(low=1, integer=True), [1, 2.0], [0, 1.5, None], "a whole number of at least 1"),
+    (Number(low=0, high=1, words=("auto",)), [0.5, "auto"], ["x", "0.5", 2], "a number in [0, 1] or 'auto'"),
     (OneOf(("a", "b")), ["a"], ["c", None, 1, ["a"]], "one of 'a', 'b'"),
     (OneOf({"a": 1}, optional=True), ["a", None], ["b"], "one of 'a' or null"),
     (SomeOf(("a", "b")), [["a"], ("b", "a")], [[], ["a", "a"], ["c"], "a", None], "a list of one or more of 'a', 'b'"),

@@ -38,6 +38,7 @@ class Case:
     drops: frozenset[str] = frozenset()
     asks_a_model: bool = False
     reads_labels: bool = False
+    reads_grades: bool = False
 
     def make(self, **more: Any) -> Any:
         model = {"scorer": "response_loss", "scorer_params": {"hf_model": gpt2_folder()}} if self.asks_a_model else {}
@@ -45,14 +46,16 @@ class Case:
 
     def keeping_all(self) -> Case:
         """The same case, with parameters under which no row is left out."""
-        more = {"select_ratio": 1.0} if "select_ratio" in self.operator._constraints else {}
+        allowed = self.operator._constraints
+        bounds = {"select_ratio": 1.0, "max_similarity": 1.0}
+        more = {name: bound for name, bound in bounds.items() if name in allowed and allowed[name].allows(bound)}
         return replace(self, parameters={**self.parameters, **more})
 
     def rows(self, rows: list[dict]) -> list[dict]:
-        """The same rows, with a column of lists where the operator reads tags."""
-        return (
-            [row | {"labels": str(row.get("instruction")).split()[:4]} for row in rows] if self.reads_labels else rows
-        )
+        """The same rows, with tags or a score where the operator reads them."""
+        if self.reads_labels:
+            return [row | {"labels": str(row.get("instruction")).split()[:4]} for row in rows]
+        return [row | {"grade": i % 7} for i, row in enumerate(rows)] if self.reads_grades else rows
 
     @property
     def reads_no_sample(self) -> bool:
@@ -80,6 +83,19 @@ CASES = [
     ),
     Case(ops.InstructionTagMapper, parameters={"tags_key": "intents"}, adds=frozenset({"intents"})),
     Case(ops.TagNormalizationMapper, parameters={"tags_key": "labels"}, reads_labels=True),
+    Case(
+        ops.ScoredDiversitySelector, parameters={"score_key": "grade"}, drops=frozenset({EMBEDDING}), reads_grades=True
+    ),
+    Case(
+        ops.ScoredDiversitySelector,
+        takes_topics=True,
+        gives_topics=True,
+        parameters={"score_key": "grade"},
+        reads_grades=True,
+    ),
+    Case(ops.LowConfidenceSelector, adds=frozenset({STATS}), drops=frozenset({EMBEDDING})),
+    Case(ops.SemanticDeduplicator, drops=frozenset({EMBEDDING})),
+    Case(ops.SemanticDeduplicator, takes_topics=True, gives_topics=True),
     Case(ops.BudgetSelector, parameters={"select_num": 50}),
     Case(ops.SampleScoreFilter, parameters={"scorer": "tests.user_scorers:ByLength"}, adds=frozenset({STATS})),
     Case(ops.PoolScoreMapper, adds=frozenset({STATS})),
@@ -312,6 +328,14 @@ BAD_VALUES = {
         "min_confidence": None,
         "mapping_path": "",
     },
+    ops.ScoredDiversitySelector: {"method": "qdit", "max_similarity": "high", "max_ngram": 0, "best_per_topic": -1},
+    ops.LowConfidenceSelector: {
+        "num_clusters": 1,
+        "method": "nb",
+        "misclassified_first": "yes",
+        "train_per_cluster": 0,
+    },
+    ops.SemanticDeduplicator: {"max_similarity": 1.1, "keep": "best", "chain": "long", "across_cells": 1},
     ops.BudgetSelector: {"select_num": 0, "field_key": "", "reverse": None, "seed": -1},
     ops.PoolScoreMapper: {"scorer": "", "scorer_params": "x", "embedding_model": ""},
     ops.SampleScoreFilter: {

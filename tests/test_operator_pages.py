@@ -83,6 +83,11 @@ def test_examples_show_what_their_words_say():
     assert len(run("budget_selector", 0).after) == 3
     assert [row["id"] for row in run("budget_selector", 1).after] == ["a1", "a3"]
     assert sorted(row["id"][0][0] for row in run("diversity_selector", 1).after) == ["a", "b"]
+    assert [row["id"] for row in run("scored_diversity_selector", 0).after] == ["a1", "b1", "b3"]
+    assert [row["id"] for row in run("scored_diversity_selector", 1).after] == ["a2", "a3"]
+    parts = {row["id"]: row["__dj__stats__"]["lcg_part"] for row in run("low_confidence_selector", 0).after}
+    assert parts == {"a1": "near", "b1": "near", "b3": "low_confidence"}
+    assert [row["id"] for row in run("semantic_deduplicator", 0).after] == ["a1", "a3", "b1", "b3"]
     difficulty = [row["__dj__stats__"] for row in run("sample_score_filter", 1).after]
     reasons = [stats["ifd_status"] for stats in difficulty]
     assert reasons == ["ok", "ok", "instruction_too_long"]

@@ -15,13 +15,18 @@ from tests.conftest import REPOSITORY
 
 KINDS = {
     "budget_selector": "selector",
+    "combined_score_filter": "filter",
+    "decontamination_filter": "filter",
     "diversity_selector": "selector",
     "facility_location_selector": "selector",
     "instruction_tag_mapper": "mapper",
     "llm_pair_merger_mapper": "mapper",
+    "low_confidence_selector": "selector",
     "pool_score_mapper": "mapper",
     "quality_gate_filter": "filter",
     "sample_score_filter": "filter",
+    "scored_diversity_selector": "selector",
+    "semantic_deduplicator": "selector",
     "sentence_embedding_mapper": "mapper",
     "tag_coverage_selector": "selector",
     "tag_normalization_mapper": "mapper",

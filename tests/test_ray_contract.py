@@ -515,6 +515,14 @@ def test_methods_choose_the_same_rows_on_ray(embedded_rows, method):
     assert [row["id"] for row in on_ray] == selector.run(make_dataset(embedded_rows))["id"][:]
 
 
+def test_methods_without_embeddings_choose_the_same_rows_on_ray(embedded_rows):
+    rows = [row | {"grade": number % 7, "group": number % 5} for number, row in enumerate(embedded_rows)]
+    for parameters in ({"method": "cluster_top", "topic_key": "group"}, {"method": "ngram_coverage"}):
+        selector = ops.ScoredDiversitySelector(score_key="grade", select_num=20, **parameters)
+        on_ray = [row["id"] for row in rows_of(process(ray_dataset(rows), selector))]
+        assert on_ray == selector.run(make_dataset(rows))["id"][:]
+
+
 def test_rows_that_are_chosen_already_are_the_same_on_ray(embedded_rows):
     rows = [row | {"labelled": number % 17 == 0 or None} for number, row in enumerate(embedded_rows)]
     selector = ops.DiversitySelector(select_num=20, start="column", start_column="labelled")

@@ -11,9 +11,12 @@ from mergeit_ops.ops.diversity_selector import DiversitySelector
 from mergeit_ops.ops.facility_location_selector import FacilityLocationSelector
 from mergeit_ops.ops.instruction_tag_mapper import InstructionTagMapper
 from mergeit_ops.ops.llm_pair_merger_mapper import LLMPairMergerMapper
+from mergeit_ops.ops.low_confidence_selector import LowConfidenceSelector
 from mergeit_ops.ops.pool_score_mapper import PoolScoreMapper
 from mergeit_ops.ops.quality_gate_filter import QualityGateFilter
 from mergeit_ops.ops.sample_score_filter import SampleScoreFilter
+from mergeit_ops.ops.scored_diversity_selector import ScoredDiversitySelector
+from mergeit_ops.ops.semantic_deduplicator import SemanticDeduplicator
 from mergeit_ops.ops.sentence_embedding_mapper import SentenceEmbeddingMapper
 from mergeit_ops.ops.tag_coverage_selector import TagCoverageSelector
 from mergeit_ops.ops.tag_normalization_mapper import TagNormalizationMapper
@@ -28,9 +31,12 @@ __all__ = [
     "FacilityLocationSelector",
     "InstructionTagMapper",
     "LLMPairMergerMapper",
+    "LowConfidenceSelector",
     "PoolScoreMapper",
     "QualityGateFilter",
     "SampleScoreFilter",
+    "ScoredDiversitySelector",
+    "SemanticDeduplicator",
     "SentenceEmbeddingMapper",
     "TagCoverageSelector",
     "TagNormalizationMapper",
