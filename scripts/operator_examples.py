@@ -261,6 +261,38 @@ EXAMPLES: Mapping[str, Sequence[Example]] = {
             ],
         ),
     ],
+    "scored_diversity_selector": [
+        Example(
+            "The best rows that are not alike",
+            {"score_key": "votes", "select_num": 3, "max_similarity": 0.6},
+            "The second best row is too like the best one, and gives its place to the next. The log says: "
+            "`too alike 2`.",
+            rows=[row | {"votes": votes} for row, votes in zip(ROWS, (5, 4, 1, 3, 2, 2), strict=True)],
+        ),
+        Example(
+            "Good rows with words that no other has",
+            {"method": "ngram_coverage", "score_key": "votes", "score_scale": "raw", "select_num": 2},
+            "The second row has the most words that are rare. The first has as many votes, but shares words with it; "
+            "the third has fewer votes and adds more words.",
+            rows=[row | {"votes": votes} for row, votes in zip(INTERVIEWS, (5, 5, 4), strict=True)],
+        ),
+    ],
+    "low_confidence_selector": [
+        Example(
+            "The row nearest to each centre, and the least certain one",
+            {"num_clusters": 2, "train_per_cluster": 2, "num_per_cluster_near": 1, "select_num": 3},
+            "Naive Bayes has learnt interviews from two rows, and rice from two others. Of the rows that are left, it "
+            "is least certain about the one that has few of their words.",
+        )
+    ],
+    "semantic_deduplicator": [
+        Example(
+            "Two rows that ask nearly the same",
+            {"max_similarity": 0.6},
+            "Of two questions about a suit, and of two about rice that sticks, the first is kept. The record names "
+            "both pairs.",
+        )
+    ],
     "topic_reverse_grouper": [
         Example(
             "Two topics become six rows again",
