@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from mergeit_ops.embedding import SentenceEncoder
-from mergeit_ops.embedding.precision import precision
+from mergeit_ops.embedding.precision import precision, takes_bfloat16
 
 DTYPES = ("float32", "bfloat16", "auto")
 LONG = [
@@ -30,7 +30,11 @@ TEXTS = [*ODD, *SHORT, *EXACT, *LONG, *SHORT[:3]]
 
 @pytest.fixture(scope="module", params=DTYPES)
 def encoder(request):
-    return SentenceEncoder(dtype=request.param)
+    made = SentenceEncoder(dtype=request.param)
+    if request.param == "bfloat16" and not takes_bfloat16("cpu", "auto"):
+        # Emulated, it takes ten times as long; each layer does the same.
+        del made._model[0].auto_model.encoder.layer[1:]
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -89,10 +93,10 @@ IN_A_PROCESS = """
 import hashlib, json, sys
 from mergeit_ops.embedding import SentenceEncoder
 texts = json.loads(sys.stdin.read())
-layers, *dtypes = sys.argv[1:]
+dtypes = sys.argv[1:]
 for dtype in dtypes:
     encoder = SentenceEncoder(dtype=dtype)
-    del encoder._model[0].auto_model.encoder.layer[int(layers):]
+    del encoder._model[0].auto_model.encoder.layer[1:]
     whole = encoder.encode(texts)
     assert (encoder.encode(texts[:0:-1])[::-1] == whole[1:]).all(), "order"
     assert (encoder.encode(texts[:1]) == whole[:1]).all(), "alone"
@@ -101,9 +105,9 @@ for dtype in dtypes:
 SOME = [SHORT[3], "", SHORT[12], "日本語のテキストを要約してください。"]
 
 
-def digests(*dtypes: str, layers: int = 6, **variables: str) -> list[str]:
+def digests(*dtypes: str, **variables: str) -> list[str]:
     done = subprocess.run(
-        [sys.executable, "-c", IN_A_PROCESS, str(layers), *dtypes],
+        [sys.executable, "-c", IN_A_PROCESS, *dtypes],
         input=json.dumps(SOME),
         capture_output=True,
         text=True,
@@ -116,14 +120,15 @@ def digests(*dtypes: str, layers: int = 6, **variables: str) -> list[str]:
 
 
 def test_in_any_process_whatever_its_threads():
-    here = [
-        hashlib.sha256(SentenceEncoder(dtype=dtype).encode(SOME).tobytes()).hexdigest()
-        for dtype in ("float32", "bfloat16")
-    ]
+    here = []
+    for dtype in ("float32", "bfloat16"):
+        encoder = SentenceEncoder(dtype=dtype)
+        del encoder._model[0].auto_model.encoder.layer[1:]
+        here.append(hashlib.sha256(encoder.encode(SOME).tobytes()).hexdigest())
     assert digests("float32", "bfloat16", OMP_NUM_THREADS="1", MKL_NUM_THREADS="1") == here
     assert digests("float32", "bfloat16", OMP_NUM_THREADS="4") == here
 
 
 def test_where_bfloat16_is_emulated():
     """As on a processor without instructions for it; in one layer, since it is slow."""
-    assert len(digests("bfloat16", layers=1, ONEDNN_MAX_CPU_ISA="AVX2", ATEN_CPU_CAPABILITY="avx2")) == 1
+    assert len(digests("bfloat16", ONEDNN_MAX_CPU_ISA="AVX2", ATEN_CPU_CAPABILITY="avx2")) == 1

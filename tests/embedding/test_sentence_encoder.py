@@ -74,7 +74,7 @@ TEXTS = [
 
 
 def test_bfloat16_gives_what_float32_gives_to_four_digits():
-    exact, fast = (load_encoder(dtype=dtype).encode(TEXTS) for dtype in ("float32", "bfloat16"))
+    exact, fast = (load_encoder(dtype=dtype).encode(TEXTS[::5]) for dtype in ("float32", "bfloat16"))
     cosines = (exact * fast).sum(axis=1)
     assert cosines.mean() >= 0.9999
     assert cosines.min() >= 0.999
