@@ -1,8 +1,9 @@
-"""Methods of diversity_selector: processor seconds and peak memory, beside what a user would write with NumPy.
+"""Methods of selection: processor seconds and peak memory, beside what a user would write with NumPy.
 
     python benchmarks/selection_methods.py [--rows 10000 100000] [--chosen 1000] [--only k_center dpp]
 
-Each choice runs once, in a process of its own, on made-up unit vectors of 384 dimensions around random centres. Seconds
+Each choice runs once, in a process of its own, on made-up unit vectors of 384 dimensions around random centres, and on
+made-up scores, texts of twelve words, five tags and a topic for each row, where the method needs them. Seconds
 are those that one processor works for the choice alone, so that other work on the machine matters little. The peak is
 that of the process, which holds Python, its libraries and the vectors. What is written with NumPy chooses the same rows
 as the method, up to ties and random shares, or is left out where it would hold a matrix of all rows by all rows that
@@ -12,6 +13,7 @@ does not fit.
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 import tempfile
 from pathlib import Path
@@ -30,11 +32,27 @@ vectors = np.load(sys.argv[1])
 budget, n = int(sys.argv[2]), len(vectors)
 """
 OURS = """
-from mergeit_ops.core.selection import DIVERSITY_METHODS
+import importlib
 from mergeit_ops.core.selection.method import Pool
-method = DIVERSITY_METHODS[{method!r}]()
+module, name = {method!r}
+method = getattr(importlib.import_module("mergeit_ops.core.selection." + module), name)(**{options!r})
+rng = np.random.default_rng(1)
+known = {{}}
+if "vectors" in method.needs:
+    known["vectors"] = vectors
+if "scores" in method.needs:
+    known["scores"] = rng.random(n)
+if "topics" in method.needs:
+    known["topics"] = rng.integers(max(1, n // 500), size=n)
+if "tags" in method.needs:
+    tags = rng.zipf(1.5, size=(n, 5)) % 20_000
+    known["tags"] = [tuple(dict.fromkeys(f"tag {{tag}}" for tag in row)) for row in tags.tolist()]
+if "texts" in method.needs:
+    words = rng.zipf(1.3, size=(n, 12)) % 50_000
+    known["texts"] = [" ".join(f"word{{word}}" for word in row) for row in words.tolist()]
+pool = Pool(**known)
 start = time.process_time()
-chosen = method.select(Pool(vectors), budget).indices
+chosen = method.select(pool, budget if {counted!r} else n).indices
 """
 K_CENTER = """
 start = time.process_time()
@@ -89,7 +107,28 @@ CENTROID_DISTANCE = """
 start = time.process_time()
 chosen = np.argsort(-np.linalg.norm(vectors - vectors.mean(axis=0), axis=1))[:budget]
 """
-WRITE = "\nopen(sys.argv[3], 'w').write(str(time.process_time() - start))\nassert len(set(chosen)) == budget\n"
+WRITE = """
+open(sys.argv[3], "w").write(str(time.process_time() - start))
+assert len(set(map(int, chosen))) == len(chosen) <= n
+"""
+METHODS = {
+    "k_center": ("k_center", "KCenter"),
+    "quantization": ("quantization", "Quantization"),
+    "dpp": ("dpp", "DPP"),
+    "novelty": ("novelty", "Novelty"),
+    "centroid_distance": ("centroid_distance", "CentroidDistance"),
+    "facility_location": ("facility_location", "FacilityLocation"),
+    "similarity_filter": ("similarity_filter", "SimilarityFilter"),
+    "cluster_top": ("cluster_top", "ClusterTop"),
+    "ngram_coverage": ("ngram_coverage", "NgramCoverage"),
+    "complexity_first": ("complexity_first", "ComplexityFirst"),
+    "information_gain": ("information_gain", "InformationGain"),
+    "naive_bayes": ("low_confidence.method", "NaiveBayesConfidence"),
+    "logistic": ("low_confidence.method", "LogisticConfidence"),
+    "semantic_deduplication": ("semantic_deduplication", "SemanticDeduplication"),
+}
+OPTIONS = {"similarity_filter": {"max_similarity": 0.8}, "semantic_deduplication": {"max_similarity": 0.8}}
+UNCOUNTED = ("semantic_deduplication",)
 PLAIN = {
     "k_center": K_CENTER,
     "quantization": QUANTIZATION,
@@ -119,13 +158,19 @@ def measured(code: str, vectors: Path, chosen: int) -> tuple[str, str]:
     return f"{float(seconds.read_text()):.1f}", f"{peak:,.0f}"
 
 
-def main() -> None:
-    from mergeit_ops.core.selection import DIVERSITY_METHODS
+def refusal(name: str, rows: int, chosen: int) -> str:
+    """Return why a method is not meant for so many rows; empty: it is."""
+    module, method = METHODS[name]
+    made = getattr(importlib.import_module(f"mergeit_ops.core.selection.{module}"), method)
+    return made(**OPTIONS.get(name, {})).refusal(rows, chosen)
 
+
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000], help="rows to choose from")
     parser.add_argument("--chosen", type=int, default=1_000, help="rows to choose (default: 1,000)")
-    parser.add_argument("--only", nargs="+", default=list(DIVERSITY_METHODS), help="methods (default: all)")
+    parser.add_argument("--only", nargs="+", default=list(METHODS), help="methods (default: all)")
+    parser.add_argument("--alone", action="store_true", help="without what is written with NumPy")
     options = parser.parse_args()
     lines = []
     with tempfile.TemporaryDirectory() as folder:
@@ -133,12 +178,15 @@ def main() -> None:
         for rows in options.rows:
             np.save(path, made_up(rows))
             for name in options.only:
-                if DIVERSITY_METHODS[name]().refusal(rows, options.chosen):
+                if refusal(name, rows, options.chosen):
                     lines.append([name, f"{rows:,}", "refused", "", "", ""])
                     continue
-                ours = measured(OURS.format(method=name), path, options.chosen)
+                code = OURS.format(method=METHODS[name], options=OPTIONS.get(name, {}), counted=name not in UNCOUNTED)
+                ours = measured(code, path, options.chosen)
                 fits = name not in SQUARE or rows <= MOST_SQUARE
-                plain = measured(PLAIN[name], path, options.chosen) if fits else ("does not fit", "")
+                plain = ("", "")
+                if name in PLAIN and not options.alone:
+                    plain = measured(PLAIN[name], path, options.chosen) if fits else ("does not fit", "")
                 lines.append([name, f"{rows:,}", *ours, *plain])
                 print(*lines[-1], file=sys.stderr, flush=True)
     print(table(["method", "rows", "processor seconds", "MiB", "with NumPy", "MiB"], lines))
