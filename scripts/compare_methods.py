@@ -24,8 +24,8 @@ FOLDER = REPOSITORY / "recipes" / "methods"
 BUDGETS = ("select_ratio", "num_per_topic", "select_num", "select_tokens")
 WEIGHTS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0)
 MEASURES = ("coverage", "vendi", "novelsum", "quality", "redundancy", "topics_reached")
-# They write a column or keep the rows they are told to keep, so the number of rows is not theirs to choose.
-WITHOUT_BUDGET = ("diverse_evol_step",)
+METHODS_WITHOUT_A_NUMBER = frozenset({"diverse_evol_step"})
+"""Recipes whose rows are in part chosen before."""
 
 Process = list[dict[str, dict[str, Any]]]
 
@@ -55,11 +55,12 @@ def methods() -> dict[str, Process]:
     """Return the operators of the recipes that select rows, without those that embed or score by `distilled`."""
     found: dict[str, Process] = {}
     for path in sorted(FOLDER.glob("*.yaml")):
-        if path.stem in WITHOUT_BUDGET:
+        if path.stem in METHODS_WITHOUT_A_NUMBER:
             continue
         recipe = yaml.safe_load(path.read_text(encoding="utf-8"))
         process = [{name: parameters or {}} for entry in recipe["process"] for name, parameters in entry.items()]
-        if not any("hf_model" in json.dumps(entry) or "api_" in json.dumps(entry) for entry in process):
+        selects = any(name.endswith("_selector") for entry in process for name in entry)
+        if selects and not any("hf_model" in json.dumps(entry) or "api_" in json.dumps(entry) for entry in process):
             found[path.stem] = [entry for entry in process if not _is_scored_before(entry)]
     return found
 
@@ -82,7 +83,7 @@ def with_budget(process: Process, rows: int) -> Process:
                     parameters.pop(budget, None)
                 parameters["select_num"] = rows
                 return changed
-    raise ValueError("no selector")
+    raise ValueError("none of the operators selects a number of rows")
 
 
 def run(name: str, process: Process, dataset: Path, folder: Path) -> tuple[Path, float]:
