@@ -23,6 +23,22 @@ class ByLength:
         ]
 
 
+class WithReverseIfd:
+    """Scores the first character of the answer when it is a digit; one that ends in `!` has a high reverse IFD."""
+
+    measures = {"digit": "digit_score", "reverse_ifd": "reverse_ifd"}
+
+    def identity(self) -> dict:
+        return {}
+
+    def score(self, samples: Sequence[Sample]) -> list[Score]:
+        return ByFirstDigit().score(samples)
+
+    def measure(self, samples: Sequence[Sample]) -> list[tuple[Score, ...]]:
+        reverse = (Score(1.5 if sample.output.endswith("!") else 0.5) for sample in samples)
+        return list(zip(self.score(samples), reverse, strict=True))
+
+
 class ByFirstDigit:
     """Scores the first character of the answer when it is a digit; else there is no score."""
 

@@ -204,7 +204,7 @@ def _decision_stats(decision: Decision, score: Score) -> dict[str, Any]:
         ratio=decision.ratio,
         coverage=decision.coverage,
         status=score.status,
-    )
+    ) | ({} if decision.reverse_ifd is None else {lineage.REVERSE_IFD: decision.reverse_ifd})
 
 
 def _plain_stats(score: Score | None) -> dict[str, Any]:

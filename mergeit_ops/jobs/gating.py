@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -13,6 +13,7 @@ from datasets import Features
 from mergeit_ops.core.columns import META, STATS
 from mergeit_ops.core.gate.comparison import Bounds, Comparison, MergeComparison, RowComparison
 from mergeit_ops.core.gate.rule import GateRule
+from mergeit_ops.core.rows import lineage
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.scoring.score import Score
 from mergeit_ops.core.vectors import encode_vectors
@@ -24,8 +25,12 @@ from mergeit_ops.errors import named
 from mergeit_ops.jobs.sample_reader import SampleReader
 from mergeit_ops.jobs.scoring import Scored
 from mergeit_ops.scorers import RowScorer, compared_scores
+from mergeit_ops.scorers.scoring import measured_scores, measures_of
 
-__all__ = ["GateJob"]
+__all__ = ["REVERSE_IFD", "GateJob"]
+
+REVERSE_IFD = "reverse_ifd"
+"""Measure of a scorer that `max_reverse_ifd` is about."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,7 @@ class GateJob:
     @property
     def types(self) -> Mapping[str, pa.DataType]:
         """See `ScoringJob`."""
-        return GATE_STATS
+        return GATE_STATS if self.rule.max_reverse_ifd is None else {**GATE_STATS, lineage.REVERSE_IFD: pa.float64()}
 
     def run(self, table: pa.Table) -> Scored:
         """See `ScoringJob`; whole topics, where rows have lineage."""
@@ -70,7 +75,11 @@ class GateJob:
         plain = self._plain_samples(table, {merge.position for merge in merges}) if self.score_all else {}
         comparisons: list[Comparison] = [*questions, *(RowComparison(one, self.bounds) for one in plain.values())]
         with named(self.reader.operator):
-            scores = compared_scores(self.scorer, comparisons)
+            scores, reverse_ifds = self._scores(comparisons)
+        questions = [
+            replace(question, reverse_ifds=tuple(found[: len(question.candidates)]))
+            for question, found in zip(questions, reverse_ifds, strict=False)
+        ]
         verdicts = {
             merge.position: (merge, _verdict(merge, question, found))
             for merge, question, found in zip(merges, questions, scores, strict=False)
@@ -82,6 +91,16 @@ class GateJob:
         record.gated(metas, after, verdicts.values(), rebuilt, layout, inexact_columns(table.schema))
         figures = _figures(verdicts.values()) | {"unscored": len(_unscored(comparisons, scores))}
         return Scored(gated, figures, record.details)
+
+    def _scores(self, comparisons: Sequence[Comparison]) -> tuple[list[list[Score]], list[list[float | None]]]:
+        """Return the scores of the rows of each comparison, and their reverse IFDs if the rule asks."""
+        if self.rule.max_reverse_ifd is None:
+            return compared_scores(self.scorer, comparisons), [[] for _ in comparisons]
+        samples = [sample for comparison in comparisons for sample in comparison.samples]
+        rows = iter(measured_scores(self.scorer, samples, self.bounds))
+        place = list(measures_of(self.scorer)).index(REVERSE_IFD)
+        found = [[next(rows) for _ in comparison.samples] for comparison in comparisons]
+        return [[row[0] for row in part] for part in found], [[row[place].value for row in part] for part in found]
 
     def _plain_samples(self, table: pa.Table, merged: set[int]) -> dict[int, Sample]:
         readings = self.reader.readings(table)

@@ -11,11 +11,12 @@ from mergeit_ops.core.formats import SampleFormat
 from mergeit_ops.core.gate.rule import REFERENCES, GateRule
 from mergeit_ops.core.rows import lineage
 from mergeit_ops.errors import RecipeError
-from mergeit_ops.jobs.gating import GateJob
+from mergeit_ops.jobs.gating import REVERSE_IFD, GateJob
 from mergeit_ops.ops.embedding_operator import EmbeddingOperator
 from mergeit_ops.ops.parameters import declare
 from mergeit_ops.ops.sample_operator import EMBEDDING_CONSTRAINTS, SAMPLE_CONSTRAINTS
 from mergeit_ops.ops.score_filter import SCORE_FILTER_CONSTRAINTS, ScoreFilter
+from mergeit_ops.scorers.scoring import measures_of
 
 OP_NAME = "quality_gate_filter"
 
@@ -46,6 +47,7 @@ class QualityGateFilter(EmbeddingOperator, ScoreFilter):
         "strict": FLAG,
         "reference": OneOf(REFERENCES),
         "min_parent_coverage": Number(low=0, high=1, optional=True),
+        "max_reverse_ifd": Number(low=0, low_open=True, optional=True),
     }
 
     def __init__(
@@ -54,6 +56,7 @@ class QualityGateFilter(EmbeddingOperator, ScoreFilter):
         strict: bool = True,
         reference: str = "mean",
         min_parent_coverage: Optional[float] = None,
+        max_reverse_ifd: Optional[float] = None,
         *args: Any,
         **kwargs: Any,
     ) -> None:
@@ -67,6 +70,11 @@ class QualityGateFilter(EmbeddingOperator, ScoreFilter):
         :param min_parent_coverage: how much of each parent, in [0, 1], a merge must keep: of its instruction, its input
             and its answer, each as the share of its words that the merge has; null: no such condition.
             `merge_parent_coverage` in the stats holds the figure of every merge.
+        :param max_reverse_ifd: highest reverse IFD of a merge, such as 1: the ratio of how hard the student finds the
+            instruction with the answer before it and without it. It needs `scorer: response_loss` with the measures
+            `[ifd, reverse_ifd]`, so that a merge passes when it is harder than its parents and its answer still
+            determines its question (after Selective Reflection-Tuning, arXiv 2402.10110). null: no such condition.
+            `merge_reverse_ifd` in the stats holds the figure.
         :param args: extra args
         :param kwargs: extra args
         """
@@ -77,7 +85,13 @@ class QualityGateFilter(EmbeddingOperator, ScoreFilter):
                 f"{self._name}: the scorer '{self.parameters['scorer']}' does not fit the gate, which compares scores "
                 f"by their ratio: {why}. Use it in sample_score_filter."
             )
-        self.rule = GateRule(float(gamma), strict, reference, min_parent_coverage)  # type: ignore[arg-type]
+        measures = measures_of(self._scorer)
+        if max_reverse_ifd is not None and REVERSE_IFD not in measures:
+            raise RecipeError(
+                f"{self._name}: max_reverse_ifd needs `scorer: response_loss` with `measures: [ifd, reverse_ifd]` in "
+                f"its scorer_params; the scorer '{self.parameters['scorer']}' measures {', '.join(measures)}."
+            )
+        self.rule = GateRule(float(gamma), strict, reference, min_parent_coverage, max_reverse_ifd)  # type: ignore[arg-type]
 
     def job(self, layout: SampleFormat, only_look: bool = False) -> GateJob:
         """See `ScoreFilter`."""

@@ -25,6 +25,7 @@ REASONS = {
     # Of merges that were rejected.
     "score": "not good enough for gamma",
     "coverage": "kept too little of a parent",
+    "reverse_ifd": "the answer hardly determines its question",
     "no_score": "could not be scored",
     # Of rows that were never offered for a merge.
     "unencodable": "holds a value without a text form",

@@ -86,6 +86,7 @@ class MergeFigures:
     :param coverage: how much it keeps of the parent that it keeps least of, or None.
     :param kept: for each parent, how much it keeps of it, and of what it keeps least; empty if unknown.
     :param rejected: None when it was accepted, else why not.
+    :param reverse_ifd: its reverse IFD, or None.
     """
 
     key: int
@@ -97,6 +98,7 @@ class MergeFigures:
     coverage: float | None
     kept: tuple[tuple[float, str], ...]
     rejected: str | None
+    reverse_ifd: float | None = None
 
     @property
     def ratio(self) -> float | None:
@@ -210,6 +212,7 @@ def _merge(row: ExportRow, parents: int, rejected: str | None) -> MergeFigures:
         _number(quality.coverage),
         tuple(row.lineage.kept),
         rejected,
+        _number(quality.reverse_ifd),
     )
 
 

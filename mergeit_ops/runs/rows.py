@@ -136,6 +136,11 @@ class Quality:
         return self.stats.get(lineage.PARENT_COVERAGE)
 
     @property
+    def reverse_ifd(self) -> float | None:
+        """Return the reverse IFD of the merge, if the gate asked for it."""
+        return self.stats.get(lineage.REVERSE_IFD)
+
+    @property
     def status(self) -> str | None:
         """Return `ok`, `not_scored`, or why there is no score."""
         return self.stats.get(lineage.QUALITY_STATUS)

@@ -98,7 +98,8 @@ class ResponseLossScorer:
     ) -> None:
         check(_CONSTRAINTS, locals(), "response_loss")
         self.measures = {name: MEASURES[name] for name in measures}
-        self.no_ratio = "of a perplexity the lower one is better" if "perplexity" in measures[0] else ""
+        lower = next((name for name in ("perplexity", "reverse_ifd") if name in measures[0]), "")
+        self.no_ratio = f"of a {lower} the lower one is better" if lower else ""
         self.hf_model = hf_model
         self.model_params = checked_model_params("response_loss", model_params)
         self.dtype = dtype

@@ -13,6 +13,7 @@ from mergeit_ops.core.rows.lossless import decode_row, encode_row
 from mergeit_ops.core.vectors import encode_vectors
 from mergeit_ops.errors import DatasetError, RecipeError, ScorerError
 from mergeit_ops.ops import LLMPairMergerMapper, QualityGateFilter, TopicClusterGrouper
+from tests import tiny_models
 from tests.recipe_runs import make_dataset
 
 LINEAGE = {
@@ -111,6 +112,37 @@ def test_the_best_of_several_answers_wins():
     assert row["instruction"] == "c"
     assert row[META]["merge_candidates"] == []
     assert row[STATS]["quality_score"] == 5.0
+
+
+STUDENT = {"scorer": "tests.user_scorers:WithReverseIfd", "max_reverse_ifd": 1}
+
+
+def test_an_answer_must_determine_its_question_where_the_recipe_asks_for_it():
+    (accepted,) = gate(**STUDENT).run(make_dataset([merged("3 ab", [A, B])]))
+    assert accepted[STATS]["merge_reverse_ifd"] == 0.5
+    restored = list(gate(**STUDENT).run(make_dataset([merged("5 ab!", [A, B])])))
+    assert [row[META]["merge_rejected"] for row in restored] == ["reverse_ifd"] * 2
+    assert [row[STATS]["merge_reverse_ifd"] for row in restored] == [1.5, 1.5]
+
+
+def test_of_several_answers_the_best_that_determines_its_question_wins():
+    (row,) = gate(**STUDENT).run(make_dataset([merged("6 best!", [A, B], candidates=["3 ab", "4 ab", "5 ab!"])]))
+    assert (row["output"], row[STATS]["merge_reverse_ifd"]) == ("4 ab", 0.5)
+
+
+def test_the_losses_of_a_student_decide_about_a_merge():
+    params = {"hf_model": tiny_models.gpt2_folder(), "measures": ["ifd", "reverse_ifd"], "max_length": 64}
+    rows = make_dataset([merged("3 ab", [A, B])])
+    (accepted,) = gate(scorer="response_loss", scorer_params=params, gamma=0.1, max_reverse_ifd=100).run(rows)
+    assert accepted[META]["merge_status"] == "merged"
+    reverse = accepted[STATS]["merge_reverse_ifd"]
+    restored = gate(scorer="response_loss", scorer_params=params, gamma=0.1, max_reverse_ifd=0.99 * reverse).run(rows)
+    assert [row[META]["merge_rejected"] for row in restored] == ["reverse_ifd"] * 2
+
+
+def test_a_scorer_that_does_not_measure_it_is_refused():
+    with pytest.raises(RecipeError, match=r"max_reverse_ifd needs `scorer: response_loss` .*measures by_first_digit"):
+        gate(max_reverse_ifd=1)
 
 
 @pytest.mark.parametrize("rows", [[merged("no score", [A, B])], [merged("6 ab", [A, original("b", "none", 3)])]])

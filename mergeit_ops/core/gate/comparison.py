@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Protocol
 
 from mergeit_ops.core.gate.rule import Candidate, Decision, GateRule, decide
@@ -94,6 +95,7 @@ class MergeComparison:
     :param coverages: of each candidate; None where it is unknown.
     :param rule: when a candidate passes.
     :param bounds: of the plain filter behind the gate.
+    :param reverse_ifds: of each candidate; empty if the rule does not ask.
     """
 
     candidates: tuple[Sample, ...]
@@ -101,6 +103,7 @@ class MergeComparison:
     coverages: tuple[float | None, ...]
     rule: GateRule
     bounds: Bounds = Bounds()
+    reverse_ifds: tuple[float | None, ...] = ()
 
     @property
     def samples(self) -> tuple[Sample, ...]:
@@ -115,12 +118,12 @@ class MergeComparison:
         return decide(self.rule, scores[len(self.candidates) :], self._with_scores(scores))
 
     def distance(self, scores: Sequence[float | None]) -> float | None:
-        """See `Comparison`. The best of the candidates that may pass decides; none may when all lack coverage."""
+        """See `Comparison`. The best of the candidates that meet the other conditions decides, if there is any."""
         before = self.rule.reference_score(scores[len(self.candidates) :])
         known = [score for score in scores if score is not None]
         if before is None or len(known) < len(scores):
             return None
-        able = [candidate.score for candidate in self._with_scores(scores) if self.rule.covers(candidate)]
+        able = [candidate.score for candidate in self._with_scores(scores) if self.rule.may_pass(candidate)]
         best = max((score for score in able if score is not None), default=-math.inf)
         return min(abs(best - self.rule.gamma * before), *map(self.bounds.distance, self._remaining(scores)))
 
@@ -130,7 +133,8 @@ class MergeComparison:
         return (accepted, *map(self.bounds.holds, self._remaining(scores)))
 
     def _with_scores(self, scores: Sequence[float | None]) -> list[Candidate]:
-        return [Candidate(score, kept) for score, kept in zip(scores, self.coverages, strict=False)]
+        known = zip(scores, self.coverages, self.reverse_ifds or repeat(None), strict=False)
+        return [Candidate(*figures) for figures in known]
 
     def _remaining(self, scores: Sequence[float | None]) -> list[float]:
         decision = self.decide(scores)

@@ -24,16 +24,23 @@ class ScoredMerge:
     :param after: the merge's score, or None.
     :param coverage: of the parent that the merge keeps least of; None if unknown.
     :param parents: number of parents, >= 1.
+    :param reverse_ifd: of the merge; None if unknown.
     """
 
     before: float | None
     after: float | None
     coverage: float | None
     parents: int
+    reverse_ifd: float | None = None
+
+    @property
+    def candidate(self) -> Candidate:
+        """Return the merge as the rule sees it."""
+        return Candidate(self.after, self.coverage, self.reverse_ifd)
 
     def passes(self, rule: GateRule) -> bool:
         """Tell whether the merge passes a rule."""
-        return rule.rejection(Candidate(self.after, self.coverage), self.before) is None
+        return rule.rejection(self.candidate, self.before) is None
 
 
 @dataclass(frozen=True)
@@ -77,7 +84,7 @@ def outcomes(merges: Sequence[ScoredMerge], rule: GateRule, at: Sequence[float])
     # The rule is asked once per merge, for what does not depend on gamma; the comparison is that of the rule, at once
     # for all merges: hundreds of gammas times thousands of merges.
     scored = [merge for merge in merges if merge.after is not None and merge.before is not None]
-    eligible = [merge for merge in scored if rule.covers(Candidate(merge.after, merge.coverage))]
+    eligible = [merge for merge in scored if rule.may_pass(merge.candidate)]
     before = np.array([merge.before for merge in eligible], dtype=np.float64)
     after = np.array([merge.after for merge in eligible], dtype=np.float64)
     parents = np.array([merge.parents for merge in eligible], dtype=np.int64)

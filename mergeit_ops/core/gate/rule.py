@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import Literal
 
 Reference = Literal["mean", "max", "min"]
-RejectReason = Literal["score", "coverage", "no_score"]
+RejectReason = Literal["score", "coverage", "reverse_ifd", "no_score"]
 
 _REFERENCES: Mapping[Reference, Callable[[Sequence[float]], float]] = {"mean": fmean, "max": max, "min": min}
 REFERENCES: tuple[Reference, ...] = tuple(_REFERENCES)
@@ -22,12 +22,15 @@ class GateRule:
     :param strict: whether equality fails.
     :param reference: how the parents' scores become one.
     :param min_parent_coverage: lowest coverage of any parent by the merge, in [0, 1]; None for no such condition.
+    :param max_reverse_ifd: highest reverse IFD of the merge, > 0; None for no such condition. It is the condition by
+        which Selective Reflection-Tuning (arXiv 2402.10110) asks that an answer determines its question.
     """
 
     gamma: float = 0.75
     strict: bool = True
     reference: Reference = "mean"
     min_parent_coverage: float | None = None
+    max_reverse_ifd: float | None = None
 
     def reference_score(self, parent_scores: Sequence[float | None]) -> float | None:
         """Return the parents' scores as one number; None when any of them is missing."""
@@ -47,7 +50,24 @@ class GateRule:
         bar = self.gamma * before
         if not (candidate.score > bar if self.strict else candidate.score >= bar):
             return "score"
-        return None if self.covers(candidate) else "coverage"
+        if not self.covers(candidate):
+            return "coverage"
+        return None if self.determines(candidate) else "reverse_ifd"
+
+    def may_pass(self, candidate: Candidate) -> bool:
+        """Tell whether a candidate meets all conditions other than that of its score.
+
+        :param candidate: the merge and its figures.
+        """
+        return self.covers(candidate) and self.determines(candidate)
+
+    def determines(self, candidate: Candidate) -> bool:
+        """Tell whether the answer of a candidate determines its question well enough.
+
+        :param candidate: the merge and its figures.
+        """
+        most = self.max_reverse_ifd
+        return most is None or (candidate.reverse_ifd is not None and candidate.reverse_ifd <= most)
 
     def covers(self, candidate: Candidate) -> bool:
         """Tell whether a candidate keeps enough of every parent.
@@ -64,10 +84,12 @@ class Candidate:
 
     :param score: its quality; None when it could not be scored.
     :param coverage: how much it keeps of the parent that it keeps least of, in [0, 1]; None if unknown.
+    :param reverse_ifd: its reverse IFD; None if unknown, or the rule does not ask.
     """
 
     score: float | None
     coverage: float | None = None
+    reverse_ifd: float | None = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +101,7 @@ class Decision:
     :param before: the parents' reference score, or None.
     :param after: the chosen candidate's score, or None.
     :param coverage: the chosen candidate's coverage, or None.
+    :param reverse_ifd: the chosen candidate's reverse IFD, or None.
     """
 
     chosen: int
@@ -86,6 +109,7 @@ class Decision:
     before: float | None
     after: float | None
     coverage: float | None
+    reverse_ifd: float | None = None
 
     @property
     def ratio(self) -> float | None:
@@ -111,4 +135,4 @@ def decide(rule: GateRule, parent_scores: Sequence[float | None], candidates: Se
 
     chosen = max(range(len(candidates)), key=rank)
     best = candidates[chosen]
-    return Decision(chosen, verdicts[chosen], before, best.score, best.coverage)
+    return Decision(chosen, verdicts[chosen], before, best.score, best.coverage, best.reverse_ifd)

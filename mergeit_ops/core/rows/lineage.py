@@ -54,6 +54,7 @@ QUALITY_BEFORE = "merge_quality_before"
 QUALITY_AFTER = "merge_quality_after"
 QUALITY_RATIO = "merge_quality_ratio"
 PARENT_COVERAGE = "merge_parent_coverage"
+REVERSE_IFD = "merge_reverse_ifd"
 QUALITY_STATUS = "quality_status"
 
 
@@ -146,7 +147,7 @@ def restored(
 
     :param parent_meta: the metadata the parent had when it entered the merge.
     :param merged_meta: the metadata of the rejected merge.
-    :param reason: why it was rejected: `score`, `coverage` or `no_score`.
+    :param reason: why it was rejected: `score`, `coverage`, `reverse_ifd` or `no_score`.
     :param text: the rejected merge as text, kept on the first parent because it was paid for; None on the others.
     :param kept: what the merge keeps of each parent.
     """

@@ -76,7 +76,9 @@ def gamma_sweep(run: SurveyedRun) -> GammaSweep:
     decided = [merge for merge in found.merges if merge.rejected is not None or merge.scored]
     gates = [record.get("parameters") or {} for record in run.records if kind_of(record) == GATE]
     rule = _rule(gates[-1]) if gates else GateRule(_PAPER_GAMMA)
-    merges = [ScoredMerge(merge.before, merge.after, merge.coverage, merge.parents) for merge in decided]
+    merges = [
+        ScoredMerge(merge.before, merge.after, merge.coverage, merge.parents, merge.reverse_ifd) for merge in decided
+    ]
     at = gammas(merges, rule.gamma)
     others = found.rows - sum(1 if merge.rejected is None else merge.parents for merge in decided)
     results = [Outcome(part.gamma, part.passing, part.rows + others) for part in outcomes(merges, rule, at)]
@@ -91,4 +93,5 @@ def _rule(parameters: Mapping[str, Any]) -> GateRule:
         bool(parameters.get("strict", True)),
         parameters.get("reference", "mean"),
         parameters.get("min_parent_coverage"),
+        parameters.get("max_reverse_ifd"),
     )
