@@ -12,6 +12,7 @@ from mergeit_ops.core.secrets import secret_in
 from mergeit_ops.errors import RecipeError
 
 __all__ = [
+    "ANY_TEXT",
     "FLAG",
     "MAPPING",
     "NAMES",
@@ -150,6 +151,7 @@ def _is_mapping(value: Any) -> bool:
 
 FLAG = Kind("true or false", lambda value: isinstance(value, bool))
 TEXT = Kind("a non-empty text", _is_text)
+ANY_TEXT = Kind("a text", lambda value: isinstance(value, str))
 OPTIONAL_TEXT = Kind("a non-empty text", _is_text, optional=True)
 OPTIONAL_PATH = Kind("a path", lambda value: _is_text(value) or isinstance(value, os.PathLike), optional=True)
 PATHS = Kind(

@@ -23,6 +23,7 @@ from tests.ops.test_unreadable_rows import mixed, with_vectors
 from tests.recipe_runs import make_dataset
 from tests.test_contract import ODD_ROWS, Case, all_operators, input_of, with_extras
 from tests.test_ray import comparable
+from tests.tiny_models import gpt2_folder
 from tests.user_operators import LengthTaggingMapper
 
 pytestmark = pytest.mark.usefixtures("ray_cluster", "_ray_job")
@@ -313,6 +314,18 @@ def test_scores_among_all_reach_the_filters_behind(embedded_rows):
         sorted(stats["knn_distance"] for stats in expected if stats["knn_distance"] < 1.0), abs=1e-5
     )
     assert all(row[STATS]["by_length_score"] == len(row["output"]) for row in found)
+
+
+def test_a_score_that_needs_the_texts_of_other_rows_is_that_of_the_default_executor(embedded_rows):
+    params = {"hf_model": gpt2_folder(), "max_length": 128}
+    among_all = ops.PoolScoreMapper(scorer="miwv", scorer_params=params)
+    rows = [row | {"output": row["output"][:8]} for row in embedded_rows[:30]]
+    expected = {row["id"]: row[STATS] for row in among_all.run(make_dataset(rows))}
+    found = {row["id"]: row[STATS] for row in rows_of(process(ray_dataset(rows), among_all))}
+    assert sum(stats["miwv"] is not None for stats in expected.values()) > 9
+    for row_id, stats in expected.items():
+        for key, value in stats.items():
+            assert found[row_id][key] == (pytest.approx(value, abs=1e-5) if isinstance(value, float) else value)
 
 
 def test_a_score_filter_behind_the_gate_leaves_the_figures_of_the_gate(embedded_rows):

@@ -7,6 +7,7 @@ from mergeit_ops.core.columns import EMBEDDING
 from mergeit_ops.ops.parameters import declared_parameters
 from tests.conftest import REPOSITORY, SAMPLE
 from tests.recipe_runs import read_jsonl, run_recipe, write_jsonl
+from tests.tiny_models import gpt2_folder
 
 RECIPES = sorted((REPOSITORY / "recipes").rglob("*.yaml"))
 every_recipe = pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
@@ -113,6 +114,22 @@ def embedded_sample(tmp_path_factory, embedded_rows):
     return write_jsonl(tmp_path_factory.mktemp("sample") / "embedded.jsonl", embedded_rows)
 
 
+def with_a_tiny_model(path, folder):
+    """Return a recipe in which a model of a toy's size stands for every local model; the recipe itself without one."""
+    recipe = yaml.safe_load(path.read_text(encoding="utf-8"))
+    params = [(op or {}).get("scorer_params") or {} for entry in recipe["process"] for op in entry.values()]
+    named = [given for given in params if "hf_model" in given]
+    for given in named:
+        given["hf_model"] = gpt2_folder(512)
+        # Each row is read once for each of them.
+        given |= {name: 2 for name in ("num_anchors", "num_perturbations", "num_prompts") if name in given}
+    if not named:
+        return path
+    made = folder / path.name
+    made.write_text(yaml.safe_dump(recipe, sort_keys=False), encoding="utf-8")
+    return made
+
+
 # A step of DiverseEvol has a test of its own.
 @pytest.mark.parametrize(
     "path", [path for path in METHODS if "diverse_evol" not in path.stem], ids=lambda path: path.stem
@@ -121,7 +138,7 @@ def test_a_method_runs_on_rows_of_the_sample_that_ships(path, tmp_path, monkeypa
     monkeypatch.chdir(REPOSITORY)
     before = {row["id"]: row for row in read_jsonl(embedded_sample)}
     more = ["--dataset_path", str(embedded_sample), "--export_path", str(tmp_path / "out" / "export.jsonl")]
-    after = read_jsonl(run_recipe(path, *more))
+    after = read_jsonl(run_recipe(with_a_tiny_model(path, tmp_path), *more))
     assert 0 < len(after) < len(before)
     assert len({row["id"] for row in after}) == len(after)
     assert all(text_of(before[row["id"]]).items() <= row.items() for row in after)

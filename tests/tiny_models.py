@@ -90,7 +90,7 @@ GPT2_POSITIONS = 128
 
 
 @lru_cache
-def gpt2_folder() -> str:
+def gpt2_folder(positions: int = GPT2_POSITIONS) -> str:
     """A model of GPT-2's shape, as the Hub keeps one: bytes for tokens, and nothing put before a text; made once."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
@@ -106,7 +106,7 @@ def gpt2_folder() -> str:
     torch.manual_seed(0)
     config = GPT2Config(
         vocab_size=len(pieces),
-        n_positions=GPT2_POSITIONS,
+        n_positions=positions,
         n_embd=32,
         n_layer=2,
         n_head=4,

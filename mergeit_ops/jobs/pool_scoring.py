@@ -5,26 +5,38 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from functools import partial
+from itertools import accumulate, chain, pairwise
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from datasets import Features
+from loguru import logger
 from numpy.typing import NDArray
 
-from mergeit_ops.core.columns import EMBEDDING, STATS
-from mergeit_ops.core.rows.identity import content_digest
+from mergeit_ops.core.columns import EMBEDDING, ROW_ID, STATS, is_content
+from mergeit_ops.core.rows.identity import content_digest, number_duplicates
+from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.scoring.score import Score
 from mergeit_ops.core.selection.method import Pool
 from mergeit_ops.core.vectors import has_text
 from mergeit_ops.dataset.stats import stats_of
 from mergeit_ops.dataset.tables import JSON, json_array, set_column
 from mergeit_ops.errors import named
+from mergeit_ops.jobs.row_keys import content_keys
 from mergeit_ops.jobs.rows import Rows
 from mergeit_ops.jobs.sample_reader import SampleReader
 from mergeit_ops.jobs.scoring import stat_entries, stat_types
-from mergeit_ops.scorers.pool import PoolScorer, pool_scores, prepared
+from mergeit_ops.scorers.pool import (
+    NotingPoolScorer,
+    PoolScorer,
+    WarningPoolScorer,
+    needs_of,
+    pool_notes,
+    pool_scores,
+    prepared,
+)
 
 __all__ = ["PoolScoreJob", "score_pool"]
 
@@ -46,15 +58,27 @@ class PoolScoreJob:
     scorer: PoolScorer
     brings_embeddings: bool
 
-    def prepare(self, vectors: NDArray[np.float32]) -> list[tuple[bool, Any]]:
+    def samples(self, table: pa.Table) -> tuple[None, list[Sample]]:
+        """Tell the samples of flat rows."""
+        return None, [reading.sample for reading in self.reader.readings(table)]
+
+    def prepare(
+        self, vectors: NDArray[np.float32], samples: Sequence[Sample] = (), row_ids: Sequence[str] = ()
+    ) -> list[tuple[bool, Any]]:
         """Return, for each row, whether it can be read, and what its score needs to know of the others.
 
         :param vectors: (n, d) float32; zero vectors of rows that cannot be read.
+        :param samples: (n,) texts of each row; empty: the scorer does not need them.
+        :param row_ids: (n,) ids of the rows; empty: the scorer does not need them.
         """
         readable = has_text(vectors)
         rows = np.flatnonzero(readable)
         with named(self.reader.operator):
-            pool = Pool(vectors if len(rows) == len(vectors) else vectors[rows])
+            pool = Pool(
+                vectors if len(rows) == len(vectors) else vectors[rows],
+                samples=[samples[row] for row in rows.tolist()] if samples else (),
+                row_ids=[row_ids[row] for row in rows.tolist()] if row_ids else (),
+            )
             known = prepared(self.scorer, pool) if len(rows) else ()
         found: list[tuple[bool, Any]] = [(False, None)] * len(vectors)
         for row, value in zip(rows.tolist(), known, strict=True):
@@ -69,12 +93,17 @@ class PoolScoreJob:
         """
         samples = [reading.sample for reading in self.reader.readings(table)]
         asked = [(sample, value) for sample, (readable, value) in zip(samples, known, strict=True) if readable]
+        values = [value for _, value in asked]
         with named(self.reader.operator):
-            new = iter(pool_scores(self.scorer, [sample for sample, _ in asked], [value for _, value in asked]))
+            new = iter(pool_scores(self.scorer, [sample for sample, _ in asked], values))
+            notes = iter(pool_notes(self.scorer, values))
         stats = tuple(self.scorer.measures.values())
         found = [next(new) if readable else (_UNREADABLE,) * len(stats) for readable, _ in known]
         made_by = content_digest({"scorer": self.name, **self.scorer.identity(), "encoder": repr(self.reader.encoder)})
-        rows = [old | stat_entries(stats, scores, made_by) for old, scores in zip(stats_of(table), found, strict=True)]
+        rows = [
+            old | stat_entries(stats, scores, made_by) | (next(notes) if readable else {})
+            for old, scores, (readable, _) in zip(stats_of(table), found, known, strict=True)
+        ]
         missing = Counter(scores[0].status for scores in found if scores[0].value is None)
         scored = set_column(table, STATS, json_array(rows))
         dropped = [] if self.brings_embeddings else [EMBEDDING]
@@ -83,7 +112,18 @@ class PoolScoreJob:
     @property
     def types(self) -> Mapping[str, pa.DataType]:
         """Return the Arrow types of the keys that it adds to the stats."""
-        return stat_types(self.scorer.measures.values())
+        notes = self.scorer.note_stats if isinstance(self.scorer, NotingPoolScorer) else ()
+        return {**stat_types(self.scorer.measures.values()), **dict.fromkeys(notes, pa.string())}
+
+    def warning(self, known: Sequence[tuple[bool, Any]]) -> str:
+        """Return what to warn about; empty: nothing.
+
+        :param known: what `prepare` returned for all rows.
+        """
+        if not isinstance(self.scorer, WarningPoolScorer):
+            return ""
+        with named(self.reader.operator):
+            return self.scorer.warning([value for readable, value in known if readable])
 
 
 def score_pool(rows: Rows, job: PoolScoreJob) -> tuple[Rows, dict[str, Any]]:
@@ -94,13 +134,34 @@ def score_pool(rows: Rows, job: PoolScoreJob) -> tuple[Rows, dict[str, Any]]:
     :return: the rows with their stats, and the figures for the record.
     """
     with_vectors, found = rows.with_vectors(job.reader, drops_unreadable=False)
-    known = with_vectors.choose(job.prepare, job.reader)
+    needs = needs_of(job.scorer)
+    samples = list(chain(*rows.tell(job.samples, columns=_read(rows, job)))) if "samples" in needs else ()
+    row_ids = _row_ids(rows) if "row_ids" in needs else ()
+    known = with_vectors.choose(partial(job.prepare, samples=samples, row_ids=row_ids), job.reader)
+    if warning := job.warning(known):
+        logger.warning(f"{job.reader.operator}: {warning}")
     bounds = pairwise([0, *accumulate(with_vectors.tell(_length))])
     scored, told = with_vectors.map(
         job.score, each=(known[first:end] for first, end in bounds), features=_features, stats=job.types
     )
     figures = {"rows_in": len(rows), "rows_out": len(scored), "unscored": dict(sum(told, Counter()))}
     return scored, {**figures, **found.figures()}
+
+
+def _read(rows: Rows, job: PoolScoreJob) -> list[str]:
+    return [name for name in job.reader.layout.columns if name in rows.columns]
+
+
+def _row_ids(rows: Rows) -> Sequence[str]:
+    """Return the ids of flat rows: those that they bring, else those that a grouper would give them."""
+    if ROW_ID in rows.columns:
+        return list(chain(*rows.tell(_brought_ids, columns=[ROW_ID])))
+    content = [name for name in rows.columns if is_content(name)]
+    return number_duplicates(chain(*rows.tell(content_keys, columns=content)))
+
+
+def _brought_ids(table: pa.Table) -> tuple[None, list[str]]:
+    return None, [str(row_id) for row_id in table.column(ROW_ID).to_pylist()]
 
 
 def _length(table: pa.Table) -> tuple[None, int]:

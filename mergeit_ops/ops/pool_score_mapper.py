@@ -28,8 +28,9 @@ class PoolScoreMapper(EmbeddingOperator, Mapper):
     """Score each sample by what the whole dataset is, such as its distance to its neighbours.
 
     The score goes to `__dj__stats__` under its own name, with `<name>_status` (`ok`, or why there is no score) and
-    `<name>_made_by`. No sample is dropped: put `budget_selector` behind it, on that field, to keep the highest or
-    lowest, or Data-Juicer's `general_field_filter` for a bound."""
+    `<name>_made_by`. `miwv` also writes the id of the nearest other sample, as `miwv_neighbour`. No sample is dropped:
+    put `budget_selector` behind it, on that field, to keep the highest or lowest, or Data-Juicer's
+    `general_field_filter` for a bound."""
 
     # Data-Juicer's partitioned Ray executor would otherwise run it on each partition for itself.
     is_global_operation = True
@@ -49,8 +50,10 @@ class PoolScoreMapper(EmbeddingOperator, Mapper):
 
         :param scorer: `knn_distance`: the Euclidean distance to the `k`-th nearest other sample (InstructMining's
             KNN-i; `k` is 6; for up to 200,000 samples); `row_variance`: the spread over the principal axes of all
-            samples (LIFT's variety; `statistic`, `components`); or the import path `package.module:Class` of a scorer
-            of one's own.
+            samples (LIFT's variety; `statistic`, `components`); `miwv`: how much worse a causal language model predicts
+            the response when the nearest other sample stands before it as a solved example (`hf_model`, `dtype`,
+            `prompt`, `shot_separator`, `start_token`, `max_length`; for up to 200,000 samples); or the import path
+            `package.module:Class` of a scorer of one's own.
         :param scorer_params: keyword arguments of the scorer.
         :param args: extra args
         :param kwargs: extra args
@@ -58,7 +61,9 @@ class PoolScoreMapper(EmbeddingOperator, Mapper):
         declare(self, locals())
         super().__init__(*args, **kwargs)
         with named(self._name):
-            self._scorer = build_scorer(scorer, scorer_params, POOL_SCORERS)
+            # Without `accelerator`, a scorer's own choice of device holds, as in `sample_score_filter`.
+            asked = {} if kwargs.get("accelerator") is None else {"device": self.device}
+            self._scorer = build_scorer(scorer, scorer_params, POOL_SCORERS, **asked)
             if not callable(getattr(self._scorer, "prepare", None)):
                 raise ScorerError(f"the scorer '{scorer}' has no method prepare(pool)")
 

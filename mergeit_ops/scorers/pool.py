@@ -3,25 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.scoring.score import Score
-from mergeit_ops.core.selection.method import Pool
+from mergeit_ops.core.selection.method import Need, Pool
 from mergeit_ops.errors import ScorerError
 from mergeit_ops.scorers.scoring import checked_list, checked_rows, scorer_errors
 
-__all__ = ["POOL_SCORERS", "PoolScorer", "pool_scores", "prepared"]
+__all__ = [
+    "POOL_SCORERS",
+    "NotingPoolScorer",
+    "PoolScorer",
+    "WarningPoolScorer",
+    "needs_of",
+    "pool_notes",
+    "pool_scores",
+    "prepared",
+]
 
 POOL_SCORERS: Mapping[str, str] = {
     "knn_distance": "mergeit_ops.scorers.knn_distance:KnnDistance",
     "row_variance": "mergeit_ops.scorers.row_variance:RowVariance",
+    "miwv": "mergeit_ops.scorers.miwv:Miwv",
 }
 """Name in a recipe to `module:Class`; a new scorer is one file and one line here."""
 
 
 class PoolScorer(Protocol):
-    """Scores each row by what the whole set is. An instance is small: it is sent to the workers of a cluster."""
+    """Scores each row by what the whole set is. An instance is small: it is sent to the workers of a cluster.
+
+    A scorer that has an attribute `needs` gets more than the vectors in its pool: `samples`, `row_ids`, or both.
+    """
 
     measures: Mapping[str, str]
     """Name of each measure to the key of its stat."""
@@ -47,6 +60,53 @@ class PoolScorer(Protocol):
         :return: m tuples with a score for each of `measures`.
         """
         ...
+
+
+@runtime_checkable
+class NotingPoolScorer(Protocol):
+    """A scorer that also writes texts about a row."""
+
+    note_stats: Sequence[str]
+    """Key of the stat of each text."""
+
+    def notes(self, known: Sequence[Any]) -> list[tuple[str | None, ...]]:
+        """Return the texts about some of the rows.
+
+        :param known: what `prepare` returned for m rows.
+        :return: m tuples with a text, or None, for each of `note_stats`.
+        """
+        ...
+
+
+@runtime_checkable
+class WarningPoolScorer(Protocol):
+    """A scorer that may warn about the whole set."""
+
+    def warning(self, known: Sequence[Any]) -> str:
+        """Return a sentence to warn with, once for all rows; empty: there is nothing to say.
+
+        :param known: what `prepare` returned for all rows.
+        """
+        ...
+
+
+def needs_of(scorer: PoolScorer) -> frozenset[Need]:
+    """Return what a scorer needs to know of the rows beside their vectors."""
+    return frozenset(getattr(scorer, "needs", ()))
+
+
+def pool_notes(scorer: PoolScorer, known: Sequence[Any]) -> list[dict[str, str | None]]:
+    """Return the texts that a scorer writes about rows, by the key of their stat; see `NotingPoolScorer.notes`.
+
+    :raises ScorerError: when the scorer fails or breaks its contract.
+    """
+    if not isinstance(scorer, NotingPoolScorer):
+        return [{} for _ in known]
+    with scorer_errors(scorer):
+        return [
+            dict(zip(scorer.note_stats, texts, strict=True))
+            for _, texts in zip(known, scorer.notes(known), strict=True)
+        ]
 
 
 def prepared(scorer: PoolScorer, pool: Pool) -> list[Any]:

@@ -32,10 +32,9 @@ from mergeit_ops.errors import RecipeError
 from mergeit_ops.llm.huggingface import checked_model_params, default_device
 from mergeit_ops.llm.losses import START_TOKENS, LossModel, load_loss_model
 from mergeit_ops.llm.model_files import model_identity
+from mergeit_ops.scorers.loss_settings import DTYPES
 
 __all__ = ["DTYPES", "ResponseLossScorer"]
-
-DTYPES = ("float32", "bfloat16", "float16")
 
 _CONSTRAINTS: Mapping[str, Constraint] = {
     "measures": SomeOf(MEASURES),

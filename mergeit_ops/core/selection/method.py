@@ -9,12 +9,13 @@ from typing import ClassVar, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.selection.selection import Selection
 from mergeit_ops.core.selection.token_budget import select_within
 
 __all__ = ["Need", "Pool", "Selection", "SelectionMethod"]
 
-Need = Literal["vectors", "scores", "targets", "tags", "texts", "topics", "chosen"]
+Need = Literal["vectors", "scores", "targets", "tags", "texts", "topics", "chosen", "samples", "row_ids"]
 """What a method may ask to know about the rows."""
 
 
@@ -30,6 +31,8 @@ class Pool:
     :param texts: (n,) query text of each row: what is embedded.
     :param topics: (n,) topic of each row, numbered from 0; -1: none.
     :param chosen: (n,) bool, the rows that are chosen already.
+    :param samples: (n,) the texts of each row.
+    :param row_ids: (n,) identity of each row.
     :param kept: how many of the rows are kept in the end, if it is not the budget: where they are put in order to split
         a budget among topics, and where the budget counts tokens. None: as many as are chosen.
     """
@@ -42,6 +45,8 @@ class Pool:
     texts: Sequence[str] = ()
     topics: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     chosen: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
+    samples: Sequence[Sample] = ()
+    row_ids: Sequence[str] = ()
     kept: float | None = None
 
 

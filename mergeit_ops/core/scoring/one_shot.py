@@ -1,0 +1,54 @@
+"""The tokens of a response behind its prompt alone, and behind a demonstration as well.
+
+Sources: MIWV (Jiang et al., arXiv 2511.07074): the nearest other row is the demonstration, and the score is the loss
+with it minus the loss without; Nuggets (Li et al., arXiv 2312.10302): the row is the demonstration of others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mergeit_ops.core.scoring.response_loss import Span
+
+__all__ = ["ShotSpans", "shot_spans"]
+
+
+@dataclass(frozen=True)
+class ShotSpans:
+    """The same tokens of a response, without a demonstration and with one.
+
+    :param zero: without.
+    :param one: with; None: there is no room for any token of the demonstration.
+    """
+
+    zero: Span
+    one: Span | None
+
+
+def shot_spans(
+    prompt: Sequence[int], response: Sequence[int], demo: Sequence[int], start: Sequence[int], max_length: int
+) -> ShotSpans | str:
+    """Return the tokens of which the losses are wanted.
+
+    What is too long loses the beginning of the demonstration first, then the end of the response, the same in both.
+
+    :param prompt: token ids of the prompt, at least one.
+    :param response: token ids of the response.
+    :param demo: token ids of the demonstration and the separator behind it.
+    :param start: what stands before a text: BOS or EOS, or nothing.
+    :param max_length: tokens that the model reads at most.
+    :return: the spans; or why there are none: `empty_response`, `instruction_too_long`.
+    """
+    if not response:
+        return "empty_response"
+    before = (*start, *prompt)
+    scored = tuple(response[: max(0, max_length - len(before))])
+    if not scored:
+        return "instruction_too_long"
+    room = min(len(demo), max_length - len(before) - len(scored))
+    zero = Span((*before, *scored), len(before))
+    if room < 1:
+        return ShotSpans(zero, None)
+    behind = (*start, *demo[len(demo) - room :], *prompt)
+    return ShotSpans(zero, Span((*behind, *scored), len(behind)))

@@ -1,0 +1,79 @@
+"""The parameters of scorers that ask a causal language model how likely it finds responses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from mergeit_ops.constraints import MAPPING, OPTIONAL_TEXT, TEXT, Constraint, Number, OneOf, check
+from mergeit_ops.core.scoring.loss_prompts import LOSS_PROMPTS, LossPrompt
+from mergeit_ops.llm.huggingface import checked_model_params, default_device
+from mergeit_ops.llm.losses import START_TOKENS, LossModel, load_loss_model
+from mergeit_ops.llm.model_files import model_identity
+
+__all__ = ["DTYPES", "LossSettings"]
+
+DTYPES = ("float32", "bfloat16", "float16")
+
+_CONSTRAINTS: Mapping[str, Constraint] = {
+    "hf_model": TEXT,
+    "model_params": MAPPING,
+    "dtype": OneOf(DTYPES),
+    "prompt": OneOf(LOSS_PROMPTS),
+    "start_token": OneOf(START_TOKENS),
+    "max_length": Number(low=2, integer=True),
+    "device": OPTIONAL_TEXT,
+}
+
+
+@dataclass(frozen=True)
+class LossSettings:
+    """A causal language model, and how it reads a row.
+
+    :param owner: name of the scorer, for messages.
+    :param hf_model: a name on the Hugging Face Hub or the path of a folder.
+    :param model_params: further arguments of `from_pretrained`.
+    :param dtype: type of the model's weights.
+    :param prompt: name of what stands around instruction and response.
+    :param start_token: what stands before each text.
+    :param max_length: tokens of a text at most.
+    :param device: where the model runs; None takes a GPU where there is one.
+    :raises RecipeError: if a parameter cannot work.
+    """
+
+    owner: str
+    hf_model: str = "gpt2"
+    model_params: Mapping[str, Any] | None = None
+    dtype: str = "float32"
+    prompt: str = "plain"
+    start_token: str = "bos"
+    max_length: int = 1024
+    device: str | None = None
+
+    def __post_init__(self) -> None:
+        check(_CONSTRAINTS, vars(self), self.owner)
+        object.__setattr__(self, "model_params", checked_model_params(self.owner, self.model_params))
+        object.__setattr__(self, "max_length", int(self.max_length))
+
+    @property
+    def template(self) -> LossPrompt:
+        """Return the texts of the prompt."""
+        return LOSS_PROMPTS[self.prompt]
+
+    def identity(self) -> dict[str, Any]:
+        """Return all that changes a loss apart from the row; plain data."""
+        own = {name: getattr(self, name) for name in ("dtype", "start_token", "max_length", "prompt")}
+        model = model_identity(self.hf_model, self.model_params or {})
+        return {**model, **own, "template": asdict(self.template)}
+
+    def load(self) -> LossModel:
+        """Return the model, which loads once per process.
+
+        :raises LLMUnavailableError: if it cannot be loaded.
+        """
+        return load_loss_model(self.hf_model, self.model_params or {}, self.device or default_device(), self.dtype)
+
+    def most_tokens(self, model: LossModel) -> int:
+        """Return how many tokens a text has at most."""
+        return min(self.max_length, model.most_positions or self.max_length)

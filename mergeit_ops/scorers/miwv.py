@@ -1,0 +1,169 @@
+"""Whether a similar row, solved, helps a model with a row: MIWV."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from mergeit_ops.constraints import ANY_TEXT, check
+from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.scoring.nearest_neighbour import nearest_neighbours
+from mergeit_ops.core.scoring.one_shot import ShotSpans, shot_spans
+from mergeit_ops.core.scoring.score import Score
+from mergeit_ops.core.selection.method import Need, Pool
+from mergeit_ops.errors import ScorerError
+from mergeit_ops.llm.losses import LossModel
+from mergeit_ops.scorers.loss_settings import LossSettings
+
+__all__ = ["Miwv", "Neighbour"]
+
+_MOST_ROWS = 200_000
+_SAME = 1 - 1e-5
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """The nearest other row of a row.
+
+    :param sample: its texts.
+    :param row_id: its id.
+    :param similarity: cosine of the two.
+    :param is_copy: whether both have the same texts.
+    """
+
+    sample: Sample
+    row_id: str
+    similarity: float
+    is_copy: bool
+
+
+class Miwv:
+    """How much worse a model predicts the response when the nearest other row stands before it as a solved example: the
+    loss with it minus the loss without (MIWV, arXiv 2511.07074).
+
+    High values are weaknesses of the model, on which it should be trained. They are also wrong, truncated or foreign
+    answers: clean first. An exact copy holds the answer, so copies have the lowest values, all of them: deduplicate
+    first. Every row is compared with every other, so 200,000 rows are the most.
+
+    The neighbour is that of the instruction and the input. What does not fit into `max_length` loses the beginning of
+    the example first, then the end of the response. If no token of the example fits, there is no score,
+    `demo_truncated`.
+
+    :param hf_model: causal language model: a name on the Hugging Face Hub or the path of a folder. The paper takes the
+        model that is to be trained; the default is a small one. For a model that is not public, the environment
+        variable HF_TOKEN holds the token.
+    :param model_params: further arguments of `from_pretrained`, such as `revision` or `device_map`; never a token.
+    :param dtype: type of the model's weights: `float32`, `bfloat16` or `float16`.
+    :param prompt: what stands around instruction and response, also in the example: `plain`, `alpaca` or `vicuna`.
+    :param shot_separator: what stands between the example and the instruction. The paper does not say.
+    :param start_token: what stands before each text: `bos`, `eos` or `released`; see `response_loss`.
+    :param max_length: tokens of a text at most, at least 2, or as many as the model can read where that is less.
+    :param device: `cpu`, `cuda` or `cuda:N`; None takes a GPU where there is one.
+    :raises RecipeError: if a parameter cannot work.
+    """
+
+    measures: ClassVar[Mapping[str, str]] = {
+        "miwv": "miwv",
+        "zero_shot_loss": "miwv_zero_shot_loss",
+        "one_shot_loss": "miwv_one_shot_loss",
+        "similarity": "miwv_similarity",
+    }
+    needs: ClassVar[frozenset[Need]] = frozenset({"samples", "row_ids"})
+    note_stats: ClassVar[Sequence[str]] = ("miwv_neighbour",)
+
+    def __init__(
+        self,
+        *,
+        hf_model: str = "gpt2",
+        model_params: Mapping[str, Any] | None = None,
+        dtype: str = "float32",
+        prompt: str = "plain",
+        shot_separator: str = "\n\n",
+        start_token: str = "bos",
+        max_length: int = 1024,
+        device: str | None = None,
+    ) -> None:
+        check({"shot_separator": ANY_TEXT}, locals(), "miwv")
+        self._settings = LossSettings("miwv", hf_model, model_params, dtype, prompt, start_token, max_length, device)
+        self.shot_separator = shot_separator
+
+    def identity(self) -> Mapping[str, Any]:
+        """See `PoolScorer`."""
+        return {**self._settings.identity(), "shot_separator": self.shot_separator}
+
+    def prepare(self, pool: Pool) -> Sequence[Neighbour | None]:
+        """See `PoolScorer`: the neighbours."""
+        rows = len(pool.vectors)
+        if rows > _MOST_ROWS:
+            raise ScorerError(
+                f"miwv compares every row with every other and is meant for up to {_MOST_ROWS:,} rows; there are "
+                f"{rows:,}. Select fewer rows before it."
+            )
+        nearest, similarities = nearest_neighbours(pool.vectors)
+        found: list[Neighbour | None] = []
+        for row, (other, cosine) in enumerate(zip(nearest.tolist(), similarities.tolist(), strict=True)):
+            if other < 0:
+                found.append(None)
+                continue
+            sample = pool.samples[other]
+            is_copy = cosine > _SAME and sample == pool.samples[row]
+            found.append(Neighbour(sample, pool.row_ids[other], cosine, is_copy))
+        return found
+
+    def warning(self, known: Sequence[Neighbour | None]) -> str:
+        """See `WarningPoolScorer`."""
+        copies = sum(other is not None and other.is_copy for other in known)
+        if not copies:
+            return ""
+        return (
+            f"the nearest row of {copies:,} rows is a copy, which holds their answer, so their miwv is low whatever "
+            "they are worth. Deduplicate first."
+        )
+
+    def notes(self, known: Sequence[Neighbour | None]) -> list[tuple[str | None, ...]]:
+        """See `NotingPoolScorer`: the id of the neighbour."""
+        return [(None if other is None else other.row_id,) for other in known]
+
+    def score(self, samples: Sequence[Sample], known: Sequence[Neighbour | None]) -> list[tuple[Score, ...]]:
+        """See `PoolScorer`.
+
+        :raises LLMUnavailableError: if the model cannot be loaded, or does not fit into memory.
+        """
+        if not samples:
+            return []
+        model = self._settings.load()
+        spans = self._spans(model, samples, known)
+        asked = [span for row in spans if isinstance(row, ShotSpans) for span in (row.zero, row.one) if span]
+        losses = iter(model.mean_losses(asked))
+        found: list[tuple[Score, ...]] = []
+        for row, other in zip(spans, known, strict=True):
+            missing = Score.missing("no_neighbour")
+            similarity = missing if other is None else Score(other.similarity)
+            if isinstance(row, str):
+                found.append((*(Score.missing(row),) * 3, similarity))
+                continue
+            zero = next(losses)
+            if row.one is None:
+                reason = missing if other is None else Score.missing("demo_truncated")
+                found.append((reason, Score(zero), reason, similarity))
+            else:
+                one = next(losses)
+                found.append((Score(one - zero), Score(zero), Score(one), similarity))
+        return found
+
+    def _spans(
+        self, model: LossModel, samples: Sequence[Sample], known: Sequence[Neighbour | None]
+    ) -> list[ShotSpans | str]:
+        template = self._settings.template
+        prompts = model.tokens([template.before_response(sample) for sample in samples])
+        responses = model.tokens([sample.output if sample.output.strip() else "" for sample in samples])
+        demos = model.tokens(
+            ["" if other is None else template.before_response(other.sample) + other.sample.output for other in known]
+        )
+        (separator,) = model.tokens([self.shot_separator])
+        start, most = model.start(self._settings.start_token), self._settings.most_tokens(model)
+        return [
+            shot_spans(prompt, response, [*demo, *separator] if demo else [], start, most)
+            for prompt, response, demo in zip(prompts, responses, demos, strict=True)
+        ]
