@@ -37,9 +37,9 @@ class SampleScoreFilter(ScoreFilter):
         """
         Initialization method.
 
-        :param measure: the measure of the scorer that the bounds apply to; null: its first. Only `response_loss` has
+        :param measure: the measure of the scorer that the bounds apply to; null: its first. `response_loss` has
             several, those that `measures` in `scorer_params` lists: `ifd`, `ifd_loss_ratio`, `perplexity` and
-            `sample_perplexity`.
+            `sample_perplexity`; and `prompt_uncertainty`, which also gives `prompt_probability`.
         :param args: extra args
         :param kwargs: extra args
         """

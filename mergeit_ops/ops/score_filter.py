@@ -51,7 +51,9 @@ class ScoreFilter(BoundedFilter):
             OpenAI-compatible server; `llm_judge`: a language model with a rubric; `cascade`: a cheap scorer, and a
             judge for close calls; `response_loss`: IFD by a causal language model, or perplexity
             (`sample_score_filter` only); `reward_model`: a sequence classifier trained on preferences
-            (`sample_score_filter` only); or the import path `package.module:Class` of a scorer of one's own.
+            (`sample_score_filter` only); `prompt_uncertainty`: how much the probability of the response depends on the
+            words of the instruction, by a causal language model (`num_perturbations`, `drop_rate`, `seed`); or the
+            import path `package.module:Class` of a scorer of one's own.
         :param scorer_params: keyword arguments of the scorer. A key never stands here: it comes from the environment
             variable OPENAI_API_KEY.
         :param score_all: whether samples that were never paired are scored too. `sample_score_filter` scores all

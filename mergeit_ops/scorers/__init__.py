@@ -34,6 +34,7 @@ SCORERS: Mapping[str, str] = {
     "llm_judge": "mergeit_ops.scorers.llm_judge:LLMJudgeScorer",
     "cascade": "mergeit_ops.scorers.cascade:CascadeScorer",
     "response_loss": "mergeit_ops.scorers.response_loss:ResponseLossScorer",
+    "prompt_uncertainty": "mergeit_ops.scorers.prompt_uncertainty:PromptUncertaintyScorer",
     "reward_model": "mergeit_ops.scorers.reward_model:RewardModelScorer",
 }
 """Name in a recipe to `module:Class`; a new scorer is one file and one line here."""
