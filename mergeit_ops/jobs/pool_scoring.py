@@ -51,12 +51,14 @@ class PoolScoreJob:
     :param name: of the scorer, in the recipe.
     :param scorer: scores them. Rows that cannot be read take no part, and have the status `unreadable`.
     :param brings_embeddings: whether the rows bring embeddings, which they keep.
+    :param targets: rows of the file that the scorer names.
     """
 
     reader: SampleReader
     name: str
     scorer: PoolScorer
     brings_embeddings: bool
+    targets: tuple[Sample, ...] = ()
 
     def samples(self, table: pa.Table) -> tuple[None, list[Sample]]:
         """Tell the samples of flat rows."""
@@ -78,6 +80,7 @@ class PoolScoreJob:
                 vectors if len(rows) == len(vectors) else vectors[rows],
                 samples=[samples[row] for row in rows.tolist()] if samples else (),
                 row_ids=[row_ids[row] for row in rows.tolist()] if row_ids else (),
+                target_samples=self.targets,
             )
             known = prepared(self.scorer, pool) if len(rows) else ()
         found: list[tuple[bool, Any]] = [(False, None)] * len(vectors)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -24,7 +27,7 @@ from mergeit_ops.llm.huggingface import (
     loaded_once,
 )
 
-__all__ = ["START_TOKENS", "LossModel", "load_loss_model"]
+__all__ = ["START_TOKENS", "LossModel", "ReadText", "load_loss_model"]
 
 START_TOKENS = ("bos", "eos", "released")
 """What can stand before a text: a token of the tokenizer, or what the tokenizer puts there by itself."""
@@ -48,6 +51,35 @@ def load_loss_model(name: str, model_params: Mapping[str, Any], device: str, dty
     return loaded_once(key, lambda: LossModel(name, model_params, device, dtype))
 
 
+@contextmanager
+def _telling_of_memory() -> Iterator[None]:
+    """Turn the lack of memory into a sentence.
+
+    :raises LLMUnavailableError: when memory does not suffice.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        raise LLMUnavailableError(
+            "Memory does not suffice for one sample at a time: lower max_length, or spread the model with "
+            "model_params: {device_map: auto}."
+        ) from error
+
+
+@dataclass(frozen=True, eq=False)
+class ReadText:
+    """A text that a model has read, for texts that stand behind it; see `LossModel.read`.
+
+    :param tokens: its token ids.
+    :param cache: what the model remembers of it; None: this model remembers nothing.
+    """
+
+    tokens: tuple[int, ...]
+    cache: Any | None
+
+
 class LossModel:
     """A causal language model that is asked how likely it finds texts; see `load_loss_model`."""
 
@@ -60,8 +92,12 @@ class LossModel:
                 f"The model {name!r} cannot be loaded ({error}): check hf_model; a model of the Hugging Face Hub needs "
                 "a connection or a local copy, and, if it is not public, a token in the environment variable HF_TOKEN."
             ) from error
-        self._takes_cache_flag = "use_cache" in inspect.signature(type(self._model).forward).parameters
-        self._most_tokens = _GPU_TOKENS if self._model.device.type == "cuda" else _CPU_TOKENS
+        accepted = inspect.signature(type(self._model).forward).parameters
+        self._takes_cache_flag = "use_cache" in accepted
+        self._takes_cache = "past_key_values" in accepted
+        self._takes_logits_to_keep = "logits_to_keep" in accepted
+        self.most_tokens = _GPU_TOKENS if self._model.device.type == "cuda" else _CPU_TOKENS
+        """Tokens of a batch at most, padding included."""
         self.most_positions = context_length(self._model.config)
         """Tokens that the model can read at most; None where it does not say."""
         first = list(self._tokenizer("a", verbose=False)["input_ids"])[:1]
@@ -124,7 +160,7 @@ class LossModel:
         :raises LLMUnavailableError: when one span alone does not fit into memory.
         """
         losses = [(0.0, math.nan)] * len(spans)
-        batches = batches_of_like_lengths([len(span.tokens) for span in spans], most_tokens=self._most_tokens)
+        batches = batches_of_like_lengths([len(span.tokens) for span in spans], most_tokens=self.most_tokens)
         with tqdm(total=len(spans), desc="losses", unit=" texts", disable=len(spans) < _PROGRESS_FROM) as bar:
             for batch in batches:
                 found = self._of_batch([spans[number] for number in batch], surprise)
@@ -133,18 +169,43 @@ class LossModel:
                 bar.update(len(batch))
         return losses
 
-    def _of_batch(self, spans: Sequence[Span], surprise: bool) -> list[tuple[float, float]]:
-        try:
-            return in_halves(spans, partial(self._forward, surprise=surprise))
-        except Exception as error:
-            if not is_out_of_memory(error):
-                raise
-            raise LLMUnavailableError(
-                "Memory does not suffice for one sample at a time: lower max_length, or spread the model with "
-                "model_params: {device_map: auto}."
-            ) from error
+    def read(self, tokens: Sequence[int]) -> ReadText:
+        """Read a text once, for `mean_losses_behind`.
 
-    def _forward(self, spans: Sequence[Span], surprise: bool) -> list[tuple[float, float]]:
+        :param tokens: token ids, at least one.
+        """
+        import torch
+
+        cache = None
+        if self._takes_cache and self._takes_cache_flag:
+            ids = torch.tensor([list(tokens)], device=self._model.device)
+            options = {"logits_to_keep": 1} if self._takes_logits_to_keep else {}
+            with _telling_of_memory(), torch.inference_mode():
+                cache = self._model(input_ids=ids, use_cache=True, **options).past_key_values
+        # A model of another kind, such as one without attention, has no cache that could be repeated.
+        return ReadText(tuple(tokens), cache if hasattr(cache, "batch_repeat_interleave") else None)
+
+    def mean_losses_behind(self, before: ReadText, spans: Sequence[Span]) -> list[float]:
+        """Return the mean loss per token of each span behind a text; see `losses`.
+
+        :param before: what stands before each span.
+        :param spans: a batch of them.
+        :raises LLMUnavailableError: when one span alone does not fit into memory.
+        """
+        if before.cache is None:
+            length = len(before.tokens)
+            return self.mean_losses([Span((*before.tokens, *span.tokens), length + span.first) for span in spans])
+        return [loss for loss, _ in self._of_batch(spans, False, before)]
+
+    def _of_batch(
+        self, spans: Sequence[Span], surprise: bool, before: ReadText | None = None
+    ) -> list[tuple[float, float]]:
+        with _telling_of_memory():
+            return in_halves(spans, partial(self._forward, surprise=surprise, before=before))
+
+    def _forward(
+        self, spans: Sequence[Span], surprise: bool, before: ReadText | None = None
+    ) -> list[tuple[float, float]]:
         import torch
         from torch.nn.functional import cross_entropy, log_softmax
 
@@ -167,7 +228,13 @@ class LossModel:
             ids[row, : len(span.tokens)] = torch.tensor(span.tokens)
             mask[row, : len(span.tokens)] = 1
         device = self._model.device
-        options = {"use_cache": False} if self._takes_cache_flag else {}
+        options: dict[str, Any] = {"use_cache": False} if self._takes_cache_flag else {}
+        if before is not None:
+            # The model writes into a cache.
+            cache: Any = copy.deepcopy(before.cache)
+            cache.batch_repeat_interleave(len(spans))
+            options = {"past_key_values": cache, "use_cache": True}
+            mask = torch.cat([torch.ones((len(spans), len(before.tokens)), dtype=torch.long), mask], dim=1)
         with torch.inference_mode():
             logits = self._model(input_ids=ids.to(device), attention_mask=mask.to(device), **options).logits
             return [

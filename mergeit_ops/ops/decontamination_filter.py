@@ -96,10 +96,8 @@ class DecontaminationFilter(EmbeddingOperator, StatsFilter):
         self._rows: list[BenchmarkRow] | None = None if in_ray_worker() else self._read()
 
     def _read(self) -> list[BenchmarkRow]:
-        keys = ("instruction_key", "query_key", "response_key", "system_key", "history_key")
-        layout = {"name": self.sample_format, **{key: getattr(self, key) for key in keys}}
         try:
-            rows, blank = read_benchmarks(self._paths, layout)
+            rows, blank = read_benchmarks(self._paths, self.file_layout)
         except DatasetError as error:
             raise RecipeError(f"{self._name}: paths cannot be used: {error}.") from error
         if blank:

@@ -104,10 +104,8 @@ class FacilityLocationSelector(ScoredSelector):
 
         :raises RecipeError: if there are none.
         """
-        keys = ("instruction_key", "query_key", "response_key", "system_key", "history_key")
-        layout = {"name": self.sample_format, **{key: getattr(self, key) for key in keys}}
         try:
-            texts, blank = read_target(path, layout)
+            texts, blank = read_target(path, self.file_layout)
         except DatasetError as error:
             raise RecipeError(f"{self._name}: target_path cannot be used: {error}.") from error
         if blank:

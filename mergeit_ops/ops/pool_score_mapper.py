@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Optional
 
 from data_juicer.ops.base_op import OPERATORS
@@ -10,15 +11,17 @@ from loguru import logger
 
 from mergeit_ops.constraints import MAPPING, TEXT
 from mergeit_ops.core.columns import EMBEDDING, STATS
-from mergeit_ops.distributed import is_ray_dataset
-from mergeit_ops.errors import ScorerError, named
+from mergeit_ops.core.sample import Sample
+from mergeit_ops.dataset.sample_files import read_samples
+from mergeit_ops.distributed import in_ray_worker, is_ray_dataset
+from mergeit_ops.errors import DatasetError, RecipeError, ScorerError, named
 from mergeit_ops.jobs.pool_scoring import PoolScoreJob, score_pool
 from mergeit_ops.ops.dataset_mapper import Mapper
 from mergeit_ops.ops.embedding_operator import EmbeddingOperator
 from mergeit_ops.ops.parameters import declare
 from mergeit_ops.ops.sample_operator import EMBEDDING_CONSTRAINTS, SAMPLE_CONSTRAINTS
 from mergeit_ops.scorers import build_scorer
-from mergeit_ops.scorers.pool import POOL_SCORERS
+from mergeit_ops.scorers.pool import POOL_SCORERS, needs_of
 
 OP_NAME = "pool_score_mapper"
 
@@ -52,7 +55,10 @@ class PoolScoreMapper(EmbeddingOperator, Mapper):
             KNN-i; `k` is 6; for up to 200,000 samples); `row_variance`: the spread over the principal axes of all
             samples (LIFT's variety; `statistic`, `components`); `miwv`: how much worse a causal language model predicts
             the response when the nearest other sample stands before it as a solved example (`hf_model`, `dtype`,
-            `prompt`, `shot_separator`, `start_token`, `max_length`; for up to 200,000 samples); or the import path
+            `prompt`, `shot_separator`, `start_token`, `max_length`; for up to 200,000 samples); `nuggets`: the
+            share of anchor samples whose response becomes more likely to a model when the sample stands before them as
+            a solved example (`anchors`, a file of your own, or `num_anchors` from the dataset; `max_anchor_tokens`,
+            `max_demo_tokens`, `exclude_self`, `min_score` and the parameters of `miwv`); or the import path
             `package.module:Class` of a scorer of one's own.
         :param scorer_params: keyword arguments of the scorer.
         :param args: extra args
@@ -66,6 +72,22 @@ class PoolScoreMapper(EmbeddingOperator, Mapper):
             self._scorer = build_scorer(scorer, scorer_params, POOL_SCORERS, **asked)
             if not callable(getattr(self._scorer, "prepare", None)):
                 raise ScorerError(f"the scorer '{scorer}' has no method prepare(pool)")
+        # A worker of Ray may not have the file; the job holds what is in it.
+        reads = "target_samples" in needs_of(self._scorer) and not in_ray_worker()
+        self._targets = self._read_targets() if reads else ()
+
+    def _read_targets(self) -> tuple[Sample, ...]:
+        """Return the rows of the file that the scorer names.
+
+        :raises RecipeError: if it cannot be read.
+        """
+        try:
+            found = read_samples(Path(self._scorer.target_path), self.file_layout)
+        except DatasetError as error:
+            raise RecipeError(
+                f"{self._name}: the file in scorer_params of '{self.parameters['scorer']}' cannot be used: {error}."
+            ) from error
+        return tuple(row.sample for row in found)
 
     def run(self, dataset: Dataset, *, exporter: Any = None, tracer: Any = None) -> Dataset:
         """Score a flat dataset.
@@ -84,7 +106,11 @@ class PoolScoreMapper(EmbeddingOperator, Mapper):
                 return rows.dataset
             self.check_flat(rows.grouped)
             job = PoolScoreJob(
-                self.reader_of(rows.columns), self.parameters["scorer"], self._scorer, EMBEDDING in rows.columns
+                self.reader_of(rows.columns),
+                self.parameters["scorer"],
+                self._scorer,
+                EMBEDDING in rows.columns,
+                self._targets,
             )
             scored, figures = score_pool(rows, job)
             if is_ray_dataset(dataset):

@@ -231,6 +231,12 @@ class SampleOperator:
         if grouped:
             raise DatasetError(f"{self._name}: the rows are topics; {todo}.")
 
+    @property
+    def file_layout(self) -> dict[str, Any]:
+        """Return the layout in which files beside the dataset are read first; see `read_samples`."""
+        keys = ("instruction_key", "query_key", "response_key", "system_key", "history_key")
+        return {"name": self.sample_format, **{key: getattr(self, key) for key in keys}}
+
     def layout_of(self, columns: Iterable[str]) -> SampleFormat:
         """Return the sample layout of a dataset.
 

@@ -15,7 +15,9 @@ from mergeit_ops.core.selection.token_budget import select_within
 
 __all__ = ["Need", "Pool", "Selection", "SelectionMethod"]
 
-Need = Literal["vectors", "scores", "targets", "tags", "texts", "topics", "chosen", "samples", "row_ids"]
+Need = Literal[
+    "vectors", "scores", "targets", "tags", "texts", "topics", "chosen", "samples", "row_ids", "target_samples"
+]
 """What a method may ask to know about the rows."""
 
 
@@ -33,6 +35,7 @@ class Pool:
     :param chosen: (n,) bool, the rows that are chosen already.
     :param samples: (n,) the texts of each row.
     :param row_ids: (n,) identity of each row.
+    :param target_samples: texts of the rows of a target, read from a file.
     :param kept: how many of the rows are kept in the end, if it is not the budget: where they are put in order to split
         a budget among topics, and where the budget counts tokens. None: as many as are chosen.
     """
@@ -47,6 +50,7 @@ class Pool:
     chosen: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
     samples: Sequence[Sample] = ()
     row_ids: Sequence[str] = ()
+    target_samples: Sequence[Sample] = ()
     kept: float | None = None
 
 
