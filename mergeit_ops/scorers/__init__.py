@@ -35,6 +35,8 @@ SCORERS: Mapping[str, str] = {
     "cascade": "mergeit_ops.scorers.cascade:CascadeScorer",
     "response_loss": "mergeit_ops.scorers.response_loss:ResponseLossScorer",
     "prompt_uncertainty": "mergeit_ops.scorers.prompt_uncertainty:PromptUncertaintyScorer",
+    "selectit": "mergeit_ops.scorers.selectit:SelectitScorer",
+    "selectit_api": "mergeit_ops.scorers.selectit_api:SelectitApiScorer",
     "reward_model": "mergeit_ops.scorers.reward_model:RewardModelScorer",
 }
 """Name in a recipe to `module:Class`; a new scorer is one file and one line here."""

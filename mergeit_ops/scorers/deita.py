@@ -5,7 +5,6 @@ Formula and prompts: `mergeit_ops.core.scoring.deita`.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,13 +15,11 @@ from mergeit_ops.constraints import FLAG, MAPPING, OPTIONAL_TEXT, Constraint, Nu
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.scoring.deita import SCORES, complexity_prompt, expected_score, quality_prompt
 from mergeit_ops.core.scoring.score import Score
-from mergeit_ops.errors import RecipeError, ScorerError
+from mergeit_ops.errors import RecipeError
+from mergeit_ops.llm.digit_model import DigitModel
 from mergeit_ops.llm.huggingface import (
     DTYPE_PARAMS,
-    ModelNotLoadedError,
     default_device,
-    in_halves,
-    load_causal_lm,
     loaded_once,
 )
 from mergeit_ops.llm.model_files import model_identity
@@ -152,12 +149,13 @@ class DeitaScorer:
             dtype = "bfloat16" if device.startswith("cuda") else "float32"
         return device, dtype
 
-    def _loaded_model(self) -> _DigitModel:
+    def _loaded_model(self) -> DigitModel:
         device, dtype = self._device_and_dtype()
         key = repr(("deita", self.model, sorted(self.model_params.items(), key=repr), device, dtype))
-        return loaded_once(key, lambda: _DigitModel(self.model, self.model_params, device, dtype))
+        names = (self.model, self.model_params, device, dtype)
+        return loaded_once(key, lambda: DigitModel(*names, digits=SCORES, owner="deita", role="Deita scorer"))
 
-    def _prompts(self, model: _DigitModel, texts: Mapping[int, tuple[str, str | None]]) -> dict[int, list[int]]:
+    def _prompts(self, model: DigitModel, texts: Mapping[int, tuple[str, str | None]]) -> dict[int, list[int]]:
         """Return the token ids of each row's prompt; a row whose question leaves no room for a response has none."""
         tokens = model.tokens([_prompt(*pair) for pair in texts.values()])
         prompts = dict(zip(texts, tokens, strict=True))
@@ -177,7 +175,7 @@ class DeitaScorer:
             )
         return prompts
 
-    def _shortened(self, model: _DigitModel, question: str, response: str | None) -> list[int] | None:
+    def _shortened(self, model: DigitModel, question: str, response: str | None) -> list[int] | None:
         """Return the longest prompt that fits, with the end of the response cut; None if none of it is left."""
         if response is None:
             return None
@@ -193,102 +191,8 @@ class DeitaScorer:
         return None
 
 
-class _DigitModel:
-    """A causal language model that is asked for the logits of the digits 1 to 6 after a prompt.
-
-    :param name: name at the Hub, or a folder.
-    :param model_params: arguments of `from_pretrained`.
-    :param device: where it runs.
-    :param dtype: of its weights; None for what `model_params` say.
-    :raises ScorerError: when it cannot be loaded, or its tokenizer has no such digits.
-    """
-
-    def __init__(self, name: str, model_params: Mapping[str, Any], device: str, dtype: str | None) -> None:
-        try:
-            self._tokenizer, self._model = load_causal_lm(name, model_params, device, dtype)
-        except ModelNotLoadedError as error:
-            raise ScorerError(
-                f"The Deita scorer {name!r} cannot be loaded ({error}): check model in scorer_params; a model of the "
-                "Hugging Face Hub needs a connection, the path of a local copy, or, if it is not public, a token in "
-                "the environment variable HF_TOKEN."
-            ) from error
-        if not self._tokenizer.is_fast:
-            raise ScorerError(
-                f"The tokenizer of the Deita scorer {name!r} is a slow one, which cannot tell where a response may be "
-                "cut: put a tokenizer.json into the model's folder."
-            )
-        self._digit_ids = _digit_ids(name, self._tokenizer.get_vocab())
-        accepted = inspect.signature(type(self._model).forward).parameters
-        # The logits of one position instead of all, and no cache that nobody reads: memory for larger batches.
-        options = {"logits_to_keep": 1, "use_cache": False}
-        self._options = {option: value for option, value in options.items() if option in accepted}
-        self._takes_positions = "position_ids" in accepted
-
-    def tokens(self, texts: Sequence[str]) -> list[list[int]]:
-        """Return the token ids of each text, with what the tokenizer puts before it (BOS)."""
-        return [list(ids) for ids in self._tokenizer(list(texts), verbose=False)["input_ids"]]
-
-    def token_ends(self, text: str) -> list[int]:
-        """Return where each token of a text ends, in characters from its start."""
-        offsets = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
-        return [end for _, end in offsets["offset_mapping"]]
-
-    def digit_logits(self, prompts: Sequence[Sequence[int]]) -> list[list[float]]:
-        """Return what the model gives to each digit as the next token, in one batch or in halves.
-
-        :param prompts: n token id lists.
-        :return: n lists of six logits, of "1" to "6".
-        :raises ScorerError: when one prompt alone does not fit into memory.
-        """
-        import torch
-
-        try:
-            return in_halves(prompts, self._forward)
-        except torch.cuda.OutOfMemoryError as error:
-            raise ScorerError(
-                "deita: the GPU's memory does not suffice for one row at a time: lower max_length, or spread the model "
-                "with model_params: {device_map: auto}."
-            ) from error
-
-    def _forward(self, prompts: Sequence[Sequence[int]]) -> list[list[float]]:
-        import torch
-
-        width = max(map(len, prompts))
-        ids = torch.zeros((len(prompts), width), dtype=torch.long)
-        mask = torch.zeros_like(ids)
-        # Padded on the left: the last position of every prompt is the last column.
-        for row, prompt in enumerate(prompts):
-            ids[row, width - len(prompt) :] = torch.tensor(prompt)
-            mask[row, width - len(prompt) :] = 1
-        inputs = {"input_ids": ids, "attention_mask": mask}
-        if self._takes_positions:
-            inputs["position_ids"] = (mask.cumsum(dim=1) - 1).clamp(min=0)
-        inputs = {name: tensor.to(self._model.device) for name, tensor in inputs.items()}
-        with torch.inference_mode():
-            logits = self._model(**inputs, **self._options).logits
-            rows: list[list[float]] = logits[:, -1, self._digit_ids].float().tolist()
-        return rows
-
-
 def _prompt(question: str, response: str | None) -> str:
     return complexity_prompt(question) if response is None else quality_prompt(question, response)
-
-
-def _digit_ids(name: str, vocabulary: Mapping[str, int]) -> list[int]:
-    """Return the ids of the pieces "1" to "6".
-
-    The prompt ends with a blank, so the answer is the bare digit and not the piece with a blank before it; encoding a
-    digit as a text of its own may give that other piece.
-    """
-    missing = [str(score) for score in SCORES if str(score) not in vocabulary]
-    ids = [vocabulary[str(score)] for score in SCORES if str(score) in vocabulary]
-    if missing or len(set(ids)) < len(SCORES):
-        what = f"no token {', '.join(map(repr, missing))}" if missing else "one token for several digits"
-        raise ScorerError(
-            f"The model {name!r} is no Deita scorer: its tokenizer has {what}, and the score is read off the tokens of "
-            "the digits 1 to 6."
-        )
-    return ids
 
 
 def _score(weights: Sequence[float]) -> Score:

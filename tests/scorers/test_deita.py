@@ -14,9 +14,9 @@ from mergeit_ops.core.columns import META, STATS
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.scoring.deita import complexity_prompt, quality_prompt
 from mergeit_ops.errors import RecipeError, ScorerError
+from mergeit_ops.llm import digit_model
 from mergeit_ops.ops import LLMPairMergerMapper, QualityGateFilter, TopicClusterGrouper
 from mergeit_ops.scorers import Score, build_scorer
-from mergeit_ops.scorers import deita as deita_module
 from mergeit_ops.scorers.deita import DeitaScorer
 from mergeit_ops.worker import Kept, worker
 from tests import tiny_models
@@ -133,13 +133,13 @@ def test_neither_batches_nor_order_change_a_score(folder, batch_size):
 
 
 def test_rows_of_like_length_share_a_batch(llama, monkeypatch):
-    forward, batches = deita_module._DigitModel._forward, []
+    forward, batches = digit_model.DigitModel._forward, []
 
     def watched(self, prompts):
         batches.append([len(prompt) for prompt in prompts])
         return forward(self, prompts)
 
-    monkeypatch.setattr(deita_module._DigitModel, "_forward", watched)
+    monkeypatch.setattr(digit_model.DigitModel, "_forward", watched)
     DeitaScorer(model=llama, device="cpu", batch_size=2).score(ROWS)
     lengths = [length for batch in batches for length in batch]
     assert lengths == sorted(lengths, reverse=True)
@@ -248,7 +248,7 @@ def test_logits_that_are_no_numbers_give_no_score(llama, tmp_path):
 
 def test_a_batch_that_does_not_fit_into_memory_is_halved(llama, monkeypatch):
     expected = values(DeitaScorer(model=llama, device="cpu").score(ROWS))
-    forward, sizes = deita_module._DigitModel._forward, []
+    forward, sizes = digit_model.DigitModel._forward, []
 
     def small_memory(self, prompts):
         sizes.append(len(prompts))
@@ -256,7 +256,7 @@ def test_a_batch_that_does_not_fit_into_memory_is_halved(llama, monkeypatch):
             raise torch.cuda.OutOfMemoryError("full")
         return forward(self, prompts)
 
-    monkeypatch.setattr(deita_module._DigitModel, "_forward", small_memory)
+    monkeypatch.setattr(digit_model.DigitModel, "_forward", small_memory)
     assert values(DeitaScorer(model=llama, device="cpu").score(ROWS)) == close_to(expected)
     assert sizes == [5, 2, 3, 1, 2]
 
@@ -265,7 +265,7 @@ def test_a_row_that_does_not_fit_into_memory_by_itself_is_one_sentence(llama, mo
     def no_memory(self, prompts):
         raise torch.cuda.OutOfMemoryError("full")
 
-    monkeypatch.setattr(deita_module._DigitModel, "_forward", no_memory)
+    monkeypatch.setattr(digit_model.DigitModel, "_forward", no_memory)
     with pytest.raises(ScorerError, match="lower max_length"):
         DeitaScorer(model=llama, device="cpu").score(ROWS)
 

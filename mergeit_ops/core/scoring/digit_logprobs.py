@@ -23,28 +23,30 @@ _SPELLINGS: tuple[tuple[str, ...], ...] = (
 )
 
 
-def digit_logprobs(logprobs: Mapping[str, float]) -> tuple[float, ...] | None:
-    """Return the log-probabilities of the six digits.
+def digit_logprobs(logprobs: Mapping[str, float], highest: int = SCORES[-1]) -> tuple[float, ...] | None:
+    """Return the log-probabilities of the digits.
 
-    All six must stand there in one spelling: the bare digit, the digit after a blank (`▁1`, ` 1`), or the `token_id:`
+    All must stand there in one spelling: the bare digit, the digit after a blank (`▁1`, ` 1`), or the `token_id:`
     that a server of a LLaMA or Mistral scorer may name it by. The bare digit comes first: the prompt ends in a blank,
     so that is the token the scorer was trained to write, and one that begins with another blank is a different answer,
     whose weight does not belong to it. For the same reason spellings are never mixed.
 
     :param logprobs: token to log-probability.
-    :return: six numbers, of "1" to "6"; None when one is missing.
+    :param highest: the last digit, 6 at most.
+    :return: a number for each digit from "1" on; None when one is missing.
     """
-    for spelling in _SPELLINGS:
+    for spelling in (known[:highest] for known in _SPELLINGS):
         if all(token in logprobs for token in spelling):
             return tuple(logprobs[token] for token in spelling)
     return None
 
 
-def parse_digit_logprobs(text: str) -> tuple[float, ...]:
-    """Read the six digits from an answer as the log-probability client writes it.
+def parse_digit_logprobs(text: str, highest: int = SCORES[-1]) -> tuple[float, ...]:
+    """Read the digits from an answer as the log-probability client writes it.
 
     :param text: a JSON object of token and log-probability.
-    :return: six numbers, of "1" to "6".
+    :param highest: the last digit, 6 at most.
+    :return: a number for each digit from "1" on.
     :raises ReplyError: `digits_missing` when one is not among them; `unparsable` when the text is no such object.
     """
     try:
@@ -53,7 +55,7 @@ def parse_digit_logprobs(text: str) -> tuple[float, ...]:
         found = None
     if not isinstance(found, dict) or not all(map(_is_number, found.values())):
         raise ReplyError(FailureReason.UNPARSABLE)
-    digits = digit_logprobs(found)
+    digits = digit_logprobs(found, highest)
     if digits is None:
         raise ReplyError(FailureReason.DIGITS_MISSING)
     return digits
