@@ -15,7 +15,7 @@ from datasets import Features
 from loguru import logger
 from numpy.typing import NDArray
 
-from mergeit_ops.core.columns import EMBEDDING, ROW_ID, STATS, is_content
+from mergeit_ops.core.columns import EMBEDDING, META, ROW_ID, STATS, is_content
 from mergeit_ops.core.rows.identity import content_digest, number_duplicates
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.scoring.score import Score
@@ -23,7 +23,9 @@ from mergeit_ops.core.selection.method import Pool
 from mergeit_ops.core.vectors import has_text
 from mergeit_ops.dataset.stats import stats_of
 from mergeit_ops.dataset.tables import JSON, json_array, set_column
-from mergeit_ops.errors import named
+from mergeit_ops.errors import DatasetError, named
+from mergeit_ops.jobs.fields import Field
+from mergeit_ops.jobs.row_facts import RowFacts
 from mergeit_ops.jobs.row_keys import content_keys
 from mergeit_ops.jobs.rows import Rows
 from mergeit_ops.jobs.sample_reader import SampleReader
@@ -64,23 +66,52 @@ class PoolScoreJob:
         """Tell the samples of flat rows."""
         return None, [reading.sample for reading in self.reader.readings(table)]
 
-    def prepare(
-        self, vectors: NDArray[np.float32], samples: Sequence[Sample] = (), row_ids: Sequence[str] = ()
-    ) -> list[tuple[bool, Any]]:
+    def facts(self, rows: Rows) -> dict[str, Any]:
+        """Return what the scorer needs to know of the rows beside their vectors, by its name in the pool.
+
+        :param rows: flat rows.
+        :raises DatasetError: if there is no such column as the scorer names.
+        """
+        needs = needs_of(self.scorer)
+        facts: dict[str, Any] = {}
+        if "topics" in needs:
+            facts["topics"] = self._groups(rows)
+        if "samples" in needs:
+            columns = [name for name in self.reader.layout.columns if name in rows.columns]
+            facts["samples"] = list(chain(*rows.tell(self.samples, columns=columns)))
+        if "row_ids" in needs:
+            facts["row_ids"] = _row_ids(rows)
+        return facts
+
+    def _groups(self, rows: Rows) -> NDArray[np.int64]:
+        key = self.scorer.group_key  # type: ignore[attr-defined]
+        field = Field.of(key, rows.columns, META)
+        if field is None:
+            raise DatasetError(
+                f"{self.reader.operator}: there is no column '{key}' for the group_key; there are "
+                f"{', '.join(map(repr, rows.columns))}."
+            )
+        values = list(chain(*rows.tell(field.tell_values, columns=[field.column])))
+        try:
+            return RowFacts(topics=values).topic_numbers
+        except TypeError as error:
+            raise DatasetError(
+                f"{self.reader.operator}: the group_key '{key}' must hold a text or a number in every row ({error})."
+            ) from error
+
+    def prepare(self, vectors: NDArray[np.float32], facts: Mapping[str, Any]) -> list[tuple[bool, Any]]:
         """Return, for each row, whether it can be read, and what its score needs to know of the others.
 
         :param vectors: (n, d) float32; zero vectors of rows that cannot be read.
-        :param samples: (n,) texts of each row; empty: the scorer does not need them.
-        :param row_ids: (n,) ids of the rows; empty: the scorer does not need them.
+        :param facts: see `facts`.
         """
         readable = has_text(vectors)
         rows = np.flatnonzero(readable)
         with named(self.reader.operator):
             pool = Pool(
                 vectors if len(rows) == len(vectors) else vectors[rows],
-                samples=[samples[row] for row in rows.tolist()] if samples else (),
-                row_ids=[row_ids[row] for row in rows.tolist()] if row_ids else (),
                 target_samples=self.targets,
+                **{name: _some(values, rows) for name, values in facts.items()},
             )
             known = prepared(self.scorer, pool) if len(rows) else ()
         found: list[tuple[bool, Any]] = [(False, None)] * len(vectors)
@@ -136,11 +167,9 @@ def score_pool(rows: Rows, job: PoolScoreJob) -> tuple[Rows, dict[str, Any]]:
     :param job: how.
     :return: the rows with their stats, and the figures for the record.
     """
+    facts = job.facts(rows)
     with_vectors, found = rows.with_vectors(job.reader, drops_unreadable=False)
-    needs = needs_of(job.scorer)
-    samples = list(chain(*rows.tell(job.samples, columns=_read(rows, job)))) if "samples" in needs else ()
-    row_ids = _row_ids(rows) if "row_ids" in needs else ()
-    known = with_vectors.choose(partial(job.prepare, samples=samples, row_ids=row_ids), job.reader)
+    known = with_vectors.choose(partial(job.prepare, facts=facts), job.reader)
     if warning := job.warning(known):
         logger.warning(f"{job.reader.operator}: {warning}")
     bounds = pairwise([0, *accumulate(with_vectors.tell(_length))])
@@ -151,8 +180,8 @@ def score_pool(rows: Rows, job: PoolScoreJob) -> tuple[Rows, dict[str, Any]]:
     return scored, {**figures, **found.figures()}
 
 
-def _read(rows: Rows, job: PoolScoreJob) -> list[str]:
-    return [name for name in job.reader.layout.columns if name in rows.columns]
+def _some(values: Any, rows: NDArray[np.int64]) -> Any:
+    return values[rows] if isinstance(values, np.ndarray) else [values[row] for row in rows.tolist()]
 
 
 def _row_ids(rows: Rows) -> Sequence[str]:

@@ -58,7 +58,9 @@ class PoolScoreMapper(EmbeddingOperator, Mapper):
             `prompt`, `shot_separator`, `start_token`, `max_length`; for up to 200,000 samples); `nuggets`: the
             share of anchor samples whose response becomes more likely to a model when the sample stands before them as
             a solved example (`anchors`, a file of your own, or `num_anchors` from the dataset; `max_anchor_tokens`,
-            `max_demo_tokens`, `exclude_self`, `min_score` and the parameters of `miwv`); or the import path
+            `max_demo_tokens`, `exclude_self`, `min_score` and the parameters of `miwv`); `prompt_uncertainty`: how much
+            the probabilities of the responses of a task depend on the words of its instruction (`group_key`,
+            `instances_per_group` and the parameters of that scorer of single samples); or the import path
             `package.module:Class` of a scorer of one's own.
         :param scorer_params: keyword arguments of the scorer.
         :param args: extra args

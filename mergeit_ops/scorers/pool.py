@@ -26,6 +26,7 @@ POOL_SCORERS: Mapping[str, str] = {
     "knn_distance": "mergeit_ops.scorers.knn_distance:KnnDistance",
     "row_variance": "mergeit_ops.scorers.row_variance:RowVariance",
     "miwv": "mergeit_ops.scorers.miwv:Miwv",
+    "prompt_uncertainty": "mergeit_ops.scorers.task_uncertainty:TaskUncertainty",
     "nuggets": "mergeit_ops.scorers.nuggets:Nuggets",
 }
 """Name in a recipe to `module:Class`; a new scorer is one file and one line here."""
@@ -34,8 +35,9 @@ POOL_SCORERS: Mapping[str, str] = {
 class PoolScorer(Protocol):
     """Scores each row by what the whole set is. An instance is small: it is sent to the workers of a cluster.
 
-    A scorer that has an attribute `needs` gets more than the vectors in its pool: `samples`, `row_ids`, or
-    `target_samples`, the rows of the file that its attribute `target_path` names.
+    A scorer that has an attribute `needs` gets more than the vectors in its pool: `samples`, `row_ids`,
+    `topics`, by the column that its attribute `group_key` names, or `target_samples`, the rows of the file that its
+    attribute `target_path` names.
     """
 
     measures: Mapping[str, str]

@@ -76,6 +76,8 @@ class PromptUncertaintyScorer:
         self.num_perturbations = int(num_perturbations)
         self.drop_rate = float(drop_rate)
         self.seed = int(seed)
+        self.by_instruction = False
+        """Whether rows with the same instruction lose the same words, as the rows of a task do in the paper."""
 
     def identity(self) -> Mapping[str, Any]:
         """See `NamedScorer`."""
@@ -109,7 +111,8 @@ class PromptUncertaintyScorer:
             return "empty_instruction"
         if not sample.output.strip():
             return "empty_response"
-        perturbed = with_words_dropped(sample, self.num_perturbations, self.drop_rate, self.seed)
+        drawn = Sample(sample.instruction, "", "") if self.by_instruction else sample
+        perturbed = with_words_dropped(drawn, self.num_perturbations, self.drop_rate, self.seed)
         template = self._settings.template
         texts = [
             template.before_response(replace(sample, instruction=text)) for text in (sample.instruction, *perturbed)
