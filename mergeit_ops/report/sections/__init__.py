@@ -11,6 +11,7 @@ __all__ = ["SECTIONS", "build_sections"]
 
 SECTIONS = (
     "funnel",
+    "selections",
     "benchmarks",
     "texts",
     "topics",
