@@ -8,10 +8,7 @@ from typing import Any
 
 from mergeit_ops.constraints import (
     MAPPING,
-    OPTIONAL_TEXT,
-    TEXT,
     Constraint,
-    Number,
     OneOf,
     SomeOf,
     check,
@@ -29,23 +26,15 @@ from mergeit_ops.core.scoring.response_loss import (
 )
 from mergeit_ops.core.scoring.score import Score
 from mergeit_ops.errors import RecipeError
-from mergeit_ops.llm.huggingface import checked_model_params, default_device
-from mergeit_ops.llm.losses import START_TOKENS, LossModel, load_loss_model
-from mergeit_ops.llm.model_files import model_identity
-from mergeit_ops.scorers.loss_settings import DTYPES
+from mergeit_ops.llm.losses import LossModel
+from mergeit_ops.scorers.loss_settings import LossSettings
 
-__all__ = ["DTYPES", "ResponseLossScorer"]
+__all__ = ["ResponseLossScorer"]
 
 _CONSTRAINTS: Mapping[str, Constraint] = {
     "measures": SomeOf(MEASURES),
-    "hf_model": TEXT,
-    "model_params": MAPPING,
-    "dtype": OneOf(DTYPES),
     "prompt": OneOf((*LOSS_PROMPTS, "chat", "custom")),
     "prompt_template": MAPPING,
-    "start_token": OneOf(START_TOKENS),
-    "max_length": Number(low=2, integer=True),
-    "device": OPTIONAL_TEXT,
 }
 
 
@@ -99,20 +88,23 @@ class ResponseLossScorer:
         self.measures = {name: MEASURES[name] for name in measures}
         lower = next((name for name in ("perplexity", "reverse_ifd") if name in measures[0]), "")
         self.no_ratio = f"of a {lower} the lower one is better" if lower else ""
-        self.hf_model = hf_model
-        self.model_params = checked_model_params("response_loss", model_params)
-        self.dtype = dtype
-        self.start_token = start_token
+        # It has prompts of its own beside those that all scorers by losses have.
+        self._settings = LossSettings(
+            "response_loss",
+            hf_model,
+            model_params,
+            dtype,
+            start_token=start_token,
+            max_length=max_length,
+            device=device,
+        )
         self.prompt = prompt
         self._template = _template_of(prompt, prompt_template, "reverse_ifd" in measures)
-        self.max_length = int(max_length)
-        self.device = device
 
     def identity(self) -> Mapping[str, Any]:
         """See `NamedScorer`."""
-        own = {name: getattr(self, name) for name in ("dtype", "start_token", "max_length", "prompt")}
         template = {} if self._template is None else asdict(self._template)
-        return {**model_identity(self.hf_model, self.model_params), **own, "template": template}
+        return {**self._settings.identity(), "prompt": self.prompt, "template": template}
 
     def score(self, samples: Sequence[Sample]) -> list[Score]:
         """Score rows by the first measure; see `measure`."""
@@ -128,8 +120,7 @@ class ResponseLossScorer:
         """
         if not samples:
             return []
-        device = self.device or default_device()
-        model = load_loss_model(self.hf_model, self.model_params, device, self.dtype)
+        model = self._settings.load()
         spans = self._spans(model, samples)
         asked = [span for row in spans if not isinstance(row, str) for span in row.values()]
         losses = iter(model.losses(asked, surprise=any(map(_is_surprise, self._needed))))
@@ -154,8 +145,8 @@ class ResponseLossScorer:
         prompts, alone, backwards, alone_backwards = (model.tokens(list(part)) for part in zip(*texts, strict=True))
         responses = model.tokens([sample.output if sample.output.strip() else "" for sample in samples])
         questions = model.tokens([question_text(sample) for sample in samples])
-        most = min(self.max_length, model.most_positions or self.max_length)
-        start = [] if self.prompt == "chat" and model.writes_start else model.start(self.start_token)
+        most = self._settings.most_tokens(model)
+        start = [] if self.prompt == "chat" and model.writes_start else model.start(self._settings.start_token)
         found: list[dict[str, Span] | str] = []
         for row, (prompt, response) in enumerate(zip(prompts, responses, strict=True)):
             spans = response_spans(prompt, response, start, most, alone[row])

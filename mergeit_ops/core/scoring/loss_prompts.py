@@ -47,7 +47,7 @@ class LossPrompt:
         return _filled(self.with_input if sample.input else self.without_input, sample)
 
     def before_question(self, sample: Sample) -> str:
-        """Return what stands before the instruction of a row, which the response is to call forth."""
+        """Return what stands before the instruction of a row: its response, and a request for the instruction."""
         return _filled(self.reverse, sample)
 
 
