@@ -10,11 +10,9 @@ from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.scoring.knn_distance import knn_distances
 from mergeit_ops.core.scoring.score import Score
 from mergeit_ops.core.selection.method import Pool
-from mergeit_ops.errors import ScorerError
+from mergeit_ops.scorers.pool import check_pairwise
 
 __all__ = ["KnnDistance"]
-
-_MOST_ROWS = 200_000
 
 
 class KnnDistance:
@@ -40,11 +38,7 @@ class KnnDistance:
     def prepare(self, pool: Pool) -> Sequence[float | None]:
         """See `PoolScorer`: the distances."""
         rows = len(pool.vectors)
-        if rows > _MOST_ROWS:
-            raise ScorerError(
-                f"knn_distance compares every row with every other and is meant for up to {_MOST_ROWS:,} rows; there "
-                f"are {rows:,}. Select fewer rows before it."
-            )
+        check_pairwise("knn_distance", rows)
         return [None] * rows if rows <= self.k else list(map(float, knn_distances(pool.vectors, self.k)))
 
     def score(self, samples: Sequence[Sample], known: Sequence[float | None]) -> list[tuple[Score, ...]]:

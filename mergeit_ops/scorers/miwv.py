@@ -12,13 +12,12 @@ from mergeit_ops.core.scoring.nearest_neighbour import nearest_neighbours
 from mergeit_ops.core.scoring.one_shot import ShotSpans, shot_spans
 from mergeit_ops.core.scoring.score import Score
 from mergeit_ops.core.selection.method import Need, Pool
-from mergeit_ops.errors import ScorerError
 from mergeit_ops.llm.losses import LossModel
 from mergeit_ops.scorers.loss_settings import LossSettings
+from mergeit_ops.scorers.pool import check_pairwise
 
 __all__ = ["Miwv", "Neighbour"]
 
-_MOST_ROWS = 200_000
 _SAME = 1 - 1e-5
 
 
@@ -94,12 +93,7 @@ class Miwv:
 
     def prepare(self, pool: Pool) -> Sequence[Neighbour | None]:
         """See `PoolScorer`: the neighbours."""
-        rows = len(pool.vectors)
-        if rows > _MOST_ROWS:
-            raise ScorerError(
-                f"miwv compares every row with every other and is meant for up to {_MOST_ROWS:,} rows; there are "
-                f"{rows:,}. Select fewer rows before it."
-            )
+        check_pairwise("miwv", len(pool.vectors))
         nearest, similarities = nearest_neighbours(pool.vectors)
         found: list[Neighbour | None] = []
         for row, (other, cosine) in enumerate(zip(nearest.tolist(), similarities.tolist(), strict=True)):

@@ -16,6 +16,7 @@ __all__ = [
     "NotingPoolScorer",
     "PoolScorer",
     "WarningPoolScorer",
+    "check_pairwise",
     "needs_of",
     "pool_notes",
     "pool_scores",
@@ -30,6 +31,9 @@ POOL_SCORERS: Mapping[str, str] = {
     "nuggets": "mergeit_ops.scorers.nuggets:Nuggets",
 }
 """Name in a recipe to `module:Class`; a new scorer is one file and one line here."""
+
+
+_MOST_PAIRWISE_ROWS = 200_000
 
 
 class PoolScorer(Protocol):
@@ -92,6 +96,20 @@ class WarningPoolScorer(Protocol):
         :param known: what `prepare` returned for all rows.
         """
         ...
+
+
+def check_pairwise(name: str, rows: int) -> None:
+    """Refuse more rows than can be compared pair by pair.
+
+    :param name: of the scorer.
+    :param rows: number of rows.
+    :raises ScorerError: if there are more than 200,000, which take some ten minutes on two cores.
+    """
+    if rows > _MOST_PAIRWISE_ROWS:
+        raise ScorerError(
+            f"{name} compares every row with every other and is meant for up to {_MOST_PAIRWISE_ROWS:,} rows; there "
+            f"are {rows:,}. Select fewer rows before it."
+        )
 
 
 def needs_of(scorer: PoolScorer) -> frozenset[Need]:

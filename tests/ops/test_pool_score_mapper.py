@@ -9,7 +9,6 @@ from mergeit_ops.core.vectors import decode_vectors, encode_vectors
 from mergeit_ops.errors import DatasetError, RecipeError, ScorerError
 from mergeit_ops.jobs import local_rows
 from mergeit_ops.ops import PoolScoreMapper, TopicClusterGrouper
-from mergeit_ops.scorers import knn_distance
 from tests.recipe_runs import make_dataset
 
 X6 = np.array([(1, 0), (0.6, 0.8), (0, 1), (-1, 0), (0, -1), (0.8, 0.6)], np.float32)
@@ -66,7 +65,7 @@ def test_with_too_few_others_there_is_no_score():
 
 
 def test_more_rows_than_a_scorer_is_meant_for_are_refused(monkeypatch):
-    monkeypatch.setattr(knn_distance, "_MOST_ROWS", 5)
+    monkeypatch.setattr("mergeit_ops.scorers.pool._MOST_PAIRWISE_ROWS", 5)
     with pytest.raises(ScorerError, match=r"pool_score_mapper: knn_distance .* up to 5 rows; there are 6"):
         knn().run(make_dataset(rows()))
 

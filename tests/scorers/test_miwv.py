@@ -15,7 +15,7 @@ from mergeit_ops.errors import RecipeError, ScorerError
 from mergeit_ops.jobs import local_rows
 from mergeit_ops.llm import losses
 from mergeit_ops.ops import PoolScoreMapper
-from mergeit_ops.scorers import build_scorer, miwv
+from mergeit_ops.scorers import build_scorer
 from mergeit_ops.scorers.miwv import Miwv
 from mergeit_ops.scorers.pool import POOL_SCORERS
 from tests import tiny_models
@@ -140,7 +140,7 @@ def test_copies_are_warned_about_once_with_their_number(lines):
 
 
 def test_more_rows_than_it_is_meant_for_are_refused(monkeypatch):
-    monkeypatch.setattr(miwv, "_MOST_ROWS", 3)
+    monkeypatch.setattr("mergeit_ops.scorers.pool._MOST_PAIRWISE_ROWS", 3)
     with pytest.raises(ScorerError, match=r"pool_score_mapper: miwv .* up to 3 rows; there are 4"):
         mapper().run(make_dataset(rows()))
 

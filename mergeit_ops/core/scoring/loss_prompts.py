@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 from mergeit_ops.core.sample import Sample
 
 __all__ = ["ASKS_BACK", "LOSS_PROMPTS", "LossPrompt", "question_text"]
+
+
+_FIELD = re.compile(r"\{(instruction|input|response)\}")
 
 
 @dataclass(frozen=True)
@@ -53,24 +57,8 @@ class LossPrompt:
 
 def _filled(template: str, sample: Sample) -> str:
     """Return a template with the texts of a row. Braces in the texts stay as they are."""
-    values = {"{instruction}": sample.instruction, "{input}": sample.input, "{response}": sample.output}
-    parts = [template]
-    for name, value in values.items():
-        parts = [piece for part in parts for piece in _split(part, name, value)]
-    return "".join(parts)
-
-
-class _Filled(str):
-    """A text of the row, in which nothing is replaced any more."""
-
-
-def _split(part: str, name: str, value: str) -> list[str]:
-    if isinstance(part, _Filled) or name not in part:
-        return [part]
-    pieces: list[str] = []
-    for number, piece in enumerate(part.split(name)):
-        pieces += [_Filled(value), piece] if number else [piece]
-    return pieces
+    texts = {"instruction": sample.instruction, "input": sample.input, "response": sample.output}
+    return _FIELD.sub(lambda field: texts[field[1]], template)
 
 
 def question_text(sample: Sample) -> str:
