@@ -53,7 +53,15 @@ def ray_cluster():
     ray.shutdown()
     # As Data-Juicer starts it: its workers are told that they are part of a job on Ray.
     job = {"env_vars": {"RAY_JOB": "1"}}
-    ray.init("local", num_cpus=2, runtime_env=job, include_dashboard=False, log_to_driver=False, logging_level="error")
+    ray.init(
+        "local",
+        num_cpus=2,
+        runtime_env=job,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level="error",
+        _system_config={"num_workers_soft_limit": 4, "idle_worker_killing_time_threshold_ms": 600_000},
+    )
     yield
     ray.shutdown()
 
