@@ -1,13 +1,15 @@
-"""Methods of selection: processor seconds and peak memory, beside what a user would write with NumPy.
+"""Methods of selection: processor seconds and peak memory, beside what a user would take instead.
 
     python benchmarks/selection_methods.py [--rows 10000 100000] [--chosen 1000] [--only k_center dpp]
+        [--apricot PYTHON]
 
 Each choice runs once, in a process of its own, on made-up unit vectors of 384 dimensions around random centres, and on
 made-up scores, texts of twelve words, five tags and a topic for each row, where the method needs them. Seconds
 are those that one processor works for the choice alone, so that other work on the machine matters little. The peak is
-that of the process, which holds Python, its libraries and the vectors. What is written with NumPy chooses the same rows
-as the method, up to ties and random shares, or is left out where it would hold a matrix of all rows by all rows that
-does not fit.
+that of the process, which holds Python, its libraries and the vectors. What stands beside a method is written with
+NumPy, pandas or scikit-learn, or is submodlib or apricot. It chooses the same rows up to ties and random shares, but
+for deduplication, whose cells differ. It is left out where a matrix of all rows by all rows would not fit.
+`naive_bayes` and `logistic` are scikit-learn themselves, and stand alone.
 """
 
 from __future__ import annotations
@@ -30,29 +32,47 @@ import sys, time
 import numpy as np
 vectors = np.load(sys.argv[1])
 budget, n = int(sys.argv[2]), len(vectors)
+def scores():
+    return np.random.default_rng(1).random(n)
+def topics():
+    return np.random.default_rng(2).integers(max(1, n // 500), size=n)
+def tags():
+    numbers = np.random.default_rng(3).zipf(1.5, size=(n, 5)) % 20_000
+    return [tuple(dict.fromkeys(f"tag {tag}" for tag in row)) for row in numbers.tolist()]
+def texts():
+    numbers = np.random.default_rng(4).zipf(1.3, size=(n, 12)) % 50_000
+    return [" ".join(f"word{word}" for word in row) for row in numbers.tolist()]
 """
 OURS = """
+known = {{}}
 import importlib
 from mergeit_ops.core.selection.method import Pool
 module, name = {method!r}
 method = getattr(importlib.import_module("mergeit_ops.core.selection." + module), name)(**{options!r})
-rng = np.random.default_rng(1)
-known = {{}}
+if "scores" in method.needs:
+    known["scores"] = scores()
+if "topics" in method.needs:
+    known["topics"] = topics()
+if "tags" in method.needs:
+    known["tags"] = tags()
+if "texts" in method.needs:
+    known["texts"] = texts()
 if "vectors" in method.needs:
     known["vectors"] = vectors
-if "scores" in method.needs:
-    known["scores"] = rng.random(n)
-if "topics" in method.needs:
-    known["topics"] = rng.integers(max(1, n // 500), size=n)
-if "tags" in method.needs:
-    tags = rng.zipf(1.5, size=(n, 5)) % 20_000
-    known["tags"] = [tuple(dict.fromkeys(f"tag {{tag}}" for tag in row)) for row in tags.tolist()]
-if "texts" in method.needs:
-    words = rng.zipf(1.3, size=(n, 12)) % 50_000
-    known["texts"] = [" ".join(f"word{{word}}" for word in row) for row in words.tolist()]
 pool = Pool(**known)
 start = time.process_time()
 chosen = method.select(pool, budget if {counted!r} else n).indices
+"""
+# As a selector does behind `topic_cluster_grouper`: each cell is chosen from alone.
+PER_CELL = """
+from mergeit_ops.core.selection.method import Pool
+from mergeit_ops.core.selection.quantization import Quantization
+start = time.process_time()
+chosen = []
+for first in range(0, n, 1_000):
+    share = budget * min(n, first + 1_000) // n - budget * first // n
+    found = Quantization().select(Pool(vectors=vectors[first : first + 1_000]), share)
+    chosen += (first + found.indices).tolist()
 """
 K_CENTER = """
 start = time.process_time()
@@ -107,6 +127,89 @@ CENTROID_DISTANCE = """
 start = time.process_time()
 chosen = np.argsort(-np.linalg.norm(vectors - vectors.mean(axis=0), axis=1))[:budget]
 """
+SIMILARITY_FILTER = """
+order = np.argsort(-scores(), kind="stable")
+start = time.process_time()
+chosen, kept = [], np.empty((budget, vectors.shape[1]), dtype=np.float32)
+for row in order.tolist():
+    if len(chosen) == budget:
+        break
+    if not chosen or (kept[: len(chosen)] @ vectors[row]).max() <= 0.8:
+        kept[len(chosen)] = vectors[row]
+        chosen.append(row)
+"""
+CLUSTER_TOP = """
+import pandas as pd
+frame = pd.DataFrame({"score": scores(), "topic": topics()})
+start = time.process_time()
+ranked = frame.sort_values("score", ascending=False, kind="stable")
+best = ranked.groupby("topic").head(1).index
+chosen = [*best, *ranked.index.difference(best, sort=False)][:budget]
+"""
+NGRAM_COVERAGE = """
+from sklearn.feature_extraction.text import CountVectorizer
+quality, given = scores(), texts()
+start = time.process_time()
+counts = CountVectorizer(ngram_range=(1, 3)).fit_transform(given)
+rarity = np.log(n / np.bincount(counts.indices, minlength=counts.shape[1]))
+chosen = []
+while len(chosen) < budget:
+    priority = counts @ rarity * quality
+    priority[chosen] = -1
+    chosen.append(int(priority.argmax()))
+    rarity[counts[chosen[-1]].indices] = 0
+"""
+COMPLEXITY_FIRST = """
+own = [set(row) for row in tags()]
+start = time.process_time()
+left, chosen = sorted(range(n), key=lambda row: -len(own[row])), []
+while len(chosen) < budget:
+    covered, rest = set(), []
+    for row in left:
+        if len(chosen) < budget and not own[row] <= covered:
+            covered |= own[row]
+            chosen.append(row)
+        else:
+            rest.append(row)
+    left = rest
+"""
+INFORMATION_GAIN = """
+given = tags()
+names = {name: number for number, name in enumerate(dict.fromkeys(tag for row in given for tag in row))}
+start = time.process_time()
+ids = np.array([names[tag] for row in given for tag in row])
+owners = np.repeat(np.arange(n), [len(row) for row in given])
+values, received, chosen = scores()[owners], np.full(len(names), 1e-8), []
+while len(chosen) < budget:
+    gains = np.bincount(owners, (received[ids] + values) ** 0.8 - received[ids] ** 0.8)
+    gains[chosen] = -np.inf
+    chosen.append(int(gains.argmax()))
+    own = owners == chosen[-1]
+    received[ids[own]] += values[own]
+"""
+SEMANTIC_DEDUPLICATION = """
+from sklearn.cluster import KMeans
+start = time.process_time()
+labels = KMeans(max(1, n // 1_000), n_init=1, random_state=0).fit_predict(vectors)
+chosen = []
+for cell in range(labels.max() + 1):
+    rows = np.flatnonzero(labels == cell)
+    similar = np.triu(vectors[rows] @ vectors[rows].T, k=1)
+    chosen += rows[similar.max(axis=0) <= 0.8].tolist()
+"""
+SUBMODLIB = """
+from submodlib import FacilityLocationFunction
+start = time.process_time()
+similar = np.maximum(vectors @ vectors.T, 0)
+chosen = [row for row, _ in FacilityLocationFunction(n, "dense", sijs=similar, separate_rep=False).maximize(
+    budget, optimizer="LazyGreedy", show_progress=False)]
+"""
+APRICOT = """
+from apricot import FacilityLocationSelection
+start = time.process_time()
+similar = np.maximum(vectors @ vectors.T, 0).astype(np.float64)
+chosen = FacilityLocationSelection(budget, metric="precomputed", optimizer="lazy").fit(similar).ranking
+"""
 WRITE = """
 open(sys.argv[3], "w").write(str(time.process_time() - start))
 assert len(set(map(int, chosen))) == len(chosen) <= n
@@ -129,14 +232,23 @@ METHODS = {
 }
 OPTIONS = {"similarity_filter": {"max_similarity": 0.8}, "semantic_deduplication": {"max_similarity": 0.8}}
 UNCOUNTED = ("semantic_deduplication",)
-PLAIN = {
-    "k_center": K_CENTER,
-    "quantization": QUANTIZATION,
-    "dpp": DPP,
-    "novelty": NOVELTY,
-    "centroid_distance": CENTROID_DISTANCE,
+BESIDE = {
+    "k_center": {"NumPy": K_CENTER},
+    "quantization": {"NumPy": QUANTIZATION},
+    "dpp": {"NumPy": DPP},
+    "novelty": {"scikit-learn and NumPy": NOVELTY},
+    "centroid_distance": {"NumPy": CENTROID_DISTANCE},
+    "facility_location": {"submodlib": SUBMODLIB, "apricot": APRICOT},
+    "similarity_filter": {"NumPy": SIMILARITY_FILTER},
+    "cluster_top": {"pandas": CLUSTER_TOP},
+    "ngram_coverage": {"scikit-learn and SciPy": NGRAM_COVERAGE},
+    "complexity_first": {"Python": COMPLEXITY_FIRST},
+    "information_gain": {"NumPy": INFORMATION_GAIN},
+    "semantic_deduplication": {"scikit-learn and NumPy": SEMANTIC_DEDUPLICATION},
 }
-SQUARE = ("quantization", "dpp")
+"""What a user would take instead, by method and library."""
+SQUARE = {QUANTIZATION, DPP, SUBMODLIB, APRICOT}
+"""What holds a matrix of all rows by all rows."""
 
 
 def made_up(rows: int) -> np.ndarray:
@@ -149,28 +261,38 @@ def made_up(rows: int) -> np.ndarray:
     return vectors
 
 
-def measured(code: str, vectors: Path, chosen: int) -> tuple[str, str]:
+def measured(code: str, vectors: Path, chosen: int, python: str = sys.executable) -> tuple[str, str]:
     """Return the seconds of one choice and the peak memory of its process, as text."""
     seconds = vectors.with_suffix(".seconds")
     # One thread: several would wait for each other on a busy machine, and waiting counts as work.
     code = HEAD + code + WRITE
-    _, peak = run([sys.executable, "-c", code, vectors, str(chosen), seconds], OPENBLAS_NUM_THREADS="1")
+    _, peak = run([python, "-c", code, vectors, str(chosen), seconds], OPENBLAS_NUM_THREADS="1")
     return f"{float(seconds.read_text()):.1f}", f"{peak:,.0f}"
 
 
 def refusal(name: str, rows: int, chosen: int) -> str:
     """Return why a method is not meant for so many rows; empty: it is."""
+    if name == "quantization_per_cell":
+        return ""
     module, method = METHODS[name]
     made = getattr(importlib.import_module(f"mergeit_ops.core.selection.{module}"), method)
     return made(**OPTIONS.get(name, {})).refusal(rows, chosen)
+
+
+def code_of(name: str) -> str:
+    """Return the code that runs a method."""
+    if name == "quantization_per_cell":
+        return PER_CELL
+    return OURS.format(method=METHODS[name], options=OPTIONS.get(name, {}), counted=name not in UNCOUNTED)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000], help="rows to choose from")
     parser.add_argument("--chosen", type=int, default=1_000, help="rows to choose (default: 1,000)")
-    parser.add_argument("--only", nargs="+", default=list(METHODS), help="methods (default: all)")
-    parser.add_argument("--alone", action="store_true", help="without what is written with NumPy")
+    parser.add_argument("--only", nargs="+", default=[*METHODS, "quantization_per_cell"], help="methods (default: all)")
+    parser.add_argument("--alone", action="store_true", help="without what a user would take instead")
+    parser.add_argument("--apricot", metavar="PYTHON", help="an interpreter that has apricot")
     options = parser.parse_args()
     lines = []
     with tempfile.TemporaryDirectory() as folder:
@@ -178,18 +300,19 @@ def main() -> None:
         for rows in options.rows:
             np.save(path, made_up(rows))
             for name in options.only:
-                if refusal(name, rows, options.chosen):
-                    lines.append([name, f"{rows:,}", "refused", "", "", ""])
-                    continue
-                code = OURS.format(method=METHODS[name], options=OPTIONS.get(name, {}), counted=name not in UNCOUNTED)
-                ours = measured(code, path, options.chosen)
-                fits = name not in SQUARE or rows <= MOST_SQUARE
-                plain = ("", "")
-                if name in PLAIN and not options.alone:
-                    plain = measured(PLAIN[name], path, options.chosen) if fits else ("does not fit", "")
-                lines.append([name, f"{rows:,}", *ours, *plain])
-                print(*lines[-1], file=sys.stderr, flush=True)
-    print(table(["method", "rows", "processor seconds", "MiB", "with NumPy", "MiB"], lines))
+                runs = {} if refusal(name, rows, options.chosen) else {"": code_of(name)}
+                runs |= {} if options.alone else BESIDE.get(name, {})
+                if "" not in runs:
+                    lines.append([name, "", f"{rows:,}", "refused", ""])
+                for library, code in runs.items():
+                    python = options.apricot if library == "apricot" else sys.executable
+                    if python is None:
+                        continue
+                    fits = code not in SQUARE or rows <= MOST_SQUARE
+                    found = measured(code, path, options.chosen, python) if fits else ("does not fit", "")
+                    lines.append([name, library, f"{rows:,}", *found])
+                    print(*lines[-1], file=sys.stderr, flush=True)
+    print(table(["method", "with", "rows", "processor seconds", "MiB"], lines))
 
 
 if __name__ == "__main__":
