@@ -31,17 +31,21 @@ class SampleScoreFilter(ScoreFilter):
     `score_all: true`."""
 
     step = "Kept by a score"
-    _constraints = {**SAMPLE_CONSTRAINTS, **SCORE_FILTER_CONSTRAINTS, "measure": OPTIONAL_TEXT}
+    _constraints = {**SAMPLE_CONSTRAINTS, **SCORE_FILTER_CONSTRAINTS, "measure": OPTIONAL_TEXT, "stat": OPTIONAL_TEXT}
 
-    def __init__(self, measure: Optional[str] = None, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, measure: Optional[str] = None, stat: Optional[str] = None, *args: Any, **kwargs: Any) -> None:
         """
         Initialization method.
 
         :param measure: the measure of the scorer that the bounds apply to; null: its first. `response_loss` has
             several, those that `measures` in `scorer_params` lists: `ifd`, `ifd_loss_ratio`, `perplexity` and
             `sample_perplexity`; and `prompt_uncertainty`, which also gives `prompt_probability`.
+        :param stat: key of that measure in `__dj__stats__`; null: the name that the scorer gives it, such as
+            `deita_quality_score`. With a name of your own, the operators that read the score need no change when you
+            take another scorer, and a sample can have the scores of two models.
         :param args: extra args
         :param kwargs: extra args
+        :raises RecipeError: if the scorer has no such measure, or gives the name in `stat` to another one.
         """
         declare(self, locals())
         super().__init__(*args, **kwargs)
@@ -53,6 +57,11 @@ class SampleScoreFilter(ScoreFilter):
                 "With response_loss, list it in measures of scorer_params."
             )
         self.measure = measure or next(iter(measures))
+        self._stats = dict(measures) | ({} if stat is None else {self.measure: stat})
+        if len(set(self._stats.values())) < len(measures):
+            raise RecipeError(
+                f"{self._name}: stat is {stat!r}, under which the scorer gives another measure; choose another name."
+            )
         if self.asks_a_server and not (self.is_bounded or self.score_all):
             raise RecipeError(
                 f"{self._name}: the scorer '{self.parameters['scorer']}' asks a server about every sample, which costs "
@@ -62,7 +71,7 @@ class SampleScoreFilter(ScoreFilter):
     @property
     def stat(self) -> str:
         """See `ScoreFilter`."""
-        return measures_of(self._scorer)[self.measure]
+        return self._stats[self.measure]
 
     @property
     def status(self) -> str:
@@ -76,7 +85,7 @@ class SampleScoreFilter(ScoreFilter):
 
     def job(self, layout: SampleFormat, only_look: bool = False) -> ScoreJob:
         """See `ScoreFilter`."""
-        stats = tuple(measures_of(self._scorer).values())
+        stats = tuple(self._stats.values())
         decides = stats.index(self.stat)
         # Data-Juicer's analyzer draws every text of the stats, and this one is different for each sample.
         identity = None if only_look else self._identity

@@ -49,7 +49,9 @@ def build_scorer(
 
     :param name: a name in the registry, or the import path `package.module:Class` of a class of one's own that has the
         method `score` of the `RowScorer` Protocol, or the methods of the `PoolScorer` Protocol.
-    :param params: keyword arguments of its class.
+    :param params: keyword arguments of its class. One that is None and that the class does not take is left out: of an
+        operator that stands in a recipe twice, Data-Juicer hands the params of the first on to the second, where None
+        takes them back.
     :param registry: `SCORERS` or `POOL_SCORERS`.
     :param defaults: keyword arguments that are passed where the class takes them and `params` does not give them, such
         as `device`.
@@ -61,10 +63,14 @@ def build_scorer(
     try:
         accepted = inspect.signature(factory).parameters
         takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in accepted.values())
+        given = {key: value for key, value in given.items() if value is not None or key in accepted}
         given = {key: value for key, value in defaults.items() if takes_any or key in accepted} | given
         inspect.signature(factory).bind(**given)
     except TypeError as error:
-        raise RecipeError(f"scorer_params do not fit the scorer '{name}': {error}") from error
+        raise RecipeError(
+            f"scorer_params do not fit the scorer '{name}': {error}. If the operator stands in the recipe more than "
+            "once, Data-Juicer adds the scorer_params of the earlier one; null takes one of them back."
+        ) from error
     scorer = factory(**given)
     if not callable(getattr(scorer, "score", None)):
         raise ScorerError(f"the scorer '{name}' has no method score(samples)")

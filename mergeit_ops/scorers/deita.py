@@ -67,8 +67,9 @@ class DeitaScorer:
         code.
     :param batch_size: rows per forward pass, >= 1. Rows of like length share a batch, and a batch that exceeds the
         GPU's memory is run in halves.
-    :param max_length: tokens of a prompt at most, >= 1. The end of a longer response is cut, so that the prompt keeps
-        its last line; 2048 is what the published scorers were trained on.
+    :param max_length: tokens of a prompt at most, >= 1, or as many as the model can read where that is less. The end of
+        a longer response is cut, so that the prompt keeps its last line; 2048 is what the published scorers were
+        trained on.
     :param device: `cpu`, `cuda` or `cuda:N`; None takes a GPU where there is one.
     :param dtype: `float32`, `bfloat16` or `float16`; None for bfloat16 on a GPU, which halves the memory, and float32
         elsewhere.
@@ -159,9 +160,10 @@ class DeitaScorer:
         """Return the token ids of each row's prompt; a row whose question leaves no room for a response has none."""
         tokens = model.tokens([_prompt(*pair) for pair in texts.values()])
         prompts = dict(zip(texts, tokens, strict=True))
+        most = min(self.max_length, model.most_positions or self.max_length)
         cut = 0
-        for row in [row for row, ids in prompts.items() if len(ids) > self.max_length]:
-            shorter = self._shortened(model, *texts[row])
+        for row in [row for row, ids in prompts.items() if len(ids) > most]:
+            shorter = self._shortened(model, *texts[row], most)
             if shorter is None:
                 del prompts[row]
             else:
@@ -170,23 +172,23 @@ class DeitaScorer:
         if cut:
             self.rows_cut += cut
             logger.warning(
-                f"deita: {cut} of {len(texts)} responses did not fit into max_length={self.max_length} tokens and are "
+                f"deita: {cut} of {len(texts)} responses did not fit into {most} tokens and are "
                 "scored by as much of their beginning as does."
             )
         return prompts
 
-    def _shortened(self, model: DigitModel, question: str, response: str | None) -> list[int] | None:
+    def _shortened(self, model: DigitModel, question: str, response: str | None, most: int) -> list[int] | None:
         """Return the longest prompt that fits, with the end of the response cut; None if none of it is left."""
         if response is None:
             return None
-        room = self.max_length - len(model.tokens([_prompt(question, "")])[0])
+        room = most - len(model.tokens([_prompt(question, "")])[0])
         if room <= 0:
             return None
         ends = model.token_ends(response)
         for count in range(min(room + _SEAM_TOKENS, len(ends)), 0, -1):
             # A response has other tokens at its seams than as a text of its own, so the whole prompt is counted.
             (ids,) = model.tokens([_prompt(question, response[: ends[count - 1]])])
-            if len(ids) <= self.max_length:
+            if len(ids) <= most:
                 return ids
         return None
 

@@ -7,7 +7,7 @@ from mergeit_ops.errors import DatasetError, RecipeError
 from mergeit_ops.ops import SampleScoreFilter, TopicClusterGrouper
 from tests import tiny_models
 from tests.llm_server import FakeLLMServer, judgement
-from tests.recipe_runs import make_dataset
+from tests.recipe_runs import make_dataset, read_jsonl, run_recipe, write_jsonl, write_recipe
 
 LENGTH = "by_length_score"
 
@@ -43,6 +43,29 @@ def test_every_measure_of_a_scorer_has_its_stats():
     for name in ("ifd", "response_perplexity"):
         assert row[STATS][name] > 0
         assert row[STATS][name + "_status"] == "ok"
+
+
+def test_a_score_goes_under_the_name_that_is_asked_for_and_is_known_again_there():
+    given = make_dataset(rows("one", "three"))
+    named = by_length(stat="quality", min_score=4.0)
+    (row,) = named.run(given)
+    assert set(row[STATS]) == {"quality", "quality_status", "quality_made_by"}
+    assert row[STATS]["quality"] == 5.0
+    (scored,) = losses(measure="perplexity", stat="ppl_of_tiny").run(make_dataset(rows("one and two")))
+    assert {"ifd", "ppl_of_tiny"} < set(scored[STATS])
+    assert "response_perplexity" not in scored[STATS]
+
+
+def test_two_scorers_with_other_parameters_stand_in_one_recipe_where_null_takes_the_first_ones_back(tmp_path):
+    data = write_jsonl(tmp_path / "in.jsonl", rows("one", "three"))
+    constant = {"scorer": "tests.user_scorers:Constant", "scorer_params": {"value": 2.0}}
+    length = {"scorer": "tests.user_scorers:ByLength", "scorer_params": {"value": None}}
+    process = [{"sample_score_filter": constant}, {"sample_score_filter": length}]
+    stats = [row[STATS] for row in read_jsonl(run_recipe(write_recipe(tmp_path, process, data)))]
+    assert [(row["constant_score"], row[LENGTH]) for row in stats] == [(2.0, 3.0), (2.0, 5.0)]
+    length["scorer_params"] = {}
+    with pytest.raises(RecipeError, match="null takes one of them back"):
+        run_recipe(write_recipe(tmp_path, process, data))
 
 
 def test_bounds_apply_to_the_first_measure_or_to_the_one_that_is_named():
@@ -148,6 +171,8 @@ def test_parameters_that_cannot_work_are_refused():
         by_length(min_score=2, max_score=1)
     with pytest.raises(RecipeError, match="one of 'ifd', 'perplexity', got 'ppl'"):
         losses(measure="ppl")
+    with pytest.raises(RecipeError, match="stat is 'ifd', under which the scorer gives another measure"):
+        losses(measure="perplexity", stat="ifd")
     with pytest.raises(RecipeError, match=r"sample_score_filter: response_loss: dtype must be"):
         SampleScoreFilter(scorer="response_loss", scorer_params={"dtype": "int8"})
 

@@ -198,6 +198,13 @@ def test_the_end_of_a_long_response_is_cut_and_the_closing_line_stays(folder, re
     assert line.startswith("deita: 2 of 5 responses")
 
 
+def test_what_the_model_cannot_read_is_cut_too():
+    short = tiny_models.gpt2_folder(256)
+    rows = [Sample("Why?", "", "Because. " * length) for length in (40, 80)]
+    scores = DeitaScorer(model=short, device="cpu").score(rows)
+    assert scores[0].value == pytest.approx(scores[1].value, abs=1e-4)
+
+
 @pytest.mark.parametrize("response", ["猫" * 400, "é 猫 " * 150, " " * 30 + "a" * 900])
 def test_a_response_is_cut_between_whole_characters(llama, llama_reference, response):
     (score,) = DeitaScorer(model=llama, device="cpu", max_length=256).score([Sample("Why?", "", response)])
