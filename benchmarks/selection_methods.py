@@ -300,10 +300,10 @@ def main() -> None:
         for rows in options.rows:
             np.save(path, made_up(rows))
             for name in options.only:
-                runs = {} if refusal(name, rows, options.chosen) else {"": code_of(name)}
-                runs |= {} if options.alone else BESIDE.get(name, {})
-                if "" not in runs:
+                runs = {"": code_of(name)} | ({} if options.alone else BESIDE.get(name, {}))
+                if refusal(name, rows, options.chosen):
                     lines.append([name, "", f"{rows:,}", "refused", ""])
+                    runs = {}
                 for library, code in runs.items():
                     python = options.apricot if library == "apricot" else sys.executable
                     if python is None:

@@ -63,6 +63,7 @@ class ExportIndex:
     :param layout_of: returns the layout of rows with some columns; None if it is unknown.
     :param expected: row ids of the input; for other rows the question is kept.
     :param linked: whether a row of an earlier merge must be unchanged.
+    :param columns: the columns by which rows without lineage are told, where operators have added others; None: all.
 
     `places` maps a row id to its places, `first_ids` the ids that rows had in the first of several mergers. `unmatched`
     maps unexpected ids to the questions of their rows. `suspects` are rows that do not match their id, `broken` and
@@ -76,10 +77,12 @@ class ExportIndex:
         layout_of: Callable[[Sequence[str]], SampleFormat | None],
         expected: Collection[str],
         linked: bool,
+        columns: Collection[str] | None = None,
     ) -> None:
         self._stage = stage
         self._earlier = earlier
         self._linked = linked
+        self._columns = columns
         self._ids_by_text: dict[str, list[str]] = {}
         for row_id, merge in stage.standing.items():
             self._ids_by_text.setdefault(merge.text, []).append(row_id)
@@ -104,8 +107,8 @@ class ExportIndex:
         """Take down a row."""
         self.rows += 1
         origin = row.lineage
-        if self._stage.kind == SELECTOR or (origin.row_id is None and origin.status != lineage.MERGED):
-            # After a flat selection, lineage of an earlier run says nothing about this run.
+        if self._stage.kind in (SELECTOR, "") or (origin.row_id is None and origin.status != lineage.MERGED):
+            # After a flat selection or a filter, lineage of an earlier run says nothing about this run.
             self._add_unlabelled(row)
             return
         self.labelled += 1
@@ -222,7 +225,9 @@ class ExportIndex:
         layout = self._layout_for(tuple(row.content)) if self._ids_by_text else None
         ids = [] if layout is None else self._ids_by_text.get(sample_digest(layout.read(row.content).sample), [])
         if not ids:
-            self.unlabelled.setdefault(content_digest(row.content), []).append(row)
+            known = self._columns
+            content = {name: value for name, value in row.content.items() if known is None or name in known}
+            self.unlabelled.setdefault(content_digest(content), []).append(row)
             return
         merges = self._stage.standing
         whole = (at for at in ids if merges[at].row in (None, exact_digest(row.content, merges[at].inexact)))

@@ -60,6 +60,11 @@ class RecipeSteps:
     process: tuple[str, ...]
     roles: Mapping[str, Role] = field(default_factory=dict)
 
+    @property
+    def changers(self) -> tuple[str, ...]:
+        """Return all operators that may change rows."""
+        return self._slice(0, len(self.process)).changers
+
     def before_ours(self) -> RecipeSlice:
         """Return what stands before the first operator of ours that may give rows their ids."""
         ours = (at for at, name in enumerate(self.process) if self.roles.get(name, {}).get("gives_ids"))

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from mergeit_ops.runs.recipe_steps import FLATTENER, GATE, MERGER, SELECTOR, kind_of
+from mergeit_ops.runs.recipe_steps import FLATTENER, GATE, GROUPER, MERGER, SELECTOR, kind_of
 from mergeit_ops.runs.records import Record, Records
 
 
@@ -32,7 +32,7 @@ class KnownMerge:
 class CheckedStage:
     """One merger and its gates, or the operator that is checked in a recipe without a merger.
 
-    :param kind: kind of the operator.
+    :param kind: kind of the operator; empty: our operators in the recipe score, tag and filter flat rows, and no more.
     :param entered: ids of the rows that must not get lost; None without a record.
     :param gates: records of its gates that have ids.
     :param merges: the record of each merged row.
@@ -54,7 +54,8 @@ class CheckedStage:
     @property
     def verb(self) -> str:
         """Return what its rows did, for a sentence."""
-        return {MERGER: "entered the merger", GATE: "entered the gate"}.get(self.kind, "was selected")
+        known = {MERGER: "entered the merger", GATE: "entered the gate", "": "was kept"}
+        return known.get(self.kind, "was selected")
 
     @property
     def verbs(self) -> str:
@@ -149,6 +150,8 @@ def stages_of(records: Records) -> list[CheckedStage]:
             return [CheckedStage(FLATTENER, tuple(record["left"]))]
     if records.of_kind(SELECTOR):
         return [CheckedStage(SELECTOR, None)]
+    if records.operators and not records.steps.of_kinds((MERGER, GATE, GROUPER, FLATTENER, SELECTOR)):
+        return [CheckedStage("", None)]
     return [CheckedStage(MERGER, None)]
 
 

@@ -15,6 +15,7 @@ from mergeit_ops.runs.stages import CheckedStage
 
 NEVER_ENTERED = "never entered"
 NOT_SELECTED = "not selected"
+FILTERED_OUT = "filtered out"
 DROPPED = "dropped by the gate"
 BETWEEN = "taken away before the gate"
 LATER = "taken away later"
@@ -129,6 +130,9 @@ class _Tracer:
     def _why_missing(self, row_id: str) -> str:
         if self._entered is not None and row_id in self._entered:
             return self._missing.get(row_id, LATER if self._several else LOST)
+        if not self._first.kind:
+            # What an operator changed cannot be told from what was dropped.
+            return UNTOLD if self._export.unlabelled else FILTERED_OUT
         if not self._first.merges_rows:
             return NOT_SELECTED
         return NOT_FOUND if self._entered is None else NEVER_ENTERED

@@ -21,7 +21,7 @@ from mergeit_ops.runs.inputs import InputRows
 from mergeit_ops.runs.recipe_steps import GATE, GROUPER, MERGER, SELECTOR, kind_of, listed
 from mergeit_ops.runs.run import FinishedRun
 from mergeit_ops.runs.stages import CheckedStage, KnownMerge, stages_of
-from mergeit_ops.runs.tracing import BETWEEN, DROPPED, LATER, LOST, UNTOLD, RowOutcome, trace
+from mergeit_ops.runs.tracing import BETWEEN, DROPPED, FILTERED_OUT, LATER, LOST, UNTOLD, RowOutcome, trace
 
 _SHOWN = 5
 _NOT_TO_BE_MERGED = get_args(Problem)
@@ -72,7 +72,8 @@ class _Check:
         self._recipe = run.records.steps
         self._stages = stages_of(run.records)
         self._stage = self._stages[-1]
-        self._changers = self._recipe.behind(self._stage.kind).changers
+        self._changers = self._recipe.behind(self._stage.kind).changers if self._stage.kind else self._recipe.changers
+        changers = (*self._recipe.before_ours().changers, *self._changers)
         self._found = Verification()
         self._export = ExportIndex(
             self._stage,
@@ -80,6 +81,7 @@ class _Check:
             run.layout_or_none,
             frozenset(inputs.ids),
             linked=not self._recipe.between_all(MERGER).changers,
+            columns=inputs.columns if changers and not self._stage.merges_rows else None,
         )
 
     def _earlier_merges(self) -> dict[str, KnownMerge] | None:
@@ -350,6 +352,9 @@ class _Check:
         self._found.violations += _first(
             [_doubled_sentence(row_id, places[row_id]) for row_id in doubled], "rows are in the export more than once"
         )
+        if not self._stage.kind:
+            self._check_filtered()
+            return {}
         selections = self._run.of_kind(SELECTOR)
         if not selections or self._run.of_kind(MERGER) or self._stage.kind == MERGER:
             self._found.undecided.append(
@@ -370,6 +375,25 @@ class _Check:
                 f"{listed(behind.takers)} may have taken the others away."
             )
         return {}
+
+    def _check_filtered(self) -> None:
+        """Compare the number of rows that are missing with what our filters dropped, where no other operator stands.
+
+        Each row of the export has been looked up in INPUT before.
+        """
+        records = self._run.records
+        others = [name for name in self._recipe.process if name not in self._recipe.roles]
+        dropped = sum(record["figures"].get("filtered_out") or 0 for record in records.operators)
+        missing = len(self._inputs) - self._export.rows
+        if others:
+            self._found.remarks.append(
+                f"{missing:,} rows are not in the export, and our operators dropped {dropped:,} on record. "
+                f"{listed(others)} may have removed others; no record names them."
+            )
+        elif missing != dropped:
+            self._found.violations.append(
+                f"{missing:,} rows of INPUT are not in the export, but the filters dropped {dropped:,} on record."
+            )
 
     def _dropped_behind(self, selection: Mapping[str, Any]) -> int:
         """Return how many rows operators behind a selection have dropped on record."""
@@ -471,6 +495,8 @@ class _Check:
         for fate, what in ((DROPPED, f"{DROPPED} (min_score, max_score)"), (LATER, LATER)):
             if fates[fate]:
                 counts[indent + what] = fates[fate]
+        if not self._stage.kind:
+            counts[FILTERED_OUT] = sum(outcome.fate == FILTERED_OUT for outcome in self._found.fates)
         if fates[UNTOLD]:
             counts[UNTOLD] = fates[UNTOLD]
         counts["lost"] = fates[LOST]
@@ -489,6 +515,10 @@ class _Check:
         if not found.holds:
             wrong = [f"{found.counts[name]:,} {name}" for name in _WRONG if found.counts[name]]
             return f"The conservation law does NOT hold{': ' + ', '.join(wrong) if wrong else ''}."
+        if not self._stage.kind:
+            number = self._export.rows - self._untold
+            among = f", among the {self._export.rows:,} rows that left the recipe" if self._untold else ""
+            return f"The conservation law holds: {number:,} rows of INPUT are in the export, each once{among}."
         if entered is None:
             return (
                 f"The conservation law holds: {self._export.rows:,} rows were selected, and as many are in the export."

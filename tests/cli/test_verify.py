@@ -539,6 +539,54 @@ def test_a_selection_from_which_our_filter_then_drops_rows(verify, data, tmp_pat
     assert verify(data, export).code == 1
 
 
+FILTERS = [
+    {"sample_score_filter": {"scorer": "tests.user_scorers:ByLength", "min_score": 60}},
+    {"instruction_tag_mapper": {}},
+]
+
+
+def test_a_recipe_that_only_scores_tags_and_filters(verify, data, tmp_path):
+    export = run_recipe(write_recipe(tmp_path, FILTERS, data))
+    found = verify(data, export)
+    kept = len(read_jsonl(export))
+    assert (found.code, found.count("kept"), found.count("filtered out")) == (0, kept, 120 - kept)
+    assert 0 < kept < 120
+
+
+def test_rows_that_are_missing_doubled_or_changed_behind_filters_are_found(verify, data, tmp_path):
+    process = [{"sample_score_filter": {"scorer": "tests.user_scorers:ByLength", "min_score": 60}}]
+    export = run_recipe(write_recipe(tmp_path, process, data))
+    rows = read_jsonl(export)
+    (stats,) = export.parent.glob("*_stats.jsonl")
+    stats.unlink()
+    for wrong, sentence in (
+        (rows[1:], "but the filters dropped"),
+        ([*rows, rows[0]], "no rows of INPUT"),
+        ([rows[0] | {"output": "changed"}, *rows[1:]], "no rows of INPUT"),
+    ):
+        write_jsonl(export, wrong)
+        found = verify(data, export)
+        assert found.code == 1
+        assert VIOLATED in found.text
+        assert sentence in found.text
+
+
+def test_rows_that_a_mapper_changed_are_told_by_their_number_alone(verify, data, tmp_path):
+    change = "lambda row: {**row, 'output': row['output'].upper()}"
+    process = [*FILTERS, {"python_lambda_mapper": {"lambda_str": change}}]
+    found = verify(data, run_recipe(write_recipe(tmp_path, process, data)))
+    assert found.code == 0
+    assert found.count("filtered out") == 0
+    assert "to the letter" in found.text
+
+
+def test_what_other_filters_take_from_a_recipe_without_selection_is_said(verify, data, tmp_path):
+    process = [*FILTERS, {"text_length_filter": {"text_key": "instruction", "min_len": 40}}]
+    found = verify(data, run_recipe(write_recipe(tmp_path, process, data)))
+    assert found.code == 0
+    assert "text_length_filter may have removed others" in found.text
+
+
 def test_a_selection_from_rows_that_the_recipe_has_changed(verify, data, tmp_path):
     upper = {"python_lambda_mapper": {"lambda_str": "lambda row: {**row, 'output': row['output'].upper()}"}}
     export = run_recipe(write_recipe(tmp_path, [upper, SELECTION[1]], data))
