@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from mergeit_ops.constraints import FLAG, MAPPING, OPTIONAL_TEXT, Constraint, Number, OneOf, check, refuse_secrets
 from mergeit_ops.core.sample import Sample
-from mergeit_ops.core.scoring.deita import SCORES, complexity_prompt, expected_score, quality_prompt
+from mergeit_ops.core.scoring.deita import PUBLISHED_MODELS, SCORES, complexity_prompt, expected_score, quality_prompt
 from mergeit_ops.core.scoring.score import Score
 from mergeit_ops.errors import RecipeError
 from mergeit_ops.llm.digit_model import DigitModel
@@ -25,13 +25,7 @@ from mergeit_ops.llm.huggingface import (
 from mergeit_ops.llm.model_files import model_identity
 from mergeit_ops.scorers.text import blank_reason, encodable
 
-__all__ = ["DEFAULT_MODELS", "DTYPES", "DeitaScorer"]
-
-DEFAULT_MODELS: Mapping[str, str] = {
-    "quality": "hkust-nlp/deita-quality-scorer",
-    "complexity": "hkust-nlp/deita-complexity-scorer",
-}
-"""What can be scored, and the published model for it."""
+__all__ = ["DTYPES", "DeitaScorer"]
 
 DTYPES = ("float32", "bfloat16", "float16")
 DEFAULT_BATCH_SIZE = 8
@@ -40,7 +34,7 @@ MAX_LENGTH = 2048
 
 _CONSTRAINTS: Mapping[str, Constraint] = {
     "model": OPTIONAL_TEXT,
-    "kind": OneOf(DEFAULT_MODELS),
+    "kind": OneOf(PUBLISHED_MODELS),
     "with_input": FLAG,
     "batch_size": Number(low=1, integer=True),
     "max_length": Number(low=1, integer=True),
@@ -94,7 +88,7 @@ class DeitaScorer:
         refuse_secrets({"model_params": params}, "deita", "HF_TOKEN")
         if dtype is not None and set(DTYPE_PARAMS) & set(params):
             raise RecipeError("deita: dtype and the dtype in model_params are the same thing twice; give one of them.")
-        self.model = model or DEFAULT_MODELS[kind]
+        self.model = model or PUBLISHED_MODELS[kind]
         self.kind = kind
         self.with_input = with_input
         self.batch_size = int(batch_size)

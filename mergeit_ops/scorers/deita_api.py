@@ -1,13 +1,13 @@
-"""The Deita quality scorer behind an OpenAI-compatible server, read from the log-probabilities of its first token."""
+"""The Deita scorers behind an OpenAI-compatible server, read from the log-probabilities of the first token."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
-from mergeit_ops.constraints import FLAG, check
+from mergeit_ops.constraints import FLAG, OneOf, check
 from mergeit_ops.core.sample import Sample
-from mergeit_ops.core.scoring.deita import expected_score, quality_prompt
+from mergeit_ops.core.scoring.deita import PUBLISHED_MODELS, complexity_prompt, expected_score, quality_prompt
 from mergeit_ops.core.scoring.digit_logprobs import parse_digit_logprobs
 from mergeit_ops.errors import RecipeError
 from mergeit_ops.llm.engine import build_logprobs_engine
@@ -24,7 +24,7 @@ class DeitaApiScorer(LLMScorer):
     the mean of 1 to 6, weighted by the probabilities of the six digits in the first position (Deita, arXiv 2312.15685),
     which do not depend on what is drawn there.
 
-    A digit that is missing among the `top_logprobs` makes no score, `quality_status` `digits_missing`: nothing is put
+    A digit that is missing among the `top_logprobs` makes no score, with the status `digits_missing`: nothing is put
     in its place. A scorer that is sure leaves unlikely digits far behind; where many rows have no score for that, allow
     more on the server (vLLM: `--max-logprobs 100`) and ask for more. Nothing is truncated, since only the server has
     the tokenizer: it refuses a prompt beyond its window, and the row has no score (`too_long`). A server that gives
@@ -32,8 +32,9 @@ class DeitaApiScorer(LLMScorer):
 
     It also takes the parameters of `LLMSettings`, except those of a chat or a local model.
 
-    :param api_or_hf_model: name of the model, as the server knows it.
+    :param api_or_hf_model: name of the model, as the server knows it; None: that of the published model of the `kind`.
     :param api_endpoint: path below the base URL; None: `/completions`.
+    :param kind: `quality` scores the response to a question; `complexity` scores the question alone.
     :param with_input: whether the question is the instruction and the input; false: the instruction alone, as in the
         released code.
     :param top_logprobs: tokens whose log-probability is asked for, at least 6; 20 is all that vLLM allows unless told
@@ -41,38 +42,42 @@ class DeitaApiScorer(LLMScorer):
     :raises RecipeError: one sentence with parameter, what is allowed and what was given.
     """
 
-    measures: ClassVar[Mapping[str, str]] = {"quality": "deita_quality_score"}
-
     @takes_settings("is_hf_model", "backend", "response_path", "sampling_params", "warm_up", "try_num")
     def __init__(
         self,
         *,
-        api_or_hf_model: str = "hkust-nlp/deita-quality-scorer",
+        api_or_hf_model: str | None = None,
         api_endpoint: str | None = None,
+        kind: str = "quality",
         with_input: bool = True,
         top_logprobs: int = 20,
         llm: Mapping[str, Any],
     ) -> None:
-        check({"with_input": FLAG}, locals(), "deita_api")
+        check({"with_input": FLAG, "kind": OneOf(PUBLISHED_MODELS)}, locals(), "deita_api")
+        model = PUBLISHED_MODELS[kind] if api_or_hf_model is None else api_or_hf_model
         try:
-            settings = LLMSettings(api_or_hf_model=api_or_hf_model, api_endpoint=api_endpoint, **llm)
+            settings = LLMSettings(api_or_hf_model=model, api_endpoint=api_endpoint, **llm)
             engine = build_logprobs_engine(settings, top_logprobs)
         except RecipeError as error:
             raise RecipeError(f"deita_api: {error}") from error
         super().__init__(engine)
+        self.kind = kind
         self.with_input = with_input
+        self.measures: Mapping[str, str] = {kind: f"deita_{kind}_score"}
 
     def identity(self) -> Mapping[str, Any]:
         """See `NamedScorer`."""
-        return {**super().identity(), "with_input": self.with_input}
+        return {**super().identity(), "kind": self.kind, "with_input": self.with_input}
 
     def blank_reason(self, sample: Sample) -> str | None:
         """See `LLMScorer`. As for the other scorers of this scale, an answer without a letter or a digit is none."""
-        return blank_reason(self._question(sample), sample.output)
+        return blank_reason(self._question(sample), sample.output if self.kind == "quality" else None)
 
     def request(self, sample: Sample) -> LLMRequest[tuple[float, ...]]:
         """See `LLMScorer`."""
-        prompt = {"role": "user", "content": quality_prompt(self._question(sample), sample.output)}
+        question = self._question(sample)
+        asked = quality_prompt(question, sample.output) if self.kind == "quality" else complexity_prompt(question)
+        prompt = {"role": "user", "content": asked}
         return LLMRequest(tag=None, messages=(prompt,), parse=parse_digit_logprobs, completion_tokens=1)
 
     def value(self, answers: Sequence[tuple[float, ...]]) -> float:

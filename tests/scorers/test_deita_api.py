@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mergeit_ops.core.sample import Sample
-from mergeit_ops.core.scoring.deita import quality_prompt
+from mergeit_ops.core.scoring.deita import complexity_prompt, quality_prompt
 from mergeit_ops.core.scoring.score import Score
 from mergeit_ops.errors import LLMUnavailableError, RecipeError
 from mergeit_ops.scorers.deita_api import DeitaApiScorer
@@ -30,6 +30,16 @@ def test_the_prompt_is_the_scorers_own(with_input, question):
     assert body["prompt"] == quality_prompt(question, "Apple")
     assert body["model"] == "hkust-nlp/deita-quality-scorer"
     assert (body["max_tokens"], body["temperature"], body["logprobs"]) == (1, 0, 20)
+    assert score.value == pytest.approx(3.927361, abs=1e-6)
+
+
+def test_complexity_is_asked_of_the_question_alone():
+    with FakeLLMServer(lambda body: logprobs_reply(GOLDEN)) as server:
+        scorer = scorer_for(server, kind="complexity")
+        (score,) = scorer.score([Sample("Name a fruit.", "", "")])
+        (body,) = server.requests
+    assert (body["prompt"], body["model"]) == (complexity_prompt("Name a fruit."), "hkust-nlp/deita-complexity-scorer")
+    assert scorer.measures == {"complexity": "deita_complexity_score"}
     assert score.value == pytest.approx(3.927361, abs=1e-6)
 
 

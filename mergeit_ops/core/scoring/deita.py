@@ -8,10 +8,11 @@ them, blanks at line ends included.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 __all__ = [
     "COMPLEXITY_TEMPLATE",
+    "PUBLISHED_MODELS",
     "QUALITY_TEMPLATE",
     "SCORES",
     "complexity_prompt",
@@ -21,6 +22,12 @@ __all__ = [
 
 SCORES: tuple[int, ...] = (1, 2, 3, 4, 5, 6)
 """What a scorer may answer, each as one digit."""
+
+PUBLISHED_MODELS: Mapping[str, str] = {
+    "quality": "hkust-nlp/deita-quality-scorer",
+    "complexity": "hkust-nlp/deita-complexity-scorer",
+}
+"""What can be scored, and the published model for it."""
 
 QUALITY_TEMPLATE = (
     "You are a helpful assistant. Please identify the quality score of the Response corresponding to the Question. \n"
