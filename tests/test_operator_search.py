@@ -10,29 +10,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from data_juicer.ops.base_op import Filter, Grouper, Pipeline, Selector
 
+import mergeit_ops.ops
 from tests.conftest import REPOSITORY
 
-KINDS = {
-    "budget_selector": "selector",
-    "combined_score_filter": "filter",
-    "decontamination_filter": "filter",
-    "diversity_selector": "selector",
-    "facility_location_selector": "selector",
-    "instruction_tag_mapper": "mapper",
-    "llm_pair_merger_mapper": "mapper",
-    "low_confidence_selector": "selector",
-    "pool_score_mapper": "mapper",
-    "quality_gate_filter": "filter",
-    "sample_score_filter": "filter",
-    "scored_diversity_selector": "selector",
-    "semantic_deduplicator": "selector",
-    "sentence_embedding_mapper": "mapper",
-    "tag_coverage_selector": "selector",
-    "tag_normalization_mapper": "mapper",
-    "topic_cluster_grouper": "grouper",
-    "topic_reverse_grouper": "grouper",
-}
+# Data-Juicer maps a Mapper batch by batch, so those of ours are Pipelines.
+BASES = {"mapper": Pipeline, "filter": Filter, "grouper": Grouper, "selector": Selector}
+CLASSES = [getattr(mergeit_ops.ops, name) for name in mergeit_ops.ops.__all__]
+KINDS = {cls._name: kind for cls in CLASSES for kind, base in BASES.items() if issubclass(cls, base)}
 
 SEARCH = """
 import json, sys
@@ -77,7 +63,7 @@ def test_a_plain_install_is_found_with_every_operator_under_its_kind(installed, 
 
 
 def test_a_mapper_of_ours_is_not_mapped_batch_by_batch():
-    from data_juicer.ops.base_op import Mapper, Pipeline
+    from data_juicer.ops.base_op import Mapper
 
     from mergeit_ops.ops import LLMPairMergerMapper, SentenceEmbeddingMapper
 
