@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from mergeit_ops.core.selection.method import Pool, Selection, SelectionMethod
 
+_BLOCK_ROWS = 4_096  # a copy in float64 of all rows would take twice the memory of the vectors
+
 
 def farthest_rows(vectors: NDArray[np.float32], count: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Choose the rows farthest from the mean of all rows.
@@ -20,8 +22,12 @@ def farthest_rows(vectors: NDArray[np.float32], count: int) -> tuple[NDArray[np.
     :param count: rows to choose, <= n.
     :return: (count,) positions, the farthest first, equal ones by position, and their Euclidean distances.
     """
-    exact = vectors.astype(np.float64)
-    distances = np.linalg.norm(exact - exact.mean(axis=0), axis=1) if len(exact) else np.zeros(0)
+    distances = np.zeros(len(vectors))
+    if len(vectors):
+        centre = vectors.mean(axis=0, dtype=np.float64)
+        for start in range(0, len(vectors), _BLOCK_ROWS):
+            block = slice(start, start + _BLOCK_ROWS)
+            distances[block] = np.linalg.norm(vectors[block] - centre, axis=1)
     order = np.argsort(-distances, kind="stable")[:count]
     return order.astype(np.int64), distances[order]
 
