@@ -16,6 +16,7 @@ __all__ = [
     "FLAG",
     "MAPPING",
     "NAMES",
+    "NUMBER_PAIR",
     "OPTIONAL_PATH",
     "OPTIONAL_TEXT",
     "PATHS",
@@ -162,6 +163,11 @@ MAPPING = Kind("a mapping of names to values", _is_mapping, optional=True)
 NAMES = Kind(
     "a list of non-empty texts",
     lambda value: isinstance(value, (list, tuple)) and all(map(_is_text, value)),
+    optional=True,
+)
+NUMBER_PAIR = Kind(
+    "a list of two numbers",
+    lambda value: isinstance(value, (list, tuple)) and len(value) == 2 and all(map(Number().allows, value)),
     optional=True,
 )
 

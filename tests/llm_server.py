@@ -11,7 +11,7 @@ import asyncio
 import json
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -89,13 +89,37 @@ def merge_answer(body: Mapping[str, Any]) -> str | Reply:
     if parents and "output" not in parents[0]:
         return json.dumps({"instruction": merged_instruction(parents)}, ensure_ascii=False)
     if len(parents) == 1:
-        return judgement(4)
+        return judged(body, 4)
     return json.dumps(merged_row(parents), ensure_ascii=False) if parents else "4"
 
 
 def judgement(score: Any, reason: str = "It does what was asked.") -> str:
     """Return the answer of a judge."""
     return json.dumps({"reason": reason, "score": score})
+
+
+def judged(body: Mapping[str, Any], score: Any, answers: Sequence[bool] = ()) -> str:
+    """Return the answer of a judge in the form that it is asked for.
+
+    :param body: a request of `llm_judge`.
+    :param score: the number, by whatever rubric.
+    :param answers: to the questions of a checklist; those that are left out are yes.
+    """
+    wanted = str(body["messages"][-1]["content"]).rpartition("\n\n")[2]
+    if "number only" in wanted:
+        return str(score)
+    if "first line" in wanted:
+        return f"{score}\nIt does what was asked."
+    if "last line" in wanted:
+        return f"It does what was asked.\nScore: {score}"
+    if questions := re.search(r"all (\d+) questions", wanted):
+        said = [*answers, *[True] * int(questions[1])][: int(questions[1])]
+        return "\n".join(f"{number}: {'yes' if one else 'no'}" for number, one in enumerate(said, start=1))
+    system = str(body["messages"][0]["content"])
+    if names := re.findall(r"^- (\w+): a (?:whole )?number", system, re.MULTILINE):
+        explained = '"reason"' in system
+        return json.dumps({name: {"reason": "So.", "score": score} if explained else score for name in names})
+    return judgement(score)
 
 
 def logprobs_reply(logprobs: Mapping[str, float] | None, *, shape: str = "completions", **fields: Any) -> Reply:

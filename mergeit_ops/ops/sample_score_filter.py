@@ -39,7 +39,8 @@ class SampleScoreFilter(ScoreFilter):
 
         :param measure: the measure of the scorer that the bounds apply to; null: its first. `response_loss` has
             several, those that `measures` in `scorer_params` lists: `ifd`, `ifd_loss_ratio`, `perplexity` and
-            `sample_perplexity`; and `prompt_uncertainty`, which also gives `prompt_probability`.
+            `sample_perplexity`; `prompt_uncertainty`, which also gives `prompt_probability`; and `llm_judge`, one for
+            each of its `rubrics`, and `<name>_pass` for a checklist.
         :param stat: key of that measure in `__dj__stats__`; null: the name that the scorer gives it, such as
             `deita_quality_score`. With a name of your own, the operators that read the score need no change when you
             take another scorer, and a sample can have the scores of two models.
@@ -54,7 +55,7 @@ class SampleScoreFilter(ScoreFilter):
             known = ", ".join(map(repr, measures))
             raise RecipeError(
                 f"{self._name}: measure must be a measure that the scorer gives, one of {known}, got {measure!r}. "
-                "With response_loss, list it in measures of scorer_params."
+                "In scorer_params, list it in measures of response_loss, or its rubric in rubrics of llm_judge."
             )
         self.measure = measure or next(iter(measures))
         self._stats = dict(measures) | ({} if stat is None else {self.measure: stat})

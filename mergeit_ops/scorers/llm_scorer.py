@@ -27,7 +27,7 @@ class LLMScorer(ABC):
 
     def __init__(self, engine: LLMEngine) -> None:
         self._engine = engine
-        self._known: dict[str, Score] = {}
+        self._known: dict[str, tuple[Any, ...] | str] = {}
 
     def identity(self) -> Mapping[str, Any]:
         """See `NamedScorer`."""
@@ -66,6 +66,15 @@ class LLMScorer(ABC):
         :raises LLMUnavailableError: when no call can succeed.
         :raises TooManyFailuresError: when more than `max_failure_ratio` of at least 20 rows have failed.
         """
+        found = self.answers(samples)
+        return [Score.missing(one) if isinstance(one, str) else Score(self.value(one)) for one in found]
+
+    def answers(self, samples: Sequence[Sample]) -> list[tuple[Any, ...] | str]:
+        """Ask about rows.
+
+        :param samples: n rows, as for `score`.
+        :return: for each the answers, at least one, or why there is none.
+        """
         keys: list[str | None] = []
         requests: dict[str, LLMRequest[Any]] = {}
         for sample in samples:
@@ -79,16 +88,13 @@ class LLMScorer(ABC):
                 requests.setdefault(key, request)
 
         def settle(outcome: LLMOutcome[Any]) -> None:
-            error = outcome.error
-            self._known[outcome.tag] = (
-                Score(self.value(outcome.answers)) if error is None else Score.missing(str(error))
-            )
+            self._known[outcome.tag] = outcome.answers if outcome.error is None else str(outcome.error)
 
         if requests:
             tagged = (_tagged(request, key) for key, request in requests.items())
             self._engine.run(tagged, settle, total=lambda: len(requests), more_to_come=True)
         return [
-            Score.missing(self.blank_reason(sample) or "not_scored") if key is None else self._known[key]
+            self.blank_reason(sample) or "not_scored" if key is None else self._known[key]
             for sample, key in zip(samples, keys, strict=True)
         ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 
 import pytest
 
@@ -10,7 +11,7 @@ from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.scoring.score import Score
 from mergeit_ops.errors import LLMUnavailableError, RecipeError, TooManyFailuresError
 from mergeit_ops.scorers.llm_judge import LLMJudgeScorer
-from tests.llm_server import FakeLLMServer, error, judgement, parents_of
+from tests.llm_server import FakeLLMServer, Reply, error, judged, judgement, parents_of
 
 
 def judge_for(server: FakeLLMServer, **parameters) -> LLMJudgeScorer:
@@ -187,6 +188,178 @@ def test_a_row_that_asks_for_a_high_score_reaches_the_judge_as_data():
     assert seen == [[{"instruction": "Name a fruit.", "input": "", "output": order}]]
 
 
+def by_row(body) -> str:
+    """Judge by the first digit of the answer, whatever the form that is asked for."""
+    (record,) = parents_of(body)
+    return judged(body, int(record.get("output", "3")[:1]))
+
+
+NAMED = ["alpagasus_accuracy", "lift", "humpback", "tree_nodes"]
+
+
+@pytest.mark.parametrize("reasons", [True, False])
+def test_each_named_rubric_gives_a_score_of_its_own_name(reasons):
+    with FakeLLMServer(by_row) as server:
+        judge = judge_for(server, rubrics=[*NAMED, "wavecoder"], reasons=reasons)
+        assert list(judge.measures.values()) == [f"{name}_score" for name in [*NAMED, "wavecoder"]] + ["wavecoder_pass"]
+        (first, second) = judge.measure(rows(2))
+        assert values(first) == [1.0, 1.0, 1.0, 3.0, 1.0, 1.0]
+        assert values(second) == [2.0, 2.0, 2.0, 3.0, 1.0, 1.0]
+        assert len(server.requests) == 10
+        assert judge.figures()["calls"] == 10
+
+
+@pytest.mark.parametrize("reasons", [True, False])
+def test_rubrics_that_can_share_a_call_are_asked_together(reasons):
+    names = ["humpback", "wavecoder", "tree_nodes", "lift"]
+    with FakeLLMServer(by_row) as server:
+        judge = judge_for(server, rubrics=names, one_call=True, reasons=reasons)
+        assert [values(scores) for scores in judge.measure(rows(3))] == [
+            [float(number), 1.0, 1.0, 3.0, float(number)] for number in (1, 2, 3)
+        ]
+        assert list(judge.measures) == ["humpback", "wavecoder", "wavecoder_pass", "tree_nodes", "lift"]
+        assert len(server.requests) == 9
+        schemas = [body["response_format"] for body in server.requests if "response_format" in body]
+        assert len(schemas) == 3
+        assert set(schemas[0]["json_schema"]["schema"]["properties"]) == {"humpback", "lift"}
+
+
+def test_where_one_score_decides_the_rubrics_of_other_calls_are_not_paid_for():
+    with FakeLLMServer(by_row) as server:
+        judge = judge_for(server, rubrics=["lift", "humpback"])
+        assert values(judge.score(rows(3))) == [1.0, 2.0, 3.0]
+        assert len(server.requests) == 3
+        judge.measure(rows(3))
+        assert len(server.requests) == 6
+
+
+def test_several_judgements_are_averaged_by_rubric():
+    scores = iter([2, 3, 4])
+    with FakeLLMServer(lambda body: judged(body, next(scores))) as server:
+        judge = judge_for(server, rubrics=["humpback", "lift"], one_call=True, n=3)
+        assert [values(row) for row in judge.measure(rows(1))] == [[3.0, 3.0]]
+        assert len(server.requests) == 3
+
+
+def test_a_checklist_passes_where_every_judgement_says_yes():
+    replies = iter([[True, True], [True, False]])
+    with FakeLLMServer(lambda body: judged(body, 0, next(replies))) as server:
+        judge = judge_for(server, rubric="wavecoder", checklist=["Is it kind?", "Is it short?"], n=2)
+        assert [values(row) for row in judge.measure(rows(1))] == [[0.75, 0.5]]
+        system = server.requests[0]["messages"][0]["content"]
+        assert "2: Is it short?" in system
+        assert "programming language" not in system
+
+
+def test_a_number_that_is_not_on_the_scale_is_asked_for_again_and_then_missing():
+    with FakeLLMServer(lambda body: judged(body, 6)) as server:
+        judge = judge_for(server, rubrics=["humpback", "lift"], max_failure_ratio=1.0, try_num=2)
+        (row,) = judge.measure(rows(1))
+        assert row == (Score.missing("unparsable"), Score(6.0))
+        assert len(server.requests) == 3
+
+
+def test_a_strict_reading_takes_the_number_alone():
+    with FakeLLMServer(lambda body: "Score: 4.5") as server:
+        params = {"rubric": "alpagasus_accuracy", "max_failure_ratio": 1.0, "try_num": 1, "cache_path": None}
+        assert judge_for(server, **params).score(rows(1)) == [Score(4.5)]
+        assert judge_for(server, **params, parse="strict").score(rows(1)) == [Score.missing("unparsable")]
+
+
+def test_a_scale_of_ones_own_goes_with_a_text_of_ones_own():
+    with FakeLLMServer(lambda body: judgement(-7.5)) as server:
+        judge = judge_for(server, rubric="Weigh everything.", scale=[-10, 10])
+        assert judge.score(rows(1)) == [Score(-7.5)]
+        assert dict(judge.measures) == {"judge": "judge_score"}
+        assert "a number from -10 to 10" in server.requests[0]["messages"][0]["content"]
+
+
+def test_what_changes_a_score_changes_the_identity():
+    settings = [
+        {},
+        {"rubric": "lift"},
+        {"rubric": "lift", "reasons": False},
+        {"rubric": "lift", "parse": "strict"},
+        {"rubrics": ["lift", "humpback"]},
+        {"rubrics": ["lift", "humpback"], "one_call": True},
+        {"rubric": "wavecoder"},
+        {"rubric": "wavecoder", "checklist": ["Is it kind?"]},
+        {"rubric": "Weigh everything."},
+        {"rubric": "Weigh everything.", "scale": [0, 10]},
+    ]
+    url = {"model_params": {"base_url": "http://127.0.0.1:9/v1"}}
+    known = {json.dumps(LLMJudgeScorer(**url, **one).identity(), sort_keys=True) for one in settings}
+    assert len(known) == len(settings)
+
+
+def test_the_number_alone_is_expected_to_cost_a_fraction():
+    def expected(**settings) -> int:
+        judge = LLMJudgeScorer(model_params={"base_url": "http://127.0.0.1:9/v1"}, **settings)
+        (asker,) = judge._askers
+        return asker.request(rows(1)[0]).completion_tokens
+
+    assert expected(rubric="alpagasus_accuracy", reasons=False) * 10 <= expected(rubric="alpagasus_accuracy")
+    both = {"rubrics": ["alpagasus_accuracy", "alpagasus_helpfulness"], "one_call": True}
+    assert expected(**both, reasons=False) < expected(rubric="alpagasus_accuracy") < expected(**both)
+
+
+FAULTS = (
+    "I would rather not.",
+    "",
+    "99.5",
+    "Score: five",
+    '{"score": 3',
+    "<think>4",
+    Reply(text="3", finish_reason="length"),
+    Reply(text=None, refusal="No."),
+    error(400, "out of order"),
+)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"rubric": "alpagasus_accuracy"},
+        {"rubric": "humpback"},
+        {"rubric": "wavecoder"},
+        {"rubrics": ["alpagasus_accuracy", "lift", "wavecoder"], "one_call": True},
+    ],
+    ids=["first line", "last line", "checklist", "one call"],
+)
+def test_a_server_that_fails_every_third_time_loses_no_row_and_is_paid_once_for_each_answer(settings):
+    draw = random.Random(7)
+    answered: set[str] = set()
+    twice: list[str] = []
+
+    def answer(body) -> str | Reply:
+        question = json.dumps(body["messages"])
+        if question in answered:
+            twice.append(question)
+        if len(server.requests) > 1 and draw.random() < 1 / 3:
+            return draw.choice(FAULTS)
+        answered.add(question)
+        return by_row(body)
+
+    given = [Sample(f"Task {number}.", "", f"{number % 5 + 1} is the answer.") for number in range(60)]
+    with FakeLLMServer(answer) as server:
+        judge = judge_for(server, try_num=2, **settings)
+        first = judge.measure(given)
+        asked = len(server.requests)
+        second = judge_for(server, try_num=9, **settings).measure(given)
+    assert not twice
+    assert len(first) == len(second) == len(given)
+    missing = [row for row, scores in enumerate(first) if None in values(scores)]
+    assert 0 < len(missing) < len(given) / 2
+    assert asked < len(server.requests)
+    for row, (before, after) in enumerate(zip(first, second, strict=True)):
+        for name, score, later in zip(judge.measures, before, after, strict=True):
+            right = 1.0 if name.startswith("wavecoder") else row % 5 + 1.0
+            assert score.value in (None, right)
+            assert later.value in (None, right)
+            assert (score.status == "ok") == (score.value is not None)
+            assert later.value is not None or score.value is None
+
+
 @pytest.mark.parametrize(
     ("parameters", "words"),
     [
@@ -194,6 +367,37 @@ def test_a_row_that_asks_for_a_high_score_reaches_the_judge_as_data():
         ({"n": True}, "n must be"),
         ({"n": 3, "sampling_params": {"temperature": 0}}, "n must be 1 at temperature 0"),
         ({"rubric": " "}, "rubric must be a non-empty text or null"),
+        (
+            {"rubric": "alpagasus"},
+            "there is no rubric 'alpagasus'; rubric must be one of 'judge', 'alpagasus_accuracy'",
+        ),
+        ({"rubric": "lift", "rubrics": ["humpback"]}, "rubric and rubrics are the same thing twice"),
+        ({"rubrics": []}, "rubrics must be a list of one or more of 'judge'"),
+        ({"rubrics": "lift"}, "rubrics must be a list"),
+        ({"rubrics": ["lift", "lift"]}, "rubrics must be a list"),
+        ({"rubrics": ["lift", "kindness"]}, "rubrics must be a list"),
+        ({"scale": [0, 10]}, "scale belongs to a rubric of your own"),
+        ({"rubric": "lift", "scale": [0, 10]}, "scale belongs to a rubric of your own"),
+        (
+            {"rubric": "Weigh all.", "scale": [10, 0]},
+            "scale: the lowest number must be below the highest, got 10 and 0",
+        ),
+        ({"rubric": "Weigh all.", "scale": [0, float("nan")]}, "scale must be a list of two numbers or null"),
+        ({"rubric": "Weigh all.", "scale": [0, float("inf")]}, "scale must be a list of two numbers or null"),
+        ({"rubric": "Weigh all.", "scale": 10}, "scale must be a list of two numbers or null"),
+        ({"checklist": ["Is it kind?"]}, "checklist belongs to the rubric 'wavecoder'"),
+        ({"rubric": "wavecoder", "checklist": []}, "checklist must have at least one question"),
+        ({"rubric": "wavecoder", "checklist": ["a", 3]}, "checklist must be a list of non-empty texts"),
+        ({"rubric": "wavecoder", "checklist": "Is it kind?"}, "checklist must be a list of non-empty texts"),
+        ({"reasons": "no"}, "reasons must be true or false"),
+        ({"one_call": 1}, "one_call must be true or false"),
+        ({"parse": "loose"}, "parse must be one of 'lenient', 'strict'"),
+        ({"parse": "strict"}, "parse: strict is for replies whose first line is the number, and a reply by 'judge'"),
+        ({"rubrics": ["lift", "wavecoder"], "parse": "strict"}, "a reply by 'wavecoder' is of another form"),
+        (
+            {"rubrics": ["lift", "alpagasus_accuracy"], "parse": "strict", "one_call": True},
+            "a reply by 'lift', 'alpagasus_accuracy' is of another form",
+        ),
         ({"is_hf_model": "no"}, "is_hf_model must be true or false"),
         ({"try_num": 0}, "try_num must be"),
         ({"max_failure_ratio": 2}, "max_failure_ratio must be"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -14,6 +14,7 @@ from mergeit_ops.core.text.chat_marks import without_marks
 
 __all__ = [
     "DEFAULT_SYSTEM_PROMPT",
+    "FIELDS",
     "MERGE_SCHEMA",
     "PROMPT_STYLES",
     "SHORT_SYSTEM_PROMPT",
@@ -28,6 +29,9 @@ __all__ = [
 
 Message = dict[str, str]
 """One chat turn: `role` and `content`."""
+
+FIELDS = ("system", "instruction", "input", "output")
+"""Fields of a record."""
 
 DEFAULT_SYSTEM_PROMPT = """\
 You merge instruction records that train language models. You read two or more records and write one new record in \
@@ -157,15 +161,17 @@ def answer_text(merged: Sample) -> str:
     return without_marks(json.dumps(_record(replace(merged, system="")), ensure_ascii=False))
 
 
-def records_text(rows: Sequence[Sample]) -> str:
+def records_text(rows: Sequence[Sample], fields: Collection[str] = FIELDS) -> str:
     """Return rows as JSON records, one to a line: as the model reads them, and about as long as its answer.
 
     The merges that the paper's authors released are a tenth longer than two originals together, which is what the
     second set of keys makes up for.
 
     :param rows: the rows to be merged.
+    :param fields: those that are shown.
     """
-    return ",\n".join(json.dumps(_record(row), ensure_ascii=False) for row in rows)
+    records = ({name: text for name, text in _record(row).items() if name in fields} for row in rows)
+    return ",\n".join(json.dumps(record, ensure_ascii=False) for record in records)
 
 
 def prompt_sha256(messages: Sequence[Mapping[str, str]]) -> str:
@@ -182,12 +188,13 @@ def _record(sample: Sample) -> dict[str, str]:
     return {"system": sample.system, **record} if sample.system else record
 
 
-def records_block(samples: Sequence[Sample]) -> str:
+def records_block(samples: Sequence[Sample], fields: Collection[str] = FIELDS) -> str:
     """Return rows as data for a prompt: a JSON array between `<records>` and `</records>`.
 
     :param samples: the rows; a system prompt is shown where there is one.
+    :param fields: those that are shown.
     """
-    return f"<records>\n[\n{without_marks(records_text(samples))}\n]\n</records>"
+    return f"<records>\n[\n{without_marks(records_text(samples, fields))}\n]\n</records>"
 
 
 def _request(parents: Sequence[Sample]) -> str:

@@ -9,11 +9,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mergeit_ops.core.merging.prompts import prompt_sha256
 from mergeit_ops.core.merging.replies import ReplyError
 from mergeit_ops.core.sample import Sample
-from mergeit_ops.core.scoring.judging import DEFAULT_RUBRIC, JUDGE_SCHEMA, judge_messages, parse_judgement
+from mergeit_ops.core.scoring.judging import JudgeQuestion, questions_of
+from mergeit_ops.core.scoring.rubrics import JUDGE, RUBRICS, Rubric, Scale, own_rubric
 
 ROW = Sample("Name a fruit.", "", "Apple")
+
+
+def judge_messages(sample: Sample, rubric: Rubric = JUDGE):
+    return JudgeQuestion((rubric,)).messages(sample)
+
+
+def parse_judgement(text: str) -> float:
+    (score,) = JudgeQuestion((JUDGE,)).read(text)
+    return score
 
 
 def record_in(sample: Sample) -> dict:
@@ -26,14 +37,14 @@ def record_in(sample: Sample) -> dict:
 
 def test_the_rubric_has_a_line_for_each_level_and_stands_in_the_system_turn():
     system, user = judge_messages(ROW)
-    assert DEFAULT_RUBRIC in system["content"]
-    assert [line[:2] for line in DEFAULT_RUBRIC.splitlines()[-6:]] == ["6:", "5:", "4:", "3:", "2:", "1:"]
+    assert JUDGE.text in system["content"]
+    assert [line[:2] for line in JUDGE.text.splitlines()[-6:]] == ["6:", "5:", "4:", "3:", "2:", "1:"]
     assert (system["role"], user["role"]) == ("system", "user")
 
 
 def test_a_rubric_of_ones_own_replaces_it_and_nothing_else():
     own = "Weigh {braces} only.\n6: best."
-    system = judge_messages(ROW, own)[0]["content"]
+    system = judge_messages(ROW, own_rubric(own))[0]["content"]
     assert own in system
     assert "Completeness" not in system
     assert "It is data." in system
@@ -60,7 +71,16 @@ def test_a_row_that_gives_orders_stays_within_its_record(text, place):
 
 
 def test_the_schema_asks_for_the_reason_first():
-    assert list(JUDGE_SCHEMA["properties"]) == JUDGE_SCHEMA["required"] == ["reason", "score"]
+    schema = JudgeQuestion((JUDGE,)).schema
+    assert list(schema["properties"]) == schema["required"] == ["reason", "score"]
+
+
+def test_the_built_in_question_is_the_one_that_journals_hold_answers_to():
+    assert prompt_sha256(judge_messages(ROW)).startswith("33188d475f085562")
+    kind = own_rubric("Only kindness counts.")
+    assert prompt_sha256(judge_messages(Sample("Name a fruit.", "", "Apple", "sys"), kind)).startswith(
+        "5100702a6b6b8ce8"
+    )
 
 
 @pytest.mark.parametrize(
@@ -132,3 +152,84 @@ def test_nothing_is_empty(text):
 def test_no_text_raises_anything_else(text):
     with contextlib.suppress(ReplyError):
         assert 1 <= parse_judgement(text) <= 6
+
+
+def question_by(*names: str, **settings) -> JudgeQuestion:
+    return JudgeQuestion(tuple(RUBRICS[name] for name in names), **settings)
+
+
+def test_a_question_about_the_instruction_shows_nothing_else():
+    content = question_by("tree_nodes").messages(Sample("Name a fruit.", "material", "Apple", "be kind"))[1]["content"]
+    (record,) = json.loads(content.partition("<records>")[2].partition("</records>")[0])
+    assert record == {"instruction": "Name a fruit."}
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "reason"),
+    [
+        ("lift", Sample("a", "", " "), "empty_response"),
+        ("lift", Sample("", "", "c"), "empty_instruction"),
+        ("lift", Sample("", "b", "c"), None),
+        ("tree_nodes", Sample("a", "", ""), None),
+        ("tree_nodes", Sample(" ", "b", "c"), "empty_instruction"),
+        ("grounded_task", Sample("a", " ", "c"), "empty_input"),
+        ("grounded_task", Sample("a", "b", "c"), None),
+    ],
+)
+def test_a_row_without_what_a_rubric_reads_is_not_asked_about(name, row, reason):
+    assert question_by(name).blank_reason(row) == reason
+
+
+def test_rubrics_share_a_call_where_their_replies_and_what_they_read_allow_it():
+    names = ["humpback", "wavecoder", "tree_nodes", "lift", "judge", "grounded_task"]
+    rubrics = [RUBRICS[name] for name in names]
+    assert [len(question.rubrics) for question in questions_of(rubrics, together=False)] == [1] * 6
+    together = questions_of(rubrics, together=True)
+    groups = [[rubric.name for rubric in question.rubrics] for question in together]
+    assert groups == [["humpback", "lift", "judge"], ["wavecoder"], ["tree_nodes"], ["grounded_task"]]
+
+
+@pytest.mark.parametrize(
+    ("text", "scores"),
+    [
+        ('{"humpback": 5, "lift": 80.5}', (5.0, 80.5)),
+        ('{"lift": {"reason": "r", "score": 0}, "humpback": {"reason": "r", "score": 1}}', (1.0, 0.0)),
+        ('<think>{"humpback": 1, "lift": 1}</think>```json\n{"humpback": 3, "lift": 7}\n```', (3.0, 7.0)),
+        ('{"humpback": 5}', None),
+        ('{"humpback": 4.5, "lift": 80}', None),
+        ('{"humpback": 5, "lift": 101}', None),
+        ('{"humpback": 5, "lift": "80"}', None),
+        ('{"humpback": 5, "lift": {"reason": "r"}}', None),
+        ('{"humpback": 5, "humpback": 4, "lift": 80}', None),
+        ("5\n80", None),
+    ],
+)
+def test_several_scores_are_read_by_name_each_on_its_scale_or_not_at_all(text, scores):
+    question = question_by("humpback", "lift")
+    if scores is None:
+        with pytest.raises(ReplyError, match="unparsable"):
+            question.read(text)
+    else:
+        assert question.read(text) == scores
+
+
+def test_a_question_by_several_rubrics_names_each_with_its_scale():
+    system = question_by("humpback", "lift").messages(ROW)[0]["content"]
+    for name in ("humpback", "lift"):
+        assert f"# {name}\n" in system
+        assert f"- {name}: {RUBRICS[name].scale}" in system
+        assert RUBRICS[name].text in system
+
+
+def test_numbers_alone_make_several_scores_cheaper_to_write():
+    alone = questions_of([RUBRICS[name].without_reasons() for name in ("humpback", "lift")], True, explained=False)[0]
+    assert alone.tokens < question_by("humpback", "lift").tokens / 3
+    assert alone.schema["properties"] == {"humpback": {"type": "number"}, "lift": {"type": "number"}}
+
+
+def test_a_scale_of_ones_own_is_what_the_judge_is_told_and_what_counts():
+    question = JudgeQuestion((own_rubric("Weigh all.", Scale(-10, 10)),))
+    assert "a number from -10 to 10" in question.messages(ROW)[0]["content"]
+    assert question.read('{"reason": "x", "score": -10}') == (-10.0,)
+    with pytest.raises(ReplyError):
+        question.read('{"reason": "x", "score": 11}')

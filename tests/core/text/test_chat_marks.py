@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from mergeit_ops.core.merging.prompts import answer_text, build_messages
 from mergeit_ops.core.merging.replies import parse_reply
 from mergeit_ops.core.sample import Sample
-from mergeit_ops.core.scoring.judging import judge_messages
+from mergeit_ops.core.scoring.judging import JudgeQuestion
+from mergeit_ops.core.scoring.rubrics import JUDGE
 from mergeit_ops.core.text.chat_marks import without_marks
 
 _MARKS = """
@@ -71,7 +72,7 @@ def records_in(content: str) -> tuple[str, list[dict[str, str]]]:
 def assert_is_data(text: str, *marks: str) -> None:
     """Check prompts and an answer that hold a text: no mark is spelled, and the text comes back."""
     row, other = Sample(f"Explain {text}", text, f"It is {text}.", system=text), Sample("a", "b", "c", system=text)
-    last, judged = build_messages([row, other])[-1]["content"], judge_messages(row)[-1]["content"]
+    last, judged = build_messages([row, other])[-1]["content"], JudgeQuestion((JUDGE,)).messages(row)[-1]["content"]
     answer = answer_text(Sample(row.instruction, row.input, row.output))
     for content in (last, judged):
         block, records = records_in(content)

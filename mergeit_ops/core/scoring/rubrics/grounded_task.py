@@ -1,0 +1,35 @@
+"""Whether a task that was made from a text is grounded in it (in place of TEGIT's discriminator, arXiv 2309.05447)."""
+
+from __future__ import annotations
+
+from mergeit_ops.core.scoring.rubrics.forms import Checklist
+from mergeit_ops.core.scoring.rubrics.rubric import Rubric
+from mergeit_ops.core.scoring.rubrics.scale import Scale
+
+__all__ = ["GROUNDED_TASK"]
+
+_ITEMS = (
+    "Can the instruction be carried out with what the text in `input` says?",
+    "Is everything that the answer states supported by that text?",
+    'Does the instruction make sense without a pointer such as "the text above" or "according to the passage"?',
+)
+
+GROUNDED_TASK = Rubric(
+    name="grounded_task",
+    source=(
+        "Our own. TEGIT (DoG-Instruct) filters the tasks that it makes from documents with a model of its own, whose "
+        "criteria are not published."
+    ),
+    aim="The instruction and the answer were made from the text in `input`. Judge whether they are true to it.",
+    text="",
+    scale=Scale(0, 1),
+    form=Checklist(_ITEMS),
+    needs_input=True,
+    golden={
+        "1: yes\n2: yes\n3: yes": (1.0, 1.0),
+        "1: yes\n2: no, the year is not in the text\n3: yes": (2 / 3, 0.0),
+        "1: yes\n2: yes": (2 / 3, 0.0),
+        "The task is grounded.": None,
+    },
+    no_ratio="it counts answers of yes, of which a merge needs all",
+)

@@ -1,0 +1,171 @@
+"""Every rubric: its golden replies, its scale, and what its prompt and its source say."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mergeit_ops.core.merging.replies import ReplyError
+from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.scoring.judging import JudgeQuestion
+from mergeit_ops.core.scoring.rubrics import RUBRICS, Rubric, Scale, with_checklist
+from mergeit_ops.core.scoring.rubrics.forms import Checklist, ScoreLast
+from mergeit_ops.core.scoring.rubrics.reading import first_line_number
+
+every_rubric = pytest.mark.parametrize("rubric", RUBRICS.values(), ids=RUBRICS)
+
+
+def read(rubric: Rubric, text: str) -> tuple[float, ...] | None:
+    try:
+        return rubric.form.read(text, rubric.scale)
+    except ReplyError:
+        return None
+
+
+GOLDEN = [(rubric, text, values) for rubric in RUBRICS.values() for text, values in rubric.golden.items()]
+STRICT = [(rubric, text, values) for rubric in RUBRICS.values() for text, values in rubric.golden_strict.items()]
+
+
+@pytest.mark.parametrize(("rubric", "text", "values"), GOLDEN, ids=[f"{one[0].name}-{one[1]!r}" for one in GOLDEN])
+def test_a_golden_reply_has_its_values(rubric, text, values):
+    assert read(rubric, text) == values
+
+
+@pytest.mark.parametrize(("rubric", "text", "values"), STRICT, ids=[f"{one[0].name}-{one[1]!r}" for one in STRICT])
+def test_a_golden_reply_read_strictly_has_its_values(rubric, text, values):
+    assert read(rubric.strict(), text) == values
+
+
+@pytest.mark.parametrize(
+    ("text", "released"),
+    [("4.5\nGood", 4.5), ("4.5 ", 4.5), ("Score: 4.5", -1), ("4/5", -1), ("\n4.5", -1), ("nan", math.nan), ("45", 45)],
+)
+def test_a_strict_reading_is_that_of_the_released_code_before_the_scale_is_asked(text, released):
+    """The released code gives -1 where there is no number."""
+    if released == -1:
+        with pytest.raises(ReplyError):
+            first_line_number(text)
+    else:
+        assert first_line_number(text) == pytest.approx(released, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("4.", 4.0),
+        ("(4)", 4.0),
+        ("- 4", 4.0),
+        (".5", 0.5),
+        ("**4.5**", 4.5),
+        ("I rate it 4 for its accuracy.", 4.0),
+        ("Accuracy: 4 - it gets 2 of 3 facts right", 4.0),
+        ("4 because 2 of 3 facts are right", 4.0),
+        ("Score (0-5): 4", 4.0),
+        ("4 out of 5", 4.0),
+        ("4. Good throughout", 4.0),
+        ("1. The score is 4", None),
+        ("1: 4", None),
+        ("4.5/5.0", 4.5),
+        ("<think>first 2, then 3</think>\n4\nGood", 4.0),
+        ("\ufeff4\r\nGood", 4.0),
+        ("8/10", None),
+        ("4-5", None),
+        ("4 to 5", None),
+        ("4 or 5", None),
+        ("4,5", None),
+        ("-1", None),
+        ("5.01", None),
+        ("80%", None),
+        ("4th", None),
+        ("1e0", None),
+        ("On a scale of 0 to 5 it is 4", None),
+        ("four", None),
+        ("Good\n4", None),
+        ('{"score": 4}', None),
+        ("inf", None),
+        ("<think>4", None),
+    ],
+)
+def test_a_number_on_the_first_line_is_read_only_where_it_is_the_score(text, number):
+    assert read(RUBRICS["alpagasus_accuracy"], text) == (None if number is None else (number,))
+
+
+@every_rubric
+def test_a_rubric_says_what_it_stands_for_and_has_golden_replies_of_both_sorts(rubric):
+    assert rubric.source.endswith(".")
+    assert None in rubric.golden.values()
+    assert any(rubric.golden.values())
+
+
+@every_rubric
+@pytest.mark.parametrize("reasons", [True, False])
+def test_its_prompt_tells_the_scale_or_the_questions(rubric, reasons):
+    asked = rubric if reasons else rubric.without_reasons()
+    system = JudgeQuestion((asked,)).messages(Sample("a", "b", "c"))[0]["content"]
+    said = asked.form.items if isinstance(asked.form, Checklist) else (str(rubric.scale),)
+    assert all(text in system for text in said)
+    assert rubric.text in system
+
+
+@every_rubric
+def test_without_reasons_a_reply_is_short_and_still_read(rubric):
+    alone = rubric.without_reasons()
+    assert alone.form.tokens <= min(rubric.form.tokens, 30)
+    if isinstance(alone.form, Checklist):
+        assert read(alone, "\n".join(f"{number + 1}: yes" for number in range(len(alone.form.items)))) == (1.0, 1.0)
+    else:
+        assert read(alone, f"{rubric.scale.low:g}") == (rubric.scale.low,)
+
+
+@every_rubric
+def test_the_names_of_its_stats_begin_with_its_own(rubric):
+    assert next(iter(rubric.measures.items())) == (rubric.name, f"{rubric.name}_score")
+    others = [f"{rubric.name}_pass"] if isinstance(rubric.form, Checklist) else []
+    assert list(rubric.measures)[1:] == others
+
+
+@given(text=st.text() | st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists).map(json.dumps))
+def test_no_text_raises_anything_else_or_leaves_the_scale(text):
+    forms = [
+        form for one in RUBRICS.values() for form in (one, one.without_reasons(), one.strict()) if form is not None
+    ]
+    for asked in forms:
+        with contextlib.suppress(ReplyError):
+            score = asked.form.read(text, asked.scale)[0]
+            assert asked.scale.low <= score <= asked.scale.high
+            assert math.isfinite(score)
+
+
+@pytest.mark.parametrize("text", ["\n" * 200_000, "1" * 200_000, "1: " * 100_000, "- " * 100_000, "(" * 200_000])
+@every_rubric
+def test_a_text_made_to_take_long_takes_no_time(rubric, text):
+    assert read(rubric, text) is None
+
+
+def test_a_checklist_of_ones_own_is_asked_line_by_line():
+    rubric = with_checklist(["Is it\nkind?", "Is it short?"])
+    system = JudgeQuestion((rubric,)).messages(Sample("a", "b", "c"))[0]["content"]
+    assert "1: Is it kind?\n2: Is it short?\n" in system
+    assert read(rubric, "2: yes\n1: no") == (0.5, 0.0)
+    assert read(rubric, "1: yes/no\n2: yes\n3: no") == (0.5, 0.0)
+    assert list(rubric.measures.values()) == ["wavecoder_score", "wavecoder_pass"]
+
+
+@pytest.mark.parametrize("ends", [(5, 1), (1, 1), (math.nan, 1), (1, math.nan), (-math.inf, 1)])
+def test_a_scale_needs_two_ends(ends):
+    with pytest.raises(ValueError, match="the lowest number must be below the highest"):
+        Scale(*ends)
+
+
+@pytest.mark.parametrize(
+    ("form", "scale"),
+    [(ScoreLast(), Scale(1, 5)), (ScoreLast(), Scale(-5, 5, whole=True)), (Checklist(("a",)), Scale(1, 5))],
+)
+def test_a_rubric_refuses_a_scale_that_its_replies_cannot_be_read_for(form, scale):
+    with pytest.raises(ValueError, match="score"):
+        Rubric("mine", "", "Judge it.", "", scale, form)
