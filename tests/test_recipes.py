@@ -3,9 +3,10 @@
 import pytest
 import yaml
 
-from mergeit_ops.core.columns import EMBEDDING
+from mergeit_ops.core.columns import EMBEDDING, STATS
 from mergeit_ops.ops.parameters import declared_parameters
 from tests.conftest import REPOSITORY, SAMPLE
+from tests.llm_server import FakeLLMServer, judged, parents_of
 from tests.recipe_runs import read_jsonl, run_recipe, write_jsonl
 from tests.tiny_models import gpt2_folder, reward_folder
 
@@ -132,9 +133,13 @@ def with_a_tiny_model(path, folder):
     return made
 
 
-# A step of DiverseEvol has a test of its own.
+JUDGED = ("alpagasus", "lift", "wavecoder")
+OF_THEIR_OWN = ("diverse_evol_step", *JUDGED)
+"""Methods with a test of their own."""
+
+
 @pytest.mark.parametrize(
-    "path", [path for path in METHODS if "diverse_evol" not in path.stem], ids=lambda path: path.stem
+    "path", [path for path in METHODS if path.stem not in OF_THEIR_OWN], ids=lambda path: path.stem
 )
 def test_a_method_runs_on_rows_of_the_sample_that_ships(path, tmp_path, monkeypatch, embedded_sample):
     monkeypatch.chdir(REPOSITORY)
@@ -157,6 +162,49 @@ def test_a_step_of_diverse_evol_keeps_the_rows_chosen_before_and_adds_a_hundred(
     chosen = {row["id"] for row in read_jsonl(SAMPLE) if row["id"].endswith("0")}
     assert {row["id"] for row in after if row["chosen"]} == chosen
     assert len(after) == len(chosen) + 100
+
+
+def by_length(body):
+    """Judge by the length of the answer: 5 or a yes to all from 100 characters on, 2 or a no below."""
+    (record,) = parents_of(body)
+    is_long = len(record["output"]) >= 100
+    return judged(body, 5 if is_long else 2, answers=[True, is_long])
+
+
+@pytest.mark.parametrize("name", JUDGED)
+def test_a_method_with_a_judge_keeps_what_the_judge_likes_and_is_paid_once(
+    name, tmp_path, monkeypatch, embedded_sample
+):
+    monkeypatch.chdir(REPOSITORY)
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    before = {row["id"]: row for row in read_jsonl(embedded_sample)}
+    distinct = len({(row["instruction"], row["input"], row["output"]) for row in before.values()})
+    path = REPOSITORY / "recipes" / "methods" / f"{name}.yaml"
+    more = ["--dataset_path", str(embedded_sample), "--export_path", str(tmp_path / "out" / "export.jsonl")]
+    with FakeLLMServer(by_length) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+        after = read_jsonl(run_recipe(path, *more))
+        assert len(server.requests) == distinct
+        assert read_jsonl(run_recipe(path, *more)) == after
+        assert len(server.requests) == distinct
+    liked = {number for number, row in before.items() if len(row["output"]) >= 100}
+    assert {row["id"] for row in after} == liked if name != "lift" else {row["id"] for row in after} < liked
+    assert 0 < len(after) < len(before)
+    assert all(text_of(before[row["id"]]).items() <= row.items() for row in after)
+
+
+def test_the_total_of_lift_is_nine_tenths_of_the_judge_and_a_tenth_of_the_length(tmp_path, monkeypatch):
+    """The golden values of the method: 80 points, and 10 characters where 923.2 earn full marks."""
+    monkeypatch.chdir(REPOSITORY)
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    rows = [{"id": 0, "instruction": "ask", "input": "", "output": "x" * 10}]
+    with FakeLLMServer(lambda body: judged(body, 80)) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+        changes = {"combined_score_filter": {"full_at": {"text_len": 923.2}}}
+        assert run_method("lift", write_jsonl(tmp_path / "in.jsonl", rows), tmp_path, **changes) == [0]
+        assert server.requests[0]["temperature"] == 0.5
+    (row,) = read_jsonl(tmp_path / "lift" / "export.jsonl")
+    assert row[STATS]["lift_total"] == pytest.approx(72.108319)
 
 
 def run_method(name, data, folder, **changes):

@@ -14,6 +14,7 @@ from mergeit_ops.core.vectors import encode_vectors
 from mergeit_ops.errors import DatasetError, RecipeError, ScorerError
 from mergeit_ops.ops import LLMPairMergerMapper, QualityGateFilter, TopicClusterGrouper
 from tests import tiny_models
+from tests.llm_server import FakeLLMServer, judged, parents_of
 from tests.recipe_runs import make_dataset
 
 LINEAGE = {
@@ -387,3 +388,35 @@ def test_the_current_folder_is_looked_into_for_a_scorer_of_ones_own_only(tmp_pat
     sys.path.insert(0, str(tmp_path))
     QualityGateFilter(**mine)
     assert sys.path == [str(tmp_path), *before]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "why"),
+    [
+        ({"rubric": "wavecoder"}, "it counts answers of yes"),
+        ({"rubrics": ["grounded_task", "lift"]}, "it counts answers of yes"),
+        ({"rubric": "tree_nodes"}, "a merge has the nodes of all its parents"),
+        ({"rubric": "Weigh everything.", "scale": [-5, 5]}, "its scores may be negative"),
+    ],
+)
+def test_rubrics_whose_scores_have_no_ratio_are_refused(monkeypatch, parameters, why):
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    with pytest.raises(RecipeError, match=f"the scorer 'llm_judge' does not fit the gate.*{why}"):
+        QualityGateFilter(scorer="llm_judge", scorer_params=parameters)
+    with pytest.raises(RecipeError, match=f"the scorer 'cascade' does not fit the gate.*{why}"):
+        QualityGateFilter(scorer="cascade", scorer_params={"judge": {"scorer": "llm_judge", **parameters}})
+
+
+def test_the_gate_takes_the_first_rubric_and_asks_about_no_other():
+    def answer(body) -> str:
+        (record,) = parents_of(body)
+        return judged(body, len(record["output"]))
+
+    parents = [original("a", "one", 0), original("b", "four", 1)]
+    with FakeLLMServer(answer) as server:
+        params = {"rubrics": ["lift", "humpback"], "model_params": {"base_url": server.base_url}}
+        judging = QualityGateFilter(gamma=1.0, scorer="llm_judge", scorer_params=params)
+        (row,) = judging.run(make_dataset([merged("seven", parents)]))
+        assert len(server.requests) == 3
+    assert row[STATS]["quality_score"] == 5
+    assert row[STATS]["merge_quality_before"] == 3.5

@@ -6,7 +6,7 @@ from mergeit_ops.core.columns import STATS
 from mergeit_ops.errors import DatasetError, RecipeError
 from mergeit_ops.ops import SampleScoreFilter, TopicClusterGrouper
 from tests import tiny_models
-from tests.llm_server import FakeLLMServer, judgement
+from tests.llm_server import FakeLLMServer, judged, judgement, parents_of
 from tests.recipe_runs import make_dataset, read_jsonl, run_recipe, write_jsonl, write_recipe
 
 LENGTH = "by_length_score"
@@ -197,3 +197,62 @@ def test_dj_analyze_asks_no_server(lines):
         assert asking.run(given) is given
         assert len(server.requests) == asked
     assert any("dj-analyze does not ask its server" in line for line in lines)
+
+
+def judging(server: FakeLLMServer, **parameters) -> dict:
+    return {"scorer": "llm_judge", "scorer_params": {"model_params": {"base_url": server.base_url}, **parameters}}
+
+
+def by_row(body) -> str:
+    (record,) = parents_of(body)
+    is_good = record.get("output") == "three"
+    return judged(body, 5 if is_good else 2, answers=[is_good])
+
+
+def test_each_rubric_of_a_judge_has_its_stats_and_bounds_apply_to_the_one_that_is_named():
+    names = ["humpback", "lift", "wavecoder"]
+    with FakeLLMServer(by_row) as server:
+        asking = judging(server, rubrics=names, one_call=True)
+        scored = SampleScoreFilter(**asking, score_all=True).run(make_dataset(rows("one", "three")))
+        asked = len(server.requests)
+        for measure, low in (("humpback", 5), ("lift", 4), ("wavecoder_pass", 1)):
+            (kept,) = SampleScoreFilter(**asking, measure=measure, min_score=low).run(scored)
+            assert kept["output"] == "three"
+        assert len(server.requests) == asked == 4
+    for row, number, share, passed in zip(scored, (2, 5), (0.8, 1), (0, 1), strict=True):
+        stats = row[STATS]
+        keys = [*(f"{name}_score" for name in names), "wavecoder_pass"]
+        assert set(stats) == {key + end for key in keys for end in ("", "_status", "_made_by")}
+        assert [stats[key] for key in keys] == [number, number, share, passed]
+        assert {stats[key + "_status"] for key in keys} == {"ok"}
+
+
+def test_a_row_without_an_instruction_or_with_an_answer_of_another_type_is_not_asked_about():
+    # The rows of a dataset have one type for each column; what is no text comes as a list or a null.
+    given = [{"instruction": "ask", "output": ["three"]}, {"instruction": "", "output": ["three"]}]
+    given += [{"instruction": "ask", "output": None}]
+    with FakeLLMServer(by_row) as server:
+        asking = judging(server, rubrics=["lift", "tree_nodes"])
+        scored = SampleScoreFilter(**asking, score_all=True).run(make_dataset(given))
+        found = [(row[STATS]["lift_score_status"], row[STATS]["tree_nodes_score_status"]) for row in scored]
+    asked = [parents_of(body) for body in server.requests]
+    assert all(row[STATS]["lift_score"] is None for row in scored)
+    assert [lift for lift, _ in found] == ["empty_response"] * 3
+    assert found[1][1] == "empty_instruction"
+    assert asked == [[{"instruction": "ask"}]]
+
+
+def test_a_judge_that_is_right_about_few_rows_leaves_the_others_without_a_score_and_all_rows_in_place(lines):
+    def answer(body) -> str:
+        (record,) = parents_of(body)
+        return judged(body, int(record["output"][-1:])) if record["output"][-1:] in "12345" else "Hard to say."
+
+    given = rows(*(f"answer {number}" for number in range(9)))
+    with FakeLLMServer(answer) as server:
+        asking = judging(server, rubric="alpagasus_accuracy", reasons=False, try_num=2)
+        kept = SampleScoreFilter(**asking, min_score=4.5).run(make_dataset(given))
+        dropped = SampleScoreFilter(**asking, min_score=4.5, on_missing_score="drop").run(make_dataset(given))
+    assert outputs(kept) == [f"answer {number}" for number in (0, 5, 6, 7, 8)]
+    assert outputs(dropped) == ["answer 5"]
+    assert [row[STATS]["alpagasus_accuracy_score_status"] for row in kept] == ["unparsable", "ok", *["unparsable"] * 3]
+    assert any("4 samples have no score and are dropped: unparsable 4" in line for line in lines)

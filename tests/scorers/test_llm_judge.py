@@ -12,6 +12,7 @@ from mergeit_ops.core.scoring.score import Score
 from mergeit_ops.errors import LLMUnavailableError, RecipeError, TooManyFailuresError
 from mergeit_ops.scorers.llm_judge import LLMJudgeScorer
 from tests.llm_server import FakeLLMServer, Reply, error, judged, judgement, parents_of
+from tests.tiny_models import save_parrot
 
 
 def judge_for(server: FakeLLMServer, **parameters) -> LLMJudgeScorer:
@@ -301,6 +302,19 @@ def test_the_number_alone_is_expected_to_cost_a_fraction():
     assert expected(rubric="alpagasus_accuracy", reasons=False) * 10 <= expected(rubric="alpagasus_accuracy")
     both = {"rubrics": ["alpagasus_accuracy", "alpagasus_helpfulness"], "one_call": True}
     assert expected(**both, reasons=False) < expected(rubric="alpagasus_accuracy") < expected(**both)
+
+
+@pytest.mark.parametrize(
+    ("answer", "settings"),
+    [
+        (["4"], {"rubric": "humpback", "reasons": False}),
+        (['{"humpback": 4, ', '"lift": 4}'], {"rubrics": ["humpback", "lift"], "reasons": False, "one_call": True}),
+    ],
+)
+def test_a_local_model_answers_by_a_named_rubric_too(tmp_path, answer, settings):
+    folder = save_parrot(tmp_path / "parrot", [answer])
+    judge = LLMJudgeScorer(api_or_hf_model=folder, is_hf_model=True, accelerator="cpu", **settings)
+    assert {value for row in judge.measure(rows(2)) for value in values(row)} == {4.0}
 
 
 FAULTS = (
