@@ -247,7 +247,8 @@ def _chosen(
 
 
 def _own(text: str, scale: Sequence[float] | None) -> Rubric:
-    if len(text.split()) == 1:
+    # Not all languages put spaces between words.
+    if text.isascii() and len(text.split()) == 1:
         known = ", ".join(map(repr, RUBRICS))
         raise RecipeError(
             f"{_NAME}: there is no rubric {text!r}; rubric must be one of {known}, or a text of your own of more than "

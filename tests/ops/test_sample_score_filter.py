@@ -256,3 +256,13 @@ def test_a_judge_that_is_right_about_few_rows_leaves_the_others_without_a_score_
     assert outputs(dropped) == ["answer 5"]
     assert [row[STATS]["alpagasus_accuracy_score_status"] for row in kept] == ["unparsable", "ok", *["unparsable"] * 3]
     assert any("4 samples have no score and are dropped: unparsable 4" in line for line in lines)
+
+
+def test_a_task_is_grounded_in_the_text_of_the_column_that_query_key_names():
+    given = [{"instruction": "ask", "output": "three", "source": "a text"}]
+    given += [{"instruction": "ask", "output": "three", "source": ""}]
+    with FakeLLMServer(by_row) as server:
+        asking = judging(server, rubric="grounded_task")
+        scored = SampleScoreFilter(**asking, score_all=True, query_key="source").run(make_dataset(given))
+        assert [parents_of(body)[0]["input"] for body in server.requests] == ["a text"]
+    assert [row[STATS]["grounded_task_score_status"] for row in scored] == ["ok", "empty_input"]

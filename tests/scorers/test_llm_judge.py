@@ -267,6 +267,11 @@ def test_a_strict_reading_takes_the_number_alone():
         assert judge_for(server, **params, parse="strict").score(rows(1)) == [Score.missing("unparsable")]
 
 
+def test_a_text_of_ones_own_may_be_in_a_language_without_spaces():
+    judge = LLMJudgeScorer(model_params={"base_url": "http://127.0.0.1:9/v1"}, rubric="按准确性评分。")
+    assert dict(judge.measures) == {"judge": "judge_score"}
+
+
 def test_a_scale_of_ones_own_goes_with_a_text_of_ones_own():
     with FakeLLMServer(lambda body: judgement(-7.5)) as server:
         judge = judge_for(server, rubric="Weigh everything.", scale=[-10, 10])

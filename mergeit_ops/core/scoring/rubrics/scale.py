@@ -42,8 +42,12 @@ class Scale:
         :param number: what a judge gave.
         :raises ReplyError: `unparsable`, if it is no number, or none of the scale.
         """
-        if isinstance(number, bool) or not isinstance(number, (int, float)) or not math.isfinite(number):
+        if isinstance(number, bool) or not isinstance(number, (int, float)) or not self.low <= number <= self.high:
             raise ReplyError(FailureReason.UNPARSABLE)
-        if not self.low <= number <= self.high or (self.whole and number != int(number)):
+        try:
+            value = float(number)
+        except OverflowError:
+            value = math.inf
+        if not math.isfinite(value) or (self.whole and not value.is_integer()):
             raise ReplyError(FailureReason.UNPARSABLE)
-        return float(number)
+        return value

@@ -15,7 +15,6 @@ from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.scoring.judging import JudgeQuestion
 from mergeit_ops.core.scoring.rubrics import RUBRICS, Rubric, Scale, with_checklist
 from mergeit_ops.core.scoring.rubrics.forms import Checklist, ScoreLast
-from mergeit_ops.core.scoring.rubrics.reading import first_line_number
 
 every_rubric = pytest.mark.parametrize("rubric", RUBRICS.values(), ids=RUBRICS)
 
@@ -39,60 +38,6 @@ def test_a_golden_reply_has_its_values(rubric, text, values):
 @pytest.mark.parametrize(("rubric", "text", "values"), STRICT, ids=[f"{one[0].name}-{one[1]!r}" for one in STRICT])
 def test_a_golden_reply_read_strictly_has_its_values(rubric, text, values):
     assert read(rubric.strict(), text) == values
-
-
-@pytest.mark.parametrize(
-    ("text", "released"),
-    [("4.5\nGood", 4.5), ("4.5 ", 4.5), ("Score: 4.5", -1), ("4/5", -1), ("\n4.5", -1), ("nan", math.nan), ("45", 45)],
-)
-def test_a_strict_reading_is_that_of_the_released_code_before_the_scale_is_asked(text, released):
-    """The released code gives -1 where there is no number."""
-    if released == -1:
-        with pytest.raises(ReplyError):
-            first_line_number(text)
-    else:
-        assert first_line_number(text) == pytest.approx(released, nan_ok=True)
-
-
-@pytest.mark.parametrize(
-    ("text", "number"),
-    [
-        ("4.", 4.0),
-        ("(4)", 4.0),
-        ("- 4", 4.0),
-        (".5", 0.5),
-        ("**4.5**", 4.5),
-        ("I rate it 4 for its accuracy.", 4.0),
-        ("Accuracy: 4 - it gets 2 of 3 facts right", 4.0),
-        ("4 because 2 of 3 facts are right", 4.0),
-        ("Score (0-5): 4", 4.0),
-        ("4 out of 5", 4.0),
-        ("4. Good throughout", 4.0),
-        ("1. The score is 4", None),
-        ("1: 4", None),
-        ("4.5/5.0", 4.5),
-        ("<think>first 2, then 3</think>\n4\nGood", 4.0),
-        ("\ufeff4\r\nGood", 4.0),
-        ("8/10", None),
-        ("4-5", None),
-        ("4 to 5", None),
-        ("4 or 5", None),
-        ("4,5", None),
-        ("-1", None),
-        ("5.01", None),
-        ("80%", None),
-        ("4th", None),
-        ("1e0", None),
-        ("On a scale of 0 to 5 it is 4", None),
-        ("four", None),
-        ("Good\n4", None),
-        ('{"score": 4}', None),
-        ("inf", None),
-        ("<think>4", None),
-    ],
-)
-def test_a_number_on_the_first_line_is_read_only_where_it_is_the_score(text, number):
-    assert read(RUBRICS["alpagasus_accuracy"], text) == (None if number is None else (number,))
 
 
 @every_rubric
@@ -154,12 +99,6 @@ def test_a_checklist_of_ones_own_is_asked_line_by_line():
     assert read(rubric, "2: yes\n1: no") == (0.5, 0.0)
     assert read(rubric, "1: yes/no\n2: yes\n3: no") == (0.5, 0.0)
     assert list(rubric.measures.values()) == ["wavecoder_score", "wavecoder_pass"]
-
-
-@pytest.mark.parametrize("ends", [(5, 1), (1, 1), (math.nan, 1), (1, math.nan), (-math.inf, 1)])
-def test_a_scale_needs_two_ends(ends):
-    with pytest.raises(ValueError, match="the lowest number must be below the highest"):
-        Scale(*ends)
 
 
 @pytest.mark.parametrize(
