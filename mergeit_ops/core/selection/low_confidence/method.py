@@ -28,6 +28,17 @@ def default_num_clusters(n: int) -> int:
     return max(2, math.isqrt(n // 32))
 
 
+def numbered_by_first_row(labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return labels anew: 0 for the label of the first row, 1 for the next label that appears, and so on.
+
+    K-means finds the same clusters on every processor, but not always under the same numbers.
+
+    :param labels: (n,) label of each row.
+    """
+    _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[inverse]
+
+
 @dataclass(frozen=True)
 class LowConfidence(SelectionMethod):
     """The rows nearest to the centres of clusters, and those that a classifier of the clusters is least sure about.
@@ -69,7 +80,8 @@ class LowConfidence(SelectionMethod):
         if self.topic_key is None:
             count = default_num_clusters(len(pool.vectors)) if self.num_clusters is None else self.num_clusters
             cells = find_cells(pool.vectors, count, self.pca_variance, self.seed)
-            labels, distances = cells.labels, centre_distances(pool.vectors, cells.labels, cells.model)
+            distances = centre_distances(pool.vectors, cells.labels, cells.model)
+            labels = numbered_by_first_row(cells.labels)
         else:
             labels, distances = pool.topics, centre_distances(pool.vectors, pool.topics)
         found = choose_low_confidence(
