@@ -328,6 +328,35 @@ def test_a_score_that_needs_the_texts_of_other_rows_is_that_of_the_default_execu
             assert found[row_id][key] == (pytest.approx(value, abs=1e-5) if isinstance(value, float) else value)
 
 
+@pytest.mark.parametrize("name", ["prompt_uncertainty", "nuggets"])
+def test_scores_that_need_no_embeddings_are_those_of_the_default_executor(name, embedded_rows, tmp_path):
+    rows = [
+        {
+            "id": row["id"],
+            "instruction": row["instruction"][:20],
+            "input": "",
+            "output": row["output"][:8],
+            "task": n % 3,
+        }
+        for n, row in enumerate(embedded_rows[:9])
+    ]
+    rows.append({**rows[0], "id": "unreadable", "instruction": ""})
+    (tmp_path / "anchors.jsonl").write_text(json.dumps(rows[0]), encoding="utf-8")
+    params = {"prompt_uncertainty": {"group_key": "task"}, "nuggets": {"anchors": str(tmp_path / "anchors.jsonl")}}
+    operator = ops.PoolScoreMapper(
+        scorer=name,
+        scorer_params={"hf_model": gpt2_folder(), "max_length": 128, **params[name]},
+        embedding_model="a/model-that-is-not-there",
+    )
+    expected = {row["id"]: row[STATS] for row in operator.run(make_dataset(rows))}
+    found = {row["id"]: row[STATS] for row in rows_of(process(ray_dataset(rows), operator))}
+    assert found.keys() == expected.keys()
+    assert any(isinstance(value, float) for stats in expected.values() for value in stats.values())
+    for row_id, stats in expected.items():
+        for key, value in stats.items():
+            assert found[row_id][key] == (pytest.approx(value, abs=1e-5) if isinstance(value, float) else value)
+
+
 def test_a_score_filter_behind_the_gate_leaves_the_figures_of_the_gate(embedded_rows):
     operators = [
         ops.TopicClusterGrouper(num_clusters=3),

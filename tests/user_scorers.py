@@ -177,3 +177,26 @@ class NanInPool(InPool):
 
     def score(self, samples: Sequence[Sample], known: Sequence[int]) -> list[tuple[Score, ...]]:
         return [(Score(float("nan")),) for _ in known]
+
+
+class TakesAGpu(InPool):
+    """Scores each row by the GPUs of the task that scores it, and by those of the task that prepared it."""
+
+    measures = {"score": "gpus_to_score", "prepare": "gpus_to_prepare", "cpus": "cpus_to_score"}
+    needs = frozenset({"samples"})
+    device = None
+
+    def __init__(self, model_step: str = "score") -> None:
+        self.model_step = model_step
+
+    def prepare(self, pool: Pool) -> list:
+        return [_assigned("GPU")] * len(pool.vectors)
+
+    def score(self, samples: Sequence[Sample], known: Sequence[float]) -> list[tuple[Score, ...]]:
+        return [(Score(_assigned("GPU")), Score(value), Score(_assigned("CPU"))) for value in known]
+
+
+def _assigned(name: str) -> float:
+    import ray
+
+    return float(ray.get_runtime_context().get_assigned_resources().get(name, 0))

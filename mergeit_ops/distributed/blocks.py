@@ -17,7 +17,8 @@ from mergeit_ops.distributed.errors import own_errors
 from mergeit_ops.distributed.journal import JournalPlace, use_kept_journals
 from mergeit_ops.distributed.ledger import close_ledgers
 from mergeit_ops.distributed.schemas import common_schema
-from mergeit_ops.jobs.rows import TableFunction
+from mergeit_ops.errors import RecipeError
+from mergeit_ops.jobs.rows import ModelUse, TableFunction
 
 _IN_ADVANCE = 2  # tasks per processor: the next one is ready when one ends, and a cluster sees that it has to grow
 
@@ -106,6 +107,36 @@ class Resources:
             return self
         nodes = [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]
         return replace(self, num_cpus=min((cpus for cpus in nodes if cpus), default=1))
+
+    def of_task(self, model: ModelUse | None) -> Resources:
+        """Return them for tasks that run a model, or none; see `for_a_model`.
+
+        :param model: what runs; None: nothing that a GPU helps.
+        :raises RecipeError: if the model needs a GPU and its tasks have none, or if no node has what a task takes: Ray
+            would wait for such a node for ever.
+        """
+        if model is None:
+            return self.without_gpus()
+        on_gpu = model.device != "cpu"
+        found = (self if on_gpu else self.without_gpus()).for_a_model(on_gpu)
+        if on_gpu and model.device is not None and not found.num_gpus:
+            why = "num_gpus is 0" if self.num_gpus == 0 else "the cluster has none"
+            raise RecipeError(
+                f"{model.owner}: the model is to run on the device '{model.device}', but its tasks have no GPU: {why}. "
+                "Set num_gpus, or set the device to cpu or null."
+            )
+        found._check_room(model.owner)
+        return found
+
+    def _check_room(self, owner: str) -> None:
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        asked = {"CPU": self.options()["num_cpus"], "GPU": self.num_gpus or 0}
+        if not any(all(node.get(name, 0) >= number for name, number in asked.items()) for node in nodes):
+            there = "; ".join(sorted({f"{node.get('CPU', 0):g} and {node.get('GPU', 0):g}" for node in nodes}))
+            raise RecipeError(
+                f"{owner}: each task asks for num_cpus {asked['CPU']:g} and num_gpus {asked['GPU']:g}, but the nodes "
+                f"of the cluster have {there}. Lower these, or start such a node first."
+            )
 
     def at_once(self) -> int:
         """Return how many tasks the cluster runs at the same time."""

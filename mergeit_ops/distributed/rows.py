@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any, TypeVar
 
@@ -18,13 +19,14 @@ from mergeit_ops.dataset.manifest import Manifest
 from mergeit_ops.dataset.readability import Readability
 from mergeit_ops.distributed.blocks import Blocks, Resources, materialized
 from mergeit_ops.distributed.embedding import check_embeddings, embedded, readable_only, with_zero_vectors
+from mergeit_ops.distributed.environment import DriverEnvironment
 from mergeit_ops.distributed.errors import own_errors
 from mergeit_ops.distributed.export_folder import warn_of_earlier_export
 from mergeit_ops.distributed.grouping import RayIdentifiedRows
 from mergeit_ops.distributed.merging import merged
 from mergeit_ops.distributed.row_ids import identified
 from mergeit_ops.jobs.merging import MergeJob
-from mergeit_ops.jobs.rows import TableFunction
+from mergeit_ops.jobs.rows import ModelUse, TableFunction
 from mergeit_ops.jobs.sample_reader import SampleReader
 
 __all__ = ["RayRows"]
@@ -97,9 +99,10 @@ class RayRows:
         each: Iterable[Any] | None = None,
         features: object = None,
         stats: Mapping[str, pa.DataType] | None = None,
+        model: ModelUse | None = None,
     ) -> tuple[RayRows, list[Any]]:
         """See `Rows`."""
-        resources = self._resources.without_gpus()
+        resources = self._resources.of_task(model)
         blocks, told = self.blocks.map(function, *shared, each=each, resources=resources, stats=stats)
         return RayRows(blocks, None, self._resources), told
 
@@ -120,17 +123,29 @@ class RayRows:
         marked = with_zero_vectors(blocks, reader, found)
         return RayRows(blocks, [*self.columns, EMBEDDING], self._resources, marked), found
 
-    def choose(self, choose: Callable[[NDArray[np.float32]], T], reader: SampleReader) -> T:
+    def choose(
+        self, choose: Callable[[NDArray[np.float32]], T], reader: SampleReader, model: ModelUse | None = None
+    ) -> T:
         """See `Rows`."""
         marked = self._marked
         assert marked is not None
-        options = self._resources.without_gpus().options()
         with own_errors():
             shared = ray.put(reader)
             vectors = [
                 _vectors.remote(ref, shared, first) for ref, first in zip(marked.refs, marked.firsts, strict=True)
             ]
-            return ray.get(_choose.options(**options).remote(choose, shared, *vectors))
+        return self._in_one_task(partial(_choose, choose, reader), model, *vectors)
+
+    def once(self, function: Callable[[], T], model: ModelUse | None = None) -> T:
+        """See `Rows`."""
+        return self._in_one_task(function, model)
+
+    def _in_one_task(self, function: Callable[..., T], model: ModelUse | None, *refs: Any) -> T:
+        options = self._resources.of_task(model).options()
+        with own_errors():
+            # The environment goes with the function: both are pickled, neither is logged.
+            call = ray.put((function, DriverEnvironment()))
+            return ray.get(_call.options(**options).remote(call, *refs))
 
     def take(self, positions: NDArray[np.int64], dropped: Sequence[str] = ()) -> RayRows:
         """See `Rows`."""
@@ -164,6 +179,12 @@ def _vectors(table: pa.Table, reader: SampleReader, first: int) -> NDArray[np.fl
 
 
 @ray.remote
+def _call(call: tuple[Callable[..., T], DriverEnvironment], *arguments: Any) -> T:
+    function, environment = call
+    environment.apply()
+    return function(*arguments)
+
+
 def _choose(choose: Callable[[NDArray[np.float32]], T], reader: SampleReader, *vectors: NDArray[np.float32]) -> T:
     reader.check_widths(block.shape[1] for block in vectors)
     return choose(np.concatenate(vectors))

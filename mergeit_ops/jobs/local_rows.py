@@ -32,7 +32,7 @@ from mergeit_ops.dataset.tables import (
 from mergeit_ops.dataset.topics import is_grouped, iter_topics
 from mergeit_ops.jobs.identified_rows import LocalIdentifiedRows
 from mergeit_ops.jobs.merging import MergeJob
-from mergeit_ops.jobs.rows import TableFunction
+from mergeit_ops.jobs.rows import ModelUse, TableFunction
 from mergeit_ops.jobs.sample_reader import SampleReader
 
 __all__ = ["LocalRows"]
@@ -76,6 +76,7 @@ class LocalRows:
         each: Iterable[Any] | None = None,
         features: Callable[[Features], Features] = lambda features: features,
         stats: Mapping[str, pa.DataType] | None = None,
+        model: ModelUse | None = None,
     ) -> tuple[LocalRows, list[Any]]:
         """See `Rows`."""
         told: list[Any] = []
@@ -122,10 +123,16 @@ class LocalRows:
         vectors, found = reader.dataset_vectors(self.dataset, drops_unreadable)
         return LocalRows(self.dataset, vectors), found
 
-    def choose(self, choose: Callable[[NDArray[np.float32]], T], reader: SampleReader) -> T:
+    def choose(
+        self, choose: Callable[[NDArray[np.float32]], T], reader: SampleReader, model: ModelUse | None = None
+    ) -> T:
         """See `Rows`."""
         assert self._vectors is not None
         return choose(self._vectors)
+
+    def once(self, function: Callable[[], T], model: ModelUse | None = None) -> T:
+        """See `Rows`."""
+        return function()
 
     def take(self, positions: NDArray[np.int64], dropped: Sequence[str] = ()) -> LocalRows:
         """See `Rows`."""

@@ -21,16 +21,18 @@ from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.scoring.score import Score
 from mergeit_ops.core.selection.method import Pool
 from mergeit_ops.core.vectors import has_text
+from mergeit_ops.dataset.readability import Readability
 from mergeit_ops.dataset.stats import stats_of
 from mergeit_ops.dataset.tables import JSON, json_array, set_column
 from mergeit_ops.errors import DatasetError, named
 from mergeit_ops.jobs.fields import Field
 from mergeit_ops.jobs.row_facts import RowFacts
 from mergeit_ops.jobs.row_keys import content_keys
-from mergeit_ops.jobs.rows import Rows
+from mergeit_ops.jobs.rows import ModelUse, Rows
 from mergeit_ops.jobs.sample_reader import SampleReader
 from mergeit_ops.jobs.scoring import stat_entries, stat_types
 from mergeit_ops.scorers.pool import (
+    ModelPoolScorer,
     NotingPoolScorer,
     PoolScorer,
     WarningPoolScorer,
@@ -61,6 +63,26 @@ class PoolScoreJob:
     scorer: PoolScorer
     brings_embeddings: bool
     targets: tuple[Sample, ...] = ()
+
+    @property
+    def needs_vectors(self) -> bool:
+        """Return whether rows must be embedded."""
+        return "vectors" in needs_of(self.scorer)
+
+    def model_in(self, step: str) -> ModelUse | None:
+        """Return the model that a method of the scorer runs; None: none.
+
+        :param step: `prepare` or `score`.
+        """
+        scorer = self.scorer
+        if not isinstance(scorer, ModelPoolScorer) or scorer.model_step != step:
+            return None
+        return ModelUse(self.reader.operator, scorer.device)
+
+    def readable(self, table: pa.Table) -> tuple[None, tuple[NDArray[np.bool_], Readability]]:
+        """Tell which flat rows have a text that can be read, and their counts."""
+        texts = self.reader.texts(table)
+        return None, (texts, Readability.of(texts, lambda row: table.slice(row, 1), self.reader.layout))
 
     def samples(self, table: pa.Table) -> tuple[None, list[Sample]]:
         """Tell the samples of flat rows."""
@@ -99,13 +121,17 @@ class PoolScoreJob:
                 f"{self.reader.operator}: the group_key '{key}' must hold a text or a number in every row ({error})."
             ) from error
 
-    def prepare(self, vectors: NDArray[np.float32], facts: Mapping[str, Any]) -> list[tuple[bool, Any]]:
+    def prepare(
+        self, vectors: NDArray[np.float32], facts: Mapping[str, Any], readable: NDArray[np.bool_] | None = None
+    ) -> list[tuple[bool, Any]]:
         """Return, for each row, whether it can be read, and what its score needs to know of the others.
 
-        :param vectors: (n, d) float32; zero vectors of rows that cannot be read.
+        :param vectors: (n, d) float32.
         :param facts: see `facts`.
+        :param readable: (n,) which rows can be read; None: those with another vector than zero.
         """
-        readable = has_text(vectors)
+        if readable is None:
+            readable = has_text(vectors)
         rows = np.flatnonzero(readable)
         with named(self.reader.operator):
             pool = Pool(
@@ -133,7 +159,8 @@ class PoolScoreJob:
             notes = iter(pool_notes(self.scorer, values))
         stats = tuple(self.scorer.measures.values())
         found = [next(new) if readable else (_UNREADABLE,) * len(stats) for readable, _ in known]
-        made_by = content_digest({"scorer": self.name, **self.scorer.identity(), "encoder": repr(self.reader.encoder)})
+        encoder = {"encoder": repr(self.reader.encoder)} if self.needs_vectors else {}
+        made_by = content_digest({"scorer": self.name, **self.scorer.identity(), **encoder})
         rows = [
             old | stat_entries(stats, scores, made_by) | (next(notes) if readable else {})
             for old, scores, (readable, _) in zip(stats_of(table), found, known, strict=True)
@@ -168,13 +195,27 @@ def score_pool(rows: Rows, job: PoolScoreJob) -> tuple[Rows, dict[str, Any]]:
     :return: the rows with their stats, and the figures for the record.
     """
     facts = job.facts(rows)
-    with_vectors, found = rows.with_vectors(job.reader, drops_unreadable=False)
-    known = with_vectors.choose(partial(job.prepare, facts=facts), job.reader)
+    model = job.model_in("prepare")
+    if job.needs_vectors:
+        rows, found = rows.with_vectors(job.reader, drops_unreadable=False)
+        known = rows.choose(partial(job.prepare, facts=facts), job.reader, model)
+    else:
+        columns = [name for name in job.reader.layout.columns if name in rows.columns]
+        parts = list(rows.tell(job.readable, columns=columns))
+        found = Readability.of_consecutive(counts for _, counts in parts)
+        found.check(job.reader.operator, dropped=False)
+        readable = np.concatenate([np.zeros(0, np.bool_), *(texts for texts, _ in parts)])
+        none = np.zeros((len(readable), 0), np.float32)
+        known = rows.once(partial(job.prepare, none, facts, readable), model)
     if warning := job.warning(known):
         logger.warning(f"{job.reader.operator}: {warning}")
-    bounds = pairwise([0, *accumulate(with_vectors.tell(_length))])
-    scored, told = with_vectors.map(
-        job.score, each=(known[first:end] for first, end in bounds), features=_features, stats=job.types
+    bounds = pairwise([0, *accumulate(rows.tell(_length))])
+    scored, told = rows.map(
+        job.score,
+        each=(known[first:end] for first, end in bounds),
+        features=_features,
+        stats=job.types,
+        model=job.model_in("score"),
     )
     figures = {"rows_in": len(rows), "rows_out": len(scored), "unscored": dict(sum(told, Counter()))}
     return scored, {**figures, **found.figures()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -17,13 +18,25 @@ from mergeit_ops.dataset.readability import Readability
 from mergeit_ops.jobs.merging import MergeJob
 from mergeit_ops.jobs.sample_reader import SampleReader
 
-__all__ = ["IdentifiedRows", "Rows", "TableFunction"]
+__all__ = ["IdentifiedRows", "ModelUse", "Rows", "TableFunction"]
 
 T = TypeVar("T")
 
 
 TableFunction = Callable[..., tuple[pa.Table | None, Any]]
 """Takes a table and further arguments. Returns a table or None, and a report for the operator."""
+
+
+@dataclass(frozen=True)
+class ModelUse:
+    """Says that a function runs a model of this machine. On a cluster its tasks have GPUs, or a whole node each.
+
+    :param owner: operator that runs it, for messages.
+    :param device: torch device that it asks for; None: a GPU where there is one.
+    """
+
+    owner: str
+    device: str | None = None
 
 
 class Rows(Protocol):
@@ -58,6 +71,7 @@ class Rows(Protocol):
         each: Iterable[Any] | None = None,
         features: Callable[[Features], Features] = lambda features: features,
         stats: Mapping[str, pa.DataType] | None = None,
+        model: ModelUse | None = None,
     ) -> tuple[Rows, list[Any]]:
         """Run a function over every table.
 
@@ -68,6 +82,7 @@ class Rows(Protocol):
         :param features: from the columns and types of these rows to those of the result. On a cluster they come from
             the tables.
         :param stats: types of the stats that the function writes; None: it writes none, or those of the gate.
+        :param model: the model that the function runs; None: none.
         :return: the new rows, and the function's report about each old table, in order.
         """
         ...
@@ -97,13 +112,20 @@ class Rows(Protocol):
         """
         ...
 
-    def choose(self, choose: Callable[[NDArray[np.float32]], T], reader: SampleReader) -> T:
+    def choose(
+        self, choose: Callable[[NDArray[np.float32]], T], reader: SampleReader, model: ModelUse | None = None
+    ) -> T:
         """Return what a function makes of the embeddings of all rows, which `with_vectors` has added.
 
         :param choose: from (n, d) vectors to positions or values. On a cluster one task runs it, which holds all
             vectors.
         :param reader: reads the embeddings.
+        :param model: the model that the function runs; None: none.
         """
+        ...
+
+    def once(self, function: Callable[[], T], model: ModelUse | None = None) -> T:
+        """Return what a function makes that needs no rows. On a cluster one task runs it; see `choose`."""
         ...
 
     def take(self, positions: NDArray[np.int64], dropped: Sequence[str] = ()) -> Rows:

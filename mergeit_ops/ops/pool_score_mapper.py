@@ -16,12 +16,13 @@ from mergeit_ops.dataset.sample_files import read_samples
 from mergeit_ops.distributed import in_ray_worker, is_ray_dataset
 from mergeit_ops.errors import DatasetError, RecipeError, ScorerError, named
 from mergeit_ops.jobs.pool_scoring import PoolScoreJob, score_pool
+from mergeit_ops.jobs.rows import ModelUse
 from mergeit_ops.ops.dataset_mapper import Mapper
 from mergeit_ops.ops.embedding_operator import EmbeddingOperator
 from mergeit_ops.ops.parameters import declare
 from mergeit_ops.ops.sample_operator import EMBEDDING_CONSTRAINTS, SAMPLE_CONSTRAINTS
 from mergeit_ops.scorers import build_scorer
-from mergeit_ops.scorers.pool import POOL_SCORERS, needs_of
+from mergeit_ops.scorers.pool import POOL_SCORERS, ModelPoolScorer, needs_of
 
 OP_NAME = "pool_score_mapper"
 
@@ -33,7 +34,12 @@ class PoolScoreMapper(EmbeddingOperator, Mapper):
     The score goes to `__dj__stats__` under its own name, with `<name>_status` (`ok`, or why there is no score) and
     `<name>_made_by`. `miwv` also writes the id of the nearest other sample, as `miwv_neighbour`. No sample is dropped:
     put `budget_selector` behind it, on that field, to keep the highest or lowest, or Data-Juicer's
-    `general_field_filter` for a bound."""
+    `general_field_filter` for a bound.
+
+    On Ray, each task that runs a model (`miwv`, `nuggets`, `prompt_uncertainty`) takes a GPU where the cluster has
+    some, else a whole node. `num_gpus` and `num_cpus` set what it takes; `accelerator: cpu`, or `device: cpu` in
+    `scorer_params`, keeps it off GPUs. Data-Juicer takes `num_gpus` only with `accelerator: cuda` and a GPU on the
+    machine of the driver, or with `auto_op_parallelism: false`."""
 
     # Data-Juicer's partitioned Ray executor would otherwise run it on each partition for itself.
     is_global_operation = True
@@ -69,8 +75,10 @@ class PoolScoreMapper(EmbeddingOperator, Mapper):
         declare(self, locals())
         super().__init__(*args, **kwargs)
         with named(self._name):
-            # Without `accelerator`, a scorer's own choice of device holds, as in `sample_score_filter`.
-            asked = {} if kwargs.get("accelerator") is None else {"device": self.device}
+            # A scorer's own choice of device holds without `accelerator`, and where this machine, which may be no more
+            # than the driver of a cluster, has no GPU.
+            device = {"cpu": "cpu", "cuda": "cuda" if self.use_cuda() else None}.get(kwargs.get("accelerator") or "")
+            asked = {} if device is None else {"device": device}
             self._scorer = build_scorer(scorer, scorer_params, POOL_SCORERS, **asked)
             if not callable(getattr(self._scorer, "prepare", None)):
                 raise ScorerError(f"the scorer '{scorer}' has no method prepare(pool)")
@@ -91,6 +99,16 @@ class PoolScoreMapper(EmbeddingOperator, Mapper):
             ) from error
         return tuple(row.sample for row in found)
 
+    def _check_resources(self) -> None:
+        """Refuse tasks that the cluster has no room for, before any row is embedded.
+
+        :raises RecipeError: if there are some.
+        """
+        if isinstance(self._scorer, ModelPoolScorer):
+            from mergeit_ops.distributed.blocks import Resources
+
+            Resources.of(self).of_task(ModelUse(self._name, self._scorer.device))
+
     def run(self, dataset: Dataset, *, exporter: Any = None, tracer: Any = None) -> Dataset:
         """Score a flat dataset.
 
@@ -99,9 +117,12 @@ class PoolScoreMapper(EmbeddingOperator, Mapper):
         :param tracer: not used; no text changes.
         :return: the samples with their stats.
         :raises DatasetError: if a column is missing, or the rows are topics.
+        :raises RecipeError: if a cluster has no room for the model.
         :raises ScorerError: if there are more samples than the scorer is meant for.
         """
         with self.recorded() as manifest:
+            if is_ray_dataset(dataset):
+                self._check_resources()
             rows = self.rows_of(dataset)
             if is_ray_dataset(dataset) and not len(rows):
                 manifest.figures |= {"rows_in": 0, "rows_out": 0}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from mergeit_ops.constraints import ANY_TEXT, check
 from mergeit_ops.core.sample import Sample
@@ -68,7 +68,8 @@ class Miwv:
         "one_shot_loss": "miwv_one_shot_loss",
         "similarity": "miwv_similarity",
     }
-    needs: ClassVar[frozenset[Need]] = frozenset({"samples", "row_ids"})
+    needs: ClassVar[frozenset[Need]] = frozenset({"vectors", "samples", "row_ids"})
+    model_step: ClassVar[Literal["prepare", "score"]] = "score"
     note_stats: ClassVar[Sequence[str]] = ("miwv_neighbour",)
 
     def __init__(
@@ -85,6 +86,7 @@ class Miwv:
     ) -> None:
         check({"shot_separator": ANY_TEXT}, locals(), "miwv")
         self._settings = LossSettings("miwv", hf_model, model_params, dtype, prompt, start_token, max_length, device)
+        self.device = device
         self.shot_separator = shot_separator
 
     def identity(self) -> Mapping[str, Any]:

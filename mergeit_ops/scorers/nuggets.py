@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from tqdm import tqdm
 
@@ -84,6 +84,7 @@ class Nuggets:
     """
 
     measures: ClassVar[Mapping[str, str]] = {"gold_score": "nuggets_gold_score", "mean_gain": "nuggets_mean_gain"}
+    model_step: ClassVar[Literal["prepare", "score"]] = "score"
 
     def __init__(
         self,
@@ -106,6 +107,7 @@ class Nuggets:
         constraints = {**_CONSTRAINTS, "max_length": Number(low=4, integer=True)}
         check(constraints, locals(), "nuggets")
         self._settings = LossSettings("nuggets", hf_model, model_params, dtype, prompt, start_token, max_length, device)
+        self.device = device
         self.target_path = anchors
         self.num_anchors = int(num_anchors)
         self.max_anchor_tokens = int(max_anchor_tokens)
@@ -116,8 +118,8 @@ class Nuggets:
 
     @property
     def needs(self) -> frozenset[Need]:
-        """Return what it needs to know beside the vectors."""
-        return frozenset({"samples", "row_ids"} if self.target_path is None else {"target_samples"})
+        """Return what it needs to know: with anchors of a file, no embedding."""
+        return frozenset({"vectors", "samples", "row_ids"} if self.target_path is None else {"target_samples"})
 
     def identity(self) -> Mapping[str, Any]:
         """See `PoolScorer`. Without the anchors, which are those of the whole set."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.scoring.score import Score
@@ -13,6 +13,7 @@ from mergeit_ops.scorers.scoring import checked_list, checked_rows, scorer_error
 
 __all__ = [
     "POOL_SCORERS",
+    "ModelPoolScorer",
     "NotingPoolScorer",
     "PoolScorer",
     "WarningPoolScorer",
@@ -39,9 +40,9 @@ _MOST_PAIRWISE_ROWS = 200_000
 class PoolScorer(Protocol):
     """Scores each row by what the whole set is. An instance is small: it is sent to the workers of a cluster.
 
-    A scorer that has an attribute `needs` gets more than the vectors in its pool: `samples`, `row_ids`,
-    `topics`, by the column that its attribute `group_key` names, or `target_samples`, the rows of the file that its
-    attribute `target_path` names.
+    Its attribute `needs` names what is filled in its pool: `vectors`, which rows that bring none are embedded for;
+    `samples`; `row_ids`; `topics`, by the column that its attribute `group_key` names; `target_samples`, the rows of
+    the file that its attribute `target_path` names. A scorer without it gets the vectors.
     """
 
     measures: Mapping[str, str]
@@ -54,7 +55,7 @@ class PoolScorer(Protocol):
     def prepare(self, pool: Pool) -> Sequence[Any]:
         """Return what the score of each row needs to know of the others; called once, with all rows.
 
-        :param pool: n rows with their vectors, n >= 1.
+        :param pool: n rows, n >= 1. Its vectors are n of width 0 if the scorer does not need them.
         :return: n values that can be pickled.
         :raises ScorerError: if there are more rows than the scorer is meant for.
         """
@@ -68,6 +69,17 @@ class PoolScorer(Protocol):
         :return: m tuples with a score for each of `measures`.
         """
         ...
+
+
+@runtime_checkable
+class ModelPoolScorer(Protocol):
+    """A scorer that runs a model of this machine. On a cluster, tasks that call it have GPUs, or a whole node each."""
+
+    model_step: Literal["prepare", "score"]
+    """The method that runs it."""
+
+    device: str | None
+    """Torch device that it runs on; None: a GPU where there is one."""
 
 
 @runtime_checkable
@@ -113,8 +125,8 @@ def check_pairwise(name: str, rows: int) -> None:
 
 
 def needs_of(scorer: PoolScorer) -> frozenset[Need]:
-    """Return what a scorer needs to know of the rows beside their vectors."""
-    return frozenset(getattr(scorer, "needs", ()))
+    """Return what a scorer needs to know of the rows."""
+    return frozenset(getattr(scorer, "needs", ("vectors",)))
 
 
 def pool_notes(scorer: PoolScorer, known: Sequence[Any]) -> list[dict[str, str | None]]:

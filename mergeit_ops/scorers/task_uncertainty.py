@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from statistics import fmean
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -23,7 +23,7 @@ class TaskUncertainty:
     `prompt_uncertainty` over some of its rows, and each row has the scores of its task. Rows of a task with the same
     instruction lose the same words. The paper trains on the tasks of the highest uncertainty.
 
-    The model reads a few rows of each task before any row is scored, in one process; on Ray in one task without a GPU.
+    The model reads a few rows of each task before any row is scored, in one process or one task. No row is embedded.
 
     :param group_key: the column that names the task of a row, or a key inside one after a dot, or a key of the metadata
         such as `topic_id`. A row without one has no score, `no_group`.
@@ -34,6 +34,7 @@ class TaskUncertainty:
 
     measures: ClassVar[Mapping[str, str]] = PromptUncertaintyScorer.measures
     needs: ClassVar[frozenset[Need]] = frozenset({"samples", "row_ids", "topics"})
+    model_step: ClassVar[Literal["prepare", "score"]] = "prepare"
 
     def __init__(
         self,
@@ -53,6 +54,7 @@ class TaskUncertainty:
     ) -> None:
         constraints: Mapping[str, Constraint] = {"group_key": TEXT, "instances_per_group": Number(low=1, integer=True)}
         check(constraints, locals(), "prompt_uncertainty")
+        self.device = device
         self.group_key = group_key
         self.instances_per_group = int(instances_per_group)
         self._rows = PromptUncertaintyScorer(

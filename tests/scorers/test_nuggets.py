@@ -7,7 +7,7 @@ from mergeit_ops.core.columns import EMBEDDING, STATS
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.selection.method import Pool
 from mergeit_ops.core.vectors import encode_vectors
-from mergeit_ops.errors import RecipeError, ScorerError
+from mergeit_ops.errors import EmbeddingError, RecipeError, ScorerError
 from mergeit_ops.llm import losses
 from mergeit_ops.ops import PoolScoreMapper
 from mergeit_ops.scorers import build_scorer
@@ -117,6 +117,20 @@ def rows_of(samples, vectors) -> list[dict]:
 
 def mapper(**parameters) -> PoolScoreMapper:
     return PoolScoreMapper(scorer="nuggets", scorer_params={"hf_model": tiny_models.gpt2_folder(), **parameters})
+
+
+def test_with_anchors_of_a_file_no_row_is_embedded(tmp_path):
+    path = write_jsonl(tmp_path / "anchors.jsonl", [vars(anchor) for anchor in ANCHORS])
+    given = [vars(sample) for sample in [*ROWS, Sample("", "", "no question")]]
+    params = {"hf_model": tiny_models.gpt2_folder()}
+    absent = {"scorer": "nuggets", "embedding_model": "a/model-that-is-not-there"}
+    own = PoolScoreMapper(scorer_params={**params, "anchors": str(path)}, **absent).run(make_dataset(given))
+    expected = [[score.value for score in scores] for scores in scored(scorer())]
+    found = [[row[STATS]["nuggets_gold_score"], row[STATS]["nuggets_mean_gain"]] for row in own]
+    assert found == [*map(pytest.approx, expected), [None, None]]
+    assert own[3][STATS]["nuggets_gold_score_status"] == "unreadable"
+    with pytest.raises(EmbeddingError):
+        PoolScoreMapper(scorer_params=params, **absent).run(make_dataset(given))
 
 
 def test_anchors_come_from_a_file_or_stand_in_the_middle_of_the_rows(tmp_path):

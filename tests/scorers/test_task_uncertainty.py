@@ -61,6 +61,18 @@ def test_each_row_has_the_mean_of_its_task_in_any_order():
     assert values[0] == pytest.approx(values[1], abs=1e-6)
 
 
+def test_no_row_is_embedded():
+    given = [{name: row[name] for name in ("instruction", "input", "output", "task")} for row in rows()]
+    params = {"hf_model": tiny_models.gpt2_folder(), "group_key": "task"}
+    made = PoolScoreMapper(
+        scorer="prompt_uncertainty", scorer_params=params, embedding_model="a/model-that-is-not-there"
+    )
+    found = made.run(make_dataset(given))
+    expected = [row[STATS] for row in mapper().run(make_dataset(rows()))]
+    # The encoder, another one here, has no part in what a score is known by.
+    assert [row[STATS] for row in found] == expected
+
+
 def test_a_few_rows_stand_for_a_task():
     one = [row[STATS]["prompt_probability"] for row in mapper(instances_per_group=1).run(make_dataset(rows()))]
     all_of_them = [row[STATS]["prompt_probability"] for row in mapper().run(make_dataset(rows()))]
