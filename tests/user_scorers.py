@@ -184,10 +184,10 @@ class TakesAGpu(InPool):
 
     measures = {"score": "gpus_to_score", "prepare": "gpus_to_prepare", "cpus": "cpus_to_score"}
     needs = frozenset({"samples"})
-    device = None
 
-    def __init__(self, model_step: str = "score") -> None:
+    def __init__(self, model_step: str = "score", device: str | None = None) -> None:
         self.model_step = model_step
+        self.device = device
 
     def prepare(self, pool: Pool) -> list:
         return [_assigned("GPU")] * len(pool.vectors)

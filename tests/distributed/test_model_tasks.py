@@ -36,6 +36,8 @@ print(json.dumps({
     "unsaid": run(),
     "in prepare": run(scorer_params={"model_step": "prepare"}),
     "a half": run(num_gpus=0.5, num_cpus=2),
+    "cuda": run(accelerator="cuda"),
+    "cpu": run(accelerator="cpu"),
     "two": run(num_gpus=2),
     "three processors": run(num_cpus=3),
     "none": run(num_gpus=0, scorer="nuggets", scorer_params={**cuda, "anchors": sys.argv[1]}),
@@ -62,6 +64,12 @@ def test_a_task_that_runs_a_model_has_a_gpu_and_the_others_have_none(told):
 
 def test_a_task_takes_what_the_recipe_says(told):
     assert told["a half"] == {"gpus_to_score": 0.5, "gpus_to_prepare": 0, "cpus_to_score": 2}
+
+
+def test_the_accelerator_decides_whether_it_is_a_gpu_or_a_whole_node(told):
+    """Also where the machine of the driver has no GPU, as that of this test."""
+    assert told["cuda"] == {"gpus_to_score": 1, "gpus_to_prepare": 0, "cpus_to_score": 1}
+    assert told["cpu"] == {"gpus_to_score": 0, "gpus_to_prepare": 0, "cpus_to_score": 2}
 
 
 def test_what_no_node_has_is_refused(told):
