@@ -7,7 +7,7 @@ SERVERS := .venv-servers
 DJ_PROCESS := $(BIN)/dj-process
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-slow test-servers bench ablations lint docs lock clean
+.PHONY: help quickstart test test-slow test-servers bench bench-gpu ablations lint docs lock clean
 
 help:  ## Show what can be made.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -77,6 +77,9 @@ bench: $(VENV)/.installed $(OTHERS)/.installed  ## Measure what the README claim
 	$(BIN)/python benchmarks/stability.py
 	$(BIN)/python benchmarks/compare.py
 	$(BIN)/python benchmarks/scaling.py --rows 10000 30000 100000 300000
+
+bench-gpu: $(VENV)/.installed  ## Measure embedding, losses, merging and the Deita scorer on one GPU, in 8 minutes.
+	$(BIN)/python benchmarks/gpu.py --output outputs/gpu.json
 
 ablations: $(VENV)/.installed  ## Run all ablations and baselines: make ablations DATA=my.jsonl BUDGET=1500 [ARGS="--hf-model gpt2"].
 	$(BIN)/python -m scripts.run_ablations "$(DATA)" --budget "$(BUDGET)" $(ARGS)

@@ -72,18 +72,16 @@ def build_model(folder: str) -> None:
     model.save_pretrained(folder)
 
 
-def plain_loop(folder: str) -> Callable[[list[Sample]], list[float]]:
+def plain_loop(tokenizer: Any, model: Any) -> Callable[[list[Sample]], list[float]]:
+    """Return what scores one row after the other."""
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    tokenizer: Any = AutoTokenizer.from_pretrained(folder)
-    model = AutoModelForCausalLM.from_pretrained(folder).eval()
     digits = [tokenizer.get_vocab()[digit] for digit in "123456"]
 
     def score(samples: list[Sample]) -> list[float]:
         scores = []
         for sample in samples:
-            tokens = tokenizer(quality_prompt(sample.query, sample.output), return_tensors="pt")
+            tokens = tokenizer(quality_prompt(sample.query, sample.output), return_tensors="pt").to(model.device)
             with torch.inference_mode():
                 answer = model.generate(
                     **tokens,
@@ -113,10 +111,12 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=8, help="rows per forward pass (default: 8)")
     parser.add_argument("--runs", type=int, default=3, help="runs per side (default: 3)")
     options = parser.parse_args()
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
     rows = rows_of_the_sample(options.rows)
     with tempfile.TemporaryDirectory() as folder:
         build_model(folder)
-        loop = plain_loop(folder)
+        loop = plain_loop(AutoTokenizer.from_pretrained(folder), AutoModelForCausalLM.from_pretrained(folder).eval())
         scorer = build_scorer("deita", {"model": folder, "device": "cpu", "batch_size": options.batch_size})
         pairs = zip(loop(rows), scorer.score(rows), strict=True)  # loads both
         difference = max(abs(plain - (score.value or 0.0)) for plain, score in pairs)

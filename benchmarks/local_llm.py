@@ -1,6 +1,6 @@
 """Tokens per second of a local model behind the merger, beside a plain loop over `pipeline("text-generation")`.
 
-    python benchmarks/local_llm.py [--shape tiny|0.5b|1b] [--prompts 16] [--new-tokens 64] [--runs 1]
+    python benchmarks/local_llm.py [--shape tiny|0.5b|1b|7b] [--prompts 16] [--new-tokens 64] [--runs 1]
 
 Builds a model of random weights in bfloat16, of the shape of a published one, and has it continue the prompts of
 merges of the sample that ships, exactly `--new-tokens` tokens each, drawn at temperature 0.25: in a loop of one prompt
@@ -30,8 +30,9 @@ TEMPLATE = (
     "{% if add_generation_prompt %}<|assistant|>\n{% endif %}"
 )
 
-# Of a small model of this project's own, Qwen2.5-0.5B and Llama-3.2-1B: 58, 494 and 1,236 million parameters.
-SHAPES: Mapping[str, Mapping[str, int]] = {
+# Of a small model of this project's own, Qwen2.5-0.5B, Llama-3.2-1B and Llama-2-7B: 58, 494, 1,236 and 6,738 million
+# parameters.
+SHAPES: Mapping[str, Mapping[str, Any]] = {
     "tiny": {
         "vocab_size": 32_000,
         "hidden_size": 512,
@@ -56,14 +57,22 @@ SHAPES: Mapping[str, Mapping[str, int]] = {
         "num_attention_heads": 32,
         "num_key_value_heads": 8,
     },
+    "7b": {
+        "vocab_size": 32_000,
+        "hidden_size": 4_096,
+        "intermediate_size": 11_008,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 32,
+        "tie_word_embeddings": False,
+    },
 }
 
 
-def build_model(folder: str, shape: str) -> None:
-    """Write model and tokenizer as the Hub keeps them."""
-    import torch
+def build_tokenizer(folder: str) -> None:
+    """Write a tokenizer as the Hub keeps it, with a chat template, of the words of the sample that ships."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+    from transformers import PreTrainedTokenizerFast
 
     backend = Tokenizer(models.BPE())
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -76,28 +85,47 @@ def build_model(folder: str, shape: str) -> None:
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, pad_token="<pad>", eos_token="</s>")
     tokenizer.chat_template = TEMPLATE
     tokenizer.save_pretrained(folder)
-    torch.manual_seed(0)
+
+
+def build_model(folder: str, shape: str, device: str = "cpu") -> None:
+    """Write model and tokenizer as the Hub keeps them.
+
+    :param folder: where to.
+    :param shape: of `SHAPES`.
+    :param device: where the weights are drawn.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, LlamaConfig
+
+    build_tokenizer(folder)
     config = LlamaConfig(
-        **SHAPES[shape],
+        **{"tie_word_embeddings": True, **SHAPES[shape]},
         max_position_embeddings=8_192,
-        tie_word_embeddings=True,
         bos_token_id=None,
         eos_token_id=1,
         pad_token_id=0,
     )
-    model = LlamaForCausalLM(config).to(torch.bfloat16)
+    torch.manual_seed(0)
+    with torch.device(device):
+        model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
     print(f"{model.num_parameters() / 1e6:,.0f} million parameters")
     model.save_pretrained(folder)
 
 
-def plain_loop(folder: str, conversations: list[Any], new_tokens: int) -> Callable[[], int]:
+def conversations_of(rows: list[dict[str, Any]]) -> list[Any]:
+    """Return the prompts of the merges of rows that follow each other."""
+    samples = [Sample(row["instruction"], row["input"], row["output"]) for row in rows]
+    return [build_messages(pair) for pair in zip(samples[::2], samples[1::2], strict=False)]
+
+
+def plain_loop(folder: str, new_tokens: int, device: str | None = None) -> Callable[[list[Any]], int]:
     """Return what answers one conversation after the other, and tells how many tokens that were."""
     from transformers import pipeline
 
-    generate = pipeline("text-generation", model=folder)
+    generate = pipeline("text-generation", model=folder, device=device)
     options = {"max_new_tokens": new_tokens, "min_new_tokens": new_tokens, "do_sample": True, "temperature": 0.25}
 
-    def run() -> int:
+    def run(conversations: list[Any]) -> int:
         for conversation in conversations:
             generate(list(conversation), **options)
         return new_tokens * len(conversations)
@@ -105,7 +133,7 @@ def plain_loop(folder: str, conversations: list[Any], new_tokens: int) -> Callab
     return run
 
 
-def through_the_engine(folder: str, conversations: list[Any], new_tokens: int) -> Callable[[], int]:
+def through_the_engine(folder: str, new_tokens: int, device: str | None = None) -> Callable[[list[Any]], int]:
     """Return what has the engine answer all conversations, and tells how many tokens that were."""
     # An answer that has all its tokens counts as cut off: it is neither asked for again nor a reason to stop.
     settings = LLMSettings(
@@ -117,9 +145,9 @@ def through_the_engine(folder: str, conversations: list[Any], new_tokens: int) -
         max_failure_ratio=1,
         cache_path=None,
     )
-    engine = build_engine(settings)
+    engine = build_engine(settings, accelerator=device)
 
-    def run() -> int:
+    def run(conversations: list[Any]) -> int:
         requests = [LLMRequest(number, turns, str) for number, turns in enumerate(conversations)]
         return engine.run(requests, lambda outcome: None).completion_tokens
 
@@ -133,26 +161,23 @@ def main() -> None:
     parser.add_argument("--new-tokens", type=int, default=64, help="tokens of each answer (default: 64)")
     parser.add_argument("--runs", type=int, default=1, help="runs per side (default: 1)")
     options = parser.parse_args()
-    samples = [Sample(row["instruction"], row["input"], row["output"]) for row in read_rows(SAMPLE)]
-    pairs = list(zip(samples[::2], samples[1::2], strict=False))[: options.prompts]
-    conversations = [build_messages(pair) for pair in pairs]
+    conversations = conversations_of(read_rows(SAMPLE))[: options.prompts]
     sides: dict[str, list[tuple[float, float]]] = {"`pipeline`, one prompt at a time": [], "the merger's engine": []}
     with tempfile.TemporaryDirectory() as folder:
         build_model(folder, options.shape)
-        makers = (plain_loop, through_the_engine)
-        for maker in makers:
-            maker(folder, conversations[:1], 2)()  # loads the model
-        runs = [maker(folder, conversations, options.new_tokens) for maker in makers]
+        runs = [maker(folder, options.new_tokens) for maker in (plain_loop, through_the_engine)]
+        for run in runs:
+            run(conversations[:1])  # loads the model
         for _ in range(options.runs):
             for run, times in zip(runs, sides.values(), strict=True):
                 clock, processor = time.perf_counter(), time.process_time()
-                tokens = run()
+                tokens = run(conversations)
                 times.append((time.perf_counter() - clock, time.process_time() - processor))
-                assert tokens == options.new_tokens * len(pairs), tokens
+                assert tokens == options.new_tokens * len(conversations), tokens
     figures = {side: [median(column) for column in zip(*times, strict=True)] for side, times in sides.items()}
-    total = options.new_tokens * len(pairs)
+    total = options.new_tokens * len(conversations)
     rows = [[side, f"{total / wall:.2f}", f"{wall:.1f}", f"{used:.1f}"] for side, (wall, used) in figures.items()]
-    print(f"{len(pairs)} prompts, {options.new_tokens} tokens each, {options.runs} runs each, turn about\n")
+    print(f"{len(conversations)} prompts, {options.new_tokens} tokens each, {options.runs} runs each, turn about\n")
     print(table(["a model of this machine", "tokens per second", "seconds", "of processor time"], rows))
     loop, ours = figures.values()
     print(f"\nratio {loop[0] / ours[0]:.2f}, of processor time {loop[1] / ours[1]:.2f}")
