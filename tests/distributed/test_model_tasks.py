@@ -10,6 +10,9 @@ import pytest
 
 from tests.conftest import REPOSITORY
 
+# A cluster of its own.
+pytestmark = pytest.mark.slow
+
 SCRIPT = """
 import json, sys
 import pyarrow as pa
