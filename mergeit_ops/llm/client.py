@@ -13,9 +13,9 @@ from mergeit_ops.llm.backend import ChatBackend, Completion
 from mergeit_ops.llm.client_params import check_client_params
 from mergeit_ops.llm.connection import VARIABLES, Connection, check_connection, open_connection, server_url
 from mergeit_ops.llm.failures import CallFailedError, FailureKind
-from mergeit_ops.llm.json_modes import JsonModes
+from mergeit_ops.llm.modes import Modes
 from mergeit_ops.llm.responses import read_completion
-from mergeit_ops.llm.servers import CAP_FIELDS
+from mergeit_ops.llm.servers import CAP_FIELDS, response_formats
 
 if TYPE_CHECKING:
     from mergeit_ops.llm.settings import LLMSettings
@@ -31,6 +31,7 @@ DEFAULT_ENDPOINT = "/chat/completions"
 DEFAULT_RESPONSE_PATH = "choices.0.message.content"
 
 _PATH = re.compile(r"[^.\s]+(\.[^.\s]+)*")
+_FORMAT = ("response_format",)
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class OpenAICompatibleFactory:
     model_params: Mapping[str, Any] = field(default_factory=dict)
     sampling_params: Mapping[str, Any] = field(default_factory=dict)
     timeout_s: float = 120.0
-    modes: JsonModes = field(default_factory=JsonModes, compare=False, repr=False)
+    modes: Modes = field(default_factory=lambda: Modes(_FORMAT), compare=False, repr=False)
     """What was learnt of the server, remembered from client to client."""
 
     environment = VARIABLES
@@ -133,8 +134,9 @@ class OpenAICompatibleClient:
         if schema is None or "response_format" in body:
             payload = await self._send(body)
         else:
-            payload = await self._spec.modes.ask(
-                lambda form: self._send(body if form is None else {**body, "response_format": form}), schema
+            payload = await self._spec.modes.send(
+                lambda form: self._send(body if form is None else {**body, "response_format": form}),
+                response_formats(schema),
             )
         return self._connection.shown(read_completion(payload, self._spec.response_path))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mergeit_ops.llm.json_modes import JsonModes
+from mergeit_ops.llm.modes import Modes
 from mergeit_ops.llm.refusals import Refusals
 from mergeit_ops.llm.usage import TokenReserve
 
@@ -24,7 +24,7 @@ class Learnt:
     :param dropped: parameters that it does not take.
     :param only_reasoning: requests that it answered with reasoning alone.
     :param reserve: what calls really take.
-    :param modes: how it can be held to JSON.
+    :param modes: which of several ways to ask it accepts.
     """
 
     proven: bool = False
@@ -32,7 +32,7 @@ class Learnt:
     dropped: set[str] = field(default_factory=set)
     only_reasoning: set[str] = field(default_factory=set)
     reserve: TokenReserve = field(default_factory=TokenReserve)
-    modes: JsonModes = field(default_factory=JsonModes)
+    modes: Modes = field(default_factory=Modes)
 
     @classmethod
     def by(cls, engine: LLMEngine) -> Learnt:
@@ -40,7 +40,7 @@ class Learnt:
 
         :param engine: the engine.
         """
-        modes = getattr(engine.backend_factory, "modes", None) or JsonModes()
+        modes = getattr(engine.backend_factory, "modes", None) or Modes()
         return cls(engine.proven, engine.refusals, engine.dropped, engine.only_reasoning, engine.reserve, modes)
 
     def add(self, other: Learnt) -> None:

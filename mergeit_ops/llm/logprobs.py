@@ -14,45 +14,35 @@ from mergeit_ops.core.scoring.deita import SCORES
 from mergeit_ops.errors import LLMUnavailableError
 from mergeit_ops.llm.advice import without_logprobs
 from mergeit_ops.llm.backend import ChatBackend, Completion
-from mergeit_ops.llm.client_params import check_client_params
-from mergeit_ops.llm.connection import VARIABLES, Connection, check_connection, open_connection, server_url
+from mergeit_ops.llm.completions import CompletionsFactory
+from mergeit_ops.llm.connection import Connection
 from mergeit_ops.llm.responses import read_completion, value_at
 from mergeit_ops.llm.servers import listed_logprobs
 
 if TYPE_CHECKING:
     from mergeit_ops.llm.settings import LLMSettings
 
-__all__ = ["DEFAULT_COMPLETIONS_ENDPOINT", "LogprobsClient", "LogprobsFactory", "first_logprobs"]
-
-DEFAULT_COMPLETIONS_ENDPOINT = "/completions"
+__all__ = ["LogprobsClient", "LogprobsFactory", "first_logprobs"]
 
 _LOGPROBS = "logprobs"
 _LARGEST = 1e300
 
 
 @dataclass(frozen=True)
-class LogprobsFactory:
+class LogprobsFactory(CompletionsFactory):
     """Makes clients that ask one model for the most likely first tokens of its answer.
 
     The answer, which is what the journal keeps and a request's `parse` reads, is a JSON object of tokens and their
     log-probabilities, tokens in order.
 
-    :param model: the model's name at the server.
-    :param api_endpoint: path below the base URL, or a whole URL.
-    :param model_params: arguments of `openai.AsyncOpenAI` other than the key, e.g. `base_url`.
     :param top_logprobs: tokens asked for.
-    :param timeout_s: seconds for one call, from sending it to the end of its answer.
     """
 
-    model: str
-    api_endpoint: str = DEFAULT_COMPLETIONS_ENDPOINT
-    model_params: Mapping[str, Any] = field(default_factory=dict)
     top_logprobs: int = 20
-    timeout_s: float = 120.0
     seen: set[str] = field(default_factory=set, compare=False, repr=False)
     """What a server has been seen to give, remembered from client to client."""
 
-    environment = VARIABLES
+    reads = "logprobs"
 
     @classmethod
     def from_settings(
@@ -63,31 +53,12 @@ class LogprobsFactory:
         :param top_logprobs: at least 6, the number of digits that are scores.
         """
         check({"top_logprobs": Number(low=len(SCORES), integer=True)}, {"top_logprobs": top_logprobs})
-        endpoint, params = settings.api_endpoint or DEFAULT_COMPLETIONS_ENDPOINT, dict(settings.model_params or {})
-        check_client_params(params, endpoint, {})
-        return cls(settings.api_or_hf_model, endpoint, params, int(top_logprobs), settings.timeout_s)
+        return cls(**cls.fields_of(settings), top_logprobs=int(top_logprobs))
 
     @property
     def sampling_params(self) -> Mapping[str, Any]:
         """One token, drawn without chance: its log-probabilities are all that is read."""
         return {"max_tokens": 1, "temperature": 0, "logprobs": self.top_logprobs}
-
-    def identity(self) -> Mapping[str, Any]:
-        """Return what names the answers: server, endpoint and model."""
-        return {
-            "base_url": server_url(self.model_params).rstrip("/"),
-            "endpoint": self.api_endpoint.strip("/"),
-            "model": self.model,
-            "default_query": dict(self.model_params.get("default_query") or {}),
-            "reads": "logprobs",
-        }
-
-    def check(self) -> None:
-        """Check whether the client can be made, before any work and without sending anything.
-
-        :raises LLMUnavailableError: one sentence that names the variable or parameter, and the cure.
-        """
-        check_connection(self.model_params, self.api_endpoint)
 
     def create(self, max_concurrency: int) -> ChatBackend:
         """Make the client.
@@ -95,13 +66,7 @@ class LogprobsFactory:
         :param max_concurrency: not needed here, connections are opened as required.
         :raises LLMUnavailableError: without a key and without a server that could do without one.
         """
-        connection = open_connection(
-            self.model_params,
-            self.timeout_s,
-            endpoint=self.api_endpoint,
-            sampling_params=self.sampling_params,
-        )
-        return LogprobsClient(connection, self)
+        return LogprobsClient(self.connection(self.sampling_params), self)
 
 
 class LogprobsClient:

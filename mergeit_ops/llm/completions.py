@@ -1,0 +1,80 @@
+"""What all clients of the text completions of an OpenAI-compatible server have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from mergeit_ops.llm.client_params import check_client_params
+from mergeit_ops.llm.connection import VARIABLES, Connection, check_connection, open_connection, server_url
+
+if TYPE_CHECKING:
+    from mergeit_ops.llm.settings import LLMSettings
+
+__all__ = ["DEFAULT_COMPLETIONS_ENDPOINT", "CompletionsFactory"]
+
+DEFAULT_COMPLETIONS_ENDPOINT = "/completions"
+
+
+@dataclass(frozen=True)
+class CompletionsFactory:
+    """Base of factories of such clients; see `BackendFactory`.
+
+    :param model: the model's name at the server.
+    :param api_endpoint: path below the base URL, or a whole URL.
+    :param model_params: arguments of `openai.AsyncOpenAI` other than the key, e.g. `base_url`.
+    :param timeout_s: seconds for one call, from sending it to the end of its answer.
+    """
+
+    model: str
+    api_endpoint: str = DEFAULT_COMPLETIONS_ENDPOINT
+    model_params: Mapping[str, Any] = field(default_factory=dict)
+    timeout_s: float = 120.0
+
+    environment = VARIABLES
+    reads: ClassVar[str]
+    """What is read of an answer: it names the answers in the journal."""
+
+    @staticmethod
+    def fields_of(settings: LLMSettings) -> dict[str, Any]:
+        """Return the fields of this class.
+
+        :param settings: that say them; an `api_endpoint` of None is `/completions`.
+        :raises RecipeError: one sentence with parameter, what is allowed, and what was given.
+        """
+        endpoint, params = settings.api_endpoint or DEFAULT_COMPLETIONS_ENDPOINT, dict(settings.model_params or {})
+        check_client_params(params, endpoint, {})
+        return {
+            "model": settings.api_or_hf_model,
+            "api_endpoint": endpoint,
+            "model_params": params,
+            "timeout_s": settings.timeout_s,
+        }
+
+    def identity(self) -> Mapping[str, Any]:
+        """Return what names the answers: server, endpoint and model."""
+        return {
+            "base_url": server_url(self.model_params).rstrip("/"),
+            "endpoint": self.api_endpoint.strip("/"),
+            "model": self.model,
+            "default_query": dict(self.model_params.get("default_query") or {}),
+            "reads": self.reads,
+        }
+
+    def check(self) -> None:
+        """Check whether the client can be made, before any work and without sending anything.
+
+        :raises LLMUnavailableError: one sentence that names the variable or parameter, and the cure.
+        """
+        check_connection(self.model_params, self.api_endpoint)
+
+    def connection(self, sampling_params: Mapping[str, Any]) -> Connection:
+        """Open the connection.
+
+        :param sampling_params: fields of the requests, which limit the size of a response.
+        :raises LLMUnavailableError: without a key and without a server that could do without one.
+        """
+        return open_connection(
+            self.model_params, self.timeout_s, endpoint=self.api_endpoint, sampling_params=sampling_params
+        )
