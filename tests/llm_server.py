@@ -138,6 +138,30 @@ def logprobs_reply(logprobs: Mapping[str, float] | None, *, shape: str = "comple
     return Reply(payload={"object": "text_completion", "choices": [choice], "usage": usage}, **fields)
 
 
+Listed = Sequence[tuple["str | None", "float | None"]]
+
+
+def listed_prompt_reply(
+    prompt: Listed, completion: Listed = (("4", -0.5),), usage: tuple[int, int] | None = None, **fields: Any
+) -> Reply:
+    """Return a text completion with the tokens of its prompt and their log-probabilities, as `echo` brings it.
+
+    :param prompt: tokens of the prompt with their log-probabilities; that of the first is None.
+    :param completion: those of the completion.
+    :param usage: tokens of prompt and completion; None: as many as are listed.
+    :param fields: of the choice.
+    """
+    listed = [*prompt, *completion]
+    texts, values = [text for text, _ in listed], [value for _, value in listed]
+    top = [None if value is None else {text: value} for text, value in listed]
+    logprobs = {"tokens": texts, "token_logprobs": values, "top_logprobs": top}
+    text = "".join(str(text or "") for text in texts)
+    choice = {"index": 0, "text": text, "logprobs": logprobs, "finish_reason": "length", **fields}
+    counts = usage or (len(prompt), len(completion))
+    told = {"prompt_tokens": counts[0], "completion_tokens": counts[1], "total_tokens": sum(counts)}
+    return Reply(payload={"object": "text_completion", "choices": [choice], "usage": told})
+
+
 class FakeLLMServer:
     """Serves chat completions (and any other POST path) on 127.0.0.1 from a thread of its own.
 

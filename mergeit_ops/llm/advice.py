@@ -18,10 +18,13 @@ __all__ = [
     "other_model",
     "parameter_cure",
     "refused_parameter",
+    "shifted_logprobs",
     "too_many_failures",
     "unavailable",
+    "without_first_loss",
     "without_logprobs",
     "without_parameter",
+    "without_prompt_logprobs",
 ]
 
 _SHOWN_MODELS = 8
@@ -193,6 +196,45 @@ def without_logprobs(identity: Mapping[str, Any]) -> str:
         f"The LLM server at {place} answers without log-probabilities at endpoint {_endpoint(identity)!r}, and "
         "they are all that is read: serve the model with one that gives them for text completions, such as vLLM or "
         "llama.cpp."
+    )
+
+
+def without_prompt_logprobs(identity: Mapping[str, Any], tried: Mapping[str, str]) -> str:
+    """Say that a server gives no log-probabilities of a prompt, however it is asked.
+
+    :param identity: of the backend.
+    :param tried: each way that was tried, and what the server made of it.
+    """
+    ways = "; ".join(f"{way}: {words}" for way, words in tried.items())
+    return (
+        f"The LLM server at {_place(identity)} gives no log-probabilities of a prompt at endpoint "
+        f"{_endpoint(identity)!r} ({ways}), and they are all that is read: serve the model with one that gives them, "
+        "such as vLLM, or llama-cpp-python started with --logits_all true; llama.cpp's own server has none."
+    )
+
+
+def shifted_logprobs(identity: Mapping[str, Any]) -> str:
+    """Say that a server gives each token the log-probability of another.
+
+    :param identity: of the backend.
+    """
+    return (
+        f"The LLM server at {_place(identity)} lists the log-probabilities of a prompt one token late, as "
+        "llama-cpp-python does for a model that has no BOS in front of a text: begin start_text with the text of the "
+        "BOS that its file names, such as <|endoftext|>, or serve the model with vLLM."
+    )
+
+
+def without_first_loss(identity: Mapping[str, Any]) -> str:
+    """Say that the first token of a text that stands alone has no log-probability.
+
+    :param identity: of the backend.
+    """
+    return (
+        f"The LLM server at {_place(identity)} gives no log-probability for the first token of a text that stands "
+        "alone, and without it the losses are not of the same tokens: set start_text to a text that stands in front, "
+        r"such as the model's BOS or EOS (<|endoftext|>, </s>), or, where the server leaves that out, a line break "
+        r'("\n" in double quotes).'
     )
 
 

@@ -17,6 +17,7 @@ from mergeit_ops.llm.journal import answer_key
 from mergeit_ops.llm.journals import AnswerStore, open_journal
 from mergeit_ops.llm.logprobs import LogprobsFactory
 from mergeit_ops.llm.progress import Progress
+from mergeit_ops.llm.prompt_logprobs import PromptLogprobsFactory
 from mergeit_ops.llm.refusals import Refusals
 from mergeit_ops.llm.requests import LLMOutcome, LLMRequest, expected_completion_tokens
 from mergeit_ops.llm.retry import RetryPolicy
@@ -25,7 +26,7 @@ from mergeit_ops.llm.settings import DEFAULT_SAMPLING_PARAMS, LLMSettings
 from mergeit_ops.llm.stage import Stage
 from mergeit_ops.llm.usage import SpendingLimit, TokenReserve, Usage, estimate_messages
 
-__all__ = ["LLMEngine", "build_engine", "build_logprobs_engine"]
+__all__ = ["LLMEngine", "build_engine", "build_logprobs_engine", "build_prompt_logprobs_engine", "told_of_answers"]
 
 T = TypeVar("T")
 
@@ -276,4 +277,14 @@ def build_logprobs_engine(settings: LLMSettings, top_logprobs: int = 20) -> LLME
     """
     factory = LogprobsFactory.from_settings(settings, top_logprobs=top_logprobs)
     # Only one token is read, and its log-probabilities do not depend on the temperature.
+    return LLMEngine(factory, settings=replace(settings, try_num=1), default_params=("temperature",))
+
+
+def build_prompt_logprobs_engine(settings: LLMSettings) -> LLMEngine:
+    """Make an engine whose answers are the log-probabilities of the tokens of a prompt; nothing is opened yet.
+
+    :param settings: as for `build_logprobs_engine`.
+    :raises RecipeError: one sentence with parameter, what is allowed, and what was given.
+    """
+    factory = PromptLogprobsFactory.from_settings(settings)
     return LLMEngine(factory, settings=replace(settings, try_num=1), default_params=("temperature",))

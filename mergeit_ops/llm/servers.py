@@ -19,7 +19,9 @@ __all__ = [
     "Complaint",
     "coded_complaint",
     "complaint_in",
+    "echoed_tokens",
     "listed_logprobs",
+    "prompt_logprobs",
     "refused_field",
     "reports_an_error",
     "response_formats",
@@ -489,3 +491,35 @@ def listed_logprobs(payload: object) -> Iterator[tuple[object, object]]:
     listed = value_at(logprobs, "content.0.top_logprobs")
     if isinstance(listed, list):
         yield from ((entry.get("token"), entry.get("logprob")) for entry in listed if isinstance(entry, Mapping))
+
+
+def echoed_tokens(payload: object) -> list[tuple[object, object]]:
+    """Return the tokens that a text completion lists with their log-probabilities, whatever they are.
+
+    Asked with `echo`, these are the tokens of the prompt, then those of the completion: vLLM, llama-cpp-python, SGLang
+    and OpenAI. llama-cpp-python leaves out the model's BOS.
+
+    :param payload: the decoded body of a response.
+    """
+    tokens = value_at(payload, "choices.0.logprobs.tokens")
+    logprobs = value_at(payload, "choices.0.logprobs.token_logprobs")
+    if not isinstance(tokens, list) or not isinstance(logprobs, list) or len(tokens) != len(logprobs):
+        return []
+    return list(zip(tokens, logprobs, strict=True))
+
+
+def prompt_logprobs(payload: object) -> list[tuple[object, object]]:
+    """Return the tokens of the prompt with their log-probabilities, as vLLM lists them if asked by `prompt_logprobs`.
+
+    Each is a mapping of token ids: the token itself, and the likeliest one, of rank 1, if that is another. The first
+    one is null: its text is not told.
+
+    :param payload: the decoded body of a response.
+    """
+    listed = value_at(payload, "choices.0.prompt_logprobs")
+    found: list[tuple[object, object]] = []
+    for entry in listed if isinstance(listed, list) else []:
+        known = [token for token in entry.values() if isinstance(token, Mapping)] if isinstance(entry, Mapping) else []
+        own = next((token for token in known if token.get("rank") != 1), known[0] if known else {})
+        found.append((own.get("decoded_token"), own.get("logprob")))
+    return found

@@ -71,10 +71,10 @@ class QualityGateFilter(EmbeddingOperator, ScoreFilter):
             and its answer, each as the share of its words that the merge has; null: no such condition.
             `merge_parent_coverage` in the stats holds the figure of every merge.
         :param max_reverse_ifd: highest reverse IFD of a merge, such as 1: the ratio of how hard the student finds the
-            instruction with the answer before it and without it. It needs `scorer: response_loss` with the measures
-            `[ifd, reverse_ifd]`, so that a merge passes when it is harder than its parents and its answer still
-            determines its question (after Selective Reflection-Tuning, arXiv 2402.10110). null: no such condition.
-            `merge_reverse_ifd` in the stats holds the figure.
+            instruction with the answer before it and without it. It needs `scorer: response_loss` or
+            `response_loss_api` with the measures `[ifd, reverse_ifd]`, so that a merge passes when it is harder than
+            its parents and its answer still determines its question (after Selective Reflection-Tuning, arXiv
+            2402.10110). null: no such condition. `merge_reverse_ifd` in the stats holds the figure.
         :param args: extra args
         :param kwargs: extra args
         """
@@ -88,8 +88,9 @@ class QualityGateFilter(EmbeddingOperator, ScoreFilter):
         measures = measures_of(self._scorer)
         if max_reverse_ifd is not None and REVERSE_IFD not in measures:
             raise RecipeError(
-                f"{self._name}: max_reverse_ifd needs `scorer: response_loss` with `measures: [ifd, reverse_ifd]` in "
-                f"its scorer_params; the scorer '{self.parameters['scorer']}' measures {', '.join(measures)}."
+                f"{self._name}: max_reverse_ifd needs `scorer: response_loss` or `response_loss_api` with `measures: "
+                f"[ifd, reverse_ifd]` in its scorer_params; the scorer '{self.parameters['scorer']}' measures "
+                f"{', '.join(measures)}."
             )
         self.rule = GateRule(float(gamma), strict, reference, min_parent_coverage, max_reverse_ifd)  # type: ignore[arg-type]
 

@@ -51,12 +51,12 @@ class ScoreFilter(BoundedFilter):
             OpenAI-compatible server; `llm_judge`: a language model with a rubric, one of those that have names
             (AlpaGasus, LIFT, Humpback, WaveCoder) or of one's own; `cascade`: a cheap scorer, and a judge for close
             calls; `response_loss`: IFD by a causal language model, or perplexity (`sample_score_filter` only);
-            `reward_model`: a sequence classifier trained on preferences (`sample_score_filter` only);
-            `prompt_uncertainty`: how much the probability of the response depends on the words of the instruction, by a
-            causal language model (`num_perturbations`, `drop_rate`, `seed`); `selectit`: how a local model rates the
-            sample itself, asked in several ways (`hf_model`, `num_prompts`, `alpha`, `rating_prompts`); `selectit_api`:
-            the same behind a server with log-probabilities; or the import path `package.module:Class` of a scorer of
-            one's own.
+            `response_loss_api`: the same behind a server with log-probabilities of prompts; `reward_model`: a sequence
+            classifier trained on preferences (`sample_score_filter` only); `prompt_uncertainty`: how much the
+            probability of the response depends on the words of the instruction, by a causal language model
+            (`num_perturbations`, `drop_rate`, `seed`); `selectit`: how a local model rates the sample itself, asked in
+            several ways (`hf_model`, `num_prompts`, `alpha`, `rating_prompts`); `selectit_api`: the same behind a
+            server with log-probabilities; or the import path `package.module:Class` of a scorer of one's own.
         :param scorer_params: keyword arguments of the scorer. A key never stands here: it comes from the environment
             variable OPENAI_API_KEY.
         :param score_all: whether samples that were never paired are scored too. `sample_score_filter` scores all

@@ -34,6 +34,7 @@ SCORERS: Mapping[str, str] = {
     "llm_judge": "mergeit_ops.scorers.llm_judge:LLMJudgeScorer",
     "cascade": "mergeit_ops.scorers.cascade:CascadeScorer",
     "response_loss": "mergeit_ops.scorers.response_loss:ResponseLossScorer",
+    "response_loss_api": "mergeit_ops.scorers.response_loss_api:ResponseLossApiScorer",
     "prompt_uncertainty": "mergeit_ops.scorers.prompt_uncertainty:PromptUncertaintyScorer",
     "selectit": "mergeit_ops.scorers.selectit:SelectitScorer",
     "selectit_api": "mergeit_ops.scorers.selectit_api:SelectitApiScorer",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from mergeit_ops.core.merging.prompts import prompt_sha256
 from mergeit_ops.core.sample import Sample
@@ -13,13 +13,15 @@ from mergeit_ops.core.scoring.score import Score
 from mergeit_ops.llm.engine import LLMEngine
 from mergeit_ops.llm.requests import LLMOutcome, LLMRequest
 
-__all__ = ["LLMScorer"]
+__all__ = ["AskingScorer", "LLMScorer"]
+
+A = TypeVar("A")
 
 
-class LLMScorer(ABC):
-    """Scores rows by asking an engine; its journal keeps the answers, so that nothing is paid for twice.
+class AskingScorer(Generic[A]):
+    """What all scorers have that ask an engine; its journal keeps the answers, so that nothing is paid for twice.
 
-    A text is asked for once in the life of the scorer, also when it brought no score: what a row gets does not depend
+    A text is asked for once in the life of the scorer, also when it brought nothing: what a row gets does not depend
     on how the dataset is cut into batches.
 
     :param engine: what answers.
@@ -27,12 +29,56 @@ class LLMScorer(ABC):
 
     def __init__(self, engine: LLMEngine) -> None:
         self._engine = engine
-        self._known: dict[str, tuple[Any, ...] | str] = {}
+        self._known: dict[str, A] = {}
 
     def identity(self) -> Mapping[str, Any]:
         """See `NamedScorer`."""
         factory = self._engine.backend_factory
         return {**factory.identity(), "sampling_params": dict(factory.sampling_params)}
+
+    def ask(self, requests: Mapping[str, LLMRequest[Any]], known: Callable[[LLMOutcome[Any]], A]) -> None:
+        """Have `_known` hold what becomes of requests.
+
+        :param requests: each under the key that `_known` has it by. Those that it holds already are not asked again.
+        :param known: makes what is kept of an outcome.
+        :raises LLMError: see `LLMEngine.run`.
+        """
+        new = [replace(request, tag=key) for key, request in requests.items() if key not in self._known]
+
+        def settle(outcome: LLMOutcome[Any]) -> None:
+            self._known[outcome.tag] = known(outcome)
+
+        if new:
+            self._engine.run(iter(new), settle, total=lambda: len(new), more_to_come=True)
+
+    def engines(self) -> Sequence[LLMEngine]:
+        """See `PayingScorer`."""
+        return [self._engine]
+
+    def finish(self) -> None:
+        """Hear that there are no more rows.
+
+        :raises TooManyFailuresError: when all of fewer than 20 rows have failed.
+        """
+        if self._engine.total.requests:
+            self._engine.run((), lambda outcome: None)
+
+    def figures(self) -> Mapping[str, Any]:
+        """Return what the engine took (see `LLMEngine.figures`), seconds, and requests without an answer by reason."""
+        total = self._engine.total
+        if not total.requests:
+            return {}
+        failed = dict(sorted(total.failures.items()))
+        return {
+            "requests": total.requests,
+            **self._engine.figures(),
+            "failed": failed,
+            "seconds": round(total.seconds, 3),
+        }
+
+
+class LLMScorer(AskingScorer["tuple[Any, ...] | str"], ABC):
+    """Scores rows by one request each."""
 
     @abstractmethod
     def request(self, sample: Sample) -> LLMRequest[Any]:
@@ -84,45 +130,13 @@ class LLMScorer(ABC):
             request = self.request(sample)
             key = prompt_sha256(request.messages)
             keys.append(key)
-            if key not in self._known:
-                requests.setdefault(key, request)
-
-        def settle(outcome: LLMOutcome[Any]) -> None:
-            self._known[outcome.tag] = outcome.answers if outcome.error is None else str(outcome.error)
-
-        if requests:
-            tagged = (_tagged(request, key) for key, request in requests.items())
-            self._engine.run(tagged, settle, total=lambda: len(requests), more_to_come=True)
+            requests.setdefault(key, request)
+        self.ask(requests, _answers_of)
         return [
             self.blank_reason(sample) or "not_scored" if key is None else self._known[key]
             for sample, key in zip(samples, keys, strict=True)
         ]
 
-    def engines(self) -> Sequence[LLMEngine]:
-        """See `PayingScorer`."""
-        return [self._engine]
 
-    def finish(self) -> None:
-        """Hear that there are no more rows.
-
-        :raises TooManyFailuresError: when all of fewer than 20 rows have failed.
-        """
-        if self._engine.total.requests:
-            self._engine.run((), lambda outcome: None)
-
-    def figures(self) -> Mapping[str, Any]:
-        """Return what the engine took (see `LLMEngine.figures`), seconds, and rows without an answer by reason."""
-        total = self._engine.total
-        if not total.requests:
-            return {}
-        failed = dict(sorted(total.failures.items()))
-        return {
-            "requests": total.requests,
-            **self._engine.figures(),
-            "failed": failed,
-            "seconds": round(total.seconds, 3),
-        }
-
-
-def _tagged(request: LLMRequest[Any], tag: str) -> LLMRequest[Any]:
-    return replace(request, tag=tag)
+def _answers_of(outcome: LLMOutcome[Any]) -> tuple[Any, ...] | str:
+    return outcome.answers if outcome.error is None else str(outcome.error)

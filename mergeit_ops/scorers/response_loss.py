@@ -14,7 +14,7 @@ from mergeit_ops.constraints import (
     check,
 )
 from mergeit_ops.core.sample import Sample
-from mergeit_ops.core.scoring.loss_prompts import ASKS_BACK, LOSS_PROMPTS, LossPrompt, question_text
+from mergeit_ops.core.scoring.loss_prompts import ASKS_BACK, LOSS_PROMPTS, question_text
 from mergeit_ops.core.scoring.response_loss import (
     MEASURES,
     NEEDS,
@@ -25,9 +25,9 @@ from mergeit_ops.core.scoring.response_loss import (
     response_spans,
 )
 from mergeit_ops.core.scoring.score import Score
-from mergeit_ops.errors import RecipeError
 from mergeit_ops.llm.losses import LossModel
 from mergeit_ops.scorers.loss_settings import LossSettings
+from mergeit_ops.scorers.loss_template import loss_template, no_ratio
 
 __all__ = ["ResponseLossScorer"]
 
@@ -86,8 +86,7 @@ class ResponseLossScorer:
     ) -> None:
         check(_CONSTRAINTS, locals(), "response_loss")
         self.measures = {name: MEASURES[name] for name in measures}
-        lower = next((name for name in ("perplexity", "reverse_ifd") if name in measures[0]), "")
-        self.no_ratio = f"of a {lower} the lower one is better" if lower else ""
+        self.no_ratio = no_ratio(measures[0])
         # It has prompts of its own beside those that all scorers by losses have.
         self._settings = LossSettings(
             "response_loss",
@@ -99,7 +98,7 @@ class ResponseLossScorer:
             device=device,
         )
         self.prompt = prompt
-        self._template = _template_of(prompt, prompt_template, "reverse_ifd" in measures)
+        self._template = loss_template("response_loss", prompt, prompt_template, "reverse_ifd" in measures)
 
     def identity(self) -> Mapping[str, Any]:
         """See `NamedScorer`."""
@@ -171,26 +170,3 @@ class ResponseLossScorer:
 
 def _is_surprise(name: str) -> bool:
     return name.endswith(UPD)
-
-
-def _template_of(prompt: str, texts: Mapping[str, str] | None, reverse: bool) -> LossPrompt | None:
-    """Return the texts of a prompt; None for the model's own chat template.
-
-    :raises RecipeError: if a prompt of the user's own is missing, cannot be read, or is not asked for.
-    """
-    if (prompt == "custom") != (texts is not None):
-        raise RecipeError(
-            "response_loss: `prompt: custom` needs a prompt_template, and a prompt_template needs `prompt: custom`; "
-            f"got prompt {prompt!r} and prompt_template {texts!r}."
-        )
-    if texts is None:
-        return LOSS_PROMPTS.get(prompt)
-    try:
-        template = LossPrompt.of(texts)
-    except (TypeError, ValueError) as error:
-        raise RecipeError(f"response_loss: the prompt_template {error}.") from error
-    if reverse and "{response}" not in template.reverse:
-        raise RecipeError(
-            "response_loss: for reverse_ifd the prompt_template needs the field 'reverse', a text with {response}."
-        )
-    return template

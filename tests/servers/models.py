@@ -3,12 +3,17 @@
 What they say is chance, but chance of a shape: printable characters, quotation marks often enough for a text that is
 held to a JSON schema to end, the digits of a quality score likelier than all else, an end after some dozens of tokens.
 
-`python -m tests.servers.models FOLDER` writes `FOLDER/hub` and `FOLDER/model.gguf`.
+A second set, with bytes for tokens as GPT-2, Llama 3 and Qwen have them, is for losses: `bytes`. Its words are random.
+
+`python -m tests.servers.models FOLDER` writes `FOLDER/hub` and `FOLDER/model.gguf`, `FOLDER/bytes` and
+`FOLDER/bytes.gguf`, and `FOLDER/bytes-without-bos.gguf`, which says that no BOS belongs in front of a text.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,17 +79,64 @@ def _biases() -> list[float]:
     return biases
 
 
-def write_hub(folder: Path) -> None:
+BOS = "<|begin_of_text|>"
+_MERGES = [("t", "h"), ("i", "n"), ("Ġ", "a"), ("Ġ", "t")]
+
+
+def byte_tokenizer() -> Any:
+    """A tokenizer of bytes and a few pairs, which puts BOS first."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    backend = Tokenizer(models.BPE(vocab=_byte_vocabulary(), merges=_MERGES))
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    backend.post_processor = processors.TemplateProcessing(single=f"{BOS} $A", special_tokens=[(BOS, 0)])
+    return PreTrainedTokenizerFast(tokenizer_object=backend, bos_token=BOS, eos_token=BOS)
+
+
+def _byte_vocabulary() -> dict[str, int]:
+    from tokenizers import pre_tokenizers
+
+    pieces = [BOS, *sorted(pre_tokenizers.ByteLevel.alphabet()), *map("".join, _MERGES)]
+    return {piece: number for number, piece in enumerate(pieces)}
+
+
+def byte_model() -> Any:
+    """A tiny Llama of random weights over that vocabulary."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(_byte_vocabulary()),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=_HEADS,
+        num_key_value_heads=_KEY_VALUE_HEADS,
+        max_position_embeddings=CONTEXT,
+        initializer_range=0.25,
+        bos_token_id=0,
+        eos_token_id=0,
+    )
+    return LlamaForCausalLM(config).eval()
+
+
+def write_hub(folder: Path, tokenizer: Any, model: Any) -> None:
     """Write tokenizer and weights as the Hub keeps them."""
-    tokenizer().save_pretrained(folder)
-    model().save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    model.save_pretrained(folder)
 
 
-def write_gguf(path: Path) -> None:
-    """Write the same tokenizer and weights in llama.cpp's format."""
-    from gguf import GGUFWriter, TokenType
+def write_gguf(path: Path, made: Any, add_vocabulary: Callable[[Any], None]) -> None:
+    """Write tokenizer and weights in llama.cpp's format.
 
-    made = model()
+    :param made: a Llama model.
+    :param add_vocabulary: has a writer write the tokenizer.
+    """
+    from gguf import GGUFWriter
+
     config = made.config
     writer = GGUFWriter(path, "llama")
     writer.add_name("tiny")
@@ -98,6 +150,18 @@ def write_gguf(path: Path) -> None:
     writer.add_rope_dimension_count(config.hidden_size // _HEADS)
     writer.add_rope_freq_base(10000.0)
     writer.add_vocab_size(config.vocab_size)
+    add_vocabulary(writer)
+    for name, tensor in made.state_dict().items():
+        writer.add_tensor(_gguf_name(name), _gguf_tensor(name, tensor.float().numpy()))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def _add_vocabulary(writer: Any) -> None:
+    from gguf import TokenType
+
     pieces = sorted(tiny_models.vocabulary("llama").items(), key=lambda item: item[1])
     kinds = {0: TokenType.UNKNOWN, 1: TokenType.CONTROL, 2: TokenType.CONTROL}
     kinds |= dict.fromkeys(range(3, 259), TokenType.BYTE)
@@ -114,12 +178,20 @@ def write_gguf(path: Path) -> None:
     writer.add_add_eos_token(False)
     writer.add_add_space_prefix(True)
     writer.add_chat_template(_CHAT_TEMPLATE)
-    for name, tensor in made.state_dict().items():
-        writer.add_tensor(_gguf_name(name), _gguf_tensor(name, tensor.float().numpy()))
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+
+
+def _add_bytes(writer: Any, puts_bos: bool) -> None:
+    from gguf import TokenType
+
+    pieces = list(_byte_vocabulary())
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("gpt-2")
+    writer.add_token_list(pieces)
+    writer.add_token_types([TokenType.CONTROL, *[TokenType.NORMAL] * (len(pieces) - 1)])
+    writer.add_token_merges([" ".join(pair) for pair in _MERGES])
+    writer.add_bos_token_id(0)
+    writer.add_eos_token_id(0)
+    writer.add_add_bos_token(puts_bos)
 
 
 def _gguf_name(name: str) -> str:
@@ -154,5 +226,8 @@ def _gguf_tensor(name: str, values: Any) -> Any:
 if __name__ == "__main__":
     target = Path(sys.argv[1])
     target.mkdir(parents=True, exist_ok=True)
-    write_hub(target / "hub")
-    write_gguf(target / "model.gguf")
+    write_hub(target / "hub", tokenizer(), model())
+    write_gguf(target / "model.gguf", model(), _add_vocabulary)
+    write_hub(target / "bytes", byte_tokenizer(), byte_model())
+    write_gguf(target / "bytes.gguf", byte_model(), partial(_add_bytes, puts_bos=True))
+    write_gguf(target / "bytes-without-bos.gguf", byte_model(), partial(_add_bytes, puts_bos=False))

@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -61,11 +62,11 @@ def _small_llama_cpp(models: Path, port: int) -> list[str]:
     return [*command, "8192", "2"]
 
 
-def _llama_cpp_python(models: Path, port: int) -> list[str]:
+def _llama_cpp_python(models: Path, port: int, file: str = "model.gguf", **more: Any) -> list[str]:
     from tests.servers.models import CONTEXT
 
-    options = {"model": models / "model.gguf", "model_alias": "tiny", "port": port, "n_ctx": CONTEXT}
-    options |= {"n_threads": 1, "n_threads_batch": 1}
+    options = {"model": models / file, "model_alias": "tiny", "port": port, "n_ctx": CONTEXT}
+    options |= {"n_threads": 1, "n_threads_batch": 1, **more}
     arguments = [text for name, value in options.items() for text in (f"--{name}", str(value))]
     return [str(LOCAL_PYTHON), "-m", "llama_cpp.server", *arguments]
 
@@ -83,9 +84,14 @@ def _litellm(models: Path, port: int) -> list[str]:
 LLAMA_CPP = Kind("llama.cpp", LOCAL_PYTHON, _llama_cpp, checks_model=False)
 SMALL_LLAMA_CPP = Kind("llama.cpp, small model", LOCAL_PYTHON, _small_llama_cpp, checks_model=False)
 LITELLM = Kind("litellm", GATEWAY, _litellm, key=GATEWAY_KEY, behind=LLAMA_CPP)
+_COMPILED = ENVIRONMENT / "local" / ".llama-cpp-python"
+PROMPT_LOGPROBS, PROMPT_LOGPROBS_WITHOUT_BOS = (
+    Kind(name, _COMPILED, partial(_llama_cpp_python, file=f"{name}.gguf", n_ctx=1024, logits_all=True))
+    for name in ("bytes", "bytes-without-bos")
+)
 KINDS = (
     LLAMA_CPP,
-    Kind("llama-cpp-python", ENVIRONMENT / "local" / ".llama-cpp-python", _llama_cpp_python, checks_model=False),
+    Kind("llama-cpp-python", _COMPILED, _llama_cpp_python, checks_model=False),
     Kind("transformers", LOCAL_PYTHON, _transformers, model=None, json="text", logprobs=False, bounds_prompts=False),
     LITELLM,
 )

@@ -1,0 +1,224 @@
+"""How hard a language model behind a server finds each response: IFD and perplexity, from prompt log-probabilities."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+from mergeit_ops.constraints import ANY_TEXT, MAPPING, Constraint, OneOf, SomeOf, check
+from mergeit_ops.core.merging.prompts import prompt_sha256
+from mergeit_ops.core.merging.replies import FailureReason
+from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.scoring.loss_prompts import LOSS_PROMPTS, LossPrompt, question_text
+from mergeit_ops.core.scoring.prompt_tokens import ACROSS_BORDER, TextLosses, losses_of
+from mergeit_ops.core.scoring.response_loss import MEASURES, NEEDS, measured
+from mergeit_ops.core.scoring.score import Score
+from mergeit_ops.errors import RecipeError, TooManyFailuresError
+from mergeit_ops.llm.engine import build_prompt_logprobs_engine, told_of_answers
+from mergeit_ops.llm.requests import LLMOutcome, LLMRequest
+from mergeit_ops.llm.settings import LLMSettings, takes_settings
+from mergeit_ops.scorers.llm_scorer import AskingScorer
+from mergeit_ops.scorers.loss_template import loss_template, no_ratio
+
+__all__ = ["ResponseLossApiScorer"]
+
+_OWNER = "response_loss_api"
+_CONSTRAINTS: Mapping[str, Constraint] = {
+    "measures": SomeOf(MEASURES),
+    "prompt": OneOf((*LOSS_PROMPTS, "custom")),
+    "prompt_template": MAPPING,
+    "start_text": ANY_TEXT,
+}
+_TOKENS_DIFFER = "tokens_differ"
+_FIRST_ROWS = 20
+"""Rows that show whether the prompt suits the server's tokens."""
+_REASONS = {FailureReason.TOO_LONG.value: "instruction_too_long"}
+"""Reason of the engine to that of the scorer of local losses."""
+_Text = tuple[str, str]
+
+
+class ResponseLossApiScorer(AskingScorer["TextLosses | str"]):
+    """Asks a server how likely it finds the tokens of each text; the scores are those of `response_loss`.
+
+    The server must give log-probabilities of a prompt: `echo` with `logprobs` (vLLM, and llama-cpp-python started with
+    `--logits_all true`) or `prompt_logprobs` (vLLM). The first answer shows which. One that gives none, such as
+    llama.cpp's own server, stops the run at the first row. Each text is asked for once, whatever the number of
+    measures: a row is one call for `perplexity`, two for an IFD, and two more for `reverse_ifd`.
+
+    Only the server has the tokenizer, so it reads prompt and response as one text, while `response_loss` joins their
+    tokens. Where a tokenizer parts words, numbers, signs and line breaks, as those of GPT-2, Llama 3 and Qwen do, both
+    are the same. The two losses of an IFD are always of the same tokens: where one token stands for the end of the
+    prompt and the beginning of the response, the row has no score (`token_across_border`), and neither has one whose
+    response is cut into other tokens behind its prompt than alone (`tokens_differ`). If most of the first 20 rows have
+    none for that, the run stops.
+
+    The first token of a text has no log-probability. Behind the BOS that a server puts in front by itself it has one
+    at vLLM, and none at llama-cpp-python. Where the response alone needs it, `start_text` must stand in front.
+
+    Nothing is cut: the server refuses a text beyond its window, and the row has no score (`instruction_too_long`).
+
+    It also takes the parameters of `LLMSettings`, except those of a chat or a local model.
+
+    :param api_or_hf_model: name of the model, as the server knows it.
+    :param api_endpoint: path below the base URL; None: `/completions`.
+    :param measures: names of the measures, at least one; the first is the score. See `response_loss`; `upd` needs the
+        probabilities of all words, which no server gives.
+    :param prompt: what stands around instruction and response: `plain`, `alpaca`, `vicuna` or `custom`; see
+        `response_loss`.
+    :param prompt_template: the texts of `custom`; see `response_loss`.
+    :param start_text: what stands before each text, as the server's tokenizer reads it; empty: nothing but what the
+        server puts there. The text of the model's BOS or EOS, such as `<|endoftext|>` for GPT-2 and Qwen, is the
+        `start_token` of `response_loss`. At llama-cpp-python the first token that is not BOS has no log-probability:
+        take a line break or `</s>`, behind the BOS's own text where the model's file has none put in front.
+    :raises RecipeError: one sentence with parameter, what is allowed and what was given.
+    """
+
+    @takes_settings("is_hf_model", "backend", "response_path", "sampling_params", "warm_up", "try_num")
+    def __init__(
+        self,
+        *,
+        api_or_hf_model: str,
+        api_endpoint: str | None = None,
+        measures: Sequence[str] = ("ifd",),
+        prompt: str = "plain",
+        prompt_template: Mapping[str, str] | None = None,
+        start_text: str = "",
+        llm: Mapping[str, Any],
+    ) -> None:
+        if prompt == "chat":
+            raise RecipeError(
+                f"{_OWNER}: `prompt: chat` needs the model's chat template, which only the server has: write its texts "
+                "as `prompt: custom`, or use response_loss."
+            )
+        check(_CONSTRAINTS, locals(), _OWNER)
+        if "upd" in measures:
+            raise RecipeError(
+                f"{_OWNER}: the measure 'upd' needs the probabilities of all words at each token, and a server gives "
+                "only a few: take it out of measures, or use response_loss."
+            )
+        self.measures = {name: MEASURES[name] for name in measures}
+        self.no_ratio = no_ratio(measures[0])
+        self.prompt, self.start_text = prompt, start_text
+        template = loss_template(_OWNER, prompt, prompt_template, "reverse_ifd" in measures)
+        self._template: LossPrompt = template or LOSS_PROMPTS["plain"]
+        try:
+            settings = LLMSettings(api_or_hf_model=api_or_hf_model, api_endpoint=api_endpoint, **llm)
+            super().__init__(build_prompt_logprobs_engine(settings))
+        except RecipeError as error:
+            raise RecipeError(f"{_OWNER}: {error}") from error
+        self._tokens: Counter[str] = Counter()
+
+    def identity(self) -> Mapping[str, Any]:
+        """See `NamedScorer`."""
+        own = {"prompt": self.prompt, "template": asdict(self._template), "start_text": self.start_text}
+        return {**super().identity(), **own}
+
+    def score(self, samples: Sequence[Sample]) -> list[Score]:
+        """Score rows by the first measure; see `measure`."""
+        return [scores[0] for scores in self.measure(samples)]
+
+    def measure(self, samples: Sequence[Sample]) -> list[tuple[Score, ...]]:
+        """Score rows by every measure.
+
+        :param samples: n rows. Those with a blank output are not asked about.
+        :return: n tuples with a score for each measure. A row without one has `empty_response`, `response_too_short`,
+            `instruction_too_long`, `token_across_border`, `tokens_differ`, `not_finite`, or the engine's reason code:
+            `api_failed`, `no_logprobs`, `budget`, ...
+        :raises LLMUnavailableError: when no call can succeed, or the server gives no log-probabilities of prompts.
+        :raises TooManyFailuresError: when more than `max_failure_ratio` of at least 20 rows have failed, or of at
+            least 20 texts.
+        """
+        scores: list[tuple[Score, ...]] = []
+        first = max(0, _FIRST_ROWS - self._tokens.total())
+        for part in (samples[:first], samples[first:]):
+            texts = [self._texts(sample) for sample in part]
+            requests = dict(self._request(*text) for row in texts for text in row.values())
+            self.ask(requests, _known)
+            found = [self._scores(row) for row in texts]
+            self._judge(found)
+            scores += found
+        return scores
+
+    def _texts(self, sample: Sample) -> dict[str, _Text]:
+        """Return the texts of a row by the names of their losses, each as what stands before it and what is scored."""
+        if not sample.output.strip():
+            return {}
+        template, question = self._template, question_text(sample)
+        # Alone first: the first answer then shows whether a text that stands alone has all its losses.
+        texts = {
+            "alone": (template.alone, sample.output),
+            "given": (template.before_response(sample), sample.output),
+        }
+        if question:
+            texts["question_alone"] = (template.reverse_alone, question)
+            texts["question_given"] = (template.before_question(sample), question)
+        needed = {_text_of(name) for measure in self.measures for name in NEEDS[measure]}
+        return {name: text for name, text in texts.items() if name in needed}
+
+    def _request(self, before: str, behind: str) -> tuple[str, LLMRequest[TextLosses]]:
+        contents = (self.start_text + before, behind)
+        messages = tuple({"role": "user", "content": content} for content in contents)
+        parse = partial(losses_of, start=self.start_text, before=before, behind=behind)
+        return prompt_sha256(messages), LLMRequest(tag=None, messages=messages, parse=parse, completion_tokens=1)
+
+    def _scores(self, texts: Mapping[str, _Text]) -> tuple[Score, ...]:
+        if not texts:
+            return (Score.missing("empty_response"),) * len(self.measures)
+        known = {name: self._known[self._request(*text)[0]] for name, text in texts.items()}
+        return tuple(_score(measure, known) for measure in self.measures)
+
+    def _judge(self, rows: Sequence[Sequence[Score]], at_end: bool = False) -> None:
+        """Stop when too many rows have no score because of how their texts are cut into tokens."""
+        for scores in rows:
+            statuses = [score.status for score in scores]
+            self._tokens[next((name for name in statuses if name in (ACROSS_BORDER, _TOKENS_DIFFER)), "")] += 1
+        rows_seen = self._tokens.total()
+        without = rows_seen - self._tokens[""]
+        enough = rows_seen >= _FIRST_ROWS or (at_end and without == rows_seen)
+        settings = self._engine.settings
+        if not without or not enough or without <= settings.max_failure_ratio * rows_seen:
+            return
+        reasons = ", ".join(f"{name}: {count}" for name, count in sorted(self._tokens.items()) if name)
+        error = TooManyFailuresError(
+            f"{without} of {rows_seen} rows have no score because of how the server cuts them into tokens ({reasons}), "
+            f"more than max_failure_ratio={settings.max_failure_ratio} allows: have the same sign stand before a "
+            r'response with and without its instruction, such as start_text: "\n" for prompt: plain.'
+        )
+        raise told_of_answers(error, self._engine.total.as_dict(), journal=settings.cache_path is not None)
+
+    def finish(self) -> None:
+        """Hear that there are no more rows.
+
+        :raises TooManyFailuresError: when all of fewer than 20 rows have failed.
+        """
+        super().finish()
+        self._judge((), at_end=True)
+
+
+def _text_of(loss: str) -> str:
+    """Return the name of the text that a loss is of: one text makes two losses."""
+    return "given" if loss == "whole" else loss
+
+
+def _known(outcome: LLMOutcome[TextLosses]) -> TextLosses | str:
+    if outcome.error is None:
+        return outcome.answers[0]
+    return _REASONS.get(str(outcome.error), str(outcome.error))
+
+
+def _score(measure: str, known: Mapping[str, TextLosses | str]) -> Score:
+    """Return a measure, or why there is none."""
+    found: dict[str, float] = {}
+    tokens: set[str] = set()
+    for name in NEEDS[measure]:
+        losses = known.get(_text_of(name), "response_too_short")
+        loss = losses if isinstance(losses, str) else losses.whole if name == "whole" else losses.behind
+        if isinstance(loss, str):
+            return Score.missing(loss)
+        found[name] = loss
+        if isinstance(losses, TextLosses):
+            tokens.add(losses.tokens)
+    return measured(measure, found) if len(tokens) == 1 else Score.missing(_TOKENS_DIFFER)

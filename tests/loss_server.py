@@ -1,0 +1,85 @@
+"""Answers of servers that give log-probabilities of a prompt, made by a tiny model.
+
+Two kinds: `vllm`, after its documentation and source, and `llama-cpp-python`, after its source. tests/servers has the
+real llama-cpp-python.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from tests import tiny_models
+from tests.llm_server import Answer, Reply, error, listed_prompt_reply
+
+POSITIONS = 1024
+
+
+@lru_cache
+def _loaded(folder: str) -> tuple[Any, Any]:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(folder), AutoModelForCausalLM.from_pretrained(folder).eval()
+
+
+def _logprobs(model: Any, ids: Sequence[int]) -> Any:
+    """Row i holds the log-probabilities of what stands behind token i."""
+    import torch
+
+    with torch.inference_mode():
+        return model(input_ids=torch.tensor([list(ids)])).logits[0].double().log_softmax(-1)
+
+
+def answers_of(
+    kind: str = "vllm", *, puts_bos: bool = False, folder: str = "", echoes: bool = True, window: int = POSITIONS
+) -> Answer:
+    """Return what answers as a server does.
+
+    :param kind: `vllm` or `llama-cpp-python`.
+    :param puts_bos: whether it puts BOS in front of a prompt.
+    :param folder: of the model; empty: a tiny one of GPT-2's shape.
+    :param echoes: whether it takes `echo`; else it answers with the completion's tokens alone.
+    :param window: tokens of a prompt at most.
+    """
+    tokenizer, model = _loaded(folder or tiny_models.gpt2_folder(POSITIONS))
+    bos = tokenizer.bos_token_id
+
+    def answer(body: dict[str, Any]) -> Reply:
+        ids = [bos] * puts_bos + tokenizer(body["prompt"], add_special_tokens=False)["input_ids"]
+        if len(ids) + 1 > window:
+            return error(400, f"This model's maximum context length is {window} tokens.", code=400)
+        rows = _logprobs(model, ids)
+        drawn = int(rows[-1].argmax())
+        completion = [(tokenizer.decode([drawn]), float(rows[-1][drawn]))]
+        usage = (len(ids), 1)
+        if body.get("prompt_logprobs") is not None and kind == "vllm":
+            best = rows.argmax(-1).tolist()
+            entries: list[Any] = [None]
+            for place, number in enumerate(ids[1:]):
+                of_place = {number: float(rows[place][number]), best[place]: float(rows[place].max())}
+                ranks = {number: 1 + int((rows[place] > rows[place][number]).sum())} | {best[place]: 1}
+                entries.append(
+                    {
+                        str(token): {"logprob": value, "rank": ranks[token], "decoded_token": tokenizer.decode([token])}
+                        for token, value in of_place.items()
+                    }
+                )
+            return listed_prompt_reply([], completion, usage, prompt_logprobs=entries)
+        if not (body.get("echo") and echoes):
+            return listed_prompt_reply([], completion, usage)
+        if kind == "vllm":
+            values = [None, *(float(rows[place][number]) for place, number in enumerate(ids[1:]))]
+            texts = [tokenizer.decode([number]) for number in ids]
+            return listed_prompt_reply(list(zip(texts, values, strict=True)), completion, usage)
+        # It takes the row of the same place, which is that of the token before only where it has left out a BOS.
+        shown = [*(ids[1:] if ids[0] == bos else ids), drawn]
+        listed = [
+            (tokenizer.decode([number]).replace("\ufffd", "") if number != bos else "", float(row[number]))
+            for number, row in zip(shown, rows, strict=False)
+            if number != bos
+        ]
+        listed[0] = (listed[0][0], None)
+        return listed_prompt_reply(listed, [], usage)
+
+    return answer
