@@ -209,7 +209,7 @@ def without_prompt_logprobs(identity: Mapping[str, Any], tried: Mapping[str, str
     return (
         f"The LLM server at {_place(identity)} gives no log-probabilities of a prompt at endpoint "
         f"{_endpoint(identity)!r} ({ways}), and they are all that is read: serve the model with one that gives them, "
-        "such as vLLM, or llama-cpp-python started with --logits_all true; llama.cpp's own server has none."
+        "such as vLLM, or llama-cpp-python with logits_all (its server's default); llama.cpp's own server has none."
     )
 
 

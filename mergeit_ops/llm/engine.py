@@ -287,4 +287,6 @@ def build_prompt_logprobs_engine(settings: LLMSettings) -> LLMEngine:
     :raises RecipeError: one sentence with parameter, what is allowed, and what was given.
     """
     factory = PromptLogprobsFactory.from_settings(settings)
-    return LLMEngine(factory, settings=replace(settings, try_num=1), default_params=("temperature",))
+    # The first answer shows whether the server can give what is read: nothing else is paid for before.
+    settings = replace(settings, try_num=1, warm_up=True)
+    return LLMEngine(factory, settings=settings, default_params=("temperature",))

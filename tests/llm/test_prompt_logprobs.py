@@ -43,7 +43,7 @@ def request(tag: Any, before: str = "Do.\n", behind: str = "Done") -> LLMRequest
 
 
 def without_echo(body: dict[str, Any]) -> Reply:
-    """Refuse `echo` as llama.cpp's own server does; know `prompt_logprobs`."""
+    """Refuse `echo`, and know `prompt_logprobs`."""
     if body.get("echo"):
         return error(400, "Only no echo is supported", type="invalid_request_error")
     return listed_prompt_reply([], usage=(4, 1), prompt_logprobs=VLLM)
@@ -82,8 +82,8 @@ def test_a_server_without_echo_is_asked_by_prompt_logprobs_from_then_on(answer):
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        # llama.cpp's own server, one that ignores what it does not know, llama-cpp-python without logits_all, and
-        # `transformers serve`.
+        # Older versions of llama.cpp's own server; newer ones, and LiteLLM before them; llama-cpp-python without
+        # logits_all; one that takes no field it does not know.
         (
             lambda body: error(400, "Only no echo is supported") if "echo" in body else listed_prompt_reply([]),
             r"echo: .*Only no echo is supported.*; prompt_logprobs: it answers without them\)",
@@ -95,11 +95,11 @@ def test_a_server_without_echo_is_asked_by_prompt_logprobs_from_then_on(answer):
                 if "logprobs" in body
                 else listed_prompt_reply([])
             ),
-            r"logits_all=False.*--logits_all true",
+            r"logits_all=False.*llama-cpp-python with logits_all",
         ),
         (lambda body: error(422, "Unexpected fields in the request"), "Unexpected fields.*Unexpected fields"),
     ],
-    ids=["llama.cpp", "ignores", "logits_all", "transformers"],
+    ids=["refuses", "ignores", "logits_all", "unknown fields"],
 )
 def test_a_server_that_gives_none_stops_the_run_at_the_first_row(answer, said):
     with FakeLLMServer(answer) as server:

@@ -36,6 +36,7 @@ class Kind:
     :param key: that it asks for.
     :param json: `schema` or `text`: the best it holds an answer to.
     :param logprobs: whether text completions bring log-probabilities.
+    :param prompt_logprobs: whether they bring those of the prompt too.
     :param bounds_prompts: whether it refuses prompts beyond the window.
     :param checks_model: whether it refuses a model that it does not have.
     :param behind: what it passes requests on to.
@@ -48,6 +49,7 @@ class Kind:
     key: str = ""
     json: str = "schema"
     logprobs: bool = True
+    prompt_logprobs: bool = False
     bounds_prompts: bool = True
     checks_model: bool = True
     behind: Kind | None = None
@@ -85,13 +87,19 @@ LLAMA_CPP = Kind("llama.cpp", LOCAL_PYTHON, _llama_cpp, checks_model=False)
 SMALL_LLAMA_CPP = Kind("llama.cpp, small model", LOCAL_PYTHON, _small_llama_cpp, checks_model=False)
 LITELLM = Kind("litellm", GATEWAY, _litellm, key=GATEWAY_KEY, behind=LLAMA_CPP)
 _COMPILED = ENVIRONMENT / "local" / ".llama-cpp-python"
-PROMPT_LOGPROBS, PROMPT_LOGPROBS_WITHOUT_BOS = (
-    Kind(name, _COMPILED, partial(_llama_cpp_python, file=f"{name}.gguf", n_ctx=1024, logits_all=True))
-    for name in ("bytes", "bytes-without-bos")
-)
+
+
+def _bytes(name: str, file: str, logits_all: bool = True) -> Kind:
+    command = partial(_llama_cpp_python, file=file, n_ctx=1024, logits_all=logits_all)
+    return Kind(name, _COMPILED, command, prompt_logprobs=logits_all)
+
+
+WITH_BOS = _bytes("with BOS", "bytes.gguf")
+WITHOUT_BOS = _bytes("without BOS", "bytes-without-bos.gguf")
+WITHOUT_LOGITS = _bytes("without logits", "bytes.gguf", logits_all=False)
 KINDS = (
     LLAMA_CPP,
-    Kind("llama-cpp-python", _COMPILED, _llama_cpp_python, checks_model=False),
+    Kind("llama-cpp-python", _COMPILED, _llama_cpp_python, checks_model=False, prompt_logprobs=True),
     Kind("transformers", LOCAL_PYTHON, _transformers, model=None, json="text", logprobs=False, bounds_prompts=False),
     LITELLM,
 )

@@ -13,7 +13,7 @@ from mergeit_ops.errors import LLMUnavailableError
 from mergeit_ops.scorers.response_loss import ResponseLossScorer
 from mergeit_ops.scorers.response_loss_api import ResponseLossApiScorer
 from tests.servers.models import BOS
-from tests.servers.running import PROMPT_LOGPROBS, PROMPT_LOGPROBS_WITHOUT_BOS, RealServer
+from tests.servers.running import WITH_BOS, WITHOUT_BOS, WITHOUT_LOGITS, RealServer
 
 pytestmark = pytest.mark.servers
 
@@ -57,18 +57,23 @@ def started(kind: Any, models: Path) -> Iterator[RealServer]:
 
 @pytest.fixture(scope="module")
 def with_bos(models) -> Iterator[RealServer]:
-    yield from started(PROMPT_LOGPROBS, models)
+    yield from started(WITH_BOS, models)
 
 
 @pytest.fixture(scope="module")
 def without_bos(models) -> Iterator[RealServer]:
-    yield from started(PROMPT_LOGPROBS_WITHOUT_BOS, models)
+    yield from started(WITHOUT_BOS, models)
 
 
 def assert_alike(found: list[tuple], expected: list[list[float]]) -> None:
     assert [[score.status for score in scores] for scores in found] == [["ok"] * len(MEASURES)] * len(ROWS)
     for scores, theirs in zip(found, expected, strict=True):
         assert [score.value for score in scores] == pytest.approx(theirs, rel=0.01)
+
+
+@pytest.fixture
+def without_logits(models) -> Iterator[RealServer]:
+    yield from started(WITHOUT_LOGITS, models)
 
 
 @pytest.mark.parametrize("prompt", ["alpaca", "vicuna"])
@@ -96,8 +101,18 @@ def test_a_row_beyond_the_window_has_no_score(with_bos):
     assert [score.status for score in found] == ["ok", "instruction_too_long", "ok"]
 
 
-def test_servers_without_them_are_refused_at_the_first_row(server):
+def assert_refused(server: RealServer, said: str = "") -> None:
     scorer = api(server, start_text="\n")
-    with pytest.raises(LLMUnavailableError, match="gives no log-probabilities of a prompt"):
+    with pytest.raises(LLMUnavailableError, match=f"gives no log-probabilities of a prompt .*{said}"):
         scorer.measure(ROWS)
     assert scorer.figures()["calls"] == 1
+
+
+def test_servers_without_them_are_refused_at_the_first_row(server):
+    if server.kind.prompt_logprobs:
+        pytest.skip("it has them")
+    assert_refused(server)
+
+
+def test_llama_cpp_python_without_logits_is_refused_at_the_first_row(without_logits):
+    assert_refused(without_logits, "logits_all=False")
