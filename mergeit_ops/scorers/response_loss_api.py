@@ -44,8 +44,8 @@ class ResponseLossApiScorer(AskingScorer["TextLosses | str"]):
     """Asks a server how likely it finds the tokens of each text; the scores are those of `response_loss`.
 
     The server must give log-probabilities of a prompt: `echo` with `logprobs` (vLLM, and llama-cpp-python with
-    `logits_all`, its server's default) or `prompt_logprobs` (vLLM). The first answer shows which. One that gives none, such as
-    llama.cpp's own server, stops the run at the first row. Each text is asked for once, whatever the number of
+    `logits_all`, its server's default) or `prompt_logprobs` (vLLM). The first answer shows which. One that gives none,
+    such as llama.cpp's own server, stops the run at the first row. Each text is asked for once, whatever the number of
     measures: a row is one call for `perplexity`, two for an IFD, and two more for `reverse_ifd`.
 
     Only the server has the tokenizer, so it reads prompt and response as one text, while `response_loss` joins their

@@ -12,6 +12,7 @@ import pytest
 from mergeit_ops.core.merging.prompts import MERGE_SCHEMA
 from mergeit_ops.errors import LLMUnavailableError
 from mergeit_ops.llm.retry import RetryPolicy
+from mergeit_ops.llm.servers import echoed_tokens, prompt_logprobs
 from tests.llm.conftest import FAST, answers_of, engine_for, merge_requests
 from tests.llm_server import FakeLLMServer, Reply, merge_answer
 
@@ -355,3 +356,47 @@ def test_a_server_that_comes_back_and_never_gets_ready_stops_the_run():
     policy = RetryPolicy(base_s=0.001, cap_s=0.002, loading_s=0.02, total_s=0.1, refusal_s=1.0)
     with FakeLLMServer(answer) as server, pytest.raises(LLMUnavailableError, match="still loading its model"):
         answers_of(engine_for(server, policy, max_concurrency=1), merge_requests(40))
+
+
+ECHOED = {
+    "text": "Do 😀\nit",
+    "logprobs": {
+        "text_offset": [0, 1, 2, 3, 3, 3, 3, 4, 5, 6, 7],
+        "token_logprobs": [None, -6.52, -8.42, -5.86, -3.56, -6.83, -6.14, -7.65, -8.55, -8.13, -3.07],
+        "tokens": ["D", "o", " ", "", "", "", "", "\n", "i", "t", ""],
+        "top_logprobs": [None, {"": -1.72, "o": -6.52}],
+    },
+}
+"""Of llama-cpp-python, shortened; the last token is that of the completion."""
+
+
+def test_the_tokens_of_an_echo_are_read_with_their_log_probabilities():
+    found = echoed_tokens({"choices": [ECHOED]})
+    assert found[:3] == [("D", None), ("o", -6.52), (" ", -8.42)]
+    assert len(found) == 11
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {},
+        {"logprobs": None},
+        {"logprobs": {"content": []}},
+        {"logprobs": {"tokens": ["a"], "token_logprobs": []}},
+        {"logprobs": {"tokens": "a", "token_logprobs": "b"}},
+        {"prompt_logprobs": "x"},
+        {"prompt_logprobs": None},
+    ],
+)
+def test_what_holds_no_tokens_of_a_prompt_gives_none(choice):
+    assert echoed_tokens({"choices": [choice]}) == []
+    assert prompt_logprobs({"choices": [choice]}) == []
+
+
+def test_the_token_of_the_prompt_is_told_from_the_likeliest_one():
+    """By vLLM's documentation: the likeliest token has rank 1, and stands first or last, by version."""
+    own, best = {"logprob": -2.0, "rank": 7, "decoded_token": "x"}, {"logprob": -0.1, "rank": 1, "decoded_token": "y"}
+    listed = [None, {"1": own, "2": best}, {"2": best, "1": own}, {"2": best}, {}, {"3": None}]
+    found = prompt_logprobs({"choices": [{"prompt_logprobs": listed}]})
+    nothing = (None, None)
+    assert found == [nothing, ("x", -2.0), ("x", -2.0), ("y", -0.1), nothing, nothing]
