@@ -1,7 +1,6 @@
 """Answers of servers that give log-probabilities of a prompt, made by a tiny model.
 
-Two kinds: `vllm`, after its documentation and source, and `llama-cpp-python`, after its source. tests/servers has the
-real llama-cpp-python.
+Two kinds: `vllm` and `llama-cpp-python`, as the real ones answer. tests/servers has the real llama-cpp-python.
 """
 
 from __future__ import annotations
@@ -31,6 +30,19 @@ def _logprobs(model: Any, ids: Sequence[int]) -> Any:
         return model(input_ids=torch.tensor([list(ids)])).logits[0].double().log_softmax(-1)
 
 
+def _texts(tokenizer: Any, ids: Sequence[int]) -> list[str]:
+    """What the tokens are shown as: a character of several stands at the last of them, and nothing at the others."""
+    shown: list[str] = []
+    pending: list[int] = []
+    for number in ids:
+        pending.append(number)
+        text = tokenizer.decode(pending)
+        partial = text.endswith("\ufffd")
+        shown.append("" if partial else text)
+        pending = pending if partial else []
+    return shown
+
+
 def answers_of(
     kind: str = "vllm", *, puts_bos: bool = False, folder: str = "", echoes: bool = True, window: int = POSITIONS
 ) -> Answer:
@@ -54,14 +66,14 @@ def answers_of(
         completion = [(tokenizer.decode([drawn]), float(rows[-1][drawn]))]
         usage = (len(ids), 1)
         if body.get("prompt_logprobs") is not None and kind == "vllm":
-            best = rows.argmax(-1).tolist()
+            best, texts = rows.argmax(-1).tolist(), _texts(tokenizer, ids)
             entries: list[Any] = [None]
             for place, number in enumerate(ids[1:]):
                 of_place = {number: float(rows[place][number]), best[place]: float(rows[place].max())}
                 ranks = {number: 1 + int((rows[place] > rows[place][number]).sum())} | {best[place]: 1}
                 entries.append(
                     {
-                        str(token): {"logprob": value, "rank": ranks[token], "decoded_token": tokenizer.decode([token])}
+                        str(token): {"logprob": value, "rank": ranks[token], "decoded_token": texts[place + 1]}
                         for token, value in of_place.items()
                     }
                 )
@@ -70,7 +82,7 @@ def answers_of(
             return listed_prompt_reply([], completion, usage)
         if kind == "vllm":
             values = [None, *(float(rows[place][number]) for place, number in enumerate(ids[1:]))]
-            texts = [tokenizer.decode([number]) for number in ids]
+            texts = _texts(tokenizer, ids)
             return listed_prompt_reply(list(zip(texts, values, strict=True)), completion, usage)
         # It takes the row of the same place, which is that of the token before only where it has left out a BOS.
         shown = [*(ids[1:] if ids[0] == bos else ids), drawn]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import pickle
 from typing import Any
 
 import pytest
@@ -27,6 +28,7 @@ ROWS = [
     Sample("Name a fruit.", "", "Apple"),
     Sample("Why is it so?", "It is red.", "Because é and 😀 are so."),
     Sample("Do.", "", "y"),
+    Sample("好吗?", "", "好的。"),
 ]
 
 
@@ -162,12 +164,12 @@ def test_a_text_is_asked_for_once_whatever_the_measures():
 def test_a_second_run_pays_nothing_and_other_measures_only_for_what_is_new():
     with FakeLLMServer(answers_of("vllm")) as server:
         first = api(server, start_text=START, measures=["ifd"]).measure(ROWS)
-        assert len(server.requests) == 6
+        assert len(server.requests) == 8
         again = api(server, start_text=START, measures=["ifd"])
         assert again.measure(ROWS) == first
-        assert (again.figures()["calls"], again.figures()["cache_hits"]) == (0, 6)
+        assert (again.figures()["calls"], again.figures()["cache_hits"]) == (0, 8)
         api(server, start_text=START).measure(ROWS)
-        assert len(server.requests) == 12
+        assert len(server.requests) == 16
 
 
 def test_prompt_tokens_are_counted_and_the_budget_holds():
@@ -350,4 +352,6 @@ def test_a_cascade_and_plain_data():
     cascade = {"cheap": {"scorer": "response_loss_api", **asked(["ifd"])}, "judge": "tests.user_scorers:ByLength"}
     made = build_scorer("cascade", cascade)
     assert len(made.engines()) == 1
-    json.dumps(build_scorer("response_loss_api", asked(["ifd"])).identity())
+    alone = build_scorer("response_loss_api", asked(["ifd"]))
+    assert pickle.loads(pickle.dumps(alone)).identity() == alone.identity()
+    json.dumps(alone.identity())

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from itertools import accumulate
+from itertools import accumulate, product
 from operator import or_
 
 from mergeit_ops.core.merging.replies import FailureReason, ReplyError
@@ -135,7 +135,8 @@ def _first_from(starts: Sequence[int] | None, tokens: Tokens, position: int) -> 
         return None
     border = 1 << position
     if position:
-        return next((number for number, found in enumerate(starts[:-1]) if found == border), None)
+        first = next((number for number, found in enumerate(starts[:-1]) if found & border), None)
+        return first if first is not None and starts[first] == border else None
     if not starts[1] & 1:
         return 0
     # One that shows nothing may be a part of the first character as well as a mark of the server's.
@@ -147,7 +148,10 @@ def _starts(tokens: Tokens, text: str) -> Sequence[int] | None:
 
     Sets of positions are numbers, of which bit n is position n: a text of a thousand bytes takes no time.
     """
-    return _spelled_out(tokens, text) or _aligned(tokens, _Spellings(text)) or _aligned(tokens, _Spellings(text, True))
+    found = _spelled_out(tokens, text)
+    for blanks, own in product((False, True), repeat=2):
+        found = found or _aligned(tokens, _Spellings(text, blanks, own))
+    return found
 
 
 def _spelled_out(tokens: Tokens, text: str) -> Sequence[int] | None:
@@ -186,28 +190,34 @@ class _Spellings:
 
     :param text: the text.
     :param blanks: whether tokens may lack a blank in front.
+    :param own: whether the first token is the server's own.
     """
 
-    def __init__(self, text: str, blanks: bool = False) -> None:
+    def __init__(self, text: str, blanks: bool, own: bool) -> None:
         self._text = text
         self._blanks = blanks
+        self._own = own
         self._known: dict[str, list[tuple[int, int]]] = {}
         mark = _MARK.match(text)
+        self._mark = mark.end() if mark else 0
         # llama-cpp-python leaves out BOS, also one that stands in the text.
-        self.begin = 1 | (1 << mark.end() if mark else 0)
+        self.begin = 1 | 1 << self._mark
         self.end = 1 << len(text)
 
     def of(self, token: str | None, is_first: bool) -> list[tuple[int, int]]:
         """Return where a token may stand.
 
         :param token: its text; None: not known.
-        :param is_first: whether it is the first one of all, which may be the server's own.
+        :param is_first: whether it is the first one of all.
         """
+        if is_first and self._own:
+            return [(1, 0)]
         if token is None:
-            return [(1, length) for length in range(len(self._text) + 1)] if is_first else []
+            lengths = (self._mark,) if self._mark else range(1, len(self._text) + 1)
+            return [(1, length) for length in lengths] if is_first else []
         if token not in self._known:
             self._known[token] = self._spelled(token)
-        return [*self._known[token], (1, 0)] if is_first else self._known[token]
+        return self._known[token]
 
     def _spelled(self, token: str) -> list[tuple[int, int]]:
         found = []

@@ -22,6 +22,13 @@ PARTIAL = "\ufffd"
         ([None, "Done"], "", "Done", 1),
         ([None, "ne"], "", "Done", 0),
         (["Done"], "", "Done", 0),
+        (["<s>", "<s>", "Done"], "<s>", "Done", 2),
+        (["<s>", "", "", "好", "y"], "<s>", "好y", 1),
+        (["<s>", "", "", "好", "y"], "", "好y", 1),
+        ([None, "", "", "好", "y"], "<s>", "好y", 1),
+        ([None, "<s>", "", "", "好", "y"], "<s>", "好y", 2),
+        ([None, "", "", "好", "y"], "", "好y", 1),
+        (["<s>", "", "", "好", "\n", "", "", "好"], "好\n", "好", 5),
         # A mark that is not shown, at the start and inside.
         (["", "Do", "\n", "Done"], "</s>Do\n", "Done", 3),
         (["Do", "", "\n", "Done"], "Do<|im_end|>\n", "Done", 3),
@@ -58,6 +65,7 @@ def test_the_first_token_of_a_text_is_found(tokens, before, behind, position):
         # Two characters of bytes, one on each side.
         (["x", *[PARTIAL] * 8, "y"], "x😀", "😀y"),
         (["", "", "", "", "y"], "", "😀y"),
+        (["x", "", "", "", "", "y"], "x😀", "y"),
         # Other texts: a tokenizer that changes them, a part that is missing, a part too many.
         (["do", ".", "\n", "done"], "Do.\n", "Done"),
         (["Do", ".", "\n"], "Do.\n", "Done"),
