@@ -17,6 +17,7 @@ from mergeit_ops.ops import SampleScoreFilter
 from mergeit_ops.scorers import SCORERS, build_scorer
 from mergeit_ops.scorers.scoring import identity_digest, measured_scores, measures_of
 from tests.llm_server import FakeLLMServer, Reply, judgement, logprobs_reply
+from tests.loss_server import answers_of
 from tests.recipe_runs import make_dataset
 from tests.tiny_models import gpt2_folder, reward_folder
 
@@ -39,6 +40,7 @@ OTHER = {
     "deita_api": {"kind": "complexity"},
     "llm_judge": {"rubric": "From 1 to 6, by length alone."},
     "selectit_api": {"alpha": 0.5},
+    "response_loss_api": {"prompt": "alpaca"},
 }
 """Parameters that change what a scorer says."""
 
@@ -58,10 +60,12 @@ def params_of(name: str) -> Iterator[dict[str, Any]]:
     if name in MODELS:
         yield MODELS[name]()
         return
-    with FakeLLMServer(answer) as server:
+    with FakeLLMServer(answers_of() if name == "response_loss_api" else answer) as server:
         asking = {"api_or_hf_model": "tiny", "model_params": {"base_url": server.base_url}, "cache_path": None}
         if name == "cascade":
             asking = {"cheap": "distilled", "judge": {"scorer": "llm_judge", **asking}, "margin": 0.5}
+        if name == "response_loss_api":
+            asking |= {"start_text": "<|endoftext|>", "measures": ["ifd", "reverse_ifd"]}
         yield asking
 
 
