@@ -59,7 +59,7 @@ class Worker:
     encoders: Kept = field(default_factory=lambda: Kept(2))
     scorers: Kept = field(default_factory=lambda: Kept(64))
     benchmarks: Kept = field(default_factory=lambda: Kept(2))
-    open_journal: Callable[[str, bool], Any] | None = None
+    open_journal: Callable[[str, bool, str], Any] | None = None
 
 
 worker = Worker()

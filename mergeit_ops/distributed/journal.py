@@ -7,6 +7,7 @@ recipe, wherever its tasks land.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from mergeit_ops.distributed.errors import own_errors
-from mergeit_ops.llm.journal import Journal, default_cache_path
+from mergeit_ops.llm.journal import ANSWERS_FILE, Journal, default_cache_path, journal_file
 from mergeit_ops.llm.journals import share_journals
 from mergeit_ops.llm.settings import CACHE_AUTO
 
@@ -36,17 +37,28 @@ class _JournalKeeper:
         os.environ["HOME"] = home
         self._journals: dict[str, Journal] = {}
 
-    def open(self, path: str, create: bool) -> None:
-        self._journal(path, create)
+    def open(self, path: str, create: bool, file_name: str) -> str:
+        file = str(journal_file(path, file_name))
+        self._journal(file, create)
+        return file
 
     def get(self, path: str, key: str) -> str | None:
         return self._journal(path).get(key)
+
+    def get_many(self, path: str, keys: Sequence[str]) -> dict[str, str]:
+        return self._journal(path).get_many(keys)
 
     def put(self, path: str, key: str, *answer: Any) -> bool:
         journal = self._journal(path)
         failures = journal.write_failures
         text, usage, model = answer
         journal.put(key, text, usage, model=model)
+        return journal.write_failures == failures
+
+    def put_many(self, path: str, answers: Mapping[str, str], model: str | None) -> bool:
+        journal = self._journal(path)
+        failures = journal.write_failures
+        journal.put_many(answers, model=model)
         return journal.write_failures == failures
 
     def _journal(self, path: str, create: bool = True) -> Journal:
@@ -64,16 +76,16 @@ class ClusterJournal:
     :param keeper: the actor that has it open.
     :param path: its file, or a folder for it, on the driver's machine.
     :param create: whether to make the file when there is none.
+    :param file_name: its name in a folder.
     :raises RecipeError: see `Journal`.
     """
 
-    def __init__(self, keeper: Any, path: str, create: bool = True) -> None:
+    def __init__(self, keeper: Any, path: str, create: bool = True, file_name: str = ANSWERS_FILE) -> None:
         self._keeper = keeper
-        self.path = path
         self.write_failures = 0
         self._warned = False
         with own_errors():
-            ray.get(keeper.open.remote(path, create))
+            self.path: str = ray.get(keeper.open.remote(path, create, file_name))
 
     def get(self, key: str) -> str | None:
         """Return a stored answer."""
@@ -94,6 +106,24 @@ class ClusterJournal:
             stored = False
         self.write_failures += not stored
 
+    def get_many(self, keys: Sequence[str]) -> dict[str, str]:
+        """Return stored answers by their keys, those that there are."""
+        try:
+            found: dict[str, str] = ray.get(self._keeper.get_many.remote(self.path, keys))
+        except RayError as error:
+            self._warn_once(error)
+            return {}
+        return found
+
+    def put_many(self, answers: Mapping[str, str], *, model: str | None = None) -> None:
+        """Store answers by their keys; see `put`."""
+        try:
+            stored = ray.get(self._keeper.put_many.remote(self.path, answers, model))
+        except RayError as error:
+            self._warn_once(error)
+            stored = False
+        self.write_failures += 0 if stored else len(answers)
+
     def close(self) -> None:
         """Leave the journal to others."""
 
@@ -111,16 +141,16 @@ class JournalPlace:
     """Where relative paths, and the default journal, are on the driver's machine.
 
     :param folder: the driver's working directory.
-    :param default: file of the journal of a recipe that names none.
+    :param cache: folder of the journals of recipes that name none.
     """
 
     folder: str
-    default: str
+    cache: str
 
-    def file(self, cache_path: str) -> str:
-        """Return what a recipe says about the journal as a path of the driver's machine."""
+    def file(self, cache_path: str, file_name: str) -> str:
+        """Return what a recipe says about the journal as a path of the driver's machine: a file, or a folder for it."""
         if cache_path == CACHE_AUTO:
-            return self.default
+            return os.path.join(self.cache, file_name)
         return cache_path if cache_path.startswith("~") else os.path.join(self.folder, cache_path)
 
 
@@ -134,7 +164,7 @@ def keep_journals() -> JournalPlace:
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         options = _JournalKeeper.options(name=_NAME, scheduling_strategy=here)  # type: ignore[attr-defined]
         _keeper = options.remote(os.path.expanduser("~"))
-    return JournalPlace(os.getcwd(), str(default_cache_path()))
+    return JournalPlace(os.getcwd(), str(default_cache_path().parent))
 
 
 def use_kept_journals(place: JournalPlace | None) -> None:
@@ -146,4 +176,8 @@ def use_kept_journals(place: JournalPlace | None) -> None:
         share_journals(None)
         return
     keeper = ray.get_actor(_NAME)
-    share_journals(lambda cache_path, create: ClusterJournal(keeper, place.file(cache_path), create))
+
+    def open_kept(cache_path: str, create: bool, file_name: str) -> ClusterJournal:
+        return ClusterJournal(keeper, place.file(cache_path, file_name), create, file_name)
+
+    share_journals(open_kept)

@@ -156,7 +156,7 @@ class ScoreJob:
     def _made_by(self, sample: Sample) -> str | None:
         if self.identity is None:
             return None
-        return content_digest({"scorer": self.identity, **vars(sample)})[:DIGEST_LENGTH]
+        return content_digest({"scorer": self.identity, **sample.content})[:DIGEST_LENGTH]
 
     def _known(self, stats: Mapping[str, Any], maker: str | None) -> tuple[Score, ...] | None:
         if maker is None or any(stats.get(name + MADE_BY) != maker or stats.get(name) is None for name in self.stats):

@@ -19,8 +19,10 @@ from mergeit_ops.core.disk import is_full
 from mergeit_ops.errors import RecipeError
 
 __all__ = [
+    "ANSWERS_FILE",
     "CACHE_DIR_VARIABLE",
     "COLUMNS",
+    "LOSSES_FILE",
     "SCHEMA_VERSION",
     "Journal",
     "answer_key",
@@ -39,7 +41,12 @@ SCHEMA_VERSION = 2
 COLUMNS = ("key", "answer", "prompt_tokens", "completion_tokens", "created_at")
 """The columns of table `answers` in every format."""
 
-_FILE_NAME = "answers.sqlite3"
+ANSWERS_FILE = "answers.sqlite3"
+"""Name of the journal of answers of language models in the cache folder."""
+
+LOSSES_FILE = "losses.sqlite3"
+"""Name of the journal of losses of local models: computed anew, they cost time and no money."""
+
 # Writes take milliseconds. Whoever holds the file for longer would hold up every answer of the run.
 _BUSY_TIMEOUT_S = 2.0
 # For so long a locked file is left alone: at worst a run waits for 2 of every 32 seconds.
@@ -54,17 +61,22 @@ CREATE TABLE IF NOT EXISTS answers (
     model TEXT
 ) WITHOUT ROWID
 """
+_INSERT = "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?)"
+_KEYS_AT_ONCE = 500  # of a query; old builds of SQLite take 999
 _FROM_VERSION_1 = "ALTER TABLE answers ADD COLUMN model TEXT"
 
 
-def default_cache_path() -> Path:
-    """Return where answers are kept when a recipe does not say: the user's cache folder, or $MERGEIT_CACHE_DIR."""
+def default_cache_path(file_name: str = ANSWERS_FILE) -> Path:
+    """Return where a journal is when a recipe does not say: in the user's cache folder, or in $MERGEIT_CACHE_DIR.
+
+    :param file_name: of the journal.
+    """
     folder = os.environ.get(CACHE_DIR_VARIABLE)
     if folder:
-        return Path(folder) / _FILE_NAME
+        return Path(folder) / file_name
     import platformdirs
 
-    return Path(platformdirs.user_cache_dir("mergeit-ops", appauthor=False)) / _FILE_NAME
+    return Path(platformdirs.user_cache_dir("mergeit-ops", appauthor=False)) / file_name
 
 
 def answer_key(
@@ -123,21 +135,31 @@ class Journal:
         :param key: from `answer_key`.
         :return: the text; None when there is none.
         """
+        return self.get_many([key]).get(key)
+
+    def get_many(self, keys: Sequence[str]) -> dict[str, str]:
+        """Return stored answers by their keys, those that there are.
+
+        :param keys: each from `answer_key`.
+        """
+        found: dict[str, str] = {}
         with self._lock:
             self._open_late()
             if self._connection is None or time.monotonic() < self._read_again_at:
-                return None
+                return found
             try:
-                row = self._connection.execute("SELECT answer FROM answers WHERE key = ?", (key,)).fetchone()
+                for first in range(0, len(keys), _KEYS_AT_ONCE):
+                    part = keys[first : first + _KEYS_AT_ONCE]
+                    places = ",".join("?" * len(part))
+                    query = f"SELECT key, answer FROM answers WHERE key IN ({places})"
+                    found |= {key: str(answer) for key, answer in self._connection.execute(query, part)}
             except sqlite3.OperationalError as error:
                 if is_lock(error):
                     self._read_again_at = self._write_again_at = time.monotonic() + _LOCKOUT_S
                 self._warn_once(error)
-                return None
             except sqlite3.DatabaseError as error:
                 self._set_aside(error)
-                return None
-        return None if row is None else str(row[0])
+        return found
 
     def put(
         self, key: str, text: str, usage: tuple[int | None, int | None] = (None, None), *, model: str | None = None
@@ -149,28 +171,51 @@ class Journal:
         :param usage: prompt and completion tokens, as far as the server tells them.
         :param model: who gave it, for a person who looks into the journal.
         """
+        self._write([(key, text, *usage, time.time(), model)])
+
+    def put_many(self, answers: Mapping[str, str], *, model: str | None = None) -> None:
+        """Store answers in one transaction: all or none are on disk when this returns.
+
+        :param answers: key to text.
+        :param model: who gave them.
+        """
+        now = time.time()
+        self._write([(key, text, None, None, now, model) for key, text in answers.items()])
+
+    def _write(self, rows: Sequence[tuple[Any, ...]]) -> None:
         if self.path is None:
             return
         with self._lock:
             self._open_late()
             if self._connection is None or time.monotonic() < self._write_again_at:
-                self.write_failures += 1
+                self.write_failures += len(rows)
                 return
             try:
-                self._connection.execute(
-                    "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?)",
-                    (key, text, *usage, time.time(), model),
-                )
+                if len(rows) == 1:
+                    self._connection.execute(_INSERT, rows[0])
+                else:
+                    self._write_together(self._connection, rows)
             except (UnicodeEncodeError, OverflowError):
-                self.write_failures += 1
+                self.write_failures += len(rows)
             except sqlite3.Error as error:
-                self.write_failures += 1
+                self.write_failures += len(rows)
                 if isinstance(error, sqlite3.OperationalError):
                     if is_lock(error):
                         self._write_again_at = time.monotonic() + _LOCKOUT_S
                     self._warn_once(error)
                 else:
                     self._set_aside(error)
+
+    @staticmethod
+    def _write_together(connection: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            connection.executemany(_INSERT, rows)
+        except BaseException:
+            with suppress(sqlite3.Error):  # after a full disk SQLite may have rolled back by itself
+                connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")
 
     def close(self) -> None:
         """Let go of the file."""
@@ -244,16 +289,17 @@ class Journal:
             )
 
 
-def journal_file(path: str | os.PathLike[str] | None) -> Path | None:
+def journal_file(path: str | os.PathLike[str] | None, file_name: str = ANSWERS_FILE) -> Path | None:
     """Return the file of a journal.
 
     :param path: the file, or an existing folder to keep it in; None or "" for no journal.
+    :param file_name: its name in a folder.
     """
     if path is None or str(path) == "":
         return None
     # Path's own methods raise where a folder may not be looked into, or a user or a name cannot exist.
     file = Path(os.path.expanduser(path))
-    return file / _FILE_NAME if os.path.isdir(file) else file
+    return file / file_name if os.path.isdir(file) else file
 
 
 def open_read_only(path: Path, timeout_s: float) -> sqlite3.Connection:

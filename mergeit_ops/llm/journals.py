@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from mergeit_ops.llm.journal import Journal, default_cache_path, journal_file
+from mergeit_ops.llm.journal import ANSWERS_FILE, Journal, default_cache_path, journal_file
 from mergeit_ops.llm.settings import CACHE_AUTO
 from mergeit_ops.worker import worker
 
@@ -28,19 +28,27 @@ class AnswerStore(Protocol):
         """Store an answer; when this returns it is on disk, or counted as a failed write."""
         ...
 
+    def get_many(self, keys: Sequence[str]) -> dict[str, str]:
+        """Return stored answers by their keys, those that there are."""
+        ...
+
+    def put_many(self, answers: Mapping[str, str], *, model: str | None = None) -> None:
+        """Store answers by their keys; when this returns they are on disk, or counted as failed writes."""
+        ...
+
     def close(self) -> None:
         """Let go of the journal."""
         ...
 
 
-Opener = Callable[[str, bool], AnswerStore]
+Opener = Callable[[str, bool, str], AnswerStore]
 
 
 def share_journals(opener: Opener | None) -> None:
     """Have this process open its journals elsewhere from now on.
 
-    :param opener: takes what the recipe says about the journal, and whether to make it where there is none; None goes
-        back to files of this machine.
+    :param opener: takes what the recipe says about the journal, whether to make it where there is none, and its name
+        in a folder; None goes back to files of this machine.
     """
     worker.open_journal = opener
 
@@ -53,14 +61,16 @@ def journal_place(cache_path: str | None) -> str:
     return str(default_cache_path() if cache_path == CACHE_AUTO else journal_file(cache_path))
 
 
-def open_journal(cache_path: str | None, *, create: bool = True) -> AnswerStore:
+def open_journal(cache_path: str | None, *, create: bool = True, file_name: str = ANSWERS_FILE) -> AnswerStore:
     """Open the journal that a recipe asks for.
 
     :param cache_path: a file or folder; `auto`: below the user's cache folder; None: no journal.
     :param create: whether to make the file when there is none; False is for looking only.
+    :param file_name: its name in a folder.
     :raises RecipeError: see `Journal`.
     """
     if cache_path is not None and worker.open_journal is not None:
-        kept: AnswerStore = worker.open_journal(cache_path, create)
+        kept: AnswerStore = worker.open_journal(cache_path, create, file_name)
         return kept
-    return Journal(default_cache_path() if cache_path == CACHE_AUTO else cache_path, create=create)
+    path = default_cache_path(file_name) if cache_path == CACHE_AUTO else journal_file(cache_path, file_name)
+    return Journal(path, create=create)

@@ -19,7 +19,7 @@ from mergeit_ops.llm.failures import shorten
 from mergeit_ops.llm.huggingface import loaded_once
 from mergeit_ops.llm.local_model import LocalModel, Prompt
 from mergeit_ops.llm.local_sampling import read_sampling
-from mergeit_ops.llm.model_files import files_digest
+from mergeit_ops.llm.model_files import answering_params, files_digest
 
 if TYPE_CHECKING:
     from mergeit_ops.llm.settings import LLMSettings
@@ -32,9 +32,6 @@ ends the process instead of raising anything."""
 
 _GATHER_S = 0.2
 """So long after the last arrival a batch that is not full begins: longer than the first call of a run is kept alone."""
-
-# They say where and how a model runs, and change no answer.
-_PLACES = ("device_map", "max_memory", "offload_folder", "cache_dir", "local_files_only", "attn_implementation")
 
 
 @dataclass(frozen=True)
@@ -76,8 +73,11 @@ class LocalModelFactory:
 
     def identity(self) -> Mapping[str, Any]:
         """Return what names the answers: the model, how it is loaded, and which files are in its folder."""
-        params = {name: value for name, value in self.model_params.items() if name not in _PLACES}
-        named = {"base_url": "transformers", "model": self.model, "model_params": params}
+        named = {
+            "base_url": "transformers",
+            "model": self.model,
+            "model_params": answering_params(self.model_params),
+        }
         digest = self._files()
         return named if digest is None else {**named, "files": digest}
 

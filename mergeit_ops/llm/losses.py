@@ -2,106 +2,90 @@
 
 from __future__ import annotations
 
-import copy
-import inspect
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tqdm import tqdm
 
+from mergeit_ops.core.sample import Round
 from mergeit_ops.core.scoring.response_loss import Span
 from mergeit_ops.core.text.characters import encodable
 from mergeit_ops.embedding.batches import batches_of_like_lengths
 from mergeit_ops.errors import LLMUnavailableError
 from mergeit_ops.llm.chat_prompt import answer_heading, chat_prompt
-from mergeit_ops.llm.huggingface import (
-    ModelNotLoadedError,
-    context_length,
-    in_halves,
-    is_out_of_memory,
-    load_causal_lm,
-    loaded_once,
-)
+from mergeit_ops.llm.huggingface import loaded_once
+from mergeit_ops.llm.loss_journal import LossJournal
+from mergeit_ops.llm.loss_passes import Losses, LossPasses
 
 __all__ = ["START_TOKENS", "LossModel", "ReadText", "load_loss_model"]
 
 START_TOKENS = ("bos", "eos", "released")
 """What can stand before a text: a token of the tokenizer, or what the tokenizer puts there by itself."""
 
-# Each token has a logit for every word there is: a batch of these, of 50,000 words, takes 400 MB and 1.6 GB.
-_CPU_TOKENS = 2_048
-_GPU_TOKENS = 8_192
 _PROGRESS_FROM = 256  # spans
 
 
-def load_loss_model(name: str, model_params: Mapping[str, Any], device: str, dtype: str) -> LossModel:
+def load_loss_model(
+    name: str, model_params: Mapping[str, Any], device: str, dtype: str, journal: LossJournal | None = None
+) -> LossModel:
     """Return a model, loading it when this process has not yet.
 
     :param name: name at the Hub, or a folder.
     :param model_params: arguments of `from_pretrained`.
     :param device: where it runs.
     :param dtype: of its weights.
+    :param journal: keeps its losses on disk; None: they are not kept.
     :raises LLMUnavailableError: when it cannot be loaded.
     """
     key = repr(("losses", name, sorted(model_params.items(), key=repr), device, dtype))
-    return loaded_once(key, lambda: LossModel(name, model_params, device, dtype))
+    passes = loaded_once(key, lambda: LossPasses(name, model_params, device, dtype))
+    return LossModel(passes, journal)
 
 
-@contextmanager
-def _telling_of_memory() -> Iterator[None]:
-    """Turn the lack of memory into a sentence.
-
-    :raises LLMUnavailableError: when memory does not suffice.
-    """
-    try:
-        yield
-    except Exception as error:
-        if not is_out_of_memory(error):
-            raise
-        raise LLMUnavailableError(
-            "Memory does not suffice for one sample at a time: lower max_length, or spread the model with "
-            "model_params: {device_map: auto}."
-        ) from error
-
-
-@dataclass(frozen=True, eq=False)
 class ReadText:
-    """A text that a model has read, for texts that stand behind it; see `LossModel.read`.
+    """A text that spans stand behind, which the model reads once; see `LossModel.read`.
 
     :param tokens: its token ids.
-    :param cache: what the model remembers of it; None: this model remembers nothing.
     """
 
-    tokens: tuple[int, ...]
-    cache: Any | None
+    def __init__(self, tokens: Sequence[int], passes: LossPasses) -> None:
+        self.tokens = tuple(tokens)
+        self._passes = passes
+        self._is_read = False
+        self._cache: Any | None = None
+
+    @property
+    def cache(self) -> Any | None:
+        """What the model remembers of it; None: this model remembers nothing."""
+        # Not before it is asked for: where the journal has all losses, nobody asks.
+        if not self._is_read:
+            self._cache, self._is_read = self._passes.read(self.tokens), True
+        return self._cache
 
 
 class LossModel:
-    """A causal language model that is asked how likely it finds texts; see `load_loss_model`."""
+    """A causal language model that is asked how likely it finds texts; see `load_loss_model`.
 
-    def __init__(self, name: str, model_params: Mapping[str, Any], device: str, dtype: str) -> None:
-        self._name = name
-        try:
-            self._tokenizer, self._model = load_causal_lm(name, model_params, device, dtype)
-        except ModelNotLoadedError as error:
-            raise LLMUnavailableError(
-                f"The model {name!r} cannot be loaded ({error}): check hf_model; a model of the Hugging Face Hub needs "
-                "a connection or a local copy, and, if it is not public, a token in the environment variable HF_TOKEN."
-            ) from error
-        accepted = inspect.signature(type(self._model).forward).parameters
-        self._takes_cache_flag = "use_cache" in accepted
-        self._takes_cache = "past_key_values" in accepted
-        self._takes_logits_to_keep = "logits_to_keep" in accepted
-        self.most_tokens = _GPU_TOKENS if self._model.device.type == "cuda" else _CPU_TOKENS
-        """Tokens of a batch at most, padding included."""
-        self.most_positions = context_length(self._model.config)
-        """Tokens that the model can read at most; None where it does not say."""
+    :param passes: the model.
+    :param journal: keeps its losses on disk; None: they are not kept.
+    """
+
+    def __init__(self, passes: LossPasses, journal: LossJournal | None = None) -> None:
+        self.passes = passes
+        self._journal = journal
+        self._tokenizer = passes.tokenizer
         first = list(self._tokenizer("a", verbose=False)["input_ids"])[:1]
         self._own_start: list[int] = first if first and first[0] == self._tokenizer.bos_token_id else []
+
+    @property
+    def most_tokens(self) -> int:
+        """Tokens of a batch at most, padding included."""
+        return self.passes.most_tokens
+
+    @property
+    def most_positions(self) -> int | None:
+        """Tokens that the model can read at most; None where it does not say."""
+        return self.passes.most_positions
 
     def start(self, token: str) -> list[int]:
         """Return the token ids that stand before a text.
@@ -111,12 +95,12 @@ class LossModel:
         :raises LLMUnavailableError: when the tokenizer has neither.
         """
         if token == "released":
-            return self._own_start
+            return list(self._own_start)
         ids = [self._tokenizer.bos_token_id, self._tokenizer.eos_token_id]
         known = [number for number in (ids if token == "bos" else reversed(ids)) if number is not None]
         if not known:
             raise LLMUnavailableError(
-                f"The tokenizer of the model {self._name!r} has neither BOS nor EOS: set start_token to released."
+                f"The tokenizer of the model {self.passes.name!r} has neither BOS nor EOS: set start_token to released."
             )
         return known[:1]
 
@@ -134,9 +118,18 @@ class LossModel:
         :param system: the system prompt; empty: none.
         :raises LLMUnavailableError: when the template fails.
         """
-        turns = [{"role": "system", "content": system}] if system.strip() else []
-        turns.append({"role": "user", "content": question})
+        turns = _chat((question,), system)
         return chat_prompt(self._tokenizer, turns, {}), answer_heading(self._tokenizer, turns)
+
+    def chat_prompts(self, rounds: Sequence[Round], system: str = "") -> list[str]:
+        """Return what stands before each answer of a conversation in the model's own chat template.
+
+        :param rounds: its questions and answers.
+        :param system: the system prompt; empty: none.
+        :raises LLMUnavailableError: when the template fails.
+        """
+        said = [text for part in rounds for text in part]
+        return [chat_prompt(self._tokenizer, _chat(said[:last], system), {}) for last in range(1, len(said), 2)]
 
     @property
     def writes_start(self) -> bool:
@@ -147,100 +140,74 @@ class LossModel:
         """Return the mean loss per token of each span, natural logarithm, in float32; see `losses`."""
         return [loss for loss, _ in self.losses(spans)]
 
-    def losses(self, spans: Sequence[Span], surprise: bool = False) -> list[tuple[float, float]]:
+    def losses(self, spans: Sequence[Span], surprise: bool = False) -> list[Losses]:
         """Return the mean loss per token of each span, natural logarithm, in float32, and its mean surprise.
 
         The surprise of a token is sigmoid(loss) * max(0, 1 - H / ln V), with H the entropy of the model's prediction
         over its V words: high where the model was sure and wrong (UPD of D3, arXiv 2503.11441).
 
-        Spans of like length share a batch, the longest first: what does not fit into memory shows at once.
+        Spans of the same tokens are read in one pass. Texts of like length share a batch, the longest first: what does
+        not fit into memory shows at once. What the journal has is not read again, and what is read is in the journal
+        before the next batch begins.
 
         :param spans: n spans.
         :param surprise: whether it is wanted; else it is NaN.
-        :raises LLMUnavailableError: when one span alone does not fit into memory.
+        :raises LLMUnavailableError: when one text alone does not fit into memory.
         """
-        losses = [(0.0, math.nan)] * len(spans)
-        batches = batches_of_like_lengths([len(span.tokens) for span in spans], most_tokens=self.most_tokens)
+        found = self._stored(spans, surprise)
+        texts: dict[tuple[int, ...], list[int]] = {}
+        for number, span in enumerate(spans):
+            if number not in found:
+                texts.setdefault(span.tokens, []).append(number)
+        numbers = list(texts.values())
+        lengths = [max(spans[number].stop for number in of_text) for of_text in numbers]
         with tqdm(total=len(spans), desc="losses", unit=" texts", disable=len(spans) < _PROGRESS_FROM) as bar:
-            for batch in batches:
-                found = self._of_batch([spans[number] for number in batch], surprise)
-                for number, loss in zip(batch.tolist(), found, strict=True):
-                    losses[number] = loss
-                bar.update(len(batch))
-        return losses
+            bar.update(len(found))
+            for batch in batches_of_like_lengths(lengths, most_tokens=self.most_tokens):
+                asked = [number for text in batch for number in numbers[text]]
+                of_batch = [spans[number] for number in asked]
+                losses = self.passes.of_batch(of_batch, surprise)
+                self._store(of_batch, losses)
+                found |= zip(asked, losses, strict=True)
+                bar.update(len(asked))
+        return [found[number] for number in range(len(spans))]
 
     def read(self, tokens: Sequence[int]) -> ReadText:
-        """Read a text once, for `mean_losses_behind`.
+        """Have a text read once, for `mean_losses_behind`.
 
         :param tokens: token ids, at least one.
         """
-        import torch
-
-        cache = None
-        if self._takes_cache and self._takes_cache_flag:
-            ids = torch.tensor([list(tokens)], device=self._model.device)
-            options = {"logits_to_keep": 1} if self._takes_logits_to_keep else {}
-            with _telling_of_memory(), torch.inference_mode():
-                cache = self._model(input_ids=ids, use_cache=True, **options).past_key_values
-        # A model of another kind, such as one without attention, has no cache that could be repeated.
-        return ReadText(tuple(tokens), cache if hasattr(cache, "batch_repeat_interleave") else None)
+        return ReadText(tokens, self.passes)
 
     def mean_losses_behind(self, before: ReadText, spans: Sequence[Span]) -> list[float]:
         """Return the mean loss per token of each span behind a text; see `losses`.
 
         :param before: what stands before each span.
         :param spans: a batch of them.
-        :raises LLMUnavailableError: when one span alone does not fit into memory.
+        :raises LLMUnavailableError: when one text alone does not fit into memory.
         """
-        if before.cache is None:
-            length = len(before.tokens)
-            return self.mean_losses([Span((*before.tokens, *span.tokens), length + span.first) for span in spans])
-        return [loss for loss, _ in self._of_batch(spans, False, before)]
+        known = len(before.tokens)
+        whole = [Span((*before.tokens, *span.tokens), known + span.first, known + span.stop) for span in spans]
+        found = self._stored(whole, False)
+        left = [number for number in range(len(spans)) if number not in found]
+        if left and before.cache is None:
+            found |= zip(left, self.losses([whole[number] for number in left]), strict=True)
+        elif left:
+            losses = self.passes.of_batch([spans[number] for number in left], False, (known, before.cache))
+            self._store([whole[number] for number in left], losses)
+            found |= zip(left, losses, strict=True)
+        return [found[number][0] for number in range(len(spans))]
 
-    def _of_batch(
-        self, spans: Sequence[Span], surprise: bool, before: ReadText | None = None
-    ) -> list[tuple[float, float]]:
-        with _telling_of_memory():
-            return in_halves(spans, partial(self._forward, surprise=surprise, before=before))
+    def _stored(self, spans: Sequence[Span], surprise: bool) -> dict[int, Losses]:
+        """Return the losses that the journal has, by number of the span."""
+        return self._journal.get(spans, surprise) if self._journal is not None else {}
 
-    def _forward(
-        self, spans: Sequence[Span], surprise: bool, before: ReadText | None = None
-    ) -> list[tuple[float, float]]:
-        import torch
-        from torch.nn.functional import cross_entropy, log_softmax
+    def _store(self, spans: Sequence[Span], losses: Sequence[Losses]) -> None:
+        if self._journal is not None:
+            self._journal.put(spans, losses)
 
-        def of_span(logits: Any, targets: Any) -> tuple[float, float]:
-            logits = logits.float()
-            if not surprise:
-                return cross_entropy(logits, targets).item(), math.nan
-            logs = log_softmax(logits, dim=-1)
-            losses = -logs.gather(1, targets[:, None])[:, 0]
-            # A word of probability 0 adds nothing to the entropy, not NaN.
-            entropy = -(logs.exp() * logs.clamp(min=torch.finfo(logs.dtype).min)).sum(dim=-1)
-            sure = (1 - entropy / math.log(logits.shape[-1])).clamp(min=0)
-            return losses.mean().item(), (losses.sigmoid() * sure).mean().item()
 
-        width = max(len(span.tokens) for span in spans)
-        ids = torch.zeros((len(spans), width), dtype=torch.long)
-        mask = torch.zeros_like(ids)
-        # Padded on the right, where no token of the text ever looks.
-        for row, span in enumerate(spans):
-            ids[row, : len(span.tokens)] = torch.tensor(span.tokens)
-            mask[row, : len(span.tokens)] = 1
-        device = self._model.device
-        options: dict[str, Any] = {"use_cache": False} if self._takes_cache_flag else {}
-        if before is not None:
-            # The model writes into a cache.
-            cache: Any = copy.deepcopy(before.cache)
-            cache.batch_repeat_interleave(len(spans))
-            options = {"past_key_values": cache, "use_cache": True}
-            mask = torch.cat([torch.ones((len(spans), len(before.tokens)), dtype=torch.long), mask], dim=1)
-        with torch.inference_mode():
-            logits = self._model(input_ids=ids.to(device), attention_mask=mask.to(device), **options).logits
-            return [
-                of_span(
-                    logits[row, span.first - 1 : len(span.tokens) - 1],
-                    ids[row, span.first : len(span.tokens)].to(logits.device),
-                )
-                for row, span in enumerate(spans)
-            ]
+def _chat(said: Sequence[str], system: str) -> list[dict[str, str]]:
+    """Return a conversation that the user begins as chat turns."""
+    turns = [{"role": "system", "content": system}] if system.strip() else []
+    return turns + [{"role": ("user", "assistant")[number % 2], "content": text} for number, text in enumerate(said)]

@@ -8,7 +8,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-__all__ = ["files_digest", "model_identity"]
+__all__ = ["answering_params", "files_digest", "model_identity"]
+
+# They say where and how a model runs, and change no answer.
+_PLACES = ("device_map", "max_memory", "offload_folder", "cache_dir", "local_files_only", "attn_implementation")
 
 _SUFFIXES = {".safetensors", ".bin", ".json", ".jinja", ".model", ".txt"}
 _PARTS = 64
@@ -23,6 +26,14 @@ def model_identity(name: str, model_params: Mapping[str, Any]) -> dict[str, Any]
     """
     folder = str(Path(name, str(model_params.get("subfolder") or "")))
     return {"model": name, "model_params": dict(model_params), "files": files_digest(folder)}
+
+
+def answering_params(model_params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those arguments of `from_pretrained` that change what a model answers.
+
+    :param model_params: all of them.
+    """
+    return {name: value for name, value in model_params.items() if name not in _PLACES}
 
 
 def files_digest(name: str) -> str | None:

@@ -9,8 +9,10 @@ from typing import Any
 from mergeit_ops.constraints import MAPPING, OPTIONAL_TEXT, TEXT, Constraint, Number, OneOf, check
 from mergeit_ops.core.scoring.loss_prompts import LOSS_PROMPTS, LossPrompt
 from mergeit_ops.llm.huggingface import checked_model_params, default_device
+from mergeit_ops.llm.loss_journal import LossJournal
 from mergeit_ops.llm.losses import START_TOKENS, LossModel, load_loss_model
-from mergeit_ops.llm.model_files import model_identity
+from mergeit_ops.llm.model_files import answering_params, model_identity
+from mergeit_ops.llm.settings import CACHE_AUTO
 
 __all__ = ["DTYPES", "LossSettings"]
 
@@ -24,6 +26,7 @@ _CONSTRAINTS: Mapping[str, Constraint] = {
     "start_token": OneOf(START_TOKENS),
     "max_length": Number(low=2, integer=True),
     "device": OPTIONAL_TEXT,
+    "cache_path": OPTIONAL_TEXT,
 }
 
 
@@ -39,6 +42,7 @@ class LossSettings:
     :param start_token: what stands before each text.
     :param max_length: tokens of a text at most.
     :param device: where the model runs; None takes a GPU where there is one.
+    :param cache_path: file or folder of the journal of losses; `auto`: below the user's cache folder; None: none.
     :raises RecipeError: if a parameter cannot work.
     """
 
@@ -50,6 +54,7 @@ class LossSettings:
     start_token: str = "bos"
     max_length: int = 1024
     device: str | None = None
+    cache_path: str | None = CACHE_AUTO
 
     def __post_init__(self) -> None:
         check(_CONSTRAINTS, vars(self), self.owner)
@@ -72,7 +77,12 @@ class LossSettings:
 
         :raises LLMUnavailableError: if it cannot be loaded.
         """
-        return load_loss_model(self.hf_model, self.model_params or {}, self.device or default_device(), self.dtype)
+        params = self.model_params or {}
+        journal = None
+        if self.cache_path:
+            identity = {**model_identity(self.hf_model, answering_params(params)), "dtype": self.dtype}
+            journal = LossJournal(self.hf_model, identity, self.cache_path)
+        return load_loss_model(self.hf_model, params, self.device or default_device(), self.dtype, journal)
 
     def most_tokens(self, model: LossModel) -> int:
         """Return how many tokens a text has at most."""

@@ -13,6 +13,7 @@ from mergeit_ops.core.scoring.one_shot import ShotSpans, shot_spans
 from mergeit_ops.core.scoring.score import Score
 from mergeit_ops.core.selection.method import Need, Pool
 from mergeit_ops.llm.losses import LossModel
+from mergeit_ops.llm.settings import CACHE_AUTO
 from mergeit_ops.scorers.loss_settings import LossSettings
 from mergeit_ops.scorers.pool import check_pairwise
 
@@ -59,6 +60,8 @@ class Miwv:
     :param start_token: what stands before each text: `bos`, `eos` or `released`; see `response_loss`.
     :param max_length: tokens of a text at most, at least 2, or as many as the model can read where that is less.
     :param device: `cpu`, `cuda` or `cuda:N`; None takes a GPU where there is one.
+    :param cache_path: file or folder of the journal of losses, where a run that was killed finds what it had computed;
+        `auto`: `losses.sqlite3` in the cache folder; null: none.
     :raises RecipeError: if a parameter cannot work.
     """
 
@@ -83,9 +86,12 @@ class Miwv:
         start_token: str = "bos",
         max_length: int = 1024,
         device: str | None = None,
+        cache_path: str | None = CACHE_AUTO,
     ) -> None:
         check({"shot_separator": ANY_TEXT}, locals(), "miwv")
-        self._settings = LossSettings("miwv", hf_model, model_params, dtype, prompt, start_token, max_length, device)
+        self._settings = LossSettings(
+            "miwv", hf_model, model_params, dtype, prompt, start_token, max_length, device, cache_path
+        )
         self.device = device
         self.shot_separator = shot_separator
 

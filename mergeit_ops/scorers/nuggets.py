@@ -19,6 +19,7 @@ from mergeit_ops.core.topics.clustering import default_fit_sample_size, fit_samp
 from mergeit_ops.embedding.batches import batches_of_like_lengths
 from mergeit_ops.errors import ScorerError
 from mergeit_ops.llm.losses import LossModel
+from mergeit_ops.llm.settings import CACHE_AUTO
 from mergeit_ops.scorers.loss_settings import LossSettings
 
 __all__ = ["Nuggets"]
@@ -80,6 +81,8 @@ class Nuggets:
     :param max_length: tokens of a text at most, example and anchor together, or as many as the model can read where
         that is less; at least 4.
     :param device: `cpu`, `cuda` or `cuda:N`; None takes a GPU where there is one.
+    :param cache_path: file or folder of the journal of losses, where a run that was killed finds what it had computed;
+        `auto`: `losses.sqlite3` in the cache folder; null: none.
     :raises RecipeError: if a parameter cannot work.
     """
 
@@ -103,10 +106,13 @@ class Nuggets:
         start_token: str = "bos",
         max_length: int = 1024,
         device: str | None = None,
+        cache_path: str | None = CACHE_AUTO,
     ) -> None:
         constraints = {**_CONSTRAINTS, "max_length": Number(low=4, integer=True)}
         check(constraints, locals(), "nuggets")
-        self._settings = LossSettings("nuggets", hf_model, model_params, dtype, prompt, start_token, max_length, device)
+        self._settings = LossSettings(
+            "nuggets", hf_model, model_params, dtype, prompt, start_token, max_length, device, cache_path
+        )
         self.device = device
         self.target_path = anchors
         self.num_anchors = int(num_anchors)

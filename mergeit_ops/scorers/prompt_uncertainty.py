@@ -13,6 +13,7 @@ from mergeit_ops.core.scoring.prompt_uncertainty import prompt_uncertainty, with
 from mergeit_ops.core.scoring.response_loss import Span
 from mergeit_ops.core.scoring.score import Score
 from mergeit_ops.llm.losses import LossModel
+from mergeit_ops.llm.settings import CACHE_AUTO
 from mergeit_ops.scorers.loss_settings import LossSettings
 
 __all__ = ["PromptUncertaintyScorer"]
@@ -47,6 +48,8 @@ class PromptUncertaintyScorer:
     :param max_length: tokens of a text at most, at least 2, or as many as the model can read where that is less; the
         end of a longer response is cut, the same for all instructions.
     :param device: `cpu`, `cuda` or `cuda:N`; None takes a GPU where there is one.
+    :param cache_path: file or folder of the journal of losses, where a run that was killed finds what it had computed;
+        `auto`: `losses.sqlite3` in the cache folder; null: none.
     :raises RecipeError: if a parameter cannot work.
     """
 
@@ -68,10 +71,11 @@ class PromptUncertaintyScorer:
         start_token: str = "bos",
         max_length: int = 1024,
         device: str | None = None,
+        cache_path: str | None = CACHE_AUTO,
     ) -> None:
         check(_CONSTRAINTS, locals(), "prompt_uncertainty")
         self._settings = LossSettings(
-            "prompt_uncertainty", hf_model, model_params, dtype, prompt, start_token, max_length, device
+            "prompt_uncertainty", hf_model, model_params, dtype, prompt, start_token, max_length, device, cache_path
         )
         self.num_perturbations = int(num_perturbations)
         self.drop_rate = float(drop_rate)

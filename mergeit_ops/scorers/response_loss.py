@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from operator import attrgetter
 from typing import Any
 
 from mergeit_ops.constraints import (
@@ -13,19 +14,22 @@ from mergeit_ops.constraints import (
     SomeOf,
     check,
 )
-from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.sample import Round, Sample
 from mergeit_ops.core.scoring.loss_prompts import ASKS_BACK, LOSS_PROMPTS, question_text
 from mergeit_ops.core.scoring.response_loss import (
     MEASURES,
     NEEDS,
+    TURNS,
     UPD,
     Span,
-    measured,
+    Turn,
+    measured_over,
     question_spans,
-    response_spans,
+    turn_spans,
 )
 from mergeit_ops.core.scoring.score import Score
 from mergeit_ops.llm.losses import LossModel
+from mergeit_ops.llm.settings import CACHE_AUTO
 from mergeit_ops.scorers.loss_settings import LossSettings
 from mergeit_ops.scorers.loss_template import loss_template, no_ratio
 
@@ -33,6 +37,7 @@ __all__ = ["ResponseLossScorer"]
 
 _CONSTRAINTS: Mapping[str, Constraint] = {
     "measures": SomeOf(MEASURES),
+    "turns": OneOf(TURNS),
     "prompt": OneOf((*LOSS_PROMPTS, "chat", "custom")),
     "prompt_template": MAPPING,
 }
@@ -48,6 +53,12 @@ class ResponseLossScorer:
     where the model was sure of its next tokens and wrong (D3). `perplexity` is that of the response given the
     instruction, and `sample_perplexity` that of instruction and response as one text.
 
+    In a conversation every turn of the assistant counts: its loss given all turns before it, and alone. The model reads
+    a conversation once for all its turns. What is said between two answers, by the user or a tool, is one question. A
+    turn of the assistant without text, such as one that only calls a tool, has no loss. System prompts stand only in
+    `chat`, at the beginning. `reverse_ifd` takes each question with its own answer. `sample_perplexity` is that of the
+    whole conversation.
+
     :param measures: names of the measures, at least one; the first is the score. All of them come from the same
         forward passes.
     :param hf_model: causal language model: a name on the Hugging Face Hub or the path of a folder. The default is
@@ -59,15 +70,20 @@ class ResponseLossScorer:
     :param prompt: what stands around instruction and response: `plain`, lines of their own, as in Superfiltering;
         `alpaca`; `vicuna`; `chat`, the model's own chat template; or `custom`. A template that the model does not know
         moves every IFD above 1, so that none of the rows seems worth keeping: take `plain` for a base model.
-    :param prompt_template: for `custom`: the texts `without_input`, `with_input`, `alone`, and for `reverse_ifd`
-        `reverse` and `reverse_alone`, with the fields `{instruction}`, `{input}` and `{response}`.
+    :param prompt_template: for `custom`: the texts `without_input`, `with_input`, `alone`, for `reverse_ifd` `reverse`
+        and `reverse_alone`, and for conversations `later`, what stands between a response and the next one (default: a
+        blank line and `without_input`); with the fields `{instruction}`, `{input}` and `{response}`.
+    :param turns: what the measures of a conversation are: `mean`, those of the mean losses over the tokens of all
+        turns, or `max`, the largest of a turn.
     :param start_token: what stands before each text: `bos`, the tokenizer's BOS, or its EOS where it has none; `eos`;
         `released`: what the tokenizer puts there by itself. GPT-2's puts nothing there, so the first token of a
         response alone has no loss, and the two means of an IFD are over different tokens. Superfiltering's released
         code counts that way; the difference decides about short responses.
     :param max_length: tokens of a text at most, at least 2, or as many as the model can read where that is less; the
-        end of a longer response is cut.
+        end of a longer response is cut, and turns behind it are left out.
     :param device: `cpu`, `cuda` or `cuda:N`; None takes a GPU where there is one.
+    :param cache_path: file or folder of the journal of losses, where a run that was killed finds what it had computed;
+        `auto`: `losses.sqlite3` in the cache folder; null: none.
     :raises RecipeError: if a parameter cannot work.
     """
 
@@ -80,9 +96,11 @@ class ResponseLossScorer:
         dtype: str = "float32",
         prompt: str = "plain",
         prompt_template: Mapping[str, str] | None = None,
+        turns: str = "mean",
         start_token: str = "bos",
         max_length: int = 1024,
         device: str | None = None,
+        cache_path: str | None = CACHE_AUTO,
     ) -> None:
         check(_CONSTRAINTS, locals(), "response_loss")
         self.measures = {name: MEASURES[name] for name in measures}
@@ -96,14 +114,16 @@ class ResponseLossScorer:
             start_token=start_token,
             max_length=max_length,
             device=device,
+            cache_path=cache_path,
         )
         self.prompt = prompt
+        self.turns = turns
         self._template = loss_template("response_loss", prompt, prompt_template, "reverse_ifd" in measures)
 
     def identity(self) -> Mapping[str, Any]:
         """See `NamedScorer`."""
         template = {} if self._template is None else asdict(self._template)
-        return {**self._settings.identity(), "prompt": self.prompt, "template": template}
+        return {**self._settings.identity(), "prompt": self.prompt, "template": template, "turns": self.turns}
 
     def score(self, samples: Sequence[Sample]) -> list[Score]:
         """Score rows by the first measure; see `measure`."""
@@ -120,52 +140,124 @@ class ResponseLossScorer:
         if not samples:
             return []
         model = self._settings.load()
-        spans = self._spans(model, samples)
-        asked = [span for row in spans if not isinstance(row, str) for span in row.values()]
+        rows = self._spans(model, samples)
+        asked = [span for turns in rows if not isinstance(turns, str) for spans in turns for span in spans.values()]
         losses = iter(model.losses(asked, surprise=any(map(_is_surprise, self._needed))))
-        return [self._scores(row, losses) for row in spans]
+        return [self._scores(turns, losses) for turns in rows]
 
     @property
     def _needed(self) -> list[str]:
         return list(dict.fromkeys(name for measure in self.measures for name in NEEDS[measure]))
 
-    def _scores(self, spans: Mapping[str, Span] | str, losses: Iterator[tuple[float, float]]) -> tuple[Score, ...]:
-        if isinstance(spans, str):
-            return (Score.missing(spans),) * len(self.measures)
-        found: dict[str, float] = {}
-        for name in spans:
-            found[name], found[name + UPD] = next(losses)
-        return tuple(measured(measure, found) for measure in self.measures)
+    def _scores(
+        self, turns: Sequence[Mapping[str, Span]] | str, losses: Iterator[tuple[float, float]]
+    ) -> tuple[Score, ...]:
+        if isinstance(turns, str):
+            return (Score.missing(turns),) * len(self.measures)
+        found: list[dict[str, float]] = []
+        for spans in turns:
+            found.append({})
+            for name in spans:
+                found[-1][name], found[-1][name + UPD] = next(losses)
+        tokens = [{name: span.count for name, span in spans.items()} for spans in turns]
+        return tuple(measured_over(measure, found, tokens, self.turns) for measure in self.measures)
 
-    def _spans(self, model: LossModel, samples: Sequence[Sample]) -> list[dict[str, Span] | str]:
-        """Return the spans of each sample that the measures need, or why it has none."""
+    def _spans(self, model: LossModel, samples: Sequence[Sample]) -> list[list[dict[str, Span]] | str]:
+        """Return the spans that the measures need of each turn of each sample, or why it has none."""
         needed = {name.removesuffix(UPD) for name in self._needed}
-        texts = [self._texts(model, sample) for sample in samples]
-        prompts, alone, backwards, alone_backwards = (model.tokens(list(part)) for part in zip(*texts, strict=True))
-        responses = model.tokens([sample.output if sample.output.strip() else "" for sample in samples])
-        questions = model.tokens([question_text(sample) for sample in samples])
+        rows = [self._texts(model, sample) for sample in samples]
+        turns = [turn for row in rows for turn in row]
+
+        def tokens(of: Callable[[_TurnTexts], str]) -> list[list[int]]:
+            return model.tokens(list(map(of, turns)))
+
+        before, alone, responses = (tokens(attrgetter(name)) for name in ("before", "alone", "response"))
+        if "question_given" in needed:
+            names = ("question_before", "question_alone", "question")
+            backwards, alone_backwards, questions = (tokens(attrgetter(name)) for name in names)
         most = self._settings.most_tokens(model)
         start = [] if self.prompt == "chat" and model.writes_start else model.start(self._settings.start_token)
-        found: list[dict[str, Span] | str] = []
-        for row, (prompt, response) in enumerate(zip(prompts, responses, strict=True)):
-            spans = response_spans(prompt, response, start, most, alone[row])
-            if not isinstance(spans, str):
-                if "question_given" in needed:
-                    spans |= question_spans(backwards[row], questions[row], start, most, alone_backwards[row])
-                spans = {name: span for name, span in spans.items() if name in needed}
-            found.append(spans)
+        found: list[list[dict[str, Span]] | str] = []
+        first = 0
+        for row in rows:
+            numbers = range(first, first + len(row))
+            first += len(row)
+            given = [Turn(before[number], responses[number], turns[number].continues) for number in numbers]
+            spans = turn_spans(given, start, most, alone[numbers.start])
+            if isinstance(spans, str):
+                found.append(spans)
+                continue
+            for number, of_turn in zip(numbers, spans, strict=False):  # what is cut off has none
+                if of_turn and "question_given" in needed:
+                    of_turn |= question_spans(
+                        backwards[number], questions[number], start, most, alone_backwards[number]
+                    )
+            found.append([{name: span for name, span in of_turn.items() if name in needed} for of_turn in spans])
         return found
 
-    def _texts(self, model: LossModel, sample: Sample) -> tuple[str, str, str, str]:
-        """Return what stands before the response, and before the instruction: with the other of both, and alone."""
-        template = self._template
+    def _texts(self, model: LossModel, sample: Sample) -> list[_TurnTexts]:
+        """Return the texts of each turn, at least one."""
+        rounds = sample.rounds or (Round(question_text(sample), sample.output if sample.output.strip() else ""),)
+        alone, befores = self._before_responses(model, sample)
+        found = []
+        for number, (question, answer) in enumerate(rounds):
+            before, continues = befores[number]
+            question_before, question_alone = self._before_question(model, sample, question, answer)
+            found.append(_TurnTexts(before, answer, continues, alone, question, question_before, question_alone))
+        return found
+
+    def _before_responses(self, model: LossModel, sample: Sample) -> tuple[str, list[tuple[str, bool]]]:
+        """Return what stands before a response alone, and before each; the latter with whether it stands behind the
+        response before it."""
+        template, rounds = self._template, sample.rounds
         if template is not None:
-            reverse = template.before_question(sample) if "reverse_ifd" in self.measures else ""
-            return template.before_response(sample), template.alone, reverse, template.reverse_alone
-        given, alone = model.chat_texts(question_text(sample), sample.system)
+            if not rounds:
+                return template.alone, [(template.before_response(sample), False)]
+            first = Sample(rounds[0].question, "", rounds[0].answer, sample.system)
+            later = [(template.before_later_response(question), True) for question, _ in rounds[1:]]
+            return template.alone, [(template.before_response(first), False), *later]
+        if not rounds:
+            given, alone = model.chat_texts(question_text(sample), sample.system)
+            return alone, [(given, False)]
+        _, alone = model.chat_texts(rounds[0].question, sample.system)
+        prompts = model.chat_prompts(rounds, sample.system)
+        befores = [(prompts[0], False)]
+        for prompt, (_, answer), whole in zip(prompts, rounds, prompts[1:], strict=False):
+            # Templates may change what was said before, such as leave out its thoughts.
+            known = prompt + answer
+            befores.append((whole[len(known) :], True) if whole.startswith(known) else (whole, False))
+        return alone, befores
+
+    def _before_question(self, model: LossModel, sample: Sample, question: str, answer: str) -> tuple[str, str]:
+        """Return what stands before a question with its answer, and alone; both empty where no measure needs them."""
         if "reverse_ifd" not in self.measures:
-            return given, alone, "", ""
-        return given, alone, *model.chat_texts(f"{ASKS_BACK}\n\n{sample.output}")
+            return "", ""
+        if self._template is None:
+            return model.chat_texts(f"{ASKS_BACK}\n\n{answer}")
+        of_turn = Sample(question, "", answer, sample.system) if sample.rounds else sample
+        return self._template.before_question(of_turn), self._template.reverse_alone
+
+
+@dataclass(frozen=True)
+class _TurnTexts:
+    """The texts around an answer.
+
+    :param before: what stands before it.
+    :param response: the answer.
+    :param continues: see `Turn`.
+    :param alone: what stands before it without its question.
+    :param question: what it answers.
+    :param question_before: what stands before the question, with the answer.
+    :param question_alone: the same without the answer.
+    """
+
+    before: str
+    response: str
+    continues: bool
+    alone: str
+    question: str
+    question_before: str
+    question_alone: str
 
 
 def _is_surprise(name: str) -> bool:

@@ -13,6 +13,7 @@ from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.scoring.score import Score
 from mergeit_ops.core.selection.method import Need, Pool
 from mergeit_ops.core.topics.clustering import fit_sample
+from mergeit_ops.llm.settings import CACHE_AUTO
 from mergeit_ops.scorers.prompt_uncertainty import PromptUncertaintyScorer
 
 __all__ = ["TaskUncertainty"]
@@ -51,6 +52,7 @@ class TaskUncertainty:
         start_token: str = "bos",
         max_length: int = 1024,
         device: str | None = None,
+        cache_path: str | None = CACHE_AUTO,
     ) -> None:
         constraints: Mapping[str, Constraint] = {"group_key": TEXT, "instances_per_group": Number(low=1, integer=True)}
         check(constraints, locals(), "prompt_uncertainty")
@@ -68,6 +70,7 @@ class TaskUncertainty:
             start_token=start_token,
             max_length=max_length,
             device=device,
+            cache_path=cache_path,
         )
         self._rows.by_instruction = True
 

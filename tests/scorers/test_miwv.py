@@ -31,7 +31,7 @@ SAMPLES = [
 
 
 def scorer(**parameters) -> Miwv:
-    return build_scorer("miwv", {"hf_model": tiny_models.gpt2_folder(), **parameters}, POOL_SCORERS)
+    return build_scorer("miwv", {"hf_model": tiny_models.gpt2_folder(), "cache_path": None, **parameters}, POOL_SCORERS)
 
 
 def pool(samples=SAMPLES, vectors=GOLDEN) -> Pool:

@@ -9,6 +9,7 @@ from mergeit_ops.core.selection.method import Pool
 from mergeit_ops.core.vectors import encode_vectors
 from mergeit_ops.errors import EmbeddingError, RecipeError, ScorerError
 from mergeit_ops.llm import losses
+from mergeit_ops.llm.loss_passes import LossPasses
 from mergeit_ops.ops import PoolScoreMapper
 from mergeit_ops.scorers import build_scorer
 from mergeit_ops.scorers.nuggets import Nuggets
@@ -22,7 +23,7 @@ ROWS = [Sample("Count to three.", "", "one two three"), Sample("Sing a song.", "
 
 
 def scorer(**parameters) -> Nuggets:
-    given = {"hf_model": tiny_models.gpt2_folder(), "anchors": "mine.jsonl"} | parameters
+    given = {"hf_model": tiny_models.gpt2_folder(), "anchors": "mine.jsonl", "cache_path": None} | parameters
     return build_scorer("nuggets", given, POOL_SCORERS)
 
 
@@ -35,7 +36,11 @@ def loss(text: str, response: str) -> float:
     """The loss of a response behind a text, read whole by another scorer."""
     as_it_is = {"without_input": "{instruction}", "with_input": "{instruction}{input}"}
     made = ResponseLossScorer(
-        hf_model=tiny_models.gpt2_folder(), measures=["perplexity"], prompt="custom", prompt_template=as_it_is
+        hf_model=tiny_models.gpt2_folder(),
+        measures=["perplexity"],
+        prompt="custom",
+        prompt_template=as_it_is,
+        cache_path=None,
     )
     return float(np.log(made.score([Sample(text, "", response)])[0].value))
 
@@ -47,7 +52,7 @@ def prompt(sample: Sample) -> str:
 @pytest.mark.parametrize("remembers", [True, False])
 def test_scores_are_those_of_texts_that_are_read_whole(monkeypatch, remembers):
     if not remembers:
-        monkeypatch.setattr(losses.LossModel, "read", lambda self, tokens: losses.ReadText(tuple(tokens), None))
+        monkeypatch.setattr(LossPasses, "read", lambda self, tokens: None)
     for sample, (gold, gain) in zip(ROWS, scored(scorer()), strict=True):
         others = [anchor for anchor in ANCHORS if anchor != sample]
         demo = prompt(sample) + sample.output + "\n\n"
@@ -71,7 +76,7 @@ def test_the_rows_around_change_nothing():
 
 def test_a_row_that_cannot_reach_the_bound_is_given_up_and_the_others_keep_their_scores(monkeypatch):
     model = losses.load_loss_model(tiny_models.gpt2_folder(), {}, "cpu", "float32")
-    monkeypatch.setattr(model, "most_tokens", 1)  # an anchor a batch
+    monkeypatch.setattr(model.passes, "most_tokens", 1)  # an anchor a batch
     known = scored(scorer())
     bound = sorted(gold.value for gold, _ in known)[-1]
     calls = []

@@ -15,7 +15,8 @@ from tests import tiny_models
 
 
 def scoring(**parameters) -> ResponseLossScorer:
-    return ResponseLossScorer(**({"hf_model": tiny_models.gpt2_folder(), "measures": list(MEASURES)} | parameters))
+    given = {"hf_model": tiny_models.gpt2_folder(), "measures": list(MEASURES), "cache_path": None}
+    return ResponseLossScorer(**(given | parameters))
 
 
 @pytest.fixture(scope="module")

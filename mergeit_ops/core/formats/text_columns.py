@@ -10,6 +10,7 @@ from mergeit_ops.core.formats.base import FormatName, Problem, Reading, context_
 from mergeit_ops.core.formats.beside import only_beside, problem_beside, shared_beside
 from mergeit_ops.core.formats.content import as_text, is_empty, read_content
 from mergeit_ops.core.formats.marks import holds_media, holds_reasoning, holds_tool_call
+from mergeit_ops.core.formats.rounds import with_rounds
 from mergeit_ops.core.sample import Sample
 
 
@@ -116,7 +117,8 @@ def _reading(sample: Sample, beside: Mapping[str, Any], history: Any, texts_fit:
     if earlier:
         asked = "\n".join([*(question for question, _ in earlier), sample.instruction])
         answered = "\n".join([*(answer for _, answer in earlier), sample.output])
-        sample = replace(sample, instruction=asked, output=answered)
+        rounds = [*earlier, (one_turn(sample), sample.output)]
+        sample = with_rounds(replace(sample, instruction=asked, output=answered), rounds)
     return Reading(sample, _problem(sample, beside, bool(earlier), texts_fit), context_text(shared_beside(beside)))
 
 

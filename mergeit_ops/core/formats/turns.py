@@ -13,6 +13,7 @@ from mergeit_ops.core.formats.base import Problem, Reading, context_text, parent
 from mergeit_ops.core.formats.beside import is_trace, problem_beside, shared_beside
 from mergeit_ops.core.formats.content import Content, in_form_of, is_empty, read_content
 from mergeit_ops.core.formats.marks import holds_media, holds_reasoning, holds_tool_call
+from mergeit_ops.core.formats.rounds import with_rounds
 from mergeit_ops.core.formats.vocabulary import speaks_of_reasoning
 from mergeit_ops.core.sample import Sample
 
@@ -231,6 +232,14 @@ def read_conversation(given: Sequence[Any], beside: Mapping[str, Any], system_pr
         said[turn.speaker].append(content.text)
     prompt = "\n\n".join(said["system"]).strip() or system_prompt
     sample = Sample("\n".join(said["user"]), "", "\n".join(said["assistant"]), prompt)
+    sample = with_rounds(
+        sample,
+        (
+            ("", content.text) if turn.speaker == "assistant" else (content.text, "")
+            for turn, content in zip(turns, contents, strict=True)
+            if turn.speaker != "system"
+        ),
+    )
     shared = shared_beside(beside) | (
         {"system prompt of the row": system_prompt} if said["system"] and system_prompt else {}
     )

@@ -42,7 +42,7 @@ def _without_nulls(value: Any) -> Any:
 
 def sample_digest(sample: Sample) -> str:
     """Return a hash of a sample's texts: what a merged row is known by, whatever else its row holds."""
-    return content_digest(vars(sample))
+    return content_digest(sample.content)
 
 
 def exact_digest(row: Mapping[str, Any], inexact: Collection[str]) -> str:

@@ -23,6 +23,8 @@ class LossPrompt:
     :param alone: what stands before a response without its instruction.
     :param reverse: what stands before the instruction of a response.
     :param reverse_alone: what stands before an instruction without its response.
+    :param later: in a conversation, what stands between a response and the next one, with the `{instruction}` of that;
+        empty: a blank line and `without_input`.
     """
 
     without_input: str
@@ -30,6 +32,7 @@ class LossPrompt:
     alone: str = ""
     reverse: str = ""
     reverse_alone: str = ""
+    later: str = ""
 
     @classmethod
     def of(cls, texts: Mapping[str, str]) -> LossPrompt:
@@ -44,11 +47,20 @@ class LossPrompt:
         for name in ("without_input", "with_input"):
             if not isinstance(texts.get(name), str) or "{instruction}" not in texts[name]:
                 raise ValueError(f"needs the field {name!r}, a text with {{instruction}}")
+        if texts.get("later") and "{instruction}" not in texts["later"]:
+            raise ValueError("has a field 'later' without {instruction}")
         return cls(**texts)
 
     def before_response(self, sample: Sample) -> str:
         """Return what stands before the response of a row."""
         return _filled(self.with_input if sample.input else self.without_input, sample)
+
+    def before_later_response(self, question: str) -> str:
+        """Return what stands between a response and the next one of a conversation.
+
+        :param question: what the next one answers.
+        """
+        return _filled(self.later or f"\n\n{self.without_input}", Sample(question, "", ""))
 
     def before_question(self, sample: Sample) -> str:
         """Return what stands before the instruction of a row: its response, and a request for the instruction."""
@@ -74,7 +86,9 @@ ASKS_BACK = "The text below is a response. Write the instruction that it respond
 """Asks for the instruction of a response."""
 
 LOSS_PROMPTS: Mapping[str, LossPrompt] = {
-    "plain": LossPrompt("{instruction}\n", "{instruction}\n{input}\n", reverse="{response}\n"),
+    "plain": LossPrompt(
+        "{instruction}\n", "{instruction}\n{input}\n", reverse="{response}\n", later="\n{instruction}\n"
+    ),
     "alpaca": LossPrompt(
         without_input="Below is an instruction that describes a task. Write a response that appropriately completes "
         "the request.\n\n### Instruction:\n{instruction}\n\n### Response:",
@@ -84,6 +98,7 @@ LOSS_PROMPTS: Mapping[str, LossPrompt] = {
         alone="### Response:",
         reverse=ASKS_BACK + "\n\n### Response:\n{response}\n\n### Instruction:",
         reverse_alone="### Instruction:",
+        later="\n\n### Instruction:\n{instruction}\n\n### Response:",
     ),
     "vicuna": LossPrompt(
         without_input=_VICUNA + "USER: {instruction} ASSISTANT:",
@@ -91,6 +106,7 @@ LOSS_PROMPTS: Mapping[str, LossPrompt] = {
         alone="ASSISTANT:",
         reverse=_VICUNA + "USER: " + ASKS_BACK + "\n{response} ASSISTANT:",
         reverse_alone="ASSISTANT:",
+        later=" USER: {instruction} ASSISTANT:",
     ),
 }
 """Prompts by name. `plain` is that of Superfiltering, `alpaca` and `vicuna` are those of the models of these names."""

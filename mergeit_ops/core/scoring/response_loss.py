@@ -11,10 +11,23 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import mul
 
 from mergeit_ops.core.scoring.score import Score
 
-__all__ = ["MEASURES", "NEEDS", "UPD", "Span", "measured", "question_spans", "response_spans"]
+__all__ = [
+    "MEASURES",
+    "NEEDS",
+    "TURNS",
+    "UPD",
+    "Span",
+    "Turn",
+    "measured",
+    "measured_over",
+    "question_spans",
+    "response_spans",
+    "turn_spans",
+]
 
 MEASURES: Mapping[str, str] = {
     "ifd": "ifd",
@@ -32,12 +45,24 @@ another model for theirs."""
 class Span:
     """Tokens of which a model's mean loss is wanted.
 
-    :param tokens: token ids, as the model reads them.
-    :param first: position of the first one whose loss counts, >= 1; all after it count too.
+    :param tokens: token ids, as the model reads them. Spans of the same tokens are read in one pass.
+    :param first: position of the first one whose loss counts, >= 1.
+    :param end: position behind the last one whose loss counts; None: all from the first on count.
     """
 
     tokens: tuple[int, ...]
     first: int
+    end: int | None = None
+
+    @property
+    def stop(self) -> int:
+        """Position behind the last token whose loss counts, and behind all that its loss depends on."""
+        return len(self.tokens) if self.end is None else self.end
+
+    @property
+    def count(self) -> int:
+        """How many tokens count."""
+        return self.stop - self.first
 
 
 NEEDS: Mapping[str, tuple[str, ...]] = {
@@ -78,11 +103,11 @@ def response_spans(
     """
     if not response:
         return "empty_response"
-    before = (*start, *prompt)
     bare = (*start, *alone)
-    room = max_length - max(len(before), len(bare))
+    room = max_length - max(len(start) + len(prompt), len(bare))
     if room < 1:
         return "instruction_too_long"
+    before = (*start, *prompt)
     # One more where nothing stands before it, since the first token has no loss there.
     rest = (*bare, *response[: room + (not bare)])
     tokens = (*before, *response[:room])
@@ -118,6 +143,99 @@ def question_spans(
         "question_alone": Span((*bare, *scored), max(1, len(bare))),
     }
     return {name: span for name, span in spans.items() if len(span.tokens) > span.first >= 1}
+
+
+@dataclass(frozen=True)
+class Turn:
+    """An answer of the assistant, as token ids without special tokens.
+
+    :param before: what stands before it: the question and what stands around it.
+    :param response: the answer.
+    :param continues: whether `before` stands behind the answer of the turn before; else it is all that stands before
+        this one, earlier turns included.
+    """
+
+    before: Sequence[int]
+    response: Sequence[int]
+    continues: bool = False
+
+
+def turn_spans(
+    turns: Sequence[Turn], start: Sequence[int], max_length: int, alone: Sequence[int] = ()
+) -> list[dict[str, Span]] | str:
+    """Return the tokens of which the losses are wanted, for each turn of a conversation; see `response_spans`.
+
+    Each turn is given all turns before it, and the spans of turns that continue each other are of the same tokens, so
+    that the model reads a conversation once. `whole` is the whole conversation, and is with the last turn.
+
+    :param turns: at least one.
+    :param start: what stands before a text: BOS or EOS, or nothing.
+    :param max_length: tokens that the model reads at most; turns behind them are left out.
+    :param alone: token ids of what stands before a response alone.
+    :return: the spans of each turn, up to the last of which a token is left; or why there is none.
+    """
+    found: list[dict[str, Span]] = []
+    read: list[int] = []
+    first = 0  # turn with which the text begins
+    reason = ""
+    for turn in turns:
+        if not turn.continues:
+            _share_tokens(found[first:])
+            read, first = [], len(found)
+        read += turn.before
+        spans = response_spans(read, turn.response, start, max_length, alone)
+        if isinstance(spans, str):
+            reason = reason or spans
+            if spans == "instruction_too_long":
+                break  # later turns stand behind still more
+            spans = {}
+        elif found:
+            found[-1].pop("whole", None)
+        found.append(spans)
+        read += turn.response
+    _share_tokens(found[first:])
+    return found if any(found) else reason
+
+
+def _share_tokens(turns: Sequence[dict[str, Span]]) -> None:
+    """Have turns that continue each other be spans of the same tokens, those of the last."""
+    given = [spans["given"] for spans in turns if "given" in spans]
+    for spans in turns:
+        if "given" in spans and spans["given"] is not given[-1]:
+            spans["given"] = Span(given[-1].tokens, spans["given"].first, spans["given"].stop)
+
+
+TURNS = ("mean", "max")
+"""How the measures of the turns of a conversation become one; see `measured_over`."""
+
+
+def measured_over(
+    measure: str, turns: Sequence[Mapping[str, float]], tokens: Sequence[Mapping[str, int]], over: str = "mean"
+) -> Score:
+    """Return a measure of a conversation.
+
+    :param measure: see `measured`.
+    :param turns: the mean token losses of each turn, at least one turn. Turns without a loss that the measure needs do
+        not count.
+    :param tokens: how many tokens each loss is the mean of.
+    :param over: `mean`: the measure of the mean losses over the tokens of all turns; `max`: the largest measure of a
+        turn.
+    :return: of one turn its own measure; else see `measured`.
+    """
+    needs = NEEDS[measure]
+    counted = [number for number, losses in enumerate(turns) if all(name in losses for name in needs)]
+    if len(counted) < 2:
+        return measured(measure, turns[counted[0] if counted else 0])
+    if over == "max":
+        scores = [measured(measure, turns[number]) for number in counted]
+        without = [score for score in scores if score.value is None]
+        return without[0] if without else max(scores, key=lambda score: score.value or 0.0)
+    means = {}
+    for name in needs:
+        weights = [tokens[number][name.removesuffix(UPD)] for number in counted]
+        losses = [turns[number][name] for number in counted]
+        means[name] = sum(map(mul, weights, losses)) / sum(weights)
+    return measured(measure, means)
 
 
 def measured(measure: str, losses: Mapping[str, float]) -> Score:

@@ -1,0 +1,226 @@
+"""Forward passes of a causal language model of Hugging Face that give losses of tokens."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from mergeit_ops.core.scoring.response_loss import Span
+from mergeit_ops.errors import LLMUnavailableError
+from mergeit_ops.llm.huggingface import (
+    ModelNotLoadedError,
+    context_length,
+    in_halves,
+    is_out_of_memory,
+    load_causal_lm,
+)
+
+__all__ = ["LossPasses", "Losses"]
+
+Losses = tuple[float, float]
+"""The mean loss of the tokens of a span, and their mean surprise, NaN where it is not wanted."""
+
+_CPU_TOKENS = 2_048
+_GPU_TOKENS = 8_192
+# Logits at a time: each token has one for every word there is, so those of all tokens of a batch would take 400 MB and
+# 1.6 GB. On a processor, few are also faster: they stay in its caches.
+_CPU_LOGITS = 8_000_000
+_GPU_LOGITS = 100_000_000
+
+
+@contextmanager
+def _telling_of_memory() -> Iterator[None]:
+    """Turn the lack of memory into a sentence.
+
+    :raises LLMUnavailableError: when memory does not suffice.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        raise LLMUnavailableError(
+            "Memory does not suffice for one sample at a time: lower max_length, or spread the model with "
+            "model_params: {device_map: auto}."
+        ) from error
+
+
+@dataclass(frozen=True)
+class _Text:
+    """A text that is read once.
+
+    :param tokens: its token ids.
+    :param spans: numbers of the spans in it.
+    """
+
+    tokens: Sequence[int]
+    spans: Sequence[int]
+
+
+class LossPasses:
+    """A causal language model and its tokenizer.
+
+    :param name: name at the Hub, or a folder.
+    :param model_params: arguments of `from_pretrained`.
+    :param device: where it runs.
+    :param dtype: of its weights.
+    :raises LLMUnavailableError: when it cannot be loaded.
+    """
+
+    def __init__(self, name: str, model_params: Mapping[str, Any], device: str, dtype: str) -> None:
+        self.name = name
+        try:
+            self.tokenizer, self._model = load_causal_lm(name, model_params, device, dtype)
+        except ModelNotLoadedError as error:
+            raise LLMUnavailableError(
+                f"The model {name!r} cannot be loaded ({error}): check hf_model; a model of the Hugging Face Hub needs "
+                "a connection or a local copy, and, if it is not public, a token in the environment variable HF_TOKEN."
+            ) from error
+        accepted = inspect.signature(type(self._model).forward).parameters
+        self._takes_cache_flag = "use_cache" in accepted
+        self._takes_cache = "past_key_values" in accepted
+        self._takes_logits_to_keep = "logits_to_keep" in accepted
+        on_gpu = self._model.device.type == "cuda"
+        self.most_tokens = _GPU_TOKENS if on_gpu else _CPU_TOKENS
+        """Tokens of a batch at most, padding included."""
+        self._most_logits = _GPU_LOGITS if on_gpu else _CPU_LOGITS
+        self.most_positions = context_length(self._model.config)
+        """Tokens that the model can read at most; None where it does not say."""
+        self._parts = self._body_and_head()
+
+    def read(self, tokens: Sequence[int]) -> Any | None:
+        """Return what the model remembers of a text that others stand behind; None: it remembers nothing.
+
+        :param tokens: token ids, at least one.
+        """
+        import torch
+
+        if not (self._takes_cache and self._takes_cache_flag):
+            return None
+        ids = torch.tensor([list(tokens)], device=self._model.device)
+        options = {"logits_to_keep": 1} if self._takes_logits_to_keep else {}
+        with _telling_of_memory(), torch.inference_mode():
+            cache = self._model(input_ids=ids, use_cache=True, **options).past_key_values
+        # A model of another kind, such as one without attention, has no cache that could be repeated.
+        return cache if hasattr(cache, "batch_repeat_interleave") else None
+
+    def of_batch(self, spans: Sequence[Span], surprise: bool, before: tuple[int, Any] | None = None) -> list[Losses]:
+        """Return the losses of spans, those of the same tokens from one pass.
+
+        :param spans: n spans of a batch.
+        :param surprise: whether it is wanted.
+        :param before: how many tokens stand before each span, and what `read` returned of them.
+        :raises LLMUnavailableError: when one text alone does not fit into memory.
+        """
+        texts: dict[tuple[int, ...], list[int]] = {}
+        for number, span in enumerate(spans):
+            texts.setdefault(span.tokens, []).append(number)
+        found: list[Losses] = [(math.nan, math.nan)] * len(spans)
+        run = partial(self._forward, spans=spans, surprise=surprise, before=before)
+        asked = [
+            _Text(tokens[: max(spans[number].stop for number in numbers)], numbers) for tokens, numbers in texts.items()
+        ]
+        with _telling_of_memory():
+            for text, losses in zip(asked, in_halves(asked, run), strict=True):
+                for number, loss in zip(text.spans, losses, strict=True):
+                    found[number] = loss
+        return found
+
+    def _forward(
+        self, texts: Sequence[_Text], *, spans: Sequence[Span], surprise: bool, before: tuple[int, Any] | None
+    ) -> list[list[Losses]]:
+        import torch
+
+        width = max(len(text.tokens) for text in texts)
+        ids = torch.zeros((len(texts), width), dtype=torch.long)
+        wanted = torch.zeros((len(texts), width), dtype=torch.bool)
+        for row, text in enumerate(texts):
+            ids[row, : len(text.tokens)] = torch.tensor(text.tokens)
+            for number in text.spans:
+                wanted[row, spans[number].first - 1 : spans[number].stop - 1] = True
+        options: dict[str, Any] = {"use_cache": False} if self._takes_cache_flag else {}
+        known = 0
+        if before is not None:
+            known, read = before
+            # The model writes into a cache.
+            cache: Any = copy.deepcopy(read)
+            cache.batch_repeat_interleave(len(texts))
+            options = {"past_key_values": cache, "use_cache": True}
+        # Padded on the right, where no token of a text ever looks: a mask without gaps takes the faster way.
+        mask = torch.ones((len(texts), known + width), dtype=torch.long, device=self._model.device)
+        with torch.inference_mode():
+            logits = self._logits(ids.to(self._model.device), mask, wanted, options)
+            losses, surprises = self._of_tokens(logits, ids.roll(-1, 1)[wanted], surprise)
+        lost = torch.zeros(ids.shape)
+        lost[wanted] = losses
+        sure = torch.full(ids.shape, math.nan)
+        if surprise:
+            sure[wanted] = surprises
+
+        def of_span(row: int, span: Span) -> Losses:
+            part = (row, slice(span.first - 1, span.stop - 1))
+            return lost[part].mean().item(), sure[part].mean().item()
+
+        return [[of_span(row, spans[number]) for number in text.spans] for row, text in enumerate(texts)]
+
+    def _logits(self, ids: Any, mask: Any, wanted: Any, options: Mapping[str, Any]) -> Iterator[Any]:
+        """Yield the logits at the wanted positions in float32, (m, V) each, in the order of the positions."""
+        most = max(1, self._most_logits // max(1, self._words))
+        if self._parts is None:
+            logits = self._model(input_ids=ids, attention_mask=mask, **options).logits
+            for part in logits[wanted.to(logits.device)].split(most):
+                yield part.float()
+            return
+        body, head = self._parts
+        states = body(input_ids=ids, attention_mask=mask, **options).last_hidden_state
+        for part in states[wanted.to(states.device)].split(most):
+            yield head(part).float()
+
+    @property
+    def _words(self) -> int:
+        return int(self._model.config.get_text_config().vocab_size)
+
+    def _of_tokens(self, logits: Iterator[Any], targets: Any, surprise: bool) -> tuple[Any, Any]:
+        """Return the loss and the surprise of each target."""
+        import torch
+
+        losses, surprises = [], []
+        done = 0
+        for part in logits:
+            target = targets[done : done + len(part)].to(part.device)[:, None]
+            done += len(part)
+            if not surprise:
+                losses.append((part.logsumexp(-1) - part.gather(1, target)[:, 0]).cpu())
+                continue
+            logs = part.log_softmax(-1)
+            loss = -logs.gather(1, target)[:, 0]
+            # A word of probability 0 adds nothing to the entropy, not NaN.
+            entropy = -(logs.exp() * logs.clamp(min=torch.finfo(logs.dtype).min)).sum(dim=-1)
+            certain = (1 - entropy / math.log(part.shape[-1])).clamp(min=0)
+            losses.append(loss.cpu())
+            surprises.append((loss.sigmoid() * certain).cpu())
+        return torch.cat(losses), torch.cat(surprises) if surprise else None
+
+    def _body_and_head(self) -> tuple[Callable[..., Any], Callable[[Any], Any]] | None:
+        """Return what reads texts, and what makes logits of what it has read, so that only those are made that count.
+
+        :return: None where the two one after the other give other logits than the model, such as one that scales them.
+        """
+        import torch
+
+        body, head = self._model.base_model, self._model.get_output_embeddings()
+        if body is self._model or head is None:
+            return None
+        ids = torch.tensor([[0, 1, 2]], device=self._model.device)
+        with torch.inference_mode():
+            try:
+                apart = head(body(input_ids=ids).last_hidden_state)
+            except (AttributeError, TypeError, ValueError, RuntimeError):  # of a class that is built otherwise
+                return None
+            return (body, head) if torch.equal(apart, self._model(input_ids=ids).logits) else None
