@@ -1,4 +1,4 @@
-"""`cache`: what the journal of LLM answers holds, and how to empty it."""
+"""`cache`: what the journals of LLM answers and of losses hold, and how to empty them."""
 
 from __future__ import annotations
 
@@ -11,45 +11,48 @@ from mergeit_ops.cli.terminal import say
 from mergeit_ops.errors import DatasetError
 
 NAME = "cache"
-HELP = "Say what the journal of LLM answers holds; show or remove answers."
+HELP = "Say what the journal of LLM answers, or of losses, holds; show or remove them."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.add_argument("path", nargs="?", help="the cache_path of a recipe (default: the journal of the cache folder)")
-    parser.add_argument("--show", type=whole_number, default=0, metavar="N", help="print the newest N answers")
-    parser.add_argument("--empty", action="store_true", help="remove all answers: they will be paid for again")
+    parser.add_argument("--losses", action="store_true", help="the losses of local models in place of the answers")
+    parser.add_argument("--show", type=whole_number, default=0, metavar="N", help="print the newest N")
+    parser.add_argument("--empty", action="store_true", help="remove all: they will be paid for, or computed, again")
     parser.add_argument(
-        "--older-than", type=_at_least_0, metavar="DAYS", help="with --empty: only answers of at least this age"
+        "--older-than", type=_at_least_0, metavar="DAYS", help="with --empty: only those of at least this age"
     )
 
 
 def run(options: argparse.Namespace) -> int:
     """Print what there is, or remove it."""
     from mergeit_ops.llm import journal_contents
-    from mergeit_ops.llm.journal import default_cache_path, journal_file
+    from mergeit_ops.llm.journal import ANSWERS_FILE, LOSSES_FILE, default_cache_path, journal_file
 
+    kind, file_name = ("losses", LOSSES_FILE) if options.losses else ("answers", ANSWERS_FILE)
     if options.path == "":
         # An unset variable of the shell: the default would be emptied in its place.
         raise DatasetError(
             "The path is empty: give the cache_path of a recipe, or leave it out for the default journal."
         )
-    path = journal_file(options.path) or default_cache_path()
+    path = journal_file(options.path, file_name) or default_cache_path(file_name)
     if options.older_than is not None and not options.empty:
-        raise DatasetError("--older-than says which answers to remove: give --empty with it.")
+        raise DatasetError("--older-than says which ones to remove: give --empty with it.")
     if not _is_there(path):
-        say(f"{path}: no such file, so no answers are stored.")
+        say(f"{path}: no such file, so no {kind} are stored.")
         return 0
     if options.empty:
         removed = journal_contents.forget(path, options.older_than or 0)
-        say(f"{path}: {removed:,} answers removed.")
+        say(f"{path}: {removed:,} {kind} removed.")
         return 0
     models = journal_contents.by_model(path)
-    say(f"{path}: {sum(part.answers for part in models):,} answers, {_size(path)}")
+    say(f"{path}: {sum(part.answers for part in models):,} {kind}, {_size(path)}")
     for part in models:
+        tokens = f"{part.prompt_tokens:,} prompt and {part.completion_tokens:,} completion tokens, "
         say(
-            f"  {part.model or 'unknown model'}: {part.answers:,} answers, {part.prompt_tokens:,} prompt and "
-            f"{part.completion_tokens:,} completion tokens, {_day(part.first_at)} to {_day(part.last_at)}"
+            f"  {part.model or 'unknown model'}: {part.answers:,} {kind}, {'' if options.losses else tokens}"
+            f"{_day(part.first_at)} to {_day(part.last_at)}"
         )
     for answer in journal_contents.latest(path, options.show):
         say(f"\n{_day(answer.created_at)}, {answer.model or 'unknown model'}:\n{answer.text}")

@@ -131,8 +131,8 @@ class ClusterJournal:
         if not self._warned:
             self._warned = True
             logger.warning(
-                f"The answer cache on the driver's machine cannot be asked ({type(error).__name__}): answers that are "
-                "not stored are paid for again when the recipe is run again."
+                f"The answer cache on the driver's machine cannot be asked ({type(error).__name__}): what is not "
+                "stored is computed or paid for again when the recipe is run again."
             )
 
 

@@ -284,7 +284,7 @@ class Journal:
                     f" The disk that holds {self.path.parent} is full: make room there, or set cache_path to another."
                 )
             logger.warning(
-                f"The answer cache {self.path} cannot be used ({error}): answers that are not stored are paid for "
+                f"The answer cache {self.path} cannot be used ({error}): what is not stored is computed or paid for "
                 f"again when the recipe is run again.{cure}"
             )
 

@@ -189,17 +189,18 @@ class LossPasses:
     def _of_tokens(self, logits: Iterator[Any], targets: Any, surprise: bool) -> tuple[Any, Any]:
         """Return the loss and the surprise of each target."""
         import torch
+        from torch.nn.functional import cross_entropy
 
         losses, surprises = [], []
         done = 0
         for part in logits:
-            target = targets[done : done + len(part)].to(part.device)[:, None]
+            target = targets[done : done + len(part)].to(part.device)
             done += len(part)
             if not surprise:
-                losses.append((part.logsumexp(-1) - part.gather(1, target)[:, 0]).cpu())
+                losses.append(cross_entropy(part, target, reduction="none").cpu())
                 continue
             logs = part.log_softmax(-1)
-            loss = -logs.gather(1, target)[:, 0]
+            loss = -logs.gather(1, target[:, None])[:, 0]
             # A word of probability 0 adds nothing to the entropy, not NaN.
             entropy = -(logs.exp() * logs.clamp(min=torch.finfo(logs.dtype).min)).sum(dim=-1)
             certain = (1 - entropy / math.log(part.shape[-1])).clamp(min=0)

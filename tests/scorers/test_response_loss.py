@@ -6,12 +6,14 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.sample import Round, Sample
 from mergeit_ops.core.scoring.response_loss import MEASURES
 from mergeit_ops.errors import LLMUnavailableError, RecipeError
 from mergeit_ops.scorers import build_scorer
 from mergeit_ops.scorers.response_loss import ResponseLossScorer
 from tests import tiny_models
+
+CUSTOM = {"without_input": "Q: {instruction} A: ", "with_input": "Q: {instruction} {input} A: "}
 
 
 def scoring(**parameters) -> ResponseLossScorer:
@@ -144,6 +146,9 @@ def test_rows_without_a_score_say_why():
         {"prompt": "custom"},
         {"prompt_template": {"without_input": "{instruction}", "with_input": "{instruction}"}},
         {"prompt": "custom", "prompt_template": {"without_input": "x", "with_input": "y"}},
+        {"prompt": "custom", "prompt_template": CUSTOM | {"later": "no field"}},
+        {"turns": "sum"},
+        {"cache_path": 1},
         {"model_params": "x"},
         {"model_params": {"dtype": "bfloat16"}},
         {"model_params": {"token": "hf_" + "a" * 34}},
@@ -168,5 +173,132 @@ def test_what_changes_a_score_is_part_of_its_identity():
         {"max_length": 64},
         {"hf_model": "gpt2"},
         {"prompt": "alpaca"},
+        {"turns": "max"},
     ):
         assert scoring(**change).identity() != known
+
+
+CHAT = (Round("Who?", "I am."), Round("Why so?", "So it is."), Round("And?", "No."))
+CONVERSATION = Sample("Who?\nWhy so?\nAnd?", "", "I am.\nSo it is.\nNo.", "Be brief.", CHAT)
+
+BEFORE = {
+    "plain": ["Who?\n", "\nWhy so?\n", "\nAnd?\n"],
+    "vicuna": [
+        "A chat between a curious user and an artificial intelligence assistant. The assistant gives helpful, "
+        "detailed, and polite answers to the user's questions. USER: Who? ASSISTANT:",
+        " USER: Why so? ASSISTANT:",
+        " USER: And? ASSISTANT:",
+    ],
+    "alpaca": [
+        "Below is an instruction that describes a task. Write a response that appropriately completes the request."
+        "\n\n### Instruction:\nWho?\n\n### Response:",
+        "\n\n### Instruction:\nWhy so?\n\n### Response:",
+        "\n\n### Instruction:\nAnd?\n\n### Response:",
+    ],
+    "custom": ["Q: Who? A: ", "\n\nQ: Why so? A: ", "\n\nQ: And? A: "],
+    "chat": ["<s>Be brief.;<u>Who?;<a>", ";<u>Why so?;<a>", ";<u>And?;<a>"],
+}
+ALONE = {"plain": "", "vicuna": "ASSISTANT:", "alpaca": "### Response:", "custom": "", "chat": "<a>"}
+
+
+@pytest.fixture(scope="module")
+def long_folder(tmp_path_factory) -> str:
+    """A model that reads 1,024 tokens, whose chat template writes what was said as it was said."""
+    folder = tmp_path_factory.mktemp("chat")
+    tokenizer = AutoTokenizer.from_pretrained(tiny_models.gpt2_folder(1024))
+    tokenizer.chat_template = (
+        "{% for m in messages %}<{{ m.role[0] }}>{{ m.content }};{% endfor %}"
+        "{% if add_generation_prompt %}<a>{% endif %}"
+    )
+    tokenizer.save_pretrained(folder)
+    AutoModelForCausalLM.from_pretrained(tiny_models.gpt2_folder(1024)).save_pretrained(folder)
+    return str(folder)
+
+
+def losses_by_hand(folder: str, before: str, response: str, start: str) -> tuple[float, int]:
+    """The sum of the losses of a response behind a text, one text at a time, and how many there are."""
+    tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModelForCausalLM.from_pretrained(folder)
+    ids = tokenizer(start + before + response, return_tensors="pt")["input_ids"]
+    first = len(tokenizer(start + before)["input_ids"])
+    logs = model(input_ids=ids).logits[0].double().log_softmax(-1)
+    lost = [-logs[place - 1, ids[0, place]].item() for place in range(first, ids.shape[1])]
+    return sum(lost), len(lost)
+
+
+@pytest.mark.parametrize("prompt", list(BEFORE))
+def test_every_turn_counts_given_all_turns_before_it(long_folder, prompt):
+    start = "" if prompt == "chat" else "<|endoftext|>"
+    read, given, alone = "", [], []
+    for (_, answer), before in zip(CHAT, BEFORE[prompt], strict=True):
+        read += before
+        given.append(losses_by_hand(long_folder, read, answer, start))
+        alone.append(losses_by_hand(long_folder, ALONE[prompt], answer, start))
+        read += answer
+    tokens = sum(count for _, count in given)
+    means = [sum(loss for loss, _ in turns) / tokens for turns in (given, alone)]
+    ratios = [a / b for (a, _), (b, _) in zip(given, alone, strict=True)]
+    template = {"prompt_template": CUSTOM} if prompt == "custom" else {}
+    settings = {"hf_model": long_folder, "prompt": prompt, **template}
+    names = ["ifd", "ifd_loss_ratio", "perplexity", "sample_perplexity"]
+    found = [score.value for score in scoring(measures=names, **settings).measure([CONVERSATION])[0]]
+    unscored = "" if start else read[0]  # nothing stands before the first token of the chat
+    whole, count = losses_by_hand(long_folder, unscored, read[len(unscored) :], start)
+    assert found == pytest.approx(
+        [math.exp(means[0] - means[1]), means[0] / means[1], math.exp(means[0]), math.exp(whole / count)], rel=1e-3
+    )
+    (largest,) = scoring(measures=["ifd_loss_ratio"], turns="max", **settings).score([CONVERSATION])
+    assert largest.value == pytest.approx(max(ratios), rel=1e-3)
+
+
+@pytest.mark.parametrize("prompt", ["plain", "chat"])
+def test_a_conversation_is_read_once_for_all_its_turns(long_folder, prompt):
+    scorer = scoring(hf_model=long_folder, measures=["perplexity", "sample_perplexity", "upd"], prompt=prompt)
+    read = []
+    body = scorer._settings.load().passes._model.base_model
+    handle = body.register_forward_hook(lambda *call: read.append(call[-1].last_hidden_state.shape[0]))
+    scorer.measure([CONVERSATION])
+    handle.remove()
+    assert sum(read) == 1
+
+
+def test_a_template_that_rewrites_what_was_said_has_a_text_for_each_turn(tmp_path, long_folder):
+    """As those do that leave out earlier thoughts: each turn stands behind what the template makes of the others."""
+    tokenizer = AutoTokenizer.from_pretrained(long_folder)
+    tokenizer.chat_template = (
+        "{% for m in messages %}<{{ m.role[0] }}>{{ m.content | upper }};{% endfor %}"
+        "{% if add_generation_prompt %}<a>{% endif %}"
+    )
+    tokenizer.save_pretrained(tmp_path)
+    AutoModelForCausalLM.from_pretrained(long_folder).save_pretrained(tmp_path)
+    prompts = ["<u>WHO?;<a>", "<u>WHO?;<a>I AM.;<u>WHY SO?;<a>"]
+    lost = [losses_by_hand(long_folder, text, part.answer, "") for text, part in zip(prompts, CHAT[:2], strict=True)]
+    mean = sum(loss for loss, _ in lost) / sum(count for _, count in lost)
+    row = Sample("Who?\nWhy so?", "", "I am.\nSo it is.", rounds=CHAT[:2])
+    (found,) = scoring(hf_model=str(tmp_path), measures=["perplexity"], prompt="chat").score([row])
+    assert found.value == pytest.approx(math.exp(mean), rel=1e-3)
+
+
+def test_a_round_alone_scores_as_a_row_does(samples):
+    for sample in samples[:3]:
+        question = f"{sample.instruction}\n{sample.input}" if sample.input else sample.instruction
+        conversation = Sample("", "", "", rounds=(Round(question, sample.output),))
+        alone, row = scoring().measure([conversation, sample])
+        assert [score.value for score in alone] == pytest.approx([score.value for score in row], rel=1e-4)
+
+
+def test_turns_behind_the_end_of_what_is_read_do_not_count():
+    long = Sample("", "", "", rounds=(CHAT[0], Round("x" * 200, "So.")))
+    short = Sample("", "", "", rounds=CHAT[:1])
+    found, expected = scoring().measure([long, short])
+    assert [score.value for score in found] == pytest.approx([score.value for score in expected], rel=1e-5)
+    full = Sample("", "", "", rounds=(Round("x" * 200, "So."), CHAT[0]))
+    assert {score.status for score in scoring().measure([full])[0]} == {"instruction_too_long"}
+
+
+def test_the_reverse_takes_each_question_with_its_own_answer():
+    parts = [Sample(part.question, "", part.answer) for part in CHAT]
+    one = [scoring(measures=["reverse_ifd"]).score([part])[0].value for part in parts]
+    (found,) = scoring(measures=["reverse_ifd"]).score([CONVERSATION])
+    counts = [len(part.question) for part in CHAT]  # a token is a byte
+    mean = sum(count * math.log(value) for count, value in zip(counts, one, strict=True)) / sum(counts)
+    assert found.value == pytest.approx(math.exp(mean), rel=1e-3)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mergeit_ops.core.formats import resolve_format
-from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.sample import Round, Sample
 
 MERGED = Sample("Do both.", "the text", "Done.", system="Be brief.")
 
@@ -149,7 +149,9 @@ def read(name, row):
 
 def test_all_questions_and_all_answers_of_a_long_conversation_are_read():
     chat = turns(("system", "S"), ("user", "One?"), ("assistant", "1"), ("user", "Two?"), ("assistant", "2"))
-    assert read("messages", {"messages": chat}).sample == Sample("One?\nTwo?", "", "1\n2", "S")
+    assert read("messages", {"messages": chat}).sample == Sample(
+        "One?\nTwo?", "", "1\n2", "S", (Round("One?", "1"), Round("Two?", "2"))
+    )
     row = {"instruction": "Two?", "input": "x", "output": "2", "system": "S", "history": [["One?", "1"]]}
     assert read("alpaca", row).sample == Sample("One?\nTwo?", "x", "1\n2", "S")
     row = {"query": "Two?", "response": "2", "history": [["One?", "1"]]}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mergeit_ops.core.formats import resolve_format
-from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.sample import Round, Sample
 
 LAYOUTS = Path(__file__).parents[2] / "layouts"
 QUESTIONS = (
@@ -235,7 +235,8 @@ def test_a_prompt_of_several_turns_is_a_conversation():
     row = {"prompt": chat, "completion": [{"role": "assistant", "content": "So."}]}
     reading = resolve_format("auto", list(row)).read(row)
     assert reading.problem == "multi_turn"
-    assert reading.sample == Sample("user\nuser", "", "assistant\nSo.", "system")
+    rounds = (Round("user", "assistant"), Round("user", "So."))
+    assert reading.sample == Sample("user\nuser", "", "assistant\nSo.", "system", rounds)
 
 
 def test_a_text_that_looks_like_a_list_is_a_text():

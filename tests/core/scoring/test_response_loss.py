@@ -4,7 +4,17 @@ import math
 
 import pytest
 
-from mergeit_ops.core.scoring.response_loss import MEASURES, NEEDS, Span, measured, question_spans, response_spans
+from mergeit_ops.core.scoring.response_loss import (
+    MEASURES,
+    NEEDS,
+    Span,
+    Turn,
+    measured,
+    measured_over,
+    question_spans,
+    response_spans,
+    turn_spans,
+)
 
 
 def losses(given: float, alone: float) -> dict[str, float]:
@@ -128,3 +138,64 @@ def test_the_same_tokens_of_the_instruction_count_given_the_response_and_alone(m
     given, alone = spans["question_given"], spans["question_alone"]
     assert given.tokens[given.first :] == alone.tokens[alone.first :] == (1, 2, 3)[: most - 2]
     assert len(given.tokens) <= most
+
+
+def test_turns_that_continue_each_other_are_spans_of_the_same_tokens():
+    turns = [Turn([1, 2], [7, 8]), Turn([3], [9], continues=True)]
+    first, second = turn_spans(turns, [0], 100, alone=[5])
+    assert first == {"given": Span((0, 1, 2, 7, 8, 3, 9), 3, 5), "alone": Span((0, 5, 7, 8), 2)}
+    assert second == {
+        "given": Span((0, 1, 2, 7, 8, 3, 9), 6),
+        "alone": Span((0, 5, 9), 2),
+        "whole": Span((0, 1, 2, 7, 8, 3, 9), 1),
+    }
+    assert first["given"].tokens is second["given"].tokens
+
+
+def test_a_turn_that_stands_behind_another_text_is_a_span_of_its_own():
+    found = turn_spans([Turn([1], [7]), Turn([1, 4, 3], [9])], [0], 100)
+    assert [spans["given"] for spans in found] == [Span((0, 1, 7), 2), Span((0, 1, 4, 3, 9), 4)]
+
+
+def test_one_turn_has_the_spans_of_a_response():
+    assert turn_spans([Turn([1, 2], [7, 8, 9])], [0], 5, [5]) == [response_spans([1, 2], [7, 8, 9], [0], 5, [5])]
+
+
+@pytest.mark.parametrize(("most", "counted"), [(7, [2, 1]), (6, [2]), (5, [2]), (4, [1])])
+def test_a_long_conversation_loses_its_end_and_as_many_tokens_count_in_both(most, counted):
+    found = turn_spans([Turn([1, 2], [7, 8]), Turn([3], [9, 9], continues=True)], [0], most)
+    assert [spans["given"].count for spans in found] == [spans["alone"].count for spans in found] == counted
+    assert max(len(spans["given"].tokens) for spans in found) <= most
+
+
+def test_a_conversation_whose_first_question_fills_everything_says_so():
+    assert turn_spans([Turn([1] * 9, [7]), Turn([2], [8], continues=True)], [0], 9) == "instruction_too_long"
+
+
+def test_the_golden_values_of_two_turns():
+    """Turns A and B of the golden values: 3 tokens at 1 and 2, 1 token at 3.6 and 4; means 6.6 / 4 and 10 / 4."""
+    turns = [losses(1, 2), losses(3.6, 4)]
+    tokens = [dict.fromkeys(losses(0, 0), count) for count in (3, 1)]
+    assert measured_over("ifd_loss_ratio", turns, tokens).value == pytest.approx(0.66)
+    assert measured_over("ifd", turns, tokens).value == pytest.approx(math.exp(-3.4 / 4))
+    assert measured_over("perplexity", turns, tokens).value == pytest.approx(math.exp(6.6 / 4))
+    assert measured_over("ifd_loss_ratio", turns, tokens, "max").value == pytest.approx(0.9)
+    assert measured_over("ifd", turns, tokens, "max").value == pytest.approx(0.670320, abs=1e-6)
+
+
+@pytest.mark.parametrize("over", ["mean", "max"])
+def test_a_turn_without_a_loss_that_a_measure_needs_does_not_count_in_it(over):
+    turns = [{"given": 5.0}, losses(1, 2)]
+    tokens = [{"given": 1}, dict.fromkeys(losses(0, 0), 3)]
+    assert measured_over("ifd_loss_ratio", turns, tokens, over).value == 0.5
+    assert measured_over("perplexity", turns, tokens, over).value == pytest.approx(
+        math.exp(2.0) if over == "mean" else math.exp(5.0)
+    )
+    assert measured_over("ifd", turns[:1], tokens[:1], over).status == "response_too_short"
+
+
+@pytest.mark.parametrize("over", ["mean", "max"])
+def test_a_turn_that_is_no_number_leaves_the_conversation_without_a_score(over):
+    turns = [losses(1, 2), losses(math.nan, 1)]
+    tokens = [dict.fromkeys(losses(0, 0), 2)] * 2
+    assert measured_over("ifd", turns, tokens, over).status == "not_finite"
