@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shutil
@@ -14,9 +15,11 @@ from pathlib import Path
 import pytest
 
 from mergeit_ops import cli
+from mergeit_ops.core.scoring.response_loss import Span
 from mergeit_ops.errors import DatasetError
 from mergeit_ops.llm import journal_contents
-from mergeit_ops.llm.journal import Journal, default_cache_path
+from mergeit_ops.llm.journal import LOSSES_FILE, Journal, default_cache_path
+from mergeit_ops.llm.loss_journal import LossJournal
 from tests.old_journal import write_first_format
 
 
@@ -63,6 +66,20 @@ def test_it_removes_old_answers_only(journal, capsys):
     assert "1 answers removed" in capsys.readouterr().out
     with Journal(journal) as left:
         assert (left.get("a"), left.get("b")) == (None, '{"second": 2}')
+
+
+def test_losses_have_a_journal_of_their_own(capsys):
+    LossJournal("tiny", {}, "auto").put([Span((1, 2), 1), Span((1, 3), 1)], [(1.5, math.nan), (2.5, 0.25)])
+    assert cli.main(["cache"]) == 0
+    assert capsys.readouterr().out == f"{default_cache_path()}: no such file, so no answers are stored.\n"
+    assert cli.main(["cache", "--losses", "--show", "2"]) == 0
+    head, model, *shown = capsys.readouterr().out.splitlines()
+    assert head.startswith(f"{default_cache_path(LOSSES_FILE)}: 2 losses, ")
+    assert re.fullmatch(r"  tiny: 2 losses, 2\d{3}-\d\d-\d\d \d\d:\d\d to .*", model)
+    assert {"1.5", "2.5 0.25"} <= set(shown)
+    assert cli.main(["cache", "--losses", "--empty"]) == 0
+    assert "2 losses removed" in capsys.readouterr().out
+    assert LossJournal("tiny", {}, "auto").get([Span((1, 2), 1)], False) == {}
 
 
 def test_the_default_is_the_journal_of_the_cache_folder(capsys):

@@ -362,3 +362,23 @@ def test_a_text_that_cannot_be_stored_is_counted(tmp_path):
     with Journal(tmp_path / "a.db") as journal:
         journal.put("k", "\ud800")
         assert journal.write_failures == 1
+
+
+def test_many_answers_are_stored_and_found_at_once(tmp_path):
+    answers = {f"key {number}": f"answer {number}" for number in range(1_200)}
+    with Journal(tmp_path / "answers.db") as journal:
+        journal.put_many(answers, model="m")
+        journal.put_many({})
+        assert journal.get_many([*answers, "another"]) == answers
+        assert journal.get_many([]) == {}
+        assert journal.get("key 7") == "answer 7"
+        assert journal.write_failures == 0
+
+
+def test_of_many_answers_all_are_stored_or_none(tmp_path):
+    with Journal(tmp_path / "answers.db") as journal:
+        journal.put_many({"a": "fine", "b": "\ud800"})
+        assert journal.get_many(["a", "b"]) == {}
+        assert journal.write_failures == 2
+        journal.put_many({"a": "fine", "b": "too"})
+        assert journal.get_many(["a", "b"]) == {"a": "fine", "b": "too"}
