@@ -41,7 +41,11 @@ class Case:
     reads_grades: bool = False
 
     def make(self, **more: Any) -> Any:
-        model = {"scorer": "response_loss", "scorer_params": {"hf_model": gpt2_folder()}} if self.asks_a_model else {}
+        model = (
+            {"scorer": "response_loss", "scorer_params": {"hf_model": gpt2_folder(), "cache_path": None}}
+            if self.asks_a_model
+            else {}
+        )
         return self.operator(**{**model, **self.parameters, **more})
 
     def keeping_all(self) -> Case:

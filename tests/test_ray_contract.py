@@ -19,6 +19,8 @@ from mergeit_ops.core.selection import DIVERSITY_METHODS
 from mergeit_ops.core.vectors import decode_vectors, encode_vectors
 from mergeit_ops.dataset.manifest import read_manifests
 from mergeit_ops.errors import DatasetError, EmbeddingError
+from mergeit_ops.llm.journal import LOSSES_FILE, default_cache_path
+from mergeit_ops.llm.journal_contents import by_model
 from tests.ops.test_unreadable_rows import mixed, with_vectors
 from tests.recipe_runs import make_dataset
 from tests.test_contract import ODD_ROWS, Case, all_operators, input_of, with_extras
@@ -317,7 +319,7 @@ def test_scores_among_all_reach_the_filters_behind(embedded_rows):
 
 
 def test_a_score_that_needs_the_texts_of_other_rows_is_that_of_the_default_executor(embedded_rows):
-    params = {"hf_model": gpt2_folder(), "max_length": 128}
+    params = {"hf_model": gpt2_folder(), "max_length": 128, "cache_path": None}
     among_all = ops.PoolScoreMapper(scorer="miwv", scorer_params=params)
     rows = [row | {"output": row["output"][:8]} for row in embedded_rows[:30]]
     expected = {row["id"]: row[STATS] for row in among_all.run(make_dataset(rows))}
@@ -355,6 +357,20 @@ def test_scores_that_need_no_embeddings_are_those_of_the_default_executor(name, 
     for row_id, stats in expected.items():
         for key, value in stats.items():
             assert found[row_id][key] == (pytest.approx(value, abs=1e-5) if isinstance(value, float) else value)
+
+
+def test_losses_of_all_tasks_are_in_the_journal_of_the_driver(embedded_rows):
+    rows = [row | {"output": row["output"][:8]} for row in embedded_rows[:12]]
+    params = {"hf_model": gpt2_folder(), "max_length": 128}
+    stored = []
+    for operator in (
+        ops.SampleScoreFilter(scorer="response_loss", scorer_params=params),
+        ops.PoolScoreMapper(scorer="miwv", scorer_params=params),
+        ops.PoolScoreMapper(scorer="miwv", scorer_params=params),
+    ):
+        rows_of(process(ray_dataset(rows), operator))
+        stored.append(by_model(default_cache_path(LOSSES_FILE))[0].answers)
+    assert 0 < stored[0] < stored[1] == stored[2]
 
 
 def test_a_score_filter_behind_the_gate_leaves_the_figures_of_the_gate(embedded_rows):

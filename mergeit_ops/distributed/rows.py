@@ -23,6 +23,7 @@ from mergeit_ops.distributed.environment import DriverEnvironment
 from mergeit_ops.distributed.errors import own_errors
 from mergeit_ops.distributed.export_folder import warn_of_earlier_export
 from mergeit_ops.distributed.grouping import RayIdentifiedRows
+from mergeit_ops.distributed.journal import JournalPlace, keep_journals, use_kept_journals
 from mergeit_ops.distributed.merging import merged
 from mergeit_ops.distributed.row_ids import identified
 from mergeit_ops.jobs.merging import MergeJob
@@ -103,7 +104,11 @@ class RayRows:
     ) -> tuple[RayRows, list[Any]]:
         """See `Rows`."""
         resources = self._resources.of_task(model)
-        blocks, told = self.blocks.map(function, *shared, each=each, resources=resources, stats=stats)
+        # What writes stats may ask a model for them, and a model's losses are journalled.
+        journals = None if stats is None and model is None else keep_journals()
+        blocks, told = self.blocks.map(
+            function, *shared, each=each, resources=resources, journals=journals, stats=stats
+        )
         return RayRows(blocks, None, self._resources), told
 
     def tell(self, function: TableFunction, *shared: Any, columns: Sequence[str] | None = None) -> Iterator[Any]:
@@ -144,7 +149,7 @@ class RayRows:
         options = self._resources.of_task(model).options()
         with own_errors():
             # The environment goes with the function: both are pickled, neither is logged.
-            call = ray.put((function, DriverEnvironment()))
+            call = ray.put((function, DriverEnvironment(), None if model is None else keep_journals()))
             return ray.get(_call.options(**options).remote(call, *refs))
 
     def take(self, positions: NDArray[np.int64], dropped: Sequence[str] = ()) -> RayRows:
@@ -179,9 +184,10 @@ def _vectors(table: pa.Table, reader: SampleReader, first: int) -> NDArray[np.fl
 
 
 @ray.remote
-def _call(call: tuple[Callable[..., T], DriverEnvironment], *arguments: Any) -> T:
-    function, environment = call
+def _call(call: tuple[Callable[..., T], DriverEnvironment, JournalPlace | None], *arguments: Any) -> T:
+    function, environment, journals = call
     environment.apply()
+    use_kept_journals(journals)
     return function(*arguments)
 
 

@@ -153,9 +153,11 @@ def test_all_questions_and_all_answers_of_a_long_conversation_are_read():
         "One?\nTwo?", "", "1\n2", "S", (Round("One?", "1"), Round("Two?", "2"))
     )
     row = {"instruction": "Two?", "input": "x", "output": "2", "system": "S", "history": [["One?", "1"]]}
-    assert read("alpaca", row).sample == Sample("One?\nTwo?", "x", "1\n2", "S")
+    rounds = (Round("One?", "1"), Round("Two?\n\nx", "2"))
+    assert read("alpaca", row).sample == Sample("One?\nTwo?", "x", "1\n2", "S", rounds)
     row = {"query": "Two?", "response": "2", "history": [["One?", "1"]]}
-    assert read("query_response", row).sample == Sample("One?\nTwo?", "", "1\n2")
+    rounds = (Round("One?", "1"), Round("Two?", "2"))
+    assert read("query_response", row).sample == Sample("One?\nTwo?", "", "1\n2", rounds=rounds)
 
 
 @pytest.mark.parametrize("history", [None, [], [["", ""]], [[]], ""])
