@@ -39,8 +39,8 @@ class SampleScoreFilter(ScoreFilter):
 
         :param measure: the measure of the scorer that the bounds apply to; null: its first. `response_loss` and
             `response_loss_api` have several, those that `measures` in `scorer_params` lists: `ifd`, `ifd_loss_ratio`,
-            `perplexity` and `sample_perplexity`; `prompt_uncertainty`, which also gives `prompt_probability`; and `llm_judge`, one for
-            each of its `rubrics`, and `<name>_pass` for a checklist.
+            `perplexity`, `sample_perplexity`, `reverse_ifd` and `upd`; `prompt_uncertainty`, which also gives
+            `prompt_probability`; and `llm_judge`, one for each of its `rubrics`, and `<name>_pass` for a checklist.
         :param stat: key of that measure in `__dj__stats__`; null: the name that the scorer gives it, such as
             `deita_quality_score`. With a name of your own, the operators that read the score need no change when you
             take another scorer, and a sample can have the scores of two models.
