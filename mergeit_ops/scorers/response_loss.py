@@ -197,13 +197,14 @@ class ResponseLossScorer:
 
     def _texts(self, model: LossModel, sample: Sample) -> list[_TurnTexts]:
         """Return the texts of each turn, at least one."""
-        rounds = sample.rounds or (Round(question_text(sample), sample.output if sample.output.strip() else ""),)
+        rounds = sample.rounds or (Round(question_text(sample), sample.output),)
         alone, befores = self._before_responses(model, sample)
         found = []
         for number, (question, answer) in enumerate(rounds):
             before, continues = befores[number]
             question_before, question_alone = self._before_question(model, sample, question, answer)
-            found.append(_TurnTexts(before, answer, continues, alone, question, question_before, question_alone))
+            response = answer if answer.strip() else ""
+            found.append(_TurnTexts(before, response, continues, alone, question, question_before, question_alone))
         return found
 
     def _before_responses(self, model: LossModel, sample: Sample) -> tuple[str, list[tuple[str, bool]]]:

@@ -11,10 +11,10 @@ from typing import Any
 from mergeit_ops.constraints import ANY_TEXT, MAPPING, Constraint, OneOf, SomeOf, check
 from mergeit_ops.core.merging.prompts import prompt_sha256
 from mergeit_ops.core.merging.replies import FailureReason
-from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.sample import Round, Sample
 from mergeit_ops.core.scoring.loss_prompts import LOSS_PROMPTS, LossPrompt, question_text
 from mergeit_ops.core.scoring.prompt_tokens import ACROSS_BORDER, TextLosses, losses_of
-from mergeit_ops.core.scoring.response_loss import MEASURES, NEEDS, measured
+from mergeit_ops.core.scoring.response_loss import MEASURES, NEEDS, TURNS, measured_over
 from mergeit_ops.core.scoring.score import Score
 from mergeit_ops.errors import RecipeError, TooManyFailuresError
 from mergeit_ops.llm.engine import build_prompt_logprobs_engine, told_of_answers
@@ -31,6 +31,7 @@ _CONSTRAINTS: Mapping[str, Constraint] = {
     "prompt": OneOf((*LOSS_PROMPTS, "custom")),
     "prompt_template": MAPPING,
     "start_text": ANY_TEXT,
+    "turns": OneOf(TURNS),
 }
 _TOKENS_DIFFER = "tokens_differ"
 _FIRST_ROWS = 20
@@ -58,6 +59,10 @@ class ResponseLossApiScorer(AskingScorer["TextLosses | str"]):
     The first token of a text has no log-probability. Behind the BOS that a server puts in front by itself it has one
     at vLLM, and none at llama-cpp-python. Where the response alone needs it, `start_text` must stand in front.
 
+    In a conversation every turn of the assistant counts, as in `response_loss`. Each is a text of its own, with all
+    turns before it, so a row of t turns costs t times the calls, and the tokens of its earlier turns once more for each
+    later one. A server that keeps prefixes, such as vLLM, computes these once.
+
     Nothing is cut: the server refuses a text beyond its window, and the row has no score (`instruction_too_long`).
 
     It also takes the parameters of `LLMSettings`, except those of a chat or a local model.
@@ -73,6 +78,8 @@ class ResponseLossApiScorer(AskingScorer["TextLosses | str"]):
         server puts there. The text of the model's BOS or EOS, such as `<|endoftext|>` for GPT-2 and Qwen, is the
         `start_token` of `response_loss`. At llama-cpp-python the first token that is not BOS has no log-probability:
         take a line break or `</s>`, behind the BOS's own text where the model's file has none put in front.
+    :param turns: what the measures of a conversation are: `mean`, those of the mean losses over the tokens of all
+        turns, or `max`, the largest of a turn.
     :raises RecipeError: one sentence with parameter, what is allowed and what was given.
     """
 
@@ -86,6 +93,7 @@ class ResponseLossApiScorer(AskingScorer["TextLosses | str"]):
         prompt: str = "plain",
         prompt_template: Mapping[str, str] | None = None,
         start_text: str = "",
+        turns: str = "mean",
         llm: Mapping[str, Any],
     ) -> None:
         if prompt == "chat":
@@ -101,7 +109,7 @@ class ResponseLossApiScorer(AskingScorer["TextLosses | str"]):
             )
         self.measures = {name: MEASURES[name] for name in measures}
         self.no_ratio = no_ratio(measures[0])
-        self.prompt, self.start_text = prompt, start_text
+        self.prompt, self.start_text, self.turns = prompt, start_text, turns
         template = loss_template(_OWNER, prompt, prompt_template, "reverse_ifd" in measures)
         self._template: LossPrompt = template or LOSS_PROMPTS["plain"]
         try:
@@ -113,7 +121,12 @@ class ResponseLossApiScorer(AskingScorer["TextLosses | str"]):
 
     def identity(self) -> Mapping[str, Any]:
         """See `NamedScorer`."""
-        own = {"prompt": self.prompt, "template": asdict(self._template), "start_text": self.start_text}
+        own = {
+            "prompt": self.prompt,
+            "template": asdict(self._template),
+            "start_text": self.start_text,
+            "turns": self.turns,
+        }
         return {**super().identity(), **own}
 
     def score(self, samples: Sequence[Sample]) -> list[Score]:
@@ -135,27 +148,41 @@ class ResponseLossApiScorer(AskingScorer["TextLosses | str"]):
         first = max(0, _FIRST_ROWS - self._tokens.total())
         for part in (samples[:first], samples[first:]):
             texts = [self._texts(sample) for sample in part]
-            requests = dict(self._request(*text) for row in texts for text in row.values())
+            requests = dict(self._request(*text) for row in texts for turn in row for text in turn.values())
             self.ask(requests, _known)
             found = [self._scores(row) for row in texts]
             self._judge(found)
             scores += found
         return scores
 
-    def _texts(self, sample: Sample) -> dict[str, _Text]:
-        """Return the texts of a row by the names of their losses, each as what stands before it and what is scored."""
-        if not sample.output.strip():
-            return {}
-        template, question = self._template, question_text(sample)
+    def _texts(self, sample: Sample) -> list[dict[str, _Text]]:
+        """Return the texts of each turn by the names of their losses, each as what stands before it and what is scored.
+
+        Turns without text have none; without any, the list is empty.
+        """
+        template, found = self._template, list[dict[str, _Text]]()
+        before = ""
+        for number, (question, answer) in enumerate(sample.rounds or (Round(question_text(sample), sample.output),)):
+            turn = Sample(question, "", answer, sample.system) if sample.rounds else sample
+            before += template.before_later_response(question) if number else template.before_response(turn)
+            if answer.strip():
+                found.append(self._texts_of_turn(turn, question, before, answer))
+                before += answer
+        for texts in found[:-1]:
+            texts.pop("whole", None)
+        return found
+
+    def _texts_of_turn(self, turn: Sample, question: str, before: str, answer: str) -> dict[str, _Text]:
         # Alone first: the first answer then shows whether a text that stands alone has all its losses.
         texts = {
-            "alone": (template.alone, sample.output),
-            "given": (template.before_response(sample), sample.output),
+            "alone": (self._template.alone, answer),
+            "given": (before, answer),
+            "whole": (before, answer),
         }
         if question:
-            texts["question_alone"] = (template.reverse_alone, question)
-            texts["question_given"] = (template.before_question(sample), question)
-        needed = {_text_of(name) for measure in self.measures for name in NEEDS[measure]}
+            texts["question_alone"] = (self._template.reverse_alone, question)
+            texts["question_given"] = (self._template.before_question(turn), question)
+        needed = {name for measure in self.measures for name in NEEDS[measure]}
         return {name: text for name, text in texts.items() if name in needed}
 
     def _request(self, before: str, behind: str) -> tuple[str, LLMRequest[TextLosses]]:
@@ -164,11 +191,11 @@ class ResponseLossApiScorer(AskingScorer["TextLosses | str"]):
         parse = partial(losses_of, start=self.start_text, before=before, behind=behind)
         return prompt_sha256(messages), LLMRequest(tag=None, messages=messages, parse=parse, completion_tokens=1)
 
-    def _scores(self, texts: Mapping[str, _Text]) -> tuple[Score, ...]:
-        if not texts:
+    def _scores(self, turns: Sequence[Mapping[str, _Text]]) -> tuple[Score, ...]:
+        if not turns:
             return (Score.missing("empty_response"),) * len(self.measures)
-        known = {name: self._known[self._request(*text)[0]] for name, text in texts.items()}
-        return tuple(_score(measure, known) for measure in self.measures)
+        known = [{name: self._known[self._request(*text)[0]] for name, text in texts.items()} for texts in turns]
+        return tuple(_score(measure, known, self.turns) for measure in self.measures)
 
     def _judge(self, rows: Sequence[Sequence[Score]], at_end: bool = False) -> None:
         """Stop when too many rows have no score because of how their texts are cut into tokens."""
@@ -198,27 +225,29 @@ class ResponseLossApiScorer(AskingScorer["TextLosses | str"]):
         self._judge((), at_end=True)
 
 
-def _text_of(loss: str) -> str:
-    """Return the name of the text that a loss is of: one text makes two losses."""
-    return "given" if loss == "whole" else loss
-
-
 def _known(outcome: LLMOutcome[TextLosses]) -> TextLosses | str:
     if outcome.error is None:
         return outcome.answers[0]
     return _REASONS.get(str(outcome.error), str(outcome.error))
 
 
-def _score(measure: str, known: Mapping[str, TextLosses | str]) -> Score:
-    """Return a measure, or why there is none."""
-    found: dict[str, float] = {}
-    tokens: set[str] = set()
-    for name in NEEDS[measure]:
-        losses = known.get(_text_of(name), "response_too_short")
-        loss = losses if isinstance(losses, str) else losses.whole if name == "whole" else losses.behind
-        if isinstance(loss, str):
-            return Score.missing(loss)
-        found[name] = loss
-        if isinstance(losses, TextLosses):
+def _score(measure: str, turns: Sequence[Mapping[str, TextLosses | str]], over: str) -> Score:
+    """Return a measure of the turns of a row, or why there is none."""
+    means: list[dict[str, float]] = []
+    counts: list[dict[str, int]] = []
+    for known in turns:
+        means.append({})
+        counts.append({})
+        tokens: set[str] = set()
+        for name in NEEDS[measure]:
+            if name not in known:
+                continue
+            losses = known[name]
+            loss = losses if isinstance(losses, str) else losses.whole if name == "whole" else losses.behind
+            if isinstance(losses, str) or isinstance(loss, str):
+                return Score.missing(str(loss))
+            means[-1][name], counts[-1][name] = loss, losses.count
             tokens.add(losses.tokens)
-    return measured(measure, found) if len(tokens) == 1 else Score.missing(_TOKENS_DIFFER)
+        if len(tokens) > 1:
+            return Score.missing(_TOKENS_DIFFER)
+    return measured_over(measure, means, counts, over)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mergeit_ops.core.columns import STATS
-from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.sample import Round, Sample
 from mergeit_ops.core.scoring.response_loss import MEASURES
 from mergeit_ops.errors import LLMUnavailableError, RecipeError, TooManyFailuresError
 from mergeit_ops.ops import QualityGateFilter, SampleScoreFilter
@@ -99,6 +99,19 @@ def test_the_scores_are_those_of_the_same_weights_in_this_process(prompt, echoes
         found = values(api(server, prompt=prompt, start_text=start_text).measure(ROWS))
     for mine, expected in zip(found, local(prompt=prompt), strict=True):
         assert mine == pytest.approx(expected, rel=1e-5)
+
+
+CHAT = (Round("Name a fruit.", "Apple"), Round("Call the tool.", " "), Round("Why?", "It is red, and sweet."))
+
+
+@pytest.mark.parametrize("prompt", ["plain", "alpaca", "vicuna"])
+@pytest.mark.parametrize("turns", ["mean", "max"])
+def test_every_turn_of_a_conversation_counts_as_for_the_local_scorer(prompt, turns):
+    row = Sample("Name a fruit.\nCall the tool.\nWhy?", "", "Apple\nIt is red, and sweet.", rounds=CHAT)
+    scorer = ResponseLossScorer(hf_model=tiny_models.gpt2_folder(POSITIONS), measures=EVERY, prompt=prompt, turns=turns)
+    with FakeLLMServer(answers_of("vllm")) as server:
+        (found,) = values(api(server, prompt=prompt, turns=turns, start_text=START).measure([row]))
+    assert found == pytest.approx(values(scorer.measure([row]))[0], rel=1e-5)
 
 
 def test_a_template_of_ones_own_is_that_of_the_local_scorer():

@@ -50,11 +50,13 @@ class TextLosses:
     :param behind: of the part whose loss is wanted.
     :param whole: of all tokens behind the start text.
     :param tokens: names the tokens of the part: two parts with the same name are of the same tokens.
+    :param count: how many tokens the part has.
     """
 
     behind: float | str
     whole: float | str
     tokens: str
+    count: int = 0
 
 
 def tokens_as_text(tokens: Tokens, logprobs: Sequence[float | None]) -> str:
@@ -102,7 +104,8 @@ def losses_of(answer: str, start: str, before: str, behind: str) -> TextLosses:
         first += logprobs[first] is None
     border = _first_from(starts, tokens, len(start + before))
     name = "" if border is None else hashlib.sha256(json.dumps(tokens[border:]).encode()).hexdigest()[:32]
-    return TextLosses(_mean_loss(logprobs, border), _mean_loss(logprobs, first), name)
+    count = 0 if border is None else len(tokens) - border
+    return TextLosses(_mean_loss(logprobs, border), _mean_loss(logprobs, first), name, count)
 
 
 def first_token_behind(tokens: Tokens, before: str, behind: str) -> int | None:

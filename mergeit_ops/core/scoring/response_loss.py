@@ -189,8 +189,9 @@ def turn_spans(
             if spans == "instruction_too_long":
                 break  # later turns stand behind still more
             spans = {}
-        elif found:
-            found[-1].pop("whole", None)
+        else:
+            for earlier in found:
+                earlier.pop("whole", None)
         found.append(spans)
         read += turn.response
     _share_tokens(found[first:])
