@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -21,9 +22,10 @@ FAST = RetryPolicy(base_s=0.001, cap_s=0.002, first_contact_s=0.001, refusal_s=1
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch, tmp_path):
-    """No test sees a key, a server or a journal of the person who runs it."""
-    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID"):
-        monkeypatch.delenv(name, raising=False)
+    """No test sees a key, a server, a proxy, a certificate or a journal of the person who runs it."""
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy") or name.startswith(("OPENAI_", "SSL_CERT", "SSLKEYLOG")):
+            monkeypatch.delenv(name)
     monkeypatch.setenv("MERGEIT_CACHE_DIR", str(tmp_path / "cache"))
 
 
