@@ -99,7 +99,11 @@ class CallFailedError(Exception):
 
         :param changes: attributes to their new values.
         """
-        return CallFailedError(**{**vars(self), **changes})
+        other = type(self).__new__(type(self))
+        vars(other).update(vars(self) | changes)
+        other.detail = printable(other.detail)
+        other.args = (other.detail,)
+        return other
 
 
 def shorten(text: str, mask: Mask = unmasked) -> str:

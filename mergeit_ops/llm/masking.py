@@ -47,9 +47,10 @@ def proxy_secrets(url: str) -> tuple[str, ...]:
     :param url: the address of a proxy.
     """
     credentials = url.partition("://")[2].rpartition("@")[0]
-    user, separator, password = credentials.partition(":")
-    if not separator:
-        # A token in the place of a user name.
-        return tuple({user, unquote(user)} - {""})
+    if not credentials:
+        return ()
+    user, _, password = credentials.partition(":")
     sent = base64.b64encode(f"{unquote(user)}:{unquote(password)}".encode()).decode("ascii")
-    return tuple({password, unquote(password), sent} - {""})
+    # Without a password, a token stands in the place of the user name.
+    secret = password or user
+    return tuple({secret, unquote(secret), sent} - {""})

@@ -117,7 +117,8 @@ def _content(value: object) -> str:
         return value
     if isinstance(value, list):
         # Some servers give the text in parts.
-        return "".join(str(part["text"]) for part in value if isinstance(part, Mapping) and "text" in part)
+        parts = [part for part in value if isinstance(part, Mapping) and part.get("type") not in _REASONING_PARTS]
+        return "".join(part["text"] for part in parts if isinstance(part.get("text"), str))
     return ""
 
 

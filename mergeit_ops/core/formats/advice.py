@@ -57,8 +57,10 @@ def _preference_pair(columns: Sequence[str]) -> tuple[str, str] | None:
     parts = {column: words_of(column) for column in columns}
     better = [column for column in columns if not _BETTER.isdisjoint(parts[column])]
     worse = [column for column in columns if not _WORSE.isdisjoint(parts[column])]
-    if better and worse:
-        return better[0], worse[0]
+    # A column whose name has words of both kinds is neither answer.
+    pair = next(((one, other) for one in better for other in worse if one not in worse and other not in better), None)
+    if pair is not None:
+        return pair
     pairs = {"a": "b", "A": "B", "j": "k", "w": "l", "1": "2", "0": "1"}
     answers = re.compile(rf"(?:.*[_ ])?(?:{'|'.join(_ANSWERS[:-1])}|ref|y)[_ ]?", re.IGNORECASE)
     for column in columns:

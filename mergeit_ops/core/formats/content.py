@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -26,15 +27,15 @@ class Content(NamedTuple):
 
 
 def as_text(value: Any) -> str:
-    """Return a value as text. None, a list or a mapping becomes an empty text."""
+    """Return a value as text. None, NaN, a list or a mapping becomes an empty text."""
     if isinstance(value, str):
         return value
-    return "" if value is None or isinstance(value, (list, tuple, Mapping, bytes)) else str(value)
+    return "" if _is_null(value) or isinstance(value, (list, tuple, Mapping, bytes)) else str(value)
 
 
 def is_empty(value: Any) -> bool:
     """Return whether a value is empty, also if Arrow filled it with nulls, or if it is an empty list as text."""
-    if value is None:
+    if _is_null(value):
         return True
     if isinstance(value, str):
         return value.strip() in _NOTHING_AS_TEXT
@@ -45,11 +46,16 @@ def is_empty(value: Any) -> bool:
     return False
 
 
+def _is_null(value: Any) -> bool:
+    # pandas writes NaN for a value that is not there.
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
 def read_content(value: Any) -> Content:
     """Read the content of a turn; None is an empty text."""
     if isinstance(value, str):
         return Content(value)
-    if value is None:
+    if _is_null(value):
         return Content("")
     if isinstance(value, Mapping):
         value = [value]

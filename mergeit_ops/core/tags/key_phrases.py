@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from mergeit_ops.core.tags.rule_form import singular
-from mergeit_ops.core.text.words import UNSPACED
+from mergeit_ops.core.text.words import LETTERS, MARKS, UNSPACED
 from mergeit_ops.core.topics.words import MORE_STOP_WORDS
 
 __all__ = ["KeyPhrases", "count_phrases"]
@@ -114,15 +114,8 @@ def _phrases(run: list[str], words: int) -> Iterator[tuple[str, ...]]:
 
 @lru_cache(maxsize=1)
 def _tokens() -> re.Pattern[str]:
-    # Vowel signs of Indian scripts are marks, which `\w` does not match.
-    marks = "".join(map(chr, filter(_is_mark, range(0x0300, 0x3000))))
-    letters = rf"[^\W\d_{UNSPACED}](?:[^\W\d_{UNSPACED}]|[{marks}])*"
-    word = rf"{letters}(?:['’-]{letters})*"
-    return re.compile(rf"(?P<unspaced>[{UNSPACED}]+)|(?P<word>{word})|(?P<mark>[^\w\s{marks}]|\n)")
-
-
-def _is_mark(point: int) -> bool:
-    return unicodedata.category(chr(point)).startswith("M")
+    word = rf"{LETTERS}(?:['’-]{LETTERS})*"
+    return re.compile(rf"(?P<unspaced>[{UNSPACED}]+)|(?P<word>{word})|(?P<mark>[^\w\s{MARKS}]|\n)")
 
 
 @lru_cache(maxsize=1)

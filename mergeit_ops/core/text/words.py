@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
-__all__ = ["FUNCTION_WORDS", "UNSPACED", "exact_words", "is_number", "stems"]
+__all__ = ["FUNCTION_WORDS", "LETTERS", "MARKS", "UNSPACED", "exact_words", "is_number", "stems"]
 
 UNSPACED = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 """Characters of scripts that put no space between words, as a set for regular expressions; each counts as a word."""
-_LETTERS = rf"[^\W\d_{UNSPACED}]+"
-_WORD = re.compile(rf"[{UNSPACED}]|\d+(?:[.,:/]\d+)*|{_LETTERS}(?:['’]{_LETTERS})*")
+MARKS = "".join(mark for mark in map(chr, range(0x0300, 0x3000)) if unicodedata.category(mark).startswith("M"))
+r"""Marks that stand at letters, such as vowel signs of Indian scripts and accents that are written apart, as a set for
+regular expressions. `\w` does not match them."""
+_LETTER = rf"[^\W\d_{UNSPACED}]"
+LETTERS = rf"{_LETTER}+(?:[{MARKS}]+{_LETTER}*)*"
+"""Regular expression for letters of any script that puts spaces between words, with their marks."""
+_WORD = re.compile(rf"[{UNSPACED}]|\d+(?:[.,:/]\d+)*|{LETTERS}(?:['’]{LETTERS})*")
 _LIST_MARK = re.compile(r"^[^\S\n]*\(?\d{1,3}[.)][^\S\n]", re.MULTILINE)
 _SYMBOL = re.compile(r"[^\w\s]")
 _STEM_LETTERS = 5

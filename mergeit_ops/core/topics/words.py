@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from mergeit_ops.core.text.words import UNSPACED
+from mergeit_ops.core.text.words import LETTERS, UNSPACED
 
 __all__ = ["MORE_STOP_WORDS", "typical_words"]
 
 _TEXTS_PER_TOPIC = 200
 _CHARACTERS_PER_TEXT = 600
 # Letters of any script, with an apostrophe or hyphen inside; scripts that put no spaces between words are told apart.
-_WORD = re.compile(rf"[{UNSPACED}]+|[^\W\d_{UNSPACED}]+(?:['’-][^\W\d_{UNSPACED}]+)*")
+_WORD = re.compile(rf"[{UNSPACED}]+|{LETTERS}(?:['’-]{LETTERS})*")
 MORE_STOP_WORDS = frozenset(
     ("did", "does", "doing", "don't", "doesn't", "isn't", "it's", "i'm", "let", "just", "like", "that's")
 )

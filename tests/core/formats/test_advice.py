@@ -3,6 +3,7 @@
 import pytest
 
 from mergeit_ops.core.formats import resolve_format
+from mergeit_ops.core.formats.advice import advice_for
 
 
 @pytest.mark.parametrize(
@@ -61,3 +62,13 @@ def test_the_refusal_says_what_to_set_where_no_column_looks_like_it(columns):
 def test_preference_pairs_are_called_what_they_are(columns):
     with pytest.raises(ValueError, match="These are preference pairs"):
         resolve_format("auto", columns)
+
+
+def test_one_column_is_no_pair():
+    """Its name has a word for the better answer and one for the worse."""
+    assert "preference pairs" not in advice_for(["question", "answer", "win_or_lose"])
+
+
+def test_no_columns_and_columns_without_a_name_are_borne():
+    for columns in ([], [""], ["", "问题", "回答"]):
+        assert advice_for(columns).startswith(". Set instruction_key and response_key")

@@ -3,6 +3,7 @@
 import pytest
 
 from mergeit_ops.core.formats import resolve_format
+from mergeit_ops.core.formats.beside import columns_beside, is_trace, only_beside, problem_beside, shared_beside
 from tests.core.formats.toys import CHAT
 
 ROWS = (
@@ -84,3 +85,41 @@ def test_what_the_columns_of_the_layout_are_called_does_not_matter():
     reading = resolve_format("auto", list(row), **keys).read(row)
     assert reading.problem is None
     assert reading.context == ""
+
+
+def test_only_columns_that_say_something_are_looked_at():
+    columns = ["instruction", "tools", "system", "label", "chat_template_kwargs", "image", "cot", "category", ""]
+    assert columns_beside(columns) == ("tools", "system", "label", "chat_template_kwargs", "image", "cot")
+
+
+def test_columns_of_the_layout_and_missing_ones_are_not_beside_it():
+    row = {"image": "a.png", "tools": None, "x": 1}
+    assert only_beside(row, ("image", "tools", "documents"), own=("image",)) == {"tools": None}
+
+
+@pytest.mark.parametrize("nothing", [None, "", [], float("nan"), [None]])
+def test_empty_columns_neither_forbid_a_merge_nor_have_to_agree(nothing):
+    row = dict.fromkeys(("tools", "image", "reasoning", "system_prompt", "label"), nothing)
+    assert problem_beside(row) is None
+    assert shared_beside(row) == {}
+
+
+def test_a_label_has_to_agree_only_if_it_is_a_flag():
+    assert shared_beside({"label": True}) == {"label": True}
+    assert shared_beside({"label": "geography"}) == shared_beside({"label": 3}) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "trace"),
+    [
+        ("reasoning", "Hm.", True),
+        ("reasoning", "ON", False),
+        ("reasoning_type", "deductive", False),
+        ("reasoning_type", "x" * 41, True),
+        ("cot", True, False),
+        ("cot", 0.5, False),
+        ("cot", ["Hm."], True),
+    ],
+)
+def test_a_switch_or_a_label_is_no_trace(name, value, trace):
+    assert is_trace(name, value) is trace

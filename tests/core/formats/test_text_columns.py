@@ -49,3 +49,14 @@ def test_a_column_of_nulls_for_the_query_is_left_alone():
     row = {"instruction": "Why?", "query": None, "response": "So."}
     written = resolve_format("query_response", list(row)).write(MERGED, [row, row])
     assert written == {"instruction": "Do both.\n\nthe text", "response": "Done."}
+
+
+@pytest.mark.parametrize("name", ["alpaca", "query_response"])
+@pytest.mark.parametrize("column", ["system", "history", "tools", "images"])
+def test_a_column_of_nan_is_one_of_nulls(name, column):
+    """So a column without any value comes out of pandas."""
+    filled = {"instruction": "Why?", "query": None, "input": None, "output": "So.", "response": "So."}
+    row = filled | {column: float("nan")}
+    reading = resolve_format(name, list(row)).read(row)
+    assert reading == resolve_format(name, list(row)).read(row | {column: None})
+    assert reading.problem is None

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from mergeit_ops.core.formats import resolve_format
+from mergeit_ops.core.formats.turns import known_turns, spoken, turns_in
 from mergeit_ops.core.sample import Sample
 from tests.core.formats.toys import CHAT
 
@@ -98,3 +99,22 @@ def test_turns_that_are_trained_on_in_different_ways_have_different_contexts(fie
     contexts = [layout.read({"messages": [CHAT[0], CHAT[1] | {field: value}]}).context for value in (0, 1, None)]
     assert len(set(contexts)) == 3
     assert layout.read({"messages": CHAT}).context == contexts[2] == ""
+
+
+def test_turns_are_shown_as_who_says_what():
+    assert spoken(CHAT) == [("user", "Wieso – “so”?"), ("assistant", "Darum.")]
+    assert spoken(json.dumps(CHAT)) == spoken(CHAT)
+    assert spoken([*CHAT, {"role": "nobody", "content": "x"}]) is None
+    for value in (None, [], "", "text", 7, float("nan"), [1]):
+        assert spoken(value) is None
+
+
+def test_text_with_null_characters_or_nested_without_end_is_no_list_of_turns():
+    for value in ("[\0]", "[" * 100_000, "[" * 3_000 + "]" * 3_000, "{'a': " * 3_000):
+        assert known_turns(turns_in(value) or []) == []
+
+
+def test_a_turn_without_its_own_text_field_takes_another():
+    (turn,) = known_turns([{"role": "user", "content": None, "value": "a"}])
+    assert (turn.text_field, turn.content.text) == ("value", "a")
+    assert known_turns([{"role": None, "content": "a"}, {"content": "a"}, None, "x", 7]) == []

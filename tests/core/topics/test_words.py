@@ -49,3 +49,10 @@ def test_scripts_without_spaces_have_words_too():
 @pytest.mark.parametrize("texts", [{}, {3: []}, {3: ["", "12 + 5"]}])
 def test_topics_without_words_have_none(texts):
     assert typical_words(texts) == {topic: [] for topic in texts}
+
+
+def test_words_keep_the_marks_that_stand_at_their_letters():
+    texts = {0: ["नदी में मछली रहती है"] * 3, 1: ["சிறிய வீடு"] * 3}
+    found = typical_words(texts, count=9)
+    assert {"नदी", "मछली"} <= set(found[0])
+    assert set(found[1]) == {"சிறிய", "வீடு"}

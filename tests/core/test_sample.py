@@ -1,0 +1,24 @@
+"""The one view of an instruction row."""
+
+import pytest
+
+from mergeit_ops.core.sample import Sample
+
+
+@pytest.mark.parametrize(
+    ("instruction", "material", "query"),
+    [
+        ("Sum up.", "A text.", "Sum up. A text."),
+        (" Sum up.\n", "\tA text. ", "Sum up. A text."),
+        ("Sum up.", " \n", "Sum up."),
+        ("", "A text.", " A text."),
+        ("", "", ""),
+        ("要約", "本文\u3000", "要約 本文"),
+    ],
+)
+def test_the_query_is_the_instruction_a_space_and_the_input(instruction, material, query):
+    assert Sample(instruction, material, "not embedded", "nor this").query == query
+
+
+def test_samples_with_equal_texts_are_one():
+    assert len({Sample("a", "", "b"), Sample("a", "", "b", ""), Sample("a", "", "b", "S")}) == 2
