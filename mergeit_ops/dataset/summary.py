@@ -91,13 +91,15 @@ def _behind_mergers(figures: Sequence[Mapping[str, Any]]) -> dict[int, bool]:
 
 
 def _sum(first: Any, second: Any) -> Any:
-    """Add up figures of two operators: numbers, lists and mappings are added; for texts the latest counts."""
+    """Add up figures: numbers, lists and mappings; of texts the latest counts, and None is left out."""
     if isinstance(first, Mapping) and isinstance(second, Mapping):
         return {
             key: _sum(first[key], second[key]) if key in first and key in second else {**second, **first}[key]
             for key in {**first, **second}
         }
-    return second if isinstance(second, (str, bool)) or second is None else (first or 0) + second
+    if first is None or second is None:
+        return first if second is None else second
+    return second if isinstance(second, (str, bool)) else first + second
 
 
 def readable(figures: Mapping[str, Any]) -> str:

@@ -99,7 +99,7 @@ def seconds(value: Any) -> str:
     """Return a duration as people say it."""
     if value is None:
         return "–"
-    if value < 60:
+    if round(value, 1) < 60:
         return f"{value:.1f} s"
     whole = round(value)
     if whole < 3600:

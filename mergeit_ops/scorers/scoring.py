@@ -166,11 +166,11 @@ def checked_list(scorer: object, found: object) -> list[Any]:
 def _checked(scorer: object, found: object) -> list[Score]:
     """Return what a scorer gave as finite scores."""
     scores = checked_list(scorer, found)
-    wrong = next((score for score in scores if not isinstance(score, Score)), None)
-    if wrong is not None:
+    wrong = [score for score in scores if not isinstance(score, Score)]
+    if wrong:
         raise ScorerError(
             f"the scorer {type(scorer).__name__} must return a list of Score (from mergeit_ops.scorers), got "
-            f"{type(wrong).__name__} {wrong!r:.50} in it: return Score(value) for it, or Score.missing(reason)."
+            f"{type(wrong[0]).__name__} {wrong[0]!r:.50} in it: return Score(value) for it, or Score.missing(reason)."
         )
     try:
         return list(map(_finite, scores))

@@ -53,3 +53,18 @@ def test_unseen_padding_is_never_trained_on():
 def test_padding_never_breaks_a_block_of_code():
     code = "Run this:\n```\nx = 1\ny = 2\n```\nDone."
     assert all(code in pad_output(code, ["Good luck!", "Enjoy."], random.Random(seed)) for seed in range(30))
+
+
+@pytest.mark.parametrize("output", ["", " ", "One.", "Zwei Sätze. Hier.", "a\nb\nc"])
+def test_an_answer_of_any_form_can_be_padded_and_keeps_its_words(output):
+    for seed in range(40):
+        padded = pad_output(output, ["Good luck!"], random.Random(seed))
+        assert "Good luck!" in padded
+        assert not Counter(output.split()) - Counter(padded.split())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_rows_and_one_row_can_be_spoiled(kind):
+    assert spoil_rows([], kind, 0, random.Random(0)).samples == []
+    (copy,) = spoil_rows([Sample("q", "", "One answer.")], kind, 1, random.Random(0)).samples
+    assert copy.instruction == "q"
