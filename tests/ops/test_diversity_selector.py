@@ -100,25 +100,6 @@ def test_rows_chosen_already_in_one_of_several_topics_leave_the_rest_of_the_budg
     assert first <= set(ids)
 
 
-@pytest.mark.parametrize(
-    "parameters",
-    [{"method": "quantization", "start": "random"}, {"kernel": "linear"}, {"num_bins": 3}],
-)
-def test_a_parameter_of_another_method_is_refused(parameters):
-    with pytest.raises(RecipeError, match=r"does not read (start|kernel|num_bins), which belongs to"):
-        DiversitySelector(**parameters)
-
-
-@pytest.mark.parametrize(
-    "parameters", [{"method": "quantization", "num_bins": 3.0}, {"method": "novelty", "density_neighbors": 2.0}]
-)
-def test_a_whole_number_may_be_written_with_a_point(embedded_rows, parameters):
-    whole = {name: int(value) if isinstance(value, float) else value for name, value in parameters.items()}
-    dataset = make_dataset(embedded_rows[:30])
-    chosen = DiversitySelector(select_num=8, **parameters).run(dataset)
-    assert chosen["id"][:] == DiversitySelector(select_num=8, **whole).run(dataset)["id"][:]
-
-
 def test_more_rows_chosen_already_than_the_budget_are_refused(embedded_rows):
     with pytest.raises(DatasetError, match=r"6 of 120 rows are chosen already, .*'labelled' is true, but only 5"):
         DiversitySelector(select_num=5, **FROM_COLUMN).run(labelled(embedded_rows, range(6)))
@@ -135,23 +116,3 @@ def test_more_rows_chosen_already_than_the_budget_are_refused(embedded_rows):
 def test_a_start_column_without_use_is_refused(parameters, words):
     with pytest.raises(RecipeError, match=words):
         DiversitySelector(**parameters)
-
-
-@pytest.mark.parametrize("method", list(DIVERSITY_METHODS))
-@pytest.mark.parametrize("rows", [0, 1])
-def test_few_rows(embedded_rows, method, rows):
-    dataset = make_dataset(embedded_rows[:2]).select(range(rows))
-    assert len(DiversitySelector(method, select_num=2).run(dataset)) == rows
-
-
-def test_too_many_samples_for_a_method_are_refused_before_any_work(monkeypatch, embedded_rows, sample_rows):
-    monkeypatch.setattr("mergeit_ops.core.selection.dpp.MOST_FACTORS", 500)
-    # Without embeddings: there is no such model, so embedding would raise another error.
-    flat = DiversitySelector("dpp", select_num=6, embedding_model="/no/model")
-    with pytest.raises(RecipeError, match=r"100 rows and 6 choices; .* Choose at most 5, select within topics"):
-        flat.run(make_dataset(sample_rows[:100]))
-    topics = TopicClusterGrouper(num_clusters=1).run(make_dataset(embedded_rows[:100]))
-    with pytest.raises(RecipeError, match="100 rows and 6 choices"):
-        DiversitySelector("dpp", select_num=6).run(topics)
-    # Nothing has to be chosen.
-    assert len(DiversitySelector("dpp", select_ratio=1.0).run(make_dataset(embedded_rows[:100]))) == 100

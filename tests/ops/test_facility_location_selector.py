@@ -12,6 +12,7 @@ from mergeit_ops.core.vectors import decode_vectors
 from mergeit_ops.dataset.manifest import read_manifests
 from mergeit_ops.errors import DatasetError, EmbeddingError, RecipeError
 from mergeit_ops.ops import FacilityLocationSelector, TopicClusterGrouper
+from tests.ops.scored import chosen_ids, score_of
 from tests.recipe_runs import make_dataset
 
 
@@ -97,23 +98,6 @@ def test_topics_of_data_juicers_own_groupers_are_selected_too(sample_rows):
     assert sizes(selected) == [1] * len(grouped)
 
 
-@pytest.fixture(scope="module")
-def scored_rows(embedded_rows):
-    """Rows with a stat that rises with their place in the file, null in every seventh row."""
-    return [
-        row | {STATS: {"quality_score": None if place % 7 == 3 else float(place % 50)}, "votes": place % 5}
-        for place, row in enumerate(embedded_rows)
-    ]
-
-
-def chosen_ids(selected) -> list[str]:
-    return [key for row in selected for key in (row["id"] if isinstance(row["id"], list) else [row["id"]])]
-
-
-def score_of(scored_rows) -> dict:
-    return {row["id"]: row[STATS]["quality_score"] for row in scored_rows}
-
-
 def figures_of(tmp_path, operator, dataset) -> dict:
     operator.work_dir = str(tmp_path)
     operator.run(dataset)
@@ -180,36 +164,6 @@ def test_quality_is_scaled_over_the_whole_dataset_and_not_in_each_topic(embedded
     best = objective(low, select(low, 10).indices)
     assert covered_of_low(rows) == pytest.approx(best, rel=1e-3)
     assert covered_of_low(rows[:60]) < 0.97 * best
-
-
-@pytest.mark.parametrize("grouped", [False, True])
-def test_rows_without_a_score_can_be_dropped(scored_rows, grouped):
-    dataset = make_dataset(scored_rows)
-    dataset = TopicClusterGrouper(num_clusters=4).run(dataset) if grouped else dataset
-    parameters = {"select_num": 400, "score_key": "quality_score", "score_weight": 0.2, "missing_score": "drop"}
-    score = score_of(scored_rows)
-    kept = chosen_ids(FacilityLocationSelector(**parameters).run(dataset))
-    assert sorted(kept) == sorted(key for key in score if score[key] is not None)
-
-
-def test_rows_without_a_score_stop_the_run_if_asked_for(scored_rows):
-    missing = sum(score is None for score in score_of(scored_rows).values())
-    operator = FacilityLocationSelector(score_key="quality_score", score_weight=0.5, missing_score="raise")
-    with pytest.raises(DatasetError, match=f"{missing} of {len(scored_rows)} samples have no number"):
-        operator.run(make_dataset(scored_rows))
-
-
-@pytest.mark.parametrize("grouped", [False, True])
-@pytest.mark.parametrize(
-    ("key", "sentence"),
-    [("votess", "none of .* has a number at the score_key 'votess' .the stats"), ("no.such", "no column 'no'")],
-)
-def test_a_missing_column_or_stat_is_named_before_any_embedding(scored_rows, grouped, key, sentence):
-    rows = [{name: value for name, value in row.items() if name != EMBEDDING} for row in scored_rows]
-    dataset = TopicClusterGrouper(num_clusters=4).run(make_dataset(scored_rows)) if grouped else make_dataset(rows)
-    operator = FacilityLocationSelector(score_key=key, score_weight=0.5, embedding_model="/no/such/model")
-    with pytest.raises(DatasetError, match=sentence):
-        operator.run(dataset)
 
 
 def test_raw_scores_must_not_be_negative(embedded_rows):

@@ -1,8 +1,6 @@
 """The gate: restore, accept, filter; figures and reasons in the lineage."""
 
-import importlib
 import json
-import sys
 
 import numpy as np
 import pytest
@@ -11,64 +9,16 @@ from loguru import logger
 from mergeit_ops.core.columns import EMBEDDING, META, STATS
 from mergeit_ops.core.rows.lossless import decode_row, encode_row
 from mergeit_ops.core.vectors import encode_vectors
-from mergeit_ops.errors import DatasetError, RecipeError, ScorerError
-from mergeit_ops.ops import LLMPairMergerMapper, QualityGateFilter, TopicClusterGrouper
+from mergeit_ops.errors import DatasetError, RecipeError
+from mergeit_ops.ops import LLMPairMergerMapper, TopicClusterGrouper
 from tests import tiny_models
 from tests.llm_server import FakeLLMServer, judged, parents_of
+from tests.ops.gated import LINEAGE, A, B, gate, merged, original, sample
 from tests.recipe_runs import make_dataset
-
-LINEAGE = {
-    "topic_id": 0,
-    "row_id": "r",
-    "row_order": 0,
-    "merge_group_id": None,
-    "merge_status": "original",
-    "merge_parents": [],
-    "merge_parent_ids": [],
-    "merge_candidates": [],
-    "merge_rejected": None,
-    "merge_rejected_text": None,
-    "merge_similarity": None,
-    "merge_error": None,
-    "merge_model": None,
-    "merge_prompt_sha256": None,
-}
-
-
-def sample(name: str, output: str) -> dict:
-    return {"instruction": name, "input": "", "output": output}
-
-
-def original(name: str, output: str, order: int, topic: int = 0) -> dict:
-    return sample(name, output) | {META: LINEAGE | {"row_id": name, "row_order": order, "topic_id": topic}}
-
-
-def merged(output: str, parents: list[dict], candidates=(), topic: int = 0, instruction="a and b") -> dict:
-    meta = LINEAGE | {
-        "row_id": "merge",
-        "row_order": parents[0][META]["row_order"],
-        "topic_id": topic,
-        "merge_status": "merged",
-        "merge_group_id": "g",
-        "merge_parents": [encode_row(parent) for parent in parents],
-        "merge_parent_ids": [parent[META]["row_id"] for parent in parents],
-        "merge_candidates": [encode_row(sample("c", text)) for text in candidates],
-        "merge_similarity": 0.7,
-        "merge_model": "m",
-        "merge_prompt_sha256": "sha",
-    }
-    return sample(instruction, output) | {META: meta}
-
-
-def gate(**parameters) -> QualityGateFilter:
-    return QualityGateFilter(**({"scorer": "tests.user_scorers:ByFirstDigit"} | parameters))
 
 
 def outputs(dataset) -> list[str]:
     return [row["output"] for row in dataset]
-
-
-A, B = original("a", "2 a", 1), original("b", "4 b", 3)
 
 
 def test_a_merge_that_passes_stays_and_carries_the_figures():
@@ -234,31 +184,6 @@ def test_topics_are_refused(embedded_rows):
         gate().run(TopicClusterGrouper().run(make_dataset(embedded_rows)))
 
 
-def test_a_scorer_that_breaks_its_contract_stops_the_run():
-    with pytest.raises(ScorerError, match="OneShort gave 0 scores for 1 rows"):
-        gate(scorer="tests.user_scorers:OneShort", score_all=True).run(make_dataset([A]))
-
-
-@pytest.mark.parametrize(("scorer", "got"), [("PlainNumbers", r"float 1\.0"), ("Nothing", "NoneType")])
-def test_a_scorer_that_gives_no_scores_is_told_what_to_give(scorer, got):
-    with pytest.raises(ScorerError, match=rf"quality_gate_filter: .*{scorer} must return a list of Score.*{got}"):
-        gate(scorer=f"tests.user_scorers:{scorer}", score_all=True).run(make_dataset([A]))
-
-
-@pytest.mark.parametrize(
-    ("parameters", "complaint"),
-    [
-        ({"scorer": "distiled"}, "scorer must be one of 'distilled', .* or an import path .* got 'distiled'"),
-        ({"scorer": "tests.user_scorers:Nope"}, "could not be imported"),
-        ({"scorer": "tests.user_scorers:Constant", "scorer_params": {"x": 1}}, "scorer_params do not fit"),
-        ({"min_score": 3, "max_score": 2}, "min_score 3 is above max_score 2"),
-    ],
-)
-def test_a_scorer_that_cannot_work_is_refused_before_the_run(parameters, complaint):
-    with pytest.raises(RecipeError, match=f"quality_gate_filter: .*{complaint}"):
-        gate(**parameters)
-
-
 def test_what_leaves_the_gate_is_json(embedded_rows):
     (row,) = gate().run(make_dataset([merged("3 ab", [A, B])]))
     json.dumps({META: row[META], STATS: row[STATS]}, allow_nan=False)
@@ -285,19 +210,6 @@ def test_a_score_that_is_no_number_is_no_score(scorer):
 def test_numpy_scores_are_as_good_as_floats():
     (row,) = gate(scorer="tests.user_scorers:NumpyScalar", score_all=True).run(make_dataset([A]))
     assert row[STATS]["quality_score"] == 2.0
-
-
-def test_a_scorer_that_raises_is_named():
-    with pytest.raises(ScorerError, match=r"quality_gate_filter: the scorer Raising failed \(KeyError: 'boom'\)"):
-        gate(scorer="tests.user_scorers:Raising", score_all=True).run(make_dataset([A]))
-
-
-def test_a_secret_among_the_scorers_parameters_is_refused_without_repeating_it():
-    with pytest.raises(
-        RecipeError, match=r"quality_gate_filter: scorer_params\.api_key looks like a secret"
-    ) as refusal:
-        gate(scorer_params={"api_key": "sk-0123456789abcdef"})
-    assert "sk-0123456789abcdef" not in str(refusal.value)
 
 
 def test_candidates_keep_the_system_prompt_of_the_merge():

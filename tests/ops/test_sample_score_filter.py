@@ -3,30 +3,17 @@
 import pytest
 
 from mergeit_ops.core.columns import STATS
-from mergeit_ops.errors import DatasetError, RecipeError
-from mergeit_ops.ops import SampleScoreFilter, TopicClusterGrouper
+from mergeit_ops.errors import RecipeError
+from mergeit_ops.ops import SampleScoreFilter
 from tests import tiny_models
 from tests.llm_server import FakeLLMServer, judged, judgement, parents_of
+from tests.ops.scored import LENGTH, by_length, rows
 from tests.recipe_runs import make_dataset, read_jsonl, run_recipe, write_jsonl, write_recipe
-
-LENGTH = "by_length_score"
-
-
-def by_length(**parameters) -> SampleScoreFilter:
-    return SampleScoreFilter(**({"scorer": "tests.user_scorers:ByLength"} | parameters))
 
 
 def losses(measures=("ifd", "perplexity"), **parameters) -> SampleScoreFilter:
     params = {"hf_model": tiny_models.gpt2_folder(), "measures": list(measures)}
     return SampleScoreFilter(scorer="response_loss", scorer_params=params, **parameters)
-
-
-def rows(*outputs: str) -> list[dict]:
-    return [{"instruction": f"say {number}", "input": "", "output": text} for number, text in enumerate(outputs)]
-
-
-def outputs(dataset) -> list[str]:
-    return [row["output"] for row in dataset]
 
 
 def test_a_score_goes_to_the_stats_under_its_own_name_and_rows_stay_as_they_were():
@@ -78,33 +65,6 @@ def test_bounds_apply_to_the_first_measure_or_to_the_one_that_is_named():
     assert losses(min_score=0.0).stat == "ifd"
 
 
-def test_a_bound_is_kept_unless_it_is_open():
-    given = make_dataset(rows("one", "three"))
-    assert outputs(by_length(max_score=3).run(given)) == ["one"]
-    assert outputs(by_length(max_score=3, max_closed_interval=False).run(given)) == []
-
-
-@pytest.mark.parametrize(("what", "left"), [("keep", ["three", " "]), ("drop", ["three"])])
-@pytest.mark.parametrize("bound", [{}, {"min_score": 4}])
-def test_a_row_without_a_score_is_kept_or_dropped_as_asked_and_told(lines, what, left, bound):
-    given = make_dataset(rows("three", " "))
-    assert outputs(by_length(on_missing_score=what, **bound).run(given)) == left
-    done = "dropped" if what == "drop" else "kept"
-    assert any(f"1 samples have no score and are {done}: empty_response 1" in line for line in lines)
-
-
-def test_a_row_without_a_score_stops_the_run_where_that_is_asked():
-    with pytest.raises(DatasetError, match=r"no score \(empty_response\), and on_missing_score is raise"):
-        by_length(on_missing_score="raise").run(make_dataset(rows("three", " ")))
-    assert len(by_length(on_missing_score="raise").run(make_dataset(rows("three")))) == 1
-
-
-def test_a_filter_says_whether_it_may_drop_rows():
-    assert not by_length().role["may_drop"]
-    assert by_length(min_score=1).role["may_drop"]
-    assert by_length(on_missing_score="drop").role["may_drop"]
-
-
 def test_a_score_that_rows_bring_counts_where_the_same_made_it():
     first = by_length().run(make_dataset(rows("one", "three")))
     brought = [row | {STATS: row[STATS] | {LENGTH: 100.0}} for row in first]
@@ -133,37 +93,11 @@ def test_a_cascade_scores_anew_under_other_bounds():
     assert again[0][STATS]["cascade_score"] == 1
 
 
-def test_looking_at_stats_filters_nothing_and_marks_nothing():
-    looking = by_length(min_score=4, on_missing_score="raise")
-    looking.process = None  # as Data-Juicer's analyzer does
-    looked = looking.run(make_dataset(rows("one", " ")))
-    assert [row[STATS][LENGTH] for row in looked] == [3.0, None]
-    assert LENGTH + "_made_by" not in looked[0][STATS]
-
-
 def test_a_score_that_failed_is_tried_again():
     failed = list(by_length().run(make_dataset(rows(" "))))
     assert failed[0][STATS][LENGTH] is None
     (row,) = by_length().run(make_dataset(failed))
     assert row[STATS][LENGTH + "_status"] == "empty_response"
-
-
-def test_stats_of_other_operators_stay():
-    given = [row | {STATS: {"num_words": number}} for number, row in enumerate(rows("one", "two"))]
-    scored = by_length().run(make_dataset(given))
-    assert [row[STATS]["num_words"] for row in scored] == [0, 1]
-
-
-def test_data_juicers_batches_are_scored_too():
-    given = rows("one", "three")
-    batch = {name: [row[name] for row in given] for name in ("instruction", "input", "output")}
-    scored = by_length().compute_stats({**batch, STATS: [{}, {}]})
-    assert [stats[LENGTH] for stats in scored[STATS]] == [3, 5]
-
-
-def test_the_rows_of_a_topic_are_not_flat(embedded_rows):
-    with pytest.raises(DatasetError, match="sample_score_filter: the rows are topics"):
-        by_length().run(TopicClusterGrouper(num_clusters=2).run(make_dataset(embedded_rows[:9])))
 
 
 def test_parameters_that_cannot_work_are_refused():
@@ -184,19 +118,6 @@ def test_a_server_is_asked_about_every_row_only_where_that_is_asked_for(monkeypa
         SampleScoreFilter(scorer=scorer)
     for consent in ({"min_score": 1}, {"max_score": 5}, {"score_all": True}):
         assert SampleScoreFilter(scorer=scorer, **consent).asks_a_server
-
-
-def test_dj_analyze_asks_no_server(lines):
-    given = make_dataset(rows("one", "three"))
-    with FakeLLMServer(lambda body: judgement(3)) as server:
-        params = {"model_params": {"base_url": server.base_url}, "cache_path": None}
-        asking = SampleScoreFilter(scorer="llm_judge", scorer_params=params, score_all=True)
-        assert [row[STATS]["judge_score"] for row in asking.run(given)] == [3, 3]
-        asked = len(server.requests)
-        asking.process = None  # as Data-Juicer's analyzer does
-        assert asking.run(given) is given
-        assert len(server.requests) == asked
-    assert any("dj-analyze does not ask its server" in line for line in lines)
 
 
 def judging(server: FakeLLMServer, **parameters) -> dict:

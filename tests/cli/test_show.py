@@ -1,0 +1,55 @@
+"""`show`: what became of the rows of an export, and merges beside their parents."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from mergeit_ops import cli
+from mergeit_ops.core.columns import META
+from tests.recipe_runs import run_recipe, write_jsonl, write_recipe
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "json", "parquet"])
+@pytest.mark.parametrize("keep", [True, False])
+def test_show_counts_and_shows_a_merge_beside_its_parents(tmp_path, embedded_rows, capsys, keep, suffix):
+    process = [
+        {"topic_cluster_grouper": {"num_clusters": 3}},
+        {"llm_pair_merger_mapper": {"merge_strategy": "concat", "similarity_threshold": 0.4}},
+    ]
+    data = write_jsonl(tmp_path / "in.jsonl", embedded_rows)
+    recipe = write_recipe(tmp_path, process, data, keep_stats_in_res_ds=keep)
+    export = run_recipe(recipe, "--export_path", str(tmp_path / "out" / f"export.{suffix}"))
+    capsys.readouterr()
+    assert cli.main(["show", str(export)]) == 0
+    printed = capsys.readouterr().out
+    assert re.match(r"\d+ rows: \d+ original, \d+ merged\n\nMERGED by concat, similarity 0\.\d\d\n", printed)
+    assert "  from parent 2\n    id: s" in printed
+
+
+def test_show_shows_a_conversation_as_who_says_what(tmp_path, capsys):
+    def chat(question):
+        return {"conversations": [{"from": "human", "value": question}, {"from": "gpt", "value": "So.\nThus."}]}
+
+    meta = {"merge_status": "merged", "merge_model": "m", "merge_similarity": 0.5, "merge_parents": []}
+    parents = [json.dumps(chat(question)) for question in ("Why?", "How?")]
+    row = chat("Why, and how?") | {"history": [], META: meta | {"merge_parents": parents}}
+    assert cli.main(["show", str(write_jsonl(tmp_path / "export.jsonl", [row]))]) == 0
+    printed = capsys.readouterr().out
+    assert "    conversations:\n    human: Why, and how?\n    gpt: So.\n    Thus.\n    history: []\n" in printed
+    assert "  from parent 1\n    conversations:\n    human: Why?\n" in printed
+
+
+@pytest.mark.parametrize("content", ["[1, 2]", "PAR1\x00", "{", '{"instruction": "no lineage"}'])
+def test_show_says_in_a_sentence_when_a_file_is_no_export(tmp_path, capsys, content):
+    (tmp_path / "export.json").write_text(content, encoding="utf-8")
+    assert cli.main(["show", str(tmp_path / "export.json")]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: {tmp_path / 'export.json'}")
+
+
+def test_show_says_when_there_is_no_such_file(tmp_path, capsys):
+    assert cli.main(["show", str(tmp_path / "none.jsonl")]) == 1
+    assert capsys.readouterr().err.startswith("error: There is no file or folder")

@@ -1,0 +1,34 @@
+"""Why merges failed or were taken apart, as the records say, else as the export tells."""
+
+from collections import Counter
+from types import SimpleNamespace
+
+from mergeit_ops.core.merging.replies import FailureReason
+from mergeit_ops.report.reason_codes import REASONS, failed, rejected, unmergeable
+
+
+def run(*figures):
+    survey = SimpleNamespace(
+        failed=Counter({"echo": 1}),
+        merges=[SimpleNamespace(rejected="score"), SimpleNamespace(rejected=None)],
+        unmergeable=Counter({"bad_row": 2}),
+    )
+    return SimpleNamespace(records=[{"figures": part} for part in figures], survey=survey)
+
+
+def test_the_records_count_before_the_export():
+    told = run({"failed": {"echo": 2}, "rejected": {}}, {"failed": {"echo": 1, "budget": 3}}, {"calls": 9})
+    assert failed(told) == {"echo": 3, "budget": 3}
+    assert rejected(told) == {}
+    assert unmergeable(told) == {"bad_row": 2}
+
+
+def test_without_a_record_the_export_tells():
+    told = run()
+    assert (failed(told), rejected(told), unmergeable(told)) == ({"echo": 1}, {"score": 1}, {"bad_row": 2})
+    assert failed(run({"failed": None})) == {"echo": 1}
+
+
+def test_every_reason_why_a_merge_fails_has_words():
+    of_scores = {FailureReason.NO_LOGPROBS, FailureReason.DIGITS_MISSING}
+    assert {reason.value for reason in set(FailureReason) - of_scores} <= set(REASONS)
