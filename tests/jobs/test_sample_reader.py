@@ -1,0 +1,73 @@
+"""Reading the samples of a table: their texts and embeddings."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from mergeit_ops.core.columns import EMBEDDING
+from mergeit_ops.core.formats import resolve_format
+from mergeit_ops.core.vectors import encode_vectors
+from mergeit_ops.dataset.tables import READ_ROWS
+from mergeit_ops.errors import DatasetError, EmbeddingError
+from mergeit_ops.jobs.sample_reader import EncoderSettings, SampleReader
+from tests.recipe_runs import make_dataset
+
+READER = SampleReader("op", resolve_format("alpaca", ["instruction", "output"]), EncoderSettings("no such model"))
+VECTORS = np.array([(1, 0), (0, 1), (0.6, 0.8)], dtype=np.float32)
+
+
+def table(instructions, vectors=VECTORS):
+    columns = {"instruction": instructions, "output": ["x"] * len(instructions)}
+    return pa.table(columns | ({} if vectors is None else {EMBEDDING: encode_vectors(vectors)}))
+
+
+def test_texts_are_read_without_any_model():
+    assert READER.texts(table(["a", None, " "])).tolist() == [True, False, False]
+    assert [reading.sample.query for reading in READER.readings(table(["a", "b", "ü"]))] == ["a", "b", "ü"]
+    assert READER.texts(table([], VECTORS[:0])).tolist() == []
+
+
+def test_vectors_that_rows_bring_are_taken():
+    np.testing.assert_array_equal(READER.vectors(table(["a", "b", "c"])), VECTORS)
+    zero = VECTORS.copy()
+    zero[1] = 0
+    assert READER.readable(table(["", "b", "c"], zero)).tolist() == [True, False, True]
+    assert READER.readable(table(["", "b", "c"], None)).tolist() == [False, True, True]
+
+
+@pytest.mark.parametrize("embeddings", [["no base64!"], [None], ["AAAA"]])
+def test_embeddings_that_cannot_be_used_are_named_with_the_cure(embeddings):
+    rows = pa.table({"instruction": ["a"], "output": ["x"], EMBEDDING: embeddings})
+    with pytest.raises(EmbeddingError, match=rf"op: the column '{EMBEDDING}' cannot be used.*remove the column"):
+        READER.vectors(rows)
+
+
+def test_a_dataset_has_vectors_of_one_width():
+    (narrow,), (wide,) = encode_vectors(VECTORS[:1]), encode_vectors(np.eye(3, dtype=np.float32)[:1])
+    dataset = make_dataset([{EMBEDDING: narrow}] * READ_ROWS + [{EMBEDDING: wide}])
+    with pytest.raises(EmbeddingError, match=rf"mixes embeddings of widths 2 and 3 \(row {READ_ROWS}\)"):
+        list(READER.iter_vectors(dataset))
+    with pytest.raises(EmbeddingError, match=r"mixes embeddings of widths \[2, 3\]"):
+        READER.check_widths([2, 3, 2])
+    READER.check_widths([2, 2])
+    READER.check_widths([])
+
+
+def test_rows_without_a_text_get_the_zero_vector_whatever_they_bring(lines):
+    rows = [
+        {"instruction": text, "output": "x", EMBEDDING: vector}
+        for text, vector in zip(["a", "", "c"], encode_vectors(VECTORS), strict=True)
+    ]
+    vectors, found = READER.dataset_vectors(make_dataset(rows))
+    assert vectors.tolist()[1] == [0, 0]
+    assert (found.rows, found.unreadable, found.misleading) == (3, 1, 1)
+    assert "op: 1 of 3 rows" in lines[0]
+
+
+def test_a_dataset_most_of_which_cannot_be_read_is_refused_before_it_is_embedded():
+    with pytest.raises(DatasetError, match="op: 2 of 3 rows"):
+        READER.dataset_vectors(make_dataset([{"instruction": text, "output": "x"} for text in ("", "a", " ")]))
+
+
+def test_no_texts_need_no_model():
+    assert EncoderSettings("no such model").embed([]).shape == (0, 0)
