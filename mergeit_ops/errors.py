@@ -89,4 +89,7 @@ def named(name: str) -> Iterator[None]:
     try:
         yield
     except MergeItError as error:
-        raise type(error)(f"{name}: {error}") from error
+        told = type(error)(f"{name}: {error}")
+        if isinstance(told, LLMError) and isinstance(error, LLMError) and error.reason:
+            told.reason = f"{name}: {error.reason}"
+        raise told from error

@@ -160,14 +160,10 @@ class TableSink:
         try:
             yield
         except OSError as error:
-            full = DiskError(
+            raise DiskError(
                 "Rows between two operators are written to temporary files, but "
                 + unwritable(error, self._folder, "set the environment variable TMPDIR to another folder")
-            )
-        else:
-            return
-        # Outside the handler, so that the traceback does not show the original exception.
-        raise full
+            ) from None
 
 
 class TableList:

@@ -23,10 +23,8 @@ def own_errors() -> Iterator[None]:
         own = _own(error) or _no_room(error)
         if own is None:
             raise
-    else:
-        return
-    # Outside the handler, so that a user's traceback is one sentence and not a history.
-    raise own
+        # A user's traceback is one sentence and not a history.
+        raise own from None
 
 
 def _own(error: BaseException | None) -> MergeItError | None:
