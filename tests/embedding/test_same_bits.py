@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from mergeit_ops.embedding import SentenceEncoder
-from mergeit_ops.embedding.precision import precision, takes_bfloat16
+from mergeit_ops.embedding.precision import takes_bfloat16
 
 DTYPES = ("float32", "bfloat16", "auto")
 LONG = [
@@ -80,13 +80,6 @@ def test_at_any_place_in_a_batch(encoder):
     alone = encoder.encode([text])[0]
     for place in range(0, 41, 3):
         np.testing.assert_array_equal(encoder.encode([*others[:place], text, *others[place:]])[place], alone)
-
-
-def test_weights_narrowed_once_give_what_autocast_gives():
-    narrowed, wide = SentenceEncoder(dtype="bfloat16"), SentenceEncoder(dtype="float32")
-    with precision("cpu", True):
-        expected, found = (encoder._model.encode(SHORT[:8], batch_size=8) for encoder in (wide, narrowed))
-    np.testing.assert_array_equal(found, expected)
 
 
 IN_A_PROCESS = """

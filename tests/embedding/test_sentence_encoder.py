@@ -5,7 +5,6 @@ import pytest
 
 from mergeit_ops.embedding import DEFAULT_EMBEDDING_MODEL, SentenceEncoder, load_encoder
 from mergeit_ops.embedding import sentence_encoder as module
-from mergeit_ops.embedding.precision import takes_bfloat16
 from mergeit_ops.errors import EmbeddingError
 
 
@@ -92,17 +91,6 @@ def test_vectors_stay_with_their_texts_whatever_the_batches(batch_size):
     encoder = load_encoder(dtype="float32")
     alone = np.concatenate([encoder.encode([text]) for text in TEXTS[:20]])
     np.testing.assert_allclose(encoder.encode(TEXTS, batch_size)[:20], alone, atol=1e-5)
-
-
-@pytest.mark.parametrize(("instructions", "pays"), [((), False), (("_is_amx_tile_supported",), True)])
-def test_auto_takes_bfloat16_where_the_processor_has_instructions_for_it(monkeypatch, instructions, pays):
-    import torch
-
-    for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
-        monkeypatch.setattr(torch.cpu, name, lambda name=name: name in instructions, raising=False)
-    assert takes_bfloat16("cpu", "auto") is pays
-    assert takes_bfloat16("cpu", "bfloat16") is True
-    assert takes_bfloat16("cpu", "float32") is False
 
 
 def test_the_same_texts_give_the_same_bits():

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mergeit_ops import cli
-from mergeit_ops.errors import DatasetError
-from mergeit_ops.runs.inputs import read_input
 from tests.recipe_runs import run_recipe, write_jsonl, write_recipe
+from tests.runs.listing import listed
 
 TEXTS = [str(number) if number % 2 else f"r{number}" for number in range(24)]
 FILES: dict[str, list[list[Any]]] = {
@@ -31,17 +29,6 @@ ROWS: dict[str, list[Any]] = {
 
 def rows_with(values: list[Any], embedded_rows: list[dict], first: int = 0) -> list[dict]:
     return [row | {"id": value} for row, value in zip(embedded_rows[first:], values, strict=False)]
-
-
-def listed(monkeypatch: pytest.MonkeyPatch, names: list[str]) -> None:
-    """Have folders list files in an order, which no file system lets one choose."""
-    found = Path.rglob
-    monkeypatch.setattr(
-        Path, "rglob", lambda self, pattern: sorted(found(self, pattern), key=lambda at: place(at.name))
-    )
-
-    def place(name: str) -> int:
-        return names.index(name) if name in names else len(names)
 
 
 def verified(tmp_path: Path, data: Path, capsys: Any) -> str:
@@ -72,23 +59,3 @@ def test_files_are_read_in_the_order_of_the_run(tmp_path, embedded_rows, kind, m
 def test_rows_of_a_file_may_differ(tmp_path, embedded_rows, kind, capsys):
     data = write_jsonl(tmp_path / "in.jsonl", rows_with(ROWS[kind], embedded_rows))
     assert "The conservation law holds" in verified(tmp_path, data, capsys)
-
-
-def test_a_copy_of_the_folder_that_lists_files_otherwise_is_read(tmp_path, monkeypatch):
-    data = tmp_path / "in"
-    data.mkdir()
-    write_jsonl(data / "0.jsonl", [{"id": 1}])
-    write_jsonl(data / "1.jsonl", [{"id": "x"}])
-    listed(monkeypatch, ["1.jsonl", "0.jsonl"])
-    ids = set(read_input(data).ids)
-    monkeypatch.undo()
-    copy = Path(shutil.copytree(data, tmp_path / "copy"))
-    listed(monkeypatch, ["0.jsonl", "1.jsonl"])
-    assert set(read_input(copy).ids) == ids
-
-
-def test_files_that_go_together_in_no_order_are_refused(tmp_path):
-    for number, value in enumerate([[1], "x", {"a": 1}]):
-        write_jsonl(tmp_path / f"{number}.jsonl", [{"id": value}])
-    with pytest.raises(DatasetError, match="cannot be read"):
-        read_input(tmp_path)

@@ -1,7 +1,5 @@
 """The distilled scorer: a fixed function of one row, in NumPy, that quantity alone does not fool."""
 
-import dataclasses
-import hashlib
 import json
 import random
 import shutil
@@ -13,30 +11,20 @@ import pytest
 from scipy.stats import spearmanr
 
 from mergeit_ops.core.sample import Sample
-from mergeit_ops.errors import DatasetError, RecipeError, ScorerError
-from mergeit_ops.scorers.corruption import KINDS, pad_output, repeat_output, shuffle_output
+from mergeit_ops.errors import RecipeError, ScorerError
+from mergeit_ops.scorers.corruption import pad_output, repeat_output, shuffle_output
 from mergeit_ops.scorers.distilled import (
     CONFIG_FILE,
     SHIPPED_WEIGHTS,
     WEIGHTS_FILE,
     DistilledScorer,
-    load_model,
 )
-from mergeit_ops.scorers.distilled_figures import as_tables, nested_cross_validation
+from mergeit_ops.scorers.distilled_figures import as_tables
 from mergeit_ops.scorers.distilled_training import (
-    MIN_ROWS,
-    ScoredRow,
-    TrainingData,
-    TrainingSettings,
-    build_training_data,
-    choose_settings,
-    draw_rows,
-    fit,
     read_scored_rows,
-    save,
 )
+from tests.scorers.distilled import HashEncoder, scored_rows
 
-CHEAP = TrainingSettings(trees=20)
 SHARED_DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 
 ROWS = [
@@ -73,56 +61,9 @@ ROWS = [
 ]
 
 
-class HashEncoder:
-    """Unit vectors that depend on the text alone, without a model."""
-
-    model = "tests/hash-encoder"
-    width = 6
-
-    def encode(self, texts: Sequence[str], batch_size: int = 32) -> np.ndarray:
-        vectors = np.array([self._vector(text) for text in texts], dtype=np.float32).reshape(len(texts), self.width)
-        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-
-    def _vector(self, text: str) -> np.ndarray:
-        seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
-        return np.random.default_rng(seed).normal(size=self.width)
-
-
-def scored_rows(count: int = 80) -> list[ScoredRow]:
-    rng = random.Random(3)
-    vocabulary = "river stone the cloud a maple wander bright of seldom garden and quiet harbour under lantern"
-    words = vocabulary.split()
-    rows = []
-    for number in range(count):
-        length = rng.randint(1, 60)
-        output = " ".join(rng.choice(words) for _ in range(length)) + "."
-        kind = "merged" if number % 4 == 0 else "original"
-        rows.append(ScoredRow(Sample(f"Task {number}", "", output), 1.0 + 5 * length / 60, kind))
-    return rows
-
-
 @pytest.fixture(scope="module")
 def shipped() -> DistilledScorer:
     return DistilledScorer()
-
-
-@pytest.fixture(scope="module")
-def training_data() -> TrainingData:
-    return build_training_data(scored_rows(), HashEncoder(), seed=1)  # type: ignore[arg-type]
-
-
-@pytest.fixture
-def tiny_folder(tmp_path: Path, training_data: TrainingData) -> Path:
-    folder = tmp_path / "weights"
-    save(fit(training_data, CHEAP).export(training_data.embedding_model, training_data.probe_embedding), folder)
-    return folder
-
-
-@pytest.fixture
-def hash_encoder(monkeypatch: pytest.MonkeyPatch) -> HashEncoder:
-    encoder = HashEncoder()
-    monkeypatch.setattr("mergeit_ops.embedding.sentence_encoder.load_encoder", lambda *_: encoder)
-    return encoder
 
 
 def values_of(scorer: DistilledScorer, samples: Sequence[Sample]) -> np.ndarray:
@@ -266,94 +207,10 @@ def test_shipped_scorer_ranks_real_rows_like_the_real_score(shipped: DistilledSc
 # Training, saving and loading
 
 
-def test_saved_model_predicts_what_scikit_learn_predicts(tiny_folder: Path, training_data: TrainingData) -> None:
-    features = training_data.features
-    expected = fit(training_data, CHEAP).predict(features)
-    np.testing.assert_allclose(load_model(tiny_folder).predict(features), expected, atol=1e-4)
-
-
 def test_scorer_on_trained_weights_learns_what_the_scores_follow(tiny_folder: Path, hash_encoder: HashEncoder) -> None:
     rows = scored_rows()
     predicted = values_of(DistilledScorer(path=str(tiny_folder)), [row.sample for row in rows])
     assert spearmanr(predicted, [row.score for row in rows])[0] > 0.9
-
-
-def test_training_twice_gives_the_same_model(tiny_folder: Path, training_data: TrainingData) -> None:
-    again = build_training_data(scored_rows(), HashEncoder(), seed=1)  # type: ignore[arg-type]
-    predicted = load_model(tiny_folder).predict(training_data.features)
-    np.testing.assert_allclose(fit(again, CHEAP).predict(training_data.features), predicted, atol=1e-4)
-
-
-def test_nested_cross_validation_reports_each_kind_gate_and_way_of_spoiling(training_data: TrainingData) -> None:
-    figures = nested_cross_validation(training_data, folds=3, seed=0, choose=lambda data, train, seed: CHEAP)
-    assert set(figures["ranking"]) == {"all", "merged", "original"}
-    assert figures["ranking"]["all"]["spearman"] > 0.8
-    assert set(figures["gate"]) == {"random_triples", "merged_against_nearest_originals"}
-    assert all(set(gate) == {"gamma_0.75", "gamma_1"} for gate in figures["gate"].values())
-    assert set(figures["corruptions"]) == set(KINDS)
-    tenths = figures["reliability"]
-    assert sum(tenth["rows"] for tenth in tenths) == len(training_data.rows)
-    assert [tenth["predicted"] for tenth in tenths] == sorted(tenth["predicted"] for tenth in tenths)
-    json.dumps(figures)
-    assert as_tables(figures).count("\n\n") == 3
-
-
-def test_no_held_out_row_has_any_part_in_choosing_the_settings(training_data: TrainingData) -> None:
-    seen: list[set[int]] = []
-
-    def choose(data: TrainingData, train: np.ndarray, seed: int) -> TrainingSettings:
-        seen.append(set(train.tolist()))
-        return CHEAP
-
-    nested_cross_validation(training_data, folds=4, choose=choose)
-    everything = set(range(len(training_data.rows)))
-    held_out = [everything - rows for rows in seen]
-    assert sorted(row for rows in held_out for row in rows) == sorted(everything)
-
-
-def test_settings_are_chosen_from_the_named_rows_alone(training_data: TrainingData) -> None:
-    train = np.arange(0, 80, 2)
-    features, targets = training_data.features.copy(), training_data.targets.copy()
-    features[1::2], targets[1::2] = 1e6, 1.0
-    disturbed = dataclasses.replace(training_data, features=features, targets=targets)
-    assert choose_settings(disturbed, train) == choose_settings(training_data, train)
-
-
-def test_too_many_rows_are_drawn_from_in_their_order() -> None:
-    rows = scored_rows(30)
-    drawn = draw_rows(rows, seed=1, most=10)
-    assert len(drawn) == 10
-    assert [rows.index(row) for row in drawn] == sorted(rows.index(row) for row in drawn)
-    assert draw_rows(rows, seed=1, most=10) == drawn
-    assert draw_rows(rows, most=30) == rows
-
-
-def test_rows_with_blank_sides_are_not_trained_on(tmp_path: Path) -> None:
-    file = tmp_path / "scored.jsonl"
-    lines = [{"instruction": f"q {n}", "output": "answer", "quality_score": 2.0} for n in range(MIN_ROWS)]
-    lines.append({"instruction": "q", "output": " ", "quality_score": 2.0})
-    file.write_text("\n".join(map(json.dumps, lines)) + "\n", encoding="utf-8")
-    assert len(read_scored_rows(file)) == MIN_ROWS
-
-
-@pytest.mark.parametrize(
-    ("line", "complaint"),
-    [
-        ("not json", "line 1 is not JSON"),
-        ("[1]", "line 1 is not a JSON object"),
-        ('{"instruction": "q", "output": "a"}', "has no 'quality_score'; it has 'instruction', 'output'"),
-        ('{"quality_score": 2}', "has no 'instruction' and no 'output'"),
-        ('{"instruction": "q", "output": "a", "quality_score": "good"}', "'good', which is no number"),
-        ('{"instruction": "q", "output": "a", "quality_score": 9}', "outside 1 to 6"),
-        ('{"instruction": "q", "output": "a", "quality_score": NaN}', "outside 1 to 6"),
-        ('{"instruction": "q", "output": "a", "quality_score": 3}', "at least"),
-    ],
-)
-def test_unusable_scored_rows_are_refused_with_the_place(tmp_path: Path, line: str, complaint: str) -> None:
-    file = tmp_path / "scored.jsonl"
-    file.write_text(line, encoding="utf-8")
-    with pytest.raises(DatasetError, match=complaint):
-        read_scored_rows(file)
 
 
 # Refusals

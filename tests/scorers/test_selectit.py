@@ -1,7 +1,5 @@
 """SelectIT by a local model and by a server: against the model asked text by text, and rows without a score."""
 
-import math
-
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -14,7 +12,6 @@ from mergeit_ops.ops import SampleScoreFilter
 from mergeit_ops.scorers import build_scorer
 from mergeit_ops.scorers.selectit import SelectitScorer
 from tests import tiny_models
-from tests.llm_server import FakeLLMServer, logprobs_reply
 from tests.recipe_runs import make_dataset
 
 ROWS = [Sample("Name a fruit.", "It is red.", "Apple"), Sample("Count to three.", "", "one two three")]
@@ -89,27 +86,3 @@ def test_a_model_must_be_named():
 def test_a_model_that_cannot_be_loaded_is_said_in_a_sentence():
     with pytest.raises(ScorerError, match="The rating model 'no/such' cannot be loaded"):
         scorer(hf_model="no/such").score(ROWS)
-
-
-GOLDEN = [(0.02, 0.03, 0.05, 0.2, 0.1), (1e-30, 1e-30, 1e-30, 1e-30, 1.0), (0.1, 0.1, 0.1, 0.2, 0.5)]
-
-
-def test_a_server_with_log_probabilities_gives_the_golden_score():
-    """Section G of the sheet: three prompts, mean .675121, std .428288."""
-
-    def answer(body):
-        (number,) = (n for n, prompt in enumerate(RATING_PROMPTS[:3]) if body["prompt"].startswith(prompt))
-        listed = dict(zip("12345", map(math.log, GOLDEN[number]), strict=True))
-        if "bad" in body["prompt"] and number == 1:
-            del listed["3"]
-        return logprobs_reply(listed)
-
-    with FakeLLMServer(answer) as server:
-        params = {"api_or_hf_model": "m", "num_prompts": 3, "model_params": {"base_url": server.base_url}}
-        made = build_scorer("selectit_api", params)
-        good, bad, blank = made.score([ROWS[0], Sample("a", "", "bad"), Sample("a", "", " ")])
-        assert len(server.requests) == 6
-        assert made.figures()["calls"] == 6
-    assert good.value == pytest.approx(0.621855, abs=1e-5)
-    assert bad.status == "digits_missing"
-    assert blank.status == "empty_response"
