@@ -70,8 +70,10 @@ def checked_model_params(owner: str, model_params: Mapping[str, Any] | None) -> 
 
     :param owner: name of the scorer, for the message.
     :param model_params: what the recipe says; None: nothing.
-    :raises RecipeError: if one holds a credential, or names the type of the weights.
+    :raises RecipeError: if they are no mapping, one holds a credential, or one names the type of the weights.
     """
+    if not isinstance(model_params, (Mapping, type(None))):
+        raise RecipeError(f"{owner}: model_params must be a mapping, got {type(model_params).__name__}.")
     params = dict(model_params or {})
     refuse_secrets({"model_params": params}, owner)
     if set(DTYPE_PARAMS) & set(params):
