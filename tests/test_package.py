@@ -94,8 +94,6 @@ WITHOUT_TESTS_OF_THEIR_OWN = {
     "distributed/merging",
     "distributed/rows",
     "jobs/pool_scoring",
-    "llm/local_model",
-    "runs/tracing",
     "scorers/loss_settings",
     "scorers/pool",
 }

@@ -10,10 +10,14 @@ from mergeit_ops.core.merging.prompts import MERGE_SCHEMA, build_messages
 from mergeit_ops.core.merging.replies import parse_reply
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.llm.engine import LLMEngine, build_engine
+from mergeit_ops.llm.local_model import LocalModel
 from mergeit_ops.llm.requests import LLMOutcome, LLMRequest
 from mergeit_ops.llm.retry import RetryPolicy
 from mergeit_ops.llm.settings import LLMSettings
 from mergeit_ops.llm.usage import Usage
+from mergeit_ops.worker import Kept, worker
+from tests import tiny_models
+from tests.llm.local_models import MERGES
 from tests.llm_server import FakeLLMServer
 
 # A first call that is alone for long keeps tests from depending on how fast a busy machine refuses it.
@@ -82,3 +86,28 @@ def scripted_engine(complete: Callable[..., Any], policy: RetryPolicy = FAST, **
 
 def text_request(tag: Any, text: str = "hello", parse: Callable[[str], Any] = str, **fields: Any) -> LLMRequest[Any]:
     return LLMRequest(tag, ({"role": "user", "content": f"{tag}: {text}"},), parse, **fields)
+
+
+@pytest.fixture
+def nothing_loaded(monkeypatch):
+    monkeypatch.setattr(worker, "models", Kept(2))
+
+
+@pytest.fixture(scope="session")
+def rambler_folder(tmp_path_factory) -> str:
+    return tiny_models.save_rambler(tmp_path_factory.mktemp("rambler"))
+
+
+@pytest.fixture(scope="session")
+def parrot_folder(tmp_path_factory) -> str:
+    return tiny_models.save_parrot(tmp_path_factory.mktemp("parrot"), MERGES)
+
+
+@pytest.fixture
+def rambler(rambler_folder) -> LocalModel:
+    return LocalModel(rambler_folder, {"dtype": "float32"}, "cpu")
+
+
+@pytest.fixture
+def parrot(parrot_folder) -> LocalModel:
+    return LocalModel(parrot_folder, {}, "cpu")

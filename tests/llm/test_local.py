@@ -14,58 +14,21 @@ from mergeit_ops.errors import LLMUnavailableError, TooManyFailuresError
 from mergeit_ops.llm import huggingface
 from mergeit_ops.llm.backend import Completion
 from mergeit_ops.llm.engine import build_engine
-from mergeit_ops.llm.failures import CallFailedError
 from mergeit_ops.llm.local import LocalModelBackend, LocalModelFactory
 from mergeit_ops.llm.local_model import LocalModel, StoppedError
 from mergeit_ops.llm.local_sampling import LocalSampling, read_sampling
 from mergeit_ops.llm.requests import LLMRequest
 from mergeit_ops.llm.settings import LLMSettings
-from mergeit_ops.worker import Kept, worker
+from mergeit_ops.worker import worker
 from tests import tiny_models
 from tests.llm.conftest import answers_of, parents, scripted_engine, text_request
+from tests.llm.local_models import GREEDY, MERGES, generate, user
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
+pytestmark = pytest.mark.usefixtures("nothing_loaded")
 
-GREEDY = {"temperature": 0}
-MERGES = [
-    ['{"instruction": "', verb, ' both.", ', '"input": "", "output": "Done."}']
-    for verb in ("Explain", "Compare", "List")
-]
 FULL = RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: you tried to allocate")
-
-
-@pytest.fixture(autouse=True)
-def _nothing_loaded(monkeypatch):
-    monkeypatch.setattr(worker, "models", Kept(2))
-
-
-@pytest.fixture(scope="module")
-def rambler_folder(tmp_path_factory) -> str:
-    return tiny_models.save_rambler(tmp_path_factory.mktemp("rambler"))
-
-
-@pytest.fixture(scope="module")
-def parrot_folder(tmp_path_factory) -> str:
-    return tiny_models.save_parrot(tmp_path_factory.mktemp("parrot"), MERGES)
-
-
-@pytest.fixture
-def rambler(rambler_folder) -> LocalModel:
-    return LocalModel(rambler_folder, {"dtype": "float32"}, "cpu")
-
-
-@pytest.fixture
-def parrot(parrot_folder) -> LocalModel:
-    return LocalModel(parrot_folder, {}, "cpu")
-
-
-def user(text: str) -> list[dict[str, str]]:
-    return [{"role": "user", "content": text}]
-
-
-def generate(model: LocalModel, texts: list[str], params: dict) -> list[Completion]:
-    return model.generate([model.prompt(user(text), read_sampling(params)) for text in texts])
 
 
 def short_merges(count: int, num_candidates: int = 1) -> list[LLMRequest]:
@@ -106,58 +69,6 @@ def observed(parrot_folder, monkeypatch) -> Observed:
 # What a model writes.
 
 
-def test_greedy_answers_are_those_of_plain_generation(rambler, rambler_folder):
-    tokenizer = transformers.AutoTokenizer.from_pretrained(rambler_folder)
-    plain = transformers.AutoModelForCausalLM.from_pretrained(rambler_folder, dtype=torch.float32)
-    ids = tokenizer("<user>abc<assistant>", return_tensors="pt")["input_ids"]
-    with torch.inference_mode():
-        expected = plain.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=12, do_sample=False)
-    (ours,) = generate(rambler, ["abc"], GREEDY | {"max_tokens": 12})
-    assert ours.text == tokenizer.decode(expected[0, ids.shape[1] :], skip_special_tokens=True)
-    assert ours.prompt_tokens == ids.shape[1]
-
-
-@pytest.mark.parametrize(
-    "params", [GREEDY, {"temperature": 1.5, "seed": 7}, {"temperature": 0.9, "top_k": 9, "seed": 1}]
-)
-def test_an_answer_does_not_depend_on_its_batch(rambler, params):
-    params = params | {"max_tokens": 12}
-    texts = ["a", "a much longer prompt than the first one", "middle one"]
-    alone = [generate(rambler, [text], params)[0] for text in texts]
-    assert generate(rambler, texts, params) == alone
-
-
-def test_without_a_seed_answers_of_one_batch_differ(rambler):
-    answers = generate(rambler, ["abc"] * 4, {"temperature": 1.5, "max_tokens": 12})
-    assert len({answer.text for answer in answers}) == 4
-
-
-def test_a_cut_off_answer_is_truncated(rambler):
-    (completion,) = generate(rambler, ["abc"], GREEDY | {"max_tokens": 3})
-    assert (completion.finish_reason, completion.completion_tokens) == ("length", 3)
-    assert completion.problem is FailureReason.TRUNCATED
-
-
-def test_each_row_of_a_batch_has_its_own_limit_and_ends_by_itself(rambler, parrot):
-    prompts = [rambler.prompt(user("abc"), LocalSampling(temperature=0, max_tokens=n)) for n in (2, 5, 9)]
-    assert [answer.completion_tokens for answer in rambler.generate(prompts)] == [2, 5, 9]
-    (answer,) = generate(parrot, ["abc"], GREEDY | {"max_tokens": 50})
-    assert (answer.finish_reason, answer.problem) == ("stop", None)
-    assert answer.text in {"".join(pieces) for pieces in MERGES}
-    assert answer.completion_tokens == len(MERGES[0]) + 1
-
-
-def test_an_answer_longer_than_its_whole_prompt_is_cut_unless_the_recipe_says_otherwise(rambler):
-    (answer,) = generate(rambler, ["abc"], GREEDY)
-    assert answer.completion_tokens == answer.prompt_tokens == len("<user>abc") + 1
-
-
-def test_stop_texts_end_an_answer_and_are_no_part_of_it(parrot):
-    (answer,) = generate(parrot, ["abc"], GREEDY | {"stop": ["both", "never"]})
-    assert answer.text.endswith((" ", "Explain", "Compare", "List"))
-    assert (answer.finish_reason, "both" in answer.text) == ("stop", False)
-
-
 def test_the_end_tokens_are_those_of_generation_config_and_template(tmp_path, parrot_folder):
     folder = tiny_models.save_parrot(tmp_path, [["a", "<eot>", "b", "<end>", "c"]])
     config = transformers.GenerationConfig.from_pretrained(folder)
@@ -183,27 +94,6 @@ def test_the_first_token_is_not_doubled(tmp_path):
     Path(folder, "chat_template.jinja").write_text("{{ bos_token }}{{ messages[0]['content'] }}")
     model = LocalModel(folder, {}, "cpu")
     assert list(model.prompt(user("hi"), LocalSampling()).ids).count(1) == 1
-
-
-def test_a_prompt_that_leaves_no_room_is_refused_and_never_cut(rambler):
-    with pytest.raises(CallFailedError, match="516 tokens leaves no room in the model's context of 512"):
-        rambler.prompt(user("x" * 509), LocalSampling())
-    nearly = rambler.prompt(user("x" * 460), LocalSampling())
-    assert (len(nearly.ids), nearly.limit) == (467, 45)
-
-
-def test_a_stopped_batch_is_given_up_at_once(parrot):
-    prompt = parrot.prompt(user("x"), LocalSampling(temperature=0, max_tokens=10_000, min_tokens=10_000))
-    asked = 0
-
-    def is_stopped() -> bool:
-        nonlocal asked
-        asked += 1
-        return asked > 10
-
-    with pytest.raises(StoppedError):
-        parrot.generate([prompt], is_stopped)
-    assert asked == 11
 
 
 # How it is loaded.
