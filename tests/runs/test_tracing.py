@@ -1,41 +1,39 @@
 """What became of every row of the input."""
 
-import pytest
-
+from mergeit_ops.core.columns import META, STATS
+from mergeit_ops.core.rows.lineage import lineage, quality_stats
+from mergeit_ops.core.rows.lossless import encode_row
 from mergeit_ops.runs import read_run
 from mergeit_ops.runs.inputs import read_input
 from mergeit_ops.runs.recipe_steps import RecipeSteps
 from mergeit_ops.runs.tracing import Trace
 from mergeit_ops.runs.verification import verify
-from tests.recipe_runs import run_recipe, write_jsonl, write_recipe
+from tests.recipe_runs import write_jsonl
+from tests.report.exports import content, write_export
+
+ROWS = [content(f"Say {number}.") for number in range(4)]
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory, embedded_rows):
-    """A run that merges some of 24 rows, and its input."""
-    folder = tmp_path_factory.mktemp("traced")
-    data = write_jsonl(folder / "in.jsonl", embedded_rows[:24])
-    process = [
-        {"topic_cluster_grouper": {"num_clusters": 3}},
-        {"llm_pair_merger_mapper": {"merge_strategy": "concat", "similarity_threshold": 0.3}},
+def test_every_row_is_in_the_export_or_part_of_a_row_of_it_or_missing(tmp_path):
+    inputs = read_input(write_jsonl(tmp_path / "in.jsonl", ROWS))
+    alone, first, second, _ = inputs.ids
+    own = lineage(topic_id=0, row_id=alone, row_order=0)
+    parents = [
+        encode_row(row | {META: lineage(topic_id=0, row_id=row_id, row_order=0)})
+        for row, row_id in zip(ROWS[1:], (first, second), strict=False)
     ]
-    return data, run_recipe(write_recipe(folder, process, data))
-
-
-def test_every_row_is_in_the_export_or_part_of_a_row_of_it(finished):
-    data, export = finished
-    inputs, run = read_input(data), read_run(export)
-    fates = verify(run, inputs).fates
-    assert [fate.row for fate in fates] == list(range(1, 25))
-    assert [fate.row_id for fate in fates] == inputs.ids
-    rows = {row.number: row for row in run.rows()}
-    assert {fate.fate for fate in fates} <= {"original", "merged"}
-    for fate in fates:
-        row = rows[fate.export_row]
-        if fate.fate == "merged":
-            assert row.lineage.parent_ids[fate.parent - 1] == fate.row_id
-        else:
-            assert row.lineage.row_id == fate.row_id
+    merge = lineage(
+        topic_id=0, row_id="merge", row_order=1, status="merged", parents=parents, parent_ids=[first, second]
+    )
+    export = [ROWS[0] | {META: own, STATS: quality_stats()}, content("Both.") | {META: merge, STATS: quality_stats()}]
+    fates = verify(read_run(write_export(tmp_path / "out.jsonl", export)), inputs).fates
+    assert [(fate.row, fate.row_id) for fate in fates] == list(enumerate(inputs.ids, start=1))
+    assert [(fate.fate, fate.export_row, fate.parent) for fate in fates] == [
+        ("original", 1, None),
+        ("merged", 2, 1),
+        ("merged", 2, 2),
+        ("not in the export", None, None),
+    ]
 
 
 def test_unmatched_rows_are_put_down_to_what_may_have_changed_them():

@@ -16,14 +16,14 @@ def coverage(**more):
     return Coverage(VECTORS, inner_products, **more)
 
 
-@pytest.mark.parametrize("budget", [1, 16, 17, 100, 300, 600])
+@pytest.mark.parametrize("budget", [1, 17, 100])
 def test_each_row_is_chosen_once_and_the_gains_are_those_of_the_choice(budget):
     chosen, gains = select_large(coverage(), budget, cell_rows=150)
     assert len(set(chosen.tolist())) == len(chosen) == len(gains) == budget
     assert gains.sum() == pytest.approx(coverage().worth(chosen), rel=0.02)
 
 
-@pytest.mark.parametrize("budget", [5, 60, 300])
+@pytest.mark.parametrize("budget", [5, 60])
 def test_the_choice_is_worth_what_that_of_the_dense_kernel_is(budget):
     chosen, _ = select_large(coverage(), budget, cell_rows=150)
     dense = lazy_greedy(coverage().whole_kernel(), budget)
@@ -35,7 +35,7 @@ def test_the_same_rows_are_chosen_again():
     np.testing.assert_array_equal(first, second)
 
 
-@pytest.mark.parametrize("limit", [10, 400, 4_000])
+@pytest.mark.parametrize("limit", [10, 400])
 def test_costs_are_never_above_the_budget(limit):
     costs = np.random.default_rng(0).integers(1, 20, 600)
     found = select_large_within(coverage(), costs, limit, cell_rows=150)
