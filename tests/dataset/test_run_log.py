@@ -4,6 +4,7 @@ import os
 
 from loguru import logger
 
+from mergeit_ops.dataset import run_log
 from mergeit_ops.dataset.run_log import RunLog, heard, listen
 
 
@@ -55,7 +56,5 @@ def test_another_run_hears_nothing_of_the_first():
 def test_a_handler_that_other_code_has_removed_is_borne():
     first = Run()
     listen(first)
-    for handler in list(logger._core.handlers):
-        if handler > 1:
-            logger.remove(handler)
+    logger.remove(run_log._listener._handler)
     assert listen(Run())
