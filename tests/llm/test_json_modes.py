@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from mergeit_ops.llm.json_modes import JsonModes
 
 from mergeit_ops.llm.failures import CallFailedError, FailureKind
-from mergeit_ops.llm.json_modes import JsonModes
 from mergeit_ops.llm.servers import response_formats
 
 SCHEMA = {"type": "object"}

@@ -10,7 +10,7 @@ from mergeit_ops.core.columns import EMBEDDING, META, STATS
 from mergeit_ops.core.rows.lossless import decode_row, encode_row
 from mergeit_ops.core.vectors import encode_vectors
 from mergeit_ops.errors import DatasetError, RecipeError
-from mergeit_ops.ops import LLMPairMergerMapper, TopicClusterGrouper
+from mergeit_ops.ops import LLMPairMergerMapper, QualityGateFilter, TopicClusterGrouper
 from tests import tiny_models
 from tests.llm_server import FakeLLMServer, judged, parents_of
 from tests.ops.gated import LINEAGE, A, B, gate, merged, original, sample
@@ -262,44 +262,6 @@ def test_a_further_answer_does_not_take_over_the_embedding_its_parents_share():
     (kept,) = gate().run(make_dataset([row | {EMBEDDING: shared}]))
     assert kept["output"] == "5 best"
     assert kept[EMBEDDING] != shared
-
-
-def test_a_scorer_in_the_current_folder_is_found_whoever_started_the_process(tmp_path, monkeypatch):
-    (tmp_path / "scorer_right_here.py").write_text(
-        "from tests.user_scorers import ByLength\n\n\nclass Mine(ByLength):\n    pass\n", encoding="utf-8"
-    )
-    monkeypatch.chdir(tmp_path)
-    # As a console script leaves it: without the current folder.
-    monkeypatch.setattr(sys, "path", [path for path in sys.path if path not in ("", str(tmp_path))])
-    assert type(QualityGateFilter(scorer="scorer_right_here:Mine")._scorer).__name__ == "Mine"
-    with pytest.raises(RecipeError, match="current folder, on PYTHONPATH, or installed"):
-        QualityGateFilter(scorer="scorer_nowhere:Mine")
-
-
-def test_the_current_folder_is_looked_into_for_a_scorer_of_ones_own_only(tmp_path, monkeypatch):
-    (tmp_path / "scorer_with_help.py").write_text(
-        "import helper_of_scorer\nfrom tests.user_scorers import ByLength as Mine\n", encoding="utf-8"
-    )
-    (tmp_path / "helper_of_scorer.py").write_text("", encoding="utf-8")
-    (tmp_path / "scorer_that_fails.py").write_text("1 / 0\n", encoding="utf-8")
-    (tmp_path / "lies_around.py").write_text("", encoding="utf-8")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [path for path in sys.path if path not in ("", str(tmp_path))])
-    before = list(sys.path)
-    mine = {"scorer": "scorer_with_help:Mine"}
-    for parameters in (mine, {"scorer": "cascade", "scorer_params": {"cheap": mine, "judge": mine}}):
-        QualityGateFilter(**parameters)
-        assert sys.path == before
-    for name in ("scorer_that_fails:Mine", "scorer_with_help:None", "scorer_nowhere:Mine"):
-        with pytest.raises(RecipeError, match="could not be imported"):
-            QualityGateFilter(scorer=name)
-        assert sys.path == before
-    with pytest.raises(ModuleNotFoundError):
-        importlib.import_module("lies_around")
-    # Who has the folder on the path already keeps it.
-    sys.path.insert(0, str(tmp_path))
-    QualityGateFilter(**mine)
-    assert sys.path == [str(tmp_path), *before]
 
 
 @pytest.mark.parametrize(

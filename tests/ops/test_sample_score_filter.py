@@ -6,8 +6,8 @@ from mergeit_ops.core.columns import STATS
 from mergeit_ops.errors import RecipeError
 from mergeit_ops.ops import SampleScoreFilter
 from tests import tiny_models
-from tests.llm_server import FakeLLMServer, judged, judgement, parents_of
-from tests.ops.scored import LENGTH, by_length, rows
+from tests.llm_server import FakeLLMServer, judged, parents_of
+from tests.ops.scored import LENGTH, by_length, outputs, rows
 from tests.recipe_runs import make_dataset, read_jsonl, run_recipe, write_jsonl, write_recipe
 
 
