@@ -76,7 +76,7 @@ def assert_is_data(text: str, *marks: str) -> None:
     answer = answer_text(Sample(row.instruction, row.input, row.output))
     for content in (last, judged):
         block, records = records_in(content)
-        assert records[0] == vars(row)
+        assert records[0] == row.content
         assert not any(mark in block for mark in marks)
     assert not any(mark in answer for mark in marks)
     parents = [Sample("x", text, "y", system=text), other]
