@@ -17,6 +17,7 @@ __all__ = [
     "MAPPING",
     "NAMES",
     "NUMBER_PAIR",
+    "OPTIONAL_FLAG",
     "OPTIONAL_PATH",
     "OPTIONAL_TEXT",
     "PATHS",
@@ -151,6 +152,7 @@ def _is_mapping(value: Any) -> bool:
 
 
 FLAG = Kind("true or false", lambda value: isinstance(value, bool))
+OPTIONAL_FLAG = Kind("true or false", lambda value: isinstance(value, bool), optional=True)
 TEXT = Kind("a non-empty text", _is_text)
 ANY_TEXT = Kind("a text", lambda value: isinstance(value, str))
 OPTIONAL_TEXT = Kind("a non-empty text", _is_text, optional=True)

@@ -86,6 +86,11 @@ CASES = [
         reads_labels=True,
     ),
     Case(ops.InstructionTagMapper, parameters={"tags_key": "intents"}, adds=frozenset({"intents"})),
+    Case(
+        ops.InstructionTagMapper,
+        parameters={"tags_key": "intents", "tagger": "llm", "dry_run": True},
+        adds=frozenset({"intents", STATS}),
+    ),
     Case(ops.TagNormalizationMapper, parameters={"tags_key": "labels"}, reads_labels=True),
     Case(
         ops.ScoredDiversitySelector, parameters={"score_key": "grade"}, drops=frozenset({EMBEDDING}), reads_grades=True
@@ -327,7 +332,7 @@ BAD_VALUES = {
         "normalize_by_tags": "yes",
         "score_scale": "log",
     },
-    ops.InstructionTagMapper: {"tagger": "llm", "tags_key": "", "max_tags": 0, "ngram_max": 6, "min_tag_count": 0.5},
+    ops.InstructionTagMapper: {"tagger": "gpt", "tags_key": "", "max_tags": 0, "ngram_max": 6, "min_tag_count": 0.5},
     ops.TagNormalizationMapper: {
         "tags_key": None,
         "min_tag_count": 0,

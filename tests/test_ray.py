@@ -13,8 +13,8 @@ import pytest
 from mergeit_ops.core.columns import EMBEDDING, META, STATS
 from mergeit_ops.dataset.manifest import read_manifests
 from mergeit_ops.embedding.precision import takes_bfloat16
-from mergeit_ops.errors import LLMUnavailableError
-from tests.llm_server import FakeLLMServer, error, merge_answer
+from mergeit_ops.errors import LLMError, LLMUnavailableError
+from tests.llm_server import FakeLLMServer, error, merge_answer, parents_of
 from tests.recipe_runs import read_export, read_jsonl, run_recipe_apart, run_recipe_on_ray, write_jsonl, write_recipe
 from tests.test_whole_runs import in_layout, pipeline, text_key_of, work_dir_of
 
@@ -61,6 +61,42 @@ def test_merging_gives_the_rows_of_the_default_executor(tmp_path, data, gamma):
         default, ray = both(tmp_path, pipeline(server, gamma=gamma, cache_path=None), data)
     assert comparable(ray) == comparable(default)
     assert {row[META]["merge_status"] for row in ray} >= {"original", "merged"}
+
+
+def test_tags_of_a_model_are_those_of_the_default_executor_and_paid_once(tmp_path, embedded_rows):
+    def answer(body):
+        (record,) = parents_of(body)
+        words = record["instruction"].lower().split()
+        return "I found no tags." if len(words) % 5 == 0 else json.dumps([{"tag": word} for word in words])
+
+    data = write_jsonl(tmp_path / "in.jsonl", embedded_rows)
+    with FakeLLMServer(answer) as server:
+        tagger = {"tagger": "llm", "try_num": 1, "model_params": {"base_url": server.base_url}}
+        length = {"text_length_filter": {"min_len": 1}}
+        default, ray = both(tmp_path, [{"instruction_tag_mapper": tagger}, length], data)
+        readable = {body["messages"][1]["content"] for body in server.requests if answer(body)[0] == "["}
+        unreadable = len({body["messages"][1]["content"] for body in server.requests}) - len(readable)
+        # What the first run could read is in the journal, which the tasks of the second ask.
+        assert len(server.requests) == len(readable) + 2 * unreadable
+    assert comparable(ray) == comparable(default)
+    assert {row[STATS]["tags_status"] for row in ray} == {"ok", "unparsable"}
+    assert len(ray) == len(embedded_rows)
+    records = [read_manifests(work_dir_of(tmp_path / name / "export.jsonl"))[0] for name in ("default", "ray")]
+    names = ("rows_in", "rows_out", "untagged", "mean_tags", "failed")
+    expected, found = ([record["figures"][name] for name in names] for record in records)
+    assert found == expected
+    assert records[1]["figures"]["calls"] == unreadable
+
+
+def test_tags_stop_a_run_on_ray_when_most_replies_cannot_be_read(tmp_path, data):
+    with FakeLLMServer(lambda body: "What?") as server:
+        tagger = {"tagger": "llm", "try_num": 1, "model_params": {"base_url": server.base_url}}
+        recipe = write_recipe(tmp_path, [{"instruction_tag_mapper": tagger}], data)
+        with pytest.raises(LLMError):
+            run_recipe_on_ray(recipe, "--export_path", str(tmp_path / "ray" / "export"))
+    record = read_manifests(work_dir_of(tmp_path / "ray" / "export"))[0]
+    assert record["state"] == "stopped"
+    assert record["figures"]["calls"] == len(server.requests)
 
 
 @pytest.mark.parametrize("layout", ["messages of parts", "messages with tools", "sharegpt with a system column"])

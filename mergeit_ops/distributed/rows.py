@@ -17,6 +17,7 @@ from mergeit_ops.core.columns import BATCH_META, EMBEDDING, ROW_ID
 from mergeit_ops.core.merging.pairing import Group
 from mergeit_ops.dataset.manifest import Manifest
 from mergeit_ops.dataset.readability import Readability
+from mergeit_ops.distributed.asking import asked
 from mergeit_ops.distributed.blocks import Blocks, Resources, materialized
 from mergeit_ops.distributed.embedding import check_embeddings, embedded, readable_only, with_zero_vectors
 from mergeit_ops.distributed.environment import DriverEnvironment
@@ -26,6 +27,7 @@ from mergeit_ops.distributed.grouping import RayIdentifiedRows
 from mergeit_ops.distributed.journal import JournalPlace, keep_journals, use_kept_journals
 from mergeit_ops.distributed.merging import merged
 from mergeit_ops.distributed.row_ids import identified
+from mergeit_ops.jobs.asking import AskingJob
 from mergeit_ops.jobs.merging import MergeJob
 from mergeit_ops.jobs.rows import ModelUse, TableFunction
 from mergeit_ops.jobs.sample_reader import SampleReader
@@ -170,6 +172,18 @@ class RayRows:
             # Not before: the ordinals of duplicates count all rows, as in default mode.
             blocks = readable_only(blocks)
         return RayIdentifiedRows(blocks, sketches, self._resources.without_gpus()), found
+
+    def asked(
+        self,
+        job: AskingJob,
+        manifest: Manifest,
+        *,
+        features: object = None,
+        stats: Mapping[str, pa.DataType] | None = None,
+    ) -> tuple[RayRows, list[Any]]:
+        """See `Rows`."""
+        blocks, told = asked(self.blocks, job, self._resources, manifest, stats=stats)
+        return RayRows(blocks, None, self._resources), told
 
     def merged(
         self, job: MergeJob, manifest: Manifest, groups: Sequence[Sequence[Sequence[Group]]] | None = None

@@ -30,6 +30,7 @@ from mergeit_ops.dataset.tables import (
     write_dataset,
 )
 from mergeit_ops.dataset.topics import is_grouped, iter_topics
+from mergeit_ops.jobs.asking import AskingJob
 from mergeit_ops.jobs.identified_rows import LocalIdentifiedRows
 from mergeit_ops.jobs.merging import MergeJob
 from mergeit_ops.jobs.rows import ModelUse, TableFunction
@@ -143,6 +144,23 @@ class LocalRows:
         """See `Rows`."""
         return LocalIdentifiedRows.of(self.dataset, reader, drops_unreadable)
 
+    def asked(
+        self,
+        job: AskingJob,
+        manifest: Manifest,
+        *,
+        features: Callable[[Features], Features] = lambda features: features,
+        stats: Mapping[str, pa.DataType] | None = None,
+    ) -> tuple[LocalRows, list[Any]]:
+        """See `Rows`."""
+        try:
+            made = self.map(job.ask, each=repeat(None), features=features)
+            job.finish()
+        finally:
+            # Also of a run that had to stop: what it cost is on record.
+            _note(manifest, job.account())
+        return made
+
     def merged(
         self, job: MergeJob, manifest: Manifest, groups: Sequence[Sequence[Sequence[Group]]] | None = None
     ) -> LocalRows:
@@ -154,10 +172,14 @@ class LocalRows:
             job.merge(lambda: iter_topics(self.dataset), work, known)
         finally:
             # Also of a run that had to stop: what it cost is on record.
-            figures, details = job.account(work)
-            manifest.figures |= figures
-            manifest.details |= details
+            _note(manifest, job.account(work))
         return LocalRows(sink.finish())
+
+
+def _note(manifest: Manifest, account: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    figures, details = account
+    manifest.figures |= figures
+    manifest.details |= details
 
 
 def _numbered(topic: pa.Table, number: int) -> pa.Table:

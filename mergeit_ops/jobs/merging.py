@@ -26,14 +26,13 @@ from mergeit_ops.jobs.paired_topics import PairedTopics
 from mergeit_ops.jobs.pairing import PairingJob
 from mergeit_ops.jobs.row_ids import row_ids
 from mergeit_ops.jobs.sample_reader import SampleReader
+from mergeit_ops.llm.usage import PLANNED_FIGURES
 
 if TYPE_CHECKING:
     from mergeit_ops.jobs.llm_merging import LLMMerging
     from mergeit_ops.llm.engine import LLMEngine
 
 __all__ = ["MergeJob"]
-
-_PLANNED_FIGURES = ("calls", "cache_hits", "prompt_tokens", "completion_tokens", "cost")
 
 
 @dataclass(frozen=True)
@@ -132,7 +131,7 @@ class MergeJob:
             "unmergeable": dict(work.unmergeable),
             "emptied_columns": dict(work.emptied),
             # Told apart from what a run has spent.
-            **{f"planned_{name}": work.plan[name] for name in _PLANNED_FIGURES if name in work.plan},
+            **{f"planned_{name}": work.plan[name] for name in PLANNED_FIGURES if name in work.plan},
         }
         details: dict[str, Any] = {
             "entered": work.entered,

@@ -15,6 +15,7 @@ from mergeit_ops.core.merging.pairing import Group
 from mergeit_ops.core.topics.clustering import TopicModel
 from mergeit_ops.dataset.manifest import Manifest
 from mergeit_ops.dataset.readability import Readability
+from mergeit_ops.jobs.asking import AskingJob
 from mergeit_ops.jobs.merging import MergeJob
 from mergeit_ops.jobs.sample_reader import SampleReader
 
@@ -140,6 +141,25 @@ class Rows(Protocol):
         """Return flat rows with ids and embeddings, and the counts of readable rows; see `with_vectors`.
 
         :raises DatasetError: also if the ids that rows bring are not unique texts.
+        """
+        ...
+
+    def asked(
+        self,
+        job: AskingJob,
+        manifest: Manifest,
+        *,
+        features: Callable[[Features], Features] = lambda features: features,
+        stats: Mapping[str, pa.DataType] | None = None,
+    ) -> tuple[Rows, list[Any]]:
+        """Have language models asked about every table.
+
+        :param job: asks about a table. On a cluster it is pickled.
+        :param manifest: takes the figures and details, also those of work that had to stop.
+        :param features: see `map`.
+        :param stats: see `map`.
+        :return: the new rows, and the job's report about each old table, in order.
+        :raises LLMError: if a model cannot answer, or too many requests fail.
         """
         ...
 

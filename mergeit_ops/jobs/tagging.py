@@ -16,7 +16,7 @@ from mergeit_ops.jobs.rows import Rows
 from mergeit_ops.jobs.sample_reader import SampleReader
 from mergeit_ops.jobs.taggers import ReadyTagger, Tagger
 
-__all__ = ["tag_rows"]
+__all__ = ["check_readable", "tag_figures", "tag_rows"]
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,25 @@ def tag_rows(rows: Rows, reader: SampleReader, tagger: Tagger, column: str) -> t
     :return: the rows with their tags, and the figures for the record.
     :raises DatasetError: if most rows cannot be read.
     """
-    columns = [name for name in reader.layout.columns if name in rows.columns]
-    found = Readability.of_consecutive(rows.tell(_readability, reader, columns=columns))
-    found.check(reader.operator, dropped=False)
+    found = check_readable(rows, reader)
     job = _TaggingJob(reader, tagger.ready(rows, reader), column)
     tagged, told = rows.map(job.tag, features=partial(with_tag_features, column=column))
     counts: Counter[int] = sum(told, Counter())
     return tagged, {"rows_in": len(rows), "rows_out": len(tagged), **tag_figures(counts), **found.figures()}
+
+
+def check_readable(rows: Rows, reader: SampleReader) -> Readability:
+    """Warn about rows that cannot be read.
+
+    :param rows: flat rows.
+    :param reader: reads them.
+    :return: the counts of readable rows.
+    :raises DatasetError: if most rows cannot be read.
+    """
+    columns = [name for name in reader.layout.columns if name in rows.columns]
+    found = Readability.of_consecutive(rows.tell(_readability, reader, columns=columns))
+    found.check(reader.operator, dropped=False)
+    return found
 
 
 def tag_figures(counts: Counter[int]) -> dict[str, Any]:

@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mergeit_ops.constraints import refuse_secrets
+from mergeit_ops.constraints import OPTIONAL_TEXT, check, refuse_secrets
 from mergeit_ops.embedding.defaults import HUB_VARIABLES
 from mergeit_ops.errors import LLMUnavailableError, RecipeError
 from mergeit_ops.llm.backend import ChatBackend, Completion
 from mergeit_ops.llm.client_params import CLIENT_PARAMS
 from mergeit_ops.llm.failures import shorten
 from mergeit_ops.llm.huggingface import loaded_once
-from mergeit_ops.llm.local_model import LocalModel, Prompt
+from mergeit_ops.llm.local_model import TEMPLATE_PARAM, LocalModel, Prompt
 from mergeit_ops.llm.local_sampling import read_sampling
 from mergeit_ops.llm.model_files import answering_params, files_digest
 
@@ -39,7 +39,7 @@ class LocalModelFactory:
     """Makes backends that share one copy of a model per process.
 
     :param model: name at the Hugging Face Hub, or a folder.
-    :param model_params: arguments of `from_pretrained`, e.g. `revision` or `torch_dtype`.
+    :param model_params: arguments of `from_pretrained`, e.g. `revision` or `torch_dtype`, and `chat_template`.
     :param sampling_params: as `read_sampling` takes them.
     :param device: `cpu`, `cuda`, ...; None takes a GPU where there is one.
     """
@@ -67,6 +67,8 @@ class LocalModelFactory:
                     f"{name} belongs to a server, but the recipe asks for a local model (is_hf_model or backend): "
                     "remove it."
                 )
+        template = f"{TEMPLATE_PARAM} in model_params"
+        check({template: OPTIONAL_TEXT}, {template: params.get(TEMPLATE_PARAM)})
         read_sampling(sampling)
         device = accelerator if accelerator in ("cpu", "cuda") else None
         return cls(settings.api_or_hf_model, params, sampling, device)

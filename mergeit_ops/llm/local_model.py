@@ -27,7 +27,10 @@ from mergeit_ops.llm.huggingface import (
 from mergeit_ops.llm.local_sampling import LocalSampling
 from mergeit_ops.llm.responses import completion_problem
 
-__all__ = ["LocalModel", "Prompt", "StoppedError"]
+__all__ = ["TEMPLATE_PARAM", "LocalModel", "Prompt", "StoppedError"]
+
+TEMPLATE_PARAM = "chat_template"
+"""Name of the chat template that replaces the model's own, among the arguments of `from_pretrained`."""
 
 _LEAST_ROOM = 16
 """Tokens that must be left for an answer."""
@@ -78,7 +81,7 @@ class LocalModel:
     """A causal language model and its tokenizer.
 
     :param name: name at the Hub, or a folder.
-    :param model_params: arguments of `from_pretrained`.
+    :param model_params: arguments of `from_pretrained`, and `TEMPLATE_PARAM`.
     :param device: where it runs; None takes a GPU where there is one.
     :raises LLMUnavailableError: when it cannot be loaded.
     """
@@ -86,8 +89,9 @@ class LocalModel:
     def __init__(self, name: str, model_params: Mapping[str, Any], device: str | None = None) -> None:
         device = device or default_device()
         dtype = None if set(DTYPE_PARAMS) & set(model_params) else default_dtype(device)
+        params = {key: value for key, value in model_params.items() if key != TEMPLATE_PARAM}
         try:
-            self._tokenizer, self._model = load_causal_lm(name, model_params, device, dtype)
+            self._tokenizer, self._model = load_causal_lm(name, params, device, dtype)
         except ModelNotLoadedError as error:
             if error.__cause__ is not None and is_out_of_memory(error.__cause__):
                 todo = "memory does not suffice for its weights; take a smaller model, or spread it with model_params: "
@@ -99,6 +103,7 @@ class LocalModel:
                 "Hub needs a connection or a local copy, and one that is not open to all a token in the environment "
                 "variable HF_TOKEN."
             ) from error
+        self._tokenizer.chat_template = model_params.get(TEMPLATE_PARAM) or self._tokenizer.chat_template
         self._read_config()
         self._lock = threading.Lock()
         self._is_stopped: Callable[[], bool] = lambda: False

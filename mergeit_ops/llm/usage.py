@@ -10,7 +10,10 @@ from typing import Any, Protocol
 
 from mergeit_ops.core.text.token_estimate import estimate_tokens
 
-__all__ = ["SpendingLimit", "TokenBudget", "TokenReserve", "Usage", "estimate_messages"]
+__all__ = ["PLANNED_FIGURES", "SpendingLimit", "TokenBudget", "TokenReserve", "Usage", "estimate_messages"]
+
+PLANNED_FIGURES = ("calls", "cache_hits", "prompt_tokens", "completion_tokens", "cost")
+"""Figures of a plan that go into a record, each as `planned_...`."""
 
 _TOKENS_PER_MESSAGE = 4
 

@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 from data_juicer.ops.base_op import OPERATORS
 from datasets import Dataset
 from loguru import logger
 
-from mergeit_ops.constraints import TEXT, Number, OneOf
+from mergeit_ops.constraints import FLAG, OPTIONAL_FLAG, OPTIONAL_TEXT, TEXT, Number, OneOf
+from mergeit_ops.core.columns import STATS
+from mergeit_ops.core.tags.questions import QUESTIONS, TagQuestion
+from mergeit_ops.core.text.characters import printable
+from mergeit_ops.dataset.manifest import Manifest, log_summary
 from mergeit_ops.distributed import is_ray_dataset
 from mergeit_ops.errors import DatasetError
+from mergeit_ops.jobs.rows import Rows
 from mergeit_ops.jobs.taggers import TAGGERS, Tagger
 from mergeit_ops.jobs.tagging import tag_rows
+from mergeit_ops.llm.settings import LLM_CONSTRAINTS
 from mergeit_ops.ops.dataset_mapper import Mapper
+from mergeit_ops.ops.llm_operator import LLMOperator
 from mergeit_ops.ops.parameters import declare
-from mergeit_ops.ops.sample_operator import SAMPLE_CONSTRAINTS, SampleOperator
+from mergeit_ops.ops.sample_operator import SAMPLE_CONSTRAINTS
+
+if TYPE_CHECKING:
+    from mergeit_ops.llm.engine import LLMEngine
 
 OP_NAME = "instruction_tag_mapper"
 
 
 @OPERATORS.register_module(OP_NAME)
-class InstructionTagMapper(SampleOperator, Mapper):
+class InstructionTagMapper(LLMOperator, Mapper):
     """Add a column of tags that say what each instruction is about and asks for.
 
     `tags` is a column of its own, a list of texts, empty for samples without a tag. Their number is InsTag's measure of
@@ -33,18 +44,37 @@ class InstructionTagMapper(SampleOperator, Mapper):
     `min_tag_count` samples. Of the phrases of an instruction, those of the highest tf-idf are taken, and no two that
     share a word. It stands in for the tags that a language model gives (InsTag, arXiv 2308.07074): it finds words,
     not intentions. In Chinese, Japanese and Thai, which put no spaces between words, each pair of characters counts as
-    a phrase. In other languages than English no stop words are left out."""
+    a phrase. In other languages than English no stop words are left out.
+
+    `llm` asks a language model, one call for each distinct instruction. It stands for InsTag's prompt to ChatGPT: both
+    ask for coarse tags of the intentions, in English, each with an explanation, as a JSON list. The words are our own.
+    The sample comes as a JSON record and not between two marks, and the questions of a conversation are tagged in one
+    call. To name this tagger is to agree to its cost: `dry_run` tells it first, and `max_total_tokens` limits it.
+
+    `instagger` is InsTag's own model, `OFA-Sys/InsTagger` with 7B parameters, on this machine or behind a server, with
+    its published prompt. Replies are greedy and have 512 tokens at most. Published code cuts long instructions; here a
+    sample that the model cannot read whole has no tags.
+
+    A reply that cannot be read is asked for again, up to `try_num` times. A local model without `sampling_params` is
+    asked once, because its greedy reply would be the same. After that the sample has no tags. The stat
+    `<tags_key>_status` says why: `unparsable`, `refused`, `truncated`, `api_failed`, ...; it is `ok` for other samples,
+    also where the model found nothing to tag, and `empty_instruction` where there was nothing to ask. Replies are kept
+    in a journal on disk, as by the merger: a second run of the same recipe pays only for what is missing."""
 
     # Data-Juicer's partitioned Ray executor would otherwise run it on each partition for itself.
     is_global_operation = True
     changes_rows = True
     _constraints = {
         **SAMPLE_CONSTRAINTS,
-        "tagger": OneOf(tuple(TAGGERS)),
+        **LLM_CONSTRAINTS,
+        "tagger": OneOf((*TAGGERS, *QUESTIONS)),
         "tags_key": TEXT,
         "max_tags": Number(low=1, integer=True),
         "ngram_max": Number(low=1, high=5, integer=True),
         "min_tag_count": Number(low=1, integer=True, optional=True),
+        "api_or_hf_model": OPTIONAL_TEXT,
+        "is_hf_model": OPTIONAL_FLAG,
+        "dry_run": FLAG,
     }
 
     def __init__(
@@ -54,28 +84,44 @@ class InstructionTagMapper(SampleOperator, Mapper):
         max_tags: int = 10,
         ngram_max: int = 3,
         min_tag_count: Optional[int] = None,
+        api_or_hf_model: Optional[str] = None,
+        is_hf_model: Optional[bool] = None,
+        dry_run: bool = False,
         *args: Any,
         **kwargs: Any,
     ) -> None:
         """
         Initialization method.
 
-        :param tagger: what gives the tags: `keywords`.
+        :param tagger: what gives the tags: `keywords`, `llm` or `instagger`. The last two ask a language model, which
+            the parameters from `api_or_hf_model` on describe.
         :param tags_key: column that takes the tags. It must not be there yet.
-        :param max_tags: tags of a sample at most, those of the highest tf-idf.
-        :param ngram_max: words in a tag at most.
-        :param min_tag_count: samples that a phrase must be in to be a tag; null: one for every 15,000 samples, and at
-            least 2. With 1 nearly every sample has tags of its own.
+        :param max_tags: tags that `keywords` gives a sample at most, those of the highest tf-idf.
+        :param ngram_max: words in a tag of `keywords` at most.
+        :param min_tag_count: samples that a phrase must be in to be a tag of `keywords`; null: one for every 15,000
+            samples, and at least 2. With 1 nearly every sample has tags of its own.
+        :param api_or_hf_model: name of the model, as the server knows it; for a local one its name at the Hugging Face
+            Hub, or a folder. null: `gpt-4o` for `llm`, `OFA-Sys/InsTagger` for `instagger`.
+        :param is_hf_model: false: an OpenAI-compatible server; true: a local Hugging Face model through transformers.
+            null: true for `instagger`, unless `backend` says otherwise, and false for `llm`.
+        :param dry_run: make no call; report calls, estimated tokens and, where prices are given, what they cost. The
+            samples get no tags, and the run exports them like any other: give it an `--export_path` of its own.
         :param args: extra args
         :param kwargs: extra args
         """
         declare(self, locals())
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, api_or_hf_model=api_or_hf_model, is_hf_model=is_hf_model, **kwargs)
         self.tags_key = tags_key
+        self.dry_run = dry_run
+        self._question: TagQuestion | None = QUESTIONS.get(tagger)
+        self._engine: LLMEngine | None = None
+        if self._question is not None:
+            self._llm = _with_defaults(self._llm, self._question)
+            self._engine = self.new_engine(not dry_run, self._question.sampling_params)
 
     @property
     def tagger(self) -> Tagger:
-        """Return the tagger, with those of the parameters that it has."""
+        """Return a tagger that asks no model, with those of the parameters that it has."""
         made = TAGGERS[self.parameters["tagger"]]
         given = {field.name: self.parameters[field.name] for field in fields(made)}  # type: ignore[arg-type]
         # A recipe may write a whole number as 3.0.
@@ -90,8 +136,9 @@ class InstructionTagMapper(SampleOperator, Mapper):
         :return: the samples with their tags.
         :raises DatasetError: if a column is missing, the rows are topics, most cannot be read, or the column of tags is
             there already.
+        :raises LLMError: if the language model had to stop, or cannot be loaded.
         """
-        with self.recorded() as manifest:
+        with self.stopping_once(dataset), self.recorded() as manifest:
             rows = self.rows_of(dataset)
             if is_ray_dataset(dataset) and not len(rows):
                 manifest.figures |= {"rows_in": 0, "rows_out": 0}
@@ -102,10 +149,49 @@ class InstructionTagMapper(SampleOperator, Mapper):
                     f"{self._name}: there is a column '{self.tags_key}' already; name another one with tags_key, or "
                     "remove it."
                 )
-            tagged, figures = tag_rows(rows, self.reader_of(rows.columns), self.tagger, self.tags_key)
-            manifest.figures |= figures
+            tagged = self._tagged(rows, manifest)
+        figures = manifest.figures
         logger.info(
             f"{self._name}: {figures['mean_tags']:.1f} tags per sample; {figures['untagged']:,} of "
             f"{figures['rows_out']:,} samples have none."
         )
+        if self._engine is not None:
+            log_summary(self.work_dir)
         return tagged.dataset
+
+    def _tagged(self, rows: Rows, manifest: Manifest) -> Rows:
+        reader = self.reader_of(rows.columns)
+        if self._engine is None or self._question is None:
+            tagged, figures = tag_rows(rows, reader, self.tagger, self.tags_key)
+            manifest.figures |= figures
+            return tagged
+        from mergeit_ops.jobs.llm_tagging import LLMTagging, ask_for_tags
+
+        if not self.dry_run:
+            logger.info(f"{self._name}: {len(rows):,} instructions go to {printable(self._engine.model)}.")
+        job = LLMTagging(reader, self._engine, self._question, self.tags_key, self.dry_run, self.may_use_gpu)
+        tagged = ask_for_tags(rows, job, manifest)
+        if is_ray_dataset(rows.dataset):
+            from mergeit_ops.distributed.new_columns import note_column
+
+            note_column(STATS)
+        return tagged
+
+
+def _with_defaults(given: Mapping[str, Any], question: TagQuestion) -> dict[str, Any]:
+    """Return the parameters of an LLM, with those of a question where the recipe does not say.
+
+    :param given: by the recipe.
+    :param question: what is asked.
+    """
+    is_hf_model = given["is_hf_model"]
+    if is_hf_model is None:
+        is_hf_model = question.is_local and given["backend"] is None
+    found = {**given, "api_or_hf_model": given["api_or_hf_model"] or question.model, "is_hf_model": is_hf_model}
+    if is_hf_model or given["backend"] == "huggingface":
+        if question.chat_template is not None:
+            found["model_params"] = {"chat_template": question.chat_template, **(given["model_params"] or {})}
+        if given["sampling_params"] is None:
+            # A greedy reply would be the same a second time.
+            found["try_num"] = 1
+    return found

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from mergeit_ops.distributed import is_ray_dataset
 from mergeit_ops.errors import LLMError, RecipeError
-from mergeit_ops.llm.settings import LLMSettings, takes_settings
+from mergeit_ops.llm.settings import DEFAULT_SAMPLING_PARAMS, LLMSettings, takes_settings
 from mergeit_ops.ops.parameters import declare
 from mergeit_ops.ops.sample_operator import SampleOperator
 
@@ -30,20 +32,46 @@ class LLMOperator(SampleOperator):
         self._llm = llm
         # What the recipe says, not Data-Juicer's default of "cpu": unset means a GPU where there is one.
         self._asked_accelerator = kwargs.get("accelerator")
+        self.may_use_gpu = self._asked_accelerator != "cpu"
+        self._stopped: LLMError | None = None
 
-    def new_engine(self, check: bool) -> LLMEngine:
+    def new_engine(
+        self, check: bool, default_sampling_params: Mapping[str, Any] = DEFAULT_SAMPLING_PARAMS
+    ) -> LLMEngine:
         """Return an engine for the parameters of the recipe.
 
         :param check: whether to check that requests can be sent.
+        :param default_sampling_params: used if the recipe has none.
         :raises RecipeError: if a parameter cannot work.
         :raises LLMError: if the environment cannot.
         """
         from mergeit_ops.llm.engine import build_engine
 
         try:
-            engine = build_engine(LLMSettings(**self._llm), accelerator=self._asked_accelerator)
+            engine = build_engine(
+                LLMSettings(**self._llm),
+                accelerator=self._asked_accelerator,
+                default_sampling_params=default_sampling_params,
+            )
             if check:
                 engine.check()
         except (RecipeError, LLMError) as error:
             raise type(error)(f"{self._name}: {error}") from None
         return engine
+
+    @contextmanager
+    def stopping_once(self, dataset: Any) -> Iterator[None]:
+        """Raise the error that stopped the operator before it asks anything for a second time.
+
+        With a `runtime_env`, Data-Juicer's Ray executor runs an operator that stopped once more, without it.
+
+        :param dataset: what `run` was given.
+        :raises LLMError: if it stopped before.
+        """
+        if is_ray_dataset(dataset) and self._stopped is not None:
+            raise self._stopped
+        try:
+            yield
+        except LLMError as error:
+            self._stopped = error
+            raise

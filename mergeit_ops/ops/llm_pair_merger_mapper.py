@@ -18,7 +18,7 @@ from mergeit_ops.dataset.manifest import log_summary
 from mergeit_ops.dataset.recipe import recipe_and_place
 from mergeit_ops.dataset.topics import flat_types
 from mergeit_ops.distributed import is_ray_dataset
-from mergeit_ops.errors import DatasetError, LLMError, RecipeError
+from mergeit_ops.errors import DatasetError, RecipeError
 from mergeit_ops.jobs.merge_advice import advise
 from mergeit_ops.jobs.merge_checks import check_merges
 from mergeit_ops.jobs.merging import MergeJob
@@ -171,8 +171,6 @@ class LLMPairMergerMapper(LLMOperator, EmbeddingOperator, Mapper):
             self.derived = DerivedColumns.parse(derived_columns)
         except ValueError as error:
             raise RecipeError(f"{self._name}: derived_columns {error}.") from error
-        self.may_use_gpu = kwargs.get("accelerator") != "cpu"
-        self._stopped: LLMError | None = None
         self._engine: LLMEngine | None = None
         self._conversation = CONVERSATIONS.get(merge_strategy, {}).get(prompt_style)
         self._max_answer_ratio = max_answer_ratio
@@ -189,13 +187,9 @@ class LLMPairMergerMapper(LLMOperator, EmbeddingOperator, Mapper):
         :raises DatasetError: if the rows are no topics, or a column is missing.
         :raises LLMError: if the LLM stage had to stop.
         """
-        on_ray = is_ray_dataset(dataset)
-        if on_ray and self._stopped is not None:
-            # With a runtime_env, Data-Juicer runs an operator that stopped once more, without it.
-            raise self._stopped
-        with self.recorded() as manifest:
+        with self.stopping_once(dataset), self.recorded() as manifest:
             rows = self.rows_of(dataset, same_types=False)
-            if on_ray and not len(rows):
+            if is_ray_dataset(dataset) and not len(rows):
                 manifest.figures |= {"rows_in": 0, "rows_out": 0}
                 return rows.dataset
             if not rows.grouped:
@@ -209,11 +203,7 @@ class LLMPairMergerMapper(LLMOperator, EmbeddingOperator, Mapper):
             found = recipe_and_place(self)
             at_risk = {} if found is None else columns_at_risk(*found, list(types), job.reader.layout)
             groups = check_merges(rows, job, types, at_risk)
-            try:
-                flat = rows.merged(job, manifest, groups)
-            except LLMError as error:
-                self._stopped = error
-                raise
+            flat = rows.merged(job, manifest, groups)
             manifest.figures["rows_out"] = len(flat)
             advise(job, manifest.figures)
         log_summary(self.work_dir)

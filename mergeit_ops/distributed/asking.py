@@ -1,0 +1,162 @@
+"""Asking language models about the blocks of a Ray dataset: each has a stage of its own, on whichever node it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import repeat
+from typing import Any
+
+import pyarrow as pa
+from loguru import logger
+
+from mergeit_ops.dataset.manifest import Manifest, added_up
+from mergeit_ops.distributed.blocks import Blocks, Resources
+from mergeit_ops.distributed.budget import BudgetPlace, share_budgets, spend_from
+from mergeit_ops.distributed.journal import keep_journals
+from mergeit_ops.errors import LLMError
+from mergeit_ops.jobs.asking import AskingJob
+from mergeit_ops.llm.engine import LLMEngine, told_of_answers
+from mergeit_ops.llm.failure_share import check_failures
+from mergeit_ops.llm.learnt import Learnt
+
+__all__ = ["asked"]
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What a task tells the driver: figures and details of the record, what it has learnt of the server, its report,
+    and why it stopped, where it did."""
+
+    figures: dict[str, Any]
+    details: dict[str, Any]
+    learnt: list[Learnt]
+    report: Any = None
+    error: LLMError | None = None
+
+
+def asked(
+    blocks: Blocks,
+    job: AskingJob,
+    resources: Resources,
+    manifest: Manifest,
+    *,
+    each: Iterable[Any] | None = None,
+    stats: Mapping[str, pa.DataType] | None = None,
+) -> tuple[Blocks, list[Any]]:
+    """Have language models asked about each block.
+
+    :param blocks: the rows.
+    :param job: asks about a block.
+    :param resources: what the recipe says about tasks.
+    :param manifest: takes the figures and details of all tasks, also of work that had to stop.
+    :param each: one further argument for each block; None: None.
+    :param stats: see `Blocks.map`.
+    :return: the new rows, and the report about each old block, in order.
+    :raises LLMError: if the stage of a task had to stop, or too many requests of all tasks have failed.
+    """
+    for engine in job.engines:
+        if engine.asks_a_server:
+            _tell_requests(blocks, job, engine, resources)
+        else:
+            resources = resources.for_a_model(on_gpu=job.may_use_gpu)
+    told = _AllTold(job.engines)
+    try:
+        made, news = blocks.map(
+            _ask_block,
+            job,
+            share_budgets(job.engines),
+            each=zip(repeat(told.learnt), repeat(None) if each is None else each, strict=False),
+            resources=resources,
+            journals=keep_journals(),
+            # The limit of requests, and the loss when the driver is killed, are per task.
+            in_advance=1,
+            on_told=told.hear,
+            stats=stats,
+        )
+        told.check_failures(at_end=True)
+    finally:
+        # Also of a run that had to stop: what it cost is on record.
+        manifest.figures |= added_up(news.figures for news in told.heard)
+        manifest.details |= added_up(news.details for news in told.heard)
+    return made, [one.report for one in news]
+
+
+def _tell_requests(blocks: Blocks, job: AskingJob, engine: LLMEngine, resources: Resources) -> None:
+    tasks = min(len(blocks.refs), resources.at_once())
+    each = engine.settings.max_concurrency
+    logger.info(
+        f"{job.operator}: {sum(blocks.rows)} {job.unit} in {len(blocks.refs)} blocks, {tasks} at a time, each with "
+        f"up to {each} requests in flight: the server sees up to {tasks * each}. To lower this number, set "
+        "num_proc (blocks at a time) or max_concurrency (requests of each block)."
+    )
+
+
+class _AllTold:
+    """What all tasks so far have told.
+
+    :param engines: the engines of the job: one or none.
+    """
+
+    def __init__(self, engines: Sequence[LLMEngine]) -> None:
+        self.heard: list[_Told] = []
+        self.learnt = [Learnt() for _ in engines]
+        """What is known of the server. Each task has an engine of its own, which begins with this."""
+        self._settings = [engine.settings for engine in engines]
+        self._usage: dict[str, Any] = {}
+
+    def hear(self, news: _Told) -> None:
+        """Take the news of a task.
+
+        :raises LLMError: if it had to stop, or too many requests of all tasks have failed.
+        """
+        self.heard.append(news)
+        self._usage = added_up([self._usage, news.details.get("usage", {})])
+        for known, learnt in zip(self.learnt, news.learnt, strict=True):
+            known.add(learnt)
+        if news.error is not None:
+            raise self._told_of_answers(news.error)
+        self.check_failures(at_end=False)
+
+    def check_failures(self, at_end: bool) -> None:
+        """Stop if too large a share of the requests of all tasks so far has failed.
+
+        :param at_end: whether no more will come.
+        :raises TooManyFailuresError: if so.
+        """
+        usage: Mapping[str, Any] = self._usage
+        if not usage:
+            return
+        try:
+            check_failures(
+                usage["answered"],
+                usage["failures"],
+                self._settings[0].max_failure_ratio,
+                at_end=at_end,
+                last_errors=usage.get("last_errors"),
+            )
+        except LLMError as error:
+            stopped = error
+        else:
+            return
+        raise self._told_of_answers(stopped)
+
+    def _told_of_answers(self, stopped: LLMError) -> LLMError:
+        journal = self._settings[0].cache_path is not None
+        return told_of_answers(stopped, self._usage, journal=journal, at_least=True)
+
+
+def _ask_block(
+    table: pa.Table, job: AskingJob, budgets: BudgetPlace, own: tuple[Sequence[Learnt], Any]
+) -> tuple[pa.Table | None, _Told]:
+    known, argument = own
+    spend_from(budgets, job.engines)
+    for engine, learnt in zip(job.engines, known, strict=True):
+        learnt.tell(engine)
+    made: tuple[pa.Table | None, Any] = None, None
+    stopped: LLMError | None = None
+    try:
+        made = job.ask(table, argument)
+    except LLMError as error:
+        stopped = error
+    return made[0], _Told(*job.account(), [Learnt.by(engine) for engine in job.engines], made[1], stopped)
