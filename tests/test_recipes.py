@@ -1,12 +1,16 @@
 """Every recipe that ships: Data-Juicer accepts it, and its header says what a user must know."""
 
+import json
+from collections import Counter
+
 import pytest
 import yaml
 
 from mergeit_ops.core.columns import EMBEDDING, STATS
+from mergeit_ops.dataset.manifest import read_manifests
 from mergeit_ops.ops.parameters import declared_parameters
 from tests.conftest import REPOSITORY, SAMPLE
-from tests.llm_server import FakeLLMServer, judged, parents_of
+from tests.llm_server import FakeLLMServer, Reply, judged, parents_of
 from tests.recipe_runs import read_jsonl, run_recipe, write_jsonl
 from tests.tiny_models import gpt2_folder, reward_folder
 
@@ -191,6 +195,54 @@ def test_a_method_with_a_judge_keeps_what_the_judge_likes_and_is_paid_once(
     assert {row["id"] for row in after} == liked if name != "lift" else {row["id"] for row in after} < liked
     assert 0 < len(after) < len(before)
     assert all(text_of(before[row["id"]]).items() <= row.items() for row in after)
+
+
+@pytest.mark.parametrize("name", ["instag", "mig"])
+def test_a_method_by_tags_takes_those_of_a_model_though_a_third_of_its_replies_are_faulty(
+    name, tmp_path, monkeypatch, embedded_sample
+):
+    monkeypatch.chdir(REPOSITORY)
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    before = {row["id"]: row for row in read_jsonl(embedded_sample)}
+    faults = ["Two tags: poem, rain.", Reply('[{"tag": "po', finish_reason="length"), Reply("I cannot help with that.")]
+    asked = Counter()
+
+    def answer(body):
+        (record,) = parents_of(body)
+        words = " ".join(record.values()).lower().split()
+        asked[record["instruction"], record["input"]] += 1
+        # Of every third text no reply can be read.
+        if len(words) % 3 == 0:
+            return faults[len(words) // 3 % len(faults)]
+        return json.dumps([{"tag": word[:5], "explanation": "It is there."} for word in words[:12]])
+
+    path = REPOSITORY / "recipes" / "methods" / f"{name}.yaml"
+    export = tmp_path / "out" / "export.jsonl"
+    more = ["--dataset_path", str(embedded_sample), "--export_path", str(export)]
+    more += ["--instruction_tag_mapper.tagger", "llm", "--instruction_tag_mapper.try_num", "2"]
+    with FakeLLMServer(answer) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+        after = read_jsonl(run_recipe(path, *more))
+        readable = [text for text in asked if len(" ".join(text).lower().split()) % 3]
+        assert {asked[text] for text in readable} == {1}
+        assert read_jsonl(run_recipe(path, *more)) == after
+        assert {asked[text] for text in readable} == {1}
+    first, second = [record for record in read_records(export) if record["operator"] == "instruction_tag_mapper"]
+    failed = sum(first["figures"]["failed"].values())
+    assert 0.2 < failed / len(before) < 0.45
+    assert set(first["figures"]["failed"]) == {"unparsable", "truncated", "refused"}
+    assert (first["figures"]["rows_in"], first["figures"]["rows_out"]) == (len(before), len(before))
+    assert second["figures"]["cache_hits"] == len(readable)
+    assert len(after) == len(before) // 5
+    assert all(text_of(before[row["id"]]).items() <= row.items() for row in after)
+    assert all(row["tags"] for row in after)
+
+
+def read_records(export):
+    """Return the records of all runs with an export, the earliest first."""
+    return [
+        record for folder in sorted(export.parent.iterdir()) if folder.is_dir() for record in read_manifests(folder)
+    ]
 
 
 def test_the_total_of_lift_is_nine_tenths_of_the_judge_and_a_tenth_of_the_length(tmp_path, monkeypatch):
