@@ -72,14 +72,16 @@ def test_tags_of_a_model_are_those_of_the_default_executor_and_paid_once(tmp_pat
     data = write_jsonl(tmp_path / "in.jsonl", embedded_rows)
     with FakeLLMServer(answer) as server:
         tagger = {"tagger": "llm", "try_num": 1, "model_params": {"base_url": server.base_url}}
-        length = {"text_length_filter": {"min_len": 1}}
-        default, ray = both(tmp_path, [{"instruction_tag_mapper": tagger}, length], data)
+        # Filters of Data-Juicer before and after it keep their stats too.
+        words, length = {"words_num_filter": {"min_num": 1}}, {"text_length_filter": {"min_len": 1}}
+        default, ray = both(tmp_path, [words, {"instruction_tag_mapper": tagger}, length], data)
         readable = {body["messages"][1]["content"] for body in server.requests if answer(body)[0] == "["}
         unreadable = len({body["messages"][1]["content"] for body in server.requests}) - len(readable)
         # What the first run could read is in the journal, which the tasks of the second ask.
         assert len(server.requests) == len(readable) + 2 * unreadable
     assert comparable(ray) == comparable(default)
     assert {row[STATS]["tags_status"] for row in ray} == {"ok", "unparsable"}
+    assert set(ray[0][STATS]) == {"num_words", "tags_status", "text_len"}
     assert len(ray) == len(embedded_rows)
     records = [read_manifests(work_dir_of(tmp_path / name / "export.jsonl"))[0] for name in ("default", "ray")]
     names = ("rows_in", "rows_out", "untagged", "mean_tags", "failed")

@@ -11,6 +11,7 @@ import pyarrow as pa
 from datasets import Features
 
 from mergeit_ops.core.columns import STATS
+from mergeit_ops.core.merging.prompts import prompt_sha256
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.tags.questions import TagQuestion
 from mergeit_ops.core.tags.replies import read_tags
@@ -143,6 +144,8 @@ def ask_for_tags(rows: Rows, job: LLMTagging, manifest: Manifest) -> Rows:
     """
     readable = check_readable(rows, job.reader)
     manifest.figures |= {"rows_in": len(rows), **readable.figures()}
+    prompt = prompt_sha256(job.question.messages(Sample("", "", "")))
+    manifest.details |= {"model": job.engine.model, "prompt_sha256": prompt}
     tagged, told = rows.asked(job, manifest, features=job.features, stats=job.stats)
     counts = sum((tags for tags, _ in told), Counter[int]())
     statuses = sum((status for _, status in told), Counter[str]())

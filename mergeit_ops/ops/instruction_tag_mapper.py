@@ -156,6 +156,9 @@ class InstructionTagMapper(LLMOperator, Mapper):
             f"{figures['rows_out']:,} samples have none."
         )
         if self._engine is not None:
+            if figures["failed"]:
+                reasons = ", ".join(f"{reason} {count:,}" for reason, count in figures["failed"].items())
+                logger.warning(f"{self._name}: samples without tags because there is no reply, by reason: {reasons}.")
             log_summary(self.work_dir)
         return tagged.dataset
 

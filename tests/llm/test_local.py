@@ -364,3 +364,13 @@ def test_a_model_trained_anew_into_a_subfolder_is_another_model(tmp_path):
     shutil.rmtree(tmp_path / "checkpoint")
     tiny_models.save_parrot(tmp_path / "checkpoint", MERGES[:2])
     assert engine.backend_factory.identity() != before
+
+
+def test_a_chat_template_of_the_recipe_stands_in_for_the_models_own(tmp_path):
+    own = "{% for m in messages %}[{{ m['content'] }}]{% endfor %}<assistant>"
+    folder = tiny_models.save_parrot(tmp_path / "model", [["So."]])
+    assert LocalModel(folder, {}, "cpu").prompt(user("a"), LocalSampling()).text == "<user>a<assistant>"
+    assert LocalModel(folder, {"chat_template": own}, "cpu").prompt(user("a"), LocalSampling()).text == "[a]<assistant>"
+    # Answers by another template are other answers.
+    settings = [LLMSettings(folder, is_hf_model=True, model_params=given) for given in (None, {"chat_template": own})]
+    assert len({repr(build_engine(one).backend_factory.identity()) for one in settings}) == 2

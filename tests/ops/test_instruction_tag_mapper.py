@@ -115,12 +115,14 @@ def test_a_model_tags_each_distinct_instruction_once_and_a_second_run_is_free(tm
     assert tagged.features.arrow_schema.field("tags").type == pa.list_(pa.string())
     assert again.to_list() == tagged.to_list()
     assert tagged.remove_columns(["tags", STATS]).to_list() == rows
-    first, second = (record["figures"] for record in read_manifests(tmp_path))
+    records = read_manifests(tmp_path)
+    assert {record["model"] for record in records} == {"gpt-4o"}
+    first, second = (record["figures"] for record in records)
     assert (first["calls"], first["cache_hits"], first["untagged"], first["failed"]) == (4, 0, 1, {})
     assert (second["calls"], second["cache_hits"]) == (0, 4)
 
 
-def test_a_row_whose_reply_cannot_be_read_is_kept_without_tags_and_says_why(tmp_path):
+def test_a_row_whose_reply_cannot_be_read_is_kept_without_tags_and_says_why(tmp_path, lines):
     faults = {0: "Tags: poem.", 1: Reply(None), 2: Reply('[{"tag": "po', finish_reason="length"), 3: error(400, "no")}
     faults |= {4: "I'm sorry, but I cannot help with that."}
 
@@ -139,6 +141,7 @@ def test_a_row_whose_reply_cannot_be_read_is_kept_without_tags_and_says_why(tmp_
     figures = read_manifests(tmp_path)[-1]["figures"]
     assert figures["failed"] == dict.fromkeys(["api_failed", "empty", "refused", "truncated", "unparsable"], 1)
     assert (figures["rows_in"], figures["rows_out"], figures["untagged"]) == (20, 20, 5)
+    assert any("by reason: api_failed 1, empty 1, refused 1, truncated 1, unparsable 1." in line for line in lines)
 
 
 def test_a_reply_that_can_be_read_the_second_time_counts():

@@ -30,6 +30,7 @@ Answer with one JSON list and nothing else. Each element is an object with exact
 the explanation says in a short sentence which part of the request the tag is for. If nothing is asked for, the list \
 is empty."""
 
+_REMINDER = 'Answer with the JSON list only: [{"tag": "...", "explanation": "..."}, ...]'
 _SHOWN = ("instruction", "input")
 
 _INSTAGGER_SYSTEM = (
@@ -73,7 +74,7 @@ class TagQuestion:
 
 
 def _general(sample: Sample) -> tuple[Message, ...]:
-    request = f"Tag this request.\n\n{records_block([sample], _SHOWN)}\n\nAnswer with the JSON list only."
+    request = f"Tag this request.\n\n{records_block([sample], _SHOWN)}\n\n{_REMINDER}"
     return ({"role": "system", "content": _SYSTEM_PROMPT}, {"role": "user", "content": request})
 
 

@@ -32,9 +32,10 @@ def read_tags(text: str) -> tuple[str, ...]:
     that was cut off is never completed by guessing. Reasoning is never searched.
 
     :param text: the whole reply.
-    :return: the tags, each once, without blank ones, each run of whitespace as one space. An empty list is a reply.
-    :raises ReplyError: `empty`, `refused` or `unparsable`, also if one element of the list is no tag. No other
-        exception is raised, whatever the text.
+    :return: the tags, each once, without those that have no letter or digit, each run of whitespace as one space. An
+        empty list is a reply.
+    :raises ReplyError: `empty`, `refused` or `unparsable`, also if one element of the list is no text, or none has a
+        letter or digit. No other exception is raised, whatever the text.
     """
     if len(text) > MAX_REPLY_CHARS:
         raise ReplyError(FailureReason.UNPARSABLE)
@@ -44,7 +45,9 @@ def read_tags(text: str) -> tuple[str, ...]:
     tags = _tags_in(answer)
     if tags is None:
         raise ReplyError(FailureReason.REFUSED if refuses(answer) else FailureReason.UNPARSABLE)
-    found = tuple(dict.fromkeys(tag for tag in (" ".join(tag.split()) for tag in tags) if tag))
+    found = tuple(dict.fromkeys(" ".join(tag.split()) for tag in tags if any(map(str.isalnum, tag))))
+    if tags and not found:
+        raise ReplyError(FailureReason.UNPARSABLE)
     try:
         "".join(found).encode("utf-8")
     except UnicodeEncodeError:

@@ -30,8 +30,8 @@ GOLDEN = {
     "[{'tag': 'poem writing', 'explanation': 'x'}, {'tag': 'autumn', 'explanation': 'y'}]": BOTH,
     '[{"tag": "poem writing", "explanation": "x",}, {"tag": "autumn", "explanation": "y"},]': BOTH,
     '[{"tag": "poem writing", "explanation": "a "good" one"}, {"tag": "autumn", "explanation": "y"}]': BOTH,
-    # Each once, without blank ones, in the order of the reply.
-    '["b", "a ", "b", " ", "a\\n c"]': ("b", "a", "a c"),
+    # Each once, without those that say nothing, in the order of the reply.
+    '["b", "a ", "b", " ", "...", "a\\n c"]': ("b", "a", "a c"),
     '[{"tag": "诗歌写作", "explanation": "写"}]': ("诗歌写作",),
 }
 
@@ -50,6 +50,9 @@ UNREADABLE = {
     '["a", 2]': "unparsable",
     '[{"name": "a"}]': "unparsable",
     '[{"tag": null}]': "unparsable",
+    # The form that the prompt shows.
+    '[{"tag": "...", "explanation": "..."}]': "unparsable",
+    '[{"tag": "...", "explanation": "..."}, ...]': "unparsable",
     '[["a"]]': "unparsable",
     '{"tags": {"a": 1}, "more": 2}': "unparsable",
     "17": "unparsable",
