@@ -69,10 +69,10 @@ def losses(folder: str, device: str) -> Sides:
     """Set up IFD."""
     import torch
 
-    params = {"hf_model": folder, "dtype": "bfloat16", "max_length": LOSS_TOKENS, "device": device}
+    params = {"hf_model": folder, "dtype": "bfloat16", "max_length": LOSS_TOKENS, "device": device, "cache_path": None}
     scorer = build_scorer("response_loss", params)
     shared = load_loss_model(folder, {}, device, "bfloat16")
-    model, start = shared._model, shared.start("bos")
+    model, start = shared.passes._model, shared.start("bos")
 
     def parts(row: Sample) -> list[list[int]]:
         prompt, response = shared.tokens([LOSS_PROMPTS["plain"].before_response(row), row.output])

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from mergeit_ops.compare.reading import read_set, short_names
-from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.sample import Round, Sample
 from mergeit_ops.errors import DatasetError
 from tests.report.exports import content, original, write_export
 
@@ -87,7 +87,8 @@ def test_conversations_that_lack_one_side_are_left_out(tmp_path, row):
     if "query" in row:
         whole = {"query": "Say b.", "response": "B.", "history": [["Say a.", "A."]]}
     found = read_set(write(tmp_path / "a.jsonl", [whole, row]))
-    assert (found.rows, found.left_out, found.samples) == (2, 1, [Sample("Say a.\nSay b.", "", "A.\nB.")])
+    both = Sample("Say a.\nSay b.", "", "A.\nB.", rounds=(Round("Say a.", "A."), Round("Say b.", "B.")))
+    assert (found.rows, found.left_out, found.samples) == (2, 1, [both])
 
 
 def test_columns_of_other_names(tmp_path):

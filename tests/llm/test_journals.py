@@ -2,7 +2,7 @@
 
 import pytest
 
-from mergeit_ops.llm.journal import Journal, default_cache_path
+from mergeit_ops.llm.journal import ANSWERS_FILE, Journal, default_cache_path
 from mergeit_ops.llm.journals import journal_place, open_journal, share_journals
 
 
@@ -34,14 +34,14 @@ def test_looking_makes_no_file(tmp_path):
 def test_a_worker_asks_for_the_journal_of_its_driver_unless_there_is_none(tmp_path):
     asked = []
 
-    def opener(place, create):
-        asked.append((place, create))
+    def opener(place, create, file_name):
+        asked.append((place, create, file_name))
         return Journal(None)
 
     share_journals(opener)
     open_journal("auto", create=False)
     open_journal(None)
-    assert asked == [("auto", False)]
+    assert asked == [("auto", False, ANSWERS_FILE)]
     share_journals(None)
     assert isinstance(open_journal(str(tmp_path / "b.sqlite")), Journal)
     assert len(asked) == 1

@@ -1,4 +1,4 @@
-"""Every rubric: its golden replies, its scale, and what its prompt and its source say."""
+"""The replies of every rubric: its golden ones, its scale, and what its prompt and its source say."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from mergeit_ops.core.merging.replies import ReplyError
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.scoring.judging import JudgeQuestion
-from mergeit_ops.core.scoring.rubrics import RUBRICS, Rubric, Scale, with_checklist
-from mergeit_ops.core.scoring.rubrics.forms import Checklist, ScoreLast
+from mergeit_ops.core.scoring.rubrics import RUBRICS, Rubric
+from mergeit_ops.core.scoring.rubrics.forms import Checklist
 
 every_rubric = pytest.mark.parametrize("rubric", RUBRICS.values(), ids=RUBRICS)
 
@@ -90,21 +90,3 @@ def test_no_text_raises_anything_else_or_leaves_the_scale(text):
 @every_rubric
 def test_a_text_made_to_take_long_takes_no_time(rubric, text):
     assert read(rubric, text) is None
-
-
-def test_a_checklist_of_ones_own_is_asked_line_by_line():
-    rubric = with_checklist(["Is it\nkind?", "Is it short?"])
-    system = JudgeQuestion((rubric,)).messages(Sample("a", "b", "c"))[0]["content"]
-    assert "1: Is it kind?\n2: Is it short?\n" in system
-    assert read(rubric, "2: yes\n1: no") == (0.5, 0.0)
-    assert read(rubric, "1: yes/no\n2: yes\n3: no") == (0.5, 0.0)
-    assert list(rubric.measures.values()) == ["wavecoder_score", "wavecoder_pass"]
-
-
-@pytest.mark.parametrize(
-    ("form", "scale"),
-    [(ScoreLast(), Scale(1, 5)), (ScoreLast(), Scale(-5, 5, whole=True)), (Checklist(("a",)), Scale(1, 5))],
-)
-def test_a_rubric_refuses_a_scale_that_its_replies_cannot_be_read_for(form, scale):
-    with pytest.raises(ValueError, match="score"):
-        Rubric("mine", "", "Judge it.", "", scale, form)

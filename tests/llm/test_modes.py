@@ -1,13 +1,13 @@
-"""Finding out how a server can be held to JSON."""
+"""Finding out which way of asking a server accepts: here, how it can be held to JSON."""
 
 from __future__ import annotations
 
 import asyncio
 
 import pytest
-from mergeit_ops.llm.json_modes import JsonModes
 
 from mergeit_ops.llm.failures import CallFailedError, FailureKind
+from mergeit_ops.llm.modes import Modes
 from mergeit_ops.llm.servers import response_formats
 
 SCHEMA = {"type": "object"}
@@ -36,8 +36,8 @@ class Server:
         return mode
 
 
-def ask(modes: JsonModes, server: Server):
-    return asyncio.run(modes.ask(server.send, SCHEMA))
+def ask(modes: Modes, server: Server):
+    return asyncio.run(modes.send(server.send, FORMATS))
 
 
 def test_the_strictest_mode_comes_first_and_none_at_all_last():
@@ -47,7 +47,7 @@ def test_the_strictest_mode_comes_first_and_none_at_all_last():
 
 @pytest.mark.parametrize("taken", MODES)
 def test_the_strictest_mode_that_is_taken_is_found_once(taken):
-    modes, server = JsonModes(), Server(taken)
+    modes, server = Modes(["response_format"]), Server(taken)
     assert ask(modes, server) == taken
     assert server.asked == list(MODES[: taken + 1])
     server.asked.clear()
@@ -56,14 +56,14 @@ def test_the_strictest_mode_that_is_taken_is_found_once(taken):
 
 
 def test_a_server_that_takes_nothing_fails_with_its_last_refusal():
-    modes, server = JsonModes(), Server()
+    modes, server = Modes(["response_format"]), Server()
     with pytest.raises(CallFailedError):
         ask(modes, server)
     assert server.asked == list(MODES)
 
 
 def test_a_mode_that_has_succeeded_is_never_given_up():
-    modes = JsonModes()
+    modes = Modes(["response_format"])
     ask(modes, Server(*MODES))
     server = Server()
     with pytest.raises(CallFailedError):
@@ -89,12 +89,12 @@ def test_a_mode_that_has_succeeded_is_never_given_up():
 def test_only_a_refusal_of_the_mode_leads_to_the_next(failure, tried):
     server = Server(failure=failure)
     with pytest.raises(CallFailedError):
-        ask(JsonModes(), server)
+        ask(Modes(["response_format"]), server)
     assert len(server.asked) == tried
 
 
 def test_after_an_answer_an_error_of_the_server_is_no_refusal():
-    modes = JsonModes()
+    modes = Modes(["response_format"])
     ask(modes, Server(1))
     server = Server(failure=refused(500, FailureKind.TRANSIENT))
     with pytest.raises(CallFailedError):
@@ -103,14 +103,14 @@ def test_after_an_answer_an_error_of_the_server_is_no_refusal():
 
 
 def test_what_another_search_found_is_learnt():
-    found, modes = JsonModes(), JsonModes()
+    found, modes = Modes(["response_format"]), Modes(["response_format"])
     ask(found, Server(LOWEST))
     modes.add(found)
     assert modes.mode == LOWEST
-    strict = JsonModes()
+    strict = Modes(["response_format"])
     ask(strict, Server(SCHEMA_MODE))
     modes.add(strict)
     assert modes.mode == 0
-    modes.add(JsonModes())
+    modes.add(Modes(["response_format"]))
     assert modes.mode == 0
     assert found.mode == LOWEST
