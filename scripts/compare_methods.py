@@ -52,7 +52,10 @@ def front() -> dict[str, Process]:
 
 
 def methods() -> dict[str, Process]:
-    """Return the operators of the recipes that select rows, without those that embed or score by `distilled`."""
+    """Return the operators of the recipes that select rows and need no language model.
+
+    Those that embed, or score by `distilled` under its own name, are left out: rows are embedded and scored before.
+    """
     found: dict[str, Process] = {}
     for path in sorted(FOLDER.glob("*.yaml")):
         if path.stem in METHODS_WITHOUT_A_NUMBER:
@@ -60,9 +63,15 @@ def methods() -> dict[str, Process]:
         recipe = yaml.safe_load(path.read_text(encoding="utf-8"))
         process = [{name: parameters or {}} for entry in recipe["process"] for name, parameters in entry.items()]
         selects = any(name.endswith("_selector") for entry in process for name in entry)
-        if selects and not any("hf_model" in json.dumps(entry) or "api_" in json.dumps(entry) for entry in process):
+        if selects and not any(map(_needs_a_model, process)):
             found[path.stem] = [entry for entry in process if not _is_scored_before(entry)]
     return found
+
+
+def _needs_a_model(entry: dict[str, dict[str, Any]]) -> bool:
+    given = json.dumps(entry)
+    scoring = entry.get("sample_score_filter")
+    return "hf_model" in given or "api_" in given or (scoring is not None and scoring.get("scorer") != "distilled")
 
 
 def _is_scored_before(entry: dict[str, dict[str, Any]]) -> bool:

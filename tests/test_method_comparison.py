@@ -9,6 +9,7 @@ def test_every_recipe_that_selects_without_a_language_model_is_compared_at_the_s
     everything = {**baselines(), **methods(), **front()}
     assert {"random", "coreset", "deita", "car", "mig", "lcg", "qdit"} <= set(everything)
     assert METHODS_WITHOUT_A_NUMBER.isdisjoint(everything)
+    assert {"deita_evol", "mods", "ifd"}.isdisjoint(everything)
     for process in everything.values():
         given = [p for entry in with_budget(process, 1_500) for p in entry.values()]
         assert sum(parameters.get("select_num") == 1_500 for parameters in given) == 1
