@@ -393,6 +393,7 @@ def test_a_flat_selection_adds_nothing(embedded_rows):
     assert all(row in rows for row in found)
 
 
+@pytest.mark.slow
 def test_actors_embed_and_score_as_tasks_do(embedded_rows):
     """What a GPU gets is an actor; on a processor it must give the same."""
     rows = in_real_blocks([{k: v for k, v in row.items() if k != EMBEDDING} for row in embedded_rows[:40]])

@@ -120,7 +120,7 @@ def test_an_export_that_finds_no_room_is_said_before_it_is_begun(tmp_path, embed
     assert not list(export.parent.glob("export*"))
 
 
-@pytest.mark.parametrize("executor", ["default", "ray"])
+@pytest.mark.parametrize("executor", ["default", pytest.param("ray", marks=pytest.mark.slow)])
 def test_a_disk_that_becomes_full_in_the_export_is_named_with_the_cure(tmp_path, embedded_rows, small_disk, executor):
     """The room is enough for a look, and not for both files of the export."""
     data = write_jsonl(tmp_path / "in.jsonl", [row | {"extra": "x" * 12_000} for row in embedded_rows])
