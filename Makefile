@@ -70,6 +70,7 @@ bench: $(VENV)/.installed $(OTHERS)/.installed  ## Measure what the README claim
 	$(BIN)/python benchmarks/pairing.py
 	$(BIN)/python benchmarks/llm_throughput.py --pairs 1000 --distilabel $(OTHERS)/bin/python
 	$(BIN)/python benchmarks/scorers.py
+	$(BIN)/python benchmarks/selection_methods.py --apricot $(OTHERS)/bin/python
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/response_loss.py --threads 1
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/response_loss.py --threads 1 --turns 4
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/deita_scorer.py --rows 32

@@ -53,6 +53,8 @@ def ray_cluster():
     ray.shutdown()
     # As Data-Juicer starts it: its workers are told that they are part of a job on Ray.
     job = {"env_vars": {"RAY_JOB": "1"}}
+    # Ray ends idle workers after a second, and each new one imports for seconds.
+    keeps_workers = {"num_workers_soft_limit": 4, "idle_worker_killing_time_threshold_ms": 600_000}
     ray.init(
         "local",
         num_cpus=2,
@@ -60,7 +62,7 @@ def ray_cluster():
         include_dashboard=False,
         log_to_driver=False,
         logging_level="error",
-        _system_config={"num_workers_soft_limit": 4, "idle_worker_killing_time_threshold_ms": 600_000},
+        _system_config=keeps_workers,
     )
     yield
     ray.shutdown()
