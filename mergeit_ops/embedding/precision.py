@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,20 @@ if TYPE_CHECKING:
     import torch
 
 _FIRST_WITH_BFLOAT16 = 8  # major compute capability
+_KERNEL_CACHES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
+_KEPT_KERNELS = 16
+
+
+def limit_kernel_caches() -> None:
+    """Have oneDNN keep few of the kernels that it makes, unless the environment says how many.
+
+    It makes one for each shape of a matrix product in bfloat16, with memory of its own, and by default keeps 1,024 of
+    them, and PyTorch another 1,024. Texts of all lengths come in thousands of shapes, and memory would grow by
+    gigabytes. To make a kernel again takes no time that can be measured beside its work. oneDNN reads this once, before
+    the first product of the process: later calls change nothing.
+    """
+    for name in _KERNEL_CACHES:
+        os.environ.setdefault(name, str(_KEPT_KERNELS))
 
 
 def takes_bfloat16(device: str, dtype: str) -> bool:

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from mergeit_ops.embedding.defaults import DEFAULT_EMBEDDING_MODEL
 from mergeit_ops.embedding.fixed_shapes import FixedBatch, fixed_batches
-from mergeit_ops.embedding.precision import narrow_weights, precision, takes_bfloat16
+from mergeit_ops.embedding.precision import limit_kernel_caches, narrow_weights, precision, takes_bfloat16
 from mergeit_ops.embedding.threads import in_threads
 from mergeit_ops.errors import EmbeddingError
 from mergeit_ops.worker import worker
@@ -50,6 +50,7 @@ class SentenceEncoder:
         self.model = model
         self.device = device
         self.bfloat16 = takes_bfloat16(device, dtype)
+        limit_kernel_caches()
         self._model = _load_sentence_transformer(_resolve_model(model), model, device)
         if self.bfloat16:
             narrow_weights(self._model)

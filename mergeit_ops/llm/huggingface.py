@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from typing import Any, TypeVar
 
 from mergeit_ops.constraints import refuse_secrets
+from mergeit_ops.embedding.precision import limit_kernel_caches, takes_bfloat16
 from mergeit_ops.errors import MissingDependencyError, RecipeError
 from mergeit_ops.worker import worker
 
@@ -98,8 +99,6 @@ def default_dtype(device: str) -> str:
 
     :param device: torch device.
     """
-    from mergeit_ops.embedding.precision import takes_bfloat16
-
     if takes_bfloat16(device, "auto"):
         return "bfloat16"
     return "float16" if device.startswith("cuda") else "float32"
@@ -151,6 +150,7 @@ def load_model(
         raise MissingDependencyError(
             "A local Hugging Face model needs transformers and torch: pip install transformers torch."
         ) from error
+    limit_kernel_caches()
     given = [model_params[key] for key in DTYPE_PARAMS if key in model_params]
     params = {key: value for key, value in model_params.items() if key not in DTYPE_PARAMS}
     if given or dtype is not None:
