@@ -18,6 +18,9 @@ from mergeit_ops.dataset.embeddings import embeddings_as_text, zeroed
 from mergeit_ops.dataset.tables import JSON, RowReader, iter_tables, json_array, python_rows
 from mergeit_ops.errors import DatasetError
 
+EMBEDDING_MODEL = "embedding_model"
+"""Key of the batch metadata: the model that has made the vectors of a topic, if the grouper knows it."""
+
 _BLOCK_ROWS = 20_000  # samples per written table: large enough to be quick
 _BLOCK_BYTES = 2**28  # far below Arrow's 2 GiB per column
 
@@ -84,6 +87,14 @@ def topic_features(features: Features) -> Features:
     return Features({name: List(feature) for name, feature in features.items()} | {BATCH_META: JSON})
 
 
+def topic_notes(embedding_model: str | None) -> dict[str, Any]:
+    """Return what the grouper notes about every topic.
+
+    :param embedding_model: the model that has made the vectors; None: unknown.
+    """
+    return {} if embedding_model is None else {EMBEDDING_MODEL: embedding_model}
+
+
 def iter_topics(dataset: Dataset) -> Iterator[Topic]:
     """Yield the topics of a grouped dataset, in order; topics of Data-Juicer's own groupers are numbered."""
     for number, block in enumerate(iter_tables(dataset, rows=1)):
@@ -108,6 +119,7 @@ def group_rows(
     extra: Mapping[str, Callable[[NDArray[np.int64]], pa.Array[Any]]],
     labels: NDArray[np.int64],
     readable: NDArray[np.bool_] | None = None,
+    batch_meta: Mapping[str, Any] | None = None,
 ) -> Iterator[pa.Table]:
     """Yield tables of topics, ascending by label, samples in the order of the dataset.
 
@@ -115,6 +127,7 @@ def group_rows(
     :param extra: further columns, each a function from positions of rows to their values.
     :param labels: (n,) topic of each row.
     :param readable: (n,) which rows can be read; embeddings that the others bring become zero vectors. None: all.
+    :param batch_meta: what to note about every topic, beside its id and its size.
     :raises DatasetError: if a column of one topic takes more than the 2 GiB that Arrow can hold in a row.
     """
     reader = RowReader(samples)
@@ -132,7 +145,7 @@ def group_rows(
             table = zeroed(table, ~readable[rows])
         for name, values_of in extra.items():
             table = table.append_column(name, values_of(rows))
-        yield _topic_table(table, ids[first:last], bounds[first : last + 1] - bounds[first])
+        yield _topic_table(table, ids[first:last], bounds[first : last + 1] - bounds[first], batch_meta or {})
         first = last
 
 
@@ -140,19 +153,22 @@ def topic_table(topics: Sequence[Topic]) -> pa.Table:
     """Return topics as one table with a row per topic; the inverse of `iter_topics`."""
     table = pa.concat_tables([topic.table for topic in topics])
     bounds = np.cumsum([0, *(topic.table.num_rows for topic in topics)])
-    grouped = _topic_table(table, [topic.topic_id for topic in topics], bounds)
+    grouped = _topic_table(table, [topic.topic_id for topic in topics], bounds, {})
     meta = json_array([topic.batch_meta for topic in topics])
     return grouped.set_column(grouped.column_names.index(BATCH_META), BATCH_META, meta)
 
 
-def _topic_table(table: pa.Table, topic_ids: Iterable[int], bounds: NDArray[np.int64]) -> pa.Table:
+def _topic_table(
+    table: pa.Table, topic_ids: Iterable[int], bounds: NDArray[np.int64], batch_meta: Mapping[str, Any]
+) -> pa.Table:
     offsets = pa.array(bounds, type=pa.int32())
     columns: dict[str, Any] = {
         name: pa.ListArray.from_arrays(offsets, _contiguous(table.column(name), name)) for name in table.column_names
     }
     sizes = np.diff(bounds)
     columns[BATCH_META] = json_array(
-        {TOPIC_ID: int(topic_id), "batch_size": int(size)} for topic_id, size in zip(topic_ids, sizes, strict=True)
+        {TOPIC_ID: int(topic_id), "batch_size": int(size), **batch_meta}
+        for topic_id, size in zip(topic_ids, sizes, strict=True)
     )
     return pa.table(columns)
 

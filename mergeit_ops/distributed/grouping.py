@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
@@ -20,7 +20,7 @@ from mergeit_ops.core.rows.lineage import TOPIC_ID
 from mergeit_ops.core.topics.clustering import TopicModel, fit_sample
 from mergeit_ops.core.vectors import has_text
 from mergeit_ops.dataset.embeddings import column_vectors, rows_with_text
-from mergeit_ops.dataset.topics import Topic, topic_table
+from mergeit_ops.dataset.topics import Topic, topic_notes, topic_table
 from mergeit_ops.distributed.blocks import Blocks, Resources, finished
 from mergeit_ops.distributed.columns import with_structs
 from mergeit_ops.distributed.row_ids import PARTS, IdSketch
@@ -40,11 +40,13 @@ class RayIdentifiedRows:
     :param blocks: flat rows with ids and embeddings.
     :param sketches: what there is to know of each block.
     :param resources: what a task takes.
+    :param embedding_model: the model that has made the embeddings; None: unknown.
     """
 
     blocks: Blocks
     sketches: Sequence[IdSketch]
     resources: Resources
+    embedding_model: str | None
 
     def with_lowest_ids(self, size: int) -> NDArray[np.float32]:
         """See `IdentifiedRows`."""
@@ -67,7 +69,8 @@ class RayIdentifiedRows:
         ]
         counts = finished([sizes for *_, sizes in parts])
         gather = _gather.options(num_returns=2, **options)
-        gathered = [gather.remote(*column) for column in zip(*(tables for *tables, _ in parts), strict=True)]
+        notes = topic_notes(self.embedding_model)
+        gathered = [gather.remote(notes, *column) for column in zip(*(tables for *tables, _ in parts), strict=True)]
         topics = finished([rows for _, rows in gathered])
         sizes = np.sum(counts, axis=0)
         return Blocks([ref for ref, _ in gathered], topics).dataset(), sizes if sizes[-1] else sizes[:-1]
@@ -115,7 +118,7 @@ def _split(table: pa.Table, model: TopicModel, first: int, partitions: int) -> t
 
 
 @ray.remote
-def _gather(*parts: pa.Table) -> tuple[pa.Table | None, int]:
+def _gather(notes: Mapping[str, Any], *parts: pa.Table) -> tuple[pa.Table | None, int]:
     """Return the topics of one partition, ascending, and how many they are."""
     table = pa.concat_tables(parts, promote_options="permissive")
     if not table.num_rows:
@@ -125,11 +128,11 @@ def _gather(*parts: pa.Table) -> tuple[pa.Table | None, int]:
     rows = table.drop_columns([_TOPIC, _ORDER])
     ends = [*starts[1:], table.num_rows]
     topics = [
-        _topic(rows.slice(start, end - start), int(topic_id))
+        _topic(rows.slice(start, end - start), int(topic_id), notes)
         for topic_id, start, end in zip(ids, starts, ends, strict=True)
     ]
     return with_structs(topic_table(topics), pa.schema([])), len(topics)
 
 
-def _topic(rows: pa.Table, topic_id: int) -> Topic:
-    return Topic(topic_id, rows, {TOPIC_ID: topic_id, "batch_size": rows.num_rows})
+def _topic(rows: pa.Table, topic_id: int, notes: Mapping[str, Any]) -> Topic:
+    return Topic(topic_id, rows, {TOPIC_ID: topic_id, "batch_size": rows.num_rows, **notes})

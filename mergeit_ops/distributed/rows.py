@@ -171,7 +171,8 @@ class RayRows:
         if found.unreadable and drops_unreadable:
             # Not before: the ordinals of duplicates count all rows, as in default mode.
             blocks = readable_only(blocks)
-        return RayIdentifiedRows(blocks, sketches, self._resources.without_gpus()), found
+        model = reader.model_of_vectors(brought=EMBEDDING in self.columns)
+        return RayIdentifiedRows(blocks, sketches, self._resources.without_gpus(), model), found
 
     def asked(
         self,

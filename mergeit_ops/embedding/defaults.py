@@ -3,8 +3,18 @@
 DEFAULT_EMBEDDING_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 """The model of the paper: 384 dimensions, 22 million parameters, runs on a CPU."""
 
+_DEFAULT_MODEL_NAMES = frozenset({DEFAULT_EMBEDDING_MODEL, "all-MiniLM-L6-v2"})
+
 HUB_VARIABLES = ("HF_TOKEN", "HF_HUB_OFFLINE")
 """Environment variables that the libraries read which load models from the Hugging Face Hub."""
 
 DTYPES = ("auto", "float32", "bfloat16")
 """In what precision a model multiplies; `auto` takes bfloat16 where the processor has instructions for it."""
+
+
+def is_default(model: str) -> bool:
+    """Return whether a name is one of the default model's.
+
+    :param model: a name, or a folder.
+    """
+    return model in _DEFAULT_MODEL_NAMES

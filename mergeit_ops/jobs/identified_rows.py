@@ -18,7 +18,7 @@ from mergeit_ops.core.vectors import has_text
 from mergeit_ops.dataset.embeddings import rows_with_text, vectors_column
 from mergeit_ops.dataset.readability import Readability
 from mergeit_ops.dataset.tables import TEXT, iter_tables, write_dataset
-from mergeit_ops.dataset.topics import group_rows, topic_features
+from mergeit_ops.dataset.topics import group_rows, topic_features, topic_notes
 from mergeit_ops.jobs.row_ids import row_ids
 from mergeit_ops.jobs.sample_reader import SampleReader
 
@@ -81,7 +81,8 @@ class LocalIdentifiedRows:
             added[EMBEDDING] = lambda rows: vectors_column(vectors[rows]).combine_chunks()
         samples = self.dataset.remove_columns([ROW_ID]) if ROW_ID in self.dataset.column_names else self.dataset
         features = topic_features({**samples.features, ROW_ID: TEXT, EMBEDDING: TEXT})
-        topics = write_dataset(group_rows(samples, added, labels, self.readable), features)
+        noted = topic_notes(self.reader.model_of_vectors(brought=vectors is None))
+        topics = write_dataset(group_rows(samples, added, labels, self.readable, noted), features)
         return topics, np.bincount(labels, minlength=0 if model is None else model.num_clusters)
 
     def _labels(self, model: TopicModel) -> NDArray[np.int64]:

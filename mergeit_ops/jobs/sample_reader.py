@@ -15,6 +15,7 @@ from mergeit_ops.core.vectors import has_text
 from mergeit_ops.dataset.embeddings import column_vectors, rows_with_text
 from mergeit_ops.dataset.readability import Readability
 from mergeit_ops.dataset.tables import RowReader, iter_tables, python_rows
+from mergeit_ops.embedding.defaults import is_default
 from mergeit_ops.errors import EmbeddingError
 
 if TYPE_CHECKING:
@@ -103,6 +104,14 @@ class SampleReader:
             return self.encoder.embed(reading.sample.query for reading in self.readings(table))
         with self.reading_embeddings():
             return column_vectors(table.column(EMBEDDING), first_row)
+
+    def model_of_vectors(self, brought: bool) -> str | None:
+        """Return the model that has made the vectors of rows; None: unknown.
+
+        :param brought: whether the rows brought them. Then the recipe has to name their model; the default says
+            nothing about them.
+        """
+        return None if brought and is_default(self.encoder.model) else self.encoder.model
 
     @contextmanager
     def reading_embeddings(self) -> Iterator[None]:

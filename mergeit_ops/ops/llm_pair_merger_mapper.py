@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Optional
 
+import pyarrow as pa
 from data_juicer.ops.base_op import OPERATORS
 from datasets import Dataset
+from loguru import logger
 
 from mergeit_ops.constraints import FLAG, MAPPING, NAMES, OPTIONAL_TEXT, Number, OneOf
 from mergeit_ops.core.merging.checks import MergeChecks
@@ -14,16 +17,19 @@ from mergeit_ops.core.merging.pairing import PAIRINGS, Pairing
 from mergeit_ops.core.merging.prompts import PROMPT_STYLES
 from mergeit_ops.dataset.columns_at_risk import columns_at_risk
 from mergeit_ops.dataset.derived_columns import DerivedColumns
-from mergeit_ops.dataset.manifest import log_summary
+from mergeit_ops.dataset.manifest import Manifest, log_summary
 from mergeit_ops.dataset.recipe import recipe_and_place
 from mergeit_ops.dataset.topics import flat_types
 from mergeit_ops.distributed import is_ray_dataset
+from mergeit_ops.embedding.defaults import DEFAULT_EMBEDDING_MODEL
 from mergeit_ops.errors import DatasetError, RecipeError
 from mergeit_ops.jobs.merge_advice import advise
 from mergeit_ops.jobs.merge_checks import check_merges
 from mergeit_ops.jobs.merging import MergeJob
 from mergeit_ops.jobs.pairing import PairingJob
+from mergeit_ops.jobs.rows import Rows
 from mergeit_ops.jobs.sample_reader import SampleReader
+from mergeit_ops.jobs.similarity_scale import translated_threshold, with_model_of_vectors
 from mergeit_ops.llm.settings import LLM_CONSTRAINTS
 from mergeit_ops.ops.dataset_mapper import Mapper
 from mergeit_ops.ops.embedding_operator import EmbeddingOperator
@@ -61,6 +67,7 @@ class LLMPairMergerMapper(LLMOperator, EmbeddingOperator, Mapper):
         **EMBEDDING_CONSTRAINTS,
         **LLM_CONSTRAINTS,
         "similarity_threshold": Number(low=-1, high=1),
+        "similarity_threshold_scale": OneOf(("minilm", "raw")),
         "pairing": OneOf(PAIRINGS),
         "pairing_seed": Number(low=0, high=2**32 - 1, integer=True),
         "max_group_size": Number(low=2, integer=True),
@@ -92,6 +99,7 @@ class LLMPairMergerMapper(LLMOperator, EmbeddingOperator, Mapper):
         min_parent_kept: Optional[float] = None,
         refuse_added_demands: bool = False,
         similarity_threshold: float = 0.55,
+        similarity_threshold_scale: str = "minilm",
         pairing: str = "best_first",
         pairing_seed: int = 42,
         max_group_size: int = 2,
@@ -122,6 +130,12 @@ class LLMPairMergerMapper(LLMOperator, EmbeddingOperator, Mapper):
         :param refuse_added_demands: whether a merge is asked for again, in the same way, if its instruction sets a
             limit that no parent has or copies a phrase from the prompt; the reason is `added_demand`.
         :param similarity_threshold: cosine in [-1, 1] that a pair must exceed; 0.55 is the released code's.
+        :param similarity_threshold_scale: `minilm`: the threshold is a cosine of the default embedding model. If
+            another model has made the vectors, the threshold is translated to the cosine that is equally strict: the
+            same share of the pairs of a reference sample lies above it. The rows themselves are the sample, if they
+            have 2,000 different texts or more, and the result is stored in the cache folder for later runs. `raw`: the
+            threshold is a cosine of the vectors at hand. Vectors that the rows brought along are taken as `raw`, with a
+            warning, unless `embedding_model` names their model.
         :param pairing: `best_first`: the most similar pair first. `first_come`: rows in order, each with its first free
             neighbour, as in the released code. `random`: any two rows of a topic, whatever the threshold: the paper's
             control, which tells what similarity is worth.
@@ -159,6 +173,7 @@ class LLMPairMergerMapper(LLMOperator, EmbeddingOperator, Mapper):
         self.num_candidates = int(num_candidates)
         self.checks = MergeChecks(min_parent_kept, refuse_added_demands)
         self.similarity_threshold = float(similarity_threshold)
+        self._raw = similarity_threshold_scale == "raw"
         self.pairing: Pairing = pairing  # type: ignore[assignment]
         self.pairing_seed = int(pairing_seed)
         self.max_group_size = int(max_group_size)
@@ -199,7 +214,7 @@ class LLMPairMergerMapper(LLMOperator, EmbeddingOperator, Mapper):
                     "operator on raw rows first: turn them off. No call was made."
                 )
             types = flat_types(rows.types)
-            job = self._job(self.reader_of(types))
+            job = self._job(*self._scaled(rows, types, manifest))
             found = recipe_and_place(self)
             at_risk = {} if found is None else columns_at_risk(*found, list(types), job.reader.layout)
             groups = check_merges(rows, job, types, at_risk)
@@ -213,10 +228,29 @@ class LLMPairMergerMapper(LLMOperator, EmbeddingOperator, Mapper):
         """Merge a few topics, in Data-Juicer's form of a dict of lists."""
         return self.run(Dataset.from_dict(dict(samples))).to_dict()
 
-    def _job(self, reader: SampleReader) -> MergeJob:
+    def _scaled(self, rows: Rows, types: Mapping[str, pa.DataType], manifest: Manifest) -> tuple[SampleReader, float]:
+        """Return what reads and embeds the samples, and the threshold on the scale of their vectors."""
+        reader = self.reader_of(types)
+        known = with_model_of_vectors(rows, reader, types)
+        compares = self.merge_strategy != "none" and self.pairing != "random"
+        if self._raw or not compares:
+            return known or reader, self.similarity_threshold
+        if known is None:
+            logger.warning(
+                f"{self._name}: the rows bring vectors of an unknown model, so similarity_threshold "
+                f"{self.similarity_threshold:g} is taken as a cosine of theirs. If they are not from "
+                f"{DEFAULT_EMBEDDING_MODEL}, name their model as embedding_model; if you have chosen the threshold for "
+                "them, set similarity_threshold_scale: raw."
+            )
+            return reader, self.similarity_threshold
+        scaled = translated_threshold(rows, known, self.similarity_threshold)
+        manifest.details |= scaled.details
+        return known, scaled.value
+
+    def _job(self, reader: SampleReader, threshold: float) -> MergeJob:
         pairing = PairingJob(
             reader,
-            threshold=self.similarity_threshold,
+            threshold=threshold,
             order=self.pairing,
             seed=self.pairing_seed,
             max_group_size=self.max_group_size,

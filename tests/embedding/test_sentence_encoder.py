@@ -6,27 +6,7 @@ import pytest
 from mergeit_ops.embedding import DEFAULT_EMBEDDING_MODEL, SentenceEncoder, load_encoder
 from mergeit_ops.embedding import sentence_encoder as module
 from mergeit_ops.errors import EmbeddingError
-
-
-@pytest.fixture(scope="module")
-def tiny_model(tmp_path_factory):
-    """A sentence-transformers model with random weights: its loading is the real one."""
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.models import Pooling, Transformer
-    from transformers import BertConfig, BertModel, BertTokenizerFast
-
-    folder = tmp_path_factory.mktemp("tiny")
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "name", "a", "fruit", "tree"]
-    (folder / "vocab.txt").write_text("\n".join(words), encoding="utf-8")
-    BertTokenizerFast(vocab_file=str(folder / "vocab.txt")).save_pretrained(folder / "bert")
-    config = BertConfig(
-        vocab_size=len(words), hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16
-    )
-    BertModel(config).save_pretrained(folder / "bert")
-    transformer = Transformer(str(folder / "bert"))
-    pooling = Pooling(8, pooling_mode="mean")
-    SentenceTransformer(modules=[transformer, pooling], device="cpu").save(str(folder / "model"))
-    return str(folder / "model")
+from tests.tiny_models import encoder_folder
 
 
 def test_the_default_model_comes_from_the_package_and_gives_unit_vectors():
@@ -56,8 +36,8 @@ def test_weights_that_are_not_the_hubs_are_not_used(monkeypatch):
     assert module._resolve_model(DEFAULT_EMBEDDING_MODEL) == DEFAULT_EMBEDDING_MODEL
 
 
-def test_a_model_in_a_local_folder(tiny_model):
-    vectors = SentenceEncoder(tiny_model).encode(["name a fruit", "name a tree"])
+def test_a_model_in_a_local_folder():
+    vectors = SentenceEncoder(encoder_folder()).encode(["name a fruit", "name a tree"])
     assert vectors.shape == (2, 8)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
 

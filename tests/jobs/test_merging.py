@@ -63,6 +63,6 @@ def test_groups_that_are_known_are_not_looked_for_again(topics):
 
 def test_no_operator_travels_with_a_job():
     operator = LLMPairMergerMapper(model_params={"base_url": "http://127.0.0.1:9/v1"})
-    pickled = pickle.dumps(operator._job(READER))
+    pickled = pickle.dumps(operator._job(READER, 0.55))
     assert b"mergeit_ops.jobs" in pickled
     assert b"mergeit_ops.ops" not in pickled

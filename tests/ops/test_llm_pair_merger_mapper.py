@@ -29,6 +29,7 @@ from mergeit_ops.runs import read_run
 from mergeit_ops.runs.merger_conversations import merger_conversations
 from tests.llm_server import FakeLLMServer, Reply, error, merge_answer, parents_of
 from tests.recipe_runs import make_dataset, run_recipe, write_jsonl, write_recipe
+from tests.tiny_models import encoder_folder
 
 
 @pytest.fixture(scope="module")
@@ -562,3 +563,37 @@ def test_answers_are_bounded_by_their_parents(topics):
     for bound, rows in bounds:
         expected = estimate_tokens(records_text([Sample(**row) for row in rows]))
         assert bound == 2 * expected + 32
+
+
+def test_topics_of_another_model_are_never_paired_on_the_default_models_scale(lines):
+    """A tiny model with random weights finds every two texts similar; the few rows here cannot tell what is strict."""
+    rows = [{"id": n, "instruction": f"name a {word}", "output": "x"} for n, word in enumerate(["fruit", "tree"] * 5)]
+    grouped = TopicClusterGrouper(num_clusters=1, embedding_model=encoder_folder()).run(make_dataset(rows))
+    assert {meta["embedding_model"] for meta in grouped[BATCH_META]} == {encoder_folder()}
+    with pytest.raises(RecipeError, match=r"similarity_threshold 0\.4 is on the scale of .*2,000 different samples"):
+        merger().run(grouped)
+    assert metas(merger(similarity_threshold_scale="raw").run(grouped), "merged")
+    with pytest.raises(
+        RecipeError, match=f"embedding_model is 'other', but the rows were embedded with '{encoder_folder()}'"
+    ):
+        merger(embedding_model="other").run(grouped)
+    assert not any("unknown model" in line for line in lines)
+
+
+def test_merged_rows_are_embedded_with_the_model_of_their_parents():
+    rows = [{"id": n, "instruction": "name a fruit", "output": f"{n}"} for n in range(4)]
+    grouped = TopicClusterGrouper(num_clusters=1, embedding_model=encoder_folder()).run(make_dataset(rows))
+    flat = merger(similarity_threshold_scale="raw", keep_embeddings=True).run(grouped)
+    assert metas(flat, "merged")
+    assert decode_vectors(flat[EMBEDDING]).shape[1] == 8
+
+
+def test_vectors_of_an_unknown_model_are_compared_as_they_are_with_a_warning(topics, lines):
+    assert all("embedding_model" not in meta for meta in topics[BATCH_META])
+    merger().run(topics)
+    (line,) = [line for line in lines if "unknown model" in line]
+    assert "name their model as embedding_model" in line
+    lines.clear()
+    merger(similarity_threshold_scale="raw").run(topics)
+    merger(pairing="random").run(topics)
+    assert not any("unknown model" in line for line in lines)
