@@ -12,6 +12,8 @@ EMBEDDING = "mergeit_embedding"
 META = "__dj__meta__"
 STATS = "__dj__stats__"
 BATCH_META = "__dj__batch_meta__"
+LANGUAGE_STAT = "lang"
+"""Key of the stats in which Data-Juicer's `language_id_score_filter` leaves the language of a row."""
 SYSTEM_PREFIX = "__dj__"
 HASH_COLUMNS = (
     "__dj__hash",

@@ -10,10 +10,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from mergeit_ops.core.columns import LANGUAGE_STAT
 from mergeit_ops.core.formats import Reading
 from mergeit_ops.core.merging.pairing import Group, Pairing, find_groups
 from mergeit_ops.core.rows.lossless import UnencodableError, encode_row
+from mergeit_ops.core.text.language import completed, language_of
 from mergeit_ops.dataset.recipe_columns import column_of, path_inside, value_at
+from mergeit_ops.dataset.stats import stats_of
 from mergeit_ops.dataset.tables import python_rows
 from mergeit_ops.dataset.topics import Topic
 from mergeit_ops.jobs.sample_reader import SampleReader
@@ -32,6 +35,7 @@ class PairingJob:
     :param max_group_size: samples in a group at most.
     :param ratio: share in (0, 1] of the samples of a topic that should end up in groups; None: all groups found.
     :param within: columns, or values inside columns, in which the samples of a group agree.
+    :param across_languages: whether the samples of a group may be in different languages.
     """
 
     reader: SampleReader
@@ -41,6 +45,7 @@ class PairingJob:
     max_group_size: int = 2
     ratio: float | None = None
     within: tuple[str, ...] = ()
+    across_languages: bool = False
 
     def groups(self, topic: Topic) -> list[Group]:
         """Return the groups of a topic, as positions in it."""
@@ -77,9 +82,23 @@ class PairingJob:
                 _as_key({name: value_at(row[column], path)[1] for name, (column, path) in places.items()})
                 for row in rows
             ]
+        languages = [""] * len(readings) if self.across_languages else _languages(topic, readings, positions)
         return [
-            (reading.sample.system, reading.context, value) for reading, value in zip(readings, values, strict=True)
+            (reading.sample.system, reading.context, value, language)
+            for reading, value, language in zip(readings, values, languages, strict=True)
         ]
+
+
+def _languages(topic: Topic, readings: Sequence[Reading], positions: NDArray[np.int64]) -> list[str]:
+    """Return the language of each row: the stat of Data-Juicer's `language_id_score_filter`, else that of its texts."""
+    stats = stats_of(topic.table)
+    known = [str(stats[position].get(LANGUAGE_STAT) or "") for position in positions]
+    return completed(
+        [
+            language or language_of(reading.sample.query, f"{reading.sample.query}\n{reading.sample.output}")
+            for language, reading in zip(known, readings, strict=True)
+        ]
+    )
 
 
 def _as_key(row: Mapping[str, Any]) -> str:

@@ -74,6 +74,7 @@ class LLMPairMergerMapper(LLMOperator, EmbeddingOperator, Mapper):
         "merge_ratio": Number(low=0, high=1, low_open=True, optional=True),
         "merge_strategy": OneOf(MERGE_STRATEGIES),
         "pair_within": NAMES,
+        "pair_across_languages": FLAG,
         "system_prompt": OPTIONAL_TEXT,
         "prompt_style": OneOf(PROMPT_STYLES),
         "max_answer_ratio": Number(low=1, optional=True),
@@ -106,6 +107,7 @@ class LLMPairMergerMapper(LLMOperator, EmbeddingOperator, Mapper):
         merge_ratio: Optional[float] = None,
         merge_strategy: str = "llm",
         pair_within: Optional[list[str]] = None,
+        pair_across_languages: bool = False,
         dry_run: bool = False,
         keep_embeddings: bool = False,
         derived_columns: Optional[dict[str, str]] = None,
@@ -151,6 +153,10 @@ class LLMPairMergerMapper(LLMOperator, EmbeddingOperator, Mapper):
         :param pair_within: columns in which rows must agree to be merged, such as language or licence, or values inside
             a column, such as `meta.language`; null: none. System prompts and arguments of the chat template must always
             agree.
+        :param pair_across_languages: whether rows in different languages may be merged. The language of a row is the
+            stat `lang` of Data-Juicer's `language_id_score_filter` where it is there, else what py3langid finds in its
+            instruction and input, or, if they are too short to tell, in them and the output. A row that tells no
+            language counts as one in the most common language of its topic.
         :param dry_run: make no call; report pairs, calls, estimated tokens and, where prices are given, what they cost,
             and pass the samples on as they are. The run exports them like any other: give it an `--export_path` of its
             own.
@@ -180,6 +186,7 @@ class LLMPairMergerMapper(LLMOperator, EmbeddingOperator, Mapper):
         self.merge_ratio = merge_ratio
         self.merge_strategy = merge_strategy
         self.pair_within = list(pair_within or ())
+        self.pair_across_languages = pair_across_languages
         self.dry_run = dry_run
         self.keep_embeddings = keep_embeddings
         try:
@@ -256,6 +263,7 @@ class LLMPairMergerMapper(LLMOperator, EmbeddingOperator, Mapper):
             max_group_size=self.max_group_size,
             ratio=self.merge_ratio,
             within=tuple(self.pair_within),
+            across_languages=self.pair_across_languages,
         )
         return MergeJob(
             reader,

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from mergeit_ops.core.columns import EMBEDDING
+from mergeit_ops.core.columns import EMBEDDING, STATS
 from mergeit_ops.core.formats import resolve_format
 from mergeit_ops.core.vectors import encode_vectors
 from mergeit_ops.dataset.topics import Topic
@@ -70,3 +70,28 @@ def test_random_groups_depend_on_the_seed_and_the_topic():
 def test_one_row_has_no_pair():
     assert PairingJob(READER, 0.5).groups(Topic(0, topic().table.slice(0, 1), {})) == []
     assert PairingJob(READER, 0.5).groups(Topic(0, topic().table.slice(0, 0), {})) == []
+
+
+FRENCH = "Explique pourquoi les feuilles des arbres rougissent en automne."
+ENGLISH = "Explain why the leaves of the trees turn red in autumn."
+
+
+def test_rows_in_different_languages_are_not_paired_unless_asked():
+    texts = [ENGLISH, FRENCH, ENGLISH, FRENCH, FRENCH]
+    assert sorted(members(topic(instruction=texts))) == [(0, 2), (3, 4)]
+    assert members(topic(instruction=texts), across_languages=True) == members(topic())
+
+
+def test_a_row_that_does_not_tell_its_language_counts_as_the_topics():
+    assert sorted(members(topic(instruction=["12", ENGLISH, FRENCH, ENGLISH, "13"]))) == [(0, 1), (3, 4)]
+
+
+def test_an_answer_tells_the_language_of_a_short_question():
+    texts, answers = ["12"] * 2 + [ENGLISH] * 3, [FRENCH, ENGLISH, ENGLISH, FRENCH, FRENCH]
+    assert sorted(members(topic(instruction=texts, output=answers))) == [(1, 2), (3, 4)]
+
+
+def test_the_language_that_data_juicer_found_counts():
+    stats = [{"lang": "en"}, {"lang": "fr"}, {"lang": "en"}, {"lang": None}, {}]
+    found = members(topic(instruction=[ENGLISH] * 3 + [FRENCH] * 2, **{STATS: pa.array(stats)}))
+    assert sorted(found) == [(0, 2), (3, 4)]

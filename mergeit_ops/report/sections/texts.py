@@ -1,24 +1,21 @@
-"""What the texts of the rows are, before and after: their scripts and their lengths."""
+"""What the texts of the rows are, before and after: their languages and their lengths."""
 
 from __future__ import annotations
 
-import unicodedata
 from collections import Counter
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 import numpy as np
 
 from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.text.language import language_of
 from mergeit_ops.core.text.words import exact_words
 from mergeit_ops.report.section import Section
 from mergeit_ops.report.surveyed_run import SurveyedRun
 
-__all__ = ["TextTally", "build", "script_of"]
+__all__ = ["NOT_CLEAR", "TextTally", "build"]
 
-_CHARACTERS_READ = 400  # they tell the script
-_SCRIPTS = {"CJK": "Han", "HIRAGANA": "Kana", "KATAKANA": "Kana"}
-NO_LETTERS = "no letters"
+NOT_CLEAR = "not clear"
 
 
 @dataclass
@@ -26,19 +23,19 @@ class TextTally:
     """Counts of the texts of a set of rows.
 
     :param name: of the set.
-    :param scripts: number of rows by the script of the answer.
+    :param languages: number of rows by the language of the answer.
     :param instructions: length of each instruction, in words.
     :param answers: length of each answer, in words.
     """
 
     name: str
-    scripts: Counter[str] = field(default_factory=Counter)
+    languages: Counter[str] = field(default_factory=Counter)
     instructions: list[int] = field(default_factory=list)
     answers: list[int] = field(default_factory=list)
 
     def add(self, sample: Sample) -> None:
         """Count a row."""
-        self.scripts[script_of(sample.output)] += 1
+        self.languages[language_of(sample.output) or NOT_CLEAR] += 1
         self.instructions.append(len(exact_words(sample.instruction)))
         self.answers.append(len(exact_words(sample.output)))
 
@@ -69,23 +66,5 @@ def build(run: SurveyedRun) -> Section | None:
     # An export without merges does not hold what went in.
     known = run.given is not None or len(before.answers) != len(after.answers)
     sets = [before, after] if known else [after]
-    scripts = sum((part.scripts for part in sets), Counter[str]()).most_common()
-    return Section("What the rows are", "Texts", {"sets": sets, "scripts": [name for name, _ in scripts]})
-
-
-def script_of(text: str) -> str:
-    """Return the script of most letters at the start of a text, as Unicode names it; the first by name of several.
-
-    :param text: any text.
-    """
-    found: Counter[str] = Counter()
-    for character, many in Counter(text[:_CHARACTERS_READ]).items():
-        if character.isalpha():
-            found[_script_of_letter(character)] += many
-    return min(found, key=lambda script: (-found[script], script), default=NO_LETTERS)
-
-
-@lru_cache(maxsize=4096)
-def _script_of_letter(letter: str) -> str:
-    script = unicodedata.name(letter, "OTHER").split()[0]
-    return _SCRIPTS.get(script, script.capitalize())
+    languages = sum((part.languages for part in sets), Counter[str]()).most_common()
+    return Section("What the rows are", "Texts", {"sets": sets, "languages": [name for name, _ in languages]})
