@@ -1,44 +1,100 @@
-"""`distill`: train the `distilled` scorer on scored rows of one's own."""
+"""`distill`: train the `distilled` scorer after a judge of one's own, or on scored rows of one's own."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
+from mergeit_ops.cli.distill_judge import run_judged
 from mergeit_ops.cli.terminal import say
+from mergeit_ops.core.formats import FORMAT_NAMES
 from mergeit_ops.embedding.defaults import DEFAULT_EMBEDDING_MODEL
-from mergeit_ops.errors import DatasetError
+from mergeit_ops.errors import DatasetError, RecipeError
 
 NAME = "distill"
-HELP = "Train weights for the `distilled` scorer on rows with scores from 1 to 6, and say how far to trust them."
+HELP = (
+    "Train weights for the `distilled` scorer after a judge, or on scores of your own, and say how far to trust them."
+)
+
+_ROWS = 2_000
+_WEIGHTS = "weights.npz"
+_OF_JUDGE = ("judge_params", "data", "rows", "dry_run", "no_deduction")
+"""Options that make sense with `--judge` only; those of the layout of `--data` are harmless without."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
-    parser.add_argument(
+    parser.epilog = "docs/own_scorer.md tells what a scorer of your own costs, and when it may stand in a gate."
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument(
+        "--judge",
+        metavar="NAME",
+        help="a scorer as in quality_gate_filter, package.module:Class, or a rubric of llm_judge such as "
+        "alpagasus_accuracy: it is asked about rows of --data",
+    )
+    source.add_argument(
         "--scored",
         type=Path,
-        required=True,
-        help="JSON Lines with instruction, output and a score; optionally input, and kind: figures are given for each",
+        help="JSON Lines with instruction, output and a score from 1 to 6; optionally input, and kind: figures are "
+        "given for each",
     )
-    parser.add_argument("--score-key", default="quality_score", help="field of the score (default: quality_score)")
     parser.add_argument("--output", type=Path, required=True, help="folder to write")
+    judged = parser.add_argument_group("with --judge")
+    judged.add_argument(
+        "--judge-params", metavar="PARAMS", help="its scorer_params, as JSON, or the name of a JSON or YAML file"
+    )
+    judged.add_argument("--data", type=Path, help="a dataset, in any form and sample format")
+    judged.add_argument(
+        "--rows", type=int, help=f"rows to ask about, spread over topics and lengths (default: {_ROWS})"
+    )
+    judged.add_argument("--dry-run", action="store_true", help="tell the price, ask nothing and write nothing")
+    judged.add_argument(
+        "--no-deduction",
+        action="store_true",
+        help="take nothing off for padding, repetition and foreign text: for a judge that does not rate the answer, or "
+        "whose low scores are good",
+    )
+    judged.add_argument("--sample-format", choices=FORMAT_NAMES, default="auto", help="of the data (default: auto)")
+    for key in ("instruction", "query", "response"):
+        judged.add_argument(f"--{key}-key", help=f"column of the {key}, where the data names it otherwise")
+    scored = parser.add_argument_group("with --scored")
+    scored.add_argument("--score-key", default="quality_score", help="field of the score (default: quality_score)")
     parser.add_argument(
         "--embedding-model",
         default=DEFAULT_EMBEDDING_MODEL,
         help=f"name on the Hugging Face Hub, or a folder (default: {DEFAULT_EMBEDDING_MODEL})",
     )
-    parser.add_argument("--seed", type=int, default=42, help="of splits, draws and spoiled copies (default: 42)")
+    parser.add_argument(
+        "--seed", type=int, default=42, help="of samples, splits, draws and spoiled copies (default: 42)"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Train, measure, print the figures and write the folder."""
-    from mergeit_ops.scorers.distilled_training import draw_rows, read_scored_rows
-
     if options.output.exists() and not options.output.is_dir():
         raise DatasetError(f"--output must be a folder to write weights to; '{options.output}' is a file.")
+    if options.output.is_dir() and any(options.output.iterdir()) and not (options.output / _WEIGHTS).is_file():
+        # A slip of the arguments must not cost a model its config.json.
+        raise DatasetError(f"--output: the folder '{options.output}' holds other files; name a new one.")
     if not 0 <= options.seed < 2**32:
         raise DatasetError(f"--seed must be an integer from 0 to {2**32 - 1}, got {options.seed}.")
+    if Path(options.embedding_model).is_dir():
+        # The weights name it, and are used from other folders.
+        options.embedding_model = str(Path(options.embedding_model).absolute())
+    if options.judge is not None:
+        if options.data is None:
+            raise RecipeError("--judge needs --data beside it: the rows that it is asked about.")
+        options.rows = _ROWS if options.rows is None else options.rows
+        return run_judged(options)
+    needless = [name for name in _OF_JUDGE if getattr(options, name) not in (None, False)]
+    if needless:
+        raise RecipeError(f"--{needless[0].replace('_', '-')} belongs to --judge, and --scored rows have their scores.")
+    return _run_scored(options)
+
+
+def _run_scored(options: argparse.Namespace) -> int:
+    from mergeit_ops.scorers.distilled_training import draw_rows, read_scored_rows
+
     found = read_scored_rows(options.scored, options.score_key)
     try:
         # Before the work: a folder that cannot be written should not cost minutes.

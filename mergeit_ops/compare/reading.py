@@ -33,6 +33,7 @@ class RowSet:
     :param ids: of the samples: a hash of their texts, and an ordinal where the same texts come again. A row has the
         same id in every file.
     :param embeddings: that the rows bring, as text; None where they bring none.
+    :param without_text: numbers of the other rows, from 1.
     """
 
     path: Path
@@ -40,6 +41,7 @@ class RowSet:
     samples: list[Sample] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
     embeddings: list[str | None] = field(default_factory=list)
+    without_text: list[int] = field(default_factory=list)
 
     @property
     def left_out(self) -> int:
@@ -72,6 +74,7 @@ def read_set(path: Path, layout: Mapping[str, Any] | None = None) -> RowSet:
         asked, answered = reading.sample.instruction.strip(), reading.sample.output.strip()
         # A conversation of several turns may lack either too, and is no bad row.
         if reading.problem == "bad_row" or not (asked and answered):
+            found.without_text.append(found.rows)
             continue
         found.samples.append(reading.sample)
         digests.append(sample_digest(reading.sample))

@@ -12,7 +12,14 @@ from typing import Any
 
 from mergeit_ops.core.scoring.score import Score
 from mergeit_ops.errors import RecipeError, ScorerError
-from mergeit_ops.scorers.base import MeasuringScorer, NamedScorer, PayingScorer, ReportingScorer, RowScorer
+from mergeit_ops.scorers.base import (
+    MeasuringScorer,
+    NamedScorer,
+    PayingScorer,
+    PlanningScorer,
+    ReportingScorer,
+    RowScorer,
+)
 from mergeit_ops.scorers.scoring import compared_scores
 
 __all__ = [
@@ -20,6 +27,7 @@ __all__ = [
     "MeasuringScorer",
     "NamedScorer",
     "PayingScorer",
+    "PlanningScorer",
     "ReportingScorer",
     "RowScorer",
     "Score",

@@ -12,7 +12,15 @@ from mergeit_ops.core.scoring.score import Score
 if TYPE_CHECKING:
     from mergeit_ops.llm.engine import LLMEngine
 
-__all__ = ["ComparingScorer", "MeasuringScorer", "NamedScorer", "PayingScorer", "ReportingScorer", "RowScorer"]
+__all__ = [
+    "ComparingScorer",
+    "MeasuringScorer",
+    "NamedScorer",
+    "PayingScorer",
+    "PlanningScorer",
+    "ReportingScorer",
+    "RowScorer",
+]
 
 
 class RowScorer(Protocol):
@@ -41,6 +49,7 @@ class NamedScorer(RowScorer, Protocol):
 
 
 # A scorer whose scores cannot be compared by their ratio says why in an attribute `no_ratio`; the gate refuses it.
+# One that knows its lowest and its highest score gives them as an attribute `scale`; infinity: there is none.
 
 
 @runtime_checkable
@@ -92,4 +101,16 @@ class PayingScorer(Protocol):
 
     def engines(self) -> Sequence[LLMEngine]:
         """Return the engines that use them, in the same order in every copy of the scorer."""
+        ...
+
+
+@runtime_checkable
+class PlanningScorer(PayingScorer, Protocol):
+    """A scorer that can tell what its work would cost."""
+
+    def plan(self, samples: Sequence[Sample]) -> Mapping[str, Any]:
+        """Tell what `score` would ask for, without a call and without a key; see `LLMEngine.plan`.
+
+        :param samples: n rows.
+        """
         ...

@@ -97,6 +97,7 @@ class DeitaScorer:
         self.dtype = dtype
         self.model_params = params
         self.measures: Mapping[str, str] = {kind: f"deita_{kind}_score"}
+        self.scale = (min(SCORES), max(SCORES))
         self.rows_cut = 0
         """Rows whose response was cut so far."""
 

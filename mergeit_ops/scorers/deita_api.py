@@ -7,7 +7,7 @@ from typing import Any
 
 from mergeit_ops.constraints import FLAG, OneOf, check
 from mergeit_ops.core.sample import Sample
-from mergeit_ops.core.scoring.deita import PUBLISHED_MODELS, complexity_prompt, expected_score, quality_prompt
+from mergeit_ops.core.scoring.deita import PUBLISHED_MODELS, SCORES, complexity_prompt, expected_score, quality_prompt
 from mergeit_ops.core.scoring.digit_logprobs import parse_digit_logprobs
 from mergeit_ops.errors import RecipeError
 from mergeit_ops.llm.engine import build_logprobs_engine
@@ -62,6 +62,7 @@ class DeitaApiScorer(LLMScorer):
             raise RecipeError(f"deita_api: {error}") from error
         super().__init__(engine)
         self.kind = kind
+        self.scale = (min(SCORES), max(SCORES))
         self.with_input = with_input
         self.measures: Mapping[str, str] = {kind: f"deita_{kind}_score"}
 

@@ -1,4 +1,4 @@
-"""A small regressor to the Deita quality score, evaluated with NumPy on the CPU.
+"""A small regressor to the scores of a costly scorer, evaluated with NumPy on the CPU.
 
 Two parts: a support vector regression over embeddings of both sides, surface features and the cohesion of the answer's
 sentences, fitted to real scores; and boosted trees over the features alone, which say how many points of that are owed
@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -41,7 +42,7 @@ FORMAT_VERSION = 2
 MODEL_KIND = "rbf_svr_less_trees"
 WEIGHTS_FILE = "weights.npz"
 CONFIG_FILE = "config.json"
-MIN_SCORE, MAX_SCORE = 1.0, 6.0
+SCALE_KEY, NO_RATIO_KEY = "score_scale", "no_ratio"
 
 DENSE_FEATURE_NAMES: tuple[str, ...] = ("query_output_cosine", *FEATURE_NAMES, *COHESION_NAMES)
 """Names of the feature columns after the two embeddings."""
@@ -105,6 +106,24 @@ def _word_counts(sentences: Sequence[str]) -> NDArray[np.float64]:
 
 
 @dataclass(frozen=True)
+class ScoreScale:
+    """The scores that a regressor was fitted to; by default those of the Deita scorers.
+
+    :param low: lowest.
+    :param high: highest, above the lowest.
+    :param no_ratio: why the scores of two rows cannot be compared by their ratio; empty: they can.
+    """
+
+    low: float = 1.0
+    high: float = 6.0
+    no_ratio: str = ""
+
+    def clipped(self, predictions: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return predictions within the scale."""
+        return np.clip(predictions, self.low, self.high)
+
+
+@dataclass(frozen=True)
 class DistilledModel:
     """The fitted regressor as plain arrays: a projection, a scaling, an RBF support vector regression, and trees.
 
@@ -126,6 +145,7 @@ class DistilledModel:
     :param leaf_values: (t, 2^depth) points that each leaf adds to the deduction.
     :param deduction_offset: added to the sum over the trees; a deduction below 0 counts as 0.
     :param probe_embedding: (d,) embedding of `PROBE_TEXT` at training time.
+    :param scale: of the scores.
     """
 
     embedding_model: str
@@ -144,9 +164,10 @@ class DistilledModel:
     split_thresholds: NDArray[np.float64]
     leaf_values: NDArray[np.float64]
     probe_embedding: NDArray[np.float64]
+    scale: ScoreScale = field(default_factory=ScoreScale)
 
     def predict(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Predict quality scores, not yet clipped to the range of the score.
+        """Predict scores, not yet clipped to their scale.
 
         :param features: (n, 2 d + s), as `row_features` gives them.
         :return: (n,) predictions.
@@ -213,7 +234,8 @@ def load_model(folder: Path) -> DistilledModel:
 
 
 class DistilledScorer:
-    """Scores rows with a small regressor trained to give the Deita quality score (1 to 6).
+    """Scores rows with a small regressor trained to give the Deita quality score (1 to 6), or that of a judge of one's
+    own.
 
     It has no language model behind it: it sees topic, length, variety, repetition and form, not whether an answer
     is true. Runs on the CPU; embedding is nearly all of its cost. The model loads at the first `score`.
@@ -248,11 +270,19 @@ class DistilledScorer:
         self.batch_size = None if batch_size is None else int(batch_size)
         self.embedding_dtype = embedding_dtype
         self._folder = SHIPPED_WEIGHTS if path is None else Path(path)
-        trained_on = str(_read_config(self._folder)["embedding_model"])
+        config = _read_config(self._folder)
+        trained_on = str(config["embedding_model"])
+        self._scale = _scale_of(config)
+        self.no_ratio = self._scale.no_ratio
         if not (self._folder / WEIGHTS_FILE).is_file():
             raise ScorerError(f"The distilled scorer's folder '{self._folder}' has no {WEIGHTS_FILE}.")
         self.embedding_model = _checked_embedding_model(embedding_model, trained_on)
         self._model: DistilledModel | None = None
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """Lowest and highest score."""
+        return self._scale.low, self._scale.high
 
     def identity(self) -> Mapping[str, Any]:
         """See `NamedScorer`."""
@@ -269,8 +299,8 @@ class DistilledScorer:
         """Score rows; the score of a row does not depend on the rows around it, beyond the noise of `embedding_dtype`.
 
         :param samples: n rows.
-        :return: n scores from 1 to 6. Responses without a letter or a digit give `empty_response`, blank questions
-            `empty_instruction`.
+        :return: n scores on the scale of the weights, 1 to 6 for those that ship. Responses without a letter or a digit
+            give `empty_response`, blank questions `empty_instruction`.
         :raises ScorerError: if the weights are damaged or belong to another embedding model.
         :raises EmbeddingError: if the embedding model cannot be loaded.
         """
@@ -286,7 +316,7 @@ class DistilledScorer:
         if self._model is None:
             self._model = self._load_model_for(encoder)
         features = row_features([samples[row] for row in rows], encoder, self.batch_size)
-        predictions = np.clip(self._model.predict(features), MIN_SCORE, MAX_SCORE)
+        predictions = self._model.scale.clipped(self._model.predict(features))
         for row, prediction in zip(rows, predictions, strict=True):
             scores[row] = Score(value=float(prediction))
         return scores
@@ -338,7 +368,19 @@ def _read_config(folder: Path) -> dict[str, Any]:
     for key, types in _SETTING_TYPES.items():
         if isinstance(config.get(key), bool) or not isinstance(config.get(key), types):
             raise ScorerError(f"'{file}' of the distilled scorer lacks a valid '{key}'.")
+    try:
+        _scale_of(config)
+    except (TypeError, ValueError) as error:
+        raise ScorerError(f"'{file}' of the distilled scorer has no valid '{SCALE_KEY}' ({error}).") from error
     return config
+
+
+def _scale_of(config: Mapping[str, Any]) -> ScoreScale:
+    """Return the scale of the scores; weights that name none have that of the Deita scorers."""
+    low, high = map(float, config.get(SCALE_KEY, (ScoreScale.low, ScoreScale.high)))
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise ValueError(f"its ends must be finite and the first below the second, got {low:g} and {high:g}")
+    return ScoreScale(low, high, str(config.get(NO_RATIO_KEY, "")))
 
 
 def _read_arrays(folder: Path) -> dict[str, NDArray[np.float64]]:
@@ -379,4 +421,4 @@ def _checked_model(folder: Path, config: dict[str, Any], arrays: dict[str, NDArr
     if leaves & (leaves - 1) or np.any(looked_at < 0) or np.any(looked_at >= dense):
         raise ScorerError(f"The weights in '{folder}' are damaged: the trees look at features that do not exist.")
     values: dict[str, Any] = {**{name: config[name] for name in SETTING_NAMES}, **arrays}
-    return DistilledModel(**values)
+    return DistilledModel(**values, scale=_scale_of(config))

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mergeit_ops.scorers.distilled_training import (
     SEARCH,
+    FittedRegressor,
     TrainingData,
     TrainingSettings,
     choose_settings,
-    clipped,
     fit,
     split,
 )
@@ -60,36 +60,58 @@ def nested_cross_validation(
         settings = choose(data, train, seed=seed + 1 + number)
         chosen.append({name: getattr(settings, name) for name in SEARCH})
         fitted = fit(data, settings, train)
-        predicted[held_out] = clipped(fitted.predict(data.features[held_out]))
+        predicted[held_out] = data.scale.clipped(fitted.predict(data.features[held_out]))
         for corruption in data.corruptions:
             mask = np.isin(corruption.sources, held_out)
             if mask.any():
-                spoiled[corruption.kind][mask] = clipped(fitted.predict(corruption.features[mask]))
-    rows_of = Counter(row.kind for row in data.rows)
-    kinds = sorted(kind for kind, count in rows_of.items() if kind and count >= _FEWEST_OF_A_KIND)
-    of_kind = {kind: np.array([row.kind == kind for row in data.rows]) for kind in kinds}
-    groups = {"all": np.ones(len(predicted), dtype=bool), **of_kind}
+                spoiled[corruption.kind][mask] = data.scale.clipped(fitted.predict(corruption.features[mask]))
+    measured = _figures(data, np.arange(len(data.rows)), predicted, spoiled, seed)
+    return {"folds": folds, "seed": seed, "settings": chosen, **measured}
+
+
+def held_out_figures(
+    data: TrainingData, fitted: FittedRegressor, rows: NDArray[np.int64], *, seed: int = 42
+) -> tuple[dict[str, Any], NDArray[np.float64]]:
+    """Measure a regressor on rows that had no part in making it.
+
+    :param data: rows with features.
+    :param fitted: the regressor.
+    :param rows: the rows.
+    :param seed: of the random triples of the gate figures.
+    :return: figures as those of `nested_cross_validation`, and the (n,) predictions for the rows. Of the spoiled copies
+        only those count whose texts are all of these rows.
+    """
+    predicted = np.zeros(len(data.rows))
+    predicted[rows] = data.scale.clipped(fitted.predict(data.features[rows]))
+    spoiled = {one.kind: data.scale.clipped(fitted.predict(one.features)) for one in data.corruptions}
+    return {"seed": seed, **_figures(data, rows, predicted, spoiled, seed)}, predicted[rows]
+
+
+def _figures(
+    data: TrainingData,
+    rows: NDArray[np.int64],
+    predicted: NDArray[np.float64],
+    spoiled: Mapping[str, NDArray[np.float64]],
+    seed: int,
+) -> dict[str, Any]:
+    kinds = np.array([data.rows[row].kind for row in rows])
+    named = sorted(kind for kind, count in Counter(kinds.tolist()).items() if kind and count >= _FEWEST_OF_A_KIND)
+    groups = {"all": rows, **{kind: rows[kinds == kind] for kind in named}}
+    changes = {}
+    for one in data.corruptions:
+        # A swapped answer is held against the row that it comes from, every other one against its own row.
+        change = spoiled[one.kind] - predicted[one.donors if one.kind == "swapped" else one.sources]
+        changes[one.kind] = change[one.within(rows)]
     return {
-        "folds": folds,
-        "seed": seed,
-        "settings": chosen,
-        "ranking": {name: _ranking(data.targets[mask], predicted[mask]) for name, mask in groups.items()},
-        "reliability": _reliability(data.targets, predicted),
-        "gate": _gate_figures(data, predicted, seed),
-        "corruptions": {
-            corruption.kind: _corruption_figures(
-                # A swapped answer is held against the row that it comes from, every other one against its own row.
-                spoiled[corruption.kind]
-                - predicted[corruption.donors if corruption.kind == "swapped" else corruption.sources]
-            )
-            for corruption in data.corruptions
-            if len(corruption.sources)
-        },
+        "ranking": {name: _ranking(data.targets[part], predicted[part]) for name, part in groups.items()},
+        "reliability": _reliability(data.targets[rows], predicted[rows]),
+        "gate": {} if data.scale.no_ratio else _gate_figures(data, rows, kinds, predicted, seed),
+        "corruptions": {kind: _corruption_figures(change) for kind, change in changes.items() if len(change)},
     }
 
 
 def as_tables(figures: dict[str, Any]) -> str:
-    """Return the figures of `nested_cross_validation` as Markdown tables."""
+    """Return the figures of `nested_cross_validation` or `held_out_figures` as Markdown tables."""
     ranking = [
         [name, f"{f['rows']:,}", f"{f['spearman']:.3f}", f"{f['mean_absolute_error']:.3f}", f"{f['mean_error']:+.3f}"]
         for name, f in figures["ranking"].items()
@@ -111,26 +133,14 @@ def as_tables(figures: dict[str, Any]) -> str:
         [name, f"{f['rows']:,}", f"{f['mean_change']:+.2f}", f"{f['share_not_lower']:.1%}"]
         for name, f in figures["corruptions"].items()
     ]
-    return "\n\n".join(
-        [
-            _table(["Rows", "Count", "Spearman", "Mean absolute error", "Mean error"], ranking),
-            _table(["Predicted, by tenths", "Real, mean", "Mean absolute error", "Rows"], reliability),
-            _table(
-                [
-                    "Triples",
-                    "Gamma",
-                    "Count",
-                    "Accepted, real",
-                    "Accepted, predicted",
-                    "Same decision",
-                    "Accepts found",
-                    "Rejects found",
-                ],
-                gate,
-            ),
-            _table(["Spoiled answer", "Rows", "Mean change", "Share not lower"], spoiled),
-        ]
-    )
+    of_gate = ["Accepted, real", "Accepted, predicted", "Same decision", "Accepts found", "Rejects found"]
+    tables = [
+        (["Rows", "Count", "Spearman", "Mean absolute error", "Mean error"], ranking),
+        (["Predicted, by tenths", "Real, mean", "Mean absolute error", "Rows"], reliability),
+        (["Triples", "Gamma", "Count", *of_gate], gate),
+        (["Spoiled answer", "Rows", "Mean change", "Share not lower"], spoiled),
+    ]
+    return "\n\n".join(_table(head, lines) for head, lines in tables if lines)
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:
@@ -174,11 +184,12 @@ def _corruption_figures(change: NDArray[np.float64]) -> dict[str, float]:
     }
 
 
-def _gate_figures(data: TrainingData, predicted: NDArray[np.float64], seed: int) -> dict[str, Any]:
+def _gate_figures(
+    data: TrainingData, rows: NDArray[np.int64], kinds: NDArray[np.str_], predicted: NDArray[np.float64], seed: int
+) -> dict[str, Any]:
     rng = np.random.default_rng(seed)
-    pairings = {"random_triples": rng.integers(0, len(predicted), (_RANDOM_TRIPLES, 1 + _PARENTS_FROM_NEIGHBOURS))}
-    kinds = np.array([row.kind for row in data.rows])
-    merged, originals = np.flatnonzero(kinds == "merged"), np.flatnonzero(kinds == "original")
+    pairings = {"random_triples": rows[rng.integers(0, len(rows), (_RANDOM_TRIPLES, 1 + _PARENTS_FROM_NEIGHBOURS))]}
+    merged, originals = rows[kinds == "merged"], rows[kinds == "original"]
     if len(merged) and len(originals) >= _PARENTS_FROM_NEIGHBOURS:
         query = data.features[:, : len(data.probe_embedding)]
         nearest = np.argsort(-(query[merged] @ query[originals].T), axis=1)[:, :_PARENTS_FROM_NEIGHBOURS]

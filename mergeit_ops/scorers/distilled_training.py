@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,13 +20,14 @@ from mergeit_ops.scorers.distilled import (
     CONFIG_FILE,
     DENSE_FEATURE_NAMES,
     FORMAT_VERSION,
-    MAX_SCORE,
-    MIN_SCORE,
     MODEL_KIND,
+    NO_RATIO_KEY,
     PROBE_TEXT,
+    SCALE_KEY,
     SETTING_NAMES,
     WEIGHTS_FILE,
     DistilledModel,
+    ScoreScale,
     row_features,
 )
 
@@ -59,7 +60,7 @@ class ScoredRow:
     """A row whose real score is known.
 
     :param sample: the row.
-    :param score: the real score, 1 to 6.
+    :param score: the real score.
     :param kind: `merged`, `original` or whatever the file says; figures are given for each kind apart.
     """
 
@@ -70,7 +71,8 @@ class ScoredRow:
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """What decides the fit.
+    """What decides the fit. Points are those of the Deita scores that the values were chosen on; see
+    `TrainingData.unit`.
 
     :param components: p, principal components kept of the two embeddings; fewer where the data has fewer.
     :param embedding_weight: scale of the projected embeddings against the dense features, > 0.
@@ -138,6 +140,10 @@ class TrainingData:
     :param corruptions: one entry per kind.
     :param embedding_model: name of the encoder.
     :param probe_embedding: (d,) embedding of `PROBE_TEXT`.
+    :param scale: of the scores.
+    :param unit: what a point of the Deita score is on it, > 0: the settings are in such points, and so is what a
+        spoiled answer should lose.
+    :param deducts: whether a spoiled answer should have a lower score at all.
     """
 
     rows: Sequence[ScoredRow]
@@ -146,6 +152,9 @@ class TrainingData:
     corruptions: Sequence[Corruption]
     embedding_model: str
     probe_embedding: NDArray[np.float32]
+    scale: ScoreScale = field(default_factory=ScoreScale)
+    unit: float = 1.0
+    deducts: bool = True
 
 
 class Space:
@@ -184,23 +193,31 @@ class FittedRegressor:
 
     :param space: of the rows it was fitted on.
     :param svr: predicts the score of an honest answer.
-    :param trees: predict what to take off; None before they are fitted.
+    :param trees: predict what to take off; None: nothing is, or they are not fitted yet.
     :param settings: of the fit.
+    :param scale: of the scores.
+    :param unit: see `TrainingData`.
     """
 
-    def __init__(self, space: Space, svr: Any, trees: Any, settings: TrainingSettings) -> None:
+    def __init__(
+        self, space: Space, svr: Any, trees: Any, settings: TrainingSettings, scale: ScoreScale, unit: float
+    ) -> None:
         self.space = space
         self.svr = svr
         self.trees = trees
         self.settings = settings
+        self.scale = scale
+        self._free = settings.deduction_free * unit
 
     def quality(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return (n,) scores before the deduction."""
         return self.svr.predict(self.space.points(features, self.settings))
 
     def deduction(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return (n,) points to take off, >= 0."""
-        points = self.trees.predict(features[:, self.space.width :]) - self.settings.deduction_free
+        """Return (n,) what to take off, >= 0."""
+        if self.trees is None:
+            return np.zeros(len(features))
+        points = self.trees.predict(features[:, self.space.width :]) - self._free
         return self.settings.deduction_scale * np.maximum(points, 0.0)
 
     def predict(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -220,14 +237,20 @@ class FittedRegressor:
         projection = self.space.projection(self.settings)
         weight = self.settings.surface_weight
         scale = self.settings.deduction_scale
-        features, thresholds, leaves = _complete_trees(self.trees, self.settings.tree_depth)
+        if self.trees is None:
+            leaves = np.zeros((0, 2))
+            features = thresholds = np.zeros((0, 1))
+            offset = rate = 0.0
+        else:
+            features, thresholds, leaves = _complete_trees(self.trees, self.settings.tree_depth)
+            offset, rate = float(self.trees.init_.constant_[0, 0]) - self._free, self.trees.learning_rate
         return DistilledModel(
             embedding_model=embedding_model,
             embedding_width=len(probe_embedding),
             gamma=self.settings.gamma,
             surface_limit=self.settings.surface_limit * weight,
             intercept=float(self.svr.intercept_[0]),
-            deduction_offset=(float(self.trees.init_.constant_[0, 0]) - self.settings.deduction_free) * scale,
+            deduction_offset=offset * scale,
             projection=projection,
             projection_offset=self.space.center @ projection,
             surface_mean=self.space.mean,
@@ -236,8 +259,9 @@ class FittedRegressor:
             dual_coefficients=self.svr.dual_coef_[0],
             split_features=features,
             split_thresholds=thresholds,
-            leaf_values=leaves * self.trees.learning_rate * scale,
+            leaf_values=leaves * rate * scale,
             probe_embedding=probe_embedding.astype(np.float64),
+            scale=self.scale,
         )
 
 
@@ -283,6 +307,9 @@ def build_training_data(
     corrupted_share: float = 0.1,
     seed: int = 42,
     batch_size: int | None = None,
+    scale: ScoreScale | None = None,
+    unit: float = 1.0,
+    deducts: bool = True,
 ) -> TrainingData:
     """Embed rows and spoiled copies of some of them, each distinct text once.
 
@@ -291,6 +318,9 @@ def build_training_data(
     :param corrupted_share: share of the rows that are copied and spoiled, once per kind, in [0, 1].
     :param seed: decides which rows are spoiled and how.
     :param batch_size: maximum number of texts that are embedded at the same time; see `SentenceEncoder.encode`.
+    :param scale: of the scores; None: that of the Deita scorers.
+    :param unit: see `TrainingData`.
+    :param deducts: see `TrainingData`.
     """
     rng = random.Random(seed)
     samples = [row.sample for row in rows]
@@ -311,6 +341,9 @@ def build_training_data(
         corruptions=corruptions,
         embedding_model=encoder.model,
         probe_embedding=encoder.encode([PROBE_TEXT])[0],
+        scale=scale or ScoreScale(),
+        unit=unit,
+        deducts=deducts,
     )
 
 
@@ -361,6 +394,8 @@ def fit(
     settings = settings or TrainingSettings()
     train = np.arange(len(data.rows)) if train is None else train
     fitted = _fit_quality(data, settings, train, Space(data.features[train]))
+    if not data.deducts:
+        return fitted
     believed = np.zeros(len(data.rows))
     believed[train] = fitted.quality(data.features[train])
     features, targets = [data.features[train]], [np.zeros(len(train))]
@@ -369,7 +404,7 @@ def fit(
         if corruption.kind in MARGINS and mask.any():
             excess = fitted.quality(corruption.features[mask]) - corruption.compared_with(believed)[mask]
             features.append(corruption.features[mask])
-            targets.append(np.maximum(excess + MARGINS[corruption.kind], 0.0))
+            targets.append(np.maximum(excess + MARGINS[corruption.kind] * data.unit, 0.0))
     fitted.trees = GradientBoostingRegressor(
         n_estimators=settings.trees,
         max_depth=settings.tree_depth,
@@ -398,6 +433,7 @@ def save(
     folder: Path,
     metrics: Mapping[str, Any] | None = None,
     settings: TrainingSettings | None = None,
+    made_from: Mapping[str, Any] | None = None,
 ) -> None:
     """Write `weights.npz` and `config.json`; the folder is made where it is missing.
 
@@ -405,6 +441,7 @@ def save(
     :param folder: replaced files keep no trace; other files in it stay.
     :param metrics: figures to keep beside the weights.
     :param settings: of the fit, to keep beside the weights.
+    :param made_from: where the scores come from, to keep beside the weights.
     """
     folder.mkdir(parents=True, exist_ok=True)
     # float32 for the bulk; the dual coefficients cancel each other out in the kernel sum, so they keep float64, and so
@@ -421,15 +458,13 @@ def save(
         **{name: getattr(model, name) for name in SETTING_NAMES},
         "dense_features": list(DENSE_FEATURE_NAMES),
         "support_vectors": len(model.dual_coefficients),
+        SCALE_KEY: [model.scale.low, model.scale.high],
+        NO_RATIO_KEY: model.scale.no_ratio,
         "training_settings": asdict(settings) if settings else {},
         "metrics": dict(metrics or {}),
+        "made_from": dict(made_from or {}),
     }
     (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def clipped(predictions: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return predictions within the range of the score."""
-    return np.clip(predictions, MIN_SCORE, MAX_SCORE)
 
 
 def _principal_axes(centered: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -451,13 +486,16 @@ def _scored_row(fields: Mapping[str, Any], where: str, score_key: str) -> Scored
             f"{', '.join(map(repr, fields)) or 'no fields'}. Every row needs 'instruction', 'output' and its score, "
             f"which --score-key names."
         )
+    given, scale = fields[score_key], ScoreScale()
     try:
-        score = float(fields[score_key])
-    except (TypeError, ValueError) as error:
-        raise DatasetError(f"{where} has {score_key} {fields[score_key]!r}, which is no number.") from error
-    if not MIN_SCORE <= score <= MAX_SCORE:
+        score = float(given)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DatasetError(f"{where} has {score_key} {given!r:.80}, which is no number.") from error
+    if isinstance(given, bool):
+        raise DatasetError(f"{where} has {score_key} {given!r}, which is no number.")
+    if not scale.low <= score <= scale.high:
         raise DatasetError(
-            f"{where} has {score_key} {score:g}, outside {MIN_SCORE:g} to {MAX_SCORE:g}; rescale the scores first."
+            f"{where} has {score_key} {score:g}, outside {scale.low:g} to {scale.high:g}; rescale the scores first."
         )
     sample = Sample(str(fields["instruction"]), str(fields.get("input") or ""), str(fields["output"]))
     return ScoredRow(sample, score, str(fields.get("kind") or ""))
@@ -473,9 +511,16 @@ def _fit_quality(
     from sklearn.svm import SVR
 
     # Real rows alone: spoiled copies in this fit cost it rank correlation on honest answers.
-    svr = SVR(kernel="rbf", C=settings.cost, gamma=settings.gamma, epsilon=settings.epsilon, cache_size=500)
+    svr = SVR(
+        kernel="rbf",
+        C=settings.cost * data.unit,
+        gamma=settings.gamma,
+        epsilon=settings.epsilon * data.unit,
+        tol=1e-3 * data.unit,
+        cache_size=500,
+    )
     svr.fit(space.points(data.features[train], settings), data.targets[train])
-    return FittedRegressor(space, svr, None, settings)
+    return FittedRegressor(space, svr, None, settings, data.scale, data.unit)
 
 
 def _complete_trees(boosted: Any, depth: int) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:

@@ -125,6 +125,7 @@ class LLMJudgeScorer:
             )
         self.measures: Mapping[str, str] = dict(chain.from_iterable(one.measures.items() for one in chosen))
         self.no_ratio = chosen[0].no_ratio
+        self.scale = (chosen[0].scale.low, chosen[0].scale.high)
         self._askers = [_Asker(engine, question, self.n) for question in questions_of(chosen, one_call, reasons)]
 
     def identity(self) -> Mapping[str, Any]:
@@ -153,6 +154,10 @@ class LLMJudgeScorer:
         places = [names.index(name) for name in self.measures]
         rows = [tuple(chain.from_iterable(parts)) for parts in zip(*by_asker, strict=True)]
         return [tuple(row[place] for place in places) for row in rows]
+
+    def plan(self, samples: Sequence[Sample]) -> Mapping[str, Any]:
+        """See `PlanningScorer`."""
+        return self._askers[0].plan(samples)
 
     def engines(self) -> Sequence[LLMEngine]:
         """See `PayingScorer`."""

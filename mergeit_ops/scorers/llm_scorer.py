@@ -121,6 +121,19 @@ class LLMScorer(AskingScorer["tuple[Any, ...] | str"], ABC):
         :param samples: n rows, as for `score`.
         :return: for each the answers, at least one, or why there is none.
         """
+        keys, requests = self._requests(samples)
+        self.ask(requests, _answers_of)
+        return [
+            self.blank_reason(sample) or "not_scored" if key is None else self._known[key]
+            for sample, key in zip(samples, keys, strict=True)
+        ]
+
+    def plan(self, samples: Sequence[Sample]) -> Mapping[str, Any]:
+        """See `PlanningScorer`."""
+        return self._engine.plan(self._requests(samples)[1].values())
+
+    def _requests(self, samples: Sequence[Sample]) -> tuple[list[str | None], dict[str, LLMRequest[Any]]]:
+        """Return for each row the key of its request, None for a row that is not asked about; and the requests."""
         keys: list[str | None] = []
         requests: dict[str, LLMRequest[Any]] = {}
         for sample in samples:
@@ -131,11 +144,7 @@ class LLMScorer(AskingScorer["tuple[Any, ...] | str"], ABC):
             key = prompt_sha256(request.messages)
             keys.append(key)
             requests.setdefault(key, request)
-        self.ask(requests, _answers_of)
-        return [
-            self.blank_reason(sample) or "not_scored" if key is None else self._known[key]
-            for sample, key in zip(samples, keys, strict=True)
-        ]
+        return keys, requests
 
 
 def _answers_of(outcome: LLMOutcome[Any]) -> tuple[Any, ...] | str:

@@ -148,12 +148,18 @@ class ResponseLossApiScorer(AskingScorer["TextLosses | str"]):
         first = max(0, _FIRST_ROWS - self._tokens.total())
         for part in (samples[:first], samples[first:]):
             texts = [self._texts(sample) for sample in part]
-            requests = dict(self._request(*text) for row in texts for turn in row for text in turn.values())
-            self.ask(requests, _known)
+            self.ask(self._requests(texts), _known)
             found = [self._scores(row) for row in texts]
             self._judge(found)
             scores += found
         return scores
+
+    def plan(self, samples: Sequence[Sample]) -> Mapping[str, Any]:
+        """See `PlanningScorer`."""
+        return self._engine.plan(self._requests([self._texts(sample) for sample in samples]).values())
+
+    def _requests(self, texts: Sequence[Sequence[Mapping[str, _Text]]]) -> dict[str, LLMRequest[TextLosses]]:
+        return dict(self._request(*text) for row in texts for turn in row for text in turn.values())
 
     def _texts(self, sample: Sample) -> list[dict[str, _Text]]:
         """Return the texts of each turn by the names of their losses, each as what stands before it and what is scored.

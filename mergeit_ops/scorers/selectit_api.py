@@ -106,6 +106,11 @@ class SelectitApiScorer:
             return next(score for score in scores if score.value is None)
         return Score(sentence_score(values, self.alpha))
 
+    def plan(self, samples: Sequence[Sample]) -> Mapping[str, Any]:
+        """See `PlanningScorer`."""
+        plans = [scorer.plan(samples) for scorer in self._scorers]
+        return {name: sum(plan[name] for plan in plans) for name in plans[0]}
+
     def engines(self) -> Sequence[LLMEngine]:
         """See `PayingScorer`."""
         return self._scorers[0].engines()

@@ -1,0 +1,247 @@
+"""`distill --judge`: ask a judge about a sample of rows, and train the `distilled` scorer on what it says."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mergeit_ops.cli.terminal import say
+from mergeit_ops.core.rows.identity import sample_digest
+from mergeit_ops.errors import DatasetError, RecipeError
+
+if TYPE_CHECKING:
+    from mergeit_ops.compare.reading import RowSet
+    from mergeit_ops.core.sample import Sample
+    from mergeit_ops.core.scoring.score import Score
+    from mergeit_ops.scorers.judge import Judge
+    from mergeit_ops.scorers.judged_sample import JudgedSample
+
+__all__ = ["judge_params", "run_judged"]
+
+_NAMED_ROWS = 5
+
+
+def run_judged(options: argparse.Namespace) -> int:
+    """Draw rows, tell the price, ask, train, measure, and write the folder."""
+    from mergeit_ops.scorers.judge import build_judge
+    from mergeit_ops.scorers.judged_sample import LEAST_ROWS, MOST_ROWS, draw_sample
+
+    if not LEAST_ROWS <= options.rows <= MOST_ROWS:
+        raise DatasetError(f"--rows must be a number from {LEAST_ROWS} to {MOST_ROWS}, got {options.rows}.")
+    judge = build_judge(options.judge, judge_params(options.judge_params))
+    engines = _engines(judge)
+    if not options.dry_run:
+        for engine in engines:
+            engine.check()
+    samples, ids = _distinct_rows(options)
+    if len(samples) < LEAST_ROWS:
+        raise DatasetError(
+            f"--data: {len(samples)} different rows of '{options.data}' can be read; at least {LEAST_ROWS} are needed "
+            "to train a scorer and to measure it."
+        )
+
+    from mergeit_ops.embedding.sentence_encoder import load_encoder
+
+    encoder = load_encoder(options.embedding_model, dtype="float32")
+    sample = draw_sample(samples, ids, options.rows, encoder.encode, options.seed)
+    say(
+        f"Sample: {len(sample.samples):,} of {sample.drawn_from:,} rows, spread over {sample.topics:,} topics and over "
+        "the lengths of the responses."
+    )
+    _tell_price(judge, sample)
+    if options.dry_run:
+        say("This was a dry run: the judge was not asked, and nothing is written.")
+        return 0
+    try:
+        # Before the calls: a folder that cannot be written should not cost money.
+        options.output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DatasetError(f"--output: the folder '{options.output}' cannot be made ({error}).") from error
+    say(f"Asking {judge.name} about {len(sample.samples):,} rows ...", flush=True)
+    scores = judge.scores(sample.samples)
+    _tell_scores(judge, scores)
+    return _train(options, judge, sample, scores)
+
+
+def judge_params(text: str | None) -> dict[str, Any]:
+    """Return the parameters of the judge.
+
+    :param text: a mapping as JSON, or the path of a JSON or YAML file with one; None: none.
+    :raises RecipeError: if it is neither.
+    """
+    import yaml
+
+    if text is None:
+        return {}
+    source = text
+    if not text.lstrip().startswith("{"):
+        try:
+            source = Path(text).read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            raise RecipeError(
+                f'--judge-params must be a mapping such as \'{{"api_or_hf_model": "my-model"}}\', or a JSON or YAML '
+                f"file with one; '{text:.80}' is no mapping, and as a file it cannot be read ({error})."
+            ) from error
+    try:
+        found = yaml.safe_load(source)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"--judge-params cannot be read as JSON or YAML ({' '.join(str(error).split())}).") from error
+    if not isinstance(found, dict) or not all(isinstance(name, str) for name in found):
+        raise RecipeError(f"--judge-params must be a mapping of parameters, got {type(found).__name__}.")
+    return found
+
+
+def _distinct_rows(options: argparse.Namespace) -> tuple[list[Sample], list[str]]:
+    """Return the rows that say different things, and their ids; say which rows are left out."""
+    from mergeit_ops.compare.reading import read_set
+
+    layout: dict[str, Any] = {f"{key}_key": getattr(options, f"{key}_key") for key in _KEYS}
+    found = read_set(options.data, {**layout, "name": options.sample_format})
+    # An id with an ordinal stands for a row whose texts came before.
+    distinct = dict(zip(found.samples[::-1], (one.partition("-")[0] for one in found.ids[::-1]), strict=True))
+    twice = len(found.samples) - len(distinct)
+    again = f" {twice:,} say what another row says, and are asked about once." if twice else ""
+    say(f"Data: {found.rows:,} rows of '{options.data}'.{_without_text(found)}{again}")
+    return list(distinct), list(distinct.values())
+
+
+_KEYS = ("instruction", "query", "response")
+
+
+def _without_text(found: RowSet) -> str:
+    if not found.without_text:
+        return ""
+    first = ", ".join(map(str, found.without_text[:_NAMED_ROWS]))
+    more = ", ..." if found.left_out > _NAMED_ROWS else ""
+    return f" {found.left_out:,} without an instruction or a response are left out (numbers {first}{more})."
+
+
+def _engines(judge: Judge) -> Sequence[Any]:
+    from mergeit_ops.scorers import PayingScorer
+
+    return judge.scorer.engines() if isinstance(judge.scorer, PayingScorer) else ()
+
+
+def _tell_price(judge: Judge, sample: JudgedSample) -> None:
+    from mergeit_ops.scorers import PlanningScorer
+
+    if not isinstance(judge.scorer, PlanningScorer):
+        say(f"Price: {judge.name} scores on this machine, or does not tell what it asks for.")
+        return
+    plan = judge.scorer.plan(sample.samples)
+    tokens = plan["prompt_tokens"] + plan["completion_tokens"]
+    kept = f" ({plan['cache_hits']:,} answers are in the journal)" if plan["cache_hits"] else ""
+    if "cost" in plan:
+        cost = f"together {plan['cost']:,.4f} by the prices given"
+    else:
+        cost = "at a price that price_per_1k_prompt and price_per_1k_completion in --judge-params would tell"
+    say(
+        f"Price: {plan['calls']:,} calls{kept}, about {plan['prompt_tokens']:,} prompt tokens and "
+        f"{plan['completion_tokens']:,} completion tokens, {cost}.",
+        flush=True,
+    )
+    budget = min((one.settings.max_total_tokens or tokens for one in _engines(judge)), default=tokens)
+    if budget < tokens:
+        say(f"max_total_tokens allows {budget:,} tokens of them: the rows beyond get no score.", flush=True)
+
+
+def _tell_scores(judge: Judge, scores: Sequence[Score]) -> None:
+    """Say how the scores are spread, and why rows have none; refuse what cannot be trained on."""
+    import numpy as np
+
+    from mergeit_ops.scorers import ReportingScorer
+    from mergeit_ops.scorers.judged_sample import LEAST_ROWS
+
+    values = [score.value for score in scores if score.value is not None]
+    missing = Counter(score.status for score in scores if score.value is None)
+    reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(missing.items()))
+    without = f"; {missing.total():,} have none and are left out ({reasons})" if missing else ""
+    spread = f" (mean {np.mean(values):.2f}, spread {np.std(values):.2f}, {min(values):g} to {max(values):g})"
+    say(f"{len(values):,} rows have a score{spread if values else ''}{without}.")
+    if isinstance(judge.scorer, ReportingScorer):
+        figures = judge.scorer.figures()
+        spent = [f"{figures[name]:,} {name.replace('_', ' ')}" for name in _SPENT if name in figures]
+        cost = f", {figures['cost']:,.4f} by the prices given" if "cost" in figures else ""
+        if spent:
+            say(f"Spent: {', '.join(spent)}{cost}.", flush=True)
+    if len(values) < LEAST_ROWS:
+        raise DatasetError(
+            f"the judge gave {len(values)} of {len(scores)} rows a score; at least {LEAST_ROWS} are needed to train a "
+            "scorer and to measure it. Its answers are in the journal: what you ask again is not paid for again."
+        )
+    counts = Counter(values)
+    most, rows = counts.most_common(1)[0]
+    if len(values) - rows < _FEWEST_OTHERS:
+        raise DatasetError(
+            f"the judge gave {rows} of {len(values)} rows the score {most:g}: there is nothing to learn from it. Its "
+            "rubric should tell rows apart."
+        )
+
+
+_SPENT = ("calls", "cache_hits", "retries", "prompt_tokens", "completion_tokens")
+_FEWEST_OTHERS = 10
+
+
+def _train(options: argparse.Namespace, judge: Judge, sample: JudgedSample, scores: Sequence[Score]) -> int:
+    from mergeit_ops.embedding.sentence_encoder import load_encoder
+    from mergeit_ops.scorers.distilled_card import LICENCE, card
+    from mergeit_ops.scorers.distilled_figures import as_tables
+    from mergeit_ops.scorers.distilled_training import ScoredRow, save
+    from mergeit_ops.scorers.judged_training import train_on_judged
+
+    rows = [
+        ScoredRow(one, score.value)
+        for one, score in zip(sample.samples, scores, strict=True)
+        if score.value is not None
+    ]
+    say(f"Embedding {len(rows):,} rows, and spoiled copies of a part of them; then training ...", flush=True)
+    values = [row.score for row in rows]
+    scale = judge.scale(values)
+    encoder = load_encoder(options.embedding_model, dtype="float32")
+    trained = train_on_judged(rows, encoder, scale, deducts=not options.no_deduction, seed=options.seed)
+    agreement = trained.agreement
+    made_from = {
+        **judge.described(),
+        "scale": [scale.low, scale.high],
+        "rows_asked": len(scores),
+        "rows_scored": len(rows),
+        "unscored": dict(Counter(score.status for score in scores if score.value is None)),
+        **_spread(values),
+        "rows_trained_on": trained.train_rows,
+        "rows_held_out": agreement.rows,
+        "rows_sha256": _digest(sample.samples),
+        "embedding_model": trained.model.embedding_model,
+        "deduction": not options.no_deduction,
+        "seed": options.seed,
+        "licence": LICENCE,
+    }
+    figures: Mapping[str, Any] = {"agreement": agreement.figures(), **trained.figures}
+    said = " ".join(filter(None, [agreement.sentence(), agreement.warning()]))
+    say(f"\n{as_tables(trained.figures)}\n\n{agreement.sentence()}")
+    if agreement.warning():
+        say(f"warning: {agreement.warning()}", file=sys.stderr)
+    try:
+        save(trained.model, options.output, figures, trained.settings, made_from)
+        (options.output / "README.md").write_text(card(made_from, trained.figures, said), encoding="utf-8")
+    except OSError as error:
+        raise DatasetError(f"The weights could not be written to '{options.output}' ({error}).") from error
+    if scale.no_ratio:
+        say(f"quality_gate_filter refuses it, as it does the judge: {scale.no_ratio}. It is for sample_score_filter.")
+    say(f"\nTo use it: scorer_params: {{path: {options.output}}}")
+    return 0
+
+
+def _spread(values: Sequence[float]) -> dict[str, float]:
+    import numpy as np
+
+    return {"judge_mean": round(float(np.mean(values)), 4), "judge_spread": round(float(np.std(values)), 4)}
+
+
+def _digest(samples: Sequence[Sample]) -> str:
+    """Return a digest of the rows that were asked about, in any order."""
+    return hashlib.sha256("\n".join(sorted(map(sample_digest, samples))).encode()).hexdigest()

@@ -1,0 +1,56 @@
+"""The card of a distilled scorer: what made it, how far to trust it, and whose it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from mergeit_ops.scorers.distilled_figures import as_tables
+
+__all__ = ["LICENCE", "card"]
+
+LICENCE = (
+    "The licence is for you to choose. These weights hold nothing of those that ship with MergeIT-ops (CC BY-NC 4.0). "
+    "They are made of your rows and of the judge's scores: the licence of the rows, and the terms of the judge's model "
+    "or of its provider, say what they may be used for."
+)
+
+
+def card(made_from: Mapping[str, Any], figures: Mapping[str, Any], said: str) -> str:
+    """Return a card in Markdown.
+
+    :param made_from: where the scores come from, and what was trained on them; plain data.
+    :param figures: of `held_out_figures`.
+    :param said: the agreement, in words.
+    """
+    facts = "\n".join(f"| {name.replace('_', ' ')} | {_cell(value)} |" for name, value in made_from.items())
+    return f"""# Scorer distilled from {made_from["judge"]}
+
+A small regressor that gives the score of a judge without asking it, on a CPU. It sees topic, length, variety,
+repetition and form of a row, and not whether an answer is true. To use it: `scorer: distilled`, and the path of this
+folder in `scorer_params` as `path`.
+
+## What it was made of
+
+| | |
+|---|---|
+{facts}
+
+## How far it agrees
+
+{said}
+
+The rows of these figures had no part in training. "Real" is the score of the judge.
+
+{as_tables(dict(figures))}
+
+## Licence
+
+{LICENCE}
+"""
+
+
+def _cell(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return " ".join(text.split()).replace("|", "\\|")
