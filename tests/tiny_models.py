@@ -288,3 +288,23 @@ def chat_reward_folder() -> str:
     )
     GPT2ForSequenceClassification(config).save_pretrained(folder)
     return folder
+
+
+@lru_cache
+def word_vectors_folder(width: int = 16) -> str:
+    """A sentence encoder that adds up a random vector for each pair of letters, so that it takes no time; made once."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.models import StaticEmbedding
+    from tokenizers import Regex, Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import Split
+
+    letters = [chr(code) for code in range(32, 127)]
+    pairs = ["[UNK]", *(one + other for one in letters for other in letters)]
+    tokenizer = Tokenizer(WordLevel({pair: number for number, pair in enumerate(pairs)}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = Split(Regex(r"[\s\S]{2}"), "isolated")
+    torch.manual_seed(0)
+    folder = tempfile.mkdtemp(prefix="tiny-words-")
+    SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_dim=width)], device="cpu").save(folder)
+    return folder

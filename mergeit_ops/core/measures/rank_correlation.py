@@ -13,6 +13,7 @@ from mergeit_ops.core.measures.bootstrap import Interval
 __all__ = ["spearman", "spearman_interval"]
 
 _RESAMPLES = 2_000
+_AT_ONCE = 100
 
 
 def spearman(first: Sequence[float] | NDArray[Any], second: Sequence[float] | NDArray[Any]) -> float:
@@ -22,12 +23,7 @@ def spearman(first: Sequence[float] | NDArray[Any], second: Sequence[float] | ND
     :param second: n finite values.
     :return: from -1 to 1; 0 where all values of one side are the same, or there are fewer than two.
     """
-    from scipy.stats import rankdata
-
-    ranks = np.stack([rankdata(first), rankdata(second)])
-    if ranks.shape[1] < 2 or (np.ptp(ranks, axis=1) == 0).any():
-        return 0.0
-    return float(np.corrcoef(ranks)[0, 1])
+    return float(_along(np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)))
 
 
 def spearman_interval(
@@ -53,12 +49,25 @@ def spearman_interval(
         return Interval(estimate, None, None)
     found = bootstrap(
         (first, second),
-        spearman,
+        _along,
         paired=True,
-        vectorized=False,
+        vectorized=True,
+        batch=_AT_ONCE,
         n_resamples=resamples,
         confidence_level=confidence,
         method="percentile",
         random_state=np.random.default_rng(seed),
     )
     return Interval(estimate, *map(float, found.confidence_interval))
+
+
+def _along(first: NDArray[np.float64], second: NDArray[np.float64], axis: int = -1) -> NDArray[np.float64]:
+    """Return the rank correlation of each pair of rows."""
+    from scipy.stats import rankdata
+
+    if first.shape[axis] == 0:
+        return np.zeros(first.shape[:-1])
+    ranks = [rankdata(values, axis=axis) for values in (first, second)]
+    left, right = (values - values.mean(axis=axis, keepdims=True) for values in ranks)
+    norms = np.sqrt((left**2).sum(axis=axis) * (right**2).sum(axis=axis))
+    return np.where(norms > 0, (left * right).sum(axis=axis) / np.where(norms > 0, norms, 1.0), 0.0)
