@@ -1,14 +1,17 @@
 """Every recipe that ships: Data-Juicer accepts it, and its header says what a user must know."""
 
+import inspect
 import json
 from collections import Counter
 
 import pytest
 import yaml
+from data_juicer.ops.base_op import OPERATORS
 
 from mergeit_ops.core.columns import EMBEDDING, STATS
 from mergeit_ops.dataset.manifest import read_manifests
 from mergeit_ops.ops.parameters import declared_parameters
+from mergeit_ops.ops.score_filter import ScoreFilter
 from tests.conftest import REPOSITORY, SAMPLE
 from tests.llm_server import FakeLLMServer, Reply, judged, parents_of
 from tests.recipe_runs import read_jsonl, run_recipe, write_jsonl
@@ -66,6 +69,42 @@ def test_the_first_lines_say_what_goes_in_what_comes_out_and_what_it_costs(path)
     head = path.read_text(encoding="utf-8").split("project_name")[0]
     for word in ("# In: ", "# Out: ", "# Costs: ", "# Run: "):
         assert word in head
+
+
+def takes_shipped_weights(scorer, params) -> bool:
+    """Tell whether a scorer is the one whose weights are in the package, or asks it."""
+    if scorer == "cascade":
+        cheap = params.get("cheap", "distilled")
+        own = dict(cheap) if isinstance(cheap, dict) else {"scorer": cheap}
+        return takes_shipped_weights(own.pop("scorer", None), own)
+    return scorer == "distilled" and params.get("path") is None
+
+
+def scored_by_shipped_weights(process) -> bool:
+    found = [(OPERATORS.modules[name], given or {}) for name, given in process if name in OPERATORS.modules]
+    scored = [(operator, given) for operator, given in found if issubclass(operator, ScoreFilter)]
+    defaults = inspect.signature(ScoreFilter.__init__).parameters
+    return any(
+        takes_shipped_weights(given.get("scorer", defaults["scorer"].default), given.get("scorer_params") or {})
+        for _, given in scored
+    )
+
+
+@every_recipe
+def test_a_recipe_that_scores_by_the_weights_that_ship_says_whose_they_are(path):
+    text = path.read_text(encoding="utf-8")
+    comments = "\n".join(line for line in text.splitlines() if line.lstrip().startswith("#"))
+    named = "CC BY-NC 4.0" in comments and "distill --judge" in comments
+    assert named == scored_by_shipped_weights(process_of(path))
+
+
+def test_weights_that_ship_are_found_behind_defaults():
+    assert scored_by_shipped_weights([("quality_gate_filter", {"gamma": 1.0})])
+    assert scored_by_shipped_weights([("sample_score_filter", {"scorer": "cascade"})])
+    assert not scored_by_shipped_weights([("quality_gate_filter", {"scorer_params": {"path": "my_scorer"}})])
+    assert not scored_by_shipped_weights(
+        [("sample_score_filter", {"scorer": "cascade", "scorer_params": {"cheap": "deita"}})]
+    )
 
 
 ABLATIONS = sorted((REPOSITORY / "recipes" / "ablations").glob("*.yaml"))

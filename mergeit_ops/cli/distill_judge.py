@@ -105,7 +105,7 @@ def _distinct_rows(options: argparse.Namespace) -> tuple[list[Sample], list[str]
     # An id with an ordinal stands for a row whose texts came before.
     distinct = dict(zip(found.samples[::-1], (one.partition("-")[0] for one in found.ids[::-1]), strict=True))
     twice = len(found.samples) - len(distinct)
-    again = f" {twice:,} say what another row says, and are asked about once." if twice else ""
+    again = f" Rows that repeat another one, and are asked about once: {twice:,}." if twice else ""
     say(f"Data: {found.rows:,} rows of '{options.data}'.{_without_text(found)}{again}")
     return list(distinct), list(distinct.values())
 
@@ -118,7 +118,7 @@ def _without_text(found: RowSet) -> str:
         return ""
     first = ", ".join(map(str, found.without_text[:_NAMED_ROWS]))
     more = ", ..." if found.left_out > _NAMED_ROWS else ""
-    return f" {found.left_out:,} without an instruction or a response are left out (numbers {first}{more})."
+    return f" Left out, as they have no instruction or no response: {found.left_out:,} (numbers {first}{more})."
 
 
 def _engines(judge: Judge) -> Sequence[Any]:

@@ -71,6 +71,7 @@ def test_rows_without_text_are_counted_and_left_out(tmp_path):
     ]
     found = read_set(write(tmp_path / "a.jsonl", [*ROWS, *bad]))
     assert (found.rows, found.left_out, len(found.ids)) == (7, 4, 3)
+    assert found.without_text == [4, 5, 6, 7]
 
 
 @pytest.mark.parametrize(

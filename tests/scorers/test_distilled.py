@@ -256,6 +256,10 @@ def test_a_folder_without_a_file_is_refused_at_once(tiny_folder: Path) -> None:
         ("dense_features", ["output_log_chars"]),
         ("gamma", "wide"),
         ("embedding_width", None),
+        ("score_scale", [6, 1]),
+        ("score_scale", [1, float("inf")]),
+        ("score_scale", "wide"),
+        ("score_scale", None),
     ],
 )
 def test_a_config_of_another_format_is_refused_at_once(tiny_folder: Path, key: str, value: object) -> None:

@@ -68,6 +68,8 @@ def test_rows_with_blank_sides_are_not_trained_on(tmp_path: Path) -> None:
         ('{"instruction": "q", "output": "a"}', "has no 'quality_score'; it has 'instruction', 'output'"),
         ('{"quality_score": 2}', "has no 'instruction' and no 'output'"),
         ('{"instruction": "q", "output": "a", "quality_score": "good"}', "'good', which is no number"),
+        ('{"instruction": "q", "output": "a", "quality_score": true}', "True, which is no number"),
+        ('{"instruction": "q", "output": "a", "quality_score": [3]}', "which is no number"),
         ('{"instruction": "q", "output": "a", "quality_score": 9}', "outside 1 to 6"),
         ('{"instruction": "q", "output": "a", "quality_score": NaN}', "outside 1 to 6"),
         ('{"instruction": "q", "output": "a", "quality_score": 3}', "at least"),

@@ -14,7 +14,7 @@ from mergeit_ops.core.columns import STATS
 from mergeit_ops.core.gate.comparison import Bounds
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.ops import SampleScoreFilter
-from mergeit_ops.scorers import SCORERS, build_scorer
+from mergeit_ops.scorers import SCORERS, PlanningScorer, build_scorer
 from mergeit_ops.scorers.scoring import identity_digest, measured_scores, measures_of
 from tests.llm_server import FakeLLMServer, Reply, judgement, logprobs_reply
 from tests.loss_server import answers_of
@@ -129,6 +129,26 @@ def test_odd_rows_have_a_finite_score_or_a_reason(name):
             assert score.value is None or math.isfinite(score.value)
     assert scores[-1][0].value == pytest.approx(scores[-2][0].value, abs=1e-4)
     assert all(score.value is not None for score in scores[-1])
+
+
+@every_scorer
+def test_scores_lie_on_the_scale_that_a_scorer_names(name):
+    with params_of(name) as params:
+        scorer = build_scorer(name, params)
+        low, high = getattr(scorer, "scale", (-math.inf, math.inf))
+        scores = [score.value for score in scorer.score([*ROWS, *ODD]) if score.value is not None]
+    assert all(low <= score <= high for score in scores)
+
+
+@pytest.mark.parametrize("name", [name for name in SCORERS if name.endswith("_api") or name == "llm_judge"])
+def test_a_plan_tells_the_calls_that_are_made(name):
+    with params_of(name) as params:
+        scorer = build_scorer(name, params)
+        assert isinstance(scorer, PlanningScorer)
+        plan = scorer.plan([*ROWS, ROWS[0]])
+        assert scorer.engines()[0].total.calls == 0
+        scorer.score([*ROWS, ROWS[0]])
+        assert plan["calls"] == scorer.engines()[0].total.calls > 0
 
 
 @every_scorer

@@ -85,3 +85,10 @@ def test_what_is_asked_and_how_is_the_identity(scorer):
         "model": "m",
         "sampling_params": {},
     }
+
+
+def test_a_plan_counts_what_would_be_asked_and_asks_nothing(scorer, asked):
+    plan = scorer.plan([*rows("a", "bbb", "a"), Sample("q", "", " ")])
+    assert (plan["requests"], plan["calls"]) == (2, 2)
+    assert plan["prompt_tokens"] > 0
+    assert asked == []
