@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mergeit_ops.core.measures.rank_correlation import spearman
 from mergeit_ops.scorers.distilled_training import (
     SEARCH,
     FittedRegressor,
@@ -153,12 +154,9 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
 
 
 def _ranking(real: NDArray[np.float64], predicted: NDArray[np.float64]) -> dict[str, float]:
-    from scipy.stats import spearmanr
-
     return {
         "rows": len(real),
-        # Equal scores have no ranks to agree on, and NaN is no JSON.
-        "spearman": _rounded(np.nan_to_num(spearmanr(real, predicted)[0])),
+        "spearman": _rounded(spearman(real, predicted)),
         "mean_absolute_error": _rounded(np.abs(predicted - real).mean()),
         "mean_error": _rounded((predicted - real).mean()),
     }

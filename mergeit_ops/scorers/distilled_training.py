@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mergeit_ops.core.measures.rank_correlation import spearman
 from mergeit_ops.core.rows.row_files import UnreadableFileError, rows_of_file
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.errors import DatasetError
@@ -358,8 +359,6 @@ def choose_settings(
     :param folds: number of folds, >= 2.
     :return: the settings with the highest Spearman correlation on held-out rows; the earlier ones where none is higher.
     """
-    from scipy.stats import spearmanr
-
     train = np.arange(len(data.rows)) if train is None else train
     parts = [(fitted, held_out, Space(data.features[fitted])) for fitted, held_out in split(train, folds, seed)]
 
@@ -368,7 +367,7 @@ def choose_settings(
         for fitted, held_out, space in parts:
             real.append(data.targets[held_out])
             predicted.append(_fit_quality(data, settings, fitted, space).quality(data.features[held_out]))
-        return float(spearmanr(np.concatenate(real), np.concatenate(predicted))[0])
+        return spearman(np.concatenate(real), np.concatenate(predicted))
 
     best = TrainingSettings()
     highest = correlation(best)

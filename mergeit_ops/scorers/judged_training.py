@@ -53,8 +53,7 @@ def train_on_judged(
 ) -> TrainedScorer:
     """Choose settings and fit on four fifths of the rows, and measure on the first fifth, which has no part in either.
 
-    :param rows: n rows with at least two different scores among those that are trained on, in an order of which every
-        beginning stands for all.
+    :param rows: n rows in an order of which every beginning stands for all, at least 100.
     :param encoder: the embedding model.
     :param scale: of the scores.
     :param deducts: whether a spoiled answer should have a lower score.
@@ -64,7 +63,7 @@ def train_on_judged(
     held_out, train = np.split(np.arange(len(rows)), [apart])
     spread = float(np.std([rows[row].score for row in train]))
     # A judge that uses little of its scale still says something: what counts as a point follows its spread.
-    unit = spread / _DEITA_SPREAD
+    unit = spread / _DEITA_SPREAD or 1.0
     data = build_training_data(rows, encoder, seed=seed, scale=scale, unit=unit, deducts=deducts)
     settings = choose_settings(data, train, seed=seed)
     fitted = fit(data, settings, train)

@@ -81,3 +81,11 @@ def test_scores_without_a_ratio_have_no_figures_of_a_gate():
     found = trained(on_scale(-2, 2), ScoreScale(-2, 2, "its scores may be negative"))
     assert found.figures["gate"] == {}
     assert found.model.scale.no_ratio == "its scores may be negative"
+
+
+def test_rows_that_all_have_one_score_give_that_score():
+    found = trained([replace(row, score=4.0) for row in ROWS], deducts=False)
+    features = row_features([row.sample for row in ROWS[:5]], HashEncoder())  # type: ignore[arg-type]
+    np.testing.assert_allclose(found.model.predict(features), 4.0, atol=0.3)
+    assert found.agreement.spearman.estimate == 0
+    assert "too low for a gate" in found.agreement.warning()
