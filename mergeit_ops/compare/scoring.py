@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from mergeit_ops.compare.reading import RowSet
+from mergeit_ops.core.formats.exchanges import answers_only
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.scoring.score import Score
 from mergeit_ops.core.topics.clustering import fit_sample
@@ -32,11 +33,13 @@ def scores_of(
     :raises ScorerError: when the scorer fails or breaks its contract.
     """
     chosen = [sorted(fit_sample(one.ids, most).tolist()) for one in sets]
-    samples = list(dict.fromkeys(one.samples[row] for one, rows in zip(sets, chosen, strict=True) for row in rows))
+    # What a scorer of a recipe reads without further words.
+    read = [{row: answers_only(one.samples[row]) for row in rows} for one, rows in zip(sets, chosen, strict=True)]
+    samples = list(dict.fromkeys(sample for rows in read for sample in rows.values()))
     say(f"Scoring {len(samples):,} rows ...")
     scores: dict[Sample, Score] = {}
     for start in range(0, len(samples), _AT_ONCE):
         scores |= row_scores(scorer, samples[start : start + _AT_ONCE])
     if isinstance(scorer, ReportingScorer):
         scorer.finish()
-    return [{row: scores[one.samples[row]].value for row in rows} for one, rows in zip(sets, chosen, strict=True)]
+    return [{row: scores[sample].value for row, sample in rows.items()} for rows in read]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from mergeit_ops.core.tool_use import ToolUse
+
 
 class Round(NamedTuple):
     """A question of a conversation and its answer.
@@ -17,6 +19,23 @@ class Round(NamedTuple):
     answer: str
 
 
+class Exchange(NamedTuple):
+    """A question of a conversation and what the assistant writes then: a trace, an answer, or both.
+
+    :param question: what has been said since by everybody else, tools included.
+    :param trace: the reasoning trace, without marks; None: there is none.
+    :param answer: what stands behind it, for others to read; may be empty.
+    :param response: both as one text. A trace that a row keeps apart stands in `<think>` before its answer.
+    :param complete: whether the trace has an end, and an answer or a tool call behind it.
+    """
+
+    question: str
+    trace: str | None
+    answer: str
+    response: str
+    complete: bool
+
+
 @dataclass(frozen=True)
 class Sample:
     """One instruction/response pair, whatever columns it was stored in.
@@ -27,6 +46,9 @@ class Sample:
     :param system: the system prompt of a chat row; empty when there is none.
     :param rounds: the questions and answers of a conversation in their order; empty where there is just one question
         and one answer, those above.
+    :param exchanges: all that is asked and written, with traces and answers told apart; empty for a row without a
+        trace. What stands above has traces that are marked in a text and those in channels, and none of other fields.
+    :param tool_use: its tools and their calls; None where nobody has asked for them.
     """
 
     instruction: str
@@ -34,12 +56,20 @@ class Sample:
     output: str
     system: str = ""
     rounds: tuple[Round, ...] = ()
+    exchanges: tuple[Exchange, ...] = ()
+    tool_use: ToolUse | None = None
 
     @property
     def content(self) -> dict[str, Any]:
-        """Return all that it says, as plain data."""
-        texts: dict[str, Any] = {name: value for name, value in vars(self).items() if name != "rounds"}
+        """Return all texts that it says, as plain data."""
+        texts: dict[str, Any] = {name: getattr(self, name) for name in ("instruction", "input", "output", "system")}
         return texts | ({"rounds": [list(part) for part in self.rounds]} if self.rounds else {})
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """Return what it holds beside its texts, as plain data; empty for most rows."""
+        exchanges = {"exchanges": [list(part) for part in self.exchanges]} if self.exchanges else {}
+        return exchanges if self.tool_use is None else exchanges | {"tool_use": repr(self.tool_use)}
 
     @property
     def query(self) -> str:

@@ -131,7 +131,8 @@ class DecontaminationJob:
 
         :raises EmbeddingError: if the rows bring embeddings of another width than those of the benchmarks.
         """
-        samples = [reading.sample for reading in self.reader.readings(table)]
+        # A reasoning trace in a field of its own may hold a benchmark too.
+        samples = self.reader.samples(table, "response")
         overlaps = self._overlaps(samples)
         similar = self._similar(table)
         found = [self._stats(*evidence) for evidence in zip(overlaps, similar, strict=True)]

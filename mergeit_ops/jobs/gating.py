@@ -11,6 +11,7 @@ import pyarrow as pa
 from datasets import Features
 
 from mergeit_ops.core.columns import META, STATS
+from mergeit_ops.core.formats.views import View
 from mergeit_ops.core.gate.comparison import Bounds, Comparison, MergeComparison, RowComparison
 from mergeit_ops.core.gate.rule import GateRule
 from mergeit_ops.core.rows import lineage
@@ -42,6 +43,7 @@ class GateJob:
     :param rule: when a merge passes.
     :param bounds: scores that the plain filter behind the gate keeps.
     :param score_all: whether rows that are no merges are scored too.
+    :param view: what of such a row the scorer reads; a merge and its parents have no reasoning trace.
     """
 
     reader: SampleReader
@@ -49,6 +51,7 @@ class GateJob:
     rule: GateRule
     bounds: Bounds
     score_all: bool
+    view: View = "answer"
 
     def features(self, features: Features) -> Features:
         """See `ScoringJob`."""
@@ -103,8 +106,8 @@ class GateJob:
         return [[row[0] for row in part] for part in found], [[row[place].value for row in part] for part in found]
 
     def _plain_samples(self, table: pa.Table, merged: set[int]) -> dict[int, Sample]:
-        readings = self.reader.readings(table)
-        return {position: reading.sample for position, reading in enumerate(readings) if position not in merged}
+        samples = self.reader.samples(table, self.view)
+        return {position: sample for position, sample in enumerate(samples) if position not in merged}
 
     def _embedding_texts(self, samples: Sequence[Sample]) -> list[str]:
         return encode_vectors(self.reader.encoder.embed(sample.query for sample in samples))

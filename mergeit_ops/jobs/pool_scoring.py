@@ -16,6 +16,7 @@ from loguru import logger
 from numpy.typing import NDArray
 
 from mergeit_ops.core.columns import EMBEDDING, META, ROW_ID, STATS, is_content
+from mergeit_ops.core.formats.views import View
 from mergeit_ops.core.rows.identity import content_digest, number_duplicates
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.scoring.score import Score
@@ -56,6 +57,7 @@ class PoolScoreJob:
     :param scorer: scores them. Rows that cannot be read take no part, and have the status `unreadable`.
     :param brings_embeddings: whether the rows bring embeddings, which they keep.
     :param targets: rows of the file that the scorer names.
+    :param view: what of a row the scorer reads.
     """
 
     reader: SampleReader
@@ -63,6 +65,7 @@ class PoolScoreJob:
     scorer: PoolScorer
     brings_embeddings: bool
     targets: tuple[Sample, ...] = ()
+    view: View = "answer"
 
     @property
     def needs_vectors(self) -> bool:
@@ -86,7 +89,7 @@ class PoolScoreJob:
 
     def samples(self, table: pa.Table) -> tuple[None, list[Sample]]:
         """Tell the samples of flat rows."""
-        return None, [reading.sample for reading in self.reader.readings(table)]
+        return None, self.reader.samples(table, self.view)
 
     def facts(self, rows: Rows) -> dict[str, Any]:
         """Return what the scorer needs to know of the rows beside their vectors, by its name in the pool.
@@ -151,7 +154,7 @@ class PoolScoreJob:
         :param table: flat rows.
         :param known: what `prepare` returned for them.
         """
-        samples = [reading.sample for reading in self.reader.readings(table)]
+        samples = self.reader.samples(table, self.view)
         asked = [(sample, value) for sample, (readable, value) in zip(samples, known, strict=True) if readable]
         values = [value for _, value in asked]
         with named(self.reader.operator):
@@ -160,7 +163,7 @@ class PoolScoreJob:
         stats = tuple(self.scorer.measures.values())
         found = [next(new) if readable else (_UNREADABLE,) * len(stats) for readable, _ in known]
         encoder = {"encoder": repr(self.reader.encoder)} if self.needs_vectors else {}
-        made_by = content_digest({"scorer": self.name, **self.scorer.identity(), **encoder})
+        made_by = content_digest({"scorer": self.name, "reads": self.view, **self.scorer.identity(), **encoder})
         rows = [
             old | stat_entries(stats, scores, made_by) | (next(notes) if readable else {})
             for old, scores, (readable, _) in zip(stats_of(table), found, known, strict=True)

@@ -128,7 +128,8 @@ class FactReader:
         for need, field in self.fields.items():
             known[need] = field.numbers(table) if need == "scores" else self._checked(need, field, table)
         if "texts" in self.needs or self.tokens_of is not None:
-            samples = [reading.sample for reading in self.reader.readings(table)]
+            # Whoever trains on a row pays for its reasoning trace too, in whatever layout it stands.
+            samples = self.reader.samples(table, "response")
             if "texts" in self.needs:
                 known["texts"] = [sample.query for sample in samples]
             if self.tokens_of is not None:

@@ -11,6 +11,8 @@ import numpy as np
 
 from mergeit_ops.core.columns import EMBEDDING
 from mergeit_ops.core.formats import Reading, SampleFormat
+from mergeit_ops.core.formats.views import VIEWS, View
+from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.vectors import has_text
 from mergeit_ops.dataset.embeddings import column_vectors, rows_with_text
 from mergeit_ops.dataset.readability import Readability
@@ -80,6 +82,15 @@ class SampleReader:
         """Read a table's rows as samples."""
         there = [name for name in self.layout.columns if name in table.column_names]
         return [self.layout.read(row) for row in python_rows(table.select(there))]
+
+    def samples(self, table: pa.Table, view: View = "answer") -> list[Sample]:
+        """Read a table's rows as a scorer wants them.
+
+        :param view: what of a row with a reasoning trace is read; see `VIEWS`.
+        """
+        there = [name for name in self.layout.columns if name in table.column_names]
+        read = VIEWS[view]
+        return [read(self.layout, row) for row in python_rows(table.select(there))]
 
     def texts(self, table: pa.Table) -> NDArray[np.bool_]:
         """Return which rows of a table have a text that can be read, whatever embeddings they bring."""

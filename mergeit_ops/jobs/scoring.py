@@ -11,6 +11,7 @@ import pyarrow as pa
 from datasets import Features
 
 from mergeit_ops.core.columns import STATS
+from mergeit_ops.core.formats.views import View
 from mergeit_ops.core.gate.comparison import Bounds
 from mergeit_ops.core.rows.identity import content_digest
 from mergeit_ops.core.sample import Sample
@@ -112,6 +113,7 @@ class ScoreJob:
         counts, and none is marked.
     :param bounds: what the scores will be held against.
     :param decides: number of the measure that is held against them.
+    :param view: what of a row the scorer reads.
     """
 
     reader: SampleReader
@@ -120,6 +122,7 @@ class ScoreJob:
     identity: str | None
     bounds: Bounds
     decides: int = 0
+    view: View = "answer"
 
     def features(self, features: Features) -> Features:
         """See `ScoringJob`."""
@@ -131,7 +134,7 @@ class ScoreJob:
 
     def run(self, table: pa.Table) -> Scored:
         """See `ScoringJob`."""
-        samples = [reading.sample for reading in self.reader.readings(table)]
+        samples = self.reader.samples(table, self.view)
         brought = stats_of(table)
         made_by = [self._made_by(sample) for sample in samples]
         known = [self._known(stats, maker) for stats, maker in zip(brought, made_by, strict=True)]
@@ -156,7 +159,7 @@ class ScoreJob:
     def _made_by(self, sample: Sample) -> str | None:
         if self.identity is None:
             return None
-        return content_digest({"scorer": self.identity, **sample.content})[:DIGEST_LENGTH]
+        return content_digest({"scorer": self.identity, **sample.content, **sample.parts})[:DIGEST_LENGTH]
 
     def _known(self, stats: Mapping[str, Any], maker: str | None) -> tuple[Score, ...] | None:
         if maker is None or any(stats.get(name + MADE_BY) != maker or stats.get(name) is None for name in self.stats):

@@ -9,8 +9,10 @@ from data_juicer.ops.base_op import OPERATORS
 from datasets import Dataset
 from loguru import logger
 
-from mergeit_ops.constraints import MAPPING, TEXT
+from mergeit_ops.constraints import MAPPING, TEXT, OneOf
 from mergeit_ops.core.columns import EMBEDDING, STATS
+from mergeit_ops.core.formats.exchanges import answers_only, whole_responses
+from mergeit_ops.core.formats.views import READS
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.dataset.sample_files import read_samples
 from mergeit_ops.distributed import in_ray_worker, is_ray_dataset
@@ -23,6 +25,7 @@ from mergeit_ops.ops.parameters import declare
 from mergeit_ops.ops.sample_operator import EMBEDDING_CONSTRAINTS, SAMPLE_CONSTRAINTS
 from mergeit_ops.scorers import build_scorer
 from mergeit_ops.scorers.pool import POOL_SCORERS, ModelPoolScorer, needs_of
+from mergeit_ops.scorers.scoring import view_of
 
 OP_NAME = "pool_score_mapper"
 
@@ -45,12 +48,19 @@ class PoolScoreMapper(EmbeddingOperator, Mapper):
     is_global_operation = True
     gives_ids = True
     step = "Scored among all"
-    _constraints = {**SAMPLE_CONSTRAINTS, **EMBEDDING_CONSTRAINTS, "scorer": TEXT, "scorer_params": MAPPING}
+    _constraints = {
+        **SAMPLE_CONSTRAINTS,
+        **EMBEDDING_CONSTRAINTS,
+        "scorer": TEXT,
+        "scorer_params": MAPPING,
+        "read": OneOf(READS),
+    }
 
     def __init__(
         self,
         scorer: str = "knn_distance",
         scorer_params: Optional[dict[str, Any]] = None,
+        read: str = "answer",
         *args: Any,
         **kwargs: Any,
     ) -> None:
@@ -69,6 +79,9 @@ class PoolScoreMapper(EmbeddingOperator, Mapper):
             `instances_per_group` and the parameters of that scorer of single samples); or the import path
             `package.module:Class` of a scorer of one's own.
         :param scorer_params: keyword arguments of the scorer.
+        :param read: what the scorer reads of a sample with a reasoning trace: `answer`, all that the assistant writes
+            but the trace; or `response`, the trace and the answer behind it. Embeddings are of the question and have
+            neither.
         :param args: extra args
         :param kwargs: extra args
         """
@@ -84,6 +97,7 @@ class PoolScoreMapper(EmbeddingOperator, Mapper):
                 raise ScorerError(f"the scorer '{scorer}' has no method prepare(pool)")
         # A worker of Ray may not have the file; the job holds what is in it.
         reads = "target_samples" in needs_of(self._scorer) and not in_ray_worker()
+        self.view = view_of(self._scorer, read)  # type: ignore[arg-type]
         self._targets = self._read_targets() if reads else ()
 
     def _read_targets(self) -> tuple[Sample, ...]:
@@ -97,7 +111,8 @@ class PoolScoreMapper(EmbeddingOperator, Mapper):
             raise RecipeError(
                 f"{self._name}: the file in scorer_params of '{self.parameters['scorer']}' cannot be used: {error}."
             ) from error
-        return tuple(row.sample for row in found)
+        view = whole_responses if self.view == "response" else answers_only
+        return tuple(view(row.sample) for row in found)
 
     def _check_resources(self) -> None:
         """Refuse tasks that the cluster has no room for, before any row is embedded.
@@ -134,6 +149,7 @@ class PoolScoreMapper(EmbeddingOperator, Mapper):
                 self._scorer,
                 EMBEDDING in rows.columns,
                 self._targets,
+                self.view,
             )
             scored, figures = score_pool(rows, job)
             if is_ray_dataset(dataset):

@@ -97,4 +97,4 @@ class QualityGateFilter(EmbeddingOperator, ScoreFilter):
     def job(self, layout: SampleFormat, only_look: bool = False) -> GateJob:
         """See `ScoreFilter`."""
         score_all = self.score_all or self.is_bounded
-        return GateJob(self.reader(layout), self._scorer, self.rule, self.bounds, score_all)
+        return GateJob(self.reader(layout), self._scorer, self.rule, self.bounds, score_all, self.view)

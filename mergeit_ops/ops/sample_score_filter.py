@@ -40,7 +40,9 @@ class SampleScoreFilter(ScoreFilter):
         :param measure: the measure of the scorer that the bounds apply to; null: its first. `response_loss` and
             `response_loss_api` have several, those that `measures` in `scorer_params` lists: `ifd`, `ifd_loss_ratio`,
             `perplexity`, `sample_perplexity`, `reverse_ifd` and `upd`; `prompt_uncertainty`, which also gives
-            `prompt_probability`; and `llm_judge`, one for each of its `rubrics`, and `<name>_pass` for a checklist.
+            `prompt_probability`; `reasoning_trace`, which gives `loop`, `length`, `share` and `truncated`;
+            `tool_call_check`, which gives `valid_share` and a count of each kind of mistake; and `llm_judge`, one for
+            each of its `rubrics`, and `<name>_pass` for a checklist.
         :param stat: key of that measure in `__dj__stats__`; null: the name that the scorer gives it, such as
             `deita_quality_score`. With a name of your own, the operators that read the score need no change when you
             take another scorer, and a sample can have the scores of two models.
@@ -82,7 +84,7 @@ class SampleScoreFilter(ScoreFilter):
     @cached_property
     def _identity(self) -> str:
         params = self.parameters["scorer_params"] or {}
-        return identity_digest(self._scorer, self.parameters["scorer"], params, self.bounds)
+        return identity_digest(self._scorer, self.parameters["scorer"], params, self.bounds, self.read)
 
     def job(self, layout: SampleFormat, only_look: bool = False) -> ScoreJob:
         """See `ScoreFilter`."""
@@ -90,4 +92,4 @@ class SampleScoreFilter(ScoreFilter):
         decides = stats.index(self.stat)
         # Data-Juicer's analyzer draws every text of the stats, and this one is different for each sample.
         identity = None if only_look else self._identity
-        return ScoreJob(self.reader(layout), self._scorer, stats, identity, self.bounds, decides)
+        return ScoreJob(self.reader(layout), self._scorer, stats, identity, self.bounds, decides, self.view)

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from loguru import logger
 
-from mergeit_ops.constraints import FLAG, MAPPING, TEXT, Constraint
+from mergeit_ops.constraints import FLAG, MAPPING, TEXT, Constraint, OneOf
 from mergeit_ops.core.formats import SampleFormat
+from mergeit_ops.core.formats.views import READS, Read, View
 from mergeit_ops.distributed import in_ray_worker
 from mergeit_ops.errors import named
 from mergeit_ops.jobs.scoring import ScoringJob
 from mergeit_ops.ops.bounded_filter import BOUND_CONSTRAINTS, BoundedFilter
 from mergeit_ops.ops.parameters import declare
 from mergeit_ops.scorers import PayingScorer, ReportingScorer, build_scorer
+from mergeit_ops.scorers.scoring import view_of
 from mergeit_ops.worker import worker
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ SCORE_FILTER_CONSTRAINTS: Mapping[str, Constraint] = {
     "scorer_params": MAPPING,
     **BOUND_CONSTRAINTS,
     "score_all": FLAG,
+    "read": OneOf(READS),
 }
 
 
@@ -41,6 +44,7 @@ class ScoreFilter(BoundedFilter):
         scorer: str = "distilled",
         scorer_params: Optional[dict[str, Any]] = None,
         score_all: bool = False,
+        read: str = "answer",
         **kwargs: Any,
     ) -> None:
         """
@@ -56,11 +60,18 @@ class ScoreFilter(BoundedFilter):
             probability of the response depends on the words of the instruction, by a causal language model
             (`num_perturbations`, `drop_rate`, `seed`); `selectit`: how a local model rates the sample itself, asked in
             several ways (`hf_model`, `num_prompts`, `alpha`, `rating_prompts`); `selectit_api`: the same behind a
-            server with log-probabilities; or the import path `package.module:Class` of a scorer of one's own.
+            server with log-probabilities; `reasoning_trace`: whether a reasoning trace goes round in circles, how long
+            it is and whether it was cut off (`sample_score_filter` only); `tool_call_check`: whether tool calls fit the
+            schemas of their tools (`sample_score_filter` only); or the import path `package.module:Class` of a scorer
+            of one's own.
         :param scorer_params: keyword arguments of the scorer. A key never stands here: it comes from the environment
             variable OPENAI_API_KEY.
         :param score_all: whether samples that were never paired are scored too. `sample_score_filter` scores all
             samples anyway; there it allows a scorer that asks a server to do so without bounds.
+        :param read: what the scorer reads of a sample with a reasoning trace, in whatever layout it stands: `answer`,
+            all that the assistant writes but the trace; `response`, the trace, in `<think>` where a layout keeps it in
+            a field or a channel of its own, and the answer behind it. It does not matter for samples without a trace,
+            nor to `reasoning_trace` and `tool_call_check`.
         :param args: see `SampleOperator`.
         :param kwargs: see `SampleOperator`.
         :raises RecipeError: if the scorer does not take its parameters.
@@ -70,6 +81,7 @@ class ScoreFilter(BoundedFilter):
         declare(self, locals())
         super().__init__(*args, **kwargs)
         self.score_all = score_all
+        self.read: Read = read  # type: ignore[assignment]
         with named(self._name):
             # Without `accelerator`, a scorer's own choice of device holds: large models take a GPU where there is one.
             accelerator = kwargs.get("accelerator")
@@ -91,6 +103,11 @@ class ScoreFilter(BoundedFilter):
     def job_for(self, columns: Sequence[str], only_look: bool = False) -> ScoringJob:
         """See `StatsFilter`."""
         return self.job(self.layout_of(columns), only_look)
+
+    @property
+    def view(self) -> View:
+        """Return what of a sample the scorer reads."""
+        return view_of(self._scorer, self.read)
 
     @property
     def asks_a_server(self) -> bool:

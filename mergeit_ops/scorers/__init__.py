@@ -47,6 +47,8 @@ SCORERS: Mapping[str, str] = {
     "selectit": "mergeit_ops.scorers.selectit:SelectitScorer",
     "selectit_api": "mergeit_ops.scorers.selectit_api:SelectitApiScorer",
     "reward_model": "mergeit_ops.scorers.reward_model:RewardModelScorer",
+    "reasoning_trace": "mergeit_ops.scorers.reasoning_trace:ReasoningTraceScorer",
+    "tool_call_check": "mergeit_ops.scorers.tool_call_check:ToolCallCheck",
 }
 """Name in a recipe to `module:Class`; a new scorer is one file and one line here."""
 

@@ -48,6 +48,8 @@ class NamedScorer(RowScorer, Protocol):
         ...
 
 
+# A recipe says whether scorers read answers alone or with their reasoning traces. A scorer that needs another view of
+# a row names it in an attribute `reads`: `parts` for traces and answers told apart, `tool_use` for tools and calls.
 # A scorer whose scores cannot be compared by their ratio says why in an attribute `no_ratio`; the gate refuses it.
 # One that knows its lowest and its highest score gives them as an attribute `scale`; infinity: there is none.
 

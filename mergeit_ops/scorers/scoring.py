@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+from mergeit_ops.core.formats.views import VIEWS, Read, View
 from mergeit_ops.core.gate.comparison import Bounds, Comparison, RowComparison
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.scoring.score import Score
@@ -26,6 +27,7 @@ __all__ = [
     "measures_of",
     "row_scores",
     "scorer_errors",
+    "view_of",
 ]
 
 
@@ -41,17 +43,36 @@ def measures_of(scorer: RowScorer) -> Mapping[str, str]:
     return {name: f"{name}_score"}
 
 
-def identity_digest(scorer: RowScorer, name: str, params: Mapping[str, Any], bounds: Bounds) -> str:
+def view_of(scorer: Any, read: Read) -> View:
+    """Return what of a row a scorer reads.
+
+    :param scorer: of rows, or of rows among others.
+    :param read: what the recipe asks for.
+    :raises ScorerError: if the scorer names a view that there is not.
+    """
+    view = getattr(scorer, "reads", read)
+    if view not in VIEWS:
+        raise ScorerError(
+            f"the scorer {type(scorer).__name__} has the attribute reads = {view!r}, which must be one of "
+            f"{', '.join(map(repr, VIEWS))}."
+        )
+    return view
+
+
+def identity_digest(
+    scorer: RowScorer, name: str, params: Mapping[str, Any], bounds: Bounds, read: Read = "answer"
+) -> str:
     """Return a digest of all that changes the scores of a scorer apart from the rows.
 
     :param scorer: the scorer.
     :param name: its name in the recipe.
     :param params: its parameters in the recipe; they count where it does not say what makes its scores.
     :param bounds: what the scores are held against; they count where a score may depend on them.
+    :param read: what of a row with a reasoning trace it reads, if it leaves that to the recipe.
     """
     made_of = scorer.identity() if isinstance(scorer, NamedScorer) else params
     decided = [bounds.low, bounds.high] if isinstance(scorer, ComparingScorer) else None
-    text = json.dumps([name, made_of, decided], sort_keys=True, default=repr)
+    text = json.dumps([name, made_of, decided, view_of(scorer, read)], sort_keys=True, default=repr)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 
 from mergeit_ops.core.formats.content import as_text
 from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.tool_use import ToolUse
 
 FormatName = Literal["auto", "alpaca", "query_response", "messages", "sharegpt", "prompt_completion"]
 FORMAT_NAMES: tuple[FormatName, ...] = (
@@ -64,6 +65,9 @@ class SampleFormat(Protocol):
 
     def read(self, row: Mapping[str, Any]) -> Reading:
         """Read one row; never raises for odd values."""
+
+    def tool_use(self, row: Mapping[str, Any]) -> ToolUse:
+        """Return the tools of a row and how it uses them; never raises for odd values."""
 
     def write(self, sample: Sample, parents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Return the layout's columns for a merged sample; `parents` are the rows it came from, at least one."""

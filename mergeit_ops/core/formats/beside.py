@@ -70,11 +70,23 @@ def problem_beside(row: Mapping[str, Any]) -> Literal["reasoning", "more_than_te
     :param row: what stands beside its texts; see `only_beside`.
     """
     filled = {name: value for name, value in row.items() if not is_empty(value)}
-    if any(speaks_of_reasoning(name) and is_trace(name, value) for name, value in filled.items()):
+    if values_of_traces(row):
         return "reasoning"
     if any(_is_more_than_text(name, value) for name, value in filled.items()):
         return "more_than_text"
     return None
+
+
+def values_of_traces(row: Mapping[str, Any]) -> list[Any]:
+    """Return the values of a row's columns that are reasoning traces.
+
+    :param row: what stands beside its texts; see `only_beside`.
+    """
+    return [
+        value
+        for name, value in row.items()
+        if speaks_of_reasoning(name) and not is_empty(value) and is_trace(name, value)
+    ]
 
 
 def shared_beside(row: Mapping[str, Any]) -> dict[str, Any]:

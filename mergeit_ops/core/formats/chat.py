@@ -9,6 +9,7 @@ from typing import Any
 from mergeit_ops.core.formats.base import FormatName, Reading, one_turn
 from mergeit_ops.core.formats.beside import only_beside
 from mergeit_ops.core.formats.content import as_text
+from mergeit_ops.core.formats.tool_use import read_tool_use
 from mergeit_ops.core.formats.turns import (
     first_turns,
     in_turns_form,
@@ -19,6 +20,7 @@ from mergeit_ops.core.formats.turns import (
     turns_in,
 )
 from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.tool_use import ToolUse
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,15 @@ class ChatFormat:
         given = turns_in(row.get(self.column))
         if given is None:
             return Reading(Sample("", "", ""), "bad_row")
-        further = only_beside(row, self.beside, (self.column, self.system_key))
-        return read_conversation(given, further, as_text(row.get(self.system_key)).strip())
+        return read_conversation(given, self._further(row), as_text(row.get(self.system_key)).strip())
+
+    def tool_use(self, row: Mapping[str, Any]) -> ToolUse:
+        """See `SampleFormat`."""
+        system = {"role": "system", "content": as_text(row.get(self.system_key))}
+        return read_tool_use([system, *(turns_in(row.get(self.column)) or ())], self._further(row))
+
+    def _further(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        return only_beside(row, self.beside, (self.column, self.system_key))
 
     def write(self, sample: Sample, parents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """See `SampleFormat`."""

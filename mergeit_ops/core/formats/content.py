@@ -17,13 +17,13 @@ class Content(NamedTuple):
     :param text: its text; the texts of several parts are joined by line breaks.
     :param more: whether there is something else, such as an image.
     :param odd: whether it is neither a text nor a list of parts.
-    :param reasoning: whether one of its parts is a reasoning trace.
+    :param thoughts: those of its parts that are reasoning traces.
     """
 
     text: str
     more: bool = False
     odd: bool = False
-    reasoning: bool = False
+    thoughts: tuple[Mapping[str, Any], ...] = ()
 
 
 def as_text(value: Any) -> str:
@@ -61,20 +61,20 @@ def read_content(value: Any) -> Content:
         value = [value]
     if not isinstance(value, (list, tuple)):
         return Content(as_text(value), odd=True)
-    texts, more, odd, reasoning = [], False, False, False
+    texts, more, odd, thoughts = [], False, False, []
     for part in value:
         if isinstance(part, str):
             texts.append(part)
         elif not isinstance(part, Mapping):
             odd |= part is not None
         elif part.get("type") in _REASONING_PARTS or not is_empty(part.get("thinking")):
-            reasoning = True
+            thoughts.append(part)
         elif isinstance(part.get("text"), str) and part.get("type") in _TEXT_PARTS:
             texts.append(part["text"])
             more |= any(not is_empty(item) for name, item in part.items() if name not in ("type", "text"))
         else:
             more |= not is_empty(part)
-    return Content("\n".join(texts), more, odd, reasoning)
+    return Content("\n".join(texts), more, odd, tuple(thoughts))
 
 
 def in_form_of(text: str, content: Any) -> Any:

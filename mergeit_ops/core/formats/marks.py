@@ -20,7 +20,7 @@ def _name_with(words: str) -> str:
     return rf"[\w:.\-▁]*?(?<![A-Za-z])(?:{words})(?![A-Za-z])[\w:.\-▁]*"
 
 
-_REASONING = re.compile(
+REASONING_MARK = re.compile(
     rf"""
     [<◁＜]\s*/?\s*{_name_with(_REASONING_WORDS)}{_ATTRIBUTES}\s*/?\s*[>▷＞]   # <think>, </think>, ◁think▷
     | <\s*[|｜]\s*/?[^|｜<>]*(?:think|thought|reasoning|begin_of_solution)[^|｜<>]*[|｜]\s*>   # <|begin_of_thought|>
@@ -32,6 +32,7 @@ _REASONING = re.compile(
     """,
     re.IGNORECASE | re.VERBOSE | re.MULTILINE,
 )
+"""A mark that opens or closes a reasoning trace."""
 
 _START = re.compile(r"\s*(?:<[|｜]start[|｜]>\s*assistant)?\s*")
 _CLOSES = re.compile(r"[<◁＜\[]\s*[|｜]?\s*/|<\s*[|｜]\s*(?:end_|begin_of_solution)", re.IGNORECASE)
@@ -79,7 +80,9 @@ _LONGEST_PARSED = 10_000  # characters; longer lines are no list comprehension
 
 def holds_reasoning(text: str) -> bool:
     """Return whether a text has a reasoning trace marked in it, such as `<think>`."""
-    return any(mark in text for mark in ("<", "[", "◁", "＜", "&lt;", "```")) and _REASONING.search(text) is not None
+    return (
+        any(mark in text for mark in ("<", "[", "◁", "＜", "&lt;", "```")) and REASONING_MARK.search(text) is not None
+    )
 
 
 def holds_media(text: str) -> bool:
@@ -97,16 +100,16 @@ def split_reasoning(text: str) -> tuple[str, str]:
     :return: reasoning, without its first mark, and the rest; the first is empty where a text begins otherwise.
     """
     start = _START.match(text)
-    opened = _REASONING.match(text, start.end() if start else 0)
+    opened = REASONING_MARK.match(text, start.end() if start else 0)
     if opened is None or _CLOSES.match(opened[0]):
         thoughts, closed, rest = text.rpartition("</think>")
         if closed:
             return thoughts, rest
         tail = text.rstrip()
-        last = _marks(_REASONING, tail, max(0, len(tail) - _LONGEST_MARK))[-1:]
+        last = _marks(REASONING_MARK, tail, max(0, len(tail) - _LONGEST_MARK))[-1:]
         closes = [mark for mark in last if mark.end() == len(tail) and _CLOSES.match(mark[0])]
         return (text[: closes[0].start()], "") if closes else ("", text)
-    ends = [mark for mark in _marks(_REASONING, text, opened.end()) if _CLOSES.match(mark[0])]
+    ends = [mark for mark in _marks(REASONING_MARK, text, opened.end()) if _CLOSES.match(mark[0])]
     ends += _marks(_ANSWERS, text, opened.end())
     if not ends:
         return text[opened.end() :], ""

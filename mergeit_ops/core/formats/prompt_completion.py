@@ -9,6 +9,7 @@ from typing import Any
 from mergeit_ops.core.formats.base import FormatName, Reading, one_turn
 from mergeit_ops.core.formats.beside import only_beside
 from mergeit_ops.core.formats.content import as_text
+from mergeit_ops.core.formats.tool_use import read_tool_use
 from mergeit_ops.core.formats.turns import (
     ROLE_FIELDS,
     first_turns,
@@ -20,6 +21,7 @@ from mergeit_ops.core.formats.turns import (
     turns_in,
 )
 from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.tool_use import ToolUse
 
 
 @dataclass(frozen=True)
@@ -52,9 +54,18 @@ class PromptCompletionFormat:
 
     def read(self, row: Mapping[str, Any]) -> Reading:
         """See `SampleFormat`."""
-        given = [*_turns(row.get(self.prompt_key), "user"), *_turns(row.get(self.completion_key), "assistant")]
-        further = only_beside(row, self.beside, (self.prompt_key, self.completion_key, self.system_key))
-        return read_conversation(given, further, as_text(row.get(self.system_key)).strip())
+        return read_conversation(self._given(row), self._further(row), as_text(row.get(self.system_key)).strip())
+
+    def tool_use(self, row: Mapping[str, Any]) -> ToolUse:
+        """See `SampleFormat`."""
+        system = {"role": "system", "content": as_text(row.get(self.system_key))}
+        return read_tool_use([system, *self._given(row)], self._further(row))
+
+    def _given(self, row: Mapping[str, Any]) -> list[Any]:
+        return [*_turns(row.get(self.prompt_key), "user"), *_turns(row.get(self.completion_key), "assistant")]
+
+    def _further(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        return only_beside(row, self.beside, (self.prompt_key, self.completion_key, self.system_key))
 
     def write(self, sample: Sample, parents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """See `SampleFormat`."""

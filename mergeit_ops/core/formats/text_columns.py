@@ -7,11 +7,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mergeit_ops.core.formats.base import FormatName, Problem, Reading, context_text, one_turn, parents_value
-from mergeit_ops.core.formats.beside import only_beside, problem_beside, shared_beside
+from mergeit_ops.core.formats.beside import only_beside, problem_beside, shared_beside, values_of_traces
 from mergeit_ops.core.formats.content import as_text, is_empty, read_content
+from mergeit_ops.core.formats.exchanges import Said, exchanges_of, traces_in, with_traces
 from mergeit_ops.core.formats.marks import holds_media, holds_reasoning, holds_tool_call
 from mergeit_ops.core.formats.rounds import with_rounds
-from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.formats.tool_use import read_tool_use
+from mergeit_ops.core.sample import Round, Sample
+from mergeit_ops.core.tool_use import ToolUse
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,10 @@ class AlpacaFormat:
         sample = Sample(as_text(asked), as_text(material), as_text(answered), _prompt(row, self.system_key))
         texts_fit = _is_filled(asked) and _is_filled(answered) and isinstance(material, (str, type(None)))
         return _reading(sample, only_beside(row, self.beside, self._own), row.get(self.history_key), texts_fit)
+
+    def tool_use(self, row: Mapping[str, Any]) -> ToolUse:
+        """See `SampleFormat`."""
+        return _tool_use(self.read(row).sample, only_beside(row, self.beside, self._own))
 
     def write(self, sample: Sample, parents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """See `SampleFormat`."""
@@ -99,6 +106,10 @@ class QueryResponseFormat:
         texts_fit = _is_filled(asked) and _is_filled(response) and isinstance(query, (str, type(None)))
         return _reading(sample, only_beside(row, self.beside, self._own), row.get(self.history_key), texts_fit)
 
+    def tool_use(self, row: Mapping[str, Any]) -> ToolUse:
+        """See `SampleFormat`."""
+        return _tool_use(self.read(row).sample, only_beside(row, self.beside, self._own))
+
     def write(self, sample: Sample, parents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """See `SampleFormat`."""
         fields = {self.response_key: sample.output} | _context(self.system_key, self.history_key, sample, parents)
@@ -112,14 +123,29 @@ class QueryResponseFormat:
         return fields
 
 
+def _tool_use(sample: Sample, beside: Mapping[str, Any]) -> ToolUse:
+    rounds = sample.rounds or (Round(one_turn(sample), sample.output),)
+    turns = [
+        {"role": role, "content": text}
+        for part in rounds
+        for role, text in zip(("user", "assistant"), part, strict=True)
+    ]
+    return read_tool_use([{"role": "system", "content": sample.system}, *turns], beside)
+
+
 def _reading(sample: Sample, beside: Mapping[str, Any], history: Any, texts_fit: bool) -> Reading:
     earlier = _earlier_turns(history)
+    rounds = [*earlier, (one_turn(sample), sample.output)]
     if earlier:
         asked = "\n".join([*(question for question, _ in earlier), sample.instruction])
         answered = "\n".join([*(answer for _, answer in earlier), sample.output])
-        rounds = [*earlier, (one_turn(sample), sample.output)]
         sample = with_rounds(replace(sample, instruction=asked, output=answered), rounds)
-    return Reading(sample, _problem(sample, beside, bool(earlier), texts_fit), context_text(shared_beside(beside)))
+    problem = _problem(sample, beside, bool(earlier), texts_fit)
+    if problem == "reasoning":
+        said = [Said(text, number == 1) for part in rounds for number, text in enumerate(part)]
+        exchanges = exchanges_of(with_traces(said, traces_in(values_of_traces(beside))))
+        sample = replace(sample, exchanges=exchanges)
+    return Reading(sample, problem, context_text(shared_beside(beside)))
 
 
 def _problem(sample: Sample, beside: Mapping[str, Any], has_history: bool, texts_fit: bool) -> Problem | None:

@@ -6,15 +6,16 @@ import ast
 import json
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from mergeit_ops.core.formats.base import Problem, Reading, context_text, parents_value
-from mergeit_ops.core.formats.beside import is_trace, problem_beside, shared_beside
+from mergeit_ops.core.formats.beside import is_trace, problem_beside, shared_beside, values_of_traces
 from mergeit_ops.core.formats.content import Content, in_form_of, is_empty, read_content
+from mergeit_ops.core.formats.exchanges import Said, exchanges_of, traces_in, with_traces
 from mergeit_ops.core.formats.marks import holds_media, holds_reasoning, holds_tool_call
 from mergeit_ops.core.formats.rounds import with_rounds
-from mergeit_ops.core.formats.vocabulary import speaks_of_reasoning
+from mergeit_ops.core.formats.vocabulary import speaks_of_calls, speaks_of_reasoning
 from mergeit_ops.core.sample import Sample
 
 Speaker = Literal["system", "user", "assistant", "tool"]
@@ -78,6 +79,7 @@ _SAME_IN_ALL_PARENTS = frozenset(
 """Fields that say how a turn is read or trained on; rows are merged only if they agree."""
 
 _FINAL_CHANNELS = ("final", "assistant", "response")
+_CHANNELS_OF_TRACES = ("analysis", "thought", "thinking", "reasoning")
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,27 @@ class Turn:
         if any(_is_of_reasoning(name) and is_trace(name, value) for name, value in fields.items()):
             return True
         return fields.get("channel", _FINAL_CHANNELS[0]) not in _FINAL_CHANNELS
+
+    @property
+    def thoughts(self) -> tuple[str, ...]:
+        """The traces of its fields and of the parts of its content."""
+        fields = (
+            value for name, value in self.further_fields.items() if _is_of_reasoning(name) and is_trace(name, value)
+        )
+        return traces_in((*fields, *self.content.thoughts))
+
+    @property
+    def said(self) -> Said:
+        """What it says, its thoughts included."""
+        fields = self.further_fields
+        assistant = self.speaker == "assistant"
+        return Said(
+            self.content.text,
+            assistant,
+            self.thoughts if assistant else (),
+            assistant and fields.get("channel") in _CHANNELS_OF_TRACES,
+            self.speaker == "tool" or any(map(speaks_of_calls, fields)),
+        )
 
     @property
     def has_more(self) -> bool:
@@ -244,7 +267,11 @@ def read_conversation(given: Sequence[Any], beside: Mapping[str, Any], system_pr
         {"system prompt of the row": system_prompt} if said["system"] and system_prompt else {}
     )
     shared |= {f"{turn.speaker} {name}": value for turn in turns for name, value in turn.shared.items()}
-    return Reading(sample, _problem(given, turns, contents, said, sample, beside), context_text(shared))
+    problem = _problem(given, turns, contents, said, sample, beside)
+    if problem == "reasoning":
+        parts = [turn.said for turn in turns if turn.speaker != "system"]
+        sample = replace(sample, exchanges=exchanges_of(with_traces(parts, traces_in(values_of_traces(beside)))))
+    return Reading(sample, problem, context_text(shared))
 
 
 def _problem(
@@ -260,7 +287,7 @@ def _problem(
     if (
         found == "reasoning"
         or any(turn.has_trace for turn in turns)
-        or any(content.reasoning for content in contents)
+        or any(content.thoughts for content in contents)
         or any(map(holds_reasoning, texts))
     ):
         return "reasoning"

@@ -8,6 +8,7 @@ from mergeit_ops.core.formats.content import Content, as_text, in_form_of, is_em
 
 NAN = float("nan")
 TEXT_PART = {"type": "text", "text": "Why?"}
+THOUGHT = {"type": "thinking", "thinking": "Hm."}
 
 
 @pytest.mark.parametrize(
@@ -59,7 +60,7 @@ def test_zero_and_false_are_something(value):
         ([TEXT_PART, {"type": "image_url", "image_url": {"url": "x"}}], Content("Why?", more=True)),
         ([TEXT_PART | {"cache_control": {"type": "ephemeral"}}], Content("Why?", more=True)),
         ([TEXT_PART | {"cache_control": None}], Content("Why?")),
-        ([{"type": "thinking", "thinking": "Hm."}, TEXT_PART], Content("Why?", reasoning=True)),
+        ([THOUGHT, TEXT_PART], Content("Why?", thoughts=(THOUGHT,))),
         ([{"type": "text", "text": None}, TEXT_PART], Content("Why?", more=True)),
         ([7, TEXT_PART], Content("Why?", odd=True)),
         (7, Content("7", odd=True)),

@@ -1,0 +1,158 @@
+"""How much a text goes round in circles: the same words again and again, one directly behind the other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mergeit_ops.core.text.words import LETTERS, UNSPACED
+
+__all__ = ["loop_score"]
+
+_WINDOW, _SHORTEST_WINDOW = 128, 48  # words that the share is of
+_SHORT_PERIODS = range(1, 17)
+_LONGEST_PERIOD = 2_000
+_BLOCK = 512  # words whose likely periods are found together
+_PERIODS_OF_BLOCK, _FEWEST_VOTES = 4, 4
+_NGRAM = 4  # words
+_TWICE_FROM = 12  # words: shorter ones must stand there three times
+_FAR_NGRAM, _FAR_COPIES = 20, 4
+_FAR_WORDS = 10  # of the n-gram, beside numbers and single letters
+
+# In mathematics and tables, numbers and single letters repeat; how many of them, without a word between, are no loop.
+_NUMBER, _LETTER, _WORD = range(3)
+_FREE = (128, 32, 0)
+
+_LONGEST = 20  # characters of a piece: a word that never ends is a loop in itself
+_TOKEN = re.compile(
+    rf"(?P<letter>\\[A-Za-z]+)|(?P<number>\d+(?:[.,:/]\d+)*)|(?P<word>[{UNSPACED}]|{LETTERS})|(?P<sign>([^\w\s])\5{{39,79}})"
+)
+
+
+def loop_score(text: str) -> float:
+    """Return how repetitive a text is where it is most repetitive.
+
+    Of the window of 128 words that repeats most, the share of words that stand in a loop: they are the same as the
+    words directly before them, three times or more, or twice from 12 words on; or they stand in 20 words that have been
+    said at least three times before, anywhere. Case, white space and punctuation do not count. Numbers, single letters
+    and commands of LaTeX may repeat as they do in equations and tables: 128 or 32 of them in a row are no loop.
+
+    The time is linear in the length.
+
+    :param text: any text; each character of a script without spaces counts as a word.
+    :return: from 0, for a text that does not go round in circles, to 1.
+    """
+    codes, kinds = _words(text)
+    if not len(codes):
+        return 0.0
+    looped = np.zeros(len(codes), dtype=bool)
+    for period in _SHORT_PERIODS:
+        _mark(looped, codes, kinds, period, 0, len(codes))
+    for period, start, stop in _long_periods(codes):
+        _mark(looped, codes, kinds, period, start, stop)
+    _mark_far(looped, codes, kinds)
+    window = min(len(codes), _WINDOW)
+    counts = np.concatenate(([0], np.cumsum(looped)))
+    return min(1.0, float((counts[window:] - counts[:-window]).max()) / max(window, _SHORTEST_WINDOW))
+
+
+def _words(text: str) -> tuple[NDArray[np.int64], NDArray[np.int8]]:
+    """Return a number for each word, equal for equal words, and its kind."""
+    numbers: dict[str, int] = {}
+    codes: list[int] = []
+    kinds: list[int] = []
+    for found in _TOKEN.finditer(text.lower()):
+        word, group = found[0], found.lastgroup
+        kind = _NUMBER if group in ("number", "sign") else _LETTER
+        if group == "word" and (len(word) > 1 or _is_unspaced(word)):
+            kind = _WORD
+        for start in range(0, len(word), _LONGEST):
+            codes.append(numbers.setdefault(word[start : start + _LONGEST], len(numbers)))
+            kinds.append(kind)
+    return np.array(codes, dtype=np.int64), np.array(kinds, dtype=np.int8)
+
+
+_UNSPACED = re.compile(f"[{UNSPACED}]")
+
+
+def _is_unspaced(word: str) -> bool:
+    return _UNSPACED.match(word) is not None
+
+
+def _mark(
+    looped: NDArray[np.bool_], codes: NDArray[np.int64], kinds: NDArray[np.int8], period: int, start: int, stop: int
+) -> None:
+    """Mark the words of a stretch that repeat those a period before, where that goes on for long enough."""
+    start = max(start, period)
+    if stop <= start:
+        return
+    same = codes[start:stop] == codes[start - period : stop - period]
+    edges = np.flatnonzero(np.diff(same, prepend=False, append=False))
+    begins, ends = edges[::2], edges[1::2]
+    lengths = ends - begins
+    enough = (lengths >= max(2 * period, 4)) | (lengths >= max(period, _TWICE_FROM))
+    for begin, end in zip((begins[enough] + start).tolist(), (ends[enough] + start).tolist(), strict=True):
+        free = _FREE[kinds[begin - period : begin].max()]
+        looped[begin + free : end] = True
+
+
+def _long_periods(codes: NDArray[np.int64]) -> Iterator[tuple[int, int, int]]:
+    """Yield periods beyond the short ones of stretches, by how far their n-grams are from their last copies."""
+    if len(codes) < 2 * _SHORT_PERIODS.stop:
+        return
+    grams = _ngrams(codes, _NGRAM)
+    order = np.argsort(grams, kind="stable")
+    before = np.full(len(grams), -1)
+    again = grams[order[1:]] == grams[order[:-1]]
+    before[order[1:][again]] = order[:-1][again]
+    distances = np.arange(len(grams)) - before
+    far = (before < 0) | (distances < _SHORT_PERIODS.stop) | (distances > _LONGEST_PERIOD)
+    distances[far] = 0
+    blocks: dict[int, list[int]] = {}
+    for block, start in enumerate(range(0, len(distances), _BLOCK)):
+        votes = np.bincount(distances[start : start + _BLOCK])
+        votes[0] = 0
+        most = np.argsort(-votes, kind="stable")[:_PERIODS_OF_BLOCK]
+        for period in most[votes[most] >= _FEWEST_VOTES].tolist():
+            blocks.setdefault(period, []).append(block)
+    for period, found in blocks.items():
+        breaks = [place for place in range(1, len(found)) if found[place] > found[place - 1] + 2]
+        for first, stop in pairwise((0, *breaks, len(found))):
+            # Copies begin before the block in which most of them stand and end behind it.
+            yield period, (found[first] - 1) * _BLOCK, min(len(codes), (found[stop - 1] + 2) * _BLOCK)
+
+
+def _mark_far(looped: NDArray[np.bool_], codes: NDArray[np.int64], kinds: NDArray[np.int8]) -> None:
+    """Mark long n-grams that have been said several times before, whatever stands between."""
+    if len(codes) < _FAR_NGRAM * _FAR_COPIES:
+        return
+    grams = _ngrams(codes, _FAR_NGRAM)
+    order = np.argsort(grams, kind="stable")
+    ranks = np.arange(len(grams))
+    starts = np.concatenate(([True], grams[order[1:]] != grams[order[:-1]]))
+    ranks -= np.maximum.accumulate(np.where(starts, ranks, 0))
+    words = np.concatenate(([0], np.cumsum(kinds == _WORD)))
+    telling = words[_FAR_NGRAM:] - words[:-_FAR_NGRAM] >= _FAR_WORDS
+    late = np.zeros(len(grams), dtype=bool)
+    late[order] = ranks >= _FAR_COPIES - 1
+    begins = np.zeros(len(codes) + 1, dtype=np.int64)
+    hits = np.flatnonzero(late & telling)
+    np.add.at(begins, hits, 1)
+    np.add.at(begins, hits + _FAR_NGRAM, -1)
+    looped |= np.cumsum(begins[:-1]) > 0
+
+
+def _ngrams(codes: NDArray[np.int64], length: int) -> NDArray[np.uint64]:
+    """Return a number for each n-gram, equal for equal ones."""
+    factors = np.random.default_rng(0).integers(1, 2**63, length, dtype=np.uint64) | np.uint64(1)
+    words = (codes.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    words ^= words >> np.uint64(29)
+    count = len(codes) - length + 1
+    found = np.zeros(count, dtype=np.uint64)
+    for place, factor in enumerate(factors.tolist()):
+        found += words[place : place + count] * np.uint64(factor)
+    return found
