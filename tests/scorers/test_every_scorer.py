@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 
 from mergeit_ops.core.columns import STATS
+from mergeit_ops.core.formats import resolve_format
+from mergeit_ops.core.formats.views import VIEWS
 from mergeit_ops.core.gate.comparison import Bounds
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.ops import SampleScoreFilter
 from mergeit_ops.scorers import SCORERS, PlanningScorer, build_scorer
-from mergeit_ops.scorers.scoring import identity_digest, measured_scores, measures_of
+from mergeit_ops.scorers.scoring import identity_digest, measured_scores, measures_of, view_of
 from tests.llm_server import FakeLLMServer, Reply, judgement, logprobs_reply
 from tests.loss_server import answers_of
 from tests.recipe_runs import make_dataset
@@ -28,6 +30,8 @@ MODELS: Mapping[str, Any] = {
     "selectit": lambda: {"hf_model": gpt2_folder(1024), "num_prompts": 2},
     "reward_model": lambda: {"hf_model": reward_folder(positions=512)},
     "distilled": dict,
+    "reasoning_trace": dict,
+    "tool_call_check": dict,
 }
 """Parameters of the scorers that need no server."""
 
@@ -83,6 +87,35 @@ ROWS = [
     Sample("Translate into English.", "Guten Morgen", "Good morning"),
     Sample("Write a line about rain.", "", "It fell all night on the tin roof, and nobody slept."),
 ]
+TOOLS = [{"name": "f", "parameters": {"properties": {"n": {"type": "integer"}}}}]
+CALLS = (
+    '{"name": "f", "arguments": {"n": 1}}',
+    '{"name": "f", "arguments": {"n": "x"}}',
+    '{"name": "g", "arguments": {}}',
+)
+ROWS_OF = {
+    "reasoning_trace": [
+        {"instruction": row.instruction, "input": row.input, "output": f"<think>{thought}</think>{row.output}"}
+        for row, thought in zip(ROWS, ("Hm.", "wait, no. " * 9, "", "It is 3,", "一二三四五"), strict=True)
+    ],
+    "tool_call_check": [
+        {"instruction": "Call.", "input": "", "output": f"<tool_call>{call}</tool_call>", "tools": TOOLS}
+        for call in CALLS
+    ],
+}
+"""Rows of scorers that have a score for some rows only."""
+
+
+def rows_of(name: str) -> list[dict[str, Any]]:
+    plain = [{"instruction": row.instruction, "input": row.input, "output": row.output} for row in ROWS]
+    return ROWS_OF.get(name, plain)
+
+
+def samples_of(scorer: Any, rows: list[dict[str, Any]]) -> list[Sample]:
+    read = VIEWS[view_of(scorer, "answer")]
+    return [read(resolve_format("auto", list(row)), row) for row in rows]
+
+
 ODD = [
     Sample("Say nothing.", "", ""),
     Sample("Say nothing.", "", " \n\t "),
@@ -111,9 +144,10 @@ def as_numbers(scores: list[tuple[Any, ...]]) -> list[float]:
 def test_a_score_depends_on_its_row_alone(name):
     with params_of(name) as params:
         scorer = build_scorer(name, params)
-        together = as_numbers(scores_of(scorer, ROWS))
-        alone = as_numbers([scores_of(scorer, [row])[0] for row in ROWS])
-        backwards = as_numbers(scores_of(scorer, ROWS[::-1])[::-1])
+        samples = samples_of(scorer, rows_of(name))
+        together = as_numbers(scores_of(scorer, samples))
+        alone = as_numbers([scores_of(scorer, [sample])[0] for sample in samples])
+        backwards = as_numbers(scores_of(scorer, samples[::-1])[::-1])
     assert together == pytest.approx(alone, abs=1e-4)
     assert together == pytest.approx(backwards, abs=1e-4)
 
@@ -127,6 +161,9 @@ def test_odd_rows_have_a_finite_score_or_a_reason(name):
         for score in of_row:
             assert (score.value is None) != (score.status == "ok")
             assert score.value is None or math.isfinite(score.value)
+    if name in ROWS_OF:
+        assert {score.value for of_row in scores for score in of_row} == {None}
+        return
     assert scores[-1][0].value == pytest.approx(scores[-2][0].value, abs=1e-4)
     assert all(score.value is not None for score in scores[-1])
 
@@ -160,12 +197,12 @@ def test_there_may_be_no_rows(name):
 @every_scorer
 @pytest.mark.parametrize("np", [1, 2])
 def test_the_filter_writes_each_measure_whatever_the_number_of_processes(name, np):
-    rows = [{"instruction": row.instruction, "input": row.input, "output": row.output} for row in ROWS]
+    rows = rows_of(name)
     with params_of(name) as params:
         operator = SampleScoreFilter(scorer=name, scorer_params=params, score_all=True, num_proc=np)
         scored = list(operator.run(make_dataset(rows)))
         scorer = build_scorer(name, params)
-        expected = scores_of(scorer, ROWS)
+        expected = scores_of(scorer, samples_of(scorer, rows))
     for row, scores in zip(scored, expected, strict=True):
         for stat, score in zip(measures_of(scorer).values(), scores, strict=True):
             assert row[STATS][stat] == pytest.approx(score.value, abs=1e-4)
@@ -182,3 +219,30 @@ def test_a_score_of_other_parameters_is_told_apart(name):
         again = identity_digest(build_scorer(name, dict(params)), name, params, Bounds(0.0, 1.0))
     assert len(digests) == 2
     assert again in digests
+
+
+TRACED = [
+    {
+        "instruction": row.instruction,
+        "input": row.input,
+        "output": f"<think>Hm, {row.instruction}</think>\n\n{row.output}",
+    }
+    for row in ROWS
+]
+"""The rows with traces before their answers."""
+
+
+@pytest.mark.parametrize("name", [name for name in SCORERS if name not in ROWS_OF])
+def test_a_scorer_looks_at_the_answer_unless_it_is_told_otherwise(name):
+    plain = [{"instruction": row.instruction, "input": row.input, "output": row.output} for row in ROWS]
+    with params_of(name) as params:
+        given = {"scorer": name, "scorer_params": params, "score_all": True}
+        operators = [SampleScoreFilter(**given), SampleScoreFilter(**given, read="response")]
+        expected = [row[STATS] for row in operators[0].run(make_dataset(plain))]
+        answers = [row[STATS] for row in operators[0].run(make_dataset(TRACED))]
+        responses = [row[STATS] for row in operators[1].run(make_dataset(TRACED))]
+        (stat, *_) = measures_of(build_scorer(name, params)).values()
+    assert [row[stat] for row in answers] == pytest.approx([row[stat] for row in expected], abs=1e-4)
+    assert [row[stat + "_made_by"] for row in answers] == [row[stat + "_made_by"] for row in expected]
+    assert not {row[stat + "_made_by"] for row in responses} & {row[stat + "_made_by"] for row in answers}
+    assert [row[stat] for row in responses] != pytest.approx([row[stat] for row in expected], abs=1e-6)
