@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from mergeit_ops.compare.reading import RowSet
 from mergeit_ops.core.formats.exchanges import answers_only
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.scoring.score import Score
 from mergeit_ops.core.topics.clustering import fit_sample
+from mergeit_ops.errors import ScorerError
 from mergeit_ops.scorers import ReportingScorer, RowScorer
-from mergeit_ops.scorers.scoring import row_scores
+from mergeit_ops.scorers.scoring import row_scores, view_of
 
 __all__ = ["scores_of"]
 
+_VIEWS: Mapping[str, Callable[[Sample], Sample]] = {"answer": answers_only, "parts": lambda sample: sample}
+"""What of a sample scorers read; a recipe could ask for more."""
 _AT_ONCE = 2_000  # rows: what a scorer holds of them stays small
 
 
@@ -30,11 +33,16 @@ def scores_of(
     :param most: rows of each set.
     :param say: told what takes long.
     :return: for each set, position of a sample to its score, None where it has none.
-    :raises ScorerError: when the scorer fails or breaks its contract.
+    :raises ScorerError: when the scorer fails, breaks its contract, or reads what is not compared.
     """
     chosen = [sorted(fit_sample(one.ids, most).tolist()) for one in sets]
-    # What a scorer of a recipe reads without further words.
-    read = [{row: answers_only(one.samples[row]) for row in rows} for one, rows in zip(sets, chosen, strict=True)]
+    view = view_of(scorer, "answer")
+    if view not in _VIEWS:
+        raise ScorerError(
+            f"the scorer {type(scorer).__name__} reads tools and their calls, which are not compared; use it in "
+            "sample_score_filter."
+        )
+    read = [{row: _VIEWS[view](one.samples[row]) for row in rows} for one, rows in zip(sets, chosen, strict=True)]
     samples = list(dict.fromkeys(sample for rows in read for sample in rows.values()))
     say(f"Scoring {len(samples):,} rows ...")
     scores: dict[Sample, Score] = {}

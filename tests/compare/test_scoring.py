@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import pytest
+
 from mergeit_ops.compare import scoring
 from mergeit_ops.compare.scoring import scores_of
-from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.sample import Exchange, Sample
+from mergeit_ops.errors import ScorerError
 from mergeit_ops.scorers import Score
+from mergeit_ops.scorers.reasoning_trace import ReasoningTraceScorer
+from mergeit_ops.scorers.tool_call_check import ToolCallCheck
 
 
 class Lengths:
@@ -45,3 +50,14 @@ def test_of_a_large_set_the_same_rows_are_taken_wherever_they_stand():
 
 def test_no_rows_have_no_scores():
     assert scores_of([rows()], Lengths(), 5, lambda text: None) == [{}]
+
+
+def test_scorers_see_answers_without_their_traces():
+    traced = Sample(
+        "a", "", "<think>Hm.</think>So.", exchanges=(Exchange("a", "Hm.", "So.", "<think>Hm.</think>So.", True),)
+    )
+    one = SimpleNamespace(samples=[traced], ids=["1"])
+    assert scores_of([one], Lengths(), 10, lambda text: None) == [{0: 3.0}]
+    assert scores_of([one], ReasoningTraceScorer(), 10, lambda text: None) == [{0: 0.0}]
+    with pytest.raises(ScorerError, match="ToolCallCheck reads tools and their calls, which are not compared"):
+        scores_of([one], ToolCallCheck(), 10, lambda text: None)

@@ -39,6 +39,16 @@ def test_words_in_a_row_of_a_benchmark_are_found_with_their_place():
     assert clean["contamination_status"] == "clean"
 
 
+def test_a_benchmark_in_a_trace_in_a_column_of_its_own_is_found():
+    layout = resolve_format("alpaca", ["instruction", "output", "thinking"])
+    index = BenchmarkIndex(Benchmarks(BENCHMARK, None), 5)
+    job = DecontaminationJob(SampleReader("op", layout, EncoderSettings("none")), index, ContaminationBounds(0.0, None))
+    rows = pa.table(
+        {"instruction": ["a", "b"], "output": ["x", "x"], "thinking": [f"They ask: {QUESTION}?", "No idea."]}
+    )
+    assert [row["contamination_status"] for row in stats_of(job.run(rows).table)] == ["ngram", "clean"]
+
+
 def test_questions_that_mean_the_same_are_found_by_their_vectors():
     (found, other), _ = run(["a", "b"], [(1, 0, 0), (0, 0, 1)], n=None, similarity=0.9)
     assert (found["contamination_status"], found["contamination_similarity"]) == ("similarity", 1.0)

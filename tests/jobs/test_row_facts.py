@@ -55,6 +55,14 @@ def test_facts_are_those_of_the_rows():
     assert facts.topic_numbers.tolist() == [0, -1, 1]
 
 
+def test_a_trace_counts_among_the_tokens_wherever_it_stands():
+    rows = pa.table({"instruction": ["a"], "output": ["So."], "thinking": ["I think about it for a while."]})
+    layout = resolve_format("alpaca", rows.column_names)
+    own = SampleReader("op", layout, EncoderSettings("none"))
+    (tokens,) = FactReader(own, frozenset(), {}, KEYS, "response").read(rows).tokens
+    assert tokens == estimate_tokens("<think>\nI think about it for a while.\n</think>\n\nSo.")
+
+
 def test_the_tokens_of_a_row_are_more_than_those_of_its_response():
     response, row = (reader(tokens_of=what).read(TABLE).tokens for what in ("response", "row"))
     assert (row >= response).all()

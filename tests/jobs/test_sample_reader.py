@@ -27,6 +27,26 @@ def test_texts_are_read_without_any_model():
     assert READER.texts(table([], VECTORS[:0])).tolist() == []
 
 
+def test_samples_are_read_as_a_scorer_wants_them():
+    rows = pa.table({"instruction": ["a", "b"], "output": ["<think>Hm.</think>So.", "So."]})
+    assert [sample.output for sample in READER.samples(rows)] == ["So.", "So."]
+    assert [sample.output for sample in READER.samples(rows, "response")] == ["<think>Hm.</think>So.", "So."]
+    assert [len(sample.exchanges) for sample in READER.samples(rows, "parts")] == [1, 0]
+
+
+def test_the_text_embedded_has_no_trace():
+    """It is the question, in every layout; what the assistant has thought before is none."""
+    turns = [
+        {"role": "user", "content": "a", "thinking": None},
+        {"role": "assistant", "content": "<think>Hm.</think>So.", "thinking": None},
+        {"role": "user", "content": "b", "thinking": None},
+        {"role": "assistant", "content": "So.", "thinking": "Hm."},
+    ]
+    reader = SampleReader("op", resolve_format("messages", ["messages"]), EncoderSettings("none"))
+    (reading,) = reader.readings(pa.table({"messages": [turns]}))
+    assert reading.sample.query == "a\nb"
+
+
 def test_vectors_that_rows_bring_are_taken():
     np.testing.assert_array_equal(READER.vectors(table(["a", "b", "c"])), VECTORS)
     zero = VECTORS.copy()

@@ -10,7 +10,14 @@ from mergeit_ops.core.gate.comparison import Bounds, RowComparison
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.scoring.score import Score
 from mergeit_ops.errors import DatasetError, ScorerError
-from mergeit_ops.scorers.scoring import compared_scores, identity_digest, measured_scores, measures_of, row_scores
+from mergeit_ops.scorers.scoring import (
+    compared_scores,
+    identity_digest,
+    measured_scores,
+    measures_of,
+    row_scores,
+    view_of,
+)
 from tests.user_scorers import ByLength, Constant, WithReverseIfd
 
 A, B = Sample("a", "", "1"), Sample("b", "", "22!")
@@ -102,3 +109,23 @@ def test_what_changes_scores_changes_the_digest_and_nothing_else_does():
     named = identity_digest(WithReverseIfd(), "x", {"spelling": 1}, NO_BOUNDS)
     assert named == identity_digest(WithReverseIfd(), "x", {"spelling": 2}, NO_BOUNDS)
     assert identity_digest(Constant(), "c", {"half": "\ud800", "object": object}, NO_BOUNDS)
+
+
+class OfParts(Constant):
+    reads = "parts"
+
+
+class OfNothing(Constant):
+    reads = "everything"
+
+
+def test_what_a_scorer_reads_counts_unless_it_leaves_that_to_nobody():
+    answer, response = (identity_digest(Constant(), "c", {}, NO_BOUNDS, read) for read in ("answer", "response"))
+    assert answer == identity_digest(Constant(), "c", {}, NO_BOUNDS) != response
+    assert identity_digest(OfParts(), "c", {}, NO_BOUNDS) == identity_digest(OfParts(), "c", {}, NO_BOUNDS, "response")
+
+
+def test_a_scorer_names_a_view_that_there_is():
+    assert [view_of(Constant(), "response"), view_of(OfParts(), "response")] == ["response", "parts"]
+    with pytest.raises(ScorerError, match="the scorer OfNothing has the attribute reads = 'everything'"):
+        view_of(OfNothing(), "answer")

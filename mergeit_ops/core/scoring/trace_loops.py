@@ -28,9 +28,9 @@ _NUMBER, _LETTER, _WORD = range(3)
 _FREE = (128, 32, 0)
 
 _LONGEST = 20  # characters of a piece: a word that never ends is a loop in itself
-_TOKEN = re.compile(
-    rf"(?P<letter>\\[A-Za-z]+)|(?P<number>\d+(?:[.,:/]\d+)*)|(?P<word>[{UNSPACED}]|{LETTERS})|(?P<sign>([^\w\s])\5{{39,79}})"
-)
+_TOKEN = re.compile(rf"\\[a-z]+|\d+(?:[.,:/]\d+)*|[{UNSPACED}]|{LETTERS}|[^\w\s]{{40,80}}")
+"""Commands of LaTeX, numbers, words, and rows of signs that are too long for a line in a table."""
+_UNSPACED = re.compile(f"[{UNSPACED}]")
 
 
 def loop_score(text: str) -> float:
@@ -62,25 +62,21 @@ def loop_score(text: str) -> float:
 
 def _words(text: str) -> tuple[NDArray[np.int64], NDArray[np.int8]]:
     """Return a number for each word, equal for equal words, and its kind."""
+    words = _TOKEN.findall(text.lower())
+    if any(len(word) > _LONGEST for word in words):
+        words = [word[start : start + _LONGEST] for word in words for start in range(0, len(word), _LONGEST)]
     numbers: dict[str, int] = {}
-    codes: list[int] = []
-    kinds: list[int] = []
-    for found in _TOKEN.finditer(text.lower()):
-        word, group = found[0], found.lastgroup
-        kind = _NUMBER if group in ("number", "sign") else _LETTER
-        if group == "word" and (len(word) > 1 or _is_unspaced(word)):
-            kind = _WORD
-        for start in range(0, len(word), _LONGEST):
-            codes.append(numbers.setdefault(word[start : start + _LONGEST], len(numbers)))
-            kinds.append(kind)
-    return np.array(codes, dtype=np.int64), np.array(kinds, dtype=np.int8)
+    codes = [numbers.setdefault(word, len(numbers)) for word in words]
+    kinds = np.array(list(map(_kind, numbers)), dtype=np.int8)
+    return np.array(codes, dtype=np.int64), kinds[codes] if codes else kinds
 
 
-_UNSPACED = re.compile(f"[{UNSPACED}]")
-
-
-def _is_unspaced(word: str) -> bool:
-    return _UNSPACED.match(word) is not None
+def _kind(word: str) -> int:
+    if word[0] == "\\":
+        return _LETTER
+    if not word[0].isalpha():
+        return _NUMBER
+    return _WORD if len(word) > 1 or _UNSPACED.match(word) else _LETTER
 
 
 def _mark(
