@@ -132,12 +132,6 @@ def test_scorers_of_the_pool_read_answers_too():
     assert answers[1] == plain[1] != responses[1]
 
 
-@pytest.mark.parametrize("operator", [SampleScoreFilter, QualityGateFilter, PoolScoreMapper])
-def test_another_word_than_the_two_is_refused(operator):
-    with pytest.raises(Exception, match="read must be one of 'answer', 'response', got 'trace'"):
-        operator(read="trace")
-
-
 def test_the_sample_that_ships_has_every_form():
     text = DATA.read_text(encoding="utf-8")
     rows = [json.loads(line) for line in text.splitlines()]

@@ -204,4 +204,4 @@ def test_odd_rows_raise_nothing():
 def test_a_long_system_prompt_takes_no_time(text):
     began = time.perf_counter()
     use({"messages": [{"role": "system", "content": text}, ASKS]})
-    assert time.perf_counter() - began < 5
+    assert time.perf_counter() - began < 10

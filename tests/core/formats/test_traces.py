@@ -106,7 +106,7 @@ def test_a_text_that_has_a_trace_is_known_to_hold_one():
         "<think>" + "a `</think>` " * 80_000,
     ],
 )
-def test_a_megabyte_takes_no_time(text):
+def test_a_megabyte_takes_no_quadratic_time(text):
     began = time.perf_counter()
     part_trace(text)
-    assert time.perf_counter() - began < 3
+    assert time.perf_counter() - began < 10

@@ -120,7 +120,7 @@ def nested(depth):
 def test_what_takes_too_long_is_given_up(schema, value):
     began = time.perf_counter()
     assert check(schema, value) == "schema_too_large"
-    assert time.perf_counter() - began < 5
+    assert time.perf_counter() - began < 10
 
 
 def test_a_schema_too_deep_to_read_is_a_reason():
