@@ -2,7 +2,8 @@
 
 import pytest
 
-from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.sample import Exchange, Sample
+from mergeit_ops.core.tool_use import ToolUse
 
 
 @pytest.mark.parametrize(
@@ -22,3 +23,14 @@ def test_the_query_is_the_instruction_a_space_and_the_input(instruction, materia
 
 def test_samples_with_equal_texts_are_one():
     assert len({Sample("a", "", "b"), Sample("a", "", "b", ""), Sample("a", "", "b", "S")}) == 2
+
+
+def test_parts_tell_rows_with_the_same_texts_apart():
+    """A merge is known by its texts, and a stat by these too."""
+    plain = Sample("a", "", "b")
+    traced = Sample("a", "", "b", exchanges=(Exchange("a", "Hm.", "b", "b", True),))
+    calling = Sample("a", "", "b", tool_use=ToolUse())
+    assert plain.content == traced.content == calling.content
+    assert plain.parts == {}
+    assert traced.parts != calling.parts
+    assert len({plain, traced, calling}) == 3

@@ -95,9 +95,10 @@ def part_trace(text: str) -> Parted:
         traces.append(text[first.end : inside])
         position, closed = end, inside < end or _closes_itself(text, first)
         number = next((place for place, mark in enumerate(marks) if mark.start >= end), len(marks))
-    elif first.closes and _ends_a_trace(text, first):
-        traces.append(text[: first.start])
-        position, number = first.end, 1
+    elif (end_mark := _end_of_opened(text, marks, fences)) is not None:
+        traces.append(text[: marks[end_mark].start])
+        position, number = marks[end_mark].end, end_mark + 1
+    fences = [fence for fence in fences if fence >= position]  # a block of code may be left open in the trace
     while number + 1 < len(marks):
         mark, after = marks[number], marks[number + 1]
         if not mark.closes and after.closes and after.name == mark.name and _is_block(text, mark, fences):
@@ -173,6 +174,16 @@ def _begins_line(text: str, position: int) -> bool:
 
 def _is_block(text: str, mark: _Mark, fences: Sequence[int]) -> bool:
     return _begins_line(text, mark.start) and bisect_left(fences, mark.start) % 2 == 0
+
+
+def _end_of_opened(text: str, marks: Sequence[_Mark], fences: Sequence[int]) -> int | None:
+    """Return the number of the mark that ends a trace which the template has opened; None if there is no such trace."""
+    for number, mark in enumerate(marks):
+        if not mark.closes:
+            return None
+        if bisect_left(fences, mark.start) % 2 == 0 and _ends_a_trace(text, mark):
+            return number
+    return None
 
 
 def _ends_a_trace(text: str, mark: _Mark) -> bool:

@@ -31,6 +31,11 @@ def test_every_known_form_is_told_apart(text):
         ("Hm. </think> So.", Parted("Hm.", "So.")),
         ("</think>So.", Parted("", "So.")),
         ("Hm.\n</think>", Parted("Hm.", "")),
+        (
+            "I show it:\n```\n</think>\n```\nDone.\n</think>\nSo.",
+            Parted("I show it:\n```\n</think>\n```\nDone.", "So."),
+        ),
+        ("It ends so:\n```\n</think>\n```", Parted(None, "It ends so:\n```\n</think>\n```")),
         # Opened by the template and by the model.
         ("<think>\n<think>\nHm.\n</think>\nSo.", Parted("<think>\nHm.", "So.")),
         # Empty, as models write that can be told not to think.
@@ -53,6 +58,7 @@ def test_every_known_form_is_told_apart(text):
             Parted("Hm.", "Write `<think>` first:\n```html\n<think>\nx\n</think>\n```\nThat is all."),
         ),
         ("<think>Hm.</think>Then <think> begins.", Parted("Hm.", "Then <think> begins.")),
+        ("<think>\n```\na\n</think>\nA.\n<think>\nb\n</think>\nB.", Parted("```\na\n\nb", "A.\n\nB.")),
         # Answers that only speak of marks.
         ("The </think> tag ends a trace.", Parted(None, "The </think> tag ends a trace.")),
         ("Use `<think>` and `</think>`.", Parted(None, "Use `<think>` and `</think>`.")),
