@@ -14,7 +14,7 @@ from datasets import Features
 from mergeit_ops.core.columns import EMBEDDING, META, STATS, is_carried, is_content
 from mergeit_ops.core.formats import Reading, SampleFormat
 from mergeit_ops.core.merging.pairing import Group
-from mergeit_ops.core.rows import lineage
+from mergeit_ops.core.rows import lineage, rewrites
 from mergeit_ops.core.rows.identity import base_id, content_digests, exact_digest, group_id, sample_digest
 from mergeit_ops.core.rows.lossless import UnencodableError, decode_row, encode_row
 from mergeit_ops.core.sample import Sample
@@ -210,8 +210,9 @@ class TopicMerges:
             prompt_sha256=merge.prompt_sha256,
         )
         common = agreed([self._metas[position] for position in group.members], missing_is_null=False)
-        # The history of each parent stays with that parent.
-        common.pop(lineage.HISTORY, None)
+        # The history of each parent stays with that parent, and so does what it was before it was rewritten.
+        for key in (lineage.HISTORY, *rewrites.KEYS):
+            common.pop(key, None)
         return common | own
 
 

@@ -14,11 +14,15 @@ from typing import Any
 import pyarrow as pa
 
 from mergeit_ops.core.columns import BATCH_META, META, STATS
-from mergeit_ops.core.rows import lineage
+from mergeit_ops.core.rows import lineage, rewrites
 from mergeit_ops.dataset.stats import GATE_STATS
 from mergeit_ops.dataset.tables import dump_json, json_array, python_rows, set_column
 
 _TEXTS = pa.list_(pa.string())
+
+_REWRITES: Mapping[str, pa.DataType] = {
+    key: pa.int64() if key == rewrites.NODES_ADDED else pa.string() for key in rewrites.KEYS
+}
 
 _FIELDS: Mapping[str, Mapping[str, pa.DataType]] = {
     META: {
@@ -63,6 +67,8 @@ def with_structs(table: pa.Table, earlier: pa.Schema, stats: Mapping[str, pa.Dat
         ours = fields if name != META or lineage.STATUS in keys else {key: fields[key] for key in fields.keys() & keys}
         types: dict[str, pa.DataType | None] = dict.fromkeys(sorted(keys))
         types |= {**kept, **ours}
+        if name == META:
+            types |= {key: _REWRITES[key] for key in _REWRITES.keys() & types.keys()}
         table = set_column(table, name, _structs(rows, types))
     return table
 

@@ -1,10 +1,10 @@
-"""Columns that an operator of ours adds in the middle of a recipe on Ray."""
+"""Columns that an operator of ours adds or removes in the middle of a recipe on Ray."""
 
 from __future__ import annotations
 
 import sys
 
-__all__ = ["note_column"]
+__all__ = ["forget_column", "note_column"]
 
 
 def note_column(name: str) -> None:
@@ -15,13 +15,31 @@ def note_column(name: str) -> None:
 
     :param name: of the column.
     """
+    columns = _known_columns()
+    if columns is not None:
+        columns.add(name)
+
+
+def forget_column(name: str) -> None:
+    """Tell Data-Juicer that the rows no longer have a column; see `note_column`.
+
+    Without this its next filter would look for stats that are not there.
+
+    :param name: of the column.
+    """
+    columns = _known_columns()
+    if columns is not None:
+        columns.discard(name)
+
+
+def _known_columns() -> set[str] | None:
+    """Return the set of columns of the Ray dataset whose operator is running; None outside of one."""
     from data_juicer.core.data.ray_dataset import RayDataset
 
     frame = sys._getframe(1)
     while frame is not None:
         if frame.f_code is RayDataset._run_single_op.__code__:
-            columns = frame.f_locals["cached_columns"]
-            if columns is not None:
-                columns.add(name)
-            return
+            columns: set[str] | None = frame.f_locals["cached_columns"]
+            return columns
         frame = frame.f_back  # type: ignore[assignment]
+    return None

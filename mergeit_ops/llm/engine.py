@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from mergeit_ops.core.merging.replies import ReplyError
+from mergeit_ops.core.merging.replies import FailureReason, ReplyError
 from mergeit_ops.errors import LLMError, TooManyFailuresError
 from mergeit_ops.llm.advice import about_the_journal
 from mergeit_ops.llm.backend import BackendFactory, find_backend
@@ -19,7 +19,7 @@ from mergeit_ops.llm.logprobs import LogprobsFactory
 from mergeit_ops.llm.progress import Progress
 from mergeit_ops.llm.prompt_logprobs import PromptLogprobsFactory
 from mergeit_ops.llm.refusals import Refusals
-from mergeit_ops.llm.requests import LLMOutcome, LLMRequest, expected_completion_tokens
+from mergeit_ops.llm.requests import LLMOutcome, LLMRequest, expected_completion_tokens, outcome_of
 from mergeit_ops.llm.retry import RetryPolicy
 from mergeit_ops.llm.running import run_to_end, spared_collections
 from mergeit_ops.llm.settings import DEFAULT_SAMPLING_PARAMS, LLMSettings
@@ -168,12 +168,15 @@ class LLMEngine:
             raise told_of_answers(stopped, self.total.as_dict(), journal=journaled, at_least=not self.alone)
         return usage
 
-    def plan(self, requests: Iterable[LLMRequest[T]]) -> dict[str, Any]:
+    def plan(
+        self, requests: Iterable[LLMRequest[T]], on_outcome: Callable[[LLMOutcome[T]], None] = lambda outcome: None
+    ) -> dict[str, Any]:
         """Tell what a run would take, without a call and without a key.
 
         Answers that have to be asked for a second time cannot be foreseen: they come on top.
 
         :param requests: what would be run.
+        :param on_outcome: called with the outcome of each request that the journal settles.
         :return: `requests`, `calls` (answers that are not in the journal), `cache_hits`, the estimated
             `prompt_tokens` and `completion_tokens` of the calls, and their `cost` when prices are known.
         """
@@ -185,9 +188,11 @@ class LLMEngine:
         with closing(open_journal(self.settings.cache_path, create=False)) as journal:
             for request in requests:
                 figures["requests"] += 1
+                found: list[T | FailureReason] = []
                 for candidate in range(request.num_candidates):
-                    key, answered = self._next_key(journal, request, candidate)
-                    if answered or key in seen:
+                    key, known = self._next_key(journal, request, candidate)
+                    found += [] if known is None else [known]
+                    if known is not None or key in seen:
                         figures["cache_hits"] += 1
                         continue
                     if journal.path is not None:
@@ -195,29 +200,34 @@ class LLMEngine:
                     figures["calls"] += 1
                     figures["prompt_tokens"] += estimate_messages(request.messages)
                     figures["completion_tokens"] += expected_completion_tokens(request, sampling_params)
+                if len(found) == request.num_candidates:
+                    on_outcome(outcome_of(request.tag, found))
         if self.settings.prices is not None:
             cost = self.settings.prices.cost(figures["prompt_tokens"], figures["completion_tokens"])
             figures["cost"] = round(cost, _COST_DIGITS)
         return figures
 
-    def _next_key(self, journal: AnswerStore, request: LLMRequest[Any], candidate: int) -> tuple[str, bool]:
-        """Return the key of the question that comes next, and whether the journal settles the request without one."""
+    def _next_key(self, journal: AnswerStore, request: LLMRequest[Any], candidate: int) -> tuple[str, Any]:
+        """Return the key of the question that comes next; and the answer that the journal has, or why there is none.
+
+        The second is None if a call has to be made.
+        """
         identity, sampling_params = self.backend_factory.identity(), self.backend_factory.sampling_params
-        asked = request
+        asked, reason = request, FailureReason.UNPARSABLE
         for _ in range(self.settings.try_num):
             key = answer_key(identity, asked.messages, sampling_params, candidate)
             text = journal.get(key)
             if text is None:
-                return key, False
+                return key, None
             try:
-                request.parse(text)
+                answer = request.parse(text)
             except ReplyError as error:
                 if not error.correction:
-                    return key, False
-                asked = request.corrected(text, error.correction)
+                    return key, None
+                asked, reason = request.corrected(text, error.correction), error.reason
             else:
-                return key, True
-        return key, True
+                return key, answer
+        return key, reason
 
 
 def told_of_answers(stopped: LLMError, usage: Mapping[str, Any], *, journal: bool, at_least: bool = False) -> LLMError:

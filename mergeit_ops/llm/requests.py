@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
@@ -10,7 +10,14 @@ from mergeit_ops.core.merging.replies import FailureReason
 from mergeit_ops.core.text.chat_marks import without_marks
 from mergeit_ops.core.text.token_estimate import estimate_tokens
 
-__all__ = ["CAP_PARAMS", "LLMOutcome", "LLMRequest", "completion_cap", "expected_completion_tokens"]
+__all__ = [
+    "CAP_PARAMS",
+    "LLMOutcome",
+    "LLMRequest",
+    "completion_cap",
+    "expected_completion_tokens",
+    "outcome_of",
+]
 
 T = TypeVar("T")
 
@@ -66,6 +73,17 @@ class LLMOutcome(Generic[T]):
     tag: Any
     answers: tuple[T, ...]
     error: FailureReason | None = None
+
+
+def outcome_of(tag: Any, results: Sequence[T | FailureReason]) -> LLMOutcome[T]:
+    """Return the outcome of a request from what became of its candidates.
+
+    :param tag: of the request.
+    :param results: for each candidate, in order, its answer or why there is none.
+    """
+    answers = tuple(result for result in results if not isinstance(result, FailureReason))
+    reasons = [result for result in results if isinstance(result, FailureReason)]
+    return LLMOutcome(tag, answers, None if answers else reasons[0])
 
 
 def expected_completion_tokens(request: LLMRequest[Any], sampling_params: Mapping[str, Any]) -> int:

@@ -37,6 +37,7 @@ from mergeit_ops.llm.requests import (
     LLMRequest,
     completion_cap,
     expected_completion_tokens,
+    outcome_of,
 )
 from mergeit_ops.llm.retry import call_with_retries
 from mergeit_ops.llm.servers import CAP_FIELDS, same_model
@@ -167,9 +168,7 @@ class Stage(Generic[T]):
             return LLMOutcome(request.tag, (), FailureReason.UNENCODABLE)
         candidates = [self._candidate(request, index) for index in range(request.num_candidates)]
         results = [await candidates[0]] if len(candidates) == 1 else await _all_or_none(candidates)
-        answers = tuple(result for result in results if not isinstance(result, FailureReason))
-        reasons = [result for result in results if isinstance(result, FailureReason)]
-        return LLMOutcome(request.tag, answers, None if answers else reasons[0])
+        return outcome_of(request.tag, results)
 
     async def _candidate(self, request: LLMRequest[T], index: int) -> T | FailureReason:
         """Return one answer, or the reason why there is none."""

@@ -9,6 +9,7 @@ from mergeit_ops.ops.combined_score_filter import CombinedScoreFilter
 from mergeit_ops.ops.decontamination_filter import DecontaminationFilter
 from mergeit_ops.ops.diversity_selector import DiversitySelector
 from mergeit_ops.ops.facility_location_selector import FacilityLocationSelector
+from mergeit_ops.ops.instruction_rewrite_mapper import InstructionRewriteMapper
 from mergeit_ops.ops.instruction_tag_mapper import InstructionTagMapper
 from mergeit_ops.ops.llm_pair_merger_mapper import LLMPairMergerMapper
 from mergeit_ops.ops.low_confidence_selector import LowConfidenceSelector
@@ -29,6 +30,7 @@ __all__ = [
     "DecontaminationFilter",
     "DiversitySelector",
     "FacilityLocationSelector",
+    "InstructionRewriteMapper",
     "InstructionTagMapper",
     "LLMPairMergerMapper",
     "LowConfidenceSelector",

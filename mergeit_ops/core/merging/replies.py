@@ -45,7 +45,7 @@ ECHO_CORRECTION = (
 
 
 class FailureReason(str, Enum):
-    """Why a group of rows has no merge, or a row no score: the closed list of reason codes."""
+    """Why a group of rows has no merge, or a row no score, no tags or no rewriting: the closed list of reason codes."""
 
     API_FAILED = "api_failed"
     TOO_LONG = "too_long"
@@ -62,6 +62,10 @@ class FailureReason(str, Enum):
     BAD_ROW = "bad_row"
     NO_LOGPROBS = "no_logprobs"
     DIGITS_MISSING = "digits_missing"
+    LENGTH = "length"
+    LANGUAGE = "language"
+    NEW_URL = "new_url"
+    PROCEDURE = "procedure"
 
     def __str__(self) -> str:
         return self.value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-__all__ = ["FUNCTION_WORDS", "LETTERS", "MARKS", "UNSPACED", "exact_words", "is_number", "stems"]
+__all__ = ["FUNCTION_WORDS", "LETTERS", "MARKS", "UNSPACED", "count_words", "exact_words", "is_number", "stems"]
 
 UNSPACED = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 """Characters of scripts that put no space between words, as a set for regular expressions; each counts as a word."""
@@ -18,6 +18,8 @@ LETTERS = rf"{_LETTER}+(?:[{MARKS}]+{_LETTER}*)*"
 _WORD = re.compile(rf"[{UNSPACED}]|\d+(?:[.,:/]\d+)*|{LETTERS}(?:['’]{LETTERS})*")
 _LIST_MARK = re.compile(r"^[^\S\n]*\(?\d{1,3}[.)][^\S\n]", re.MULTILINE)
 _SYMBOL = re.compile(r"[^\w\s]")
+_UNSPACED_CHARACTER = re.compile(f"[{UNSPACED}]")
+_UNSPACED_WORD = 2  # characters; words of Chinese and Japanese have about as many
 _STEM_LETTERS = 5
 _SHORTEST_PLURAL = 3
 
@@ -39,6 +41,19 @@ def exact_words(text: str) -> list[str]:
     lowered = _LIST_MARK.sub("", text.lower())
     words = [word.replace(",", "") if is_number(word) else word for word in _WORD.findall(lowered)]
     return words or _SYMBOL.findall(lowered)
+
+
+def count_words(text: str) -> int:
+    """Count the words of a text as its reader does: what stands between spaces and has a letter or digit.
+
+    Two characters of a script that puts no spaces between words count as one word. So `24-hour` is one word, and four
+    Chinese characters are two.
+
+    :param text: any text.
+    """
+    unspaced = len(_UNSPACED_CHARACTER.findall(text))
+    rest = _UNSPACED_CHARACTER.sub(" ", text) if unspaced else text
+    return sum(any(map(str.isalnum, piece)) for piece in rest.split()) + -(-unspaced // _UNSPACED_WORD)
 
 
 def stems(text: str) -> list[str]:

@@ -1,0 +1,91 @@
+"""What can be checked in a rewritten row without a model: length, language, web addresses, talk about the procedure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from mergeit_ops.core.merging.replies import FailureReason, ReplyError
+from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.text.scripts import shares_script
+from mergeit_ops.core.text.words import count_words
+
+__all__ = ["WordLimits", "check_instruction", "check_text"]
+
+_URL = re.compile(r"(?:https?://|www\.)[^\s<>\"'`)\]}]+", re.IGNORECASE)
+_END_OF_SENTENCE = ".,;:!?"
+_PROCEDURE = re.compile(
+    r"\b(?:semantic(?:ally)?[\s-]+(?:pars(?:e|ed|ing)|trees?)|parse[\s-]+trees?|trees?\s+of\s+(?:its\s+)?meaning|"
+    r"(?:re-?written|revised|original|given)\s+(?:instruction|prompt|request)s?|"
+    r"nodes?\s+(?:to|of|in)\s+the\s+tree)\b",
+    re.IGNORECASE,
+)
+_AGAIN = "Answer again, with the JSON object only."
+
+
+@dataclass(frozen=True)
+class WordLimits:
+    """How many words an instruction may have; see `count_words`.
+
+    :param least: at least so many.
+    :param most: at most so many.
+    """
+
+    least: int
+    most: int
+
+
+def check_instruction(new: str, old: Sample, limits: WordLimits) -> None:
+    """Refuse an instruction that breaks a rule.
+
+    :param new: the new instruction.
+    :param old: the row that is rewritten.
+    :param limits: its words.
+    :raises ReplyError: `empty`, `echo`, `length`, `language`, `new_url` or `procedure`, the last five with a correction
+        for the model.
+    """
+    if not new.strip():
+        raise ReplyError(FailureReason.EMPTY)
+    if _normal(new) == _normal(old.instruction):
+        raise ReplyError(FailureReason.ECHO, f"You gave back the instruction as it was. Change it. {_AGAIN}")
+    words = count_words(new)
+    if not limits.least <= words <= limits.most:
+        raise ReplyError(
+            FailureReason.LENGTH,
+            f"Your instruction has {words} words, but it must have {limits.least} to {limits.most}. {_AGAIN}",
+        )
+    check_text(new, old, "instruction")
+
+
+def check_text(new: str, old: Sample, name: str) -> None:
+    """Refuse a text in another language, with a new web address, or with words about how it was made.
+
+    Languages are told apart by their scripts only: English and German are one, English and Chinese are two.
+
+    :param new: the new text; its language is compared with that of the same text of the row.
+    :param old: the row that is rewritten. What it says itself is allowed.
+    :param name: which text it is: `instruction`, `input` or `output`.
+    :raises ReplyError: `language`, `new_url` or `procedure`, with a correction for the model.
+    """
+    if new.strip() and not shares_script(new, getattr(old, name)):
+        raise ReplyError(
+            FailureReason.LANGUAGE, f"Your {name} is in another language than that of the record. {_AGAIN}"
+        )
+    known = "\n".join((old.instruction, old.input, old.output, old.system))
+    for found in _URL.finditer(new):
+        url = found[0].rstrip(_END_OF_SENTENCE)
+        if url.lower() not in known.lower():
+            raise ReplyError(
+                FailureReason.NEW_URL, f"Your {name} has a web address that the record does not have. {_AGAIN}"
+            )
+    for found in _PROCEDURE.finditer(new):
+        if found[0].lower() not in known.lower():
+            raise ReplyError(
+                FailureReason.PROCEDURE,
+                f'Your {name} speaks of how it was made ("{found[0]}"). It must read as if nothing had been there '
+                f"before it. {_AGAIN}",
+            )
+
+
+def _normal(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,113 @@
+"""Expanding a dataset in depth and in breadth (LIFT, arXiv 2312.11508, its first phase)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from mergeit_ops.core.rewriting.chains import Chain
+from mergeit_ops.core.rewriting.checks import WordLimits
+from mergeit_ops.core.rewriting.instructions import DATA_RULE, instruction_question
+from mergeit_ops.core.rewriting.responses import answered
+from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.text.words import count_words
+
+__all__ = ["BROADEN_SYSTEM_PROMPT", "DEEPEN_SYSTEM_PROMPT", "Broaden", "Deepen"]
+
+_ROOM_WORDS = 60
+_FEWEST_WORDS = 3
+_DEEPER_WORDS = 25
+
+DEEPEN_SYSTEM_PROMPT = f"""\
+You deepen requests to a language model. You are given one record: a request as `instruction`, with the material that \
+it works on as `input` where there is any. Write the request anew so that a good answer takes more knowledge or more \
+steps of thought, in one of these ways, whichever suits it best: add a condition that the answer has to meet; ask for \
+the reasons or for what follows; put something particular in the place of something general; ask for the steps that \
+lead to the answer.
+
+- It stays a request about the same matter, which a person could have written and somebody can answer.
+- Write in its language. Keep the form in which it gives or wants data: tables, code, lists, formulas.
+- The `input` stays as it is. Do not copy it, and do not answer the request.
+- Do not speak of these rules or of an earlier request. Use no web address that is not in the record.
+
+{DATA_RULE}
+
+Answer with one JSON object and nothing else. It has exactly the key "instruction", a string."""
+
+BROADEN_SYSTEM_PROMPT = f"""\
+You broaden a collection of requests to a language model. You are given one record of it: a request as `instruction`, \
+with the material that it works on as `input` where there is any. Write another request from the same field that the \
+collection is less likely to have: about a matter that comes up less often, as hard and about as long as the one given.
+
+- It stands for itself: whoever reads it does not know the one given. Write in the language of the one given.
+- If it works on material, write that as `input`; else `input` is an empty string.
+- Do not answer it. Do not speak of these rules or of another request. Use no web address that is not in the record.
+
+{DATA_RULE}
+
+Answer with one JSON object and nothing else. It has exactly the keys "instruction" and "input", each a string."""
+
+
+@dataclass(frozen=True)
+class Deepen:
+    """Makes a request harder, and has it answered anew.
+
+    It stands for the deeper half of LIFT's expansion. The words of the prompt are our own, and a reply that breaks a
+    rule is sent back with what is wrong. In LIFT the rows as they were stay in the dataset beside the new ones; here
+    the new row takes the place of the old one.
+
+    :param regenerate_response: see `answered`.
+    """
+
+    name: ClassVar[str] = "deepen"
+
+    regenerate_response: bool = True
+
+    @property
+    def nodes_added(self) -> int | None:
+        """See `RewriteMethod`."""
+        return None
+
+    def problem(self, sample: Sample) -> str | None:
+        """See `RewriteMethod`."""
+        return None
+
+    def chain(self, sample: Sample) -> Chain:
+        """See `RewriteMethod`."""
+        return answered(self._instructions(sample), sample, self.regenerate_response)
+
+    def _instructions(self, sample: Sample) -> Chain:
+        words = count_words(sample.instruction)
+        limits = WordLimits(words + 1, words + _ROOM_WORDS)
+        return (yield instruction_question(DEEPEN_SYSTEM_PROMPT, sample, limits, added_words=_DEEPER_WORDS))
+
+
+@dataclass(frozen=True)
+class Broaden:
+    """Writes another request of the same field, and has it answered.
+
+    It stands for the broader half of LIFT's expansion, with the differences that `Deepen` has.
+
+    :param regenerate_response: see `answered`.
+    """
+
+    name: ClassVar[str] = "broaden"
+
+    regenerate_response: bool = True
+
+    @property
+    def nodes_added(self) -> int | None:
+        """See `RewriteMethod`."""
+        return None
+
+    def problem(self, sample: Sample) -> str | None:
+        """See `RewriteMethod`."""
+        return None
+
+    def chain(self, sample: Sample) -> Chain:
+        """See `RewriteMethod`."""
+        return answered(self._instructions(sample), sample, self.regenerate_response)
+
+    def _instructions(self, sample: Sample) -> Chain:
+        limits = WordLimits(_FEWEST_WORDS, count_words(sample.instruction) + _ROOM_WORDS)
+        return (yield instruction_question(BROADEN_SYSTEM_PROMPT, sample, limits, added_words=0, with_input=True))

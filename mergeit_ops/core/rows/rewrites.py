@@ -1,0 +1,79 @@
+"""What a rewritten row was: the keys that operators which write new texts leave in `__dj__meta__`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = [
+    "ERROR",
+    "KEYS",
+    "METHOD",
+    "MODEL",
+    "NODES_ADDED",
+    "ORIGINAL",
+    "PARENT",
+    "PARENT_ID",
+    "PROMPT_SHA256",
+    "REWRITTEN",
+    "STATUS",
+    "kept",
+    "rewritten",
+]
+
+STATUS = "rewrite_status"
+PARENT = "rewrite_parent"
+PARENT_ID = "rewrite_parent_id"
+ERROR = "rewrite_error"
+METHOD = "rewrite_method"
+MODEL = "rewrite_model"
+PROMPT_SHA256 = "rewrite_prompt_sha256"
+NODES_ADDED = "nodes_added"
+
+KEYS = (STATUS, PARENT, PARENT_ID, ERROR, METHOD, MODEL, PROMPT_SHA256, NODES_ADDED)
+
+ORIGINAL = "original"
+REWRITTEN = "rewritten"
+
+
+def rewritten(
+    before: Mapping[str, Any],
+    *,
+    parent: str,
+    parent_id: str,
+    method: str,
+    model: str,
+    prompt_sha256: str,
+    nodes_added: int | None = None,
+) -> dict[str, Any]:
+    """Return the metadata of a row with new texts.
+
+    :param before: the metadata of the row as it was. What other operators noted there stays.
+    :param parent: the row as it was, whole and with its metadata, as `encode_row` writes it.
+    :param parent_id: its row id: the one that it brought, else a hash of what it held.
+    :param method: name of the method that wrote the new texts.
+    :param model: name of the model.
+    :param prompt_sha256: hash of the first prompt.
+    :param nodes_added: nodes that were added to the tree of the instruction; None: none were counted.
+    """
+    return {
+        **before,
+        STATUS: REWRITTEN,
+        PARENT: parent,
+        PARENT_ID: parent_id,
+        ERROR: None,
+        METHOD: method,
+        MODEL: model,
+        PROMPT_SHA256: prompt_sha256,
+        NODES_ADDED: nodes_added,
+    }
+
+
+def kept(before: Mapping[str, Any], error: str | None) -> dict[str, Any]:
+    """Return the metadata of a row that stays as it was.
+
+    :param before: its metadata. A row that an earlier operator has rewritten keeps its parent.
+    :param error: why it was not rewritten.
+    """
+    known = {key: before.get(key) for key in KEYS}
+    return {**before, **known, STATUS: before.get(STATUS) or ORIGINAL, ERROR: error}

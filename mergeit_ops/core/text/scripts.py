@@ -1,0 +1,53 @@
+"""The scripts that a text is written in, which tell some languages apart without a model."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from functools import lru_cache
+
+__all__ = ["main_script", "script_shares", "shares_script"]
+
+_ALIASES = {"HIRAGANA": "KANA", "KATAKANA": "KANA", "KATAKANA-HIRAGANA": "KANA", "FULLWIDTH": "LATIN"}
+_LEAST_SHARE = 0.2
+_JAPANESE_SHARE = 0.05  # a Japanese text of many ideographs still has its particles in kana
+
+
+def script_shares(text: str) -> dict[str, float]:
+    """Return the share of each script among the letters of a text; empty if it has none.
+
+    Hiragana and Katakana are one script. A text with a little of them is Japanese, and its ideographs count as theirs.
+
+    :param text: any text.
+    :return: scripts by the first word of their names in Unicode, such as `LATIN`, `CJK` and `KANA`, to shares that sum
+        to 1.
+    """
+    counts = Counter(_script(char) for char in text if char.isalpha())
+    total = counts.total()
+    if counts["KANA"] >= _JAPANESE_SHARE * total:
+        counts["KANA"] += counts.pop("CJK", 0) if counts["KANA"] else 0
+    return {script: count / total for script, count in counts.items() if count}
+
+
+def main_script(text: str) -> str | None:
+    """Return the script of most letters of a text; None if it has no letters."""
+    shares = script_shares(text)
+    return max(shares, key=lambda script: (shares[script], script)) if shares else None
+
+
+def shares_script(new: str, old: str) -> bool:
+    """Tell whether a text is mainly in a script in which at least a fifth of the letters of another are.
+
+    Languages of one script, such as English and German, are not told apart.
+
+    :param new: the text.
+    :param old: the other one; without letters it agrees with any.
+    """
+    found, known = main_script(new), script_shares(old)
+    return not known or (found is not None and known.get(found, 0.0) >= _LEAST_SHARE)
+
+
+@lru_cache(maxsize=8_192)
+def _script(char: str) -> str:
+    first = unicodedata.name(char, "UNKNOWN").split()[0]
+    return _ALIASES.get(first, first)

@@ -1,0 +1,299 @@
+"""Having a language model write new texts into rows, each of which keeps what it was."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from datasets import Features
+
+from mergeit_ops.core.columns import META, ROW_ID, is_carried
+from mergeit_ops.core.formats import Reading
+from mergeit_ops.core.merging.prompts import prompt_sha256
+from mergeit_ops.core.rewriting.chains import Chain, Question, RewriteMethod
+from mergeit_ops.core.rows import lineage, rewrites
+from mergeit_ops.core.rows.identity import content_digest, sample_digest
+from mergeit_ops.core.rows.lossless import UnencodableError, encode_row
+from mergeit_ops.core.sample import Sample
+from mergeit_ops.dataset.manifest import Manifest, added_up
+from mergeit_ops.dataset.merge_table import merged_row
+from mergeit_ops.dataset.tables import JSON, arrow_array, json_array, loses_nanoseconds, python_rows, set_column
+from mergeit_ops.jobs.rows import Rows
+from mergeit_ops.jobs.sample_reader import SampleReader
+from mergeit_ops.jobs.tagging import check_readable
+from mergeit_ops.llm.requests import LLMOutcome, LLMRequest
+from mergeit_ops.llm.usage import PLANNED_FIGURES
+
+if TYPE_CHECKING:
+    from mergeit_ops.llm.engine import LLMEngine
+
+__all__ = ["RewriteJob", "RewriteReport", "rewrite_rows"]
+
+UNCHANGED = "unchanged"
+"""The model gave the row back as it was."""
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What became of a sample.
+
+    :param new: its new texts; None: it stays as it was.
+    :param error: why it stays as it was.
+    :param prompt: hash of the first prompt.
+    :param failed: whether a call failed; if not, there was none, or it changed nothing.
+    """
+
+    new: Sample | None = None
+    error: str | None = None
+    prompt: str = ""
+    failed: bool = False
+
+
+@dataclass
+class RewriteReport:
+    """What a table tells.
+
+    :param rewritten: number of rows with new texts.
+    :param failed: rows whose calls brought nothing usable, by reason.
+    :param kept: rows that were never asked about, or given back as they were, by reason.
+    :param rewrites: hash of what each rewritten row holds, to the id of the row that it was and the hash of its texts.
+    """
+
+    rewritten: int = 0
+    failed: Counter[str] = field(default_factory=Counter)
+    kept: Counter[str] = field(default_factory=Counter)
+    rewrites: dict[str, list[str]] = field(default_factory=dict)
+
+
+@dataclass
+class RewriteJob:
+    """Writes new texts into rows; see `AskingJob`.
+
+    The columns of the layout are written anew; all other columns of the user stay. A row whose rewriting fails stays
+    as it was. Stats, embeddings and hashes describe the texts as they were, so no row keeps them.
+
+    :param reader: reads the rows; its layout writes them.
+    :param engine: asks the model.
+    :param method: what is asked.
+    :param dry_run: whether calls are only counted, and rows passed on as they are.
+    :param may_use_gpu: whether a local model may run on a GPU.
+    """
+
+    reader: SampleReader
+    engine: LLMEngine
+    method: RewriteMethod
+    dry_run: bool = False
+    may_use_gpu: bool = True
+    plan: dict[str, Any] = field(default_factory=dict)
+    """What a dry run would take so far."""
+
+    unit = "rows"
+
+    @property
+    def operator(self) -> str:
+        """See `AskingJob`."""
+        return self.reader.operator
+
+    @property
+    def engines(self) -> Sequence[LLMEngine]:
+        """See `AskingJob`."""
+        return [] if self.dry_run else [self.engine]
+
+    def features(self, features: Features) -> Features:
+        """Return the columns and types of the rows that it gives.
+
+        :param features: those of the rows that it gets.
+        """
+        if self.dry_run:
+            return features
+        return Features({**{name: features[name] for name in features if _is_kept(name)}, META: JSON})
+
+    def ask(self, table: pa.Table, own: None = None) -> tuple[pa.Table, RewriteReport]:
+        """Return rows with their new texts; see `AskingJob`."""
+        columns = [name for name in table.column_names if _is_kept(name)]
+        rows = python_rows(table.select(columns))
+        metas = _metas(table)
+        readings = self.reader.readings(table)
+        coarse = any(loses_nanoseconds(table.schema.field(name).type) for name in columns)
+        parents = [None if coarse else _as_text(row, meta) for row, meta in zip(rows, metas, strict=True)]
+        outcomes = self._outcomes(readings, parents)
+        report = RewriteReport()
+        for outcome in outcomes:
+            if outcome.error is not None:
+                (report.failed if outcome.failed else report.kept)[outcome.error] += 1
+        if self.dry_run:
+            return table, report
+        at, made, new_metas = [], [], []
+        for number, (row, meta, parent, outcome) in enumerate(zip(rows, metas, parents, outcomes, strict=True)):
+            if outcome.new is None or parent is None:
+                new_metas.append(rewrites.kept(meta, outcome.error))
+                continue
+            new = merged_row(self.reader.layout, outcome.new, [row])
+            parent_id = _id_of(row, meta)
+            at.append(number)
+            made.append(new)
+            new_metas.append(
+                rewrites.rewritten(
+                    meta,
+                    parent=parent,
+                    parent_id=parent_id,
+                    method=self.method.name,
+                    model=self.engine.model,
+                    prompt_sha256=outcome.prompt,
+                    nodes_added=self.method.nodes_added,
+                )
+            )
+            report.rewrites[content_digest(new)] = [parent_id, sample_digest(self.reader.layout.read(new).sample)]
+        report.rewritten = len(made)
+        return set_column(_replaced(table.select(columns), at, made), META, json_array(new_metas)), report
+
+    def _outcomes(self, readings: Sequence[Reading], parents: Sequence[str | None]) -> list[_Outcome]:
+        # Rows of the same texts are asked about once, also without a journal.
+        chains: dict[Sample, Chain] = {}
+        found: list[_Outcome | None] = []
+        for reading, parent in zip(readings, parents, strict=True):
+            problem = reading.problem or ("unencodable" if parent is None else self.method.problem(reading.sample))
+            found.append(None if problem is None else _Outcome(error=problem))
+            if problem is None and reading.sample not in chains:
+                chains[reading.sample] = self.method.chain(reading.sample)
+        settled = self._settled(chains)
+        return [
+            settled[reading.sample] if outcome is None else outcome
+            for reading, outcome in zip(readings, found, strict=True)
+        ]
+
+    def _settled(self, chains: Mapping[Sample, Chain]) -> dict[Sample, _Outcome]:
+        """Go through the questions of all chains, the first of each, then the second, and so on."""
+        settled: dict[Sample, _Outcome] = {}
+        prompts: dict[Sample, str] = {}
+        asked: dict[Sample, Question] = {}
+
+        def go_on(sample: Sample, answer: Any) -> None:
+            try:
+                asked[sample] = chains[sample].send(answer)
+            except StopIteration as end:
+                same = end.value == sample
+                settled[sample] = _Outcome(
+                    None if same or self.dry_run else end.value, UNCHANGED if same else None, prompts.get(sample, "")
+                )
+            else:
+                prompts.setdefault(sample, prompt_sha256(asked[sample].messages))
+
+        for sample in chains:
+            go_on(sample, None)
+        while asked:
+            questions = dict(asked)
+            asked.clear()
+            for sample, outcome in self._answers(questions).items():
+                if outcome.error is None:
+                    go_on(sample, outcome.answers[0])
+                else:
+                    settled[sample] = _Outcome(error=str(outcome.error), failed=True)
+        return settled
+
+    def _answers(self, questions: Mapping[Sample, Question]) -> dict[Sample, LLMOutcome[Any]]:
+        requests = [_request(sample, question) for sample, question in questions.items()]
+        found: dict[Sample, LLMOutcome[Any]] = {}
+
+        def settle(outcome: LLMOutcome[Any]) -> None:
+            found[outcome.tag] = outcome
+
+        if self.dry_run:
+            self.plan = added_up([self.plan, self.engine.plan(requests, settle)])
+            # What the journal does not have is not known yet.
+            expected = {sample: LLMOutcome(sample, (question.expected,)) for sample, question in questions.items()}
+            return expected | found
+        self.engine.run(requests, settle, total=lambda: len(requests), more_to_come=True)
+        # In the order of the rows, so that the next questions are asked in it.
+        return {sample: found[sample] for sample in questions}
+
+    def account(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """See `AskingJob`."""
+        figures = {f"planned_{name}": self.plan[name] for name in PLANNED_FIGURES if name in self.plan}
+        if not self.engine.total.requests:
+            return figures, {}
+        return figures | self.engine.figures(), {"usage": self.engine.total.as_dict()}
+
+    def finish(self) -> None:
+        """See `AskingJob`."""
+        if self.engine.total.requests:
+            self.engine.run((), lambda outcome: None)
+
+
+def rewrite_rows(rows: Rows, job: RewriteJob, manifest: Manifest) -> Rows:
+    """Have a model rewrite the rows of a dataset.
+
+    :param rows: flat rows.
+    :param job: rewrites them.
+    :param manifest: takes the figures and details, also those of work that had to stop.
+    :return: the rows, as many and in the same order.
+    :raises DatasetError: if most rows cannot be read; before any call.
+    :raises LLMError: see `Rows.asked`.
+    """
+    readable = check_readable(rows, job.reader)
+    manifest.figures |= {"rows_in": len(rows), **readable.figures()}
+    manifest.details |= {"model": job.engine.model}
+    made, told = rows.asked(job, manifest, features=job.features)
+    failed = sum((report.failed for report in told), Counter[str]())
+    kept = sum((report.kept for report in told), Counter[str]())
+    manifest.figures |= {
+        "rows_out": len(made),
+        "rewritten": sum(report.rewritten for report in told),
+        "failed": dict(sorted(failed.items())),
+        "kept": dict(sorted(kept.items())),
+    }
+    manifest.details["rewrites"] = {new: old for report in told for new, old in report.rewrites.items()}
+    return made
+
+
+def _request(sample: Sample, question: Question) -> LLMRequest[Any]:
+    return LLMRequest(
+        tag=sample,
+        messages=question.messages,
+        parse=question.parse,
+        schema=question.schema,
+        completion_tokens=question.completion_tokens,
+    )
+
+
+def _is_kept(column: str) -> bool:
+    return is_carried(column) or column == ROW_ID
+
+
+def _metas(table: pa.Table) -> list[dict[str, Any]]:
+    if META not in table.column_names:
+        return [{} for _ in range(table.num_rows)]
+    return [row[META] or {} for row in python_rows(table.select([META]))]
+
+
+def _as_text(row: Mapping[str, Any], meta: Mapping[str, Any]) -> str | None:
+    """Return a row as text; None if it has no lossless text form."""
+    try:
+        return encode_row({**row, **({META: meta} if meta else {})})
+    except UnencodableError:
+        return None
+
+
+def _id_of(row: Mapping[str, Any], meta: Mapping[str, Any]) -> str:
+    """Return the id of a row: the one that it brings, else a hash of what it holds, which equal rows share."""
+    brought = row.get(ROW_ID) or meta.get(lineage.ROW_ID)
+    return str(brought) if brought else content_digest(row)
+
+
+def _replaced(table: pa.Table, at: Sequence[int], made: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """Return a table with some rows replaced; the others are not converted, so that they stay to the letter.
+
+    :param table: the rows.
+    :param at: ascending positions of those that are replaced.
+    :param made: what stands there then.
+    """
+    if not at:
+        return table
+    types = {field.name: field.type for field in table.schema}
+    arrays = {name: arrow_array([row[name] for row in made], kind) for name, kind in types.items()}
+    instead = dict(zip(at, range(table.num_rows, table.num_rows + len(at)), strict=True))
+    both = pa.concat_tables([table, pa.table(arrays, schema=table.schema)])
+    return both.take(pa.array([instead.get(number, number) for number in range(table.num_rows)], pa.int64()))

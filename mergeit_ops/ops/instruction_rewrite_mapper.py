@@ -1,0 +1,157 @@
+"""Have a language model rewrite instructions: harder, broader, or revised."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from data_juicer.ops.base_op import OPERATORS
+from datasets import Dataset
+from loguru import logger
+
+from mergeit_ops.constraints import FLAG, Number, OneOf
+from mergeit_ops.core.columns import META, STATS
+from mergeit_ops.core.rewriting.chains import RewriteMethod
+from mergeit_ops.core.rewriting.methods import REWRITINGS
+from mergeit_ops.core.rewriting.tree import NODES_PER_CALL
+from mergeit_ops.core.text.characters import printable
+from mergeit_ops.dataset.manifest import log_summary
+from mergeit_ops.distributed import is_ray_dataset
+from mergeit_ops.errors import RecipeError
+from mergeit_ops.jobs.rewriting import RewriteJob, rewrite_rows
+from mergeit_ops.llm.settings import LLM_CONSTRAINTS
+from mergeit_ops.ops.dataset_mapper import Mapper
+from mergeit_ops.ops.llm_operator import LLMOperator
+from mergeit_ops.ops.parameters import declare
+from mergeit_ops.ops.sample_operator import SAMPLE_CONSTRAINTS
+
+if TYPE_CHECKING:
+    from mergeit_ops.llm.engine import LLMEngine
+
+OP_NAME = "instruction_rewrite_mapper"
+
+# Parameters that not every method has, and the values that say nothing.
+_OF_METHODS = {"add_nodes": NODES_PER_CALL, "regenerate_response": True}
+
+
+@OPERATORS.register_module(OP_NAME)
+class InstructionRewriteMapper(LLMOperator, Mapper):
+    """Have a language model rewrite each sample: harder, broader, or revised. Its parent stays in `__dj__meta__`.
+
+    `tree` adds nodes to the tree of an instruction's meaning, three in each call (Tree-Instruct, arXiv 2308.05696).
+    `deepen` makes a request harder and `broaden` writes another one of the same field (LIFT, arXiv 2312.11508).
+    `revise` corrects instruction and response in one call (after CoachLM, arXiv 2311.13246). The prompts are our own.
+    The first three write the response anew in a last call, in which the new instruction is all that the model sees,
+    with the input and the system prompt of the sample. The input stays as it is, except in `broaden`.
+
+    What can be checked without a model is: the number of words (`tree`: at least 12 more in each call, and at most 100,
+    as in the paper), the language, new web addresses, and words about the procedure. Languages are told apart by their
+    scripts, so English and German are one. In scripts without spaces two characters count as a word. A reply that
+    breaks a rule is sent back with what is wrong, up to `try_num` times in all. After that the sample stays as it was.
+
+    A rewritten sample has `rewrite_status` `rewritten` in `__dj__meta__`, and the whole sample as it was in
+    `rewrite_parent`, with its id in `rewrite_parent_id`. Other samples have `rewrite_status` `original` and the reason
+    in `rewrite_error`: that of a failed call, `too_many_words` where no instruction can keep the limits of `tree`,
+    `unchanged` where the model gave the sample back, or why it cannot be rewritten at all. The last are those that the
+    merger does not merge: `bad_row` (no instruction or no response), `multi_turn`, `more_than_text`, `reasoning`.
+    Columns beside the texts stay; stats, embeddings and hashes describe the old texts and are removed.
+
+    Replies are kept in a journal on disk, as by the merger: a second run of the same recipe pays only for what is
+    missing. `dry_run` tells the price first, and `max_total_tokens` limits it."""
+
+    # Data-Juicer's partitioned Ray executor would otherwise run it on each partition for itself.
+    is_global_operation = True
+    changes_rows = True
+    _constraints = {
+        **SAMPLE_CONSTRAINTS,
+        **LLM_CONSTRAINTS,
+        "method": OneOf(REWRITINGS),
+        "add_nodes": Number(low=NODES_PER_CALL, integer=True),
+        "regenerate_response": FLAG,
+        "dry_run": FLAG,
+    }
+
+    def __init__(
+        self,
+        method: str = "tree",
+        add_nodes: int = NODES_PER_CALL,
+        regenerate_response: bool = True,
+        dry_run: bool = False,
+        *args: Any,
+        **kwargs: Any,
+    ) -> None:
+        """
+        Initialization method.
+
+        :param method: `tree`, `deepen`, `broaden` or `revise`.
+        :param add_nodes: nodes that `tree` adds to an instruction, a multiple of 3: one call for every three, each
+            working on the result of the one before. An instruction has 100 words at most, so of 24 nodes hardly any
+            row has room.
+        :param regenerate_response: whether `tree`, `deepen` and `broaden` have the response written anew, which takes
+            a call. If not, it is empty: the old one answers another instruction. Later operators then count the sample
+            as unreadable, so this is for recipes that end here, and have the responses written elsewhere.
+        :param dry_run: make no call; report calls, estimated tokens and, where prices are given, what they cost. The
+            samples are passed on as they are, and the run exports them like any other: give it an `--export_path` of
+            its own. A new response is expected to be as long as the old one.
+        :param args: extra args
+        :param kwargs: extra args
+        """
+        declare(self, locals())
+        super().__init__(*args, **kwargs)
+        self.dry_run = dry_run
+        self.method = self._method()
+        self._engine: LLMEngine = self.new_engine(check=not dry_run)
+
+    def _method(self) -> RewriteMethod:
+        made = REWRITINGS[self.parameters["method"]]
+        known = {field.name for field in fields(made)}  # type: ignore[arg-type]
+        idle = [name for name, usual in _OF_METHODS.items() if name not in known and self.parameters[name] != usual]
+        if idle:
+            having = [name for name, other in REWRITINGS.items() if idle[0] in {field.name for field in fields(other)}]  # type: ignore[arg-type]
+            raise RecipeError(
+                f"{self._name}: {idle[0]} works with method {', '.join(map(repr, having))} only, got method "
+                f"{made.name!r}; remove one."
+            )
+        nodes = int(self.parameters["add_nodes"])
+        if nodes % NODES_PER_CALL:
+            raise RecipeError(f"{self._name}: add_nodes must be a multiple of {NODES_PER_CALL}, got {nodes}.")
+        given = {"add_nodes": nodes, "regenerate_response": self.parameters["regenerate_response"]}
+        return made(**{name: value for name, value in given.items() if name in known})
+
+    def run(self, dataset: Dataset, *, exporter: Any = None, tracer: Any = None) -> Dataset:
+        """Rewrite a flat dataset.
+
+        :param dataset: flat samples.
+        :param exporter: not used.
+        :param tracer: not used: `__dj__meta__` holds every sample as it was.
+        :return: as many samples, in the same order.
+        :raises DatasetError: if a column is missing, the rows are topics, or most cannot be read.
+        :raises LLMError: if the language model had to stop, or cannot be loaded.
+        """
+        with self.stopping_once(dataset), self.recorded() as manifest:
+            rows = self.rows_of(dataset)
+            if is_ray_dataset(dataset) and not len(rows):
+                manifest.figures |= {"rows_in": 0, "rows_out": 0}
+                return rows.dataset
+            self.check_flat(rows.grouped, "put this operator before the grouper or behind the merger")
+            job = RewriteJob(self.reader_of(rows.columns), self._engine, self.method, self.dry_run, self.may_use_gpu)
+            if not self.dry_run:
+                logger.info(f"{self._name}: {len(rows):,} samples go to {printable(self._engine.model)}.")
+            rewritten = rewrite_rows(rows, job, manifest)
+            if is_ray_dataset(dataset) and not self.dry_run:
+                from mergeit_ops.distributed.new_columns import forget_column, note_column
+
+                note_column(META)
+                forget_column(STATS)
+        self._tell(manifest.figures)
+        log_summary(self.work_dir)
+        return rewritten.dataset
+
+    def _tell(self, figures: dict[str, Any]) -> None:
+        if self.dry_run:
+            return
+        logger.info(f"{self._name}: {figures['rewritten']:,} of {figures['rows_out']:,} samples are rewritten.")
+        reasons = {**figures["kept"], **figures["failed"]}
+        if reasons:
+            told = ", ".join(f"{reason} {count:,}" for reason, count in sorted(reasons.items()))
+            logger.warning(f"{self._name}: samples that stay as they were, by reason: {told}.")
