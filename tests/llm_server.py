@@ -81,11 +81,33 @@ def merged_row(parents: list[dict[str, str]]) -> dict[str, str]:
     }
 
 
+_ADDED = ["please", "take", "care", "of", "each", "step", "in", "turn", "and"]
+_WORDS_WANTED = re.compile(r"has (\d+) words\. Yours must have (\d+) to (\d+) words")
+
+
+def rewritten_row(body: Mapping[str, Any]) -> dict[str, str] | None:
+    """Rewrite the record of a request by the rules that stand there; None if it asks for no rewriting."""
+    parents = parents_of(body)
+    if len(parents) != 1:
+        return None
+    (record,), said = parents, "\n".join(str(turn["content"]) for turn in body["messages"])
+    if found := _WORDS_WANTED.search(said):
+        words, least, most = map(int, found.groups())
+        added = max(least - words, min(most - words, 13))
+        instruction = " ".join([record["instruction"], *(_ADDED * 9)[:added]])
+        return {"instruction": instruction, "input": record.get("input", "")}
+    if said.startswith("You are an editor"):
+        return {"instruction": record["instruction"].strip(), "output": f"{record['output'].strip()} That is all."}
+    return None
+
+
 def merge_answer(body: Mapping[str, Any]) -> str | Reply:
-    """Answer like a model that merges well, finds every row good, and says 4 to anything else."""
+    """Answer like a model that merges and rewrites well, finds every row good, and says 4 to anything else."""
     if "prompt" in body:
         return logprobs_reply({str(digit): -0.01 if digit == 4 else -9.0 for digit in range(1, 7)})
     parents = parents_of(body)
+    if (rewritten := rewritten_row(body)) is not None:
+        return json.dumps(rewritten, ensure_ascii=False)
     if parents and "output" not in parents[0]:
         return json.dumps({"instruction": merged_instruction(parents)}, ensure_ascii=False)
     if len(parents) == 1:

@@ -91,6 +91,7 @@ CASES = [
         parameters={"tags_key": "intents", "tagger": "llm", "dry_run": True},
         adds=frozenset({"intents", STATS}),
     ),
+    Case(ops.InstructionRewriteMapper, parameters={"dry_run": True}),
     Case(ops.TagNormalizationMapper, parameters={"tags_key": "labels"}, reads_labels=True),
     Case(
         ops.ScoredDiversitySelector, parameters={"score_key": "grade"}, drops=frozenset({EMBEDDING}), reads_grades=True
@@ -333,6 +334,13 @@ BAD_VALUES = {
         "score_scale": "log",
     },
     ops.InstructionTagMapper: {"tagger": "gpt", "tags_key": "", "max_tags": 0, "ngram_max": 6, "min_tag_count": 0.5},
+    ops.InstructionRewriteMapper: {
+        "method": "evolve",
+        "add_nodes": 2,
+        "regenerate_response": "no",
+        "dry_run": 1,
+        "try_num": 0,
+    },
     ops.TagNormalizationMapper: {
         "tags_key": None,
         "min_tag_count": 0,

@@ -14,7 +14,7 @@ from mergeit_ops.core.columns import META, ROW_ID, is_carried
 from mergeit_ops.core.formats import Reading
 from mergeit_ops.core.merging.prompts import prompt_sha256
 from mergeit_ops.core.rewriting.chains import Chain, Question, RewriteMethod
-from mergeit_ops.core.rows import lineage, rewrites
+from mergeit_ops.core.rows import rewrites
 from mergeit_ops.core.rows.identity import content_digest, sample_digest
 from mergeit_ops.core.rows.lossless import UnencodableError, encode_row
 from mergeit_ops.core.sample import Sample
@@ -59,7 +59,7 @@ class RewriteReport:
     :param rewritten: number of rows with new texts.
     :param failed: rows whose calls brought nothing usable, by reason.
     :param kept: rows that were never asked about, or given back as they were, by reason.
-    :param rewrites: hash of what each rewritten row holds, to the id of the row that it was and the hash of its texts.
+    :param rewrites: by the id of each row that was rewritten, the hash of what it holds now and that of its texts.
     """
 
     rewritten: int = 0
@@ -132,7 +132,7 @@ class RewriteJob:
                 new_metas.append(rewrites.kept(meta, outcome.error))
                 continue
             new = merged_row(self.reader.layout, outcome.new, [row])
-            parent_id = _id_of(row, meta)
+            parent_id = rewrites.id_of(row, meta)
             at.append(number)
             made.append(new)
             new_metas.append(
@@ -146,7 +146,8 @@ class RewriteJob:
                     nodes_added=self.method.nodes_added,
                 )
             )
-            report.rewrites[content_digest(new)] = [parent_id, sample_digest(self.reader.layout.read(new).sample)]
+            texts = self.reader.layout.read(new).sample
+            report.rewrites[parent_id] = [content_digest(new), sample_digest(texts)]
         report.rewritten = len(made)
         return set_column(_replaced(table.select(columns), at, made), META, json_array(new_metas)), report
 
@@ -245,7 +246,7 @@ def rewrite_rows(rows: Rows, job: RewriteJob, manifest: Manifest) -> Rows:
         "failed": dict(sorted(failed.items())),
         "kept": dict(sorted(kept.items())),
     }
-    manifest.details["rewrites"] = {new: old for report in told for new, old in report.rewrites.items()}
+    manifest.details["rewrites"] = {old: new for report in told for old, new in report.rewrites.items()}
     return made
 
 
@@ -275,12 +276,6 @@ def _as_text(row: Mapping[str, Any], meta: Mapping[str, Any]) -> str | None:
         return encode_row({**row, **({META: meta} if meta else {})})
     except UnencodableError:
         return None
-
-
-def _id_of(row: Mapping[str, Any], meta: Mapping[str, Any]) -> str:
-    """Return the id of a row: the one that it brings, else a hash of what it holds, which equal rows share."""
-    brought = row.get(ROW_ID) or meta.get(lineage.ROW_ID)
-    return str(brought) if brought else content_digest(row)
 
 
 def _replaced(table: pa.Table, at: Sequence[int], made: Sequence[Mapping[str, Any]]) -> pa.Table:

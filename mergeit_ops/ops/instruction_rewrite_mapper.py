@@ -62,6 +62,7 @@ class InstructionRewriteMapper(LLMOperator, Mapper):
     # Data-Juicer's partitioned Ray executor would otherwise run it on each partition for itself.
     is_global_operation = True
     changes_rows = True
+    kind = "rewriter"
     _constraints = {
         **SAMPLE_CONSTRAINTS,
         **LLM_CONSTRAINTS,

@@ -73,7 +73,7 @@ class SampleOperator:
     """Whether it changes columns of the user, or adds some."""
 
     kind: ClassVar[str] = ""
-    """Its role in the conservation law: `grouper`, `selector`, `merger`, `gate` or `flattener`; empty: none."""
+    """Its role in the conservation law: `grouper`, `selector`, `merger`, `gate`, `flattener` or `rewriter`; or none."""
 
     step: ClassVar[str] = ""
     """Label of the rows that it leaves, in the report; empty: the report does not list them."""

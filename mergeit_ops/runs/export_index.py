@@ -64,6 +64,7 @@ class ExportIndex:
     :param expected: row ids of the input; for other rows the question is kept.
     :param linked: whether a row of an earlier merge must be unchanged.
     :param columns: the columns by which rows without lineage are told, where operators have added others; None: all.
+    :param origin: returns the hash of what a row without lineage was before it was rewritten.
 
     `places` maps a row id to its places, `first_ids` the ids that rows had in the first of several mergers. `unmatched`
     maps unexpected ids to the questions of their rows. `suspects` are rows that do not match their id, `broken` and
@@ -78,11 +79,13 @@ class ExportIndex:
         expected: Collection[str],
         linked: bool,
         columns: Collection[str] | None = None,
+        origin: Callable[[str], str] = lambda digest: digest,
     ) -> None:
         self._stage = stage
         self._earlier = earlier
         self._linked = linked
         self._columns = columns
+        self._origin = origin
         self._ids_by_text: dict[str, list[str]] = {}
         for row_id, merge in stage.standing.items():
             self._ids_by_text.setdefault(merge.text, []).append(row_id)
@@ -227,7 +230,7 @@ class ExportIndex:
         if not ids:
             known = self._columns
             content = {name: value for name, value in row.content.items() if known is None or name in known}
-            self.unlabelled.setdefault(content_digest(content), []).append(row)
+            self.unlabelled.setdefault(self._origin(content_digest(content)), []).append(row)
             return
         merges = self._stage.standing
         whole = (at for at in ids if merges[at].row in (None, exact_digest(row.content, merges[at].inexact)))

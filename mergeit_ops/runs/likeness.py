@@ -9,6 +9,7 @@ from mergeit_ops.core.formats import SampleFormat
 from mergeit_ops.core.rows import lineage
 from mergeit_ops.core.rows.identity import base_id, content_digest, sample_digest
 from mergeit_ops.errors import DatasetError
+from mergeit_ops.runs.rewrites import Rewrites
 from mergeit_ops.runs.rows import ExportRow
 from mergeit_ops.runs.stages import CheckedStage, stages_of
 
@@ -28,11 +29,12 @@ def likeness(run: FinishedRun) -> float:
     if stage.left is None:
         return 0.0
     known = _Known(stage, None if behind.changers else run.layout_or_none())
+    rewritten = Rewrites(run.records, stage.kind, None)
     rows = 0
     try:
         for row in run.rows():
             rows += 1
-            known.meet(row)
+            known.meet(rewritten.before(row))
     except DatasetError:
         return 0.0
     left = len(set(stage.left) - run.records.drops.keys())

@@ -10,7 +10,8 @@ Role = Mapping[str, Any]
 """What an operator of ours says about itself; see `SampleOperator`."""
 
 MERGER, GATE, SELECTOR, GROUPER, FLATTENER = "merger", "gate", "selector", "grouper", "flattener"
-"""Kinds of operators that the conservation law speaks of."""
+REWRITER = "rewriter"
+"""Kinds of operators that the conservation law speaks of. What a rewriter changes can be undone: rows keep parents."""
 
 # Data-Juicer tells the kind of an operator by its name. A name that tells nothing may stand for anything.
 _ONLY_TAKE_ROWS = ("filter", "deduplicator", "selector")
@@ -37,11 +38,17 @@ class RecipeSlice:
 
     @property
     def changers(self) -> tuple[str, ...]:
-        """Return the operators that may change rows."""
+        """Return the operators that may change rows in a way that nobody can undo."""
         return tuple(name for name in self.names if self._changes(name))
+
+    def of_kind(self, kind: str) -> tuple[str, ...]:
+        """Return the operators of a kind, in order."""
+        return tuple(name for name in self.names if self.roles.get(name, {}).get("kind") == kind)
 
     def _changes(self, name: str) -> bool:
         role = self.roles.get(name)
+        if role is not None and role.get("kind") == REWRITER:
+            return False
         return not name.endswith(_ONLY_TAKE_ROWS) if role is None else bool(role.get("changes_rows"))
 
     def _drops_unseen(self, name: str) -> bool:

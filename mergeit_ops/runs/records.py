@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from mergeit_ops.dataset.manifest import EXPORT_PATH, MANIFEST_DIR, PROCESS, ROLES, RUNNING, read_manifests
-from mergeit_ops.runs.recipe_steps import FLATTENER, GATE, MERGER, RecipeSteps, Role, kind_of
+from mergeit_ops.runs.recipe_steps import FLATTENER, GATE, MERGER, REWRITER, RecipeSteps, Role, kind_of
 
 Record = Mapping[str, Any]
 
-_THE_LAW_READS = (MERGER, GATE, FLATTENER)
+_THE_LAW_READS = (MERGER, GATE, FLATTENER, REWRITER)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mergeit_ops.core.rows.identity import base_id
@@ -91,6 +91,7 @@ class _Tracer:
         stages: Sequence[CheckedStage],
         export: ExportIndex,
         missing: Mapping[str, str],
+        origin: Callable[[str], str],
     ) -> None:
         self._run = run
         self._inputs = inputs
@@ -101,6 +102,8 @@ class _Tracer:
         found = export.first_ids if self._several else export.places
         self._places = {row_id: list(places) for row_id, places in found.items()}
         self._entered = None if self._first.entered is None else frozenset(self._first.entered)
+        # Rows that were rewritten before they entered, by what they were.
+        self._renamed = {origin(row_id): row_id for row_id in self._first.entered or () if row_id not in inputs}
 
     def trace(self) -> Trace:
         unmatched_rows = self._unmatched_rows()
@@ -141,6 +144,8 @@ class _Tracer:
         """Return the id that a row has in the run: that of an earlier run, where it went on from there."""
         if self._entered is None or row_id in self._entered:
             return row_id
+        if row_id in self._renamed:
+            return self._renamed[row_id]
         earlier = self._inputs.earlier_ids.get(row_id, row_id)
         # A merged row of an earlier run is found where its parents are.
         return next(iter(self._first.units([earlier])), row_id) if self._first.kind == GATE else earlier
@@ -148,7 +153,8 @@ class _Tracer:
     def _unmatched_rows(self) -> list[str]:
         """Return the ids of rows that entered and are no row of the input."""
         earlier = set(self._first.units(list(self._inputs.earlier_ids.values())))
-        return [row_id for row_id in self._first.entered or () if row_id not in self._inputs and row_id not in earlier]
+        known = earlier | {row_id for before, row_id in self._renamed.items() if before in self._inputs}
+        return [row_id for row_id in self._first.entered or () if row_id not in self._inputs and row_id not in known]
 
     def _recognised(self, unmatched_rows: Collection[str]) -> dict[str, str]:
         """Find rows that had been changed before they entered, by what they ask: id in the input to id in the run."""
@@ -167,7 +173,12 @@ class _Tracer:
 
 
 def trace(
-    run: FinishedRun, inputs: InputRows, stages: Sequence[CheckedStage], export: ExportIndex, missing: Mapping[str, str]
+    run: FinishedRun,
+    inputs: InputRows,
+    stages: Sequence[CheckedStage],
+    export: ExportIndex,
+    missing: Mapping[str, str],
+    origin: Callable[[str], str] = lambda row_id: row_id,
 ) -> Trace:
     """Trace every row of the input.
 
@@ -176,8 +187,9 @@ def trace(
     :param stages: its mergers.
     :param export: what its export holds.
     :param missing: why rows that entered the last merger are not in the export, by row id.
+    :param origin: returns the id of the row that one was before it was rewritten.
     """
-    return _Tracer(run, inputs, stages, export, missing).trace()
+    return _Tracer(run, inputs, stages, export, missing, origin).trace()
 
 
 def _by_text(texts: Mapping[str, str]) -> dict[str, str]:

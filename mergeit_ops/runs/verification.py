@@ -18,7 +18,8 @@ from mergeit_ops.core.rows.identity import base_id, exact_digest
 from mergeit_ops.runs.comparing import differing_columns, is_plain
 from mergeit_ops.runs.export_index import KEPT, ExportIndex, Place, Suspect
 from mergeit_ops.runs.inputs import InputRows
-from mergeit_ops.runs.recipe_steps import GATE, GROUPER, MERGER, SELECTOR, kind_of, listed
+from mergeit_ops.runs.recipe_steps import GATE, GROUPER, MERGER, REWRITER, SELECTOR, kind_of, listed
+from mergeit_ops.runs.rewrites import Rewrites
 from mergeit_ops.runs.run import FinishedRun
 from mergeit_ops.runs.stages import CheckedStage, KnownMerge, stages_of
 from mergeit_ops.runs.tracing import BETWEEN, DROPPED, FILTERED_OUT, LATER, LOST, UNTOLD, RowOutcome, trace
@@ -75,6 +76,7 @@ class _Check:
         self._changers = self._recipe.behind(self._stage.kind).changers if self._stage.kind else self._recipe.changers
         changers = (*self._recipe.before_ours().changers, *self._changers)
         self._found = Verification()
+        self._rewrites = Rewrites(run.records, self._stage.kind, run.layout_or_none())
         self._export = ExportIndex(
             self._stage,
             self._earlier_merges(),
@@ -82,6 +84,7 @@ class _Check:
             frozenset(inputs.ids),
             linked=not self._recipe.between_all(MERGER).changers,
             columns=inputs.columns if changers and not self._stage.merges_rows else None,
+            origin=lambda digest: self._rewrites.origin(digest, in_export=True),
         )
 
     def _earlier_merges(self) -> dict[str, KnownMerge] | None:
@@ -94,7 +97,8 @@ class _Check:
     def result(self) -> Verification:
         self._check_records()
         for row in self._run.rows():
-            self._export.add(row)
+            # The law speaks of rows as they were before they were rewritten.
+            self._export.add(self._rewrites.before(row))
         entered = self._stage.entered
         first = self._export.first_unlabelled
         if first is not None and self._export.labelled:
@@ -105,6 +109,7 @@ class _Check:
         if first is not None:
             self._settle_unlabelled(entered)
         self._check_content()
+        self._check_rewrites()
         self._check_merges()
         fates = self._check_law(entered) if entered is not None else self._check_without_record()
         self._check_earlier_stages()
@@ -190,6 +195,18 @@ class _Check:
                 f"Of {unproved:,} rows it cannot be proved that they are what they were: the form of the export rounds "
                 "numbers or writes times as text, and INPUT has no row to compare them with."
             )
+
+    def _check_rewrites(self) -> None:
+        self._found.violations += _first(self._rewrites.broken, "rewritten rows have no parent that can be proved")
+        altered = self._rewrites.altered
+        later = self._recipe.behind(REWRITER).changers
+        if altered and later:
+            self._found.remarks.append(
+                f"{len(altered):,} rewritten rows differ from what they were when they were rewritten: "
+                f"{listed(later)} may have changed them, or somebody edited the file."
+            )
+        else:
+            self._found.violations += _first(altered, "rewritten rows are not what the record says")
 
     def _changed_columns(self, suspect: Suspect) -> list[str] | None:
         """Return in which columns a row has changed; empty: in none; None: that cannot be told."""
@@ -450,7 +467,7 @@ class _Check:
         )
 
     def _trace_input(self, missing: Mapping[str, str]) -> None:
-        traced = trace(self._run, self._inputs, self._stages, self._export, missing)
+        traced = trace(self._run, self._inputs, self._stages, self._export, missing, self._rewrites.origin)
         self._found.fates = traced.fates
         if traced.unmatched_rows:
             sentence, open_question = traced.sentence(len(self._stages[0].entered or ()), self._recipe)
@@ -476,6 +493,8 @@ class _Check:
                 counts["entered the last merger"] = len(entered or ())
         if by_status[KEPT]:
             counts["kept"] = by_status[KEPT]
+        if self._rewrites.undone:
+            counts["rewritten, with what they were"] = self._rewrites.undone
         if self._stage.merges_rows:
             counts["original"] = by_status[lineage.ORIGINAL]
             for reason, number in sorted(self._export.reasons(lineage.ORIGINAL).items()):

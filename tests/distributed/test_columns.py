@@ -4,6 +4,7 @@ import pyarrow as pa
 import pytest
 
 from mergeit_ops.core.columns import BATCH_META, META, STATS
+from mergeit_ops.core.rows import rewrites
 from mergeit_ops.core.rows.lineage import lineage, quality_stats
 from mergeit_ops.dataset.stats import GATE_STATS
 from mergeit_ops.dataset.tables import json_array, python_rows
@@ -27,6 +28,17 @@ def test_every_key_of_the_merger_has_its_type_also_where_it_is_null():
 def test_keys_that_only_the_grouper_writes_stay_alone():
     kind = structs(META, [{"topic_id": 1, "row_id": "a"}]).schema.field(META).type
     assert {field.name for field in kind} == {"topic_id", "row_id"}
+
+
+def test_keys_of_a_rewriting_have_their_types_and_stay_away_from_other_rows():
+    kind = structs(META, [rewrites.kept({}, None)]).schema.field(META).type
+    assert {field.name for field in kind} == set(rewrites.KEYS)
+    assert kind.field("nodes_added").type == pa.int64()
+    assert kind.field("rewrite_parent").type == pa.string()
+    assert structs(META, [LINEAGE]).schema.field(META).type.get_field_index("rewrite_status") < 0
+    both = structs(META, [rewrites.kept(LINEAGE, "length")]).schema.field(META).type
+    assert both.field("merge_similarity").type == pa.float64()
+    assert both.field("rewrite_parent").type == pa.string()
 
 
 def test_keys_that_rows_brought_keep_their_types():

@@ -23,6 +23,7 @@ from mergeit_ops.core.merging.replies import FailureReason, ReplyError
 from mergeit_ops.errors import LLMUnavailableError, TooManyFailuresError
 from mergeit_ops.llm.backend import Completion
 from mergeit_ops.llm.failures import CallFailedError, FailureKind
+from mergeit_ops.llm.requests import LLMOutcome, LLMRequest
 from mergeit_ops.llm.retry import RetryPolicy
 from tests.llm.conftest import (
     answers_of,
@@ -764,6 +765,21 @@ def test_a_plan_knows_the_journal_and_foretells_the_calls():
     assert (plan["calls"], plan["cache_hits"]) == (3, 5)
     assert calls == 4
     assert (usage.calls, usage.cache_hits) == (3, 5)
+
+
+def test_a_plan_tells_what_the_journal_settles_answers_and_failures():
+    def parse(text):
+        if text == "wrong":
+            raise ReplyError(FailureReason.ECHO, "Not that.")
+        return text.upper()
+
+    requests = [LLMRequest(name, ({"role": "user", "content": name},), parse) for name in ("good", "wrong", "new")]
+    with FakeLLMServer(lambda body: body["messages"][0]["content"]) as server:
+        answers_of(engine_for(server, try_num=2, max_failure_ratio=1.0), requests[:2])
+        told = []
+        plan = engine_for(server, try_num=2).plan(requests, told.append)
+    assert (plan["calls"], plan["cache_hits"]) == (1, 2)
+    assert told == [LLMOutcome("good", ("GOOD",)), LLMOutcome("wrong", (), FailureReason.ECHO)]
 
 
 def test_the_estimate_is_near_what_a_counter_of_four_characters_reports():

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from mergeit_ops.core.columns import ROW_ID
+from mergeit_ops.core.rows import lineage
+from mergeit_ops.core.rows.identity import content_digest
+
 __all__ = [
     "ERROR",
     "KEYS",
@@ -17,6 +21,7 @@ __all__ = [
     "PROMPT_SHA256",
     "REWRITTEN",
     "STATUS",
+    "id_of",
     "kept",
     "rewritten",
 ]
@@ -34,6 +39,16 @@ KEYS = (STATUS, PARENT, PARENT_ID, ERROR, METHOD, MODEL, PROMPT_SHA256, NODES_AD
 
 ORIGINAL = "original"
 REWRITTEN = "rewritten"
+
+
+def id_of(row: Mapping[str, Any], meta: Mapping[str, Any]) -> str:
+    """Return the id of a row: the one that it brings, else a hash of what it holds, which equal rows share.
+
+    :param row: its columns.
+    :param meta: its metadata.
+    """
+    brought = row.get(ROW_ID) or meta.get(lineage.ROW_ID)
+    return str(brought) if brought else content_digest(row)
 
 
 def rewritten(

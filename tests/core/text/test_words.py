@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mergeit_ops.core.text.words import FUNCTION_WORDS, exact_words, is_number, stems
+from mergeit_ops.core.text.words import FUNCTION_WORDS, count_words, exact_words, is_number, stems
 
 
 @pytest.mark.parametrize(
@@ -68,3 +68,20 @@ def test_any_text_gives_words_that_are_not_empty_and_are_found_again(text):
     assert all(words)
     assert len(stems(text)) == len(words)
     assert all(is_number(word) == word[0].isdigit() for word in words)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Name three fruits.", 3),
+        ("Don't use the 24-hour clock (e.g. 13:00) - ever!", 8),
+        ("列出三种水果", 3),
+        ("列出三种水果。", 3),
+        ("用 Python 写", 2),
+        ("写", 1),
+        ("과일 세 개", 3),
+        (" \n? - *", 0),
+    ],
+)
+def test_words_are_counted_as_a_reader_counts_them(text, words):
+    assert count_words(text) == words

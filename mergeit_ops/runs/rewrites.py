@@ -1,0 +1,103 @@
+"""Rewritten rows of a finished run: what each was before, and whether that is proved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+
+from mergeit_ops.core.columns import META
+from mergeit_ops.core.formats import SampleFormat
+from mergeit_ops.core.rows import rewrites
+from mergeit_ops.core.rows.identity import base_id, content_digest, sample_digest
+from mergeit_ops.core.rows.lossless import decode_row
+from mergeit_ops.runs.recipe_steps import FLATTENER, GATE, MERGER, REWRITER
+from mergeit_ops.runs.records import Records
+from mergeit_ops.runs.rows import ExportRow, Lineage, content_of
+
+__all__ = ["Rewrites"]
+
+_GIVE_IDS = (MERGER, GATE, FLATTENER)
+
+
+class Rewrites:
+    """What the records of a run say about the rows that its operators have rewritten.
+
+    :param records: of the run.
+    :param kind: kind of the operator whose rows are checked. If it gives rows their ids, what was rewritten behind the
+        last one of that kind is undone in the export, because ids are of the rows as they came to it; else everything,
+        because rows are compared with the input.
+    :param layout: of the samples; None if it is unknown.
+
+    `broken` are sentences about rows that are not what the records say, `altered` about those that a later operator may
+    have changed. `undone` is the number of rows that were put back.
+    """
+
+    def __init__(self, records: Records, kind: str, layout: SampleFormat | None) -> None:
+        steps = records.steps
+        self._steps: list[Mapping[str, Sequence[str]]] = [
+            record.get("rewrites") or {} for record in records.of_kind(REWRITER)
+        ]
+        gives_ids = kind in _GIVE_IDS and steps.of_kinds((kind,))
+        behind = len(steps.behind(kind).of_kind(REWRITER)) if gives_ids else len(self._steps)
+        self._first = max(0, len(self._steps) - behind)
+        self._layout = layout
+        self.undone = 0
+        self.broken: list[str] = []
+        self.altered: list[str] = []
+
+    def before(self, row: ExportRow) -> ExportRow:
+        """Return a row of the export as it was before it was rewritten; other rows as they are."""
+        first = row
+        for step in reversed(self._steps[self._first :]):
+            meta = row.lineage.meta
+            known = step.get(str(meta.get(rewrites.PARENT_ID)))
+            if meta.get(rewrites.STATUS) != rewrites.REWRITTEN or known is None:
+                continue
+            self._compare(row, known)
+            parent = self._parent(row)
+            if parent is None:
+                return row
+            row = parent
+        self.undone += row is not first
+        return row
+
+    def _compare(self, row: ExportRow, known: Sequence[str]) -> None:
+        whole, text = known
+        if content_digest(row.content) == whole:
+            return
+        # A form of export may have rounded other columns.
+        if self._layout is None or sample_digest(self._layout.read(row.content).sample) != text:
+            self.altered.append(f"The texts of the rewritten {row.where} differ from those that the record has.")
+
+    def _parent(self, row: ExportRow) -> ExportRow | None:
+        meta = row.lineage.meta
+        try:
+            fields = decode_row(str(meta[rewrites.PARENT]))
+            before = fields.pop(META, None) or {}
+            named = rewrites.id_of(fields, before)
+            content = content_of(fields)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            self.broken.append(f"The rewrite_parent of {row.where} cannot be read ({error}).")
+            return None
+        if named != meta[rewrites.PARENT_ID]:
+            self.broken.append(f"The rewrite_parent of {row.where} is not the row that its rewrite_parent_id names.")
+        return replace(row, content=content, lineage=Lineage(before))
+
+    def origin(self, row_id: str, in_export: bool = False) -> str:
+        """Return the id of the row that a row was before it was rewritten; the same id if it was not.
+
+        :param row_id: a hash of what a row holds, with the ordinal of a copy where there is one.
+        :param in_export: whether it is a row of the export; else one that came to the operator whose rows are checked.
+        """
+        for parents in reversed(self._parents[self._first :] if in_export else self._parents[: self._first]):
+            base = base_id(row_id) or ""
+            if base in parents:
+                ordinal = row_id.removeprefix(base)
+                row_id = parents[base] + (ordinal if base_id(parents[base]) == parents[base] else "")
+        return row_id
+
+    @cached_property
+    def _parents(self) -> list[dict[str, str]]:
+        """Return, for each operator, the ids of parents by the hash of what was made of them."""
+        return [{whole: parent for parent, (whole, _) in step.items()} for step in self._steps]

@@ -1,0 +1,33 @@
+"""Driving the questions of a chain by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from mergeit_ops.core.rewriting.chains import Chain, Question
+from mergeit_ops.core.sample import Sample
+
+
+def driven(chain: Chain, answer: Callable[[Question], str]) -> tuple[Sample, list[Question]]:
+    """Return what a chain makes of some answers, and its questions."""
+    questions: list[Question] = []
+    reply: Any = None
+    while True:
+        try:
+            questions.append(chain.send(reply))
+        except StopIteration as end:
+            return end.value, questions
+        reply = questions[-1].parse(answer(questions[-1]))
+
+
+def expected(chain: Chain) -> tuple[Sample, list[Question]]:
+    """Return the same where each answer is the one that a dry run expects."""
+    questions: list[Question] = []
+    reply: Any = None
+    while True:
+        try:
+            questions.append(chain.send(reply))
+        except StopIteration as end:
+            return end.value, questions
+        reply = questions[-1].expected

@@ -1,0 +1,106 @@
+"""What a rewritten text is refused for: each rule at its border, and what a row may have of its own."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mergeit_ops.core.merging.replies import ReplyError
+from mergeit_ops.core.rewriting.checks import WordLimits, check_instruction, check_text
+from mergeit_ops.core.sample import Sample
+
+FRUITS = Sample("Name three fruits.", "", "Apple, pear, plum.")
+TREE = WordLimits(15, 100)
+"""3 words, 12 more, 100 at most."""
+
+
+def reason(new, old=FRUITS, limits=TREE):
+    try:
+        check_instruction(new, old, limits)
+    except ReplyError as error:
+        return str(error.reason), error.correction
+    return None
+
+
+def words(number):
+    return " ".join(["Name", *["fruits"] * (number - 1)])
+
+
+def test_the_golden_values_of_tree_instruct():
+    """3 words become 15 to 100: 14 and 101 are refused, and the model is told its number and the two limits."""
+    assert reason(words(15)) is None
+    assert reason(words(100)) is None
+    for number in (14, 101):
+        code, correction = reason(words(number))
+        assert code == "length"
+        assert f"has {number} words, but it must have 15 to 100" in correction
+
+
+def test_nothing_and_the_same_are_no_new_instruction():
+    assert reason("  ") == ("empty", "")
+    assert reason(" Name  three\nfruits. ", limits=WordLimits(1, 9))[0] == "echo"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fits"),
+    [
+        ("Name three fruits.", "请列出三种水果,并说明它们的产地、季节以及最适合的储存方法。", False),
+        ("列出三种水果。", "Name three fruits and say where each of them is from.", False),
+        ("列出三种水果。", "请列出三种水果,并说明它们的产地和季节。", True),
+        ("列出三种水果。", "三つの果物を挙げて、それぞれの産地を説明してください。", False),
+        ("果物を三つ挙げてください。", "三つの果物を挙げて、それぞれの産地を説明してください。", True),
+        ("Translate into Chinese: 早上好,今天天气很好。", "请把这句话翻译成中文,并解释每个词。", True),
+        ("Назови три фрукта.", "Name three fruits and their seasons.", False),
+        ("Nenne drei Früchte.", "Name three fruits and their seasons.", True),
+        ("1 + 1 = ?", "请计算 1 + 1 + 1。", True),
+    ],
+)
+def test_languages_are_told_apart_by_their_scripts(old, new, fits):
+    found = reason(new, Sample(old, "", "x"), WordLimits(1, 100))
+    assert found is None if fits else found[0] == "language"
+
+
+@pytest.mark.parametrize(
+    ("new", "fits"),
+    [
+        ("See https://example.org/a.", True),
+        ("See https://example.org/a, and then WWW.Example.COM!", True),
+        ("See https://example.org/b.", False),
+        ("See http://example.net", False),
+        ("See www.other.com", False),
+    ],
+)
+def test_a_web_address_must_be_one_of_the_row(new, fits):
+    old = Sample("Sum up https://example.org/a", "and www.example.com", "x")
+    found = reason(new, old, WordLimits(1, 100))
+    assert found is None if fits else found[0] == "new_url"
+
+
+@pytest.mark.parametrize(
+    "leak",
+    [
+        "Using semantic parsing, name fruits",
+        "Name the nodes of the tree and three fruits",
+        "The rewritten instruction is: name fruits",
+        "Original prompt: name fruits",
+    ],
+)
+def test_words_about_the_procedure_are_refused_unless_the_row_has_them(leak):
+    code, correction = reason(leak, limits=WordLimits(1, 100))
+    assert code == "procedure"
+    assert "It must read as if" in correction
+    about_it = Sample("What is semantic parsing? Nodes of the tree, original prompt, rewritten instruction", "", "x")
+    assert reason(leak, about_it, WordLimits(1, 100)) is None
+
+
+def test_each_text_is_compared_with_its_own():
+    row = Sample("Translate into Russian.", "Good morning", "Доброе утро")
+    check_text("Доброе утро!", row, "output")
+    with pytest.raises(ReplyError, match="language"):
+        check_text("Good morning!", row, "output")
+    check_text("", row, "output")
+
+
+@given(st.text(max_size=60), st.text(max_size=60))
+def test_no_text_breaks_a_check(new, old):
+    found = reason(new, Sample(old, "", ""), WordLimits(0, 1_000))
+    assert found is None or found[0] in {"empty", "echo", "length", "language", "new_url", "procedure"}
