@@ -78,6 +78,12 @@ ANSWER = {
 }
 
 
+HARDER = {
+    "instruction": "How long do white and brown rice cook, and how do I tell by the grains of each that they are done?",
+    "output": "White rice takes twelve minutes, brown rice thirty. It is done when the grains are soft to the middle.",
+}
+
+
 @dataclass(frozen=True)
 class Example:
     """An example of an operator.
@@ -235,6 +241,23 @@ EXAMPLES: Mapping[str, Sequence[Example]] = {
             rows=INTERVIEWS,
         )
     ],
+    "instruction_rewrite_mapper": [
+        Example(
+            "An instruction gets three nodes more and a new response",
+            {"api_or_hf_model": "gpt-4o"},
+            "The instruction has 7 words and becomes one of 22: 19 to 100 are allowed. `rewrite_parent` is the whole "
+            "row as it was. (The example's model gives answers that were written by hand.)",
+            rows=RICE[2:],
+            answer=HARDER,
+        ),
+        Example(
+            "A reply that breaks a rule leaves the row as it was",
+            {"api_or_hf_model": "gpt-4o", "method": "deepen", "max_failure_ratio": 1.0},
+            "The reply is asked for three times. It has a web address that the row does not have.",
+            rows=RICE[2:],
+            answer={**HARDER, "instruction": f"{HARDER['instruction']} See https://example.org."},
+        ),
+    ],
     "tag_normalization_mapper": [
         Example(
             "Spellings and synonyms become one tag",
@@ -360,7 +383,8 @@ def run(name: str, example: Example) -> Shown:
 
 
 def _server(answer: Mapping[str, str]) -> FakeLLMServer:
-    return FakeLLMServer(answer=lambda body: json.dumps(answer) if parents_of(body) else "")
+    # A request without a record asks for the response to an instruction.
+    return FakeLLMServer(answer=lambda body: json.dumps(answer) if parents_of(body) else answer["output"])
 
 
 def _rows(dataset: Any) -> list[dict[str, Any]]:

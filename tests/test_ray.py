@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from mergeit_ops.core.columns import EMBEDDING, META, STATS
 from mergeit_ops.dataset.manifest import read_manifests
 from mergeit_ops.embedding.precision import takes_bfloat16
 from mergeit_ops.errors import LLMError, LLMUnavailableError
+from mergeit_ops.runs import read_run
+from mergeit_ops.runs.inputs import read_input
+from mergeit_ops.runs.verification import verify
 from tests.llm_server import FakeLLMServer, error, merge_answer, parents_of
 from tests.recipe_runs import read_export, read_jsonl, run_recipe_apart, run_recipe_on_ray, write_jsonl, write_recipe
 from tests.test_whole_runs import in_layout, pipeline, text_key_of, work_dir_of
@@ -88,6 +92,34 @@ def test_tags_of_a_model_are_those_of_the_default_executor_and_paid_once(tmp_pat
     expected, found = ([record["figures"][name] for name in names] for record in records)
     assert found == expected
     assert records[1]["figures"]["calls"] == unreadable
+
+
+def test_rewritten_rows_are_those_of_the_default_executor_paid_once_and_verified(tmp_path, embedded_rows):
+    def answer(body):
+        records = parents_of(body)
+        if not records:
+            return "A new answer."
+        # A third of the rows gets no instruction, another one a too short one at first.
+        number = len(records[0]["instruction"]) % 3 if len(body["messages"]) == 2 else 2
+        return ["No.", '{"instruction": "Do."}', merge_answer(body)][number]
+
+    rows = [row | {"tools": None} for row in embedded_rows]
+    data = write_jsonl(tmp_path / "in.jsonl", rows)
+    with FakeLLMServer(answer) as server:
+        given = {"try_num": 2, "model_params": {"base_url": server.base_url}, "max_failure_ratio": 1.0}
+        # A filter of Data-Juicer behind it makes its stats anew, because those of before are of other texts.
+        words, length = {"words_num_filter": {"min_num": 1}}, {"text_length_filter": {"min_len": 1}}
+        default, ray = both(tmp_path, [words, {"instruction_rewrite_mapper": given}, words, length], data)
+        asked = Counter(json.dumps(body["messages"]) for body in server.requests)
+    assert comparable(ray) == comparable(default)
+    assert {row[META]["rewrite_error"] for row in ray} == {None, "unparsable"}
+    assert all(row[STATS]["num_words"] >= 15 for row in ray if row[META]["rewrite_status"] == "rewritten")
+    # What the first run could use is in the journal, which the tasks of the second ask.
+    assert {times for text, times in asked.items() if "further" not in text} <= {1, 4}
+    for name in ("default/export.jsonl", "ray/export"):
+        found = verify(read_run(tmp_path / name), read_input(data))
+        assert found.holds, (found.violations, found.undecided)
+        assert 0 < found.counts["rewritten, with what they were"] < len(rows)
 
 
 def test_tags_stop_a_run_on_ray_when_most_replies_cannot_be_read(tmp_path, data):

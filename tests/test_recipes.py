@@ -2,18 +2,29 @@
 
 import inspect
 import json
+import os
+import random
+import signal
+import subprocess
+import sys
 from collections import Counter
+from pathlib import Path
 
 import pytest
 import yaml
 from data_juicer.ops.base_op import OPERATORS
 
-from mergeit_ops.core.columns import EMBEDDING, STATS
+from mergeit_ops.core.columns import EMBEDDING, META, STATS
+from mergeit_ops.core.rows.lossless import decode_row
+from mergeit_ops.core.text.words import count_words
 from mergeit_ops.dataset.manifest import read_manifests
 from mergeit_ops.ops.parameters import declared_parameters
 from mergeit_ops.ops.score_filter import ScoreFilter
+from mergeit_ops.runs import read_run
+from mergeit_ops.runs.inputs import read_input
+from mergeit_ops.runs.verification import verify
 from tests.conftest import REPOSITORY, SAMPLE
-from tests.llm_server import FakeLLMServer, Reply, judged, parents_of
+from tests.llm_server import FakeLLMServer, Reply, judged, merge_answer, parents_of
 from tests.recipe_runs import read_jsonl, run_recipe, write_jsonl
 from tests.tiny_models import gpt2_folder, reward_folder
 
@@ -177,7 +188,8 @@ def with_a_tiny_model(path, folder):
 
 
 JUDGED = ("alpagasus", "lift", "wavecoder")
-OF_THEIR_OWN = ("diverse_evol_step", *JUDGED)
+REWRITING = ("tree_instruct",)
+OF_THEIR_OWN = ("diverse_evol_step", *JUDGED, *REWRITING)
 """Methods with a test of their own."""
 
 
@@ -275,6 +287,117 @@ def test_a_method_by_tags_takes_those_of_a_model_though_a_third_of_its_replies_a
     assert len(after) == len(before) // 5
     assert all(text_of(before[row["id"]]).items() <= row.items() for row in after)
     assert all(row["tags"] for row in after)
+
+
+FAULTS = [
+    "Here is it: Name four fruits.",
+    Reply('{"instruction": "Name fo', finish_reason="length"),
+    "I'm sorry, but I cannot help with that.",
+    '{"instruction": 7}',
+    '{"instruction": "Too short."}',
+    json.dumps({"instruction": "请写一篇短文," * 9}),
+    json.dumps({"instruction": "Do semantic parsing of it " + "and so on " * 12}),
+    Reply(None),
+]
+
+
+@pytest.mark.parametrize("name", REWRITING)
+def test_a_method_that_rewrites_does_so_though_a_third_of_its_replies_are_faulty(
+    name, tmp_path, monkeypatch, embedded_sample
+):
+    monkeypatch.chdir(REPOSITORY)
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    draw = random.Random(3)
+    faulty = Counter()
+
+    def answer(body):
+        is_fault = draw.random() < 0.35
+        faulty[is_fault] += 1
+        if not is_fault:
+            return merge_answer(body) if parents_of(body) else "A new answer."
+        return draw.choice(FAULTS) if parents_of(body) else Reply(None)
+
+    path = REPOSITORY / "recipes" / "methods" / f"{name}.yaml"
+    export = tmp_path / "out" / "export.jsonl"
+    more = ["--dataset_path", str(embedded_sample), "--export_path", str(export)]
+    # The rewriter takes other embeddings away; what is left is the user's.
+    before = [text_of(row) for row in read_jsonl(embedded_sample)]
+    with FakeLLMServer(answer) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+        after = read_jsonl(run_recipe(path, *more))
+        metas = [row[META] for row in read_jsonl(next(export.parent.glob("*_stats.jsonl")))]
+        paid = len(server.requests)
+        run_recipe(path, *more)
+        again = len(server.requests) - paid
+    assert 0.3 < faulty[True] / faulty.total() < 0.4
+    assert len(after) == len(before) == len(metas)
+    rewritten = 0
+    for old, new, meta in zip(before, after, metas, strict=True):
+        if meta["rewrite_status"] == "original":
+            assert new == old
+            assert meta["rewrite_error"]
+            continue
+        rewritten += 1
+        assert decode_row(meta["rewrite_parent"]) == old
+        assert old | {"instruction": new["instruction"], "output": "A new answer."} == new
+        assert count_words(old["instruction"]) + 24 <= count_words(new["instruction"]) <= 100
+    assert 0.6 < rewritten / len(before) < 1
+    # A second run asks again for what had failed, and for nothing else.
+    assert again < 0.4 * paid
+    assert verify(read_run(export), read_input(embedded_sample)).holds
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", REWRITING)
+def test_a_method_that_rewrites_is_killed_and_goes_on_where_it_was(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    children, asked = [], []
+
+    def answer(body):
+        asked.append(json.dumps(body["messages"]))
+        if len(asked) == 400 and len(children) == 1:
+            os.kill(children[0].pid, signal.SIGKILL)
+        return merge_answer(body) if parents_of(body) else "A new answer."
+
+    export = tmp_path / "out" / "export.jsonl"
+    command = ["dj-process", "--config", str(REPOSITORY / "recipes" / "methods" / f"{name}.yaml")]
+    command += ["--export_path", str(export), "--instruction_rewrite_mapper.max_concurrency", "8"]
+
+    def start():
+        children.append(
+            subprocess.Popen([str(Path(sys.executable).with_name(command[0])), *command[1:]], cwd=REPOSITORY)
+        )
+        return children[-1].wait(timeout=400)
+
+    with FakeLLMServer(answer, latency_s=0.005) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+        assert start() == -signal.SIGKILL
+        assert not export.exists()
+        assert start() == 0
+    # What was in flight is asked for twice.
+    assert len(asked) - len(set(asked)) <= 16
+    metas = [row[META] for row in read_jsonl(next(export.parent.glob("*_stats.jsonl")))]
+    # Three rows of the sample have no response.
+    assert Counter(meta["rewrite_error"] for meta in metas) == {None: len(metas) - 3, "bad_row": 3}
+    assert verify(read_run(export), read_input(SAMPLE)).holds
+
+
+@pytest.mark.parametrize("name", REWRITING)
+def test_a_dry_run_of_a_method_that_rewrites_tells_calls_and_price(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(REPOSITORY)
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    export = tmp_path / "out" / "dry.jsonl"
+    given = {"dry_run": "true", "price_per_1k_prompt": "0.0025", "price_per_1k_completion": "0.01"}
+    more = [part for name, value in given.items() for part in (f"--instruction_rewrite_mapper.{name}", value)]
+    path = REPOSITORY / "recipes" / "methods" / f"{name}.yaml"
+    assert read_jsonl(run_recipe(path, "--export_path", str(export), *more)) == read_jsonl(SAMPLE)
+    (record,) = read_records(export)
+    figures = record["figures"]
+    tokens = figures["planned_prompt_tokens"], figures["planned_completion_tokens"]
+    # 486 rows can be rewritten, of which 480 have texts of their own.
+    assert figures["planned_calls"] == 3 * 480
+    assert figures["planned_cost"] == pytest.approx((tokens[0] * 0.0025 + tokens[1] * 0.01) / 1000, abs=1e-5)
+    assert "calls" not in figures
 
 
 def read_records(export):

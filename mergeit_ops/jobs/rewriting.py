@@ -176,10 +176,7 @@ class RewriteJob:
             try:
                 asked[sample] = chains[sample].send(answer)
             except StopIteration as end:
-                same = end.value == sample
-                settled[sample] = _Outcome(
-                    None if same or self.dry_run else end.value, UNCHANGED if same else None, prompts.get(sample, "")
-                )
+                settled[sample] = self._outcome(sample, end.value, prompts.get(sample, ""))
             else:
                 prompts.setdefault(sample, prompt_sha256(asked[sample].messages))
 
@@ -194,6 +191,11 @@ class RewriteJob:
                 else:
                     settled[sample] = _Outcome(error=str(outcome.error), failed=True)
         return settled
+
+    def _outcome(self, sample: Sample, new: Sample, prompt: str) -> _Outcome:
+        if self.dry_run:
+            return _Outcome()
+        return _Outcome(error=UNCHANGED) if new == sample else _Outcome(new, prompt=prompt)
 
     def _answers(self, questions: Mapping[Sample, Question]) -> dict[Sample, LLMOutcome[Any]]:
         requests = [_request(sample, question) for sample, question in questions.items()]

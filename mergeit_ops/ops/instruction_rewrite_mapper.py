@@ -63,6 +63,7 @@ class InstructionRewriteMapper(LLMOperator, Mapper):
     is_global_operation = True
     changes_rows = True
     kind = "rewriter"
+    step = "Rewritten"
     _constraints = {
         **SAMPLE_CONSTRAINTS,
         **LLM_CONSTRAINTS,

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from mergeit_ops.report.surveyed_run import SurveyedRun
+from mergeit_ops.runs.recipe_steps import REWRITER, kind_of
 
 __all__ = ["REASONS", "failed", "rejected", "unmergeable"]
 
@@ -22,6 +23,11 @@ REASONS = {
     "added_demand": "the answer asks what no parent asks",
     "no_choices": "the answer held nothing",
     "budget": "the token budget was spent",
+    # Of rewritings that failed.
+    "length": "the instruction has too few or too many words",
+    "language": "the answer is in another language",
+    "new_url": "the answer has a web address that the row does not have",
+    "procedure": "the answer speaks of how it was made",
     # Of merges that were rejected.
     "score": "not good enough for gamma",
     "coverage": "kept too little of a parent",
@@ -53,7 +59,12 @@ def unmergeable(run: SurveyedRun) -> Counter[str]:
 
 def _recorded(run: SurveyedRun, name: str, otherwise: Counter[str]) -> Counter[str]:
     """Return counts as the records say; without any record of them, what the export tells."""
-    told = [record["figures"][name] for record in run.records if isinstance(record["figures"].get(name), Mapping)]
+    told = [
+        record["figures"][name]
+        for record in run.records
+        # What became of rewritings is no merge.
+        if isinstance(record["figures"].get(name), Mapping) and kind_of(record) != REWRITER
+    ]
     if not told:
         return otherwise
     total: Counter[str] = Counter()

@@ -60,7 +60,7 @@ def test_a_tree_grows_by_twelve_words_or_more_and_the_row_as_it_was_stays_in_the
 def test_the_other_methods(server, method, calls):
     (row,) = rewriting(server, method=method).run(make_dataset([FRUITS]))
     assert row[META]["rewrite_method"] == method
-    assert row[META]["nodes_added"] is None
+    assert row[META]["nodes_added"] == 0
     assert row["output"] == ("Apple, pear, plum. That is all." if method == "revise" else "4")
     assert (row["instruction"] == FRUITS["instruction"]) == (method == "revise")
     assert len(server.requests) == calls

@@ -23,6 +23,12 @@ def test_the_records_count_before_the_export():
     assert unmergeable(told) == {"bad_row": 2}
 
 
+def test_rewritings_are_no_merges():
+    told = run({"failed": {"echo": 2}}, {"failed": {"echo": 1, "length": 3}})
+    told.records[1]["role"] = {"kind": "rewriter"}
+    assert failed(told) == {"echo": 2}
+
+
 def test_without_a_record_the_export_tells():
     told = run()
     assert (failed(told), rejected(told), unmergeable(told)) == ({"echo": 1}, {"score": 1}, {"bad_row": 2})

@@ -44,8 +44,8 @@ class RewriteMethod(Protocol):
     """Its name in recipes."""
 
     @property
-    def nodes_added(self) -> int | None:
-        """Return how many nodes it adds to the tree of an instruction; None: it adds none, or does not count them."""
+    def nodes_added(self) -> int:
+        """Return how many nodes it adds to the tree of an instruction; 0 if it does not count them."""
         ...
 
     def problem(self, sample: Sample) -> str | None:

@@ -64,9 +64,9 @@ class Deepen:
     regenerate_response: bool = True
 
     @property
-    def nodes_added(self) -> int | None:
+    def nodes_added(self) -> int:
         """See `RewriteMethod`."""
-        return None
+        return 0
 
     def problem(self, sample: Sample) -> str | None:
         """See `RewriteMethod`."""
@@ -96,9 +96,9 @@ class Broaden:
     regenerate_response: bool = True
 
     @property
-    def nodes_added(self) -> int | None:
+    def nodes_added(self) -> int:
         """See `RewriteMethod`."""
-        return None
+        return 0
 
     def problem(self, sample: Sample) -> str | None:
         """See `RewriteMethod`."""

@@ -50,9 +50,9 @@ class Revise:
     name: ClassVar[str] = "revise"
 
     @property
-    def nodes_added(self) -> int | None:
+    def nodes_added(self) -> int:
         """See `RewriteMethod`."""
-        return None
+        return 0
 
     def problem(self, sample: Sample) -> str | None:
         """See `RewriteMethod`."""

@@ -60,7 +60,7 @@ class Tree:
     regenerate_response: bool = True
 
     @property
-    def nodes_added(self) -> int | None:
+    def nodes_added(self) -> int:
         """See `RewriteMethod`."""
         return self.add_nodes
 

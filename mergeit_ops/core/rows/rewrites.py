@@ -59,7 +59,7 @@ def rewritten(
     method: str,
     model: str,
     prompt_sha256: str,
-    nodes_added: int | None = None,
+    nodes_added: int = 0,
 ) -> dict[str, Any]:
     """Return the metadata of a row with new texts.
 
@@ -69,7 +69,8 @@ def rewritten(
     :param method: name of the method that wrote the new texts.
     :param model: name of the model.
     :param prompt_sha256: hash of the first prompt.
-    :param nodes_added: nodes that were added to the tree of the instruction; None: none were counted.
+    :param nodes_added: nodes that were added to the tree of the instruction. No row has a null there, because JSON as
+        Ray writes it would make fractions of the others.
     """
     return {
         **before,
@@ -91,4 +92,5 @@ def kept(before: Mapping[str, Any], error: str | None) -> dict[str, Any]:
     :param error: why it was not rewritten.
     """
     known = {key: before.get(key) for key in KEYS}
-    return {**before, **known, STATUS: before.get(STATUS) or ORIGINAL, ERROR: error}
+    own = {STATUS: before.get(STATUS) or ORIGINAL, NODES_ADDED: before.get(NODES_ADDED) or 0, ERROR: error}
+    return {**before, **known, **own}

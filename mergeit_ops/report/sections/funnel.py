@@ -92,6 +92,8 @@ def _steps(record: Mapping[str, Any], rows_out: int) -> list[tuple[str, int, str
     figures, step = record["figures"], (record.get("role") or {}).get("step", "")
     if "merged" in figures:
         return [(step or "Merged", rows_out, f"{_many(figures['merged'], 'merge')} made")]
+    if "rewritten" in figures:
+        return [(step or "Rewritten", rows_out, f"{_many(figures['rewritten'], 'row')} rewritten")]
     if "rejected" in figures or "accepted" in figures:
         return _gated(figures, step or "Gated", rows_out)
     topics, selected = figures.get("topics"), record.get("selected")

@@ -24,7 +24,7 @@ def test_an_instruction_and_then_its_response(method):
     assert new.input == ("A text." if method.name == "deepen" else "Other text.")
     assert questions[1].messages[1]["content"] == f"{text}\n\n{new.input}"
     assert method.problem(ROW) is None
-    assert method.nodes_added is None
+    assert method.nodes_added == 0
 
 
 def test_a_deeper_request_is_longer_and_a_broader_one_may_be_shorter():

@@ -22,7 +22,7 @@ def test_both_texts_are_revised_in_one_call():
     shown = question.messages[1]["content"]
     assert all(text in shown for text in ("Be short.", "A text.", "A sum."))
     assert Revise().problem(ROW) is None
-    assert Revise().nodes_added is None
+    assert Revise().nodes_added == 0
 
 
 def test_a_row_that_is_good_already_stays_to_the_letter():

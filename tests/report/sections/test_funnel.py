@@ -24,6 +24,15 @@ def test_the_funnel_of_a_whole_run_adds_up(whole_run):
     assert found.rows_entered == steps[1].rows
 
 
+def test_rewritten_rows_are_a_step_that_changes_no_number(tmp_path):
+    export = write_export(tmp_path / "e.jsonl", [merged(0, "a")])
+    role = {"kind": "rewriter", "step": "Rewritten"}
+    figures = {"rows_in": 1, "rows_out": 1, "rewritten": 1}
+    write_records(tmp_path, [{"operator": "instruction_rewrite_mapper", "role": role, "figures": figures}])
+    (step,) = [step for step in funnel(surveyed(export)) if step.name == "Rewritten"]
+    assert (step.rows, step.change, step.note) == (1, 0, "1 row rewritten")
+
+
 def test_rows_filtered_out_after_the_gate_are_a_step(tmp_path):
     export = write_export(tmp_path / "e.jsonl", [merged(0, "a")])
     write_records(
