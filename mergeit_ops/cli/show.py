@@ -1,4 +1,4 @@
-"""`show`: what became of the rows of an export, and a merge with its parents."""
+"""`show`: what became of the rows of an export, a merge with its parents, and a rewritten row with what it was."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from mergeit_ops.cli.terminal import say
 from mergeit_ops.core.formats.turns import spoken
-from mergeit_ops.core.rows import lineage
+from mergeit_ops.core.rows import lineage, rewrites
 
 if TYPE_CHECKING:
     from mergeit_ops.runs import ExportRow
 
 NAME = "show"
-HELP = "Count what became of the rows of an export, and show merges beside their parents."
+HELP = "Count what became of the rows of an export, and show merges and rewritten rows beside their parents."
 
 _WIDTH = 100
 _INDENT = "    "
@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.add_argument("export", type=Path, help="the exported file, or the folder that Ray wrote")
     parser.add_argument("--merges", type=int, default=1, help="how many merges to show (default: 1)")
+    parser.add_argument("--rewrites", type=int, default=1, help="how many rewritten rows to show (default: 1)")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -35,13 +36,22 @@ def run(options: argparse.Namespace) -> int:
 
     counts = Counter({lineage.ORIGINAL: 0, lineage.MERGED: 0, lineage.RESTORED: 0})
     shown: list[ExportRow] = []
+    rewritten: list[ExportRow] = []
+    total = 0
     for row in read_run(options.export).rows():
         counts[row.lineage.status or "without merge lineage"] += 1
         if row.lineage.status == lineage.MERGED and len(shown) < options.merges:
             shown.append(row)
+        if row.lineage.meta.get(rewrites.STATUS) == rewrites.REWRITTEN:
+            total += 1
+            rewritten += [row] if len(rewritten) < options.rewrites else []
     say(f"{counts.total()} rows: " + ", ".join(f"{count} {status}" for status, count in counts.items() if count))
+    if total:
+        say(f"{total} of them rewritten")
     for row in shown:
         say("\n".join(_merge_beside_parents(row)))
+    for row in rewritten:
+        say("\n".join(_rewritten_beside_parent(row)))
     return 0
 
 
@@ -55,6 +65,16 @@ def _merge_beside_parents(row: ExportRow) -> Iterable[str]:
     for number, parent in enumerate(row.parents, start=1):
         yield f"  from parent {number}"
         yield from _content({name: parent[name] for name in row.content if name in parent})
+
+
+def _rewritten_beside_parent(row: ExportRow) -> Iterable[str]:
+    meta = row.lineage.meta
+    yield ""
+    yield f"REWRITTEN by {meta.get(rewrites.MODEL)} ({meta.get(rewrites.METHOD)})"
+    yield from _content(row.content)
+    yield "  it was"
+    before = row.before_rewriting.content
+    yield from _content({name: before[name] for name in row.content if name in before})
 
 
 def _content(row: Mapping[str, Any]) -> Iterable[str]:

@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 
-from mergeit_ops.core.columns import META
 from mergeit_ops.core.formats import SampleFormat
 from mergeit_ops.core.rows import rewrites
 from mergeit_ops.core.rows.identity import base_id, content_digest, sample_digest
-from mergeit_ops.core.rows.lossless import decode_row
+from mergeit_ops.errors import DatasetError
 from mergeit_ops.runs.recipe_steps import FLATTENER, GATE, MERGER, REWRITER
 from mergeit_ops.runs.records import Records
-from mergeit_ops.runs.rows import ExportRow, Lineage, content_of
+from mergeit_ops.runs.rows import ExportRow, content_of
 
 __all__ = ["Rewrites"]
 
@@ -71,18 +70,14 @@ class Rewrites:
             self.altered.append(f"The texts of the rewritten {row.where} differ from those that the record has.")
 
     def _parent(self, row: ExportRow) -> ExportRow | None:
-        meta = row.lineage.meta
         try:
-            fields = decode_row(str(meta[rewrites.PARENT]))
-            before = fields.pop(META, None) or {}
-            named = rewrites.id_of(fields, before)
-            content = content_of(fields)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            self.broken.append(f"The rewrite_parent of {row.where} cannot be read ({error}).")
+            before = row.before_rewriting
+        except DatasetError as error:
+            self.broken.append(str(error))
             return None
-        if named != meta[rewrites.PARENT_ID]:
+        if rewrites.id_of(before.content, before.lineage.meta) != row.lineage.meta[rewrites.PARENT_ID]:
             self.broken.append(f"The rewrite_parent of {row.where} is not the row that its rewrite_parent_id names.")
-        return replace(row, content=content, lineage=Lineage(before))
+        return replace(before, content=content_of(before.content))
 
     def origin(self, row_id: str, in_export: bool = False) -> str:
         """Return the id of the row that a row was before it was rewritten; the same id if it was not.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from mergeit_ops.core.columns import META, is_content
-from mergeit_ops.core.rows import lineage
+from mergeit_ops.core.rows import lineage, rewrites
 from mergeit_ops.core.rows.lossless import decode_row
 from mergeit_ops.errors import DatasetError
 
@@ -185,6 +185,19 @@ class ExportRow:
         :raises DatasetError: if the text of a parent cannot be read.
         """
         return tuple(parent for _, parent in self._parents)
+
+    @property
+    def before_rewriting(self) -> ExportRow:
+        """Return the row as it was before it was last rewritten: its columns then, and its metadata.
+
+        :raises DatasetError: if it was not, or the text of the row cannot be read.
+        """
+        try:
+            fields = decode_row(self.lineage.meta[rewrites.PARENT])
+            before = Lineage(dict(fields.pop(META, None) or {}))
+        except (ValueError, KeyError, TypeError) as error:
+            raise DatasetError(f"The rewrite_parent of {self.where} cannot be read ({error}).") from error
+        return replace(self, content=fields, lineage=before)
 
     @cached_property
     def _parents(self) -> list[tuple[dict[str, Any], Lineage]]:

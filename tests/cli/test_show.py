@@ -9,6 +9,8 @@ import pytest
 
 from mergeit_ops import cli
 from mergeit_ops.core.columns import META
+from mergeit_ops.core.rows import rewrites
+from mergeit_ops.core.rows.lossless import encode_row
 from tests.recipe_runs import run_recipe, write_jsonl, write_recipe
 
 
@@ -40,6 +42,23 @@ def test_show_shows_a_conversation_as_who_says_what(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "    conversations:\n    human: Why, and how?\n    gpt: So.\n    Thus.\n    history: []\n" in printed
     assert "  from parent 1\n    conversations:\n    human: Why?\n" in printed
+
+
+def test_show_shows_a_rewritten_row_beside_what_it_was(tmp_path, capsys):
+    old = {"instruction": "Name fruits.", "output": "Pear."}
+    meta = rewrites.rewritten(
+        {}, parent=encode_row(old), parent_id="a", method="tree", model="m", prompt_sha256="0", nodes_added=3
+    )
+    rows = [old | {META: rewrites.kept({}, "length")}]
+    rows += [{"instruction": f"Name {number} fruits.", "output": "Plum.", META: meta} for number in "35"]
+    export = write_jsonl(tmp_path / "export.jsonl", rows)
+    assert cli.main(["show", str(export)]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("3 rows: 3 without merge lineage\n2 of them rewritten\n\nREWRITTEN by m (tree)\n")
+    assert "    instruction: Name 3 fruits.\n    output: Plum.\n  it was\n    instruction: Name fruits.\n" in printed
+    assert "5 fruits" not in printed
+    assert cli.main(["show", str(export), "--rewrites", "2"]) == 0
+    assert "5 fruits" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("content", ["[1, 2]", "PAR1\x00", "{", '{"instruction": "no lineage"}'])

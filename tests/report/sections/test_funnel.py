@@ -26,9 +26,8 @@ def test_the_funnel_of_a_whole_run_adds_up(whole_run):
 
 def test_rewritten_rows_are_a_step_that_changes_no_number(tmp_path):
     export = write_export(tmp_path / "e.jsonl", [merged(0, "a")])
-    role = {"kind": "rewriter", "step": "Rewritten"}
     figures = {"rows_in": 1, "rows_out": 1, "rewritten": 1}
-    write_records(tmp_path, [{"operator": "instruction_rewrite_mapper", "role": role, "figures": figures}])
+    write_records(tmp_path / "job", {"operator": "instruction_rewrite_mapper", "figures": figures})
     (step,) = [step for step in funnel(surveyed(export)) if step.name == "Rewritten"]
     assert (step.rows, step.change, step.note) == (1, 0, "1 row rewritten")
 
