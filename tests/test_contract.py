@@ -339,6 +339,7 @@ BAD_VALUES = {
         "add_nodes": 2,
         "regenerate_response": "no",
         "dry_run": 1,
+        "derived_columns": "text",
         "try_num": 0,
     },
     ops.TagNormalizationMapper: {

@@ -1,4 +1,4 @@
-"""Columns of merged rows that are built from their other columns."""
+"""Columns of merged and rewritten rows that are built from their other columns."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SAMPLE_FIELDS = ("instruction", "input", "output", "system")
 
 @dataclass(frozen=True)
 class DerivedColumns:
-    """The parameter `derived_columns` of the merger.
+    """The parameter `derived_columns` of the merger and the rewriter.
 
     :param templates: column to the template of its text.
     """
@@ -77,7 +77,7 @@ class DerivedColumns:
             if column not in types:
                 raise ValueError(f"names the column '{column}', which the dataset lacks; it has {_listed(types)}")
             if column in layout.columns:
-                raise ValueError(f"names the column '{column}', which the merge itself writes; remove it")
+                raise ValueError(f"names the column '{column}', which the operator itself writes; remove it")
             if not is_text(types[column]):
                 raise ValueError(f"names the column '{column}' of type {types[column]}; it must be a column of text")
             for name in template.names:

@@ -18,19 +18,23 @@ from mergeit_ops.core.rows import rewrites
 from mergeit_ops.core.rows.identity import content_digest, sample_digest
 from mergeit_ops.core.rows.lossless import UnencodableError, encode_row
 from mergeit_ops.core.sample import Sample
+from mergeit_ops.dataset.derived_columns import DerivedColumns
 from mergeit_ops.dataset.manifest import Manifest, added_up
 from mergeit_ops.dataset.merge_table import merged_row
 from mergeit_ops.dataset.tables import JSON, arrow_array, json_array, loses_nanoseconds, python_rows, set_column
+from mergeit_ops.errors import RecipeError
 from mergeit_ops.jobs.rows import Rows
 from mergeit_ops.jobs.sample_reader import SampleReader
 from mergeit_ops.jobs.tagging import check_readable
-from mergeit_ops.llm.requests import LLMOutcome, LLMRequest
+from mergeit_ops.llm.requests import LLMOutcome, LLMRequest, completion_cap
 from mergeit_ops.llm.usage import PLANNED_FIGURES
 
 if TYPE_CHECKING:
     from mergeit_ops.llm.engine import LLMEngine
 
 __all__ = ["RewriteJob", "RewriteReport", "rewrite_rows"]
+
+_LOCAL_RESPONSE = 1_024  # tokens
 
 UNCHANGED = "unchanged"
 """The model gave the row back as it was."""
@@ -78,6 +82,7 @@ class RewriteJob:
     :param reader: reads the rows; its layout writes them.
     :param engine: asks the model.
     :param method: what is asked.
+    :param derived: columns that rewritten rows are given anew.
     :param dry_run: whether calls are only counted, and rows passed on as they are.
     :param may_use_gpu: whether a local model may run on a GPU.
     """
@@ -85,6 +90,7 @@ class RewriteJob:
     reader: SampleReader
     engine: LLMEngine
     method: RewriteMethod
+    derived: DerivedColumns = field(default_factory=DerivedColumns)
     dry_run: bool = False
     may_use_gpu: bool = True
     plan: dict[str, Any] = field(default_factory=dict)
@@ -132,6 +138,7 @@ class RewriteJob:
                 new_metas.append(rewrites.kept(meta, outcome.error))
                 continue
             new = merged_row(self.reader.layout, outcome.new, [row])
+            new |= self.derived.values(new, outcome.new, self.reader.layout)
             parent_id = rewrites.id_of(row, meta)
             at.append(number)
             made.append(new)
@@ -198,7 +205,7 @@ class RewriteJob:
         return _Outcome(error=UNCHANGED) if new == sample else _Outcome(new, prompt=prompt)
 
     def _answers(self, questions: Mapping[Sample, Question]) -> dict[Sample, LLMOutcome[Any]]:
-        requests = [_request(sample, question) for sample, question in questions.items()]
+        requests = [self._request(sample, question) for sample, question in questions.items()]
         found: dict[Sample, LLMOutcome[Any]] = {}
 
         def settle(outcome: LLMOutcome[Any]) -> None:
@@ -212,6 +219,20 @@ class RewriteJob:
         self.engine.run(requests, settle, total=lambda: len(requests), more_to_come=True)
         # In the order of the rows, so that the next questions are asked in it.
         return {sample: found[sample] for sample in questions}
+
+    def _request(self, sample: Sample, question: Question) -> LLMRequest[Any]:
+        # Unless the recipe says, a local model stops where its text is as long as its prompt. That suits a text which
+        # is made of the prompt, but not the response to a short request.
+        is_short = question.schema is None and not self.engine.asks_a_server
+        says = completion_cap(self.engine.backend_factory.sampling_params) is not None
+        return LLMRequest(
+            tag=sample,
+            messages=question.messages,
+            parse=question.parse,
+            schema=question.schema,
+            completion_tokens=question.completion_tokens,
+            max_tokens=_LOCAL_RESPONSE if is_short and not says else None,
+        )
 
     def account(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """See `AskingJob`."""
@@ -233,9 +254,14 @@ def rewrite_rows(rows: Rows, job: RewriteJob, manifest: Manifest) -> Rows:
     :param job: rewrites them.
     :param manifest: takes the figures and details, also those of work that had to stop.
     :return: the rows, as many and in the same order.
+    :raises RecipeError: if derived columns cannot be made; before any call.
     :raises DatasetError: if most rows cannot be read; before any call.
     :raises LLMError: see `Rows.asked`.
     """
+    try:
+        job.derived.check(rows.types, job.reader.layout)
+    except ValueError as error:
+        raise RecipeError(f"{job.operator}: derived_columns {error}. No call was made.") from error
     readable = check_readable(rows, job.reader)
     manifest.figures |= {"rows_in": len(rows), **readable.figures()}
     manifest.details |= {"model": job.engine.model}
@@ -250,16 +276,6 @@ def rewrite_rows(rows: Rows, job: RewriteJob, manifest: Manifest) -> Rows:
     }
     manifest.details["rewrites"] = {old: new for report in told for old, new in report.rewrites.items()}
     return made
-
-
-def _request(sample: Sample, question: Question) -> LLMRequest[Any]:
-    return LLMRequest(
-        tag=sample,
-        messages=question.messages,
-        parse=question.parse,
-        schema=question.schema,
-        completion_tokens=question.completion_tokens,
-    )
 
 
 def _is_kept(column: str) -> bool:

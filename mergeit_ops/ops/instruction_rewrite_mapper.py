@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Optional
 
 from data_juicer.ops.base_op import OPERATORS
 from datasets import Dataset
 from loguru import logger
 
-from mergeit_ops.constraints import FLAG, Number, OneOf
+from mergeit_ops.constraints import FLAG, MAPPING, Number, OneOf
 from mergeit_ops.core.columns import META, STATS
 from mergeit_ops.core.rewriting.chains import RewriteMethod
 from mergeit_ops.core.rewriting.methods import REWRITINGS
 from mergeit_ops.core.rewriting.tree import NODES_PER_CALL
 from mergeit_ops.core.text.characters import printable
+from mergeit_ops.dataset.derived_columns import DerivedColumns
 from mergeit_ops.dataset.manifest import log_summary
 from mergeit_ops.distributed import is_ray_dataset
 from mergeit_ops.errors import RecipeError
@@ -57,7 +58,8 @@ class InstructionRewriteMapper(LLMOperator, Mapper):
     Columns beside the texts stay; stats, embeddings and hashes describe the old texts and are removed.
 
     Replies are kept in a journal on disk, as by the merger: a second run of the same recipe pays only for what is
-    missing. `dry_run` tells the price first, and `max_total_tokens` limits it."""
+    missing. `dry_run` tells the price first, and `max_total_tokens` limits it. A local model writes at most 1,024
+    tokens of a response, unless `max_tokens` in `sampling_params` says."""
 
     # Data-Juicer's partitioned Ray executor would otherwise run it on each partition for itself.
     is_global_operation = True
@@ -71,6 +73,7 @@ class InstructionRewriteMapper(LLMOperator, Mapper):
         "add_nodes": Number(low=NODES_PER_CALL, integer=True),
         "regenerate_response": FLAG,
         "dry_run": FLAG,
+        "derived_columns": MAPPING,
     }
 
     def __init__(
@@ -79,6 +82,7 @@ class InstructionRewriteMapper(LLMOperator, Mapper):
         add_nodes: int = NODES_PER_CALL,
         regenerate_response: bool = True,
         dry_run: bool = False,
+        derived_columns: Optional[dict[str, str]] = None,
         *args: Any,
         **kwargs: Any,
     ) -> None:
@@ -95,6 +99,9 @@ class InstructionRewriteMapper(LLMOperator, Mapper):
         :param dry_run: make no call; report calls, estimated tokens and, where prices are given, what they cost. The
             samples are passed on as they are, and the run exports them like any other: give it an `--export_path` of
             its own. A new response is expected to be as long as the old one.
+        :param derived_columns: text columns to fill anew on rewritten rows, each with a template that names other
+            columns, as in the merger: `{text: "{instruction}\\n{output}"}`. Other columns stay as they are, also those
+            that hold the old texts.
         :param args: extra args
         :param kwargs: extra args
         """
@@ -102,6 +109,10 @@ class InstructionRewriteMapper(LLMOperator, Mapper):
         super().__init__(*args, **kwargs)
         self.dry_run = dry_run
         self.method = self._method()
+        try:
+            self.derived = DerivedColumns.parse(derived_columns)
+        except ValueError as error:
+            raise RecipeError(f"{self._name}: derived_columns {error}.") from error
         self._engine: LLMEngine = self.new_engine(check=not dry_run)
 
     def _method(self) -> RewriteMethod:
@@ -136,7 +147,14 @@ class InstructionRewriteMapper(LLMOperator, Mapper):
                 manifest.figures |= {"rows_in": 0, "rows_out": 0}
                 return rows.dataset
             self.check_flat(rows.grouped, "put this operator before the grouper or behind the merger")
-            job = RewriteJob(self.reader_of(rows.columns), self._engine, self.method, self.dry_run, self.may_use_gpu)
+            job = RewriteJob(
+                self.reader_of(rows.columns),
+                self._engine,
+                self.method,
+                derived=self.derived,
+                dry_run=self.dry_run,
+                may_use_gpu=self.may_use_gpu,
+            )
             if not self.dry_run:
                 logger.info(f"{self._name}: {len(rows):,} samples go to {printable(self._engine.model)}.")
             rewritten = rewrite_rows(rows, job, manifest)

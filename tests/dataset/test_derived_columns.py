@@ -61,7 +61,7 @@ def test_a_parameter_that_cannot_work_is_refused_when_the_operator_is_built(para
         (QUERY_RESPONSE, {"gone": "{query}"}, "'gone', which the dataset lacks; it has 'query'"),
         (QUERY_RESPONSE, {"n": "{query}"}, "type int64; it must be a column of text"),
         (QUERY_RESPONSE, {"tags": "{query}"}, "it must be a column of text"),
-        (QUERY_RESPONSE, {"response": "{query}"}, "which the merge itself writes"),
+        (QUERY_RESPONSE, {"response": "{query}"}, "which the operator itself writes"),
         (
             CHAT,
             {"text": "{query}"},

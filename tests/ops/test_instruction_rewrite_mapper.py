@@ -120,6 +120,20 @@ def test_without_a_new_response_the_old_one_does_not_stay(server):
     assert len(server.requests) == 1
 
 
+def test_columns_that_are_made_of_the_texts_are_made_anew(server):
+    rows = [FRUITS | {"text": "old", "n": 1}, FRUITS | {"text": "kept", "output": " ", "n": 2}]
+    made = rewriting(server, derived_columns={"text": "{instruction}|{output}|{n}"}).run(make_dataset(rows))
+    assert made["text"][:] == [f"{made['instruction'][0]}|4|1", "kept"]
+    for wrong, sentence in [
+        ({"other": "{output}"}, "derived_columns names the column 'other', which the dataset lacks"),
+        ({"output": "{instruction}"}, "derived_columns names the column 'output', which the operator itself writes"),
+    ]:
+        with pytest.raises(RecipeError, match=sentence):
+            rewriting(server, derived_columns=wrong).run(make_dataset(rows))
+    with pytest.raises(RecipeError, match="derived_columns has a template for 'text' that cannot be used"):
+        rewriting(server, derived_columns={"text": "{"})
+
+
 def test_a_reply_that_breaks_a_rule_is_sent_back_with_what_is_wrong(server):
     seen = []
 
@@ -224,6 +238,18 @@ def test_a_local_model_rewrites(tmp_path):
     given = {"api_or_hf_model": model, "is_hf_model": True, "accelerator": "cpu"}
     (row,) = rewriting(method="revise", **given).run(make_dataset([FRUITS]))
     assert (row["instruction"], row["output"]) == ("Name three fruits and more", "Pear.")
+
+
+def test_the_response_of_a_local_model_may_be_longer_than_its_short_request(tmp_path):
+    pieces = [
+        '{"instruction": "Name three fruits and more", "more": "',
+        *(f"w{number} " for number in range(150)),
+        '"}',
+    ]
+    model = save_parrot(tmp_path / "model", [pieces])
+    given = {"api_or_hf_model": model, "is_hf_model": True, "accelerator": "cpu"}
+    (row,) = rewriting(method="deepen", **given).run(make_dataset([FRUITS | {"system": "x"}]))
+    assert row["output"] == "".join(pieces)
 
 
 def test_what_cannot_work_is_said_before_any_call(server, monkeypatch):
