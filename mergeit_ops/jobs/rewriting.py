@@ -12,7 +12,6 @@ from datasets import Features
 
 from mergeit_ops.core.columns import META, ROW_ID, is_carried
 from mergeit_ops.core.formats import Reading
-from mergeit_ops.core.merging.prompts import prompt_sha256
 from mergeit_ops.core.rewriting.chains import Chain, Question, RewriteMethod
 from mergeit_ops.core.rows import rewrites
 from mergeit_ops.core.rows.identity import content_digest, sample_digest
@@ -23,6 +22,7 @@ from mergeit_ops.dataset.manifest import Manifest, added_up
 from mergeit_ops.dataset.merge_table import merged_row
 from mergeit_ops.dataset.tables import JSON, arrow_array, json_array, loses_nanoseconds, python_rows, set_column
 from mergeit_ops.errors import RecipeError
+from mergeit_ops.jobs.chains import ChainEnd, RunningChains
 from mergeit_ops.jobs.rows import Rows
 from mergeit_ops.jobs.sample_reader import SampleReader
 from mergeit_ops.jobs.tagging import check_readable
@@ -167,58 +167,57 @@ class RewriteJob:
             found.append(None if problem is None else _Outcome(error=problem))
             if problem is None and reading.sample not in chains:
                 chains[reading.sample] = self.method.chain(reading.sample)
-        settled = self._settled(chains)
+        running = RunningChains(chains)
+        if self.dry_run:
+            self._plan(running)
+        elif chains:
+            self._ask(running, len(chains))
         return [
-            settled[reading.sample] if outcome is None else outcome
+            self._outcome(reading.sample, running.ends[reading.sample]) if outcome is None else outcome
             for reading, outcome in zip(readings, found, strict=True)
         ]
 
-    def _settled(self, chains: Mapping[Sample, Chain]) -> dict[Sample, _Outcome]:
-        """Go through the questions of all chains, the first of each, then the second, and so on."""
-        settled: dict[Sample, _Outcome] = {}
-        prompts: dict[Sample, str] = {}
-        asked: dict[Sample, Question] = {}
-
-        def go_on(sample: Sample, answer: Any) -> None:
-            try:
-                asked[sample] = chains[sample].send(answer)
-            except StopIteration as end:
-                settled[sample] = self._outcome(sample, end.value, prompts.get(sample, ""))
-            else:
-                prompts.setdefault(sample, prompt_sha256(asked[sample].messages))
-
-        for sample in chains:
-            go_on(sample, None)
-        while asked:
-            questions = dict(asked)
-            asked.clear()
-            for sample, outcome in self._answers(questions).items():
-                if outcome.error is None:
-                    go_on(sample, outcome.answers[0])
-                else:
-                    settled[sample] = _Outcome(error=str(outcome.error), failed=True)
-        return settled
-
-    def _outcome(self, sample: Sample, new: Sample, prompt: str) -> _Outcome:
+    def _outcome(self, sample: Sample, end: ChainEnd) -> _Outcome:
+        if end.new is None:
+            return _Outcome(error=end.error, failed=True)
         if self.dry_run:
             return _Outcome()
-        return _Outcome(error=UNCHANGED) if new == sample else _Outcome(new, prompt=prompt)
+        return _Outcome(error=UNCHANGED) if end.new == sample else _Outcome(end.new, prompt=end.prompt_sha256)
 
-    def _answers(self, questions: Mapping[Sample, Question]) -> dict[Sample, LLMOutcome[Any]]:
-        requests = [self._request(sample, question) for sample, question in questions.items()]
-        found: dict[Sample, LLMOutcome[Any]] = {}
+    def _ask(self, chains: RunningChains, number: int) -> None:
+        """Go through the questions of chains.
 
-        def settle(outcome: LLMOutcome[Any]) -> None:
-            found[outcome.tag] = outcome
+        :param chains: none of which has begun.
+        :param number: how many there are.
+        """
+        asked = number
 
-        if self.dry_run:
-            self.plan = added_up([self.plan, self.engine.plan(requests, settle)])
+        def settle(outcome: LLMOutcome[Any]) -> LLMRequest[Any] | None:
+            nonlocal asked
+            question = chains.next_question(outcome)
+            if question is None:
+                return None
+            asked += 1
+            # At once, so that a budget that ends, or a run that is killed, leaves few chains half paid for.
+            return self._request(outcome.tag, question)
+
+        requests = (self._request(sample, question) for sample, question in chains.first_questions())
+        self.engine.run(requests, settle, total=lambda: asked, more_to_come=True)
+
+    def _plan(self, chains: RunningChains) -> None:
+        """Count the questions of chains: the first of each, then the second, and so on."""
+        questions = dict(chains.first_questions())
+        while questions:
             # What the journal does not have is not known yet.
-            expected = {sample: LLMOutcome(sample, (question.expected,)) for sample, question in questions.items()}
-            return expected | found
-        self.engine.run(requests, settle, total=lambda: len(requests), more_to_come=True)
-        # In the order of the rows, so that the next questions are asked in it.
-        return {sample: found[sample] for sample in questions}
+            found = {sample: LLMOutcome(sample, (question.expected,)) for sample, question in questions.items()}
+
+            def settle(outcome: LLMOutcome[Any], found: dict[Sample, LLMOutcome[Any]] = found) -> None:
+                found[outcome.tag] = outcome
+
+            requests = [self._request(sample, question) for sample, question in questions.items()]
+            self.plan = added_up([self.plan, self.engine.plan(requests, settle)])
+            following = ((sample, chains.next_question(outcome)) for sample, outcome in found.items())
+            questions = {sample: question for sample, question in following if question is not None}
 
     def _request(self, sample: Sample, question: Question) -> LLMRequest[Any]:
         # Unless the recipe says, a local model stops where its text is as long as its prompt. That suits a text which

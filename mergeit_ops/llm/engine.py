@@ -116,7 +116,7 @@ class LLMEngine:
     def run(
         self,
         requests: Iterable[LLMRequest[T]],
-        on_outcome: Callable[[LLMOutcome[T]], None],
+        on_outcome: Callable[[LLMOutcome[T]], LLMRequest[T] | None],
         *,
         total: Callable[[], int | None] = lambda: None,
         more_to_come: bool = False,
@@ -129,7 +129,8 @@ class LLMEngine:
             local model, which makes batches of those of like length), from a thread of its own, so that a slow one
             does not hold up answers.
         :param on_outcome: called once per request, in the order in which they are finished, from the same thread,
-            never while `requests` is at work. Its answers are in the journal by then.
+            never while `requests` is at work. Its answers are in the journal by then. If it returns a request, that one
+            is answered before any other that has not begun.
         :param total: returns the number of requests, for the progress display; None as long as it is unknown.
         :param more_to_come: whether further runs belong to the same work, so that a few failures at the end of this
             one say little yet.

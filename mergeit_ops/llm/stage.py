@@ -117,14 +117,15 @@ class Stage(Generic[T]):
     async def answer_all(
         self,
         requests: Iterable[LLMRequest[T]],
-        on_outcome: Callable[[LLMOutcome[T]], None],
+        on_outcome: Callable[[LLMOutcome[T]], LLMRequest[T] | None],
         *,
         more_to_come: bool = False,
     ) -> None:
         """Answer requests until none is left, or the run has to stop.
 
         :param requests: pulled as workers become free, in a thread of their own.
-        :param on_outcome: called once per request, in the same thread: what both share needs no lock.
+        :param on_outcome: called once per request, in the same thread: what both share needs no lock. It may return the
+            request that comes next.
         :param more_to_come: whether further runs belong to the same work.
         """
         source = iter(requests)
@@ -145,7 +146,7 @@ class Stage(Generic[T]):
     async def _work(
         self,
         source: Iterator[LLMRequest[T]],
-        on_outcome: Callable[[LLMOutcome[T]], None],
+        on_outcome: Callable[[LLMOutcome[T]], LLMRequest[T] | None],
         caller: ThreadPoolExecutor,
     ) -> None:
         loop = asyncio.get_running_loop()
@@ -157,11 +158,11 @@ class Stage(Generic[T]):
                 self._usage.answered += 1
             else:
                 self._usage.count_failure(str(outcome.error), self._words.get(outcome.error))
-            await loop.run_in_executor(caller, on_outcome, outcome)
+            following = await loop.run_in_executor(caller, on_outcome, outcome)
             self._progress.step(asked=id(request) in self._asked)
             self._asked.discard(id(request))
             self._judge()
-            request = await loop.run_in_executor(caller, next, source, None)
+            request = following or await loop.run_in_executor(caller, next, source, None)
 
     async def _outcome(self, request: LLMRequest[T]) -> LLMOutcome[T]:
         if not _encodable(request.messages):

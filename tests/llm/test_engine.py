@@ -98,6 +98,29 @@ def test_requests_are_pulled_as_they_are_needed():
     assert most <= 8
 
 
+def test_a_request_that_follows_from_an_answer_comes_before_those_that_have_not_begun():
+    def request(name):
+        return LLMRequest(name, ({"role": "user", "content": name},), str)
+
+    ended = []
+
+    def follow(outcome):
+        (answer,) = outcome.answers
+        if len(answer) < 3:
+            return request(answer)
+        ended.append(answer)
+        return None
+
+    with FakeLLMServer(lambda body: body["messages"][0]["content"] + "!") as server:
+        usage = engine_for(server, max_concurrency=1).run(map(request, "abcdefgh"), follow)
+        asked = [body["messages"][0]["content"] for body in server.requests]
+    assert ended == [f"{name}!!" for name in sorted(text[0] for text in ended)]
+    assert sorted(asked) == sorted(part for name in "abcdefgh" for part in (name, name + "!"))
+    assert usage.requests == 16
+    # Two requests are prepared at a time, so that one of each chain is between the two of another at most.
+    assert all(asked.index(name + "!") - asked.index(name) <= 3 for name in "abcdefgh")
+
+
 def test_a_second_run_asks_nothing_and_needs_no_server():
     with FakeLLMServer() as server:
         first, _ = answers_of(engine_for(server), merge_requests(10))

@@ -222,6 +222,9 @@ def test_a_budget_of_tokens_leaves_the_rest_as_it_was(server):
     assert set(found) <= {"rewritten", "budget"}
     assert found["budget"] > 0
     assert server.tokens <= 4_000
+    # Rows are finished one after the other, so that what is paid for is of use.
+    assert found["rewritten"] >= 2
+    assert len(server.requests) - 2 * found["rewritten"] <= 2
     assert all(row["instruction"] == f"Task {row['n']}" for row in made if row[META]["rewrite_error"])
 
 
