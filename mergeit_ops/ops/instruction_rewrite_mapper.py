@@ -17,6 +17,7 @@ from mergeit_ops.core.rewriting.tree import NODES_PER_CALL
 from mergeit_ops.core.text.characters import printable
 from mergeit_ops.dataset.derived_columns import DerivedColumns
 from mergeit_ops.dataset.manifest import log_summary
+from mergeit_ops.dataset.recipe import recipe_and_place
 from mergeit_ops.distributed import is_ray_dataset
 from mergeit_ops.errors import RecipeError
 from mergeit_ops.jobs.rewriting import RewriteJob, rewrite_rows
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from mergeit_ops.llm.engine import LLMEngine
 
 OP_NAME = "instruction_rewrite_mapper"
+
+_OF_MERGES = ("merger", "gate")
 
 # Parameters that not every method has, and the values that say nothing.
 _OF_METHODS = {"add_nodes": NODES_PER_CALL, "regenerate_response": True}
@@ -139,6 +142,7 @@ class InstructionRewriteMapper(LLMOperator, Mapper):
         :param tracer: not used: `__dj__meta__` holds every sample as it was.
         :return: as many samples, in the same order.
         :raises DatasetError: if a column is missing, the rows are topics, or most cannot be read.
+        :raises RecipeError: if it stands between a merger and its gate.
         :raises LLMError: if the language model had to stop, or cannot be loaded.
         """
         with self.stopping_once(dataset), self.recorded() as manifest:
@@ -146,7 +150,8 @@ class InstructionRewriteMapper(LLMOperator, Mapper):
             if is_ray_dataset(dataset) and not len(rows):
                 manifest.figures |= {"rows_in": 0, "rows_out": 0}
                 return rows.dataset
-            self.check_flat(rows.grouped, "put this operator before the grouper or behind the merger")
+            self.check_flat(rows.grouped, "put this operator before the grouper or behind the gate")
+            self._check_place()
             job = RewriteJob(
                 self.reader_of(rows.columns),
                 self._engine,
@@ -166,6 +171,25 @@ class InstructionRewriteMapper(LLMOperator, Mapper):
         self._tell(manifest.figures)
         log_summary(self.work_dir)
         return rewritten.dataset
+
+    def _check_place(self) -> None:
+        """Refuse a place between a merger and its gate, which looks for what the merger wrote.
+
+        :raises RecipeError: if it stands there.
+        """
+        found = recipe_and_place(self)
+        if found is None:
+            return
+        recipe, place = found
+        roles = recipe.roles()
+        kinds = [roles.get(step.name, {}).get("kind") for step in recipe.steps]
+        before = [kind for kind in kinds[:place] if kind in _OF_MERGES]
+        behind = [kind for kind in kinds[place + 1 :] if kind in _OF_MERGES]
+        if before[-1:] == ["merger"] and behind[:1] == ["gate"]:
+            raise RecipeError(
+                f"{self._name}: it stands between a merger and its gate, which compares merged rows with their "
+                "parents; put it before the grouper or behind the gate. No call was made."
+            )
 
     def _tell(self, figures: dict[str, Any]) -> None:
         if self.dry_run:

@@ -13,7 +13,7 @@ from mergeit_ops.errors import DatasetError, LLMUnavailableError, RecipeError, T
 from mergeit_ops.jobs import local_rows
 from mergeit_ops.ops import InstructionRewriteMapper, TopicClusterGrouper
 from tests.llm_server import FakeLLMServer, Reply, error, merge_answer, parents_of
-from tests.recipe_runs import make_dataset
+from tests.recipe_runs import make_dataset, run_recipe, write_jsonl, write_recipe
 from tests.tiny_models import save_parrot
 
 FRUITS = {"instruction": "Name three fruits.", "input": "", "output": "Apple, pear, plum."}
@@ -253,6 +253,19 @@ def test_the_response_of_a_local_model_may_be_longer_than_its_short_request(tmp_
     given = {"api_or_hf_model": model, "is_hf_model": True, "accelerator": "cpu"}
     (row,) = rewriting(method="deepen", **given).run(make_dataset([FRUITS | {"system": "x"}]))
     assert row["output"] == "".join(pieces)
+
+
+def test_between_a_merger_and_its_gate_it_makes_no_call(server, tmp_path, embedded_rows):
+    grouper = {"topic_cluster_grouper": {"num_clusters": 3}}
+    merger = {"llm_pair_merger_mapper": {"merge_strategy": "concat"}}
+    gate = {"quality_gate_filter": {"scorer": "tests.user_scorers:ByLength"}}
+    own = {"instruction_rewrite_mapper": {"model_params": {"base_url": server.base_url}}}
+    data = write_jsonl(tmp_path / "in.jsonl", embedded_rows[:30])
+    with pytest.raises(RecipeError, match="instruction_rewrite_mapper: it stands between a merger and its gate"):
+        run_recipe(write_recipe(tmp_path, [grouper, merger, own, gate], data))
+    assert server.requests == []
+    run_recipe(write_recipe(tmp_path, [grouper, merger, own], data))
+    assert server.requests
 
 
 def test_what_cannot_work_is_said_before_any_call(server, monkeypatch):
