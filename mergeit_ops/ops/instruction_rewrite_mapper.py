@@ -49,9 +49,9 @@ class InstructionRewriteMapper(LLMOperator, Mapper):
     with the input and the system prompt of the sample. The input stays as it is, except in `broaden`.
 
     What can be checked without a model is: the number of words (`tree`: at least 12 more in each call, and at most 100,
-    as in the paper), the language, new web addresses, and words about the procedure. Languages are told apart by their
-    scripts, so English and German are one. In scripts without spaces two characters count as a word. A reply that
-    breaks a rule is sent back with what is wrong, up to `try_num` times in all. After that the sample stays as it was.
+    as in the paper), the language, new web addresses, and words about the procedure. In scripts without spaces two
+    characters count as a word. A reply that breaks a rule is sent back with what is wrong, up to `try_num` times in
+    all. After that the sample stays as it was.
 
     A rewritten sample has `rewrite_status` `rewritten` in `__dj__meta__`, and the whole sample as it was in
     `rewrite_parent`, with its id in `rewrite_parent_id`. Other samples have `rewrite_status` `original` and the reason

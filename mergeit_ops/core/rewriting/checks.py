@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from mergeit_ops.core.merging.replies import FailureReason, ReplyError
 from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.text.language import language_of
 from mergeit_ops.core.text.scripts import shares_script
 from mergeit_ops.core.text.words import count_words
 
@@ -60,14 +61,14 @@ def check_instruction(new: str, old: Sample, limits: WordLimits) -> None:
 def check_text(new: str, old: Sample, name: str) -> None:
     """Refuse a text in another language, with a new web address, or with words about how it was made.
 
-    Languages are told apart by their scripts only: English and German are one, English and Chinese are two.
+    Languages are told apart by their scripts, and by `language_of` where both texts are long enough to tell theirs.
 
     :param new: the new text; its language is compared with that of the same text of the row.
     :param old: the row that is rewritten. What it says itself is allowed.
     :param name: which text it is: `instruction`, `input` or `output`.
     :raises ReplyError: `language`, `new_url` or `procedure`, with a correction for the model.
     """
-    if new.strip() and not shares_script(new, getattr(old, name)):
+    if new.strip() and _in_another_language(new, getattr(old, name)):
         raise ReplyError(
             FailureReason.LANGUAGE, f"Your {name} is in another language than that of the record. {_AGAIN}"
         )
@@ -85,6 +86,11 @@ def check_text(new: str, old: Sample, name: str) -> None:
                 f'Your {name} speaks of how it was made ("{found[0]}"). It must read as if nothing had been there '
                 f"before it. {_AGAIN}",
             )
+
+
+def _in_another_language(new: str, old: str) -> bool:
+    known, found = language_of(old), language_of(new)
+    return not shares_script(new, old) or (known is not None and found is not None and known != found)
 
 
 def _normal(text: str) -> str:

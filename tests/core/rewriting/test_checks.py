@@ -50,11 +50,12 @@ def test_nothing_and_the_same_are_no_new_instruction():
         ("果物を三つ挙げてください。", "三つの果物を挙げて、それぞれの産地を説明してください。", True),
         ("Translate into Chinese: 早上好,今天天气很好。", "请把这句话翻译成中文,并解释每个词。", True),
         ("Назови три фрукта.", "Name three fruits and their seasons.", False),
-        ("Nenne drei Früchte.", "Name three fruits and their seasons.", True),
+        ("Nenne drei Früchte.", "Name three fruits and their seasons.", False),
+        ("Nenne drei Früchte.", "Nenne drei Früchte und ihre Herkunft.", True),
         ("1 + 1 = ?", "请计算 1 + 1 + 1。", True),
     ],
 )
-def test_languages_are_told_apart_by_their_scripts(old, new, fits):
+def test_the_language_stays(old, new, fits):
     found = reason(new, Sample(old, "", "x"), WordLimits(1, 100))
     assert found is None if fits else found[0] == "language"
 
