@@ -1,4 +1,4 @@
-"""A job that asks language models about the rows of a table."""
+"""Jobs that ask language models about the rows of a table."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
 
+from mergeit_ops.llm.usage import PLANNED_FIGURES
+
 if TYPE_CHECKING:
     from mergeit_ops.llm.engine import LLMEngine
 
-__all__ = ["AskingJob"]
+__all__ = ["AskingJob", "EngineJob"]
 
 
 class AskingJob(Protocol):
@@ -57,3 +59,35 @@ class AskingJob(Protocol):
         :raises TooManyFailuresError: if too large a share has failed.
         """
         ...
+
+
+class EngineJob:
+    """Base class of jobs that ask one engine about rows, or only count the calls."""
+
+    engine: LLMEngine
+    """Asks the model."""
+
+    dry_run: bool
+    """Whether calls are only counted."""
+
+    plan: dict[str, Any]
+    """What a dry run would take so far."""
+
+    unit = "rows"
+
+    @property
+    def engines(self) -> Sequence[LLMEngine]:
+        """See `AskingJob`."""
+        return [] if self.dry_run else [self.engine]
+
+    def account(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """See `AskingJob`."""
+        figures = {f"planned_{name}": self.plan[name] for name in PLANNED_FIGURES if name in self.plan}
+        if not self.engine.total.requests:
+            return figures, {}
+        return figures | self.engine.figures(), {"usage": self.engine.total.as_dict()}
+
+    def finish(self) -> None:
+        """See `AskingJob`."""
+        if self.engine.total.requests:
+            self.engine.run((), lambda outcome: None)

@@ -19,12 +19,12 @@ from mergeit_ops.dataset.manifest import Manifest, added_up
 from mergeit_ops.dataset.stats import stats_of
 from mergeit_ops.dataset.tables import JSON, json_array, set_column
 from mergeit_ops.dataset.tag_lists import with_tag_features, with_tags
+from mergeit_ops.jobs.asking import EngineJob
 from mergeit_ops.jobs.rows import Rows
 from mergeit_ops.jobs.sample_reader import SampleReader
 from mergeit_ops.jobs.scoring import STATUS
 from mergeit_ops.jobs.tagging import check_readable, tag_figures
 from mergeit_ops.llm.requests import LLMOutcome, LLMRequest
-from mergeit_ops.llm.usage import PLANNED_FIGURES
 
 if TYPE_CHECKING:
     from mergeit_ops.llm.engine import LLMEngine
@@ -38,7 +38,7 @@ _Answer = tuple[tuple[str, ...], str]
 
 
 @dataclass
-class LLMTagging:
+class LLMTagging(EngineJob):
     """Adds the tags that a model gives to rows, and the status of each row to its stats; see `AskingJob`.
 
     :param reader: reads the rows.
@@ -56,19 +56,11 @@ class LLMTagging:
     dry_run: bool = False
     may_use_gpu: bool = True
     plan: dict[str, Any] = field(default_factory=dict)
-    """What a dry run would take so far."""
-
-    unit = "rows"
 
     @property
     def operator(self) -> str:
         """See `AskingJob`."""
         return self.reader.operator
-
-    @property
-    def engines(self) -> Sequence[LLMEngine]:
-        """See `AskingJob`."""
-        return [] if self.dry_run else [self.engine]
 
     @property
     def stats(self) -> Mapping[str, pa.DataType]:
@@ -118,18 +110,6 @@ class LLMTagging:
             parse=read_tags,
             completion_tokens=self.question.completion_tokens,
         )
-
-    def account(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """See `AskingJob`."""
-        figures = {f"planned_{name}": self.plan[name] for name in PLANNED_FIGURES if name in self.plan}
-        if not self.engine.total.requests:
-            return figures, {}
-        return figures | self.engine.figures(), {"usage": self.engine.total.as_dict()}
-
-    def finish(self) -> None:
-        """See `AskingJob`."""
-        if self.engine.total.requests:
-            self.engine.run((), lambda outcome: None)
 
 
 def ask_for_tags(rows: Rows, job: LLMTagging, manifest: Manifest) -> Rows:
