@@ -1,0 +1,1 @@
+"""Writing instructions, or whole tasks, for texts."""
