@@ -49,6 +49,7 @@ class Sample:
     :param exchanges: all that is asked and written, with traces and answers told apart; empty for a row without a
         trace. What stands above has traces that are marked in a text and those in channels, and none of other fields.
     :param tool_use: its tools and their calls; None where nobody has asked for them.
+    :param source: the text that a model made the pair of; empty where there is none, or nobody asks for it.
     """
 
     instruction: str
@@ -58,6 +59,7 @@ class Sample:
     rounds: tuple[Round, ...] = ()
     exchanges: tuple[Exchange, ...] = ()
     tool_use: ToolUse | None = None
+    source: str = ""
 
     @property
     def content(self) -> dict[str, Any]:
@@ -68,8 +70,9 @@ class Sample:
     @property
     def parts(self) -> dict[str, Any]:
         """Return what it holds beside its texts, as plain data; empty for most rows."""
-        exchanges = {"exchanges": [list(part) for part in self.exchanges]} if self.exchanges else {}
-        return exchanges if self.tool_use is None else exchanges | {"tool_use": repr(self.tool_use)}
+        parts: dict[str, Any] = {"exchanges": [list(part) for part in self.exchanges]} if self.exchanges else {}
+        parts |= {} if self.tool_use is None else {"tool_use": repr(self.tool_use)}
+        return parts | ({"source": self.source} if self.source else {})
 
     @property
     def query(self) -> str:

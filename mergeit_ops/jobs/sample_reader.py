@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,9 +12,11 @@ import numpy as np
 from mergeit_ops.core.columns import EMBEDDING
 from mergeit_ops.core.formats import Reading, SampleFormat
 from mergeit_ops.core.formats.views import VIEWS, View
+from mergeit_ops.core.rows.sources import source_of
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.vectors import has_text
 from mergeit_ops.dataset.embeddings import column_vectors, rows_with_text
+from mergeit_ops.dataset.metadata import metas_of
 from mergeit_ops.dataset.readability import Readability
 from mergeit_ops.dataset.tables import RowReader, iter_tables, python_rows
 from mergeit_ops.embedding.defaults import is_default
@@ -72,11 +74,13 @@ class SampleReader:
     :param operator: registry name of the operator in whose name errors are raised.
     :param layout: layout of the samples.
     :param encoder: embeds samples that bring no embeddings.
+    :param reads_source: whether samples have the text that they were made of, where their metadata have it.
     """
 
     operator: str
     layout: SampleFormat
     encoder: EncoderSettings
+    reads_source: bool = False
 
     def readings(self, table: pa.Table) -> list[Reading]:
         """Read a table's rows as samples."""
@@ -90,7 +94,10 @@ class SampleReader:
         """
         there = [name for name in self.layout.columns if name in table.column_names]
         read = VIEWS[view]
-        return [read(self.layout, row) for row in python_rows(table.select(there))]
+        samples = [read(self.layout, row) for row in python_rows(table.select(there))]
+        if not self.reads_source:
+            return samples
+        return [replace(one, source=source_of(meta)) for one, meta in zip(samples, metas_of(table), strict=True)]
 
     def texts(self, table: pa.Table) -> NDArray[np.bool_]:
         """Return which rows of a table have a text that can be read, whatever embeddings they bring."""

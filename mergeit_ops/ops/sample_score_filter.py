@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, Optional
 
@@ -92,4 +93,5 @@ class SampleScoreFilter(ScoreFilter):
         decides = stats.index(self.stat)
         # Data-Juicer's analyzer draws every text of the stats, and this one is different for each sample.
         identity = None if only_look else self._identity
-        return ScoreJob(self.reader(layout), self._scorer, stats, identity, self.bounds, decides, self.view)
+        reader = replace(self.reader(layout), reads_source=getattr(self._scorer, "reads_source", False))
+        return ScoreJob(reader, self._scorer, stats, identity, self.bounds, decides, self.view)

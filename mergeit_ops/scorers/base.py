@@ -52,6 +52,7 @@ class NamedScorer(RowScorer, Protocol):
 # a row names it in an attribute `reads`: `parts` for traces and answers told apart, `tool_use` for tools and calls.
 # A scorer whose scores cannot be compared by their ratio says why in an attribute `no_ratio`; the gate refuses it.
 # One that knows its lowest and its highest score gives them as an attribute `scale`; infinity: there is none.
+# One with a true attribute `reads_source` is given the text that each row was made of, by `sample_score_filter`.
 
 
 @runtime_checkable

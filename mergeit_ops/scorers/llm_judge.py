@@ -54,9 +54,10 @@ class LLMJudgeScorer:
     `alpagasus_helpfulness` give 0 to 5 (arXiv 2307.08701), `lift` 0 to 100 points (2312.11508), `humpback` 1 to 5 in
     whole numbers (2308.06259), and `tree_nodes` the number of nodes of the instruction's semantic tree (2308.05696).
     `wavecoder` is a checklist of five questions about a row of code (2312.14187). `grounded_task` is one of three
-    questions about a task that was made from a text. The text stands in `input`, or in the column that `query_key`
-    names. The score of a checklist is the share of yes; its second measure, `<name>_pass`, is 1 if all answers are yes,
-    else 0. A question that is not answered counts as no.
+    questions about a task that was made of a text: the one that `backtranslation_mapper` keeps in the metadata, which
+    `sample_score_filter` reads; else that in `input`, or in the column that `query_key` names. The score of a checklist
+    is the share of yes; its second measure, `<name>_pass`, is 1 if all answers are yes, else 0. A question that is not
+    answered counts as no.
 
     Each rubric has its stats, `<name>_score`. A rubric of one's own has those of `judge`. In `quality_gate_filter` and
     `cascade` the first rubric scores. The gate refuses checklists and `tree_nodes`.
@@ -126,6 +127,7 @@ class LLMJudgeScorer:
         self.measures: Mapping[str, str] = dict(chain.from_iterable(one.measures.items() for one in chosen))
         self.no_ratio = chosen[0].no_ratio
         self.scale = (chosen[0].scale.low, chosen[0].scale.high)
+        self.reads_source = any(rubric.needs_source for rubric in chosen)
         self._askers = [_Asker(engine, question, self.n) for question in questions_of(chosen, one_call, reasons)]
 
     def identity(self) -> Mapping[str, Any]:
@@ -145,7 +147,7 @@ class LLMJudgeScorer:
 
         :param samples: n rows.
         :return: n tuples with a score for each of `measures`. A row whose judge was not asked, or gave no score, has a
-            status as in `LLMScorer.score`, or `empty_input`.
+            status as in `LLMScorer.score`, or `empty_source`.
         :raises LLMUnavailableError: when no call can succeed.
         :raises TooManyFailuresError: when more than `max_failure_ratio` of at least 20 requests have failed.
         """

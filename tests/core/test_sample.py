@@ -34,3 +34,9 @@ def test_parts_tell_rows_with_the_same_texts_apart():
     assert plain.parts == {}
     assert traced.parts != calling.parts
     assert len({plain, traced, calling}) == 3
+
+
+def test_the_text_that_a_sample_was_made_of_is_no_text_of_its_own():
+    assert Sample("a", "", "b", source="s").content == Sample("a", "", "b").content
+    assert Sample("a", "", "b", source="s").parts == {"source": "s"}
+    assert Sample("a", "", "b", source="s") != Sample("a", "", "b")

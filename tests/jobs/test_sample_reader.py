@@ -1,13 +1,16 @@
 """Reading the samples of a table: their texts and embeddings."""
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from mergeit_ops.core.columns import EMBEDDING
+from mergeit_ops.core.columns import EMBEDDING, META
 from mergeit_ops.core.formats import resolve_format
+from mergeit_ops.core.rows.sources import SOURCE
 from mergeit_ops.core.vectors import encode_vectors
-from mergeit_ops.dataset.tables import READ_ROWS
+from mergeit_ops.dataset.tables import READ_ROWS, json_array
 from mergeit_ops.errors import DatasetError, EmbeddingError
 from mergeit_ops.jobs.sample_reader import EncoderSettings, SampleReader
 from tests.recipe_runs import make_dataset
@@ -91,3 +94,11 @@ def test_a_dataset_most_of_which_cannot_be_read_is_refused_before_it_is_embedded
 
 def test_no_texts_need_no_model():
     assert EncoderSettings("no such model").embed([]).shape == (0, 0)
+
+
+def test_the_text_that_a_sample_was_made_of_is_read_where_somebody_asks():
+    rows = table(["a", "b", "c"], None).append_column(META, json_array([{SOURCE: "the text"}, {}, {SOURCE: None}]))
+    assert [sample.source for sample in READER.samples(rows)] == ["", "", ""]
+    asking = replace(READER, reads_source=True)
+    assert [sample.source for sample in asking.samples(rows)] == ["the text", "", ""]
+    assert asking.samples(table(["a"], None)) == READER.samples(table(["a"], None))

@@ -2,7 +2,8 @@
 
 import pytest
 
-from mergeit_ops.core.columns import STATS
+from mergeit_ops.core.columns import META, STATS
+from mergeit_ops.core.rows import sources
 from mergeit_ops.errors import RecipeError
 from mergeit_ops.ops import SampleScoreFilter
 from tests import tiny_models
@@ -185,5 +186,21 @@ def test_a_task_is_grounded_in_the_text_of_the_column_that_query_key_names():
     with FakeLLMServer(by_row) as server:
         asking = judging(server, rubric="grounded_task")
         scored = SampleScoreFilter(**asking, score_all=True, query_key="source").run(make_dataset(given))
-        assert [parents_of(body)[0]["input"] for body in server.requests] == ["a text"]
-    assert [row[STATS]["grounded_task_score_status"] for row in scored] == ["ok", "empty_input"]
+        assert [parents_of(body)[0]["source"] for body in server.requests] == ["a text"]
+    assert [row[STATS]["grounded_task_score_status"] for row in scored] == ["ok", "empty_source"]
+
+
+def test_a_task_is_grounded_in_the_text_that_its_metadata_keep():
+    """Its own input is shown beside it; a row without such metadata has its text as input."""
+    given = [{"instruction": "ask", "input": "data", "output": "three", META: {sources.SOURCE: "a text"}}]
+    given += [{"instruction": "ask", "input": "data", "output": "three", META: {sources.SOURCE: "another text"}}]
+    given += [{"instruction": "ask", "input": "a third", "output": "three", META: {sources.SOURCE: None}}]
+    with FakeLLMServer(by_row) as server:
+        asking = judging(server, rubric="grounded_task")
+        scored = SampleScoreFilter(**asking, score_all=True).run(make_dataset(given))
+        shown = [(record["input"], record["source"]) for body in server.requests for record in parents_of(body)]
+        SampleScoreFilter(**judging(server, rubric="lift"), score_all=True).run(make_dataset(given))
+        assert all("source" not in record for body in server.requests[3:] for record in parents_of(body))
+    assert sorted(shown) == [("", "a third"), ("data", "a text"), ("data", "another text")]
+    made_by = [row[STATS]["grounded_task_score_made_by"] for row in scored]
+    assert len(set(made_by)) == 3

@@ -185,6 +185,7 @@ def prompt_sha256(messages: Sequence[Mapping[str, str]]) -> str:
 
 def _record(sample: Sample) -> dict[str, str]:
     record = {"instruction": sample.instruction, "input": sample.input, "output": sample.output}
+    record |= {"source": sample.source} if sample.source else {}
     return {"system": sample.system, **record} if sample.system else record
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mergeit_ops.core.merging.prompts import Message, records_block
@@ -49,11 +49,11 @@ class JudgeQuestion:
         :param sample: the row.
         :return: two messages: system, and the user turn with the row as data.
         """
-        request = f"Judge this record.\n\n{records_block([sample], self._fields)}\n\n{self._reminder}"
+        request = f"Judge this record.\n\n{records_block([self._shown(sample)], self._fields)}\n\n{self._reminder}"
         return ({"role": "system", "content": self._frame}, {"role": "user", "content": request})
 
     def blank_reason(self, sample: Sample) -> str | None:
-        """Return why there is nothing to ask about a row: `empty_response`, `empty_instruction` or `empty_input`.
+        """Return why there is nothing to ask about a row: `empty_response`, `empty_instruction` or `empty_source`.
 
         :param sample: the row.
         :return: None when there is something.
@@ -62,8 +62,7 @@ class JudgeQuestion:
             return "empty_response"
         if not (sample.query if "input" in self._fields else sample.instruction).strip():
             return "empty_instruction"
-        needs_input = any(rubric.needs_input for rubric in self.rubrics)
-        return "empty_input" if needs_input and not sample.input.strip() else None
+        return "empty_source" if self.needs_source and not self._shown(sample).source.strip() else None
 
     def read(self, text: str) -> tuple[float, ...]:
         """Read the value of each measure of each rubric, in their order.
@@ -97,6 +96,17 @@ class JudgeQuestion:
         if len(self.rubrics) == 1:
             return self.rubrics[0].form.tokens
         return sum(rubric.form.tokens + _TOKENS_OF_EACH for rubric in self.rubrics)
+
+    @property
+    def needs_source(self) -> bool:
+        """Whether a judge is shown the text that a row was made of."""
+        return any(rubric.needs_source for rubric in self.rubrics)
+
+    def _shown(self, sample: Sample) -> Sample:
+        """Return a row as a judge is shown it; its input is the text that it was made of where nothing else is."""
+        if sample.source or not self.needs_source:
+            return sample
+        return replace(sample, input="", source=sample.input)
 
     @property
     def _fields(self) -> tuple[str, ...]:
@@ -164,7 +174,7 @@ def questions_of(rubrics: Sequence[Rubric], together: bool, explained: bool = Tr
 
 
 def _share_a_call(one: Rubric, other: Rubric) -> bool:
-    same = (one.fields, one.needs_input) == (other.fields, other.needs_input)
+    same = (one.fields, one.needs_source) == (other.fields, other.needs_source)
     return same and one.can_share_a_call and other.can_share_a_call
 
 

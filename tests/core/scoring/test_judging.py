@@ -172,7 +172,9 @@ def test_a_question_about_the_instruction_shows_nothing_else():
         ("lift", Sample("", "b", "c"), None),
         ("tree_nodes", Sample("a", "", ""), None),
         ("tree_nodes", Sample(" ", "b", "c"), "empty_instruction"),
-        ("grounded_task", Sample("a", " ", "c"), "empty_input"),
+        ("grounded_task", Sample("a", " ", "c"), "empty_source"),
+        ("grounded_task", Sample("a", " ", "c", source="\n"), "empty_source"),
+        ("grounded_task", Sample("a", " ", "c", source="s"), None),
         ("grounded_task", Sample("a", "b", "c"), None),
     ],
 )

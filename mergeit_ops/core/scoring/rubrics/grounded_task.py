@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mergeit_ops.core.merging.prompts import FIELDS
 from mergeit_ops.core.scoring.rubrics.forms import Checklist
 from mergeit_ops.core.scoring.rubrics.rubric import Rubric
 from mergeit_ops.core.scoring.rubrics.scale import Scale
@@ -9,9 +10,10 @@ from mergeit_ops.core.scoring.rubrics.scale import Scale
 __all__ = ["GROUNDED_TASK"]
 
 _ITEMS = (
-    "Can the instruction be carried out with what the text in `input` says?",
+    "Can the instruction be carried out with what the text in `source` says?",
     "Is everything that the answer states supported by that text?",
-    'Does the instruction make sense without a pointer such as "the text above" or "according to the passage"?',
+    'Does the instruction make sense to somebody who does not have `source`: is it without a pointer such as "the text '
+    'above" or "according to the passage"?',
 )
 
 GROUNDED_TASK = Rubric(
@@ -20,11 +22,12 @@ GROUNDED_TASK = Rubric(
         "Our own. TEGIT (DoG-Instruct) filters the tasks that it makes from documents with a model of its own, whose "
         "criteria are not published."
     ),
-    aim="The instruction and the answer were made from the text in `input`. Judge whether they are true to it.",
+    aim="The task and the answer were made of the text in `source`. Judge whether they are true to it.",
     text="",
     scale=Scale(0, 1),
     form=Checklist(_ITEMS),
-    needs_input=True,
+    fields=(*FIELDS, "source"),
+    needs_source=True,
     golden={
         "1: yes\n2: yes\n3: yes": (1.0, 1.0),
         "1: yes\n2: no, the year is not in the text\n3: yes": (2 / 3, 0.0),

@@ -27,7 +27,8 @@ class Rubric:
     :param form: of the reply.
     :param fields: what a judge is shown of a row. A row without an instruction, or without an output where it is shown,
         is not judged.
-    :param needs_input: whether a row without an input is not judged either.
+    :param needs_source: whether a judge is shown the text that the row was made of, as `source`; a row without one is
+        not judged.
     :param golden: replies and their values; they are tests.
     :param golden_strict: the same for `strict`.
     :param no_ratio: why the scores of two rows cannot be compared by their ratio; empty: they can.
@@ -41,7 +42,7 @@ class Rubric:
     scale: Scale
     form: ReplyForm
     fields: tuple[str, ...] = FIELDS
-    needs_input: bool = False
+    needs_source: bool = False
     golden: Golden = field(default_factory=dict)
     golden_strict: Golden = field(default_factory=dict)
     no_ratio: str = ""
