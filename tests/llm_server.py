@@ -101,6 +101,18 @@ def rewritten_row(body: Mapping[str, Any]) -> dict[str, str] | None:
     return None
 
 
+def backtranslated(body: Mapping[str, Any]) -> str | None:
+    """Write the instruction, or the task, that the text of a request asks for; None if it has no text."""
+    parents = parents_of(body)
+    if len(parents) != 1 or set(parents[0]) != {"text"}:
+        return None
+    text = parents[0]["text"].strip()
+    instruction = f"Tell me about this: {' '.join(text.split()[:6])}"
+    if "#instruction#" in str(body["messages"][-1]["content"]):
+        return f"#instruction#: {instruction}\n#input#:\n#output#: {text.splitlines()[0]}"
+    return json.dumps({"instruction": instruction}, ensure_ascii=False)
+
+
 def merge_answer(body: Mapping[str, Any]) -> str | Reply:
     """Answer like a model that merges and rewrites well, finds every row good, and says 4 to anything else."""
     if "prompt" in body:
@@ -108,6 +120,8 @@ def merge_answer(body: Mapping[str, Any]) -> str | Reply:
     parents = parents_of(body)
     if (rewritten := rewritten_row(body)) is not None:
         return json.dumps(rewritten, ensure_ascii=False)
+    if (made := backtranslated(body)) is not None:
+        return made
     if parents and "output" not in parents[0]:
         return json.dumps({"instruction": merged_instruction(parents)}, ensure_ascii=False)
     if len(parents) == 1:

@@ -22,6 +22,7 @@ from tests.conftest import REPOSITORY
 from tests.recipe_runs import make_dataset
 from tests.tiny_models import gpt2_folder
 
+SAMPLE_COLUMNS = ("instruction", "input", "output", "q", "context", "a")
 BENCHMARK = str(REPOSITORY / "tests" / "layouts" / "alpaca_think.jsonl")
 """Its rows are in no dataset of these tests."""
 
@@ -39,6 +40,7 @@ class Case:
     asks_a_model: bool = False
     reads_labels: bool = False
     reads_grades: bool = False
+    reads_texts: bool = False
 
     def make(self, **more: Any) -> Any:
         model = (
@@ -56,7 +58,10 @@ class Case:
         return replace(self, parameters={**self.parameters, **more})
 
     def rows(self, rows: list[dict]) -> list[dict]:
-        """The same rows, with tags or a score where the operator reads them."""
+        """The same rows, with tags or a score where the operator reads them, or with one text in place of a sample."""
+        if self.reads_texts:
+            beside = [{name: value for name, value in row.items() if name not in SAMPLE_COLUMNS} for row in rows]
+            return [other | {"text": row.get("output", row.get("a"))} for other, row in zip(beside, rows, strict=True)]
         if self.reads_labels:
             return [row | {"labels": str(row.get("instruction")).split()[:4]} for row in rows]
         return [row | {"grade": i % 7} for i, row in enumerate(rows)] if self.reads_grades else rows
@@ -92,6 +97,13 @@ CASES = [
         adds=frozenset({"intents", STATS}),
     ),
     Case(ops.InstructionRewriteMapper, parameters={"dry_run": True}),
+    Case(
+        ops.BacktranslationMapper,
+        parameters={"dry_run": True},
+        adds=frozenset({"instruction", "input", "output", META}),
+        drops=frozenset({"text", EMBEDDING}),
+        reads_texts=True,
+    ),
     Case(ops.TagNormalizationMapper, parameters={"tags_key": "labels"}, reads_labels=True),
     Case(
         ops.ScoredDiversitySelector, parameters={"score_key": "grade"}, drops=frozenset({EMBEDDING}), reads_grades=True
@@ -252,13 +264,22 @@ def test_null_and_odd_values_are_kept(case):
 def test_columns_of_numbers_where_text_should_be_are_kept_too(case):
     case = case.keeping_all()
     rows = [{"id": str(i), "instruction": i, "input": 0.5, "output": [i]} for i in range(4)]
+    if case.reads_texts:
+        with pytest.raises(DatasetError, match=f"{case.operator._name}: the column 'text' holds values of type list"):
+            case.make().run(input_of(case, rows))
+        return
     assert ids_in(case, case.make().run(input_of(case, rows))) == ["0", "1", "2", "3"]
 
 
 @all_operators
 @pytest.mark.parametrize("missing", ["instruction", "output"])
 def test_a_missing_column_is_named_with_those_there_are(case, missing, embedded_rows):
-    dataset = input_of(case, embedded_rows[:5]).remove_columns([missing])
+    dataset = input_of(case, embedded_rows[:5])
+    if case.reads_texts:
+        with pytest.raises(DatasetError, match=f"{case.operator._name}: the column 'text' .* is missing.*'source'"):
+            case.make().run(dataset.remove_columns(["text"]))
+        return
+    dataset = dataset.remove_columns([missing])
     if case.reads_no_sample:
         # It reads no sample, so it has nothing to miss.
         assert len(case.make().run(dataset)) == 5
@@ -340,6 +361,16 @@ BAD_VALUES = {
         "regenerate_response": "no",
         "dry_run": 1,
         "derived_columns": "text",
+        "try_num": 0,
+    },
+    ops.BacktranslationMapper: {
+        "method": "humpback",
+        "text_key": "",
+        "min_chars": -1,
+        "max_chars": 0,
+        "min_line_chars": 0.5,
+        "on_failure": "raise",
+        "dry_run": 1,
         "try_num": 0,
     },
     ops.TagNormalizationMapper: {

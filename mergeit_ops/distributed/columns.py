@@ -14,14 +14,14 @@ from typing import Any
 import pyarrow as pa
 
 from mergeit_ops.core.columns import BATCH_META, META, STATS
-from mergeit_ops.core.rows import lineage, rewrites
+from mergeit_ops.core.rows import lineage, rewrites, sources
 from mergeit_ops.dataset.stats import GATE_STATS
 from mergeit_ops.dataset.tables import dump_json, json_array, python_rows, set_column
 
 _TEXTS = pa.list_(pa.string())
 
 _REWRITES: Mapping[str, pa.DataType] = {
-    key: pa.int64() if key == rewrites.NODES_ADDED else pa.string() for key in rewrites.KEYS
+    key: pa.int64() if key == rewrites.NODES_ADDED else pa.string() for key in (*rewrites.KEYS, *sources.KEYS)
 }
 
 _FIELDS: Mapping[str, Mapping[str, pa.DataType]] = {

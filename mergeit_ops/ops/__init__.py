@@ -4,6 +4,7 @@ Data-Juicer imports it through the entry-point group `data_juicer.ops` whenever 
 client libraries load on first use.
 """
 
+from mergeit_ops.ops.backtranslation_mapper import BacktranslationMapper
 from mergeit_ops.ops.budget_selector import BudgetSelector
 from mergeit_ops.ops.combined_score_filter import CombinedScoreFilter
 from mergeit_ops.ops.decontamination_filter import DecontaminationFilter
@@ -25,6 +26,7 @@ from mergeit_ops.ops.topic_cluster_grouper import TopicClusterGrouper
 from mergeit_ops.ops.topic_reverse_grouper import TopicReverseGrouper
 
 __all__ = [
+    "BacktranslationMapper",
     "BudgetSelector",
     "CombinedScoreFilter",
     "DecontaminationFilter",

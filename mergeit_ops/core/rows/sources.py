@@ -5,10 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mergeit_ops.core.columns import ROW_ID
-from mergeit_ops.core.rows import lineage
-from mergeit_ops.core.rows.identity import content_digest
-
 __all__ = [
     "KEYS",
     "METHOD",
@@ -18,7 +14,6 @@ __all__ = [
     "SOURCE",
     "SOURCE_ID",
     "STATUS",
-    "id_of",
     "noted",
     "restored",
     "source_of",
@@ -37,16 +32,6 @@ KEYS = (STATUS, SOURCE, SOURCE_ID, METHOD, MODEL, PROMPT_SHA256)
 OK = "ok"
 
 
-def id_of(row: Mapping[str, Any], meta: Mapping[str, Any]) -> str:
-    """Return the id of a row: the one that it brings, else a hash of what it holds, which equal rows share.
-
-    :param row: its columns.
-    :param meta: its metadata.
-    """
-    brought = row.get(ROW_ID) or meta.get(lineage.ROW_ID)
-    return str(brought) if brought else content_digest(row)
-
-
 def noted(
     before: Mapping[str, Any],
     *,
@@ -62,7 +47,7 @@ def noted(
     :param before: its metadata. What other operators noted there stays.
     :param status: `ok`, or why there is no sample.
     :param source: the text; None where the row has none.
-    :param source_id: id of the row as it was; see `id_of`.
+    :param source_id: id of the row as it was; see `rewrites.id_of`.
     :param method: name of the method.
     :param model: name of the model that wrote the sample; None: none did.
     :param prompt_sha256: hash of the conversation; None: there was none.

@@ -2,9 +2,7 @@
 
 import pytest
 
-from mergeit_ops.core.columns import ROW_ID
 from mergeit_ops.core.rows import sources
-from mergeit_ops.core.rows.identity import content_digest
 
 ROW = {"text": "Rye is a bread.", "url": "a", "n": 7}
 WRITTEN = ("instruction", "input", "output")
@@ -33,18 +31,6 @@ def test_a_row_can_be_put_back():
     new = {"url": "a", "n": 7, "instruction": "What is rye?", "input": "", "output": ROW["text"]}
     row, meta = sources.restored(new, noted(), text_key="text", written=WRITTEN)
     assert (row, meta) == (ROW, {"lang": "en"})
-
-
-@pytest.mark.parametrize(
-    ("row", "meta", "row_id"),
-    [
-        (ROW, {}, content_digest(ROW)),
-        (ROW | {ROW_ID: "brought"}, {"row_id": "other"}, "brought"),
-        (ROW, {"row_id": "other"}, "other"),
-    ],
-)
-def test_a_row_has_the_id_that_it_brings_or_that_of_its_content(row, meta, row_id):
-    assert sources.id_of(row, meta) == row_id
 
 
 @pytest.mark.parametrize(("meta", "source"), [(noted(), ROW["text"]), (noted(source=None), ""), ({}, ""), (None, "")])

@@ -1,0 +1,224 @@
+"""Have a language model make samples of texts: the instruction that a text answers, or a whole task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Optional
+
+import pyarrow as pa
+from data_juicer.ops.base_op import OPERATORS
+from datasets import Dataset
+from loguru import logger
+
+from mergeit_ops.constraints import FLAG, TEXT, Number, OneOf
+from mergeit_ops.core.backtranslation.bounds import TextBounds
+from mergeit_ops.core.backtranslation.methods import BACKTRANSLATIONS
+from mergeit_ops.core.columns import META, STATS, is_content
+from mergeit_ops.core.formats import FormatName, resolve_format
+from mergeit_ops.core.text.characters import printable
+from mergeit_ops.dataset.manifest import log_summary
+from mergeit_ops.distributed import is_ray_dataset
+from mergeit_ops.errors import DatasetError, RecipeError
+from mergeit_ops.jobs.backtranslation import BacktranslationJob, backtranslate_rows
+from mergeit_ops.jobs.rows import Rows
+from mergeit_ops.llm.settings import LLM_CONSTRAINTS
+from mergeit_ops.ops.dataset_mapper import Mapper
+from mergeit_ops.ops.llm_operator import LLMOperator
+from mergeit_ops.ops.parameters import declare
+from mergeit_ops.ops.sample_operator import SAMPLE_CONSTRAINTS
+
+if TYPE_CHECKING:
+    from mergeit_ops.llm.engine import LLMEngine
+
+OP_NAME = "backtranslation_mapper"
+
+_LAYOUT: FormatName = "alpaca"
+
+
+@OPERATORS.register_module(OP_NAME)
+class BacktranslationMapper(LLMOperator, Mapper):
+    """Have a language model make samples of texts: the instruction that a text answers, or a whole task.
+
+    `instruction` asks for the instruction that a text is the best answer to; the text becomes the output unchanged
+    (instruction backtranslation, Humpback, arXiv 2308.06259). `grounded_task` asks for instruction, input and output,
+    all from what the text says (TEGIT, DoG-Instruct, arXiv 2309.05447). Both papers train a model for this; here any
+    model is told in a prompt of our own, one call for each distinct text. Not all that a model writes is good, so a
+    judge decides afterwards: `sample_score_filter` with the rubric `humpback` or `grounded_task` of `llm_judge`.
+
+    The column of the text goes, and `instruction`, `input` and `output` come. All other columns stay; stats,
+    embeddings and hashes describe other texts and are removed. `__dj__meta__` has the text in `backtranslation_source`,
+    the id of the row as it was in `backtranslation_source_id`, and in `backtranslation_status` `ok` or why there is no
+    sample.
+
+    Texts out of bounds are not asked about: `too_short`, `too_long`, `short_line`, or `bad_row` where there is no
+    text. Long texts are not cut; Data-Juicer's `text_chunk_mapper` before this operator does that. What can be checked
+    in a reply without a model is the form, the language, new web addresses, a refusal, and an instruction that points
+    to a text its reader does not have. Languages are told apart by their scripts, and pointers and refusals are known
+    in English. A reply that breaks a rule is asked for again, up to `try_num` times in all. After that the status is
+    the reason: `unparsable`, `empty`, `refused`, `truncated`, `echo`, `language`, `new_url`, `procedure`, `api_failed`,
+    ... Rows without a sample have three empty texts, or are dropped and counted (`on_failure`).
+
+    Replies are kept in a journal on disk, as by the merger: a second run of the same recipe pays only for what is
+    missing. `dry_run` tells the price first, and `max_total_tokens` limits it."""
+
+    # Data-Juicer's partitioned Ray executor would otherwise run it on each partition for itself.
+    is_global_operation = True
+    changes_rows = True
+    may_drop = True
+    kind = "rewriter"
+    _constraints = {
+        **SAMPLE_CONSTRAINTS,
+        **LLM_CONSTRAINTS,
+        "method": OneOf(BACKTRANSLATIONS),
+        "text_key": TEXT,
+        "min_chars": Number(low=0, integer=True),
+        "max_chars": Number(low=1, integer=True, optional=True),
+        "min_line_chars": Number(low=0, integer=True),
+        "on_failure": OneOf(("keep", "drop")),
+        "dry_run": FLAG,
+    }
+
+    def __init__(
+        self,
+        method: str = "instruction",
+        text_key: str = "text",
+        min_chars: int = 200,
+        max_chars: Optional[int] = 8_000,
+        min_line_chars: int = 0,
+        on_failure: str = "keep",
+        dry_run: bool = False,
+        *args: Any,
+        **kwargs: Any,
+    ) -> None:
+        """
+        Initialization method.
+
+        :param method: `instruction` or `grounded_task`.
+        :param text_key: column of the texts.
+        :param min_chars: fewest characters of a text, without whitespace at its ends. Less than 200 are seldom an
+            answer that somebody would ask for. Published code for Humpback takes 1000.
+        :param max_chars: most characters of a text; null: any number. 8000 are some 2,000 tokens of English, as many as
+            the model of TEGIT reads and writes together. Published code for Humpback takes 2200.
+        :param min_line_chars: fewest characters of each line that is not blank. Published code for Humpback takes 5,
+            which leaves out the menus of web pages, and also code and tables; 0 is any number.
+        :param on_failure: what happens to a row without a sample, also one whose text is out of bounds: `keep` keeps it
+            with three empty texts, `drop` drops it, and the record counts it.
+        :param dry_run: make no call; report calls, estimated tokens and, where prices are given, what they cost. Rows
+            that would be asked about have the status `dry_run` and three empty texts. They are kept and exported: give
+            the run an `--export_path` of its own.
+        :param args: extra args
+        :param kwargs: extra args
+        """
+        declare(self, locals())
+        super().__init__(*args, text_key=text_key, **kwargs)
+        if self.sample_format not in ("auto", _LAYOUT):
+            raise RecipeError(
+                f"{self._name}: sample_format must be 'auto' or '{_LAYOUT}', the layout that it writes, got "
+                f"{self.sample_format!r}."
+            )
+        if max_chars is not None and min_chars > max_chars:
+            raise RecipeError(f"{self._name}: min_chars ({min_chars}) must not be above max_chars ({max_chars}).")
+        self.written = (self.instruction_key or "instruction", self.query_key or "input", self.response_key or "output")
+        if len(set(self.written)) < len(self.written):
+            raise RecipeError(
+                f"{self._name}: instruction_key, query_key and response_key must name three columns, got "
+                f"{', '.join(map(repr, self.written))}."
+            )
+        self.dry_run = dry_run
+        self.bounds = TextBounds(int(min_chars), None if max_chars is None else int(max_chars), int(min_line_chars))
+        self.method = BACKTRANSLATIONS[method]()
+        self._engine: LLMEngine = self.new_engine(check=not dry_run)
+
+    @classmethod
+    def role_in(cls, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """See `SampleOperator`."""
+        return super().role_in(parameters) | {"may_drop": parameters.get("on_failure", "keep") == "drop"}
+
+    def run(self, dataset: Dataset, *, exporter: Any = None, tracer: Any = None) -> Dataset:
+        """Make samples of the texts of a flat dataset.
+
+        :param dataset: rows with a column of texts.
+        :param exporter: not used.
+        :param tracer: not used: `__dj__meta__` holds every text.
+        :return: the rows in the same order, each with a sample; or without, unless `on_failure` drops it.
+        :raises DatasetError: if there is no column of texts, one of the columns to be written is there already, the
+            rows are topics, or most have no text.
+        :raises LLMError: if the language model had to stop, or cannot be loaded.
+        """
+        with self.stopping_once(dataset), self.recorded() as manifest:
+            rows = self.rows_of(dataset)
+            if is_ray_dataset(dataset) and not len(rows):
+                manifest.figures |= {"rows_in": 0, "rows_out": 0}
+                return rows.dataset
+            self.check_flat(rows.grouped, "put this operator before the grouper")
+            made = backtranslate_rows(rows, self._job(rows), manifest)
+            if is_ray_dataset(dataset):
+                from mergeit_ops.distributed.new_columns import forget_column, note_column
+
+                note_column(META)
+                forget_column(STATS)
+        self._tell(manifest.figures)
+        log_summary(self.work_dir)
+        return made.dataset
+
+    def _job(self, rows: Rows) -> BacktranslationJob:
+        """Return what makes the samples.
+
+        :raises DatasetError: if the columns do not fit.
+        """
+        types = {name: kind for name, kind in rows.types.items() if is_content(name)}
+        if self.text_key not in types:
+            there = ", ".join(map(repr, types)) or "none"
+            raise DatasetError(
+                f"{self._name}: the column {self.text_key!r} of the texts is missing; the dataset has: {there}. Name "
+                "yours in text_key."
+            )
+        kind = types[self.text_key]
+        if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind)):
+            raise DatasetError(
+                f"{self._name}: the column {self.text_key!r} holds values of type {kind}, not texts; name a column of "
+                "texts in text_key."
+            )
+        after = [name for name in types if name != self.text_key]
+        there_already = [name for name in self.written if name in after]
+        if there_already:
+            raise DatasetError(
+                f"{self._name}: there is a column {there_already[0]!r} already, which would be overwritten; remove it, "
+                "or name others in instruction_key, query_key and response_key."
+            )
+        try:
+            layout = resolve_format(
+                _LAYOUT,
+                [*after, *self.written],
+                instruction_key=self.instruction_key,
+                query_key=self.query_key,
+                response_key=self.response_key,
+                system_key=self.system_key,
+                history_key=self.history_key,
+            )
+        except ValueError as error:
+            raise DatasetError(f"{self._name}: {error}.") from error
+        return BacktranslationJob(
+            self._name,
+            self._engine,
+            self.method,
+            self.text_key,
+            self.bounds,
+            layout,
+            self.written,
+            drops=self.parameters["on_failure"] == "drop",
+            dry_run=self.dry_run,
+            may_use_gpu=self.may_use_gpu,
+        )
+
+    def _tell(self, figures: dict[str, Any]) -> None:
+        if not self.dry_run:
+            number, rows = figures["backtranslated"], figures["rows_in"]
+            logger.info(
+                f"{self._name}: {number:,} of {rows:,} texts became samples by {printable(self._engine.model)}."
+            )
+        reasons = figures["without_sample"]
+        if reasons:
+            told = ", ".join(f"{reason} {count:,}" for reason, count in reasons.items())
+            done = "dropped" if figures["filtered_out"] else "kept without one"
+            logger.warning(f"{self._name}: texts that became no sample are {done}, by reason: {told}.")
