@@ -3,20 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 from mergeit_ops.core.formats import SampleFormat
-from mergeit_ops.core.rows import rewrites
+from mergeit_ops.core.rows import rewrites, sources
 from mergeit_ops.core.rows.identity import base_id, content_digest, sample_digest
 from mergeit_ops.errors import DatasetError
 from mergeit_ops.runs.recipe_steps import FLATTENER, GATE, MERGER, REWRITER
-from mergeit_ops.runs.records import Records
-from mergeit_ops.runs.rows import ExportRow, content_of
+from mergeit_ops.runs.records import Record, Records
+from mergeit_ops.runs.rows import ExportRow, Lineage, content_of
 
 __all__ = ["Rewrites"]
 
 _GIVE_IDS = (MERGER, GATE, FLATTENER)
+
+
+@dataclass(frozen=True)
+class _Step:
+    """What the record of an operator says.
+
+    :param digests: by the id of each row as it was, the hash of what it held afterwards and that of its texts.
+    :param columns: of samples that were made of texts: the column of the `text`, and those that were `written`.
+    """
+
+    digests: Mapping[str, Sequence[str]]
+    columns: Mapping[str, Any] | None
+
+    @classmethod
+    def of(cls, record: Record) -> _Step:
+        return cls(record.get("rewrites") or {}, record.get("source_columns"))
+
+    def known(self, meta: Mapping[str, Any]) -> Sequence[str] | None:
+        """Return what is known of a row by its metadata; None if the operator did not write it."""
+        if self.columns is not None:
+            return self.digests.get(str(meta.get(sources.SOURCE_ID)))
+        return self.digests.get(str(meta.get(rewrites.PARENT_ID))) if _is_rewritten(meta) else None
+
+    @cached_property
+    def parents(self) -> dict[str, str]:
+        """Return the ids of parents by the hash of what was made of them."""
+        return {whole: parent for parent, (whole, _) in self.digests.items()}
 
 
 class Rewrites:
@@ -34,9 +62,7 @@ class Rewrites:
 
     def __init__(self, records: Records, kind: str, layout: SampleFormat | None) -> None:
         steps = records.steps
-        self._steps: list[Mapping[str, Sequence[str]]] = [
-            record.get("rewrites") or {} for record in records.of_kind(REWRITER)
-        ]
+        self._steps = [_Step.of(record) for record in records.of_kind(REWRITER)]
         gives_ids = kind in _GIVE_IDS and steps.of_kinds((kind,))
         behind = len(steps.behind(kind).of_kind(REWRITER)) if gives_ids else len(self._steps)
         self._first = max(0, len(self._steps) - behind)
@@ -49,12 +75,11 @@ class Rewrites:
         """Return a row of the export as it was before it was rewritten; other rows as they are."""
         first = row
         for step in reversed(self._steps[self._first :]):
-            meta = row.lineage.meta
-            known = step.get(str(meta.get(rewrites.PARENT_ID)))
-            if meta.get(rewrites.STATUS) != rewrites.REWRITTEN or known is None:
+            known = step.known(row.lineage.meta)
+            if known is None:
                 continue
             self._compare(row, known)
-            parent = self._parent(row)
+            parent = self._parent(row) if step.columns is None else _of_text(row, step.columns)
             if parent is None:
                 return row
             row = parent
@@ -85,14 +110,21 @@ class Rewrites:
         :param row_id: a hash of what a row holds, with the ordinal of a copy where there is one.
         :param in_export: whether it is a row of the export; else one that came to the operator whose rows are checked.
         """
-        for parents in reversed(self._parents[self._first :] if in_export else self._parents[: self._first]):
+        for step in reversed(self._steps[self._first :] if in_export else self._steps[: self._first]):
             base = base_id(row_id) or ""
-            if base in parents:
-                ordinal = row_id.removeprefix(base)
-                row_id = parents[base] + (ordinal if base_id(parents[base]) == parents[base] else "")
+            if base in step.parents:
+                parent = step.parents[base]
+                row_id = parent + (row_id.removeprefix(base) if base_id(parent) == parent else "")
         return row_id
 
-    @cached_property
-    def _parents(self) -> list[dict[str, str]]:
-        """Return, for each operator, the ids of parents by the hash of what was made of them."""
-        return [{whole: parent for parent, (whole, _) in step.items()} for step in self._steps]
+
+def _is_rewritten(meta: Mapping[str, Any]) -> bool:
+    return meta.get(rewrites.STATUS) == rewrites.REWRITTEN
+
+
+def _of_text(row: ExportRow, columns: Mapping[str, Any]) -> ExportRow:
+    """Return the row with the text that a sample was made of. Whether there was such a row, INPUT tells."""
+    content, before = sources.restored(
+        row.content, row.lineage.meta, text_key=columns["text"], written=columns["written"]
+    )
+    return replace(row, content=content, lineage=Lineage(before))
