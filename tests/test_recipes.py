@@ -189,7 +189,10 @@ def with_a_tiny_model(path, folder):
 
 JUDGED = ("alpagasus", "lift", "wavecoder")
 REWRITING = ("tree_instruct",)
-OF_THEIR_OWN = ("diverse_evol_step", *JUDGED, *REWRITING)
+OF_TEXTS = ("humpback", "tegit")
+"""Methods that read texts and not samples; see `test_recipes_of_texts`."""
+
+OF_THEIR_OWN = ("diverse_evol_step", *JUDGED, *REWRITING, *OF_TEXTS)
 """Methods with a test of their own."""
 
 
