@@ -59,7 +59,7 @@ class Case:
 
     def rows(self, rows: list[dict]) -> list[dict]:
         """The same rows, with tags or a score where the operator reads them, or with one text in place of a sample."""
-        if self.reads_texts:
+        if self.reads_texts and not all("text" in row for row in rows):
             beside = [{name: value for name, value in row.items() if name not in SAMPLE_COLUMNS} for row in rows]
             return [other | {"text": row.get("output", row.get("a"))} for other, row in zip(beside, rows, strict=True)]
         if self.reads_labels:

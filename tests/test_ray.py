@@ -122,6 +122,32 @@ def test_rewritten_rows_are_those_of_the_default_executor_paid_once_and_verified
         assert 0 < found.counts["rewritten, with what they were"] < len(rows)
 
 
+def test_samples_of_texts_are_those_of_the_default_executor_paid_once_and_verified(tmp_path, embedded_rows):
+    def answer(body):
+        (record,) = parents_of(body)
+        return "No." if len(record["text"]) % 5 == 0 else merge_answer(body)
+
+    rows = [{"text": row["output"], "id": row["id"], "url": None} for row in embedded_rows]
+    data = write_jsonl(tmp_path / "in.jsonl", [*rows, *rows[:3]])
+    with FakeLLMServer(answer) as server:
+        given = {"min_chars": 40, "try_num": 1, "model_params": {"base_url": server.base_url}, "max_failure_ratio": 1.0}
+        # A filter of Data-Juicer behind it makes its stats anew, because those of before are of other texts.
+        words = {"words_num_filter": {"min_num": 0}}
+        written = {**given, "method": "grounded_task", "response_key": "text"}
+        process = [words, {"backtranslation_mapper": written}, words, {"text_length_filter": {"min_len": 0}}]
+        default, ray = both(tmp_path, process, data, text_keys="text")
+        asked = Counter(json.dumps(body["messages"]) for body in server.requests)
+    assert comparable(ray) == comparable(default)
+    assert {row[META]["backtranslation_status"] for row in ray} == {"ok", "unparsable", "too_short"}
+    assert len(ray) == len(rows) + 3
+    # What the first run could use is in the journal, which the tasks of the second ask.
+    assert set(asked.values()) == {1, 2}
+    for name in ("default/export.jsonl", "ray/export"):
+        found = verify(read_run(tmp_path / name), read_input(data))
+        assert found.holds, (found.violations, found.undecided)
+        assert found.counts["kept"] == len(rows) + 3
+
+
 def test_tags_stop_a_run_on_ray_when_most_replies_cannot_be_read(tmp_path, data):
     with FakeLLMServer(lambda body: "What?") as server:
         tagger = {"tagger": "llm", "try_num": 1, "model_params": {"base_url": server.base_url}}

@@ -102,7 +102,7 @@ def test_rows_and_types_are_those_of_the_default_executor(case, embedded_rows):
     assert len(found) == len(expected)
 
     before, after = columns_inside(ray_dataset(rows)), columns_inside(made)
-    dropped = {EMBEDDING} if EMBEDDING in case.drops else set()
+    dropped = {EMBEDDING, "text"} & case.drops
     added = set(after) - (set(before) - dropped)
     assert added <= {META, STATS} | case.adds | ({ROW_ID, BATCH_META, EMBEDDING} if case.gives_topics else set())
     assert (set(before) - dropped) <= set(after)
@@ -149,6 +149,10 @@ def test_a_missing_column_is_named_with_those_there_are(case, embedded_rows):
     if case.reads_no_sample:
         pytest.skip("reads no sample, so it has nothing to miss")
     rows = [{name: value for name, value in row.items() if name != "output"} for row in embedded_rows]
+    if case.reads_texts:
+        with pytest.raises(DatasetError, match=r"the column 'text' .*is missing; the dataset has: .*'source'"):
+            process(ray_dataset(rows), case.make())
+        return
     before = [ops.TopicClusterGrouper(num_clusters=3, sample_format="alpaca")] if case.takes_topics else []
     with pytest.raises(Exception, match=r"'output'.* is missing") as error:
         process(ray_dataset(rows), *before, case.make(sample_format="alpaca"))

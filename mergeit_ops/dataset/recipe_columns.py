@@ -39,6 +39,26 @@ def columns_read_after(recipe: Recipe, place: int, columns: Collection[str]) -> 
     return {column: " and ".join(dict.fromkeys(readers)) for column, readers in found.items()}
 
 
+def reader_of_moved(recipe: Recipe, place: int, column: str) -> str | None:
+    """Return what reads a column after an operator that takes it away, in words; None if nothing does.
+
+    An operator of Data-Juicer then raises on every row, and Data-Juicer may drop all rows and end with exit code 0.
+
+    :param recipe: the recipe.
+    :param place: position of the operator.
+    :param column: the column.
+    """
+    from data_juicer.ops.base_op import Mapper
+
+    for step in recipe.steps[place + 1 :]:
+        for _, parameter in _columns_of(step, [column], recipe.text_keys[:1]):
+            return f"{parameter} of {step.name}"
+        if step.operator is None or (issubclass(step.operator, Mapper) and not step.is_ours):
+            # It may write the column.
+            return None
+    return None
+
+
 def _accepts_null(step: Step) -> bool:
     """Return whether an operator is told to accept null, such as a `target_value` of `[book, null]`."""
     return any(isinstance(value, (list, tuple)) and None in value for value in step.parameters.values())

@@ -17,12 +17,14 @@ from mergeit_ops.core.columns import META, STATS, is_content
 from mergeit_ops.core.formats import FormatName, resolve_format
 from mergeit_ops.core.text.characters import printable
 from mergeit_ops.dataset.manifest import log_summary
+from mergeit_ops.dataset.recipe_columns import reader_of_moved
 from mergeit_ops.distributed import is_ray_dataset
 from mergeit_ops.errors import DatasetError, RecipeError
 from mergeit_ops.jobs.backtranslation import BacktranslationJob, backtranslate_rows
 from mergeit_ops.jobs.rows import Rows
 from mergeit_ops.llm.settings import LLM_CONSTRAINTS
 from mergeit_ops.ops.dataset_mapper import Mapper
+from mergeit_ops.ops.first_look import recipe_of
 from mergeit_ops.ops.llm_operator import LLMOperator
 from mergeit_ops.ops.parameters import declare
 from mergeit_ops.ops.sample_operator import SAMPLE_CONSTRAINTS
@@ -165,6 +167,7 @@ class BacktranslationMapper(LLMOperator, Mapper):
         """Return what makes the samples.
 
         :raises DatasetError: if the columns do not fit.
+        :raises RecipeError: if a later operator reads the text where it no longer is.
         """
         types = {name: kind for name, kind in rows.types.items() if is_content(name)}
         if self.text_key not in types:
@@ -186,6 +189,7 @@ class BacktranslationMapper(LLMOperator, Mapper):
                 f"{self._name}: there is a column {there_already[0]!r} already, which would be overwritten; remove it, "
                 "or name others in instruction_key, query_key and response_key."
             )
+        self._check_later_steps()
         try:
             layout = resolve_format(
                 _LAYOUT,
@@ -210,6 +214,18 @@ class BacktranslationMapper(LLMOperator, Mapper):
             dry_run=self.dry_run,
             may_use_gpu=self.may_use_gpu,
         )
+
+    def _check_later_steps(self) -> None:
+        recipe = recipe_of(self)
+        if recipe is None or self.place is None or self.text_key in self.written:
+            return
+        reader = reader_of_moved(recipe, self.place, self.text_key)
+        if reader is not None:
+            raise RecipeError(
+                f"{self._name}: it moves the column {self.text_key!r} into the metadata, but {reader} names it. Put "
+                "that operator before this one, or have the output written there with response_key: "
+                f"{self.text_key}."
+            )
 
     def _tell(self, figures: dict[str, Any]) -> None:
         if not self.dry_run:

@@ -5,13 +5,13 @@ from collections import Counter
 
 import pytest
 
-from mergeit_ops.core.columns import META
+from mergeit_ops.core.columns import META, STATS
 from mergeit_ops.dataset.manifest import read_manifests
 from mergeit_ops.errors import DatasetError, LLMUnavailableError, RecipeError, TooManyFailuresError
 from mergeit_ops.jobs import local_rows
 from mergeit_ops.ops import BacktranslationMapper, SampleScoreFilter, TopicClusterGrouper
 from tests.llm_server import FakeLLMServer, Reply, backtranslated, error, parents_of
-from tests.recipe_runs import make_dataset
+from tests.recipe_runs import make_dataset, read_jsonl, run_recipe, write_jsonl, write_recipe
 from tests.tiny_models import save_parrot
 
 RYE = "Rye is a bread of the north.\n\nIt keeps for a week and more, because its dough is sour."
@@ -232,6 +232,32 @@ def test_rows_that_cannot_work_are_refused_before_any_call(server, rows, sentenc
     with pytest.raises(DatasetError, match=f"backtranslation_mapper: {sentence}"):
         writing(server).run(make_dataset(rows))
     assert server.requests == []
+
+
+WORDS = {"words_num_filter": {"min_num": 1}}
+
+
+def recipe_of_texts(tmp_path, server, *behind, **parameters):
+    data = write_jsonl(tmp_path / "in.jsonl", numbered(30))
+    given = {"min_chars": 0, "model_params": {"base_url": server.base_url}, **parameters}
+    return write_recipe(tmp_path, [WORDS, {"backtranslation_mapper": given}, *behind], data, text_keys="text")
+
+
+def test_a_later_operator_that_reads_the_text_where_it_no_longer_is_is_refused_before_any_call(server, tmp_path):
+    """Data-Juicer would drop all rows, and end with exit code 0."""
+    with pytest.raises(
+        RecipeError, match=r"moves the column 'text' into the metadata, but text_key of words_num_filter"
+    ):
+        run_recipe(recipe_of_texts(tmp_path, server, WORDS))
+    assert server.requests == []
+
+
+def test_later_operators_of_data_juicer_find_the_output_where_the_text_was_if_it_is_written_there(server, tmp_path):
+    rows = read_jsonl(run_recipe(recipe_of_texts(tmp_path, server, WORDS, response_key="text")))
+    assert [row["text"] for row in rows] == [row["text"] for row in numbered(30)]
+    assert all(row[STATS]["num_words"] > 0 for row in rows)
+    select = {"general_field_filter": {"filter_condition": "n < 7"}}
+    assert len(read_jsonl(run_recipe(recipe_of_texts(tmp_path, server, select)))) == 7
 
 
 def test_topics_are_refused_and_so_is_a_missing_key(server, monkeypatch):
