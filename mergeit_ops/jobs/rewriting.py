@@ -20,14 +20,15 @@ from mergeit_ops.core.sample import Sample
 from mergeit_ops.dataset.derived_columns import DerivedColumns
 from mergeit_ops.dataset.manifest import Manifest, added_up
 from mergeit_ops.dataset.merge_table import merged_row
+from mergeit_ops.dataset.metadata import metas_of
 from mergeit_ops.dataset.tables import JSON, arrow_array, json_array, loses_nanoseconds, python_rows, set_column
 from mergeit_ops.errors import RecipeError
+from mergeit_ops.jobs.asking import EngineJob
 from mergeit_ops.jobs.chains import ChainEnd, RunningChains
 from mergeit_ops.jobs.rows import Rows
 from mergeit_ops.jobs.sample_reader import SampleReader
 from mergeit_ops.jobs.tagging import check_readable
 from mergeit_ops.llm.requests import LLMOutcome, LLMRequest, completion_cap
-from mergeit_ops.llm.usage import PLANNED_FIGURES
 
 if TYPE_CHECKING:
     from mergeit_ops.llm.engine import LLMEngine
@@ -73,7 +74,7 @@ class RewriteReport:
 
 
 @dataclass
-class RewriteJob:
+class RewriteJob(EngineJob):
     """Writes new texts into rows; see `AskingJob`.
 
     The columns of the layout are written anew; all other columns of the user stay. A row whose rewriting fails stays
@@ -94,19 +95,11 @@ class RewriteJob:
     dry_run: bool = False
     may_use_gpu: bool = True
     plan: dict[str, Any] = field(default_factory=dict)
-    """What a dry run would take so far."""
-
-    unit = "rows"
 
     @property
     def operator(self) -> str:
         """See `AskingJob`."""
         return self.reader.operator
-
-    @property
-    def engines(self) -> Sequence[LLMEngine]:
-        """See `AskingJob`."""
-        return [] if self.dry_run else [self.engine]
 
     def features(self, features: Features) -> Features:
         """Return the columns and types of the rows that it gives.
@@ -121,7 +114,7 @@ class RewriteJob:
         """Return rows with their new texts; see `AskingJob`."""
         columns = [name for name in table.column_names if _is_kept(name)]
         rows = python_rows(table.select(columns))
-        metas = _metas(table)
+        metas = metas_of(table)
         readings = self.reader.readings(table)
         coarse = any(loses_nanoseconds(table.schema.field(name).type) for name in columns)
         parents = [None if coarse else _as_text(row, meta) for row, meta in zip(rows, metas, strict=True)]
@@ -233,18 +226,6 @@ class RewriteJob:
             max_tokens=_LOCAL_RESPONSE if is_short and not says else None,
         )
 
-    def account(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """See `AskingJob`."""
-        figures = {f"planned_{name}": self.plan[name] for name in PLANNED_FIGURES if name in self.plan}
-        if not self.engine.total.requests:
-            return figures, {}
-        return figures | self.engine.figures(), {"usage": self.engine.total.as_dict()}
-
-    def finish(self) -> None:
-        """See `AskingJob`."""
-        if self.engine.total.requests:
-            self.engine.run((), lambda outcome: None)
-
 
 def rewrite_rows(rows: Rows, job: RewriteJob, manifest: Manifest) -> Rows:
     """Have a model rewrite the rows of a dataset.
@@ -279,12 +260,6 @@ def rewrite_rows(rows: Rows, job: RewriteJob, manifest: Manifest) -> Rows:
 
 def _is_kept(column: str) -> bool:
     return is_carried(column) or column == ROW_ID
-
-
-def _metas(table: pa.Table) -> list[dict[str, Any]]:
-    if META not in table.column_names:
-        return [{} for _ in range(table.num_rows)]
-    return [row[META] or {} for row in python_rows(table.select([META]))]
 
 
 def _as_text(row: Mapping[str, Any], meta: Mapping[str, Any]) -> str | None:
