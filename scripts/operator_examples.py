@@ -77,6 +77,15 @@ ANSWER = {
     "output": "Smart casual: a clean, ironed shirt and dark trousers. You need no suit; it is usually too formal.",
 }
 
+TEXTS = (
+    {
+        "id": "t1",
+        "text": "Rice should rest for ten minutes with the lid on after it has cooked. The grains at the bottom give "
+        "off steam to those at the top, and all of them become equally firm.",
+    },
+    {"id": "t2", "text": "Rinse it first."},
+)
+QUESTION = {"instruction": "How long should rice rest after it has cooked, and why?", "output": ""}
 
 HARDER = {
     "instruction": "How long do white and brown rice cook, and how do I tell by the grains of each that they are done?",
@@ -256,6 +265,23 @@ EXAMPLES: Mapping[str, Sequence[Example]] = {
             "The reply is asked for three times. It has a web address that the row does not have.",
             rows=RICE[2:],
             answer={**HARDER, "instruction": f"{HARDER['instruction']} See https://example.org."},
+        ),
+    ],
+    "backtranslation_mapper": [
+        Example(
+            "A text gets the instruction that it answers",
+            {"api_or_hf_model": "gpt-4o", "min_chars": 100},
+            "The text is the output to the letter. The second one is too short to be asked about. (The example's model "
+            "gives an answer that was written by hand.)",
+            rows=TEXTS,
+            answer=QUESTION,
+        ),
+        Example(
+            "A text without a sample is dropped",
+            {"api_or_hf_model": "gpt-4o", "min_chars": 100, "on_failure": "drop"},
+            "The record counts it: `filtered out 1; without sample (too_short 1)`.",
+            rows=TEXTS,
+            answer=QUESTION,
         ),
     ],
     "tag_normalization_mapper": [

@@ -80,9 +80,10 @@ class LLMSettings:
         arguments of `from_pretrained`, e.g. `revision`, `dtype` or `device_map`, and `chat_template`, a text that
         stands in for the model's own.
     :param sampling_params: sent with each request; null: the default temperature, which is left out where a model
-        refuses it: 0.25 for the merger, as in the released code, and for `instruction_rewrite_mapper`; 0 for
-        `llm_judge`, or 0.7 if its `n` is above 1; 0 for `instruction_tag_mapper`. A local model refuses what it cannot
-        do, and writes at most as many tokens as its prompt has, unless `max_tokens` says.
+        refuses it: 0.25 for the merger, as in the released code, and for `instruction_rewrite_mapper` and
+        `backtranslation_mapper`; 0 for `llm_judge`, or 0.7 if its `n` is above 1; 0 for `instruction_tag_mapper`. A
+        local model refuses what it cannot do, and writes at most as many tokens as its prompt has, unless `max_tokens`
+        says.
     :param warm_up: whether the first request of a run is answered before others are sent. On a small machine the
         first prompt takes longest, and alone it takes half as long. A server whose cache serves all requests, such
         as vLLM, then reads the part that all requests share only once.

@@ -68,6 +68,7 @@ class BacktranslationMapper(LLMOperator, Mapper):
     changes_rows = True
     may_drop = True
     kind = "rewriter"
+    step = "Backtranslated"
     _constraints = {
         **SAMPLE_CONSTRAINTS,
         **LLM_CONSTRAINTS,

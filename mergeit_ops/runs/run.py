@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from mergeit_ops.core.columns import META, STATS, is_content
 from mergeit_ops.core.formats import SampleFormat, resolve_format
-from mergeit_ops.core.rows import lineage, rewrites
+from mergeit_ops.core.rows import lineage, rewrites, sources
 from mergeit_ops.errors import DatasetError, LineageMismatchError
 from mergeit_ops.runs.export_files import export_files, named_export, read_rows, stats_file
 from mergeit_ops.runs.likeness import likeness
@@ -121,7 +121,7 @@ def read_run(export: str | os.PathLike[str], work_dir: str | os.PathLike[str] | 
     in_export = any(META in row for row in firsts)
     beside = None if in_export else stats_file(named)
     first = firsts[0] if beside is None else next(read_rows(beside), None) or {}
-    has_lineage = bool({lineage.STATUS, lineage.ROW_ID, rewrites.STATUS} & set(first.get(META) or {}))
+    has_lineage = bool({lineage.STATUS, lineage.ROW_ID, rewrites.STATUS, sources.STATUS} & set(first.get(META) or {}))
     candidates = _runs_of(named, None if work_dir is None else Path(work_dir))
     if not has_lineage and not candidates:
         raise DatasetError(

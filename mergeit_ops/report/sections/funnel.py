@@ -94,6 +94,8 @@ def _steps(record: Mapping[str, Any], rows_out: int) -> list[tuple[str, int, str
         return [(step or "Merged", rows_out, f"{_many(figures['merged'], 'merge')} made")]
     if "rewritten" in figures:
         return [(step or "Rewritten", rows_out, f"{_many(figures['rewritten'], 'row')} rewritten")]
+    if "backtranslated" in figures:
+        return [(step, rows_out, f"{_many(figures['backtranslated'], 'text')} made a sample")]
     if "rejected" in figures or "accepted" in figures:
         return _gated(figures, step or "Gated", rows_out)
     topics, selected = figures.get("topics"), record.get("selected")

@@ -32,6 +32,14 @@ def test_rewritten_rows_are_a_step_that_changes_no_number(tmp_path):
     assert (step.rows, step.change, step.note) == (1, 0, "1 row rewritten")
 
 
+def test_texts_that_made_a_sample_are_a_step_and_those_that_are_dropped_are_missing_in_it(tmp_path):
+    export = write_export(tmp_path / "e.jsonl", [merged(0, "a")])
+    figures = {"rows_in": 3, "rows_out": 1, "backtranslated": 1, "filtered_out": 2}
+    write_records(tmp_path / "job", {"operator": "backtranslation_mapper", "figures": figures})
+    (step,) = [step for step in funnel(surveyed(export)) if step.name == "Backtranslated"]
+    assert (step.rows, step.change, step.note) == (1, -2, "1 text made a sample")
+
+
 def test_rows_filtered_out_after_the_gate_are_a_step(tmp_path):
     export = write_export(tmp_path / "e.jsonl", [merged(0, "a")])
     write_records(
