@@ -21,6 +21,7 @@ from mergeit_ops.dataset.manifest import read_manifests
 from mergeit_ops.errors import DatasetError, EmbeddingError
 from mergeit_ops.llm.journal import LOSSES_FILE, default_cache_path
 from mergeit_ops.llm.journal_contents import by_model
+from tests.llm_server import FakeLLMServer, merge_answer
 from tests.ops.test_unreadable_rows import mixed, with_vectors
 from tests.recipe_runs import make_dataset
 from tests.test_contract import ODD_ROWS, Case, all_operators, input_of, with_extras
@@ -592,3 +593,16 @@ def test_rows_that_are_chosen_already_are_the_same_on_ray(embedded_rows):
     on_ray = [row["id"] for row in rows_of(process(ray_dataset(rows), selector))]
     assert on_ray == selector.run(make_dataset(rows))["id"][:]
     assert {row["id"] for row in rows if row["labelled"]} <= set(on_ray)
+
+
+def test_a_block_whose_texts_are_all_dropped_leaves_the_others_as_they_are(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    rows = [{"text": f"Text {number} is about bread.", "n": number} for number in range(6)]
+    rows[2:4] = [{"text": "short", "n": 2}, {"text": None, "n": 3}]
+    with FakeLLMServer(merge_answer) as server:
+        given = {"min_chars": 10, "on_failure": "drop", "model_params": {"base_url": server.base_url}}
+        by_length = ops.SampleScoreFilter(scorer="tests.user_scorers:ByLength", min_score=1)
+        found = rows_of(process(ray_dataset(rows), ops.BacktranslationMapper(**given), by_length))
+    assert [row["n"] for row in found] == [0, 1, 4, 5]
+    assert {row[META]["backtranslation_status"] for row in found} == {"ok"}
+    assert [row["output"] for row in found] == [rows[number]["text"] for number in (0, 1, 4, 5)]
