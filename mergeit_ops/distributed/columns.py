@@ -20,7 +20,7 @@ from mergeit_ops.dataset.tables import dump_json, json_array, python_rows, set_c
 
 _TEXTS = pa.list_(pa.string())
 
-_REWRITES: Mapping[str, pa.DataType] = {
+_OF_NEW_TEXTS: Mapping[str, pa.DataType] = {
     key: pa.int64() if key == rewrites.NODES_ADDED else pa.string() for key in (*rewrites.KEYS, *sources.KEYS)
 }
 
@@ -68,7 +68,7 @@ def with_structs(table: pa.Table, earlier: pa.Schema, stats: Mapping[str, pa.Dat
         types: dict[str, pa.DataType | None] = dict.fromkeys(sorted(keys))
         types |= {**kept, **ours}
         if name == META:
-            types |= {key: _REWRITES[key] for key in _REWRITES.keys() & types.keys()}
+            types |= {key: _OF_NEW_TEXTS[key] for key in _OF_NEW_TEXTS.keys() & types.keys()}
         table = set_column(table, name, _structs(rows, types))
     return table
 

@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 
 from mergeit_ops.core.columns import BATCH_META, META, STATS
-from mergeit_ops.core.rows import rewrites
+from mergeit_ops.core.rows import rewrites, sources
 from mergeit_ops.core.rows.lineage import lineage, quality_stats
 from mergeit_ops.dataset.stats import GATE_STATS
 from mergeit_ops.dataset.tables import json_array, python_rows
@@ -89,3 +89,9 @@ def test_only_rows_of_the_merger_lose_the_stats_of_other_filters():
 def test_batch_metadata_have_their_types():
     kind = structs(BATCH_META, [{"topic_id": 1, "batch_size": 2}]).schema.field(BATCH_META).type
     assert kind == pa.struct({"batch_size": pa.int64(), "topic_id": pa.int64()})
+
+
+def test_keys_of_a_sample_made_of_a_text_are_texts_also_where_all_are_null():
+    noted = sources.noted({}, status="bad_row", source=None, source_id="a", method="instruction")
+    kind = structs(META, [noted]).schema.field(META).type
+    assert {field.name: field.type for field in kind} == dict.fromkeys(sources.KEYS, pa.string())
