@@ -105,7 +105,7 @@ def _run_scored(options: argparse.Namespace) -> int:
     drawn = f", drawn from {len(found):,}" if len(rows) < len(found) else ""
     say(f"Embedding {len(rows):,} scored rows{drawn}, and spoiled copies of a part of them ...", flush=True)
 
-    from mergeit_ops.embedding.sentence_encoder import load_encoder
+    from mergeit_ops.embedding import load_encoder
     from mergeit_ops.scorers.distilled_figures import as_tables, nested_cross_validation
     from mergeit_ops.scorers.distilled_training import build_training_data, choose_settings, fit, save
 

@@ -17,6 +17,7 @@ from mergeit_ops.distributed.blocks import Blocks, Resources
 from mergeit_ops.distributed.environment import DriverEnvironment
 from mergeit_ops.jobs.sample_reader import SampleReader
 
+_LONGER = "mergeit_rows_longer_than_window"
 _LEAST_ROWS = 256  # per task; below it, starting a task costs more than it saves
 _MOST_ROWS = 4_096  # enough for the encoder to find texts of like lengths, a few MB
 
@@ -69,7 +70,9 @@ def _embedded(dataset: Dataset, reader: SampleReader, resources: Resources) -> B
     if tasks > dataset.num_blocks():
         dataset = dataset.repartition(tasks)
     if resources.actors is None:
-        return Blocks.of(dataset).map(_embed, reader, resources=resources)[0]
+        embedded, longer = Blocks.of(dataset).map(_embed, reader, resources=resources)
+        reader.say_longer(sum(longer), rows)
+        return embedded
     least, most = resources.actors
     actors = dataset.map_batches(
         Embedder,
@@ -81,12 +84,18 @@ def _embedded(dataset: Dataset, reader: SampleReader, resources: Resources) -> B
         num_gpus=(resources.num_gpus or 1) if resources.on_gpu else resources.num_gpus,
         runtime_env=resources.runtime_env,
     )
-    return Blocks.of(actors)
+    embedded, longer = Blocks.of(actors).map(_without_longer)
+    reader.say_longer(sum(longer), rows)
+    return embedded
 
 
-def _embed(table: pa.Table, reader: SampleReader) -> tuple[pa.Table, None]:
-    texts = encode_vectors(reader.vectors(table))
-    return set_column(table, EMBEDDING, pa.array(texts, type=pa.string())), None
+def _embed(table: pa.Table, reader: SampleReader) -> tuple[pa.Table, int]:
+    vectors, longer = reader.new_vectors(table)
+    return set_column(table, EMBEDDING, pa.array(encode_vectors(vectors), type=pa.string())), longer
+
+
+def _without_longer(table: pa.Table) -> tuple[pa.Table, int]:
+    return table.drop_columns([_LONGER]), sum(table.column(_LONGER).to_numpy().tolist())
 
 
 def readable_only(blocks: Blocks) -> Blocks:
@@ -127,8 +136,11 @@ class Embedder:
         environment.apply()
 
     def __call__(self, table: pa.Table) -> pa.Table:
-        """Return a batch with its embeddings."""
-        return _embed(table, self._reader)[0]
+        """Return a batch with its embeddings, and a column with the number of rows that were too long."""
+        embedded, longer = _embed(table, self._reader)
+        # Actors can tell it in a column only: in the batch's first row.
+        counts = pa.array([longer if not row else 0 for row in range(len(table))], type=pa.int64())
+        return embedded.append_column(_LONGER, counts)
 
 
 def _processors() -> int:

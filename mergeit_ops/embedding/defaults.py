@@ -12,6 +12,15 @@ DTYPES = ("auto", "float32", "bfloat16")
 """In what precision a model multiplies; `auto` takes bfloat16 where the processor has instructions for it."""
 
 
+EMBEDDING_WINDOWS = ("first", "mean")
+"""Of a text that is longer than the model's window: its first window, or the mean of its windows."""
+
+DEFAULT_EMBEDDING_WINDOW = "first"
+
+MOST_WINDOWS = 8
+"""Windows of a text that are embedded at most, so that one text cannot take the time of thousands."""
+
+
 def is_default(model: str) -> bool:
     """Return whether a name is one of the default model's.
 

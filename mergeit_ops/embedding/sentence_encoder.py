@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +13,14 @@ from loguru import logger
 from tqdm import tqdm
 
 from mergeit_ops.embedding.defaults import DEFAULT_EMBEDDING_MODEL, is_default
+from mergeit_ops.embedding.distinct import encode_distinct
+from mergeit_ops.embedding.encoder import Window
 from mergeit_ops.embedding.fixed_shapes import FixedBatch, fixed_batches
 from mergeit_ops.embedding.precision import limit_kernel_caches, narrow_weights, precision, takes_bfloat16
+from mergeit_ops.embedding.prompts import prompt_of
 from mergeit_ops.embedding.threads import in_threads
+from mergeit_ops.embedding.token_places import token_places
 from mergeit_ops.errors import EmbeddingError
-from mergeit_ops.worker import worker
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,6 +31,8 @@ _TEXTS_AT_ONCE = 16_384  # tokenized, and divided into batches
 _CPU_TOKENS = {"float32": 384, "bfloat16": 768}
 _GPU_TOKENS = 8_192
 _BAGS_AT_ONCE = 256  # texts of a model that adds up token vectors
+
+_PROMPT = "mergeit"  # its name in the model
 
 _DEFAULT_WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
@@ -51,10 +57,18 @@ class SentenceEncoder:
         self.bfloat16 = takes_bfloat16(device, dtype)
         limit_kernel_caches()
         self._model = _load_sentence_transformer(_resolve_model(model), model, device)
+        self._set_prompt()
         if self.bfloat16:
             narrow_weights(self._model)
         on_cpu = _CPU_TOKENS["bfloat16" if self.bfloat16 else "float32"]
         self._batch_tokens = on_cpu if device == "cpu" else _GPU_TOKENS
+
+    def _set_prompt(self) -> None:
+        prompt = prompt_of(self.model)
+        if prompt is not None and not self._model.prompts.get(self._model.default_prompt_name or ""):
+            self._model.prompts = {**self._model.prompts, _PROMPT: prompt}
+            self._model.default_prompt_name = _PROMPT
+            logger.info(f"{self.model} wants {prompt!r} before each text, so each has it before it is embedded.")
 
     @property
     def width(self) -> int:
@@ -75,11 +89,35 @@ class SentenceEncoder:
             and a smaller number runs fewer of them. A batch has a fixed shape. None: one batch per core.
         :return: (n, width) float32, rows of unit norm.
         """
-        if not texts:
-            return np.zeros((0, self.width), dtype=np.float32)
-        position: dict[str, int] = {}
-        row_of_text = [position.setdefault(text, len(position)) for text in texts]
-        return self._encode_distinct(list(position), batch_size)[row_of_text]
+        return encode_distinct(texts, self.width, partial(self._encode_distinct, batch_size=batch_size))
+
+    def windows(self, texts: Sequence[str]) -> Mapping[int, Sequence[Window]]:
+        """See `Encoder`; none for a model without a window, or whose tokenizer does not say where its tokens are."""
+        room = self._room
+        if room is None:
+            return {}
+        # A token is a byte of the text at least.
+        long = [row for row, text in enumerate(texts) if len(text.encode("utf-8", "replace")) > room]
+        found = {}
+        for row, places in zip(long, token_places(self._model.tokenizer, [texts[row] for row in long]), strict=True):
+            if len(places) > room:
+                parts = [places[start : start + room] for start in range(0, len(places), room)]
+                text = texts[row]
+                # The first one as it is, so that it is cut as every text is.
+                found[row] = [Window(text, room)]
+                found[row] += [Window(text[part[0][0] : part[-1][1]], len(part)) for part in parts[1:]]
+        return found
+
+    @cached_property
+    def _room(self) -> int | None:
+        """Tokens of a text that the model looks at; None: all, or unknown."""
+        from mergeit_ops.embedding.tokenized import tokenize
+
+        window = getattr(self._model, "max_seq_length", None)
+        if window is None or not getattr(getattr(self._model, "tokenizer", None), "is_fast", False):
+            return None
+        around = tokenize(self._model, [""])
+        return None if around is None else max(1, int(window) - int(around.lengths[0]))
 
     def _encode_distinct(self, texts: list[str], batch_size: int | None) -> NDArray[np.float32]:
         vectors = np.empty((len(texts), self.width), dtype=np.float32)
@@ -140,23 +178,6 @@ class SentenceEncoder:
         with torch.inference_mode(), precision(self.device, self.bfloat16):
             vectors = self._model(there)["sentence_embedding"]
         return np.asarray(vectors[:, : self.width].float().cpu().numpy())
-
-
-def load_encoder(model: str = DEFAULT_EMBEDDING_MODEL, device: str = "cpu", dtype: str = "auto") -> SentenceEncoder:
-    """Return the encoder of this process for a model, loading it on first use.
-
-    Shared because several operators of one recipe embed with the same model and loading costs seconds.
-
-    :param model: name on the Hugging Face Hub, or the path of a local folder.
-    :param device: `cpu`, `cuda` or `cuda:N`.
-    :param dtype: see `SentenceEncoder`.
-    :raises EmbeddingError: if the model cannot be loaded.
-    """
-    name = DEFAULT_EMBEDDING_MODEL if is_default(model) else model
-    found: SentenceEncoder = worker.encoders.get(
-        repr((name, device, dtype)), lambda: SentenceEncoder(name, device, dtype)
-    )
-    return found
 
 
 def _resolve_model(model: str) -> str:

@@ -12,6 +12,7 @@ from importlib import resources
 from pathlib import Path
 
 from mergeit_ops.core.merging.equal_strictness import EqualStrictness
+from mergeit_ops.embedding.packaged import known_names
 
 __all__ = ["scale_in", "shipped_scale", "store_scale"]
 
@@ -21,12 +22,11 @@ _DIGITS = 8
 def shipped_scale(model: str) -> EqualStrictness | None:
     """Return the scale of a model that comes with the package; None: there is none.
 
-    :param model: its name at the Hugging Face Hub.
+    :param model: its name at the Hugging Face Hub, or that of a packaged model.
     """
-    for file in resources.files("mergeit_ops.embedding").joinpath("scales").iterdir():
-        if file.name == _file_name(model):
-            return _read(file.read_text(encoding="utf-8"))
-    return None
+    folder = resources.files("mergeit_ops.embedding") / "scales"
+    shipped = [folder / _file_name(name) for name in known_names(model)]
+    return next((_read(file.read_text(encoding="utf-8")) for file in shipped if file.is_file()), None)
 
 
 def scale_in(folder: Path, model: str) -> EqualStrictness | None:

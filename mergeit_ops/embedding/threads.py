@@ -9,10 +9,10 @@ from typing import TypeVar
 T = TypeVar("T")
 R = TypeVar("R")
 
-_MOST_WORKERS = 32  # above, they wait for Python more than they gain
+MOST_WORKERS = 32  # above, they wait for Python more than they gain
 
 
-def in_threads(function: Callable[[T], R], items: Iterable[T], most_workers: int = _MOST_WORKERS) -> Iterator[R]:
+def in_threads(function: Callable[[T], R], items: Iterable[T], most_workers: int = MOST_WORKERS) -> Iterator[R]:
     """Yield what a function that runs a model returns for each item, in order.
 
     Small matrices do not keep all cores busy, but several small batches in parallel do. Each worker computes on one
@@ -26,7 +26,7 @@ def in_threads(function: Callable[[T], R], items: Iterable[T], most_workers: int
     import torch
 
     cores = torch.get_num_threads()
-    workers = min(cores, most_workers, _MOST_WORKERS)
+    workers = min(cores, most_workers, MOST_WORKERS)
     if cores == 1:
         yield from map(function, items)
         return

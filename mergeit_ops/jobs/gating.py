@@ -110,7 +110,7 @@ class GateJob:
         return {position: sample for position, sample in enumerate(samples) if position not in merged}
 
     def _embedding_texts(self, samples: Sequence[Sample]) -> list[str]:
-        return encode_vectors(self.reader.encoder.embed(sample.query for sample in samples))
+        return encode_vectors(self.reader.embed(samples))
 
 
 def _verdict(merge: MergedRow, question: MergeComparison, scores: Sequence[Score]) -> Verdict:

@@ -161,7 +161,7 @@ class MergeJob:
         return set_column(table, EMBEDDING, vectors_column(self.reader.vectors(table)).combine_chunks())
 
     def _embedding_of(self, samples: Sequence[Sample]) -> list[str]:
-        return encode_vectors(self.reader.encoder.embed(sample.query for sample in samples))
+        return encode_vectors(self.reader.embed(samples))
 
     def _concatenate(self, topics: Iterable[TopicMerges], work: MergeRun) -> None:
         for topic in topics:

@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from loguru import logger
 
 from mergeit_ops.core.columns import EMBEDDING
+from mergeit_ops.core.embedded_text import embedded_text
 from mergeit_ops.core.formats import Reading, SampleFormat
 from mergeit_ops.core.formats.views import VIEWS, View
 from mergeit_ops.core.rows.sources import source_of
@@ -19,7 +21,7 @@ from mergeit_ops.dataset.embeddings import column_vectors, rows_with_text
 from mergeit_ops.dataset.metadata import metas_of
 from mergeit_ops.dataset.readability import Readability
 from mergeit_ops.dataset.tables import RowReader, iter_tables, python_rows
-from mergeit_ops.embedding.defaults import is_default
+from mergeit_ops.embedding.defaults import DEFAULT_EMBEDDING_WINDOW, MOST_WINDOWS, is_default
 from mergeit_ops.errors import EmbeddingError
 
 if TYPE_CHECKING:
@@ -38,26 +40,37 @@ class EncoderSettings:
     :param batch_size: texts that are embedded at the same time at most; None: one batch per core.
     :param dtype: see `precision` of `embedding`.
     :param accelerator: `cpu`, or `cuda`: a GPU where the machine that embeds has one.
+    :param window: what is embedded of a text that is longer than the model's window; see `embed_texts`.
     """
 
     model: str
     batch_size: int | None = None
     dtype: str = "auto"
     accelerator: str = "cpu"
+    window: str = DEFAULT_EMBEDDING_WINDOW
 
     def embed(self, texts: Iterable[str]) -> NDArray[np.float32]:
         """Embed texts; a blank text gets a zero vector.
 
         :return: (n, d) float32 of unit norm.
         """
+        return self.embed_counted(texts)[0]
+
+    def embed_counted(self, texts: Iterable[str]) -> tuple[NDArray[np.float32], int]:
+        """Embed texts; see `embed`.
+
+        :return: the vectors, and the number of texts that are longer than the model's window.
+        """
         texts = list(texts)
         if not texts:
-            return np.zeros((0, 0), dtype=np.float32)
+            return np.zeros((0, 0), dtype=np.float32), 0
         from mergeit_ops.embedding import load_encoder
+        from mergeit_ops.embedding.windows import embed_texts
 
-        vectors = load_encoder(self.model, self._device(), self.dtype).encode(texts, self.batch_size)
+        encoder = load_encoder(self.model, self._device(), self.dtype)
+        vectors, longer = embed_texts(encoder, texts, self.batch_size, self.window)
         vectors[[not text.strip() for text in texts]] = 0
-        return vectors
+        return vectors, longer
 
     def _device(self) -> str:
         if self.accelerator != "cuda":
@@ -75,12 +88,47 @@ class SampleReader:
     :param layout: layout of the samples.
     :param encoder: embeds samples that bring no embeddings.
     :param reads_source: whether samples have the text that they were made of, where their metadata have it.
+    :param embedding_text: which text of a sample is embedded; see `embedded_text`.
     """
 
     operator: str
     layout: SampleFormat
     encoder: EncoderSettings
     reads_source: bool = False
+    embedding_text: str = "user"
+
+    def embedded_text(self, sample: Sample) -> str:
+        """Return the text of a sample that is embedded."""
+        return embedded_text(sample, self.embedding_text)
+
+    def embed(self, samples: Iterable[Sample]) -> NDArray[np.float32]:
+        """Embed samples, whatever embeddings they bring.
+
+        :return: (n, d) float32 of unit norm, or zero for a blank text.
+        """
+        return self.encoder.embed(map(self.embedded_text, samples))
+
+    def new_vectors(self, table: pa.Table) -> tuple[NDArray[np.float32], int]:
+        """Embed a table's rows, whatever embeddings they bring.
+
+        :return: their vectors, and the number of rows that are longer than the model's window.
+        """
+        return self.encoder.embed_counted(self.embedded_text(reading.sample) for reading in self.readings(table))
+
+    def say_longer(self, longer: int, rows: int) -> None:
+        """Log how many rows are longer than the model's window, if there are any.
+
+        :param longer: their number.
+        :param rows: number of all rows that have been embedded.
+        """
+        if longer:
+            done = "the first window of each is embedded"
+            if self.encoder.window == "mean":
+                done = f"the mean of up to {MOST_WINDOWS} windows of each is its embedding"
+            logger.info(
+                f"{self.operator}: {longer:,} of {rows:,} rows are longer than the window of the embedding model; "
+                f"{done} (embedding_window: {self.encoder.window})."
+            )
 
     def readings(self, table: pa.Table) -> list[Reading]:
         """Read a table's rows as samples."""
@@ -119,7 +167,7 @@ class SampleReader:
         :raises EmbeddingError: if the embeddings brought along are unusable, or the model cannot be loaded.
         """
         if EMBEDDING not in table.column_names:
-            return self.encoder.embed(reading.sample.query for reading in self.readings(table))
+            return self.new_vectors(table)[0]
         with self.reading_embeddings():
             return column_vectors(table.column(EMBEDDING), first_row)
 
@@ -167,11 +215,17 @@ class SampleReader:
             vectors[~texts_readable] = 0
             return vectors, found
         columns = [name for name in self.layout.columns if name in dataset.column_names]
-        texts = [reading.sample.query for table in iter_tables(dataset, columns) for reading in self.readings(table)]
+        texts = [
+            self.embedded_text(reading.sample)
+            for table in iter_tables(dataset, columns)
+            for reading in self.readings(table)
+        ]
         readable = np.array([bool(text.strip()) for text in texts], dtype=bool)
         found = self.check_readable(dataset, readable, drops_unreadable)
         # All texts at once: the encoder batches texts of similar lengths, which is most effective on the whole dataset.
-        return self.encoder.embed(texts), found
+        embedded, longer = self.encoder.embed_counted(texts)
+        self.say_longer(longer, len(texts))
+        return embedded, found
 
     def dataset_texts(self, dataset: Dataset) -> NDArray[np.bool_]:
         """Return which rows of a flat dataset have a text that can be read."""

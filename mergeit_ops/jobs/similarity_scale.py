@@ -155,7 +155,7 @@ def _rows_up_to(table: pa.Table, reader: SampleReader, last: str) -> tuple[None,
         ids = row_ids(topic.table, seen, reader.operator)
         positions = [position for position, row_id in enumerate(ids) if row_id <= last]
         some = topic.table.take(pa.array(positions, pa.int64()))
-        texts = [reading.sample.query for reading in reader.readings(some)]
+        texts = [reader.embedded_text(reading.sample) for reading in reader.readings(some)]
         vectors = reader.vectors(some)
         for position, text, vector in zip(positions, texts, vectors, strict=True):
             if text.strip() and vector.any():

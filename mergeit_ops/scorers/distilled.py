@@ -33,7 +33,7 @@ from mergeit_ops.scorers.text import blank_reason, encodable
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from mergeit_ops.embedding.sentence_encoder import SentenceEncoder
+    from mergeit_ops.embedding.encoder import Encoder
 
 SHIPPED_WEIGHTS = Path(__file__).with_name("distilled_weights")
 """Folder of the weights in the package (CC BY-NC 4.0; see the model card in it)."""
@@ -62,15 +62,13 @@ _ROWS_PER_BLOCK = 1024
 _MAX_SENTENCES = 200  # of an answer, evenly chosen: the pairwise cosines of a whole book would fill the memory
 
 
-def row_features(
-    samples: Sequence[Sample], encoder: SentenceEncoder, batch_size: int | None = None
-) -> NDArray[np.float32]:
+def row_features(samples: Sequence[Sample], encoder: Encoder, batch_size: int | None = None) -> NDArray[np.float32]:
     """Turn rows into what the regressor sees. Each distinct text is embedded once.
 
     :param samples: n rows.
     :param encoder: gives unit vectors of d dimensions; what lies beyond its window is seen by the surface
         features only.
-    :param batch_size: maximum number of texts that are embedded at the same time, >= 1; see `SentenceEncoder.encode`.
+    :param batch_size: maximum number of texts that are embedded at the same time, >= 1; see `Encoder.encode`.
     :return: (n, 2 d + len(DENSE_FEATURE_NAMES)) float32: embedding of the query, embedding of the output,
         their cosine, surface features, cohesion of the output's sentences.
     """
@@ -310,7 +308,7 @@ class DistilledScorer:
         if not rows:
             return scores
         # Imported here because it loads torch, which building an operator must not cost.
-        from mergeit_ops.embedding.sentence_encoder import load_encoder
+        from mergeit_ops.embedding import load_encoder
 
         encoder = load_encoder(self.embedding_model, self.device, self.embedding_dtype)
         if self._model is None:
@@ -321,7 +319,7 @@ class DistilledScorer:
             scores[row] = Score(value=float(prediction))
         return scores
 
-    def _load_model_for(self, encoder: SentenceEncoder) -> DistilledModel:
+    def _load_model_for(self, encoder: Encoder) -> DistilledModel:
         model = load_model(self._folder)
         probe = encoder.encode([PROBE_TEXT])[0].astype(np.float64)
         if probe.shape != model.probe_embedding.shape or probe @ model.probe_embedding < _MIN_PROBE_COSINE:

@@ -35,7 +35,7 @@ from mergeit_ops.scorers.distilled import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from mergeit_ops.embedding.sentence_encoder import SentenceEncoder
+    from mergeit_ops.embedding.encoder import Encoder
 
 MIN_ROWS = 50
 """Fewer scored rows than this cannot be cross-validated to any use."""
@@ -303,7 +303,7 @@ def draw_rows(rows: Sequence[ScoredRow], seed: int = 42, most: int = MAX_ROWS) -
 
 def build_training_data(
     rows: Sequence[ScoredRow],
-    encoder: SentenceEncoder,
+    encoder: Encoder,
     *,
     corrupted_share: float = 0.1,
     seed: int = 42,
@@ -318,7 +318,7 @@ def build_training_data(
     :param encoder: the embedding model.
     :param corrupted_share: share of the rows that are copied and spoiled, once per kind, in [0, 1].
     :param seed: decides which rows are spoiled and how.
-    :param batch_size: maximum number of texts that are embedded at the same time; see `SentenceEncoder.encode`.
+    :param batch_size: maximum number of texts that are embedded at the same time; see `Encoder.encode`.
     :param scale: of the scores; None: that of the Deita scorers.
     :param unit: see `TrainingData`.
     :param deducts: see `TrainingData`.

@@ -28,5 +28,5 @@ def tiny_folder(tmp_path: Path, training_data: TrainingData) -> Path:
 @pytest.fixture
 def hash_encoder(monkeypatch: pytest.MonkeyPatch) -> HashEncoder:
     encoder = HashEncoder()
-    monkeypatch.setattr("mergeit_ops.embedding.sentence_encoder.load_encoder", lambda *_: encoder)
+    monkeypatch.setattr("mergeit_ops.embedding.load_encoder", lambda *_: encoder)
     return encoder
