@@ -326,7 +326,7 @@ def test_weights_of_another_embedding_model_are_refused(
         def _vector(self, text: str) -> np.ndarray:
             return super()._vector("salt " + text)
 
-    monkeypatch.setattr("mergeit_ops.embedding.sentence_encoder.load_encoder", lambda *_: OtherEncoder())
+    monkeypatch.setattr("mergeit_ops.embedding.load_encoder", lambda *_: OtherEncoder())
     copy = shutil.copytree(tiny_folder, tmp_path / "copy")
     with pytest.raises(ScorerError, match="trained with"):
         DistilledScorer(path=str(copy)).score(ROWS)
