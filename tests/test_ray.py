@@ -21,6 +21,7 @@ from mergeit_ops.runs.verification import verify
 from tests.llm_server import FakeLLMServer, error, merge_answer, parents_of
 from tests.recipe_runs import read_export, read_jsonl, run_recipe_apart, run_recipe_on_ray, write_jsonl, write_recipe
 from tests.test_whole_runs import in_layout, pipeline, text_key_of, work_dir_of
+from tests.tiny_models import encoder_folder
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
 
@@ -186,6 +187,36 @@ def test_embeddings_made_on_ray_are_those_of_the_default_executor(tmp_path, embe
     default, ray = both(tmp_path, process, write_jsonl(tmp_path / "in.jsonl", rows))
     assert comparable(ray) == comparable(default)
     assert all(row[EMBEDDING] for row in ray)
+
+
+def test_windows_and_turns_of_chats_on_ray_are_those_of_the_default_executor(tmp_path, lines):
+    turns = [("user", "Name a fruit."), ("assistant", "An apple. " * 300), ("user", "Another one?"), ("assistant", "A")]
+    rows = [
+        {"messages": [{"role": role, "content": f"{text} {n}"} for role, text in turns[: 4 if n % 2 else 2]]}
+        for n in range(6)
+    ]
+    process = [{"sentence_embedding_mapper": {"embedding_window": "mean", "embedding_text": "all"}}]
+    default, ray = both(tmp_path, process, write_jsonl(tmp_path / "in.jsonl", rows), text_keys="messages")
+    assert comparable(ray) == comparable(default)
+    said = [line for line in lines if "6 of 6 rows are longer than the window" in line]
+    assert len(said) == 1  # that of Ray; the other run is a process of its own
+
+
+def test_actors_tell_how_many_rows_are_longer_than_the_window(lines):
+    import ray
+
+    from mergeit_ops.core.formats import resolve_format
+    from mergeit_ops.distributed.blocks import Resources
+    from mergeit_ops.distributed.embedding import _embedded
+    from mergeit_ops.jobs.sample_reader import EncoderSettings, SampleReader
+
+    reader = SampleReader("op", resolve_format("alpaca", ["instruction", "output"]), EncoderSettings(encoder_folder()))
+    rows = [{"instruction": "a fruit " * (1 if n % 3 else 400), "output": "x"} for n in range(9)]
+    blocks = _embedded(ray.data.from_items(rows, override_num_blocks=2), reader, Resources(actors=(1, 1)))
+    embedded = blocks.dataset().take_all()
+    assert [row["instruction"] for row in embedded] == [row["instruction"] for row in rows]
+    assert all(row.keys() == {"instruction", "output", EMBEDDING} for row in embedded)
+    assert [line for line in lines if "op: 3 of 9 rows are longer than the window" in line]
 
 
 def test_the_partitioned_executor_gives_the_same_rows(tmp_path, data):

@@ -271,7 +271,7 @@ class SampleOperator:
 
     def reader(self, layout: SampleFormat) -> SampleReader:
         """Return what reads samples in a layout."""
-        return SampleReader(self._name, layout, self.encoder, self.embedding_text)
+        return SampleReader(self._name, layout, self.encoder, embedding_text=self.embedding_text)
 
     @property
     def encoder(self) -> EncoderSettings:

@@ -1,5 +1,8 @@
 """The encoder: the packaged default model, any local model, and a sentence when there is none."""
 
+import json
+import shutil
+
 import numpy as np
 import pytest
 
@@ -93,3 +96,45 @@ def test_a_model_without_a_hugging_face_tokenizer(tmp_path):
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
     np.testing.assert_array_equal(vectors[0], vectors[2])
     assert (vectors[0] != vectors[1]).any()
+
+
+def test_windows_of_a_text_are_its_tokens_in_order():
+    encoder = load_encoder()
+    text = " ".join(f"word{n}" for n in range(200))  # two tokens or three each, and a window holds 254
+    (found,) = encoder.windows(["short", text]).items()
+    row, windows = found
+    assert row == 1
+    assert [part.tokens for part in windows[:-1]] == [254] * (len(windows) - 1)
+    assert windows[0].text == text
+    behind = "".join(part.text.replace(" ", "") for part in windows[1:])
+    assert text.replace(" ", "").endswith(behind)
+    # The first window ends where the second begins.
+    tokens = encoder._model.tokenizer(text, add_special_tokens=False)["input_ids"]
+    decoded = encoder._model.tokenizer.decode(tokens[254:]).replace(" ", "")
+    assert decoded.replace("##", "") == behind
+
+
+def test_a_text_that_just_fits_has_no_windows():
+    encoder = load_encoder()
+    assert encoder.windows(["word " * 254, "word " * 255]).keys() == {1}
+
+
+def test_an_e5_model_has_its_prompt_before_each_text_even_if_its_folder_does_not_say_so(tmp_path, lines):
+    plain = SentenceEncoder(encoder_folder())
+    folder = shutil.copytree(encoder_folder(), tmp_path / "multilingual-e5-small")
+    encoder = SentenceEncoder(str(folder))
+    assert sum("'query: '" in line for line in lines) == 1
+    np.testing.assert_array_equal(encoder.encode(["a fruit"]), plain.encode(["query: a fruit"]))
+    assert not np.array_equal(encoder.encode(["a fruit"]), plain.encode(["a fruit"]))
+    # A window holds the prompt's tokens, too: "query" and ":".
+    assert [len(encoder.windows(["a " * n])) for n in (508, 509)] == [0, 1]
+
+
+def test_a_prompt_that_the_folder_names_is_kept(tmp_path, lines):
+    folder = shutil.copytree(encoder_folder(), tmp_path / "e5-small")
+    config = folder / "config_sentence_transformers.json"
+    saved = json.loads(config.read_text(encoding="utf-8"))
+    config.write_text(json.dumps(saved | {"prompts": {"own": "tree "}, "default_prompt_name": "own"}), encoding="utf-8")
+    expected = SentenceEncoder(encoder_folder()).encode(["tree a fruit"])
+    np.testing.assert_array_equal(SentenceEncoder(str(folder)).encode(["a fruit"]), expected)
+    assert not any("wants" in line for line in lines)

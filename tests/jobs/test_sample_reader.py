@@ -14,6 +14,7 @@ from mergeit_ops.dataset.tables import READ_ROWS, json_array
 from mergeit_ops.errors import DatasetError, EmbeddingError
 from mergeit_ops.jobs.sample_reader import EncoderSettings, SampleReader
 from tests.recipe_runs import make_dataset
+from tests.tiny_models import encoder_folder
 
 READER = SampleReader("op", resolve_format("alpaca", ["instruction", "output"]), EncoderSettings("no such model"))
 VECTORS = np.array([(1, 0), (0, 1), (0.6, 0.8)], dtype=np.float32)
@@ -102,3 +103,49 @@ def test_the_text_that_a_sample_was_made_of_is_read_where_somebody_asks():
     asking = replace(READER, reads_source=True)
     assert [sample.source for sample in asking.samples(rows)] == ["the text", "", ""]
     assert asking.samples(table(["a"], None)) == READER.samples(table(["a"], None))
+
+
+CHAT = resolve_format("messages", ["messages"])
+TURNS = [("user", "name a fruit"), ("assistant", "tree"), ("user", "a tree " * 600), ("assistant", "a")]
+
+
+def chats(*conversations):
+    return [{"messages": [{"role": role, "content": text} for role, text in turns]} for turns in conversations]
+
+
+def tiny_reader(window="first", text="user"):
+    return SampleReader("op", CHAT, EncoderSettings(encoder_folder(), window=window), embedding_text=text)
+
+
+def test_the_log_says_how_many_rows_are_longer_than_the_window(lines):
+    dataset = make_dataset(chats(TURNS[:2], TURNS, TURNS[2:]))
+    first, _ = tiny_reader("first").dataset_vectors(dataset)
+    mean, _ = tiny_reader("mean").dataset_vectors(dataset)
+    assert "op: 2 of 3 rows are longer than the window of the embedding model; the first window" in lines[0]
+    assert "the mean of up to 8 windows" in lines[1]
+    np.testing.assert_array_equal(first[0], mean[0])
+    assert not (first[1:] == mean[1:]).all(axis=1).any()
+    tiny_reader("mean").dataset_vectors(make_dataset(chats(TURNS[:2])))
+    assert len(lines) == 2
+
+
+def test_the_turns_that_are_embedded():
+    def vector(text, turns):
+        return tiny_reader(text=text).dataset_vectors(make_dataset(chats(turns)))[0][0]
+
+    turns = [*TURNS[:2], ("user", "name a tree"), ("assistant", "a fruit")]
+    expected = {
+        "user": "name a fruit\nname a tree",
+        "all": "name a fruit\ntree\nname a tree\na fruit",
+        "last": "name a tree",
+    }
+    for choice, text in expected.items():
+        np.testing.assert_array_equal(vector(choice, turns), tiny_reader().encoder.embed([text])[0])
+
+
+def test_merged_rows_are_embedded_as_other_rows():
+    sample = CHAT.read(chats(TURNS)[0]).sample
+    for window, text in (("first", "last"), ("mean", "all")):
+        reader = tiny_reader(window, text)
+        expected = reader.dataset_vectors(make_dataset(chats(TURNS)))[0]
+        np.testing.assert_array_equal(reader.embed([sample]), expected)

@@ -12,10 +12,20 @@ def test_the_encoder_is_what_the_recipe_says():
     assert TopicClusterGrouper().encoder == EncoderSettings(DEFAULT_EMBEDDING_MODEL)
     asked = TopicClusterGrouper(embedding_model="m", embedding_batch_size=8.0, embedding_dtype="bfloat16")
     assert asked.encoder == EncoderSettings("m", 8, "bfloat16")
+    chats = TopicClusterGrouper(embedding_window="mean", embedding_text="last")
+    assert chats.encoder == EncoderSettings(DEFAULT_EMBEDDING_MODEL, window="mean")
+    assert chats.reader_of(["messages"]).embedding_text == "last"
 
 
 @pytest.mark.parametrize(
-    "parameters", [{"embedding_batch_size": 0}, {"embedding_dtype": "int8"}, {"embedding_model": ""}]
+    "parameters",
+    [
+        {"embedding_batch_size": 0},
+        {"embedding_dtype": "int8"},
+        {"embedding_model": ""},
+        {"embedding_window": "median"},
+        {"embedding_text": None},
+    ],
 )
 def test_a_value_that_cannot_work_is_refused_by_name(parameters):
     (name,) = parameters
