@@ -4,9 +4,9 @@
 
 - Halves: rows of a file whose two halves are each longer than the default model's window. The nearest second half of a
   first half is its own: accuracy@1.
-- Chats: ten rows of one source of the sample, as questions and answers of one conversation (`embedding_text: all`);
-  once as they are, once after an opening of 300 words that is drawn from another source. Purity: the share of the five
-  nearest chats that are of the same source.
+- Chats: the rows of each source of the sample are divided into two conversations of questions and answers
+  (`embedding_text: all`); once as they are, once after an opening of 150 words that is drawn from another source. The
+  share of chats whose nearest other one is of the same source.
 - Rows of one window: what `mean` costs where no row is long.
 """
 
@@ -29,10 +29,7 @@ from mergeit_ops.embedding import DEFAULT_EMBEDDING_MODEL, load_encoder
 from mergeit_ops.embedding.windows import embed_texts
 
 LEAST_HALF = 1_600  # characters: more than 256 tokens
-TURNS = 10
-CHATS = 12  # of a source
-NEAREST = 5
-OPENING = 300  # words
+OPENING = 150  # words
 
 
 def halves(path: Path, count: int) -> tuple[list[str], list[str]]:
@@ -46,21 +43,20 @@ def halves(path: Path, count: int) -> tuple[list[str], list[str]]:
 
 
 def chats(opening: bool) -> tuple[list[str], list[str]]:
-    """Return made-up chats, and the source of each."""
+    """Return made-up chats, two of each source with no row in common, and their sources."""
     by_source = defaultdict(list)
     for row in read_rows(SAMPLE):
         by_source[row["source"]].append(f"{query(row)}\n{row['output']}")
-    by_source = {source: rows for source, rows in by_source.items() if len(rows) >= TURNS}
     draw = np.random.default_rng(0)
     made, sources = [], []
     for source in sorted(by_source):
-        for _ in range(CHATS):
-            parts = [by_source[source][row] for row in draw.choice(len(by_source[source]), TURNS, replace=False)]
+        rows = [by_source[source][row] for row in draw.permutation(len(by_source[source]))]
+        for half in (rows[::2], rows[1::2]):
             if opening:
                 other = draw.choice(sorted(set(by_source) - {source}))
                 words = " ".join(by_source[other][row] for row in draw.permutation(len(by_source[other]))).split()
-                parts.insert(0, " ".join(words[:OPENING]))
-            made.append("\n".join(parts))
+                half = [" ".join(words[:OPENING]), *half]
+            made.append("\n".join(half))
             sources.append(source)
     return made, sources
 
@@ -87,8 +83,7 @@ def main() -> None:
                 made, sources = chats(opening)
                 cosines = (vectors := embed_texts(encoder, made, None, window).vectors) @ vectors.T
                 np.fill_diagonal(cosines, -2)
-                nearest = np.argsort(-cosines, axis=1, kind="stable")[:, :NEAREST]
-                purity.append((np.array(sources)[nearest] == np.array(sources)[:, None]).mean())
+                purity.append((np.array(sources)[cosines.argmax(axis=1)] == np.array(sources)).mean())
             start = time.process_time()
             embed_texts(encoder, short, None, window)
             plain = time.process_time() - start

@@ -37,8 +37,9 @@ class EmbeddingOperator(SampleOperator):
             device has instructions for it (x86 with AMX or AVX-512 bf16, recent GPUs): twice as fast there, at a cosine
             of 0.9999 to float32.
         :param embedding_window: of a text that is longer than the model's window (256 tokens for the default model):
-            `first`: its first window is embedded; `mean`: its windows are, up to 8 of them evenly spread, and their
-            mean is the embedding, each weighted by its tokens. Texts that fit have the same embedding in both.
+            `mean`: its windows are embedded, up to 8 of them evenly spread, and their mean is its embedding, each
+            weighted by its tokens; `first`: its first window alone, as in the paper. Texts that fit have the same
+            embedding in both.
         :param embedding_text: of a conversation: `user`: all questions are embedded; `all`: questions and answers;
             `last`: the last question. Of a row of one question, `all` adds the answer.
         :param args: see `SampleOperator`.

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mergeit_ops.core.vectors import decode_vectors
+from mergeit_ops.embedding.defaults import DEFAULT_EMBEDDING_WINDOW
 from mergeit_ops.report.sampling import Sketch
 from mergeit_ops.report.survey import Point, Survey
 
@@ -78,9 +79,10 @@ def encoder(model: str, say: Callable[[str], None]) -> Encode:
 
     def encode(texts: Sequence[str]) -> NDArray[np.float32]:
         from mergeit_ops.embedding import load_encoder
+        from mergeit_ops.embedding.windows import embed_texts
 
         say(f"Embedding {len(set(texts)):,} texts with {model} ...")
-        return load_encoder(model).encode(texts)
+        return embed_texts(load_encoder(model), texts, None, DEFAULT_EMBEDDING_WINDOW).vectors
 
     return encode
 

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from mergeit_ops.core.vectors import encode_vectors
-from mergeit_ops.report.space import embed
+from mergeit_ops.jobs.sample_reader import EncoderSettings
+from mergeit_ops.report.space import embed, encoder
 from mergeit_ops.report.survey import Point
+from tests.tiny_models import encoder_folder
 
 X = np.eye(4, dtype=np.float32)
 
@@ -82,3 +84,9 @@ def test_vectors_that_cannot_be_read_are_made_again():
     (found,), embedded = embed([[*brought([0]), Point("3", "?")]], encode)
     np.testing.assert_array_equal(found, X[[0, 3]])
     assert embedded == 2
+
+
+def test_a_long_text_is_embedded_as_operators_embed_it():
+    texts = ["a fruit", "a fruit " * 500]
+    found = encoder(encoder_folder(), lambda text: None)(texts)
+    np.testing.assert_array_equal(found, EncoderSettings(encoder_folder()).embed(texts))
