@@ -63,6 +63,8 @@ $(OTHERS)/.installed: Makefile
 bench: $(VENV)/.installed $(OTHERS)/.installed  ## Measure what the README claims.
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/embedding.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/embedding_models.py --rows 1000
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/embedded_turns.py
 	$(BIN)/python benchmarks/stage_one.py
 	$(BIN)/python benchmarks/whole_job.py
 	$(BIN)/python benchmarks/facility_location.py --apricot $(OTHERS)/bin/python

@@ -38,7 +38,7 @@ class EmbeddingOperator(SampleOperator):
             of 0.9999 to float32.
         :param embedding_window: of a text that is longer than the model's window (256 tokens for the default model):
             `mean`: its windows are embedded, up to 8 of them evenly spread, and their mean is its embedding, each
-            weighted by its tokens; `first`: its first window alone, as in the paper. Texts that fit have the same
+            weighted by its tokens; `first`: its first window alone. Texts that fit have the same
             embedding in both.
         :param embedding_text: of a conversation: `user`: all questions are embedded; `all`: questions and answers;
             `last`: the last question. Of a row of one question, `all` adds the answer.
