@@ -45,7 +45,7 @@ def run_judged(options: argparse.Namespace) -> int:
             "to train a scorer and to measure it."
         )
 
-    from mergeit_ops.embedding.sentence_encoder import load_encoder
+    from mergeit_ops.embedding import load_encoder
 
     encoder = load_encoder(options.embedding_model, dtype="float32")
     sample = draw_sample(samples, ids, options.rows, encoder.encode, options.seed)
@@ -188,7 +188,7 @@ _FEWEST_OTHERS = 10
 
 
 def _train(options: argparse.Namespace, judge: Judge, sample: JudgedSample, scores: Sequence[Score]) -> int:
-    from mergeit_ops.embedding.sentence_encoder import load_encoder
+    from mergeit_ops.embedding import load_encoder
     from mergeit_ops.scorers.distilled_card import LICENCE, card
     from mergeit_ops.scorers.distilled_figures import as_tables
     from mergeit_ops.scorers.distilled_training import ScoredRow, save

@@ -20,7 +20,7 @@ from mergeit_ops.scorers.distilled_training import (
 )
 
 if TYPE_CHECKING:
-    from mergeit_ops.embedding.sentence_encoder import SentenceEncoder
+    from mergeit_ops.embedding.encoder import Encoder
 
 __all__ = ["HELD_OUT_SHARE", "TrainedScorer", "train_on_judged"]
 
@@ -49,7 +49,7 @@ class TrainedScorer:
 
 
 def train_on_judged(
-    rows: Sequence[ScoredRow], encoder: SentenceEncoder, scale: ScoreScale, *, deducts: bool = True, seed: int = 42
+    rows: Sequence[ScoredRow], encoder: Encoder, scale: ScoreScale, *, deducts: bool = True, seed: int = 42
 ) -> TrainedScorer:
     """Choose settings and fit on four fifths of the rows, and measure on the first fifth, which has no part in either.
 
