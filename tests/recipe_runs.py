@@ -15,6 +15,8 @@ from typing import Any
 
 import yaml
 
+from mergeit_ops.dataset.record_files import MANIFEST_DIR
+
 
 def make_dataset(rows: Sequence[Mapping[str, Any]]) -> Any:
     """Return rows as the dataset class that Data-Juicer's default executor hands to operators."""
@@ -103,6 +105,11 @@ def run_recipe_on_ray(recipe: Path, *overrides: str) -> Path:
         if before is not None:
             os.environ[RAY_JOB_ENV_VAR] = before
     return Path(config.export_path)
+
+
+def work_dir_of(export: Path) -> Path:
+    """Return the work dir of the last run that wrote into the folder of an export."""
+    return max(path for path in export.parent.iterdir() if (path / MANIFEST_DIR).is_dir())
 
 
 def read_export(folder: Path) -> list[dict[str, Any]]:

@@ -43,7 +43,13 @@ def on_ray(path) -> bool:
 
 def test_the_promised_recipes_are_there():
     promised = {"mergeit_quickstart", "mergeit_alpaca", "mergeit_released", "select_only"}
-    promised |= {"mergeit_messages", "mergeit_sharegpt", "mergeit_local_llm", "mergeit_small_llm"}
+    promised |= {
+        "mergeit_messages",
+        "mergeit_sharegpt",
+        "mergeit_local_llm",
+        "mergeit_small_llm",
+        "mergeit_multilingual",
+    }
     promised |= {"select_only_messages"}
     assert promised <= {path.stem for path in RECIPES}
 

@@ -19,7 +19,7 @@ from mergeit_ops.report.surveyed_run import survey_run
 from mergeit_ops.runs import read_run
 from mergeit_ops.runs.inputs import read_input
 from mergeit_ops.runs.verification import verify
-from tests.recipe_runs import run_recipe, run_recipe_apart, run_recipe_on_ray, write_jsonl, write_recipe
+from tests.recipe_runs import run_recipe, run_recipe_apart, run_recipe_on_ray, work_dir_of, write_jsonl, write_recipe
 
 GATE = {"quality_gate_filter": {"scorer": "tests.user_scorers:ByLength", "gamma": 1.4, "reference": "max"}}
 BOUNDED = {"quality_gate_filter": {**GATE["quality_gate_filter"], "min_score": 60.0}}
@@ -47,11 +47,6 @@ def run(executor: str, folder: Path, process: list[dict], data: Path, **settings
     if executor == "ray":
         return run_recipe_on_ray(recipe, "--export_path", str(folder / "ray" / "export"))
     return run_recipe_apart(recipe, folder / "default" / "export.jsonl")
-
-
-def work_dir_of(export: Path) -> Path:
-    (found,) = (path for path in export.parent.iterdir() if (path / MANIFEST_DIR).is_dir())
-    return found
 
 
 def assert_true(export: Path, process: list[dict], data: Path, rows: list[dict]) -> list[dict]:

@@ -19,7 +19,7 @@ from mergeit_ops.dataset.manifest import read_manifests
 from mergeit_ops.errors import DatasetError, LLMError
 from tests.conftest import REPOSITORY
 from tests.llm_server import FakeLLMServer, error, merge_answer
-from tests.recipe_runs import make_dataset, read_jsonl, run_command, run_recipe, write_jsonl, write_recipe
+from tests.recipe_runs import make_dataset, read_jsonl, run_command, run_recipe, work_dir_of, write_jsonl, write_recipe
 
 
 def pipeline(server: FakeLLMServer | None = None, *, gamma: float = 0.5, **merger: Any) -> list[dict]:
@@ -43,10 +43,6 @@ def data(tmp_path, embedded_rows) -> Path:
 
 def statuses(rows: list[dict]) -> Counter:
     return Counter(row[META]["merge_status"] for row in rows)
-
-
-def work_dir_of(export: Path) -> Path:
-    return max(path for path in export.parent.iterdir() if (path / "mergeit").is_dir())
 
 
 def assert_conserved(export: Path, inputs: list[dict]) -> None:
