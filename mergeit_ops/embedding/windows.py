@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EmbeddedTexts", "cut_by_count", "embed_texts", "longest_part", "spread"]
 
+_TEXTS_AT_ONCE = 4_096  # whose windows, texts and vectors, are held in memory
 _MOST_CHARACTERS = 100_000  # of a text that are tokenized; some 25,000 tokens of English
 
 
@@ -39,23 +40,37 @@ def embed_texts(encoder: Encoder, texts: Sequence[str], batch_size: int | None, 
         `MOST_WINDOWS`, are embedded, and their vectors averaged, each weighted by its tokens. The vectors of texts that
         fit are the same bits in both.
     """
-    windows = encoder.windows([_excerpt(text) for text in texts])
-    if window == "first" or not windows:
-        return EmbeddedTexts(encoder.encode(texts, batch_size), len(windows))
-    parts = {position: spread(found) for position, found in windows.items()}
-    # In one call, so that the encoder batches texts and parts of like lengths.
-    behind = [part.text for found in parts.values() for part in found[1:]]
-    vectors = encoder.encode([*texts, *behind], batch_size)
-    rest = len(texts)
-    for position, found in parts.items():
-        end = rest + len(found) - 1
-        weights = np.array([part.tokens for part in found], dtype=np.float64)
-        total = weights @ np.vstack([vectors[position], vectors[rest:end]]).astype(np.float64)
+    vectors = encoder.encode(texts, batch_size)
+    longer = 0
+    for start in range(0, len(texts), _TEXTS_AT_ONCE):
+        windows = encoder.windows([_excerpt(text) for text in texts[start : start + _TEXTS_AT_ONCE]])
+        longer += len(windows)
+        if window == "mean" and windows:
+            found = {start + row: spread(parts) for row, parts in windows.items()}
+            _average(encoder, vectors, found, batch_size)
+    return EmbeddedTexts(vectors, longer)
+
+
+def _average(
+    encoder: Encoder, vectors: NDArray[np.float32], windows: Mapping[int, Sequence[Window]], batch_size: int | None
+) -> None:
+    """Replace the vectors of first windows by the means of all windows.
+
+    :param encoder: embeds the windows behind the first.
+    :param vectors: (n, width) unit vectors of texts; those of the longer ones are changed.
+    :param windows: by the row of each longer text, its windows.
+    :param batch_size: see `Encoder.encode`.
+    """
+    behind = encoder.encode([part.text for parts in windows.values() for part in parts[1:]], batch_size)
+    start = 0
+    for row, parts in windows.items():
+        end = start + len(parts) - 1
+        weights = np.array([part.tokens for part in parts], dtype=np.float64)
+        total = weights @ np.vstack([vectors[row], behind[start:end]]).astype(np.float64)
         # Vectors that cancel out have no direction: the first window then stands for the text.
         if (norm := np.linalg.norm(total)) > np.finfo(np.float32).eps * weights.sum():
-            vectors[position] = total / norm
-        rest = end
-    return EmbeddedTexts(vectors[: len(texts)], len(windows))
+            vectors[row] = total / norm
+        start = end
 
 
 def spread(windows: Sequence[Window]) -> list[Window]:

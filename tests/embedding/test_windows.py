@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from mergeit_ops.embedding import windows as module
 from mergeit_ops.embedding.defaults import MOST_WINDOWS
 from mergeit_ops.embedding.encoder import Window
 from mergeit_ops.embedding.windows import cut_by_count, embed_texts, longest_part, spread
@@ -29,6 +30,15 @@ def test_the_mean_of_windows_is_weighted_by_their_tokens():
     np.testing.assert_allclose(found.vectors, expected, atol=1e-6)
     assert found.vectors.dtype == np.float32
     assert found.longer == 2
+
+
+def test_texts_of_many_parts_have_the_vectors_that_they_have_alone(monkeypatch):
+    texts = ["a", "aaab", "b", "bbba", "aaabbb"] * 3
+    expected = [embed_texts(LetterEncoder(), [text], None, "mean").vectors[0] for text in texts]
+    monkeypatch.setattr(module, "_TEXTS_AT_ONCE", 4)
+    found = embed_texts(LetterEncoder(), texts, None, "mean")
+    np.testing.assert_array_equal(found.vectors, expected)
+    assert found.longer == 9
 
 
 def test_the_first_window_is_what_the_encoder_sees():
@@ -64,10 +74,10 @@ def test_of_a_huge_text_a_bounded_part_is_looked_at_up_to_its_end():
             return super().encode(texts, batch_size)
 
     embed_texts(Counting(), ["a" * 5_000_000 + "b"], None, "mean")
-    (looked_at, encoded) = seen
+    first, looked_at, behind = seen
     assert len(looked_at) == 100_000
     assert looked_at.endswith("ab")
-    assert encoded == MOST_WINDOWS
+    assert first + behind == MOST_WINDOWS
 
 
 def test_a_text_is_cut_where_a_window_is_full():
