@@ -107,16 +107,23 @@ def _run_scored(options: argparse.Namespace) -> int:
 
     from mergeit_ops.embedding import load_encoder
     from mergeit_ops.scorers.distilled_figures import as_tables, nested_cross_validation
-    from mergeit_ops.scorers.distilled_training import build_training_data, choose_settings, fit, save
+    from mergeit_ops.scorers.distilled_training import (
+        build_training_data,
+        choose_settings,
+        describe_training,
+        fit,
+        save,
+    )
 
     data = build_training_data(rows, load_encoder(options.embedding_model, dtype="float32"), seed=options.seed)
     say("Measuring by nested cross-validation, then training on all of them ...", flush=True)
     figures = nested_cross_validation(data, seed=options.seed)
     settings = choose_settings(data, seed=options.seed)
     model = fit(data, settings).export(data.embedding_model, data.probe_embedding)
-    say(f"\n{as_tables(figures)}\n")
+    trained_on = describe_training(data, model)
+    say(f"\n{as_tables(figures)}\n\nTrained on {trained_on.sentence()}\n")
     try:
-        save(model, options.output, figures, settings)
+        save(model, options.output, figures, settings, trained_on=trained_on)
     except OSError as error:
         raise DatasetError(f"The weights could not be written to '{options.output}' ({error}).") from error
     for file in sorted(options.output.glob("*.*")):

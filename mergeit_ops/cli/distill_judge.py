@@ -212,7 +212,7 @@ def _train(options: argparse.Namespace, judge: Judge, sample: JudgedSample, scor
         "rows_scored": len(rows),
         "unscored": dict(Counter(score.status for score in scores if score.value is None)),
         **_spread(values),
-        "rows_trained_on": trained.train_rows,
+        "rows_trained_on": trained.trained_on.rows,
         "rows_held_out": agreement.rows,
         "rows_sha256": _digest(sample.samples),
         "embedding_model": trained.model.embedding_model,
@@ -223,11 +223,14 @@ def _train(options: argparse.Namespace, judge: Judge, sample: JudgedSample, scor
     figures: Mapping[str, Any] = {"agreement": agreement.figures(), **trained.figures}
     said = " ".join(filter(None, [agreement.sentence(), agreement.warning()]))
     say(f"\n{as_tables(trained.figures)}\n\n{agreement.sentence()}")
+    say(f"Trained on {trained.trained_on.sentence()}")
     if agreement.warning():
         say(f"warning: {agreement.warning()}", file=sys.stderr)
     try:
-        save(trained.model, options.output, figures, trained.settings, made_from)
-        (options.output / "README.md").write_text(card(made_from, trained.figures, said), encoding="utf-8")
+        save(trained.model, options.output, figures, trained.settings, made_from, trained.trained_on)
+        (options.output / "README.md").write_text(
+            card(made_from, trained.trained_on, trained.figures, said), encoding="utf-8"
+        )
     except OSError as error:
         raise DatasetError(f"The weights could not be written to '{options.output}' ({error}).") from error
     if scale.no_ratio:

@@ -12,12 +12,14 @@ import json
 import math
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from loguru import logger
 
 from mergeit_ops.constraints import OPTIONAL_TEXT, TEXT, Constraint, Number, OneOf, check
 from mergeit_ops.core.sample import Sample
@@ -28,6 +30,7 @@ from mergeit_ops.core.text.sentences import split_sentences
 from mergeit_ops.embedding.defaults import DTYPES
 from mergeit_ops.errors import RecipeError, ScorerError
 from mergeit_ops.llm.model_files import model_identity
+from mergeit_ops.scorers.familiarity import UNLIKE_TRAINING, TrainedOn
 from mergeit_ops.scorers.text import blank_reason, encodable
 
 if TYPE_CHECKING:
@@ -42,7 +45,7 @@ FORMAT_VERSION = 2
 MODEL_KIND = "rbf_svr_less_trees"
 WEIGHTS_FILE = "weights.npz"
 CONFIG_FILE = "config.json"
-SCALE_KEY, NO_RATIO_KEY = "score_scale", "no_ratio"
+SCALE_KEY, NO_RATIO_KEY, TRAINED_ON_KEY = "score_scale", "no_ratio", "trained_on"
 
 DENSE_FEATURE_NAMES: tuple[str, ...] = ("query_output_cosine", *FEATURE_NAMES, *COHESION_NAMES)
 """Names of the feature columns after the two embeddings."""
@@ -56,8 +59,10 @@ _CONSTRAINTS: Mapping[str, Constraint] = {
     "device": TEXT,
     "batch_size": Number(low=1, integer=True, optional=True),
     "embedding_dtype": OneOf(DTYPES),
+    "unfamiliar": OneOf(("no_score", "score")),
 }
 _MIN_PROBE_COSINE = 0.99
+_SAME_ROW = 1e-3  # squared distance, beyond what rounding makes of 0
 _ROWS_PER_BLOCK = 1024
 _MAX_SENTENCES = 200  # of an answer, evenly chosen: the pairwise cosines of a whole book would fill the memory
 
@@ -90,6 +95,10 @@ def row_features(samples: Sequence[Sample], encoder: Encoder, batch_size: int | 
     ]
     table = np.array(hold_together, dtype=np.float32).reshape(len(samples), len(COHESION_NAMES))
     return np.hstack([query, output, cosine, surface_features(cleaned), table])
+
+
+def _blocks(rows: int) -> list[slice]:
+    return [slice(start, start + _ROWS_PER_BLOCK) for start in range(0, rows, _ROWS_PER_BLOCK)]
 
 
 def _sentences(output: str) -> list[str]:
@@ -170,21 +179,41 @@ class DistilledModel:
         :param features: (n, 2 d + s), as `row_features` gives them.
         :return: (n,) predictions.
         """
-        blocks = [
-            self._predict_block(features[start : start + _ROWS_PER_BLOCK])
-            for start in range(0, len(features), _ROWS_PER_BLOCK)
-        ]
-        return np.concatenate(blocks) if blocks else np.zeros(0)
+        return self.evaluate(features)[0]
 
-    def _predict_block(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
+    def evaluate(self, features: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Predict scores, not yet clipped to their scale, and tell how far each row is from what the regressor knows.
+
+        :param features: (n, 2 d + s), as `row_features` gives them.
+        :return: (n,) predictions; (n,) distances to the nearest support vector.
+        """
+        predictions, nearest = np.zeros(len(features)), np.zeros(len(features))
+        for rows in _blocks(len(features)):
+            squared = self._squared_distances(features[rows])
+            quality = np.exp(-self.gamma * squared) @ self.dual_coefficients + self.intercept
+            predictions[rows] = quality - self._deduction(features[rows, 2 * self.embedding_width :])
+            nearest[rows] = np.sqrt(squared.min(axis=1, initial=np.inf))
+        return predictions, nearest
+
+    def distances_of_training(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Tell how far each row that the regressor was fitted on is from the nearest support vector that is not itself.
+
+        :param features: (n, 2 d + s), as `row_features` gave them.
+        :return: (n,) distances.
+        """
+        nearest = np.zeros(len(features))
+        for rows in _blocks(len(features)):
+            squared = self._squared_distances(features[rows])
+            nearest[rows] = np.sqrt(squared.min(axis=1, initial=np.inf, where=squared > _SAME_ROW))
+        return nearest
+
+    def _squared_distances(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         width = 2 * self.embedding_width
         projected = features[:, :width].astype(np.float64) @ self.projection - self.projection_offset
         scaled = (features[:, width:].astype(np.float64) - self.surface_mean) / self.surface_scale
         points = np.hstack([projected, np.clip(scaled, -self.surface_limit, self.surface_limit)])
         squared_norms = np.sum(points**2, axis=1)[:, None] + np.sum(self.support_vectors**2, axis=1)
-        squared_distances = np.maximum(squared_norms - 2.0 * points @ self.support_vectors.T, 0.0)
-        quality = np.exp(-self.gamma * squared_distances) @ self.dual_coefficients + self.intercept
-        return quality - self._deduction(features[:, width:])
+        return np.maximum(squared_norms - 2.0 * points @ self.support_vectors.T, 0.0)
 
     def _deduction(self, dense: NDArray[np.float32]) -> NDArray[np.float64]:
         trees = np.arange(len(self.leaf_values))
@@ -247,6 +276,10 @@ class DistilledScorer:
     :param embedding_dtype: in what the embedding model multiplies: `float32`, `bfloat16`, or `auto`: bfloat16 where the
         device has instructions for it. Scores in bfloat16 differ from those in float32 by 0.001 on average, and by up
         to 0.1 if a tree takes another branch. With either, the score of a row does not depend on other rows.
+    :param unfamiliar: what a row gets that is unlike those that the weights were trained on, by the record in their
+        folder: `no_score` and the reason, so that the gate does not accept a merge on a number that means nothing;
+        or the `score` all the same. Such rows are counted by reason in either case, and a warning names the counts.
+        Weights without a record score every row.
     :raises RecipeError: if a parameter cannot work.
     :raises ScorerError: if the folder lacks readable weights.
     """
@@ -261,17 +294,22 @@ class DistilledScorer:
         device: str = "cpu",
         batch_size: int | None = None,
         embedding_dtype: str = "auto",
+        unfamiliar: str = "no_score",
     ) -> None:
         check(_CONSTRAINTS, locals(), "distilled")
         self.path = path
         self.device = device
         self.batch_size = None if batch_size is None else int(batch_size)
         self.embedding_dtype = embedding_dtype
+        self.unfamiliar = unfamiliar
         self._folder = SHIPPED_WEIGHTS if path is None else Path(path)
         config = _read_config(self._folder)
         trained_on = str(config["embedding_model"])
         self._scale = _scale_of(config)
         self.no_ratio = self._scale.no_ratio
+        self.trained_on = _trained_on(config)
+        self._unfamiliar: Counter[str] = Counter()
+        self._has_said_no_record = False
         if not (self._folder / WEIGHTS_FILE).is_file():
             raise ScorerError(f"The distilled scorer's folder '{self._folder}' has no {WEIGHTS_FILE}.")
         self.embedding_model = _checked_embedding_model(embedding_model, trained_on)
@@ -291,6 +329,7 @@ class DistilledScorer:
             "weights": hashlib.sha256(files).hexdigest(),
             **model_identity(self.embedding_model, {}),
             "bfloat16": takes_bfloat16(self.device, self.embedding_dtype),
+            "unfamiliar": self.unfamiliar,
         }
 
     def score(self, samples: Sequence[Sample]) -> list[Score]:
@@ -298,26 +337,61 @@ class DistilledScorer:
 
         :param samples: n rows.
         :return: n scores on the scale of the weights, 1 to 6 for those that ship. Responses without a letter or a digit
-            give `empty_response`, blank questions `empty_instruction`.
+            give `empty_response`, blank questions `empty_instruction`. Rows unlike those trained on give, by
+            `unfamiliar`, no score: `other_language`; `reasoning`, for a reasoning trace in the response;
+            `unlike_training`, for a row far from all others in length, form and topic.
         :raises ScorerError: if the weights are damaged or belong to another embedding model.
         :raises EmbeddingError: if the embedding model cannot be loaded.
         """
         reasons = [blank_reason(sample.query, sample.output) for sample in samples]
+        unlike: dict[int, str] = {}
+        if self.trained_on is not None:
+            readable = [row for row, reason in enumerate(reasons) if reason is None]
+            unlike = {row: why for row in readable if (why := self.trained_on.unfamiliar_texts(samples[row]))}
+        elif not self._has_said_no_record:
+            self._has_said_no_record = True
+            logger.warning(
+                f"The distilled weights in '{self._folder}' do not say what they were trained on, so rows that are "
+                "unlike it get a score as well. Weights that `distill` makes today do."
+            )
+        if self.unfamiliar == "no_score":
+            reasons = [reason or unlike.get(row) for row, reason in enumerate(reasons)]
         scores = [Score.missing(reason or "not_scored") for reason in reasons]
         rows = [row for row, reason in enumerate(reasons) if reason is None]
-        if not rows:
-            return scores
+        if rows:
+            predictions, distances = self._evaluated([samples[row] for row in rows])
+            for row, prediction, distance in zip(rows, predictions, distances, strict=True):
+                scores[row] = Score(value=float(prediction))
+                if self.trained_on is not None and row not in unlike and self.trained_on.is_far(distance):
+                    unlike[row] = UNLIKE_TRAINING
+                    if self.unfamiliar == "no_score":
+                        scores[row] = Score.missing(UNLIKE_TRAINING)
+        self._unfamiliar.update(unlike.values())
+        return scores
+
+    def finish(self) -> None:
+        """See `ReportingScorer`: warns of rows that are unlike those trained on."""
+        if self._unfamiliar and self.trained_on is not None:
+            counts = ", ".join(f"{reason} {count:,}" for reason, count in sorted(self._unfamiliar.items()))
+            got = "have no score" if self.unfamiliar == "no_score" else "have a score that says little"
+            logger.warning(
+                f"The distilled scorer: {self._unfamiliar.total():,} rows are unlike those that its weights were "
+                f"trained on, and {got} ({counts}). Trained on: {self.trained_on.sentence()}"
+            )
+
+    def figures(self) -> Mapping[str, Any]:
+        """See `ReportingScorer`: how many rows were unlike those trained on, by reason."""
+        return {"unfamiliar": dict(self._unfamiliar)} if self._unfamiliar else {}
+
+    def _evaluated(self, samples: Sequence[Sample]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         # Imported here because it loads torch, which building an operator must not cost.
         from mergeit_ops.embedding import load_encoder
 
         encoder = load_encoder(self.embedding_model, self.device, self.embedding_dtype)
         if self._model is None:
             self._model = self._load_model_for(encoder)
-        features = row_features([samples[row] for row in rows], encoder, self.batch_size)
-        predictions = self._model.scale.clipped(self._model.predict(features))
-        for row, prediction in zip(rows, predictions, strict=True):
-            scores[row] = Score(value=float(prediction))
-        return scores
+        predictions, distances = self._model.evaluate(row_features(samples, encoder, self.batch_size))
+        return self._model.scale.clipped(predictions), distances
 
     def _load_model_for(self, encoder: Encoder) -> DistilledModel:
         model = load_model(self._folder)
@@ -370,7 +444,16 @@ def _read_config(folder: Path) -> dict[str, Any]:
         _scale_of(config)
     except (TypeError, ValueError) as error:
         raise ScorerError(f"'{file}' of the distilled scorer has no valid '{SCALE_KEY}' ({error}).") from error
+    try:
+        _trained_on(config)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ScorerError(f"'{file}' of the distilled scorer has no valid '{TRAINED_ON_KEY}' ({error}).") from error
     return config
+
+
+def _trained_on(config: Mapping[str, Any]) -> TrainedOn | None:
+    """Return what the weights were trained on; None for weights from before this was recorded."""
+    return TrainedOn.read(config[TRAINED_ON_KEY]) if config.get(TRAINED_ON_KEY) else None
 
 
 def _scale_of(config: Mapping[str, Any]) -> ScoreScale:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mergeit_ops.scorers.distilled_figures import as_tables
+from mergeit_ops.scorers.familiarity import TrainedOn
 
 __all__ = ["LICENCE", "card"]
 
@@ -17,10 +18,11 @@ LICENCE = (
 )
 
 
-def card(made_from: Mapping[str, Any], figures: Mapping[str, Any], said: str) -> str:
+def card(made_from: Mapping[str, Any], trained_on: TrainedOn, figures: Mapping[str, Any], said: str) -> str:
     """Return a card in Markdown.
 
     :param made_from: where the scores come from, and what was trained on them; plain data.
+    :param trained_on: the rows of the training.
     :param figures: of `held_out_figures`.
     :param said: the agreement, in words.
     """
@@ -36,6 +38,13 @@ folder in `scorer_params` as `path`.
 | | |
 |---|---|
 {facts}
+
+## What it knows
+
+Trained on {trained_on.sentence()}
+
+A row that is unlike these gets no score but a reason: `other_language`, `reasoning` for a reasoning trace in the
+response, or `unlike_training`. With `unfamiliar: score` in `scorer_params` it gets a score, which says little.
 
 ## How far it agrees
 

@@ -26,11 +26,13 @@ from mergeit_ops.scorers.distilled import (
     PROBE_TEXT,
     SCALE_KEY,
     SETTING_NAMES,
+    TRAINED_ON_KEY,
     WEIGHTS_FILE,
     DistilledModel,
     ScoreScale,
     row_features,
 )
+from mergeit_ops.scorers.familiarity import TrainedOn
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -419,6 +421,17 @@ def fit(
     return fitted
 
 
+def describe_training(data: TrainingData, model: DistilledModel, train: NDArray[np.int64] | None = None) -> TrainedOn:
+    """Describe the rows that a model was fitted on, so that it knows rows that are unlike them.
+
+    :param data: rows with features.
+    :param model: the exported model.
+    :param train: rows that it was fitted on; None for all.
+    """
+    train = np.arange(len(data.rows)) if train is None else train
+    return TrainedOn.of([data.rows[row].sample for row in train], model.distances_of_training(data.features[train]))
+
+
 def split(rows: NDArray[np.int64], folds: int, seed: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Yield (rows to fit on, rows held out) of each fold."""
     from sklearn.model_selection import KFold
@@ -433,6 +446,7 @@ def save(
     metrics: Mapping[str, Any] | None = None,
     settings: TrainingSettings | None = None,
     made_from: Mapping[str, Any] | None = None,
+    trained_on: TrainedOn | None = None,
 ) -> None:
     """Write `weights.npz` and `config.json`; the folder is made where it is missing.
 
@@ -441,6 +455,7 @@ def save(
     :param metrics: figures to keep beside the weights.
     :param settings: of the fit, to keep beside the weights.
     :param made_from: where the scores come from, to keep beside the weights.
+    :param trained_on: what the scorer holds rows against; None: it scores rows of any kind.
     """
     folder.mkdir(parents=True, exist_ok=True)
     # float32 for the bulk; the dual coefficients cancel each other out in the kernel sum, so they keep float64, and so
@@ -459,6 +474,7 @@ def save(
         "support_vectors": len(model.dual_coefficients),
         SCALE_KEY: [model.scale.low, model.scale.high],
         NO_RATIO_KEY: model.scale.no_ratio,
+        TRAINED_ON_KEY: trained_on.record() if trained_on else None,
         "training_settings": asdict(settings) if settings else {},
         "metrics": dict(metrics or {}),
         "made_from": dict(made_from or {}),

@@ -16,8 +16,10 @@ from mergeit_ops.scorers.distilled_training import (
     TrainingSettings,
     build_training_data,
     choose_settings,
+    describe_training,
     fit,
 )
+from mergeit_ops.scorers.familiarity import TrainedOn
 
 if TYPE_CHECKING:
     from mergeit_ops.embedding.encoder import Encoder
@@ -36,14 +38,14 @@ class TrainedScorer:
 
     :param model: the weights.
     :param settings: of the fit.
-    :param train_rows: rows that it was fitted on.
+    :param trained_on: the rows that it was fitted on.
     :param agreement: with the judge, on the others.
     :param figures: of `held_out_figures`, on the same.
     """
 
     model: DistilledModel
     settings: TrainingSettings
-    train_rows: int
+    trained_on: TrainedOn
     agreement: Agreement
     figures: dict[str, Any]
 
@@ -71,4 +73,4 @@ def train_on_judged(
     lengths = [len(rows[row].sample.output) for row in held_out]
     agreement = agreement_of(data.targets[held_out], predicted, lengths)
     model = fitted.export(data.embedding_model, data.probe_embedding)
-    return TrainedScorer(model, settings, len(train), agreement, figures)
+    return TrainedScorer(model, settings, describe_training(data, model, train), agreement, figures)

@@ -40,6 +40,8 @@ def test_trains_a_folder_that_the_scorer_reads_and_prints_its_figures(tmp_path, 
     figures = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))["metrics"]
     assert f"| all  | 50    | {figures['ranking']['all']['spearman']:.3f}" in printed
     assert "Spoiled answer" in printed
+    assert "Trained on 50 rows; languages: en 100.0%; responses of " in printed
+    assert json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))["trained_on"]["languages"] == {"en": 1.0}
     assert f"scorer_params: {{path: {folder}}}" in printed
     assert (folder / WEIGHTS_FILE).stat().st_size < 5_000_000
     samples = [Sample(row["instruction"], row["input"], row["output"]) for row in rows]

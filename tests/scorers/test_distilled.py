@@ -4,6 +4,7 @@ import json
 import random
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +22,14 @@ from mergeit_ops.scorers.distilled import (
 )
 from mergeit_ops.scorers.distilled_figures import as_tables
 from mergeit_ops.scorers.distilled_training import (
+    TrainingData,
+    build_training_data,
+    describe_training,
+    fit,
     read_scored_rows,
+    save,
 )
-from tests.scorers.distilled import HashEncoder, scored_rows
+from tests.scorers.distilled import CHEAP, HashEncoder, scored_rows
 
 SHARED_DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 
@@ -66,6 +72,12 @@ def shipped() -> DistilledScorer:
     return DistilledScorer()
 
 
+@pytest.fixture(scope="module")
+def scores_all() -> DistilledScorer:
+    """Also rows that are unlike those trained on, as spoiled ones may be."""
+    return DistilledScorer(unfamiliar="score")
+
+
 def values_of(scorer: DistilledScorer, samples: Sequence[Sample]) -> np.ndarray:
     scores = scorer.score(samples)
     assert all(score.status == "ok" for score in scores)
@@ -106,8 +118,8 @@ def honest(sample_rows) -> list[Sample]:
 
 
 @pytest.fixture(scope="module")
-def honest_values(shipped, honest) -> np.ndarray:
-    return values_of(shipped, honest)
+def honest_values(scores_all, honest) -> np.ndarray:
+    return values_of(scores_all, honest)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +127,7 @@ def honest_values(shipped, honest) -> np.ndarray:
     [("repeated", -0.1, 0.35), ("shuffled", -0.25, 0.3), ("padded", -0.35, 0.25), ("stuffed", -0.2, 0.4)],
 )
 def test_more_text_of_less_worth_lowers_the_score(
-    shipped, honest, honest_values, kind, mean_change, share_that_rises
+    scores_all, honest, honest_values, kind, mean_change, share_that_rises
 ) -> None:
     foreign = {row: other.output for row, other in zip(honest, honest[1:] + honest[:1], strict=True)}
     spoil = {
@@ -126,7 +138,7 @@ def test_more_text_of_less_worth_lowers_the_score(
     }
     rng = random.Random(0)
     spoiled = [Sample(row.instruction, row.input, spoil[kind](row, rng)) for row in honest]
-    change = values_of(shipped, spoiled) - honest_values
+    change = values_of(scores_all, spoiled) - honest_values
     assert change.mean() < mean_change
     assert (change > 0).mean() < share_that_rises
 
@@ -166,13 +178,14 @@ def test_an_output_without_a_letter_or_digit_of_any_script_has_no_score(shipped:
     assert {score.status for score in shipped.score(short)} == {"ok"}
 
 
-def test_odd_texts_get_a_score_and_do_not_stop_the_batch(shipped: DistilledScorer) -> None:
+def test_odd_texts_do_not_stop_the_batch(shipped: DistilledScorer, scores_all: DistilledScorer) -> None:
     odd = [
         Sample("\ud800 broken", "", "text \udfff"),
         Sample("x", "", "y" * 200_000),
         Sample("你好吗？", "", "我很好。"),
     ]
-    values = values_of(shipped, odd)
+    assert [score.status for score in shipped.score(odd)] == ["ok", "unlike_training", "other_language"]
+    values = values_of(scores_all, odd)
     assert ((values >= 1) & (values <= 6)).all()
 
 
@@ -195,12 +208,22 @@ def test_shipped_card_states_the_figures_of_the_weights_beside_it() -> None:
     assert as_tables(figures) in card
 
 
-def test_shipped_scorer_ranks_real_rows_like_the_real_score(shipped: DistilledScorer) -> None:
+def test_shipped_weights_say_that_they_were_trained_on_short_english_rows(shipped: DistilledScorer) -> None:
+    known = shipped.trained_on
+    assert known is not None
+    assert known.rows == 5_156
+    assert known.languages["en"] > 0.99
+    assert known.trace_share == 0
+    documented = (Path(__file__).resolve().parents[2] / "docs" / "own_scorer.md").read_text(encoding="utf-8")
+    assert " ".join(known.sentence().split()) in " ".join(documented.replace("\n>", "").split())
+
+
+def test_shipped_scorer_ranks_real_rows_like_the_real_score(scores_all: DistilledScorer) -> None:
     file = SHARED_DATA / "deita_scored_5k.jsonl"
     if not file.is_file():
         pytest.skip("no scored rows beside the checkout")
     rows = read_scored_rows(file)[::40]
-    predicted = values_of(shipped, [row.sample for row in rows])
+    predicted = values_of(scores_all, [row.sample for row in rows])
     assert spearmanr(predicted, [row.score for row in rows])[0] > 0.8
 
 
@@ -211,6 +234,96 @@ def test_scorer_on_trained_weights_learns_what_the_scores_follow(tiny_folder: Pa
     rows = scored_rows()
     predicted = values_of(DistilledScorer(path=str(tiny_folder)), [row.sample for row in rows])
     assert spearmanr(predicted, [row.score for row in rows])[0] > 0.9
+
+
+# Rows unlike those trained on
+
+PARALLEL = {
+    "en": ("Why should dough rest before baking?", "So that the flour takes up the water and the yeast makes it rise."),
+    "de": (
+        "Warum soll Teig vor dem Backen ruhen?",
+        "Damit das Mehl das Wasser aufnimmt und die Hefe ihn aufgehen lässt.",
+    ),
+    "fr": (
+        "Pourquoi laisser reposer la pâte ?",
+        "Pour que la farine absorbe l'eau et que la levure fasse lever la pâte.",
+    ),
+    "es": ("¿Por qué debe reposar la masa?", "Para que la harina absorba el agua y la levadura haga crecer la masa."),
+    "ru": ("Почему тесто должно отдохнуть?", "Чтобы мука впитала воду, а дрожжи подняли тесто перед выпечкой."),
+    "zh": ("为什么面团烤之前要静置？", "这样面粉能吸收水分，酵母也能让面团发起来。"),
+    "ja": ("なぜ生地を焼く前に休ませるのですか。", "小麦粉が水を吸い、酵母が生地をふくらませるからです。"),
+    "ar": ("لماذا يجب أن يرتاح العجين قبل الخبز؟", "لكي يمتص الدقيق الماء وتجعل الخميرة العجين يرتفع."),
+}
+TRACED = Sample("Add two and three.", "", "<think>Two, and then three more.</think>\n\nTogether they make five.")
+
+
+@pytest.mark.parametrize("language", PARALLEL)
+def test_the_shipped_weights_score_english_rows_only(shipped: DistilledScorer, language: str) -> None:
+    (score,) = shipped.score([Sample(PARALLEL[language][0], "", PARALLEL[language][1])])
+    assert score.status == ("ok" if language == "en" else "other_language")
+
+
+def test_a_reasoning_trace_in_the_response_has_no_score(shipped: DistilledScorer) -> None:
+    answer = Sample(TRACED.instruction, "", "Together they make five.")
+    assert [score.status for score in shipped.score([TRACED, answer])] == ["reasoning", "ok"]
+
+
+def test_a_response_far_longer_than_all_in_training_has_no_score(shipped: DistilledScorer) -> None:
+    book = "\n\n".join(f"{number}. {row.output}" for number in range(100) for row in ROWS)
+    scores = shipped.score([Sample(ROWS[0].instruction, "", book), ROWS[0]])
+    assert [score.status for score in scores] == ["unlike_training", "ok"]
+
+
+def test_ordinary_english_rows_keep_their_scores(shipped: DistilledScorer, sample_rows) -> None:
+    # Fenced code was hardly trained on.
+    rows = [row for row in sample_rows[::3] if len(row["output"]) < 1000 and "```" not in row["output"]]
+    scores = shipped.score([Sample(row["instruction"], row["input"], row["output"]) for row in rows])
+    assert {score.status for score in scores} == {"ok"}
+
+
+def test_unfamiliar_rows_keep_a_score_that_is_asked_for_and_are_counted(lines) -> None:
+    keeping, leaving = DistilledScorer(unfamiliar="score"), DistilledScorer()
+    rows = [*(Sample(*texts[:1], "", texts[1]) for texts in PARALLEL.values()), TRACED]
+    assert all(score.value is not None for score in keeping.score(rows))
+    leaving.score(rows)
+    for scorer in (keeping, leaving):
+        assert scorer.figures() == {"unfamiliar": {"other_language": 7, "reasoning": 1}}
+        scorer.finish()
+    warnings = [message for message in lines if "8 rows are unlike those" in message]
+    assert ["have a score that says little" in message for message in warnings] == [True, False]
+    assert keeping.identity() != leaving.identity()
+
+
+def test_familiar_rows_leave_no_figures_and_no_warning(shipped: DistilledScorer, lines) -> None:
+    scorer = DistilledScorer()
+    scorer.score(ROWS[:1])
+    scorer.finish()
+    assert scorer.figures() == {}
+    assert not lines
+
+
+def test_weights_without_a_record_score_every_row_and_say_so_once(
+    tiny_folder: Path, hash_encoder: HashEncoder, lines
+) -> None:
+    scorer = DistilledScorer(path=str(tiny_folder))
+    for _ in range(2):
+        assert [score.status for score in scorer.score([TRACED, Sample(*PARALLEL["de"][:1], "", "Ja.")])] == ["ok"] * 2
+    assert sum("do not say what they were trained on" in message for message in lines) == 1
+
+
+def test_weights_trained_on_another_language_are_familiar_with_it(
+    tmp_path: Path, hash_encoder: HashEncoder, training_data: TrainingData
+) -> None:
+    german = [
+        replace(row, sample=Sample(f"{number}: {PARALLEL['de'][0]}", "", PARALLEL["de"][1] + " So ist es." * number))
+        for number, row in enumerate(training_data.rows)
+    ]
+    data = build_training_data(german, hash_encoder, seed=1)  # type: ignore[arg-type]
+    model = fit(data, CHEAP).export(data.embedding_model, data.probe_embedding)
+    save(model, tmp_path, trained_on=describe_training(data, model))
+    scorer = DistilledScorer(path=str(tmp_path))
+    scores = scorer.score([german[3].sample, Sample(PARALLEL["en"][0], "", PARALLEL["en"][1])])
+    assert [score.status for score in scores] == ["ok", "other_language"]
 
 
 # Refusals
@@ -227,6 +340,7 @@ def test_scorer_on_trained_weights_learns_what_the_scores_follow(tiny_folder: Pa
         ({"path": 3}, "path"),
         ({"embedding_model": ""}, "embedding_model"),
         ({"embedding_model": "someone/another-model"}, "embedding_model"),
+        ({"unfamiliar": "none"}, "unfamiliar"),
     ],
 )
 def test_bad_parameters_are_refused_at_once(parameters: dict[str, object], name: str) -> None:
@@ -260,6 +374,8 @@ def test_a_folder_without_a_file_is_refused_at_once(tiny_folder: Path) -> None:
         ("score_scale", [1, float("inf")]),
         ("score_scale", "wide"),
         ("score_scale", None),
+        ("trained_on", "English rows"),
+        ("trained_on", {"rows": 3}),
     ],
 )
 def test_a_config_of_another_format_is_refused_at_once(tiny_folder: Path, key: str, value: object) -> None:

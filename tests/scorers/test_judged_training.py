@@ -33,7 +33,7 @@ def on_scale(low, high) -> list[ScoredRow]:
 
 def test_scores_that_follow_the_text_are_learnt(on_deita_scale):
     agreement = on_deita_scale.agreement
-    assert (agreement.rows, on_deita_scale.train_rows) == (30, 120)
+    assert (agreement.rows, on_deita_scale.trained_on.rows) == (30, 120)
     assert agreement.spearman.estimate > 0.9
     assert agreement.spearman.estimate == pytest.approx(on_deita_scale.figures["ranking"]["all"]["spearman"], abs=1e-3)
     assert on_deita_scale.figures["gate"]["random_triples"]["gamma_1"]["pairs"] == 20_000
