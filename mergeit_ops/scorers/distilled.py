@@ -26,6 +26,7 @@ from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.scoring.cohesion import COHESION_NAMES, cohesion
 from mergeit_ops.core.scoring.score import Score
 from mergeit_ops.core.scoring.surface_features import FEATURE_NAMES, surface_features
+from mergeit_ops.core.scoring.task_features import TASK_FEATURE_NAMES, task_features
 from mergeit_ops.core.text.sentences import split_sentences
 from mergeit_ops.embedding.defaults import DTYPES
 from mergeit_ops.errors import RecipeError, ScorerError
@@ -47,8 +48,9 @@ WEIGHTS_FILE = "weights.npz"
 CONFIG_FILE = "config.json"
 SCALE_KEY, NO_RATIO_KEY, TRAINED_ON_KEY = "score_scale", "no_ratio", "trained_on"
 
-DENSE_FEATURE_NAMES: tuple[str, ...] = ("query_output_cosine", *FEATURE_NAMES, *COHESION_NAMES)
-"""Names of the feature columns after the two embeddings."""
+_OLDER_FEATURE_NAMES = ("query_output_cosine", *FEATURE_NAMES, *COHESION_NAMES)
+DENSE_FEATURE_NAMES: tuple[str, ...] = (*_OLDER_FEATURE_NAMES, *TASK_FEATURE_NAMES)
+"""Names of the feature columns after the two embeddings. Weights from before the last ones look at the first alone."""
 
 PROBE_TEXT = "Describe the water cycle in two sentences."
 """Text whose stored embedding shows whether the encoder at hand is the one the weights were trained with."""
@@ -75,7 +77,7 @@ def row_features(samples: Sequence[Sample], encoder: Encoder, batch_size: int | 
         features only.
     :param batch_size: maximum number of texts that are embedded at the same time, >= 1; see `Encoder.encode`.
     :return: (n, 2 d + len(DENSE_FEATURE_NAMES)) float32: embedding of the query, embedding of the output,
-        their cosine, surface features, cohesion of the output's sentences.
+        their cosine, surface features, cohesion of the output's sentences, kind of the task and style of the output.
     """
     cleaned = [
         Sample(encodable(sample.instruction), encodable(sample.input), encodable(sample.output)) for sample in samples
@@ -94,7 +96,7 @@ def row_features(samples: Sequence[Sample], encoder: Encoder, batch_size: int | 
         for number, part in enumerate(sentences)
     ]
     table = np.array(hold_together, dtype=np.float32).reshape(len(samples), len(COHESION_NAMES))
-    return np.hstack([query, output, cosine, surface_features(cleaned), table])
+    return np.hstack([query, output, cosine, surface_features(cleaned), table, task_features(cleaned)])
 
 
 def _blocks(rows: int) -> list[slice]:
@@ -210,7 +212,8 @@ class DistilledModel:
     def _squared_distances(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         width = 2 * self.embedding_width
         projected = features[:, :width].astype(np.float64) @ self.projection - self.projection_offset
-        scaled = (features[:, width:].astype(np.float64) - self.surface_mean) / self.surface_scale
+        dense = features[:, width : width + len(self.surface_mean)].astype(np.float64)
+        scaled = (dense - self.surface_mean) / self.surface_scale
         points = np.hstack([projected, np.clip(scaled, -self.surface_limit, self.surface_limit)])
         squared_norms = np.sum(points**2, axis=1)[:, None] + np.sum(self.support_vectors**2, axis=1)
         return np.maximum(squared_norms - 2.0 * points @ self.support_vectors.T, 0.0)
@@ -426,11 +429,12 @@ def _read_config(folder: Path) -> dict[str, Any]:
         raise ScorerError(f"'{file}' of the distilled scorer could not be read ({error}).") from error
     if not isinstance(config, dict):
         raise ScorerError(f"'{file}' of the distilled scorer must hold a JSON object.")
-    expected = {
+    expected: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
         "model_kind": MODEL_KIND,
-        "dense_features": list(DENSE_FEATURE_NAMES),
     }
+    if config.get("dense_features") != list(_OLDER_FEATURE_NAMES):
+        expected["dense_features"] = list(DENSE_FEATURE_NAMES)
     for key, value in expected.items():
         if config.get(key) != value:
             raise ScorerError(
@@ -474,7 +478,7 @@ def _read_arrays(folder: Path) -> dict[str, NDArray[np.float64]]:
 
 
 def _checked_model(folder: Path, config: dict[str, Any], arrays: dict[str, NDArray[np.float64]]) -> DistilledModel:
-    width, dense = config["embedding_width"], len(DENSE_FEATURE_NAMES)
+    width, dense = config["embedding_width"], len(config["dense_features"])
     projected = arrays["projection"].shape[-1] if arrays["projection"].ndim == 2 else 0
     vectors = len(arrays["dual_coefficients"]) if arrays["dual_coefficients"].ndim == 1 else 0
     trees, leaves = arrays["leaf_values"].shape if arrays["leaf_values"].ndim == 2 else (0, 1)

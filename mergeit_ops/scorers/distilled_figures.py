@@ -48,11 +48,11 @@ def nested_cross_validation(
     :param seed: of the splits and of the random triples of the gate figures.
     :param choose: how settings are chosen from rows.
     :return: figures as plain JSON values. `settings`: what each fold chose. `ranking`: Spearman, mean absolute error
-        and mean error (predicted minus real), overall and per kind of ten rows
-        or more. `reliability`: the same rows by tenths of the
-        prediction. `gate`: agreement of the gate's decision under predicted and under real scores, at each gamma, on
-        merged rows against the two original rows with the nearest queries, and on random triples. `corruptions`: mean
-        change of the prediction when the answer is spoiled, and the share of rows whose prediction then does not fall.
+        and mean error (predicted minus real), overall, per kind, and of the tenth of the rows with the shortest
+        answers, where they are ten rows or more. `reliability`: the same rows by tenths of the prediction. `gate`:
+        agreement of the gate's decision under predicted and under real scores, at each gamma, on merged rows against
+        the two original rows with the nearest queries, and on random triples. `corruptions`: mean change of the
+        prediction when the answer is spoiled, and the share of rows whose prediction then does not fall.
     """
     predicted = np.zeros(len(data.rows))
     spoiled = {corruption.kind: np.zeros(len(corruption.sources)) for corruption in data.corruptions}
@@ -98,6 +98,9 @@ def _figures(
     kinds = np.array([data.rows[row].kind for row in rows])
     named = sorted(kind for kind, count in Counter(kinds.tolist()).items() if kind and count >= _FEWEST_OF_A_KIND)
     groups = {"all": rows, **{kind: rows[kinds == kind] for kind in named}}
+    lengths = np.array([len(data.rows[row].sample.output) for row in rows])
+    if (shortest := rows[lengths <= np.quantile(lengths, 1 / _PARTS)]).size >= _FEWEST_OF_A_KIND:
+        groups["shortest answers"] = shortest
     changes = {}
     for one in data.corruptions:
         # A swapped answer is held against the row that it comes from, every other one against its own row.

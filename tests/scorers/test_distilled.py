@@ -12,6 +12,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.scoring.task_features import TASK_FEATURE_NAMES
 from mergeit_ops.errors import RecipeError, ScorerError
 from mergeit_ops.scorers.corruption import pad_output, repeat_output, shuffle_output
 from mergeit_ops.scorers.distilled import (
@@ -309,6 +310,22 @@ def test_weights_without_a_record_score_every_row_and_say_so_once(
     for _ in range(2):
         assert [score.status for score in scorer.score([TRACED, Sample(*PARALLEL["de"][:1], "", "Ja.")])] == ["ok"] * 2
     assert sum("do not say what they were trained on" in message for message in lines) == 1
+
+
+def test_weights_from_before_the_last_features_are_read_without_them(
+    tiny_folder: Path, hash_encoder: HashEncoder
+) -> None:
+    config = json.loads((tiny_folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    features = config["dense_features"][: -len(TASK_FEATURE_NAMES)]
+    with np.load(tiny_folder / WEIGHTS_FILE) as stored:
+        arrays = dict(stored)
+    for name in ("surface_mean", "surface_scale", "support_vectors"):
+        arrays[name] = arrays[name][..., : -len(TASK_FEATURE_NAMES)]
+    arrays["split_features"] = np.minimum(arrays["split_features"], len(features) - 1)
+    np.savez(tiny_folder / WEIGHTS_FILE, **arrays)
+    (tiny_folder / CONFIG_FILE).write_text(json.dumps(config | {"dense_features": features}), encoding="utf-8")
+    values = values_of(DistilledScorer(path=str(tiny_folder)), ROWS)
+    assert ((values >= 1) & (values <= 6)).all()
 
 
 def test_weights_trained_on_another_language_are_familiar_with_it(
