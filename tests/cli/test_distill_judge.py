@@ -247,8 +247,9 @@ def test_gate_and_filter_take_the_scorer_on_its_scale(tmp_path, distill, sample_
     with distilled(distill, tmp_path, by_length) as parameters:
         (row,) = SampleScoreFilter(min_score=0.0, max_score=5.0, **parameters).run(make_dataset(sample_rows[:1]))
         assert 0 <= row[STATS]["distilled_quality_score"] <= 5
-        parents = [original("a", sample_rows[0]["output"], 0), original("b", sample_rows[1]["output"], 1)]
-        joined = f"{sample_rows[0]['output']}\n\n{sample_rows[1]['output']}"
+        first, second = (row["output"] for row in sample_rows[1:3])
+        parents = [original("a", first, 0), original("b", second, 1)]
+        joined = f"{first}\n\n{second}"
         kept = QualityGateFilter(gamma=0.75, **parameters).run(make_dataset([merged(joined, parents)]))
         (row,) = kept
         assert row["output"] == joined
