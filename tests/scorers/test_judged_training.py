@@ -73,7 +73,8 @@ def test_held_out_scores_have_no_part_in_the_weights(on_deita_scale):
 def test_without_deduction_nothing_is_taken_off():
     found = trained(ROWS, deducts=False)
     assert found.model.leaf_values.shape[0] == 0
-    features = np.zeros((3, found.model.projection.shape[0] + 49), dtype=np.float32)
+    width = found.model.projection.shape[0] + len(found.model.surface_mean)
+    features = np.zeros((3, width), dtype=np.float32)
     assert np.isfinite(found.model.predict(features)).all()
 
 
