@@ -31,6 +31,7 @@ class Reply:
     :param finish_reason: of the choice.
     :param refusal: of the message.
     :param usage: prompt and completion tokens; None leaves the report out; "auto" counts four characters a token.
+    :param cached: prompt tokens that are said to come from a cache; None says nothing.
     :param drop: close the connection without a response.
     :param latency_s: instead of the server's.
     """
@@ -42,6 +43,7 @@ class Reply:
     finish_reason: str = "stop"
     refusal: str | None = None
     usage: tuple[int, int] | str | None = "auto"
+    cached: int | None = None
     drop: bool = False
     latency_s: float | None = None
 
@@ -355,6 +357,8 @@ def _completion(reply: Reply, request: bytes) -> dict[str, Any]:
     if usage is not None:
         prompt, completion = usage
         body["usage"] = {"prompt_tokens": prompt, "completion_tokens": completion}
+        if reply.cached is not None:
+            body["usage"]["prompt_tokens_details"] = {"cached_tokens": reply.cached}
     return body
 
 

@@ -30,6 +30,7 @@ _SUMMARISED = (
     "calls",
     "cache_hits",
     "prompt_tokens",
+    "cached_prompt_tokens",
     "completion_tokens",
     "lost_prompt_tokens",
     "cache_write_failures",

@@ -30,6 +30,7 @@ class Completion:
     :param refusal: the refusal text; None when it did not refuse.
     :param prompt_tokens: as the server counts; None when it does not say.
     :param completion_tokens: as the server counts; None when it does not say.
+    :param cached_tokens: those of the prompt that the server had in its cache; None when it does not say.
     :param problem: why the text is not an answer; None if it is.
     :param model: the model that the server names; None if it names none.
     :param only_reasoning: whether the model wrote its reasoning but no answer.
@@ -41,6 +42,7 @@ class Completion:
     refusal: str | None = None
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    cached_tokens: int | None = None
     problem: FailureReason | None = None
     model: str | None = None
     only_reasoning: bool = False

@@ -31,7 +31,7 @@ __all__ = ["LLMEngine", "build_engine", "build_logprobs_engine", "build_prompt_l
 T = TypeVar("T")
 
 _FIGURES = ("calls", "cache_hits", "retries", "prompt_tokens", "completion_tokens")
-_TROUBLES = ("lost_prompt_tokens", "cache_write_failures", "last_errors", "answered_as")
+_IF_ANY = ("cached_prompt_tokens", "lost_prompt_tokens", "cache_write_failures", "last_errors", "answered_as")
 _COST_DIGITS = 6
 
 
@@ -102,15 +102,15 @@ class LLMEngine:
     def figures(self) -> dict[str, Any]:
         """Return the counters of all runs so far: calls, answers from the journal, retries, tokens.
 
-        `cost` is included if prices are known. Failures (`lost_prompt_tokens`, `cache_write_failures`, `last_errors` by
-        reason, `answered_as` by the other model that a server names, `dropped_parameters`) are included if there are
-        any.
+        `cost` is included if prices are known. `cached_prompt_tokens` and failures (`lost_prompt_tokens`,
+        `cache_write_failures`, `last_errors` by reason, `answered_as` by the other model that a server names,
+        `dropped_parameters`) are included if there are any.
         """
         total, prices = self.total, self.settings.prices
         figures: dict[str, Any] = {name: getattr(total, name) for name in _FIGURES}
         if prices is not None:
-            figures["cost"] = round(prices.cost(total.prompt_tokens, total.completion_tokens), _COST_DIGITS)
-        figures |= {name: value for name in _TROUBLES if (value := getattr(total, name))}
+            figures["cost"] = round(prices.cost(total.prompt_tokens, total.completion_tokens, total.cached_prompt_tokens), _COST_DIGITS)
+        figures |= {name: value for name in _IF_ANY if (value := getattr(total, name))}
         return figures | ({"dropped_parameters": sorted(self.dropped)} if self.dropped else {})
 
     def run(

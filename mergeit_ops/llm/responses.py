@@ -20,6 +20,13 @@ _REASONING_COUNTS = (
     "output_tokens_details.reasoning_tokens",
     "reasoning_tokens",
 )
+_CACHED_COUNTS = (
+    "prompt_tokens_details.cached_tokens",
+    "input_tokens_details.cached_tokens",
+    "prompt_cache_hit_tokens",
+    "cached_tokens",
+)
+"""Prompt tokens from a cache: OpenAI, vLLM and llama.cpp; OpenAI's Responses; DeepSeek; Moonshot."""
 _MAX_COUNT = 2**31
 _MAX_DEPTH = 6
 
@@ -46,6 +53,7 @@ def read_completion(payload: object, response_path: str) -> Completion:
         refusal=refusal,
         prompt_tokens=_count(payload, "prompt_tokens", "input_tokens"),
         completion_tokens=_count(payload, "completion_tokens", "output_tokens"),
+        cached_tokens=_count(payload, *_CACHED_COUNTS),
         problem=problem,
         model=model if isinstance(model, str) and model.strip() else None,
         only_reasoning=problem is not FailureReason.REFUSED and reasoning_in(payload, message, value) is not None,

@@ -50,6 +50,7 @@ LLM_CONSTRAINTS: Mapping[str, Constraint] = {
     "max_total_tokens": Number(low=1, integer=True, optional=True),
     "price_per_1k_prompt": Number(low=0, optional=True),
     "price_per_1k_completion": Number(low=0, optional=True),
+    "price_per_1k_cached_prompt": Number(low=0, optional=True),
 }
 
 _OWN_FIELDS = {
@@ -100,6 +101,8 @@ class LLMSettings:
     :param price_per_1k_prompt: price of 1,000 prompt tokens, in any currency; with it and the next one the dry run
         and the run tell their cost. null: not known.
     :param price_per_1k_completion: price of 1,000 completion tokens; null: not known.
+    :param price_per_1k_cached_prompt: price of 1,000 prompt tokens that the server had in its cache, as far as it
+        reports them; null: as of all prompt tokens. A dry run cannot foresee them.
     :raises RecipeError: one sentence with parameter, allowed values and value received.
     """
 
@@ -119,6 +122,7 @@ class LLMSettings:
     max_total_tokens: Optional[int] = None
     price_per_1k_prompt: Optional[float] = None
     price_per_1k_completion: Optional[float] = None
+    price_per_1k_cached_prompt: Optional[float] = None
 
     def __post_init__(self) -> None:
         check(LLM_CONSTRAINTS, vars(self))
@@ -134,6 +138,8 @@ class LLMSettings:
         if len(missing) == 1:
             (given,) = set(prices) - set(missing)
             raise RecipeError(f"{given} needs {missing[0]} beside it: set both, 0 for what is free.")
+        if self.price_per_1k_cached_prompt is not None and missing:
+            raise RecipeError("price_per_1k_cached_prompt needs price_per_1k_prompt and price_per_1k_completion too.")
         _refuse_own_fields(self.sampling_params or {})
 
     @property
@@ -141,7 +147,7 @@ class LLMSettings:
         """What tokens cost; None when it is not known."""
         if self.price_per_1k_prompt is None or self.price_per_1k_completion is None:
             return None
-        return Prices(self.price_per_1k_prompt, self.price_per_1k_completion)
+        return Prices(self.price_per_1k_prompt, self.price_per_1k_completion, self.price_per_1k_cached_prompt)
 
 
 def takes_settings(*without: str) -> Callable[[Callable[..., None]], Callable[..., None]]:

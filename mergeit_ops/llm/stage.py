@@ -314,6 +314,7 @@ class Stage(Generic[T]):
         written = estimate_tokens(completion.text) if written is None else written
         self._usage.prompt_tokens += prompt
         self._usage.completion_tokens += written
+        self._usage.cached_prompt_tokens += min(completion.cached_tokens or 0, prompt)
         self._engine.reserve.learn(prompt_estimate, prompt, written)
         return prompt + written
 

@@ -28,6 +28,7 @@ class Usage:
     :param cache_hits: answers found in the journal.
     :param prompt_tokens: tokens sent, as the server counts them.
     :param completion_tokens: tokens received, as the server counts them.
+    :param cached_prompt_tokens: those of the tokens sent that the server had in its cache, as far as it tells.
     :param lost_prompt_tokens: estimated tokens of lost calls, for which a server may charge.
     :param estimated_calls: answered calls whose server reported no usage, so that estimates were added instead.
     :param failures: requests without an answer, by reason code.
@@ -46,6 +47,7 @@ class Usage:
     cache_hits: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    cached_prompt_tokens: int = 0
     lost_prompt_tokens: int = 0
     estimated_calls: int = 0
     failures: dict[str, int] = field(default_factory=dict)

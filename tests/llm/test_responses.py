@@ -22,6 +22,22 @@ def test_a_chat_completion_is_read():
     assert not found.only_reasoning
 
 
+@pytest.mark.parametrize(
+    ("usage", "cached"),
+    [
+        ({"prompt_tokens_details": {"cached_tokens": 1024}}, 1024),
+        ({"input_tokens_details": {"cached_tokens": 7}}, 7),
+        ({"prompt_cache_hit_tokens": 64, "prompt_cache_miss_tokens": 3}, 64),
+        ({"cached_tokens": 0}, 0),
+        ({"prompt_tokens_details": None}, None),
+        ({"prompt_tokens_details": {"cached_tokens": -1}}, None),
+        (None, None),
+    ],
+)
+def test_prompt_tokens_from_a_cache_are_read_by_the_names_that_servers_have_for_them(usage, cached):
+    assert read_completion(chat("fine", usage), PATH).cached_tokens == cached
+
+
 def test_another_shape_is_read_at_its_path():
     payload = {"result": {"text": "fine"}, "usage": {"input_tokens": 3, "output_tokens": 0}}
     found = read_completion(payload, "result.text")

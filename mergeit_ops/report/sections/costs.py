@@ -12,7 +12,7 @@ from mergeit_ops.report.surveyed_run import SurveyedRun
 
 __all__ = ["Cost", "build", "costs", "total"]
 
-_FIGURES = ("calls", "cache_hits", "prompt_tokens", "completion_tokens", "cost")
+_FIGURES = ("calls", "cache_hits", "prompt_tokens", "cached_prompt_tokens", "completion_tokens", "cost")
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class Cost:
     :param calls: answers that were asked for and came.
     :param cache_hits: answers from the journal.
     :param prompt_tokens: as the server reports them.
+    :param cached_prompt_tokens: those of the prompt tokens that the server had in its cache.
     :param completion_tokens: as the server reports them.
     :param cost: money, in the currency of the prices in the recipe.
     """
@@ -33,6 +34,7 @@ class Cost:
     calls: int | None = None
     cache_hits: int | None = None
     prompt_tokens: int | None = None
+    cached_prompt_tokens: int | None = None
     completion_tokens: int | None = None
     cost: float | None = None
 
@@ -74,6 +76,7 @@ def _columns(whole: Cost) -> list[tuple[str, Callable[[Cost], str]]]:
         ("Calls", "calls", count),
         ("From the journal", "cache_hits", count),
         ("Prompt tokens", "prompt_tokens", count),
+        ("Of them cached", "cached_prompt_tokens", count),
         ("Completion tokens", "completion_tokens", count),
         ("Cost", "cost", figure),
     ]
