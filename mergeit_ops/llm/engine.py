@@ -109,7 +109,7 @@ class LLMEngine:
         total, prices = self.total, self.settings.prices
         figures: dict[str, Any] = {name: getattr(total, name) for name in _FIGURES}
         if prices is not None:
-            figures["cost"] = round(prices.cost(total.prompt_tokens, total.completion_tokens, total.cached_prompt_tokens), _COST_DIGITS)
+            figures["cost"] = round(total.cost(prices), _COST_DIGITS)
         figures |= {name: value for name in _IF_ANY if (value := getattr(total, name))}
         return figures | ({"dropped_parameters": sorted(self.dropped)} if self.dropped else {})
 

@@ -98,7 +98,7 @@ class Progress:
         )
         if self._prices is None:
             return state
-        return f"{state}, cost {self._prices.cost(usage.prompt_tokens, usage.completion_tokens, usage.cached_prompt_tokens):.4g}"
+        return f"{state}, cost {usage.cost(self._prices):.4g}"
 
 
 def _duration(seconds: float) -> str:

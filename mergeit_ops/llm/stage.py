@@ -15,7 +15,6 @@ from mergeit_ops.core.text.token_estimate import estimate_tokens
 from mergeit_ops.errors import LLMError, LLMUnavailableError
 from mergeit_ops.llm.advice import (
     asked_to_wait,
-    no_answer_after_reasoning,
     only_reasoning,
     other_model,
     parameter_cure,
@@ -30,9 +29,9 @@ from mergeit_ops.llm.failures import CallFailedError, FailureKind, shorten
 from mergeit_ops.llm.journal import answer_key
 from mergeit_ops.llm.journals import AnswerStore
 from mergeit_ops.llm.progress import Progress
+from mergeit_ops.llm.question import SHOWN_CHARS, Book, Question, encodable, words_of
 from mergeit_ops.llm.refusals import gist
 from mergeit_ops.llm.requests import (
-    CAP_PARAMS,
     LLMOutcome,
     LLMRequest,
     completion_cap,
@@ -70,9 +69,6 @@ _TURNS = 5
 _ONLY_REASONING = 3
 """First requests answered with only reasoning after which a run stops."""
 
-_SHOWN_CHARS = 120
-"""Of an answer that cannot be read."""
-
 _NAMED_MODELS = 8
 """Maximum number of other model names that are counted separately; a server may invent names."""
 
@@ -93,10 +89,10 @@ class Stage(Generic[T]):
         self._engine = engine
         self._settings = engine.settings
         self._usage = usage
-        self._journal = journal
         self._progress = progress
-        self._identity = engine.backend_factory.identity()
-        self._sampling_params = engine.backend_factory.sampling_params
+        self._book = Book(engine, usage, journal)
+        self._identity = self._book.identity
+        self._sampling_params = self._book.sampling_params
         self._places = self._settings.max_concurrency * getattr(engine.backend_factory, "waiting_per_place", 1)
         self._limit = ConcurrencyLimit(self._places, clock=engine.clock, sleep=engine.sleep)
         self._budget = engine.budget or _own_budget(engine)
@@ -109,7 +105,6 @@ class Stage(Generic[T]):
         self._key_locks: dict[str, asyncio.Lock] = {}
         self._asked: set[int] = set()
         self._under_way: set[asyncio.Future[None]] = set()
-        self._words: dict[FailureReason, str] = {}
         engine.refusals.begin()
         self._backend: ChatBackend | None = None
         self._last_of_server: CallFailedError | None = None
@@ -157,7 +152,7 @@ class Stage(Generic[T]):
             if outcome.error is None:
                 self._usage.answered += 1
             else:
-                self._usage.count_failure(str(outcome.error), self._words.get(outcome.error))
+                self._usage.count_failure(str(outcome.error), self._book.words.get(outcome.error))
             following = await loop.run_in_executor(caller, on_outcome, outcome)
             self._progress.step(asked=id(request) in self._asked)
             self._asked.discard(id(request))
@@ -165,7 +160,7 @@ class Stage(Generic[T]):
             request = following or await loop.run_in_executor(caller, next, source, None)
 
     async def _outcome(self, request: LLMRequest[T]) -> LLMOutcome[T]:
-        if not _encodable(request.messages):
+        if not encodable(request.messages):
             return LLMOutcome(request.tag, (), FailureReason.UNENCODABLE)
         candidates = [self._candidate(request, index) for index in range(request.num_candidates)]
         results = [await candidates[0]] if len(candidates) == 1 else await _all_or_none(candidates)
@@ -173,80 +168,25 @@ class Stage(Generic[T]):
 
     async def _candidate(self, request: LLMRequest[T], index: int) -> T | FailureReason:
         """Return one answer, or the reason why there is none."""
-        key = self._key(request, index)
+        question = Question(self._book, request, index)
+        key = question.key
         lock = self._key_locks.setdefault(key, asyncio.Lock())
         try:
             # The same question twice at the same time: the second waits, and finds the answer in the journal.
             async with lock:
-                return await self._from_journal_or_model(request, index, key)
+                return await self._from_journal_or_model(question, request)
         except ReplyError as error:
             return error.reason
         finally:
             if self._key_locks.get(key) is lock:
                 del self._key_locks[key]
 
-    async def _from_journal_or_model(self, request: LLMRequest[T], index: int, key: str) -> T:
-        cut_off = 0
-        asked = request
-        for attempt in range(self._settings.try_num):
-            stored = self._journal.get(key)
-            if stored is not None:
-                try:
-                    answer = request.parse(stored)
-                except ReplyError as error:
-                    if error.correction:
-                        # It was paid for, and is refused as before: what comes next is its correction.
-                        reason = error.reason
-                        self._words[reason] = error.correction
-                        self._usage.cache_hits += 1
-                        asked = request.corrected(stored, error.correction)
-                        key = self._key(asked, index)
-                        continue
-                else:
-                    self._usage.cache_hits += 1
-                    self._engine.kept.add(bytes.fromhex(key))
-                    return answer
+    async def _from_journal_or_model(self, question: Question[T], request: LLMRequest[T]) -> T | FailureReason:
+        while question.needs_a_call():
             self._asked.add(id(request))
-            self._usage.reasks += attempt > 0
-            params = _bounded(self._draw_params(index, attempt), request, cut_off)
-            completion = await self._ask(asked, params, cut_off)
-            try:
-                if completion.problem is not None:
-                    raise ReplyError(completion.problem)
-                if completion.only_reasoning:
-                    raise ReplyError(FailureReason.EMPTY)
-                answer = request.parse(completion.text)
-            except ReplyError as error:
-                reason = error.reason
-                self._words[reason] = error.correction or _words_of(completion)
-                cut_off += reason is FailureReason.TRUNCATED
-                if error.correction:
-                    self._keep(key, completion)
-                    asked = request.corrected(completion.text, error.correction)
-                    key = self._key(asked, index)
-                continue
-            self._keep(key, completion)
-            return answer
-        raise ReplyError(reason)
-
-    def _key(self, request: LLMRequest[T], index: int) -> str:
-        return answer_key(self._identity, request.messages, self._sampling_params, index)
-
-    def _keep(self, key: str, completion: Completion) -> None:
-        failures = self._journal.write_failures
-        used = (completion.prompt_tokens, completion.completion_tokens)
-        self._journal.put(key, completion.text, used, model=self._engine.model)
-        if self._journal.path is not None and self._journal.write_failures == failures:
-            self._engine.kept.add(bytes.fromhex(key))
-
-    def _draw_params(self, index: int, attempt: int) -> Mapping[str, Any]:
-        """Return the sampling parameters, with a seed of its own for every answer where there is one at all."""
-        params, extra = self._sampling_params, self._sampling_params.get("extra_body") or {}
-        seed = extra.get("seed", params.get("seed"))
-        if not isinstance(seed, int) or (index == 0 and attempt == 0):
-            return params
-        own = {"seed": seed + index + 1000 * attempt}
-        return {**params, "extra_body": {**extra, **own}} if "seed" in extra else {**params, **own}
+            question.count_call()
+            question.take(await self._ask(question.asked, question.params, question.cut_off))
+        return question.result
 
     async def _ask(self, request: LLMRequest[T], params: Mapping[str, Any], cut_off: int) -> Completion:
         if self._trusted():
@@ -406,7 +346,7 @@ class Stage(Generic[T]):
         reason = _ABOUT_ONE_REQUEST.get(failure.kind, FailureReason.API_FAILED)
         if self._is_of_recipe(failure):
             failure = failure.but(detail=f"{failure.detail}: {parameter_cure(failure)}")
-        self._words[reason] = failure.detail
+        self._book.words[reason] = failure.detail
         await self._stop_if_hopeless(request, failure, stalled)
         raise ReplyError(reason)
 
@@ -446,7 +386,7 @@ class Stage(Generic[T]):
         """Record what an answer says about the server."""
         engine = self._engine
         engine.refusals.answered()
-        answered = None if completion.model is None else shorten(completion.model)[:_SHOWN_CHARS]
+        answered = None if completion.model is None else shorten(completion.model)[:SHOWN_CHARS]
         if answered is not None and not same_model(engine.model, answered):
             names = {*engine.total.answered_as, *self._usage.answered_as}
             if answered not in names and len(names) < _NAMED_MODELS:
@@ -461,7 +401,7 @@ class Stage(Generic[T]):
                 self._stopped = True
                 # It is paid for like any other answer.
                 self._count_tokens(completion, prompt_estimate)
-                raise LLMUnavailableError(only_reasoning(_words_of(completion), self._identity))
+                raise LLMUnavailableError(only_reasoning(words_of(completion), self._identity))
 
     async def _others_are_answered(self, failure: CallFailedError, stalled_s: Callable[[], float | None]) -> bool:
         """Return whether a server that refuses the rate of a call answers earlier calls.
@@ -602,34 +542,6 @@ async def _cancelled(*tasks: asyncio.Future[Any]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _bounded(params: Mapping[str, Any], request: LLMRequest[Any], cut_off: int) -> Mapping[str, Any]:
-    """Return the sampling parameters with the bound that a request sets itself, if it is the lower one.
-
-    :param params: sampling parameters.
-    :param request: the request.
-    :param cut_off: how often an answer to it was cut off: each time the bound doubles.
-    """
-    if request.max_tokens is None:
-        return params
-    bound, cap = request.max_tokens * 2**cut_off, completion_cap(params)
-    if cap is not None and cap <= bound:
-        return params
-    extra = params.get("extra_body") or {}
-    own = {name: bound for name in CAP_PARAMS if name in params}
-    in_extra = {name: bound for name in CAP_PARAMS if name in extra}
-    bounded = {**params, **(own if own or in_extra else {CAP_PARAMS[0]: bound})}
-    return {**bounded, "extra_body": {**extra, **in_extra}} if in_extra else bounded
-
-
-def _encodable(messages: Iterable[Mapping[str, str]]) -> bool:
-    try:
-        for turn in messages:
-            turn["content"].encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def _sent_field(failure: CallFailedError, sent: Mapping[str, Any]) -> str | None:
     """Return the field that a server refuses, by the name under which it was sent; None if it was not sent."""
     if failure.kind is not FailureKind.BAD_REQUEST or failure.field is None:
@@ -642,19 +554,3 @@ def _sent_field(failure: CallFailedError, sent: Mapping[str, Any]) -> str | None
 def _name_of(request: LLMRequest[Any]) -> str:
     """Return the key of a question, independent of the model."""
     return answer_key({}, request.messages, {})
-
-
-def _words_of(completion: Completion) -> str:
-    """Return a description of what a model returned instead of an answer."""
-    ended = f"finish_reason {shorten(completion.finish_reason or 'unknown')[:_SHOWN_CHARS]!r}"
-    if completion.completion_tokens is not None:
-        ended += f" after {completion.completion_tokens} tokens"
-    if completion.only_reasoning:
-        return no_answer_after_reasoning(f"reasoning text ({ended})")
-    if completion.problem is FailureReason.NO_CHOICES:
-        return "the response has no text at response_path"
-    if completion.refusal:
-        return shorten(completion.refusal)
-    text = shorten(completion.text if completion.beginning is None else completion.beginning)
-    text = text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}…"
-    return f"{ended}, the answer begins with {text!r}" if text else f"{ended}, the content is empty"

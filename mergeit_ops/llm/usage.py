@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Protocol
 
 from mergeit_ops.core.text.token_estimate import estimate_tokens
+from mergeit_ops.llm.prices import Prices
 
 __all__ = ["PLANNED_FIGURES", "SpendingLimit", "TokenBudget", "TokenReserve", "Usage", "estimate_messages"]
 
@@ -63,6 +64,13 @@ class Usage:
     def total_tokens(self) -> int:
         """Tokens sent and received."""
         return self.prompt_tokens + self.completion_tokens
+
+    def cost(self, prices: Prices) -> float:
+        """Return what the tokens cost.
+
+        :param prices: of the model.
+        """
+        return prices.cost(self.prompt_tokens, self.completion_tokens, self.cached_prompt_tokens)
 
     def count_failure(self, reason: str, words: str | None = None) -> None:
         """Add one request without an answer.

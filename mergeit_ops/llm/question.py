@@ -1,0 +1,225 @@
+"""One answer that is wanted, through all the times that it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from mergeit_ops.core.merging.replies import FailureReason, ReplyError
+from mergeit_ops.llm.advice import no_answer_after_reasoning
+from mergeit_ops.llm.backend import Completion
+from mergeit_ops.llm.failures import shorten
+from mergeit_ops.llm.journal import answer_key
+from mergeit_ops.llm.journals import AnswerStore
+from mergeit_ops.llm.requests import CAP_PARAMS, LLMRequest, completion_cap
+from mergeit_ops.llm.usage import Usage
+
+if TYPE_CHECKING:
+    from mergeit_ops.llm.engine import LLMEngine
+
+__all__ = ["SHOWN_CHARS", "Book", "Question", "encodable", "words_of"]
+
+T = TypeVar("T")
+
+SHOWN_CHARS = 120
+"""Of an answer that cannot be read."""
+
+
+@dataclass
+class Book:
+    """What all questions of a run share.
+
+    :param engine: settings, and what is remembered from run to run.
+    :param usage: the counters of the run, kept up to date.
+    :param journal: open.
+    :param words: what was last wrong, by reason.
+    """
+
+    engine: LLMEngine
+    usage: Usage
+    journal: AnswerStore
+    words: dict[FailureReason, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.identity = self.engine.backend_factory.identity()
+        self.sampling_params = self.engine.backend_factory.sampling_params
+
+    def key(self, request: LLMRequest[Any], index: int) -> str:
+        """Return the key of an answer in the journal.
+
+        :param request: the request.
+        :param index: which of its candidates, from 0.
+        """
+        return answer_key(self.identity, request.messages, self.sampling_params, index)
+
+    def keep(self, key: str, completion: Completion) -> None:
+        """Store an answer.
+
+        :param key: from `key`.
+        :param completion: with an answer that can be read, or with one that is to be corrected.
+        """
+        failures = self.journal.write_failures
+        used = (completion.prompt_tokens, completion.completion_tokens)
+        self.journal.put(key, completion.text, used, model=self.engine.model)
+        if self.journal.path is not None and self.journal.write_failures == failures:
+            self.engine.kept.add(bytes.fromhex(key))
+
+
+class Question(Generic[T]):
+    """One candidate of a request, asked again as long as its answers cannot be used and `try_num` allows it.
+
+    :param book: of the run.
+    :param request: the request.
+    :param index: which of its candidates, from 0.
+    """
+
+    def __init__(self, book: Book, request: LLMRequest[T], index: int) -> None:
+        self._book = book
+        self._request = request
+        self._index = index
+        self._attempt = 0
+        self._reason = FailureReason.UNPARSABLE
+        self._answers: list[T] = []
+        self.asked = request
+        """The request with what was wrong with earlier answers."""
+        self.key = book.key(request, index)
+        self.cut_off = 0
+        """How often an answer was cut off."""
+
+    @property
+    def result(self) -> T | FailureReason:
+        """The answer, or why there is none; only when no call is needed."""
+        return self._answers[0] if self._answers else self._reason
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        """The sampling parameters, with a seed of its own for every answer where there is one at all."""
+        return _bounded(self._draw_params(), self._request, self.cut_off)
+
+    def needs_a_call(self, tries: Mapping[str, int] | None = None) -> bool:
+        """Look into the journal; return whether the model must be asked.
+
+        :param tries: how often earlier runs of the same work asked a question in vain, by its key.
+        """
+        book = self._book
+        while not self._answers and self._attempt < book.engine.settings.try_num:
+            stored = book.journal.get(self.key)
+            if stored is not None:
+                try:
+                    self._answers.append(self._request.parse(stored))
+                except ReplyError as error:
+                    self._reason = error.reason
+                    if error.correction:
+                        # It was paid for, and is refused as before: what comes next is its correction.
+                        book.usage.cache_hits += 1
+                        self._correct(stored, error)
+                        self._attempt += 1
+                        continue
+                else:
+                    book.usage.cache_hits += 1
+                    book.engine.kept.add(bytes.fromhex(self.key))
+                    return False
+            return self._attempt + (tries or {}).get(self.key, 0) < book.engine.settings.try_num
+        return False
+
+    def count_call(self) -> None:
+        """Note that the model is asked."""
+        self._book.usage.reasks += self._attempt > 0
+
+    def fail(self, reason: FailureReason) -> None:
+        """Give up.
+
+        :param reason: why.
+        """
+        self._reason = reason
+        self._attempt = self._book.engine.settings.try_num
+
+    def take(self, completion: Completion) -> None:
+        """Read an answer; one that can be used is in the journal when this returns.
+
+        :param completion: what the model answered.
+        """
+        book = self._book
+        try:
+            if completion.problem is not None:
+                raise ReplyError(completion.problem)
+            if completion.only_reasoning:
+                raise ReplyError(FailureReason.EMPTY)
+            answer = self._request.parse(completion.text)
+        except ReplyError as error:
+            self._attempt += 1
+            self._reason = error.reason
+            book.words[error.reason] = error.correction or words_of(completion)
+            self.cut_off += error.reason is FailureReason.TRUNCATED
+            if error.correction:
+                book.keep(self.key, completion)
+                self._correct(completion.text, error)
+            return
+        book.keep(self.key, completion)
+        self._answers.append(answer)
+
+    def _correct(self, text: str, error: ReplyError) -> None:
+        self._book.words[error.reason] = error.correction
+        self.asked = self._request.corrected(text, error.correction)
+        self.key = self._book.key(self.asked, self._index)
+
+    def _draw_params(self) -> Mapping[str, Any]:
+        params = self._book.sampling_params
+        extra = params.get("extra_body") or {}
+        seed = extra.get("seed", params.get("seed"))
+        if not isinstance(seed, int) or (self._index == 0 and self._attempt == 0):
+            return params
+        own = {"seed": seed + self._index + 1000 * self._attempt}
+        return {**params, "extra_body": {**extra, **own}} if "seed" in extra else {**params, **own}
+
+
+def _bounded(params: Mapping[str, Any], request: LLMRequest[Any], cut_off: int) -> Mapping[str, Any]:
+    """Return the sampling parameters with the bound that a request sets itself, if it is the lower one.
+
+    :param params: sampling parameters.
+    :param request: the request.
+    :param cut_off: how often an answer to it was cut off: each time the bound doubles.
+    """
+    if request.max_tokens is None:
+        return params
+    bound, cap = request.max_tokens * 2**cut_off, completion_cap(params)
+    if cap is not None and cap <= bound:
+        return params
+    extra = params.get("extra_body") or {}
+    own = {name: bound for name in CAP_PARAMS if name in params}
+    in_extra = {name: bound for name in CAP_PARAMS if name in extra}
+    bounded = {**params, **(own if own or in_extra else {CAP_PARAMS[0]: bound})}
+    return {**bounded, "extra_body": {**extra, **in_extra}} if in_extra else bounded
+
+
+def encodable(messages: Iterable[Mapping[str, str]]) -> bool:
+    """Return whether a conversation can be sent as UTF-8.
+
+    :param messages: chat turns with `content`.
+    """
+    try:
+        for turn in messages:
+            turn["content"].encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def words_of(completion: Completion) -> str:
+    """Return a description of what a model returned instead of an answer.
+
+    :param completion: what it returned.
+    """
+    ended = f"finish_reason {shorten(completion.finish_reason or 'unknown')[:SHOWN_CHARS]!r}"
+    if completion.completion_tokens is not None:
+        ended += f" after {completion.completion_tokens} tokens"
+    if completion.only_reasoning:
+        return no_answer_after_reasoning(f"reasoning text ({ended})")
+    if completion.problem is FailureReason.NO_CHOICES:
+        return "the response has no text at response_path"
+    if completion.refusal:
+        return shorten(completion.refusal)
+    text = shorten(completion.text if completion.beginning is None else completion.beginning)
+    text = text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}…"
+    return f"{ended}, the answer begins with {text!r}" if text else f"{ended}, the content is empty"
