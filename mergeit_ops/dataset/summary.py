@@ -37,6 +37,8 @@ _SUMMARISED = (
     "last_errors",
     "answered_as",
     "dropped_parameters",
+    "batches",
+    "resubmitted",
     "cost",
     "scoring",
 )

@@ -10,9 +10,18 @@ from typing import TYPE_CHECKING, Any, Protocol
 from mergeit_ops.core.merging.replies import FailureReason
 
 if TYPE_CHECKING:
+    from mergeit_ops.llm.failures import CallFailedError
     from mergeit_ops.llm.settings import LLMSettings
 
-__all__ = ["BACKENDS", "BackendFactory", "ChatBackend", "Completion", "find_backend", "variables_of_backends"]
+__all__ = [
+    "BACKENDS",
+    "BackendFactory",
+    "BatchFactory",
+    "ChatBackend",
+    "Completion",
+    "find_backend",
+    "variables_of_backends",
+]
 
 BACKENDS: Mapping[str, str] = {
     "openai": "mergeit_ops.llm.client:OpenAICompatibleFactory",
@@ -107,6 +116,58 @@ class BackendFactory(Protocol):
         """Make the backend; called inside the running event loop, and only when a call has to be made.
 
         :param max_concurrency: how many calls will be in flight at most.
+        """
+        ...
+
+
+class BatchFactory(BackendFactory, Protocol):
+    """A backend whose requests can be written to files, and whose responses can be read from them."""
+
+    api_endpoint: str
+    response_path: str
+    model_params: Mapping[str, Any]
+    timeout_s: float
+
+    @property
+    def form(self) -> Any:
+        """How requests are written now; it changes when a server refuses it."""
+        ...
+
+    def line(
+        self,
+        messages: Sequence[Mapping[str, str]],
+        sampling_params: Mapping[str, Any],
+        schema: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Return the body of a request.
+
+        :param messages: chat turns with `role` and `content`.
+        :param sampling_params: how the answer is drawn.
+        :param schema: JSON schema of the answer, a wish; None when any text will do.
+        """
+        ...
+
+    def read(self, payload: object) -> Completion:
+        """Read the body of a response.
+
+        :param payload: decoded JSON of any shape.
+        :raises LLMUnavailableError: when it shows that no response can ever be used.
+        """
+        ...
+
+    def accepted(self, form: Any) -> None:
+        """Note that the server answers requests in a form.
+
+        :param form: from `form`, when the requests were written.
+        """
+        ...
+
+    def rewrites(self, failure: CallFailedError, sent: Mapping[str, Any], form: Any) -> bool:
+        """Return whether a server refuses a form, and requests are written otherwise from now on.
+
+        :param failure: of a request.
+        :param sent: its sampling parameters.
+        :param form: from `form`, when it was written.
         """
         ...
 

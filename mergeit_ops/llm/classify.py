@@ -21,7 +21,7 @@ from mergeit_ops.llm.failures import CallFailedError, FailureKind, shorten
 from mergeit_ops.llm.masking import Mask
 from mergeit_ops.llm.servers import Complaint, complaint_in, refused_field, reports_an_error, words_in
 
-__all__ = ["classify", "error_in", "retry_after_s"]
+__all__ = ["classify", "error_in", "failure_of", "retry_after_s"]
 
 _TIMED_OUT = (
     "no complete answer within timeout_s; a server that works on few requests at a time needs a lower max_concurrency"
@@ -143,11 +143,18 @@ def _seconds(text: str) -> float | None:
     return seconds if math.isfinite(seconds) else None
 
 
-def _of_status(error: Any, mask: Mask) -> CallFailedError:
-    status = int(error.status_code)
-    body = _body_of(error)
-    text = _server_text(body) or str(error.response.text)
-    wait_s = retry_after_s(error.response.headers)
+def failure_of(
+    status: int | None, body: object, mask: Mask, *, text: str = "", wait_s: float | None = None
+) -> CallFailedError:
+    """Translate an error response.
+
+    :param status: its HTTP status; None if there is only a body.
+    :param body: decoded.
+    :param mask: hides secrets that the server's text may repeat.
+    :param text: of the response, for a body without a message.
+    :param wait_s: seconds that the server asks to wait; None when it does not say.
+    """
+    text = _server_text(body) or text
     field = refused_field(status, body)
     kind = _kind_of(status, body, wait_s)
     if field is not None and kind in _PASSED_ON:
@@ -155,11 +162,17 @@ def _of_status(error: Any, mask: Mask) -> CallFailedError:
         kind = FailureKind.BAD_REQUEST
     return CallFailedError(
         kind,
-        f"HTTP {status}: {shorten(text, mask)}",
+        shorten(text, mask) if status is None else f"HTTP {status}: {shorten(text, mask)}",
         status=status,
         retry_after=wait_s,
         field=field,
     )
+
+
+def _of_status(error: Any, mask: Mask) -> CallFailedError:
+    response = error.response
+    wait_s = retry_after_s(response.headers)
+    return failure_of(int(error.status_code), _body_of(error), mask, text=str(response.text), wait_s=wait_s)
 
 
 def _body_of(error: Any) -> object:

@@ -54,6 +54,8 @@ class OpenAICompatibleFactory:
     timeout_s: float = 120.0
     modes: Modes = field(default_factory=lambda: Modes(_FORMAT), compare=False, repr=False)
     """What was learnt of the server, remembered from client to client."""
+    renamed: set[str] = field(default_factory=set, compare=False, repr=False)
+    """Fields that it knows by their other name."""
 
     environment = VARIABLES
 
@@ -80,6 +82,72 @@ class OpenAICompatibleFactory:
             "response_path": self.response_path,
             "default_query": dict(self.model_params.get("default_query") or {}),
         }
+
+    def body(
+        self,
+        messages: Sequence[Mapping[str, str]],
+        sampling_params: Mapping[str, Any],
+        response_format: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Return the body of a request. What is the same in all of them stands first, so that a server may cache it.
+
+        :param messages: chat turns with `role` and `content`.
+        :param sampling_params: further fields; a `response_format` in it is sent as it is.
+        :param response_format: otherwise sent; None: none.
+        """
+        fields = {name: value for name, value in sampling_params.items() if name != "extra_body"}
+        fields.update(sampling_params.get("extra_body") or {})
+        body = {"model": self.model, "messages": [dict(turn) for turn in messages], **fields}
+        if response_format is not None:
+            body.setdefault("response_format", response_format)
+        return {CAP_FIELDS[1] if name in self.renamed else name: value for name, value in body.items()}
+
+    def read(self, payload: object) -> Completion:
+        """Read the body of a response.
+
+        :param payload: decoded JSON of any shape.
+        """
+        return read_completion(payload, self.response_path)
+
+    def renames(self, failure: CallFailedError, sent: Mapping[str, Any]) -> bool:
+        """Return whether a server refuses a field that has another name, which is sent from now on.
+
+        :param failure: of a request.
+        :param sent: its sampling parameters.
+        """
+        # Of 413, the value is too large and not the name unknown.
+        known = failure.status == 413 or failure.field != CAP_FIELDS[0]
+        was_sent = CAP_FIELDS[0] in {**sent, **(sent.get("extra_body") or {})}
+        if known or not was_sent or failure.kind is not FailureKind.BAD_REQUEST:
+            return False
+        self.renamed.add(CAP_FIELDS[0])
+        return True
+
+    @property
+    def form(self) -> tuple[int, bool]:
+        """How a request is written now; see `BatchFactory`."""
+        return self.modes.mode, CAP_FIELDS[0] in self.renamed
+
+    def line(
+        self,
+        messages: Sequence[Mapping[str, str]],
+        sampling_params: Mapping[str, Any],
+        schema: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """See `BatchFactory`."""
+        form = None if schema is None else response_formats(schema)[self.modes.mode]
+        return self.body(messages, sampling_params, form)
+
+    def accepted(self, form: tuple[int, bool]) -> None:
+        """See `BatchFactory`."""
+        self.modes.accept(form[0])
+
+    def rewrites(self, failure: CallFailedError, sent: Mapping[str, Any], form: tuple[int, bool]) -> bool:
+        """See `BatchFactory`."""
+        mode, renamed = form
+        if not renamed and self.renames(failure, sent):
+            return True
+        return self.modes.give_up(mode, failure, len(response_formats({})))
 
     def check(self) -> None:
         """Check whether the client can be made, before any work and without sending anything.
@@ -113,7 +181,6 @@ class OpenAICompatibleClient:
     def __init__(self, connection: Connection, spec: OpenAICompatibleFactory) -> None:
         self._connection = connection
         self._spec = spec
-        self._cap_field = CAP_FIELDS[0]
 
     async def complete(
         self,
@@ -128,17 +195,20 @@ class OpenAICompatibleClient:
         :param schema: JSON schema of the answer; the server is held to it as far as it can be.
         :raises CallFailedError: when there is no response.
         """
-        fields = {name: value for name, value in sampling_params.items() if name != "extra_body"}
-        fields.update(sampling_params.get("extra_body") or {})
-        body = {"model": self._spec.model, "messages": [dict(turn) for turn in messages], **fields}
-        if schema is None or "response_format" in body:
-            payload = await self._send(body)
+
+        async def send(form: Mapping[str, Any] | None) -> object:
+            try:
+                return await self._post(self._spec.body(messages, sampling_params, form))
+            except CallFailedError as failure:
+                if not self._spec.renames(failure, sampling_params):
+                    raise
+            return await self._post(self._spec.body(messages, sampling_params, form))
+
+        if schema is None or "response_format" in self._spec.body((), sampling_params):
+            payload = await send(None)
         else:
-            payload = await self._spec.modes.send(
-                lambda form: self._send(body if form is None else {**body, "response_format": form}),
-                response_formats(schema),
-            )
-        return self._connection.shown(read_completion(payload, self._spec.response_path))
+            payload = await self._spec.modes.send(send, response_formats(schema))
+        return self._connection.shown(self._spec.read(payload))
 
     async def models(self) -> tuple[str, ...]:
         """Return the names of the models that the server lists."""
@@ -148,18 +218,6 @@ class OpenAICompatibleClient:
         """Close all connections."""
         await self._connection.aclose()
 
-    async def _send(self, body: Mapping[str, Any]) -> object:
-        try:
-            return await self._post(body)
-        except CallFailedError as failure:
-            # Of 413, the value is too large and not the name unknown.
-            known = failure.status == 413 or failure.field != CAP_FIELDS[0]
-            if known or failure.kind is not FailureKind.BAD_REQUEST or CAP_FIELDS[0] not in body:
-                raise
-        self._cap_field = CAP_FIELDS[1]
-        return await self._post(body)
-
     async def _post(self, body: Mapping[str, Any]) -> object:
-        named = {self._cap_field if name == CAP_FIELDS[0] else name: value for name, value in body.items()}
         answer_at = self._spec.response_path.partition(".")[0]
-        return await self._connection.post(self._spec.api_endpoint, named, answer_at)
+        return await self._connection.post(self._spec.api_endpoint, body, answer_at)

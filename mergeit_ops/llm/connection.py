@@ -9,10 +9,10 @@ import os
 import re
 import ssl
 import sys
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from mergeit_ops.core.secrets import shown_url
@@ -31,7 +31,18 @@ from mergeit_ops.llm.response_guard import UnusableResponseError, max_response_b
 if TYPE_CHECKING:
     from openai import AsyncOpenAI, Timeout
 
-__all__ = ["VARIABLES", "Connection", "check_connection", "is_http_url", "open_connection", "server_url"]
+__all__ = [
+    "VARIABLES",
+    "Connection",
+    "check_connection",
+    "is_http_url",
+    "mask_of",
+    "open_connection",
+    "server_url",
+    "shown",
+]
+
+T = TypeVar("T")
 
 _CHAT = "/chat/completions"
 
@@ -143,17 +154,45 @@ class Connection:
         # Outside the handler: the foreign exception holds the request with its headers, and stays behind.
         raise failure
 
+    async def call(self, send: Callable[[AsyncOpenAI], Awaitable[T]]) -> T:
+        """Use another part of the server's API.
+
+        :param send: makes one call with the client.
+        :raises CallFailedError: if there is no response, or it reports an error.
+        :raises LLMUnavailableError: if the response shows that none can be used.
+        """
+        try:
+            result = await send(self._client)
+        except (ValueError, RecursionError) as error:
+            failure: Exception = CallFailedError(FailureKind.TRANSIENT, non_json(getattr(error, "doc", ""), self._mask))
+        except Exception as error:
+            known = self._failure(error)
+            if known is None:
+                raise
+            failure = known
+        else:
+            self._answered = True
+            return result
+        raise failure
+
+    def masked(self, text: str) -> str:
+        """Return a text of the server as one short line without secrets.
+
+        :param text: any text.
+        """
+        return shorten(text, self._mask)
+
+    @property
+    def answered(self) -> bool:
+        """Whether the server has ever answered."""
+        return self._answered
+
     def shown(self, completion: Completion) -> Completion:
         """Return a completion whose words about itself hold nothing that was sent in confidence.
 
         :param completion: as it was read; its text is data, and stays as it is.
         """
-        finish, refusal, model = (
-            None if words is None else self._mask(words)
-            for words in (completion.finish_reason, completion.refusal, completion.model)
-        )
-        beginning = shorten(completion.text.lstrip()[:_BEGINNING_CHARS], self._mask)
-        return replace(completion, finish_reason=finish, refusal=refusal, model=model, beginning=beginning)
+        return shown(completion, self._mask)
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -239,6 +278,28 @@ class Connection:
         return failure.but(kind=FailureKind.UNREACHABLE, detail=words)
 
 
+def shown(completion: Completion, mask: Mask) -> Completion:
+    """Return a completion whose words about itself hold nothing that was sent in confidence.
+
+    :param completion: as it was read; its text is data, and stays as it is.
+    :param mask: hides that.
+    """
+    finish, refusal, model = (
+        None if words is None else mask(words)
+        for words in (completion.finish_reason, completion.refusal, completion.model)
+    )
+    beginning = shorten(completion.text.lstrip()[:_BEGINNING_CHARS], mask)
+    return replace(completion, finish_reason=finish, refusal=refusal, model=model, beginning=beginning)
+
+
+def mask_of(model_params: Mapping[str, Any]) -> Mask:
+    """Return what hides the key and headers of one's own in texts of the server.
+
+    :param model_params: arguments of `openai.AsyncOpenAI` other than the key.
+    """
+    return _mask(model_params, None)
+
+
 def check_connection(model_params: Mapping[str, Any], endpoint: str) -> None:
     """Check whether a client can be made, before any work and without sending anything.
 
@@ -256,6 +317,7 @@ def open_connection(
     *,
     endpoint: str = _CHAT,
     sampling_params: Mapping[str, Any] | None = None,
+    max_bytes: int | None = None,
 ) -> Connection:
     """Make a client; nothing is sent.
 
@@ -263,6 +325,7 @@ def open_connection(
     :param timeout_s: seconds for one call.
     :param endpoint: path below the base URL, or a whole URL.
     :param sampling_params: fields of the requests, which limit the size of a response.
+    :param max_bytes: the largest response instead.
     :raises LLMUnavailableError: if a required key is missing, or if an address, a proxy or a certificate of the
         environment cannot be used.
     :raises RecipeError: when `model_params` do not fit the installed client.
@@ -272,7 +335,8 @@ def open_connection(
         raise LLMUnavailableError(problem)
     target = Target(server_url(model_params), endpoint)
     proxy = proxy_for(target.asked)
-    client = _open_client(target, proxy, model_params, timeout_s, max_response_bytes(sampling_params or {}))
+    largest = max_response_bytes(sampling_params or {}) if max_bytes is None else max_bytes
+    client = _open_client(target, proxy, model_params, timeout_s, largest)
     return Connection(client, _mask(model_params, proxy), timeout_s, target, proxy)
 
 

@@ -31,7 +31,15 @@ __all__ = ["LLMEngine", "build_engine", "build_logprobs_engine", "build_prompt_l
 T = TypeVar("T")
 
 _FIGURES = ("calls", "cache_hits", "retries", "prompt_tokens", "completion_tokens")
-_IF_ANY = ("cached_prompt_tokens", "lost_prompt_tokens", "cache_write_failures", "last_errors", "answered_as")
+_IF_ANY = (
+    "cached_prompt_tokens",
+    "lost_prompt_tokens",
+    "cache_write_failures",
+    "last_errors",
+    "answered_as",
+    "batches",
+    "resubmitted",
+)
 _COST_DIGITS = 6
 
 
@@ -148,7 +156,7 @@ class LLMEngine:
         journal = open_journal(self.settings.cache_path)
         stopped: LLMError | None = None
         try:
-            stage: Stage[T] = Stage(self, usage, journal, progress)
+            stage: Stage[T] = self._stage(usage, journal, progress)
             with spared_collections():
                 run_to_end(lambda: stage.answer_all(requests, on_outcome, more_to_come=more_to_come))
         except LLMError as error:
@@ -168,6 +176,14 @@ class LLMEngine:
             journaled = self.settings.cache_path is not None
             raise told_of_answers(stopped, self.total.as_dict(), journal=journaled, at_least=not self.alone)
         return usage
+
+    def _stage(self, usage: Usage, journal: AnswerStore, progress: Progress) -> Stage[T]:
+        if self.settings.api_mode == "online":
+            return Stage(self, usage, journal, progress)
+        # Imported here because most runs do not need it.
+        from mergeit_ops.llm.batches.stage import BatchStage
+
+        return BatchStage(self, usage, journal, progress)
 
     def plan(
         self, requests: Iterable[LLMRequest[T]], on_outcome: Callable[[LLMOutcome[T]], None] = lambda outcome: None

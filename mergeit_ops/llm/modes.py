@@ -58,10 +58,29 @@ class Modes:
                     raise
                 mode = max(mode + 1, self.mode)
                 continue
-            self._succeeded.add(mode)
-            if self.mode not in self._succeeded:
-                self.mode = max(self.mode, mode)
+            self.accept(mode)
             return result
+
+    def accept(self, mode: int) -> None:
+        """Note that a request has succeeded in a mode.
+
+        :param mode: its number.
+        """
+        self._succeeded.add(mode)
+        if self.mode not in self._succeeded:
+            self.mode = max(self.mode, mode)
+
+    def give_up(self, mode: int, failure: CallFailedError, number: int) -> bool:
+        """Leave a mode that no request has succeeded in; return whether there is a lower one.
+
+        :param mode: in which a request failed.
+        :param failure: of the request.
+        :param number: of modes.
+        """
+        if not self.refused(failure) or mode in self._succeeded or mode >= number - 1:
+            return False
+        self.mode = max(self.mode, mode + 1)
+        return True
 
     def refused(self, failure: CallFailedError) -> bool:
         """Return whether a failure may be about the mode.

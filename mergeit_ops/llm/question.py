@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -93,14 +93,19 @@ class Question(Generic[T]):
         return self._answers[0] if self._answers else self._reason
 
     @property
+    def is_open(self) -> bool:
+        """Whether it has no answer yet."""
+        return not self._answers
+
+    @property
     def params(self) -> Mapping[str, Any]:
         """The sampling parameters, with a seed of its own for every answer where there is one at all."""
         return _bounded(self._draw_params(), self._request, self.cut_off)
 
-    def needs_a_call(self, tries: Mapping[str, int] | None = None) -> bool:
+    def needs_a_call(self, tries: Callable[[str], int] = lambda key: 0) -> bool:
         """Look into the journal; return whether the model must be asked.
 
-        :param tries: how often earlier runs of the same work asked a question in vain, by its key.
+        :param tries: takes a key, returns how often earlier runs of the same work have asked that question in vain.
         """
         book = self._book
         while not self._answers and self._attempt < book.engine.settings.try_num:
@@ -120,7 +125,7 @@ class Question(Generic[T]):
                     book.usage.cache_hits += 1
                     book.engine.kept.add(bytes.fromhex(self.key))
                     return False
-            return self._attempt + (tries or {}).get(self.key, 0) < book.engine.settings.try_num
+            return self._attempt + tries(self.key) < book.engine.settings.try_num
         return False
 
     def count_call(self) -> None:

@@ -25,12 +25,26 @@ from mergeit_ops.errors import RecipeError
 from mergeit_ops.llm.backend import BACKENDS
 from mergeit_ops.llm.prices import Prices
 
-__all__ = ["CACHE_AUTO", "DEFAULT_SAMPLING_PARAMS", "LLM_CONSTRAINTS", "LLMSettings", "takes_settings"]
+__all__ = [
+    "API_MODES",
+    "BATCH_FOLDER_VARIABLE",
+    "CACHE_AUTO",
+    "DEFAULT_SAMPLING_PARAMS",
+    "LLM_CONSTRAINTS",
+    "LLMSettings",
+    "takes_settings",
+]
 
 CACHE_AUTO = "auto"
 """Value of `cache_path` for the user's cache folder."""
 
 DEFAULT_SAMPLING_PARAMS: Mapping[str, Any] = {"temperature": 0.25}
+
+API_MODES = ("online", "batch")
+"""How a server is asked: each request by a call, or all of them by its batch API."""
+
+BATCH_FOLDER_VARIABLE = "MERGEIT_BATCH_FOLDER"
+"""Environment variable that stands for `api_mode: batch` and `batch_folder` in every operator that asks a server."""
 
 LLM_CONSTRAINTS: Mapping[str, Constraint] = {
     "api_or_hf_model": TEXT,
@@ -48,6 +62,13 @@ LLM_CONSTRAINTS: Mapping[str, Constraint] = {
     "cache_path": OPTIONAL_PATH,
     "max_failure_ratio": Number(low=0, high=1),
     "max_total_tokens": Number(low=1, integer=True, optional=True),
+    "api_mode": OneOf(API_MODES),
+    "batch_max_requests": Number(low=1, integer=True),
+    "batch_max_mb": Number(low=0, low_open=True),
+    "batch_poll_interval": Number(low=0, low_open=True),
+    "batch_completion_window": TEXT,
+    "batch_folder": OPTIONAL_PATH,
+    "batch_price_ratio": Number(low=0),
     "price_per_1k_prompt": Number(low=0, optional=True),
     "price_per_1k_completion": Number(low=0, optional=True),
     "price_per_1k_cached_prompt": Number(low=0, optional=True),
@@ -98,6 +119,17 @@ class LLMSettings:
     :param max_failure_ratio: share of failed requests, in [0, 1], above which the run stops.
     :param max_total_tokens: token budget, prompt and completion; null: no limit. When it is used up, no more
         requests are sent, and what remains gets the reason `budget`. It applies to the whole run, on Ray too.
+    :param api_mode: `online`: each request is a call of its own. `batch`: requests are written to files, submitted to
+        the server's batch API and fetched when they are answered, within a day and at OpenAI for half the price. A
+        run that is stopped goes on with the batches under way. It needs a journal, and is for servers, in the default
+        executor. Answers of both modes are the same in the journal.
+    :param batch_max_requests: requests in a batch at most; 50,000 is OpenAI's limit.
+    :param batch_max_mb: size of a batch's file at most, in MB (1,000,000 bytes); 200 is OpenAI's limit.
+    :param batch_poll_interval: seconds between the first two looks at a batch; the waits grow to ten times as long.
+    :param batch_completion_window: time within which the server has to complete a batch; OpenAI knows `24h` only.
+    :param batch_folder: folder that takes the files of requests with `api_mode: batch`, for who runs them by hand: the
+        run stops when they are written, and says how it goes on. null: the server's batch API takes them.
+    :param batch_price_ratio: price of a token with `api_mode: batch`, as a share of its price: 0.5 at OpenAI.
     :param price_per_1k_prompt: price of 1,000 prompt tokens, in any currency; with it and the next one the dry run
         and the run tell their cost. null: not known.
     :param price_per_1k_completion: price of 1,000 completion tokens; null: not known.
@@ -120,17 +152,27 @@ class LLMSettings:
     cache_path: Optional[str] = CACHE_AUTO
     max_failure_ratio: float = 0.5
     max_total_tokens: Optional[int] = None
+    api_mode: str = "online"
+    batch_max_requests: int = 50_000
+    batch_max_mb: float = 200.0
+    batch_poll_interval: float = 30.0
+    batch_completion_window: str = "24h"
+    batch_folder: Optional[str] = None
+    batch_price_ratio: float = 0.5
     price_per_1k_prompt: Optional[float] = None
     price_per_1k_completion: Optional[float] = None
     price_per_1k_cached_prompt: Optional[float] = None
 
     def __post_init__(self) -> None:
         check(LLM_CONSTRAINTS, vars(self))
-        for name in ("try_num", "max_concurrency", "max_total_tokens"):
+        for name in ("try_num", "max_concurrency", "max_total_tokens", "batch_max_requests"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, int(getattr(self, name)))
         if self.cache_path is not None:
             object.__setattr__(self, "cache_path", os.fspath(self.cache_path))
+        if self.batch_folder is not None:
+            object.__setattr__(self, "batch_folder", os.fspath(self.batch_folder))
+        self._check_batches()
         if self.is_hf_model and self.backend not in (None, "huggingface"):
             raise RecipeError(f"is_hf_model is true and backend is {self.backend!r}: take one of them out.")
         prices = {name: getattr(self, name) for name in ("price_per_1k_prompt", "price_per_1k_completion")}
@@ -147,7 +189,29 @@ class LLMSettings:
         """What tokens cost; None when it is not known."""
         if self.price_per_1k_prompt is None or self.price_per_1k_completion is None:
             return None
-        return Prices(self.price_per_1k_prompt, self.price_per_1k_completion, self.price_per_1k_cached_prompt)
+        prices = Prices(self.price_per_1k_prompt, self.price_per_1k_completion, self.price_per_1k_cached_prompt)
+        return prices.times(self.batch_price_ratio) if self.api_mode == "batch" else prices
+
+    def _check_batches(self) -> None:
+        local = self.is_hf_model or self.backend == "huggingface"
+        folder = os.environ.get(BATCH_FOLDER_VARIABLE)
+        if folder and not local:
+            object.__setattr__(self, "api_mode", "batch")
+            object.__setattr__(self, "batch_folder", folder)
+        if self.api_mode == "online":
+            if self.batch_folder is not None:
+                raise RecipeError("batch_folder needs api_mode: batch beside it.")
+            return
+        if local:
+            raise RecipeError(
+                "api_mode: batch is for servers, but the recipe asks for a local model (is_hf_model or backend), "
+                "which makes batches by itself: remove api_mode."
+            )
+        if self.cache_path is None or self.cache_path == "":
+            raise RecipeError(
+                "api_mode: batch needs a journal, which remembers the batches under way: remove cache_path, or name a "
+                "file."
+            )
 
 
 def takes_settings(*without: str) -> Callable[[Callable[..., None]], Callable[..., None]]:

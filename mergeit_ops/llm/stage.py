@@ -45,7 +45,7 @@ from mergeit_ops.llm.usage import SpendingLimit, TokenBudget, Usage, estimate_me
 if TYPE_CHECKING:
     from mergeit_ops.llm.engine import LLMEngine
 
-__all__ = ["Stage"]
+__all__ = ["ABOUT_ONE_REQUEST", "Stage"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -53,7 +53,7 @@ R = TypeVar("R")
 _REFUSED_REQUESTS = 3
 """Requests a server forbids, or refuses in the same words, before a run stops; fewer may be about what they hold."""
 
-_ABOUT_ONE_REQUEST = {
+ABOUT_ONE_REQUEST = {
     FailureKind.TOO_LONG: FailureReason.TOO_LONG,
     FailureKind.REFUSED: FailureReason.REFUSED,
 }
@@ -247,16 +247,23 @@ class Stage(Generic[T]):
         return completion
 
     def _count_tokens(self, completion: Completion, prompt_estimate: int) -> int:
-        prompt, written = completion.prompt_tokens, completion.completion_tokens
-        if prompt is None or written is None:
+        if completion.prompt_tokens is None or completion.completion_tokens is None:
             self._usage.estimated_calls += 1
-        prompt = prompt_estimate if prompt is None else prompt
-        written = estimate_tokens(completion.text) if written is None else written
+        prompt, written = self._tokens_of(completion, prompt_estimate)
         self._usage.prompt_tokens += prompt
         self._usage.completion_tokens += written
         self._usage.cached_prompt_tokens += min(completion.cached_tokens or 0, prompt)
         self._engine.reserve.learn(prompt_estimate, prompt, written)
         return prompt + written
+
+    @staticmethod
+    def _tokens_of(completion: Completion, prompt_estimate: int) -> tuple[int, int]:
+        """Return the tokens of prompt and answer, estimated where the server does not say."""
+        prompt, written = completion.prompt_tokens, completion.completion_tokens
+        return (
+            prompt_estimate if prompt is None else prompt,
+            estimate_tokens(completion.text) if written is None else written,
+        )
 
     async def _call(self, request: LLMRequest[T], params: Mapping[str, Any], prompt_estimate: int) -> Completion:
         engine = self._engine
@@ -343,7 +350,7 @@ class Stage(Generic[T]):
             for name in waits:
                 engine.refusals.through(name, answered)
         # Outside the handler, so that a user's traceback is one sentence and not a history.
-        reason = _ABOUT_ONE_REQUEST.get(failure.kind, FailureReason.API_FAILED)
+        reason = ABOUT_ONE_REQUEST.get(failure.kind, FailureReason.API_FAILED)
         if self._is_of_recipe(failure):
             failure = failure.but(detail=f"{failure.detail}: {parameter_cure(failure)}")
         self._book.words[reason] = failure.detail
@@ -360,17 +367,28 @@ class Stage(Generic[T]):
             try:
                 return await backend.complete(request.messages, sent, request.schema)
             except CallFailedError as failure:
-                field = _sent_field(failure, sent)
-                of_recipe = field in engine.recipe_params and not engine.proven
-                if field is None or not (of_recipe or self._is_a_default(field)):
-                    raise
                 refused = failure
             # Outside the handler, so that the traceback does not show the original exception.
-            if not self._is_a_default(field):
+            if not self._leaves_out(refused, sent):
+                raise refused
+
+    def _leaves_out(self, refused: CallFailedError, sent: Mapping[str, Any]) -> bool:
+        """Return whether a server refuses a default, which is left out from now on.
+
+        :param refused: the failure of a call.
+        :param sent: its sampling parameters.
+        :raises LLMUnavailableError: if it refuses a parameter of the recipe, and has not answered yet.
+        """
+        engine = self._engine
+        field = _sent_field(refused, sent)
+        if field is not None and not self._is_a_default(field):
+            if field in engine.recipe_params and not engine.proven:
                 raise LLMUnavailableError(refused_parameter(refused, self._identity))
-            if field not in engine.dropped:
-                engine.dropped.add(field)
-                logger.warning(without_parameter(refused, sent[field], self._identity))
+            return False
+        if field is not None and field not in engine.dropped:
+            engine.dropped.add(field)
+            logger.warning(without_parameter(refused, sent[field], self._identity))
+        return field is not None
 
     def _is_of_recipe(self, failure: CallFailedError) -> bool:
         """Tell whether a server refuses a parameter that the recipe sets, whatever it has answered before."""

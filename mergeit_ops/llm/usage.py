@@ -39,6 +39,9 @@ class Usage:
     :param kept: answers to these requests that the journal holds.
     :param last_errors: the last error of each reason, by reason code, in the server's words.
     :param answered_as: answers by the model that the server names, if it differs from the requested one.
+    :param batches: batches submitted.
+    :param resubmitted: requests of batches that came back without an answer and were submitted again, by what became
+        of them.
     :param seconds: wall time.
     """
 
@@ -58,6 +61,8 @@ class Usage:
     kept: int = 0
     last_errors: dict[str, str] = field(default_factory=dict)
     answered_as: dict[str, int] = field(default_factory=dict)
+    batches: int = 0
+    resubmitted: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
 
     @property
@@ -88,10 +93,11 @@ class Usage:
         :param other: stays as it is.
         """
         for item in fields(self):
-            if item.name not in ("failures", "last_errors", "answered_as"):
+            if item.name not in ("failures", "last_errors", "answered_as", "resubmitted"):
                 setattr(self, item.name, getattr(self, item.name) + getattr(other, item.name))
-        for mine, others in ((self.failures, other.failures), (self.answered_as, other.answered_as)):
-            for name, count in others.items():
+        for counted in ("failures", "answered_as", "resubmitted"):
+            mine = getattr(self, counted)
+            for name, count in getattr(other, counted).items():
                 mine[name] = mine.get(name, 0) + count
         self.last_errors |= other.last_errors
 
@@ -208,14 +214,23 @@ class TokenBudget:
         :param tokens: the estimate for one request.
         :return: whether they fit; False means that the request must not be sent.
         """
-        if self._limit is None:
-            return True
-        while self._spent + self._reserved + tokens > self._limit:
-            if not self._reserved or self._spent + tokens > self._limit:
-                return False
+        while (fits := self.reserve_now(tokens)) is None:
             self._settled.clear()
             await self._settled.wait()
-        self._reserved += tokens
+        return fits
+
+    def reserve_now(self, tokens: int) -> bool | None:
+        """Set tokens aside if they fit, without waiting.
+
+        :param tokens: the estimate for one request.
+        :return: whether they fit; None if they may fit once what is reserved is settled.
+        """
+        if self._limit is not None:
+            if self._spent + tokens > self._limit:
+                return False
+            if self._spent + self._reserved + tokens > self._limit:
+                return None
+            self._reserved += tokens
         return True
 
     @property
