@@ -6,11 +6,11 @@ import os
 import sys
 from collections.abc import Sequence
 
-from mergeit_ops.cli import cache, check, compare, distill, export_sft, report, show, verify, win_score
+from mergeit_ops.cli import batch, cache, check, compare, distill, export_sft, report, show, verify, win_score
 from mergeit_ops.cli.terminal import Parser, say
 from mergeit_ops.errors import MergeItError
 
-_COMMANDS = (cache, check, compare, distill, export_sft, report, show, verify, win_score)
+_COMMANDS = (batch, cache, check, compare, distill, export_sft, report, show, verify, win_score)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -14,13 +14,13 @@ from mergeit_ops.dataset.manifest import Manifest, added_up
 from mergeit_ops.distributed.blocks import Blocks, Resources
 from mergeit_ops.distributed.budget import BudgetPlace, share_budgets, spend_from
 from mergeit_ops.distributed.journal import keep_journals
-from mergeit_ops.errors import LLMError
+from mergeit_ops.errors import LLMError, RecipeError
 from mergeit_ops.jobs.asking import AskingJob
 from mergeit_ops.llm.engine import LLMEngine, told_of_answers
 from mergeit_ops.llm.failure_share import check_failures
 from mergeit_ops.llm.learnt import Learnt
 
-__all__ = ["asked"]
+__all__ = ["asked", "refuse_batches"]
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,7 @@ def asked(
     :return: the new rows, and the report about each old block, in order.
     :raises LLMError: if the stage of a task had to stop, or too many requests of all tasks have failed.
     """
+    refuse_batches(job.operator, job.engines)
     for engine in job.engines:
         if engine.asks_a_server:
             _tell_requests(blocks, job, engine, resources)
@@ -80,6 +81,21 @@ def asked(
         manifest.figures |= added_up(news.figures for news in told.heard)
         manifest.details |= added_up(news.details for news in told.heard)
     return made, [one.report for one in news]
+
+
+def refuse_batches(operator: str, engines: Sequence[LLMEngine]) -> None:
+    """Stop if a recipe asks for batches: each block would wait for batches of its own, for up to a day.
+
+    :param operator: registry name, for the message.
+    :param engines: of the operator.
+    :raises RecipeError: if so.
+    """
+    if any(engine.settings.api_mode == "batch" for engine in engines):
+        raise RecipeError(
+            f"{operator}: api_mode: batch does not run on Ray: run this recipe with executor_type: default, or set "
+            "api_mode to online. Answers of a run in the default executor are in the journal of the driver's machine, "
+            "where a run on Ray finds them."
+        )
 
 
 def _tell_requests(blocks: Blocks, job: AskingJob, engine: LLMEngine, resources: Resources) -> None:

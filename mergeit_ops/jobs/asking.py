@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
 
+from mergeit_ops.dataset.tables import READ_ROWS
 from mergeit_ops.llm.usage import PLANNED_FIGURES
 
 if TYPE_CHECKING:
     from mergeit_ops.llm.engine import LLMEngine
 
-__all__ = ["AskingJob", "EngineJob"]
+__all__ = ["AskingJob", "EngineJob", "rows_at_once"]
+
+_ROWS_IN_BATCHES = 50_000
+"""Rows whose questions wait for the same batches: each table of rows waits for its own, for up to a day."""
 
 
 class AskingJob(Protocol):
@@ -91,3 +95,11 @@ class EngineJob:
         """See `AskingJob`."""
         if self.engine.total.requests:
             self.engine.run((), lambda outcome: None)
+
+
+def rows_at_once(engines: Sequence[LLMEngine]) -> int:
+    """Return how many rows are asked about together at most.
+
+    :param engines: that ask about them.
+    """
+    return _ROWS_IN_BATCHES if any(engine.settings.api_mode == "batch" for engine in engines) else READ_ROWS

@@ -30,7 +30,7 @@ from mergeit_ops.dataset.tables import (
     write_dataset,
 )
 from mergeit_ops.dataset.topics import is_grouped, iter_topics
-from mergeit_ops.jobs.asking import AskingJob
+from mergeit_ops.jobs.asking import AskingJob, rows_at_once
 from mergeit_ops.jobs.identified_rows import LocalIdentifiedRows
 from mergeit_ops.jobs.merging import MergeJob
 from mergeit_ops.jobs.rows import ModelUse, TableFunction
@@ -80,10 +80,15 @@ class LocalRows:
         model: ModelUse | None = None,
     ) -> tuple[LocalRows, list[Any]]:
         """See `Rows`."""
+        return self._made(self._results(function, shared, each), features)
+
+    def _made(
+        self, results: Iterable[tuple[pa.Table | None, Any]], features: Callable[[Features], Features]
+    ) -> tuple[LocalRows, list[Any]]:
         told: list[Any] = []
 
         def made() -> Iterator[pa.Table]:
-            for table, report in self._results(function, shared, each):
+            for table, report in results:
                 told.append(report)
                 if table is not None:
                     yield table
@@ -100,11 +105,12 @@ class LocalRows:
         shared: Sequence[Any],
         each: Iterable[Any] | None = None,
         columns: Sequence[str] | None = None,
+        rows: int = READ_ROWS,
     ) -> Iterator[tuple[pa.Table | None, Any]]:
         # A topic may be large: each is a table of its own.
         grouped = self.grouped
         own = repeat(()) if each is None else ((argument,) for argument in each)
-        for number, table in enumerate(iter_tables(self.dataset, columns, 1 if grouped else READ_ROWS)):
+        for number, table in enumerate(iter_tables(self.dataset, columns, 1 if grouped else rows)):
             yield function(_numbered(table, number) if grouped else table, *shared, *next(own))
 
     def embedded(self, reader: SampleReader) -> tuple[LocalRows, Readability]:
@@ -154,7 +160,8 @@ class LocalRows:
     ) -> tuple[LocalRows, list[Any]]:
         """See `Rows`."""
         try:
-            made = self.map(job.ask, each=repeat(None), features=features)
+            results = self._results(job.ask, (), repeat(None), rows=rows_at_once(job.engines))
+            made = self._made(results, features)
             job.finish()
         finally:
             # Also of a run that had to stop: what it cost is on record.

@@ -65,6 +65,11 @@ class OpenAICompatibleFactory:
         endpoint, path = settings.api_endpoint or DEFAULT_ENDPOINT, settings.response_path or DEFAULT_RESPONSE_PATH
         params, sampling = dict(settings.model_params or {}), dict(settings.sampling_params or {})
         check_client_params(params, endpoint, sampling)
+        if settings.api_mode == "batch" and f"/{endpoint.strip('/')}" != DEFAULT_ENDPOINT:
+            raise RecipeError(
+                f"api_mode: batch needs the endpoint {DEFAULT_ENDPOINT}, got api_endpoint {endpoint!r}: remove it, or "
+                "set api_mode to online."
+            )
         try:
             json.dumps(sampling, allow_nan=False)
         except (TypeError, ValueError, RecursionError) as error:

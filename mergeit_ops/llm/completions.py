@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from mergeit_ops.errors import RecipeError
 from mergeit_ops.llm.client_params import check_client_params
 from mergeit_ops.llm.connection import VARIABLES, Connection, check_connection, open_connection, server_url
 
@@ -45,6 +46,11 @@ class CompletionsFactory:
         """
         endpoint, params = settings.api_endpoint or DEFAULT_COMPLETIONS_ENDPOINT, dict(settings.model_params or {})
         check_client_params(params, endpoint, {})
+        if settings.api_mode == "batch" and f"/{endpoint.strip('/')}" != DEFAULT_COMPLETIONS_ENDPOINT:
+            raise RecipeError(
+                f"api_mode: batch needs the endpoint {DEFAULT_COMPLETIONS_ENDPOINT}, got api_endpoint {endpoint!r}: "
+                "remove it, or set api_mode to online."
+            )
         return {
             "model": settings.api_or_hf_model,
             "api_endpoint": endpoint,

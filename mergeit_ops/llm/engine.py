@@ -104,7 +104,8 @@ class LLMEngine:
             setting of the environment cannot work.
         """
         check = getattr(self.backend_factory, "check", None)
-        if check is not None:
+        # Whoever runs files by hand needs no server that this process can reach.
+        if check is not None and self.settings.batch_folder is None:
             check()
 
     def figures(self) -> dict[str, Any]:

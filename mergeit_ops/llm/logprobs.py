@@ -16,6 +16,7 @@ from mergeit_ops.llm.advice import without_logprobs
 from mergeit_ops.llm.backend import ChatBackend, Completion
 from mergeit_ops.llm.completions import CompletionsFactory
 from mergeit_ops.llm.connection import Connection
+from mergeit_ops.llm.failures import CallFailedError
 from mergeit_ops.llm.responses import read_completion, value_at
 from mergeit_ops.llm.servers import listed_logprobs
 
@@ -43,6 +44,9 @@ class LogprobsFactory(CompletionsFactory):
     """What a server has been seen to give, remembered from client to client."""
 
     reads = "logprobs"
+    response_path = "choices.0.text"
+    form = None
+    """There is one way to ask; see `BatchFactory`."""
 
     @classmethod
     def from_settings(
@@ -59,6 +63,44 @@ class LogprobsFactory(CompletionsFactory):
     def sampling_params(self) -> Mapping[str, Any]:
         """One token, drawn without chance: its log-probabilities are all that is read."""
         return {"max_tokens": 1, "temperature": 0, "logprobs": self.top_logprobs}
+
+    def line(
+        self,
+        messages: Sequence[Mapping[str, str]],
+        sampling_params: Mapping[str, Any],
+        schema: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """See `BatchFactory`. The contents are the prompt, sent as it is: without roles, without a chat template."""
+        prompt = "".join(turn["content"] for turn in messages)
+        return {"model": self.model, "prompt": prompt, **sampling_params}
+
+    def read(self, payload: object) -> Completion:
+        """See `BatchFactory`.
+
+        :raises LLMUnavailableError: when the first response with a choice has no log-probabilities: a server that
+            does not give them never will.
+        """
+        completion = read_completion(payload, self.response_path)
+        # One token was asked for: that it is one token long says nothing, and neither does a blank one.
+        completion = replace(completion, text="", problem=None, completion_tokens=completion.completion_tokens or 1)
+        if completion.finish_reason == "content_filter":
+            return replace(completion, problem=FailureReason.REFUSED)
+        if not isinstance(value_at(payload, "choices.0"), Mapping):
+            return replace(completion, problem=FailureReason.NO_CHOICES)
+        logprobs = first_logprobs(payload)
+        if logprobs:
+            self.seen.add(_LOGPROBS)
+            return replace(completion, text=json.dumps(logprobs, sort_keys=True, separators=(",", ":")))
+        if _LOGPROBS not in self.seen:
+            raise LLMUnavailableError(without_logprobs(self.identity()))
+        return replace(completion, problem=FailureReason.NO_LOGPROBS)
+
+    def accepted(self, form: None) -> None:
+        """See `BatchFactory`."""
+
+    def rewrites(self, failure: CallFailedError, sent: Mapping[str, Any], form: None) -> bool:
+        """See `BatchFactory`."""
+        return False
 
     def create(self, max_concurrency: int) -> ChatBackend:
         """Make the client.
@@ -95,23 +137,9 @@ class LogprobsClient:
         :raises LLMUnavailableError: when the first response with a choice has no log-probabilities: a server that
             does not give them never will.
         """
-        prompt = "".join(turn["content"] for turn in messages)
-        body = {"model": self._spec.model, "prompt": prompt, **sampling_params}
+        body = self._spec.line(messages, sampling_params)
         payload = await self._connection.post(self._spec.api_endpoint, body)
-        completion = self._connection.shown(read_completion(payload, "choices.0.text"))
-        # One token was asked for: that it is one token long says nothing, and neither does a blank one.
-        completion = replace(completion, text="", problem=None, completion_tokens=completion.completion_tokens or 1)
-        if completion.finish_reason == "content_filter":
-            return replace(completion, problem=FailureReason.REFUSED)
-        if not isinstance(value_at(payload, "choices.0"), Mapping):
-            return replace(completion, problem=FailureReason.NO_CHOICES)
-        logprobs = first_logprobs(payload)
-        if logprobs:
-            self._spec.seen.add(_LOGPROBS)
-            return replace(completion, text=json.dumps(logprobs, sort_keys=True, separators=(",", ":")))
-        if _LOGPROBS not in self._spec.seen:
-            raise LLMUnavailableError(without_logprobs(self._spec.identity()))
-        return replace(completion, problem=FailureReason.NO_LOGPROBS)
+        return self._connection.shown(self._spec.read(payload))
 
     async def models(self) -> tuple[str, ...]:
         """Return the names of the models that the server lists."""

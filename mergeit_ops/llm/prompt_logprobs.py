@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mergeit_ops.core.merging.replies import FailureReason
 from mergeit_ops.core.scoring.prompt_tokens import Tokens, first_token_behind, spells, tokens_as_text
-from mergeit_ops.errors import LLMUnavailableError
+from mergeit_ops.errors import LLMUnavailableError, RecipeError
 from mergeit_ops.llm.advice import shifted_logprobs, without_first_loss, without_prompt_logprobs
 from mergeit_ops.llm.backend import ChatBackend, Completion
 from mergeit_ops.llm.completions import CompletionsFactory
@@ -70,6 +70,10 @@ class PromptLogprobsFactory(CompletionsFactory):
     @classmethod
     def from_settings(cls, settings: LLMSettings, accelerator: str | None = None) -> PromptLogprobsFactory:
         """See `BackendFactory`."""
+        if settings.api_mode == "batch":
+            raise RecipeError(
+                "api_mode: batch cannot be used here: no batch API gives the log-probabilities of prompts. Remove it."
+            )
         return cls(**cls.fields_of(settings))
 
     @property

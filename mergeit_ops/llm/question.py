@@ -98,6 +98,16 @@ class Question(Generic[T]):
         return not self._answers
 
     @property
+    def reason(self) -> FailureReason:
+        """Why its latest answer could not be used, or why there is none."""
+        return self._reason
+
+    @property
+    def was_answered(self) -> bool:
+        """Whether it has had an answer, of whatever use."""
+        return self._attempt > 0
+
+    @property
     def params(self) -> Mapping[str, Any]:
         """The sampling parameters, with a seed of its own for every answer where there is one at all."""
         return _bounded(self._draw_params(), self._request, self.cut_off)

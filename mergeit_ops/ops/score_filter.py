@@ -14,6 +14,7 @@ from mergeit_ops.core.formats import SampleFormat
 from mergeit_ops.core.formats.views import READS, Read, View
 from mergeit_ops.distributed import in_ray_worker
 from mergeit_ops.errors import named
+from mergeit_ops.jobs.asking import rows_at_once
 from mergeit_ops.jobs.scoring import ScoringJob
 from mergeit_ops.ops.bounded_filter import BOUND_CONSTRAINTS, BoundedFilter
 from mergeit_ops.ops.parameters import declare
@@ -115,6 +116,11 @@ class ScoreFilter(BoundedFilter):
         return any(engine.asks_a_server for engine in self._engines)
 
     @property
+    def rows_at_once(self) -> int:
+        """Return how many rows are scored together."""
+        return rows_at_once(self._engines)
+
+    @property
     def _engines(self) -> Sequence[LLMEngine]:
         return self._scorer.engines() if isinstance(self._scorer, PayingScorer) else ()
 
@@ -129,11 +135,13 @@ class ScoreFilter(BoundedFilter):
 
     def _of_driver(self) -> Any:
         """Return the driver's environment, and the journals and token budgets that it keeps."""
+        from mergeit_ops.distributed.asking import refuse_batches
         from mergeit_ops.distributed.blocks import Resources
         from mergeit_ops.distributed.budget import share_budgets
         from mergeit_ops.distributed.environment import DriverEnvironment
         from mergeit_ops.distributed.journal import keep_journals
 
+        refuse_batches(self._name, self._engines)
         places = sum(engine.settings.max_concurrency for engine in self._engines if engine.asks_a_server)
         if places:
             tasks = Resources.of(self).at_once()

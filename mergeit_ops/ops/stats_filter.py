@@ -67,6 +67,11 @@ class StatsFilter(SampleOperator, Filter):
         """Return whether the stats cost money: a server is asked for them."""
         return False
 
+    @property
+    def rows_at_once(self) -> int:
+        """Return how many rows are read at a time."""
+        return READ_ROWS
+
     def run(self, dataset: Dataset, *, exporter: Any = None, tracer: Any = None, reduce: bool = True) -> Dataset:
         """Make stats and filter.
 
@@ -95,7 +100,9 @@ class StatsFilter(SampleOperator, Filter):
         stays: list[bool] = []
 
         def tables() -> Iterator[pa.Table]:
-            for table in _with_progress(job.tables(iter_tables(dataset)), len(dataset), self._name):
+            for table in _with_progress(
+                job.tables(iter_tables(dataset, rows=self.rows_at_once)), len(dataset), self._name
+            ):
                 scored = job.run(table)
                 part = self._stay(scored.table) if filters else [True] * scored.table.num_rows
                 if tracing is not None:

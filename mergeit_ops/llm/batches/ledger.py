@@ -16,7 +16,7 @@ from mergeit_ops.core.disk import unwritable
 from mergeit_ops.errors import DiskError
 from mergeit_ops.llm.batches.lines import Result
 
-__all__ = ["BY_HAND", "SUBMITTED", "UNCERTAIN", "WRITTEN", "Ledger", "SubmittedBatch"]
+__all__ = ["BY_HAND", "FAILED", "IN_VAIN", "SETTLED", "SUBMITTED", "UNCERTAIN", "WRITTEN", "Ledger", "SubmittedBatch"]
 
 WRITTEN = "written"
 """Its requests are on record; the server may have its file, but no batch."""
@@ -27,8 +27,12 @@ SUBMITTED = "submitted"
 BY_HAND = "by_hand"
 """Its file is in a folder of the user."""
 
-_IN_VAIN = "in_vain"
-_SETTLED = "settled"
+SETTLED = "settled"
+"""Outcome of a request whose answer is in the journal, or that was given back unpaid."""
+IN_VAIN = "in_vain"
+"""Outcome, with a reason behind it, of a request whose answer could not be used."""
+FAILED = "failed"
+"""Outcome, with a reason behind it, of a request that was given up."""
 
 _BUSY_TIMEOUT_S = 30.0
 _CREATE = """
@@ -104,7 +108,10 @@ class Ledger:
             "SELECT number, tag, state, file, batch_id, created_at FROM batches WHERE number IN "
             "(SELECT batch FROM batch_lines WHERE outcome IS NULL) ORDER BY number"
         )
-        return [SubmittedBatch(*row[:6], self._keys(row[0])) for row in rows.fetchall()]
+        return [
+            SubmittedBatch(number, tag, state, file, batch_id, created_at, self._keys(number))
+            for number, tag, state, file, batch_id, created_at in rows.fetchall()
+        ]
 
     def under_way(self, keys: Iterable[str]) -> list[SubmittedBatch]:
         """Return the batches that hold some of these requests without an outcome, oldest first.
@@ -114,13 +121,13 @@ class Ledger:
         wanted = set(keys)
         return [batch for batch in self.open_batches() if not wanted.isdisjoint(batch.keys)]
 
-    def in_vain(self, key: str) -> int:
-        """Return how often the answer to a request could not be used.
+    def past(self, key: str) -> list[str]:
+        """Return the outcomes that a request had in earlier batches of the same work, oldest first.
 
         :param key: of the request.
         """
-        query = "SELECT COUNT(*) FROM batch_lines WHERE key = ? AND outcome = ?"
-        return int(self._connection.execute(query, (key, _IN_VAIN)).fetchone()[0])
+        query = "SELECT outcome FROM batch_lines WHERE key = ? AND outcome IS NOT NULL ORDER BY batch"
+        return [outcome for (outcome,) in self._connection.execute(query, (key,))]
 
     def add(self, tag: str, keys: Iterable[str], model: str) -> int:
         """Put a batch on record before anything is sent; return its number.
@@ -155,16 +162,16 @@ class Ledger:
                 (state, file, batch_id, time.time(), number),
             )
 
-    def settle(self, number: int, in_vain: Mapping[str, bool]) -> None:
-        """Note that requests of a batch are done with: answers are in the journal, or have no use.
+    def settle(self, number: int, outcomes: Mapping[str, str]) -> None:
+        """Note what became of requests of a batch.
 
         :param number: of the batch.
-        :param in_vain: key to whether the request was answered, but not so that it could be used.
+        :param outcomes: key to outcome: a constant of this module, with a reason where one belongs to it.
         """
         with self._transaction() as connection:
             connection.executemany(
                 "UPDATE batch_lines SET outcome = ?, result = NULL WHERE batch = ? AND key = ?",
-                ((_IN_VAIN if vain else _SETTLED, number, key) for key, vain in in_vain.items()),
+                ((outcome, number, key) for key, outcome in outcomes.items()),
             )
 
     def drop(self, number: int) -> None:

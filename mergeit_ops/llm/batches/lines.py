@@ -7,10 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["BATCH_ENDPOINTS", "BatchFile", "Line", "Result", "read_results", "request_line", "split"]
-
-BATCH_ENDPOINTS = ("/chat/completions", "/completions")
-"""Endpoints that have batches, at OpenAI and in vLLM's run-batch; `/v1` stands in front of them."""
+__all__ = ["BatchFile", "Line", "Result", "read_results", "request_line", "split"]
 
 _OK = 200
 
@@ -63,7 +60,7 @@ def request_line(key: str, endpoint: str, body: Mapping[str, Any]) -> Line:
     """Return a request as a line.
 
     :param key: of its answer in the journal; the response has it too.
-    :param endpoint: one of `BATCH_ENDPOINTS`.
+    :param endpoint: path below `/v1`.
     :param body: of the request.
     """
     whole = {"custom_id": key, "method": "POST", "url": f"/v1/{endpoint.strip('/')}", "body": body}

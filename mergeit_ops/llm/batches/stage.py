@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from loguru import logger
 
 from mergeit_ops.core.merging.replies import FailureReason
-from mergeit_ops.errors import DiskError, LLMUnavailableError
+from mergeit_ops.errors import DiskError, LLMUnavailableError, TooManyFailuresError
 from mergeit_ops.llm.advice import parameter_cure, unavailable
 from mergeit_ops.llm.backend import BatchFactory, Completion
 from mergeit_ops.llm.batches.advice import (
@@ -23,7 +23,17 @@ from mergeit_ops.llm.batches.advice import (
     still_to_be_run,
     without_batches,
 )
-from mergeit_ops.llm.batches.ledger import BY_HAND, SUBMITTED, UNCERTAIN, WRITTEN, Ledger, SubmittedBatch
+from mergeit_ops.llm.batches.ledger import (
+    BY_HAND,
+    FAILED,
+    IN_VAIN,
+    SETTLED,
+    SUBMITTED,
+    UNCERTAIN,
+    WRITTEN,
+    Ledger,
+    SubmittedBatch,
+)
 from mergeit_ops.llm.batches.lines import BatchFile, Line, Result, read_results, request_line, split
 from mergeit_ops.llm.batches.service import MAX_FILE_BYTES, BatchService, BatchState
 from mergeit_ops.llm.batches.settings import BatchSettings
@@ -98,7 +108,7 @@ class BatchStage(Stage[T]):
         self._connection: Connection | None = None
         self._reserved: dict[str, int] = {}
         self._lost_times: dict[str, int] = {}
-        self._tries: dict[str, int] = {}
+        self._past: dict[str, list[str]] = {}
         self._mask = mask_of(self._factory.model_params)
         assert isinstance(self._budget, TokenBudget)
         self._own_budget: TokenBudget = self._budget
@@ -120,7 +130,11 @@ class BatchStage(Stage[T]):
                 await self._round(calls)
                 begun = self._settled(begun, on_outcome)
             self._judge(at_end=not more_to_come)
-            self._ledger.finish(self._tries)
+            self._ledger.finish(self._past)
+        except TooManyFailuresError:
+            # Whatever the cause was, the next run asks these requests anew.
+            self._ledger.finish(self._past)
+            raise
         finally:
             lines.cancel()
             await asyncio.gather(lines, return_exceptions=True)
@@ -142,7 +156,7 @@ class BatchStage(Stage[T]):
         for asked in begun:
             following: _Asked[T] | None = asked
             while following is not None:
-                following.open = [question for question in following.open if question.needs_a_call(self._tried)]
+                following.open = list(filter(self._is_open, following.open))
                 if following.open:
                     following.was_asked = True
                     left.append(following)
@@ -158,11 +172,20 @@ class BatchStage(Stage[T]):
                 following = None if next_request is None else self._begun(next_request)
         return left
 
+    def _is_open(self, question: Question[T]) -> bool:
+        """Return whether a question has to be asked."""
+        if question.needs_a_call(self._tried):
+            return True
+        if question.is_open and not question.was_answered and (past := self._past.get(question.key)):
+            question.fail(FailureReason(past[-1].rpartition(" ")[2]))
+        return False
+
     def _tried(self, key: str) -> int:
         """Return how often earlier runs of the same work have asked a question in vain; this run counts its own."""
-        if key not in self._tries:
-            self._tries[key] = self._ledger.in_vain(key)
-        return self._tries[key]
+        if key not in self._past:
+            self._past[key] = [outcome for outcome in self._ledger.past(key) if outcome != SETTLED]
+        past = self._past[key]
+        return self._settings.try_num if any(one.startswith(FAILED) for one in past) else len(past)
 
     async def _round(self, calls: Mapping[str, Question[T]]) -> None:
         """Submit what is not under way, and wait for all of it."""
@@ -333,7 +356,7 @@ class BatchStage(Stage[T]):
         words = f"{code}: {message}" if code else message
         failure = failure_of(None, {"error": {"code": code, "message": message}}, self._mask)
         self._free(batch.keys, calls)
-        self._ledger.settle(batch.number, dict.fromkeys(batch.keys, False))
+        self._ledger.settle(batch.number, dict.fromkeys(batch.keys, SETTLED))
         if failure.kind is not FailureKind.RATE_LIMITED and "limit" not in f"{code} {message}".lower():
             raise LLMUnavailableError(batch_refused(state.id, words, self._identity))
         self._resubmit("over_limit", len(batch.keys))
@@ -345,7 +368,7 @@ class BatchStage(Stage[T]):
     ) -> None:
         """Take the responses of a batch: first the answers, into the journal; then what failed."""
         form = self._factory.form
-        in_vain: dict[str, bool] = {}
+        outcomes: dict[str, str] = {}
         failures: dict[str, CallFailedError | None] = {}
         for key in batch.keys:
             completion, failure = self._completion(results.get(key))
@@ -353,10 +376,10 @@ class BatchStage(Stage[T]):
             if completion is not None:
                 self._usage.calls += 1
                 self._factory.accepted(form)
-                in_vain[key] = self._answer(key, completion, calls.get(key))
+                outcomes[key] = self._answer(key, completion, calls.get(key))
             else:
                 failures[key] = failure
-                in_vain[key] = False
+                outcomes[key] = SETTLED
         if self._book.journal.write_failures:
             raise LLMUnavailableError(
                 f"The answers of batch {batch.batch_id or batch.file} cannot be stored in {self._book.journal.path}: "
@@ -364,12 +387,12 @@ class BatchStage(Stage[T]):
             )
         for key, failure in failures.items():
             if key in calls:
-                self._failed(key, calls[key], failure, form, reason)
+                outcomes[key] = self._failed(key, calls[key], failure, form, reason)
         unknown = len(results.keys() - set(batch.keys))
         if unknown and batch.state != BY_HAND:
             logger.warning(f"LLM batch {batch.batch_id}: {unknown:,} responses belong to no request, and are not read.")
         # Last: as long as it is not on record, the same responses are read again.
-        self._ledger.settle(batch.number, in_vain)
+        self._ledger.settle(batch.number, outcomes)
         stopping = next((one for one in failures.values() if one is not None and one.kind in _STOPPING), None)
         if stopping is not None and (len(failures) == len(batch.keys) or stopping.kind is FailureKind.NO_CREDIT):
             raise LLMUnavailableError(unavailable(stopping, self._identity))
@@ -386,50 +409,54 @@ class BatchStage(Stage[T]):
             return None, reported
         return shown(self._factory.read(result.body), self._mask), None
 
-    def _answer(self, key: str, completion: Completion, question: Question[T] | None) -> bool:
-        """Take an answer; return whether it could not be used."""
+    def _answer(self, key: str, completion: Completion, question: Question[T] | None) -> str:
+        """Take an answer; return what became of the request."""
         if question is None:
             # Of another run that was stopped: it is paid for, whoever asks for it.
             if completion.problem is None and not completion.only_reasoning:
                 self._book.keep(key, completion)
             self._count_tokens(completion, completion.prompt_tokens or 0)
-            return completion.problem is not None
+            return SETTLED
         estimate = estimate_messages(question.asked.messages)
         self._count_tokens(completion, estimate)
         self._note_answer(question.asked, completion, estimate)
         question.count_call()
         question.take(completion)
         # One that is in the journal, to be corrected, counts as a try whenever it is read there.
-        return question.key == key and question.is_open
+        return f"{IN_VAIN} {question.reason}" if question.key == key and question.is_open else SETTLED
 
-    def _failed(self, key: str, question: Question[T], failure: CallFailedError | None, form: Any, reason: str) -> None:
-        """Have a request submitted again, or give it up."""
+    def _failed(self, key: str, question: Question[T], failure: CallFailedError | None, form: Any, reason: str) -> str:
+        """Have a request submitted again, or give it up; return what became of it."""
         if failure is not None:
             self._usage.calls += 1
             sent = question.params
             if self._factory.rewrites(failure, sent, form) or self._leaves_out(failure, sent):
-                self._resubmit("refused_field", 1)
-                return
+                return self._resubmit("refused_field", 1)
+            if failure.kind in _STOPPING:
+                self._give_up(question, FailureReason.API_FAILED, failure.detail)
+                # About the account rather than the request: the next run asks again.
+                return SETTLED
             if not failure.kind.retryable:
                 if self._is_of_recipe(failure):
                     failure = failure.but(detail=f"{failure.detail}: {parameter_cure(failure)}")
-                self._give_up(question, ABOUT_ONE_REQUEST.get(failure.kind, FailureReason.API_FAILED), failure.detail)
-                return
+                given_up = ABOUT_ONE_REQUEST.get(failure.kind, FailureReason.API_FAILED)
+                return self._give_up(question, given_up, failure.detail)
             reason = failure.kind.value
         self._lost_times[key] = self._lost_times.get(key, 0) + 1
         if self._lost_times[key] < self._settings.try_num:
-            self._resubmit(reason, 1)
-            return
+            return self._resubmit(reason, 1)
         words = failure.detail if failure is not None else _NEVER_SENT if reason == "expired" else _NO_RESPONSE
-        self._give_up(question, FailureReason.API_FAILED, words)
+        return self._give_up(question, FailureReason.API_FAILED, words)
 
-    def _give_up(self, question: Question[T], reason: FailureReason, words: str) -> None:
+    def _give_up(self, question: Question[T], reason: FailureReason, words: str) -> str:
         self._book.words[reason] = words
         question.fail(reason)
+        return f"{FAILED} {reason}"
 
-    def _resubmit(self, reason: str, number: int) -> None:
+    def _resubmit(self, reason: str, number: int) -> str:
         counts = self._usage.resubmitted
         counts[reason] = counts.get(reason, 0) + number
+        return SETTLED
 
     def _free(
         self, keys: Iterable[str], calls: Mapping[str, Question[T]], completion: Completion | None = None

@@ -196,9 +196,11 @@ def test_a_form_and_a_default_that_the_server_refuses_cost_a_round_and_no_row():
 
 
 def test_a_server_without_batches_is_one_sentence():
-    with FakeBatchServer(yes, has_batches=False) as server:
-        with pytest.raises(LLMUnavailableError, match="has no batch API .*api_mode to online"):
-            answers_of(batch_engine(server), [text_request(1)])
+    with (
+        FakeBatchServer(yes, has_batches=False) as server,
+        pytest.raises(LLMUnavailableError, match=r"has no batch API .*api_mode to online"),
+    ):
+        answers_of(batch_engine(server), [text_request(1)])
 
 
 def test_a_wrong_key_stops_the_run_at_the_first_call(monkeypatch):
@@ -217,7 +219,7 @@ def test_nobody_listening_is_said_within_seconds():
 def test_a_batch_that_is_refused_as_a_whole_stops_the_run_with_the_servers_words():
     fate = Fate("failed", errors=[("model_not_found", "The model m does not exist.")])
     with FakeBatchServer(yes, fates=[fate]) as server:
-        with pytest.raises(LLMUnavailableError, match="batch_0 .model_not_found: The model m does not exist"):
+        with pytest.raises(LLMUnavailableError, match=r"batch_0 .model_not_found: The model m does not exist"):
             answers_of(batch_engine(server), [text_request(1)])
         # It cost nothing, so the next run submits anew.
         outcomes, _ = answers_of(batch_engine(server), [text_request(1)])
@@ -227,7 +229,7 @@ def test_a_batch_that_is_refused_as_a_whole_stops_the_run_with_the_servers_words
 def test_batches_that_the_queue_has_no_room_for_are_submitted_when_others_are_done():
     full = Fate("failed", errors=[("token_limit_exceeded", "Enqueued token limit reached for m.")])
     with FakeBatchServer(yes, fates=[Fate(), full, full, Fate(), full, Fate()]) as server:
-        outcomes, usage = answers_of(batch_engine(server, batch_max_requests=2), [text_request(n) for n in range(6)])
+        _, usage = answers_of(batch_engine(server, batch_max_requests=2), [text_request(n) for n in range(6)])
         assert [len(lines) for lines in server.submitted] == [2, 2, 2, 2, 2, 2]
         assert set(server.paid.values()) == {1}
     assert usage.answered == 6
@@ -236,15 +238,17 @@ def test_batches_that_the_queue_has_no_room_for_are_submitted_when_others_are_do
 
 def test_a_queue_without_room_for_any_batch_stops_the_run():
     full = Fate("failed", errors=[("token_limit_exceeded", "Enqueued token limit reached for m.")])
-    with FakeBatchServer(yes, fates=[full]) as server:
-        with pytest.raises(LLMUnavailableError, match="accepts none .*batch_max_requests"):
-            answers_of(batch_engine(server), [text_request(1)])
+    with (
+        FakeBatchServer(yes, fates=[full]) as server,
+        pytest.raises(LLMUnavailableError, match=r"accepts none .*batch_max_requests"),
+    ):
+        answers_of(batch_engine(server), [text_request(1)])
 
 
 def test_no_credit_in_the_middle_keeps_what_was_answered_and_stops():
     broke = {"error": {"message": "You exceeded your current quota", "code": "insufficient_quota"}}
     with FakeBatchServer(yes, fates=[Fate(line_errors={2: (429, broke), 3: (429, broke)})]) as server:
-        with pytest.raises(LLMUnavailableError, match="no credit left.* 2 answers are in the journal"):
+        with pytest.raises(LLMUnavailableError, match=r"no credit left.* 2 answers are in the journal"):
             answers_of(batch_engine(server), [text_request(n) for n in range(4)])
         _, usage = answers_of(batch_engine(server), [text_request(n) for n in range(4)])
         assert set(server.paid.values()) == {1}
@@ -253,9 +257,11 @@ def test_no_credit_in_the_middle_keeps_what_was_answered_and_stops():
 
 def test_too_many_failures_stop_the_run():
     bad = {"error": {"message": "no"}}
-    with FakeBatchServer(yes, fates=[Fate(line_errors=dict.fromkeys(range(15), (400, bad)))]) as server:
-        with pytest.raises(TooManyFailuresError, match="15 of 2"):
-            answers_of(batch_engine(server), [text_request(n) for n in range(22)])
+    with (
+        FakeBatchServer(yes, fates=[Fate(line_errors=dict.fromkeys(range(15), (400, bad)))]) as server,
+        pytest.raises(TooManyFailuresError, match="15 of 2"),
+    ):
+        answers_of(batch_engine(server), [text_request(n) for n in range(22)])
 
 
 @pytest.mark.parametrize("where", ["/files", "/batches"])

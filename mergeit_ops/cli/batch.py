@@ -1,0 +1,137 @@
+"""`batch`: requests that are run by hand, and the batches under way."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mergeit_ops.cli.terminal import say
+from mergeit_ops.errors import DatasetError
+
+if TYPE_CHECKING:
+    from mergeit_ops.llm.batches.ledger import Ledger
+
+NAME = "batch"
+HELP = "Write requests to files, read the responses to them, and list or give up the batches under way."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    export = _action(actions, "export", _export, "run a recipe until its requests are written to files")
+    export.add_argument("--config", type=Path, required=True, help="the recipe")
+    export.add_argument("--folder", type=Path, required=True, help="takes the files")
+    read = _action(actions, "import", _import, "read files of responses; then run the recipe again")
+    read.add_argument("files", type=Path, nargs="+", metavar="FILE", help="output files, and error files")
+    listed = _action(actions, "list", _list, "list the batches under way")
+    forget = _action(actions, "forget", _forget, "give a batch up: its requests are asked, and paid for, again")
+    forget.add_argument("name", help="id of the batch, or path of its file of requests")
+    for action in (read, listed, forget):
+        action.add_argument("--cache-path", help="the cache_path of the recipe (default: that of the cache folder)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run an action."""
+    return int(options.action(options))
+
+
+def _action(
+    actions: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    action: Callable[[argparse.Namespace], int],
+    about: str,
+) -> argparse.ArgumentParser:
+    parser = actions.add_parser(name, help=about, description=about)
+    parser.set_defaults(action=action)
+    return parser
+
+
+def _export(options: argparse.Namespace) -> int:
+    from mergeit_ops.llm.settings import BATCH_FOLDER_VARIABLE
+
+    if not options.config.is_file():
+        raise DatasetError(f"There is no recipe {options.config}.")
+    folder = options.folder.absolute()
+    known = set(folder.glob("requests-*.jsonl"))
+    command = [str(Path(sys.executable).with_name("dj-process")), "--config", str(options.config)]
+    done = subprocess.run(command, env={**os.environ, BATCH_FOLDER_VARIABLE: str(folder)}, check=False)
+    new = sorted(set(folder.glob("requests-*.jsonl")) - known)
+    for file in new:
+        with file.open("rb") as lines:
+            say(f"{file}: {sum(1 for _ in lines):,} requests")
+    if new:
+        # The run stops there, which is what it was asked for.
+        return 0
+    if done.returncode == 0:
+        say("All answers are in the journal: the recipe has run to its end.")
+    return done.returncode
+
+
+def _import(options: argparse.Namespace) -> int:
+    from mergeit_ops.llm.batches.lines import read_results
+
+    try:
+        results = read_results(*(file.read_bytes() for file in options.files))
+    except OSError as error:
+        raise DatasetError(f"{error.filename} cannot be read ({error.strerror}).") from None
+    if not results:
+        raise DatasetError("There are no responses in these files: give the output files of run-batch.")
+    with closing(_ledger(options)) as ledger:
+        taken = ledger.store_results(results)
+    for file, (requests, missing) in taken.items():
+        without = f", {missing:,} without one are asked again" if missing else ""
+        say(f"{file}: {requests - missing:,} responses to {requests:,} requests{without}")
+    if not taken:
+        say(
+            "No request of these responses is under way in this journal. Give the cache_path of the recipe; responses "
+            "that have been read already are not read again."
+        )
+        return 1
+    say("Run the recipe again: it reads these responses.")
+    return 0
+
+
+def _list(options: argparse.Namespace) -> int:
+    from mergeit_ops.llm.batches.ledger import BY_HAND
+
+    with closing(_ledger(options)) as ledger:
+        batches = ledger.open_batches()
+    for batch in batches:
+        name = batch.file if batch.state == BY_HAND else batch.batch_id
+        since = time.strftime("%Y-%m-%d %H:%M", time.localtime(batch.created_at))
+        say(f"{name or 'not submitted yet'}: {len(batch.keys):,} requests, since {since}")
+    if not batches:
+        say("No batches are under way.")
+    return 0
+
+
+def _forget(options: argparse.Namespace) -> int:
+    with closing(_ledger(options)) as ledger:
+        path = str(Path(options.name).absolute())
+        found = [batch for batch in ledger.open_batches() if batch.batch_id == options.name or batch.file == path]
+        for batch in found:
+            ledger.drop(batch.number)
+            say(f"{options.name}: given up; {len(batch.keys):,} requests will be asked again.")
+    if not found:
+        raise DatasetError(f"No batch {options.name} is under way in this journal; `batch list` names those that are.")
+    return 0
+
+
+def _ledger(options: argparse.Namespace) -> Ledger:
+    from mergeit_ops.llm.batches.ledger import Ledger
+    from mergeit_ops.llm.journal import default_cache_path, journal_file
+
+    if options.cache_path == "":
+        # An unset variable of the shell.
+        raise DatasetError("--cache-path is empty: give the cache_path of a recipe, or leave it out.")
+    path = journal_file(options.cache_path) or default_cache_path()
+    if not path.is_file():
+        raise DatasetError(f"There is no journal {path}.")
+    return Ledger(path)
