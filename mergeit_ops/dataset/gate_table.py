@@ -282,12 +282,13 @@ def whole_topics(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
     """
     carried: list[pa.Table] = []  # rows of one topic
     topic: Any = None
-    for table in tables:
+    parts = (table for table in tables if table.num_rows)
+    following = next(parts, None)
+    while following is not None:
+        table, following = following, next(parts, None)
         topics = [meta.get(lineage.TOPIC_ID) for meta in metadata_of(table)]
-        if not topics:
-            continue
         cut = next((at for at in range(len(topics), 0, -1) if topics[at - 1] != topics[-1]), 0)
-        if topics[-1] is None:
+        if topics[-1] is None or following is None:
             cut = len(topics)
         if carried and topics[0] != topic:
             yield pa.concat_tables(carried)
@@ -298,5 +299,3 @@ def whole_topics(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
         if cut < len(topics):
             carried.append(table.slice(cut))
         topic = topics[-1]
-    if carried:
-        yield pa.concat_tables(carried)

@@ -9,11 +9,13 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from loguru import logger
+
 from mergeit_ops.core.merging.replies import FailureReason, ReplyError
 from mergeit_ops.errors import LLMError, TooManyFailuresError
 from mergeit_ops.llm.advice import about_the_journal
 from mergeit_ops.llm.backend import BackendFactory, find_backend
-from mergeit_ops.llm.journal import answer_key
+from mergeit_ops.llm.journal import Journal, answer_key
 from mergeit_ops.llm.journals import AnswerStore, open_journal
 from mergeit_ops.llm.logprobs import LogprobsFactory
 from mergeit_ops.llm.progress import Progress
@@ -84,6 +86,7 @@ class LLMEngine:
         self.kept: set[bytes] = set()
         self.budget: SpendingLimit | None = None
         """The shared token budget; None: only `max_total_tokens` of this engine."""
+        self._looked_for_batches = False
         self.alone = True
         """Whether all answers of the run come through this engine; if not, others may have added to the journal."""
 
@@ -180,11 +183,25 @@ class LLMEngine:
 
     def _stage(self, usage: Usage, journal: AnswerStore, progress: Progress) -> Stage[T]:
         if self.settings.api_mode == "online":
+            self._warn_of_batches(journal)
             return Stage(self, usage, journal, progress)
         # Imported here because most runs do not need it.
         from mergeit_ops.llm.batches.stage import BatchStage
 
         return BatchStage(self, usage, journal, progress)
+
+    def _warn_of_batches(self, journal: AnswerStore) -> None:
+        if self._looked_for_batches or not self.asks_a_server or not isinstance(journal, Journal):
+            return
+        self._looked_for_batches = True
+        from mergeit_ops.llm.batches.ledger import batches_under_way
+
+        number = 0 if journal.path is None else batches_under_way(journal.path)
+        if number:
+            logger.warning(
+                f"{number} batches are under way (`python -m mergeit_ops batch list`), and an online run pays again "
+                "for what it asks of them: to take their answers, run the recipe with api_mode: batch first."
+            )
 
     def plan(
         self, requests: Iterable[LLMRequest[T]], on_outcome: Callable[[LLMOutcome[T]], None] = lambda outcome: None

@@ -1,10 +1,11 @@
-"""What jobs with one engine tell of it."""
+"""What jobs with one engine tell of it, and how many rows are asked about together."""
 
 import pytest
 
 from mergeit_ops.core.merging.replies import FailureReason, ReplyError
+from mergeit_ops.dataset.tables import READ_ROWS
 from mergeit_ops.errors import TooManyFailuresError
-from mergeit_ops.jobs.asking import EngineJob
+from mergeit_ops.jobs.asking import EngineJob, rows_at_once
 from mergeit_ops.llm.engine import build_engine
 from mergeit_ops.llm.requests import LLMRequest
 from mergeit_ops.llm.settings import LLMSettings
@@ -57,3 +58,9 @@ def test_at_the_end_a_few_failures_are_too_many_if_nothing_else_has_come():
         job.engine.run([request(unread)], lambda outcome: None, more_to_come=True)
         with pytest.raises(TooManyFailuresError):
             job.finish()
+
+
+def test_rows_that_wait_for_batches_wait_together():
+    online, batch = build_engine(LLMSettings()), build_engine(LLMSettings(api_mode="batch"))
+    assert rows_at_once([]) == rows_at_once([online]) == READ_ROWS
+    assert rows_at_once([online, batch]) == 50_000

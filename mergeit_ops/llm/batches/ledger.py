@@ -6,7 +6,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +15,20 @@ from filelock import FileLock
 from mergeit_ops.core.disk import unwritable
 from mergeit_ops.errors import DiskError
 from mergeit_ops.llm.batches.lines import Result
+from mergeit_ops.llm.journal import open_read_only
 
-__all__ = ["BY_HAND", "FAILED", "IN_VAIN", "SETTLED", "SUBMITTED", "UNCERTAIN", "WRITTEN", "Ledger", "SubmittedBatch"]
+__all__ = [
+    "BY_HAND",
+    "FAILED",
+    "IN_VAIN",
+    "SETTLED",
+    "SUBMITTED",
+    "UNCERTAIN",
+    "WRITTEN",
+    "Ledger",
+    "SubmittedBatch",
+    "batches_under_way",
+]
 
 WRITTEN = "written"
 """Its requests are on record; the server may have its file, but no batch."""
@@ -76,6 +88,20 @@ class SubmittedBatch:
     batch_id: str | None
     created_at: float
     keys: tuple[str, ...]
+
+
+def batches_under_way(path: Path) -> int:
+    """Return how many batches are under way; nothing is written.
+
+    :param path: of the journal.
+    """
+    query = "SELECT COUNT(DISTINCT batch) FROM batch_lines WHERE outcome IS NULL"
+    try:
+        with closing(open_read_only(path, timeout_s=0.0)) as connection:
+            return int(connection.execute(query).fetchone()[0])
+    except sqlite3.Error:
+        # There is no such table, or no journal yet.
+        return 0
 
 
 class Ledger:

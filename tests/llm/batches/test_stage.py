@@ -7,13 +7,16 @@ import json
 from typing import Any
 
 import pytest
+from loguru import logger
 
 from mergeit_ops.core.merging.replies import FailureReason, ReplyError
 from mergeit_ops.errors import LLMUnavailableError, TooManyFailuresError
+from mergeit_ops.llm.engine import build_logprobs_engine
 from mergeit_ops.llm.requests import LLMRequest
+from mergeit_ops.llm.settings import LLMSettings
 from tests.batch_server import FakeBatchServer, Fate
 from tests.llm.conftest import answers_of, engine_for, merge_requests, text_request
-from tests.llm_server import FakeLLMServer, Reply, error
+from tests.llm_server import FakeLLMServer, Reply, error, logprobs_reply
 
 BATCH: dict[str, Any] = {"api_mode": "batch", "batch_poll_interval": 0.001}
 
@@ -310,3 +313,54 @@ def test_the_price_is_that_of_a_batch_in_plan_and_run():
         answers_of(batch, requests)
     assert batch.figures()["cost"] == pytest.approx(3 * (10 + 200) / 1000 / 2)
     assert batch.figures()["batches"] == 1
+
+
+def test_an_online_run_warns_of_batches_under_way():
+    said: list[str] = []
+    number = logger.add(lambda message: said.append(str(message)), level="WARNING")
+
+    def fail(method: str, path: str) -> Reply | None:
+        return error(400, "no") if method == "GET" else None
+
+    try:
+        with FakeBatchServer(yes, fail=fail) as server:
+            with pytest.raises(LLMUnavailableError):
+                answers_of(batch_engine(server), [text_request(1)])
+            assert said == []
+            answers_of(engine_for(server), [text_request(2)])
+            answers_of(engine_for(server, cache_path=None), [text_request(3)])
+    finally:
+        logger.remove(number)
+    assert len(said) == 1
+    assert "1 batches are under way" in said[0]
+
+
+def test_answers_to_what_nobody_asks_any_more_are_kept():
+    stop = [True]
+
+    def fail(method: str, path: str) -> Reply | None:
+        return error(400, "no") if method == "GET" and stop[0] else None
+
+    with FakeBatchServer(yes, fail=fail) as server:
+        with pytest.raises(LLMUnavailableError):
+            answers_of(batch_engine(server), [text_request(n) for n in range(4)])
+        stop[0] = False
+        # The batch has four requests, and two of them are asked now.
+        answers_of(batch_engine(server), [text_request(n) for n in range(2)])
+        _, usage = answers_of(engine_for(server), [text_request(n) for n in range(4)])
+        assert (usage.calls, usage.cache_hits) == (0, 4)
+        assert set(server.paid.values()) == {1}
+
+
+def test_log_probabilities_come_in_batches_too():
+    asked = [LLMRequest(n, ({"role": "user", "content": f"prompt {n}"},), json.loads) for n in range(3)]
+    with FakeBatchServer(lambda _: logprobs_reply({"4": -0.5, "5": -1.5})) as server:
+        engine = build_logprobs_engine(LLMSettings(model_params={"base_url": server.base_url}, **BATCH))
+        outcomes, _ = answers_of(engine, asked)
+        assert server.submitted[0][0]["url"] == "/v1/completions"
+        assert server.submitted[0][0]["body"]["prompt"] == "prompt 0"
+        online = build_logprobs_engine(LLMSettings(model_params={"base_url": server.base_url}))
+        again, usage = answers_of(online, asked)
+    assert outcomes == again
+    assert outcomes[0].answers == ({"4": -0.5, "5": -1.5},)
+    assert usage.calls == 0
