@@ -25,6 +25,7 @@ class Fate:
     :param line_errors: position of a request to the status and body of its response.
     :param extra: lines of its output file beside the responses, as bytes.
     :param reverse: whether the responses come in another order.
+    :param cut: how often its output file comes with its last response cut off.
     :param lose_created: whether the response to the request that makes the batch is lost.
     """
 
@@ -35,6 +36,7 @@ class Fate:
     line_errors: Mapping[int, tuple[int, Any]] = field(default_factory=dict)
     extra: Sequence[bytes] = ()
     reverse: bool = True
+    cut: int = 0
     lose_created: bool = False
 
 
@@ -45,6 +47,8 @@ class _Batch:
     fate: Fate
     request: dict[str, Any]
     polls: int = 0
+    cuts: int = 0
+    answered: int = 0
     ended: bool = False
     output: str | None = None
     errors: str | None = None
@@ -123,6 +127,10 @@ class FakeBatchServer(FakeLLMServer):
 
     def _content(self, name: str) -> Reply:
         content = self._files.get(name)
+        for batch in self._batches.values():
+            if content and batch.output == name and batch.cuts < batch.fate.cut:
+                batch.cuts += 1
+                return Reply(payload=content[: content[:-1].rfind(b"\n") + 9])
         return error(404, f"No such file {name}") if content is None else Reply(payload=content)
 
     def _make(self, request: dict[str, Any]) -> Reply:
@@ -149,6 +157,7 @@ class FakeBatchServer(FakeLLMServer):
                 continue
             status, body = batch.fate.line_errors.get(position) or self._answered(line["body"])
             if status < 400:
+                batch.answered += 1
                 self.paid[line["custom_id"]] += 1
             (answers if status < 400 else failures).append(_result(line["custom_id"], status, body, None))
         batch.output = self._keep(answers[::-1] if batch.fate.reverse else answers)
@@ -179,7 +188,7 @@ class FakeBatchServer(FakeLLMServer):
             "output_file_id": batch.output,
             "error_file_id": batch.errors,
             "errors": {"object": "list", "data": errors} if batch.ended and errors else None,
-            "request_counts": {"total": len(self.submitted[batch.number]), "completed": 0, "failed": 0},
+            "request_counts": {"total": len(self.submitted[batch.number]), "completed": batch.answered, "failed": 0},
             "created_at": batch.number,
             **batch.request,
         }

@@ -79,6 +79,7 @@ class Question(Generic[T]):
         self._request = request
         self._index = index
         self._attempt = 0
+        self._earlier = 0
         self._reason = FailureReason.UNPARSABLE
         self._answers: list[T] = []
         self.asked = request
@@ -135,7 +136,8 @@ class Question(Generic[T]):
                     book.usage.cache_hits += 1
                     book.engine.kept.add(bytes.fromhex(self.key))
                     return False
-            return self._attempt + tries(self.key) < book.engine.settings.try_num
+            self._earlier = tries(self.key)
+            return self._attempt + self._earlier < book.engine.settings.try_num
         return False
 
     def count_call(self) -> None:
@@ -183,9 +185,10 @@ class Question(Generic[T]):
         params = self._book.sampling_params
         extra = params.get("extra_body") or {}
         seed = extra.get("seed", params.get("seed"))
-        if not isinstance(seed, int) or (self._index == 0 and self._attempt == 0):
+        attempt = self._attempt + self._earlier
+        if not isinstance(seed, int) or (self._index == 0 and attempt == 0):
             return params
-        own = {"seed": seed + self._index + 1000 * self._attempt}
+        own = {"seed": seed + self._index + 1000 * attempt}
         return {**params, "extra_body": {**extra, **own}} if "seed" in extra else {**params, **own}
 
 

@@ -9,6 +9,7 @@ from mergeit_ops.core.secrets import shown_url
 from mergeit_ops.llm.failures import CallFailedError
 
 __all__ = [
+    "batch_incomplete",
     "batch_refused",
     "batch_too_large",
     "batch_unknown",
@@ -34,6 +35,21 @@ def without_batches(failure: CallFailedError, identity: Mapping[str, Any]) -> st
         f"The LLM server at {_place(identity)} has no batch API ({failure.detail}): set api_mode to online, or "
         "batch_folder to a folder and run the files there with vLLM's run-batch; check the base URL, which often ends "
         "in /v1."
+    )
+
+
+def batch_incomplete(batch_id: str, found: int, said: int, identity: Mapping[str, Any]) -> str:
+    """Say that the files of a batch lack responses.
+
+    :param batch_id: its id.
+    :param found: responses in its files.
+    :param said: responses that there are, as the server says.
+    :param identity: of the backend.
+    """
+    return (
+        f"The LLM server at {_place(identity)} says that batch {batch_id} has {said:,} responses, but its files hold "
+        f"{found:,}: run the same recipe again later, or give the batch up with `python -m mergeit_ops batch forget "
+        f"{batch_id}`; its requests are then paid for again."
     )
 
 

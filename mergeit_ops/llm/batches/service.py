@@ -14,7 +14,7 @@ from mergeit_ops.llm.retry import RetryPolicy, call_with_retries
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
-__all__ = ["MAX_FILE_BYTES", "BatchService", "BatchState"]
+__all__ = ["MAX_FILE_BYTES", "BatchService", "BatchState", "BatchUncertainError"]
 
 T = TypeVar("T")
 
@@ -24,6 +24,17 @@ MAX_FILE_BYTES = 2**32
 _TAG = "mergeit_ops"
 _LISTED = 1_000
 _FINAL = ("completed", "failed", "expired", "cancelled")
+
+
+class BatchUncertainError(Exception):
+    """A batch may have been made, or not.
+
+    :param failure: of the last call.
+    """
+
+    def __init__(self, failure: CallFailedError) -> None:
+        super().__init__(failure.detail)
+        self.failure = failure
 
 
 @dataclass(frozen=True)
@@ -83,11 +94,12 @@ class BatchService:
         :param endpoint: of its requests, below `/v1`.
         :param window: time within which it must be completed, in the server's words.
         :param tag: names the batch.
-        :raises CallFailedError: if the server does not take it.
+        :raises CallFailedError: if the server refuses it.
+        :raises BatchUncertainError: if it cannot be found out whether there is a batch now.
         """
         url: Any = f"/v1/{endpoint.strip('/')}"
         of_window: Any = window
-        failed: CallFailedError | None = None
+        uncertain: CallFailedError | None = None
         for attempt in range(self._policy.attempts):
             try:
                 made = await self._connection.call(
@@ -95,18 +107,24 @@ class BatchService:
                         completion_window=of_window, endpoint=url, input_file_id=file_id, metadata={_TAG: tag}
                     )
                 )
+                return self._state(made)
             except CallFailedError as failure:
                 failed = failure
-            else:
-                return self._state(made)
-            if not failed.kind.retryable:
+            if not failed.kind.retryable and failed.kind is not FailureKind.UNUSABLE:
+                if uncertain is None:
+                    raise failed
                 break
+            uncertain = failed
             await self._sleep(max(min(self._policy.cap_s, self._policy.base_s * 2**attempt), failed.retry_after or 0.0))
             # A lost response does not say whether the batch was made.
-            if (found := await self.find(file_id, tag)) is not None:
+            try:
+                found = await self.find(file_id, tag)
+            except CallFailedError as failure:
+                failed = failure
+                break
+            if found is not None:
                 return found
-        assert failed is not None
-        raise failed
+        raise BatchUncertainError(failed)
 
     async def find(self, file_id: str, tag: str) -> BatchState | None:
         """Look for a batch among the latest ones; None if there is none.

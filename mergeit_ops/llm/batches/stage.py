@@ -16,6 +16,7 @@ from mergeit_ops.errors import DiskError, LLMUnavailableError, TooManyFailuresEr
 from mergeit_ops.llm.advice import parameter_cure, unavailable
 from mergeit_ops.llm.backend import BatchFactory, Completion
 from mergeit_ops.llm.batches.advice import (
+    batch_incomplete,
     batch_refused,
     batch_too_large,
     batch_unknown,
@@ -35,7 +36,7 @@ from mergeit_ops.llm.batches.ledger import (
     SubmittedBatch,
 )
 from mergeit_ops.llm.batches.lines import BatchFile, Line, Result, read_results, request_line, split
-from mergeit_ops.llm.batches.service import MAX_FILE_BYTES, BatchService, BatchState
+from mergeit_ops.llm.batches.service import MAX_FILE_BYTES, BatchService, BatchState, BatchUncertainError
 from mergeit_ops.llm.batches.settings import BatchSettings
 from mergeit_ops.llm.classify import error_in, failure_of
 from mergeit_ops.llm.connection import Connection, mask_of, open_connection, shown
@@ -64,6 +65,7 @@ _NEVER_SENT = "the batch ended before this request was sent"
 _NO_RESPONSE = "the batch ended without a response to this request"
 _LINE_EVERY_S = 600.0
 _STOPPING = (FailureKind.UNAUTHORIZED, FailureKind.NO_CREDIT, FailureKind.NOT_FOUND, FailureKind.FORBIDDEN)
+_FETCHES = 4
 _SLOWER = 1.5
 """Factor from one wait to the next."""
 _SLOWEST = 10.0
@@ -109,6 +111,9 @@ class BatchStage(Stage[T]):
         self._reserved: dict[str, int] = {}
         self._lost_times: dict[str, int] = {}
         self._past: dict[str, list[str]] = {}
+        # How the requests of a round are written: what is learnt from one batch is for the next round.
+        self._form: Any = None
+        self._dropped: frozenset[str] = frozenset()
         self._mask = mask_of(self._factory.model_params)
         assert isinstance(self._budget, TokenBudget)
         self._own_budget: TokenBudget = self._budget
@@ -174,11 +179,14 @@ class BatchStage(Stage[T]):
 
     def _is_open(self, question: Question[T]) -> bool:
         """Return whether a question has to be asked."""
-        if question.needs_a_call(self._tried):
-            return True
-        if question.is_open and not question.was_answered and (past := self._past.get(question.key)):
-            question.fail(FailureReason(past[-1].rpartition(" ")[2]))
-        return False
+        needed = question.needs_a_call(self._tried)
+        past = self._past.get(question.key)
+        if past and question.is_open and not question.was_answered:
+            reasons = [FailureReason(outcome.rpartition(" ")[2]) for outcome in past]
+            question.cut_off = reasons.count(FailureReason.TRUNCATED)
+            if not needed:
+                question.fail(reasons[-1])
+        return needed
 
     def _tried(self, key: str) -> int:
         """Return how often earlier runs of the same work have asked a question in vain; this run counts its own."""
@@ -190,8 +198,9 @@ class BatchStage(Stage[T]):
     async def _round(self, calls: Mapping[str, Question[T]]) -> None:
         """Submit what is not under way, and wait for all of it."""
         finished = self._usage.calls
+        self._form, self._dropped = self._factory.form, frozenset(self._engine.dropped)
         with self._ledger.lock:
-            await self._recover()
+            await self._recover(calls)
             under_way = self._ledger.under_way(calls)
             known = {key for batch in under_way for key in batch.keys}
             for key in known.intersection(calls):
@@ -214,9 +223,11 @@ class BatchStage(Stage[T]):
             params = self._set_aside(question, key)
             if params is None:
                 continue
-            sent = {name: value for name, value in params.items() if name not in self._engine.dropped}
-            body = self._factory.line(question.asked.messages, sent, question.asked.schema)
+            body = self._factory.line(question.asked.messages, self._sent(params), question.asked.schema)
             yield request_line(key, self._factory.api_endpoint, body)
+
+    def _sent(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in params.items() if name not in self._dropped}
 
     def _set_aside(self, question: Question[T], key: str, *, whatever: bool = False) -> Mapping[str, Any] | None:
         """Set tokens aside for a request; return its sampling parameters, None if it must not be sent now.
@@ -243,9 +254,9 @@ class BatchStage(Stage[T]):
             return {**params, "max_tokens": room}
         return params
 
-    async def _recover(self) -> None:
-        """Find out about batches whose submission was cut off."""
-        for batch in self._ledger.open_batches():
+    async def _recover(self, calls: Iterable[str]) -> None:
+        """Find out about batches of these requests whose submission was cut off; only their server knows them."""
+        for batch in self._ledger.under_way(calls):
             if batch.state == WRITTEN:
                 if batch.file is not None:
                     Path(batch.file).unlink(missing_ok=True)
@@ -274,7 +285,12 @@ class BatchStage(Stage[T]):
             file_id = await service.upload(file, tag)
             self._ledger.note(number, UNCERTAIN, file=file_id)
             made = await service.create(file_id, self._factory.api_endpoint, batching.completion_window, tag)
+        except BatchUncertainError as error:
+            # The next run finds out whether there is one.
+            failure = error.failure
         except CallFailedError as error:
+            # It was refused, so there is none.
+            self._ledger.drop(number)
             failure = error
         else:
             self._ledger.note(number, SUBMITTED, batch_id=made.id)
@@ -284,9 +300,6 @@ class BatchStage(Stage[T]):
                 f"{batching.completion_window}."
             )
             return SubmittedBatch(number, tag, SUBMITTED, file_id, made.id, time.time(), keys)
-        if not failure.kind.retryable:
-            # It was refused, so there is none.
-            self._ledger.drop(number)
         raise self._stopped_by(failure)
 
     def _write(self, file: BatchFile, folder: Path) -> SubmittedBatch:
@@ -321,10 +334,20 @@ class BatchStage(Stage[T]):
         state = await self._waited_for(batch)
         if state.status == "failed" and not state.files:
             return self._not_accepted(batch, state, calls)
-        contents = [await self._asking(self._opened().content(file)) for file in state.files]
         reason = state.status if state.status in ("expired", "cancelled") else "no_response"
-        self._read(batch, read_results(*contents), calls, reason)
+        self._read(batch, await self._fetched(state), calls, reason)
         return None
+
+    async def _fetched(self, state: BatchState) -> dict[str, Result]:
+        """Return the responses of a batch: all that the server says there are, since what is missing is paid again."""
+        for _ in range(_FETCHES):
+            contents = [await self._asking(self._opened().content(file)) for file in state.files]
+            results = read_results(*contents)
+            if len(results) >= state.done:
+                return results
+            await self._engine.sleep(self._batching.poll_interval_s)
+            state = await self._asking(self._opened().state(state.id))
+        raise LLMUnavailableError(batch_incomplete(state.id, len(results), state.done, self._identity))
 
     async def _waited_for(self, batch: SubmittedBatch) -> BatchState:
         assert batch.batch_id is not None
@@ -367,7 +390,6 @@ class BatchStage(Stage[T]):
         self, batch: SubmittedBatch, results: Mapping[str, Result], calls: Mapping[str, Question[T]], reason: str
     ) -> None:
         """Take the responses of a batch: first the answers, into the journal; then what failed."""
-        form = self._factory.form
         outcomes: dict[str, str] = {}
         failures: dict[str, CallFailedError | None] = {}
         for key in batch.keys:
@@ -375,7 +397,7 @@ class BatchStage(Stage[T]):
             self._free((key,), calls, completion)
             if completion is not None:
                 self._usage.calls += 1
-                self._factory.accepted(form)
+                self._factory.accepted(self._form)
                 outcomes[key] = self._answer(key, completion, calls.get(key))
             else:
                 failures[key] = failure
@@ -387,7 +409,7 @@ class BatchStage(Stage[T]):
             )
         for key, failure in failures.items():
             if key in calls:
-                outcomes[key] = self._failed(key, calls[key], failure, form, reason)
+                outcomes[key] = self._failed(key, calls[key], failure, reason)
         unknown = len(results.keys() - set(batch.keys))
         if unknown and batch.state != BY_HAND:
             logger.warning(f"LLM batch {batch.batch_id}: {unknown:,} responses belong to no request, and are not read.")
@@ -425,12 +447,12 @@ class BatchStage(Stage[T]):
         # One that is in the journal, to be corrected, counts as a try whenever it is read there.
         return f"{IN_VAIN} {question.reason}" if question.key == key and question.is_open else SETTLED
 
-    def _failed(self, key: str, question: Question[T], failure: CallFailedError | None, form: Any, reason: str) -> str:
+    def _failed(self, key: str, question: Question[T], failure: CallFailedError | None, reason: str) -> str:
         """Have a request submitted again, or give it up; return what became of it."""
         if failure is not None:
             self._usage.calls += 1
-            sent = question.params
-            if self._factory.rewrites(failure, sent, form) or self._leaves_out(failure, sent):
+            sent = self._sent(question.params)
+            if self._factory.rewrites(failure, sent, self._form) or self._leaves_out(failure, sent):
                 return self._resubmit("refused_field", 1)
             if failure.kind in _STOPPING:
                 self._give_up(question, FailureReason.API_FAILED, failure.detail)

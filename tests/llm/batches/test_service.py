@@ -8,7 +8,7 @@ import json
 import pytest
 
 from mergeit_ops.llm.batches.lines import BatchFile, request_line
-from mergeit_ops.llm.batches.service import BatchService
+from mergeit_ops.llm.batches.service import BatchService, BatchUncertainError
 from mergeit_ops.llm.connection import open_connection
 from mergeit_ops.llm.failures import CallFailedError, FailureKind
 from tests.batch_server import FakeBatchServer, Fate
@@ -91,7 +91,7 @@ def test_a_description_without_id_or_status_is_a_failure(payload):
     def fail(method, path):
         return Reply(payload=payload if method == "POST" else {"object": "list", "data": [], "has_more": False})
 
-    with FakeBatchServer(fail=fail) as server, pytest.raises(CallFailedError, match="no id or status"):
+    with FakeBatchServer(fail=fail) as server, pytest.raises(BatchUncertainError, match="no id or status"):
         with_service(server, use)
 
 

@@ -364,3 +364,41 @@ def test_log_probabilities_come_in_batches_too():
     assert outcomes == again
     assert outcomes[0].answers == ({"4": -0.5, "5": -1.5},)
     assert usage.calls == 0
+
+
+def test_a_file_that_comes_without_its_end_is_fetched_again_and_not_paid_again():
+    with FakeBatchServer(yes, fates=[Fate(cut=2)]) as server:
+        _, usage = answers_of(batch_engine(server), [text_request(n) for n in range(5)])
+        assert len(server.submitted) == 1
+    assert usage.answered == 5
+    with FakeBatchServer(yes, fates=[Fate(cut=99)]) as server:
+        engine = batch_engine(server, model_params={"default_query": {"other": "1"}})
+        with pytest.raises(LLMUnavailableError, match="has 5 responses, but its files hold 4"):
+            answers_of(engine, [text_request(n) for n in range(5)])
+
+
+def test_several_batches_of_a_round_learn_one_refusal():
+    def answer(body: dict[str, Any]) -> Reply | str:
+        return error(400, "Unsupported value", param="temperature") if "temperature" in body else "yes"
+
+    requests = [text_request(n, schema={"type": "object"}) for n in range(6)]
+    with FakeBatchServer(answer, json_modes=("json_object",)) as server:
+        _, usage = answers_of(batch_engine(server, batch_max_requests=2), requests)
+        forms = [line["body"].get("response_format", {}).get("type") for lines in server.submitted for line in lines]
+        # Each form is tried by one round, and the first that is accepted stays.
+        assert "json_object" in forms
+        assert None not in forms
+    assert usage.answered == 6
+
+
+def test_batches_of_another_server_that_shares_the_journal_are_left_alone(tmp_path):
+    journal = str(tmp_path / "shared.db")
+    with FakeBatchServer(yes, fates=[Fate(lose_created=True)]) as first, FakeBatchServer(yes) as second:
+        first.fail = lambda method, path: error(400, "no") if method == "GET" else None
+        with pytest.raises(LLMUnavailableError):
+            answers_of(batch_engine(first, cache_path=journal), [text_request(1)])
+        answers_of(batch_engine(second, cache_path=journal), [text_request(1)])
+        first.fail = lambda method, path: None
+        answers_of(batch_engine(first, cache_path=journal), [text_request(1)])
+        assert len(first.submitted) == 1
+        assert set(first.paid.values()) == {1}
