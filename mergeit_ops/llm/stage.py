@@ -45,7 +45,7 @@ from mergeit_ops.llm.usage import SpendingLimit, TokenBudget, Usage, estimate_me
 if TYPE_CHECKING:
     from mergeit_ops.llm.engine import LLMEngine
 
-__all__ = ["ABOUT_ONE_REQUEST", "Stage"]
+__all__ = ["ABOUT_ONE_REQUEST", "Stage", "all_or_none"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -129,7 +129,7 @@ class Stage(Generic[T]):
             try:
                 # Twice as many as there may be calls: the next prompt is ready, whatever a worker waits for.
                 workers = [self._work(source, on_outcome, caller) for _ in range(2 * self._places)]
-                await _all_or_none(workers, before_the_end=self._answers_under_way)
+                await all_or_none(workers, before_the_end=self._answers_under_way)
                 self._judge(at_end=not more_to_come)
             finally:
                 lines.cancel()
@@ -163,7 +163,7 @@ class Stage(Generic[T]):
         if not encodable(request.messages):
             return LLMOutcome(request.tag, (), FailureReason.UNENCODABLE)
         candidates = [self._candidate(request, index) for index in range(request.num_candidates)]
-        results = [await candidates[0]] if len(candidates) == 1 else await _all_or_none(candidates)
+        results = [await candidates[0]] if len(candidates) == 1 else await all_or_none(candidates)
         return outcome_of(request.tag, results)
 
     async def _candidate(self, request: LLMRequest[T], index: int) -> T | FailureReason:
@@ -532,7 +532,7 @@ def _own_budget(engine: LLMEngine) -> SpendingLimit:
     return TokenBudget(engine.settings.max_total_tokens, spent=spent)
 
 
-async def _all_or_none(
+async def all_or_none(
     coroutines: Iterable[Coroutine[Any, Any, R]],
     before_the_end: Callable[[BaseException], Awaitable[None]] | None = None,
 ) -> list[R]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -51,7 +50,7 @@ from mergeit_ops.llm.requests import (
     expected_completion_tokens,
     outcome_of,
 )
-from mergeit_ops.llm.stage import ABOUT_ONE_REQUEST, Stage
+from mergeit_ops.llm.stage import ABOUT_ONE_REQUEST, Stage, all_or_none
 from mergeit_ops.llm.usage import TokenBudget, Usage, estimate_messages
 
 if TYPE_CHECKING:
@@ -126,7 +125,6 @@ class BatchStage(Stage[T]):
         more_to_come: bool = False,
     ) -> None:
         """See `Stage`. All requests are pulled before the first batch is submitted."""
-        lines = asyncio.ensure_future(self._progress.lines())
         try:
             begun = self._settled((self._begun(request) for request in requests), on_outcome)
             while begun:
@@ -141,8 +139,6 @@ class BatchStage(Stage[T]):
             self._ledger.finish(self._past)
             raise
         finally:
-            lines.cancel()
-            await asyncio.gather(lines, return_exceptions=True)
             self._ledger.close()
             if self._service is not None:
                 await self._service.aclose()
@@ -173,8 +169,9 @@ class BatchStage(Stage[T]):
                     self._usage.count_failure(str(outcome.error), self._book.words.get(outcome.error))
                 next_request = on_outcome(outcome)
                 self._progress.step(asked=following.was_asked)
-                self._judge()
                 following = None if next_request is None else self._begun(next_request)
+        # All outcomes of the round are known: the first few alone say little.
+        self._judge()
         return left
 
     def _is_open(self, question: Question[T]) -> bool:
@@ -212,7 +209,7 @@ class BatchStage(Stage[T]):
             else:
                 under_way = [*under_way, *[await self._submit(file) for file in files]]
         self._stop_for_files(under_way)
-        postponed = await asyncio.gather(*(self._take(batch, calls) for batch in under_way))
+        postponed = await all_or_none(self._take(batch, calls) for batch in under_way)
         refused = [words for words in postponed if words is not None]
         if refused and self._usage.calls == finished:
             raise LLMUnavailableError(batch_too_large(refused[0], self._identity))
