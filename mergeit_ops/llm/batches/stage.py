@@ -112,6 +112,7 @@ class BatchStage(Stage[T]):
         self._past: dict[str, list[str]] = {}
         # How the requests of a round are written: what is learnt from one batch is for the next round.
         self._form: Any = None
+        self._unstored = False
         self._dropped: frozenset[str] = frozenset()
         self._mask = mask_of(self._factory.model_params)
         assert isinstance(self._budget, TokenBudget)
@@ -395,11 +396,15 @@ class BatchStage(Stage[T]):
             if completion is not None:
                 self._usage.calls += 1
                 self._factory.accepted(self._form)
+                failed_writes = self._book.journal.write_failures
                 outcomes[key] = self._answer(key, completion, calls.get(key))
+                # A text that no file can hold is as lost as it is online; all others can be stored later.
+                lost = self._book.journal.write_failures > failed_writes
+                self._unstored |= lost and encodable([{"content": completion.text}])
             else:
                 failures[key] = failure
                 outcomes[key] = SETTLED
-        if self._book.journal.write_failures:
+        if self._unstored:
             raise LLMUnavailableError(
                 f"The answers of batch {batch.batch_id or batch.file} cannot be stored in {self._book.journal.path}: "
                 "make room there and run the same recipe again; they are read again, and nothing is paid twice."

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import sqlite3
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -402,3 +404,32 @@ def test_batches_of_another_server_that_shares_the_journal_are_left_alone(tmp_pa
         answers_of(batch_engine(first, cache_path=journal), [text_request(1)])
         assert len(first.submitted) == 1
         assert set(first.paid.values()) == {1}
+
+
+def test_an_answer_that_no_file_can_hold_does_not_stop_the_run():
+    with FakeBatchServer(lambda _: "\ud800") as server:
+        outcomes, usage = answers_of(batch_engine(server), [text_request(n) for n in range(3)])
+    assert usage.cache_write_failures == 3
+    assert outcomes[0].answers == ("\ud800",)
+
+
+def test_answers_that_cannot_be_stored_now_are_read_again_later(tmp_path):
+    journal = tmp_path / "answers.db"
+
+    def broken(text: str) -> str:
+        with closing(sqlite3.connect(journal)) as other:
+            other.execute("DROP TABLE answers")
+        return text
+
+    with FakeBatchServer(yes) as server:
+        engine = batch_engine(server, cache_path=str(journal))
+        with pytest.raises(LLMUnavailableError, match=r"cannot be stored .* nothing is paid twice"):
+            answers_of(engine, [text_request(1, parse=broken)])
+        with closing(sqlite3.connect(journal)) as other:
+            other.execute(
+                "CREATE TABLE answers (key TEXT PRIMARY KEY, answer TEXT NOT NULL, prompt_tokens INTEGER, "
+                "completion_tokens INTEGER, created_at REAL NOT NULL, model TEXT) WITHOUT ROWID"
+            )
+        outcomes, _ = answers_of(batch_engine(server, cache_path=str(journal)), [text_request(1)])
+        assert len(server.submitted) == 1
+    assert outcomes[1].answers == ("yes",)
