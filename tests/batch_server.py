@@ -79,12 +79,20 @@ class FakeBatchServer(FakeLLMServer):
         self.fates = list(fates)
         self.has_batches = has_batches
         self.fail = fail
-        self.paid: Counter[str] = Counter()
+        self._paid: Counter[str] = Counter()
         self.submitted: list[list[dict[str, Any]]] = []
         self.uploads = 0
         self.steps = 0
         self._files: dict[str, bytes] = {}
         self._batches: dict[str, _Batch] = {}
+
+    @property
+    def paid(self) -> Counter[str]:
+        """What costs money, once all batches have ended: also those that nobody looks at."""
+        for batch in self._batches.values():
+            if not batch.ended:
+                self._end(batch)
+        return self._paid
 
     def _reply(self, method: str, path: str, headers: dict[str, str], raw: bytes) -> Reply:
         place = path.partition("?")[0].removeprefix("/v1")
@@ -158,7 +166,7 @@ class FakeBatchServer(FakeLLMServer):
             status, body = batch.fate.line_errors.get(position) or self._answered(line["body"])
             if status < 400:
                 batch.answered += 1
-                self.paid[line["custom_id"]] += 1
+                self._paid[line["custom_id"]] += 1
             (answers if status < 400 else failures).append(_result(line["custom_id"], status, body, None))
         batch.output = self._keep(answers[::-1] if batch.fate.reverse else answers)
         batch.errors = self._keep(failures)
