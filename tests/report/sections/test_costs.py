@@ -8,7 +8,8 @@ def test_costs_of_merger_and_scorer_are_added_up():
         {"operator": "topic_cluster_grouper", "figures": {"rows_in": 9, "seconds": 1.5}},
         {
             "operator": "llm_pair_merger_mapper",
-            "figures": {"calls": 3, "cache_hits": 1, "prompt_tokens": 70, "completion_tokens": 30, "seconds": 2.0},
+            "figures": {"calls": 3, "cache_hits": 1, "prompt_tokens": 70, "completion_tokens": 30, "seconds": 2.0}
+            | {"cached_prompt_tokens": 40},
         },
         {
             "operator": "quality_gate_filter",
@@ -18,7 +19,7 @@ def test_costs_of_merger_and_scorer_are_added_up():
     found = costs(records)
     assert found[0] == Cost("topic_cluster_grouper", 1.5)
     assert found[2] == Cost("quality_gate_filter", 4.0, calls=5, prompt_tokens=50, cost=0.25)
-    assert total(found) == Cost("Together", 7.5, 8, 1, 120, 30, 0.25)
+    assert total(found) == Cost("Together", 7.5, 8, 1, 120, 40, 30, 0.25)
 
 
 def test_a_scorer_made_of_two_counts_both():
