@@ -227,8 +227,8 @@ EXAMPLES: Mapping[str, Sequence[Example]] = {
     "sample_score_filter": [
         Example(
             "Rows get their quality, and the poor one goes",
-            {"min_score": 2.0},
-            "The score is that of `distilled`, from 1 to 6. The answer that repeats itself has less than 2.",
+            {"min_score": 2.1},
+            "The score is that of `distilled`, from 1 to 6. The answer that repeats itself has less than 2.1.",
             rows=RICE,
         ),
         Example(
