@@ -116,7 +116,7 @@ def test_the_type_of_the_weights_is_the_devices_unless_the_recipe_says_otherwise
     ],
 )
 def test_narrow_types_only_where_the_device_computes_in_them(monkeypatch, bfloat16, device, dtype):
-    monkeypatch.setattr("mergeit_ops.embedding.precision.takes_bfloat16", lambda *_: bfloat16)
+    monkeypatch.setattr("mergeit_ops.llm.huggingface.takes_bfloat16", lambda *_: bfloat16)
     assert huggingface.default_dtype(device) == dtype
 
 
