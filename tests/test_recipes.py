@@ -486,7 +486,13 @@ def test_an_operator_used_twice_spells_out_every_parameter_each_time(path):
         if names.count(name) > 1 and name in classes:
             # Layout and embedding are of the dataset: the same for both on purpose.
             shared = {"sample_format", "instruction_key", "query_key", "response_key"}
-            shared |= {"embedding_model", "embedding_batch_size", "embedding_dtype", "embedding_window", "embedding_text"}
+            shared |= {
+                "embedding_model",
+                "embedding_batch_size",
+                "embedding_dtype",
+                "embedding_window",
+                "embedding_text",
+            }
             assert set(given) >= set(declared_parameters(classes[name])) - shared
 
 
