@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -49,17 +50,11 @@ Answer with one JSON object and nothing else. It has exactly the keys "instructi
 
 
 @dataclass(frozen=True)
-class Deepen:
-    """Makes a request harder, and has it answered anew.
-
-    It stands for the deeper half of LIFT's expansion. The words of the prompt are our own, and a reply that breaks a
-    rule is sent back with what is wrong. In LIFT the rows as they were stay in the dataset beside the new ones; here
-    the new row takes the place of the old one.
+class _Expansion(ABC):
+    """Writes a request in one call, and has it answered anew.
 
     :param regenerate_response: see `answered`.
     """
-
-    name: ClassVar[str] = "deepen"
 
     regenerate_response: bool = True
 
@@ -75,6 +70,22 @@ class Deepen:
     def chain(self, sample: Sample) -> Chain:
         """See `RewriteMethod`."""
         return answered(self._instructions(sample), sample, self.regenerate_response)
+
+    @abstractmethod
+    def _instructions(self, sample: Sample) -> Chain:
+        """Ask for the request."""
+
+
+@dataclass(frozen=True)
+class Deepen(_Expansion):
+    """Makes a request harder, and has it answered anew.
+
+    It stands for the deeper half of LIFT's expansion. The words of the prompt are our own, and a reply that breaks a
+    rule is sent back with what is wrong. In LIFT the rows as they were stay in the dataset beside the new ones; here
+    the new row takes the place of the old one.
+    """
+
+    name: ClassVar[str] = "deepen"
 
     def _instructions(self, sample: Sample) -> Chain:
         words = count_words(sample.instruction)
@@ -83,30 +94,13 @@ class Deepen:
 
 
 @dataclass(frozen=True)
-class Broaden:
+class Broaden(_Expansion):
     """Writes another request of the same field, and has it answered.
 
     It stands for the broader half of LIFT's expansion, with the differences that `Deepen` has.
-
-    :param regenerate_response: see `answered`.
     """
 
     name: ClassVar[str] = "broaden"
-
-    regenerate_response: bool = True
-
-    @property
-    def nodes_added(self) -> int:
-        """See `RewriteMethod`."""
-        return 0
-
-    def problem(self, sample: Sample) -> str | None:
-        """See `RewriteMethod`."""
-        return None
-
-    def chain(self, sample: Sample) -> Chain:
-        """See `RewriteMethod`."""
-        return answered(self._instructions(sample), sample, self.regenerate_response)
 
     def _instructions(self, sample: Sample) -> Chain:
         limits = WordLimits(_FEWEST_WORDS, count_words(sample.instruction) + _ROOM_WORDS)
