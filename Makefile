@@ -60,7 +60,7 @@ $(OTHERS)/.installed: Makefile
 		"distilabel[openai]==1.5.3" requests "apricot-select==0.6.1" matplotlib scikit-learn tqdm
 	@touch $@
 
-bench: $(VENV)/.installed $(OTHERS)/.installed  ## Measure what the README claims.
+bench: $(VENV)/.installed $(OTHERS)/.installed  ## Measure what the documentation claims.
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/embedding.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/embedding_models.py --rows 1000
@@ -94,7 +94,7 @@ lint: $(VENV)/.installed  ## Check style and types.
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-docs: $(VENV)/.installed  ## Write the operators' pages and the tables of the README anew.
+docs: $(VENV)/.installed  ## Write the operators' pages and the table of all operators anew.
 	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m scripts.operator_pages
 
 lock: $(VENV)/.installed  ## Resolve constraints.txt anew, for every supported Python and platform.

@@ -1,4 +1,4 @@
-"""Write one page per operator, and the parameter tables of the README, from docstrings and from what the operators do.
+"""Write one page per operator, and the table of all of them, from docstrings and from what the operators do.
 
 `python -m scripts.operator_pages` (or `make docs`) rewrites them; a test makes them anew and compares.
 """
@@ -10,6 +10,7 @@ import json
 import re
 import textwrap
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import yaml
 
@@ -18,8 +19,9 @@ from mergeit_ops.ops.sample_operator import SampleOperator
 from scripts import operator_examples, parameter_tables
 from scripts.operator_examples import EXAMPLES, Example
 
-REPOSITORY = parameter_tables.README.parent
+REPOSITORY = Path(__file__).resolve().parents[1]
 PAGES = REPOSITORY / "docs" / "operators"
+INDEX = REPOSITORY / "docs" / "README.md"
 
 _TAKES = {"samples": "flat rows", "topics": "topics", "either": "topics, or flat rows"}
 _GIVES = {
@@ -28,6 +30,7 @@ _GIVES = {
     "either": "smaller topics, or fewer flat rows",
 }
 _HEAD = "<!-- Made by `make docs` from docstrings and scripts/operator_examples.py: change those, not this page. -->"
+_TABLE = re.compile(r"(<!-- operators -->\n).*?(<!-- end -->)", re.DOTALL)
 _TYPE = re.compile(r"Optional\[(.+)\]")
 
 
@@ -142,13 +145,17 @@ def _links(name: str) -> Iterator[str]:
         )
     others = [other for other in parameter_tables.operators() if other != name]
     yield "- Other operators: " + ", ".join(f"[{other}]({other}.md)" for other in others)
-    yield f"- [README]({up}/README.md#{name})"
+    yield "- [All documentation](../README.md)"
+
+
+def index(text: str) -> str:
+    """Return the text of the index of the documentation with its table of operators made anew."""
+    return _TABLE.sub(lambda match: match[1] + parameter_tables.overview() + match[2], text)
 
 
 def main() -> None:
-    """Write the pages and the tables."""
-    readme = parameter_tables.README
-    readme.write_text(parameter_tables.rewritten(readme.read_text(encoding="utf-8")), encoding="utf-8")
+    """Write the pages and the table."""
+    INDEX.write_text(index(INDEX.read_text(encoding="utf-8")), encoding="utf-8")
     PAGES.mkdir(parents=True, exist_ok=True)
     for name, text in pages().items():
         (PAGES / f"{name}.md").write_text(text, encoding="utf-8")
