@@ -3,11 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OTHERS := .venv-others
+SITE := .venv-site
 SERVERS := .venv-servers
 DJ_PROCESS := $(BIN)/dj-process
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-slow test-servers bench bench-gpu ablations lint docs lock clean
+.PHONY: help quickstart test test-slow test-servers bench bench-gpu ablations lint docs docs-site lock clean
 
 help:  ## Show what can be made.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -97,9 +98,18 @@ lint: $(VENV)/.installed  ## Check style and types.
 docs: $(VENV)/.installed  ## Write the operators' pages and the table of all operators anew.
 	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m scripts.operator_pages
 
+# Beside the project's environment: what builds a site has nothing to do with what runs a recipe.
+$(SITE)/.installed: Makefile
+	$(PYTHON) -m venv $(SITE)
+	$(SITE)/bin/python -m pip install --quiet --disable-pip-version-check "mkdocs==1.6.1" "mkdocs-material==9.8.2"
+	@touch $@
+
+docs-site: $(SITE)/.installed  ## Build the documentation site into outputs/site; a dead link fails.
+	$(SITE)/bin/mkdocs build --strict --quiet
+
 lock: $(VENV)/.installed  ## Resolve constraints.txt anew, for every supported Python and platform.
 	$(BIN)/uv pip compile --universal --python-version 3.10 --all-extras --no-annotate --quiet \
 		--constraint constraints.in --custom-compile-command "make lock" --output-file constraints.txt pyproject.toml
 
 clean:  ## Remove the environment and what runs left.
-	rm -rf $(VENV) $(OTHERS) $(SERVERS) outputs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(OTHERS) $(SITE) $(SERVERS) outputs .pytest_cache .mypy_cache .ruff_cache .hypothesis
