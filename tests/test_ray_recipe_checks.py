@@ -9,7 +9,7 @@ from mergeit_ops.dataset.manifest import read_manifests
 from mergeit_ops.errors import DatasetError, RecipeError
 from tests.llm_server import FakeLLMServer
 from tests.recipe_runs import read_export, run_recipe_on_ray
-from tests.test_recipe_checks import FAILS_ON_LISTS, REVERSE, TEMPLATE, WORDS, chats, recipe_over, with_text, without
+from tests.test_recipe_checks import FAILS_ON_LISTS, TEMPLATE, WORDS, chats, recipe_over, with_text, without
 from tests.test_whole_runs import pipeline, work_dir_of
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
@@ -45,11 +45,9 @@ def test_a_derived_column_is_written_and_what_is_emptied_is_counted(tmp_path, em
     assert merger["figures"]["emptied_columns"] == {"id": merger["figures"]["merged"]}
 
 
-@pytest.mark.parametrize("first", ["topic_cluster_grouper", "quality_gate_filter"])
-def test_no_row_left_by_operators_before_ours_stops_the_run(tmp_path, embedded_rows, first):
-    own = pipeline() if first == "topic_cluster_grouper" else pipeline()[-1:]
-    recipe = recipe_over(tmp_path, chats(embedded_rows), [FAILS_ON_LISTS, *own], "messages")
-    with pytest.raises(DatasetError, match=f"^{first}: no rows reached this .* after words_num_filter.*skip_op_error"):
+def test_no_row_left_by_operators_before_ours_stops_the_run(tmp_path, embedded_rows):
+    recipe = recipe_over(tmp_path, chats(embedded_rows), [FAILS_ON_LISTS, *pipeline()], "messages")
+    with pytest.raises(DatasetError, match=r"^topic_cluster_grouper: no rows reached this .* after words_num_filter"):
         run_recipe_on_ray(recipe, "--export_path", str(tmp_path / "export"))
 
 
@@ -59,13 +57,6 @@ def test_no_row_left_between_two_operators_of_ours_stops_the_run(tmp_path, embed
     recipe = recipe_over(tmp_path, embedded_rows, [*pipeline()[:3], strict, pipeline()[3]], "instruction")
     with pytest.raises(DatasetError, match=r"^quality_gate_filter: no rows reached this .* after text_length_filter"):
         run_recipe_on_ray(recipe, "--export_path", str(tmp_path / "export"))
-
-
-@pytest.mark.slow
-def test_rows_that_arrive_at_a_filter_of_ours_are_scored_as_ever(tmp_path, embedded_rows):
-    gate = {"quality_gate_filter": {"scorer": "tests.user_scorers:ByLength", "score_all": True}}
-    recipe = recipe_over(tmp_path, with_text(embedded_rows), [WORDS, gate, *pipeline()[:2], REVERSE], "query")
-    assert read_export(run_recipe_on_ray(recipe, "--export_path", str(tmp_path / "export")))
 
 
 def test_a_recipe_that_ends_in_topics_is_refused(tmp_path, embedded_rows):

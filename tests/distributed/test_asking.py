@@ -1,0 +1,128 @@
+"""Asking a model block by block: what the tasks tell adds up, and what stops one of them stops the work."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+import pytest
+
+from mergeit_ops.core.merging.replies import FailureReason, ReplyError
+from mergeit_ops.dataset.manifest import Manifest
+from mergeit_ops.distributed.asking import asked, refuse_batches
+from mergeit_ops.distributed.blocks import Blocks, Resources
+from mergeit_ops.errors import LLMUnavailableError, RecipeError, TooManyFailuresError
+from mergeit_ops.jobs.asking import EngineJob
+from mergeit_ops.llm.engine import LLMEngine, build_engine
+from mergeit_ops.llm.requests import LLMRequest
+from mergeit_ops.llm.settings import LLMSettings
+from tests.llm_server import FakeLLMServer, error
+
+
+def greeting(text):
+    if not text.startswith("hello"):
+        raise ReplyError(FailureReason.UNPARSABLE)
+    return text
+
+
+@dataclass
+class Greeting(EngineJob):
+    """Asks for a greeting of each name; a report tells which argument its block had."""
+
+    engine: LLMEngine
+    dry_run: bool = False
+    may_use_gpu: bool = False
+    plan: dict = field(default_factory=dict)
+    operator = "op"
+
+    def ask(self, table, own):
+        found = {}
+        names = table["name"].to_pylist()
+        requests = [
+            LLMRequest(tag=name, messages=({"role": "user", "content": name},), parse=greeting) for name in names
+        ]
+        self.engine.run(
+            requests,
+            lambda one: found.update({one.tag: one.answers[0] if one.error is None else None}),
+            more_to_come=True,
+        )
+        return table.append_column("greeting", pa.array([found[name] for name in names])), own
+
+
+def job(server, tmp_path, **settings):
+    params = {"base_url": server.base_url}
+    return Greeting(
+        build_engine(LLMSettings(model_params=params, cache_path=str(tmp_path / "a.jsonl"), try_num=1, **settings))
+    )
+
+
+def blocks_of(*names):
+    import ray
+
+    return Blocks([ray.put(pa.table({"name": list(part)})) for part in names], [len(part) for part in names])
+
+
+@pytest.fixture(autouse=True)
+def _with_a_key(monkeypatch, ray_cluster):
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+
+
+def hello(body):
+    return f"hello {body['messages'][0]['content']}"
+
+
+def test_rows_reports_and_figures_of_all_blocks_come_back_in_order(tmp_path):
+    manifest = Manifest("op", {})
+    with FakeLLMServer(hello) as server:
+        made, told = asked(blocks_of("ab", "c", "def"), job(server, tmp_path), Resources(), manifest, each=[1, 2, 3])
+        paid = Counter(server.base_url for _ in server.requests)
+    rows = made.dataset().take_all()
+    assert [row["greeting"] for row in rows] == [f"hello {name}" for name in "abcdef"]
+    assert told == [1, 2, 3]
+    assert manifest.figures["calls"] == manifest.details["usage"]["requests"] == sum(paid.values()) == 6
+
+
+def test_a_second_run_pays_nothing(tmp_path):
+    with FakeLLMServer(hello) as server:
+        first, _ = asked(blocks_of("ab", "c"), job(server, tmp_path), Resources(), Manifest("op", {}))
+        count = len(server.requests)
+        # Other blocks: the journal is one for all tasks.
+        again, _ = asked(blocks_of("c", "ab"), job(server, tmp_path), Resources(), Manifest("op", {}))
+        assert len(server.requests) == count == 3
+    assert {row["name"]: row for row in again.dataset().take_all()} == {
+        row["name"]: row for row in first.dataset().take_all()
+    }
+
+
+def test_a_server_that_refuses_the_key_stops_the_work_and_what_was_asked_is_on_record(tmp_path):
+    manifest = Manifest("op", {})
+    with (
+        FakeLLMServer(lambda body: error(401, "no such key")) as server,
+        pytest.raises(LLMUnavailableError, match="no such key"),
+    ):
+        asked(blocks_of("a", "b", "c"), job(server, tmp_path), Resources(), manifest)
+    assert manifest.details["usage"]["requests"] >= 1
+
+
+def test_failures_of_all_blocks_are_judged_together(tmp_path):
+    names = [f"{part}{number}" for part in "abc" for number in range(9)]
+
+    def answer(body):
+        name = body["messages"][0]["content"]
+        return "no" if name[1] > "2" else hello(body)
+
+    with FakeLLMServer(answer) as server:
+        # Each block alone has too few requests to be judged.
+        blocks = blocks_of(names[:9], names[9:18], names[18:])
+        with pytest.raises(TooManyFailuresError, match="unparsable"):
+            asked(blocks, job(server, tmp_path, max_failure_ratio=0.5), Resources(), Manifest("op", {}))
+        made, _ = asked(blocks, job(server, tmp_path, max_failure_ratio=1.0), Resources(), Manifest("op", {}))
+    assert [row["greeting"] is None for row in made.dataset().take_all()] == [name[1] > "2" for name in names]
+
+
+def test_batches_are_refused_before_any_task_starts():
+    engines = [build_engine(LLMSettings(api_mode="batch"))]
+    with pytest.raises(RecipeError, match=r"^op: api_mode: batch does not run on Ray: .*executor_type: default"):
+        refuse_batches("op", engines)
+    refuse_batches("op", [build_engine(LLMSettings())])
