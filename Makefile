@@ -8,7 +8,7 @@ SERVERS := .venv-servers
 DJ_PROCESS := $(BIN)/dj-process
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-slow test-servers bench bench-gpu ablations lint docs docs-site lock clean
+.PHONY: help quickstart test test-slow test-servers bench bench-gpu ablations lint docs docs-site dist lock clean
 
 help:  ## Show what can be made.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -106,6 +106,11 @@ $(SITE)/.installed: Makefile
 
 docs-site: $(SITE)/.installed  ## Build the documentation site into outputs/site; a dead link fails.
 	$(SITE)/bin/mkdocs build --strict --quiet
+
+dist: $(VENV)/.installed  ## Build wheel and source archive into dist/, and check what is in them.
+	rm -rf dist
+	$(BIN)/uv build --quiet --out-dir dist
+	$(BIN)/python -m scripts.check_distribution dist
 
 lock: $(VENV)/.installed  ## Resolve constraints.txt anew, for every supported Python and platform.
 	$(BIN)/uv pip compile --universal --python-version 3.10 --all-extras --no-annotate --quiet \

@@ -1,0 +1,38 @@
+"""What is published: archives are checked for what must and must not be in them."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from scripts.check_distribution import faults, package_files
+from tests.conftest import REPOSITORY
+
+WHOLE = package_files() | {"mergeit_ops-0.1.0.dist-info/licenses/LICENSE"}
+WEIGHTS = "mergeit_ops/scorers/distilled_weights/weights.npz"
+
+
+def test_the_package_and_its_licence_are_whole():
+    assert WEIGHTS in WHOLE
+    assert faults(WHOLE, "wheel") == []
+
+
+@pytest.mark.parametrize("name", [WEIGHTS, "mergeit_ops/core/sample.py"])
+def test_a_file_of_the_package_that_is_not_there_is_named(name):
+    assert faults(WHOLE - {name}, "wheel") == [f"wheel: {name} is missing."]
+
+
+@pytest.mark.parametrize("name", ["tests/test_package.py", "mergeit_ops/__pycache__/errors.pyc", "outputs/report.html"])
+def test_what_does_not_belong_there_is_named(name):
+    assert faults(WHOLE | {name}, "wheel") == [f"wheel: {name} does not belong there."]
+
+
+def test_the_licence_of_the_weights_does_not_stand_in_for_that_of_the_code():
+    assert faults(package_files(), "wheel") == ["wheel: LICENSE is missing."]
+
+
+def test_the_citation_names_the_version_and_the_paper():
+    cited = yaml.safe_load((REPOSITORY / "CITATION.cff").read_text(encoding="utf-8"))
+    pyproject = (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")
+    assert f'version = "{cited["version"]}"' in pyproject
+    assert "2503.00034" in cited["references"][0]["url"]
