@@ -80,6 +80,7 @@ def test_taggers_rewriters_and_filters_ask_about_all_rows_in_one_batch(tmp_path,
     assert len(rows) == 2500
 
 
+@pytest.mark.slow
 def test_the_files_of_a_recipe_are_written_run_by_hand_and_read(tmp_path, data, embedded_rows, capfd):
     with FakeBatchServer() as server:
         process = pipeline(server)

@@ -48,6 +48,7 @@ def installed(tmp_path_factory) -> Path:
     return site
 
 
+@pytest.mark.slow
 def test_a_plain_install_is_found_with_every_operator_under_its_kind(installed, tmp_path):
     environment = os.environ | {"PYTHONPATH": str(installed)}
     run = subprocess.run(

@@ -21,6 +21,7 @@ from mergeit_ops.runs.verification import verify
 from tests.llm_server import FakeLLMServer, error, merge_answer, parents_of
 from tests.recipe_runs import read_export, read_jsonl, run_recipe_apart, run_recipe_on_ray, write_jsonl, write_recipe
 from tests.test_whole_runs import in_layout, pipeline, text_key_of, work_dir_of
+from tests.thorough import every
 from tests.tiny_models import encoder_folder
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
@@ -60,7 +61,7 @@ def test_selection_gives_the_rows_of_the_default_executor(tmp_path, data):
     assert len(ray) < 40
 
 
-@pytest.mark.parametrize("gamma", [0.5, 1.4])
+@pytest.mark.parametrize("gamma", every(2, [0.5, 1.4]))
 def test_merging_gives_the_rows_of_the_default_executor(tmp_path, data, gamma):
     with FakeLLMServer() as server:
         default, ray = both(tmp_path, pipeline(server, gamma=gamma, cache_path=None), data)
@@ -160,7 +161,9 @@ def test_tags_stop_a_run_on_ray_when_most_replies_cannot_be_read(tmp_path, data)
     assert record["figures"]["calls"] == len(server.requests)
 
 
-@pytest.mark.parametrize("layout", ["messages of parts", "messages with tools", "sharegpt with a system column"])
+@pytest.mark.parametrize(
+    "layout", every(3, ["messages with tools", "messages of parts", "sharegpt with a system column"])
+)
 def test_chats_give_the_rows_of_the_default_executor(tmp_path, embedded_rows, layout):
     rows = in_layout(layout, embedded_rows)
     process = pipeline(gamma=1.4, similarity_threshold=0.3)
@@ -289,7 +292,10 @@ def test_workers_have_the_drivers_key_and_no_log_or_file_has_it(tmp_path, data, 
 
 @pytest.mark.parametrize(
     ("reply", "sentence"),
-    [(lambda _: error(401), "refused the API key"), (lambda _: error(404, "no such model"), "does not know model")],
+    every(
+        2,
+        [(lambda _: error(401), "refused the API key"), (lambda _: error(404, "no such model"), "does not know model")],
+    ),
     ids=["wrong key", "unknown model"],
 )
 def test_a_run_that_cannot_succeed_stops_with_our_sentence_and_no_export(tmp_path, data, reply, sentence):
@@ -367,6 +373,7 @@ def test_a_scorer_that_fails_stops_the_run(tmp_path, data):
     assert not (tmp_path / "ray" / "export").exists()
 
 
+@pytest.mark.slow
 def test_metadata_of_operators_around_ours_survive(tmp_path, embedded_rows):
     """A filter and a tagging operator before, between and after ours: neither loses what the other wrote."""
     rows = [row | {META: {"lang": "en"}} for row in embedded_rows]
@@ -387,6 +394,7 @@ def test_metadata_of_operators_around_ours_survive(tmp_path, embedded_rows):
     assert all(row[STATS]["quality_status"] for row in ray)
 
 
+@pytest.mark.slow
 def test_parquet_in_and_out_and_metadata_that_came_as_text(tmp_path, data):
     """An export of the default executor to parquet is a dataset of Ray: its metadata are JSON text."""
     recipe = write_recipe(tmp_path, pipeline(gamma=1.4), data)

@@ -13,6 +13,7 @@ from mergeit_ops.dataset.manifest import read_manifests
 from tests.llm_server import FakeLLMServer, error, judgement, merge_answer
 from tests.recipe_runs import read_export, run_recipe_on_ray, write_jsonl, write_recipe
 from tests.test_whole_runs import work_dir_of
+from tests.thorough import every
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
 
@@ -42,7 +43,7 @@ def run(folder: Path, process: list[dict], rows: list[dict], **settings: Any) ->
     return run_recipe_on_ray(recipe, "--export_path", str(folder / "ray" / "export"))
 
 
-@pytest.mark.parametrize("limits", [{}, {"num_proc": 1}], ids=["cluster", "num_proc"])
+@pytest.mark.parametrize("limits", every(2, [{}, {"num_proc": 1}]), ids=["cluster", "num_proc"])
 def test_the_server_sees_as_many_requests_as_the_log_says(tmp_path, embedded_rows, lines, limits):
     with FakeLLMServer(latency_s=0.1) as server:
         run(tmp_path, merging(server, max_concurrency=3, **limits), embedded_rows)
@@ -86,7 +87,7 @@ def test_a_stopped_judge_says_that_other_tasks_may_have_more_answers(tmp_path, e
         run(tmp_path, judging(server, max_concurrency=2), embedded_rows[:60])
 
 
-@pytest.mark.parametrize("budget", [1, 6_000, 10**9])
+@pytest.mark.parametrize("budget", every(3, [6_000, 1, 10**9]))
 def test_the_token_budget_of_a_merger_holds_for_all_blocks_together(tmp_path, embedded_rows, budget):
     with FakeLLMServer(latency_s=0.01) as server:
         export = run(tmp_path, merging(server, max_total_tokens=budget, max_failure_ratio=1.0), embedded_rows)

@@ -65,6 +65,7 @@ def test_ray_gives_the_same_rows_and_stats(tmp_path, process):
     assert len(default) == (len(GOOD) if process is PROCESS else len(read_jsonl(DATA)))
 
 
+@pytest.mark.slow
 def test_dj_analyze_shows_the_stats(tmp_path):
     from data_juicer.config import init_configs
     from data_juicer.core import Analyzer

@@ -9,6 +9,7 @@ import yaml
 
 from tests.recipe_runs import read_jsonl, run_recipe, write_jsonl
 from tests.test_recipes import RECIPES, on_ray, process_of
+from tests.thorough import every
 
 TURNS = [{"role": "user", "content": "What is it?"}, {"role": "assistant", "content": "That."}]
 SPOKEN = [{"from": "human", "value": "What is it?"}, {"from": "gpt", "value": "That."}]
@@ -80,7 +81,7 @@ ONE_OF_A_KIND = [
 ]
 
 
-@pytest.mark.parametrize("path", ONE_OF_A_KIND, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", every(3, ONE_OF_A_KIND), ids=lambda path: path.stem)
 def test_a_recipe_bears_values_of_every_type(tmp_path, sample_rows, path):
     good, bad = rows_for(path, sample_rows)
     data = write_jsonl(tmp_path / "in.jsonl", [*good, *bad])

@@ -20,6 +20,7 @@ from mergeit_ops.errors import DatasetError, LLMError
 from tests.conftest import REPOSITORY
 from tests.llm_server import FakeLLMServer, error, merge_answer
 from tests.recipe_runs import make_dataset, read_jsonl, run_command, run_recipe, work_dir_of, write_jsonl, write_recipe
+from tests.thorough import every
 
 
 def pipeline(server: FakeLLMServer | None = None, *, gamma: float = 0.5, **merger: Any) -> list[dict]:
@@ -350,7 +351,7 @@ def system_of(row: dict) -> str:
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
+@pytest.mark.parametrize("suffix", every(2, ["parquet", "jsonl"]))
 def test_other_layouts_come_out_as_they_went_in(tmp_path, embedded_rows, layout, suffix):
     rows = in_layout(layout, embedded_rows)
     data = tmp_path / f"in.{suffix}"
@@ -448,7 +449,7 @@ def test_recipes_that_ship_keep_every_row_of_data_without_an_input_column(tmp_pa
     assert sorted(row["id"] for row in read_jsonl(export)) == sorted(row["id"] for row in rows)
 
 
-@pytest.mark.parametrize("layout", ["messages", "sharegpt"])
+@pytest.mark.parametrize("layout", every(2, ["messages", "sharegpt"]))
 def test_recipes_for_chats_clean_deduplicate_and_merge(tmp_path, monkeypatch, embedded_rows, layout):
     monkeypatch.chdir(REPOSITORY)
     rows = in_layout(layout, embedded_rows)

@@ -19,6 +19,7 @@ from tests.llm_server import FakeLLMServer, merge_answer, merged_row, parents_of
 from tests.recipe_runs import read_jsonl, run_recipe, write_jsonl, write_recipe
 from tests.report.exports import content, merged, original, write_export
 from tests.test_whole_runs import in_layout, pipeline, text_key_of, work_dir_of
+from tests.thorough import every
 
 OWN_PROMPT = "Merge these rows, in as few words as you can. Answer with JSON."
 
@@ -75,7 +76,7 @@ def finished(tmp_path_factory, embedded_rows) -> Path:
     return export
 
 
-@pytest.mark.parametrize("layout", ["alpaca", "query_response", "messages of parts", "sharegpt"])
+@pytest.mark.parametrize("layout", every(2, ["alpaca", "query_response", "messages of parts", "sharegpt"]))
 def test_a_row_is_the_prompt_that_was_sent_and_an_answer_that_gives_the_merged_row(
     tmp_path, embedded_rows, export_sft, layout
 ):

@@ -21,6 +21,7 @@ from mergeit_ops.core.text.characters import printable
 from mergeit_ops.errors import DatasetError, MergeItError
 from mergeit_ops.llm.failures import CallFailedError, FailureKind
 from mergeit_ops.llm.journal import Journal
+from tests.thorough import every
 
 ENCODINGS = ["utf-8", "ascii", "latin-1", "cp1252", "cp437", "utf-16", "gb18030", "shift_jis"]
 # ESC sequences, OSC 52 (the clipboard), C1, overrides of the direction, CR, BS, NUL, DEL, half a surrogate pair.
@@ -121,7 +122,7 @@ def run_command(*arguments: object, encoding: str = "utf-8") -> subprocess.Compl
     )
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+@pytest.mark.parametrize("encoding", every(2, ["ascii", "utf-8"]))
 def test_the_commands_that_print_texts_print_hostile_ones(tmp_path, encoding):
     export = merge_of_hostile_rows(tmp_path)
     with Journal(tmp_path / "journal.sqlite") as journal:

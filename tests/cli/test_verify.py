@@ -21,6 +21,7 @@ from mergeit_ops.errors import LLMError
 from tests.llm_server import FakeLLMServer, error, merge_answer
 from tests.recipe_runs import read_export, read_jsonl, run_recipe, run_recipe_on_ray, write_jsonl, write_recipe
 from tests.test_whole_runs import LAYOUTS, in_layout, pipeline, text_key_of, work_dir_of
+from tests.thorough import every
 
 HOLDS = "The conservation law holds"
 VIOLATED = "The conservation law does NOT hold"
@@ -116,7 +117,7 @@ def test_rows_on_standard_output_are_nothing_but_rows(data, finished, capsys):
     assert HOLDS in captured.err
 
 
-@pytest.mark.parametrize("suffix", ["jsonl", "json", "parquet"])
+@pytest.mark.parametrize("suffix", every(3, ["parquet", "json", "jsonl"]))
 @pytest.mark.parametrize("keep", [True, False])
 def test_it_holds_in_every_form_of_the_default_executor(verify, data, tmp_path, suffix, keep):
     recipe = write_recipe(tmp_path, pipeline(gamma=1.4), data, keep_stats_in_res_ds=keep)
@@ -151,7 +152,7 @@ def test_it_holds_for_dry_runs_candidates_and_groups(verify, data, tmp_path, mer
     assert "What is not proved" not in found.text
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", every(3, LAYOUTS))
 def test_it_holds_in_every_layout(verify, tmp_path, embedded_rows, layout):
     rows = in_layout(layout, embedded_rows)
     data = write_jsonl(tmp_path / "in.jsonl", rows)

@@ -104,6 +104,7 @@ def test_coverage_is_drawn_among_the_reference_and_among_the_rows():
         assert (found.high - found.low) / 2 == pytest.approx(reach, rel=0.05)
 
 
+@pytest.mark.slow
 def test_draws_of_one_pool_rarely_differ():
     rng = np.random.default_rng(0)
     whole = rng.normal(size=(40, 32))[rng.integers(0, 40, 4000)] + 0.6 * rng.normal(size=(4000, 32))

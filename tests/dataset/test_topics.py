@@ -27,6 +27,7 @@ def test_blocks_hold_whole_topics_and_all_rows(rows, size, monkeypatch):
         assert row["text"] == [f"row {n}" for n in row["n"]]
 
 
+@pytest.mark.slow
 def test_a_topic_beyond_what_a_row_can_hold_is_refused_with_what_to_do():
     half = pa.array(["x" * 2**30])
     table = pa.table({"text": pa.chunked_array([half, half, half])})

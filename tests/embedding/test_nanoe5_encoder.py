@@ -24,6 +24,7 @@ def test_translations_are_near(encoder):
     multilingual.check_translations(encoder)
 
 
+@pytest.mark.slow
 def test_long_texts(encoder):
     multilingual.check_windows(encoder, 510)
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mergeit_ops.embedding import SentenceEncoder
+from tests.thorough import every
 from tests.tiny_models import GPT2_POSITIONS, gpt2_folder
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "query", ":", "name", "a", "fruit", "tree", "that", "grows"]
@@ -66,7 +67,7 @@ def sentence_model(folder, kind):
 KINDS = ["mean", "cls", "max", "weightedmean", "dense", "no limit", "window 31", "prompt", "prompt left out"]
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("dtype", every(2, ["bfloat16", "float32"]))
 @pytest.mark.parametrize("kind", [*KINDS, "static", "gpt2", "gpt2 with a window"])
 def test_the_vectors_of_the_library_in_any_batch(tmp_path, kind, dtype):
     import torch

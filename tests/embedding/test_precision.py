@@ -54,6 +54,7 @@ def _growth(**environment: str) -> int:
     return int(subprocess.run([sys.executable, "-c", GROWTH], env=env, check=True, capture_output=True).stdout)
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_shapes_of_batches_unless_the_environment_says_so():
     """500 further shapes in bfloat16; the caches that oneDNN and PyTorch have by default keep a kernel for each."""
     if not takes_bfloat16("cpu", "auto"):

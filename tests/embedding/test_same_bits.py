@@ -14,6 +14,7 @@ import torch
 
 from mergeit_ops.embedding import SentenceEncoder
 from mergeit_ops.embedding.precision import takes_bfloat16
+from tests.thorough import every
 
 DTYPES = ("float32", "bfloat16", "auto")
 LONG = [
@@ -55,7 +56,7 @@ def test_in_any_order_and_number_of_threads(encoder, expected, threads):
     np.testing.assert_array_equal(encoder.encode([TEXTS[i] for i in order]), expected[order])
 
 
-@pytest.mark.parametrize("batch_size", [1, 2, 7, 64, 10_000])
+@pytest.mark.parametrize("batch_size", every(3, [7, 1, 2, 64, 10_000]))
 def test_with_any_batch_size(encoder, expected, batch_size):
     some = np.arange(0, len(TEXTS), 5)
     np.testing.assert_array_equal(encoder.encode([TEXTS[i] for i in some], batch_size), expected[some])
@@ -112,6 +113,7 @@ def digests(*dtypes: str, **variables: str) -> list[str]:
     return done.stdout.split()
 
 
+@pytest.mark.slow
 def test_in_any_process_whatever_its_threads():
     here = []
     for dtype in ("float32", "bfloat16"):

@@ -9,6 +9,7 @@ import pytest
 from mergeit_ops.embedding import DEFAULT_EMBEDDING_MODEL, SentenceEncoder, load_encoder
 from mergeit_ops.embedding import sentence_encoder as module
 from mergeit_ops.errors import EmbeddingError
+from tests.thorough import every
 from tests.tiny_models import encoder_folder
 
 
@@ -69,7 +70,7 @@ def test_float32_is_what_sentence_transformers_gives():
     np.testing.assert_allclose(encoder.encode(TEXTS), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("batch_size", [1, 7, None])
+@pytest.mark.parametrize("batch_size", every(3, [7, 1, None]))
 def test_vectors_stay_with_their_texts_whatever_the_batches(batch_size):
     encoder = load_encoder(dtype="float32")
     alone = np.concatenate([encoder.encode([text]) for text in TEXTS[:20]])

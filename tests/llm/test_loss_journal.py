@@ -164,6 +164,7 @@ KILLED = """
 """
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_goes_on_where_it_was(passes, texts_read, tmp_path):
     folder, file = tiny_models.gpt2_folder(), tmp_path / "losses.db"
     script = textwrap.dedent(KILLED)

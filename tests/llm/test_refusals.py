@@ -22,6 +22,7 @@ from tests.llm.conftest import answers_of, engine_for, merge_requests, scripted_
 from tests.llm.test_retries_over_http import Clock, engine_with
 from tests.llm.virtual_time import VirtualLoop, in_virtual_time
 from tests.llm_server import FakeLLMServer, Reply, error, merge_answer
+from tests.thorough import every
 
 NO_CREDIT = error(429, "You exceeded your current quota.", code="insufficient_quota")
 STOPS = {
@@ -198,7 +199,8 @@ def test_waiting_for_a_rate_without_progress_ends(concurrency, retry_after, monk
     print(f"{server.loop.now:.0f} s, {server.sent} requests sent")
     # Longer than a minute's quota; where few are in flight each has its attempts, and holds up the other.
     begun_s = 90 / concurrency * server.latency_s
-    assert 60 < server.loop.now - begun_s < (1600 if retry_after == 250 else 150 if concurrency == 64 else 400)
+    # On a busy machine time is skipped while a thread is late, so that the bounds are wide.
+    assert 60 < server.loop.now - begun_s < (1600 if retry_after == 250 else 300 if concurrency == 64 else 600)
 
 
 @pytest.mark.parametrize(
@@ -208,7 +210,7 @@ def test_waiting_for_a_rate_without_progress_ends(concurrency, retry_after, monk
         *[(4, 1, None), (4, 2, 1), (1, 2, None), (1, 2, 1), (16, 5, 30)],
     ],
 )
-@pytest.mark.parametrize("latency_s", [1.0, 20.0])
+@pytest.mark.parametrize("latency_s", every(2, [1.0, 20.0]))
 def test_a_quota_for_each_minute_stops_nothing_and_loses_no_request(
     concurrency, quota, retry_after, latency_s, monkeypatch
 ):

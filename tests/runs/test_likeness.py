@@ -21,6 +21,7 @@ from tests.conftest import REPOSITORY
 from tests.llm_server import FakeLLMServer, merge_answer
 from tests.recipe_runs import read_jsonl, run_recipe, write_jsonl, write_recipe
 from tests.test_whole_runs import pipeline
+from tests.thorough import every
 
 FIXED = {"job_id": "again"}
 
@@ -59,7 +60,7 @@ def lose_a_row(export: Path) -> None:
     write_jsonl(export, read_jsonl(export)[1:])
 
 
-@pytest.mark.parametrize("settings", [FIXED, {}], ids=["one work dir", "work dirs side by side"])
+@pytest.mark.parametrize("settings", every(2, [FIXED, {}]), ids=["one work dir", "work dirs side by side"])
 def test_a_later_run_that_was_killed_proves_nothing_and_spoils_nothing(tmp_path, data, settings):
     export = run_recipe(write_recipe(tmp_path, pipeline(gamma=1.4), data, **settings))
     killed(write_recipe(tmp_path, rejected_by(9.0, scorer="tests.user_scorers:Killing"), data, **settings))
@@ -74,7 +75,7 @@ def records(folder: Path) -> list[dict]:
     return [json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("*/mergeit/*.json")]
 
 
-@pytest.mark.parametrize("settings", [FIXED, {}], ids=["one work dir", "work dirs side by side"])
+@pytest.mark.parametrize("settings", every(2, [FIXED, {}]), ids=["one work dir", "work dirs side by side"])
 def test_each_of_several_exports_in_one_place_is_held_to_its_own_run(tmp_path, data, another_process, settings):
     exports: dict[str, list[dict]] = {}
     for name, gamma in (("first", 0.1), ("second", 1.4), ("third", 9.0)):

@@ -17,6 +17,7 @@ from mergeit_ops.runs.inputs import read_input
 from mergeit_ops.runs.verification import verify
 from tests.recipe_runs import read_jsonl, run_recipe, run_recipe_on_ray, write_jsonl, write_recipe
 from tests.test_whole_runs import LAYOUTS, in_layout, pipeline, text_key_of
+from tests.thorough import every
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ def plain(row: ExportRow) -> list:
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "json", "parquet"])
-@pytest.mark.parametrize("keep", [True, False])
+@pytest.mark.parametrize("keep", every(2, [False, True]))
 @pytest.mark.parametrize("shard_size", [0, 20_000])
 def test_every_form_of_the_default_executor_holds_the_same_run(
     tmp_path, embedded_rows, finished, suffix, keep, shard_size
@@ -75,7 +76,7 @@ def test_a_shard_stands_for_all_of_them(tmp_path, embedded_rows):
 
 
 @pytest.mark.usefixtures("ray_cluster")
-@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+@pytest.mark.parametrize("kind", every(2, ["parquet", "jsonl"]))
 def test_a_folder_of_ray_holds_the_rows_of_the_default_executor(tmp_path, embedded_rows, finished, kind):
     recipe = write_recipe(tmp_path, pipeline(gamma=1.4), write_jsonl(tmp_path / "in.jsonl", embedded_rows))
     folder = str(tmp_path / "ray" / "export")

@@ -74,6 +74,7 @@ for part in (vectors[:600], vectors):
 """
 
 
+@pytest.mark.slow
 def test_centroids_do_not_depend_on_the_number_of_threads():
     """In processes of their own: what bounds threads must also bound libraries that are not loaded yet."""
     printed = [
