@@ -21,8 +21,14 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@touch $@
 
 quickstart: $(VENV)/.installed  ## Install, then run the whole method on the sample that ships: no key, no network.
-	$(DJ_PROCESS) --config recipes/mergeit_quickstart.yaml
+	@mkdir -p outputs/quickstart
+	@echo "Running recipes/mergeit_quickstart.yaml: half a minute or so. Data-Juicer's log: outputs/quickstart/log.txt"
+	@$(DJ_PROCESS) --config recipes/mergeit_quickstart.yaml > outputs/quickstart/log.txt 2>&1 || \
+		{ tail -n 5 outputs/quickstart/log.txt; exit 1; }
 	@$(BIN)/python -m mergeit_ops show outputs/quickstart/merged.jsonl
+	@$(BIN)/python -m mergeit_ops report outputs/quickstart/merged.jsonl \
+		--input recipes/data/sample_instructions.jsonl --output outputs/quickstart/report.html
+	@echo "The rows: outputs/quickstart/merged.jsonl. Next, see what your own rows need: $(BIN)/python -m mergeit_ops check my.jsonl"
 
 # Two processes, on every machine: each takes 2 GB, and a Ray of its own at the end.
 test: $(VENV)/.installed lint  ## Lint, check types, run the tests.

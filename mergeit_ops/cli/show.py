@@ -1,11 +1,11 @@
-"""`show`: what became of the rows of an export, a merge with its parents, and a rewritten row with what it was."""
+"""`show`: what each operator did, what became of the rows, a merge with its parents, a row before it was rewritten."""
 
 from __future__ import annotations
 
 import argparse
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +15,15 @@ from mergeit_ops.core.rows import lineage, rewrites
 
 if TYPE_CHECKING:
     from mergeit_ops.runs import ExportRow
+    from mergeit_ops.runs.records import Record
 
 NAME = "show"
-HELP = "Count what became of the rows of an export, and show merges and rewritten rows beside their parents."
+HELP = "Tell what each operator of a run did, count the rows of its export, and show merges and rewritten rows."
 
 _WIDTH = 100
 _INDENT = "    "
+_NOTED = ("topics", "pairs", "merged", "accepted", "calls")
+"""Figures of a record that stand behind its rows."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +41,10 @@ def run(options: argparse.Namespace) -> int:
     shown: list[ExportRow] = []
     rewritten: list[ExportRow] = []
     total = 0
-    for row in read_run(options.export).rows():
+    finished = read_run(options.export)
+    if lines := list(_operators(finished.records.operators)):
+        say("\n".join(lines))
+    for row in finished.rows():
         counts[row.lineage.status or "without merge lineage"] += 1
         if row.lineage.status == lineage.MERGED and len(shown) < options.merges:
             shown.append(row)
@@ -53,6 +59,23 @@ def run(options: argparse.Namespace) -> int:
     for row in rewritten:
         say("\n".join(_rewritten_beside_parent(row)))
     return 0
+
+
+def _operators(records: Sequence[Record]) -> Iterable[str]:
+    """Yield a line for each operator that counted its rows; nothing if none did."""
+    counted = [record for record in records if "rows_in" in record.get("figures", {})]
+    if not counted:
+        return
+    width = max(len(str(record["operator"])) for record in counted)
+    yield f"{'operator':{width}}  rows in  rows out  seconds"
+    for record in counted:
+        figures = record["figures"]
+        notes = ", ".join(f"{figures[name]:,} {name}" for name in _NOTED if isinstance(figures.get(name), int))
+        # Rows that are topics now have no number of their own.
+        left = f"{figures['rows_out']:,}" if "rows_out" in figures else ""
+        rows = f"{figures['rows_in']:7,}  {left:>8}  {figures.get('seconds', 0):7.1f}"
+        yield f"{record['operator']:{width}}  {rows}  {notes}".rstrip()
+    yield ""
 
 
 def _merge_beside_parents(row: ExportRow) -> Iterable[str]:

@@ -26,6 +26,7 @@ __all__ = [
 BACKENDS: Mapping[str, str] = {
     "openai": "mergeit_ops.llm.client:OpenAICompatibleFactory",
     "huggingface": "mergeit_ops.llm.local:LocalModelFactory",
+    "recorded": "mergeit_ops.llm.recorded:RecordedFactory",
 }
 """Name in a recipe to `module:Class` of a `BackendFactory`; a new back-end is one file and one line here."""
 

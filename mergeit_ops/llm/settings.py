@@ -193,7 +193,7 @@ class LLMSettings:
         return prices.times(self.batch_price_ratio) if self.api_mode == "batch" else prices
 
     def _check_batches(self) -> None:
-        local = self.is_hf_model or self.backend == "huggingface"
+        local = self.is_hf_model or self.backend not in (None, "openai")
         folder = os.environ.get(BATCH_FOLDER_VARIABLE)
         if folder and not local:
             object.__setattr__(self, "api_mode", "batch")
@@ -204,8 +204,8 @@ class LLMSettings:
             return
         if local:
             raise RecipeError(
-                "api_mode: batch is for servers, but the recipe asks for a local model (is_hf_model or backend), "
-                "which makes batches by itself: remove api_mode."
+                "api_mode: batch is for servers, but the recipe asks for a local model or recorded answers "
+                "(is_hf_model or backend): remove api_mode."
             )
         if self.cache_path is None or self.cache_path == "":
             raise RecipeError(

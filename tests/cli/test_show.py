@@ -27,7 +27,13 @@ def test_show_counts_and_shows_a_merge_beside_its_parents(tmp_path, embedded_row
     capsys.readouterr()
     assert cli.main(["show", str(export)]) == 0
     printed = capsys.readouterr().out
-    assert re.match(r"\d+ rows: \d+ original, \d+ merged\n\nMERGED by concat, similarity 0\.\d\d\n", printed)
+    operators, _, rows = printed.partition("\n\n")
+    assert [line.split()[0] for line in operators.splitlines()[1:]] == [next(iter(step)) for step in process]
+    assert re.search(r"^topic_cluster_grouper +120 +[\d.]+  \d+ topics$", operators, re.MULTILINE)
+    assert re.search(
+        r"^llm_pair_merger_mapper +120 +\d+ +[\d.]+ +\d+ topics, \d+ pairs, \d+ merged$", operators, re.MULTILINE
+    )
+    assert re.match(r"\d+ rows: \d+ original, \d+ merged\n\nMERGED by concat, similarity 0\.\d\d\n", rows)
     assert "  from parent 2\n    id: s" in printed
 
 
