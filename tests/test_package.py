@@ -24,7 +24,7 @@ def test_data_juicer_starts_without_models_or_clients():
     """What Data-Juicer pays at every start, for recipes that do not use us too."""
     loaded = modules_after("import data_juicer.ops")
     assert "mergeit_ops.ops.topic_cluster_grouper" in loaded
-    heavy = {"torch", "sklearn", "scipy", "submodlib", "sentence_transformers", "transformers", "openai", "tenacity"}
+    heavy = {"torch", "sklearn", "scipy", "submodlib", "sentence_transformers", "transformers", "openai"}
     assert loaded & heavy == set()
 
 

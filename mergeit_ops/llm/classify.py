@@ -76,13 +76,13 @@ def classify(error: BaseException, mask: Mask) -> CallFailedError | None:
     if isinstance(error, openai.APIStatusError):
         return _of_status(error, mask)
     if isinstance(error, openai.APIConnectionError):
-        return _of_connection(error)
+        return _of_connection(error.__cause__ or error)
     if isinstance(error, openai.APIError):
         return CallFailedError(_kind_of(None, error.body), shorten(_server_text(error.body), mask))
+    if _is_of_http_library(error) or _aiohttp_error(error) is not None:
+        return _of_connection(error)
     if isinstance(error, (asyncio.TimeoutError, TimeoutError)):
         return CallFailedError(FailureKind.TRANSIENT, _TIMED_OUT)
-    if _is_transport_error(error) or _aiohttp_error(error) is not None:
-        return CallFailedError(FailureKind.TRANSIENT, f"connection lost ({type(error).__name__})")
     return None
 
 
@@ -193,12 +193,11 @@ def _kind_of(status: int | None, body: object, wait_s: float | None = None) -> F
     return _BY_STATUS.get(status) or (FailureKind.TRANSIENT if status >= 500 else FailureKind.BAD_REQUEST)
 
 
-def _of_connection(error: Any) -> CallFailedError:
-    cause = error.__cause__
-    original = _aiohttp_error(cause)
-    name = type(original or cause or error).__name__
+def _of_connection(error: BaseException) -> CallFailedError:
+    original = _aiohttp_error(error)
+    name = type(original or error).__name__
     if original is None:
-        unreachable = _is_transport_error(cause, "ConnectError", "ConnectTimeout", "UnsupportedProtocol")
+        unreachable = _is_of_http_library(error, "ConnectError", "ConnectTimeout", "UnsupportedProtocol")
     else:
         # Its translation calls every lost connection one that could not be made.
         unreachable = _never_connected(original)
@@ -207,14 +206,14 @@ def _of_connection(error: Any) -> CallFailedError:
     return CallFailedError(FailureKind.TRANSIENT, f"connection lost or timed out ({name})")
 
 
-def _is_transport_error(error: BaseException | None, *names: str) -> bool:
+def _is_of_http_library(error: BaseException | None, *names: str) -> bool:
     """Return whether an exception comes from the HTTP library, which openai has exchanged between its versions."""
     for library in ("httpx2", "httpx"):
         try:
             module = import_module(library)
         except ImportError:
             continue
-        kinds = tuple(getattr(module, name) for name in (names or ("TransportError",)))
+        kinds = tuple(getattr(module, name) for name in (names or ("RequestError",)))
         if isinstance(error, kinds):
             return True
     return False

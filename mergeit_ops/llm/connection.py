@@ -27,6 +27,7 @@ from mergeit_ops.llm.masking import Mask, masking, proxy_secrets
 from mergeit_ops.llm.non_json import non_json, web_page
 from mergeit_ops.llm.proxies import Proxy, proxy_for
 from mergeit_ops.llm.response_guard import UnusableResponseError, max_response_bytes, response_guard
+from mergeit_ops.llm.straight import StraightSender
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI, Timeout
@@ -104,10 +105,20 @@ class Connection:
         calls have twice as long until the server has answered.
     :param target: where requests go.
     :param proxy: that requests use; None for direct requests.
+    :param straight: sends the requests of `post`; None: the client sends them.
     """
 
-    def __init__(self, client: AsyncOpenAI, mask: Mask, timeout_s: float, target: Target, proxy: Proxy | None) -> None:
+    def __init__(
+        self,
+        client: AsyncOpenAI,
+        mask: Mask,
+        timeout_s: float,
+        target: Target,
+        proxy: Proxy | None,
+        straight: StraightSender | None = None,
+    ) -> None:
         self._client = client
+        self._straight = straight
         self._mask = mask
         self._timeout_s = timeout_s
         self._target = target
@@ -129,20 +140,13 @@ class Connection:
 
         patience_s = self._patience_s
         try:
-            # The client's own timeout bounds each wait for bytes; this one the call as a whole.
-            payload = await asyncio.wait_for(
-                self._client.post(endpoint, cast_to=object, body=dict(body), options={"timeout": _timeout(patience_s)}),
-                patience_s,
-            )
-            payload = json.loads(payload) if isinstance(payload, str) else payload
+            payload = await self._sent(endpoint, body, patience_s)
             reported = error_in(payload, self._mask, answer_at)
             if reported is None:
                 self._answered = True
                 self._patience_s = self._timeout_s
                 return payload
             failure: Exception = reported
-        except (ValueError, RecursionError) as error:
-            failure = CallFailedError(FailureKind.TRANSIENT, non_json(getattr(error, "doc", ""), self._mask))
         except Exception as error:
             if isinstance(error, (TimeoutError, asyncio.TimeoutError, openai.APITimeoutError)) and not self._answered:
                 # The first prompts take longest: the server reads all of them, and may still load its model.
@@ -154,6 +158,16 @@ class Connection:
         # Outside the handler: the foreign exception holds the request with its headers, and stays behind.
         raise failure
 
+    async def _sent(self, endpoint: str, body: Mapping[str, Any], patience_s: float) -> object:
+        if self._straight is not None:
+            return await self._straight.post(body, patience_s)
+        # The client's own timeout bounds each wait for bytes; this one the call as a whole.
+        payload = await asyncio.wait_for(
+            self._client.post(endpoint, cast_to=object, body=dict(body), options={"timeout": _timeout(patience_s)}),
+            patience_s,
+        )
+        return json.loads(payload) if isinstance(payload, str) else payload
+
     async def call(self, send: Callable[[AsyncOpenAI], Awaitable[T]]) -> T:
         """Use another part of the server's API.
 
@@ -163,13 +177,10 @@ class Connection:
         """
         try:
             result = await send(self._client)
-        except (ValueError, RecursionError) as error:
-            failure: Exception = CallFailedError(FailureKind.TRANSIENT, non_json(getattr(error, "doc", ""), self._mask))
         except Exception as error:
-            known = self._failure(error)
-            if known is None:
+            failure = self._failure(error)
+            if failure is None:
                 raise
-            failure = known
         else:
             self._answered = True
             return result
@@ -197,6 +208,8 @@ class Connection:
     async def aclose(self) -> None:
         """Close all connections."""
         await self._client.close()
+        if self._straight is not None:
+            await self._straight.aclose()
 
     async def models(self, endpoint: str) -> tuple[str, ...]:
         """Return the names of the models that the server lists; none when it lists none, or takes its time.
@@ -223,6 +236,9 @@ class Connection:
             return self._unusable(own)
         known = own or classify(error, self._mask)
         if known is None:
+            # A certificate that is not trusted is a ValueError too, which `classify` knows.
+            if isinstance(error, (ValueError, RecursionError)):
+                return CallFailedError(FailureKind.TRANSIENT, non_json(getattr(error, "doc", ""), self._mask))
             return None
         page = web_page(str(getattr(getattr(error, "response", None), "text", "")), self._mask)
         if page is not None:
@@ -336,8 +352,8 @@ def open_connection(
     target = Target(server_url(model_params), endpoint)
     proxy = proxy_for(target.asked)
     largest = max_response_bytes(sampling_params or {}) if max_bytes is None else max_bytes
-    client = _open_client(target, proxy, model_params, timeout_s, largest)
-    return Connection(client, _mask(model_params, proxy), timeout_s, target, proxy)
+    client, straight = _open_client(target, proxy, model_params, timeout_s, largest)
+    return Connection(client, _mask(model_params, proxy), timeout_s, target, proxy, straight)
 
 
 def server_url(model_params: Mapping[str, Any]) -> str:
@@ -417,25 +433,35 @@ def _key_is_legal() -> bool:
 
 def _open_client(
     target: Target, proxy: Proxy | None, model_params: Mapping[str, Any], timeout_s: float, max_bytes: int
-) -> AsyncOpenAI:
+) -> tuple[AsyncOpenAI, StraightSender | None]:
     import openai
 
     for name in ("httpx", "httpx2"):
-        library = logging.getLogger(name)
-        if library.level == logging.NOTSET:
+        logs = logging.getLogger(name)
+        if logs.level == logging.NOTSET:
             # It reports every request at INFO: tens of thousands of lines in a run.
-            library.setLevel(logging.WARNING)
+            logs.setLevel(logging.WARNING)
     others = {name: value for name, value in model_params.items() if name != "base_url"}
     timeout = _timeout(timeout_s)
+    library = _http_library(openai)
     try:
-        return openai.AsyncOpenAI(
-            api_key=_key(),
-            base_url=target.url,
-            timeout=timeout,
-            max_retries=0,
-            http_client=_http_client(target, proxy, max_bytes),
-            **others,
+        certificates = _certificates(library, target, proxy)
+        http_client = _http_client(library, certificates, proxy, max_bytes)
+        client = openai.AsyncOpenAI(
+            api_key=_key(), base_url=target.url, timeout=timeout, max_retries=0, http_client=http_client, **others
         )
+        if isinstance(http_client, openai.DefaultAsyncHttpxClient):
+            return client, None
+        # This is the client over aiohttp.
+        straight = StraightSender(
+            client,
+            library,
+            target.endpoint,
+            certificates=certificates,
+            connect_timeout_s=_CONNECT_TIMEOUT_S,
+            max_bytes=max_bytes,
+        )
+        return client, straight
     except TypeError as error:
         reason = shorten(str(error), _mask(model_params, proxy))
         misfit: Exception = RecipeError(
@@ -451,20 +477,23 @@ def _open_client(
     raise misfit
 
 
-def _http_client(target: Target, proxy: Proxy | None, max_bytes: int) -> Any:
+def _certificates(library: ModuleType, target: Target, proxy: Proxy | None) -> ssl.SSLContext:
+    secure = target.asked.lower().startswith("https") or (proxy is not None and proxy.needs_certificates)
+    # Loading certificates takes time; without encryption an empty context is enough.
+    context: ssl.SSLContext = library.create_ssl_context() if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    return context
+
+
+def _http_client(library: ModuleType, certificates: ssl.SSLContext, proxy: Proxy | None, max_bytes: int) -> Any:
     """Return an HTTP client that does not read the environment: proxy and certificates are set.
 
-    Without a proxy it is the openai package's client over aiohttp, if it is installed. A call then takes about two
-    thirds of the processor time, and finding a free connection among many takes almost none. The default client looks
-    at every connection twice per call.
+    Without a proxy it is the openai package's client over aiohttp, if it is installed. Finding a free connection among
+    many then takes almost no processor time. The default client looks at every connection twice per call.
     """
     import openai
 
-    library = _http_library(openai)
-    secure = target.asked.lower().startswith("https") or (proxy is not None and proxy.needs_certificates)
     options: dict[str, Any] = {
-        # Loading certificates takes time; without encryption an empty context is enough.
-        "verify": library.create_ssl_context() if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
+        "verify": certificates,
         "trust_env": False,
         # The key must only reach the host that was named.
         "follow_redirects": False,
@@ -472,7 +501,7 @@ def _http_client(target: Target, proxy: Proxy | None, max_bytes: int) -> Any:
     }
     if proxy is not None:
         # The connection to the proxy may be encrypted too; it uses the same certificates.
-        tls = {"ssl_context": options["verify"]} if proxy.needs_certificates else {}
+        tls = {"ssl_context": certificates} if proxy.needs_certificates else {}
         # The client over aiohttp supports fewer kinds of proxies.
         return openai.DefaultAsyncHttpxClient(proxy=library.Proxy(proxy.url, **tls), **options)
     make = getattr(openai, "DefaultAioHttpClient", None)

@@ -112,8 +112,9 @@ def shorten(text: str, mask: Mask = unmasked) -> str:
     :param text: any text.
     :param mask: hides what was sent in confidence; by default, only what looks like a key is hidden.
     """
-    # Unescaped, they would move the cursor of a terminal or break the text of a record.
-    printable = (char if char.isprintable() else " " for char in _TERMINAL_CODE.sub("", text))
-    line = " ".join("".join(printable).split())
+    line = " ".join(_TERMINAL_CODE.sub("", text).split())
+    if not line.isprintable():
+        # Unescaped, such characters would move the cursor of a terminal or break the text of a record.
+        line = " ".join("".join(char if char.isprintable() else " " for char in line).split())
     line = _KEY.sub("***", mask(line))
     return line if len(line) <= _DETAIL_CHARS else line[: _DETAIL_CHARS - 1] + "…"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
 from types import ModuleType
 from typing import Any
 
 from mergeit_ops.llm.failures import CallFailedError, FailureKind
 from mergeit_ops.llm.servers import CAP_FIELDS
 
-__all__ = ["UnusableResponseError", "max_response_bytes", "response_guard"]
+__all__ = ["UnusableResponseError", "bounded", "max_response_bytes", "refuse_unusable", "response_guard"]
 
 _MIB = 2**20
 _BASE_BYTES = 4 * _MIB
@@ -66,15 +66,7 @@ def response_guard(http_library: ModuleType, max_bytes: int) -> Callable[[Any], 
             self._source = source
 
         async def __aiter__(self) -> AsyncIterator[bytes]:
-            size = 0
-            async for part in self._parts:
-                size += len(part)
-                if size > max_bytes:
-                    raise CallFailedError(
-                        FailureKind.UNUSABLE,
-                        f"the response is larger than {max_bytes / _MIB:.0f} MiB, more than any answer needs; the "
-                        "rest was not read",
-                    )
+            async for part in bounded(self._parts, max_bytes):
                 yield part
 
         async def aclose(self) -> None:
@@ -82,7 +74,8 @@ def response_guard(http_library: ModuleType, max_bytes: int) -> Callable[[Any], 
             await self._source.aclose()
 
     async def guard(response: Any) -> None:
-        _refuse(response)
+        headers = response.headers
+        refuse_unusable(int(response.status_code), headers.get("content-type", ""), headers.get("location", ""))
         source = response.stream
         # Decompressed here, piece by piece, because the limit is for memory.
         encoded = http_library.Response(response.status_code, headers=response.headers, stream=source)
@@ -93,8 +86,33 @@ def response_guard(http_library: ModuleType, max_bytes: int) -> Callable[[Any], 
     return guard
 
 
-def _refuse(response: Any) -> None:
-    status = int(response.status_code)
+async def bounded(parts: AsyncIterable[bytes], max_bytes: int) -> AsyncIterator[bytes]:
+    """Yield the parts of a body.
+
+    :param parts: decompressed.
+    :param max_bytes: the largest body.
+    :raises CallFailedError: as soon as it is larger.
+    """
+    size = 0
+    async for part in parts:
+        size += len(part)
+        if size > max_bytes:
+            raise CallFailedError(
+                FailureKind.UNUSABLE,
+                f"the response is larger than {max_bytes / _MIB:.0f} MiB, more than any answer needs; the "
+                "rest was not read",
+            )
+        yield part
+
+
+def refuse_unusable(status: int, content_type: str, location: str) -> None:
+    """Refuse a response that is no answer for any request, before its body is read.
+
+    :param status: its HTTP status.
+    :param content_type: header of that name; empty: none.
+    :param location: header of that name; empty: none.
+    :raises UnusableResponseError: for redirects and the like, and for streams.
+    """
     if 300 <= status < 400 and status not in _REDIRECTS:
         raise UnusableResponseError(
             f"answers with HTTP {status}, which is neither an answer nor a redirect",
@@ -103,9 +121,8 @@ def _refuse(response: Any) -> None:
             status=status,
         )
     if status in _REDIRECTS:
-        location = response.headers.get("location", "")
         raise UnusableResponseError("", "", status=status, location=location)
-    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = content_type.partition(";")[0].strip().lower()
     if status < 300 and kind in _STREAMS:
         raise UnusableResponseError(
             f"streams its answers ({kind}), but only whole answers can be read",

@@ -8,12 +8,9 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from mergeit_ops.llm.failures import CallFailedError, FailureKind
-
-if TYPE_CHECKING:
-    from tenacity import RetryCallState
 
 __all__ = ["RetryPolicy", "call_with_retries"]
 
@@ -151,43 +148,26 @@ async def call_with_retries(
     :return: the result of the first successful attempt.
     :raises CallFailedError: the last error, when the policy gives up. Other exceptions are not retried.
     """
-    from tenacity import AsyncRetrying, retry_if_exception_type
-
     start = clock()
-    plan: list[float | None] = []
     ends: Counter[FailureKind | None] = Counter()
-
-    def decide(state: RetryCallState) -> float | None:
-        # The loop asks for the wait and for the end separately; both answers come from one draw.
-        if len(plan) < state.attempt_number:
-            failure = state.outcome.exception() if state.outcome is not None else None
-            assert isinstance(failure, CallFailedError)
-            end = failure.kind if failure.kind in _NOT_THERE else None
-            ends[end] += 1
-            on_failure(failure)
-            plan.append(
-                policy.delay_s(
-                    failure,
-                    attempt=ends[end],
-                    elapsed_s=clock() - start,
-                    proven=proven(),
-                    stalled_s=stalled_s(),
-                    draw=draw(),
-                )
-            )
-        return plan[-1]
-
-    def before_sleep(state: RetryCallState) -> None:
-        failure = state.outcome.exception() if state.outcome is not None else None
-        assert isinstance(failure, CallFailedError)
-        on_retry(failure, decide(state) or 0.0)
-
-    retrying = AsyncRetrying(
-        retry=retry_if_exception_type(CallFailedError),
-        wait=lambda state: decide(state) or 0.0,
-        stop=lambda state: decide(state) is None,
-        before_sleep=before_sleep,
-        sleep=sleep,
-        reraise=True,
-    )
-    return await retrying(call)
+    while True:
+        try:
+            return await call()
+        except CallFailedError as error:
+            failure = error
+        # Outside the handler, so that what comes next does not show this failure as its cause.
+        end = failure.kind if failure.kind in _NOT_THERE else None
+        ends[end] += 1
+        on_failure(failure)
+        delay = policy.delay_s(
+            failure,
+            attempt=ends[end],
+            elapsed_s=clock() - start,
+            proven=proven(),
+            stalled_s=stalled_s(),
+            draw=draw(),
+        )
+        if delay is None:
+            raise failure
+        on_retry(failure, delay)
+        await sleep(delay)

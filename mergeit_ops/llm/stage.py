@@ -145,6 +145,11 @@ class Stage(Generic[T]):
         caller: ThreadPoolExecutor,
     ) -> None:
         loop = asyncio.get_running_loop()
+
+        def following(outcome: LLMOutcome[T]) -> LLMRequest[T] | None:
+            # One change of threads for both.
+            return on_outcome(outcome) or next(source, None)
+
         request = await loop.run_in_executor(caller, next, source, None)
         while request is not None:
             self._usage.requests += 1
@@ -153,11 +158,11 @@ class Stage(Generic[T]):
                 self._usage.answered += 1
             else:
                 self._usage.count_failure(str(outcome.error), self._book.words.get(outcome.error))
-            following = await loop.run_in_executor(caller, on_outcome, outcome)
+            next_request = await loop.run_in_executor(caller, following, outcome)
             self._progress.step(asked=id(request) in self._asked)
             self._asked.discard(id(request))
             self._judge()
-            request = following or await loop.run_in_executor(caller, next, source, None)
+            request = next_request
 
     async def _outcome(self, request: LLMRequest[T]) -> LLMOutcome[T]:
         if not encodable(request.messages):
@@ -320,13 +325,15 @@ class Stage(Generic[T]):
             throttled = engine.refusals.answers - answers_before < _TURNS * most
             return engine.refusals.stalled_s(engine.clock()) if throttled else None
 
-        first_attempts = max(1, engine.policy.first_answer_attempts - self._lost)
+        policy = engine.policy
+        if self._lost:
+            policy = replace(policy, first_answer_attempts=max(1, policy.first_answer_attempts - self._lost))
         try:
             while True:
                 try:
                     completion = await call_with_retries(
                         attempt,
-                        policy=replace(engine.policy, first_answer_attempts=first_attempts),
+                        policy=policy,
                         proven=self._trusted,
                         stalled_s=stalled_s,
                         on_failure=note,
@@ -344,7 +351,7 @@ class Stage(Generic[T]):
                     return completion
                 if not await self._others_are_answered(failure, stalled_s):
                     break
-            over = failure.kind is FailureKind.RATE_LIMITED and (stalled_s() or 0.0) >= engine.policy.patience_s
+            over = failure.kind is FailureKind.RATE_LIMITED and (stalled_s() or 0.0) >= policy.patience_s
             stalled = over and bool(engine.refusals.several())
         finally:
             for name in waits:

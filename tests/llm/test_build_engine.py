@@ -109,7 +109,7 @@ def test_importing_and_building_load_no_client_and_no_model_library():
         "import sys; from mergeit_ops.llm.engine import build_engine; import mergeit_ops.core.merging.prompts\n"
         "from mergeit_ops.llm.settings import LLMSettings\n"
         "build_engine(LLMSettings()); build_engine(LLMSettings(is_hf_model=True))\n"
-        "heavy = {'openai', 'httpx', 'httpx2', 'tenacity', 'torch', 'transformers', 'datasets', 'data_juicer'}\n"
+        "heavy = {'openai', 'httpx', 'httpx2', 'aiohttp', 'torch', 'transformers', 'datasets', 'data_juicer'}\n"
         "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)

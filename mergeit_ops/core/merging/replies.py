@@ -105,8 +105,8 @@ def parse_reply(text: str, parents: Sequence[Sample]) -> Sample:
         raise ReplyError(FailureReason.REFUSED)
     if lost_backslashes(_texts(merged), text, [part for parent in parents for part in _texts(parent)]):
         raise ReplyError(FailureReason.UNPARSABLE)
-    examples = (example for _, example in WORKED_EXAMPLES)
-    if any(_normal(merged) == _normal(known) for known in (*parents, *examples)) or _is_nearly_one(merged, parents):
+    normal = _normal(merged)
+    if normal in _EXAMPLES or normal in map(_normal, parents) or _is_nearly_one(merged, parents):
         raise ReplyError(FailureReason.ECHO, ECHO_CORRECTION)
     return merged
 
@@ -280,13 +280,14 @@ def _texts(sample: Sample) -> tuple[str, str, str]:
 
 def _is_nearly_one(merged: Sample, parents: Sequence[Sample]) -> bool:
     """Tell whether a merge is nearly the same as one parent. It may be if its parents are nearly the same."""
-    alike = [_likeness(merged, parent) >= _NEARLY_THE_SAME for parent in parents]
+    alike = [_are_alike(merged, parent) for parent in parents]
     return any(alike) and not all(alike)
 
 
-def _likeness(one: Sample, other: Sample) -> float:
-    """Return how alike two rows are, in [0, 1]: the share of words in common in the field where they share least."""
-    return min(_words_in_common(ours, theirs) for ours, theirs in zip(_texts(one), _texts(other), strict=True))
+def _are_alike(one: Sample, other: Sample) -> bool:
+    """Tell whether two rows have nearly all words in common, in every field."""
+    fields = zip(_texts(one), _texts(other), strict=True)
+    return all(_words_in_common(ours, theirs) >= _NEARLY_THE_SAME for ours, theirs in fields)
 
 
 def _words_in_common(one: str, other: str) -> float:
@@ -297,3 +298,6 @@ def _words_in_common(one: str, other: str) -> float:
 
 def _normal(sample: Sample) -> tuple[str, ...]:
     return tuple(" ".join(text.split()) for text in _texts(sample))
+
+
+_EXAMPLES = frozenset(_normal(example) for _, example in WORKED_EXAMPLES)

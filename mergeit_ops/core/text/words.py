@@ -39,7 +39,8 @@ def exact_words(text: str) -> list[str]:
     :param text: any text.
     """
     lowered = _LIST_MARK.sub("", text.lower())
-    words = [word.replace(",", "") if is_number(word) else word for word in _WORD.findall(lowered)]
+    # Only numbers hold a comma.
+    words = [word.replace(",", "") if "," in word else word for word in _WORD.findall(lowered)]
     return words or _SYMBOL.findall(lowered)
 
 
