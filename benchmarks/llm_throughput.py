@@ -2,14 +2,17 @@
 
     python benchmarks/llm_throughput.py [--data rows.jsonl] [--pairs 2000] [--latency 0.5] [--concurrency 64]
     python benchmarks/llm_throughput.py --ours-only --pairs 1000 2000 --repeats 3
+    python benchmarks/llm_throughput.py --ours-only --latency 0 --concurrency 256 --layers
+    python benchmarks/llm_throughput.py --ours-only --latency 0.5 --concurrency 512
 
 A loopback server in a process of its own answers each request after the latency, as a model would that takes that long
 for a merge; client and server share the processors. Ideal is what whole waves of `--concurrency` requests take; 2,000
 pairs and 1,000 are the two sizes to compare runs at, the smaller one being where what a run takes once weighs most. The
 slow sides are measured on fewer pairs, as many as the table says. distilabel, which wants other versions of its
 libraries than Data-Juicer, runs with the Python named, its pipeline's start counted in, or is left out. Beside each
-share of the ideal stands the processor time of a call, of client and server, which other work on the machine hardly
-changes.
+share of the ideal stands the processor time of a call, of client and server, which other work on the machine changes
+less. Without latency there is no ideal: what counts are the requests a second, and with `--layers` which code the
+processor time of the client goes to. A few pairs are of two languages, and are not merged.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -36,6 +40,7 @@ import psutil
 from common import DATA, REPOSITORY
 from data_juicer.core.data import NestedDataset
 from datasets import Dataset
+from layers import LAYERS, processor_time_by_layer
 from loguru import logger
 
 from mergeit_ops.core.columns import BATCH_META, EMBEDDING, META
@@ -45,6 +50,8 @@ from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.vectors import encode_vectors
 
 SERIAL_PAIRS = 16
+_MERGED = 0.99
+_ALL = "in all"
 
 
 @contextmanager
@@ -181,8 +188,8 @@ def measure_ours(
     """Run the merger in all shapes, print a row for each run, and return the seconds of each shape."""
     ideal = math.ceil(len(pairs) / concurrency) * latency
     print(f"\n{len(pairs)} pairs, {latency:g} s an answer, {concurrency} in flight\n")
-    print("| topics | seconds | of the ideal rate | ms of processor a call: client | server |")
-    print("|---|---|---|---|---|")
+    print("| topics | seconds | requests a second | of the ideal rate | ms of processor a call: client | server |")
+    print("|---|---|---|---|---|---|")
     shapes = (1, 20, len(pairs))
     taken: dict[int, list[float]] = {topics: [] for topics in shapes}
     for _ in range(repeats):
@@ -191,14 +198,15 @@ def measure_ours(
             before, before_other = time.process_time(), processor_seconds(other)
             seconds, merges = our_seconds(rows, url, concurrency)
             used, used_other = time.process_time() - before, processor_seconds(other) - before_other
-            assert merges == len(pairs), f"{merges} of {len(pairs)} pairs came back"
+            assert merges >= _MERGED * len(pairs), f"{merges} of {len(pairs)} pairs came back"
             taken[topics].append(seconds)
+            share = f"{ideal / seconds:.1%}" if latency else "-"
             print(
-                f"| {shape(topics, len(pairs))} | {seconds:.2f} | {ideal / seconds:.1%} | "
+                f"| {shape(topics, len(pairs))} | {seconds:.2f} | {merges / seconds:.0f} | {share} | "
                 f"{1000 * used / merges:.2f} | {1000 * used_other / merges:.2f} |",
                 flush=True,
             )
-    if repeats > 1:
+    if repeats > 1 and latency:
         print("\n| topics | of the ideal rate: median | lowest | highest |\n|---|---|---|---|")
         for topics, all_seconds in taken.items():
             median, low, high = statistics.median(all_seconds), max(all_seconds), min(all_seconds)
@@ -207,6 +215,22 @@ def measure_ours(
                 flush=True,
             )
     return taken
+
+
+def show_layers(pairs: list[tuple[Sample, Sample]], concurrency: int, url: str) -> None:
+    """Run the merger in two shapes, and print where the processor time of a call goes, in milliseconds."""
+    found: dict[str, Counter[str]] = {}
+    for topics in (1, len(pairs)):
+        rows = topics_of(pairs, topics)
+        with processor_time_by_layer() as seconds:
+            our_seconds(rows, url, concurrency)
+        found[shape(topics, len(pairs))] = seconds
+    print(f"\n| ms of processor a call | {' | '.join(found)} |\n|---|{'---|' * len(found)}")
+    for layer in [*LAYERS, _ALL]:
+        times = [
+            1000 * (seconds.total() if layer == _ALL else seconds[layer]) / len(pairs) for seconds in found.values()
+        ]
+        print(f"| {layer} | {' | '.join(f'{time:.3f}' for time in times)} |", flush=True)
 
 
 def measure_slow_sides(
@@ -231,7 +255,7 @@ def measure_slow_sides(
     print("\n| | pairs | seconds | s per 1,000 merges | times the serial loop |")
     print("|---|---|---|---|---|")
     for name, seconds, merges, asked in sides:
-        assert merges == asked, f"{name}: {merges} of {asked} pairs came back"
+        assert merges >= _MERGED * asked, f"{name}: {merges} of {asked} pairs came back"
         each, serial_each = seconds / asked, serial[0] / SERIAL_PAIRS
         print(f"| {name} | {asked} | {seconds:.1f} | {1000 * each:.1f} | {serial_each / each:.1f} |", flush=True)
 
@@ -246,6 +270,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=1, help="runs of each shape; more than one: median and spread")
     parser.add_argument("--ours-only", action="store_true", help="leave out the serial loop and Data-Juicer's mapper")
     parser.add_argument("--distilabel", help="a Python that has distilabel[openai]")
+    parser.add_argument("--layers", action="store_true", help="say where the processor time of the client goes")
     options = parser.parse_args()
     logger.remove()
     for library in ("httpx", "httpx2"):
@@ -257,6 +282,8 @@ def main() -> None:
                 # Loading the libraries is part of starting Data-Juicer, not of a merge: every side finds them loaded.
                 our_seconds(topics_of(pairs[:2], 1), url, options.concurrency)
                 taken = measure_ours(pairs, latency, options.concurrency, options.repeats, url, other)
+                if options.layers:
+                    show_layers(pairs, options.concurrency, url)
                 if not options.ours_only:
                     measure_slow_sides(pairs, taken, options.np, url, options.concurrency, options.distilabel)
 

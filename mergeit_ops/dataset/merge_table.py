@@ -294,8 +294,10 @@ def flat_table(
     table = topic.topic.table
     positions, metas = topic.unmerged()
     columns = [*topic.carried, EMBEDDING] if embed else topic.carried
-    parts = [table.select(columns).take(pa.array(positions, pa.int64()))]
     accepted = [number for number in range(len(topic.groups)) if topic.merges[number].answers]
+    parts = []
+    if positions or not accepted:
+        parts.append(table.select(columns).take(pa.array(positions, pa.int64())))
     records: dict[str, MergeRecord] = {}
     lost: Counter[str] = Counter()
     if accepted:
@@ -322,7 +324,9 @@ def flat_table(
         positions = positions + [topic.groups[number].members[0] for number in accepted]
         metas = metas + merged_metas
     order = sorted(range(len(positions)), key=positions.__getitem__)
-    flat = pa.concat_tables(parts).take(pa.array(order, pa.int64()))
+    flat = pa.concat_tables(parts)
+    if len(order) > 1:
+        flat = flat.take(pa.array(order, pa.int64()))
     flat = flat.append_column(META, json_array(metas[number] for number in order))
     return FlatTopic(flat.append_column(STATS, json_array({} for _ in order)), records, lost)
 

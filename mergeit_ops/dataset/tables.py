@@ -32,6 +32,8 @@ READ_ROWS = 2_000
 """Rows read at a time: a few MB of text."""
 
 _HELD_BYTES = 2**28
+_SMALL_ROWS = 256
+_SMALL_BYTES = 2**22
 _READ_AROUND_BYTES = 2**16  # what the system maps around a single row that is asked for
 
 TEXT = Value("string")
@@ -128,6 +130,9 @@ class TableSink:
 
     def __init__(self, features: Features) -> None:
         self.features = features
+        self._names = list(features)
+        self._small: list[pa.Table] = []
+        self._small_rows = self._small_bytes = 0
         self._folder = tempfile.gettempdir()
         with self._on_disk():
             self._path = os.path.join(get_temporary_cache_files_directory(), f"mergeit-{uuid.uuid4().hex}.arrow")
@@ -139,10 +144,24 @@ class TableSink:
     def write(self, table: pa.Table) -> None:
         """Append a table; its columns may come in any order and are cast to the sink's types.
 
-        :raises DiskError: if there is no room for it.
+        Small tables are collected and written together.
+
+        :raises DiskError: if there is no room for them.
         """
-        with self._on_disk():
-            self._writer.write_table(table.select(list(self.features)))
+        table = table.select(self._names)
+        if self._small and table.schema != self._small[0].schema:
+            self._write_small()
+        self._small.append(table)
+        self._small_rows += table.num_rows
+        self._small_bytes += table.nbytes
+        if self._small_rows >= _SMALL_ROWS or self._small_bytes >= _SMALL_BYTES:
+            self._write_small()
+
+    def _write_small(self) -> None:
+        if self._small:
+            with self._on_disk():
+                self._writer.write_table(pa.concat_tables(self._small))
+        self._small, self._small_rows, self._small_bytes = [], 0, 0
 
     def finish(self) -> Dataset:
         """Close the file and return the dataset, as Data-Juicer's own class.
@@ -151,6 +170,7 @@ class TableSink:
         """
         from data_juicer.core.data import NestedDataset
 
+        self._write_small()
         with self._on_disk():
             self._writer.finalize()
         return NestedDataset(Dataset.from_file(self._path))
@@ -308,6 +328,8 @@ def _nested(arrow_type: pa.DataType, convert: Callable[[Any], Any]) -> Callable[
     """Return a function that converts every JSON value inside a value of the type; None where there is none."""
     if isinstance(arrow_type, pa.JsonType):
         return lambda value: None if value is None else convert(value)
+    if not arrow_type.num_fields:
+        return None
     if pa.types.is_list(arrow_type) or pa.types.is_large_list(arrow_type) or pa.types.is_fixed_size_list(arrow_type):
         item = _nested(arrow_type.value_type, convert)
         return item and (lambda values: None if values is None else [item(value) for value in values])

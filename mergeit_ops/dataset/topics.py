@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from mergeit_ops.core.columns import BATCH_META, EMBEDDING
 from mergeit_ops.core.formats import CHAT_COLUMNS, ROLE_FIELDS
 from mergeit_ops.core.rows.lineage import TOPIC_ID
 from mergeit_ops.dataset.embeddings import embeddings_as_text, zeroed
-from mergeit_ops.dataset.tables import JSON, RowReader, iter_tables, json_array, python_rows
+from mergeit_ops.dataset.tables import JSON, READ_ROWS, RowReader, iter_tables, json_array, python_columns
 from mergeit_ops.errors import DatasetError
 
 EMBEDDING_MODEL = "embedding_model"
@@ -23,6 +24,7 @@ EMBEDDING_MODEL = "embedding_model"
 
 _BLOCK_ROWS = 20_000  # samples per written table: large enough to be quick
 _BLOCK_BYTES = 2**28  # far below Arrow's 2 GiB per column
+_READ_BYTES = 2**22  # of topics that are read at a time
 
 
 @dataclass(frozen=True)
@@ -97,8 +99,11 @@ def topic_notes(embedding_model: str | None) -> dict[str, Any]:
 
 def iter_topics(dataset: Dataset) -> Iterator[Topic]:
     """Yield the topics of a grouped dataset, in order; topics of Data-Juicer's own groupers are numbered."""
-    for number, block in enumerate(iter_tables(dataset, rows=1)):
-        yield from table_topics(block, number)
+    first_number = 0
+    row_bytes = dataset.data.nbytes / max(1, len(dataset.data))
+    for block in iter_tables(dataset, rows=int(max(1, min(READ_ROWS, _READ_BYTES / max(1.0, row_bytes))))):
+        yield from table_topics(block, first_number)
+        first_number += block.num_rows
 
 
 def table_topics(table: pa.Table, first_number: int = 0) -> Iterator[Topic]:
@@ -107,11 +112,14 @@ def table_topics(table: pa.Table, first_number: int = 0) -> Iterator[Topic]:
     :param table: topics.
     :param first_number: number of the first topic, where topics bring none.
     """
-    for number in range(table.num_rows):
-        row = table.slice(number, 1)
-        batch_meta = python_rows(row.select([BATCH_META]))[0][BATCH_META] if BATCH_META in row.column_names else {}
-        samples = pa.table({name: _flattened(row.column(name)) for name in row.column_names if name != BATCH_META})
-        yield Topic(int(batch_meta.get(TOPIC_ID, first_number + number)), samples, batch_meta)
+    metas = python_columns(table.select([BATCH_META]))[BATCH_META] if BATCH_META in table.column_names else None
+    names = [name for name in table.column_names if name != BATCH_META]
+    columns = [_values_of_rows(table.column(name)) for name in names]
+    samples = zip(*columns, strict=True) if names else [()] * table.num_rows
+    for number, values in enumerate(samples):
+        batch_meta = {} if metas is None else metas[number]
+        topic_id = int(batch_meta.get(TOPIC_ID, first_number + number))
+        yield Topic(topic_id, pa.table(dict(zip(names, values, strict=True))), batch_meta)
 
 
 def group_rows(
@@ -194,7 +202,13 @@ def _too_large(column: pa.ChunkedArray[Any], name: str) -> DatasetError:
     )
 
 
-def _flattened(column: pa.ChunkedArray[Any]) -> pa.Array[Any]:
-    lists: Any = _contiguous(column, "")
-    values: pa.Array[Any] = lists.flatten()
-    return values
+def _values_of_rows(column: pa.ChunkedArray[Any]) -> Iterator[pa.Array[Any]]:
+    """Yield the values of each list of a column, without copying them."""
+    for chunk in column.chunks:
+        lists: Any = chunk
+        if lists.null_count or not (pa.types.is_list(lists.type) or pa.types.is_large_list(lists.type)):
+            yield from (lists.slice(number, 1).flatten() for number in range(len(lists)))
+            continue
+        values = lists.values
+        for start, end in pairwise(lists.offsets.to_pylist()):
+            yield values.slice(start, end - start)

@@ -111,7 +111,7 @@ def value_at(payload: object, path: str) -> Any:
         nothing at the path.
     """
     for step in path.split("."):
-        if isinstance(payload, Mapping) and step in payload:
+        if isinstance(payload, dict) and step in payload:
             payload = payload[step]
         elif isinstance(payload, list) and step.isascii() and step.isdigit() and int(step) < len(payload):
             payload = payload[int(step)]

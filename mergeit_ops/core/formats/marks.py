@@ -68,6 +68,7 @@ _NAME_OF_CALL = re.compile(_NAME)
 _SCHEMA = re.compile(rf"{_QUOTE}parameters{_QUOTE}\s*:\s*\{{")
 _DESCRIPTION = re.compile(rf"{_QUOTE}description{_QUOTE}\s*:")
 _NEEDED = ("<", "[", "{", "ction", "CTION", "```", "✿")  # one of them stands in every form; most texts have none
+_NEEDED_OF_REASONING = ("<", "[", "◁", "＜", "&lt;", "```")
 
 # Not <video> and <audio>, which are HTML.
 _MEDIA = re.compile(r"<image(?:[_ ]?\d+)?>|<\|(?:image|vision|video|audio)[^|<>]*\|>", re.IGNORECASE)
@@ -78,11 +79,18 @@ _FENCE = re.compile(r"^[ \t]*```.*?^[ \t]*```", re.MULTILINE | re.DOTALL)
 _LONGEST_PARSED = 10_000  # characters; longer lines are no list comprehension
 
 
+def _holds_one(marks: tuple[str, ...], text: str) -> bool:
+    # Called several times for every row: a generator would take three times as long.
+    if text:
+        for mark in marks:
+            if mark in text:
+                return True
+    return False
+
+
 def holds_reasoning(text: str) -> bool:
     """Return whether a text has a reasoning trace marked in it, such as `<think>`."""
-    return (
-        any(mark in text for mark in ("<", "[", "◁", "＜", "&lt;", "```")) and REASONING_MARK.search(text) is not None
-    )
+    return _holds_one(_NEEDED_OF_REASONING, text) and REASONING_MARK.search(text) is not None
 
 
 def holds_media(text: str) -> bool:
@@ -127,7 +135,7 @@ def holds_tool_call(text: str) -> bool:
     Known forms: tags (`<tool_call>`), special tokens (`<|python_tag|>`), the JSON of a call or a schema, and a line of
     calls in brackets (`[f(x=1)]`) outside of a code block.
     """
-    if not any(mark in text for mark in _NEEDED):
+    if not _holds_one(_NEEDED, text):
         return False
     if _TOOL_CALL.search(text) is not None:
         return True

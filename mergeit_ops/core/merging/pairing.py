@@ -99,6 +99,10 @@ def _groups_of_a_kind(
         return []
     if pairing == "first_come":
         return _first_come(vectors, threshold, max_group_size)
+    if len(vectors) == 2:
+        # Datasets of many small topics have many of these, and the search takes much longer to begin than this.
+        pair = _group(vectors, [0, 1])
+        return [pair] if pair.similarity > np.float32(threshold) else []
     return _BestFirst(vectors, threshold, max_group_size).groups()
 
 

@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 _TAG = "$mergeit"
+_PLAIN = frozenset((str, int, bool, type(None)))  # nearly all values: a call for each would take most of the time
 
 
 class UnencodableError(ValueError):
@@ -28,7 +29,7 @@ def encode_row(row: Mapping[str, Any]) -> str:
     :raises UnencodableError: if a value is of another type.
     """
     return json.dumps(
-        {name: _encode(value) for name, value in row.items()},
+        {name: value if type(value) in _PLAIN else _encode(value) for name, value in row.items()},
         ensure_ascii=False,
         sort_keys=True,
         separators=(",", ":"),
@@ -53,7 +54,7 @@ def _tagged(tag: str, value: Any) -> dict[str, Any]:
 
 
 def _encode(value: Any) -> Any:
-    if value is None or isinstance(value, (bool, int, str)):
+    if type(value) in _PLAIN or isinstance(value, (bool, int, str)):
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else _tagged("float", repr(value))
@@ -62,7 +63,7 @@ def _encode(value: Any) -> Any:
     if isinstance(value, Mapping):
         if not all(isinstance(key, str) for key in value):
             raise UnencodableError("A mapping with keys that are not text has no JSON form.")
-        encoded = {key: _encode(item) for key, item in value.items()}
+        encoded = {key: item if type(item) in _PLAIN else _encode(item) for key, item in value.items()}
         # A user's own dict that looks like a tag is wrapped, so decoding cannot mistake it.
         return _tagged("dict", encoded) if _TAG in encoded else encoded
     if isinstance(value, (bytes, bytearray, memoryview)):
