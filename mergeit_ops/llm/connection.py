@@ -160,12 +160,13 @@ class Connection:
 
     async def _sent(self, endpoint: str, body: Mapping[str, Any], patience_s: float) -> object:
         if self._straight is not None:
-            return await self._straight.post(body, patience_s)
-        # The client's own timeout bounds each wait for bytes; this one the call as a whole.
-        payload = await asyncio.wait_for(
-            self._client.post(endpoint, cast_to=object, body=dict(body), options={"timeout": _timeout(patience_s)}),
-            patience_s,
-        )
+            payload = await self._straight.post(body, patience_s)
+        else:
+            # The client's own timeout bounds each wait for bytes; this one the call as a whole.
+            payload = await asyncio.wait_for(
+                self._client.post(endpoint, cast_to=object, body=dict(body), options={"timeout": _timeout(patience_s)}),
+                patience_s,
+            )
         return json.loads(payload) if isinstance(payload, str) else payload
 
     async def call(self, send: Callable[[AsyncOpenAI], Awaitable[T]]) -> T:

@@ -61,7 +61,7 @@ class StraightSender:
         self._session: aiohttp.ClientSession | None = None
 
     async def post(self, body: Mapping[str, Any], timeout_s: float) -> object:
-        """Send one request and return the decoded body of the response.
+        """Send one request and return the body of the response: decoded, or as text if its type is not JSON.
 
         :param body: of the request, plain JSON.
         :param timeout_s: seconds from sending to the end of the answer.
@@ -134,7 +134,7 @@ class StraightSender:
     def _payload(self, response: aiohttp.ClientResponse, content_type: str, content: bytes) -> object:
         if (content_type or "*").partition(";")[0].endswith("json"):
             return json.loads(content)
-        return json.loads(self._response(response, content=content, decoded=True).text)
+        return self._response(response, content=content, decoded=True).text
 
     def _response(self, response: aiohttp.ClientResponse, *, decoded: bool = False, **body: Any) -> Any:
         headers = [

@@ -1,11 +1,12 @@
 """Reading rows of a dataset: the same rows as Hugging Face datasets gives, in whatever way they are kept."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
-from datasets import Dataset, concatenate_datasets
+from datasets import Dataset, Features, Value, concatenate_datasets
 
 from mergeit_ops.dataset import tables
-from mergeit_ops.dataset.tables import TEXT, RowReader, iter_tables, write_dataset
+from mergeit_ops.dataset.tables import TEXT, RowReader, TableSink, iter_tables, write_dataset
 
 ROWS = 60
 
@@ -58,3 +59,16 @@ def test_a_text_that_looks_like_a_number_is_read_in_a_column_of_several_types(tm
     (table,) = iter_tables(dataset)
     read = [row["output"] for row in python_rows(table)]
     assert [read[0], *read[1:5], read[5], read[7]] == ["50.", "a", ["b"], 7, {"c": 1}, "1.2.3", None]
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 10_000])
+def test_tables_are_written_in_order_whatever_types_an_empty_column_has(at_once, monkeypatch):
+    monkeypatch.setattr(tables, "_SMALL_ROWS", at_once)
+    sink = TableSink(Features({"n": Value("int64"), "text": TEXT}))
+    expected = []
+    for n, text in enumerate(["a", None, None, "b", "c", None]):
+        kind = pa.null() if text is None and n % 2 else pa.string()
+        sink.write(pa.table({"text": pa.array([text], kind), "n": [n], "more": [0]}))
+        sink.write(pa.table({"n": pa.array([], pa.int64()), "text": pa.array([], pa.string())}))
+        expected.append({"n": n, "text": text})
+    assert list(sink.finish()) == expected

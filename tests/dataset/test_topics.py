@@ -7,7 +7,7 @@ from datasets import Dataset, Features, Json, List, Value
 
 from mergeit_ops.core.columns import BATCH_META
 from mergeit_ops.dataset import topics
-from mergeit_ops.dataset.topics import Topic, group_rows, is_grouped, topic_table
+from mergeit_ops.dataset.topics import Topic, group_rows, is_grouped, iter_topics, table_topics, topic_table
 from mergeit_ops.errors import DatasetError
 
 
@@ -70,3 +70,39 @@ def test_flat_rows_are_not_taken_for_topics(features):
 )
 def test_topics_are_told_by_their_batch_metadata_or_by_rows_of_nothing_but_lists(features):
     assert is_grouped(Features(features))
+
+
+def in_chunks(sizes: list[int], table: pa.Table) -> pa.Table:
+    starts = np.cumsum([0, *sizes])
+    parts = [table.slice(int(start), size) for start, size in zip(starts[:-1], sizes, strict=True)]
+    # A column as it lies in a file of several batches.
+    return pa.concat_tables([pa.table({name: part.column(name) for name in part.column_names}) for part in parts])
+
+
+@pytest.mark.parametrize("kind", [pa.list_, pa.large_list])
+@pytest.mark.parametrize("sizes", [[6], [1] * 6, [2, 0, 3, 1]])
+@pytest.mark.parametrize(("first", "length"), [(0, 6), (2, 3), (5, 1), (3, 0)])
+def test_topics_of_a_table_are_its_rows_wherever_it_was_cut(kind, sizes, first, length):
+    values = [["a", "b"], [], ["c"], None, ["d", None], ["e"]]
+    numbers = [[1, 2], [], [3], [], [4, 5], [6]]
+    lists = {"text": pa.array(values, kind(pa.string())), "n": pa.array(numbers, pa.list_(pa.int64()))}
+    table = in_chunks(sizes, pa.table(lists)).slice(first, length)
+    rows = range(first, first + length)
+    for name, expected in (("text", values), ("n", numbers)):
+        found = [topic.table.column(name).to_pylist() for topic in table_topics(table.select([name]))]
+        assert found == [expected[row] or [] for row in rows]
+    assert [topic.topic_id for topic in table_topics(table, 10)] == list(range(10, 10 + length))
+
+
+@pytest.mark.parametrize("at_once", [1, 40, 2**22])
+def test_topics_of_a_dataset_are_numbered_through_whatever_is_read_at_once(at_once, monkeypatch):
+    monkeypatch.setattr(topics, "_READ_BYTES", at_once)
+    numbers = [list(range(row)) for row in range(1, 9)]
+    dataset = Dataset.from_dict({"n": numbers}).select([3, 1, 2, 7, 0])
+    found = [(topic.topic_id, topic.table.column("n").to_pylist()) for topic in iter_topics(dataset)]
+    assert found == list(enumerate(numbers[row] for row in (3, 1, 2, 7, 0)))
+
+
+def test_topics_without_a_column_are_still_topics():
+    meta = pa.array(['{"topic_id": 4}', '{"topic_id": 2}'], pa.json_())
+    assert [topic.topic_id for topic in table_topics(pa.table({BATCH_META: meta}))] == [4, 2]

@@ -1,6 +1,8 @@
 """Failed calls in the terms of the engine."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mergeit_ops.llm.failures import CallFailedError, FailureKind, shorten
 from mergeit_ops.llm.masking import masking
@@ -60,3 +62,10 @@ def test_a_text_of_a_server_becomes_one_short_line_without_keys(text, line):
 def test_what_was_sent_in_confidence_is_masked_before_the_line_is_cut():
     text = "a" * 295 + " secret-word"
     assert "secret" not in shorten(text, masking(["secret-word"]))
+
+
+@given(st.text() | st.text(alphabet="ab \t\n\r\x0b\x1c\x85\xa0\u2028\x00\x07\u200b\x7f", max_size=30))
+def test_a_short_line_is_the_printable_characters_between_single_blanks(text):
+    kept = "".join(char if char.isprintable() else " " for char in text)
+    if "\x1b" not in text:
+        assert shorten(text) == " ".join(kept.split())[:300] or len(text) > 299

@@ -342,3 +342,14 @@ def test_random_pairs_come_as_near_to_the_share_as_they_can():
     # 9 rows at 0.3 are 1.35 pairs; where `best_first` goes on until the share is reached, there are two.
     assert len(find_groups(vectors[:9], 0.5, "random", merge_ratio=0.3)) in (1, 2)
     assert len(find_groups(vectors[:9], -1, "best_first", merge_ratio=0.3)) == 2
+
+
+@given(seed=st.integers(0, 10**6), threshold=st.floats(-1, 1), width=st.integers(2, 5))
+def test_two_rows_are_paired_as_they_are_beside_a_row_unlike_both(seed, threshold, width):
+    """A topic of two rows is looked at in another way than larger ones."""
+    two = np.zeros((2, width + 1), dtype=np.float32)
+    two[:, :-1] = unit_vectors(2, width, seed)
+    apart = np.zeros((1, width + 1), dtype=np.float32)
+    apart[0, -1] = 1
+    both = find_groups(np.concatenate([two, apart]), max(threshold, 0.0))
+    assert find_groups(two, max(threshold, 0.0)) == both
