@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import openai
@@ -13,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mergeit_ops.llm.connection import Connection, open_connection
-from mergeit_ops.llm.failures import CallFailedError
+from mergeit_ops.llm.failures import CallFailedError, FailureKind
 from tests.llm.raw_server import RawServer, response
 from tests.llm_server import FakeLLMServer, Reply, error
 
@@ -30,22 +32,26 @@ def environment(monkeypatch):
         monkeypatch.delenv(name.lower(), raising=False)
 
 
-def opened(straight: bool, params: dict[str, Any], endpoint: str = "/chat/completions") -> Connection:
+def opened(straight: bool, params: dict[str, Any], endpoint: str, timeout_s: float) -> Connection:
     with pytest.MonkeyPatch.context() as patch:
         if not straight:
             patch.delattr(openai, "DefaultAioHttpClient")
-        connection = open_connection(params, 10.0, endpoint=endpoint)
+        connection = open_connection(params, timeout_s, endpoint=endpoint)
     assert (connection._straight is not None) == straight
     return connection
 
 
 def posted(
-    straight: bool, params: dict[str, Any], bodies: list[Any], endpoint: str = "/chat/completions"
+    straight: bool,
+    params: dict[str, Any],
+    bodies: list[Any],
+    endpoint: str = "/chat/completions",
+    timeout_s: float = 10.0,
 ) -> list[object]:
     """Return what becomes of requests: the body of the response, or the failure in all its parts."""
 
     async def scenario() -> list[object]:
-        connection = opened(straight, params, endpoint)
+        connection = opened(straight, params, endpoint, timeout_s)
         found: list[object] = []
         try:
             for body in bodies:
@@ -208,6 +214,20 @@ def test_a_refusal_leaves_the_connection_usable():
             found = posted(straight, {"base_url": server.base_url}, [{"model": "m"}] * 5)
         texts = [one["choices"][0]["message"]["content"] for one in found if isinstance(one, dict)]
         assert texts == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("straight", [True, False])
+def test_a_body_that_comes_byte_by_byte_does_not_take_longer_than_a_call_may(straight):
+    def trickle() -> Iterator[bytes]:
+        yield response(b"", Content_Length="1000")
+        while True:
+            time.sleep(0.05)
+            yield b" "
+
+    with RawServer(trickle()) as server:
+        (failure, _) = posted(straight, {"base_url": server.base_url}, [{"model": "m"}], timeout_s=0.3)
+    assert failure[0] is FailureKind.TRANSIENT
+    assert "no complete answer within timeout_s" in failure[1]
 
 
 def test_nothing_is_sent_to_find_out_how():
