@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncIterable, Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -112,17 +112,11 @@ class StraightSender:
             )
         return self._session
 
-    def _parts(self, response: aiohttp.ClientResponse) -> AsyncGenerator[bytes]:
+    def _parts(self, response: aiohttp.ClientResponse) -> AsyncIterable[bytes]:
         raw = response.content.iter_chunked(_CHUNK_BYTES)
         if response.headers.get("content-encoding") is None:
-            return _each(raw)
-
-        class Raw(self._library.AsyncByteStream):  # type: ignore[name-defined]
-            async def __aiter__(self) -> AsyncGenerator[bytes]:
-                async for part in raw:
-                    yield part
-
-        parts: AsyncGenerator[bytes] = self._response(response, stream=Raw()).aiter_bytes()
+            return raw
+        parts: AsyncIterable[bytes] = self._response(response, content=raw).aiter_bytes()
         return parts
 
     def _status_error(self, response: aiohttp.ClientResponse, content: bytes) -> Exception:
@@ -168,8 +162,3 @@ async def built_request(client: AsyncOpenAI, http_library: ModuleType, endpoint:
 
 def _encoded(body: Mapping[str, Any]) -> bytes:
     return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
-
-
-async def _each(parts: Any) -> AsyncGenerator[bytes]:
-    async for part in parts:
-        yield part
