@@ -55,6 +55,7 @@ LAYERS = (
     "worker",
     "core",
     "errors",
+    "folders",
     "constraints",
     "embedding",
     "llm",

@@ -3,6 +3,9 @@
 DEFAULT_EMBEDDING_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 """The model of the paper: 384 dimensions, 22 million parameters, runs on a CPU."""
 
+STATIC = "static"
+"""As `embedding_model`: token vectors that are fitted to the rows at hand."""
+
 _DEFAULT_MODEL_NAMES = frozenset({DEFAULT_EMBEDDING_MODEL, "all-MiniLM-L6-v2"})
 
 HUB_VARIABLES = ("HF_TOKEN", "HF_HUB_OFFLINE")

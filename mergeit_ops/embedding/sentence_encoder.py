@@ -23,6 +23,7 @@ from mergeit_ops.embedding.token_places import token_places
 from mergeit_ops.errors import EmbeddingError
 
 if TYPE_CHECKING:
+    import torch
     from numpy.typing import NDArray
 
 _PROGRESS_FROM = 5_000  # texts; below it the model is through in half a minute
@@ -30,6 +31,7 @@ _TEXTS_AT_ONCE = 16_384  # tokenized, and divided into batches
 # Tokens of a batch. A single text takes as long as a full batch, so batches are only as large as is worthwhile.
 _CPU_TOKENS = {"float32": 384, "bfloat16": 768}
 _GPU_TOKENS = 8_192
+_TOKENS_AT_ONCE = 256  # each a text of its own
 _BAGS_AT_ONCE = 256  # texts of a model that adds up token vectors
 
 _PROMPT = "mergeit"  # its name in the model
@@ -108,6 +110,45 @@ class SentenceEncoder:
                 found[row] += [Window(text[part[0][0] : part[-1][1]], len(part)) for part in parts[1:]]
         return found
 
+    @property
+    def tokenizer(self) -> str:
+        """Return the tokenizer as JSON, as the library tokenizers writes it.
+
+        :raises EmbeddingError: if the model has none of that kind.
+        """
+        backend = getattr(getattr(self._model, "tokenizer", None), "backend_tokenizer", None)
+        if backend is None:
+            raise EmbeddingError(f"The embedding model '{self.model}' has no fast tokenizer.")
+        return str(backend.to_str())
+
+    def tokens_alone(self) -> NDArray[np.float32]:
+        """Embed each token of the vocabulary as a text of its own.
+
+        :return: (v, width) float32, rows of unit norm, by the number of the token.
+        :raises EmbeddingError: if the model takes no padded tokens.
+        """
+        import torch
+
+        from mergeit_ops.embedding.tokenized import TokenizedTexts, tokenize
+
+        around = tokenize(self._model, [""])
+        if around is None:
+            raise EmbeddingError(f"The embedding model '{self.model}' does not say what its tokens are.")
+        first = around.features(FixedBatch(np.zeros(1, np.int64), int(around.lengths[0]), 1, False))
+        vocabulary, length = len(self._model.tokenizer), int(around.lengths[0]) + 1
+        values = {name: _with_one_more(found[0], vocabulary) for name, found in first.items() if _is_matrix(found)}
+        values["input_ids"].view(vocabulary, length)[:, 1] = torch.arange(vocabulary)
+        lengths = torch.full((vocabulary,), length)
+        tokens = TokenizedTexts(lengths, torch.arange(vocabulary) * length, values, {}, self._model.tokenizer)
+        starts = range(0, vocabulary, _TOKENS_AT_ONCE)
+        batches = [np.arange(start, min(vocabulary, start + _TOKENS_AT_ONCE)) for start in starts]
+
+        def embed(some: NDArray[np.int64]) -> NDArray[np.float32]:
+            return self._forward(tokens.features(FixedBatch(some, length, _TOKENS_AT_ONCE, False)))[: len(some)]
+
+        found = np.concatenate(list(in_threads(embed, batches)))
+        return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+
     @cached_property
     def _room(self) -> int | None:
         """Tokens of a text that the model looks at; None: all, or unknown."""
@@ -178,6 +219,15 @@ class SentenceEncoder:
         with torch.inference_mode(), precision(self.device, self.bfloat16):
             vectors = self._model(there)["sentence_embedding"]
         return np.asarray(vectors[:, : self.width].float().cpu().numpy())
+
+
+def _is_matrix(feature: Any) -> bool:
+    return getattr(feature, "ndim", 0) == 2
+
+
+def _with_one_more(values: torch.Tensor, texts: int) -> torch.Tensor:
+    """Return the values of a text with one more behind the first, for each of some texts, text after text."""
+    return values[[0, 0, *range(1, len(values))]].repeat(texts)
 
 
 def _resolve_model(model: str) -> str:

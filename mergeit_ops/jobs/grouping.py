@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mergeit_ops.core.topics.clustering import default_fit_sample_size, default_num_clusters, fit_topics
 from mergeit_ops.jobs.rows import Rows
 from mergeit_ops.jobs.sample_reader import SampleReader
+from mergeit_ops.jobs.static_model import with_fitted_model
 
 __all__ = ["GroupingJob", "group_into_topics"]
 
@@ -45,7 +46,8 @@ def group_into_topics(rows: Rows, job: GroupingJob) -> tuple[Any, dict[str, int]
     :return: the topics as the executor's own dataset, one row each, ascending by id where the executor keeps an order;
         the figures for the record; and the number of rows of each topic.
     """
-    identified, found = rows.identified(job.reader, job.drops_unreadable)
+    reader = with_fitted_model(rows, job.reader)
+    identified, found = rows.identified(reader, job.drops_unreadable)
     num_clusters, model = 0, None
     if len(rows):
         num_clusters = int(job.num_clusters or default_num_clusters(len(rows) - found.unreadable))

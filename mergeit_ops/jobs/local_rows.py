@@ -118,12 +118,17 @@ class LocalRows:
         vectors, found = reader.dataset_vectors(self.dataset)
         if EMBEDDING in self.columns:
             return self, found
-        texts = iter(encode_vectors(vectors))
-        tables = (
-            set_column(table, EMBEDDING, arrow_array([next(texts) for _ in range(len(table))], TEXT()))
-            for table in iter_tables(self.dataset)
-        )
-        return LocalRows(write_dataset(tables, Features({**self.dataset.features, EMBEDDING: TEXT}))), found
+        return LocalRows(
+            write_dataset(self._beside(vectors), Features({**self.dataset.features, EMBEDDING: TEXT}))
+        ), found
+
+    def _beside(self, vectors: NDArray[np.float32]) -> Iterator[pa.Table]:
+        """Yield the rows with a column of embeddings. As texts, these take twice the memory of the vectors."""
+        start = 0
+        for table in iter_tables(self.dataset):
+            texts = encode_vectors(vectors[start : start + len(table)])
+            yield set_column(table, EMBEDDING, arrow_array(texts, TEXT()))
+            start += len(table)
 
     def with_vectors(self, reader: SampleReader, drops_unreadable: bool) -> tuple[LocalRows, Readability]:
         """See `Rows`."""

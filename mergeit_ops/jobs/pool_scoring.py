@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import accumulate, chain, pairwise
 from typing import Any
@@ -32,6 +32,7 @@ from mergeit_ops.jobs.row_keys import content_keys
 from mergeit_ops.jobs.rows import ModelUse, Rows
 from mergeit_ops.jobs.sample_reader import SampleReader
 from mergeit_ops.jobs.scoring import stat_entries, stat_types
+from mergeit_ops.jobs.static_model import with_fitted_model
 from mergeit_ops.scorers.pool import (
     ModelPoolScorer,
     NotingPoolScorer,
@@ -200,6 +201,7 @@ def score_pool(rows: Rows, job: PoolScoreJob) -> tuple[Rows, dict[str, Any]]:
     facts = job.facts(rows)
     model = job.model_in("prepare")
     if job.needs_vectors:
+        job = replace(job, reader=with_fitted_model(rows, job.reader))
         rows, found = rows.with_vectors(job.reader, drops_unreadable=False)
         known = rows.choose(partial(job.prepare, facts=facts), job.reader, model)
     else:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,13 +21,17 @@ from mergeit_ops.dataset.embeddings import column_vectors, rows_with_text
 from mergeit_ops.dataset.metadata import metas_of
 from mergeit_ops.dataset.readability import Readability
 from mergeit_ops.dataset.tables import RowReader, iter_tables, python_rows
-from mergeit_ops.embedding.defaults import DEFAULT_EMBEDDING_WINDOW, MOST_WINDOWS, is_default
+from mergeit_ops.embedding.defaults import DEFAULT_EMBEDDING_WINDOW, MOST_WINDOWS, STATIC, is_default
+from mergeit_ops.embedding.static.model import is_fitted
 from mergeit_ops.errors import EmbeddingError
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from datasets import Dataset
     from numpy.typing import NDArray
+
+    from mergeit_ops.embedding.encoder import Encoder
+    from mergeit_ops.embedding.static.model import StaticModel
 
 __all__ = ["EncoderSettings", "SampleReader"]
 
@@ -41,6 +45,7 @@ class EncoderSettings:
     :param dtype: see `precision` of `embedding`.
     :param accelerator: `cpu`, or `cuda`: a GPU where the machine that embeds has one.
     :param window: what is embedded of a text that is longer than the model's window; see `embed_texts`.
+    :param fitted: the model itself, where it is one of static token vectors that workers of a cluster may not have.
     """
 
     model: str
@@ -48,6 +53,7 @@ class EncoderSettings:
     dtype: str = "auto"
     accelerator: str = "cpu"
     window: str = DEFAULT_EMBEDDING_WINDOW
+    fitted: StaticModel | None = field(default=None, repr=False, compare=False)
 
     def embed(self, texts: Iterable[str]) -> NDArray[np.float32]:
         """Embed texts; a blank text gets a zero vector.
@@ -64,13 +70,20 @@ class EncoderSettings:
         texts = list(texts)
         if not texts:
             return np.zeros((0, 0), dtype=np.float32), 0
-        from mergeit_ops.embedding import load_encoder
         from mergeit_ops.embedding.windows import embed_texts
 
-        encoder = load_encoder(self.model, self._device(), self.dtype)
-        vectors, longer = embed_texts(encoder, texts, self.batch_size, self.window)
+        vectors, longer = embed_texts(self.load(), texts, self.batch_size, self.window)
         vectors[[not text.strip() for text in texts]] = 0
         return vectors, longer
+
+    def load(self) -> Encoder:
+        """Return the model of this process.
+
+        :raises EmbeddingError: if it cannot be loaded.
+        """
+        from mergeit_ops.embedding import load_encoder
+
+        return load_encoder(self.model, self._device(), self.dtype, self.fitted)
 
     def _device(self) -> str:
         if self.accelerator != "cuda":
@@ -177,7 +190,8 @@ class SampleReader:
         :param brought: whether the rows brought them. Then the recipe has to name their model; the default says
             nothing about them.
         """
-        return None if brought and is_default(self.encoder.model) else self.encoder.model
+        unnamed = is_default(self.encoder.model) or self.encoder.model == STATIC
+        return None if brought and unnamed else self.encoder.model
 
     @contextmanager
     def reading_embeddings(self) -> Iterator[None]:
@@ -215,6 +229,8 @@ class SampleReader:
             vectors[~texts_readable] = 0
             return vectors, found
         columns = [name for name in self.layout.columns if name in dataset.column_names]
+        if is_fitted(self.encoder.model):
+            return self._streamed_vectors(dataset, columns, drops_unreadable)
         texts = [
             self.embedded_text(reading.sample)
             for table in iter_tables(dataset, columns)
@@ -226,6 +242,22 @@ class SampleReader:
         embedded, longer = self.encoder.embed_counted(texts)
         self.say_longer(longer, len(texts))
         return embedded, found
+
+    def _streamed_vectors(
+        self, dataset: Dataset, columns: Sequence[str], drops_unreadable: bool
+    ) -> tuple[NDArray[np.float32], Readability]:
+        """Do what `dataset_vectors` does without holding more than a table of texts, for a model that needs no more."""
+        vectors = np.zeros((len(dataset), 0), dtype=np.float32)
+        start = longer = 0
+        for table in iter_tables(dataset, columns):
+            found, many = self.new_vectors(table)
+            if not start:
+                vectors = np.empty((len(dataset), found.shape[1]), dtype=np.float32)
+            vectors[start : start + len(found)] = found
+            start, longer = start + len(found), longer + many
+        readability = self.check_readable(dataset, has_text(vectors), drops_unreadable)
+        self.say_longer(longer, len(dataset))
+        return vectors, readability
 
     def dataset_texts(self, dataset: Dataset) -> NDArray[np.bool_]:
         """Return which rows of a flat dataset have a text that can be read."""

@@ -28,6 +28,7 @@ from mergeit_ops.jobs.row_ids import row_ids
 from mergeit_ops.jobs.rows import Rows
 from mergeit_ops.jobs.sample_reader import SampleReader
 from mergeit_ops.jobs.scores import RowScores, ScoreSettings, read_scores
+from mergeit_ops.jobs.static_model import with_fitted_model
 from mergeit_ops.jobs.tag_edges import tag_edges
 
 __all__ = ["SelectionJob"]
@@ -75,6 +76,11 @@ class SelectionJob:
     def needs_vectors(self) -> bool:
         """Return whether rows must be embedded."""
         return "vectors" in self.method.needs or bool(self.target_texts) or self.targets is not None
+
+    def with_model(self, rows: Rows) -> SelectionJob:
+        """Fit a model to the rows, if the recipe asks for one and they are to be embedded; see `with_fitted_model`."""
+        embeds = self.needs_vectors or self.method.edge_similarity is not None
+        return replace(self, reader=with_fitted_model(rows, self.reader)) if embeds else self
 
     def found(self, rows: Rows) -> SelectionJob:
         """Find the fields that the method reads.

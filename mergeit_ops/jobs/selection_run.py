@@ -44,7 +44,7 @@ def select_from_topics(rows: Rows, job: SelectionJob) -> tuple[Rows, dict[str, A
     :param job: the selection.
     :return: the topics with their chosen rows, and the figures and details for the record.
     """
-    job = job.found(rows)
+    job = job.found(rows).with_model(rows)
     found = Readability()
     if EMBEDDING not in rows.columns:
         # Topics of Data-Juicer's own groupers.
@@ -87,7 +87,7 @@ def select_from_all(
     :param keep_embeddings: whether the chosen rows keep the embeddings that they bring.
     :return: the chosen rows, in their order, and the figures and details for the record.
     """
-    job = job.found(rows)
+    job = job.found(rows).with_model(rows)
     if job.tokens_of is None:
         job.check_size(len(rows), job.budget.of_flat(len(rows)))
     job, numbers = job.prepared(rows)

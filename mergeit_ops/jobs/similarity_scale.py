@@ -7,9 +7,9 @@ order. They have vectors already, and only the default model has to embed them. 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from heapq import nsmallest
+from heapq import nlargest, nsmallest
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +18,20 @@ import pyarrow as pa
 from loguru import logger
 from numpy.typing import NDArray
 
-from mergeit_ops.core.columns import BATCH_META, EMBEDDING
+from mergeit_ops.core.columns import EMBEDDING
 from mergeit_ops.core.merging.equal_strictness import LEAST_AGREEMENT, EqualStrictness
 from mergeit_ops.core.text.characters import printable
-from mergeit_ops.dataset.topics import EMBEDDING_MODEL, table_topics
-from mergeit_ops.embedding.defaults import DEFAULT_EMBEDDING_MODEL, is_default
+from mergeit_ops.dataset.topics import table_topics
+from mergeit_ops.embedding.defaults import DEFAULT_EMBEDDING_MODEL, STATIC, is_default
 from mergeit_ops.embedding.similarity_scales import scale_in, shipped_scale, store_scale
+from mergeit_ops.embedding.static.model import is_fitted
 from mergeit_ops.errors import RecipeError
+from mergeit_ops.folders import cache_folder
+from mergeit_ops.jobs.noted_model import noted_model
 from mergeit_ops.jobs.row_ids import row_ids
 from mergeit_ops.jobs.rows import ModelUse, Rows
 from mergeit_ops.jobs.sample_reader import SampleReader
-from mergeit_ops.llm.journal import default_cache_path
+from mergeit_ops.jobs.static_model import topics_refused
 from mergeit_ops.llm.model_files import files_digest
 
 __all__ = ["LEAST_TEXTS", "ScaledThreshold", "translated_threshold", "with_model_of_vectors"]
@@ -65,12 +68,18 @@ def with_model_of_vectors(rows: Rows, reader: SampleReader, types: Mapping[str, 
     """
     named = reader.encoder.model
     if EMBEDDING not in types:
+        if named == STATIC:
+            raise topics_refused(reader.operator)
         return reader
-    told = rows.tell(_noted_model, columns=[BATCH_META]) if BATCH_META in rows.columns else ()
-    noted = next((model for model in told if model), None)
+    noted = noted_model(rows)
     if noted is None:
+        if named == STATIC:
+            raise RecipeError(
+                f"{reader.operator}: embedding_model is static, but nothing says which fitted model has made the "
+                "vectors of these topics; give topic_cluster_grouper embedding_model: static too, or leave it out here."
+            )
         return None if is_default(named) else reader
-    if is_default(named):
+    if is_default(named) or (named == STATIC and is_fitted(noted)):
         return replace(reader, encoder=replace(reader.encoder, model=noted))
     if noted != named:
         raise RecipeError(
@@ -92,7 +101,7 @@ def translated_threshold(rows: Rows, reader: SampleReader, threshold: float) -> 
     if is_default(model):
         return ScaledThreshold(threshold, {})
     name = f"{model} {digest}" if (digest := files_digest(model)) else model
-    folder = default_cache_path().parent / _FOLDER
+    folder = cache_folder() / _FOLDER
     source, scale = "the package", shipped_scale(model)
     if scale is None:
         source, scale = "an earlier run", scale_in(folder, name)
@@ -133,27 +142,34 @@ def _scale_of(rows: Rows, reader: SampleReader, threshold: float) -> EqualStrict
 
 
 def _reference(rows: Rows, reader: SampleReader) -> list[_Row]:
-    """Return the rows with the lowest ids, each text once."""
+    """Return the rows with the lowest ids, each text once.
+
+    Of a model that was fitted to the rows with the lowest ids, those with the highest: it agrees better with the
+    default model on rows that it was fitted to.
+    """
+    lowest = not is_fitted(reader.encoder.model)
+    outer = nsmallest if lowest else nlargest
     # Ids first: on a cluster every part would send as many texts as are needed of all parts together.
-    lowest = nsmallest(_MOST_TEXTS, (row_id for part in rows.tell(_lowest_ids, reader) for row_id in part))
-    if not lowest:
+    ids = outer(_MOST_TEXTS, (row_id for part in rows.tell(_outer_ids, reader, lowest) for row_id in part))
+    if not ids:
         return []
-    found = sorted((row for part in rows.tell(_rows_up_to, reader, lowest[-1]) for row in part), key=lambda row: row[0])
+    parts = rows.tell(_rows_between, reader, min(ids), max(ids))
+    found = sorted((row for part in parts for row in part), key=lambda row: row[0])
     return list({text: (row_id, text, vector) for row_id, text, vector in reversed(found)}.values())[::-1]
 
 
-def _lowest_ids(table: pa.Table, reader: SampleReader) -> tuple[None, list[str]]:
+def _outer_ids(table: pa.Table, reader: SampleReader, lowest: bool) -> tuple[None, list[str]]:
     seen: Counter[str] = Counter()
     ids = (row_id for topic in table_topics(table) for row_id in row_ids(topic.table, seen, reader.operator))
-    return None, nsmallest(_MOST_TEXTS, ids)
+    return None, (nsmallest if lowest else nlargest)(_MOST_TEXTS, ids)
 
 
-def _rows_up_to(table: pa.Table, reader: SampleReader, last: str) -> tuple[None, list[_Row]]:
+def _rows_between(table: pa.Table, reader: SampleReader, first: str, last: str) -> tuple[None, list[_Row]]:
     seen: Counter[str] = Counter()
     found: list[_Row] = []
     for topic in table_topics(table):
         ids = row_ids(topic.table, seen, reader.operator)
-        positions = [position for position, row_id in enumerate(ids) if row_id <= last]
+        positions = [position for position, row_id in enumerate(ids) if first <= row_id <= last]
         some = topic.table.take(pa.array(positions, pa.int64()))
         texts = [reader.embedded_text(reading.sample) for reading in reader.readings(some)]
         vectors = reader.vectors(some)
@@ -161,11 +177,6 @@ def _rows_up_to(table: pa.Table, reader: SampleReader, last: str) -> tuple[None,
             if text.strip() and vector.any():
                 found.append((ids[position], text, vector))
     return None, found
-
-
-def _noted_model(table: pa.Table) -> tuple[None, str | None]:
-    models: Sequence[str | None] = [topic.batch_meta.get(EMBEDDING_MODEL) for topic in table_topics(table)]
-    return None, next((model for model in models if model), None)
 
 
 def _store(folder: Path, name: str, scale: EqualStrictness, operator: str) -> None:

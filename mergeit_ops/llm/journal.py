@@ -17,6 +17,7 @@ from loguru import logger
 
 from mergeit_ops.core.disk import is_full
 from mergeit_ops.errors import RecipeError
+from mergeit_ops.folders import CACHE_DIR_VARIABLE, cache_folder
 
 __all__ = [
     "ANSWERS_FILE",
@@ -31,9 +32,6 @@ __all__ = [
     "journal_file",
     "open_read_only",
 ]
-
-CACHE_DIR_VARIABLE = "MERGEIT_CACHE_DIR"
-"""Environment variable that names the folder of the default journal."""
 
 SCHEMA_VERSION = 2
 """The format that this version writes; format 1 had no column `model`."""
@@ -71,12 +69,7 @@ def default_cache_path(file_name: str = ANSWERS_FILE) -> Path:
 
     :param file_name: of the journal.
     """
-    folder = os.environ.get(CACHE_DIR_VARIABLE)
-    if folder:
-        return Path(folder) / file_name
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("mergeit-ops", appauthor=False)) / file_name
+    return cache_folder() / file_name
 
 
 def answer_key(

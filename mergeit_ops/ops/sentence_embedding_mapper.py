@@ -11,6 +11,7 @@ from mergeit_ops.core.columns import EMBEDDING
 from mergeit_ops.core.vectors import encode_vectors
 from mergeit_ops.distributed import is_ray_dataset
 from mergeit_ops.errors import DatasetError
+from mergeit_ops.jobs.static_model import with_fitted_model
 from mergeit_ops.ops.dataset_mapper import Mapper
 from mergeit_ops.ops.embedding_operator import EmbeddingOperator
 from mergeit_ops.ops.sample_operator import (
@@ -52,7 +53,7 @@ class SentenceEmbeddingMapper(EmbeddingOperator, Mapper):
                 return rows.dataset
             if rows.grouped:
                 raise DatasetError(f"{self._name}: the rows are topics; put this operator before the grouper.")
-            reader = self.reader_of(rows.columns)
+            reader = with_fitted_model(rows, self.reader_of(rows.columns))
             self.check_merges_ahead(rows, reader.layout)
             embedded, found = rows.embedded(reader)
             count = 0 if EMBEDDING in rows.columns else len(rows)

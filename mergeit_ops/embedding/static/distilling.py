@@ -1,0 +1,46 @@
+"""A static model of what the default model makes of some texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from mergeit_ops.embedding.sentence_encoder import SentenceEncoder
+from mergeit_ops.embedding.static.encoder import WINDOW_CHARACTERS
+from mergeit_ops.embedding.static.fitting import fit
+from mergeit_ops.embedding.static.model import StaticModel
+
+__all__ = ["distilled", "few_enough"]
+
+MOST_TEXTS = 8_000
+"""Texts that a model is fitted to: a linear system of 256 MB."""
+
+_MOST_CHARACTERS = 2_000_000  # of all texts: a minute of one core, with those of Alpaca half as many
+
+
+def few_enough(texts: Iterable[str]) -> list[str]:
+    """Return those of some texts that a model is fitted to, each cut to a window.
+
+    :param texts: texts, the ones to be taken first at the beginning.
+    :return: different texts, none blank.
+    """
+    chosen: dict[str, None] = {}
+    characters = 0
+    for text in texts:
+        shown = text[:WINDOW_CHARACTERS].strip()
+        if not shown or shown in chosen:
+            continue
+        characters += len(shown)
+        if len(chosen) == MOST_TEXTS or (chosen and characters > _MOST_CHARACTERS):
+            break
+        chosen[shown] = None
+    return list(chosen)
+
+
+def distilled(encoder: SentenceEncoder, texts: list[str], batch_size: int | None) -> StaticModel:
+    """Fit a static model to some texts.
+
+    :param encoder: the model to be imitated.
+    :param texts: see `few_enough`.
+    :param batch_size: see `Encoder.encode`.
+    """
+    return fit(encoder.tokenizer, encoder.tokens_alone(), texts, encoder.encode(texts, batch_size))
