@@ -121,10 +121,11 @@ class SentenceEncoder:
             raise EmbeddingError(f"The embedding model '{self.model}' has no fast tokenizer.")
         return str(backend.to_str())
 
-    def tokens_alone(self) -> NDArray[np.float32]:
-        """Embed each token of the vocabulary as a text of its own.
+    def tokens_alone(self, numbers: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Embed each of some tokens as a text of its own.
 
-        :return: (v, width) float32, rows of unit norm, by the number of the token.
+        :param numbers: (n,) of tokens in the vocabulary.
+        :return: (n, width) float32, rows of unit norm.
         :raises EmbeddingError: if the model takes no padded tokens.
         """
         import torch
@@ -135,13 +136,13 @@ class SentenceEncoder:
         if around is None:
             raise EmbeddingError(f"The embedding model '{self.model}' does not say what its tokens are.")
         first = around.features(FixedBatch(np.zeros(1, np.int64), int(around.lengths[0]), 1, False))
-        vocabulary, length = len(self._model.tokenizer), int(around.lengths[0]) + 1
-        values = {name: _with_one_more(found[0], vocabulary) for name, found in first.items() if _is_matrix(found)}
-        values["input_ids"].view(vocabulary, length)[:, 1] = torch.arange(vocabulary)
-        lengths = torch.full((vocabulary,), length)
-        tokens = TokenizedTexts(lengths, torch.arange(vocabulary) * length, values, {}, self._model.tokenizer)
-        starts = range(0, vocabulary, _TOKENS_AT_ONCE)
-        batches = [np.arange(start, min(vocabulary, start + _TOKENS_AT_ONCE)) for start in starts]
+        texts, length = len(numbers), int(around.lengths[0]) + 1
+        values = {name: _with_one_more(found[0], texts) for name, found in first.items() if _is_matrix(found)}
+        values["input_ids"].view(texts, length)[:, 1] = torch.from_numpy(numbers)
+        lengths = torch.full((texts,), length)
+        tokens = TokenizedTexts(lengths, torch.arange(texts) * length, values, {}, self._model.tokenizer)
+        starts = range(0, texts, _TOKENS_AT_ONCE)
+        batches = [np.arange(start, min(texts, start + _TOKENS_AT_ONCE)) for start in starts]
 
         def embed(some: NDArray[np.int64]) -> NDArray[np.float32]:
             return self._forward(tokens.features(FixedBatch(some, length, _TOKENS_AT_ONCE, False)))[: len(some)]

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
+
 from mergeit_ops.embedding.sentence_encoder import SentenceEncoder
 from mergeit_ops.embedding.static.encoder import WINDOW_CHARACTERS
 from mergeit_ops.embedding.static.fitting import fit
 from mergeit_ops.embedding.static.model import StaticModel
+from mergeit_ops.embedding.static.token_counts import TokenCounts
 
 __all__ = ["distilled", "few_enough"]
 
 MOST_TEXTS = 8_000
 """Texts that a model is fitted to: a linear system of 256 MB."""
 
+_FEW_TEXTS = 1_000  # below, they are all rows that there are, and need the vectors of no token that they do not have
 _MOST_CHARACTERS = 2_000_000  # of all texts: a minute of one core, with those of Alpaca half as many
 
 
@@ -43,4 +47,10 @@ def distilled(encoder: SentenceEncoder, texts: list[str], batch_size: int | None
     :param texts: see `few_enough`.
     :param batch_size: see `Encoder.encode`.
     """
-    return fit(encoder.tokenizer, encoder.tokens_alone(), texts, encoder.encode(texts, batch_size))
+    counts = TokenCounts(encoder.tokenizer, np.zeros(0, dtype=np.int64))
+    numbers = np.arange(counts.num_tokens)
+    if len(texts) < _FEW_TEXTS:
+        numbers = np.unique(np.fromiter((token for text in counts.tokens(texts) for token in text), np.int64))
+    alone = np.zeros((counts.num_tokens, encoder.width), dtype=np.float32)
+    alone[numbers] = encoder.tokens_alone(numbers)
+    return fit(counts.tokenizer, alone, texts, encoder.encode(texts, batch_size))

@@ -40,9 +40,9 @@ def named(place: Path, name: str) -> StaticModel:
     found = _first_whole(place, f"*.{name}{_SUFFIX}")
     if found is None:
         raise EmbeddingError(
-            f"The embedding model '{name}' was fitted to the rows of another run, and {place} does not hold it, or holds "
-            "a damaged file; run the operator that has embedded the rows with embedding_model: static again, or copy the "
-            "file of that name from the cache folder of the machine that fitted it."
+            f"The embedding model '{name}' was fitted to the rows of another run, and {place} does not hold it, or "
+            "holds a damaged file; run the operator again that has embedded the rows with embedding_model: static, or "
+            "copy the file of that name from the cache folder of the machine that fitted it."
         )
     return found
 

@@ -34,7 +34,7 @@ def fit(tokenizer: str, alone: NDArray[np.float32], texts: Sequence[str], known:
     The result depends on the order of the texts in its last digits, and on nothing else: one thread computes it.
 
     :param tokenizer: of the other model, as JSON.
-    :param alone: (v, d) unit vectors that the other model gives to each token alone.
+    :param alone: (v, d) unit vectors that the other model gives to each token alone; zero where they are not known.
     :param texts: n different texts, n >= 1. The linear system takes n * n numbers of memory.
     :param known: (n, d) unit vectors that the other model gives to them.
     """
