@@ -15,7 +15,13 @@ TOY = StaticEncoder(model(VECTORS, (("a", "b"),)))
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("a", [1, 0, 0]), ("c", [0, 1, 0]), ("b a", [0.5**0.5, 0.5**0.5, 0]), ("a b", [1, 1, 3]), ("a a a a c", [2, 2, 0])],
+    [
+        ("a", [1, 0, 0]),
+        ("c", [0, 1, 0]),
+        ("b a", [0.5**0.5, 0.5**0.5, 0]),
+        ("a b", [1, 1, 3]),
+        ("a a a a c", [2, 2, 0]),
+    ],
 )
 def test_a_text_points_where_the_sum_of_its_vectors_does(text, expected):
     (vector,) = TOY.encode([text])
