@@ -20,9 +20,10 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -165,7 +166,7 @@ def watch(
         samples.append((time.time(), largest))
 
 
-def run(data: Path, folder: Path, rows: int, flat: bool, np_: int) -> Run:
+def run(data: Path, folder: Path, rows: int, process: Sequence[Mapping[str, Any]], np_: int) -> Run:
     """Run dj-process over a file and measure it."""
     recipe = folder / "recipe.yaml"
     settings = {
@@ -177,21 +178,22 @@ def run(data: Path, folder: Path, rows: int, flat: bool, np_: int) -> Run:
         "text_keys": ["instruction", "output"],
         "keep_stats_in_res_ds": True,
         "open_monitor": False,
-        "process": list(PROCESS_FLAT if flat else PROCESS_TOPICS),
+        "process": list(process),
     }
     recipe.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
-    # Caches of the Hub's datasets would hand a second run the first one's loading.
-    environment = {**os.environ, "HF_DATASETS_CACHE": str(folder / "cache"), "HF_HUB_OFFLINE": "1"}
+    # Caches would hand a second run the first one's loading, or the first one's fitted model.
+    caches = {"HF_DATASETS_CACHE": str(folder / "cache"), "MERGEIT_CACHE_DIR": str(folder / "own")}
+    environment = {**os.environ, **caches, "HF_HUB_OFFLINE": "1"}
     command = [str(Path(sys.executable).parent / "dj-process"), "--config", str(recipe)]
     samples: list[tuple[float, float]] = []
     highest = [0.0]
     stop = threading.Event()
     began = time.time()
     with (folder / "log.txt").open("w", encoding="utf-8") as log:
-        process = psutil.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment, cwd=folder)
-        watcher = threading.Thread(target=watch, args=(process, samples, highest, stop))
+        started = psutil.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment, cwd=folder)
+        watcher = threading.Thread(target=watch, args=(started, samples, highest, stop))
         watcher.start()
-        _, status, usage = os.wait4(process.pid, 0)
+        _, status, usage = os.wait4(started.pid, 0)
         ended = time.time()
         stop.set()
         watcher.join()
@@ -256,7 +258,7 @@ def main() -> None:
             if not data.exists():
                 write_rows(data, rows)
             with tempfile.TemporaryDirectory(dir=data_folder) as folder:
-                runs.append(run(data, Path(folder), rows, options.flat, options.np))
+                runs.append(run(data, Path(folder), rows, PROCESS_FLAT if options.flat else PROCESS_TOPICS, options.np))
             print_run(runs[-1])
             if data_folder == Path(temporary):
                 data.unlink()

@@ -117,7 +117,7 @@ def test_other_models_are_left_alone(rows):
 
 def test_topics_without_vectors_are_refused_with_what_to_do():
     topics = local([{"instruction": ["a", "b"], "output": ["x", "y"]}])
-    with pytest.raises(RecipeError, match="op: embedding_model is static.*topics without vectors; put sentence_emb"):
+    with pytest.raises(RecipeError, match=r"op: embedding_model is static.*topics without vectors; put sentence_emb"):
         with_fitted_model(topics, READER)
 
 
