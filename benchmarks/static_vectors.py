@@ -30,10 +30,11 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from common import DATA, query, table
+from common import DATA, table
 from numpy.typing import NDArray
 from scaling import BLOCK_ROWS, ROW_GROUP_ROWS, print_run, run
 
+from mergeit_ops.core.formats import resolve_format
 from mergeit_ops.core.measures.diversity import pool_coverage
 from mergeit_ops.core.selection.facility_location import select
 from mergeit_ops.core.topics.clustering import default_num_clusters, fit_topics
@@ -58,7 +59,9 @@ def texts_of(path: Path) -> list[str]:
     """Return the different texts of a JSON Lines file in the order of a hash, which is any order."""
     open_text = gzip.open if path.suffix == ".gz" else open
     with open_text(path, "rt", encoding="utf-8") as lines:
-        texts = {query(json.loads(line)) for line in lines}
+        rows = [json.loads(line) for line in lines]
+    layout = resolve_format("auto", list(rows[0]))
+    texts = {layout.read(row).sample.query for row in rows}
     return sorted(texts - {""}, key=lambda text: hashlib.sha256(text.encode()).digest())
 
 

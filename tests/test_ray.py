@@ -14,6 +14,8 @@ import pytest
 from mergeit_ops.core.columns import EMBEDDING, META, STATS
 from mergeit_ops.dataset.manifest import read_manifests
 from mergeit_ops.embedding.precision import takes_bfloat16
+from mergeit_ops.embedding.static import files
+from mergeit_ops.embedding.static.model import is_fitted
 from mergeit_ops.errors import LLMError, LLMUnavailableError
 from mergeit_ops.runs import read_run
 from mergeit_ops.runs.inputs import read_input
@@ -59,6 +61,29 @@ def test_selection_gives_the_rows_of_the_default_executor(tmp_path, data):
     default, ray = both(tmp_path, process, data)
     assert comparable(ray) == comparable(default)
     assert len(ray) < 40
+
+
+@pytest.mark.slow
+def test_static_token_vectors_are_those_of_the_default_executor(tmp_path, embedded_rows):
+    """Each executor fits them itself, for the first one's model is removed."""
+    rows = [{name: value for name, value in row.items() if name != EMBEDDING} for row in embedded_rows[:60]]
+    data = write_jsonl(tmp_path / "in.jsonl", rows)
+    process = [
+        {"topic_cluster_grouper": {"embedding_model": "static", "num_clusters": 3}},
+        {"facility_location_selector": {"select_ratio": 0.5}},
+        {"topic_reverse_grouper": {"keep_embeddings": True}},
+    ]
+    recipe = write_recipe(tmp_path, process, data)
+    default = read_jsonl(run_recipe_apart(recipe, tmp_path / "default" / "export.jsonl"))
+    for path in files.folder().iterdir():
+        path.unlink()
+    ray = read_export(run_recipe_on_ray(recipe, "--export_path", str(tmp_path / "ray" / "export")))
+    assert comparable(ray) == comparable(default)
+    assert len(ray) == pytest.approx(30, abs=3)
+    records = [read_manifests(work_dir_of(tmp_path / name / "export.jsonl"))[0] for name in ("default", "ray")]
+    first, second = (record["figures"]["embedding_model"] for record in records)
+    assert first == second
+    assert is_fitted(first)
 
 
 @pytest.mark.parametrize("gamma", every(2, [0.5, 1.4]))

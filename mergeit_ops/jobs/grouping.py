@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mergeit_ops.core.topics.clustering import default_fit_sample_size, default_num_clusters, fit_topics
 from mergeit_ops.jobs.rows import Rows
 from mergeit_ops.jobs.sample_reader import SampleReader
-from mergeit_ops.jobs.static_model import with_fitted_model
+from mergeit_ops.jobs.static_model import model_figures, with_fitted_model
 
 __all__ = ["GroupingJob", "group_into_topics"]
 
@@ -36,7 +36,7 @@ class GroupingJob:
     drops_unreadable: bool = False
 
 
-def group_into_topics(rows: Rows, job: GroupingJob) -> tuple[Any, dict[str, int], list[int]]:
+def group_into_topics(rows: Rows, job: GroupingJob) -> tuple[Any, dict[str, Any], list[int]]:
     """Group flat rows into topics.
 
     Centroids are fitted in this process, on a sample of bounded size. All else is done where the rows are.
@@ -58,6 +58,7 @@ def group_into_topics(rows: Rows, job: GroupingJob) -> tuple[Any, dict[str, int]
         "rows_in": len(rows),
         "topics": int(np.count_nonzero(sizes)),
         **found.figures(),
+        **model_figures(reader),
         **_figures(sizes if model is None else sizes[: model.num_clusters], num_clusters, len(rows)),
     }
     return topics, figures, sizes.tolist()

@@ -32,7 +32,7 @@ from mergeit_ops.jobs.row_keys import content_keys
 from mergeit_ops.jobs.rows import ModelUse, Rows
 from mergeit_ops.jobs.sample_reader import SampleReader
 from mergeit_ops.jobs.scoring import stat_entries, stat_types
-from mergeit_ops.jobs.static_model import with_fitted_model
+from mergeit_ops.jobs.static_model import model_figures, with_fitted_model
 from mergeit_ops.scorers.pool import (
     ModelPoolScorer,
     NotingPoolScorer,
@@ -223,7 +223,7 @@ def score_pool(rows: Rows, job: PoolScoreJob) -> tuple[Rows, dict[str, Any]]:
         model=job.model_in("score"),
     )
     figures = {"rows_in": len(rows), "rows_out": len(scored), "unscored": dict(sum(told, Counter()))}
-    return scored, {**figures, **found.figures()}
+    return scored, {**figures, **found.figures(), **model_figures(job.reader)}
 
 
 def _some(values: Any, rows: NDArray[np.int64]) -> Any:

@@ -25,6 +25,7 @@ from mergeit_ops.jobs.choice import Choice
 from mergeit_ops.jobs.row_keys import identity_keys
 from mergeit_ops.jobs.rows import Rows
 from mergeit_ops.jobs.selection import SelectionJob
+from mergeit_ops.jobs.static_model import model_figures
 
 __all__ = ["select_from_all", "select_from_topics"]
 
@@ -111,7 +112,7 @@ def select_from_all(
         selected = _with_stats(selected, job.method.stats, choice.stats)
     details = {TWINS: _twins(rows, choice)} if job.names_left_out else {}
     figures = {"rows_in": len(rows), "rows_out": len(selected), **choice.figures(), **found.figures()}
-    return selected, figures, details
+    return selected, figures | model_figures(job.reader), details
 
 
 def _twins(rows: Rows, choice: Choice) -> Sequence[tuple[str, str]]:

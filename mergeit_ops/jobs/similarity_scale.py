@@ -31,7 +31,7 @@ from mergeit_ops.jobs.noted_model import noted_model
 from mergeit_ops.jobs.row_ids import row_ids
 from mergeit_ops.jobs.rows import ModelUse, Rows
 from mergeit_ops.jobs.sample_reader import SampleReader
-from mergeit_ops.jobs.static_model import topics_refused
+from mergeit_ops.jobs.static_model import topics_refused, with_model
 from mergeit_ops.llm.model_files import files_digest
 
 __all__ = ["LEAST_TEXTS", "ScaledThreshold", "translated_threshold", "with_model_of_vectors"]
@@ -80,7 +80,7 @@ def with_model_of_vectors(rows: Rows, reader: SampleReader, types: Mapping[str, 
             )
         return None if is_default(named) else reader
     if is_default(named) or (named == STATIC and is_fitted(noted)):
-        return replace(reader, encoder=replace(reader.encoder, model=noted))
+        return with_model(reader, noted)
     if noted != named:
         raise RecipeError(
             f"{reader.operator}: embedding_model is '{printable(named)}', but the rows were embedded with "

@@ -28,14 +28,14 @@ from mergeit_ops.embedding.static import files
 from mergeit_ops.embedding.static.distilling import MOST_TEXTS, distilled, few_enough
 from mergeit_ops.embedding.static.encoder import WINDOW_CHARACTERS
 from mergeit_ops.embedding.static.fitting import METHOD
-from mergeit_ops.embedding.static.model import StaticModel
+from mergeit_ops.embedding.static.model import StaticModel, is_fitted
 from mergeit_ops.errors import EmbeddingError, RecipeError
 from mergeit_ops.jobs.noted_model import noted_model
 from mergeit_ops.jobs.row_keys import identity_keys
 from mergeit_ops.jobs.rows import ModelUse, Rows
 from mergeit_ops.jobs.sample_reader import EncoderSettings, SampleReader
 
-__all__ = ["topics_refused", "with_fitted_model"]
+__all__ = ["model_figures", "topics_refused", "with_fitted_model", "with_model"]
 
 _PROBES = 8  # rows whose vectors tell which model has made them
 
@@ -54,7 +54,7 @@ def with_fitted_model(rows: Rows, reader: SampleReader) -> SampleReader:
         return reader
     if EMBEDDING in rows.columns:
         maker = noted_model(rows) if rows.grouped else _maker(rows, reader)
-        return reader if maker is None else replace(reader, encoder=replace(reader.encoder, model=maker))
+        return reader if maker is None else with_model(reader, maker)
     if rows.grouped:
         raise topics_refused(reader.operator)
     texts = few_enough(_first_texts(rows, reader))
@@ -62,6 +62,28 @@ def with_fitted_model(rows: Rows, reader: SampleReader) -> SampleReader:
         return reader
     model = _model(rows, reader, texts)
     return replace(reader, encoder=replace(reader.encoder, model=model.name, fitted=model))
+
+
+def with_model(reader: SampleReader, model: str) -> SampleReader:
+    """Return a reader that embeds with another model.
+
+    :param reader: the reader.
+    :param model: its name. Token vectors that were fitted on this machine go along to the workers of a cluster.
+    """
+    fitted = None
+    if is_fitted(model):
+        # Vectors that rows bring can be compared without their model.
+        with suppress(EmbeddingError):
+            fitted = files.named(files.folder(), model)
+    return replace(reader, encoder=replace(reader.encoder, model=model, fitted=fitted))
+
+
+def model_figures(reader: SampleReader) -> dict[str, str]:
+    """Return the name of the fitted model, for the record of a run; empty if there is none.
+
+    :param reader: see `with_fitted_model`.
+    """
+    return {"embedding_model": reader.encoder.model} if is_fitted(reader.encoder.model) else {}
 
 
 def topics_refused(operator: str) -> RecipeError:

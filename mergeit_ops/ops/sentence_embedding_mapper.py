@@ -11,7 +11,7 @@ from mergeit_ops.core.columns import EMBEDDING
 from mergeit_ops.core.vectors import encode_vectors
 from mergeit_ops.distributed import is_ray_dataset
 from mergeit_ops.errors import DatasetError
-from mergeit_ops.jobs.static_model import with_fitted_model
+from mergeit_ops.jobs.static_model import model_figures, with_fitted_model
 from mergeit_ops.ops.dataset_mapper import Mapper
 from mergeit_ops.ops.embedding_operator import EmbeddingOperator
 from mergeit_ops.ops.sample_operator import (
@@ -57,7 +57,7 @@ class SentenceEmbeddingMapper(EmbeddingOperator, Mapper):
             self.check_merges_ahead(rows, reader.layout)
             embedded, found = rows.embedded(reader)
             count = 0 if EMBEDDING in rows.columns else len(rows)
-            manifest.figures |= {"rows_in": len(rows), "embedded": count, **found.figures()}
+            manifest.figures |= {"rows_in": len(rows), "embedded": count, **found.figures(), **model_figures(reader)}
         return embedded.dataset
 
     def process(self, samples: dict[str, list[Any]]) -> dict[str, list[Any]]:

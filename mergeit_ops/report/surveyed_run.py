@@ -10,7 +10,7 @@ from pathlib import Path
 from mergeit_ops.core.columns import EMBEDDING
 from mergeit_ops.core.formats import SampleFormat, resolve_format
 from mergeit_ops.core.topics.words import typical_words
-from mergeit_ops.embedding.defaults import DEFAULT_EMBEDDING_MODEL
+from mergeit_ops.embedding.defaults import DEFAULT_EMBEDDING_MODEL, STATIC
 from mergeit_ops.errors import DatasetError
 from mergeit_ops.report.rendering import plain
 from mergeit_ops.report.sampling import Sketch
@@ -161,4 +161,5 @@ def _read_input(path: Path, run: FinishedRun, sample: int, seed: int) -> RunInpu
 
 def _model_of(run: FinishedRun) -> str:
     models = [(record.get("parameters") or {}).get("embedding_model") for record in run.records.operators]
-    return next((model for model in models if isinstance(model, str)), DEFAULT_EMBEDDING_MODEL)
+    # Static token vectors imitate the default model, which can embed the few rows of a sample itself.
+    return next((model for model in models if isinstance(model, str) and model != STATIC), DEFAULT_EMBEDDING_MODEL)

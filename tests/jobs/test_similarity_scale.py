@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from mergeit_ops.core.columns import BATCH_META, EMBEDDING
+from mergeit_ops.core.columns import BATCH_META, EMBEDDING, ROW_ID
 from mergeit_ops.core.formats import resolve_format
 from mergeit_ops.core.merging.equal_strictness import EqualStrictness
 from mergeit_ops.core.vectors import encode_vectors
@@ -13,6 +13,7 @@ from mergeit_ops.dataset.topics import EMBEDDING_MODEL, flat_types
 from mergeit_ops.embedding import DEFAULT_EMBEDDING_MODEL, load_encoder
 from mergeit_ops.embedding.similarity_scales import store_scale
 from mergeit_ops.errors import RecipeError
+from mergeit_ops.jobs import similarity_scale
 from mergeit_ops.jobs.local_rows import LocalRows
 from mergeit_ops.jobs.sample_reader import EncoderSettings, SampleReader
 from mergeit_ops.jobs.similarity_scale import LEAST_TEXTS, translated_threshold, with_model_of_vectors
@@ -133,11 +134,14 @@ def test_a_threshold_above_nearly_all_pairs_is_refused(cache):
 
 
 ONE = np.ones((1, 1), dtype=np.float32)
+FITTED = "static-0123456789abcdef"
 
 
 @pytest.mark.parametrize(
     ("noted", "named", "expected"),
     [
+        (FITTED, "static", FITTED),
+        (FITTED, DEFAULT_EMBEDDING_MODEL, FITTED),
         ("owner/a", DEFAULT_EMBEDDING_MODEL, "owner/a"),
         ("owner/a", "owner/a", "owner/a"),
         (DEFAULT_EMBEDDING_MODEL, "all-MiniLM-L6-v2", DEFAULT_EMBEDDING_MODEL),
@@ -160,3 +164,35 @@ def test_two_models_in_one_recipe_are_refused():
     rows = topics(["a"], ONE, **{EMBEDDING_MODEL: "owner/a"})
     with pytest.raises(RecipeError, match=r"merger: embedding_model is 'owner/b', but .* with 'owner/a'"):
         with_model_of_vectors(rows, reader("owner/b"), flat_types(rows.types))
+
+
+@pytest.mark.parametrize(
+    ("noted", "expected"), [({}, "nothing says which fitted model"), ({EMBEDDING_MODEL: "owner/a"}, "'owner/a'")]
+)
+def test_vectors_of_nobody_knows_which_fitted_model_are_refused(noted, expected):
+    rows = topics(["a"], ONE, **noted)
+    with pytest.raises(RecipeError, match=f"merger: embedding_model is .*static.*{expected}"):
+        with_model_of_vectors(rows, reader("static"), flat_types(rows.types))
+
+
+def test_static_token_vectors_are_not_fitted_to_topics():
+    rows = LocalRows(make_dataset([{"instruction": ["a", "b"], "output": ["x", "y"]}]))
+    with pytest.raises(RecipeError, match=r"merger: .*static.*put sentence_embedding_mapper .* before the grouper"):
+        with_model_of_vectors(rows, reader("static"), flat_types(rows.types))
+
+
+def test_the_sample_of_a_fitted_model_is_apart_from_the_rows_that_it_was_fitted_to(vectors, monkeypatch):
+    """On those with the lowest ids it agrees with the default model, on others its cosines are higher."""
+    monkeypatch.setattr(similarity_scale, "_MOST_TEXTS", 800)
+    monkeypatch.setattr(similarity_scale, "LEAST_TEXTS", 800)
+    mixed = np.concatenate([np.pad(vectors[:1_000], ((0, 0), (0, 1))), lifted(vectors[1_000:], LIFT)])
+    rows = topics(TEXTS, mixed)
+    ids = [f"{number:05d}" for number in range(len(TEXTS))]
+    table = [
+        row | {ROW_ID: ids[300 * number : 300 * number + len(row["instruction"])]}
+        for number, row in enumerate(rows.dataset.to_list())
+    ]
+    numbered = LocalRows(make_dataset(table))
+    assert translated_threshold(numbered, reader("owner/b"), 0.55).value == pytest.approx(0.55, abs=1e-3)
+    found = translated_threshold(numbered, reader(FITTED), 0.55).value
+    assert found == pytest.approx(LIFT + (1 - LIFT) * 0.55, abs=0.003)
