@@ -72,6 +72,7 @@ bench: $(VENV)/.installed $(OTHERS)/.installed  ## Measure what the documentatio
 	$(BIN)/python benchmarks/embedding.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/embedding_models.py --rows 1000
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/embedded_turns.py
+	$(BIN)/python benchmarks/static_vectors.py
 	$(BIN)/python benchmarks/stage_one.py
 	$(BIN)/python benchmarks/whole_job.py
 	$(BIN)/python benchmarks/facility_location.py --apricot $(OTHERS)/bin/python

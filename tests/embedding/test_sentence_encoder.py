@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+from tokenizers import Tokenizer
 
 from mergeit_ops.embedding import DEFAULT_EMBEDDING_MODEL, SentenceEncoder, load_encoder
 from mergeit_ops.embedding import sentence_encoder as module
@@ -139,3 +140,21 @@ def test_a_prompt_that_the_folder_names_is_kept(tmp_path, lines):
     expected = SentenceEncoder(encoder_folder()).encode(["tree a fruit"])
     np.testing.assert_array_equal(SentenceEncoder(str(folder)).encode(["a fruit"]), expected)
     assert not any("wants" in line for line in lines)
+
+
+def test_a_token_alone_has_the_vector_of_a_text_of_that_word():
+    """But for rounding, because it is not padded to the length of other texts."""
+    encoder = load_encoder()
+    vocabulary = encoder._model.tokenizer.get_vocab()
+    words = ["cat", "river", "the", "1990"]
+    found = encoder.tokens_alone(np.array([vocabulary[word] for word in words]))
+    assert (found * encoder.encode(words)).sum(axis=1) == pytest.approx(1, abs=1e-3)
+    alone = encoder.tokens_alone(np.array([vocabulary["cat"]]))
+    np.testing.assert_array_equal(alone, found[:1])
+
+
+def test_the_tokenizer_can_be_made_anew_of_its_text():
+    encoder = load_encoder()
+    made = Tokenizer.from_str(encoder.tokenizer)
+    text = "How do cats see?"
+    assert made.encode(text).ids == encoder._model.tokenizer(text)["input_ids"]

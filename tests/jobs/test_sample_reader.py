@@ -13,6 +13,7 @@ from mergeit_ops.core.vectors import encode_vectors
 from mergeit_ops.dataset.tables import READ_ROWS, json_array
 from mergeit_ops.errors import DatasetError, EmbeddingError
 from mergeit_ops.jobs.sample_reader import EncoderSettings, SampleReader
+from tests.embedding.static.toy import model
 from tests.recipe_runs import make_dataset
 from tests.tiny_models import encoder_folder
 
@@ -149,3 +150,18 @@ def test_merged_rows_are_embedded_as_other_rows():
         reader = tiny_reader(window, text)
         expected = reader.dataset_vectors(make_dataset(chats(TURNS)))[0]
         np.testing.assert_array_equal(reader.embed([sample]), expected)
+
+
+def test_a_model_of_token_vectors_embeds_table_by_table_what_it_embeds_at_once(lines):
+    """No more than a table of texts is held, and unreadable rows are counted as with other models."""
+    rng = np.random.default_rng(0)
+    texts = [" ".join(rng.choice(list("abcd"), 4)) for _ in range(READ_ROWS + 50)]
+    texts[3], texts[READ_ROWS + 1] = " ", "a " * 2_000
+    fitted = model(rng.normal(size=(5, 8)))
+    settings = EncoderSettings(fitted.name, fitted=fitted)
+    reader = replace(READER, encoder=settings)
+    vectors, found = reader.dataset_vectors(make_dataset([{"instruction": text, "output": "x"} for text in texts]))
+    np.testing.assert_array_equal(vectors, settings.embed(texts))
+    assert (found.rows, found.unreadable) == (len(texts), 1)
+    assert any(f"1 of {len(texts):,} rows are longer" in line for line in lines)
+    assert "array" not in repr(settings)

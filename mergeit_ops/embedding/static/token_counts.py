@@ -43,8 +43,8 @@ class TokenCounts:
         return int(self._tokenizer.get_vocab_size(with_added_tokens=True))
 
     def tokens(self, texts: Sequence[str]) -> list[list[int]]:
-        """Return the tokens of each text."""
-        found = self._tokenizer.encode_batch_fast(list(map(encodable, texts)), add_special_tokens=False)
+        """Return the tokens of each text, with those that mark its ends: the first word of a request says much."""
+        found = self._tokenizer.encode_batch_fast(list(map(encodable, texts)), add_special_tokens=True)
         return [one.ids for one in found]
 
     def of(self, texts: Sequence[str]) -> csr_matrix:

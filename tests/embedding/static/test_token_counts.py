@@ -38,3 +38,8 @@ def test_text_that_utf8_does_not_know_is_counted():
 
 def test_a_model_may_count_no_pairs():
     assert TokenCounts(tokenizer(), PAIRS[:0]).of(["a b"]).toarray().tolist() == [[0, 1, 1, 0, 0]]
+
+
+def test_the_ends_of_a_text_are_tokens_of_pairs():
+    counts = TokenCounts(tokenizer(ends=True), np.array([A]))
+    assert counts.of(["a b", "b a"]).toarray().tolist() == [[1, 1, 1, 0, 0, 1], [1, 1, 1, 0, 0, 0]]

@@ -9,12 +9,14 @@ from mergeit_ops.embedding.static.model import StaticModel
 WORDS = ("[UNK]", "a", "b", "c", "d")
 
 
-def tokenizer() -> str:
-    """Whole words of a few letters, as JSON."""
-    from tokenizers import Tokenizer, models, pre_tokenizers
+def tokenizer(ends: bool = False) -> str:
+    """Whole words of a few letters, as JSON; with ends, each text begins with a token of its own."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
     made = Tokenizer(models.WordLevel({word: number for number, word in enumerate(WORDS)}, unk_token="[UNK]"))
     made.pre_tokenizer = pre_tokenizers.Whitespace()
+    if ends:
+        made.post_processor = processors.TemplateProcessing(single="[UNK] $A", special_tokens=[("[UNK]", 0)])
     return str(made.to_str())
 
 
