@@ -43,7 +43,5 @@ def test_fitted_token_vectors_are_those_that_are_given_or_those_of_the_cache_fol
 
 
 def test_static_by_itself_is_no_model():
-    with pytest.raises(
-        EmbeddingError, match=r"embedding_model: static fits a model to flat rows.*before this operator"
-    ):
+    with pytest.raises(EmbeddingError, match=r"static fits a model to flat rows.*before this operator"):
         load_encoder("static")
