@@ -38,6 +38,9 @@ def fit(tokenizer: str, alone: NDArray[np.float32], texts: Sequence[str], known:
     :param texts: n different texts, n >= 1. The linear system takes n * n numbers of memory.
     :param known: (n, d) unit vectors that the other model gives to them.
     """
+    # Libraries that are loaded later are not limited.
+    import scipy.linalg
+    import scipy.sparse  # noqa: F401
     from threadpoolctl import threadpool_limits
 
     tokens = TokenCounts(tokenizer, np.zeros(0, dtype=np.int64)).tokens(texts)
