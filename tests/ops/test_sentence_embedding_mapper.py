@@ -5,7 +5,10 @@ import pytest
 
 from mergeit_ops.core.columns import EMBEDDING
 from mergeit_ops.core.vectors import decode_vectors
+from mergeit_ops.embedding.static.model import is_fitted
 from mergeit_ops.errors import DatasetError
+from mergeit_ops.jobs.local_rows import LocalRows
+from mergeit_ops.jobs.noted_model import noted_model
 from mergeit_ops.ops import SentenceEmbeddingMapper, TopicClusterGrouper
 from tests.recipe_runs import make_dataset
 
@@ -44,3 +47,14 @@ def test_embeddings_brought_along_are_not_computed_again(embedded_rows):
 def test_topics_are_refused(embedded_rows):
     with pytest.raises(DatasetError, match="before the grouper"):
         SentenceEmbeddingMapper().run(TopicClusterGrouper().run(make_dataset(embedded_rows)))
+
+
+def test_the_grouper_knows_the_static_token_vectors_of_the_mapper(embedded_rows):
+    """It makes the same topics of them as of rows that it embeds itself, and notes the same model."""
+    bare = [{name: row[name] for name in ("instruction", "output")} for row in embedded_rows[:40]]
+    grouper = TopicClusterGrouper(embedding_model="static", num_clusters=3)
+    directly = grouper.run(make_dataset(bare))
+    embedded = SentenceEmbeddingMapper(embedding_model="static").run(make_dataset(bare))
+    behind = grouper.run(embedded)
+    assert is_fitted(str(noted_model(LocalRows(behind))))
+    assert [dict(sorted(row.items())) for row in behind] == [dict(sorted(row.items())) for row in directly]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from mergeit_ops.embedding.defaults import DEFAULT_EMBEDDING_MODEL
 from mergeit_ops.errors import DatasetError
-from tests.report.exports import original, surveyed, write_export
+from tests.report.exports import original, surveyed, write_export, write_records
 
 
 @pytest.mark.parametrize(
@@ -23,3 +24,14 @@ def test_an_input_that_cannot_be_read_is_an_error(tmp_path, name, text, message)
         (tmp_path / name).write_text(text)
     with pytest.raises(DatasetError, match=f"--input: .*{message}"):
         surveyed(export, input_path=tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("named", "expected"),
+    [("static", DEFAULT_EMBEDDING_MODEL), ("owner/a", "owner/a"), (None, DEFAULT_EMBEDDING_MODEL)],
+)
+def test_a_run_is_measured_by_its_model_and_one_with_static_token_vectors_by_the_default(tmp_path, named, expected):
+    parameters = {} if named is None else {"embedding_model": named}
+    export = write_export(tmp_path / "e.jsonl", [original(0, "a")])
+    write_records(tmp_path, {"operator": "topic_cluster_grouper", "parameters": parameters})
+    assert surveyed(export).model == expected
