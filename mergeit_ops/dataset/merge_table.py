@@ -50,6 +50,20 @@ class Merge:
     prompt_sha256: str | None = None
 
 
+@dataclass(frozen=True)
+class ForeseenGroup(Group):
+    """A group about which something is decided before the others of its topic are asked for.
+
+    :param merge: what became of it already; None: nothing yet.
+    :param rank: its place among all groups of the run: lower ones are asked for first.
+    :param unlikely: whether it is too unlikely to become an accepted merge to be paid for.
+    """
+
+    merge: Merge | None = None
+    rank: int = 0
+    unlikely: bool = False
+
+
 _FEW = 20
 _DERIVED = "derived_columns"
 

@@ -27,6 +27,11 @@ _SUMMARISED = (
     "planned_prompt_tokens",
     "planned_completion_tokens",
     "planned_cost",
+    "planned_judged",
+    "planned_accepted",
+    "planned_acceptance",
+    "planned_tokens_per_accepted",
+    "planned_cost_per_accepted",
     "calls",
     "cache_hits",
     "prompt_tokens",
@@ -45,6 +50,9 @@ _SUMMARISED = (
 
 _LATEST = ("unreadable", "topics", "unmergeable")
 """Figures that a later operator of the same kind reports again for the same rows."""
+
+_OF_ONE_MERGER = ("planned_acceptance", "planned_tokens_per_accepted", "planned_cost_per_accepted")
+"""Figures that cannot be added up."""
 
 _OF_GATES = ("accepted", "restored_rows", "rejected")
 
@@ -73,6 +81,8 @@ def summary_of(figures: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
                 found[name] = part[name]
             else:
                 found[name] = _sum(found[name], part[name])
+    if sum("pairs" in part for part in figures) > 1:
+        found = {name: value for name, value in found.items() if name not in _OF_ONE_MERGER}
     summary |= {name: found[name] for name in _SUMMARISED if name in found and name != "scoring"}
     summary |= {name: value for name, value in found.items() if name.startswith("scoring")}
     summary["seconds"] = round(sum(part.get("seconds", 0) for part in figures), 1)

@@ -10,15 +10,16 @@ import pyarrow as pa
 from mergeit_ops.core.columns import STATS
 from mergeit_ops.core.merging.pairing import Group
 from mergeit_ops.dataset.manifest import Manifest
+from mergeit_ops.dataset.merge_table import Merge
 from mergeit_ops.dataset.tables import TableList
 from mergeit_ops.dataset.topics import table_topics
 from mergeit_ops.distributed.asking import asked
 from mergeit_ops.distributed.blocks import Blocks, Resources
-from mergeit_ops.jobs.merge_run import MergeRun
+from mergeit_ops.jobs.merge_run import MergeRun, MergeTrial
 from mergeit_ops.jobs.merging import MergeJob
 from mergeit_ops.llm.engine import LLMEngine
 
-__all__ = ["merged"]
+__all__ = ["merged", "tried"]
 
 
 def merged(
@@ -39,6 +40,57 @@ def merged(
     :raises LLMError: if the LLM stage of a task had to stop, or too many merges of all tasks have failed.
     """
     return asked(topics, _BlockMerge(job), resources, manifest, each=groups)[0]
+
+
+def tried(
+    topics: Blocks,
+    job: MergeJob,
+    resources: Resources,
+    manifest: Manifest,
+    groups: Sequence[Sequence[Sequence[Group]]],
+) -> list[list[list[tuple[Merge, bool | None]]]]:
+    """Merge some groups to learn from them; see `Rows.tried`.
+
+    :param topics: topics.
+    :param job: the merge.
+    :param resources: what the recipe says about tasks.
+    :param manifest: takes the figures and details of all tasks.
+    :param groups: the groups to try of each topic, block by block.
+    :raises LLMError: if the LLM stage of a task had to stop, or too many merges of all tasks have failed.
+    """
+    return asked(topics, _BlockTrial(job), resources, manifest, each=groups)[1]
+
+
+class _BlockTrial:
+    """The trial of some groups of one block; see `AskingJob`.
+
+    :param job: the merge.
+    """
+
+    unit = "topics"
+
+    def __init__(self, job: MergeJob) -> None:
+        self._job = job
+        self.may_use_gpu = job.llm is not None and job.llm.may_use_gpu
+
+    @property
+    def operator(self) -> str:
+        return self._job.reader.operator
+
+    @property
+    def engines(self) -> Sequence[LLMEngine]:
+        return self._job.engines
+
+    def ask(
+        self, table: pa.Table, own: Sequence[Sequence[Group]]
+    ) -> tuple[pa.Table, list[list[tuple[Merge, bool | None]]]]:
+        return table.slice(0, 0), self._job.try_out(table_topics(table), own, MergeTrial())
+
+    def account(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        return self._job.spent()
+
+    def finish(self) -> None:
+        """The driver judges the failures."""
 
 
 class _BlockMerge:

@@ -15,7 +15,8 @@ from ray.data import Dataset
 
 from mergeit_ops.core.columns import BATCH_META, EMBEDDING, ROW_ID
 from mergeit_ops.core.merging.pairing import Group
-from mergeit_ops.dataset.manifest import Manifest
+from mergeit_ops.dataset.manifest import Manifest, added_up
+from mergeit_ops.dataset.merge_table import Merge
 from mergeit_ops.dataset.readability import Readability
 from mergeit_ops.distributed.asking import asked
 from mergeit_ops.distributed.blocks import Blocks, Resources, materialized
@@ -25,7 +26,7 @@ from mergeit_ops.distributed.errors import own_errors
 from mergeit_ops.distributed.export_folder import warn_of_earlier_export
 from mergeit_ops.distributed.grouping import RayIdentifiedRows
 from mergeit_ops.distributed.journal import JournalPlace, keep_journals, use_kept_journals
-from mergeit_ops.distributed.merging import merged
+from mergeit_ops.distributed.merging import merged, tried
 from mergeit_ops.distributed.row_ids import identified
 from mergeit_ops.jobs.asking import AskingJob
 from mergeit_ops.jobs.merging import MergeJob
@@ -54,6 +55,7 @@ class RayRows:
         self._resources = resources
         self._marked = marked
         self._computed: Dataset | None = None
+        self._tried: tuple[dict[str, Any], dict[str, Any]] = {}, {}
 
     @property
     def columns(self) -> list[str]:
@@ -190,7 +192,27 @@ class RayRows:
         self, job: MergeJob, manifest: Manifest, groups: Sequence[Sequence[Sequence[Group]]] | None = None
     ) -> RayRows:
         """See `Rows`."""
-        return RayRows(merged(self.blocks, job, self._resources, manifest, groups), None, self._resources)
+        try:
+            return RayRows(merged(self.blocks, job, self._resources, manifest, groups), None, self._resources)
+        finally:
+            # The tasks of a merge know nothing of those that tried groups before it.
+            for kept, tried_before in zip((manifest.figures, manifest.details), self._tried, strict=True):
+                kept |= added_up([tried_before, {name: kept[name] for name in tried_before if name in kept}])
+
+    def tried(
+        self, job: MergeJob, groups: Sequence[Sequence[Sequence[Group]]], manifest: Manifest
+    ) -> list[list[list[tuple[Merge, bool | None]]]]:
+        """See `Rows`."""
+        own = Manifest(job.reader.operator, {})
+        own.figures.clear()
+        try:
+            found = tried(self.blocks, job, self._resources, own, groups)
+        except BaseException:
+            manifest.figures |= own.figures
+            manifest.details |= own.details
+            raise
+        self._tried = own.figures, own.details
+        return found
 
 
 @ray.remote

@@ -13,7 +13,7 @@ from datasets import Features
 from mergeit_ops.core.columns import META, STATS
 from mergeit_ops.core.formats.views import View
 from mergeit_ops.core.gate.comparison import Bounds, Comparison, MergeComparison, RowComparison
-from mergeit_ops.core.gate.rule import GateRule
+from mergeit_ops.core.gate.rule import Decision, GateRule
 from mergeit_ops.core.rows import lineage
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.scoring.score import Score
@@ -94,6 +94,18 @@ class GateJob:
         record.gated(metas, after, verdicts.values(), rebuilt, layout, inexact_columns(table.schema))
         figures = _figures(verdicts.values()) | {"unscored": len(_unscored(comparisons, scores))}
         return Scored(gated, figures, record.details)
+
+    def decisions(self, questions: Sequence[MergeComparison]) -> list[Decision]:
+        """Return what the gate decides about merges that are not rows yet.
+
+        :param questions: the merges with their parents.
+        """
+        with named(self.reader.operator):
+            scores, reverse_ifds = self._scores(questions)
+        return [
+            replace(question, reverse_ifds=tuple(ifds[: len(question.candidates)])).decide([one.value for one in found])
+            for question, found, ifds in zip(questions, scores, reverse_ifds, strict=True)
+        ]
 
     def _scores(self, comparisons: Sequence[Comparison]) -> tuple[list[list[Score]], list[list[float | None]]]:
         """Return the scores of the rows of each comparison, and their reverse IFDs if the rule asks."""

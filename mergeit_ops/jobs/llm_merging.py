@@ -12,11 +12,13 @@ from loguru import logger
 from mergeit_ops.core.merging.checks import MergeChecks
 from mergeit_ops.core.merging.conversations import MergeConversation
 from mergeit_ops.core.merging.prompts import prompt_sha256
+from mergeit_ops.core.merging.replies import FailureReason
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.text.characters import printable
 from mergeit_ops.core.text.token_estimate import estimate_tokens
-from mergeit_ops.dataset.merge_table import Merge, TopicMerges
-from mergeit_ops.jobs.merge_run import MergeRun
+from mergeit_ops.dataset.merge_table import ForeseenGroup, Merge, TopicMerges
+from mergeit_ops.jobs.merge_judge import Case, MergeJudge
+from mergeit_ops.jobs.merge_run import MergeRun, MergeWork
 from mergeit_ops.llm.engine import LLMEngine
 from mergeit_ops.llm.requests import LLMOutcome, LLMRequest
 
@@ -58,12 +60,14 @@ class LLMMerging:
     def run(
         self,
         topics: Iterable[TopicMerges],
-        work: MergeRun,
+        work: MergeWork,
         total: Callable[[], int | None],
         more_to_come: bool,
         operator: str,
     ) -> None:
         """Merge the groups of topics.
+
+        If any of them are foreseen, all topics are opened before the first of these is asked for.
 
         :param topics: topics with their groups.
         :param work: opens the topics and takes the merges.
@@ -73,36 +77,88 @@ class LLMMerging:
         :raises LLMError: see `LLMEngine.run`.
         """
         logger.info(f"{operator}: similar pairs go to {printable(self.model)}.")
+        not_asked: list[int] = []
 
         def settle(outcome: LLMOutcome[Sample]) -> None:
-            topic, number, prompt_hash = outcome.tag
-            error = None if outcome.error is None else str(outcome.error)
-            model, prompt = (self.model, prompt_hash) if outcome.answers else (None, None)
-            work.settle(topic, number, Merge(outcome.answers, error, model, prompt))
+            topic, number, _ = outcome.tag
+            work.settle(topic, number, self._merge(outcome))
 
-        self.engine.run(self._requests(topics, work), settle, total=total, more_to_come=more_to_come)
+        def to_ask() -> int | None:
+            known = total()
+            return None if known is None else known - len(not_asked)
 
-    def plan(self, topics: Iterable[TopicMerges], work: MergeRun) -> dict[str, Any]:
+        self.engine.run(self._requests(topics, work, not_asked), settle, total=to_ask, more_to_come=more_to_come)
+
+    def plan(self, topics: Iterable[TopicMerges], work: MergeRun, judge: MergeJudge | None = None) -> dict[str, Any]:
         """Leave all groups unmerged; return what a run would take, as `LLMEngine.plan` tells it.
 
         :param topics: topics with their groups.
         :param work: opens the topics.
+        :param judge: judges the merges that are in the journal; None: nothing is told about them.
+        :return: also `judged` and `accepted`: groups whose answers are in the journal, and accepted merges among them.
         """
-        return self.engine.plan(self._planned(topics, work))
+        cases: list[Case] = []
+
+        def note(outcome: LLMOutcome[Sample]) -> None:
+            topic, number, _ = outcome.tag
+            cases.append(Case.of(topic, number, self._merge(outcome), work.layout))
+
+        figures = self.engine.plan(self._planned(topics, work), note)
+        verdicts = [] if judge is None else [verdict for verdict in judge.accepted(cases) if verdict is not None]
+        return {**figures, "judged": len(verdicts), "accepted": sum(verdicts)}
+
+    def _merge(self, outcome: LLMOutcome[Sample]) -> Merge:
+        error = None if outcome.error is None else str(outcome.error)
+        model, prompt = (self.model, outcome.tag[2]) if outcome.answers else (None, None)
+        return Merge(outcome.answers, error, model, prompt)
 
     def _planned(self, topics: Iterable[TopicMerges], work: MergeRun) -> Iterator[LLMRequest[Sample]]:
-        for request in self._requests(topics, work):
+        for request in self._requests(topics, work, []):
             yield request
             topic, number, _ = request.tag
             work.settle(topic, number, Merge())
 
-    def _requests(self, topics: Iterable[TopicMerges], work: MergeRun) -> Iterator[LLMRequest[Sample]]:
+    def _requests(
+        self, topics: Iterable[TopicMerges], work: MergeWork, not_asked: list[int]
+    ) -> Iterator[LLMRequest[Sample]]:
+        foreseen: list[tuple[ForeseenGroup, TopicMerges, int]] = []
         for topic in topics:
             work.open(topic)
             for number in work.mergeable_groups(topic):
-                yield self._request(topic, number)
+                group = topic.groups[number]
+                if not isinstance(group, ForeseenGroup):
+                    yield self.request(topic, number)
+                elif group.merge is not None:
+                    not_asked.append(number)
+                    work.settle(topic, number, group.merge)
+                else:
+                    foreseen.append((group, topic, number))
+        paid = self._paid_for([self.request(topic, number) for group, topic, number in foreseen if group.unlikely])
+        for group, topic, number in sorted(foreseen, key=lambda one: one[0].rank):
+            if group.unlikely and (id(topic), number) not in paid:
+                not_asked.append(number)
+                work.settle(topic, number, Merge(error=FailureReason.UNLIKELY.value))
+            else:
+                yield self.request(topic, number)
 
-    def _request(self, topic: TopicMerges, number: int) -> LLMRequest[Sample]:
+    def _paid_for(self, requests: Sequence[LLMRequest[Sample]]) -> set[tuple[int, int]]:
+        """Return the groups of requests that the journal answers: to leave them out would save nothing."""
+        found: set[tuple[int, int]] = set()
+
+        def note(outcome: LLMOutcome[Sample]) -> None:
+            topic, number, _ = outcome.tag
+            found.add((id(topic), number))
+
+        if requests:
+            self.engine.plan(requests, note)
+        return found
+
+    def request(self, topic: TopicMerges, number: int) -> LLMRequest[Sample]:
+        """Return the request for the merge of a group.
+
+        :param topic: its topic.
+        :param number: of the group.
+        """
         parents = topic.samples(topic.groups[number])
         messages = self.conversation.messages(parents, self.system_prompt)
         expected = estimate_tokens(self.conversation.expected_answer(parents))

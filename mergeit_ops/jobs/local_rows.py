@@ -16,6 +16,7 @@ from mergeit_ops.core.merging.pairing import Group
 from mergeit_ops.core.rows.lineage import TOPIC_ID
 from mergeit_ops.core.vectors import encode_vectors
 from mergeit_ops.dataset.manifest import Manifest
+from mergeit_ops.dataset.merge_table import Merge
 from mergeit_ops.dataset.readability import Readability
 from mergeit_ops.dataset.tables import (
     READ_ROWS,
@@ -32,6 +33,7 @@ from mergeit_ops.dataset.tables import (
 from mergeit_ops.dataset.topics import is_grouped, iter_topics
 from mergeit_ops.jobs.asking import AskingJob, rows_at_once
 from mergeit_ops.jobs.identified_rows import LocalIdentifiedRows
+from mergeit_ops.jobs.merge_run import MergeTrial
 from mergeit_ops.jobs.merging import MergeJob
 from mergeit_ops.jobs.rows import ModelUse, TableFunction
 from mergeit_ops.jobs.sample_reader import SampleReader
@@ -186,6 +188,16 @@ class LocalRows:
             # Also of a run that had to stop: what it cost is on record.
             _note(manifest, job.account(work))
         return LocalRows(sink.finish())
+
+    def tried(
+        self, job: MergeJob, groups: Sequence[Sequence[Sequence[Group]]], manifest: Manifest
+    ) -> list[list[list[tuple[Merge, bool | None]]]]:
+        """See `Rows`."""
+        try:
+            found = iter(job.try_out(iter_topics(self.dataset), chain.from_iterable(groups), MergeTrial()))
+        finally:
+            _note(manifest, job.spent())
+        return [[next(found) for _ in table] for table in groups]
 
 
 def _note(manifest: Manifest, account: tuple[dict[str, Any], dict[str, Any]]) -> None:

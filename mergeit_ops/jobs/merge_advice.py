@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from loguru import logger
 
+from mergeit_ops.core.measures.share import share_interval
 from mergeit_ops.jobs.merging import MergeJob
 from mergeit_ops.jobs.pairing import PairingJob
 
 if TYPE_CHECKING:
     from mergeit_ops.jobs.llm_merging import LLMMerging
 
-__all__ = ["advise"]
+__all__ = ["advise", "planned_price"]
 
 _FEW_PAIRS = 0.05
 """Pairs per row of the merger below which a dry run says how to get more."""
@@ -29,6 +30,7 @@ def advise(job: MergeJob, figures: Mapping[str, Any]) -> None:
     if job.llm is not None:
         if job.dry_run:
             logger.info(f"{operator}: {_price(figures)}{_further_price(job.llm, figures)}")
+            logger.info(f"{operator}: {_price_per_accepted(job, figures)}")
             if 0 < figures["pairs"] < _FEW_PAIRS * figures["rows_in"]:
                 logger.info(
                     f"{operator}: {figures['pairs']:,} pairs in {figures['rows_in']:,} rows are few. A selector "
@@ -77,6 +79,75 @@ def _price(figures: Mapping[str, Any]) -> str:
         f"{figures['planned_prompt_tokens']:,} prompt and {figures['planned_completion_tokens']:,} completion "
         f"tokens{price}; answers that have to be asked for again come on top."
     )
+
+
+def planned_price(job: MergeJob, figures: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an accepted merge of a planned run would cost, as figures for its record.
+
+    :param job: the merge.
+    :param figures: of its dry run, all tasks together.
+    :return: `planned_tokens_per_accepted` and, where prices are given, `planned_cost_per_accepted`: the lowest and the
+        highest, for the shares of accepted merges in `planned_acceptance`. Empty if nothing is planned, or if no answer
+        in the journal tells a share.
+    """
+    judged, accepted = figures.get("planned_judged", 0), figures.get("planned_accepted", 0)
+    if not job.dry_run or not figures.get("planned_calls") or not judged:
+        return {}
+    low, high = share_interval(accepted, judged)
+    shares = [share for share in (high, low) if share]
+    tokens, cost = _tokens(job, figures), _cost(job, figures)
+    found = {
+        "planned_acceptance": _range(low, high),
+        "planned_tokens_per_accepted": _range(*(tokens / share for share in shares)),
+    }
+    return found if cost is None else found | {"planned_cost_per_accepted": _range(*(cost / share for share in shares))}
+
+
+def _range(low: float, high: float | None = None) -> dict[str, float]:
+    """Return two bounds as figures; without a second one there is none."""
+    bounds = {"from": low} if high is None else {"from": low, "to": high}
+    return {name: float(f"{value:.4g}") for name, value in bounds.items()}
+
+
+def _tokens(job: MergeJob, figures: Mapping[str, Any]) -> float:
+    """Return the planned tokens of one group that is asked for, without further questions."""
+    assert job.llm is not None
+    asked = figures["planned_calls"] / job.llm.num_candidates
+    return float(figures["planned_prompt_tokens"] + figures["planned_completion_tokens"]) / asked
+
+
+def _cost(job: MergeJob, figures: Mapping[str, Any]) -> float | None:
+    assert job.llm is not None
+    cost = figures.get("planned_cost")
+    return None if cost is None else float(cost) * job.llm.num_candidates / figures["planned_calls"]
+
+
+def _price_per_accepted(job: MergeJob, figures: Mapping[str, Any]) -> str:
+    """Return what a plan says about the price of an accepted merge, as a sentence."""
+    if not figures["planned_calls"]:
+        return "every answer is in the journal, so an accepted merge costs nothing more."
+    if "planned_acceptance" in figures:
+        shares, tokens = figures["planned_acceptance"], figures["planned_tokens_per_accepted"]
+        cost = figures.get("planned_cost_per_accepted")
+        money = "" if cost is None else f", at a cost of {_shown(cost)}"
+        return (
+            f"{figures['planned_accepted']:,} of the {figures['planned_judged']:,} pairs with answers in the journal "
+            f"are accepted merges. If {shares['from']:.0%} to {shares['to']:.0%} of the others are (95 % confidence), "
+            f"an accepted merge takes {_shown(tokens)} tokens{money}."
+        )
+    tokens, cost = _tokens(job, figures), _cost(job, figures)
+    at = [f"{tokens / share:,.0f} tokens" + ("" if cost is None else f" ({cost / share:.4g})") for share in (1.0, 0.5)]
+    unknown = "is not known" if job.judge is not None else "is not known, because only a language model can judge them"
+    return (
+        f"how many merges will be accepted {unknown}. If all are, an accepted merge takes about {at[0]}; if half of "
+        f"them are, {at[1]}."
+    )
+
+
+def _shown(bounds: Mapping[str, float]) -> str:
+    if "to" not in bounds:
+        return f"at least {bounds['from']:,.4g}"
+    return f"{bounds['from']:,.4g} to {bounds['to']:,.4g}"
 
 
 def _further_price(llm: LLMMerging, figures: Mapping[str, Any]) -> str:

@@ -24,7 +24,45 @@ class Sink(Protocol):
         ...
 
 
-class MergeRun:
+class MergeWork:
+    """Groups of topics that are being merged. Not thread-safe."""
+
+    def open(self, topic: TopicMerges) -> None:
+        """Take on a topic."""
+        raise NotImplementedError
+
+    def mergeable_groups(self, topic: TopicMerges) -> Iterator[int]:
+        """Yield the numbers of the groups of an open topic that may be merged, one by one as they are wanted.
+
+        A group's rows are taken down as text then. One with a row that has no text form is settled at once, unmerged.
+        """
+        for number in range(len(topic.groups)):
+            try:
+                topic.encode_parents(number)
+            except UnencodableError:
+                self.settle(topic, number, Merge(error="unencodable"))
+            else:
+                yield number
+
+    def settle(self, topic: TopicMerges, number: int, merge: Merge) -> None:
+        """Note what became of a group of an open topic."""
+        if merge.answers:
+            merge = replace(merge, answers=tuple(_with_system(answer, topic, number) for answer in merge.answers))
+        topic.merges[number] = merge
+
+
+class MergeTrial(MergeWork):
+    """Groups that are asked for before the others, to learn from their merges; no row is made of them yet."""
+
+    def __init__(self) -> None:
+        self.opened: list[TopicMerges] = []
+
+    def open(self, topic: TopicMerges) -> None:
+        """Take on a topic."""
+        self.opened.append(topic)
+
+
+class MergeRun(MergeWork):
     """Topics in progress: each is written, in order, when all its groups have an outcome.
 
     Holds only topics that wait for an outcome, so memory does not grow with the dataset. Not thread-safe.
@@ -42,7 +80,7 @@ class MergeRun:
         embed: Callable[[Sequence[Sample]], Sequence[str]] | None,
         derived: DerivedColumns,
     ) -> None:
-        self._layout = layout
+        self.layout = layout
         self._sink = sink
         self._embed = embed
         self._derived = derived
@@ -71,24 +109,9 @@ class MergeRun:
         self.pairs += len(topic.groups)
         self.unmergeable.update(reading.problem for reading in topic.readings if reading.problem)
 
-    def mergeable_groups(self, topic: TopicMerges) -> Iterator[int]:
-        """Yield the numbers of the groups of an open topic that may be merged, one by one as they are wanted.
-
-        A group's rows are taken down as text then. One with a row that has no text form is settled at once, unmerged.
-        """
-        for number in range(len(topic.groups)):
-            try:
-                topic.encode_parents(number)
-            except UnencodableError:
-                self.settle(topic, number, Merge(error="unencodable"))
-            else:
-                yield number
-
     def settle(self, topic: TopicMerges, number: int, merge: Merge) -> None:
         """Note what became of a group of an open topic."""
-        if merge.answers:
-            merge = replace(merge, answers=tuple(_with_system(answer, topic, number) for answer in merge.answers))
-        topic.merges[number] = merge
+        super().settle(topic, number, merge)
         self.merged += bool(merge.answers)
         if merge.error:
             self.failed[merge.error] += 1
@@ -97,7 +120,7 @@ class MergeRun:
     def _write_complete(self) -> None:
         while self._waiting and self._waiting[0].complete:
             topic = self._waiting.popleft()
-            flat = flat_table(topic, self._layout, self._embed, self._derived)
+            flat = flat_table(topic, self.layout, self._embed, self._derived)
             self.merges |= flat.merges
             self.emptied.update(flat.emptied)
             self._sink.write(flat.table)

@@ -21,7 +21,8 @@ from mergeit_ops.dataset.emptied_columns import disagreements
 from mergeit_ops.dataset.merge_table import Merge, TopicMerges, merged_features
 from mergeit_ops.dataset.tables import set_column
 from mergeit_ops.dataset.topics import Topic, flat_features, table_topics
-from mergeit_ops.jobs.merge_run import MergeRun, Sink
+from mergeit_ops.jobs.merge_judge import Case, MergeJudge
+from mergeit_ops.jobs.merge_run import MergeRun, MergeTrial, Sink
 from mergeit_ops.jobs.paired_topics import PairedTopics
 from mergeit_ops.jobs.pairing import PairingJob
 from mergeit_ops.jobs.row_ids import row_ids
@@ -30,6 +31,7 @@ from mergeit_ops.llm.usage import PLANNED_FIGURES
 
 if TYPE_CHECKING:
     from mergeit_ops.jobs.llm_merging import LLMMerging
+    from mergeit_ops.jobs.merge_judge import MergeJudge
     from mergeit_ops.llm.engine import LLMEngine
 
 __all__ = ["MergeJob"]
@@ -46,6 +48,7 @@ class MergeJob:
     :param keep_embeddings: whether rows keep their embeddings.
     :param dry_run: whether calls are only counted, and samples passed on as they are.
     :param flattens_only: whether no sample is merged.
+    :param judge: tells which merges the gates that follow accept; None: nobody can tell before they do.
     """
 
     reader: SampleReader
@@ -55,6 +58,7 @@ class MergeJob:
     keep_embeddings: bool = False
     dry_run: bool = False
     flattens_only: bool = False
+    judge: MergeJudge | None = None
 
     @property
     def engines(self) -> list[LLMEngine]:
@@ -111,11 +115,11 @@ class MergeJob:
         known = None if groups is None else iter(groups)
         at_once = 1 if self.llm is None else self.llm.in_advance
         paired = PairedTopics(topics, lambda topic: self.groups(topic) if known is None else next(known), at_once)
-        opened = self._opened(paired)
+        opened = self.opened(paired)
         if self.llm is None:
             self._concatenate(opened, work)
         elif self.dry_run:
-            work.plan = self.llm.plan(opened, work)
+            work.plan = self.llm.plan(opened, work, self.judge)
         else:
             self.llm.run(opened, work, lambda: paired.total, more_to_come, self.reader.operator)
         work.finish()
@@ -131,7 +135,11 @@ class MergeJob:
             "unmergeable": dict(work.unmergeable),
             "emptied_columns": dict(work.emptied),
             # Told apart from what a run has spent.
-            **{f"planned_{name}": work.plan[name] for name in PLANNED_FIGURES if name in work.plan},
+            **{
+                f"planned_{name}": work.plan[name]
+                for name in (*PLANNED_FIGURES, "judged", "accepted")
+                if name in work.plan
+            },
         }
         details: dict[str, Any] = {
             "entered": work.entered,
@@ -139,12 +147,49 @@ class MergeJob:
             "contents": work.contents,
             "inexact": sorted(work.inexact),
         }
-        if self.llm is not None and self.llm.engine.total.requests:
-            figures |= self.llm.engine.figures()
-            details["usage"] = self.llm.engine.total.as_dict()
-        return figures, details
+        spent, usage = self.spent()
+        return figures | spent, details | usage
 
-    def _opened(self, paired: Iterable[tuple[Topic, Sequence[Group]]]) -> Iterator[TopicMerges]:
+    def spent(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the figures and the details of what the model was asked so far; empty if it was not."""
+        if self.llm is None or not self.llm.engine.total.requests:
+            return {}, {}
+        return self.llm.engine.figures(), {"usage": self.llm.engine.total.as_dict()}
+
+    def try_out(
+        self, topics: Iterable[Topic], groups: Iterable[Sequence[Group]], trial: MergeTrial
+    ) -> list[list[tuple[Merge, bool | None]]]:
+        """Merge some groups of topics to learn from them, without making rows.
+
+        :param topics: the topics.
+        :param groups: the groups of each topic that are tried.
+        :param trial: takes the merges.
+        :return: for each topic the merges of these groups, and whether each was accepted; see `MergeJudge`.
+        :raises LLMError: see `LLMEngine.run`.
+        """
+        assert self.llm is not None
+        assert self.judge is not None
+        wanted = list(groups)
+        paired = ((topic, own) for topic, own in zip(topics, wanted, strict=True) if own)
+        number = sum(map(len, wanted))
+        self.llm.run(self.opened(paired), trial, lambda: number, True, self.reader.operator)
+        layout = self.reader.layout
+        tried = [
+            [Case.of(topic, at, topic.merges[at], layout) for at in range(len(topic.groups))] for topic in trial.opened
+        ]
+        verdicts = iter(self.judge.accepted([case for cases in tried for case in cases]))
+        opened = iter(trial.opened)
+        found: list[list[tuple[Merge, bool | None]]] = []
+        for own in wanted:
+            merges = next(opened).merges if own else {}
+            found.append([(merges[at], next(verdicts)) for at in range(len(own))])
+        return found
+
+    def opened(self, paired: Iterable[tuple[Topic, Sequence[Group]]]) -> Iterator[TopicMerges]:
+        """Yield topics with their groups, ready to be merged.
+
+        :param paired: topics and the groups of each.
+        """
         seen: Counter[str] = Counter()
         for topic, groups in paired:
             ids = row_ids(topic.table, seen, self.reader.operator)

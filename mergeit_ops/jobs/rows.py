@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from mergeit_ops.core.merging.pairing import Group
 from mergeit_ops.core.topics.clustering import TopicModel
 from mergeit_ops.dataset.manifest import Manifest
+from mergeit_ops.dataset.merge_table import Merge
 from mergeit_ops.dataset.readability import Readability
 from mergeit_ops.jobs.asking import AskingJob
 from mergeit_ops.jobs.merging import MergeJob
@@ -175,6 +176,19 @@ class Rows(Protocol):
         :param groups: the groups of each topic, table by table; None: not yet known.
         :return: flat rows.
         :raises LLMError: if the model cannot answer, or too many merges fail.
+        """
+        ...
+
+    def tried(
+        self, job: MergeJob, groups: Sequence[Sequence[Sequence[Group]]], manifest: Manifest
+    ) -> list[list[list[tuple[Merge, bool | None]]]]:
+        """Merge some groups to learn from them; see `MergeJob.try_out`. It costs what `merged` reports, too.
+
+        :param job: the merge.
+        :param groups: the groups to try of each topic, table by table.
+        :param manifest: takes the figures and details, also those of work that had to stop.
+        :return: the merge of each group, and whether it was accepted.
+        :raises LLMError: if the model cannot answer.
         """
         ...
 

@@ -16,6 +16,7 @@ MIN_OUTCOMES = 20
 # What a recipe asks of merges, or what has no answer of the model: neither says that the run goes wrong.
 _NOT_JUDGED = {
     FailureReason.BUDGET,
+    FailureReason.UNLIKELY,
     FailureReason.UNENCODABLE,
     FailureReason.BAD_ROW,
     FailureReason.ECHO,

@@ -11,6 +11,7 @@ from datasets import Dataset
 from loguru import logger
 
 from mergeit_ops.constraints import FLAG, MAPPING, NAMES, OPTIONAL_TEXT, Number, OneOf
+from mergeit_ops.core.formats import SampleFormat
 from mergeit_ops.core.merging.checks import MergeChecks
 from mergeit_ops.core.merging.conversations import CONVERSATIONS
 from mergeit_ops.core.merging.pairing import PAIRINGS, Pairing
@@ -18,13 +19,14 @@ from mergeit_ops.core.merging.prompts import PROMPT_STYLES
 from mergeit_ops.dataset.columns_at_risk import columns_at_risk
 from mergeit_ops.dataset.derived_columns import DerivedColumns
 from mergeit_ops.dataset.manifest import Manifest, log_summary
-from mergeit_ops.dataset.recipe import recipe_and_place
+from mergeit_ops.dataset.recipe import Recipe, recipe_and_place
 from mergeit_ops.dataset.topics import flat_types
 from mergeit_ops.distributed import is_ray_dataset
 from mergeit_ops.embedding.defaults import DEFAULT_EMBEDDING_MODEL
 from mergeit_ops.errors import DatasetError, RecipeError
-from mergeit_ops.jobs.merge_advice import advise
+from mergeit_ops.jobs.merge_advice import advise, planned_price
 from mergeit_ops.jobs.merge_checks import check_merges
+from mergeit_ops.jobs.merge_judge import MergeJudge
 from mergeit_ops.jobs.merging import MergeJob
 from mergeit_ops.jobs.pairing import PairingJob
 from mergeit_ops.jobs.rows import Rows
@@ -33,14 +35,17 @@ from mergeit_ops.jobs.similarity_scale import translated_threshold, with_model_o
 from mergeit_ops.llm.settings import LLM_CONSTRAINTS
 from mergeit_ops.ops.dataset_mapper import Mapper
 from mergeit_ops.ops.embedding_operator import EmbeddingOperator
+from mergeit_ops.ops.following_gates import following_gates, judge_of
 from mergeit_ops.ops.llm_operator import LLMOperator
 from mergeit_ops.ops.parameters import declare
+from mergeit_ops.ops.quality_gate_filter import QualityGateFilter
 from mergeit_ops.ops.sample_operator import (
     EMBEDDING_CONSTRAINTS,
     SAMPLE_CONSTRAINTS,
 )
 
 if TYPE_CHECKING:
+    from mergeit_ops.jobs.foresight import GroupsOfTopics
     from mergeit_ops.jobs.llm_merging import LLMMerging
     from mergeit_ops.llm.engine import LLMEngine
 
@@ -81,6 +86,7 @@ class LLMPairMergerMapper(LLMOperator, EmbeddingOperator, Mapper):
         "num_candidates": Number(low=1, integer=True),
         "min_parent_kept": Number(low=0, high=1, optional=True),
         "refuse_added_demands": FLAG,
+        "min_acceptance": Number(low=0, high=1, optional=True),
         "dry_run": FLAG,
         "keep_embeddings": FLAG,
         "derived_columns": MAPPING,
@@ -99,6 +105,7 @@ class LLMPairMergerMapper(LLMOperator, EmbeddingOperator, Mapper):
         num_candidates: int = 1,
         min_parent_kept: Optional[float] = None,
         refuse_added_demands: bool = False,
+        min_acceptance: Optional[float] = None,
         similarity_threshold: float = 0.55,
         similarity_threshold_scale: str = "minilm",
         pairing: str = "best_first",
@@ -131,6 +138,13 @@ class LLMPairMergerMapper(LLMOperator, EmbeddingOperator, Mapper):
             `parent_lost`. null: not checked.
         :param refuse_added_demands: whether a merge is asked for again, in the same way, if its instruction sets a
             limit that no parent has or copies a phrase from the prompt; the reason is `added_demand`.
+        :param min_acceptance: smallest probability of an accepted merge, in [0, 1], for which a pair is paid for. A
+            tenth of the pairs, at least 40, is merged first and judged by the scorer and the rule of the gate that
+            follows; without a gate, each merge that is made is accepted. From similarity, lengths, shared words and
+            known quality scores of these, a logistic regression predicts the other pairs. Those below are left out with
+            the reason `unlikely`. The others are asked in the order in which `max_total_tokens` buys the most accepted
+            merges. 0: only this order. null: every pair, in the order of the rows. The gate's scorer must not ask a
+            language model.
         :param similarity_threshold: cosine in [-1, 1] that a pair must exceed; 0.55 is the released code's.
         :param similarity_threshold_scale: `minilm`: the threshold is a cosine of the default embedding model. If
             another model has made the vectors, the threshold is translated to the cosine that is equally strict: the
@@ -174,9 +188,16 @@ class LLMPairMergerMapper(LLMOperator, EmbeddingOperator, Mapper):
                 f"{self._name}: merge_ratio works with pairing 'best_first' and 'random' only, got pairing "
                 f"{pairing!r}; remove one."
             )
+        if min_acceptance is not None and merge_strategy not in CONVERSATIONS:
+            raise RecipeError(
+                f"{self._name}: min_acceptance leaves out pairs that a language model would be paid for, and "
+                f"merge_strategy {merge_strategy!r} asks none; remove it, or set merge_strategy to "
+                f"{' or '.join(map(repr, CONVERSATIONS))}."
+            )
         self.api_or_hf_model: str = self.parameters["api_or_hf_model"]
         self.system_prompt = system_prompt
         self.num_candidates = int(num_candidates)
+        self.min_acceptance = min_acceptance
         self.checks = MergeChecks(min_parent_kept, refuse_added_demands)
         self.similarity_threshold = float(similarity_threshold)
         self._raw = similarity_threshold_scale == "raw"
@@ -214,6 +235,7 @@ class LLMPairMergerMapper(LLMOperator, EmbeddingOperator, Mapper):
             if is_ray_dataset(dataset) and not len(rows):
                 manifest.figures |= {"rows_in": 0, "rows_out": 0}
                 return rows.dataset
+            self._check_foresight(is_ray_dataset(dataset))
             if not rows.grouped:
                 raise DatasetError(
                     f"{self._name}: the rows are flat samples, but this operator merges within topics; put "
@@ -224,12 +246,56 @@ class LLMPairMergerMapper(LLMOperator, EmbeddingOperator, Mapper):
             job = self._job(*self._scaled(rows, types, manifest))
             found = recipe_and_place(self)
             at_risk = {} if found is None else columns_at_risk(*found, list(types), job.reader.layout)
-            groups = check_merges(rows, job, types, at_risk)
+            groups: GroupsOfTopics | None = check_merges(rows, job, types, at_risk)
+            if self.min_acceptance is not None and not self.dry_run:
+                from mergeit_ops.jobs.foresight import Foresight
+
+                groups = Foresight(job, self.min_acceptance).foresee(rows, manifest)
             flat = rows.merged(job, manifest, groups)
             manifest.figures["rows_out"] = len(flat)
+            manifest.figures |= planned_price(job, manifest.figures)
             advise(job, manifest.figures)
         log_summary(self.work_dir)
         return flat.dataset
+
+    def check_place(self, recipe: Recipe, place: int) -> None:
+        """See `SampleOperator`."""
+        self._check_foresight(recipe.executor != "default")
+        if self.min_acceptance is not None:
+            self._gates(recipe, place)
+
+    def _check_foresight(self, on_ray: bool) -> None:
+        if on_ray and self.min_acceptance is not None and self._llm["max_total_tokens"] is not None:
+            raise RecipeError(
+                f"{self._name}: min_acceptance with max_total_tokens does not run on Ray, whose tasks cannot ask the "
+                "best pairs of all first: run this recipe with executor_type: default, or remove one of the two. "
+                "Answers of a run in the default executor are in the journal of the driver's machine, where a run on "
+                "Ray finds them."
+            )
+
+    def _gates(self, recipe: Recipe | None, place: int | None) -> list[QualityGateFilter]:
+        """Return the gates up to the next merger.
+
+        :param recipe: the recipe; None: the operator is used without one.
+        :param place: its position in it.
+        :raises RecipeError: if `min_acceptance` needs their verdicts, and one of them asks a language model.
+        """
+        gates = [] if recipe is None or place is None else following_gates(recipe, place)
+        asking = [gate for gate in gates if gate.asks_a_model]
+        if asking and self.min_acceptance is not None and not self.dry_run:
+            raise RecipeError(
+                f"{self._name}: min_acceptance judges merges while they are made, with the scorer of the gate, and "
+                f"{asking[0]._name} has the scorer {asking[0].parameters['scorer']!r}, which asks a language model; "
+                "give the gate a scorer that asks none, such as distilled, or remove min_acceptance."
+            )
+        return gates
+
+    def _judge(self, layout: SampleFormat) -> MergeJudge | None:
+        """Return what judges merges as the gates will; None if nobody asks, or only a language model can tell."""
+        if self._engine is None or (self.min_acceptance is None and not self.dry_run):
+            return None
+        gates = self._gates(*(recipe_and_place(self) or (None, None)))
+        return None if any(gate.asks_a_model for gate in gates) else judge_of(gates, layout)
 
     def process(self, samples: Any) -> Any:
         """Merge a few topics, in Data-Juicer's form of a dict of lists."""
@@ -273,6 +339,7 @@ class LLMPairMergerMapper(LLMOperator, EmbeddingOperator, Mapper):
             keep_embeddings=self.keep_embeddings,
             dry_run=self.dry_run,
             flattens_only=self.merge_strategy == "none",
+            judge=self._judge(reader.layout),
         )
 
     def _llm_merging(self) -> LLMMerging | None:

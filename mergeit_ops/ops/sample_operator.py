@@ -16,7 +16,7 @@ from mergeit_ops.core.secrets import loggable
 from mergeit_ops.dataset.lost_rows import check_arrival, warn_of_the_rest
 from mergeit_ops.dataset.manifest import Manifest, recorded
 from mergeit_ops.dataset.merges_ahead import check_merges_ahead
-from mergeit_ops.dataset.recipe import current_recipe, is_analyzed
+from mergeit_ops.dataset.recipe import Recipe, current_recipe, is_analyzed
 from mergeit_ops.dataset.recipe_rows import RowKind, check_rows
 from mergeit_ops.dataset.run_log import listen
 from mergeit_ops.distributed import is_ray_dataset
@@ -196,6 +196,15 @@ class SampleOperator:
         self._recipe_entry = entry
         recipe = current_recipe(self.work_dir)
         self.place = None if recipe is None else recipe.place_of(self)
+        if recipe is not None and self.place is not None and not is_analyzed():
+            self.check_place(recipe, self.place)
+
+    def check_place(self, recipe: Recipe, place: int) -> None:
+        """Refuse a recipe in which the operator cannot work, before Data-Juicer runs any of it.
+
+        :param recipe: the recipe.
+        :param place: position of the operator in it, from 0.
+        """
 
     @classmethod
     def role_in(cls, parameters: Mapping[str, Any]) -> dict[str, Any]:

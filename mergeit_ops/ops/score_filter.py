@@ -116,6 +116,11 @@ class ScoreFilter(BoundedFilter):
         return any(engine.asks_a_server for engine in self._engines)
 
     @property
+    def asks_a_model(self) -> bool:
+        """Return whether the scorer asks a language model."""
+        return bool(self._engines)
+
+    @property
     def rows_at_once(self) -> int:
         """Return how many rows are scored together."""
         return rows_at_once(self._engines)

@@ -23,6 +23,7 @@ REASONS = {
     "added_demand": "the answer asks what no parent asks",
     "no_choices": "the answer held nothing",
     "budget": "the token budget was spent",
+    "unlikely": "an accepted merge was unlikely, so none was asked for",
     # Of rewritings that failed.
     "length": "the instruction has too few or too many words",
     "language": "the answer is in another language",

@@ -58,6 +58,7 @@ class FailureReason(str, Enum):
     ADDED_DEMAND = "added_demand"
     NO_CHOICES = "no_choices"
     BUDGET = "budget"
+    UNLIKELY = "unlikely"
     UNENCODABLE = "unencodable"
     BAD_ROW = "bad_row"
     NO_LOGPROBS = "no_logprobs"

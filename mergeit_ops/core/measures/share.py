@@ -1,0 +1,24 @@
+"""How sure a share is that was seen in some cases."""
+
+from __future__ import annotations
+
+from math import sqrt
+
+__all__ = ["share_interval"]
+
+_Z = 1.959963984540054  # 95 % of a normal distribution lie within
+
+
+def share_interval(found: int, cases: int) -> tuple[float, float]:
+    """Return the interval in which a share lies with a confidence of 95 %, after Wilson (1927).
+
+    :param found: cases in which it was so, at least 0.
+    :param cases: all cases, at least 1.
+    :return: lowest and highest share, in [0, 1].
+    """
+    share, z2 = found / cases, _Z**2
+    middle = share + z2 / (2 * cases)
+    spread = _Z * sqrt(share * (1 - share) / cases + z2 / (4 * cases**2))
+    scale = 1 + z2 / cases
+    # Rounding must not leave a share that was seen outside.
+    return min(share, max(0.0, (middle - spread) / scale)), max(share, min(1.0, (middle + spread) / scale))
