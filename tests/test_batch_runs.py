@@ -17,6 +17,7 @@ from mergeit_ops.dataset.manifest import read_manifests
 from mergeit_ops.errors import RecipeError
 from tests.batch_server import FakeBatchServer, Fate
 from tests.llm_server import merge_answer
+from tests.planted_pairs import planted_rows, short_answers_only
 from tests.recipe_runs import read_jsonl, run_recipe, run_recipe_on_ray, write_jsonl, write_recipe
 from tests.test_whole_runs import assert_conserved, pipeline, statuses, work_dir_of
 
@@ -135,3 +136,24 @@ def test_batches_are_refused_on_ray(tmp_path, data):
         with pytest.raises(RecipeError, match="api_mode: batch does not run on Ray"):
             run_recipe_on_ray(recipe, "--export_path", str(tmp_path / "export"))
         assert server.steps == 0
+
+
+def test_pairs_are_left_out_in_batches_as_online_in_one_more_round(tmp_path):
+    data = write_jsonl(tmp_path / "in.jsonl", planted_rows(120))
+    pairing = {"similarity_threshold": 0.5, "similarity_threshold_scale": "raw"}
+    settings = {**pairing, "min_acceptance": 0.5, "max_failure_ratio": 1.0, "try_num": 1}
+    exports = []
+    with FakeBatchServer(short_answers_only) as server:
+        for mode in ("online", "batch"):
+            merger = {**batch_params(server), **settings, "api_mode": mode, "cache_path": str(tmp_path / f"{mode}.db")}
+            process = [
+                {"topic_cluster_grouper": {"num_clusters": 4}},
+                {"llm_pair_merger_mapper": merger},
+                {"quality_gate_filter": {"scorer": "tests.user_scorers:ByLength"}},
+            ]
+            recipe = write_recipe(tmp_path, process, data)
+            exports.append(read_jsonl(run_recipe(recipe, "--export_path", str(tmp_path / mode / "export.jsonl"))))
+        assert len(server.submitted) == 2
+        assert set(server.paid.values()) == {1}
+    assert exports[0] == exports[1]
+    assert sum(row[META]["merge_error"] == "unlikely" for row in exports[1]) >= 60

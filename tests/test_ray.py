@@ -17,10 +17,12 @@ from mergeit_ops.embedding.precision import takes_bfloat16
 from mergeit_ops.embedding.static import files
 from mergeit_ops.embedding.static.model import is_fitted
 from mergeit_ops.errors import LLMError, LLMUnavailableError
+from mergeit_ops.errors import LLMError, LLMUnavailableError, RecipeError
 from mergeit_ops.runs import read_run
 from mergeit_ops.runs.inputs import read_input
 from mergeit_ops.runs.verification import verify
 from tests.llm_server import FakeLLMServer, error, merge_answer, parents_of
+from tests.planted_pairs import planted_rows, short_answers_only
 from tests.recipe_runs import read_export, read_jsonl, run_recipe_apart, run_recipe_on_ray, write_jsonl, write_recipe
 from tests.test_whole_runs import in_layout, pipeline, text_key_of, work_dir_of
 from tests.thorough import every
@@ -92,6 +94,43 @@ def test_merging_gives_the_rows_of_the_default_executor(tmp_path, data, gamma):
         default, ray = both(tmp_path, pipeline(server, gamma=gamma, cache_path=None), data)
     assert comparable(ray) == comparable(default)
     assert {row[META]["merge_status"] for row in ray} >= {"original", "merged"}
+
+
+def test_pairs_are_left_out_as_in_the_default_executor_and_asked_once(tmp_path):
+    files = tmp_path / "in"
+    files.mkdir()
+    # Small files are small blocks.
+    rows = [row | {META: {"lang": "en"}} for row in planted_rows(120)]
+    for number in range(6):
+        write_jsonl(files / f"{number}.jsonl", rows[number::6])
+    with FakeLLMServer(short_answers_only) as server:
+        merger = {
+            "model_params": {"base_url": server.base_url},
+            "similarity_threshold": 0.5,
+            "similarity_threshold_scale": "raw",
+            "min_acceptance": 0.5,
+            "max_failure_ratio": 1.0,
+            "try_num": 1,
+            "cache_path": None,
+        }
+        gate = {"scorer": "tests.user_scorers:ByLength"}
+        process = [{"topic_cluster_grouper": {"num_clusters": 6}}, {"llm_pair_merger_mapper": merger}]
+        default, ray = both(tmp_path, [*process, {"quality_gate_filter": gate}], files)
+        asked = Counter(json.dumps(body["messages"]) for body in server.requests)
+        assert set(asked.values()) == {2}
+        assert comparable(ray) == comparable(default)
+        left_out = sum(row[META]["merge_error"] == "unlikely" for row in ray)
+        assert left_out >= 60
+        records = [read_manifests(work_dir_of(tmp_path / name))[1] for name in ("default/export.jsonl", "ray/export")]
+        names = ("calls", "prompt_tokens", "pairs", "merged", "failed")
+        expected, found = ([record["figures"][name] for name in names] for record in records)
+        assert found == expected
+        assert found[0] == len(asked)
+        assert records[0]["foresight"] == records[1]["foresight"]
+        limited = [process[0], {"llm_pair_merger_mapper": merger | {"max_total_tokens": 1000}}]
+        with pytest.raises(RecipeError, match="min_acceptance with max_total_tokens does not run on Ray"):
+            run_recipe_on_ray(write_recipe(tmp_path, limited, files))
+        assert set(Counter(json.dumps(body["messages"]) for body in server.requests).values()) == {2}
 
 
 def test_tags_of_a_model_are_those_of_the_default_executor_and_paid_once(tmp_path, embedded_rows):
