@@ -1,31 +1,51 @@
-"""Which pairs are worth their price: a model's answers, recorded once, and replayed in any order.
+"""Which pairs are worth their price: what a model made of pairs, replayed in other orders and with some left out.
 
+    python benchmarks/acceptance.py replay benchmarks/answered_pairs.jsonl [--pilot 20]
     python benchmarks/acceptance.py record rows.jsonl --model NAME --base-url http://localhost:8080/v1 --output a.jsonl
+    python benchmarks/acceptance.py label alpaca.jsonl dolly.jsonl --output a.jsonl
+
+Replay: prints how many accepted merges 1,000 tokens buy in the order of the file, and with `min_acceptance`, and how
+many half of the tokens buy in the order of the file and best first. The pairs that are tried first are drawn 200 times;
+the figures are means, and the range of nine draws in ten. The tokens of those pairs are included.
 
 Record: pairs the most similar rows, has the model merge each pair alone, and writes one line for each: what a
 prediction may look at, the tokens that the pair took with all further questions, and whether the gate of the recipes
-accepts the merge. The lines hold no text of the rows.
+accepts the merge. Label: the same of the merges in `merge_labels.jsonl`, whose rows are found in the files by their
+hashes. There a merge counts as accepted if it kept both parents and added no demand, as read by language models, and
+tokens are estimates of one question and its answer. The lines hold no text of the rows.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
+import random
+from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
+from statistics import fmean, quantiles
 from typing import Any
 
 import jsonlines
-from common import read_rows
+from common import read_rows, table
 from data_juicer.core.data import NestedDataset
 from datasets import Dataset
 
-from mergeit_ops.core.merging.acceptance import group_features
+from mergeit_ops.core.merging.acceptance import AcceptanceModel, Prospect, best_first, group_features, pilot
+from mergeit_ops.core.merging.conversations import CONVERSATIONS
+from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.text.token_estimate import estimate_tokens
 from mergeit_ops.dataset.merge_table import Merge, TopicMerges
 from mergeit_ops.dataset.tables import TableList
 from mergeit_ops.dataset.topics import iter_topics
-from mergeit_ops.jobs.merge_judge import MergeJudge
+from mergeit_ops.embedding import load_encoder
+from mergeit_ops.jobs.merge_judge import Case, MergeJudge
 from mergeit_ops.llm.usage import estimate_messages
 from mergeit_ops.ops import LLMPairMergerMapper, QualityGateFilter, TopicClusterGrouper
 
+LABELS = Path(__file__).with_name("merge_labels.jsonl")
+DRAWS = 200
+THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7)
 CHECKS = {"min_parent_kept": 0.5, "refuse_added_demands": True}
 
 
@@ -82,8 +102,107 @@ def asked(topic: TopicMerges, number: int, llm: Any, judge: MergeJudge, layout: 
         "completion_tokens": completion,
         "calls": calls,
         "error": topic.merges[number].error,
-        "accepted": judge.accepted([(topic, number)], layout)[0],
+        "accepted": judge.accepted([Case.of(topic, number, topic.merges[number], layout)])[0],
     }
+
+
+def label(options: argparse.Namespace) -> None:
+    """Write what is known of labelled merges."""
+    rows = {digest(row): row for path in options.rows for row in read_rows(path)}
+    encoder, conversation = load_encoder(), CONVERSATIONS["llm"]["worked"]
+    with jsonlines.open(LABELS) as lines, jsonlines.open(options.output, "a") as found:
+        for line in lines.iter(type=dict):
+            if line["prompt"] != "final" or not all(name in rows for name in line["parents_sha256"]):
+                continue
+            known = [rows[name] for name in line["parents_sha256"]]
+            parents = [Sample(row["instruction"], str(row.get("input") or ""), row["output"]) for row in known]
+            first, second = encoder.encode([parent.query for parent in parents])
+            sent = estimate_messages(conversation.messages(parents))
+            answer = estimate_tokens(conversation.expected_answer(parents))
+            found.write(
+                {
+                    "model": line["model"],
+                    "strategy": "llm",
+                    "style": "worked",
+                    "members": [line["pair"]],
+                    "features": group_features(parents, float(first @ second)),
+                    "estimate": sent + answer,
+                    "prompt_tokens": sent,
+                    "completion_tokens": answer,
+                    "accepted": not any(line["lost"]) and not line["added"],
+                }
+            )
+
+
+def digest(row: dict[str, Any]) -> str:
+    """Return what names a row in the labels."""
+    texts = (str(row.get(name) or "") for name in ("instruction", "input", "output"))
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()
+
+
+def replay(options: argparse.Namespace) -> None:
+    """Print what orders and thresholds are worth."""
+    sets: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    with jsonlines.open(options.answers) as lines:
+        for line in lines.iter(type=dict):
+            if line["accepted"] is not None:
+                sets[f"{line['model']}, `{line['strategy']}`, {line['style']}"].append(line)
+    for name, pairs in sets.items():
+        print(f"\n{name}: {len(pairs)} pairs, {sum(pair['accepted'] for pair in pairs)} accepted\n")
+        draws = [drawn(pairs, options.pilot, seed) for seed in range(DRAWS)]
+        head = ["", "asked", "accepted", "accepted for 1,000 tokens", "against all, in order"]
+        print(table(head, [[name, *shown(draws, name)] for name in draws[0]]))
+
+
+def drawn(pairs: list[dict[str, Any]], size: int, seed: int) -> dict[str, list[float]]:
+    """Return, for each way to ask, pairs asked, accepted merges and accepted merges for 1,000 tokens."""
+    rng = random.Random(seed)
+    prospects = [Prospect(f"{rng.random():.9f}", "", tuple(pair["features"]), pair["estimate"]) for pair in pairs]
+    # Of the groups that the merger would try, as many as asked for: the sets are smaller than its smallest trial.
+    tried = pilot([replace(one, tokens=1) for one in prospects], max_tokens=4 * size)
+    model = AcceptanceModel.fit([prospects[at].features for at in tried], [pairs[at]["accepted"] for at in tried])
+    likely = model.predict([one.features for one in prospects])
+    every = list(range(len(pairs)))
+    spent = [pair["prompt_tokens"] + pair["completion_tokens"] for pair in pairs]
+    half = sum(spent) / 2
+    order = [*tried, *(at for at in best_first(prospects, likely) if at not in tried)]
+    ways = {"all, in order": every}
+    ways |= {
+        f"min_acceptance {least:g}": [at for at in every if at in tried or likely[at] >= least] for least in THRESHOLDS
+    }
+    ways |= {"half of the tokens, in order": bought(every, spent, half)}
+    ways |= {"half of the tokens, best first": bought(order, spent, half)}
+    found = {}
+    for name, asked in ways.items():
+        accepted = sum(pairs[at]["accepted"] for at in asked)
+        rate = 1000 * accepted / sum(spent[at] for at in asked)
+        found[name] = [len(asked), accepted, rate]
+    for figures in found.values():
+        figures.append(figures[2] / found["all, in order"][2])
+    return found
+
+
+def bought(order: list[int], spent: list[int], budget: float) -> list[int]:
+    """Return the pairs that a budget pays for, in an order."""
+    asked = []
+    for at in order:
+        budget -= spent[at]
+        if budget < 0:
+            break
+        asked.append(at)
+    return asked
+
+
+def shown(draws: list[dict[str, list[float]]], name: str) -> list[str]:
+    """Return the means of the draws, and the range of nine in ten for the last figure."""
+    asked, accepted, rate, ratio = zip(*(draw[name] for draw in draws), strict=True)
+    cuts = quantiles(ratio, n=20)
+    return [
+        f"{fmean(asked):.1f}",
+        f"{fmean(accepted):.1f}",
+        f"{fmean(rate):.3f}",
+        f"{fmean(ratio):.2f} ({cuts[0]:.2f} to {cuts[-1]:.2f})",
+    ]
 
 
 def main() -> None:
@@ -100,6 +219,14 @@ def main() -> None:
     asking.add_argument("--first", type=int, help="rows to read")
     asking.add_argument("--pairs", type=int, default=200)
     asking.add_argument("--output", type=Path, required=True)
+    labels = commands.add_parser("label", help="take the merges of merge_labels.jsonl")
+    labels.set_defaults(run=label)
+    labels.add_argument("rows", type=Path, nargs="+", help="JSON Lines that hold the parents")
+    labels.add_argument("--output", type=Path, required=True)
+    replaying = commands.add_parser("replay", help="ask the same pairs in other ways")
+    replaying.set_defaults(run=replay)
+    replaying.add_argument("answers", type=Path, help="written by record or label")
+    replaying.add_argument("--pilot", type=int, default=20, help="pairs that are tried first, at least 10")
     options = parser.parse_args()
     options.run(options)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["readable", "summary_of"]
+__all__ = ["price_of_merges", "readable", "summary_of"]
 
 _SUMMARISED = (
     "dropped_by_loader",
@@ -85,8 +85,32 @@ def summary_of(figures: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         found = {name: value for name, value in found.items() if name not in _OF_ONE_MERGER}
     summary |= {name: found[name] for name in _SUMMARISED if name in found and name != "scoring"}
     summary |= {name: value for name, value in found.items() if name.startswith("scoring")}
+    summary |= price_of_merges(figures)
     summary["seconds"] = round(sum(part.get("seconds", 0) for part in figures), 1)
     return summary
+
+
+def price_of_merges(figures: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Return what a run has paid for each merge that it leaves.
+
+    :param figures: of each operator, in the order of the recipe.
+    :return: `tokens_per_accepted` and, where prices are known, `cost_per_accepted`: what the mergers took, lost calls
+        included and answers from the journal not, for each merge that the gates accept. Without a gate
+        `tokens_per_merge` and `cost_per_merge`. Empty if nothing was asked, or no merge is left.
+    """
+    mergers = [part for part in figures if "pairs" in part and part.get("calls")]
+    behind = _behind_mergers(figures)
+    counted = ("accepted", [figures[number] for number, last in behind.items() if last])
+    name, parts = counted if behind else ("merged", [part for part in figures if "pairs" in part])
+    left = sum(part.get(name) or 0 for part in parts)
+    if not mergers or not left:
+        return {}
+    what = "accepted" if behind else "merge"
+    spent = ("prompt_tokens", "completion_tokens", "lost_prompt_tokens")
+    tokens = sum(part.get(one) or 0 for part in mergers for one in spent)
+    costs = [part["cost"] for part in mergers if part.get("cost") is not None]
+    price = {f"tokens_per_{what}": round(tokens / left, 1)}
+    return price | ({f"cost_per_{what}": float(f"{sum(costs) / left:.4g}")} if costs else {})
 
 
 def _behind_mergers(figures: Sequence[Mapping[str, Any]]) -> dict[int, bool]:

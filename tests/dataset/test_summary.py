@@ -2,7 +2,7 @@
 
 import pytest
 
-from mergeit_ops.dataset.summary import readable, summary_of
+from mergeit_ops.dataset.summary import price_of_merges, readable, summary_of
 
 
 def test_rows_are_those_of_the_first_and_the_last_operator():
@@ -51,3 +51,30 @@ def test_figures_are_readable():
     assert readable({}) == ""
     figures = {"rows_in": 9, "rejected": {"score": 1, "deep": {"a": 2}}, "failed": {}}
     assert readable(figures) == "rows in 9; rejected (score 1, deep (a 2)); failed none"
+
+
+def test_a_merge_costs_what_the_mergers_took_for_each_that_the_last_gate_accepts():
+    merger = {"pairs": 9, "merged": 8, "calls": 9, "prompt_tokens": 900, "completion_tokens": 90, "cost": 2.0}
+    gate, again = {"rejected": {}, "accepted": 6}, {"rejected": {"score": 2}, "accepted": 4}
+    judge = {"rejected": {}, "accepted": 4, "scoring": {"prompt_tokens": 10_000}}
+    for last in (again, judge):
+        assert price_of_merges([merger, gate, last]) == {"tokens_per_accepted": 247.5, "cost_per_accepted": 0.5}
+    lost = merger | {"lost_prompt_tokens": 10}
+    assert summary_of([lost, again])["tokens_per_accepted"] == 250.0
+    assert price_of_merges([merger]) == {"tokens_per_merge": 123.8, "cost_per_merge": 0.25}
+
+
+def test_nothing_is_said_about_the_price_of_merges_that_nobody_paid_for_or_that_are_not_there():
+    merger = {"pairs": 9, "merged": 8, "calls": 0, "cache_hits": 9, "prompt_tokens": 0, "completion_tokens": 0}
+    paid = merger | {"calls": 9, "prompt_tokens": 9}
+    assert price_of_merges([merger, {"rejected": {}, "accepted": 8}]) == {}
+    assert price_of_merges([paid, {"rejected": {"score": 8}}]) == {}
+    assert price_of_merges([{"rejected": {}, "accepted": 8}]) == {}
+
+
+def test_prices_of_two_plans_are_not_added_up():
+    plan = {"pairs": 9, "planned_calls": 9, "planned_tokens_per_accepted": {"from": 100.0, "to": 200.0}}
+    assert summary_of([plan])["planned_tokens_per_accepted"] == {"from": 100.0, "to": 200.0}
+    both = summary_of([plan, plan])
+    assert both["planned_calls"] == 18
+    assert "planned_tokens_per_accepted" not in both

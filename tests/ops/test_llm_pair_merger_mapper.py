@@ -513,6 +513,28 @@ def test_the_dry_run_prices_the_further_questions(topics, lines):
     assert "further calls" not in plain
 
 
+def test_the_dry_run_says_what_an_accepted_merge_will_cost_with_its_uncertainty(topics, lines, tmp_path):
+    prices = {"price_per_1k_prompt": 1.0, "price_per_1k_completion": 2.0}
+    with FakeLLMServer(lambda body: "No." if len(parents_of(body)[0]["output"]) % 3 else merge_answer(body)) as server:
+        few = {"merge_ratio": 0.4, "try_num": 1, "max_failure_ratio": 1.0}
+        merger(server, dry_run=True, **prices).run(topics)
+        merger(server, **few).run(topics)
+        merger(server, dry_run=True, **prices).run(topics)
+        merger(server, dry_run=True, **few).run(topics)
+    unknown, known, *_ = [line for line in lines if "accepted merge" in line]
+    plans = [re.search(r"make (\d+) calls.* about ([\d,]+) prompt and ([\d,]+) comp", line) for line in lines]
+    calls, *tokens = (int(text.replace(",", "")) for text in next(filter(None, plans)).groups())
+    each = sum(tokens) / calls
+    assert f"not known. If all are, an accepted merge takes about {each:,.0f} tokens" in unknown
+    assert f"if half of them are, {2 * each:,.0f} tokens" in unknown
+    accepted, judged, low, high = map(
+        int, re.search(r"(\d+) of the (\d+) pairs .* If (\d+)% to (\d+)%", known).groups()
+    )
+    assert 0 < accepted == judged
+    assert 0 < low < high == 100
+    assert " tokens, at a cost of " in known
+
+
 def test_a_dry_run_that_finds_few_pairs_says_how_to_get_more(topics, lines):
     with FakeLLMServer() as server:
         merger(server, dry_run=True, merge_ratio=0.05).run(topics)

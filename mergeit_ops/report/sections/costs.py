@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mergeit_ops.dataset.summary import price_of_merges
 from mergeit_ops.report.rendering import count, figure, seconds
 from mergeit_ops.report.section import Section
 from mergeit_ops.report.surveyed_run import SurveyedRun
 
-__all__ = ["Cost", "build", "costs", "total"]
+__all__ = ["Cost", "build", "costs", "price", "total"]
 
 _FIGURES = ("calls", "cache_hits", "prompt_tokens", "cached_prompt_tokens", "completion_tokens", "cost")
 
@@ -47,8 +48,30 @@ def build(run: SurveyedRun) -> Section | None:
     parts = costs(run.records)
     if not parts:
         return None
-    values = {"parts": parts, "total": total(parts), "columns": _columns(total(parts))}
+    values = {
+        "parts": parts,
+        "total": total(parts),
+        "columns": _columns(total(parts)),
+        "price": price(run.records),
+    }
     return Section("Calls, tokens, time", "Costs", values)
+
+
+def price(records: Sequence[Mapping[str, Any]]) -> str:
+    """Return what a merge of the run took, as a sentence; empty if no merge was paid for.
+
+    :param records: what the operators have recorded.
+    """
+    figures = [record["figures"] for record in records]
+    found = price_of_merges(figures)
+    if not found:
+        return ""
+    merge = "An accepted merge" if "tokens_per_accepted" in found else "A merge"
+    (tokens, *cost) = found.values()
+    money = f", at a cost of {cost[0]:.4g}" if cost else ""
+    journal = sum(part.get("cache_hits") or 0 for part in figures if "pairs" in part)
+    free = f" {count(journal)} answers from the journal cost nothing in this run." if journal else ""
+    return f"{merge} took {count(round(tokens))} tokens{money}.{free}"
 
 
 def costs(records: Sequence[Mapping[str, Any]]) -> list[Cost]:

@@ -1,6 +1,6 @@
 """What a run cost, from the records."""
 
-from mergeit_ops.report.sections.costs import Cost, costs, total
+from mergeit_ops.report.sections.costs import Cost, costs, price, total
 
 
 def test_costs_of_merger_and_scorer_are_added_up():
@@ -31,3 +31,15 @@ def test_a_scorer_made_of_two_counts_both():
 def test_what_nobody_counts_is_not_zero():
     assert total(costs([{"operator": "a", "figures": {"seconds": 1}}])).calls is None
     assert total([]).seconds is None
+
+
+def test_the_price_of_a_merge_is_a_sentence():
+    merger = {"pairs": 9, "merged": 8, "calls": 9, "prompt_tokens": 9000, "completion_tokens": 900, "cost": 2.0}
+    gate = {"operator": "g", "figures": {"rejected": {"score": 4}, "accepted": 4}}
+    assert price([{"operator": "m", "figures": merger}, gate]) == (
+        "An accepted merge took 2,475 tokens, at a cost of 0.5."
+    )
+    free = price([{"operator": "m", "figures": merger | {"cache_hits": 3}}])
+    assert free.endswith("3 answers from the journal cost nothing in this run.")
+    assert free.startswith("A merge took")
+    assert price([{"operator": "m", "figures": {"seconds": 1.0}}]) == ""
