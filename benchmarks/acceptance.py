@@ -2,6 +2,7 @@
 
     python benchmarks/acceptance.py replay benchmarks/answered_pairs.jsonl [--pilot 20]
     python benchmarks/acceptance.py record rows.jsonl --model NAME --base-url http://localhost:8080/v1 --output a.jsonl
+    python benchmarks/acceptance.py stand-in rows.jsonl --answers benchmarks/answered_pairs.jsonl --output b.jsonl
     python benchmarks/acceptance.py label alpaca.jsonl dolly.jsonl --output a.jsonl
 
 Replay: prints how many accepted merges 1,000 tokens buy in the order of the file, and with `min_acceptance`, and how
@@ -12,7 +13,9 @@ Record: pairs the most similar rows, has the model merge each pair alone, and wr
 prediction may look at, the tokens that the pair took with all further questions, and whether the gate of the recipes
 accepts the merge. Label: the same of the merges in `merge_labels.jsonl`, whose rows are found in the files by their
 hashes. There a merge counts as accepted if it kept both parents and added no demand, as read by language models, and
-tokens are estimates of one question and its answer. The lines hold no text of the rows.
+tokens are estimates of one question and its answer. Stand-in: pairs of real rows, many of them, with chance in the
+place of the model: a merge is accepted with the probability that the logistic regression of labelled merges gives it.
+The lines hold no text of the rows.
 """
 
 from __future__ import annotations
@@ -33,6 +36,7 @@ from datasets import Dataset
 
 from mergeit_ops.core.merging.acceptance import AcceptanceModel, Prospect, best_first, group_features, pilot
 from mergeit_ops.core.merging.conversations import CONVERSATIONS
+from mergeit_ops.core.merging.pairing import find_groups
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.text.token_estimate import estimate_tokens
 from mergeit_ops.dataset.merge_table import Merge, TopicMerges
@@ -134,6 +138,36 @@ def label(options: argparse.Namespace) -> None:
             )
 
 
+def stand_in(options: argparse.Namespace) -> None:
+    """Write pairs of real rows whose merges are accepted or not as a model of labelled merges draws it."""
+    with jsonlines.open(options.answers) as lines:
+        known = [line for line in lines.iter(type=dict) if line["strategy"] == "llm"]
+    model = AcceptanceModel.fit([line["features"] for line in known], [line["accepted"] for line in known])
+    samples = [
+        Sample(row["instruction"], str(row.get("input") or ""), row["output"]) for row in read_rows(options.rows)
+    ]
+    groups = find_groups(load_encoder().encode([sample.query for sample in samples]), 0.55)
+    conversation, rng = CONVERSATIONS["llm"]["worked"], random.Random(42)
+    with jsonlines.open(options.output, "w") as found:
+        for group in sorted(groups, key=lambda group: group.members):
+            parents = [samples[at] for at in group.members]
+            features = group_features(parents, group.similarity)
+            sent = estimate_messages(conversation.messages(parents))
+            answer = estimate_tokens(conversation.expected_answer(parents))
+            found.write(
+                {
+                    "model": "stand-in",
+                    "strategy": "llm",
+                    "style": "worked",
+                    "features": features,
+                    "estimate": sent + answer,
+                    "prompt_tokens": sent,
+                    "completion_tokens": answer,
+                    "accepted": rng.random() < model.predict([features])[0],
+                }
+            )
+
+
 def digest(row: dict[str, Any]) -> str:
     """Return what names a row in the labels."""
     texts = (str(row.get(name) or "") for name in ("instruction", "input", "output"))
@@ -154,12 +188,12 @@ def replay(options: argparse.Namespace) -> None:
         print(table(head, [[name, *shown(draws, name)] for name in draws[0]]))
 
 
-def drawn(pairs: list[dict[str, Any]], size: int, seed: int) -> dict[str, list[float]]:
+def drawn(pairs: list[dict[str, Any]], size: int | None, seed: int) -> dict[str, list[float]]:
     """Return, for each way to ask, pairs asked, accepted merges and accepted merges for 1,000 tokens."""
     rng = random.Random(seed)
     prospects = [Prospect(f"{rng.random():.9f}", "", tuple(pair["features"]), pair["estimate"]) for pair in pairs]
-    # Of the groups that the merger would try, as many as asked for: the sets are smaller than its smallest trial.
-    tried = pilot([replace(one, tokens=1) for one in prospects], max_tokens=4 * size)
+    # The merger's choice, or as many as asked for: small sets are smaller than its smallest trial.
+    tried = pilot([replace(one, tokens=1) for one in prospects], max_tokens=None if size is None else 4 * size)
     model = AcceptanceModel.fit([prospects[at].features for at in tried], [pairs[at]["accepted"] for at in tried])
     likely = model.predict([one.features for one in prospects])
     every = list(range(len(pairs)))
@@ -223,10 +257,15 @@ def main() -> None:
     labels.set_defaults(run=label)
     labels.add_argument("rows", type=Path, nargs="+", help="JSON Lines that hold the parents")
     labels.add_argument("--output", type=Path, required=True)
+    drawing = commands.add_parser("stand-in", help="draw what becomes of many pairs")
+    drawing.set_defaults(run=stand_in)
+    drawing.add_argument("rows", type=Path, help="JSON Lines: instruction, input, output")
+    drawing.add_argument("--answers", type=Path, required=True, help="written by label")
+    drawing.add_argument("--output", type=Path, required=True)
     replaying = commands.add_parser("replay", help="ask the same pairs in other ways")
     replaying.set_defaults(run=replay)
     replaying.add_argument("answers", type=Path, help="written by record or label")
-    replaying.add_argument("--pilot", type=int, default=20, help="pairs that are tried first, at least 10")
+    replaying.add_argument("--pilot", type=int, help="pairs that are tried first, 10 or more (default: as the merger)")
     options = parser.parse_args()
     options.run(options)
 

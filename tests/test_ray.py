@@ -99,10 +99,10 @@ def test_merging_gives_the_rows_of_the_default_executor(tmp_path, data, gamma):
 def test_pairs_are_left_out_as_in_the_default_executor_and_asked_once(tmp_path):
     files = tmp_path / "in"
     files.mkdir()
-    # Small files are small blocks.
+    # Small files are small blocks. The rows of a pair are in one file: their order is the same in both executors.
     rows = [row | {META: {"lang": "en"}} for row in planted_rows(120)]
     for number in range(6):
-        write_jsonl(files / f"{number}.jsonl", rows[number::6])
+        write_jsonl(files / f"{number}.jsonl", rows[40 * number : 40 * number + 40])
     with FakeLLMServer(short_answers_only) as server:
         merger = {
             "model_params": {"base_url": server.base_url},

@@ -132,8 +132,9 @@ def _price_per_accepted(job: MergeJob, figures: Mapping[str, Any]) -> str:
         money = "" if cost is None else f", at a cost of {_shown(cost)}"
         return (
             f"{figures['planned_accepted']:,} of the {figures['planned_judged']:,} pairs with answers in the journal "
-            f"are accepted merges. If {shares['from']:.0%} to {shares['to']:.0%} of the others are (95 % confidence), "
-            f"an accepted merge takes {_shown(tokens)} tokens{money}."
+            "are accepted merges; answers that could not be read are not there. If "
+            f"{shares['from']:.0%} to {shares['to']:.0%} of the others are (95 % confidence), an accepted merge takes "
+            f"{_shown(tokens)} tokens{money}."
         )
     tokens, cost = _tokens(job, figures), _cost(job, figures)
     at = [f"{tokens / share:,.0f} tokens" + ("" if cost is None else f" ({cost / share:.4g})") for share in (1.0, 0.5)]
