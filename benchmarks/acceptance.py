@@ -34,7 +34,7 @@ from common import read_rows, table
 from data_juicer.core.data import NestedDataset
 from datasets import Dataset
 
-from mergeit_ops.core.merging.acceptance import AcceptanceModel, Prospect, best_first, group_features, pilot
+from mergeit_ops.core.merging.acceptance import MIN_PILOT, AcceptanceModel, Prospect, best_first, group_features, pilot
 from mergeit_ops.core.merging.conversations import CONVERSATIONS
 from mergeit_ops.core.merging.pairing import find_groups
 from mergeit_ops.core.sample import Sample
@@ -49,6 +49,7 @@ from mergeit_ops.ops import LLMPairMergerMapper, QualityGateFilter, TopicCluster
 
 LABELS = Path(__file__).with_name("merge_labels.jsonl")
 DRAWS = 200
+SEEN = (True, False)
 THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7)
 CHECKS = {"min_parent_kept": 0.5, "refuse_added_demands": True}
 
@@ -182,7 +183,13 @@ def replay(options: argparse.Namespace) -> None:
             if line["accepted"] is not None:
                 sets[f"{line['model']}, `{line['strategy']}`, {line['style']}"].append(line)
     for name, pairs in sets.items():
-        print(f"\n{name}: {len(pairs)} pairs, {sum(pair['accepted'] for pair in pairs)} accepted\n")
+        tokens = {accepted: fmean(spent(pair) for pair in pairs if pair["accepted"] is accepted) for accepted in SEEN}
+        print(
+            f"\n{name}: {len(pairs)} pairs, {sum(pair['accepted'] for pair in pairs)} accepted, "
+            f"{tokens[True]:,.0f} tokens for each of these and {tokens[False]:,.0f} for each of the others\n"
+        )
+        if len(pairs) < 2 * (options.pilot or MIN_PILOT):
+            continue
         draws = [drawn(pairs, options.pilot, seed) for seed in range(DRAWS)]
         head = ["", "asked", "accepted", "accepted for 1,000 tokens", "against all, in order"]
         print(table(head, [[name, *shown(draws, name)] for name in draws[0]]))
@@ -197,30 +204,35 @@ def drawn(pairs: list[dict[str, Any]], size: int | None, seed: int) -> dict[str,
     model = AcceptanceModel.fit([prospects[at].features for at in tried], [pairs[at]["accepted"] for at in tried])
     likely = model.predict([one.features for one in prospects])
     every = list(range(len(pairs)))
-    spent = [pair["prompt_tokens"] + pair["completion_tokens"] for pair in pairs]
-    half = sum(spent) / 2
+    tokens = [spent(pair) for pair in pairs]
+    half = sum(tokens) / 2
     order = [*tried, *(at for at in best_first(prospects, likely) if at not in tried)]
     ways = {"all, in order": every}
     ways |= {
         f"min_acceptance {least:g}": [at for at in every if at in tried or likely[at] >= least] for least in THRESHOLDS
     }
-    ways |= {"half of the tokens, in order": bought(every, spent, half)}
-    ways |= {"half of the tokens, best first": bought(order, spent, half)}
+    ways |= {"half of the tokens, in order": bought(every, tokens, half)}
+    ways |= {"half of the tokens, best first": bought(order, tokens, half)}
     found = {}
     for name, asked in ways.items():
         accepted = sum(pairs[at]["accepted"] for at in asked)
-        rate = 1000 * accepted / sum(spent[at] for at in asked)
+        rate = 1000 * accepted / sum(tokens[at] for at in asked)
         found[name] = [len(asked), accepted, rate]
     for figures in found.values():
         figures.append(figures[2] / found["all, in order"][2])
     return found
 
 
-def bought(order: list[int], spent: list[int], budget: float) -> list[int]:
+def spent(pair: dict[str, Any]) -> int:
+    """Return the tokens that a pair took."""
+    return int(pair["prompt_tokens"] + pair["completion_tokens"])
+
+
+def bought(order: list[int], tokens: list[int], budget: float) -> list[int]:
     """Return the pairs that a budget pays for, in an order."""
     asked = []
     for at in order:
-        budget -= spent[at]
+        budget -= tokens[at]
         if budget < 0:
             break
         asked.append(at)

@@ -97,12 +97,7 @@ def test_merging_gives_the_rows_of_the_default_executor(tmp_path, data, gamma):
 
 
 def test_pairs_are_left_out_as_in_the_default_executor_and_asked_once(tmp_path):
-    files = tmp_path / "in"
-    files.mkdir()
-    # Small files are small blocks. The rows of a pair are in one file: their order is the same in both executors.
-    rows = [row | {META: {"lang": "en"}} for row in planted_rows(120)]
-    for number in range(6):
-        write_jsonl(files / f"{number}.jsonl", rows[40 * number : 40 * number + 40])
+    data = write_jsonl(tmp_path / "in.jsonl", planted_rows(120))
     with FakeLLMServer(short_answers_only) as server:
         merger = {
             "model_params": {"base_url": server.base_url},
@@ -115,7 +110,7 @@ def test_pairs_are_left_out_as_in_the_default_executor_and_asked_once(tmp_path):
         }
         gate = {"scorer": "tests.user_scorers:ByLength"}
         process = [{"topic_cluster_grouper": {"num_clusters": 6}}, {"llm_pair_merger_mapper": merger}]
-        default, ray = both(tmp_path, [*process, {"quality_gate_filter": gate}], files)
+        default, ray = both(tmp_path, [*process, {"quality_gate_filter": gate}], data)
         asked = Counter(json.dumps(body["messages"]) for body in server.requests)
         assert set(asked.values()) == {2}
         assert comparable(ray) == comparable(default)
@@ -129,7 +124,7 @@ def test_pairs_are_left_out_as_in_the_default_executor_and_asked_once(tmp_path):
         assert records[0]["foresight"] == records[1]["foresight"]
         limited = [process[0], {"llm_pair_merger_mapper": merger | {"max_total_tokens": 1000}}]
         with pytest.raises(RecipeError, match="min_acceptance with max_total_tokens does not run on Ray"):
-            run_recipe_on_ray(write_recipe(tmp_path, limited, files))
+            run_recipe_on_ray(write_recipe(tmp_path, limited, data))
         assert set(Counter(json.dumps(body["messages"]) for body in server.requests).values()) == {2}
 
 

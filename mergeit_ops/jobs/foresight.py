@@ -80,9 +80,11 @@ class Foresight:
         number, tried = count(), set(first)
         numbered = [[[(next(number), group) for group in own] for own in table] for table in groups]
         of_pilot = [[[one for one in own if one[0] in tried] for own in table] for table in numbered]
+        assert self.job.judge is not None
+        ungated = "" if self.job.judge.gates else " No gate follows, so each merge that is made counts as accepted."
         logger.info(
-            f"{self.job.reader.operator}: min_acceptance: {len(first):,} of {_count(groups):,} pairs are merged first, "
-            "to learn which others are worth it."
+            f"{self.job.reader.operator}: {len(first):,} of {_count(groups):,} pairs are merged first, to learn which "
+            f"others are likely to be accepted (min_acceptance).{ungated}"
         )
         found = rows.tried(self.job, [[[group for _, group in own] for own in table] for table in of_pilot], manifest)
         asked = (at for table in of_pilot for own in table for at, _ in own)

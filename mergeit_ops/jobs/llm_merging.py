@@ -24,6 +24,9 @@ from mergeit_ops.llm.requests import LLMOutcome, LLMRequest
 
 __all__ = ["LLMMerging"]
 
+_JUDGED = 200
+"""Merges in the journal that a dry run judges: a scorer of the gate may need seconds for one."""
+
 _FORM_TOKENS = 32
 """Tokens of the form of an answer, which do not grow with the parents: braces, keys, a fence."""
 
@@ -95,16 +98,22 @@ class LLMMerging:
         :param topics: topics with their groups.
         :param work: opens the topics.
         :param judge: judges the merges that are in the journal; None: nothing is told about them.
-        :return: also `judged` and `accepted`: groups whose answers are in the journal, and accepted merges among them.
+        :return: also `judged` and `accepted`: groups whose answers are in the journal, up to 200, and accepted merges
+            among them.
         """
-        cases: list[Case] = []
+        found: dict[str, Case] = {}
 
         def note(outcome: LLMOutcome[Sample]) -> None:
-            topic, number, _ = outcome.tag
-            cases.append(Case.of(topic, number, self._merge(outcome), work.layout))
+            topic, number, prompt = outcome.tag
+            if judge is not None:
+                found[prompt] = Case.of(topic, number, self._merge(outcome), work.layout)
+            if len(found) > _JUDGED:
+                # By their hash, the ones that are left are a random sample, the same in every run.
+                del found[max(found)]
 
         figures = self.engine.plan(self._planned(topics, work), note)
-        verdicts = [] if judge is None else [verdict for verdict in judge.accepted(cases) if verdict is not None]
+        judged = [] if judge is None else judge.accepted(list(found.values()))
+        verdicts = [verdict for verdict in judged if verdict is not None]
         return {**figures, "judged": len(verdicts), "accepted": sum(verdicts)}
 
     def _merge(self, outcome: LLMOutcome[Sample]) -> Merge:
