@@ -37,6 +37,6 @@ def planted_rows(pairs: int, seed: int = 0) -> list[dict[str, Any]]:
 def short_answers_only(body: dict[str, Any]) -> str:
     """Answer like a model that merges rows with short answers well, and says nothing useful about others."""
     parents = parents_of(body)
-    if parents and max(len(parent["output"].split()) for parent in parents) >= LONG:
+    if parents and max(len(parent.get("output", "").split()) for parent in parents) >= LONG:
         return "I have nothing to say."
     return str(merge_answer(body))

@@ -173,6 +173,19 @@ def test_the_gate_of_the_recipe_says_what_is_accepted_and_every_row_is_accounted
     assert found.holds
 
 
+def test_the_run_ends_with_what_an_accepted_merge_has_cost_trial_included(tmp_path, server, lines):
+    export = run_recipe(
+        recipe_of(tmp_path, server, {"gamma": 0.5}, price_per_1k_prompt=1.0, price_per_1k_completion=2.0)
+    )
+    merger, gate = (record["figures"] for record in read_manifests(work_dir_of(export))[1:])
+    spent = merger["prompt_tokens"] + merger["completion_tokens"]
+    assert merger["calls"] == len(server.requests)
+    (*_, summary) = [line for line in lines if line.startswith("MergeIT summary")]
+    assert f"tokens per accepted {spent / gate['accepted']:.1f}; cost per accepted " in summary
+    money = float(summary.partition("cost per accepted ")[2].partition(";")[0])
+    assert money == pytest.approx(merger["cost"] / gate["accepted"], rel=1e-3)
+
+
 def test_a_gate_that_asks_a_model_is_refused_before_any_row_is_read(tmp_path, server):
     judge = {"scorer": "llm_judge", "scorer_params": {"model_params": {"base_url": server.base_url}}}
     with pytest.raises(RecipeError, match="quality_gate_filter has the scorer 'llm_judge', which asks a language mod"):

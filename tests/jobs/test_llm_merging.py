@@ -17,6 +17,7 @@ from mergeit_ops.dataset.merge_table import TopicMerges
 from mergeit_ops.dataset.tables import TableList, python_rows
 from mergeit_ops.dataset.topics import Topic
 from mergeit_ops.jobs.llm_merging import LLMMerging
+from mergeit_ops.jobs.merge_judge import MergeJudge
 from mergeit_ops.jobs.merge_run import MergeRun
 from mergeit_ops.llm.backend import Completion
 from tests.llm.conftest import scripted_engine
@@ -92,3 +93,26 @@ def test_a_plan_merges_nothing_and_asks_nobody(topic):
     assert plan["calls"] == 2
     assert (work.merged, dict(work.failed)) == (0, {})
     assert llm.in_advance == 2 * llm.engine.settings.max_concurrency
+
+
+def test_a_plan_judges_up_to_two_hundred_of_the_merges_in_the_journal(tmp_path):
+    names = [f"Name fish number {number}." for number in range(500)]
+    table = pa.table({"instruction": names, "output": ["A pike."] * 500})
+    readings = [LAYOUT.read(row) for row in table.to_pylist()]
+    groups = [Group((2 * number, 2 * number + 1), 0.8) for number in range(250)]
+
+    def topic():
+        return TopicMerges(Topic(0, table, {}), list(map(str, range(500))), readings, groups)
+
+    async def complete(messages, params, schema):
+        return Completion(GOOD)
+
+    engine = scripted_engine(complete, cache_path=str(tmp_path / "answers.db"), max_failure_ratio=1.0)
+    llm = LLMMerging(engine, "m", CONVERSATION, MergeChecks())
+    run(topic(), llm)
+    plans = []
+    for judge in (MergeJudge(), None):
+        work = MergeRun(LAYOUT, TableList(), None, DerivedColumns.parse(None))
+        plans.append(llm.plan([topic()], work, judge))
+    assert [plan["cache_hits"] for plan in plans] == [250, 250]
+    assert [(plan["judged"], plan["accepted"]) for plan in plans] == [(200, 200), (0, 0)]
