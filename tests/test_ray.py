@@ -16,7 +16,6 @@ from mergeit_ops.dataset.manifest import read_manifests
 from mergeit_ops.embedding.precision import takes_bfloat16
 from mergeit_ops.embedding.static import files
 from mergeit_ops.embedding.static.model import is_fitted
-from mergeit_ops.errors import LLMError, LLMUnavailableError
 from mergeit_ops.errors import LLMError, LLMUnavailableError, RecipeError
 from mergeit_ops.runs import read_run
 from mergeit_ops.runs.inputs import read_input

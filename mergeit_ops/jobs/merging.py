@@ -31,7 +31,6 @@ from mergeit_ops.llm.usage import PLANNED_FIGURES
 
 if TYPE_CHECKING:
     from mergeit_ops.jobs.llm_merging import LLMMerging
-    from mergeit_ops.jobs.merge_judge import MergeJudge
     from mergeit_ops.llm.engine import LLMEngine
 
 __all__ = ["MergeJob"]
