@@ -95,6 +95,11 @@ class DecontaminationFilter(EmbeddingOperator, StatsFilter):
         # A worker of Ray may not have the files; the driver sends what is in them.
         self._rows: list[BenchmarkRow] | None = None if in_ray_worker() else self._read()
 
+    @property
+    def compares_vectors(self) -> bool:
+        """See `EmbeddingOperator`."""
+        return self.bounds.similarity is not None
+
     def _read(self) -> list[BenchmarkRow]:
         try:
             rows, blank = read_benchmarks(self._paths, self.file_layout)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
+from mergeit_ops.dataset.recipe import Recipe
 from mergeit_ops.embedding.defaults import DEFAULT_EMBEDDING_MODEL, DEFAULT_EMBEDDING_WINDOW
 from mergeit_ops.ops.parameters import declare
 from mergeit_ops.ops.sample_operator import SampleOperator
+from mergeit_ops.ops.vectors_of_recipe import choices_of_maker
 
 
 class EmbeddingOperator(SampleOperator):
@@ -48,3 +50,15 @@ class EmbeddingOperator(SampleOperator):
         """
         declare(self, locals())
         super().__init__(*args, **kwargs)
+
+    @property
+    def compares_vectors(self) -> bool:
+        """Return whether it embeds texts beside rows that may bring their vectors."""
+        return False
+
+    def check_place(self, recipe: Recipe, place: int) -> None:
+        """See `SampleOperator`; what the recipe leaves open follows the operator that makes the vectors."""
+        super().check_place(recipe, place)
+        if self.compares_vectors:
+            for name, value in choices_of_maker(self, recipe, place).items():
+                setattr(self, name, value)

@@ -89,6 +89,11 @@ class FacilityLocationSelector(ScoredSelector):
         self._check_weights()
         self._target_texts = () if target_path is None else self._read_target(Path(target_path))
 
+    @property
+    def compares_vectors(self) -> bool:
+        """See `EmbeddingOperator`."""
+        return bool(self._target_texts)
+
     def _check_weights(self) -> None:
         for weight, source in (("score_weight", "score_key"), ("target_weight", "target_path")):
             if self.parameters[weight] and self.parameters[source] is None:

@@ -258,8 +258,14 @@ class LLMPairMergerMapper(LLMOperator, EmbeddingOperator, Mapper):
         log_summary(self.work_dir)
         return flat.dataset
 
+    @property
+    def compares_vectors(self) -> bool:
+        """See `EmbeddingOperator`."""
+        return True
+
     def check_place(self, recipe: Recipe, place: int) -> None:
         """See `SampleOperator`."""
+        super().check_place(recipe, place)
         self._check_foresight(recipe.executor != "default")
         if self.min_acceptance is not None:
             self._gates(recipe, place)

@@ -94,6 +94,11 @@ class QualityGateFilter(EmbeddingOperator, ScoreFilter):
             )
         self.rule = GateRule(float(gamma), strict, reference, min_parent_coverage, max_reverse_ifd)  # type: ignore[arg-type]
 
+    @property
+    def compares_vectors(self) -> bool:
+        """See `EmbeddingOperator`."""
+        return True
+
     def job(self, layout: SampleFormat, only_look: bool = False) -> GateJob:
         """See `ScoreFilter`."""
         score_all = self.score_all or self.is_bounded

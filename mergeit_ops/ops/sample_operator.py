@@ -57,6 +57,9 @@ class SampleOperator:
     _supported_exec_modes = ("default", "ray", "ray_partitioned")
     _constraints: ClassVar[Mapping[str, Constraint]] = {}
 
+    makes_vectors: ClassVar[bool] = False
+    """Whether it gives rows the column `mergeit_embedding`."""
+
     takes: ClassVar[RowKind] = "samples"
     """The rows that the operator works on."""
 

@@ -32,6 +32,7 @@ class SentenceEmbeddingMapper(EmbeddingOperator, Mapper):
 
     _batched_op = True
     gives_ids = True
+    makes_vectors = True
     _constraints = {**SAMPLE_CONSTRAINTS, **EMBEDDING_CONSTRAINTS}
 
     def run(self, dataset: Dataset, *, exporter: Any = None, tracer: Any = None) -> Dataset:

@@ -38,6 +38,7 @@ class TopicClusterGrouper(EmbeddingOperator, Grouper, Pipeline):
     # Data-Juicer's partitioned Ray executor would otherwise run it on each partition for itself.
     is_global_operation = True
     gives = "topics"
+    makes_vectors = True
     gives_ids = True
     kind = "grouper"
     _constraints = {

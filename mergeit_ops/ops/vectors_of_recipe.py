@@ -1,0 +1,71 @@
+"""Operators that embed texts beside vectors which an earlier operator of the recipe has made: both must agree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from mergeit_ops.core.text.characters import printable
+from mergeit_ops.dataset.recipe import Recipe, Step
+from mergeit_ops.embedding.defaults import DEFAULT_EMBEDDING_MODEL, DEFAULT_EMBEDDING_WINDOW, STATIC
+from mergeit_ops.errors import RecipeError
+
+__all__ = ["EMBEDDING_CHOICES", "choices_of_maker"]
+
+EMBEDDING_CHOICES: Mapping[str, str] = {
+    "embedding_model": DEFAULT_EMBEDDING_MODEL,
+    "embedding_window": DEFAULT_EMBEDDING_WINDOW,
+    "embedding_text": "user",
+}
+"""Parameters that decide which vector a row has, and their defaults."""
+
+
+class _Embeds(Protocol):
+    _name: str
+
+    @property
+    def parameters(self) -> Mapping[str, Any]: ...
+
+
+def choices_of_maker(operator: _Embeds, recipe: Recipe, place: int) -> dict[str, Any]:
+    """Return the parameters with which the vectors that come to an operator were made; those of its own if none come.
+
+    A parameter that the operator leaves at its default follows the maker of the vectors.
+
+    :param operator: it embeds texts and compares them with these vectors.
+    :param recipe: the recipe.
+    :param place: position of the operator in it, from 0.
+    :raises RecipeError: if the operator and the maker name different values.
+    """
+    own = {name: operator.parameters.get(name, default) for name, default in EMBEDDING_CHOICES.items()}
+    maker = _maker(recipe.steps[:place])
+    if maker is None:
+        return own
+    for name, default in EMBEDDING_CHOICES.items():
+        made_with = maker.parameters.get(name) or default
+        # Which model was fitted is known only in the run.
+        if own[name] == made_with or made_with == STATIC:
+            continue
+        if own[name] != default:
+            raise RecipeError(
+                f"{operator._name}: {name} is {printable(repr(own[name]))}, but {maker.name} makes the vectors of the "
+                f"rows with {printable(repr(made_with))}; give both operators the same {name}, or leave it out here."
+            )
+        own[name] = made_with
+    return own
+
+
+def _maker(steps: tuple[Step, ...]) -> Step | None:
+    """Return the operator whose vectors the rows still have; None: they have none."""
+    maker: Step | None = None
+    topics = False
+    for step in steps:
+        operator: Any = step.operator
+        if not step.is_ours:
+            continue
+        topics = operator.gives == "topics" or (topics and operator.gives == "either")
+        if maker is None and operator.makes_vectors:
+            maker = step
+        elif not topics and "keep_embeddings" in operator._constraints and not step.parameters.get("keep_embeddings"):
+            maker = None
+    return maker
