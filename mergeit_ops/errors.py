@@ -22,6 +22,7 @@ __all__ = [
     "MissingDependencyError",
     "RecipeError",
     "ScorerError",
+    "StudentError",
     "TooManyFailuresError",
     "named",
 ]
@@ -63,6 +64,10 @@ class EmbeddingError(MergeItError):
 
 class ScorerError(MergeItError):
     """A quality scorer could not be built, or broke its contract."""
+
+
+class StudentError(MergeItError):
+    """A student could not be loaded or trained."""
 
 
 class LLMError(MergeItError):

@@ -1,4 +1,4 @@
-"""Commands for what no operator can do: look at an installation and at a finished run, train a scorer."""
+"""Commands for what no operator can do: look at an installation and at a finished run, train a scorer or a student."""
 
 from __future__ import annotations
 
@@ -6,11 +6,23 @@ import os
 import sys
 from collections.abc import Sequence
 
-from mergeit_ops.cli import batch, cache, check, compare, distill, export_sft, report, show, verify, win_score
+from mergeit_ops.cli import (
+    batch,
+    cache,
+    check,
+    compare,
+    distill,
+    export_sft,
+    report,
+    show,
+    train_eval,
+    verify,
+    win_score,
+)
 from mergeit_ops.cli.terminal import Parser, say
 from mergeit_ops.errors import MergeItError
 
-_COMMANDS = (batch, cache, check, compare, distill, export_sft, report, show, verify, win_score)
+_COMMANDS = (batch, cache, check, compare, distill, export_sft, report, show, train_eval, verify, win_score)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mergeit_ops.core.columns import EMBEDDING, is_content
-from mergeit_ops.core.formats import resolve_format
+from mergeit_ops.core.formats import Reading, resolve_format
 from mergeit_ops.core.rows.identity import number_duplicates, sample_digest
 from mergeit_ops.core.rows.row_files import unpacked
 from mergeit_ops.core.sample import Sample
@@ -18,7 +18,7 @@ from mergeit_ops.errors import DatasetError
 from mergeit_ops.runs.export_files import SUFFIXES, export_files, read_rows
 from mergeit_ops.runs.inputs import read_input
 
-__all__ = ["RowSet", "read_set", "short_names"]
+__all__ = ["RowSet", "read_set", "readings", "short_names"]
 
 _ROWS_FOR_COLUMNS = 1_000
 
@@ -56,24 +56,11 @@ def read_set(path: Path, layout: Mapping[str, Any] | None = None) -> RowSet:
     :param layout: parameters of `resolve_format`; None: told from the columns.
     :raises DatasetError: if it cannot be read, its layout cannot be told, or no row has text.
     """
-    rows = _rows(path)
-    head = list(islice(rows, _ROWS_FOR_COLUMNS))
-    if not head:
-        raise DatasetError(f"{path} has no rows.")
-    columns = [name for name in dict.fromkeys(chain.from_iterable(head)) if is_content(name)]
-    parameters = {"name": "auto", **(layout or {})}
-    try:
-        read = resolve_format(parameters.pop("name"), columns, **parameters).read
-    except ValueError as error:
-        raise DatasetError(f"{path}: {error}.") from error
     found = RowSet(path)
     digests = []
-    for row in chain(head, rows):
+    for row, reading in readings(path, layout):
         found.rows += 1
-        reading = read(row)
-        asked, answered = reading.sample.instruction.strip(), reading.sample.output.strip()
-        # A conversation of several turns may lack either too, and is no bad row.
-        if reading.problem == "bad_row" or not (asked and answered):
+        if reading is None:
             found.without_text.append(found.rows)
             continue
         found.samples.append(reading.sample)
@@ -84,6 +71,31 @@ def read_set(path: Path, layout: Mapping[str, Any] | None = None) -> RowSet:
         raise DatasetError(f"{path}: none of its {found.rows:,} rows has both an instruction and a response.")
     found.ids = number_duplicates(digests, Counter())
     return found
+
+
+def readings(path: Path, layout: Mapping[str, Any] | None = None) -> Iterator[tuple[Mapping[str, Any], Reading | None]]:
+    """Yield each row of a file or a folder as it is stored, and what is read of it; None where it has no text.
+
+    :param path: see `read_set`.
+    :param layout: see `read_set`.
+    :raises DatasetError: see `read_set`.
+    """
+    rows = _rows(path)
+    head = list(islice(rows, _ROWS_FOR_COLUMNS))
+    if not head:
+        raise DatasetError(f"{path} has no rows.")
+    columns = [name for name in dict.fromkeys(chain.from_iterable(head)) if is_content(name)]
+    parameters = {"name": "auto", **(layout or {})}
+    try:
+        read = resolve_format(parameters.pop("name"), columns, **parameters).read
+    except ValueError as error:
+        raise DatasetError(f"{path}: {error}.") from error
+    for row in chain(head, rows):
+        reading = read(row)
+        asked, answered = reading.sample.instruction.strip(), reading.sample.output.strip()
+        # A conversation of several turns may lack either too, and is no bad row.
+        has_text = reading.problem != "bad_row" and asked and answered
+        yield row, reading if has_text else None
 
 
 def short_names(paths: Sequence[Path]) -> list[str]:

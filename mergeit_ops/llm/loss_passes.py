@@ -20,6 +20,7 @@ from mergeit_ops.llm.huggingface import (
     is_out_of_memory,
     load_causal_lm,
 )
+from mergeit_ops.llm.model_parts import body_and_head
 from mergeit_ops.llm.token_losses import block_losses, logit_losses
 
 __all__ = ["LossPasses", "Losses"]
@@ -102,7 +103,7 @@ class LossPasses:
         self._most_logits = _GPU_LOGITS if on_gpu else _CPU_LOGITS
         self.most_positions = context_length(self._model.config)
         """Tokens that the model can read at most; None where it does not say."""
-        self._parts = self._body_and_head()
+        self._parts = body_and_head(self._model)
 
     def read(self, tokens: Sequence[int]) -> Any | None:
         """Return what the model remembers of a text that others stand behind; None: it remembers nothing.
@@ -210,21 +211,3 @@ class LossPasses:
         if type(head) is not torch.nn.Linear or hasattr(head, "_hf_hook"):
             return False
         return head.weight.device.type == "cpu"
-
-    def _body_and_head(self) -> tuple[Any, Any] | None:
-        """Return what reads texts, and what makes logits of what it has read, so that only those are made that count.
-
-        :return: None where the two one after the other give other logits than the model, such as one that scales them.
-        """
-        import torch
-
-        body, head = self._model.base_model, self._model.get_output_embeddings()
-        if body is self._model or head is None:
-            return None
-        ids = torch.tensor([[0, 1, 2]], device=self._model.device)
-        with torch.inference_mode():
-            try:
-                apart = head(body(input_ids=ids).last_hidden_state)
-            except (AttributeError, TypeError, ValueError, RuntimeError):  # of a class that is built otherwise
-                return None
-            return (body, head) if torch.equal(apart, self._model(input_ids=ids).logits) else None

@@ -1,0 +1,201 @@
+"""`train-eval`: which set trains a small student better."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mergeit_ops.cli.arguments import html_file, needs, seed, whole_number, write_page
+from mergeit_ops.cli.terminal import as_json, say
+from mergeit_ops.core.formats import FORMAT_NAMES
+from mergeit_ops.errors import DatasetError
+
+if TYPE_CHECKING:
+    from mergeit_ops.training.settings import TrainingSettings
+
+NAME = "train-eval"
+HELP = "Train a small student on sets of rows, and say what each is worth in tokens of random rows, or that it cannot."
+
+_MOST_FILES = 26
+_TRAINED = ("top", "lora", "full")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    parser.epilog = "docs/train_eval.md tells what is done, what it can tell, and what it costs."
+    parser.add_argument(
+        "files", type=Path, nargs="+", metavar="FILE", help="a set of rows, in any form and sample format"
+    )
+    parser.add_argument(
+        "--pool", type=Path, required=True, help="what the sets were made from: random rows are drawn from it"
+    )
+    parser.add_argument("--heldout", type=Path, required=True, help="rows of which the losses are measured")
+    parser.add_argument(
+        "--student", required=True, help="causal language model: name on the Hugging Face Hub, or a folder"
+    )
+    parser.add_argument(
+        "--results",
+        type=Path,
+        default=Path("train_eval.jsonl"),
+        help="JSON Lines to go on with (default: train_eval.jsonl)",
+    )
+    parser.add_argument("--output", type=Path, help="HTML file to write")
+    parser.add_argument("--json", action="store_true", help="print JSON in place of the table")
+    parser.add_argument("--dry-run", action="store_true", help="say what it costs in seconds, and train nothing")
+    parser.add_argument("--limit-s", type=_positive, help="begin no training that would end after so many seconds")
+    parser.add_argument(
+        "--answer-tokens",
+        type=_from_one,
+        help="of each set; a smaller one is repeated (default: as many as the smallest set has, or half the pool)",
+    )
+    parser.add_argument("--draws", type=_from_one, default=3, help="of rows, for every set and control (default: 3)")
+    parser.add_argument(
+        "--seeds", type=_from_one, default=2, help="orders in which each draw is trained on (default: 2)"
+    )
+    parser.add_argument(
+        "--train",
+        choices=_TRAINED,
+        default=_TRAINED[0],
+        help="what of the student: its upper layers, adapters, or all (default: top)",
+    )
+    parser.add_argument("--layers", type=_from_one, default=None, help="for top: how many (default: a quarter of them)")
+    parser.add_argument("--lora-rank", type=_from_one, default=16, help="for lora: rank of the adapters (default: 16)")
+    parser.add_argument(
+        "--learning-rate", type=_positive, help="highest of AdamW (default: top 3e-4, lora 5e-4, full 5e-5)"
+    )
+    parser.add_argument("--epochs", type=_from_one, default=1, help="how often each row is seen (default: 1)")
+    parser.add_argument(
+        "--step-tokens", type=_from_one, default=512, help="answer tokens of a step, about (default: 512)"
+    )
+    parser.add_argument("--max-length", type=_from_one, default=512, help="tokens of a row at most (default: 512)")
+    parser.add_argument("--device", help="cpu, cuda or cuda:N (default: a GPU where there is one)")
+    parser.add_argument("--seed", type=seed, default=42, help="of the draws (default: 42)")
+    parser.add_argument("--sample-format", choices=FORMAT_NAMES, default="auto", help="of all files (default: auto)")
+    for key in ("instruction", "query", "response"):
+        parser.add_argument(f"--{key}-key", help=f"column of the {key}, where the files name it otherwise")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Read, price, train, print, write the page."""
+    if len(options.files) > _MOST_FILES:
+        raise DatasetError(f"train-eval takes at most {_MOST_FILES} files, got {len(options.files)}.")
+    if options.output is not None:
+        html_file(options.output)
+        needs("train-eval --output", "jinja2", "plotly")
+    for path in (*options.files, options.pool, options.heldout):
+        # Before the student is loaded.
+        if not path.exists():
+            raise DatasetError(f"There is no file or folder {path}.")
+    needs("train-eval", "torch", "transformers")
+
+    from mergeit_ops.training.encoding import RowEncoder
+    from mergeit_ops.training.experiment import run_trainings
+    from mergeit_ops.training.figures import as_figures
+    from mergeit_ops.training.fitting import HeldOut
+    from mergeit_ops.training.names import name_of
+    from mergeit_ops.training.plan import Plan
+    from mergeit_ops.training.preparing import budget_of, description_of, notes_on, prepared
+    from mergeit_ops.training.price import price_of
+    from mergeit_ops.training.results import Results
+    from mergeit_ops.training.settings import experiment_id
+    from mergeit_ops.training.student import load_student
+    from mergeit_ops.training.summary import summarized
+    from mergeit_ops.training.table import as_table
+
+    def tell(line: str) -> None:
+        say(line, file=sys.stderr, flush=True)
+
+    student = load_student(options.student, _settings(options), options.device)
+    encoder = RowEncoder(student.tokenizer, student.most_tokens)
+    layout = {f"{key}_key": getattr(options, f"{key}_key") for key in ("instruction", "query", "response")}
+    layout |= {"name": options.sample_format}
+    found = prepared(options.files, options.pool, options.heldout, layout, encoder, tell)
+    budget = budget_of(found, options.answer_tokens)
+    for note in notes_on(found, encoder, budget):
+        tell(note)
+    if options.draws < 2:
+        tell("One draw gives no interval: nothing can be told from it; --draws 2 or more does.")
+    plan = Plan([one for _, one in found.sets], found.pool, encoder, budget, options.seed)
+    held_out = HeldOut(student, found.held_out.rows)
+    description = description_of(student, found, budget, options.seed)
+    results = Results(options.results, experiment_id(description))
+    keys = list(plan.keys(options.draws, options.seeds))
+    names = {one.read.digest: name for name, one in found.sets}
+    written = {
+        **description,
+        "student": options.student,
+        "versions": {name: version(name) for name in ("mergeit-ops", "torch", "transformers")},
+        "heldout_ids": list(found.held_out.ids),
+        "heldout_tokens": held_out.tokens,
+    }
+    results.open(written, read_only=options.dry_run)
+    try:
+        missing = [key for key in keys if key not in results.found]
+        tell(_price(price_of(student, plan, held_out, missing), len(keys) - len(missing)))
+        if options.dry_run:
+            return 0
+        left = run_trainings(
+            student, plan, held_out, results, keys, options.limit_s, lambda key: name_of(key, names), tell
+        )
+    finally:
+        results.close()
+    done = summarized(found.sets, results.found, held_out.tokens, left)
+    made_with = {name: value for name, value in written.items() if not name.startswith("heldout_")}
+    if options.json:
+        say(as_json(as_figures(done, made_with), indent=2))
+    else:
+        say(as_table(done))
+    if options.output is not None:
+        from mergeit_ops.training.page import page
+
+        size = write_page(options.output, page(done, found, made_with))
+        tell(f"{options.output}: {size / 1e6:.1f} MB")
+    return 0
+
+
+def _settings(options: argparse.Namespace) -> TrainingSettings:
+    from mergeit_ops.training.settings import LEARNING_RATES, TrainingSettings
+
+    rate = options.learning_rate if options.learning_rate is not None else LEARNING_RATES[options.train]
+    return TrainingSettings(
+        options.train,
+        options.layers or 0,
+        options.lora_rank,
+        rate,
+        options.epochs,
+        options.step_tokens,
+        options.max_length,
+    )
+
+
+def _price(price: Any, done: int) -> str:
+    from mergeit_ops.report.rendering import seconds
+
+    earlier = f"; {done} are done already" if done else ""
+    if not price.trainings:
+        return f"No training is left{earlier}."
+    return (
+        f"{price.trainings} trainings on {price.tokens:,} tokens: some {seconds(price.seconds)} "
+        f"({price.training_s:.0f} s of steps, {price.evaluation_s:.0f} s of held-out losses) on this machine{earlier}."
+    )
+
+
+def _from_one(text: str) -> int:
+    number = whole_number(text)
+    if not number:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text}")
+    return number
+
+
+def _positive(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not (math.isfinite(number) and number > 0):
+        raise argparse.ArgumentTypeError(f"must be a number above 0, got {text}")
+    return number

@@ -1,0 +1,151 @@
+"""Rows as the tokens that a student reads, with those marked that it is trained on: the answers of the assistant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+
+from mergeit_ops.core.formats.base import one_turn
+from mergeit_ops.core.sample import Round, Sample
+from mergeit_ops.core.text.characters import encodable
+from mergeit_ops.llm.chat_prompt import chat_prompt
+
+__all__ = ["EncodedRow", "EncodedText", "RowEncoder"]
+
+_LARGEST_QUESTION = 0.75
+"""Of the longest text: a question that leaves less room than a quarter is no use."""
+
+
+@dataclass(frozen=True)
+class EncodedText:
+    """A text.
+
+    :param tokens: its token ids.
+    :param answers: where answers begin and end, ascending; never at 0.
+    """
+
+    tokens: tuple[int, ...]
+    answers: tuple[tuple[int, int], ...]
+
+    @property
+    def answer_tokens(self) -> int:
+        """Return how many tokens are trained on."""
+        return sum(stop - first for first, stop in self.answers)
+
+    def first(self, answer_tokens: int) -> EncodedText:
+        """Return its beginning with so many tokens of answers, at least one."""
+        kept: list[tuple[int, int]] = []
+        for first, stop in self.answers:
+            if answer_tokens:
+                kept.append((first, min(stop, first + answer_tokens)))
+                answer_tokens -= kept[-1][1] - first
+        return EncodedText(self.tokens[: kept[-1][1]], tuple(kept))
+
+
+@dataclass(frozen=True)
+class EncodedRow:
+    """A row: one text, or one for each answer where the chat template writes earlier answers in another way.
+
+    :param texts: at least one, each with answers.
+    :param cut: whether the end did not fit.
+    """
+
+    texts: tuple[EncodedText, ...]
+    cut: bool = False
+
+    @property
+    def answer_tokens(self) -> int:
+        """Return how many tokens are trained on."""
+        return sum(text.answer_tokens for text in self.texts)
+
+    def first(self, answer_tokens: int) -> EncodedRow:
+        """Return its beginning with so many tokens of answers.
+
+        :param answer_tokens: from 1 to as many as it has.
+        """
+        before = [0, *accumulate(text.answer_tokens for text in self.texts)]
+        kept = [
+            text.first(min(text.answer_tokens, answer_tokens - start))
+            for text, start in zip(self.texts, before, strict=False)
+            if start < answer_tokens
+        ]
+        return EncodedRow(tuple(kept), self.cut)
+
+
+class RowEncoder:
+    """Writes rows in a student's chat template; without one, with the speakers as headings.
+
+    :param tokenizer: of the student.
+    :param most_tokens: of a text.
+    """
+
+    def __init__(self, tokenizer: Any, most_tokens: int) -> None:
+        self._tokenizer = tokenizer
+        self.most_tokens = most_tokens
+        self.has_template = bool(tokenizer.chat_template)
+        self._ending = self._behind_answers()
+        first = list(tokenizer("a", verbose=False)["input_ids"])[:1]
+        writes_start = not self.has_template and first and first[0] == tokenizer.bos_token_id
+        self._start: list[int] = first if writes_start else []
+
+    def encode(self, sample: Sample) -> EncodedRow | None:
+        """Return a row as tokens; None where its question leaves no room for an answer.
+
+        :param sample: a row with a question and an answer.
+        :raises LLMUnavailableError: when the chat template fails.
+        """
+        texts, cut = [], False
+        for parts in self._texts(sample):
+            text, whole = self._encoded(parts)
+            cut = cut or not whole
+            if text is not None:
+                texts.append(text)
+        return EncodedRow(tuple(texts), cut) if texts else None
+
+    def _encoded(self, parts: Sequence[tuple[str, bool]]) -> tuple[EncodedText | None, bool]:
+        readable = [encodable(text) for text, _ in parts]
+        pieces = self._tokenizer(readable, add_special_tokens=False, verbose=False)["input_ids"]
+        tokens, answers = list(self._start), []
+        for piece, (_, is_answer) in zip(pieces, parts, strict=True):
+            if is_answer and piece:
+                answers.append((max(1, len(tokens)), min(self.most_tokens, len(tokens) + len(piece))))
+            tokens += piece
+        kept = [(first, stop) for first, stop in answers if first < stop]
+        if not kept or kept[0][0] > _LARGEST_QUESTION * self.most_tokens:
+            return None, False
+        return EncodedText(tuple(tokens[: kept[-1][1]]), tuple(kept)), len(tokens) <= self.most_tokens
+
+    def _texts(self, sample: Sample) -> Iterator[list[tuple[str, bool]]]:
+        """Yield texts as parts, each with whether it is an answer."""
+        rounds = sample.rounds or (Round(one_turn(sample), sample.output),)
+        turns = [{"role": "system", "content": sample.system}] if sample.system.strip() else []
+        parts: list[tuple[str, bool]] = []
+        written = ""
+        for question, given in rounds:
+            if not given.strip():
+                continue
+            answer = given.strip()
+            turns.append({"role": "user", "content": question})
+            prompt = chat_prompt(self._tokenizer, turns, {"enable_thinking": "<think>" in answer})
+            if parts and not prompt.startswith(written):
+                yield parts
+                parts, written = [], ""
+            parts += [(prompt[len(written) :], False), (answer + self._ending, True)]
+            written = prompt + answer + self._ending
+            turns.append({"role": "assistant", "content": answer})
+        if parts:
+            yield parts
+
+    def _behind_answers(self) -> str:
+        """Return what ends an answer: the student should learn to stop."""
+        end = self._tokenizer.eos_token or ""
+        if not self.has_template:
+            return end
+        turns = [{"role": "user", "content": "question"}, {"role": "assistant", "content": "answer"}]
+        try:
+            text = str(self._tokenizer.apply_chat_template(turns, tokenize=False))
+        except Exception:  # the rows themselves will show what the template cannot do
+            return end
+        return text.rpartition("answer")[2].rstrip() or end

@@ -1,0 +1,76 @@
+"""Running the trainings of an experiment, and going on where an earlier run was stopped."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from mergeit_ops.report.rendering import seconds
+from mergeit_ops.training.fitting import HeldOut, train
+from mergeit_ops.training.plan import Plan
+from mergeit_ops.training.results import Results, RunKey, RunResult
+from mergeit_ops.training.student import Student
+
+__all__ = ["BASE", "run_trainings"]
+
+BASE = RunKey("base")
+"""The student as it is: no training."""
+
+
+def run_trainings(
+    student: Student,
+    plan: Plan,
+    held_out: HeldOut,
+    results: Results,
+    keys: Sequence[RunKey],
+    limit_s: float | None,
+    names: Callable[[RunKey], str],
+    say: Callable[[str], None],
+) -> int:
+    """Run those trainings that are not among the results, and write down each as soon as it is finished.
+
+    :param student: to be trained.
+    :param plan: of the experiment.
+    :param held_out: the held-out rows.
+    :param results: opened.
+    :param keys: the trainings, in their order.
+    :param limit_s: no training begins that would end after so many seconds; None: all are run.
+    :param names: names a training for people.
+    :param say: hears of progress.
+    :return: how many are left.
+    """
+    began = time.perf_counter()
+    if BASE not in results.found:
+        student.reset(0)
+        start = time.perf_counter()
+        results.add(RunResult(BASE, held_out.sums(), {"eval_s": round(time.perf_counter() - start, 2)}))
+    left = [key for key in keys if key not in results.found]
+    per_token = 0.0
+    for number, key in enumerate(left):
+        rows = plan.of(key)
+        spent = time.perf_counter() - began
+        if limit_s is not None and spent + per_token * rows.tokens > limit_s:
+            rest = len(left) - number
+            say(f"{seconds(spent)} are over: {rest} trainings are left; the same command goes on with them.")
+            return rest
+        start = time.perf_counter()
+        steps = train(student, rows.rows, plan.seed_of(key))
+        trained = time.perf_counter()
+        sums = held_out.sums()
+        ended = time.perf_counter()
+        facts = {
+            "rows": len(rows.rows),
+            "distinct_rows": rows.distinct,
+            "answer_tokens": rows.answer_tokens,
+            "tokens": rows.tokens,
+            "steps": steps,
+            "train_s": round(trained - start, 2),
+            "eval_s": round(ended - trained, 2),
+        }
+        results.add(RunResult(key, sums, facts))
+        per_token = (ended - start) / rows.tokens
+        rest_s = per_token * sum(plan.of(other).tokens for other in left[number + 1 :])
+        loss = sum(sums) / sum(held_out.tokens)
+        took = f"{seconds(ended - start)}; {seconds(rest_s)} left"
+        say(f"{number + 1}/{len(left)} {names(key)}: held-out loss {loss:.4f}, {took}")
+    return 0

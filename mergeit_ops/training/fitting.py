@@ -1,0 +1,153 @@
+"""Training a student on rows, and its losses of held-out answers.
+
+The loop is our own. Sets of equal answer tokens have to have equally many steps, the states of the lower layers are
+used again, and losses are wanted per row. What a trainer would add, such as logging and checkpoints of the model, is
+not wanted here.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Sequence
+
+import torch
+
+from mergeit_ops.errors import StudentError
+from mergeit_ops.training.encoding import EncodedRow, EncodedText
+from mergeit_ops.training.student import Batch, Student
+
+__all__ = ["HeldOut", "steps_of", "train"]
+
+_WARM_UP = 0.1
+_LAST_SHARE = 0.05
+_BETAS = (0.9, 0.95)
+_LARGEST_GRADIENT = 1.0
+_TEXTS_AT_ONCE = 16
+
+
+def steps_of(rows: Sequence[EncodedRow], step_tokens: int) -> list[list[EncodedText]]:
+    """Divide rows into steps of about equally many answer tokens, with texts of like lengths.
+
+    :param rows: drawn to a budget.
+    :param step_tokens: answer tokens of a step, about.
+    :return: the nearest whole number of steps for the tokens; fewer where single texts have more tokens than a step.
+    """
+    texts = sorted((text for row in rows for text in row.texts), key=lambda text: (len(text.tokens), text.tokens))
+    total = sum(text.answer_tokens for text in texts)
+    count = max(1, round(total / step_tokens))
+    steps: list[list[EncodedText]] = [[] for _ in range(count)]
+    seen = 0
+    for text in texts:
+        # By its middle, so that what stands on a border goes where most of it lies.
+        middle = seen + text.answer_tokens / 2
+        steps[min(count - 1, int(middle * count / total))].append(text)
+        seen += text.answer_tokens
+    return [step for step in steps if step]
+
+
+def train(
+    student: Student,
+    rows: Sequence[EncodedRow],
+    seed: int,
+    most_steps: int | None = None,
+    on_step: Callable[[int], None] = lambda tokens: None,
+) -> int:
+    """Train a student from its first weights.
+
+    :param student: it keeps what it has learnt.
+    :param rows: to train on.
+    :param seed: of the order of the steps, and of adapters.
+    :param most_steps: to end after so many; None: all.
+    :param on_step: hears after each step how many tokens it had.
+    :return: steps.
+    :raises StudentError: when a loss is no number.
+    """
+    settings = student.settings
+    student.reset(seed)
+    optimizer = torch.optim.AdamW(student.trained, lr=settings.learning_rate, betas=_BETAS, weight_decay=0.0)
+    steps = [[student.batch(part) for part in student.parts(step)] for step in steps_of(rows, settings.step_tokens)]
+    orders = []
+    shuffle = random.Random(seed)
+    for _ in range(settings.epochs):
+        orders += shuffle.sample(range(len(steps)), len(steps))
+    for number, chosen in enumerate(orders[:most_steps]):
+        share = min(1.0, (number + 1) / max(1.0, _WARM_UP * len(orders)))
+        share *= max(_LAST_SHARE, 1 - number / len(orders))
+        for group in optimizer.param_groups:
+            group["lr"] = settings.learning_rate * share
+        _step(student, steps[chosen], optimizer, number)
+        if settings.epochs == 1:
+            for batch in steps[chosen]:
+                batch.states = None
+        on_step(sum(int(batch.ids.numel()) for batch in steps[chosen]))
+    return len(orders)
+
+
+def _step(student: Student, batches: Sequence[Batch], optimizer: torch.optim.Optimizer, number: int) -> None:
+    total = sum(batch.answer_tokens for batch in batches)
+    for batch in batches:
+        loss = student.losses(batch).sum() / total
+        if not torch.isfinite(loss):
+            raise StudentError(
+                f"The loss of the student {student.name!r} is {float(loss.detach())} at step {number + 1}: its "
+                f"training has come apart. Lower --learning-rate, which is {student.settings.learning_rate:g}."
+            )
+        loss.backward()
+    torch.nn.utils.clip_grad_norm_(student.trained, _LARGEST_GRADIENT)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+
+
+class HeldOut:
+    """Held-out rows; what the lower layers of a student make of them is computed once.
+
+    :param student: whose losses are wanted.
+    :param rows: n rows.
+    """
+
+    def __init__(self, student: Student, rows: Sequence[EncodedRow]) -> None:
+        self._student = student
+        self.tokens = [row.answer_tokens for row in rows]
+        """(n,) answer tokens of each row."""
+        texts = sorted(
+            ((text, number) for number, row in enumerate(rows) for text in row.texts),
+            key=lambda text: (len(text[0].tokens), text[1]),
+        )
+        self._batches: list[tuple[Batch, list[tuple[int, int]]]] = []
+        for start in range(0, len(texts), _TEXTS_AT_ONCE):
+            some, done = texts[start : start + _TEXTS_AT_ONCE], 0
+            for part in student.parts([text for text, _ in some]):
+                owners = [(number, text.answer_tokens) for text, number in some[done : done + len(part)]]
+                self._batches.append((student.batch(part), owners))
+                done += len(part)
+
+    @property
+    def padded_tokens(self) -> int:
+        """Return how many tokens an evaluation reads, padding included."""
+        return sum(int(batch.ids.numel()) for batch, _ in self._batches)
+
+    def read_middle(self) -> int:
+        """Read one batch of middle length, to see how long it takes, and return how many tokens it has."""
+        batch, _ = self._batches[len(self._batches) // 2]
+        with torch.no_grad():
+            self._student.losses(batch)
+        return int(batch.ids.numel())
+
+    def sums(self) -> list[float]:
+        """Return the sum of the losses of each row's answer, (n,).
+
+        :raises StudentError: when a loss is no number.
+        """
+        sums = [0.0] * len(self.tokens)
+        for batch, owners in self._batches:
+            with torch.no_grad():
+                losses = self._student.losses(batch).cpu()
+            for (number, _), part in zip(owners, losses.split([tokens for _, tokens in owners]), strict=True):
+                sums[number] += float(part.double().sum())
+        if not all(map(math.isfinite, sums)):
+            raise StudentError(
+                f"The held-out loss of the student {self._student.name!r} is no number after training: lower "
+                f"--learning-rate, which is {self._student.settings.learning_rate:g}."
+            )
+        return sums

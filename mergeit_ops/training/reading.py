@@ -1,0 +1,115 @@
+"""Reading sets to train on: their rows, less those that would give held-out ones away."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mergeit_ops.compare.reading import readings
+from mergeit_ops.core.columns import META, is_content
+from mergeit_ops.core.formats import resolve_format
+from mergeit_ops.core.formats.exchanges import whole_responses
+from mergeit_ops.core.rows import lineage
+from mergeit_ops.core.rows.identity import number_duplicates, sample_digest
+from mergeit_ops.core.rows.lossless import decode_row
+from mergeit_ops.core.sample import Sample
+from mergeit_ops.errors import DatasetError
+
+__all__ = ["TrainingSet", "question_of", "read_training_set"]
+
+
+@dataclass
+class TrainingSet:
+    """The rows of a file that can be trained on.
+
+    :param path: where they are.
+    :param rows: all rows of the file.
+    :param samples: those with a question and an answer, a reasoning trace before its answer.
+    :param ids: of the samples: a hash of their texts, and an ordinal where the same texts come again.
+    :param without_text: how many rows have no question or no answer.
+    :param asks_held_out: how many are left out since they ask what a held-out row asks, themselves or, in a merged row,
+        a parent.
+    :param more_than_text: how many have parts that are no text, such as calls of tools, which are not trained on.
+    """
+
+    path: Path
+    rows: int = 0
+    samples: list[Sample] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
+    without_text: int = 0
+    asks_held_out: int = 0
+    more_than_text: int = 0
+
+    @property
+    def digest(self) -> str:
+        """Return what tells the set from others, whatever the order of its rows."""
+        return hashlib.sha256("\n".join(sorted(self.ids)).encode()).hexdigest()[:20]
+
+
+def read_training_set(
+    path: Path, layout: Mapping[str, Any] | None = None, held_out: Set[str] = frozenset()
+) -> TrainingSet:
+    """Read a file or a folder.
+
+    :param path: see `mergeit_ops.compare.reading.read_set`.
+    :param layout: parameters of `resolve_format`; None: told from the columns.
+    :param held_out: the questions that no row may ask, by `question_of`.
+    :raises DatasetError: if it cannot be read, or no row is left.
+    """
+    found = TrainingSet(path)
+    digests = []
+    for row, reading in readings(path, layout):
+        found.rows += 1
+        if reading is None:
+            found.without_text += 1
+            continue
+        if held_out and not held_out.isdisjoint(_questions(row, reading.sample, layout)):
+            found.asks_held_out += 1
+            continue
+        found.more_than_text += reading.problem == "more_than_text"
+        sample = whole_responses(reading.sample)
+        found.samples.append(sample)
+        digests.append(sample_digest(sample))
+    if not found.samples:
+        raise DatasetError(
+            f"{path}: none of its {found.rows:,} rows can be trained on: {found.without_text:,} have no question or no "
+            f"answer, {found.asks_held_out:,} ask what a held-out row asks."
+        )
+    found.ids = number_duplicates(digests, Counter())
+    return found
+
+
+def question_of(sample: Sample) -> str:
+    """Return what a row asks, without case and spacing, so that a copy with another answer is known too."""
+    return " ".join(sample.query.casefold().split())
+
+
+def _questions(row: Mapping[str, Any], sample: Sample, layout: Mapping[str, Any] | None) -> Iterator[str]:
+    yield question_of(sample)
+    for parent in _parents(row):
+        columns = [name for name in parent if is_content(name)]
+        parameters = {"name": "auto", **(layout or {})}
+        try:
+            known = resolve_format(parameters.pop("name"), columns, **parameters)
+        except ValueError:
+            continue
+        yield question_of(known.read(parent).sample)
+        yield from _questions_of_parents(parent, layout)
+
+
+def _questions_of_parents(row: Mapping[str, Any], layout: Mapping[str, Any] | None) -> Sequence[str]:
+    return list(_questions(row, Sample("", "", ""), layout))[1:]
+
+
+def _parents(row: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    meta = row.get(META)
+    texts = meta.get(lineage.PARENTS) if isinstance(meta, Mapping) else None
+    for text in texts or ():
+        try:
+            yield decode_row(text)
+        except (ValueError, TypeError):
+            continue

@@ -1,0 +1,215 @@
+"""What the results of an experiment say of each set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mergeit_ops.core.training_effect.crossed_mean import (
+    CrossedMean,
+    crossed_mean,
+    draws_needed,
+    rows_needed,
+    smallest_told,
+)
+from mergeit_ops.core.training_effect.held_out_losses import MEANS, HeldOutLosses
+from mergeit_ops.core.training_effect.token_worth import TokenWorth, token_worth
+from mergeit_ops.core.training_effect.verdict import Sight, Verdict, sight_of, verdict_of
+from mergeit_ops.training.experiment import BASE
+from mergeit_ops.training.plan import RANDOM, RANDOM_2X, SET, SWAPPED, EncodedSet
+from mergeit_ops.training.results import RunKey, RunResult
+
+__all__ = ["SMALL", "Found", "Measured", "Power", "SetFound", "summarized"]
+
+SMALL = 0.005
+"""A difference of held-out loss for which the power is told."""
+
+
+@dataclass(frozen=True)
+class Power:
+    """How small a difference an experiment can tell.
+
+    :param smallest: told from 0 with the draws at hand, four times of five.
+    :param draws: that tell `SMALL`; None: no number does with these held-out rows.
+    :param rows: held-out rows that tell it with very many draws.
+    """
+
+    smallest: float
+    draws: int | None
+    rows: int
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The losses after training on something, beside those after training on random rows of the same tokens.
+
+    :param losses: mean held-out loss, by the name of the mean.
+    :param differences: to random rows, by the name of the mean; negative is better.
+    :param power: by the name of the mean; empty where there is no interval.
+    :param draws: how many both have.
+    :param facts: figures of the trainings: means of rows, distinct rows, answer tokens, seconds.
+    """
+
+    losses: Mapping[str, float]
+    differences: Mapping[str, CrossedMean]
+    power: Mapping[str, Power]
+    draws: int
+    facts: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class SetFound:
+    """What is said of a set.
+
+    :param name: that tells it from the others.
+    :param of: the set.
+    :param measured: None: no draw is finished.
+    :param worth: in tokens of random rows, by the name of the mean.
+    :param verdict: in words.
+    """
+
+    name: str
+    of: EncodedSet
+    measured: Measured | None
+    worth: Mapping[str, TokenWorth | None]
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Found:
+    """What an experiment has found.
+
+    :param sets: in the order of the command.
+    :param controls: `random_2x` and `swapped`, as far as they are finished.
+    :param base: mean loss of the student before any training, by the name of the mean.
+    :param random: mean loss after random rows; empty: none is finished.
+    :param sight: whether the experiment sees its controls; None: they are not finished.
+    :param repeats: finished ones: pairs of a draw and a seed that the controls have.
+    :param trainings: finished ones.
+    :param left: trainings that are not finished.
+    :param confidence: of the intervals.
+    """
+
+    sets: Sequence[SetFound]
+    controls: Mapping[str, Measured]
+    base: Mapping[str, float]
+    random: Mapping[str, float]
+    sight: Sight | None
+    repeats: int
+    trainings: int
+    left: int
+    confidence: float
+
+
+def summarized(
+    sets: Sequence[tuple[str, EncodedSet]],
+    results: Mapping[RunKey, RunResult],
+    tokens: Sequence[int],
+    left: int,
+    confidence: float = 0.95,
+) -> Found:
+    """Return what results say, all draws that are finished included.
+
+    :param sets: each with its name.
+    :param results: finished trainings.
+    :param tokens: of the answer of each held-out row.
+    :param left: trainings that are not finished.
+    :param confidence: of the intervals, in (0, 1).
+    """
+    table = _Table(results, tokens, confidence)
+    controls = {role: found for role in (RANDOM_2X, SWAPPED) if (found := table.beside_random((role, ""))) is not None}
+    sight = None
+    if len(controls) == 2 and all(found.draws > 1 for found in controls.values()):
+        sight = sight_of(controls[SWAPPED].differences, controls[RANDOM_2X].differences)
+    random = table.losses([(RANDOM, "")])
+    return Found(
+        [table.set_found(name, of, sight) for name, of in sets],
+        controls,
+        table.means(HeldOutLosses(np.asarray([results[BASE].sums]), table.tokens)) if BASE in results else {},
+        table.means(random[0]) if random else {},
+        sight,
+        len(table.repeats([(RANDOM, ""), (RANDOM_2X, ""), (SWAPPED, "")])),
+        sum(key != BASE for key in results),
+        left,
+        confidence,
+    )
+
+
+_What = tuple[str, str]
+"""The role and the digest of trainings."""
+
+
+class _Table:
+    """Results by what was trained on."""
+
+    def __init__(self, results: Mapping[RunKey, RunResult], tokens: Sequence[int], confidence: float) -> None:
+        self.tokens = np.asarray(tokens, dtype=np.float64)
+        self._confidence = confidence
+        self._results: dict[_What, dict[tuple[int, int], RunResult]] = {}
+        for key, result in results.items():
+            self._results.setdefault((key.role, key.digest), {})[key.draw, key.seed] = result
+
+    def repeats(self, whats: Iterable[_What]) -> list[tuple[int, int]]:
+        """Return the repeats that all have."""
+        return sorted(set.intersection(*(set(self._results.get(what, {})) for what in whats)))
+
+    def losses(self, whats: Sequence[_What]) -> list[HeldOutLosses]:
+        """Return the losses in the repeats that all have, draw by draw; nothing where there is no such repeat."""
+        repeats = self.repeats(whats)
+        draws = sorted({draw for draw, _ in repeats})
+        if not draws:
+            return []
+        return [
+            HeldOutLosses(
+                np.stack(
+                    [
+                        np.mean([self._results[what][repeat].sums for repeat in repeats if repeat[0] == draw], axis=0)
+                        for draw in draws
+                    ]
+                ),
+                self.tokens,
+            )
+            for what in whats
+        ]
+
+    def means(self, losses: HeldOutLosses) -> dict[str, float]:
+        return {name: losses.mean(name) for name in MEANS}
+
+    def beside_random(self, what: _What) -> Measured | None:
+        found = self.losses([what, (RANDOM, "")])
+        if not found:
+            return None
+        own, random = found
+        differences = {name: crossed_mean(own.less(random, name), self._confidence) for name in MEANS}
+        power = {name: self._power(mean) for name, mean in differences.items() if mean.low is not None}
+        return Measured(self.means(own), differences, power, len(own.sums), self._facts(what))
+
+    def set_found(self, name: str, of: EncodedSet, sight: Sight | None) -> SetFound:
+        what = (SET, of.read.digest)
+        measured = self.beside_random(what)
+        if measured is None:
+            return SetFound(name, of, None, {}, Verdict("cannot_tell", "Cannot tell yet: no training is finished."))
+        worth: dict[str, TokenWorth | None] = dict.fromkeys(MEANS)
+        if both := self.losses([what, (RANDOM, ""), (RANDOM_2X, "")]):
+            own, random, doubled = both
+            worth = {
+                mean: token_worth(random.less(own, mean), random.less(doubled, mean), self._confidence)
+                for mean in MEANS
+            }
+        blind = Sight(False, False, "")
+        return SetFound(name, of, measured, worth, verdict_of(measured.differences, worth, sight or blind))
+
+    def _power(self, mean: CrossedMean) -> Power:
+        return Power(
+            smallest_told(mean, mean.draws, self._confidence),
+            draws_needed(mean, SMALL, self._confidence),
+            rows_needed(mean, SMALL, self._confidence),
+        )
+
+    def _facts(self, what: _What) -> dict[str, float]:
+        names = ("rows", "distinct_rows", "answer_tokens", "steps", "train_s", "eval_s")
+        found: Sequence[Mapping[str, Any]] = [result.facts for result in self._results[what].values()]
+        return {name: float(np.mean([facts[name] for facts in found])) for name in names if name in found[0]}

@@ -1,0 +1,77 @@
+"""What an experiment has found as text that a terminal of 100 columns shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from mergeit_ops.core.training_effect.crossed_mean import CrossedMean
+from mergeit_ops.core.training_effect.held_out_losses import MEANS
+from mergeit_ops.training.names import CONTROL_NAMES
+from mergeit_ops.training.plan import RANDOM_2X, SWAPPED
+from mergeit_ops.training.summary import SMALL, Found, Measured, Power
+
+__all__ = ["as_table", "power_in_words"]
+
+_LEAST_NAME = 24
+
+
+def as_table(found: Found) -> str:
+    """Return losses and differences, a line each, then what they say.
+
+    :param found: by the experiment.
+    """
+    return "\n".join(_lines(found))
+
+
+def power_in_words(power: Power) -> str:
+    """Return how small a difference can be told, and what it would take to tell a small one."""
+    told = f"{power.smallest:.4f} can be told; {SMALL} takes "
+    if power.draws is not None:
+        return told + f"{power.draws} draws"
+    return told + f"{power.rows:,} held-out rows"
+
+
+def _lines(found: Found) -> Iterator[str]:
+    names = [*(one.name for one in found.sets), *CONTROL_NAMES.values(), "the student itself"]
+    width = max(_LEAST_NAME, *map(len, names))
+    heads = f"{'per token':>9}  {'per row':>9}   less that of random rows: per token, per row"
+    yield f"{'held-out loss of answers':<{width}}  {heads}"
+    if found.base:
+        yield _line("the student itself", width, found.base)
+    if found.random:
+        yield _line("random rows", width, found.random)
+    for role in (RANDOM_2X, SWAPPED):
+        if role in found.controls:
+            yield _measured(CONTROL_NAMES[role], width, found.controls[role])
+    for one in found.sets:
+        if one.measured is not None:
+            yield _measured(one.name, width, one.measured)
+    yield ""
+    yield (
+        f"{found.repeats} repeats of the controls, {found.trainings} trainings"
+        + (f", {found.left} left" if found.left else "")
+        + f"; {found.confidence:.0%} intervals, * where they leave 0 out; less is better"
+    )
+    if found.sight is not None:
+        yield found.sight.sentence
+    for one in found.sets:
+        yield ""
+        yield f"{one.name}: {one.verdict.sentence}"
+        if one.measured is not None and one.measured.power:
+            yield "  " + "; ".join(f"per {mean}, {power_in_words(one.measured.power[mean])}" for mean in MEANS) + "."
+
+
+def _measured(name: str, width: int, measured: Measured) -> str:
+    told = ", ".join(_difference(measured.differences[mean]) for mean in MEANS)
+    return f"{_line(name, width, measured.losses)}   {told}"
+
+
+def _line(name: str, width: int, losses: Mapping[str, float]) -> str:
+    return f"{name:<{width}}  " + "  ".join(f"{losses[mean]:9.4f}" for mean in MEANS)
+
+
+def _difference(mean: CrossedMean) -> str:
+    if mean.low is None:
+        return f"{mean.estimate:+.4f}"
+    mark = "*" if mean.excludes_zero else ""
+    return f"{mean.estimate:+.4f}{mark} ({mean.low:+.4f} to {mean.high:+.4f})"
