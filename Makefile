@@ -17,7 +17,7 @@ help:  ## Show what can be made.
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@echo "Installing into $(VENV): two minutes or so, and 2.6 GB"
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[offline,multilingual,dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[offline,multilingual,train,dev]"
 	@touch $@
 
 quickstart: $(VENV)/.installed  ## Install, then run the whole method on the sample that ships: no key, no network.

@@ -65,7 +65,7 @@ def train(
     """
     settings = student.settings
     student.reset(seed)
-    optimizer = torch.optim.AdamW(student.trained, lr=settings.learning_rate, betas=_BETAS, weight_decay=0.0)
+    optimizer = torch.optim.AdamW(student.trained, settings.learning_rate, _BETAS, weight_decay=0.0, fused=True)
     steps = [[student.batch(part) for part in student.parts(step)] for step in steps_of(rows, settings.step_tokens)]
     orders = []
     shuffle = random.Random(seed)

@@ -16,6 +16,9 @@ from mergeit_ops.errors import DatasetError, DiskError
 __all__ = ["Results", "RunKey", "RunResult"]
 
 
+_START = '{"kind": "'
+
+
 @dataclass(frozen=True)
 class RunKey:
     """A training.
@@ -85,6 +88,7 @@ class Results:
             raise DiskError(f"--results: '{self._path}' cannot be written ({error}).") from error
         for line in self._lines(mend=True):
             self._read(line)
+        self._end_line()
         if not self._described:
             self._append({"kind": "experiment", "experiment": self._experiment, **description})
 
@@ -122,7 +126,8 @@ class Results:
     def _lines(self, *, mend: bool) -> Iterator[dict[str, Any]]:
         if not self._path.exists():
             return
-        texts = self._path.read_text(encoding="utf-8").splitlines()
+        # Not by splitlines: that splits at characters that JSON leaves as they are.
+        texts = self._path.read_text(encoding="utf-8", errors="surrogateescape").rstrip("\n").split("\n")
         for number, text in enumerate(texts, start=1):
             if not text.strip():
                 continue
@@ -131,7 +136,7 @@ class Results:
                 if not isinstance(line, dict) or line.get("kind") not in ("experiment", "run"):
                     raise ValueError
             except ValueError as error:
-                if number == len(texts):
+                if number == len(texts) and _START.startswith(text[: len(_START)]):
                     # A kill in the middle of a line: that training is done again.
                     if mend:
                         self._cut_off(text)
@@ -142,11 +147,14 @@ class Results:
             yield line
 
     def _cut_off(self, text: str) -> None:
-        if not text.lstrip().startswith('{"kind"'):
-            raise DatasetError(f"--results: '{self._path}' is no file of results of train-eval; name another file.")
-        content = self._path.read_bytes()
-        torn = len(text.encode("utf-8"))
-        os.truncate(self._path, len(content.rstrip(b"\n")) - torn)
+        content = self._path.read_bytes().rstrip(b"\n")
+        os.truncate(self._path, len(content) - len(text.encode("utf-8", "surrogateescape")))
+
+    def _end_line(self) -> None:
+        """End the last line where a kill has kept its text and not its end."""
+        if self._path.exists() and not self._path.read_bytes().endswith(b"\n") and self._path.stat().st_size:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write("\n")
 
     def _append(self, line: Mapping[str, Any]) -> None:
         text = json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n"

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch.nn.functional import cross_entropy
 
-from mergeit_ops.embedding.precision import precision, takes_bfloat16
+from mergeit_ops.embedding.precision import narrow_weights, precision, takes_bfloat16
 from mergeit_ops.errors import MissingDependencyError, StudentError
 from mergeit_ops.llm.huggingface import (
     ModelNotLoadedError,
@@ -213,6 +213,9 @@ class Student:
         trained += self._last_norm(layers)
         if below:
             self._lower = self._tried(layers, below)
+            if self.bfloat16:
+                for layer in layers[:below]:
+                    narrow_weights(layer)
         for weights in trained:
             weights.requires_grad_(True)
         return trained

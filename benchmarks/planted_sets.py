@@ -1,0 +1,92 @@
+"""Sets in which something is planted, to see whether `train-eval` ranks them as planted, and how many draws that takes.
+
+    python benchmarks/planted_sets.py ROWS.jsonl OFF_TOPIC.jsonl FOLDER [--heldout 100] [--answer-tokens 4000]
+
+ROWS are Alpaca rows, OFF_TOPIC rows of another kind in the same columns. The script writes into FOLDER `heldout.jsonl`
+and `pool.jsonl`, both from ROWS, and sets made from the pool:
+
+| file | what is planted |
+|---|---|
+| `swapped_10`, `swapped_25`, `swapped_50` | so many of a hundred rows have the answer of another one |
+| `copies` | a quarter of the tokens of a training, four times |
+| `off_topic` | every second row is one of OFF_TOPIC |
+
+A row that is as it was has the id that it has in the pool, so that a draw takes it for both: a difference is that of
+what is planted. Then train on them:
+
+    python -m mergeit_ops train-eval FOLDER/swapped_*.jsonl FOLDER/copies.jsonl FOLDER/off_topic.jsonl
+        --pool FOLDER/pool.jsonl --heldout FOLDER/heldout.jsonl --student MODEL --answer-tokens 4000
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+Row = Mapping[str, Any]
+SWAPPED = (10, 25, 50)
+COPIES = 4
+CHARACTERS_PER_TOKEN = 4.4
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rows", type=Path)
+    parser.add_argument("off_topic", type=Path)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--heldout", type=int, default=100, help="rows that are held out")
+    parser.add_argument("--answer-tokens", type=int, default=4_000, help="of a training; for the number of copies")
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    chance = random.Random(options.seed)
+    rows = [row for row in read(options.rows) if row["output"].strip()]
+    chance.shuffle(rows)
+    held_out, pool = rows[: options.heldout], rows[options.heldout :]
+    off_topic = chance.sample(list(read(options.off_topic)), len(pool) // 2)
+    options.folder.mkdir(parents=True, exist_ok=True)
+    sets = {
+        "heldout": held_out,
+        "pool": pool,
+        **{f"swapped_{percent}": swapped(pool, percent / 100, chance) for percent in SWAPPED},
+        "copies": few(pool, options.answer_tokens // COPIES) * COPIES,
+        "off_topic": [*pool[: len(pool) - len(off_topic)], *off_topic],
+    }
+    for name, content in sets.items():
+        write(options.folder / f"{name}.jsonl", content)
+
+
+def read(path: Path) -> Iterator[Row]:
+    with path.open(encoding="utf-8") as file:
+        yield from map(json.loads, file)
+
+
+def write(path: Path, rows: Iterable[Row]) -> None:
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+
+
+def swapped(rows: Sequence[Row], share: float, chance: random.Random) -> list[Row]:
+    chosen = chance.sample(range(len(rows)), round(share * len(rows)))
+    found = list(rows)
+    for one, other in zip(chosen, [*chosen[1:], chosen[0]], strict=True):
+        found[one] = {**rows[one], "output": rows[other]["output"]}
+    return found
+
+
+def few(rows: Sequence[Row], tokens: int) -> list[Row]:
+    """Return the first rows with so many answer tokens, about."""
+    left = tokens * CHARACTERS_PER_TOKEN
+    found = []
+    for row in rows:
+        if left <= 0:
+            break
+        found.append(row)
+        left -= len(row["output"])
+    return found
+
+
+if __name__ == "__main__":
+    main()

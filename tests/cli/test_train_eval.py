@@ -1,0 +1,101 @@
+"""`train-eval` as a user calls it: price, results, table, JSON and page; what is wrong is said in a sentence."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from mergeit_ops.cli import main
+from tests.recipe_runs import write_jsonl
+from tests.report.test_page import assert_stands_alone
+from tests.tiny_models import gpt2_folder
+from tests.training.tiny_experiment import rows, student_folder
+
+
+@pytest.fixture
+def files(tmp_path):
+    return {
+        name: str(write_jsonl(tmp_path / f"{name}.jsonl", content))
+        for name, content in {
+            "a": rows(20, seed=1),
+            "b": rows(30, seed=2),
+            "pool": rows(150),
+            "held": rows(15, seed=9),
+        }.items()
+    }
+
+
+def call(capsys, files, *arguments, sets=("a", "b"), student=None, draws=2):
+    given = ["train-eval", *(files[name] for name in sets), "--pool", files["pool"], "--heldout", files["held"]]
+    given += ["--student", student or student_folder(), "--device", "cpu", "--draws", str(draws), "--seeds", "1"]
+    code = main([*given, "--layers", "1", "--step-tokens", "64", "--max-length", "120", *map(str, arguments)])
+    return code, capsys.readouterr()
+
+
+def test_a_whole_experiment(files, tmp_path, capsys):
+    results, page = tmp_path / "results.jsonl", tmp_path / "page.html"
+    options = ("--results", results, "--answer-tokens", 60)
+    code, printed = call(capsys, files, *options, "--dry-run")
+    assert code == 0
+    assert "10 trainings on " in printed.err
+    assert not results.exists()
+    code, printed = call(capsys, files, *options, "--output", page, "--json")
+    assert code == 0
+    told = json.loads(printed.out)
+    assert [one["name"] for one in told["sets"]] == ["a.jsonl", "b.jsonl"]
+    assert (told["trainings"], told["repeats"], told["left"]) == (10, 2, 0)
+    assert told["experiment"]["answer_tokens"] == 60
+    assert_stands_alone(page.read_text(encoding="utf-8"))
+    kept = results.read_text(encoding="utf-8")
+    assert len(kept.splitlines()) == 1 + 1 + 10
+    # Again: nothing is left to do, and nothing is said otherwise.
+    code, printed = call(capsys, files, *options, "--json")
+    assert "No training is left; 10 are done already." in printed.err
+    assert json.loads(printed.out)["sets"] == told["sets"]
+    assert results.read_text(encoding="utf-8") == kept
+
+
+def test_a_further_set_is_added_to_the_same_draws(files, tmp_path, capsys):
+    options = ("--results", tmp_path / "results.jsonl", "--answer-tokens", 60)
+    call(capsys, files, *options, sets=("a",))
+    code, printed = call(capsys, files, *options, sets=("a", "b"))
+    assert code == 0
+    assert "2 trainings on " in printed.err
+    assert "8 are done already" in printed.err
+    assert "b.jsonl: Cannot tell" in printed.out
+
+
+def test_a_student_without_a_chat_template(files, tmp_path, capsys):
+    options = ("--results", tmp_path / "results.jsonl", "--answer-tokens", 60)
+    code, printed = call(capsys, files, *options, student=gpt2_folder(), draws=1)
+    assert code == 0
+    assert "The student has no chat template" in printed.err
+    assert "One draw gives no interval" in printed.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--pool", "nowhere.jsonl"), "There is no file or folder nowhere.jsonl."),
+        (("--answer-tokens", 100_000), "lower it to at most"),
+        (("--output", "."), "--output must be a file to write"),
+        (("--layers", "7"), "--layers: the student"),
+        (("--student", "nowhere/at/all"), "cannot be loaded"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_sentence(files, tmp_path, capsys, arguments, said):
+    code, printed = call(capsys, files, "--results", tmp_path / "results.jsonl", *arguments)
+    assert code == 1
+    (line,) = [line for line in printed.err.splitlines() if line.startswith("error: ")]
+    assert said in line
+    assert not (tmp_path / "results.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--draws", "0"), ("--learning-rate", "-1"), ("--learning-rate", "nan"), ("--limit-s", "much")]
+)
+def test_bad_numbers_are_refused(files, capsys, arguments):
+    with pytest.raises(SystemExit):
+        call(capsys, files, *arguments)
+    assert "must be a" in capsys.readouterr().err

@@ -1,0 +1,74 @@
+"""From files to an experiment: budgets, and what the user is told before the work."""
+
+from __future__ import annotations
+
+import pytest
+
+from mergeit_ops.errors import DatasetError
+from mergeit_ops.training.encoding import RowEncoder
+from mergeit_ops.training.preparing import budget_of, description_of, notes_on, prepared
+from tests.recipe_runs import write_jsonl
+from tests.training.tiny_experiment import rows, student
+
+LAYOUT = {"name": "auto"}
+
+
+@pytest.fixture(scope="module")
+def one():
+    return student()
+
+
+def files(tmp_path, **sets):
+    return {name: write_jsonl(tmp_path / f"{name}.jsonl", content) for name, content in sets.items()}
+
+
+def read(one, tmp_path, **sets):
+    given = files(tmp_path, pool=rows(200), held=rows(20, seed=9), **sets)
+    encoder = RowEncoder(one.tokenizer, 128)
+    heard: list[str] = []
+    found = prepared([given[name] for name in sets], given["pool"], given["held"], LAYOUT, encoder, heard.append)
+    return found, encoder
+
+
+def test_the_budget_is_that_of_the_smallest_set_and_leaves_twice_as_much_in_the_pool(one, tmp_path):
+    found, _ = read(one, tmp_path, small=rows(10, seed=1), large=rows(60, seed=2))
+    assert budget_of(found, None) == found.sets[0][1].answer_tokens
+    assert budget_of(found, 50) == 50
+    most = found.pool.answer_tokens // 2
+    assert budget_of(found, most) == most
+    with pytest.raises(DatasetError, match=f"lower it to at most {most:,}"):
+        budget_of(found, most + 1)
+    larger, _ = read(one, tmp_path, larger=rows(190, seed=3))
+    assert budget_of(larger, None) == larger.pool.answer_tokens // 2
+
+
+def test_held_out_rows_are_taken_from_everything_else(one, tmp_path):
+    held = rows(20, seed=9)
+    found, encoder = read(one, tmp_path, leaks=[*held[:5], *rows(10, seed=1)])
+    assert found.sets[0][1].read.asks_held_out == 5
+    assert "leaks.jsonl: 5 rows that ask what a held-out row asks, left out." in list(notes_on(found, encoder, 50))
+
+
+def test_notes_say_how_rows_meet_the_budget(one, tmp_path):
+    found, encoder = read(one, tmp_path, small=rows(10, seed=1), large=rows(60, seed=2))
+    tokens = found.sets[0][1].answer_tokens
+    told = "\n".join(notes_on(found, encoder, 2 * tokens))
+    assert "its rows are repeated 2.00 times" in told
+    assert "each draw takes" in told
+    assert "all of its rows are trained on" in "\n".join(notes_on(found, encoder, tokens))
+    assert "draws of it share many of their rows" in "\n".join(notes_on(found, encoder, found.pool.answer_tokens // 2))
+
+
+def test_too_few_held_out_rows_are_refused(one, tmp_path):
+    given = files(tmp_path, pool=rows(50), held=rows(3, seed=9), a=rows(10, seed=1))
+    with pytest.raises(DatasetError, match="gives 3 rows that can be measured; give at least 10"):
+        prepared([given["a"]], given["pool"], given["held"], LAYOUT, RowEncoder(one.tokenizer, 128), print)
+
+
+def test_a_description_is_that_of_student_pool_and_held_out_rows_and_not_of_sets(one, tmp_path):
+    found, _ = read(one, tmp_path, small=rows(10, seed=1))
+    other, _ = read(one, tmp_path, large=rows(30, seed=2))
+    description = description_of(one, found, 100, 42)
+    assert description == description_of(one, other, 100, 42)
+    assert description != description_of(one, found, 101, 42)
+    assert description != description_of(one, found, 100, 43)
