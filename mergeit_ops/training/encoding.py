@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Any
 
@@ -11,6 +11,7 @@ from mergeit_ops.core.formats.base import one_turn
 from mergeit_ops.core.sample import Round, Sample
 from mergeit_ops.core.text.characters import encodable
 from mergeit_ops.llm.chat_prompt import chat_prompt
+from mergeit_ops.training.conversations import Conversation
 
 __all__ = ["EncodedRow", "EncodedText", "RowEncoder"]
 
@@ -50,10 +51,12 @@ class EncodedRow:
 
     :param texts: at least one, each with answers.
     :param cut: whether the end did not fit.
+    :param calls_lost: whether it has calls of tools that the chat template does not write.
     """
 
     texts: tuple[EncodedText, ...]
     cut: bool = False
+    calls_lost: bool = False
 
     @property
     def answer_tokens(self) -> int:
@@ -71,7 +74,7 @@ class EncodedRow:
             for text, start in zip(self.texts, before, strict=False)
             if start < answer_tokens
         ]
-        return EncodedRow(tuple(kept), self.cut)
+        return replace(self, texts=tuple(kept))
 
 
 class RowEncoder:
@@ -90,19 +93,22 @@ class RowEncoder:
         writes_start = not self.has_template and first and first[0] == tokenizer.bos_token_id
         self._start: list[int] = first if writes_start else []
 
-    def encode(self, sample: Sample) -> EncodedRow | None:
+    def encode(self, sample: Sample, conversation: Conversation | None = None) -> EncodedRow | None:
         """Return a row as tokens; None where its question leaves no room for an answer.
 
         :param sample: a row with a question and an answer.
+        :param conversation: the same row with its calls of tools, where it has some.
         :raises LLMUnavailableError: when the chat template fails.
         """
         texts, cut = [], False
-        for parts in self._texts(sample):
+        with_calls = None if conversation is None else self._with_calls(conversation)
+        for parts in self._texts(sample) if with_calls is None else with_calls:
             text, whole = self._encoded(parts)
             cut = cut or not whole
             if text is not None:
                 texts.append(text)
-        return EncodedRow(tuple(texts), cut) if texts else None
+        calls_lost = conversation is not None and with_calls is None
+        return EncodedRow(tuple(texts), cut, calls_lost) if texts else None
 
     def _encoded(self, parts: Sequence[tuple[str, bool]]) -> tuple[EncodedText | None, bool]:
         readable = [encodable(text) for text, _ in parts]
@@ -137,6 +143,43 @@ class RowEncoder:
             turns.append({"role": "assistant", "content": answer})
         if parts:
             yield parts
+
+    def _with_calls(self, conversation: Conversation) -> list[list[tuple[str, bool]]] | None:
+        """Return the texts of a conversation with calls; None where the template does not write them."""
+        if not self.has_template:
+            return None
+        found: list[list[tuple[str, bool]]] = []
+        parts: list[tuple[str, bool]] = []
+        written = ""
+        for number, turn in enumerate(conversation.turns):
+            if turn["role"] != "assistant":
+                continue
+            try:
+                prompt = self._rendered(conversation, number, True)
+                whole = self._rendered(conversation, number + 1, False)
+            except Exception:  # whatever a template raises: it is a program of its author
+                return None
+            if not whole.startswith(prompt):
+                return None
+            if parts and not prompt.startswith(written):
+                found.append(parts)
+                parts, written = [], ""
+            end = prompt + whole[len(prompt) :].rstrip()
+            parts += [(prompt[len(written) :], False), (end[len(prompt) :], True)]
+            written = end
+        found.append(parts)
+        answers = "".join(text for texts in found for text, is_answer in texts if is_answer)
+        return found if all(name in answers for name in conversation.called) else None
+
+    def _rendered(self, conversation: Conversation, turns: int, asks: bool) -> str:
+        return str(
+            self._tokenizer.apply_chat_template(
+                list(conversation.turns[:turns]),
+                tools=list(conversation.tools) or None,
+                tokenize=False,
+                add_generation_prompt=asks,
+            )
+        )
 
     def _behind_answers(self) -> str:
         """Return what ends an answer: the student should learn to stop."""

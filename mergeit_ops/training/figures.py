@@ -42,6 +42,7 @@ def as_figures(found: Found, made_with: Mapping[str, Any]) -> dict[str, Any]:
                 "more_than_text": one.of.read.more_than_text,
                 "too_long": one.of.too_long,
                 "cut": one.of.cut,
+                "calls_lost": one.of.calls_lost,
                 "answer_tokens": one.of.answer_tokens,
                 "verdict": asdict(one.verdict),
                 "worth": {name: None if worth is None else asdict(worth) for name, worth in one.worth.items()},

@@ -31,6 +31,7 @@ class EncodedSet:
     :param rows: as tokens.
     :param too_long: rows whose question leaves no room for an answer.
     :param cut: rows whose end did not fit.
+    :param calls_lost: rows with calls of tools that the chat template does not write.
     """
 
     read: TrainingSet
@@ -39,6 +40,7 @@ class EncodedSet:
     rows: Sequence[EncodedRow]
     too_long: int
     cut: int
+    calls_lost: int = 0
 
     @property
     def answer_tokens(self) -> int:
@@ -75,7 +77,8 @@ def encoded_set(read: TrainingSet, encoder: RowEncoder) -> EncodedSet:
     :param encoder: of the student.
     :raises DatasetError: if no row is left.
     """
-    encoded = [encoder.encode(sample) for sample in read.samples]
+    pairs = zip(read.samples, read.conversations, strict=True)
+    encoded = [encoder.encode(sample, conversation) for sample, conversation in pairs]
     kept = [number for number, row in enumerate(encoded) if row is not None]
     rows = [row for row in encoded if row is not None]
     if not rows:
@@ -90,6 +93,7 @@ def encoded_set(read: TrainingSet, encoder: RowEncoder) -> EncodedSet:
         rows,
         len(encoded) - len(rows),
         sum(row.cut for row in rows),
+        sum(row.calls_lost for row in rows),
     )
 
 

@@ -142,7 +142,8 @@ def _left_out(name: str, one: EncodedSet) -> Iterator[str]:
         "that ask what a held-out row asks, left out": one.read.asks_held_out,
         "whose question leaves no room for an answer, left out": one.too_long,
         "whose answer is cut at the end": one.cut,
-        "with calls of tools or other parts that are no text, which are not trained on": one.read.more_than_text,
+        "with parts that are no text, which are not trained on": one.read.more_than_text,
+        "with calls of tools that the student's chat template does not write": one.calls_lost,
     }
     for what, number in counts.items():
         if number:

@@ -14,10 +14,11 @@ from mergeit_ops.core.columns import META, is_content
 from mergeit_ops.core.formats import resolve_format
 from mergeit_ops.core.formats.exchanges import whole_responses
 from mergeit_ops.core.rows import lineage
-from mergeit_ops.core.rows.identity import number_duplicates, sample_digest
+from mergeit_ops.core.rows.identity import content_digest, number_duplicates
 from mergeit_ops.core.rows.lossless import decode_row
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.errors import DatasetError
+from mergeit_ops.training.conversations import Conversation, conversation_with_calls
 
 __all__ = ["TrainingSet", "question_of", "read_training_set"]
 
@@ -33,13 +34,15 @@ class TrainingSet:
     :param without_text: how many rows have no question or no answer.
     :param asks_held_out: how many are left out since they ask what a held-out row asks, themselves or, in a merged row,
         a parent.
-    :param more_than_text: how many have parts that are no text, such as calls of tools, which are not trained on.
+    :param conversations: of the samples: those with calls of tools, as chat templates take them; None for the others.
+    :param more_than_text: how many have parts that are no text and cannot be read, which are not trained on.
     """
 
     path: Path
     rows: int = 0
     samples: list[Sample] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
+    conversations: list[Conversation | None] = field(default_factory=list)
     without_text: int = 0
     asks_held_out: int = 0
     more_than_text: int = 0
@@ -70,10 +73,15 @@ def read_training_set(
         if held_out and not held_out.isdisjoint(_questions(row, reading.sample, layout)):
             found.asks_held_out += 1
             continue
-        found.more_than_text += reading.problem == "more_than_text"
+        more = reading.problem == "more_than_text"
+        conversation = conversation_with_calls(row) if more else None
+        found.more_than_text += more and conversation is None
         sample = whole_responses(reading.sample)
         found.samples.append(sample)
-        digests.append(sample_digest(sample))
+        found.conversations.append(conversation)
+        # Rows of the same texts may call tools otherwise.
+        calls = {} if conversation is None else {"turns": list(conversation.turns), "tools": list(conversation.tools)}
+        digests.append(content_digest({**sample.content, **calls}))
     if not found.samples:
         raise DatasetError(
             f"{path}: none of its {found.rows:,} rows can be trained on: {found.without_text:,} have no question or no "
