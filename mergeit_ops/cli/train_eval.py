@@ -7,7 +7,7 @@ import math
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mergeit_ops.cli.arguments import html_file, needs, seed, whole_number, write_page
 from mergeit_ops.cli.terminal import as_json, say
@@ -15,6 +15,7 @@ from mergeit_ops.core.formats import FORMAT_NAMES
 from mergeit_ops.errors import DatasetError
 
 if TYPE_CHECKING:
+    from mergeit_ops.training.price import Price
     from mergeit_ops.training.settings import TrainingSettings
 
 NAME = "train-eval"
@@ -135,11 +136,12 @@ def run(options: argparse.Namespace) -> int:
     results.open(written, read_only=options.dry_run)
     try:
         missing = [key for key in keys if key not in results.found]
-        tell(_price(price_of(student, plan, held_out, missing), len(keys) - len(missing)))
+        price = price_of(student, plan, held_out, missing)
+        tell(_price(price, len(keys) - len(missing)))
         if options.dry_run:
             return 0
         left = run_trainings(
-            student, plan, held_out, results, keys, options.limit_s, lambda key: name_of(key, names), tell
+            student, plan, held_out, results, keys, options.limit_s, price, lambda key: name_of(key, names), tell
         )
     finally:
         results.close()
@@ -172,7 +174,7 @@ def _settings(options: argparse.Namespace) -> TrainingSettings:
     )
 
 
-def _price(price: Any, done: int) -> str:
+def _price(price: Price, done: int) -> str:
     from mergeit_ops.report.rendering import seconds
 
     earlier = f"; {done} are done already" if done else ""

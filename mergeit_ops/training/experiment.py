@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from mergeit_ops.report.rendering import seconds
 from mergeit_ops.training.fitting import HeldOut, train
 from mergeit_ops.training.plan import Plan
+from mergeit_ops.training.price import Price
 from mergeit_ops.training.results import Results, RunKey, RunResult
 from mergeit_ops.training.student import Student
 
@@ -24,6 +25,7 @@ def run_trainings(
     results: Results,
     keys: Sequence[RunKey],
     limit_s: float | None,
+    price: Price,
     names: Callable[[RunKey], str],
     say: Callable[[str], None],
 ) -> int:
@@ -35,6 +37,7 @@ def run_trainings(
     :param results: opened.
     :param keys: the trainings, in their order.
     :param limit_s: no training begins that would end after so many seconds; None: all are run.
+    :param price: of those that are left.
     :param names: names a training for people.
     :param say: hears of progress.
     :return: how many are left.
@@ -45,7 +48,8 @@ def run_trainings(
         start = time.perf_counter()
         results.add(RunResult(BASE, held_out.sums(), {"eval_s": round(time.perf_counter() - start, 2)}))
     left = [key for key in keys if key not in results.found]
-    per_token = 0.0
+    # Without epochs: all trainings have equally many.
+    per_token = (price.training_s + price.evaluation_s) / max(1, sum(plan.of(key).tokens for key in left))
     for number, key in enumerate(left):
         rows = plan.of(key)
         spent = time.perf_counter() - began

@@ -48,7 +48,7 @@ class Measured:
 
     :param losses: mean held-out loss, by the name of the mean.
     :param differences: to random rows, by the name of the mean; negative is better.
-    :param power: by the name of the mean; empty where there is no interval.
+    :param power: by the name of the mean; empty where there is no interval, or one of no length.
     :param draws: how many both have.
     :param facts: figures of the trainings: means of rows, distinct rows, answer tokens, seconds.
     """
@@ -184,7 +184,7 @@ class _Table:
             return None
         own, random = found
         differences = {name: crossed_mean(own.less(random, name), self._confidence) for name in MEANS}
-        power = {name: self._power(mean) for name, mean in differences.items() if mean.low is not None}
+        power = {name: self._power(mean) for name, mean in differences.items() if mean.low != mean.high}
         return Measured(self.means(own), differences, power, len(own.sums), self._facts(what))
 
     def set_found(self, name: str, of: EncodedSet, sight: Sight | None) -> SetFound:

@@ -8,8 +8,11 @@ from mergeit_ops.training.encoding import RowEncoder
 from mergeit_ops.training.experiment import BASE, run_trainings
 from mergeit_ops.training.fitting import HeldOut
 from mergeit_ops.training.plan import Plan
+from mergeit_ops.training.price import Price
 from mergeit_ops.training.results import Results
 from tests.training.tiny_experiment import encoded, rows, student
+
+PRICE = Price(12, 12_000, 0.0, 12_000.0, 0.0)
 
 
 class StoppedError(Exception):
@@ -38,7 +41,7 @@ class Bench:
         keys = list(self.plan.keys(draws, 1))
         try:
             left = run_trainings(
-                self.student, self.plan, self.held_out, results, keys, limit_s, lambda key: key.role, say
+                self.student, self.plan, self.held_out, results, keys, limit_s, PRICE, lambda key: key.role, say
             )
         finally:
             results.close()
@@ -74,7 +77,8 @@ def test_further_draws_are_added(bench, tmp_path):
 
 
 def test_a_limit_of_time_leaves_the_rest(bench, tmp_path):
-    left, found = bench.run(tmp_path / "results.jsonl", 3, limit_s=1e-6)
+    # By the price, a training takes a quarter of an hour.
+    left, found = bench.run(tmp_path / "results.jsonl", 3, limit_s=300)
     assert left == 3 * 4
     assert set(found) == {BASE}
     assert bench.heard[-1].endswith("12 trainings are left; the same command goes on with them.")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mergeit_ops.training.plan import RANDOM_2X, SET, SWAPPED
+from mergeit_ops.training.plan import RANDOM, RANDOM_2X, SET, SWAPPED
+from mergeit_ops.training.results import RunKey, RunResult
 from mergeit_ops.training.summary import summarized
 from tests.training.found_results import TOKENS, results, some_set
 
@@ -78,3 +79,20 @@ def test_only_repeats_that_both_have_are_compared(tmp_path):
     done = summarized(sets, nothing, TOKENS, 9)
     assert (done.sets[0].measured, done.controls, done.sight, done.left) == (None, {}, None, 9)
     assert done.sets[0].verdict.kind == "cannot_tell"
+
+
+def test_a_set_that_is_the_pool_differs_by_nothing(tmp_path):
+    sets = [("same", some_set(tmp_path, "same"))]
+    made = results({sets[0][1].read.digest: 0.0})
+    made = {
+        key: RunResult(key, made[RunKey(RANDOM, "", key.draw, key.seed)].sums, value.facts)
+        if key.role == SET
+        else value
+        for key, value in made.items()
+    }
+    (one,) = summarized(sets, made, TOKENS, 0).sets
+    assert one.verdict.kind == "cannot_tell"
+    assert one.measured.differences["row"].high == 0
+    # That nothing varies says nothing of what could be told.
+    assert one.measured.power == {}
+    assert one.worth["token"].estimate == 1
