@@ -32,7 +32,7 @@ class _Cell:
 
 @dataclass(frozen=True)
 class _MeasuredLine:
-    """A set or a control: its losses, and its differences to random rows; both by mean."""
+    """A set or a control: its losses, and its differences to random rows, and of a set its worth; all by mean."""
 
     name: str
     losses: list[str]
@@ -82,7 +82,7 @@ def _lines(found: Found) -> Iterator[_MeasuredLine]:
             span = "" if own.low is None else f"{own.low:+.{_DIGITS}f} to {own.high:+.{_DIGITS}f}"
             cells.append(_Cell(f"{own.estimate:+.{_DIGITS}f}", span, own.excludes_zero))
         worth = [] if one is None else [one.worth.get(mean) for mean in MEANS]
-        told = ["–" if own is None else worth_in_words(own) for own in worth] or ["", ""]
+        told = ["–" if own is None else worth_in_words(own) for own in worth]
         yield _MeasuredLine(name, _shown(measured.losses), cells, told)
 
 

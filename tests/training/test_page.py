@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mergeit_ops.core.training_effect.verdict import worth_in_words
 from mergeit_ops.training.page import page
 from mergeit_ops.training.preparing import Prepared
 from tests.report.test_page import HOSTILE, assert_stands_alone, data_of
@@ -35,6 +36,7 @@ def test_the_page_tells_verdicts_and_figures(tmp_path):
         assert one.verdict.sentence in html
     assert done.sight.sentence in html
     assert f"{done.sets[0].measured.differences['row'].estimate:+.4f}" in html
+    assert worth_in_words(done.sets[0].worth["token"]) in html
     data = data_of(html)
     assert data["names"] == ["twice the random rows", "half the answers swapped", "good", "same", "bad", "worst"]
     assert data["controls"] == [True, True, False, False, False, False]

@@ -56,7 +56,7 @@ def sight_of(swapped: Mapping[str, CrossedMean], doubled: Mapping[str, CrossedMe
             (sees_doubled, "that twice the random rows are better"),
         )
     ]
-    return Sight(sees_swapped, sees_doubled, f"The experiment {' and '.join(seen)}.")
+    return Sight(sees_swapped, sees_doubled, f"The experiment {', and it '.join(seen)}.")
 
 
 def verdict_of(differences: Mapping[str, CrossedMean], worth: Mapping[str, TokenWorth | None], sight: Sight) -> Verdict:
@@ -93,7 +93,7 @@ def verdict_of(differences: Mapping[str, CrossedMean], worth: Mapping[str, Token
         return Verdict(
             kind, f"{told}; worth how many of them cannot be told, since twice as many are not clearly better."
         )
-    return Verdict(kind, f"{told}: worth {_both(known)} its tokens of random rows.")
+    return Verdict(kind, f"{told}: worth {_both(known)}.")
 
 
 def worth_in_words(worth: TokenWorth) -> str:
@@ -110,7 +110,8 @@ def worth_in_words(worth: TokenWorth) -> str:
 
 
 def _both(known: Mapping[str, TokenWorth]) -> str:
-    return " per token and ".join(worth_in_words(known[name]) for name in MEANS) + " per row"
+    per_token, per_row = (worth_in_words(known[name]) for name in MEANS)
+    return f"{per_token} its tokens of random rows by the loss per token, {per_row} by the loss per row"
 
 
 def _not_told(per_token: CrossedMean, per_row: CrossedMean) -> str:
@@ -125,7 +126,7 @@ def _not_told(per_token: CrossedMean, per_row: CrossedMean) -> str:
 
 def _worth_beside(worth: Mapping[str, TokenWorth | None]) -> str:
     known = {name: found for name, found in worth.items() if found is not None}
-    return f" It may be worth {_both(known)} its tokens of random rows." if len(known) == len(MEANS) else ""
+    return f" It may be worth {_both(known)}." if len(known) == len(MEANS) else ""
 
 
 def _side(mean: CrossedMean) -> str:

@@ -29,8 +29,8 @@ def test_better_is_said_with_what_it_is_worth():
     told = verdict_of(both(BETTER), WORTH, SEES)
     assert told.kind == "better"
     assert told.sentence == (
-        "Better than random rows of as many tokens: worth 1.50 (1.20 to 1.90) times per token and 1.40 (1.10 to 1.80) "
-        "times per row its tokens of random rows."
+        "Better than random rows of as many tokens: worth 1.50 (1.20 to 1.90) times its tokens of random rows by the "
+        "loss per token, 1.40 (1.10 to 1.80) times by the loss per row."
     )
 
 
@@ -61,8 +61,8 @@ def test_an_experiment_sees_what_both_means_see():
     assert sight_of(both(WORSE), both(BETTER)) == Sight(
         True,
         True,
-        "The experiment sees that half the answers of the control are swapped and sees that twice the random rows are "
-        "better.",
+        "The experiment sees that half the answers of the control are swapped, and it sees that twice the random rows "
+        "are better.",
     )
     blind = sight_of(both(WORSE, UNCLEAR_BETTER), both(WORSE))
     assert (blind.swapped, blind.doubled) == (False, False)
