@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -26,10 +29,14 @@ def files(tmp_path):
     }
 
 
-def call(capsys, files, *arguments, sets=("a", "b"), student=None, draws=2):
+def arguments_of(files, *arguments, sets=("a", "b"), student=None, draws=2):
     given = ["train-eval", *(files[name] for name in sets), "--pool", files["pool"], "--heldout", files["held"]]
     given += ["--student", student or student_folder(), "--device", "cpu", "--draws", str(draws), "--seeds", "1"]
-    code = main([*given, "--layers", "1", "--step-tokens", "64", "--max-length", "120", *map(str, arguments)])
+    return [*given, "--layers", "1", "--step-tokens", "64", "--max-length", "120", *map(str, arguments)]
+
+
+def call(capsys, files, *arguments, **options):
+    code = main(arguments_of(files, *arguments, **options))
     return code, capsys.readouterr()
 
 
@@ -64,6 +71,27 @@ def test_a_further_set_is_added_to_the_same_draws(files, tmp_path, capsys):
     assert "2 trainings on " in printed.err
     assert "8 are done already" in printed.err
     assert "b.jsonl: Cannot tell" in printed.out
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_goes_on(files, tmp_path, capsys):
+    results = tmp_path / "results.jsonl"
+    options = ("--results", results, "--answer-tokens", 60)
+    command = [sys.executable, "-m", "mergeit_ops", *arguments_of(files, *options, draws=40)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as killed:
+        until = time.monotonic() + 240
+        while not (results.exists() and results.read_text(encoding="utf-8").count("\n") > 3):
+            assert killed.poll() is None
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        killed.kill()
+    done = results.read_text(encoding="utf-8").count("\n") - 2
+    code, printed = call(capsys, files, *options, draws=2)
+    assert code == 0
+    assert f"{min(done, 10)} are done already" in printed.err
+    runs = [json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()[1:]]
+    keys = [(run["role"], run["digest"], run["draw"], run["seed"]) for run in runs]
+    assert len(keys) == len(set(keys)) == 1 + max(done, 10)
 
 
 def test_a_student_without_a_chat_template(files, tmp_path, capsys):
