@@ -1,7 +1,7 @@
 """The lower layers of a student that stay as they are: what they make of a text is computed once.
 
-Where the upper quarter of the layers is trained, a run then takes a third of the time. It works with any model whose
-layers stand in a list and take hidden states first, which is tried before it is used.
+Held-out rows then pass through the upper layers alone after each training. It works with any model whose layers stand
+in a list and take hidden states first, which is tried before it is used.
 """
 
 from __future__ import annotations
