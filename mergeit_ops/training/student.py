@@ -53,12 +53,13 @@ class Batch:
         return int((self.targets >= 0).sum())
 
 
-def load_student(name: str, settings: TrainingSettings, device: str | None) -> Student:
+def load_student(name: str, settings: TrainingSettings, device: str | None, bfloat16: bool | None = None) -> Student:
     """Load a student.
 
     :param name: name at the Hugging Face Hub, or a folder.
     :param settings: how it is trained.
     :param device: `cpu`, `cuda` or `cuda:N`; None takes a GPU where there is one.
+    :param bfloat16: whether products are in bfloat16; None: where the device has instructions for it.
     :raises StudentError: if it cannot be loaded, the device is not there, or the settings do not fit it.
     """
     if device is not None and device.startswith("cuda") and not torch.cuda.is_available():
@@ -72,7 +73,8 @@ def load_student(name: str, settings: TrainingSettings, device: str | None) -> S
             f"The student {name!r} cannot be loaded ({error}): name a causal language model of the Hugging Face Hub, "
             "which needs a connection or a local copy, or a folder."
         ) from error
-    return Student(name, tokenizer, model, settings)
+    narrow = takes_bfloat16(str(model.device), "auto") if bfloat16 is None else bfloat16
+    return Student(name, tokenizer, model, settings, narrow)
 
 
 class Student:
@@ -82,15 +84,16 @@ class Student:
     :param tokenizer: its tokenizer.
     :param model: a causal language model with weights in float32.
     :param settings: how it is trained.
+    :param bfloat16: whether products are in bfloat16.
     :raises StudentError: if the settings do not fit it.
     """
 
-    def __init__(self, name: str, tokenizer: Any, model: Any, settings: TrainingSettings) -> None:
+    def __init__(self, name: str, tokenizer: Any, model: Any, settings: TrainingSettings, bfloat16: bool) -> None:
         self.name = name
         self.tokenizer = tokenizer
         self.settings = settings
         self.device = model.device
-        self.bfloat16 = takes_bfloat16(str(self.device), "auto")
+        self.bfloat16 = bfloat16
         self.fingerprint = _fingerprint(model)
         positions = context_length(model.config)
         self.most_tokens = min(settings.max_length, positions or settings.max_length)

@@ -48,8 +48,7 @@ def test_epochs_are_further_passes(tmp_path):
 
 
 def test_losses_of_a_row_do_not_depend_on_the_rows_around_it(tmp_path):
-    one = student()
-    one.bfloat16 = False
+    one = student(bfloat16=False)
     some = encoded(tmp_path, "held", rows(40, seed=9)).rows
     whole = HeldOut(one, some)
     assert whole.tokens == [row.answer_tokens for row in some]

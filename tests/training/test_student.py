@@ -34,9 +34,8 @@ def plain_losses(folder, texts):
 
 @pytest.mark.parametrize("trained", ["top", "full"])
 @pytest.mark.parametrize("folder", [student_folder, gpt2_folder])
-def test_losses_are_those_of_the_model(folder, trained, monkeypatch):
-    one = load_student(folder(), replace(SETTINGS, trained=trained), "cpu")
-    one.bfloat16 = False
+def test_losses_are_those_of_the_model(folder, trained):
+    one = load_student(folder(), replace(SETTINGS, trained=trained), "cpu", bfloat16=False)
     encoder = RowEncoder(one.tokenizer, one.most_tokens)
     texts = [encoder.encode(sample).texts[0] for sample in SAMPLES]
     batch = one.batch(texts)

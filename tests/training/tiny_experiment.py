@@ -36,9 +36,9 @@ def rows(count: int, seed: int = 0) -> list[dict[str, str]]:
     return found
 
 
-def student(settings: TrainingSettings = SETTINGS) -> Student:
+def student(settings: TrainingSettings = SETTINGS, bfloat16: bool | None = None) -> Student:
     """The student, loaded anew."""
-    return load_student(student_folder(), settings, "cpu")
+    return load_student(student_folder(), settings, "cpu", bfloat16)
 
 
 def encoded(folder: Path, name: str, content: list[dict[str, str]], most_tokens: int = 128):
