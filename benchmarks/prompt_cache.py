@@ -2,8 +2,8 @@
 
     python benchmarks/prompt_cache.py rows.jsonl --model NAME --base-url http://localhost:8080/v1 [--pairs 8]
 
-Sends the merger's prompts for pairs of rows to a server, one at a time, and asks for one token each, so that reading the
-prompt is nearly all of the work. Two ways take turns: the prompts as they are, whose beginning is the same in all, and
+Sends the merger's prompts for pairs of rows to a server, one at a time, and asks for one token each, so that nearly all
+of the work is to read the prompt. Two ways take turns: the prompts as they are, whose beginning is the same in all, and
 the same prompts with another first word in each, which no cache can have. Prints seconds and the tokens from the
 cache.
 """
