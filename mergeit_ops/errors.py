@@ -6,9 +6,11 @@ argument, so they survive pickling between processes.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from mergeit_ops.core.disk import is_full, unwritable
 from mergeit_ops.core.text.characters import printable
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
     "StudentError",
     "TooManyFailuresError",
     "named",
+    "temporary_files",
 ]
 
 
@@ -98,3 +101,19 @@ def named(name: str) -> Iterator[None]:
         if isinstance(told, LLMError) and isinstance(error, LLMError) and error.reason:
             told.reason = f"{name}: {error.reason}"
         raise told from error
+
+
+@contextmanager
+def temporary_files(what: str) -> Iterator[None]:
+    """Name the folder of temporary files, and the cure, if it is full.
+
+    :param what: what is written there, as the beginning of a sentence.
+    :raises DiskError: if so.
+    """
+    try:
+        yield
+    except OSError as error:
+        if not is_full(error):
+            raise
+        cure = unwritable(error, tempfile.gettempdir(), "set the environment variable TMPDIR to another folder")
+        raise DiskError(f"{what} is written to a temporary file, but {cure}") from None

@@ -1,13 +1,17 @@
 """Every error a user can meet: one sentence that survives the way between processes."""
 
+import errno
 import pickle
+import tempfile
 
 import pytest
 
 from mergeit_ops import errors
-from mergeit_ops.errors import DatasetError, LLMUnavailableError, MergeItError, named
+from mergeit_ops.core.text import language
+from mergeit_ops.errors import DatasetError, DiskError, LLMUnavailableError, MergeItError, named, temporary_files
+from mergeit_ops.scorers.familiarity import languages_of
 
-EVERY = [getattr(errors, name) for name in errors.__all__ if name != "named"]
+EVERY = [getattr(errors, name) for name in errors.__all__ if name[0].isupper()]
 
 
 @pytest.mark.parametrize("error", EVERY)
@@ -37,3 +41,28 @@ def test_the_reason_stays_beside_a_sentence_that_gets_a_name():
     with pytest.raises(LLMUnavailableError) as caught, named("op"):
         raise stopped
     assert caught.value.reason == "op: Nobody answers."
+
+
+def test_a_full_folder_of_temporary_files_is_named_with_the_cure(monkeypatch):
+    with (
+        pytest.raises(DiskError, match=r"^It is written to a temporary file, but the disk that holds .* TMPDIR"),
+        temporary_files("It"),
+    ):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    with pytest.raises(FileNotFoundError), temporary_files("It"):
+        raise FileNotFoundError(errno.ENOENT, "no such file")
+    monkeypatch.setattr(tempfile, "tempdir", "/dev/full-of-files")
+    with pytest.raises(DiskError, match="/dev/full-of-files"), temporary_files("It"):
+        raise OSError(errno.EDQUOT, "Disk quota exceeded")
+
+
+def test_the_model_of_languages_that_finds_no_room_is_such_a_case(monkeypatch):
+    from mergeit_ops.core.sample import Sample
+
+    def no_room(*texts):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("mergeit_ops.scorers.familiarity.language_of", no_room)
+    with pytest.raises(DiskError, match=r"^The model that tells languages is written to a temporary file"):
+        languages_of(Sample("a", "", "b"))
+    assert language.language_of("") is None

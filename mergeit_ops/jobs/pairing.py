@@ -19,6 +19,7 @@ from mergeit_ops.dataset.recipe_columns import column_of, path_inside, value_at
 from mergeit_ops.dataset.stats import stats_of
 from mergeit_ops.dataset.tables import python_rows
 from mergeit_ops.dataset.topics import Topic
+from mergeit_ops.errors import temporary_files
 from mergeit_ops.jobs.sample_reader import SampleReader
 
 __all__ = ["PairingJob"]
@@ -93,12 +94,13 @@ def _languages(topic: Topic, readings: Sequence[Reading], positions: NDArray[np.
     """Return the language of each row: the stat of Data-Juicer's `language_id_score_filter`, else that of its texts."""
     stats = stats_of(topic.table)
     known = [str(stats[position].get(LANGUAGE_STAT) or "") for position in positions]
-    return completed(
-        [
-            language or language_of(reading.sample.query, f"{reading.sample.query}\n{reading.sample.output}")
-            for language, reading in zip(known, readings, strict=True)
-        ]
-    )
+    with temporary_files("The model that tells languages"):
+        return completed(
+            [
+                language or language_of(reading.sample.query, f"{reading.sample.query}\n{reading.sample.output}")
+                for language, reading in zip(known, readings, strict=True)
+            ]
+        )
 
 
 def _as_key(row: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ from mergeit_ops.core.formats.traces import part_trace
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.text.code import code_line_share
 from mergeit_ops.core.text.language import language_of
+from mergeit_ops.errors import temporary_files
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -141,7 +142,8 @@ def languages_of(sample: Sample) -> tuple[str, ...]:
 
     :param sample: a row.
     """
-    told = (language_of(sample.query), language_of(sample.output))
+    with temporary_files("The model that tells languages"):
+        told = (language_of(sample.query), language_of(sample.output))
     return tuple(language for language in told if language not in (None, _NO_LANGUAGE))
 
 
