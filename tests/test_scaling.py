@@ -31,7 +31,7 @@ def scaling():
 def test_a_whole_run_keeps_a_fifth_of_each_topic_within_its_memory(scaling, tmp_path, rows, most_memory):
     data = tmp_path / "rows.parquet"
     scaling.write_rows(data, rows)
-    measured = scaling.run(data, tmp_path, rows, flat=False, np_=2)
+    measured = scaling.run(data, tmp_path, rows, scaling.PROCESS_TOPICS, np_=2)
     work_dir = next((tmp_path / "work").rglob(MANIFEST_DIR)).parent
     grouper, selector, reverse = (record["figures"] for record in read_manifests(work_dir))
     assert grouper["rows_in"] == selector["rows_in"] == rows

@@ -45,7 +45,7 @@ def test_a_recipe_selects_what_answers(parameters, factory):
 def test_two_selections_that_contradict_are_refused():
     with pytest.raises(RecipeError, match="is_hf_model is true and backend is 'openai'"):
         LLMSettings(is_hf_model=True, backend="openai")
-    with pytest.raises(RecipeError, match="backend must be one of 'openai', 'huggingface' or null, got 'vllm'"):
+    with pytest.raises(RecipeError, match="backend must be one of 'openai', 'huggingface', 'recorded' or null, got 'vllm'"):
         LLMSettings(backend="vllm")
 
 
