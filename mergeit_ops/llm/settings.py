@@ -94,7 +94,8 @@ class LLMSettings:
     :param api_or_hf_model: name of the model, as the server knows it; for a local one its name at the Hugging Face
         Hub, or a folder.
     :param is_hf_model: false: an OpenAI-compatible server; true: a local Hugging Face model through transformers.
-    :param backend: what answers, by name: `openai` or `huggingface`; null: what `is_hf_model` says.
+    :param backend: what answers, by name: `openai`, `huggingface`, or `recorded` answers from a file; null: what
+        `is_hf_model` says.
     :param api_endpoint: path of the chat endpoint below the base URL; null: `/chat/completions`.
     :param response_path: where the answer's text stands in the response; null: `choices.0.message.content`.
     :param model_params: of the client, e.g. `base_url`. The key comes from the environment variable
