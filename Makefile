@@ -15,7 +15,7 @@ help:  ## Show what can be made.
 
 # Newer than what it is made from: nothing is installed twice.
 $(VENV)/.installed: pyproject.toml constraints.txt
-	@echo "Installing into $(VENV): two minutes or so, and 2.6 GB"
+	@echo "Installing into $(VENV): two minutes or so, and 2.7 GB"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[offline,multilingual,train,dev]"
 	@touch $@
