@@ -72,8 +72,8 @@ def _operators(records: Sequence[Record]) -> Iterable[str]:
         figures = record["figures"]
         notes = ", ".join(f"{figures[name]:,} {name}" for name in _NOTED if isinstance(figures.get(name), int))
         # Rows that are topics now have no number of their own.
-        left = f"{figures['rows_out']:,}" if "rows_out" in figures else ""
-        rows = f"{figures['rows_in']:7,}  {left:>8}  {figures.get('seconds', 0):7.1f}"
+        left = "" if figures.get("rows_out") is None else f"{figures['rows_out']:,}"
+        rows = f"{figures['rows_in'] or 0:7,}  {left:>8}  {figures.get('seconds') or 0:7.1f}"
         yield f"{record['operator']:{width}}  {rows}  {notes}".rstrip()
     yield ""
 

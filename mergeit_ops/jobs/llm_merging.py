@@ -18,7 +18,7 @@ from mergeit_ops.core.text.characters import printable
 from mergeit_ops.core.text.token_estimate import estimate_tokens
 from mergeit_ops.dataset.merge_table import ForeseenGroup, Merge, TopicMerges
 from mergeit_ops.jobs.merge_judge import Case, MergeJudge
-from mergeit_ops.jobs.merge_run import MergeRun, MergeWork
+from mergeit_ops.jobs.merge_run import MergeRun, MergeWork, with_system
 from mergeit_ops.llm.engine import LLMEngine
 from mergeit_ops.llm.requests import LLMOutcome, LLMRequest
 
@@ -106,7 +106,7 @@ class LLMMerging:
         def note(outcome: LLMOutcome[Sample]) -> None:
             topic, number, prompt = outcome.tag
             if judge is not None:
-                found[prompt] = Case.of(topic, number, self._merge(outcome), work.layout)
+                found[prompt] = Case.of(topic, number, with_system(self._merge(outcome), topic, number), work.layout)
             if len(found) > _JUDGED:
                 # By their hash, the ones that are left are a random sample, the same in every run.
                 del found[max(found)]

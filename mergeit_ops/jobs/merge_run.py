@@ -46,9 +46,7 @@ class MergeWork:
 
     def settle(self, topic: TopicMerges, number: int, merge: Merge) -> None:
         """Note what became of a group of an open topic."""
-        if merge.answers:
-            merge = replace(merge, answers=tuple(_with_system(answer, topic, number) for answer in merge.answers))
-        topic.merges[number] = merge
+        topic.merges[number] = with_system(merge, topic, number)
 
 
 class MergeTrial(MergeWork):
@@ -132,7 +130,10 @@ class MergeRun(MergeWork):
             raise AssertionError(f"{len(self._waiting)} topics were left without an outcome for every pair")
 
 
-def _with_system(answer: Sample, topic: TopicMerges, number: int) -> Sample:
-    """Give a merged sample the system prompt that its parents agree on."""
+def with_system(merge: Merge, topic: TopicMerges, number: int) -> Merge:
+    """Give the answers of a merge the system prompt that its parents agree on."""
+    if not merge.answers:
+        return merge
     prompts = {parent.system for parent in topic.samples(topic.groups[number])}
-    return replace(answer, system=prompts.pop() if len(prompts) == 1 else "")
+    system = prompts.pop() if len(prompts) == 1 else ""
+    return replace(merge, answers=tuple(replace(answer, system=system) for answer in merge.answers))

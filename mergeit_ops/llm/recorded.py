@@ -56,10 +56,7 @@ class RecordedFactory:
 
     def identity(self) -> Mapping[str, Any]:
         """Return what names the answers: the file's name, and what is in it."""
-        try:
-            digest = hashlib.sha256(Path(self.path).read_bytes()).hexdigest()
-        except OSError:
-            digest = ""
+        digest = _digest_of(self.path, _version(self.path))
         return {"base_url": "recorded", "model": f"recorded: {Path(self.path).name}", "file": digest}
 
     def check(self) -> None:
@@ -67,11 +64,11 @@ class RecordedFactory:
 
         :raises LLMUnavailableError: if it cannot be read, or a line is no recorded answer.
         """
-        _answers_of(self.path)
+        _answers_of(self.path, _version(self.path))
 
     def create(self, max_concurrency: int) -> ChatBackend:
         """See `BackendFactory`."""
-        return RecordedBackend(_answers_of(self.path))
+        return RecordedBackend(_answers_of(self.path, _version(self.path)))
 
 
 class RecordedBackend:
@@ -91,7 +88,10 @@ class RecordedBackend:
     ) -> Completion:
         """See `ChatBackend`; records without an answer are refused, each for itself."""
         asked = next((found for turn in reversed(messages) if (found := _RECORDS.search(turn["content"]))), None)
-        answer = None if asked is None else self._answers.get(_key(json.loads(asked[1])))
+        try:
+            answer = None if asked is None else self._answers.get(_key(json.loads(asked[1])))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            answer = None  # another kind of request, such as one about a text
         if answer is None:
             raise CallFailedError(
                 FailureKind.REFUSED,
@@ -104,8 +104,25 @@ def _key(records: Sequence[Mapping[str, Any]]) -> _Key:
     return tuple(sorted((str(record["instruction"]), str(record.get("input") or "")) for record in records))
 
 
+def _version(path: str) -> tuple[int, int]:
+    """Return size and time of a file: what is remembered of it holds as long as they do. Zeros if it is not there."""
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return 0, 0
+    return found.st_size, found.st_mtime_ns
+
+
 @lru_cache(maxsize=4)
-def _answers_of(path: str) -> Mapping[_Key, str]:
+def _digest_of(path: str, version: tuple[int, int]) -> str:
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except OSError:
+        return ""
+
+
+@lru_cache(maxsize=4)
+def _answers_of(path: str, version: tuple[int, int]) -> Mapping[_Key, str]:
     answers: dict[_Key, str] = {}
     try:
         for number, line in rows_of_file(Path(path)):

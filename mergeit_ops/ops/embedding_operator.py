@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import Any, ClassVar, Literal, Optional
 
 from mergeit_ops.dataset.recipe import Recipe
 from mergeit_ops.embedding.defaults import DEFAULT_EMBEDDING_MODEL, DEFAULT_EMBEDDING_WINDOW
@@ -13,6 +13,10 @@ from mergeit_ops.ops.vectors_of_recipe import choices_of_maker
 
 class EmbeddingOperator(SampleOperator):
     """Mixin before Data-Juicer's operator class: the parameters of the sentence encoder."""
+
+    beside_static: ClassVar[Literal["follows", "finds", "refuses"]] = "refuses"
+    """What it does beside vectors of a model that was fitted to the rows: `follows`: it embeds with that model if its
+    own is `static`; `finds`: it looks for the model in the topics; `refuses`: it cannot embed with it."""
 
     def __init__(
         self,

@@ -37,6 +37,7 @@ class FacilityLocationSelector(ScoredSelector):
     counts as 0. After QDIT (arXiv 2311.14736); `recipes/methods/qdit.yaml`. The record and the log then say how high
     the chosen samples score beside all, and how near they come to the target."""
 
+    beside_static = "follows"
     _constraints = {
         **TOPIC_SELECTOR_CONSTRAINTS,
         "allocation": OneOf(ALLOCATIONS),

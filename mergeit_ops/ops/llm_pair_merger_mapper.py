@@ -91,6 +91,7 @@ class LLMPairMergerMapper(LLMOperator, EmbeddingOperator, Mapper):
         "keep_embeddings": FLAG,
         "derived_columns": MAPPING,
     }
+    beside_static = "finds"
     takes = "topics"
     gives_ids = True
     kind = "merger"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 from mergeit_ops.core.text.characters import printable
 from mergeit_ops.dataset.recipe import Recipe, Step
 from mergeit_ops.embedding.defaults import DEFAULT_EMBEDDING_MODEL, DEFAULT_EMBEDDING_WINDOW, STATIC
+from mergeit_ops.embedding.static.model import is_fitted
 from mergeit_ops.errors import RecipeError
 
 __all__ = ["EMBEDDING_CHOICES", "choices_of_maker"]
@@ -22,6 +23,7 @@ EMBEDDING_CHOICES: Mapping[str, str] = {
 
 class _Embeds(Protocol):
     _name: str
+    beside_static: ClassVar[Literal["follows", "finds", "refuses"]]
 
     @property
     def parameters(self) -> Mapping[str, Any]: ...
@@ -43,8 +45,10 @@ def choices_of_maker(operator: _Embeds, recipe: Recipe, place: int) -> dict[str,
         return own
     for name, default in EMBEDDING_CHOICES.items():
         made_with = maker.parameters.get(name) or default
-        # Which model was fitted is known only in the run.
-        if own[name] == made_with or made_with == STATIC:
+        if own[name] == made_with or (made_with == STATIC and is_fitted(own[name])):
+            continue
+        if made_with == STATIC and own[name] == default:
+            own[name] = _beside_static(operator, maker, default)
             continue
         if own[name] != default:
             raise RecipeError(
@@ -53,6 +57,17 @@ def choices_of_maker(operator: _Embeds, recipe: Recipe, place: int) -> dict[str,
             )
         own[name] = made_with
     return own
+
+
+def _beside_static(operator: _Embeds, maker: Step, default: str) -> str:
+    """Return the model of an operator that names none, where the vectors are of token vectors fitted to the rows."""
+    if operator.beside_static == "refuses":
+        raise RecipeError(
+            f"{operator._name}: {maker.name} makes the vectors of the rows with embedding_model static, and this "
+            "operator cannot embed other texts with it; let the rows lose their vectors before it (keep_embeddings: "
+            "false), or put it before the operator that makes them."
+        )
+    return STATIC if operator.beside_static == "follows" else default
 
 
 def _maker(steps: tuple[Step, ...]) -> Step | None:

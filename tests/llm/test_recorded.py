@@ -77,6 +77,20 @@ def test_answers_are_found_in_the_journal_until_the_file_changes(file, tmp_path)
     assert cache_hits() == 0
 
 
+def test_an_answer_that_was_corrected_is_the_one_that_is_given(file):
+    assert outcomes(engine_of(file), [RYE]) == ["as it stands"]
+    file.write_text(line(RYE, answer="corrected"), encoding="utf-8")
+    assert outcomes(engine_of(file), [RYE]) == ["corrected"]
+
+
+@pytest.mark.parametrize("records", ['[{"text": "a"}]', "[1]", "no JSON", '{"a": 1}'])
+def test_a_request_about_something_else_is_refused(file, records):
+    messages = [{"role": "user", "content": f"<records>\n{records}\n</records>"}]
+    found = []
+    engine_of(file).run([LLMRequest(tag=0, messages=messages, parse=str)], found.append)
+    assert [one.error for one in found] == [FailureReason.REFUSED]
+
+
 def test_a_file_that_cannot_be_read_is_one_sentence_before_any_work(tmp_path):
     with pytest.raises(LLMUnavailableError, match=r"recorded answers '.*none.jsonl' cannot be read .*api_or_hf_model"):
         engine_of(tmp_path / "none.jsonl").check()

@@ -48,7 +48,6 @@ MAPPER = ("sentence_embedding_mapper", {"embedding_window": "first"})
         ([MAPPER, GROUPER, KEEPS], [DEFAULT_EMBEDDING_MODEL, "first", "user"]),
         ([MAPPER, ("diversity_selector", {})], OWN),
         ([MAPPER, ("diversity_selector", {"keep_embeddings": True})], [DEFAULT_EMBEDDING_MODEL, "first", "user"]),
-        ([("topic_cluster_grouper", {"embedding_model": "static"}), KEEPS], OWN),
     ],
 )
 def test_what_a_recipe_leaves_open_follows_the_maker_of_the_vectors_that_come(steps, expected):
@@ -83,3 +82,23 @@ def test_an_operator_in_its_place_embeds_as_the_maker_does():
     operator = LLMPairMergerMapper(model_params={"base_url": "http://127.0.0.1:9/v1"})
     operator.check_place(recipe_of(GROUPER, DROPS), 1)
     assert (operator.embedding_model, operator.embedding_text, operator.encoder.window) == ("m", "all", "mean")
+
+
+STATIC = ("topic_cluster_grouper", {"embedding_model": "static"})
+
+
+def test_beside_vectors_that_were_fitted_to_the_rows_no_other_model_embeds_silently(tmp_path):
+    file = tmp_path / "target.jsonl"
+    file.write_text('{"instruction": "a", "output": "b"}', encoding="utf-8")
+    mapper = ("sentence_embedding_mapper", {"embedding_model": "static"})
+    with pytest.raises(RecipeError, match=r"^decontamination_filter: sentence_embedding_mapper makes .* static"):
+        choices(DecontaminationFilter(paths=str(file)), mapper)
+    with pytest.raises(RecipeError, match=r"^quality_gate_filter: .*keep_embeddings: false"):
+        choices(QualityGateFilter(), STATIC, KEEPS)
+    with pytest.raises(RecipeError, match=r"embedding_model is 'other'.*with 'static'"):
+        choices(QualityGateFilter(embedding_model="other"), STATIC, KEEPS)
+    assert choices(QualityGateFilter(), STATIC, DROPS) == OWN
+    target = FacilityLocationSelector(select_num=1, target_path=str(file), target_weight=0.5)
+    assert choices(target, mapper)[0] == choices(target, STATIC)[0] == "static"
+    # It finds the fitted model in the topics.
+    assert choices(LLMPairMergerMapper(merge_strategy="concat"), STATIC) == OWN
