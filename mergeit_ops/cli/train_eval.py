@@ -16,7 +16,7 @@ from mergeit_ops.errors import DatasetError
 
 if TYPE_CHECKING:
     from mergeit_ops.training.price import Price
-    from mergeit_ops.training.settings import TrainingSettings
+    from mergeit_ops.training.settings import FineTuningSettings
 
 NAME = "train-eval"
 HELP = "Train a small student on sets of rows, and say what each is worth in tokens of random rows, or that it cannot."
@@ -159,11 +159,11 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _settings(options: argparse.Namespace) -> TrainingSettings:
-    from mergeit_ops.training.settings import LEARNING_RATES, TrainingSettings
+def _settings(options: argparse.Namespace) -> FineTuningSettings:
+    from mergeit_ops.training.settings import LEARNING_RATES, FineTuningSettings
 
     rate = options.learning_rate if options.learning_rate is not None else LEARNING_RATES[options.train]
-    return TrainingSettings(
+    return FineTuningSettings(
         options.train,
         options.layers or 0,
         options.lora_rank,

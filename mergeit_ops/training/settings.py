@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-__all__ = ["LEARNING_RATES", "TRAINED", "TrainingSettings", "experiment_id"]
+__all__ = ["LEARNING_RATES", "TRAINED", "FineTuningSettings", "experiment_id"]
 
 TRAINED = ("top", "lora", "full")
 """What of a student is trained: its upper layers, low-rank adapters of all linear layers, or all of it."""
@@ -17,7 +17,7 @@ LEARNING_RATES: Mapping[str, float] = {"top": 3e-4, "lora": 5e-4, "full": 5e-5}
 
 
 @dataclass(frozen=True)
-class TrainingSettings:
+class FineTuningSettings:
     """How a student is trained.
 
     :param trained: one of `TRAINED`.

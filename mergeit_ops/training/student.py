@@ -24,7 +24,7 @@ from mergeit_ops.llm.huggingface import (
 from mergeit_ops.llm.model_parts import body_and_head
 from mergeit_ops.training.encoding import EncodedText
 from mergeit_ops.training.lower_layers import LowerLayers, decoder_layers
-from mergeit_ops.training.settings import TrainingSettings
+from mergeit_ops.training.settings import FineTuningSettings
 
 __all__ = ["Batch", "Student", "load_student"]
 
@@ -53,7 +53,7 @@ class Batch:
         return int((self.targets >= 0).sum())
 
 
-def load_student(name: str, settings: TrainingSettings, device: str | None, bfloat16: bool | None = None) -> Student:
+def load_student(name: str, settings: FineTuningSettings, device: str | None, bfloat16: bool | None = None) -> Student:
     """Load a student.
 
     :param name: name at the Hugging Face Hub, or a folder.
@@ -88,7 +88,7 @@ class Student:
     :raises StudentError: if the settings do not fit it.
     """
 
-    def __init__(self, name: str, tokenizer: Any, model: Any, settings: TrainingSettings, bfloat16: bool) -> None:
+    def __init__(self, name: str, tokenizer: Any, model: Any, settings: FineTuningSettings, bfloat16: bool) -> None:
         self.name = name
         self.tokenizer = tokenizer
         self.settings = settings

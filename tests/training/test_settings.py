@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mergeit_ops.training.settings import TrainingSettings, experiment_id
+from mergeit_ops.training.settings import FineTuningSettings, experiment_id
 
 
 def test_every_setting_makes_another_experiment():
-    base = TrainingSettings()
+    base = FineTuningSettings()
     others = {
         "trained": "full",
         "layers": 3,

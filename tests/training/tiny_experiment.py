@@ -10,12 +10,12 @@ from pathlib import Path
 from mergeit_ops.training.encoding import RowEncoder
 from mergeit_ops.training.plan import encoded_set
 from mergeit_ops.training.reading import TrainingSet, read_training_set
-from mergeit_ops.training.settings import TrainingSettings
+from mergeit_ops.training.settings import FineTuningSettings
 from mergeit_ops.training.student import Student, load_student
 from tests.recipe_runs import write_jsonl
 from tests.tiny_models import save_rambler
 
-SETTINGS = TrainingSettings(layers=1, learning_rate=0.02, step_tokens=64, max_length=128)
+SETTINGS = FineTuningSettings(layers=1, learning_rate=0.02, step_tokens=64, max_length=128)
 LETTERS = "abcdefgh"
 
 
@@ -36,7 +36,7 @@ def rows(count: int, seed: int = 0) -> list[dict[str, str]]:
     return found
 
 
-def student(settings: TrainingSettings = SETTINGS, bfloat16: bool | None = None) -> Student:
+def student(settings: FineTuningSettings = SETTINGS, bfloat16: bool | None = None) -> Student:
     """The student, loaded anew."""
     return load_student(student_folder(), settings, "cpu", bfloat16)
 
