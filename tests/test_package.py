@@ -52,6 +52,17 @@ def test_only_operators_import_data_juicer():
     assert "data_juicer" not in modules_after("import " + ", ".join(others))
 
 
+def test_no_two_classes_have_one_name():
+    """A reader who meets a class finds it by its name alone."""
+    places: dict[str, list[str]] = {}
+    for path in sorted((REPOSITORY / "mergeit_ops").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(str(path.relative_to(REPOSITORY)))
+    assert len(places) > 100
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
 LAYERS = (
     "worker",
     "core",

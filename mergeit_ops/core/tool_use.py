@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-__all__ = ["Call", "Result", "Said", "Tool", "ToolUse"]
+__all__ = ["Call", "PlainTurn", "Tool", "ToolResult", "ToolUse"]
 
 
 class Tool(NamedTuple):
@@ -32,7 +32,7 @@ class Call(NamedTuple):
     call_id: str = ""
 
 
-class Result(NamedTuple):
+class ToolResult(NamedTuple):
     """What a tool gave back.
 
     :param call_id: of its call; empty: it does not say.
@@ -45,7 +45,7 @@ class Result(NamedTuple):
     number: int | None = None
 
 
-class Said(NamedTuple):
+class PlainTurn(NamedTuple):
     """That the user or the assistant says something, so that the conversation goes on."""
 
 
@@ -59,5 +59,5 @@ class ToolUse:
     """
 
     tools: tuple[Tool, ...] = ()
-    events: tuple[Call | Result | Said, ...] = ()
+    events: tuple[Call | ToolResult | PlainTurn, ...] = ()
     unread: str = ""

@@ -9,7 +9,7 @@ from typing import Any
 from mergeit_ops.core.formats import SampleFormat
 from mergeit_ops.core.rows import lineage
 from mergeit_ops.core.rows.identity import sample_digest
-from mergeit_ops.dataset.gate_table import MergedRow, Verdict
+from mergeit_ops.dataset.gate_table import GateVerdict, MergedRow
 from mergeit_ops.dataset.merge_table import MergeRecord, merge_record
 
 
@@ -34,7 +34,7 @@ class GateRecord:
         self,
         before: Iterable[Mapping[str, Any]],
         after: Iterable[Mapping[str, Any]],
-        verdicts: Iterable[tuple[MergedRow, Verdict]],
+        verdicts: Iterable[tuple[MergedRow, GateVerdict]],
         rebuilt: Mapping[str, Mapping[str, Any]],
         layout: SampleFormat,
         inexact: Collection[str],

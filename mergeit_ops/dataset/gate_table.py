@@ -56,7 +56,7 @@ class MergedRow:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class GateVerdict:
     """The decision on a merged row and the scores behind it.
 
     :param decision: the gate's decision.
@@ -122,7 +122,7 @@ def _merged_row(
 def gated_table(
     table: pa.Table,
     metas: Sequence[Mapping[str, Any]],
-    verdicts: Mapping[int, tuple[MergedRow, Verdict]],
+    verdicts: Mapping[int, tuple[MergedRow, GateVerdict]],
     scores: Mapping[int, Score],
     layout: SampleFormat,
     embed: Callable[[Sequence[Sample]], Sequence[str]],
@@ -167,7 +167,7 @@ class _OutRow:
     rebuilt: Mapping[str, Any] | None = None
 
 
-def _accepted(merged: MergedRow, verdict: Verdict, old_stats: Mapping[str, Any], layout: SampleFormat) -> _OutRow:
+def _accepted(merged: MergedRow, verdict: GateVerdict, old_stats: Mapping[str, Any], layout: SampleFormat) -> _OutRow:
     decision = verdict.decision
     score = verdict.candidate_scores[decision.chosen]
     stats = {**old_stats, **_decision_stats(decision, score)}
@@ -181,7 +181,7 @@ def _accepted(merged: MergedRow, verdict: Verdict, old_stats: Mapping[str, Any],
     return _OutRow(meta, stats, rebuilt=rebuilt)
 
 
-def _restored(merged: MergedRow, verdict: Verdict) -> Iterator[_OutRow]:
+def _restored(merged: MergedRow, verdict: GateVerdict) -> Iterator[_OutRow]:
     decision = verdict.decision
     assert decision.rejected is not None
     rejected_text = encode_sample(merged.candidates[decision.chosen])

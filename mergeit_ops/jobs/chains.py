@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mergeit_ops.core.merging.prompts import prompt_sha256
-from mergeit_ops.core.rewriting.chains import Chain, Question
+from mergeit_ops.core.rewriting.chains import Chain, ChainCall
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.llm.requests import LLMOutcome
 
@@ -41,14 +41,14 @@ class RunningChains:
         self._prompts: dict[Sample, str] = {}
         self.ends: dict[Sample, ChainEnd] = {}
 
-    def first_questions(self) -> Iterator[tuple[Sample, Question]]:
+    def first_questions(self) -> Iterator[tuple[Sample, ChainCall]]:
         """Yield the first question of each chain, in order. A chain without one ends at once."""
         for sample in self._chains:
             question = self._sent(sample, None)
             if question is not None:
                 yield sample, question
 
-    def next_question(self, outcome: LLMOutcome[Any]) -> Question | None:
+    def next_question(self, outcome: LLMOutcome[Any]) -> ChainCall | None:
         """Return the question that an answer leads to; None if its chain is at its end.
 
         :param outcome: of a question; its tag is the sample.
@@ -58,7 +58,7 @@ class RunningChains:
         self.ends[outcome.tag] = ChainEnd(error=str(outcome.error))
         return None
 
-    def _sent(self, sample: Sample, answer: Any) -> Question | None:
+    def _sent(self, sample: Sample, answer: Any) -> ChainCall | None:
         try:
             question = self._chains[sample].send(answer)
         except StopIteration as end:

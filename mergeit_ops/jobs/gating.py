@@ -19,7 +19,7 @@ from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.scoring.score import Score
 from mergeit_ops.core.vectors import encode_vectors
 from mergeit_ops.dataset.gate_record import GateRecord
-from mergeit_ops.dataset.gate_table import MergedRow, Verdict, gated_table, merged_rows, metadata_of, whole_topics
+from mergeit_ops.dataset.gate_table import GateVerdict, MergedRow, gated_table, merged_rows, metadata_of, whole_topics
 from mergeit_ops.dataset.stats import GATE_STATS
 from mergeit_ops.dataset.tables import JSON, inexact_columns
 from mergeit_ops.errors import named
@@ -125,13 +125,13 @@ class GateJob:
         return encode_vectors(self.reader.embed(samples))
 
 
-def _verdict(merge: MergedRow, question: MergeComparison, scores: Sequence[Score]) -> Verdict:
+def _verdict(merge: MergedRow, question: MergeComparison, scores: Sequence[Score]) -> GateVerdict:
     answers = len(question.candidates)
     decision = question.decide([score.value for score in scores])
-    return Verdict(decision, scores[:answers], scores[answers:], merge.kept)
+    return GateVerdict(decision, scores[:answers], scores[answers:], merge.kept)
 
 
-def _figures(verdicts: Iterable[tuple[MergedRow, Verdict]]) -> dict[str, Any]:
+def _figures(verdicts: Iterable[tuple[MergedRow, GateVerdict]]) -> dict[str, Any]:
     accepted = restored = 0
     rejected: Counter[str] = Counter()
     for _, verdict in verdicts:

@@ -12,7 +12,7 @@ from datasets import Features
 
 from mergeit_ops.core.columns import META, ROW_ID, is_carried
 from mergeit_ops.core.formats import Reading
-from mergeit_ops.core.rewriting.chains import Chain, Question, RewriteMethod
+from mergeit_ops.core.rewriting.chains import Chain, ChainCall, RewriteMethod
 from mergeit_ops.core.rows import rewrites
 from mergeit_ops.core.rows.identity import content_digest, sample_digest
 from mergeit_ops.core.rows.lossless import UnencodableError, encode_row
@@ -212,7 +212,7 @@ class RewriteJob(EngineJob):
             following = ((sample, chains.next_question(outcome)) for sample, outcome in found.items())
             questions = {sample: question for sample, question in following if question is not None}
 
-    def _request(self, sample: Sample, question: Question) -> LLMRequest[Any]:
+    def _request(self, sample: Sample, question: ChainCall) -> LLMRequest[Any]:
         # Unless the recipe says, a local model stops where its text is as long as its prompt. That suits a text which
         # is made of the prompt, but not the response to a short request.
         is_short = question.schema is None and not self.engine.asks_a_server

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mergeit_ops.core.columns import STATS
-from mergeit_ops.core.selection.scales import SCALES, Scale
+from mergeit_ops.core.selection.scales import SCALES, ScoreCurve
 from mergeit_ops.errors import DatasetError
 from mergeit_ops.jobs.fields import Field
 from mergeit_ops.jobs.rows import Rows
@@ -40,7 +40,7 @@ class RowScores:
     """
 
     field: Field
-    scale: Scale
+    scale: ScoreCurve
     drops_missing: bool
 
 

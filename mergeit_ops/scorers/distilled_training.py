@@ -160,7 +160,7 @@ class TrainingData:
     deducts: bool = True
 
 
-class Space:
+class FeatureSpace:
     """Principal components of the embeddings and scaling of the dense features, of one set of real rows.
 
     Spoiled copies stay out of it: their outliers would flatten the differences between real rows.
@@ -203,7 +203,7 @@ class FittedRegressor:
     """
 
     def __init__(
-        self, space: Space, svr: Any, trees: Any, settings: TrainingSettings, scale: ScoreScale, unit: float
+        self, space: FeatureSpace, svr: Any, trees: Any, settings: TrainingSettings, scale: ScoreScale, unit: float
     ) -> None:
         self.space = space
         self.svr = svr
@@ -362,7 +362,7 @@ def choose_settings(
     :return: the settings with the highest Spearman correlation on held-out rows; the earlier ones where none is higher.
     """
     train = np.arange(len(data.rows)) if train is None else train
-    parts = [(fitted, held_out, Space(data.features[fitted])) for fitted, held_out in split(train, folds, seed)]
+    parts = [(fitted, held_out, FeatureSpace(data.features[fitted])) for fitted, held_out in split(train, folds, seed)]
 
     def correlation(settings: TrainingSettings) -> float:
         real, predicted = [], []
@@ -394,7 +394,7 @@ def fit(
 
     settings = settings or TrainingSettings()
     train = np.arange(len(data.rows)) if train is None else train
-    fitted = _fit_quality(data, settings, train, Space(data.features[train]))
+    fitted = _fit_quality(data, settings, train, FeatureSpace(data.features[train]))
     if not data.deducts:
         return fitted
     believed = np.zeros(len(data.rows))
@@ -521,7 +521,7 @@ def _changed(settings: TrainingSettings, name: str, value: Any) -> TrainingSetti
 
 
 def _fit_quality(
-    data: TrainingData, settings: TrainingSettings, train: NDArray[np.int64], space: Space
+    data: TrainingData, settings: TrainingSettings, train: NDArray[np.int64], space: FeatureSpace
 ) -> FittedRegressor:
     from sklearn.svm import SVR
 

@@ -22,7 +22,7 @@ from mergeit_ops.core.scoring.response_loss import (
     TURNS,
     UPD,
     Span,
-    Turn,
+    TokenTurn,
     measured_over,
     question_spans,
     turn_spans,
@@ -182,7 +182,7 @@ class ResponseLossScorer:
         for row in rows:
             numbers = range(first, first + len(row))
             first += len(row)
-            given = [Turn(before[number], responses[number], turns[number].continues) for number in numbers]
+            given = [TokenTurn(before[number], responses[number], turns[number].continues) for number in numbers]
             spans = turn_spans(given, start, most, alone[numbers.start])
             if isinstance(spans, str):
                 found.append(spans)
@@ -245,7 +245,7 @@ class _TurnTexts:
 
     :param before: what stands before it.
     :param response: the answer.
-    :param continues: see `Turn`.
+    :param continues: see `TokenTurn`.
     :param alone: what stands before it without its question.
     :param question: what it answers.
     :param question_before: what stands before the question, with the answer.

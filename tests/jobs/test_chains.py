@@ -2,7 +2,7 @@
 
 from mergeit_ops.core.merging.prompts import prompt_sha256
 from mergeit_ops.core.merging.replies import FailureReason
-from mergeit_ops.core.rewriting.chains import Question
+from mergeit_ops.core.rewriting.chains import ChainCall
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.jobs.chains import ChainEnd, RunningChains
 from mergeit_ops.llm.requests import LLMOutcome
@@ -11,7 +11,7 @@ ONE, TWO, NONE = (Sample(text, "", "x") for text in ("one", "two", "none"))
 
 
 def question(text):
-    return Question(({"role": "user", "content": text},), str, text, 1)
+    return ChainCall(({"role": "user", "content": text},), str, text, 1)
 
 
 def chain(sample, length):

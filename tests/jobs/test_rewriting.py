@@ -9,7 +9,7 @@ from datasets import Features, Value
 from mergeit_ops.core.columns import META, STATS
 from mergeit_ops.core.formats import resolve_format
 from mergeit_ops.core.merging.replies import FailureReason, ReplyError
-from mergeit_ops.core.rewriting.chains import Question
+from mergeit_ops.core.rewriting.chains import ChainCall
 from mergeit_ops.core.rows.identity import content_digest
 from mergeit_ops.core.rows.lossless import decode_row
 from mergeit_ops.dataset.tables import JSON, python_rows
@@ -36,7 +36,7 @@ class Twice:
         return sample if sample.instruction == "same" else new
 
     def _question(self, text):
-        return Question(({"role": "user", "content": text},), self._read, "expected", completion_tokens=5)
+        return ChainCall(({"role": "user", "content": text},), self._read, "expected", completion_tokens=5)
 
     def _read(self, text):
         if text == "no":

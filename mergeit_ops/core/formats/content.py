@@ -69,7 +69,7 @@ def read_content(value: Any) -> Content:
             odd |= part is not None
         elif part.get("type") in _REASONING_PARTS or not is_empty(part.get("thinking")):
             thoughts.append(part)
-        elif isinstance(part.get("text"), str) and part.get("type") in _TEXT_PARTS:
+        elif _is_text_part(part):
             texts.append(part["text"])
             more |= any(not is_empty(item) for name, item in part.items() if name not in ("type", "text"))
         else:
@@ -86,7 +86,11 @@ def in_form_of(text: str, content: Any) -> Any:
     for part in content:
         if isinstance(part, str):
             return [text]
-        if isinstance(part, Mapping) and isinstance(part.get("text"), str):
+        if isinstance(part, Mapping) and _is_text_part(part):
             # The keys of the part, those that Arrow filled up with nulls included.
             return [{**dict.fromkeys(part), **({"type": part["type"]} if "type" in part else {}), "text": text}]
     return [{"type": "text", "text": text}]
+
+
+def _is_text_part(part: Mapping[str, Any]) -> bool:
+    return isinstance(part.get("text"), str) and part.get("type") in _TEXT_PARTS

@@ -11,13 +11,13 @@ from mergeit_ops.core.formats.rounds import with_rounds
 from mergeit_ops.core.formats.traces import part_trace
 from mergeit_ops.core.sample import Exchange, Sample
 
-__all__ = ["Said", "answers_only", "exchanges_of", "traces_in", "whole_responses", "with_traces"]
+__all__ = ["TurnContent", "answers_only", "exchanges_of", "traces_in", "whole_responses", "with_traces"]
 
 _TRACE_KEYS = ("text", "thinking", "reasoning", "summary", "content")
 _DEEPEST = 8  # lists and mappings in each other
 
 
-class Said(NamedTuple):
+class TurnContent(NamedTuple):
     """What a turn says.
 
     :param text: its text.
@@ -34,7 +34,7 @@ class Said(NamedTuple):
     calls: bool = False
 
 
-def exchanges_of(turns: Sequence[Said]) -> tuple[Exchange, ...]:
+def exchanges_of(turns: Sequence[TurnContent]) -> tuple[Exchange, ...]:
     """Return what is asked, thought and answered in a conversation; empty if there is no trace in it.
 
     A trace in a turn of its own belongs to the assistant's next turn, where that follows at once.
@@ -70,14 +70,14 @@ def exchanges_of(turns: Sequence[Said]) -> tuple[Exchange, ...]:
     return tuple(found) if any(each.trace is not None for each in found) else ()
 
 
-def _response(turn: Said, apart: Sequence[str], parted: Any) -> str:
+def _response(turn: TurnContent, apart: Sequence[str], parted: Any) -> str:
     if parted.trace is not None or not apart:
         return turn.text
     thoughts = "\n\n".join(dict.fromkeys(text.strip() for text in apart))
     return f"<think>\n{thoughts}\n</think>\n\n{parted.answer}".strip()
 
 
-def with_traces(turns: Sequence[Said], traces: tuple[str, ...]) -> list[Said]:
+def with_traces(turns: Sequence[TurnContent], traces: tuple[str, ...]) -> list[TurnContent]:
     """Return turns of which the assistant's last one has some more traces, those of columns beside them."""
     last = max((number for number, turn in enumerate(turns) if turn.by_assistant), default=None)
     return [

@@ -9,7 +9,7 @@ from typing import Any
 from mergeit_ops.core.formats.base import FormatName, Problem, Reading, context_text, one_turn, parents_value
 from mergeit_ops.core.formats.beside import only_beside, problem_beside, shared_beside, values_of_traces
 from mergeit_ops.core.formats.content import as_text, is_empty, read_content
-from mergeit_ops.core.formats.exchanges import Said, exchanges_of, traces_in, with_traces
+from mergeit_ops.core.formats.exchanges import TurnContent, exchanges_of, traces_in, with_traces
 from mergeit_ops.core.formats.marks import holds_media, holds_reasoning, holds_tool_call
 from mergeit_ops.core.formats.rounds import with_rounds
 from mergeit_ops.core.formats.tool_use import read_tool_use
@@ -142,7 +142,7 @@ def _reading(sample: Sample, beside: Mapping[str, Any], history: Any, texts_fit:
         sample = with_rounds(replace(sample, instruction=asked, output=answered), rounds)
     problem = _problem(sample, beside, bool(earlier), texts_fit)
     if problem == "reasoning":
-        said = [Said(text, number == 1) for part in rounds for number, text in enumerate(part)]
+        said = [TurnContent(text, number == 1) for part in rounds for number, text in enumerate(part)]
         exchanges = exchanges_of(with_traces(said, traces_in(values_of_traces(beside))))
         sample = replace(sample, exchanges=exchanges)
     return Reading(sample, problem, context_text(shared_beside(beside)))

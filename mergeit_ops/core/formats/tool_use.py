@@ -13,7 +13,7 @@ from mergeit_ops.core.formats.tool_calls import calls_in_text, calls_in_value, e
 from mergeit_ops.core.formats.traces import part_trace
 from mergeit_ops.core.formats.turns import Turn, known_turns
 from mergeit_ops.core.formats.vocabulary import speaks_of_calls, speaks_of_tools, words_of
-from mergeit_ops.core.tool_use import Call, Result, Said, Tool, ToolUse
+from mergeit_ops.core.tool_use import Call, PlainTurn, Tool, ToolResult, ToolUse
 
 __all__ = ["read_tool_use"]
 
@@ -60,7 +60,7 @@ def _tool_use(turns: Sequence[Turn], beside: Mapping[str, Any]) -> ToolUse:
             unread = "unreadable_tools"
     if not tools:
         tools = [tool for turn in turns if turn.speaker != "assistant" for tool in _tools_in_text(turn.content.text)]
-    events: list[Call | Result | Said] = []
+    events: list[Call | ToolResult | PlainTurn] = []
     for turn in turns:
         if turn.speaker != "system":
             happens = list(_events(turn))
@@ -151,30 +151,30 @@ def _tools_in_text(text: str) -> list[Tool]:
     return found
 
 
-def _events(turn: Turn) -> Iterator[Call | Result | Said]:
+def _events(turn: Turn) -> Iterator[Call | ToolResult | PlainTurn]:
     fields = turn.further_fields
     content = turn.fields.get(turn.text_field)
     parts = [part for part in content if isinstance(part, Mapping)] if isinstance(content, (list, tuple)) else []
     for part in parts:
         if part.get("type") in _RESULT_PARTS:
-            yield Result(_id_of(part), "", 1)
+            yield ToolResult(_id_of(part), "", 1)
     text = turn.content.text
     if turn.speaker == "tool" and not (_calls_itself(turn) and not _id_of(fields)):
         name = fields.get("name")
         blocks = len(_RESULT_TAGS.findall(text))
         count = blocks or (1 if _id_of(fields) or isinstance(name, str) else None)
-        yield Result(_id_of(fields), name if isinstance(name, str) else "", count)
+        yield ToolResult(_id_of(fields), name if isinstance(name, str) else "", count)
         return
     if turn.speaker == "tool":
         yield from calls_in_value(turn.fields.get(turn.text_field))
         return
     if turn.speaker == "user" and (blocks := len(_RESULT_TAGS.findall(text))):
         # Some templates have no speaker for tools.
-        yield Result(number=blocks)
+        yield ToolResult(number=blocks)
         return
     if turn.speaker == "user":
         if text.strip():
-            yield Said()
+            yield PlainTurn()
         return
     calls: list[Call] = [call for part in parts if part.get("type") in _CALL_PARTS for call in calls_in_value(part)]
     for name, value in fields.items():
@@ -184,7 +184,7 @@ def _events(turn: Turn) -> Iterator[Call | Result | Said]:
     if not calls and holds_tool_call(answer):
         calls = calls_in_text(answer) or [_UNREAD]
     if answer.strip():
-        yield Said()
+        yield PlainTurn()
     yield from calls
 
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from mergeit_ops.core.formats.base import Problem, Reading, context_text, parents_value
 from mergeit_ops.core.formats.beside import is_trace, problem_beside, shared_beside, values_of_traces
 from mergeit_ops.core.formats.content import Content, in_form_of, is_empty, read_content
-from mergeit_ops.core.formats.exchanges import Said, exchanges_of, traces_in, with_traces
+from mergeit_ops.core.formats.exchanges import TurnContent, exchanges_of, traces_in, with_traces
 from mergeit_ops.core.formats.marks import holds_media, holds_reasoning, holds_tool_call
 from mergeit_ops.core.formats.rounds import with_rounds
 from mergeit_ops.core.formats.vocabulary import speaks_of_calls, speaks_of_reasoning
@@ -128,11 +128,11 @@ class Turn:
         return traces_in((*fields, *self.content.thoughts))
 
     @property
-    def said(self) -> Said:
+    def said(self) -> TurnContent:
         """What it says, its thoughts included."""
         fields = self.further_fields
         assistant = self.speaker == "assistant"
-        return Said(
+        return TurnContent(
             self.content.text,
             assistant,
             self.thoughts if assistant else (),

@@ -9,11 +9,11 @@ from typing import Any, ClassVar, Protocol
 from mergeit_ops.core.merging.prompts import Message
 from mergeit_ops.core.sample import Sample
 
-__all__ = ["Chain", "Question", "RewriteMethod"]
+__all__ = ["Chain", "ChainCall", "RewriteMethod"]
 
 
 @dataclass(frozen=True)
-class Question:
+class ChainCall:
     """What a model is asked in one call.
 
     :param messages: chat turns.
@@ -30,7 +30,7 @@ class Question:
     schema: Mapping[str, Any] | None = None
 
 
-Chain = Generator[Question, Any, Sample]
+Chain = Generator[ChainCall, Any, Sample]
 """Yields questions, is sent the answer to each, and returns the new row.
 
 If a question has no answer, the chain is dropped and the row stays as it was. A row that comes out as it went in stays

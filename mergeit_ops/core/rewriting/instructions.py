@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 
 from mergeit_ops.core.merging.prompts import Message, records_block
-from mergeit_ops.core.rewriting.chains import Question
+from mergeit_ops.core.rewriting.chains import ChainCall
 from mergeit_ops.core.rewriting.checks import WordLimits, check_instruction, check_text
 from mergeit_ops.core.rewriting.replies import read_texts, schema_of
 from mergeit_ops.core.sample import Sample
@@ -42,7 +42,7 @@ def instruction_question(
     *,
     added_words: int,
     with_input: bool = False,
-) -> Question:
+) -> ChainCall:
     """Return the question for a new instruction. Its answer is the row with it, and with the old response.
 
     :param system_prompt: the rules.
@@ -67,7 +67,7 @@ def instruction_question(
         f"{limits.most} words; in scripts without spaces two characters count as a word."
     )
     written = json.dumps({name: getattr(expected, name) for name in names}, ensure_ascii=False)
-    return Question(
+    return ChainCall(
         request_messages(system_prompt, task, old, _SHOWN),
         parse,
         expected,

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from mergeit_ops.core.merging.prompts import Message
-from mergeit_ops.core.rewriting.chains import Chain, Question
+from mergeit_ops.core.rewriting.chains import Chain, ChainCall
 from mergeit_ops.core.rewriting.replies import read_response
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.text.chat_marks import without_marks
@@ -20,7 +20,7 @@ You answer requests that people send to a language model. Do all that the reques
 its language and in the form it asks for. Begin with the answer itself; write nothing about the request or yourself."""
 
 
-def answered(instructions: Generator[Question, Any, Sample], old: Sample, regenerate: bool) -> Chain:
+def answered(instructions: Generator[ChainCall, Any, Sample], old: Sample, regenerate: bool) -> Chain:
     """Ask for a new instruction, then for its response.
 
     :param instructions: returns the row with its new instruction.
@@ -35,7 +35,7 @@ def answered(instructions: Generator[Question, Any, Sample], old: Sample, regene
     return replace(new, output=response)
 
 
-def response_question(new: Sample, old: Sample) -> Question:
+def response_question(new: Sample, old: Sample) -> ChainCall:
     """Return the question that a new instruction is, under the system prompt of its row where it has one.
 
     :param new: the row with its new instruction.
@@ -46,7 +46,7 @@ def response_question(new: Sample, old: Sample) -> Question:
         {"role": "system", "content": without_marks(old.system or RESPONSE_SYSTEM_PROMPT)},
         {"role": "user", "content": without_marks(request)},
     )
-    return Question(
+    return ChainCall(
         messages,
         parse=lambda text: read_response(text, old),
         expected=old.output,

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from mergeit_ops.core.merging.refusals import refuses_to_help
 from mergeit_ops.core.merging.replies import FailureReason, ReplyError
-from mergeit_ops.core.rewriting.chains import Chain, Question
+from mergeit_ops.core.rewriting.chains import Chain, ChainCall
 from mergeit_ops.core.rewriting.checks import check_text
 from mergeit_ops.core.rewriting.instructions import DATA_RULE, request_messages
 from mergeit_ops.core.rewriting.replies import read_texts, schema_of
@@ -63,12 +63,12 @@ class Revise:
         return (yield _question(sample))
 
 
-def _question(old: Sample) -> Question:
+def _question(old: Sample) -> ChainCall:
     messages = request_messages(
         REVISE_SYSTEM_PROMPT, "Revise this record.", old, ("system", "instruction", "input", "output")
     )
     written = json.dumps({name: getattr(old, name) for name in _NAMES}, ensure_ascii=False)
-    return Question(messages, lambda text: _read(text, old), old, estimate_tokens(written), schema_of(_NAMES))
+    return ChainCall(messages, lambda text: _read(text, old), old, estimate_tokens(written), schema_of(_NAMES))
 
 
 def _read(text: str, old: Sample) -> Sample:

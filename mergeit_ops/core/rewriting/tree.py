@@ -6,7 +6,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from mergeit_ops.core.rewriting.chains import Chain, Question
+from mergeit_ops.core.rewriting.chains import Chain, ChainCall
 from mergeit_ops.core.rewriting.checks import WordLimits
 from mergeit_ops.core.rewriting.instructions import DATA_RULE, instruction_question
 from mergeit_ops.core.rewriting.responses import answered
@@ -78,7 +78,7 @@ class Tree:
         """See `RewriteMethod`."""
         return answered(self._instructions(sample), sample, self.regenerate_response)
 
-    def _instructions(self, sample: Sample) -> Generator[Question, Any, Sample]:
+    def _instructions(self, sample: Sample) -> Generator[ChainCall, Any, Sample]:
         for left in reversed(range(self.calls)):
             least = count_words(sample.instruction) + ADDED_WORDS
             # Each call behind this one needs room for words of its own.

@@ -21,7 +21,7 @@ __all__ = [
     "TURNS",
     "UPD",
     "Span",
-    "Turn",
+    "TokenTurn",
     "measured",
     "measured_over",
     "question_spans",
@@ -146,7 +146,7 @@ def question_spans(
 
 
 @dataclass(frozen=True)
-class Turn:
+class TokenTurn:
     """An answer of the assistant, as token ids without special tokens.
 
     :param before: what stands before it: the question and what stands around it.
@@ -161,7 +161,7 @@ class Turn:
 
 
 def turn_spans(
-    turns: Sequence[Turn], start: Sequence[int], max_length: int, alone: Sequence[int] = ()
+    turns: Sequence[TokenTurn], start: Sequence[int], max_length: int, alone: Sequence[int] = ()
 ) -> list[dict[str, Span]] | str:
     """Return the tokens of which the losses are wanted, for each turn of a conversation; see `response_spans`.
 

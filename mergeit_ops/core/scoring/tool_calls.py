@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mergeit_ops.core.scoring.json_schemas import Schemas
-from mergeit_ops.core.tool_use import Call, Result, ToolUse
+from mergeit_ops.core.tool_use import Call, ToolResult, ToolUse
 
 __all__ = ["MEASURES", "tool_call_figures"]
 
@@ -98,7 +98,7 @@ class _Results:
         for event in use.events:
             if isinstance(event, Call):
                 found.waiting.append(event)
-            elif isinstance(event, Result):
+            elif isinstance(event, ToolResult):
                 found._take(event)
             else:
                 found.passed += found.waiting
@@ -109,7 +109,7 @@ class _Results:
     def unanswered(self) -> int:
         return len(self.passed)
 
-    def _take(self, result: Result) -> None:
+    def _take(self, result: ToolResult) -> None:
         if result.number is None:
             # A turn without an id may hold the results of all calls before it.
             self.orphans += 0 if self.waiting else 1
@@ -123,7 +123,7 @@ class _Results:
                 queue, number = place
                 del queue[number]
 
-    def _place_of(self, result: Result) -> tuple[list[Call], int] | None:
+    def _place_of(self, result: ToolResult) -> tuple[list[Call], int] | None:
         """Return the call that a result belongs to: by its id, else the first of its name, else the first."""
         for queue in (self.waiting, self.passed):
             for number, call in enumerate(queue):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["SCALES", "Scale", "finite_numbers"]
+__all__ = ["SCALES", "ScoreCurve", "finite_numbers"]
 
 
 def finite_numbers(values: Iterable[Any]) -> NDArray[np.float64]:
@@ -25,7 +25,7 @@ def _number(value: Any) -> float:
 
 
 @dataclass(frozen=True, eq=False)
-class Scale:
+class ScoreCurve:
     """A scale of scores: a line through points.
 
     :param scores: (p,) ascending.
@@ -43,26 +43,30 @@ class Scale:
         return np.interp(np.where(np.isnan(scores), self.scores[0], scores), self.scores, self.values)
 
 
-def _minmax(scores: NDArray[np.float64]) -> Scale:
+def _minmax(scores: NDArray[np.float64]) -> ScoreCurve:
     low, high = scores.min(), scores.max()
     if low == high:
-        return Scale(np.array([low]), np.zeros(1))
-    return Scale(np.array([low, high]), np.array([0.0, 1.0]))
+        return ScoreCurve(np.array([low]), np.zeros(1))
+    return ScoreCurve(np.array([low, high]), np.array([0.0, 1.0]))
 
 
-def _rank(scores: NDArray[np.float64]) -> Scale:
+def _rank(scores: NDArray[np.float64]) -> ScoreCurve:
     distinct, counts = np.unique(scores, return_counts=True)
     # Equal scores share the mean of their ranks.
     ranks = np.cumsum(counts) - (counts + 1) / 2
-    return Scale(distinct, ranks / max(1, len(scores) - 1))
+    return ScoreCurve(distinct, ranks / max(1, len(scores) - 1))
 
 
-def _as_they_are(scores: NDArray[np.float64]) -> Scale:
+def _as_they_are(scores: NDArray[np.float64]) -> ScoreCurve:
     distinct = np.unique(scores)
-    return Scale(distinct, distinct)
+    return ScoreCurve(distinct, distinct)
 
 
-SCALES: Mapping[str, Callable[[NDArray[np.float64]], Scale]] = {"minmax": _minmax, "rank": _rank, "raw": _as_they_are}
+SCALES: Mapping[str, Callable[[NDArray[np.float64]], ScoreCurve]] = {
+    "minmax": _minmax,
+    "rank": _rank,
+    "raw": _as_they_are,
+}
 """Scales by name, each fitted to all scores there are, which are n >= 1 numbers without NaN.
 
 `minmax` maps the lowest to 0 and the highest to 1, `rank` does so by rank among the rows, `raw` changes nothing.

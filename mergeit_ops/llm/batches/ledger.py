@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from mergeit_ops.core.disk import unwritable
 from mergeit_ops.errors import DiskError
-from mergeit_ops.llm.batches.lines import Result
+from mergeit_ops.llm.batches.lines import BatchResult
 from mergeit_ops.llm.journal import open_read_only
 
 __all__ = [
@@ -220,7 +220,7 @@ class Ledger:
             )
             connection.execute("DELETE FROM batches WHERE number NOT IN (SELECT batch FROM batch_lines)")
 
-    def store_results(self, results: Mapping[str, Result]) -> dict[str, tuple[int, int]]:
+    def store_results(self, results: Mapping[str, BatchResult]) -> dict[str, tuple[int, int]]:
         """Take the responses to files that somebody has run by hand.
 
         :param results: key to result.
@@ -243,7 +243,7 @@ class Ledger:
                 touched[str(batch.file)] = (len(batch.keys), missing)
         return touched
 
-    def results(self, number: int) -> dict[str, Result]:
+    def results(self, number: int) -> dict[str, BatchResult]:
         """Return what `store_results` took for a batch.
 
         :param number: of the batch.
@@ -251,7 +251,7 @@ class Ledger:
         rows = self._connection.execute(
             "SELECT key, result FROM batch_lines WHERE batch = ? AND result IS NOT NULL", (number,)
         )
-        return {key: Result(*json.loads(text)) for key, text in rows}
+        return {key: BatchResult(*json.loads(text)) for key, text in rows}
 
     def _keys(self, number: int) -> tuple[str, ...]:
         rows = self._connection.execute("SELECT key FROM batch_lines WHERE batch = ? AND outcome IS NULL", (number,))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["BatchFile", "Line", "Result", "read_results", "request_line", "split"]
+__all__ = ["BatchFile", "BatchResult", "Line", "read_results", "request_line", "split"]
 
 _OK = 200
 
@@ -40,7 +40,7 @@ class BatchFile:
 
 
 @dataclass(frozen=True)
-class Result:
+class BatchResult:
     """What a file of responses says about a request.
 
     :param status: HTTP status; None if the request was never sent.
@@ -86,13 +86,13 @@ def split(lines: Iterable[Line], max_requests: int, max_bytes: int) -> Iterator[
         yield BatchFile(tuple(part))
 
 
-def read_results(*files: bytes) -> dict[str, Result]:
+def read_results(*files: bytes) -> dict[str, BatchResult]:
     """Read files of responses, of one or more batches.
 
     :param files: output files and error files. Lines that cannot be read are left out.
     :return: key to result; a good response counts more than an error.
     """
-    found: dict[str, Result] = {}
+    found: dict[str, BatchResult] = {}
     for content in files:
         # Not by `splitlines` of a text: an answer may hold the line separators of Unicode.
         for line in content.split(b"\n"):
@@ -109,15 +109,17 @@ def read_results(*files: bytes) -> dict[str, Result]:
     return found
 
 
-def _result(entry: Mapping[str, Any]) -> Result:
+def _result(entry: Mapping[str, Any]) -> BatchResult:
     response, error = entry.get("response"), entry.get("error")
     if not isinstance(response, Mapping):
-        return Result(None, {"error": error})
+        return BatchResult(None, {"error": error})
     status = response.get("status_code")
     status = status if isinstance(status, int) and not isinstance(status, bool) else None
     body = response.get("body")
     if error:
         # vLLM writes what went wrong beside a response without a body.
         good = status is None or status < 300
-        return Result(None if good else status, body or (error if isinstance(error, Mapping) else {"error": error}))
-    return Result(_OK if status is None else status, body)
+        return BatchResult(
+            None if good else status, body or (error if isinstance(error, Mapping) else {"error": error})
+        )
+    return BatchResult(_OK if status is None else status, body)

@@ -34,7 +34,7 @@ from mergeit_ops.llm.batches.ledger import (
     Ledger,
     SubmittedBatch,
 )
-from mergeit_ops.llm.batches.lines import BatchFile, Line, Result, read_results, request_line, split
+from mergeit_ops.llm.batches.lines import BatchFile, BatchResult, Line, read_results, request_line, split
 from mergeit_ops.llm.batches.service import MAX_FILE_BYTES, BatchService, BatchState, BatchUncertainError
 from mergeit_ops.llm.batches.settings import BatchSettings
 from mergeit_ops.llm.classify import error_in, failure_of
@@ -336,7 +336,7 @@ class BatchStage(Stage[T]):
         self._read(batch, await self._fetched(state), calls, reason)
         return None
 
-    async def _fetched(self, state: BatchState) -> dict[str, Result]:
+    async def _fetched(self, state: BatchState) -> dict[str, BatchResult]:
         """Return the responses of a batch: all that the server says there are, since what is missing is paid again."""
         for _ in range(_FETCHES):
             contents = [await self._asking(self._opened().content(file)) for file in state.files]
@@ -385,7 +385,7 @@ class BatchStage(Stage[T]):
         return words
 
     def _read(
-        self, batch: SubmittedBatch, results: Mapping[str, Result], calls: Mapping[str, Question[T]], reason: str
+        self, batch: SubmittedBatch, results: Mapping[str, BatchResult], calls: Mapping[str, Question[T]], reason: str
     ) -> None:
         """Take the responses of a batch: first the answers, into the journal; then what failed."""
         outcomes: dict[str, str] = {}
@@ -421,7 +421,7 @@ class BatchStage(Stage[T]):
         if stopping is not None and (len(failures) == len(batch.keys) or stopping.kind is FailureKind.NO_CREDIT):
             raise LLMUnavailableError(unavailable(stopping, self._identity))
 
-    def _completion(self, result: Result | None) -> tuple[Completion | None, CallFailedError | None]:
+    def _completion(self, result: BatchResult | None) -> tuple[Completion | None, CallFailedError | None]:
         """Return the completion in a result, or the failure; neither where the request was never sent."""
         if result is None:
             return None, None

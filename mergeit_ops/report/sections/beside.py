@@ -11,7 +11,7 @@ from mergeit_ops.core.measures.diversity import mean_pairwise_distance, pool_cov
 from mergeit_ops.report.section import Section
 from mergeit_ops.report.surveyed_run import SurveyedRun
 
-__all__ = ["Measured", "PoolComparison", "build", "compare"]
+__all__ = ["PoolComparison", "SetMeasures", "build", "compare"]
 
 _DRAWS = 5
 _UNKNOWN = (
@@ -22,7 +22,7 @@ _TOO_FEW = "What came out is not compared with what went in: too few rows are sa
 
 
 @dataclass(frozen=True)
-class Measured:
+class SetMeasures:
     """How a set of rows does.
 
     :param name: which.
@@ -52,9 +52,9 @@ class PoolComparison:
         that is in both is measured in both or in neither.
     """
 
-    pool: Measured
-    drawn: Measured
-    result: Measured
+    pool: SetMeasures
+    drawn: SetMeasures
+    result: SetMeasures
     share: float
 
 
@@ -103,7 +103,7 @@ def compare(
     share = len(pool) / pool_rows
     size = max(1, min(round(share * result_rows), len(pool)))
     draws = [_measured("", pool, chosen) for chosen in (pool[rng.permutation(len(pool))[:size]] for _ in range(_DRAWS))]
-    drawn = Measured(
+    drawn = SetMeasures(
         names[1],
         size,
         float(np.mean([draw.coverage for draw in draws])),
@@ -115,8 +115,8 @@ def compare(
     return PoolComparison(_measured(names[0], pool, pool), drawn, came_out, share)
 
 
-def _measured(name: str, pool: NDArray[np.float32], rows: NDArray[np.float32]) -> Measured:
-    return Measured(
+def _measured(name: str, pool: NDArray[np.float32], rows: NDArray[np.float32]) -> SetMeasures:
+    return SetMeasures(
         name,
         len(rows),
         pool_coverage(pool, rows),

@@ -82,6 +82,7 @@ def test_content_is_read_part_by_part(value, content):
         (["a", "b"], ["T"]),
         (TEXT_PART, {"type": "text", "text": "T"}),
         ([], [{"type": "text", "text": "T"}]),
+        ([{"type": "", "text": ""}], [{"type": "text", "text": "T"}]),
     ],
 )
 def test_a_text_takes_the_form_of_another_content(like, expected):

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from mergeit_ops.core.formats import resolve_format
-from mergeit_ops.core.tool_use import Call, Result, Said, Tool, ToolUse
+from mergeit_ops.core.tool_use import Call, PlainTurn, Tool, ToolResult, ToolUse
 
 SCHEMA = {"type": "object", "properties": {"herb": {"type": "string"}}}
 FUNCTION = {"name": "tip", "description": "A tip", "parameters": SCHEMA}
@@ -50,7 +50,7 @@ def chat(*turns, **columns):
 )
 @pytest.mark.parametrize("column", ["tools", "functions", "available_tools"])
 def test_tools_of_a_column(tools, column):
-    assert use(chat(**{column: tools})) == ToolUse((TOOL,), (Said(),))
+    assert use(chat(**{column: tools})) == ToolUse((TOOL,), (PlainTurn(),))
 
 
 @pytest.mark.parametrize(
@@ -77,12 +77,12 @@ def test_tools_that_cannot_be_read_are_said(tools):
 
 @pytest.mark.parametrize("tools", [None, [], "", "[]"])
 def test_no_tools_are_none(tools):
-    assert use(chat(tools=tools)) == ToolUse((), (Said(),))
+    assert use(chat(tools=tools)) == ToolUse((), (PlainTurn(),))
 
 
 def test_a_choice_of_tools_is_no_tool():
     row = chat(tool_choice="auto", parallel_tool_calls=True, tools_used=3, tools=[FUNCTION])
-    assert use(row) == ToolUse((TOOL,), (Said(),))
+    assert use(row) == ToolUse((TOOL,), (PlainTurn(),))
 
 
 CONVERSATIONS = {
@@ -111,10 +111,10 @@ CONVERSATIONS = {
 @pytest.mark.parametrize("name", list(CONVERSATIONS))
 def test_a_call_and_its_result_by_their_id(name):
     assert use(CONVERSATIONS[name]).events == (
-        Said(),
+        PlainTurn(),
         Call("tip", ARGUMENTS, "1"),
-        Result("1", "", 1),
-        Said(),
+        ToolResult("1", "", 1),
+        PlainTurn(),
     )
 
 
@@ -130,48 +130,48 @@ def test_a_call_and_its_result_by_their_id(name):
                     {"from": "gpt", "value": "In water."},
                 ]
             },
-            (Said(), Call("tip", ARGUMENTS), Result(), Said()),
+            (PlainTurn(), Call("tip", ARGUMENTS), ToolResult(), PlainTurn()),
         ),
         (
             chat(
                 {"role": "assistant", "content": "", "function_call": {"name": "tip", "arguments": ARGUMENTS}},
                 {"role": "function", "name": "tip", "content": "water"},
             ),
-            (Said(), Call("tip", ARGUMENTS), Result("", "tip", 1)),
+            (PlainTurn(), Call("tip", ARGUMENTS), ToolResult("", "tip", 1)),
         ),
         (
             chat(
                 {"role": "assistant", "content": "I look.", "function_calls": "tip(herb='basil')"},
                 {"role": "environment", "content": "water"},
             ),
-            (Said(), Said(), Call("tip", ARGUMENTS), Result()),
+            (PlainTurn(), PlainTurn(), Call("tip", ARGUMENTS), ToolResult()),
         ),
         (
             chat(
                 {"role": "assistant", "content": TAGGED + TAGGED},
                 {"role": "tool", "content": "<tool_response>a</tool_response><tool_response>b</tool_response>"},
             ),
-            (Said(), Said(), Call("tip", ARGUMENTS), Call("tip", ARGUMENTS), Result(number=2)),
+            (PlainTurn(), PlainTurn(), Call("tip", ARGUMENTS), Call("tip", ARGUMENTS), ToolResult(number=2)),
         ),
         (
             chat(
                 {"role": "assistant", "content": TAGGED},
                 {"role": "user", "content": "<tool_response>\nwater\n</tool_response>"},
             ),
-            (Said(), Said(), Call("tip", ARGUMENTS), Result(number=1)),
+            (PlainTurn(), PlainTurn(), Call("tip", ARGUMENTS), ToolResult(number=1)),
         ),
-        ({"instruction": "How?", "output": TAGGED}, (Said(), Said(), Call("tip", ARGUMENTS))),
-        ({"instruction": "How?", "output": '[tip(herb="basil")]'}, (Said(), Said(), Call("tip", ARGUMENTS))),
+        ({"instruction": "How?", "output": TAGGED}, (PlainTurn(), PlainTurn(), Call("tip", ARGUMENTS))),
+        ({"instruction": "How?", "output": '[tip(herb="basil")]'}, (PlainTurn(), PlainTurn(), Call("tip", ARGUMENTS))),
         (
             {"prompt": [ASKS], "completion": [{"role": "assistant", "content": TAGGED}]},
-            (Said(), Said(), Call("tip", ARGUMENTS)),
+            (PlainTurn(), PlainTurn(), Call("tip", ARGUMENTS)),
         ),
         # A trace may speak of a call.
-        (chat({"role": "assistant", "content": f"<think>{TAGGED}?</think>No."}), (Said(), Said())),
+        (chat({"role": "assistant", "content": f"<think>{TAGGED}?</think>No."}), (PlainTurn(), PlainTurn())),
         # The calls of a field are written into the text too.
         (
             chat({"role": "assistant", "content": TAGGED, "tool_calls": [CALL]}),
-            (Said(), Said(), Call("tip", ARGUMENTS, "1")),
+            (PlainTurn(), PlainTurn(), Call("tip", ARGUMENTS, "1")),
         ),
     ],
 )

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from mergeit_ops.core.rewriting.chains import Chain, Question
+from mergeit_ops.core.rewriting.chains import Chain, ChainCall
 from mergeit_ops.core.sample import Sample
 
 
-def driven(chain: Chain, answer: Callable[[Question], str]) -> tuple[Sample, list[Question]]:
+def driven(chain: Chain, answer: Callable[[ChainCall], str]) -> tuple[Sample, list[ChainCall]]:
     """Return what a chain makes of some answers, and its questions."""
-    questions: list[Question] = []
+    questions: list[ChainCall] = []
     reply: Any = None
     while True:
         try:
@@ -21,9 +21,9 @@ def driven(chain: Chain, answer: Callable[[Question], str]) -> tuple[Sample, lis
         reply = questions[-1].parse(answer(questions[-1]))
 
 
-def expected(chain: Chain) -> tuple[Sample, list[Question]]:
+def expected(chain: Chain) -> tuple[Sample, list[ChainCall]]:
     """Return the same where each answer is the one that a dry run expects."""
-    questions: list[Question] = []
+    questions: list[ChainCall] = []
     reply: Any = None
     while True:
         try:

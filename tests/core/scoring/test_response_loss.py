@@ -8,7 +8,7 @@ from mergeit_ops.core.scoring.response_loss import (
     MEASURES,
     NEEDS,
     Span,
-    Turn,
+    TokenTurn,
     measured,
     measured_over,
     question_spans,
@@ -141,7 +141,7 @@ def test_the_same_tokens_of_the_instruction_count_given_the_response_and_alone(m
 
 
 def test_turns_that_continue_each_other_are_spans_of_the_same_tokens():
-    turns = [Turn([1, 2], [7, 8]), Turn([3], [9], continues=True)]
+    turns = [TokenTurn([1, 2], [7, 8]), TokenTurn([3], [9], continues=True)]
     first, second = turn_spans(turns, [0], 100, alone=[5])
     assert first == {"given": Span((0, 1, 2, 7, 8, 3, 9), 3, 5), "alone": Span((0, 5, 7, 8), 2)}
     assert second == {
@@ -153,23 +153,23 @@ def test_turns_that_continue_each_other_are_spans_of_the_same_tokens():
 
 
 def test_a_turn_that_stands_behind_another_text_is_a_span_of_its_own():
-    found = turn_spans([Turn([1], [7]), Turn([1, 4, 3], [9])], [0], 100)
+    found = turn_spans([TokenTurn([1], [7]), TokenTurn([1, 4, 3], [9])], [0], 100)
     assert [spans["given"] for spans in found] == [Span((0, 1, 7), 2), Span((0, 1, 4, 3, 9), 4)]
 
 
 def test_one_turn_has_the_spans_of_a_response():
-    assert turn_spans([Turn([1, 2], [7, 8, 9])], [0], 5, [5]) == [response_spans([1, 2], [7, 8, 9], [0], 5, [5])]
+    assert turn_spans([TokenTurn([1, 2], [7, 8, 9])], [0], 5, [5]) == [response_spans([1, 2], [7, 8, 9], [0], 5, [5])]
 
 
 @pytest.mark.parametrize(("most", "counted"), [(7, [2, 1]), (6, [2]), (5, [2]), (4, [1])])
 def test_a_long_conversation_loses_its_end_and_as_many_tokens_count_in_both(most, counted):
-    found = turn_spans([Turn([1, 2], [7, 8]), Turn([3], [9, 9], continues=True)], [0], most)
+    found = turn_spans([TokenTurn([1, 2], [7, 8]), TokenTurn([3], [9, 9], continues=True)], [0], most)
     assert [spans["given"].count for spans in found] == [spans["alone"].count for spans in found] == counted
     assert max(len(spans["given"].tokens) for spans in found) <= most
 
 
 def test_a_conversation_whose_first_question_fills_everything_says_so():
-    assert turn_spans([Turn([1] * 9, [7]), Turn([2], [8], continues=True)], [0], 9) == "instruction_too_long"
+    assert turn_spans([TokenTurn([1] * 9, [7]), TokenTurn([2], [8], continues=True)], [0], 9) == "instruction_too_long"
 
 
 def test_the_golden_values_of_two_turns():

@@ -6,7 +6,7 @@ import pytest
 
 from mergeit_ops.core.scoring.json_schemas import Schemas
 from mergeit_ops.core.scoring.tool_calls import MEASURES, tool_call_figures
-from mergeit_ops.core.tool_use import Call, Result, Said, Tool, ToolUse
+from mergeit_ops.core.tool_use import Call, PlainTurn, Tool, ToolResult, ToolUse
 
 SCHEMA = json.dumps({"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]})
 TOOLS = (Tool("f", SCHEMA), Tool("g", ""))
@@ -41,39 +41,39 @@ def told(*events, **more):
         ),
         # Results by id, in any order.
         (
-            [Call("f", GOOD, "1"), Call("f", GOOD, "2"), Result("2", "", 1), Result("1", "", 1), Said()],
+            [Call("f", GOOD, "1"), Call("f", GOOD, "2"), ToolResult("2", "", 1), ToolResult("1", "", 1), PlainTurn()],
             {"valid_share": 1, "calls": 2},
         ),
         (
-            [Call("f", GOOD, "1"), Result("2", "", 1), Said()],
+            [Call("f", GOOD, "1"), ToolResult("2", "", 1), PlainTurn()],
             {"valid_share": 0.5, "calls": 1, "orphan_results": 1, "unanswered_calls": 1},
         ),
         # The same result twice.
         (
-            [Call("f", GOOD, "1"), Result("1", "", 1), Result("1", "", 1)],
+            [Call("f", GOOD, "1"), ToolResult("1", "", 1), ToolResult("1", "", 1)],
             {"valid_share": 0.5, "calls": 1, "orphan_results": 1},
         ),
         # Without ids, in order, or by name.
         (
-            [Call("f", GOOD), Call("g", "{}"), Result("", "", 1), Result("", "", 1), Said()],
+            [Call("f", GOOD), Call("g", "{}"), ToolResult("", "", 1), ToolResult("", "", 1), PlainTurn()],
             {"valid_share": 1, "calls": 2},
         ),
         (
-            [Call("f", GOOD), Call("g", "{}"), Result("", "g", 1), Said()],
+            [Call("f", GOOD), Call("g", "{}"), ToolResult("", "g", 1), PlainTurn()],
             {"valid_share": 1, "calls": 2, "unanswered_calls": 1},
         ),
-        ([Call("f", GOOD), Result("", "h", 1)], {"valid_share": 0.5, "calls": 1, "orphan_results": 1}),
+        ([Call("f", GOOD), ToolResult("", "h", 1)], {"valid_share": 0.5, "calls": 1, "orphan_results": 1}),
         # One turn for the results of all calls.
-        ([Call("f", GOOD), Call("g", "{}"), Result(), Said()], {"valid_share": 1, "calls": 2}),
-        ([Call("f", GOOD), Call("g", "{}"), Result(number=2), Said()], {"valid_share": 1, "calls": 2}),
+        ([Call("f", GOOD), Call("g", "{}"), ToolResult(), PlainTurn()], {"valid_share": 1, "calls": 2}),
+        ([Call("f", GOOD), Call("g", "{}"), ToolResult(number=2), PlainTurn()], {"valid_share": 1, "calls": 2}),
         # Results of nothing.
-        ([Said(), Result()], {"orphan_results": 1}),
-        ([Result("1", "", 1)], {"orphan_results": 1}),
+        ([PlainTurn(), ToolResult()], {"orphan_results": 1}),
+        ([ToolResult("1", "", 1)], {"orphan_results": 1}),
         # A conversation may end in a call; one that goes on leaves it without an answer.
-        ([Said(), Call("f", GOOD)], {"valid_share": 1, "calls": 1}),
-        ([Call("f", GOOD), Said()], {"valid_share": 1, "calls": 1, "unanswered_calls": 1}),
+        ([PlainTurn(), Call("f", GOOD)], {"valid_share": 1, "calls": 1}),
+        ([Call("f", GOOD), PlainTurn()], {"valid_share": 1, "calls": 1, "unanswered_calls": 1}),
         # An answer by id may come late.
-        ([Call("f", GOOD, "1"), Said(), Result("1", "", 1)], {"valid_share": 1, "calls": 1}),
+        ([Call("f", GOOD, "1"), PlainTurn(), ToolResult("1", "", 1)], {"valid_share": 1, "calls": 1}),
     ],
 )
 def test_each_mistake_is_counted(events, expected):
@@ -84,9 +84,9 @@ def test_each_mistake_is_counted(events, expected):
     ("found", "reason"),
     [
         (figures(), "no_tool_calls"),
-        (figures(Said()), "no_tool_calls"),
+        (figures(PlainTurn()), "no_tool_calls"),
         (figures(Call("f", GOOD), tools=()), "no_tools"),
-        (figures(Result(), tools=()), "no_tools"),
+        (figures(ToolResult(), tools=()), "no_tools"),
         (figures(Call("f", GOOD), unread="unreadable_tools"), "unreadable_tools"),
         (figures(Call("f", GOOD), tools=(Tool("f", "{"),)), "invalid_schema"),
         (figures(Call("f", GOOD), tools=(Tool("f", '{"$ref": "http://localhost/x"}'),)), "unresolved_reference"),

@@ -8,7 +8,7 @@ import pytest
 
 from mergeit_ops.errors import DiskError
 from mergeit_ops.llm.batches.ledger import BY_HAND, FAILED, IN_VAIN, SETTLED, SUBMITTED, WRITTEN, Ledger
-from mergeit_ops.llm.batches.lines import Result
+from mergeit_ops.llm.batches.lines import BatchResult
 from mergeit_ops.llm.journal import Journal
 
 
@@ -59,9 +59,9 @@ def test_responses_belong_to_files_by_hand_alone(ledger):
     by_hand, submitted = ledger.add("1", ["a", "b"], "m"), ledger.add("2", ["c"], "m")
     ledger.note(by_hand, BY_HAND, file="/x/requests.jsonl")
     ledger.note(submitted, SUBMITTED, batch_id="batch_1")
-    results = {"a": Result(200, {"x": 1}), "c": Result(200, {}), "z": Result(None, None)}
+    results = {"a": BatchResult(200, {"x": 1}), "c": BatchResult(200, {}), "z": BatchResult(None, None)}
     assert ledger.store_results(results) == {"/x/requests.jsonl": (2, 1)}
-    assert ledger.results(by_hand) == {"a": Result(200, {"x": 1})}
+    assert ledger.results(by_hand) == {"a": BatchResult(200, {"x": 1})}
     assert ledger.results(submitted) == {}
 
 

@@ -7,7 +7,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mergeit_ops.llm.batches.lines import Line, Result, read_results, request_line, split
+from mergeit_ops.llm.batches.lines import BatchResult, Line, read_results, request_line, split
 
 
 def entry(key="a", status=200, body=None, error=None) -> bytes:
@@ -38,19 +38,19 @@ def test_files_hold_all_requests_in_order_within_the_limits(sizes, max_requests,
 
 def test_a_response_and_a_failure_are_read():
     found = read_results(entry("a", body={"choices": []}) + b"\n" + entry("b", 400, {"error": {"message": "no"}}))
-    assert found == {"a": Result(200, {"choices": []}), "b": Result(400, {"error": {"message": "no"}})}
+    assert found == {"a": BatchResult(200, {"choices": []}), "b": BatchResult(400, {"error": {"message": "no"}})}
     assert found["a"].is_response
     assert not found["b"].is_response
 
 
 def test_a_request_that_was_never_sent_has_no_status():
     said = {"code": "batch_expired", "message": "This request could not be executed."}
-    assert read_results(entry("a", None, error=said)) == {"a": Result(None, {"error": said})}
+    assert read_results(entry("a", None, error=said)) == {"a": BatchResult(None, {"error": said})}
 
 
 def test_the_error_that_run_batch_writes_beside_a_response_without_a_body_is_read():
     said = {"message": "too long", "code": 400}
-    assert read_results(entry("a", 400, None, said)) == {"a": Result(400, said)}
+    assert read_results(entry("a", 400, None, said)) == {"a": BatchResult(400, said)}
 
 
 def test_a_good_response_counts_more_than_an_error_and_the_first_more_than_the_second():
