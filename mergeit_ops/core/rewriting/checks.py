@@ -1,4 +1,5 @@
-"""What can be checked in a rewritten row without a model: length, language, web addresses, talk about the procedure."""
+"""What can be checked in a rewritten row without a model: length, language, web addresses, talk about the procedure,
+and texts that stand where another one belongs."""
 
 from __future__ import annotations
 
@@ -8,10 +9,11 @@ from dataclasses import dataclass
 from mergeit_ops.core.merging.replies import FailureReason, ReplyError
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.text.language import language_of
+from mergeit_ops.core.text.ngram_index import comparable_words
 from mergeit_ops.core.text.scripts import shares_script
-from mergeit_ops.core.text.words import count_words
+from mergeit_ops.core.text.words import UNSPACED, count_words
 
-__all__ = ["WordLimits", "check_instruction", "check_text"]
+__all__ = ["WordLimits", "check_instruction", "check_instruction_is_no_response", "check_text"]
 
 _URL = re.compile(r"(?:https?://|www\.)[^\s<>\"'`)\]}]+", re.IGNORECASE)
 _END_OF_SENTENCE = ".,;:!?"
@@ -21,6 +23,10 @@ _PROCEDURE = re.compile(
     r"nodes?\s+(?:to|of|in)\s+the\s+tree)\b",
     re.IGNORECASE,
 )
+_COPIED_WORDS = 8
+"""A run of so many words in two texts is a copy."""
+_UNSPACED_CHARACTERS = 2 * _COPIED_WORDS
+_UNSPACED = re.compile(f"[{UNSPACED}]")
 _AGAIN = "Answer again, with the JSON object only."
 
 
@@ -36,12 +42,13 @@ class WordLimits:
     most: int
 
 
-def check_instruction(new: str, old: Sample, limits: WordLimits) -> None:
+def check_instruction(new: str, old: Sample, limits: WordLimits, rules: str = "") -> None:
     """Refuse an instruction that breaks a rule.
 
     :param new: the new instruction.
     :param old: the row that is rewritten.
     :param limits: its words.
+    :param rules: see `check_text`.
     :raises ReplyError: `empty`, `echo`, `length`, `language`, `new_url` or `procedure`, the last five with a correction
         for the model.
     """
@@ -55,10 +62,25 @@ def check_instruction(new: str, old: Sample, limits: WordLimits) -> None:
             FailureReason.LENGTH,
             f"Your instruction has {words} words, but it must have {limits.least} to {limits.most}. {_AGAIN}",
         )
-    check_text(new, old, "instruction")
+    check_instruction_is_no_response(new, old)
+    check_text(new, old, "instruction", rules)
 
 
-def check_text(new: str, old: Sample, name: str) -> None:
+def check_instruction_is_no_response(new: str, old: Sample) -> None:
+    """Refuse an instruction that has a run of eight words of the row's response. Small models write such.
+
+    :param new: the new instruction.
+    :param old: the row that is rewritten. What its instruction and input say is allowed.
+    :raises ReplyError: `echo`, with a correction for the model.
+    """
+    if _copies(new, old.output, "\n".join((old.instruction, old.input))):
+        raise ReplyError(
+            FailureReason.ECHO,
+            f"Your instruction gives the response. Write what somebody asks who gets this response. {_AGAIN}",
+        )
+
+
+def check_text(new: str, old: Sample, name: str, rules: str = "") -> None:
     """Refuse a text in another language, with a new web address, or with words about how it was made.
 
     Languages are told apart by their scripts, and by `language_of` where both texts are long enough to tell theirs.
@@ -66,6 +88,7 @@ def check_text(new: str, old: Sample, name: str) -> None:
     :param new: the new text; its language is compared with that of the same text of the row.
     :param old: the row that is rewritten. What it says itself is allowed.
     :param name: which text it is: `instruction`, `input` or `output`.
+    :param rules: what the model was told. A text with a run of eight words of it is refused.
     :raises ReplyError: `language`, `new_url` or `procedure`, with a correction for the model.
     """
     if new.strip() and _in_another_language(new, getattr(old, name)):
@@ -86,6 +109,22 @@ def check_text(new: str, old: Sample, name: str) -> None:
                 f'Your {name} speaks of how it was made ("{found[0]}"). It must read as if nothing had been there '
                 f"before it. {_AGAIN}",
             )
+    if _copies(new, rules, known):
+        raise ReplyError(
+            FailureReason.PROCEDURE, f"Your {name} repeats the rules that you were given. Leave them out. {_AGAIN}"
+        )
+
+
+def _copies(new: str, source: str, known: str) -> bool:
+    """Return whether a text has a long run of words of a source that is not in what was known before."""
+    words = comparable_words(new)
+    length = _UNSPACED_CHARACTERS if _UNSPACED.search(new) else _COPIED_WORDS
+    runs = _runs(words, length) & _runs(comparable_words(source), length)
+    return bool(runs - _runs(comparable_words(known), length))
+
+
+def _runs(words: list[str], length: int) -> set[tuple[str, ...]]:
+    return {tuple(words[start : start + length]) for start in range(len(words) - length + 1)}
 
 
 def _in_another_language(new: str, old: str) -> bool:

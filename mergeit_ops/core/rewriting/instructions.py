@@ -55,9 +55,9 @@ def instruction_question(
 
     def parse(text: str) -> Sample:
         instruction, *material = read_texts(text, names, old)
-        check_instruction(instruction, old, limits)
+        check_instruction(instruction, old, limits, system_prompt)
         for own in material:
-            check_text(own, old, "input")
+            check_text(own, old, "input", system_prompt)
         return replace(old, instruction=instruction, input=material[0] if material else old.input)
 
     # What stands for the answer in a dry run has the right length, and nobody reads it.

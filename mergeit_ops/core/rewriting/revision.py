@@ -9,7 +9,7 @@ from typing import ClassVar
 from mergeit_ops.core.merging.refusals import refuses_to_help
 from mergeit_ops.core.merging.replies import FailureReason, ReplyError
 from mergeit_ops.core.rewriting.chains import Chain, ChainCall
-from mergeit_ops.core.rewriting.checks import check_text
+from mergeit_ops.core.rewriting.checks import check_instruction_is_no_response, check_text
 from mergeit_ops.core.rewriting.instructions import DATA_RULE, request_messages
 from mergeit_ops.core.rewriting.replies import read_texts, schema_of
 from mergeit_ops.core.sample import Sample
@@ -36,7 +36,7 @@ It answers the whole instruction and nothing else.
 {DATA_RULE}
 
 Answer with one JSON object and nothing else. It has exactly the keys "instruction" and "output", each a string. \
-Inside a string a backslash is written as two: the formula \\alpha becomes "\\\\alpha"."""
+Inside a string each backslash is written twice."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,9 @@ def _read(text: str, old: Sample) -> Sample:
         raise ReplyError(FailureReason.EMPTY)
     if refuses_to_help(output) and not refuses_to_help(old.output):
         raise ReplyError(FailureReason.REFUSED)
-    check_text(instruction, old, "instruction")
-    check_text(output, old, "output")
+    check_instruction_is_no_response(instruction, old)
+    check_text(instruction, old, "instruction", REVISE_SYSTEM_PROMPT)
+    check_text(output, old, "output", REVISE_SYSTEM_PROMPT)
     new = replace(old, instruction=instruction, output=output)
     # Whitespace at the ends is no revision.
     same = (instruction, output) == (old.instruction.strip(), old.output.strip())

@@ -93,6 +93,32 @@ def test_words_about_the_procedure_are_refused_unless_the_row_has_them(leak):
     assert reason(leak, about_it, WordLimits(1, 100)) is None
 
 
+def test_a_run_of_eight_words_of_the_rules_is_refused_unless_the_row_has_it():
+    rules = "Correct the language and facts, and say what is unclear to its reader."
+    leak = "Correct the language and facts, and say more."
+    for short in ("Correct the language and facts, and say.", "Correct the language, and facts say what is unclear."):
+        check_text(short, FRUITS, "instruction", rules)
+    with pytest.raises(ReplyError, match="procedure") as refused:
+        check_text(f"{leak} What?", FRUITS, "output", "So: correct THE language and facts and say more. No.")
+    assert "repeats the rules" in refused.value.correction
+    check_text(leak, Sample(f"Please: {leak}", "", "x"), "instruction", leak)
+
+
+def test_a_response_is_no_instruction():
+    """Eight words of the response, which the instruction and the input do not have."""
+    row = Sample("Why is basil useful?", "", "Basil is useful because it keeps flies away from the kitchen.")
+    assert reason("Basil is useful because it keeps flies away!", row, WordLimits(1, 99))[0] == "echo"
+    assert reason("Basil is useful because it keeps flies. Why?", row, WordLimits(1, 99)) is None
+    quoted = Sample("Go on: Basil is useful because it keeps flies away", "", row.output)
+    assert reason("Go on: Basil is useful because it keeps flies away. Say where.", quoted, WordLimits(1, 99)) is None
+
+
+def test_two_characters_of_a_script_without_spaces_are_a_word_of_a_run():
+    row = Sample("罗勒有什么用?", "", "罗勒很有用,因为它能让苍蝇远离厨房和餐桌。")
+    assert reason("罗勒很有用,因为它能让苍蝇远离厨?", row, WordLimits(1, 99)) is None
+    assert reason("罗勒很有用,因为它能让苍蝇远离厨房?", row, WordLimits(1, 99))[0] == "echo"
+
+
 def test_each_text_is_compared_with_its_own():
     row = Sample("Translate into Russian.", "Good morning", "Доброе утро")
     check_text("Доброе утро!", row, "output")
