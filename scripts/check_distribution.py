@@ -24,13 +24,23 @@ def package_files() -> set[str]:
     return {path.relative_to(REPOSITORY).as_posix() for path in files if "__pycache__" not in path.parts}
 
 
-def faults(names: set[str], kind: str) -> list[str]:
+def recipe_files(folder: str = "") -> set[str]:
+    """Return the recipes and their data, as they are in an archive.
+
+    :param folder: of the archive that has the folder `recipes`, with a slash behind it.
+    """
+    files = (path for path in (REPOSITORY / "recipes").rglob("*") if path.is_file())
+    return {folder + path.relative_to(REPOSITORY).as_posix() for path in files}
+
+
+def faults(names: set[str], kind: str, recipes: set[str]) -> list[str]:
     """Return what is wrong with an archive, a sentence each.
 
     :param names: paths in the archive, without the folder that a source archive has around them.
     :param kind: what it is, for the sentences.
+    :param recipes: paths of the recipes in it.
     """
-    missing = sorted((package_files() | set(_NEEDED)) - names)
+    missing = sorted((package_files() | recipes | set(_NEEDED)) - names)
     junk = sorted(name for name in names if any(part in name for part in _JUNK))
     licence = [] if any(name.endswith("LICENSE") and "distilled_weights" not in name for name in names) else ["LICENSE"]
     return [
@@ -44,10 +54,10 @@ def main() -> None:
     folder = Path(sys.argv[1])
     (wheel,), (source,) = folder.glob("*.whl"), folder.glob("*.tar.gz")
     with zipfile.ZipFile(wheel) as archive:
-        found = faults(set(archive.namelist()), wheel.name)
+        found = faults(set(archive.namelist()), wheel.name, recipe_files("mergeit_ops/"))
     with tarfile.open(source) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    found += faults(names, source.name)
+    found += faults(names, source.name, recipe_files())
     if found:
         raise SystemExit("\n".join(found))
     print(

@@ -13,6 +13,7 @@ from mergeit_ops.cli import (
     compare,
     distill,
     export_sft,
+    recipes,
     report,
     show,
     train_eval,
@@ -22,7 +23,7 @@ from mergeit_ops.cli import (
 from mergeit_ops.cli.terminal import Parser, say
 from mergeit_ops.errors import MergeItError
 
-_COMMANDS = (batch, cache, check, compare, distill, export_sft, report, show, train_eval, verify, win_score)
+_COMMANDS = (batch, cache, check, compare, distill, export_sft, recipes, report, show, train_eval, verify, win_score)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

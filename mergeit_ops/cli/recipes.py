@@ -1,0 +1,58 @@
+"""`recipes`: list the recipes that ship, and copy them into a folder of yours."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import mergeit_ops
+from mergeit_ops.cli.terminal import say
+from mergeit_ops.errors import DatasetError
+
+NAME = "recipes"
+HELP = "List the recipes that ship, or copy them and their sample data into a folder."
+
+_FOLDER = "recipes"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    parser.add_argument("--copy", type=Path, metavar="FOLDER", help=f"make FOLDER/{_FOLDER}, which must not exist yet")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print a line per recipe, or copy the folder."""
+    shipped = _shipped()
+    if options.copy is None:
+        for path, about in _listed(shipped):
+            say(f"{path}\n    {about}")
+        return 0
+    target = options.copy / _FOLDER
+    if target.exists():
+        raise DatasetError(
+            f"--copy: '{target}' exists; name another folder, so that no recipe of yours is overwritten."
+        )
+    try:
+        shutil.copytree(shipped, target)
+    except (OSError, shutil.Error) as error:
+        raise DatasetError(f"--copy: '{target}' cannot be written ({error}).") from error
+    example = target / "mergeit_quickstart.yaml"
+    say(f"{len(list(target.rglob('*.yaml')))} recipes are in {target}.")
+    where = "" if target.parent.resolve() == Path.cwd() else f"cd {options.copy} && "
+    say(f"Try one: {where}dj-process --config {example.relative_to(options.copy)}")
+    return 0
+
+
+def _shipped() -> Path:
+    package = Path(mergeit_ops.__file__).parent
+    # A wheel has the recipes in the package; a clone has them beside it.
+    inside = package / _FOLDER
+    return inside if inside.is_dir() else package.parent / _FOLDER
+
+
+def _listed(folder: Path) -> Iterator[tuple[str, str]]:
+    for path in sorted(folder.rglob("*.yaml"), key=lambda path: (len(path.parts), path)):
+        with path.open(encoding="utf-8") as lines:
+            yield f"{_FOLDER}/{path.relative_to(folder).as_posix()}", next(lines).lstrip("# ").strip()
