@@ -16,6 +16,7 @@ from mergeit_ops.core.secrets import loggable
 from mergeit_ops.dataset.lost_rows import check_arrival, warn_of_the_rest
 from mergeit_ops.dataset.manifest import Manifest, recorded
 from mergeit_ops.dataset.merges_ahead import check_merges_ahead
+from mergeit_ops.dataset.overrides import check_overrides
 from mergeit_ops.dataset.recipe import Recipe, current_recipe, is_analyzed
 from mergeit_ops.dataset.recipe_rows import RowKind, check_rows
 from mergeit_ops.dataset.run_log import listen
@@ -155,7 +156,10 @@ class SampleOperator:
     def _check_recipe(self) -> None:
         """Refuse a recipe that cannot work before Data-Juicer runs any of it, and listen to what it logs."""
         recipe = current_recipe(self.work_dir) if self.work_dir is not None else None
-        if recipe is None or is_analyzed():
+        if recipe is None:
+            return
+        check_overrides(recipe)
+        if is_analyzed():
             return
         warnings = check_rows(recipe)
         if listen(recipe.config):

@@ -1,0 +1,78 @@
+"""Settings of a recipe that Data-Juicer loses when the command line sets parameters of operators."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mergeit_ops.dataset.recipe import Recipe, Step
+from mergeit_ops.errors import RecipeError
+
+
+def check_overrides(recipe: Recipe) -> None:
+    """Refuse a command line that makes Data-Juicer lose settings of the recipe.
+
+    With `--a.x 1 --b.y 2` Data-Juicer takes `x` and `y` of both operators from the command line, so `b` gets the
+    default of `x` in place of the value in the recipe.
+
+    :param recipe: the recipe that runs.
+    :raises RecipeError: if a setting is lost; the sentence says what to add to the command line.
+    """
+    module = sys.modules.get("data_juicer.config.config")
+    arguments = getattr(getattr(module, "global_parser", None), "args", None) or []
+    steps = _steps_of_file(getattr(recipe.config, "config", None))
+    if [step.name for step in steps] != [step.name for step in recipe.steps]:
+        return
+    lost = list(dict.fromkeys(lost_settings(steps, recipe.steps, arguments)))
+    if lost:
+        raise RecipeError(
+            f"Data-Juicer loses settings of the recipe, because the command line sets parameters of the same name: "
+            f"{', '.join(lost)}. Add them to the command line as they are written here, or change the recipe instead."
+        )
+
+
+def lost_settings(written: Sequence[Step], read: Sequence[Step], arguments: Sequence[str]) -> Iterator[str]:
+    """Yield the options that would keep what is lost.
+
+    :param written: the operators as they are in the file.
+    :param read: the operators as Data-Juicer read them, in the same order.
+    :param arguments: the command line.
+    """
+    given = [argument[2:].partition("=")[0].split(".") for argument in arguments if argument.startswith("--")]
+    names = {step.name for step in written}
+    given = [path for path in given if len(path) > 1 and path[0] in names]
+    own, keys = {(path[0], path[1]) for path in given}, {path[1] for path in given}
+    touched = {path[0] for path in given}
+    for before, after in zip(written, read, strict=True):
+        for key in sorted(keys & before.parameters.keys()) if before.name in touched else ():
+            value = before.parameters[key]
+            if (before.name, key) not in own and _plain(after.parameters.get(key)) != value:
+                yield f"--{before.name}.{key} {_shown(value)}"
+
+
+def _shown(value: Any) -> str:
+    return f"'{json.dumps(value, ensure_ascii=False)}'" if isinstance(value, (Mapping, list)) else str(value)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    # jsonargparse makes namespaces of mappings.
+    return {name: _plain(item) for name, item in vars(value).items()} if hasattr(value, "__dict__") else value
+
+
+def _steps_of_file(paths: Any) -> list[Step]:
+    if not isinstance(paths, list) or len(paths) != 1:
+        return []
+    try:
+        found = yaml.safe_load(Path(str(paths[0])).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return []
+    process = found.get("process") if isinstance(found, dict) else None
+    entries = [entry for entry in process or [] if isinstance(entry, dict)]
+    return [Step(str(name), given or {}) for entry in entries for name, given in entry.items()]

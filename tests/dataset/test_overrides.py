@@ -1,0 +1,56 @@
+"""Settings that Data-Juicer loses to options of the command line are named before the run."""
+
+from __future__ import annotations
+
+import pytest
+
+from mergeit_ops.dataset.overrides import lost_settings
+from mergeit_ops.dataset.recipe import Step
+from mergeit_ops.errors import RecipeError
+from tests.recipe_runs import run_recipe, write_jsonl, write_recipe
+
+GROUPER = Step("grouper", {"seed": 11, "num_clusters": 7})
+MERGER = Step("merger", {"seed": 5, "sampling_params": {"temperature": 0.3, "top_p": 0.9}, "dry_run": True})
+
+
+def lost(*arguments, **read):
+    return list(lost_settings([GROUPER, MERGER], [GROUPER, Step("merger", {**MERGER.parameters, **read})], arguments))
+
+
+def test_a_key_that_another_operator_is_given_is_lost():
+    assert lost("--grouper.seed", "3", "--merger.similarity_threshold=0.5", seed=42) == ["--merger.seed 5"]
+    assert lost("--grouper.dry_run", "x", "--merger.seed=9", dry_run=False, seed=9) == ["--merger.dry_run True"]
+
+
+def test_what_the_command_line_says_is_not_lost():
+    assert lost("--grouper.seed", "3", "--merger.seed=9", seed=9) == []
+    assert lost("--merger.sampling_params", "{}", sampling_params={}) == []
+
+
+def test_what_data_juicer_keeps_is_not_lost():
+    """A later version may keep it, and an operator without options of its own is left alone."""
+    assert lost("--grouper.seed", "3", "--merger.similarity_threshold=0.5") == []
+    assert lost("--grouper.seed", "3", seed=42) == []
+    assert lost("--export_path", "a.b", "--config=x.yaml", seed=42) == []
+
+
+def test_a_mapping_is_written_as_the_command_line_takes_it():
+    kept = '--merger.sampling_params \'{"temperature": 0.3, "top_p": 0.9}\''
+    assert lost("--grouper.sampling_params.x", "1", "--merger.seed=5", sampling_params=None) == [kept]
+
+
+@pytest.fixture
+def recipe(tmp_path, embedded_rows):
+    process = [
+        {"topic_cluster_grouper": {"num_clusters": 3, "sample_format": "alpaca"}},
+        {"llm_pair_merger_mapper": {"merge_strategy": "concat", "sample_format": "alpaca", "pairing_seed": 7}},
+    ]
+    return write_recipe(tmp_path, process, write_jsonl(tmp_path / "in.jsonl", embedded_rows))
+
+
+def test_a_run_that_loses_a_setting_is_stopped_and_the_advice_works(recipe, tmp_path):
+    options = ("--topic_cluster_grouper.sample_format", "auto", "--llm_pair_merger_mapper.similarity_threshold", "0.4")
+    export = ("--export_path", str(tmp_path / "out" / "export.jsonl"))
+    with pytest.raises(RecipeError, match=r"--llm_pair_merger_mapper\.sample_format alpaca\. Add"):
+        run_recipe(recipe, *export, *options)
+    run_recipe(recipe, *export, *options, "--llm_pair_merger_mapper.sample_format", "alpaca")
