@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from loguru import logger
 
-from mergeit_ops.constraints import OPTIONAL_TEXT, TEXT, Constraint, Number, OneOf, check
+from mergeit_ops.constraints import FLAG, OPTIONAL_TEXT, TEXT, Constraint, Number, OneOf, check
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.scoring.cohesion import COHESION_NAMES, cohesion
 from mergeit_ops.core.scoring.score import Score
@@ -62,6 +62,7 @@ _CONSTRAINTS: Mapping[str, Constraint] = {
     "batch_size": Number(low=1, integer=True, optional=True),
     "embedding_dtype": OneOf(DTYPES),
     "unfamiliar": OneOf(("no_score", "score")),
+    "deduction": FLAG,
 }
 _MIN_PROBE_COSINE = 0.99
 _SAME_ROW = 1e-3  # squared distance, beyond what rounding makes of 0
@@ -183,17 +184,22 @@ class DistilledModel:
         """
         return self.evaluate(features)[0]
 
-    def evaluate(self, features: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def evaluate(
+        self, features: NDArray[np.float32], *, deduction: bool = True
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Predict scores, not yet clipped to their scale, and tell how far each row is from what the regressor knows.
 
         :param features: (n, 2 d + s), as `row_features` gives them.
+        :param deduction: whether the deduction is taken off.
         :return: (n,) predictions; (n,) distances to the nearest support vector.
         """
         predictions, nearest = np.zeros(len(features)), np.zeros(len(features))
         for rows in _blocks(len(features)):
             squared = self._squared_distances(features[rows])
             quality = np.exp(-self.gamma * squared) @ self.dual_coefficients + self.intercept
-            predictions[rows] = quality - self._deduction(features[rows, 2 * self.embedding_width :])
+            if deduction:
+                quality -= self._deduction(features[rows, 2 * self.embedding_width :])
+            predictions[rows] = quality
             nearest[rows] = np.sqrt(squared.min(axis=1, initial=np.inf))
         return predictions, nearest
 
@@ -283,6 +289,8 @@ class DistilledScorer:
         folder: `no_score` and the reason, so that the gate does not accept a merge on a number that means nothing;
         or the `score` all the same. Such rows are counted by reason in either case, and a warning names the counts.
         Weights without a record score every row.
+    :param deduction: whether padding, repetition, shuffled words and text of other rows cost points. Merges may have
+        any of these. Without the deduction the order of real rows is closer to that of the real scores.
     :raises RecipeError: if a parameter cannot work.
     :raises ScorerError: if the folder lacks readable weights.
     """
@@ -298,6 +306,7 @@ class DistilledScorer:
         batch_size: int | None = None,
         embedding_dtype: str = "auto",
         unfamiliar: str = "no_score",
+        deduction: bool = True,
     ) -> None:
         check(_CONSTRAINTS, locals(), "distilled")
         self.path = path
@@ -305,6 +314,7 @@ class DistilledScorer:
         self.batch_size = None if batch_size is None else int(batch_size)
         self.embedding_dtype = embedding_dtype
         self.unfamiliar = unfamiliar
+        self.deduction = deduction
         self._folder = SHIPPED_WEIGHTS if path is None else Path(path)
         config = _read_config(self._folder)
         trained_on = str(config["embedding_model"])
@@ -333,6 +343,7 @@ class DistilledScorer:
             **model_identity(self.embedding_model, {}),
             "bfloat16": takes_bfloat16(self.device, self.embedding_dtype),
             "unfamiliar": self.unfamiliar,
+            "deduction": self.deduction,
         }
 
     def score(self, samples: Sequence[Sample]) -> list[Score]:
@@ -393,7 +404,9 @@ class DistilledScorer:
         encoder = load_encoder(self.embedding_model, self.device, self.embedding_dtype)
         if self._model is None:
             self._model = self._load_model_for(encoder)
-        predictions, distances = self._model.evaluate(row_features(samples, encoder, self.batch_size))
+        predictions, distances = self._model.evaluate(
+            row_features(samples, encoder, self.batch_size), deduction=self.deduction
+        )
         return self._model.scale.clipped(predictions), distances
 
     def _load_model_for(self, encoder: Encoder) -> DistilledModel:

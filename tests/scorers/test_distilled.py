@@ -144,6 +144,18 @@ def test_more_text_of_less_worth_lowers_the_score(
     assert (change > 0).mean() < share_that_rises
 
 
+def test_without_the_deduction_padding_costs_less_and_no_score_is_lower(honest, honest_values) -> None:
+    plain = DistilledScorer(unfamiliar="score", deduction=False)
+    assert plain.identity() != DistilledScorer(unfamiliar="score").identity()
+    values = values_of(plain, honest)
+    assert (values >= honest_values).all()
+    # Most honest answers lose nothing.
+    assert (values == honest_values).mean() > 0.5
+    padded = [Sample(row.instruction, row.input, " ".join([row.output, *PADDING])) for row in honest]
+    taken = values_of(plain, padded) - values_of(DistilledScorer(unfamiliar="score"), padded)
+    assert taken.mean() > 2 * (values - honest_values).mean()
+
+
 # Between the types, a branch of a tree may be taken or not: then a score moves by as much as that branch.
 @pytest.mark.parametrize(("dtype", "noise"), [("float32", 1e-4), ("bfloat16", 0.1)])
 def test_scores_do_not_depend_on_order_or_batch(dtype: str, noise: float) -> None:
@@ -358,6 +370,7 @@ def test_weights_trained_on_another_language_are_familiar_with_it(
         ({"embedding_model": ""}, "embedding_model"),
         ({"embedding_model": "someone/another-model"}, "embedding_model"),
         ({"unfamiliar": "none"}, "unfamiliar"),
+        ({"deduction": 1}, "deduction"),
     ],
 )
 def test_bad_parameters_are_refused_at_once(parameters: dict[str, object], name: str) -> None:
