@@ -72,6 +72,9 @@ _ONLY_REASONING = 3
 _NAMED_MODELS = 8
 """Maximum number of other model names that are counted separately; a server may invent names."""
 
+_CANCELLED_AGAIN_S = 0.5
+"""Seconds after which a task that has been cancelled and still runs is cancelled again."""
+
 _LOST_REQUESTS = 2
 """Requests that bring no usable answer before a run stops, as long as none has brought one."""
 
@@ -562,8 +565,13 @@ async def all_or_none(
 
 
 async def _cancelled(*tasks: asyncio.Future[Any]) -> None:
-    for task in tasks:
-        task.cancel()
+    running = set(tasks)
+    while running:
+        for task in running:
+            task.cancel()
+        # aiohttp takes a cancellation for its own timeout if both come at the same moment. The task goes on then, and
+        # would wait for ever where a stopped run makes no more calls.
+        _, running = await asyncio.wait(running, timeout=_CANCELLED_AGAIN_S)
     await asyncio.gather(*tasks, return_exceptions=True)
 
 

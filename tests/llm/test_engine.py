@@ -26,6 +26,7 @@ from mergeit_ops.llm.failures import CallFailedError, FailureKind
 from mergeit_ops.llm.requests import LLMOutcome, LLMRequest
 from mergeit_ops.llm.retry import RetryPolicy
 from tests.llm.conftest import (
+    FAST,
     answers_of,
     engine_for,
     merge_request,
@@ -382,6 +383,36 @@ def test_a_silent_server_is_given_up_although_it_refuses_nothing():
             answers_of(engine, merge_requests(200))
     assert engine.total.calls <= 3 * 8 + 1
     assert time.monotonic() - start < 5
+
+
+def test_a_cancellation_that_is_taken_for_a_timeout_does_not_hold_up_the_end():
+    """aiohttp raises its timeout in the place of a cancellation that comes at the same moment."""
+    under_way = asyncio.Event()
+
+    async def complete(messages, params, schema):
+        if messages[0]["content"].startswith("0"):
+            return Completion("good")
+        if messages[0]["content"].startswith("1"):
+            await under_way.wait()
+            raise LLMUnavailableError("the server is gone")
+        under_way.set()
+        try:
+            await asyncio.get_running_loop().create_future()
+        except asyncio.CancelledError:
+            raise CallFailedError(FailureKind.TRANSIENT, "it took too long") from None
+
+    engine = scripted_engine(complete, replace(FAST, answers_under_way_s=0.01), max_concurrency=4, cache_path=None)
+    stopped: list[str] = []
+
+    def run():
+        with pytest.raises(LLMUnavailableError) as error:
+            answers_of(engine, [text_request(number) for number in range(10)])
+        stopped.append(str(error.value))
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(20)
+    assert ["the server is gone" in text for text in stopped] == [True]
 
 
 def test_a_server_that_asks_to_wait_too_long_stops_the_run_and_is_left_alone(tmp_path):
