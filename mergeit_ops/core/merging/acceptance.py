@@ -129,7 +129,7 @@ class AcceptanceModel:
             return cls(base, mean, scale)
         from sklearn.linear_model import LogisticRegression
 
-        with fixed_threads():
+        with fixed_threads(len(seen)):
             fitted = LogisticRegression().fit((seen - mean) / scale, labels)
         return cls(base, mean, scale, fitted.coef_[0], float(fitted.intercept_[0]))
 

@@ -136,7 +136,7 @@ def _cells(coverage: Coverage, cell_rows: int, seed: int) -> tuple[list[NDArray[
     sample = np.sort(rng.choice(len(vectors), min(len(vectors), _CELL_FIT_ROWS * count), replace=False))
     starts = vectors[rng.choice(sample, count, replace=False)]
     kmeans = KMeans(count, init=starts, n_init=1, max_iter=_CELL_FIT_ITERATIONS, random_state=seed)
-    with warnings.catch_warnings(), fixed_threads():
+    with warnings.catch_warnings(), fixed_threads(len(sample)):
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct rows than cells
         kmeans.fit(vectors[sample])
     labels = np.concatenate(

@@ -126,7 +126,7 @@ def fit_topics(
     :return: the fitted model.
     """
     num_clusters = _distinct_rows(vectors, num_clusters)
-    with fixed_threads():
+    with fixed_threads(len(vectors)):
         return _fit(vectors, num_clusters, pca_variance, seed)
 
 

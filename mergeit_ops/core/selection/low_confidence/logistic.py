@@ -29,7 +29,7 @@ class Logistic:
         """See `ClusterClassifier`."""
         from sklearn.linear_model import LogisticRegression
 
-        with fixed_threads():
+        with fixed_threads(len(pool.vectors)):
             model = LogisticRegression(max_iter=_ITERATIONS).fit(pool.vectors[train].astype(np.float64), labels[train])
             return Prediction.joined(
                 [
