@@ -18,7 +18,7 @@ from mergeit_ops.distributed.environment import DriverEnvironment
 from mergeit_ops.jobs.sample_reader import SampleReader
 
 _LONGER = "mergeit_rows_longer_than_window"
-_LEAST_ROWS = 256  # per task; below it, starting a task costs more than it saves
+_LEAST_ROWS = 512  # per task; a further worker takes as long to load torch and the default model
 _MOST_ROWS = 4_096  # enough for the encoder to find texts of like lengths, a few MB
 
 
@@ -63,10 +63,7 @@ def _with_zero_vectors(table: pa.Table, reader: SampleReader) -> tuple[pa.Table,
 
 def _embedded(dataset: Dataset, reader: SampleReader, resources: Resources) -> Blocks:
     rows = dataset.count()
-    # One small file is one block, and one block keeps one processor busy.
-    tasks = max(
-        dataset.num_blocks(), min(2 * _processors(), math.ceil(rows / _LEAST_ROWS)), math.ceil(rows / _MOST_ROWS)
-    )
+    tasks = _tasks(rows, dataset.num_blocks(), _processors())
     if tasks > dataset.num_blocks():
         dataset = dataset.repartition(tasks)
     if resources.actors is None:
@@ -87,6 +84,11 @@ def _embedded(dataset: Dataset, reader: SampleReader, resources: Resources) -> B
     embedded, longer = Blocks.of(actors).map(_without_longer)
     reader.say_longer(sum(longer), rows)
     return embedded
+
+
+def _tasks(rows: int, blocks: int, processors: int) -> int:
+    # One small file is one block, and one block keeps one processor busy.
+    return max(blocks, min(2 * processors, math.ceil(rows / _LEAST_ROWS)), math.ceil(rows / _MOST_ROWS))
 
 
 def _embed(table: pa.Table, reader: SampleReader) -> tuple[pa.Table, int]:

@@ -66,6 +66,14 @@ def test_each_row_has_the_vector_of_the_default_executor_in_its_place(
     assert any("1 of 6 rows are longer than the window" in line for line in lines)
 
 
+@pytest.mark.parametrize(
+    ("rows", "blocks", "processors", "tasks"),
+    [(489, 1, 2, 1), (489, 3, 2, 3), (1_000, 1, 2, 2), (9_229, 1, 2, 4), (9_229, 1, 64, 19), (100_000, 1, 2, 25)],
+)
+def test_few_rows_are_one_task_and_many_are_as_many_as_the_processors_work_on(rows, blocks, processors, tasks):
+    assert module._tasks(rows, blocks, processors) == tasks
+
+
 def test_vectors_that_rows_bring_are_kept_and_counted_by_their_texts(ray_cluster, reader):
     brought = encode_vectors(np.eye(3, dtype=np.float32))
     dataset, blocks = in_blocks(rows(["a", "b"], **{EMBEDDING: brought[:2]}), rows([""], **{EMBEDDING: brought[2:]}))
