@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import multiprocessing
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache
@@ -62,6 +65,36 @@ def run_recipe(recipe: Path, *overrides: str) -> Path:
     config = init_configs(["--config", str(recipe), *overrides])
     DefaultExecutor(config).run(skip_return=True)
     return Path(config.export_path)
+
+
+_finished: dict[str, tuple[tempfile.TemporaryDirectory[str], str]] = {}
+
+
+def copy_of_run(
+    folder: Path, process: Sequence[Mapping[str, Any]], dataset: Path, *, suffix: str = "jsonl", **settings: Any
+) -> Path:
+    """Return the export of a recipe in a folder, of which a test may spoil everything.
+
+    The recipe runs once for all tests of this process that ask for it, so it must ask no server. Its records name the
+    folder that it ran in: readers find them beside the export, as those of a folder that was moved.
+
+    :param folder: takes a folder `out`.
+    :param process: see `write_recipe`.
+    :param dataset: see `write_recipe`.
+    :param suffix: of the export.
+    :param settings: see `write_recipe`.
+    """
+    rows = hashlib.sha256(dataset.read_bytes()).hexdigest()
+    key = json.dumps([process, rows, dataset.suffix, suffix, settings], sort_keys=True)
+    if key not in _finished:
+        # Goes with this process.
+        home = tempfile.TemporaryDirectory(prefix="mergeit-run-")
+        kept = Path(shutil.copy(dataset, home.name))
+        recipe = write_recipe(Path(home.name), process, kept, **settings)
+        export = run_recipe(recipe, "--export_path", str(Path(home.name) / "out" / f"export.{suffix}"))
+        _finished[key] = home, export.name
+    home, name = _finished[key]
+    return Path(shutil.copytree(Path(home.name) / "out", folder / "out")) / name
 
 
 def run_recipe_apart(recipe: Path, export: Path) -> Path:

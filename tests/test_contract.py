@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -163,8 +164,18 @@ def with_extras(rows: list[dict]) -> list[dict]:
 
 
 def input_of(case: Case, rows: list[dict]) -> Any:
-    dataset = make_dataset(case.rows(rows))
-    return ops.TopicClusterGrouper(num_clusters=3).run(dataset) if case.takes_topics else dataset
+    rows = case.rows(rows)
+    return topics_of(repr(rows), lambda: make_dataset(rows)) if case.takes_topics else make_dataset(rows)
+
+
+_topics: dict[str, Any] = {}
+
+
+def topics_of(key: str, dataset: Callable[[], Any]) -> Any:
+    """Group rows once for all operators that take them in topics: no operator changes what it gets."""
+    if key not in _topics:
+        _topics[key] = ops.TopicClusterGrouper(num_clusters=3).run(dataset())
+    return _topics[key]
 
 
 def content(dataset: Any) -> list[dict]:

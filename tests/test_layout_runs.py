@@ -10,6 +10,7 @@ from mergeit_ops.core.rows.lossless import decode_row
 from mergeit_ops.ops import FacilityLocationSelector
 from tests.core.formats.test_layouts import LAYOUTS, READ, REFUSED, columns_of, rows_of
 from tests.recipe_runs import make_dataset, read_jsonl, run_command, run_recipe, write_recipe
+from tests.thorough import every
 
 TURNS_IN = {"sample_format": "prompt_completion", "instruction_key": "input", "response_key": "output"}
 KEYS = {
@@ -47,7 +48,7 @@ def recipe_over(tmp_path, name, process):
     )
 
 
-@pytest.mark.parametrize("name", PROBLEMS)
+@pytest.mark.parametrize("name", every(2, PROBLEMS))
 def test_rows_are_merged_where_nothing_is_lost_and_leave_as_they_came_elsewhere(tmp_path, name):
     grouper = ("topic_cluster_grouper", {"num_clusters": 1})
     merger = ("llm_pair_merger_mapper", {"merge_strategy": "concat"})

@@ -19,7 +19,15 @@ from mergeit_ops.core.columns import META, STATS
 from mergeit_ops.core.rows.lossless import decode_row, encode_row
 from mergeit_ops.errors import LLMError
 from tests.llm_server import FakeLLMServer, error, merge_answer
-from tests.recipe_runs import read_export, read_jsonl, run_recipe, run_recipe_on_ray, write_jsonl, write_recipe
+from tests.recipe_runs import (
+    copy_of_run,
+    read_export,
+    read_jsonl,
+    run_recipe,
+    run_recipe_on_ray,
+    write_jsonl,
+    write_recipe,
+)
 from tests.test_whole_runs import LAYOUTS, in_layout, pipeline, text_key_of, work_dir_of
 from tests.thorough import every
 
@@ -54,7 +62,7 @@ def data(tmp_path_factory, embedded_rows) -> Path:
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, data) -> Path:
     """A run with originals, merges and restored rows, to be copied by tests that spoil it."""
-    return run_recipe(write_recipe(tmp_path_factory.mktemp("finished"), pipeline(gamma=1.4), data))
+    return copy_of_run(tmp_path_factory.mktemp("finished"), pipeline(gamma=1.4), data)
 
 
 @pytest.fixture
@@ -120,8 +128,7 @@ def test_rows_on_standard_output_are_nothing_but_rows(data, finished, capsys):
 @pytest.mark.parametrize("suffix", every(3, ["parquet", "json", "jsonl"]))
 @pytest.mark.parametrize("keep", [True, False])
 def test_it_holds_in_every_form_of_the_default_executor(verify, data, tmp_path, suffix, keep):
-    recipe = write_recipe(tmp_path, pipeline(gamma=1.4), data, keep_stats_in_res_ds=keep)
-    export = run_recipe(recipe, "--export_path", str(tmp_path / "out" / f"export.{suffix}"))
+    export = copy_of_run(tmp_path, pipeline(gamma=1.4), data, suffix=suffix, keep_stats_in_res_ds=keep)
     found = verify(data, export)
     assert (found.code, "What is not proved" in found.text) == (0, False)
 
@@ -156,8 +163,7 @@ def test_it_holds_for_dry_runs_candidates_and_groups(verify, data, tmp_path, mer
 def test_it_holds_in_every_layout(verify, tmp_path, embedded_rows, layout):
     rows = in_layout(layout, embedded_rows)
     data = write_jsonl(tmp_path / "in.jsonl", rows)
-    recipe = write_recipe(tmp_path, pipeline(gamma=1.4), data, text_keys=text_key_of(rows[0]))
-    found = verify(data, run_recipe(recipe))
+    found = verify(data, copy_of_run(tmp_path, pipeline(gamma=1.4), data, text_keys=text_key_of(rows[0])))
     assert (found.code, "What is not proved" in found.text) == (0, False)
 
 
@@ -169,7 +175,7 @@ def test_a_column_that_merged_rows_were_given_anew_is_no_change(verify, tmp_path
     assert (found.code, "What is not proved" in found.text) == (0, False)
 
 
-@pytest.mark.parametrize("suffix", ["jsonl", "json", "parquet"])
+@pytest.mark.parametrize("suffix", every(2, ["jsonl", "json", "parquet"]))
 def test_numbers_and_nested_values_that_an_export_rounds_are_no_changes(verify, tmp_path, embedded_rows, suffix):
     extra = {"weight": 1 / 3, "small": 1e-12, "tags": ["x", "y"], "nested": {"a": 1, "b": [None, 0.1]}, "nothing": None}
     rows = [
@@ -296,7 +302,7 @@ def test_a_row_of_another_run_is_found(verify, data, spoiled):
 
 @pytest.mark.parametrize("drop", ["row", "lineage"])
 def test_lineage_beside_an_export_of_another_length_is_a_violation(verify, data, tmp_path, drop):
-    export = run_recipe(write_recipe(tmp_path, pipeline(), data, keep_stats_in_res_ds=False))
+    export = copy_of_run(tmp_path, pipeline(), data, keep_stats_in_res_ds=False)
     path = export if drop == "row" else export.with_name("export_stats.jsonl")
     write_jsonl(path, read_jsonl(path)[1:])
     found = verify(data, export)
@@ -305,7 +311,7 @@ def test_lineage_beside_an_export_of_another_length_is_a_violation(verify, data,
 
 
 def test_rows_in_another_order_than_their_lineage_are_changed_rows(verify, data, tmp_path):
-    export = run_recipe(write_recipe(tmp_path, pipeline(), data, keep_stats_in_res_ds=False))
+    export = copy_of_run(tmp_path, pipeline(), data, keep_stats_in_res_ds=False)
     spoil(export, lambda rows: rows[::-1])
     assert verify(data, export).code == 1
 
@@ -321,7 +327,7 @@ def test_without_its_record_a_run_cannot_be_decided(verify, data, spoiled):
 
 
 def test_without_lineage_rows_are_told_by_their_content_and_the_record(verify, data, tmp_path):
-    export = run_recipe(write_recipe(tmp_path, pipeline(gamma=1.4), data, keep_stats_in_res_ds=False))
+    export = copy_of_run(tmp_path, pipeline(gamma=1.4), data, keep_stats_in_res_ds=False)
     export.with_name("export_stats.jsonl").unlink()
     found = verify(data, export)
     assert found.code == 0
@@ -396,7 +402,7 @@ def test_rows_that_a_filter_between_merger_and_gate_takes_away_are_put_down_to_i
 @pytest.mark.parametrize("place", [-1, None], ids=["before the gate", "behind it"])
 def test_rows_that_our_filter_drops_on_record_are_proved(verify, data, tmp_path, embedded_rows, place):
     """An originally separate row is dropped, and a merge with both of its parents."""
-    merges = [row for row in read_jsonl(run_recipe(write_recipe(tmp_path, pipeline()[:-1], data))) if row[META]]
+    merges = [row for row in read_jsonl(copy_of_run(tmp_path, pipeline()[:-1], data)) if row[META]]
     texts = [first(merges, status)["instruction"] for status in ("original", "merged")]
     (tmp_path / "benchmark.txt").write_text("\n".join(" ".join(text.split()) for text in texts), encoding="utf-8")
     process = pipeline(gamma=0.01)
@@ -461,7 +467,7 @@ def test_ids_that_rows_bring_are_used(verify, tmp_path, embedded_rows):
 
 
 def test_a_merger_without_a_gate(verify, data, tmp_path):
-    export = run_recipe(write_recipe(tmp_path, pipeline()[:3], data))
+    export = copy_of_run(tmp_path, pipeline()[:3], data)
     assert verify(data, export).code == 0
     spoil(export, lambda rows: first(rows, "merged").update(output="another"))
     assert verify(data, export).code == 1

@@ -55,6 +55,13 @@ def cache(tmp_path, monkeypatch):
     return tmp_path / "cache"
 
 
+@pytest.fixture
+def few_texts(monkeypatch):
+    """The default model embeds a sample of the rows each time."""
+    monkeypatch.setattr(similarity_scale, "_MOST_TEXTS", 800)
+    monkeypatch.setattr(similarity_scale, "LEAST_TEXTS", 800)
+
+
 def topics(texts, vectors, size=300, **noted):
     rows = []
     for number, start in enumerate(range(0, len(texts), size)):
@@ -90,7 +97,9 @@ def test_a_threshold_is_as_strict_for_a_model_whose_cosines_are_all_high(vectors
     assert later.details["similarity_threshold"]["source"] == "an earlier run"
 
 
-def test_neither_the_order_of_rows_nor_a_cache_that_cannot_be_written_changes_the_result(vectors, cache, lines):
+def test_neither_the_order_of_rows_nor_a_cache_that_cannot_be_written_changes_the_result(
+    vectors, cache, lines, few_texts
+):
     cache.write_text("a file where the folder should be", encoding="utf-8")
     order = np.random.default_rng(0).permutation(len(TEXTS))
     shuffled = topics([TEXTS[row] for row in order], lifted(vectors[order], LIFT), size=117)
@@ -116,7 +125,7 @@ def test_few_rows_cannot_tell(vectors):
         )
 
 
-def test_a_model_that_knows_nothing_is_refused(vectors):
+def test_a_model_that_knows_nothing_is_refused(vectors, few_texts):
     random = np.random.default_rng(0).normal(size=vectors.shape).astype(np.float32)
     random /= np.linalg.norm(random, axis=1, keepdims=True)
     with pytest.raises(RecipeError, match=r"hardly ever find the same pairs .*kappa .*similarity_threshold_scale: raw"):
@@ -181,10 +190,8 @@ def test_static_token_vectors_are_not_fitted_to_topics():
         with_model_of_vectors(rows, reader("static"), flat_types(rows.types))
 
 
-def test_the_sample_of_a_fitted_model_is_apart_from_the_rows_that_it_was_fitted_to(vectors, monkeypatch):
+def test_the_sample_of_a_fitted_model_is_apart_from_the_rows_that_it_was_fitted_to(vectors, few_texts):
     """On those with the lowest ids it agrees with the default model, on others its cosines are higher."""
-    monkeypatch.setattr(similarity_scale, "_MOST_TEXTS", 800)
-    monkeypatch.setattr(similarity_scale, "LEAST_TEXTS", 800)
     mixed = np.concatenate([np.pad(vectors[:1_000], ((0, 0), (0, 1))), lifted(vectors[1_000:], LIFT)])
     rows = topics(TEXTS, mixed)
     ids = [f"{number:05d}" for number in range(len(TEXTS))]

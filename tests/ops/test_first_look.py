@@ -24,6 +24,7 @@ from tests.recipe_runs import (
     write_recipe,
 )
 from tests.test_whole_runs import work_dir_of
+from tests.thorough import every
 
 TYPES = {
     "decimal": pa.array([decimal.Decimal("1.5")] * 40),
@@ -73,7 +74,7 @@ SETTINGS = [
 
 @pytest.mark.parametrize(
     ("kind", "settings"),
-    [*((kind, SETTINGS[0]) for kind in TYPES), *(("binary", settings) for settings in SETTINGS[1:])],
+    every(2, [*((kind, SETTINGS[0]) for kind in TYPES), *(("binary", settings) for settings in SETTINGS[1:])]),
     ids=lambda part: part if isinstance(part, str) else " ".join(map(str, part.values())),
 )
 def test_a_type_that_the_export_cannot_hold_is_said_before_any_work(tmp_path, rows, kind, settings):
@@ -221,9 +222,11 @@ def test_nothing_is_said_where_a_filter_may_have_dropped_rows(tmp_path, lines):
     assert not any("loader dropped" in line for line in lines)
 
 
-@pytest.mark.parametrize("suffix", ["jsonl", "json", "jsonl.gz"])
 @pytest.mark.parametrize(
-    ("first", "second"), [(1, "2"), ("1", 2), (1.5, "2.5")], ids=["number, text", "text, number", "fraction, text"]
+    ("suffix", "first", "second"),
+    every(
+        4, [(suffix, *pair) for suffix in ("jsonl", "json", "jsonl.gz") for pair in ((1, "2"), ("1", 2), (1.5, "2.5"))]
+    ),
 )
 def test_columns_whose_type_differs_from_file_to_file_are_named(tmp_path, lines, rows, suffix, first, second):
     data = tmp_path / "in"
@@ -245,7 +248,7 @@ def test_columns_whose_type_differs_from_file_to_file_are_named(tmp_path, lines,
 
 @pytest.mark.parametrize(
     "value",
-    ["2024-01-01", "2024-01-01T10:00:00Z", [{"on": "2024-01-01 10:00:00"}]],
+    every(2, ["2024-01-01", "2024-01-01T10:00:00Z", [{"on": "2024-01-01 10:00:00"}]]),
     ids=str,
 )
 def test_texts_that_became_timestamps_are_named(tmp_path, lines, rows, value):

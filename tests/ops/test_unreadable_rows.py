@@ -11,6 +11,7 @@ from mergeit_ops.core.vectors import decode_vectors, encode_vectors
 from mergeit_ops.dataset.manifest import read_manifests
 from mergeit_ops.errors import DatasetError
 from tests.recipe_runs import make_dataset
+from tests.thorough import every
 
 QUESTIONS = [
     f"Name {number} fruits that grow on trees in {place}." for number in range(2, 6) for place in ("Asia", "Peru")
@@ -36,6 +37,7 @@ UNREADABLE = {
     "prompt_completion": [{"prompt": None, "completion": "Figs."}, {"prompt": "", "completion": "Figs."}],
 }
 layouts = pytest.mark.parametrize("layout", READABLE)
+some_layouts = pytest.mark.parametrize("layout", every(2, READABLE))
 SELECTORS = (ops.FacilityLocationSelector, ops.DiversitySelector)
 
 
@@ -64,7 +66,7 @@ def test_they_have_the_zero_vector(layout):
     assert np.flatnonzero(~vectors.any(axis=1)).tolist() == [0, 5]
 
 
-@layouts
+@some_layouts
 @pytest.mark.parametrize("brings_embeddings", [False, True])
 def test_they_are_kept_in_a_topic_of_their_own_and_outside_the_budget(layout, brings_embeddings, lines, tmp_path):
     rows = mixed(layout)
@@ -83,7 +85,7 @@ def test_they_are_kept_in_a_topic_of_their_own_and_outside_the_budget(layout, br
     assert any("2 of 10 rows have " in line and "outside the budget and never merged" in line for line in lines)
 
 
-@layouts
+@some_layouts
 @pytest.mark.parametrize("selector", SELECTORS)
 @pytest.mark.parametrize("fate", ["keep", "drop"])
 def test_a_flat_selection_keeps_or_drops_all_of_them(layout, selector, fate):
@@ -104,7 +106,7 @@ def with_vectors(rows, as_lists=False):
     return [row | {EMBEDDING: text} for row, text in zip(rows, texts, strict=True)]
 
 
-@layouts
+@some_layouts
 @pytest.mark.parametrize("as_lists", [False, True])
 @pytest.mark.parametrize("fate", ["keep", "drop"])
 @pytest.mark.parametrize("grouped", [False, True])
@@ -123,7 +125,7 @@ def test_embeddings_that_they_bring_do_not_make_them_readable(layout, as_lists, 
     assert any("2 of 10 rows have no text that can be read (row 0, " in line for line in lines)
 
 
-@layouts
+@some_layouts
 @pytest.mark.parametrize("operator", [ops.SentenceEmbeddingMapper, ops.TopicClusterGrouper, *SELECTORS])
 def test_most_rows_without_a_text_are_refused_whatever_embeddings_they_bring(layout, operator):
     rows = with_vectors([*READABLE[layout][:1], *UNREADABLE[layout]])
@@ -149,7 +151,7 @@ def test_the_grouper_can_drop_them(layout):
     assert topics.to_list() == alone.to_list()
 
 
-@layouts
+@some_layouts
 @pytest.mark.parametrize("allocation", ["proportional", "equal", "gain"])
 def test_selecting_within_topics_counts_readable_rows_only(layout, allocation):
     topics = ops.TopicClusterGrouper(num_clusters=1).run(make_dataset(mixed(layout)))
@@ -162,7 +164,7 @@ def test_selecting_within_topics_counts_readable_rows_only(layout, allocation):
         assert len(flat(dropping.run(topics))) == chosen
 
 
-@layouts
+@some_layouts
 @pytest.mark.parametrize(
     "operator",
     [ops.SentenceEmbeddingMapper, ops.TopicClusterGrouper, *SELECTORS],

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from mergeit_ops.core.columns import EMBEDDING, META, STATS
 from mergeit_ops.core.vectors import encode_vectors
 from mergeit_ops.runs.export_files import export_files, read_rows, stats_file
-from tests.recipe_runs import run_recipe, run_recipe_on_ray, write_jsonl, write_recipe
+from tests.recipe_runs import copy_of_run, run_recipe_on_ray, write_jsonl, write_recipe
 
 Row = dict[str, Any]
 
@@ -145,15 +145,14 @@ def run_lawfully(folder: Path, shape: Shape, sample: Sequence[Row], seed: int) -
     :param seed: of the choice.
     """
     data = write_jsonl(folder / "in.jsonl", _dataset(shape, sample, random.Random(seed)))
-    recipe = write_recipe(
-        folder, _process(shape), data, keep_stats_in_res_ds=shape.keep, text_keys="lang", export_path=None
-    )
+    settings = {"keep_stats_in_res_ds": shape.keep, "text_keys": "lang"}
     if shape.on_ray:
+        recipe = write_recipe(folder, _process(shape), data, **settings)
         export = run_recipe_on_ray(
             recipe, "--export_path", str(folder / "out" / "export"), "--export_type", shape.suffix
         )
     else:
-        export = run_recipe(recipe, "--export_path", str(folder / "out" / f"export.{shape.suffix}"))
+        export = copy_of_run(folder, _process(shape), data, suffix=shape.suffix, **settings)
     run = Lawful(shape, data, export)
     rows = [row for file in export_files(export) for row in read_rows(file)]
     if not shape.keep:

@@ -19,7 +19,7 @@ from mergeit_ops.runs.inputs import read_input
 from mergeit_ops.runs.verification import Verification, verify
 from tests.conftest import REPOSITORY
 from tests.llm_server import FakeLLMServer, merge_answer
-from tests.recipe_runs import read_jsonl, run_recipe, write_jsonl, write_recipe
+from tests.recipe_runs import copy_of_run, read_jsonl, run_recipe, write_jsonl, write_recipe
 from tests.test_whole_runs import pipeline
 from tests.thorough import every
 
@@ -62,7 +62,7 @@ def lose_a_row(export: Path) -> None:
 
 @pytest.mark.parametrize("settings", every(2, [FIXED, {}]), ids=["one work dir", "work dirs side by side"])
 def test_a_later_run_that_was_killed_proves_nothing_and_spoils_nothing(tmp_path, data, settings):
-    export = run_recipe(write_recipe(tmp_path, pipeline(gamma=1.4), data, **settings))
+    export = copy_of_run(tmp_path, pipeline(gamma=1.4), data, **settings)
     killed(write_recipe(tmp_path, rejected_by(9.0, scorer="tests.user_scorers:Killing"), data, **settings))
     assert len({record["run"] for record in records(export.parent)}) == 2
     found = verified(data, export)
@@ -114,7 +114,7 @@ def test_runs_with_the_same_ids_are_told_apart_by_what_was_merged(tmp_path, data
 
 
 def test_half_a_record_in_the_same_folder_is_in_nobodys_way(tmp_path, data):
-    export = run_recipe(write_recipe(tmp_path, pipeline(gamma=1.4), data))
+    export = copy_of_run(tmp_path, pipeline(gamma=1.4), data)
     (folder,) = export.parent.glob("*/mergeit")
     (folder / "009_llm_pair_merger_mapper.json").write_text('{"operator": "llm_pair_m', encoding="utf-8")
     assert verified(data, export).holds
@@ -123,7 +123,7 @@ def test_half_a_record_in_the_same_folder_is_in_nobodys_way(tmp_path, data):
 @pytest.mark.parametrize("operator", ["llm_pair_merger_mapper", "quality_gate_filter"])
 @pytest.mark.parametrize("damage", ["gone", "half", "begun"])
 def test_without_a_record_of_its_own_nothing_is_proved(tmp_path, data, operator, damage):
-    export = run_recipe(write_recipe(tmp_path, pipeline(gamma=1.4), data))
+    export = copy_of_run(tmp_path, pipeline(gamma=1.4), data)
     (path,) = export.parent.glob(f"*/mergeit/*{operator}.json")
     text = path.read_text(encoding="utf-8")
     if damage == "gone":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from mergeit_ops.errors import DatasetError, LineageMismatchError
 from mergeit_ops.runs import ExportRow, read_run
 from mergeit_ops.runs.inputs import read_input
 from mergeit_ops.runs.verification import verify
-from tests.recipe_runs import read_jsonl, run_recipe, run_recipe_on_ray, write_jsonl, write_recipe
+from tests.recipe_runs import copy_of_run, read_jsonl, run_recipe, run_recipe_on_ray, write_jsonl, write_recipe
 from tests.test_whole_runs import LAYOUTS, in_layout, pipeline, text_key_of
 from tests.thorough import every
 
@@ -42,9 +43,9 @@ def plain(row: ExportRow) -> list:
     return [row.content, meta, stats, row.parents]
 
 
-@pytest.mark.parametrize("suffix", ["jsonl", "json", "parquet"])
-@pytest.mark.parametrize("keep", every(2, [False, True]))
-@pytest.mark.parametrize("shard_size", [0, 20_000])
+@pytest.mark.parametrize(
+    ("suffix", "keep", "shard_size"), every(5, product(["jsonl", "json", "parquet"], [False, True], [0, 20_000]))
+)
 def test_every_form_of_the_default_executor_holds_the_same_run(
     tmp_path, embedded_rows, finished, suffix, keep, shard_size
 ):
@@ -112,11 +113,11 @@ def test_rows_tell_what_became_of_them(finished, embedded_rows):
         assert run.layout().read(row.content).problem is None
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", every(3, LAYOUTS))
 def test_the_layout_of_the_run_reads_its_rows(tmp_path, embedded_rows, layout):
     rows = in_layout(layout, embedded_rows)
     data = write_jsonl(tmp_path / "in.jsonl", rows)
-    run = read_run(run_recipe(write_recipe(tmp_path, pipeline(), data, text_keys=text_key_of(rows[0]))))
+    run = read_run(copy_of_run(tmp_path, pipeline(gamma=1.4), data, text_keys=text_key_of(rows[0])))
     assert layout.startswith(run.layout().name)
     assert all(run.layout().read(row.content).sample.output for row in run.rows())
 
@@ -239,7 +240,7 @@ def test_a_parent_that_cannot_be_read_is_named(spoiled):
 @pytest.mark.parametrize("drop", ["row", "lineage"])
 def test_an_export_and_lineage_of_different_length_do_not_belong_together(tmp_path, embedded_rows, drop):
     data = write_jsonl(tmp_path / "in.jsonl", embedded_rows)
-    export = run_recipe(write_recipe(tmp_path, pipeline(), data, keep_stats_in_res_ds=False))
+    export = copy_of_run(tmp_path, pipeline(), data, keep_stats_in_res_ds=False)
     run = read_run(export)
     shorter = export if drop == "row" else run.beside
     write_jsonl(shorter, read_jsonl(shorter)[:-1])

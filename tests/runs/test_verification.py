@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Collection
+from pathlib import Path
 
 import pytest
 
@@ -22,8 +23,11 @@ SEED = 7
 
 @pytest.fixture(scope="module", params=every(3, SHAPES))
 def lawful(request, tmp_path_factory, sample_rows) -> Lawful:
-    seed = SEED + list(SHAPES).index(request.param)
-    return run_lawfully(tmp_path_factory.mktemp("lawful"), SHAPES[request.param], sample_rows, seed)
+    return lawful_run(tmp_path_factory.mktemp("lawful"), request.param, sample_rows)
+
+
+def lawful_run(folder: Path, shape: str, sample_rows: list[dict]) -> Lawful:
+    return run_lawfully(folder, SHAPES[shape], sample_rows, SEED + list(SHAPES).index(shape))
 
 
 def provable(shape: Shape) -> list[str]:
@@ -90,14 +94,14 @@ def assert_accepted_and_every_mutation_found(lawful: Lawful, but: Collection[str
 )
 def test_the_catalogue_is_gone_through(tmp_path, sample_rows, shape, left_out):
     """Mutations that find nothing to do would prove nothing."""
-    run = run_lawfully(tmp_path, SHAPES[shape], sample_rows, SEED)
+    run = lawful_run(tmp_path, shape, sample_rows)
     undone = [name for name in MUTATIONS if apply(name, run.rows, SEED) is None]
     assert [name for name in undone if not any(word in name for word in left_out)] == []
     assert len(MUTATIONS) - len(undone) >= 50
 
 
 def test_rows_that_the_gate_dropped_or_nobody_selected_cannot_come_back(tmp_path, sample_rows):
-    run = run_lawfully(tmp_path, SHAPES["bounds"], sample_rows, SEED)
+    run = lawful_run(tmp_path, "bounds", sample_rows)
     inputs = read_input(run.data)
     (gate,) = read_run(run.export).of_kind("gate")
     (merger,) = read_run(run.export).of_kind("merger")
@@ -114,7 +118,7 @@ def test_rows_that_the_gate_dropped_or_nobody_selected_cannot_come_back(tmp_path
 
 @pytest.mark.parametrize("shape", ["alpaca", "messages", "two mergers"])
 def test_records_of_older_versions_still_prove_all_but_rounded_values(tmp_path, sample_rows, shape):
-    run = run_lawfully(tmp_path, SHAPES[shape], sample_rows, SEED)
+    run = lawful_run(tmp_path, shape, sample_rows)
     for path in run.export.parent.glob("*/mergeit/*.json"):
         record = json.loads(path.read_text(encoding="utf-8"))
         for merge in (*record.get("merges", {}).values(), *record.get("accepted", {}).values()):
@@ -127,7 +131,7 @@ def test_records_of_older_versions_still_prove_all_but_rounded_values(tmp_path, 
 
 
 def test_without_lineage_what_rows_hold_and_how_many_there_are_is_proved(tmp_path, sample_rows):
-    run = run_lawfully(tmp_path, SHAPES["json, metadata beside"], sample_rows, SEED)
+    run = lawful_run(tmp_path, "json, metadata beside", sample_rows)
     beside = stats_file(run.export)
     assert beside is not None
     inputs = read_input(run.data)
@@ -149,7 +153,7 @@ def test_without_lineage_what_rows_hold_and_how_many_there_are_is_proved(tmp_pat
 
 @pytest.mark.parametrize("shape", ["alpaca", "bounds", "a filter behind", "bounds and a filter behind", "no gate"])
 def test_the_headline_agrees_with_the_counts(tmp_path, sample_rows, shape):
-    run = run_lawfully(tmp_path, SHAPES[shape], sample_rows, SEED)
+    run = lawful_run(tmp_path, shape, sample_rows)
     found = verified(run, read_input(run.data))
     counts = found.counts
     there = counts["original"] + counts["restored"] + sum(n for name, n in counts.items() if name.startswith("merged,"))

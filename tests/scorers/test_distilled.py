@@ -31,6 +31,7 @@ from mergeit_ops.scorers.distilled_training import (
     save,
 )
 from tests.scorers.distilled import CHEAP, HashEncoder, scored_rows
+from tests.thorough import every
 
 SHARED_DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 
@@ -125,7 +126,7 @@ def honest_values(scores_all, honest) -> np.ndarray:
 
 @pytest.mark.parametrize(
     ("kind", "mean_change", "share_that_rises"),
-    [("repeated", -0.1, 0.35), ("shuffled", -0.25, 0.3), ("padded", -0.35, 0.25), ("stuffed", -0.2, 0.4)],
+    every(2, [("repeated", -0.1, 0.35), ("shuffled", -0.25, 0.3), ("padded", -0.35, 0.25), ("stuffed", -0.2, 0.4)]),
 )
 def test_more_text_of_less_worth_lowers_the_score(
     scores_all, honest, honest_values, kind, mean_change, share_that_rises
@@ -159,14 +160,14 @@ def test_without_the_deduction_padding_costs_less_and_no_score_is_lower(honest, 
 # Between the types, a branch of a tree may be taken or not: then a score moves by as much as that branch.
 @pytest.mark.parametrize(("dtype", "noise"), [("float32", 1e-4), ("bfloat16", 0.1)])
 def test_scores_do_not_depend_on_order_or_batch(dtype: str, noise: float) -> None:
-    scorer = DistilledScorer(embedding_dtype=dtype)
-    together = values_of(scorer, ROWS)
-    np.testing.assert_allclose(values_of(scorer, ROWS[::-1])[::-1], together, atol=1e-4)
-    alone = np.concatenate([values_of(scorer, [row]) for row in ROWS])
+    scorer, rows = DistilledScorer(embedding_dtype=dtype), ROWS[:4]
+    together = values_of(scorer, rows)
+    np.testing.assert_allclose(values_of(scorer, rows[::-1])[::-1], together, atol=1e-4)
+    alone = np.concatenate([values_of(scorer, [row]) for row in rows])
     np.testing.assert_allclose(alone, together, atol=1e-4)
     one_by_one = DistilledScorer(batch_size=1, embedding_dtype=dtype)
-    np.testing.assert_allclose(values_of(one_by_one, ROWS), together, atol=1e-4)
-    exact = values_of(DistilledScorer(embedding_dtype="float32"), ROWS)
+    np.testing.assert_allclose(values_of(one_by_one, rows), together, atol=1e-4)
+    exact = values_of(DistilledScorer(embedding_dtype="float32"), rows)
     np.testing.assert_allclose(together, exact, atol=noise)
 
 
@@ -289,7 +290,7 @@ def test_a_response_far_longer_than_all_in_training_has_no_score(shipped: Distil
 
 def test_ordinary_english_rows_keep_their_scores(shipped: DistilledScorer, sample_rows) -> None:
     # Fenced code was hardly trained on.
-    rows = [row for row in sample_rows[::3] if len(row["output"]) < 1000 and "```" not in row["output"]]
+    rows = [row for row in sample_rows[::6] if len(row["output"]) < 1000 and "```" not in row["output"]]
     scores = shipped.score([Sample(row["instruction"], row["input"], row["output"]) for row in rows])
     assert {score.status for score in scores} == {"ok"}
 

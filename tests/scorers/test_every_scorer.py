@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import product
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from mergeit_ops.scorers.scoring import identity_digest, measured_scores, measur
 from tests.llm_server import FakeLLMServer, Reply, judgement, logprobs_reply
 from tests.loss_server import answers_of
 from tests.recipe_runs import make_dataset
+from tests.thorough import every
 from tests.tiny_models import gpt2_folder, reward_folder
 
 MODELS: Mapping[str, Any] = {
@@ -194,8 +196,7 @@ def test_there_may_be_no_rows(name):
         assert scores_of(build_scorer(name, params), []) == []
 
 
-@every_scorer
-@pytest.mark.parametrize("np", [1, 2])
+@pytest.mark.parametrize(("name", "np"), every(3, product(SCORERS, (1, 2))))
 def test_the_filter_writes_each_measure_whatever_the_number_of_processes(name, np):
     rows = rows_of(name)
     with params_of(name) as params:
