@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from functools import lru_cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,16 @@ from mergeit_ops.llm.journal_contents import by_model
 from tests.llm_server import FakeLLMServer, merge_answer
 from tests.ops.test_unreadable_rows import mixed, with_vectors
 from tests.recipe_runs import make_dataset
-from tests.test_contract import ODD_ROWS, Case, all_operators, input_of, with_extras
+from tests.test_contract import CASES, ODD_ROWS, Case, all_operators, input_of, with_extras
 from tests.test_ray import comparable
+from tests.thorough import every
 from tests.tiny_models import gpt2_folder
 from tests.user_operators import LengthTaggingMapper
 
 pytestmark = pytest.mark.usefixtures("ray_cluster", "_ray_job")
+
+# Each runs in tests/test_contract.py for every operator: here it is about the way of rows through tasks.
+some_operators = pytest.mark.parametrize("case", every(3, CASES), ids=str)
 
 
 @pytest.fixture
@@ -122,7 +127,7 @@ def test_values_of_every_type_come_back_from_a_merge(embedded_rows):
     assert {row[META]["merge_status"] for row in rows_of(gated)} == {"original", "restored"}
 
 
-@all_operators
+@some_operators
 def test_null_and_odd_values_are_kept(case):
     case = case.keeping_all()
     rows = [row | {"id": str(i)} for i, row in enumerate(ODD_ROWS)]
@@ -133,19 +138,19 @@ def test_null_and_odd_values_are_kept(case):
     assert ids
 
 
-@all_operators
+@some_operators
 def test_one_row_is_enough(case, embedded_rows):
     (row,) = rows_of(run_on_ray(case, with_some_extras(embedded_rows[:1])))
     assert (row["id"][0] if case.gives_topics else row["id"]) == embedded_rows[0]["id"]
 
 
-@all_operators
+@some_operators
 def test_no_rows_left_is_no_crash(case, embedded_rows):
     nothing = ray_dataset(embedded_rows).filter(lambda row: False)
     assert process(nothing, case.make()).count() == 0
 
 
-@all_operators
+@some_operators
 def test_a_missing_column_is_named_with_those_there_are(case, embedded_rows):
     if case.reads_no_sample:
         pytest.skip("reads no sample, so it has nothing to miss")
@@ -207,7 +212,7 @@ def test_every_way_to_say_how_many_gives_the_rows_of_the_default_executor(parame
     assert sorted(sorted(row["id"]) for row in found) == sorted(sorted(ids) for ids in expected["id"])
 
 
-@pytest.mark.parametrize("size", [1, 17, 60, 119, 120, 500])
+@pytest.mark.parametrize("size", every(2, [1, 17, 60, 119, 120, 500]))
 def test_centroids_are_fitted_on_the_rows_with_the_lowest_ids(size, embedded_rows):
     embedded_rows = in_real_blocks(embedded_rows)
     grouper = ops.TopicClusterGrouper(num_clusters=4, fit_sample_size=size)
@@ -238,17 +243,18 @@ def test_ids_that_two_rows_bring_are_refused_wherever_the_rows_are(embedded_rows
         process(ray_dataset(rows), grouper)
 
 
+UNUSABLE = {
+    "missing": (None, "row 119 has no embedding"),
+    "no floats": ("AAAA", "row 119 has an embedding that is not base64 of float32"),
+    "another width": (encode_vectors(np.eye(1, 8, dtype=np.float32))[0], "mixes embeddings of widths|of width 8"),
+}
+
+
 @pytest.mark.parametrize(
-    ("text", "sentence"),
-    [
-        (None, "row 119 has no embedding"),
-        ("AAAA", "row 119 has an embedding that is not base64 of float32"),
-        (encode_vectors(np.eye(1, 8, dtype=np.float32))[0], "mixes embeddings of widths|of width 8"),
-    ],
-    ids=["missing", "no floats", "another width"],
+    ("kind", "blocks"), [*((kind, 3) for kind in UNUSABLE), *every(3, [(kind, 120) for kind in UNUSABLE])]
 )
-@pytest.mark.parametrize("blocks", [3, 120])
-def test_embeddings_that_cannot_be_used_are_told_by_row(text, sentence, blocks, embedded_rows):
+def test_embeddings_that_cannot_be_used_are_told_by_row(kind, blocks, embedded_rows):
+    text, sentence = UNUSABLE[kind]
     rows = in_real_blocks([*embedded_rows[:-1], embedded_rows[-1] | {EMBEDDING: text}])
     with pytest.raises(EmbeddingError, match=sentence):
         process(ray_dataset(rows, blocks), ops.TopicClusterGrouper(num_clusters=3))
@@ -525,8 +531,9 @@ def test_a_tagging_operator_behind_the_merger_leaves_the_lineage_alone(embedded_
     assert all(row[META]["length"] == len(row["output"]) for row in tagged)
 
 
-@pytest.mark.parametrize("allocation", [None, "proportional", "gain", "taylor"], ids=str)
-@pytest.mark.parametrize("drops", [False, True], ids=["lowest", "drop"])
+@pytest.mark.parametrize(
+    ("allocation", "drops"), every(3, product([None, "proportional", "gain", "taylor"], [False, True]))
+)
 def test_quality_and_a_target_choose_the_rows_of_the_default_executor(embedded_rows, tmp_path, allocation, drops):
     """On flat rows, and on topics under each allocation; the record tells the same."""
     target = tmp_path / "target.txt"
@@ -572,7 +579,7 @@ def test_a_missing_stat_is_named_on_ray_too(embedded_rows):
         process(ray_dataset(rows), operator)
 
 
-@pytest.mark.parametrize("method", list(DIVERSITY_METHODS))
+@pytest.mark.parametrize("method", every(3, DIVERSITY_METHODS))
 def test_methods_choose_the_same_rows_on_ray(embedded_rows, method):
     selector = ops.DiversitySelector(method, select_num=20)
     on_ray = rows_of(process(ray_dataset(embedded_rows), selector))

@@ -26,6 +26,7 @@ from mergeit_ops.runs.verification import verify
 from tests.conftest import REPOSITORY, SAMPLE
 from tests.llm_server import FakeLLMServer, Reply, judged, merge_answer, parents_of
 from tests.recipe_runs import read_jsonl, run_recipe, write_jsonl
+from tests.thorough import every
 from tests.tiny_models import gpt2_folder, reward_folder
 
 RECIPES = sorted((REPOSITORY / "recipes").rglob("*.yaml"))
@@ -206,7 +207,7 @@ OF_THEIR_OWN = ("diverse_evol_step", *JUDGED, *CALLS_OF_REWRITING, *OF_TEXTS)
 
 
 @pytest.mark.parametrize(
-    "path", [path for path in METHODS if path.stem not in OF_THEIR_OWN], ids=lambda path: path.stem
+    "path", every(2, [path for path in METHODS if path.stem not in OF_THEIR_OWN]), ids=lambda path: path.stem
 )
 def test_a_method_runs_on_rows_of_the_sample_that_ships(path, tmp_path, monkeypatch, embedded_sample):
     monkeypatch.chdir(REPOSITORY)
