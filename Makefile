@@ -30,9 +30,10 @@ quickstart: $(VENV)/.installed  ## Install, then run the whole method on the sam
 		--input recipes/data/sample_instructions.jsonl --output outputs/quickstart/report.html
 	@echo "The rows: outputs/quickstart/merged.jsonl. Next, see what your own rows need: $(BIN)/python -m mergeit_ops check my.jsonl"
 
-# Two processes, on every machine: each takes 2 GB, and a Ray of its own at the end.
+# Two processes, on every machine: each takes 2 GB, and a Ray of its own at the end. The tests start many processes more:
+# without compiled files, each of them compiles the package.
 test: $(VENV)/.installed lint  ## Lint, check types, run the tests.
-	$(BIN)/python -m pytest -m "not slow and not servers" --numprocesses 2
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m "not slow and not servers" --numprocesses 2
 
 test-slow: $(VENV)/.installed  ## Run the tests that take long.
 	$(BIN)/python -m pytest -m "slow and not servers"
