@@ -13,6 +13,7 @@ from mergeit_ops.cli.arguments import html_file, needs, seed, whole_number, writ
 from mergeit_ops.cli.terminal import as_json, say
 from mergeit_ops.core.formats import FORMAT_NAMES
 from mergeit_ops.errors import DatasetError
+from mergeit_ops.training.pool_files import files_of
 
 if TYPE_CHECKING:
     from mergeit_ops.training.price import Price
@@ -22,6 +23,7 @@ NAME = "train-eval"
 HELP = "Train a small student on sets of rows, and say what each is worth in tokens of random rows, or that it cannot."
 
 _MOST_FILES = 26
+_DRAWS = 3
 _TRAINED = ("top", "lora", "full")
 
 
@@ -29,10 +31,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.epilog = "docs/train_eval.md tells what is done, what it can tell, and what it costs."
     parser.add_argument(
-        "files", type=Path, nargs="+", metavar="FILE", help="a set of rows, in any form and sample format"
+        "files",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="a set of rows, in any form and sample format; with several pools a folder with a file for each, named "
+        "like it",
     )
     parser.add_argument(
-        "--pool", type=Path, required=True, help="what the sets were made from: random rows are drawn from it"
+        "--pool",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="POOL",
+        help="what the sets were made from: random rows are drawn from it; of several, each draw takes another one",
     )
     parser.add_argument("--heldout", type=Path, required=True, help="rows of which the losses are measured")
     parser.add_argument(
@@ -53,7 +65,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_from_one,
         help="of each set; a smaller one is repeated (default: as many as the smallest set has, or half the pool)",
     )
-    parser.add_argument("--draws", type=_from_one, default=3, help="of rows, for every set and control (default: 3)")
+    parser.add_argument(
+        "--draws",
+        type=_from_one,
+        help="of rows, for every set and control (default: 3, or with several pools one for each)",
+    )
     parser.add_argument(
         "--seeds", type=_from_one, default=2, help="orders in which each draw is trained on (default: 2)"
     )
@@ -87,10 +103,12 @@ def run(options: argparse.Namespace) -> int:
     if options.output is not None:
         html_file(options.output)
         needs("train-eval --output", "jinja2", "plotly")
-    for path in (*options.files, options.pool, options.heldout):
-        # Before the student is loaded.
-        if not path.exists():
-            raise DatasetError(f"There is no file or folder {path}.")
+    draws = _draws(options.draws, len(options.pool))
+    # Before the student is loaded.
+    for path in options.files:
+        files_of(path, options.pool)
+    if not options.heldout.exists():
+        raise DatasetError(f"There is no file or folder {options.heldout}.")
     needs("train-eval", "torch", "transformers")
 
     from mergeit_ops.training.encoding import RowEncoder
@@ -118,14 +136,14 @@ def run(options: argparse.Namespace) -> int:
     budget = budget_of(found, options.answer_tokens)
     for note in notes_on(found, encoder, budget):
         tell(note)
-    if options.draws < 2:
+    if draws < 2:
         tell("One draw gives no interval: nothing can be told from it; --draws 2 or more does.")
-    plan = Plan([one for _, one in found.sets], found.pool, encoder, budget, options.seed)
+    plan = Plan([one for _, one in found.sets], found.pools, encoder, budget, options.seed)
     held_out = HeldOut(student, found.held_out.rows)
     description = description_of(student, found, budget, options.seed)
     results = Results(options.results, experiment_id(description))
-    keys = list(plan.keys(options.draws, options.seeds))
-    names = {one.read.digest: name for name, one in found.sets}
+    keys = list(plan.keys(draws, options.seeds))
+    names = {one.read.digest: name for name, own in found.sets for one in own}
     written = {
         **description,
         "student": options.student,
@@ -145,8 +163,9 @@ def run(options: argparse.Namespace) -> int:
         )
     finally:
         results.close()
-    done = summarized(found.sets, results.found, held_out.tokens, left)
+    done = summarized(found.sets, found.pools, results.found, held_out.tokens, left)
     made_with = {name: value for name, value in written.items() if not name.startswith("heldout_")}
+    made_with["pools"] = [pool.read.digest for pool in found.pools]
     if options.json:
         say(as_json(as_figures(done, made_with), indent=2))
     else:
@@ -157,6 +176,18 @@ def run(options: argparse.Namespace) -> int:
         size = write_page(options.output, page(done, found, made_with))
         tell(f"{options.output}: {size / 1e6:.1f} MB")
     return 0
+
+
+def _draws(asked: int | None, pools: int) -> int:
+    """Return how many draws there are: draws of one pool would pass for draws of the method."""
+    if pools == 1:
+        return asked or _DRAWS
+    if asked is not None and asked > pools:
+        raise DatasetError(
+            f"--draws {asked}: there are {pools} pools, and each is one draw. A second draw of a pool says nothing of "
+            "what a method does with other rows; give more pools, or more --seeds."
+        )
+    return asked or pools
 
 
 def _settings(options: argparse.Namespace) -> FineTuningSettings:

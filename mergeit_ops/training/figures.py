@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from mergeit_ops.core.training_effect.crossed_mean import CrossedMean
+from mergeit_ops.training.encoded_sets import EncodedSet
 from mergeit_ops.training.summary import Found, Measured
 
 __all__ = ["FORMAT_VERSION", "as_figures"]
@@ -34,22 +35,28 @@ def as_figures(found: Found, made_with: Mapping[str, Any]) -> dict[str, Any]:
         "sets": [
             {
                 "name": one.name,
-                "path": str(one.of.read.path),
-                "digest": one.of.read.digest,
-                "rows": one.of.read.rows,
-                "without_text": one.of.read.without_text,
-                "asks_held_out": one.of.read.asks_held_out,
-                "more_than_text": one.of.read.more_than_text,
-                "too_long": one.of.too_long,
-                "cut": one.of.cut,
-                "calls_lost": one.of.calls_lost,
-                "answer_tokens": one.of.answer_tokens,
+                "files": [_file(own) for own in one.of],
                 "verdict": asdict(one.verdict),
                 "worth": {name: None if worth is None else asdict(worth) for name, worth in one.worth.items()},
                 **({} if one.measured is None else _measured(one.measured)),
             }
             for one in found.sets
         ],
+    }
+
+
+def _file(one: EncodedSet) -> dict[str, Any]:
+    return {
+        "path": str(one.read.path),
+        "digest": one.read.digest,
+        "rows": one.read.rows,
+        "without_text": one.read.without_text,
+        "asks_held_out": one.read.asks_held_out,
+        "more_than_text": one.read.more_than_text,
+        "too_long": one.too_long,
+        "cut": one.cut,
+        "calls_lost": one.calls_lost,
+        "answer_tokens": one.answer_tokens,
     }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from mergeit_ops.core.training_effect.held_out_losses import MEANS
 from mergeit_ops.core.training_effect.verdict import worth_in_words
 from mergeit_ops.report.rendering import plain, render
+from mergeit_ops.training.encoded_sets import EncodedSet
 from mergeit_ops.training.names import CONTROL_NAMES
 from mergeit_ops.training.plan import RANDOM_2X, SWAPPED
 from mergeit_ops.training.preparing import Prepared
@@ -59,7 +60,7 @@ def page(found: Found, prepared: Prepared, made_with: Mapping[str, Any]) -> str:
         "power": list(_power(found)),
         "trained": list(_trained(found)),
         "small": SMALL,
-        "p": prepared,
+        "files": list(_files(prepared)),
         "made_with": made_with,
     }
     return render(_FOLDER, "train_eval.html", context, _data(found), ["train_eval.js"])
@@ -99,6 +100,13 @@ def _power(found: Found) -> Iterator[tuple[str, list[str]]]:
 def _trained(found: Found) -> Iterator[tuple[str, Mapping[str, float]]]:
     for name, measured, _ in _measured(found):
         yield name, measured.facts
+
+
+def _files(prepared: Prepared) -> Iterator[tuple[str, EncodedSet]]:
+    for name, own in prepared.sets:
+        yield from own.labelled(plain(name))
+    yield from prepared.pools.labelled("pool")
+    yield "held out", prepared.held_out
 
 
 def _data(found: Found) -> dict[str, Any]:

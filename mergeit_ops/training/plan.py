@@ -3,49 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from mergeit_ops.core.sample import Round, Sample
 from mergeit_ops.core.training_effect.drawing import drawn_to, swapped_answers
-from mergeit_ops.errors import DatasetError
+from mergeit_ops.training.encoded_sets import EncodedSet, PerPool
 from mergeit_ops.training.encoding import EncodedRow, RowEncoder
-from mergeit_ops.training.reading import TrainingSet
 from mergeit_ops.training.results import RunKey
 
-__all__ = ["RANDOM", "RANDOM_2X", "SET", "SWAPPED", "EncodedSet", "Plan", "RunRows", "encoded_set", "with_answer_of"]
+__all__ = ["CONTROLS", "RANDOM", "RANDOM_2X", "SET", "SWAPPED", "Plan", "RunRows", "with_answer_of"]
 
 RANDOM, RANDOM_2X, SWAPPED, SET = "random", "random_2x", "swapped", "set"
 CONTROLS = (RANDOM, RANDOM_2X, SWAPPED)
 SWAPPED_SHARE = 0.5
-
-
-@dataclass(frozen=True)
-class EncodedSet:
-    """The rows of a set that a student can be trained on.
-
-    :param read: the set.
-    :param samples: n rows.
-    :param ids: of the rows.
-    :param rows: as tokens.
-    :param too_long: rows whose question leaves no room for an answer.
-    :param cut: rows whose end did not fit.
-    :param calls_lost: rows with calls of tools that the chat template does not write.
-    """
-
-    read: TrainingSet
-    samples: Sequence[Sample]
-    ids: Sequence[str]
-    rows: Sequence[EncodedRow]
-    too_long: int
-    cut: int
-    calls_lost: int = 0
-
-    @property
-    def answer_tokens(self) -> int:
-        """Return the tokens of all answers."""
-        return sum(row.answer_tokens for row in self.rows)
 
 
 @dataclass(frozen=True)
@@ -70,33 +42,6 @@ class RunRows:
         return sum(len(text.tokens) for row in self.rows for text in row.texts)
 
 
-def encoded_set(read: TrainingSet, encoder: RowEncoder) -> EncodedSet:
-    """Write all rows of a set as tokens.
-
-    :param read: the set.
-    :param encoder: of the student.
-    :raises DatasetError: if no row is left.
-    """
-    pairs = zip(read.samples, read.conversations, strict=True)
-    encoded = [encoder.encode(sample, conversation) for sample, conversation in pairs]
-    kept = [number for number, row in enumerate(encoded) if row is not None]
-    rows = [row for row in encoded if row is not None]
-    if not rows:
-        raise DatasetError(
-            f"{read.path}: the questions of all {len(encoded):,} rows leave no room for an answer within "
-            f"{encoder.most_tokens} tokens; raise --max-length."
-        )
-    return EncodedSet(
-        read,
-        [read.samples[number] for number in kept],
-        [read.ids[number] for number in kept],
-        rows,
-        len(encoded) - len(rows),
-        sum(row.cut for row in rows),
-        sum(row.calls_lost for row in rows),
-    )
-
-
 def with_answer_of(sample: Sample, other: Sample) -> Sample:
     """Return a row with the last answer of another one in the place of its own.
 
@@ -114,17 +59,16 @@ class Plan:
     """The trainings of an experiment.
 
     :param sets: to be judged.
-    :param pool: random rows are drawn from it.
+    :param pools: random rows are drawn from them; as many as each of `sets` has, or one.
     :param encoder: of the student.
     :param budget: answer tokens of each training; twice as many of one control.
     :param seed: of the draws.
     """
 
-    def __init__(
-        self, sets: Sequence[EncodedSet], pool: EncodedSet, encoder: RowEncoder, budget: int, seed: int
-    ) -> None:
-        self._sets: Mapping[str, EncodedSet] = {one.read.digest: one for one in sets}
-        self._pool = pool
+    def __init__(self, sets: Sequence[PerPool], pools: PerPool, encoder: RowEncoder, budget: int, seed: int) -> None:
+        self._sets = sets
+        self._pools = pools
+        self._by_digest = {one.read.digest: one for given in (*sets, pools) for one in given}
         self._encoder = encoder
         self.budget = budget
         self._seed = seed
@@ -133,14 +77,17 @@ class Plan:
     def keys(self, draws: int, seeds: int) -> Iterator[RunKey]:
         """Yield the trainings, repeat by repeat: a run that is stopped has whole repeats.
 
-        :param draws: of rows.
+        :param draws: of rows; with several pools at most as many as these.
         :param seeds: orders of each draw.
         """
         for draw in range(draws):
+            pool = self._pools.of_draw(draw).read.digest
+            # Sets of the same rows are trained on once.
+            digests = dict.fromkeys(one.of_draw(draw).read.digest for one in self._sets)
             for seed in range(seeds):
                 for role in CONTROLS:
-                    yield RunKey(role, "", draw, seed)
-                for digest in self._sets:
+                    yield RunKey(role, pool, draw, seed)
+                for digest in digests:
                     yield RunKey(SET, digest, draw, seed)
 
     def of(self, key: RunKey) -> RunRows:
@@ -159,7 +106,7 @@ class Plan:
         return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big")
 
     def _rows_of(self, role: str, digest: str, draw: int) -> RunRows:
-        found = self._sets[digest] if role == SET else self._pool
+        found = self._by_digest[digest]
         budget = self.budget * (2 if role == RANDOM_2X else 1)
         tokens = [row.answer_tokens for row in found.rows]
         # By the same name for all sets: a row that is in two of them is drawn for both.

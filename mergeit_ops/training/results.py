@@ -24,7 +24,7 @@ class RunKey:
     """A training.
 
     :param role: `base`, `random`, `random_2x`, `swapped`, or `set`.
-    :param digest: of the set; empty for the others.
+    :param digest: of the set, or of the pool that rows are drawn from; empty for `base`.
     :param draw: number of the draw of rows.
     :param seed: number of the order of steps within the draw.
     """

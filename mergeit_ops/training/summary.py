@@ -18,8 +18,9 @@ from mergeit_ops.core.training_effect.crossed_mean import (
 from mergeit_ops.core.training_effect.held_out_losses import MEANS, HeldOutLosses
 from mergeit_ops.core.training_effect.token_worth import TokenWorth, token_worth
 from mergeit_ops.core.training_effect.verdict import Sight, Verdict, sight_of, verdict_of
+from mergeit_ops.training.encoded_sets import PerPool
 from mergeit_ops.training.experiment import BASE
-from mergeit_ops.training.plan import RANDOM, RANDOM_2X, SET, SWAPPED, EncodedSet
+from mergeit_ops.training.plan import CONTROLS, RANDOM, RANDOM_2X, SET, SWAPPED
 from mergeit_ops.training.results import RunKey, RunResult
 
 __all__ = ["SMALL", "Found", "Measured", "Power", "SetFound", "summarized"]
@@ -65,14 +66,14 @@ class SetFound:
     """What is said of a set.
 
     :param name: that tells it from the others.
-    :param of: the set.
+    :param of: its rows.
     :param measured: None: no draw is finished.
     :param worth: in tokens of random rows, by the name of the mean.
     :param verdict: in words.
     """
 
     name: str
-    of: EncodedSet
+    of: PerPool
     measured: Measured | None
     worth: Mapping[str, TokenWorth | None]
     verdict: Verdict
@@ -88,7 +89,7 @@ class Found:
     :param random: mean loss after random rows; empty: none is finished.
     :param sight: whether the experiment sees its controls; None: they are not finished.
     :param repeats: finished ones: pairs of a draw and a seed that the controls have.
-    :param trainings: finished ones.
+    :param trainings: finished ones of these sets and their controls.
     :param left: trainings that are not finished.
     :param confidence: of the intervals.
     """
@@ -105,7 +106,8 @@ class Found:
 
 
 def summarized(
-    sets: Sequence[tuple[str, EncodedSet]],
+    sets: Sequence[tuple[str, PerPool]],
+    pools: PerPool,
     results: Mapping[RunKey, RunResult],
     tokens: Sequence[int],
     left: int,
@@ -114,47 +116,62 @@ def summarized(
     """Return what results say, all draws that are finished included.
 
     :param sets: each with its name.
+    :param pools: that random rows were drawn from.
     :param results: finished trainings.
     :param tokens: of the answer of each held-out row.
     :param left: trainings that are not finished.
     :param confidence: of the intervals, in (0, 1).
     """
-    table = _Table(results, tokens, confidence)
-    controls = {role: found for role in (RANDOM_2X, SWAPPED) if (found := table.beside_random((role, ""))) is not None}
+    table = _Table(pools, results, tokens, confidence)
+    controls = {role: found for role in (RANDOM_2X, SWAPPED) if (found := table.beside_random(role, pools)) is not None}
     sight = None
     if len(controls) == 2 and all(found.draws > 1 for found in controls.values()):
         sight = sight_of(controls[SWAPPED].differences, controls[RANDOM_2X].differences)
-    random = table.losses([(RANDOM, "")])
+    random = table.losses([(RANDOM, pools)])
     return Found(
         [table.set_found(name, of, sight) for name, of in sets],
         controls,
         table.means(HeldOutLosses(np.asarray([results[BASE].sums]), table.tokens)) if BASE in results else {},
         table.means(random[0]) if random else {},
         sight,
-        len(table.repeats([(RANDOM, ""), (RANDOM_2X, ""), (SWAPPED, "")])),
-        sum(key != BASE for key in results),
+        len(table.repeats([(role, pools) for role in CONTROLS])),
+        table.trainings([(role, pools) for role in CONTROLS] + [(SET, of) for _, of in sets]),
         left,
         confidence,
     )
 
 
-_What = tuple[str, str]
-"""The role and the digest of trainings."""
+_What = tuple[str, PerPool]
+"""The role and the rows of trainings."""
 
 
 class _Table:
     """Results by what was trained on."""
 
-    def __init__(self, results: Mapping[RunKey, RunResult], tokens: Sequence[int], confidence: float) -> None:
+    def __init__(
+        self, pools: PerPool, results: Mapping[RunKey, RunResult], tokens: Sequence[int], confidence: float
+    ) -> None:
         self.tokens = np.asarray(tokens, dtype=np.float64)
         self._confidence = confidence
-        self._results: dict[_What, dict[tuple[int, int], RunResult]] = {}
-        for key, result in results.items():
-            self._results.setdefault((key.role, key.digest), {})[key.draw, key.seed] = result
+        self._pools = pools
+        self._results = results
+
+    def of(self, what: _What) -> dict[tuple[int, int], RunResult]:
+        """Return the results of a set or a control, by draw and seed."""
+        role, rows = what
+        return {
+            (key.draw, key.seed): result
+            for key, result in self._results.items()
+            if key.role == role and rows.has(key.draw, key.digest)
+        }
 
     def repeats(self, whats: Iterable[_What]) -> list[tuple[int, int]]:
         """Return the repeats that all have."""
-        return sorted(set.intersection(*(set(self._results.get(what, {})) for what in whats)))
+        return sorted(set.intersection(*(set(self.of(what)) for what in whats)))
+
+    def trainings(self, whats: Iterable[_What]) -> int:
+        """Return how many there are; sets of the same rows share theirs."""
+        return len({id(result) for what in whats for result in self.of(what).values()})
 
     def losses(self, whats: Sequence[_What]) -> list[HeldOutLosses]:
         """Return the losses in the repeats that all have, draw by draw; nothing where there is no such repeat."""
@@ -166,20 +183,21 @@ class _Table:
             HeldOutLosses(
                 np.stack(
                     [
-                        np.mean([self._results[what][repeat].sums for repeat in repeats if repeat[0] == draw], axis=0)
+                        np.mean([results[repeat].sums for repeat in repeats if repeat[0] == draw], axis=0)
                         for draw in draws
                     ]
                 ),
                 self.tokens,
             )
-            for what in whats
+            for results in map(self.of, whats)
         ]
 
     def means(self, losses: HeldOutLosses) -> dict[str, float]:
         return {name: losses.mean(name) for name in MEANS}
 
-    def beside_random(self, what: _What) -> Measured | None:
-        found = self.losses([what, (RANDOM, "")])
+    def beside_random(self, role: str, rows: PerPool) -> Measured | None:
+        what = (role, rows)
+        found = self.losses([what, (RANDOM, self._pools)])
         if not found:
             return None
         own, random = found
@@ -187,13 +205,12 @@ class _Table:
         power = {name: self._power(mean) for name, mean in differences.items() if mean.low != mean.high}
         return Measured(self.means(own), differences, power, len(own.sums), self._facts(what))
 
-    def set_found(self, name: str, of: EncodedSet, sight: Sight | None) -> SetFound:
-        what = (SET, of.read.digest)
-        measured = self.beside_random(what)
+    def set_found(self, name: str, of: PerPool, sight: Sight | None) -> SetFound:
+        measured = self.beside_random(SET, of)
         if measured is None:
             return SetFound(name, of, None, {}, Verdict("cannot_tell", "Cannot tell yet: no training is finished."))
         worth: dict[str, TokenWorth | None] = dict.fromkeys(MEANS)
-        if both := self.losses([what, (RANDOM, ""), (RANDOM_2X, "")]):
+        if both := self.losses([(SET, of), (RANDOM, self._pools), (RANDOM_2X, self._pools)]):
             own, random, doubled = both
             worth = {
                 mean: token_worth(random.less(own, mean), random.less(doubled, mean), self._confidence)
@@ -211,5 +228,5 @@ class _Table:
 
     def _facts(self, what: _What) -> dict[str, float]:
         names = ("rows", "distinct_rows", "answer_tokens", "steps", "train_s", "eval_s")
-        found: Sequence[Mapping[str, Any]] = [result.facts for result in self._results[what].values()]
+        found: Sequence[Mapping[str, Any]] = [result.facts for result in self.of(what).values()]
         return {name: float(np.mean([facts[name] for facts in found])) for name in names if name in found[0]}

@@ -73,6 +73,45 @@ def test_a_further_set_is_added_to_the_same_draws(files, tmp_path, capsys):
     assert "b.jsonl: Cannot tell" in printed.out
 
 
+def test_a_method_is_judged_by_what_it_chooses_of_several_pools(files, tmp_path, capsys):
+    for folder, count in (("pools", 60), ("method", 12)):
+        (tmp_path / folder).mkdir()
+        for number in (1, 2, 3):
+            write_jsonl(tmp_path / folder / f"{number}.jsonl", rows(60, seed=20 + number)[:count])
+    pools = [str(tmp_path / "pools" / f"{number}.jsonl") for number in (1, 2, 3)]
+    page = tmp_path / "page.html"
+    options = ("--results", tmp_path / "results.jsonl", "--answer-tokens", 60, "--json", "--output", page)
+
+    def judged(*asked, count=3):
+        given = arguments_of(files, *options, sets=())
+        at = given.index("--pool")
+        given[at : at + 2] = [str(tmp_path / "method"), "--pool", *pools[:count]]
+        at = given.index("--draws")
+        given[at : at + 2] = asked
+        return main(given), capsys.readouterr()
+
+    code, printed = judged(count=2)
+    assert code == 0
+    assert json.loads(printed.out)["trainings"] == 2 * 4
+    # A further pool is a further draw: nothing is done again.
+    code, printed = judged()
+    assert "4 trainings on " in printed.err
+    assert "8 are done already" in printed.err
+    told = json.loads(printed.out)
+    (method,) = told["sets"]
+    assert (method["name"], method["draws"], told["repeats"]) == ("method", 3, 3)
+    assert [file["path"].rpartition("/")[2] for file in method["files"]] == ["1.jsonl", "2.jsonl", "3.jsonl"]
+    assert len(set(told["experiment"]["pools"])) == 3
+    assert "method, 3.jsonl" in page.read_text(encoding="utf-8")
+    code, printed = judged("--draws", "4")
+    assert code == 1
+    assert "--draws 4: there are 3 pools, and each is one draw." in printed.err
+    (tmp_path / "method" / "2.jsonl").unlink()
+    code, printed = judged()
+    assert code == 1
+    assert "method has no 2.jsonl: with several pools" in printed.err
+
+
 @pytest.mark.slow
 def test_a_run_that_is_killed_goes_on(files, tmp_path, capsys):
     results = tmp_path / "results.jsonl"

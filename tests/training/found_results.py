@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mergeit_ops.training.plan import RANDOM, RANDOM_2X, SET, SWAPPED, EncodedSet
+from mergeit_ops.training.encoded_sets import EncodedSet, PerPool
+from mergeit_ops.training.plan import RANDOM, RANDOM_2X, SET, SWAPPED
 from mergeit_ops.training.reading import TrainingSet
 from mergeit_ops.training.results import RunKey, RunResult
 
@@ -20,12 +21,14 @@ FACTS = {
 }
 
 
-def results(sets: dict[str, float], draws: int = 4, seeds: int = 2, swapped: float = 0.03, doubled: float = -0.04):
-    """Return trainings by key. Each set has its difference to random rows, in loss per token."""
+def results(
+    sets: dict[str, float], pool: str, draws: int = 4, seeds: int = 2, swapped: float = 0.03, doubled: float = -0.04
+):
+    """Return trainings by key, of one pool. Each set has its difference to random rows, in loss per token."""
     chance = np.random.default_rng(0)
     level = chance.normal(1.8, 0.3, len(TOKENS))
     found = {RunKey("base"): RunResult(RunKey("base"), list((level + 0.2) * TOKENS), {"eval_s": 0.5})}
-    planted = {(RANDOM, ""): 0.0, (RANDOM_2X, ""): doubled, (SWAPPED, ""): swapped}
+    planted = {(RANDOM, pool): 0.0, (RANDOM_2X, pool): doubled, (SWAPPED, pool): swapped}
     planted |= {(SET, digest): difference for digest, difference in sets.items()}
     for draw in range(draws):
         for (role, digest), difference in planted.items():
@@ -37,7 +40,17 @@ def results(sets: dict[str, float], draws: int = 4, seeds: int = 2, swapped: flo
     return found
 
 
-def some_set(tmp_path, name: str) -> EncodedSet:
+def some_rows(tmp_path, name: str) -> EncodedSet:
     """Return a set without rows, of which the digest is its own."""
     read = TrainingSet(tmp_path / name, rows=12, ids=[ascii(name)], asks_held_out=2)
     return EncodedSet(read, [], [], [], 1, 3)
+
+
+def some_set(tmp_path, name: str) -> PerPool:
+    """Return such a set, the same for all draws."""
+    return PerPool([some_rows(tmp_path, name)])
+
+
+def digest_of(one: PerPool) -> str:
+    """Return the digest of what is the same for all draws."""
+    return one.of_draw(0).read.digest

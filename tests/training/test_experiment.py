@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from mergeit_ops.training.encoded_sets import PerPool
 from mergeit_ops.training.encoding import RowEncoder
 from mergeit_ops.training.experiment import BASE, run_trainings
 from mergeit_ops.training.fitting import HeldOut
@@ -26,7 +27,7 @@ class Bench:
         self.student = student()
         own = encoded(tmp_path, "own", rows(15, seed=1))
         pool = encoded(tmp_path, "pool", rows(100))
-        self.plan = Plan([own], pool, RowEncoder(self.student.tokenizer, 128), 60, 42)
+        self.plan = Plan([PerPool([own])], PerPool([pool]), RowEncoder(self.student.tokenizer, 128), 60, 42)
         self.held_out = HeldOut(self.student, encoded(tmp_path, "held", rows(12, seed=9)).rows)
         self.heard = []
 

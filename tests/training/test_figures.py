@@ -21,7 +21,8 @@ def test_figures_are_plain_and_complete(tmp_path):
         "high": interval.high,
     }
     assert good["verdict"]["kind"] == "better"
-    assert (good["rows"], good["asks_held_out"], good["too_long"], good["cut"]) == (12, 2, 1, 3)
+    (file,) = good["files"]
+    assert (file["rows"], file["asks_held_out"], file["too_long"], file["cut"]) == (12, 2, 1, 3)
     assert set(told["controls"]) == {"random_2x", "swapped"}
 
 

@@ -6,7 +6,7 @@ from mergeit_ops.core.training_effect.verdict import worth_in_words
 from mergeit_ops.training.page import page
 from mergeit_ops.training.preparing import Prepared
 from tests.report.test_page import HOSTILE, assert_stands_alone, data_of
-from tests.training.found_results import some_set
+from tests.training.found_results import some_rows, some_set
 from tests.training.test_summary import found
 
 MADE_WITH = {
@@ -26,7 +26,7 @@ MADE_WITH = {
 def written(tmp_path, **options):
     done = found(tmp_path, **options)
     sets = [(one.name, one.of) for one in done.sets]
-    return done, page(done, Prepared(sets, some_set(tmp_path, "pool"), some_set(tmp_path, "held")), MADE_WITH)
+    return done, page(done, Prepared(sets, some_set(tmp_path, "pool"), some_rows(tmp_path, "held")), MADE_WITH)
 
 
 def test_the_page_tells_verdicts_and_figures(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from mergeit_ops.training.encoded_sets import PerPool
 from mergeit_ops.training.encoding import RowEncoder
 from mergeit_ops.training.fitting import HeldOut
 from mergeit_ops.training.plan import Plan
@@ -13,7 +14,7 @@ from tests.training.tiny_experiment import encoded, rows, student
 
 def test_it_counts_the_tokens_of_what_is_left_and_grows_with_them(tmp_path):
     one = student()
-    plan = Plan([], encoded(tmp_path, "pool", rows(200)), RowEncoder(one.tokenizer, 128), 300, 42)
+    plan = Plan([], PerPool([encoded(tmp_path, "pool", rows(200))]), RowEncoder(one.tokenizer, 128), 300, 42)
     held_out = HeldOut(one, encoded(tmp_path, "held", rows(20, seed=9)).rows)
     keys = list(plan.keys(2, 1))
     price = price_of(one, plan, held_out, keys)
@@ -26,6 +27,6 @@ def test_it_counts_the_tokens_of_what_is_left_and_grows_with_them(tmp_path):
 
 def test_nothing_costs_nothing(tmp_path):
     one = student()
-    plan = Plan([], encoded(tmp_path, "pool", rows(20)), RowEncoder(one.tokenizer, 128), 30, 42)
+    plan = Plan([], PerPool([encoded(tmp_path, "pool", rows(20))]), RowEncoder(one.tokenizer, 128), 30, 42)
     held_out = HeldOut(one, encoded(tmp_path, "held", rows(20, seed=9)).rows)
     assert price_of(one, plan, held_out, []).seconds == 0

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import pytest
 
+from mergeit_ops.training.encoded_sets import PerPool
 from mergeit_ops.training.plan import RANDOM, RANDOM_2X, SET, SWAPPED
 from mergeit_ops.training.results import RunKey, RunResult
 from mergeit_ops.training.summary import summarized
-from tests.training.found_results import TOKENS, results, some_set
+from tests.training.found_results import TOKENS, digest_of, results, some_rows, some_set
 
 PLANTED = {"good": -0.02, "same": 0.0, "bad": 0.02, "worst": 0.05}
 
 
 def found(tmp_path, planted=PLANTED, **options):
     sets = [(name, some_set(tmp_path, name)) for name in planted]
-    made = results({one.read.digest: planted[name] for name, one in sets}, **options)
-    return summarized(sets, made, TOKENS, 0)
+    pool = some_set(tmp_path, "pool")
+    made = results({digest_of(one): planted[name] for name, one in sets}, digest_of(pool), **options)
+    return summarized(sets, pool, made, TOKENS, 0)
 
 
 def test_planted_differences_are_told_and_ranked(tmp_path):
@@ -68,31 +70,47 @@ def test_one_draw_tells_nothing(tmp_path):
 
 
 def test_only_repeats_that_both_have_are_compared(tmp_path):
-    sets = [("good", some_set(tmp_path, "good"))]
-    digest = sets[0][1].read.digest
-    made = results({digest: -0.02})
-    whole = summarized(sets, made, TOKENS, 0).sets[0].measured
+    sets, pool = [("good", some_set(tmp_path, "good"))], some_set(tmp_path, "pool")
+    made = results({digest_of(sets[0][1]): -0.02}, digest_of(pool))
+    whole = summarized(sets, pool, made, TOKENS, 0).sets[0].measured
     fewer = {key: value for key, value in made.items() if not (key.role == SET and key.draw == 3)}
-    assert summarized(sets, fewer, TOKENS, 2).sets[0].measured.draws == 3
+    assert summarized(sets, pool, fewer, TOKENS, 2).sets[0].measured.draws == 3
     assert whole.draws == 4
     nothing = {key: value for key, value in made.items() if key.role not in (SET, RANDOM_2X, SWAPPED)}
-    done = summarized(sets, nothing, TOKENS, 9)
+    done = summarized(sets, pool, nothing, TOKENS, 9)
     assert (done.sets[0].measured, done.controls, done.sight, done.left) == (None, {}, None, 9)
     assert done.sets[0].verdict.kind == "cannot_tell"
 
 
 def test_a_set_that_is_the_pool_differs_by_nothing(tmp_path):
-    sets = [("same", some_set(tmp_path, "same"))]
-    made = results({sets[0][1].read.digest: 0.0})
+    sets, pool = [("same", some_set(tmp_path, "same"))], some_set(tmp_path, "pool")
+    made = results({digest_of(sets[0][1]): 0.0}, digest_of(pool))
     made = {
-        key: RunResult(key, made[RunKey(RANDOM, "", key.draw, key.seed)].sums, value.facts)
+        key: RunResult(key, made[RunKey(RANDOM, digest_of(pool), key.draw, key.seed)].sums, value.facts)
         if key.role == SET
         else value
         for key, value in made.items()
     }
-    (one,) = summarized(sets, made, TOKENS, 0).sets
+    (one,) = summarized(sets, pool, made, TOKENS, 0).sets
     assert one.verdict.kind == "cannot_tell"
     assert one.measured.differences["row"].high == 0
     # That nothing varies says nothing of what could be told.
     assert one.measured.power == {}
     assert one.worth["token"].estimate == 1
+
+
+def test_each_draw_is_that_of_its_pool(tmp_path):
+    pools = PerPool([some_rows(tmp_path, f"pool {number}") for number in range(3)])
+    method = PerPool([some_rows(tmp_path, f"good {number}") for number in range(3)])
+    made = {}
+    for draw, (pool, own) in enumerate(zip(pools, method, strict=True)):
+        # All draws of each file are there; only one of them is that of the experiment.
+        every = results({own.read.digest: -0.01 * (draw + 1)}, pool.read.digest, draws=3)
+        made |= {key: value for key, value in every.items() if key.role != "base" or not made}
+    done = summarized([("good", method)], pools, made, TOKENS, 0)
+    (one,) = done.sets
+    assert (one.measured.draws, done.repeats, done.trainings) == (3, 6, 3 * 2 * 4)
+    assert one.measured.differences["token"].estimate == pytest.approx(-0.02, abs=0.003)
+    assert one.verdict.kind != "worse"
+    first = {key: value for key, value in made.items() if key.draw == 0}
+    assert summarized([("good", method)], pools, first, TOKENS, 0).sets[0].measured.draws == 1

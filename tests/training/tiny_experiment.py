@@ -7,8 +7,8 @@ import tempfile
 from functools import lru_cache
 from pathlib import Path
 
+from mergeit_ops.training.encoded_sets import encoded_set
 from mergeit_ops.training.encoding import RowEncoder
-from mergeit_ops.training.plan import encoded_set
 from mergeit_ops.training.reading import TrainingSet, read_training_set
 from mergeit_ops.training.settings import FineTuningSettings
 from mergeit_ops.training.student import Student, load_student

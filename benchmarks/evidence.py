@@ -1,0 +1,205 @@
+"""What selection methods, and merges, are worth to a small student: real recipes, several pools, intervals.
+
+    python benchmarks/evidence.py sets FOLDER --alpaca A.jsonl --release R.jsonl --dolly D.jsonl
+    python benchmarks/evidence.py commands FOLDER --student MODEL
+    python benchmarks/evidence.py run FOLDER --student MODEL --limit-s 3000
+    python benchmarks/evidence.py table FOLDER --student MODEL
+
+`sets` writes two experiments into FOLDER: `selection`, with what methods choose of pools of Alpaca rows, and `merges`,
+with the merges of a release beside the rows of the release that are no merges (see `evidence_sets.py`). What is there
+stays, so that a further method is a line in `METHODS` and the same command. `commands` prints what `run` runs:
+`train-eval`, an experiment after the other, whole repeats first; `run` begins no training that would end after the
+limit, and goes on from FOLDER/results.jsonl. `table` writes what is measured so far as Markdown, and how the order of
+methods by measured worth agrees with their order by what `compare` measures without training.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from common import REPOSITORY, table
+from evidence_sets import METHODS, write_merges, write_selections
+
+EXPERIMENTS = ("selection", "merges")
+ANSWER_TOKENS = 16_000
+POOLS = 6
+MEANS = ("token", "row")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(required=True)
+    sets = commands.add_parser("sets", help="choose the sets")
+    sets.add_argument("folder", type=Path)
+    sets.add_argument("--alpaca", type=Path, required=True, help="rows for `selection`")
+    sets.add_argument("--release", type=Path, required=True, help="rows with a column `kind`: merged or original")
+    sets.add_argument("--dolly", type=Path, required=True, help="held-out rows for `merges`")
+    sets.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
+    sets.set_defaults(run=write_sets)
+    for name, function in (("commands", show), ("run", run), ("table", tell)):
+        command = commands.add_parser(name)
+        command.add_argument("folder", type=Path)
+        command.add_argument("--student", required=True)
+        command.add_argument("--experiments", nargs="+", default=EXPERIMENTS, choices=EXPERIMENTS)
+        command.add_argument("--methods", nargs="+", help="folders of sets (default: all that are there)")
+        command.add_argument("--answer-tokens", type=int, default=ANSWER_TOKENS, help="of a training")
+        command.add_argument("--pools", type=int, default=POOLS, help=f"of each experiment (default: {POOLS})")
+        command.set_defaults(run=function)
+        if name == "run":
+            command.add_argument("--limit-s", type=float, default=600)
+    options = parser.parse_args()
+    return int(options.run(options) or 0)
+
+
+def write_sets(options: argparse.Namespace) -> None:
+    write_merges(options.release, options.dolly, options.folder / "merges", POOLS)
+    write_selections(options.alpaca, options.folder / "selection", POOLS, options.methods)
+
+
+def show(options: argparse.Namespace) -> None:
+    for name in options.experiments:
+        print(shlex.join(command_of(options, name)))
+
+
+def run(options: argparse.Namespace) -> int:
+    ends = time.monotonic() + options.limit_s
+    for name in options.experiments:
+        left = ends - time.monotonic()
+        if left < 1:
+            break
+        status = subprocess.run(
+            [*command_of(options, name), "--limit-s", str(left)], env=_env(), check=False
+        ).returncode
+        if status:
+            return status
+    return 0
+
+
+def tell(options: argparse.Namespace) -> None:
+    for name in options.experiments:
+        found = figures_of(options, name)
+        print(f"### {name}\n\n{controls_table(found)}\n\n{worth_table(found)}\n")
+        if name == "selection":
+            print(agreement_table(options, name, found))
+
+
+def command_of(options: argparse.Namespace, name: str, results: Path | None = None) -> list[str]:
+    """Return the command that trains for an experiment."""
+    folder = options.folder / name
+    pools = [folder / "pools" / f"{number}.jsonl" for number in range(1, options.pools + 1)]
+    return [
+        *(sys.executable, "-m", "mergeit_ops", "train-eval", *map(str, _sets(options, name, pools))),
+        *("--pool", *map(str, pools), "--heldout", str(folder / "heldout.jsonl"), "--student", options.student),
+        *("--answer-tokens", str(options.answer_tokens), "--draws", str(options.pools), "--seeds", "1"),
+        *("--results", str(results or options.folder / "results.jsonl")),
+    ]
+
+
+def figures_of(options: argparse.Namespace, name: str) -> dict[str, Any]:
+    """Return the figures of what is finished, while trainings may go on."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "results.jsonl"
+        shutil.copy(options.folder / "results.jsonl", copy)
+        # No training ends within a millisecond.
+        command = [*command_of(options, name, copy), "--limit-s", "0.001", "--json"]
+        return dict(json.loads(subprocess.run(command, env=_env(), stdout=subprocess.PIPE, check=True).stdout))
+
+
+def controls_table(found: Mapping[str, Any]) -> str:
+    """Return what the experiment sees of its controls."""
+    lines = [[f"{role}", str(one["draws"]), *_differences(one)] for role, one in found["controls"].items()]
+    return table(["control", "pools", *(f"per {mean}" for mean in MEANS)], lines)
+
+
+def worth_table(found: Mapping[str, Any]) -> str:
+    """Return the sets, the best per row first."""
+    lines = []
+    measured = [one for one in found["sets"] if "draws" in one]
+    for one in sorted(measured, key=lambda one: one["difference_to_random"]["row"]["value"]):
+        verdict = one["verdict"]["kind"].replace("_", " ") if one["draws"] > 1 else "one pool: no interval yet"
+        lines.append([_name(one), str(one["draws"]), *_differences(one), verdict])
+    return table(["set", "pools", *(f"per {mean}" for mean in MEANS), "verdict"], lines)
+
+
+def agreement_table(options: argparse.Namespace, name: str, found: Mapping[str, Any]) -> str:
+    """Return how the order of sets by what they are worth agrees with their order by measures that need no training."""
+    from scipy.stats import spearmanr
+
+    measured = [one for one in found["sets"] if "draws" in one]
+    pools = min((one["draws"] for one in measured), default=0)
+    if len(measured) < 4 or not pools:
+        return "Fewer than four sets are measured: no agreement to tell."
+    names = [_name(one) for one in measured]
+    values = [compared(options, name, names, number) for number in range(1, pools + 1)]
+    lines = []
+    for measure in values[0]:
+        own = [fmean(pool[measure][place] for pool in values) for place in range(len(names))]
+        cells = []
+        for mean in MEANS:
+            worth = [-one["difference_to_random"][mean]["value"] for one in measured]
+            agreed = spearmanr(own, worth)
+            cells.append(f"{agreed.statistic:+.2f} (p {agreed.pvalue:.2f})")
+        lines.append([measure, *cells])
+    head = [f"{len(names)} sets, {pools} pools", *(f"with worth per {mean}" for mean in MEANS)]
+    return table(head, lines)
+
+
+def compared(options: argparse.Namespace, name: str, names: Sequence[str], number: int) -> dict[str, list[float]]:
+    """Return what `compare` measures of the sets of a pool, with equal rows of each; kept beside the results."""
+    folder = options.folder / name
+    kept = options.folder / "compared" / f"{name}_{number}.json"
+    files = [folder / "sets" / one / f"{number}.jsonl" for one in names]
+    told = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else None
+    if told is None or [file["path"] for file in told["files"]] != list(map(str, files)):
+        pool = folder / "pools" / f"{number}.jsonl"
+        command = [sys.executable, "-m", "mergeit_ops", "compare", *map(str, files), "--reference", str(pool), "--json"]
+        told = json.loads(subprocess.run(command, env=_env(), stdout=subprocess.PIPE, check=True).stdout)
+        kept.parent.mkdir(exist_ok=True)
+        kept.write_text(json.dumps(told), encoding="utf-8")
+    return {
+        **{
+            measure: [
+                (file["at_equal_rows"].get(measure) or file["measures"][measure])["value"] for file in told["files"]
+            ]
+            for measure in told["files"][0]["measures"]
+        },
+        "characters of an answer": [file["characters"]["output"] / file["rows"] for file in told["files"]],
+    }
+
+
+def _sets(options: argparse.Namespace, name: str, pools: Sequence[Path]) -> Iterator[Path]:
+    every = options.folder / name / "sets"
+    there = [path.name for path in sorted(every.iterdir())]
+    for one in there if options.methods is None else [one for one in options.methods if one in there]:
+        yield every / one if len(pools) > 1 else every / one / pools[0].name
+
+
+def _name(one: Mapping[str, Any]) -> str:
+    return Path(one["files"][0]["path"]).parent.name
+
+
+def _differences(one: Mapping[str, Any]) -> Iterator[str]:
+    for mean in MEANS:
+        told = one["difference_to_random"][mean]
+        interval = "" if told["low"] is None else f" ({told['low']:+.4f} to {told['high']:+.4f})"
+        yield f"{told['value']:+.4f}{interval}"
+
+
+def _env() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(REPOSITORY)}
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

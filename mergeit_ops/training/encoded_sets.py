@@ -1,0 +1,103 @@
+"""Sets as a student reads them: the rows of a file as tokens, and those of several pools as one thing to be judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from mergeit_ops.core.sample import Sample
+from mergeit_ops.errors import DatasetError
+from mergeit_ops.training.encoding import EncodedRow, RowEncoder
+from mergeit_ops.training.reading import TrainingSet
+
+__all__ = ["EncodedSet", "PerPool", "encoded_set"]
+
+
+@dataclass(frozen=True)
+class EncodedSet:
+    """The rows of a set that a student can be trained on.
+
+    :param read: the set.
+    :param samples: n rows.
+    :param ids: of the rows.
+    :param rows: as tokens.
+    :param too_long: rows whose question leaves no room for an answer.
+    :param cut: rows whose end did not fit.
+    :param calls_lost: rows with calls of tools that the chat template does not write.
+    """
+
+    read: TrainingSet
+    samples: Sequence[Sample]
+    ids: Sequence[str]
+    rows: Sequence[EncodedRow]
+    too_long: int
+    cut: int
+    calls_lost: int = 0
+
+    @property
+    def answer_tokens(self) -> int:
+        """Return the tokens of all answers."""
+        return sum(row.answer_tokens for row in self.rows)
+
+
+@dataclass(frozen=True)
+class PerPool:
+    """What is trained on in each draw: the rows of one file in all draws, or of another file in each.
+
+    :param sets: one for all draws; or one for each pool, of which draw k takes the k-th.
+    """
+
+    sets: Sequence[EncodedSet]
+
+    def __iter__(self) -> Iterator[EncodedSet]:
+        return iter(self.sets)
+
+    def of_draw(self, draw: int) -> EncodedSet:
+        """Return what a draw is trained on.
+
+        :param draw: its number; below the number of pools where there are several.
+        """
+        return self.sets[draw if len(self.sets) > 1 else 0]
+
+    def has(self, draw: int, digest: str) -> bool:
+        """Tell whether rows are those of a draw.
+
+        :param draw: its number.
+        :param digest: of the rows.
+        """
+        return (len(self.sets) == 1 or draw < len(self.sets)) and self.of_draw(draw).read.digest == digest
+
+    def labelled(self, name: str) -> Iterator[tuple[str, EncodedSet]]:
+        """Yield each set with a name for people.
+
+        :param name: of what is judged.
+        """
+        for one in self.sets:
+            yield (f"{name}, {one.read.path.name}" if len(self.sets) > 1 else name), one
+
+
+def encoded_set(read: TrainingSet, encoder: RowEncoder) -> EncodedSet:
+    """Write all rows of a set as tokens.
+
+    :param read: the set.
+    :param encoder: of the student.
+    :raises DatasetError: if no row is left.
+    """
+    pairs = zip(read.samples, read.conversations, strict=True)
+    encoded = [encoder.encode(sample, conversation) for sample, conversation in pairs]
+    kept = [number for number, row in enumerate(encoded) if row is not None]
+    rows = [row for row in encoded if row is not None]
+    if not rows:
+        raise DatasetError(
+            f"{read.path}: the questions of all {len(encoded):,} rows leave no room for an answer within "
+            f"{encoder.most_tokens} tokens; raise --max-length."
+        )
+    return EncodedSet(
+        read,
+        [read.samples[number] for number in kept],
+        [read.ids[number] for number in kept],
+        rows,
+        len(encoded) - len(rows),
+        sum(row.cut for row in rows),
+        sum(row.calls_lost for row in rows),
+    )
