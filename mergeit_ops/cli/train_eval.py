@@ -13,7 +13,6 @@ from mergeit_ops.cli.arguments import html_file, needs, seed, whole_number, writ
 from mergeit_ops.cli.terminal import as_json, say
 from mergeit_ops.core.formats import FORMAT_NAMES
 from mergeit_ops.errors import DatasetError
-from mergeit_ops.training.pool_files import files_of
 
 if TYPE_CHECKING:
     from mergeit_ops.training.price import Price
@@ -103,6 +102,8 @@ def run(options: argparse.Namespace) -> int:
     if options.output is not None:
         html_file(options.output)
         needs("train-eval --output", "jinja2", "plotly")
+    from mergeit_ops.training.pool_files import files_of
+
     draws = _draws(options.draws, len(options.pool))
     # Before the student is loaded.
     for path in options.files:

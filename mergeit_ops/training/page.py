@@ -104,7 +104,7 @@ def _trained(found: Found) -> Iterator[tuple[str, Mapping[str, float]]]:
 
 def _files(prepared: Prepared) -> Iterator[tuple[str, EncodedSet]]:
     for name, own in prepared.sets:
-        yield from own.labelled(plain(name))
+        yield from own.labelled(name)
     yield from prepared.pools.labelled("pool")
     yield "held out", prepared.held_out
 
