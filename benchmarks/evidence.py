@@ -142,10 +142,10 @@ def agreement_table(options: argparse.Namespace, name: str, found: Mapping[str, 
     if len(measured) < 4 or not pools:
         return "Fewer than four sets are measured: no agreement to tell."
     names = [_name(one) for one in measured]
-    values = [compared(options, name, names, number) for number in range(1, pools + 1)]
+    values = [compared(options, name, number) for number in range(1, pools + 1)]
     lines = []
-    for measure in values[0]:
-        own = [fmean(pool[measure][place] for pool in values) for place in range(len(names))]
+    for measure in values[0][names[0]]:
+        own = [fmean(pool[one][measure] for pool in values) for one in names]
         cells = []
         for mean in MEANS:
             worth = [-one["difference_to_random"][mean]["value"] for one in measured]
@@ -156,11 +156,11 @@ def agreement_table(options: argparse.Namespace, name: str, found: Mapping[str, 
     return table(head, lines)
 
 
-def compared(options: argparse.Namespace, name: str, names: Sequence[str], number: int) -> dict[str, list[float]]:
-    """Return what `compare` measures of the sets of a pool, with equal rows of each; kept beside the results."""
+def compared(options: argparse.Namespace, name: str, number: int) -> dict[str, dict[str, float]]:
+    """Return what `compare` measures of each set of a pool, with equal rows of each; kept beside the results."""
     folder = options.folder / name
     kept = options.folder / "compared" / f"{name}_{number}.json"
-    files = [folder / "sets" / one / f"{number}.jsonl" for one in names]
+    files = sorted((folder / "sets").glob(f"*/{number}.jsonl"))
     told = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else None
     if told is None or [file["path"] for file in told["files"]] != list(map(str, files)):
         pool = folder / "pools" / f"{number}.jsonl"
@@ -169,13 +169,11 @@ def compared(options: argparse.Namespace, name: str, names: Sequence[str], numbe
         kept.parent.mkdir(exist_ok=True)
         kept.write_text(json.dumps(told), encoding="utf-8")
     return {
-        **{
-            measure: [
-                (file["at_equal_rows"].get(measure) or file["measures"][measure])["value"] for file in told["files"]
-            ]
-            for measure in told["files"][0]["measures"]
-        },
-        "characters of an answer": [file["characters"]["output"] / file["rows"] for file in told["files"]],
+        Path(file["path"]).parent.name: {
+            **{key: (file["at_equal_rows"].get(key) or own)["value"] for key, own in file["measures"].items()},
+            "characters of an answer": file["characters"]["output"] / file["rows"],
+        }
+        for file in told["files"]
     }
 
 

@@ -39,7 +39,8 @@ _BY_SCORE = (
 METHODS: Mapping[str, Method] = {
     "facility_location": Method("recipes/select_only.yaml"),
     "facility_location_quality": Method("recipes/methods/qdit.yaml"),
-    "deita": Method("recipes/methods/deita.yaml", _BY_SCORE),
+    # Of vectors of MiniLM, no two rows of a pool are above the bound of the paper.
+    "deita": Method("recipes/methods/deita.yaml", (*_BY_SCORE, "--scored_diversity_selector.max_similarity", "auto")),
     "longest": Method("benchmarks/data/longest_answers.yaml"),
     "kmeans_farthest": Method(
         "recipes/ablations/kmeans.yaml",
