@@ -32,10 +32,14 @@ from typing import Any
 from common import REPOSITORY, table
 from evidence_sets import METHODS, write_merges, write_selections
 
+from mergeit_ops.training.names import CONTROL_NAMES
+
 EXPERIMENTS = ("selection", "merges")
 ANSWER_TOKENS = 16_000
 POOLS = 6
 MEANS = ("token", "row")
+FEWEST_RANKED = 6
+"""Five have so few orders that only full agreement is more than chance makes."""
 
 
 def main() -> int:
@@ -119,7 +123,7 @@ def figures_of(options: argparse.Namespace, name: str) -> dict[str, Any]:
 
 def controls_table(found: Mapping[str, Any]) -> str:
     """Return what the experiment sees of its controls."""
-    lines = [[f"{role}", str(one["draws"]), *_differences(one)] for role, one in found["controls"].items()]
+    lines = [[CONTROL_NAMES[role], str(one["draws"]), *_differences(one)] for role, one in found["controls"].items()]
     return table(["control", "pools", *(f"per {mean}" for mean in MEANS)], lines)
 
 
@@ -138,19 +142,20 @@ def agreement_table(options: argparse.Namespace, name: str, found: Mapping[str, 
     from scipy.stats import spearmanr
 
     measured = [one for one in found["sets"] if "draws" in one]
-    pools = min((one["draws"] for one in measured), default=0)
-    if len(measured) < 4 or not pools:
-        return "Fewer than four sets are measured: no agreement to tell."
+    if len(measured) < FEWEST_RANKED:
+        return f"Fewer than {FEWEST_RANKED} sets are measured: too few to compare orders."
+    pools = min(one["draws"] for one in measured)
     names = [_name(one) for one in measured]
     values = [compared(options, name, number) for number in range(1, pools + 1)]
     lines = []
     for measure in values[0][names[0]]:
         own = [fmean(pool[one][measure] for pool in values) for one in names]
+        if len(set(own)) == 1:
+            continue
         cells = []
         for mean in MEANS:
             worth = [-one["difference_to_random"][mean]["value"] for one in measured]
-            agreed = spearmanr(own, worth)
-            cells.append(f"{agreed.statistic:+.2f} (p {agreed.pvalue:.2f})")
+            cells.append(f"{spearmanr(own, worth).statistic:+.2f}")
         lines.append([measure, *cells])
     head = [f"{len(names)} sets, {pools} pools", *(f"with worth per {mean}" for mean in MEANS)]
     return table(head, lines)
