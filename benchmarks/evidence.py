@@ -94,9 +94,12 @@ def run(options: argparse.Namespace) -> int:
 def tell(options: argparse.Namespace) -> None:
     for name in options.experiments:
         found = figures_of(options, name)
-        print(f"### {name}\n\n{controls_table(found)}\n\n{worth_table(found)}\n")
-        if name == "selection":
-            print(agreement_table(options, name, found))
+        if not found["controls"]:
+            print(f"### {name}\n\nNo control is finished.\n")
+            continue
+        print(
+            f"### {name}\n\n{controls_table(found)}\n\n{worth_table(found)}\n\n{agreement_table(options, name, found)}\n"
+        )
 
 
 def command_of(options: argparse.Namespace, name: str, results: Path | None = None) -> list[str]:
