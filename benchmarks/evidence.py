@@ -97,9 +97,8 @@ def tell(options: argparse.Namespace) -> None:
         if not found["controls"]:
             print(f"### {name}\n\nNo control is finished.\n")
             continue
-        print(
-            f"### {name}\n\n{controls_table(found)}\n\n{worth_table(found)}\n\n{agreement_table(options, name, found)}\n"
-        )
+        parts = (f"### {name}", controls_table(found), worth_table(found), agreement_table(options, name, found))
+        print("\n\n".join(parts), end="\n\n")
 
 
 def command_of(options: argparse.Namespace, name: str, results: Path | None = None) -> list[str]:
