@@ -40,6 +40,7 @@ def as_figures(found: Compared, made_with: Mapping[str, Any]) -> dict[str, Any]:
             {
                 "path": str(file.path),
                 "rows": file.rows,
+                "unit": file.unit,
                 "left_out": file.left_out,
                 "characters": file.characters,
                 "scored": file.scored,

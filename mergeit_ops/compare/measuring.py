@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mergeit_ops.compare.measures import BY_KEY
 from mergeit_ops.compare.reading import RowSet, short_names
-from mergeit_ops.core.measures.bootstrap import Interval, mean_intervals
+from mergeit_ops.core.measures.bootstrap import Interval, mean_intervals, with_both_errors
 from mergeit_ops.core.measures.diversity import NearDuplicates, Nearest, near_duplicates, nearest_two
 from mergeit_ops.core.measures.novelsum import density_weights, novelsum
 from mergeit_ops.core.measures.pseudo_values import (
@@ -66,6 +66,7 @@ class FileFigures:
     :param equal_values: values with as many rows as the smallest file has; empty where all have the same number.
     :param equal_differences: differences between these.
     :param topic_sizes: rows in each topic of the reference.
+    :param unit: what a row is, in the plural: `rows` or `conversations`.
     """
 
     name: str
@@ -80,6 +81,7 @@ class FileFigures:
     equal_values: Figures = field(default_factory=dict)
     equal_differences: Figures = field(default_factory=dict)
     topic_sizes: list[int] = field(default_factory=list)
+    unit: str = "rows"
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,13 @@ class Compared:
     quality: ScoreShares | None
     confidence: float
     seed: int
+
+    def fair_values(self, file: FileFigures) -> Figures:
+        """Return a file's measures, with as many rows as the smallest file has in what grows with the number of rows.
+
+        :param file: one of the files.
+        """
+        return {**file.values, **file.equal_values}
 
     def fair_differences(self, file: FileFigures) -> Figures:
         """Return a file's differences to the first, with as many rows of each in what grows with the number of rows.
@@ -183,7 +192,7 @@ def compare_sets(
     equal_rows = smallest if any(len(one.samples) > smallest for one in sets) else None
     measured = [_Set(one.ids, own, _draws(len(own), smallest, seed)) for one, own in zip(sets, vectors, strict=False)]
     files = [
-        FileFigures(name, one.path, one.rows, one.left_out, _characters(one.samples))
+        FileFigures(name, one.path, one.rows, one.left_out, _characters(one.samples), unit=one.unit)
         for name, one in zip(short_names([one.path for one in sets]), sets, strict=True)
     ]
     parts: dict[str, list[Parts]] = {}
@@ -392,22 +401,11 @@ def _add_coverage(
     of_rows = _row_intervals(sets, parts, confidence, seed)
     for key, put in (("whole", _put), *((("equal", _put_equal),) if equal else ())):
         of_pool = mean_intervals(np.stack(_with_differences(columns[key]), axis=1), confidence, seed=seed)
-        put(files, "coverage", list(map(_both, of_pool, of_rows[key])))
+        put(files, "coverage", list(map(with_both_errors, of_pool, of_rows[key])))
 
 
 def _worth(nearest: Nearest, rows: NDArray[np.int64]) -> NDArray[np.float64]:
     return coverage_pseudo_values(nearest, rows) if len(rows) > 1 else np.full(1, nearest.best.mean(dtype=np.float64))
-
-
-def _both(one: Interval, other: Interval) -> Interval:
-    """Return an interval that allows for two independent errors of the same estimate."""
-    if one.low is None or one.high is None or other.low is None or other.high is None:
-        return Interval(one.estimate, None, None)
-    return Interval(
-        one.estimate,
-        one.estimate - math.hypot(one.estimate - one.low, other.estimate - other.low),
-        one.estimate + math.hypot(one.high - one.estimate, other.high - other.estimate),
-    )
 
 
 def _put_equal(files: Sequence[FileFigures], key: str, intervals: Sequence[Interval]) -> None:

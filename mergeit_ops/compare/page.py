@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from itertools import cycle
 from typing import Any
 
@@ -45,13 +46,15 @@ def page(found: Compared, made_with: Mapping[str, Any]) -> str:
     context = {
         "f": found,
         "made_with": made_with,
+        "compared_on": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         "letters": letters,
         "titles": " beside ".join(plain(file.name) for file in found.files[:3]) + (" …" if letters[3:] else ""),
         "verdicts": verdicts(found),
+        "conversations": any(file.unit == "conversations" for file in found.files),
         "measures": [measure for measure in MEASURES if measure.key in found.files[0].values],
-        "own": _lines(found.files, [file.values for file in found.files]),
+        "own": _lines(found.files, list(map(found.fair_values, found.files))),
         "differences": _lines(found.files[1:], list(map(found.fair_differences, found.files[1:])), signed=True),
-        "equal": _lines(found.files, [file.equal_values for file in found.files]),
+        "whole": _whole(found),
         "plotted": _plotted(found),
     }
     return render(_FOLDER, "compare.html", context, _data(found), ["compare.js"])
@@ -106,9 +109,18 @@ def _lines(files: Sequence[FileFigures], figures: Sequence[Figures], *, signed: 
     return lines
 
 
+def _whole(found: Compared) -> list[_MeasureLine]:
+    """Return what rises with the number of rows, of all rows; nothing where the files are of one size."""
+    if found.equal_rows is None:
+        return []
+    own = [{key: file.values[key] for key in file.equal_values if key in file.values} for file in found.files]
+    return _lines(found.files, own)
+
+
 def _plotted(found: Compared) -> list[Measure]:
     """Return the measures of which there is an interval to draw."""
-    return [BY_KEY[key] for key in BY_KEY if any(_drawable(file.values.get(key)) for file in found.files)]
+    fair = list(map(found.fair_values, found.files))
+    return [BY_KEY[key] for key in BY_KEY if any(_drawable(own.get(key)) for own in fair)]
 
 
 def _drawable(interval: Interval | None) -> bool:
@@ -135,7 +147,7 @@ def _data(found: Compared) -> dict[str, Any]:
 
 def _dots(found: Compared, measure: Measure) -> Iterator[tuple[str, Any]]:
     scale = 100 if measure.share else 1
-    intervals = [file.values[measure.key] for file in found.files]
+    intervals = [found.fair_values(file)[measure.key] for file in found.files]
     yield "name", measure.name + (" (%)" if measure.share else "")
     yield "digits", measure.digits
     yield "values", [known(scale * interval.estimate) for interval in intervals]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mergeit_ops.core.columns import EMBEDDING, is_content
-from mergeit_ops.core.formats import Reading, resolve_format
+from mergeit_ops.core.formats import Reading, SampleFormat, resolve_format
 from mergeit_ops.core.rows.identity import number_duplicates, sample_digest
 from mergeit_ops.core.rows.row_files import unpacked
 from mergeit_ops.core.sample import Sample
@@ -34,6 +34,7 @@ class RowSet:
         same id in every file.
     :param embeddings: that the rows bring, as text; None where they bring none.
     :param without_text: numbers of the other rows, from 1.
+    :param unit: what a row is, in the plural: `rows` or `conversations`.
     """
 
     path: Path
@@ -42,6 +43,7 @@ class RowSet:
     ids: list[str] = field(default_factory=list)
     embeddings: list[str | None] = field(default_factory=list)
     without_text: list[int] = field(default_factory=list)
+    unit: str = "rows"
 
     @property
     def left_out(self) -> int:
@@ -58,7 +60,9 @@ def read_set(path: Path, layout: Mapping[str, Any] | None = None) -> RowSet:
     """
     found = RowSet(path)
     digests = []
-    for row, reading in readings(path, layout):
+    rows, layout_of_file = _rows_and_layout(path, layout)
+    found.unit = layout_of_file.unit
+    for row, reading in _readings(rows, layout_of_file):
         found.rows += 1
         if reading is None:
             found.without_text.append(found.rows)
@@ -80,6 +84,10 @@ def readings(path: Path, layout: Mapping[str, Any] | None = None) -> Iterator[tu
     :param layout: see `read_set`.
     :raises DatasetError: see `read_set`.
     """
+    return _readings(*_rows_and_layout(path, layout))
+
+
+def _rows_and_layout(path: Path, layout: Mapping[str, Any] | None) -> tuple[Iterable[Mapping[str, Any]], SampleFormat]:
     rows = _rows(path)
     head = list(islice(rows, _ROWS_FOR_COLUMNS))
     if not head:
@@ -87,11 +95,16 @@ def readings(path: Path, layout: Mapping[str, Any] | None = None) -> Iterator[tu
     columns = [name for name in dict.fromkeys(chain.from_iterable(head)) if is_content(name)]
     parameters = {"name": "auto", **(layout or {})}
     try:
-        read = resolve_format(parameters.pop("name"), columns, **parameters).read
+        return chain(head, rows), resolve_format(parameters.pop("name"), columns, **parameters)
     except ValueError as error:
         raise DatasetError(f"{path}: {error}.") from error
-    for row in chain(head, rows):
-        reading = read(row)
+
+
+def _readings(
+    rows: Iterable[Mapping[str, Any]], layout: SampleFormat
+) -> Iterator[tuple[Mapping[str, Any], Reading | None]]:
+    for row in rows:
+        reading = layout.read(row)
         asked, answered = reading.sample.instruction.strip(), reading.sample.output.strip()
         # A conversation of several turns may lack either too, and is no bad row.
         has_text = reading.problem != "bad_row" and asked and answered

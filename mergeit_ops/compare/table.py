@@ -43,7 +43,10 @@ def _paragraphs(found: Compared) -> Iterator[str]:
         )
     yield ""
     names = list(LETTERS[: len(files)])
-    yield from _grid(names, [*_counts(files), *_measures(files, lambda file: file.values, found.equal_rows)])
+    yield from _grid(names, list(_counts(files)))
+    equal = "" if found.equal_rows is None else f"With {found.equal_rows:,} rows of each where the number counts; "
+    yield f"\n{equal}{found.confidence:.0%} intervals"
+    yield from _grid(names, list(_measures(files, found.fair_values, found.equal_rows)))
     if others := files[1:]:
         equal = "" if found.equal_rows is None else f" with {found.equal_rows:,} rows of each where that counts;"
         yield f"\nDifference to A:{equal} {found.confidence:.0%} intervals, * where they leave 0 out"
@@ -55,7 +58,8 @@ def _differences(found: Compared, others: Sequence[FileFigures]) -> Iterator[_Ta
 
 
 def _counts(files: Sequence[FileFigures]) -> Iterator[_TableLine]:
-    yield _TableLine("rows", [f"{file.rows:,}" for file in files])
+    units = sorted({file.unit for file in files})
+    yield _TableLine(" or ".join(units), [f"{file.rows:,}" for file in files])
     if any(file.left_out for file in files):
         yield _TableLine("  left out: no text", [f"{file.left_out:,}" for file in files])
     yield _TableLine("characters", [f"{sum(file.characters.values()):,}" for file in files])
@@ -88,8 +92,8 @@ def _measures(
         if any(spans):
             yield _TableLine("", spans)
         if equal_rows is not None and measure.grows:
-            thinned = [measure.shown(file.equal_values[measure.key].estimate) for file in files]
-            yield _TableLine(f"  with {equal_rows:,} rows", thinned)
+            whole = [measure.shown(file.values[measure.key].estimate) for file in files]
+            yield _TableLine("  all rows", whole)
 
 
 def _mark(signed: bool, clear: bool) -> str:

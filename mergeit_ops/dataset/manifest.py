@@ -24,6 +24,7 @@ __all__ = [
     "FORMAT_VERSION",
     "MANIFEST_DIR",
     "PROCESS",
+    "RECIPE",
     "ROLES",
     "RUNNING",
     "STOPPED",
@@ -41,6 +42,8 @@ FORMAT_VERSION = 2
 
 EXPORT_PATH = "export_path"
 PROCESS = "process"
+RECIPE = "recipe"
+"""Name of the file that holds the recipe."""
 ROLES = "roles"
 """Roles of our operators in the recipe, by registry name."""
 
@@ -120,6 +123,7 @@ class Manifest:
         if recipe is not None:
             # They link an export to its run, and name the operators that may have changed its rows after ours.
             self._head |= {EXPORT_PATH: recipe.export_path, PROCESS: names, ROLES: recipe.roles()}
+            self._head[RECIPE] = recipe.file_name
         if work_dir is not None:
             self._write(work_dir, RUNNING)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -55,6 +56,12 @@ class Recipe:
     text_keys: tuple[str, ...]
     executor: str
     config: Any = field(repr=False, compare=False, default=None)
+
+    @property
+    def file_name(self) -> str | None:
+        """Return the name of the file that holds the recipe; None if there is none."""
+        files = getattr(self.config, "config", None)
+        return os.path.basename(os.fspath(files[0])) if files else None
 
     def roles(self) -> dict[str, dict[str, Any]]:
         """Return the role of each operator of ours, by registry name.

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from mergeit_ops.report.reason_codes import failed, rejected
+from mergeit_ops.report.head import head
 from mergeit_ops.report.rendering import fragment, render
 from mergeit_ops.report.sections import build_sections
-from mergeit_ops.report.sections.costs import costs, total
-from mergeit_ops.report.sections.funnel import funnel
 from mergeit_ops.report.surveyed_run import SurveyedRun
 
 __all__ = ["page"]
@@ -25,20 +21,5 @@ def page(run: SurveyedRun) -> str:
     sections = build_sections(run)
     bodies = {name: fragment(_FOLDER, f"{name}.html", section.values) for name, section in sections.items()}
     data = {name: section.data for name, section in sections.items() if section.data is not None}
-    values = {**_headline(run), "sections": sections, "bodies": bodies}
+    values = {**head(run, sections.get("beside")), "sections": sections, "bodies": bodies}
     return render(_FOLDER, "report.html", values, data, [f"{name}.js" for name in data])
-
-
-def _headline(run: SurveyedRun) -> dict[str, Any]:
-    found = run.survey
-    return {
-        "export": run.run.export.name,
-        "rows_in": funnel(run)[0].rows,
-        "rows_out": found.rows,
-        "merges": len(found.merges),
-        "judged": found.gated or bool(rejected(run)),
-        "accepted": len(found.accepted),
-        "failed": sum(failed(run).values()),
-        "topics": len(found.topics),
-        "total": total(costs(run.records)),
-    }

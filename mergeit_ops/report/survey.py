@@ -121,6 +121,7 @@ class Survey:
     :param merges: accepted and rejected ones, in the order of the export.
     :param failed: reason to the number of groups whose merge failed; groups are told by their id.
     :param unmergeable: reason to the number of rows that were never offered for a merge.
+    :param models: merges by the model, or the strategy, that made them.
     :param points: a sample of the rows of the export.
     :param covering: the same, but with each merge that has any parent in the sample of what entered: it stands there
         for them, as it does in the whole.
@@ -133,6 +134,7 @@ class Survey:
     merges: list[MergeFigures] = field(default_factory=list)
     failed: Counter[str] = field(default_factory=Counter)
     unmergeable: Counter[str] = field(default_factory=Counter)
+    models: Counter[str] = field(default_factory=Counter)
     points: Sketch[Point] = field(default_factory=lambda: Sketch(0))
     covering: Sketch[Point] = field(default_factory=lambda: Sketch(0))
     entered: Sketch[Point] = field(default_factory=lambda: Sketch(0))
@@ -177,6 +179,8 @@ def survey(rows: Iterable[tuple[ExportRow, str | None]], layout: SampleFormat | 
             found.topics.setdefault(lineage.topic_id, TopicTally()) if lineage.topic_id is not None else TopicTally()
         )
         topic.add(row)
+        if lineage.model is not None and (lineage.status == MERGED or lineage.rejected_text is not None):
+            found.models[lineage.model] += 1
         if lineage.status == MERGED:
             found.merges.append(_merge(row, len(lineage.parent_ids), None))
         elif lineage.status == RESTORED:

@@ -38,9 +38,12 @@ def test_differences_are_of_as_many_rows_and_a_star_marks_what_chance_hardly_mak
     assert coverage.split()[-1] == f"{found.files[1].equal_differences['coverage'].estimate:+.4f}*"
     distance = next(line for line in lines[at:] if line.startswith("mean distance"))
     assert distance.split()[-1] == f"{found.files[1].differences['distance'].estimate:+.4f}*"
-    of_forty = [line.split()[-2:] for line in lines if line.startswith("  with 40 rows")]
-    assert len(of_forty) == 6
-    assert of_forty[0][0] == f"{found.files[0].values['coverage'].estimate:.4f}"
+    # The figures above are of as many rows too, so that they tell the same; those of all rows stand below them.
+    own = next(line for line in lines if line.startswith("coverage"))
+    assert own.split()[-2:] == [f"{found.fair_values(file)['coverage'].estimate:.4f}" for file in found.files]
+    of_all = [line.split()[-2:] for line in lines if line.startswith("  all rows")]
+    assert len(of_all) == 6
+    assert of_all[0][1] == f"{found.files[1].values['coverage'].estimate:.4f}"
 
 
 @pytest.mark.parametrize(

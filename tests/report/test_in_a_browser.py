@@ -43,6 +43,19 @@ const first = () => document.querySelector("#topic-table tbody td:first-child bd
   seen.plots = document.querySelectorAll(".plot .main-svg").length > 0;
   const empty = (node) => !node.querySelector(".main-svg");
   seen.undrawn = [...document.querySelectorAll(".plot")].filter(empty).map((node) => node.id);
+  await later(1000);
+  const boxes = (selector) => [...document.querySelectorAll(selector)].map((node) => node.getBoundingClientRect());
+  const labels = boxes("#map .annotation-text");
+  seen.labels = labels.length;
+  seen.hidden = boxes("#map .point").filter((point) => labels.some((label) => label.left < point.right
+    && point.left < label.right && label.top < point.bottom && point.top < label.bottom)).length;
+  seen.legend = [...document.querySelectorAll("#map .legendtext")].map((node) => node.textContent);
+  const rules = [...document.styleSheets].flatMap((sheet) => [...sheet.cssRules]);
+  const printed = rules.find((rule) => rule.media?.mediaText === "print");
+  const scroll = [...printed.cssRules].find((rule) => rule.selectorText?.startsWith(".scroll")).style;
+  seen.printed = [scroll.maxHeight, scroll.overflow];
+  window.dispatchEvent(new Event("afterprint")); await later(500);
+  seen.sideways_tables = document.querySelectorAll(".scroll.sideways").length;
   seen.worst = cards();
   act("merge-order", "best", "change");
   seen.best = cards();
@@ -96,6 +109,14 @@ def test_the_page_does_what_it_promises(page, tmp_path, width):
     assert seen["errors"] == []
     assert seen["plots"]
     assert seen["undrawn"] == []
+    assert seen["labels"] == 2
+    assert seen["hidden"] == 0
+    assert seen["legend"] == ["merge", "never merged", "given back"]
+    # A table that is cut off says so, and is not cut off on paper.
+    assert seen["sideways_tables"] == (0 if width == 1280 else seen["sideways_tables"])
+    assert seen["sideways_tables"] > 0 or width == 1280
+    assert seen["printed"] == ["none", "visible"]
+    assert "Colour is the topic" in html
     assert seen["worst"] == ["Merge c.", "Merge a.", "Merge b."]
     assert seen["best"] == ["Merge b.", "Merge a.", "Merge c."]
     assert seen["searched"] == ["Merge b."]

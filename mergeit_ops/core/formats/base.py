@@ -56,6 +56,14 @@ class SampleFormat(Protocol):
         """Return the layout's name in recipes."""
 
     @property
+    def unit(self) -> str:
+        """Return what a row is, for people, in the plural: `rows` or `conversations`."""
+
+    @property
+    def parts(self) -> tuple[str, str, str]:
+        """Return the names of instruction, input and output, for people."""
+
+    @property
     def required_columns(self) -> tuple[str, ...]:
         """Return the columns without which no row can be read."""
 

@@ -41,6 +41,16 @@ class ChatFormat:
     beside: tuple[str, ...] = ()
 
     @property
+    def unit(self) -> str:
+        """See `SampleFormat`."""
+        return "conversations"
+
+    @property
+    def parts(self) -> tuple[str, str, str]:
+        """See `SampleFormat`."""
+        return ("User", "Input", "Assistant")
+
+    @property
     def required_columns(self) -> tuple[str, ...]:
         """See `SampleFormat`."""
         return (self.column,)

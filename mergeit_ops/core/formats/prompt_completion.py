@@ -43,6 +43,16 @@ class PromptCompletionFormat:
     name: FormatName = "prompt_completion"
 
     @property
+    def unit(self) -> str:
+        """See `SampleFormat`."""
+        return "rows"
+
+    @property
+    def parts(self) -> tuple[str, str, str]:
+        """See `SampleFormat`."""
+        return ("Prompt", "Input", "Completion")
+
+    @property
     def required_columns(self) -> tuple[str, ...]:
         """See `SampleFormat`."""
         return (self.prompt_key, self.completion_key)

@@ -33,6 +33,16 @@ class AlpacaFormat:
     name: FormatName = "alpaca"
 
     @property
+    def unit(self) -> str:
+        """See `SampleFormat`."""
+        return "rows"
+
+    @property
+    def parts(self) -> tuple[str, str, str]:
+        """See `SampleFormat`."""
+        return ("Instruction", "Input", "Output")
+
+    @property
     def required_columns(self) -> tuple[str, ...]:
         """See `SampleFormat`."""
         return (self.instruction_key, self.response_key)
@@ -81,6 +91,16 @@ class QueryResponseFormat:
     history_key: str = "history"
     beside: tuple[str, ...] = ()
     name: FormatName = "query_response"
+
+    @property
+    def unit(self) -> str:
+        """See `SampleFormat`."""
+        return "rows"
+
+    @property
+    def parts(self) -> tuple[str, str, str]:
+        """See `SampleFormat`."""
+        return ("Query", "Input", "Response")
 
     @property
     def required_columns(self) -> tuple[str, ...]:

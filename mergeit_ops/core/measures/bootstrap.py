@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Interval", "mean_interval", "mean_intervals"]
+__all__ = ["Interval", "mean_interval", "mean_intervals", "with_both_errors"]
 
 _RESAMPLES = 2_000
 _SEED = 42
@@ -94,6 +94,22 @@ def mean_intervals(
         Interval(float(means[i]), *(float(means[i] + end) for end in _bca_ends(drawn[:, i], centred[:, i], tail)))
         for i in range(k)
     ]
+
+
+def with_both_errors(one: Interval, other: Interval) -> Interval:
+    """Return an interval that allows for two independent errors of the same estimate.
+
+    :param one: the estimate, with the interval of the first error.
+    :param other: the interval of the second error.
+    :return: around the estimate of `one`; without ends if either has none.
+    """
+    if one.low is None or one.high is None or other.low is None or other.high is None:
+        return Interval(one.estimate, None, None)
+    return Interval(
+        one.estimate,
+        one.estimate - math.hypot(one.estimate - one.low, other.estimate - other.low),
+        one.estimate + math.hypot(one.high - one.estimate, other.high - other.estimate),
+    )
 
 
 def _bca_ends(drawn: NDArray[np.float64], centred: NDArray[np.float64], tail: float) -> tuple[float, float]:

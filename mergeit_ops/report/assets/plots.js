@@ -135,7 +135,23 @@ const page = (() => {
   for (const query of ["(prefers-color-scheme: dark)", "(max-width: 640px)"]) {
     window.matchMedia(query).addEventListener("change", () => { for (const place of drawn()) due.add(place); drawDue(); });
   }
-  window.addEventListener("beforeprint", () => { for (const draw of plots.values()) draw(); });
+  const redrawn = (paper) => {
+    document.documentElement.classList.toggle("paper", paper);
+    for (const [place, draw] of plots) if (paper || place.dataset.drawn) { draw(); Plotly.Plots.resize(place); }
+  };
+  window.addEventListener("beforeprint", () => redrawn(true));
+  window.addEventListener("afterprint", () => redrawn(false));
+  // A table that is wider than its place says so: many a browser hides its bars until one scrolls.
+  // The words change the size that is observed: not before the next frame.
+  const wide = new ResizeObserver((entries) => requestAnimationFrame(() => {
+    for (const place of new Set(entries.map(({ target }) => target.closest(".scroll")))) {
+      place.classList.toggle("sideways", place.querySelector("table").offsetWidth > place.clientWidth + 1);
+    }
+  }));
+  for (const table of document.querySelectorAll(".scroll > table")) {
+    wide.observe(table);
+    wide.observe(table.parentElement);
+  }
   // Called when the plotting library is there, which takes longest to read and therefore stands last.
   window.drawPlots = () => { ready = true; drawDue(); };
   return { data, $, fixed, many, colour, escaped, narrow, element, wrapped, touch, plots, plot, base, bars, steps, ticks, medianLines };

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import sqrt
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mergeit_ops.core.measures.diversity import mean_pairwise_distance, pool_coverage, redundancy, vendi_score
+from mergeit_ops.core.measures.bootstrap import Interval, mean_interval, with_both_errors
+from mergeit_ops.core.measures.diversity import best_cosines, mean_pairwise_distance, redundancy, vendi_score
+from mergeit_ops.core.measures.pseudo_values import redundancy_pseudo_values
 from mergeit_ops.report.section import Section
 from mergeit_ops.report.surveyed_run import SurveyedRun
 
-__all__ = ["PoolComparison", "SetMeasures", "build", "compare"]
+__all__ = ["CONFIDENCE", "DRAWS", "SetMeasures", "PoolComparison", "build", "compare"]
 
-_DRAWS = 5
+DRAWS = 20
+CONFIDENCE = 0.95
 _UNKNOWN = (
     "What came out is not compared with what went in: no row of the export is a merge, so the export does not hold "
     "what went in. --input says where that is."
@@ -50,12 +56,18 @@ class PoolComparison:
     :param result: what came out.
     :param share: of what went in that was measured, in (0, 1]. What came out is thinned out by the same draw: a row
         that is in both is measured in both or in neither.
+    :param coverage_gain: coverage of what came out, less that of as many random rows. Its interval allows for another
+        draw of random rows, and for other rows of what went in.
+    :param redundancy_gain: redundancy of what came out, less that of as many random rows. Its interval allows for
+        another draw of random rows, and for other rows of what came out.
     """
 
     pool: SetMeasures
     drawn: SetMeasures
     result: SetMeasures
     share: float
+    coverage_gain: Interval
+    redundancy_gain: Interval
 
 
 def build(run: SurveyedRun) -> Section | None:
@@ -76,7 +88,7 @@ def build(run: SurveyedRun) -> Section | None:
     reference = "what entered the merger" if run.given is None else "the input"
     names = (reference[:1].upper() + reference[1:], "As many rows drawn at random from it", "The export")
     comparison = compare(space.pool, space.pool_rows, space.result, space.covering, found.rows, names, run.seed)
-    values = {"comparison": comparison, "reference": reference, "from_export": run.given is None}
+    values = {"comparison": comparison, "reference": reference, "from_export": run.given is None, "draws": DRAWS}
     return Section("What came out beside what went in", "In and out", values)
 
 
@@ -102,7 +114,9 @@ def compare(
     rng = np.random.default_rng(seed)
     share = len(pool) / pool_rows
     size = max(1, min(round(share * result_rows), len(pool)))
-    draws = [_measured("", pool, chosen) for chosen in (pool[rng.permutation(len(pool))[:size]] for _ in range(_DRAWS))]
+    sets = [pool[rng.permutation(len(pool))[:size]] for _ in range(DRAWS)]
+    cosines = [best_cosines(pool, rows) for rows in sets]
+    draws = [_measured("", rows, own) for rows, own in zip(sets, cosines, strict=True)]
     drawn = SetMeasures(
         names[1],
         size,
@@ -111,16 +125,38 @@ def compare(
         float(np.mean([draw.redundancy for draw in draws])),
         float(np.mean([draw.distance for draw in draws])),
     )
-    came_out = replace(_measured(names[2], pool, result), coverage=pool_coverage(pool, covering))
-    return PoolComparison(_measured(names[0], pool, pool), drawn, came_out, share)
+    own = best_cosines(pool, covering)
+    came_out = _measured(names[2], result, own)
+    # Row by row of what went in: a row that is easy to cover is so for both.
+    gains = own.astype(np.float64) - np.mean(cosines, axis=0, dtype=np.float64)
+    repeats = mean_interval(redundancy_pseudo_values(result) - drawn.redundancy, CONFIDENCE, seed=seed)
+    return PoolComparison(
+        _measured(names[0], pool, best_cosines(pool, pool)),
+        drawn,
+        came_out,
+        share,
+        with_both_errors(mean_interval(gains, CONFIDENCE, seed=seed), _of_draws([draw.coverage for draw in draws])),
+        with_both_errors(repeats, _of_draws([draw.redundancy for draw in draws])),
+    )
 
 
-def _measured(name: str, pool: NDArray[np.float32], rows: NDArray[np.float32]) -> SetMeasures:
+def _measured(name: str, rows: NDArray[np.float32], cosines: NDArray[np.float32]) -> SetMeasures:
+    """Measure a set of rows.
+
+    :param cosines: of each row that went in to the row that stands for it.
+    """
     return SetMeasures(
         name,
         len(rows),
-        pool_coverage(pool, rows),
+        min(1.0, float(cosines.mean(dtype=np.float64))),
         vendi_score(rows),
         redundancy(rows),
         mean_pairwise_distance(rows),
     )
+
+
+def _of_draws(values: Sequence[float]) -> Interval:
+    """Return the interval in which the value of another draw lies."""
+    mean = float(np.mean(values))
+    reach = NormalDist().inv_cdf((1 + CONFIDENCE) / 2) * float(np.std(values, ddof=1)) * sqrt(1 + 1 / len(values))
+    return Interval(mean, mean - reach, mean + reach)

@@ -38,7 +38,7 @@
 
   function fields(sample) {
     const cuts = sample.slice(3);
-    return ["Instruction", "Input", "Output"].flatMap((name, i) => {
+    return data.parts.flatMap((name, i) => {
       if (i === 1 && !sample[i]) return [];
       const body = element("div", { dir: "auto", tabindex: sample[i].length > 1200 ? "0" : null }, sample[i]);
       const cut = cuts[i] ? element("span", { class: "cut" }, `… ${many(cuts[i])} more characters are not shown`) : null;

@@ -35,6 +35,7 @@ def build(run: SurveyedRun) -> Section | None:
     rejected = sorted({plain(part.figures.rejected) for part in shown if part.figures.rejected})
     data = {
         "gated": run.survey.gated,
+        "parts": list(run.layout.parts),
         "topics": {id: label for id, label in run.topic_labels.items() if id in topics},
         "models": models,
         "reasons": {code: REASONS.get(code, code) for code in rejected},

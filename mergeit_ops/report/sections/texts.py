@@ -67,4 +67,5 @@ def build(run: SurveyedRun) -> Section | None:
     known = run.given is not None or len(before.answers) != len(after.answers)
     sets = [before, after] if known else [after]
     languages = sum((part.languages for part in sets), Counter[str]()).most_common()
-    return Section("What the rows are", "Texts", {"sets": sets, "languages": [name for name, _ in languages]})
+    values = {"sets": sets, "languages": [name for name, _ in languages], "layout": run.layout}
+    return Section(f"What the {run.layout.unit} are", "Texts", values)

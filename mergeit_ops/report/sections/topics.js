@@ -10,12 +10,19 @@
   function mapTraces() {
     const hues = lines.map((topic) => colour(`c${topic.colour}`));
     const faded = colour("faded");
-    return [...new Set(map.status)].sort().map((status) => {
+    const statuses = [...new Set(map.status)].sort();
+    const shape = (status) => ({ symbol: symbols[status] ?? "circle", line: { width: status === "restored" ? 1 : 0 } });
+    // The legend tells shapes; in the colour of a topic it would seem to tell that too.
+    const keys = statuses.map((status) => ({
+      type: "scatter", mode: "markers", name: statusNames[status] ?? "row", x: [null], y: [null], legendgroup: status,
+      hoverinfo: "skip", marker: { ...shape(status), size: 8, color: colour("soft") },
+    }));
+    return [...keys, ...statuses.map((status) => {
       // What is highlighted is drawn last, above the rest.
       const rows = map.status.map((value, row) => row).filter((row) => map.status[row] === status);
       rows.sort((a, b) => (map.topic[a] === highlighted) - (map.topic[b] === highlighted));
       return {
-        type: "scatter", mode: "markers", name: statusNames[status] ?? "row",
+        type: "scatter", mode: "markers", name: statusNames[status] ?? "row", legendgroup: status, showlegend: false,
         x: rows.map((row) => map.x[row]), y: rows.map((row) => map.y[row]), customdata: rows,
         text: rows.map((row) => {
           const topic = lines[map.topic[row]];
@@ -23,15 +30,37 @@
         }),
         hoverinfo: "text",
         marker: {
-          symbol: symbols[status] ?? "circle", opacity: 0.85, line: { width: status === "restored" ? 1 : 0 },
+          ...shape(status), opacity: 0.85,
           size: rows.map((row) => (status === "merged" ? 7 : 5) + (highlighted >= 0 && map.topic[row] === highlighted ? 2 : 0)),
           color: rows.map((row) => (highlighted >= 0 && map.topic[row] !== highlighted ? faded : hues[map.topic[row]] ?? colour("plain"))),
         },
       };
-    });
+    })];
   }
 
+  const span = (values) => {
+    const [low, high] = [Math.min(...values), Math.max(...values)];
+    const edge = 0.05 * (high - low || 1);
+    return [low - edge, high + edge];
+  };
+  const spans = map && { x: span(map.x), y: span(map.y) };
+  const ABOVE = 32;
+
+  // In pixels from the upper left: labels are as large as their text, whatever the map shows.
+  function pixels(x, y) {
+    const { clientWidth: width, clientHeight: height } = $("map");
+    const share = (value, [low, high]) => (value - low) / (high - low);
+    return [share(x, spans.x) * width, ABOVE + (1 - share(y, spans.y)) * (height - ABOVE)];
+  }
+
+  // Places for a label around the middle of its topic, near ones first.
+  const offsets = [];
+  for (let dx = -160; dx <= 160; dx += 16) for (let dy = -112; dy <= 112; dy += 8) offsets.push([dx, dy]);
+  offsets.sort(([a, b], [c, d]) => a * a + 4 * b * b - c * c - 4 * d * d);
+
   function mapLabels() {
+    const { clientWidth: width, clientHeight: height } = $("map");
+    const points = map.x.map((x, row) => pixels(x, map.y[row]));
     const shown = highlighted >= 0 ? [highlighted] : lines.map((_, i) => i)
       .filter((i) => map.centres[i] && lines[i].label)
       .sort((a, b) => lines[b].rows - lines[a].rows);
@@ -39,24 +68,33 @@
     for (const i of shown) {
       const [x, y] = map.centres[i] ?? [];
       if (x === undefined) continue;
-      // Labels may not lie on each other.
-      const reach = narrow() ? [0.75, 0.14] : [0.36, 0.11];
-      if (placed.some((other) => Math.abs(other.x - x) < reach[0] && Math.abs(other.y - y) < reach[1])) continue;
-      placed.push({ x, y, i });
+      const text = topicName(lines[i]).split(", ").slice(0, 2).join(", ");
+      const [reachX, reachY] = [3.6 * text.length + 6, 10];
+      const [left, top] = pixels(x, y);
+      // A label may lie on no point and on no other label; where there is no such place, the table has its name.
+      const free = offsets.find(([dx, dy]) => {
+        const [midX, midY] = [left + dx, top + dy];
+        return midX > reachX && midX < width - reachX && midY > ABOVE + reachY && midY < height - reachY
+          && !points.some(([px, py]) => Math.abs(px - midX) < reachX + 4 && Math.abs(py - midY) < reachY + 4)
+          && !placed.some((other) => Math.abs(other.midX - midX) < reachX + other.reachX && Math.abs(other.midY - midY) < 2 * reachY);
+      });
+      if (!free) continue;
+      const [ax, ay] = free;
+      placed.push({ x, y, ax, ay, midX: left + ax, midY: top + ay, reachX, text });
       if (placed.length >= (narrow() ? 7 : 16)) break;
     }
-    return placed.map(({ x, y, i }) => ({
-      x, y, showarrow: false, text: escaped(topicName(lines[i]).split(", ").slice(0, 2).join(", ")),
-      font: { size: 12, color: colour("ink") }, bgcolor: `${colour("paper")}cc`, borderpad: 2,
+    return placed.map(({ x, y, ax, ay, text }) => ({
+      x, y, ax, ay, showarrow: true, arrowhead: 0, arrowwidth: 1, arrowcolor: `${colour("soft")}88`, text: escaped(text),
+      font: { size: 12, color: colour("ink") }, borderpad: 0, captureevents: false,
     }));
   }
 
   const mapLayout = () => {
     // The axes of t-SNE have no unit: the map fills its place.
-    const axis = { visible: false, fixedrange: touch, rangemode: "normal" };
+    const axis = (own) => ({ visible: false, fixedrange: touch, rangemode: "normal", range: [...own], automargin: false });
     return base({
-      xaxis: axis, yaxis: { ...axis }, hovermode: "closest", dragmode: touch ? false : "zoom",
-      margin: { l: 0, r: 0, t: 32, b: 0 }, annotations: mapLabels(), showlegend: true,
+      xaxis: axis(spans.x), yaxis: axis(spans.y), hovermode: "closest", dragmode: touch ? false : "zoom",
+      margin: { l: 0, r: 0, t: ABOVE, b: 0 }, annotations: mapLabels(), showlegend: true,
     });
   };
 

@@ -94,6 +94,27 @@ def test_rows_drawn_at_random_do_as_well_as_rows_drawn_at_random(pool, sample):
     assert found.result.rows == pytest.approx(found.drawn.rows, rel=0.2)
     assert found.result.coverage == pytest.approx(found.drawn.coverage, abs=0.02)
     assert found.result.redundancy == pytest.approx(found.drawn.redundancy, abs=0.05)
+    assert not found.coverage_gain.excludes_zero
+    assert not found.redundancy_gain.excludes_zero
+
+
+def test_rows_of_every_centre_cover_more_than_random_ones_and_repeat_less(pool):
+    found = compared(pool, [[row] for row in range(0, 4000, 20)], 4000)
+    assert (found.result.rows, found.drawn.rows) == (200, 200)
+    assert found.coverage_gain.estimate == pytest.approx(found.result.coverage - found.drawn.coverage, abs=1e-6)
+    assert found.coverage_gain.low > 0
+    assert found.redundancy_gain.estimate == pytest.approx(found.result.redundancy - found.drawn.redundancy)
+    assert found.redundancy_gain.high < 0
+    # Copies of one row are worse than random rows in both.
+    copies = compared(pool, [[0]] * 200, 4000)
+    assert copies.coverage_gain.high < 0
+    assert copies.redundancy_gain.low > 0
+
+
+def test_a_single_row_has_no_interval_of_its_redundancy():
+    comparison = compare(X, 4, X[:1], X[:1], 1, ("in", "drawn", "out"))
+    assert (comparison.redundancy_gain.low, comparison.redundancy_gain.high) == (None, None)
+    assert comparison.coverage_gain.low is not None
 
 
 def test_merges_cover_their_parents_in_a_thinned_set_as_in_the_whole(pool):

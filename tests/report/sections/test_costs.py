@@ -1,6 +1,10 @@
 """What a run cost, from the records."""
 
+import pytest
+
+from mergeit_ops.report.page import page
 from mergeit_ops.report.sections.costs import Cost, costs, price, total
+from tests.report.exports import merged, surveyed, write_export, write_records
 
 
 def test_costs_of_merger_and_scorer_are_added_up():
@@ -43,3 +47,23 @@ def test_the_price_of_a_merge_is_a_sentence():
     assert free.endswith("3 answers from the journal cost nothing in this run.")
     assert free.startswith("A merge took")
     assert price([{"operator": "m", "figures": {"seconds": 1.0}}]) == ""
+
+
+@pytest.mark.parametrize(
+    ("figures", "words"),
+    [
+        ({"calls": 3, "cost": 0.25}, "currency of the prices that the recipe gives"),
+        ({"calls": 3}, "the recipe gives no prices"),
+        ({}, None),
+    ],
+)
+def test_the_page_says_what_cost_means_or_why_there_is_none(tmp_path, figures, words):
+    export = write_export(tmp_path / "e.jsonl", [merged(0, "a")])
+    write_records(tmp_path / "w", {"operator": "llm_pair_merger_mapper", "figures": {"seconds": 1.0, **figures}})
+    costs_of = page(surveyed(export)).split('id="costs-h"')[1].split("</section>")[0]
+    said = [
+        text
+        for text in ("currency of the prices that the recipe gives", "the recipe gives no prices")
+        if text in costs_of
+    ]
+    assert said == ([words] if words else [])

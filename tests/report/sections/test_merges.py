@@ -27,3 +27,15 @@ def test_only_topics_with_merges_are_named(tmp_path):
 
 def test_without_merges_there_is_no_section(tmp_path):
     assert build(surveyed(write_export(tmp_path / "e.jsonl", [original(0, "x")]))) is None
+
+
+def test_the_sides_of_a_conversation_are_called_so(tmp_path):
+    def chat(asked):
+        return {"messages": [{"role": "user", "content": asked}, {"role": "assistant", "content": "Yes."}]}
+
+    row = merged(0, "a", text=chat("Both?"), parents=[chat("One?"), chat("Two?")])
+    data = build(surveyed(write_export(tmp_path / "chats.jsonl", [row]))).data
+    assert data["parts"] == ["User", "Input", "Assistant"]
+    assert data["items"][0][10] == ["Both?", "", "Yes."]
+    plain = build(surveyed(write_export(tmp_path / "rows.jsonl", [merged(0, "a")]))).data
+    assert plain["parts"] == ["Instruction", "Input", "Output"]
