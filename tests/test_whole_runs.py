@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -130,10 +131,18 @@ def test_the_second_run_pays_nothing(tmp_path, data):
     assert again == first
 
 
-def test_a_dry_run_asks_nothing_and_passes_the_rows_on(tmp_path, data, embedded_rows):
+def test_a_dry_run_asks_nothing_and_passes_the_rows_on(tmp_path, data, embedded_rows, monkeypatch):
+    last_words = []
+    monkeypatch.setattr("atexit.register", lambda function, *given: last_words.append(given))
     with FakeLLMServer() as server:
         export = run_recipe(write_recipe(tmp_path, pipeline(server, dry_run=True), data))
         assert server.requests == []
+    # Nothing lies where a result is looked for.
+    assert export.name == "export.dry_run.jsonl"
+    assert [path.name for path in export.parent.glob("*.jsonl")].count("export.jsonl") == 0
+    assert {record["export_path"] for record in read_manifests(work_dir_of(export))} == {str(export)}
+    (table,) = [text for given in last_words for text in given if "A run would take about" in str(text)]
+    assert re.search(r"pairs +\d+\n +calls +\d+\n +prompt tokens .*% of them the fixed prompt", table)
     assert statuses(read_jsonl(export)).keys() == {"original"}
     assert_conserved(export, embedded_rows)
     (figures,) = [

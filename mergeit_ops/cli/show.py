@@ -51,6 +51,8 @@ def run(options: argparse.Namespace) -> int:
         if row.lineage.meta.get(rewrites.STATUS) == rewrites.REWRITTEN:
             total += 1
             rewritten += [row] if len(rewritten) < options.rewrites else []
+    if dry := finished.records.dry:
+        say(f"Dry run: {', '.join(dry)} asked no model, and the rows are no result.")
     say(f"{counts.total()} rows: " + ", ".join(f"{count} {status}" for status, count in counts.items() if count))
     if total:
         say(f"{total} of them rewritten")

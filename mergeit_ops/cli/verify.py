@@ -59,6 +59,8 @@ def run(options: argparse.Namespace) -> int:
         say(f"Record of the run: {where}", file=summary)
         say(_table(found), file=summary)
         say("\n".join(_sentences(found)), file=summary, flush=True)
+        if dry := finished.records.dry:
+            say(f"This was a dry run: {', '.join(dry)} asked no model, and the rows are no result.", file=summary)
     if options.rows is not None:
         try:
             with suppress(BrokenPipeError):

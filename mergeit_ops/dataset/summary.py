@@ -25,6 +25,7 @@ _SUMMARISED = (
     "planned_calls",
     "planned_cache_hits",
     "planned_prompt_tokens",
+    "planned_fixed_prompt_tokens",
     "planned_completion_tokens",
     "planned_cost",
     "planned_judged",

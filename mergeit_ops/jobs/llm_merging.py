@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
 
@@ -21,6 +21,7 @@ from mergeit_ops.jobs.merge_judge import Case, MergeJudge
 from mergeit_ops.jobs.merge_run import MergeRun, MergeWork, with_system
 from mergeit_ops.llm.engine import LLMEngine
 from mergeit_ops.llm.requests import LLMOutcome, LLMRequest
+from mergeit_ops.llm.usage import estimate_messages
 
 __all__ = ["LLMMerging"]
 
@@ -54,6 +55,7 @@ class LLMMerging:
     num_candidates: int = 1
     max_answer_ratio: float | None = None
     may_use_gpu: bool = True
+    _fixed: dict[int, int] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def in_advance(self) -> int:
@@ -180,7 +182,15 @@ class LLMMerging:
             schema=self.conversation.schema,
             completion_tokens=expected,
             max_tokens=None if ratio is None else ceil(ratio * expected) + _FORM_TOKENS,
+            fixed_tokens=self._fixed_tokens(len(parents)),
         )
+
+    def _fixed_tokens(self, parents: int) -> int:
+        """Return the estimated tokens of a request but for the texts of the rows."""
+        if parents not in self._fixed:
+            empty = [Sample("", "", "")] * parents
+            self._fixed[parents] = estimate_messages(self.conversation.messages(empty, self.system_prompt))
+        return self._fixed[parents]
 
     def _parser(self, parents: Sequence[Sample]) -> Callable[[str], Sample]:
         def parse(text: str) -> Sample:

@@ -136,7 +136,7 @@ class MergeJob:
             # Told apart from what a run has spent.
             **{
                 f"planned_{name}": work.plan[name]
-                for name in (*PLANNED_FIGURES, "judged", "accepted")
+                for name in (*PLANNED_FIGURES, "fixed_prompt_tokens", "judged", "accepted")
                 if name in work.plan
             },
         }

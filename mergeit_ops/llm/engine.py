@@ -213,7 +213,8 @@ class LLMEngine:
         :param requests: what would be run.
         :param on_outcome: called with the outcome of each request that the journal settles.
         :return: `requests`, `calls` (answers that are not in the journal), `cache_hits`, the estimated
-            `prompt_tokens` and `completion_tokens` of the calls, and their `cost` when prices are known.
+            `prompt_tokens` and `completion_tokens` of the calls, and their `cost` when prices are known; also
+            `fixed_prompt_tokens`, those of the prompt tokens that are the same in every request, where requests tell.
         """
         figures: dict[str, Any] = dict.fromkeys(
             ("requests", "calls", "cache_hits", "prompt_tokens", "completion_tokens"), 0
@@ -234,6 +235,8 @@ class LLMEngine:
                         seen.add(key)
                     figures["calls"] += 1
                     figures["prompt_tokens"] += estimate_messages(request.messages)
+                    if request.fixed_tokens is not None:
+                        figures["fixed_prompt_tokens"] = figures.get("fixed_prompt_tokens", 0) + request.fixed_tokens
                     figures["completion_tokens"] += expected_completion_tokens(request, sampling_params)
                 if len(found) == request.num_candidates:
                     on_outcome(outcome_of(request.tag, found))

@@ -39,6 +39,8 @@ class LLMRequest(Generic[T]):
         turn, which suits a merge.
     :param max_tokens: tokens an answer may have; twice as many after it was cut off there. None (the default): what the
         sampling parameters say.
+    :param fixed_tokens: estimated tokens of the conversation that are the same in every request of its kind; None (the
+        default): not known.
     """
 
     tag: Any
@@ -48,6 +50,7 @@ class LLMRequest(Generic[T]):
     schema: Mapping[str, Any] | None = None
     completion_tokens: int | None = None
     max_tokens: int | None = None
+    fixed_tokens: int | None = None
 
     def corrected(self, answer: str, correction: str) -> LLMRequest[T]:
         """Return the request with an answer that could not be used, and what is wrong with it.

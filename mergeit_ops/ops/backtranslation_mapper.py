@@ -107,8 +107,8 @@ class BacktranslationMapper(LLMOperator, Mapper):
         :param on_failure: what happens to a row without a sample, also one whose text is out of bounds: `keep` keeps it
             with three empty texts, `drop` drops it, and the record counts it.
         :param dry_run: make no call; report calls, estimated tokens and, where prices are given, what they cost. Rows
-            that would be asked about have the status `dry_run` and three empty texts. They are kept and exported: give
-            the run an `--export_path` of its own.
+            that would be asked about have the status `dry_run` and three empty texts. They are kept, and
+            exported beside the `export_path`, to a file with `.dry_run` in its name.
         :param args: extra args
         :param kwargs: extra args
         """
@@ -162,6 +162,7 @@ class BacktranslationMapper(LLMOperator, Mapper):
                 forget_column(STATS)
         self._tell(manifest.figures)
         log_summary(self.work_dir)
+        self.tell_plan(manifest.figures)
         return made.dataset
 
     def _job(self, rows: Rows) -> BacktranslationJob:

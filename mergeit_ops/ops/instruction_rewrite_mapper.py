@@ -100,8 +100,8 @@ class InstructionRewriteMapper(LLMOperator, Mapper):
             a call. If not, it is empty: the old one answers another instruction. Later operators then count the sample
             as unreadable, so this is for recipes that end here, and have the responses written elsewhere.
         :param dry_run: make no call; report calls, estimated tokens and, where prices are given, what they cost. The
-            samples are passed on as they are, and the run exports them like any other: give it an `--export_path` of
-            its own. A new response is expected to be as long as the old one.
+            samples are passed on as they are, and the run exports them beside the `export_path`, to a file with
+            `.dry_run` in its name. A new response is expected to be as long as the old one.
         :param derived_columns: text columns to fill anew on rewritten rows, each with a template that names other
             columns, as in the merger: `{text: "{instruction}\\n{output}"}`. Other columns stay as they are, also those
             that hold the old texts.
@@ -170,6 +170,7 @@ class InstructionRewriteMapper(LLMOperator, Mapper):
                 forget_column(STATS)
         self._tell(manifest.figures)
         log_summary(self.work_dir)
+        self.tell_plan(manifest.figures)
         return rewritten.dataset
 
     def _check_place(self) -> None:

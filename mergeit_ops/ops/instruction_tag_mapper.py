@@ -105,7 +105,8 @@ class InstructionTagMapper(LLMOperator, Mapper):
         :param is_hf_model: false: an OpenAI-compatible server; true: a local Hugging Face model through transformers.
             null: true for `instagger`, unless `backend` says otherwise, and false for `llm`.
         :param dry_run: make no call; report calls, estimated tokens and, where prices are given, what they cost. The
-            samples get no tags, and the run exports them like any other: give it an `--export_path` of its own.
+            samples get no tags, and the run exports them beside the `export_path`, to a file with `.dry_run` in its
+            name.
         :param args: extra args
         :param kwargs: extra args
         """
@@ -160,7 +161,13 @@ class InstructionTagMapper(LLMOperator, Mapper):
                 reasons = ", ".join(f"{reason} {count:,}" for reason, count in figures["failed"].items())
                 logger.warning(f"{self._name}: samples without tags because there is no reply, by reason: {reasons}.")
             log_summary(self.work_dir)
+            self.tell_plan(figures)
         return tagged.dataset
+
+    @property
+    def plans_only(self) -> bool:
+        """See `LLMOperator`; a tagger that asks no model writes its tags in any case."""
+        return self.dry_run and self._engine is not None
 
     def _tagged(self, rows: Rows, manifest: Manifest) -> Rows:
         reader = self.reader_of(rows.columns)

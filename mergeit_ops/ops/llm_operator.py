@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from loguru import logger
+
+from mergeit_ops.dataset.dry_run import export_apart
+from mergeit_ops.dataset.recipe import Recipe, recipe_and_place
 from mergeit_ops.distributed import is_ray_dataset
 from mergeit_ops.errors import LLMError, RecipeError
+from mergeit_ops.jobs.plan_table import plan_table
 from mergeit_ops.llm.settings import DEFAULT_SAMPLING_PARAMS, LLMSettings, takes_settings
 from mergeit_ops.ops.parameters import declare
 from mergeit_ops.ops.sample_operator import SampleOperator
@@ -59,6 +65,31 @@ class LLMOperator(SampleOperator):
             raise type(error)(f"{self._name}: {error}") from None
         return engine
 
+    @property
+    def plans_only(self) -> bool:
+        """Return whether the operator only counts the calls that it would make."""
+        return bool(self.parameters.get("dry_run"))
+
+    def check_place(self, recipe: Recipe, place: int) -> None:
+        """See `SampleOperator`."""
+        super().check_place(recipe, place)
+        if self.plans_only:
+            export_apart(recipe.config)
+
+    def tell_plan(self, figures: Mapping[str, Any]) -> None:
+        """Log what a run would take, if the operator has only counted it: in a recipe as the last words of its run.
+
+        :param figures: of its record.
+        """
+        if not self.plans_only or "planned_calls" not in figures:
+            return
+        text = f"{self._name}: dry run, nothing was asked. A run would take about\n{plan_table(figures)}"
+        if recipe_and_place(self) is None:
+            logger.info(text)
+        else:
+            # Operators and the export come after this one, with many lines.
+            atexit.register(_say, text)
+
     @contextmanager
     def stopping_once(self, dataset: Any) -> Iterator[None]:
         """Raise the error that stopped the operator before it asks anything for a second time.
@@ -75,3 +106,7 @@ class LLMOperator(SampleOperator):
         except LLMError as error:
             self._stopped = error
             raise
+
+
+def _say(text: str) -> None:
+    logger.info(text)

@@ -173,8 +173,8 @@ class LLMPairMergerMapper(LLMOperator, EmbeddingOperator, Mapper):
             instruction and input, or, if they are too short to tell, in them and the output. A row that tells no
             language counts as one in the most common language of its topic.
         :param dry_run: make no call; report pairs, calls, estimated tokens and, where prices are given, what they cost,
-            and pass the samples on as they are. The run exports them like any other: give it an `--export_path` of its
-            own.
+            and pass the samples on as they are. The run exports them beside the `export_path`, to a file with
+            `.dry_run` in its name.
         :param keep_embeddings: whether rows keep the column `mergeit_embedding`.
         :param derived_columns: text columns to fill on merged rows, each with a template that names other columns:
             `{text: "{query}\\n{response}"}`. Other columns keep the value that all parents share, else null. For
@@ -257,6 +257,7 @@ class LLMPairMergerMapper(LLMOperator, EmbeddingOperator, Mapper):
             manifest.figures |= planned_price(job, manifest.figures)
             advise(job, manifest.figures)
         log_summary(self.work_dir)
+        self.tell_plan(manifest.figures)
         return flat.dataset
 
     @property

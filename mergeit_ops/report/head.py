@@ -95,6 +95,8 @@ def made_with(run: SurveyedRun) -> Iterator[tuple[str, str]]:
     :param run: the run.
     """
     records = run.records
+    if dry := run.run.records.dry:
+        yield "Dry run", f"{', '.join(dry)} asked no model, and the rows are no result"
     if recipe := next((record[RECIPE] for record in records if isinstance(record.get(RECIPE), str)), None):
         yield "Recipe", recipe
     if models := run.survey.models.most_common():

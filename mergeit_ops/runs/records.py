@@ -65,6 +65,11 @@ class Records:
             for row_id in record.get("dropped") or ()
         }
 
+    @property
+    def dry(self) -> list[str]:
+        """Return the operators that only counted the calls that they would make, in the order of the recipe."""
+        return [str(record["operator"]) for record in self.operators if "planned_calls" in record.get("figures", {})]
+
     def of_kind(self, kind: str) -> list[Record]:
         """Return the records of the operators of a kind, in the order of the recipe.
 
