@@ -19,6 +19,9 @@ from typing import Any
 _RECORDS = re.compile(r"<records>\s*(\[.*?\])\s*</records>", re.DOTALL)
 _HEAD_LIMIT = 64 * 1024
 
+MODEL = "made-up-answers"
+"""What the server calls itself, whatever model it is asked for: exports name who has answered."""
+
 
 @dataclass(frozen=True)
 class Reply:
@@ -32,6 +35,7 @@ class Reply:
     :param refusal: of the message.
     :param usage: prompt and completion tokens; None leaves the report out; "auto" counts four characters a token.
     :param cached: prompt tokens that are said to come from a cache; None says nothing.
+    :param model: that the response names.
     :param drop: close the connection without a response.
     :param latency_s: instead of the server's.
     """
@@ -46,6 +50,7 @@ class Reply:
     cached: int | None = None
     drop: bool = False
     latency_s: float | None = None
+    model: str = MODEL
 
 
 Answer = Callable[[dict[str, Any]], "str | Reply"]
@@ -315,7 +320,7 @@ class FakeLLMServer:
 
     def _reply(self, method: str, path: str, headers: dict[str, str], raw: bytes) -> Reply:
         if method == "GET" and path.endswith("/models"):
-            return Reply(payload={"object": "list", "data": [{"id": name} for name in self.models or ("fake",)]})
+            return Reply(payload={"object": "list", "data": [{"id": name} for name in self.models or (MODEL,)]})
         body = json.loads(raw)
         self.requests.append(body)
         self.headers.append(headers)
@@ -350,7 +355,7 @@ def _completion(reply: Reply, request: bytes) -> dict[str, Any]:
     body: dict[str, Any] = {
         "id": "chatcmpl-0",
         "object": "chat.completion",
-        "model": "fake",
+        "model": reply.model,
         "choices": [{"index": 0, "message": message, "finish_reason": reply.finish_reason}],
     }
     usage = _usage(reply, request)

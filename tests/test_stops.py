@@ -198,7 +198,7 @@ def test_a_run_that_ends_well_tells_the_last_error_of_each_reason(tmp_path, data
         "api_failed": "HTTP 400: The tokens are of the wrong kind.",
         "too_long": "HTTP 400: prompt is too long",
     }
-    assert record["figures"]["answered_as"] == {"fake": record["figures"]["merged"]}
+    assert record["figures"]["answered_as"] == {"made-up-answers": record["figures"]["merged"]}
     summary = [line for line in lines if "MergeIT summary" in line][-1]
     assert "last errors (api_failed HTTP 400: The tokens are of the wrong kind., too_long HTTP 400" in summary
 

@@ -45,6 +45,9 @@ class _JournalKeeper:
     def get(self, path: str, key: str) -> str | None:
         return self._journal(path).get(key)
 
+    def get_with_model(self, path: str, key: str) -> tuple[str, str | None] | None:
+        return self._journal(path).get_with_model(key)
+
     def get_many(self, path: str, keys: Sequence[str]) -> dict[str, str]:
         return self._journal(path).get_many(keys)
 
@@ -94,6 +97,15 @@ class ClusterJournal:
         except RayError as error:
             self._warn_once(error)
             return None
+
+    def get_with_model(self, key: str) -> tuple[str, str | None] | None:
+        """Return a stored answer, and who gave it."""
+        try:
+            found: tuple[str, str | None] | None = ray.get(self._keeper.get_with_model.remote(self.path, key))
+        except RayError as error:
+            self._warn_once(error)
+            return None
+        return found
 
     def put(
         self, key: str, text: str, usage: tuple[int | None, int | None] = (None, None), *, model: str | None = None

@@ -45,11 +45,13 @@ class _Made:
     :param status: `ok`, or why there is no sample.
     :param sample: the sample; without texts where there is none.
     :param prompt: hash of the conversation; None: there was none.
+    :param model: that answered, if it is another than the one asked for; None else.
     """
 
     status: str
     sample: Sample = _NOTHING
     prompt: str | None = None
+    model: str | None = None
 
     @property
     def texts(self) -> tuple[str, str, str]:
@@ -138,7 +140,7 @@ class BacktranslationJob(EngineJob):
             source=text,
             source_id=source_id,
             method=self.method.name,
-            model=self.engine.model if made.status == sources.OK else None,
+            model=made.model or self.engine.model if made.status == sources.OK else None,
             prompt_sha256=made.prompt,
         )
 
@@ -157,7 +159,7 @@ class BacktranslationJob(EngineJob):
         def settle(outcome: LLMOutcome[Sample]) -> None:
             prompt = prompts[outcome.tag]
             if outcome.error is None:
-                found[outcome.tag] = _Made(sources.OK, outcome.answers[0], prompt)
+                found[outcome.tag] = _Made(sources.OK, outcome.answers[0], prompt, outcome.answered_by)
             else:
                 found[outcome.tag] = _Made(str(outcome.error), prompt=prompt)
 

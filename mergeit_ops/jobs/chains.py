@@ -21,11 +21,13 @@ class ChainEnd:
     :param new: what its chain has made of it; None: a question had no answer.
     :param error: why it had none.
     :param prompt_sha256: hash of the first question.
+    :param answered_by: the model that gave its last answer, if it is another than the one asked for; None else.
     """
 
     new: Sample | None = None
     error: str | None = None
     prompt_sha256: str = ""
+    answered_by: str | None = None
 
 
 class RunningChains:
@@ -54,15 +56,17 @@ class RunningChains:
         :param outcome: of a question; its tag is the sample.
         """
         if outcome.error is None:
-            return self._sent(outcome.tag, outcome.answers[0])
+            return self._sent(outcome.tag, outcome.answers[0], outcome.answered_by)
         self.ends[outcome.tag] = ChainEnd(error=str(outcome.error))
         return None
 
-    def _sent(self, sample: Sample, answer: Any) -> ChainCall | None:
+    def _sent(self, sample: Sample, answer: Any, answered_by: str | None = None) -> ChainCall | None:
         try:
             question = self._chains[sample].send(answer)
         except StopIteration as end:
-            self.ends[sample] = ChainEnd(end.value, prompt_sha256=self._prompts.get(sample, ""))
+            self.ends[sample] = ChainEnd(
+                end.value, prompt_sha256=self._prompts.get(sample, ""), answered_by=answered_by
+            )
             return None
         self._prompts.setdefault(sample, prompt_sha256(question.messages))
         return question

@@ -120,7 +120,7 @@ class LLMMerging:
 
     def _merge(self, outcome: LLMOutcome[Sample]) -> Merge:
         error = None if outcome.error is None else str(outcome.error)
-        model, prompt = (self.model, outcome.tag[2]) if outcome.answers else (None, None)
+        model, prompt = (outcome.answered_by or self.model, outcome.tag[2]) if outcome.answers else (None, None)
         return Merge(outcome.answers, error, model, prompt)
 
     def _planned(self, topics: Iterable[TopicMerges], work: MergeRun) -> Iterator[LLMRequest[Sample]]:

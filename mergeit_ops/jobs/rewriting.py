@@ -48,6 +48,7 @@ class _Outcome:
     :param new: its new texts; None: it stays as it was.
     :param error: why it stays as it was.
     :param prompt: hash of the first prompt.
+    :param model: that gave its last answer, if it is another than the one asked for; None else.
     :param failed: whether a call failed; if not, there was none, or it changed nothing.
     """
 
@@ -55,6 +56,7 @@ class _Outcome:
     error: str | None = None
     prompt: str = ""
     failed: bool = False
+    model: str | None = None
 
 
 @dataclass
@@ -141,7 +143,7 @@ class RewriteJob(EngineJob):
                     parent=parent,
                     parent_id=parent_id,
                     method=self.method.name,
-                    model=self.engine.model,
+                    model=outcome.model or self.engine.model,
                     prompt_sha256=outcome.prompt,
                     nodes_added=self.method.nodes_added,
                 )
@@ -175,7 +177,11 @@ class RewriteJob(EngineJob):
             return _Outcome(error=end.error, failed=True)
         if self.dry_run:
             return _Outcome()
-        return _Outcome(error=UNCHANGED) if end.new == sample else _Outcome(end.new, prompt=end.prompt_sha256)
+        return (
+            _Outcome(error=UNCHANGED)
+            if end.new == sample
+            else _Outcome(end.new, prompt=end.prompt_sha256, model=end.answered_by)
+        )
 
     def _ask(self, chains: RunningChains, number: int) -> None:
         """Go through the questions of chains.

@@ -182,7 +182,7 @@ def other_model(answered: str, identity: Mapping[str, Any]) -> str:
     model = identity.get("model")
     return (
         f"The LLM server at {_place(identity)} was asked for model {model!r} but says that {answered!r} answered. "
-        f"merge_model and the journal keep {model!r}; check api_or_hf_model if that is not what you want."
+        "Rows and the journal name the one that answered; check api_or_hf_model if that is not what you want."
     )
 
 

@@ -130,12 +130,23 @@ class Journal:
         """
         return self.get_many([key]).get(key)
 
+    def get_with_model(self, key: str) -> tuple[str, str | None] | None:
+        """Return a stored answer, and who gave it.
+
+        :param key: from `answer_key`.
+        :return: the text, and the model, or None where it was not taken down; None when there is no answer.
+        """
+        return self._found([key]).get(key)
+
     def get_many(self, keys: Sequence[str]) -> dict[str, str]:
         """Return stored answers by their keys, those that there are.
 
         :param keys: each from `answer_key`.
         """
-        found: dict[str, str] = {}
+        return {key: text for key, (text, _) in self._found(keys).items()}
+
+    def _found(self, keys: Sequence[str]) -> dict[str, tuple[str, str | None]]:
+        found: dict[str, tuple[str, str | None]] = {}
         with self._lock:
             self._open_late()
             if self._connection is None or time.monotonic() < self._read_again_at:
@@ -144,8 +155,9 @@ class Journal:
                 for first in range(0, len(keys), _KEYS_AT_ONCE):
                     part = keys[first : first + _KEYS_AT_ONCE]
                     places = ",".join("?" * len(part))
-                    query = f"SELECT key, answer FROM answers WHERE key IN ({places})"
-                    found |= {key: str(answer) for key, answer in self._connection.execute(query, part)}
+                    query = f"SELECT key, answer, model FROM answers WHERE key IN ({places})"
+                    rows = self._connection.execute(query, part)
+                    found |= {key: (str(answer), model) for key, answer, model in rows}
             except sqlite3.OperationalError as error:
                 if is_lock(error):
                     self._read_again_at = self._write_again_at = time.monotonic() + _LOCKOUT_S

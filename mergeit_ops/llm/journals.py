@@ -22,6 +22,10 @@ class AnswerStore(Protocol):
         """Return a stored answer."""
         ...
 
+    def get_with_model(self, key: str) -> tuple[str, str | None] | None:
+        """Return a stored answer, and who gave it."""
+        ...
+
     def put(
         self, key: str, text: str, usage: tuple[int | None, int | None] = (None, None), *, model: str | None = None
     ) -> None:

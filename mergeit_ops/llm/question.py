@@ -13,12 +13,13 @@ from mergeit_ops.llm.failures import shorten
 from mergeit_ops.llm.journal import answer_key
 from mergeit_ops.llm.journals import AnswerStore
 from mergeit_ops.llm.requests import CAP_PARAMS, LLMRequest, completion_cap
+from mergeit_ops.llm.servers import same_model
 from mergeit_ops.llm.usage import Usage
 
 if TYPE_CHECKING:
     from mergeit_ops.llm.engine import LLMEngine
 
-__all__ = ["SHOWN_CHARS", "Book", "Question", "encodable", "words_of"]
+__all__ = ["SHOWN_CHARS", "Book", "Question", "answered_by", "encodable", "words_of"]
 
 T = TypeVar("T")
 
@@ -53,6 +54,15 @@ class Book:
         """
         return answer_key(self.identity, request.messages, self.sampling_params, index)
 
+    def other_model(self, named: str | None) -> str | None:
+        """Return the name of the model that answered, if it is another than the one asked for; None else.
+
+        :param named: by the server, or by the journal; None if nobody names one.
+        """
+        if named is None or same_model(self.engine.model, named):
+            return None
+        return shorten(named)[:SHOWN_CHARS]
+
     def keep(self, key: str, completion: Completion) -> None:
         """Store an answer.
 
@@ -61,7 +71,7 @@ class Book:
         """
         failures = self.journal.write_failures
         used = (completion.prompt_tokens, completion.completion_tokens)
-        self.journal.put(key, completion.text, used, model=self.engine.model)
+        self.journal.put(key, completion.text, used, model=self.other_model(completion.model) or self.engine.model)
         if self.journal.path is not None and self.journal.write_failures == failures:
             self.engine.kept.add(bytes.fromhex(key))
 
@@ -85,6 +95,8 @@ class Question(Generic[T]):
         self.asked = request
         """The request with what was wrong with earlier answers."""
         self.key = book.key(request, index)
+        self.answered_by: str | None = None
+        """The model that gave the answer, if it is another than the one asked for."""
         self.cut_off = 0
         """How often an answer was cut off."""
 
@@ -120,8 +132,10 @@ class Question(Generic[T]):
         """
         book = self._book
         while not self._answers and self._attempt < book.engine.settings.try_num:
-            stored = book.journal.get(self.key)
-            if stored is not None:
+            found = book.journal.get_with_model(self.key)
+            if found is not None:
+                stored, named = found
+                self.answered_by = book.other_model(named)
                 try:
                     self._answers.append(self._request.parse(stored))
                 except ReplyError as error:
@@ -174,6 +188,7 @@ class Question(Generic[T]):
                 self._correct(completion.text, error)
             return
         book.keep(self.key, completion)
+        self.answered_by = book.other_model(completion.model)
         self._answers.append(answer)
 
     def _correct(self, text: str, error: ReplyError) -> None:
@@ -190,6 +205,14 @@ class Question(Generic[T]):
             return params
         own = {"seed": seed + self._index + 1000 * attempt}
         return {**params, "extra_body": {**extra, **own}} if "seed" in extra else {**params, **own}
+
+
+def answered_by(questions: Iterable[Question[Any]]) -> str | None:
+    """Return the model that answered some questions, if it is another than the one asked for; None else.
+
+    :param questions: the candidates of a request; if several models answered, the first counts.
+    """
+    return next((question.answered_by for question in questions if question.answered_by is not None), None)
 
 
 def _bounded(params: Mapping[str, Any], request: LLMRequest[Any], cut_off: int) -> Mapping[str, Any]:

@@ -71,22 +71,25 @@ class LLMOutcome(Generic[T]):
     :param tag: of the request.
     :param answers: the parsed answers, in the order of the candidates; those that failed are left out.
     :param error: why there is no answer; None when there is one.
+    :param answered_by: the model that the server names, if it is another than the one asked for; None else.
     """
 
     tag: Any
     answers: tuple[T, ...]
     error: FailureReason | None = None
+    answered_by: str | None = None
 
 
-def outcome_of(tag: Any, results: Sequence[T | FailureReason]) -> LLMOutcome[T]:
+def outcome_of(tag: Any, results: Sequence[T | FailureReason], answered_by: str | None = None) -> LLMOutcome[T]:
     """Return the outcome of a request from what became of its candidates.
 
     :param tag: of the request.
     :param results: for each candidate, in order, its answer or why there is none.
+    :param answered_by: see `LLMOutcome`.
     """
     answers = tuple(result for result in results if not isinstance(result, FailureReason))
     reasons = [result for result in results if isinstance(result, FailureReason)]
-    return LLMOutcome(tag, answers, None if answers else reasons[0])
+    return LLMOutcome(tag, answers, None if answers else reasons[0], answered_by if answers else None)
 
 
 def expected_completion_tokens(request: LLMRequest[Any], sampling_params: Mapping[str, Any]) -> int:

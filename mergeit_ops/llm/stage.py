@@ -25,11 +25,11 @@ from mergeit_ops.llm.advice import (
 from mergeit_ops.llm.backend import ChatBackend, Completion
 from mergeit_ops.llm.concurrency import ConcurrencyLimit
 from mergeit_ops.llm.failure_share import check_failures
-from mergeit_ops.llm.failures import CallFailedError, FailureKind, shorten
+from mergeit_ops.llm.failures import CallFailedError, FailureKind
 from mergeit_ops.llm.journal import answer_key
 from mergeit_ops.llm.journals import AnswerStore
 from mergeit_ops.llm.progress import Progress
-from mergeit_ops.llm.question import SHOWN_CHARS, Book, Question, encodable, words_of
+from mergeit_ops.llm.question import Book, Question, answered_by, encodable, words_of
 from mergeit_ops.llm.refusals import gist
 from mergeit_ops.llm.requests import (
     LLMOutcome,
@@ -39,7 +39,7 @@ from mergeit_ops.llm.requests import (
     outcome_of,
 )
 from mergeit_ops.llm.retry import call_with_retries
-from mergeit_ops.llm.servers import CAP_FIELDS, same_model
+from mergeit_ops.llm.servers import CAP_FIELDS
 from mergeit_ops.llm.usage import SpendingLimit, TokenBudget, Usage, estimate_messages
 
 if TYPE_CHECKING:
@@ -170,13 +170,13 @@ class Stage(Generic[T]):
     async def _outcome(self, request: LLMRequest[T]) -> LLMOutcome[T]:
         if not encodable(request.messages):
             return LLMOutcome(request.tag, (), FailureReason.UNENCODABLE)
-        candidates = [self._candidate(request, index) for index in range(request.num_candidates)]
+        questions = [Question(self._book, request, index) for index in range(request.num_candidates)]
+        candidates = [self._candidate(question, request) for question in questions]
         results = [await candidates[0]] if len(candidates) == 1 else await all_or_none(candidates)
-        return outcome_of(request.tag, results)
+        return outcome_of(request.tag, results, answered_by(questions))
 
-    async def _candidate(self, request: LLMRequest[T], index: int) -> T | FailureReason:
+    async def _candidate(self, question: Question[T], request: LLMRequest[T]) -> T | FailureReason:
         """Return one answer, or the reason why there is none."""
-        question = Question(self._book, request, index)
         key = question.key
         lock = self._key_locks.setdefault(key, asyncio.Lock())
         try:
@@ -414,8 +414,7 @@ class Stage(Generic[T]):
         """Record what an answer says about the server."""
         engine = self._engine
         engine.refusals.answered()
-        answered = None if completion.model is None else shorten(completion.model)[:SHOWN_CHARS]
-        if answered is not None and not same_model(engine.model, answered):
+        if (answered := self._book.other_model(completion.model)) is not None:
             names = {*engine.total.answered_as, *self._usage.answered_as}
             if answered not in names and len(names) < _NAMED_MODELS:
                 logger.info(other_model(answered, self._identity))

@@ -100,6 +100,15 @@ def test_answers_come_back_after_reopening(tmp_path):
         assert journal.write_failures == 0
 
 
+def test_an_answer_comes_back_with_who_gave_it(tmp_path):
+    with Journal(tmp_path / "answers.db") as journal:
+        journal.put("a", "text", model="a model")
+        journal.put("b", "other")
+        assert journal.get_with_model("a") == ("text", "a model")
+        assert journal.get_with_model("b") == ("other", None)
+        assert journal.get_with_model("c") is None
+
+
 def test_off_and_looking_only_leave_nothing_behind(tmp_path):
     for journal in (Journal(None), Journal(""), Journal(tmp_path / "a.db", create=False)):
         assert journal.get("k") is None

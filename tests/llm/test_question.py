@@ -108,3 +108,14 @@ def test_what_came_in_place_of_an_answer_is_quoted_shortly():
     assert words_of(Completion("x" * 500, "stop", beginning="x" * 500)).endswith("x…'")
     assert words_of(Completion("", "stop")) == "finish_reason 'stop', the content is empty"
     assert words_of(Completion("", refusal="I will not.")) == "I will not."
+
+
+def test_another_model_that_answered_is_named_also_from_the_journal(book):
+    asked_for = book.engine.model
+    for named, told in (("another", "another"), (asked_for, None), (None, None)):
+        one = Question(book, text_request(f"named {named}", parse=parse), 0)
+        assert one.needs_a_call()
+        one.take(Completion("fine", model=named))
+        again = Question(book, text_request(f"named {named}", parse=parse), 0)
+        assert not again.needs_a_call()
+        assert one.answered_by == again.answered_by == told

@@ -32,8 +32,12 @@ STOPS = {
     "key expired": (error(401, "The key has expired"), "refused the API key", "OPENAI_API_KEY"),
     "key revoked": (error(403, "This API key was revoked: invalid api key"), "refused the API key", "OPENAI_API_KEY"),
     "forbidden": (error(403, "not for you"), "forbids every request", "not for you"),
-    "model gone": (error(404, "no such model"), "does not know", "the models there are 'fake'"),
-    "model gone, 400": (error(400, "x", code="model_not_found"), "does not know", "the models there are 'fake'"),
+    "model gone": (error(404, "no such model"), "does not know", "the models there are 'made-up-answers'"),
+    "model gone, 400": (
+        error(400, "x", code="model_not_found"),
+        "does not know",
+        "the models there are 'made-up-answers'",
+    ),
     "retry never": (error(429, "limit", retry_after="1e308"), "asks to wait longer than a day", "limit"),
     "retry in hours": (error(429, "daily limit", retry_after="7200"), "asks to wait 7200 seconds", "daily limit"),
 }

@@ -129,7 +129,9 @@ def test_a_first_pair_that_does_not_fit_neither_lowers_the_json_mode_nor_stops_t
 def test_an_unknown_model_stops_at_the_first_request_and_names_those_there_are(server_name):
     with FakeLLMServer(refusing(UNKNOWN_MODEL[server_name])) as server:
         server.models = None
-        with pytest.raises(LLMUnavailableError, match=r"does not know model 'm'.*the models there are 'fake'\.$"):
+        with pytest.raises(
+            LLMUnavailableError, match=r"does not know model 'm'.*the models there are 'made-up-answers'\.$"
+        ):
             answers_of(engine_for(server), merge_requests(30))
         assert len(server.requests) == 1
 
@@ -297,7 +299,7 @@ class Counting(FakeLLMServer):
 
 def test_the_list_of_models_is_asked_for_once_and_nothing_is_sent_meanwhile():
     with Counting() as server:
-        with pytest.raises(LLMUnavailableError, match="the models there are 'fake'"):
+        with pytest.raises(LLMUnavailableError, match="the models there are 'made-up-answers'"):
             answers_of(engine_for(server), merge_requests(30))
         assert (len(server.requests), server.listings) == (1, 1)
 

@@ -10,7 +10,7 @@ from mergeit_ops.dataset.manifest import read_manifests
 from mergeit_ops.errors import DatasetError, LLMUnavailableError, RecipeError, TooManyFailuresError
 from mergeit_ops.jobs import local_rows
 from mergeit_ops.ops import BacktranslationMapper, SampleScoreFilter, TopicClusterGrouper
-from tests.llm_server import FakeLLMServer, Reply, backtranslated, error, parents_of
+from tests.llm_server import MODEL, FakeLLMServer, Reply, backtranslated, error, parents_of
 from tests.recipe_runs import make_dataset, read_jsonl, run_recipe, write_jsonl, write_recipe
 from tests.tiny_models import save_parrot
 
@@ -53,7 +53,7 @@ def test_the_text_is_the_output_to_the_letter_and_the_metadata_say_what_made_the
         "output": RYE,
     }
     assert (meta["backtranslation_status"], meta["backtranslation_method"]) == ("ok", "instruction")
-    assert (meta["backtranslation_source"], meta["backtranslation_model"]) == (RYE, "gpt-4o")
+    assert (meta["backtranslation_source"], meta["backtranslation_model"]) == (RYE, MODEL)
     assert len(meta["backtranslation_prompt_sha256"]) == 64
 
 
@@ -117,7 +117,7 @@ def test_a_text_without_a_usable_reply_says_why(server, tmp_path):
     reasons = ["unparsable", "empty", "truncated", "api_failed", "refused", "empty", "echo", "language"]
     reasons += ["new_url", "procedure"]
     assert statuses(made) == [*reasons, *["ok"] * 20]
-    assert [row[META]["backtranslation_model"] for row in made] == [*[None] * 10, *["gpt-4o"] * 20]
+    assert [row[META]["backtranslation_model"] for row in made] == [*[None] * 10, *[MODEL] * 20]
     figures = read_manifests(tmp_path)[-1]["figures"]
     assert figures["without_sample"] == dict(sorted(Counter(reasons).items()))
     assert figures["backtranslated"] == 20

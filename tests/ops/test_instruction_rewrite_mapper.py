@@ -12,7 +12,7 @@ from mergeit_ops.dataset.manifest import read_manifests
 from mergeit_ops.errors import DatasetError, LLMUnavailableError, RecipeError, TooManyFailuresError
 from mergeit_ops.jobs import local_rows
 from mergeit_ops.ops import InstructionRewriteMapper, TopicClusterGrouper
-from tests.llm_server import FakeLLMServer, Reply, error, merge_answer, parents_of
+from tests.llm_server import MODEL, FakeLLMServer, Reply, error, merge_answer, parents_of
 from tests.recipe_runs import make_dataset, run_recipe, write_jsonl, write_recipe
 from tests.tiny_models import save_parrot
 
@@ -52,7 +52,7 @@ def test_a_tree_grows_by_twelve_words_or_more_and_the_row_as_it_was_stays_in_the
     assert (row["input"], row["output"], row["source"]) == ("", "4", "a")
     assert decode_row(meta["rewrite_parent"]) == FRUITS | {"source": "a"}
     assert (meta["rewrite_status"], meta["rewrite_method"], meta["nodes_added"]) == ("rewritten", "tree", 6)
-    assert (meta["rewrite_model"], len(meta["rewrite_prompt_sha256"])) == ("gpt-4o", 64)
+    assert (meta["rewrite_model"], len(meta["rewrite_prompt_sha256"])) == (MODEL, 64)
     assert len(server.requests) == 3
 
 

@@ -27,7 +27,7 @@ from mergeit_ops.errors import DatasetError, EmbeddingError, LLMUnavailableError
 from mergeit_ops.ops import FacilityLocationSelector, LLMPairMergerMapper, QualityGateFilter, TopicClusterGrouper
 from mergeit_ops.runs import read_run
 from mergeit_ops.runs.merger_conversations import merger_conversations
-from tests.llm_server import FakeLLMServer, Reply, error, merge_answer, parents_of
+from tests.llm_server import MODEL, FakeLLMServer, Reply, error, merge_answer, parents_of
 from tests.recipe_runs import make_dataset, run_recipe, write_jsonl, write_recipe
 from tests.tiny_models import encoder_folder
 
@@ -124,8 +124,24 @@ def test_the_llms_answer_is_the_merged_row(topics):
     assert {(row["instruction"], row["input"], row["output"]) for row in merged} == {
         ("Both.", "i", "```python\nx\n```")
     }
-    assert {row[META]["merge_model"] for row in merged} == {"m"}
     assert {body["model"] for body in server.requests} == {"m"}
+
+
+@pytest.mark.parametrize(
+    ("served", "named"), [(MODEL, MODEL), ("m", "m"), ("org/m-2024-08-06", "m"), ("x" * 500, "x" * 120)]
+)
+def test_a_merge_names_the_model_that_answered_also_from_the_journal(topics, tmp_path, served, named):
+    def answer(body):
+        return Reply(merge_answer(body), model=served)
+
+    with FakeLLMServer(answer) as server:
+        given = {"api_or_hf_model": "m", "cache_path": str(tmp_path / "answers.db")}
+        first = merger(server, **given).run(topics)
+        asked = len(server.requests)
+        again = merger(server, **given).run(topics)
+    assert len(server.requests) == asked > 0
+    for rows in (first, again):
+        assert {row[META]["merge_model"] for row in rows if row[META]["merge_status"] == "merged"} == {named}
 
 
 def test_of_several_answers_the_first_is_the_row_and_the_others_travel_to_the_gate(topics):

@@ -42,7 +42,7 @@ from mergeit_ops.llm.connection import Connection, mask_of, open_connection, sho
 from mergeit_ops.llm.failures import CallFailedError, FailureKind
 from mergeit_ops.llm.journals import AnswerStore
 from mergeit_ops.llm.progress import Progress
-from mergeit_ops.llm.question import Question, encodable
+from mergeit_ops.llm.question import Question, answered_by, encodable
 from mergeit_ops.llm.requests import (
     LLMOutcome,
     LLMRequest,
@@ -88,7 +88,8 @@ class _Asked(Generic[T]):
         """Return what became of it."""
         if not self.questions:
             return LLMOutcome(self.request.tag, (), FailureReason.UNENCODABLE)
-        return outcome_of(self.request.tag, [question.result for question in self.questions])
+        results = [question.result for question in self.questions]
+        return outcome_of(self.request.tag, results, answered_by(self.questions))
 
 
 class BatchStage(Stage[T]):
