@@ -28,7 +28,10 @@ quickstart: $(VENV)/.installed  ## Install, then run the whole method on the sam
 	@$(BIN)/python -m mergeit_ops show outputs/quickstart/merged.jsonl
 	@$(BIN)/python -m mergeit_ops report outputs/quickstart/merged.jsonl \
 		--input recipes/data/sample_instructions.jsonl --output outputs/quickstart/report.html
-	@echo "The rows: outputs/quickstart/merged.jsonl. Next, see what your own rows need: $(BIN)/python -m mergeit_ops check my.jsonl"
+	@echo
+	@echo "Export: outputs/quickstart/merged.jsonl"
+	@echo "Report: outputs/quickstart/report.html, to be opened in a browser"
+	@echo "Next:   $(BIN)/python -m mergeit_ops check my.jsonl says what your own rows need"
 
 # Two processes, on every machine: each takes 2 GB, and a Ray of its own at the end. The tests start many processes more:
 # without compiled files, each of them compiles the package.
