@@ -20,6 +20,7 @@ from mergeit_ops.cli import (
     verify,
     win_score,
 )
+from mergeit_ops.cli.epilogs import EXIT_CODES, INTERRUPTED, PROGRAM, end_with
 from mergeit_ops.cli.terminal import Parser, say
 from mergeit_ops.errors import MergeItError
 
@@ -30,13 +31,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command.
 
     :param arguments: command and options; None: those of the process.
-    :return: the exit code: 0, 1 when the command found something wrong, 2 for bad usage.
+    :return: the exit code; see `EXIT_CODES`, and the command's own.
     """
-    parser = Parser(prog="python -m mergeit_ops", description=__doc__)
+    parser = Parser(prog=PROGRAM, description=__doc__)
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+    end_with(parser, EXIT_CODES, f"{PROGRAM} check")
     for command in _COMMANDS:
         subparser = subparsers.add_parser(command.NAME, help=command.HELP, description=command.HELP)
         command.add_arguments(subparser)
+        end_with(subparser, getattr(command, "EXIT_CODES", EXIT_CODES), *command.EXAMPLE)
         subparser.set_defaults(run=command.run)
     options = parser.parse_args(arguments)
     code = 0
@@ -48,6 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # `... | head` has seen enough; what is still buffered must not raise again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return code
+    except KeyboardInterrupt:
+        say("Interrupted.", file=sys.stderr)
+        return INTERRUPTED
     except MergeItError as error:
         say(f"error: {error}", file=sys.stderr)
         return 1

@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mergeit_ops.cli.epilogs import EXIT_CODES, end_with
 from mergeit_ops.cli.terminal import say
 from mergeit_ops.errors import DatasetError
 
@@ -20,18 +21,38 @@ if TYPE_CHECKING:
 
 NAME = "batch"
 HELP = "Write requests to files, read the responses to them, and list or give up the batches under way."
+EXAMPLE = ("batch list",)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     actions = parser.add_subparsers(required=True, metavar="ACTION")
-    export = _action(actions, "export", _export, "run a recipe until its requests are written to files")
+    export = _action(
+        actions,
+        "export",
+        _export,
+        "run a recipe until its requests are written to files",
+        "--config recipes/methods/alpagasus.yaml --folder outputs/requests",
+        f"{EXIT_CODES} Where no request is written, that of the recipe's run.",
+    )
     export.add_argument("--config", type=Path, required=True, help="the recipe")
     export.add_argument("--folder", type=Path, required=True, help="takes the files")
-    read = _action(actions, "import", _import, "read files of responses; then run the recipe again")
+    read = _action(
+        actions,
+        "import",
+        _import,
+        "read files of responses; then run the recipe again",
+        "outputs/requests/responses.jsonl",
+    )
     read.add_argument("files", type=Path, nargs="+", metavar="FILE", help="output files, and error files")
-    listed = _action(actions, "list", _list, "list the batches under way")
-    forget = _action(actions, "forget", _forget, "give a batch up: its requests are asked, and paid for, again")
+    listed = _action(actions, "list", _list, "list the batches under way", "")
+    forget = _action(
+        actions,
+        "forget",
+        _forget,
+        "give a batch up: its requests are asked, and paid for, again",
+        "outputs/requests/requests-1.jsonl",
+    )
     forget.add_argument("name", help="id of the batch, or path of its file of requests")
     for action in (read, listed, forget):
         action.add_argument("--cache-path", help="the cache_path of the recipe (default: that of the cache folder)")
@@ -47,8 +68,11 @@ def _action(
     name: str,
     action: Callable[[argparse.Namespace], int],
     about: str,
+    example: str,
+    exit_codes: str = EXIT_CODES,
 ) -> argparse.ArgumentParser:
     parser = actions.add_parser(name, help=about, description=about)
+    end_with(parser, exit_codes, f"{NAME} {name} {example}".rstrip())
     parser.set_defaults(action=action)
     return parser
 

@@ -12,6 +12,7 @@ from mergeit_ops.errors import DatasetError
 
 NAME = "cache"
 HELP = "Say what the journal of LLM answers, or of losses, holds; show or remove them."
+EXAMPLE = ("cache --show 3",)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -14,6 +14,11 @@ from mergeit_ops.errors import DatasetError
 
 NAME = "check"
 HELP = "Show what is installed and which operators Data-Juicer has registered, or what a dataset needs in a recipe."
+EXIT_CODES = (
+    "0: all is there; 1: a package or an operator is missing, or the dataset cannot be read; 2: the arguments are "
+    "wrong; 130: interrupted."
+)
+EXAMPLE = ("check recipes/data/sample_instructions.jsonl",)
 
 _DISTRIBUTIONS = (
     "mergeit-ops",

@@ -14,6 +14,9 @@ from mergeit_ops.errors import DatasetError, MergeItError
 
 NAME = "compare"
 HELP = "Put datasets beside each other: quality, variety, redundancy, and how well each stands for a reference."
+EXAMPLE = (
+    "compare recipes/data/sample_instructions.jsonl outputs/quickstart/merged.jsonl --output outputs/compare.html",
+)
 
 _MOST_FILES = 26
 _NO_SCORER = "none"

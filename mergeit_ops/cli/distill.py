@@ -15,6 +15,10 @@ NAME = "distill"
 HELP = (
     "Train weights for the `distilled` scorer after a judge, or on scores of your own, and say how far to trust them."
 )
+EXAMPLE = (
+    "distill --judge alpagasus_accuracy --data recipes/data/sample_instructions.jsonl "
+    "--output outputs/my_scorer --dry-run",
+)
 
 _ROWS = 2_000
 _WEIGHTS = "weights.npz"

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 NAME = "export-sft"
 HELP = "Write the accepted merges of a finished run as training rows: the merger's very prompts, each with its answer."
+EXAMPLE = ("export-sft outputs/quickstart/merged.jsonl --output outputs/sft",)
 
 TRAIN, VALIDATION, DATASET_INFO = "train.jsonl", "validation.jsonl", "dataset_info.json"
 FORMATS = ("messages", "prompt_completion")

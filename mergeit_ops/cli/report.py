@@ -10,6 +10,10 @@ from mergeit_ops.cli.terminal import say
 
 NAME = "report"
 HELP = "Write one HTML file about a finished run: its funnel, topics, merges, quality and cost. It needs no network."
+EXAMPLE = (
+    "report outputs/quickstart/merged.jsonl --input recipes/data/sample_instructions.jsonl "
+    "--output outputs/report.html",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 NAME = "show"
 HELP = "Tell what each operator of a run did, count the rows of its export, and show merges and rewritten rows."
+EXAMPLE = ("show outputs/quickstart/merged.jsonl --merges 3",)
 
 _WIDTH = 100
 _INDENT = "    "

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 NAME = "train-eval"
 HELP = "Train a small student on sets of rows, and say what each is worth in tokens of random rows, or that it cannot."
+EXAMPLE = (
+    "train-eval outputs/quickstart/merged.jsonl --pool recipes/data/sample_instructions.jsonl "
+    "--heldout recipes/data/sample_multilingual.jsonl --student HuggingFaceTB/SmolLM2-135M --dry-run",
+)
 
 _MOST_FILES = 26
 _DRAWS = 3

@@ -19,15 +19,17 @@ if TYPE_CHECKING:
 
 NAME = "verify"
 HELP = "Prove on a finished run that no row was lost, doubled or changed, and tell what became of every row."
+EXIT_CODES = (
+    "0: the law holds; 1: it does not; 2: something needed to decide cannot be read, or is not there, or the arguments "
+    "are wrong; 130: interrupted."
+)
+EXAMPLE = ("verify recipes/data/sample_instructions.jsonl outputs/quickstart/merged.jsonl",)
 
 _HOLDS, _VIOLATED, _UNDECIDED = 0, 1, 2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
-    parser.epilog = (
-        "Exit code: 0: the law holds; 1: it does not; 2: something needed to decide cannot be read, or is not there."
-    )
     parser.add_argument("input", type=Path, metavar="INPUT", help="the dataset that the recipe was run on")
     parser.add_argument("export", type=Path, metavar="EXPORT", help="the exported file, or the folder that Ray wrote")
     parser.add_argument("--work-dir", type=Path, help="the run's work dir (default: looked for beside the export)")

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 NAME = "win-score"
 HELP = "Say how often model A beats model B, from two files of a judge's scores: one with A shown first, one with B."
+EXAMPLE = (
+    """echo '{"id": 1, "score_a": 8, "score_b": 6}' | tee a_first.jsonl > b_first.jsonl""",
+    "win-score a_first.jsonl b_first.jsonl",
+)
 
 _ALL = "all"
 _NO_SET = "-"
