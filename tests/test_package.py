@@ -65,6 +65,7 @@ def test_no_two_classes_have_one_name():
 
 LAYERS = (
     "worker",
+    "progress",
     "core",
     "errors",
     "folders",

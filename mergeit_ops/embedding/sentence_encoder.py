@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from loguru import logger
-from tqdm import tqdm
 
 from mergeit_ops.embedding.defaults import DEFAULT_EMBEDDING_MODEL, is_default
 from mergeit_ops.embedding.distinct import encode_distinct
@@ -21,12 +20,12 @@ from mergeit_ops.embedding.prompts import prompt_of
 from mergeit_ops.embedding.threads import in_threads
 from mergeit_ops.embedding.token_places import token_places
 from mergeit_ops.errors import EmbeddingError
+from mergeit_ops.progress import progress_bar
 
 if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-_PROGRESS_FROM = 5_000  # texts; below it the model is through in half a minute
 _TEXTS_AT_ONCE = 16_384  # tokenized, and divided into batches
 # Tokens of a batch. A single text takes as long as a full batch, so batches are only as large as is worthwhile.
 _CPU_TOKENS = {"float32": 384, "bfloat16": 768}
@@ -163,7 +162,7 @@ class SentenceEncoder:
 
     def _encode_distinct(self, texts: list[str], batch_size: int | None) -> NDArray[np.float32]:
         vectors = np.empty((len(texts), self.width), dtype=np.float32)
-        with tqdm(total=len(texts), desc="Embedding", unit="text", disable=len(texts) < _PROGRESS_FROM) as bar:
+        with progress_bar(len(texts), "embedding", "texts") as bar:
             for start in range(0, len(texts), _TEXTS_AT_ONCE):
                 some = vectors[start : start + _TEXTS_AT_ONCE]
                 for positions, found in self._embedded(texts[start : start + _TEXTS_AT_ONCE], batch_size):

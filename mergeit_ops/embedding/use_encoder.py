@@ -8,18 +8,17 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from tqdm import tqdm
 
 from mergeit_ops.core.text.characters import encodable
 from mergeit_ops.embedding.distinct import encode_distinct
 from mergeit_ops.embedding.encoder import Window
 from mergeit_ops.embedding.packaged import USE, import_package
 from mergeit_ops.embedding.threads import MOST_WORKERS, in_threads
+from mergeit_ops.progress import progress_bar
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_PROGRESS_FROM = 10_000  # texts; below it the model is through in half a minute
 _WIDTH = 512
 _WINDOW = 512  # tokens. The model has no window, but needs 15 KB for a token.
 _MOST_CHARACTERS = 50 * _WINDOW  # of a text, to find its first window
@@ -60,7 +59,7 @@ class UseEncoder:
         # The package sets a limit for each text and takes it back: to this one, in every thread.
         with (
             threadpool_limits(1, user_api="blas"),
-            tqdm(total=len(texts), desc="Embedding", unit="text", disable=len(texts) < _PROGRESS_FROM) as bar,
+            progress_bar(len(texts), "embedding", "texts") as bar,
         ):
             for start, found in zip(starts, in_threads(self._embed, some, most_workers=workers), strict=True):
                 vectors[start : start + len(found)] = found

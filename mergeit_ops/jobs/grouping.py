@@ -12,6 +12,7 @@ from mergeit_ops.core.topics.clustering import default_fit_sample_size, default_
 from mergeit_ops.jobs.rows import Rows
 from mergeit_ops.jobs.sample_reader import SampleReader
 from mergeit_ops.jobs.static_model import model_figures, with_fitted_model
+from mergeit_ops.progress import working
 
 __all__ = ["GroupingJob", "group_into_topics"]
 
@@ -52,7 +53,8 @@ def group_into_topics(rows: Rows, job: GroupingJob) -> tuple[Any, dict[str, Any]
     if len(rows):
         num_clusters = int(job.num_clusters or default_num_clusters(len(rows) - found.unreadable))
         size = int(job.fit_sample_size or default_fit_sample_size(num_clusters))
-        model = fit_topics(identified.with_lowest_ids(size), num_clusters, job.pca_variance, job.seed)
+        with working(f"{reader.operator}: fitting {num_clusters:,} topics"):
+            model = fit_topics(identified.with_lowest_ids(size), num_clusters, job.pca_variance, job.seed)
     topics, sizes = identified.topics(model)
     figures = {
         "rows_in": len(rows),

@@ -21,6 +21,7 @@ from mergeit_ops.dataset.tables import TEXT, iter_tables, write_dataset
 from mergeit_ops.dataset.topics import group_rows, topic_features, topic_notes
 from mergeit_ops.jobs.row_ids import row_ids
 from mergeit_ops.jobs.sample_reader import SampleReader
+from mergeit_ops.progress import counted
 
 __all__ = ["LocalIdentifiedRows"]
 
@@ -82,7 +83,9 @@ class LocalIdentifiedRows:
         samples = self.dataset.remove_columns([ROW_ID]) if ROW_ID in self.dataset.column_names else self.dataset
         features = topic_features({**samples.features, ROW_ID: TEXT, EMBEDDING: TEXT})
         noted = topic_notes(self.reader.model_of_vectors(brought=vectors is None))
-        topics = write_dataset(group_rows(samples, added, labels, self.readable, noted), features)
+        tables = group_rows(samples, added, labels, self.readable, noted)
+        number = len(np.unique(labels))
+        topics = write_dataset(counted(tables, number, f"{self.reader.operator}: grouping", "topics"), features)
         return topics, np.bincount(labels, minlength=0 if model is None else model.num_clusters)
 
     def _labels(self, model: TopicModel) -> NDArray[np.int64]:

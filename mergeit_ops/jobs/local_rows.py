@@ -37,6 +37,7 @@ from mergeit_ops.jobs.merge_run import MergeTrial
 from mergeit_ops.jobs.merging import MergeJob
 from mergeit_ops.jobs.rows import ModelUse, TableFunction
 from mergeit_ops.jobs.sample_reader import SampleReader
+from mergeit_ops.progress import progress_bar, working
 
 __all__ = ["LocalRows"]
 
@@ -112,8 +113,10 @@ class LocalRows:
         # A topic may be large: each is a table of its own.
         grouped = self.grouped
         own = repeat(()) if each is None else ((argument,) for argument in each)
-        for number, table in enumerate(iter_tables(self.dataset, columns, 1 if grouped else rows)):
-            yield function(_numbered(table, number) if grouped else table, *shared, *next(own))
+        with progress_bar(len(self.dataset), _name_of(function), "topics" if grouped else "rows") as bar:
+            for number, table in enumerate(iter_tables(self.dataset, columns, 1 if grouped else rows)):
+                yield function(_numbered(table, number) if grouped else table, *shared, *next(own))
+                bar.update(len(table))
 
     def embedded(self, reader: SampleReader) -> tuple[LocalRows, Readability]:
         """See `Rows`."""
@@ -142,7 +145,8 @@ class LocalRows:
     ) -> T:
         """See `Rows`."""
         assert self._vectors is not None
-        return choose(self._vectors)
+        with working(f"{reader.operator}: choosing of {len(self):,} rows"):
+            return choose(self._vectors)
 
     def once(self, function: Callable[[], T], model: ModelUse | None = None) -> T:
         """See `Rows`."""
@@ -204,6 +208,13 @@ def _note(manifest: Manifest, account: tuple[dict[str, Any], dict[str, Any]]) ->
     figures, details = account
     manifest.figures |= figures
     manifest.details |= details
+
+
+def _name_of(function: TableFunction) -> str:
+    """Return the operator that a function of tables works for, for a progress bar; else its own name."""
+    job = getattr(function, "__self__", None)
+    operator = getattr(getattr(job, "reader", job), "operator", None)
+    return operator if isinstance(operator, str) else getattr(function, "__name__", "rows").strip("_").replace("_", " ")
 
 
 def _numbered(topic: pa.Table, number: int) -> pa.Table:

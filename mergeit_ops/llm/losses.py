@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tqdm import tqdm
-
 from mergeit_ops.core.sample import Round
 from mergeit_ops.core.scoring.response_loss import Span
 from mergeit_ops.core.text.characters import encodable
@@ -16,13 +14,12 @@ from mergeit_ops.llm.chat_prompt import answer_heading, chat_prompt
 from mergeit_ops.llm.huggingface import loaded_once
 from mergeit_ops.llm.loss_journal import LossJournal
 from mergeit_ops.llm.loss_passes import Losses, LossPasses
+from mergeit_ops.progress import progress_bar
 
 __all__ = ["START_TOKENS", "LossModel", "ReadText", "load_loss_model"]
 
 START_TOKENS = ("bos", "eos", "released")
 """What can stand before a text: a token of the tokenizer, or what the tokenizer puts there by itself."""
-
-_PROGRESS_FROM = 256  # spans
 
 
 def load_loss_model(
@@ -161,7 +158,7 @@ class LossModel:
                 texts.setdefault(span.tokens, []).append(number)
         numbers = list(texts.values())
         lengths = [max(spans[number].stop for number in of_text) for of_text in numbers]
-        with tqdm(total=len(spans), desc="losses", unit=" texts", disable=len(spans) < _PROGRESS_FROM) as bar:
+        with progress_bar(len(spans), "losses", "texts") as bar:
             bar.update(len(found))
             for batch in batches_of_like_lengths(lengths, most_tokens=self.most_tokens):
                 asked = [number for text in batch for number in numbers[text]]

@@ -12,6 +12,7 @@ from loguru import logger
 
 from mergeit_ops.llm.prices import Prices
 from mergeit_ops.llm.usage import Usage
+from mergeit_ops.progress import progress_bar
 
 __all__ = ["Progress"]
 
@@ -45,9 +46,7 @@ class Progress:
         self._asked = 0
         self._bar: Any = None
         if _on_terminal() if bar is None else bar:
-            from tqdm import tqdm
-
-            self._bar = tqdm(total=total(), desc="LLM", unit="req", dynamic_ncols=True)
+            self._bar = progress_bar(total(), "LLM", "requests", delay_s=0.0)
 
     def step(self, *, asked: bool = True) -> None:
         """Note one finished request.

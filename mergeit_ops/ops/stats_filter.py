@@ -10,7 +10,6 @@ import pyarrow as pa
 from data_juicer.ops.base_op import Filter
 from datasets import Dataset
 from loguru import logger
-from tqdm import tqdm
 
 from mergeit_ops.core.columns import BATCH_META, STATS
 from mergeit_ops.dataset.manifest import added_up, log_summary
@@ -19,6 +18,7 @@ from mergeit_ops.dataset.topics import is_grouped
 from mergeit_ops.jobs.scoring import Scored, ScoringJob
 from mergeit_ops.ops.first_look import ExportCheck, recipe_of
 from mergeit_ops.ops.sample_operator import SampleOperator
+from mergeit_ops.progress import progress_bar
 
 __all__ = ["StatsFilter"]
 
@@ -219,8 +219,8 @@ class StatsFilter(SampleOperator, Filter):
 
 
 def _with_progress(parts: Iterator[pa.Table], rows: int, name: str) -> Iterator[pa.Table]:
-    """Yield parts under a progress bar that counts their rows, as Data-Juicer's own operators show one."""
-    with tqdm(total=rows, desc=name, unit=" examples", disable=rows <= READ_ROWS) as bar:
+    """Yield parts under a progress bar that counts their rows."""
+    with progress_bar(rows, name, "rows") as bar:
         for part in parts:
             yield part
             bar.update(part.num_rows)

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from loguru import logger
-from tqdm import tqdm
 
 from mergeit_ops.constraints import FLAG, MAPPING, OPTIONAL_TEXT, Constraint, Number, OneOf, check, refuse_secrets
 from mergeit_ops.core.sample import Sample
@@ -23,6 +22,7 @@ from mergeit_ops.llm.huggingface import (
     loaded_once,
 )
 from mergeit_ops.llm.model_files import model_identity
+from mergeit_ops.progress import progress_bar
 from mergeit_ops.scorers.text import blank_reason, encodable
 
 __all__ = ["DTYPES", "DeitaScorer"]
@@ -43,7 +43,6 @@ _CONSTRAINTS: Mapping[str, Constraint] = {
     "model_params": MAPPING,
 }
 _SEAM_TOKENS = 2  # by which the tokens of a text alone may outnumber those of the same text within a prompt
-_PROGRESS_FROM = 64  # rows; on a CPU one row of a 7B model takes seconds
 
 
 class DeitaScorer:
@@ -127,7 +126,7 @@ class DeitaScorer:
         order = sorted(prompts, key=lambda row: -len(prompts[row]))
         for row in set(rows) - set(order):
             scores[row] = Score.missing("instruction_too_long")
-        with tqdm(total=len(order), desc="deita", unit=" rows", disable=len(order) < _PROGRESS_FROM) as bar:
+        with progress_bar(len(order), "deita", "rows") as bar:
             for start in range(0, len(order), self.batch_size):
                 batch = order[start : start + self.batch_size]
                 for row, weights in zip(batch, model.digit_logits([prompts[row] for row in batch]), strict=True):

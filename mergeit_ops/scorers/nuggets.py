@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from tqdm import tqdm
-
 from mergeit_ops.constraints import ANY_TEXT, FLAG, OPTIONAL_TEXT, Constraint, Number, check
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.scoring.nuggets import can_reach, gold_score, mean_gain, representatives
@@ -20,6 +18,7 @@ from mergeit_ops.embedding.batches import batches_of_like_lengths
 from mergeit_ops.errors import ScorerError
 from mergeit_ops.llm.losses import LossModel
 from mergeit_ops.llm.settings import CACHE_AUTO
+from mergeit_ops.progress import counted
 from mergeit_ops.scorers.loss_settings import LossSettings
 
 __all__ = ["Nuggets"]
@@ -33,7 +32,6 @@ _CONSTRAINTS: Mapping[str, Constraint] = {
     "exclude_self": FLAG,
     "min_score": Number(low=0, high=1, optional=True),
 }
-_PROGRESS_FROM = 16  # rows; each is read before every anchor
 
 
 @dataclass(frozen=True)
@@ -170,7 +168,7 @@ class Nuggets:
         demos = model.tokens([template.before_response(sample) + sample.output for sample in samples])
         (separator,) = model.tokens([self.shot_separator])
         found: list[tuple[Score, ...]] = []
-        rows = tqdm(zip(samples, demos, strict=True), "nuggets", len(samples), disable=len(samples) < _PROGRESS_FROM)
+        rows = counted(zip(samples, demos, strict=True), len(samples), "nuggets", "rows")
         for sample, demo in rows:
             if not sample.output.strip():
                 found.append((Score.missing("empty_response"),) * 2)

@@ -6,8 +6,6 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from tqdm import tqdm
-
 from mergeit_ops.constraints import MAPPING, OPTIONAL_TEXT, TEXT, Constraint, Number, OneOf, check
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.scoring.score import Score
@@ -24,6 +22,7 @@ from mergeit_ops.llm.huggingface import (
     loaded_once,
 )
 from mergeit_ops.llm.model_files import model_identity
+from mergeit_ops.progress import progress_bar
 from mergeit_ops.scorers.text import blank_reason, encodable
 
 __all__ = ["RewardModelScorer"]
@@ -37,7 +36,6 @@ _CONSTRAINTS: Mapping[str, Constraint] = {
     "device": OPTIONAL_TEXT,
 }
 _CPU_TOKENS, _GPU_TOKENS = 4_096, 32_768  # in a batch
-_PROGRESS_FROM = 64  # rows
 
 
 class RewardModelScorer:
@@ -160,7 +158,7 @@ class _RewardModel:
         """
         rewards = [0.0] * len(inputs)
         lengths = [len(one["input_ids"]) for one in inputs]
-        with tqdm(total=len(inputs), desc="rewards", unit=" rows", disable=len(inputs) < _PROGRESS_FROM) as bar:
+        with progress_bar(len(inputs), "rewards", "rows") as bar:
             for batch in batches_of_like_lengths(lengths, most_tokens=self._most_tokens):
                 try:
                     found = in_halves([inputs[row] for row in batch], self._forward)

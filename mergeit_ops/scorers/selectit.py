@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from tqdm import tqdm
-
 from mergeit_ops.constraints import MAPPING, NAMES, OPTIONAL_TEXT, TEXT, Constraint, Number, OneOf, check
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.scoring.score import Score
@@ -15,6 +13,7 @@ from mergeit_ops.errors import RecipeError
 from mergeit_ops.llm.digit_model import DigitModel
 from mergeit_ops.llm.huggingface import checked_model_params, default_device, loaded_once
 from mergeit_ops.llm.model_files import model_identity
+from mergeit_ops.progress import progress_bar
 from mergeit_ops.scorers.loss_settings import DTYPES
 from mergeit_ops.scorers.text import blank_reason, encodable
 
@@ -34,7 +33,6 @@ _CONSTRAINTS: Mapping[str, Constraint] = {
     "batch_size": Number(low=1, integer=True),
     "device": OPTIONAL_TEXT,
 }
-_PROGRESS_FROM = 64  # prompts; on a CPU one prompt of a 7B model takes seconds
 
 
 class SelectitScorer:
@@ -121,7 +119,7 @@ class SelectitScorer:
         # The longest first: what does not fit into memory shows at once.
         order = sorted(range(len(prompts)), key=lambda number: -len(prompts[number]))
         found: list[list[float]] = [[] for _ in prompts]
-        with tqdm(total=len(order), desc="selectit", unit=" prompts", disable=len(order) < _PROGRESS_FROM) as bar:
+        with progress_bar(len(order), "selectit", "prompts") as bar:
             for start in range(0, len(order), self.batch_size):
                 batch = order[start : start + self.batch_size]
                 logits = model.digit_logits([prompts[number] for number in batch])
