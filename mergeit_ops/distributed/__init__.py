@@ -21,5 +21,5 @@ def in_ray_worker() -> bool:
     ray = sys.modules.get("ray")
     if ray is None or not ray.is_initialized():
         return False
-    context = ray.get_runtime_context()
-    return context.get_task_id() is not None or context.get_actor_id() is not None
+    # To ask for the id of a task would do, but warns on the driver.
+    return bool(ray.get_runtime_context().worker.mode == ray.WORKER_MODE)
