@@ -46,6 +46,7 @@ def head(run: SurveyedRun, beside: Section | None) -> dict[str, Any]:
     return {
         "export": run.run.export.name,
         "against": [] if beside is None else against_random(beside.values["comparison"]),
+        "reference": None if beside is None else beside.values["reference"],
         "made_with": list(made_with(run)),
         "unit": "rows" if run.layout is None else run.layout.unit,
         "rows_in": funnel(run)[0].rows,
