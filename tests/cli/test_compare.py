@@ -56,6 +56,7 @@ def test_the_table_and_json_tell_the_same(files, capsys):
     assert set(one) == {
         "path",
         "rows",
+        "unit",
         "left_out",
         "characters",
         "scored",
@@ -73,8 +74,9 @@ def test_the_table_and_json_tell_the_same(files, capsys):
     assert one["difference_to_first"] == {}
 
     code, printed = compare(capsys, *options, scorer="distilled")
-    coverage = re.search(r"^coverage ↑ +(\S+) +(\S+)$", printed.out, re.MULTILINE)
-    assert [f"{file['measures']['coverage']['value']:.4f}" for file in (one, other)] == list(coverage.groups())
+    coverage = re.search(r"^coverage ↑ +(\S+) +(\S+)\n.*\n  all rows +(\S+) +(\S+)$", printed.out, re.MULTILINE)
+    told_of = [file[which]["coverage"]["value"] for which in ("at_equal_rows", "measures") for file in (one, other)]
+    assert [f"{value:.4f}" for value in told_of] == list(coverage.groups())
 
 
 def test_without_reference_the_output_says_what_is_missing(files, capsys):
@@ -93,7 +95,7 @@ def test_the_page_stands_alone(files, capsys, tmp_path):
     sections = re.findall(r'<section id="(\w+)"', html)
     assert sections == ["files", "figures", "differences", "intervals", "measures", "about"]
     assert re.findall(r'<a href="#(\w+)"', html.split("<nav")[1].split("</nav>")[0]) == sections
-    assert set(data_of(html)["measures"]) == {"coverage", "vendi", "distance", "redundancy", "effective_topics"}
+    assert set(data_of(html)["measures"]) == {"coverage", "vendi", "distance", "effective_topics"}
     assert "None of them is the score of a model on a benchmark" in html
 
 
