@@ -19,7 +19,7 @@ from mergeit_ops.core.rows.lossless import decode_row
 from mergeit_ops.dataset.manifest import read_manifests
 from mergeit_ops.errors import DatasetError, LLMError
 from tests.conftest import REPOSITORY
-from tests.llm_server import FakeLLMServer, error, merge_answer
+from tests.llm_server import MODEL, FakeLLMServer, error, merge_answer
 from tests.recipe_runs import make_dataset, read_jsonl, run_command, run_recipe, work_dir_of, write_jsonl, write_recipe
 from tests.thorough import every
 
@@ -96,7 +96,7 @@ def test_a_merged_row_says_what_made_it(tmp_path, data):
     merged = [row for row in rows if row[META]["merge_status"] == "merged"]
     for row in merged:
         meta, stats = row[META], row[STATS]
-        assert meta["merge_model"] == "merger"
+        assert meta["merge_model"] == MODEL
         assert len(meta["merge_prompt_sha256"]) == 64
         assert 0.4 < meta["merge_similarity"] <= 1
         assert len(meta["merge_parents"]) == len(meta["merge_parent_ids"]) == 2
