@@ -14,6 +14,8 @@ from mergeit_ops.errors import DatasetError
 NAME = "recipes"
 HELP = "List the recipes that ship, or copy them and their sample data into a folder."
 
+EXAMPLE = ("recipes", "recipes --copy .")
+
 _FOLDER = "recipes"
 
 

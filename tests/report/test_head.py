@@ -7,10 +7,10 @@ import pytest
 from mergeit_ops.core.measures.bootstrap import Interval
 from mergeit_ops.report.head import Against, against_random, made_with
 from mergeit_ops.report.page import page
-from mergeit_ops.report.sections.beside import Measured, PoolComparison
+from mergeit_ops.report.sections.beside import PoolComparison, SetMeasures
 from tests.report.exports import merged, original, restored, surveyed, write_export, write_records
 
-SET = Measured("a set", 10, 0.9, 5.0, 0.1, 0.8)
+SET = SetMeasures("a set", 10, 0.9, 5.0, 0.1, 0.8)
 
 
 def verdict(coverage, redundancy):

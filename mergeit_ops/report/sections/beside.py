@@ -16,7 +16,7 @@ from mergeit_ops.core.measures.pseudo_values import redundancy_pseudo_values
 from mergeit_ops.report.section import Section
 from mergeit_ops.report.surveyed_run import SurveyedRun
 
-__all__ = ["CONFIDENCE", "DRAWS", "SetMeasures", "PoolComparison", "build", "compare"]
+__all__ = ["CONFIDENCE", "DRAWS", "PoolComparison", "SetMeasures", "build", "compare"]
 
 DRAWS = 20
 CONFIDENCE = 0.95
