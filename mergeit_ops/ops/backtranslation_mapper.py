@@ -1,4 +1,4 @@
-"""Have a language model make samples of texts: the instruction that a text answers, or a whole task."""
+"""Have a language model turn texts into samples: find the instruction that a text answers, or make a whole task."""
 
 from __future__ import annotations
 
@@ -39,31 +39,32 @@ _LAYOUT: FormatName = "alpaca"
 
 @OPERATORS.register_module(OP_NAME)
 class BacktranslationMapper(LLMOperator, Mapper):
-    """Have a language model make samples of texts: the instruction that a text answers, or a whole task.
+    """Have a language model turn texts into samples: find the instruction that a text answers, or make a whole task.
 
-    `instruction` asks for the instruction that a text is the best answer to; the text becomes the output unchanged
+    `instruction` asks for the instruction that a text is the best answer to; the text becomes the output, unchanged
     (instruction backtranslation, Humpback, arXiv 2308.06259). `grounded_task` asks for instruction, input and output,
-    all from what the text says (TEGIT, DoG-Instruct, arXiv 2309.05447). Both papers train a model for this; here any
-    model is told in a prompt of our own, one call for each distinct text. Not all that a model writes is good, so a
-    judge decides afterwards: `sample_score_filter` with the rubric `humpback` or `grounded_task` of `llm_judge`.
+    all taken from what the text says (TEGIT, DoG-Instruct, arXiv 2309.05447). Both papers train a model for this. Here
+    any model gets a prompt of our own, with one call for each distinct text. Some of the results are bad, so let a
+    judge filter them afterwards: `sample_score_filter` with the rubric `humpback` or `grounded_task` of `llm_judge`.
 
-    The column of the text goes, and `instruction`, `input` and `output` come. All other columns stay; stats,
-    embeddings and hashes describe other texts and are removed. `__dj__meta__` has the text in `backtranslation_source`,
-    the id of the row as it was in `backtranslation_source_id`, and in `backtranslation_status` `ok` or why there is no
-    sample.
+    The column of the text is removed, and `instruction`, `input` and `output` are added. All other columns stay, except
+    stats, embeddings and hashes, which describe the old text. `__dj__meta__` holds the text in
+    `backtranslation_source`, the id of the original row in `backtranslation_source_id`, and in `backtranslation_status`
+    either `ok` or the reason why there is no sample.
 
-    Texts out of bounds are not asked about: `too_short`, `too_long`, `short_line`, or `bad_row` where there is no
-    text. Long texts are not cut; Data-Juicer's `text_chunk_mapper` before this operator does that. What can be checked
-    in a reply without a model is the form, the language, new web addresses, a refusal, and an instruction that points
-    to a text its reader does not have. Languages are told apart by their scripts, and pointers and refusals are known
-    in English. A reply that breaks a rule is asked for again, up to `try_num` times in all. After that the status is
-    the reason: `unparsable`, `empty`, `refused`, `truncated`, `echo`, `language`, `new_url`, `procedure`, `api_failed`,
-    ... Rows without a sample have three empty texts, or are dropped and counted (`on_failure`).
+    Texts out of bounds cost no call. Their status is `too_short`, `too_long`, `short_line`, or `bad_row` where there is
+    no text. Long texts are not cut; to cut them, put Data-Juicer's `text_chunk_mapper` before this operator. Each reply
+    is checked without a model: for its form, its language, new web addresses, a refusal, and an instruction that points
+    to a text its reader does not have. The check of the language compares scripts. Pointers and refusals are recognised
+    in English only. A reply that breaks a rule is asked for again, up to `try_num` times in all. If the last one breaks
+    a rule too, the status is the reason: `unparsable`, `empty`, `refused`, `truncated`, `echo`, `language`, `new_url`,
+    `procedure`, `api_failed`, ... Rows without a sample have three empty texts, or are dropped and counted
+    (`on_failure`).
 
-    Replies are kept in a journal on disk, as by the merger: a second run of the same recipe pays only for what is
-    missing. `dry_run` tells the price first, and `max_total_tokens` limits it."""
+    Replies are kept in a journal on disk, like those of the merger: a second run of the same recipe pays only for what
+    is missing. `dry_run` tells you the price first, and `max_total_tokens` limits it."""
 
-    # Data-Juicer's partitioned Ray executor would otherwise run it on each partition for itself.
+    # Otherwise Data-Juicer's partitioned Ray executor would run it on each partition separately.
     is_global_operation = True
     changes_rows = True
     may_drop = True
@@ -97,18 +98,18 @@ class BacktranslationMapper(LLMOperator, Mapper):
         Initialization method.
 
         :param method: `instruction` or `grounded_task`.
-        :param text_key: column of the texts.
-        :param min_chars: fewest characters of a text, without whitespace at its ends. Less than 200 are seldom an
-            answer that somebody would ask for. Published code for Humpback takes 1000.
-        :param max_chars: most characters of a text; null: any number. 8000 are some 2,000 tokens of English, as many as
-            the model of TEGIT reads and writes together. Published code for Humpback takes 2200.
+        :param text_key: column that holds the texts.
+        :param min_chars: fewest characters of a text, without whitespace at its ends. A shorter text than 200
+            characters is seldom an answer to a request. Published code for Humpback takes 1000.
+        :param max_chars: most characters of a text; null: any number. 8000 characters are about 2,000 tokens of
+            English, which is what TEGIT's model can read and write together. Published code for Humpback takes 2200.
         :param min_line_chars: fewest characters of each line that is not blank. Published code for Humpback takes 5,
-            which leaves out the menus of web pages, and also code and tables; 0 is any number.
-        :param on_failure: what happens to a row without a sample, also one whose text is out of bounds: `keep` keeps it
-            with three empty texts, `drop` drops it, and the record counts it.
-        :param dry_run: make no call; report calls, estimated tokens and, where prices are given, what they cost. Rows
-            that would be asked about have the status `dry_run` and three empty texts. They are kept, and
-            exported beside the `export_path`, to a file with `.dry_run` in its name.
+            which excludes the menus of web pages, but also code and tables. 0 allows lines of any length.
+        :param on_failure: what happens to a row without a sample, including a row whose text is out of bounds: `keep`
+            keeps it with three empty texts; `drop` drops it and counts it in the record.
+        :param dry_run: make no call; report the calls, the estimated tokens and, if prices are given, the cost. Rows
+            that would be asked about have the status `dry_run` and three empty texts. They are kept, and the
+            run exports them next to the `export_path`, to a file with `.dry_run` in its name.
         :param args: extra args
         :param kwargs: extra args
         """
@@ -138,14 +139,14 @@ class BacktranslationMapper(LLMOperator, Mapper):
         return super().role_in(parameters) | {"may_drop": parameters.get("on_failure", "keep") == "drop"}
 
     def run(self, dataset: Dataset, *, exporter: Any = None, tracer: Any = None) -> Dataset:
-        """Make samples of the texts of a flat dataset.
+        """Turn the texts of a flat dataset into samples.
 
         :param dataset: rows with a column of texts.
         :param exporter: not used.
         :param tracer: not used: `__dj__meta__` holds every text.
-        :return: the rows in the same order, each with a sample; or without, unless `on_failure` drops it.
-        :raises DatasetError: if there is no column of texts, one of the columns to be written is there already, the
-            rows are topics, or most have no text.
+        :return: the rows in the same order. A row without a sample is among them unless `on_failure` is `drop`.
+        :raises DatasetError: if there is no column of texts, a column to be written exists already, the rows are
+            topics, or most rows have no text.
         :raises LLMError: if the language model had to stop, or cannot be loaded.
         """
         with self.stopping_once(dataset), self.recorded() as manifest:
@@ -166,10 +167,10 @@ class BacktranslationMapper(LLMOperator, Mapper):
         return made.dataset
 
     def _job(self, rows: Rows) -> BacktranslationJob:
-        """Return what makes the samples.
+        """Return the job that makes the samples.
 
         :raises DatasetError: if the columns do not fit.
-        :raises RecipeError: if a later operator reads the text where it no longer is.
+        :raises RecipeError: if a later operator reads the text from the column that is removed.
         """
         types = {name: kind for name, kind in rows.types.items() if is_content(name)}
         if self.text_key not in types:

@@ -28,7 +28,7 @@ BOUND_CONSTRAINTS: Mapping[str, Constraint] = {
 
 
 class BoundedFilter(StatsFilter):
-    """Base class of filters by one number. A filter says what its job is, and which stat the bounds apply to."""
+    """Base class of filters by one number. A subclass provides the job, and the stat that the bounds apply to."""
 
     def __init__(
         self,
@@ -41,12 +41,12 @@ class BoundedFilter(StatsFilter):
         """
         Initialization method.
 
-        :param min_score: lowest score that a sample may have; null: no such filter. Data-Juicer's
-            `min_closed_interval: false` excludes the bound itself.
-        :param max_score: highest score that a sample may have; null: no such filter. Data-Juicer's
-            `max_closed_interval: false` excludes the bound itself.
+        :param min_score: lowest score that a sample may have; null: no bound. Data-Juicer's `min_closed_interval:
+            false` excludes the bound itself.
+        :param max_score: highest score that a sample may have; null: no bound. Data-Juicer's `max_closed_interval:
+            false` excludes the bound itself.
         :param on_missing_score: what happens to a sample without a score: `keep` keeps it, `drop` drops it, `raise`
-            stops the run. A failed scoring is not a low score, so no bound applies to it.
+            stops the run. A failed scoring is not a low score, so the bounds do not apply to it.
         :param args: see `SampleOperator`.
         :param kwargs: see `SampleOperator`.
         :raises RecipeError: if `min_score` is above `max_score`.
@@ -65,7 +65,7 @@ class BoundedFilter(StatsFilter):
 
     @property
     def status(self) -> str:
-        """Return the key of its status."""
+        """Return the key of the stat's status."""
         raise NotImplementedError
 
     @property
@@ -81,7 +81,7 @@ class BoundedFilter(StatsFilter):
         return super().role_in(parameters) | {"may_drop": may_drop}
 
     def process_single(self, sample: Any) -> bool:
-        """Return whether a sample stays, from its stats."""
+        """Return whether the stats of a sample let it stay."""
         stats = sample[STATS] or {}
         score = stats.get(self.stat)
         if score is not None:

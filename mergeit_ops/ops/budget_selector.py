@@ -1,4 +1,4 @@
-"""Bring a dataset down to a number of samples, in the order of the input."""
+"""Reduce a dataset to a number of samples, in the order of the input."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ OP_NAME = "budget_selector"
 
 @OPERATORS.register_module(OP_NAME)
 class BudgetSelector(SampleOperator, Selector, Pipeline):
-    """Keep a given number of samples, or of tokens: random ones, or those with the highest or lowest values of a field.
+    """Keep a given number of samples or tokens: random samples, or those with the highest or lowest values of a field.
 
-    Columns and order stay, and the same samples are kept in every executor: random ones are drawn by what they hold,
-    not by where they stand. Where there are fewer than asked for, all are kept and the log says so. (Data-Juicer's
-    random_selector shuffles, and repeats samples where there are too few; its topk_specified_field_selector sorts.
-    Neither runs on Ray.)"""
+    Columns and order stay, and the same samples are kept in every executor: a random draw depends on the content of the
+    samples, not on their positions. If there are fewer samples than asked for, all are kept and the log says so.
+    (Data-Juicer's random_selector shuffles, and repeats samples if there are too few; its topk_specified_field_selector
+    sorts. Neither runs on Ray.)"""
 
-    # Data-Juicer's partitioned Ray executor would otherwise run it on each partition for itself.
+    # Otherwise Data-Juicer's partitioned Ray executor would run it on each partition separately.
     is_global_operation = True
     may_drop = True
     step = "Brought down to the budget"
@@ -65,13 +65,14 @@ class BudgetSelector(SampleOperator, Selector, Pipeline):
 
         :param select_num: samples to keep; null: all.
         :param field_key: the number that decides: a column, or a key inside one after a dot, such as
-            `__dj__stats__.num_words`. Of equal values the first samples are kept; samples without a number are not, and
-            are counted. null: samples are drawn at random.
-        :param reverse: true: the highest values; false: the lowest.
+            `__dj__stats__.num_words`. Among equal values, the first samples are kept. Samples without a number are
+            dropped and counted. null: samples are drawn at random.
+        :param reverse: true keeps the highest values; false keeps the lowest.
         :param seed: seed of the random draw.
-        :param select_tokens: tokens that the kept samples may have; null: any number. A token is estimated as four
-            bytes of UTF-8, which suits English; other languages come out within a factor of two. A sample that no
-            longer fits is left out. At most one of `select_num` and `select_tokens` may be set.
+        :param select_tokens: most tokens that the kept samples may have together; null: any number. A token is
+            estimated as four bytes of UTF-8, which suits English; other languages come out within a factor of two. A
+            sample that exceeds the rest of the budget is skipped. At most one of `select_num` and `select_tokens` may
+            be set.
         :param budget_of: what `select_tokens` counts: the `response`, on which a model is trained, or the whole `row`.
         :param args: extra args
         :param kwargs: extra args
@@ -94,7 +95,7 @@ class BudgetSelector(SampleOperator, Selector, Pipeline):
         :param exporter: not used.
         :param tracer: not used; Data-Juicer does not trace selectors.
         :return: the chosen samples, in the order of the input.
-        :raises DatasetError: if the rows are topics, or there is no such column.
+        :raises DatasetError: if the rows are topics, or the column of `field_key` is missing.
         """
         with self.recorded() as manifest:
             rows = self.rows_of(dataset)
@@ -113,10 +114,10 @@ class BudgetSelector(SampleOperator, Selector, Pipeline):
         return selected.dataset
 
     def _keys(self, columns: list[str]) -> tuple[TableFunction, list[str]]:
-        """Return what decides about the rows of a table, and the columns that it reads.
+        """Return the function that gives the keys of a table's rows, and the columns that it reads.
 
-        :param columns: those of the dataset.
-        :raises DatasetError: if the column is not there.
+        :param columns: columns of the dataset.
+        :raises DatasetError: if the column of `field_key` is missing.
         """
         if self.field_key is None:
             return content_keys, [name for name in columns if is_content(name)]
@@ -140,9 +141,9 @@ class BudgetSelector(SampleOperator, Selector, Pipeline):
     def _chosen(self, keys: list[Any], tokens: NDArray[np.int64] | None) -> NDArray[np.int64]:
         """Return the positions of the rows to keep.
 
-        :param keys: what decides about each row.
-        :param tokens: (n,) of each row; None: the budget does not count them.
-        :raises DatasetError: if none of them has a number.
+        :param keys: key of each row, by which it is chosen.
+        :param tokens: tokens of each row, (n,); None if the budget does not count them.
+        :raises DatasetError: if no row has a number.
         """
         if self.select_num is None and tokens is None:
             return np.arange(len(keys))

@@ -32,10 +32,10 @@ class CombinedScoreFilter(BoundedFilter):
 
     The score is `intercept` plus the sum of weight times stat, or plus the product of the stats with the weights as
     exponents. It goes to `__dj__stats__` under the name that `stat` gives, with `<name>_status` (`ok`, or why there is
-    no score) and `<name>_made_by`, which tells rules and the values that they were applied to apart. A sample that
-    lacks one of the stats has no score. Stats may be lists with a number for each turn of a conversation; they are
-    combined turn by turn. No text is read, and no model runs: put the operators that write the stats before this one,
-    and `budget_selector` behind it to keep the highest or lowest."""
+    no score) and `<name>_made_by`, which identifies the rule and the values that it was applied to. A sample that lacks
+    one of the stats has no score. Stats may be lists with one number per turn of a conversation; they are combined turn
+    by turn. This operator reads no text and runs no model. Put the operators that write the stats before it. To keep
+    the highest or lowest scores, put `budget_selector` after it."""
 
     step = "Kept by a combined score"
     _constraints = {
@@ -67,29 +67,30 @@ class CombinedScoreFilter(BoundedFilter):
         """
         Initialization method.
 
-        Either `preset` or `weights` says what is combined.
+        Set either `preset` or `weights`.
 
-        :param preset: a rule of the literature, which sets `weights`, `combine` and `intercept`. `instruct_mining_v1`:
-            1.0694 - 0.1498 `reward_score` + 0.00008257 `num_token` - 0.935 `knn_distance`; `instruct_mining_v2`:
-            0.0274 - 0.0078 `reward_score` + 0.4421 `understandability` - 0.3212 `naturalness` - 0.152 `coherence`
-            (both arXiv 2307.06290; a loss on a log scale, so lower is better); `deita_evol`: `deita_complexity_score`
-            times `deita_quality_score` (arXiv 2312.15685); `lift_total`: 0.9 `lift_score` + 0.1 `text_len` (arXiv
+        :param preset: a published rule, which sets `weights`, `combine` and `intercept`. `instruct_mining_v1`: 1.0694 -
+            0.1498 `reward_score` + 0.00008257 `num_token` - 0.935 `knn_distance`; `instruct_mining_v2`: 0.0274 - 0.0078
+            `reward_score` + 0.4421 `understandability` - 0.3212 `naturalness` - 0.152 `coherence` (both arXiv
+            2307.06290; a loss on a log scale, so lower is better); `deita_evol`: `deita_complexity_score` times
+            `deita_quality_score` (arXiv 2312.15685); `lift_total`: 0.9 `lift_score` + 0.1 `text_len` (arXiv
             2312.11508), which needs `full_at: {text_len: ...}`.
-        :param weights: mapping of each stat to its coefficient, or to its exponent where `combine` is `product`. A name
-            is the key of a stat in `__dj__stats__`, a column, or a key inside a column after a dot, such as
+        :param weights: mapping of each stat to its coefficient, or to its exponent if `combine` is `product`. A name is
+            the key of a stat in `__dj__stats__`, a column, or a key inside a column after a dot, such as
             `scores.clarity`.
         :param combine: `sum` of weight times stat, or `product` of the stats raised to their weights.
-        :param intercept: added to the sum or the product; of lists, in each turn.
-        :param turns: how the scores of the turns become one where the stats are lists: `sum` (DEITA) or `mean` (MIG).
-            Lists of different lengths give no score, with the status `turn_mismatch`.
-        :param full_at: mapping of a stat to the value that earns 100: a value v then counts as 100 * min(1, v / that
-            value). LIFT takes the 98th percentile of the lengths, which `dj-analyze` with `percentiles: [0.98]` tells.
-        :param rename: mapping of a name in the preset to the name under which your rows have it.
+        :param intercept: added to the sum or the product; if the stats are lists, to that of each turn.
+        :param turns: how the scores of the turns become one score if the stats are lists: `sum` (DEITA) or `mean`
+            (MIG). Lists of different lengths give no score, with the status `turn_mismatch`.
+        :param full_at: mapping of a stat to the value that earns full marks, f. A value v of this stat then counts as
+            100 * min(1, v / f). LIFT takes the 98th percentile of the lengths, which you get from `dj-analyze` with
+            `percentiles: [0.98]`.
+        :param rename: mapping of a stat's name in the preset to its name in your rows.
         :param stat: key of the new stat; null: the name of the preset, or `combined_score`.
         :param args: extra args
         :param kwargs: extra args
-        :raises RecipeError: if both or neither of `preset` and `weights` are given, a weight is no number, or `rename`
-            or `full_at` has a name that is not among the stats that are combined.
+        :raises RecipeError: if both or neither of `preset` and `weights` are given, a weight is not a number, or
+            `rename` or `full_at` names a stat that is not combined.
         """
         declare(self, locals())
         super().__init__(*args, **kwargs)
@@ -101,7 +102,7 @@ class CombinedScoreFilter(BoundedFilter):
             )
 
     def _rule_of(self, preset: str | None) -> Combination:
-        """Return the rule, with its parts under the names that the preset gives them.
+        """Return the rule; its parts have the names that the preset gives them.
 
         :raises RecipeError: if the parameters do not fit together.
         """
@@ -170,7 +171,7 @@ class CombinedScoreFilter(BoundedFilter):
     def job_for(self, columns: Sequence[str], only_look: bool = False) -> CombineJob:
         """See `StatsFilter`."""
         fields = tuple(self._field(name, columns) for name in self._parts)
-        # Data-Juicer's analyzer draws every text of the stats, and this one is different for each sample.
+        # Data-Juicer's analyzer plots every text among the stats, and this one differs from sample to sample.
         return CombineJob(self._rule, fields, self.stat, marks=not only_look)
 
     def _field(self, name: str, columns: Sequence[str]) -> Field:

@@ -8,6 +8,6 @@ from data_juicer.ops.base_op import Pipeline
 class Mapper(Pipeline):
     """Base class of mappers that get the whole dataset, in every executor.
 
-    On Ray, Data-Juicer maps its own class of this name batch by batch. Its operator search recognises mappers by the
-    name of this class.
+    On Ray, Data-Juicer maps its own `Mapper` batch by batch, so this class does not inherit from it. It has the same
+    name because Data-Juicer's operator search recognises mappers by the name of their base class.
     """

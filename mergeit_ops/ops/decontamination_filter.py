@@ -1,4 +1,4 @@
-"""Drop samples that overlap with the user's benchmarks."""
+"""Drop samples that overlap with your benchmarks."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ _DROP = "drop"
 
 @OPERATORS.register_module(OP_NAME)
 class DecontaminationFilter(EmbeddingOperator, StatsFilter):
-    """Drop samples that overlap with your benchmarks, so that their scores mean something.
+    """Drop samples that overlap with your benchmarks, so that benchmark scores stay meaningful.
 
-    A sample overlaps if its texts have runs of words of a benchmark's question or answer, or if its question has nearly
-    the meaning of a benchmark's question. `__dj__stats__` holds the evidence: `contamination_status` (`clean`, `ngram`,
-    `similarity` or `both`), `contamination_ngram` (the highest share of the n-grams of a benchmark text that the sample
-    has), `contamination_similarity` (the highest cosine to a benchmark question), `contamination_source` (file and line
-    or row of the benchmark) and `contamination_excerpt` (the words in common, or the question of the benchmark). The
-    record counts the rows, and names those it drops if they have ids, as behind `topic_reverse_grouper`; the report
-    shows some. A merged row is judged by its own text."""
+    A sample overlaps if its texts share runs of words with a benchmark's question or answer, or if its question means
+    nearly the same as a benchmark's question. `__dj__stats__` holds the evidence: `contamination_status` (`clean`,
+    `ngram`, `similarity` or `both`), `contamination_ngram` (the highest share of a benchmark text's n-grams that the
+    sample contains), `contamination_similarity` (the highest cosine to a benchmark question), `contamination_source`
+    (the benchmark's file, and its line or row) and `contamination_excerpt` (the words in common, or the question of the
+    benchmark). The record counts the rows. It names the dropped ones if they have ids, as they do after
+    `topic_reverse_grouper`. The report shows some of them. A merged row is judged by its own text."""
 
     records_drops = True
     step = "Compared with benchmarks"
@@ -51,7 +51,7 @@ class DecontaminationFilter(EmbeddingOperator, StatsFilter):
         "max_ngram_overlap": Number(low=0, high=1, high_open=True, optional=True),
         "max_similarity": Number(low=-1, high=1, high_open=True, optional=True),
         "action": OneOf((_DROP, "mark")),
-        # The last one: other mistakes are told first.
+        # Checked last, so that other mistakes are reported first.
         "paths": PATHS,
     }
 
@@ -68,21 +68,21 @@ class DecontaminationFilter(EmbeddingOperator, StatsFilter):
         """
         Initialization method.
 
-        :param paths: the benchmarks: files with samples (JSON Lines, JSON, CSV, TSV or parquet) in any sample format or
-            with columns such as `question` and `answer`, folders of such files, or files of another name with one
-            question per line. Questions and answers both count.
-        :param ngram: words of an n-gram. A question with fewer words, but at least 5, must be there as a whole; an
-            answer with fewer does not count. Case, punctuation and white space do not matter. In scripts without
-            spaces each character is a word. An n-gram that more than 10 rows of the benchmarks have is part of their
-            template and does not count.
-        :param max_ngram_overlap: share of the n-grams of a benchmark text, in [0, 1), that a sample may have. 0: none;
-            null: n-grams do not count.
-        :param max_similarity: cosine to a benchmark question, in [-1, 1), that a question may have; null: similarity
-            does not count, and nothing is embedded. The default is meant for all-MiniLM-L6-v2.
+        :param paths: the benchmarks. A path is a file of samples (JSON Lines, JSON, CSV, TSV or parquet) in any sample
+            format or with columns such as `question` and `answer`, a folder of these files, or a file with another
+            extension and one question per line. Questions and answers both count.
+        :param ngram: words of an n-gram. A question with fewer words, but at least 5, overlaps only if the sample
+            contains it as a whole. An answer with fewer words is not compared. Case, punctuation and white space do not
+            matter. In scripts without spaces each character is a word. An n-gram that occurs in more than 10 rows of
+            the benchmarks belongs to their template and does not count.
+        :param max_ngram_overlap: largest share of a benchmark text's n-grams, in [0, 1), that a sample may contain. 0
+            allows none; null: n-grams are not compared.
+        :param max_similarity: highest cosine, in [-1, 1), between a sample's question and a benchmark question; null:
+            meanings are not compared, and nothing is embedded. The default is meant for all-MiniLM-L6-v2.
         :param action: `drop` drops samples that overlap; `mark` keeps them with the evidence in their stats.
         :param args: extra args
         :param kwargs: extra args
-        :raises RecipeError: if a benchmark cannot be read, or nothing is compared.
+        :raises RecipeError: if a benchmark cannot be read, or both `max_ngram_overlap` and `max_similarity` are null.
         """
         declare(self, locals())
         super().__init__(*args, **kwargs)
@@ -92,7 +92,7 @@ class DecontaminationFilter(EmbeddingOperator, StatsFilter):
                 f"{self._name}: set max_ngram_overlap or max_similarity; with neither nothing is compared."
             )
         self._paths = [Path(path) for path in ([paths] if isinstance(paths, str) else paths or ())]
-        # A worker of Ray may not have the files; the driver sends what is in them.
+        # A worker of Ray may not have the files; the driver sends their contents.
         self._rows: list[BenchmarkRow] | None = None if in_ray_worker() else self._read()
 
     @property
@@ -106,7 +106,7 @@ class DecontaminationFilter(EmbeddingOperator, StatsFilter):
         except DatasetError as error:
             raise RecipeError(f"{self._name}: paths cannot be used: {error}.") from error
         if blank:
-            logger.warning(f"{self._name}: {blank:,} rows of the benchmarks have no text that can be read; left out.")
+            logger.warning(f"{self._name}: {blank:,} rows of the benchmarks have no readable text and are left out.")
         return rows
 
     @classmethod
@@ -118,16 +118,16 @@ class DecontaminationFilter(EmbeddingOperator, StatsFilter):
         """See `StatsFilter`."""
         reader = self.reader_of(columns)
         index = worker.benchmarks.get(self._key, self._index)
-        # Data-Juicer's analyzer draws every text of the stats, and this one is different for each sample.
+        # Data-Juicer's analyzer plots every text among the stats, and this one differs from sample to sample.
         return DecontaminationJob(reader, index, self.bounds, with_excerpts=not only_look)
 
     def process_single(self, sample: Any) -> bool:
-        """Return whether a sample stays, from its stats."""
+        """Return whether the stats of a sample let it stay."""
         return self.parameters["action"] != _DROP or (sample[STATS] or {}).get(_STATUS, CLEAN) == CLEAN
 
     @cached_property
     def _key(self) -> str:
-        """Return what tells the index of this operator from others in the same process."""
+        """Return a key that tells this operator's index from others in the same process."""
         if self._driver is not None:
             return str(self._driver[1])
         rows = [vars(row) for row in self._benchmark_rows]
@@ -159,12 +159,12 @@ class DecontaminationFilter(EmbeddingOperator, StatsFilter):
             others = "are compared by similarity alone" if index.vectors is not None else "are not compared at all"
             logger.warning(
                 f"{self._name}: {index.uncovered:,} of {len(index.rows):,} rows of the benchmarks are too short for "
-                f"n-grams, or all of their n-grams are of a template; they {others}."
+                f"n-grams, or all of their n-grams belong to a template; they {others}."
             )
         return index
 
     def _of_driver(self) -> Any:
-        """Return the driver's environment, and the benchmarks, which are embedded once and sent once."""
+        """Return the driver's environment and the benchmarks. These are embedded once and sent once."""
         import ray
 
         benchmarks = Benchmarks.of(self._benchmark_rows, self._encoder)

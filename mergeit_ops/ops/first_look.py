@@ -32,8 +32,8 @@ def looks_first(run: Callable[..., Any]) -> Callable[..., Any]:
     """Make an operator's `run` check the dataset first.
 
     :param run: the method.
-    :return: the method, which stops if the export cannot hold a column or the disk has no room for it, and reports what
-        the loader did to the rows.
+    :return: the method with checks: it stops if the export cannot hold a column or does not fit on the disk, and
+        reports what the loader did to the rows.
     """
 
     @wraps(run)
@@ -68,7 +68,7 @@ def looks_first(run: Callable[..., Any]) -> Callable[..., Any]:
 def _check_room(operator: SampleOperator, rows: Any, recipe: Recipe, place: int | None) -> None:
     """Check that the disk has room for the export, if this operator is the last of the recipe.
 
-    With `export_shard_size` Data-Juicer ends well and leaves incomplete files if a disk becomes full.
+    If the disk becomes full, Data-Juicer with `export_shard_size` reports success and leaves incomplete files.
 
     :raises DiskError: if there is no room.
     """
@@ -90,7 +90,7 @@ def _flat_types(operator: SampleOperator, schema: pa.Schema) -> dict[str, pa.Dat
 
 def recipe_of(operator: SampleOperator) -> Recipe | None:
     """Return the recipe that an operator runs in; None if it is used without one, or under `dj-analyze`."""
-    # Data-Juicer's analyzer sets this to get only stats; the analyzer for Ray is recognised only by its command.
+    # Data-Juicer's analyzer sets this to get only stats. The analyzer for Ray can be recognised only by its command.
     analyzing = getattr(operator, "process", True) is None or "data_juicer.tools.analyze_data" in sys.modules
     if analyzing or operator.work_dir is None:
         return None
@@ -104,7 +104,7 @@ class ExportCheck:
 
     :param operator: registry name.
     :param export: what the run exports to; None: nothing.
-    :param columns_may_go: whether a later step can remove columns; then there is only a warning.
+    :param columns_may_go: whether a later step can remove columns. If so, the check only warns.
     :param adds_lineage: whether rows get metadata when their topics are flattened.
     """
 
@@ -122,7 +122,7 @@ class ExportCheck:
     def __call__(self, schema: pa.Schema) -> None:
         """Check the schema of rows.
 
-        :raises DatasetError: naming the columns.
+        :raises DatasetError: if the export cannot hold a column; the error names it.
         """
         if self.adds_lineage and META not in schema.names:
             schema = schema.append(pa.field(META, pa.struct([(TOPIC_ID, pa.int64())])))
@@ -135,7 +135,7 @@ class ExportCheck:
 
 
 def _columns_may_go(operator: SampleOperator, recipe: Recipe) -> bool:
-    """Return whether a later step can remove columns: on Ray another mapper may return any columns."""
+    """Return whether a later step can remove columns; on Ray, any other mapper may."""
     if recipe.executor == "default":
         return False
     place = recipe.place_of(operator)

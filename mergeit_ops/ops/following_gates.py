@@ -1,4 +1,4 @@
-"""The gates that will judge the merges of a merger."""
+"""The gates that judge a merger's merges."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["following_gates", "judge_of"]
 
 
 def following_gates(recipe: Recipe, place: int) -> list[QualityGateFilter]:
-    """Return the gates between a merger and the next one, built anew.
+    """Build the gates between a merger and the next merger.
 
     :param recipe: the recipe.
     :param place: position of the merger in it, from 0.
@@ -30,10 +30,10 @@ def following_gates(recipe: Recipe, place: int) -> list[QualityGateFilter]:
 
 
 def judge_of(gates: Sequence[QualityGateFilter], layout: SampleFormat) -> MergeJudge:
-    """Return what judges merges as gates will.
+    """Return a judge that decides about merges as the gates will.
 
-    :param gates: none of them asks a language model.
-    :param layout: layout of the rows.
+    :param gates: gates that ask no language model.
+    :param layout: sample layout of the rows.
     """
     told = ("scorer", "scorer_params", "read")
     identity = [[repr(gate.rule), *(gate.parameters[name] for name in told)] for gate in gates]

@@ -34,37 +34,37 @@ OP_NAME = "instruction_rewrite_mapper"
 
 _OF_MERGES = ("merger", "gate")
 
-# Parameters that not every method has, and the values that say nothing.
+# Parameters that only some methods read, and the values that stand for "not set".
 _OF_METHODS = {"add_nodes": NODES_PER_CALL, "regenerate_response": True}
 
 
 @OPERATORS.register_module(OP_NAME)
 class InstructionRewriteMapper(LLMOperator, Mapper):
-    """Have a language model rewrite each sample: harder, broader, or revised. Its parent stays in `__dj__meta__`.
+    """Have a language model rewrite each sample: harder, broader, or revised. The original stays in `__dj__meta__`.
 
     `tree` adds nodes to the tree of an instruction's meaning, three in each call (Tree-Instruct, arXiv 2308.05696).
-    `deepen` makes a request harder and `broaden` writes another one of the same field (LIFT, arXiv 2312.11508).
+    `deepen` makes a request harder, and `broaden` writes another request in the same field (LIFT, arXiv 2312.11508).
     `revise` corrects instruction and response in one call (after CoachLM, arXiv 2311.13246). The prompts are our own.
-    The first three write the response anew in a last call, in which the new instruction is all that the model sees,
-    with the input and the system prompt of the sample. The input stays as it is, except in `broaden`.
+    The first three methods make a last call for a new response. In it the model sees only the new instruction, the
+    input and the sample's system prompt. Only `broaden` changes the input.
 
-    What can be checked without a model is: the number of words (`tree`: at least 12 more in each call, and at most 100,
-    as in the paper), the language, new web addresses, and words about the procedure. In scripts without spaces two
-    characters count as a word. A reply that breaks a rule is sent back with what is wrong, up to `try_num` times in
-    all. After that the sample stays as it was.
+    Each reply is checked without a model: for the number of words (`tree`: at least 12 more in each call, and at most
+    100, as in the paper), the language, new web addresses, and words about the procedure. In scripts without spaces,
+    two characters count as a word. If a reply breaks a rule, the model is told what is wrong and asked again, up to
+    `try_num` times in all. After that the sample stays as it was.
 
-    A rewritten sample has `rewrite_status` `rewritten` in `__dj__meta__`, and the whole sample as it was in
-    `rewrite_parent`, with its id in `rewrite_parent_id`. Other samples have `rewrite_status` `original` and the reason
-    in `rewrite_error`: that of a failed call, `too_many_words` where no instruction can keep the limits of `tree`,
-    `unchanged` where the model gave the sample back, or why it cannot be rewritten at all. The last are those that the
-    merger does not merge: `bad_row` (no instruction or no response), `multi_turn`, `more_than_text`, `reasoning`.
-    Columns beside the texts stay; stats, embeddings and hashes describe the old texts and are removed.
+    A rewritten sample has `rewrite_status` `rewritten` in `__dj__meta__`, the whole original sample in `rewrite_parent`
+    and its id in `rewrite_parent_id`. Other samples have `rewrite_status` `original` and the reason in `rewrite_error`:
+    the reason of a failed call, `too_many_words` if no instruction can keep the limits of `tree`, `unchanged` if the
+    model returned the sample as it was, or the reason why the sample cannot be rewritten: `bad_row` (no instruction or
+    no response), `multi_turn`, `more_than_text` or `reasoning`. The merger does not merge these samples either. Other
+    columns stay, except stats, embeddings and hashes, which describe the old texts.
 
-    Replies are kept in a journal on disk, as by the merger: a second run of the same recipe pays only for what is
-    missing. `dry_run` tells the price first, and `max_total_tokens` limits it. A local model writes at most 1,024
-    tokens of a response, unless `max_tokens` in `sampling_params` says."""
+    Replies are kept in a journal on disk, like those of the merger: a second run of the same recipe pays only for what
+    is missing. `dry_run` tells you the price first, and `max_total_tokens` limits it. A local model writes at most
+    1,024 tokens of a response, unless `sampling_params` sets `max_tokens`."""
 
-    # Data-Juicer's partitioned Ray executor would otherwise run it on each partition for itself.
+    # Otherwise Data-Juicer's partitioned Ray executor would run it on each partition separately.
     is_global_operation = True
     changes_rows = True
     kind = "rewriter"
@@ -93,18 +93,18 @@ class InstructionRewriteMapper(LLMOperator, Mapper):
         Initialization method.
 
         :param method: `tree`, `deepen`, `broaden` or `revise`.
-        :param add_nodes: nodes that `tree` adds to an instruction, a multiple of 3: one call for every three, each
-            working on the result of the one before. An instruction has 100 words at most, so of 24 nodes hardly any
-            row has room.
-        :param regenerate_response: whether `tree`, `deepen` and `broaden` have the response written anew, which takes
-            a call. If not, it is empty: the old one answers another instruction. Later operators then count the sample
-            as unreadable, so this is for recipes that end here, and have the responses written elsewhere.
-        :param dry_run: make no call; report calls, estimated tokens and, where prices are given, what they cost. The
-            samples are passed on as they are, and the run exports them beside the `export_path`, to a file with
+        :param add_nodes: nodes that `tree` adds to an instruction, a multiple of 3. Each call adds three to the result
+            of the call before. An instruction has at most 100 words, so hardly any row has room for 24 nodes.
+        :param regenerate_response: whether `tree`, `deepen` and `broaden` ask for a new response, which takes one more
+            call. If not, the response is empty, because the old one answers another instruction. Later operators count
+            such a sample as unreadable. Set it to false only in a recipe that ends here, if the responses are written
+            elsewhere.
+        :param dry_run: make no call; report the calls, the estimated tokens and, if prices are given, the cost. The
+            samples are passed on as they are, and the run exports them next to the `export_path`, to a file with
             `.dry_run` in its name. A new response is expected to be as long as the old one.
         :param derived_columns: text columns to fill anew on rewritten rows, each with a template that names other
-            columns, as in the merger: `{text: "{instruction}\\n{output}"}`. Other columns stay as they are, also those
-            that hold the old texts.
+            columns, as in the merger: `{text: "{instruction}\\n{output}"}`. Other columns stay as they are, even if
+            they hold the old texts.
         :param args: extra args
         :param kwargs: extra args
         """
@@ -140,9 +140,9 @@ class InstructionRewriteMapper(LLMOperator, Mapper):
         :param dataset: flat samples.
         :param exporter: not used.
         :param tracer: not used: `__dj__meta__` holds every sample as it was.
-        :return: as many samples, in the same order.
-        :raises DatasetError: if a column is missing, the rows are topics, or most cannot be read.
-        :raises RecipeError: if it stands between a merger and its gate.
+        :return: the same number of samples, in the same order.
+        :raises DatasetError: if a column is missing, the rows are topics, or most rows cannot be read.
+        :raises RecipeError: if the operator stands between a merger and its gate.
         :raises LLMError: if the language model had to stop, or cannot be loaded.
         """
         with self.stopping_once(dataset), self.recorded() as manifest:
@@ -174,9 +174,9 @@ class InstructionRewriteMapper(LLMOperator, Mapper):
         return rewritten.dataset
 
     def _check_place(self) -> None:
-        """Refuse a place between a merger and its gate, which looks for what the merger wrote.
+        """Check that the operator does not stand between a merger and its gate.
 
-        :raises RecipeError: if it stands there.
+        :raises RecipeError: if it is.
         """
         found = recipe_and_place(self)
         if found is None:

@@ -36,32 +36,33 @@ OP_NAME = "instruction_tag_mapper"
 class InstructionTagMapper(LLMOperator, Mapper):
     """Add a column of tags that say what each instruction is about and asks for.
 
-    `tags` is a column of its own, a list of texts, empty for samples without a tag. Their number is InsTag's measure of
-    complexity. Only instructions are tagged, all of them in a conversation; responses never are.
+    The column `tags` holds a list of texts, which is empty for samples without a tag. The number of tags is InsTag's
+    measure of complexity. Only instructions are tagged (in a conversation, all of them), never responses.
 
-    `keywords` needs no language model and no download. A tag is a key phrase: one to `ngram_max` words that follow each
-    other when numbers, English stop words and plural endings are left out, such as `write poem`. It must be in
-    `min_tag_count` samples. Of the phrases of an instruction, those of the highest tf-idf are taken, and no two that
-    share a word. It stands in for the tags that a language model gives (InsTag, arXiv 2308.07074): it finds words,
-    not intentions. In Chinese, Japanese and Thai, which put no spaces between words, each pair of characters counts as
-    a phrase. In other languages than English no stop words are left out.
+    `keywords` needs no language model and no download. A tag is a key phrase, such as `write poem`: one to `ngram_max`
+    successive words, after numbers, English stop words and plural endings are removed. It must occur in `min_tag_count`
+    samples. An instruction gets its phrases with the highest tf-idf, no two of which share a word. This is a substitute
+    for the tags of a language model (InsTag, arXiv 2308.07074): it finds words, not intentions. In Chinese, Japanese
+    and Thai, which put no spaces between words, each pair of characters counts as a phrase. Only English stop words are
+    removed.
 
-    `llm` asks a language model, one call for each distinct instruction. It stands for InsTag's prompt to ChatGPT: both
-    ask for coarse tags of the intentions, in English, each with an explanation, as a JSON list. The words are our own.
-    The sample comes as a JSON record and not between two marks, and the questions of a conversation are tagged in one
-    call. To name this tagger is to agree to its cost: `dry_run` tells it first, and `max_total_tokens` limits it.
+    `llm` asks a language model, one call for each distinct instruction. Its prompt follows InsTag's prompt to ChatGPT:
+    both ask for coarse tags of the intentions, in English, each with an explanation, as a JSON list. The wording is our
+    own. The sample is sent as a JSON record, not between two marks, and all questions of a conversation are tagged in
+    one call. By choosing this tagger you agree to its cost: `dry_run` tells you the cost first, and `max_total_tokens`
+    limits it.
 
     `instagger` is InsTag's own model, `OFA-Sys/InsTagger` with 7B parameters, on this machine or behind a server, with
-    its published prompt. Replies are greedy and have 512 tokens at most. Published code cuts long instructions; here a
-    sample that the model cannot read whole has no tags.
+    its published prompt. Replies are greedy and have at most 512 tokens. The published code cuts long instructions;
+    here a sample that does not fit into the model's window has no tags.
 
     A reply that cannot be read is asked for again, up to `try_num` times. A local model without `sampling_params` is
     asked once, because its greedy reply would be the same. After that the sample has no tags. The stat
     `<tags_key>_status` says why: `unparsable`, `refused`, `truncated`, `api_failed`, ...; it is `ok` for other samples,
-    also where the model found nothing to tag, and `empty_instruction` where there was nothing to ask. Replies are kept
-    in a journal on disk, as by the merger: a second run of the same recipe pays only for what is missing."""
+    even if the model found nothing to tag, and `empty_instruction` if there was nothing to ask. Replies are kept in a
+    journal on disk, like those of the merger: a second run of the same recipe pays only for what is missing."""
 
-    # Data-Juicer's partitioned Ray executor would otherwise run it on each partition for itself.
+    # Otherwise Data-Juicer's partitioned Ray executor would run it on each partition separately.
     is_global_operation = True
     changes_rows = True
     _constraints = {
@@ -95,17 +96,17 @@ class InstructionTagMapper(LLMOperator, Mapper):
 
         :param tagger: what gives the tags: `keywords`, `llm` or `instagger`. The last two ask a language model, which
             the parameters from `api_or_hf_model` on describe.
-        :param tags_key: column that takes the tags. It must not be there yet.
-        :param max_tags: tags that `keywords` gives a sample at most, those of the highest tf-idf.
-        :param ngram_max: words in a tag of `keywords` at most.
-        :param min_tag_count: samples that a phrase must be in to be a tag of `keywords`; null: one for every 15,000
-            samples, and at least 2. With 1 nearly every sample has tags of its own.
-        :param api_or_hf_model: name of the model, as the server knows it; for a local one its name at the Hugging Face
-            Hub, or a folder. null: `gpt-4o` for `llm`, `OFA-Sys/InsTagger` for `instagger`.
+        :param tags_key: name of the new column. It must not exist yet.
+        :param max_tags: most tags that `keywords` gives a sample; it takes those with the highest tf-idf.
+        :param ngram_max: most words in a tag of `keywords`.
+        :param min_tag_count: number of samples in which a phrase must occur to be a tag of `keywords`; null: one for
+            every 15,000 samples, and at least 2. With 1, nearly every sample gets tags that no other sample has.
+        :param api_or_hf_model: name of the model on the server; for a local model, its name on the Hugging Face Hub or
+            a folder. null: `gpt-4o` for `llm`, `OFA-Sys/InsTagger` for `instagger`.
         :param is_hf_model: false: an OpenAI-compatible server; true: a local Hugging Face model through transformers.
             null: true for `instagger`, unless `backend` says otherwise, and false for `llm`.
-        :param dry_run: make no call; report calls, estimated tokens and, where prices are given, what they cost. The
-            samples get no tags, and the run exports them beside the `export_path`, to a file with `.dry_run` in its
+        :param dry_run: make no call; report the calls, the estimated tokens and, if prices are given, the cost. The
+            samples get no tags, and the run exports them next to the `export_path`, to a file with `.dry_run` in its
             name.
         :param args: extra args
         :param kwargs: extra args
@@ -122,7 +123,7 @@ class InstructionTagMapper(LLMOperator, Mapper):
 
     @property
     def tagger(self) -> Tagger:
-        """Return a tagger that asks no model, with those of the parameters that it has."""
+        """Return the tagger, one that asks no model, with the parameters that it reads."""
         made = TAGGERS[self.parameters["tagger"]]
         given = {field.name: self.parameters[field.name] for field in fields(made)}  # type: ignore[arg-type]
         # A recipe may write a whole number as 3.0.
@@ -135,8 +136,8 @@ class InstructionTagMapper(LLMOperator, Mapper):
         :param exporter: not used.
         :param tracer: not used; no text changes.
         :return: the samples with their tags.
-        :raises DatasetError: if a column is missing, the rows are topics, most cannot be read, or the column of tags is
-            there already.
+        :raises DatasetError: if a column is missing, the rows are topics, most rows cannot be read, or the column of
+            tags exists already.
         :raises LLMError: if the language model had to stop, or cannot be loaded.
         """
         with self.stopping_once(dataset), self.recorded() as manifest:
@@ -147,7 +148,7 @@ class InstructionTagMapper(LLMOperator, Mapper):
             self.check_flat(rows.grouped, "put this operator before the grouper")
             if self.tags_key in rows.columns:
                 raise DatasetError(
-                    f"{self._name}: there is a column '{self.tags_key}' already; name another one with tags_key, or "
+                    f"{self._name}: there is a column '{self.tags_key}' already; choose another name with tags_key, or "
                     "remove it."
                 )
             tagged = self._tagged(rows, manifest)
@@ -189,10 +190,10 @@ class InstructionTagMapper(LLMOperator, Mapper):
 
 
 def _with_defaults(given: Mapping[str, Any], question: TagQuestion) -> dict[str, Any]:
-    """Return the parameters of an LLM, with those of a question where the recipe does not say.
+    """Return the parameters of an LLM, with the question's defaults for those that the recipe leaves out.
 
-    :param given: by the recipe.
-    :param question: what is asked.
+    :param given: parameters of the recipe.
+    :param question: the question to ask.
     """
     is_hf_model = given["is_hf_model"]
     if is_hf_model is None:

@@ -36,7 +36,7 @@ class LLMOperator(SampleOperator):
         declare(self, llm)
         super().__init__(*args, **kwargs)
         self._llm = llm
-        # What the recipe says, not Data-Juicer's default of "cpu": unset means a GPU where there is one.
+        # The value in the recipe, not Data-Juicer's default of "cpu": without a value, a GPU is used if there is one.
         self._asked_accelerator = kwargs.get("accelerator")
         self.may_use_gpu = self._asked_accelerator != "cpu"
         self._stopped: LLMError | None = None
@@ -49,7 +49,7 @@ class LLMOperator(SampleOperator):
         :param check: whether to check that requests can be sent.
         :param default_sampling_params: used if the recipe has none.
         :raises RecipeError: if a parameter cannot work.
-        :raises LLMError: if the environment cannot.
+        :raises LLMError: if the environment does not allow it to work.
         """
         from mergeit_ops.llm.engine import build_engine
 
@@ -92,12 +92,13 @@ class LLMOperator(SampleOperator):
 
     @contextmanager
     def stopping_once(self, dataset: Any) -> Iterator[None]:
-        """Raise the error that stopped the operator before it asks anything for a second time.
+        """If an error stopped the operator before, raise it again instead of asking a second time.
 
-        With a `runtime_env`, Data-Juicer's Ray executor runs an operator that stopped once more, without it.
+        If an operator with a `runtime_env` stops, Data-Juicer's Ray executor runs it once more without the
+        `runtime_env`.
 
-        :param dataset: what `run` was given.
-        :raises LLMError: if it stopped before.
+        :param dataset: the dataset that `run` received.
+        :raises LLMError: if the operator stopped before.
         """
         if is_ray_dataset(dataset) and self._stopped is not None:
             raise self._stopped

@@ -58,11 +58,11 @@ MERGE_STRATEGIES = (*CONVERSATIONS, "concat", "none")
 class LLMPairMergerMapper(LLMOperator, EmbeddingOperator, Mapper):
     """Merge similar samples of each topic into one richer sample, and flatten the topics.
 
-    Pairs samples whose cosine lies above a threshold and has an LLM merge each pair (MergeIT, stage 2). A merged row
-    carries its parents whole in `__dj__meta__`, so `quality_gate_filter` can give them back; a pair whose merge fails
+    Pairs samples whose cosine exceeds a threshold, and has an LLM merge each pair (MergeIT, stage 2). A merged row
+    holds its complete parents in `__dj__meta__`, so `quality_gate_filter` can restore them. A pair whose merge fails
     stays as it was, with the reason. Answers are kept in a journal on disk: a second run of the same recipe pays only
-    for what is missing. One process does the work, whatever `np`: the requests are concurrent without more. On
-    Ray each block of topics has a stage of its own."""
+    for what is missing. One process does the work, whatever `np` is, because the requests of one process are
+    concurrent. On Ray, each block of topics has its own stage."""
 
     _batched_op = True
     # Otherwise Data-Juicer's partitioned Ray executor would run it on each partition, each with its own token budget.
@@ -127,59 +127,62 @@ class LLMPairMergerMapper(LLMOperator, EmbeddingOperator, Mapper):
         :param system_prompt: replaces the built-in one; null keeps it.
         :param prompt_style: `worked`: rules and two worked examples, about 800 tokens in each request (380 with the
             strategy `instruction`). `short`: a few sentences, about 140 tokens (110).
-        :param max_answer_ratio: maximum tokens of an answer, as a multiple, at least 1, of the tokens that it is
-            expected to have: those of its parents, or of their instructions with the strategy `instruction`. A small
-            model that does not stop is cut off there, and its answer counts as `truncated`; the next one may be twice
-            as long. null: only `max_tokens` in `sampling_params` limits an answer.
-        :param num_candidates: answers per group, asked for at once; the gate keeps the best that passes, without a gate
-            the first wins. Costs as many times as much.
-        :param min_parent_kept: how much of each parent, in [0, 1], a merge must keep: of its instruction, its input and
-            its answer, each as the share of its words that the merge has. If a merge keeps less, the model is told what
-            is missing and asked again, up to `try_num` times. After that the rows stay as they were, with the reason
-            `parent_lost`. null: not checked.
-        :param refuse_added_demands: whether a merge is asked for again, in the same way, if its instruction sets a
-            limit that no parent has or copies a phrase from the prompt; the reason is `added_demand`.
-        :param min_acceptance: smallest probability of an accepted merge, in [0, 1], for which a pair is paid for. A
-            tenth of the pairs, at least 40, is merged first and judged by the scorer and the rule of the gate that
-            follows; without a gate, each merge that is made is accepted. From similarity, lengths, shared words and
-            known quality scores of these, a logistic regression predicts the other pairs. Those below are left out with
-            the reason `unlikely`. The others are asked in the order in which `max_total_tokens` buys the most accepted
-            merges. 0: only this order. null: every pair, in the order of the rows. The gate's scorer must not ask a
-            language model.
-        :param similarity_threshold: cosine in [-1, 1] that a pair must exceed; 0.55 is the released code's.
-        :param similarity_threshold_scale: `minilm`: the threshold is a cosine of the default embedding model. If
-            another model has made the vectors, the threshold is translated to the cosine that is equally strict: the
-            same share of the pairs of a reference sample lies above it. The rows themselves are the sample, if they
-            have 2,000 different texts or more, and the result is stored in the cache folder for later runs. `raw`: the
-            threshold is a cosine of the vectors at hand. Vectors that the rows brought along are taken as `raw`, with a
-            warning, unless `embedding_model` names their model.
+        :param max_answer_ratio: most tokens of an answer, as a multiple (at least 1) of its expected tokens: those of
+            its parents or, with the strategy `instruction`, of their instructions. A small model that does not stop is
+            cut off there. Its answer counts as `truncated`, and the next answer may be twice as long. null: only
+            `max_tokens` in `sampling_params` limits an answer.
+        :param num_candidates: answers per group, requested together. The gate keeps the best one that passes; without a
+            gate, the first one is kept. The cost grows by the same factor.
+        :param min_parent_kept: share of each parent's words, in [0, 1], that a merge must contain; instruction, input
+            and answer each must reach it. If a merge contains less, the model is told what is missing and asked again,
+            up to `try_num` times. After that the rows stay as they were, with the reason `parent_lost`. null: not
+            checked.
+        :param refuse_added_demands: whether the model is asked again, in the same way, if the instruction of a merge
+            sets a limit that no parent has or copies a phrase from the prompt. The reason is then `added_demand`.
+        :param min_acceptance: a pair is merged only if the probability, in [0, 1], that its merge is accepted is at
+            least this high. First a tenth of the pairs, at least 40, is merged and judged by the scorer and the rule of
+            the following gate; without a gate, every merge counts as accepted. A logistic regression then predicts the
+            other pairs from their similarity, lengths, shared words and known quality scores. Pairs below the limit are
+            left out with the reason `unlikely`. The others are asked about in the order in which `max_total_tokens`
+            buys the most accepted merges. 0 only sets this order. null: every pair is merged, in the order of the rows.
+            The gate's scorer must not ask a language model.
+        :param similarity_threshold: cosine in [-1, 1] that a pair must exceed; 0.55 as in the released code.
+        :param similarity_threshold_scale: `minilm`: the threshold is a cosine of the default embedding model. If the
+            vectors come from another model, the threshold is translated to an equally strict cosine: one that the same
+            share of the pairs of a reference sample exceeds. If your rows have at least 2,000 different texts, they are
+            the reference sample. The result is stored in the cache folder for later runs. `raw`: the threshold is a
+            cosine of the given vectors. Vectors that the rows bring are treated as `raw`, with a warning, unless
+            `embedding_model` names their model.
         :param pairing: `best_first`: the most similar pair first. `first_come`: rows in order, each with its first free
-            neighbour, as in the released code. `random`: any two rows of a topic, whatever the threshold: the paper's
-            control, which tells what similarity is worth.
-        :param pairing_seed: seed of `random`.
-        :param max_group_size: rows merged into one at most; every two rows of a larger group exceed the threshold.
-        :param merge_ratio: share in (0, 1] of a topic's rows that should end up in merges: the best pairs are taken
-            until it is reached, of random ones as many as come nearest; null: every pair found. Not for `first_come`.
+            neighbour, as in the released code. `random`: any two rows of a topic, whatever their similarity. This is
+            the paper's control, which shows what similarity contributes.
+        :param pairing_seed: seed of the pairing `random`.
+        :param max_group_size: most rows merged into one; in a larger group than a pair, every two rows exceed the
+            threshold.
+        :param merge_ratio: share in (0, 1] of a topic's rows that should be merged. `best_first` takes the best pairs
+            until this share is reached; `random` takes the number of pairs that comes nearest to it. null: every pair
+            found. Not for `first_come`.
         :param merge_strategy: `llm`: the model writes the whole merged row. `instruction`: it writes only the merged
-            instruction; inputs and outputs are put one below the other, labelled with letters if there are several
-            inputs. That is one request with two answers, one after the other: no answer can be lost, less than
-            half of the tokens are spent, and a model of 0.5B parameters can do it. `concat`: instructions joined with
-            "and", the paper's baseline, needs no LLM. `none`: only flatten.
-        :param pair_within: columns in which rows must agree to be merged, such as language or licence, or values inside
-            a column, such as `meta.language`; null: none. System prompts and arguments of the chat template must always
-            agree.
+            instruction; the inputs and outputs of the parents are put one below the other, labelled with letters if
+            there are several inputs. Such a row asks for two things, and its output holds both answers: no answer can
+            be lost, less than half of the tokens are spent, and a model of 0.5B parameters can do it. `concat`:
+            instructions are joined with "and"; this is the paper's baseline and needs no LLM. `none`: topics are only
+            flattened.
+        :param pair_within: columns, such as language or licence, or keys inside a column, such as `meta.language`, in
+            which rows must agree to be merged; null: none. Rows must always agree in their system prompts and the
+            arguments of the chat template.
         :param pair_across_languages: whether rows in different languages may be merged. The language of a row is the
-            stat `lang` of Data-Juicer's `language_id_score_filter` where it is there, else what py3langid finds in its
-            instruction and input, or, if they are too short to tell, in them and the output. A row that tells no
-            language counts as one in the most common language of its topic.
-        :param dry_run: make no call; report pairs, calls, estimated tokens and, where prices are given, what they cost,
-            and pass the samples on as they are. The run exports them beside the `export_path`, to a file with
-            `.dry_run` in its name.
+            stat `lang` of Data-Juicer's `language_id_score_filter`, if there is one. Otherwise it is what py3langid
+            finds in the instruction and the input, or, if these are too short, in them and the output. If no language
+            is found, the row counts as one in the most common language of its topic.
+        :param dry_run: make no call; report the pairs, the calls, the estimated tokens and, if prices are given, the
+            cost, and pass the samples on as they are. The run exports them next to the `export_path`, to a
+            file with `.dry_run` in its name.
         :param keep_embeddings: whether rows keep the column `mergeit_embedding`.
         :param derived_columns: text columns to fill on merged rows, each with a template that names other columns:
-            `{text: "{query}\\n{response}"}`. Other columns keep the value that all parents share, else null. For
-            conversations `{instruction}`, `{input}`, `{output}` and `{system}` name the parts of the merged sample. A
-            null value becomes an empty text. Double a brace that belongs to the text.
+            `{text: "{query}\\n{response}"}`. Other columns keep a value that all parents share, and are null otherwise.
+            For conversations `{instruction}`, `{input}`, `{output}` and `{system}` name the parts of the merged sample.
+            A null value becomes an empty text. Double a brace that belongs to the text.
         :param kwargs: extra args
         """
         declare(self, locals())
@@ -226,9 +229,10 @@ class LLMPairMergerMapper(LLMOperator, EmbeddingOperator, Mapper):
 
         :param dataset: topics.
         :param exporter: not used.
-        :param tracer: not used: the lineage in `__dj__meta__` holds every merge with its parents.
-        :return: flat samples, by topic and in the order of the input; a merged one stands where its first parent did.
-        :raises DatasetError: if the rows are no topics, or a column is missing.
+        :param tracer: not used, because the lineage in `__dj__meta__` holds every merge with its parents.
+        :return: flat samples, by topic and in the order of the input; a merged sample takes the place of its first
+            parent.
+        :raises DatasetError: if the rows are not topics, or a column is missing.
         :raises LLMError: if the LLM stage had to stop.
         """
         with self.stopping_once(dataset), self.recorded() as manifest:
@@ -286,7 +290,7 @@ class LLMPairMergerMapper(LLMOperator, EmbeddingOperator, Mapper):
 
         :param recipe: the recipe; None: the operator is used without one.
         :param place: its position in it.
-        :raises RecipeError: if `min_acceptance` needs their verdicts, and one of them asks a language model.
+        :raises RecipeError: if `min_acceptance` needs the verdict of a gate that asks a language model.
         """
         gates = [] if recipe is None or place is None else following_gates(recipe, place)
         asking = [gate for gate in gates if gate.asks_a_model]
@@ -299,7 +303,8 @@ class LLMPairMergerMapper(LLMOperator, EmbeddingOperator, Mapper):
         return gates
 
     def _judge(self, layout: SampleFormat) -> MergeJudge | None:
-        """Return what judges merges as the gates will; None if nobody asks, or only a language model can tell."""
+        """Return a judge that decides as the gates will; None if it is not needed, or if the gates ask a language
+        model."""
         if self._engine is None or (self.min_acceptance is None and not self.dry_run):
             return None
         gates = self._gates(*(recipe_and_place(self) or (None, None)))
@@ -310,7 +315,7 @@ class LLMPairMergerMapper(LLMOperator, EmbeddingOperator, Mapper):
         return self.run(Dataset.from_dict(dict(samples))).to_dict()
 
     def _scaled(self, rows: Rows, types: Mapping[str, pa.DataType], manifest: Manifest) -> tuple[SampleReader, float]:
-        """Return what reads and embeds the samples, and the threshold on the scale of their vectors."""
+        """Return the reader of the samples, which also embeds them, and the threshold on the scale of their vectors."""
         reader = self.reader_of(types)
         known = with_model_of_vectors(rows, reader, types)
         compares = self.merge_strategy != "none" and self.pairing != "random"

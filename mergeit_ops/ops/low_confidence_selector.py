@@ -22,15 +22,16 @@ OP_NAME = "low_confidence_selector"
 class LowConfidenceSelector(MethodSelector):
     """Keep the samples that a classifier of clusters is least sure about, and those nearest to the centres.
 
-    Low-Confidence Gold (LCG, arXiv 2502.18978): K-means clusters the embeddings; a classifier learns the clusters from
-    the samples nearest to the centres, and predicts that of every sample. Kept are the `num_per_cluster_near` nearest
-    samples of each cluster, and then those that are put into another cluster than their own, the least certain ones
-    first. The method is the classifier. `naive_bayes`: naive Bayes over the words of instruction and input, as in the
-    released code; it prefers short instructions with rare words, so remove broken samples and duplicates before.
-    `logistic`: logistic regression on the embeddings, in place of a language model that is trained. It predicts nearly
-    all samples right, so that most are told apart by how much likelier their cluster is than the next. Works on a flat
-    dataset as a whole and keeps columns and order. Writes `lcg_confidence`, `lcg_predicted`, `lcg_label` and `lcg_part`
-    (`near` or `low_confidence`) to `__dj__stats__`."""
+    Low-Confidence Gold (LCG, arXiv 2502.18978): K-means clusters the embeddings. A classifier learns the clusters from
+    the samples nearest to the centres, and predicts the cluster of every sample. The operator keeps the
+    `num_per_cluster_near` nearest samples of each cluster, then the samples that the classifier puts into a wrong
+    cluster, the least certain ones first. `method` names the classifier. `naive_bayes`: naive Bayes over the words of
+    instruction and input, as in the released code. It prefers short instructions with rare words, so remove broken
+    samples and duplicates before. `logistic`: logistic regression on the embeddings, in place of the language model
+    that the paper trains. It classifies nearly all samples correctly, so most samples are ranked by how much likelier
+    their cluster is than the next one. The operator selects from a whole flat dataset and keeps columns and order. It
+    writes `lcg_confidence`, `lcg_predicted`, `lcg_label` and `lcg_part` (`near` or `low_confidence`) to
+    `__dj__stats__`."""
 
     takes = "samples"
     gives = "samples"
@@ -63,19 +64,20 @@ class LowConfidenceSelector(MethodSelector):
         """
         Initialization method.
 
-        At most one of `select_ratio`, `select_num` and `select_tokens` may be set; none of them means a ratio of 0.2.
+        At most one of `select_ratio`, `select_num` and `select_tokens` may be set; if none is set, the ratio is 0.2.
 
         :param method: the classifier, one of the two above.
         :param num_clusters: number of clusters; null: floor(sqrt(n / 32)) for n samples, at least 2. For Alpaca that is
             40, as in the released data; the released code has floor(sqrt(n / 8)).
-        :param topic_key: where the cluster of a sample stands, if it is known: a column, a key inside one after a dot,
-            or a key of `__dj__meta__`, such as the `topic_id` of `topic_reverse_grouper`. null: K-means finds clusters.
-        :param pca_variance: share of variance in (0, 1) that clustering keeps of the embeddings; null: all of it.
+        :param topic_key: the field that holds the cluster of a sample, if it is known: a column, a key inside one after
+            a dot, or a key of `__dj__meta__`, such as the `topic_id` of `topic_reverse_grouper`. null: K-means finds
+            clusters.
+        :param pca_variance: share of the embeddings' variance, in (0, 1), that PCA keeps for clustering; null: no PCA.
         :param train_per_cluster: samples nearest to the centre of each cluster that the classifier learns from.
-        :param num_per_cluster_near: of these, the samples that are kept. They count toward the budget.
-        :param misclassified_first: whether samples that are put into another cluster come before all others, as in the
-            released code; else the confidence alone counts. Where there are too few of them, the released code keeps
-            fewer samples; here the least certain of the others follow. The record counts them.
+        :param num_per_cluster_near: how many of these samples are kept. They count toward the budget.
+        :param misclassified_first: whether misclassified samples come before all others, as in the released code; if
+            not, only the confidence counts. If there are too few misclassified samples, the released code keeps fewer
+            samples; here the least certain of the others follow. The record counts them.
         :param seed: seed of K-means.
         :param args: extra args
         :param kwargs: extra args
@@ -90,6 +92,6 @@ class LowConfidenceSelector(MethodSelector):
 
     @property
     def field_keys(self) -> Mapping[Need, tuple[str, str]]:
-        """Return where the cluster of a sample stands."""
+        """Return the field that holds the cluster of a sample."""
         key = self.parameters["topic_key"]
         return {} if key is None else {"topics": ("topic_key", key)}

@@ -1,4 +1,4 @@
-"""What selectors share that have several methods by name."""
+"""Shared base of the selectors that have several methods."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from mergeit_ops.ops.topic_selector import TopicSelector
 
 
 class MethodSelector(TopicSelector):
-    """Base of selectors whose parameter `method` names what chooses.
+    """Base of the selectors whose parameter `method` names the algorithm.
 
-    The fields of a method, a dataclass, are those of the operator's parameters that it reads.
+    A method is a dataclass. Its fields are the operator's parameters that it reads.
     """
 
     methods: ClassVar[Mapping[str, type[SelectionMethod]]] = {}
@@ -47,7 +47,7 @@ class MethodSelector(TopicSelector):
 
     @property
     def method(self) -> SelectionMethod:
-        """Return the method, with those of the parameters that it has."""
+        """Return the method, with the parameters that it reads."""
         method = self.parameters["method"]
         values = {name: self.parameters[name] for name in self._parameters_of(method)}
         # A recipe may write a whole number as 3.0.

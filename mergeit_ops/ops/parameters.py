@@ -1,4 +1,4 @@
-"""The parameters of an operator, over the classes that declare them."""
+"""The parameters of an operator, collected from the classes that declare them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NOT_PARAMETERS = ("self", "args", "kwargs", "__class__")
 
 
 def declared_parameters(operator: type) -> dict[str, inspect.Parameter]:
-    """Return the parameters with defaults that an operator and our base classes of it declare, its own ones first.
+    """Return the parameters, with defaults, of an operator and of its base classes in this package, its own ones first.
 
     :param operator: an operator of ours.
     """
@@ -29,7 +29,7 @@ def declared_parameters(operator: type) -> dict[str, inspect.Parameter]:
 
 
 def declare(operator: SampleOperator, local_variables: Mapping[str, Any]) -> None:
-    """Add the parameters of one class to those of an operator; its `__init__` calls this first.
+    """Add the parameters of one class to those of an operator. The class calls this first in its `__init__`.
 
     :param operator: the operator.
     :param local_variables: `locals()` of the `__init__`.

@@ -1,4 +1,4 @@
-"""Score each sample by what the whole dataset is."""
+"""Score each sample in comparison with the whole dataset."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ OP_NAME = "pool_score_mapper"
 
 @OPERATORS.register_module(OP_NAME)
 class PoolScoreMapper(EmbeddingOperator, Mapper):
-    """Score each sample by what the whole dataset is, such as its distance to its neighbours.
+    """Score each sample in comparison with the whole dataset, for example by its distance to its neighbours.
 
     The score goes to `__dj__stats__` under its own name, with `<name>_status` (`ok`, or why there is no score) and
-    `<name>_made_by`. `miwv` also writes the id of the nearest other sample, as `miwv_neighbour`. No sample is dropped:
-    put `budget_selector` behind it, on that field, to keep the highest or lowest, or Data-Juicer's
-    `general_field_filter` for a bound.
+    `<name>_made_by`. `miwv` also writes the id of the nearest other sample, as `miwv_neighbour`. No sample is dropped.
+    To keep the samples with the highest or lowest scores, put `budget_selector` after it; for a bound, use
+    Data-Juicer's `general_field_filter`.
 
-    On Ray, each task that runs a model (`miwv`, `nuggets`, `prompt_uncertainty`) takes a GPU where the cluster has
-    some, else a whole node. `num_gpus` and `num_cpus` set what it takes; `accelerator: cpu`, or `device: cpu` in
-    `scorer_params`, keeps it off GPUs. Data-Juicer takes `num_gpus` only with `accelerator: cuda` and a GPU on the
-    machine of the driver, or with `auto_op_parallelism: false`."""
+    On Ray, each task that runs a model (`miwv`, `nuggets`, `prompt_uncertainty`) takes a GPU if the cluster has one,
+    and a whole node otherwise. `num_gpus` and `num_cpus` change this; `accelerator: cpu`, or `device: cpu` in
+    `scorer_params`, keeps it off GPUs. Data-Juicer accepts `num_gpus` only with `accelerator: cuda` and a GPU on the
+    driver's machine, or with `auto_op_parallelism: false`."""
 
-    # Data-Juicer's partitioned Ray executor would otherwise run it on each partition for itself.
+    # Otherwise Data-Juicer's partitioned Ray executor would run it on each partition separately.
     is_global_operation = True
     gives_ids = True
     step = "Scored among all"
@@ -68,34 +68,34 @@ class PoolScoreMapper(EmbeddingOperator, Mapper):
         Initialization method.
 
         :param scorer: `knn_distance`: the Euclidean distance to the `k`-th nearest other sample (InstructMining's
-            KNN-i; `k` is 6; for up to 200,000 samples); `row_variance`: the spread over the principal axes of all
-            samples (LIFT's variety; `statistic`, `components`); `miwv`: how much worse a causal language model predicts
-            the response when the nearest other sample stands before it as a solved example (`hf_model`, `dtype`,
-            `prompt`, `shot_separator`, `start_token`, `max_length`; for up to 200,000 samples); `nuggets`: the
-            share of anchor samples whose response becomes more likely to a model when the sample stands before them as
-            a solved example (`anchors`, a file of your own, or `num_anchors` from the dataset; `max_anchor_tokens`,
-            `max_demo_tokens`, `exclude_self`, `min_score` and the parameters of `miwv`); `prompt_uncertainty`: how much
-            the probabilities of the responses of a task depend on the words of its instruction (`group_key`,
-            `instances_per_group` and the parameters of that scorer of single samples); or the import path
-            `package.module:Class` of a scorer of one's own.
+            KNN-i; `k` is 6 by default; for up to 200,000 samples); `row_variance`: the spread over the principal axes
+            of all samples (LIFT's variety; `statistic`, `components`); `miwv`: how much worse a causal language model
+            predicts the response if the nearest other sample precedes it as a solved example (`hf_model`, `dtype`,
+            `prompt`, `shot_separator`, `start_token`, `max_length`; for up to 200,000 samples); `nuggets`: the share of
+            anchor samples whose response becomes more likely to a model if the sample precedes them as a solved example
+            (`anchors`, a file of your own, or `num_anchors` from the dataset; `max_anchor_tokens`, `max_demo_tokens`,
+            `exclude_self`, `min_score` and the parameters of `miwv`); `prompt_uncertainty`: how much the probabilities
+            of the responses of a task depend on the wording of its instruction (`group_key`, `instances_per_group` and
+            the parameters of the scorer of the same name in `sample_score_filter`); or the import path
+            `package.module:Class` of your own scorer.
         :param scorer_params: keyword arguments of the scorer.
-        :param read: what the scorer reads of a sample with a reasoning trace: `answer`, all that the assistant writes
-            but the trace; or `response`, the trace and the answer behind it. Embeddings are of the question and have
-            neither.
+        :param read: what the scorer reads of a sample with a reasoning trace: `answer`, everything that the assistant
+            writes except the trace; or `response`, the trace and the answer after it. It does not affect embeddings,
+            which cover the question only.
         :param args: extra args
         :param kwargs: extra args
         """
         declare(self, locals())
         super().__init__(*args, **kwargs)
         with named(self._name):
-            # A scorer's own choice of device holds without `accelerator`, and where this machine, which may be no more
-            # than the driver of a cluster, has no GPU.
+            # The scorer chooses its device if `accelerator` is not set, or if this machine has no GPU: it may be only
+            # the driver of a cluster.
             device = {"cpu": "cpu", "cuda": "cuda" if self.use_cuda() else None}.get(kwargs.get("accelerator") or "")
             asked = {} if device is None else {"device": device}
             self._scorer = build_scorer(scorer, scorer_params, POOL_SCORERS, **asked)
             if not callable(getattr(self._scorer, "prepare", None)):
                 raise ScorerError(f"the scorer '{scorer}' has no method prepare(pool)")
-        # A worker of Ray may not have the file; the job holds what is in it.
+        # A worker of Ray may not have the file, so the job holds its content.
         reads = "target_samples" in needs_of(self._scorer) and not in_ray_worker()
         self.view = view_of(self._scorer, read)  # type: ignore[arg-type]
         self._targets = self._read_targets() if reads else ()
@@ -115,9 +115,9 @@ class PoolScoreMapper(EmbeddingOperator, Mapper):
         return tuple(view(row.sample) for row in found)
 
     def _check_resources(self) -> None:
-        """Refuse tasks that the cluster has no room for, before any row is embedded.
+        """Check that the cluster has room for the tasks, before any row is embedded.
 
-        :raises RecipeError: if there are some.
+        :raises RecipeError: if it has none.
         """
         if isinstance(self._scorer, ModelPoolScorer):
             from mergeit_ops.distributed.blocks import Resources

@@ -1,4 +1,4 @@
-"""Decide merge by merge: keep it, or give its parents back. Also a plain quality filter."""
+"""Keep each merge or restore its parents. Also a plain quality filter."""
 
 from __future__ import annotations
 
@@ -23,14 +23,13 @@ OP_NAME = "quality_gate_filter"
 
 @OPERATORS.register_module(OP_NAME)
 class QualityGateFilter(EmbeddingOperator, ScoreFilter):
-    """Keep a merged sample only if its quality passes a gate; else give its parents back.
+    """Keep a merged sample only if its quality passes a gate; otherwise restore its parents.
 
-    A merge passes when its score exceeds gamma times its parents' reference score (MergeIT, equation 9). A merge
-    without a score, or with a parent without one, never passes. With `min_score` or `max_score` the operator also
-    filters every sample by its own score, so it serves as a plain quality filter before the grouper. It judges every
-    merged row it meets, those of an earlier run too. Scores and the figures of each decision go to `__dj__stats__`.
-    Merges and their parents are scored; every other sample only when `min_score`, `max_score` or `score_all` asks for
-    it."""
+    A merge passes when its score exceeds gamma times its parents' reference score (MergeIT, equation 9). A merge never
+    passes if it or one of its parents has no score. With `min_score` or `max_score` the operator also filters every
+    sample by its own score, so it serves as a plain quality filter before the grouper. It judges every merged row,
+    including those of an earlier run. Scores and the figures of each decision go to `__dj__stats__`. Merges and their
+    parents are always scored. Other samples are scored only if `min_score`, `max_score` or `score_all` is set."""
 
     drops_others_stats = True
     gives_ids = True
@@ -63,18 +62,18 @@ class QualityGateFilter(EmbeddingOperator, ScoreFilter):
         """
         Initialization method.
 
-        :param gamma: share of the parents' reference score, above 0, that a merge must reach. Paper: 0.75; released
-            code: 1.0. The scorer's scores must be positive, and higher ones better.
-        :param strict: whether a merge that reaches it exactly fails.
-        :param reference: the parents' scores as one: `mean`, `max` or `min`.
-        :param min_parent_coverage: how much of each parent, in [0, 1], a merge must keep: of its instruction, its input
-            and its answer, each as the share of its words that the merge has; null: no such condition.
-            `merge_parent_coverage` in the stats holds the figure of every merge.
-        :param max_reverse_ifd: highest reverse IFD of a merge, such as 1: the ratio of how hard the student finds the
-            instruction with the answer before it and without it. It needs `scorer: response_loss` or
-            `response_loss_api` with the measures `[ifd, reverse_ifd]`, so that a merge passes when it is harder than
-            its parents and its answer still determines its question (after Selective Reflection-Tuning, arXiv
-            2402.10110). null: no such condition. `merge_reverse_ifd` in the stats holds the figure.
+        :param gamma: share of the parents' reference score, above 0, that a merge must reach (see `strict`). Paper:
+            0.75; released code: 1.0. The scores must be positive, and higher scores must mean better samples.
+        :param strict: whether a merge that reaches exactly this share fails.
+        :param reference: how the parents' scores become the reference score: `mean`, `max` or `min`.
+        :param min_parent_coverage: share of each parent's words, in [0, 1], that a merge must contain; instruction,
+            input and answer each must reach it. null: no such condition. The stat `merge_parent_coverage` holds the
+            share of every merge.
+        :param max_reverse_ifd: highest reverse IFD of a merge, such as 1. The reverse IFD is the student's loss on the
+            instruction with the answer before it, relative to its loss without the answer. It needs `scorer:
+            response_loss` or `response_loss_api` with the measures `[ifd, reverse_ifd]`. A merge then passes if it is
+            harder than its parents and its answer still determines its question (after Selective Reflection-Tuning,
+            arXiv 2402.10110). null: no such condition. The stat `merge_reverse_ifd` holds the figure.
         :param args: extra args
         :param kwargs: extra args
         """

@@ -1,4 +1,4 @@
-"""What selectors share that keep samples of each topic, or of a flat dataset."""
+"""Shared base of the selectors that keep samples of each topic, or of a flat dataset."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ ROW_SELECTOR_CONSTRAINTS: Mapping[str, Constraint] = {
 
 
 class RowSelector(EmbeddingOperator, Selector, Pipeline):
-    """Base of selectors. Its `method` says which samples stay."""
+    """Base of the selectors. The `method` of a subclass says which samples stay."""
 
-    # Data-Juicer's partitioned Ray executor would otherwise run it on each partition for itself.
+    # Otherwise Data-Juicer's partitioned Ray executor would run it on each partition separately.
     is_global_operation = True
     takes: ClassVar[RowKind] = "either"
     gives: ClassVar[RowKind] = "either"
@@ -43,7 +43,7 @@ class RowSelector(EmbeddingOperator, Selector, Pipeline):
     step = "Selected"
 
     budget = Budget(ratio=1.0)
-    """How many samples stay at most."""
+    """The most samples that may stay."""
 
     def __init__(self, *args: Any, keep_embeddings: bool = False, unreadable_rows: str = "keep", **kwargs: Any) -> None:
         """
@@ -63,37 +63,37 @@ class RowSelector(EmbeddingOperator, Selector, Pipeline):
 
     @property
     def method(self) -> SelectionMethod:
-        """Return what chooses the rows."""
+        """Return the method that chooses the rows."""
         raise NotImplementedError
 
     @property
     def scoring(self) -> ScoreSettings | None:
-        """Return the scores that the recipe asks for, of a stat or a column; None: none."""
+        """Return the stat or column of scores that the recipe asks for; None if it asks for none."""
         return None
 
     @property
     def target_texts(self) -> tuple[str, ...]:
-        """Return the texts of the target that the recipe names; empty: none."""
+        """Return the texts of the target that the recipe names; empty if it names none."""
         return ()
 
     @property
     def field_keys(self) -> Mapping[Need, tuple[str, str]]:
-        """Return how the recipe names the fields that the method needs: the parameter and its value, by need."""
+        """Return, for each need of the method, the parameter that names the field, and its value."""
         return {}
 
     def job(self, reader: SampleReader) -> SelectionJob:
-        """Return what selects.
+        """Return the job that selects.
 
-        :param reader: reads the samples.
+        :param reader: reader of the samples.
         """
         return SelectionJob(
             reader, self.method, self.budget, self.keeps_unreadable, self.scoring, self.target_texts, self.field_keys
         )
 
     def check_budget_of_flat(self) -> None:
-        """Refuse a budget that flat samples cannot have.
+        """Check that the budget works for flat samples.
 
-        :raises RecipeError: if the recipe asks for one.
+        :raises RecipeError: if it does not.
         """
 
     def run(self, dataset: Dataset, *, exporter: Any = None, tracer: Any = None) -> Dataset:

@@ -1,4 +1,4 @@
-"""What all operators share: strict parameters, the sample layout, and their place in the recipe."""
+"""Shared base of all operators: strict parameters, the sample layout, and the place in the recipe."""
 
 from __future__ import annotations
 
@@ -51,7 +51,8 @@ UNREADABLE_CONSTRAINTS: Mapping[str, Constraint] = {"unreadable_rows": OneOf(("k
 class SampleOperator:
     """Mixin before Data-Juicer's operator class: parameters that all operators share, and their checks.
 
-    Each class has its own parameters in its `__init__`, declares their values (see `declare`) and passes the others on.
+    The `__init__` of each class takes the parameters of that class, declares their values (see `declare`) and passes
+    the others on.
     """
 
     _name: str
@@ -80,10 +81,11 @@ class SampleOperator:
     """Whether it changes columns of the user, or adds some."""
 
     kind: ClassVar[str] = ""
-    """Its role in the conservation law: `grouper`, `selector`, `merger`, `gate`, `flattener` or `rewriter`; or none."""
+    """Its role in the conservation law of rows: `grouper`, `selector`, `merger`, `gate`, `flattener` or `rewriter`; or
+    none."""
 
     step: ClassVar[str] = ""
-    """Label of the rows that it leaves, in the report; empty: the report does not list them."""
+    """The report's label for the rows after this operator; empty: the report does not list them."""
 
     parameters: dict[str, Any]
     """Its parameters and their values."""
@@ -91,7 +93,7 @@ class SampleOperator:
     work_dir: str | None
     """The run's work dir; None if it is used without Data-Juicer's executor."""
 
-    # What Data-Juicer's operators say about their tasks.
+    # Attributes in which Data-Juicer's operators describe their tasks.
     num_proc: int | list[int] | tuple[int, ...] | None
     num_cpus: float | None
     num_gpus: float | None
@@ -134,7 +136,7 @@ class SampleOperator:
         parameters = self.parameters
         check(self._constraints, parameters, self._name)
         refuse_secrets(parameters, self._name)
-        # Data-Juicer's default drops the whole batch of a row that raises, silently.
+        # By default, if one row raises an error, Data-Juicer silently drops its whole batch.
         kwargs["skip_op_error"] = False
         super().__init__(*args, **kwargs)
         # Data-Juicer's base class sets the key names of its own layout; ours follow the layout of the dataset.
@@ -142,7 +144,7 @@ class SampleOperator:
         self.instruction_key: str | None = instruction_key
         self.query_key: str | None = query_key
         self.response_key: str | None = response_key
-        # These two are Data-Juicer's parameters, with the same columns in every layout.
+        # These two are Data-Juicer's parameters. They name the same columns in every layout.
         self.system_key: str | None
         self.history_key: str | None
         self.embedding_model: str = parameters.get("embedding_model", "")
@@ -154,7 +156,7 @@ class SampleOperator:
         self._check_recipe()
 
     def _check_recipe(self) -> None:
-        """Refuse a recipe that cannot work before Data-Juicer runs any of it, and listen to what it logs."""
+        """Refuse a recipe that cannot work before Data-Juicer runs any of it, and record Data-Juicer's log messages."""
         recipe = current_recipe(self.work_dir) if self.work_dir is not None else None
         if recipe is None:
             return
@@ -163,7 +165,7 @@ class SampleOperator:
             return
         warnings = check_rows(recipe)
         if listen(recipe.config):
-            # Operators after the last of ours run when none of ours can check them.
+            # When an operator after our last one runs, none of our operators can check it any more.
             atexit.register(warn_of_the_rest, recipe)
             for warning in warnings:
                 logger.warning(warning)
@@ -173,17 +175,17 @@ class SampleOperator:
 
         :param rows: number of rows.
         :return: the same number.
-        :raises DatasetError: if there are none although there were some before operators of Data-Juicer.
+        :raises DatasetError: if there are none, although there were some before operators of Data-Juicer.
         """
         check_arrival(self, rows)
         return rows
 
     def check_merges_ahead(self, rows: Rows, layout: SampleFormat) -> None:
-        """Refuse a recipe whose merger will have to stop, before flat rows are embedded for it.
+        """Refuse a recipe whose merger would have to stop, before flat rows are embedded for it.
 
         :param rows: flat rows.
         :param layout: their layout.
-        :raises RecipeError: if it will.
+        :raises RecipeError: if the merger would have to stop.
         """
 
         def pairs_of(column: str) -> Iterator[list[tuple[str, str]]]:
@@ -199,7 +201,7 @@ class SampleOperator:
     @_op_cfg.setter
     def _op_cfg(self, entry: Any) -> None:
         # Data-Juicer calls this on the driver, after all operators are built, with the operator's entry in the recipe.
-        # Its copies, also on workers, keep its place.
+        # Copies of the operator, including those on workers, keep its place.
         self._recipe_entry = entry
         recipe = current_recipe(self.work_dir)
         self.place = None if recipe is None else recipe.place_of(self)
@@ -237,24 +239,25 @@ class SampleOperator:
 
     @property
     def _recorded_parameters(self) -> dict[str, Any]:
-        # Without Data-Juicer's two that say how rows are read, nobody could read them again after the run.
+        # The record includes Data-Juicer's two parameters that say how rows are read, so that the rows can be read
+        # again after the run.
         return {**loggable(self.parameters), "system_key": self.system_key, "history_key": self.history_key}
 
     def check_flat(
         self, grouped: bool, todo: str = "put llm_pair_merger_mapper or topic_reverse_grouper before it"
     ) -> None:
-        """Refuse topics where flat samples are wanted.
+        """Check that the rows are flat samples.
 
         :param grouped: whether the rows are topics.
         :param todo: what to do about it, as part of a sentence.
-        :raises DatasetError: if they are.
+        :raises DatasetError: if they are topics.
         """
         if grouped:
             raise DatasetError(f"{self._name}: the rows are topics; {todo}.")
 
     @property
     def file_layout(self) -> dict[str, Any]:
-        """Return the layout in which files beside the dataset are read first; see `read_samples`."""
+        """Return the layout that is tried first for files beside the dataset; see `read_samples`."""
         keys = ("instruction_key", "query_key", "response_key", "system_key", "history_key")
         return {"name": self.sample_format, **{key: getattr(self, key) for key in keys}}
 

@@ -25,11 +25,11 @@ class SampleScoreFilter(ScoreFilter):
     """Score each sample by any scorer of the quality gate, and filter by the score.
 
     Each measure of the scorer goes to `__dj__stats__` under its own name, such as `ifd` or `deita_quality_score`, with
-    `<name>_status` (`ok`, or why there is no score) and `<name>_made_by`, which tells scorers, their parameters and the
-    texts of the sample apart. A score that a sample brings is kept where the same scorer with the same parameters made
-    it from the same texts, and made anew where not. With `budget_selector` behind it, on such a field, the highest or
-    lowest are kept. A scorer that asks a server costs money for every sample: it needs `min_score`, `max_score` or
-    `score_all: true`."""
+    `<name>_status` (`ok`, or why there is no score) and `<name>_made_by`, which identifies the scorer, its parameters
+    and the texts of the sample. A score that a sample brings is kept if the same scorer with the same parameters made
+    it from the same texts; otherwise it is made again. To keep the samples with the highest or lowest scores, put
+    `budget_selector` after it. A scorer that asks a server costs money for every sample, so it needs `min_score`,
+    `max_score` or `score_all: true`."""
 
     step = "Kept by a score"
     _constraints = {**SAMPLE_CONSTRAINTS, **SCORE_FILTER_CONSTRAINTS, "measure": OPTIONAL_TEXT, "stat": OPTIONAL_TEXT}
@@ -38,18 +38,18 @@ class SampleScoreFilter(ScoreFilter):
         """
         Initialization method.
 
-        :param measure: the measure of the scorer that the bounds apply to; null: its first. `response_loss` and
-            `response_loss_api` have several, those that `measures` in `scorer_params` lists: `ifd`, `ifd_loss_ratio`,
-            `perplexity`, `sample_perplexity`, `reverse_ifd` and `upd`; `prompt_uncertainty`, which also gives
-            `prompt_probability`; `reasoning_trace`, which gives `loop`, `length`, `share` and `truncated`;
-            `tool_call_check`, which gives `valid_share` and a count of each kind of mistake; and `llm_judge`, one for
-            each of its `rubrics`, and `<name>_pass` for a checklist.
+        :param measure: the measure of the scorer that the bounds apply to; null: its first one. Some scorers have
+            several measures. `response_loss` and `response_loss_api` have those that you list in `measures` in
+            `scorer_params`: `ifd`, `ifd_loss_ratio`, `perplexity`, `sample_perplexity`, `reverse_ifd` and `upd`;
+            `prompt_uncertainty` also has `prompt_probability`; `reasoning_trace` has `loop`, `length`, `share` and
+            `truncated`; `tool_call_check` has `valid_share` and a count for each kind of mistake; `llm_judge` has one
+            for each of its `rubrics`, and `<name>_pass` for a checklist.
         :param stat: key of that measure in `__dj__stats__`; null: the name that the scorer gives it, such as
-            `deita_quality_score`. With a name of your own, the operators that read the score need no change when you
-            take another scorer, and a sample can have the scores of two models.
+            `deita_quality_score`. If you choose a name, the operators that read the score need no change when you
+            switch to another scorer, and a sample can have the scores of two models.
         :param args: extra args
         :param kwargs: extra args
-        :raises RecipeError: if the scorer has no such measure, or gives the name in `stat` to another one.
+        :raises RecipeError: if the scorer does not have this measure, or uses the name in `stat` for another measure.
         """
         declare(self, locals())
         super().__init__(*args, **kwargs)
@@ -64,7 +64,7 @@ class SampleScoreFilter(ScoreFilter):
         self._stats = dict(measures) | ({} if stat is None else {self.measure: stat})
         if len(set(self._stats.values())) < len(measures):
             raise RecipeError(
-                f"{self._name}: stat is {stat!r}, under which the scorer gives another measure; choose another name."
+                f"{self._name}: stat is {stat!r}, which the scorer uses for another measure; choose another name."
             )
         if self.asks_a_server and not (self.is_bounded or self.score_all):
             raise RecipeError(
@@ -91,7 +91,7 @@ class SampleScoreFilter(ScoreFilter):
         """See `ScoreFilter`."""
         stats = tuple(self._stats.values())
         decides = stats.index(self.stat)
-        # Data-Juicer's analyzer draws every text of the stats, and this one is different for each sample.
+        # Data-Juicer's analyzer plots every text among the stats, and this one differs from sample to sample.
         identity = None if only_look else self._identity
         reader = replace(self.reader(layout), reads_source=getattr(self._scorer, "reads_source", False))
         return ScoreJob(reader, self._scorer, stats, identity, self.bounds, decides, self.view)

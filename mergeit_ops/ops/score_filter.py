@@ -37,7 +37,7 @@ SCORE_FILTER_CONSTRAINTS: Mapping[str, Constraint] = {
 
 
 class ScoreFilter(BoundedFilter):
-    """Base class of filters by a scorer. A filter says what its job is, and which stat the bounds apply to."""
+    """Base class of filters by a scorer. A subclass provides the job, and the stat that the bounds apply to."""
 
     def __init__(
         self,
@@ -52,27 +52,27 @@ class ScoreFilter(BoundedFilter):
         Initialization method.
 
         :param scorer: `distilled`: a small regressor to the Deita quality score, on the CPU; `deita`: the published
-            Deita scorer itself, a local Hugging Face model of 7B parameters; `deita_api`: the same behind an
-            OpenAI-compatible server; `llm_judge`: a language model with a rubric, one of those that have names
-            (AlpaGasus, LIFT, Humpback, WaveCoder) or of one's own; `cascade`: a cheap scorer, and a judge for close
-            calls; `response_loss`: IFD by a causal language model, or perplexity (`sample_score_filter` only);
-            `response_loss_api`: the same behind a server with log-probabilities of prompts; `reward_model`: a sequence
-            classifier trained on preferences (`sample_score_filter` only); `prompt_uncertainty`: how much the
-            probability of the response depends on the words of the instruction, by a causal language model
-            (`num_perturbations`, `drop_rate`, `seed`); `selectit`: how a local model rates the sample itself, asked in
-            several ways (`hf_model`, `num_prompts`, `alpha`, `rating_prompts`); `selectit_api`: the same behind a
-            server with log-probabilities; `reasoning_trace`: whether a reasoning trace goes round in circles, how long
+            Deita scorer, a local Hugging Face model with 7B parameters; `deita_api`: the same model on an
+            OpenAI-compatible server; `llm_judge`: a language model with a rubric, either a built-in one (AlpaGasus,
+            LIFT, Humpback, WaveCoder and others) or your own; `cascade`: a cheap scorer, and a judge for close calls;
+            `response_loss`: IFD by a causal language model, or perplexity (`sample_score_filter` only);
+            `response_loss_api`: the same on a server that returns log-probabilities of prompts; `reward_model`: a
+            sequence classifier trained on preferences (`sample_score_filter` only); `prompt_uncertainty`: how much the
+            probability of the response depends on the wording of the instruction, by a causal language model
+            (`num_perturbations`, `drop_rate`, `seed`); `selectit`: how a local model rates the sample when it is asked
+            in several ways (`hf_model`, `num_prompts`, `alpha`, `rating_prompts`); `selectit_api`: the same on a server
+            that returns log-probabilities; `reasoning_trace`: whether a reasoning trace goes round in circles, how long
             it is and whether it was cut off (`sample_score_filter` only); `tool_call_check`: whether tool calls fit the
-            schemas of their tools (`sample_score_filter` only); or the import path `package.module:Class` of a scorer
-            of one's own.
-        :param scorer_params: keyword arguments of the scorer. A key never stands here: it comes from the environment
+            schemas of their tools (`sample_score_filter` only); or the import path `package.module:Class` of your own
+            scorer.
+        :param scorer_params: keyword arguments of the scorer. Never put a key here; it is read from the environment
             variable OPENAI_API_KEY.
         :param score_all: whether samples that were never paired are scored too. `sample_score_filter` scores all
-            samples anyway; there it allows a scorer that asks a server to do so without bounds.
-        :param read: what the scorer reads of a sample with a reasoning trace, in whatever layout it stands: `answer`,
-            all that the assistant writes but the trace; `response`, the trace, in `<think>` where a layout keeps it in
-            a field or a channel of its own, and the answer behind it. It does not matter for samples without a trace,
-            nor to `reasoning_trace` and `tool_call_check`.
+            samples anyway; there this parameter allows a scorer that asks a server to run without bounds.
+        :param read: what the scorer reads of a sample with a reasoning trace, in any layout: `answer`, everything that
+            the assistant writes except the trace; `response`, the trace and the answer after it. If the layout keeps
+            the trace in a separate field or channel, the trace is put into `<think>`. The parameter has no effect on
+            samples without a trace, or with `reasoning_trace` and `tool_call_check`.
         :param args: see `SampleOperator`.
         :param kwargs: see `SampleOperator`.
         :raises RecipeError: if the scorer does not take its parameters.
@@ -84,11 +84,11 @@ class ScoreFilter(BoundedFilter):
         self.score_all = score_all
         self.read: Read = read  # type: ignore[assignment]
         with named(self._name):
-            # Without `accelerator`, a scorer's own choice of device holds: large models take a GPU where there is one.
+            # Without `accelerator`, the scorer chooses its device: large models take a GPU if there is one.
             accelerator = kwargs.get("accelerator")
             asked = {} if accelerator is None else {"device": self.device, "accelerator": accelerator}
             self._scorer = build_scorer(scorer, scorer_params, **asked)
-            # The driver has checked this; a Ray worker that builds the operator again may not be able to.
+            # The driver has checked this. A Ray worker that builds the operator again may be unable to.
             if not in_ray_worker():
                 for engine in self._engines:
                     engine.check()
@@ -97,7 +97,7 @@ class ScoreFilter(BoundedFilter):
         """Return what scores a table.
 
         :param layout: layout of its samples.
-        :param only_look: whether the stats are only looked at, by `dj-analyze`.
+        :param only_look: whether `dj-analyze` only looks at the stats.
         """
         raise NotImplementedError
 
@@ -107,12 +107,12 @@ class ScoreFilter(BoundedFilter):
 
     @property
     def view(self) -> View:
-        """Return what of a sample the scorer reads."""
+        """Return which part of a sample the scorer reads."""
         return view_of(self._scorer, self.read)
 
     @property
     def asks_a_server(self) -> bool:
-        """Return whether scores cost money: the scorer sends requests to a server."""
+        """Return whether scores cost money because the scorer sends requests to a server."""
         return any(engine.asks_a_server for engine in self._engines)
 
     @property
@@ -168,7 +168,7 @@ class ScoreFilter(BoundedFilter):
         from mergeit_ops.distributed.journal import use_kept_journals
 
         if self._ledger is not None:
-            # Each task has its own operator, so the process keeps the scorer with its model and answers.
+            # Each task has its own copy of the operator, so the process keeps the scorer with its model and answers.
             self._scorer = worker.scorers.get(self._ledger, lambda: self._scorer)
         if self._driver is not None:
             environment, journals, budgets = self._driver

@@ -1,4 +1,4 @@
-"""Keep good samples that differ from each other, by a method of the literature."""
+"""Keep good samples that differ from each other, by a published method."""
 
 from __future__ import annotations
 
@@ -22,15 +22,16 @@ OP_NAME = "scored_diversity_selector"
 
 @OPERATORS.register_module(OP_NAME)
 class ScoredDiversitySelector(MethodSelector, ScoredSelector):
-    """Keep good samples that differ from each other, by a score and a second thing that is known about each.
+    """Keep good samples that differ from each other, by a score and embeddings, topics or n-grams.
 
-    `similarity_filter`: the samples with the highest scores, each of which has a cosine of at most `max_similarity` to
-    every sample kept before it (the filter of DEITA, arXiv 2312.15685). No sample above the bound is kept, so that
-    fewer may be kept than the budget allows. `cluster_top`: the best sample of each topic, and the best of all others
-    (CaR, arXiv 2402.18191); for flat samples that know their topic, which `topic_cluster_grouper` and
-    `topic_reverse_grouper` before it see to. `ngram_coverage`: each sample has the highest score times the tf-idf of
-    its n-grams that no chosen sample has (GraphFilter, arXiv 2410.12458); it needs no embeddings. On topics it selects
-    within each topic and topics come out; on a flat dataset it selects from the whole and keeps columns and order."""
+    `similarity_filter` goes through the samples from the highest score down and keeps each sample whose cosine to every
+    kept one is at most `max_similarity` (the filter of DEITA, arXiv 2312.15685). It may keep fewer samples than the
+    budget allows. `cluster_top` keeps the best samples of each topic, and the best of all others (CaR, arXiv
+    2402.18191). It needs flat samples with a topic: put `topic_cluster_grouper` and `topic_reverse_grouper` before it.
+    `ngram_coverage` repeatedly chooses the sample with the highest product of its score and the tf-idf of those of its
+    n-grams that no chosen sample has (GraphFilter, arXiv 2410.12458). It needs no embeddings. Given topics, the
+    operator selects within each topic and returns topics. Given a flat dataset, it selects from all samples and keeps
+    columns and order."""
 
     methods = SCORED_DIVERSITY_METHODS
     _constraints = {
@@ -58,21 +59,21 @@ class ScoredDiversitySelector(MethodSelector, ScoredSelector):
         """
         Initialization method.
 
-        At most one of `select_ratio`, `num_per_topic`, `select_num` and `select_tokens` may be set; none of them means
-        a ratio of 0.2. `score_key` must be set.
+        At most one of `select_ratio`, `num_per_topic`, `select_num` and `select_tokens` may be set. If none is set, the
+        ratio is 0.2. `score_key` must be set.
 
         :param method: one of the methods above.
         :param allocation: how `select_num` or `select_tokens` is split among topics: `proportional` to their sizes
-            (largest remainder), or in `equal` parts; other topics get what small topics cannot use.
+            (largest remainder), or in `equal` parts. What a small topic cannot use goes to the others.
         :param max_similarity: highest cosine of two samples that `similarity_filter` keeps. The paper's 0.9 is for
-            vectors of a large language model; of MiniLM's, few pairs are above it. `auto`: the lowest bound that leaves
-            as many samples as the budget allows; the record says which. It is at most 0.9999, so that no copies are
-            kept, and is looked for among a billion pairs of a sample and a kept one at most.
-        :param best_per_topic: samples of each topic that `cluster_top` keeps in any case, n2 in the paper. The budget
-            is that of all samples: those of the topics, and as many of the best as it has room for.
-        :param topic_key: where `cluster_top` finds the topic of a sample: a column, a key inside one after a dot, or a
-            key of `__dj__meta__`, such as the `topic_id` of `topic_reverse_grouper`.
-        :param max_ngram: words of the longest n-grams of `ngram_coverage`; 3 in the paper.
+            vectors of a large language model; with MiniLM's vectors, few pairs exceed it. `auto`: the lowest bound that
+            leaves as many samples as the budget allows. The record holds this bound. It is at most 0.9999, so that no
+            copies are kept. The search for it compares at most a billion pairs of a sample and a kept sample.
+        :param best_per_topic: samples of each topic that `cluster_top` always keeps; n2 in the paper. They count toward
+            the budget. The best of all other samples fill the rest of it.
+        :param topic_key: the field in which `cluster_top` finds the topic of a sample: a column, a key inside one after
+            a dot, or a key of `__dj__meta__`, such as the `topic_id` of `topic_reverse_grouper`.
+        :param max_ngram: words of the longest n-grams that `ngram_coverage` counts; 3 in the paper.
         :param args: extra args
         :param kwargs: extra args
         :raises RecipeError: if there is no `score_key`, or a parameter of another method is set.
@@ -87,5 +88,5 @@ class ScoredDiversitySelector(MethodSelector, ScoredSelector):
 
     @property
     def field_keys(self) -> Mapping[Need, tuple[str, str]]:
-        """Return where the topic of a sample stands."""
+        """Return the field that holds the topic of a sample."""
         return {"topics": ("topic_key", self.parameters["topic_key"])}

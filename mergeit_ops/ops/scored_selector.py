@@ -1,4 +1,4 @@
-"""What selectors share that know a score of each sample."""
+"""Shared base of the selectors that use a score of each sample."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SCORE_CONSTRAINTS: Mapping[str, Constraint] = {
 
 
 class ScoredSelector(TopicSelector):
-    """Base of selectors that may ask for a score of each sample."""
+    """Base of the selectors that may use a score of each sample."""
 
     def __init__(
         self,
@@ -32,12 +32,13 @@ class ScoredSelector(TopicSelector):
         """
         Initialization method.
 
-        :param score_key: the quality of a sample: a column, a key inside one after a dot, or the name of a stat, such
-            as `quality_score`, that an operator before this one writes. NaN counts as no score.
-        :param score_scale: `minmax` maps the lowest score of the dataset to 0 and the highest to 1, `rank` likewise by
-            rank, which outliers do not spoil. `raw` takes scores as they are, at least 0 and best in [0, 1].
-        :param missing_score: what happens to a sample without a score if quality counts: it gets the `lowest` score of
-            the dataset, is dropped and not chosen (`drop`), or stops the run (`raise`).
+        :param score_key: the field that holds the quality of a sample: a column, a key inside one after a dot, or the
+            name of a stat, such as `quality_score`, that an operator before this one writes. NaN counts as no score.
+        :param score_scale: `minmax` maps the lowest score of the dataset to 0 and the highest to 1. `rank` does the
+            same with the ranks of the scores, so that outliers have no influence. `raw` takes the scores as they are;
+            they must be at least 0 and should be in [0, 1].
+        :param missing_score: what happens to a sample without a score if scores count: it gets the `lowest` score of
+            the dataset, is dropped (`drop`), or stops the run (`raise`).
         :param args: see `TopicSelector`.
         :param kwargs: see `TopicSelector`.
         """

@@ -1,4 +1,4 @@
-"""Keep one of each group of samples that say nearly the same."""
+"""Keep one of each group of samples that mean nearly the same."""
 
 from __future__ import annotations
 
@@ -23,14 +23,15 @@ OP_NAME = "semantic_deduplicator"
 
 @OPERATORS.register_module(OP_NAME)
 class SemanticDeduplicator(RowSelector):
-    """Keep one of each group of samples that say nearly the same, by their embeddings (SemDeDup, arXiv 2303.09540).
+    """Keep one of each group of samples that mean nearly the same, by their embeddings (SemDeDup, arXiv 2303.09540).
 
-    K-means divides samples into cells. In a cell, a sample is dropped if its cosine to one that is kept exceeds
+    K-means divides samples into cells. In a cell, a sample is dropped if its cosine to a kept sample exceeds
     `max_similarity`. Then samples near the border of their cell are compared with those on the other side. `keep` says
-    which one of two is kept. On topics, each topic is deduplicated for itself; on a flat dataset the whole, and columns
-    and order stay. The record says how many were dropped (`too_alike`), and names each dropped sample and the one that
-    it was dropped for by their row ids (`left_out_for`). Embeddings are of instruction and input: samples that ask the
-    same and answer differently count as the same."""
+    which of two samples is kept. Given topics, the operator deduplicates each topic separately. Given a flat dataset,
+    it deduplicates all samples together and keeps columns and order. The record says how many samples were dropped
+    (`too_alike`). It lists the row id of each dropped sample with the row id of the sample kept in its place
+    (`left_out_for`). Embeddings cover instruction and input, so samples that ask the same and answer differently count
+    as the same."""
 
     step = "Kept, one of each group of like samples"
     _constraints = {
@@ -59,22 +60,24 @@ class SemanticDeduplicator(RowSelector):
         """
         Initialization method.
 
-        :param max_similarity: highest cosine that two kept samples of a cell may have; 0.95 is an eps of 0.05 in the
-            paper.
-        :param num_clusters: number of cells; null: one per 1,000 samples. A cell of more than 10,000 is divided. More
-            cells take less time, and leave more like samples in different cells.
-        :param keep: which of two like samples is kept: the one with the higher `score`; the `first`; the one farther
-            from the centre of its cell (`hard`, the released code's), or nearer to it (`easy`).
-        :param score_key: for `keep: score`, how good a sample is: a column, a key inside one after a dot, or the name
-            of a stat that an operator before this one writes. Samples without a score are kept last.
-        :param chain: `greedy`: a sample is dropped for a kept one. `released`: also for one that was dropped before it,
-            as in the released code; of a chain, each like the next, only the first is kept.
-        :param across_cells: whether samples are compared across the borders of cells: with those of the two nearest
+        :param max_similarity: highest cosine that two kept samples of a cell may have; 0.95 corresponds to an eps of
+            0.05 in the paper.
+        :param num_clusters: number of cells; null: one per 1,000 samples. A cell of more than 10,000 samples is
+            divided. With more cells the work takes less time, but more similar samples are in different cells.
+        :param keep: which of two similar samples is kept: the one with the higher `score`, the `first` one, the one
+            farther from the centre of its cell (`hard`, as in the released code), or the one nearer to it (`easy`).
+        :param score_key: for `keep: score`, the field that holds the quality of a sample: a column, a key inside one
+            after a dot, or the name of a stat that an operator before this one writes. Samples without a score come
+            last.
+        :param chain: `greedy`: a sample is dropped if it is similar to a kept one. `released`: a sample is also dropped
+            if it is similar to a dropped one, as in the released code; of a chain of samples, each similar to the next,
+            only the first is kept.
+        :param across_cells: whether samples are compared across the borders of cells, with those of the two nearest
             cells.
         :param seed: seed of K-means.
         :param args: extra args
         :param kwargs: extra args
-        :raises RecipeError: if `keep: score` lacks a `score_key`, or a `score_key` is given without it.
+        :raises RecipeError: if only one of `keep: score` and `score_key` is given.
         """
         declare(self, locals())
         super().__init__(*args, **kwargs)

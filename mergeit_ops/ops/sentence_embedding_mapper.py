@@ -1,4 +1,4 @@
-"""Embed samples as a step of its own."""
+"""Embed samples in a separate step."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ OP_NAME = "sentence_embedding_mapper"
 class SentenceEmbeddingMapper(EmbeddingOperator, Mapper):
     """Add `mergeit_embedding`, the unit vector of each sample's instruction (and input), as base64 of float32.
 
-    The operators that need embeddings compute them when they are missing; this one is for recipes that want the
-    embedding as a step of its own. Samples that bring the column are checked, not embedded again."""
+    The operators that need embeddings compute them if they are missing; this operator is for recipes with a separate
+    embedding step. If samples bring the column, it is checked, and they are not embedded again."""
 
     _batched_op = True
     gives_ids = True
@@ -38,8 +38,8 @@ class SentenceEmbeddingMapper(EmbeddingOperator, Mapper):
     def run(self, dataset: Dataset, *, exporter: Any = None, tracer: Any = None) -> Dataset:
         """Embed a flat dataset.
 
-        One process does it, whatever `np`: torch already uses every core, and the whole dataset at once lets the
-        encoder batch texts of like lengths.
+        One process does the work, whatever `np` is: torch already uses every core, and with the whole dataset the
+        encoder can batch texts of similar length.
 
         :param dataset: flat samples.
         :param exporter: not used.

@@ -1,4 +1,4 @@
-"""Base class of filters that note stats for flat samples and decide by them which stay."""
+"""Base class of filters that write stats of flat samples and use them to decide which samples stay."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _LEDGER, _DRIVER = "mergeit_ledger", "mergeit_driver"
 
 
 class StatsFilter(SampleOperator, Filter):
-    """Base class of filters by stats. A filter says what its job is, and which samples stay."""
+    """Base class of filters by stats. A subclass provides the job, and decides which samples stay."""
 
     _batched_op = True
 
     drops_others_stats: ClassVar[bool] = False
-    """Whether rows that come from the merger lose, on Ray, the stats that filters since then have noted."""
+    """Whether, on Ray, rows from the merger lose the stats that filters after the merger have written."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """
@@ -40,31 +40,31 @@ class StatsFilter(SampleOperator, Filter):
         :param args: see `SampleOperator`.
         :param kwargs: see `SampleOperator`.
         """
-        # On Ray, an actor is built from an operator's parameters; these two are added, see below.
+        # On Ray, an actor is built from the operator's parameters; `_prepare_for_ray_map_batches` adds these two.
         self._ledger: str | None = kwargs.get(_LEDGER)
         self._driver: Any = kwargs.get(_DRIVER)
         super().__init__(*args, **kwargs)
-        # On Ray, Data-Juicer calls this attribute with Arrow batches, which keep their types if they stay Arrow.
+        # On Ray, Data-Juicer calls this attribute with Arrow batches. Types are kept only if the batches stay in Arrow.
         self._compute_stats_of_dict: Any = self.compute_stats  # type: ignore[has-type]
         self.compute_stats = self._compute_stats_of_batch
         self._check_export: ExportCheck | None = None
 
     def job_for(self, columns: Sequence[str], only_look: bool = False) -> ScoringJob:
-        """Return what makes the stats of a table.
+        """Return the job that makes the stats of a table.
 
-        :param columns: those of the dataset.
-        :param only_look: whether the stats are only looked at, by `dj-analyze`.
+        :param columns: columns of the dataset.
+        :param only_look: whether `dj-analyze` only looks at the stats.
         :raises DatasetError: if a column is missing.
         """
         raise NotImplementedError
 
     def process_single(self, sample: Any) -> bool:
-        """Return whether a sample stays, from its stats."""
+        """Return whether the stats of a sample let it stay."""
         raise NotImplementedError
 
     @property
     def asks_a_server(self) -> bool:
-        """Return whether the stats cost money: a server is asked for them."""
+        """Return whether the stats cost money because a server is asked for them."""
         return False
 
     @property
@@ -77,18 +77,19 @@ class StatsFilter(SampleOperator, Filter):
 
         :param dataset: flat samples.
         :param exporter: Data-Juicer's exporter, for `stats_export_path`.
-        :param tracer: Data-Juicer's tracer: samples that are dropped are traced.
-        :param reduce: whether to filter; `dj-analyze` only looks at the stats, and a server is not asked for it.
+        :param tracer: Data-Juicer's tracer, which gets the dropped samples.
+        :param reduce: whether to filter. `dj-analyze` only looks at the stats and sets it to false; no server is asked
+            then.
         :return: flat samples with their stats.
         :raises DatasetError: if a column is missing, the rows are topics, or a sample has no score and
             `on_missing_score` is `raise`.
         :raises LLMError: if the scorer's language model had to stop, or cannot be loaded.
         :raises ScorerError: if the scorer fails or breaks its contract.
         """
-        only_look = self.process is None  # how Data-Juicer's analyzer says that it wants stats and no filtering
+        only_look = self.process is None  # set by Data-Juicer's analyzer, which wants stats and no filtering
         if only_look and (is_grouped(dataset.features) or self.asks_a_server):
             if self.asks_a_server:
-                logger.info(f"{self._name}: dj-analyze does not ask its server, which would cost money: no scores.")
+                logger.info(f"{self._name}: no scores: dj-analyze does not ask the server, which would cost money.")
             return dataset
         self.check_flat(is_grouped(dataset.features))
         if not only_look:
@@ -150,7 +151,7 @@ class StatsFilter(SampleOperator, Filter):
         """Warn of what the figures of a run show."""
 
     def _finish_scoring(self) -> None:
-        """Hear that there are no more rows."""
+        """Finish the work after the last row."""
 
     def _scoring_figures(self) -> dict[str, Any]:
         """Return what the work has cost so far, for the record."""
@@ -169,7 +170,7 @@ class StatsFilter(SampleOperator, Filter):
         self._driver = self._of_driver()
         given: dict[str, Any] = self._init_kwargs  # type: ignore[has-type]
         self._init_kwargs = given | {_LEDGER: self._ledger, _DRIVER: self._driver}
-        # The operator itself or an actor built from its parameters may run a task.
+        # A task runs the operator itself or an actor built from its parameters.
         return False
 
     def _of_driver(self) -> Any:
@@ -189,7 +190,7 @@ class StatsFilter(SampleOperator, Filter):
             return self._score_block(samples)
 
     def _score_block(self, block: pa.Table) -> pa.Table:
-        """Make the stats of a batch of rows on Ray, where rows have no order to go back to."""
+        """Make the stats of a batch of rows on Ray, where rows have no order to restore."""
         from mergeit_ops.distributed.columns import with_json, with_structs, without_others_stats
         from mergeit_ops.distributed.ledger import batch_name, report
 

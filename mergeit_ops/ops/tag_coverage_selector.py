@@ -1,4 +1,4 @@
-"""Keep samples whose tags cover those of all samples, by a method of the literature."""
+"""Keep samples whose tags cover those of all samples, by a published method."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class TagCoverageSelector(MethodSelector, ScoredSelector):
     for each sample.
 
     `complexity_first` (InsTag, arXiv 2308.07074) goes through the samples, those with the most tags first, and takes
-    each that adds a tag; when no sample adds one, it begins anew with those that are left. Scores change nothing.
-    `information_gain` (MIG, arXiv 2504.13835): each sample gives its score to each of its tags, and a tag passes a
-    share on to tags that are like it. A sample is worth what it adds to the sum of x^`exponent` over all tags, where x
-    is what a tag has received; so tags that have much count little. Both take a million samples in minutes. Samples
-    without tags come last. No sample is embedded; `information_gain` embeds the tags, unless `edge_similarity` is
-    null."""
+    each sample that adds a new tag. When no sample adds one, it starts again with the samples that are left. It does
+    not use scores. `information_gain` (MIG, arXiv 2504.13835): each sample gives its score to each of its tags, and a
+    tag passes a share on to similar tags. The gain of a sample is what it adds to the sum of x^`exponent` over all
+    tags, where x is what a tag has received. So a tag that has received much adds little. Both methods take a million
+    samples in minutes. Samples without tags come last. No sample is embedded; `information_gain` embeds the tags,
+    unless `edge_similarity` is null."""
 
     methods = TAG_METHODS
     _constraints = {
@@ -65,23 +65,24 @@ class TagCoverageSelector(MethodSelector, ScoredSelector):
         """
         Initialization method.
 
-        At most one of `select_ratio`, `num_per_topic`, `select_num` and `select_tokens` may be set; none of them means
-        a ratio of 0.2.
+        At most one of `select_ratio`, `num_per_topic`, `select_num` and `select_tokens` may be set. If none is set, the
+        ratio is 0.2.
 
         :param method: one of the methods above.
         :param allocation: how `select_num` or `select_tokens` is split: `proportional` to topic sizes (largest
-            remainder), or in `equal` parts; other topics get what small topics cannot use.
-        :param tags_key: column of the tags, a list of texts for each sample. null is no tag.
-        :param gain: what `information_gain` takes the highest of: `exact`, how much a sample raises the sum, whose
-            greedy choice is at least 63 % of the best one; or `gradient`, as in the released code, where a tag that no
-            chosen sample has outweighs nearly everything.
-        :param exponent: how fast a tag has enough, in (0, 1]: 1 means never, and the highest scores win. 0.8 is the
-            paper's.
-        :param edge_similarity: cosine of the embeddings of two tags from which they pass on to each other, in
-            proportion to it; 0.9 is the paper's, for another embedding model. For 100,000 tags at most. null: tags keep
-            what they receive, and are not embedded.
-        :param propagation: factor of what they pass on, at least 0. 1 is the paper's.
-        :param normalize_by_tags: whether a sample divides its score among its tags, so that many tags are no advantage.
+            remainder), or in `equal` parts. What a small topic cannot use goes to the others.
+        :param tags_key: column of the tags, a list of texts for each sample. A null does not count as a tag.
+        :param gain: what `information_gain` maximises in each step: `exact`, how much a sample raises the sum; greedy
+            steps reach at least 63 % of the best possible sum. Or `gradient`, as in the released code, where a tag that
+            no chosen sample has outweighs nearly everything.
+        :param exponent: how fast a tag is saturated, in (0, 1]. With 1 it never is, and the highest scores win. 0.8 as
+            in the paper.
+        :param edge_similarity: lowest cosine at which two tags pass shares on to each other, in proportion to it. 0.9
+            as in the paper, which uses another embedding model. It works for at most 100,000 tags. null: tags pass
+            nothing on and are not embedded.
+        :param propagation: factor of the shares that tags pass on, at least 0. 1 as in the paper.
+        :param normalize_by_tags: whether a sample divides its score among its tags, so that having many tags is no
+            advantage.
         :param args: extra args
         :param kwargs: extra args
         :raises RecipeError: if a parameter of another method is set.

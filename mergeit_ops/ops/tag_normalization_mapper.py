@@ -1,4 +1,4 @@
-"""Make tags that mean the same one tag, and drop rare ones."""
+"""Merge tags that mean the same, and drop rare tags."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ OP_NAME = "tag_normalization_mapper"
 class TagNormalizationMapper(EmbeddingOperator, Mapper):
     """Replace the tags of all samples by fewer, more common ones.
 
-    After InsTag (arXiv 2308.07074), in four steps. Rules: lower case, one space for what is no letter or digit, words
-    in the singular; a tag of symbols only is dropped. Frequency: tags of fewer than `min_tag_count` samples are
-    dropped; the paper does this first, and so loses the rare spellings of a common tag. Meaning: tags whose
-    embeddings have a cosine of `merge_similarity` are one tag, and so are chains of such tags (DBSCAN with
-    `min_samples` 1). Its name is the most frequent of them, then the shortest, then the first in the alphabet.
-    Association, if asked for: a tag that nearly always comes with another one becomes that one. The list of each sample
-    keeps its order, and has each tag once."""
+    After InsTag (arXiv 2308.07074), in four steps. Rules: tags are put in lower case, characters that are not letters
+    or digits become one space, and words become singular; a tag of symbols only is dropped. Frequency: tags of fewer
+    than `min_tag_count` samples are dropped; the paper does this first and so loses the rare spellings of a common tag.
+    Meaning: tags whose embeddings have a cosine of at least `merge_similarity` become one tag, and so do chains of
+    these tags (DBSCAN with `min_samples` 1). Its name is the most frequent of them; ties go to the shortest, then to
+    the first in the alphabet. Association, if you set `min_support`: a tag that nearly always occurs with another one
+    becomes that one. The list of each sample keeps its order and has each tag once."""
 
-    # Data-Juicer's partitioned Ray executor would otherwise run it on each partition for itself.
+    # Otherwise Data-Juicer's partitioned Ray executor would run it on each partition separately.
     is_global_operation = True
     changes_rows = True
     _constraints = {
@@ -64,20 +64,20 @@ class TagNormalizationMapper(EmbeddingOperator, Mapper):
         """
         Initialization method.
 
-        :param tags_key: column of the tags, a list of texts, which is replaced.
-        :param min_tag_count: samples that a tag must be in; null: one for every 15,000 samples, and at least 2. InsTag
-            has 20 for 306,044 samples, MIG has 2.
-        :param merge_similarity: cosine from which two tags are one. InsTag and MIG have 0.95. null: tags are neither
-            embedded nor merged. 100,000 tags at most can be compared.
-        :param min_support: samples in which two tags are together, at least, for one to become the other. InsTag has
-            40. null: no tag is replaced for that reason.
-        :param min_confidence: of the samples with the first tag, the share that has the other one, at least. InsTag has
-            0.99.
-        :param mapping_path: a JSON file that maps each tag, in the form of the rules, to its name. If it is there, it
-            is used as it is, and tags that it does not have are dropped; else it is written. null: neither.
+        :param tags_key: column of the tags, a list of texts for each sample. Its values are replaced.
+        :param min_tag_count: number of samples in which a tag must occur; null: one for every 15,000 samples, and at
+            least 2. InsTag uses 20 for 306,044 samples, MIG uses 2.
+        :param merge_similarity: lowest cosine at which two tags become one. InsTag and MIG use 0.95. null: tags are
+            neither embedded nor merged. At most 100,000 tags can be compared.
+        :param min_support: fewest samples with both tags for one tag to become the other. InsTag uses 40. null: no tag
+            is replaced by association.
+        :param min_confidence: smallest share of the samples with the first tag that must also have the other one.
+            InsTag uses 0.99.
+        :param mapping_path: a JSON file that maps each tag, in the form of the rules, to its name. If the file exists,
+            it is used as it is, and tags that it does not have are dropped. Otherwise it is written. null: no file.
         :param args: extra args
         :param kwargs: extra args
-        :raises RecipeError: if the file at `mapping_path` is no such mapping.
+        :raises RecipeError: if the file at `mapping_path` does not hold this mapping.
         """
         declare(self, locals())
         super().__init__(*args, **kwargs)
@@ -116,7 +116,7 @@ class TagNormalizationMapper(EmbeddingOperator, Mapper):
         return normalized.dataset
 
     def _names(self, rows: Rows) -> tuple[dict[str, str], dict[str, int]]:
-        """Return the names of the tags, from the file or anew, and the figures for the record."""
+        """Return the names of the tags, from the file or newly made, and the figures for the record."""
         known = self._known_names()
         if known is not None:
             logger.info(f"{self._name}: the names of {len(known):,} tags are those in {self._mapping_path}.")

@@ -28,14 +28,14 @@ OP_NAME = "topic_cluster_grouper"
 
 @OPERATORS.register_module(OP_NAME)
 class TopicClusterGrouper(EmbeddingOperator, Grouper, Pipeline):
-    """Group samples into topics: one row per topic comes out, each column the list of its samples' values.
+    """Group samples into topics: return one row per topic, with a list of the samples' values in each column.
 
     Embeds each sample's instruction (and input), reduces the embeddings by PCA, and clusters them by K-means (MergeIT,
-    stage 1). Topics are the unit of the selection and merging that follow. Adds `mergeit_row_id` and
-    `mergeit_embedding` to the samples, where they do not bring them, and `__dj__batch_meta__` to the topics. The rows
-    that centroids are fitted on are chosen by content, so topics do not depend on the order of the input."""
+    stage 1). The selectors and the merger that follow work within topics. Adds `mergeit_row_id` and `mergeit_embedding`
+    to samples that do not bring them, and `__dj__batch_meta__` to the topics. The rows to which the centroids are
+    fitted are chosen by their content, so topics do not depend on the order of the input."""
 
-    # Data-Juicer's partitioned Ray executor would otherwise run it on each partition for itself.
+    # Otherwise Data-Juicer's partitioned Ray executor would run it on each partition separately.
     is_global_operation = True
     gives = "topics"
     makes_vectors = True
@@ -65,13 +65,13 @@ class TopicClusterGrouper(EmbeddingOperator, Grouper, Pipeline):
         Initialization method.
 
         :param num_clusters: number of topics; null: floor(sqrt(n / 2)) for n samples, as in the released code.
-        :param pca_variance: share of variance in (0, 1) that clustering keeps of the embeddings, or null to cluster the
-            embeddings themselves. Selection and pairing always see the embeddings themselves.
+        :param pca_variance: share of the embeddings' variance, in (0, 1), that PCA keeps for clustering; null: no PCA.
+            Selection and pairing always use the full embeddings.
         :param seed: seed of K-means.
-        :param fit_sample_size: samples that centroids are fitted on; null: all up to 50,000, or 100 per topic where
+        :param fit_sample_size: samples to which the centroids are fitted; null: all up to 50,000, or 100 per topic if
             that is more.
-        :param unreadable_rows: what to do with rows whose text cannot be read. `keep` puts them into a separate topic,
-            the last one; `drop` drops them. If more than half of the rows cannot be read, the run stops.
+        :param unreadable_rows: what to do with rows whose text cannot be read. `keep` puts them into a separate last
+            topic; `drop` drops them. If more than half of the rows cannot be read, the run stops.
         :param args: extra args
         :param kwargs: extra args
         """
@@ -122,9 +122,9 @@ class TopicClusterGrouper(EmbeddingOperator, Grouper, Pipeline):
 def _declare_metadata() -> None:
     """Have Data-Juicer add the metadata column before this operator on Ray, and only there.
 
-    Its Ray executors look at the columns once, at the start: a later operator that tags samples would be given a
-    second, empty metadata column, and the lineage would be lost. In default mode, and under `dj-analyze`, a tagging
-    operator is taken for one that works on raw rows.
+    Its Ray executors look at the columns only once, at the start. A later operator that tags samples would get a
+    second, empty metadata column, and the lineage would be lost. In default mode and under `dj-analyze`, Data-Juicer
+    takes a tagging operator for one that works on raw rows.
     """
     executor = getattr(config.global_cfg, "executor_type", "default")
     if (is_ray_mode() or executor in ("ray", "ray_partitioned")) and not is_analyzed():

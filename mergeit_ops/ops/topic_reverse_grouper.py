@@ -22,7 +22,7 @@ class TopicReverseGrouper(SampleOperator, Grouper, Pipeline):
     """Flatten topics to samples, for recipes that select without merging.
 
     Samples come out by topic, then in the order of the input. `topic_id` and `row_id` go to `__dj__meta__`; all other
-    columns are as they were before grouping."""
+    columns stay as they were before grouping."""
 
     # Otherwise Data-Juicer's partitioned Ray executor would run it on each partition.
     is_global_operation = True
@@ -55,7 +55,7 @@ class TopicReverseGrouper(SampleOperator, Grouper, Pipeline):
         :param exporter: not used.
         :param tracer: not used; Data-Juicer does not trace groupers.
         :return: flat samples.
-        :raises DatasetError: if the rows are no topics.
+        :raises DatasetError: if the rows are not topics.
         """
         with self.recorded() as manifest:
             rows = self.rows_of(dataset, same_types=False)

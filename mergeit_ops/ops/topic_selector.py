@@ -1,4 +1,4 @@
-"""What selectors share that keep so many samples of each topic, or of a flat dataset."""
+"""Shared base of the selectors that keep a given number of samples of each topic, or of a flat dataset."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TOPIC_SELECTOR_CONSTRAINTS: Mapping[str, Constraint] = {
 
 
 class TopicSelector(RowSelector):
-    """Base of selectors. It says how many samples are kept; its `method` says which."""
+    """Base of the selectors. It says how many samples are kept; the `method` of a subclass says which."""
 
     def __init__(
         self,
@@ -45,16 +45,16 @@ class TopicSelector(RowSelector):
         """
         Initialization method.
 
-        At most one of `select_ratio`, `num_per_topic`, `select_num` and `select_tokens` may be set; none of them means
-        a ratio of 0.2.
+        At most one of `select_ratio`, `num_per_topic`, `select_num` and `select_tokens` may be set. If none is set, the
+        ratio is 0.2.
 
         :param select_ratio: share in (0, 1] to keep: max(1, round(ratio * size)) of each topic, or of a flat dataset.
-        :param num_per_topic: samples to keep of each topic; smaller topics are kept whole. The released code has 75.
+        :param num_per_topic: samples to keep of each topic; smaller topics are kept whole. The released code uses 75.
         :param select_num: samples to keep over all topics, split by `allocation`, or of a flat dataset.
-        :param select_tokens: tokens that the chosen samples may have over all topics, split by `allocation`, or in a
-            flat dataset: what training on them costs. A token is estimated as four bytes of UTF-8, which suits English;
-            other languages come out within a factor of two. Samples are taken in the order of the method, and one that
-            no longer fits is left out.
+        :param select_tokens: most tokens of the chosen samples over all topics, split by `allocation`, or of a flat
+            dataset. This limits the cost of training. A token is estimated as four bytes of UTF-8, which suits English;
+            other languages come out within a factor of two. Samples are taken in the order of the method, and a sample
+            that exceeds the rest of the budget is skipped.
         :param budget_of: what `select_tokens` counts: the `response`, on which a model is trained, or the whole `row`.
         :param args: see `RowSelector`.
         :param kwargs: see `RowSelector`.
@@ -68,11 +68,11 @@ class TopicSelector(RowSelector):
             raise RecipeError(
                 f"{self._name}: at most one of {', '.join(_BUDGETS)} may be set, got {' and '.join(given)}."
             )
-        # A selector that never splits its budget among topics has no allocation.
+        # A selector that never splits its budget among topics has no `allocation`.
         allocation = parameters.get("allocation", "proportional")
         if select_tokens is not None and allocation == "gain":
             raise RecipeError(
-                f"{self._name}: select_tokens cannot be split by the allocation 'gain', which counts samples; take "
+                f"{self._name}: select_tokens cannot be split by the allocation 'gain', which counts samples; use "
                 "another allocation, or select_num."
             )
         self.tokens_of = None if select_tokens is None else budget_of

@@ -1,4 +1,4 @@
-"""Operators that embed texts beside vectors which an earlier operator of the recipe has made: both must agree."""
+"""Make an operator that embeds texts agree with the earlier operator that made the vectors of the rows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EMBEDDING_CHOICES: Mapping[str, str] = {
     "embedding_window": DEFAULT_EMBEDDING_WINDOW,
     "embedding_text": "user",
 }
-"""Parameters that decide which vector a row has, and their defaults."""
+"""Parameters that determine the vector of a row, and their defaults."""
 
 
 class _Embeds(Protocol):
@@ -30,11 +30,11 @@ class _Embeds(Protocol):
 
 
 def choices_of_maker(operator: _Embeds, recipe: Recipe, place: int) -> dict[str, Any]:
-    """Return the parameters with which the vectors that come to an operator were made; those of its own if none come.
+    """Return the parameters that made the vectors of the rows; the operator's own if the rows have no vectors.
 
     A parameter that the operator leaves at its default follows the maker of the vectors.
 
-    :param operator: it embeds texts and compares them with these vectors.
+    :param operator: operator that embeds texts and compares them with these vectors.
     :param recipe: the recipe.
     :param place: position of the operator in it, from 0.
     :raises RecipeError: if the operator and the maker name different values.
@@ -60,18 +60,18 @@ def choices_of_maker(operator: _Embeds, recipe: Recipe, place: int) -> dict[str,
 
 
 def _beside_static(operator: _Embeds, maker: Step, default: str) -> str:
-    """Return the model of an operator that names none, where the vectors are of token vectors fitted to the rows."""
+    """Return the model of an operator that names none, if the vectors of the rows come from `static`."""
     if operator.beside_static == "refuses":
         raise RecipeError(
             f"{operator._name}: {maker.name} makes the vectors of the rows with embedding_model static, and this "
-            "operator cannot embed other texts with it; let the rows lose their vectors before it (keep_embeddings: "
+            "operator cannot embed other texts with it; have the vectors removed before it (keep_embeddings: "
             "false), or put it before the operator that makes them."
         )
     return STATIC if operator.beside_static == "follows" else default
 
 
 def _maker(steps: tuple[Step, ...]) -> Step | None:
-    """Return the operator whose vectors the rows still have; None: they have none."""
+    """Return the operator whose vectors the rows still have; None if they have none."""
     maker: Step | None = None
     topics = False
     for step in steps:

@@ -106,7 +106,7 @@ def test_parameters_that_cannot_work_are_refused():
         by_length(min_score=2, max_score=1)
     with pytest.raises(RecipeError, match="one of 'ifd', 'perplexity', got 'ppl'"):
         losses(measure="ppl")
-    with pytest.raises(RecipeError, match="stat is 'ifd', under which the scorer gives another measure"):
+    with pytest.raises(RecipeError, match="stat is 'ifd', which the scorer uses for another measure"):
         losses(measure="perplexity", stat="ifd")
     with pytest.raises(RecipeError, match=r"sample_score_filter: response_loss: dtype must be"):
         SampleScoreFilter(scorer="response_loss", scorer_params={"dtype": "int8"})

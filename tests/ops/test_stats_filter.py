@@ -46,7 +46,7 @@ def test_dj_analyze_asks_no_server(lines):
         asking.process = None  # as Data-Juicer's analyzer does
         assert asking.run(given) is given
         assert len(server.requests) == asked
-    assert any("dj-analyze does not ask its server" in line for line in lines)
+    assert any("dj-analyze does not ask the server" in line for line in lines)
 
 
 def test_no_rows_have_stats_of_their_type(lines):
