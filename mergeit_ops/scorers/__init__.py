@@ -50,7 +50,7 @@ SCORERS: Mapping[str, str] = {
     "reasoning_trace": "mergeit_ops.scorers.reasoning_trace:ReasoningTraceScorer",
     "tool_call_check": "mergeit_ops.scorers.tool_call_check:ToolCallCheck",
 }
-"""Name in a recipe to `module:Class`; a new scorer is one file and one line here."""
+"""Maps the name in a recipe to `module:Class`. To add a scorer, add one file and one line here."""
 
 
 def build_scorer(
@@ -58,15 +58,14 @@ def build_scorer(
 ) -> Any:
     """Return a scorer.
 
-    :param name: a name in the registry, or the import path `package.module:Class` of a class of one's own that has the
-        method `score` of the `RowScorer` Protocol, or the methods of the `PoolScorer` Protocol.
-    :param params: keyword arguments of its class. One that is None and that the class does not take is left out: of an
-        operator that stands in a recipe twice, Data-Juicer hands the params of the first on to the second, where None
-        takes them back.
+    :param name: a name in the registry, or the import path `package.module:Class` of your own class with the method
+        `score` of the `RowScorer` Protocol or the methods of the `PoolScorer` Protocol.
+    :param params: keyword arguments of its class. A None that the class does not take is ignored: if an operator is in
+        a recipe twice, Data-Juicer passes the params of the first on to the second, and None there cancels them.
     :param registry: `SCORERS` or `POOL_SCORERS`.
-    :param defaults: keyword arguments that are passed where the class takes them and `params` does not give them, such
-        as `device`.
-    :raises RecipeError: if there is no such scorer, or it does not take these parameters.
+    :param defaults: keyword arguments, such as `device`, that are passed if the class takes them and `params` does not
+        hold them.
+    :raises RecipeError: if there is no scorer of this name, or it does not take these parameters.
     :raises ScorerError: if it cannot be built.
     """
     factory = _find(name, registry)
@@ -80,7 +79,7 @@ def build_scorer(
     except TypeError as error:
         raise RecipeError(
             f"scorer_params do not fit the scorer '{name}': {error}. If the operator stands in the recipe more than "
-            "once, Data-Juicer adds the scorer_params of the earlier one; null takes one of them back."
+            "once, Data-Juicer adds the scorer_params of the earlier one; set one of them to null to cancel it."
         ) from error
     scorer = factory(**given)
     if not callable(getattr(scorer, "score", None)):
@@ -97,7 +96,7 @@ def _find(name: str, registry: Mapping[str, str]) -> Any:
     try:
         with nullcontext() if name in registry else _current_folder():
             return getattr(importlib.import_module(module_name), class_name)
-    except Exception as error:  # a module of the user's own may raise anything
+    except Exception as error:  # a user's module may raise anything
         raise RecipeError(
             f"the scorer '{name}' could not be imported ({type(error).__name__}: {error}); its module must be in the "
             "current folder, on PYTHONPATH, or installed"
@@ -108,8 +107,8 @@ def _find(name: str, registry: Mapping[str, str]) -> Any:
 def _current_folder() -> Iterator[None]:
     """Find modules in the current folder, after all others, inside this context.
 
-    `dj-process` searches only its installation, and `python -m` also the current folder; this makes a scorer available
-    to both. Other imports must not find modules of the current folder.
+    `dj-process` searches only its installation, and `python -m` also the current folder. With this, both find the
+    scorer. Other imports must not find modules of the current folder.
     """
     folder = os.getcwd()
     if folder in sys.path:

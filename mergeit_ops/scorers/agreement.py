@@ -1,4 +1,4 @@
-"""At what agreement a distilled scorer stands in for its judge, and whether that is enough for a gate."""
+"""How well a distilled scorer agrees with its judge, and whether that is enough for a gate."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from mergeit_ops.core.measures.rank_correlation import spearman, spearman_interv
 __all__ = ["LEAST_FOR_A_GATE", "Agreement", "agreement_of"]
 
 LEAST_FOR_A_GATE = 0.6
-"""Rank correlation below which a gate is not the judge's.
+"""Lowest rank correlation at which a gate may use the scorer in place of the judge.
 
-Of three rows whose two scores are jointly normal with a correlation r, both scores decide alike at gamma 1 with a
-probability of 1/2 + arcsin(r) / pi: 70 % at 0.6, where a coin has 50 %. For the weights that ship, 0.860, the formula
+If the two scores of three rows are jointly normal with a correlation r, both lead to the same decision at gamma 1 with
+a probability of 1/2 + arcsin(r) / pi: 70 % at 0.6; chance is 50 %. For the shipped weights, r is 0.860: the formula
 gives 83.0 %, and 82.9 % were measured.
 """
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How a scorer ranks rows that it has not seen, beside its judge.
+    """How a scorer and its judge rank rows that the scorer has not seen.
 
     :param rows: number of them.
     :param spearman: rank correlation of the two scores, with its 95 % interval.
@@ -36,7 +36,7 @@ class Agreement:
     by_length: float
 
     def sentence(self) -> str:
-        """Say it in words."""
+        """Return a sentence about the agreement."""
         span = ""
         if self.spearman.low is not None and self.spearman.high is not None:
             span = f" (95 % interval {self.spearman.low:.2f} to {self.spearman.high:.2f})"
@@ -46,12 +46,12 @@ class Agreement:
         )
 
     def warning(self) -> str:
-        """Return why it should not stand in a gate; empty where it may."""
+        """Return why the scorer should not be used in a gate; empty if it may."""
         if self.spearman.estimate < LEAST_FOR_A_GATE:
             return (
-                f"This agreement is too low for a gate, which takes {LEAST_FOR_A_GATE}: below it, some three of ten "
-                "decisions or more are not the judge's. Ask about more rows, take a judge that says the same of the "
-                "same row (n above 1, a clearer rubric), or let the judge itself score."
+                f"This agreement is too low for a gate, which needs {LEAST_FOR_A_GATE}: below it, about three of ten "
+                "decisions or more differ from the judge's. Ask about more rows, use a judge that gives a row the same "
+                "score each time (n above 1, a clearer rubric), or use the judge itself as the scorer."
             )
         if self.spearman.low is None or self.spearman.low < LEAST_FOR_A_GATE:
             return (

@@ -1,4 +1,4 @@
-"""What every scorer of rows has, and what it may offer beside."""
+"""The Protocol of every scorer of rows, and the Protocols of its optional parts."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class RowScorer(Protocol):
         """Score rows.
 
         :param samples: n rows.
-        :return: n scores, in the order of the rows. A row that cannot be scored gets `Score.missing`,
-            never an invented number; an exception means that no row of any batch could be scored.
+        :return: n scores, in the order of the rows. A row that cannot be scored gets `Score.missing`, never an invented
+            number. Raise an exception only if no row of any batch can be scored.
         """
         ...
 
@@ -41,18 +41,18 @@ class NamedScorer(RowScorer, Protocol):
     """A scorer that names its measures and says what makes them."""
 
     measures: Mapping[str, str]
-    """Name of each measure to the key of its stat; `score` gives the first."""
+    """Maps the name of each measure to the key of its stat. `score` returns the first measure."""
 
     def identity(self) -> Mapping[str, Any]:
-        """Return all that changes a score apart from the row: models, prompts, parameters; plain data."""
+        """Return everything except the row that affects a score (models, prompts, parameters) as plain data."""
         ...
 
 
-# A recipe says whether scorers read answers alone or with their reasoning traces. A scorer that needs another view of
-# a row names it in an attribute `reads`: `parts` for traces and answers told apart, `tool_use` for tools and calls.
-# A scorer whose scores cannot be compared by their ratio says why in an attribute `no_ratio`; the gate refuses it.
-# One that knows its lowest and its highest score gives them as an attribute `scale`; infinity: there is none.
-# One with a true attribute `reads_source` is given the text that each row was made of, by `sample_score_filter`.
+# A recipe says whether scorers read answers alone or with their reasoning traces. A scorer may have these attributes.
+# `reads`: it needs another view of a row, either `parts` (traces and answers, separated) or `tool_use` (tools and
+# calls). `no_ratio`: the reason why its scores cannot be compared by their ratio; the gate refuses such a scorer.
+# `scale`: its lowest and highest score; infinity means no limit. `reads_source`: if true, `sample_score_filter` also
+# passes the text from which each row was made.
 
 
 @runtime_checkable
@@ -70,13 +70,13 @@ class MeasuringScorer(NamedScorer, Protocol):
 
 @runtime_checkable
 class ComparingScorer(RowScorer, Protocol):
-    """A scorer that wants to know what its scores are for."""
+    """A scorer that needs to know which decisions its scores are for."""
 
     def score_comparisons(self, comparisons: Sequence[Comparison]) -> list[list[Score]]:
         """Score the rows of some decisions.
 
         :param comparisons: n of them.
-        :return: for each, the scores of its samples, in their order and all on one scale. The same row may have
+        :return: for each comparison, the scores of its samples, in order and on one scale. The same row may have
             different scores in different comparisons.
         """
         ...
@@ -87,9 +87,9 @@ class ReportingScorer(RowScorer, Protocol):
     """A scorer whose work costs something, or may have to stop."""
 
     def finish(self) -> None:
-        """Hear that there are no more rows.
+        """Finish the work after the last row.
 
-        :raises MergeItError: when the work as a whole has failed.
+        :raises MergeItError: if the work as a whole has failed.
         """
         ...
 
@@ -103,7 +103,7 @@ class PayingScorer(Protocol):
     """A scorer that asks language models, whose token budget several processes may share."""
 
     def engines(self) -> Sequence[LLMEngine]:
-        """Return the engines that use them, in the same order in every copy of the scorer."""
+        """Return the engines that share the budget, in the same order in every copy of the scorer."""
         ...
 
 
@@ -112,7 +112,7 @@ class PlanningScorer(PayingScorer, Protocol):
     """A scorer that can tell what its work would cost."""
 
     def plan(self, samples: Sequence[Sample]) -> Mapping[str, Any]:
-        """Tell what `score` would ask for, without a call and without a key; see `LLMEngine.plan`.
+        """Return what `score` would ask for, without a call and without a key; see `LLMEngine.plan`.
 
         :param samples: n rows.
         """

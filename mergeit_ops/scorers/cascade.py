@@ -20,23 +20,24 @@ _COUNTS = ("decisions", "settled_by_cheap", "asked_of_judge", "agreed", "disagre
 
 
 class CascadeScorer:
-    """Has a cheap scorer look at every row, and asks a judge only about decisions that come out within `margin` of
-    their threshold: gamma times the parents' reference score for a merge, `min_score` or `max_score` for a row.
+    """Scores every row with a cheap scorer, and asks a judge only about decisions within `margin` of their threshold:
+    gamma times the parents' reference score for a merge, `min_score` or `max_score` for a row.
 
-    The rows of one decision are always on one scale: where a merge is close, the judge scores it, its further
-    candidates and its parents; elsewhere the cheap scorer's numbers stand for all of them. A decision that the cheap
-    scorer cannot make, because a row has no score, goes to the judge. Where the judge has no score either there is
-    none: the merge is not accepted. As every decision is taken by itself, where batches are cut changes none.
+    The rows of one decision are always on one scale. If a merge is a close call, the judge scores it, its other
+    candidates and its parents; otherwise all of them have the cheap scorer's scores. If a row has no score, so that the
+    cheap scorer cannot decide, the judge is asked. If the judge gives no score either, the merge is not accepted. Each
+    decision is made separately, so it does not depend on the batches.
 
-    `quality_score` then comes from either scorer. To rank rows by it, take one scorer alone.
+    `quality_score` comes from one scorer for some rows and from the other for the rest. To rank rows by it, use one
+    scorer alone.
 
-    :param cheap: name of a scorer, or a mapping with its name under `scorer` and its parameters beside it.
-    :param judge: the costly scorer, likewise; not another `cascade`.
+    :param cheap: name of a scorer, or a mapping that holds the name under `scorer`, and its parameters.
+    :param judge: the costly scorer, in the same form; not another `cascade`.
     :param margin: distance from the threshold, in points of the cheap scorer and at least 0, up to which the judge is
         asked.
-    :param device: where the scorers' local models run; None leaves it to them.
-    :param accelerator: `cpu` or `cuda` for a judge that is a local model; None leaves it to the judge.
-    :raises RecipeError: one sentence with parameter, what is allowed and what was given.
+    :param device: device of the scorers' local models; None lets each scorer choose.
+    :param accelerator: `cpu` or `cuda` for a judge that is a local model; None lets the judge choose.
+    :raises RecipeError: if a parameter cannot work. The sentence names it, what is allowed and what was given.
     :raises ScorerError: if a scorer cannot be built.
     """
 
@@ -71,7 +72,7 @@ class CascadeScorer:
         return {"margin": self.margin, "named": {role: _name_of(named) for role, named in self._named.items()}, **known}
 
     def score(self, samples: Sequence[Sample]) -> list[Score]:
-        """Score rows about which nothing is to be decided: the cheap scorer's scores.
+        """Score rows that need no decision, with the cheap scorer.
 
         :param samples: n rows.
         """
@@ -96,13 +97,14 @@ class CascadeScorer:
         return [engine for scorer in scorers if isinstance(scorer, PayingScorer) for engine in scorer.engines()]
 
     def finish(self) -> None:
-        """See `ReportingScorer`. The judge sees a few rows only: that all of them failed says nothing of the others."""
+        """See `ReportingScorer`. The judge sees only a few rows; if all of them failed, that says nothing about the
+        others."""
         if isinstance(self._cheap, ReportingScorer):
             self._cheap.finish()
 
     def figures(self) -> Mapping[str, Any]:
-        """Return decisions, those the cheap scorer settled and those the judge was asked about, how often both would
-        have decided alike there, rows the cheap scorer and the judge scored, and the figures of the two.
+        """Return how many decisions there were, how many the cheap scorer settled, how many the judge was asked about,
+        in how many of those both would have decided alike, how many rows each of them scored, and the figures of both.
 
         Agreement counts only decisions for which both have all scores. Rows are counted once per part of the dataset.
         """
@@ -151,8 +153,8 @@ def _built(role: str, named: Any, defaults: Mapping[str, Any]) -> RowScorer:
     name = params.pop("scorer", None)
     if not isinstance(name, str) or not name:
         raise RecipeError(
-            f"cascade: {role} must be the name of a scorer, or a mapping with the name under 'scorer' and its "
-            f"parameters beside it, got {named!r}."
+            f"cascade: {role} must be the name of a scorer, or a mapping that holds the name under 'scorer', and its "
+            f"parameters, got {named!r}."
         )
     try:
         scorer = build_scorer(name, params, **defaults)

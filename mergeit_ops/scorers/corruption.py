@@ -1,4 +1,4 @@
-"""Answers made worse on purpose: what the distilled scorer must not take for better ones."""
+"""Answers that are spoiled on purpose. The distilled scorer must not prefer them to the originals."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from mergeit_ops.scorers.padding_sentences import HELD_OUT_FILLER, TRAINING_FILL
 MARGINS: Mapping[str, float] = {"repeated": 0.5, "shuffled": 0.8, "swapped": 0.5, "padded": 0.7, "stuffed": 0.9}
 """How an answer is spoiled for training, and by how many points its score should fall.
 
-`repeated`: said several times over. `shuffled`: its words in random order. `swapped`: the answer of another row.
-`padded`: with sentences that say nothing. `stuffed`: with sentences of another row's answer. No real scores of spoiled
-answers are known; the margins say "worse than the original", not by how much. They are greater where a spoiled answer
-is hard to tell from an honest one, because the trees then take off only a part.
+`repeated`: the answer several times. `shuffled`: its words in random order. `swapped`: the answer of another row.
+`padded`: with empty phrases added. `stuffed`: with sentences of another row's answer added. No real scores of spoiled
+answers are known, so a margin means "worse than the original" and does not measure how much. Margins are larger if a
+spoiled answer is hard to tell from an honest one, because the trees then deduct only a part.
 """
 
 UNSEEN_PADDING = "padded_unseen"
-"""As `padded`, with sentences that training never sees: for figures only."""
+"""Like `padded`, but with sentences that training never sees. Used only for figures."""
 
 KINDS: tuple[str, ...] = (*MARGINS, UNSEEN_PADDING)
 
@@ -34,7 +34,8 @@ class SpoiledRows:
 
     :param kind: one of `KINDS`.
     :param sources: rows whose query is kept.
-    :param donors: rows whose answer goes into the copy as well (`stuffed`) or instead (`swapped`); else the sources.
+    :param donors: rows whose answer is added to the copy (`stuffed`) or replaces its answer (`swapped`); otherwise the
+        sources.
     :param samples: the copies.
     """
 
@@ -50,10 +51,10 @@ def spoil_rows(samples: Sequence[Sample], kind: str, count: int, rng: random.Ran
     :param samples: the rows.
     :param kind: one of `KINDS`.
     :param count: number of copies, at most as many as there are rows.
-    :param rng: decides rows and draws.
+    :param rng: generator that chooses rows and makes draws.
     """
     sources = sorted(rng.sample(range(len(samples)), count))
-    # Moving on by one among the chosen rows gives every query the answer of another row.
+    # Shifting the chosen rows by one gives every query the answer of another row.
     donors = sources[1:] + sources[:1] if kind in ("swapped", "stuffed") else sources
     spoil: Mapping[str, Callable[[str, str], str]] = {
         "repeated": lambda own, other: repeat_output(own, _log_uniform(_FEWEST_REPETITIONS, _MOST_REPETITIONS, rng)),
@@ -71,7 +72,7 @@ def spoil_rows(samples: Sequence[Sample], kind: str, count: int, rng: random.Ran
 
 
 def repeat_output(output: str, times: int) -> str:
-    """Return the answer said several times over."""
+    """Return the answer repeated several times."""
     return " ".join([output.strip()] * times)
 
 
@@ -83,11 +84,11 @@ def shuffle_output(output: str, rng: random.Random) -> str:
 
 
 def pad_output(output: str, sentences: Sequence[str], rng: random.Random) -> str:
-    """Return the answer with further sentences: after it, around it, or between its lines and sentences.
+    """Return the answer with sentences added after it, around it, or between its lines and sentences.
 
     :param output: the answer.
-    :param sentences: what it is padded with.
-    :param rng: decides where; half of the answers are padded at the end.
+    :param sentences: sentences to add.
+    :param rng: generator that chooses the places; half of the answers are padded at the end.
     """
     where = rng.random()
     inside = output.strip().splitlines() if "\n" in output.strip() else split_sentences(output)
@@ -111,5 +112,6 @@ def _in_a_row(sentences: Sequence[str], rng: random.Random) -> Sequence[str]:
 
 
 def _log_uniform(low: int, high: int, rng: random.Random) -> int:
-    # Even on a log scale, as the length features are: otherwise a thirtyfold answer lies outside what is learnt.
+    # Evenly spread on a log scale, like the length features. Otherwise training would not cover an answer of thirty
+    # times the length.
     return round(low * (high / low) ** rng.random())

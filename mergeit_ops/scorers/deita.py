@@ -30,7 +30,7 @@ __all__ = ["DTYPES", "DeitaScorer"]
 DTYPES = ("float32", "bfloat16", "float16")
 DEFAULT_BATCH_SIZE = 8
 MAX_LENGTH = 2048
-"""Tokens of the longest prompt the published scorers were trained on."""
+"""Tokens of the longest prompt in the training of the published scorers."""
 
 _CONSTRAINTS: Mapping[str, Constraint] = {
     "model": OPTIONAL_TEXT,
@@ -42,28 +42,27 @@ _CONSTRAINTS: Mapping[str, Constraint] = {
     "dtype": OneOf(DTYPES, optional=True),
     "model_params": MAPPING,
 }
-_SEAM_TOKENS = 2  # by which the tokens of a text alone may outnumber those of the same text within a prompt
+_SEAM_TOKENS = 2  # a text alone may have this many more tokens than within a prompt
 
 
 class DeitaScorer:
     """Scores rows with a Deita scorer (1 poor to 6 excellent), a language model of billions of parameters.
 
-    The model is asked for a score and would answer with one digit. What counts is the mean of the six digits, weighted
-    by what the model gives to each: the logits after the prompt's last token, as they leave the model. The released
-    code generates two tokens per row, one row at a time, for the same six numbers. The model loads at the first
-    `score`, once per process.
+    The model is asked for a score and would answer with one digit. The score is the mean of the six digits, weighted by
+    the model's logits for them after the prompt's last token, without further processing. The released code generates
+    two tokens per row, one row at a time, to get the same six numbers. The model loads at the first `score`, once per
+    process.
 
-    :param model: name on the Hugging Face Hub or path of a folder; None for the published model of that `kind`. For a
-        model that is not public, the environment variable HF_TOKEN holds the token.
+    :param model: name on the Hugging Face Hub, or path of a folder; None for the published model of that `kind`. For a
+        model that is not public, set the environment variable HF_TOKEN.
     :param kind: `quality` scores the response to a question; `complexity` scores the question alone.
-    :param with_input: whether the question is instruction and input; false: the instruction alone, as in the released
-        code.
-    :param batch_size: rows per forward pass, >= 1. Rows of like length share a batch, and a batch that exceeds the
-        GPU's memory is run in halves.
-    :param max_length: tokens of a prompt at most, >= 1, or as many as the model can read where that is less. The end of
-        a longer response is cut, so that the prompt keeps its last line; 2048 is what the published scorers were
-        trained on.
-    :param device: `cpu`, `cuda` or `cuda:N`; None takes a GPU where there is one.
+    :param with_input: whether the question is the instruction and the input; false: the instruction alone, as in the
+        released code.
+    :param batch_size: rows per forward pass, >= 1. Rows of similar length share a batch. A batch that exceeds the GPU's
+        memory is split in halves.
+    :param max_length: most tokens of a prompt, >= 1; the model's window if that is smaller. The end of a longer
+        response is cut, so that the prompt keeps its last line. The published scorers were trained on 2048.
+    :param device: `cpu`, `cuda` or `cuda:N`; None takes a GPU if there is one.
     :param dtype: `float32`, `bfloat16` or `float16`; None for bfloat16 on a GPU, which halves the memory, and float32
         elsewhere.
     :param model_params: further arguments of `from_pretrained`, such as `revision` or `device_map`; never a token.
@@ -86,7 +85,7 @@ class DeitaScorer:
         params = dict(model_params or {})
         refuse_secrets({"model_params": params}, "deita", "HF_TOKEN")
         if dtype is not None and set(DTYPE_PARAMS) & set(params):
-            raise RecipeError("deita: dtype and the dtype in model_params are the same thing twice; give one of them.")
+            raise RecipeError("deita: dtype and the dtype in model_params mean the same; give one of them.")
         self.model = model or PUBLISHED_MODELS[kind]
         self.kind = kind
         self.with_input = with_input
@@ -106,13 +105,13 @@ class DeitaScorer:
         return {**model_identity(self.model, self.model_params), **own, "dtype": self._device_and_dtype()[1]}
 
     def score(self, samples: Sequence[Sample]) -> list[Score]:
-        """Score rows; the score of a row does not depend on the rows around it, beyond float noise.
+        """Score rows; the score of a row depends on the rows around it only by float noise.
 
         :param samples: n rows.
-        :return: n scores from 1 to 6. Responses without a letter or a digit give `empty_response`, blank questions
-            `empty_instruction`, questions that leave no room for a response `instruction_too_long`, logits that are
-            not finite `not_finite`.
-        :raises ScorerError: if the model cannot be loaded, is no such scorer, or does not fit into memory.
+        :return: n scores from 1 to 6. Rows without a score have `empty_response` if the response has no letter and no
+            digit, `empty_instruction` if the question is blank, `instruction_too_long` if the question leaves no room
+            for a response, or `not_finite` if the logits are not finite.
+        :raises ScorerError: if the model cannot be loaded, is not a Deita scorer, or does not fit into memory.
         """
         texts = [self._texts(sample) for sample in samples]
         reasons = [blank_reason(question, response) for question, response in texts]
@@ -122,7 +121,7 @@ class DeitaScorer:
             return scores
         model = self._loaded_model()
         prompts = self._prompts(model, {row: texts[row] for row in rows})
-        # The longest first: what does not fit into memory shows at once, and the bar only gets faster.
+        # The longest first, so that a lack of memory shows at once and the progress bar only gets faster.
         order = sorted(prompts, key=lambda row: -len(prompts[row]))
         for row in set(rows) - set(order):
             scores[row] = Score.missing("instruction_too_long")
@@ -151,7 +150,7 @@ class DeitaScorer:
         return loaded_once(key, lambda: DigitModel(*names, digits=SCORES, owner="deita", role="Deita scorer"))
 
     def _prompts(self, model: DigitModel, texts: Mapping[int, tuple[str, str | None]]) -> dict[int, list[int]]:
-        """Return the token ids of each row's prompt; a row whose question leaves no room for a response has none."""
+        """Return the token ids of each row's prompt; a row has none if its question leaves no room for a response."""
         tokens = model.tokens([_prompt(*pair) for pair in texts.values()])
         prompts = dict(zip(texts, tokens, strict=True))
         most = min(self.max_length, model.most_positions or self.max_length)
@@ -166,8 +165,8 @@ class DeitaScorer:
         if cut:
             self.rows_cut += cut
             logger.warning(
-                f"deita: {cut} of {len(texts)} responses did not fit into {most} tokens and are "
-                "scored by as much of their beginning as does."
+                f"deita: {cut} of {len(texts)} responses did not fit into {most} tokens; their "
+                "score is that of the beginning that fits."
             )
         return prompts
 
@@ -180,7 +179,7 @@ class DeitaScorer:
             return None
         ends = model.token_ends(response)
         for count in range(min(room + _SEAM_TOKENS, len(ends)), 0, -1):
-            # A response has other tokens at its seams than as a text of its own, so the whole prompt is counted.
+            # At its ends, a response has other tokens within a prompt than alone, so the whole prompt is counted.
             (ids,) = model.tokens([_prompt(question, response[: ends[count - 1]])])
             if len(ids) <= most:
                 return ids

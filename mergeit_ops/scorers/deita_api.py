@@ -1,4 +1,4 @@
-"""The Deita scorers behind an OpenAI-compatible server, read from the log-probabilities of the first token."""
+"""The Deita scorers on an OpenAI-compatible server, read from the log-probabilities of the first token."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ __all__ = ["DeitaApiScorer"]
 
 class DeitaApiScorer(LLMScorer):
     """Asks a server for the text completion of the scorer's own prompt, one token long, at temperature 0. The score is
-    the mean of 1 to 6, weighted by the probabilities of the six digits in the first position (Deita, arXiv 2312.15685),
-    which do not depend on what is drawn there.
+    the mean of 1 to 6, weighted by the probabilities of the six digits in the first position (Deita, arXiv 2312.15685).
+    They do not depend on the token that is drawn.
 
-    A digit that is missing among the `top_logprobs` makes no score, with the status `digits_missing`: nothing is put
-    in its place. A scorer that is sure leaves unlikely digits far behind; where many rows have no score for that, allow
-    more on the server (vLLM: `--max-logprobs 100`) and ask for more. Nothing is truncated, since only the server has
-    the tokenizer: it refuses a prompt beyond its window, and the row has no score (`too_long`). A server that gives
-    no log-probabilities stops the run at the first row.
+    If a digit is missing among the `top_logprobs`, the row has no score, with the status `digits_missing`. If the model
+    is sure of one digit, the other digits may rank below many other tokens. If many rows have no score for this reason,
+    allow more tokens on the server (vLLM: `--max-logprobs 100`) and raise `top_logprobs`. Nothing is truncated, because
+    only the server has the tokenizer. It refuses a prompt beyond its window, and the row has no score (`too_long`). If
+    the server returns no log-probabilities, the run stops at the first row.
 
     It also takes the parameters of `LLMSettings`, except those of a chat or a local model.
 
-    :param api_or_hf_model: name of the model, as the server knows it; None: that of the published model of the `kind`.
+    :param api_or_hf_model: name of the model on the server; None: the published model of this `kind`.
     :param api_endpoint: path below the base URL; None: `/completions`.
     :param kind: `quality` scores the response to a question; `complexity` scores the question alone.
     :param with_input: whether the question is the instruction and the input; false: the instruction alone, as in the
         released code.
-    :param top_logprobs: tokens whose log-probability is asked for, at least 6; 20 is all that vLLM allows unless told
-        otherwise, and more than it allows is refused.
-    :raises RecipeError: one sentence with parameter, what is allowed and what was given.
+    :param top_logprobs: number of tokens whose log-probability is requested, at least 6; vLLM allows 20 by default and
+        refuses more than it allows.
+    :raises RecipeError: if a parameter cannot work. The sentence names it, what is allowed and what was given.
     """
 
     @takes_settings("is_hf_model", "backend", "response_path", "sampling_params", "warm_up", "try_num")
@@ -71,7 +71,8 @@ class DeitaApiScorer(LLMScorer):
         return {**super().identity(), "kind": self.kind, "with_input": self.with_input}
 
     def blank_reason(self, sample: Sample) -> str | None:
-        """See `LLMScorer`. As for the other scorers of this scale, an answer without a letter or a digit is none."""
+        """See `LLMScorer`. As in the other scorers on this scale, an answer without a letter or a digit counts as
+        empty."""
         return blank_reason(self._question(sample), sample.output if self.kind == "quality" else None)
 
     def request(self, sample: Sample) -> LLMRequest[tuple[float, ...]]:

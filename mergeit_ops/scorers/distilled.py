@@ -1,8 +1,9 @@
-"""A small regressor to the scores of a costly scorer, evaluated with NumPy on the CPU.
+"""A small regressor that predicts the scores of a costly scorer, evaluated with NumPy on the CPU.
 
-Two parts: a support vector regression over embeddings of both sides, surface features and the cohesion of the answer's
-sentences, fitted to real scores; and boosted trees over the features alone, which say how many points of that are owed
-to padding, repetition or foreign text and take them off. `python -m mergeit_ops distill` makes such weights.
+It has two parts. A support vector regression, fitted to real scores, reads the embeddings of question and answer,
+surface features and the cohesion of the answer's sentences. Boosted trees read the features alone; they predict how
+many points come from padding, repetition or foreign text, and these are deducted. `python -m mergeit_ops distill`
+trains weights of this form.
 """
 
 from __future__ import annotations
@@ -50,10 +51,10 @@ SCALE_KEY, NO_RATIO_KEY, TRAINED_ON_KEY = "score_scale", "no_ratio", "trained_on
 
 _OLDER_FEATURE_NAMES = ("query_output_cosine", *FEATURE_NAMES, *COHESION_NAMES)
 DENSE_FEATURE_NAMES: tuple[str, ...] = (*_OLDER_FEATURE_NAMES, *TASK_FEATURE_NAMES)
-"""Names of the feature columns after the two embeddings. Weights from before the last ones look at the first alone."""
+"""Names of the feature columns after the two embeddings. Older weights read only the first ones."""
 
 PROBE_TEXT = "Describe the water cycle in two sentences."
-"""Text whose stored embedding shows whether the encoder at hand is the one the weights were trained with."""
+"""Text whose stored embedding shows whether the encoder is the one that the weights were trained with."""
 
 _CONSTRAINTS: Mapping[str, Constraint] = {
     "path": OPTIONAL_TEXT,
@@ -65,18 +66,17 @@ _CONSTRAINTS: Mapping[str, Constraint] = {
     "deduction": FLAG,
 }
 _MIN_PROBE_COSINE = 0.99
-_SAME_ROW = 1e-3  # squared distance, beyond what rounding makes of 0
+_SAME_ROW = 1e-3  # a squared distance below this is 0 except for rounding
 _ROWS_PER_BLOCK = 1024
-_MAX_SENTENCES = 200  # of an answer, evenly chosen: the pairwise cosines of a whole book would fill the memory
+_MAX_SENTENCES = 200  # of an answer, evenly spread: the pairwise cosines of a whole book would fill the memory
 
 
 def row_features(samples: Sequence[Sample], encoder: Encoder, batch_size: int | None = None) -> NDArray[np.float32]:
-    """Turn rows into what the regressor sees. Each distinct text is embedded once.
+    """Turn rows into the features of the regressor. Each distinct text is embedded once.
 
     :param samples: n rows.
-    :param encoder: gives unit vectors of d dimensions; what lies beyond its window is seen by the surface
-        features only.
-    :param batch_size: maximum number of texts that are embedded at the same time, >= 1; see `Encoder.encode`.
+    :param encoder: encoder to unit vectors of d dimensions. Only the surface features see the text beyond its window.
+    :param batch_size: most texts that are embedded at the same time, >= 1; see `Encoder.encode`.
     :return: (n, 2 d + len(DENSE_FEATURE_NAMES)) float32: embedding of the query, embedding of the output,
         their cosine, surface features, cohesion of the output's sentences, kind of the task and style of the output.
     """
@@ -85,7 +85,7 @@ def row_features(samples: Sequence[Sample], encoder: Encoder, batch_size: int | 
     ]
     sentences = [_sentences(sample.output) for sample in cleaned]
     queries, outputs = [sample.query for sample in cleaned], [sample.output.strip() for sample in cleaned]
-    # One call: an answer of one sentence is then embedded once, and batches fill up.
+    # In one call, an answer of one sentence is embedded only once, and batches fill up.
     texts = dict.fromkeys([*queries, *outputs, *(sentence for part in sentences for sentence in part)])
     row_of = {text: row for row, text in enumerate(texts)}
     vectors = encoder.encode(list(texts), batch_size=batch_size)
@@ -121,7 +121,7 @@ class ScoreScale:
 
     :param low: lowest.
     :param high: highest, above the lowest.
-    :param no_ratio: why the scores of two rows cannot be compared by their ratio; empty: they can.
+    :param no_ratio: why the scores of two rows cannot be compared by their ratio; empty if they can.
     """
 
     low: float = 1.0
@@ -140,22 +140,22 @@ class DistilledModel:
     :param embedding_model: name of the model whose embeddings it takes.
     :param embedding_width: d, dimensions of one embedding.
     :param gamma: width of the kernel exp(-gamma * squared distance), > 0.
-    :param surface_limit: largest absolute value of a scaled dense feature, > 0; an odd row saturates there
-        instead of leaving the region the regressor knows.
-    :param intercept: added to the kernel sum.
+    :param surface_limit: largest absolute value of a scaled dense feature, > 0. Larger values are clipped, so that an
+        odd row stays in the region that the regressor knows.
+    :param intercept: constant added to the kernel sum.
     :param projection: (2 d, p) projection of the two embeddings.
-    :param projection_offset: (p,) subtracted after the projection.
+    :param projection_offset: (p,) offset, subtracted after the projection.
     :param surface_mean: (s,) subtracted from the dense features.
     :param surface_scale: (s,) divides the dense features, > 0.
     :param support_vectors: (m, p + s).
     :param dual_coefficients: (m,).
-    :param split_features: (t, 2^depth - 1) dense feature that each inner node of each tree looks at; node i has the
+    :param split_features: (t, 2^depth - 1) dense feature that each inner node of each tree reads; node i has the
         children 2 i + 1 (not above the threshold) and 2 i + 2.
     :param split_thresholds: (t, 2^depth - 1).
     :param leaf_values: (t, 2^depth) points that each leaf adds to the deduction.
-    :param deduction_offset: added to the sum over the trees; a deduction below 0 counts as 0.
+    :param deduction_offset: constant added to the sum over the trees; a deduction below 0 counts as 0.
     :param probe_embedding: (d,) embedding of `PROBE_TEXT` at training time.
-    :param scale: of the scores.
+    :param scale: scale of the scores.
     """
 
     embedding_model: str
@@ -187,7 +187,7 @@ class DistilledModel:
     def evaluate(
         self, features: NDArray[np.float32], *, deduction: bool = True
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Predict scores, not yet clipped to their scale, and tell how far each row is from what the regressor knows.
+        """Predict scores, not yet clipped to their scale, and return how far each row is from the training rows.
 
         :param features: (n, 2 d + s), as `row_features` gives them.
         :param deduction: whether the deduction is taken off.
@@ -204,7 +204,7 @@ class DistilledModel:
         return predictions, nearest
 
     def distances_of_training(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Tell how far each row that the regressor was fitted on is from the nearest support vector that is not itself.
+        """Return the distance of each training row to the nearest support vector that is not the row itself.
 
         :param features: (n, 2 d + s), as `row_features` gave them.
         :return: (n,) distances.
@@ -270,27 +270,28 @@ def load_model(folder: Path) -> DistilledModel:
 
 
 class DistilledScorer:
-    """Scores rows with a small regressor trained to give the Deita quality score (1 to 6), or that of a judge of one's
-    own.
+    """Scores rows with a small regressor trained to predict the Deita quality score (1 to 6), or the score of your own
+    judge.
 
-    It has no language model behind it: it sees topic, length, variety, repetition and form, not whether an answer
-    is true. Runs on the CPU; embedding is nearly all of its cost. The model loads at the first `score`.
+    It uses no language model: it sees topic, length, variety, repetition and form, but not whether an answer is true.
+    It runs on the CPU, and embedding is nearly all of its cost. The model loads at the first `score`.
 
     :param path: folder with `weights.npz` and `config.json`; None for the shipped weights.
-    :param embedding_model: None for the model named in the weights; otherwise that same name, or a local folder with
-        a copy of that model.
+    :param embedding_model: None for the model named in the weights. Otherwise the same name, or a local folder with a
+        copy of this model.
     :param device: where texts are embedded: `cpu`, `cuda` or `cuda:N`.
-    :param batch_size: maximum number of texts that are embedded at the same time on a CPU, >= 1; None: one batch per
-        core. It does not change any score.
-    :param embedding_dtype: in what the embedding model multiplies: `float32`, `bfloat16`, or `auto`: bfloat16 where the
-        device has instructions for it. Scores in bfloat16 differ from those in float32 by 0.001 on average, and by up
-        to 0.1 if a tree takes another branch. With either, the score of a row does not depend on other rows.
-    :param unfamiliar: what a row gets that is unlike those that the weights were trained on, by the record in their
-        folder: `no_score` and the reason, so that the gate does not accept a merge on a number that means nothing;
-        or the `score` all the same. Such rows are counted by reason in either case, and a warning names the counts.
-        Weights without a record score every row.
+    :param batch_size: most texts that are embedded at the same time on a CPU, >= 1; None: one batch per core. It does
+        not change any score.
+    :param embedding_dtype: number format of the embedding model's multiplications: `float32`, `bfloat16`, or `auto`,
+        which takes bfloat16 if the device has instructions for it. Scores in bfloat16 differ from those in float32 by
+        0.001 on average, and by up to 0.1 if a tree takes another branch. With both, the score of a row does not depend
+        on other rows.
+    :param unfamiliar: what happens to a row that is unlike the training rows, which a record in the folder of the
+        weights describes. `no_score`: the row gets no score, with a reason, so that the gate does not accept a merge on
+        a meaningless number. `score`: it gets a score anyway. In both cases, these rows are counted by reason, and a
+        warning names the counts. Weights without the record score every row.
     :param deduction: whether padding, repetition, shuffled words and text of other rows cost points. Merges may have
-        any of these. Without the deduction the order of real rows is closer to that of the real scores.
+        any of these. Without the deduction, the order of real rows is closer to that of the real scores.
     :raises RecipeError: if a parameter cannot work.
     :raises ScorerError: if the folder lacks readable weights.
     """
@@ -347,13 +348,13 @@ class DistilledScorer:
         }
 
     def score(self, samples: Sequence[Sample]) -> list[Score]:
-        """Score rows; the score of a row does not depend on the rows around it, beyond the noise of `embedding_dtype`.
+        """Score rows; the score of a row depends on the rows around it only by the noise of `embedding_dtype`.
 
         :param samples: n rows.
-        :return: n scores on the scale of the weights, 1 to 6 for those that ship. Responses without a letter or a digit
-            give `empty_response`, blank questions `empty_instruction`. Rows unlike those trained on give, by
-            `unfamiliar`, no score: `other_language`; `reasoning`, for a reasoning trace in the response;
-            `unlike_training`, for a row far from all others in length, form and topic.
+        :return: n scores on the scale of the weights, 1 to 6 for the shipped ones. A row has `empty_response` if its
+            response has no letter and no digit, and `empty_instruction` if its question is blank. Depending on
+            `unfamiliar`, a row unlike the training rows has no score but `other_language`, `reasoning` (a reasoning
+            trace in the response) or `unlike_training` (far from all training rows in length, form and topic).
         :raises ScorerError: if the weights are damaged or belong to another embedding model.
         :raises EmbeddingError: if the embedding model cannot be loaded.
         """
@@ -365,8 +366,8 @@ class DistilledScorer:
         elif not self._has_said_no_record:
             self._has_said_no_record = True
             logger.warning(
-                f"The distilled weights in '{self._folder}' do not say what they were trained on, so rows that are "
-                "unlike it get a score as well. Weights that `distill` makes today do."
+                f"The distilled weights in '{self._folder}' do not record what they were trained on, so rows that are "
+                "unlike it get a score as well. Train new weights with `distill` to have a record."
             )
         if self.unfamiliar == "no_score":
             reasons = [reason or unlike.get(row) for row, reason in enumerate(reasons)]
@@ -384,7 +385,7 @@ class DistilledScorer:
         return scores
 
     def finish(self) -> None:
-        """See `ReportingScorer`: warns of rows that are unlike those trained on."""
+        """See `ReportingScorer`. Warns of rows that are unlike the training rows."""
         if self._unfamiliar and self.trained_on is not None:
             counts = ", ".join(f"{reason} {count:,}" for reason, count in sorted(self._unfamiliar.items()))
             got = "have no score" if self.unfamiliar == "no_score" else "have a score that says little"
@@ -394,11 +395,11 @@ class DistilledScorer:
             )
 
     def figures(self) -> Mapping[str, Any]:
-        """See `ReportingScorer`: how many rows were unlike those trained on, by reason."""
+        """See `ReportingScorer`: how many rows were unlike the training rows, by reason."""
         return {"unfamiliar": dict(self._unfamiliar)} if self._unfamiliar else {}
 
     def _evaluated(self, samples: Sequence[Sample]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        # Imported here because it loads torch, which building an operator must not cost.
+        # Imported here because it loads torch, which is too slow for building an operator.
         from mergeit_ops.embedding import load_encoder
 
         encoder = load_encoder(self.embedding_model, self.device, self.embedding_dtype)
@@ -469,12 +470,12 @@ def _read_config(folder: Path) -> dict[str, Any]:
 
 
 def _trained_on(config: Mapping[str, Any]) -> TrainedOn | None:
-    """Return what the weights were trained on; None for weights from before this was recorded."""
+    """Return the record of the training rows; None for older weights without it."""
     return TrainedOn.read(config[TRAINED_ON_KEY]) if config.get(TRAINED_ON_KEY) else None
 
 
 def _scale_of(config: Mapping[str, Any]) -> ScoreScale:
-    """Return the scale of the scores; weights that name none have that of the Deita scorers."""
+    """Return the scale of the scores; the scale of the Deita scorers if the weights name none."""
     low, high = map(float, config.get(SCALE_KEY, (ScoreScale.low, ScoreScale.high)))
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise ValueError(f"its ends must be finite and the first below the second, got {low:g} and {high:g}")

@@ -1,4 +1,4 @@
-"""The card of a distilled scorer: what made it, how far to trust it, and whose it is."""
+"""The card of a distilled scorer: its origin, its reliability, and its licence."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ LICENCE = (
 def card(made_from: Mapping[str, Any], trained_on: TrainedOn, figures: Mapping[str, Any], said: str) -> str:
     """Return a card in Markdown.
 
-    :param made_from: where the scores come from, and what was trained on them; plain data.
-    :param trained_on: the rows of the training.
-    :param figures: of `held_out_figures`.
-    :param said: the agreement, in words.
+    :param made_from: origin of the scores, and how the weights were trained on them; plain data.
+    :param trained_on: the training rows.
+    :param figures: figures of `held_out_figures`.
+    :param said: sentence about the agreement.
     """
     facts = "\n".join(f"| {name.replace('_', ' ')} | {_cell(value)} |" for name, value in made_from.items())
     return f"""# Scorer distilled from {made_from["judge"]}

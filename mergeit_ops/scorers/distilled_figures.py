@@ -1,4 +1,4 @@
-"""How far a distilled scorer can be trusted, measured on rows that had no part in making it."""
+"""How far a distilled scorer can be trusted, measured on rows that were not used to make it."""
 
 from __future__ import annotations
 
@@ -38,21 +38,21 @@ def nested_cross_validation(
     seed: int = 42,
     choose: Callable[..., TrainingSettings] = choose_settings,
 ) -> dict[str, Any]:
-    """Measure the whole procedure, choice of settings included, on rows that it never saw.
+    """Measure the whole procedure, including the choice of settings, on rows that it never saw.
 
-    Of each outer fold the settings are chosen by cross-validation within the other folds, then the regressor is fitted
-    on those and predicts the fold.
+    For each outer fold, the settings are chosen by cross-validation within the other folds. The regressor is then
+    fitted to the other folds and predicts this fold.
 
     :param data: rows with features.
     :param folds: number of outer folds, >= 2.
-    :param seed: of the splits and of the random triples of the gate figures.
-    :param choose: how settings are chosen from rows.
-    :return: figures as plain JSON values. `settings`: what each fold chose. `ranking`: Spearman, mean absolute error
-        and mean error (predicted minus real), overall, per kind, and of the tenth of the rows with the shortest
-        answers, where they are ten rows or more. `reliability`: the same rows by tenths of the prediction. `gate`:
-        agreement of the gate's decision under predicted and under real scores, at each gamma, on merged rows against
-        the two original rows with the nearest queries, and on random triples. `corruptions`: mean change of the
-        prediction when the answer is spoiled, and the share of rows whose prediction then does not fall.
+    :param seed: seed of the splits, and of the random triples of the gate figures.
+    :param choose: function that chooses the settings from rows.
+    :return: figures as plain JSON values. `settings`: the settings chosen in each fold. `ranking`: Spearman, mean
+        absolute error and mean error (predicted minus real), overall, per kind, and for the tenth of the rows with the
+        shortest answers, if these are at least ten rows. `reliability`: the rows grouped by tenths of the prediction.
+        `gate`: how often the gate decides alike with predicted and with real scores, at each gamma: for merged rows
+        compared with the two original rows with the nearest queries, and for random triples. `corruptions`: mean change
+        of the prediction when the answer is spoiled, and the share of rows whose prediction does not fall.
     """
     predicted = np.zeros(len(data.rows))
     spoiled = {corruption.kind: np.zeros(len(corruption.sources)) for corruption in data.corruptions}
@@ -73,14 +73,14 @@ def nested_cross_validation(
 def held_out_figures(
     data: TrainingData, fitted: FittedRegressor, rows: NDArray[np.int64], *, seed: int = 42
 ) -> tuple[dict[str, Any], NDArray[np.float64]]:
-    """Measure a regressor on rows that had no part in making it.
+    """Measure a regressor on rows that were not used to make it.
 
     :param data: rows with features.
     :param fitted: the regressor.
     :param rows: the rows.
-    :param seed: of the random triples of the gate figures.
-    :return: figures as those of `nested_cross_validation`, and the (n,) predictions for the rows. Of the spoiled copies
-        only those count whose texts are all of these rows.
+    :param seed: seed of the random triples of the gate figures.
+    :return: figures as from `nested_cross_validation`, and the (n,) predictions for the rows. A spoiled copy counts
+        only if all its texts come from these rows.
     """
     predicted = np.zeros(len(data.rows))
     predicted[rows] = data.scale.clipped(fitted.predict(data.features[rows]))
@@ -103,7 +103,7 @@ def _figures(
         groups["shortest answers"] = shortest
     changes = {}
     for one in data.corruptions:
-        # A swapped answer is held against the row that it comes from, every other one against its own row.
+        # A swapped answer is compared with the row that it comes from, every other answer with its own row.
         change = spoiled[one.kind] - predicted[one.donors if one.kind == "swapped" else one.sources]
         changes[one.kind] = change[one.within(rows)]
     return {

@@ -1,4 +1,4 @@
-"""Training of the weights that `mergeit_ops.scorers.distilled` reads: rows with known scores in, a folder out."""
+"""Training of the weights that `mergeit_ops.scorers.distilled` reads, from rows with known scores."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ if TYPE_CHECKING:
     from mergeit_ops.embedding.encoder import Encoder
 
 MIN_ROWS = 50
-"""Fewer scored rows than this cannot be cross-validated to any use."""
+"""Cross-validation of fewer scored rows than this is not useful."""
 
 MAX_ROWS = 8_000
-"""Rows used at most, drawn by the seed: the time of a support vector regression grows with the square of the rows, and
-its weights with their number."""
+"""Most rows used, drawn by the seed. The time of a support vector regression grows with the square of the rows, and the
+size of its weights with the rows."""
 
 INNER_FOLDS = 3
 
@@ -55,7 +55,7 @@ SEARCH: Mapping[str, tuple[float, ...]] = {
     "components": (128, 192),
     "epsilon": (0.15, 0.25),
 }
-"""Values tried for each setting, one setting after the other."""
+"""Values to try for each setting, one setting after the other."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class ScoredRow:
 
     :param sample: the row.
     :param score: the real score.
-    :param kind: `merged`, `original` or whatever the file says; figures are given for each kind apart.
+    :param kind: `merged`, `original` or another value in the file. Figures are reported separately for each kind.
     """
 
     sample: Sample
@@ -74,22 +74,24 @@ class ScoredRow:
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """What decides the fit. Points are those of the Deita scores that the values were chosen on; see
+    """Settings of the fit. Their points are those of the Deita scores, on which the values were chosen; see
     `TrainingData.unit`.
 
-    :param components: p, principal components kept of the two embeddings; fewer where the data has fewer.
-    :param embedding_weight: scale of the projected embeddings against the dense features, > 0.
+    :param components: p, principal components kept of the two embeddings; fewer if the data has fewer.
+    :param embedding_weight: scale of the projected embeddings relative to the dense features, > 0.
     :param surface_weight: scale of the standardised dense features, > 0.
     :param surface_limit: standard deviations at which a dense feature saturates, > 0.
     :param cost: C of the support vector regression, > 0.
     :param gamma: width of its kernel, > 0.
     :param epsilon: half width of its insensitive tube in points of score, >= 0; wider means fewer support vectors.
     :param trees: number of boosted trees that learn the deduction.
-    :param tree_depth: their depth, >= 1.
-    :param learning_rate: share of each tree's answer that counts, in (0, 1].
-    :param deduction_scale: factor on the deduction, > 0: the trees are cautious, as most rows they see are honest.
-    :param deduction_free: points of deduction that are forgiven, >= 0: small ones are noise on honest rows.
-    :param honest_weight: weight of a real row against a spoiled copy when the trees are fitted, > 0.
+    :param tree_depth: depth of the trees, >= 1.
+    :param learning_rate: share of each tree's output that counts, in (0, 1].
+    :param deduction_scale: factor on the deduction, > 0. It corrects the trees, which deduct too little because most of
+        their rows are honest.
+    :param deduction_free: points of deduction that are ignored, >= 0, because small deductions are noise on honest
+        rows.
+    :param honest_weight: weight of a real row relative to a spoiled copy when the trees are fitted, > 0.
     """
 
     components: int = 128
@@ -111,9 +113,9 @@ class TrainingSettings:
 class Corruption:
     """Spoiled copies of one kind.
 
-    :param kind: one of `spoiling.KINDS`; those without a margin are for figures only.
+    :param kind: one of `corruption.KINDS`; kinds without a margin are used only for figures.
     :param sources: (k,) rows whose query is kept.
-    :param donors: (k,) rows whose answer the copy has or has some of; the sources where there is no other.
+    :param donors: (k,) rows from which the copy has its answer or a part of it; the sources if there is no other row.
     :param features: (k, f) features of the copies.
     """
 
@@ -123,11 +125,12 @@ class Corruption:
     features: NDArray[np.float32]
 
     def within(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Return which copies are made of these rows alone."""
+        """Return which copies are made only from these rows."""
         return np.isin(self.sources, rows) & np.isin(self.donors, rows)
 
     def compared_with(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the score that each copy should stay below: its source's, and its donor's where it has that answer."""
+        """Return the score that each copy should stay below: that of its source, or of its donor if it has the donor's
+        answer."""
         if self.kind == "swapped":
             return np.minimum(scores[self.sources], scores[self.donors])
         return scores[self.sources]
@@ -144,9 +147,9 @@ class TrainingData:
     :param embedding_model: name of the encoder.
     :param probe_embedding: (d,) embedding of `PROBE_TEXT`.
     :param scale: of the scores.
-    :param unit: what a point of the Deita score is on it, > 0: the settings are in such points, and so is what a
-        spoiled answer should lose.
-    :param deducts: whether a spoiled answer should have a lower score at all.
+    :param unit: what one point of the Deita score is on this scale, > 0. The settings are in Deita points, and so are
+        the points that a spoiled answer should lose.
+    :param deducts: whether spoiled answers should have a lower score.
     """
 
     rows: Sequence[ScoredRow]
@@ -163,7 +166,7 @@ class TrainingData:
 class FeatureSpace:
     """Principal components of the embeddings and scaling of the dense features, of one set of real rows.
 
-    Spoiled copies stay out of it: their outliers would flatten the differences between real rows.
+    Spoiled copies are excluded, because their outliers would flatten the differences between real rows.
 
     :param features: (n, f) of the rows, as `row_features` gives them.
     """
@@ -187,16 +190,16 @@ class FeatureSpace:
         projected = (features[:, : self.width].astype(np.float64) - self.center) @ self.projection(settings)
         scaled = (features[:, self.width :].astype(np.float64) - self.mean) / self.scale
         limited = np.clip(scaled, -settings.surface_limit, settings.surface_limit) * settings.surface_weight
-        # The weights are stored as float32; rounding here keeps both evaluations at the same points.
+        # The weights are stored as float32. Rounding here makes both evaluations use the same points.
         return np.hstack([projected, limited]).astype(np.float32).astype(np.float64)
 
 
 class FittedRegressor:
     """The scikit-learn estimators of one fit, which `export` turns into plain arrays.
 
-    :param space: of the rows it was fitted on.
+    :param space: feature space of the training rows.
     :param svr: predicts the score of an honest answer.
-    :param trees: predict what to take off; None: nothing is, or they are not fitted yet.
+    :param trees: regressor that predicts the deduction; None: there is no deduction, or the trees are not fitted yet.
     :param settings: of the fit.
     :param scale: of the scores.
     :param unit: see `TrainingData`.
@@ -217,7 +220,7 @@ class FittedRegressor:
         return self.svr.predict(self.space.points(features, self.settings))
 
     def deduction(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return (n,) what to take off, >= 0."""
+        """Return the (n,) deductions, >= 0."""
         if self.trees is None:
             return np.zeros(len(features))
         points = self.trees.predict(features[:, self.space.width :]) - self._free
@@ -271,7 +274,7 @@ class FittedRegressor:
 def read_scored_rows(path: Path, score_key: str = "quality_score") -> list[ScoredRow]:
     """Read rows with their real scores; rows with a blank question or answer are left out.
 
-    :param path: JSON Lines, or another form of file that `rows_of_file` reads, with `instruction`, `output`, the score,
+    :param path: JSON Lines, or another file format that `rows_of_file` reads, with `instruction`, `output`, the score,
         and optionally `input` and `kind`.
     :param score_key: field of the score, a number from 1 to 6.
     :raises DatasetError: if the file cannot be read, a line lacks a field, or too few rows remain.
@@ -292,11 +295,11 @@ def read_scored_rows(path: Path, score_key: str = "quality_score") -> list[Score
 
 
 def draw_rows(rows: Sequence[ScoredRow], seed: int = 42, most: int = MAX_ROWS) -> list[ScoredRow]:
-    """Return the rows in their order; a random part of them where there are too many.
+    """Return the rows in their order; if there are too many, a random part of them.
 
     :param rows: the scored rows.
-    :param seed: decides the draw.
-    :param most: rows to return at most.
+    :param seed: seed of the draw.
+    :param most: most rows to return.
     """
     if len(rows) <= most:
         return list(rows)
@@ -319,9 +322,9 @@ def build_training_data(
     :param rows: n scored rows.
     :param encoder: the embedding model.
     :param corrupted_share: share of the rows that are copied and spoiled, once per kind, in [0, 1].
-    :param seed: decides which rows are spoiled and how.
-    :param batch_size: maximum number of texts that are embedded at the same time; see `Encoder.encode`.
-    :param scale: of the scores; None: that of the Deita scorers.
+    :param seed: seed of the choice of rows and of their spoiling.
+    :param batch_size: most texts that are embedded at the same time; see `Encoder.encode`.
+    :param scale: scale of the scores; None: the scale of the Deita scorers.
     :param unit: see `TrainingData`.
     :param deducts: see `TrainingData`.
     """
@@ -356,10 +359,10 @@ def choose_settings(
     """Choose the settings of the regression by cross-validation within some rows, one setting after the other.
 
     :param data: rows with features.
-    :param train: rows to use; None for all. No other row has any influence.
+    :param train: rows to use; None for all. Other rows have no influence.
     :param seed: of the split.
     :param folds: number of folds, >= 2.
-    :return: the settings with the highest Spearman correlation on held-out rows; the earlier ones where none is higher.
+    :return: the settings with the highest Spearman correlation on held-out rows; the given ones if none is higher.
     """
     train = np.arange(len(data.rows)) if train is None else train
     parts = [(fitted, held_out, FeatureSpace(data.features[fitted])) for fitted, held_out in split(train, folds, seed)]
@@ -422,7 +425,7 @@ def fit(
 
 
 def describe_training(data: TrainingData, model: DistilledModel, train: NDArray[np.int64] | None = None) -> TrainedOn:
-    """Describe the rows that a model was fitted on, so that it knows rows that are unlike them.
+    """Describe the training rows of a model, so that it can recognise rows that are unlike them.
 
     :param data: rows with features.
     :param model: the exported model.
@@ -448,18 +451,18 @@ def save(
     made_from: Mapping[str, Any] | None = None,
     trained_on: TrainedOn | None = None,
 ) -> None:
-    """Write `weights.npz` and `config.json`; the folder is made where it is missing.
+    """Write `weights.npz` and `config.json`; create the folder if it is missing.
 
     :param model: the exported model.
-    :param folder: replaced files keep no trace; other files in it stay.
+    :param folder: folder to write to. Older weights in it are overwritten; other files stay.
     :param metrics: figures to keep beside the weights.
     :param settings: of the fit, to keep beside the weights.
-    :param made_from: where the scores come from, to keep beside the weights.
-    :param trained_on: what the scorer holds rows against; None: it scores rows of any kind.
+    :param made_from: origin of the scores, to keep beside the weights.
+    :param trained_on: description of the training rows, with which the scorer compares rows; None: it scores every row.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    # float32 for the bulk; the dual coefficients cancel each other out in the kernel sum, so they keep float64, and so
-    # do thresholds, which a feature may meet exactly.
+    # Most arrays are float32. Dual coefficients stay in float64 because they cancel each other out in the kernel sum,
+    # and thresholds because a feature may equal one exactly.
     exact = {"dual_coefficients", "surface_mean", "surface_scale", "split_thresholds"}
     stored = {
         name: array if name in exact else array.astype(np.float32)
@@ -488,7 +491,7 @@ def _principal_axes(centered: NDArray[np.float64]) -> tuple[NDArray[np.float64],
     if rows <= width:
         _, singular, axes = np.linalg.svd(centered, full_matrices=False)
         return axes[: rows - 1].T, singular[: rows - 1] ** 2 / rows
-    # Of many rows the covariance is the smaller matrix.
+    # For many rows, the covariance is the smaller matrix.
     variances, vectors = np.linalg.eigh(centered.T @ centered / rows)
     return vectors[:, ::-1], np.maximum(variances[::-1], 0.0)
 
@@ -505,9 +508,9 @@ def _scored_row(fields: Mapping[str, Any], where: str, score_key: str) -> Scored
     try:
         score = float(given)
     except (TypeError, ValueError, OverflowError) as error:
-        raise DatasetError(f"{where} has {score_key} {given!r:.80}, which is no number.") from error
+        raise DatasetError(f"{where} has {score_key} {given!r:.80}, which is not a number.") from error
     if isinstance(given, bool):
-        raise DatasetError(f"{where} has {score_key} {given!r}, which is no number.")
+        raise DatasetError(f"{where} has {score_key} {given!r}, which is not a number.")
     if not scale.low <= score <= scale.high:
         raise DatasetError(
             f"{where} has {score_key} {score:g}, outside {scale.low:g} to {scale.high:g}; rescale the scores first."
@@ -525,7 +528,7 @@ def _fit_quality(
 ) -> FittedRegressor:
     from sklearn.svm import SVR
 
-    # Real rows alone: spoiled copies in this fit cost it rank correlation on honest answers.
+    # Fitted to real rows alone: with spoiled copies, the rank correlation on honest answers falls.
     svr = SVR(
         kernel="rbf",
         C=settings.cost * data.unit,
@@ -539,7 +542,7 @@ def _fit_quality(
 
 
 def _complete_trees(boosted: Any, depth: int) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return scikit-learn's trees as complete binary trees; a leaf above the last level sends all to its left."""
+    """Return scikit-learn's trees as complete binary trees; a leaf above the last level sends every row to the left."""
     count, inner = len(boosted.estimators_), 2**depth - 1
     features = np.zeros((count, inner))
     thresholds = np.full((count, inner), float(np.finfo(np.float32).max))

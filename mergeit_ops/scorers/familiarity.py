@@ -1,4 +1,5 @@
-"""Whether a row is like those that weights were trained on: a regressor gives any row a number, meant or not."""
+"""Whether a row is like the training rows of the weights: a regressor returns a number for any row, meaningful or
+not."""
 
 from __future__ import annotations
 
@@ -25,31 +26,31 @@ OTHER_LANGUAGE, REASONING, UNLIKE_TRAINING = "other_language", "reasoning", "unl
 """Reasons why a row has no score."""
 
 LEAST_SHARE = 0.01
-"""Share of the rows from which a language, or a trace in the response, counts as trained on."""
+"""Lowest share of the training rows at which a language, or a trace in the response, counts as trained on."""
 
 _MOSTLY = 0.5
 _NO_LANGUAGE = "zxx"  # what py3langid calls numbers and the like
 _FARTHEST_OF, _MARGIN = (
     0.999,
     1.05,
-)  # a quantile, as the last rows are often broken ones, and what rows may exceed it by
+)  # a quantile, because the outermost rows are often broken, and the factor by which rows may exceed it
 _TOO_LONG = 2  # times the longest response
 _QUANTILES = {"shortest": 0.0, "median": 0.5, "longest_of_100": 0.99, "longest": 1.0}
 
 
 @dataclass(frozen=True)
 class TrainedOn:
-    """What weights were trained on.
+    """The training rows of the weights.
 
     :param rows: number of rows.
-    :param languages: ISO 639 code of a language to the share of the rows in it, largest first, of the rows that tell
-        one; empty: none does.
-    :param response_characters: length of the `shortest` and the `longest` response, the `median`, and that which one in
-        a hundred exceeds (`longest_of_100`).
-    :param code_share: share of the responses of which more than half of the lines are code.
-    :param trace_share: share of the responses with a reasoning trace in them.
+    :param languages: maps the ISO 639 code of a language to its share of the rows whose language is known, largest
+        first; empty if no language is known.
+    :param response_characters: length of the `shortest` and the `longest` response, the `median`, and the length that
+        one in a hundred exceeds (`longest_of_100`).
+    :param code_share: share of the responses in which more than half of the lines are code.
+    :param trace_share: share of the responses that contain a reasoning trace.
     :param farthest: distance from the nearest support vector, in the space of the regressor's kernel, beyond which a
-        row is unlike these: 1.05 times what one in a thousand of them exceeds; >= 0.
+        row is unlike the training rows: 1.05 times the distance that one in a thousand of them exceeds; >= 0.
     """
 
     rows: int
@@ -64,7 +65,7 @@ class TrainedOn:
         """Describe rows.
 
         :param samples: n >= 1 rows.
-        :param distances: (n,) distance of each from the nearest other one.
+        :param distances: (n,) distance of each row from the nearest other one.
         """
         told = [languages for sample in samples if (languages := languages_of(sample))]
         counts = Counter(languages[0] for languages in told)
@@ -80,12 +81,12 @@ class TrainedOn:
 
     @classmethod
     def read(cls, record: Any) -> TrainedOn:
-        """Return what `record` wrote.
+        """Read what `record` wrote.
 
         :param record: plain data.
         :raises TypeError: if a part is missing, unknown, or of another type.
         :raises KeyError: if a length is missing.
-        :raises ValueError: if a number cannot be.
+        :raises ValueError: if a number is impossible.
         """
         if not isinstance(record, Mapping):
             raise TypeError(f"it must be a mapping, got {type(record).__name__}")
@@ -103,11 +104,12 @@ class TrainedOn:
         return asdict(self)
 
     def unfamiliar_texts(self, sample: Sample) -> str | None:
-        """Return why a row's texts are unlike those trained on, whatever their embeddings; None: they are not.
+        """Return why a row's texts are unlike the training rows, apart from their embeddings; None if they are not.
 
-        A row is in another language if its question tells one, or its response, and neither is in a language trained
-        on: a question in English for an answer in French is English work. A response of more than twice the characters
-        of the longest is unlike training: most of it lies beyond the window of the embedding model.
+        A row is in another language if at least one language is found in its question and response, and none of those
+        found was trained on. So an English question that asks for a French answer counts as English. A response with
+        more than twice the characters of the longest training response is unlike training, because most of it lies
+        beyond the window of the embedding model.
 
         :param sample: the row.
         """
@@ -120,14 +122,14 @@ class TrainedOn:
         return UNLIKE_TRAINING if len(sample.output) > _TOO_LONG * self.response_characters["longest"] else None
 
     def is_far(self, distance: float) -> bool:
-        """Return whether a row lies where the regressor knows nothing.
+        """Return whether a row is far from all training rows.
 
-        :param distance: from the nearest support vector.
+        :param distance: distance from the nearest support vector.
         """
         return distance > self.farthest
 
     def sentence(self) -> str:
-        """Say it in words."""
+        """Return a sentence about the training rows."""
         named = [f"{name} {share:.1%}" for name, share in self.languages.items() if share >= LEAST_SHARE]
         length = self.response_characters
         return (
@@ -138,7 +140,7 @@ class TrainedOn:
 
 
 def languages_of(sample: Sample) -> tuple[str, ...]:
-    """Return the languages of the question and of the response, as ISO 639 codes; one that is not told is left out.
+    """Return the languages of the question and of the response, as ISO 639 codes; an unknown one is left out.
 
     :param sample: a row.
     """

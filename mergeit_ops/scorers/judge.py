@@ -1,4 +1,4 @@
-"""A scorer as the judge that another one is trained after: found by name, its scale, and what it says of rows."""
+"""The judge, a scorer whose scores another scorer learns: how to find it by name, its scale, and its scores."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _HIDDEN = ("default_query", "model_params")  # they may hold keys
 
 @dataclass(frozen=True)
 class Judge:
-    """A scorer whose scores another one learns.
+    """A scorer whose scores another scorer learns.
 
-    :param name: in the registry, or its import path.
+    :param name: its name in the registry, or its import path.
     :param params: its parameters.
-    :param scorer: itself.
+    :param scorer: the scorer.
     """
 
     name: str
@@ -51,9 +51,10 @@ class Judge:
         return [found[sample] for sample in samples]
 
     def scale(self, values: Sequence[float]) -> ScoreScale:
-        """Return the scale of the scores: the judge's own, and where it has no end, the lowest or highest that it gave.
+        """Return the scale of the scores: the judge's own; if it has no limit at one end, the lowest or highest score
+        that it gave.
 
-        :param values: scores that it gave, at least two different ones.
+        :param values: scores that the judge gave, at least two different ones.
         """
         low, high = getattr(self.scorer, "scale", (-np.inf, np.inf))
         low = float(low) if np.isfinite(low) else min(values)
@@ -62,7 +63,7 @@ class Judge:
         return ScoreScale(low, high, no_ratio)
 
     def described(self) -> dict[str, Any]:
-        """Return what makes the scores, as plain data without secrets: name, parameters, models and prompts."""
+        """Return the origin of the scores as plain data without secrets: name, parameters, models and prompts."""
         identity = self.scorer.identity() if isinstance(self.scorer, NamedScorer) else {}
         return {"judge": self.name, "judge_params": loggable(self.params), "judge_identity": _shown(identity)}
 
@@ -70,9 +71,10 @@ class Judge:
 def build_judge(name: str, params: Mapping[str, Any]) -> Judge:
     """Return a judge.
 
-    :param name: of a scorer, or of a rubric of `llm_judge`.
+    :param name: name of a scorer, or of a rubric of `llm_judge`.
     :param params: of the scorer.
-    :raises RecipeError: if there is none, its parameters cannot work, or there is nothing to learn from it.
+    :raises RecipeError: if there is no scorer of this name, its parameters cannot work, or nothing can be learnt from
+        it.
     :raises ScorerError: if it cannot be built.
     """
     refuse_secrets(params, "--judge-params")
@@ -92,7 +94,7 @@ def build_judge(name: str, params: Mapping[str, Any]) -> Judge:
     scorer = build_scorer(name, params)
     if isinstance(scorer, ComparingScorer):
         raise RecipeError(
-            f"--judge must be a scorer that scores rows one by one, and {name!r} decides by comparison; name its judge."
+            f"--judge must be a scorer that scores rows one by one, but {name!r} decides by comparison; name its judge."
         )
     if isinstance(scorer, DistilledScorer):
         raise RecipeError(

@@ -16,22 +16,22 @@ from mergeit_ops.scorers.text import encodable
 __all__ = ["LEAST_ROWS", "MOST_ROWS", "JudgedSample", "draw_sample"]
 
 LEAST_ROWS = 100
-"""Rows with a score that training takes: 80 to learn from, and 20 to measure with."""
+"""Fewest rows with a score for training: 80 to learn from, and 20 to measure with."""
 
 MOST_ROWS = 10_000
-"""Rows of a sample at most: four fifths of them are as many as a support vector regression takes in minutes."""
+"""Most rows of a sample: a support vector regression takes four fifths of them in minutes."""
 
 _LOOKED_AT = 20_000
-"""Rows that a sample is drawn from at most: all of them are embedded."""
+"""Most rows that a sample is drawn from, because all of them are embedded."""
 
 
 @dataclass(frozen=True)
 class JudgedSample:
     """Rows to ask about.
 
-    :param samples: n rows, all different. Every beginning of them is spread over topics and lengths.
-    :param drawn_from: rows that they were drawn from.
-    :param topics: topics of those.
+    :param samples: n rows, all different. The first k of them, for any k, are spread over topics and lengths.
+    :param drawn_from: number of rows that they were drawn from.
+    :param topics: number of topics of those rows.
     """
 
     samples: Sequence[Sample]
@@ -46,11 +46,12 @@ def draw_sample(
     encode: Callable[[Sequence[str]], NDArray[np.float32]],
     seed: int = 42,
 ) -> JudgedSample:
-    """Draw rows, whatever order they stand in. A larger sample of the same rows holds the smaller one.
+    """Draw rows, independent of their order. A larger sample of the same rows contains the smaller one.
 
     :param samples: n rows, all different.
     :param ids: of the rows, all different; a hash of their texts.
-    :param count: rows wanted, at least 1; all where there are fewer. Of more than 20,000 rows, 20,000 are looked at.
+    :param count: rows wanted, at least 1; all if there are fewer. If there are more than 20,000 rows, the sample is
+        drawn from 20,000 of them.
     :param encode: texts to vectors of unit norm, for the topics.
     :param seed: of the draw.
     """

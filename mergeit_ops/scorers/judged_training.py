@@ -1,4 +1,4 @@
-"""Weights trained on what a judge said, and measured on rows that were kept apart."""
+"""Train weights on the scores of a judge, and measure them on held-out rows."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ _DEITA_SPREAD = 0.726
 
 @dataclass(frozen=True)
 class TrainedScorer:
-    """Weights, and how far to trust them.
+    """Weights, and their agreement with the judge.
 
     :param model: the weights.
     :param settings: of the fit.
-    :param trained_on: the rows that it was fitted on.
-    :param agreement: with the judge, on the others.
-    :param figures: of `held_out_figures`, on the same.
+    :param trained_on: description of the training rows.
+    :param agreement: agreement with the judge on the held-out rows.
+    :param figures: figures of `held_out_figures` on the same rows.
     """
 
     model: DistilledModel
@@ -53,18 +53,20 @@ class TrainedScorer:
 def train_on_judged(
     rows: Sequence[ScoredRow], encoder: Encoder, scale: ScoreScale, *, deducts: bool = True, seed: int = 42
 ) -> TrainedScorer:
-    """Choose settings and fit on four fifths of the rows, and measure on the first fifth, which has no part in either.
+    """Choose settings and fit on four fifths of the rows, and measure on the first fifth, which is used for nothing
+    else.
 
-    :param rows: n rows in an order of which every beginning stands for all, at least 100.
+    :param rows: n rows, at least 100. The first k of them, for any k, must represent all rows.
     :param encoder: the embedding model.
     :param scale: of the scores.
     :param deducts: whether a spoiled answer should have a lower score.
-    :param seed: of spoiled copies, splits and draws.
+    :param seed: seed of spoiled copies, splits and draws.
     """
     apart = round(HELD_OUT_SHARE * len(rows))
     held_out, train = np.split(np.arange(len(rows)), [apart])
     spread = float(np.std([rows[row].score for row in train]))
-    # A judge that uses little of its scale still says something: what counts as a point follows its spread.
+    # A judge that uses little of its scale is still informative, so the size of a point follows the spread of its
+    # scores.
     unit = spread / _DEITA_SPREAD or 1.0
     data = build_training_data(rows, encoder, seed=seed, scale=scale, unit=unit, deducts=deducts)
     settings = choose_settings(data, train, seed=seed)

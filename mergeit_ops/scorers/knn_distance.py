@@ -18,10 +18,11 @@ __all__ = ["KnnDistance"]
 class KnnDistance:
     """The Euclidean distance from each row to its k-th nearest other row, by their embeddings: InstructMining's KNN-i.
 
-    High values are outliers. Every row is compared with every other, so 200,000 rows are the most: there it takes some
-    ten minutes on two cores.
+    High values are outliers. Every row is compared with every other, so there may be at most 200,000 rows. These take
+    about ten minutes on two cores.
 
-    :param k: which neighbour, at least 1; the paper has 6. With fewer other rows there is no score, `no_neighbour`.
+    :param k: which neighbour, at least 1; the paper uses 6. If there are fewer other rows, there is no score
+        (`no_neighbour`).
     :raises RecipeError: if a parameter cannot work.
     """
 

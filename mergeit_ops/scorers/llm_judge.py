@@ -45,51 +45,52 @@ _CONSTRAINTS: Mapping[str, Constraint] = {
 
 
 class LLMJudgeScorer:
-    """Asks a model for a score by one rubric or several.
+    """Asks a model to score rows by one or several rubrics.
 
     The built-in rubric, `judge`, gives 1 to 6, the scale of the Deita scorers, for helpfulness, accuracy, completeness
-    with regard to every demand of the task, and clarity. The answer is a JSON object, reason first.
+    with regard to every demand of the task, and clarity. The answer is a JSON object with the reason first.
 
-    The other rubrics stand for prompts of the literature, in our own words. `alpagasus_accuracy` and
-    `alpagasus_helpfulness` give 0 to 5 (arXiv 2307.08701), `lift` 0 to 100 points (2312.11508), `humpback` 1 to 5 in
-    whole numbers (2308.06259), and `tree_nodes` the number of nodes of the instruction's semantic tree (2308.05696).
-    `wavecoder` is a checklist of five questions about a row of code (2312.14187). `grounded_task` is one of three
-    questions about a task that was made of a text: the one that `backtranslation_mapper` keeps in the metadata, which
-    `sample_score_filter` reads; else that in `input`, or in the column that `query_key` names. The score of a checklist
-    is the share of yes; its second measure, `<name>_pass`, is 1 if all answers are yes, else 0. A question that is not
-    answered counts as no.
+    The other rubrics follow published prompts, in our own words. `alpagasus_accuracy` and `alpagasus_helpfulness` give
+    0 to 5 (arXiv 2307.08701), `lift` 0 to 100 points (2312.11508), `humpback` 1 to 5 in whole numbers (2308.06259), and
+    `tree_nodes` the number of nodes of the instruction's semantic tree (2308.05696). `wavecoder` is a checklist of five
+    questions about a row of code (2312.14187). `grounded_task` is a checklist of three questions about a task that was
+    made from a text. The text is the one that `backtranslation_mapper` keeps in the metadata and `sample_score_filter`
+    reads; without it, the text in `input` or in the column that `query_key` names. The score of a checklist is the
+    share of yes; its second measure, `<name>_pass`, is 1 if all answers are yes and 0 otherwise. An unanswered question
+    counts as no.
 
-    Each rubric has its stats, `<name>_score`. A rubric of one's own has those of `judge`. In `quality_gate_filter` and
-    `cascade` the first rubric scores. The gate refuses checklists and `tree_nodes`.
+    Each rubric has its own stats, `<name>_score`. Your own rubric has those of `judge`. `quality_gate_filter` and
+    `cascade` use the score of the first rubric. The gate refuses checklists and `tree_nodes`.
 
-    A reply that does not have the form of the rubric, or a number that is not on its scale, is asked for again up to
-    `try_num` times; then the row has no score, never a default.
+    If a reply does not have the rubric's form, or its number is not on the scale, the model is asked again, up to
+    `try_num` times. After that the row has no score, never a default.
 
-    What to know of judges: each row is judged alone, so no order of two answers can sway it, but models tend to favour
-    longer answers, which merges are, and those a model of their own family wrote. The built-in rubric says that length
-    earns nothing, which lessens the first; a judge from another family than the merging model avoids the second.
+    Judges have known biases. The order of answers has no influence here, because each row is judged alone. But models
+    tend to favour longer answers, such as merges, and answers of models of their own family. The built-in rubric says
+    that length earns nothing, which reduces the first bias. To avoid the second, take a judge from another family than
+    the merging model.
 
     It also takes the parameters of `LLMSettings`. If `sampling_params` is None, the temperature is 0, or 0.7 when `n`
     is above 1. At temperature 0 a second answer is often the same as the first.
 
-    :param rubric: name of a rubric, or a text of one's own that replaces the built-in one: what to weigh, and a line
-        for each level of the scale; None: `judge`.
-    :param rubrics: names of several rubrics, in place of `rubric`; None: only that one.
-    :param scale: lowest and highest score of a text of one's own; None: 1 and 6.
-    :param checklist: questions of one's own for `wavecoder`, which yes or no answers; None: its five about code.
-    :param reasons: whether the judge gives its reasons; false: only the numbers, or only yes and no, which saves most
-        of the tokens that it writes.
-    :param parse: how replies are read whose number stands on the first line: those by the two rubrics of AlpaGasus, by
-        `lift` and `tree_nodes`, and with `reasons: false` by all but checklists. `lenient`: also with a label before
-        it, as x/5, or as the only number of the line; `strict`: the line must be the number, as in AlpaGasus's released
-        code.
-    :param one_call: whether several rubrics are asked in one call, which a JSON object with a key for each answers. If
-        one score is missing there, all are asked for again. Checklists, and rubrics that show the judge other fields of
-        the row, have a call of their own.
-    :param n: judgements per row, at least 1, each a call of its own; the score is the mean of those that came, at least
-        one. They differ by chance alone, so more than one needs a temperature above 0.
-    :param accelerator: `cpu` or `cuda` for a local model; None: a GPU where there is one.
-    :raises RecipeError: one sentence with parameter, what is allowed and what was given.
+    :param rubric: name of a rubric, or your own text in place of the built-in rubric: what to weigh, and a line for
+        each level of the scale; None: `judge`.
+    :param rubrics: names of several rubrics, in place of `rubric`; None: only `rubric`.
+    :param scale: lowest and highest score of your own text; None: 1 and 6.
+    :param checklist: your own yes-or-no questions for `wavecoder`; None: its five questions about code.
+    :param reasons: whether the judge gives its reasons; false: it gives only numbers, or only yes and no, which saves
+        most of the tokens that it writes.
+    :param parse: how to read the number on the first line of a reply. It applies to the two rubrics of AlpaGasus, to
+        `lift` and `tree_nodes` and, with `reasons: false`, to all rubrics except checklists. `lenient`: the line may
+        also have a label before the number, the form x/5, or other words around one number; `strict`: the line must be
+        the number, as in AlpaGasus's released code.
+    :param one_call: whether one call asks for several rubrics. The reply is a JSON object with a key for each. If one
+        score is missing, all are asked for again. Checklists, and rubrics that show the judge other fields of the row,
+        have separate calls.
+    :param n: judgements per row, at least 1, one call for each. The score is the mean of the judgements that could be
+        read. They differ only by chance, so n above 1 needs a temperature above 0.
+    :param accelerator: `cpu` or `cuda` for a local model; None takes a GPU if there is one.
+    :raises RecipeError: if a parameter cannot work. The sentence names it, what is allowed and what was given.
     """
 
     @takes_settings()
@@ -138,18 +139,18 @@ class LLMJudgeScorer:
         return {**self._askers[0].identity(), **known, **({} if self.parse == "lenient" else {"parse": self.parse})}
 
     def score(self, samples: Sequence[Sample]) -> list[Score]:
-        """Score rows by the first measure, without asking about rubrics of other calls; see `LLMScorer`."""
-        # The first question is the one with the first rubric.
+        """Score rows by the first measure, without the calls for other rubrics; see `LLMScorer`."""
+        # The first question contains the first rubric.
         return [scores[0] for scores in self._askers[0].measure(samples)]
 
     def measure(self, samples: Sequence[Sample]) -> list[tuple[Score, ...]]:
         """Score rows by every measure.
 
         :param samples: n rows.
-        :return: n tuples with a score for each of `measures`. A row whose judge was not asked, or gave no score, has a
-            status as in `LLMScorer.score`, or `empty_source`.
-        :raises LLMUnavailableError: when no call can succeed.
-        :raises TooManyFailuresError: when more than `max_failure_ratio` of at least 20 requests have failed.
+        :return: n tuples with a score for each of `measures`. If the judge was not asked about a row or gave no score,
+            the row has a status as in `LLMScorer.score`, or `empty_source`.
+        :raises LLMUnavailableError: if no call can succeed.
+        :raises TooManyFailuresError: if more than `max_failure_ratio` of at least 20 requests have failed.
         """
         by_asker = [asker.measure(samples) for asker in self._askers]
         names = [name for asker in self._askers for name in asker.measures]
@@ -170,7 +171,7 @@ class LLMJudgeScorer:
         self._askers[0].finish()
 
     def figures(self) -> Mapping[str, Any]:
-        """See `ReportingScorer`: those of all rubrics, which share an engine."""
+        """See `ReportingScorer`: the figures of all rubrics, which share an engine."""
         return self._askers[0].figures()
 
 
@@ -228,10 +229,10 @@ def _chosen(
 ) -> list[Rubric]:
     """Return the rubrics that a recipe asks for.
 
-    :raises RecipeError: if they cannot be told, or scale or checklist belong to none of them.
+    :raises RecipeError: if they are not clear, or scale or checklist is given without its rubric.
     """
     if rubric is not None and names is not None:
-        raise RecipeError(f"{_NAME}: rubric and rubrics are the same thing twice; give one of them.")
+        raise RecipeError(f"{_NAME}: rubric and rubrics mean the same; give one of them.")
     if names is not None:
         check({"rubrics": SomeOf(RUBRICS)}, {"rubrics": names}, _NAME)
     asked = list(names or [rubric or JUDGE.name])
@@ -271,9 +272,9 @@ def _own(text: str, scale: Sequence[float] | None) -> Rubric:
 
 
 def _in_form(rubrics: Sequence[Rubric], reasons: bool, parse: str, one_call: bool) -> list[Rubric]:
-    """Return rubrics with the replies that a recipe asks for.
+    """Return rubrics with the form of reply that a recipe asks for.
 
-    :raises RecipeError: if strict reading is asked for, and some replies are not read by their first line.
+    :raises RecipeError: if `parse` is `strict` and some replies are not read by their first line.
     """
     formed = [rubric if reasons else rubric.without_reasons() for rubric in rubrics]
     if parse == "lenient":

@@ -1,4 +1,4 @@
-"""What scorers that ask the LLM engine have in common: each text once, failures kept, costs on record."""
+"""Shared base of the scorers that ask the LLM engine: they ask about each text once, keep failures and record costs."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ A = TypeVar("A")
 
 
 class AskingScorer(Generic[A]):
-    """What all scorers have that ask an engine; its journal keeps the answers, so that nothing is paid for twice.
+    """Base of the scorers that ask an engine. The engine's journal keeps the answers, so that nothing is paid for
+    twice.
 
-    A text is asked for once in the life of the scorer, also when it brought nothing: what a row gets does not depend
-    on how the dataset is cut into batches.
+    A scorer asks about a text only once, even if the request failed. So the result of a row does not depend on how the
+    dataset is split into batches.
 
     :param engine: what answers.
     """
@@ -37,10 +38,10 @@ class AskingScorer(Generic[A]):
         return {**factory.identity(), "sampling_params": dict(factory.sampling_params)}
 
     def ask(self, requests: Mapping[str, LLMRequest[Any]], known: Callable[[LLMOutcome[Any]], A]) -> None:
-        """Have `_known` hold what becomes of requests.
+        """Send requests, and keep their results in `_known`.
 
-        :param requests: each under the key that `_known` has it by. Those that it holds already are not asked again.
-        :param known: makes what is kept of an outcome.
+        :param requests: each request under its key in `_known`. Requests whose key is there already are not sent again.
+        :param known: function that turns an outcome into the result to keep.
         :raises LLMError: see `LLMEngine.run`.
         """
         new = [replace(request, tag=key) for key, request in requests.items() if key not in self._known]
@@ -56,15 +57,16 @@ class AskingScorer(Generic[A]):
         return [self._engine]
 
     def finish(self) -> None:
-        """Hear that there are no more rows.
+        """Finish the work after the last row.
 
-        :raises TooManyFailuresError: when all of fewer than 20 rows have failed.
+        :raises TooManyFailuresError: if there are fewer than 20 rows and all of them have failed.
         """
         if self._engine.total.requests:
             self._engine.run((), lambda outcome: None)
 
     def figures(self) -> Mapping[str, Any]:
-        """Return what the engine took (see `LLMEngine.figures`), seconds, and requests without an answer by reason."""
+        """Return the figures of the engine (see `LLMEngine.figures`), the seconds, and the unanswered requests by
+        reason."""
         total = self._engine.total
         if not total.requests:
             return {}
@@ -82,20 +84,20 @@ class LLMScorer(AskingScorer["tuple[Any, ...] | str"], ABC):
 
     @abstractmethod
     def request(self, sample: Sample) -> LLMRequest[Any]:
-        """Return what to ask about a row; its tag is not used.
+        """Return the request about a row; its tag is not used.
 
-        :param sample: with an instruction and an output.
+        :param sample: row with an instruction and an output.
         """
 
     @abstractmethod
     def value(self, answers: Sequence[Any]) -> float:
-        """Return the score that answers make.
+        """Return the score from the answers.
 
-        :param answers: at least one, as the request's `parse` gives them.
+        :param answers: at least one answer, as the request's `parse` returns it.
         """
 
     def blank_reason(self, sample: Sample) -> str | None:
-        """Return why there is nothing to ask about a row: `empty_response` or `empty_instruction`; None when there is.
+        """Return why a row cannot be asked about: `empty_response` or `empty_instruction`; None if it can.
 
         :param sample: the row.
         """
@@ -107,8 +109,8 @@ class LLMScorer(AskingScorer["tuple[Any, ...] | str"], ABC):
         """Score rows.
 
         :param samples: n rows. Those with a blank output or question are not asked about.
-        :return: n scores. Where there is none the status is `empty_response`, `empty_instruction`, or the engine's
-            reason code: `api_failed`, `unparsable`, `truncated`, `refused`, `empty`, `budget`, ...
+        :return: n scores. Without a score, the status is `empty_response`, `empty_instruction`, or the engine's reason
+            code: `api_failed`, `unparsable`, `truncated`, `refused`, `empty`, `budget`, ...
         :raises LLMUnavailableError: when no call can succeed.
         :raises TooManyFailuresError: when more than `max_failure_ratio` of at least 20 rows have failed.
         """
@@ -119,7 +121,7 @@ class LLMScorer(AskingScorer["tuple[Any, ...] | str"], ABC):
         """Ask about rows.
 
         :param samples: n rows, as for `score`.
-        :return: for each the answers, at least one, or why there is none.
+        :return: for each row its answers, at least one, or the reason why there is none.
         """
         keys, requests = self._requests(samples)
         self.ask(requests, _answers_of)
@@ -133,7 +135,7 @@ class LLMScorer(AskingScorer["tuple[Any, ...] | str"], ABC):
         return self._engine.plan(self._requests(samples)[1].values())
 
     def _requests(self, samples: Sequence[Sample]) -> tuple[list[str | None], dict[str, LLMRequest[Any]]]:
-        """Return for each row the key of its request, None for a row that is not asked about; and the requests."""
+        """Return the key of each row's request, None for a row that is not asked about, and the requests."""
         keys: list[str | None] = []
         requests: dict[str, LLMRequest[Any]] = {}
         for sample in samples:

@@ -1,4 +1,4 @@
-"""The parameters of scorers that ask a causal language model how likely it finds responses."""
+"""The parameters of scorers that measure how likely a causal language model finds responses."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ class LossSettings:
     :param hf_model: a name on the Hugging Face Hub or the path of a folder.
     :param model_params: further arguments of `from_pretrained`.
     :param dtype: type of the model's weights.
-    :param prompt: name of what stands around instruction and response.
-    :param start_token: what stands before each text.
-    :param max_length: tokens of a text at most.
-    :param device: where the model runs; None takes a GPU where there is one.
-    :param cache_path: file or folder of the journal of losses; `auto`: below the user's cache folder; None: none.
+    :param prompt: name of the text around instruction and response.
+    :param start_token: name of the token before each text.
+    :param max_length: most tokens of a text.
+    :param device: where the model runs; None takes a GPU if there is one.
+    :param cache_path: file or folder of the journal of losses; `auto`: below the user's cache folder; None: no journal.
     :raises RecipeError: if a parameter cannot work.
     """
 
@@ -67,7 +67,7 @@ class LossSettings:
         return LOSS_PROMPTS[self.prompt]
 
     def identity(self) -> dict[str, Any]:
-        """Return all that changes a loss apart from the row; plain data."""
+        """Return everything except the row that affects a loss, as plain data."""
         own = {name: getattr(self, name) for name in ("dtype", "start_token", "max_length", "prompt")}
         model = model_identity(self.hf_model, self.model_params or {})
         return {**model, **own, "template": asdict(self.template)}
@@ -85,5 +85,5 @@ class LossSettings:
         return load_loss_model(self.hf_model, params, self.device or default_device(), self.dtype, journal)
 
     def most_tokens(self, model: LossModel) -> int:
-        """Return how many tokens a text has at most."""
+        """Return the most tokens that a text may have."""
         return min(self.max_length, model.most_positions or self.max_length)

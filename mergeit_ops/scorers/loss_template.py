@@ -1,4 +1,4 @@
-"""What the scorers by response losses share, whatever the losses come from."""
+"""Shared code of the scorers by response losses, from any source of losses."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def loss_template(owner: str, prompt: str, texts: Mapping[str, str] | None, reve
 
     :param owner: name of the scorer, for messages.
     :param prompt: a name of `LOSS_PROMPTS`, `chat` or `custom`.
-    :param texts: those of `custom`; None: none.
+    :param texts: texts of `custom`; None if there are none.
     :param reverse: whether the texts of `reverse_ifd` are needed.
-    :raises RecipeError: if a prompt of the user's own is missing, cannot be read, or is not asked for.
+    :raises RecipeError: if the user's own prompt is missing, cannot be read, or is given without `custom`.
     """
     if (prompt == "custom") != (texts is not None):
         raise RecipeError(

@@ -1,4 +1,4 @@
-"""Whether a similar row, solved, helps a model with a row: MIWV."""
+"""Whether a similar solved row helps a model with a row: MIWV."""
 
 from __future__ import annotations
 
@@ -39,29 +39,28 @@ class Neighbour:
 
 
 class Miwv:
-    """How much worse a model predicts the response when the nearest other row stands before it as a solved example: the
-    loss with it minus the loss without (MIWV, arXiv 2511.07074).
+    """How much worse a model predicts the response if the nearest other row precedes it as a solved example: the loss
+    with the example minus the loss without it (MIWV, arXiv 2511.07074).
 
-    High values are weaknesses of the model, on which it should be trained. They are also wrong, truncated or foreign
-    answers: clean first. An exact copy holds the answer, so copies have the lowest values, all of them: deduplicate
-    first. Every row is compared with every other, so 200,000 rows are the most.
+    High values show weaknesses of the model, on which it should be trained. Wrong, truncated or off-topic answers have
+    high values too, so clean the data first. An exact copy contains the answer, so all copies have the lowest values:
+    deduplicate first. Every row is compared with every other, so there may be at most 200,000 rows.
 
-    The neighbour is that of the instruction and the input. What does not fit into `max_length` loses the beginning of
-    the example first, then the end of the response. If no token of the example fits, there is no score,
-    `demo_truncated`.
+    The neighbour is the nearest by instruction and input. If a text exceeds `max_length`, the beginning of the example
+    is cut first, then the end of the response. If no token of the example fits, there is no score (`demo_truncated`).
 
-    :param hf_model: causal language model: a name on the Hugging Face Hub or the path of a folder. The paper takes the
-        model that is to be trained; the default is a small one. For a model that is not public, the environment
-        variable HF_TOKEN holds the token.
+    :param hf_model: causal language model: a name on the Hugging Face Hub, or the path of a folder. The paper takes the
+        model to be trained; the default is a small one. For a model that is not public, set the environment variable
+        HF_TOKEN.
     :param model_params: further arguments of `from_pretrained`, such as `revision` or `device_map`; never a token.
     :param dtype: type of the model's weights: `float32`, `bfloat16` or `float16`.
-    :param prompt: what stands around instruction and response, also in the example: `plain`, `alpaca` or `vicuna`.
-    :param shot_separator: what stands between the example and the instruction. The paper does not say.
-    :param start_token: what stands before each text: `bos`, `eos` or `released`; see `response_loss`.
-    :param max_length: tokens of a text at most, at least 2, or as many as the model can read where that is less.
-    :param device: `cpu`, `cuda` or `cuda:N`; None takes a GPU where there is one.
-    :param cache_path: file or folder of the journal of losses, where a run that was killed finds what it had computed;
-        `auto`: `losses.sqlite3` in the cache folder; null: none.
+    :param prompt: the text around instruction and response, also in the example: `plain`, `alpaca` or `vicuna`.
+    :param shot_separator: the text between the example and the instruction. The paper does not name it.
+    :param start_token: the token before each text: `bos`, `eos` or `released`; see `response_loss`.
+    :param max_length: most tokens of a text, at least 2; the model's window if that is smaller.
+    :param device: `cpu`, `cuda` or `cuda:N`; None takes a GPU if there is one.
+    :param cache_path: file or folder of the journal of losses, from which a run continues after it was killed; `auto`:
+        `losses.sqlite3` in the cache folder; null: no journal.
     :raises RecipeError: if a parameter cannot work.
     """
 
@@ -119,7 +118,7 @@ class Miwv:
         if not copies:
             return ""
         return (
-            f"the nearest row of {copies:,} rows is a copy, which holds their answer, so their miwv is low whatever "
+            f"the nearest row of {copies:,} rows is a copy that contains their answer, so their miwv is low whatever "
             "they are worth. Deduplicate first."
         )
 

@@ -1,4 +1,4 @@
-"""Whether a row, shown as a solved example, helps a model with other rows: Nuggets."""
+"""Whether a row helps a model with other rows if it is shown as a solved example: Nuggets."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class _Anchor:
     """A row that examples may help with.
 
     :param sample: its texts.
-    :param span: its tokens behind an example; the response counts.
+    :param span: its tokens after an example; the loss is that of the response.
     :param zero: mean log-probability of the response without an example.
     """
 
@@ -49,38 +49,39 @@ class _Anchor:
 
 
 class Nuggets:
-    """The share of some anchor rows whose responses become more likely to a model when a row stands before them as a
-    solved example: the gold score of Nuggets (arXiv 2312.10302), and the mean gain in log-probability per token beside
-    it, which breaks ties.
+    """The share of anchor rows whose responses become more likely to a model if a row precedes them as a solved
+    example: the gold score of Nuggets (arXiv 2312.10302). A second measure, the mean gain in log-probability per token,
+    breaks ties.
 
-    With anchors of your own, from the task that the model is trained for, it is a way to targeted selection. It
-    favours long responses in the style of the anchors.
+    With your own anchors, from the task that you train the model for, it selects rows for this task. It favours long
+    responses in the style of the anchors.
 
-    The example is read once, and the anchors behind it in batches. The released code puts BOS before examples and not
-    before anchors alone, which inflates the score; here both are read alike.
+    The model reads the example once, and the anchors after it in batches. The released code puts BOS before examples
+    but not before anchors alone, which inflates the score; here both have the same start.
 
     :param anchors: a file or folder of rows to help with, JSON Lines, JSON, CSV or parquet, in any sample format; None:
         the rows nearest to `num_anchors` centres of k-means over the instructions of the dataset.
-    :param num_anchors: number of centres, at least 1; the paper has 100.
-    :param max_anchor_tokens: tokens of an anchor at most, at least 2, and half of what the model reads at most. The end
-        of its response is cut; an anchor whose instruction alone is longer is left out.
-    :param max_demo_tokens: tokens of an example at most; its beginning is cut. None: as many as the model can read.
-    :param shot_separator: what stands between example and anchor; the released code has nothing there.
-    :param exclude_self: whether an anchor with the same texts as the row is left out of the row's score.
-    :param min_score: if it is given, a row whose gold score cannot reach it any more is not read before the other
-        anchors, and has no score (`below_min_score`). Scores of other rows do not change.
-    :param hf_model: causal language model: a name on the Hugging Face Hub or the path of a folder. The paper takes the
-        model that is to be trained; the default is a small one. For a model that is not public, the environment
-        variable HF_TOKEN holds the token.
+    :param num_anchors: number of centres, at least 1; the paper uses 100.
+    :param max_anchor_tokens: most tokens of an anchor, at least 2 and at most half of the model's window. The end of a
+        longer response is cut. An anchor whose instruction alone is longer is left out.
+    :param max_demo_tokens: most tokens of an example; the beginning of a longer one is cut. None: as many as the model
+        can read.
+    :param shot_separator: the text between example and anchor; the released code has none.
+    :param exclude_self: whether an anchor with the same texts as the row does not count in the row's score.
+    :param min_score: if set, a row is given up as soon as its gold score cannot reach this value any more; it has no
+        score (`below_min_score`). This saves time. The scores of other rows do not change.
+    :param hf_model: causal language model: a name on the Hugging Face Hub, or the path of a folder. The paper takes the
+        model to be trained; the default is a small one. For a model that is not public, set the environment variable
+        HF_TOKEN.
     :param model_params: further arguments of `from_pretrained`, such as `revision` or `device_map`; never a token.
     :param dtype: type of the model's weights: `float32`, `bfloat16` or `float16`.
-    :param prompt: what stands around instruction and response: `plain`, `alpaca` or `vicuna`; see `response_loss`.
-    :param start_token: what stands before each text: `bos`, `eos` or `released`; see `response_loss`.
-    :param max_length: tokens of a text at most, example and anchor together, or as many as the model can read where
-        that is less; at least 4.
-    :param device: `cpu`, `cuda` or `cuda:N`; None takes a GPU where there is one.
-    :param cache_path: file or folder of the journal of losses, where a run that was killed finds what it had computed;
-        `auto`: `losses.sqlite3` in the cache folder; null: none.
+    :param prompt: the text around instruction and response: `plain`, `alpaca` or `vicuna`; see `response_loss`.
+    :param start_token: the token before each text: `bos`, `eos` or `released`; see `response_loss`.
+    :param max_length: most tokens of a text (example and anchor together), at least 4; the model's window if that is
+        smaller.
+    :param device: `cpu`, `cuda` or `cuda:N`; None takes a GPU if there is one.
+    :param cache_path: file or folder of the journal of losses, from which a run continues after it was killed; `auto`:
+        `losses.sqlite3` in the cache folder; null: no journal.
     :raises RecipeError: if a parameter cannot work.
     """
 
@@ -122,11 +123,11 @@ class Nuggets:
 
     @property
     def needs(self) -> frozenset[Need]:
-        """Return what it needs to know: with anchors of a file, no embedding."""
+        """Return what the scorer needs to know; with anchors from a file, it needs no embeddings."""
         return frozenset({"vectors", "samples", "row_ids"} if self.target_path is None else {"target_samples"})
 
     def identity(self) -> Mapping[str, Any]:
-        """See `PoolScorer`. Without the anchors, which are those of the whole set."""
+        """See `PoolScorer`. The anchors are not included, because they come from the whole set."""
         names = ("num_anchors", "max_anchor_tokens", "max_demo_tokens", "shot_separator", "exclude_self", "min_score")
         own = {name: getattr(self, name) for name in names}
         return {**self._settings.identity(), **own, "anchors": self.target_path}
@@ -144,7 +145,7 @@ class Nuggets:
         return [anchors] * len(pool.vectors)
 
     def _central(self, pool: Pool) -> list[Sample]:
-        # By the ids, so that the order of the rows changes nothing.
+        # Sorted by id, so that the order of the rows has no influence.
         sample = fit_sample(pool.row_ids, default_fit_sample_size(self.num_anchors))
         topics = fit_topics(pool.vectors[sample], self.num_anchors, pca_variance=None, seed=0)
         return [pool.samples[row] for row in representatives(pool.vectors, topics.kmeans.cluster_centers_)]
@@ -180,8 +181,8 @@ class Nuggets:
     def _scores(self, model: LossModel, before: Sequence[int], anchors: Sequence[_Anchor]) -> tuple[Score, ...]:
         """Return the scores of an example.
 
-        :param before: its token ids.
-        :param anchors: what it may help with.
+        :param before: token ids of the example.
+        :param anchors: anchors that the example may help with.
         """
         if not anchors:
             return (Score.missing("no_anchor"),) * 2
@@ -200,7 +201,7 @@ class Nuggets:
         return Score(gold_score(zero, one)), Score(mean_gain(zero, one))
 
     def _anchors(self, model: LossModel, samples: Sequence[Sample]) -> list[_Anchor]:
-        """Return the anchors that fit, and how likely their responses are by themselves."""
+        """Return the anchors that fit, with the likelihood of their responses without an example."""
         start = model.start(self._settings.start_token)
         most = min(self.max_anchor_tokens, (self._settings.most_tokens(model) - len(start)) // 2)
         prompts = model.tokens([self._settings.template.before_response(sample) for sample in samples])
@@ -212,7 +213,7 @@ class Nuggets:
         }
         if not spans:
             raise ScorerError(
-                f"nuggets: the instruction of every anchor fills all {most} tokens that an anchor may have, so that no "
+                f"nuggets: the instruction of every anchor fills all {most} tokens that an anchor may have, so no "
                 "response is left to score; raise max_anchor_tokens, or give shorter anchors."
             )
         alone = [Span((*start, *span.tokens), len(start) + span.first) for span in spans.values()]

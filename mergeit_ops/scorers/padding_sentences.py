@@ -1,4 +1,4 @@
-"""Sentences that say nothing, for answers padded on purpose: a scorer must not take them for substance."""
+"""Empty phrases for answers that are padded on purpose. A scorer must not take them for substance."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ TRAINING_FILLER: tuple[str, ...] = (
     "As we all know, things can change quickly.",
     "To put it simply, that is what it comes down to.",
 )
-"""What training pads answers with."""
+"""Sentences that training pads answers with."""
 
 HELD_OUT_FILLER: tuple[str, ...] = (
     "I'm glad I could be of assistance today.",
@@ -72,4 +72,4 @@ HELD_OUT_FILLER: tuple[str, ...] = (
     "Ultimately, success depends on a number of different things.",
     "Have a wonderful day!",
 )
-"""What figures are measured with: no sentence of it is trained on."""
+"""Sentences for figures only; none of them is used in training."""

@@ -1,4 +1,4 @@
-"""Scorers of a row among all others: one file each, behind one Protocol, looked up by name."""
+"""Scorers that compare a row with all others: one file each, behind one Protocol, looked up by name."""
 
 from __future__ import annotations
 
@@ -31,31 +31,32 @@ POOL_SCORERS: Mapping[str, str] = {
     "prompt_uncertainty": "mergeit_ops.scorers.task_uncertainty:TaskUncertainty",
     "nuggets": "mergeit_ops.scorers.nuggets:Nuggets",
 }
-"""Name in a recipe to `module:Class`; a new scorer is one file and one line here."""
+"""Maps the name in a recipe to `module:Class`. To add a scorer, add one file and one line here."""
 
 
 _MOST_PAIRWISE_ROWS = 200_000
 
 
 class PoolScorer(Protocol):
-    """Scores each row by what the whole set is. An instance is small: it is sent to the workers of a cluster.
+    """Scores each row in comparison with the whole set. An instance is small, because it is sent to the workers of a
+    cluster.
 
-    Its attribute `needs` names what is filled in its pool: `vectors`, which rows that bring none are embedded for;
-    `samples`; `row_ids`; `topics`, by the column that its attribute `group_key` names; `target_samples`, the rows of
-    the file that its attribute `target_path` names. A scorer without it gets the vectors.
+    The attribute `needs` names the parts of the pool that are filled: `vectors` (rows without vectors are embedded);
+    `samples`; `row_ids`; `topics`, from the column in the attribute `group_key`; `target_samples`, the rows of the file
+    in the attribute `target_path`. Without `needs`, a scorer gets the vectors.
     """
 
     measures: Mapping[str, str]
-    """Name of each measure to the key of its stat."""
+    """Maps the name of each measure to the key of its stat."""
 
     def identity(self) -> Mapping[str, Any]:
-        """Return all that changes a score apart from the rows: models, parameters; plain data."""
+        """Return everything except the rows that affects a score (models, parameters) as plain data."""
         ...
 
     def prepare(self, pool: Pool) -> Sequence[Any]:
-        """Return what the score of each row needs to know of the others; called once, with all rows.
+        """Return what the score of each row needs to know about the others. Called once, with all rows.
 
-        :param pool: n rows, n >= 1. Its vectors are n of width 0 if the scorer does not need them.
+        :param pool: n rows, n >= 1. If the scorer does not need vectors, they have width 0.
         :return: n values that can be pickled.
         :raises ScorerError: if there are more rows than the scorer is meant for.
         """
@@ -76,10 +77,10 @@ class ModelPoolScorer(Protocol):
     """A scorer that runs a model of this machine. On a cluster, tasks that call it have GPUs, or a whole node each."""
 
     model_step: Literal["prepare", "score"]
-    """The method that runs it."""
+    """The method that runs the model."""
 
     device: str | None
-    """Torch device that it runs on; None: a GPU where there is one."""
+    """Torch device of the model; None takes a GPU if there is one."""
 
 
 @runtime_checkable
@@ -103,7 +104,7 @@ class WarningPoolScorer(Protocol):
     """A scorer that may warn about the whole set."""
 
     def warning(self, known: Sequence[Any]) -> str:
-        """Return a sentence to warn with, once for all rows; empty: there is nothing to say.
+        """Return a warning about all rows; empty if there is none.
 
         :param known: what `prepare` returned for all rows.
         """
@@ -111,11 +112,11 @@ class WarningPoolScorer(Protocol):
 
 
 def check_pairwise(name: str, rows: int) -> None:
-    """Refuse more rows than can be compared pair by pair.
+    """Check that the rows can be compared pair by pair.
 
-    :param name: of the scorer.
+    :param name: name of the scorer.
     :param rows: number of rows.
-    :raises ScorerError: if there are more than 200,000, which take some ten minutes on two cores.
+    :raises ScorerError: if there are more than 200,000 rows, which take about ten minutes on two cores.
     """
     if rows > _MOST_PAIRWISE_ROWS:
         raise ScorerError(
@@ -125,14 +126,14 @@ def check_pairwise(name: str, rows: int) -> None:
 
 
 def needs_of(scorer: PoolScorer) -> frozenset[Need]:
-    """Return what a scorer needs to know of the rows."""
+    """Return what a scorer needs to know about the rows."""
     return frozenset(getattr(scorer, "needs", ("vectors",)))
 
 
 def pool_notes(scorer: PoolScorer, known: Sequence[Any]) -> list[dict[str, str | None]]:
     """Return the texts that a scorer writes about rows, by the key of their stat; see `NotingPoolScorer.notes`.
 
-    :raises ScorerError: when the scorer fails or breaks its contract.
+    :raises ScorerError: if the scorer fails or breaks its contract.
     """
     if not isinstance(scorer, NotingPoolScorer):
         return [{} for _ in known]
@@ -144,9 +145,9 @@ def pool_notes(scorer: PoolScorer, known: Sequence[Any]) -> list[dict[str, str |
 
 
 def prepared(scorer: PoolScorer, pool: Pool) -> list[Any]:
-    """Return what the score of each row needs to know of the others; see `PoolScorer.prepare`.
+    """Return what the score of each row needs to know about the others; see `PoolScorer.prepare`.
 
-    :raises ScorerError: when the scorer fails or breaks its contract.
+    :raises ScorerError: if the scorer fails or breaks its contract.
     """
     with scorer_errors(scorer):
         known = checked_list(scorer, scorer.prepare(pool))
@@ -161,7 +162,7 @@ def prepared(scorer: PoolScorer, pool: Pool) -> list[Any]:
 def pool_scores(scorer: PoolScorer, samples: Sequence[Sample], known: Sequence[Any]) -> list[tuple[Score, ...]]:
     """Return the scores of rows; see `PoolScorer.score`.
 
-    :raises ScorerError: when the scorer fails or breaks its contract.
+    :raises ScorerError: if the scorer fails or breaks its contract.
     """
     with scorer_errors(scorer):
         found = scorer.score(samples, known)

@@ -1,4 +1,4 @@
-"""How much the probability of a response depends on the exact words of its instruction."""
+"""How much the probability of a response depends on the exact wording of its instruction."""
 
 from __future__ import annotations
 
@@ -26,30 +26,30 @@ _CONSTRAINTS: Mapping[str, Constraint] = {
 
 
 class PromptUncertaintyScorer:
-    """Scores rows by how much the probability of the response changes when the instruction loses some of its words:
-    the mean of |p' - p| over perturbations, p the geometric mean of the probabilities of the response's tokens (Active
-    Instruction Tuning, arXiv 2311.00288). The input keeps all its words.
+    """Scores rows by how much the probability of the response changes if some words of the instruction are dropped: the
+    mean of |p' - p| over perturbations, where p is the geometric mean of the probabilities of the response's tokens
+    (Active Instruction Tuning, arXiv 2311.00288). The input keeps all its words.
 
-    The paper scores tasks, by the mean of ten of their rows, and trains on those of high uncertainty; a score of each
-    row alone is an extension of ours. High uncertainty means that the row is ambiguous to the model. With low
-    uncertainty, `prompt_probability` tells easy rows (high) from difficult ones (low). An instruction of one word
-    cannot lose it, so its uncertainty is 0.
+    The paper scores tasks by the mean of ten of their rows, and trains on tasks with high uncertainty. Scoring each row
+    alone is our extension. High uncertainty means that the row is ambiguous to the model. Among rows with low
+    uncertainty, `prompt_probability` separates easy rows (high) from difficult ones (low). The only word of an
+    instruction is never dropped, so such a row has an uncertainty of 0.
 
-    :param num_perturbations: perturbed instructions per row, at least 1. Each costs a forward pass; 10 are the paper's.
+    :param num_perturbations: perturbed instructions per row, at least 1. Each costs a forward pass; the paper uses 10.
     :param drop_rate: probability that a word is dropped, above 0 and below 1.
-    :param seed: of the draw. A row loses the same words in any order and executor.
-    :param hf_model: causal language model: a name on the Hugging Face Hub or the path of a folder. The paper takes the
-        model that is to be trained; the default is a small one. For a model that is not public, the environment
-        variable HF_TOKEN holds the token.
+    :param seed: seed of the draw. A row loses the same words in any order and executor.
+    :param hf_model: causal language model: a name on the Hugging Face Hub, or the path of a folder. The paper takes the
+        model to be trained; the default is a small one. For a model that is not public, set the environment variable
+        HF_TOKEN.
     :param model_params: further arguments of `from_pretrained`, such as `revision` or `device_map`; never a token.
     :param dtype: type of the model's weights: `float32`, `bfloat16` or `float16`.
-    :param prompt: what stands around instruction and response: `plain`, `alpaca` or `vicuna`; see `response_loss`.
-    :param start_token: what stands before each text: `bos`, `eos` or `released`; see `response_loss`.
-    :param max_length: tokens of a text at most, at least 2, or as many as the model can read where that is less; the
-        end of a longer response is cut, the same for all instructions.
-    :param device: `cpu`, `cuda` or `cuda:N`; None takes a GPU where there is one.
-    :param cache_path: file or folder of the journal of losses, where a run that was killed finds what it had computed;
-        `auto`: `losses.sqlite3` in the cache folder; null: none.
+    :param prompt: the text around instruction and response: `plain`, `alpaca` or `vicuna`; see `response_loss`.
+    :param start_token: the token before each text: `bos`, `eos` or `released`; see `response_loss`.
+    :param max_length: most tokens of a text, at least 2; the model's window if that is smaller. The end of a longer
+        response is cut, the same for all instructions.
+    :param device: `cpu`, `cuda` or `cuda:N`; None takes a GPU if there is one.
+    :param cache_path: file or folder of the journal of losses, from which a run continues after it was killed; `auto`:
+        `losses.sqlite3` in the cache folder; null: no journal.
     :raises RecipeError: if a parameter cannot work.
     """
 
@@ -81,7 +81,7 @@ class PromptUncertaintyScorer:
         self.drop_rate = float(drop_rate)
         self.seed = int(seed)
         self.by_instruction = False
-        """Whether rows with the same instruction lose the same words, as the rows of a task do in the paper."""
+        """Whether rows with the same instruction lose the same words, like the rows of a task in the paper."""
 
     def identity(self) -> Mapping[str, Any]:
         """See `NamedScorer`."""
@@ -93,10 +93,10 @@ class PromptUncertaintyScorer:
         return [scores[0] for scores in self.measure(samples)]
 
     def measure(self, samples: Sequence[Sample]) -> list[tuple[Score, ...]]:
-        """Score rows; the scores of a row do not depend on the rows around it, beyond float noise.
+        """Score rows; the scores of a row depend on the rows around it only by float noise.
 
         :param samples: n rows.
-        :return: n pairs of uncertainty and probability. A row without them has `empty_instruction`, `empty_response`,
+        :return: n pairs of uncertainty and probability. A row without scores has `empty_instruction`, `empty_response`,
             `instruction_too_long` or `not_finite`.
         :raises LLMUnavailableError: if the model cannot be loaded, or does not fit into memory.
         """
@@ -104,13 +104,13 @@ class PromptUncertaintyScorer:
             return []
         model = self._settings.load()
         rows = [self._spans(model, sample) for sample in samples]
-        # A short instruction often loses the same words, or none.
+        # Perturbations of a short instruction often drop the same words, or none.
         asked = list(dict.fromkeys(span for row in rows if not isinstance(row, str) for span in row))
         losses = dict(zip(asked, model.mean_losses(asked), strict=True))
         return [_scores(row, losses) for row in rows]
 
     def _spans(self, model: LossModel, sample: Sample) -> list[Span] | str:
-        """Return the response behind the instruction, and behind each perturbed one; or why there is none."""
+        """Return the response after the instruction and after each perturbed instruction, or why there is none."""
         if not sample.instruction.strip():
             return "empty_instruction"
         if not sample.output.strip():

@@ -11,19 +11,19 @@ from mergeit_ops.core.scoring.score import Score
 
 __all__ = ["ReasoningTraceScorer"]
 
-_VERSION = 1  # of the rules by which traces are measured; another one makes the stats anew
+_VERSION = 1  # version of the rules for measuring traces; if it changes, the stats are made again
 
 
 class ReasoningTraceScorer:
-    """Measures the reasoning trace of each row, in whatever layout it stands; no model, no parameters.
+    """Measures the reasoning trace of each row, in any layout, without a model and without parameters.
 
-    `loop`, the score, is how repetitive the trace is where it is most repetitive: of the 128 words that repeat most,
-    the share that stands in a loop, from 0 to 1. Nearly every trace without a loop has 0. A sentence of 16 words that
-    stands there four times gives 0.4, a loop that goes on gives 1. `length` is the number of words; a character of a
-    script without spaces, such as Chinese, counts as a word. `share` is that of the trace in all that the assistant
-    writes, by words. `truncated` is 1 if the trace has no end, if nothing stands behind it, or if it stops in the
-    middle of a sentence or a block of code, else 0. A row with several traces has the loop score of the worst and the
-    sum of their lengths, and is truncated if one of them is.
+    `loop`, the score, describes the most repetitive part of the trace: the share, from 0 to 1, of its most repetitive
+    128 words that are in a loop. Nearly every trace without a loop has 0. A sentence of 16 words that occurs four times
+    gives 0.4; an endless loop gives 1. `length` is the number of words; in scripts without spaces, such as Chinese, a
+    character counts as a word. `share` is the trace's share of all words that the assistant writes. `truncated` is 1 if
+    the trace has no end, if nothing follows it, or if it stops in the middle of a sentence or a block of code;
+    otherwise it is 0. A row with several traces has the highest loop score and the sum of their lengths, and is
+    truncated if one of them is.
     """
 
     measures: ClassVar[Mapping[str, str]] = MEASURES
@@ -39,7 +39,7 @@ class ReasoningTraceScorer:
         return [scores[0] for scores in self.measure(samples)]
 
     def measure(self, samples: Sequence[Sample]) -> list[tuple[Score, ...]]:
-        """Measure the traces of rows, each alone, in time linear in its length.
+        """Measure the traces of rows, each separately, in time linear in its length.
 
         :param samples: n rows.
         :return: n tuples with a score for each measure. A row without a trace has `no_trace`.

@@ -46,44 +46,44 @@ _CONSTRAINTS: Mapping[str, Constraint] = {
 class ResponseLossScorer:
     """Scores rows by the losses of a causal language model. The model loads at the first `score`, once per process.
 
-    `ifd` is the score of Superfiltering: perplexity of the response given the instruction over perplexity of the
-    response alone. Below 1 the instruction helps, and the closer to 1 the less it does. `ifd_loss_ratio` is Cherry's
-    ratio, that of the losses. `reverse_ifd` is the ratio of perplexities of the instruction, given the response and
-    alone: the lower, the more the response determines its instruction (Selective Reflection-Tuning). `upd` is high
-    where the model was sure of its next tokens and wrong (D3). `perplexity` is that of the response given the
-    instruction, and `sample_perplexity` that of instruction and response as one text.
+    `ifd` is the score of Superfiltering: the perplexity of the response given the instruction, divided by the
+    perplexity of the response alone. Below 1 the instruction helps; close to 1 it helps little. `ifd_loss_ratio` is
+    Cherry's ratio of the losses instead of the perplexities. `reverse_ifd` is the perplexity of the instruction given
+    the response, divided by the perplexity of the instruction alone: the lower it is, the more the response determines
+    its instruction (Selective Reflection-Tuning). `upd` is high if the model was sure of its next tokens and wrong
+    (D3). `perplexity` is that of the response given the instruction, and `sample_perplexity` is that of instruction and
+    response as one text.
 
-    In a conversation every turn of the assistant counts: its loss given all turns before it, and alone. The model reads
-    a conversation once for all its turns. What is said between two answers, by the user or a tool, is one question. A
-    turn of the assistant without text, such as one that only calls a tool, has no loss. System prompts stand only in
-    `chat`, at the beginning. `reverse_ifd` takes each question with its own answer. `sample_perplexity` is that of the
-    whole conversation.
+    In a conversation every turn of the assistant counts, with its loss given all turns before it and its loss alone.
+    The model reads a conversation once for all turns. All text between two answers, from the user or a tool, is one
+    question. A turn of the assistant without text, such as one that only calls a tool, has no loss. Only `chat`
+    includes the system prompt, at the beginning. `reverse_ifd` reads each question with its own answer.
+    `sample_perplexity` is that of the whole conversation.
 
     :param measures: names of the measures, at least one; the first is the score. All of them come from the same
         forward passes.
     :param hf_model: causal language model: a name on the Hugging Face Hub or the path of a folder. The default is
-        Superfiltering's, of 124M parameters. For a model that is not public, the environment variable HF_TOKEN holds
-        the token.
+        Superfiltering's, with 124M parameters. For a model that is not public, set the environment variable HF_TOKEN.
     :param model_params: further arguments of `from_pretrained`, such as `revision` or `device_map`; never a token.
-    :param dtype: type of the model's weights: `float32`, `bfloat16` or `float16`, which halve the memory of large
+    :param dtype: type of the model's weights: `float32`, or `bfloat16` or `float16`, which halve the memory of large
         models on a GPU.
-    :param prompt: what stands around instruction and response: `plain`, lines of their own, as in Superfiltering;
-        `alpaca`; `vicuna`; `chat`, the model's own chat template; or `custom`. A template that the model does not know
-        moves every IFD above 1, so that none of the rows seems worth keeping: take `plain` for a base model.
+    :param prompt: the text around instruction and response. `plain`: each on its own line, as in Superfiltering;
+        `alpaca`; `vicuna`; `chat`: the model's own chat template; or `custom`. A template that the model does not know
+        raises every IFD above 1, so that no row seems worth keeping. Use `plain` for a base model.
     :param prompt_template: for `custom`: the texts `without_input`, `with_input`, `alone`, for `reverse_ifd` `reverse`
-        and `reverse_alone`, and for conversations `later`, what stands between a response and the next one (default: a
-        blank line and `without_input`); with the fields `{instruction}`, `{input}` and `{response}`.
-    :param turns: what the measures of a conversation are: `mean`, those of the mean losses over the tokens of all
-        turns, or `max`, the largest of a turn.
-    :param start_token: what stands before each text: `bos`, the tokenizer's BOS, or its EOS where it has none; `eos`;
-        `released`: what the tokenizer puts there by itself. GPT-2's puts nothing there, so the first token of a
-        response alone has no loss, and the two means of an IFD are over different tokens. Superfiltering's released
-        code counts that way; the difference decides about short responses.
-    :param max_length: tokens of a text at most, at least 2, or as many as the model can read where that is less; the
-        end of a longer response is cut, and turns behind it are left out.
-    :param device: `cpu`, `cuda` or `cuda:N`; None takes a GPU where there is one.
-    :param cache_path: file or folder of the journal of losses, where a run that was killed finds what it had computed;
-        `auto`: `losses.sqlite3` in the cache folder; null: none.
+        and `reverse_alone`, and for conversations `later`, the text between a response and the next one (default: a
+        blank line and `without_input`). The texts have the fields `{instruction}`, `{input}` and `{response}`.
+    :param turns: how the turns of a conversation become one measure: `mean` computes it from the mean losses over the
+        tokens of all turns; `max` takes the largest measure of a turn.
+    :param start_token: the token before each text. `bos`: the tokenizer's BOS, or its EOS if it has no BOS; `eos`;
+        `released`: what the tokenizer adds by default. GPT-2's tokenizer adds nothing, so the first token of a response
+        alone has no loss, and the two means of an IFD cover different tokens. Superfiltering's released code computes
+        it this way; the difference is large for short responses.
+    :param max_length: most tokens of a text, at least 2; the model's window if that is smaller. The end of a longer
+        response is cut, and the turns after it are left out.
+    :param device: `cpu`, `cuda` or `cuda:N`; None takes a GPU if there is one.
+    :param cache_path: file or folder of the journal of losses, from which a run continues after it was killed; `auto`:
+        `losses.sqlite3` in the cache folder; null: no journal.
     :raises RecipeError: if a parameter cannot work.
     """
 
@@ -105,7 +105,7 @@ class ResponseLossScorer:
         check(_CONSTRAINTS, locals(), "response_loss")
         self.measures = {name: MEASURES[name] for name in measures}
         self.no_ratio = no_ratio(measures[0])
-        # It has prompts of its own beside those that all scorers by losses have.
+        # It has more prompts than the other scorers by losses.
         self._settings = LossSettings(
             "response_loss",
             hf_model,
@@ -130,11 +130,11 @@ class ResponseLossScorer:
         return [scores[0] for scores in self.measure(samples)]
 
     def measure(self, samples: Sequence[Sample]) -> list[tuple[Score, ...]]:
-        """Score rows by every measure; those of a row do not depend on the rows around it, beyond float noise.
+        """Score rows by every measure; the scores of a row depend on the rows around it only by float noise.
 
         :param samples: n rows.
-        :return: n tuples with a score for each measure. A row without one has `empty_response`, `response_too_short`,
-            `instruction_too_long` or `not_finite`.
+        :return: n tuples with a score for each measure. A row without a score has `empty_response`,
+            `response_too_short`, `instruction_too_long` or `not_finite`.
         :raises LLMUnavailableError: if the model cannot be loaded, or does not fit into memory.
         """
         if not samples:
@@ -163,7 +163,7 @@ class ResponseLossScorer:
         return tuple(measured_over(measure, found, tokens, self.turns) for measure in self.measures)
 
     def _spans(self, model: LossModel, samples: Sequence[Sample]) -> list[list[dict[str, Span]] | str]:
-        """Return the spans that the measures need of each turn of each sample, or why it has none."""
+        """Return, for each turn of each sample, the spans that the measures need, or why there are none."""
         needed = {name.removesuffix(UPD) for name in self._needed}
         rows = [self._texts(model, sample) for sample in samples]
         turns = [turn for row in rows for turn in row]
@@ -187,7 +187,7 @@ class ResponseLossScorer:
             if isinstance(spans, str):
                 found.append(spans)
                 continue
-            for number, of_turn in zip(numbers, spans, strict=False):  # what is cut off has none
+            for number, of_turn in zip(numbers, spans, strict=False):  # turns that are cut off have none
                 if of_turn and "question_given" in needed:
                     of_turn |= question_spans(
                         backwards[number], questions[number], start, most, alone_backwards[number]
@@ -208,7 +208,7 @@ class ResponseLossScorer:
         return found
 
     def _before_responses(self, model: LossModel, sample: Sample) -> tuple[str, list[tuple[str, bool]]]:
-        """Return what stands before a response alone, and before each; the latter with whether it stands behind the
+        """Return the text before a response alone, and the text before each response, with whether it continues the
         response before it."""
         template, rounds = self._template, sample.rounds
         if template is not None:
@@ -224,13 +224,14 @@ class ResponseLossScorer:
         prompts = model.chat_prompts(rounds, sample.system)
         befores = [(prompts[0], False)]
         for prompt, (_, answer), whole in zip(prompts, rounds, prompts[1:], strict=False):
-            # Templates may change what was said before, such as leave out its thoughts.
+            # Templates may change earlier turns, for example leave out their thoughts.
             known = prompt + answer
             befores.append((whole[len(known) :], True) if whole.startswith(known) else (whole, False))
         return alone, befores
 
     def _before_question(self, model: LossModel, sample: Sample, question: str, answer: str) -> tuple[str, str]:
-        """Return what stands before a question with its answer, and alone; both empty where no measure needs them."""
+        """Return the text before a question with its answer, and before the question alone; both empty if no measure
+        needs them."""
         if "reverse_ifd" not in self.measures:
             return "", ""
         if self._template is None:
@@ -243,12 +244,12 @@ class ResponseLossScorer:
 class _TurnTexts:
     """The texts around an answer.
 
-    :param before: what stands before it.
+    :param before: the text before the answer.
     :param response: the answer.
     :param continues: see `TokenTurn`.
-    :param alone: what stands before it without its question.
-    :param question: what it answers.
-    :param question_before: what stands before the question, with the answer.
+    :param alone: the text before the answer without its question.
+    :param question: the question of the answer.
+    :param question_before: the text before the question, with the answer.
     :param question_alone: the same without the answer.
     """
 

@@ -1,4 +1,4 @@
-"""How hard a language model behind a server finds each response: IFD and perplexity, from prompt log-probabilities."""
+"""How hard a language model on a server finds each response: IFD and perplexity, from prompt log-probabilities."""
 
 from __future__ import annotations
 
@@ -35,52 +35,53 @@ _CONSTRAINTS: Mapping[str, Constraint] = {
 }
 _TOKENS_DIFFER = "tokens_differ"
 _FIRST_ROWS = 20
-"""Rows that show whether the prompt suits the server's tokens."""
+"""Number of first rows that show whether the prompt suits the server's tokenizer."""
 _REASONS = {FailureReason.TOO_LONG.value: "instruction_too_long"}
-"""Reason of the engine to that of the scorer of local losses."""
+"""Maps a reason of the engine to the same reason in `response_loss`."""
 _Text = tuple[str, str]
 
 
 class ResponseLossApiScorer(AskingScorer["TextLosses | str"]):
     """Asks a server how likely it finds the tokens of each text; the scores are those of `response_loss`.
 
-    The server must give log-probabilities of a prompt: `echo` with `logprobs` (vLLM, and llama-cpp-python with
-    `logits_all`, its server's default) or `prompt_logprobs` (vLLM). The first answer shows which. One that gives none,
-    such as llama.cpp's own server, stops the run at the first row. Each text is asked for once, whatever the number of
-    measures: a row is one call for `perplexity`, two for an IFD, and two more for `reverse_ifd`.
+    The server must return log-probabilities of a prompt: `echo` with `logprobs` (vLLM, and llama-cpp-python with
+    `logits_all`, its server's default) or `prompt_logprobs` (vLLM). The first answer shows which form it is. If the
+    server returns none, like llama.cpp's own server, the run stops at the first row. Each text is requested once,
+    whatever the number of measures: a row costs one call for `perplexity`, two for an IFD, and two more for
+    `reverse_ifd`.
 
     Only the server has the tokenizer, so it reads prompt and response as one text, while `response_loss` joins their
-    tokens. Where a tokenizer parts words, numbers, signs and line breaks, as those of GPT-2, Llama 3 and Qwen do, both
-    are the same. The two losses of an IFD are always of the same tokens: where one token stands for the end of the
-    prompt and the beginning of the response, the row has no score (`token_across_border`), and neither has one whose
-    response is cut into other tokens behind its prompt than alone (`tokens_differ`). If most of the first 20 rows have
-    none for that, the run stops.
+    tokens. If a tokenizer separates words, numbers, signs and line breaks, like those of GPT-2, Llama 3 and Qwen, both
+    give the same result. The two losses of an IFD always cover the same tokens. A row has no score if one token holds
+    the end of the prompt and the beginning of the response (`token_across_border`), or if its response has other tokens
+    after the prompt than alone (`tokens_differ`). If most of the first 20 rows have no score for these reasons, the run
+    stops.
 
-    The first token of a text has no log-probability. Behind the BOS that a server puts in front by itself it has one
-    at vLLM, and none at llama-cpp-python. Where the response alone needs it, `start_text` must stand in front.
+    The first token of a text has no log-probability. If the server adds BOS before it, it has one on vLLM, but not on
+    llama-cpp-python. If the response alone needs this log-probability, set `start_text`, which is put before each text.
 
-    In a conversation every turn of the assistant counts, as in `response_loss`. Each is a text of its own, with all
-    turns before it, so a row of t turns costs t times the calls, and the tokens of its earlier turns once more for each
-    later one. A server that keeps prefixes, such as vLLM, computes these once.
+    In a conversation every turn of the assistant counts, as in `response_loss`. Each turn is a separate text with all
+    turns before it. So a row of t turns costs t times the calls, and each later turn repeats the tokens of the earlier
+    ones. A server that keeps prefixes, such as vLLM, computes these only once.
 
     Nothing is cut: the server refuses a text beyond its window, and the row has no score (`instruction_too_long`).
 
     It also takes the parameters of `LLMSettings`, except those of a chat or a local model.
 
-    :param api_or_hf_model: name of the model, as the server knows it.
+    :param api_or_hf_model: name of the model on the server.
     :param api_endpoint: path below the base URL; None: `/completions`.
-    :param measures: names of the measures, at least one; the first is the score. See `response_loss`; `upd` needs the
-        probabilities of all words, which no server gives.
-    :param prompt: what stands around instruction and response: `plain`, `alpaca`, `vicuna` or `custom`; see
+    :param measures: names of the measures, at least one; the first is the score. See `response_loss`. `upd` is not
+        available: it needs the probabilities of the whole vocabulary, which no server returns.
+    :param prompt: the text around instruction and response: `plain`, `alpaca`, `vicuna` or `custom`; see
         `response_loss`.
     :param prompt_template: the texts of `custom`; see `response_loss`.
-    :param start_text: what stands before each text, as the server's tokenizer reads it; empty: nothing but what the
-        server puts there. The text of the model's BOS or EOS, such as `<|endoftext|>` for GPT-2 and Qwen, is the
-        `start_token` of `response_loss`. At llama-cpp-python the first token that is not BOS has no log-probability:
-        take a line break or `</s>`, behind the BOS's own text where the model's file has none put in front.
-    :param turns: what the measures of a conversation are: `mean`, those of the mean losses over the tokens of all
-        turns, or `max`, the largest of a turn.
-    :raises RecipeError: one sentence with parameter, what is allowed and what was given.
+    :param start_text: text before each text, as the server's tokenizer reads it; empty: only what the server adds. The
+        text of the model's BOS or EOS, such as `<|endoftext|>` for GPT-2 and Qwen, is the `start_token` of
+        `response_loss`. On llama-cpp-python the first token that is not BOS has no log-probability: use a line break or
+        `</s>`, and put the text of BOS before it if the model's file does not add BOS.
+    :param turns: how the turns of a conversation become one measure: `mean` computes it from the mean losses over the
+        tokens of all turns; `max` takes the largest measure of a turn.
+    :raises RecipeError: if a parameter cannot work. The sentence names it, what is allowed and what was given.
     """
 
     @takes_settings("is_hf_model", "backend", "response_path", "sampling_params", "warm_up", "try_num")
@@ -137,12 +138,12 @@ class ResponseLossApiScorer(AskingScorer["TextLosses | str"]):
         """Score rows by every measure.
 
         :param samples: n rows. Those with a blank output are not asked about.
-        :return: n tuples with a score for each measure. A row without one has `empty_response`, `response_too_short`,
-            `instruction_too_long`, `token_across_border`, `tokens_differ`, `not_finite`, or the engine's reason code:
-            `api_failed`, `no_logprobs`, `budget`, ...
-        :raises LLMUnavailableError: when no call can succeed, or the server gives no log-probabilities of prompts.
-        :raises TooManyFailuresError: when more than `max_failure_ratio` of at least 20 rows have failed, or of at
-            least 20 texts.
+        :return: n tuples with a score for each measure. A row without a score has `empty_response`,
+            `response_too_short`, `instruction_too_long`, `token_across_border`, `tokens_differ`, `not_finite`, or the
+            engine's reason code: `api_failed`, `no_logprobs`, `budget`, ...
+        :raises LLMUnavailableError: if no call can succeed, or the server returns no log-probabilities of prompts.
+        :raises TooManyFailuresError: if more than `max_failure_ratio` of at least 20 rows, or of at least 20 texts,
+            have failed.
         """
         scores: list[tuple[Score, ...]] = []
         first = max(0, _FIRST_ROWS - self._tokens.total())
@@ -162,9 +163,10 @@ class ResponseLossApiScorer(AskingScorer["TextLosses | str"]):
         return dict(self._request(*text) for row in texts for turn in row for text in turn.values())
 
     def _texts(self, sample: Sample) -> list[dict[str, _Text]]:
-        """Return the texts of each turn by the names of their losses, each as what stands before it and what is scored.
+        """Return the texts of each turn by the names of their losses. Each is the text before, and the text that is
+        scored.
 
-        Turns without text have none; without any, the list is empty.
+        Turns without text are left out, so the list may be empty.
         """
         template, found = self._template, list[dict[str, _Text]]()
         before = ""
@@ -179,7 +181,7 @@ class ResponseLossApiScorer(AskingScorer["TextLosses | str"]):
         return found
 
     def _texts_of_turn(self, turn: Sample, question: str, before: str, answer: str) -> dict[str, _Text]:
-        # Alone first: the first answer then shows whether a text that stands alone has all its losses.
+        # The response alone comes first, so that the first answer shows whether a text alone has all its losses.
         texts = {
             "alone": (self._template.alone, answer),
             "given": (before, answer),
@@ -204,7 +206,7 @@ class ResponseLossApiScorer(AskingScorer["TextLosses | str"]):
         return tuple(_score(measure, known, self.turns) for measure in self.measures)
 
     def _judge(self, rows: Sequence[Sequence[Score]], at_end: bool = False) -> None:
-        """Stop when too many rows have no score because of how their texts are cut into tokens."""
+        """Stop if too many rows have no score because of how their texts are split into tokens."""
         for scores in rows:
             statuses = [score.status for score in scores]
             self._tokens[next((name for name in statuses if name in (ACROSS_BORDER, _TOKENS_DIFFER)), "")] += 1
@@ -216,16 +218,16 @@ class ResponseLossApiScorer(AskingScorer["TextLosses | str"]):
             return
         reasons = ", ".join(f"{name}: {count}" for name, count in sorted(self._tokens.items()) if name)
         error = TooManyFailuresError(
-            f"{without} of {rows_seen} rows have no score because of how the server cuts them into tokens ({reasons}), "
-            f"more than max_failure_ratio={settings.max_failure_ratio} allows: have the same sign stand before a "
+            f"{without} of {rows_seen} rows have no score because of how the server splits texts into tokens "
+            f"({reasons}), more than max_failure_ratio={settings.max_failure_ratio} allows: put the same sign before a "
             r'response with and without its instruction, such as start_text: "\n" for prompt: plain.'
         )
         raise told_of_answers(error, self._engine.total.as_dict(), journal=settings.cache_path is not None)
 
     def finish(self) -> None:
-        """Hear that there are no more rows.
+        """Finish the work after the last row.
 
-        :raises TooManyFailuresError: when all of fewer than 20 rows have failed.
+        :raises TooManyFailuresError: if there are fewer than 20 rows and all of them have failed.
         """
         super().finish()
         self._judge((), at_end=True)
@@ -238,7 +240,7 @@ def _known(outcome: LLMOutcome[TextLosses]) -> TextLosses | str:
 
 
 def _score(measure: str, turns: Sequence[Mapping[str, TextLosses | str]], over: str) -> Score:
-    """Return a measure of the turns of a row, or why there is none."""
+    """Return the measure of a row from its turns, or why there is none."""
     means: list[dict[str, float]] = []
     counts: list[dict[str, int]] = []
     for known in turns:

@@ -39,21 +39,21 @@ _CPU_TOKENS, _GPU_TOKENS = 4_096, 32_768  # in a batch
 
 
 class RewardModelScorer:
-    """Scores rows with a reward model: a sequence classifier with one output, such as those that people train on
-    preferences. The model loads at the first `score`, once per process.
+    """Scores rows with a reward model: a sequence classifier with one output, trained on preferences. The model loads
+    at the first `score`, once per process.
 
-    Scores are logits, from some -6 to 6 for the default model; those of different models cannot be compared. MoDS keeps
-    the rows above 0: `min_score: 0` with `min_closed_interval: false`.
+    Scores are logits, from about -6 to 6 for the default model. The scores of different models cannot be compared. MoDS
+    keeps the rows above 0: `min_score: 0` with `min_closed_interval: false`.
 
-    :param hf_model: name on the Hugging Face Hub or path of a folder. The default is MoDS's, of 435M parameters. For a
-        model that is not public, the environment variable HF_TOKEN holds the token.
-    :param prompt: `pair`: question and answer as a pair of sequences, as the default model reads them; `chat`: as a
-        conversation in the model's chat template, as reward models on top of chat models read them.
+    :param hf_model: name on the Hugging Face Hub, or path of a folder. The default is MoDS's, with 435M parameters. For
+        a model that is not public, set the environment variable HF_TOKEN.
+    :param prompt: `pair`: question and answer as a pair of sequences, for models like the default one; `chat`: a
+        conversation in the model's chat template, for reward models built on chat models.
     :param model_params: further arguments of `from_pretrained`, such as `revision` or `device_map`; never a token.
     :param dtype: type of the model's weights: `float32`, `bfloat16` or `float16`.
-    :param max_length: tokens of question and answer at most, at least 8, or as many as the model can read where that is
-        less; the end of a longer answer is cut.
-    :param device: `cpu`, `cuda` or `cuda:N`; None takes a GPU where there is one.
+    :param max_length: most tokens of question and answer together, at least 8; the model's window if that is smaller.
+        The end of a longer answer is cut.
+    :param device: `cpu`, `cuda` or `cuda:N`; None takes a GPU if there is one.
     :raises RecipeError: if a parameter cannot work.
     """
 
@@ -84,12 +84,12 @@ class RewardModelScorer:
         return {**model_identity(self.hf_model, self.model_params), **own}
 
     def score(self, samples: Sequence[Sample]) -> list[Score]:
-        """Score rows; the score of a row does not depend on the rows around it, beyond float noise.
+        """Score rows; the score of a row depends on the rows around it only by float noise.
 
         :param samples: n rows.
-        :return: n scores. A row without one has `empty_response`, `empty_instruction`, `instruction_too_long` or
+        :return: n scores. A row without a score has `empty_response`, `empty_instruction`, `instruction_too_long` or
             `not_finite`.
-        :raises ScorerError: if the model cannot be loaded, is no reward model, or does not fit into memory.
+        :raises ScorerError: if the model cannot be loaded, is not a reward model, or does not fit into memory.
         """
         texts = [(_question(sample), encodable(sample.output)) for sample in samples]
         scores = [Score.missing(blank_reason(*pair) or "instruction_too_long") for pair in texts]
@@ -119,15 +119,16 @@ class _RewardModel:
         self._tokenizer, self._model = loaded
         if self._model.config.num_labels != 1:
             raise ScorerError(
-                f"The model {name!r} is no reward model: it has {self._model.config.num_labels} outputs, and a reward "
-                "model has one."
+                f"The model {name!r} is not a reward model: it has {self._model.config.num_labels} outputs, "
+                "and a reward model has one."
             )
         if self._model.config.pad_token_id is None:
             self._model.config.pad_token_id = self._tokenizer.pad_token_id
         self._most_tokens = _GPU_TOKENS if self._model.device.type == "cuda" else _CPU_TOKENS
 
     def tokens(self, question: str, answer: str, prompt: str, max_length: int) -> dict[str, list[int]] | None:
-        """Return what the model reads of a row, the end of a long answer cut; None if the question leaves no room."""
+        """Return the model's input for a row, with the end of a long answer cut; None if the question leaves no
+        room."""
         # RoBERTa's tokenizer allows two tokens fewer than there are positions.
         most = min(max_length, context_length(self._model.config) or max_length, self._tokenizer.model_max_length)
         if prompt == "pair":
@@ -152,9 +153,9 @@ class _RewardModel:
         return list(self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
 
     def rewards(self, inputs: Sequence[Mapping[str, list[int]]]) -> list[float]:
-        """Return the reward of each input; batches hold inputs of like lengths, the longest first.
+        """Return the reward of each input. Batches hold inputs of similar length, the longest first.
 
-        :raises ScorerError: when one input alone does not fit into memory.
+        :raises ScorerError: if one input alone does not fit into memory.
         """
         rewards = [0.0] * len(inputs)
         lengths = [len(one["input_ids"]) for one in inputs]
@@ -166,7 +167,7 @@ class _RewardModel:
                     if not is_out_of_memory(error):
                         raise
                     raise ScorerError(
-                        "reward_model: memory does not suffice for one row at a time: lower max_length, or spread the "
+                        "reward_model: one row alone does not fit into memory: lower max_length, or spread the "
                         "model with model_params: {device_map: auto}."
                     ) from error
                 for row, reward in zip(batch.tolist(), found, strict=True):
@@ -178,7 +179,7 @@ class _RewardModel:
         import torch
 
         if self._tokenizer.pad_token_id is None and len(inputs) > 1:
-            # Without padding the model cannot tell where a text ends.
+            # The model finds the end of a text by its padding.
             return [reward for one in inputs for reward in self._forward([one])]
         padded = self._tokenizer.pad(list(inputs), return_tensors="pt") if len(inputs) > 1 else _single(inputs[0])
         with torch.inference_mode():

@@ -25,9 +25,9 @@ class RowVariance:
     """The spread of each row over the principal axes of all rows, by their embeddings: LIFT's measure of variety. LIFT
     keeps the rows above the 80th percentile.
 
-    :param statistic: `variance` of a row's coordinates, as in LIFT's code; it depends on the arbitrary signs of the
-        axes, which are fixed here, so other implementations keep somewhat other rows; `mean_square` does not depend on
-        them.
+    :param statistic: `variance` of a row's coordinates, as in LIFT's code. It depends on the arbitrary signs of the
+        axes. They are fixed here, so other implementations keep slightly different rows. `mean_square` does not depend
+        on the signs.
     :param components: number of axes, at least 1; None: the fewest that hold 95 % of the variance.
     :raises RecipeError: if a parameter cannot work.
     """

@@ -1,4 +1,4 @@
-"""Asking any scorer for scores: each row once, and only finite numbers count."""
+"""Ask any scorer for scores: about each row once, and only finite numbers count."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ __all__ = [
 def measures_of(scorer: RowScorer) -> Mapping[str, str]:
     """Return the name of each measure of a scorer, and the key of its stat.
 
-    :param scorer: a scorer that does not name its measures has one, which is named after its class: `ByLength` has
+    :param scorer: the scorer. If it does not name its measures, it has one with the name of its class: `ByLength` has
         `by_length`, with the stat `by_length_score`.
     """
     if isinstance(scorer, NamedScorer):
@@ -44,11 +44,11 @@ def measures_of(scorer: RowScorer) -> Mapping[str, str]:
 
 
 def view_of(scorer: Any, read: Read) -> View:
-    """Return what of a row a scorer reads.
+    """Return which part of a row a scorer reads.
 
-    :param scorer: of rows, or of rows among others.
-    :param read: what the recipe asks for.
-    :raises ScorerError: if the scorer names a view that there is not.
+    :param scorer: scorer of rows, or of rows in comparison with others.
+    :param read: the recipe's parameter `read`.
+    :raises ScorerError: if the scorer names an unknown view.
     """
     view = getattr(scorer, "reads", read)
     if view not in VIEWS:
@@ -62,13 +62,13 @@ def view_of(scorer: Any, read: Read) -> View:
 def identity_digest(
     scorer: RowScorer, name: str, params: Mapping[str, Any], bounds: Bounds, read: Read = "answer"
 ) -> str:
-    """Return a digest of all that changes the scores of a scorer apart from the rows.
+    """Return a digest of everything except the rows that affects the scores of a scorer.
 
     :param scorer: the scorer.
     :param name: its name in the recipe.
-    :param params: its parameters in the recipe; they count where it does not say what makes its scores.
-    :param bounds: what the scores are held against; they count where a score may depend on them.
-    :param read: what of a row with a reasoning trace it reads, if it leaves that to the recipe.
+    :param params: its parameters in the recipe. They are part of the digest if the scorer has no `identity`.
+    :param bounds: bounds that the scores are compared with. They are part of the digest if a score may depend on them.
+    :param read: which part of a row with a reasoning trace it reads, if the recipe decides this.
     """
     made_of = scorer.identity() if isinstance(scorer, NamedScorer) else params
     decided = [bounds.low, bounds.high] if isinstance(scorer, ComparingScorer) else None
@@ -79,11 +79,11 @@ def identity_digest(
 def measured_scores(scorer: RowScorer, samples: Sequence[Sample], bounds: Bounds) -> list[tuple[Score, ...]]:
     """Return the scores of rows by every measure of a scorer.
 
-    :param scorer: asked once for each distinct row.
+    :param scorer: the scorer, which is asked once about each distinct row.
     :param samples: n rows.
-    :param bounds: what the scores will be held against.
+    :param bounds: bounds that the scores will be compared with.
     :return: n tuples with a score for each of `measures_of`; a value is a finite float or None.
-    :raises ScorerError: when the scorer fails or breaks its contract.
+    :raises ScorerError: if the scorer fails or breaks its contract.
     """
     distinct = list(dict.fromkeys(samples))
     if isinstance(scorer, MeasuringScorer) and distinct:
@@ -99,10 +99,10 @@ def measured_scores(scorer: RowScorer, samples: Sequence[Sample], bounds: Bounds
 def compared_scores(scorer: RowScorer, comparisons: Sequence[Comparison]) -> list[list[Score]]:
     """Return the scores of the rows of each comparison.
 
-    :param scorer: asked for comparisons where it can tell them apart, else for rows.
+    :param scorer: the scorer, which is asked about comparisons if it has `score_comparisons`, and about rows otherwise.
     :param comparisons: n of them.
     :return: n lists of scores, in the order of the samples; a value is a finite float or None.
-    :raises ScorerError: when the scorer fails or breaks its contract.
+    :raises ScorerError: if the scorer fails or breaks its contract.
     """
     if not isinstance(scorer, ComparingScorer):
         scores = row_scores(scorer, (sample for comparison in comparisons for sample in comparison.samples))
@@ -122,10 +122,10 @@ def compared_scores(scorer: RowScorer, comparisons: Sequence[Comparison]) -> lis
 def row_scores(scorer: RowScorer, samples: Iterable[Sample]) -> dict[Sample, Score]:
     """Return the scores of rows.
 
-    :param scorer: asked once for each distinct row, and not at all without rows.
+    :param scorer: the scorer, which is asked once about each distinct row, and not at all without rows.
     :param samples: rows, in any order and number.
-    :return: row to score; a value is a finite float or None.
-    :raises ScorerError: when the scorer fails or breaks its contract.
+    :return: maps each row to its score; a value is a finite float or None.
+    :raises ScorerError: if the scorer fails or breaks its contract.
     """
     distinct = list(dict.fromkeys(samples))
     if not distinct:
@@ -140,24 +140,24 @@ def row_scores(scorer: RowScorer, samples: Iterable[Sample]) -> dict[Sample, Sco
 
 @contextmanager
 def scorer_errors(scorer: object) -> Iterator[None]:
-    """Turn what a scorer raises into an error of ours that names it.
+    """Turn an exception of a scorer into a `ScorerError` that names the scorer.
 
-    :raises ScorerError: when it raises something else.
+    :raises ScorerError: if the scorer raises an exception that is not ours.
     """
     try:
         yield
     except MergeItError:
         raise
-    except Exception as error:  # a scorer of the user's own may raise anything
+    except Exception as error:  # a user's scorer may raise anything
         raise _failed(scorer, error) from error
 
 
 def checked_rows(scorer: object, found: object, rows: int, measures: int) -> list[tuple[Score, ...]]:
-    """Return what a scorer gave as finite scores, a tuple for each row.
+    """Return the result of a scorer as finite scores, a tuple for each row.
 
-    :param rows: rows that it was asked about.
-    :param measures: scores of each.
-    :raises ScorerError: when it gave something else.
+    :param rows: number of rows that it was asked about.
+    :param measures: number of scores of each row.
+    :raises ScorerError: if the result is something else.
     """
     checked = [tuple(_checked(scorer, scores)) for scores in checked_list(scorer, found)]
     if [len(row) for row in checked] != [measures] * rows:
@@ -173,9 +173,9 @@ def _failed(scorer: object, error: Exception) -> ScorerError:
 
 
 def checked_list(scorer: object, found: object) -> list[Any]:
-    """Return what a scorer gave as a list.
+    """Return the result of a scorer as a list.
 
-    :raises ScorerError: when it is none.
+    :raises ScorerError: if it is not a list.
     """
     if isinstance(found, (str, bytes, Mapping)) or not isinstance(found, Iterable):
         raise ScorerError(
@@ -185,7 +185,7 @@ def checked_list(scorer: object, found: object) -> list[Any]:
 
 
 def _checked(scorer: object, found: object) -> list[Score]:
-    """Return what a scorer gave as finite scores."""
+    """Return the result of a scorer as finite scores."""
     scores = checked_list(scorer, found)
     wrong = [score for score in scores if not isinstance(score, Score)]
     if wrong:
@@ -200,7 +200,7 @@ def _checked(scorer: object, found: object) -> list[Score]:
 
 
 def _finite(score: Score) -> Score:
-    """Return a score as a plain float; what is no number is no score."""
+    """Return a score as a plain float; a value that is not a finite number becomes a missing score."""
     if score.value is None:
         return score
     value = float(score.value)

@@ -1,4 +1,4 @@
-"""How a model rates rows itself, and how sure it is: SelectIT, by a local Hugging Face model."""
+"""SelectIT: how a local Hugging Face model rates rows, and how sure it is."""
 
 from __future__ import annotations
 
@@ -37,26 +37,26 @@ _CONSTRAINTS: Mapping[str, Constraint] = {
 
 class SelectitScorer:
     """Asks a model several times how accurately the response follows the instruction, from 1 to 5, and reads off the
-    probabilities of the five digits. The score is high where the model is sure of a high rating, however it is asked:
-    mean / (1 + alpha * std) over the prompts, each r * mean(P'_r - P'_k) for its likeliest rating r (SelectIT, arXiv
-    2402.16705). It lies between 0 and 1.2788. The paper keeps the highest 20 %.
+    probabilities of the five digits. The score is high if the model is sure of a high rating with every prompt. It is
+    mean / (1 + alpha * std) over the prompts; the value of a prompt is r * mean(P'_r - P'_k) for its likeliest rating r
+    (SelectIT, arXiv 2402.16705). It lies between 0 and 1.2788. The paper keeps the highest 20 %.
 
-    The digits of a model that cannot rate are noise: take one of 7B parameters or more that follows instructions. The
-    paper adds the scores of three models of different sizes, weighted by their parameters; this is one of them.
+    The digits of a model that cannot rate are noise: use an instruction-tuned model with at least 7B parameters. The
+    paper adds the scores of three models of different sizes, weighted by their parameters; this scorer uses one model.
 
     :param hf_model: causal language model: a name on the Hugging Face Hub or the path of a folder. For a model that is
-        not public, the environment variable HF_TOKEN holds the token.
-    :param num_prompts: rating prompts, at least 1, each a forward pass per row; the first of those there are. None:
-        all.
-    :param alpha: how much the disagreement of the prompts counts, at least 0.
-    :param rating_prompts: prompts of your own that ask for a rating from 1 to 5; None: five that ship.
+        not public, set the environment variable HF_TOKEN.
+    :param num_prompts: number of rating prompts, at least 1. Each costs a forward pass per row. The first ones are
+        used; None: all.
+    :param alpha: weight of the disagreement between the prompts, at least 0.
+    :param rating_prompts: your own prompts that ask for a rating from 1 to 5; None: the five built-in ones.
     :param model_params: further arguments of `from_pretrained`, such as `revision` or `device_map`; never a token.
     :param dtype: type of the model's weights: `float32`, `bfloat16` or `float16`; None for bfloat16 on a GPU and
         float32 elsewhere.
-    :param max_length: tokens of a prompt at most, at least 2, or as many as the model can read where that is less. The
-        end of a longer response is cut, the same for all prompts.
+    :param max_length: most tokens of a prompt, at least 2; the model's window if that is smaller. The end of a longer
+        response is cut, the same for all prompts.
     :param batch_size: prompts per forward pass, at least 1. A batch that exceeds the GPU's memory is run in halves.
-    :param device: `cpu`, `cuda` or `cuda:N`; None takes a GPU where there is one.
+    :param device: `cpu`, `cuda` or `cuda:N`; None takes a GPU if there is one.
     :raises RecipeError: if a parameter cannot work.
     """
 
@@ -91,7 +91,7 @@ class SelectitScorer:
         return {**model_identity(self.hf_model, self.model_params), **own, "dtype": self._device_and_dtype()[1]}
 
     def score(self, samples: Sequence[Sample]) -> list[Score]:
-        """Score rows; the score of a row does not depend on the rows around it, beyond float noise.
+        """Score rows; the score of a row depends on the rows around it only by float noise.
 
         :param samples: n rows.
         :return: n scores. Rows without one have `empty_response`, `empty_instruction`, `instruction_too_long` or
@@ -116,7 +116,7 @@ class SelectitScorer:
             return Score.missing("not_finite")
 
     def _weights(self, model: DigitModel, prompts: Sequence[Sequence[int]]) -> list[list[float]]:
-        # The longest first: what does not fit into memory shows at once.
+        # The longest first, so that a lack of memory shows at once.
         order = sorted(range(len(prompts)), key=lambda number: -len(prompts[number]))
         found: list[list[float]] = [[] for _ in prompts]
         with progress_bar(len(order), "selectit", "prompts") as bar:
@@ -129,7 +129,7 @@ class SelectitScorer:
         return found
 
     def _prompts(self, model: DigitModel, sample: Sample) -> list[list[int]] | str:
-        """Return the token ids of each prompt about a row; or why there is none."""
+        """Return the token ids of each prompt about a row, or why there are none."""
         question, response = encodable(sample.query), encodable(sample.output)
         reason = blank_reason(question, response)
         if reason is not None:
@@ -152,14 +152,14 @@ def checked_prompts(owner: str, num_prompts: int | None, rating_prompts: Sequenc
     """Return the rating prompts that a recipe asks for.
 
     :param owner: name of the scorer, for the message.
-    :param num_prompts: how many; None: all.
-    :param rating_prompts: the user's own; None: those that ship.
-    :raises RecipeError: if there are fewer than that, or none.
+    :param num_prompts: number of prompts; None: all.
+    :param rating_prompts: the user's own prompts; None: the built-in ones.
+    :raises RecipeError: if there are fewer prompts than that, or none.
     """
     known = RATING_PROMPTS if rating_prompts is None else tuple(rating_prompts)
     if not known:
-        raise RecipeError(f"{owner}: rating_prompts must hold a prompt at least, or be null for those that ship.")
+        raise RecipeError(f"{owner}: rating_prompts must hold at least one prompt, or be null for the built-in ones.")
     if num_prompts is not None and num_prompts > len(known):
-        whose = "that ship; give your own as rating_prompts" if rating_prompts is None else "in rating_prompts"
+        whose = "that are built in; give your own as rating_prompts" if rating_prompts is None else "in rating_prompts"
         raise RecipeError(f"{owner}: num_prompts must not exceed the {len(known)} prompts {whose}, got {num_prompts}.")
     return known if num_prompts is None else known[: int(num_prompts)]

@@ -1,4 +1,4 @@
-"""SelectIT behind an OpenAI-compatible server, read from the log-probabilities of the first token."""
+"""SelectIT on an OpenAI-compatible server, read from the log-probabilities of the first token."""
 
 from __future__ import annotations
 
@@ -52,19 +52,19 @@ class _OnePrompt(LLMScorer):
 class SelectitApiScorer:
     """Asks a server for the text completion of each rating prompt, one token long; the score is that of `selectit`.
 
-    One call for each prompt and row. A digit that is missing among the `top_logprobs` makes no score,
-    `digits_missing`. Nothing is truncated, since only the server has the tokenizer. A server that gives no
-    log-probabilities stops the run at the first row.
+    It makes one call for each prompt and row. If a digit is missing among the `top_logprobs`, the row has no score
+    (`digits_missing`). Nothing is truncated, because only the server has the tokenizer. If the server returns no
+    log-probabilities, the run stops at the first row.
 
     It also takes the parameters of `LLMSettings`, except those of a chat or a local model.
 
-    :param api_or_hf_model: name of the model, as the server knows it.
+    :param api_or_hf_model: name of the model on the server.
     :param api_endpoint: path below the base URL; None: `/completions`.
     :param num_prompts: see `selectit`; each is a call per row.
     :param alpha: see `selectit`.
     :param rating_prompts: see `selectit`.
-    :param top_logprobs: tokens whose log-probability is asked for, at least 6; see `deita_api`.
-    :raises RecipeError: one sentence with parameter, what is allowed and what was given.
+    :param top_logprobs: number of tokens whose log-probability is requested, at least 6; see `deita_api`.
+    :raises RecipeError: if a parameter cannot work. The sentence names it, what is allowed and what was given.
     """
 
     measures: ClassVar[Mapping[str, str]] = {"selectit": "selectit_score"}
@@ -96,7 +96,7 @@ class SelectitApiScorer:
         return {**self._scorers[0].identity(), "prompts": list(self.prompts), "alpha": self.alpha}
 
     def score(self, samples: Sequence[Sample]) -> list[Score]:
-        """Score rows; see `LLMScorer.score`. A row that one prompt has no score for has none."""
+        """Score rows; see `LLMScorer.score`. A row without a score for one prompt has no score."""
         parts = [scorer.score(samples) for scorer in self._scorers]
         return [self._combined(scores) for scores in zip(*parts, strict=True)]
 
@@ -120,5 +120,5 @@ class SelectitApiScorer:
         self._scorers[0].finish()
 
     def figures(self) -> Mapping[str, Any]:
-        """See `ReportingScorer`: those of all prompts, which share an engine."""
+        """See `ReportingScorer`: the figures of all prompts, which share an engine."""
         return self._scorers[0].figures()

@@ -1,4 +1,4 @@
-"""How much the probabilities of the responses of a task depend on the exact words of its instruction."""
+"""How much the probabilities of a task's responses depend on the exact wording of its instruction."""
 
 from __future__ import annotations
 
@@ -21,16 +21,18 @@ __all__ = ["TaskUncertainty"]
 
 class TaskUncertainty:
     """Scores tasks as Active Instruction Tuning does (arXiv 2311.00288): the uncertainty of a task is the mean of
-    `prompt_uncertainty` over some of its rows, and each row has the scores of its task. Rows of a task with the same
-    instruction lose the same words. The paper trains on the tasks of the highest uncertainty.
+    `prompt_uncertainty` over some of its rows, and each row gets the scores of its task. Rows of a task with the same
+    instruction lose the same words. The paper trains on the tasks with the highest uncertainty.
 
-    The model reads a few rows of each task before any row is scored, in one process or one task. No row is embedded.
+    Before any row is scored, the model reads a few rows of each task, in one process or one Ray task. No row is
+    embedded.
 
     :param group_key: the column that names the task of a row, or a key inside one after a dot, or a key of the metadata
-        such as `topic_id`. A row without one has no score, `no_group`.
-    :param instances_per_group: rows of a task that the model reads at most, at least 1; those with the lowest ids that
-        have an instruction and a response. The paper has 10.
-    :param num_perturbations: see the scorer `prompt_uncertainty` of single rows; so are the other parameters.
+        such as `topic_id`. A row without a task has no score (`no_group`).
+    :param instances_per_group: most rows of a task that the model reads, at least 1: those with the lowest ids that
+        have an instruction and a response. The paper uses 10.
+    :param num_perturbations: see the scorer `prompt_uncertainty` of single rows. The other parameters are explained
+        there too.
     """
 
     measures: ClassVar[Mapping[str, str]] = PromptUncertaintyScorer.measures
@@ -85,7 +87,7 @@ class TaskUncertainty:
         :raises LLMUnavailableError: if the model cannot be loaded, or does not fit into memory.
         """
         instances: dict[int, list[int]] = {}
-        # By the ids, so that the order of the rows changes nothing.
+        # Sorted by id, so that the order of the rows has no influence.
         for row in fit_sample(pool.row_ids, len(pool.row_ids)).tolist():
             sample, chosen = pool.samples[row], instances.setdefault(int(pool.topics[row]), [])
             if len(chosen) < self.instances_per_group and sample.instruction.strip() and sample.output.strip():
@@ -103,7 +105,7 @@ class TaskUncertainty:
 
 
 def _mean(rows: Sequence[tuple[Score, ...]]) -> tuple[Score, ...]:
-    """Return the mean scores of the rows that have some; or why none has."""
+    """Return the mean scores of the rows that have scores, or why no row has any."""
     known = [[score.value for score in scores if score.value is not None] for scores in rows]
     known = [values for values in known if values]
     if not known:

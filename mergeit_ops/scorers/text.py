@@ -1,4 +1,4 @@
-"""What scorers that read the texts of a row agree on: which rows say nothing, and what a tokenizer can take."""
+"""Shared rules of the scorers that read texts: which rows are blank, and what a tokenizer can take."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ __all__ = ["blank_reason", "encodable"]
 
 
 def blank_reason(question: str, response: str | None) -> str | None:
-    """Return why a row cannot be scored whatever the model, or None.
+    """Return why no model can score a row, or None.
 
     :param question: instruction and input.
-    :param response: the answer to it; None where it is not looked at.
-    :return: `empty_response` when it has no letter and no digit, `empty_instruction` when the question is blank.
+    :param response: the answer to it; None if it does not matter.
+    :return: `empty_response` if the response has no letter and no digit, `empty_instruction` if the question is blank.
     """
-    # Letters and digits of any script: dots and dashes alone answer nothing, however well a model likes them.
+    # Letters and digits of any script: dots and dashes alone are no answer, however high a model scores them.
     if response is not None and not any(character.isalnum() for character in response):
         return "empty_response"
     return None if question.strip() else "empty_instruction"

@@ -12,21 +12,21 @@ from mergeit_ops.core.scoring.tool_calls import MEASURES, tool_call_figures
 
 __all__ = ["ToolCallCheck"]
 
-_VERSION = 1  # of the rules by which calls are checked; another one makes the stats anew
+_VERSION = 1  # version of the rules for checking calls; if it changes, the stats are made again
 
 
 class ToolCallCheck:
-    """Checks the tool calls of each row, in whatever layout they stand; no model, no parameters.
+    """Checks the tool calls of each row, in any layout, without a model and without parameters.
 
-    `valid_share`, the score, is the share of valid calls among all calls and orphan results: 1 where everything fits. A
+    `valid_share`, the score, is the share of valid calls among all calls and orphan results: 1 if everything fits. A
     call is valid if its tool is one of the row's, its arguments are a JSON object, and they fit the JSON Schema of the
-    tool. The others are counts: `calls`; `unknown_tools`, calls of a tool that the row does not offer;
-    `malformed_arguments`, calls whose arguments are no JSON object; `invalid_arguments`, calls whose arguments do not
-    fit the schema; `orphan_results`, results that belong to no call; `unanswered_calls`, calls without a result in a
-    conversation that goes on, which do not count against the score.
+    tool. The other measures are counts: `calls`; `unknown_tools`, calls of a tool that the row does not offer;
+    `malformed_arguments`, calls whose arguments are not a JSON object; `invalid_arguments`, calls whose arguments do
+    not fit the schema; `orphan_results`, results that belong to no call; `unanswered_calls`, calls without a result in
+    a conversation that goes on, which do not count against the score.
 
-    Schemas are checked by the library jsonschema in the draft that they name, 2020-12 where they name none. A reference
-    is followed within its schema, and nothing is ever fetched. `format` and `unevaluatedProperties` are not checked.
+    The library jsonschema checks schemas by the draft that they name, or 2020-12 if they name none. References are
+    followed within a schema only; nothing is ever fetched. `format` and `unevaluatedProperties` are not checked.
     """
 
     measures: ClassVar[Mapping[str, str]] = MEASURES
@@ -48,13 +48,13 @@ class ToolCallCheck:
         return [scores[0] for scores in self.measure(samples)]
 
     def measure(self, samples: Sequence[Sample]) -> list[tuple[Score, ...]]:
-        """Check the tool calls of rows, each alone.
+        """Check the tool calls of each row separately.
 
         :param samples: n rows.
-        :return: n tuples with a score for each measure. A row without one has `no_tool_calls`; `no_tools`, if it calls
-            some and offers none; `unreadable_tools` or `unreadable_call`, if they stand in a form that nobody knows;
-            `invalid_schema`, `unresolved_reference`, if the schema of a called tool refers to another document; or
-            `schema_too_large`, if the check takes too long.
+        :return: n tuples with a score for each measure. A row without a score has one of these statuses:
+            `no_tool_calls`; `no_tools` if it has calls but offers no tools; `unreadable_tools` or `unreadable_call` if
+            their form is unknown; `invalid_schema`; `unresolved_reference` if the schema of a called tool refers to
+            another document; `schema_too_large` if the check takes too long.
         """
         schemas = self._schemas = self._schemas or Schemas()
         return [_scores(sample, schemas) for sample in samples]

@@ -161,7 +161,7 @@ def test_a_judge_of_noise_is_told_to_be_too_low_for_a_gate(tmp_path, distill):
     with FakeLLMServer(at_random) as server:
         code, printed = distill(server)
     assert code == 0
-    assert "warning: This agreement is too low for a gate, which takes 0.6" in printed.err
+    assert "warning: This agreement is too low for a gate, which needs 0.6" in printed.err
     assert config_of(tmp_path / "scorer")["metrics"]["agreement"]["spearman"] < 0.6
     assert "too low for a gate" in (tmp_path / "scorer" / "README.md").read_text(encoding="utf-8")
 

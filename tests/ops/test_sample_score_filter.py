@@ -52,7 +52,7 @@ def test_two_scorers_with_other_parameters_stand_in_one_recipe_where_null_takes_
     stats = [row[STATS] for row in read_jsonl(run_recipe(write_recipe(tmp_path, process, data)))]
     assert [(row["constant_score"], row[LENGTH]) for row in stats] == [(2.0, 3.0), (2.0, 5.0)]
     length["scorer_params"] = {}
-    with pytest.raises(RecipeError, match="null takes one of them back"):
+    with pytest.raises(RecipeError, match="set one of them to null to cancel it"):
         run_recipe(write_recipe(tmp_path, process, data))
 
 

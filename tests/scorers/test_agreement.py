@@ -16,7 +16,7 @@ from mergeit_ops.scorers.agreement import LEAST_FOR_A_GATE, Agreement, agreement
     [
         (0.79, 0.75, ""),
         (0.65, 0.55, "may be too low for a gate: the interval reaches below 0.6"),
-        (0.59, 0.5, "is too low for a gate, which takes 0.6"),
+        (0.59, 0.5, "is too low for a gate, which needs 0.6"),
         (0.0, None, "is too low for a gate"),
     ],
 )

@@ -322,7 +322,7 @@ def test_weights_without_a_record_score_every_row_and_say_so_once(
     scorer = DistilledScorer(path=str(tiny_folder))
     for _ in range(2):
         assert [score.status for score in scorer.score([TRACED, Sample(*PARALLEL["de"][:1], "", "Ja.")])] == ["ok"] * 2
-    assert sum("do not say what they were trained on" in message for message in lines) == 1
+    assert sum("do not record what they were trained on" in message for message in lines) == 1
 
 
 def test_weights_from_before_the_last_features_are_read_without_them(

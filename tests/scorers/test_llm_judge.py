@@ -390,7 +390,7 @@ def test_a_server_that_fails_every_third_time_loses_no_row_and_is_paid_once_for_
             {"rubric": "alpagasus"},
             "there is no rubric 'alpagasus'; rubric must be one of 'judge', 'alpagasus_accuracy'",
         ),
-        ({"rubric": "lift", "rubrics": ["humpback"]}, "rubric and rubrics are the same thing twice"),
+        ({"rubric": "lift", "rubrics": ["humpback"]}, "rubric and rubrics mean the same"),
         ({"rubrics": []}, "rubrics must be a list of one or more of 'judge'"),
         ({"rubrics": "lift"}, "rubrics must be a list"),
         ({"rubrics": ["lift", "lift"]}, "rubrics must be a list"),

@@ -64,7 +64,7 @@ def test_rows_that_say_nothing_have_no_reward():
 
 
 def test_a_model_with_several_outputs_is_no_reward_model():
-    with pytest.raises(ScorerError, match="is no reward model: it has 3 outputs"):
+    with pytest.raises(ScorerError, match="is not a reward model: it has 3 outputs"):
         scoring(hf_model=tiny_models.reward_folder(outputs=3)).score(SAMPLES)
 
 

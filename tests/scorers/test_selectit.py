@@ -61,12 +61,12 @@ def test_the_score_goes_to_the_stats():
 @pytest.mark.parametrize(
     ("parameters", "said"),
     [
-        ({"num_prompts": 6}, "num_prompts must not exceed the 5 prompts that ship"),
+        ({"num_prompts": 6}, "num_prompts must not exceed the 5 prompts that are built in"),
         (
             {"rating_prompts": ["Rate it."], "num_prompts": 2},
             "num_prompts must not exceed the 1 prompts in rating_prompts",
         ),
-        ({"rating_prompts": []}, "rating_prompts must hold a prompt at least"),
+        ({"rating_prompts": []}, "rating_prompts must hold at least one prompt"),
         ({"num_prompts": 0}, "num_prompts must be"),
         ({"alpha": -1}, "alpha must be"),
         ({"rating_prompts": "Rate it."}, "rating_prompts must be"),

@@ -1,4 +1,4 @@
-"""How likely groups of rows are to become accepted merges, told from those of the same run that have an answer."""
+"""Predict how likely groups of rows are to become accepted merges, from the answered groups of the same run."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from mergeit_ops.core.text.words import FUNCTION_WORDS, count_words, stems
 __all__ = ["MIN_PILOT", "AcceptanceModel", "Prospect", "best_first", "group_features", "pilot"]
 
 MIN_PILOT = 40
-"""Groups that are asked before any is left out, if there are as many: fewer say little about the others."""
+"""Fewest groups to ask about before any is left out; fewer say little about the others."""
 
 _PILOT_SHARE = 0.1
 _BUDGET_SHARE = 0.25
 """Largest part of a token budget for the pilot."""
 
 _SMALLEST_PILOT = 10
-_DIGITS = 6  # of what is compared: the last digits of a cosine may differ between machines
+_DIGITS = 6  # of a compared value: the last digits of a cosine may differ between machines
 
 
 @dataclass(frozen=True)
 class Prospect:
-    """What is known of a group before it is asked for.
+    """What is known about a group before the model is asked.
 
     :param group_id: its id, the same in every run.
-    :param question: hash of the prompt that asks for its merge.
+    :param question: hash of the prompt that asks for the merge.
     :param features: see `group_features`.
-    :param tokens: estimate of what it costs, prompts and answers, at least 1.
+    :param tokens: estimated tokens of prompts and answers, at least 1.
     """
 
     group_id: str
@@ -47,14 +47,14 @@ class Prospect:
 def group_features(
     parents: Sequence[Sample], similarity: float, scores: Sequence[float | None] = ()
 ) -> tuple[float, ...]:
-    """Return what a prediction looks at.
+    """Return the features for the prediction.
 
     :param parents: the rows of a group, at least two.
     :param similarity: the lowest cosine between two of them.
-    :param scores: the quality of each row; used if all are known.
-    :return: the cosine; logarithms of the words of all questions and of all answers; how far the longest and the
-        shortest of either are apart, in logarithms; the share of their words that all rows have; the share of rows with
-        an input; whether all scores are known, and their mean, else 0.
+    :param scores: quality score of each row; used only if all are known.
+    :return: the cosine; the logarithms of the number of words of all questions and of all answers; for both, the
+        logarithm of the ratio of the longest to the shortest; the share of words that all rows have in common; the
+        share of rows with an input; whether all scores are known; and their mean, or 0.
     """
     queries = [log1p(count_words(parent.query)) for parent in parents]
     answers = [log1p(count_words(parent.output)) for parent in parents]
@@ -76,15 +76,16 @@ def group_features(
 
 
 def pilot(prospects: Sequence[Prospect], max_tokens: int | None = None) -> list[int]:
-    """Choose the groups that are asked first, to learn from them.
+    """Choose the groups to ask about first, to learn from them.
 
-    They are spread over the similarities: groups in the order of their cosine are cut into as many parts of one size as
-    the pilot has groups, and of each part the group with the lowest id is taken. So the choice depends on nothing but
-    the groups, and neither on their order nor on what has been answered.
+    They are spread over the similarities: the groups, sorted by cosine, are divided into equal parts, one for each
+    group of the pilot, and the group with the lowest id is taken from each part. So the choice depends only on the
+    groups, not on their order or on the answers.
 
     :param prospects: n groups.
-    :param max_tokens: budget of the run; a quarter of it is for the pilot. None: no budget.
-    :return: positions of a tenth of the groups, of at least 40 if there are as many, in the order of their cosine.
+    :param max_tokens: token budget of the run, a quarter of which is for the pilot. None: no budget.
+    :return: positions of a tenth of the groups, but at least 40 (or all, if there are fewer), in the order of their
+        cosine.
     """
     count = min(len(prospects), max(MIN_PILOT, ceil(_PILOT_SHARE * len(prospects))))
     if max_tokens is not None and prospects:
@@ -100,11 +101,11 @@ def pilot(prospects: Sequence[Prospect], max_tokens: int | None = None) -> list[
 class AcceptanceModel:
     """Logistic regression on scaled features.
 
-    :param base: share of accepted groups, in (0, 1); all that is said if all groups fared alike.
+    :param base: share of accepted groups, in (0, 1). It is the only prediction if all groups had the same outcome.
     :param mean: (f,) subtracted from the features.
     :param scale: (f,) divides them, > 0.
-    :param weights: (f,) of the scaled features; None: the share is all that is known.
-    :param intercept: added to the weighted sum.
+    :param weights: (f,) weights of the scaled features; None: only the share is known.
+    :param intercept: constant added to the weighted sum.
     """
 
     base: float
@@ -117,13 +118,13 @@ class AcceptanceModel:
     def fit(cls, features: Sequence[Sequence[float]], accepted: Sequence[bool]) -> AcceptanceModel:
         """Learn from answered groups.
 
-        :param features: of n groups, at least 1.
+        :param features: features of n groups, at least 1.
         :param accepted: whether each became an accepted merge.
         """
         seen, labels = np.asarray(features, dtype=np.float64), np.asarray(accepted, dtype=bool)
         mean, scale = seen.mean(axis=0), seen.std(axis=0)
         scale[scale == 0] = 1.0
-        # Laplace's rule: none of ten does not mean that none ever is.
+        # Laplace's rule: if none of ten was accepted, another one may still be.
         base = (int(labels.sum()) + 1) / (len(labels) + 2)
         if labels.all() or not labels.any():
             return cls(base, mean, scale)
@@ -134,14 +135,14 @@ class AcceptanceModel:
         return cls(base, mean, scale, fitted.coef_[0], float(fitted.intercept_[0]))
 
     def predict(self, features: Sequence[Sequence[float]]) -> list[float]:
-        """Return the probability of each group to become an accepted merge, in (0, 1).
+        """Return the probability, in (0, 1), that each group becomes an accepted merge.
 
-        :param features: of n groups.
+        :param features: features of n groups.
         """
         if self.weights is None or not len(features):
             return [self.base] * len(features)
         scaled = (np.asarray(features, dtype=np.float64) - self.mean) / self.scale
-        # Row by row: a group's probability does not depend on its company.
+        # Row by row, so that the probability of a group does not depend on the other groups.
         logits = (scaled * self.weights).sum(axis=1) + self.intercept
         return [round(float(value), _DIGITS) for value in 1 / (1 + np.exp(-logits))]
 
@@ -150,8 +151,8 @@ def best_first(prospects: Sequence[Prospect], probabilities: Sequence[float]) ->
     """Return the positions of groups in the order in which a budget buys the most accepted merges.
 
     :param prospects: n groups.
-    :param probabilities: of each to become an accepted merge.
-    :return: n positions, those with the most accepted merges to be expected for a token first.
+    :param probabilities: probability of each group to become an accepted merge.
+    :return: n positions, those with the most expected accepted merges per token first.
     """
 
     def worth(at: int) -> tuple[float, str]:

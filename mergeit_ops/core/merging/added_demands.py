@@ -1,4 +1,4 @@
-"""Demands in a merged instruction that no parent makes: limits, and phrases copied from the prompt."""
+"""Find demands in a merged instruction that no parent makes: limits, and phrases copied from the prompt."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ _NEW_WORDS = 2
 
 
 def added_demand(parents: Sequence[Sample], merged: Sample) -> str:
-    """Return what a merged instruction asks although no parent does; empty if nothing is found.
+    """Return a demand of a merged instruction that no parent makes; empty if none is found.
 
-    Two kinds are looked for, because free rewording has many new words and no new demand: a limit (`at most ten words`)
-    whose number no parent has, and four words in a row that stand in the rules or the worked examples of the prompt,
-    two of which no parent has.
+    Free rewording has many new words without a new demand, so only two kinds are looked for: a limit (`at most ten
+    words`) whose number no parent has, and four words in a row from the rules or the worked examples of the prompt, at
+    least two of which no parent has.
 
     :param parents: the rows that were to be merged.
     :param merged: the merge.
-    :return: the words of the merged instruction.
+    :return: the words of the demand in the merged instruction.
     """
     texts = [text for parent in parents for text in (parent.instruction, parent.input, parent.output, parent.system)]
     known = {word for text in texts for word in exact_words(text)}

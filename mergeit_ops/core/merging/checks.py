@@ -1,4 +1,4 @@
-"""Checks of a merge against its parents: does it keep what they ask, give and answer, and ask nothing else?"""
+"""Check a merge against its parents: it must keep their instructions, inputs and answers, and add no demand."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _AGAIN = "Write the new record again, with nothing lost and nothing added. Answe
 
 @dataclass(frozen=True)
 class MergeChecks:
-    """What a merge must keep of its parents and what it may add.
+    """What a merge must keep of its parents, and whether it may add demands.
 
-    :param min_parent_kept: smallest share of any parent, in [0, 1], that a merge must keep; None: not checked.
-    :param refuse_added_demands: whether a merge is refused that asks for something that no parent asks for.
+    :param min_parent_kept: smallest share of each parent, in [0, 1], that a merge must keep; None: not checked.
+    :param refuse_added_demands: whether a merge is refused if it asks for something that no parent asks for.
     """
 
     min_parent_kept: float | None = None

@@ -12,7 +12,7 @@ _END_MARKS = ".!?。！？"
 def concatenate(parents: Sequence[Sample]) -> Sample:
     """Join parents into one sample.
 
-    Instructions are joined with "and"; inputs and outputs stand one below the other, blank ones left out.
+    Instructions are joined with "and". Inputs and outputs are put one below the other, without blank ones.
 
     :param parents: at least two.
     :return: the joined sample; its system prompt is that of the first parent.
@@ -29,7 +29,7 @@ def concatenate(parents: Sequence[Sample]) -> Sample:
 
 
 def _lowered(text: str) -> str:
-    # "SQL query for ..." and "I ..." keep their capital: only an ordinary capitalised word is lowered.
+    # "SQL query for ..." and "I ..." keep their capital; only an ordinary capitalised word is put in lower case.
     second = text[1:2]
     return text[0].lower() + text[1:] if second.islower() else text
 

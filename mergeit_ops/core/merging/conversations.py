@@ -31,15 +31,15 @@ class MergeConversation(Protocol):
     """The system prompt, if the recipe has none of its own."""
 
     def messages(self, parents: Sequence[Sample], system_prompt: str | None = None) -> tuple[Message, ...]:
-        """Build the conversation that asks for the merge of some rows.
+        """Build the conversation that asks for a merge.
 
-        :param parents: two rows or more, in the order in which they stand in the dataset.
+        :param parents: at least two rows, in the order of the dataset.
         :param system_prompt: replaces `system_prompt`; None keeps it.
         """
         ...
 
     def read(self, text: str, parents: Sequence[Sample]) -> Sample:
-        """Read a merged row from the text a model answered with.
+        """Read a merged row from a model's answer.
 
         :param text: the whole answer.
         :param parents: the rows that were to be merged.
@@ -48,7 +48,7 @@ class MergeConversation(Protocol):
         ...
 
     def answer(self, merged: Sample) -> str:
-        """Return the answer that gives a merged row, as the worked examples show it.
+        """Return a merged row as the model would answer it, in the form of the worked examples.
 
         :param merged: the row.
         """
@@ -57,7 +57,7 @@ class MergeConversation(Protocol):
     def expected_answer(self, parents: Sequence[Sample]) -> str:
         """Return a text about as long as the answer will be.
 
-        :param parents: the rows that are to be merged.
+        :param parents: the rows to merge.
         """
         ...
 

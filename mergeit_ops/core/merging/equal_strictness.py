@@ -1,7 +1,7 @@
-"""Which cosine of one embedding model is as strict as a given cosine of another one.
+"""Find the cosine of one embedding model that is as strict as a given cosine of another model.
 
-Cosines of two models are not on one scale: with some models every two texts have more than 0.7. Two thresholds are
-equally strict if the same share of the pairs of a reference sample lies above each.
+Cosines of two models are not on one scale: with some models, any two texts have more than 0.7. Two thresholds are
+equally strict if the same share of the pairs of a reference sample exceeds each.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from numpy.typing import NDArray
 __all__ = ["LEAST_AGREEMENT", "LEAST_PAIRS", "EqualStrictness"]
 
 LEAST_AGREEMENT = 0.1
-"""How far two models must agree on the pairs above a threshold: 0 is chance, 1 is the same pairs."""
+"""Lowest agreement of two models on the pairs above a threshold: 0 is chance, 1 means the same pairs."""
 
 LEAST_PAIRS = 30
-"""Pairs of the reference sample that must lie above a threshold: fewer say little about the share."""
+"""Fewest pairs of the reference sample above a threshold; fewer say little about the share."""
 
 _POINTS = 80
 
 
 @dataclass(frozen=True)
 class EqualStrictness:
-    """Equally strict cosines of two models, with a point for each of some shares of pairs; the strictest comes first.
+    """Equally strict cosines of two models: points for several shares of pairs, the strictest first.
 
-    :param shares: (p,) share of the pairs that lies above the cosines of a point, ascending.
+    :param shares: (p,) share of the pairs above the cosines of a point, ascending.
     :param known: (p,) cosines of the model whose threshold is known, descending.
     :param other: (p,) cosines of the other model, descending.
-    :param agreement: (p,) how far the two agree on the pairs above, as Cohen's kappa: 1 if they are the same ones, 0 if
-        they have as many in common as by chance.
+    :param agreement: (p,) agreement of the two models on the pairs above, as Cohen's kappa: 1 if they are the same
+        pairs, 0 if they have as many in common as by chance.
     """
 
     shares: tuple[float, ...]
@@ -44,7 +44,7 @@ class EqualStrictness:
         """Compare all pairs of a sample.
 
         :param known: (n, d) unit vectors of n different texts by the model whose threshold is known. All n (n - 1) / 2
-            cosines are held in memory: 36 MB for 3,000 texts.
+            cosines are kept in memory: 36 MB for 3,000 texts.
         :param other: (n, e) unit vectors of the same texts by the other model.
         :raises ValueError: if there are too few pairs.
         """
@@ -60,11 +60,11 @@ class EqualStrictness:
         return cls(*(tuple(values.tolist()) for values in (shares, *bounds, agreement)))
 
     def at(self, cosine: float) -> tuple[float, float, float]:
-        """Return what is as strict as a cosine of the model whose threshold is known.
+        """Return the cosine that is as strict as a cosine of the model whose threshold is known.
 
         :param cosine: in [-1, 1].
         :return: the cosine of the other model; the share of pairs above; and the agreement there.
-        :raises ValueError: if too few pairs lie above it.
+        :raises ValueError: if too few pairs are above it.
         """
         if cosine > self.known[0]:
             raise ValueError(f"fewer than {LEAST_PAIRS} pairs lie above {cosine:g}")
@@ -74,7 +74,7 @@ class EqualStrictness:
 
 
 def _interpolated(cosine: float, known: Sequence[float], values: Sequence[float]) -> float:
-    # NumPy wants them ascending.
+    # NumPy needs them ascending.
     return float(np.interp(cosine, known[::-1], values[::-1]))
 
 
@@ -83,7 +83,7 @@ def _cosines(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _bounds(cosines: NDArray[np.float32], counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return for each count a cosine above which so many lie, or fewer where several are equal."""
+    """Return, for each count, a cosine that this many pairs exceed, or fewer if several are equal."""
     descending = np.sort(cosines)[::-1].astype(np.float64)
     return (descending[counts - 1] + descending[counts]) / 2
 

@@ -1,4 +1,4 @@
-"""Merging by joining: a model writes the merged instruction, inputs and outputs are put one below the other."""
+"""Merge by joining: a model writes the merged instruction; inputs and outputs are put one below the other."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ INSTRUCTION_SCHEMA: Mapping[str, Any] = {
 class InstructionOnly:
     """The model joins the instructions; inputs and outputs are put one below the other, under the same letters.
 
-    Nothing of an answer can be lost, and less than half of the tokens are spent. The merged row is one request with two
+    No part of an answer can be lost, and less than half of the tokens are spent. The merged row is one request with two
     answers, one after the other.
 
     :param style: one of `PROMPT_STYLES`.
@@ -63,7 +63,7 @@ class InstructionOnly:
         self.system_prompt = SHORT_INSTRUCTION_SYSTEM_PROMPT if style == "short" else INSTRUCTION_SYSTEM_PROMPT
 
     def messages(self, parents: Sequence[Sample], system_prompt: str | None = None) -> tuple[Message, ...]:
-        """Build the conversation that asks for the merge of some rows; see `MergeConversation`."""
+        """Build the conversation that asks for a merge; see `MergeConversation`."""
         messages = [{"role": "system", "content": self.system_prompt if system_prompt is None else system_prompt}]
         messages += [{"role": role, "content": content} for role, content in self._examples()]
         messages.append({"role": "user", "content": _request(parents)})
@@ -91,7 +91,7 @@ class InstructionOnly:
         return joined(instruction, parents)
 
     def answer(self, merged: Sample) -> str:
-        """Return the answer that gives a merged row; see `MergeConversation`."""
+        """Return a merged row as the model would answer it; see `MergeConversation`."""
         return without_marks(json.dumps({"instruction": merged.instruction}, ensure_ascii=False))
 
     def expected_answer(self, parents: Sequence[Sample]) -> str:
@@ -123,7 +123,7 @@ def joined(instruction: str, parents: Sequence[Sample]) -> Sample:
 
 
 def _letters(parents: Sequence[Sample]) -> list[str]:
-    """Return a letter for each parent's input, the same for the same one; empty for an empty input."""
+    """Return a letter for each parent's input; equal inputs have the same letter, an empty input has none."""
     known: dict[str, str] = {}
     for parent in parents:
         if text := parent.input.strip():

@@ -16,7 +16,7 @@ _ESCAPE = re.compile(r"\\(?:([tr][A-Za-z]+)|.)", re.DOTALL)
 _COMMAND = re.compile(r"\\([tr][A-Za-z]+)")
 _WORD = re.compile(r"[A-Za-z]+")
 _RETURN = re.compile(r"\r([A-Za-z]+)")
-# Rests that a backslash and a t before them turn into a LaTeX command.
+# Letters that become a LaTeX command with a backslash and a t before them.
 _FORMULA_WORD = re.compile(
     r"ext(?:bf|it|rm|tt|sf|sc|sl|up|md|normal|color|style|width|height|degree|backslash)?|"
     r"a[nu]|anh|ag|binom|frac|ilde|imes|heta|hin|hinspace|hickapprox|hicksim|herefore|iny|itle|o|op|oprule|r|"
@@ -26,15 +26,16 @@ _DRIVE = re.compile(r"(?:^|[^A-Za-z])[A-Za-z]:\Z")
 
 
 def lost_backslashes(texts: Iterable[str], answer: str, given: Sequence[str]) -> bool:
-    r"""Return whether escapes as in `\frac`, `\times`, `\rho` or `C:\temp` were read as control characters.
+    r"""Return whether escapes such as those in `\frac`, `\times`, `\rho` or `C:\temp` were read as control characters.
 
-    A tab is meant as a tab if the answer has it literally, if a given text has it, if it indents a line, or if it is
-    between the cells of a table. It is a lost backslash before the rest of a LaTeX command, after a drive name, within
-    quotes, and where a given text has the backslash. The time is proportional to the length of the texts.
+    A tab counts as a tab if the answer contains it literally, if a given text has it, if it indents a line, or if it
+    separates the cells of a table. It counts as a lost backslash before the rest of a LaTeX command, after a drive
+    name, within quotes, and if a given text has the backslash there. The time is proportional to the length of the
+    texts.
 
-    :param texts: what was read from the answer.
-    :param answer: what the model wrote.
-    :param given: texts of the rows that were to be merged.
+    :param texts: texts that were read from the answer.
+    :param answer: answer as the model wrote it.
+    :param given: texts of the rows to merge.
     """
     known = {character for text in given for character in _EATEN.findall(text)}
     escaped = {found[1] for found in _ESCAPE.finditer(answer)} - {None}
@@ -63,7 +64,8 @@ def _lost_tabs(text: str, escaped: set[str | None], commands: set[str]) -> bool:
     :param commands: the letters after backslashes in given texts.
     """
     lines = [line.split("\t") for line in text.split("\n")]
-    # Lines with the same number of cells are a table. In formulas most cells would begin with the rest of a command.
+    # Lines with the same number of cells are a table, unless most cells start with the rest of a command, as in
+    # formulas.
     like_formulas: Counter[int] = Counter()
     for cells in lines:
         like_formulas[len(cells)] += sum(1 if _of_a_formula(cell) else -1 for cell in cells[1:])

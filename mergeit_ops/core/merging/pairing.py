@@ -20,8 +20,8 @@ PAIRINGS: tuple[Pairing, ...] = ("best_first", "first_come", "random")
 _BLOCK_ENTRIES = 2**23  # similarities held at once: 32 MB
 _NEIGHBOURS = 16
 _AT_ONCE = 64
-_COPYING = 8  # to copy a row takes some times as long as to multiply it
-_ROUNDING = 1e-5  # what a product of matrices may be off by
+_COPYING = 8  # copying a row takes several times as long as multiplying it
+_ROUNDING = 1e-5  # largest rounding error of a matrix product
 
 
 @dataclass(frozen=True)
@@ -45,18 +45,18 @@ def find_groups(
     group_keys: Sequence[Hashable] | None = None,
     seed: Sequence[int] = (42,),
 ) -> list[Group]:
-    """Find disjoint groups of rows: random ones, or such that every pair in them is more similar than a threshold.
+    """Find disjoint groups of rows, either random ones or groups in which every pair is more similar than a threshold.
 
     :param vectors: (n, d) float32 of unit norm: the rows of one topic that may be merged.
     :param threshold: cosine that every pair of a group must exceed; equality is not enough.
     :param pairing: `best_first`: the most similar pair first. `first_come`: rows in order, each taking its first free
         neighbours, as in the released code. `random`: any rows, whatever the threshold; the paper's control.
-    :param max_group_size: rows in a group at most, >= 2. Larger groups grow by complete linkage.
+    :param max_group_size: most rows in a group, >= 2. Groups above 2 grow by complete linkage.
     :param merge_ratio: share of the n rows that should be in groups; None means no limit. `best_first` stops once it is
-        reached, `random` takes a group more or less by lot, so that many topics come to it together; not with
-        `first_come`.
-    :param group_keys: n values; only rows of equal ones may share a group. None: all rows may.
-    :param seed: of `random`; whole numbers >= 0, such as one for all topics and the topic's own.
+        reached. `random` draws whether to take one group more, so that many topics together come close to the share.
+        Not with `first_come`.
+    :param group_keys: n values; only rows with equal values may share a group. None: all rows may.
+    :param seed: seed of `random`: whole numbers >= 0, such as one for all topics and one for this topic.
     :return: groups in order of their first member.
     """
     by_key = _rows_by_key(group_keys, len(vectors))
@@ -64,12 +64,13 @@ def find_groups(
         generator = np.random.default_rng(list(seed))
         drawn = _random_groups(by_key, max_group_size, generator)
         if merge_ratio is not None:
-            # The rest by lot: rounded alike, many small topics of one size would be far from the share together.
+            # The remainder is drawn. If it were rounded, many small topics of one size would together be far from the
+            # share.
             wanted = merge_ratio * len(vectors) / max_group_size
             drawn = drawn[: int(wanted) + int(generator.random() < wanted % 1)]
         return [_group(vectors, members) for members in sorted(drawn)]
     if len(by_key) == 1:
-        # As nearly always; a selection of all rows would be a copy of them.
+        # The usual case; indexing with all rows would copy them.
         groups = _groups_of_a_kind(vectors, threshold, pairing, max_group_size)
     else:
         groups = [
@@ -100,7 +101,8 @@ def _groups_of_a_kind(
     if pairing == "first_come":
         return _first_come(vectors, threshold, max_group_size)
     if len(vectors) == 2:
-        # Datasets of many small topics have many of these, and the search takes much longer to begin than this.
+        # Datasets of many small topics have many such groups, and starting the search takes much longer than this
+        # shortcut.
         pair = _group(vectors, [0, 1])
         return [pair] if pair.similarity > np.float32(threshold) else []
     return _BestFirst(vectors, threshold, max_group_size).groups()
@@ -109,8 +111,8 @@ def _groups_of_a_kind(
 def _cosines(vectors: NDArray[np.float32], rows: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.float32]:
     """Return one cosine per pair, (m,) float32.
 
-    A matrix product is symmetric only up to rounding, and rounds otherwise in another block; the sum over one pair is
-    the same for both of its orders, which makes the order of pairs total.
+    A matrix product is symmetric only up to rounding, and it rounds differently in another block. A sum for each pair
+    is the same in both directions, so the order of pairs is total.
     """
     block = max(1, _BLOCK_ENTRIES // vectors.shape[1])
     parts = [
@@ -121,7 +123,7 @@ def _cosines(vectors: NDArray[np.float32], rows: NDArray[np.int64], others: NDAr
 
 
 class _Distinct:
-    """The distinct rows among some rows, so that equal rows are computed once.
+    """The distinct rows among some rows, so that equal rows are computed only once.
 
     :param vectors: (n, d) float32.
     """
@@ -147,11 +149,11 @@ class _Distinct:
 
 
 def _first_of(cosine: NDArray[np.float32], place: NDArray[np.int64], most: int) -> NDArray[np.int64]:
-    """Return the positions of the highest cosines, highest first and equal ones by place.
+    """Return the positions of the highest cosines, the highest first and ties by place.
 
     :param cosine: (m,).
     :param place: (m,) whole numbers.
-    :param most: positions to return at most.
+    :param most: most positions to return.
     """
     kept = np.arange(len(cosine))
     if len(cosine) > most:
@@ -165,14 +167,14 @@ def _first_of(cosine: NDArray[np.float32], place: NDArray[np.int64], most: int) 
 def _neighbours(
     vectors: NDArray[np.float32], distinct: _Distinct, threshold: float, most: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.bool_]]:
-    """Find the later rows that are the most similar to each row, block by block.
+    """Find the later rows that are most similar to each row, block by block.
 
     :param vectors: (n, d) float32 of unit norm.
     :param distinct: the distinct rows among them.
     :param threshold: cosine that a neighbour must exceed.
-    :param most: neighbours of a row at most.
-    :return: (n, most) positions, most similar first, equal ones by position, -1 where there are no more; their cosines;
-        (n,) whether those are all.
+    :param most: most neighbours of a row.
+    :return: (n, most) positions, most similar first, ties by position, -1 if there are no more; their cosines; (n,)
+        whether these are all neighbours.
     """
     n = len(vectors)
     found = np.full((n, most), -1, dtype=np.int64)
@@ -192,7 +194,7 @@ def _neighbours(
             counts[many] = np.count_nonzero(above[many], axis=1)
             complete[start + many] = False
         for crowded in np.flatnonzero(counts * _COPYING > cosine.shape[1]).tolist():
-            # Thousands of ties: such a row has too many pairs to list them with those of all others.
+            # With thousands of ties, a row has too many pairs to list them together with those of all others.
             others = start + np.flatnonzero(above[crowded])
             exact = distinct.cosines_to(start + crowded, others)
             others, exact = others[exact > np.float32(threshold)], exact[exact > np.float32(threshold)]
@@ -200,7 +202,7 @@ def _neighbours(
             found[start + crowded, : len(first)] = others[first]
             similarities[start + crowded, : len(first)] = exact[first]
             above[crowded] = False
-        # Of a flat array the few that are true are found in a third of the time.
+        # In a flat array, finding the few true values takes a third of the time.
         row, column = np.divmod(np.flatnonzero(above), cosine.shape[1])
         exact = _cosines(vectors, start + row, start + column)
         order = np.lexsort((column, -exact, row))
@@ -211,28 +213,29 @@ def _neighbours(
         kept = rank < most
         found[start + row[kept], rank[kept]] = start + column[kept]
         similarities[start + row[kept], rank[kept]] = exact[kept]
-    # If a row lacks neighbours although there were more rows, it has seen all that exceed the threshold.
+    # If a row has fewer neighbours than it could, it has seen all rows that exceed the threshold.
     return found, similarities, complete | (found[:, -1] < 0)
 
 
 _Offer = tuple[float, int, int, int, int, int, int, bool]
-"""Minus the cosine of the least similar pair between two groups, its lower and its higher row, which is the order in
-which groups join; the two groups and their sizes when the offer was made; whether the first one's list goes on."""
+"""An offer to join two groups: minus the cosine of their least similar pair, and the lower and the higher row of this
+pair, which give the order in which groups join; the two groups, and their sizes when the offer was made; whether the
+first group's list goes on."""
 
 
 class _BestFirst:
-    """Joins the two groups whose least similar pair is the most similar, ties to the lowest positions, while groups
-    stay small enough: the greedy matching for groups of two, complete linkage for larger ones.
+    """Joins the two groups whose least similar pair is the most similar, as long as groups stay small enough. Ties go
+    to the lowest positions. This is greedy matching for groups of two, and complete linkage for larger groups.
 
-    A group is named after its first row and lists its best offers among the later groups. A heap holds the first offer
-    of each list. A group that grows only becomes less similar to the others, so an offer that is out of date is still a
-    bound, and the first current offer on the heap is the best of all. Only a group whose list is used up is compared
-    with all rows again. This is rare even with ties, because a group only considers later groups: of a thousand equal
-    rows the first joins the second, and no other row has listed one of them.
+    A group has the number of its first row and lists its best offers among the later groups. A heap holds the first
+    offer of each list. When a group grows, it only becomes less similar to the others. So an outdated offer is still an
+    upper bound, and the first current offer on the heap is the best of all. A group is compared with all rows again
+    only if its list is used up. This is rare even with ties, because a group only considers later groups: of a thousand
+    equal rows the first joins the second, and no other row has listed one of them.
 
     :param vectors: (n, d) float32 of unit norm, n >= 2.
     :param threshold: cosine that every pair of a group must exceed.
-    :param max_group_size: rows of a group at most.
+    :param max_group_size: most rows of a group.
     """
 
     def __init__(self, vectors: NDArray[np.float32], threshold: float, max_group_size: int) -> None:
@@ -248,7 +251,7 @@ class _BestFirst:
         self._complete: list[bool] = complete.tolist()
         counts = np.count_nonzero(found >= 0, axis=1).tolist()
         self._offers: list[Iterator[_Offer]] = [
-            # Not longer than the shortest list: empty places make no offer.
+            # Not longer than the shortest list, because empty places make no offer.
             zip(
                 values,
                 repeat(row),
@@ -299,7 +302,8 @@ class _BestFirst:
         self._size[group], self._size[other] = len(members), 0
 
     def _renewed(self, group: int, other: int) -> _Offer | None:
-        """Return the offer that two groups make now, at least one of which has grown; None below the threshold."""
+        """Return the current offer of two groups, at least one of which has grown; None if it is below the
+        threshold."""
         pairs = list(product(self._grown.get(group, [group]), self._grown.get(other, [other])))
         cosines = _cosines(self._vectors, *np.array(pairs).T)
         if not cosines.min() > np.float32(self._threshold):
@@ -308,7 +312,7 @@ class _BestFirst:
         return minus, low, high, group, other, int(self._size[group]), int(self._size[other]), False
 
     def _next_listed(self, group: int) -> _Offer | None:
-        """Return a group's next offer or a bound of it; None when there will be no more."""
+        """Return a group's next offer, or an upper bound of it; None if there are no more."""
         while self._size[group] < self._max_group_size:
             for offer in self._offers[group]:
                 if self._fit(group, offer[4]):
@@ -352,9 +356,9 @@ class _BestFirst:
         )
 
     def _least_similar(self, group: int, rows: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Return each row's cosine to the member of a group that it is least similar to, and that pair as a number.
+        """Return each row's cosine to the group member that it is least similar to, and a number for this pair.
 
-        The number is the lower position times n plus the higher one, which orders pairs of one cosine.
+        The number is the lower position times n plus the higher one. It orders pairs with equal cosines.
         """
         n = len(self._size)
         lowest = np.full(len(rows), np.inf, dtype=np.float32)
@@ -378,7 +382,7 @@ def _first_come(vectors: NDArray[np.float32], threshold: float, max_group_size: 
                 continue
             candidates = i + 1 + np.flatnonzero(free[i + 1 :] & (cosine[i - start, i + 1 - start :] > threshold))
             group = [i, *candidates[:1].tolist()]
-            # A few at a time: usually the first few complete the group, and a dense cluster has thousands.
+            # A few at a time, because the first few usually complete the group, and a dense cluster has thousands.
             after = 1
             while len(group) < max_group_size and after < len(candidates):
                 some = candidates[after : after + _AT_ONCE]
@@ -400,7 +404,7 @@ def _group(vectors: NDArray[np.float32], members: list[int]) -> Group:
 def _random_groups(
     by_key: Sequence[NDArray[np.int64]], max_group_size: int, rng: np.random.Generator
 ) -> list[list[int]]:
-    """Divide the rows of each kind at random; return the groups' members, ascending, the groups in random order."""
+    """Divide the rows of each kind at random. Return the groups in random order, their members ascending."""
     groups = []
     for rows in by_key:
         drawn = rng.permutation(rows).tolist()

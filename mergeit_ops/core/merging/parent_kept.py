@@ -1,7 +1,7 @@
-"""How much of each parent a merge keeps: what it asks, what it gives as input, and what it answers.
+"""How much of each parent's instruction, input and answer a merge keeps.
 
-Words decide, not embeddings. The parents of a merge are alike, so a merge that lost one of them still has an embedding
-near to it: that of the other parent. Words that only one parent has tell the two apart.
+Words are compared, not embeddings. The parents of a merge are similar, so a merge that lost one parent still has an
+embedding near it, because it is near the other parent. Words that only one parent has distinguish the two.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ _SHARED_WEIGHT = 0.3
 class ParentKept:
     """What a merge keeps of one parent, as shares in [0, 1].
 
-    :param demand: of its instruction, in the merged instruction and input.
-    :param input: of its input, in the merged instruction and input; 1 for an empty input. It is low, too, if the merged
-        input gives away the answer.
-    :param answer: of its output, in the merged output.
+    :param demand: share of its instruction in the merged instruction and input.
+    :param input: share of its input in the merged instruction and input; 1 for an empty input. It is also low if the
+        merged input gives away the answer.
+    :param answer: share of its output in the merged output.
     """
 
     demand: float
@@ -40,7 +40,7 @@ class ParentKept:
     answer: float
 
     def shares(self) -> dict[LossReason, float]:
-        """Return the three shares by what they are of."""
+        """Return the three shares by field."""
         return {"demand": self.demand, "input": self.input, "answer": self.answer}
 
     @property
@@ -50,7 +50,7 @@ class ParentKept:
 
     @property
     def weakest(self) -> LossReason:
-        """Return what the merge keeps least of."""
+        """Return the field of which the merge keeps least."""
         shares = self.shares()
         return min(shares, key=shares.__getitem__)
 
@@ -59,9 +59,9 @@ def parents_kept(parents: Sequence[Sample], merged: Sample) -> list[ParentKept]:
     """Return what a merge keeps of each parent.
 
     Each share is the weighted share of a parent's distinct words that the merge has. Words that another parent has in
-    the same field count a third, because they are there whichever parent was lost; function words count little, and
-    numbers more. An answer of up to three words must be there word for word. Words are compared by
-    their first five letters, so that other endings count as the same word.
+    the same field count a third, because they remain whichever parent is lost. Function words count less, and numbers
+    more. An answer of up to three words must be contained word for word. Words are compared by their first five
+    letters, so that words with different endings count as the same.
 
     :param parents: at least one.
     :param merged: the merge.
@@ -91,11 +91,11 @@ def parents_kept(parents: Sequence[Sample], merged: Sample) -> list[ParentKept]:
 
 
 def least_kept(parents: Sequence[Sample], merged: Sample) -> float:
-    """Return the share of the parent that a merge keeps least of.
+    """Return the share of the parent of which a merge keeps least.
 
     :param parents: at least one.
     :param merged: the merge.
-    :return: a value in [0, 1]; 1 if every word of every parent is there.
+    :return: a value in [0, 1]; 1 if the merge has every word of every parent.
     """
     return min(kept.share for kept in parents_kept(parents, merged))
 
@@ -111,7 +111,7 @@ def _share(text: str, others: Iterable[str], there: frozenset[str]) -> float:
 
 
 def _given_away(answer: frozenset[str], given: frozenset[str]) -> float:
-    """Return the share of an answer's own words that the merged input holds, if that is most of them; else 0."""
+    """Return the share of an answer's own words in the merged input, if it is more than half; otherwise 0."""
     own = answer - FUNCTION_WORDS
     share = len(own & given) / len(own) if len(own) >= _OWN_WORDS else 0.0
     return share if share > _MOST else 0.0

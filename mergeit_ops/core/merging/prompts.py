@@ -127,9 +127,9 @@ WORKED_EXAMPLES: tuple[tuple[tuple[Sample, ...], Sample], ...] = (
 def build_messages(
     parents: Sequence[Sample], system_prompt: str | None = None, style: str = "worked"
 ) -> tuple[Message, ...]:
-    """Build the conversation that asks for the merge of some rows.
+    """Build the conversation that asks for a merge.
 
-    :param parents: two rows or more, in the order in which they stand in the dataset.
+    :param parents: at least two rows, in the order of the dataset.
     :param system_prompt: replaces the system prompt of the style; None (the default) keeps it. The worked examples and
         the form of the records stay the same.
     :param style: one of `PROMPT_STYLES`.
@@ -154,21 +154,21 @@ def _worked_turns() -> list[tuple[str, str]]:
 
 
 def answer_text(merged: Sample) -> str:
-    """Return a merged row as the answer that the conversation asks for, as the worked examples show it.
+    """Return a merged row as the model would answer it, in the form of the worked examples.
 
-    :param merged: the row. A system prompt is no part of the answer.
+    :param merged: the row. Its system prompt is not part of the answer.
     """
     return without_marks(json.dumps(_record(replace(merged, system="")), ensure_ascii=False))
 
 
 def records_text(rows: Sequence[Sample], fields: Collection[str] = FIELDS) -> str:
-    """Return rows as JSON records, one to a line: as the model reads them, and about as long as its answer.
+    """Return rows as JSON records, one per line, as the model reads them. The text is about as long as its answer.
 
-    The merges that the paper's authors released are a tenth longer than two originals together, which is what the
-    second set of keys makes up for.
+    The merges that the paper's authors released are a tenth longer than both originals together; the second set of keys
+    accounts for this.
 
     :param rows: the rows to be merged.
-    :param fields: those that are shown.
+    :param fields: fields that are shown.
     """
     records = ({name: text for name, text in _record(row).items() if name in fields} for row in rows)
     return ",\n".join(json.dumps(record, ensure_ascii=False) for record in records)
@@ -192,8 +192,8 @@ def _record(sample: Sample) -> dict[str, str]:
 def records_block(samples: Sequence[Sample], fields: Collection[str] = FIELDS) -> str:
     """Return rows as data for a prompt: a JSON array between `<records>` and `</records>`.
 
-    :param samples: the rows; a system prompt is shown where there is one.
-    :param fields: those that are shown.
+    :param samples: the rows; a system prompt is shown if there is one.
+    :param fields: fields that are shown.
     """
     return f"<records>\n[\n{without_marks(records_text(samples, fields))}\n]\n</records>"
 

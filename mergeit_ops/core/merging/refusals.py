@@ -1,4 +1,4 @@
-"""Telling a refusal in plain words from an answer: servers flag few of them."""
+"""Recognise refusals in plain words, because servers flag few of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _INABILITY = (
     r"i(?:['’]m|\s+am)?\s+(?:cannot|can['’]?t|can\s+not|could\s+not|won['’]?t|will\s+not|unable\s+to|not\s+able\s+to|"
     r"must\s+decline|have\s+to\s+decline|decline|refuse)\b"
 )
-# With what is refused, or it is no refusal: "I can't help but smile" and "I will not write again" are answers.
+# A refusal must name what it refuses: "I can't help but smile" and "I will not write again" are answers.
 _TASK = (
     r"\s*(?:to\s+)?(?:(?:assist|help)(?:\s+you)?\s+with\s+(?:this|that|these|your|such)\b|"
     r"(?:comply\s+with|fulfill?)\s+(?:this|that|these|your|the|such)\b|"
@@ -28,18 +28,18 @@ _BEFORE = " \t\r\n\"'“‘*_>"
 
 
 def refuses(text: str) -> bool:
-    """Tell whether a text that should have been JSON opens like a refusal, in English.
+    """Return whether a text that should have been JSON starts like a refusal, in English.
 
-    :param text: what a model wrote instead of an answer.
+    :param text: text that a model wrote instead of an answer.
     """
     return _REFUSAL.match(text.lstrip(_BEFORE)) is not None
 
 
 def refuses_to_help(text: str) -> bool:
-    """Tell whether a text opens by refusing the task, in English.
+    """Return whether a text starts by refusing the task, in English.
 
-    Narrower than `refuses`: good answers may open with an apology, or with what somebody cannot do, so the refusal has
-    to name the request.
+    It is narrower than `refuses`, because good answers may start with an apology or with something that somebody cannot
+    do. So the refusal has to name the request.
 
     :param text: the output of a row.
     """

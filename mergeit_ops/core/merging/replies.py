@@ -1,4 +1,4 @@
-"""Reading a model's answer: one merged row, or a reason why there is none."""
+"""Read a model's answer: one merged row, or a reason why there is none."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["ECHO_CORRECTION", "MAX_REPLY_CHARS", "FailureReason", "ReplyError", 
 MAX_REPLY_CHARS = 1_000_000
 """Longer answers are not read at all."""
 
-# The repair library needs quadratic time on some texts; within these bounds that is a fraction of a second.
+# The repair library needs quadratic time on some texts. Within these bounds it takes a fraction of a second.
 _MAX_REPAIR_CHARS = 8_000
 _MAX_REPAIR_BRACES = 32
 _MAX_OPENING_BRACES = 64
@@ -41,7 +41,7 @@ ECHO_CORRECTION = (
     "You gave back one record as it was. Write one new record that asks, holds and answers everything of all records. "
     "Answer with the JSON object only."
 )
-"""What a model is told that gives a parent or an example back."""
+"""Correction for a model that returns a parent or an example unchanged."""
 
 
 class FailureReason(str, Enum):
@@ -76,7 +76,7 @@ class ReplyError(Exception):
     """An answer that cannot be used.
 
     :param reason: the reason code, also available as `reason`.
-    :param correction: what the model is told when it is asked again; empty: it is asked the same question.
+    :param correction: text for the model when it is asked again; empty: it is asked the same question.
     """
 
     def __init__(self, reason: FailureReason, correction: str = "") -> None:
@@ -86,20 +86,20 @@ class ReplyError(Exception):
 
 
 def parse_reply(text: str, parents: Sequence[Sample]) -> Sample:
-    """Read a merged row from the text a model answered with.
+    """Read a merged row from a model's answer.
 
-    Plain JSON, JSON in a code fence, text around the object, an array of one object and nearly-JSON are read.
-    Nearly-JSON must visibly end with the answer and hold every text as it is read, so that an answer that was cut off
-    is never completed by guessing. Reasoning that ends with `</think>` is never searched for the answer. Fields the
-    merge has no use for are ignored. A missing `input` is an empty one when no parent has any.
+    It reads plain JSON, JSON in a code fence, an object with text around it, an array of one object, and nearly valid
+    JSON. Nearly valid JSON must be complete and contain every text exactly as it is read, so that a cut-off answer is
+    never completed by guessing. Reasoning that ends with `</think>` is never searched for the answer. Fields that a
+    merge does not use are ignored. A missing `input` is empty if no parent has one.
 
     :param text: the whole answer.
-    :param parents: the rows that were to be merged; `system` is taken over when they all share it.
-    :return: the merged row, its texts as the model wrote them up to whitespace at their end.
-    :raises ReplyError: `empty` (nothing there, or a blank instruction or output), `echo` (a worked example given back,
-        or one parent of which nine words in ten are the same), `refused` (prose that opens like a refusal, or a row
-        whose output does although no parent's does), or `unparsable` (everything else, and formulas whose backslashes
-        JSON has eaten). No other exception is raised, whatever the text.
+    :param parents: the rows that were to be merged; `system` is kept if they all share it.
+    :return: the merged row, with the texts as the model wrote them, except for whitespace at their ends.
+    :raises ReplyError: `empty` (no text, or a blank instruction or output), `echo` (a worked example, or a parent with
+        nine of ten words the same), `refused` (prose that starts like a refusal, or an output that does so although no
+        parent's output does), or `unparsable` (everything else, and formulas whose backslashes JSON has consumed). No
+        other exception is raised for any text.
     """
     merged = _checked(read_object(text, ("instruction", "output")), parents)
     if refuses_to_help(merged.output) and not any(refuses_to_help(parent.output) for parent in parents):
@@ -113,10 +113,10 @@ def parse_reply(text: str, parents: Sequence[Sample]) -> Sample:
 
 
 def read_object(text: str, keys: Sequence[str]) -> Mapping[str, Any]:
-    """Read the JSON object that an answer holds, as `parse_reply` describes it.
+    """Read the JSON object in an answer, as described in `parse_reply`.
 
     :param text: the whole answer.
-    :param keys: an object inside of other text must have these.
+    :param keys: keys that an object inside other text must have.
     :raises ReplyError: `empty`, `refused` or `unparsable`.
     """
     if len(text) > MAX_REPLY_CHARS:
@@ -138,7 +138,7 @@ def _sole_row(text: str, keys: Sequence[str]) -> Mapping[str, Any]:
     if row is not None:
         return row
     if _END_OF_THOUGHTS in text:
-        # An answer may itself mention the tag: only one that is JSON as it stands is read from behind the first.
+        # An answer may mention the tag itself. Only an answer that is valid JSON is read from after the first tag.
         text = text.partition(_END_OF_THOUGHTS)[2].strip()
         row = (_whole(text) or _fenced(text)) if text else None
         if row is not None:
@@ -162,7 +162,7 @@ def _whole(text: str) -> Mapping[str, Any] | None:
     if isinstance(value, dict):
         return value
     if value is not None:
-        # Valid JSON of another shape: searching inside it would pick one of several rows at random.
+        # This is valid JSON of another shape; searching inside it would pick one of several rows at random.
         raise ReplyError(FailureReason.UNPARSABLE)
     return None
 
@@ -182,14 +182,15 @@ def _embedded(text: str, keys: Sequence[str]) -> Mapping[str, Any] | None:
         return None
     row, start, end = rows[0]
     before, after = text[:start], text[end:]
-    # Another object, readable or not, or one inside a string of another: which is meant would be a guess.
+    # If there is another object, readable or not, or one inside a string of another, choosing one would be a guess.
     if len(rows) > 1 or _KEY.search(before) or _KEY.search(after) or _OPEN_VALUE.search(before[-64:]):
         raise ReplyError(FailureReason.UNPARSABLE)
     return row
 
 
 def _objects_in(text: str, keys: Sequence[str]) -> Iterator[tuple[Mapping[str, Any], int, int]]:
-    """Yield the JSON objects in a text that have some keys, with their place, not looking inside one already found."""
+    """Yield the JSON objects in a text that have the given keys, with their place. Objects inside a found one are
+    skipped."""
     decoder = json.JSONDecoder(strict=False)
     position = 0
     for _ in range(_MAX_OPENING_BRACES):
@@ -217,7 +218,7 @@ def _repaired(text: str) -> Mapping[str, Any] | None:
     if isinstance(value, dict):
         return value
     value = _guessed(candidate)
-    # A text that is not there as it was read has been made up, or has lost something.
+    # A text that the answer does not contain as it was read is made up, or has lost something.
     if isinstance(value, dict) and set(value) <= set(_FIELDS) and all(_stands_in(candidate, value[k]) for k in value):
         return value
     return None
@@ -228,7 +229,7 @@ def _without_comma(token: re.Match[str]) -> str:
 
 
 def _guessed(candidate: str) -> Any:
-    """Return what the repair library makes of a short text whose braces and quotes come in pairs."""
+    """Return what the repair library reads from a short text whose braces and quotes are balanced."""
     braces = candidate.count("{")
     if len(candidate) > _MAX_REPAIR_CHARS or braces > _MAX_REPAIR_BRACES or braces != candidate.count("}"):
         return None
@@ -238,7 +239,7 @@ def _guessed(candidate: str) -> Any:
     try:
         return json_repair.loads(candidate, skip_json_loads=True)
     except Exception:
-        # A repair library guesses; whatever stops it, the text is not an answer.
+        # The repair library guesses. If it raises anything, the text is not an answer.
         return None
 
 
@@ -280,13 +281,13 @@ def _texts(sample: Sample) -> tuple[str, str, str]:
 
 
 def _is_nearly_one(merged: Sample, parents: Sequence[Sample]) -> bool:
-    """Tell whether a merge is nearly the same as one parent. It may be if its parents are nearly the same."""
+    """Return whether a merge is nearly the same as one parent. This is allowed if its parents are nearly the same."""
     alike = [_are_alike(merged, parent) for parent in parents]
     return any(alike) and not all(alike)
 
 
 def _are_alike(one: Sample, other: Sample) -> bool:
-    """Tell whether two rows have nearly all words in common, in every field."""
+    """Return whether two rows have nearly all words in common, in every field."""
     fields = zip(_texts(one), _texts(other), strict=True)
     return all(_words_in_common(ours, theirs) >= _NEARLY_THE_SAME for ours, theirs in fields)
 

@@ -1,4 +1,4 @@
-"""Choosing rows: budgets, and methods that choose by what they know about the rows."""
+"""Selection of rows: budgets, and selection methods."""
 
 from __future__ import annotations
 

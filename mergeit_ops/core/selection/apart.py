@@ -1,4 +1,4 @@
-"""Rows that are not too much alike: each row in an order is kept unless an earlier one is too like it."""
+"""Rows that are not too similar: each row, in a given order, is kept unless an earlier row is too similar."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _BLOCK_ROWS = 1_024
 _COMPARED_ROWS = 8_192
 _PAIRS = 65_536
 _UNSURE = 1e-5
-"""How far a product in float32 may lie from the bound and still be computed again in float64."""
+"""A product in float32 that is closer than this to the bound is computed again in float64."""
 _SLACK = 1e-6
-"""What the rounding of vectors to float32 may add to a cosine."""
+"""The most that rounding vectors to float32 can add to a cosine."""
 
 
 @dataclass(frozen=True)
 class Apart:
-    """What is left of rows when none may be too like an earlier one.
+    """The rows that are kept if none may be too similar to an earlier one, and the others.
 
     :param kept: positions of the rows that are kept, in the order in which they were looked at.
-    :param dropped: positions of the others, in that order. Rows that were not looked at are in neither.
-    :param dropped_for: for each dropped row the first row, in that order, that it is too like.
+    :param dropped: positions of the dropped rows, in that order. Rows that were not looked at are in neither.
+    :param dropped_for: for each dropped row the first row, in that order, that it is too similar to.
     """
 
     kept: NDArray[np.int64]
@@ -46,18 +46,18 @@ def keep_apart(
     chain: Chain = "greedy",
     least: int = 0,
 ) -> Apart:
-    """Walk through rows and keep each whose cosine to the rows before it is at most a bound.
+    """Go through rows and keep each row whose cosine to the rows before it is at most a bound.
 
     Blocks of rows are compared with the rows before the block in one product, and then with each other. The result is
-    that of one row at a time, whatever the block.
+    the same as with one row at a time.
 
     :param vectors: (n, d) float32 of unit norm.
     :param order: positions of the rows to look at, the first one first.
     :param bound: highest cosine that is allowed.
-    :param most: rows to keep; the walk ends when it has them. None: no end.
+    :param most: most rows to keep; the search ends when it has them. None: no limit.
     :param chain: `greedy`: a row is compared with the kept rows before it. `released`: also with the dropped ones, as
-        SemDeDup's released code does, so that a chain of like rows loses all but its first.
-    :param least: the walk ends when it can no longer keep so many rows.
+        in SemDeDup's released code, so that only the first of a chain of similar rows is kept.
+    :param least: the search ends when it can no longer keep this many rows.
     """
     enough = len(order) if most is None else most
     kept: list[int] = []
@@ -90,7 +90,7 @@ def keep_apart(
 def _first_alike(
     block: NDArray[np.float32], vectors: NDArray[np.float32], earlier: NDArray[np.int64], bound: float
 ) -> NDArray[np.int64]:
-    """Return the first of earlier rows that each row of a block is too like; -1: none."""
+    """Return, for each row of a block, the first earlier row that it is too similar to; -1 if there is none."""
     found = np.full(len(block), -1, dtype=np.int64)
     for start in range(0, len(earlier), _COMPARED_ROWS):
         part = earlier[start : start + _COMPARED_ROWS]
@@ -104,11 +104,11 @@ def _first_alike(
 def exceeds(a: NDArray[np.float32], b: NDArray[np.float32], bound: float) -> NDArray[np.bool_]:
     """Return whether the cosine of every row of `a` and every row of `b` is above a bound.
 
-    Products near the bound are computed again in float64. So equal rows get the same answer, wherever they stand.
+    Products near the bound are computed again in float64, so that equal rows get the same result at any position.
 
     :param a: (n, d) float32 of unit norm.
     :param b: (m, d) float32 of unit norm.
-    :param bound: the bound; what rounding to float32 may add to it is allowed.
+    :param bound: the bound; a cosine may exceed it by the rounding to float32.
     :return: (n, m) bool.
     """
     products = inner_products(a, b)

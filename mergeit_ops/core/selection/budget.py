@@ -26,7 +26,7 @@ def proportional_budgets(sizes: Sequence[int], total: int) -> NDArray[np.int64]:
     """Split a total over topics in proportion to their sizes, by largest remainder.
 
     :param sizes: rows per topic.
-    :param total: rows to keep over all topics; more than there are means all of them.
+    :param total: rows to keep over all topics; all rows if there are fewer.
     :return: budgets that sum to min(total, sum of sizes), none above its topic's size. Equal remainders go to the
         earlier topic.
     """
@@ -47,12 +47,12 @@ def proportional_budgets(sizes: Sequence[int], total: int) -> NDArray[np.int64]:
 def equal_budgets(sizes: Sequence[int], total: int) -> NDArray[np.int64]:
     """Split a total over topics in equal parts.
 
-    What a small topic cannot use is split over the others in the same way, until the total is met.
+    What a small topic cannot use is split over the others in the same way, until the total is reached.
 
     :param sizes: rows per topic.
-    :param total: rows to keep over all topics; more than there are means all of them.
+    :param total: rows to keep over all topics; all rows if there are fewer.
     :return: budgets that sum to min(total, sum of sizes), none above its topic's size. Of two topics that are not kept
-        whole the earlier one has at most one row more.
+        whole, the earlier one has at most one row more.
     """
     rows = np.asarray(sizes, dtype=np.int64)
     budgets = np.zeros(len(rows), dtype=np.int64)
@@ -73,16 +73,16 @@ FIXED_BUDGETS: Mapping[str, Callable[[Sequence[int], int], NDArray[np.int64]]] =
     "proportional": proportional_budgets,
     "equal": equal_budgets,
 }
-"""Ways to split a total that need the sizes of the topics alone, by name."""
+"""Ways to split a total that need only the sizes of the topics, by name."""
 
 
 def gain_budgets(gains: Sequence[NDArray[np.float64]], total: int) -> NDArray[np.int64]:
     """Split a total over topics by marginal gain.
 
     Each topic offers its rows in greedy order. Gains within a topic never rise, so taking the highest gains overall is
-    the greedy for the sum of all topics' objectives.
+    greedy for the sum of all topics' objectives.
 
-    :param gains: per topic, the marginal gains in greedy order.
+    :param gains: the marginal gains of each topic in greedy order.
     :param total: rows to keep over all topics.
     :return: budgets; equal gains go to the earlier topic.
     """
@@ -90,7 +90,7 @@ def gain_budgets(gains: Sequence[NDArray[np.float64]], total: int) -> NDArray[np
     if not gains:
         return budgets
     owner = np.concatenate([np.full(len(topic), number) for number, topic in enumerate(gains)])
-    # Float noise can make a gain rise by an ulp; the running minimum keeps each topic's offers in its own order.
+    # Float noise can make a gain rise by an ulp; the running minimum keeps the rows of a topic in order.
     offers = np.concatenate([np.minimum.accumulate(topic) for topic in gains])
     taken = owner[np.argsort(-offers, kind="stable")[:total]].astype(np.int64)
     return budgets + np.bincount(taken, minlength=len(gains))
@@ -101,8 +101,8 @@ class Budget:
     """How many rows a recipe asks for. At most one of the first three is set.
 
     :param ratio: share of each topic, or of a flat dataset, in (0, 1].
-    :param per_topic: rows of each topic.
-    :param total: rows over all topics.
+    :param per_topic: rows to keep of each topic.
+    :param total: rows to keep over all topics.
     :param allocation: how a total is split over topics: one of `ALLOCATIONS`.
     """
 
@@ -113,7 +113,7 @@ class Budget:
 
     @property
     def by_gain(self) -> bool:
-        """Return whether the split depends on the gains in each topic."""
+        """Return whether the split depends on the gains in the topics."""
         return self.total is not None and self.allocation == "gain"
 
     @property
@@ -129,7 +129,7 @@ class Budget:
         return self.split([rows])[0]
 
     def split(self, sizes: Sequence[int]) -> list[int]:
-        """Return how many rows each topic keeps, if that depends on the sizes alone.
+        """Return how many rows each topic keeps, if this depends only on the sizes.
 
         :param sizes: rows to choose from in each topic.
         """
@@ -138,6 +138,6 @@ class Budget:
         if self.total is None:
             assert self.ratio is not None
             return [ratio_budget(size, self.ratio) for size in sizes]
-        # A flat dataset has nothing to split, whatever the allocation.
+        # In a flat dataset there is nothing to split, whatever the allocation.
         split = FIXED_BUDGETS.get(self.allocation, proportional_budgets)
         return [int(share) for share in split(sizes, self.total)]

@@ -20,7 +20,7 @@ def farthest_rows(vectors: NDArray[np.float32], count: int) -> tuple[NDArray[np.
 
     :param vectors: (n, d) float32, the rows of one topic.
     :param count: rows to choose, <= n.
-    :return: (count,) positions, the farthest first, equal ones by position, and their Euclidean distances.
+    :return: (count,) positions, the farthest first, ties by position, and their Euclidean distances.
     """
     distances = np.zeros(len(vectors))
     if len(vectors):

@@ -13,13 +13,12 @@ from mergeit_ops.core.selection.method import Need, Pool, Selection, SelectionMe
 
 @dataclass(frozen=True)
 class ClusterTop(SelectionMethod):
-    """The best rows of each topic, and as many of the best of all rows as the budget has room for.
+    """The best rows of each topic, filled up to the budget with the best of all rows.
 
-    With the paper's n1 best rows of all and n2 of each topic it is the same as a budget of the rows that are in one or
-    the other.
+    The paper's n1 best rows of all and n2 of each topic correspond to a budget of the size of their union.
 
     :param best_per_topic: rows of each topic, n2; 1 in the paper.
-    :param topic_key: the field that says the topic of each row.
+    :param topic_key: the field that holds the topic of each row.
     """
 
     best_per_topic: int = 1
@@ -44,13 +43,13 @@ def cluster_top(
 ) -> NDArray[np.int64]:
     """Choose the best rows of each topic, and then the best of the others.
 
-    :param scores: (n,) of each row.
+    :param scores: (n,) score of each row.
     :param topics: (n,) topic of each row; -1: none.
-    :param budget: rows to choose. If there are not even as many as topics want, the best row of each topic comes
-        before its second best, and among these the higher score.
-    :param best_per_topic: rows that each topic has in any case.
-    :return: (budget,) positions. First the best of all topics, by score, then their second best, and at last the others
-        by score. Equal scores by position.
+    :param budget: rows to choose. If the rows of the topics exceed it, the best row of each topic comes before the
+        second best of any, and among these the higher score comes first.
+    :param best_per_topic: rows that are always chosen from each topic.
+    :return: (budget,) positions. The best of each topic come first, by score, then the second best, and finally all
+        others by score. Ties are ordered by position.
     """
     ranks = np.where(topics < 0, best_per_topic, np.minimum(_ranks_within(scores, topics), best_per_topic))
     return np.lexsort((-scores, ranks))[:budget].astype(np.int64)

@@ -1,7 +1,7 @@
-"""Complexity first: rows with many tags, such that each adds a tag (InsTag's sampler, arXiv 2308.07074).
+"""Complexity first: rows with many tags, each of which adds a new tag (InsTag's sampler, arXiv 2308.07074).
 
-A pass goes through the rows that are left, those with the most tags first, and takes each row with a tag that no row
-of the pass has. Passes follow each other until there are enough rows.
+A pass goes through the rows that are left, those with the most tags first, and takes each row with a tag that the pass
+does not have yet. Passes are repeated until there are enough rows.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class ComplexityFirst(SelectionMethod):
         return frozenset({"tags"})
 
     def select(self, pool: Pool, budget: int) -> Selection:
-        """Choose rows; their gains are how many tags each adds to its pass."""
+        """Choose rows; the gain of a row is the number of tags that it adds to its pass."""
         rows = TagRows.of(pool.tags)
         passes, added = passes_of(rows)
         order = np.lexsort((-rows.counts, passes))[:budget]
@@ -40,11 +40,11 @@ class ComplexityFirst(SelectionMethod):
 def passes_of(rows: TagRows) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return the pass that takes each row, from 1, and how many tags the row adds to it.
 
-    One loop finds all passes. A row belongs to the first pass that lacks one of its tags, so a tag is covered in the
-    passes from the first to some last one. The row's pass follows the lowest of the last passes of its tags.
+    One loop finds all passes. A row belongs to the first pass that lacks one of its tags. So each tag is covered in all
+    passes up to a last one, and the row's pass is the one after the lowest of its tags' last passes.
 
     :param rows: the tags of rows.
-    :return: (n,) passes and (n,) tags; for a row without tags a pass after all others, and 0.
+    :return: (n,) passes and (n,) numbers of tags; a row without tags has a pass after all others, and 0.
     """
     ids, starts = rows.ids.tolist(), rows.starts.tolist()
     last = [0] * len(rows.names)

@@ -1,4 +1,4 @@
-"""What a choice of rows is worth: how well it covers all rows and a target, and how good the chosen rows are."""
+"""The worth of a choice of rows: how well it covers all rows and a target, and how good the chosen rows are."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Similarity = Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.flo
 
 @dataclass(frozen=True, eq=False)
 class Coverage:
-    """n rows that may be chosen, and n + m points that a choice is to cover: the rows, and after them the target.
+    """n rows that may be chosen, and n + m points to cover: the rows, followed by the target.
 
     The worth of a choice S is the sum over all points p of weight(p) * max over chosen j of max(similarity(p, j), 0),
     plus the bonus of each chosen row. It is monotone and submodular if the bonuses are at least 0.
@@ -23,7 +23,7 @@ class Coverage:
     :param vectors: (n, d) float32 of unit norm.
     :param similarity: kernel of two sets of vectors.
     :param row_weight: weight of each row as a point.
-    :param bonus: (n,) float64 that a row adds when it is chosen, at least 0; None: nothing.
+    :param bonus: (n,) float64, at least 0: what a row adds when it is chosen; None: nothing.
     :param targets: (m, d) float32 of unit norm: points that cannot be chosen; None: there are none.
     :param target_weight: weight of each target.
     """
@@ -41,7 +41,7 @@ class Coverage:
         return len(self.vectors) + (0 if self.targets is None else len(self.targets))
 
     def rows_among(self, points: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return those of some points that may be chosen.
+        """Return the points, among those given, that may be chosen.
 
         :param points: ascending.
         """
@@ -100,12 +100,12 @@ class Coverage:
         return np.hstack([kernel, self.similarity(self.vectors, self.targets) * np.float32(self.target_weight)])
 
     def judged_by(self, size: int, seed: int) -> tuple[NDArray[np.int64], Coverage, float]:
-        """Return points that stand for all: a sample of the rows, and one of the target.
+        """Return points that represent all points: a sample of the rows and a sample of the target.
 
-        :param size: rows, and targets, that are drawn at most.
+        :param size: most rows, and most targets, to draw.
         :param seed: seed of the draw.
-        :return: the points, ascending; a coverage of the same rows in which their weights are in proportion; and the
-            factor from its worth to that of all points.
+        :return: the points, ascending; a coverage of the same rows with the weights in proportion; and the factor from
+            its worth to the worth over all points.
         """
         n = len(self.vectors)
         drawn = _sample(n, size, seed)
@@ -124,7 +124,7 @@ class Coverage:
         """Return the worth of a choice.
 
         :param chosen: positions of the chosen rows.
-        :param block: points that are looked at together.
+        :param block: points that are computed together.
         """
         if len(chosen) == 0:
             return 0.0

@@ -1,4 +1,4 @@
-"""Determinantal point process: rows whose kernel matrix has a large determinant, so that no two are alike.
+"""Determinantal point process: rows whose kernel matrix has a large determinant, so that no two are similar.
 
 Greedy MAP inference with rows of a Cholesky factor (Chen, Zhang and Zhou 2018, https://arxiv.org/abs/1709.05135): each
 choice raises the log determinant the most. Neither the kernel of all rows nor a determinant is computed.
@@ -20,36 +20,36 @@ KernelName = Literal["rbf", "linear"]
 KERNELS: tuple[KernelName, ...] = ("rbf", "linear")
 
 MOST_FACTORS = 250_000_000
-"""Entries of the Cholesky factor that are held at most: 1 GB of float32."""
+"""Most entries of the Cholesky factor: 1 GB of float32."""
 
 _SAME = 1e-5
-"""What a row may have left beside the choices, as a share of the largest, and still count as determined by them.
-Rounding leaves a duplicate about a tenth of it."""
+"""A row counts as determined by the choices if its remainder is at most this share of the largest one. Rounding leaves
+about a tenth of this for a duplicate."""
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """How much two rows are alike.
+    """The similarity of two rows.
 
-    :param name: `rbf`: exp(-distance^2 / (2 bandwidth^2)). `linear`: the inner product, whose rank is d at most.
-    :param bandwidth: in the unit of the distances; `linear` has no use for it.
+    :param name: `rbf`: exp(-distance^2 / (2 bandwidth^2)). `linear`: the inner product, whose rank is at most d.
+    :param bandwidth: in the unit of the distances; `linear` does not use it.
     """
 
     name: KernelName = "rbf"
     bandwidth: float = 1.0
 
     def diagonal(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return how much each row is like itself."""
+        """Return the similarity of each row to itself."""
         if self.name == "linear":
             return np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)
         return np.ones(len(vectors))
 
     def column(self, vectors: NDArray[np.float32], place: int) -> NDArray[np.float32]:
-        """Return how much each row is like one of them."""
+        """Return the similarity of each row to one of them."""
         one = vectors[place : place + 1]
         if self.name == "linear":
             return inner_products(vectors, one)[:, 0]
-        # Divided before it is squared, in double precision: a narrow kernel would else divide by 0.
+        # Divided before squaring, and in double precision, because a narrow kernel would otherwise divide by 0.
         scaled = squared_distances(vectors, one)[:, 0].astype(np.float64) / self.bandwidth / self.bandwidth
         return np.exp(scaled / -2).astype(np.float32)
 
@@ -60,11 +60,11 @@ class Kernel:
 
 @dataclass(frozen=True)
 class DPP(StartedMethod):
-    """Rows that a determinantal point process finds likely together.
+    """Rows that are likely together in a determinantal point process.
 
     :param kernel: see `Kernel`.
     :param bandwidth: see `Kernel`; None: the root mean square of the distances between rows. It is close to the median
-        distance, and needs no sample of pairs, so that the order of the rows does not matter.
+        distance. It needs no sample of pairs, so it does not depend on the order of the rows.
     """
 
     kernel: KernelName = "rbf"
@@ -82,8 +82,8 @@ class DPP(StartedMethod):
         if rows * budget <= MOST_FACTORS:
             return ""
         return (
-            f"the method dpp holds a number for each of {rows:,} rows and {budget:,} choices; its limit is "
-            f"{MOST_FACTORS:,} numbers. Choose at most {MOST_FACTORS // rows:,}, select within topics, or take k_center"
+            f"the method dpp keeps a number for each pair of {rows:,} rows and {budget:,} choices; its limit is "
+            f"{MOST_FACTORS:,} numbers. Choose at most {MOST_FACTORS // rows:,}, select within topics, or use k_center"
         )
 
 
@@ -105,16 +105,16 @@ def greedy_map(
 ) -> Selection:
     """Choose rows greedily by the determinant of L = quality_i kernel_ij quality_j.
 
-    If the choices determine what is left, such as duplicates, or after d choices of a linear kernel, the choice goes on
-    among the other rows as if there were no choices yet.
+    If the choices determine all rows that are left (duplicates, or after d choices with a linear kernel), the selection
+    starts again among those rows, as if there were no choices yet.
 
     :param vectors: (n, d) float32.
-    :param budget: rows to choose, the first ones included, len(first) <= budget <= n.
-    :param first: positions of the first choices; empty: the row of the highest quality.
-    :param kernel: how much two rows are alike.
+    :param budget: rows to choose, including the first ones; len(first) <= budget <= n.
+    :param first: positions of the first choices; empty: the row with the highest quality.
+    :param kernel: similarity of two rows.
     :param quality: (n,) weights above 0; None: all are 1.
-    :return: the choices, and by how much each raises the log determinant: -inf where the others determine it. Of equal
-        rows the first one is chosen.
+    :return: the choices, and how much each raises the log determinant: -inf if the others determine it. Among equal
+        rows, the first is chosen.
     """
     weights = np.ones(len(vectors)) if quality is None else quality
     rest = np.arange(len(vectors))

@@ -3,13 +3,13 @@
 The objective is F(S) = sum over rows i of max over chosen j of sim(i, j), and 0 for the empty set. It is monotone
 and submodular, so the greedy choice reaches at least (1 - 1/e) of the optimum.
 
-It may count quality and a target too, each term in [0, 1] and with a weight (`Terms`): with q the score of a row, k the
-rows that are chosen and t the m rows of a target,
+It may also include quality and a target, each as a term in [0, 1] with a weight (`Terms`). For scores q of rows, k
+chosen rows and the m rows t of a target,
 
     F(S) = (1 - a - b)/n sum_i max_j sim(i, j) + a/k sum_{j in S} q_j + b/m sum_t max_j sim(t, j)
 
-which is monotone and submodular as well. It differs from QDIT (arXiv 2311.14736) in the scale: there the sum over rows
-is not divided by n, so that the same weight means something else for each number of rows.
+which is monotone and submodular as well. It differs from QDIT (arXiv 2311.14736) in its scale: QDIT does not divide the
+sum over rows by n, so there the effect of a weight depends on the number of rows.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ Metric = Literal["cosine", "euclidean"]
 METRICS: tuple[Metric, ...] = ("cosine", "euclidean")
 
 DENSE_KERNEL_ROWS = 8_000
-"""Rows up to which the kernel is held whole: 256 MB of float32."""
+"""Most rows for which the whole kernel is kept in memory: 256 MB of float32."""
 
-_SUBMODLIB_ROWS = 200  # above, the lazy greedy here is through before it, at 3,000 rows in a sixth of the time
+_SUBMODLIB_ROWS = 200  # above, our lazy greedy is faster: at 3,000 rows it takes a sixth of the time
 
 
 @dataclass(frozen=True, eq=False)
 class Terms:
-    """What the objective counts beside the coverage of the rows.
+    """The terms of the objective besides the coverage of the rows.
 
     :param score_weight: a, in [0, 1].
-    :param scores: (n,) q, at least 0; best in [0, 1].
+    :param scores: (n,) q, at least 0; should be in [0, 1].
     :param target_weight: b, in [0, 1]; a + b <= 1.
     :param targets: (m, d) float32 of unit norm; zero vectors count nothing.
     """
@@ -54,10 +54,10 @@ class Terms:
     targets: NDArray[np.float32] | None = None
 
     def coverage(self, vectors: NDArray[np.float32], kept: float, metric: Metric) -> Coverage:
-        """Return n times the objective, as what a choice is worth.
+        """Return n times the objective as a `Coverage`.
 
         :param vectors: (n, d) float32 of unit norm.
-        :param kept: k, rows that are kept in the end.
+        :param kept: k, number of rows that are kept in the end.
         :param metric: see `similarity`.
         """
 
@@ -91,7 +91,8 @@ def similarity(a: NDArray[np.float32], b: NDArray[np.float32], metric: Metric) -
     inner = inner_products(a, b)
     if metric == "cosine":
         return inner
-    # Squared norms are kept although rows are of unit norm up to rounding: near-duplicates need the exact difference.
+    # Squared norms are used, although rows have unit norm up to rounding, because near-duplicates need the exact
+    # difference.
     squared = (a * a).sum(1)[:, None] + (b * b).sum(1)[None, :] - 2 * inner
     return np.exp(-np.sqrt(np.maximum(squared, 0)) / a.shape[1], dtype=np.float32)
 
@@ -107,7 +108,7 @@ def objective(
     :param vectors: (n, d) float32 of unit norm.
     :param chosen: positions of the chosen rows.
     :param metric: see `similarity`.
-    :param terms: what counts beside coverage; k is the number of chosen rows.
+    :param terms: terms besides coverage; k is the number of chosen rows.
     """
     return terms.coverage(vectors, max(1, len(chosen)), metric).worth(chosen)
 
@@ -122,16 +123,16 @@ def select(
 ) -> Selection:
     """Choose `budget` rows greedily by marginal gain.
 
-    submodlib does the greedy work where it is installed, the rows are few and nothing but coverage counts;
-    `lazy_greedy` does elsewhere. Both reach the same objective up to the order of ties. For more than `dense_rows` rows
-    the kernel is never held whole, and the objective stays within about a percent of theirs; see `large_sets`.
+    submodlib runs the greedy algorithm if it is installed, rows are few and only coverage counts; otherwise
+    `lazy_greedy` does. Both reach the same objective, except for the order of ties. For more than `dense_rows` rows the
+    whole kernel is never in memory, and the objective stays within about 1 % of the exact greedy's; see `large_sets`.
 
     :param vectors: (n, d) float32 of unit norm.
     :param budget: rows to choose, 0 <= budget <= n. Rows that add nothing are still chosen to fill the budget.
     :param metric: see `similarity`.
-    :param dense_rows: rows up to which the kernel is held whole, in 4 * n^2 bytes.
-    :param terms: what counts beside coverage.
-    :param kept: rows that are kept in the end, if it is not the budget.
+    :param dense_rows: most rows for which the whole kernel is kept in memory, in 4 * n^2 bytes.
+    :param terms: terms besides coverage.
+    :param kept: number of rows that are kept in the end, if it is not the budget.
     :return: the chosen rows, best first, and n times what each adds to F.
     """
     n = len(vectors)
@@ -157,12 +158,12 @@ def select_within(
     """Choose rows whose costs fit into a budget: the better of the greedy choices by gain and by gain per cost.
 
     :param vectors: (n, d) float32 of unit norm.
-    :param costs: (n,) of each row, 1 at least.
-    :param limit: costs that the chosen rows may have together.
+    :param costs: (n,) cost of each row, at least 1.
+    :param limit: most costs of the chosen rows together.
     :param metric: see `similarity`.
     :param dense_rows: see `select`.
-    :param terms: what counts beside coverage.
-    :param kept: rows that are kept in the end, about.
+    :param terms: terms besides coverage.
+    :param kept: approximate number of rows that are kept in the end.
     :return: the chosen rows, best first, and n times what each adds to F.
     """
     n = len(vectors)
@@ -174,7 +175,7 @@ def select_within(
 
 
 def greedy(kernel: NDArray[np.float32], budget: int) -> Selection:
-    """Choose rows greedily on a ready kernel, by submodlib or by `lazy_greedy`, whichever is the faster.
+    """Choose rows greedily with a given kernel, by submodlib or `lazy_greedy`, whichever is faster.
 
     :param kernel: (n, n) similarities, symmetric.
     :param budget: rows to choose, 0 < budget <= n.
@@ -187,11 +188,11 @@ def greedy(kernel: NDArray[np.float32], budget: int) -> Selection:
 
 @lru_cache(maxsize=1)
 def submodlib_available() -> bool:
-    """Tell whether submodlib works here; its wheels exist for Linux x86-64 and macOS arm64 only."""
+    """Return whether submodlib works here; its wheels exist for Linux x86-64 and macOS arm64 only."""
     try:
         _submodlib_greedy(np.eye(2, dtype=np.float32), 1)
     except (ImportError, AttributeError):
-        # submodlib 0.0.3 reads scipy.sparse.csr, a namespace that SciPy 2 takes away.
+        # submodlib 0.0.3 reads scipy.sparse.csr, a namespace that SciPy 2 removes.
         return False
     return True
 
@@ -215,7 +216,7 @@ def _submodlib_greedy(kernel: NDArray[np.float32], budget: int) -> Selection:
 
 @dataclass(frozen=True)
 class FacilityLocation(SelectionMethod):
-    """Rows that represent all rows, by embeddings; if asked for, good ones, and such that represent a target.
+    """Rows that represent all rows, by embeddings; optionally good rows, and rows that represent a target.
 
     :param metric: see `similarity`.
     :param score_weight: see `Terms`.
@@ -230,7 +231,7 @@ class FacilityLocation(SelectionMethod):
 
     @property
     def needs(self) -> frozenset[Need]:
-        """Return what must be filled in the pool: what has a weight."""
+        """Return which parts of the pool must be filled: those with a weight."""
         weights: dict[Need, float] = {"vectors": 1.0, "scores": self.score_weight, "targets": self.target_weight}
         return frozenset(name for name, weight in weights.items() if weight)
 
@@ -249,7 +250,7 @@ class FacilityLocation(SelectionMethod):
         return Terms(self.score_weight, pool.scores, self.target_weight, pool.targets)
 
     def note(self, rows: int, budget: int) -> str:
-        """Tell where the choice is not the exact greedy's."""
+        """Return a note if the selection is not the exact greedy's."""
         if rows <= DENSE_KERNEL_ROWS or budget >= rows:
             return ""
         return (

@@ -11,10 +11,10 @@ V = TypeVar("V", np.float32, np.float64)
 
 
 def highest(values: NDArray[V], count: int) -> NDArray[np.int64]:
-    """Return the positions of the highest values, ascending, with the first of the highest ones among them.
+    """Return the positions of the highest values, ascending. They include the first of the highest values.
 
     :param values: (n,) values.
-    :param count: positions wanted, about.
+    :param count: approximate number of positions.
     """
     if count >= len(values):
         return np.arange(len(values))

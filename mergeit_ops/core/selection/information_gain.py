@@ -1,7 +1,7 @@
-"""Information gain: rows of high scores whose tags are not yet well covered (MIG, arXiv 2504.13835).
+"""Information gain: rows with high scores whose tags are not yet well covered (MIG, arXiv 2504.13835).
 
-Each row gives its score to each of its tags, and a tag passes a share on to tags that are like it. What a tag has
-received counts with a power below 1, so that a tag which has much gains little.
+Each row gives its score to each of its tags, and a tag passes a share on to similar tags. What a tag has received
+counts with an exponent below 1, so a tag that has received much gains little.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ Gain = Literal["exact", "gradient"]
 GAINS: tuple[Gain, ...] = get_args(Gain)
 
 _SMALLEST = 1e-6
-"""What a tag has before it receives anything."""
+"""The value of a tag before it receives anything."""
 
 
 @dataclass(frozen=True)
 class InformationGain(SelectionMethod):
     """Rows that greedily raise the information E = sum over tags k of x_k^exponent. Rows without tags come last.
 
-    x_k is what tag k has received from the chosen rows, plus 1e-6, as in the released code: at 0 the gradient of E has
-    no bound.
+    x_k is what tag k has received from the chosen rows, plus 1e-6, as in the released code, because the gradient of E
+    has no bound at 0.
 
-    :param gain: `exact`: how much a row raises E, which makes the choice at least (1 - 1/e) of the best one.
-        `gradient`: the product of what the row gives and the gradient of E, as in the released code. There a tag
-        without information outweighs nearly everything.
-    :param exponent: in (0, 1]; 1 takes the rows with the highest sums.
-    :param edge_similarity: cosine from which two tags are joined by an edge of the graph; None: no graph.
+    :param gain: `exact`: how much a row raises E; the selection then reaches at least (1 - 1/e) of the optimum.
+        `gradient`: the product of the row's values and the gradient of E, as in the released code. Here a tag without
+        information outweighs nearly everything.
+    :param exponent: in (0, 1]; with 1, the rows with the highest sums are chosen.
+    :param edge_similarity: lowest cosine at which an edge of the graph joins two tags; None: no graph.
     :param propagation: factor of the weights of the edges, at least 0.
-    :param normalize_by_tags: whether a row divides its score among its tags, rather than giving all of it to each.
+    :param normalize_by_tags: whether a row divides its score among its tags instead of giving the whole score to each.
     """
 
     selected: ClassVar[str] = "the most informative by tags and scores"
@@ -59,10 +59,10 @@ class InformationGain(SelectionMethod):
         return frozenset({"tags", "scores"})
 
     def select(self, pool: Pool, budget: int) -> Selection:
-        """Choose rows; their gains are those of the greedy choice.
+        """Choose rows; their gains are those of the greedy algorithm.
 
-        :param pool: rows with tags; with scores of at least 0, or without scores, where each counts 1; and with the
-            edges of the graph, if there is one.
+        :param pool: rows with tags, with scores of at least 0 (each row counts 1 if there are none), and with the edges
+            of the graph if there is one.
         :param budget: rows to choose.
         """
         rows = TagRows.of(pool.tags)
@@ -77,10 +77,10 @@ class InformationGain(SelectionMethod):
     def given(
         self, rows: TagRows, scores: NDArray[np.float64], edges: Sequence[tuple[str, str, float]]
     ) -> csr_array[Any]:
-        """Return what each row gives to each tag.
+        """Return the values that each row gives to each tag.
 
         :param rows: the tags of n rows, k distinct ones.
-        :param scores: (n,) at least 0; empty: each row scores 1.
+        :param scores: (n,) scores, at least 0; empty: each row has 1.
         :param edges: pairs of tags and their weights, each pair once. Pairs with a tag that no row has are left out.
         :return: (n, k) sparse, the tags of each row ascending.
         """
@@ -100,7 +100,7 @@ class InformationGain(SelectionMethod):
         return given
 
     def _shares(self, names: Sequence[str], edges: Sequence[tuple[str, str, float]]) -> csr_array[Any] | None:
-        """Return (k, k) how a tag divides what it is given among itself and others; None: it keeps all."""
+        """Return the (k, k) shares that a tag keeps and passes on to others; None if it keeps everything."""
         from scipy.sparse import csr_array
 
         numbers = {name: number for number, name in enumerate(names)}
@@ -120,7 +120,7 @@ class InformationGain(SelectionMethod):
 
 
 class _Information(Protocol):
-    """What tags have received."""
+    """The values that tags have received."""
 
     def gain(self, tags: Sequence[int], values: Sequence[float]) -> float:
         """Return the gain of a row that gives these values to these tags."""
@@ -169,15 +169,15 @@ _INFORMATION: dict[Gain, type[_Exact] | type[_Gradient]] = {"exact": _Exact, "gr
 def _lazy_greedy(
     given: csr_array[Any], rows: NDArray[np.int64], budget: int, information: _Information
 ) -> tuple[list[int], list[float]]:
-    """Choose rows one by one, always one with the highest gain; of equal gains the first.
+    """Choose rows one by one, each time the row with the highest gain; ties go to the first.
 
     Gains never rise, so only the gains of the first rows of a heap are computed again.
 
-    :param given: what each row gives to each tag.
-    :param rows: those to choose from.
-    :param budget: rows to choose at most.
-    :param information: what tags have received.
-    :return: positions and gains, in the order of the choice.
+    :param given: values that each row gives to each tag.
+    :param rows: rows to choose from.
+    :param budget: most rows to choose.
+    :param information: values that the tags have received.
+    :return: positions and gains, in the order of choice.
     """
     starts = given.indptr.tolist()
 
@@ -187,7 +187,7 @@ def _lazy_greedy(
 
     heap = [(-information.gain(*parts(row)), row) for row in rows.tolist()]
     heapify(heap)
-    # How many rows were chosen when a gain was last computed.
+    # The number of chosen rows when each gain was last computed.
     computed = [0] * given.shape[0]
     chosen: list[int] = []
     gains: list[float] = []

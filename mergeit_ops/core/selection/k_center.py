@@ -1,7 +1,7 @@
-"""k-center: rows such that no row is far from all of them (farthest point sampling, core-set).
+"""k-center: chosen rows such that no row is far from all of them (farthest point sampling, core-set).
 
-Each choice is the row that is farthest from all choices before it. The largest distance that is left is at most twice
-the smallest that any set of this size can have (Gonzalez 1985).
+Each choice is the row farthest from all choices before it. The largest remaining distance is at most twice the smallest
+possible one for a set of this size (Gonzalez 1985).
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from mergeit_ops.core.selection.method import Pool, Selection
 from mergeit_ops.core.selection.starts import StartedMethod
 
 _CANDIDATES = 2_048
-"""Rows among which choices are made before the distances of all rows are computed again."""
+"""Number of rows among which choices are made before the distances of all rows are computed again."""
 
 _BLOCK_ROWS = 8_192
 
 _SAME = 1e-6
-"""Squared distance, as a share of the largest squared norm, that rounding alone can make."""
+"""Largest squared distance, as a share of the largest squared norm, that rounding alone can produce."""
 
 
 @dataclass(frozen=True)
@@ -42,14 +42,14 @@ def k_center(
 ) -> Selection:
     """Choose rows by k-center.
 
-    Distances only fall. So the best candidate is the best of all rows while it is farther than the last known distance
-    of every other row.
+    Distances only fall. So the best candidate is the best of all rows as long as it is farther away than the last known
+    distance of every other row.
 
     :param vectors: (n, d) float32.
-    :param budget: rows to choose, the first ones included, len(first) <= budget <= n.
-    :param first: positions of the first choices, one at least if there are rows.
-    :param candidates: rows among which choices are made before the distances of all rows are computed again.
-    :return: the choices, and the distance of each to those before it. Of equal distances the first row is chosen.
+    :param budget: rows to choose, including the first ones; len(first) <= budget <= n.
+    :param first: positions of the first choices, at least one if there are rows.
+    :param candidates: number of rows among which choices are made before the distances of all rows are computed again.
+    :return: the choices, and the distance of each to those before it. Among equal distances, the first row is chosen.
     """
     n = len(vectors)
     distances = np.full(n, np.inf, dtype=np.float32)
@@ -61,7 +61,7 @@ def k_center(
         distances[chosen] = -1
         best = int(distances.argmax())
         if distances[best] <= same:
-            # What is left are duplicates of choices.
+            # The remaining rows are duplicates of choices.
             rest = np.flatnonzero(distances >= 0)[: budget - len(chosen)]
             return _selection([*chosen, *rest.tolist()], [*gains, *([0.0] * len(rest))])
         few = highest(distances, candidates)
@@ -86,10 +86,10 @@ def _selection(chosen: list[int], gains: list[float]) -> Selection:
 
 
 def _approach(distances: NDArray[np.float32], vectors: NDArray[np.float32], chosen: NDArray[np.float32]) -> None:
-    """Lower the squared distances of all rows to those of the nearest new choice."""
+    """Lower the squared distances of all rows to those to the nearest new choice."""
     for start in range(0, len(vectors), _BLOCK_ROWS):
         block = slice(start, start + _BLOCK_ROWS)
-        # The rows that are chosen already may be many.
+        # Many rows may be chosen already.
         for part in range(0, len(chosen), _CANDIDATES):
             nearest = squared_distances(vectors[block], chosen[part : part + _CANDIDATES]).min(axis=1)
             np.minimum(distances[block], nearest, out=distances[block])

@@ -1,7 +1,7 @@
-"""Greedy choice of rows whose costs must fit into a budget.
+"""Greedy selection of rows whose costs must fit into a budget.
 
-The greedy by gain per cost may be arbitrarily bad on its own, and so may the one by plain gain. The better of the two
-reaches at least (1 - 1/e)/2 of the optimum (Leskovec et al. 2007, https://doi.org/10.1145/1281192.1281239).
+Greedy by gain per cost alone may be arbitrarily bad, and so may greedy by gain alone. The better of the two reaches at
+least (1 - 1/e)/2 of the optimum (Leskovec et al. 2007, https://doi.org/10.1145/1281192.1281239).
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ __all__ = ["better_greedy", "knapsack_greedy"]
 def better_greedy(greedy: Callable[[bool], Selection]) -> Selection:
     """Return the better of two choices.
 
-    :param greedy: chooses by gain per cost if its argument is true, else by plain gain.
-    :return: the choice whose gains add up to more; of equal ones the first.
+    :param greedy: function that chooses by gain per cost if its argument is true, and by gain otherwise.
+    :return: the choice with the larger sum of gains; if they are equal, the first.
     """
     by_ratio, by_gain = greedy(True), greedy(False)
     return by_ratio if by_ratio.gains.sum() >= by_gain.gains.sum() else by_gain
@@ -36,11 +36,11 @@ def knapsack_greedy(
 ) -> Selection:
     """Choose rows by lazy greedy until no other row fits.
 
-    :param similarities: (m, n) of the m rows that may be chosen to the n that are to be covered.
-    :param costs: (m,) of each row, 1 at least.
-    :param limit: costs that the chosen rows may have together.
-    :param bonus: (m,) what each row adds whenever it is chosen, at least 0; None: nothing.
-    :param per_cost: whether rows are compared by gain per cost; else by gain.
+    :param similarities: (m, n) similarities of the m rows that may be chosen to the n rows to cover.
+    :param costs: (m,) cost of each row, at least 1.
+    :param limit: most costs of the chosen rows together.
+    :param bonus: (m,) what each row adds when it is chosen, at least 0; None: nothing.
+    :param per_cost: whether rows are compared by gain per cost; otherwise by gain.
     :return: the choices, with their gains. Equal rows go to the lowest position.
     """
     covered = np.zeros(similarities.shape[1], dtype=np.float32)
@@ -65,14 +65,14 @@ def lazy_knapsack(
     per_cost: bool,
     taken: NDArray[np.int64] | None = None,
 ) -> Selection:
-    """Choose rows whose gains never rise, recomputing a gain only while its bound may be the highest.
+    """Choose rows whose gains never rise. A gain is recomputed only while its bound may be the highest.
 
     :param bounds: (m,) upper bounds of the gains.
-    :param costs: (m,) of each row, 1 at least.
-    :param limit: costs that the chosen rows may have together.
-    :param gain: gain of a row, given those that are taken.
-    :param take: called with each row that is chosen.
-    :param per_cost: whether rows are compared by gain per cost; else by gain.
+    :param costs: (m,) cost of each row, at least 1.
+    :param limit: most costs of the chosen rows together.
+    :param gain: function that returns the gain of a row, given the rows already taken.
+    :param take: function that is called with each chosen row.
+    :param per_cost: whether rows are compared by gain per cost; otherwise by gain.
     :param taken: rows that cannot be chosen.
     """
     price = costs.tolist() if per_cost else [1] * len(costs)
@@ -87,7 +87,7 @@ def lazy_knapsack(
     while heap:
         bound, row = heap[0]
         if own[row] > left:
-            heapq.heappop(heap)  # what is left only falls
+            heapq.heappop(heap)  # the remaining budget only falls
         elif fresh_at[row] == len(chosen):
             heapq.heappop(heap)
             chosen.append(row)

@@ -1,4 +1,4 @@
-"""Lazy greedy: the greedy choice of facility location with few recomputed gains."""
+"""Lazy greedy: the greedy selection of facility location with few recomputed gains."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from numpy.typing import NDArray
 
 from mergeit_ops.core.selection.method import Selection
 
-_AT_ONCE = 16  # gains recomputed together; most often the first few settle it
+_AT_ONCE = 16  # gains recomputed together; usually the first few are enough
 
 
 def lazy_greedy(similarities: NDArray[np.float32], budget: int, bonus: NDArray[np.float64] | None = None) -> Selection:
     """Choose rows by lazy greedy: a gain is recomputed only while its stale upper bound may be the highest.
 
-    Gains never rise as the set grows, so the highest fresh gain that tops all stale ones is the greedy choice. The rows
-    with the highest bounds are recomputed together, which takes NumPy hardly longer than one. Ties go to the lowest
-    position.
+    Gains never rise as the set grows. So if the highest fresh gain exceeds all stale ones, its row is the greedy
+    choice. The rows with the highest bounds are recomputed together, which takes NumPy hardly longer than one row. Ties
+    go to the lowest position.
 
-    :param similarities: (m, n) of the m rows that may be chosen to the n that are to be covered; for a choice among
-        all rows the symmetric kernel.
+    :param similarities: (m, n) similarities of the m rows that may be chosen to the n rows to cover; the symmetric
+        kernel if all rows may be chosen.
     :param budget: rows to choose, 0 <= budget <= m.
-    :param bonus: (m,) what each row adds whenever it is chosen, at least 0; None: nothing.
+    :param bonus: (m,) what each row adds when it is chosen, at least 0; None: nothing.
     """
     gains = np.array([np.maximum(row, 0).sum(dtype=np.float64) for row in similarities])
     if bonus is not None:
@@ -29,7 +29,7 @@ def lazy_greedy(similarities: NDArray[np.float32], budget: int, bonus: NDArray[n
     indices = np.empty(budget, dtype=np.int64)
     chosen_gains = np.empty(budget, dtype=np.float64)
     for step in range(budget):
-        # Against the empty set all are fresh; later, a bound of 0 is a gain of 0.
+        # With the empty set all gains are fresh; later, a bound of 0 is a gain of 0.
         best, at_once = (np.finfo(np.float64).tiny, _AT_ONCE) if step else (np.inf, 0)
         stale = gains.copy()
         while stale.max() >= best:

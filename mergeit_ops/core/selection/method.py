@@ -1,4 +1,4 @@
-"""What a selection method gets and returns."""
+"""The input of a selection method, and its interface."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ __all__ = ["Need", "Pool", "Selection", "SelectionMethod"]
 Need = Literal[
     "vectors", "scores", "targets", "tags", "texts", "topics", "chosen", "samples", "row_ids", "target_samples"
 ]
-"""What a method may ask to know about the rows."""
+"""The parts of a pool that a method may need."""
 
 
 @dataclass(frozen=True)
 class Pool:
-    """n rows to choose from. Only what the method `needs` is filled.
+    """n rows to choose from. Only the parts that the method `needs` are filled.
 
     :param vectors: (n, d) float32 of unit norm.
-    :param scores: (n,) float64, on the scale that the operator asks for, fitted to the whole dataset; each row has one.
+    :param scores: (n,) float64 scores of all rows, on the operator's scale, which is fitted to the whole dataset.
     :param targets: (m, d) float32: vectors of the rows of a target.
     :param tags: (n,) different tags of each row, in order.
-    :param tag_edges: pairs of tags that are alike, and how much, in [0, 1]; each pair once.
-    :param texts: (n,) query text of each row: what is embedded.
+    :param tag_edges: pairs of similar tags, and their similarity in [0, 1]; each pair once.
+    :param texts: (n,) query text of each row, which is embedded.
     :param topics: (n,) topic of each row, numbered from 0; -1: none.
-    :param chosen: (n,) bool, the rows that are chosen already.
+    :param chosen: (n,) bool: whether a row is chosen already.
     :param samples: (n,) the texts of each row.
     :param row_ids: (n,) identity of each row.
     :param target_samples: texts of the rows of a target, read from a file.
-    :param kept: how many of the rows are kept in the end, if it is not the budget: where they are put in order to split
-        a budget among topics, and where the budget counts tokens. None: as many as are chosen.
+    :param kept: number of rows that are kept in the end, if it is not the budget. This is so if rows are ordered to
+        split a budget among topics, or if the budget counts tokens. None: as many as are chosen.
     """
 
     vectors: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
@@ -57,32 +57,32 @@ class Pool:
 class SelectionMethod(Protocol):
     """Chooses rows. An instance is frozen and small: it is sent to the workers of a cluster.
 
-    A method inherits from it, and from there has the answers of a method with nothing to say.
+    Methods inherit from it to get the defaults.
     """
 
     selected: ClassVar[str]
-    """What the chosen rows are, for the report: `the most representative`."""
+    """Description of the chosen rows in the report, such as `the most representative`."""
 
     nested: ClassVar[bool] = True
-    """Whether the choice of fewer rows is the beginning of the choice of more."""
+    """Whether the selection of fewer rows is the beginning of the selection of more rows."""
 
     has_bound: ClassVar[bool] = False
     """Whether it may choose fewer rows than the budget, because a row must meet a bound of the method."""
 
     stats: ClassVar[Mapping[str, type]] = {}
-    """Stats that it writes for each chosen row, and the Python types of their values."""
+    """Stats that the method writes for each chosen row, and the Python types of their values."""
 
     whole_only: ClassVar[bool] = False
-    """Whether it must see the whole dataset, so that it cannot choose within topics."""
+    """Whether the method needs the whole dataset and cannot choose within topics."""
 
     @property
     def needs(self) -> frozenset[Need]:
-        """Return what must be filled in the pool."""
+        """Return which parts of the pool must be filled."""
         return frozenset({"vectors"})
 
     @property
     def edge_similarity(self) -> float | None:
-        """Return the cosine from which two tags are alike, for `tag_edges` of the pool; None: it needs no edges."""
+        """Return the lowest cosine of two similar tags, for `tag_edges` of the pool; None if no edges are needed."""
         return None
 
     def select(self, pool: Pool, budget: int) -> Selection:
@@ -99,13 +99,13 @@ class SelectionMethod(Protocol):
         """Choose rows whose tokens fit into a budget; see `select_within` of `token_budget`.
 
         :param pool: the rows.
-        :param costs: (n,) tokens of each row, 1 at least.
-        :param tokens: tokens that the chosen rows may have.
+        :param costs: (n,) tokens of each row, at least 1.
+        :param tokens: most tokens of the chosen rows together.
         """
         return select_within(lambda budget: self.select(pool, budget), costs, tokens, self.nested)
 
     def refusal(self, rows: int, budget: int) -> str:
-        """Return why so many rows are too many for the method, as a sentence without a full stop; empty: they are not.
+        """Return why there are too many rows for the method, as a sentence without a full stop; empty if there are not.
 
         :param rows: rows to choose from.
         :param budget: rows to choose.
@@ -113,7 +113,7 @@ class SelectionMethod(Protocol):
         return ""
 
     def note(self, rows: int, budget: int) -> str:
-        """Return what to log about a selection; empty: nothing.
+        """Return a note to log about a selection; empty if there is none.
 
         :param rows: rows to choose from.
         :param budget: rows to choose.

@@ -2,10 +2,10 @@
 
 Each choice has the highest priority
 
-    quality(u) * sum over the n-grams v of u that no choice has yet of tf(v, u) * ln(N / d_v),
+    quality(u) * sum over the n-grams v of u that no choice has yet: tf(v, u) * ln(N / d_v),
 
-where tf counts v in u, and d_v of the N rows hold v. It only falls as choices cover n-grams, so that few priorities
-have to be computed again.
+where tf(v, u) is the count of v in u, and d_v of the N rows contain v. A priority only falls as choices cover n-grams,
+so few priorities have to be computed again.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from mergeit_ops.core.text.words import exact_words
 
 @dataclass(frozen=True)
 class NgramCoverage(SelectionMethod):
-    """Rows of high quality whose n-grams no other choice has.
+    """Rows of high quality with n-grams that no other choice has.
 
-    :param max_ngram: longest n-gram, in words; the paper takes 1, 2 and 3.
+    :param max_ngram: longest n-gram, in words; the paper uses 1, 2 and 3.
     """
 
     max_ngram: int = 3
@@ -39,7 +39,7 @@ class NgramCoverage(SelectionMethod):
         return frozenset({"scores", "texts"})
 
     def select(self, pool: Pool, budget: int) -> Selection:
-        """Choose rows; their gains are their priorities. Scores that are all the same count as 1."""
+        """Choose rows; their gains are their priorities. If all scores are the same, they count as 1."""
         scores = pool.scores
         same = len(scores) and scores.max() == scores.min()
         return ngram_coverage(pool.texts, np.ones(len(scores)) if same else scores, budget, self.max_ngram)
@@ -49,10 +49,10 @@ class NgramCoverage(SelectionMethod):
 class Ngrams:
     """The n-grams of texts, each n-gram a number.
 
-    :param starts: (n + 1,) where the n-grams of each text begin.
+    :param starts: (n + 1,) start of the n-grams of each text.
     :param ids: (e,) different n-grams of each text, ascending.
     :param counts: (e,) how often each occurs in its text.
-    :param texts_with: how many texts hold each n-gram.
+    :param texts_with: number of texts that contain each n-gram.
     """
 
     starts: NDArray[np.int64]
@@ -78,7 +78,7 @@ class Ngrams:
         grams, gram_owners, known = [single], [owners], len(numbers)
         ids = single
         for length in range(2, longest + 1):
-            # An n-gram is the one that is a word shorter, and the word that follows.
+            # An n-gram is the n-gram that is one word shorter, plus the next word.
             last = single[length - 1 :]
             inside = owners[: len(last)] == owners[length - 1 :]
             pairs = ids[: len(last)] * len(numbers) + last
@@ -101,11 +101,11 @@ def ngram_coverage(texts: Sequence[str], quality: NDArray[np.float64], budget: i
     """Choose rows greedily by quality and the n-grams that they add.
 
     :param texts: n texts.
-    :param quality: (n,) of each row, at least 0.
+    :param quality: (n,) quality of each row, at least 0.
     :param budget: rows to choose, <= n.
     :param longest: words of the longest n-gram, >= 1.
-    :return: the rows, the best first, with their priorities. Of equal priorities the first row. When no row adds an
-        n-gram any more, the rest by quality.
+    :return: the rows, the best first, with their priorities. Ties go to the first row. When no row adds an n-gram any
+        more, the rest are ordered by quality.
     """
     ngrams = Ngrams.of(texts, longest)
     rarity = np.log(len(texts) / np.maximum(ngrams.texts_with, 1))
@@ -115,7 +115,7 @@ def ngram_coverage(texts: Sequence[str], quality: NDArray[np.float64], budget: i
 
     def priority(row: int) -> float:
         part = slice(edges[row], edges[row + 1])
-        # Zeros instead of fewer numbers: a sum of the same length cannot rise by rounding.
+        # Zeros instead of fewer numbers, because a sum of the same length cannot rise by rounding.
         return float((weights[part] * open_[ngrams.ids[part]]).sum()) * float(quality[row])
 
     heap = [(-priority(row), row) for row in range(len(texts))]

@@ -4,11 +4,11 @@ Source: https://arxiv.org/abs/2502.17184, in the form of the released code. The 
 
     sigma(x) = (mean squared distance to its nearest rows + 1e-9) ** -power,
 
-and its novelty beside the chosen rows S, with the r-th smallest of (sigma(x) + sigma(s)) * (1 - cos(x, s)) as d_r,
+and its novelty given the chosen rows S, where d_r is the r-th smallest of (sigma(x) + sigma(s)) * (1 - cos(x, s)), is
 
     v(x) = mean over r = 1 .. |S| of d_r / r.
 
-Each choice is the row of the highest novelty. (The paper takes the density of s alone, the code that of both.)
+Each choice is the row with the highest novelty. (The paper uses the density of s alone; the code uses both densities.)
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from mergeit_ops.core.selection.starts import StartedMethod
 
 MOST_ROWS = 20_000
 MOST_STEPS = MOST_ROWS * 2_000**2
-"""Rows, and rows times the square of the choices, that novelty is meant for: some minutes on two cores."""
+"""Most rows, and most rows times the square of the choices. They take some minutes on two cores."""
 
 _BLOCK_ROWS = 1_024
 _NO_DISTANCE = 1e-9
@@ -34,10 +34,10 @@ _NO_DISTANCE = 1e-9
 
 @dataclass(frozen=True)
 class Novelty(StartedMethod):
-    """Rows that are novel beside those chosen before them.
+    """Rows that are novel compared with the rows chosen before them.
 
-    :param density_neighbors: nearest rows that make the density of a row.
-    :param density_power: how much the density counts; 0: not at all.
+    :param density_neighbors: number of nearest rows from which the density of a row is computed.
+    :param density_power: exponent of the density; with 0 it has no influence.
     """
 
     density_neighbors: int = 10
@@ -57,12 +57,12 @@ class Novelty(StartedMethod):
         if rows <= MOST_ROWS:
             most = math.isqrt(MOST_STEPS // rows)
             return (
-                f"the method novelty takes a time that grows with the square of the choices; of {rows:,} rows it is "
-                f"meant to choose {most:,} at most, and {budget:,} are wanted. Select within topics, or take k_center"
+                f"the method novelty takes time that grows with the square of the choices; from {rows:,} rows it can "
+                f"choose at most {most:,}, and {budget:,} are wanted. Select within topics, or use k_center"
             )
         return (
-            f"the method novelty is meant for {MOST_ROWS:,} rows at most, and there are {rows:,}. Select within "
-            "topics, or bring the rows down with budget_selector, or take k_center"
+            f"the method novelty takes at most {MOST_ROWS:,} rows, and there are {rows:,}. Select within "
+            "topics, reduce the rows with budget_selector, or use k_center"
         )
 
 
@@ -71,7 +71,7 @@ def density(vectors: NDArray[np.float32], neighbors: int, power: float) -> NDArr
 
     :param vectors: (n, d) float32.
     :param neighbors: nearest other rows, at most n - 1.
-    :param power: see above. A row with so many duplicates has a density of 1e9 ** power.
+    :param power: see above. A row with that many duplicates has a density of 1e9 ** power.
     """
     n = len(vectors)
     neighbors = min(neighbors, n - 1)
@@ -93,12 +93,12 @@ def most_novel(
     """Choose rows by their novelty.
 
     :param vectors: (n, d) float32 of unit norm.
-    :param budget: rows to choose, the first ones included, len(first) <= budget <= n.
-    :param first: positions of the first choices, one at least if there are rows.
+    :param budget: rows to choose, including the first ones; len(first) <= budget <= n.
+    :param first: positions of the first choices, at least one if there are rows.
     :param densities: (n,) float32.
-    :return: the choices and their novelties. Of equal novelties the first row is chosen.
+    :return: the choices and their novelties. Among equal novelties, the first row is chosen.
     """
-    # Of each row the distances to the choices, ascending: the first array holds the smallest of every row.
+    # The distances of each row to the choices, ascending: the first array holds the smallest distance of every row.
     ranked: list[NDArray[np.float32]] = []
     chosen: list[int] = []
     gains: list[float] = []

@@ -1,12 +1,12 @@
-"""Dataset quantization: a share of each of several bins, from the most central rows to what is left (Zhou et al. 2023).
+"""Dataset quantization: a share of each of several bins, from the most central rows to the rest (Zhou et al. 2023).
 
 A bin is filled greedily. Each choice x has the highest gain (Eq. 5 of https://arxiv.org/abs/2308.10524)
 
     P(x) = sum over p in S of |x - p|^2  -  sum over p in D without S of |x - p|^2,
 
-where D are the rows that no earlier bin holds, and S is the bin so far. So a choice is close to what is left of D and
-far from its own bin. P needs no distance between two rows: with T and s, the sums of the rows of D and S, and A and B,
-the sums of their squared norms,
+where D are the rows that are in no earlier bin, and S is the bin so far. So a choice is close to the rest of D and far
+from its own bin. P needs no distance between two rows. With the sums T and s of the rows of D and S, and the sums A and
+B of their squared norms, it is
 
     P(x) = 2 x (T - 2 s) + (2 |S| - |D|) |x|^2 + 2 B - A.
 """
@@ -26,17 +26,17 @@ from mergeit_ops.core.selection.highest import highest
 from mergeit_ops.core.selection.method import Pool, Selection, SelectionMethod
 
 MOST_ROWS = 50_000
-"""Its time grows with the square of the rows: some minutes for so many on two cores."""
+"""Most rows. The time grows with the square of the rows; this many take some minutes on two cores."""
 
 _CANDIDATES = 2_048
-"""Rows among which choices are made before the gains of all rows are computed again."""
+"""Number of rows among which choices are made before the gains of all rows are computed again."""
 
 
 @dataclass(frozen=True)
 class Quantization(SelectionMethod):
     """A random share of each bin of dataset quantization.
 
-    :param num_bins: bins, at most as many as there are rows.
+    :param num_bins: number of bins, at most the number of rows.
     :param seed: seed of the random shares.
     """
 
@@ -51,16 +51,17 @@ class Quantization(SelectionMethod):
         if rows <= MOST_ROWS:
             return ""
         return (
-            f"the method quantization compares all rows with each other; it is meant for {MOST_ROWS:,} rows at most, "
-            f"and there are {rows:,}. Select within topics, or take k_center"
+            f"the method quantization compares all rows with each other; it takes at most {MOST_ROWS:,} rows, "
+            f"and there are {rows:,}. Select within topics, or use k_center"
         )
 
     def select(self, pool: Pool, budget: int) -> Selection:
-        """Choose from each bin in proportion to its size; the gains are those in the bins."""
+        """Choose from each bin in proportion to its size; the gains are the gains in the bins."""
         rng = np.random.default_rng(self.seed)
         bins = fill_bins(pool.vectors, self.num_bins)
         shares = proportional_budgets([len(rows.indices) for rows in bins], budget)
-        # Places in the order of a bin, not positions of rows: the same rows are drawn in whatever order they come.
+        # Places in the order of a bin, not positions of rows, so that the same rows are drawn in any order of the
+        # input.
         drawn = [
             np.sort(rng.choice(len(rows.indices), share, replace=False))
             for rows, share in zip(bins, shares.tolist(), strict=True)
@@ -72,7 +73,7 @@ class Quantization(SelectionMethod):
 
 
 def bin_sizes(rows: int, num_bins: int) -> list[int]:
-    """Return how many rows each bin holds: floor(rows / bins), and in the last one what is left."""
+    """Return how many rows each bin holds: floor(rows / bins), and in the last one also the remainder."""
     count = min(rows, num_bins)
     if not count:
         return []
@@ -84,9 +85,10 @@ def fill_bins(vectors: NDArray[np.float32], num_bins: int, candidates: int = _CA
     """Split rows into bins, one after the other.
 
     :param vectors: (n, d) float32.
-    :param num_bins: bins, at most n.
-    :param candidates: rows among which choices are made before the gains of all rows are computed again.
-    :return: the rows of each bin in the order of their choice, and their gains P. Equal gains go to the first row.
+    :param num_bins: number of bins, at most n.
+    :param candidates: number of rows among which choices are made before the gains of all rows are computed again.
+    :return: the rows of each bin in the order in which they were chosen, and their gains P. Equal gains go to the first
+        row.
     """
     left = np.arange(len(vectors))
     bins = []
@@ -101,7 +103,7 @@ def _fill(vectors: NDArray[np.float32], size: int, candidates: int) -> tuple[NDA
     """Fill one bin from the rows that earlier bins left.
 
     P is linear in s. So several choices are made among the rows with the highest gains before the gains of all rows are
-    computed again, and they are the choices among all rows while no other gain can have risen above them.
+    computed again. These are also the choices among all rows, as long as no other gain can have risen above theirs.
     """
     norms = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)
     total = vectors.sum(axis=0, dtype=np.float64)
@@ -136,10 +138,10 @@ def _fill(vectors: NDArray[np.float32], size: int, candidates: int) -> tuple[NDA
 
 @dataclass(frozen=True)
 class _Rise:
-    """How much the gain of a row can rise at most.
+    """The most that the gain of a row can rise.
 
-    Rows are split into their part along the mean of all rows and the rest: choices are like each other along the mean,
-    and differ in the rest.
+    Rows are split into their part along the mean of all rows and the rest. Choices are similar along the mean and
+    differ in the rest.
 
     :param mean: (d,) direction of the mean.
     :param along: the smallest and the largest part along the mean.
@@ -162,9 +164,9 @@ class _Rise:
     def most(self, added: NDArray[np.float64], added_norms: float, count: int) -> float:
         """Return the most that the gain of any row can rise by choices.
 
-        :param added: (d,) their sum.
+        :param added: (d,) sum of the chosen rows.
         :param added_norms: sum of their squared norms.
-        :param count: their number.
+        :param count: number of the chosen rows.
         """
         along = float(added @ self.mean)
         across = math.sqrt(max(float(added @ added) - along**2, 0))

@@ -1,4 +1,4 @@
-"""Scores on a scale that is fitted to all rows of a dataset."""
+"""Scales of scores, fitted to all rows of a dataset."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["SCALES", "ScoreCurve", "finite_numbers"]
 
 
 def finite_numbers(values: Iterable[Any]) -> NDArray[np.float64]:
-    """Return values as numbers; what is no finite number becomes NaN."""
+    """Return values as numbers; a value that is not a finite number becomes NaN."""
     return np.asarray([_number(value) for value in values], dtype=np.float64)
 
 
@@ -26,10 +26,10 @@ def _number(value: Any) -> float:
 
 @dataclass(frozen=True, eq=False)
 class ScoreCurve:
-    """A scale of scores: a line through points.
+    """A scale of scores: a piecewise linear curve through points.
 
     :param scores: (p,) ascending.
-    :param values: (p,) what they become. A missing score becomes the first, which is that of the lowest score.
+    :param values: (p,) values on the scale. A missing score gets the first value, which is that of the lowest score.
     """
 
     scores: NDArray[np.float64]
@@ -38,7 +38,7 @@ class ScoreCurve:
     def __call__(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return scores on the scale.
 
-        :param scores: (n,) of the dataset that the scale was fitted to; NaN: missing.
+        :param scores: (n,) scores of the dataset that the scale was fitted to; NaN if missing.
         """
         return np.interp(np.where(np.isnan(scores), self.scores[0], scores), self.scores, self.values)
 
@@ -52,7 +52,7 @@ def _minmax(scores: NDArray[np.float64]) -> ScoreCurve:
 
 def _rank(scores: NDArray[np.float64]) -> ScoreCurve:
     distinct, counts = np.unique(scores, return_counts=True)
-    # Equal scores share the mean of their ranks.
+    # Equal scores have the mean of their ranks.
     ranks = np.cumsum(counts) - (counts + 1) / 2
     return ScoreCurve(distinct, ranks / max(1, len(scores) - 1))
 
@@ -67,7 +67,7 @@ SCALES: Mapping[str, Callable[[NDArray[np.float64]], ScoreCurve]] = {
     "rank": _rank,
     "raw": _as_they_are,
 }
-"""Scales by name, each fitted to all scores there are, which are n >= 1 numbers without NaN.
+"""Scales by name. Each is fitted to all known scores, n >= 1 numbers without NaN.
 
-`minmax` maps the lowest to 0 and the highest to 1, `rank` does so by rank among the rows, `raw` changes nothing.
+`minmax` maps the lowest to 0 and the highest to 1, `rank` does the same with ranks, and `raw` changes nothing.
 """

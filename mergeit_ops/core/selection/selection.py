@@ -1,4 +1,4 @@
-"""What a selection method returns."""
+"""The result of a selection method."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ class Selection:
     :param indices: (k,) int64 row positions in the order they were chosen.
     :param gains: (k,) float64: what each row adds to the objective. If the gains of a method never rise, they can
         split a budget among topics.
-    :param left_out: (2, p) int64: rows that a bound of the method leaves out, and the row that each is too like.
-    :param bound: the bound, if the method has found it itself; None: it has not.
+    :param left_out: (2, p) int64: rows that a bound of the method leaves out, and for each the row that it is too
+        similar to.
+    :param bound: the bound, if the method has searched for it; None otherwise.
     :param counts: further figures for the record; those of several topics are added up.
-    :param stats: what the method says about the chosen rows: a value for each, by the key of the stat.
+    :param stats: stats of the chosen rows: a value for each row, by the key of the stat.
     """
 
     indices: NDArray[np.int64]
@@ -34,8 +35,8 @@ class Selection:
 
     @classmethod
     def of_all(cls, indices: NDArray[np.int64]) -> Selection:
-        """Return the choice of rows that nobody had to choose.
+        """Return a selection of all rows, if there is nothing to choose.
 
-        :param indices: their positions.
+        :param indices: positions of the rows.
         """
         return cls(indices, np.zeros(len(indices)))

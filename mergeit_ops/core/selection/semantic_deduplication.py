@@ -1,7 +1,8 @@
-"""Semantic deduplication (SemDeDup, https://arxiv.org/abs/2303.09540): of rows that say nearly the same, one is kept.
+"""Semantic deduplication (SemDeDup, https://arxiv.org/abs/2303.09540): keep one of several rows that mean nearly the
+same.
 
-Rows are compared within cells of like rows. In the order of `keep`, a row is dropped if an earlier one is too like it.
-A second pass compares rows that lie near the border of their cell with the rows on the other side.
+Rows are compared within cells of similar rows. In the order of `keep`, a row is dropped if it is too similar to an
+earlier one. A second pass compares rows near the border of their cell with the rows on the other side.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ Keep = Literal["score", "hard", "easy", "first"]
 KEEPS: tuple[Keep, ...] = ("score", "hard", "easy", "first")
 
 MOST_CELL_ROWS = 10_000
-"""Rows of a cell whose comparison takes seconds; the time grows with the square."""
+"""Most rows of a cell. Comparing them takes seconds, and the time grows with their square."""
 
 _ROWS_PER_CELL = 1_000
 _NEIGHBOURS = 2
@@ -43,9 +44,9 @@ _BLOCK_ROWS = 2_048
 
 @dataclass(frozen=True)
 class SemanticDeduplication(SelectionMethod):
-    """One of each group of rows that say nearly the same.
+    """One of each group of rows that mean nearly the same.
 
-    :param max_similarity: highest cosine that is allowed; 0.95 is an eps of 0.05 in the paper.
+    :param max_similarity: highest cosine that is allowed; 0.95 corresponds to an eps of 0.05 in the paper.
     :param num_clusters: number of cells; None: see `default_num_cells`.
     :param keep: see `keep_order`.
     :param chain: see `keep_apart`.
@@ -95,14 +96,14 @@ def keep_order(
     keep: Keep,
     scores: NDArray[np.float64] | None = None,
 ) -> NDArray[np.int64]:
-    """Return all rows in the order in which they are looked at: of two that are alike the first one is kept.
+    """Return all rows in the order in which they are compared; of two similar rows, the first is kept.
 
     :param vectors: (n, d) float32 of unit norm.
     :param cells: positions of the rows of each cell; each row is in one.
-    :param keep: `score`: the higher score first. `hard`: the row that is farther from the centre of its cell, by the
-        cosine, first, as in the released code. `easy`: the nearer one. `first`: as they stand.
-    :param scores: (n,) of each row; needed by `score`.
-    :return: (n,) positions. Of equal rows the first one.
+    :param keep: `score`: the higher score first. `hard`: the row farther from the centre of its cell, by the cosine,
+        first, as in the released code. `easy`: the nearer row first. `first`: the order of the input.
+    :param scores: (n,) score of each row; needed for `score`.
+    :return: (n,) positions. Ties keep their order.
     """
     if keep == "first":
         return np.arange(len(vectors))
@@ -132,7 +133,7 @@ def drop_within_cells(
     :param order: see `keep_order`.
     :param bound: highest cosine that is allowed.
     :param chain: see `keep_apart`.
-    :return: (n,) for each row the row that it is dropped for; -1: it is kept. With `greedy` that row is kept.
+    :return: (n,) for each row the row for which it is dropped; -1 if it is kept. With `greedy` that row is a kept one.
     """
     ranks = _ranks(order)
     dropped_for = np.full(len(vectors), -1, dtype=np.int64)
@@ -151,18 +152,18 @@ def drop_across_cells(
     dropped_for: NDArray[np.int64],
     chain: Chain = "greedy",
 ) -> NDArray[np.int64]:
-    """Compare kept rows near the border of their cell with those of the two cells whose centres are next nearest.
+    """Compare kept rows near the border of their cell with the rows of the two next nearest cells.
 
-    Only rows near a border can be that like a row across it, so that most need not be compared. What was dropped before
-    stays dropped, also if the row that it was dropped for is dropped now.
+    Only rows near a border can be this similar to a row across it, so most rows need no comparison. A row dropped
+    before stays dropped, even if the row for which it was dropped is dropped now.
 
     :param vectors: see `drop_within_cells`.
     :param cells: see `drop_within_cells`.
     :param order: see `keep_order`.
     :param bound: see `drop_within_cells`.
-    :param dropped_for: what `drop_within_cells` returned.
+    :param dropped_for: result of `drop_within_cells`.
     :param chain: see `keep_apart`.
-    :return: the same for both passes.
+    :return: the same array after both passes.
     """
     ranks = _ranks(order)
     kept = [rows[dropped_for[rows] < 0] for rows in cells]
@@ -175,7 +176,7 @@ def drop_across_cells(
     swapped = ranks[found[0]] > ranks[found[1]]
     first, later = np.where(swapped, found[::-1], found)
     dropped = dropped_for.copy()
-    # By the row that may be dropped, and then by what it may be dropped for.
+    # Sorted by the row that may be dropped, then by the row for which it may be dropped.
     for place in np.lexsort((ranks[first], ranks[later])).tolist():
         row, other = later[place], first[place]
         if dropped[row] < 0 and (chain == "released" or dropped[other] < 0):
@@ -192,13 +193,14 @@ def _ranks(order: NDArray[np.int64]) -> NDArray[np.int64]:
 def _across_borders(
     vectors: NDArray[np.float32], cells: list[NDArray[np.int64]], bound: float
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Yield rows near a border, and the rows across it that they may be like."""
+    """Yield rows near a border, and the rows across it to which they may be similar."""
     cells = [rows for rows in cells if len(rows)]
     if len(cells) < 2:
         return
     centres = np.stack([vectors[rows].mean(axis=0) for rows in cells])
     norms = np.einsum("ij,ij->i", centres, centres)
-    # Two unit vectors with that cosine are so far from each other, and no farther from the border between them.
+    # Two unit vectors with this cosine have this distance, and neither is farther than that from the border between
+    # them.
     reach = np.sqrt(max(0.0, 2 - 2 * bound)) + 1e-3
     near_rows: list[NDArray[np.int64]] = []
     near_cells: list[NDArray[np.int64]] = []
@@ -215,7 +217,7 @@ def _across_borders(
                 near_rows.append(block[close])
                 near_cells.append(others[close])
                 distances[np.arange(len(block)), others] = np.inf
-    # By the cell on the other side: few large products instead of many small ones.
+    # Grouped by the cell on the other side, to compute few large products instead of many small ones.
     found, across = np.concatenate(near_rows), np.concatenate(near_cells)
     order = np.argsort(across, kind="stable")
     bounds = np.searchsorted(across[order], np.arange(len(cells) + 1))

@@ -1,8 +1,8 @@
-"""The best rows of which no two are too much alike (DEITA's filter, https://arxiv.org/abs/2312.15685).
+"""The best rows, no two of which are too similar (DEITA's filter, https://arxiv.org/abs/2312.15685).
 
-Rows are looked at by score, the best first. A row is kept if its cosine to every row that is kept already is at most
-`max_similarity`. The released code does the same for a batch size of 1. In larger batches it also compares a row with
-rows that it has just dropped, and loses more.
+Rows are looked at by score, the best first. A row is kept if its cosine to every kept row is at most `max_similarity`.
+The released code does the same with a batch size of 1. In larger batches it also compares a row with rows that it has
+just dropped, and drops more.
 """
 
 from __future__ import annotations
@@ -18,20 +18,21 @@ from mergeit_ops.core.selection.method import Need, Pool, Selection, SelectionMe
 from mergeit_ops.core.vectors import has_text
 
 MOST_AUTO_PAIRS = 1_000_000_000
-"""Rows times choices up to which `auto` looks for a bound: each of its fifteen passes may compare so many pairs."""
+"""Most rows times choices for which `auto` searches for a bound; each of its fifteen passes may compare this many
+pairs."""
 
 _STEP = 1e-4
-"""How exactly `auto` finds the bound; it also keeps this far from 1, so that it keeps no two copies."""
+"""Precision of the bound that `auto` finds. The bound also stays this far below 1, so that no two copies are kept."""
 
 
 @dataclass(frozen=True)
 class SimilarityFilter(SelectionMethod):
-    """The rows with the highest scores that are not too like a row with a higher one.
+    """The rows with the highest scores that are not too similar to a row with a higher score.
 
-    It may choose fewer rows than asked for: no row above the bound is chosen.
+    It may choose fewer rows than asked for, because no row above the bound is chosen.
 
     :param max_similarity: highest cosine of two chosen rows. `auto`: the lowest bound that leaves as many rows as asked
-        for, to 0.0001; it is at most 0.9999.
+        for, with a precision of 0.0001; at most 0.9999.
     """
 
     max_similarity: float | Literal["auto"] = 0.9
@@ -41,7 +42,7 @@ class SimilarityFilter(SelectionMethod):
 
     @property
     def nested(self) -> bool:  # type: ignore[override]
-        """See `SelectionMethod`: every budget has a bound of its own if the bound is `auto`."""
+        """See `SelectionMethod`: with `auto`, every budget has its own bound."""
         return self.max_similarity != "auto"
 
     @property
@@ -70,14 +71,14 @@ class SimilarityFilter(SelectionMethod):
 def filter_similar(
     vectors: NDArray[np.float32], scores: NDArray[np.float64], budget: int, bound: float, least: int = 0
 ) -> Apart:
-    """Keep the best rows of which no two have a cosine above a bound.
+    """Keep the best rows, no two of which have a cosine above a bound.
 
     :param vectors: (n, d) float32 of unit norm; rows with a zero vector are never kept.
-    :param scores: (n,) the higher, the earlier; of equal ones the first row.
-    :param budget: rows to keep at most.
+    :param scores: (n,) scores; rows are looked at by falling score, ties by position.
+    :param budget: most rows to keep.
     :param bound: highest cosine of two kept rows.
-    :param least: the search ends when it can no longer keep so many rows.
-    :return: the kept rows, the best first, and those that were passed over.
+    :param least: the search ends when it can no longer keep this many rows.
+    :return: the kept rows, the best first, and the dropped ones.
     """
     order = np.argsort(-scores, kind="stable")
     return keep_apart(vectors, order[has_text(vectors)[order]], bound, budget, least=least)
@@ -86,13 +87,14 @@ def filter_similar(
 def lowest_bound(vectors: NDArray[np.float32], scores: NDArray[np.float64], budget: int) -> tuple[Apart, float]:
     """Keep rows under the lowest bound that leaves as many as asked for, found by bisection.
 
-    How many rows are kept does not always fall with the bound: a row that comes in may keep two others out. So what is
-    returned was found with the bound that is returned.
+    A lower bound does not always keep fewer rows, because a row that is kept may exclude two others. So the returned
+    rows are those found with the returned bound.
 
     :param vectors: see `filter_similar`.
     :param scores: see `filter_similar`.
     :param budget: rows to keep.
-    :return: what is kept, and the bound. Where no bound leaves enough rows, it is the highest, and fewer are kept.
+    :return: the kept rows, and the bound. If no bound leaves enough rows, it is the highest one, and fewer rows are
+        kept.
     """
     low, high = -1.0, 1 - _STEP
     best = filter_similar(vectors, scores, budget, high)

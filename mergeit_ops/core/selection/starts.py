@@ -1,4 +1,4 @@
-"""The rows that a method begins with, if each choice depends on those before it."""
+"""The rows that a method starts with if each choice depends on the choices before it."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class StartedMethod(SelectionMethod):
     """A method that chooses one row after the other.
 
     :param start: the first choice: the row nearest to the mean (`centroid`), the `first` row, or a `random` one.
-        `column`: the rows that are chosen already. They are part of the selection and of its budget. If there are none,
-        it starts from the centroid.
+        `column`: the rows that a column marks as chosen. They are part of the selection and of its budget. If there are
+        none, the method starts from the centroid.
     :param seed: seed of a random start.
     """
 
@@ -34,7 +34,7 @@ class StartedMethod(SelectionMethod):
         return frozenset({"vectors", "chosen"} if self.start == "column" else {"vectors"})
 
     def first_rows(self, pool: Pool) -> NDArray[np.int64]:
-        """Return the positions of the rows to begin with, ascending; one at least if there are rows."""
+        """Return the positions of the rows to start with, ascending; at least one if there are rows."""
         n = len(pool.vectors)
         if self.start == "column" and pool.chosen.any():
             return np.flatnonzero(pool.chosen)

@@ -13,11 +13,11 @@ __all__ = ["TagRows"]
 
 @dataclass(frozen=True, eq=False)
 class TagRows:
-    """The tags of n rows, one row after the other.
+    """The tags of n rows.
 
     :param names: (k,) the distinct tags, in the order in which they appear.
-    :param ids: positions in `names`, those of a row ascending.
-    :param starts: (n + 1,) where the tags of each row begin in `ids`, and the end of the last.
+    :param ids: positions in `names`, one row after the other, ascending within a row.
+    :param starts: (n + 1,) start of each row's tags in `ids`, and the end of the last.
     """
 
     names: list[str]
@@ -28,7 +28,7 @@ class TagRows:
     def of(cls, tags: Sequence[Iterable[str]]) -> TagRows:
         """Number the tags of rows.
 
-        :param tags: the tags of each row; a tag that is repeated in a row counts once.
+        :param tags: the tags of each row; a repeated tag counts once.
         """
         numbers: dict[str, int] = {}
         flat: list[int] = []

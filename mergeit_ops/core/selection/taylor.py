@@ -1,7 +1,7 @@
-"""Budgets of topics by what each adds to the mixture of topics (SMART, arXiv 2403.08370).
+"""Budgets of topics by their contribution to the mixture of topics (SMART, arXiv 2403.08370).
 
-A greedy graph cut puts the topics in order, by the mean vectors of their rows. The gain g of a topic becomes its weight
-1 + g + g^2 / 2, the second-order expansion of exp(g), which is positive for every g.
+A greedy graph cut orders the topics by the mean vectors of their rows. A topic with the gain g has the weight 1 + g +
+g^2 / 2, the second-order expansion of exp(g), which is positive for every g.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from mergeit_ops.core.selection.budget import equal_budgets
 __all__ = ["graph_cut", "taylor_budgets"]
 
 _REDUNDANCY = 0.4
-"""How much the likeness among chosen topics counts against what they have in common with all; SMART's value."""
+"""Weight of the similarity among chosen topics, relative to their similarity to all topics; SMART's value."""
 
 
 def graph_cut(centres: NDArray[np.float64], redundancy: float = _REDUNDANCY) -> tuple[list[int], NDArray[np.float64]]:
-    """Put topics in the greedy order of the graph cut, sum of s(i, j) over all i and chosen j, less `redundancy` times
-    the sum over pairs of chosen ones.
+    """Put topics in the greedy order of the graph cut: the sum of s(i, j) over all i and chosen j, minus `redundancy`
+    times the sum over pairs of chosen topics.
 
     :param centres: (c, d) of unit norm; zero for topics without rows.
     :param redundancy: lambda of the graph cut.
@@ -43,11 +43,11 @@ def graph_cut(centres: NDArray[np.float64], redundancy: float = _REDUNDANCY) -> 
 def taylor_budgets(gains: Sequence[float] | NDArray[np.float64], sizes: Sequence[int], total: int) -> NDArray[np.int64]:
     """Split a total over topics in proportion to 1 + g + g^2 / 2.
 
-    :param gains: of each topic, in the order in which they were chosen.
-    :param sizes: rows of each, in the same order.
-    :param total: rows to keep over all topics; more than there are means all of them.
-    :return: budgets that sum to min(total, sum of sizes), none above its topic's size. What rounding leaves goes to the
-        first topics, and what small topics cannot use is split over the others in equal parts.
+    :param gains: gains of the topics, in the order in which they were chosen.
+    :param sizes: rows of each topic, in the same order.
+    :param total: rows to keep over all topics; all rows if there are fewer.
+    :return: budgets that sum to min(total, sum of sizes), none above its topic's size. The remainder of rounding goes
+        to the first topics. What small topics cannot use is split over the others in equal parts.
     """
     rows = np.asarray(sizes, dtype=np.int64)
     weights = 1 + np.asarray(gains, dtype=np.float64) + np.asarray(gains, dtype=np.float64) ** 2 / 2

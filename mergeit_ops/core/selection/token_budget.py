@@ -1,4 +1,4 @@
-"""Choosing rows whose tokens fit into a budget, in the order of a method that counts rows."""
+"""Choose rows whose tokens fit into a budget, in the order of a method that counts rows."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _SPARE = 1.2  # chosen rows may be shorter than the average
 
 
 def fitting(costs: NDArray[np.int64], tokens: int) -> NDArray[np.int64]:
-    """Return which rows fit into a budget when they are taken in order, those that no longer fit left out.
+    """Return which rows fit into a budget if they are taken in order and rows that no longer fit are skipped.
 
     :param costs: (k,) tokens of each row, in the order in which they are wanted.
-    :param tokens: tokens that all may have.
-    :return: ascending places in that order.
+    :param tokens: most tokens of all together.
+    :return: places in that order, ascending.
     """
     left = tokens
     places = []
@@ -37,12 +37,12 @@ def select_within(
 ) -> Selection:
     """Choose rows whose tokens fit into a budget.
 
-    :param select: chooses a number of rows, best first.
+    :param select: function that chooses a number of rows, best first.
     :param costs: (n,) tokens of each row.
-    :param tokens: tokens that the chosen rows may have.
-    :param nested: whether the choice of fewer rows is the beginning of that of more. Then rows are taken in its order,
-        and those that no longer fit are left out, until less is left than an average row has. Else the largest choice
-        is taken that fits.
+    :param tokens: most tokens of the chosen rows together.
+    :param nested: whether the selection of fewer rows is the beginning of the selection of more rows. If so, rows are
+        taken in order, and rows that no longer fit are skipped, until less is left than the tokens of an average row.
+        Otherwise the largest selection that fits is taken.
     """
     n = len(costs)
     if not nested:

@@ -1,4 +1,4 @@
-"""The choice of LCG: the rows nearest to the centres, and those that the classifier is least sure about."""
+"""The selection of LCG: the rows nearest to the centres, and those that the classifier is least sure about."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ __all__ = ["LowConfidenceChoice", "choose_low_confidence", "least_confident"]
 
 @dataclass(frozen=True)
 class LowConfidenceChoice:
-    """What was chosen.
+    """The chosen rows.
 
-    :param near: positions of the rows nearest to the centres: by cluster, the nearest first.
+    :param near: positions of the rows nearest to the centres, by cluster, the nearest first.
     :param uncertain: positions of the rows with a low confidence, the lowest first.
-    :param prediction: what the classifier says about all rows.
-    :param misclassified: how many of the uncertain rows the classifier puts into another cluster.
+    :param prediction: the classifier's prediction for all rows.
+    :param misclassified: number of uncertain rows that the classifier puts into a wrong cluster.
     """
 
     near: NDArray[np.int64]
@@ -40,15 +40,15 @@ def choose_low_confidence(
     near_per_cluster: int = 20,
     misclassified_first: bool = True,
 ) -> LowConfidenceChoice:
-    """Train a classifier on the rows nearest to the centres, and choose rows by what it says.
+    """Train a classifier on the rows nearest to the centres, and choose rows by its predictions.
 
     :param pool: n rows.
-    :param labels: (n,) the cluster of each. If there is only one, every row is certainly of it.
+    :param labels: (n,) cluster of each row. If there is only one cluster, every row belongs to it with certainty.
     :param distances: (n,) of each row to the centre of its cluster.
-    :param budget: rows to choose; the near ones count toward it. If they exceed it, the nearest of each cluster come
-        before the second nearest.
-    :param classifier: learns the clusters.
-    :param train_per_cluster: rows of each cluster that it is trained on.
+    :param budget: rows to choose, including the near ones. If these exceed it, the nearest row of each cluster comes
+        before the second nearest of any.
+    :param classifier: classifier that learns the clusters.
+    :param train_per_cluster: rows of each cluster to train it on.
     :param near_per_cluster: rows of each cluster that are chosen because they are near.
     :param misclassified_first: see `least_confident`.
     """
@@ -77,15 +77,14 @@ def _near(groups: list[NDArray[np.int64]], budget: int) -> NDArray[np.int64]:
 def least_confident(
     prediction: Prediction, labels: NDArray[np.int64], misclassified_first: bool = True, by_margin: bool = False
 ) -> NDArray[np.int64]:
-    """Return rows by how sure a classifier is about them, the least sure first.
+    """Return rows in the order of the classifier's certainty, the least certain first.
 
-    :param prediction: what it says about n rows.
-    :param labels: (n,) their clusters.
-    :param misclassified_first: whether rows that are put into another cluster come before all others; else the
-        confidence alone counts.
-    :param by_margin: whether rows that are put into their own cluster are in order by the margin to the next likely
-        one; else by the confidence.
-    :return: (n,) positions; of equally sure ones the first row.
+    :param prediction: its prediction for n rows.
+    :param labels: (n,) clusters of the rows.
+    :param misclassified_first: whether misclassified rows come before all others; otherwise only the confidence counts.
+    :param by_margin: whether correctly classified rows are ordered by the margin to the next likely cluster; otherwise
+        by the confidence.
+    :return: (n,) positions; ties keep their order.
     """
     right = prediction.predicted == labels
     confidence = prediction.confidence

@@ -1,4 +1,4 @@
-"""What a classifier of clusters tells about rows."""
+"""Classifiers of clusters, and their predictions."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from mergeit_ops.core.selection.method import Need, Pool
 
 __all__ = ["ClusterClassifier", "Prediction"]
 
-_DIGITS = 12  # beyond them, equal probabilities may differ
+_DIGITS = 12  # equal probabilities may differ in later digits
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a classifier says about n rows.
+    """A classifier's prediction for n rows.
 
-    :param predicted: (n,) the likeliest cluster of each; of equally likely ones the lowest.
-    :param confidence: (n,) its probability.
-    :param margin: (n,) how much likelier it is than the next.
+    :param predicted: (n,) the likeliest cluster of each row; the lowest of equally likely ones.
+    :param confidence: (n,) probability of this cluster.
+    :param margin: (n,) difference to the probability of the next likely cluster.
     """
 
     predicted: NDArray[np.int64]
@@ -30,7 +30,7 @@ class Prediction:
 
     @classmethod
     def of(cls, probabilities: NDArray[np.float64], clusters: NDArray[np.int64]) -> Prediction:
-        """Read probabilities.
+        """Return the prediction of given probabilities.
 
         :param probabilities: (n, k).
         :param clusters: (k,) the cluster of each column, ascending.
@@ -48,20 +48,20 @@ class Prediction:
 
     @classmethod
     def joined(cls, parts: list[Prediction]) -> Prediction:
-        """Return what was said about blocks of rows as one; at least one block."""
+        """Join the predictions for blocks of rows, at least one block."""
         return cls(
             *(np.concatenate([getattr(part, name) for part in parts]) for name in ("predicted", "confidence", "margin"))
         )
 
 
 class ClusterClassifier(Protocol):
-    """Learns the clusters of some rows, and predicts those of all."""
+    """Learns the clusters of some rows, and predicts the clusters of all rows."""
 
     needs: ClassVar[frozenset[Need]]
-    """What it must know about the rows besides their vectors."""
+    """What the classifier needs to know about the rows besides their vectors."""
 
     by_margin: ClassVar[bool]
-    """Whether rows that it predicts right are put in order by the margin; else by the confidence."""
+    """Whether correctly classified rows are ordered by the margin; otherwise by the confidence."""
 
     def predict(self, pool: Pool, train: NDArray[np.int64], labels: NDArray[np.int64]) -> Prediction:
         """Train on some rows, and predict all.

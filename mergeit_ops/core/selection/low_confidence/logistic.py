@@ -1,4 +1,4 @@
-"""Logistic regression on embeddings: a classifier for LCG in place of a language model that is trained."""
+"""Logistic regression on embeddings: a classifier for LCG in place of a trained language model."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _ITERATIONS = 1_000
 class Logistic:
     """Multinomial logistic regression with the defaults of scikit-learn.
 
-    It sees the vectors that the clusters are made of, and predicts nearly all rows right. So rows that it predicts
-    right are told apart by how much likelier their cluster is than the next.
+    It sees the vectors from which the clusters were made, so it classifies nearly all rows correctly. Correct rows are
+    therefore ranked by how much likelier their cluster is than the next one.
     """
 
     needs: ClassVar[frozenset[Need]] = frozenset()

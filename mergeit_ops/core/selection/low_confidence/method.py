@@ -24,12 +24,12 @@ CONFIDENCE, PREDICTED, LABEL, PART = "lcg_confidence", "lcg_predicted", "lcg_lab
 
 
 def default_num_clusters(n: int) -> int:
-    """Return the number of clusters for n rows: floor(sqrt(n / 32)), which is 40 for Alpaca, but 2 at least."""
+    """Return the number of clusters for n rows: floor(sqrt(n / 32)), which is 40 for Alpaca, and at least 2."""
     return max(2, math.isqrt(n // 32))
 
 
 def numbered_by_first_row(labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return labels anew: 0 for the label of the first row, 1 for the next label that appears, and so on.
+    """Renumber labels: 0 for the label of the first row, 1 for the next label that appears, and so on.
 
     K-means finds the same clusters on every processor, but not always under the same numbers.
 
@@ -44,7 +44,7 @@ class LowConfidence(SelectionMethod):
     """The rows nearest to the centres of clusters, and those that a classifier of the clusters is least sure about.
 
     :param num_clusters: number of clusters; None: see `default_num_clusters`.
-    :param topic_key: the field that says the cluster of each row; None: clusters are found by K-means.
+    :param topic_key: the field that holds the cluster of each row; None: K-means finds clusters.
     :param pca_variance: see `fit_topics`.
     :param train_per_cluster: see `choose_low_confidence`.
     :param num_per_cluster_near: rows of each cluster that are chosen because they are near its centre.
@@ -66,7 +66,7 @@ class LowConfidence(SelectionMethod):
     selected: ClassVar[str] = "the least certain"
     stats: ClassVar[Mapping[str, type]] = {CONFIDENCE: float, PREDICTED: int, LABEL: int, PART: str}
     whole_only: ClassVar[bool] = True
-    # The part of the rows near the centres is the whole choice where it fills the budget.
+    # If the rows near the centres fill the budget, they are the whole selection.
     nested: ClassVar[bool] = False
 
     @property

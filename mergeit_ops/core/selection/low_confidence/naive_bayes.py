@@ -16,9 +16,9 @@ _BLOCK_ROWS = 16_384
 class NaiveBayes:
     """Naive Bayes over counts of words, with the defaults of scikit-learn.
 
-    These are words of two letters or more, in lower case, and Laplace smoothing.
+    The defaults are words of at least two letters, in lower case, and Laplace smoothing.
 
-    A text without a word that it knows has the shares of the clusters as probabilities.
+    A text without a known word has the shares of the clusters as probabilities.
     """
 
     needs: ClassVar[frozenset[Need]] = frozenset({"texts"})
@@ -33,7 +33,7 @@ class NaiveBayes:
         known = [pool.texts[row] for row in train.tolist()]
         analyze = vectorizer.build_analyzer()
         if not any(analyze(text) for text in known):
-            # scikit-learn refuses texts without a word.
+            # scikit-learn raises an error if no text has a word.
             clusters, sizes = np.unique(labels[train], return_counts=True)
             shares = np.broadcast_to(sizes / len(train), (len(pool.texts), len(clusters)))
             return Prediction.of(shares, clusters)

@@ -20,7 +20,7 @@ def centre_distances(
 
     :param vectors: (n, d) float32.
     :param labels: (n,) the cluster of each row.
-    :param model: the fitted centroids, in their reduced space; None: the mean of the rows of each cluster.
+    :param model: the fitted centroids, in their reduced space; None: the centre is the mean of the rows of the cluster.
     """
     distances = np.empty(len(vectors))
     if model is None:
@@ -42,8 +42,8 @@ def nearest_rows(distances: NDArray[np.float64], labels: NDArray[np.int64], coun
 
     :param distances: (n,) of each row to the centre of its cluster.
     :param labels: (n,) the cluster of each row.
-    :param count: rows of each cluster; a cluster with fewer has all of its rows here.
-    :return: for each cluster, ascending, positions, the nearest first. Of equal distances the first row.
+    :param count: rows of each cluster; all rows of a cluster that has fewer.
+    :return: positions for each cluster, in ascending order of the clusters, the nearest first. Ties keep their order.
     """
     order = np.lexsort((distances, labels))
     groups = np.split(order, np.flatnonzero(np.diff(labels[order])) + 1)
