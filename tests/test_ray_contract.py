@@ -239,7 +239,7 @@ def test_ids_that_two_rows_bring_are_refused_wherever_the_rows_are(embedded_rows
     brought = [row_id for row in rows_of(process(ray_dataset(rows), grouper)) for row_id in row[ROW_ID]]
     assert sorted(brought) == sorted(row[ROW_ID] for row in rows)
     rows[-1][ROW_ID] = "0"
-    with pytest.raises(DatasetError, match=f"the column '{ROW_ID}' must hold a text of its own for every row"):
+    with pytest.raises(DatasetError, match=f"the column '{ROW_ID}' must hold a different text in every row"):
         process(ray_dataset(rows), grouper)
 
 

@@ -17,10 +17,10 @@ __all__ = ["BenchmarkRow", "read_benchmarks"]
 class BenchmarkRow:
     """A row of a benchmark.
 
-    :param file: name of its file; the whole path where two files have one name.
-    :param number: its line, or its row where rows are no lines; from 1.
-    :param question: the instruction and the input; of a conversation all user turns.
-    :param answer: the answer; empty where there is none.
+    :param file: name of its file; the whole path if two files have the same name.
+    :param number: its line, or its row if rows are not lines; from 1.
+    :param question: the instruction and the input; all user turns of a conversation.
+    :param answer: the answer; empty if there is none.
     """
 
     file: str
@@ -30,7 +30,7 @@ class BenchmarkRow:
 
     @property
     def source(self) -> str:
-        """Return where it stands."""
+        """Return the file and the place of the row."""
         return f"{self.file}:{self.number}"
 
 
@@ -40,7 +40,7 @@ def read_benchmarks(paths: Sequence[Path], layout: Mapping[str, Any]) -> tuple[l
     :param paths: see `read_samples`.
     :param layout: see `read_samples`.
     :return: the rows that have a question or an answer, and the number of those that have neither.
-    :raises DatasetError: if one does not exist, cannot be read, or has no text.
+    :raises DatasetError: if a file does not exist, cannot be read, or has no text.
     """
     found = []
     for path in paths:

@@ -27,13 +27,13 @@ def columns_at_risk(recipe: Recipe, place: int, columns: Collection[str], layout
     :param recipe: the recipe.
     :param place: position of the merger.
     :param columns: columns of the flat rows.
-    :param layout: layout of the samples; its columns hold the merge itself.
-    :return: column to what names it, in words.
+    :param layout: layout of the samples. Its columns hold the merge itself.
+    :return: maps each column to the parameter that names it, in words.
     """
     parameters = recipe.steps[place].parameters
     if parameters.get("merge_strategy") == "none":
         return {}
-    # In these, merged rows have a value whatever their parents have.
+    # In these columns, merged rows have a value in any case.
     safe = {*layout.columns, *(parameters.get("derived_columns") or ()), *(parameters.get("pair_within") or ())}
     read = columns_read_after(recipe, place, [name for name in columns if is_carried(name) and is_content(name)])
     return {column: reader for column, reader in read.items() if column not in safe}
@@ -42,12 +42,12 @@ def columns_at_risk(recipe: Recipe, place: int, columns: Collection[str], layout
 def sentence(
     at_risk: Mapping[str, str], counts: Mapping[str, int], layout: SampleFormat, types: Mapping[str, pa.DataType]
 ) -> str:
-    """Return a sentence on the column that merging would empty, with the cures.
+    """Return a sentence about the column that merging would empty, with the remedies.
 
     :param at_risk: column to what names it.
-    :param counts: column to the number of merges that would empty it; empty if pairs were not searched.
+    :param counts: maps each column to the number of merges that would empty it; empty if pairs were not searched.
     :param layout: layout of the samples.
-    :param types: column to its type in flat rows.
+    :param types: maps each column to its type in flat rows.
     """
     column, reader = next(iter(at_risk.items()))
     rest = [name for name in at_risk if name != column]
@@ -78,8 +78,8 @@ def sentence(
 class Differences:
     """How the samples of topics differ in some columns.
 
-    :param differing: columns that have several values within a topic.
-    :param shared: those of them in which two different samples of a topic have the same value.
+    :param differing: columns with several values within a topic.
+    :param shared: columns among these in which two different samples of a topic have the same value.
     :param embedded: whether all topics bring embeddings.
     """
 
@@ -94,7 +94,7 @@ class Differences:
 
 
 def differences(table: pa.Table, columns: Sequence[str], layout: SampleFormat) -> tuple[None, Differences]:
-    """Tell how the samples of topics differ in some columns.
+    """Return how the samples of topics differ in some columns.
 
     :param table: topics.
     :param columns: names of columns.
@@ -112,7 +112,7 @@ def differences(table: pa.Table, columns: Sequence[str], layout: SampleFormat) -
 
 
 def value_and_sample(table: pa.Table, column: str, layout: SampleFormat) -> list[tuple[str, str]]:
-    """Return a hash of the value in a column, and one of what the layout reads, of each row that may be merged."""
+    """Return, for each row that may be merged, a hash of its value in a column and a hash of its sample."""
     read = [name for name in layout.columns if name in table.column_names]
     rows = enumerate(python_rows(table.select(read)))
     table = table.take(pa.array([position for position, row in rows if layout.read(row).problem is None], pa.int64()))
@@ -125,7 +125,7 @@ def value_and_sample(table: pa.Table, column: str, layout: SampleFormat) -> list
 def samples_differ(pairs: Iterable[tuple[str, str]]) -> bool:
     """Return whether no two different samples have the same value in a column.
 
-    :param pairs: of `value_and_sample`.
+    :param pairs: pairs of `value_and_sample`.
     """
     sample_of: dict[str, str] = {}
     if any(sample_of.setdefault(value, sample) != sample for value, sample in pairs):

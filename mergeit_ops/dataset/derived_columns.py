@@ -17,14 +17,14 @@ from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.text.column_template import ColumnTemplate
 
 SAMPLE_FIELDS = ("instruction", "input", "output", "system")
-"""Names that a template may use for the merged sample of a conversation, which has no columns for them."""
+"""Names that a template may use for the parts of a merged conversation, which have no columns."""
 
 
 @dataclass(frozen=True)
 class DerivedColumns:
     """The parameter `derived_columns` of the merger and the rewriter.
 
-    :param templates: column to the template of its text.
+    :param templates: maps each column to the template of its text.
     """
 
     templates: Mapping[str, ColumnTemplate] = field(default_factory=dict)
@@ -36,8 +36,8 @@ class DerivedColumns:
     def parse(cls, parameter: Any) -> DerivedColumns:
         """Read the parameter.
 
-        :param parameter: column to template as text; None: no column.
-        :raises ValueError: if it is something else, or a template cannot be used.
+        :param parameter: mapping of columns to templates; None: no column.
+        :raises ValueError: if it is not such a mapping, or a template cannot be used.
         """
         if parameter is None:
             return cls()
@@ -67,7 +67,7 @@ class DerivedColumns:
     def check(self, types: Mapping[str, pa.DataType], layout: SampleFormat) -> None:
         """Compare the templates with the columns of a dataset.
 
-        :param types: column to its type in flat rows.
+        :param types: maps each column to its type in flat rows.
         :param layout: layout of the samples.
         :raises ValueError: if a column does not exist, is not a text column or belongs to the layout, or if a template
             names an unknown column.
@@ -112,7 +112,7 @@ def is_text(kind: pa.DataType) -> bool:
 
 
 def is_conversation(layout: SampleFormat) -> bool:
-    """Return whether samples of a layout may be turns, in columns that are not texts."""
+    """Return whether samples of a layout may be turns in columns that do not hold texts."""
     return isinstance(layout, (ChatFormat, PromptCompletionFormat))
 
 

@@ -1,4 +1,4 @@
-"""Embeddings as an Arrow column of texts, and back; a dataset may also bring them as lists of floats."""
+"""Convert embeddings to an Arrow column of texts and back. A dataset may also bring them as lists of floats."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from mergeit_ops.core.columns import EMBEDDING
 from mergeit_ops.core.vectors import checked, decode_joined, decode_vectors, encode_joined, encode_vectors, has_text
 from mergeit_ops.dataset.tables import set_column
 
-_LARGEST_TEXT = 2**31 - 1  # bytes that 32-bit offsets reach
+_LARGEST_TEXT = 2**31 - 1  # bytes, the limit of 32-bit offsets
 
 
 def column_vectors(column: pa.ChunkedArray[Any], first_row: int = 0) -> NDArray[np.float32]:
-    """Return the matrix that a column of texts, or of lists of floats, holds.
+    """Return the matrix in a column of texts or of lists of floats.
 
     :param column: n texts, or n lists of one length.
-    :param first_row: number of the first one, for the message.
+    :param first_row: number of the first row, for the message.
     :return: (n, d) float32.
     :raises ValueError: as `decode_vectors`.
     """
@@ -48,7 +48,7 @@ def rows_with_text(column: pa.ChunkedArray[Any], first_row: int = 0) -> NDArray[
     """Return which rows of a column of embeddings have a text to embed, without reading their vectors.
 
     :param column: n texts, or n lists of floats.
-    :param first_row: number of the first one, for the message.
+    :param first_row: number of the first row, for the message.
     :return: (n,) bool; False for zero vectors.
     :raises ValueError: as `column_vectors`.
     """
@@ -63,7 +63,7 @@ def rows_with_text(column: pa.ChunkedArray[Any], first_row: int = 0) -> NDArray[
 
 
 def embeddings_as_text(table: pa.Table) -> pa.Table:
-    """Return a table whose embeddings are texts, also if they were lists of floats.
+    """Return a table with embeddings as texts, even if they were lists of floats.
 
     :param table: flat rows.
     :raises ValueError: as `column_vectors`.
@@ -77,7 +77,7 @@ def zeroed(table: pa.Table, mask: NDArray[np.bool_]) -> pa.Table:
     """Return a table with zero vectors in some rows.
 
     :param table: flat rows with embeddings as texts.
-    :param mask: (n,) the rows.
+    :param mask: (n,) true for these rows.
     """
     if not mask.any():
         return table

@@ -17,8 +17,8 @@ def emptied(row: Mapping[str, Any], parents: Sequence[Mapping[str, Any]], layout
     """Yield the columns in which a merged row is null and a parent is not.
 
     :param row: the carried columns of a merged row.
-    :param parents: those of its parents.
-    :param layout: layout of the samples; what it writes is the merge itself.
+    :param parents: the carried columns of its parents.
+    :param layout: layout of the samples, whose columns hold the merge itself.
     """
     for name, value in row.items():
         if value is None and name not in layout.columns and any(parent[name] is not None for parent in parents):
@@ -30,7 +30,7 @@ def disagreements(topic: Topic, groups: Iterable[Group], columns: Sequence[str])
 
     :param topic: the topic.
     :param groups: the groups to be merged.
-    :param columns: columns to look at.
+    :param columns: columns to check.
     """
     for group in groups:
         rows = python_rows(topic.table.select(list(columns)).take(pa.array(group.members, pa.int64())))

@@ -1,6 +1,7 @@
-"""Which column types a format that Data-Juicer exports to cannot hold.
+"""Find column types that Data-Juicer's export formats cannot hold.
 
-Data-Juicer writes the export at the end of a run. It stops then, or (`export_shard_size`) leaves empty files.
+Data-Juicer writes the export at the end of a run. With such a column it stops there, or (with `export_shard_size`)
+leaves empty files.
 """
 
 from __future__ import annotations
@@ -18,17 +19,17 @@ from mergeit_ops.dataset.recipe import Recipe
 _PARQUET = "parquet"
 _JSON_FORMATS = ("json", "jsonl")
 
-# In a WebDataset the end of a column's name says how it is stored; other columns hold text or bytes.
+# In a WebDataset, the suffix of a column's name says how it is stored; columns without a suffix hold text or bytes.
 _WEBDATASET_ENCODED = ("json", "cls", "cls2", "npy", "mp", "pt", "pth", "pickle", "pkl")
 
 
 @dataclass(frozen=True)
 class ExportFormat:
-    """What a run exports to.
+    """The export format of a run.
 
     :param name: Data-Juicer's name of the format.
     :param on_ray: whether the Ray executors write it.
-    :param left_out: columns that Data-Juicer removes before it writes.
+    :param left_out: columns that Data-Juicer removes before the export.
     """
 
     name: str
@@ -55,8 +56,8 @@ class ExportFormat:
 def unwritable_columns(schema: pa.Schema, export: ExportFormat) -> dict[str, str]:
     """Return the columns that a format cannot hold, each with its type as text.
 
-    :param schema: of the rows, flat or grouped into topics.
-    :param export: what the run exports to.
+    :param schema: schema of the rows, flat or grouped into topics.
+    :param export: export format of the run.
     """
     cannot = _RULES.get(export.name)
     if cannot is None:
@@ -69,10 +70,10 @@ def unwritable_columns(schema: pa.Schema, export: ExportFormat) -> dict[str, str
 
 
 def complaint(schema: pa.Schema, export: ExportFormat) -> str | None:
-    """Return what is wrong with an export and what to do, without a full stop; None if nothing is wrong.
+    """Return what is wrong with an export and what to do, without a full stop; None if it is right.
 
     :param schema: of the rows.
-    :param export: what the run exports to.
+    :param export: export format of the run.
     """
     found = unwritable_columns(schema, export)
     if not found:
@@ -105,7 +106,7 @@ _Rule = Callable[["pa.Field[Any]", ExportFormat], "pa.DataType | None"]
 
 
 def _not_in_json(field: pa.Field[Any], export: ExportFormat) -> pa.DataType | None:
-    # Ray hands blocks to pandas, which writes dates inside of lists and structs only.
+    # Ray uses pandas, which can write dates only inside lists and structs.
     if export.on_ray and pa.types.is_date(field.type):
         return field.type
     return _first(field.type, _has_no_json_form)
@@ -125,7 +126,7 @@ def _not_in_parquet(field: pa.Field[Any], export: ExportFormat) -> pa.DataType |
     def cannot(kind: pa.DataType) -> bool:
         return pa.types.is_interval(kind) or (pa.types.is_struct(kind) and not kind.num_fields)
 
-    # Data-Juicer adds these two without fields, for operators to fill.
+    # Data-Juicer adds these two without fields; operators fill them.
     return None if field.name in (META, STATS) else _first(field.type, cannot)
 
 

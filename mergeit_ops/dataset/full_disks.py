@@ -1,4 +1,4 @@
-"""Disks that have no room for what Data-Juicer writes: the export, its caches, its temporary files."""
+"""Disks without room for Data-Juicer's files: the export, its caches and its temporary files."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from mergeit_ops.errors import MergeItError
 __all__ = ["explain_full_disks", "no_room_for_export"]
 
 _FULL = 2**19
-"""Free bytes below which a disk counts as full: part of the file that could not be written may be deleted already."""
+"""Free bytes below which a disk counts as full; a part of the unwritten file may be deleted already."""
 
 _TEXTS = (".json", ".jsonl")
 _SURELY_MORE = 0.25
-"""Share of the bytes of a dataset in memory that its JSON takes at the very least: `0,` for eight bytes."""
+"""Smallest size of a dataset's JSON as a share of its bytes in memory: `0,` for eight bytes."""
 
 _explained: Recipe | None = None
 
@@ -33,7 +33,7 @@ def no_room_for_export(bytes_in_memory: int, recipe: Recipe) -> str | None:
     """Return why an export cannot be written, as a sentence; None if there may be room.
 
     :param bytes_in_memory: size of the rows.
-    :param recipe: of the run.
+    :param recipe: recipe of the run.
     """
     export = _local(recipe.export_path)
     if export is None or export.suffix not in _TEXTS:
@@ -50,11 +50,11 @@ def no_room_for_export(bytes_in_memory: int, recipe: Recipe) -> str | None:
 
 
 def explain_full_disks(recipe: Recipe) -> None:
-    """Make this process name the full disk and the cure if it ends because a disk is full.
+    """If this process ends because a disk is full, make it name the disk and the remedy.
 
     Data-Juicer and Ray raise the system's error, which says neither.
 
-    :param recipe: of the run.
+    :param recipe: recipe of the run.
     """
     global _explained
     if _explained is None:
@@ -94,11 +94,11 @@ def _sentence(recipe: Recipe) -> str:
     if not named:
         others = "; ".join(f"{folder} ({otherwise})" for folder, otherwise in places)
         named = f"A disk was full. Make room on it, or use other folders: {others}."
-    return f"{named} A new run takes the answers in the journal (cache_path) and does not pay for them again."
+    return f"{named} A new run uses the answers in the journal (cache_path) and does not pay for them again."
 
 
 def _places(recipe: Recipe) -> Iterator[tuple[Path, str]]:
-    """Yield the folders that a run writes to, each with how to choose another."""
+    """Yield the folders that a run writes to, each with the way to choose another."""
     export = _local(recipe.export_path)
     if export is not None:
         yield export.parent, "set export_path to another folder"
@@ -127,7 +127,7 @@ def _is_full(folder: Path) -> bool:
 
 
 def _free(folder: Path) -> int | None:
-    """Return the free bytes of the disk that a folder is on, also of one that does not exist yet."""
+    """Return the free bytes of a folder's disk; the folder need not exist yet."""
     existing = next((parent for parent in (folder, *folder.parents) if parent.exists()), None)
     try:
         return None if existing is None else shutil.disk_usage(existing).free

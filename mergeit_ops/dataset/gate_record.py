@@ -1,4 +1,4 @@
-"""What the record of a run says of the gate's rows: which came, which left, and what became of each merge."""
+"""The gate's part of a run's record: the rows before and after it, and the outcome of each merge."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from mergeit_ops.dataset.merge_table import MergeRecord, merge_record
 
 @dataclass
 class GateRecord:
-    """Row ids, in the order of the rows; rows without an id (a gate before the grouper) are left out.
+    """Row ids, in the order of the rows. Rows without an id (if the gate is before the grouper) are left out.
 
-    :param entered: of the rows that came.
-    :param passed: of the rows after the decisions, in order; None for a row without an id.
-    :param accepted: what identifies each accepted merge.
-    :param restored: of each rejected merge, its parents.
-    :param inexact: the columns that digests of rows leave out.
+    :param entered: ids of the rows before the gate.
+    :param passed: ids of the rows after the decisions, in order; None for a row without an id.
+    :param accepted: record that identifies each accepted merge.
+    :param restored: the parents of each rejected merge.
+    :param inexact: columns that digests of rows leave out.
     """
 
     entered: list[str] = field(default_factory=list)
@@ -39,11 +39,11 @@ class GateRecord:
         layout: SampleFormat,
         inexact: Collection[str],
     ) -> None:
-        """Note the decisions on a table.
+        """Record the decisions on a table.
 
         :param before: metadata of its rows.
         :param after: metadata of the resulting rows.
-        :param verdicts: its merged rows and the decision on each.
+        :param verdicts: its merged rows, each with its decision.
         :param rebuilt: columns of the rows that were not in the input, by row id.
         :param layout: layout of the samples.
         :param inexact: the columns that some form of export does not preserve exactly.
@@ -58,15 +58,15 @@ class GateRecord:
                 continue
             row = rebuilt.get(row_id)
             if row is None:
-                # The merger's record has the rest of its row.
+                # The merger's record holds the rest of the row.
                 self.accepted[row_id] = {"parents": list(parents), "text": sample_digest(merged.candidates[0])}
             else:
                 self.accepted[row_id] = merge_record(parents, layout.read(row).sample, row, inexact)
 
     def details(self, stays: Sequence[bool]) -> dict[str, Any]:
-        """Return what goes to the record of the run; nothing where rows have no ids.
+        """Return the details for the record of the run; empty if rows have no ids.
 
-        :param stays: which of the rows after the decisions stay.
+        :param stays: whether each row after the decisions stays.
         """
         if not self.entered:
             return {}

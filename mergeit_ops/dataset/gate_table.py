@@ -1,4 +1,4 @@
-"""From merged rows and the gate's decisions to the rows that leave the gate."""
+"""Turn merged rows and the gate's decisions into the rows after the gate."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class MergedRow:
 
     :param position: its position in the table.
     :param meta: its metadata.
-    :param candidates: the merge itself, then further answers.
-    :param derived: derived columns of each candidate; none for the merge itself, whose row has them.
+    :param candidates: the merge itself, followed by the other answers.
+    :param derived: derived columns of each candidate; empty for the merge itself, whose row has them.
     :param parent_rows: its parents' carried columns.
     :param parent_metas: its parents' metadata.
     :param parents: its parents as samples.
@@ -46,12 +46,12 @@ class MergedRow:
 
     @cached_property
     def kept(self) -> list[list[ParentKept]]:
-        """What each candidate keeps of each parent."""
+        """How much each candidate keeps of each parent."""
         return [parents_kept(self.parents, candidate) for candidate in self.candidates]
 
     @property
     def coverages(self) -> tuple[float, ...]:
-        """What each candidate keeps of the parent that it keeps least of."""
+        """How much each candidate keeps of the parent of which it keeps least."""
         return tuple(min(parent.share for parent in kept) for kept in self.kept)
 
 
@@ -60,9 +60,9 @@ class GateVerdict:
     """The decision on a merged row and the scores behind it.
 
     :param decision: the gate's decision.
-    :param candidate_scores: of the merge and further answers.
-    :param parent_scores: of its parents.
-    :param kept: what the merge and each further answer keep of each parent.
+    :param candidate_scores: scores of the merge and the other answers.
+    :param parent_scores: scores of its parents.
+    :param kept: how much the merge and each other answer keep of each parent.
     """
 
     decision: Decision
@@ -72,7 +72,7 @@ class GateVerdict:
 
 
 def metadata_of(table: pa.Table) -> list[dict[str, Any]]:
-    """Return each row's metadata; empty where there is none."""
+    """Return the metadata of each row; empty if it has none."""
     if META not in table.column_names:
         return [{} for _ in range(table.num_rows)]
     return [row[META] or {} for row in python_rows(table.select([META]))]
@@ -106,7 +106,7 @@ def _merged_row(
             "given back."
         )
     parent_metas = tuple(row.pop(META) for row in parent_rows)
-    # As the row itself would read with them: a layout without an input column has it in the instruction.
+    # In the form that the row itself would have: a layout without an input column puts the input into the instruction.
     answers = (answer for answer, _ in further)
     return MergedRow(
         position=position,
@@ -127,14 +127,14 @@ def gated_table(
     layout: SampleFormat,
     embed: Callable[[Sequence[Sample]], Sequence[str]],
 ) -> tuple[pa.Table, list[Mapping[str, Any]], dict[str, Mapping[str, Any]]]:
-    """Return the rows that leave the gate: a rejected merge is replaced by its parents.
+    """Return the rows after the gate; a rejected merge is replaced by its parents.
 
-    :param table: rows that came in, whole topics of the merger where they have lineage.
+    :param table: rows before the gate; whole topics of the merger if they have lineage.
     :param metas: their metadata.
-    :param verdicts: position of each merged row to the row and its verdict.
-    :param scores: position of each other row that was scored to its score.
+    :param verdicts: maps the position of each merged row to the row and its verdict.
+    :param scores: maps the position of each other scored row to its score.
     :param layout: layout of the samples.
-    :param embed: gives restored samples their embedding as text, where the table has that column.
+    :param embed: function that returns the embeddings of restored samples as text, if the table has this column.
     :return: the table's columns, metadata if rows have lineage, and the existing stats plus those of the gate. Restored
         parents return to their place in the topic; without restored rows the order does not change. Also the metadata
         of each row, in order, and the columns of the rows that were not in the input, by row id.
@@ -159,7 +159,7 @@ def gated_table(
 
 @dataclass(frozen=True)
 class _OutRow:
-    """A row that leaves: one of the table's (`kept`), or one with other content (`rebuilt`)."""
+    """A row after the gate: a row of the table (`kept`), or one with other content (`rebuilt`)."""
 
     meta: Mapping[str, Any]
     stats: Mapping[str, Any]
@@ -175,7 +175,7 @@ def _accepted(merged: MergedRow, verdict: GateVerdict, old_stats: Mapping[str, A
     if decision.chosen == 0:
         return _OutRow(meta, stats, kept=merged.position)
     rebuilt = merged_row(layout, merged.candidates[decision.chosen], merged.parent_rows)
-    # Parents that are copies of each other agree on an embedding, but it is theirs, not the merge's.
+    # If the parents are copies of each other, they share an embedding, but it is not the merge's.
     rebuilt.pop(EMBEDDING, None)
     rebuilt |= merged.derived[decision.chosen]
     return _OutRow(meta, stats, rebuilt=rebuilt)
@@ -212,7 +212,7 @@ def _plain_stats(score: Score | None) -> dict[str, Any]:
 
 
 def _in_topic_order(rows: list[_OutRow]) -> list[_OutRow]:
-    # Topics keep the order in which they came; only rows within a topic move.
+    # Topics keep their order; only rows within a topic move.
     first_seen: dict[Any, int] = {}
     for row in rows:
         first_seen.setdefault(row.meta.get(lineage.TOPIC_ID), len(first_seen))
@@ -250,13 +250,13 @@ def _assemble(
 def _restored_column(name: str, rows: Sequence[Mapping[str, Any]], arrow_type: pa.DataType) -> pa.Array[Any]:
     values = [row.get(name) for row in rows]
     if pa.types.is_null(arrow_type):
-        # On Ray, a column that a filter saw no value of has lost its type; these rows have it.
+        # On Ray, a column without values in a filter's batch has lost its type. These rows still have it.
         return pa.array(values)
     try:
         return arrow_array(values, arrow_type)
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise DatasetError(
-            f"the values of column '{name}' that restored parents had do not fit its type {arrow_type} any more "
+            f"the values of column '{name}' in restored parents do not fit its type {arrow_type} any more "
             f"({error}); an operator between the merger and the gate changes it: put it after the gate."
         ) from error
 
@@ -264,7 +264,7 @@ def _restored_column(name: str, rows: Sequence[Mapping[str, Any]], arrow_type: p
 def _embeddings(
     rows: Sequence[Mapping[str, Any]], layout: SampleFormat, embed: Callable[[Sequence[Sample]], Sequence[str]]
 ) -> list[str]:
-    """Return the embeddings that parents took along, and new ones for the rows that have none."""
+    """Return the stored embeddings of parents, and new ones for rows without an embedding."""
     missing = [number for number, row in enumerate(rows) if not row.get(EMBEDDING)]
     texts = [row.get(EMBEDDING) or "" for row in rows]
     if missing:
@@ -274,9 +274,9 @@ def _embeddings(
 
 
 def whole_topics(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """Cut tables anew so that the rows of one topic, which follow each other, come in one table.
+    """Divide tables so that the rows of one topic, which follow each other, are in one table.
 
-    Restored rows go back to their place in their topic, which a cut through the topic would prevent.
+    Restored rows return to their place in the topic, so a topic must not be divided.
 
     :param tables: flat rows, in order.
     """

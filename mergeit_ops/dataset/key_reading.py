@@ -1,4 +1,4 @@
-"""Which of Data-Juicer's keys, such as `text_key`, an operator reads.
+"""Find which of Data-Juicer's keys, such as `text_key`, an operator reads.
 
 Data-Juicer passes all keys to every operator, and its operators do not declare which they use. So this module reads
 their code.

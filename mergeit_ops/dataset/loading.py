@@ -16,7 +16,7 @@ from mergeit_ops.dataset.recipe import Recipe
 _JSON_SUFFIXES = (".json", ".jsonl")
 
 _FIRST_ROWS = 20
-"""Rows of each file that are read to find the types of its columns."""
+"""Number of rows of each file that are read to find the types of its columns."""
 
 _FIRST_FILES = 200
 _SMALL_FILE = 2**24
@@ -27,7 +27,7 @@ _PYTHON: Mapping[str, type | tuple[type, ...]] = {"texts": str, "numbers": (int,
 def rows_in_files(dataset: Dataset, recipe: Recipe) -> int | None:
     """Return the number of rows in the files of a run, as the loader counted them.
 
-    :param dataset: the dataset that was loaded from them, in any later state before our operators.
+    :param dataset: the dataset loaded from them, in any state before our operators.
     :param recipe: of the run.
     :return: None if it is unknown, or if the loader read only some of the rows.
     """
@@ -48,7 +48,7 @@ def rows_in_files(dataset: Dataset, recipe: Recipe) -> int | None:
 
 
 def dropped_rows(rows: int, found: int, recipe: Recipe) -> str | None:
-    """Return a warning about rows that are in the files but not in the dataset; None if there are none.
+    """Return a warning about rows of the files that are not in the dataset; None if there are none.
 
     :param rows: in the dataset.
     :param found: in the files.
@@ -70,7 +70,7 @@ def dropped_rows(rows: int, found: int, recipe: Recipe) -> str | None:
 
 
 def dates_of_texts(schema: pa.Schema, recipe: Recipe) -> list[str]:
-    """Return the columns whose texts the loader turned into timestamps; JSON itself has no timestamps.
+    """Return the columns whose texts the loader turned into timestamps. JSON has no timestamps.
 
     :param schema: of the dataset.
     :param recipe: of the run.
@@ -81,14 +81,14 @@ def dates_of_texts(schema: pa.Schema, recipe: Recipe) -> list[str]:
 
 
 def changed_types(schema: pa.Schema, recipe: Recipe) -> Mapping[str, tuple[str, Path]]:
-    """Return the columns in which the loader changed values because another file holds another type.
+    """Return the columns in which the loader changed values because files hold different types.
 
-    The loader gives a column one type. If one file has texts in it and another numbers, either all become texts, or
-    texts such as "7" become numbers; which, depends on the order of the files.
+    The loader gives a column one type. If one file has texts in it and another has numbers, either all values become
+    texts, or texts such as "7" become numbers. This depends on the order of the files.
 
     :param schema: of the dataset.
     :param recipe: of the run.
-    :return: for each column what all values became (`texts`, `numbers`, `booleans`), and a file that holds others.
+    :return: for each column, what all values became (`texts`, `numbers`, `booleans`), and a file with other values.
     """
     became = {field.name: name for field in schema if (name := _plain_type(field.type)) is not None}
     files = [file for file in islice(_files(recipe), _FIRST_FILES) if _has_quick_rows(file)]
@@ -105,7 +105,7 @@ def changed_types(schema: pa.Schema, recipe: Recipe) -> Mapping[str, tuple[str, 
 
 
 def _has_quick_rows(file: Path) -> bool:
-    """Return whether the first rows of a file can be read without the others: an array of JSON is read whole."""
+    """Return whether the first rows of a file can be read without the others; a JSON array must be read completely."""
     if kind_of(file) not in ("json", "parquet"):
         return False
     try:
@@ -123,7 +123,7 @@ def _plain_type(kind: pa.DataType) -> str | None:
 
 
 def suffix_of_files(recipe: Recipe) -> str | None:
-    """Return the suffix of the files that a run reads, without that of a compression; None if it is unknown."""
+    """Return the suffix of the files that a run reads, without the suffix of a compression; None if it is unknown."""
     known = (*_JSON_SUFFIXES, ".csv", ".tsv", ".parquet")
     suffixes = (unpacked(file).suffix.lower() for file in _files(recipe))
     return next((suffix for suffix in suffixes if suffix in known), None)

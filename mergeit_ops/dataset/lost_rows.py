@@ -15,17 +15,17 @@ from mergeit_ops.dataset.recipe import Recipe, RecipeOperator, Step, recipe_and_
 from mergeit_ops.dataset.run_log import RunLog, heard, log_file, worker_logs
 from mergeit_ops.errors import DatasetError
 
-_LOG_DELAY_S = 2.0  # Ray looks at what its workers print every half second at most
+_LOG_DELAY_S = 2.0  # Ray reads the output of its workers every half second or more often
 _LOADED = re.compile(r"There are (\d+) sample\(s\) in the original dataset")
 
 
 def check_arrival(operator: RecipeOperator, rows: int) -> None:
     """Warn about operators of Data-Juicer that raised, and stop if no rows are left after them.
 
-    An operator without a recipe accepts any number of rows. So does one that follows another of ours, because ours only
-    remove what the recipe asks for.
+    An operator without a recipe accepts any number of rows. So does an operator after another one of ours, because ours
+    remove only what the recipe asks for.
 
-    :param operator: an operator of ours that is about to work.
+    :param operator: one of our operators, which is about to work.
     :param rows: number of its rows.
     :raises DatasetError: if there are none although there were some before these operators of Data-Juicer.
     """
@@ -46,7 +46,7 @@ def check_arrival(operator: RecipeOperator, rows: int) -> None:
 
 
 def _heard_late(recipe: Recipe) -> RunLog:
-    """Return the content of the log, after waiting for errors of Ray's workers to reach the driver."""
+    """Return the content of the log after waiting until errors of Ray's workers have reached the driver."""
     until = time.monotonic() + _LOG_DELAY_S
     while not (said := heard(recipe.config)).raised and time.monotonic() < until:
         time.sleep(0.1)
@@ -65,9 +65,9 @@ def warn_of_the_rest(recipe: Recipe) -> None:
 
 
 def follows_others(operator: RecipeOperator) -> bool:
-    """Return whether operators of Data-Juicer come right before one of ours in a recipe.
+    """Return whether operators of Data-Juicer directly precede one of our operators in a recipe.
 
-    :param operator: an operator of ours.
+    :param operator: one of our operators.
     """
     found = recipe_and_place(operator)
     if found is None:
@@ -77,7 +77,7 @@ def follows_others(operator: RecipeOperator) -> bool:
 
 
 class Arrival:
-    """The steps between an operator of ours and the previous one of ours, or the dataset.
+    """The steps between one of our operators and the previous one of ours, or the start of the recipe.
 
     :param recipe: the recipe.
     :param place: position of the operator.
@@ -109,7 +109,7 @@ class Arrival:
         return bool(self._others) if before is None else before > 0
 
     def explanation(self) -> str:
-        """Return sentences that say where the rows were lost."""
+        """Return sentences about where the rows were lost."""
         if not self._first and self._rows_before(0) == 0:
             return _lost_at_the_start(self._recipe)
         raised = [self._step(number).name for number in self._others if self._step(number).name in self._said.raised]

@@ -1,4 +1,5 @@
-"""What each operator did in a run, as a small JSON in the run's work dir, and the summary line in the log."""
+"""The record of each operator's work in a run, a small JSON file in the run's work dir, and the summary line in the
+log."""
 
 from __future__ import annotations
 
@@ -38,7 +39,7 @@ __all__ = [
 ]
 
 FORMAT_VERSION = 2
-"""Format 1 had no `place`, `state`, `started` and `role`, and no record of an operator that was still at work."""
+"""Format 1 had no `place`, `state`, `started` and `role`, and no records of running operators."""
 
 EXPORT_PATH = "export_path"
 PROCESS = "process"
@@ -51,17 +52,18 @@ TOPIC_SIZES = "topic_sizes"
 """Number of rows in each topic, by topic id (written by the grouper). The export shows only the selected rows."""
 
 RUNNING, DONE, STOPPED = "running", "done", "stopped"
-"""State of a record: the operator is running, or its process was killed; it is done; it raised an error."""
+"""States of a record: the operator is running, or its process was killed; it is done; it raised an error."""
 
 _RUN_ID = uuid.uuid4().hex
 _recipes: list[Any] = []
-"""The configurations that this process has run, for as many runs: a test or a notebook runs several."""
+"""The configurations of this process's runs; a test or a notebook runs several."""
 
 
 def run_of(work_dir: str | None) -> str:
-    """Return the id of the current run; a reused work dir (`job_id`) holds the records of several runs.
+    """Return the id of the current run. It is needed because a reused work dir (`job_id`) holds the records of several
+    runs.
 
-    :param work_dir: work dir of the operator that asks.
+    :param work_dir: work dir of the calling operator.
     """
     recipe = current_recipe(work_dir) if work_dir is not None else None
     if recipe is None:
@@ -76,12 +78,14 @@ _ALSO_NOTED: ContextVar[Mapping[str, Any] | None] = ContextVar("_ALSO_NOTED", de
 
 
 class Manifest:
-    """The record of one operator's work: begun when it starts, filled while it runs, completed when it is done.
+    """The record of an operator's work. It is begun when the operator starts, filled while it runs, and completed when
+    it is done.
 
     :param operator: registry name.
     :param parameters: the operator's parameters, without secrets.
-    :param place: its position in the recipe, from 0; None: found by its name, if the recipe has it once.
-    :param role: what the operator says about itself: its kind, its input and output, whether it may drop rows.
+    :param place: its position in the recipe, from 0; None: it is found by name, if the recipe has the operator only
+        once.
+    :param role: the operator's description of itself: its kind, its input and output, whether it may drop rows.
     """
 
     def __init__(
@@ -105,7 +109,7 @@ class Manifest:
     def begin(self, work_dir: str | None) -> None:
         """Write the record with the state `running`.
 
-        :param work_dir: the run's work dir; None writes nothing.
+        :param work_dir: the run's work dir; None: nothing is written.
         """
         recipe = current_recipe(work_dir) if work_dir is not None else None
         names = [] if recipe is None else [step.name for step in recipe.steps]
@@ -121,17 +125,17 @@ class Manifest:
             "started": time.time(),
         }
         if recipe is not None:
-            # They link an export to its run, and name the operators that may have changed its rows after ours.
+            # They link an export to its run, and name the operators after ours that may have changed its rows.
             self._head |= {EXPORT_PATH: recipe.export_path, PROCESS: names, ROLES: recipe.roles()}
             self._head[RECIPE] = recipe.file_name
         if work_dir is not None:
             self._write(work_dir, RUNNING)
 
     def finish(self, seconds: float, work_dir: str | None) -> None:
-        """Log the figures and complete the record; if the record cannot be written, that is a warning.
+        """Log the figures and complete the record; warn if the record cannot be written.
 
         :param seconds: wall time of the operator.
-        :param work_dir: the run's work dir; None writes nothing.
+        :param work_dir: the run's work dir; None: nothing is written.
         """
         if not self._head:
             self.begin(work_dir)
@@ -166,7 +170,7 @@ class Manifest:
 
 @contextmanager
 def also_noted(figures: Mapping[str, Any]) -> Iterator[None]:
-    """Add figures that the operators do not know to the records that are begun inside this context."""
+    """Add figures that the operators do not know to the records begun inside this context."""
     token = _ALSO_NOTED.set(figures)
     try:
         yield
@@ -183,11 +187,11 @@ def recorded(
     place: int | None = None,
     role: Mapping[str, Any] | None = None,
 ) -> Iterator[Manifest]:
-    """Give a manifest to fill; log its figures and complete it, also when the operator stops with an error.
+    """Yield a manifest to fill; log its figures and complete it, even if the operator stops with an error.
 
     :param operator: registry name.
     :param parameters: the operator's parameters, without secrets.
-    :param work_dir: the run's work dir; None (an operator used on its own) writes nothing.
+    :param work_dir: the run's work dir; None (the operator is used without a recipe): nothing is written.
     :param place: see `Manifest`.
     :param role: see `Manifest`.
     """
@@ -204,7 +208,7 @@ def recorded(
 
 
 def read_manifests(work_dir: str | os.PathLike[str]) -> list[dict[str, Any]]:
-    """Return the records in a work dir, run by run and in the order of the recipe; empty when there are none.
+    """Return the records in a work dir, run by run and in the order of the recipe; empty if there are none.
 
     This includes operators that are running, or whose process was killed: their `state` is `running`. Other files are
     skipped with a warning.
@@ -213,9 +217,9 @@ def read_manifests(work_dir: str | os.PathLike[str]) -> list[dict[str, Any]]:
 
 
 def log_summary(work_dir: str | None) -> None:
-    """Log one line on the run so far: what went in, what came out, what it cost.
+    """Log one line about the run so far: rows in, rows out, and cost.
 
-    :param work_dir: the run's work dir; None logs nothing.
+    :param work_dir: the run's work dir; None: nothing is logged.
     """
     if work_dir is None:
         return
@@ -226,10 +230,10 @@ def log_summary(work_dir: str | None) -> None:
 
 
 def added_up(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the figures of the parts of one piece of work as those of the whole.
+    """Add up the figures of the parts of one piece of work.
 
-    :param parts: of the same names: numbers are summed, lists joined, mappings added up in turn; of anything else the
-        first counts.
+    :param parts: figures with the same names. Numbers are summed, lists are joined, and mappings are added up in the
+        same way; for anything else the first value is kept.
     """
     total: dict[str, Any] = {}
     for part in parts:
@@ -238,7 +242,7 @@ def added_up(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _add(total: dict[str, Any], part: Mapping[str, Any]) -> None:
-    # In place: many parts, each with its share of a long list, would else be copied over and over.
+    # In place, because many parts, each with a part of a long list, would otherwise be copied again and again.
     for name, value in part.items():
         if isinstance(value, Mapping):
             _add(total.setdefault(name, {}), value)

@@ -1,4 +1,4 @@
-"""From a topic and its merges to flat rows with their lineage."""
+"""Turn a topic and its merges into flat rows with lineage."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ from mergeit_ops.errors import EmbeddingError
 
 @dataclass(frozen=True)
 class Merge:
-    """What became of one group.
+    """The outcome of a group.
 
-    :param answers: merged samples, the preferred first; empty when the merge failed.
-    :param error: reason code when it failed, else None.
+    :param answers: merged samples, the preferred one first; empty if the merge failed.
+    :param error: reason code if it failed, otherwise None.
     :param model: the model that wrote it, or the strategy's name.
     :param prompt_sha256: hash of the prompt that asked for it, or None.
     """
@@ -52,11 +52,11 @@ class Merge:
 
 @dataclass(frozen=True)
 class ForeseenGroup(Group):
-    """A group about which something is decided before the others of its topic are asked for.
+    """A group with a decision before the other groups of its topic are asked about.
 
-    :param merge: what became of it already; None: nothing yet.
-    :param rank: its place among all groups of the run: lower ones are asked for first.
-    :param unlikely: whether it is too unlikely to become an accepted merge to be paid for.
+    :param merge: its outcome; None if there is none yet.
+    :param rank: its place among all groups of the run; groups with lower ranks are asked about first.
+    :param unlikely: whether an accepted merge is too unlikely to pay for.
     """
 
     merge: Merge | None = None
@@ -86,14 +86,14 @@ def merge_record(
 
 @dataclass
 class TopicMerges:
-    """A topic, its groups, and their merges as they come in.
+    """A topic, its groups, and the merges so far.
 
     :param topic: the topic.
     :param row_ids: row id of each sample.
     :param readings: the samples as read by the layout.
     :param groups: disjoint groups of positions.
-    :param merges: group number to what became of it.
-    :param keep_embeddings: whether parents take their embedding along, to have it back when they are restored.
+    :param merges: maps the number of a group to its outcome.
+    :param keep_embeddings: whether parents keep their embeddings, to have them when they are restored.
     """
 
     topic: Topic
@@ -118,7 +118,7 @@ class TopicMerges:
         return len(self.merges) == len(self.groups)
 
     def contents(self) -> dict[str, str]:
-        """Return digests of the rows whose ids do not prove their content in every form of export.
+        """Return digests of the rows whose ids do not prove their content in every export format.
 
         These are the rows with values that an export may round, and rows that had an id in the dataset.
 
@@ -132,7 +132,7 @@ class TopicMerges:
         return {row_id: exact_digest(row, self.inexact) for row_id, row in zip(self.row_ids, rows, strict=True)}
 
     def _ids_are_digests(self, columns: pa.Table) -> bool:
-        # A few rows are enough: either the dataset had ids, or the grouper made all of them.
+        # A few rows are enough, because either the dataset had ids, or the grouper made all of them.
         few = columns.slice(0, _FEW)
         digests = content_digests(python_columns(few), few.num_rows)
         found = [base_id(row_id) for row_id in self.row_ids]
@@ -143,19 +143,19 @@ class TopicMerges:
         return [self.readings[position].sample for position in group.members]
 
     def rows(self, group: Group, also: Sequence[str] = ()) -> list[dict[str, Any]]:
-        """Return a group's rows: the carried columns, and others by name, as Python values."""
+        """Return a group's rows as Python values, with the carried columns and further ones by name."""
         return python_rows(self.topic.table.select([*self.carried, *also]).take(pa.array(group.members)))
 
     def rows_of(self, groups: Sequence[Group]) -> Iterator[list[dict[str, Any]]]:
-        """Yield the rows of some groups, each group's carried columns, taken from the table at once."""
+        """Yield the rows of some groups, with the carried columns, taken from the table at once."""
         members = [position for group in groups for position in group.members]
         rows = iter(python_rows(self.topic.table.select(self.carried).take(pa.array(members, pa.int64()))))
         return (list(islice(rows, len(group.members))) for group in groups)
 
     def encode_parents(self, number: int) -> None:
-        """Take down a group's rows whole, as text, with the metadata they need to be restored.
+        """Encode a group's complete rows as text, with the metadata to restore them.
 
-        :raises UnencodableError: if a row has no lossless text form; such a group must not be merged.
+        :raises UnencodableError: if a row has no lossless text form. The group must not be merged then.
         """
         group = self.groups[number]
         if any(loses_nanoseconds(self.topic.table.schema.field(name).type) for name in self.carried):
@@ -171,7 +171,7 @@ class TopicMerges:
         own = lineage.lineage(topic_id=self.topic.topic_id, row_id=self.row_ids[position], row_order=position, **more)
         meta = {**before, **own, lineage.HISTORY: lineage.history(before)}
         if not meta[lineage.HISTORY]:
-            # On Ray the key is there, and null, before a first merge.
+            # On Ray, the key exists and is null before a first merge.
             del meta[lineage.HISTORY]
         return meta
 
@@ -205,13 +205,13 @@ class TopicMerges:
         """Return the metadata of a group's merged row.
 
         :param number: of the group.
-        :param candidates: further answers as text.
+        :param candidates: the other answers as text.
         """
         group, merge = self.groups[number], self.merges[number]
         parent_ids = [self.row_ids[position] for position in group.members]
         own = lineage.lineage(
             topic_id=self.topic.topic_id,
-            # A row of its own right: told from its parents, and the same in every run that merges them.
+            # The id of a new row: it differs from those of its parents, and is the same in every run that merges them.
             row_id=f"merge-{self.id_of(number)}",
             row_order=group.members[0],
             status=lineage.MERGED,
@@ -224,19 +224,19 @@ class TopicMerges:
             prompt_sha256=merge.prompt_sha256,
         )
         common = agreed([self._metas[position] for position in group.members], missing_is_null=False)
-        # The history of each parent stays with that parent, and so does what it was before it was rewritten.
+        # Each parent keeps its own history, and its content before it was rewritten.
         for key in (lineage.HISTORY, *rewrites.KEYS):
             common.pop(key, None)
         return common | own
 
 
 def encode_sample(sample: Sample, **more: Any) -> str:
-    """Return a sample as text, with further fields if there are any."""
+    """Return a sample as text, with more fields if there are any."""
     return encode_row({"instruction": sample.instruction, "input": sample.input, "output": sample.output, **more})
 
 
 def encode_candidate(sample: Sample, derived: Mapping[str, str]) -> str:
-    """Return a further answer as text, for the gate.
+    """Return another answer as text, for the gate.
 
     :param sample: the answer.
     :param derived: the derived columns that its row would have.
@@ -245,7 +245,7 @@ def encode_candidate(sample: Sample, derived: Mapping[str, str]) -> str:
 
 
 def decode_candidate(text: str, system: str) -> tuple[Sample, dict[str, str]]:
-    """Return a further answer and its derived columns; the inverse of `encode_candidate`.
+    """Return another answer and its derived columns; the inverse of `encode_candidate`.
 
     :param text: the answer.
     :param system: system prompt of the merge, which all answers share.
@@ -256,20 +256,20 @@ def decode_candidate(text: str, system: str) -> tuple[Sample, dict[str, str]]:
 
 
 def agreed(rows: Sequence[Mapping[str, Any]], missing_is_null: bool = True) -> dict[str, Any]:
-    """Return what all rows agree on, key by key.
+    """Return the values that all rows share, key by key.
 
     :param rows: at least one.
-    :param missing_is_null: whether a key that they do not agree on stays, with None.
+    :param missing_is_null: whether a key with different values stays, with None.
     """
     common = {key: value for key, value in rows[0].items() if all(key in row and row[key] == value for row in rows)}
     return {key: common.get(key) for key in rows[0]} if missing_is_null else common
 
 
 def merged_features(features: Features, keep_embeddings: bool) -> Features:
-    """Return the columns and types of the flat rows that leave the merger.
+    """Return the columns and types of the flat rows after the merger.
 
-    :param features: of the samples inside the topics.
-    :param keep_embeddings: whether rows keep their embedding.
+    :param features: columns and types of the samples inside the topics.
+    :param keep_embeddings: whether rows keep their embeddings.
     """
     carried = {name: feature for name, feature in features.items() if is_carried(name)}
     embedding = {EMBEDDING: TEXT} if keep_embeddings else {}
@@ -282,7 +282,7 @@ class FlatTopic:
 
     :param table: the rows.
     :param merges: the record of each merged row, by its row id.
-    :param emptied: column to the number of merged rows that lost its value.
+    :param emptied: maps each column to the number of merged rows that lost its value.
     """
 
     table: pa.Table
@@ -296,14 +296,14 @@ def flat_table(
     embed: Callable[[Sequence[Sample]], Sequence[str]] | None,
     derived: DerivedColumns,
 ) -> FlatTopic:
-    """Return a topic's rows after merging: originals as they were, a merged row where its first parent stood.
+    """Return a topic's rows after merging: unchanged originals, and each merged row in the place of its first parent.
 
     :param topic: a topic whose groups all have their outcome.
     :param layout: layout of the samples.
-    :param embed: gives merged samples their embedding as text; None when rows do not keep embeddings.
-    :param derived: columns that merged rows are given anew.
-    :return: carried columns, the embedding where wanted, metadata, and empty stats: what filters before the merge
-        noted does not hold for merged text, and a stale or missing stat makes later filters drop or crash.
+    :param embed: function that returns the embeddings of merged samples as text; None if rows do not keep embeddings.
+    :param derived: columns to fill on merged rows.
+    :return: carried columns, the embedding if wanted, metadata, and empty stats. Stats of filters before the merge do
+        not apply to merged text, and with a stale or missing stat later filters drop rows or crash.
     """
     table = topic.topic.table
     positions, metas = topic.unmerged()
@@ -348,8 +348,8 @@ def flat_table(
 def _of_one_width(texts: Sequence[str], brought: str) -> Sequence[str]:
     if any(len(text) != len(brought) for text in texts):
         raise EmbeddingError(
-            f"The column '{EMBEDDING}' holds embeddings of another width than embedding_model gives, so merged rows "
-            "cannot have one; set embedding_model to the model that made the column, or keep_embeddings to false."
+            f"The column '{EMBEDDING}' holds embeddings of another width than those of embedding_model, so merged rows "
+            "cannot have one; set embedding_model to the model of the column, or keep_embeddings to false."
         )
     return texts
 
@@ -359,8 +359,8 @@ def merged_row(layout: SampleFormat, sample: Sample, parents: Sequence[Mapping[s
 
     :param layout: layout of the samples.
     :param sample: the merged sample.
-    :param parents: the carried columns of its parents; other columns than the layout's keep the value that all parents
-        agree on, else null.
+    :param parents: the carried columns of its parents. Columns outside the layout keep a value that all parents share,
+        and are null otherwise.
     """
     written = layout.write(sample, parents)
     return agreed(parents) | {name: value for name, value in written.items() if name in parents[0]}
@@ -376,6 +376,6 @@ def _with_derived(
 def _candidate(
     layout: SampleFormat, sample: Sample, parents: Sequence[Mapping[str, Any]], derived: DerivedColumns
 ) -> str:
-    # Rendered now, because the gate may choose this answer and does not know the merger's parameters.
+    # Rendered now, because the gate may choose this answer but does not know the merger's parameters.
     made = derived.values(merged_row(layout, sample, parents), sample, layout) if derived else {}
     return encode_candidate(sample, made)

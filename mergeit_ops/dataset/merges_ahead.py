@@ -21,15 +21,15 @@ def check_merges_ahead(
     layout: SampleFormat,
     pairs_of: Callable[[str], Iterable[Iterable[tuple[str, str]]]],
 ) -> None:
-    """Refuse a recipe whose merger will have to stop, before an operator embeds the rows for it.
+    """Refuse a recipe whose merger would have to stop, before an operator embeds the rows for it.
 
     If no two different samples have the same value in a column, it is null in every merged row. Other columns are
     checked by the merger after it has found the pairs.
 
-    :param operator: an operator of ours that is about to embed the rows.
+    :param operator: one of our operators, which is about to embed the rows.
     :param types: columns of its flat rows, and their types.
     :param layout: their layout.
-    :param pairs_of: gives, part by part, `value_and_sample` of a column.
+    :param pairs_of: function that yields, part by part, `value_and_sample` of a column.
     :raises RecipeError: if the merger that follows cannot work on these columns.
     """
     found = recipe_and_place(operator)
@@ -51,7 +51,7 @@ def check_merges_ahead(
 
 
 def _next_merger(recipe: Recipe, place: int) -> int | None:
-    """Return the position of the merger that gets these rows; None if others may change the columns."""
+    """Return the position of the merger that gets these rows; None if other operators may change the columns."""
     for number in range(place + 1, len(recipe.steps)):
         if getattr(recipe.steps[number].operator, "kind", None) == "merger":
             return number

@@ -13,7 +13,7 @@ __all__ = ["metas_of"]
 
 
 def metas_of(table: pa.Table) -> list[dict[str, Any]]:
-    """Return the metadata of each row; empty where there are none."""
+    """Return the metadata of each row; empty if it has none."""
     if META not in table.column_names:
         return [{} for _ in range(table.num_rows)]
     return [row[META] or {} for row in python_rows(table.select([META]))]

@@ -1,4 +1,4 @@
-"""Memory-mapped files: hand back pages that have been read."""
+"""Release the pages of memory-mapped files that have been read."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _READ_ONLY = ("r--s", "r--p")
 
 
 def release_pages(dataset: Dataset) -> None:
-    """Tell the system that the pages read so far of a dataset's files are not needed for now.
+    """Tell the system that the pages of a dataset's files that were read so far are not needed now.
 
-    Pages of a mapped file count as memory of the process until they are released. Only read-only mappings of these very
-    files are touched: what their pages hold is in the file, and a table that still points to one reads it again. Where
-    the system has no such call, nothing happens.
+    Pages of a mapped file count as memory of the process until they are released. Only read-only mappings of these
+    files are released. Their content is in the file, and a table that still points to a page reads it again. If the
+    system has no such call, nothing happens.
 
-    :param dataset: a dataset; one that lives in memory has no files.
+    :param dataset: a dataset; a dataset in memory has no files.
     """
     paths = {os.path.realpath(file["filename"]) for file in dataset.cache_files}
     advise = _madvise()

@@ -25,10 +25,10 @@ class Readability:
 
     :param rows: number of rows.
     :param unreadable: number of rows without a text that can be read, or with a zero vector.
-    :param zero_vectors: number of those that have a text, but bring a zero vector.
+    :param zero_vectors: number of rows with a text and a zero vector.
     :param example: a row without a text: its number, the column of its question and the value there; None if there is
         none.
-    :param misleading: number of rows without a text that bring another vector than zero.
+    :param misleading: number of rows without a text but with a vector other than zero.
     """
 
     rows: int = 0
@@ -49,7 +49,7 @@ class Readability:
         """Return the counts for a mask.
 
         :param texts: (n,) whether each row has a text that can be read.
-        :param row: gives a row by its position, as a table.
+        :param row: function that returns a row, as a table, by its position.
         :param layout: layout of the rows.
         :param first_row: number of the first row in its dataset.
         :param vectors: (n,) whether each row brings a vector other than zero; None if rows bring none.
@@ -77,7 +77,7 @@ class Readability:
         )
 
     def behind(self, rows: int) -> Readability:
-        """Return the counts with the number of the example as it is behind other rows."""
+        """Return the counts with the example's number shifted by the rows before."""
         if self.example is None:
             return self
         number, column, value = self.example
@@ -85,16 +85,16 @@ class Readability:
 
     @classmethod
     def of_consecutive(cls, parts: Iterable[Readability]) -> Readability:
-        """Return the sum of parts that count their rows from 0 each."""
+        """Return the sum of parts that each count their rows from 0."""
         parts = list(parts)
         firsts = accumulate((part.rows for part in parts), initial=0)
         return cls.of_parts(part.behind(first) for part, first in zip(parts, firsts, strict=False))
 
     def check(self, operator: str, dropped: bool) -> None:
-        """Warn about rows that cannot be read, or refuse a dataset if most cannot be read.
+        """Warn about unreadable rows, or refuse a dataset if most rows are unreadable.
 
         :param operator: registry name of the operator that counts.
-        :param dropped: whether the recipe says that such rows are dropped; else they are kept.
+        :param dropped: whether the recipe drops such rows; otherwise they are kept.
         :raises DatasetError: if more than half of the rows cannot be read.
         """
         if not self.unreadable:

@@ -1,4 +1,4 @@
-"""The recipe that this process runs, as Data-Juicer read it."""
+"""The recipe that this process runs, as read by Data-Juicer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 
 class RecipeOperator(Protocol):
-    """An operator of ours, as the parts below the operators see it."""
+    """One of our operators, as seen by the layers below the operators."""
 
     _name: str
     work_dir: str | None
@@ -29,7 +29,7 @@ class Step:
 
     @property
     def operator(self) -> type | None:
-        """Return the operator's class; None where Data-Juicer does not know it."""
+        """Return the operator's class; None if Data-Juicer does not know it."""
         from data_juicer.ops.base_op import OPERATORS
 
         return OPERATORS.modules.get(self.name)
@@ -45,7 +45,7 @@ class Recipe:
     """A recipe that is running.
 
     :param steps: its operators, in order.
-    :param export_path: where the run exports to; None if the recipe does not say.
+    :param export_path: path of the export; None if the recipe does not set it.
     :param text_keys: the columns that `text_keys` names.
     :param executor: `default`, `ray` or `ray_partitioned`.
     :param config: Data-Juicer's whole configuration, for everything else.
@@ -66,7 +66,7 @@ class Recipe:
     def roles(self) -> dict[str, dict[str, Any]]:
         """Return the role of each operator of ours, by registry name.
 
-        An operator that stands in the recipe several times may drop rows if any of them may.
+        An operator that is in the recipe several times may drop rows if any of its entries may.
         """
         roles: dict[str, dict[str, Any]] = {}
         for step in self.steps:
@@ -93,8 +93,8 @@ class Recipe:
 def current_recipe(work_dir: str | None = None) -> Recipe | None:
     """Return the recipe that this process runs; None if an operator is used without one.
 
-    :param work_dir: work dir of the operator that asks. A process that has run one recipe may use operators without
-        one later: these have another work dir, or none. None: the function is called while operators are built.
+    :param work_dir: work dir of the calling operator. After one recipe, a process may use operators without a recipe;
+        these have another work dir, or none. None: the function is called while operators are built.
     """
     config = getattr(sys.modules.get("data_juicer.config.config"), "global_cfg", None)
     if config is None or not getattr(config, "process", None):

@@ -1,4 +1,4 @@
-"""Columns that the rest of a recipe reads, so that they need a value."""
+"""Find the columns that the rest of a recipe reads, which therefore need a value."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def columns_read_after(recipe: Recipe, place: int, columns: Collection[str]) -> 
 
     :param recipe: the recipe.
     :param place: position of an operator.
-    :param columns: those of the dataset.
-    :return: column to what names it, in words.
+    :param columns: columns of the dataset.
+    :return: maps each column to the parameter that names it, in words.
     """
     found: dict[str, list[str]] = {}
     for name in recipe.text_keys:
@@ -40,9 +40,9 @@ def columns_read_after(recipe: Recipe, place: int, columns: Collection[str]) -> 
 
 
 def reader_of_moved(recipe: Recipe, place: int, column: str) -> str | None:
-    """Return what reads a column after an operator that takes it away, in words; None if nothing does.
+    """Return what reads a column after an operator that removes it, in words; None if nothing does.
 
-    An operator of Data-Juicer then raises on every row, and Data-Juicer may drop all rows and end with exit code 0.
+    An operator of Data-Juicer would raise on every row, and Data-Juicer might drop all rows and end with exit code 0.
 
     :param recipe: the recipe.
     :param place: position of the operator.
@@ -60,7 +60,7 @@ def reader_of_moved(recipe: Recipe, place: int, column: str) -> str | None:
 
 
 def _accepts_null(step: Step) -> bool:
-    """Return whether an operator is told to accept null, such as a `target_value` of `[book, null]`."""
+    """Return whether an operator's parameters accept null, such as a `target_value` of `[book, null]`."""
     return any(isinstance(value, (list, tuple)) and None in value for value in step.parameters.values())
 
 
@@ -70,9 +70,9 @@ def check_text_columns(recipe: Recipe, place: int, types: Mapping[str, pa.DataTy
     Such an operator raises on every row, and Data-Juicer then drops all rows and ends with exit code 0.
 
     :param recipe: the recipe.
-    :param place: position of an operator of ours.
+    :param place: position of one of our operators.
     :param types: columns of the flat rows at this place, and their types.
-    :raises RecipeError: naming the operator, the column and the cure.
+    :raises RecipeError: if there is one; the error names the operator, the column and the remedy.
     """
     from data_juicer.ops.base_op import Filter, Mapper
 
@@ -106,29 +106,29 @@ def _type_at(kind: pa.DataType, path: Sequence[str]) -> pa.DataType | None:
 
 
 def column_of(name: str, columns: Collection[str]) -> str | None:
-    """Return the column that a name means, such as `meta` for `meta.lang`; None if there is none."""
+    """Return the column to which a name refers, such as `meta` for `meta.lang`; None if there is none."""
     if name in columns:
         return name
-    # As Data-Juicer reads nested values: the longest column name before a dot.
+    # Like Data-Juicer for nested values: the longest column name before a dot.
     parts = name.split(".")
     heads = (".".join(parts[:count]) for count in range(len(parts) - 1, 0, -1))
     return next((head for head in heads if head in columns), None)
 
 
 def path_inside(name: str, columns: Collection[str]) -> tuple[str, ...]:
-    """Return the keys that lead from the column that a name means to its value; empty for the column itself.
+    """Return the keys that lead from the column of a name to its value; empty for the column itself.
 
     :param name: name of a column, or of a value inside one.
-    :param columns: those of the dataset.
+    :param columns: columns of the dataset.
     """
     column = column_of(name, columns)
     return () if column in (name, None) else tuple(name[len(str(column)) + 1 :].split("."))
 
 
 def value_at(value: Any, path: Sequence[str]) -> tuple[bool, Any]:
-    """Return whether a value has another inside it, and that one.
+    """Return whether a value has another value at a path inside it, and the inner value.
 
-    :param value: of a column; JSON text is parsed.
+    :param value: value of a column; JSON text is parsed.
     :param path: of `path_inside`.
     """
     for key in path:
@@ -164,7 +164,7 @@ def type_has(kind: pa.DataType, path: Sequence[str]) -> bool | None:
 def _columns_of(step: Step, columns: Collection[str], default_text_keys: Collection[str]) -> Iterator[tuple[str, str]]:
     """Yield the columns that an operator reads, each with the parameter that names it."""
     operator = step.operator
-    # Ours read the columns of the layout, whatever Data-Juicer's keys say.
+    # Our operators read the columns of the layout, whatever Data-Juicer's keys are.
     keys = frozenset() if operator is None or step.is_ours else keys_read(operator)
     for parameter, value in {**_defaults(operator), **step.parameters}.items():
         given_to_all = parameter in _GIVEN_TO_ALL or (parameter == "text_key" and value in default_text_keys)
@@ -219,7 +219,7 @@ def _mentions(code: str, column: str) -> bool:
     except (SyntaxError, ValueError):
         return True
     written = {id(key) for node in ast.walk(tree) if isinstance(node, ast.Dict) for key in node.keys if key}
-    # The names in a lambda are its own variables; those in a condition are columns.
+    # The names in a lambda are its own variables; the names in a condition are columns.
     names_are_columns = not isinstance(tree.body, ast.Lambda)
     return any(_names(node, column, names_are_columns) for node in ast.walk(tree) if id(node) not in written)
 

@@ -1,4 +1,4 @@
-"""Which rows, samples or topics, each operator of a recipe gets."""
+"""Find whether each operator of a recipe gets samples or topics."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mergeit_ops.dataset.recipe import Recipe, Step
 from mergeit_ops.errors import RecipeError
 
 RowKind = Literal["samples", "topics", "either"]
-"""What rows an operator takes or gives: flat samples, topics (each column a list), or the same as its input."""
+"""The input or output rows of an operator: flat samples, topics (each column is a list), or the same as its input."""
 
 _FLATTEN = "llm_pair_merger_mapper, topic_reverse_grouper or Data-Juicer's naive_reverse_grouper"
 
@@ -20,7 +20,7 @@ class RowsHere:
     """The rows at one place in a recipe.
 
     :param kind: samples or topics; `either` if unknown.
-    :param giver: the operator that made them topics or samples; empty if there is none.
+    :param giver: operator that made them topics or samples; empty if there is none.
     """
 
     kind: RowKind = "either"
@@ -73,7 +73,7 @@ def _declared(step: Step) -> tuple[RowKind, RowKind]:
     if step.is_ours:
         return operator.takes, operator.gives  # type: ignore[attr-defined]
     if issubclass(operator, Grouper):
-        # A grouper of Data-Juicer that flattens says so in its name.
+        # The name of a Data-Juicer grouper shows whether it flattens.
         return ("topics", "samples") if "reverse" in step.name else ("samples", "topics")
     if issubclass(operator, Aggregator):
         return "topics", "either"

@@ -33,8 +33,8 @@ def claim_file(work_dir: str, record: Mapping[str, Any]) -> Path:
     """Write a record to a new file and return the path.
 
     The file number is the operator's place in its recipe, from 1; without a place it is the next free number. A file of
-    another run is never changed: the new name gets a suffix. A file of the same operator in the same run is replaced,
-    because the operator runs again.
+    another run is never changed; the new name gets a suffix. A file of the same operator in the same run is replaced,
+    because the operator is running again.
 
     :param work_dir: the run's work dir.
     :param record: the record.
@@ -62,9 +62,9 @@ def claim_file(work_dir: str, record: Mapping[str, Any]) -> Path:
 def replace_file(path: Path, record: Mapping[str, Any]) -> None:
     """Replace the record in a file atomically.
 
-    :param path: from `claim_file`.
+    :param path: path from `claim_file`.
     :param record: the record.
-    :raises OSError: if it cannot be written; the old one stays.
+    :raises OSError: if it cannot be written; the old record stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _put(path, _text(record), replace=True)
@@ -140,14 +140,14 @@ def _number_of(path: Path) -> int:
 def _text(record: Mapping[str, Any]) -> bytes:
     try:
         return json.dumps(record, ensure_ascii=False, default=str).encode("utf-8")
-    except UnicodeEncodeError:  # half a surrogate pair, from a row or a parameter
+    except UnicodeEncodeError:  # half of a surrogate pair, from a row or a parameter
         return json.dumps(record, default=str).encode("ascii")
 
 
 def _put(path: Path, content: bytes, replace: bool) -> None:
     """Write a file under another name in its folder and rename it.
 
-    :raises FileExistsError: if it exists and may not be replaced.
+    :raises FileExistsError: if the file exists and must not be replaced.
     """
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
@@ -159,7 +159,7 @@ def _put(path: Path, content: bytes, replace: bool) -> None:
             os.replace(temporary, path)
             return
         try:
-            # Unlike a rename, a link never replaces what is there.
+            # Unlike a rename, a link never replaces an existing file.
             os.link(temporary, path)
         except FileExistsError:
             raise

@@ -1,4 +1,4 @@
-"""The samples of files of the user's own: a target to represent, or a benchmark to stay away from."""
+"""Samples of the user's files: a target to represent, or a benchmark to avoid."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ __all__ = ["FileSample", "read_samples"]
 
 _QUESTIONS = ("question", "problem", "prompt", "query", "instruction", "text", "sentence", "goal", "ctx")
 _ANSWERS = ("answer", "solution", "canonical_solution", "target", "response", "output", "completion", "reference")
-"""Columns of benchmarks, the first one counts."""
+"""Usual columns of benchmarks; the first that exists is used."""
 
 
 @dataclass(frozen=True)
 class FileSample:
-    """A sample, and where it stands.
+    """A sample, and its place in a file.
 
     :param file: its file.
-    :param number: its line, or its row where rows are no lines; from 1.
+    :param number: its line, or its row if rows are not lines; from 1.
     :param sample: the sample.
     """
 
@@ -41,12 +41,12 @@ def read_samples(path: Path, layout: Mapping[str, Any], *, benchmark: bool = Fal
     """Read the samples of a file or a folder.
 
     :param path: a file of rows (JSON Lines, JSON, CSV, TSV, parquet, compressed or not) in any sample format, a folder
-        of such files, or a file of any other name with one question per line.
-    :param layout: parameters of `resolve_format` that are tried first; if a file does not have these columns, its
-        format is told from those it has.
-    :param benchmark: whether columns under the usual names of benchmarks are read too, such as `question` and `answer`,
-        also without an answer.
-    :raises DatasetError: if there is no such file, or it cannot be read.
+        of these files, or a file with any other extension and one question per line.
+    :param layout: parameters of `resolve_format` to try first. If a file does not have these columns, its format is
+        found from its own columns.
+    :param benchmark: whether to read also columns with the usual names of benchmarks, such as `question` and `answer`;
+        an answer is not needed.
+    :raises DatasetError: if the file does not exist or cannot be read.
     """
     try:
         return list(_samples(path, layout, benchmark))
@@ -75,7 +75,7 @@ def _samples(path: Path, layout: Mapping[str, Any], benchmark: bool) -> Iterator
     if not benchmark:
         yield from _read(path, rows, layout, benchmark)
         return
-    # The files of a folder of benchmarks need not be of one layout.
+    # The files of a folder of benchmarks may have different layouts.
     for file in files:
         yield from _read(file, [row for row in rows if row[0] == file], layout, benchmark)
 

@@ -25,7 +25,7 @@ GATE_STATS: Mapping[str, pa.DataType] = {
 
 
 def stats_of(table: pa.Table) -> list[dict[str, Any]]:
-    """Return the stats of each row, without nulls; empty where there are none.
+    """Return the stats of each row, without nulls; empty if it has none.
 
     A stats column of structs has every key in every row, and a key with a null would make Data-Juicer's filters skip
     the row.

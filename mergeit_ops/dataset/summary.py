@@ -1,4 +1,4 @@
-"""The figures of a run, from those of its operators."""
+"""The figures of a run, computed from the figures of its operators."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ _OF_GATES = ("accepted", "restored_rows", "rejected")
 def summary_of(figures: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the figures of a run.
 
-    :param figures: of each operator, in the order of the recipe. Figures of several operators are added up. If several
-        gates judge the same merges one after the other, the last one decides which are accepted.
+    :param figures: figures of each operator, in the order of the recipe. Figures of several operators are added up. If
+        several gates judge the same merges one after the other, the last one decides which are accepted.
     """
     summary: dict[str, Any] = {
         "rows_in": next((part["rows_in"] for part in figures if "rows_in" in part), None),
@@ -92,12 +92,12 @@ def summary_of(figures: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def price_of_merges(figures: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Return what a run has paid for each merge that it leaves.
+    """Return what a run has paid per remaining merge.
 
-    :param figures: of each operator, in the order of the recipe.
-    :return: `tokens_per_accepted` and, where prices are known, `cost_per_accepted`: what the mergers took, lost calls
-        included and answers from the journal not, for each merge that the gates accept. Without a gate
-        `tokens_per_merge` and `cost_per_merge`. Empty if nothing was asked, or no merge is left.
+    :param figures: figures of each operator, in the order of the recipe.
+    :return: `tokens_per_accepted` and, if prices are known, `cost_per_accepted`: what the mergers spent (including lost
+        calls, but not answers from the journal) per merge that the gates accept. Without a gate, `tokens_per_merge` and
+        `cost_per_merge`. Empty if nothing was asked, or no merge is left.
     """
     mergers = [part for part in figures if "pairs" in part and part.get("calls")]
     behind = _behind_mergers(figures)
@@ -129,7 +129,7 @@ def _behind_mergers(figures: Sequence[Mapping[str, Any]]) -> dict[int, bool]:
 
 
 def _sum(first: Any, second: Any) -> Any:
-    """Add up figures: numbers, lists and mappings; of texts the latest counts, and None is left out."""
+    """Add up figures: numbers, lists and mappings. For texts the latest counts; None is ignored."""
     if isinstance(first, Mapping) and isinstance(second, Mapping):
         return {
             key: _sum(first[key], second[key]) if key in first and key in second else {**second, **first}[key]

@@ -1,8 +1,8 @@
-"""Between Data-Juicer's datasets, Arrow tables and Python rows.
+"""Convert between Data-Juicer's datasets, Arrow tables and Python rows.
 
-Operators write Arrow with an explicit schema: left to infer one from a first batch that is all null, Hugging Face
-datasets fixes the wrong type and later batches abort the run. Metadata and stats are JSON columns, the type that
-Data-Juicer's own operators create for them: a struct column with nulls aborts once a later filter adds its key.
+Operators write Arrow with an explicit schema. Without one, Hugging Face datasets infers a wrong type from a first batch
+of nulls, and later batches abort the run. Metadata and stats are JSON columns, like those that Data-Juicer's own
+operators create, because with a struct column that has nulls the run aborts when a later filter adds a key.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ from mergeit_ops.dataset.page_cache import release_pages
 from mergeit_ops.errors import DiskError
 
 READ_ROWS = 2_000
-"""Rows read at a time: a few MB of text."""
+"""Rows that are read at a time; they hold a few MB of text."""
 
 _HELD_BYTES = 2**28
 _SMALL_ROWS = 256
 _SMALL_BYTES = 2**22
-_READ_AROUND_BYTES = 2**16  # what the system maps around a single row that is asked for
+_READ_AROUND_BYTES = 2**16  # bytes that the system maps around a single row
 
 TEXT = Value("string")
 JSON = Json()
 
 
 def iter_tables(dataset: Dataset, columns: Sequence[str] | None = None, rows: int = READ_ROWS) -> Iterator[pa.Table]:
-    """Yield a dataset as Arrow tables, in order, holding no more of its files in memory than a few hundred MB.
+    """Yield a dataset as Arrow tables, in order, with at most a few hundred MB of its files in memory.
 
     :param dataset: any map-style dataset.
     :param columns: columns to read; None for all.
-    :param rows: rows in a table at most.
+    :param rows: most rows of a table.
     """
     reader = RowReader(dataset, columns)
     for first in range(0, len(dataset), rows):
@@ -55,13 +55,13 @@ def iter_tables(dataset: Dataset, columns: Sequence[str] | None = None, rows: in
 class RowReader:
     """Reads rows of a dataset by position, as Arrow.
 
-    Datasets cut one slice per row wherever rows are reordered or filtered, which takes longer than what is done with
-    them, and never let go of the pages they have read.
+    If rows are reordered or filtered, datasets makes one slice per row, which takes longer than the work on the rows.
+    It also never releases the pages that it has read.
 
     :param dataset: any map-style dataset.
     :param columns: columns to read; None for all.
 
-    `row_bytes` is how much a stored row takes on average.
+    `row_bytes` is the average size of a stored row.
     """
 
     def __init__(self, dataset: Dataset, columns: Sequence[str] | None = None) -> None:
@@ -82,7 +82,7 @@ class RowReader:
         return np.cumsum([0, *(batch.num_rows for batch in self._batches)])
 
     def slice(self, first: int, length: int) -> pa.Table:
-        """Return `length` rows from `first` on."""
+        """Return `length` rows, starting at `first`."""
         if self._positions is None:
             self._note(length)
             return self._table.slice(first, length)
@@ -93,7 +93,7 @@ class RowReader:
         return self._gather(stored)
 
     def take(self, rows: NDArray[np.int64]) -> pa.Table:
-        """Return the rows at the given positions, in that order; a copy."""
+        """Return a copy of the rows at the given positions, in that order."""
         return self._gather(rows if self._positions is None else self._positions[rows])
 
     def _gather(self, stored: NDArray[np.int64]) -> pa.Table:
@@ -104,7 +104,7 @@ class RowReader:
         batch_of = np.searchsorted(self._starts, ascending, side="right") - 1
         bounds = np.flatnonzero(np.diff(batch_of, prepend=-1, append=len(self._batches)))
         parts = []
-        # Batch by batch: one take over all of a long text column would overflow Arrow's 32-bit offsets.
+        # Batch by batch, because one take over a whole column of long texts would overflow Arrow's 32-bit offsets.
         for low, high in pairwise(bounds.tolist()):
             batch, start = self._batches[batch_of[low]], self._starts[batch_of[low]]
             parts.append(batch.take(pa.array(ascending[low:high] - start, pa.int64())))
@@ -115,7 +115,7 @@ class RowReader:
         return gathered.take(pa.array(np.argsort(order, kind="stable"), pa.int64()))
 
     def _note(self, rows: int, extra: int = 0) -> None:
-        """Let go of the pages read once they are many; those of the latest table are read again where needed."""
+        """Release the pages read when there are many. Those of the latest table are read again if needed."""
         self._bytes_read += rows * (self.row_bytes + extra)
         if self._bytes_read > _HELD_BYTES:
             release_pages(self._dataset)
@@ -123,7 +123,7 @@ class RowReader:
 
 
 class TableSink:
-    """Collects tables into a dataset that lives on disk, memory-mapped, until the process ends.
+    """Collects tables into a memory-mapped dataset on disk, which exists until the process ends.
 
     :param features: the dataset's columns and types.
     """
@@ -193,7 +193,7 @@ class TableList:
         self._tables: list[pa.Table] = []
 
     def write(self, table: pa.Table) -> None:
-        """Append a table; a column that is all null in it takes the type that others give it."""
+        """Append a table; a column of nulls takes its type from the other tables."""
         self._tables.append(table)
 
     def table(self) -> pa.Table:
@@ -219,10 +219,10 @@ def write_dataset(tables: Iterable[pa.Table], features: Features) -> Dataset:
 
 
 def rows_of_dataset(dataset: Dataset, rows: NDArray[np.int64], columns: Sequence[str]) -> Dataset:
-    """Return some rows of a dataset, as a copy: rows picked out of a large file would be read one by one ever after.
+    """Return a copy of some rows of a dataset. Without a copy, rows of a large file would always be read one by one.
 
     :param dataset: any map-style dataset.
-    :param rows: their positions.
+    :param rows: positions of the rows.
     :param columns: columns to keep.
     """
     reader = RowReader(dataset, columns)
@@ -233,13 +233,13 @@ def rows_of_dataset(dataset: Dataset, rows: NDArray[np.int64], columns: Sequence
 
 
 def python_rows(table: pa.Table) -> list[dict[str, Any]]:
-    """Return a table as Python rows, JSON columns parsed."""
+    """Return a table as Python rows, with JSON columns parsed."""
     columns = python_columns(table)
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
 def python_columns(table: pa.Table) -> dict[str, list[Any]]:
-    """Return a table as lists of Python values by column, JSON columns parsed."""
+    """Return a table as lists of Python values by column, with JSON columns parsed."""
     return {name: _python_values(table.column(name)) for name in table.column_names}
 
 
@@ -253,12 +253,12 @@ def _parsed(text: str) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError:
-        # Hugging Face's loader stores a text that looks like a number, such as "50.", as it stands.
+        # Hugging Face's loader stores a text that looks like a number, such as "50.", unchanged.
         return text
 
 
 def arrow_array(values: Sequence[Any], arrow_type: pa.DataType) -> pa.Array[Any]:
-    """Return Python values as an Arrow array of a given type, JSON values serialised.
+    """Return Python values as an Arrow array of a given type, with JSON values serialised.
 
     :param values: n values; None for null.
     :param arrow_type: type of the array.
@@ -277,7 +277,7 @@ def json_array(values: Iterable[Mapping[str, Any]]) -> pa.Array[Any]:
 
 
 def dump_json(value: Any) -> str:
-    """Return a value as compact JSON; a float that JSON cannot write is an error, not `NaN`."""
+    """Return a value as compact JSON; a float that JSON cannot represent raises an error instead of becoming `NaN`."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
@@ -305,14 +305,14 @@ def _is_exact(arrow_type: pa.DataType) -> bool:
 
 
 def set_column(table: pa.Table, name: str, values: pa.Array[Any] | pa.ChunkedArray[Any]) -> pa.Table:
-    """Return the table with a column replaced where it stands, or added at the end."""
+    """Return the table with a column replaced in its place, or added at the end."""
     if name in table.column_names:
         return table.set_column(table.column_names.index(name), name, values)
     return table.append_column(name, values)
 
 
 def _as_stored(arrow_type: pa.DataType) -> pa.DataType:
-    """Return the type with every JSON type in it replaced by the text type that stores it."""
+    """Return the type, with every JSON type inside replaced by the text type that stores it."""
     if isinstance(arrow_type, pa.JsonType):
         return arrow_type.storage_type
     if pa.types.is_list(arrow_type):
@@ -325,7 +325,8 @@ def _as_stored(arrow_type: pa.DataType) -> pa.DataType:
 
 
 def _nested(arrow_type: pa.DataType, convert: Callable[[Any], Any]) -> Callable[[Any], Any] | None:
-    """Return a function that converts every JSON value inside a value of the type; None where there is none."""
+    """Return a function that converts every JSON value inside a value of the type; None if the type has no JSON
+    inside."""
     if isinstance(arrow_type, pa.JsonType):
         return lambda value: None if value is None else convert(value)
     if not arrow_type.num_fields:

@@ -21,7 +21,7 @@ def check_tags(types: Mapping[str, pa.DataType], column: str, operator: str) -> 
     :param types: columns of flat rows and their types.
     :param column: name of the column.
     :param operator: registry name, for the message.
-    :raises DatasetError: if there is none, or it holds something other than lists of texts.
+    :raises DatasetError: if it does not exist, or does not hold lists of texts.
     """
     if column not in types:
         raise DatasetError(
@@ -38,7 +38,7 @@ def check_tags(types: Mapping[str, pa.DataType], column: str, operator: str) -> 
 
 
 def tag_lists(table: pa.Table, column: str) -> list[list[str]]:
-    """Return the tags of each row, each once, in the order in which they appear; null is no tag.
+    """Return the tags of each row, each once, in the order in which they appear, without nulls.
 
     :param table: flat rows.
     :param column: a column that `check_tags` accepts.
@@ -51,7 +51,7 @@ def with_tags(table: pa.Table, column: str, tags: Iterable[Sequence[str]]) -> pa
     """Return rows with their tags.
 
     :param table: flat rows.
-    :param column: name of the column; it is replaced if it is there.
+    :param column: name of the column; it is replaced if it exists.
     :param tags: the tags of each row.
     """
     return set_column(table, column, pa.array(list(tags), _TAGS))

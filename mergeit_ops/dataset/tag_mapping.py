@@ -1,4 +1,4 @@
-"""A mapping of tags to their names, as a JSON file that the next run uses again."""
+"""A mapping of tags to their names, in a JSON file that later runs use again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def read_tag_mapping(path: Path) -> dict[str, str] | None:
     """Return the mapping in a file; None if there is no file.
 
     :param path: the file.
-    :raises RecipeError: if it holds something else.
+    :raises RecipeError: if the file does not hold such a mapping.
     """
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -30,15 +30,15 @@ def read_tag_mapping(path: Path) -> dict[str, str] | None:
     if not isinstance(found, dict) or not all(isinstance(name, str) for name in found.values()):
         raise RecipeError(
             f"mapping_path '{path}' must hold a JSON object that maps tags to tags; name another file, or remove it, "
-            "and the mapping is made anew"
+            "and a new mapping is written"
         )
     return found
 
 
 def write_tag_mapping(path: Path, mapping: Mapping[str, str]) -> None:
-    """Write a mapping, all of it or nothing.
+    """Write a mapping atomically.
 
-    :param path: the file; its folder is made if needed.
+    :param path: the file; its folder is created if needed.
     :param mapping: tags to their names.
     :raises DiskError: if it cannot be written.
     """

@@ -1,4 +1,4 @@
-"""The texts of a target: rows of a file of the user's, or its lines."""
+"""The texts of a target: the rows or lines of a user's file."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ __all__ = ["read_target"]
 
 
 def read_target(path: Path, layout: Mapping[str, Any]) -> tuple[list[str], int]:
-    """Read the texts of a target: of rows the instruction and the input, of a conversation all user turns.
+    """Read the texts of a target: the instruction and input of a row, or all user turns of a conversation.
 
     :param path: see `read_samples`.
     :param layout: see `read_samples`.
     :return: the texts that are not blank, and the number of rows without one.
-    :raises DatasetError: if there is no such file, it cannot be read, or it has no text.
+    :raises DatasetError: if the file does not exist, cannot be read, or has no text.
     """
     texts = [found.sample.query for found in read_samples(path, layout)]
     found = [text for text in texts if text.strip()]

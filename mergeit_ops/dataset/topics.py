@@ -1,4 +1,5 @@
-"""Topics as rows: every column of a topic's row holds the list of its samples' values, as in Data-Juicer's groupers."""
+"""Topics as rows: every column of a topic's row holds the list of its samples' values, as with Data-Juicer's
+groupers."""
 
 from __future__ import annotations
 
@@ -20,11 +21,11 @@ from mergeit_ops.dataset.tables import JSON, READ_ROWS, RowReader, iter_tables, 
 from mergeit_ops.errors import DatasetError
 
 EMBEDDING_MODEL = "embedding_model"
-"""Key of the batch metadata: the model that has made the vectors of a topic, if the grouper knows it."""
+"""Key of the batch metadata for the model of a topic's vectors, if the grouper knows it."""
 
-_BLOCK_ROWS = 20_000  # samples per written table: large enough to be quick
+_BLOCK_ROWS = 20_000  # samples per written table, large enough for speed
 _BLOCK_BYTES = 2**28  # far below Arrow's 2 GiB per column
-_READ_BYTES = 2**22  # of topics that are read at a time
+_READ_BYTES = 2**22  # bytes of topics that are read at a time
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Topic:
 
     :param topic_id: number of the topic.
     :param table: its samples, one row each, without the batch metadata.
-    :param batch_meta: what the grouper noted about the topic.
+    :param batch_meta: what the grouper has recorded about the topic.
     """
 
     topic_id: int
@@ -53,8 +54,8 @@ class Topic:
 def is_grouped(features: Features) -> bool:
     """Return whether rows are topics.
 
-    Our grouper writes batch metadata, which decides. Data-Juicer's groupers write none. Their rows have only lists, and
-    none of these is a list of turns, as a chat in flat data would be.
+    If there is batch metadata, our grouper has written it, and the rows are topics. Data-Juicer's groupers write none.
+    Their rows have only lists, and none of these is a list of turns, unlike a chat in flat data.
     """
     if BATCH_META in features:
         return True
@@ -66,7 +67,7 @@ def is_grouped(features: Features) -> bool:
 def _may_be_turns(column: str, entry: Any) -> bool:
     """Return whether a list of such entries may be the turns of one conversation.
 
-    :param column: the list's column.
+    :param column: column of the list.
     :param entry: type of an entry.
     """
     if isinstance(entry, Mapping):
@@ -85,14 +86,14 @@ def flat_types(types: Mapping[str, pa.DataType]) -> dict[str, pa.DataType]:
 
 
 def topic_features(features: Features) -> Features:
-    """Return the columns and types of topics whose samples have the given ones."""
+    """Return the columns and types of topics whose samples have the given columns."""
     return Features({name: List(feature) for name, feature in features.items()} | {BATCH_META: JSON})
 
 
 def topic_notes(embedding_model: str | None) -> dict[str, Any]:
-    """Return what the grouper notes about every topic.
+    """Return what the grouper records about every topic.
 
-    :param embedding_model: the model that has made the vectors; None: unknown.
+    :param embedding_model: model of the vectors; None if it is unknown.
     """
     return {} if embedding_model is None else {EMBEDDING_MODEL: embedding_model}
 
@@ -107,10 +108,10 @@ def iter_topics(dataset: Dataset) -> Iterator[Topic]:
 
 
 def table_topics(table: pa.Table, first_number: int = 0) -> Iterator[Topic]:
-    """Yield the topics of a table that has a row per topic, in order.
+    """Yield the topics of a table with one row per topic, in order.
 
     :param table: topics.
-    :param first_number: number of the first topic, where topics bring none.
+    :param first_number: number of the first topic, if topics bring no numbers.
     """
     metas = python_columns(table.select([BATCH_META]))[BATCH_META] if BATCH_META in table.column_names else None
     names = [name for name in table.column_names if name != BATCH_META]
@@ -129,13 +130,13 @@ def group_rows(
     readable: NDArray[np.bool_] | None = None,
     batch_meta: Mapping[str, Any] | None = None,
 ) -> Iterator[pa.Table]:
-    """Yield tables of topics, ascending by label, samples in the order of the dataset.
+    """Yield tables of topics, ascending by label, with samples in the order of the dataset.
 
     :param samples: n flat rows.
     :param extra: further columns, each a function from positions of rows to their values.
     :param labels: (n,) topic of each row.
-    :param readable: (n,) which rows can be read; embeddings that the others bring become zero vectors. None: all.
-    :param batch_meta: what to note about every topic, beside its id and its size.
+    :param readable: (n,) which rows can be read; the embeddings of the others become zero vectors. None: all.
+    :param batch_meta: what to record about every topic, besides its id and its size.
     :raises DatasetError: if a column of one topic takes more than the 2 GiB that Arrow can hold in a row.
     """
     reader = RowReader(samples)
@@ -145,7 +146,7 @@ def group_rows(
     bounds = np.append(starts, len(labels))
     first = 0
     while first < len(ids):
-        # Whole topics until the block is full; a topic larger than a block is a block of its own.
+        # A block holds whole topics until it is full; a larger topic is a separate block.
         last = max(first + 1, int(np.searchsorted(bounds, bounds[first] + block_rows, side="right")) - 1)
         rows = order[bounds[first] : bounds[last]]
         table = embeddings_as_text(reader.take(rows))
@@ -188,7 +189,8 @@ def _contiguous(column: pa.ChunkedArray[Any], name: str) -> pa.Array[Any]:
         raise _too_large(column, name) from error
     if not isinstance(combined, pa.ChunkedArray):
         return combined
-    # Older Arrow versions return a chunked array here; several chunks mean that the values fit into no single one.
+    # Older versions of Arrow return a chunked array here. Several chunks mean that the values do not fit into a single
+    # one.
     if combined.num_chunks > 1:
         raise _too_large(column, name)
     return combined.chunk(0)

@@ -1,4 +1,4 @@
-"""Sentence embeddings: loading the model once per process, and encoding texts with it."""
+"""Sentence embeddings: load a model once per process, and encode texts with it."""
 
 from mergeit_ops.embedding.backends import load_encoder
 from mergeit_ops.embedding.defaults import DEFAULT_EMBEDDING_MODEL

@@ -1,4 +1,4 @@
-"""Which class embeds with a model, by the model's name."""
+"""Choose the encoder class by the name of a model."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ __all__ = ["load_encoder"]
 def load_encoder(
     model: str = DEFAULT_EMBEDDING_MODEL, device: str = "cpu", dtype: str = "auto", fitted: StaticModel | None = None
 ) -> Encoder:
-    """Return the encoder of this process for a model, loading it on first use.
+    """Return the encoder of this process for a model; load it on first use.
 
-    Shared because several operators of one recipe embed with the same model and loading costs seconds.
+    It is shared, because several operators of a recipe embed with the same model, and loading takes seconds.
 
     :param model: name on the Hugging Face Hub, the path of a local folder, one of `PACKAGED_MODELS`, or the name of
         fitted token vectors.
     :param device: `cpu`, `cuda` or `cuda:N`; the packaged models run on the CPU.
-    :param dtype: see `SentenceEncoder`; the packaged models have one.
-    :param fitted: these token vectors; None: they are looked for in the cache folder.
+    :param dtype: see `SentenceEncoder`; the packaged models have only one.
+    :param fitted: the token vectors; None: they are read from the cache folder.
     :raises EmbeddingError: if the model cannot be loaded.
     """
     name = DEFAULT_EMBEDDING_MODEL if is_default(model) else model

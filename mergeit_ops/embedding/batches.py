@@ -1,4 +1,4 @@
-"""Which texts go through a model together."""
+"""Divide texts into batches for a model."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 def batches_of_like_lengths(
     lengths: Sequence[int], *, most_tokens: int | None = None, most_texts: int | None = None
 ) -> list[NDArray[np.int64]]:
-    """Divide texts into batches in which little is padding.
+    """Divide texts into batches with little padding.
 
     :param lengths: tokens of each text.
-    :param most_tokens: tokens of a batch at most, padding included; a longer text is a batch of its own. None: any.
-    :param most_texts: texts of a batch at most, >= 1; None: any.
-    :return: positions, batch by batch, the longest texts first: what does not fit in memory fails at once.
+    :param most_tokens: most tokens of a batch, including padding; a longer text is a separate batch. None: no limit.
+    :param most_texts: most texts of a batch, >= 1; None: no limit.
+    :return: positions, batch by batch, the longest texts first, so that a lack of memory shows at once.
     """
     order = np.argsort(-np.asarray(lengths, dtype=np.int64), kind="stable")
     batches = []
@@ -24,7 +24,7 @@ def batches_of_like_lengths(
     while start < len(order):
         room = len(order)
         if most_tokens is not None:
-            # The first of a batch is its longest, to whose length the others are padded.
+            # The first text of a batch is its longest; the others are padded to its length.
             room = max(1, most_tokens // max(1, lengths[order[start]]))
         if most_texts is not None:
             room = min(room, most_texts)

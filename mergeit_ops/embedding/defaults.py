@@ -1,32 +1,34 @@
-"""Defaults of the embedding step, apart from the model code so that operators can name them without loading it."""
+"""Defaults of the embedding step, in a separate module so that operators can use them without loading the model
+code."""
 
 DEFAULT_EMBEDDING_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 """The model of the paper: 384 dimensions, 22 million parameters, runs on a CPU."""
 
 STATIC = "static"
-"""As `embedding_model`: token vectors that are fitted to the rows at hand."""
+"""Value of `embedding_model` for token vectors that are fitted to the rows."""
 
 _DEFAULT_MODEL_NAMES = frozenset({DEFAULT_EMBEDDING_MODEL, "all-MiniLM-L6-v2"})
 
 HUB_VARIABLES = ("HF_TOKEN", "HF_HUB_OFFLINE")
-"""Environment variables that the libraries read which load models from the Hugging Face Hub."""
+"""Environment variables of the libraries that load models from the Hugging Face Hub."""
 
 DTYPES = ("auto", "float32", "bfloat16")
-"""In what precision a model multiplies; `auto` takes bfloat16 where the processor has instructions for it."""
+"""Number formats of a model's multiplications; `auto` takes bfloat16 if the processor has instructions for it."""
 
 
 EMBEDDING_WINDOWS = ("first", "mean")
-"""Of a text that is longer than the model's window: its first window, or the mean of its windows."""
+"""How to embed a text that is longer than the model's window: its first window, or the mean of its windows."""
 
 DEFAULT_EMBEDDING_WINDOW = "mean"
-"""It finds the other half of a long text more often, and costs nothing where texts are short; see docs/embedding.md."""
+"""With the mean, the two halves of a long text find each other more often, and it costs nothing for short texts; see
+docs/embedding.md."""
 
 MOST_WINDOWS = 8
-"""Windows of a text that are embedded at most, so that one text cannot take the time of thousands."""
+"""Most windows of a text that are embedded, so that one text cannot take the time of thousands."""
 
 
 def is_default(model: str) -> bool:
-    """Return whether a name is one of the default model's.
+    """Return whether a name belongs to the default model.
 
     :param model: a name, or a folder.
     """

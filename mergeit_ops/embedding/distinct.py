@@ -1,4 +1,4 @@
-"""Embedding each distinct text once."""
+"""Embed each distinct text once."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ __all__ = ["encode_distinct"]
 def encode_distinct(
     texts: Sequence[str], width: int, encode: Callable[[list[str]], NDArray[np.float32]]
 ) -> NDArray[np.float32]:
-    """Return the embeddings of texts, of which identical ones are embedded once.
+    """Return the embeddings of texts; identical texts are embedded once.
 
     :param texts: n texts.
     :param width: dimensions of an embedding.
-    :param encode: embeds m different texts, at least one, as (m, width) float32.
+    :param encode: function that embeds m different texts, at least one, as (m, width) float32.
     :return: (n, width) float32.
     """
     if not texts:

@@ -1,4 +1,4 @@
-"""What embeds texts, whichever library runs the model."""
+"""The interface of embedding models, for all libraries."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ __all__ = ["Encoder", "Window"]
 class Window(NamedTuple):
     """A part of a text that is longer than the model's window.
 
-    :param text: the part; the model cuts it where it is longer than the window after all.
-    :param tokens: how many tokens of the text it stands for, >= 1.
+    :param text: the part. If it is longer than the window after all, the model cuts it.
+    :param tokens: number of the text's tokens that it represents, >= 1.
     """
 
     text: str
@@ -26,7 +26,7 @@ class Window(NamedTuple):
 class Encoder(Protocol):
     """A loaded embedding model.
 
-    The embedding of a text is the same, bit for bit, whatever other texts are embedded with it.
+    The embedding of a text is the same, bit for bit, with any other texts.
     """
 
     model: str
@@ -37,11 +37,10 @@ class Encoder(Protocol):
         ...
 
     def encode(self, texts: Sequence[str], batch_size: int | None = None) -> NDArray[np.float32]:
-        """Embed texts; what does not fit in the model's window is cut.
+        """Embed texts; a text that exceeds the model's window is cut.
 
         :param texts: n texts; an empty text is allowed.
-        :param batch_size: maximum number of texts that are embedded at the same time on a CPU; None: the encoder
-            chooses.
+        :param batch_size: most texts that are embedded at the same time on a CPU; None: the encoder chooses.
         :return: (n, width) float32, rows of unit norm.
         """
         ...
@@ -50,7 +49,7 @@ class Encoder(Protocol):
         """Divide the texts that are longer than the model's window.
 
         :param texts: texts.
-        :return: by the position of each such text, its windows in order, two at least. The first is embedded as the
-            whole text is.
+        :return: maps the position of each longer text to its windows in order, at least two. The first window has the
+            same embedding as the whole text.
         """
         ...

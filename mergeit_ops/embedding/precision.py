@@ -1,4 +1,4 @@
-"""In what precision a model multiplies matrices."""
+"""The precision of a model's matrix products."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ _KEPT_KERNELS = 16
 
 
 def limit_kernel_caches() -> None:
-    """Have oneDNN keep few of the kernels that it makes, unless the environment says how many.
+    """Make oneDNN keep only a few of its kernels, unless the environment sets the number.
 
-    It makes one for each shape of a matrix product in bfloat16, with memory of its own, and by default keeps 1,024 of
-    them, and PyTorch another 1,024. Texts of all lengths come in thousands of shapes, and memory would grow by
-    gigabytes. To make a kernel again takes no time that can be measured beside its work. oneDNN reads this once, before
-    the first product of the process: later calls change nothing.
+    oneDNN creates a kernel with its own memory for each shape of a matrix product in bfloat16. By default it keeps
+    1,024 of them, and PyTorch keeps another 1,024. Texts of all lengths have thousands of shapes, so memory would grow
+    by gigabytes. Creating a kernel again takes no measurable time. oneDNN reads the setting once, before the first
+    product of the process; later calls have no effect.
     """
     for name in _KERNEL_CACHES:
         os.environ.setdefault(name, str(_KEPT_KERNELS))
 
 
 def takes_bfloat16(device: str, dtype: str) -> bool:
-    """Return whether a model is to multiply in bfloat16.
+    """Return whether a model should multiply in bfloat16.
 
     Sums, norms and softmax stay in float32 (autocast), so embeddings keep a cosine of 0.9999 to those of float32.
 
     :param device: torch device.
-    :param dtype: one of `DTYPES`. `auto` looks at what the device has instructions for, never at a clock: the same
+    :param dtype: one of `DTYPES`. `auto` depends on the instructions of the device, never on measured time, so the same
         machine always gives the same embeddings.
     """
     if dtype != "auto":
@@ -40,15 +40,15 @@ def takes_bfloat16(device: str, dtype: str) -> bool:
     import torch
 
     if device.startswith("cuda"):
-        # From Ampere on; asked in general, torch counts what it emulates too.
+        # Ampere or later. torch's own check also counts emulation.
         return torch.cuda.get_device_capability(device)[0] >= _FIRST_WITH_BFLOAT16
-    # Elsewhere it is emulated, which takes longer than float32.
+    # On other devices it is emulated, which is slower than float32.
     names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return device == "cpu" and any(getattr(torch.cpu, name, bool)() for name in names)
 
 
 def precision(device: str, bfloat16: bool) -> AbstractContextManager[object]:
-    """Return the context in which a model is to run.
+    """Return the context in which a model should run.
 
     :param device: torch device.
     :param bfloat16: whether to multiply in bfloat16.
@@ -61,10 +61,11 @@ def precision(device: str, bfloat16: bool) -> AbstractContextManager[object]:
 
 
 def narrow_weights(model: torch.nn.Module) -> None:
-    """Keep the weights of linear layers in bfloat16, for a model that only runs where `precision` says bfloat16.
+    """Store the weights of linear layers in bfloat16, for a model that always runs in a `precision` context with
+    bfloat16.
 
-    Autocast would convert them in each forward pass, with the same result. For a small batch this takes a third of the
-    time.
+    Autocast would convert them in each forward pass, with the same result. For a small batch, this conversion takes a
+    third of the time.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""What some models want before each text, although their saved configuration does not say so."""
+"""Prompts that some models need before each text, although their saved configuration does not contain them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from pathlib import PurePath
 __all__ = ["prompt_of"]
 
 _PROMPTS = {
-    # Their authors: "query: " for symmetric tasks such as similarity and clustering. The instruct ones want a task.
+    # The authors recommend "query: " for symmetric tasks such as similarity and clustering. The instruct models need a
+    # task.
     re.compile(r"(multilingual-)?e5-(small|base|large)(-v2|-unsupervised)?"): "query: ",
 }
 
 
 def prompt_of(model: str) -> str | None:
-    """Return what goes before each text that a model embeds; None: nothing is known of it.
+    """Return the prompt before each text of a model; None if none is known.
 
     :param model: name on the Hugging Face Hub, or the path of a local folder that has the model's name.
     """

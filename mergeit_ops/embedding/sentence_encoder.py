@@ -1,4 +1,4 @@
-"""Text to unit vectors with a sentence-transformers model."""
+"""Turn texts into unit vectors with a sentence-transformers model."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-_TEXTS_AT_ONCE = 16_384  # tokenized, and divided into batches
-# Tokens of a batch. A single text takes as long as a full batch, so batches are only as large as is worthwhile.
+_TEXTS_AT_ONCE = 16_384  # texts that are tokenized and divided into batches together
+# Tokens of a batch. A single text takes as long as a full batch, so batches are not larger than is useful.
 _CPU_TOKENS = {"float32": 384, "bfloat16": 768}
 _GPU_TOKENS = 8_192
-_TOKENS_AT_ONCE = 256  # each a text of its own
+_TOKENS_AT_ONCE = 256  # each is a separate text
 _BAGS_AT_ONCE = 256  # texts of a model that adds up token vectors
 
-_PROMPT = "mergeit"  # its name in the model
+_PROMPT = "mergeit"  # name of the prompt in the model
 
 _DEFAULT_WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
@@ -47,8 +47,8 @@ class SentenceEncoder:
 
     :param model: name on the Hugging Face Hub, or the path of a local folder.
     :param device: `cpu`, `cuda` or `cuda:N`.
-    :param dtype: in what it multiplies: `float32`, `bfloat16`, or `auto`, which is bfloat16 where the device has
-        instructions for it.
+    :param dtype: number format of its multiplications: `float32`, `bfloat16`, or `auto`, which takes bfloat16 if the
+        device has instructions for it.
     :raises EmbeddingError: if the model cannot be loaded.
     """
 
@@ -69,7 +69,7 @@ class SentenceEncoder:
         if prompt is not None and not self._model.prompts.get(self._model.default_prompt_name or ""):
             self._model.prompts = {**self._model.prompts, _PROMPT: prompt}
             self._model.default_prompt_name = _PROMPT
-            logger.info(f"{self.model} wants {prompt!r} before each text, so each has it before it is embedded.")
+            logger.info(f"{self.model} needs the prompt {prompt!r}, so it is put before each text.")
 
     @property
     def width(self) -> int:
@@ -86,34 +86,34 @@ class SentenceEncoder:
         model) are cut by it.
 
         :param texts: n texts; an empty text is allowed.
-        :param batch_size: maximum number of texts that are embedded at the same time on a CPU. Batches run in parallel,
-            and a smaller number runs fewer of them. A batch has a fixed shape. None: one batch per core.
+        :param batch_size: most texts that are embedded at the same time on a CPU. Batches have a fixed shape and run in
+            parallel; a smaller number runs fewer batches. None: one batch per core.
         :return: (n, width) float32, rows of unit norm.
         """
         return encode_distinct(texts, self.width, partial(self._encode_distinct, batch_size=batch_size))
 
     def windows(self, texts: Sequence[str]) -> Mapping[int, Sequence[Window]]:
-        """See `Encoder`; none for a model without a window, or whose tokenizer does not say where its tokens are."""
+        """See `Encoder`; empty for a model without a window, or if its tokenizer does not give the places of tokens."""
         room = self._room
         if room is None:
             return {}
-        # A token is a byte of the text at least.
+        # A token has at least one byte of text.
         long = [row for row, text in enumerate(texts) if len(text.encode("utf-8", "replace")) > room]
         found = {}
         for row, places in zip(long, token_places(self._model.tokenizer, [texts[row] for row in long]), strict=True):
             if len(places) > room:
                 parts = [places[start : start + room] for start in range(0, len(places), room)]
                 text = texts[row]
-                # The first one as it is, so that it is cut as every text is.
+                # The first window is unchanged, so that it is cut like every text.
                 found[row] = [Window(text, room)]
                 found[row] += [Window(text[part[0][0] : part[-1][1]], len(part)) for part in parts[1:]]
         return found
 
     @property
     def tokenizer(self) -> str:
-        """Return the tokenizer as JSON, as the library tokenizers writes it.
+        """Return the tokenizer in the JSON of the library tokenizers.
 
-        :raises EmbeddingError: if the model has none of that kind.
+        :raises EmbeddingError: if the model has no fast tokenizer.
         """
         backend = getattr(getattr(self._model, "tokenizer", None), "backend_tokenizer", None)
         if backend is None:
@@ -121,9 +121,9 @@ class SentenceEncoder:
         return str(backend.to_str())
 
     def tokens_alone(self, numbers: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Embed each of some tokens as a text of its own.
+        """Embed each of some tokens as a separate text.
 
-        :param numbers: (n,) of tokens in the vocabulary.
+        :param numbers: (n,) numbers of tokens in the vocabulary.
         :return: (n, width) float32, rows of unit norm.
         :raises EmbeddingError: if the model takes no padded tokens.
         """
@@ -151,7 +151,7 @@ class SentenceEncoder:
 
     @cached_property
     def _room(self) -> int | None:
-        """Tokens of a text that the model looks at; None: all, or unknown."""
+        """Tokens of a text that the model reads; None: all, or unknown."""
         from mergeit_ops.embedding.tokenized import tokenize
 
         window = getattr(self._model, "max_seq_length", None)
@@ -168,7 +168,7 @@ class SentenceEncoder:
                 for positions, found in self._embedded(texts[start : start + _TEXTS_AT_ONCE], batch_size):
                     some[positions] = found
                     bar.update(len(positions))
-        # In float32, whatever the last layer of the model multiplies in.
+        # In float32, whatever the precision of the model's last layer.
         vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.finfo(np.float32).tiny)
         return vectors
 
@@ -198,7 +198,8 @@ class SentenceEncoder:
     def _embedded_without_padding(self, texts: list[str]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
         from torch.nn import EmbeddingBag
 
-        # Sums of token vectors are not normalised. In other models, other texts may change the length of this one.
+        # A model that adds up token vectors treats each text of a batch separately. In other models, other texts may
+        # change the padded length of a text, so each text is a separate batch.
         size = _BAGS_AT_ONCE if isinstance(getattr(self._model[0], "embedding", None), EmbeddingBag) else 1
 
         def embed(start: int) -> NDArray[np.float32]:
@@ -226,12 +227,13 @@ def _is_matrix(feature: Any) -> bool:
 
 
 def _with_one_more(values: torch.Tensor, texts: int) -> torch.Tensor:
-    """Return the values of a text with one more behind the first, for each of some texts, text after text."""
+    """Return the values of some texts, one after the other, with one more value inserted after the first of each
+    text."""
     return values[[0, 0, *range(1, len(values))]].repeat(texts)
 
 
 def _resolve_model(model: str) -> str:
-    """Return the folder of the packaged default model where it is installed, else the name as it is."""
+    """Return the folder of the packaged default model if it is installed, otherwise the name unchanged."""
     if not is_default(model):
         return model
     try:

@@ -1,4 +1,4 @@
-"""Files that say which cosines of an embedding model are as strict as those of the default model."""
+"""Files with the cosines of an embedding model that are as strict as those of the default model."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _DIGITS = 8
 
 
 def shipped_scale(model: str) -> EqualStrictness | None:
-    """Return the scale of a model that comes with the package; None: there is none.
+    """Return the scale of a model that is shipped with the package; None if there is none.
 
-    :param model: its name at the Hugging Face Hub, or that of a packaged model.
+    :param model: name of the model on the Hugging Face Hub, or of a packaged model.
     """
     folder = resources.files("mergeit_ops.embedding") / "scales"
     shipped = [folder / _file_name(name) for name in known_names(model)]
@@ -30,10 +30,10 @@ def shipped_scale(model: str) -> EqualStrictness | None:
 
 
 def scale_in(folder: Path, model: str) -> EqualStrictness | None:
-    """Return the scale of a model that an earlier run has stored; None: there is none that can be read.
+    """Return the scale of a model that an earlier run has stored; None if there is no readable one.
 
-    :param folder: where it was stored.
-    :param model: what names it there.
+    :param folder: folder where it was stored.
+    :param model: key of the scale in the folder.
     """
     try:
         return _read((folder / _file_name(model)).read_text(encoding="utf-8"))
@@ -44,8 +44,8 @@ def scale_in(folder: Path, model: str) -> EqualStrictness | None:
 def store_scale(folder: Path, model: str, scale: EqualStrictness) -> None:
     """Store the scale of a model for later runs.
 
-    :param folder: where; it is made if needed.
-    :param model: what names it there.
+    :param folder: folder, which is created if needed.
+    :param model: key of the scale in the folder.
     :param scale: the scale.
     :raises OSError: if it cannot be written.
     """

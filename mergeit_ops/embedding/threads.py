@@ -9,18 +9,18 @@ from typing import TypeVar
 T = TypeVar("T")
 R = TypeVar("R")
 
-MOST_WORKERS = 32  # above, they wait for Python more than they gain
+MOST_WORKERS = 32  # more would lose more time waiting for Python than they gain
 
 
 def in_threads(function: Callable[[T], R], items: Iterable[T], most_workers: int = MOST_WORKERS) -> Iterator[R]:
-    """Yield what a function that runs a model returns for each item, in order.
+    """Yield the result of a function that runs a model for each item, in order.
 
     Small matrices do not keep all cores busy, but several small batches in parallel do. Each worker computes on one
-    core, because several cores may add in another order, and then the result would depend on their number.
+    core. Several cores may add in another order, so the result would depend on their number.
 
-    :param function: runs in threads of the pool.
-    :param items: its arguments.
-    :param most_workers: maximum number of threads, >= 1; never more than the cores that torch may use.
+    :param function: function to run in the threads of a pool.
+    :param items: arguments of the function.
+    :param most_workers: most threads, >= 1; never more than the cores that torch may use.
     :raises Exception: the function's exception; waiting items are skipped.
     """
     import torch
@@ -34,6 +34,6 @@ def in_threads(function: Callable[[T], R], items: Iterable[T], most_workers: int
     try:
         yield from pool.map(function, items)
     finally:
-        # What waits is not begun: an interrupted run ends at once.
+        # Waiting items are not started, so an interrupted run ends at once.
         pool.shutdown(cancel_futures=True)
         torch.set_num_threads(cores)

@@ -1,4 +1,4 @@
-"""Where in a text its tokens are."""
+"""The places of tokens in a text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _CHARACTERS_AT_ONCE = 1_000_000
 
 
 def token_places(tokenizer: Any, texts: Sequence[str]) -> Iterator[list[tuple[int, int]]]:
-    """Yield the first character of each token and the one behind its last, text by text.
+    """Yield the start and the end (exclusive) of each token in characters, text by text.
 
     :param tokenizer: a fast tokenizer of transformers. Special tokens and prompts are left out.
     :param texts: the texts, of any length.

@@ -9,8 +9,8 @@ import torch
 
 from mergeit_ops.embedding.fixed_shapes import FixedBatch
 
-_CHARACTERS_AT_ONCE = 1_000_000  # a tokenizer holds all of a text before it cuts it
-_TEXTS_AT_ONCE = 250  # of like lengths: few of them are padded much
+_CHARACTERS_AT_ONCE = 1_000_000  # a tokenizer keeps a whole text in memory before it cuts it
+_TEXTS_AT_ONCE = 250  # of similar length, so that few are padded much
 
 _MASK = "attention_mask"
 
@@ -18,11 +18,11 @@ _MASK = "attention_mask"
 class TokenizedTexts:
     """The tokens of some texts, without padding.
 
-    :param lengths: tokens of each text.
+    :param lengths: number of tokens of each text.
     :param starts: number of the first token of each text.
-    :param values: per feature of the model, such as `input_ids`, its values for all tokens, text after text.
+    :param values: for each feature of the model, such as `input_ids`, the values of all tokens, text after text.
     :param shared: features that all texts share, such as the length of the prompt.
-    :param tokenizer: defines the padding.
+    :param tokenizer: tokenizer that defines the padding.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class TokenizedTexts:
         rows = torch.cat([rows, rows[:1].expand(batch.size - len(rows))])
         lengths = self.lengths[rows, None]
         if batch.padded:
-            # A short row, so that there is padding.
+            # A short row, to have padding in the batch.
             lengths[len(batch.positions) :] = lengths[0].clamp(max=1)
         tokens = torch.arange(batch.length)[None]
         if self._left:
@@ -69,7 +69,7 @@ def tokenize(model: Any, texts: Sequence[str]) -> TokenizedTexts | None:
     :param model: a SentenceTransformer; its default prompt goes before each text.
     :param texts: at least one.
     """
-    # Tokenizers pad to the longest text of a part and build lists, which takes most of their time.
+    # Tokenizers spend most of their time on padding to the longest text of a part and on building lists.
     order = sorted(range(len(texts)), key=lambda number: len(texts[number]))
     texts = [texts[number] for number in order]
     parts: list[torch.Tensor] = []
@@ -86,7 +86,7 @@ def tokenize(model: Any, texts: Sequence[str]) -> TokenizedTexts | None:
         parts.append(kept.sum(dim=1))
         for name, found in features.items():
             if isinstance(found, torch.Tensor) and found.shape == mask.shape:
-                # For texts without a token, transformers returns an empty matrix of floats.
+                # For texts without tokens, transformers returns an empty matrix of floats.
                 values.setdefault(name, []).append(found[kept] if found.numel() else found[kept].long())
             else:
                 shared[name] = found

@@ -20,19 +20,20 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _WIDTH = 512
-_WINDOW = 512  # tokens. The model has no window, but needs 15 KB for a token.
+_WINDOW = 512  # tokens. The model has no window, but needs 15 KB per token.
 _MOST_CHARACTERS = 50 * _WINDOW  # of a text, to find its first window
 _TEXTS_AT_ONCE = 16  # in a thread, one after the other
 _BLANK = "▁"  # how sentencepiece writes a space
 
 
 class UseEncoder:
-    """A network of n-grams, whose tokens are averaged: as fast for a token whatever stands around it.
+    """A network of n-grams whose token vectors are averaged, so the time per token does not depend on the length of a
+    text.
 
-    In a batch, the place of a text changes the last digits of its embedding on many processors. So each text goes
-    through the model alone, in one thread; several of them at the same time.
+    On many processors, the place of a text in a batch changes the last digits of its embedding. So each text goes
+    through the model alone, in one thread, and several threads run in parallel.
 
-    :param model: its name in recipes.
+    :param model: name of the model in recipes.
     :raises EmbeddingError: if the package is not installed.
     """
 
@@ -52,11 +53,11 @@ class UseEncoder:
     def _encode(self, texts: list[str], workers: int) -> NDArray[np.float32]:
         from threadpoolctl import threadpool_limits
 
-        self._use.encode("")  # loads the weights, which threads would do twice
+        self._use.encode("")  # loads the weights, which several threads would otherwise load twice
         vectors = np.empty((len(texts), _WIDTH), dtype=np.float32)
         starts = range(0, len(texts), _TEXTS_AT_ONCE)
         some = [texts[start : start + _TEXTS_AT_ONCE] for start in starts]
-        # The package sets a limit for each text and takes it back: to this one, in every thread.
+        # The package sets a limit for each text and then restores this one, in every thread.
         with (
             threadpool_limits(1, user_api="blas"),
             progress_bar(len(texts), "embedding", "texts") as bar,
@@ -82,7 +83,7 @@ class UseEncoder:
         if len(pieces) <= _WINDOW:
             return [Window(text, max(1, len(pieces)))]
         parts = [pieces[start : start + _WINDOW] for start in range(0, len(pieces), _WINDOW)]
-        # Pieces of the normalised text: what is unknown stands in them as <unk>, as the model sees it.
+        # Pieces of the normalised text. Unknown characters are <unk> in them, as the model sees them.
         return [Window("".join(part).replace(_BLANK, " ").strip(), len(part)) for part in parts]
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Texts that are longer than the window of a model: embedded in parts, whose vectors are averaged."""
+"""Embed texts that are longer than a model's window in parts, and average the vectors."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["EmbeddedTexts", "cut_by_count", "embed_texts", "longest_part", "spread"]
 
-_TEXTS_AT_ONCE = 4_096  # whose windows, texts and vectors, are held in memory
-_MOST_CHARACTERS = 100_000  # of a text that are tokenized; some 25,000 tokens of English
+_TEXTS_AT_ONCE = 4_096  # texts whose windows and vectors are in memory at the same time
+_MOST_CHARACTERS = 100_000  # of a text that are tokenized; about 25,000 tokens of English
 
 
 class EmbeddedTexts(NamedTuple):
@@ -36,9 +36,9 @@ def embed_texts(encoder: Encoder, texts: Sequence[str], batch_size: int | None, 
     :param encoder: the model.
     :param texts: n texts.
     :param batch_size: see `Encoder.encode`.
-    :param window: `first`: of a longer text the first window is embedded. `mean`: all of its windows, up to
-        `MOST_WINDOWS`, are embedded, and their vectors averaged, each weighted by its tokens. The vectors of texts that
-        fit are the same bits in both.
+    :param window: `first`: the first window of a longer text is embedded. `mean`: its windows, up to `MOST_WINDOWS`,
+        are embedded, and their vectors are averaged with their tokens as weights. A text that fits has the same vector,
+        bit for bit, in both modes.
     """
     vectors = encoder.encode(texts, batch_size)
     longer = 0
@@ -56,9 +56,9 @@ def _average(
 ) -> None:
     """Replace the vectors of first windows by the means of all windows.
 
-    :param encoder: embeds the windows behind the first.
-    :param vectors: (n, width) unit vectors of texts; those of the longer ones are changed.
-    :param windows: by the row of each longer text, its windows.
+    :param encoder: encoder for the windows after the first.
+    :param vectors: (n, width) unit vectors of texts; those of the longer texts are changed in place.
+    :param windows: maps the row of each longer text to its windows.
     :param batch_size: see `Encoder.encode`.
     """
     behind = encoder.encode([part.text for parts in windows.values() for part in parts[1:]], batch_size)
@@ -67,14 +67,14 @@ def _average(
         end = start + len(parts) - 1
         weights = np.array([part.tokens for part in parts], dtype=np.float64)
         total = weights @ np.vstack([vectors[row], behind[start:end]]).astype(np.float64)
-        # Vectors that cancel out have no direction: the first window then stands for the text.
+        # If the vectors cancel out, their mean has no direction. The vector of the first window is kept then.
         if (norm := np.linalg.norm(total)) > np.finfo(np.float32).eps * weights.sum():
             vectors[row] = total / norm
         start = end
 
 
 def spread(windows: Sequence[Window]) -> list[Window]:
-    """Return as many windows as are embedded, the first and the last among them, at even distances.
+    """Return the windows to embed: evenly spread ones, including the first and the last.
 
     :param windows: all windows of a text.
     """
@@ -84,7 +84,7 @@ def spread(windows: Sequence[Window]) -> list[Window]:
 
 
 def _excerpt(text: str) -> str:
-    """Return the parts of a huge text that its windows are taken from: its beginning, and others evenly spread."""
+    """Return the parts of a huge text from which its windows are taken: the beginning, and evenly spread parts."""
     if len(text) <= _MOST_CHARACTERS:
         return text
     size = _MOST_CHARACTERS // MOST_WINDOWS
@@ -93,12 +93,12 @@ def _excerpt(text: str) -> str:
 
 
 def cut_by_count(text: str, most: int, count: Callable[[str], int]) -> list[Window]:
-    """Cut a text into windows, for a model that tells the number of tokens of a text but not where they are.
+    """Cut a text into windows, for a model that gives the number of a text's tokens but not their places.
 
     :param text: a text.
-    :param most: tokens that a window may have, >= 1.
-    :param count: tokens of a text, >= 0, those of special tokens left out.
-    :return: its windows, each as long as it can be; one of them for a text that fits.
+    :param most: most tokens of a window, >= 1.
+    :param count: function that returns the tokens of a text, >= 0, without special tokens.
+    :return: its windows, each as long as possible; a single one for a text that fits.
     """
     windows: list[Window] = []
     start = 0
@@ -110,13 +110,13 @@ def cut_by_count(text: str, most: int, count: Callable[[str], int]) -> list[Wind
 
 
 def longest_part(text: str, start: int, most: int, count: Callable[[str], int]) -> int:
-    """Return where the longest part of a text ends that begins at a place and has no more tokens than some.
+    """Return the end of the longest part of a text that starts at a place and does not exceed a number of tokens.
 
     :param text: a text.
-    :param start: where it begins.
-    :param most: tokens that it may have, >= 1.
-    :param count: tokens of a text.
-    :return: > start, unless the text ends there: one character is taken whatever it counts.
+    :param start: start of the part.
+    :param most: most tokens of the part, >= 1.
+    :param count: function that returns the tokens of a text.
+    :return: the end, > start unless the text ends there; one character is always taken.
     """
     fits, end = start + 1, start + most
     while end < len(text) and count(text[start:end]) <= most:

@@ -1,1 +1,1 @@
-"""What runs over Arrow tables, in one process or in the tasks of a Ray cluster."""
+"""Jobs over Arrow tables, in one process or in the tasks of a Ray cluster."""

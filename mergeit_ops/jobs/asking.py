@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 __all__ = ["AskingJob", "EngineJob", "rows_at_once"]
 
 _ROWS_IN_BATCHES = 50_000
-"""Rows whose questions wait for the same batches: each table of rows waits for its own, for up to a day."""
+"""Rows whose questions share batches. Each table of rows waits for its own batches, for up to a day."""
 
 
 class AskingJob(Protocol):
-    """Asks language models about rows, and knows what that has cost. On a cluster each task has a copy of its own."""
+    """Asks language models about rows, and keeps account of the cost. On a cluster each task has its own copy."""
 
     unit: str
-    """What a row is, for the log: `rows` or `topics`."""
+    """The word for rows in the log: `rows` or `topics`."""
 
     may_use_gpu: bool
     """Whether a local model may run on a GPU."""
 
     @property
     def operator(self) -> str:
-        """Return the registry name of the operator, for the log."""
+        """Return the the operator's registry name, for the log."""
         ...
 
     @property
@@ -41,24 +41,24 @@ class AskingJob(Protocol):
     def ask(self, table: pa.Table, own: Any) -> tuple[pa.Table, Any]:
         """Ask about the rows of a table.
 
-        A few failures may be all that a small table has: whoever sees all tables judges them.
+        In a small table, a few failures may be all rows. So failures are judged by the caller, who sees all tables.
 
         :param table: rows.
-        :param own: an argument of this table.
-        :return: the rows with what was answered, and a report for the operator.
+        :param own: argument for this table alone.
+        :return: the rows with the answers, and a report for the operator.
         :raises LLMError: if the model cannot answer, or too many requests fail.
         """
         ...
 
     def account(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return the figures and the details of all that was asked so far, for the record of the run.
+        """Return the figures and the details of all requests so far, for the record of the run.
 
-        Those of several copies are added up. `usage` of the details are the counters of the first engine.
+        Those of several copies are added up. `usage` in the details holds the counters of the first engine.
         """
         ...
 
     def finish(self) -> None:
-        """Judge the failures when there are no more rows.
+        """Judge the failures after the last row.
 
         :raises TooManyFailuresError: if too large a share has failed.
         """
@@ -72,10 +72,10 @@ class EngineJob:
     """Asks the model."""
 
     dry_run: bool
-    """Whether calls are only counted."""
+    """Whether calls are only counted (a dry run)."""
 
     plan: dict[str, Any]
-    """What a dry run would take so far."""
+    """The plan of a dry run so far."""
 
     unit = "rows"
 
@@ -98,8 +98,8 @@ class EngineJob:
 
 
 def rows_at_once(engines: Sequence[LLMEngine]) -> int:
-    """Return how many rows are asked about together at most.
+    """Return the most rows that are asked about together.
 
-    :param engines: that ask about them.
+    :param engines: engines that ask about them.
     """
     return _ROWS_IN_BATCHES if any(engine.settings.api_mode == "batch" for engine in engines) else READ_ROWS

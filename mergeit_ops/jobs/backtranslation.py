@@ -1,4 +1,4 @@
-"""Having a language model make samples of the texts of rows."""
+"""Have a language model turn the texts of rows into samples."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ if TYPE_CHECKING:
 __all__ = ["DRY_RUN", "BacktranslationJob", "BacktranslationReport", "backtranslate_rows"]
 
 DRY_RUN = "dry_run"
-"""Status of a row that a call would be made about."""
+"""Status of a row for which a call would be made."""
 
 _NOTHING = Sample("", "", "")
 
 
 @dataclass(frozen=True)
 class _Made:
-    """What became of a row.
+    """The outcome of a row.
 
     :param status: `ok`, or why there is no sample.
-    :param sample: the sample; without texts where there is none.
-    :param prompt: hash of the conversation; None: there was none.
-    :param model: that answered, if it is another than the one asked for; None else.
+    :param sample: the sample; its texts are empty if there is none.
+    :param prompt: hash of the conversation; None if there was none.
+    :param model: name of the model that answered, if it is not the one that was asked; otherwise None.
     """
 
     status: str
@@ -61,11 +61,11 @@ class _Made:
 
 @dataclass
 class BacktranslationReport:
-    """What a table tells.
+    """The report about a table.
 
-    :param statuses: number of rows by status, those that were dropped included.
+    :param statuses: number of rows by status, including dropped rows.
     :param dropped: number of rows that were dropped.
-    :param rewrites: by the id of each row as it was, the hash of what it holds now and that of its texts.
+    :param rewrites: maps the id of each original row to the hash of its new content and the hash of its texts.
     """
 
     statuses: Counter[str] = field(default_factory=Counter)
@@ -75,21 +75,21 @@ class BacktranslationReport:
 
 @dataclass
 class BacktranslationJob(EngineJob):
-    """Makes samples of the texts of rows; see `AskingJob`.
+    """Turns the texts of rows into samples; see `AskingJob`.
 
-    The column of the text becomes part of the metadata, and the columns of the layout stand behind those that stay.
-    Stats, embeddings and hashes describe other texts, so no row keeps them.
+    The column of the text moves to the metadata, and the columns of the layout follow the columns that stay. Stats,
+    embeddings and hashes are removed, because they describe other texts.
 
     :param operator: registry name of the operator.
     :param engine: asks the model.
-    :param method: what is asked.
-    :param text_key: column of the texts.
-    :param bounds: which texts are asked about.
-    :param layout: writes the samples.
+    :param method: what to ask for.
+    :param text_key: column that holds the texts.
+    :param bounds: bounds of the texts to ask about.
+    :param layout: layout that writes the samples.
     :param written: columns of instruction, input and output.
     :param drops: whether rows without a sample are dropped.
-    :param dry_run: whether calls are only counted, and no row gets a sample; none is dropped then.
-    :param may_use_gpu: whether a local model may run on a GPU.
+    :param dry_run: whether calls are only counted. No row gets a sample, and none is dropped.
+    :param may_use_gpu: whether a local model may use a GPU.
     """
 
     operator: str
@@ -105,9 +105,9 @@ class BacktranslationJob(EngineJob):
     plan: dict[str, Any] = field(default_factory=dict)
 
     def features(self, features: Features) -> Features:
-        """Return the columns and types of the rows that it gives.
+        """Return the columns and types of the resulting rows.
 
-        :param features: those of the rows that it gets.
+        :param features: columns and types of the input rows.
         """
         kept = {name: features[name] for name in features if self._is_kept(name)}
         return Features({**kept, **dict.fromkeys(self.written, TEXT), META: JSON})
@@ -146,7 +146,7 @@ class BacktranslationJob(EngineJob):
 
     def _made(self, texts: Sequence[Any]) -> list[_Made]:
         problems = [self.bounds.problem(text) for text in texts]
-        # The same text is asked about once, also without a journal.
+        # Ask about equal texts only once, even without a journal.
         distinct = dict.fromkeys(text for text, why in zip(texts, problems, strict=True) if why is None)
         found = self._answers(list(distinct))
         return [found[text] if why is None else _Made(why) for text, why in zip(texts, problems, strict=True)]
@@ -184,11 +184,11 @@ class BacktranslationJob(EngineJob):
 
 
 def backtranslate_rows(rows: Rows, job: BacktranslationJob, manifest: Manifest) -> Rows:
-    """Have a model make samples of the rows of a dataset.
+    """Have a model turn the rows of a dataset into samples.
 
     :param rows: flat rows with a column of texts.
-    :param job: makes them.
-    :param manifest: takes the figures and details, also those of work that had to stop.
+    :param job: job that makes the samples.
+    :param manifest: gets the figures and details, even if the work had to stop.
     :return: the rows in the same order, without those that are dropped.
     :raises DatasetError: if more than half of the rows have no text; before any call.
     :raises LLMError: see `Rows.asked`.

@@ -1,4 +1,4 @@
-"""Chains of questions under way: an answer leads to the next question of its chain, or to its end."""
+"""Running chains of questions: each answer leads to the next question of its chain, or ends it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ __all__ = ["ChainEnd", "RunningChains"]
 
 @dataclass(frozen=True)
 class ChainEnd:
-    """What became of a sample.
+    """The outcome of a sample.
 
-    :param new: what its chain has made of it; None: a question had no answer.
-    :param error: why it had none.
+    :param new: the sample that its chain has made; None if a question had no answer.
+    :param error: why there was no answer.
     :param prompt_sha256: hash of the first question.
     :param answered_by: the model that gave its last answer, if it is another than the one asked for; None else.
     """
@@ -31,11 +31,11 @@ class ChainEnd:
 
 
 class RunningChains:
-    """Chains, each at some question or at its end.
+    """Chains, each at a question or at its end.
 
-    :param chains: by the sample that each is about.
+    :param chains: the chain of each sample.
 
-    `ends` maps each sample whose chain has ended to what became of it.
+    `ends` maps each sample whose chain has ended to its outcome.
     """
 
     def __init__(self, chains: Mapping[Sample, Chain]) -> None:
@@ -44,16 +44,16 @@ class RunningChains:
         self.ends: dict[Sample, ChainEnd] = {}
 
     def first_questions(self) -> Iterator[tuple[Sample, ChainCall]]:
-        """Yield the first question of each chain, in order. A chain without one ends at once."""
+        """Yield the first question of each chain, in order. A chain without a question ends at once."""
         for sample in self._chains:
             question = self._sent(sample, None)
             if question is not None:
                 yield sample, question
 
     def next_question(self, outcome: LLMOutcome[Any]) -> ChainCall | None:
-        """Return the question that an answer leads to; None if its chain is at its end.
+        """Return the next question after an answer; None if the chain has ended.
 
-        :param outcome: of a question; its tag is the sample.
+        :param outcome: outcome of a question; its tag is the sample.
         """
         if outcome.error is None:
             return self._sent(outcome.tag, outcome.answers[0], outcome.answered_by)

@@ -1,4 +1,4 @@
-"""What was chosen from which rows, for the record: it can be added up over the parts of a dataset."""
+"""What was chosen from which rows, for the record. Choices of the parts of a dataset can be added up."""
 
 from __future__ import annotations
 
@@ -16,27 +16,28 @@ from mergeit_ops.core.selection.selection import Selection
 __all__ = ["Choice"]
 
 _BLOCK_ROWS = 8_192
-_TARGETS = 1_000  # texts of a target that the figure is about, evenly spread
-_DIGITS = 4  # the last digits of sums and products depend on how rows are divided into blocks
+_TARGETS = 1_000  # texts of the target used for the figure, evenly spread
+_DIGITS = 4  # later digits of sums and products depend on how rows are divided into blocks
 
 
 @dataclass(frozen=True, eq=False)
 class Choice:
     """A choice among rows.
 
-    :param rows: rows that there were.
+    :param rows: number of rows to choose from.
     :param kept: rows that stay.
     :param scores: sum of the scores of all rows, and their number.
     :param chosen_scores: the same of the chosen rows.
-    :param reached: (m,) the highest cosine of any row to rows of the target, of 1,000 at most, at least 0; None: no
-        target.
+    :param reached: (m,) highest cosine of any row to each row of the target (at most 1,000 of them), at least 0; None
+        without a target.
     :param chosen_reached: the same of the chosen rows.
-    :param tokens: estimated tokens of all rows, and of the chosen ones; None: the budget does not count them.
-    :param left_out: (2, p) positions of rows that a bound of the method left out, and of those that they are too like.
-    :param bounds: the lowest and the highest bound that the method has found; None: none.
+    :param tokens: estimated tokens of all rows, and of the chosen ones; None if the budget does not count tokens.
+    :param left_out: (2, p) positions of the rows that a bound of the method left out, and of the rows that they are too
+        similar to.
+    :param bounds: the lowest and the highest bound that the method has found; None if it has found none.
     :param counts: further figures of the method.
-    :param stats: what the method says about the rows that stay, by stat; None where it says nothing.
-    :param twins: `left_out` by the ids of rows, if the recipe asks for them.
+    :param stats: values of the rows that stay, by stat; None for a row without a value.
+    :param twins: `left_out` as ids of rows, if the recipe asks for them.
     """
 
     rows: int = 0
@@ -63,15 +64,15 @@ class Choice:
         targets: NDArray[np.float32] | None = None,
         tokens: NDArray[np.int64] | None = None,
     ) -> Choice:
-        """Return what is told about a choice.
+        """Return the description of a choice.
 
         :param kept: rows that stay.
-        :param rows: rows that there were.
-        :param chosen: positions of the chosen ones.
-        :param numbers: (n,) score of each row; NaN: none. None: there are no scores.
-        :param vectors: (n, d) of the rows; needed if there is a target.
-        :param targets: (m, d) of the target; None: there is none.
-        :param tokens: (n,) estimated tokens of each row; None: the budget does not count them.
+        :param rows: number of rows to choose from.
+        :param chosen: positions of the chosen rows.
+        :param numbers: (n,) score of each row, NaN if it has none; None if there are no scores.
+        :param vectors: (n, d) vectors of the rows; needed if there is a target.
+        :param targets: (m, d) vectors of the target; None without a target.
+        :param tokens: (n,) estimated tokens of each row; None if the budget does not count tokens.
         """
         found = cls(rows, kept)
         if numbers is not None:
@@ -84,10 +85,10 @@ class Choice:
         return found
 
     def with_words_of(self, selection: Selection, positions: NDArray[np.int64]) -> Choice:
-        """Return the choice with what the method says about it.
+        """Return the choice with the method's stats and counts.
 
-        :param selection: what it returned.
-        :param positions: ascending positions of the rows that stay: the chosen ones, and others.
+        :param selection: result of the method.
+        :param positions: ascending positions of the rows that stay, which include the chosen ones.
         """
         bounds = None if selection.bound is None else (selection.bound, selection.bound)
         stats = {}
@@ -99,9 +100,9 @@ class Choice:
         return replace(self, left_out=selection.left_out, bounds=bounds, counts=selection.counts, stats=stats)
 
     def with_twins(self, row_ids: Sequence[str]) -> Choice:
-        """Return the choice with the ids of the rows that were left out, and of those that they are too like.
+        """Return the choice with the ids of the rows left out, and of the rows that they are too similar to.
 
-        :param row_ids: ids of all rows that it was made from.
+        :param row_ids: ids of all rows to choose from.
         """
         return replace(self, twins=[(row_ids[row], row_ids[other]) for row, other in self.left_out.T.tolist()])
 
@@ -114,7 +115,7 @@ class Choice:
             _highest(self.reached, other.reached),
             _highest(self.chosen_reached, other.chosen_reached),
             _both(self.tokens, other.tokens),
-            # Positions, and words about rows, are those of one part of a dataset: their number alone can be added up.
+            # Positions and stats of rows belong to one part of a dataset. Only their number can be added up.
             np.concatenate([self.left_out, other.left_out], axis=1),
             _widest(self.bounds, other.bounds),
             Counter(self.counts) + Counter(other.counts),
@@ -122,7 +123,8 @@ class Choice:
         )
 
     def figures(self) -> dict[str, Any]:
-        """Return tokens and mean score of the chosen rows beside those of all, and how near both come to the target."""
+        """Return the tokens and the mean score of the chosen rows and of all rows, and how near both come to the
+        target."""
         figures: dict[str, Any] = {}
         if self.left_out.size:
             figures["too_alike"] = self.left_out.shape[1]

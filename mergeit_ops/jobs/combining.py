@@ -1,4 +1,4 @@
-"""Combining stats of each row of a table into one."""
+"""Combine stats of each row of a table into one."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ __all__ = ["CombineJob"]
 
 @dataclass(frozen=True)
 class CombineJob:
-    """Adds to the stats of each row what some of them come to.
+    """Adds a combination of some stats to the stats of each row.
 
     :param rule: how.
-    :param fields: where each part of the rule stands, in the order of its weights.
+    :param fields: field of each part of the rule, in the order of its weights.
     :param stat: key of the new stat.
     :param marks: whether the rows get a digest of the rule and its parts.
     """

@@ -1,4 +1,4 @@
-"""Comparing the rows of a table with benchmarks."""
+"""Compare the rows of a table with benchmarks."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ _EXCERPT_CHARACTERS = 300
 
 @dataclass(frozen=True, eq=False)
 class Benchmarks:
-    """Benchmarks as they travel to the workers of a cluster.
+    """Benchmarks in the form that is sent to the workers of a cluster.
 
     :param rows: of them.
-    :param vectors: (m, d) float32 of unit norm, of the questions; None if similarity does not count.
+    :param vectors: (m, d) float32 of unit norm, vectors of the questions; None if similarity is not compared.
     """
 
     rows: tuple[BenchmarkRow, ...]
@@ -58,16 +58,16 @@ class Benchmarks:
         """Embed benchmarks.
 
         :param rows: of them.
-        :param encoder: None: they are not embedded.
+        :param encoder: the encoder; None if they are not embedded.
         """
         return cls(tuple(rows), None if encoder is None else encoder.embed(row.question for row in rows))
 
 
 class BenchmarkIndex:
-    """What the rows of a dataset are compared with; made once in each process.
+    """The index with which the rows of a dataset are compared; built once in each process.
 
     :param benchmarks: the benchmarks.
-    :param n: words of an n-gram; None: n-grams do not count.
+    :param n: words of an n-gram; None if n-grams are not compared.
     """
 
     def __init__(self, benchmarks: Benchmarks, n: int | None) -> None:
@@ -75,7 +75,7 @@ class BenchmarkIndex:
         self.vectors = benchmarks.vectors
         self.ngrams: NgramIndex | None = None
         if n is not None:
-            # Rows that have nothing to do with each other share short answers.
+            # Unrelated rows may have the same short answer.
             texts = [
                 (number, words)
                 for number, row in enumerate(self.rows)
@@ -86,12 +86,12 @@ class BenchmarkIndex:
             self.ngrams = NgramIndex([words for _, words in texts], self._row_of, n)
 
     def source(self, overlap: Overlap) -> BenchmarkRow:
-        """Return the row that an overlap is with."""
+        """Return the benchmark row of an overlap."""
         return self.rows[self._row_of[overlap.text]]
 
     @property
     def uncovered(self) -> int:
-        """Return the number of rows that no n-gram can find."""
+        """Return the number of benchmark rows that no n-gram can find."""
         if self.ngrams is None:
             return 0
         covered = {row for row, found in zip(self._row_of, self.ngrams.is_covered, strict=True) if found}
@@ -100,12 +100,12 @@ class BenchmarkIndex:
 
 @dataclass(frozen=True)
 class DecontaminationJob:
-    """Adds to the stats of each row how much of a benchmark it has.
+    """Adds to the stats of each row how much of a benchmark it contains.
 
     :param reader: reads the rows.
     :param index: the benchmarks.
-    :param bounds: what counts as an overlap.
-    :param with_excerpts: whether the words in common are noted.
+    :param bounds: limits above which a row overlaps.
+    :param with_excerpts: whether the common words are written to the stats.
     """
 
     reader: SampleReader
@@ -131,7 +131,7 @@ class DecontaminationJob:
 
         :raises EmbeddingError: if the rows bring embeddings of another width than those of the benchmarks.
         """
-        # A reasoning trace in a field of its own may hold a benchmark too.
+        # A reasoning trace in a separate field may also contain a benchmark.
         samples = self.reader.samples(table, "response")
         overlaps = self._overlaps(samples)
         similar = self._similar(table)
@@ -149,7 +149,7 @@ class DecontaminationJob:
         )
 
     def _similar(self, table: pa.Table) -> list[tuple[BenchmarkRow, float] | None]:
-        """Return the benchmark row with the most similar question and its cosine, for each row that can be read."""
+        """Return, for each readable row, the benchmark row with the most similar question, and its cosine."""
         benchmarks = self.index.vectors
         found: list[tuple[BenchmarkRow, float] | None] = [None] * table.num_rows
         if benchmarks is None or not table.num_rows:
@@ -158,7 +158,7 @@ class DecontaminationJob:
         if vectors.shape[1] != benchmarks.shape[1]:
             raise EmbeddingError(
                 f"{self.reader.operator}: the rows bring embeddings of width {vectors.shape[1]}, and those of the "
-                f"benchmarks have {benchmarks.shape[1]}; set embedding_model to the model that has made the first, or "
+                f"benchmarks have {benchmarks.shape[1]}; set embedding_model to the model of the rows, or "
                 "max_similarity to null."
             )
         readable = np.flatnonzero(has_text(vectors))
@@ -204,7 +204,7 @@ def _details(
 
 
 def _row_ids(table: pa.Table) -> list[str | None]:
-    """Return the ids that rows have behind `topic_reverse_grouper` or the merger."""
+    """Return the ids that rows have after `topic_reverse_grouper` or the merger."""
     if META not in table.column_names:
         return [None] * table.num_rows
     return [(row[META] or {}).get(lineage.ROW_ID) for row in python_rows(table.select([META]))]

@@ -1,4 +1,4 @@
-"""Values that rows hold: a column, or a key inside one."""
+"""Fields of rows: a column, or a key inside a column."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class Field:
 
     @classmethod
     def of(cls, key: str, columns: Sequence[str], inside: str | None = None) -> Field | None:
-        """Return the field that a recipe names; None: there is none.
+        """Return the field that a recipe names; None if it does not exist.
 
         :param key: a column, a key inside one after a dot, or a key of the column `inside`.
-        :param columns: those of the dataset.
-        :param inside: a column whose keys need no column before them, such as that of the stats.
+        :param columns: columns of the dataset.
+        :param inside: a column, such as the stats, whose keys can be named without the column.
         """
         column, *path = key.split(".")
         if key in columns:
@@ -46,16 +46,16 @@ class Field:
         return None
 
     def values(self, table: pa.Table) -> list[Any]:
-        """Return the value of each row; None where there is none.
+        """Return the value of each row; None if there is none.
 
         :param table: flat rows.
         """
         return [self.value_in(row) for row in python_rows(table.select([self.column]))]
 
     def value_in(self, row: Mapping[str, Any]) -> Any:
-        """Return the value of a row; None where there is none.
+        """Return the value of a row; None if there is none.
 
-        :param row: it, with the column.
+        :param row: the row, with the column.
         """
         value = row[self.column]
         for key in self.path:
@@ -63,18 +63,18 @@ class Field:
         return value
 
     def numbers(self, table: pa.Table) -> NDArray[np.float64]:
-        """Return the number of each row; NaN where there is none.
+        """Return the number of each row; NaN if there is none.
 
         :param table: flat rows.
         """
         return finite_numbers(self.values(table))
 
     def tell_values(self, table: pa.Table) -> tuple[None, list[Any]]:
-        """Tell the values of flat rows; see `TableFunction`."""
+        """Return the values of flat rows; see `TableFunction`."""
         return None, self.values(table)
 
     def tell_numbers(self, table: pa.Table, grouped: bool) -> tuple[None, NDArray[np.float64]]:
-        """Tell the numbers of rows, flat or in topics; see `TableFunction`."""
+        """Return the numbers of rows, flat or in topics; see `TableFunction`."""
         if not grouped:
             return None, self.numbers(table)
         parts = [self.numbers(topic.table) for topic in table_topics(table.select([self.column]))]

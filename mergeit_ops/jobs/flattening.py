@@ -1,4 +1,4 @@
-"""Flattening topics into samples that know their topic and id."""
+"""Flatten topics into samples with topic and id."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class FlatteningJob:
         """Return the samples of topics, with topic and id in their metadata, and their ids.
 
         :param table: topics.
-        :param seen: how often each id came in the tables before; updated.
+        :param seen: how often each id occurred in the tables before; updated.
         """
         ids: list[str] = []
         return pa.concat_tables(self._samples(table, ids, seen), promote_options="default"), ids

@@ -1,4 +1,4 @@
-"""Deciding which groups are worth asking for: a few are tried, and what became of them tells about the others."""
+"""Decide which groups are worth a request: try a few, and predict the others from the outcomes."""
 
 from __future__ import annotations
 
@@ -36,23 +36,24 @@ GroupsOfTopics = Sequence[Sequence[Sequence[Group]]]
 
 @dataclass(frozen=True)
 class Foresight:
-    """Tries some groups of all topics and decides about the others.
+    """Tries some groups of all topics, and decides about the other groups.
 
-    The groups that are tried depend on the rows alone, and verdicts on them are kept in the journal. So a run that was
-    stopped decides again as it did before.
+    Which groups are tried depends only on the rows, and their verdicts are kept in the journal. So a run that was
+    stopped makes the same decisions again.
 
-    :param job: the merge. It has a judge, and a model that is asked.
-    :param min_acceptance: smallest probability, in [0, 1], of an accepted merge for which a group is asked for.
+    :param job: the merge, with a judge and a model to ask.
+    :param min_acceptance: smallest probability, in [0, 1], of an accepted merge at which the model is asked about a
+        group.
     """
 
     job: MergeJob
     min_acceptance: float
 
     def foresee(self, rows: Rows, manifest: Manifest) -> GroupsOfTopics:
-        """Return the groups of all topics with what is decided about them.
+        """Return the groups of all topics with the decisions about them.
 
         :param rows: topics.
-        :param manifest: takes what was found, and what the trial has cost.
+        :param manifest: gets the findings, and the cost of the trial.
         :raises LLMError: if the model cannot answer.
         """
         told = list(rows.tell(_prospects, self.job))
@@ -76,7 +77,7 @@ class Foresight:
     def _try(
         self, rows: Rows, groups: GroupsOfTopics, first: Sequence[int], manifest: Manifest
     ) -> tuple[dict[int, bool | None], dict[int, Merge]]:
-        """Have some groups merged; return the verdict on each and its merge, by number."""
+        """Have some groups merged; return the verdict and the merge of each, by number."""
         number, tried = count(), set(first)
         numbered = [[[(next(number), group) for group in own] for own in table] for table in groups]
         of_pilot = [[[one for one in own if one[0] in tried] for own in table] for table in numbered]
@@ -92,7 +93,7 @@ class Foresight:
         return {at: outcomes[at][1] for at in first}, {at: merge for at, (merge, _) in outcomes.items()}
 
     def _decided(self, prospects: Sequence[Prospect], verdicts: Mapping[int, bool | None]) -> _Ahead | None:
-        """Return the decisions; None if nothing was learnt."""
+        """Return the decisions; None if nothing can be learnt."""
         learnt = {number: verdict for number, verdict in verdicts.items() if verdict is not None}
         if not learnt:
             return None
@@ -132,7 +133,7 @@ class Foresight:
         return None if text is None else dict(zip(first, json.loads(text), strict=True))
 
     def _keep(self, prospects: Sequence[Prospect], first: Sequence[int], verdicts: Mapping[int, bool | None]) -> None:
-        """Store verdicts, if there is one on each group."""
+        """Store the verdicts, if every group has one."""
         found = [verdicts[number] for number in first]
         if None in found or not found:
             return
@@ -141,7 +142,7 @@ class Foresight:
             journal.put(self._key(prospects, first), json.dumps(found), model=f"verdicts on merges of {engine.model}")
 
     def _key(self, prospects: Sequence[Prospect], first: Sequence[int]) -> str:
-        """Return the name of the verdicts in the journal: a hash over all that changes them."""
+        """Return the key of the verdicts in the journal: a hash of everything that affects them."""
         assert self.job.judge is not None
         llm, factory = self._llm, self._llm.engine.backend_factory
         about = {
@@ -157,7 +158,7 @@ class Foresight:
 
 @dataclass(frozen=True)
 class _Ahead:
-    """What is decided: the rank of each group by its number, and the numbers of those that are left out."""
+    """The decisions: the rank of each group by its number, and the numbers of the groups left out."""
 
     ranks: Mapping[int, int]
     unlikely: frozenset[int]
@@ -176,7 +177,7 @@ def _count(groups: GroupsOfTopics) -> int:
 
 
 def _prospects(table: pa.Table, job: MergeJob) -> tuple[None, tuple[list[Sequence[Group]], list[Prospect]]]:
-    """Tell the groups of each topic of a table, and what is known of all of them."""
+    """Return the groups of each topic of a table, and what is known about them."""
     groups: list[Sequence[Group]] = [job.groups(topic) for topic in table_topics(table)]
     paired = zip(table_topics(table), groups, strict=True)
     return None, (groups, [one for topic in job.opened(paired) for one in _of_topic(topic, job)])

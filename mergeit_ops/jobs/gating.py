@@ -1,4 +1,4 @@
-"""The quality gate over a table: score merges and their parents, decide, give rejected merges' parents back."""
+"""The quality gate over a table: score merges and their parents, decide, and restore the parents of rejected merges."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from mergeit_ops.scorers.scoring import measured_scores, measures_of
 __all__ = ["REVERSE_IFD", "GateJob"]
 
 REVERSE_IFD = "reverse_ifd"
-"""Measure of a scorer that `max_reverse_ifd` is about."""
+"""The scorer's measure that `max_reverse_ifd` limits."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,11 @@ class GateJob:
     """Decides about the merged rows of a table.
 
     :param reader: reads the rows.
-    :param scorer: scores them.
-    :param rule: when a merge passes.
-    :param bounds: scores that the plain filter behind the gate keeps.
-    :param score_all: whether rows that are no merges are scored too.
-    :param view: what of such a row the scorer reads; a merge and its parents have no reasoning trace.
+    :param scorer: scorer of the rows.
+    :param rule: rule by which a merge passes.
+    :param bounds: bounds of the plain filter after the gate.
+    :param score_all: whether rows that are not merges are scored too.
+    :param view: which part of such a row the scorer reads; merges and their parents have no reasoning trace.
     """
 
     reader: SampleReader
@@ -67,7 +67,7 @@ class GateJob:
         return GATE_STATS if self.rule.max_reverse_ifd is None else {**GATE_STATS, lineage.REVERSE_IFD: pa.float64()}
 
     def run(self, table: pa.Table) -> Scored:
-        """See `ScoringJob`; whole topics, where rows have lineage."""
+        """See `ScoringJob`; tables hold whole topics if rows have lineage."""
         layout, metas = self.reader.layout, metadata_of(table)
         with named(self.reader.operator):
             merges = merged_rows(table, metas, layout)
@@ -96,7 +96,7 @@ class GateJob:
         return Scored(gated, figures, record.details)
 
     def decisions(self, questions: Sequence[MergeComparison]) -> list[Decision]:
-        """Return what the gate decides about merges that are not rows yet.
+        """Return the gate's decisions about merges that are not rows yet.
 
         :param questions: the merges with their parents.
         """
@@ -108,7 +108,7 @@ class GateJob:
         ]
 
     def _scores(self, comparisons: Sequence[Comparison]) -> tuple[list[list[Score]], list[list[float | None]]]:
-        """Return the scores of the rows of each comparison, and their reverse IFDs if the rule asks."""
+        """Return the scores of the rows of each comparison, and their reverse IFDs if the rule needs them."""
         if self.rule.max_reverse_ifd is None:
             return compared_scores(self.scorer, comparisons), [[] for _ in comparisons]
         samples = [sample for comparison in comparisons for sample in comparison.samples]

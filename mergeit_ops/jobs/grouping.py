@@ -1,4 +1,4 @@
-"""Grouping samples into topics by K-means over their embeddings (MergeIT, stage 1)."""
+"""Group samples into topics by K-means over their embeddings (MergeIT, stage 1)."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class GroupingJob:
     """A grouping of samples into topics.
 
     :param reader: reads and embeds the samples.
-    :param num_clusters: topics wanted; None: see `default_num_clusters`.
-    :param pca_variance: share of variance that clustering keeps; None: all.
+    :param num_clusters: number of topics; None: see `default_num_clusters`.
+    :param pca_variance: share of variance that PCA keeps for clustering; None: no PCA.
     :param seed: seed of K-means.
-    :param fit_sample_size: rows that centroids are fitted on; None: see `default_fit_sample_size`.
-    :param drops_unreadable: whether rows that cannot be read are dropped; else they get a separate topic.
+    :param fit_sample_size: rows to which centroids are fitted; None: see `default_fit_sample_size`.
+    :param drops_unreadable: whether unreadable rows are dropped; otherwise they get a separate topic.
     """
 
     reader: SampleReader
@@ -40,12 +40,12 @@ class GroupingJob:
 def group_into_topics(rows: Rows, job: GroupingJob) -> tuple[Any, dict[str, Any], list[int]]:
     """Group flat rows into topics.
 
-    Centroids are fitted in this process, on a sample of bounded size. All else is done where the rows are.
+    Centroids are fitted in this process, to a sample of bounded size. All other work is done where the rows are.
 
     :param rows: flat rows.
     :param job: how.
-    :return: the topics as the executor's own dataset, one row each, ascending by id where the executor keeps an order;
-        the figures for the record; and the number of rows of each topic.
+    :return: the topics as the executor's own dataset, one row each, ascending by id if the executor keeps an order; the
+        figures for the record; and the number of rows of each topic.
     """
     reader = with_fitted_model(rows, job.reader)
     identified, found = rows.identified(reader, job.drops_unreadable)

@@ -1,4 +1,4 @@
-"""Rows of Data-Juicer's default executor that are about to be grouped into topics."""
+"""Rows of Data-Juicer's default executor, ready to be grouped into topics."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class LocalIdentifiedRows:
     :param reader: reads their embeddings.
     :param row_ids: n ids.
     :param readable: (n,) which rows can be read.
-    :param vectors: (n, d) their embeddings; None: the dataset holds them, and they are read block by block.
+    :param vectors: (n, d) embeddings; None: they are in the dataset and are read block by block.
     """
 
     dataset: Dataset
@@ -89,7 +89,7 @@ class LocalIdentifiedRows:
         return topics, np.bincount(labels, minlength=0 if model is None else model.num_clusters)
 
     def _labels(self, model: TopicModel) -> NDArray[np.int64]:
-        """Return the topic of each row; rows that cannot be read get a separate one, after those of the centroids."""
+        """Return the topic of each row; unreadable rows get a separate topic, after those of the centroids."""
         if self.vectors is not None:
             labels = model.assign(self.vectors)
         else:
@@ -106,7 +106,7 @@ class LocalIdentifiedRows:
             block[ascending[slice(*np.searchsorted(ascending, [first, first + len(block)]))] - first]
             for first, block in self.reader.iter_vectors(self.dataset)
         ]
-        # In the order of the sample, so that the fit does not depend on the order of the rows.
+        # In the order of the sample, so that the order of the rows does not change the fit.
         return np.concatenate(parts)[np.argsort(order)]
 
 

@@ -1,4 +1,4 @@
-"""Having a language model write merged samples."""
+"""Have a language model write merged samples."""
 
 from __future__ import annotations
 
@@ -26,25 +26,24 @@ from mergeit_ops.llm.usage import estimate_messages
 __all__ = ["LLMMerging"]
 
 _JUDGED = 200
-"""Merges in the journal that a dry run judges: a scorer of the gate may need seconds for one."""
+"""Most merges in the journal that a dry run judges, because the gate's scorer may need seconds for one."""
 
 _FORM_TOKENS = 32
-"""Tokens of the form of an answer, which do not grow with the parents: braces, keys, a fence."""
+"""Tokens of an answer's form (braces, keys, a fence), which do not grow with the parents."""
 
 
 @dataclass(frozen=True)
 class LLMMerging:
-    """How a model is asked for merged samples.
+    """Asks a model for merged samples.
 
     :param engine: asks the model.
-    :param model: name of the model, as the recipe has it.
-    :param conversation: the messages, and how answers are read.
-    :param checks: what an answer must fulfil.
-    :param system_prompt: replaces that of the conversation; None keeps it.
+    :param model: name of the model in the recipe.
+    :param conversation: builds the messages and reads the answers.
+    :param checks: conditions that an answer must meet.
+    :param system_prompt: system prompt in place of the conversation's; None keeps that one.
     :param num_candidates: answers per group, at least 1.
-    :param max_answer_ratio: maximum tokens of an answer, as a multiple of the tokens that it is expected to have; None:
-        no limit.
-    :param may_use_gpu: whether a local model may run on a GPU.
+    :param max_answer_ratio: most tokens of an answer, as a multiple of its expected tokens; None: no limit.
+    :param may_use_gpu: whether a local model may use a GPU.
     """
 
     engine: LLMEngine
@@ -59,7 +58,7 @@ class LLMMerging:
 
     @property
     def in_advance(self) -> int:
-        """Return how many requests the engine prepares before it wants an answer."""
+        """Return how many requests the engine prepares before it needs an answer."""
         return 2 * self.engine.settings.max_concurrency
 
     def run(
@@ -72,13 +71,13 @@ class LLMMerging:
     ) -> None:
         """Merge the groups of topics.
 
-        If any of them are foreseen, all topics are opened before the first of these is asked for.
+        If groups have decisions, all topics are opened before the first of these groups is asked about.
 
         :param topics: topics with their groups.
-        :param work: opens the topics and takes the merges.
-        :param total: returns the number of groups; None as long as it is unknown.
-        :param more_to_come: whether further runs belong to the same work.
-        :param operator: registry name of the operator, for the log.
+        :param work: opens the topics and gets the merges.
+        :param total: function that returns the number of groups; None as long as it is unknown.
+        :param more_to_come: whether more runs of the same work follow.
+        :param operator: the operator's registry name, for the log.
         :raises LLMError: see `LLMEngine.run`.
         """
         logger.info(f"{operator}: similar pairs go to {printable(self.model)}.")
@@ -95,13 +94,13 @@ class LLMMerging:
         self.engine.run(self._requests(topics, work, not_asked), settle, total=to_ask, more_to_come=more_to_come)
 
     def plan(self, topics: Iterable[TopicMerges], work: MergeRun, judge: MergeJudge | None = None) -> dict[str, Any]:
-        """Leave all groups unmerged; return what a run would take, as `LLMEngine.plan` tells it.
+        """Leave all groups unmerged, and return the plan of a run; see `LLMEngine.plan`.
 
         :param topics: topics with their groups.
         :param work: opens the topics.
-        :param judge: judges the merges that are in the journal; None: nothing is told about them.
-        :return: also `judged` and `accepted`: groups whose answers are in the journal, up to 200, and accepted merges
-            among them.
+        :param judge: judge of the merges in the journal; None: they are not judged.
+        :return: the plan, with `judged` (groups with answers in the journal, up to 200) and `accepted` (accepted merges
+            among them).
         """
         found: dict[str, Case] = {}
 
@@ -110,7 +109,7 @@ class LLMMerging:
             if judge is not None:
                 found[prompt] = Case.of(topic, number, with_system(self._merge(outcome), topic, number), work.layout)
             if len(found) > _JUDGED:
-                # By their hash, the ones that are left are a random sample, the same in every run.
+                # Chosen by hash, these are a random sample, which is the same in every run.
                 del found[max(found)]
 
         figures = self.engine.plan(self._planned(topics, work), note)
@@ -153,7 +152,7 @@ class LLMMerging:
                 yield self.request(topic, number)
 
     def _paid_for(self, requests: Sequence[LLMRequest[Sample]]) -> set[tuple[int, int]]:
-        """Return the groups of requests that the journal answers: to leave them out would save nothing."""
+        """Return the groups whose requests the journal answers; leaving them out would save nothing."""
         found: set[tuple[int, int]] = set()
 
         def note(outcome: LLMOutcome[Sample]) -> None:

@@ -1,4 +1,4 @@
-"""Asking a language model for the tags of rows."""
+"""Ask a language model for the tags of rows."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ _Answer = tuple[tuple[str, ...], str]
 
 @dataclass
 class LLMTagging(EngineJob):
-    """Adds the tags that a model gives to rows, and the status of each row to its stats; see `AskingJob`.
+    """Adds a model's tags to rows, and the status of each row to its stats; see `AskingJob`.
 
     :param reader: reads the rows.
     :param engine: asks the model.
     :param question: the conversation.
-    :param column: takes the tags.
+    :param column: column of the tags.
     :param dry_run: whether calls are only counted, and rows get no tags.
-    :param may_use_gpu: whether a local model may run on a GPU.
+    :param may_use_gpu: whether a local model may use a GPU.
     """
 
     reader: SampleReader
@@ -64,18 +64,18 @@ class LLMTagging(EngineJob):
 
     @property
     def stats(self) -> Mapping[str, pa.DataType]:
-        """Arrow type of the key that it adds to the stats."""
+        """Arrow type of the new key of the stats."""
         return {self.column + STATUS: pa.string()}
 
     def features(self, features: Features) -> Features:
-        """Return the columns and types of the rows that it gives.
+        """Return the columns and types of the resulting rows.
 
-        :param features: those of the rows that it gets.
+        :param features: columns and types of the input rows.
         """
         return with_tag_features(Features({**features, STATS: JSON}), self.column)
 
     def ask(self, table: pa.Table, own: None = None) -> tuple[pa.Table, tuple[Counter[int], Counter[str]]]:
-        """Return rows with their tags; and how many rows have how many tags, and how many have which status."""
+        """Return rows with their tags, the number of rows by number of tags, and the number of rows by status."""
         found = self._answers([reading.sample for reading in self.reader.readings(table)])
         stats = [old | {self.column + STATUS: status} for old, (_, status) in zip(stats_of(table), found, strict=True)]
         tagged = with_tags(table, self.column, [tags for tags, _ in found])
@@ -83,7 +83,7 @@ class LLMTagging(EngineJob):
         return set_column(tagged, STATS, json_array(stats)), counts
 
     def _answers(self, samples: Sequence[Sample]) -> list[_Answer]:
-        # The same text is asked about once, also without a journal.
+        # Ask about equal texts only once, even without a journal.
         texts = [(sample.instruction, sample.input) for sample in samples]
         known: dict[tuple[str, str], _Answer] = {}
         asked: list[LLMRequest[tuple[str, ...]]] = []
@@ -117,7 +117,7 @@ def ask_for_tags(rows: Rows, job: LLMTagging, manifest: Manifest) -> Rows:
 
     :param rows: flat rows.
     :param job: asks it.
-    :param manifest: takes the figures and details, also those of work that had to stop.
+    :param manifest: gets the figures and details, even if the work had to stop.
     :return: the rows with their tags.
     :raises DatasetError: if most rows cannot be read; before any call.
     :raises LLMError: see `Rows.asked`.

@@ -1,4 +1,4 @@
-"""Rows of Data-Juicer's default executor, worked on in this process."""
+"""Rows of Data-Juicer's default executor, processed in this process."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class LocalRows:
     """See `Rows`.
 
     :param dataset: the rows.
-    :param vectors: (n, d) their embeddings; None: not yet read.
+    :param vectors: (n, d) embeddings; None if they are not read yet.
     """
 
     def __init__(self, dataset: Dataset, vectors: NDArray[np.float32] | None = None) -> None:
@@ -110,7 +110,7 @@ class LocalRows:
         columns: Sequence[str] | None = None,
         rows: int = READ_ROWS,
     ) -> Iterator[tuple[pa.Table | None, Any]]:
-        # A topic may be large: each is a table of its own.
+        # Each topic is a separate table, because it may be large.
         grouped = self.grouped
         own = repeat(()) if each is None else ((argument,) for argument in each)
         with progress_bar(len(self.dataset), _name_of(function), "topics" if grouped else "rows") as bar:
@@ -128,7 +128,7 @@ class LocalRows:
         ), found
 
     def _beside(self, vectors: NDArray[np.float32]) -> Iterator[pa.Table]:
-        """Yield the rows with a column of embeddings. As texts, these take twice the memory of the vectors."""
+        """Yield the rows with a column of embeddings. As texts, embeddings take twice the memory of the vectors."""
         start = 0
         for table in iter_tables(self.dataset):
             texts = encode_vectors(vectors[start : start + len(table)])
@@ -175,7 +175,7 @@ class LocalRows:
             made = self._made(results, features)
             job.finish()
         finally:
-            # Also of a run that had to stop: what it cost is on record.
+            # Even if the run had to stop, its cost is recorded.
             _note(manifest, job.account())
         return made
 
@@ -189,7 +189,7 @@ class LocalRows:
         try:
             job.merge(lambda: iter_topics(self.dataset), work, known)
         finally:
-            # Also of a run that had to stop: what it cost is on record.
+            # Even if the run had to stop, its cost is recorded.
             _note(manifest, job.account(work))
         return LocalRows(sink.finish())
 
@@ -218,7 +218,7 @@ def _name_of(function: TableFunction) -> str:
 
 
 def _numbered(topic: pa.Table, number: int) -> pa.Table:
-    """Return a topic with its number in its metadata, unless it has one: Data-Juicer's own groupers give none."""
+    """Return a topic with its number in its metadata, if it has none: Data-Juicer's own groupers add no number."""
     metas = python_rows(topic.select([BATCH_META])) if BATCH_META in topic.column_names else [{}]
     meta = metas[0].get(BATCH_META) or {}
     return topic if TOPIC_ID in meta else set_column(topic, BATCH_META, json_array([meta | {TOPIC_ID: number}]))

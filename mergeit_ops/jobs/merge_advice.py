@@ -1,4 +1,4 @@
-"""What the log says after a merge to the person who pays for it, or who wonders why nothing was merged."""
+"""Advice in the log after a merge: what it costs, or why nothing was merged."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 __all__ = ["advise", "planned_price"]
 
 _FEW_PAIRS = 0.05
-"""Pairs per row of the merger below which a dry run says how to get more."""
+"""If there are fewer pairs per row than this, a dry run says how to get more."""
 
 
 def advise(job: MergeJob, figures: Mapping[str, Any]) -> None:
-    """Log what a merge, or its dry run, has found.
+    """Log the results of a merge or its dry run.
 
     :param job: the merge.
-    :param figures: those of its record.
+    :param figures: figures of its record.
     """
     operator = job.reader.operator
     if job.llm is not None:
@@ -55,7 +55,7 @@ def _why_no_pairs(pairing: PairingJob, figures: Mapping[str, Any]) -> str:
     if figures["rows_in"] - sum(unmergeable.values()) < 2:
         counts = ", ".join(f"{reason} {count}" for reason, count in unmergeable.items())
         return (
-            f"of {figures['rows_in']} rows too few can be merged ({counts}), so nothing was; look at a row, and at "
+            f"too few of the {figures['rows_in']} rows can be merged ({counts}), so nothing was; look at a row, and at "
             "sample_format."
         )
     if pairing.order == "random":
@@ -82,13 +82,13 @@ def _price(figures: Mapping[str, Any]) -> str:
 
 
 def planned_price(job: MergeJob, figures: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what an accepted merge of a planned run would cost, as figures for its record.
+    """Return the cost of an accepted merge in a planned run, as figures for its record.
 
     :param job: the merge.
-    :param figures: of its dry run, all tasks together.
-    :return: `planned_tokens_per_accepted` and, where prices are given, `planned_cost_per_accepted`: the lowest and the
-        highest, for the shares of accepted merges in `planned_acceptance`. Empty if nothing is planned, or if no answer
-        in the journal tells a share.
+    :param figures: figures of its dry run, over all tasks.
+    :return: `planned_tokens_per_accepted` and, if prices are given, `planned_cost_per_accepted`: the lowest and the
+        highest value, for the shares of accepted merges in `planned_acceptance`. Empty if nothing is planned, or if no
+        answer in the journal allows an estimate.
     """
     judged, accepted = figures.get("planned_judged", 0), figures.get("planned_accepted", 0)
     if not job.dry_run or not figures.get("planned_calls") or not judged:
@@ -104,13 +104,13 @@ def planned_price(job: MergeJob, figures: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _range(low: float, high: float | None = None) -> dict[str, float]:
-    """Return two bounds as figures; without a second one there is none."""
+    """Return two bounds as figures; the second may be missing."""
     bounds = {"from": low} if high is None else {"from": low, "to": high}
     return {name: float(f"{value:.4g}") for name, value in bounds.items()}
 
 
 def _tokens(job: MergeJob, figures: Mapping[str, Any]) -> float:
-    """Return the planned tokens of one group that is asked for, without further questions."""
+    """Return the planned tokens of one group, without further questions."""
     assert job.llm is not None
     asked = figures["planned_calls"] / job.llm.num_candidates
     return float(figures["planned_prompt_tokens"] + figures["planned_completion_tokens"]) / asked
@@ -123,7 +123,7 @@ def _cost(job: MergeJob, figures: Mapping[str, Any]) -> float | None:
 
 
 def _price_per_accepted(job: MergeJob, figures: Mapping[str, Any]) -> str:
-    """Return what a plan says about the price of an accepted merge, as a sentence."""
+    """Return a sentence about the price of an accepted merge in a plan."""
     if not figures["planned_calls"]:
         return "every answer is in the journal, so an accepted merge costs nothing more."
     if "planned_acceptance" in figures:
@@ -152,13 +152,13 @@ def _shown(bounds: Mapping[str, float]) -> str:
 
 
 def _further_price(llm: LLMMerging, figures: Mapping[str, Any]) -> str:
-    """Return what a run costs at most on top of its plan if merges are checked."""
+    """Return a sentence about the most that a run costs beyond its plan if merges are checked."""
     settings = llm.engine.settings
     times = settings.try_num - 1
     if not (llm.checks.any and times and figures["planned_calls"]):
         return ""
     calls = times * figures["planned_calls"]
-    # Each further question holds the answer before it.
+    # Each further question includes the answer before it.
     written = times * figures["planned_completion_tokens"]
     prompt = times * figures["planned_prompt_tokens"] + written
     cost = "" if settings.prices is None else f", at a cost of about {settings.prices.cost(prompt, written):.4g}"

@@ -1,4 +1,4 @@
-"""Checks of topics before they are merged: each stops a recipe that cannot work before any call is made."""
+"""Checks of topics before they are merged. Each stops a recipe that cannot work, before any call is made."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ __all__ = ["check_merges"]
 def check_merges(
     rows: Rows, job: MergeJob, types: Mapping[str, pa.DataType], at_risk: Mapping[str, str]
 ) -> list[list[Sequence[Group]]] | None:
-    """Refuse merges that cannot work.
+    """Check that the merges can work.
 
     :param rows: topics.
     :param job: the merge.
     :param types: columns of the samples, and their types.
-    :param at_risk: columns that merges may empty and the recipe reads, with what names them.
-    :return: the groups of each topic, table by table, if they were needed; else None.
+    :param at_risk: columns that merges may empty and the recipe reads, each with the parameter that names it.
+    :return: the groups of each topic, table by table, if they were needed; otherwise None.
     :raises DatasetError: if no row has a value for a name in `pair_within`.
     :raises RecipeError: if derived columns cannot be made, or merges would empty a column that the recipe reads.
     """
@@ -66,12 +66,12 @@ def _is_there(name: str, types: Mapping[str, pa.DataType], rows: Rows) -> bool:
     if column is None:
         return False
     known = type_has(types[column], path)
-    # Only a look at the values tells what JSON holds.
+    # The keys of JSON values are known only after reading the values.
     return any(rows.tell(_holds, column, path, columns=[column])) if known is None else known
 
 
 def _holds(table: pa.Table, column: str, path: Sequence[str]) -> tuple[None, bool]:
-    """Tell whether a sample of some topics has a value at a path inside a column."""
+    """Return whether a sample of some topics has a value at a path inside a column."""
     values = (row[column] for topic in table_topics(table) for row in python_rows(topic.table.select([column])))
     return None, any(value_at(value, path)[0] for value in values)
 
@@ -79,10 +79,10 @@ def _holds(table: pa.Table, column: str, path: Sequence[str]) -> tuple[None, boo
 def _columns_emptied(
     rows: Rows, job: MergeJob, columns: Sequence[str]
 ) -> tuple[Counter[str], list[list[Sequence[Group]]] | None]:
-    """Return how many merges would empty each of some columns, and the groups if they were needed.
+    """Return how many merges would empty each column, and the groups if they were needed.
 
-    A column in which no two different samples of a topic have the same value counts as emptied before any row is
-    embedded; its count is 0 then.
+    If no two different samples of a topic have the same value in a column, it counts as emptied before any row is
+    embedded. Its count is then 0.
     """
     found = reduce(or_, rows.tell(differences, columns, job.reader.layout), Differences())
     unsure = [name for name in columns if name in found.differing]

@@ -1,4 +1,4 @@
-"""Judging merges before they are rows, as the gates that follow in the recipe will."""
+"""Judge merges before they are rows, as the following gates of the recipe will."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from mergeit_ops.jobs.gating import GateJob
 __all__ = ["Case", "MergeJudge"]
 
 _TELLS_NOTHING = {FailureReason.API_FAILED.value, FailureReason.BUDGET.value, FailureReason.UNLIKELY.value}
-"""Reasons that say nothing about the group: it may be merged in the next run."""
+"""Reasons that say nothing about the group, which may be merged in the next run."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """What became of a group.
+    """The outcome of a group.
 
-    :param answers: the merged samples as the gate will read them; none if the merge failed.
+    :param answers: the merged samples as the gate will read them; empty if the merge failed.
     :param parents: the rows that were to be merged.
     :param tells: whether the outcome says something about the group.
     """
@@ -34,7 +34,7 @@ class Case:
 
     @classmethod
     def of(cls, topic: TopicMerges, number: int, merge: Merge, layout: SampleFormat) -> Case:
-        """Return what became of a group of a topic.
+        """Return the outcome of a group of a topic.
 
         :param topic: the topic.
         :param number: of the group.
@@ -43,24 +43,24 @@ class Case:
         """
         group = topic.groups[number]
         rows = topic.rows(group) if merge.answers else []
-        # A layout without an input column has the input in the instruction.
+        # A layout without an input column puts the input into the instruction.
         answers = tuple(layout.read(merged_row(layout, answer, rows)).sample for answer in merge.answers)
         return cls(answers, tuple(topic.samples(group)), merge.error not in _TELLS_NOTHING)
 
 
 @dataclass(frozen=True)
 class MergeJudge:
-    """Tells which groups became accepted merges. On a cluster it is pickled.
+    """Decides which groups became accepted merges. On a cluster it is pickled.
 
-    :param gates: the gates up to the next merger; a merge has to pass each. None of them asks a language model.
-    :param identity: all that changes its verdicts, as text.
+    :param gates: the gates up to the next merger. A merge has to pass each of them, and none asks a language model.
+    :param identity: everything that affects its verdicts, as text.
     """
 
     gates: tuple[GateJob, ...] = ()
     identity: str = ""
 
     def accepted(self, cases: Sequence[Case]) -> list[bool | None]:
-        """Tell whether each group became an accepted merge: it has an answer, and every gate lets one pass.
+        """Return whether each group became an accepted merge: it has an answer, and every gate lets an answer pass.
 
         :param cases: n groups.
         :return: n verdicts; None for a group whose outcome says nothing about it.

@@ -1,4 +1,4 @@
-"""A merge under way over many topics."""
+"""A running merge over many topics."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mergeit_ops.dataset.merge_table import Merge, MergeRecord, TopicMerges, fla
 
 
 class Sink(Protocol):
-    """Where flat rows go."""
+    """A destination of flat rows."""
 
     def write(self, table: pa.Table) -> None:
         """Append a table."""
@@ -28,13 +28,14 @@ class MergeWork:
     """Groups of topics that are being merged. Not thread-safe."""
 
     def open(self, topic: TopicMerges) -> None:
-        """Take on a topic."""
+        """Start a topic."""
         raise NotImplementedError
 
     def mergeable_groups(self, topic: TopicMerges) -> Iterator[int]:
-        """Yield the numbers of the groups of an open topic that may be merged, one by one as they are wanted.
+        """Yield, one by one, the numbers of the groups of an open topic that may be merged.
 
-        A group's rows are taken down as text then. One with a row that has no text form is settled at once, unmerged.
+        The rows of a group are encoded as text at that moment. A group with a row that has no text form is settled at
+        once, unmerged.
         """
         for number in range(len(topic.groups)):
             try:
@@ -45,29 +46,29 @@ class MergeWork:
                 yield number
 
     def settle(self, topic: TopicMerges, number: int, merge: Merge) -> None:
-        """Note what became of a group of an open topic."""
+        """Record the outcome of a group of an open topic."""
         topic.merges[number] = with_system(merge, topic, number)
 
 
 class MergeTrial(MergeWork):
-    """Groups that are asked for before the others, to learn from their merges; no row is made of them yet."""
+    """Groups that are merged before the others, to learn from them. They do not become rows yet."""
 
     def __init__(self) -> None:
         self.opened: list[TopicMerges] = []
 
     def open(self, topic: TopicMerges) -> None:
-        """Take on a topic."""
+        """Start a topic."""
         self.opened.append(topic)
 
 
 class MergeRun(MergeWork):
-    """Topics in progress: each is written, in order, when all its groups have an outcome.
+    """Topics in progress. Each is written, in order, when all its groups have an outcome.
 
-    Holds only topics that wait for an outcome, so memory does not grow with the dataset. Not thread-safe.
+    It holds only topics that wait for an outcome, so memory does not grow with the dataset. Not thread-safe.
 
     :param layout: layout of the samples.
-    :param sink: where the flat rows go.
-    :param embed: gives merged samples their embedding as text; None when rows do not keep embeddings.
+    :param sink: destination of the flat rows.
+    :param embed: returns the embeddings of merged samples as text; None if rows do not keep embeddings.
     :param derived: derived columns of merged rows.
     """
 
@@ -94,10 +95,10 @@ class MergeRun(MergeWork):
         self.unmergeable: Counter[str] = Counter()
         self.emptied: Counter[str] = Counter()
         self.plan: Mapping[str, Any] = {}
-        """What the merge would take, if it is a dry run."""
+        """The plan of the merge, if it is a dry run."""
 
     def open(self, topic: TopicMerges) -> None:
-        """Take on a topic."""
+        """Start a topic."""
         self._write_complete()
         self._waiting.append(topic)
         self.entered += topic.row_ids
@@ -108,7 +109,7 @@ class MergeRun(MergeWork):
         self.unmergeable.update(reading.problem for reading in topic.readings if reading.problem)
 
     def settle(self, topic: TopicMerges, number: int, merge: Merge) -> None:
-        """Note what became of a group of an open topic."""
+        """Record the outcome of a group of an open topic."""
         super().settle(topic, number, merge)
         self.merged += bool(merge.answers)
         if merge.error:
@@ -124,14 +125,14 @@ class MergeRun(MergeWork):
             self._sink.write(flat.table)
 
     def finish(self) -> None:
-        """Write the topics that are left; every group must have its outcome."""
+        """Write the remaining topics; every group must have its outcome."""
         self._write_complete()
         if self._waiting:
             raise AssertionError(f"{len(self._waiting)} topics were left without an outcome for every pair")
 
 
 def with_system(merge: Merge, topic: TopicMerges, number: int) -> Merge:
-    """Give the answers of a merge the system prompt that its parents agree on."""
+    """Give the answers of a merge the system prompt that its parents share."""
     if not merge.answers:
         return merge
     prompts = {parent.system for parent in topic.samples(topic.groups[number])}

@@ -1,4 +1,4 @@
-"""Merging similar samples of topics, and flattening the topics (MergeIT, stage 2)."""
+"""Merge similar samples of topics, and flatten the topics (MergeIT, stage 2)."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ class MergeJob:
     """A merge of similar samples within topics.
 
     :param reader: reads and embeds the samples.
-    :param pairing: finds the samples that are merged with each other.
-    :param llm: has a model write the merged samples; None: their parents are joined one behind the other.
-    :param derived: columns that merged rows are given anew.
+    :param pairing: finds the samples to merge with each other.
+    :param llm: has a model write the merged samples; None: the parents are concatenated.
+    :param derived: columns to fill on merged rows.
     :param keep_embeddings: whether rows keep their embeddings.
-    :param dry_run: whether calls are only counted, and samples passed on as they are.
+    :param dry_run: whether calls are only counted, and samples are passed on as they are.
     :param flattens_only: whether no sample is merged.
-    :param judge: tells which merges the gates that follow accept; None: nobody can tell before they do.
+    :param judge: predicts which merges the following gates accept; None if that cannot be known in advance.
     """
 
     reader: SampleReader
@@ -69,13 +69,13 @@ class MergeJob:
         return merged_features(flat_features(topics), self.keep_embeddings)
 
     def groups(self, topic: Topic) -> list[Group]:
-        """Return the groups of samples that are merged into one."""
+        """Return the groups of samples to merge."""
         return [] if self.flattens_only else self.pairing.groups(topic)
 
     def disagreements(
         self, table: pa.Table, columns: Sequence[str]
     ) -> tuple[None, tuple[list[Sequence[Group]], Counter[str]]]:
-        """Tell the groups of each topic, and how many of their merges would empty each of some columns.
+        """Return the groups of each topic, and how many of their merges would empty each column.
 
         :param table: topics.
         :param columns: names of columns.
@@ -88,9 +88,9 @@ class MergeJob:
         return None, (groups, counts)
 
     def begin(self, sink: Sink) -> MergeRun:
-        """Return a merge that is about to run.
+        """Return a merge that has not started yet.
 
-        :param sink: where the flat rows go.
+        :param sink: destination of the flat rows.
         """
         return MergeRun(self.reader.layout, sink, self._embedding_of if self.keep_embeddings else None, self.derived)
 
@@ -105,9 +105,9 @@ class MergeJob:
 
         Requests are sent while later topics are still being paired, and each topic is written when it is complete.
 
-        :param topics: gives the topics, each time anew.
-        :param work: what `begin` returned.
-        :param groups: the groups of each topic; None: not yet known.
+        :param topics: function that yields the topics from the start each time.
+        :param work: result of `begin`.
+        :param groups: the groups of each topic; None if they are not known yet.
         :param more_to_come: whether other topics of the same dataset are merged elsewhere, or later.
         :raises LLMError: if the model cannot answer, or too many merges fail.
         """
@@ -124,7 +124,7 @@ class MergeJob:
         work.finish()
 
     def account(self, work: MergeRun) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return the figures and the details of a merge for the record of the run, also if it had to stop."""
+        """Return the figures and the details of a merge for the record of the run, even if it had to stop."""
         figures: dict[str, Any] = {
             "rows_in": len(work.entered),
             "topics": work.topics,
@@ -133,7 +133,7 @@ class MergeJob:
             "failed": dict(work.failed),
             "unmergeable": dict(work.unmergeable),
             "emptied_columns": dict(work.emptied),
-            # Told apart from what a run has spent.
+            # Kept apart from what a run has spent.
             **{
                 f"planned_{name}": work.plan[name]
                 for name in (*PLANNED_FIGURES, "fixed_prompt_tokens", "judged", "accepted")
@@ -150,7 +150,7 @@ class MergeJob:
         return figures | spent, details | usage
 
     def spent(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return the figures and the details of what the model was asked so far; empty if it was not."""
+        """Return the figures and the details of the requests so far; empty if there were none."""
         if self.llm is None or not self.llm.engine.total.requests:
             return {}, {}
         return self.llm.engine.figures(), {"usage": self.llm.engine.total.as_dict()}
@@ -161,9 +161,9 @@ class MergeJob:
         """Merge some groups of topics to learn from them, without making rows.
 
         :param topics: the topics.
-        :param groups: the groups of each topic that are tried.
-        :param trial: takes the merges.
-        :return: for each topic the merges of these groups, and whether each was accepted; see `MergeJudge`.
+        :param groups: the groups of each topic to try.
+        :param trial: gets the merges.
+        :return: for each topic, the merges of these groups and whether each was accepted; see `MergeJudge`.
         :raises LLMError: see `LLMEngine.run`.
         """
         assert self.llm is not None
@@ -198,7 +198,7 @@ class MergeJob:
             yield TopicMerges(topic, ids, readings, groups, keep_embeddings=self.keep_embeddings)
 
     def _with_embeddings(self, table: pa.Table) -> pa.Table:
-        """Return rows with embeddings as text; rows of Data-Juicer's groupers have none, or lists of floats."""
+        """Return rows with embeddings as text. Rows of Data-Juicer's groupers have none, or lists of floats."""
         if EMBEDDING in table.column_names:
             with self.reader.reading_embeddings():
                 return embeddings_as_text(table)

@@ -1,4 +1,4 @@
-"""The model that has made the vectors of topics, if the grouper has noted it."""
+"""The model of the vectors of topics, if the grouper has recorded it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["noted_model"]
 
 
 def noted_model(rows: Rows) -> str | None:
-    """Return the noted model; None: none is noted.
+    """Return the recorded model; None if there is none.
 
     :param rows: topics.
     """

@@ -1,4 +1,4 @@
-"""Topics with their groups, the first of them before all are known."""
+"""Topics with their groups, of which the first are yielded before all are known."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from mergeit_ops.dataset.topics import Topic
 class PairedTopics:
     """Yields each topic with its groups, in order.
 
-    The first groups come as soon as they are found, so that their requests are on their way while the other topics are
-    looked through. From then on the number of all groups is known, for whoever watches the calls go by.
+    The first groups are yielded as soon as they are found, so that their requests run while the other topics are
+    searched. After that the number of all groups is known, for the progress display.
 
-    :param topics: gives the topics, each time anew.
-    :param find: finds the groups of a topic.
-    :param at_once: groups to yield before the others are looked for.
+    :param topics: function that yields the topics from the start each time.
+    :param find: function that finds the groups of a topic.
+    :param at_once: number of groups to yield before the others are searched.
     """
 
     def __init__(
@@ -27,7 +27,7 @@ class PairedTopics:
         self._find = find
         self._at_once = at_once
         self.total: int | None = None
-        """Number of groups of all topics; None as long as it is not known."""
+        """Number of groups of all topics; None as long as it is unknown."""
 
     def __iter__(self) -> Iterator[tuple[Topic, Sequence[Group]]]:
         topics = iter(self._topics())

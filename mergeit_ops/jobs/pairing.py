@@ -1,4 +1,4 @@
-"""Finding the samples of a topic that are merged with each other."""
+"""Find the samples of a topic to merge with each other."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class PairingJob:
     """A search for groups of samples to merge.
 
     :param reader: reads and embeds the samples.
-    :param threshold: cosine in [-1, 1] that every two samples of a group exceed, unless groups are random.
+    :param threshold: cosine in [-1, 1] that every two samples of a group must exceed, unless groups are random.
     :param order: the order in which groups are formed.
     :param seed: seed of random groups.
-    :param max_group_size: samples in a group at most.
-    :param ratio: share in (0, 1] of the samples of a topic that should end up in groups; None: all groups found.
-    :param within: columns, or values inside columns, in which the samples of a group agree.
+    :param max_group_size: most samples in a group.
+    :param ratio: share in (0, 1] of a topic's samples that should be in groups; None: all groups found.
+    :param within: columns, or keys inside columns, in which the samples of a group must agree.
     :param across_languages: whether the samples of a group may be in different languages.
     """
 
@@ -57,7 +57,7 @@ class PairingJob:
         vectors = self.reader.vectors(topic.table)[mergeable]
         ratio = self.ratio
         if ratio is not None:
-            # The share is of all rows of the topic, those that cannot be merged included.
+            # The share refers to all rows of the topic, including those that cannot be merged.
             ratio = ratio * len(readings) / len(mergeable)
         group_keys = self._group_keys(topic, [readings[position] for position in mergeable], mergeable)
         seed = (self.seed, topic.topic_id)
@@ -70,8 +70,8 @@ class PairingJob:
         """Return the values in which rows must agree to be merged, such as the system prompt.
 
         :param topic: the topic.
-        :param readings: of some of its rows.
-        :param positions: of these rows.
+        :param readings: readings of some of its rows.
+        :param positions: positions of these rows.
         """
         values = [""] * len(readings)
         if self.within:
@@ -91,7 +91,8 @@ class PairingJob:
 
 
 def _languages(topic: Topic, readings: Sequence[Reading], positions: NDArray[np.int64]) -> list[str]:
-    """Return the language of each row: the stat of Data-Juicer's `language_id_score_filter`, else that of its texts."""
+    """Return the language of each row: the stat of Data-Juicer's `language_id_score_filter`, or that found in its
+    texts."""
     stats = stats_of(topic.table)
     known = [str(stats[position].get(LANGUAGE_STAT) or "") for position in positions]
     with temporary_files("The model that tells languages"):
@@ -104,7 +105,7 @@ def _languages(topic: Topic, readings: Sequence[Reading], positions: NDArray[np.
 
 
 def _as_key(row: Mapping[str, Any]) -> str:
-    """Return the values of a row as one text, equal for equal values."""
+    """Return the values of a row as one text, which is equal for equal values."""
     try:
         return encode_row(row)
     except UnencodableError:

@@ -1,4 +1,4 @@
-"""Scoring each row by what the whole set is."""
+"""Score each row in comparison with the whole set."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ _UNREADABLE = Score.missing("unreadable")
 
 @dataclass(frozen=True)
 class PoolScoreJob:
-    """Adds the scores of each row among all rows to its stats.
+    """Adds the scores of each row, in comparison with all rows, to its stats.
 
     :param reader: reads the rows.
-    :param name: of the scorer, in the recipe.
-    :param scorer: scores them. Rows that cannot be read take no part, and have the status `unreadable`.
+    :param name: name of the scorer in the recipe.
+    :param scorer: the scorer. Unreadable rows are left out and have the status `unreadable`.
     :param brings_embeddings: whether the rows bring embeddings, which they keep.
     :param targets: rows of the file that the scorer names.
-    :param view: what of a row the scorer reads.
+    :param view: which part of a row the scorer reads.
     """
 
     reader: SampleReader
@@ -74,7 +74,7 @@ class PoolScoreJob:
         return "vectors" in needs_of(self.scorer)
 
     def model_in(self, step: str) -> ModelUse | None:
-        """Return the model that a method of the scorer runs; None: none.
+        """Return the model that a method of the scorer runs; None if it runs none.
 
         :param step: `prepare` or `score`.
         """
@@ -84,19 +84,19 @@ class PoolScoreJob:
         return ModelUse(self.reader.operator, scorer.device)
 
     def readable(self, table: pa.Table) -> tuple[None, tuple[NDArray[np.bool_], Readability]]:
-        """Tell which flat rows have a text that can be read, and their counts."""
+        """Return which flat rows have a readable text, and their counts."""
         texts = self.reader.texts(table)
         return None, (texts, Readability.of(texts, lambda row: table.slice(row, 1), self.reader.layout))
 
     def samples(self, table: pa.Table) -> tuple[None, list[Sample]]:
-        """Tell the samples of flat rows."""
+        """Return the samples of flat rows."""
         return None, self.reader.samples(table, self.view)
 
     def facts(self, rows: Rows) -> dict[str, Any]:
-        """Return what the scorer needs to know of the rows beside their vectors, by its name in the pool.
+        """Return what the scorer needs to know about the rows besides their vectors, by name in the pool.
 
         :param rows: flat rows.
-        :raises DatasetError: if there is no such column as the scorer names.
+        :raises DatasetError: if the column that the scorer names does not exist.
         """
         needs = needs_of(self.scorer)
         facts: dict[str, Any] = {}
@@ -128,11 +128,11 @@ class PoolScoreJob:
     def prepare(
         self, vectors: NDArray[np.float32], facts: Mapping[str, Any], readable: NDArray[np.bool_] | None = None
     ) -> list[tuple[bool, Any]]:
-        """Return, for each row, whether it can be read, and what its score needs to know of the others.
+        """Return, for each row, whether it can be read, and what its score needs to know about the others.
 
         :param vectors: (n, d) float32.
         :param facts: see `facts`.
-        :param readable: (n,) which rows can be read; None: those with another vector than zero.
+        :param readable: (n,) which rows can be read; None: those with a vector other than zero.
         """
         if readable is None:
             readable = has_text(vectors)
@@ -150,10 +150,10 @@ class PoolScoreJob:
         return found
 
     def score(self, table: pa.Table, known: Sequence[tuple[bool, Any]]) -> tuple[pa.Table, Counter[str]]:
-        """Return rows with their scores, and how many have none, by reason.
+        """Return rows with their scores, and the number of rows without a score by reason.
 
         :param table: flat rows.
-        :param known: what `prepare` returned for them.
+        :param known: result of `prepare` for these rows.
         """
         samples = self.reader.samples(table, self.view)
         asked = [(sample, value) for sample, (readable, value) in zip(samples, known, strict=True) if readable]
@@ -176,14 +176,14 @@ class PoolScoreJob:
 
     @property
     def types(self) -> Mapping[str, pa.DataType]:
-        """Return the Arrow types of the keys that it adds to the stats."""
+        """Return the Arrow types of the new keys of the stats."""
         notes = self.scorer.note_stats if isinstance(self.scorer, NotingPoolScorer) else ()
         return {**stat_types(self.scorer.measures.values()), **dict.fromkeys(notes, pa.string())}
 
     def warning(self, known: Sequence[tuple[bool, Any]]) -> str:
-        """Return what to warn about; empty: nothing.
+        """Return a warning; empty if there is none.
 
-        :param known: what `prepare` returned for all rows.
+        :param known: result of `prepare` for all rows.
         """
         if not isinstance(self.scorer, WarningPoolScorer):
             return ""
@@ -231,7 +231,7 @@ def _some(values: Any, rows: NDArray[np.int64]) -> Any:
 
 
 def _row_ids(rows: Rows) -> Sequence[str]:
-    """Return the ids of flat rows: those that they bring, else those that a grouper would give them."""
+    """Return the ids of flat rows: those that they bring, or those that a grouper would give them."""
     if ROW_ID in rows.columns:
         return list(chain(*rows.tell(_brought_ids, columns=[ROW_ID])))
     content = [name for name in rows.columns if is_content(name)]

@@ -1,4 +1,4 @@
-"""Having a language model write new texts into rows, each of which keeps what it was."""
+"""Have a language model write new texts into rows; each row keeps its original content."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ __all__ = ["RewriteJob", "RewriteReport", "rewrite_rows"]
 _LOCAL_RESPONSE = 1_024  # tokens
 
 UNCHANGED = "unchanged"
-"""The model gave the row back as it was."""
+"""The model returned the row unchanged."""
 
 
 @dataclass(frozen=True)
 class _Outcome:
-    """What became of a sample.
+    """The outcome of a sample.
 
-    :param new: its new texts; None: it stays as it was.
+    :param new: its new texts; None if it stays as it was.
     :param error: why it stays as it was.
     :param prompt: hash of the first prompt.
-    :param model: that gave its last answer, if it is another than the one asked for; None else.
-    :param failed: whether a call failed; if not, there was none, or it changed nothing.
+    :param model: name of the model that answered, if it is not the one that was asked; otherwise None.
+    :param failed: whether a call failed. If not, there was no call, or it changed nothing.
     """
 
     new: Sample | None = None
@@ -61,12 +61,12 @@ class _Outcome:
 
 @dataclass
 class RewriteReport:
-    """What a table tells.
+    """The report about a table.
 
     :param rewritten: number of rows with new texts.
-    :param failed: rows whose calls brought nothing usable, by reason.
-    :param kept: rows that were never asked about, or given back as they were, by reason.
-    :param rewrites: by the id of each row that was rewritten, the hash of what it holds now and that of its texts.
+    :param failed: number of rows whose calls gave no usable result, by reason.
+    :param kept: number of rows that were not asked about, or returned unchanged, by reason.
+    :param rewrites: maps the id of each rewritten row to the hash of its new content and the hash of its texts.
     """
 
     rewritten: int = 0
@@ -79,15 +79,15 @@ class RewriteReport:
 class RewriteJob(EngineJob):
     """Writes new texts into rows; see `AskingJob`.
 
-    The columns of the layout are written anew; all other columns of the user stay. A row whose rewriting fails stays
-    as it was. Stats, embeddings and hashes describe the texts as they were, so no row keeps them.
+    The columns of the layout get new values; all other columns of the user stay. A row whose rewriting fails stays as
+    it was. Stats, embeddings and hashes are removed from all rows, because they describe the old texts.
 
-    :param reader: reads the rows; its layout writes them.
+    :param reader: reader of the rows, whose layout also writes them.
     :param engine: asks the model.
-    :param method: what is asked.
-    :param derived: columns that rewritten rows are given anew.
-    :param dry_run: whether calls are only counted, and rows passed on as they are.
-    :param may_use_gpu: whether a local model may run on a GPU.
+    :param method: what to ask for.
+    :param derived: columns to fill on rewritten rows.
+    :param dry_run: whether calls are only counted, and rows are passed on as they are.
+    :param may_use_gpu: whether a local model may use a GPU.
     """
 
     reader: SampleReader
@@ -104,9 +104,9 @@ class RewriteJob(EngineJob):
         return self.reader.operator
 
     def features(self, features: Features) -> Features:
-        """Return the columns and types of the rows that it gives.
+        """Return the columns and types of the resulting rows.
 
-        :param features: those of the rows that it gets.
+        :param features: columns and types of the input rows.
         """
         if self.dry_run:
             return features
@@ -154,7 +154,7 @@ class RewriteJob(EngineJob):
         return set_column(_replaced(table.select(columns), at, made), META, json_array(new_metas)), report
 
     def _outcomes(self, readings: Sequence[Reading], parents: Sequence[str | None]) -> list[_Outcome]:
-        # Rows of the same texts are asked about once, also without a journal.
+        # Ask about rows with equal texts only once, even without a journal.
         chains: dict[Sample, Chain] = {}
         found: list[_Outcome | None] = []
         for reading, parent in zip(readings, parents, strict=True):
@@ -184,10 +184,10 @@ class RewriteJob(EngineJob):
         )
 
     def _ask(self, chains: RunningChains, number: int) -> None:
-        """Go through the questions of chains.
+        """Ask the questions of chains.
 
-        :param chains: none of which has begun.
-        :param number: how many there are.
+        :param chains: chains that have not started.
+        :param number: number of chains.
         """
         asked = number
 
@@ -197,7 +197,7 @@ class RewriteJob(EngineJob):
             if question is None:
                 return None
             asked += 1
-            # At once, so that a budget that ends, or a run that is killed, leaves few chains half paid for.
+            # Immediately, so that few chains are half paid for if the budget ends or the run is killed.
             return self._request(outcome.tag, question)
 
         requests = (self._request(sample, question) for sample, question in chains.first_questions())
@@ -207,7 +207,7 @@ class RewriteJob(EngineJob):
         """Count the questions of chains: the first of each, then the second, and so on."""
         questions = dict(chains.first_questions())
         while questions:
-            # What the journal does not have is not known yet.
+            # Answers that are not in the journal are unknown.
             found = {sample: LLMOutcome(sample, (question.expected,)) for sample, question in questions.items()}
 
             def settle(outcome: LLMOutcome[Any], found: dict[Sample, LLMOutcome[Any]] = found) -> None:
@@ -219,8 +219,8 @@ class RewriteJob(EngineJob):
             questions = {sample: question for sample, question in following if question is not None}
 
     def _request(self, sample: Sample, question: ChainCall) -> LLMRequest[Any]:
-        # Unless the recipe says, a local model stops where its text is as long as its prompt. That suits a text which
-        # is made of the prompt, but not the response to a short request.
+        # By default, a local model stops when its text is as long as its prompt. That suits a text made from the
+        # prompt, but not the response to a short request.
         is_short = question.schema is None and not self.engine.asks_a_server
         says = completion_cap(self.engine.backend_factory.sampling_params) is not None
         return LLMRequest(
@@ -237,9 +237,9 @@ def rewrite_rows(rows: Rows, job: RewriteJob, manifest: Manifest) -> Rows:
     """Have a model rewrite the rows of a dataset.
 
     :param rows: flat rows.
-    :param job: rewrites them.
-    :param manifest: takes the figures and details, also those of work that had to stop.
-    :return: the rows, as many and in the same order.
+    :param job: job that rewrites the rows.
+    :param manifest: gets the figures and details, even if the work had to stop.
+    :return: the same number of rows, in the same order.
     :raises RecipeError: if derived columns cannot be made; before any call.
     :raises DatasetError: if most rows cannot be read; before any call.
     :raises LLMError: see `Rows.asked`.
@@ -277,11 +277,11 @@ def _as_text(row: Mapping[str, Any], meta: Mapping[str, Any]) -> str | None:
 
 
 def _replaced(table: pa.Table, at: Sequence[int], made: Sequence[Mapping[str, Any]]) -> pa.Table:
-    """Return a table with some rows replaced; the others are not converted, so that they stay to the letter.
+    """Return a table with some rows replaced. The others are not converted, so that they stay exactly as they are.
 
     :param table: the rows.
-    :param at: ascending positions of those that are replaced.
-    :param made: what stands there then.
+    :param at: ascending positions of the rows to replace.
+    :param made: the new rows.
     """
     if not at:
         return table

@@ -1,4 +1,4 @@
-"""What a selection needs to know about rows beside their vectors, read table by table."""
+"""What a selection needs to know about rows besides their vectors, read table by table."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ TOKENS_OF: tuple[TokensOf, ...] = ("response", "row")
 
 @dataclass(frozen=True, eq=False)
 class RowFacts:
-    """What is known about n rows. None: nobody asks.
+    """Facts about n rows. A fact that is not needed is None.
 
-    :param readable: (n,) which rows have a text that can be read, or a vector other than zero.
-    :param scores: (n,) the score of each row; NaN: none.
+    :param readable: (n,) which rows have a readable text, or a vector other than zero.
+    :param scores: (n,) score of each row; NaN if it has none.
     :param chosen: (n,) which rows are chosen already.
-    :param topics: (n,) the topic of each row; None: it has none.
+    :param topics: (n,) topic of each row; None if it has none.
     :param tags: (n,) the tags of each row.
     :param texts: (n,) the query text of each row.
-    :param tokens: (n,) estimated tokens of each row, 1 at least.
+    :param tokens: (n,) estimated tokens of each row, at least 1.
     """
 
     readable: NDArray[np.bool_] | None = None
@@ -46,15 +46,15 @@ class RowFacts:
 
     @classmethod
     def joined(cls, parts: Sequence[RowFacts]) -> RowFacts:
-        """Return what is known about the rows of consecutive tables."""
+        """Join the facts about the rows of consecutive tables."""
         if not parts:
-            # There are no rows, or nobody asks; then their vectors tell which can be read.
+            # There are no rows, or the fact is not needed; then the vectors say which rows can be read.
             return cls(readable=np.zeros(0, dtype=np.bool_))
         known = {field.name: [getattr(part, field.name) for part in parts] for field in fields(cls)}
         return cls(**{name: _joined(values) for name, values in known.items() if values[0] is not None})
 
     def of(self, rows: NDArray[np.int64]) -> RowFacts:
-        """Return what is known about some of the rows.
+        """Return the facts about some of the rows.
 
         :param rows: positions.
         """
@@ -63,7 +63,7 @@ class RowFacts:
 
     @property
     def topic_numbers(self) -> NDArray[np.int64]:
-        """Return the topics as numbers from 0, by first appearance; -1: none."""
+        """Return the topics as numbers from 0, by first appearance; -1 for none."""
         numbers: dict[Any, int] = {None: -1}
         return np.asarray([numbers.setdefault(topic, len(numbers) - 1) for topic in self.topics or ()], dtype=np.int64)
 
@@ -78,14 +78,15 @@ def _some(values: Any, rows: NDArray[np.int64]) -> Any:
 
 @dataclass(frozen=True)
 class FactReader:
-    """Reads what a selection needs to know about rows. It is small, and is sent to the workers of a cluster.
+    """Reads the facts that a selection needs about rows. It is small, because it is sent to the workers of a cluster.
 
-    :param reader: reads the rows as samples.
+    :param reader: reader of the rows as samples.
     :param needs: what the method needs.
-    :param fields: where `scores`, `chosen`, `topics` and `tags` stand.
-    :param keys: how the recipe names these fields, by need: the parameter and its value.
-    :param tokens_of: what counts toward a budget of tokens: the `response`, or the whole `row`; None: nothing does.
-    :param readable: tells which rows of a table can be read; None: nobody asks.
+    :param fields: fields of `scores`, `chosen`, `topics` and `tags`.
+    :param keys: for each need, the recipe's parameter that names its field, and the parameter's value.
+    :param tokens_of: what counts toward a budget of tokens: the `response` or the whole `row`; None if tokens are not
+        counted.
+    :param readable: function that returns which rows of a table can be read; None if this is not needed.
     """
 
     reader: SampleReader
@@ -105,9 +106,9 @@ class FactReader:
         return "texts" in self.needs or self.tokens_of is not None or self.readable is not None
 
     def columns(self, columns: Iterable[str]) -> list[str]:
-        """Return the columns of flat rows that it reads.
+        """Return the columns of flat rows that are read.
 
-        :param columns: those of the dataset.
+        :param columns: columns of the dataset.
         """
         read = {field.column for field in self.fields.values()}
         if self._reads_samples:
@@ -115,20 +116,20 @@ class FactReader:
         return [name for name in columns if name in read]
 
     def tell(self, table: pa.Table) -> tuple[None, RowFacts]:
-        """Tell what is known about flat rows; see `TableFunction`."""
+        """Return the facts about flat rows; see `TableFunction`."""
         return None, self.read(table)
 
     def read(self, table: pa.Table) -> RowFacts:
-        """Return what is known about flat rows.
+        """Return the facts about flat rows.
 
         :param table: the rows.
-        :raises DatasetError: if a value is not of the kind that its field must have.
+        :raises DatasetError: if a value does not have the type that its field must have.
         """
         known: dict[str, Any] = {}
         for need, field in self.fields.items():
             known[need] = field.numbers(table) if need == "scores" else self._checked(need, field, table)
         if "texts" in self.needs or self.tokens_of is not None:
-            # Whoever trains on a row pays for its reasoning trace too, in whatever layout it stands.
+            # Training on a row also costs the tokens of its reasoning trace, in any layout.
             samples = self.reader.samples(table, "response")
             if "texts" in self.needs:
                 known["texts"] = [sample.query for sample in samples]

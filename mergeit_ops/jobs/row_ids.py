@@ -1,4 +1,4 @@
-"""The ids of rows: those that they bring, or a hash of what they hold and an ordinal for duplicates."""
+"""The ids of rows: those that they bring, or a hash of their content with an ordinal for duplicates."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ __all__ = ["ids_not_unique", "row_ids"]
 
 
 def row_ids(table: pa.Table, seen: Counter[str], operator: str) -> list[str]:
-    """Return the ids of a table's rows: those it brings, else new ones.
+    """Return the ids of a table's rows: those that it brings, or new ones.
 
     :param table: flat rows.
-    :param seen: how often each digest, or id, came in earlier tables of the dataset; updated.
+    :param seen: how often each digest or id occurred in earlier tables of the dataset; updated.
     :param operator: registry name of the operator that asks.
-    :raises DatasetError: if the ids it brings are not unique texts.
+    :raises DatasetError: if the ids that it brings are not unique texts.
     """
     if ROW_ID in table.column_names:
         ids: list[Any] = table.column(ROW_ID).to_pylist()
@@ -30,16 +30,16 @@ def row_ids(table: pa.Table, seen: Counter[str], operator: str) -> list[str]:
             raise ids_not_unique(operator)
         return ids
     content = [name for name in table.column_names if is_content(name)]
-    # What does not count is not even read: embeddings are most of a row.
+    # Columns that do not count are not read, because embeddings are most of a row.
     return number_duplicates(content_digests(python_columns(table.select(content)), len(table)), seen)
 
 
 def ids_not_unique(operator: str) -> DatasetError:
-    """Return the error for a dataset whose own ids cannot tell its rows apart.
+    """Return the error for a dataset whose own ids are not unique.
 
     :param operator: registry name of the operator that found it.
     """
     return DatasetError(
-        f"{operator}: the column '{ROW_ID}' must hold a text of its own for every row; remove the column to have the "
-        "rows identified anew."
+        f"{operator}: the column '{ROW_ID}' must hold a different text in every row; remove the column to give "
+        "the rows new ids."
     )

@@ -1,4 +1,4 @@
-"""What identifies each row: a hash of what it holds, or the text of its sample beside a value."""
+"""Keys that identify rows: a hash of the content, or a value with the text of the sample."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["content_keys", "identity_keys", "values_and_samples"]
 
 
 def content_keys(table: pa.Table) -> tuple[None, list[str]]:
-    """Tell a hash of what each row holds.
+    """Return a hash of the content of each row.
 
     :param table: flat rows.
     """
@@ -23,7 +23,7 @@ def content_keys(table: pa.Table) -> tuple[None, list[str]]:
 
 
 def identity_keys(table: pa.Table) -> tuple[None, list[str]]:
-    """Tell the ids that rows bring, else a hash of what each holds.
+    """Return the ids that rows bring, or a hash of the content of each row.
 
     :param table: flat rows.
     """
@@ -33,5 +33,5 @@ def identity_keys(table: pa.Table) -> tuple[None, list[str]]:
 
 
 def values_and_samples(table: pa.Table, column: str, layout: SampleFormat) -> tuple[None, list[tuple[str, str]]]:
-    """Tell the value of a column and the text of the sample for each row; see `value_and_sample`."""
+    """Return the value of a column and the text of the sample for each row; see `value_and_sample`."""
     return None, value_and_sample(table, column, layout)

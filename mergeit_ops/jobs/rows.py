@@ -1,4 +1,4 @@
-"""The rows that come to an operator, whichever executor holds them."""
+"""The rows of an operator, in any executor."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ TableFunction = Callable[..., tuple[pa.Table | None, Any]]
 
 @dataclass(frozen=True)
 class ModelUse:
-    """Says that a function runs a model of this machine. On a cluster its tasks have GPUs, or a whole node each.
+    """Marks a function that runs a local model. On a cluster its tasks get GPUs, or a whole node each.
 
-    :param owner: operator that runs it, for messages.
-    :param device: torch device that it asks for; None: a GPU where there is one.
+    :param owner: operator that runs the model, for messages.
+    :param device: torch device that it asks for; None: a GPU if there is one.
     """
 
     owner: str
@@ -77,15 +77,15 @@ class Rows(Protocol):
     ) -> tuple[Rows, list[Any]]:
         """Run a function over every table.
 
-        :param function: called with a table, the shared arguments, and this table's own argument. On a cluster it is
+        :param function: function of a table, the shared arguments, and this table's own argument. On a cluster it is
             pickled.
         :param shared: arguments of all calls.
         :param each: one further argument for each table.
-        :param features: from the columns and types of these rows to those of the result. On a cluster they come from
+        :param features: maps the columns and types of these rows to those of the result. On a cluster they come from
             the tables.
-        :param stats: types of the stats that the function writes; None: it writes none, or those of the gate.
-        :param model: the model that the function runs; None: none.
-        :return: the new rows, and the function's report about each old table, in order.
+        :param stats: types of the stats that the function writes; None if it writes none, or those of the gate.
+        :param model: the model that the function runs; None if it runs none.
+        :return: the new rows, and the function's report about each input table, in order.
         """
         ...
 
@@ -94,9 +94,9 @@ class Rows(Protocol):
 
         In one process, a table is read when its report is asked for.
 
-        :param function: called with a table and the shared arguments.
+        :param function: function of a table and the shared arguments.
         :param shared: arguments of all calls.
-        :param columns: columns of flat rows that the function reads; None: all.
+        :param columns: columns of flat rows that the function reads; None for all.
         """
         ...
 
@@ -107,9 +107,9 @@ class Rows(Protocol):
     def with_vectors(self, reader: SampleReader, drops_unreadable: bool) -> tuple[Rows, Readability]:
         """Read or compute the embeddings of flat rows, for `choose`.
 
-        :param reader: reads and embeds them. Rows that cannot be read get zero vectors.
-        :param drops_unreadable: whether rows that cannot be read are dropped, for the warning.
-        :return: the rows, which now have embeddings, and the counts of readable rows.
+        :param reader: reader that also embeds them. Unreadable rows get zero vectors.
+        :param drops_unreadable: whether unreadable rows are dropped, for the warning.
+        :return: the rows with embeddings, and the counts of readable rows.
         :raises DatasetError: if most rows cannot be read; before any is embedded.
         """
         ...
@@ -117,31 +117,31 @@ class Rows(Protocol):
     def choose(
         self, choose: Callable[[NDArray[np.float32]], T], reader: SampleReader, model: ModelUse | None = None
     ) -> T:
-        """Return what a function makes of the embeddings of all rows, which `with_vectors` has added.
+        """Return the result of a function of the embeddings of all rows, which `with_vectors` has added.
 
-        :param choose: from (n, d) vectors to positions or values. On a cluster one task runs it, which holds all
+        :param choose: function from (n, d) vectors to positions or values. On a cluster one task runs it and holds all
             vectors.
         :param reader: reads the embeddings.
-        :param model: the model that the function runs; None: none.
+        :param model: the model that the function runs; None if it runs none.
         """
         ...
 
     def once(self, function: Callable[[], T], model: ModelUse | None = None) -> T:
-        """Return what a function makes that needs no rows. On a cluster one task runs it; see `choose`."""
+        """Return the result of a function that needs no rows. On a cluster one task runs it; see `choose`."""
         ...
 
     def take(self, positions: NDArray[np.int64], dropped: Sequence[str] = ()) -> Rows:
         """Return some of the rows.
 
         :param positions: ascending.
-        :param dropped: columns that they lose.
+        :param dropped: columns to remove.
         """
         ...
 
     def identified(self, reader: SampleReader, drops_unreadable: bool) -> tuple[IdentifiedRows, Readability]:
         """Return flat rows with ids and embeddings, and the counts of readable rows; see `with_vectors`.
 
-        :raises DatasetError: also if the ids that rows bring are not unique texts.
+        :raises DatasetError: see `with_vectors`; also if the ids that rows bring are not unique texts.
         """
         ...
 
@@ -153,13 +153,13 @@ class Rows(Protocol):
         features: Callable[[Features], Features] = lambda features: features,
         stats: Mapping[str, pa.DataType] | None = None,
     ) -> tuple[Rows, list[Any]]:
-        """Have language models asked about every table.
+        """Ask language models about every table.
 
-        :param job: asks about a table. On a cluster it is pickled.
-        :param manifest: takes the figures and details, also those of work that had to stop.
+        :param job: job that asks about a table. On a cluster it is pickled.
+        :param manifest: gets the figures and details, even if the work had to stop.
         :param features: see `map`.
         :param stats: see `map`.
-        :return: the new rows, and the job's report about each old table, in order.
+        :return: the new rows, and the job's report about each input table, in order.
         :raises LLMError: if a model cannot answer, or too many requests fail.
         """
         ...
@@ -172,8 +172,8 @@ class Rows(Protocol):
         In one process a topic is written when its merges are complete. On a cluster each table is merged by a task.
 
         :param job: the merge.
-        :param manifest: takes the figures and details, also those of a merge that had to stop.
-        :param groups: the groups of each topic, table by table; None: not yet known.
+        :param manifest: gets the figures and details, even if the merge had to stop.
+        :param groups: the groups of each topic, table by table; None if they are not known yet.
         :return: flat rows.
         :raises LLMError: if the model cannot answer, or too many merges fail.
         """
@@ -182,11 +182,11 @@ class Rows(Protocol):
     def tried(
         self, job: MergeJob, groups: Sequence[Sequence[Sequence[Group]]], manifest: Manifest
     ) -> list[list[list[tuple[Merge, bool | None]]]]:
-        """Merge some groups to learn from them; see `MergeJob.try_out`. It costs what `merged` reports, too.
+        """Merge some groups to learn from them; see `MergeJob.try_out`. `merged` reports the cost too.
 
         :param job: the merge.
         :param groups: the groups to try of each topic, table by table.
-        :param manifest: takes the figures and details, also those of work that had to stop.
+        :param manifest: gets the figures and details, even if the work had to stop.
         :return: the merge of each group, and whether it was accepted.
         :raises LLMError: if the model cannot answer.
         """
@@ -194,12 +194,12 @@ class Rows(Protocol):
 
 
 class IdentifiedRows(Protocol):
-    """Flat rows with ids and embeddings, to be grouped into topics. Rows that cannot be read have zero vectors."""
+    """Flat rows with ids and embeddings, to be grouped into topics. Unreadable rows have zero vectors."""
 
     def with_lowest_ids(self, size: int) -> NDArray[np.float32]:
         """Return the embeddings of the readable rows with the lowest ids.
 
-        :param size: rows wanted.
+        :param size: number of rows.
         :return: (min(n, size), d), by ascending id.
         """
         ...
@@ -208,7 +208,7 @@ class IdentifiedRows(Protocol):
         """Put the rows of each topic together.
 
         :param model: the fitted centroids; None if there are no rows.
-        :return: the topics as the executor's own dataset, their samples in the order of the input; and rows per topic,
-            (num_clusters,) or one more if rows that cannot be read have a separate topic.
+        :return: the topics as the executor's own dataset, with their samples in the order of the input; and the rows
+            per topic, (num_clusters,) or one more if unreadable rows have a separate topic.
         """
         ...

@@ -1,4 +1,4 @@
-"""Reading the samples of a table: their texts and embeddings."""
+"""Read the samples of a table: their texts and embeddings."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ class EncoderSettings:
     """The sentence encoder of an operator.
 
     :param model: name or folder of the model.
-    :param batch_size: texts that are embedded at the same time at most; None: one batch per core.
+    :param batch_size: most texts that are embedded at the same time; None: one batch per core.
     :param dtype: see `precision` of `embedding`.
-    :param accelerator: `cpu`, or `cuda`: a GPU where the machine that embeds has one.
-    :param window: what is embedded of a text that is longer than the model's window; see `embed_texts`.
-    :param fitted: the model itself, where it is one of static token vectors that workers of a cluster may not have.
+    :param accelerator: `cpu`, or `cuda` for a GPU if the machine that embeds has one.
+    :param window: how to embed a text that is longer than the model's window; see `embed_texts`.
+    :param fitted: the model itself, if it consists of static token vectors, which workers of a cluster may not have.
     """
 
     model: str
@@ -95,12 +95,12 @@ class EncoderSettings:
 
 @dataclass(frozen=True)
 class SampleReader:
-    """Reads samples in one layout. It is small, and is sent to the workers of a cluster.
+    """Reads samples in one layout. It is small, because it is sent to the workers of a cluster.
 
-    :param operator: registry name of the operator in whose name errors are raised.
+    :param operator: registry name of the operator, for errors.
     :param layout: layout of the samples.
-    :param encoder: embeds samples that bring no embeddings.
-    :param reads_source: whether samples have the text that they were made of, where their metadata have it.
+    :param encoder: encoder for samples that bring no embeddings.
+    :param reads_source: whether samples get the text that they were made from, if their metadata hold it.
     :param embedding_text: which text of a sample is embedded; see `embedded_text`.
     """
 
@@ -111,28 +111,28 @@ class SampleReader:
     embedding_text: str = "user"
 
     def embedded_text(self, sample: Sample) -> str:
-        """Return the text of a sample that is embedded."""
+        """Return the text of a sample to embed."""
         return embedded_text(sample, self.embedding_text)
 
     def embed(self, samples: Iterable[Sample]) -> NDArray[np.float32]:
-        """Embed samples, whatever embeddings they bring.
+        """Embed samples, even if they bring embeddings.
 
         :return: (n, d) float32 of unit norm, or zero for a blank text.
         """
         return self.encoder.embed(map(self.embedded_text, samples))
 
     def new_vectors(self, table: pa.Table) -> tuple[NDArray[np.float32], int]:
-        """Embed a table's rows, whatever embeddings they bring.
+        """Embed a table's rows, even if they bring embeddings.
 
         :return: their vectors, and the number of rows that are longer than the model's window.
         """
         return self.encoder.embed_counted(self.embedded_text(reading.sample) for reading in self.readings(table))
 
     def say_longer(self, longer: int, rows: int) -> None:
-        """Log how many rows are longer than the model's window, if there are any.
+        """Log the number of rows that are longer than the model's window, if there are any.
 
         :param longer: their number.
-        :param rows: number of all rows that have been embedded.
+        :param rows: number of all embedded rows.
         """
         if longer:
             done = "the first window of each is embedded"
@@ -149,9 +149,9 @@ class SampleReader:
         return [self.layout.read(row) for row in python_rows(table.select(there))]
 
     def samples(self, table: pa.Table, view: View = "answer") -> list[Sample]:
-        """Read a table's rows as a scorer wants them.
+        """Read a table's rows in the view of a scorer.
 
-        :param view: what of a row with a reasoning trace is read; see `VIEWS`.
+        :param view: which part of a row with a reasoning trace is read; see `VIEWS`.
         """
         there = [name for name in self.layout.columns if name in table.column_names]
         read = VIEWS[view]
@@ -161,23 +161,23 @@ class SampleReader:
         return [replace(one, source=source_of(meta)) for one, meta in zip(samples, metas_of(table), strict=True)]
 
     def texts(self, table: pa.Table) -> NDArray[np.bool_]:
-        """Return which rows of a table have a text that can be read, whatever embeddings they bring."""
+        """Return which rows of a table have a readable text, even if they bring embeddings."""
         return np.array([reading.is_readable for reading in self.readings(table)], dtype=bool)
 
     def readable(self, table: pa.Table) -> NDArray[np.bool_]:
-        """Return which rows of a topic can be selected: those with a vector other than zero, or with a text."""
+        """Return which rows of a topic can be selected: those with a vector other than zero or with a text."""
         if EMBEDDING in table.column_names:
             with self.reading_embeddings():
                 return rows_with_text(table.column(EMBEDDING))
         return self.texts(table)
 
     def vectors(self, table: pa.Table, first_row: int = 0) -> NDArray[np.float32]:
-        """Return the unit vectors of a table's rows: those it brings, else new ones.
+        """Return the unit vectors of a table's rows: those that it brings, or new ones.
 
         :param table: flat rows.
         :param first_row: number of the table's first row in its dataset, for the message.
         :return: (n, d) float32.
-        :raises EmbeddingError: if the embeddings brought along are unusable, or the model cannot be loaded.
+        :raises EmbeddingError: if the given embeddings are unusable, or the model cannot be loaded.
         """
         if EMBEDDING not in table.column_names:
             return self.new_vectors(table)[0]
@@ -185,17 +185,17 @@ class SampleReader:
             return column_vectors(table.column(EMBEDDING), first_row)
 
     def model_of_vectors(self, brought: bool) -> str | None:
-        """Return the model that has made the vectors of rows; None: unknown.
+        """Return the model of the rows' vectors; None if it is unknown.
 
-        :param brought: whether the rows brought them. Then the recipe has to name their model; the default says
-            nothing about them.
+        :param brought: whether the rows brought the vectors. Then only a recipe that names the model says it; the
+            default does not.
         """
         unnamed = is_default(self.encoder.model) or self.encoder.model == STATIC
         return None if brought and unnamed else self.encoder.model
 
     @contextmanager
     def reading_embeddings(self) -> Iterator[None]:
-        """Name the operator, the column and the cure if embeddings that rows bring are unusable.
+        """If the rows' embeddings are unusable, raise an error that names the operator, the column and the cure.
 
         :raises EmbeddingError: if they are.
         """
@@ -214,7 +214,7 @@ class SampleReader:
         """Return the unit vectors of a flat dataset, and the counts of readable rows.
 
         :param dataset: flat samples.
-        :param drops_unreadable: whether rows that cannot be read are dropped, for the warning.
+        :param drops_unreadable: whether unreadable rows are dropped, for the warning.
         :return: (n, d) float32, see `vectors`; and the counts of readable rows.
         :raises DatasetError: if most rows cannot be read; before any is embedded.
         """
@@ -238,7 +238,7 @@ class SampleReader:
         ]
         readable = np.array([bool(text.strip()) for text in texts], dtype=bool)
         found = self.check_readable(dataset, readable, drops_unreadable)
-        # All texts at once: the encoder batches texts of similar lengths, which is most effective on the whole dataset.
+        # All texts at once, because the encoder batches texts of similar length, which works best on the whole dataset.
         embedded, longer = self.encoder.embed_counted(texts)
         self.say_longer(longer, len(texts))
         return embedded, found
@@ -246,7 +246,8 @@ class SampleReader:
     def _streamed_vectors(
         self, dataset: Dataset, columns: Sequence[str], drops_unreadable: bool
     ) -> tuple[NDArray[np.float32], Readability]:
-        """Do what `dataset_vectors` does without holding more than a table of texts, for a model that needs no more."""
+        """Do the same as `dataset_vectors` with only one table of texts in memory, for a model that does not need
+        more."""
         vectors = np.zeros((len(dataset), 0), dtype=np.float32)
         start = longer = 0
         for table in iter_tables(dataset, columns):
@@ -260,13 +261,13 @@ class SampleReader:
         return vectors, readability
 
     def dataset_texts(self, dataset: Dataset) -> NDArray[np.bool_]:
-        """Return which rows of a flat dataset have a text that can be read."""
+        """Return which rows of a flat dataset have a readable text."""
         columns = [name for name in self.layout.columns if name in dataset.column_names]
         parts = [self.texts(table) for table in iter_tables(dataset, columns)]
         return np.concatenate(parts) if parts else np.zeros(0, dtype=bool)
 
     def iter_vectors(self, dataset: Dataset) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """Yield the unit vectors that a flat dataset brings, in blocks: number of the first row, (m, d) float32.
+        """Yield the unit vectors of a flat dataset in blocks, as the number of the first row and (m, d) float32.
 
         :raises EmbeddingError: if they are unusable, or of different widths.
         """
@@ -283,7 +284,7 @@ class SampleReader:
             first_row += len(block)
 
     def check_widths(self, widths: Iterable[int]) -> None:
-        """Refuse embeddings of different widths.
+        """Check that all embeddings have the same width.
 
         :param widths: dimensions of the embeddings of each part of a dataset.
         :raises EmbeddingError: if they differ.
@@ -299,12 +300,12 @@ class SampleReader:
         dropped: bool,
         vectors: NDArray[np.bool_] | None = None,
     ) -> Readability:
-        """Warn about rows that cannot be read, or refuse a dataset if most cannot be read.
+        """Warn about unreadable rows, or refuse a dataset if most rows are unreadable.
 
         :param dataset: flat samples.
-        :param texts: (n,) whether each has a text that can be read.
-        :param dropped: whether the others are dropped.
-        :param vectors: (n,) whether each brings a vector other than zero; None if rows bring none.
+        :param texts: (n,) whether each row has a readable text.
+        :param dropped: whether unreadable rows are dropped.
+        :param vectors: (n,) whether each row brings a vector other than zero; None if rows bring none.
         :return: the counts of readable rows.
         :raises DatasetError: if most rows cannot be read.
         """

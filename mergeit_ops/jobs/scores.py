@@ -1,4 +1,4 @@
-"""Scores of rows, from a stat or a column: the way in which every selection method gets them."""
+"""Scores of rows from a stat or a column, for all selection methods."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["RowScores", "ScoreSettings", "read_scores"]
 
 @dataclass(frozen=True)
 class ScoreSettings:
-    """The scores that a recipe asks for.
+    """The recipe's settings of scores.
 
     :param key: a column, a key inside one after a dot, or the name of a stat.
     :param scale: one of `SCALES`.
@@ -32,11 +32,11 @@ class ScoreSettings:
 
 @dataclass(frozen=True)
 class RowScores:
-    """The scores of the rows of a dataset, on a scale that is fitted to all of them.
+    """The scores of a dataset's rows, on a scale that is fitted to all of them.
 
-    :param field: where they stand.
+    :param field: field of the scores.
     :param scale: the scale.
-    :param drops_missing: whether rows without a score cannot be chosen; else they get the lowest.
+    :param drops_missing: whether rows without a score are excluded; otherwise they get the lowest score.
     """
 
     field: Field
@@ -50,11 +50,11 @@ def read_scores(
     """Read the scores of all rows, and fit the scale.
 
     :param rows: flat rows or topics.
-    :param settings: what the recipe asks for.
+    :param settings: the recipe's settings.
     :param operator: registry name, for messages.
-    :param counts: whether scores decide anything; else they are only told.
-    :return: the scores as a job reads them, and the number of each row; NaN: none.
-    :raises DatasetError: if there is no such column or stat, no row has a score, a row has none and `missing` is
+    :param counts: whether scores affect the selection; otherwise they are only reported.
+    :return: the scores as a job reads them, and the number of each row; NaN if it has none.
+    :raises DatasetError: if the column or stat does not exist, no row has a score, a row has none and `missing` is
         `raise`, or a score on the scale `raw` is negative.
     """
     field = Field.of(settings.key, rows.columns, STATS)

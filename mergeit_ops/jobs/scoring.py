@@ -1,4 +1,4 @@
-"""Scoring the rows of a table, each alone."""
+"""Score the rows of a table, each separately."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ from mergeit_ops.scorers.scoring import measured_scores
 __all__ = ["DIGEST_LENGTH", "MADE_BY", "STATUS", "ScoreJob", "Scored", "ScoringJob", "stat_entries", "stat_types"]
 
 STATUS, MADE_BY = "_status", "_made_by"
-"""Endings of the keys that stand beside a stat: `ok` or why there is no score, and what made it of which row."""
+"""Suffixes of the keys beside a stat: its status (`ok`, or why there is no score), and a digest of its maker and
+row."""
 
 DIGEST_LENGTH = 16  # hexadecimal digits
 
@@ -44,9 +45,9 @@ def stat_types(stats: Iterable[str]) -> dict[str, pa.DataType]:
 def stat_entries(stats: Sequence[str], scores: Sequence[Score], made_by: str | None) -> dict[str, Any]:
     """Return the stats of a row.
 
-    :param stats: a key for each score.
-    :param scores: of the row.
-    :param made_by: digest of what made them; None: they are not marked.
+    :param stats: the key of each score.
+    :param scores: scores of the row.
+    :param made_by: digest of what made the scores; None if they are not marked.
     """
     entries: dict[str, Any] = {}
     for name, score in zip(stats, scores, strict=True):
@@ -62,7 +63,7 @@ class Scored:
 
     :param table: the rows, stats as JSON.
     :param figures: for the record.
-    :param details: given which of the rows stay, what else goes into the record.
+    :param details: function that returns further entries of the record, given which rows stay.
     """
 
     table: pa.Table
@@ -74,14 +75,14 @@ class ScoringJob(Protocol):
     """Scores the rows of a table."""
 
     def features(self, features: Features) -> Features:
-        """Return the columns and types of the rows that it gives.
+        """Return the columns and types of the resulting rows.
 
-        :param features: those of the rows that it gets.
+        :param features: columns and types of the input rows.
         """
         ...
 
     def tables(self, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-        """Cut the tables of a dataset as `run` needs them.
+        """Divide the tables of a dataset as `run` needs them.
 
         :param tables: flat rows, in order.
         """
@@ -91,13 +92,13 @@ class ScoringJob(Protocol):
         """Score rows.
 
         :param table: flat rows.
-        :raises ScorerError: when the scorer fails or breaks its contract.
+        :raises ScorerError: if the scorer fails or breaks its contract.
         """
         ...
 
     @property
     def types(self) -> Mapping[str, pa.DataType]:
-        """Arrow types of the keys that it adds to the stats."""
+        """Arrow types of the new keys of the stats."""
         ...
 
 
@@ -108,12 +109,12 @@ class ScoreJob:
     :param reader: reads the rows.
     :param scorer: scores them.
     :param stats: key of the stat of each measure of the scorer.
-    :param identity: digest of all that changes the scores apart from the rows. A score that a row brings counts where
-        the same identity made it of the same texts; else the row is scored anew. None: no score that a row brings
-        counts, and none is marked.
-    :param bounds: what the scores will be held against.
-    :param decides: number of the measure that is held against them.
-    :param view: what of a row the scorer reads.
+    :param identity: digest of everything except the rows that affects the scores. A score that a row brings is used if
+        the same identity made it from the same texts; otherwise the row is scored again. None: scores that rows bring
+        are not used, and new ones are not marked.
+    :param bounds: bounds that the scores will be compared with.
+    :param decides: number of the measure that is compared with them.
+    :param view: which part of a row the scorer reads.
     """
 
     reader: SampleReader

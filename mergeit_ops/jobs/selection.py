@@ -1,4 +1,4 @@
-"""Selecting rows by a method, within topics or from a flat dataset as a whole."""
+"""Select rows by a method, within topics or from a whole flat dataset."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from mergeit_ops.jobs.tag_edges import tag_edges
 __all__ = ["SelectionJob"]
 
 _INSIDE: Mapping[Need, str] = {"topics": META}
-"""Columns whose keys a recipe may name without the column."""
+"""Columns whose keys a recipe can name without the column."""
 
 
 @dataclass(frozen=True)
@@ -42,19 +42,19 @@ class SelectionJob:
     """A selection of rows.
 
     :param reader: reads the rows.
-    :param method: chooses among them.
-    :param budget: how many are kept.
-    :param keeps_unreadable: whether rows that cannot be read are kept, outside the budget; else they are dropped.
-    :param scoring: the scores that the recipe asks for; None: none.
+    :param method: the selection method.
+    :param budget: how many rows are kept.
+    :param keeps_unreadable: whether unreadable rows are kept, outside the budget; otherwise they are dropped.
+    :param scoring: the recipe's settings of scores; None without scores.
     :param target_texts: texts of a target.
-    :param keys: how the recipe names the fields that the method needs: the parameter and its value.
-    :param tokens_of: what counts toward a budget of tokens; None: the budget counts rows.
-    :param names_left_out: whether the ids of rows that a bound of the method leaves out are told.
-    :param fields: where these fields stand in these rows.
-    :param scores: the scores of these rows; None: not yet read.
-    :param targets: (m, d) vectors of the target; None: not yet embedded.
-    :param tag_edges: pairs of tags that are alike; see `Pool`.
-    :param kept_share: share of all rows that is kept, where rows are put in order to split a budget among topics.
+    :param keys: for each need of the method, the recipe's parameter that names the field, and its value.
+    :param tokens_of: what counts toward a budget of tokens; None if the budget counts rows.
+    :param names_left_out: whether the record lists the ids of rows that a bound of the method leaves out.
+    :param fields: these fields in the rows of the dataset.
+    :param scores: the scores of the rows; None if they are not read yet.
+    :param targets: (m, d) vectors of the target; None if they are not embedded yet.
+    :param tag_edges: pairs of similar tags; see `Pool`.
+    :param kept_share: share of all rows that is kept, if rows are ordered to split a budget among topics.
     """
 
     reader: SampleReader
@@ -78,7 +78,7 @@ class SelectionJob:
         return "vectors" in self.method.needs or bool(self.target_texts) or self.targets is not None
 
     def with_model(self, rows: Rows) -> SelectionJob:
-        """Fit a model to the rows, if the recipe asks for one and they are to be embedded; see `with_fitted_model`."""
+        """Fit a model to the rows, if the recipe asks for one and rows will be embedded; see `with_fitted_model`."""
         embeds = self.needs_vectors or self.method.edge_similarity is not None
         return replace(self, reader=with_fitted_model(rows, self.reader)) if embeds else self
 
@@ -86,7 +86,7 @@ class SelectionJob:
         """Find the fields that the method reads.
 
         :return: the job with these fields.
-        :raises DatasetError: if there is no such field, or it holds values of another type.
+        :raises DatasetError: if a field does not exist, or holds values of another type.
         """
         types = flat_types(rows.types) if rows.grouped else rows.types
         fields: dict[Need, Field] = {}
@@ -113,11 +113,11 @@ class SelectionJob:
         )
 
     def prepared(self, rows: Rows) -> tuple[SelectionJob, NDArray[np.float64] | None]:
-        """Read the scores of a dataset and embed its tags and the target if need be, before any other work.
+        """Read the scores of a dataset and, if needed, embed its tags and the target, before any other work.
 
         :param rows: flat rows or topics.
-        :return: the job with what it has found, and the score of each row; None if the recipe asks for none.
-        :raises DatasetError: if there are no such scores, or too many tags.
+        :return: the job with these values, and the score of each row; None if the recipe asks for no scores.
+        :raises DatasetError: if there are no scores, or too many tags.
         """
         scores, numbers = None, None
         if self.scoring is not None:
@@ -132,7 +132,7 @@ class SelectionJob:
         return job, numbers
 
     def facts(self, table: pa.Table) -> RowFacts:
-        """Return what is known about the rows of a topic, beside their vectors.
+        """Return the facts about the rows of a topic, besides their vectors.
 
         :param table: flat rows.
         """
@@ -140,10 +140,10 @@ class SelectionJob:
         return self._fact_reader(fields, self.reader.readable).read(table)
 
     def facts_of_all(self, rows: Rows, scores: NDArray[np.float64] | None) -> RowFacts:
-        """Return what is known about all rows of a flat dataset, beside their vectors.
+        """Return the facts about all rows of a flat dataset, besides their vectors.
 
         :param rows: the rows.
-        :param scores: (n,) the score of each; None: the recipe asks for none.
+        :param scores: (n,) score of each row; None if the recipe asks for no scores.
         """
         reader = self._fact_reader(self.fields, None if self.needs_vectors else self.reader.texts)
         parts = rows.tell(reader.tell, columns=reader.columns(rows.columns)) if reader.has_work else ()
@@ -155,7 +155,7 @@ class SelectionJob:
         return FactReader(self.reader, self.method.needs, fields, self.keys, self.tokens_of, readable)
 
     def check_size(self, rows: int, budget: int) -> None:
-        """Check that the rows are not too many for the method.
+        """Check that there are not too many rows for the method.
 
         :param rows: rows to choose from.
         :param budget: rows to choose.
@@ -165,9 +165,10 @@ class SelectionJob:
             raise RecipeError(f"{self.reader.operator}: {why}.")
 
     def split(self, topics: Sequence[tuple[int, int]]) -> list[int]:
-        """Return the share of each topic: what is chosen already, and a part of what is left of the total.
+        """Return the share of each topic: what is chosen already, plus a part of the rest of the total.
 
-        :param topics: rows or tokens, as the budget counts, that may be chosen of each, and those chosen already.
+        :param topics: for each topic, the rows or tokens (as the budget counts) that may be chosen, and those chosen
+            already.
         :raises DatasetError: if more is chosen already than the total.
         """
         before = [chosen for _, chosen in topics]
@@ -178,23 +179,23 @@ class SelectionJob:
         return [chosen + share for chosen, share in zip(before, shares, strict=True)]
 
     def refuse_chosen(self, chosen: int, available: int, budget: int) -> NoReturn:
-        """Refuse rows that are chosen already and exceed the budget.
+        """Raise the error for rows chosen already that exceed the budget.
 
-        :param chosen: rows or tokens, as the budget counts, that are chosen already.
-        :param available: those of all rows.
-        :param budget: those that may be kept.
+        :param chosen: rows or tokens (as the budget counts) that are chosen already.
+        :param available: rows or tokens in all.
+        :param budget: rows or tokens that may be kept.
         :raises DatasetError: always.
         """
         unit = "rows" if self.tokens_of is None else "tokens"
         cure = "select_num, num_per_topic or select_ratio" if self.tokens_of is None else "select_tokens"
         raise DatasetError(
-            f"{self.reader.operator}: {chosen:,} of {available:,} {unit} are chosen already, for their "
+            f"{self.reader.operator}: {chosen:,} of {available:,} {unit} are chosen already, because their "
             f"'{self.keys['chosen'][1]}' is true, but only {budget:,} may be kept. Rows chosen already count toward "
             f"the budget: raise {cure}."
         )
 
     def readability(self, table: pa.Table) -> tuple[None, Readability]:
-        """Tell how many rows of each topic can be read."""
+        """Count the readable rows of each topic."""
         parts = [
             Readability.of(self.reader.texts(topic.table), topic.row, self.reader.layout)
             for topic in table_topics(table)
@@ -202,22 +203,22 @@ class SelectionJob:
         return None, Readability.of_consecutive(parts)
 
     def flat_readability(self, table: pa.Table) -> tuple[None, Readability]:
-        """Tell how many flat rows can be read."""
+        """Count the readable flat rows."""
         return None, Readability.of(self.reader.texts(table), lambda row: table.slice(row, 1), self.reader.layout)
 
     def sizes(self, table: pa.Table) -> tuple[None, list[tuple[int, tuple[int, int]]]]:
-        """Tell the id of each topic, and how much of it may be chosen and is chosen already; see `split`."""
+        """Return the id of each topic, how much of it may be chosen, and how much is chosen already; see `split`."""
         return None, [(topic.topic_id, (part.amount, part.chosen_amount)) for topic, part in self._parts(table)]
 
     def centres(self, table: pa.Table) -> tuple[None, list[tuple[int, tuple[int, NDArray[np.float64]]]]]:
-        """Tell the id of each topic, how much of it may be chosen, and the mean vector of its rows, of unit norm."""
+        """Return the id of each topic, how much of it may be chosen, and the mean vector of its rows, of unit norm."""
         return None, [(topic.topic_id, (part.amount, part.centre())) for topic, part in self._parts(table)]
 
     def offers(self, table: pa.Table, total: int) -> tuple[None, list[tuple[int, Selection]]]:
-        """Tell the id of each topic, and its rows in the order of the method, with their gains.
+        """Return the id of each topic, and its rows in the order of the method with their gains.
 
         :param table: topics.
-        :param total: rows wanted over all topics: no topic keeps more.
+        :param total: rows to keep over all topics; no topic keeps more.
         """
         return None, [(topic.topic_id, part.best(total)) for topic, part in self._parts(table)]
 
@@ -225,8 +226,8 @@ class SelectionJob:
         """Keep rows of each topic.
 
         :param table: topics.
-        :param shares: the share of each topic; None: the budget says it for each topic alone.
-        :return: the topics that keep rows, and what was chosen.
+        :param shares: the share of each topic; None if the budget gives it for each topic separately.
+        :return: the topics that keep rows, and the choice.
         """
         return _taken(
             self._outcome(topic, part, None if shares is None else shares[number])
@@ -243,7 +244,7 @@ class SelectionJob:
         """Keep chosen rows of each topic, in their order; see `select`.
 
         :param table: topics.
-        :param chosen: positions of the chosen rows of each.
+        :param chosen: positions of the chosen rows of each topic.
         """
         return _taken(
             (topic, *part.outcome(Selection.of_all(rows)))
@@ -251,11 +252,11 @@ class SelectionJob:
         )
 
     def from_all(self, vectors: NDArray[np.float32] | None, facts: RowFacts) -> tuple[NDArray[np.int64], Choice]:
-        """Return the rows of a flat dataset that are kept.
+        """Return the rows of a flat dataset to keep.
 
-        :param vectors: (n, d) float32; zero vectors of rows that cannot be read. None: the method needs none.
-        :param facts: what else is known about them.
-        :return: positions, ascending, and what was chosen.
+        :param vectors: (n, d) float32, zero for unreadable rows; None if the method needs no vectors.
+        :param facts: other facts about the rows.
+        :return: positions, ascending, and the choice.
         """
         if vectors is not None:
             facts = replace(facts, readable=has_text(vectors))
@@ -263,7 +264,7 @@ class SelectionJob:
         return part.outcome(part.chosen(self.budget.of_flat(part.amount)))
 
     def _parts(self, table: pa.Table) -> Iterator[tuple[Topic, _Candidates]]:
-        # One after the other: the vectors of all topics of a table may take much memory.
+        # One after the other, because the vectors of all topics of a table may take much memory.
         for topic in table_topics(table):
             yield topic, _Candidates(self, self.facts(topic.table), partial(self.reader.vectors, topic.table))
 
@@ -272,8 +273,8 @@ class _Candidates:
     """The rows of one topic, or of a flat dataset, and those that may be chosen.
 
     :param job: the selection.
-    :param facts: what is known about the rows beside their vectors.
-    :param read_vectors: reads their vectors.
+    :param facts: facts about the rows besides their vectors.
+    :param read_vectors: function that reads their vectors.
     """
 
     def __init__(self, job: SelectionJob, facts: RowFacts, read_vectors: Callable[[], NDArray[np.float32]]) -> None:
@@ -285,7 +286,7 @@ class _Candidates:
 
     @cached_property
     def rows(self) -> NDArray[np.int64]:
-        """Positions of rows that can be read and, if others are to be dropped, have a score."""
+        """Positions of the rows that can be read and, if rows without a score are dropped, have a score."""
         scores, settings = self.all.scores, self.job.scores
         if scores is None or settings is None or not (settings.drops_missing and "scores" in self.job.method.needs):
             return np.flatnonzero(self.readable)
@@ -293,7 +294,7 @@ class _Candidates:
 
     @cached_property
     def facts(self) -> RowFacts:
-        """What is known about the candidates."""
+        """Facts about the candidates."""
         return self.all if len(self.rows) == len(self.readable) else self.all.of(self.rows)
 
     @cached_property
@@ -317,7 +318,8 @@ class _Candidates:
         return total / (np.linalg.norm(total) or 1.0)
 
     def chosen(self, share: int) -> Selection:
-        """Return the rows that the method chooses; all if the share is enough for all and it has nothing to say."""
+        """Return the rows that the method chooses; all if the share is large enough and the method has no stats or
+        bound."""
         method = self.job.method
         if share >= self.amount and not method.has_bound and not method.stats:
             return Selection.of_all(self.rows)
@@ -326,8 +328,8 @@ class _Candidates:
     def best(self, share: int) -> Selection:
         """Return the positions of the rows that the method chooses, best first.
 
-        :param share: rows or tokens, as the budget counts.
-        :raises DatasetError: if more is chosen already.
+        :param share: rows or tokens (as the budget counts).
+        :raises DatasetError: if more rows are chosen already.
         """
         share = min(share, self.amount)
         if self.chosen_amount > share:
@@ -347,7 +349,7 @@ class _Candidates:
         job, facts = self.job, self.facts
         known: dict[str, Any] = {"kept": kept, "tag_edges": job.tag_edges}
         if "vectors" in job.method.needs:
-            # Usually all rows are candidates, and selecting all of them would copy them.
+            # Usually all rows are candidates, and indexing with all of them would copy them.
             whole = len(self.rows) == len(self.readable)
             known["vectors"] = self.vectors if whole else self.vectors[self.rows]
         if job.scores is not None and facts.scores is not None:
@@ -363,9 +365,9 @@ class _Candidates:
         return Pool(**known)
 
     def outcome(self, selection: Selection) -> tuple[NDArray[np.int64], Choice]:
-        """Return the positions of the rows that stay, ascending, and what was chosen.
+        """Return the positions of the rows that stay, ascending, and the choice.
 
-        :param selection: the chosen rows; those that cannot be read stay too if the recipe keeps them.
+        :param selection: the chosen rows. Unreadable rows stay too if the recipe keeps them.
         :raises EmbeddingError: if the vectors have another width than those of the target.
         """
         chosen = selection.indices
@@ -384,12 +386,12 @@ class _Candidates:
             return None
         raise EmbeddingError(
             f"{self.job.reader.operator}: the rows bring embeddings of width {self.vectors.shape[1]}, and those of the "
-            f"target have {targets.shape[1]}; set embedding_model to the model that has made the first."
+            f"target have {targets.shape[1]}; set embedding_model to the model of the rows."
         )
 
 
 def _taken(parts: Iterable[tuple[Topic, NDArray[np.int64], Choice]]) -> tuple[pa.Table | None, Choice]:
-    """Return the topics that keep rows as a table, and what was chosen of all."""
+    """Return the topics that keep rows as a table, and the choice over all topics."""
     kept = [(topic.take(positions) if len(positions) else None, told) for topic, positions, told in parts]
     topics = [topic for topic, _ in kept if topic is not None]
     return (topic_table(topics) if topics else None), sum((told for _, told in kept), Choice())

@@ -1,4 +1,4 @@
-"""How a selection runs: over topics, or over a flat dataset."""
+"""Run a selection over topics or over a flat dataset."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 
 TWINS = "left_out_for"
-"""In the record: pairs of ids, of a row that a bound has left out and of the row that it is too like."""
+"""Key of the record for pairs of ids: a row that a bound has left out, and the row that it is too similar to."""
 
 _TYPES: Mapping[type, pa.DataType] = {float: pa.float64(), int: pa.int64(), str: pa.string()}
 
@@ -81,7 +81,7 @@ def select_from_topics(rows: Rows, job: SelectionJob) -> tuple[Rows, dict[str, A
 def select_from_all(
     rows: Rows, job: SelectionJob, keep_embeddings: bool
 ) -> tuple[Rows, dict[str, Any], dict[str, Any]]:
-    """Select from a flat dataset as a whole.
+    """Select from a whole flat dataset.
 
     :param rows: flat rows.
     :param job: the selection.
@@ -94,7 +94,7 @@ def select_from_all(
     job, numbers = job.prepared(rows)
     facts = job.facts_of_all(rows, numbers)
     if facts.chosen is not None and job.tokens_of is None:
-        # Before rows are embedded, some of which may turn out to be unreadable.
+        # Checked before rows are embedded, some of which may be unreadable.
         budget = job.budget.of_flat(len(rows))
         if facts.chosen.sum() > budget:
             job.refuse_chosen(int(facts.chosen.sum()), len(rows), budget)
@@ -128,7 +128,7 @@ def _with_stats(rows: Rows, types: Mapping[str, type], stats: Mapping[str, Seque
 
     :param rows: the rows.
     :param types: Python types of the stats.
-    :param stats: a value for each row, by stat; None: that row has none.
+    :param stats: a value for each row, by stat; None if the row has none.
     """
     bounds = pairwise([0, *accumulate(rows.tell(_length))])
     parts = ({name: values[first:end] for name, values in stats.items()} for first, end in bounds)
@@ -144,7 +144,7 @@ def _length(table: pa.Table) -> tuple[None, int]:
 
 def _add_stats(table: pa.Table, stats: Mapping[str, Sequence[Any]]) -> tuple[pa.Table, None]:
     new = [dict(zip(stats, values, strict=True)) for values in zip(*stats.values(), strict=True)]
-    # Rows about which the method says nothing have no such key.
+    # Rows without a value do not get the key.
     rows = [
         old | {name: value for name, value in own.items() if value is not None}
         for old, own in zip(stats_of(table), new or [{}] * table.num_rows, strict=True)
@@ -164,8 +164,8 @@ def _kept_share(rows: Rows, job: SelectionJob, total: int) -> float:
 def _budgets_by_centres(topics: Sequence[tuple[int, NDArray[np.float64]]], total: int) -> list[int]:
     """Return how many rows each topic keeps under the allocation `taylor`.
 
-    :param topics: rows to choose from, and mean vector, of each.
-    :param total: rows over all topics.
+    :param topics: the rows to choose from and the mean vector of each topic.
+    :param total: rows to keep over all topics.
     """
     sizes = [size for size, _ in topics]
     order, gains = graph_cut(np.stack([centre for _, centre in topics])) if topics else ([], np.zeros(0))
@@ -179,9 +179,9 @@ def _features(features: Features) -> Features:
 
 
 def _ordered(told: Sequence[Sequence[tuple[int, T]]]) -> tuple[list[T], list[int]]:
-    """Return what was told about topics in the order of their ids, and the place of each topic in that order.
+    """Return the reports about topics in the order of their ids, and the place of each topic in that order.
 
-    On a cluster topics lie in blocks in any order; a total is split in the same way wherever they lie.
+    On a cluster, topics are in blocks in any order. With this, a total is split in the same way in every order.
     """
     flat = [pair for part in told for pair in part]
     order = sorted(range(len(flat)), key=lambda number: flat[number][0])
@@ -190,6 +190,6 @@ def _ordered(told: Sequence[Sequence[tuple[int, T]]]) -> tuple[list[T], list[int
 
 
 def _placed(values: Sequence[T], places: Sequence[int], told: Sequence[Sequence[object]]) -> list[list[T]]:
-    """Return the values of topics by table, from those in the order of the ids."""
+    """Return the values of topics by table, given in the order of the ids."""
     bounds = pairwise([0, *accumulate(map(len, told))])
     return [[values[places[number]] for number in range(first, end)] for first, end in bounds]

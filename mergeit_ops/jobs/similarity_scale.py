@@ -1,7 +1,7 @@
-"""Translating a threshold of the default embedding model to the model that has made the vectors of topics.
+"""Translate a threshold of the default embedding model to the model of the topics' vectors.
 
-The rows themselves are the reference sample, so that nothing else is needed: those with the lowest ids, whatever their
-order. They have vectors already, and only the default model has to embed them. The result is stored for later runs.
+The rows themselves are the reference sample, so no other data is needed: those with the lowest ids, in any order. They
+have vectors already, so only the default model has to embed them. The result is stored for later runs.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from mergeit_ops.llm.model_files import files_digest
 __all__ = ["LEAST_TEXTS", "ScaledThreshold", "translated_threshold", "with_model_of_vectors"]
 
 LEAST_TEXTS = 2_000
-"""Different texts that a reference sample must have."""
+"""Fewest different texts of a reference sample."""
 
 _MOST_TEXTS = 3_000  # 4.5 million pairs
 _FOLDER = "similarity_scales"
@@ -50,7 +50,7 @@ _Row = tuple[str, str, NDArray[np.float32]]
 class ScaledThreshold:
     """A threshold on the scale of the vectors.
 
-    :param value: cosine that a pair must exceed.
+    :param value: the cosine that a pair must exceed.
     :param details: for the record of the run; empty if nothing was translated.
     """
 
@@ -59,12 +59,12 @@ class ScaledThreshold:
 
 
 def with_model_of_vectors(rows: Rows, reader: SampleReader, types: Mapping[str, pa.DataType]) -> SampleReader | None:
-    """Return a reader that embeds with the model that has made the vectors of topics; None: nobody says which.
+    """Return a reader that embeds with the model of the topics' vectors; None if it is unknown.
 
     :param rows: topics.
     :param reader: reads them.
     :param types: columns of the samples.
-    :raises RecipeError: if the recipe names another model than the grouper.
+    :raises RecipeError: if the recipe and the grouper name different models.
     """
     named = reader.encoder.model
     if EMBEDDING not in types:
@@ -75,8 +75,8 @@ def with_model_of_vectors(rows: Rows, reader: SampleReader, types: Mapping[str, 
     if noted is None:
         if named == STATIC:
             raise RecipeError(
-                f"{reader.operator}: embedding_model is static, but nothing says which fitted model has made the "
-                "vectors of these topics; give topic_cluster_grouper embedding_model: static too, or leave it out here."
+                f"{reader.operator}: embedding_model is static, but the fitted model that has made the vectors of "
+                "these topics is unknown; give topic_cluster_grouper embedding_model: static too, or leave it out here."
             )
         return None if is_default(named) else reader
     if is_default(named) or (named == STATIC and is_fitted(noted)):
@@ -90,12 +90,12 @@ def with_model_of_vectors(rows: Rows, reader: SampleReader, types: Mapping[str, 
 
 
 def translated_threshold(rows: Rows, reader: SampleReader, threshold: float) -> ScaledThreshold:
-    """Return the threshold that is as strict for the model of a reader as one is for the default model.
+    """Return the threshold of a reader's model that is as strict as a threshold of the default model.
 
     :param rows: topics.
-    :param reader: reads them; its model has made their vectors, or will make them.
+    :param reader: their reader, whose model has made or will make their vectors.
     :param threshold: cosine of the default model, in [-1, 1].
-    :raises RecipeError: if nothing says what is equally strict.
+    :raises RecipeError: if no equally strict threshold can be found.
     """
     model = reader.encoder.model
     if is_default(model):
@@ -144,12 +144,12 @@ def _scale_of(rows: Rows, reader: SampleReader, threshold: float) -> EqualStrict
 def _reference(rows: Rows, reader: SampleReader) -> list[_Row]:
     """Return the rows with the lowest ids, each text once.
 
-    Of a model that was fitted to the rows with the lowest ids, those with the highest: it agrees better with the
-    default model on rows that it was fitted to.
+    If the model was fitted to the rows with the lowest ids, the rows with the highest ids are used, because a fitted
+    model agrees better with the default model on rows that it was fitted to.
     """
     lowest = not is_fitted(reader.encoder.model)
     outer = nsmallest if lowest else nlargest
-    # Ids first: on a cluster every part would send as many texts as are needed of all parts together.
+    # Ids are collected first. Otherwise, on a cluster, every part would send as many texts as all parts together need.
     ids = outer(_MOST_TEXTS, (row_id for part in rows.tell(_outer_ids, reader, lowest) for row_id in part))
     if not ids:
         return []
@@ -185,7 +185,7 @@ def _store(folder: Path, name: str, scale: EqualStrictness, operator: str) -> No
     except OSError as error:
         logger.warning(
             f"{operator}: the scale of similarities could not be stored in {folder} ({error.strerror or error}); the "
-            "next run finds it anew."
+            "next run computes it again."
         )
 
 

@@ -1,7 +1,7 @@
-"""`embedding_model: static`: token vectors that are fitted to the rows at hand, before these are embedded.
+"""`embedding_model: static`: fit token vectors to the rows before the rows are embedded.
 
-The rows with the lowest ids are the sample, whatever their order, so that every executor fits the same model. It is
-stored, and later runs over the same rows find it.
+The sample is the rows with the lowest ids, in any order, so that every executor fits the same model. The model is
+stored for later runs over the same rows.
 """
 
 from __future__ import annotations
@@ -37,14 +37,15 @@ from mergeit_ops.jobs.sample_reader import EncoderSettings, SampleReader
 
 __all__ = ["model_figures", "topics_refused", "with_fitted_model", "with_model"]
 
-_PROBES = 8  # rows whose vectors tell which model has made them
+_PROBES = 8  # rows whose vectors show which model has made them
 
 _Row = tuple[str, str]
 """Id and text of a row."""
 
 
 def with_fitted_model(rows: Rows, reader: SampleReader) -> SampleReader:
-    """Return a reader whose model is fitted to the rows, if the recipe asks for static token vectors; else the same.
+    """Return a reader with a model fitted to the rows, if the recipe asks for static token vectors; otherwise the same
+    reader.
 
     :param rows: flat rows, or topics.
     :param reader: reads them.
@@ -68,11 +69,12 @@ def with_model(reader: SampleReader, model: str) -> SampleReader:
     """Return a reader that embeds with another model.
 
     :param reader: the reader.
-    :param model: its name. Token vectors that were fitted on this machine go along to the workers of a cluster.
+    :param model: name of the model. Token vectors that were fitted on this machine are sent to the workers of a
+        cluster.
     """
     fitted = None
     if is_fitted(model):
-        # Vectors that rows bring can be compared without their model.
+        # The rows' own vectors can be compared without their model.
         with suppress(EmbeddingError):
             fitted = files.named(files.folder(), model)
     return replace(reader, encoder=replace(reader.encoder, model=model, fitted=fitted))
@@ -87,7 +89,7 @@ def model_figures(reader: SampleReader) -> dict[str, str]:
 
 
 def topics_refused(operator: str) -> RecipeError:
-    """Return the error for topics without vectors, where the recipe asks for static token vectors.
+    """Return the error for topics without vectors if the recipe asks for static token vectors.
 
     :param operator: registry name of the operator that has to embed them.
     """
@@ -99,7 +101,7 @@ def topics_refused(operator: str) -> RecipeError:
 
 
 def _maker(rows: Rows, reader: SampleReader) -> str | None:
-    """Return the fitted model of this machine that has made the vectors of flat rows; None: none of them."""
+    """Return the fitted model of this machine that has made the vectors of flat rows; None if there is none."""
     found = next((part for part in rows.tell(_probes, reader) if part[0]), None)
     if found is None:
         return None
@@ -107,7 +109,7 @@ def _maker(rows: Rows, reader: SampleReader) -> str | None:
     for name in files.names(files.folder()):
         settings = replace(reader.encoder, model=name)
         with suppress(EmbeddingError):
-            # A model gives a text the same bits at any time, and another model does not.
+            # The same model always gives a text the same bits, and another model does not.
             if np.array_equal(settings.embed(texts), vectors):
                 return name
     return None
@@ -136,7 +138,7 @@ def _model(rows: Rows, reader: SampleReader, texts: list[str]) -> StaticModel:
     except OSError as error:
         logger.warning(
             f"{reader.operator}: {model.name} could not be stored in {place} ({error.strerror or error}); the next run "
-            "fits it anew, and an operator behind this one that embeds with it stops."
+            "fits it again, and an operator after this one that embeds with it stops."
         )
     return model
 
@@ -153,8 +155,8 @@ def _digest(encoder: EncoderSettings, texts: list[str]) -> str:
 
 
 def _first_texts(rows: Rows, reader: SampleReader) -> Iterator[str]:
-    """Yield the texts of the rows with the lowest ids, each cut to what can matter."""
-    # Ids first: on a cluster every part would send as many texts as are needed of all parts together.
+    """Yield the texts of the rows with the lowest ids, each cut to the part that can matter."""
+    # Ids are collected first. Otherwise, on a cluster, every part would send as many texts as all parts together need.
     read = [name for name in rows.columns if name == ROW_ID or is_content(name)]
     lowest: list[str] = []
     for part in rows.tell(_lowest_ids, columns=read):

@@ -1,4 +1,4 @@
-"""The tags of a dataset that are alike, for a selection by tags."""
+"""Similar tags of a dataset, for a selection by tags."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ __all__ = ["tag_edges"]
 
 
 def tag_edges(rows: Rows, tags: FactReader, similarity: float) -> tuple[tuple[str, str, float], ...]:
-    """Return the pairs of tags whose embeddings are alike, and their cosines.
+    """Return the pairs of tags with similar embeddings, and their cosines.
 
     :param rows: flat rows or topics.
-    :param tags: reads the tags of flat rows.
+    :param tags: reader of the tags of flat rows.
     :param similarity: lowest cosine of a pair.
     :raises DatasetError: if there are too many tags to compare.
     """
@@ -28,8 +28,8 @@ def tag_edges(rows: Rows, tags: FactReader, similarity: float) -> tuple[tuple[st
     names = sorted(set().union(*rows.tell(_names, tags, rows.grouped, columns=tags.columns(rows.columns))))
     if len(names) > MOST_TAGS:
         raise DatasetError(
-            f"{tags.reader.operator}: there are {len(names):,} tags, and the graph of edge_similarity is meant for "
-            f"{MOST_TAGS:,} at most; put tag_normalization_mapper before this operator, or set edge_similarity to null."
+            f"{tags.reader.operator}: there are {len(names):,} tags, and the graph of edge_similarity takes at "
+            f"most {MOST_TAGS:,}; put tag_normalization_mapper before this operator, or set edge_similarity to null."
         )
     first, second, cosines = similar_pairs(tags.reader.encoder.embed(names), similarity)
     return tuple(

@@ -1,4 +1,4 @@
-"""Making tags that mean the same one tag."""
+"""Merge tags that mean the same."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ __all__ = ["TagNormalization"]
 
 @dataclass(frozen=True)
 class TagNormalization:
-    """Gives tags that mean the same one name.
+    """Gives one name to tags that mean the same.
 
     :param operator: registry name, for messages.
-    :param column: of the tags, as lists of texts.
+    :param column: column of the tags, as lists of texts.
     :param encoder: embeds tags.
-    :param min_tag_count: rows that a tag must be in; None: see `least_count`.
-    :param merge_similarity: cosine from which two tags are one; None: they are not compared.
-    :param min_support: rows in which a tag comes with one that it implies, at least; None: no rules.
-    :param min_confidence: share of the rows of a tag that have the one it implies, at least.
+    :param min_tag_count: number of rows in which a tag must occur; None: see `least_count`.
+    :param merge_similarity: lowest cosine at which two tags become one; None: they are not compared.
+    :param min_support: fewest rows in which a tag occurs with a tag that it implies; None: no rules of association.
+    :param min_confidence: smallest share of a tag's rows that must also have the tag that it implies.
     """
 
     operator: str
@@ -48,18 +48,18 @@ class TagNormalization:
         """Find the names of the tags of a dataset.
 
         :param rows: flat rows.
-        :return: each tag that is kept, in its rule form, to its name; and the figures for the record.
+        :return: a mapping of each kept tag, in the form of the rules, to its name; and the figures for the record.
         :raises DatasetError: if there are too many tags to compare.
         """
         counts = _sum(rows.tell(_forms, self.column, columns=[self.column]))
         least = least_count(len(rows), self.min_tag_count)
-        # In the order of their names, so that it does not matter how the rows are cut.
+        # In the order of their names, so that the division of the rows does not matter.
         frequent = sorted(form for form, count in counts.items() if count >= least)
         names = self._synonyms(frequent, counts)
         figures = {"tags_found": len(counts), "tags_frequent": len(frequent), "tags_merged": len(set(names.values()))}
         if self.min_support is None:
             return names, figures
-        # A row may have several tags of one name, so the names are counted anew.
+        # A row may have several tags with one name, so the names are counted again.
         tags = _sum(rows.tell(_named, self.column, names, columns=[self.column]))
         often = frozenset(tag for tag, count in tags.items() if count >= self.min_support)
         pairs = _sum(rows.tell(_pairs, self.column, names, often, columns=[self.column]))
@@ -81,7 +81,7 @@ class TagNormalization:
         """Replace the tags of rows by their names.
 
         :param rows: flat rows.
-        :param names: of `mapping`; other tags are dropped.
+        :param names: result of `mapping`; other tags are dropped.
         :return: the rows, and the figures for the record.
         """
         features = partial(with_tag_features, column=self.column)

@@ -24,8 +24,8 @@ class _TaggingJob:
     """Adds the tags of rows.
 
     :param reader: reads the rows.
-    :param tagger: tags them.
-    :param column: takes the tags.
+    :param tagger: the tagger.
+    :param column: column of the tags.
     """
 
     reader: SampleReader
@@ -33,7 +33,7 @@ class _TaggingJob:
     column: str
 
     def tag(self, table: pa.Table) -> tuple[pa.Table, Counter[int]]:
-        """Return rows with their tags, and how many rows have how many."""
+        """Return rows with their tags, and the number of rows by number of tags."""
         tags = self.tagger.tags([reading.sample for reading in self.reader.readings(table)])
         return with_tags(table, self.column, tags), Counter(map(len, tags))
 
@@ -43,8 +43,8 @@ def tag_rows(rows: Rows, reader: SampleReader, tagger: Tagger, column: str) -> t
 
     :param rows: flat rows.
     :param reader: reads them.
-    :param tagger: says how they are tagged.
-    :param column: takes the tags.
+    :param tagger: the tagger.
+    :param column: column of the tags.
     :return: the rows with their tags, and the figures for the record.
     :raises DatasetError: if most rows cannot be read.
     """
@@ -72,7 +72,7 @@ def check_readable(rows: Rows, reader: SampleReader) -> Readability:
 def tag_figures(counts: Counter[int]) -> dict[str, Any]:
     """Return the figures about the tags of rows.
 
-    :param counts: how many rows have how many tags.
+    :param counts: number of rows by number of tags.
     """
     rows = counts.total()
     mean = sum(tags * count for tags, count in counts.items()) / rows if rows else 0.0

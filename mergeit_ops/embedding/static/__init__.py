@@ -1,1 +1,1 @@
-"""Static token vectors: a model that adds up a vector for each token, fitted to what another model makes of rows."""
+"""Static token vectors: a model that adds up a vector for each token, fitted to another model's embeddings of rows."""

@@ -1,4 +1,4 @@
-"""A static model of what the default model makes of some texts."""
+"""Fit a static model to the default model's embeddings of some texts."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from mergeit_ops.embedding.static.token_counts import TokenCounts
 __all__ = ["distilled", "few_enough"]
 
 MOST_TEXTS = 8_000
-"""Texts that a model is fitted to: a linear system of 256 MB."""
+"""Most texts that a model is fitted to; their linear system takes 256 MB."""
 
-_FEW_TEXTS = 1_000  # below, they are all rows that there are, and need the vectors of no token that they do not have
-_MOST_CHARACTERS = 2_000_000  # of all texts: a minute of one core, with those of Alpaca half as many
+_FEW_TEXTS = 1_000  # fewer texts are all rows, so only the vectors of their own tokens are needed
+_MOST_CHARACTERS = 2_000_000  # of all texts; they take a minute on one core. The texts of Alpaca have half as many
 
 
 def few_enough(texts: Iterable[str]) -> list[str]:
-    """Return those of some texts that a model is fitted to, each cut to a window.
+    """Return the texts to which a model is fitted, each cut to a window.
 
-    :param texts: texts, the ones to be taken first at the beginning.
-    :return: different texts, none blank.
+    :param texts: texts in the order in which they should be taken.
+    :return: different texts, none of them blank.
     """
     chosen: dict[str, None] = {}
     characters = 0
@@ -43,7 +43,7 @@ def few_enough(texts: Iterable[str]) -> list[str]:
 def distilled(encoder: SentenceEncoder, texts: list[str], batch_size: int | None) -> StaticModel:
     """Fit a static model to some texts.
 
-    :param encoder: the model to be imitated.
+    :param encoder: the model to imitate.
     :param texts: see `few_enough`.
     :param batch_size: see `Encoder.encode`.
     """

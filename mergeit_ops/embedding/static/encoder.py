@@ -1,4 +1,4 @@
-"""Text to unit vectors by adding up the vectors of tokens."""
+"""Turn texts into unit vectors by adding up the vectors of their tokens."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mergeit_ops.embedding.static.token_counts import TokenCounts
 __all__ = ["WINDOW_CHARACTERS", "StaticEncoder", "cut"]
 
 WINDOW_CHARACTERS = 1_024
-"""Length of a window: some 256 tokens of English, as many as the default model looks at."""
+"""Length of a window: about 256 tokens of English, like the window of the default model."""
 
 _TEXTS_AT_ONCE = 4_096
 
@@ -23,7 +23,8 @@ _TEXTS_AT_ONCE = 4_096
 class StaticEncoder:
     """A model of static token vectors; see `Encoder`.
 
-    The vectors of a text are added up one by one, in the order of their tokens' numbers, whatever texts are beside it.
+    The vectors of a text are added up one by one, in the order of the tokens' numbers, so other texts have no
+    influence.
 
     :param model: the fitted model.
     """
@@ -49,7 +50,7 @@ class StaticEncoder:
             some = [text[: _end(text, 0)] for text in texts[start : start + _TEXTS_AT_ONCE]]
             vectors[start : start + len(some)] = self._counts.of(some) @ self._vectors
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-        # A text of characters that the tokenizer drops has no direction of its own, but every text needs one.
+        # A text whose characters the tokenizer drops has no direction, but every text needs one.
         vectors[norms[:, 0] == 0] = self._fallback
         return np.divide(vectors, norms, out=vectors, where=norms > 0)
 
@@ -63,10 +64,10 @@ class StaticEncoder:
 
 
 def cut(text: str) -> list[Window]:
-    """Divide a text into windows, at blanks where there are some.
+    """Divide a text into windows, at blanks if possible.
 
     :param text: a text.
-    :return: its windows in order, at least one, each with its characters for its weight.
+    :return: its windows in order, at least one, each with its number of characters as the weight.
     """
     windows: list[Window] = []
     start = 0
@@ -74,7 +75,7 @@ def cut(text: str) -> list[Window]:
         end = _end(text, start)
         windows.append(Window(text[start:end], max(1, end - start)))
         start = end
-    # The first one as it is, so that it is cut as every text is.
+    # The first window is unchanged, so that it is cut like every text.
     return [Window(text, windows[0].tokens), *windows[1:]]
 
 

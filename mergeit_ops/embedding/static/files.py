@@ -1,4 +1,4 @@
-"""Fitted models in a folder: by what they were fitted to, and by their name."""
+"""Fitted models in a folder, found by what they were fitted to or by name."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ def folder() -> Path:
 
 
 def of_fit(place: Path, fit: str) -> StaticModel | None:
-    """Return the model that an earlier run has fitted to the same rows; None: there is none that can be read.
+    """Return the model that an earlier run has fitted to the same rows; None if there is no readable one.
 
     :param place: the folder.
-    :param fit: digest of all that the fit depends on.
+    :param fit: digest of everything that the fit depends on.
     """
     return _first_whole(place, f"{fit}.static-*{_SUFFIX}")
 
 
 def named(place: Path, name: str) -> StaticModel:
-    """Return the model of a name.
+    """Return the model with a name.
 
     :param place: the folder.
     :param name: see `StaticModel.name`.
-    :raises EmbeddingError: if it is not there, or its file is damaged.
+    :raises EmbeddingError: if it does not exist, or its file is damaged.
     """
     found = _first_whole(place, f"*.{name}{_SUFFIX}")
     if found is None:
@@ -48,7 +48,7 @@ def named(place: Path, name: str) -> StaticModel:
 
 
 def names(place: Path) -> list[str]:
-    """Return the names of the models in a folder, whether or not their files are whole; the newest first.
+    """Return the names of the models in a folder, the newest first, including those with damaged files.
 
     :param place: the folder.
     """
@@ -59,15 +59,15 @@ def names(place: Path) -> list[str]:
 def _age(path: Path) -> float:
     try:
         return -path.stat().st_mtime
-    except OSError:  # it was removed just now
+    except OSError:  # it was just removed
         return 0.0
 
 
 def store(place: Path, fit: str, model: StaticModel) -> None:
     """Store a model for later runs.
 
-    :param place: the folder; it is made if needed.
-    :param fit: digest of all that the fit depends on.
+    :param place: the folder, which is created if needed.
+    :param fit: digest of everything that the fit depends on.
     :param model: the model.
     :raises OSError: if it cannot be written.
     """
@@ -84,7 +84,7 @@ def store(place: Path, fit: str, model: StaticModel) -> None:
 
 def _first_whole(place: Path, pattern: str) -> StaticModel | None:
     for path in sorted(place.glob(pattern)):
-        # The name holds the hash of the content, so a damaged file is told from a whole one.
+        # The name contains the hash of the content, so a damaged file can be recognised.
         with suppress(OSError, ValueError):
             model = StaticModel.of_bytes(path.read_bytes())
             if path.name.endswith(f".{model.name}{_SUFFIX}"):

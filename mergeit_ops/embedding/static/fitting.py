@@ -1,8 +1,8 @@
-"""Fitting static token vectors to what another model makes of some texts.
+"""Fit static token vectors to another model's embeddings of some texts.
 
-In closed form, without epochs or a learning rate: the vectors that the other model gives to each token alone are turned
-to where its vectors of whole texts are, and what is left is explained by the tokens and pairs of tokens that the texts
-have, by ridge regression. A linear system of as many unknowns as texts is solved, whatever the size of the vocabulary.
+The fit has a closed form, without epochs or a learning rate. The other model's vectors of single tokens are rotated
+toward its vectors of whole texts. A ridge regression then explains the rest by the tokens and pairs of tokens in the
+texts. It solves a linear system with one unknown per text, whatever the size of the vocabulary.
 """
 
 from __future__ import annotations
@@ -18,27 +18,28 @@ from mergeit_ops.embedding.static.token_counts import TokenCounts
 __all__ = ["METHOD", "fit"]
 
 METHOD = 1
-"""Number of this way of fitting: models of another one are fitted anew."""
+"""Version of the fit. Models of another version are fitted again."""
 
-_RARE = 0.01  # a token of this share of all has half the weight of a rare one (SIF)
-_PAIR_WEIGHT = 0.3  # of that of a rare token
+_RARE = 0.01  # a token with this share of all tokens has half the weight of a rare one (SIF)
+_PAIR_WEIGHT = 0.3  # relative to the weight of a rare token
 _LEAST_TEXTS_OF_PAIR = 2
 _MOST_PAIRS = 20_000
 _RIDGE_OF_TURN = 1.0
-_RIDGE = 0.1  # more of it gives higher cosines to the other model on unseen texts, but worse selections
+_RIDGE = 0.1  # a larger value gives higher cosines to the other model on unseen texts, but worse selections
 
 
 def fit(tokenizer: str, alone: NDArray[np.float32], texts: Sequence[str], known: NDArray[np.float32]) -> StaticModel:
     """Fit token vectors.
 
-    The result depends on the order of the texts in its last digits, and on nothing else: one thread computes it.
+    The order of the texts changes only the last digits of the result. One thread computes it, so nothing else changes
+    it.
 
-    :param tokenizer: of the other model, as JSON.
-    :param alone: (v, d) unit vectors that the other model gives to each token alone; zero where they are not known.
+    :param tokenizer: tokenizer of the other model, as JSON.
+    :param alone: (v, d) the other model's unit vectors of single tokens; zero if unknown.
     :param texts: n different texts, n >= 1. The linear system takes n * n numbers of memory.
-    :param known: (n, d) unit vectors that the other model gives to them.
+    :param known: (n, d) the other model's unit vectors of the texts.
     """
-    # Libraries that are loaded later are not limited.
+    # Imported before, because the limit does not apply to libraries that are loaded later.
     import scipy.linalg
     import scipy.sparse  # noqa: F401
     from threadpoolctl import threadpool_limits
@@ -80,7 +81,7 @@ def _ridge(given: NDArray[np.float32], wanted: NDArray[np.float32]) -> NDArray[n
 
 
 def _pairs(tokens: Sequence[Sequence[int]], num_tokens: int) -> NDArray[np.int64]:
-    """Return the pairs that come in several texts, the most frequent ones if there are too many."""
+    """Return the pairs that occur in several texts; only the most frequent ones if there are too many."""
     ids = (np.asarray(text, dtype=np.int64) for text in tokens)
     parts = [np.unique(text[:-1] * num_tokens + text[1:]) for text in ids]
     pairs, texts = np.unique(np.concatenate(parts), return_counts=True)

@@ -1,4 +1,4 @@
-"""Texts as counts of their tokens, and of pairs of tokens that follow each other."""
+"""Texts as counts of their tokens and of pairs of successive tokens."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ __all__ = ["TokenCounts"]
 class TokenCounts:
     """Counts tokens and pairs of tokens.
 
-    :param tokenizer: a tokenizer as JSON, as the library tokenizers writes it.
-    :param pairs: (p,) int64, ascending: the pairs that are counted, each as `first * num_tokens + second`.
+    :param tokenizer: a tokenizer in the JSON of the library tokenizers.
+    :param pairs: (p,) int64, ascending: the pairs to count, each as `first * num_tokens + second`.
     """
 
     def __init__(self, tokenizer: str, pairs: NDArray[np.int64]) -> None:
@@ -43,20 +43,22 @@ class TokenCounts:
         return int(self._tokenizer.get_vocab_size(with_added_tokens=True))
 
     def tokens(self, texts: Sequence[str]) -> list[list[int]]:
-        """Return the tokens of each text, with those that mark its ends: the first word of a request says much."""
+        """Return the tokens of each text, including the tokens that mark its ends, because the first word of a request
+        is informative."""
         found = self._tokenizer.encode_batch_fast(list(map(encodable, texts)), add_special_tokens=True)
         return [one.ids for one in found]
 
     def of(self, texts: Sequence[str]) -> csr_matrix:
-        """Return the square root of each count: a word that comes ten times says little more than one that comes once.
+        """Return the square root of each count, because a word that occurs ten times says little more than one that
+        occurs once.
 
         :param texts: n texts.
-        :return: (n, num_tokens + p) float32, the columns of each row ascending.
+        :return: (n, num_tokens + p) float32, with ascending columns in each row.
         """
         return self.of_tokens(self.tokens(texts))
 
     def of_tokens(self, tokens: Sequence[Sequence[int]]) -> csr_matrix:
-        """Return what `of` does for texts that are tokens already."""
+        """Do the same as `of` for texts that are tokens already."""
         from scipy.sparse import csr_matrix
 
         flat = np.fromiter((token for text in tokens for token in text), np.int64)
