@@ -1,1 +1,1 @@
-"""The only place that awaits: client, retries, answer cache, token budget, and the engine that drives them."""
+"""The only asynchronous part: client, retries, answer cache, token budget, and the engine that drives them."""

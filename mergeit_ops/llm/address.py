@@ -1,4 +1,4 @@
-"""Checks of a server's address, and whether it is an address of this machine."""
+"""Check a server's address, and whether it belongs to this machine."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def is_http_url(text: str) -> bool:
 
 
 def is_of_this_machine(url: str) -> bool:
-    """Return whether an address is on this machine, so that no proxy is needed.
+    """Return whether an address belongs to this machine, so that no proxy is needed.
 
     :param url: an http or https address.
     """
@@ -56,7 +56,7 @@ def is_of_this_machine(url: str) -> bool:
 def address_problem(name: str, url: object, endpoint: str | None = None) -> str | None:
     """Return why a base URL cannot work.
 
-    :param name: of the parameter or variable that holds it.
+    :param name: name of the parameter or variable that holds it.
     :param url: the value, without surrounding blanks.
     :param endpoint: the path that is appended to it; None if there is none.
     :return: one sentence without user name, password and query; None if it can work.
@@ -104,9 +104,9 @@ def host_problem(host: str | None) -> str | None:
 
 
 def redirected(location: str, asked: str, endpoint: str) -> tuple[str, str]:
-    """Return where a redirect points to, and the base URL that it suggests.
+    """Return the target of a redirect, and the base URL that it suggests.
 
-    :param location: as the server sends it; may be relative or not an address.
+    :param location: location from the server; it may be relative or not an address.
     :param asked: the requested address.
     :param endpoint: the requested path below the base URL.
     :return: both without user name, password and query; the second without the endpoint at its end.
@@ -172,7 +172,7 @@ def _query_problem(name: str, url: str) -> str | None:
     place, separator, query = url.partition("?")
     if not separator:
         return None
-    # What has no value, or is no plain name, may itself be a key.
+    # A part without a value, or one that is not a plain name, may itself be a key.
     fields = ", ".join(field for field, _ in parse_qsl(query) if _FIELD.fullmatch(field))
     what = f" ({fields})" if fields else ""
     return (

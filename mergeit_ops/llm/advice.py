@@ -1,4 +1,4 @@
-"""The one sentence a user reads when the LLM stage has to stop."""
+"""The sentences for a user when the LLM stage has to stop."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ _DAY_S = 86400
 
 
 def unavailable(failure: CallFailedError, identity: Mapping[str, Any]) -> str:
-    """Say what to do when no call can succeed.
+    """Say what to do if no call can succeed.
 
-    :param failure: what the first calls ended with.
-    :param identity: of the backend, for the names of server and model.
+    :param failure: failure of the first calls.
+    :param identity: identity of the backend, for the names of server and model.
     """
     place = _place(identity)
     if failure.kind is FailureKind.UNAUTHORIZED:
@@ -86,8 +86,8 @@ def _likest(model: str, models: Sequence[str]) -> str:
 def asked_to_wait(failure: CallFailedError, identity: Mapping[str, Any]) -> str:
     """Say that the server asks for a longer wait than a run accepts.
 
-    :param failure: with the seconds that it asks for.
-    :param identity: of the backend.
+    :param failure: failure with the seconds that the server asks for.
+    :param identity: identity of the backend.
     """
     return (
         f"The LLM server at {_place(identity)} asks to wait {_span(failure.retry_after or 0)}, which is longer than a "
@@ -100,13 +100,13 @@ def _span(seconds: float) -> str:
 
 
 def about_the_journal(answered: int, kept: int, unwritten: int, *, journal: bool, at_least: bool = False) -> str:
-    """Say where the answers are that arrived before a run stopped; empty if there were none.
+    """Say where the answers are that arrived before a run stopped; empty if there are none.
 
     :param answered: requests with an answer.
     :param kept: answers that the journal holds.
     :param unwritten: answers that could not be written to it.
-    :param journal: whether the run has one.
-    :param at_least: whether other tasks of the run may have added to them.
+    :param journal: whether the run has a journal.
+    :param at_least: whether other tasks of the run may have added more.
     """
     if not answered and not kept:
         return ""
@@ -122,8 +122,8 @@ def about_the_journal(answered: int, kept: int, unwritten: int, *, journal: bool
 def refused_parameter(failure: CallFailedError, identity: Mapping[str, Any]) -> str:
     """Say that the server does not accept a parameter of the recipe.
 
-    :param failure: with the name of the field.
-    :param identity: of the backend.
+    :param failure: failure with the name of the field.
+    :param identity: identity of the backend.
     """
     return (
         f"The LLM server at {_place(identity)} refuses {failure.field!r} for model {identity.get('model')!r} "
@@ -132,9 +132,9 @@ def refused_parameter(failure: CallFailedError, identity: Mapping[str, Any]) -> 
 
 
 def parameter_cure(failure: CallFailedError) -> str:
-    """Say what to do about a parameter of the recipe that some requests are refused for.
+    """Say what to do about a parameter of the recipe for which some requests are refused.
 
-    :param failure: with the name of the field.
+    :param failure: failure with the name of the field.
     """
     return f"take {failure.field!r} out of sampling_params, or give it a value that the server takes"
 
@@ -142,9 +142,9 @@ def parameter_cure(failure: CallFailedError) -> str:
 def without_parameter(failure: CallFailedError, value: object, identity: Mapping[str, Any]) -> str:
     """Say that a default parameter is no longer sent.
 
-    :param failure: with the name of the field.
-    :param value: of the default.
-    :param identity: of the backend.
+    :param failure: failure with the name of the field.
+    :param value: value of the default.
+    :param identity: identity of the backend.
     """
     return (
         f"The LLM server at {_place(identity)} refuses {failure.field}={value!r} ({failure.detail}). It is a "
@@ -155,7 +155,7 @@ def without_parameter(failure: CallFailedError, value: object, identity: Mapping
 def no_answer_after_reasoning(reasoning: str) -> str:
     """Say that a model wrote reasoning but no answer, and what helps.
 
-    :param reasoning: its length, and how it ended.
+    :param reasoning: length of the reasoning, and how it ended.
     """
     return (
         f"the content is empty, but there is {reasoning}: raise max_tokens (or max_completion_tokens) in "
@@ -167,7 +167,7 @@ def only_reasoning(words: str, identity: Mapping[str, Any]) -> str:
     """Say that all requests so far returned only reasoning.
 
     :param words: from `no_answer_after_reasoning`.
-    :param identity: of the backend.
+    :param identity: identity of the backend.
     """
     model = identity.get("model")
     return f"Model {model!r} at {_place(identity)} writes its reasoning but no answer: {words}."
@@ -177,7 +177,7 @@ def other_model(answered: str, identity: Mapping[str, Any]) -> str:
     """Say that a different model answered.
 
     :param answered: the name in the response.
-    :param identity: of the backend.
+    :param identity: identity of the backend.
     """
     model = identity.get("model")
     return (
@@ -187,9 +187,9 @@ def other_model(answered: str, identity: Mapping[str, Any]) -> str:
 
 
 def without_logprobs(identity: Mapping[str, Any]) -> str:
-    """Say that a server answers, but leaves out what was asked for.
+    """Say that a server answers without log-probabilities.
 
-    :param identity: of the backend.
+    :param identity: identity of the backend.
     """
     place = _place(identity)
     return (
@@ -202,8 +202,8 @@ def without_logprobs(identity: Mapping[str, Any]) -> str:
 def without_prompt_logprobs(identity: Mapping[str, Any], tried: Mapping[str, str]) -> str:
     """Say that a server gives no log-probabilities of a prompt, however it is asked.
 
-    :param identity: of the backend.
-    :param tried: each way that was tried, and what the server made of it.
+    :param identity: identity of the backend.
+    :param tried: each way that was tried, and the server's reaction.
     """
     ways = "; ".join(f"{way}: {words}" for way, words in tried.items())
     return (
@@ -216,7 +216,7 @@ def without_prompt_logprobs(identity: Mapping[str, Any], tried: Mapping[str, str
 def shifted_logprobs(identity: Mapping[str, Any]) -> str:
     """Say that a server gives each token the log-probability of another.
 
-    :param identity: of the backend.
+    :param identity: identity of the backend.
     """
     return (
         f"The LLM server at {_place(identity)} lists the log-probabilities of a prompt one token late, as "
@@ -228,7 +228,7 @@ def shifted_logprobs(identity: Mapping[str, Any]) -> str:
 def without_first_loss(identity: Mapping[str, Any]) -> str:
     """Say that the first token of a text that stands alone has no log-probability.
 
-    :param identity: of the backend.
+    :param identity: identity of the backend.
     """
     return (
         f"The LLM server at {_place(identity)} gives no log-probability for the first token of a text that stands "

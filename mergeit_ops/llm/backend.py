@@ -1,4 +1,4 @@
-"""What the engine asks of whatever answers: one coroutine, and a description that names the answers in the journal."""
+"""The engine's interface to back-ends: one coroutine, and a description that identifies the answers in the journal."""
 
 from __future__ import annotations
 
@@ -28,23 +28,24 @@ BACKENDS: Mapping[str, str] = {
     "huggingface": "mergeit_ops.llm.local:LocalModelFactory",
     "recorded": "mergeit_ops.llm.recorded:RecordedFactory",
 }
-"""Name in a recipe to `module:Class` of a `BackendFactory`; a new back-end is one file and one line here."""
+"""Maps the name in a recipe to the `module:Class` of a `BackendFactory`. To add a back-end, add one file and one line
+here."""
 
 
 @dataclass(frozen=True)
 class Completion:
     """One response of a model.
 
-    :param text: what it wrote; may be empty.
-    :param finish_reason: why it stopped writing, in OpenAI's terms; None if unknown.
-    :param refusal: the refusal text; None when it did not refuse.
-    :param prompt_tokens: as the server counts; None when it does not say.
-    :param completion_tokens: as the server counts; None when it does not say.
-    :param cached_tokens: those of the prompt that the server had in its cache; None when it does not say.
+    :param text: text of the model; may be empty.
+    :param finish_reason: why the model stopped, in OpenAI's terms; None if unknown.
+    :param refusal: the refusal text; None if it did not refuse.
+    :param prompt_tokens: number by the server; None if it does not report it.
+    :param completion_tokens: number by the server; None if it does not report it.
+    :param cached_tokens: prompt tokens that the server had in its cache; None if it does not report them.
     :param problem: why the text is not an answer; None if it is.
     :param model: the model that the server names; None if it names none.
-    :param only_reasoning: whether the model wrote its reasoning but no answer.
-    :param beginning: the beginning of the text with secrets masked; None if the text holds none.
+    :param only_reasoning: whether the model wrote reasoning but no answer.
+    :param beginning: the beginning of the text with secrets masked; None if the text contains no secrets.
     """
 
     text: str
@@ -62,8 +63,8 @@ class Completion:
 class ChatBackend(Protocol):
     """Answers conversations.
 
-    Where there is a method `models()`, the names it returns when awaited help somebody whose model is not there; a
-    method `aclose()` is awaited at the end of a run.
+    If there is a method `models()`, its names are shown to a user whose model does not exist. If there is a method
+    `aclose()`, it is awaited at the end of a run.
     """
 
     async def complete(
@@ -75,16 +76,16 @@ class ChatBackend(Protocol):
         """Ask for one answer.
 
         :param messages: chat turns with `role` and `content`.
-        :param sampling_params: how the answer is drawn, in OpenAI's words.
-        :param schema: JSON schema of the answer, a wish; None when any text will do.
-        :raises CallFailedError: when there is no response. Any other exception stops the run.
-        :raises LLMUnavailableError: when no response can ever be used: nothing more is sent.
+        :param sampling_params: how to draw the answer, in OpenAI's terms.
+        :param schema: desired JSON schema of the answer; None for any text.
+        :raises CallFailedError: if there is no response. Any other exception stops the run.
+        :raises LLMUnavailableError: if no response can ever be used; nothing more is sent then.
         """
         ...
 
 
 class BackendFactory(Protocol):
-    """Makes a backend when and where the run starts. It is sent between processes, so it holds only plain data.
+    """Makes a backend when and where a run starts. It holds only plain data, because it is sent between processes.
 
     A backend that batches waiting conversations has an attribute `waiting_per_place`: the number of waiting
     conversations per place in a batch. If there is a method `check()`, it is called before any work and raises
@@ -92,31 +93,31 @@ class BackendFactory(Protocol):
     """
 
     environment: tuple[str, ...]
-    """Environment variables that say who asks and whom: on Ray, those of the driver hold for its tasks too."""
+    """Environment variables for server and key. On Ray, the driver's values apply to its tasks too."""
 
     @classmethod
     def from_settings(cls, settings: LLMSettings, accelerator: str | None = None) -> BackendFactory:
-        """Check the parameters of a recipe that say what answers, and make the factory they describe.
+        """Check the parameters of a recipe about the model, and make their factory.
 
-        :param settings: with the sampling parameters that will be used.
-        :param accelerator: `cpu` or `cuda` for a model of this machine; None: a GPU where there is one.
-        :raises RecipeError: one sentence with parameter, what is allowed, and what was given.
+        :param settings: settings with the sampling parameters that will be used.
+        :param accelerator: `cpu` or `cuda` for a local model; None: a GPU if there is one.
+        :raises RecipeError: if a parameter cannot work. The sentence names it, what is allowed, and what was given.
         """
         ...
 
     @property
     def sampling_params(self) -> Mapping[str, Any]:
-        """How answers are drawn, in OpenAI's words."""
+        """How answers are drawn, in OpenAI's terms."""
         ...
 
     def identity(self) -> Mapping[str, Any]:
-        """Return all that changes the answers apart from messages and sampling parameters; `model` among it."""
+        """Return everything except messages and sampling parameters that affects the answers, including `model`."""
         ...
 
     def create(self, max_concurrency: int) -> ChatBackend:
-        """Make the backend; called inside the running event loop, and only when a call has to be made.
+        """Make the backend. Called inside the running event loop, and only if a call has to be made.
 
-        :param max_concurrency: how many calls will be in flight at most.
+        :param max_concurrency: most calls in flight.
         """
         ...
 
@@ -131,7 +132,7 @@ class BatchFactory(BackendFactory, Protocol):
 
     @property
     def form(self) -> Any:
-        """How requests are written now; it changes when a server refuses it."""
+        """The current form of requests; it changes if a server refuses it."""
         ...
 
     def line(
@@ -144,7 +145,7 @@ class BatchFactory(BackendFactory, Protocol):
 
         :param messages: chat turns with `role` and `content`.
         :param sampling_params: how the answer is drawn.
-        :param schema: JSON schema of the answer, a wish; None when any text will do.
+        :param schema: desired JSON schema of the answer; None for any text.
         """
         ...
 
@@ -152,23 +153,23 @@ class BatchFactory(BackendFactory, Protocol):
         """Read the body of a response.
 
         :param payload: decoded JSON of any shape.
-        :raises LLMUnavailableError: when it shows that no response can ever be used.
+        :raises LLMUnavailableError: if it shows that no response can ever be used.
         """
         ...
 
     def accepted(self, form: Any) -> None:
-        """Note that the server answers requests in a form.
+        """Record that the server answers requests in a form.
 
-        :param form: from `form`, when the requests were written.
+        :param form: value of `form` when the requests were written.
         """
         ...
 
     def rewrites(self, failure: CallFailedError, sent: Mapping[str, Any], form: Any) -> bool:
-        """Return whether a server refuses a form, and requests are written otherwise from now on.
+        """Return whether a server refuses a form. From then on requests have another form.
 
         :param failure: of a request.
         :param sent: its sampling parameters.
-        :param form: from `form`, when it was written.
+        :param form: value of `form` when the request was written.
         """
         ...
 

@@ -19,7 +19,7 @@ def certificate_problem() -> str | None:
 
     SSL_CERT_DIR is used only without SSL_CERT_FILE.
 
-    :return: one sentence with the variable and the cure; None if they can be used, or neither is set.
+    :return: one sentence with the variable and the remedy; None if they can be used, or neither is set.
     """
     file = os.environ.get("SSL_CERT_FILE")
     if file:
@@ -35,7 +35,7 @@ def certificate_problem() -> str | None:
 def handshake_problem(error: BaseException) -> str | None:
     """Return why no encrypted connection could be made.
 
-    :param error: what the HTTP library raised.
+    :param error: exception of the HTTP library.
     :return: part of a sentence; None if encryption was not the reason.
     """
     found = _ssl_error(error)

@@ -1,4 +1,4 @@
-"""Conversations as the text that a local model continues: its own chat template, whatever that can and cannot do."""
+"""Turn conversations into the text that a local model continues, by its own chat template."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from mergeit_ops.errors import LLMUnavailableError
 __all__ = ["PLAIN_STOP", "answer_heading", "chat_prompt", "end_of_turn", "without_thoughts"]
 
 PLAIN_STOP = "\n### "
-"""What ends the answer of a model without a chat template: the next turn, which it would go on to write itself."""
+"""Text that ends the answer of a model without a chat template: the next turn, which the model would write itself."""
 
 _THOUGHTS = ("<think>", "</think>")
 
 
 def chat_prompt(tokenizer: Any, messages: Sequence[Mapping[str, str]], template: Mapping[str, Any]) -> str:
-    """Return a conversation as the text the model continues.
+    """Return a conversation as the text that the model continues.
 
-    Models that think before they answer are told not to, as far as their template can. A template that refuses a
-    system turn, as Gemma's does, or leaves it out, gets its text as the beginning of the first user turn.
+    Thinking is turned off if the template supports it. If a template refuses a system turn, like Gemma's, or leaves it
+    out, its text is put at the beginning of the first user turn.
 
-    :param tokenizer: of the model; one without a chat template gets the roles as plain headings.
+    :param tokenizer: tokenizer of the model; without a chat template, the roles become plain headings.
     :param messages: chat turns.
-    :param template: further variables of the template; they go before ours.
-    :raises LLMUnavailableError: when the template takes the conversation in neither form.
+    :param template: further variables of the template; they take precedence over ours.
+    :raises LLMUnavailableError: if the template accepts the conversation in neither form.
     """
     turns = [dict(turn) for turn in messages]
     if not tokenizer.chat_template:
@@ -35,19 +35,19 @@ def chat_prompt(tokenizer: Any, messages: Sequence[Mapping[str, str]], template:
         text = _rendered(tokenizer, turns, variables)
         if all(turn["content"].strip() in text for turn in turns if turn["role"] == "system"):
             return text
-    except Exception as error:  # whatever a template raises: it is a program of its author
+    except Exception as error:  # a template is a program and may raise anything
         refusal = error
     try:
         return _rendered(tokenizer, _folded(turns), variables)
     except Exception as error:
         raise LLMUnavailableError(
-            f"The chat template of the model fails ({refusal or error}): take a model that is made for chats, or mend "
+            f"The chat template of the model fails ({refusal or error}): use a model that is made for chats, or repair "
             "its template."
         ) from error
 
 
 def answer_heading(tokenizer: Any, messages: Sequence[Mapping[str, str]]) -> str:
-    """Return what stands between a conversation and its answer, such as the heading of the assistant's turn.
+    """Return the text between a conversation and its answer, such as the heading of the assistant's turn.
 
     :param tokenizer: see `chat_prompt`.
     :param messages: chat turns.
@@ -61,9 +61,9 @@ def answer_heading(tokenizer: Any, messages: Sequence[Mapping[str, str]]) -> str
 
 
 def end_of_turn(tokenizer: Any) -> int | None:
-    """Return the token with which the chat template ends an answer; None when there is none.
+    """Return the token with which the chat template ends an answer; None if there is none.
 
-    Models fine-tuned from a base model often have the base's generation config, which does not know it.
+    Models fine-tuned from a base model often have the generation config of the base, which does not contain this token.
 
     :param tokenizer: of the model.
     """
@@ -72,17 +72,17 @@ def end_of_turn(tokenizer: Any) -> int | None:
     turns = [{"role": "user", "content": "question"}, {"role": "assistant", "content": "answer"}]
     try:
         text = str(tokenizer.apply_chat_template(turns, tokenize=False))
-    except Exception:  # the conversations themselves will show what the template cannot do
+    except Exception:  # the conversations will show what the template cannot do
         return None
     behind = tokenizer(text.rpartition("answer")[2].lstrip(), add_special_tokens=False)["input_ids"]
     return int(behind[0]) if behind and behind[0] in tokenizer.added_tokens_decoder else None
 
 
 def without_thoughts(prompt: str, answer: str) -> str:
-    """Return an answer without the block of thoughts that it opens with.
+    """Return an answer without the block of thoughts at its beginning.
 
-    :param prompt: the text that was continued; some templates end in the opening tag themselves.
-    :param answer: what the model wrote. A block that is not closed stays: there is no answer behind it.
+    :param prompt: the text that was continued; some templates end in the opening tag.
+    :param answer: the model's text. A block that is not closed stays, because no answer follows it.
     """
     opening, closing = _THOUGHTS
     if closing in answer and (answer.lstrip().startswith(opening) or prompt.rstrip().endswith(opening)):

@@ -1,6 +1,6 @@
-"""Telling failed calls of an OpenAI-compatible server apart by the type of the exception and the status code.
+"""Classify failed calls of an OpenAI-compatible server by the type of the exception and the status code.
 
-Where the status is too little, `servers` knows what a server means.
+If the status is not enough, `servers` interprets the message.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from mergeit_ops.llm.servers import Complaint, complaint_in, refused_field, repo
 __all__ = ["classify", "error_in", "failure_of", "retry_after_s"]
 
 _TIMED_OUT = (
-    "no complete answer within timeout_s; a server that works on few requests at a time needs a lower max_concurrency"
+    "no complete answer within timeout_s; a server that handles few requests at a time needs a lower max_concurrency"
 )
 
 
@@ -65,11 +65,11 @@ _PASSED_ON = (FailureKind.TRANSIENT, FailureKind.NOT_FOUND)
 
 
 def classify(error: BaseException, mask: Mask) -> CallFailedError | None:
-    """Translate a foreign exception of a call.
+    """Translate an exception of a call.
 
-    :param error: what the client library, the HTTP library or the event loop raised.
-    :param mask: hides secrets that the server's text may repeat.
-    :return: the same failure in our terms; None when it is no failed call, but a mistake in a program.
+    :param error: exception of the client library, the HTTP library or the event loop.
+    :param mask: function that hides secrets, which the server's text may repeat.
+    :return: the failure as our exception; None if it is not a failed call but a bug.
     """
     import openai
 
@@ -87,12 +87,12 @@ def classify(error: BaseException, mask: Mask) -> CallFailedError | None:
 
 
 def error_in(payload: object, mask: Mask, answer_at: str = "choices") -> CallFailedError | None:
-    """Read the failure that some servers report in a response that claims to be good.
+    """Read the failure that some servers report in a successful response.
 
     :param payload: the decoded body.
-    :param mask: hides secrets that the server's text may repeat.
-    :param answer_at: the field of the body that the answer is in.
-    :return: the failure, by the status in it as far as there is one; None when the body reports none.
+    :param mask: function that hides secrets, which the server's text may repeat.
+    :param answer_at: field of the body that holds the answer.
+    :return: the failure, classified by the status in the body if there is one; None if the body reports no failure.
     """
     if not isinstance(payload, Mapping) or payload.get("choices"):
         return None
@@ -108,17 +108,17 @@ def error_in(payload: object, mask: Mask, answer_at: str = "choices") -> CallFai
 
 
 def retry_after_s(headers: Mapping[str, str], *, now: float | None = None) -> float | None:
-    """Read how long a server asks to wait.
+    """Read the time that a server asks to wait.
 
     :param headers: the response headers; `retry-after-ms` (milliseconds) and `retry-after` (seconds, a span such as
         `60s` or `1m30s`, or an HTTP date) are understood.
     :param now: seconds since the epoch; None (the default) takes the clock.
-    :return: seconds from now, at least 0; None without a header that can be read.
+    :return: seconds from now, at least 0; None if there is no readable header.
     """
     exact = _seconds(headers.get("retry-after-ms", ""))
     if exact is not None and exact > 0:
         return exact / 1000
-    # A field that comes twice is joined with a comma, which stands in dates too.
+    # Repeated fields are joined with a comma, but dates contain commas too.
     said = headers.get("retry-after", "")
     waits = [seconds for seconds in map(_seconds, said.split(",")) if seconds is not None]
     if waits:
@@ -128,7 +128,7 @@ def retry_after_s(headers: Mapping[str, str], *, now: float | None = None) -> fl
     except (TypeError, ValueError, IndexError, OverflowError):
         return None
     if date.tzinfo is None:
-        # HTTP's third form of a date names no zone: all of them are in GMT.
+        # HTTP's third form of a date names no time zone; all forms are in GMT.
         date = date.replace(tzinfo=timezone.utc)
     return max(0.0, date.timestamp() - (time.time() if now is None else now))
 
@@ -148,17 +148,17 @@ def failure_of(
 ) -> CallFailedError:
     """Translate an error response.
 
-    :param status: its HTTP status; None if there is only a body.
+    :param status: HTTP status; None if there is only a body.
     :param body: decoded.
-    :param mask: hides secrets that the server's text may repeat.
-    :param text: of the response, for a body without a message.
-    :param wait_s: seconds that the server asks to wait; None when it does not say.
+    :param mask: function that hides secrets, which the server's text may repeat.
+    :param text: text of the response, for a body without a message.
+    :param wait_s: seconds that the server asks to wait; None if it does not say.
     """
     text = _server_text(body) or text
     field = refused_field(status, body)
     kind = _kind_of(status, body, wait_s)
     if field is not None and kind in _PASSED_ON:
-        # Whatever the status of a gateway: what refuses a parameter once refuses it again.
+        # Whatever the gateway's status, a refused parameter will be refused again.
         kind = FailureKind.BAD_REQUEST
     return CallFailedError(
         kind,
@@ -199,7 +199,7 @@ def _of_connection(error: BaseException) -> CallFailedError:
     if original is None:
         unreachable = _is_of_http_library(error, "ConnectError", "ConnectTimeout", "UnsupportedProtocol")
     else:
-        # Its translation calls every lost connection one that could not be made.
+        # It reports every lost connection as one that could not be made.
         unreachable = _never_connected(original)
     if unreachable:
         return CallFailedError(FailureKind.UNREACHABLE, f"no connection ({name})")
@@ -207,7 +207,7 @@ def _of_connection(error: BaseException) -> CallFailedError:
 
 
 def _is_of_http_library(error: BaseException | None, *names: str) -> bool:
-    """Return whether an exception comes from the HTTP library, which openai has exchanged between its versions."""
+    """Return whether an exception comes from the HTTP library, which differs between versions of openai."""
     for library in ("httpx2", "httpx"):
         try:
             module = import_module(library)
@@ -220,7 +220,7 @@ def _is_of_http_library(error: BaseException | None, *names: str) -> bool:
 
 
 def _aiohttp_error(error: BaseException | None) -> BaseException | None:
-    """Return the exception of aiohttp that an exception is or comes from; None when there is none."""
+    """Return the exception of aiohttp that an exception is or is caused by; None if there is none."""
     aiohttp = sys.modules.get("aiohttp")
     while aiohttp is not None and error is not None:
         if isinstance(error, aiohttp.ClientError):
@@ -230,7 +230,7 @@ def _aiohttp_error(error: BaseException | None) -> BaseException | None:
 
 
 def _never_connected(error: BaseException) -> bool:
-    """Return whether an exception of aiohttp says that nobody was reached."""
+    """Return whether an exception of aiohttp means that no server was reached."""
     aiohttp = sys.modules["aiohttp"]
     names = ("ClientConnectorError", "ConnectionTimeoutError", "InvalidURL")
     return isinstance(error, tuple(getattr(aiohttp, name) for name in names if hasattr(aiohttp, name)))

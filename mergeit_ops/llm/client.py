@@ -38,9 +38,9 @@ _FORMAT = ("response_format",)
 class OpenAICompatibleFactory:
     """Makes clients for one model of one server.
 
-    :param model: the model's name at the server.
+    :param model: the model's name on the server.
     :param api_endpoint: path below the base URL, or a whole URL.
-    :param response_path: where in the response the text is.
+    :param response_path: path of the text in the response.
     :param model_params: arguments of `openai.AsyncOpenAI` other than the key, e.g. `base_url`.
     :param sampling_params: fields of the request body, e.g. `temperature`; `extra_body` is merged into it.
     :param timeout_s: seconds for one call, from sending it to the end of its answer.
@@ -53,9 +53,9 @@ class OpenAICompatibleFactory:
     sampling_params: Mapping[str, Any] = field(default_factory=dict)
     timeout_s: float = 120.0
     modes: Modes = field(default_factory=lambda: Modes(_FORMAT), compare=False, repr=False)
-    """What was learnt of the server, remembered from client to client."""
+    """What is known about the server, kept from client to client."""
     renamed: set[str] = field(default_factory=set, compare=False, repr=False)
-    """Fields that it knows by their other name."""
+    """Fields that the server knows by another name."""
 
     environment = VARIABLES
 
@@ -79,7 +79,7 @@ class OpenAICompatibleFactory:
         return cls(settings.api_or_hf_model, endpoint, path, params, sampling, settings.timeout_s)
 
     def identity(self) -> Mapping[str, Any]:
-        """Return what names the answers: server, endpoint, model, and where the text is read from."""
+        """Return what identifies the answers: server, endpoint, model, and the path of the text."""
         return {
             "base_url": server_url(self.model_params).rstrip("/"),
             "endpoint": self.api_endpoint.strip("/"),
@@ -94,11 +94,11 @@ class OpenAICompatibleFactory:
         sampling_params: Mapping[str, Any],
         response_format: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Return the body of a request. What is the same in all of them stands first, so that a server may cache it.
+        """Return the body of a request. Parts shared by all requests come first, so that a server can cache them.
 
         :param messages: chat turns with `role` and `content`.
-        :param sampling_params: further fields; a `response_format` in it is sent as it is.
-        :param response_format: otherwise sent; None: none.
+        :param sampling_params: further fields; a `response_format` among them is sent unchanged.
+        :param response_format: the format to send otherwise; None for none.
         """
         fields = {name: value for name, value in sampling_params.items() if name != "extra_body"}
         fields.update(sampling_params.get("extra_body") or {})
@@ -115,12 +115,12 @@ class OpenAICompatibleFactory:
         return read_completion(payload, self.response_path)
 
     def renames(self, failure: CallFailedError, sent: Mapping[str, Any]) -> bool:
-        """Return whether a server refuses a field that has another name, which is sent from now on.
+        """Return whether a server refuses a field that has another name. From then on the other name is sent.
 
         :param failure: of a request.
         :param sent: its sampling parameters.
         """
-        # Of 413, the value is too large and not the name unknown.
+        # With 413, the value is too large; the name is not unknown.
         known = failure.status == 413 or failure.field != CAP_FIELDS[0]
         was_sent = CAP_FIELDS[0] in {**sent, **(sent.get("extra_body") or {})}
         if known or not was_sent or failure.kind is not FailureKind.BAD_REQUEST:
@@ -130,7 +130,7 @@ class OpenAICompatibleFactory:
 
     @property
     def form(self) -> tuple[int, bool]:
-        """How a request is written now; see `BatchFactory`."""
+        """The current form of requests; see `BatchFactory`."""
         return self.modes.mode, CAP_FIELDS[0] in self.renamed
 
     def line(
@@ -157,15 +157,15 @@ class OpenAICompatibleFactory:
     def check(self) -> None:
         """Check whether the client can be made, before any work and without sending anything.
 
-        :raises LLMUnavailableError: one sentence that names the variable or parameter, and the cure.
+        :raises LLMUnavailableError: if it cannot be made. The sentence names the variable or parameter, and the remedy.
         """
         check_connection(self.model_params, self.api_endpoint)
 
     def create(self, max_concurrency: int) -> ChatBackend:
         """Make the client.
 
-        :param max_concurrency: not needed here, connections are opened as required.
-        :raises LLMUnavailableError: without a key and without a server that could do without one.
+        :param max_concurrency: not used, because connections are opened as needed.
+        :raises LLMUnavailableError: if there is no key, and no server that needs none.
         """
         connection = open_connection(
             self.model_params,
@@ -177,10 +177,10 @@ class OpenAICompatibleFactory:
 
 
 class OpenAICompatibleClient:
-    """Asks one model of one server; every failure comes out as `CallFailedError`.
+    """Asks one model of one server; every failure becomes a `CallFailedError`.
 
     :param connection: to the server.
-    :param spec: what to ask, and how.
+    :param spec: factory that says what to ask, and how.
     """
 
     def __init__(self, connection: Connection, spec: OpenAICompatibleFactory) -> None:
@@ -196,9 +196,9 @@ class OpenAICompatibleClient:
         """Ask for one answer.
 
         :param messages: chat turns with `role` and `content`.
-        :param sampling_params: fields of the request body; a `response_format` in it is sent as it is.
-        :param schema: JSON schema of the answer; the server is held to it as far as it can be.
-        :raises CallFailedError: when there is no response.
+        :param sampling_params: fields of the request body; a `response_format` among them is sent unchanged.
+        :param schema: JSON schema of the answer, which the server enforces if it can.
+        :raises CallFailedError: if there is no response.
         """
 
         async def send(form: Mapping[str, Any] | None) -> object:

@@ -1,4 +1,4 @@
-"""Checks of the parameters that say how to reach a server, before anything is opened."""
+"""Check the parameters of a server before anything is opened."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ def check_client_params(params: Mapping[str, Any], endpoint: str, sampling_param
 
     :param params: `model_params`.
     :param endpoint: path below the base URL, or a whole URL.
-    :param sampling_params: what is sent with each request.
-    :raises RecipeError: one sentence with the parameter, the allowed values, and the given value.
+    :param sampling_params: fields that are sent with each request.
+    :raises RecipeError: if one cannot work. The sentence names the parameter, the allowed values, and the given value.
     """
     sent = {"model_params": params, "sampling_params": sampling_params, "api_endpoint": endpoint}
     query = params.get("default_query")
     if isinstance(query, Mapping):
-        # Names such as `key` are those of a secret in an address only.
+        # Names such as `key` indicate a secret only in an address.
         sent["model_params.default_query"] = f"http://x/?{urlencode(query)}"
     refuse_secrets(sent, variable="OPENAI_API_KEY")
     problem = _problem(params, endpoint)

@@ -1,4 +1,4 @@
-"""What all clients of the text completions of an OpenAI-compatible server have in common."""
+"""Shared base of the clients of an OpenAI-compatible server's text completions."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ DEFAULT_COMPLETIONS_ENDPOINT = "/completions"
 
 @dataclass(frozen=True)
 class CompletionsFactory:
-    """Base of factories of such clients; see `BackendFactory`.
+    """Base of the factories of these clients; see `BackendFactory`.
 
-    :param model: the model's name at the server.
+    :param model: the model's name on the server.
     :param api_endpoint: path below the base URL, or a whole URL.
     :param model_params: arguments of `openai.AsyncOpenAI` other than the key, e.g. `base_url`.
     :param timeout_s: seconds for one call, from sending it to the end of its answer.
@@ -35,14 +35,14 @@ class CompletionsFactory:
 
     environment = VARIABLES
     reads: ClassVar[str]
-    """What is read of an answer: it names the answers in the journal."""
+    """The part of a response that is read; it is part of the answers' keys in the journal."""
 
     @staticmethod
     def fields_of(settings: LLMSettings) -> dict[str, Any]:
         """Return the fields of this class.
 
-        :param settings: that say them; an `api_endpoint` of None is `/completions`.
-        :raises RecipeError: one sentence with parameter, what is allowed, and what was given.
+        :param settings: settings of the recipe; an `api_endpoint` of None means `/completions`.
+        :raises RecipeError: if a parameter cannot work. The sentence names it, what is allowed, and what was given.
         """
         endpoint, params = settings.api_endpoint or DEFAULT_COMPLETIONS_ENDPOINT, dict(settings.model_params or {})
         check_client_params(params, endpoint, {})
@@ -59,7 +59,7 @@ class CompletionsFactory:
         }
 
     def identity(self) -> Mapping[str, Any]:
-        """Return what names the answers: server, endpoint and model."""
+        """Return what identifies the answers: server, endpoint and model."""
         return {
             "base_url": server_url(self.model_params).rstrip("/"),
             "endpoint": self.api_endpoint.strip("/"),
@@ -71,7 +71,7 @@ class CompletionsFactory:
     def check(self) -> None:
         """Check whether the client can be made, before any work and without sending anything.
 
-        :raises LLMUnavailableError: one sentence that names the variable or parameter, and the cure.
+        :raises LLMUnavailableError: if it cannot be made. The sentence names the variable or parameter, and the remedy.
         """
         check_connection(self.model_params, self.api_endpoint)
 
@@ -79,7 +79,7 @@ class CompletionsFactory:
         """Open the connection.
 
         :param sampling_params: fields of the requests, which limit the size of a response.
-        :raises LLMUnavailableError: without a key and without a server that could do without one.
+        :raises LLMUnavailableError: if there is no key, and no server that needs none.
         """
         return open_connection(
             self.model_params, self.timeout_s, endpoint=self.api_endpoint, sampling_params=sampling_params

@@ -1,4 +1,4 @@
-"""How many calls may be in flight, shared by a whole stage: a bound, a common pause, and a slower start after it."""
+"""The number of calls in flight, shared by a whole stage: a limit, a common pause, and a slower start after it."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ __all__ = ["ConcurrencyLimit"]
 
 
 _GROWTH = 0.02
-"""Share of the bound that a round of good answers adds, beside one place."""
+"""Share of the limit that a round of good answers adds, in addition to one place."""
 
 _SPREAD_S = 0.5
-"""Seconds over which calls start again when all had been refused."""
+"""Seconds over which calls start again if all had been refused."""
 
 _IN_A_ROW = 2
-"""Number of refusals after which a call goes first that has not been refused."""
+"""Number of refusals after which a call that has not been refused goes first."""
 
 
 class ConcurrencyLimit:
-    """Places for calls. Every call holds one while it is in flight.
+    """Places for calls. Every call occupies one while it is in flight.
 
-    When the server asks to slow down, all calls pause, and every refused call takes a place from the bound, so that
-    what remains is about what was accepted; the refusals of one pause take at most half. If a server refuses one call
-    in a hundred at random, the run takes hardly longer than its pauses. If it has a fixed rate, the bound settles where
-    few calls are refused. A round of good answers gives back a place and a fiftieth of the bound. After a pause the
-    calls do not start all at once, but over up to half a second, by the share of them that had been refused: a server
-    that limits the rate would refuse a burst again.
+    When the server asks to slow down, all calls pause, and every refused call lowers the limit by one place, so that
+    the limit approaches what the server accepts. The refusals of one pause lower it by at most half. If a server
+    refuses one call in a hundred at random, the run takes hardly longer than its pauses. If it has a fixed rate, the
+    limit settles where few calls are refused. A round of good answers raises it by one place and a fiftieth. After a
+    pause, calls do not start all at once but over up to half a second, depending on the share that had been refused,
+    because a server that limits the rate would refuse a burst again.
 
     Calls start in the order of their tickets, so that a refused call goes before those that came later. After two
     refusals in a row, a call that has not been refused goes first. So calls that the server always refuses do not hold
     up the run.
 
-    :param limit: calls in flight at most, at least 1.
+    :param limit: most calls in flight, at least 1.
     :param clock: monotonic seconds.
-    :param sleep: waits some seconds; tests bring one that does not.
+    :param sleep: function that waits some seconds; tests pass one that does not.
     """
 
     def __init__(
@@ -64,16 +64,16 @@ class ConcurrencyLimit:
 
     @property
     def limit(self) -> int:
-        """Calls that may be in flight at present."""
+        """Calls that may be in flight now."""
         return int(self._limit)
 
     def ticket(self) -> int:
-        """Return a call's place in the order; the call keeps it when it is made again."""
+        """Return a call's place in the order, which it keeps when it is retried."""
         return next(self._tickets)
 
     @asynccontextmanager
     async def place(self, ticket: int) -> AsyncIterator[None]:
-        """Wait for a place, and hold it while a call is in flight.
+        """Wait for a place, and occupy it while a call is in flight.
 
         :param ticket: of the call.
         """
@@ -84,7 +84,7 @@ class ConcurrencyLimit:
                 await self._turn(ticket)
                 await self._pause_over(ticket)
         except BaseException:
-            # It may have been woken: another one takes the place.
+            # It may have been woken already, so another call gets the place.
             self._wake()
             raise
         finally:
@@ -101,8 +101,8 @@ class ConcurrencyLimit:
     def slow_down(self, seconds: float, refused: int | None = None) -> None:
         """Hold back every call.
 
-        :param seconds: how long from now; a pause that lasts longer already stays.
-        :param refused: ticket of the call that was refused for its rate, if it will be made again.
+        :param seconds: length of the pause from now; a longer current pause stays.
+        :param refused: ticket of the call that was refused for its rate, if it will be retried.
         """
         now = self._clock()
         if now >= self._paused_until:
@@ -113,13 +113,13 @@ class ConcurrencyLimit:
         if now + seconds > self._paused_until:
             self._paused_until = now + seconds
         if refused is not None:
-            # It comes back before the pause is over, and is expected there.
+            # It returns before the pause is over, and is expected then.
             self._waiting.add(refused)
             self._refused_before.add(refused)
             self._in_a_row += 1
 
     def speed_up(self) -> None:
-        """Note a good answer."""
+        """Record a good answer."""
         if self._limit < self._most:
             self._limit = min(float(self._most), self._limit + 1 / self._limit + _GROWTH)
             self._wake()
@@ -129,7 +129,7 @@ class ConcurrencyLimit:
             await self._sleep(left)
 
     def _due(self, ticket: int) -> float:
-        """Return when a call may start: at the end of the pause, later calls a little later."""
+        """Return when a call may start: at the end of the pause, or a little later for later calls."""
         if not self._refused or self._clock() < self._paused_until:
             return self._paused_until
         if self._clock() >= self._paused_until + _SPREAD_S:
@@ -140,7 +140,7 @@ class ConcurrencyLimit:
         return self._paused_until + _SPREAD_S * share * min(before, self.limit) / self.limit
 
     def _exception(self, tickets: Iterable[int]) -> int | None:
-        """Return the ticket that goes before those that are earlier; None if the order holds."""
+        """Return the ticket that goes before earlier ones; None if there is no exception from the order."""
         if self._in_a_row < _IN_A_ROW:
             return None
         return min((ticket for ticket in tickets if ticket not in self._refused_before), default=None)

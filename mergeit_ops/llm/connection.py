@@ -1,4 +1,4 @@
-"""The way to an OpenAI-compatible server: its address, its key, and one POST whose failures are all told apart."""
+"""The connection to an OpenAI-compatible server: its address, its key, and one POST that classifies all failures."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _KEY_OF_KEYLESS_SERVERS = "no-key"
 _CONNECT_TIMEOUT_S = 10.0
 _LISTING_TIMEOUT_S = 2.0
 _FIRST_ANSWER = 2
-"""Multiple of the timeout that calls have after one of them took too long, until the server has answered."""
+"""Factor of the timeout after a call took too long, until the server has answered."""
 _BEGINNING_CHARS = 2_000
 _LONG_WORD = 12
 _WHO = 407
@@ -61,7 +61,7 @@ _FORBIDDEN = 403
 _PROXY_REFUSALS = (_WHO, 502, 503, 504)
 _HEADER_VARIABLES = {"OPENAI_ORG_ID": "organization", "OPENAI_PROJECT_ID": "project"}
 VARIABLES = ("OPENAI_API_KEY", "OPENAI_BASE_URL", *_HEADER_VARIABLES, "OPENAI_CUSTOM_HEADERS")
-"""Environment variables that say which server is asked and for whom. Proxies and certificates are of each machine."""
+"""Environment variables for server and account. Proxies and certificates belong to each machine."""
 
 _OPENAI_HOST = ".api.openai.com"
 _QUOTES = "\"'`"
@@ -99,13 +99,13 @@ def _timeout(seconds: float) -> Timeout:
 class Connection:
     """An open client of one server; every failed call raises `CallFailedError`.
 
-    :param client: from the openai package, without retries.
-    :param mask: hides secrets in texts of the server.
-    :param timeout_s: seconds for one call, from sending it to the end of its answer. After a call that took longer,
-        calls have twice as long until the server has answered.
+    :param client: client of the openai package, without retries.
+    :param mask: function that hides secrets in texts of the server.
+    :param timeout_s: seconds for one call, from sending it to the end of its answer. After a call that took longer, the
+        timeout is twice as long until the server has answered.
     :param target: where requests go.
-    :param proxy: that requests use; None for direct requests.
-    :param straight: sends the requests of `post`; None: the client sends them.
+    :param proxy: proxy of the requests; None for direct requests.
+    :param straight: sender for the requests of `post`; None: the client sends them.
     """
 
     def __init__(
@@ -129,9 +129,10 @@ class Connection:
     async def post(self, endpoint: str, body: Mapping[str, Any], answer_at: str = "choices") -> object:
         """Send one request.
 
-        :param endpoint: path below the base URL, or a whole URL: the one that the connection was opened for.
+        :param endpoint: path below the base URL, or a whole URL; it must be the endpoint for which the connection was
+            opened.
         :param body: of the request, plain JSON.
-        :param answer_at: the field of the response that the answer is in.
+        :param answer_at: field of the response that holds the answer.
         :return: the decoded body of the response.
         :raises CallFailedError: if there is no response, or it reports an error.
         :raises LLMUnavailableError: if the first responses show that no response can be used.
@@ -149,20 +150,21 @@ class Connection:
             failure: Exception = reported
         except Exception as error:
             if isinstance(error, (TimeoutError, asyncio.TimeoutError, openai.APITimeoutError)) and not self._answered:
-                # The first prompts take longest: the server reads all of them, and may still load its model.
+                # The first prompts take longest, because the server reads all of them and may still load its model.
                 self._patience_s = _FIRST_ANSWER * self._timeout_s
             known = self._failure(error)
             if known is None:
                 raise
             failure = known
-        # Outside the handler: the foreign exception holds the request with its headers, and stays behind.
+        # Raised outside the handler, because the original exception holds the request with its headers and must not be
+        # chained.
         raise failure
 
     async def _sent(self, endpoint: str, body: Mapping[str, Any], patience_s: float) -> object:
         if self._straight is not None:
             payload = await self._straight.post(body, patience_s)
         else:
-            # The client's own timeout bounds each wait for bytes; this one the call as a whole.
+            # The client's own timeout limits each wait for bytes; this one limits the whole call.
             payload = await asyncio.wait_for(
                 self._client.post(endpoint, cast_to=object, body=dict(body), options={"timeout": _timeout(patience_s)}),
                 patience_s,
@@ -170,11 +172,11 @@ class Connection:
         return json.loads(payload) if isinstance(payload, str) else payload
 
     async def call(self, send: Callable[[AsyncOpenAI], Awaitable[T]]) -> T:
-        """Use another part of the server's API.
+        """Call another part of the server's API.
 
-        :param send: makes one call with the client.
+        :param send: function that makes one call with the client.
         :raises CallFailedError: if there is no response, or it reports an error.
-        :raises LLMUnavailableError: if the response shows that none can be used.
+        :raises LLMUnavailableError: if the response shows that no response can be used.
         """
         try:
             result = await send(self._client)
@@ -200,9 +202,9 @@ class Connection:
         return self._answered
 
     def shown(self, completion: Completion) -> Completion:
-        """Return a completion whose words about itself hold nothing that was sent in confidence.
+        """Return a completion without secrets in its descriptive fields.
 
-        :param completion: as it was read; its text is data, and stays as it is.
+        :param completion: the completion as read. Its text is data and is not changed.
         """
         return shown(completion, self._mask)
 
@@ -213,16 +215,17 @@ class Connection:
             await self._straight.aclose()
 
     async def models(self, endpoint: str) -> tuple[str, ...]:
-        """Return the names of the models that the server lists; none when it lists none, or takes its time.
+        """Return the names of the models that the server lists; empty if it lists none or is slow.
 
-        :param endpoint: where requests go. A whole URL may be another server's than the one whose list is known.
+        :param endpoint: endpoint of the requests. A whole URL may belong to another server than the one whose list is
+            known.
         """
         if is_http_url(endpoint):
             return ()
         try:
             payload = await asyncio.wait_for(self._client.get("/models", cast_to=object), _LISTING_TIMEOUT_S)
         except Exception:
-            # Not every server has a list, and this one is asked after something else has failed.
+            # Not every server has a list, and it is asked only after something else has failed.
             return ()
         listed = payload.get("data") if isinstance(payload, Mapping) else None
         entries = listed if isinstance(listed, list) else []
@@ -237,7 +240,7 @@ class Connection:
             return self._unusable(own)
         known = own or classify(error, self._mask)
         if known is None:
-            # A certificate that is not trusted is a ValueError too, which `classify` knows.
+            # An untrusted certificate is a ValueError too, which `classify` handles.
             if isinstance(error, (ValueError, RecursionError)):
                 return CallFailedError(FailureKind.TRANSIENT, non_json(getattr(error, "doc", ""), self._mask))
             return None
@@ -262,7 +265,7 @@ class Connection:
             perhaps = f", perhaps {base}" if is_http_url(base) else ""
             todo = f"set base_url in model_params (or OPENAI_BASE_URL) to the address of the API itself{perhaps}"
         if self._answered:
-            # If other requests were answered, one such response is about one request.
+            # If other requests were answered, one such response concerns only one request.
             return CallFailedError(FailureKind.UNUSABLE, f"the server {detail}: {todo}", status=response.status)
         return LLMUnavailableError(f"The LLM server at {shown_url(self._target.url)} {detail}: {todo}.")
 
@@ -280,12 +283,12 @@ class Connection:
         return failure.but(detail=f"{failure.detail}, through {proxy}; NO_PROXY names the hosts that need none")
 
     def _statuses_of_proxies(self) -> tuple[int, ...]:
-        # What is not encrypted may be forbidden by the proxy, or by the server.
+        # An unencrypted request may be forbidden by the proxy or by the server.
         plain = not self._target.asked.lower().startswith("https")
         return (*_PROXY_REFUSALS, _FORBIDDEN) if plain else _PROXY_REFUSALS
 
     def _without_credentials(self, failure: CallFailedError, variable: str) -> CallFailedError:
-        """Say what a proxy wants that asks who is there."""
+        """Explain the failure of a proxy that asks for credentials."""
         if failure.status != _WHO:
             return failure
         words = (
@@ -296,9 +299,9 @@ class Connection:
 
 
 def shown(completion: Completion, mask: Mask) -> Completion:
-    """Return a completion whose words about itself hold nothing that was sent in confidence.
+    """Return a completion without secrets in its descriptive fields.
 
-    :param completion: as it was read; its text is data, and stays as it is.
+    :param completion: the completion as read. Its text is data and is not changed.
     :param mask: hides that.
     """
     finish, refusal, model = (
@@ -310,7 +313,7 @@ def shown(completion: Completion, mask: Mask) -> Completion:
 
 
 def mask_of(model_params: Mapping[str, Any]) -> Mask:
-    """Return what hides the key and headers of one's own in texts of the server.
+    """Return a function that hides the key and custom headers in texts of the server.
 
     :param model_params: arguments of `openai.AsyncOpenAI` other than the key.
     """
@@ -322,8 +325,8 @@ def check_connection(model_params: Mapping[str, Any], endpoint: str) -> None:
 
     :param model_params: arguments of `openai.AsyncOpenAI` other than the key, e.g. `base_url`.
     :param endpoint: path below the base URL, or a whole URL.
-    :raises LLMUnavailableError: one sentence that names the variable or parameter, and the cure.
-    :raises RecipeError: when `model_params` do not fit the installed client.
+    :raises LLMUnavailableError: if it cannot be made. The sentence names the variable or parameter, and the remedy.
+    :raises RecipeError: if `model_params` do not fit the installed client.
     """
     open_connection(model_params, _CONNECT_TIMEOUT_S, endpoint=endpoint)
 
@@ -342,10 +345,10 @@ def open_connection(
     :param timeout_s: seconds for one call.
     :param endpoint: path below the base URL, or a whole URL.
     :param sampling_params: fields of the requests, which limit the size of a response.
-    :param max_bytes: the largest response instead.
+    :param max_bytes: size of the largest response, in place of that limit.
     :raises LLMUnavailableError: if a required key is missing, or if an address, a proxy or a certificate of the
         environment cannot be used.
-    :raises RecipeError: when `model_params` do not fit the installed client.
+    :raises RecipeError: if `model_params` do not fit the installed client.
     """
     problem = _environment_problem(model_params, endpoint)
     if problem is not None:
@@ -360,7 +363,8 @@ def open_connection(
 def server_url(model_params: Mapping[str, Any]) -> str:
     """Return the base URL that a call would go to.
 
-    :param model_params: whose `base_url` comes first, then the environment variable OPENAI_BASE_URL, then OpenAI.
+    :param model_params: arguments whose `base_url` comes first, then the environment variable OPENAI_BASE_URL, then
+        OpenAI's address.
     """
     return _named_url(model_params) or _OPENAI_URL
 
@@ -385,7 +389,7 @@ def _environment_problem(model_params: Mapping[str, Any], endpoint: str) -> str 
     if what is not None:
         return f"OPENAI_CUSTOM_HEADERS {what}: write one 'Name: value' per line, in ASCII, or unset it."
     if is_of_this_machine(target.asked) and not target.asked.lower().startswith("https"):
-        # Such a request uses neither a proxy nor a certificate.
+        # This request uses neither a proxy nor a certificate.
         return None
     proxy = proxy_for(target.asked)
     return (proxy.problem() if proxy is not None else None) or certificate_problem()
@@ -403,10 +407,10 @@ def _key() -> str:
 
 
 def _mask(model_params: Mapping[str, Any], proxy: Proxy | None) -> Mask:
-    """Return what hides all that is sent in confidence: the key, a password of the proxy, and headers of one's own."""
+    """Return a function that hides everything secret: the key, the proxy's password, and custom headers."""
     headers = {**_custom_headers(), **(model_params.get("default_headers") or {})}
     secrets = [str(value).strip() for value in headers.values()]
-    # "Bearer abc" is two words, and a server repeats the second.
+    # "Bearer abc" is two words, and a server may repeat the second.
     secrets += [word for value in secrets for word in value.split() if len(word) >= _LONG_WORD]
     key = _key()
     if key != _KEY_OF_KEYLESS_SERVERS:
@@ -440,7 +444,7 @@ def _open_client(
     for name in ("httpx", "httpx2"):
         logs = logging.getLogger(name)
         if logs.level == logging.NOTSET:
-            # It reports every request at INFO: tens of thousands of lines in a run.
+            # It logs every request at INFO, which is tens of thousands of lines in a run.
             logs.setLevel(logging.WARNING)
     others = {name: value for name, value in model_params.items() if name != "base_url"}
     timeout = _timeout(timeout_s)
@@ -480,7 +484,7 @@ def _open_client(
 
 def _certificates(library: ModuleType, target: Target, proxy: Proxy | None) -> ssl.SSLContext:
     secure = target.asked.lower().startswith("https") or (proxy is not None and proxy.needs_certificates)
-    # Loading certificates takes time; without encryption an empty context is enough.
+    # Loading certificates takes time. Without encryption, an empty context is enough.
     context: ssl.SSLContext = library.create_ssl_context() if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     return context
 
@@ -496,7 +500,7 @@ def _http_client(library: ModuleType, certificates: ssl.SSLContext, proxy: Proxy
     options: dict[str, Any] = {
         "verify": certificates,
         "trust_env": False,
-        # The key must only reach the host that was named.
+        # The key must reach only the host that was named.
         "follow_redirects": False,
         "event_hooks": {"response": [response_guard(library, max_bytes)]},
     }
@@ -510,7 +514,7 @@ def _http_client(library: ModuleType, certificates: ssl.SSLContext, proxy: Proxy
         if make is not None:
             return make(**options)
     except (RuntimeError, ImportError):
-        # Versions of openai before 3 want another package for it.
+        # Versions of openai before 3 need another package for it.
         pass
     return openai.DefaultAsyncHttpxClient(**options)
 

@@ -1,4 +1,4 @@
-"""What `generate` of transformers is given to draw each row of a batch by itself, and to end it by itself."""
+"""Processors for `generate` of transformers that draw and end each row of a batch separately."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ if TYPE_CHECKING:
 
 __all__ = ["Draw", "Ends"]
 
-# Just below 1, so that rounding never picks a token without any probability.
+# Just below 1, so that rounding never picks a token with probability 0.
 _HIGHEST = 1 - 1e-6
 
 
 class Draw:
-    """Draws the next tokens, each row with random numbers of its own.
+    """Draws the next tokens, with separate random numbers for each row.
 
-    What a row becomes then does not depend on the rows that happen to share its batch, and seeds may differ within
-    one. As a logits processor it leaves one token per row, which greedy search takes.
+    So a row does not depend on the other rows of its batch, and rows may have different seeds. As a logits processor it
+    leaves one token per row, which greedy search then takes.
 
-    :param warpers: logits processors that come before the draw: temperature, top-k and the like.
-    :param seeds: of the rows; None draws anew every time.
+    :param warpers: logits processors before the draw, such as temperature and top-k.
+    :param seeds: seeds of the rows; with None, each draw is different.
     """
 
     def __init__(self, warpers: Sequence[Callable[..., torch.Tensor]], seeds: Sequence[int | None]) -> None:
@@ -33,7 +33,7 @@ class Draw:
         """Return scores with one finite value in each row, at the token drawn.
 
         :param input_ids: tokens so far, one row each.
-        :param scores: of the tokens that may follow.
+        :param scores: scores of the possible next tokens.
         """
         import torch
 
@@ -47,12 +47,12 @@ class Draw:
 
 
 class Ends:
-    """Ends each row at its end token, its stop text or its own limit, and remembers how long it has become.
+    """Ends each row at its end token, its stop text or its limit, and records its length.
 
-    :param limits: new tokens of each row at most.
+    :param limits: most new tokens of each row.
     :param end_ids: tokens that end a row.
-    :param stop: a criterion of transformers for stop texts; None: there are none.
-    :param device: where the tokens are.
+    :param stop: criterion of transformers for stop texts; None without stop texts.
+    :param device: device of the tokens.
     """
 
     def __init__(

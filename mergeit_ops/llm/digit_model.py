@@ -1,4 +1,4 @@
-"""The digits that a local causal language model would write after a prompt: one forward pass, no generation."""
+"""The logits of digits after a prompt, from a local causal language model: one forward pass, no generation."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ __all__ = ["DigitModel"]
 
 
 class DigitModel:
-    """A causal language model that is asked for the logits of some digits after a prompt.
+    """A causal language model that returns the logits of some digits after a prompt.
 
-    :param name: name at the Hub, or a folder.
+    :param name: name on the Hub, or a folder.
     :param model_params: arguments of `from_pretrained`.
     :param device: where it runs.
-    :param dtype: of its weights; None for what `model_params` say.
-    :param digits: the digits, in order, that are scores.
-    :param owner: name of the scorer that asks, for messages.
-    :param role: what the model is to it, for messages.
-    :raises ScorerError: when it cannot be loaded, or its tokenizer has no such digits.
+    :param dtype: type of its weights; None: `model_params` decide.
+    :param digits: the digits that are scores, in order.
+    :param owner: name of the scorer, for messages.
+    :param role: role of the model for the scorer, for messages.
+    :raises ScorerError: if it cannot be loaded, or its tokenizer lacks these digits.
     """
 
     def __init__(
@@ -52,9 +52,9 @@ class DigitModel:
             )
         self._digit_ids = _digit_ids(name, role, digits, self._tokenizer.get_vocab())
         self.most_positions = context_length(self._model.config)
-        """Tokens that the model can read at most; None where it does not say."""
+        """Most tokens that the model can read; None if it does not say."""
         accepted = inspect.signature(type(self._model).forward).parameters
-        # The logits of one position instead of all, and no cache that nobody reads: memory for larger batches.
+        # Only the logits of one position, and no cache, to save memory for larger batches.
         options = {"logits_to_keep": 1, "use_cache": False}
         self._options = {option: value for option, value in options.items() if option in accepted}
         self._takes_positions = "position_ids" in accepted
@@ -62,22 +62,22 @@ class DigitModel:
     def tokens(self, texts: Sequence[str], special: bool = True) -> list[list[int]]:
         """Return the token ids of each text.
 
-        :param special: whether with what the tokenizer puts before a text (BOS).
+        :param special: whether to add the tokens that the tokenizer puts before a text (BOS).
         """
         found = self._tokenizer(list(texts), add_special_tokens=special, verbose=False)["input_ids"]
         return [list(ids) for ids in found]
 
     def token_ends(self, text: str) -> list[int]:
-        """Return where each token of a text ends, in characters from its start."""
+        """Return the end of each token of a text, in characters from the start."""
         offsets = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
         return [end for _, end in offsets["offset_mapping"]]
 
     def digit_logits(self, prompts: Sequence[Sequence[int]]) -> list[list[float]]:
-        """Return what the model gives to each digit as the next token, in one batch or in halves.
+        """Return the logit of each digit as the next token, in one batch or in halves.
 
         :param prompts: n token id lists.
         :return: n lists of logits, one for each digit.
-        :raises ScorerError: when one prompt alone does not fit into memory.
+        :raises ScorerError: if one prompt alone does not fit into memory.
         """
         import torch
 
@@ -95,7 +95,7 @@ class DigitModel:
         width = max(map(len, prompts))
         ids = torch.zeros((len(prompts), width), dtype=torch.long)
         mask = torch.zeros_like(ids)
-        # Padded on the left: the last position of every prompt is the last column.
+        # Padded on the left, so that the last position of every prompt is in the last column.
         for row, prompt in enumerate(prompts):
             ids[row, width - len(prompt) :] = torch.tensor(prompt)
             mask[row, width - len(prompt) :] = 1
@@ -112,8 +112,8 @@ class DigitModel:
 def _digit_ids(name: str, role: str, digits: Sequence[int], vocabulary: Mapping[str, int]) -> list[int]:
     """Return the ids of the pieces that are digits.
 
-    A prompt ends with a blank or a line break, so the answer is the bare digit and not the piece with a blank before
-    it; encoding a digit as a text of its own may give that other piece.
+    A prompt ends with a blank or a line break, so the answer is the bare digit, not the piece with a blank before it.
+    Encoding a digit as a separate text may give that other piece.
     """
     missing = [str(score) for score in digits if str(score) not in vocabulary]
     ids = [vocabulary[str(score)] for score in digits if str(score) in vocabulary]

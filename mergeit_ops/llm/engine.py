@@ -1,4 +1,4 @@
-"""The door to the LLM stage: requests in, parsed answers out, everything that can go wrong taken care of."""
+"""The entry point of the LLM stage: it takes requests and returns parsed answers, and handles all failures."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ _COST_DIGITS = 6
 class LLMEngine:
     """Sends many requests to a model at once. It holds only plain data, so it can be sent between processes.
 
-    It remembers from run to run what it spent, and whether the server ever answered.
+    From run to run, it remembers what it spent and whether the server ever answered.
 
-    :param backend_factory: makes what answers; used only when a call has to be made.
-    :param settings: how runs are made.
-    :param policy: when failed calls are retried.
+    :param backend_factory: factory of the backend, which is made only if a call is needed.
+    :param settings: settings of the runs.
+    :param policy: policy for retrying failed calls.
     :param recipe_params: names of the sampling parameters that the recipe sets. A server that refuses one stops a run.
-    :param default_params: names of those that are defaults of ours. If a server refuses one, it is no longer sent.
-    :param sleep: waits some seconds; tests pass one that does not.
+    :param default_params: names of the parameters with our defaults. If a server refuses one, it is no longer sent.
+    :param sleep: function that waits some seconds; tests pass one that does not.
     :param clock: monotonic seconds.
     """
 
@@ -88,7 +88,7 @@ class LLMEngine:
         """The shared token budget; None: only `max_total_tokens` of this engine."""
         self._looked_for_batches = False
         self.alone = True
-        """Whether all answers of the run come through this engine; if not, others may have added to the journal."""
+        """Whether this engine gets all answers of the run; if not, others may have added answers to the journal."""
 
     @property
     def model(self) -> str:
@@ -97,7 +97,7 @@ class LLMEngine:
 
     @property
     def asks_a_server(self) -> bool:
-        """Whether a run sends requests to a server; False where a model of this machine answers."""
+        """Whether a run sends requests to a server; False for a local model."""
         return "endpoint" in self.backend_factory.identity()
 
     def check(self) -> None:
@@ -107,7 +107,7 @@ class LLMEngine:
             setting of the environment cannot work.
         """
         check = getattr(self.backend_factory, "check", None)
-        # Whoever runs files by hand needs no server that this process can reach.
+        # If files are run by hand, this process need not reach a server.
         if check is not None and self.settings.batch_folder is None:
             check()
 
@@ -133,26 +133,27 @@ class LLMEngine:
         total: Callable[[], int | None] = lambda: None,
         more_to_come: bool = False,
     ) -> Usage:
-        """Answer requests; returns when all are finished.
+        """Answer requests; return when all are finished.
 
-        The first call is made alone. The others are sent after the server has answered it.
+        The first call is made alone. The others are sent after its answer.
 
-        :param requests: pulled one by one, at most twice `max_concurrency` ahead of the outcomes (eight times for a
-            local model, which makes batches of those of like length), from a thread of its own, so that a slow one
-            does not hold up answers.
-        :param on_outcome: called once per request, in the order in which they are finished, from the same thread,
-            never while `requests` is at work. Its answers are in the journal by then. If it returns a request, that one
-            is answered before any other that has not begun.
-        :param total: returns the number of requests, for the progress display; None as long as it is unknown.
-        :param more_to_come: whether further runs belong to the same work, so that a few failures at the end of this
-            one say little yet.
+        :param requests: pulled one by one in a separate thread, so that a slow iterator does not delay answers; at most
+            twice `max_concurrency` ahead of the outcomes, or eight times for a local model, which batches requests of
+            similar length.
+        :param on_outcome: called once per request, in the order in which they finish, in the same thread and never
+            while `requests` runs. The answers are in the journal by then. If it returns a request, this one is answered
+            before others that have not started.
+        :param total: function that returns the number of requests, for the progress display; None as long as it is
+            unknown.
+        :param more_to_come: whether more runs of the same work follow, so that a few failures at the end of this one
+            say little.
         :return: the counters of this run.
-        :raises LLMUnavailableError: when no call can succeed: wrong key, unknown model, nobody listening, no usable
-            answer from the first calls, the first ones refused in the same words, a server that is gone or loads its
-            model for longer than the policy waits, or asks to wait for longer. Later on when a few requests in a row
-            are refused for their key, their model, their rate or for want of credit.
-        :raises TooManyFailuresError: when more than `max_failure_ratio` of at least 20 requests have failed, or all
-            of fewer at the end of the work.
+        :raises LLMUnavailableError: if no call can succeed: the key is wrong, the model is unknown, nobody listens, the
+            first calls give no usable answer or are refused in the same words, or the server is gone, loads its model
+            or asks to wait for longer than the policy allows. Later, if a few requests in a row are refused because of
+            key, model, rate or missing credit.
+        :raises TooManyFailuresError: if more than `max_failure_ratio` of at least 20 requests have failed, or if there
+            are fewer and all have failed at the end of the work.
         """
         usage = Usage()
         start = time.monotonic()
@@ -168,7 +169,7 @@ class LLMEngine:
         finally:
             progress.close()
             if journal.write_failures:
-                # A journal that was set aside no longer provides its answers.
+                # The answers of a journal that was set aside are no longer available.
                 self.kept = {key for key in self.kept if journal.get(key.hex()) is not None}
             journal.close()
             usage.cache_write_failures = journal.write_failures
@@ -176,7 +177,7 @@ class LLMEngine:
             self.total.add(usage)
             self.total.kept = len(self.kept)
         if stopped is not None:
-            # The message is enough; a traceback of the event loop would hide it.
+            # Only the message is shown, because a traceback of the event loop would hide it.
             journaled = self.settings.cache_path is not None
             raise told_of_answers(stopped, self.total.as_dict(), journal=journaled, at_least=not self.alone)
         return usage
@@ -206,15 +207,15 @@ class LLMEngine:
     def plan(
         self, requests: Iterable[LLMRequest[T]], on_outcome: Callable[[LLMOutcome[T]], None] = lambda outcome: None
     ) -> dict[str, Any]:
-        """Tell what a run would take, without a call and without a key.
+        """Return the plan of a run, without a call and without a key.
 
-        Answers that have to be asked for a second time cannot be foreseen: they come on top.
+        Answers that have to be requested again cannot be predicted; they add to the plan.
 
-        :param requests: what would be run.
+        :param requests: requests of the run.
         :param on_outcome: called with the outcome of each request that the journal settles.
-        :return: `requests`, `calls` (answers that are not in the journal), `cache_hits`, the estimated
-            `prompt_tokens` and `completion_tokens` of the calls, and their `cost` when prices are known; also
-            `fixed_prompt_tokens`, those of the prompt tokens that are the same in every request, where requests tell.
+        :return: `requests`, `calls` (answers that are not in the journal), `cache_hits`, the estimated `prompt_tokens`
+            and `completion_tokens` of the calls, and their `cost` if prices are known. `fixed_prompt_tokens` are the
+            prompt tokens that are the same in every request, if the requests know them.
         """
         figures: dict[str, Any] = dict.fromkeys(
             ("requests", "calls", "cache_hits", "prompt_tokens", "completion_tokens"), 0
@@ -246,7 +247,7 @@ class LLMEngine:
         return figures
 
     def _next_key(self, journal: AnswerStore, request: LLMRequest[Any], candidate: int) -> tuple[str, Any]:
-        """Return the key of the question that comes next; and the answer that the journal has, or why there is none.
+        """Return the key of the next question, and the answer in the journal or why there is none.
 
         The second is None if a call has to be made.
         """
@@ -271,10 +272,10 @@ class LLMEngine:
 def told_of_answers(stopped: LLMError, usage: Mapping[str, Any], *, journal: bool, at_least: bool = False) -> LLMError:
     """Return the error with a sentence about the answers that arrived before it.
 
-    :param stopped: why a run stopped.
+    :param stopped: error that stopped the run.
     :param usage: counters of all requests, as `Usage.as_dict` returns them.
     :param journal: whether the run has a journal.
-    :param at_least: whether other tasks of the run may have added answers.
+    :param at_least: whether other tasks of the run may have added more answers.
     """
     why = stopped.reason or str(stopped)
     answers = about_the_journal(
@@ -299,11 +300,11 @@ def build_engine(
 ) -> LLMEngine:
     """Make an engine; nothing is opened or loaded before it runs.
 
-    :param settings: what answers, and how runs are made. A `response_format` in `sampling_params` is sent as it is, and
-        ends the search for one that the server accepts.
-    :param accelerator: `cpu` or `cuda` for a local model; None: a GPU where there is one.
+    :param settings: settings of model and runs. A `response_format` in `sampling_params` is sent unchanged, without a
+        search for one that the server accepts.
+    :param accelerator: `cpu` or `cuda` for a local model; None: a GPU if there is one.
     :param default_sampling_params: used if the settings have none. If a server refuses one, it is left out.
-    :raises RecipeError: one sentence with parameter, what is allowed, and what was given.
+    :raises RecipeError: if a parameter cannot work. The sentence names it, what is allowed, and what was given.
     """
     own = settings.sampling_params
     settings = replace(settings, sampling_params=dict(default_sampling_params if own is None else own))
@@ -317,11 +318,11 @@ def build_engine(
 def build_logprobs_engine(settings: LLMSettings, top_logprobs: int = 20) -> LLMEngine:
     """Make an engine whose answers are the log-probabilities of the first token, as JSON; nothing is opened yet.
 
-    A question is asked once: the same one would bring the same numbers.
+    A question is asked only once, because the same question gives the same numbers.
 
-    :param settings: as for `build_engine`; an `api_endpoint` of None is `/completions`.
-    :param top_logprobs: tokens whose log-probability is asked for, at least 6.
-    :raises RecipeError: one sentence with parameter, what is allowed, and what was given.
+    :param settings: as for `build_engine`; an `api_endpoint` of None means `/completions`.
+    :param top_logprobs: number of tokens whose log-probability is requested, at least 6.
+    :raises RecipeError: if a parameter cannot work. The sentence names it, what is allowed, and what was given.
     """
     factory = LogprobsFactory.from_settings(settings, top_logprobs=top_logprobs)
     # Only one token is read, and its log-probabilities do not depend on the temperature.
@@ -332,9 +333,9 @@ def build_prompt_logprobs_engine(settings: LLMSettings) -> LLMEngine:
     """Make an engine whose answers are the log-probabilities of the tokens of a prompt; nothing is opened yet.
 
     :param settings: as for `build_logprobs_engine`.
-    :raises RecipeError: one sentence with parameter, what is allowed, and what was given.
+    :raises RecipeError: if a parameter cannot work. The sentence names it, what is allowed, and what was given.
     """
     factory = PromptLogprobsFactory.from_settings(settings)
-    # The first answer shows whether the server can give what is read: nothing else is paid for before.
+    # The first answer shows whether the server can return what is needed. Nothing else is paid for before.
     settings = replace(settings, try_num=1, warm_up=True)
     return LLMEngine(factory, settings=settings, default_params=("temperature",))

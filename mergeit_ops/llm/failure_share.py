@@ -1,4 +1,4 @@
-"""When too many requests have failed for a run to go on."""
+"""Stop a run if too many requests have failed."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from mergeit_ops.llm.advice import too_many_failures
 __all__ = ["MIN_OUTCOMES", "check_failures"]
 
 MIN_OUTCOMES = 20
-"""Outcomes before the share of failures is judged."""
+"""Number of outcomes before the share of failures is checked."""
 
-# What a recipe asks of merges, or what has no answer of the model: neither says that the run goes wrong.
+# Failed checks of the recipe, and requests without a call: neither means that the run goes wrong.
 _NOT_JUDGED = {
     FailureReason.BUDGET,
     FailureReason.UNLIKELY,
@@ -33,14 +33,14 @@ def check_failures(
     at_end: bool,
     last_errors: Mapping[str, str] | None = None,
 ) -> None:
-    """Stop the run when too large a share of all requests so far has failed.
+    """Stop the run if too large a share of all requests so far has failed.
 
     :param answered: requests with an answer.
-    :param failures: requests without one, by reason code.
+    :param failures: requests without an answer, by reason code.
     :param max_failure_ratio: share of failures, 0 to 1, above which a run stops.
-    :param at_end: whether this is the end. A few outcomes are judged only then, and only if all failed.
+    :param at_end: whether this is the end. Only then are a few outcomes judged, and only if all failed.
     :param last_errors: the last error of each reason, by reason code; None if unknown.
-    :raises TooManyFailuresError: when it is too large.
+    :raises TooManyFailuresError: if it is too large.
     """
     judged = {reason: count for reason, count in failures.items() if reason not in _NOT_JUDGED}
     failed = sum(judged.values())

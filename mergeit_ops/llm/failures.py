@@ -1,4 +1,4 @@
-"""Failed calls in the terms of the engine, whatever back-end they come from."""
+"""Failed calls in the engine's terms, for all back-ends."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class FailureKind(str, Enum):
 
     @property
     def of_account(self) -> bool:
-        """Whether it is about the key or the model rather than about one request."""
+        """Whether it concerns the key or the model, not a single request."""
         return self in (
             FailureKind.UNAUTHORIZED,
             FailureKind.FORBIDDEN,
@@ -65,14 +65,14 @@ class FailureKind(str, Enum):
 
 
 class CallFailedError(Exception):
-    """A call that brought no answer.
+    """A call without an answer.
 
     :param kind: what it means for the run.
-    :param detail: one short line for a person, free of headers and keys.
-    :param status: the HTTP status; None when there was no response.
-    :param retry_after: seconds the server asks to wait; None when it does not say.
-    :param field: the field of the request that the server names as the culprit; None when it names none.
-    :param models: what the server has, where what was asked for is not there; empty when it does not say.
+    :param detail: one short line for people, without headers and keys.
+    :param status: the HTTP status; None if there was no response.
+    :param retry_after: seconds that the server asks to wait; None if it does not say.
+    :param field: field of the request that the server names as the cause; None if it names none.
+    :param models: the models of the server, if the requested one does not exist; empty if it does not list them.
     """
 
     def __init__(
@@ -95,9 +95,9 @@ class CallFailedError(Exception):
         self.models = models
 
     def but(self, **changes: Any) -> CallFailedError:
-        """Return the same failure with other words about it.
+        """Return the same failure with changed attributes.
 
-        :param changes: attributes to their new values.
+        :param changes: new values of attributes.
         """
         other = type(self).__new__(type(self))
         vars(other).update(vars(self) | changes)
@@ -110,11 +110,11 @@ def shorten(text: str, mask: Mask = unmasked) -> str:
     """Return a server's text as one short line without keys.
 
     :param text: any text.
-    :param mask: hides what was sent in confidence; by default, only what looks like a key is hidden.
+    :param mask: function that hides secrets; by default, only what looks like a key is hidden.
     """
     line = " ".join(_TERMINAL_CODE.sub("", text).split())
     if not line.isprintable():
-        # Unescaped, such characters would move the cursor of a terminal or break the text of a record.
+        # Without escaping, these characters could move the cursor of a terminal or break the text of a record.
         line = " ".join("".join(char if char.isprintable() else " " for char in line).split())
     line = _KEY.sub("***", mask(line))
     return line if len(line) <= _DETAIL_CHARS else line[: _DETAIL_CHARS - 1] + "…"

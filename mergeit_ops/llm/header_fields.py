@@ -1,4 +1,4 @@
-"""Checks of HTTP header fields."""
+"""Check HTTP header fields."""
 
 from __future__ import annotations
 

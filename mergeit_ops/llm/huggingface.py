@@ -1,4 +1,4 @@
-"""Causal language models of Hugging Face: loaded once per process, run within the memory there is."""
+"""Hugging Face models: loaded once per process, and run within the available memory."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ __all__ = [
 ]
 
 DTYPE_PARAMS = ("dtype", "torch_dtype")
-"""Arguments of `from_pretrained` that name the type of the weights: its newer and its older one."""
+"""Arguments of `from_pretrained` for the type of the weights: the newer and the older name."""
 
 T = TypeVar("T")
 Item = TypeVar("Item")
 
 _REASON_CHARS = 300
-# What a tokenizer shares with its model: where they lie, and whether code beside them may run.
+# Arguments that a tokenizer shares with its model: their location, and whether their code may run.
 _SHARED_PARAMS = ("revision", "trust_remote_code", "cache_dir", "local_files_only", "subfolder")
 
 
 class ModelNotLoadedError(Exception):
-    """A model could not be loaded; the text is the libraries' reason, for the caller's own sentence."""
+    """A model could not be loaded. The text is the libraries' reason, for the caller's sentence."""
 
 
 def loaded_once(key: str, load: Callable[[], T]) -> T:
-    """Return the model that this process has loaded under a key, loading it on first use.
+    """Return the model that this process has loaded under a key; load it on first use.
 
-    Two models are kept. If the memory does not suffice for another, the kept ones are dropped first.
+    Two models are kept. If memory does not suffice for another one, the kept ones are dropped first.
 
-    :param key: everything that tells one load from another.
-    :param load: loads it; what it raises is not kept.
+    :param key: everything that distinguishes one load from another.
+    :param load: function that loads it; its exceptions are not kept.
     """
 
     def load_alone_if_need_be() -> T:
@@ -58,7 +58,7 @@ def loaded_once(key: str, load: Callable[[], T]) -> T:
                 raise
             if not worker.models.clear():
                 raise
-        # Outside the handler: the exception holds on to the tensors of its frames.
+        # Outside the handler, because the exception keeps the tensors of its frames alive.
         _free_memory()
         return load()
 
@@ -67,11 +67,11 @@ def loaded_once(key: str, load: Callable[[], T]) -> T:
 
 
 def checked_model_params(owner: str, model_params: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return the arguments of `from_pretrained` that a recipe gives beside a parameter `dtype`.
+    """Return the recipe's arguments of `from_pretrained` for a scorer with a parameter `dtype`.
 
     :param owner: name of the scorer, for the message.
-    :param model_params: what the recipe says; None: nothing.
-    :raises RecipeError: if they are no mapping, one holds a credential, or one names the type of the weights.
+    :param model_params: arguments in the recipe; None if there are none.
+    :raises RecipeError: if they are not a mapping, contain a credential, or set the type of the weights.
     """
     if not isinstance(model_params, (Mapping, type(None))):
         raise RecipeError(f"{owner}: model_params must be a mapping, got {type(model_params).__name__}.")
@@ -85,17 +85,17 @@ def checked_model_params(owner: str, model_params: Mapping[str, Any] | None) -> 
 
 
 def default_device() -> str:
-    """Return `cuda` where there is a GPU, else `cpu`."""
+    """Return `cuda` if there is a GPU, otherwise `cpu`."""
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def default_dtype(device: str) -> str:
-    """Return the type of weights in which a device runs a model fastest, without harm to what it writes.
+    """Return the type of weights with which a device runs a model fastest without harming its output.
 
-    bfloat16 where there are instructions for it, as `embedding_dtype: auto` decides; else float16 on a GPU, which
-    halves the memory, and float32 on a processor, where the narrow types are emulated and slow.
+    It is bfloat16 if the device has instructions for it, as with `embedding_dtype: auto`. Otherwise it is float16 on a
+    GPU, which halves the memory, and float32 on a CPU, where the narrow types are emulated and slow.
 
     :param device: torch device.
     """
@@ -105,9 +105,9 @@ def default_dtype(device: str) -> str:
 
 
 def context_length(config: Any) -> int | None:
-    """Return the tokens that a model can read at most; None where its configuration does not say.
+    """Return the most tokens that a model can read; None if its configuration does not say.
 
-    :param config: of a model of texts.
+    :param config: configuration of a model of texts.
     """
     positions = getattr(config, "max_position_embeddings", None)
     return positions if isinstance(positions, int) and positions > 0 else None
@@ -118,8 +118,8 @@ def load_causal_lm(
 ) -> tuple[Any, Any]:
     """Load a causal language model and its tokenizer; see `load_model`.
 
-    :return: the tokenizer, which pads on the left, where the end of every prompt stands in the last column, and the
-        model, ready for inference.
+    :return: the tokenizer, which pads on the left, so that every prompt ends in the last column; and the model, ready
+        for inference.
     """
     return load_model("AutoModelForCausalLM", name, model_params, device, dtype, padding_side="left")
 
@@ -134,15 +134,15 @@ def load_model(
 ) -> tuple[Any, Any]:
     """Load a model and its tokenizer.
 
-    :param auto_class: class of transformers that loads it, such as `AutoModelForSequenceClassification`.
-    :param name: name at the Hub, or a folder.
-    :param model_params: arguments of `from_pretrained`; the tokenizer gets those that say where it lies.
-    :param device: where the model runs; None takes a GPU where there is one. A `device_map` goes before it.
-    :param dtype: name of the type of its weights, such as `bfloat16`; None for what `model_params` or transformers say.
+    :param auto_class: class of transformers for the model, such as `AutoModelForSequenceClassification`.
+    :param name: name on the Hub, or a folder.
+    :param model_params: arguments of `from_pretrained`; the tokenizer gets those about the location.
+    :param device: where the model runs; None takes a GPU if there is one. A `device_map` takes precedence.
+    :param dtype: name of the type of its weights, such as `bfloat16`; None: `model_params` or transformers decide.
     :param tokenizer_params: further arguments of the tokenizer.
     :return: the tokenizer and the model, ready for inference.
     :raises MissingDependencyError: without transformers or torch.
-    :raises ModelNotLoadedError: when it cannot be loaded.
+    :raises ModelNotLoadedError: if it cannot be loaded.
     """
     try:
         import transformers
@@ -154,7 +154,7 @@ def load_model(
     given = [model_params[key] for key in DTYPE_PARAMS if key in model_params]
     params = {key: value for key, value in model_params.items() if key not in DTYPE_PARAMS}
     if given or dtype is not None:
-        # Renamed in transformers 4.56, which warns of the old name.
+        # Renamed in transformers 4.56, which warns about the old name.
         name_of_dtype = DTYPE_PARAMS[tuple(map(int, transformers.__version__.split(".")[:2])) < (4, 56)]
         params[name_of_dtype] = dtype if dtype is not None else given[0]
     shared = {key: model_params[key] for key in _SHARED_PARAMS if key in model_params}
@@ -174,20 +174,20 @@ def in_halves(
     run: Callable[[Sequence[Item]], list[T]],
     on_too_many: Callable[[Sequence[Item]], None] = lambda items: None,
 ) -> list[T]:
-    """Run a batch, in halves where the memory does not suffice.
+    """Run a batch, or its halves if memory does not suffice.
 
     :param items: n items, at least one.
-    :param run: gives n results for n items.
-    :param on_too_many: hears of each batch that was too much, and is run in halves.
+    :param run: function that returns n results for n items.
+    :param on_too_many: function that gets each batch that exceeded the memory and is split.
     :return: n results, in the order of the items.
-    :raises Exception: what `is_out_of_memory` tells of, when one item alone is too much.
+    :raises Exception: the exception for `is_out_of_memory`, if one item alone exceeds the memory.
     """
     try:
         return run(items)
     except Exception as error:
         if len(items) == 1 or not is_out_of_memory(error):
             raise
-    # Outside the handler: the exception holds on to the tensors of its frames.
+    # Outside the handler, because the exception keeps the tensors of its frames alive.
     _free_memory()
     on_too_many(items)
     half = len(items) // 2
@@ -195,15 +195,15 @@ def in_halves(
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether an exception says that memory did not suffice, on a GPU or beside it.
+    """Return whether an exception means that memory did not suffice, on a GPU or a CPU.
 
-    :param error: of a call into torch.
+    :param error: exception of a call into torch.
     """
     import torch
 
     if isinstance(error, (torch.cuda.OutOfMemoryError, MemoryError)):
         return True
-    # Its allocator for processors, and the libraries of CUDA, have no type of their own.
+    # torch's CPU allocator and the CUDA libraries have no exception types.
     signs = ("DefaultCPUAllocator", "CUDA out of memory", "ALLOC_FAILED")
     return isinstance(error, RuntimeError) and any(sign in str(error) for sign in signs)
 
@@ -221,7 +221,7 @@ def _free_memory() -> None:
 
 def _reason(error: Exception) -> str:
     text = " ".join(str(error).split())[:_REASON_CHARS] or type(error).__name__
-    # For a tokenizer.model without a tokenizer.json; what transformers says of it names another package.
+    # For a tokenizer.model without a tokenizer.json; the message of transformers names another package.
     if ("sentencepiece" in text.lower() or "tiktoken" in text) and find_spec("sentencepiece") is None:
         return f"{text} A tokenizer.model is most often one of sentencepiece: pip install sentencepiece"
     return text

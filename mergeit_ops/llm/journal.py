@@ -1,4 +1,4 @@
-"""The answer cache: every good answer on disk before the run goes on, so that nothing is paid for twice."""
+"""The answer cache: every good answer is on disk before the run continues, so that nothing is paid for twice."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ ANSWERS_FILE = "answers.sqlite3"
 """Name of the journal of answers of language models in the cache folder."""
 
 LOSSES_FILE = "losses.sqlite3"
-"""Name of the journal of losses of local models: computed anew, they cost time and no money."""
+"""Name of the journal of local models' losses, which cost time but no money."""
 
-# Writes take milliseconds. Whoever holds the file for longer would hold up every answer of the run.
+# Writes take milliseconds. A process that locks the file for longer would delay every answer of the run.
 _BUSY_TIMEOUT_S = 2.0
-# For so long a locked file is left alone: at worst a run waits for 2 of every 32 seconds.
+# Seconds before a locked file is tried again; at worst a run waits for 2 of every 32 seconds.
 _LOCKOUT_S = 30.0
 _CREATE = """
 CREATE TABLE IF NOT EXISTS answers (
@@ -60,12 +60,12 @@ CREATE TABLE IF NOT EXISTS answers (
 ) WITHOUT ROWID
 """
 _INSERT = "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?)"
-_KEYS_AT_ONCE = 500  # of a query; old builds of SQLite take 999
+_KEYS_AT_ONCE = 500  # in a query; old builds of SQLite accept 999
 _FROM_VERSION_1 = "ALTER TABLE answers ADD COLUMN model TEXT"
 
 
 def default_cache_path(file_name: str = ANSWERS_FILE) -> Path:
-    """Return where a journal is when a recipe does not say: in the user's cache folder, or in $MERGEIT_CACHE_DIR.
+    """Return the default path of a journal: in the user's cache folder, or in $MERGEIT_CACHE_DIR.
 
     :param file_name: of the journal.
     """
@@ -78,12 +78,12 @@ def answer_key(
     sampling_params: Mapping[str, Any],
     candidate: int = 0,
 ) -> str:
-    """Return the name of an answer: a SHA-256 over all that changes it, and over nothing else.
+    """Return the key of an answer: a SHA-256 of exactly what affects the answer.
 
-    :param identity: what answers: base URL, endpoint, model and the like, never a key.
+    :param identity: what identifies the model: base URL, endpoint, model name and similar, but never an API key.
     :param messages: the conversation.
     :param sampling_params: how the answer is drawn.
-    :param candidate: which of several answers to the same conversation, from 0.
+    :param candidate: number of the answer to the same conversation, from 0.
     :return: 64 hex digits.
     """
     whole = {
@@ -100,12 +100,12 @@ class Journal:
     """Answers in one SQLite file, shared by any number of processes.
 
     A journal never stops or delays a run. A file that cannot be read is set aside, an answer that cannot be written is
-    counted in `write_failures`, and each problem is reported once. If another process keeps the file locked, or it
-    cannot be opened, it is tried again after half a minute.
+    counted in `write_failures`, and each problem is reported once. If another process locks the file, or it cannot be
+    opened, it is tried again after half a minute.
 
-    :param path: the file, or an existing folder to keep it in; None (or "") turns the journal off.
-    :param create: whether to make the file when there is none; False is for looking only.
-    :raises RecipeError: when the file was written by a newer version of this package, or is a database of another
+    :param path: the file, or an existing folder for it; None (or "") turns the journal off.
+    :param create: whether to create a missing file; False is for reading only.
+    :raises RecipeError: if the file was written by a newer version of this package, or is a database of another
         program.
     """
 
@@ -115,7 +115,7 @@ class Journal:
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._warned = False
-        # Moments of the monotonic clock. Who may not write may still read.
+        # Times of the monotonic clock. If writing is not allowed, reading still may be.
         self._read_again_at = 0.0
         self._write_again_at = 0.0
         self._open_again_at: float | None = None
@@ -126,7 +126,7 @@ class Journal:
         """Return a stored answer.
 
         :param key: from `answer_key`.
-        :return: the text; None when there is none.
+        :return: the text; None if there is none.
         """
         return self.get_many([key]).get(key)
 
@@ -139,7 +139,7 @@ class Journal:
         return self._found([key]).get(key)
 
     def get_many(self, keys: Sequence[str]) -> dict[str, str]:
-        """Return stored answers by their keys, those that there are.
+        """Return the stored answers among the given keys.
 
         :param keys: each from `answer_key`.
         """
@@ -169,20 +169,20 @@ class Journal:
     def put(
         self, key: str, text: str, usage: tuple[int | None, int | None] = (None, None), *, model: str | None = None
     ) -> None:
-        """Store an answer; when this returns it is on disk, or counted as a failed write.
+        """Store an answer. When this returns, it is on disk or counted as a failed write.
 
         :param key: from `answer_key`.
-        :param text: the answer as the model gave it.
-        :param usage: prompt and completion tokens, as far as the server tells them.
-        :param model: who gave it, for a person who looks into the journal.
+        :param text: the model's answer.
+        :param usage: prompt and completion tokens, if the server reports them.
+        :param model: the model, for people who look into the journal.
         """
         self._write([(key, text, *usage, time.time(), model)])
 
     def put_many(self, answers: Mapping[str, str], *, model: str | None = None) -> None:
-        """Store answers in one transaction: all or none are on disk when this returns.
+        """Store answers in one transaction. All or none are on disk when this returns.
 
-        :param answers: key to text.
-        :param model: who gave them.
+        :param answers: maps keys to texts.
+        :param model: model of the answers.
         """
         now = time.time()
         self._write([(key, text, None, None, now, model) for key, text in answers.items()])
@@ -217,13 +217,13 @@ class Journal:
         try:
             connection.executemany(_INSERT, rows)
         except BaseException:
-            with suppress(sqlite3.Error):  # after a full disk SQLite may have rolled back by itself
+            with suppress(sqlite3.Error):  # on a full disk, SQLite may have rolled back already
                 connection.execute("ROLLBACK")
             raise
         connection.execute("COMMIT")
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         with self._lock:
             self._open_again_at = None
             if self._connection is not None:
@@ -242,7 +242,7 @@ class Journal:
             self._connection = _connect(path)
         except (sqlite3.OperationalError, OSError) as error:
             self._give_up(error)
-            # Locks end, and a full or missing disk may be available again.
+            # Locks end, and a full or missing disk may become available again.
             self._open_again_at = time.monotonic() + _LOCKOUT_S
         except sqlite3.DatabaseError as error:
             self._set_aside(error)
@@ -255,7 +255,7 @@ class Journal:
         self._open_again_at = None
         try:
             self._open(self.path)
-        except RecipeError as error:  # it would have stopped the run at its start, where nothing was paid for yet
+        except RecipeError as error:  # at the start of a run this stops it, because nothing is paid for yet
             self._give_up(error)
 
     def _set_aside(self, error: Exception) -> None:
@@ -297,25 +297,25 @@ class Journal:
 def journal_file(path: str | os.PathLike[str] | None, file_name: str = ANSWERS_FILE) -> Path | None:
     """Return the file of a journal.
 
-    :param path: the file, or an existing folder to keep it in; None or "" for no journal.
-    :param file_name: its name in a folder.
+    :param path: the file, or an existing folder for it; None or "" for no journal.
+    :param file_name: name of the file in a folder.
     """
     if path is None or str(path) == "":
         return None
-    # Path's own methods raise where a folder may not be looked into, or a user or a name cannot exist.
+    # Path's own methods raise if a folder may not be read, or a user or a name cannot exist.
     file = Path(os.path.expanduser(path))
     return file / file_name if os.path.isdir(file) else file
 
 
 def open_read_only(path: Path, timeout_s: float) -> sqlite3.Connection:
-    """Open a database for looking: nothing is written to it or made beside it.
+    """Open a database for reading. Nothing is written to it or created beside it.
 
-    :param path: its file, which must exist.
+    :param path: the file, which must exist.
     :param timeout_s: how long to wait for a lock, in seconds.
     """
-    # The mode stands in the head of the file, but closing a file of one's own would drop the locks that SQLite holds
-    # on it for this process. In WAL mode a reader makes files beside the database, unless it is told that nobody
-    # writes; without a log nobody does.
+    # The mode is in the header of the file, but opening and closing the file here would drop the locks that SQLite
+    # holds on it for this process. In WAL mode a reader creates files beside the database, unless it is told that
+    # nobody writes; without a log, nobody does.
     uri = f"{path.absolute().as_uri()}?mode=ro"
     if not any(os.path.exists(f"{path}-{log}") for log in ("wal", "journal")):
         uri += "&immutable=1"
@@ -324,20 +324,20 @@ def open_read_only(path: Path, timeout_s: float) -> sqlite3.Connection:
 
 def is_lock(error: sqlite3.OperationalError) -> bool:
     """Return whether an error says that another process holds the file."""
-    # The error codes come with Python 3.11.
+    # Error codes exist only since Python 3.11.
     return "locked" in str(error) or "busy" in str(error)
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    # Even opening and closing a file for writing may change it. What goes wrong here is met again below.
+    # Even opening and closing a file for writing may change it. A problem here occurs again below.
     with suppress(sqlite3.Error, OSError), closing(open_read_only(path, timeout_s=0.0)) as looking:
         _refuse_what_is_not_ours(looking, path)
-    # Used from one thread at a time, under the lock; autocommit makes every answer a transaction of its own.
+    # Used by one thread at a time, under the lock. With autocommit, every answer is a separate transaction.
     connection = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
     try:
         version = _refuse_what_is_not_ours(connection, path)
         connection.execute("PRAGMA journal_mode=WAL")
-        # Without a sync per answer: that survives the end of the process, though not always a power cut.
+        # Without a sync per answer. This survives the end of the process, but not always a power cut.
         connection.execute("PRAGMA synchronous=NORMAL")
         if version < SCHEMA_VERSION:
             _bring_up_to_date(connection)
@@ -349,7 +349,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _refuse_what_is_not_ours(connection: sqlite3.Connection, path: Path) -> int:
-    """Return the format of the file, 0 for an empty one; only reads."""
+    """Return the format of the file, 0 for an empty one, without writing."""
     names = {str(row[0]).lower() for row in connection.execute("SELECT name FROM sqlite_master")}
     if names and "answers" not in names:
         raise RecipeError(f"cache_path: {path} is a database of another program; name another file.")

@@ -1,4 +1,4 @@
-"""What a journal holds, for a person who wants to look into it, or to make room."""
+"""The contents of a journal, for people who want to look into it or to make room."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mergeit_ops.llm.journal import COLUMNS, SCHEMA_VERSION, is_lock, open_read_
 
 __all__ = ["StoredAnswer", "StoredOfModel", "by_model", "forget", "latest"]
 
-# A run gives up on a file that is locked for 2 s; a person who asks can wait for longer.
+# A run gives up on a file that is locked for 2 s; a person can wait longer.
 _BUSY_TIMEOUT_S = 10.0
 _COURTESY_TIMEOUT_MS = 200
 _ROWS_AT_ONCE = 500
@@ -25,10 +25,10 @@ _LARGEST_INTEGER = 2**63 - 1
 class StoredOfModel:
     """The answers of one model.
 
-    :param model: its name; None where it was not taken down.
+    :param model: its name; None if it was not recorded.
     :param answers: how many.
-    :param prompt_tokens: tokens sent for them, as far as the servers told.
-    :param completion_tokens: tokens received, as far as the servers told.
+    :param prompt_tokens: tokens sent for them, if the servers reported them.
+    :param completion_tokens: tokens received, if the servers reported them.
     :param first_at: seconds since the epoch.
     :param last_at: seconds since the epoch.
     """
@@ -45,9 +45,9 @@ class StoredOfModel:
 class StoredAnswer:
     """One answer.
 
-    :param model: who gave it; None where it was not taken down.
+    :param model: its model; None if it was not recorded.
     :param created_at: seconds since the epoch.
-    :param text: as the model gave it.
+    :param text: the model's answer.
     """
 
     model: str | None
@@ -56,10 +56,10 @@ class StoredAnswer:
 
 
 def by_model(path: Path) -> list[StoredOfModel]:
-    """Return what a journal holds, by model; it is left as it is.
+    """Return the contents of a journal by model, without changing it.
 
-    :param path: its file, which must exist.
-    :raises DatasetError: if it is no journal, or cannot be read.
+    :param path: file of the journal, which must exist.
+    :raises DatasetError: if it is not a journal, or cannot be read.
     """
     with _opened(path) as (connection, model):
         query = (
@@ -70,11 +70,11 @@ def by_model(path: Path) -> list[StoredOfModel]:
 
 
 def latest(path: Path, count: int) -> list[StoredAnswer]:
-    """Return the newest answers, newest first; the journal is left as it is.
+    """Return the newest answers, newest first, without changing the journal.
 
     :param path: the journal's file, which must exist.
-    :param count: how many at most, at least 0.
-    :raises DatasetError: if it is no journal, or cannot be read.
+    :param count: most answers to return, at least 0.
+    :raises DatasetError: if it is not a journal, or cannot be read.
     """
     with _opened(path) as (connection, model):
         query = f"SELECT {model}, created_at, answer FROM answers ORDER BY created_at DESC LIMIT ?"
@@ -82,14 +82,14 @@ def latest(path: Path, count: int) -> list[StoredAnswer]:
 
 
 def forget(path: Path, older_than_days: float = 0.0) -> int:
-    """Take answers out of a journal, a few at a time, so that a run that goes on meanwhile can store its own.
+    """Remove answers from a journal, a few at a time, so that a running run can store its answers.
 
-    Their room is given back to the disk if nobody else holds the file; otherwise later answers fill it.
+    Their space is returned to the disk if no other process uses the file; otherwise later answers fill it.
 
-    :param path: its file, which must exist.
-    :param older_than_days: only answers of at least this age, at least 0.
-    :return: how many were taken out.
-    :raises DatasetError: if it is no journal, cannot be changed, or a run is writing to it all the time.
+    :param path: file of the journal, which must exist.
+    :param older_than_days: smallest age of the answers to remove, at least 0.
+    :return: number of removed answers.
+    :raises DatasetError: if it is not a journal, cannot be changed, or a run keeps writing to it.
     """
     until = time.time() - older_than_days * 86_400
     with _opened(path, to_write=True) as (connection, _):
@@ -103,7 +103,7 @@ def _remove_until(connection: sqlite3.Connection, until: float) -> int:
     removed = 0
     after = ""
     while True:
-        # Looked for outside the transaction that removes: a reader of this file holds up nobody.
+        # Searched outside the transaction that removes, because a reader of this file blocks nobody.
         (last,) = connection.execute(last_of, (after, until, _ROWS_AT_ONCE)).fetchone()
         if last is None:
             return removed
@@ -112,7 +112,7 @@ def _remove_until(connection: sqlite3.Connection, until: float) -> int:
             "DELETE FROM answers WHERE key > ? AND key <= ? AND created_at <= ?", (after, last, until)
         ).rowcount
         after = last
-        # The lock is free for as long as it was held: whoever waits for it looks only now and then.
+        # The lock is released for as long as it was held, because waiting processes check it only now and then.
         time.sleep(time.monotonic() - began)
 
 
@@ -128,7 +128,8 @@ def _give_room_back(connection: sqlite3.Connection) -> None:
 
 @contextmanager
 def _opened(path: Path, *, to_write: bool = False) -> Iterator[tuple[sqlite3.Connection, str]]:
-    """Open a journal and tell what to select for the model; a file that is none is never changed."""
+    """Open a journal, and return the expression that selects the model. A file that is not a journal is never
+    changed."""
     try:
         with closing(open_read_only(path, _BUSY_TIMEOUT_S)) as looking:
             model = _model_column(looking, path)

@@ -1,4 +1,4 @@
-"""Which journal a run keeps its answers in: a file of this machine, or one that another process holds for many."""
+"""The journal of a run's answers: a file of this machine, or one that another process holds for many."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["AnswerStore", "journal_place", "open_journal", "share_journals"]
 
 
 class AnswerStore(Protocol):
-    """What the stage asks of a journal; see `Journal`."""
+    """The stage's interface to a journal; see `Journal`."""
 
     path: Any
     write_failures: int
@@ -33,7 +33,7 @@ class AnswerStore(Protocol):
         ...
 
     def get_many(self, keys: Sequence[str]) -> dict[str, str]:
-        """Return stored answers by their keys, those that there are."""
+        """Return the stored answers among the given keys."""
         ...
 
     def put_many(self, answers: Mapping[str, str], *, model: str | None = None) -> None:
@@ -41,7 +41,7 @@ class AnswerStore(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of the journal."""
+        """Close the journal."""
         ...
 
 
@@ -49,10 +49,10 @@ Opener = Callable[[str, bool, str], AnswerStore]
 
 
 def share_journals(opener: Opener | None) -> None:
-    """Have this process open its journals elsewhere from now on.
+    """Make this process open its journals by another function from now on.
 
-    :param opener: takes what the recipe says about the journal, whether to make it where there is none, and its name
-        in a folder; None goes back to files of this machine.
+    :param opener: function of the recipe's `cache_path`, whether to create a missing journal, and its name in a folder;
+        None restores files of this machine.
     """
     worker.open_journal = opener
 
@@ -69,8 +69,8 @@ def open_journal(cache_path: str | None, *, create: bool = True, file_name: str 
     """Open the journal that a recipe asks for.
 
     :param cache_path: a file or folder; `auto`: below the user's cache folder; None: no journal.
-    :param create: whether to make the file when there is none; False is for looking only.
-    :param file_name: its name in a folder.
+    :param create: whether to create a missing file; False is for reading only.
+    :param file_name: name of the file in a folder.
     :raises RecipeError: see `Journal`.
     """
     if cache_path is not None and worker.open_journal is not None:

@@ -1,4 +1,4 @@
-"""What an engine has learnt of its server, for another engine that asks the same one."""
+"""What an engine has learnt about its server, for another engine with the same server."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ __all__ = ["Learnt"]
 
 @dataclass
 class Learnt:
-    """What is known of a server. Holds plain data only, so it travels between processes.
+    """What is known about a server. It holds only plain data, so it can be sent between processes.
 
     :param proven: whether the server has ever answered.
-    :param refusals: requests given up since it last answered.
-    :param dropped: parameters that it does not take.
-    :param only_reasoning: requests that it answered with reasoning alone.
-    :param reserve: what calls really take.
-    :param modes: which of several ways to ask it accepts.
+    :param refusals: requests given up since the last answer.
+    :param dropped: parameters that it does not accept.
+    :param only_reasoning: requests that it answered only with reasoning.
+    :param reserve: what calls actually use.
+    :param modes: which of several ways to ask the server accepts.
     """
 
     proven: bool = False
@@ -36,7 +36,7 @@ class Learnt:
 
     @classmethod
     def by(cls, engine: LLMEngine) -> Learnt:
-        """Return what an engine knows; the engine goes on with it.
+        """Return what an engine knows; the engine continues to update it.
 
         :param engine: the engine.
         """
@@ -44,9 +44,9 @@ class Learnt:
         return cls(engine.proven, engine.refusals, engine.dropped, engine.only_reasoning, engine.reserve, modes)
 
     def add(self, other: Learnt) -> None:
-        """Learn what somebody else has learnt since, or at the same time.
+        """Add what others have learnt since, or at the same time.
 
-        :param other: stays as it is.
+        :param other: not changed.
         """
         self.proven |= other.proven
         self.refusals.add(other.refusals)
@@ -56,7 +56,7 @@ class Learnt:
         self.modes.add(other.modes)
 
     def tell(self, engine: LLMEngine) -> None:
-        """Have an engine that has not run yet begin with this knowledge.
+        """Give this knowledge to an engine that has not run yet.
 
         :param engine: the engine.
         """

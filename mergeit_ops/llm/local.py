@@ -1,4 +1,4 @@
-"""A Hugging Face chat model on this machine as a backend."""
+"""A local Hugging Face chat model as a backend."""
 
 from __future__ import annotations
 
@@ -27,21 +27,22 @@ if TYPE_CHECKING:
 __all__ = ["LocalModelBackend", "LocalModelFactory"]
 
 _CPU_BATCH = 8
-"""Conversations per batch on a processor: what it could multiply at once is used up, and memory that runs out there
-ends the process instead of raising anything."""
+"""Most conversations per batch on a CPU. A larger batch is not faster, and a lack of memory would end the process
+without an exception."""
 
 _GATHER_S = 0.2
-"""So long after the last arrival a batch that is not full begins: longer than the first call of a run is kept alone."""
+"""Seconds after the last arrival at which a batch that is not full starts; longer than the first call of a run is
+alone."""
 
 
 @dataclass(frozen=True)
 class LocalModelFactory:
     """Makes backends that share one copy of a model per process.
 
-    :param model: name at the Hugging Face Hub, or a folder.
+    :param model: name on the Hugging Face Hub, or a folder.
     :param model_params: arguments of `from_pretrained`, e.g. `revision` or `torch_dtype`, and `chat_template`.
-    :param sampling_params: as `read_sampling` takes them.
-    :param device: `cpu`, `cuda`, ...; None takes a GPU where there is one.
+    :param sampling_params: as accepted by `read_sampling`.
+    :param device: `cpu`, `cuda`, ...; None takes a GPU if there is one.
     """
 
     model: str
@@ -50,8 +51,9 @@ class LocalModelFactory:
     device: str | None = None
 
     waiting_per_place = 4
-    """Conversations waiting for each of a batch: of 4,000 Alpaca pairs in batches of 64, 33 % of the tokens computed
-    belong to an answer with 1, 43 % with 2, 48 % with 4, since those of like length share a batch."""
+    """Waiting conversations per place in a batch. With more of them, conversations of similar length share a batch: for
+    4,000 Alpaca pairs in batches of 64, the share of computed tokens that belong to an answer is 33 % with 1, 43 % with
+    2, and 48 % with 4."""
 
     environment = HUB_VARIABLES
 
@@ -74,7 +76,7 @@ class LocalModelFactory:
         return cls(settings.api_or_hf_model, params, sampling, device)
 
     def identity(self) -> Mapping[str, Any]:
-        """Return what names the answers: the model, how it is loaded, and which files are in its folder."""
+        """Return what identifies the answers: the model, how it is loaded, and the files in its folder."""
         named = {
             "base_url": "transformers",
             "model": self.model,
@@ -87,10 +89,10 @@ class LocalModelFactory:
         return files_digest(str(Path(self.model, str(self.model_params.get("subfolder") or ""))))
 
     def create(self, max_concurrency: int) -> ChatBackend:
-        """Make a backend, loading the model when this process has not yet.
+        """Make a backend; load the model if this process has not yet.
 
-        :param max_concurrency: conversations in a batch at most.
-        :raises LLMUnavailableError: when the model cannot be loaded.
+        :param max_concurrency: most conversations in a batch.
+        :raises LLMUnavailableError: if the model cannot be loaded.
         """
         key = repr(("chat", self.model, self._files(), sorted(self.model_params.items(), key=repr), self.device))
         model = loaded_once(key, lambda: LocalModel(self.model, self.model_params, self.device))
@@ -98,10 +100,10 @@ class LocalModelFactory:
 
 
 class LocalModelBackend:
-    """Collects the conversations that are waiting and answers them in batches, one batch at a time.
+    """Collects waiting conversations, and answers them in batches, one batch at a time.
 
     :param model: the model.
-    :param batch_size: conversations per batch at most, at least 1.
+    :param batch_size: most conversations per batch, at least 1.
     """
 
     def __init__(self, model: LocalModel, batch_size: int) -> None:
@@ -121,10 +123,10 @@ class LocalModelBackend:
         """Ask for one answer.
 
         :param messages: chat turns.
-        :param sampling_params: as `read_sampling` takes them.
-        :param schema: not used, a local model is held to JSON by its prompt alone.
-        :raises CallFailedError: for a conversation that is too much for the model or for the memory.
-        :raises LLMUnavailableError: when the model fails.
+        :param sampling_params: as accepted by `read_sampling`.
+        :param schema: not used, because only the prompt asks a local model for JSON.
+        :raises CallFailedError: for a conversation that exceeds the model's context or the memory.
+        :raises LLMUnavailableError: if the model fails.
         """
         prompt = self._model.prompt(messages, read_sampling(sampling_params))
         entry = _Waiting(prompt, asyncio.get_running_loop().create_future())
@@ -134,7 +136,7 @@ class LocalModelBackend:
         return await entry.answer
 
     async def aclose(self) -> None:
-        """Give up the batch under way, within a layer of the model."""
+        """Stop the current batch, within one layer of the model."""
         self._closed.set()
         if self._worker is not None:
             self._worker.cancel()
@@ -159,14 +161,15 @@ class LocalModelBackend:
                 entry.settle(answer)
 
     async def _gather(self) -> None:
-        """Wait for as long as more conversations arrive, up to a full batch."""
+        """Wait as long as more conversations arrive, up to a full batch."""
         known = -1
         while known < len(self._waiting) < self._batch_size:
             known = len(self._waiting)
             await asyncio.sleep(_GATHER_S)
 
     def _next_batch(self) -> list[_Waiting]:
-        """Take conversations of similar length that are drawn alike, beginning with the oldest: little padding."""
+        """Take conversations of similar length with the same sampling, beginning with the oldest, so that there is
+        little padding."""
         self._waiting = [entry for entry in self._waiting if not entry.answer.done()]
         if not self._waiting:
             return []
@@ -198,7 +201,7 @@ class _Waiting:
 
 
 def _sentence(error: Exception) -> Exception:
-    """Return what a user reads when the model fails; mistakes in a program stay what they are."""
+    """Return a failure of the model as a sentence for the user; bugs are returned unchanged."""
     if isinstance(error, RuntimeError):  # torch's own
         failed = LLMUnavailableError(f"The local model failed in the middle of an answer: {shorten(str(error))}")
         failed.__cause__ = error

@@ -1,4 +1,4 @@
-"""A causal language model of this machine that continues conversations, a batch at a time."""
+"""A local causal language model that continues conversations in batches."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from mergeit_ops.llm.responses import completion_problem
 __all__ = ["TEMPLATE_PARAM", "LocalModel", "Prompt", "StoppedError"]
 
 TEMPLATE_PARAM = "chat_template"
-"""Name of the chat template that replaces the model's own, among the arguments of `from_pretrained`."""
+"""Name, among the arguments of `from_pretrained`, of a chat template that replaces the model's own."""
 
 _LEAST_ROOM = 16
-"""Tokens that must be left for an answer."""
+"""Fewest tokens that must be left for an answer."""
 
-# Of the model's own generation config. What is drawn is decided here, so `generate` must not decide it once more.
+# From the model's own generation config. Sampling is done here, so `generate` must not apply them again.
 _KEPT = (
     "bos_token_id",
     "eos_token_id",
@@ -53,17 +53,17 @@ _DRAWN_HERE = ("temperature", "top_p", "top_k", "min_p", "typical_p", "epsilon_c
 
 
 class StoppedError(Exception):
-    """A batch was given up because nobody waits for it any more."""
+    """A batch was stopped because nobody waits for it any more."""
 
 
 @dataclass(frozen=True, eq=False)
 class Prompt:
-    """What a model continues.
+    """A text for the model to continue.
 
-    :param text: a conversation, by the chat template.
-    :param ids: its tokens.
-    :param sampling: how the answer is drawn.
-    :param limit: tokens of the answer at most, at least 1.
+    :param text: the conversation in the chat template.
+    :param ids: token ids of the text.
+    :param sampling: how to draw the answer.
+    :param limit: most tokens of the answer, at least 1.
     """
 
     text: str
@@ -73,17 +73,17 @@ class Prompt:
 
     @property
     def tokens(self) -> int:
-        """Tokens of prompt and answer, at most."""
+        """Most tokens of prompt and answer together."""
         return len(self.ids) + self.limit
 
 
 class LocalModel:
     """A causal language model and its tokenizer.
 
-    :param name: name at the Hub, or a folder.
+    :param name: name on the Hub, or a folder.
     :param model_params: arguments of `from_pretrained`, and `TEMPLATE_PARAM`.
-    :param device: where it runs; None takes a GPU where there is one.
-    :raises LLMUnavailableError: when it cannot be loaded.
+    :param device: where it runs; None takes a GPU if there is one.
+    :raises LLMUnavailableError: if it cannot be loaded.
     """
 
     def __init__(self, name: str, model_params: Mapping[str, Any], device: str | None = None) -> None:
@@ -94,7 +94,7 @@ class LocalModel:
             self._tokenizer, self._model = load_causal_lm(name, params, device, dtype)
         except ModelNotLoadedError as error:
             if error.__cause__ is not None and is_out_of_memory(error.__cause__):
-                todo = "memory does not suffice for its weights; take a smaller model, or spread it with model_params: "
+                todo = "memory does not suffice for its weights; use a smaller model, or spread it with model_params: "
                 raise LLMUnavailableError(
                     f"The model {name!r} cannot be loaded: {todo}{{device_map: auto}}."
                 ) from error
@@ -110,27 +110,27 @@ class LocalModel:
         for layer in _layers(self._model):
             layer.register_forward_pre_hook(self._stop_here)
         self.most_tokens: int | None = None
-        """Tokens of a batch, padding and answers included, that memory has held; None: all so far."""
+        """Tokens of a batch, including padding and answers, that fitted into memory; None if every batch did so far."""
         logger.info(f"The model {name!r} runs on {self._model.device} in {str(self._model.dtype).rpartition('.')[2]}.")
 
     @property
     def is_on_gpu(self) -> bool:
-        """Whether a GPU holds it, or the beginning of it."""
+        """Whether the model, or its first part, is on a GPU."""
         return bool(self._model.device.type == "cuda")
 
     def prompt(self, messages: Sequence[Mapping[str, str]], sampling: LocalSampling) -> Prompt:
-        """Make a conversation into what the model continues.
+        """Turn a conversation into a prompt.
 
         :param messages: chat turns.
-        :param sampling: how the answer is to be drawn.
-        :raises CallFailedError: when it leaves no room for an answer in the model's context; nothing is ever cut.
-        :raises LLMUnavailableError: when the chat template does not work.
+        :param sampling: how to draw the answer.
+        :raises CallFailedError: if it leaves no room for an answer in the model's context; nothing is ever cut.
+        :raises LLMUnavailableError: if the chat template does not work.
         """
         text = chat_prompt(self._tokenizer, messages, sampling.template)
-        # A chat template has written the special tokens already.
+        # The chat template already contains the special tokens.
         plain = not self._tokenizer.chat_template
         ids = self._tokenizer(text, add_special_tokens=plain, verbose=False)["input_ids"]
-        # A merge is about as long as the rows in its prompt; what is longer than all of the prompt has lost its way.
+        # A merge is about as long as the rows in its prompt. An answer longer than the whole prompt is degenerate.
         limit = len(ids) if sampling.max_tokens is None else sampling.max_tokens
         if self._context is not None:
             room = self._context - len(ids)
@@ -145,12 +145,12 @@ class LocalModel:
     def generate(
         self, prompts: Sequence[Prompt], is_stopped: Callable[[], bool] = lambda: False
     ) -> list[Completion | CallFailedError]:
-        """Answer prompts in one batch, in halves where memory does not suffice.
+        """Answer prompts in one batch, or in halves if memory does not suffice.
 
-        :param prompts: from `prompt`, alike in `sampling.shared()`.
-        :param is_stopped: asked several times per token; True gives the batch up.
-        :return: per prompt its completion, or why there is none: too much for the memory all by itself.
-        :raises StoppedError: when it was given up.
+        :param prompts: prompts from `prompt` with equal `sampling.shared()`.
+        :param is_stopped: function that is called several times per token; True stops the batch.
+        :return: for each prompt its completion, or the failure of a prompt that alone exceeds the memory.
+        :raises StoppedError: if the batch was stopped.
         """
         with self._lock:
             self._is_stopped = is_stopped
@@ -169,14 +169,14 @@ class LocalModel:
         self._own = {name: getattr(config, name, None) for name in _DRAWN_HERE} if sampled else {"temperature": 0}
         stops = config.stop_strings or ()
         self._own_stops = (stops,) if isinstance(stops, str) else tuple(stops)
-        # Whatever else it asks for, beams or several answers, is not what a batch of conversations needs.
+        # Its other settings, such as beams or several answers, do not suit a batch of conversations.
         kept = {name: getattr(config, name, None) for name in _KEPT}
         self._model.generation_config = type(config)(**{key: value for key, value in kept.items() if value is not None})
 
     def takes(self, prompts: Sequence[Prompt]) -> bool:
-        """Tell whether prompts may share a batch: within the memory known to do, and within the context for each row.
+        """Return whether prompts fit into one batch, by the memory known to suffice and by the context of each row.
 
-        Every row of a batch goes on until the last one has ended, the longest prompt with the longest limit.
+        Every row of a batch runs until the last one has ended, so the longest prompt may run up to the longest limit.
 
         :param prompts: at least one.
         """
@@ -191,9 +191,11 @@ class LocalModel:
             raise StoppedError
 
     def _learn(self, prompts: Sequence[Prompt]) -> None:
-        # What filled the memory was twice what the halves will take.
+        # The batch that filled the memory takes twice as much as its halves.
         self.most_tokens = len(prompts) * max(prompt.tokens for prompt in prompts) // 2
-        logger.info(f"Memory does not suffice for {len(prompts)} conversations at once: going on with smaller batches.")
+        logger.info(
+            f"Memory does not suffice for {len(prompts)} conversations at once: continuing with smaller batches."
+        )
 
     def _one_or_many(self, prompts: Sequence[Prompt]) -> list[Completion | CallFailedError]:
         try:
@@ -264,7 +266,7 @@ class LocalModel:
         ended = bool(ids) and ids[-1] in self._end_ids
         text = self._tokenizer.decode(ids[:-1] if ended else ids, skip_special_tokens=True)
         found = [place for place in map(text.find, stops) if place >= 0]
-        # A stop text that is a special token is not in the text any more, but has ended the row early.
+        # A stop text that is a special token is no longer in the text, but it has ended the row early.
         finish = "stop" if ended or found or len(ids) < prompt.limit else "length"
         text = without_thoughts(prompt.text, text[: min(found, default=len(text))])
         return Completion(
@@ -290,7 +292,8 @@ def _criteria(ends: Ends) -> Any:
 
 
 def _penalties(sampling: LocalSampling) -> dict[str, Any]:
-    """Return what `generate` does itself, where it is asked for; else the model's own generation config holds."""
+    """Return the settings that `generate` applies itself, if they are set; otherwise the model's generation config
+    applies."""
     options = {
         "repetition_penalty": sampling.repetition_penalty,
         "no_repeat_ngram_size": sampling.no_repeat_ngram_size,

@@ -1,4 +1,4 @@
-"""How a local model draws its answers: the parameters of a request, in OpenAI's names, read for transformers."""
+"""Sampling of a local model: read a request's parameters, with OpenAI's names, for transformers."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ _LIMITS = ("max_tokens", "max_completion_tokens", "max_new_tokens")
 
 @dataclass(frozen=True)
 class LocalSampling:
-    """Sampling parameters of a local model; None leaves a parameter to the model's own generation config.
+    """Sampling parameters of a local model. A parameter that is None follows the model's generation config.
 
     :param temperature: at least 0; 0 always takes the likeliest token.
     :param top_p: in (0, 1]: the likeliest tokens that together have this share.
-    :param top_k: at least 1: so many of the likeliest tokens.
-    :param min_p: in [0, 1]: tokens with at least this share of what the likeliest has.
+    :param top_k: at least 1: this many of the likeliest tokens.
+    :param min_p: in [0, 1]: tokens with at least this share of the likeliest token's probability.
     :param repetition_penalty: above 0; above 1 makes tokens that have occurred less likely.
-    :param no_repeat_ngram_size: at least 1: runs of so many tokens do not occur twice.
-    :param min_tokens: tokens an answer has at least.
-    :param max_tokens: tokens an answer has at most; None: as many as its prompt.
-    :param seed: of the random numbers; None draws anew every time.
-    :param stop: texts that end an answer and are no part of it.
-    :param template: what the chat template is given beside the conversation.
+    :param no_repeat_ngram_size: at least 1: no sequence of this many tokens occurs twice.
+    :param min_tokens: fewest tokens of an answer.
+    :param max_tokens: most tokens of an answer; None: as many as its prompt has.
+    :param seed: seed of the random numbers; with None, each draw is different.
+    :param stop: texts that end an answer and are not part of it.
+    :param template: variables of the chat template besides the conversation.
     """
 
     temperature: float | None = None
@@ -44,7 +44,7 @@ class LocalSampling:
     template: Mapping[str, Any] = field(default_factory=dict)
 
     def shared(self) -> dict[str, Any]:
-        """Return all that the rows of a batch must have in common."""
+        """Return the settings that all rows of a batch must share."""
         return {name: value for name, value in vars(self).items() if name not in ("max_tokens", "seed", "template")}
 
 
@@ -67,7 +67,7 @@ def read_sampling(params: Mapping[str, Any]) -> LocalSampling:
 
     :param params: OpenAI's names, those that vLLM adds, or those of transformers' `generate`; `extra_body` is merged
         into them, as for a server. A value of None counts as left out.
-    :raises RecipeError: for a parameter that a local model has no use for, or a value that cannot work.
+    :raises RecipeError: for a parameter that a local model does not know, or a value that cannot work.
     """
     flat = {name: value for name, value in params.items() if name != "extra_body"} | dict(
         params.get("extra_body") or {}

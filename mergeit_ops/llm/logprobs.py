@@ -33,20 +33,20 @@ _LARGEST = 1e300
 class LogprobsFactory(CompletionsFactory):
     """Makes clients that ask one model for the most likely first tokens of its answer.
 
-    The answer, which is what the journal keeps and a request's `parse` reads, is a JSON object of tokens and their
-    log-probabilities, tokens in order.
+    The answer, which the journal keeps and a request's `parse` reads, is a JSON object of sorted tokens and their
+    log-probabilities.
 
-    :param top_logprobs: tokens asked for.
+    :param top_logprobs: number of requested tokens.
     """
 
     top_logprobs: int = 20
     seen: set[str] = field(default_factory=set, compare=False, repr=False)
-    """What a server has been seen to give, remembered from client to client."""
+    """What a server has been seen to return, kept from client to client."""
 
     reads = "logprobs"
     response_path = "choices.0.text"
     form = None
-    """There is one way to ask; see `BatchFactory`."""
+    """There is only one way to ask; see `BatchFactory`."""
 
     @classmethod
     def from_settings(
@@ -61,7 +61,7 @@ class LogprobsFactory(CompletionsFactory):
 
     @property
     def sampling_params(self) -> Mapping[str, Any]:
-        """One token, drawn without chance: its log-probabilities are all that is read."""
+        """One token at temperature 0; only its log-probabilities are read."""
         return {"max_tokens": 1, "temperature": 0, "logprobs": self.top_logprobs}
 
     def line(
@@ -70,18 +70,18 @@ class LogprobsFactory(CompletionsFactory):
         sampling_params: Mapping[str, Any],
         schema: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """See `BatchFactory`. The contents are the prompt, sent as it is: without roles, without a chat template."""
+        """See `BatchFactory`. The contents are the prompt, which is sent without roles and without a chat template."""
         prompt = "".join(turn["content"] for turn in messages)
         return {"model": self.model, "prompt": prompt, **sampling_params}
 
     def read(self, payload: object) -> Completion:
         """See `BatchFactory`.
 
-        :raises LLMUnavailableError: when the first response with a choice has no log-probabilities: a server that
-            does not give them never will.
+        :raises LLMUnavailableError: if the first response with a choice has no log-probabilities; such a server never
+            returns them.
         """
         completion = read_completion(payload, self.response_path)
-        # One token was asked for: that it is one token long says nothing, and neither does a blank one.
+        # One token was requested, so a length limit or a blank token says nothing.
         completion = replace(completion, text="", problem=None, completion_tokens=completion.completion_tokens or 1)
         if completion.finish_reason == "content_filter":
             return replace(completion, problem=FailureReason.REFUSED)
@@ -106,13 +106,13 @@ class LogprobsFactory(CompletionsFactory):
         """Make the client.
 
         :param max_concurrency: not needed here, connections are opened as required.
-        :raises LLMUnavailableError: without a key and without a server that could do without one.
+        :raises LLMUnavailableError: if there is no key, and no server that needs none.
         """
         return LogprobsClient(self.connection(self.sampling_params), self)
 
 
 class LogprobsClient:
-    """Asks one model of one server; failed calls come out as `CallFailedError`.
+    """Asks one model of one server; failed calls become a `CallFailedError`.
 
     :param connection: to the server.
     :param spec: what to ask.
@@ -130,12 +130,12 @@ class LogprobsClient:
     ) -> Completion:
         """Ask for the log-probabilities after one prompt.
 
-        :param messages: whose contents are the prompt, sent as it is: without roles, without a chat template.
+        :param messages: turns whose contents are the prompt, which is sent without roles and without a chat template.
         :param sampling_params: fields of the request body.
         :param schema: not used.
-        :raises CallFailedError: when there is no response.
-        :raises LLMUnavailableError: when the first response with a choice has no log-probabilities: a server that
-            does not give them never will.
+        :raises CallFailedError: if there is no response.
+        :raises LLMUnavailableError: if the first response with a choice has no log-probabilities; such a server never
+            returns them.
         """
         body = self._spec.line(messages, sampling_params)
         payload = await self._connection.post(self._spec.api_endpoint, body)
@@ -154,7 +154,7 @@ def first_logprobs(payload: object) -> dict[str, float]:
     """Read the most likely first tokens of a completion and their log-probabilities.
 
     :param payload: the decoded body of a response.
-    :return: token to log-probability, of a token that is listed twice the larger one; empty when there are none.
+    :return: maps each token to its log-probability, the larger one if a token is listed twice; empty if there are none.
     """
     found: dict[str, float] = {}
     for token, logprob in listed_logprobs(payload):
@@ -162,6 +162,6 @@ def first_logprobs(payload: object) -> dict[str, float]:
             continue
         # A JSON integer may be too large for a float.
         if abs(logprob) < _LARGEST:
-            # Two pieces of a vocabulary may read the same; the other is a raw byte, and all but ruled out.
+            # Two pieces of a vocabulary may have the same text; the other is a raw byte and very unlikely.
             found[token] = max(float(logprob), found.get(token, -math.inf))
     return found

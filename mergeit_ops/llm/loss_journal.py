@@ -1,4 +1,4 @@
-"""Losses of local models on disk, so that a run that was killed goes on where it was."""
+"""Losses of local models on disk, so that a killed run can continue."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ _KEY_BYTES = 16  # a collision among a billion losses has odds of about one in 1
 
 
 class LossJournal:
-    """The losses that a model gives to spans, in a journal of the format of the answers.
+    """A model's losses of spans, in a journal with the format of the journal of answers.
 
-    :param model: name of the model, for a person who looks into the journal.
-    :param identity: all that changes its losses: its files, how it is loaded, the type of its weights; plain data.
+    :param model: name of the model, for people who look into the journal.
+    :param identity: everything that affects its losses (its files, how it is loaded, the type of its weights) as plain
+        data.
     :param cache_path: file or folder of the journal; `auto`: below the user's cache folder.
-    :raises RecipeError: when the file is not one, or of a newer version.
+    :raises RecipeError: if the file is not a journal, or has a newer version.
     """
 
     def __init__(self, model: str, identity: Mapping[str, Any], cache_path: str) -> None:
@@ -38,8 +39,8 @@ class LossJournal:
     def get(self, spans: Sequence[Span], surprise: bool) -> dict[int, tuple[float, float]]:
         """Return the losses that are stored, by number of the span.
 
-        :param spans: any number of them.
-        :param surprise: whether the surprise is wanted too; a loss that was stored without it does not count then.
+        :param spans: the spans, any number.
+        :param surprise: whether the surprise is wanted too. If so, a loss stored without it is ignored.
         """
         keys = [self._key(span) for span in spans]
         stored = self._store.get_many(list(dict.fromkeys(keys)))
@@ -51,10 +52,10 @@ class LossJournal:
         return found
 
     def put(self, spans: Sequence[Span], losses: Sequence[tuple[float, float]]) -> None:
-        """Store losses; when this returns they are on disk, or the journal has said why not.
+        """Store losses. When this returns, they are on disk, or the journal has logged why not.
 
         :param spans: n spans.
-        :param losses: the mean loss of each, and its surprise, NaN where it was not asked for.
+        :param losses: the mean loss of each span, and its surprise, NaN if it was not wanted.
         """
         texts = [str(loss) if math.isnan(surprise) else f"{loss} {surprise}" for loss, surprise in losses]
         self._store.put_many(dict(zip(map(self._key, spans), texts, strict=True)), model=self._model)

@@ -1,4 +1,4 @@
-"""Forward passes of a causal language model of Hugging Face that give losses of tokens."""
+"""Forward passes of a Hugging Face causal language model for the losses of tokens."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ from mergeit_ops.llm.token_losses import block_losses, logit_losses
 __all__ = ["LossPasses", "Losses"]
 
 Losses = tuple[float, float]
-"""The mean loss of the tokens of a span, and their mean surprise, NaN where it is not wanted."""
+"""The mean loss of the tokens of a span, and their mean surprise, NaN if it is not wanted."""
 
 _GPU_TOKENS = 8_192
-# On a processor, what a layer makes of a batch should stay in the caches of its cores: with the shape of GPT-2 and one
+# On a CPU, the output of a layer for a batch should fit into the caches of its cores. With the shape of GPT-2 and one
 # core, batches of 256 tokens take three quarters of the time of batches of 2,048.
 _CPU_TOKENS_PER_CORE = 128
 _LEAST_CPU_TOKENS, _MOST_CPU_TOKENS = 256, 2_048
-# Logits at a time: each token has one for every word there is, so those of all tokens of a batch would take 400 MB and
-# 1.6 GB. On a processor, few are also faster: they stay in its caches.
+# Logits at a time. Each token has one logit for every word, so the logits of all tokens of a batch would take 400 MB
+# and 1.6 GB. On a CPU, few logits are also faster, because they stay in its caches.
 _CPU_LOGITS = 8_000_000
 _GPU_LOGITS = 100_000_000
 
 
 @contextmanager
 def _telling_of_memory() -> Iterator[None]:
-    """Turn the lack of memory into a sentence.
+    """Turn a lack of memory into a sentence.
 
-    :raises LLMUnavailableError: when memory does not suffice.
+    :raises LLMUnavailableError: if memory does not suffice.
     """
     try:
         yield
@@ -58,10 +58,10 @@ def _telling_of_memory() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class _Text:
-    """A text that is read once.
+    """A text that is read only once.
 
     :param tokens: its token ids.
-    :param spans: numbers of the spans in it.
+    :param spans: numbers of its spans.
     """
 
     tokens: Sequence[int]
@@ -77,11 +77,11 @@ def _cpu_tokens() -> int:
 class LossPasses:
     """A causal language model and its tokenizer.
 
-    :param name: name at the Hub, or a folder.
+    :param name: name on the Hub, or a folder.
     :param model_params: arguments of `from_pretrained`.
     :param device: where it runs.
     :param dtype: of its weights.
-    :raises LLMUnavailableError: when it cannot be loaded.
+    :raises LLMUnavailableError: if it cannot be loaded.
     """
 
     def __init__(self, name: str, model_params: Mapping[str, Any], device: str, dtype: str) -> None:
@@ -99,14 +99,14 @@ class LossPasses:
         self._takes_logits_to_keep = "logits_to_keep" in accepted
         on_gpu = self._model.device.type == "cuda"
         self.most_tokens = _GPU_TOKENS if on_gpu else _cpu_tokens()
-        """Tokens of a batch at most, padding included."""
+        """Most tokens of a batch, including padding."""
         self._most_logits = _GPU_LOGITS if on_gpu else _CPU_LOGITS
         self.most_positions = context_length(self._model.config)
-        """Tokens that the model can read at most; None where it does not say."""
+        """Most tokens that the model can read; None if it does not say."""
         self._parts = body_and_head(self._model)
 
     def read(self, tokens: Sequence[int]) -> Any | None:
-        """Return what the model remembers of a text that others stand behind; None: it remembers nothing.
+        """Return the model's cache of a text that precedes others; None if it has no cache.
 
         :param tokens: token ids, at least one.
         """
@@ -118,16 +118,16 @@ class LossPasses:
         options = {"logits_to_keep": 1} if self._takes_logits_to_keep else {}
         with _telling_of_memory(), torch.inference_mode():
             cache = self._model(input_ids=ids, use_cache=True, **options).past_key_values
-        # A model of another kind, such as one without attention, has no cache that could be repeated.
+        # Other kinds of models, such as those without attention, have no cache that can be repeated.
         return cache if hasattr(cache, "batch_repeat_interleave") else None
 
     def of_batch(self, spans: Sequence[Span], surprise: bool, before: tuple[int, Any] | None = None) -> list[Losses]:
-        """Return the losses of spans, those of the same tokens from one pass.
+        """Return the losses of spans; spans of the same tokens share one pass.
 
         :param spans: n spans of a batch.
         :param surprise: whether it is wanted.
-        :param before: how many tokens stand before each span, and what `read` returned of them.
-        :raises LLMUnavailableError: when one text alone does not fit into memory.
+        :param before: number of tokens before each span, and the result of `read` for them.
+        :raises LLMUnavailableError: if one text alone does not fit into memory.
         """
         texts: dict[tuple[int, ...], list[int]] = {}
         for number, span in enumerate(spans):
@@ -159,11 +159,11 @@ class LossPasses:
         known = 0
         if before is not None:
             known, read = before
-            # The model writes into a cache.
+            # The model writes into the cache.
             cache: Any = copy.deepcopy(read)
             cache.batch_repeat_interleave(len(texts))
             options = {"past_key_values": cache, "use_cache": True}
-        # Padded on the right, where no token of a text ever looks: a mask without gaps takes the faster way.
+        # Padded on the right, which no token of a text attends to. A mask without gaps is faster.
         mask = torch.ones((len(texts), known + width), dtype=torch.long, device=self._model.device)
         targets = ids.roll(-1, 1)[wanted]
         with torch.inference_mode():
@@ -183,7 +183,7 @@ class LossPasses:
     def _of_tokens(
         self, ids: Any, mask: Any, wanted: Any, targets: Any, options: Mapping[str, Any], surprise: bool
     ) -> tuple[Any, Any | None]:
-        """Return the loss and the surprise of what stands behind each wanted position, (m,) each."""
+        """Return the loss and the surprise of the token after each wanted position, (m,) each."""
         import torch
 
         if self._parts is None:
@@ -205,7 +205,7 @@ class LossPasses:
 
     @staticmethod
     def _is_plain_on_cpu(head: Any) -> bool:
-        """Return whether a head is the product with its weights and nothing else, such as a quantized or hooked one."""
+        """Return whether a head is only the product with its weights, and not, for example, quantized or hooked."""
         import torch
 
         if type(head) is not torch.nn.Linear or hasattr(head, "_hf_hook"):

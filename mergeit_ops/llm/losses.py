@@ -1,4 +1,4 @@
-"""Mean token losses of a causal language model of Hugging Face."""
+"""Mean token losses of a Hugging Face causal language model."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from mergeit_ops.progress import progress_bar
 __all__ = ["START_TOKENS", "LossModel", "ReadText", "load_loss_model"]
 
 START_TOKENS = ("bos", "eos", "released")
-"""What can stand before a text: a token of the tokenizer, or what the tokenizer puts there by itself."""
+"""What can precede a text: a token of the tokenizer, or what the tokenizer adds by default."""
 
 
 def load_loss_model(
     name: str, model_params: Mapping[str, Any], device: str, dtype: str, journal: LossJournal | None = None
 ) -> LossModel:
-    """Return a model, loading it when this process has not yet.
+    """Return a model; load it if this process has not yet.
 
-    :param name: name at the Hub, or a folder.
+    :param name: name on the Hub, or a folder.
     :param model_params: arguments of `from_pretrained`.
     :param device: where it runs.
     :param dtype: of its weights.
-    :param journal: keeps its losses on disk; None: they are not kept.
-    :raises LLMUnavailableError: when it cannot be loaded.
+    :param journal: journal of its losses on disk; None: they are not kept.
+    :raises LLMUnavailableError: if it cannot be loaded.
     """
     key = repr(("losses", name, sorted(model_params.items(), key=repr), device, dtype))
     passes = loaded_once(key, lambda: LossPasses(name, model_params, device, dtype))
@@ -40,7 +40,7 @@ def load_loss_model(
 
 
 class ReadText:
-    """A text that spans stand behind, which the model reads once; see `LossModel.read`.
+    """A text before spans, which the model reads only once; see `LossModel.read`.
 
     :param tokens: its token ids.
     """
@@ -53,18 +53,18 @@ class ReadText:
 
     @property
     def cache(self) -> Any | None:
-        """What the model remembers of it; None: this model remembers nothing."""
-        # Not before it is asked for: where the journal has all losses, nobody asks.
+        """The model's cache of the text; None if this model has none."""
+        # Only computed when needed: if the journal has all losses, it is not needed.
         if not self._is_read:
             self._cache, self._is_read = self._passes.read(self.tokens), True
         return self._cache
 
 
 class LossModel:
-    """A causal language model that is asked how likely it finds texts; see `load_loss_model`.
+    """A causal language model that measures how likely texts are; see `load_loss_model`.
 
     :param passes: the model.
-    :param journal: keeps its losses on disk; None: they are not kept.
+    :param journal: journal of its losses on disk; None: they are not kept.
     """
 
     def __init__(self, passes: LossPasses, journal: LossJournal | None = None) -> None:
@@ -76,20 +76,20 @@ class LossModel:
 
     @property
     def most_tokens(self) -> int:
-        """Tokens of a batch at most, padding included."""
+        """Most tokens of a batch, including padding."""
         return self.passes.most_tokens
 
     @property
     def most_positions(self) -> int | None:
-        """Tokens that the model can read at most; None where it does not say."""
+        """Most tokens that the model can read; None if it does not say."""
         return self.passes.most_positions
 
     def start(self, token: str) -> list[int]:
-        """Return the token ids that stand before a text.
+        """Return the token ids before a text.
 
-        :param token: `released`: what the tokenizer puts there, BOS or nothing; `bos`: BOS, or EOS where there is no
-            BOS; `eos`: EOS, or BOS where there is no EOS.
-        :raises LLMUnavailableError: when the tokenizer has neither.
+        :param token: `released`: what the tokenizer adds, BOS or nothing; `bos`: BOS, or EOS if there is no BOS; `eos`:
+            EOS, or BOS if there is no EOS.
+        :raises LLMUnavailableError: if the tokenizer has neither.
         """
         if token == "released":
             return list(self._own_start)
@@ -109,28 +109,28 @@ class LossModel:
         return [list(ids) for ids in self._tokenizer(readable, add_special_tokens=False, verbose=False)["input_ids"]]
 
     def chat_texts(self, question: str, system: str = "") -> tuple[str, str]:
-        """Return what stands before an answer in the model's own chat template: with the question, and without it.
+        """Return the text before an answer in the model's own chat template, with the question and without it.
 
-        :param question: what the user asks.
-        :param system: the system prompt; empty: none.
-        :raises LLMUnavailableError: when the template fails.
+        :param question: the user's question.
+        :param system: the system prompt; empty for none.
+        :raises LLMUnavailableError: if the template fails.
         """
         turns = _chat((question,), system)
         return chat_prompt(self._tokenizer, turns, {}), answer_heading(self._tokenizer, turns)
 
     def chat_prompts(self, rounds: Sequence[Round], system: str = "") -> list[str]:
-        """Return what stands before each answer of a conversation in the model's own chat template.
+        """Return the text before each answer of a conversation in the model's own chat template.
 
         :param rounds: its questions and answers.
-        :param system: the system prompt; empty: none.
-        :raises LLMUnavailableError: when the template fails.
+        :param system: the system prompt; empty for none.
+        :raises LLMUnavailableError: if the template fails.
         """
         said = [text for part in rounds for text in part]
         return [chat_prompt(self._tokenizer, _chat(said[:last], system), {}) for last in range(1, len(said), 2)]
 
     @property
     def writes_start(self) -> bool:
-        """Whether the chat template writes what stands before a text itself."""
+        """Whether the chat template itself writes the start token."""
         return bool(self._tokenizer.chat_template)
 
     def mean_losses(self, spans: Sequence[Span]) -> list[float]:
@@ -141,15 +141,15 @@ class LossModel:
         """Return the mean loss per token of each span, natural logarithm, in float32, and its mean surprise.
 
         The surprise of a token is sigmoid(loss) * max(0, 1 - H / ln V), with H the entropy of the model's prediction
-        over its V words: high where the model was sure and wrong (UPD of D3, arXiv 2503.11441).
+        over its V words: high if the model was sure and wrong (UPD of D3, arXiv 2503.11441).
 
-        Spans of the same tokens are read in one pass. Texts of like length share a batch, the longest first: what does
-        not fit into memory shows at once. What the journal has is not read again, and what is read is in the journal
+        Spans of the same tokens are read in one pass. Texts of similar length share a batch, the longest first, so that
+        a lack of memory shows at once. Losses in the journal are not computed again, and new losses are in the journal
         before the next batch begins.
 
         :param spans: n spans.
-        :param surprise: whether it is wanted; else it is NaN.
-        :raises LLMUnavailableError: when one text alone does not fit into memory.
+        :param surprise: whether the surprise is wanted; otherwise it is NaN.
+        :raises LLMUnavailableError: if one text alone does not fit into memory.
         """
         found = self._stored(spans, surprise)
         texts: dict[tuple[int, ...], list[int]] = {}
@@ -170,18 +170,18 @@ class LossModel:
         return [found[number] for number in range(len(spans))]
 
     def read(self, tokens: Sequence[int]) -> ReadText:
-        """Have a text read once, for `mean_losses_behind`.
+        """Prepare a text that is read only once, for `mean_losses_behind`.
 
         :param tokens: token ids, at least one.
         """
         return ReadText(tokens, self.passes)
 
     def mean_losses_behind(self, before: ReadText, spans: Sequence[Span]) -> list[float]:
-        """Return the mean loss per token of each span behind a text; see `losses`.
+        """Return the mean loss per token of each span after a text; see `losses`.
 
-        :param before: what stands before each span.
-        :param spans: a batch of them.
-        :raises LLMUnavailableError: when one text alone does not fit into memory.
+        :param before: the text before each span.
+        :param spans: a batch of spans.
+        :raises LLMUnavailableError: if one text alone does not fit into memory.
         """
         known = len(before.tokens)
         whole = [Span((*before.tokens, *span.tokens), known + span.first, known + span.stop) for span in spans]
@@ -205,6 +205,6 @@ class LossModel:
 
 
 def _chat(said: Sequence[str], system: str) -> list[dict[str, str]]:
-    """Return a conversation that the user begins as chat turns."""
+    """Return a conversation that starts with the user as chat turns."""
     turns = [{"role": "system", "content": system}] if system.strip() else []
     return turns + [{"role": ("user", "assistant")[number % 2], "content": text} for number, text in enumerate(said)]

@@ -1,4 +1,4 @@
-"""Hiding what was sent in confidence wherever a server repeats it."""
+"""Hide secrets if a server repeats them."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from urllib.parse import quote, unquote
 __all__ = ["Mask", "masking", "proxy_secrets", "unmasked"]
 
 Mask = Callable[[str], str]
-"""Takes a text of a server, and returns it without secrets."""
+"""A function that returns a text of a server without secrets."""
 
 _MASKED = "***"
 _FEWEST_CHARS = 4
-"""Of a secret: whatever is shorter stands in many words."""
+"""Fewest characters of a secret; shorter texts occur in many words."""
 _BETWEEN = "[\\s\x00-\x1f\u00ad\u200b-\u200f\u2060\ufeff]*"
-"""What may come between the characters of a secret where a text is broken into lines."""
+"""What may separate the characters of a secret if a text is broken into lines."""
 
 
 def unmasked(text: str) -> str:
-    """Return a text as it is, where nothing was sent in confidence.
+    """Return a text unchanged, if there are no secrets.
 
     :param text: any text.
     """
@@ -30,19 +30,19 @@ def unmasked(text: str) -> str:
 def masking(secrets: Iterable[str]) -> Mask:
     """Return a function that masks secrets in a text, as they are or percent-encoded.
 
-    :param secrets: to be hidden; shorter ones than four characters are no secrets.
+    :param secrets: secrets to hide; texts of fewer than four characters are ignored.
     """
     forms = {form for secret in secrets for form in (secret, quote(secret, safe="")) if len(secret) >= _FEWEST_CHARS}
     if not forms:
         return unmasked
-    # Longest first: one secret may be a part of another.
+    # Longest first, because one secret may be a part of another.
     spelled = (_BETWEEN.join(map(re.escape, form)) for form in sorted(forms, key=len, reverse=True))
     pattern = re.compile("|".join(spelled))
     return lambda text: pattern.sub(_MASKED, text)
 
 
 def proxy_secrets(url: str) -> tuple[str, ...]:
-    """Return what an address holds in confidence: its password, and both names as they are sent.
+    """Return the secrets of an address: its password, and user name and password as they are sent.
 
     :param url: the address of a proxy.
     """
@@ -51,6 +51,6 @@ def proxy_secrets(url: str) -> tuple[str, ...]:
         return ()
     user, _, password = credentials.partition(":")
     sent = base64.b64encode(f"{unquote(user)}:{unquote(password)}".encode()).decode("ascii")
-    # Without a password, a token stands in the place of the user name.
+    # Without a password, the user name is a token.
     secret = password or user
     return tuple({secret, unquote(secret), sent} - {""})

@@ -1,4 +1,4 @@
-"""Telling a model in a folder from another one that is trained into the same folder later."""
+"""Distinguish a model in a folder from one that is trained into the same folder later."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 __all__ = ["answering_params", "files_digest", "model_identity"]
 
-# They say where and how a model runs, and change no answer.
+# They set where and how a model runs, and do not change answers.
 _PLACES = ("device_map", "max_memory", "offload_folder", "cache_dir", "local_files_only", "attn_implementation")
 
 _SUFFIXES = {".safetensors", ".bin", ".json", ".jinja", ".model", ".txt"}
@@ -19,9 +19,9 @@ _PART_BYTES = 4096
 
 
 def model_identity(name: str, model_params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what tells a local model from others: its name, how it is loaded, and which files are in its folder.
+    """Return what distinguishes a local model from others: its name, how it is loaded, and the files in its folder.
 
-    :param name: of a model: a folder, or a name at the Hugging Face Hub.
+    :param name: name of a model on the Hugging Face Hub, or a folder.
     :param model_params: arguments of `from_pretrained`.
     """
     folder = str(Path(name, str(model_params.get("subfolder") or "")))
@@ -29,20 +29,20 @@ def model_identity(name: str, model_params: Mapping[str, Any]) -> dict[str, Any]
 
 
 def answering_params(model_params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return those arguments of `from_pretrained` that change what a model answers.
+    """Return the arguments of `from_pretrained` that affect a model's answers.
 
-    :param model_params: all of them.
+    :param model_params: all arguments.
     """
     return {name: value for name, value in model_params.items() if name not in _PLACES}
 
 
 def files_digest(name: str) -> str | None:
-    """Return a digest of the files of a model; None when the name is no folder.
+    """Return a digest of the files of a model; None if the name is not a folder.
 
-    Weights are looked at in places spread over each file: training changes them nearly everywhere, and to read all of
-    some 15 GB would take as long as to load them.
+    Weights are read at places spread over each file. Training changes them nearly everywhere, and reading all of 15 GB
+    would take as long as loading them.
 
-    :param name: of a model: a folder, or a name at the Hugging Face Hub.
+    :param name: name of a model on the Hugging Face Hub, or a folder.
     """
     try:
         files = sorted(path for path in Path(name).iterdir() if path.suffix in _SUFFIXES and path.is_file())

@@ -1,4 +1,4 @@
-"""The parts of a causal language model of Hugging Face, so that no more of it runs than is needed."""
+"""The parts of a Hugging Face causal language model, to run only what is needed."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ __all__ = ["body_and_head"]
 
 
 def body_and_head(model: Any) -> tuple[Any, Any] | None:
-    """Return what reads texts, and what makes logits of what it has read, so that only those are made that count.
+    """Return the body of a model, which reads texts, and its head, which makes logits, to compute only the needed
+    logits.
 
     :param model: a causal language model.
-    :return: None where the two one after the other give other logits than the model, such as one that scales them.
+    :return: None if both together give other logits than the model, for example if the model scales them.
     """
     import torch
 
@@ -22,6 +23,6 @@ def body_and_head(model: Any) -> tuple[Any, Any] | None:
     with torch.inference_mode():
         try:
             apart = head(body(input_ids=ids).last_hidden_state)
-        except (AttributeError, TypeError, ValueError, RuntimeError):  # of a class that is built otherwise
+        except (AttributeError, TypeError, ValueError, RuntimeError):  # from a class with another structure
             return None
         return (body, head) if torch.equal(apart, model(input_ids=ids).logits) else None

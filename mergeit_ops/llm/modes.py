@@ -1,4 +1,4 @@
-"""Finding out which of several ways to ask a server accepts."""
+"""Find out which of several ways to ask a server accepts."""
 
 from __future__ import annotations
 
@@ -16,20 +16,21 @@ _OUT_OF_ORDER = (502, 503, 504)
 
 
 class IgnoredModeError(CallFailedError):
-    """A response that leaves out what its mode asks for: the server does not know the mode."""
+    """A response without what its mode asks for; the server does not know the mode."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(FailureKind.BAD_REQUEST, detail)
 
 
 class Modes:
-    """The first of several ways to ask that a server accepts, found with the requests that have to be made anyway.
+    """The first of several modes (ways to ask) that a server accepts, found with the requests of the run.
 
-    A mode is given up only while no request has succeeded in it: later on, a refused request is the request's fault.
-    As long as no request has succeeded at all, an error of the server counts as a refusal too: some servers fail over
-    a field they do not know.
+    A mode is given up only while no request has succeeded in it. After that, a refusal is due to the request. As long
+    as no request has succeeded at all, a server error counts as a refusal too, because some servers fail at a field
+    that they do not know.
 
-    :param fields: of the request, which tell the modes apart. A server that refuses another one refuses every mode.
+    :param fields: fields of the request that distinguish the modes. A server that refuses another field refuses every
+        mode.
     """
 
     def __init__(self, fields: Sequence[str] = ()) -> None:
@@ -43,11 +44,11 @@ class Modes:
         return bool(self._succeeded)
 
     async def send(self, send: Callable[[F], Awaitable[T]], forms: Sequence[F]) -> T:
-        """Send a request in the best mode known, and one mode lower as long as it is refused.
+        """Send a request in the best known mode, and in lower modes as long as it is refused.
 
-        :param send: sends the request in one form.
-        :param forms: what to send in each mode, best first.
-        :raises CallFailedError: from the lowest mode that was tried.
+        :param send: function that sends the request in one form.
+        :param forms: form of the request in each mode, best first.
+        :raises CallFailedError: the failure of the lowest mode that was tried.
         """
         mode = self.mode
         while True:
@@ -62,18 +63,18 @@ class Modes:
             return result
 
     def accept(self, mode: int) -> None:
-        """Note that a request has succeeded in a mode.
+        """Record that a request has succeeded in a mode.
 
-        :param mode: its number.
+        :param mode: number of the mode.
         """
         self._succeeded.add(mode)
         if self.mode not in self._succeeded:
             self.mode = max(self.mode, mode)
 
     def give_up(self, mode: int, failure: CallFailedError, number: int) -> bool:
-        """Leave a mode that no request has succeeded in; return whether there is a lower one.
+        """Give up a mode in which no request has succeeded; return whether there is a lower one.
 
-        :param mode: in which a request failed.
+        :param mode: mode in which a request failed.
         :param failure: of the request.
         :param number: of modes.
         """
@@ -83,14 +84,14 @@ class Modes:
         return True
 
     def refused(self, failure: CallFailedError) -> bool:
-        """Return whether a failure may be about the mode.
+        """Return whether a failure may be due to the mode.
 
         :param failure: of a request.
         """
         if isinstance(failure, IgnoredModeError):
             return True
         if failure.field not in self._fields:
-            # The cause is another parameter, so every mode would fail.
+            # Another parameter is the cause, so every mode would fail.
             return False
         if failure.kind is FailureKind.BAD_REQUEST and failure.status in _REFUSALS:
             return True
@@ -98,10 +99,10 @@ class Modes:
         return not self._succeeded and status >= 500 and status not in _OUT_OF_ORDER and failure.retry_after is None
 
     def add(self, other: Modes) -> None:
-        """Learn what another search with the same server has found.
+        """Add what another search with the same server has found.
 
-        :param other: stays as it is.
+        :param other: not changed.
         """
         self._succeeded |= other._succeeded
-        # Of two that have succeeded, the better one.
+        # If both have succeeded, the better mode.
         self.mode = min(self._succeeded, default=max(self.mode, other.mode))

@@ -1,4 +1,4 @@
-"""What tokens cost, in whatever currency the recipe's author thinks in."""
+"""What tokens cost, in the recipe's currency."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ class Prices:
 
     :param per_1k_prompt: of 1,000 tokens sent.
     :param per_1k_completion: of 1,000 tokens received.
-    :param per_1k_cached_prompt: of 1,000 tokens sent that the server had in its cache; None: as all tokens sent.
+    :param per_1k_cached_prompt: price of 1,000 tokens sent that the server had in its cache; None: the same as other
+        tokens sent.
     """
 
     per_1k_prompt: float
@@ -25,7 +26,7 @@ class Prices:
 
         :param prompt_tokens: tokens sent.
         :param completion_tokens: tokens received.
-        :param cached_prompt_tokens: those of the tokens sent that the server had in its cache.
+        :param cached_prompt_tokens: tokens sent that the server had in its cache.
         """
         cached = self.per_1k_prompt if self.per_1k_cached_prompt is None else self.per_1k_cached_prompt
         sent = (prompt_tokens - cached_prompt_tokens) * self.per_1k_prompt + cached_prompt_tokens * cached

@@ -1,4 +1,4 @@
-"""How a run shows that it is alive: a bar on a terminal, else a line now and then."""
+"""The progress display of a run: a bar on a terminal, otherwise a line every 30 seconds."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ LINE_EVERY_S = 30.0
 
 
 class Progress:
-    """Shows the counters of a run while it goes on.
+    """Shows the counters of a run.
 
-    :param usage: the counters, read and never changed.
-    :param total: returns the requests in all; None as long as they are unknown.
-    :param prices: what tokens cost; None when unknown.
-    :param bar: whether to draw a bar; None (the default) draws one when standard error is a terminal.
+    :param usage: the counters, which are only read.
+    :param total: function that returns the number of all requests; None as long as it is unknown.
+    :param prices: what tokens cost; None if unknown.
+    :param bar: whether to draw a bar; None (the default): only if standard error is a terminal.
     :param clock: monotonic seconds.
     """
 
@@ -49,9 +49,9 @@ class Progress:
             self._bar = progress_bar(total(), "LLM", "requests", delay_s=0.0)
 
     def step(self, *, asked: bool = True) -> None:
-        """Note one finished request.
+        """Record one finished request.
 
-        :param asked: whether it took a call; an answer from the journal says nothing about how long the rest takes.
+        :param asked: whether it needed a call; an answer from the journal says nothing about the remaining time.
         """
         self._asked += asked
         if self._bar is not None:
@@ -66,7 +66,7 @@ class Progress:
             logger.info(self.line())
 
     def line(self) -> str:
-        """Return the state of the run as one line: what is done, what it took, how long the rest will take."""
+        """Return the state of the run as one line: requests done, tokens and time used, time left."""
         done, total = self._done, self._total()
         parts = [f"{done} of {total}" if total is not None else f"{done}"]
         parts[0] += f" requests done in {_duration(self._elapsed_s)}"
@@ -75,7 +75,7 @@ class Progress:
         return f"LLM: {', '.join([*parts, self._state()])}"
 
     def close(self) -> None:
-        """Leave the bar as it stands, or log the last line."""
+        """Leave the bar in its state, or log the last line."""
         if self._bar is not None:
             self._bar.close()
         elif self._done:

@@ -33,10 +33,10 @@ _FIRST = "first"
 class _Form:
     """A way to ask.
 
-    :param name: of the field that asks, for messages.
+    :param name: name of the field that asks, for messages.
     :param fields: of the request.
-    :param read: returns the listed tokens with their log-probabilities.
-    :param echoes: whether tokens of the completion stand behind those of the prompt.
+    :param read: function that returns the listed tokens with their log-probabilities.
+    :param echoes: whether tokens of the completion follow those of the prompt.
     """
 
     name: str
@@ -45,7 +45,7 @@ class _Form:
     echoes: bool
 
 
-# The first is the one that several servers know. With 0 instead of 1, some leave out the log-probabilities.
+# Several servers know the first form. With 0 instead of 1, some leave out the log-probabilities.
 _FORMS = (
     _Form("echo", {"echo": True, "logprobs": 1}, echoed_tokens, echoes=True),
     _Form("prompt_logprobs", {"prompt_logprobs": 1}, prompt_logprobs, echoes=False),
@@ -56,14 +56,14 @@ _FORMS = (
 class PromptLogprobsFactory(CompletionsFactory):
     """Makes clients that ask one model how likely it finds the tokens of a prompt.
 
-    The answer, which is what the journal keeps and a request's `parse` reads, holds all tokens of the prompt with their
-    log-probabilities; see `tokens_of`. So it serves every measure of the text.
+    The answer, which the journal keeps and a request's `parse` reads, holds all tokens of the prompt with their
+    log-probabilities; see `tokens_of`. So every measure of the text can use it.
     """
 
     modes: Modes = field(default_factory=lambda: Modes(("logprobs",)), compare=False, repr=False)
-    """How the server is asked, remembered from client to client."""
+    """How to ask the server, kept from client to client."""
     seen: set[str] = field(default_factory=set, compare=False, repr=False)
-    """What it has been seen to give."""
+    """What the server has been seen to return."""
 
     reads = "prompt_logprobs"
 
@@ -78,21 +78,21 @@ class PromptLogprobsFactory(CompletionsFactory):
 
     @property
     def sampling_params(self) -> Mapping[str, Any]:
-        """One token, which is not read: vLLM refuses 0 in some versions, and for llama-cpp-python it is no bound."""
+        """One token, which is not read. Some versions of vLLM refuse 0, and for llama-cpp-python 0 means no limit."""
         return {"max_tokens": 1, "temperature": 0}
 
     def create(self, max_concurrency: int) -> ChatBackend:
         """Make the client.
 
         :param max_concurrency: not needed here, connections are opened as required.
-        :raises LLMUnavailableError: without a key and without a server that could do without one.
+        :raises LLMUnavailableError: if there is no key, and no server that needs none.
         """
         # A response is as long as its prompt.
         return PromptLogprobsClient(self.connection({}), self)
 
 
 class PromptLogprobsClient:
-    """Asks one model of one server; failed calls come out as `CallFailedError`.
+    """Asks one model of one server; failed calls become a `CallFailedError`.
 
     :param connection: to the server.
     :param spec: what to ask.
@@ -110,12 +110,12 @@ class PromptLogprobsClient:
     ) -> Completion:
         """Ask for the log-probabilities of one prompt.
 
-        :param messages: two turns: a text, and the text behind it whose loss is wanted. Their contents are the prompt,
-            sent as it is: without roles, without a chat template.
+        :param messages: two turns: a text, and the text after it whose loss is wanted. Their contents are the prompt,
+            which is sent without roles and without a chat template.
         :param sampling_params: fields of the request body.
         :param schema: not used.
-        :raises CallFailedError: when there is no response.
-        :raises LLMUnavailableError: when the first responses show that the server cannot give what is read.
+        :raises CallFailedError: if there is no response.
+        :raises LLMUnavailableError: if the first responses show that the server cannot return what is needed.
         """
         before, behind = (turn["content"] for turn in messages)
         body = {"model": self._spec.model, "prompt": before + behind, **sampling_params}
@@ -149,7 +149,7 @@ class PromptLogprobsClient:
     def _completion(self, payload: object, listed: Listed, form: _Form, before: str, behind: str) -> Completion:
         completion = self._connection.shown(read_completion(payload, "choices.0.text"))
         written = _written(payload)
-        # One token was asked for: that it is one token long says nothing, and neither does a blank one.
+        # One token was requested, so a length limit or a blank token says nothing.
         completion = replace(completion, text="", problem=None, completion_tokens=written)
         if completion.finish_reason == "content_filter":
             return replace(completion, problem=FailureReason.REFUSED)
@@ -162,22 +162,22 @@ class PromptLogprobsClient:
             if written and len(tokens) == completion.prompt_tokens:
                 self._refuse_shifted(tokens, of_prompt, before + behind)
             if not written and of_prompt == completion.prompt_tokens:
-                # Without a token of the completion, it does not show whether they are shifted.
+                # Without a token of the completion, a shift cannot be seen.
                 return replace(completion, problem=FailureReason.NO_LOGPROBS)
             tokens, logprobs = tokens[:of_prompt], logprobs[:of_prompt]
         self._refuse_without_first(tokens, logprobs, before, behind)
         return replace(completion, text=tokens_as_text(tokens, logprobs))
 
     def _refuse_shifted(self, tokens: Tokens, of_prompt: int, prompt: str) -> None:
-        """Stop when what should be the token of the completion is the last one of the prompt.
+        """Stop if the token that should belong to the completion is the last token of the prompt.
 
-        There are as many tokens as the prompt has: either BOS is left out of them, or the completion.
+        The number of tokens is that of the prompt, so either BOS or the completion is left out.
         """
         if not spells(tokens[:of_prompt], prompt) and spells(tokens, prompt):
             raise LLMUnavailableError(shifted_logprobs(self._spec.identity()))
 
     def _refuse_without_first(self, tokens: Tokens, logprobs: Sequence[float | None], before: str, behind: str) -> None:
-        """Stop when the first text that stands alone has no loss for its first token: none will have."""
+        """Stop if the first text that stands alone has no loss for its first token, because none will have one."""
         if _FIRST in self._spec.seen:
             return
         first = first_token_behind(tokens, before, behind)
@@ -197,7 +197,7 @@ class PromptLogprobsClient:
 
 
 def _written(payload: object) -> int:
-    """Return how many tokens a completion has; one was asked for."""
+    """Return the number of tokens of a completion; one was requested."""
     counted = read_completion(payload, "choices.0.text").completion_tokens
     return 1 if counted is None else counted
 

@@ -26,7 +26,7 @@ _PORTS = {"http": 80, "https": 443}
 class Proxy:
     """A proxy that the environment names.
 
-    :param url: its address, which may contain a user name and a password; they are never shown.
+    :param url: its address, which may contain a user name and a password. These are never shown.
     :param variable: the variable that names it.
     """
 
@@ -42,7 +42,7 @@ class Proxy:
         return self.url.lower().startswith("https:")
 
     def problem(self) -> str | None:
-        """Return why it cannot be used: one sentence with the variable and the cure; None if it can."""
+        """Return why it cannot be used, as one sentence with the variable and the remedy; None if it can."""
         shown = shown_url(self.url)
         scheme = self.url.partition("://")[0].lower()
         if scheme not in _SCHEMES:
@@ -91,8 +91,8 @@ class Proxy:
 def proxy_for(url: str) -> Proxy | None:
     """Return the proxy that requests to an address go through.
 
-    HTTPS_PROXY or HTTP_PROXY names it, depending on the address's scheme, else ALL_PROXY; lower-case names work too. An
-    address of this machine has no proxy, and neither has one that NO_PROXY names: a host (with its subdomains),
+    HTTPS_PROXY or HTTP_PROXY names it, depending on the address's scheme, else ALL_PROXY; lower-case names work too.
+    There is no proxy for an address of this machine, or for one that NO_PROXY names: a host (with its subdomains),
     `.domain` or `*.domain` (only the subdomains), `host:port`, an IP address or network, or `*`.
 
     :param url: an http or https address.
@@ -113,7 +113,7 @@ def proxy_for(url: str) -> Proxy | None:
 
 
 def _variable(name: str) -> str:
-    # As `getproxies` reads them: lower-case names first, other spellings too.
+    # Like `getproxies`: lower-case names first, then other spellings.
     spelled = [name, *(known for known in os.environ if known.lower() == name)]
     return next((known for known in spelled if os.environ.get(known)), "the proxy settings of the system")
 

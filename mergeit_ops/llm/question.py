@@ -1,4 +1,4 @@
-"""One answer that is wanted, through all the times that it is asked for."""
+"""One wanted answer, over all attempts to get it."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ __all__ = ["SHOWN_CHARS", "Book", "Question", "answered_by", "encodable", "words
 T = TypeVar("T")
 
 SHOWN_CHARS = 120
-"""Of an answer that cannot be read."""
+"""Characters shown of an unreadable answer."""
 
 
 @dataclass
 class Book:
-    """What all questions of a run share.
+    """Shared state of all questions of a run.
 
-    :param engine: settings, and what is remembered from run to run.
-    :param usage: the counters of the run, kept up to date.
+    :param engine: engine, with its settings and its memory from run to run.
+    :param usage: the counters of the run, which are updated.
     :param journal: open.
-    :param words: what was last wrong, by reason.
+    :param words: the latest problem of each reason.
     """
 
     engine: LLMEngine
@@ -50,7 +50,7 @@ class Book:
         """Return the key of an answer in the journal.
 
         :param request: the request.
-        :param index: which of its candidates, from 0.
+        :param index: number of the candidate, from 0.
         """
         return answer_key(self.identity, request.messages, self.sampling_params, index)
 
@@ -67,7 +67,7 @@ class Book:
         """Store an answer.
 
         :param key: from `key`.
-        :param completion: with an answer that can be read, or with one that is to be corrected.
+        :param completion: completion with a readable answer, or with one to be corrected.
         """
         failures = self.journal.write_failures
         used = (completion.prompt_tokens, completion.completion_tokens)
@@ -77,11 +77,11 @@ class Book:
 
 
 class Question(Generic[T]):
-    """One candidate of a request, asked again as long as its answers cannot be used and `try_num` allows it.
+    """One candidate of a request. It is asked again as long as its answers are unusable and `try_num` allows it.
 
     :param book: of the run.
     :param request: the request.
-    :param index: which of its candidates, from 0.
+    :param index: number of the candidate, from 0.
     """
 
     def __init__(self, book: Book, request: LLMRequest[T], index: int) -> None:
@@ -93,16 +93,16 @@ class Question(Generic[T]):
         self._reason = FailureReason.UNPARSABLE
         self._answers: list[T] = []
         self.asked = request
-        """The request with what was wrong with earlier answers."""
+        """The request with the corrections of earlier answers."""
         self.key = book.key(request, index)
         self.answered_by: str | None = None
         """The model that gave the answer, if it is another than the one asked for."""
         self.cut_off = 0
-        """How often an answer was cut off."""
+        """Number of times that an answer was cut off."""
 
     @property
     def result(self) -> T | FailureReason:
-        """The answer, or why there is none; only when no call is needed."""
+        """The answer, or why there is none. Only valid if no call is needed."""
         return self._answers[0] if self._answers else self._reason
 
     @property
@@ -117,18 +117,19 @@ class Question(Generic[T]):
 
     @property
     def was_answered(self) -> bool:
-        """Whether it has had an answer, of whatever use."""
+        """Whether it has had an answer, usable or not."""
         return self._attempt > 0
 
     @property
     def params(self) -> Mapping[str, Any]:
-        """The sampling parameters, with a seed of its own for every answer where there is one at all."""
+        """The sampling parameters; if they have a seed, every answer gets a different one."""
         return _bounded(self._draw_params(), self._request, self.cut_off)
 
     def needs_a_call(self, tries: Callable[[str], int] = lambda key: 0) -> bool:
-        """Look into the journal; return whether the model must be asked.
+        """Read the journal; return whether the model must be asked.
 
-        :param tries: takes a key, returns how often earlier runs of the same work have asked that question in vain.
+        :param tries: function that returns, for a key, how often earlier runs of the same work have asked that question
+            without success.
         """
         book = self._book
         while not self._answers and self._attempt < book.engine.settings.try_num:
@@ -141,7 +142,7 @@ class Question(Generic[T]):
                 except ReplyError as error:
                     self._reason = error.reason
                     if error.correction:
-                        # It was paid for, and is refused as before: what comes next is its correction.
+                        # It is paid for and refused again, so its correction is next.
                         book.usage.cache_hits += 1
                         self._correct(stored, error)
                         self._attempt += 1
@@ -155,7 +156,7 @@ class Question(Generic[T]):
         return False
 
     def count_call(self) -> None:
-        """Note that the model is asked."""
+        """Record that the model is asked."""
         self._book.usage.reasks += self._attempt > 0
 
     def fail(self, reason: FailureReason) -> None:
@@ -167,9 +168,9 @@ class Question(Generic[T]):
         self._attempt = self._book.engine.settings.try_num
 
     def take(self, completion: Completion) -> None:
-        """Read an answer; one that can be used is in the journal when this returns.
+        """Read an answer. A usable one is in the journal when this returns.
 
-        :param completion: what the model answered.
+        :param completion: the model's answer.
         """
         book = self._book
         try:
@@ -216,11 +217,11 @@ def answered_by(questions: Iterable[Question[Any]]) -> str | None:
 
 
 def _bounded(params: Mapping[str, Any], request: LLMRequest[Any], cut_off: int) -> Mapping[str, Any]:
-    """Return the sampling parameters with the bound that a request sets itself, if it is the lower one.
+    """Return the sampling parameters with the request's own limit, if it is lower.
 
     :param params: sampling parameters.
     :param request: the request.
-    :param cut_off: how often an answer to it was cut off: each time the bound doubles.
+    :param cut_off: number of times that an answer was cut off; the limit doubles each time.
     """
     if request.max_tokens is None:
         return params
@@ -250,7 +251,7 @@ def encodable(messages: Iterable[Mapping[str, str]]) -> bool:
 def words_of(completion: Completion) -> str:
     """Return a description of what a model returned instead of an answer.
 
-    :param completion: what it returned.
+    :param completion: the model's response.
     """
     ended = f"finish_reason {shorten(completion.finish_reason or 'unknown')[:SHOWN_CHARS]!r}"
     if completion.completion_tokens is not None:

@@ -1,6 +1,6 @@
-"""Answers that were written down before, as a backend: the whole way of a request, without a model.
+"""A backend with recorded answers: the whole path of a request, without a model.
 
-For trying recipes. The quickstart replays merges that were written for the sample that ships.
+It is for trying recipes. The quickstart replays merges that were written for the included sample.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class RecordedFactory:
 
     :param path: JSON Lines. Each line has `records`, a list of objects with `instruction` and `input`, and the `answer`
         to a request about these records: an object, which is sent as JSON, or a text.
-    :param sampling_params: of no effect.
+    :param sampling_params: not used.
     """
 
     path: str
@@ -55,14 +55,14 @@ class RecordedFactory:
         return cls(settings.api_or_hf_model, dict(settings.sampling_params or {}))
 
     def identity(self) -> Mapping[str, Any]:
-        """Return what names the answers: the file's name, and what is in it."""
+        """Return what identifies the answers: the file's name and content."""
         digest = _digest_of(self.path, _version(self.path))
         return {"base_url": "recorded", "model": f"recorded: {Path(self.path).name}", "file": digest}
 
     def check(self) -> None:
         """Read the file, before any work.
 
-        :raises LLMUnavailableError: if it cannot be read, or a line is no recorded answer.
+        :raises LLMUnavailableError: if it cannot be read, or a line is not a recorded answer.
         """
         _answers_of(self.path, _version(self.path))
 
@@ -72,7 +72,7 @@ class RecordedFactory:
 
 
 class RecordedBackend:
-    """Answers a request by the records in its last turn that has some.
+    """Answers a request by the records in its last turn that has records.
 
     :param answers: the answer to a request about some records.
     """
@@ -86,7 +86,7 @@ class RecordedBackend:
         sampling_params: Mapping[str, Any],
         schema: Mapping[str, Any] | None = None,
     ) -> Completion:
-        """See `ChatBackend`; records without an answer are refused, each for itself."""
+        """See `ChatBackend`; records without an answer are refused, each separately."""
         asked = next((found for turn in reversed(messages) if (found := _RECORDS.search(turn["content"]))), None)
         try:
             answer = None if asked is None else self._answers.get(_key(json.loads(asked[1])))
@@ -105,7 +105,8 @@ def _key(records: Sequence[Mapping[str, Any]]) -> _Key:
 
 
 def _version(path: str) -> tuple[int, int]:
-    """Return size and time of a file: what is remembered of it holds as long as they do. Zeros if it is not there."""
+    """Return size and time of a file, or zeros if it does not exist. Its cached content is valid as long as both are
+    the same."""
     try:
         found = Path(path).stat()
     except OSError:

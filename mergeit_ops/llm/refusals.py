@@ -1,4 +1,4 @@
-"""Refusals since the server's last answer, and when they are no longer about single requests."""
+"""Refusals since the server's last answer, and whether they concern more than single requests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mergeit_ops.llm.failures import CallFailedError, FailureKind
 __all__ = ["Refusals", "gist"]
 
 _OF_ACCOUNT = 3
-"""Refused requests in a row, for a reason that applies to all requests, after which a run stops."""
+"""Number of refused requests in a row, for a reason that applies to all requests, after which a run stops."""
 
 _FORBIDDEN = 5
 """The same for 403, which firewalls and moderators also send for single requests."""
@@ -19,18 +19,18 @@ _OF_ANY_KIND = 20
 """The same for server errors and for refusals in the same words."""
 
 _LONG = 100
-"""Requests in a row that are refused in whatever words: also a run that takes any share of failures ends there."""
+"""The same for refusals in any words. Even a run that accepts any share of failures ends there."""
 
 _VARYING = re.compile(r"\S*\d\S*")
-"""What differs in the same words: the name of a request, a time, a count."""
+"""Parts that differ in refusals with the same words: the name of a request, a time, a count."""
 
 _ABOUT_ONE = (FailureKind.TOO_LONG, FailureKind.REFUSED)
 
 
 def gist(words: str) -> str:
-    """Return what two refusals have in common that are the same but for names and numbers in them.
+    """Return a refusal without names and numbers, which is equal for refusals that differ only in these.
 
-    :param words: what a server says.
+    :param words: message of a server.
     """
     return _VARYING.sub("#", words)
 
@@ -49,32 +49,32 @@ class Refusals:
         self.answers = 0
 
     def begin(self) -> None:
-        """Note that a run starts: nothing waits, and no time has passed."""
+        """Record that a run starts: no request waits, and no time has passed."""
         self._waiting.clear()
         self._answered_later = 0
         self._since_s = None
 
     def answered(self) -> None:
-        """Note that the server answered a request."""
+        """Record that the server answered a request."""
         self.answers += 1
         self._given_up.clear()
         self._since_s = None
 
     def add(self, other: Refusals) -> None:
-        """Take over what others have heard, who asked the same server later or at the same time.
+        """Add the refusals that others got from the same server later or at the same time.
 
-        The answers that they had are not counted here: they end what came before, and say nothing of what comes.
+        Their answers are not counted, because an answer ends earlier refusals and says nothing about later ones.
 
-        :param other: stays as it is.
+        :param other: not changed.
         """
         if other.answers:
             self._given_up.clear()
         self._given_up.update(other._given_up)
 
     def rate_limited(self, request: str, now_s: float) -> None:
-        """Note that a call was refused for its rate and may be retried.
+        """Record that a call was refused for its rate and may be retried.
 
-        :param request: names the request.
+        :param request: name of the request.
         :param now_s: monotonic seconds.
         """
         self._waiting.add(request)
@@ -82,33 +82,33 @@ class Refusals:
             self._since_s = now_s
 
     def through(self, request: str, answered: bool) -> None:
-        """Note that a request no longer waits.
+        """Record that a request no longer waits.
 
-        :param request: names the request.
+        :param request: name of the request.
         :param answered: whether it was answered.
         """
         self._waiting.discard(request)
         self._answered_later += answered
 
     def several(self) -> int:
-        """Return the number of refused requests if it is at least three; else 0.
+        """Return the number of refused requests if it is at least three; otherwise 0.
 
-        Requests that wait and those that were given up count, and up to three that were answered after they had waited.
+        It includes requests that wait, requests that were given up, and up to three that were answered after waiting.
         """
         count = len(self._waiting | self._given_up.keys()) + min(self._answered_later, _OF_ACCOUNT)
         return count if count >= _OF_ACCOUNT else 0
 
     def stalled_s(self, now_s: float) -> float:
-        """Return how long the server has refused the rate of requests without an answer.
+        """Return how long the server has refused requests for their rate without an answer.
 
         :param now_s: monotonic seconds.
         """
         return 0.0 if self._since_s is None else now_s - self._since_s
 
     def given_up(self, request: str, failure: CallFailedError) -> None:
-        """Note that a request is not retried.
+        """Record that a request is not retried.
 
-        :param request: names the request; one with several candidates counts once.
+        :param request: name of the request; a request with several candidates counts once.
         :param failure: the error of its last call.
         """
         if failure.kind not in _ABOUT_ONE and len(self._given_up) < _LONG:
@@ -117,7 +117,7 @@ class Refusals:
     def hopeless(self, any_kind: bool) -> bool:
         """Return whether the next request would fail too.
 
-        :param any_kind: whether errors of the server, and requests refused in the same words, count too.
+        :param any_kind: whether server errors and requests refused in the same words count too.
         """
         kinds = Counter(kind for kind, _ in self._given_up.values())
         of_account = sum(count for kind, count in kinds.items() if kind.of_account)

@@ -1,4 +1,4 @@
-"""What an engine is asked, and what becomes of it."""
+"""Requests to an engine, and their outcomes."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ __all__ = [
 T = TypeVar("T")
 
 CAP_PARAMS = ("max_tokens", "max_completion_tokens", "max_new_tokens")
-"""Sampling parameters that limit an answer; the last one is for local models."""
+"""Sampling parameters that limit the length of an answer; the last one is for local models."""
 
 
 @dataclass(frozen=True)
 class LLMRequest(Generic[T]):
-    """One conversation to be answered.
+    """A conversation to answer.
 
-    :param tag: comes back with the outcome, for the caller to know which request it belongs to.
+    :param tag: returned with the outcome, so that the caller knows its request.
     :param messages: chat turns with `role` and `content`.
-    :param parse: makes an answer of a text, or raises `ReplyError`; the same text must give the same answer. If the
-        error has a correction, the model is asked again with its answer and the correction.
-    :param num_candidates: answers wanted, at least 1; each is a call of its own.
-    :param schema: JSON schema of the answer, which servers are held to as far as they can be; None for any text.
-    :param completion_tokens: tokens an answer is expected to have; None (the default) takes the size of the last
-        turn, which suits a merge.
-    :param max_tokens: tokens an answer may have; twice as many after it was cut off there. None (the default): what the
-        sampling parameters say.
+    :param parse: function that turns a text into an answer or raises `ReplyError`; the same text must give the same
+        answer. If the error has a correction, the model is asked again with its answer and the correction.
+    :param num_candidates: number of answers, at least 1; each is a separate call.
+    :param schema: JSON schema of the answer, which servers enforce if they can; None for any text.
+    :param completion_tokens: expected tokens of an answer; None (the default) takes the size of the last turn, which
+        suits a merge.
+    :param max_tokens: most tokens of an answer; it doubles after an answer was cut off. None (the default): the
+        sampling parameters decide.
     :param fixed_tokens: estimated tokens of the conversation that are the same in every request of its kind; None (the
-        default): not known.
+        default) if they are not known.
     """
 
     tag: Any
@@ -53,10 +53,10 @@ class LLMRequest(Generic[T]):
     fixed_tokens: int | None = None
 
     def corrected(self, answer: str, correction: str) -> LLMRequest[T]:
-        """Return the request with an answer that could not be used, and what is wrong with it.
+        """Return the request with an unusable answer and its correction.
 
-        :param answer: what the model answered.
-        :param correction: what the model is told; empty: the request stays as it is.
+        :param answer: the model's answer.
+        :param correction: text for the model; empty: the request is not changed.
         """
         if not correction:
             return self
@@ -66,12 +66,12 @@ class LLMRequest(Generic[T]):
 
 @dataclass(frozen=True)
 class LLMOutcome(Generic[T]):
-    """What became of a request.
+    """The outcome of a request.
 
     :param tag: of the request.
-    :param answers: the parsed answers, in the order of the candidates; those that failed are left out.
-    :param error: why there is no answer; None when there is one.
-    :param answered_by: the model that the server names, if it is another than the one asked for; None else.
+    :param answers: the parsed answers, in the order of the candidates, without failed ones.
+    :param error: why there is no answer; None if there is one.
+    :param answered_by: name of the model that answered, if it is not the one that was asked; otherwise None.
     """
 
     tag: Any
@@ -81,10 +81,10 @@ class LLMOutcome(Generic[T]):
 
 
 def outcome_of(tag: Any, results: Sequence[T | FailureReason], answered_by: str | None = None) -> LLMOutcome[T]:
-    """Return the outcome of a request from what became of its candidates.
+    """Return the outcome of a request from the results of its candidates.
 
     :param tag: of the request.
-    :param results: for each candidate, in order, its answer or why there is none.
+    :param results: for each candidate, in order, its answer or the reason why there is none.
     :param answered_by: see `LLMOutcome`.
     """
     answers = tuple(result for result in results if not isinstance(result, FailureReason))
@@ -93,10 +93,10 @@ def outcome_of(tag: Any, results: Sequence[T | FailureReason], answered_by: str 
 
 
 def expected_completion_tokens(request: LLMRequest[Any], sampling_params: Mapping[str, Any]) -> int:
-    """Estimate how many tokens an answer will have.
+    """Estimate the tokens of an answer.
 
     :param request: the request.
-    :param sampling_params: whose `max_tokens` or `max_completion_tokens` bounds the estimate.
+    :param sampling_params: sampling parameters; their `max_tokens` or `max_completion_tokens` limits the estimate.
     """
     expected = request.completion_tokens
     if expected is None:
@@ -106,9 +106,9 @@ def expected_completion_tokens(request: LLMRequest[Any], sampling_params: Mappin
 
 
 def completion_cap(sampling_params: Mapping[str, Any]) -> int | None:
-    """Return the tokens that sampling parameters allow an answer; None when they do not say.
+    """Return the most tokens of an answer by the sampling parameters; None if they set no limit.
 
-    :param sampling_params: whose `max_tokens` or `max_completion_tokens` it is, in `extra_body` too.
+    :param sampling_params: sampling parameters with `max_tokens` or `max_completion_tokens`, also in `extra_body`.
     """
     places = (sampling_params, sampling_params.get("extra_body") or {})
     caps = [place[name] for place in places for name in CAP_PARAMS if isinstance(place.get(name), int)]

@@ -1,4 +1,4 @@
-"""Checks of responses: no redirect, no event stream, and not larger than an answer can be."""
+"""Check responses: no redirect, no event stream, and no larger than an answer can be."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _STREAMS = ("text/event-stream", "application/x-ndjson", "application/jsonl", "a
 
 
 class UnusableResponseError(CallFailedError):
-    """A response that is not an answer, for any request.
+    """A response that cannot be the answer to any request.
 
     :param detail: a description, as part of a sentence.
     :param todo: what to do about it.
     :param status: the HTTP status.
-    :param location: where a redirect points to; None for another response.
+    :param location: target of a redirect; None for other responses.
     """
 
     def __init__(self, detail: str, todo: str, *, status: int, location: str | None = None) -> None:
@@ -38,8 +38,8 @@ class UnusableResponseError(CallFailedError):
 def max_response_bytes(sampling_params: Mapping[str, Any]) -> int:
     """Return the maximum size of a decompressed response body.
 
-    :param sampling_params: fields of the request. With a limit on the tokens of an answer, the size of that many tokens
-        plus 4 MiB, but at most 16 MiB; without a limit, 16 MiB.
+    :param sampling_params: fields of the request. If they limit the tokens of an answer, the maximum is the size of
+        that many tokens plus 4 MiB, but at most 16 MiB; without a limit it is 16 MiB.
     """
     places = (sampling_params, sampling_params.get("extra_body") or {})
     caps = [place[name] for place in places for name in CAP_FIELDS if _is_count(place.get(name))]
@@ -51,11 +51,11 @@ def max_response_bytes(sampling_params: Mapping[str, Any]) -> int:
 
 
 def response_guard(http_library: ModuleType, max_bytes: int) -> Callable[[Any], Awaitable[None]]:
-    """Return a hook that looks at each response before its body is read.
+    """Return a hook that checks each response before its body is read.
 
     :param http_library: httpx, or its successor.
-    :param max_bytes: the largest body, decompressed.
-    :return: an event hook for responses; it raises `CallFailedError`, at once or while the body is read.
+    :param max_bytes: size of the largest decompressed body.
+    :return: an event hook for responses. It raises `CallFailedError`, immediately or while the body is read.
     """
 
     class Bounded(http_library.AsyncByteStream):  # type: ignore[name-defined]
@@ -77,7 +77,7 @@ def response_guard(http_library: ModuleType, max_bytes: int) -> Callable[[Any], 
         headers = response.headers
         refuse_unusable(int(response.status_code), headers.get("content-type", ""), headers.get("location", ""))
         source = response.stream
-        # Decompressed here, piece by piece, because the limit is for memory.
+        # Decompressed here, piece by piece, because the limit protects memory.
         encoded = http_library.Response(response.status_code, headers=response.headers, stream=source)
         for name in ("content-encoding", "content-length"):
             response.headers.pop(name, None)
@@ -106,7 +106,7 @@ async def bounded(parts: AsyncIterable[bytes], max_bytes: int) -> AsyncIterator[
 
 
 def refuse_unusable(status: int, content_type: str, location: str) -> None:
-    """Refuse a response that is no answer for any request, before its body is read.
+    """Refuse a response that cannot be an answer, before its body is read.
 
     :param status: its HTTP status.
     :param content_type: header of that name; empty: none.

@@ -1,4 +1,4 @@
-"""Reading the response body of an OpenAI-compatible server, leniently: servers differ."""
+"""Read the response body of an OpenAI-compatible server leniently, because servers differ."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def read_completion(payload: object, response_path: str) -> Completion:
     """Read one response.
 
     :param payload: the decoded JSON body, of any shape.
-    :param response_path: where the text is, e.g. `choices.0.message.content`.
-    :return: the completion; its `problem` says when the text is no answer.
+    :param response_path: path of the text, e.g. `choices.0.message.content`.
+    :return: the completion; its `problem` says why a text is not an answer.
     """
     value = value_at(payload, response_path)
     steps = response_path.split(".")
@@ -65,7 +65,7 @@ def reasoning_in(payload: object, message: object, content: object) -> int | Non
 
     :param payload: the decoded body.
     :param message: the message in it.
-    :param content: the place of the answer's text.
+    :param content: value at the place of the answer's text.
     :return: characters, or 0 if the server only counts its tokens; None if there is an answer, or no reasoning.
     """
     text = _content(content)
@@ -85,13 +85,13 @@ def reasoning_in(payload: object, message: object, content: object) -> int | Non
 def completion_problem(
     text: str, finish_reason: str | None, refusal: str | None = None, missing: bool = False
 ) -> FailureReason | None:
-    """Tell why a text must not be read as an answer.
+    """Return why a text must not be read as an answer.
 
-    :param text: what the model wrote.
-    :param finish_reason: why it stopped, in OpenAI's words.
+    :param text: text of the model.
+    :param finish_reason: why the model stopped, in OpenAI's terms.
     :param refusal: the refusal text.
-    :param missing: whether the response had no place for a text at all.
-    :return: the reason; None when the text may be read.
+    :param missing: whether the response has no place for a text at all.
+    :return: the reason; None if the text may be read.
     """
     if refusal or finish_reason == "content_filter":
         return FailureReason.REFUSED
@@ -107,8 +107,8 @@ def value_at(payload: object, path: str) -> Any:
 
     :param payload: nested dicts and lists.
     :param path: for instance `choices.0.message.content`.
-    :return: the value, which may be None; an object that is neither None, text, number nor container when there is
-        nothing at the path.
+    :return: the value, which may be None; if there is nothing at the path, an object that is neither None, text, number
+        nor container.
     """
     for step in path.split("."):
         if isinstance(payload, dict) and step in payload:
@@ -124,7 +124,7 @@ def _content(value: object) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, list):
-        # Some servers give the text in parts.
+        # Some servers return the text in parts.
         parts = [part for part in value if isinstance(part, Mapping) and part.get("type") not in _REASONING_PARTS]
         return "".join(part["text"] for part in parts if isinstance(part.get("text"), str))
     return ""

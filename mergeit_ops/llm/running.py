@@ -1,4 +1,4 @@
-"""Running a coroutine to its end from code that does not await, whatever thread it is in."""
+"""Run a coroutine to its end from synchronous code, in any thread."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ T = TypeVar("T")
 
 
 def run_to_end(coroutine: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run a coroutine in an event loop of its own and wait for it.
+    """Run a coroutine in a separate event loop and wait for it.
 
-    Where the calling thread already runs a loop, as in a notebook, another thread does it. An interrupt of the
-    waiting thread cancels the coroutine and waits until it has cleaned up.
+    If the calling thread already runs a loop, as in a notebook, another thread is used. An interrupt of the waiting
+    thread cancels the coroutine and waits until it has cleaned up.
 
-    :param coroutine: makes the coroutine.
-    :return: what it returns; its exception is raised.
+    :param coroutine: function that makes the coroutine.
+    :return: result of the coroutine; its exception is raised.
     """
     return _in_thread(coroutine) if _loop_is_running() else asyncio.run(coroutine())
 
 
 @contextmanager
 def spared_collections() -> Iterator[None]:
-    """Keep what lives now out of the garbage collector's sight for a while.
+    """Exclude all existing objects from garbage collection in this context.
 
-    A full collection goes over every object of the libraries that are loaded, a million with torch: it would hold up
-    all answers under way for a tenth of a second. Objects made from now on are collected as ever.
+    A full collection visits every object of the loaded libraries, a million with torch, and would delay all pending
+    answers for a tenth of a second. New objects are collected as usual.
     """
     gc.freeze()
     try:

@@ -1,7 +1,7 @@
 """All differences between OpenAI-compatible servers, in one place.
 
 The rules come from tests with the servers (docs/servers.md lists them with their versions) or from their documentation.
-A code in the body and the status decide. Messages for people are used only if these are not enough.
+The code in the body and the status decide. Messages for people are used only if these are not enough.
 """
 
 from __future__ import annotations
@@ -30,18 +30,19 @@ __all__ = [
 ]
 
 CAP_FIELDS = ("max_tokens", "max_completion_tokens")
-"""Names of the bound on an answer's tokens: most servers know the first only, OpenAI's reasoning models the second."""
+"""Names of the limit of an answer's tokens. Most servers know only the first, OpenAI's reasoning models only the
+second."""
 
 THINKING_SWITCHES = (
     "reasoning_effort: low (OpenAI, OpenRouter, Ollama), "
     "extra_body: {chat_template_kwargs: {enable_thinking: false}} (vLLM, SGLang, llama.cpp), "
     "extra_body: {enable_thinking: false} (DashScope), extra_body: {thinking: {type: disabled}} (DeepSeek, Zhipu)"
 )
-"""What makes a model think less, as entries of `sampling_params`."""
+"""Entries of `sampling_params` that make a model think less."""
 
 
 class Complaint(str, Enum):
-    """What a server says that its status code does not tell."""
+    """The meaning of a failure beyond its status code."""
 
     TOO_LONG = "too_long"
     UNKNOWN_MODEL = "unknown_model"
@@ -63,7 +64,7 @@ _CODE_NAMES = {
     Complaint.UNKNOWN_MODEL: "model_not_found model_not_exist model_not_exists unknown_model DeploymentNotFound "
     "model_decommissioned model_deprecated model_not_available model_not_supported invalid_model "
     "InvalidEndpointOrModel.NotFound ModelNotOpen NotFoundError 1211",
-    # LiteLLM without a database, to every key but its master key; OpenAI; Google; Moonshot; Anthropic.
+    # LiteLLM without a database, for every key except its master key; OpenAI; Google; Moonshot; Anthropic.
     Complaint.WRONG_KEY: "no_db_connection invalid_api_key incorrect_api_key_error API_KEY_INVALID API_KEY_EXPIRED "
     "expired_api_key api_key_expired key_expired token_expired expired_token invalid_token authentication_error "
     "invalid_authentication invalid_authentication_error AuthenticationError unauthorized unauthenticated "
@@ -82,7 +83,7 @@ _CODE_NAMES = {
     # OpenAI; Moonshot; DashScope; Zhipu.
     Complaint.RATE: "rate_limit_exceeded rate_limit_error rate_limit_reached_error too_many_requests Throttling "
     "Throttling.RateQuota Throttling.AllocationQuota Throttling.BurstRate 1302 1303 1305",
-    # Azure, whose filter refuses a prompt in the same words each time; OpenAI; DashScope; new-api; Google; Zhipu.
+    # Azure, whose filter refuses every prompt in the same words; OpenAI; DashScope; new-api; Google; Zhipu.
     Complaint.CONTENT: "content_filter content_policy_violation ResponsibleAIPolicyViolation DataInspectionFailed "
     "data_inspection_failed moderation_blocked sensitive_words_detected prohibited_content prompt_blocked "
     "invalid_prompt ContentPolicyViolationError content_filtered guardrail_intervened guardrail_violation 1301 1026",
@@ -159,7 +160,7 @@ _NO_CREDIT = (
     r"billing (?:is )?not active|no active (?:subscription|payment)",
     r"余额不足|欠费|额度(?:不足|已用|用尽|耗尽)|请充值",
 )
-# These words mean a temporary limit: Google's "You exceeded your current quota" is used for both.
+# These words mean a temporary limit. Google uses "You exceeded your current quota" for both kinds.
 _PER_MINUTE = re.compile(r"per[ _-]?(?:minute|second|min\b|sec\b)|\b[RT]PM\b", re.IGNORECASE)
 _PER_DAY = re.compile(r"Per(?:Day|Week|Month)")
 _PASSES = re.compile(r"(?:retry|try again) (?:in|after) [\d.]+ ?(?:ms|s|m\d|sec|min)|retryDelay\W+\d", re.IGNORECASE)
@@ -183,7 +184,7 @@ _ACCOUNT = (
     r"\b(?:suspended|banned|disabled|terminated|restricted|blocked|locked|deactivated|closed)\b",
 )
 _ONE_TOO_LARGE = r"(?:request|payload|content)(?: body| entity)? too large"
-"""Groq and GitHub with 413, OpenAI with 429: this request alone is more than a minute's tokens."""
+"""Groq and GitHub with 413, OpenAI with 429: this request alone exceeds the tokens of a minute."""
 
 
 def _any(*patterns: str) -> re.Pattern[str]:
@@ -192,7 +193,7 @@ def _any(*patterns: str) -> re.Pattern[str]:
 
 _WORDINGS = {
     Complaint.TOO_LONG: _any(*_TOO_LONG, _ONE_TOO_LARGE),
-    # Before the content: an account may be closed for what it has sent.
+    # Before the content, because an account may be closed for the content that it has sent.
     Complaint.ACCOUNT: _any(*_ACCOUNT),
     Complaint.CONTENT: _any(*_CONTENT),
     Complaint.UNKNOWN_MODEL: _any(*_UNKNOWN_MODEL),
@@ -206,7 +207,7 @@ _LOOKED_FOR: dict[int | None, tuple[Complaint, ...]] = {
     412: (Complaint.NO_CREDIT, Complaint.WRONG_KEY, Complaint.ACCOUNT),
     403: (Complaint.ACCOUNT, Complaint.CONTENT, Complaint.WRONG_KEY, Complaint.NO_CREDIT, Complaint.UNKNOWN_MODEL),
     429: (Complaint.NO_CREDIT,),
-    # Gateways pass on what they were told.
+    # Gateways pass on the messages of other servers.
     500: (Complaint.TOO_LONG, Complaint.CONTENT, Complaint.NO_CREDIT),
 }
 # llama.cpp; Text Generation Inference and Hugging Face's servers.
@@ -221,7 +222,7 @@ _MAX_DEPTH = 4
 def complaint_in(status: int | None, body: object, retry_after_s: float | None = None) -> Complaint | None:
     """Return the complaint of a failed call, if the status code is not enough.
 
-    :param status: of the response; None for an error without a status in a successful response.
+    :param status: status of the response; None for an error without a status in a successful response.
     :param body: the decoded body, of any shape.
     :param retry_after_s: seconds that the server asks to wait; None if it does not say.
     :return: the complaint; None if the status is enough.
@@ -230,7 +231,7 @@ def complaint_in(status: int | None, body: object, retry_after_s: float | None =
     if status in (413, 429) and re.search(_ONE_TOO_LARGE, words, re.IGNORECASE):
         return Complaint.TOO_LONG
     if status == _UNAVAILABLE and _LOADING.search(words):
-        # llama.cpp listens before its model is loaded.
+        # llama.cpp accepts connections before its model is loaded.
         return Complaint.LOADING
     field = refused_field(status, body)
     if status == _TOO_LARGE and field is None:
@@ -240,7 +241,7 @@ def complaint_in(status: int | None, body: object, retry_after_s: float | None =
         return coded
     looked_for = _LOOKED_FOR.get(status, ())
     if field is not None:
-        # What is said of a parameter often names the model too.
+        # Messages about a parameter often name the model too.
         looked_for = tuple(complaint for complaint in looked_for if complaint is Complaint.TOO_LONG)
     for complaint in looked_for:
         if _WORDINGS[complaint].search(words):
@@ -251,10 +252,10 @@ def complaint_in(status: int | None, body: object, retry_after_s: float | None =
 
 
 def reports_an_error(payload: Mapping[str, Any], answer_at: str) -> bool:
-    """Tell whether a body that claims to be good holds an error where its answer should be.
+    """Return whether a successful response holds an error in place of its answer.
 
     :param payload: without choices.
-    :param answer_at: the field that the answer is in.
+    :param answer_at: field that holds the answer.
     """
     if payload.get("error") or coded_complaint(payload) is not None:
         return True
@@ -263,13 +264,13 @@ def reports_an_error(payload: Mapping[str, Any], answer_at: str) -> bool:
         return True
     if payload.get(answer_at):
         return False
-    # FastAPI and gateways say it in words alone; Ollama's own answers have a message that is no text.
+    # FastAPI and gateways report it only in words. Ollama's own answers have a message that is not a text.
     said = [payload.get(name) for name in ("detail", "message", "msg", "error_msg", "errors")]
     return any(isinstance(words, (str, list)) and words for words in said)
 
 
 def _quota_passes(body: object, words: str, retry_after_s: float | None) -> bool:
-    """Tell whether a quota that is used up is one of a minute, and not one of a day or of the account."""
+    """Return whether an exhausted quota is per minute, and not per day or of the account."""
     quotas, delays = [words], []
     for detail in _details(body):
         quotas += [str(entry.get("quotaId")) for entry in _mappings(detail.get("violations"))]
@@ -283,7 +284,7 @@ def _quota_passes(body: object, words: str, retry_after_s: float | None) -> bool
 
 
 def _details(body: object) -> Iterator[Mapping[str, Any]]:
-    """Yield what Google lists beside an error, also where the error is one of a list."""
+    """Yield the details that Google lists with an error, even if the error is in a list."""
     for error in _mappings(body if isinstance(body, list) else [body]):
         for place in _mappings([error, error.get("error")]):
             yield from _mappings(place.get("details"))
@@ -294,7 +295,7 @@ def _mappings(values: object) -> list[Mapping[str, Any]]:
 
 
 def coded_complaint(body: object) -> Complaint | None:
-    """Return the complaint of a failed call from the codes in its body alone.
+    """Return the complaint of a failed call, only from the codes in its body.
 
     :param body: the decoded body, of any shape.
     """
@@ -308,7 +309,7 @@ def coded_complaint(body: object) -> Complaint | None:
 def words_in(body: object) -> str:
     """Return the message in the body of a failed response, without repeated parts of the request.
 
-    :param body: decoded, of any shape; a text is taken as it is.
+    :param body: decoded body, of any shape; a text is used unchanged.
     """
     found = list(dict.fromkeys(filter(None, (text.strip() for text in _words(body, 0)))))
     return ": ".join(found)
@@ -338,7 +339,8 @@ def _words(body: object, depth: int) -> Iterator[str]:
 
 
 def _codes_in(body: object, depth: int = 0) -> Iterator[object]:
-    """Yield what may be a code, nearest to the error first; also a message of one word with an underscore or a dot."""
+    """Yield possible codes, the nearest to the error first, including messages of one word with an underscore or a
+    dot."""
     if isinstance(body, list) and depth < _MAX_DEPTH:
         for entry in body:
             yield from _codes_in(entry, depth + 1)
@@ -384,19 +386,19 @@ _FIELDS = (
 )
 _PLAIN_FIELDS = {_plain(name): name for name in _FIELDS}
 _NO_PARAMETERS = ("messages", "model", "prompt", "input", "tools", "tool_choice")
-"""Fields of a request that are no settings."""
+"""Fields of a request that are not settings."""
 _GATEWAY = (500, 502)
 _UNSUPPORTED = re.compile(
     r"unsupported|unrecogni[sz]ed|(?:not|n't|no longer) (?:be )?(?:support|allow|permit|accept)", re.IGNORECASE
 )
 _NO_ENDPOINT = "no endpoints found that"
-"""OpenRouter with 404, where no provider of a model takes a parameter."""
+"""OpenRouter with 404, if no provider of a model accepts a parameter."""
 _SHORT = ("n", "seed", "stop", "thinking")
 _NAMED = re.compile(
     "|".join(
         rf"['\"`\[]{name}['\"`\]]|parameter:? {name}\b"
         if name in _SHORT
-        # In one word too: `maxTokens`, `topP`.
+        # Also as one word: `maxTokens`, `topP`.
         else rf"(?<![\w.]){name.replace('_', '_?')}\b"
         for name in sorted(_FIELDS, key=len, reverse=True)
     ),
@@ -421,7 +423,7 @@ def refused_field(status: int | None, body: object) -> str | None:
         return None
     for error in (value_at(body, "error"), body):
         named = error.get("param") if isinstance(error, Mapping) else None
-        # `body.temperature` is one, and so is `response_format.type`.
+        # Such as `body.temperature` and `response_format.type`.
         parts = re.split(r"[.\[\]]+", named) if isinstance(named, str) else []
         known = next((_PLAIN_FIELDS[_plain(part)] for part in reversed(parts) if _plain(part) in _PLAIN_FIELDS), None)
         if known is not None:
@@ -435,7 +437,7 @@ def refused_field(status: int | None, body: object) -> str | None:
 
 
 def _passed_on(status: int, words: str) -> bool:
-    """Tell whether an error of a gateway is the refusal of a parameter by a server behind it."""
+    """Return whether a gateway's error means that the server behind it refuses a parameter."""
     return _UNSUPPORTED.search(words) is not None if status in _GATEWAY else _NO_ENDPOINT in words.lower()
 
 
@@ -447,7 +449,7 @@ _FILE_ENDING = re.compile(r"\.(?:gguf|bin|safetensors)$")
 
 
 def same_model(asked: str, answered: str) -> bool:
-    """Return whether two names are one model, apart from a path before it and a date or an alias after it.
+    """Return whether two names mean one model, ignoring a path before and a date or an alias after the name.
 
     :param asked: the requested name.
     :param answered: the name in the response.
@@ -462,14 +464,14 @@ def _stem(name: str) -> str:
 
 
 def response_formats(schema: Mapping[str, Any]) -> tuple[Mapping[str, Any] | None, ...]:
-    """Return the ways to ask for JSON, strictest first; None asks in the prompt only.
+    """Return the ways to ask for JSON, strictest first; None asks only in the prompt.
 
     :param schema: JSON schema of the answer.
     """
     return (
-        # OpenAI, vLLM, llama.cpp, Ollama, LiteLLM; `transformers serve` takes it and does not look at it.
+        # OpenAI, vLLM, llama.cpp, Ollama, LiteLLM; `transformers serve` accepts and ignores it.
         {"type": "json_schema", "json_schema": {"name": "answer", "schema": dict(schema), "strict": True}},
-        # llama-cpp-python, which fails with 500 over the first.
+        # llama-cpp-python, which fails with 500 at the first form.
         {"type": "json_object", "schema": dict(schema)},
         {"type": "json_object"},
         None,
@@ -477,7 +479,7 @@ def response_formats(schema: Mapping[str, Any]) -> tuple[Mapping[str, Any] | Non
 
 
 def listed_logprobs(payload: object) -> Iterator[tuple[object, object]]:
-    """Yield the most likely first tokens of a text completion with their log-probabilities, whatever they are.
+    """Yield the most likely first tokens of a text completion with their log-probabilities, as the raw values.
 
     `top_logprobs.0` is a mapping of token to number (text completions of OpenAI, vLLM and llama-cpp-python),
     `content.0.top_logprobs` a list of `token` and `logprob` (llama.cpp, also behind LiteLLM).
@@ -494,9 +496,9 @@ def listed_logprobs(payload: object) -> Iterator[tuple[object, object]]:
 
 
 def echoed_tokens(payload: object) -> list[tuple[object, object]]:
-    """Return the tokens that a text completion lists with their log-probabilities, whatever they are.
+    """Return the tokens that a text completion lists with their log-probabilities, as the raw values.
 
-    Asked with `echo`, these are the tokens of the prompt, then those of the completion: vLLM, llama-cpp-python, SGLang
+    With `echo`, these are the tokens of the prompt, followed by those of the completion: vLLM, llama-cpp-python, SGLang
     and OpenAI. llama-cpp-python leaves out the model's BOS.
 
     :param payload: the decoded body of a response.
@@ -509,10 +511,10 @@ def echoed_tokens(payload: object) -> list[tuple[object, object]]:
 
 
 def prompt_logprobs(payload: object) -> list[tuple[object, object]]:
-    """Return the tokens of the prompt with their log-probabilities, as vLLM lists them if asked by `prompt_logprobs`.
+    """Return the tokens of the prompt with their log-probabilities, as vLLM lists them for `prompt_logprobs`.
 
-    Each is a mapping of token ids: the token itself, and the likeliest one, of rank 1, if that is another. The first
-    one is null: its text is not told.
+    Each is a mapping of token ids: the token itself and, if it is another one, the likeliest token (rank 1). The first
+    entry is null; its text is not given.
 
     :param payload: the decoded body of a response.
     """

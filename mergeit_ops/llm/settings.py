@@ -1,4 +1,4 @@
-"""The parameters of an LLM, as operators and scorers take them: names, defaults, allowed values and docs."""
+"""The parameters of an LLM in operators and scorers: names, defaults, allowed values and docs."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ CACHE_AUTO = "auto"
 DEFAULT_SAMPLING_PARAMS: Mapping[str, Any] = {"temperature": 0.25}
 
 API_MODES = ("online", "batch")
-"""How a server is asked: each request by a call, or all of them by its batch API."""
+"""How to ask a server: by one call for each request, or by its batch API."""
 
 BATCH_FOLDER_VARIABLE = "MERGEIT_BATCH_FOLDER"
-"""Environment variable that stands for `api_mode: batch` and `batch_folder` in every operator that asks a server."""
+"""Environment variable that sets `api_mode: batch` and `batch_folder` in every operator that asks a server."""
 
 LLM_CONSTRAINTS: Mapping[str, Constraint] = {
     "api_or_hf_model": TEXT,
@@ -56,7 +56,7 @@ LLM_CONSTRAINTS: Mapping[str, Constraint] = {
     "sampling_params": MAPPING,
     "warm_up": FLAG,
     "try_num": Number(low=1, integer=True),
-    # The connection pool of the openai package holds no more.
+    # The limit of the openai package's connection pool.
     "max_concurrency": Number(low=1, high=1000, integer=True),
     "timeout_s": Number(low=0, low_open=True),
     "cache_path": OPTIONAL_PATH,
@@ -89,54 +89,55 @@ _PARAMETER = re.compile(r"^:param (\w+): .*(?:\n .*)*", re.MULTILINE)
 
 @dataclass(frozen=True)
 class LLMSettings:
-    """What answers, how it is asked, and when a run stops; nothing is opened or loaded.
+    """The model, how to ask it, and when a run stops. Nothing is opened or loaded.
 
-    :param api_or_hf_model: name of the model, as the server knows it; for a local one its name at the Hugging Face
-        Hub, or a folder.
+    :param api_or_hf_model: name of the model on the server; for a local model, its name on the Hugging Face Hub or a
+        folder.
     :param is_hf_model: false: an OpenAI-compatible server; true: a local Hugging Face model through transformers.
-    :param backend: what answers, by name: `openai`, `huggingface`, or `recorded` answers from a file; null: what
-        `is_hf_model` says.
+    :param backend: name of the back-end: `openai`, `huggingface`, or `recorded` for answers from a file; null: it
+        follows `is_hf_model`.
     :param api_endpoint: path of the chat endpoint below the base URL; null: `/chat/completions`.
-    :param response_path: where the answer's text stands in the response; null: `choices.0.message.content`.
-    :param model_params: of the client, e.g. `base_url`. The key comes from the environment variable
-        OPENAI_API_KEY, never from a recipe; OPENAI_BASE_URL stands in for a missing `base_url`. For a local model
-        arguments of `from_pretrained`, e.g. `revision`, `dtype` or `device_map`, and `chat_template`, a text that
-        stands in for the model's own.
-    :param sampling_params: sent with each request; null: the default temperature, which is left out where a model
-        refuses it: 0.25 for the merger, as in the released code, and for `instruction_rewrite_mapper` and
+    :param response_path: path of the answer's text in the response; null: `choices.0.message.content`.
+    :param model_params: arguments of the client, e.g. `base_url`. The key comes from the environment variable
+        OPENAI_API_KEY, never from a recipe; without `base_url`, OPENAI_BASE_URL is used. For a local model: arguments
+        of `from_pretrained`, e.g. `revision`, `dtype` or `device_map`, and `chat_template`, a text that replaces the
+        model's own template.
+    :param sampling_params: parameters sent with each request. null: only the default temperature, which is left out if
+        a model refuses it: 0.25 for the merger, as in the released code, and for `instruction_rewrite_mapper` and
         `backtranslation_mapper`; 0 for `llm_judge`, or 0.7 if its `n` is above 1; 0 for `instruction_tag_mapper`. A
-        local model refuses what it cannot do, and writes at most as many tokens as its prompt has, unless `max_tokens`
-        says.
-    :param warm_up: whether the first request of a run is answered before others are sent. On a small machine the
-        first prompt takes longest, and alone it takes half as long. A server whose cache serves all requests, such
-        as vLLM, then reads the part that all requests share only once.
-    :param try_num: answers asked for before a request counts as failed, when they do not parse.
-    :param max_concurrency: requests in flight at once, over the whole run. On Ray it applies to each task; the log
-        says how many tasks run at a time, and num_proc lowers that number. For a local model it is the maximum
-        number of conversations in a batch: on a GPU as many as fit into its memory, elsewhere up to 8.
+        local model refuses parameters that it does not know, and writes at most as many tokens as its prompt has,
+        unless `max_tokens` is set.
+    :param warm_up: whether to wait for the answer to the first request of a run before sending others. On a small
+        machine the first prompt takes longest, and alone it takes half as long. A server whose cache serves all
+        requests, such as vLLM, then reads the shared part of all requests only once.
+    :param try_num: number of answers to ask for, if answers cannot be parsed, before a request counts as failed.
+    :param max_concurrency: most requests in flight at once, over the whole run. On Ray it applies to each task; the log
+        says how many tasks run at a time, and num_proc lowers that number. For a local model it is the most
+        conversations in a batch: on a GPU as many as fit into its memory, on a CPU up to 8.
     :param timeout_s: seconds until a request to a server counts as lost.
-    :param cache_path: file of the journal of answers, on the machine that runs Data-Juicer; `auto`: below the
-        user's cache folder; null: none.
+    :param cache_path: file of the journal of answers, on the machine that runs Data-Juicer; `auto`: below the user's
+        cache folder; null: no journal.
     :param max_failure_ratio: share of failed requests, in [0, 1], above which the run stops.
-    :param max_total_tokens: token budget, prompt and completion; null: no limit. When it is used up, no more
-        requests are sent, and what remains gets the reason `budget`. It applies to the whole run, on Ray too.
-    :param api_mode: `online`: each request is a call of its own. `batch`: requests are written to files, submitted to
-        the server's batch API and fetched when they are answered, within a day and at OpenAI for half the price. A
-        run that is stopped goes on with the batches under way. It needs a journal, and is for servers, in the default
-        executor. Answers of both modes are the same in the journal.
-    :param batch_max_requests: requests in a batch at most; 50,000 is OpenAI's limit.
-    :param batch_max_mb: size of a batch's file at most, in MB (1,000,000 bytes); 200 is OpenAI's limit.
-    :param batch_poll_interval: seconds between the first two looks at a batch; the waits grow to ten times as long.
-    :param batch_completion_window: time within which the server has to complete a batch; OpenAI knows `24h` only.
-    :param batch_folder: folder that takes the files of requests with `api_mode: batch`, for who runs them by hand: the
-        run stops when they are written, and says how it goes on. null: the server's batch API takes them.
-    :param batch_price_ratio: price of a token with `api_mode: batch`, as a share of its price: 0.5 at OpenAI.
-    :param price_per_1k_prompt: price of 1,000 prompt tokens, in any currency; with it and the next one the dry run
-        and the run tell their cost. null: not known.
-    :param price_per_1k_completion: price of 1,000 completion tokens; null: not known.
-    :param price_per_1k_cached_prompt: price of 1,000 prompt tokens that the server had in its cache, as far as it
-        reports them; null: as of all prompt tokens. A dry run cannot foresee them.
-    :raises RecipeError: one sentence with parameter, allowed values and value received.
+    :param max_total_tokens: budget of prompt and completion tokens; null: no limit. When it is used up, no more
+        requests are sent, and the remaining rows get the reason `budget`. It applies to the whole run, also on Ray.
+    :param api_mode: `online`: each request is a separate call. `batch`: requests are written to files and submitted to
+        the server's batch API, and their answers are fetched within a day; OpenAI charges half the price. After a stop,
+        the next run continues with the pending batches. This mode needs a journal, a server and the default executor.
+        The journal does not distinguish the answers of both modes.
+    :param batch_max_requests: most requests in a batch; OpenAI's limit is 50,000.
+    :param batch_max_mb: largest size of a batch's file, in MB (1,000,000 bytes); OpenAI's limit is 200.
+    :param batch_poll_interval: seconds between the first two checks of a batch; the intervals grow up to ten times this
+        value.
+    :param batch_completion_window: time within which the server must complete a batch; OpenAI accepts only `24h`.
+    :param batch_folder: with `api_mode: batch`, a folder for the files of requests, if you run them by hand. The run
+        stops when the files are written, and says how to continue. null: they go to the server's batch API.
+    :param batch_price_ratio: price of a token with `api_mode: batch`, as a share of the online price; 0.5 at OpenAI.
+    :param price_per_1k_prompt: price of 1,000 prompt tokens, in any currency. If it and `price_per_1k_completion` are
+        set, the run and the dry run report the cost. null: unknown.
+    :param price_per_1k_completion: price of 1,000 completion tokens; null: unknown.
+    :param price_per_1k_cached_prompt: price of 1,000 prompt tokens from the server's cache, if the server reports them;
+        null: the same as other prompt tokens. A dry run cannot predict them.
+    :raises RecipeError: if a parameter cannot work. The sentence names it, the allowed values and the given value.
     """
 
     api_or_hf_model: str = "gpt-4o"
@@ -187,7 +188,7 @@ class LLMSettings:
 
     @property
     def prices(self) -> Prices | None:
-        """What tokens cost; None when it is not known."""
+        """What tokens cost; None if it is unknown."""
         if self.price_per_1k_prompt is None or self.price_per_1k_completion is None:
             return None
         prices = Prices(self.price_per_1k_prompt, self.price_per_1k_completion, self.price_per_1k_cached_prompt)
@@ -216,12 +217,12 @@ class LLMSettings:
 
 
 def takes_settings(*without: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Have an `__init__` take the fields of `LLMSettings` as keyword arguments, with their defaults and docs.
+    """Give an `__init__` the fields of `LLMSettings` as keyword arguments, with their defaults and docs.
 
     The decorated function receives them as one mapping, its keyword argument `llm`. Help texts, the command line and
     `inspect.signature` show each of them. A parameter of the function itself replaces the field of the same name.
 
-    :param without: fields that are not taken.
+    :param without: fields to leave out.
     """
 
     def decorated(init: Callable[..., None]) -> Callable[..., None]:

@@ -1,4 +1,4 @@
-"""One run of the engine: workers that pull requests, look into the journal, ask, read, and ask again."""
+"""One run of the engine: workers that pull requests, read the journal, ask, parse, and ask again."""
 
 from __future__ import annotations
 
@@ -51,7 +51,8 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _REFUSED_REQUESTS = 3
-"""Requests a server forbids, or refuses in the same words, before a run stops; fewer may be about what they hold."""
+"""Number of requests that a server forbids, or refuses in the same words, before a run stops. Fewer refusals may be due
+to the content."""
 
 ABOUT_ONE_REQUEST = {
     FailureKind.TOO_LONG: FailureReason.TOO_LONG,
@@ -64,28 +65,28 @@ _NO_ANSWER = (FailureKind.TRANSIENT, FailureKind.UNUSABLE)
 _REFUSAL_STEPS = 10
 
 _TURNS = 5
-"""Answers to others, for each waiting request, after which the rate is not why a request still waits."""
+"""Number of answers to others, per waiting request, after which the rate is not the reason why a request waits."""
 
 _ONLY_REASONING = 3
-"""First requests answered with only reasoning after which a run stops."""
+"""Number of first requests answered only with reasoning after which a run stops."""
 
 _NAMED_MODELS = 8
-"""Maximum number of other model names that are counted separately; a server may invent names."""
+"""Most other model names that are counted separately, because a server may invent names."""
 
 _CANCELLED_AGAIN_S = 0.5
 """Seconds after which a task that has been cancelled and still runs is cancelled again."""
 
 _LOST_REQUESTS = 2
-"""Requests that bring no usable answer before a run stops, as long as none has brought one."""
+"""Number of requests without a usable answer after which a run stops, if there has been no usable answer."""
 
 
 class Stage(Generic[T]):
     """Answers the requests of one run.
 
-    :param engine: settings, and what is remembered from run to run.
-    :param usage: the counters of this run, kept up to date.
+    :param engine: engine, with its settings and its memory from run to run.
+    :param usage: the counters of this run, which are updated.
     :param journal: open.
-    :param progress: hears of each finished request.
+    :param progress: progress display, which is told of each finished request.
     """
 
     def __init__(self, engine: LLMEngine, usage: Usage, journal: AnswerStore, progress: Progress) -> None:
@@ -121,16 +122,16 @@ class Stage(Generic[T]):
     ) -> None:
         """Answer requests until none is left, or the run has to stop.
 
-        :param requests: pulled as workers become free, in a thread of their own.
-        :param on_outcome: called once per request, in the same thread: what both share needs no lock. It may return the
-            request that comes next.
-        :param more_to_come: whether further runs belong to the same work.
+        :param requests: pulled as workers become free, in a separate thread.
+        :param on_outcome: called once per request, in the same thread, so both can share data without a lock. It may
+            return the next request.
+        :param more_to_come: whether more runs of the same work follow.
         """
         source = iter(requests)
         lines = asyncio.ensure_future(self._progress.lines())
         with ThreadPoolExecutor(1, thread_name_prefix="mergeit-requests") as caller:
             try:
-                # Twice as many as there may be calls: the next prompt is ready, whatever a worker waits for.
+                # Twice as many workers as calls, so that the next prompt is always ready.
                 workers = [self._work(source, on_outcome, caller) for _ in range(2 * self._places)]
                 await all_or_none(workers, before_the_end=self._answers_under_way)
                 self._judge(at_end=not more_to_come)
@@ -150,7 +151,7 @@ class Stage(Generic[T]):
         loop = asyncio.get_running_loop()
 
         def following(outcome: LLMOutcome[T]) -> LLMRequest[T] | None:
-            # One change of threads for both.
+            # Both in one switch of threads.
             return on_outcome(outcome) or next(source, None)
 
         request = await loop.run_in_executor(caller, next, source, None)
@@ -180,7 +181,8 @@ class Stage(Generic[T]):
         key = question.key
         lock = self._key_locks.setdefault(key, asyncio.Lock())
         try:
-            # The same question twice at the same time: the second waits, and finds the answer in the journal.
+            # If the same question is asked twice at the same time, the second waits and finds the answer in the
+            # journal.
             async with lock:
                 return await self._from_journal_or_model(question, request)
         except ReplyError as error:
@@ -200,10 +202,10 @@ class Stage(Generic[T]):
         if self._trusted():
             return await self._ask_within_budget(request, params, cut_off)
         call = None
-        # One call alone finds out whether the server answers at all: a wrong key costs one request, not dozens.
+        # One call alone shows whether the server answers at all, so a wrong key costs one request, not dozens.
         async with self._first_contact:
             if not self._trusted():
-                # Before the clock starts: loading the client library takes as long as a refusal.
+                # Before the clock starts, because loading the client library takes as long as a refusal.
                 self._opened_backend()
                 call = asyncio.ensure_future(self._ask_within_budget(request, params, cut_off))
                 try:
@@ -215,12 +217,12 @@ class Stage(Generic[T]):
                 except BaseException:
                     await _cancelled(call)
                     raise
-                # Refusals come at once: a server that takes longer is at work on an answer.
+                # Refusals are immediate. A server that takes longer is working on an answer.
                 self._first_call, self._first_call_failed = call, False
         return await (call or self._ask_within_budget(request, params, cut_off))
 
     def _trusted(self) -> bool:
-        """Return whether the server has answered, or is at work on another call that has not failed yet."""
+        """Return whether the server has answered, or is working on another call that has not failed yet."""
         first = self._first_call
         at_work = first is not None and not first.done() and first is not asyncio.current_task()
         return self._engine.proven or (at_work and not self._first_call_failed)
@@ -235,7 +237,7 @@ class Stage(Generic[T]):
                 raise ReplyError(FailureReason.BUDGET)
             if reserved >= reserve.prompt(estimate) + reserve.completion(expected, cap, cut_off):
                 break
-            # While this one waited, another call has shown that more must be set aside.
+            # While this call waited, another one has shown that a larger reserve is needed.
             self._budget.settle(reserved, 0)
         if self._budget.limited and cap is None:
             params = {**params, "max_tokens": room}
@@ -244,7 +246,7 @@ class Stage(Generic[T]):
             try:
                 completion = await self._call(request, params, estimate)
             except ReplyError as error:
-                # Some servers count what is set aside for the answer: with as much as is expected it may fit.
+                # Some servers count the limit of the answer. With a limit of the expected length, the request may fit.
                 set_aside = self._budget.limited and cap is None and room > expected
                 if error.reason is not FailureReason.TOO_LONG or not set_aside:
                     raise
@@ -266,7 +268,7 @@ class Stage(Generic[T]):
 
     @staticmethod
     def _tokens_of(completion: Completion, prompt_estimate: int) -> tuple[int, int]:
-        """Return the tokens of prompt and answer, estimated where the server does not say."""
+        """Return the tokens of prompt and answer, estimated if the server does not report them."""
         prompt, written = completion.prompt_tokens, completion.completion_tokens
         return (
             prompt_estimate if prompt is None else prompt,
@@ -284,7 +286,7 @@ class Stage(Generic[T]):
             async with self._limit.place(ticket):
                 queued_s += engine.clock() - start
                 if self._stopped:
-                    # Whoever was next in line: nothing more is sent, the cancellation is on its way.
+                    # For the next call in line: nothing more is sent, because the cancellation is pending.
                     await asyncio.get_running_loop().create_future()
                 if await self._budget.overdrawn():
                     raise ReplyError(FailureReason.BUDGET)
@@ -322,8 +324,8 @@ class Stage(Generic[T]):
 
         def stalled_s() -> float | None:
             nonlocal most
-            # Once it is about several, a request waits for its turn, also when it is one of the last. Where many more
-            # turns than that have passed, the rate is not what is wrong with it.
+            # If several requests are refused, a request waits for its turn, even if it is one of the last. If many more
+            # turns have passed, the rate is not its problem.
             most = max(most, engine.refusals.several() if waits else 0)
             throttled = engine.refusals.answers - answers_before < _TURNS * most
             return engine.refusals.stalled_s(engine.clock()) if throttled else None
@@ -342,7 +344,7 @@ class Stage(Generic[T]):
                         on_failure=note,
                         on_retry=lambda failure, delay_s: self._note_retry(failure, delay_s, ticket),
                         sleep=engine.sleep,
-                        # The retry window is for the server's answers; waiting in the queue does not count.
+                        # The retry window covers the server's answers; waiting in the queue does not count.
                         clock=lambda: engine.clock() - queued_s,
                     )
                 except CallFailedError as error:
@@ -359,7 +361,7 @@ class Stage(Generic[T]):
         finally:
             for name in waits:
                 engine.refusals.through(name, answered)
-        # Outside the handler, so that a user's traceback is one sentence and not a history.
+        # Outside the handler, so that the user sees one sentence and no chain of exceptions.
         reason = ABOUT_ONE_REQUEST.get(failure.kind, FailureReason.API_FAILED)
         if self._is_of_recipe(failure):
             failure = failure.but(detail=f"{failure.detail}: {parameter_cure(failure)}")
@@ -368,7 +370,7 @@ class Stage(Generic[T]):
         raise ReplyError(reason)
 
     async def _complete(self, request: LLMRequest[T], params: Mapping[str, Any]) -> Completion:
-        """Ask once, and again without each default that the server refuses."""
+        """Ask once, and again without the defaults that the server refuses."""
         engine = self._engine
         backend = self._opened_backend()
         while True:
@@ -383,7 +385,7 @@ class Stage(Generic[T]):
                 raise refused
 
     def _leaves_out(self, refused: CallFailedError, sent: Mapping[str, Any]) -> bool:
-        """Return whether a server refuses a default, which is left out from now on.
+        """Return whether a server refuses a default; if so, it is left out from now on.
 
         :param refused: the failure of a call.
         :param sent: its sampling parameters.
@@ -401,7 +403,7 @@ class Stage(Generic[T]):
         return field is not None
 
     def _is_of_recipe(self, failure: CallFailedError) -> bool:
-        """Tell whether a server refuses a parameter that the recipe sets, whatever it has answered before."""
+        """Return whether a server refuses a parameter of the recipe, even if it has answered before."""
         return _sent_field(failure, self._sampling_params) in self._engine.recipe_params
 
     def _is_a_default(self, field: str) -> bool:
@@ -411,7 +413,7 @@ class Stage(Generic[T]):
         return field in self._engine.default_params
 
     def _note_answer(self, request: LLMRequest[T], completion: Completion, prompt_estimate: int) -> None:
-        """Record what an answer says about the server."""
+        """Record what an answer shows about the server."""
         engine = self._engine
         engine.refusals.answered()
         if (answered := self._book.other_model(completion.model)) is not None:
@@ -426,18 +428,18 @@ class Stage(Generic[T]):
             engine.only_reasoning.add(_name_of(request))
             if len(engine.only_reasoning) >= _ONLY_REASONING:
                 self._stopped = True
-                # It is paid for like any other answer.
+                # It is paid for, like any other answer.
                 self._count_tokens(completion, prompt_estimate)
                 raise LLMUnavailableError(only_reasoning(words_of(completion), self._identity))
 
     async def _others_are_answered(self, failure: CallFailedError, stalled_s: Callable[[], float | None]) -> bool:
-        """Return whether a server that refuses the rate of a call answers earlier calls.
+        """Return whether a server that refuses a call for its rate answers earlier calls.
 
         Refusals are fast and answers are slow. If all calls are retried together, the first results say nothing about
         the others.
 
         :param failure: what the call ended with.
-        :param stalled_s: returns how long no request has been answered; None if it is not about several.
+        :param stalled_s: function that returns how long no request has been answered; None if only one is refused.
         """
         policy = self._engine.policy
         if failure.kind is not FailureKind.RATE_LIMITED or (failure.retry_after or 0.0) > policy.total_s:
@@ -448,7 +450,7 @@ class Stage(Generic[T]):
         return left is not None and left < policy.patience_s
 
     async def _answers_under_way(self, error: BaseException) -> None:
-        """Wait for paid answers when a run that had answers has to stop."""
+        """Wait for paid answers if a run with answers has to stop."""
         if isinstance(error, LLMError):
             self._stopped = True
             if self._engine.proven and self._under_way:
@@ -468,11 +470,11 @@ class Stage(Generic[T]):
             self._limit.slow_down(delay_s, ticket)
 
     async def _stop_if_hopeless(self, request: LLMRequest[T], failure: CallFailedError, stalled: bool) -> None:
-        """Stop the run if a call failed for good and no other can succeed.
+        """Stop the run if a call has finally failed and no other can succeed.
 
         :param request: the request.
         :param failure: the error of its last call.
-        :param stalled: whether the server has refused the rate of all requests for as long as a run waits.
+        :param stalled: whether the server has refused all requests for their rate for as long as a run waits.
         """
         policy, refusals = self._engine.policy, self._engine.refusals
         wait = failure.retry_after
@@ -485,18 +487,18 @@ class Stage(Generic[T]):
             gone or stalled or refusals.hopeless(any_kind=self._settings.max_failure_ratio < 1)
         ):
             await self._stop(failure)
-        # Given up is not over: the next call would meet the same refusal.
+        # The next call would get the same refusal.
         self._pause(failure, policy.cap_s if wait is None else min(wait, policy.total_s))
         if not gone and (self._engine.proven or (self._trusted() and not failure.kind.fatal)):
             return
         self._lost += failure.kind in _NO_ANSWER
         if failure.kind in (*_NO_ANSWER, FailureKind.FORBIDDEN):
-            # Others may be about the one request.
+            # Other failures may concern only this request.
             self._last_of_server = failure
         alike = self._refused_like(failure)
         if not any(known is request for known in alike):
             alike.append(request)
-        # Calls that were refused for their rate have waited long enough for a server to recover.
+        # Calls refused for their rate have waited long enough for a server to recover.
         hopeless = (
             failure.kind in (FailureKind.RATE_LIMITED, FailureKind.LOADING)
             or self._lost >= _LOST_REQUESTS
@@ -513,7 +515,7 @@ class Stage(Generic[T]):
         raise LLMUnavailableError(unavailable(failure, self._identity))
 
     def _refused_like(self, failure: CallFailedError) -> list[LLMRequest[T]]:
-        """Return the requests that were refused like this one; a new list where a refusal says nothing of others."""
+        """Return the requests that were refused like this one; a new list if a refusal says nothing about others."""
         if failure.kind is FailureKind.FORBIDDEN:
             return self._refused.setdefault(failure.kind.value, [])
         if failure.kind is FailureKind.BAD_REQUEST:
@@ -521,7 +523,7 @@ class Stage(Generic[T]):
         return []
 
     def _judge(self, at_end: bool = False) -> None:
-        """Stop the run when too large a share of all requests so far has failed."""
+        """Stop the run if too large a share of all requests so far has failed."""
         total = self._engine.total
         reasons = dict(total.failures)
         for reason, count in self._usage.failures.items():
@@ -545,10 +547,10 @@ async def all_or_none(
     coroutines: Iterable[Coroutine[Any, Any, R]],
     before_the_end: Callable[[BaseException], Awaitable[None]] | None = None,
 ) -> list[R]:
-    """Await coroutines together; if one fails, cancel the others and await them before raising its exception.
+    """Await coroutines together. If one fails, cancel the others and await them before raising its exception.
 
-    :param coroutines: what to await.
-    :param before_the_end: awaited with the exception before the others are cancelled.
+    :param coroutines: coroutines to await.
+    :param before_the_end: coroutine function that is awaited with the exception before the others are cancelled.
     """
     tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
     try:

@@ -1,4 +1,4 @@
-"""Requests that go straight to aiohttp, with the address and the headers that the openai package gives them."""
+"""Send requests directly with aiohttp, with the address and the headers of the openai package."""
 
 from __future__ import annotations
 
@@ -21,22 +21,23 @@ _OWN_HEADERS = ("content-length", "transfer-encoding")
 
 _CHUNK_BYTES = 1024 * 16
 _IDLE_S = 5.0
-"""Seconds after which an idle connection is closed, as the openai package does: many servers close theirs then."""
+"""Seconds after which an idle connection is closed, as in the openai package, because many servers close theirs
+then."""
 
 
 class StraightSender:
     """Sends requests of one endpoint without the layers between the openai package and aiohttp.
 
     The package builds one request, which is not sent. Each request is a copy of it with another body, so keys, headers
-    and addresses follow the rules of the package. Its errors are raised for responses that report one; other failures
-    are those of aiohttp.
+    and addresses follow the rules of the package. Responses that report an error raise the package's errors; other
+    failures raise those of aiohttp.
 
-    :param client: of the openai package.
-    :param http_library: httpx, or its successor, as the package uses it.
+    :param client: client of the openai package.
+    :param http_library: httpx or its successor, whichever the package uses.
     :param endpoint: path below the base URL, or a whole URL.
-    :param certificates: for encrypted connections.
+    :param certificates: certificates for encrypted connections.
     :param connect_timeout_s: seconds for making a connection.
-    :param max_bytes: the largest response, decompressed.
+    :param max_bytes: size of the largest decompressed response.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class StraightSender:
 
         :param body: of the request, plain JSON.
         :param timeout_s: seconds from sending to the end of the answer.
-        :raises CallFailedError: for a response that is no answer, or is too large.
+        :raises CallFailedError: for a response that is not an answer, or is too large.
         :raises openai.APIStatusError: for a response that reports an error.
         :raises ValueError: for a body that is not JSON; other exceptions come from aiohttp or the event loop.
         """
@@ -104,9 +105,9 @@ class StraightSender:
             self._url = yarl.URL(str(built.url))
             headers = ((name, value) for name, value in built.headers.items() if name not in _OWN_HEADERS)
             self._headers = CIMultiDict(headers)
-            # The stage bounds the calls in flight.
+            # The stage limits the calls in flight.
             connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE_S, ssl=self._certificates)
-            # Decompressed here, piece by piece, because the limit is for memory.
+            # Decompressed here, piece by piece, because the limit protects memory.
             self._session = aiohttp.ClientSession(
                 connector=connector, auto_decompress=False, cookie_jar=aiohttp.CookieJar(unsafe=True)
             )
@@ -142,8 +143,8 @@ class StraightSender:
 async def built_request(client: AsyncOpenAI, http_library: ModuleType, endpoint: str) -> Any:
     """Return the request that the openai package builds for an endpoint; nothing is sent.
 
-    :param client: with address, key and headers.
-    :param http_library: httpx, or its successor, as the package uses it.
+    :param client: client with address, key and headers.
+    :param http_library: httpx or its successor, whichever the package uses.
     :param endpoint: path below the base URL, or a whole URL.
     """
     import openai

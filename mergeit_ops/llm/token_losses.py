@@ -1,4 +1,4 @@
-"""Losses of single tokens, from logits or from what the head of a model makes logits of."""
+"""Losses of single tokens, from logits or from the states before a model's head."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _POSITIONS_AT_ONCE = 320
 
 
 def logit_losses(logits: Any, targets: Any, surprise: bool) -> tuple[Any, Any | None]:
-    """Return the loss of each target, and its surprise where it is wanted; see `LossModel.losses`.
+    """Return the loss of each target and, if wanted, its surprise; see `LossModel.losses`.
 
     :param logits: (m, V) float32.
     :param targets: (m,) token ids.
-    :param surprise: whether it is wanted; else it is None.
+    :param surprise: whether the surprise is wanted; otherwise it is None.
     """
     import torch
     from torch.nn.functional import cross_entropy
@@ -25,21 +25,21 @@ def logit_losses(logits: Any, targets: Any, surprise: bool) -> tuple[Any, Any | 
         return cross_entropy(logits, targets, reduction="none"), None
     logs = logits.log_softmax(-1)
     loss = -logs.gather(1, targets[:, None])[:, 0]
-    # A word of probability 0 adds nothing to the entropy, not NaN.
+    # A word of probability 0 adds 0 to the entropy, not NaN.
     entropy = -(logs.exp() * logs.clamp(min=torch.finfo(logs.dtype).min)).sum(dim=-1)
     sure = (1 - entropy / math.log(logits.shape[-1])).clamp(min=0)
     return loss, loss.sigmoid() * sure
 
 
 def block_losses(states: Any, weight: Any, bias: Any | None, targets: Any) -> Any:
-    """Return the loss of each target, with the logits of some words at a time.
+    """Return the loss of each target, computing the logits of some words at a time.
 
-    On a processor this takes half to three quarters of the time that all logits at once take: those of a block stay in
+    On a CPU this takes half to three quarters of the time of all logits at once, because the logits of a block stay in
     its caches.
 
-    :param states: (m, d) what the model has read.
-    :param weight: (V, d) of the head.
-    :param bias: (V,) of the head, if it has one.
+    :param states: (m, d) states before the head.
+    :param weight: (V, d) weights of the head.
+    :param bias: (V,) bias of the head, if it has one.
     :param targets: (m,) token ids.
     :return: (m,) float32.
     """

@@ -1,4 +1,4 @@
-"""What a run costs: counters, the estimate of a conversation, and a hard budget."""
+"""The cost of a run: counters, the estimate of a conversation, and a hard budget."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mergeit_ops.llm.prices import Prices
 __all__ = ["PLANNED_FIGURES", "SpendingLimit", "TokenBudget", "TokenReserve", "Usage", "estimate_messages"]
 
 PLANNED_FIGURES = ("calls", "cache_hits", "prompt_tokens", "completion_tokens", "cost")
-"""Figures of a plan that go into a record, each as `planned_...`."""
+"""Figures of a plan that are recorded, each as `planned_...`."""
 
 _TOKENS_PER_MESSAGE = 4
 
@@ -25,23 +25,22 @@ class Usage:
 
     :param requests: accepted requests.
     :param answered: requests with at least one answer.
-    :param calls: calls made, each attempt counted.
+    :param calls: calls made, counting each attempt.
     :param cache_hits: answers found in the journal.
     :param prompt_tokens: tokens sent, as the server counts them.
     :param completion_tokens: tokens received, as the server counts them.
-    :param cached_prompt_tokens: those of the tokens sent that the server had in its cache, as far as it tells.
+    :param cached_prompt_tokens: tokens sent that the server had in its cache, if it reports them.
     :param lost_prompt_tokens: estimated tokens of lost calls, for which a server may charge.
-    :param estimated_calls: answered calls whose server reported no usage, so that estimates were added instead.
+    :param estimated_calls: answered calls without reported usage, for which estimates were added.
     :param failures: requests without an answer, by reason code.
     :param retries: calls made again after a failed call.
     :param reasks: calls made again because an answer could not be used.
     :param cache_write_failures: answers that could not be stored.
-    :param kept: answers to these requests that the journal holds.
+    :param kept: answers to these requests that are in the journal.
     :param last_errors: the last error of each reason, by reason code, in the server's words.
-    :param answered_as: answers by the model that the server names, if it differs from the requested one.
+    :param answered_as: number of answers by the model that the server names, if it differs from the requested one.
     :param batches: batches submitted.
-    :param resubmitted: requests of batches that came back without an answer and were submitted again, by what became
-        of them.
+    :param resubmitted: requests of batches that had no answer and were submitted again, by their outcome.
     :param seconds: wall time.
     """
 
@@ -81,7 +80,7 @@ class Usage:
         """Add one request without an answer.
 
         :param reason: the reason code.
-        :param words: what the server said; None when it said nothing.
+        :param words: message of the server; None without one.
         """
         self.failures[reason] = self.failures.get(reason, 0) + 1
         if words:
@@ -90,7 +89,7 @@ class Usage:
     def add(self, other: Usage) -> None:
         """Add the counters of another run.
 
-        :param other: stays as it is.
+        :param other: not changed.
         """
         for item in fields(self):
             if item.name not in ("failures", "last_errors", "answered_as", "resubmitted"):
@@ -108,7 +107,7 @@ class Usage:
 
 
 def estimate_messages(messages: Sequence[Mapping[str, str]]) -> int:
-    """Estimate how many prompt tokens a conversation is.
+    """Estimate the prompt tokens of a conversation.
 
     :param messages: chat turns with `role` and `content`.
     """
@@ -117,36 +116,36 @@ def estimate_messages(messages: Sequence[Mapping[str, str]]) -> int:
 
 @dataclass
 class TokenReserve:
-    """What to set aside for a call: the estimate, corrected upwards by what calls have really taken.
+    """The tokens to reserve for a call: the estimate, corrected upward by what calls have actually used.
 
     :param largest_completion: tokens of the longest answer so far.
-    :param prompt_ratio: how many times its estimate a prompt has taken at most, at least 1.
+    :param prompt_ratio: largest ratio of a prompt's tokens to their estimate so far, at least 1.
     """
 
     largest_completion: int = 0
     prompt_ratio: float = 1.0
 
     def prompt(self, estimate: int) -> int:
-        """Return the tokens to set aside for a prompt.
+        """Return the tokens to reserve for a prompt.
 
-        :param estimate: by `estimate_messages`.
+        :param estimate: result of `estimate_messages`.
         """
         return math.ceil(estimate * self.prompt_ratio)
 
     def completion(self, expected: int, cap: int | None, doublings: int = 0) -> int:
-        """Return the tokens to set aside for an answer, which are those it may have where the server can be told.
+        """Return the tokens to reserve for an answer. This is also its limit, if the server can be given one.
 
-        :param expected: the estimate; twice as much is set aside.
-        :param cap: what the recipe itself bounds answers by; None when it does not.
-        :param doublings: how often an answer to this request was cut off.
+        :param expected: the estimate; twice as much is reserved.
+        :param cap: the recipe's own limit of an answer; None if it sets none.
+        :param doublings: number of times that an answer to this request was cut off.
         """
         room = 2 * expected * 2**doublings if cap is None else cap
         return max(1, room, self.largest_completion)
 
     def learn(self, prompt_estimate: int, prompt: int, completion: int) -> None:
-        """Take note of what a call has taken.
+        """Record the tokens of a call.
 
-        :param prompt_estimate: by `estimate_messages`.
+        :param prompt_estimate: result of `estimate_messages`.
         :param prompt: tokens of the prompt.
         :param completion: tokens of the answer.
         """
@@ -154,24 +153,24 @@ class TokenReserve:
         self.largest_completion = max(self.largest_completion, completion)
 
     def add(self, other: TokenReserve) -> None:
-        """Take note of what other calls to the same server have taken.
+        """Record the tokens of other calls to the same server.
 
-        :param other: stays as it is.
+        :param other: not changed.
         """
         self.prompt_ratio = max(self.prompt_ratio, other.prompt_ratio)
         self.largest_completion = max(self.largest_completion, other.largest_completion)
 
 
 class SpendingLimit(Protocol):
-    """What the stage asks of a bound on tokens; see `TokenBudget`."""
+    """The stage's interface to a token limit; see `TokenBudget`."""
 
     @property
     def limited(self) -> bool:
-        """Whether there is a bound."""
+        """Whether there is a limit."""
         ...
 
     async def reserve(self, tokens: int) -> bool:
-        """Set tokens aside; False: the request must not be sent."""
+        """Reserve tokens; False if the request must not be sent."""
         ...
 
     async def overdrawn(self) -> bool:
@@ -183,18 +182,18 @@ class SpendingLimit(Protocol):
         ...
 
     def settle(self, reserved: int, used: int) -> None:
-        """Replace a reserve by what the request took."""
+        """Replace a reserve by the request's actual use."""
         ...
 
 
 class TokenBudget:
-    """A bound on the tokens of a run: reserved before a request is sent, settled with what it really took.
+    """A limit of the tokens of a run. Tokens are reserved before a request is sent, and replaced by its actual use.
 
-    The bound holds as long as no call takes more than its reserve. One that does passes it by at most the difference:
-    nothing more is sent until all that is reserved fits again.
+    The limit holds as long as no call uses more than its reserve. A call that does exceeds the limit by at most the
+    difference, because nothing more is sent until all reserves fit again.
 
-    :param limit: tokens in all, at least 1; None is no bound.
-    :param spent: tokens that earlier runs took from the same budget.
+    :param limit: tokens in all, at least 1; None for no limit.
+    :param spent: tokens that earlier runs spent of the same budget.
     """
 
     def __init__(self, limit: int | None, spent: int = 0) -> None:
@@ -209,10 +208,10 @@ class TokenBudget:
         return self._spent
 
     async def reserve(self, tokens: int) -> bool:
-        """Set tokens aside, waiting for requests in flight where their reserve may turn out too large.
+        """Reserve tokens; wait for requests in flight if their reserves may turn out too large.
 
         :param tokens: the estimate for one request.
-        :return: whether they fit; False means that the request must not be sent.
+        :return: whether they fit; if False, the request must not be sent.
         """
         while (fits := self.reserve_now(tokens)) is None:
             self._settled.clear()
@@ -220,10 +219,10 @@ class TokenBudget:
         return fits
 
     def reserve_now(self, tokens: int) -> bool | None:
-        """Set tokens aside if they fit, without waiting.
+        """Reserve tokens if they fit, without waiting.
 
         :param tokens: the estimate for one request.
-        :return: whether they fit; None if they may fit once what is reserved is settled.
+        :return: whether they fit; None if they may fit after the reserves are settled.
         """
         if self._limit is not None:
             if self._spent + tokens > self._limit:
@@ -235,25 +234,25 @@ class TokenBudget:
 
     @property
     def limited(self) -> bool:
-        """Whether there is a bound."""
+        """Whether there is a limit."""
         return self._limit is not None
 
     async def overdrawn(self) -> bool:
-        """Return whether what is spent and reserved no longer fits: calls took more than was set aside for them."""
+        """Return whether spent and reserved tokens exceed the limit because calls used more than their reserves."""
         return self._limit is not None and self._spent + self._reserved > self._limit
 
     def lose(self, tokens: int) -> None:
-        """Count tokens of a call that brought nothing, beside its reserve.
+        """Count the tokens of a call without a result, in addition to its reserve.
 
         :param tokens: the estimate.
         """
         self._spent += tokens
 
     def settle(self, reserved: int, used: int) -> None:
-        """Replace a reserve by what the request took.
+        """Replace a reserve by the request's actual use.
 
         :param reserved: the number given to `reserve`.
-        :param used: tokens the request took; 0 when it failed.
+        :param used: tokens that the request used; 0 if it failed.
         """
         if self._limit is not None:
             self._reserved -= reserved

@@ -35,7 +35,9 @@ def test_a_total_is_split_and_rows_chosen_already_are_part_of_it(topics, total, 
 
 
 def test_more_rows_chosen_already_than_the_total_are_refused():
-    with pytest.raises(DatasetError, match=r"op: 5 of 8 rows are chosen already, because their 'mine' is true, but only 3"):
+    with pytest.raises(
+        DatasetError, match=r"op: 5 of 8 rows are chosen already, because their 'mine' is true, but only 3"
+    ):
         job(Budget(total=3), keys={"chosen": ("start_column", "mine")}).split([(4, 3), (4, 2)])
 
 

@@ -176,7 +176,8 @@ def test_two_models_in_one_recipe_are_refused():
 
 
 @pytest.mark.parametrize(
-    ("noted", "expected"), [({}, "made the vectors of these topics is unknown"), ({EMBEDDING_MODEL: "owner/a"}, "'owner/a'")]
+    ("noted", "expected"),
+    [({}, "made the vectors of these topics is unknown"), ({EMBEDDING_MODEL: "owner/a"}, "'owner/a'")],
 )
 def test_vectors_of_nobody_knows_which_fitted_model_are_refused(noted, expected):
     rows = topics(["a"], ONE, **noted)
