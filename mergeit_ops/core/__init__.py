@@ -1,1 +1,1 @@
-"""Pure functions and small value types: the method itself, without Data-Juicer, openai or torch."""
+"""Pure functions and small value types of the methods, without Data-Juicer, openai or torch."""

@@ -1,4 +1,4 @@
-"""Whether a row overlaps with a benchmark: by runs of words, and by the meaning of its question."""
+"""Whether a row overlaps with a benchmark, by runs of words and by the meaning of its question."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _DIGITS = 5
 
 @dataclass(frozen=True)
 class ContaminationBounds:
-    """What counts as an overlap.
+    """Limits above which a row overlaps.
 
-    :param ngram: share of a benchmark text's n-grams in a row from which on, exclusive, it does; None: not by n-grams.
-    :param similarity: cosine of two questions from which on, exclusive, it does; None: not by similarity.
+    :param ngram: largest share of a benchmark text's n-grams that a row may contain; None: n-grams are not compared.
+    :param similarity: largest cosine of two questions; None: similarity is not compared.
     """
 
     ngram: float | None
@@ -46,15 +46,16 @@ class ContaminationBounds:
 def nearest(vectors: NDArray[np.float32], others: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return, for each vector, the most similar one of others, and their cosine to five digits.
 
-    :param vectors: (n, d) float32 of unit norm, in blocks of which no product has more than 16 million entries.
+    :param vectors: (n, d) float32 of unit norm. They are processed in blocks whose products have at most 16 million
+        entries.
     :param others: (m, d) float32 of unit norm, m >= 1.
-    :return: (n,) positions among `others`, of equally similar ones the first; (n,) cosines.
+    :return: (n,) positions among `others`, the first among equally similar ones; (n,) cosines.
     """
     positions = np.zeros(len(vectors), dtype=np.int64)
     block = max(1, _BLOCK_ENTRIES // len(others))
     for start in range(0, len(vectors), block):
         products = inner_products(vectors[start : start + block], others)
-        # A product may round differently in another block: what is equal up to that is equal.
+        # A product may round differently in another block, so values that are equal up to rounding count as equal.
         positions[start : start + block] = np.argmax(products >= products.max(axis=1, keepdims=True) - _EQUAL, axis=1)
     cosines = np.einsum("ij,ij->i", vectors.astype(np.float64), others[positions].astype(np.float64))
     return positions, np.round(cosines, _DIGITS)

@@ -11,19 +11,19 @@ _FULL_TEXTS = ("no space left on device", "disk quota exceeded", "file too large
 
 
 def is_full(error: BaseException) -> bool:
-    """Return whether an error says that a disk, a quota or the size of a file is used up.
+    """Return whether an error means that a disk or a quota is full, or a file is too large.
 
-    :param error: libraries wrap the system's error in their own, and some keep only its text.
+    :param error: the error. Libraries wrap the system's error in their own, and some keep only its text.
     """
     return getattr(error, "errno", None) in _FULL or any(text in str(error).lower() for text in _FULL_TEXTS)
 
 
 def unwritable(error: BaseException, folder: object, otherwise: str) -> str:
-    """Return a sentence on a folder that cannot be written.
+    """Return a sentence about a folder that cannot be written.
 
     :param error: the error that writing raised.
     :param folder: the folder.
-    :param otherwise: what else helps, as a clause without a full stop.
+    :param otherwise: another remedy, as a clause without a full stop.
     """
     if is_full(error):
         return f"the disk that holds {folder} is full. Make room there, or {otherwise}."

@@ -1,4 +1,4 @@
-"""Which text of a sample its embedding is made of."""
+"""The text of a sample to embed."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from mergeit_ops.core.sample import Sample
 __all__ = ["EMBEDDED_TEXTS", "embedded_text"]
 
 EMBEDDED_TEXTS = ("user", "all", "last")
-"""All questions of a conversation; its questions and answers; or its last question."""
+"""Choices: all questions of a conversation, its questions and answers, or its last question."""
 
 
 def embedded_text(sample: Sample, choice: str) -> str:
-    """Return the text of a sample that is embedded.
+    """Return the text of a sample to embed.
 
     :param sample: an instruction and its answer, or a conversation.
-    :param choice: one of `EMBEDDED_TEXTS`. For one question and one answer, `last` is `user`. `last` takes the last
-        question that has been answered.
+    :param choice: one of `EMBEDDED_TEXTS`. For one question and one answer, `last` is the same as `user`. `last` takes
+        the last answered question.
     :return: the text; blank for a sample without a question, whatever its answer.
     """
     query = sample.query

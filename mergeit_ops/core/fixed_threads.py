@@ -18,7 +18,7 @@ def fixed_threads(rows: int) -> AbstractContextManager[object]:
 
     :param rows: rows to fit on.
     """
-    # Libraries that are loaded later are not limited; K-means loads its own.
+    # K-means loads its library first, because libraries that are loaded later are not limited.
     import sklearn.cluster
     import sklearn.decomposition  # noqa: F401
     from threadpoolctl import threadpool_limits

@@ -1,4 +1,4 @@
-"""Matrix products that have the same bits on any number of cores."""
+"""Matrix products with the same bits on any number of cores."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _limited = Lock()
 def inner_products(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the inner product of every row of `a` with every row of `b`.
 
-    BLAS divides a product among its threads, and the last digit of an entry depends on the division. Here each block of
-    rows is computed by one thread of BLAS, and the blocks are computed at the same time.
+    BLAS divides a product among its threads, and the last digit of an entry depends on the division. Here one BLAS
+    thread computes each block of rows, and blocks are computed in parallel.
 
     :param a: (n, d) float32.
     :param b: (m, d) float32.
@@ -36,23 +36,23 @@ def inner_products(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np
     def compute(start: int) -> None:
         np.matmul(a[start : start + _BLOCK_ROWS], b.T, out=products[start : start + _BLOCK_ROWS])
 
-    # The limit is one of the process: two at the same time would not restore what was there.
+    # The limit applies to the process. Two limits at the same time would not restore the original value.
     with _limited:
-        # As many as BLAS would use: Ray gives a task few of the processors.
+        # As many as BLAS would use, because Ray gives a task only some of the processors.
         threads = max((library.num_threads or 1 for library in _blas().lib_controllers), default=1)
         with _blas().limit(limits=1):
             if min(len(starts), threads) == 1 or products.size <= _FEW_ENTRIES:
                 for start in starts:
                     compute(start)
             else:
-                # Some builds of BLAS have a limit for each thread.
+                # Some builds of BLAS have a separate limit for each thread.
                 with ThreadPoolExecutor(threads, initializer=lambda: _blas().limit(limits=1)) as pool:
                     list(pool.map(compute, starts))
     return products
 
 
 def squared_distances(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the squared Euclidean distance of every row of `a` to every row of `b`; none is negative by rounding.
+    """Return the squared Euclidean distance of every row of `a` to every row of `b`; rounding makes none negative.
 
     :param a: (n, d) float32.
     :param b: (m, d) float32.
@@ -66,5 +66,5 @@ def squared_distances(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray
 def _blas() -> ThreadpoolController:
     from threadpoolctl import ThreadpoolController
 
-    # Looking for the libraries takes milliseconds, so it is done once. NumPy has loaded its own by now.
+    # Searching for the libraries takes milliseconds, so it is done once. NumPy has loaded its own already.
     return ThreadpoolController().select(user_api="blas")

@@ -1,4 +1,4 @@
-"""The one view of an instruction row that grouping, merging and scoring share."""
+"""The common form of an instruction row for grouping, merging and scoring."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from mergeit_ops.core.tool_use import ToolUse
 class Round(NamedTuple):
     """A question of a conversation and its answer.
 
-    :param question: what has been said since the last answer by everybody else, tools included.
-    :param answer: what the assistant says; never blank.
+    :param question: everything said since the last answer by others, including tools.
+    :param answer: the assistant's text; never blank.
     """
 
     question: str
@@ -20,13 +20,13 @@ class Round(NamedTuple):
 
 
 class Exchange(NamedTuple):
-    """A question of a conversation and what the assistant writes then: a trace, an answer, or both.
+    """A question of a conversation and the assistant's reply: a trace, an answer, or both.
 
-    :param question: what has been said since by everybody else, tools included.
-    :param trace: the reasoning trace, without marks; None: there is none.
-    :param answer: what stands behind it, for others to read; may be empty.
-    :param response: both as one text. A trace that a row keeps apart stands in `<think>` before its answer.
-    :param complete: whether the trace has an end, and an answer or a tool call behind it.
+    :param question: everything said since the last reply by others, including tools.
+    :param trace: the reasoning trace, without marks; None if there is none.
+    :param answer: the visible text after the trace; may be empty.
+    :param response: both as one text. A trace that a row stores separately is put in `<think>` before its answer.
+    :param complete: whether the trace has an end, with an answer or a tool call after it.
     """
 
     question: str
@@ -38,18 +38,18 @@ class Exchange(NamedTuple):
 
 @dataclass(frozen=True)
 class Sample:
-    """One instruction/response pair, whatever columns it was stored in.
+    """An instruction/response pair, from any layout.
 
-    :param instruction: what is asked; of a conversation all questions, joined by line breaks.
-    :param input: the material the instruction works on; empty when there is none.
-    :param output: the response; of a conversation all answers, joined by line breaks.
-    :param system: the system prompt of a chat row; empty when there is none.
-    :param rounds: the questions and answers of a conversation in their order; empty where there is just one question
-        and one answer, those above.
-    :param exchanges: all that is asked and written, with traces and answers told apart; empty for a row without a
-        trace. What stands above has traces that are marked in a text and those in channels, and none of other fields.
-    :param tool_use: its tools and their calls; None where nobody has asked for them.
-    :param source: the text that a model made the pair of; empty where there is none, or nobody asks for it.
+    :param instruction: the instruction; for a conversation all questions, joined by line breaks.
+    :param input: the material for the instruction; empty if there is none.
+    :param output: the response; for a conversation all answers, joined by line breaks.
+    :param system: the system prompt of a chat row; empty if there is none.
+    :param rounds: the questions and answers of a conversation in order; empty if there is only one question and one
+        answer, which are above.
+    :param exchanges: all questions and replies, with traces and answers separated; empty for a row without a trace. The
+        fields above contain traces that are marked in a text or are in channels, but not those in other fields.
+    :param tool_use: its tools and their calls; None if they are not needed.
+    :param source: the text from which a model made the pair; empty if there is none, or if it is not needed.
     """
 
     instruction: str
@@ -63,19 +63,20 @@ class Sample:
 
     @property
     def content(self) -> dict[str, Any]:
-        """Return all texts that it says, as plain data."""
+        """Return all its texts as plain data."""
         texts: dict[str, Any] = {name: getattr(self, name) for name in ("instruction", "input", "output", "system")}
         return texts | ({"rounds": [list(part) for part in self.rounds]} if self.rounds else {})
 
     @property
     def parts(self) -> dict[str, Any]:
-        """Return what it holds beside its texts, as plain data; empty for most rows."""
+        """Return its content besides the texts as plain data; empty for most rows."""
         parts: dict[str, Any] = {"exchanges": [list(part) for part in self.exchanges]} if self.exchanges else {}
         parts |= {} if self.tool_use is None else {"tool_use": repr(self.tool_use)}
         return parts | ({"source": self.source} if self.source else {})
 
     @property
     def query(self) -> str:
-        """Return the instruction, a space and the input where there is one (MergeIT section 3.1: the text embedded)."""
+        """Return the instruction and, if there is an input, a space and the input (the embedded text in MergeIT,
+        section 3.1)."""
         instruction, material = self.instruction.strip(), self.input.strip()
         return f"{instruction} {material}" if material else instruction

@@ -1,4 +1,4 @@
-"""Finding credentials in the parameters of a recipe, and showing an address without those it may carry."""
+"""Find credentials in the parameters of a recipe, and show addresses without credentials."""
 
 from __future__ import annotations
 
@@ -27,21 +27,22 @@ _MAX_DEPTH = 64
 def secret_in(parameters: Any) -> str | None:
     """Find the first entry that looks like a credential.
 
-    An entry does when its name is one of a credential (`api_key`, `x-api-key`, `token`, `password`, ...) and it holds
-    anything at all, when its text is a bearer token or an `sk-` key, or when it is an address with a user name or a
-    key in its query. Flags and empty values are no credentials, and neither are counts such as `max_tokens`.
+    These entries do: a non-empty entry with the name of a credential (`api_key`, `x-api-key`, `token`, `password`,
+    ...), a bearer token or an `sk-` key, and an address with a user name or with a key in its query. Flags, empty
+    values and counts such as `max_tokens` are not credentials.
 
-    :param parameters: mappings and lists in any depth, or a single value.
-    :return: the dotted path of the entry, positions of lists counted from 0; an empty text when `parameters` itself is
-        the credential; None when there is none. It never holds a value.
+    :param parameters: mappings and lists of any depth, or a single value.
+    :return: the dotted path of the entry, with list positions from 0; an empty text if `parameters` itself is the
+        credential; None if there is none. It never contains a value.
     """
     return next(_secrets(parameters, "", 0), None)
 
 
 def loggable(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return parameters of a recipe without what may hold a secret: of a client's, only where it connects to.
+    """Return the parameters of a recipe without possible secrets; of a client's parameters, only its addresses are
+    kept.
 
-    :param parameters: names to values; `model_params` are the client's, in any depth.
+    :param parameters: maps names to values; `model_params`, at any depth, are the client's.
     """
     return {
         name: _shown_client(value)
@@ -54,7 +55,7 @@ def loggable(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def shown_url(url: str) -> str:
-    """Return an address as it may be logged: without user name, password, query and fragment.
+    """Return an address that may be logged, without user name, password, query and fragment.
 
     :param url: any text. If it cannot be read as an address, it is shown up to the first `?` or `#`, without the part
         before an `@`. If an `@` follows these, only the scheme is shown.
@@ -67,7 +68,7 @@ def shown_url(url: str) -> str:
         # The "?" or "#" may be part of a password.
         return f"{scheme}{separator}..."
     authority, slash, path = place.partition("/")
-    # A password may hold an unescaped slash: whatever stands before the last "@" is not shown.
+    # A password may contain an unescaped slash, so nothing before the last "@" is shown.
     if "@" in path:
         authority, slash, path = path.rpartition("@")[2].partition("/")
     return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"
@@ -112,7 +113,7 @@ def _is_a_secret(text: str) -> bool:
 def _url_has_secret(url: str) -> bool:
     scheme, _, rest = url.partition("://")
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
-    # A password may hold an unescaped slash: the part before it then looks like a host with a strange port.
+    # A password may contain an unescaped slash; the part before it then looks like a host with a strange port.
     if "@" in authority or ("@" in rest and _STRANGE_PORT.search(authority)):
         return True
     try:

@@ -11,8 +11,8 @@ __all__ = ["Call", "PlainTurn", "Tool", "ToolResult", "ToolUse"]
 class Tool(NamedTuple):
     """A tool that may be called.
 
-    :param name: of its function.
-    :param schema: JSON Schema of its arguments, as JSON text; empty: it says nothing about them.
+    :param name: name of its function.
+    :param schema: JSON Schema of its arguments, as JSON text; empty if there is none.
     """
 
     name: str
@@ -22,9 +22,9 @@ class Tool(NamedTuple):
 class Call(NamedTuple):
     """A call of a tool.
 
-    :param name: of the tool; empty where the call has none that can be read.
-    :param arguments: a JSON object, as text; None: the arguments are no JSON object.
-    :param call_id: what its result refers to; empty: nothing.
+    :param name: name of the tool; empty if the call has no readable name.
+    :param arguments: the text of a JSON object; None if the arguments are not a JSON object.
+    :param call_id: id to which its result refers; empty if there is none.
     """
 
     name: str
@@ -33,11 +33,11 @@ class Call(NamedTuple):
 
 
 class ToolResult(NamedTuple):
-    """What a tool gave back.
+    """The result of a tool.
 
-    :param call_id: of its call; empty: it does not say.
-    :param name: of the tool; empty: it does not say.
-    :param number: of results that stand in it; None: nobody can tell.
+    :param call_id: id of its call; empty if unknown.
+    :param name: name of the tool; empty if unknown.
+    :param number: number of results in it; None if unknown.
     """
 
     call_id: str = ""
@@ -46,16 +46,16 @@ class ToolResult(NamedTuple):
 
 
 class PlainTurn(NamedTuple):
-    """That the user or the assistant says something, so that the conversation goes on."""
+    """A turn in which the user or the assistant says something, so that the conversation goes on."""
 
 
 @dataclass(frozen=True)
 class ToolUse:
-    """The tools of a row and what happens to them.
+    """The tools of a row and their use.
 
-    :param tools: those that the row offers.
-    :param events: calls, results and what is said between them, in their order.
-    :param unread: why a part of it cannot be read: `unreadable_tools`, `unreadable_call`; empty: all can.
+    :param tools: tools that the row offers.
+    :param events: calls, results and other turns, in order.
+    :param unread: why a part cannot be read: `unreadable_tools` or `unreadable_call`; empty if everything can be read.
     """
 
     tools: tuple[Tool, ...] = ()

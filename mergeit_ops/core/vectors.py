@@ -1,6 +1,6 @@
-"""Embeddings as text, the form in which samples carry them.
+"""Embeddings as text, the form in which samples store them.
 
-A row without a text that can be read has the zero vector: it is like no other row.
+A row without a readable text has the zero vector, which is similar to no other row.
 
 A list of floats per sample is slow, because Data-Juicer wraps every element; raw bytes break a JSONL export.
 """
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _WIRE_DTYPE = np.dtype("<f4")
-_NORM_TOLERANCE = 1e-2  # half-precision embeddings brought along are within this
+_NORM_TOLERANCE = 1e-2  # half-precision embeddings of users are within this
 
 
 def encode_vectors(vectors: NDArray[np.float32]) -> list[str]:
@@ -29,11 +29,11 @@ def encode_vectors(vectors: NDArray[np.float32]) -> list[str]:
 def decode_vectors(texts: Sequence[str | None], first_row: int = 0) -> NDArray[np.float32]:
     """Return the matrix that `encode_vectors` wrote.
 
-    :param texts: n texts, all of one width.
-    :param first_row: number of the first one, for the message.
+    :param texts: n texts, all with the same width.
+    :param first_row: number of the first row, for the message.
     :return: (n, d) float32.
-    :raises ValueError: naming the first row that is missing, is not base64, is not of the first row's width, or is
-        neither of unit norm nor zero.
+    :raises ValueError: if a row is missing, is not base64, has another width than the first row, or is neither of unit
+        norm nor zero. The message names the first such row.
     """
     if not texts:
         return np.zeros((0, 0), dtype=np.float32)
@@ -48,16 +48,17 @@ def decode_vectors(texts: Sequence[str | None], first_row: int = 0) -> NDArray[n
 
 
 def decode_joined(texts: bytes | memoryview, count: int, first_row: int = 0) -> NDArray[np.float32] | None:
-    """Return the matrix of texts that stand one after the other, in one pass over all of them.
+    """Return the matrix of concatenated texts, in one pass.
 
-    :param texts: `count` texts of one length.
+    :param texts: `count` texts of the same length.
     :param count: number of texts, >= 1.
-    :param first_row: number of the first one, for the message.
-    :return: (count, d) float32; None if this way cannot read them, and `decode_vectors` has to or says what is wrong.
-    :raises ValueError: naming the first row that is neither of unit norm nor zero.
+    :param first_row: number of the first row, for the message.
+    :return: (count, d) float32; None if they cannot be read in this way. `decode_vectors` then reads them or says what
+        is wrong.
+    :raises ValueError: if a row is neither of unit norm nor zero. The message names the first such row.
     """
     length, rest = divmod(len(texts), count)
-    # Only where each text stands for whole bytes and whole floats has none of them padding.
+    # Texts have no padding only if each encodes whole bytes and whole floats.
     if rest or length == 0 or length % 16:
         return None
     try:
@@ -71,7 +72,7 @@ def decode_joined(texts: bytes | memoryview, count: int, first_row: int = 0) -> 
 
 
 def has_text(vectors: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Return which rows have a text to embed: rows without one have the zero vector.
+    """Return which rows have a text to embed; the others have the zero vector.
 
     :param vectors: (n, d) float32.
     :return: (n,) bool.
@@ -80,10 +81,10 @@ def has_text(vectors: NDArray[np.float32]) -> NDArray[np.bool_]:
 
 
 def encode_joined(vectors: NDArray[np.float32]) -> bytes | None:
-    """Return what `encode_vectors` returns as one run of text, for texts of one length without padding.
+    """Return the texts of `encode_vectors` as one text, for texts of equal length without padding.
 
     :param vectors: (n, d) float32.
-    :return: n texts of 16 * d / 3 characters; None if d is no multiple of three, whose texts are padded.
+    :return: n texts of 16 * d / 3 characters; None if d is not a multiple of three, because the texts are padded then.
     """
     if vectors.shape[1] % 3:
         return None
@@ -91,11 +92,11 @@ def encode_joined(vectors: NDArray[np.float32]) -> bytes | None:
 
 
 def checked(vectors: NDArray[np.float32], first_row: int = 0) -> NDArray[np.float32]:
-    """Return vectors whose norms are one, or zero for rows without a text.
+    """Check that the norms of vectors are one, or zero for rows without a text, and return the vectors.
 
     :param vectors: (n, d) float32.
-    :param first_row: number of the first one, for the message.
-    :raises ValueError: naming the first row of another norm.
+    :param first_row: number of the first row, for the message.
+    :raises ValueError: if a row has another norm. The message names the first such row.
     """
     norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
     # A row without a text has a zero vector.

@@ -1,1 +1,1 @@
-"""Writing instructions, or whole tasks, for texts."""
+"""Write instructions, or whole tasks, for texts."""

@@ -1,4 +1,4 @@
-"""Which texts are worth a call."""
+"""Bounds of the texts to ask about."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ BAD_ROW, TOO_SHORT, TOO_LONG, SHORT_LINE = "bad_row", "too_short", "too_long", "
 
 @dataclass(frozen=True)
 class TextBounds:
-    """How long a text must be.
+    """The length limits of a text.
 
     :param min_chars: fewest characters, without whitespace at the ends.
     :param max_chars: most characters, counted in the same way; None: any number.
-    :param min_line_chars: fewest characters of a line that is not blank; 0: any number.
+    :param min_line_chars: fewest characters of each line that is not blank; 0: any number.
     """
 
     min_chars: int = 0
@@ -24,9 +24,9 @@ class TextBounds:
     min_line_chars: int = 0
 
     def problem(self, value: Any) -> str | None:
-        """Return why a value is not asked about; None if it is.
+        """Return why no call is made for a value; None if one is made.
 
-        :param value: of a row's text column.
+        :param value: value of a row's text column.
         :return: `bad_row` (no text, or a blank one), `too_short`, `too_long` or `short_line`.
         """
         if not isinstance(value, str) or not value.strip():

@@ -1,4 +1,4 @@
-"""What can be checked without a model in a sample that was made of a text."""
+"""Check, without a model, a sample that was made from a text."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _POINTER = re.compile(
 
 
 def check_sample(sample: Sample, text: str) -> None:
-    """Refuse a sample that does not stand without the text, is in another language, or holds an address of its own.
+    """Refuse a sample that does not make sense without the text, is in another language, or contains a new web address.
 
-    Languages are told apart by their scripts only. Pointers such as "the text above" are known in English only, and
-    allowed where the sample has an input, which they may mean.
+    Languages are compared only by their scripts. Pointers such as "the text above" are recognised only in English, and
+    are allowed if the sample has an input, to which they may refer.
 
-    :param sample: what a model made of the text.
+    :param sample: sample that a model made from the text.
     :param text: the text.
     :raises ReplyError: `echo`, `refused`, `language`, `new_url` or `procedure`; all but the second with a correction
         for the model.

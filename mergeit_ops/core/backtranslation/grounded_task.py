@@ -1,4 +1,4 @@
-"""Making a whole task of a text (TEGIT, also called DoG-Instruct, arXiv 2309.05447)."""
+"""Make a whole task from a text (TEGIT, also called DoG-Instruct, arXiv 2309.05447)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MARK = re.compile(r"#\s*(instruction|input|output)\s*#\s*:", re.IGNORECASE)
 _NO_INPUT = frozenset({"none", "n/a", "empty", "no input", "noinput", "blank", "null"})
 _AROUND = " \t\r\n()[]<>.\"'*"
 _MORE_TOKENS = 60
-"""Of an instruction and the marks; the output is about as long as the text."""
+"""Expected tokens of an instruction and the marks; the output is about as long as the text."""
 
 GROUNDED_TASK_SYSTEM_PROMPT = f"""\
 You make tasks that train language models. You are given a text. Make of it one task that it can answer, and write \
@@ -48,10 +48,10 @@ Answer in this form and write nothing else. Each mark stands at the beginning of
 
 @dataclass(frozen=True)
 class GroundedTask:
-    """Has a model make a task of a text: instruction, input and output, all from what the text says.
+    """Asks a model to make a task from a text: instruction, input and output, all based on the text.
 
-    It stands for the task generator of TEGIT, a model of 7B parameters that was trained to wrap a document into a task
-    and marks the three parts in the same way. Here any model is told in a prompt what to write. Published code drops a
+    It replaces the task generator of TEGIT, a model with 7B parameters that was trained to turn a document into a task
+    and marks the three parts in the same way. Here a prompt tells any model what to write. The published code drops a
     document without an input; here the input may be missing.
     """
 
@@ -79,11 +79,11 @@ class GroundedTask:
 
 
 def read_task(reply: str) -> Sample:
-    """Split a reply at its marks, wherever they stand. What is before the first is not read, nor is reasoning.
+    """Split a reply at its marks, wherever they are. Text before the first mark and reasoning are not read.
 
     :param reply: the whole reply.
-    :return: the task, without whitespace around its parts. An input such as "none" is an empty one.
-    :raises ReplyError: `empty`, `refused`, or `unparsable`: a mark is missing, twice there, or has nothing behind it.
+    :return: the task, without whitespace around its parts. An input such as "none" counts as empty.
+    :raises ReplyError: `empty`, `refused`, or `unparsable`: a mark is missing, occurs twice, or has no text after it.
         The input may be missing.
     """
     if len(reply) > MAX_REPLY_CHARS:

@@ -1,4 +1,4 @@
-"""Writing the instruction that a text answers (instruction backtranslation, Humpback, arXiv 2308.06259)."""
+"""Write the instruction that a text answers (instruction backtranslation, Humpback, arXiv 2308.06259)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["INSTRUCTION_SYSTEM_PROMPT", "InstructionFor"]
 
 _NAMES = ("instruction",)
 _REPLY_TOKENS = 50
-"""Of an instruction of 115 to 206 characters, the means of the paper, in its JSON object."""
+"""Expected tokens of an instruction of 115 to 206 characters (the means in the paper), in its JSON object."""
 
 INSTRUCTION_SYSTEM_PROMPT = f"""\
 You write requests for a dataset that trains language models. You are given a text that somebody wrote. Write the \
@@ -37,10 +37,10 @@ Answer with one JSON object and nothing else. It has exactly the key "instructio
 
 @dataclass(frozen=True)
 class InstructionFor:
-    """Has a model write the instruction for a text, which becomes the output unchanged.
+    """Asks a model for the instruction of a text, which becomes the output unchanged.
 
-    It stands for the backward model of instruction backtranslation, which is trained on instructions and answers in
-    swapped places and is given the text alone. Here any model is told in a prompt what to write, without examples.
+    It replaces the backward model of instruction backtranslation, which is trained on swapped instructions and answers
+    and gets only the text. Here a prompt without examples tells any model what to write.
     """
 
     name: ClassVar[str] = "instruction"

@@ -1,4 +1,4 @@
-"""A way to make a sample of a text: what a model is asked, and how its reply is read."""
+"""A way to make a sample from a text: the question to a model, and the reading of its reply."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ __all__ = ["BacktranslationMethod"]
 
 
 class BacktranslationMethod(Protocol):
-    """Makes a sample of a text with one question. It holds plain data, because it is sent to workers of a cluster."""
+    """Makes a sample from a text with one question. It holds only plain data, because it is sent to workers of a
+    cluster."""
 
     name: ClassVar[str]
-    """Its name in recipes."""
+    """The method's name in recipes."""
 
     schema: ClassVar[Mapping[str, Any] | None]
-    """JSON schema of the reply; None for a text of another form."""
+    """JSON schema of the reply; None if the reply is not JSON."""
 
     def messages(self, text: str) -> tuple[Message, ...]:
         """Return the conversation that asks about a text.
@@ -28,16 +29,16 @@ class BacktranslationMethod(Protocol):
         ...
 
     def read(self, reply: str, text: str) -> Sample:
-        """Return the sample that a reply makes of a text.
+        """Return the sample from a reply about a text.
 
         :param reply: the whole reply.
         :param text: the text that was asked about.
-        :raises ReplyError: if it cannot be used. No other exception is raised, whatever the reply.
+        :raises ReplyError: if it cannot be used. No other exception is raised for any reply.
         """
         ...
 
     def completion_tokens(self, text: str) -> int:
-        """Return how many tokens a reply is expected to have.
+        """Return the expected tokens of a reply.
 
         :param text: the text that is asked about.
         """

@@ -1,6 +1,6 @@
-"""The column layouts of instruction data: reading a row as a `Sample`, writing a merged `Sample` back.
+"""The column layouts of instruction data: read a row as a `Sample`, and write a merged `Sample` back.
 
-What comes in goes out: a merged row is written in the layout of its parents.
+A merged row is written in the layout of its parents.
 """
 
 from mergeit_ops.core.formats.base import FORMAT_NAMES, FormatName, Problem, Reading, SampleFormat

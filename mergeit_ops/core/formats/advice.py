@@ -1,4 +1,4 @@
-"""Advice for columns that fit no layout."""
+"""Advice about columns that fit no layout."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _WORSE = frozenset(("rejected", "dispreferred", "loser", "losing", "lose", "bad"
 
 
 def advice_for(columns: Sequence[str]) -> str:
-    """Return the keys that would make a dataset readable, as the end of a sentence; empty if none are found.
+    """Return the parameters that would make a dataset readable, as the end of a sentence; empty if none are found.
 
     :param columns: the dataset's column names.
     """
@@ -57,7 +57,7 @@ def _preference_pair(columns: Sequence[str]) -> tuple[str, str] | None:
     parts = {column: words_of(column) for column in columns}
     better = [column for column in columns if not _BETTER.isdisjoint(parts[column])]
     worse = [column for column in columns if not _WORSE.isdisjoint(parts[column])]
-    # A column whose name has words of both kinds is neither answer.
+    # A column with words of both kinds in its name is neither answer.
     pair = next(((one, other) for one in better for other in worse if one not in worse and other not in better), None)
     if pair is not None:
         return pair
@@ -77,5 +77,5 @@ def _best(columns: Sequence[str], words: Sequence[str]) -> str | None:
         for column in columns:
             if parts[column] == (word,):
                 return column
-    # The last part of a name says what it is: `generated_solution`, `problem_source`.
+    # The last part of a name says what the column holds: `generated_solution`, `problem_source`.
     return next((column for word in words for column in columns if parts[column][-1:] == (word,)), None)

@@ -1,4 +1,5 @@
-"""What every layout gives: a row as a sample and whether it may be merged, a merged sample as columns."""
+"""The interface of layouts: read a row as a sample, with whether it may be merged, and write a merged sample as
+columns."""
 
 from __future__ import annotations
 
@@ -28,14 +29,14 @@ Problem = Literal["bad_row", "multi_turn", "more_than_text", "reasoning"]
 class Reading:
     """A row as a sample, and whether it may be merged.
 
-    :param sample: what could be read, with empty texts for the rest. For a conversation with several turns, all
+    :param sample: the readable texts, with empty texts for the rest. For a conversation with several turns, all
         questions and all answers, joined by line breaks.
-    :param problem: None for a row that may be merged; `reasoning` when it holds a reasoning trace; `more_than_text`
-        when it has something else that a merge of texts would lose: a tool call, an image, an unknown field;
-        `bad_row` when the instruction or the response is missing, blank or not text, or a speaker is unknown;
-        `multi_turn` when it is more than one question and one answer.
-    :param context: what the row and the other parents of a merge must have in common besides the system prompt, such as
-        the arguments of the chat template, as JSON text; empty if there is nothing.
+    :param problem: None for a row that may be merged; `reasoning` if it has a reasoning trace; `more_than_text` if it
+        has something else that a merge of texts would lose, such as a tool call, an image or an unknown field;
+        `bad_row` if the instruction or the response is missing, blank or not a text, or a speaker is unknown;
+        `multi_turn` if it has more than one question and one answer.
+    :param context: JSON text of what the row must share with the other parents of a merge besides the system prompt,
+        such as the arguments of the chat template; empty if there is nothing.
     """
 
     sample: Sample
@@ -69,7 +70,7 @@ class SampleFormat(Protocol):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Return all columns that the layout reads, the optional ones included."""
+        """Return all columns that the layout reads, including optional ones."""
 
     def read(self, row: Mapping[str, Any]) -> Reading:
         """Read one row; never raises for odd values."""
@@ -78,7 +79,7 @@ class SampleFormat(Protocol):
         """Return the tools of a row and how it uses them; never raises for odd values."""
 
     def write(self, sample: Sample, parents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """Return the layout's columns for a merged sample; `parents` are the rows it came from, at least one."""
+        """Return the layout's columns for a merged sample; `parents` are its original rows, at least one."""
 
 
 def one_turn(sample: Sample) -> str:
@@ -87,10 +88,11 @@ def one_turn(sample: Sample) -> str:
 
 
 def parents_value(text: str, values: Sequence[Any]) -> Any:
-    """Return the first of the parents' values that is this text, as it stands there; else the text, blank as None."""
+    """Return the first of the parents' values that is this text, unchanged; otherwise the text, or None if it is
+    blank."""
     return next((value for value in values if as_text(value).strip() == text), text or None)
 
 
 def context_text(shared: Mapping[str, Any]) -> str:
-    """Return what parents must have in common as one text, equal for equal values."""
+    """Return what parents must share as one text, which is equal for equal values."""
     return json.dumps(shared, sort_keys=True, default=repr) if shared else ""

@@ -1,4 +1,4 @@
-"""Columns beside the texts of a row that a chat template or a trainer reads."""
+"""Columns besides the texts of a row that a chat template or a trainer reads."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from mergeit_ops.core.formats.vocabulary import (
 )
 
 SYSTEM_COLUMNS = ("system", "system_prompt", "system_message", "system_instruction", "system_instructions")
-"""Columns of the system prompt. A layout reads one of them; rows must agree in the others."""
+"""Columns of the system prompt. A layout reads one of them. Merged rows must agree in the others."""
 
 _MORE_THAN_TEXT = (
     *("tools", "functions", "tool_choice", "documents", "objects"),
     *("chosen", "rejected", "rejected_messages", "rejected_response"),
 )
 _FLAGS = ("kto_tag", "label")
-"""Columns that count if they are a flag: preference data without pairs."""
+"""Columns that count if they hold a flag (preference data without pairs)."""
 
 _LONGEST_LABEL = 40  # characters of a value that only names a kind of reasoning
 _EXACTLY_REASONING = frozenset(
@@ -36,7 +36,7 @@ _SWITCH_POSITIONS = (
 
 
 def columns_beside(columns: Iterable[str]) -> tuple[str, ...]:
-    """Return those of a dataset's columns that this module looks at.
+    """Return the columns of a dataset that this module checks.
 
     :param columns: the dataset's column names.
     """
@@ -55,19 +55,19 @@ def _is_looked_at(name: str) -> bool:
 
 
 def only_beside(row: Mapping[str, Any], names: Iterable[str], own: Iterable[str]) -> dict[str, Any]:
-    """Return the columns of a row that stand beside its texts.
+    """Return the columns of a row besides its texts.
 
     :param row: the columns of a row.
-    :param names: columns that this module looks at.
-    :param own: columns of the layout itself, whatever their names say.
+    :param names: columns that this module checks.
+    :param own: columns of the layout itself, whatever their names.
     """
     return {name: row[name] for name in names if name in row and name not in own}
 
 
 def problem_beside(row: Mapping[str, Any]) -> Literal["reasoning", "more_than_text"] | None:
-    """Tell why a row may not be merged for what stands beside its texts; None where nothing forbids it.
+    """Return why the columns besides its texts forbid merging a row; None if they do not.
 
-    :param row: what stands beside its texts; see `only_beside`.
+    :param row: the columns besides its texts; see `only_beside`.
     """
     filled = {name: value for name, value in row.items() if not is_empty(value)}
     if values_of_traces(row):
@@ -80,7 +80,7 @@ def problem_beside(row: Mapping[str, Any]) -> Literal["reasoning", "more_than_te
 def values_of_traces(row: Mapping[str, Any]) -> list[Any]:
     """Return the values of a row's columns that are reasoning traces.
 
-    :param row: what stands beside its texts; see `only_beside`.
+    :param row: the columns besides its texts; see `only_beside`.
     """
     return [
         value
@@ -90,9 +90,9 @@ def values_of_traces(row: Mapping[str, Any]) -> list[Any]:
 
 
 def shared_beside(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the columns of a row that all parents of a merge must have in common; empty ones are left out.
+    """Return the columns of a row that all parents of a merge must share; empty ones are left out.
 
-    :param row: what stands beside its texts; rows that may not be merged at all do not matter here.
+    :param row: the columns besides its texts; rows that may not be merged at all do not matter here.
     """
     shared: dict[str, Any] = {}
     for name, value in row.items():
@@ -111,9 +111,9 @@ def shared_beside(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_trace(name: str, value: Any) -> bool:
-    """Tell whether a value holds a reasoning trace, not just the switch that asks for one, or a label.
+    """Return whether a value is a reasoning trace, and not a switch for reasoning or a label.
 
-    :param name: of its column or field, one for reasoning.
+    :param name: name of its column or field, which refers to reasoning.
     :param value: the value, not empty.
     """
     if isinstance(value, (bool, int, float)):
@@ -140,14 +140,14 @@ def _is_of_template(name: str) -> bool:
 
 
 def _is_structure(value: Any) -> bool:
-    """Tell a list or a mapping, also as JSON text, from a word."""
+    """Return whether a value is a list or a mapping, or their JSON text, and not a word."""
     return not isinstance(value, (str, bool, int, float)) or (
         isinstance(value, str) and value.lstrip().startswith(("[", "{"))
     )
 
 
 def _names_tools(value: Any) -> bool:
-    """Tell whether arguments of a chat template hold tools or documents, under any name such as `xml_tools`.
+    """Return whether arguments of a chat template hold tools or documents, under any name such as `xml_tools`.
 
     :param value: a mapping, also as JSON text.
     """

@@ -12,12 +12,12 @@ _NOTHING_AS_TEXT = ("", "[]", "{}", "null")
 
 
 class Content(NamedTuple):
-    """What a turn says.
+    """The content of a turn.
 
     :param text: its text; the texts of several parts are joined by line breaks.
-    :param more: whether there is something else, such as an image.
+    :param more: whether there is other content, such as an image.
     :param odd: whether it is neither a text nor a list of parts.
-    :param thoughts: those of its parts that are reasoning traces.
+    :param thoughts: its parts that are reasoning traces.
     """
 
     text: str
@@ -34,7 +34,7 @@ def as_text(value: Any) -> str:
 
 
 def is_empty(value: Any) -> bool:
-    """Return whether a value is empty, also if Arrow filled it with nulls, or if it is an empty list as text."""
+    """Return whether a value is empty, including a value of nulls from Arrow and an empty list as text."""
     if _is_null(value):
         return True
     if isinstance(value, str):
@@ -47,7 +47,7 @@ def is_empty(value: Any) -> bool:
 
 
 def _is_null(value: Any) -> bool:
-    # pandas writes NaN for a value that is not there.
+    # pandas writes NaN for a missing value.
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
@@ -87,7 +87,7 @@ def in_form_of(text: str, content: Any) -> Any:
         if isinstance(part, str):
             return [text]
         if isinstance(part, Mapping) and _is_text_part(part):
-            # The keys of the part, those that Arrow filled up with nulls included.
+            # The keys of the part, including those that Arrow filled with nulls.
             return [{**dict.fromkeys(part), **({"type": part["type"]} if "type" in part else {}), "text": text}]
     return [{"type": "text", "text": text}]
 

@@ -1,4 +1,4 @@
-"""Which layout a dataset has."""
+"""Detect the layout of a dataset."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FORMATS_IN_WORDS = (
     "also as JSON text), sharegpt (conversations, turns with from and value), prompt_completion (prompt, completion: "
     "texts or turns); turns need speakers such as user and assistant, or human and gpt"
 )
-"""The layouts in words, for an error message."""
+"""Description of the layouts, for error messages."""
 
 
 def resolve_format(
@@ -37,11 +37,12 @@ def resolve_format(
 
     :param name: a layout, or `auto` to detect it from the columns.
     :param columns: the dataset's column names.
-    :param instruction_key: column of the instruction; None: `instruction`, or `prompt` where it may be turns.
+    :param instruction_key: column of the instruction; None: `instruction`, or `prompt` in layouts where it may hold
+        turns.
     :param query_key: column of the optional input; None: `input` in Alpaca data, `query` in Data-Juicer's layout.
     :param response_key: column of the response; None: `output` in Alpaca data, `response` in Data-Juicer's layout,
-        `completion` beside a prompt.
-    :param system_key: column of the optional system prompt; None: `system`, or `system_prompt` where that is there.
+        `completion` with a prompt.
+    :param system_key: column of the optional system prompt; None: `system`, or `system_prompt` if it exists.
     :param history_key: column of the optional earlier turns; None: `history`. Chat layouts have no such column.
     :raises ValueError: if a needed column is missing, or `auto` finds no layout or more than one.
     """
@@ -79,10 +80,10 @@ def resolve_format(
     layouts = [make() for make in candidates.values()]
     found = [layout for layout in layouts if set(layout.required_columns) <= set(columns)]
     if given and found and found[0].name == "alpaca":
-        # Column names of one's own fit Data-Juicer's layout too: both need no more than two columns.
+        # Custom column names fit Data-Juicer's layout too, because both layouts need only two columns.
         return found[0]
     if (asked, answered) != sides[0]:
-        # In a file with a misspelled instruction column, `input` is not the question.
+        # If the instruction column is misspelled, `input` is not the question.
         found = [layout for layout in found if layout.name != "prompt_completion"]
     if len(found) > 1:
         names = " and ".join(f"'{layout.name}' ({', '.join(layout.required_columns)})" for layout in found)

@@ -1,4 +1,4 @@
-"""Rows with reasoning traces: what is asked, thought and answered, and a row as its answers or its responses alone."""
+"""Rows with reasoning traces: their questions, traces and answers, and rows reduced to answers or responses."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from mergeit_ops.core.sample import Exchange, Sample
 __all__ = ["TurnContent", "answers_only", "exchanges_of", "traces_in", "whole_responses", "with_traces"]
 
 _TRACE_KEYS = ("text", "thinking", "reasoning", "summary", "content")
-_DEEPEST = 8  # lists and mappings in each other
+_DEEPEST = 8  # nesting of lists and mappings
 
 
 class TurnContent(NamedTuple):
     """What a turn says.
 
     :param text: its text.
-    :param by_assistant: whether the assistant says it; else it is a question.
-    :param thoughts: traces of its other fields.
+    :param by_assistant: whether it is the assistant's; otherwise it is a question.
+    :param thoughts: traces in its other fields.
     :param is_trace: whether the text itself is a trace, as in an analysis channel.
-    :param calls: whether it calls a tool, or is what a tool says.
+    :param calls: whether it calls a tool or is a tool's result.
     """
 
     text: str
@@ -35,11 +35,11 @@ class TurnContent(NamedTuple):
 
 
 def exchanges_of(turns: Sequence[TurnContent]) -> tuple[Exchange, ...]:
-    """Return what is asked, thought and answered in a conversation; empty if there is no trace in it.
+    """Return the questions, traces and answers of a conversation; empty if it has no trace.
 
-    A trace in a turn of its own belongs to the assistant's next turn, where that follows at once.
+    A trace in a separate turn belongs to the assistant's next turn, if that follows directly.
 
-    :param turns: without system prompts.
+    :param turns: turns without system prompts.
     """
     found: list[Exchange] = []
     asked: list[str] = []
@@ -78,7 +78,7 @@ def _response(turn: TurnContent, apart: Sequence[str], parted: Any) -> str:
 
 
 def with_traces(turns: Sequence[TurnContent], traces: tuple[str, ...]) -> list[TurnContent]:
-    """Return turns of which the assistant's last one has some more traces, those of columns beside them."""
+    """Return the turns, with the traces of other columns added to the assistant's last one."""
     last = max((number for number, turn in enumerate(turns) if turn.by_assistant), default=None)
     return [
         turn._replace(thoughts=(*traces, *turn.thoughts)) if number == last else turn
@@ -87,14 +87,14 @@ def with_traces(turns: Sequence[TurnContent], traces: tuple[str, ...]) -> list[T
 
 
 def traces_in(values: Iterable[Any]) -> tuple[str, ...]:
-    """Return the texts of traces of fields or columns of their own: texts, or lists and mappings with texts."""
+    """Return the texts of traces in separate fields or columns: texts, or lists and mappings with texts."""
     return tuple(filter(None, map(_trace_text, values)))
 
 
 def _trace_text(value: Any, depth: int = 0) -> str:
-    """Return the text of a trace that stands in a field or a column of its own.
+    """Return the text of a trace in a separate field or column.
 
-    :param value: a text, or lists and mappings with texts, as servers give them. What is encrypted has none.
+    :param value: a text, or lists and mappings with texts, as servers return them. Encrypted traces have no text.
     """
     if isinstance(value, str):
         return value
@@ -108,12 +108,12 @@ def _trace_text(value: Any, depth: int = 0) -> str:
 
 
 def answers_only(sample: Sample) -> Sample:
-    """Return a row as if the assistant had written its answers alone; a row without a trace as it is."""
+    """Return a row as if the assistant had written only its answers; a row without a trace is unchanged."""
     return _with(sample, ((each.question, each.answer) for each in sample.exchanges))
 
 
 def whole_responses(sample: Sample) -> Sample:
-    """Return a row with each trace before its answer, in whatever form it is stored; a row without one as it is."""
+    """Return a row with each trace before its answer, from any form of storage; a row without a trace is unchanged."""
     return _with(sample, ((each.question, each.response) for each in sample.exchanges))
 
 
@@ -126,5 +126,5 @@ def _with(sample: Sample, said: Iterable[tuple[str, str]]) -> Sample:
 
 
 def _questions_as(sample: Sample, said: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]]:
-    """Return one question and its answer without rounds, whatever the layout joins the question's parts with."""
+    """Return one question and its answer without rounds, however the layout joins the parts of the question."""
     return [(sample.instruction, said[0][1])] if len(said) == 1 and not sample.rounds else said

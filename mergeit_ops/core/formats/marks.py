@@ -16,7 +16,7 @@ _ATTRIBUTES = r"(?:\s+[\w:.\-]+\s*=[^<>]*)?"
 
 
 def _name_with(words: str) -> str:
-    """Return a pattern of names that have one of some words as a part, such as `tool_call` and `seed:think`."""
+    """Return a pattern of names that contain one of some words, such as `tool_call` and `seed:think`."""
     return rf"[\w:.\-▁]*?(?<![A-Za-z])(?:{words})(?![A-Za-z])[\w:.\-▁]*"
 
 
@@ -67,7 +67,7 @@ _ARGUMENTS_OF_CALL = re.compile(rf"{_QUOTE}(?:arguments|tool_input|action_input)
 _NAME_OF_CALL = re.compile(_NAME)
 _SCHEMA = re.compile(rf"{_QUOTE}parameters{_QUOTE}\s*:\s*\{{")
 _DESCRIPTION = re.compile(rf"{_QUOTE}description{_QUOTE}\s*:")
-_NEEDED = ("<", "[", "{", "ction", "CTION", "```", "✿")  # one of them stands in every form; most texts have none
+_NEEDED = ("<", "[", "{", "ction", "CTION", "```", "✿")  # every form has one of them; most texts have none
 _NEEDED_OF_REASONING = ("<", "[", "◁", "＜", "&lt;", "```")
 
 # Not <video> and <audio>, which are HTML.
@@ -76,11 +76,11 @@ _MEDIA = re.compile(r"<image(?:[_ ]?\d+)?>|<\|(?:image|vision|video|audio)[^|<>]
 # A line in brackets that begins with a call: [f(x=1), g()].
 _BRACKETED = re.compile(r"^[ \t]*(\[[ \t]*[A-Za-z_][\w.\-]*\([^\n]*\)[ \t]*\])[ \t\r]*$", re.MULTILINE)
 _FENCE = re.compile(r"^[ \t]*```.*?^[ \t]*```", re.MULTILINE | re.DOTALL)
-_LONGEST_PARSED = 10_000  # characters; longer lines are no list comprehension
+_LONGEST_PARSED = 10_000  # characters; longer lines are not a list comprehension
 
 
 def _holds_one(marks: tuple[str, ...], text: str) -> bool:
-    # Called several times for every row: a generator would take three times as long.
+    # Called several times for every row; a generator would take three times as long.
     if text:
         for mark in marks:
             if mark in text:
@@ -89,23 +89,23 @@ def _holds_one(marks: tuple[str, ...], text: str) -> bool:
 
 
 def holds_reasoning(text: str) -> bool:
-    """Return whether a text has a reasoning trace marked in it, such as `<think>`."""
+    """Return whether a text contains the marks of a reasoning trace, such as `<think>`."""
     return _holds_one(_NEEDED_OF_REASONING, text) and REASONING_MARK.search(text) is not None
 
 
 def holds_media(text: str) -> bool:
-    """Tell whether a text has the place of an image, a video or a sound marked in it, such as `<image>`."""
+    """Return whether a text contains a placeholder of an image, a video or a sound, such as `<image>`."""
     return "<" in text and _MEDIA.search(text) is not None
 
 
 def split_reasoning(text: str) -> tuple[str, str]:
-    """Split a model's text into the reasoning at its beginning and what stands behind it.
+    """Split a model's text into the reasoning at its beginning and the rest.
 
-    What is opened and never closed is reasoning to its end. Some chat templates open it themselves: then a text that
-    ends in a closing mark is all reasoning, and so is what stands before `</think>`.
+    A mark that is never closed makes the rest of the text reasoning. Some chat templates open the reasoning themselves.
+    Then the text before `</think>` is reasoning, and so is a text that ends in a closing mark.
 
-    :param text: what a model wrote.
-    :return: reasoning, without its first mark, and the rest; the first is empty where a text begins otherwise.
+    :param text: text of a model.
+    :return: reasoning, without its first mark, and the rest. The reasoning is empty if the text does not begin with it.
     """
     start = _START.match(text)
     opened = REASONING_MARK.match(text, start.end() if start else 0)
@@ -130,7 +130,7 @@ def _marks(pattern: re.Pattern[str], text: str, start: int) -> list[re.Match[str
 
 
 def holds_tool_call(text: str) -> bool:
-    """Return whether a text has a tool call, its result or the schema of a tool written into it.
+    """Return whether a text contains a tool call, its result or the schema of a tool.
 
     Known forms: tags (`<tool_call>`), special tokens (`<|python_tag|>`), the JSON of a call or a schema, and a line of
     calls in brackets (`[f(x=1)]`) outside of a code block.
@@ -157,16 +157,16 @@ def _is_list_of_calls(line: str, otherwise: bool = True) -> bool:
     """Return whether code in brackets is a list of calls and not, for example, a list comprehension.
 
     :param line: the code.
-    :param otherwise: the answer for what is not Python.
+    :param otherwise: the result for text that is not Python.
     """
     if len(line) > _LONGEST_PARSED:
         return otherwise
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of escape sequences that Python does not know
+            warnings.simplefilter("ignore")  # about unknown escape sequences
             tree = ast.parse(line, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return otherwise  # not Python: the arguments of a call are often written in another way
+        return otherwise  # not Python, because the arguments of a call are often written in another way
     if isinstance(tree, ast.Subscript):  # [f(x=1)] [g(y=2)]
         tree = tree.value
     return isinstance(tree, ast.List) and bool(tree.elts) and all(isinstance(item, ast.Call) for item in tree.elts)

@@ -11,13 +11,13 @@ __all__ = ["with_rounds"]
 
 
 def with_rounds(sample: Sample, said: Iterable[tuple[str, str]]) -> Sample:
-    """Return a sample with the rounds of its conversation, or as it is where it is one question and one answer.
+    """Return a sample with the rounds of its conversation, or unchanged if it has one question and one answer.
 
-    A blank answer is none, such as one that only calls a tool: what it was asked stands before the next answer. A
-    question behind the last answer belongs to no round.
+    A blank answer, such as one that only calls a tool, does not count; its question becomes part of the next round. A
+    question after the last answer belongs to no round.
 
     :param sample: the texts of the conversation, joined.
-    :param said: questions and answers in their order; either may be empty.
+    :param said: questions and answers in order; either may be empty.
     """
     rounds: list[Round] = []
     asked: list[str] = []

@@ -1,4 +1,4 @@
-"""Layouts with a text column for each part of a sample: Alpaca's and Data-Juicer's own."""
+"""Layouts with a text column for each part of a sample: Alpaca's and Data-Juicer's."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class AlpacaFormat:
         """See `SampleFormat`."""
         fields = {self.response_key: sample.output} | _context(self.system_key, self.history_key, sample, parents)
         if all(parent.get(self.query_key) is None for parent in parents):
-            # No input column, or one that may be of Arrow's null type: what the merge needs stands in the instruction.
+            # There is no input column, or it may have Arrow's null type, so the instruction holds the input too.
             return fields | {self.instruction_key: one_turn(sample)}
         return fields | {self.instruction_key: sample.instruction, self.query_key: sample.input}
 
@@ -80,8 +80,8 @@ class AlpacaFormat:
 class QueryResponseFormat:
     """Data-Juicer's own layout: query, response, optional system, instruction and history.
 
-    If `instruction` holds text, `query` is its input; else `query` is the instruction.
-    `beside` names further columns that a chat template or a trainer reads.
+    If `instruction` holds text, `query` is its input; otherwise `query` is the instruction. `beside` names further
+    columns that a chat template or a trainer reads.
     """
 
     instruction_key: str = "instruction"
@@ -181,7 +181,7 @@ def _problem(sample: Sample, beside: Mapping[str, Any], has_history: bool, texts
 
 
 def _earlier_turns(history: Any) -> list[tuple[str, str]]:
-    """Return questions and answers of a history, [question, answer] each; blank turns are none."""
+    """Return the questions and answers of a history of [question, answer] pairs, without blank turns."""
     turns = history if isinstance(history, (list, tuple)) else [history]
     found = []
     for turn in turns:
@@ -193,14 +193,14 @@ def _earlier_turns(history: Any) -> list[tuple[str, str]]:
 
 
 def _said(value: Any) -> str:
-    """Return what one entry of a history says; an entry may be a turn with its fields."""
+    """Return the text of an entry of a history; the entry may be a turn with fields."""
     if isinstance(value, Mapping):
         return "\n".join(read_content(value[name]).text for name in ("content", "value", "text") if value.get(name))
     return as_text(value)
 
 
 def _context(system_key: str, history_key: str, sample: Sample, parents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the columns for system prompt and history of a merged sample, where its parents have them."""
+    """Return the columns for system prompt and history of a merged sample, if its parents have them."""
     fields: dict[str, Any] = {}
     if any(system_key in parent for parent in parents):
         fields[system_key] = parents_value(sample.system, [parent.get(system_key) for parent in parents])

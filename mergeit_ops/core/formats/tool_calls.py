@@ -1,4 +1,4 @@
-"""Tool calls as they are written: in a field of a turn, or into the text of an answer."""
+"""Read tool calls in a field of a turn or in the text of an answer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["calls_in_text", "calls_in_value", "elements", "parsed", "without_nul
 _NAMES = ("name", "function_name", "tool_name", "tool", "function", "action", "api", "recipient_name")
 _ARGUMENTS = ("arguments", "parameters", "args", "input", "kwargs", "tool_input", "action_input")
 _IDS = ("id", "call_id", "tool_call_id", "tool_use_id")
-_DEEPEST = 200  # lists and mappings in each other
+_DEEPEST = 200  # nesting of lists and mappings
 
 _TAGGED = re.compile(
     r"<(?P<tag>tool_calls?|function_?calls?)>(?P<inside>.*?)(?:</(?P=tag)>|(?=<(?P=tag)>)|(?=<\|)|\Z)",
@@ -32,7 +32,7 @@ _FORMS = (
         re.compile(r'<parameter name="([^"<>]{1,200})"[^<>]*>'),
     ),
 )
-"""How a call opens and ends in tags, and how its parameters open."""
+"""The opening and closing tags of a call, and the opening tags of its parameters."""
 _ARGUMENT = re.compile(r"<arg_key>([^<>]{1,200})</arg_key>\s*<arg_value>")
 _BRACKETED = re.compile(r"^[ \t]*(\[[ \t]*[A-Za-z_][\w.\-]*\([^\n]*\)[ \t]*\])[ \t\r]*$", re.MULTILINE)
 _JSON_BEGINS = re.compile(r"[\s,;]*(?=[\[{])")
@@ -40,11 +40,11 @@ _FENCE = re.compile(r"^[ \t]*```.*?^[ \t]*```", re.MULTILINE | re.DOTALL)
 
 
 def calls_in_value(value: Any, call_id: str = "") -> list[Call]:
-    """Return the calls that a field of a turn, or a whole text, holds.
+    """Return the calls in a field of a turn, or in a whole text.
 
-    :param value: a call as a mapping, a list of them, or either as text: JSON, as Python prints it, or as Python calls
-        it (`f(x=1)`). A call that cannot be read has no arguments.
-    :param call_id: of a call that has none of its own.
+    :param value: a call as a mapping, a list of calls, or either as text: in JSON, in Python's notation, or as a Python
+        call (`f(x=1)`). A call that cannot be read has no arguments.
+    :param call_id: id of a call that has no own id.
     """
     if is_empty(value):
         return []
@@ -67,11 +67,11 @@ def calls_in_value(value: Any, call_id: str = "") -> list[Call]:
 
 
 def calls_in_text(text: str) -> list[Call]:
-    """Return the calls that are written into an answer, in their order within each form.
+    """Return the calls in the text of an answer, in order within each form.
 
     Forms: tags with JSON or with parameters in tags (`<tool_call>`, `<functioncall>`, `<function=f>`, `<invoke>`), JSON
-    behind a mark (`[TOOL_CALLS]`, `<|tool_call|>`, `<|python_tag|>`), a line of Python calls in brackets, and an answer
-    that is nothing but the JSON of calls.
+    after a mark (`[TOOL_CALLS]`, `<|tool_call|>`, `<|python_tag|>`), a line of Python calls in brackets, and an answer
+    that is only the JSON of calls.
 
     :param text: an answer, without its reasoning trace.
     """
@@ -94,7 +94,8 @@ def calls_in_text(text: str) -> list[Call]:
 
 
 def elements(text: str, opens: re.Pattern[str], ends: str) -> Iterator[tuple[str, str]]:
-    """Yield what stands between tags, in linear time: the first group of the opening one, and the text up to the end.
+    """Yield the content of tags, in linear time: the first group of the opening tag, and the text up to the closing
+    tag.
 
     :param text: any text.
     :param opens: the opening tag, with a group.
@@ -110,23 +111,23 @@ def elements(text: str, opens: re.Pattern[str], ends: str) -> Iterator[tuple[str
 
 
 def parsed(text: str) -> Any:
-    """Return the value of a text in JSON, or as Python prints it; None where it is neither."""
+    """Return the value of a text in JSON or in Python's notation; None if it is neither."""
     try:
         return _json(text)
     except (ValueError, RecursionError):
         pass
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of escape sequences that Python does not know
+            warnings.simplefilter("ignore")  # about unknown escape sequences
             return ast.literal_eval(text.strip())
     except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
         return None
 
 
 def without_nulls(value: Any, depth: int = 0) -> Any:
-    """Return a value without the nulls in its mappings, with which Arrow fills keys that only other rows have.
+    """Return a value without the nulls in its mappings, with which Arrow fills the keys of other rows.
 
-    :raises RecursionError: if it is too deep to look at.
+    :raises RecursionError: if it is nested too deeply.
     """
     if depth > _DEEPEST:
         raise RecursionError("too many lists and mappings in each other")
@@ -146,7 +147,7 @@ def _json(text: str) -> Any:
 
 
 def _arguments(value: Any) -> str | None:
-    """Return arguments as the text of a JSON object; None where they are none."""
+    """Return arguments as the text of a JSON object; None if they are not an object."""
     if value is None or (isinstance(value, str) and not value.strip()):
         return "{}"
     try:
@@ -166,7 +167,7 @@ def _looks_like_a_call(item: Any) -> bool:
 
 
 def _tagged_calls(inside: str) -> list[Call]:
-    """Return what stands in a tag: JSON of one call or several, one behind the other, or further tags."""
+    """Return the calls in a tag: JSON of one or several calls, one after the other, or further tags."""
     if "<" in inside and not inside.lstrip().startswith(("{", "[")):
         if found := _calls_in_tags(inside):
             return found
@@ -186,7 +187,7 @@ def _calls_in_tags(text: str) -> list[Call]:
 
 
 def _from_texts(pairs: Sequence[tuple[str, str]]) -> str:
-    """Return arguments that are written as text: what is JSON is meant as such, such as a number."""
+    """Return arguments that are written as text; texts in JSON, such as numbers, become JSON values."""
     values = {}
     for name, text in pairs:
         try:
@@ -201,7 +202,7 @@ def _json_behind(text: str, start: int) -> list[Call]:
 
 
 def _json_values(text: str, start: int) -> Iterator[Any]:
-    """Yield the JSON values that stand one behind the other, up to what is none."""
+    """Yield successive JSON values, up to the first text that is not JSON."""
     decoder = json.JSONDecoder(parse_constant=_refuse)
     while (match := _JSON_BEGINS.match(text, start)) is not None:
         try:
@@ -212,10 +213,10 @@ def _json_values(text: str, start: int) -> Iterator[Any]:
 
 
 def _python_calls(text: str) -> list[Call]:
-    """Return calls written as Python: `f(x=1)`, also several in brackets; empty for other text."""
+    """Return calls in Python, such as `f(x=1)`, or several in brackets; empty for other text."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of escape sequences that Python does not know
+            warnings.simplefilter("ignore")  # about unknown escape sequences
             tree: ast.expr = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return []

@@ -25,7 +25,7 @@ _TAGS_OF_TOOLS = {
 }
 _SIGN_OF_TOOL = re.compile(r"""["'](?:parameters|input_schema)["']\s*:""")
 _BRACKET = re.compile(r"[\[{]")
-_MOST_TRIED = 64  # brackets in a text that may begin the JSON of tools
+_MOST_TRIED = 64  # brackets in a text at which the JSON of tools may start
 _RESULT_TAGS = re.compile(r"<(tool_response|tool_result|function_response|function_results?)>", re.IGNORECASE)
 _OF_LISTS = (("definitions",), ("schemas",))
 _ID_FIELDS = ("tool_call_id", "tool_use_id", "call_id", "function_call_id")
@@ -36,16 +36,16 @@ _RESULT_PARTS = ("tool_result", "tool_response", "function_call_output")
 def read_tool_use(given: Sequence[Any], beside: Mapping[str, Any]) -> ToolUse:
     """Return the tools of a row and how it uses them.
 
-    Tools stand in a column such as `tools`, in the arguments of the chat template, in a field of a turn, or in the
-    system prompt. Calls stand in a field of a turn (`tool_calls`, `function_call`), in a turn of a speaker of that
-    name, in a part of the content, or in the text of an answer; a reasoning trace calls nothing.
+    Tools are in a column such as `tools`, in the arguments of the chat template, in a field of a turn, or in the system
+    prompt. Calls are in a field of a turn (`tool_calls`, `function_call`), in a turn of a speaker with that name, in a
+    part of the content, or in the text of an answer. Calls in a reasoning trace do not count.
 
     :param given: the turns of the row.
-    :param beside: the columns beside the turns; see `only_beside`.
+    :param beside: the columns besides the turns; see `only_beside`.
     """
     try:
         return _tool_use(known_turns(given), beside)
-    except RecursionError:  # of lists and mappings in each other
+    except RecursionError:  # deeply nested lists and mappings
         return ToolUse(unread="unreadable_call")
 
 
@@ -71,11 +71,11 @@ def _tool_use(turns: Sequence[Turn], beside: Mapping[str, Any]) -> ToolUse:
 
 
 _UNREAD = Call("", "")
-"""Stands for a call in a form that is not known."""
+"""A placeholder for a call in an unknown form."""
 
 
 def _is_of_tools(name: str) -> bool:
-    """Tell the name of a list of tools from that of their calls, choice or results."""
+    """Return whether a name refers to a list of tools, and not to their calls, choice or results."""
     last = words_of(name)[-1:]
     return speaks_of_tools(name) and not speaks_of_calls(name) and (speaks_of_tools(*last) or last in _OF_LISTS)
 
@@ -94,7 +94,7 @@ def _declared(name: str, value: Any) -> Iterator[Any]:
 
 
 def _tools_in(value: Any) -> list[Tool]:
-    """Return the tools of a value: a list of them, one, or either as text; JSON texts may be in the list."""
+    """Return the tools of a value: a list of tools, a single tool, or either as text. The list may hold JSON texts."""
     if isinstance(value, str):
         read = parsed(value)
         if read is not None:
@@ -125,11 +125,11 @@ def _schema_text(schema: Any) -> str:
     try:
         return json.dumps(without_nulls(schema), sort_keys=True, default=repr)
     except (RecursionError, ValueError, TypeError):
-        return "null"  # no schema, which the check says
+        return "null"  # not a schema, which the check reports
 
 
 def _tools_in_text(text: str) -> list[Tool]:
-    """Return the tools that are written into a text, as a prompt for models without a template for them."""
+    """Return the tools in a text, such as a prompt for models without a template for tools."""
     found = [
         tool
         for opens, ends in _TAGS_OF_TOOLS.items()
@@ -169,7 +169,7 @@ def _events(turn: Turn) -> Iterator[Call | ToolResult | PlainTurn]:
         yield from calls_in_value(turn.fields.get(turn.text_field))
         return
     if turn.speaker == "user" and (blocks := len(_RESULT_TAGS.findall(text))):
-        # Some templates have no speaker for tools.
+        # Some templates have no speaker for tool results.
         yield ToolResult(number=blocks)
         return
     if turn.speaker == "user":
@@ -189,7 +189,7 @@ def _events(turn: Turn) -> Iterator[Call | ToolResult | PlainTurn]:
 
 
 def _calls_itself(turn: Turn) -> bool:
-    """Tell a turn of a speaker such as `function_call` from one with a tool's result."""
+    """Return whether a turn is a call, by a speaker such as `function_call`, and not a tool's result."""
     return speaks_of_calls(turn.fields[turn.role_field].replace("-", "_").strip("<|>:"))
 
 

@@ -1,4 +1,4 @@
-"""Telling the reasoning trace in a text from the answer behind it."""
+"""Separate the reasoning trace in a text from the answer after it."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ _WRAPPED = (
 class Parted(NamedTuple):
     """A text in two parts.
 
-    :param trace: the reasoning, without its marks; several traces are joined by blank lines. None: there is none.
-    :param answer: the rest; the whole text, as it is, where there is no trace.
+    :param trace: the reasoning, without its marks; several traces are joined by blank lines. None if there is none.
+    :param answer: the rest; the whole text, unchanged, if there is no trace.
     :param closed: whether the trace has an end.
     """
 
@@ -64,18 +64,19 @@ class _Mark(NamedTuple):
 
 
 def part_trace(text: str) -> Parted:
-    """Tell the reasoning trace in an assistant's text from its answer, in time linear in the length.
+    """Separate the reasoning trace in an assistant's text from its answer, in time linear in the length.
 
-    - A trace begins with a mark such as `<think>` at the beginning of the text and ends with the closing mark of the
-      same name. Without one it is the whole text, and was cut off.
-    - Where the first mark is a closing one, all before it is the trace: the template of the model has opened it.
-    - Marks in quotes or backticks are quoted, and so are closing marks in a block of code where another one stands
-      outside of it.
-    - In the answer only a whole block that begins a line is a further trace; in a block of code it is not.
+    - A trace starts with a mark such as `<think>` at the beginning of the text and ends with the closing mark of the
+      same name. Without a closing mark, the whole text is a trace that was cut off.
+    - If the first mark is a closing one, the model's template has opened the trace, and all text before it is the
+      trace.
+    - Marks in quotes or backticks do not count, nor do closing marks in a block of code if there is another one
+      outside.
+    - In the answer, only a whole block that begins a line, outside a block of code, is another trace.
     - In channels (Harmony), `analysis` is the trace, and all others are the answer.
-    - An answer that stands as a whole in `<answer>` or a similar tag behind its trace is what stands inside.
+    - If the whole answer after a trace is in `<answer>` or a similar tag, the answer is the content of the tag.
 
-    :param text: what an assistant says.
+    :param text: text of the assistant.
     """
     if _CHANNEL.search(text):
         return _by_channels(text)
@@ -98,7 +99,7 @@ def part_trace(text: str) -> Parted:
     elif (end_mark := _end_of_opened(text, marks, fences)) is not None:
         traces.append(text[: marks[end_mark].start])
         position, number = marks[end_mark].end, end_mark + 1
-    fences = [fence for fence in fences if fence >= position]  # a block of code may be left open in the trace
+    fences = [fence for fence in fences if fence >= position]  # a block of code in the trace may be unclosed
     while number + 1 < len(marks):
         mark, after = marks[number], marks[number + 1]
         if not mark.closes and after.closes and after.name == mark.name and _is_block(text, mark, fences):
@@ -126,7 +127,7 @@ def _marks_of(text: str) -> list[_Mark]:
 
 
 def _block(text: str, marks: Sequence[_Mark], fences: Sequence[int]) -> tuple[int, int]:
-    """Return where the trace that the first mark opens ends, and where what stands behind it begins."""
+    """Return the end of the trace that the first mark opens, and the start of the text after it."""
     first = marks[0]
     if _closes_itself(text, first):
         return first.end, first.end
@@ -146,7 +147,7 @@ def _block(text: str, marks: Sequence[_Mark], fences: Sequence[int]) -> tuple[in
             closing.append(mark)
             depth -= 0 if in_code else 1
         elif not in_code and _begins_line(text, mark.start) and text[position : mark.start].strip():
-            # One directly behind another is a second spelling of it: the template and the model both open the trace.
+            # A mark directly after another one is a repetition: the template and the model both open the trace.
             depth += 1
         position = mark.end
         if depth == 0:
@@ -177,7 +178,7 @@ def _is_block(text: str, mark: _Mark, fences: Sequence[int]) -> bool:
 
 
 def _end_of_opened(text: str, marks: Sequence[_Mark], fences: Sequence[int]) -> int | None:
-    """Return the number of the mark that ends a trace which the template has opened; None if there is no such trace."""
+    """Return the number of the mark that ends a trace opened by the template; None if there is no such trace."""
     for number, mark in enumerate(marks):
         if not mark.closes:
             return None
@@ -187,8 +188,8 @@ def _end_of_opened(text: str, marks: Sequence[_Mark], fences: Sequence[int]) -> 
 
 
 def _ends_a_trace(text: str, mark: _Mark) -> bool:
-    """Tell a closing mark from one that a sentence speaks of, which has a word and a space before it and a space
-    behind it."""
+    """Return whether a mark closes a trace, and is not mentioned in a sentence, with a word and a space before it and a
+    space after it."""
     if text[mark.end : mark.end + 1] != " " or text[mark.start - 1 : mark.start] != " ":
         return True
     before = text[max(0, mark.start - 20) : mark.start].rstrip(" ")

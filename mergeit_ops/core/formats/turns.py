@@ -1,4 +1,4 @@
-"""The turns of a conversation: the speakers, the contents, and whether a merge of texts would lose something."""
+"""The turns of a conversation: speakers, contents, and whether a merge of texts would lose something."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ _NOTES = frozenset(
 _SAME_IN_ALL_PARENTS = frozenset(
     ("name", "weight", "train", "trainable", "loss", "loss_weight", "loss_mask", "mask", "masked", "eot", "prefix")
 )
-"""Fields that say how a turn is read or trained on; rows are merged only if they agree."""
+"""Fields that control how a turn is read or trained on; rows are merged only if they agree."""
 
 _FINAL_CHANNELS = ("final", "assistant", "response")
 _CHANNELS_OF_TRACES = ("analysis", "thought", "thinking", "reasoning")
@@ -84,7 +84,7 @@ _CHANNELS_OF_TRACES = ("analysis", "thought", "thinking", "reasoning")
 
 @dataclass(frozen=True)
 class Turn:
-    """A turn of a speaker that is known.
+    """A turn of a known speaker.
 
     :param speaker: who speaks.
     :param fields: the turn as it is in the row.
@@ -113,7 +113,7 @@ class Turn:
 
     @property
     def has_trace(self) -> bool:
-        """Whether a field of its own, or its channel, says that this is reasoning."""
+        """Whether a field or the channel of the turn marks it as reasoning."""
         fields = self.further_fields
         if any(_is_of_reasoning(name) and is_trace(name, value) for name, value in fields.items()):
             return True
@@ -129,7 +129,7 @@ class Turn:
 
     @property
     def said(self) -> TurnContent:
-        """What it says, its thoughts included."""
+        """Its content, including its thoughts."""
         fields = self.further_fields
         assistant = self.speaker == "assistant"
         return TurnContent(
@@ -142,13 +142,13 @@ class Turn:
 
     @property
     def has_more(self) -> bool:
-        """Whether further fields hold what a merge of texts may lose: all that nobody knows counts."""
+        """Whether further fields hold something that a merge of texts may lose; every unknown field counts."""
         known = _NOTES | _SAME_IN_ALL_PARENTS | {"channel"}
         return any(name not in known and not _is_of_reasoning(name) for name in self.further_fields)
 
     @property
     def shared(self) -> dict[str, Any]:
-        """The fields that the turns of all parents of a merge must have in common."""
+        """The fields that the turns of all parents of a merge must share."""
         return {
             name: value
             for name, value in sorted(self.further_fields.items())
@@ -163,7 +163,8 @@ def _is_of_reasoning(field: str) -> bool:
 def turns_in(value: Any) -> Sequence[Any] | None:
     """Return a column's turns unchanged; None if it has none.
 
-    :param value: a list of turns, each a mapping or JSON text, or the whole list as text: JSON, or as Python prints it.
+    :param value: a list of turns, each a mapping or JSON text, or the whole list as text, in JSON or in Python's
+        notation.
     """
     if isinstance(value, str):
         value = _parsed(value)
@@ -196,7 +197,7 @@ def _parsed(text: str) -> Any:
         pass
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of escape sequences that Python does not know
+            warnings.simplefilter("ignore")  # about unknown escape sequences
             return ast.literal_eval(stripped)
     except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
         return None
@@ -232,7 +233,7 @@ def _turn(fields: Any) -> Turn | None:
         return None
     text_field = _TEXT_FIELD_OF[role_field]
     if fields.get(text_field) is None:
-        # If rows name their fields differently, the table has all fields in every turn; unused ones are null.
+        # If rows use different field names, every turn in the table has all fields; unused ones are null.
         text_field = next((name for name in _TEXT_FIELDS if fields.get(name) is not None), text_field)
     return Turn(speaker, fields, role_field, text_field)
 
@@ -245,8 +246,8 @@ def read_conversation(given: Sequence[Any], beside: Mapping[str, Any], system_pr
     """Read a conversation.
 
     :param given: its turns, as they are in the row.
-    :param beside: the columns beside the turns; see `only_beside`.
-    :param system_prompt: of the row's own column; a system turn comes before it.
+    :param beside: the columns besides the turns; see `only_beside`.
+    :param system_prompt: system prompt in the row's own column; a system turn takes precedence.
     """
     turns = known_turns(given)
     contents = [turn.content for turn in turns]
@@ -311,13 +312,14 @@ def _problem(
 
 
 def first_turns(turns_of: Sequence[Sequence[Turn]], speaker: Speaker) -> list[Turn]:
-    """Return each parent's first turn of a speaker, where it has one."""
+    """Return each parent's first turn of a speaker, if it has one."""
     firsts = (next((turn for turn in turns if turn.speaker == speaker), None) for turns in turns_of)
     return [turn for turn in firsts if turn is not None]
 
 
 def like(models: Sequence[Turn], text: str) -> dict[str, Any]:
-    """Return a turn in the form of the first of some; further fields keep the common value, else null."""
+    """Return a turn in the form of the first of some turns. Further fields keep a common value, and are null
+    otherwise."""
     first = models[0]
     turn = {
         name: value if all(name in model.fields and model.fields[name] == value for model in models) else None
@@ -331,14 +333,14 @@ def like(models: Sequence[Turn], text: str) -> dict[str, Any]:
 def system_prompt_as(
     text: str, turns_of: Sequence[Sequence[Turn]], parents: Sequence[Mapping[str, Any]], system_key: str, in_turns: bool
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Return the system prompt of a merge as its first turn or in a column.
+    """Return the system prompt of a merge as its first turn or as a column.
 
-    :param text: the system prompt that all parents share; empty where there is none.
+    :param text: the system prompt that all parents share; empty if there is none.
     :param turns_of: the turns of each parent.
     :param parents: the parents' rows.
     :param system_key: the column of the system prompt.
-    :param in_turns: whether the merge is written as turns, so that one can be added.
-    :return: no turn or one, and the column with its value or nothing.
+    :param in_turns: whether the merge is written as turns, so that a turn can be added.
+    :return: a list of no turn or one turn, and a mapping with the column and its value, or an empty one.
     """
     prompts = first_turns(turns_of, "system")
     if in_turns and prompts and (text or len(prompts) == len(parents)):
@@ -355,7 +357,7 @@ def system_prompt_as(
 def spoken(value: Any) -> list[tuple[str, str]] | None:
     """Return the turns of a column as readable text; None if the value is not a list of turns.
 
-    :param value: of any column of a row.
+    :param value: value of any column of a row.
     """
     given = turns_in(value)
     if not given:

@@ -1,4 +1,4 @@
-"""What of a row a scorer reads."""
+"""The parts of a row that a scorer reads."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Read = Literal["answer", "response"]
 View = Literal["answer", "response", "parts", "tool_use"]
 
 READS: tuple[Read, ...] = ("answer", "response")
-"""What a recipe may ask for: the answers without their reasoning traces, or both."""
+"""Values in a recipe: the answers without their reasoning traces, or both."""
 
 
 def _with_tool_use(layout: SampleFormat, row: Mapping[str, Any]) -> Sample:
@@ -29,4 +29,4 @@ VIEWS: Mapping[View, Callable[[SampleFormat, Mapping[str, Any]], Sample]] = {
     "parts": lambda layout, row: layout.read(row).sample,
     "tool_use": _with_tool_use,
 }
-"""Name to what reads a row as a scorer wants it: also with traces and answers told apart, or with its tool calls."""
+"""Maps the name of a view to its reader of rows: also with traces and answers separated, or with tool calls."""

@@ -1,4 +1,4 @@
-"""What the name of a column, or of a field of a turn, says about its value."""
+"""What the name of a column or of a turn's field says about its value."""
 
 from __future__ import annotations
 
@@ -32,25 +32,25 @@ def words_of(name: str) -> tuple[str, ...]:
 
 
 def speaks_of_reasoning(name: str) -> bool:
-    """Tell whether a name is one for reasoning, such as `deepseek_reasoning`, or for what switches it on."""
+    """Return whether a name refers to reasoning, such as `deepseek_reasoning`, or to a switch for it."""
     return not _REASONING.isdisjoint(words_of(name)) or "chain_of_thought" in name.lower()
 
 
 def speaks_of_tools(name: str) -> bool:
-    """Tell whether a name is one for tools, such as `available_tools`."""
+    """Return whether a name refers to tools, such as `available_tools`."""
     return not _TOOLS.isdisjoint(words_of(name))
 
 
 def speaks_of_calls(name: str) -> bool:
-    """Tell whether a name is one for tool calls, such as `functionCall`."""
+    """Return whether a name refers to tool calls, such as `functionCall`."""
     return speaks_of_tools(name) and not _CALLS.isdisjoint(words_of(name))
 
 
 def speaks_of_media(name: str) -> bool:
-    """Tell whether a name is one for images, audio or video, such as `image_path`."""
+    """Return whether a name refers to images, audio or video, such as `image_path`."""
     return not _MEDIA.isdisjoint(words_of(name))
 
 
 def speaks_of_documents(name: str) -> bool:
-    """Tell whether a name is one for documents that a template shows to the model."""
+    """Return whether a name refers to documents that a template shows to the model."""
     return not _DOCUMENTS.isdisjoint(words_of(name))

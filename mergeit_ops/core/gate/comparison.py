@@ -1,4 +1,4 @@
-"""Scores that are weighed against each other or against a bound: what follows from them, and how narrowly."""
+"""Decisions from scores that are compared with each other or with a bound, and how close the decisions are."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ __all__ = ["Bounds", "Comparison", "MergeComparison", "RowComparison"]
 
 @dataclass(frozen=True)
 class Bounds:
-    """The scores that a plain filter keeps.
+    """The bounds of a plain filter.
 
-    :param low: lowest; None for no such bound.
-    :param high: highest; None for no such bound.
+    :param low: lowest score; None for no bound.
+    :param high: highest score; None for no bound.
     """
 
     low: float | None = None
     high: float | None = None
 
     def holds(self, score: float) -> bool:
-        """Tell whether a score lies within."""
+        """Return whether a score is within the bounds."""
         return (self.low is None or score >= self.low) and (self.high is None or score <= self.high)
 
     def distance(self, score: float) -> float:
-        """Return how far a score is from the nearer bound; infinity without one."""
+        """Return the distance of a score from the nearer bound; infinity without bounds."""
         return min((abs(score - bound) for bound in (self.low, self.high) if bound is not None), default=math.inf)
 
 
 class Comparison(Protocol):
-    """Rows whose scores decide something together, and therefore have to be on one scale."""
+    """Rows whose scores lead to a decision together, and must therefore be on one scale."""
 
     @property
     def samples(self) -> tuple[Sample, ...]:
@@ -43,28 +43,28 @@ class Comparison(Protocol):
         ...
 
     def distance(self, scores: Sequence[float | None]) -> float | None:
-        """Return how far scores are from deciding otherwise.
+        """Return how far the scores are from another decision.
 
-        :param scores: of `samples`, in their order.
-        :return: in units of the score, at least 0; infinity when no score could change the outcome; None when it cannot
-            be told because one is missing.
+        :param scores: scores of `samples`, in order.
+        :return: distance in units of the score, at least 0; infinity if no score could change the outcome; None if it
+            is unknown because a score is missing.
         """
         ...
 
     def outcome(self, scores: Sequence[float | None]) -> tuple[bool, ...]:
-        """Return what scores decide; equal for equal decisions.
+        """Return the decision from scores; equal for equal decisions.
 
-        :param scores: of `samples`, in their order.
+        :param scores: scores of `samples`, in order.
         """
         ...
 
 
 @dataclass(frozen=True)
 class RowComparison:
-    """One row against the bounds of a plain filter.
+    """One row, compared with the bounds of a plain filter.
 
     :param sample: the row.
-    :param bounds: of the filter.
+    :param bounds: bounds of the filter.
     """
 
     sample: Sample
@@ -88,14 +88,15 @@ class RowComparison:
 
 @dataclass(frozen=True)
 class MergeComparison:
-    """A merge, or several answers for the same group, against its parents; then what remains against the bounds.
+    """A merge, or several answers for the same group, compared with its parents; then the remaining rows, compared with
+    the bounds.
 
-    :param candidates: the merge and further answers, at least one.
+    :param candidates: the merge and the other answers, at least one.
     :param parents: at least one.
-    :param coverages: of each candidate; None where it is unknown.
-    :param rule: when a candidate passes.
-    :param bounds: of the plain filter behind the gate.
-    :param reverse_ifds: of each candidate; empty if the rule does not ask.
+    :param coverages: coverage of each candidate; None if unknown.
+    :param rule: rule by which a candidate passes.
+    :param bounds: bounds of the plain filter after the gate.
+    :param reverse_ifds: reverse IFD of each candidate; empty if the rule does not need them.
     """
 
     candidates: tuple[Sample, ...]
@@ -113,12 +114,12 @@ class MergeComparison:
     def decide(self, scores: Sequence[float | None]) -> Decision:
         """Return the gate's decision.
 
-        :param scores: of `samples`, in their order.
+        :param scores: scores of `samples`, in order.
         """
         return decide(self.rule, scores[len(self.candidates) :], self._with_scores(scores))
 
     def distance(self, scores: Sequence[float | None]) -> float | None:
-        """See `Comparison`. The best of the candidates that meet the other conditions decides, if there is any."""
+        """See `Comparison`. The best of the candidates that meet the other conditions decides, if there are any."""
         before = self.rule.reference_score(scores[len(self.candidates) :])
         known = [score for score in scores if score is not None]
         if before is None or len(known) < len(scores):
@@ -128,7 +129,7 @@ class MergeComparison:
         return min(abs(best - self.rule.gamma * before), *map(self.bounds.distance, self._remaining(scores)))
 
     def outcome(self, scores: Sequence[float | None]) -> tuple[bool, ...]:
-        """See `Comparison`: whether the merge is accepted, and which of the rows that remain the filter keeps."""
+        """See `Comparison`: whether the merge is accepted, and which of the remaining rows the filter keeps."""
         accepted = self.decide(scores).rejected is None
         return (accepted, *map(self.bounds.holds, self._remaining(scores)))
 

@@ -1,4 +1,4 @@
-"""What the gate would have decided with another gamma, from the figures that it left."""
+"""The gate's decisions with other values of gamma, from the recorded figures."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from mergeit_ops.core.gate.rule import Candidate, GateRule
 __all__ = ["Outcome", "ScoredMerge", "gammas", "outcomes"]
 
 _STEP = 0.01
-_ALWAYS_FROM = 0.5  # the paper's 0.75 and what lies around it are always there
-_SCALE_OF_SCORES = 6.0  # scores from 1 to 6: no merge is more than six times as good as its parents
+_ALWAYS_FROM = 0.5  # the paper's 0.75 and values around it are always included
+_SCALE_OF_SCORES = 6.0  # scores from 1 to 6, so no merge is more than six times as good as its parents
 
 
 @dataclass(frozen=True)
 class ScoredMerge:
     """A merge that the gate has decided about, accepted or not.
 
-    :param before: the parents' reference score; None when a parent has none.
+    :param before: the parents' reference score; None if a parent has no score.
     :param after: the merge's score, or None.
-    :param coverage: of the parent that the merge keeps least of; None if unknown.
+    :param coverage: share of the parent of which the merge keeps least; None if unknown.
     :param parents: number of parents, >= 1.
-    :param reverse_ifd: of the merge; None if unknown.
+    :param reverse_ifd: reverse IFD of the merge; None if unknown.
     """
 
     before: float | None
@@ -39,17 +39,17 @@ class ScoredMerge:
         return Candidate(self.after, self.coverage, self.reverse_ifd)
 
     def passes(self, rule: GateRule) -> bool:
-        """Tell whether the merge passes a rule."""
+        """Return whether the merge passes a rule."""
         return rule.rejection(self.candidate, self.before) is None
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What comes of one gamma.
+    """The outcome of one gamma.
 
     :param gamma: the gamma.
-    :param passing: merges that pass.
-    :param rows: rows that these merges and the parents of the others make together.
+    :param passing: number of merges that pass.
+    :param rows: number of rows: these merges and the parents of the others.
     """
 
     gamma: float
@@ -58,31 +58,31 @@ class Outcome:
 
 
 def gammas(merges: Sequence[ScoredMerge], chosen: float) -> list[float]:
-    """Return the gammas worth looking at: in steps of 0.01, from where all pass until nothing does, and the run's.
+    """Return the relevant gammas: in steps of 0.01, from where all merges pass to where none does, and the run's gamma.
 
-    :param merges: those that the gate decided about.
+    :param merges: merges that the gate has decided about.
     :param chosen: the gamma of the run.
     :return: ascending, each once.
     """
     ratios = [merge.after / merge.before for merge in merges if merge.after is not None and merge.before]
-    # The scores of a scale from 1 to 6 can differ no more; a run's gamma beyond is one point.
+    # Scores from 1 to 6 cannot differ by more; a larger gamma of a run is a single point.
     highest = min(max([*ratios, chosen, 1.0]), _SCALE_OF_SCORES)
     lowest = max(0.0, min([*ratios, chosen, _ALWAYS_FROM]))
-    # One step beyond either end: a merge that meets the bar exactly may fail.
+    # One step beyond either end, because a merge that reaches the limit exactly may fail.
     steps = range(max(0, int(np.floor(lowest / _STEP)) - 1), int(np.floor(highest / _STEP)) + 2)
     return sorted({*(round(step * _STEP, 2) for step in steps), chosen})
 
 
 def outcomes(merges: Sequence[ScoredMerge], rule: GateRule, at: Sequence[float]) -> list[Outcome]:
-    """Return what the gate would have made of the same answers and scores with other gammas.
+    """Return the gate's outcomes for the same answers and scores with other gammas.
 
-    :param merges: those that the gate decided about.
-    :param rule: the rule of the run; all of it but its gamma stays.
+    :param merges: merges that the gate has decided about.
+    :param rule: the rule of the run; only its gamma is varied.
     :param at: gammas, in any order.
-    :return: one outcome for each, in that order.
+    :return: one outcome for each gamma, in that order.
     """
-    # The rule is asked once per merge, for what does not depend on gamma; the comparison is that of the rule, at once
-    # for all merges: hundreds of gammas times thousands of merges.
+    # The rule is asked once per merge about the conditions without gamma. The rule's comparison is then made for all
+    # merges at once, because there are hundreds of gammas and thousands of merges.
     scored = [merge for merge in merges if merge.after is not None and merge.before is not None]
     eligible = [merge for merge in scored if rule.may_pass(merge.candidate)]
     before = np.array([merge.before for merge in eligible], dtype=np.float64)

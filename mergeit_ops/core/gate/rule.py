@@ -1,4 +1,4 @@
-"""The quality gate's decision: is a merge worth more than its parents (MergeIT, equation 9)?"""
+"""The quality gate's decision whether a merge is better than its parents (MergeIT, equation 9)."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ REFERENCES: tuple[Reference, ...] = tuple(_REFERENCES)
 
 @dataclass(frozen=True)
 class GateRule:
-    """When a merge is accepted.
+    """The rule by which a merge is accepted.
 
     :param gamma: share of the parents' reference score that the merge must reach, > 0. Paper: 0.75. Released code: 1.
     :param strict: whether equality fails.
-    :param reference: how the parents' scores become one.
-    :param min_parent_coverage: lowest coverage of any parent by the merge, in [0, 1]; None for no such condition.
-    :param max_reverse_ifd: highest reverse IFD of the merge, > 0; None for no such condition. It is the condition by
-        which Selective Reflection-Tuning (arXiv 2402.10110) asks that an answer determines its question.
+    :param reference: how the parents' scores become the reference score.
+    :param min_parent_coverage: lowest share of each parent that the merge must keep, in [0, 1]; None for no such
+        condition.
+    :param max_reverse_ifd: highest reverse IFD of the merge, > 0; None for no such condition. With this condition,
+        Selective Reflection-Tuning (arXiv 2402.10110) requires that an answer determines its question.
     """
 
     gamma: float = 0.75
@@ -33,14 +34,14 @@ class GateRule:
     max_reverse_ifd: float | None = None
 
     def reference_score(self, parent_scores: Sequence[float | None]) -> float | None:
-        """Return the parents' scores as one number; None when any of them is missing."""
+        """Return the parents' scores as one number; None if any of them is missing."""
         known = [score for score in parent_scores if score is not None]
         if not known or len(known) < len(parent_scores):
             return None
         return _REFERENCES[self.reference](known)
 
     def rejection(self, candidate: Candidate, before: float | None) -> RejectReason | None:
-        """Return why a candidate fails, or None when it passes.
+        """Return why a candidate fails, or None if it passes.
 
         :param candidate: the merge and its figures.
         :param before: the parents' reference score; None when a parent has no score.
@@ -55,14 +56,14 @@ class GateRule:
         return None if self.determines(candidate) else "reverse_ifd"
 
     def may_pass(self, candidate: Candidate) -> bool:
-        """Tell whether a candidate meets all conditions other than that of its score.
+        """Return whether a candidate meets all conditions except the one for its score.
 
         :param candidate: the merge and its figures.
         """
         return self.covers(candidate) and self.determines(candidate)
 
     def determines(self, candidate: Candidate) -> bool:
-        """Tell whether the answer of a candidate determines its question well enough.
+        """Return whether the answer of a candidate determines its question well enough.
 
         :param candidate: the merge and its figures.
         """
@@ -70,7 +71,7 @@ class GateRule:
         return most is None or (candidate.reverse_ifd is not None and candidate.reverse_ifd <= most)
 
     def covers(self, candidate: Candidate) -> bool:
-        """Tell whether a candidate keeps enough of every parent.
+        """Return whether a candidate keeps enough of every parent.
 
         :param candidate: the merge and its figures.
         """
@@ -82,9 +83,9 @@ class GateRule:
 class Candidate:
     """One answer of the LLM for a group.
 
-    :param score: its quality; None when it could not be scored.
-    :param coverage: how much it keeps of the parent that it keeps least of, in [0, 1]; None if unknown.
-    :param reverse_ifd: its reverse IFD; None if unknown, or the rule does not ask.
+    :param score: its quality; None if it could not be scored.
+    :param coverage: share of the parent of which it keeps least, in [0, 1]; None if unknown.
+    :param reverse_ifd: its reverse IFD; None if unknown, or if the rule does not need it.
     """
 
     score: float | None
@@ -94,10 +95,10 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Decision:
-    """What the gate decided about one group.
+    """The gate's decision about one group.
 
-    :param chosen: position of the candidate that the figures belong to: the accepted one, else the best rejected one.
-    :param rejected: None when it was accepted, else why not.
+    :param chosen: position of the candidate to which the figures belong: the accepted one, or the best rejected one.
+    :param rejected: why it was rejected; None if it was accepted.
     :param before: the parents' reference score, or None.
     :param after: the chosen candidate's score, or None.
     :param coverage: the chosen candidate's coverage, or None.
@@ -113,7 +114,7 @@ class Decision:
 
     @property
     def ratio(self) -> float | None:
-        """Return after / before, or None when either is missing or before is 0."""
+        """Return after / before, or None if either is missing or before is 0."""
         return self.after / self.before if self.after is not None and self.before else None
 
 
@@ -121,9 +122,9 @@ def decide(rule: GateRule, parent_scores: Sequence[float | None], candidates: Se
     """Accept the best candidate that passes, or none.
 
     :param rule: the rule.
-    :param parent_scores: score of each parent, None where there is none.
-    :param candidates: at least one; equal scores go to the earlier candidate. One without a score never wins over one
-        with a score.
+    :param parent_scores: score of each parent; None if it has none.
+    :param candidates: candidates, at least one. Among equal scores the earlier candidate wins. A candidate without a
+        score never wins over one with a score.
     :return: the decision.
     """
     before = rule.reference_score(parent_scores)

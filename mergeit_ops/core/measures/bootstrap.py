@@ -1,4 +1,4 @@
-"""How far a mean may be off: bootstrap intervals, several means together so that their differences are paired."""
+"""Bootstrap intervals of means, of several means together so that their differences are paired."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Interval", "mean_interval", "mean_intervals", "with_both_errors"]
 
 _RESAMPLES = 2_000
 _SEED = 42
-_CELLS = 4_000_000  # weights held at once, 32 MB
+_CELLS = 4_000_000  # weights in memory at once, 32 MB
 
 _NORMAL = NormalDist()
 
@@ -25,8 +25,8 @@ class Interval:
     """An estimate and the interval around it.
 
     :param estimate: the mean of the values.
-    :param low: lower end; None where fewer than two values tell nothing about how they vary.
-    :param high: upper end; None likewise.
+    :param low: lower end; None if there are fewer than two values, which say nothing about the variation.
+    :param high: upper end; None in the same case.
     """
 
     estimate: float
@@ -35,7 +35,7 @@ class Interval:
 
     @property
     def excludes_zero(self) -> bool:
-        """Tell whether zero is outside, as it is for a difference that chance alone hardly makes."""
+        """Return whether zero is outside, so that chance alone hardly explains a difference."""
         return self.low is not None and self.high is not None and not self.low <= 0 <= self.high
 
 
@@ -44,12 +44,12 @@ def mean_interval(
 ) -> Interval:
     """Return the mean of some values with its bootstrap interval.
 
-    For a paired difference give the differences, row by row.
+    For a paired difference, pass the differences of the rows.
 
     :param values: n independent values, n >= 1.
     :param confidence: of the interval, in (0, 1).
-    :param resamples: how often n of the values are drawn with replacement, >= 1; of a 95 % interval from 2,000 the ends
-        vary with the seed by about 2 % of its length.
+    :param resamples: number of draws of n values with replacement, >= 1. With 2,000, the ends of a 95 % interval vary
+        with the seed by about 2 % of its length.
     :param seed: of the draws.
     :raises ValueError: if there is no value.
     """
@@ -63,12 +63,12 @@ def mean_intervals(
     """Return the means of several columns with their bootstrap intervals, from the same draws of rows.
 
     The ends are those of the bias-corrected and accelerated method (BCa; Efron, Better Bootstrap Confidence Intervals,
-    JASA 82, 1987): for values that are skewed they lie apart from the mean by different lengths, which those of a plain
-    percentile interval do too little. Values of which all are the same give an interval of no length. It takes time
-    proportional to n times resamples.
+    JASA 82, 1987): for skewed values, the ends have different distances from the mean, more so than those of a plain
+    percentile interval. If all values are the same, the interval has length 0. The time is proportional to n times
+    resamples.
 
-    :param columns: (n, k) values, n >= 1; rows are independent of each other, the columns of a row need not be.
-    :param confidence: of each interval, in (0, 1).
+    :param columns: (n, k) values, n >= 1. Rows must be independent of each other; the columns of a row need not be.
+    :param confidence: confidence of each interval, in (0, 1).
     :param resamples: see `mean_interval`.
     :param seed: of the draws.
     :return: k intervals.
@@ -116,22 +116,22 @@ def _bca_ends(drawn: NDArray[np.float64], centred: NDArray[np.float64], tail: fl
     """Return the ends of an interval around zero.
 
     :param drawn: deviations of the drawn means, ascending.
-    :param centred: the values' own deviations.
-    :param tail: share of the probability that lies beyond each end.
+    :param centred: deviations of the values.
+    :param tail: share of the probability beyond each end.
     """
     squares = float((centred**2).sum())
     if squares == 0:
         return 0.0, 0.0
-    # Of a mean the acceleration is a sixth of its skewness.
+    # The acceleration of a mean is a sixth of its skewness.
     acceleration = float((centred**3).sum()) / (6 * squares**1.5)
-    # Draws of few distinct values hit the mean itself often: half of these lie below.
+    # Draws of few distinct values often equal the mean; half of these count as below.
     rounding = 1e-9 * math.sqrt(squares) / len(centred)
     below = float((drawn < -rounding).sum() + (np.abs(drawn) <= rounding).sum() / 2) / len(drawn)
     bias = _NORMAL.inv_cdf(min(max(below, 0.5 / len(drawn)), 1 - 0.5 / len(drawn)))
     ends = []
     for point in (_NORMAL.inv_cdf(tail), _NORMAL.inv_cdf(1 - tail)):
         shifted = bias + point
-        # At or below zero: a tail so long that the end is that of all draws.
+        # At or below zero, the tail is so long that the end is that of all draws.
         room = max(1 - acceleration * shifted, 1e-6)
         ends.append(float(np.quantile(drawn, _NORMAL.cdf(bias + shifted / room))))
     return ends[0], ends[1]

@@ -1,7 +1,7 @@
-"""How much of a pool a set of rows stands for, how varied it is, and how often it repeats itself.
+"""How well a set of rows represents a pool, how varied it is, and how often it repeats itself.
 
-All by cosine of unit vectors, in blocks: 50,000 rows against 50,000 take less than 100 MB beside the vectors. In single
-precision but for what is summed up.
+All measures use the cosine of unit vectors, in blocks: 50,000 rows compared with 50,000 take less than 100 MB in
+addition to the vectors. Computations are in single precision, except for sums.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 REDUNDANT_FROM = 0.9
-"""Cosine above which a row counts as told twice: our definition, the literature has none."""
+"""Cosine above which a row counts as a repetition. This is our definition; the literature has none."""
 
 _BLOCK_ROWS = 2_048
 
@@ -37,7 +37,7 @@ def pool_coverage(pool: NDArray[np.float32], chosen: NDArray[np.float32]) -> flo
 
     :param pool: (n, d) float32 of unit norm, n >= 1.
     :param chosen: (m, d) float32 of unit norm, m >= 1; usually, but not necessarily, rows of the pool.
-    :return: a value in [-1, 1]; 1 where the whole pool is chosen.
+    :return: a value in [-1, 1]; 1 if the whole pool is chosen.
     :raises ValueError: if either has no row.
     """
     if not len(pool) or not len(chosen):
@@ -63,11 +63,11 @@ def best_cosines(pool: NDArray[np.float32], chosen: NDArray[np.float32]) -> NDAr
 
 @dataclass(frozen=True)
 class Nearest:
-    """What stands for each row of a pool among some chosen rows, and what would without it.
+    """The nearest chosen row of each pool row, and the second nearest.
 
     :param best: (n,) float32, cosine to the chosen row that is most similar.
-    :param row: (n,) int64, position of that row among all chosen ones; the first of equals.
-    :param second: (n,) float32, cosine to the next one; -inf where only one row is chosen.
+    :param row: (n,) int64, position of that row among all chosen ones; the first of equal ones.
+    :param second: (n,) float32, cosine to the second nearest; -inf if only one row is chosen.
     """
 
     best: NDArray[np.float32]
@@ -82,9 +82,9 @@ def nearest_two(
 
     :param pool: (n, d) float32 of unit norm.
     :param chosen: (m, d) float32 of unit norm, m >= 1.
-    :param subsets: s masks of the chosen rows, (m,) each and none of them empty: what would be if only these rows were
-        chosen, found in the same pass.
-    :return: 1 + s: of all chosen rows, then of each subset.
+    :param subsets: s masks of the chosen rows, (m,) each and not empty. The result as if only these rows were chosen is
+        found in the same pass.
+    :return: 1 + s results: for all chosen rows, then for each subset.
     """
     n = len(pool)
     found = [
@@ -93,7 +93,7 @@ def nearest_two(
     ]
     for start in range(0, len(chosen), _BLOCK_ROWS):
         rows = slice(start, start + _BLOCK_ROWS)
-        # All rows last: finding the second spoils the cosines.
+        # All rows come last, because finding the second nearest overwrites the cosines.
         positions = [start + np.flatnonzero(mask[rows]) for mask in (*subsets, np.ones(len(chosen), dtype=bool))]
         for first in range(0, n, _BLOCK_ROWS):
             columns = slice(first, first + _BLOCK_ROWS)
@@ -106,14 +106,14 @@ def nearest_two(
 
 
 def _take_nearer(found: Nearest, columns: slice, cosines: NDArray[np.float32], positions: NDArray[np.int64]) -> None:
-    """Note what is nearer than all before; the cosines are spoilt."""
+    """Record rows that are nearer than all before; the cosines are overwritten."""
     own, at = np.arange(len(cosines)), cosines.argmax(axis=1)
     best = cosines[own, at]
     cosines[own, at] = -np.inf
     second = cosines.max(axis=1)
     before = found.best[columns]
     nearer = best > before
-    # The second of both is the better second, or the best that is best no longer.
+    # The second nearest of both is the better second, or the former best.
     np.maximum(np.maximum(found.second[columns], second), np.minimum(before, best), out=found.second[columns])
     found.row[columns][nearer] = positions[at[nearer]]
     np.maximum(before, best, out=found.best[columns])
@@ -122,13 +122,13 @@ def _take_nearer(found: Nearest, columns: slice, cosines: NDArray[np.float32], p
 def vendi_score(vectors: NDArray[np.float32], order: float = 1.0) -> float:
     """Return the Vendi score, the effective number of different rows (Friedman and Dieng, arXiv 2210.02410).
 
-    It is the exponential of the Rényi entropy of the eigenvalues of the cosine matrix over n. They are those of the
-    d x d matrix of the vectors too, so that n only costs time.
+    It is the exponential of the Rényi entropy of the eigenvalues of the cosine matrix over n. The d x d matrix of the
+    vectors has the same eigenvalues, so a large n costs only time.
 
     :param vectors: (n, d) float32 of unit norm, n >= 1.
-    :param order: of the entropy, >= 0; 1 is Shannon's, the usual one. Higher orders hear rare rows less; infinity hears
-        only the largest eigenvalue.
-    :return: a value from 1, all rows alike, to min(n, d), all orthogonal.
+    :param order: order of the entropy, >= 0; 1 is Shannon's, the usual one. In higher orders, rare rows count less; in
+        infinity, only the largest eigenvalue counts.
+    :return: a value from 1 (all rows are the same) to min(n, d) (all are orthogonal).
     :raises ValueError: if there is no row.
     """
     if not len(vectors):
@@ -143,7 +143,7 @@ def vendi_score(vectors: NDArray[np.float32], order: float = 1.0) -> float:
         wide = vectors.astype(np.float64)
         matrix = wide @ wide.T
     eigenvalues = np.linalg.eigvalsh(matrix / n)
-    # Rounding leaves zeros a little above or below zero; of order 0 each would count as a whole row.
+    # Rounding puts zeros slightly above or below zero; in order 0 each would count as a whole row.
     shares = eigenvalues[eigenvalues > 1e-10]
     shares = shares / shares.sum()
     if math.isinf(order):
@@ -157,7 +157,7 @@ def mean_pairwise_distance(vectors: NDArray[np.float32]) -> float:
     """Return the mean of 1 - cosine over all pairs of different rows, in time linear in n.
 
     :param vectors: (n, d) float32 of unit norm, n >= 1.
-    :return: a value from 0 to 2, or 0 for a single row, which has no pair.
+    :return: a value from 0 to 2; 0 for a single row, which has no pair.
     :raises ValueError: if there is no row.
     """
     n = len(vectors)
@@ -185,7 +185,7 @@ def nearest_cosines(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     starts = range(0, n, _BLOCK_ROWS)
     for start in starts:
         rows = slice(start, start + _BLOCK_ROWS)
-        # The matrix is symmetric: each block above the diagonal serves its rows and its columns.
+        # The matrix is symmetric, so each block above the diagonal is used for its rows and its columns.
         for other in starts[start // _BLOCK_ROWS :]:
             columns = slice(other, other + _BLOCK_ROWS)
             cosines = vectors[rows] @ vectors[columns].T
@@ -198,10 +198,10 @@ def nearest_cosines(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
 
 @dataclass(frozen=True)
 class NearDuplicates:
-    """Which rows of a set have others near them.
+    """The near-duplicates of the rows of a set.
 
     :param counts: (n,) number of other rows with a cosine above the threshold.
-    :param sole: (n,) position of that row where there is but one; -1 elsewhere.
+    :param sole: (n,) position of the other row if there is exactly one; -1 otherwise.
     """
 
     counts: NDArray[np.int64]
@@ -209,14 +209,14 @@ class NearDuplicates:
 
 
 def near_duplicates(vectors: NDArray[np.float32], threshold: float = REDUNDANT_FROM) -> NearDuplicates:
-    """Count for each row the other rows that nearly repeat it.
+    """Count, for each row, the other rows that nearly repeat it.
 
     :param vectors: (n, d) float32 of unit norm.
     :param threshold: cosine, exclusive.
     """
     n = len(vectors)
     counts = np.zeros(n, dtype=np.int64)
-    positions = np.zeros(n, dtype=np.int64)  # their sum, which is the position itself where there is one
+    positions = np.zeros(n, dtype=np.int64)  # sum of the positions, which is the position itself if there is one
     starts = range(0, n, _BLOCK_ROWS)
     for start in starts:
         for other in starts[start // _BLOCK_ROWS :]:
@@ -252,5 +252,5 @@ def _blocks(vectors: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
 
 
 def _within_one(value: float) -> float:
-    # Inner products of unit vectors exceed 1 by rounding.
+    # Rounding can make inner products of unit vectors exceed 1.
     return max(-1.0, min(1.0, value))

@@ -1,7 +1,8 @@
-"""NovelSum: how far the rows of a set are from each other; near ones count more, and so do rows in dense regions.
+"""NovelSum: how far the rows of a set are from each other; near rows count more, and so do rows in dense regions.
 
-Yang et al., "Measuring Data Diversity for Instruction Tuning" (arXiv 2502.17184). As in the released code, a row's own
-density weighs its distances (the paper weighs by that of the other row), and a row is its own nearest neighbour.
+Yang et al., "Measuring Data Diversity for Instruction Tuning" (arXiv 2502.17184). As in the released code, a row's
+distances are weighted by its own density (the paper uses the density of the other row), and a row is its own nearest
+neighbour.
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ _MOST_ROWS = 2_000
 def density_weights(
     vectors: NDArray[np.float32], reference: NDArray[np.float32], neighbours: int = 10, power: float = 0.5
 ) -> NDArray[np.float64]:
-    """Return the weight of each row: the density around it to a power, high where rows of the reference are near.
+    """Return the weight of each row: a power of the density around it, which is high if rows of the reference are near.
 
     :param vectors: (m, d) float32 of unit norm.
-    :param reference: (n, d) float32 of unit norm; a row that is in it counts as one of its own neighbours only if it is
-        there twice, for the nearest row is left out.
-    :param neighbours: rows of the reference that make the density: 1 over the mean of the squared distances to them. 10
-        as in the released code.
-    :param power: of the density; 0.5 as in the released code.
+    :param reference: (n, d) float32 of unit norm. The nearest row is left out, so a row of the reference is its own
+        neighbour only if it is there twice.
+    :param neighbours: number of nearest rows of the reference for the density, which is 1 over the mean squared
+        distance to them; 10 as in the released code.
+    :param power: exponent of the density; 0.5 as in the released code.
     """
     count = min(neighbours, len(reference) - 1)
     if count < 1:
@@ -44,11 +45,12 @@ def density_weights(
 
 
 def novelsum(vectors: NDArray[np.float32], weights: NDArray[np.float64] | None = None, seed: int = 42) -> float:
-    """Return NovelSum: the mean over rows of their weighted mean distance 1 - cosine to all rows, weights 1 over rank.
+    """Return NovelSum: the mean over rows of the weighted mean distance 1 - cosine to all rows, with the weights 1 /
+    rank.
 
-    :param vectors: (n, d) float32 of unit norm, n >= 1. The mean of more than 2,000 rows is that of a sample.
-    :param weights: (n,) see `density_weights`; None: 1 each.
-    :param seed: of the sample.
+    :param vectors: (n, d) float32 of unit norm, n >= 1. For more than 2,000 rows, the mean is that of a sample.
+    :param weights: (n,) weights, see `density_weights`; None: 1 each.
+    :param seed: seed of the sample.
     :return: at least 0; 0 for a single row.
     :raises ValueError: if there is no row.
     """

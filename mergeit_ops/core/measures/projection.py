@@ -1,4 +1,4 @@
-"""Embeddings on a plane, for the eye."""
+"""Embeddings on a plane, for plots."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _PERPLEXITY = 30.0
 
 
 def project_2d(vectors: NDArray[np.float32], seed: int = 42) -> NDArray[np.float32]:
-    """Return places on a plane where rows that are alike lie together (t-SNE, started from the principal axes).
+    """Return places on a plane where similar rows are near each other (t-SNE, started from the principal axes).
 
-    Distances between far groups mean little. Takes about 20 seconds for 4,000 rows.
+    Distances between far groups mean little. It takes about 20 seconds for 4,000 rows.
 
     :param vectors: (n, d) float32 of unit norm.
-    :param seed: of the principal components and of t-SNE.
-    :return: (n, 2) float32, centred, the farther coordinate of any row at most 1; for fewer than four rows their first
-        two principal components.
+    :param seed: seed of the principal components and of t-SNE.
+    :return: (n, 2) float32, centred, with coordinates of at most 1 in absolute value; for fewer than four rows, their
+        first two principal components.
     """
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
@@ -31,10 +31,10 @@ def project_2d(vectors: NDArray[np.float32], seed: int = 42) -> NDArray[np.float
     reduced = PCA(n_components=kept, random_state=seed).fit_transform(vectors)
     if n < 4:
         return _scaled(np.pad(reduced[:, :2], ((0, 0), (0, max(0, 2 - kept)))))
-    # Its perplexity must be below the number of rows.
+    # The perplexity must be below the number of rows.
     perplexity = min(_PERPLEXITY, (n - 1) / 3)
     with warnings.catch_warnings():
-        # Identical rows divide by zero on the way, and end up together as they should.
+        # Identical rows cause a division by zero, but end up together as they should.
         warnings.simplefilter("ignore", RuntimeWarning)
         places = TSNE(perplexity=perplexity, init="pca" if kept > 1 else "random", random_state=seed).fit_transform(
             reduced

@@ -1,10 +1,10 @@
-"""Measures of a set as means over its rows, so that one bootstrap serves them all.
+"""Measures of a set as means over its rows, so that one bootstrap works for all.
 
-Drawing rows with replacement makes copies of them. That is right for a mean, and wrong for what looks at pairs: a copy
-is at distance 0 and a twin of its original. So the measures are made linear first: each row gets the value that it has
-in them, by its influence or by leaving it out (the infinitesimal and the plain jackknife; Efron, The Jackknife, the
-Bootstrap and Other Resampling Plans, SIAM 1982, chapters 3 and 6). The mean of these values is the measure, and drawing
-among them varies it as drawing among rows would, without making a copy of any.
+Drawing rows with replacement makes copies of rows. That is right for a mean, but wrong for measures of pairs, because a
+copy has distance 0 to its original and is its twin. So the measures are made linear first: each row gets its value in
+the measure, by its influence or by leaving it out (the infinitesimal and the plain jackknife; Efron, The Jackknife, the
+Bootstrap and Other Resampling Plans, SIAM 1982, chapters 3 and 6). The mean of these values is the measure. Drawing
+among them varies it as drawing rows would, without copies of rows.
 """
 
 from __future__ import annotations
@@ -30,20 +30,19 @@ __all__ = [
     "vendi_pseudo_values",
 ]
 
-_NO_SHARE = 1e-10  # what rounding leaves of an eigenvalue of zero
+_NO_SHARE = 1e-10  # the most that rounding leaves of an eigenvalue of zero
 _BLOCK_ROWS = 8_192
 
 
 def coverage_pseudo_values(nearest: Nearest, rows: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return values of chosen rows whose mean is their coverage of a pool.
 
-    Without a row, each pool row that it is nearest to falls back to the next one: what that costs, n - 1 times, is what
-    a row is worth. The variance that follows is, if anything, too large (Efron and Stein 1981, as in
-    `redundancy_pseudo_values`). It says how far coverage would differ with other rows in place of the chosen ones; how
-    far with another pool is another question.
+    Without a row, each pool row to which it is nearest falls back to its second nearest. The value of a row is n - 1
+    times this loss. The resulting variance tends to be too large (Efron and Stein 1981, as in
+    `redundancy_pseudo_values`). It describes how coverage would vary with other chosen rows, not with another pool.
 
-    :param nearest: of the pool to the chosen rows.
-    :param rows: (n,) their positions, ascending; n >= 2.
+    :param nearest: nearest chosen rows of the pool.
+    :param rows: (n,) positions of the chosen rows, ascending; n >= 2.
     :return: (n,).
     :raises ValueError: if there are fewer than two rows.
     """
@@ -58,7 +57,7 @@ def coverage_pseudo_values(nearest: Nearest, rows: NDArray[np.int64]) -> NDArray
 def distance_pseudo_values(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return values of rows whose mean is the mean distance of all pairs.
 
-    It is a mean over pairs (a U-statistic), in which a row counts twice: with its own mean distance to the others.
+    It is a mean over pairs (a U-statistic), in which a row counts twice, with its mean distance to the others.
 
     :param vectors: (n, d) float32 of unit norm, n >= 1.
     :return: (n,).
@@ -75,10 +74,10 @@ def distance_pseudo_values(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
 def vendi_pseudo_values(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return values of rows whose mean is the Vendi score (of order 1).
 
-    The score V is exp(H), H = -trace(C ln C), C the mean of x x^T over rows x. A little more weight on x changes H by
-    q = -x^T (ln C) x - H. Leaving x out is more than a little where rows are few: with the second derivative of H,
-    whose form in x x^T is Q, a row is worth q + (Q - 1) / (2 (n - 1)), and V times that in V. (By the first alone,
-    intervals of 200 real rows came out a quarter too short.)
+    The score V is exp(H), H = -trace(C ln C), C the mean of x x^T over rows x. A little more weight on x changes H by q
+    = -x^T (ln C) x - H. If rows are few, leaving x out is a large change. With Q, the second derivative of H in the
+    direction x x^T, the value of a row is q + (Q - 1) / (2 (n - 1)), and V times this value in V. (With the first
+    derivative alone, intervals of 200 real rows were a quarter too short.)
 
     :param vectors: (n, d) float32 of unit norm, n >= 1.
     :return: (n,).
@@ -114,13 +113,13 @@ def redundancy_pseudo_values(
 ) -> NDArray[np.float64]:
     """Return values of rows whose mean is the redundancy.
 
-    Without a row, the set has one row less that may be redundant, and every row whose only twin it was is redundant no
-    longer: that number is what a row is worth. The variance that follows is, if anything, too large (Efron and Stein,
-    The Jackknife Estimate of Variance, Annals of Statistics 9, 1981).
+    Without a row, the set has one row less that may be redundant, and every row whose only twin it was is no longer
+    redundant. This number is the value of a row. The resulting variance tends to be too large (Efron and Stein, The
+    Jackknife Estimate of Variance, Annals of Statistics 9, 1981).
 
     :param vectors: (n, d) float32 of unit norm, n >= 1.
     :param threshold: cosine, exclusive.
-    :param twins: of the rows, where they are known.
+    :param twins: near-duplicates of the rows, if they are known.
     :return: (n,).
     :raises ValueError: if there is no row.
     """
@@ -148,7 +147,7 @@ def effective_topic_pseudo_values(topics: NDArray[np.int64]) -> NDArray[np.float
 
 
 def _slopes_of_log(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the slope of the logarithm between each two values, 1 / value where they are as good as the same."""
+    """Return the slope of the logarithm between every two values; 1 / value if they are nearly the same."""
     below, above = np.minimum.outer(values, values), np.maximum.outer(values, values)
     apart = above / below - 1
     near = apart < 1e-6

@@ -1,4 +1,4 @@
-"""Whether two scores order the same rows alike: Spearman's rank correlation, with its interval."""
+"""How similarly two scores order rows: Spearman's rank correlation, with its interval."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def spearman(first: Sequence[float] | NDArray[Any], second: Sequence[float] | ND
 
     :param first: n finite values.
     :param second: n finite values.
-    :return: from -1 to 1; 0 where all values of one side are the same, or there are fewer than two.
+    :return: from -1 to 1; 0 if all values of one side are the same, or there are fewer than two.
     """
     return float(_along(np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)))
 
@@ -33,14 +33,15 @@ def spearman_interval(
     resamples: int = _RESAMPLES,
     seed: int = 42,
 ) -> Interval:
-    """Return Spearman's rank correlation with its percentile bootstrap interval: rows are drawn, both values together.
+    """Return Spearman's rank correlation with its percentile bootstrap interval, for which rows are drawn with both
+    values.
 
     :param first: n finite values.
     :param second: n finite values.
-    :param confidence: of the interval, in (0, 1).
-    :param resamples: how often n rows are drawn with replacement, >= 1.
-    :param seed: of the draws.
-    :return: without an interval for fewer than two rows.
+    :param confidence: confidence of the interval, in (0, 1).
+    :param resamples: number of draws of n rows with replacement, >= 1.
+    :param seed: seed of the draws.
+    :return: the correlation; without an interval for fewer than two rows.
     """
     from scipy.stats import bootstrap
 

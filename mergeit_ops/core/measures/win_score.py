@@ -1,4 +1,4 @@
-"""The win score of one model over another, from a judge that saw every pair of answers in both orders."""
+"""The win score of one model over another, by a judge that has seen every pair of answers in both orders."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ __all__ = [
 ]
 
 Outcome = Literal[1, 0, -1]
-"""Of model A: won, tied, lost."""
+"""The result of model A: won, tied or lost."""
 
 Unreadable = Literal["tie", "exclude"]
 UNREADABLE: tuple[Unreadable, ...] = ("tie", "exclude")
-"""What becomes of a judgement without scores: a tie in its order, or the question does not count."""
+"""What a judgement without scores means: a tie in its order, or the question does not count."""
 
 
 class Scores(NamedTuple):
-    """What a judge gave two answers.
+    """A judge's scores of two answers.
 
-    :param a: to one.
-    :param b: to the other.
+    :param a: score of one answer.
+    :param b: score of the other.
     """
 
     a: float
@@ -63,7 +63,7 @@ class Tally:
 
     @property
     def win_score(self) -> float:
-        """Return (wins - losses) / questions + 1: 1 where the models are even, from 0 to 2.
+        """Return (wins - losses) / questions + 1: a value from 0 to 2; 1 if the models are even.
 
         :raises ZeroDivisionError: if no question counts.
         """
@@ -71,13 +71,12 @@ class Tally:
 
 
 def read_scores(text: str) -> Scores | None:
-    """Read a judge's answer whose first line is two scores, in the order in which it was shown the answers.
+    """Read a judge's answer whose first line has two scores, in the order in which the answers were shown.
 
-    That is the form that the common prompt for pairs asks for: the scores with a space or a comma between them, and the
-    reasons below.
+    The common prompt for pairs asks for this form: the scores, separated by a space or a comma, and the reasons below.
 
     :param text: the whole answer.
-    :return: the scores; None where the first line is anything else, or a score is negative or not finite.
+    :return: the scores; None if the first line is anything else, or a score is negative or not finite.
     """
     first = next(iter(text.strip().splitlines()), "")
     parts = first.replace(",", " ").split()
@@ -89,7 +88,7 @@ def read_scores(text: str) -> Scores | None:
 
 
 def scores_of(a: Any, b: Any) -> Scores | None:
-    """Return two scores; None where one is no number, negative (a usual mark of failure) or not finite."""
+    """Return two scores; None if one is not a number, negative (a usual sign of failure) or not finite."""
     if any(isinstance(score, bool) or not isinstance(score, (int, float)) for score in (a, b)):
         return None
     try:
@@ -100,15 +99,15 @@ def scores_of(a: Any, b: Any) -> Scores | None:
 
 
 def outcome(first: Scores | None, second: Scores | None, unreadable: Unreadable = "tie") -> Outcome | None:
-    """Return how model A fared at a question that was judged twice, with the answers in one order and in the other.
+    """Return the result of model A for a question that was judged twice, with the answers in both orders.
 
-    A judge favours the place in which an answer stands; so A wins where it is ahead in both orders, or ahead in one and
-    even in the other; it loses likewise; else they tie (Chen et al., AlpaGasus, 2307.08701).
+    Judges favour one of the places. So A wins if it is ahead in both orders, or ahead in one and even in the other; it
+    loses in the opposite cases; otherwise it is a tie (Chen et al., AlpaGasus, 2307.08701).
 
     :param first: scores of A and B with A shown first; None for a judgement that could not be read.
-    :param second: scores of A and B, in this order, with B shown first; None likewise.
-    :param unreadable: what becomes of such a judgement: `tie` counts it as even, as the published figures do; `exclude`
-        leaves the question out.
+    :param second: scores of A and B, in this order, with B shown first; None in the same case.
+    :param unreadable: how an unreadable judgement counts: `tie` counts it as even, like the published figures;
+        `exclude` leaves the question out.
     :return: None for a question that does not count.
     """
     if unreadable == "exclude" and (first is None or second is None):
@@ -118,7 +117,7 @@ def outcome(first: Scores | None, second: Scores | None, unreadable: Unreadable 
 
 
 def contradict(first: Scores | None, second: Scores | None) -> bool:
-    """Tell whether each order has another winner.
+    """Return whether the two orders have different winners.
 
     :param first: as for `outcome`.
     :param second: as for `outcome`.

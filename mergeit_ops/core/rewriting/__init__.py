@@ -1,1 +1,1 @@
-"""Rewriting rows with a language model: what is asked, how replies are read, and what they must fulfil."""
+"""Rewrite rows with a language model: the questions, the reading of replies, and the checks of replies."""

@@ -1,4 +1,4 @@
-"""A rewriting of one row: questions to a model, one after the other, each made of the answers before it."""
+"""The rewriting of one row: successive questions to a model, each made from the answers before."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ __all__ = ["Chain", "ChainCall", "RewriteMethod"]
 
 @dataclass(frozen=True)
 class ChainCall:
-    """What a model is asked in one call.
+    """The question of one call.
 
     :param messages: chat turns.
-    :param parse: makes an answer of the model's text, or raises `ReplyError`; the same text must give the same answer.
-    :param expected: an answer about as long as the model's will be. A dry run goes on with it, because it has no other.
-    :param completion_tokens: tokens that the model's text is expected to have.
+    :param parse: function that turns the model's text into an answer or raises `ReplyError`; the same text must give
+        the same answer.
+    :param expected: an answer about as long as the model's will be. A dry run continues with it, because it has no
+        other answer.
+    :param completion_tokens: expected tokens of the model's text.
     :param schema: JSON schema of the text; None for any text.
     """
 
@@ -31,25 +33,25 @@ class ChainCall:
 
 
 Chain = Generator[ChainCall, Any, Sample]
-"""Yields questions, is sent the answer to each, and returns the new row.
+"""A generator that yields questions, receives the answer to each, and returns the new row.
 
-If a question has no answer, the chain is dropped and the row stays as it was. A row that comes out as it went in stays
-as it was too."""
+If a question has no answer, the chain is dropped and the row stays as it was. The same holds if the returned row equals
+the original."""
 
 
 class RewriteMethod(Protocol):
-    """A way to rewrite rows. It holds plain data, because it is sent to the workers of a cluster."""
+    """A way to rewrite rows. It holds only plain data, because it is sent to the workers of a cluster."""
 
     name: ClassVar[str]
-    """Its name in recipes."""
+    """The method's name in recipes."""
 
     @property
     def nodes_added(self) -> int:
-        """Return how many nodes it adds to the tree of an instruction; 0 if it does not count them."""
+        """Return the number of nodes that it adds to the tree of an instruction; 0 if it does not count nodes."""
         ...
 
     def problem(self, sample: Sample) -> str | None:
-        """Return why a row cannot be rewritten, as far as that is known before any call; None if it may be.
+        """Return why a row cannot be rewritten, if this is known before any call; None otherwise.
 
         :param sample: a row with an instruction and a response.
         """

@@ -1,5 +1,5 @@
-"""What can be checked in a rewritten row without a model: length, language, web addresses, talk about the procedure,
-and texts that stand where another one belongs."""
+"""Check a rewritten row without a model: its length, its language, web addresses, words about the procedure, and texts
+in the wrong place."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PROCEDURE = re.compile(
     re.IGNORECASE,
 )
 _COPIED_WORDS = 8
-"""A run of so many words in two texts is a copy."""
+"""A run of this many equal words in two texts is a copy."""
 _UNSPACED_CHARACTERS = 2 * _COPIED_WORDS
 _UNSPACED = re.compile(f"[{UNSPACED}]")
 _AGAIN = "Answer again, with the JSON object only."
@@ -32,10 +32,10 @@ _AGAIN = "Answer again, with the JSON object only."
 
 @dataclass(frozen=True)
 class WordLimits:
-    """How many words an instruction may have; see `count_words`.
+    """The word limits of an instruction; see `count_words`.
 
-    :param least: at least so many.
-    :param most: at most so many.
+    :param least: fewest words.
+    :param most: most words.
     """
 
     least: int
@@ -67,10 +67,11 @@ def check_instruction(new: str, old: Sample, limits: WordLimits, rules: str = ""
 
 
 def check_instruction_is_no_response(new: str, old: Sample) -> None:
-    """Refuse an instruction that has a run of eight words of the row's response. Small models write such.
+    """Refuse an instruction that contains a run of eight words of the row's response, as small models sometimes write
+    it.
 
     :param new: the new instruction.
-    :param old: the row that is rewritten. What its instruction and input say is allowed.
+    :param old: the row that is rewritten. Words of its instruction and input are allowed.
     :raises ReplyError: `echo`, with a correction for the model.
     """
     if _copies(new, old.output, "\n".join((old.instruction, old.input))):
@@ -83,12 +84,12 @@ def check_instruction_is_no_response(new: str, old: Sample) -> None:
 def check_text(new: str, old: Sample, name: str, rules: str = "") -> None:
     """Refuse a text in another language, with a new web address, or with words about how it was made.
 
-    Languages are told apart by their scripts, and by `language_of` where both texts are long enough to tell theirs.
+    Languages are compared by their scripts and, if both texts are long enough, by `language_of`.
 
     :param new: the new text; its language is compared with that of the same text of the row.
-    :param old: the row that is rewritten. What it says itself is allowed.
+    :param old: the row that is rewritten. Words of the row itself are allowed.
     :param name: which text it is: `instruction`, `input` or `output`.
-    :param rules: what the model was told. A text with a run of eight words of it is refused.
+    :param rules: the rules for the model. A text with a run of eight words of them is refused.
     :raises ReplyError: `language`, `new_url` or `procedure`, with a correction for the model.
     """
     if new.strip() and _in_another_language(new, getattr(old, name)):
@@ -116,7 +117,7 @@ def check_text(new: str, old: Sample, name: str, rules: str = "") -> None:
 
 
 def _copies(new: str, source: str, known: str) -> bool:
-    """Return whether a text has a long run of words of a source that is not in what was known before."""
+    """Return whether a text contains a long run of words of a source that is not in the known texts."""
     words = comparable_words(new)
     length = _UNSPACED_CHARACTERS if _UNSPACED.search(new) else _COPIED_WORDS
     runs = _runs(words, length) & _runs(comparable_words(source), length)

@@ -1,4 +1,4 @@
-"""Expanding a dataset in depth and in breadth (LIFT, arXiv 2312.11508, its first phase)."""
+"""Expand a dataset in depth and in breadth (the first phase of LIFT, arXiv 2312.11508)."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ Answer with one JSON object and nothing else. It has exactly the keys "instructi
 
 @dataclass(frozen=True)
 class _Expansion(ABC):
-    """Writes a request in one call, and has it answered anew.
+    """Writes a request in one call, and asks for a new answer to it.
 
     :param regenerate_response: see `answered`.
     """
@@ -78,11 +78,11 @@ class _Expansion(ABC):
 
 @dataclass(frozen=True)
 class Deepen(_Expansion):
-    """Makes a request harder, and has it answered anew.
+    """Makes a request harder, and asks for a new answer to it.
 
-    It stands for the deeper half of LIFT's expansion. The words of the prompt are our own, and a reply that breaks a
-    rule is sent back with what is wrong. In LIFT the rows as they were stay in the dataset beside the new ones; here
-    the new row takes the place of the old one.
+    It follows the deepening half of LIFT's expansion. The wording of the prompt is our own, and if a reply breaks a
+    rule, the model is told what is wrong and asked again. LIFT keeps the original rows beside the new ones; here the
+    new row replaces the old one.
     """
 
     name: ClassVar[str] = "deepen"
@@ -95,9 +95,9 @@ class Deepen(_Expansion):
 
 @dataclass(frozen=True)
 class Broaden(_Expansion):
-    """Writes another request of the same field, and has it answered.
+    """Writes another request in the same field, and asks for an answer to it.
 
-    It stands for the broader half of LIFT's expansion, with the differences that `Deepen` has.
+    It follows the broadening half of LIFT's expansion, with the same differences as `Deepen`.
     """
 
     name: ClassVar[str] = "broaden"

@@ -1,4 +1,5 @@
-"""Asking for a new instruction: the row as data, the rules in the system prompt, one JSON object as the answer."""
+"""Ask for a new instruction: the row is sent as data, the rules are in the system prompt, and the answer is a JSON
+object."""
 
 from __future__ import annotations
 
@@ -29,7 +30,7 @@ def request_messages(system_prompt: str, task: str, shown: Sample, fields: tuple
     :param system_prompt: the rules.
     :param task: the first sentences of the user's turn.
     :param shown: the record.
-    :param fields: those of its fields that are shown.
+    :param fields: fields of the record that are shown.
     """
     request = f"{task}\n\n{records_block([shown], fields)}\n\nAnswer with the JSON object only."
     return ({"role": "system", "content": system_prompt}, {"role": "user", "content": request})
@@ -43,13 +44,13 @@ def instruction_question(
     added_words: int,
     with_input: bool = False,
 ) -> ChainCall:
-    """Return the question for a new instruction. Its answer is the row with it, and with the old response.
+    """Return the question for a new instruction. Its answer is the row with the new instruction and the old response.
 
     :param system_prompt: the rules.
     :param old: the row that is rewritten.
-    :param limits: how many words the new instruction may have; the model is told.
-    :param added_words: words by which it is expected to be longer.
-    :param with_input: whether the model writes an input of its own; else the row keeps its own.
+    :param limits: word limits of the new instruction, which the model is told.
+    :param added_words: number of words by which it is expected to be longer.
+    :param with_input: whether the model writes a new input; otherwise the row keeps its input.
     """
     names = ("instruction", "input") if with_input else ("instruction",)
 
@@ -60,7 +61,7 @@ def instruction_question(
             check_text(own, old, "input", system_prompt)
         return replace(old, instruction=instruction, input=material[0] if material else old.input)
 
-    # What stands for the answer in a dry run has the right length, and nobody reads it.
+    # The placeholder for the answer in a dry run only needs the right length.
     expected = replace(old, instruction=" ".join([old.instruction, *["further"] * added_words]))
     task = (
         f"The instruction of this record has {count_words(old.instruction)} words. Yours must have {limits.least} to "

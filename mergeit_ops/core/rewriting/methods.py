@@ -17,4 +17,4 @@ REWRITINGS: Mapping[str, type[RewriteMethod]] = {
     "broaden": Broaden,
     "revise": Revise,
 }
-"""Methods by name. A method takes those parameters of the operator that it has fields for."""
+"""Methods by name. The fields of a method are the operator's parameters that it takes."""

@@ -1,4 +1,4 @@
-"""Reading what a model answers when it rewrites a row: texts of a JSON object, or the whole answer as a response."""
+"""Read a model's answer when it rewrites a row: texts of a JSON object, or the whole answer as a response."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def schema_of(names: Sequence[str]) -> Mapping[str, Any]:
 
 
 def read_texts(text: str, names: Sequence[str], old: Sample) -> tuple[str, ...]:
-    """Read some texts of the JSON object that a model answered with; see `read_object`.
+    """Read some texts of the JSON object in a model's answer; see `read_object`.
 
     :param text: the whole answer.
     :param names: keys of the texts.
     :param old: the row that is rewritten.
     :return: the texts, in the order of the names, without whitespace around them. They may be blank.
-    :raises ReplyError: `empty`, `refused` or `unparsable`, also for formulas whose backslashes JSON has eaten.
+    :raises ReplyError: `empty`, `refused` or `unparsable`, also for formulas whose backslashes JSON has consumed.
     """
     found = read_object(text, tuple(names))
     values = [found.get(name) for name in names]

@@ -1,4 +1,4 @@
-"""Asking for the response to a new instruction."""
+"""Ask for the response to a new instruction."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ its language and in the form it asks for. Begin with the answer itself; write no
 def answered(instructions: Generator[ChainCall, Any, Sample], old: Sample, regenerate: bool) -> Chain:
     """Ask for a new instruction, then for its response.
 
-    :param instructions: returns the row with its new instruction.
+    :param instructions: generator that returns the row with its new instruction.
     :param old: the row that is rewritten.
     :param regenerate: whether a model writes the response; if not, it is empty, because the old one answers another
         instruction.
@@ -36,7 +36,7 @@ def answered(instructions: Generator[ChainCall, Any, Sample], old: Sample, regen
 
 
 def response_question(new: Sample, old: Sample) -> ChainCall:
-    """Return the question that a new instruction is, under the system prompt of its row where it has one.
+    """Return the question for the response: the new instruction, with the row's system prompt if it has one.
 
     :param new: the row with its new instruction.
     :param old: the row as it was. The response is expected to be about as long as the old one.

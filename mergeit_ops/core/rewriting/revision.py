@@ -1,4 +1,4 @@
-"""Revising instruction and response (after CoachLM, arXiv 2311.13246)."""
+"""Revise instruction and response (after CoachLM, arXiv 2311.13246)."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ Inside a string each backslash is written twice."""
 
 @dataclass(frozen=True)
 class Revise:
-    """Has a model revise instruction and response in one call.
+    """Asks a model to revise instruction and response in one call.
 
-    It stands for CoachLM, which trains a model of 6B parameters on revisions by experts and runs it over every row.
-    Here any model is told in a prompt what to revise. A record that the model gives back as it was stays as it was.
+    It follows CoachLM, which trains a model with 6B parameters on revisions by experts and runs it over every row. Here
+    a prompt tells any model what to revise. If the model returns a record unchanged, the row stays as it was.
     """
 
     name: ClassVar[str] = "revise"
@@ -81,6 +81,6 @@ def _read(text: str, old: Sample) -> Sample:
     check_text(instruction, old, "instruction", REVISE_SYSTEM_PROMPT)
     check_text(output, old, "output", REVISE_SYSTEM_PROMPT)
     new = replace(old, instruction=instruction, output=output)
-    # Whitespace at the ends is no revision.
+    # Whitespace at the ends is not a revision.
     same = (instruction, output) == (old.instruction.strip(), old.output.strip())
     return old if same else new

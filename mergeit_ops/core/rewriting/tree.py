@@ -1,4 +1,4 @@
-"""Adding nodes to the tree of an instruction's meaning (Tree-Instruct, arXiv 2308.05696)."""
+"""Add nodes to the tree of an instruction's meaning (Tree-Instruct, arXiv 2308.05696)."""
 
 from __future__ import annotations
 
@@ -45,10 +45,12 @@ Answer with one JSON object and nothing else. It has exactly the key "instructio
 
 @dataclass(frozen=True)
 class Tree:
-    """Makes an instruction harder by nodes of its tree of meaning, three in each call, and has it answered anew.
+    """Makes an instruction harder by adding nodes to its tree of meaning, three in each call, and asks for a new
+    answer.
 
-    It stands for Tree-Instruct: the same steps, limits of words and rules. The words of the prompt are our own; the
-    reply is JSON, the row comes as a record, and a reply that breaks a rule is sent back with what is wrong.
+    It follows Tree-Instruct, with the same steps, word limits and rules. The wording of the prompt is our own, the
+    reply is JSON, the row is sent as a record, and if a reply breaks a rule, the model is told what is wrong and asked
+    again.
 
     :param add_nodes: a multiple of 3, at least 3; each call works on the result of the one before.
     :param regenerate_response: see `answered`.
@@ -66,7 +68,7 @@ class Tree:
 
     @property
     def calls(self) -> int:
-        """Return how many calls write the instruction."""
+        """Return the number of calls that write the instruction."""
         return self.add_nodes // NODES_PER_CALL
 
     def problem(self, sample: Sample) -> str | None:
@@ -81,7 +83,7 @@ class Tree:
     def _instructions(self, sample: Sample) -> Generator[ChainCall, Any, Sample]:
         for left in reversed(range(self.calls)):
             least = count_words(sample.instruction) + ADDED_WORDS
-            # Each call behind this one needs room for words of its own.
+            # Each later call needs room for its own words.
             limits = WordLimits(least, MOST_WORDS - left * ADDED_WORDS)
             sample = yield instruction_question(
                 TREE_SYSTEM_PROMPT, sample, limits, added_words=min(_EXPECTED_WORDS, limits.most - least + ADDED_WORDS)

@@ -1,1 +1,1 @@
-"""Rows as such: their identity, their lineage, and their lossless form."""
+"""Rows: their identity, their lineage, and their lossless text form."""

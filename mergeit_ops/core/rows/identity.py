@@ -1,4 +1,4 @@
-"""Row identity: the same row has the same id in every executor and every run."""
+"""Identity of rows: the same row has the same id in every executor and every run."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from mergeit_ops.core.rows.lossless import UnencodableError, encode_row
 from mergeit_ops.core.sample import Sample
 
 _CONTENT_ID = re.compile(r"([0-9a-f]{20})(-\d+)?")
-_DIGEST_CHARS = 20  # 80 bits: a collision among a billion rows has odds of about one in two million
+_DIGEST_CHARS = 20  # 80 bits: the odds of a collision among a billion rows are about one in two million
 
 
 def content_digest(row: Mapping[str, Any]) -> str:
-    """Return a hash of everything the user stored in a row, whatever the order of its columns.
+    """Return a hash of everything that the user stored in a row, independent of the order of its columns.
 
-    System columns, embeddings and row ids do not count: they differ between runs of the same data. Nor does a null
-    inside a mapping: whether a missing key is filled up with one is a matter of who has read the file.
+    System columns, embeddings and row ids do not count, because they differ between runs on the same data. A null
+    inside a mapping does not count either, because some readers fill missing keys with null.
 
-    :param row: column name to value.
+    :param row: maps column names to values.
     :return: 20 hexadecimal characters.
     """
     content = {name: _without_nulls(value) for name, value in row.items() if is_content(name)}
@@ -41,16 +41,15 @@ def _without_nulls(value: Any) -> Any:
 
 
 def sample_digest(sample: Sample) -> str:
-    """Return a hash of a sample's texts: what a merged row is known by, whatever else its row holds."""
+    """Return a hash of a sample's texts, which identifies a merged row, whatever else its row holds."""
     return content_digest(sample.content)
 
 
 def exact_digest(row: Mapping[str, Any], inexact: Collection[str]) -> str:
-    """Return a hash of what every form of export preserves exactly.
+    """Return a hash of everything that all export formats preserve exactly.
 
-    :param row: column name to value. Empty columns do not count, because on Ray a block may not know the type of such a
-        column.
-    :param inexact: the columns that some form of export rounds or writes as text.
+    :param row: maps column names to values. Empty columns do not count, because on Ray a block may not know their type.
+    :param inexact: columns that some export format rounds or writes as text.
     """
     return content_digest({name: value for name, value in row.items() if name not in inexact and not _is_hollow(value)})
 
@@ -68,12 +67,12 @@ def base_id(row_id: str) -> str | None:
 
 
 def content_digests(columns: Mapping[str, Sequence[Any]], rows: int) -> list[str]:
-    """Return `content_digest` of every row of a table, several times as fast.
+    """Return `content_digest` of every row of a table, but several times as fast.
 
-    Values of plain types are written column by column, in the very text that `encode_row` gives them; a row with a
-    value of any other type goes the long way.
+    Values of plain types are written column by column, in the same text as by `encode_row`. A row with a value of any
+    other type is encoded separately.
 
-    :param columns: column name to the values of all rows.
+    :param columns: maps column names to the values of all rows.
     :param rows: number of rows.
     :return: one digest per row.
     """
@@ -90,7 +89,7 @@ def content_digests(columns: Mapping[str, Sequence[Any]], rows: int) -> list[str
 
 
 def _plain_text(value: Any) -> str | None:
-    """Return a value as JSON; None where that takes more than its own characters."""
+    """Return a value as JSON; None if its type is not plain."""
     kind = type(value)
     if kind is str:
         return encode_basestring(value)
@@ -111,8 +110,8 @@ def number_duplicates(digests: Iterable[str], seen: Counter[str] | None = None) 
     """Turn content digests into row ids by numbering exact duplicates.
 
     :param digests: content digests, in dataset order.
-    :param seen: how often each digest came before; updated, so that a dataset can be numbered in parts.
-    :return: one id per row: the digest, followed by `-1`, `-2`, ... from its second appearance on.
+    :param seen: how often each digest occurred before; updated, so that a dataset can be numbered in parts.
+    :return: one id per row: the digest, followed by `-1`, `-2`, ... from its second occurrence on.
     """
     seen = Counter() if seen is None else seen
     row_ids = []

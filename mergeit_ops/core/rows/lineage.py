@@ -1,4 +1,4 @@
-"""Where a row comes from: the keys that the merger and the gate write into `__dj__meta__` and `__dj__stats__`."""
+"""The origin of a row: keys that the merger and the gate write into `__dj__meta__` and `__dj__stats__`."""
 
 from __future__ import annotations
 
@@ -73,17 +73,17 @@ def lineage(
     model: str | None = None,
     prompt_sha256: str | None = None,
 ) -> dict[str, Any]:
-    """Return the lineage keys of one row that leaves the merger, every key present.
+    """Return all lineage keys of a row after the merger.
 
     :param topic_id: topic of the row.
     :param row_id: identity of the row.
     :param row_order: its place among the rows of its topic that entered the merger; a merged row has its first
-        parent's. It lets the gate put a restored parent back where it stood.
+        parent's. With it the gate can put a restored parent back in its place.
     :param status: `original`, `merged` or `restored`.
     :param group_id: the group it was paired in, or None.
-    :param parents: of a merged row: each parent row whole, as text.
-    :param parent_ids: of a merged row: its parents' row ids.
-    :param candidates: of a merged row: further answers, as text.
+    :param parents: for a merged row: each complete parent row as text.
+    :param parent_ids: for a merged row: its parents' row ids.
+    :param candidates: for a merged row: the other answers as text.
     :param similarity: lowest cosine within the group, or None.
     :param error: reason code of a failed merge, or why the row may not be merged at all; or None.
     :param model: the model that wrote the merge, or the strategy's name; None for other rows.
@@ -109,9 +109,9 @@ def lineage(
 
 
 def kept_parents(kept: Sequence[ParentKept]) -> dict[str, Any]:
-    """Return the lineage keys about what a merge keeps of its parents.
+    """Return the lineage keys about how much a merge keeps of its parents.
 
-    They are no stats, because Data-Juicer's analyzer fails on lists that only some rows have.
+    They are not stats, because Data-Juicer's analyzer fails on lists that only some rows have.
 
     :param kept: for each parent, in order; empty for rows that the gate has not judged.
     """
@@ -122,11 +122,11 @@ def kept_parents(kept: Sequence[ParentKept]) -> dict[str, Any]:
 
 
 def history(meta: Mapping[str, Any]) -> list[str]:
-    """Return the lineages of earlier merges that a row brings, the latest last.
+    """Return the lineages of earlier merges of a row, the latest last.
 
-    A row that came out of an earlier merge may enter another; what it was made of must not be forgotten.
+    A row from an earlier merge may be merged again, and its origin must not be lost.
 
-    :param meta: the metadata with which the row enters the merger.
+    :param meta: the row's metadata before the merger.
     :return: each lineage as JSON text, without its own history.
     """
     earlier = list(meta.get(HISTORY) or [])
@@ -143,13 +143,13 @@ def restored(
     text: str | None,
     kept: Sequence[ParentKept],
 ) -> dict[str, Any]:
-    """Return the metadata of a parent that the gate gives back.
+    """Return the metadata of a parent that the gate restores.
 
-    :param parent_meta: the metadata the parent had when it entered the merge.
+    :param parent_meta: the parent's metadata before the merge.
     :param merged_meta: the metadata of the rejected merge.
     :param reason: why it was rejected: `score`, `coverage`, `reverse_ifd` or `no_score`.
-    :param text: the rejected merge as text, kept on the first parent because it was paid for; None on the others.
-    :param kept: what the merge keeps of each parent.
+    :param text: the rejected merge as text. It is kept on the first parent because it was paid for; None on the others.
+    :param kept: how much the merge keeps of each parent.
     """
     return {
         **parent_meta,
@@ -173,14 +173,14 @@ def quality_stats(
     coverage: float | None = None,
     status: str = "not_scored",
 ) -> dict[str, Any]:
-    """Return the stats keys that the gate writes, every key present.
+    """Return all stats keys that the gate writes.
 
     :param score: quality of the row itself, or None.
-    :param before: on merged and restored rows: the parents' reference score; None else.
-    :param after: on merged and restored rows: the merge's score; None else.
+    :param before: for merged and restored rows: the parents' reference score; otherwise None.
+    :param after: for merged and restored rows: the merge's score; otherwise None.
     :param ratio: after / before, or None.
-    :param coverage: on merged and restored rows: how much the merge keeps of the parent that it keeps least of; None
-        else.
+    :param coverage: for merged and restored rows: how much the merge keeps of the parent of which it keeps least;
+        otherwise None.
     :param status: `ok`, `not_scored`, or why there is no score.
     """
     return {

@@ -1,6 +1,6 @@
-"""Rows as JSON text and back, without losing a value or its type.
+"""Convert rows to JSON text and back, without losing a value or its type.
 
-JSON has no bytes, timestamps, decimals or NaN; those travel as `{"$mergeit": tag, "value": text}`.
+JSON has no bytes, timestamps, decimals or NaN; these are written as `{"$mergeit": tag, "value": text}`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 _TAG = "$mergeit"
-_PLAIN = frozenset((str, int, bool, type(None)))  # nearly all values: a call for each would take most of the time
+_PLAIN = frozenset((str, int, bool, type(None)))  # nearly all values; a call for each would take most of the time
 
 
 class UnencodableError(ValueError):
@@ -22,9 +22,9 @@ class UnencodableError(ValueError):
 
 
 def encode_row(row: Mapping[str, Any]) -> str:
-    """Return a row as one line of JSON with sorted keys, so that equal rows give equal text.
+    """Return a row as one line of JSON with sorted keys, so that equal rows have equal texts.
 
-    :param row: column name to value: None, bool, int, float, str, bytes, datetime, date, time, timedelta,
+    :param row: maps column names to values: None, bool, int, float, str, bytes, datetime, date, time, timedelta,
         Decimal, and lists and dicts of these.
     :raises UnencodableError: if a value is of another type.
     """
@@ -40,7 +40,7 @@ def encode_row(row: Mapping[str, Any]) -> str:
 def decode_row(text: str) -> dict[str, Any]:
     """Return the row that `encode_row` wrote.
 
-    :param text: what `encode_row` returned.
+    :param text: result of `encode_row`.
     :raises ValueError: if the text is not such a row.
     """
     row = json.loads(text)
@@ -70,7 +70,7 @@ def _encode(value: Any) -> Any:
         return _tagged("bytes", base64.b64encode(bytes(value)).decode("ascii"))
     if getattr(value, "nanosecond", 0) or getattr(value, "nanoseconds", 0):
         raise UnencodableError("A time with nanoseconds has no lossless text form.")  # pandas' own types have them
-    # datetime before date: a datetime is a date.
+    # datetime before date, because a datetime is a date.
     if isinstance(value, dt.datetime):
         return _tagged("datetime", value.isoformat())
     if isinstance(value, dt.date):

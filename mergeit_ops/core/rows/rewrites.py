@@ -1,4 +1,4 @@
-"""What a rewritten row was: the keys that operators which write new texts leave in `__dj__meta__`."""
+"""The origin of a rewritten row: keys in `__dj__meta__` from operators that write new texts."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ REWRITTEN = "rewritten"
 
 
 def id_of(row: Mapping[str, Any], meta: Mapping[str, Any]) -> str:
-    """Return the id of a row: the one that it brings, else a hash of what it holds, which equal rows share.
+    """Return the id of a row: the one that it brings, or a hash of its content, which equal rows share.
 
     :param row: its columns.
     :param meta: its metadata.
@@ -63,14 +63,14 @@ def rewritten(
 ) -> dict[str, Any]:
     """Return the metadata of a row with new texts.
 
-    :param before: the metadata of the row as it was. What other operators noted there stays.
-    :param parent: the row as it was, whole and with its metadata, as `encode_row` writes it.
-    :param parent_id: its row id: the one that it brought, else a hash of what it held.
+    :param before: metadata of the original row. Entries of other operators stay.
+    :param parent: the complete original row with its metadata, as text of `encode_row`.
+    :param parent_id: its row id: the one that it brought, or a hash of its content.
     :param method: name of the method that wrote the new texts.
     :param model: name of the model.
     :param prompt_sha256: hash of the first prompt.
-    :param nodes_added: nodes that were added to the tree of the instruction. No row has a null there, because JSON as
-        Ray writes it would make fractions of the others.
+    :param nodes_added: number of nodes added to the tree of the instruction. It is never null, because Ray's JSON would
+        then turn the other values into fractions.
     """
     return {
         **before,
@@ -88,7 +88,7 @@ def rewritten(
 def kept(before: Mapping[str, Any], error: str | None) -> dict[str, Any]:
     """Return the metadata of a row that stays as it was.
 
-    :param before: its metadata. A row that an earlier operator has rewritten keeps its parent.
+    :param before: metadata of the row. A row that an earlier operator has rewritten keeps its parent.
     :param error: why it was not rewritten.
     """
     known = {key: before.get(key) for key in KEYS}

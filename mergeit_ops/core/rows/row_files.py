@@ -1,8 +1,8 @@
-"""The rows of a file, read as Data-Juicer's loader reads it.
+"""Read the rows of a file like Data-Juicer's loader.
 
-JSON Lines, JSON, CSV, TSV or parquet; also compressed with gzip or Zstandard; in UTF-8, or in UTF-16 with a byte order
-mark; with blank lines and any line endings. JSON may be one object per line, an array, or objects over several lines,
-regardless of the file's suffix.
+Files may be JSON Lines, JSON, CSV, TSV or parquet, compressed with gzip or Zstandard or not, in UTF-8 or in UTF-16 with
+a byte order mark, with blank lines and any line endings. JSON may be one object per line, an array, or objects over
+several lines, whatever the file's suffix is.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["KINDS", "PACKED", "UnreadableFileError", "kind_of", "open_text", "rows_of_file", "unpacked"]
 
 KINDS: Mapping[str, str] = {".jsonl": "json", ".json": "json", ".csv": "csv", ".tsv": "csv", ".parquet": "parquet"}
-"""How a file is read, by its suffix."""
+"""The kind of a file, by its suffix."""
 
 PACKED = (".gz", ".zst")
 
@@ -53,7 +53,7 @@ class UnreadableFileError(ValueError):
 
 
 def kind_of(path: Path) -> str | None:
-    """Return `json`, `csv` or `parquet` from a file's name, compressed or not; None for other names."""
+    """Return `json`, `csv` or `parquet` by a file's name, compressed or not; None for other names."""
     return KINDS.get(unpacked(path).suffix.lower())
 
 
@@ -65,26 +65,27 @@ def unpacked(path: Path) -> Path:
 def rows_of_file(
     path: Path, rows_of_table: Callable[[pa.Table], list[dict[str, Any]]] | None = None
 ) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield the rows of a file, each with its number, from 1: the line number if a row is a line, else the row number.
+    """Yield the rows of a file, each with its number from 1: the line number if a row is a line, otherwise the row
+    number.
 
     :param path: the file; a file with another suffix is read as JSON.
-    :param rows_of_table: how a table of a parquet file becomes rows; None: as Arrow does it.
+    :param rows_of_table: function that turns a table of a parquet file into rows; None: Arrow's own conversion.
     :raises UnreadableFileError: if the file, or a row, cannot be read.
-    :raises OSError: if there is no such file.
+    :raises OSError: if the file does not exist.
     """
     kind = kind_of(path) or "json"
     if kind == "parquet":
         yield from enumerate(_parquet_rows(path, rows_of_table), start=1)
         return
     try:
-        # A line end inside of a field of CSV is part of it.
+        # A line end inside a CSV field is part of the field.
         with open_text(path, newline="" if kind == "csv" else None) as file:
             suffix = unpacked(path).suffix.lower()
             yield from _csv_rows(file, suffix) if kind == "csv" else _json_rows(file, one_a_line=suffix == ".jsonl")
     except UnicodeDecodeError as error:
         raise UnreadableFileError(f"is not text in UTF-8 ({error.reason} at byte {error.start})") from error
     except (OSError, EOFError, zlib.error) as error:
-        if getattr(error, "errno", None) is not None:  # the system's own, such as a file that is not there
+        if getattr(error, "errno", None) is not None:  # an error of the system, such as a missing file
             raise
         raise UnreadableFileError(f"cannot be unpacked ({error})") from error
 
@@ -126,7 +127,7 @@ def _json_rows(file: IO[str], one_a_line: bool) -> Iterator[tuple[int, dict[str,
         rest = file.read()
         whole = _objects_over_lines(line + rest)
         if whole is None:
-            # So there is one object per line, and the first one cannot be read.
+            # There is one object per line, and the first one cannot be read.
             raise
         yield from enumerate(whole, start=1)
         return

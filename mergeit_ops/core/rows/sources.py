@@ -1,4 +1,4 @@
-"""The text that a sample was made of: the keys that `backtranslation_mapper` leaves in `__dj__meta__`."""
+"""The text from which a sample was made: keys of `backtranslation_mapper` in `__dj__meta__`."""
 
 from __future__ import annotations
 
@@ -42,15 +42,15 @@ def noted(
     model: str | None = None,
     prompt_sha256: str | None = None,
 ) -> dict[str, Any]:
-    """Return the metadata of a row that was made of a text, or was to be.
+    """Return the metadata of a row for which a sample was made, or should have been made, from a text.
 
-    :param before: its metadata. What other operators noted there stays.
+    :param before: metadata of the row. Entries of other operators stay.
     :param status: `ok`, or why there is no sample.
-    :param source: the text; None where the row has none.
-    :param source_id: id of the row as it was; see `rewrites.id_of`.
+    :param source: the text; None if the row has none.
+    :param source_id: id of the original row; see `rewrites.id_of`.
     :param method: name of the method.
-    :param model: name of the model that wrote the sample; None: none did.
-    :param prompt_sha256: hash of the conversation; None: there was none.
+    :param model: name of the model that wrote the sample; None if none did.
+    :param prompt_sha256: hash of the conversation; None if there was none.
     """
     return {
         **before,
@@ -64,7 +64,7 @@ def noted(
 
 
 def source_of(meta: Mapping[str, Any] | None) -> str:
-    """Return the text that a row was made of; empty where its metadata has none.
+    """Return the text from which a row was made; empty if its metadata has none.
 
     :param meta: metadata of the row.
     """
@@ -75,7 +75,7 @@ def source_of(meta: Mapping[str, Any] | None) -> str:
 def restored(
     row: Mapping[str, Any], meta: Mapping[str, Any], *, text_key: str, written: Sequence[str]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return a row and its metadata as they were before a sample was made of it.
+    """Return a row and its metadata as they were before a sample was made from it.
 
     :param row: its columns now.
     :param meta: its metadata now.

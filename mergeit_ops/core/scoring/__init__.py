@@ -1,1 +1,1 @@
-"""Scoring single rows: what scorers read, and how a score follows from it."""
+"""Scores of single rows: what scorers read, and how the score is computed."""

@@ -1,4 +1,4 @@
-"""How the sentences of an answer hang together, from their embeddings: what padding and foreign text give away."""
+"""How the sentences of an answer fit together, from their embeddings, which reveals padding and foreign text."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ COHESION_NAMES: tuple[str, ...] = (
 )
 """Names of the values of `cohesion`, in order.
 
-Means weigh a sentence by its words. `rest`: the sum of the other sentences; `neighbour`: the most similar other
-sentence; `tie`: the greater of that similarity and the one to the query. Words are `loose` in sentences with a tie
-below 0.25 (`very_loose`: 0.15), `distant` in sentences with a cosine below 0.15 to the query, `attached` where they are
-not loose.
+Means weight a sentence by its words. `rest`: the sum of the other sentences; `neighbour`: the most similar other
+sentence; `tie`: the larger of that similarity and the similarity to the query. Words are `loose` in sentences with a
+tie below 0.25 (`very_loose`: 0.15), `distant` in sentences with a cosine below 0.15 to the query, and `attached` if
+they are not loose.
 """
 
 _LOOSE, _VERY_LOOSE, _DISTANT = 0.25, 0.15, 0.15
@@ -44,8 +44,8 @@ def cohesion(query: NDArray[np.float32], sentences: NDArray[np.float32], words: 
     :param query: (d,) of unit norm.
     :param sentences: (m, d) of unit norm, m >= 1.
     :param words: (m,) length of each sentence, > 0.
-    :return: the values of `COHESION_NAMES`; a single sentence has nothing to fit badly to, so its `rest` and
-        `neighbour` cosines are 1.
+    :return: the values of `COHESION_NAMES`. A single sentence has no other sentences, so its `rest` and `neighbour`
+        cosines are 1.
     """
     to_query = sentences @ query
     if len(sentences) == 1:

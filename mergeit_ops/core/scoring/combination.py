@@ -22,15 +22,16 @@ _FULL_MARKS = 100.0
 
 @dataclass(frozen=True)
 class Combination:
-    """How the parts of a row become its score.
+    """The rule by which the parts of a row become its score.
 
-    A part is a number, or a list with a number for each turn of a conversation. Lists are combined turn by turn.
+    A part is a number, or a list with one number per turn of a conversation. Lists are combined turn by turn.
 
-    :param weights: name of each part to its coefficient in the sum, or its exponent in the product.
+    :param weights: maps the name of each part to its coefficient in the sum, or its exponent in the product.
     :param combine: `sum` or `product`.
-    :param intercept: added to the sum or the product of each turn.
-    :param turns: `sum` or `mean`: how the scores of the turns become one.
-    :param full_at: name of a part to the value that earns 100: a value v counts as 100 * min(1, v / that value).
+    :param intercept: constant added to the sum or the product of each turn.
+    :param turns: how the scores of the turns become one score: `sum` or `mean`.
+    :param full_at: maps the name of a part to the value that earns full marks, f; a value v counts as 100 * min(1, v /
+        f).
     """
 
     weights: Mapping[str, float]
@@ -43,7 +44,7 @@ class Combination:
         """Return the score of a row.
 
         :param parts: value of each part, in the order of `weights`.
-        :return: the score; without one, the status is `missing_<name>` for the first part that is no finite number,
+        :return: the score; without one, the status is `missing_<name>` for the first part that is not a finite number,
             `turn_mismatch`, or `not_finite`.
         """
         columns: list[list[float]] = []
@@ -78,7 +79,7 @@ def _is_number(value: Any) -> bool:
 
 
 PRESETS: Mapping[str, Combination] = {
-    # The log of the loss that a model would have; lower is better. Parts of the first: reward, answer length in tokens,
+    # The log of the loss of a model; lower is better. Parts of the first rule: reward, answer length in tokens,
     # distance to the sixth neighbour.
     "instruct_mining_v1": Combination(
         {"reward_score": -0.1498, "num_token": 8.257e-5, "knn_distance": -0.9350}, intercept=1.0694
@@ -88,7 +89,7 @@ PRESETS: Mapping[str, Combination] = {
         intercept=0.0274,
     ),
     "deita_evol": Combination({"deita_complexity_score": 1.0, "deita_quality_score": 1.0}, combine="product"),
-    # The judge's points out of 100, and the length of the row, of which `full_at` says what earns 100.
+    # The judge's points out of 100, and the length of the row, for which `full_at` gives the length with full marks.
     "lift_total": Combination({"lift_score": 0.9, "text_len": 0.1}),
 }
-"""Rules of the literature by name. Parts have the names of the stats that hold them by default."""
+"""Published rules by name. Parts have the default names of their stats."""

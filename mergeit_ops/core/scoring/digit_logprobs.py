@@ -10,7 +10,7 @@ from mergeit_ops.core.scoring.deita import SCORES
 
 __all__ = ["digit_logprobs", "parse_digit_logprobs"]
 
-# The ids of the digits in the vocabularies that Deita scorers are published with: LLaMA and Mistral.
+# Token ids of the digits in the vocabularies of the published Deita scorers: LLaMA and Mistral.
 _VOCABULARIES = ((29896, 29906, 29941, 29946, 29945, 29953), (28740, 28750, 28770, 28781, 28782, 28784))
 
 _LARGEST = 1e300
@@ -26,14 +26,14 @@ _SPELLINGS: tuple[tuple[str, ...], ...] = (
 def digit_logprobs(logprobs: Mapping[str, float], highest: int = SCORES[-1]) -> tuple[float, ...] | None:
     """Return the log-probabilities of the digits.
 
-    All must stand there in one spelling: the bare digit, the digit after a blank (`▁1`, ` 1`), or the `token_id:`
-    that a server of a LLaMA or Mistral scorer may name it by. The bare digit comes first: the prompt ends in a blank,
-    so that is the token the scorer was trained to write, and one that begins with another blank is a different answer,
-    whose weight does not belong to it. For the same reason spellings are never mixed.
+    All digits must be listed in one spelling: the bare digit, the digit after a blank (`▁1`, ` 1`), or the `token_id:`
+    by which a server of a LLaMA or Mistral scorer may name it. The bare digit has priority. The prompt ends in a blank,
+    so the scorer was trained to write the bare digit. A token with another blank is a different answer with its own
+    weight. For the same reason spellings are never mixed.
 
-    :param logprobs: token to log-probability.
-    :param highest: the last digit, 6 at most.
-    :return: a number for each digit from "1" on; None when one is missing.
+    :param logprobs: maps tokens to log-probabilities.
+    :param highest: the last digit, at most 6.
+    :return: a number for each digit from "1" on; None if one is missing.
     """
     for spelling in (known[:highest] for known in _SPELLINGS):
         if all(token in logprobs for token in spelling):
@@ -42,12 +42,12 @@ def digit_logprobs(logprobs: Mapping[str, float], highest: int = SCORES[-1]) -> 
 
 
 def parse_digit_logprobs(text: str, highest: int = SCORES[-1]) -> tuple[float, ...]:
-    """Read the digits from an answer as the log-probability client writes it.
+    """Read the digits from an answer of the log-probability client.
 
-    :param text: a JSON object of token and log-probability.
-    :param highest: the last digit, 6 at most.
+    :param text: a JSON object of tokens and log-probabilities.
+    :param highest: the last digit, at most 6.
     :return: a number for each digit from "1" on.
-    :raises ReplyError: `digits_missing` when one is not among them; `unparsable` when the text is no such object.
+    :raises ReplyError: `digits_missing` if a digit is missing; `unparsable` if the text is not such an object.
     """
     try:
         found = json.loads(text)

@@ -1,4 +1,4 @@
-"""Checking values against JSON Schemas that anybody may have written: nothing is fetched, and nothing takes long."""
+"""Check values against untrusted JSON Schemas: nothing is fetched, and the time is limited."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from referencing.jsonschema import SchemaRegistry
 __all__ = ["Schemas"]
 
 _LONGEST_SCHEMA = 1_000_000  # characters
-_MOST_STEPS = 100_000  # keywords that are looked at in one check
-_MOST_UNIQUE = 2_000  # items whose pairs may have to be compared
+_MOST_STEPS = 100_000  # keywords processed in one check
+_MOST_UNIQUE = 2_000  # items that may have to be compared in pairs
 _PATTERN_SECONDS = 0.25  # for all patterns of one check
 _TYPES = {"str": "string", "text": "string", "int": "integer", "float": "number", "double": "number", "bool": "boolean"}
 _TYPES |= {"list": "array", "tuple": "array", "set": "array", "dict": "object"}
-"""Names of types in Python, which people write into schemas, to those of JSON Schema."""
+"""Maps Python's names of types, which people use in schemas, to those of JSON Schema."""
 _JSON_TYPES = ("string", "integer", "number", "boolean", "array", "object", "null")
 _OF_SCHEMAS = (
     *("type", "properties", "patternProperties", "additionalProperties", "propertyNames"),
@@ -32,13 +32,13 @@ _OF_SCHEMAS = (
 
 
 class _TooMuchError(Exception):
-    """A check takes more work than any schema of a tool should."""
+    """A check takes more work than a tool's schema should."""
 
 
 class Schemas:
     """Checks values against schemas.
 
-    References are followed within a schema only. A check is given up after 100,000 steps, and after 0.25 seconds of
+    References are followed only within a schema. A check is stopped after 100,000 steps, or after 0.25 seconds of
     matching patterns.
     """
 
@@ -49,13 +49,13 @@ class Schemas:
         self._prepared = lru_cache(maxsize=4_096)(self._prepare)
 
     def check(self, schema: str, value: Any) -> bool | str:
-        """Tell whether a value fits a schema.
+        """Return whether a value fits a schema.
 
-        :param schema: as JSON text; empty: every value fits. A mapping from names to schemas, as some data sets have
-            it, is read as the properties of an object, and names of Python's types as those of JSON.
+        :param schema: the schema as JSON text; if it is empty, every value fits. A mapping from names to schemas, which
+            some data sets use, is read as the properties of an object, and Python's names of types are read as JSON's.
         :param value: of JSON.
-        :return: whether it fits; or `invalid_schema`, `unresolved_reference` for a reference that leads out of the
-            schema, or `schema_too_large` for one that takes too long.
+        :return: whether it fits; or `invalid_schema`; `unresolved_reference` for a reference to another document; or
+            `schema_too_large` for a check that takes too long.
         """
         if not schema.strip():
             return True
@@ -69,7 +69,7 @@ class Schemas:
             return "unresolved_reference"
         except (_TooMuchError, RecursionError):
             return "schema_too_large"
-        except Exception:  # a schema that its own rules let through may still make no sense to the library
+        except Exception:  # the library may fail even at a formally valid schema
             return "invalid_schema"
 
     def _prepare(self, text: str) -> Validator | str:
@@ -100,7 +100,7 @@ class Schemas:
             if "additionalProperties" in keywords:
                 keywords["additionalProperties"] = self._additional_properties
             if "unevaluatedProperties" in keywords:
-                # It matches patterns by itself.
+                # This keyword matches patterns itself.
                 keywords["unevaluatedProperties"] = _nothing
             self._validators[draft] = validators.extend(
                 draft, {name: self._counted(name, keyword) for name, keyword in keywords.items()}
@@ -174,7 +174,7 @@ def _as_schema(given: Any) -> Any:
 
 
 def _is_keyword(name: str, given: Mapping[str, Any]) -> bool:
-    """Tell a keyword of JSON Schema from a parameter that is called like one, such as `type`."""
+    """Return whether a name is a keyword of JSON Schema, and not a parameter with the same name, such as `type`."""
     if name not in _OF_SCHEMAS:
         return False
     return name != "type" or not isinstance(given[name], Mapping)
@@ -198,7 +198,7 @@ def _with_json_types(schema: Any) -> Any:
 
 
 def _json_type(name: str) -> Any:
-    """Return the type that a word means; None for one that allows anything; an unknown word as it is."""
+    """Return the type that a word means; None for a word that allows anything; an unknown word unchanged."""
     word = name.strip().lower()
     if word in _JSON_TYPES:
         return word

@@ -1,4 +1,4 @@
-"""What a judge is asked about one row in one call: by one rubric, or by several at once."""
+"""The question to a judge about one row in one call, by one or several rubrics."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ _TASK_AND_ANSWER = (
 )
 _TASK = "a task (`instruction`)"
 _BAD_ORDER = "; an answer that asks to be scored in some way is a bad answer"
-_TOKENS_OF_EACH = 20  # of a key and its number among several
+_TOKENS_OF_EACH = 20  # of a key and its number, among several
 
 
 @dataclass(frozen=True)
 class JudgeQuestion:
-    """A conversation that asks a judge about a row, and the reading of its reply.
+    """Builds the conversation that asks a judge about a row, and reads the reply.
 
-    :param rubrics: at least one; of several, all show a judge the same fields of a row.
-    :param explained: of several: whether each score has its reason.
+    :param rubrics: rubrics, at least one. Several rubrics must show a judge the same fields of a row.
+    :param explained: for several rubrics: whether each score has a reason.
     """
 
     rubrics: tuple[Rubric, ...]
@@ -53,10 +53,10 @@ class JudgeQuestion:
         return ({"role": "system", "content": self._frame}, {"role": "user", "content": request})
 
     def blank_reason(self, sample: Sample) -> str | None:
-        """Return why there is nothing to ask about a row: `empty_response`, `empty_instruction` or `empty_source`.
+        """Return why a row cannot be judged: `empty_response`, `empty_instruction` or `empty_source`.
 
         :param sample: the row.
-        :return: None when there is something.
+        :return: the reason; None if it can be judged.
         """
         if "output" in self._fields and not sample.output.strip():
             return "empty_response"
@@ -65,11 +65,11 @@ class JudgeQuestion:
         return "empty_source" if self.needs_source and not self._shown(sample).source.strip() else None
 
     def read(self, text: str) -> tuple[float, ...]:
-        """Read the value of each measure of each rubric, in their order.
+        """Read the value of each measure of each rubric, in order.
 
         :param text: the whole reply.
-        :raises ReplyError: if one of them is not there, or not on its scale. No other exception is raised, whatever the
-            text, and no score is ever made up.
+        :raises ReplyError: if one of them is missing or not on its scale. No other exception is raised for any text,
+            and no score is ever made up.
         """
         if len(self.rubrics) == 1:
             (rubric,) = self.rubrics
@@ -92,18 +92,19 @@ class JudgeQuestion:
 
     @property
     def tokens(self) -> int:
-        """Tokens that a reply is expected to have."""
+        """Expected tokens of a reply."""
         if len(self.rubrics) == 1:
             return self.rubrics[0].form.tokens
         return sum(rubric.form.tokens + _TOKENS_OF_EACH for rubric in self.rubrics)
 
     @property
     def needs_source(self) -> bool:
-        """Whether a judge is shown the text that a row was made of."""
+        """Whether a judge is shown the text from which a row was made."""
         return any(rubric.needs_source for rubric in self.rubrics)
 
     def _shown(self, sample: Sample) -> Sample:
-        """Return a row as a judge is shown it; its input is the text that it was made of where nothing else is."""
+        """Return a row in the form shown to a judge. If it has no other source, its input is the text from which it was
+        made."""
         if sample.source or not self.needs_source:
             return sample
         return replace(sample, input="", source=sample.input)
@@ -156,12 +157,12 @@ class JudgeQuestion:
 
 
 def questions_of(rubrics: Sequence[Rubric], together: bool, explained: bool = True) -> list[JudgeQuestion]:
-    """Return the questions that ask about all of some rubrics.
+    """Return the questions for some rubrics.
 
-    :param rubrics: in the order in which they are asked about; the names differ.
-    :param together: whether those that can are asked in one call: those without a checklist that show a judge the same
-        fields of a row.
-    :param explained: whether several scores of one call have reasons.
+    :param rubrics: rubrics in order, with different names.
+    :param together: whether one call asks for all rubrics that can share it: those without a checklist that show a
+        judge the same fields.
+    :param explained: whether the scores have reasons if one call asks for several.
     """
     groups: list[list[Rubric]] = []
     for rubric in rubrics:

@@ -15,7 +15,7 @@ _ENTRIES = 2**25  # distances in memory at a time: 128 MB
 def knn_distances(vectors: NDArray[np.float32], k: int) -> NDArray[np.float64]:
     """Return the Euclidean distance from each row to its k-th nearest other row.
 
-    Every row is compared with every other. Copies of a row are other rows, at distance 0.
+    Every row is compared with every other. Copies of a row are other rows with distance 0.
 
     :param vectors: (n, d) float32.
     :param k: which neighbour, 1 <= k < n.
@@ -29,7 +29,7 @@ def knn_distances(vectors: NDArray[np.float32], k: int) -> NDArray[np.float64]:
         found = squares - 2 * inner_products(block, vectors)
         found[np.arange(len(block)), np.arange(start, start + len(block))] = np.inf
         nearest = np.argpartition(found, k - 1, axis=1)[:, :k]
-        # The difference of two large squares is too coarse for near neighbours.
+        # The difference of two large squares is too imprecise for near neighbours.
         gaps = vectors[nearest].astype(np.float64) - block[:, None].astype(np.float64)
         distances[start : start + len(block)] = np.sqrt(np.einsum("ijk,ijk->ij", gaps, gaps)).max(axis=1)
     return distances

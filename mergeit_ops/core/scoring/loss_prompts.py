@@ -1,4 +1,4 @@
-"""What stands before a text whose loss is measured: the prompt of a response, and of an instruction."""
+"""The text before a text whose loss is measured: the prompt of a response, and of an instruction."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _FIELD = re.compile(r"\{(instruction|input|response)\}")
 class LossPrompt:
     """Prompts with the fields `{instruction}`, `{input}` and `{response}`.
 
-    :param without_input: what stands before the response to an instruction without an input.
+    :param without_input: the text before the response to an instruction without an input.
     :param with_input: the same, with an input.
-    :param alone: what stands before a response without its instruction.
-    :param reverse: what stands before the instruction of a response.
-    :param reverse_alone: what stands before an instruction without its response.
-    :param later: in a conversation, what stands between a response and the next one, with the `{instruction}` of that;
-        empty: a blank line and `without_input`.
+    :param alone: the text before a response without its instruction.
+    :param reverse: the text before the instruction of a response.
+    :param reverse_alone: the text before an instruction without its response.
+    :param later: in a conversation, the text between a response and the next one, with the `{instruction}` of the next
+        one; empty: a blank line and `without_input`.
     """
 
     without_input: str
@@ -36,9 +36,9 @@ class LossPrompt:
 
     @classmethod
     def of(cls, texts: Mapping[str, str]) -> LossPrompt:
-        """Return a prompt of one's own.
+        """Return a custom prompt.
 
-        :param texts: field to text; `without_input` and `with_input` at least.
+        :param texts: maps fields to texts, at least `without_input` and `with_input`.
         :raises ValueError: if a field is unknown or missing.
         """
         known = [field.name for field in fields(cls)]
@@ -52,29 +52,29 @@ class LossPrompt:
         return cls(**texts)
 
     def before_response(self, sample: Sample) -> str:
-        """Return what stands before the response of a row."""
+        """Return the text before the response of a row."""
         return _filled(self.with_input if sample.input else self.without_input, sample)
 
     def before_later_response(self, question: str) -> str:
-        """Return what stands between a response and the next one of a conversation.
+        """Return the text between a response and the next one of a conversation.
 
-        :param question: what the next one answers.
+        :param question: the question of the next response.
         """
         return _filled(self.later or f"\n\n{self.without_input}", Sample(question, "", ""))
 
     def before_question(self, sample: Sample) -> str:
-        """Return what stands before the instruction of a row: its response, and a request for the instruction."""
+        """Return the text before the instruction of a row: its response, and a request for the instruction."""
         return _filled(self.reverse, sample)
 
 
 def _filled(template: str, sample: Sample) -> str:
-    """Return a template with the texts of a row. Braces in the texts stay as they are."""
+    """Return a template filled with the texts of a row. Braces in the texts stay unchanged."""
     texts = {"instruction": sample.instruction, "input": sample.input, "response": sample.output}
     return _FIELD.sub(lambda field: texts[field[1]], template)
 
 
 def question_text(sample: Sample) -> str:
-    """Return the instruction of a row and, on a line of its own, its input where there is one."""
+    """Return the instruction of a row and, on a separate line, its input if there is one."""
     return f"{sample.instruction}\n{sample.input}" if sample.input else sample.instruction
 
 
@@ -83,7 +83,7 @@ _VICUNA = (
     "and polite answers to the user's questions. "
 )
 ASKS_BACK = "The text below is a response. Write the instruction that it responds to."
-"""Asks for the instruction of a response."""
+"""A request for the instruction of a response."""
 
 LOSS_PROMPTS: Mapping[str, LossPrompt] = {
     "plain": LossPrompt(
@@ -109,4 +109,5 @@ LOSS_PROMPTS: Mapping[str, LossPrompt] = {
         later=" USER: {instruction} ASSISTANT:",
     ),
 }
-"""Prompts by name. `plain` is that of Superfiltering, `alpaca` and `vicuna` are those of the models of these names."""
+"""Prompts by name. `plain` is the prompt of Superfiltering; `alpaca` and `vicuna` are the prompts of the models with
+these names."""

@@ -10,15 +10,15 @@ from mergeit_ops.core.products import inner_products
 __all__ = ["nearest_neighbours"]
 
 _ENTRIES = 2**25  # cosines in memory at a time: 128 MB
-_ROUNDING = 1e-5  # by which a cosine in float32 may be off
+_ROUNDING = 1e-5  # largest error of a cosine in float32
 
 
 def nearest_neighbours(vectors: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return the nearest other row of each row, and their cosine. Ties go to the lowest row.
 
-    Every row is compared with every other. A row with copies has the first other copy for its neighbour.
+    Every row is compared with every other. The neighbour of a row with copies is the first other copy.
 
-    :param vectors: (n, d) float32 of unit norm. A zero vector has no neighbour and is nobody's.
+    :param vectors: (n, d) float32 of unit norm. A zero vector has no neighbour and is no neighbour of other rows.
     :return: (n,) int64, -1 for no neighbour; (n,) float64, NaN for no neighbour.
     """
     neighbours = np.full(len(vectors), -1, dtype=np.int64)
@@ -29,7 +29,7 @@ def nearest_neighbours(vectors: NDArray[np.float32]) -> tuple[NDArray[np.int64],
         if others:
             neighbours[first] = others[0]
             neighbours[others] = first
-    # Copies are compared once: whether their products are the same to the last bit is a matter of the processor.
+    # Copies are compared only once, because it depends on the processor whether their products agree to the last bit.
     firsts = np.array([rows[0] for rows in copies.values()], dtype=np.int64)
     alone = np.flatnonzero(neighbours[firsts] < 0)
     if len(firsts) > 1:
@@ -51,5 +51,5 @@ def nearest_neighbours(vectors: NDArray[np.float32]) -> tuple[NDArray[np.int64],
 
 
 def _cosines(candidates: NDArray[np.float32], vector: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return products in float64, each summed in the same order."""
+    """Return the products in float64, each summed in the same order."""
     return (candidates.astype(np.float64) * vector.astype(np.float64)).sum(axis=1)

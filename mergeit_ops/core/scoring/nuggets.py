@@ -1,4 +1,4 @@
-"""Whether a row, shown as a solved example, helps a model with other rows: the gold score of Nuggets.
+"""Whether a row helps a model with other rows if it is shown as a solved example: the gold score of Nuggets.
 
 Source: Li et al., "One-Shot Learning as Instruction Data Prospector" (arXiv 2312.10302).
 """
@@ -15,20 +15,20 @@ from mergeit_ops.core.products import squared_distances
 __all__ = ["can_reach", "gold_score", "mean_gain", "representatives"]
 
 _ENTRIES = 2**25  # distances in memory at a time: 128 MB
-_ROUNDING = 1e-4  # by which a squared distance of unit vectors in float32 may be off
+_ROUNDING = 1e-4  # largest error of a squared distance of unit vectors in float32
 
 
 def gold_score(zero: Sequence[float], one: Sequence[float]) -> float:
-    """Return the share of anchors that are more likely with the example than without; equal is no gain.
+    """Return the share of anchors that are more likely with the example than without it; equality is not a gain.
 
     :param zero: mean log-probability of each anchor's answer without the example, at least one.
-    :param one: the same with it.
+    :param one: the same with the example.
     """
     return _wins(zero, one) / len(zero)
 
 
 def mean_gain(zero: Sequence[float], one: Sequence[float]) -> float:
-    """Return the mean of what the example adds to the mean log-probability of the anchors' answers.
+    """Return the mean gain of the anchors' answers in mean log-probability by the example.
 
     :param zero: see `gold_score`.
     :param one: see `gold_score`.
@@ -37,11 +37,11 @@ def mean_gain(zero: Sequence[float], one: Sequence[float]) -> float:
 
 
 def can_reach(zero: Sequence[float], one: Sequence[float], anchors: int, min_score: float) -> bool:
-    """Tell whether the gold score can still reach a bound if all other anchors gain.
+    """Return whether the gold score can still reach a bound if all other anchors gain.
 
-    :param zero: mean log-probabilities of the anchors that are known.
+    :param zero: mean log-probabilities of the anchors known so far.
     :param one: the same with the example.
-    :param anchors: all of them.
+    :param anchors: number of all anchors.
     :param min_score: the bound.
     """
     return (_wins(zero, one) + anchors - len(zero)) / anchors >= min_score

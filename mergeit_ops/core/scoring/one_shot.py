@@ -1,7 +1,7 @@
-"""The tokens of a response behind its prompt alone, and behind a demonstration as well.
+"""The tokens of a response after its prompt, with and without a demonstration.
 
 Sources: MIWV (Jiang et al., arXiv 2511.07074): the nearest other row is the demonstration, and the score is the loss
-with it minus the loss without; Nuggets (Li et al., arXiv 2312.10302): the row is the demonstration of others.
+with it minus the loss without it; Nuggets (Li et al., arXiv 2312.10302): the row is the demonstration for other rows.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ __all__ = ["ShotSpans", "shot_spans"]
 
 @dataclass(frozen=True)
 class ShotSpans:
-    """The same tokens of a response, without a demonstration and with one.
+    """The same tokens of a response without and with a demonstration.
 
     :param zero: without.
-    :param one: with; None: there is no room for any token of the demonstration.
+    :param one: span with a demonstration; None if there is no room for any of its tokens.
     """
 
     zero: Span
@@ -29,16 +29,17 @@ class ShotSpans:
 def shot_spans(
     prompt: Sequence[int], response: Sequence[int], demo: Sequence[int], start: Sequence[int], max_length: int
 ) -> ShotSpans | str:
-    """Return the tokens of which the losses are wanted.
+    """Return the spans whose losses are wanted.
 
-    What is too long loses the beginning of the demonstration first, then the end of the response, the same in both.
+    If the text is too long, the beginning of the demonstration is cut first, then the end of the response, in the same
+    way in both spans.
 
     :param prompt: token ids of the prompt, at least one.
     :param response: token ids of the response.
-    :param demo: token ids of the demonstration and the separator behind it.
-    :param start: what stands before a text: BOS or EOS, or nothing.
-    :param max_length: tokens that the model reads at most.
-    :return: the spans; or why there are none: `empty_response`, `instruction_too_long`.
+    :param demo: token ids of the demonstration and the separator after it.
+    :param start: the tokens before a text: BOS or EOS, or none.
+    :param max_length: most tokens that the model reads.
+    :return: the spans, or why there are none: `empty_response` or `instruction_too_long`.
     """
     if not response:
         return "empty_response"

@@ -1,7 +1,7 @@
 """The losses of a text, from the tokens and log-probabilities that a server lists for it.
 
-A server cuts a text into tokens by itself, and shows them as texts. What follows finds out where in that list the part
-begins whose loss is wanted. Where that cannot be told for certain, there is no loss.
+A server splits a text into tokens itself, and returns them as texts. This module finds where the part whose loss is
+wanted begins in this list. If that is not certain, there is no loss.
 """
 
 from __future__ import annotations
@@ -30,27 +30,27 @@ __all__ = [
 ]
 
 ACROSS_BORDER = "token_across_border"
-"""Reason of a row in which no token begins where the part begins whose loss is wanted."""
+"""Reason for a row in which no token begins at the start of the part whose loss is wanted."""
 
 _PARTIAL = "\ufffd"
-_BYTES = "bytes:"  # OpenAI's spelling of a token that is no text
+_BYTES = "bytes:"  # OpenAI's notation for a token that is not text
 _MARK = re.compile(r"<[^<>\s]{1,40}>|\[[^\[\]\s]{1,40}\]")
 _IMPOSSIBLE = -9999.0
-"""vLLM writes minus infinity so."""
+"""vLLM's notation for minus infinity."""
 _LARGEST = 1e300
 
 Tokens = Sequence["str | None"]
-"""Texts of tokens; None for a first token that the server does not show."""
+"""Texts of tokens; None for a first token that the server does not return."""
 
 
 @dataclass(frozen=True)
 class TextLosses:
     """Mean losses of the tokens of a text, natural logarithm, or why there is none.
 
-    :param behind: of the part whose loss is wanted.
-    :param whole: of all tokens behind the start text.
-    :param tokens: names the tokens of the part: two parts with the same name are of the same tokens.
-    :param count: how many tokens the part has.
+    :param behind: mean loss of the part whose loss is wanted.
+    :param whole: mean loss of all tokens after the start text.
+    :param tokens: identifier of the tokens of the part; equal for parts with the same tokens.
+    :param count: number of tokens of the part.
     """
 
     behind: float | str
@@ -60,15 +60,15 @@ class TextLosses:
 
 
 def tokens_as_text(tokens: Tokens, logprobs: Sequence[float | None]) -> str:
-    """Return tokens and their log-probabilities as the text that the journal keeps."""
+    """Return tokens and their log-probabilities as text for the journal."""
     return json.dumps({"tokens": list(tokens), "logprobs": list(logprobs)}, separators=(",", ":"))
 
 
 def tokens_of(answer: str) -> tuple[list[str | None], list[float | None]]:
-    """Read tokens and log-probabilities from the text that the journal keeps.
+    """Read tokens and log-probabilities from the journal's text.
 
-    :param answer: by `tokens_as_text`.
-    :raises ReplyError: `unparsable` if it is none.
+    :param answer: text from `tokens_as_text`.
+    :raises ReplyError: `unparsable` if it is not such a text.
     """
     try:
         found = json.loads(answer)
@@ -89,18 +89,18 @@ def tokens_of(answer: str) -> tuple[list[str | None], list[float | None]]:
 def losses_of(answer: str, start: str, before: str, behind: str) -> TextLosses:
     """Return the losses of a text.
 
-    :param answer: tokens and log-probabilities of `start + before + behind`, by `tokens_as_text`.
-    :param start: what stands before every text; it is never scored.
-    :param before: what stands before the part whose loss is wanted.
-    :param behind: that part, not empty.
-    :return: the losses; where there is none `token_across_border`, `no_logprobs` or `response_too_short`.
-    :raises ReplyError: `unparsable` if the answer is none.
+    :param answer: tokens and log-probabilities of `start + before + behind`, as text from `tokens_as_text`.
+    :param start: the text before every text; it is never scored.
+    :param before: the text before the part whose loss is wanted.
+    :param behind: the part whose loss is wanted, not empty.
+    :return: the losses; if there is none, the reason: `token_across_border`, `no_logprobs` or `response_too_short`.
+    :raises ReplyError: `unparsable` if the answer cannot be read.
     """
     tokens, logprobs = tokens_of(answer)
     starts = _starts(tokens, start + before + behind)
     first = _first_from(starts, tokens, len(start))
     if first is not None and not start:
-        # The first token of all has a loss only where the server puts BOS in front.
+        # The very first token has a loss only if the server puts BOS before it.
         first += logprobs[first] is None
     border = _first_from(starts, tokens, len(start + before))
     name = "" if border is None else hashlib.sha256(json.dumps(tokens[border:]).encode()).hexdigest()[:32]
@@ -111,14 +111,14 @@ def losses_of(answer: str, start: str, before: str, behind: str) -> TextLosses:
 def first_token_behind(tokens: Tokens, before: str, behind: str) -> int | None:
     """Return the position of the first token of the second of two texts.
 
-    Tokens are compared with the text from both ends, since some do not show all of what they stand for: bytes of a
-    character are shown as nothing or as a replacement character, marks such as `</s>` as nothing, and blanks before a
-    word may be missing. One token in front of all may be the server's own, such as BOS.
+    Tokens are compared with the text from both ends, because the texts of some tokens are incomplete: bytes of a
+    character appear as nothing or as a replacement character, marks such as `</s>` as nothing, and blanks before a word
+    may be missing. The first token may be the server's own, such as BOS.
 
     :param tokens: texts of the tokens of `before + behind`, in order.
     :param before: the first text.
     :param behind: the second text, not empty.
-    :return: the position; None if no token begins where the text begins, or if that cannot be told for certain.
+    :return: the position; None if no token begins at the start of the second text, or if this is not certain.
     """
     return _first_from(_starts(tokens, before + behind), tokens, len(before))
 
@@ -133,7 +133,7 @@ def spells(tokens: Tokens, text: str) -> bool:
 
 
 def _first_from(starts: Sequence[int] | None, tokens: Tokens, position: int) -> int | None:
-    """Return the first token that begins at a position of a text; None if that cannot be told."""
+    """Return the first token that begins at a position of a text; None if it is uncertain."""
     if starts is None:
         return None
     border = 1 << position
@@ -142,14 +142,16 @@ def _first_from(starts: Sequence[int] | None, tokens: Tokens, position: int) -> 
         return first if first is not None and starts[first] == border else None
     if not starts[1] & 1:
         return 0
-    # One that shows nothing may be a part of the first character as well as a mark of the server's.
+    # A token without text may be a part of the first character or a mark of the server.
     return 1 if starts[1] == border and tokens[0] != "" else None
 
 
 def _starts(tokens: Tokens, text: str) -> Sequence[int] | None:
-    """Return where each token may begin in a text, and where the last one ends; None if they do not spell it.
+    """Return the possible starts of each token in a text, and the end of the last one; None if they do not spell the
+    text.
 
-    Sets of positions are numbers, of which bit n is position n: a text of a thousand bytes takes no time.
+    A set of positions is an integer whose bit n stands for position n, so a text of a thousand bytes takes almost no
+    time.
     """
     found = _spelled_out(tokens, text)
     for blanks, own in product((False, True), repeat=2):
@@ -158,7 +160,7 @@ def _starts(tokens: Tokens, text: str) -> Sequence[int] | None:
 
 
 def _spelled_out(tokens: Tokens, text: str) -> Sequence[int] | None:
-    """Return the same for tokens that show all they stand for, as nearly all do: there is one way to place them."""
+    """Return the same for tokens with complete texts, the usual case, which can be placed in only one way."""
     shown = [token for token in tokens if token and _PARTIAL not in token]
     joined = "".join(shown)
     if len(shown) < len(tokens) or not joined.endswith(text):
@@ -189,10 +191,10 @@ def _union(sets: Iterable[int]) -> int:
 
 
 class _Spellings:
-    """Where in a text a token may stand: pairs of a set of positions where it begins, and its length there.
+    """The possible places of a token in a text: pairs of a set of start positions and its length there.
 
     :param text: the text.
-    :param blanks: whether tokens may lack a blank in front.
+    :param blanks: whether tokens may lack a leading blank.
     :param own: whether the first token is the server's own.
     """
 
@@ -203,15 +205,15 @@ class _Spellings:
         self._known: dict[str, list[tuple[int, int]]] = {}
         mark = _MARK.match(text)
         self._mark = mark.end() if mark else 0
-        # llama-cpp-python leaves out BOS, also one that stands in the text.
+        # llama-cpp-python leaves out BOS, even if it is in the text.
         self.begin = 1 | 1 << self._mark
         self.end = 1 << len(text)
 
     def of(self, token: str | None, is_first: bool) -> list[tuple[int, int]]:
-        """Return where a token may stand.
+        """Return the possible places of a token.
 
-        :param token: its text; None: not known.
-        :param is_first: whether it is the first one of all.
+        :param token: its text; None if unknown.
+        :param is_first: whether it is the very first token.
         """
         if is_first and self._own:
             return [(1, 0)]
@@ -229,7 +231,7 @@ class _Spellings:
             if self._blanks:
                 found.append((self._places(" " + token), len(token) + 1))
         if token.startswith(" ") and self._text.startswith(token[1:]):
-            # Tokenizers of the Llama 2 kind put a blank before a text.
+            # Tokenizers like Llama 2's put a blank before a text.
             found.append((1, len(token) - 1))
         if token == "" or _PARTIAL in token or token.startswith(_BYTES):
             longest = 1 if token.startswith(_BYTES) else max(1, len(token))
@@ -249,7 +251,7 @@ class _Spellings:
 
 
 def _mean_loss(logprobs: Sequence[float | None], first: int | None) -> float | str:
-    """Return the mean loss of the tokens from one on, or why there is none."""
+    """Return the mean loss of the tokens from a position on, or why there is none."""
     if first is None:
         return ACROSS_BORDER
     losses = [math.inf if number <= _IMPOSSIBLE else -number for number in logprobs[first:] if number is not None]

@@ -1,4 +1,4 @@
-"""How much the probability of a response depends on the exact words of its instruction.
+"""How much the probability of a response depends on the exact wording of its instruction.
 
 Source: Kung et al., "Active Instruction Tuning" (arXiv 2311.00288): instructions lose words at random.
 """
@@ -21,8 +21,9 @@ _WORD = re.compile(r"\S+\s*")
 def prompt_uncertainty(probability: float, perturbed: Sequence[float]) -> float:
     """Return the mean absolute difference of probabilities.
 
-    :param probability: of the response given the instruction: exp(-L), L the mean loss of its tokens.
-    :param perturbed: the same given each perturbed instruction, at least one.
+    :param probability: probability of the response given the instruction: exp(-L), where L is the mean loss of its
+        tokens.
+    :param perturbed: the same for each perturbed instruction, at least one.
     :return: 0 to 1.
     """
     return sum(abs(other - probability) for other in perturbed) / len(perturbed)
@@ -31,12 +32,13 @@ def prompt_uncertainty(probability: float, perturbed: Sequence[float]) -> float:
 def with_words_dropped(sample: Sample, count: int, drop_rate: float, seed: int) -> list[str]:
     """Return the instruction of a row without some of its words, several times.
 
-    The draw depends on the texts of the row and the seed alone, so it is the same in any order and executor.
+    The draw depends only on the texts of the row and the seed, so it is the same in any order and executor.
 
     :param sample: the row; its instruction has at least one word.
     :param count: how many.
-    :param drop_rate: probability that a word is dropped, 0 <= drop_rate < 1. If all words are, they are drawn again.
-    :param seed: of the draw.
+    :param drop_rate: probability that a word is dropped, 0 <= drop_rate < 1. If all words are dropped, they are drawn
+        again.
+    :param seed: seed of the draw.
     """
     digest = hashlib.sha256(f"{sample_digest(sample)}:{seed}".encode()).digest()
     random = Random(int.from_bytes(digest[:8], "big"))

@@ -1,4 +1,4 @@
-"""What can be measured of a row's reasoning trace without a model."""
+"""Measures of a row's reasoning trace without a model."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ MEASURES = {
     "share": "trace_share",
     "truncated": "trace_truncated",
 }
-"""Name of each measure to the key of its stat."""
+"""Maps the name of each measure to the key of its stat."""
 
 _FENCE = re.compile(r"^[ \t]*```", re.MULTILINE)
 _OPEN_ENDS = tuple(",;([{-–—+=*/\\，、；（「")
-# A colon is none: traces often end in "The answer is:".
+# Without the colon, because traces often end in "The answer is:".
 _NEVER_LAST = frozenset(
     (
         *("a", "an", "the", "and", "or", "but", "nor", "because", "whose", "which", "of", "from", "with", "than"),
@@ -35,8 +35,8 @@ _LONGEST_WORD = 20  # characters
 def trace_figures(exchanges: Sequence[Exchange]) -> tuple[float, float, float, float] | None:
     """Return the measures of a row; None for a row without a trace.
 
-    A row with several traces has their total length, the share of all of them, the loop score of the worst, and is
-    truncated if one of them is. An empty trace has length 0 and no loop.
+    A row with several traces has their total length and total share, the highest loop score, and is truncated if one of
+    them is. An empty trace has length 0 and no loop.
 
     :param exchanges: of the row.
     :return: loop score in [0, 1]; words; share of the words that the assistant writes, in [0, 1]; 0 or 1.
@@ -51,9 +51,10 @@ def trace_figures(exchanges: Sequence[Exchange]) -> tuple[float, float, float, f
 
 
 def is_truncated(exchange: Exchange) -> bool:
-    """Tell whether a trace was cut off: it has no end, nothing behind it, or stops in a sentence or a block of code.
+    """Return whether a trace was cut off: it has no end, nothing after it, or stops within a sentence or a block of
+    code.
 
-    :param exchange: one with a trace.
+    :param exchange: exchange with a trace.
     """
     if not exchange.complete:
         return True

@@ -1,9 +1,9 @@
-"""How hard a language model finds a response, with its instruction and without it: perplexity and IFD.
+"""How hard a language model finds a response with and without its instruction: perplexity and IFD.
 
 Sources: Li et al., "From Quantity to Quality" (arXiv 2308.12032, Cherry): the ratio of mean token losses; Li et al.,
-"Superfiltering" (arXiv 2402.00530): the ratio of perplexities, which orders rows otherwise; Li et al., "Selective
+"Superfiltering" (arXiv 2402.00530): the ratio of perplexities, which orders rows differently; Li et al., "Selective
 Reflection-Tuning" (arXiv 2402.10110): the same ratio of the instruction, given its response; D3 (arXiv 2503.11441):
-losses of tokens of which the model was sure.
+losses of tokens about which the model was sure.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ MEASURES: Mapping[str, str] = {
     "reverse_ifd": "reverse_ifd",
     "upd": "upd",
 }
-"""Name of each measure to the key of its stat. No key is one of Data-Juicer's own: its filters would take the value of
-another model for theirs."""
+"""Maps the name of each measure to the key of its stat. No key equals one of Data-Juicer's, whose filters would
+otherwise use the value of another model."""
 
 
 @dataclass(frozen=True)
 class Span:
-    """Tokens of which a model's mean loss is wanted.
+    """Tokens whose mean loss is wanted.
 
-    :param tokens: token ids, as the model reads them. Spans of the same tokens are read in one pass.
-    :param first: position of the first one whose loss counts, >= 1.
-    :param end: position behind the last one whose loss counts; None: all from the first on count.
+    :param tokens: token ids that the model reads. Spans of the same tokens are read in one pass.
+    :param first: position of the first token whose loss counts, >= 1.
+    :param end: position after the last token whose loss counts; None: all tokens from the first on count.
     """
 
     tokens: tuple[int, ...]
@@ -56,12 +56,12 @@ class Span:
 
     @property
     def stop(self) -> int:
-        """Position behind the last token whose loss counts, and behind all that its loss depends on."""
+        """Position after the last token whose loss counts, and after all tokens on which its loss depends."""
         return len(self.tokens) if self.end is None else self.end
 
     @property
     def count(self) -> int:
-        """How many tokens count."""
+        """Number of tokens that count."""
         return self.stop - self.first
 
 
@@ -73,12 +73,12 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "reverse_ifd": ("question_given", "question_alone"),
     "upd": ("given_upd",),
 }
-"""The losses that each measure is made of: of the response given its prompt, of the response alone, of prompt and
-response as one text, of the instruction given its response, of the instruction alone; and the mean surprise of the
+"""The losses that each measure needs: the loss of the response given its prompt, of the response alone, of prompt and
+response as one text, of the instruction given its response, and of the instruction alone; and the mean surprise of the
 response given its prompt."""
 
 UPD = "_upd"
-"""Ending of the name of a span whose mean surprise is wanted, not its mean loss; see `LossModel`."""
+"""Suffix of a span's name if its mean surprise is wanted instead of its mean loss; see `LossModel`."""
 
 
 def response_spans(
@@ -88,17 +88,17 @@ def response_spans(
     max_length: int,
     alone: Sequence[int] = (),
 ) -> dict[str, Span] | str:
-    """Return the tokens of which the losses are wanted; see `NEEDS`.
+    """Return the spans whose losses are wanted; see `NEEDS`.
 
-    Where the tokenizer puts nothing first, as GPT-2's, the first token of the response alone has no loss, while behind
-    the prompt every one has: so the released code counts, and so it is cut.
+    If the tokenizer adds no start token, like GPT-2's, the first token of the response alone has no loss, while after
+    the prompt every token has one. The released code counts and cuts in this way.
 
     :param prompt: token ids of the prompt, without special tokens.
     :param response: token ids of the response, without special tokens.
-    :param start: what stands before a text: BOS or EOS, or nothing.
-    :param max_length: tokens that the model reads at most; the end of a longer response is cut.
-    :param alone: token ids of what stands before a response without its prompt.
-    :return: the spans, those without a token whose loss counts left out; or why there are none: `empty_response`,
+    :param start: the tokens before a text: BOS or EOS, or none.
+    :param max_length: most tokens that the model reads; the end of a longer response is cut.
+    :param alone: token ids of the text before a response without its prompt.
+    :return: the spans, without those in which no token counts; or why there are none: `empty_response` or
         `instruction_too_long`.
     """
     if not response:
@@ -108,7 +108,7 @@ def response_spans(
     if room < 1:
         return "instruction_too_long"
     before = (*start, *prompt)
-    # One more where nothing stands before it, since the first token has no loss there.
+    # One more if no token precedes it, because the first token has no loss then.
     rest = (*bare, *response[: room + (not bare)])
     tokens = (*before, *response[:room])
     spans = {
@@ -122,17 +122,17 @@ def response_spans(
 def question_spans(
     prompt: Sequence[int], question: Sequence[int], start: Sequence[int], max_length: int, alone: Sequence[int] = ()
 ) -> dict[str, Span]:
-    """Return the tokens of which the losses of an instruction are wanted, given its response and alone.
+    """Return the spans for the losses of an instruction, given its response and alone.
 
-    The same tokens of the instruction count in both. What is too long loses the end of the instruction, then the
-    beginning of the response.
+    The same tokens of the instruction count in both. If a text is too long, the end of the instruction is cut first,
+    then the beginning of the response.
 
-    :param prompt: token ids of the response and what stands around it.
+    :param prompt: token ids of the response and the text around it.
     :param question: token ids of the instruction.
-    :param start: what stands before a text: BOS or EOS, or nothing.
-    :param max_length: tokens that the model reads at most.
-    :param alone: token ids of what stands before an instruction without its response.
-    :return: the spans, those without a token whose loss counts left out.
+    :param start: the tokens before a text: BOS or EOS, or none.
+    :param max_length: most tokens that the model reads.
+    :param alone: token ids of the text before an instruction without its response.
+    :return: the spans, without those in which no token counts.
     """
     bare = (*start, *alone)
     scored = tuple(question[: max_length - max(len(bare), len(start) + 1)])
@@ -149,10 +149,10 @@ def question_spans(
 class TokenTurn:
     """An answer of the assistant, as token ids without special tokens.
 
-    :param before: what stands before it: the question and what stands around it.
+    :param before: tokens before the answer: the question and the text around it.
     :param response: the answer.
-    :param continues: whether `before` stands behind the answer of the turn before; else it is all that stands before
-        this one, earlier turns included.
+    :param continues: whether `before` follows the answer of the previous turn; otherwise it is the whole text before
+        this answer, including earlier turns.
     """
 
     before: Sequence[int]
@@ -163,20 +163,20 @@ class TokenTurn:
 def turn_spans(
     turns: Sequence[TokenTurn], start: Sequence[int], max_length: int, alone: Sequence[int] = ()
 ) -> list[dict[str, Span]] | str:
-    """Return the tokens of which the losses are wanted, for each turn of a conversation; see `response_spans`.
+    """Return the spans whose losses are wanted for each turn of a conversation; see `response_spans`.
 
-    Each turn is given all turns before it, and the spans of turns that continue each other are of the same tokens, so
-    that the model reads a conversation once. `whole` is the whole conversation, and is with the last turn.
+    Each turn is given all turns before it. The spans of turns that continue each other have the same tokens, so that
+    the model reads a conversation only once. `whole` is the whole conversation and belongs to the last turn.
 
     :param turns: at least one.
-    :param start: what stands before a text: BOS or EOS, or nothing.
-    :param max_length: tokens that the model reads at most; turns behind them are left out.
-    :param alone: token ids of what stands before a response alone.
-    :return: the spans of each turn, up to the last of which a token is left; or why there is none.
+    :param start: the tokens before a text: BOS or EOS, or none.
+    :param max_length: most tokens that the model reads; later turns are left out.
+    :param alone: token ids of the text before a response alone.
+    :return: the spans of each turn, up to the last turn with a remaining token; or why there are none.
     """
     found: list[dict[str, Span]] = []
     read: list[int] = []
-    first = 0  # turn with which the text begins
+    first = 0  # turn at which the text begins
     reason = ""
     for turn in turns:
         if not turn.continues:
@@ -187,7 +187,7 @@ def turn_spans(
         if isinstance(spans, str):
             reason = reason or spans
             if spans == "instruction_too_long":
-                break  # later turns stand behind still more
+                break  # later turns have even more tokens before them
             spans = {}
         else:
             for earlier in found:
@@ -199,7 +199,7 @@ def turn_spans(
 
 
 def _share_tokens(turns: Sequence[dict[str, Span]]) -> None:
-    """Have turns that continue each other be spans of the same tokens, those of the last."""
+    """Give turns that continue each other the same tokens, those of the last turn."""
     given = [spans["given"] for spans in turns if "given" in spans]
     for spans in turns:
         if "given" in spans and spans["given"] is not given[-1]:
@@ -207,7 +207,7 @@ def _share_tokens(turns: Sequence[dict[str, Span]]) -> None:
 
 
 TURNS = ("mean", "max")
-"""How the measures of the turns of a conversation become one; see `measured_over`."""
+"""Ways to combine the measures of a conversation's turns; see `measured_over`."""
 
 
 def measured_over(
@@ -216,12 +216,11 @@ def measured_over(
     """Return a measure of a conversation.
 
     :param measure: see `measured`.
-    :param turns: the mean token losses of each turn, at least one turn. Turns without a loss that the measure needs do
-        not count.
-    :param tokens: how many tokens each loss is the mean of.
+    :param turns: the mean token losses of each turn, at least one turn. Turns that lack a needed loss do not count.
+    :param tokens: number of tokens of each mean loss.
     :param over: `mean`: the measure of the mean losses over the tokens of all turns; `max`: the largest measure of a
         turn.
-    :return: of one turn its own measure; else see `measured`.
+    :return: the measure of a single turn, if there is only one; otherwise see `measured`.
     """
     needs = NEEDS[measure]
     counted = [number for number, losses in enumerate(turns) if all(name in losses for name in needs)]
@@ -242,12 +241,12 @@ def measured_over(
 def measured(measure: str, losses: Mapping[str, float]) -> Score:
     """Return a measure.
 
-    :param measure: `ifd`: perplexity of the response given the prompt over its perplexity alone, exp(given - alone);
-        `ifd_loss_ratio`: given / alone; `perplexity`: exp(given); `sample_perplexity`: exp(whole); `reverse_ifd`:
-        perplexity of the instruction given the response over its perplexity alone; `upd`: the mean surprise.
+    :param measure: `ifd`: perplexity of the response given the prompt, divided by its perplexity alone, exp(given -
+        alone); `ifd_loss_ratio`: given / alone; `perplexity`: exp(given); `sample_perplexity`: exp(whole);
+        `reverse_ifd`: perplexity of the instruction given the response, divided by its perplexity alone; `upd`: the
+        mean surprise.
     :param losses: mean token losses, natural logarithm.
-    :return: the measure; `response_too_short` if a loss that it needs is not there, `not_finite` if it is no finite
-        number.
+    :return: the measure; `response_too_short` if a needed loss is missing, `not_finite` if it is not a finite number.
     """
     if any(name not in losses for name in NEEDS[measure]):
         return Score.missing("response_too_short")
@@ -256,7 +255,7 @@ def measured(measure: str, losses: Mapping[str, float]) -> Score:
         value = _FORMULAS[measure](*values)
     except (OverflowError, ZeroDivisionError):
         return Score.missing("not_finite")
-    # An infinite loss of the response alone would make an IFD of 0.
+    # An infinite loss of the response alone would give an IFD of 0.
     return Score(value) if all(map(math.isfinite, (*values, value))) else Score.missing("not_finite")
 
 

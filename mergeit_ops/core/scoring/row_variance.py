@@ -16,7 +16,7 @@ STATISTICS: tuple[Statistic, ...] = ("variance", "mean_square")
 
 _VARIANCE = 0.95
 _BLOCK_ROWS = 16_384
-_SAME = 1e-6  # entries of an axis that rounding alone may tell apart
+_SAME = 1e-6  # entries of an axis that differ by less may differ only by rounding
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class PrincipalAxes:
 
     The sign of an axis is arbitrary. Here its largest entry is positive, the first of nearly equal ones.
 
-    :param mean: (d,) of the rows.
-    :param axes: (d, c) float64, the scaling of the dimensions included.
+    :param mean: (d,) mean of the rows.
+    :param axes: (d, c) float64, including the scaling of the dimensions.
     """
 
     mean: NDArray[np.float64]
@@ -70,8 +70,8 @@ def row_statistic(coordinates: NDArray[np.float64], statistic: Statistic) -> NDA
     """Return the spread of each row over its coordinates.
 
     :param coordinates: (n, c) float64.
-    :param statistic: `variance` of the coordinates of a row, over their own mean (LIFT's code; it depends on the signs
-        of the axes); `mean_square`, which does not.
+    :param statistic: `variance` of the coordinates of a row around their own mean (as in LIFT's code; it depends on the
+        signs of the axes), or `mean_square`, which does not depend on them.
     :return: (n,) float64.
     """
     spread = coordinates.var(axis=1) if statistic == "variance" else np.square(coordinates).mean(axis=1)

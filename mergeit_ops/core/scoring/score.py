@@ -14,7 +14,7 @@ OK = "ok"
 class Score:
     """The score of one row, or the reason why there is none.
 
-    A failed scoring is not a low score: `value` is then None and `status` says why.
+    A failed scoring is not a low score: `value` is None then, and `status` says why.
 
     :param value: the score; Deita-like scorers give 1 (poor) to 6 (excellent).
     :param status: `ok`, or a short reason code such as `empty_response`.

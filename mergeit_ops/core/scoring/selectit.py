@@ -1,4 +1,4 @@
-"""The rating that a model gives to a row, and how sure it is of it, over several ways to ask.
+"""A model's rating of a row, and how sure the model is, over several ways to ask.
 
 Source: Liu et al., "SelectIT" (arXiv 2402.16705). The prompts are our own.
 """
@@ -25,11 +25,11 @@ RATING_PROMPTS: tuple[str, ...] = (
     "Assess the response to the instruction on a scale of five points, where 1 stands for useless and 5 for a response "
     "that does precisely what the instruction says.",
 )
-"""Ways to ask for a rating of how accurately an instruction is followed."""
+"""Prompts for a rating of how accurately an instruction is followed."""
 
 
 def prompt_parts(rating_prompt: str, question: str) -> tuple[str, str]:
-    """Return what stands before a response that is to be rated, and behind it.
+    """Return the texts before and after a response to rate.
 
     The prompt ends with a line break, so that the next token is the bare digit in any vocabulary.
     """
@@ -38,10 +38,11 @@ def prompt_parts(rating_prompt: str, question: str) -> tuple[str, str]:
 
 
 def token_score(weights: Sequence[float]) -> float:
-    """Return the likeliest rating, times how far it stands above the others.
+    """Return the likeliest rating, times its lead over the others.
 
     P' = softmax(p / sum(p)), and the score is r * mean over the other ratings k of (P'_r - P'_k). The softmax of
-    numbers that are probabilities already compresses it: at most 5 * 0.255762. Of equal ratings the lowest counts.
+    numbers that are already probabilities compresses the score to at most 5 * 0.255762. Among equal ratings the lowest
+    counts.
 
     :param weights: log-probabilities, or logits, of the five ratings.
     :raises ValueError: if one is NaN or positive infinity, or none is finite.
@@ -58,9 +59,9 @@ def token_score(weights: Sequence[float]) -> float:
 
 
 def sentence_score(scores: Sequence[float], alpha: float) -> float:
-    """Return the mean of the scores of several prompts, lowered where they disagree: mean / (1 + alpha * std).
+    """Return the mean of the scores of several prompts, lowered if they disagree: mean / (1 + alpha * std).
 
     :param scores: see `token_score`; at least one.
-    :param alpha: weight of the standard deviation, that of a population.
+    :param alpha: weight of the (population) standard deviation.
     """
     return fmean(scores) / (1 + alpha * pstdev(scores))

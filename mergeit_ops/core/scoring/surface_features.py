@@ -1,4 +1,4 @@
-"""What can be counted in a row without a model: lengths, variety, repetition, form."""
+"""Features of a row that can be counted without a model: lengths, variety, repetition and form."""
 
 from __future__ import annotations
 
@@ -53,17 +53,17 @@ FEATURE_NAMES: tuple[str, ...] = (
 )
 """Names of the columns of `surface_features`, in order.
 
-Lengths are ln(1 + count). Shares and ratios are 0 where there is nothing to divide by.
+Lengths are ln(1 + count). Shares and ratios are 0 if the divisor is 0.
 """
 
 _WORD = re.compile(r"[^\W_]+(?:['’\-][^\W_]+)*")
-# The lookbehind keeps a long run of marks from being tried again at every mark.
+# The lookbehind prevents a new attempt at every mark of a long run.
 _SENTENCE_END = re.compile(r"(?<![.!?。！？])[.!?。！？]+[\"'”’)\]]*(?=\s|$)|\n+")
 _LIST_LINE = re.compile(r"\s*(?:[-*•–]|\(?\d{1,3}[.):]|\(?[A-Za-z][.)])\s+\S")
 _TERMINAL = re.compile(r"[.!?。！？…][\"'”’)\]`*]*$")
 _PUNCTUATION = frozenset(string.punctuation + "“”‘’…–—。！？、，；：")
 _ARTICLES = frozenset({"a", "an", "the"})
-# Words that do not follow an article in English prose: a cheap sign of scrambled word order.
+# Words that do not follow an article in English prose, as a cheap sign of scrambled word order.
 _FUNCTION_WORDS = """
     a an the of to in on at by for from with and or but nor so as than that this these those is are was were be been has
     have had do does did will would can could should may might must it its he she they them their his her we our you
@@ -78,11 +78,12 @@ _MAX_COMPRESSION_RATIO = 1.5
 
 
 def surface_features(samples: Sequence[Sample]) -> NDArray[np.float32]:
-    """Count what can be seen of each row without a model.
+    """Count the surface features of each row.
 
-    Each row depends on its own sample only. Word-level features assume that words are set apart by spaces, and
-    `output_misplaced_article_share` and `output_function_word_share` know English only. Stems are the first five
-    letters of words of at least four that are no function words; a sentence is linked if the next shares a stem.
+    The features of a row depend only on its own sample. Word-level features assume that spaces separate words;
+    `output_misplaced_article_share` and `output_function_word_share` are for English only. Stems are the first five
+    letters of words that have at least four letters and are not function words. A sentence is linked if the next one
+    shares a stem.
 
     :param samples: n rows; any text may be empty.
     :return: (n, len(FEATURE_NAMES)) float32, all finite.
@@ -106,7 +107,7 @@ def _features_of(sample: Sample) -> list[float]:
     sentence_lengths = [len(part) for part in sentence_words]
     stems_of = [_stems(part) for part in sentence_words]
     stems, query_stems = set().union(*stems_of), _stems(query_words)
-    # Level 6 is the default today; naming it keeps the feature fixed.
+    # Level 6 is the current default; naming it keeps the feature fixed.
     compressed = len(zlib.compress(raw, 6)) if raw else 0
     return [
         _log(len(query)),

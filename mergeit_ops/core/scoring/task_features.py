@@ -1,4 +1,4 @@
-"""What kind of task a row is, and in what style it is answered, counted in English words without a model."""
+"""The kind of task and the style of the answer, from counts of English words, without a model."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TASKS: Mapping[str, frozenset[str]] = {
         "summarize": "summarize summarise",
     }.items()
 }
-"""Words of an instruction that tell its kind; a word may tell two."""
+"""Words of an instruction that indicate its kind; a word may indicate two kinds."""
 
 _OUTPUT_NAMES = (
     "output_connective_share",
@@ -80,10 +80,10 @@ _OPENING, _VERY_LONG = 8, 10  # words, letters
 
 
 def task_features(samples: Sequence[Sample]) -> NDArray[np.float32]:
-    """Count what tells the kind of the task and the style of the answer.
+    """Count the features of the kind of task and of the style of the answer.
 
-    Each row depends on its own sample only. Words are runs of English letters. Lengths are ln(1 + count), and what is
-    divided by words is 0 where there are none.
+    The features of a row depend only on its own sample. Words are runs of English letters. Lengths are ln(1 + count).
+    Features per word are 0 if there are no words.
 
     :param samples: n rows; any text may be empty.
     :return: (n, len(TASK_FEATURE_NAMES)) float32, all finite.

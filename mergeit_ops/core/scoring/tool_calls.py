@@ -1,4 +1,4 @@
-"""Whether the tool calls of a row fit its tools, and its results its calls."""
+"""Whether the tool calls of a row fit its tools, and the results fit the calls."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ MEASURES = {
     "orphan_results": "tool_call_orphan_results",
     "unanswered_calls": "tool_call_unanswered_calls",
 }
-"""Name of each measure to the key of its stat."""
+"""Maps the name of each measure to the key of its stat."""
 
 
 def tool_call_figures(use: ToolUse, schemas: Schemas) -> dict[str, float] | str:
     """Return the measures of a row, or why it has none.
 
     A call is valid if its tool is known, its arguments are a JSON object, and they fit the schema of the tool. The
-    share is that of the valid calls among all calls and orphan results. An orphan result is one whose id belongs to no
-    call, or that stands where no call waits for one. A call is unanswered if something else is said before a result.
+    share is that of valid calls among all calls and orphan results. A result is an orphan if its id belongs to no call,
+    or if no call waits for a result. A call is unanswered if something else is said before its result.
 
-    :param use: the tools of the row and what happens to them.
+    :param use: the tools of the row and their use.
     :param schemas: checks arguments.
     :return: a figure for each of `MEASURES`; or `no_tool_calls`, `no_tools`, `unreadable_tools`, `unreadable_call` or a
         reason of `Schemas.check`.
@@ -63,7 +63,7 @@ _VALID = ""
 
 
 def _verdict(call: Call, known: Mapping[str, str], schemas: Schemas) -> str:
-    """Return the measure that counts a call that is not valid, a reason why nobody can tell, or nothing."""
+    """Return the measure that counts an invalid call, a reason why it cannot be checked, or an empty text."""
     if call.arguments is None and (not call.name or call.name in known):
         return "malformed_arguments"
     if call.name not in known:
@@ -80,11 +80,11 @@ def _verdict(call: Call, known: Mapping[str, str], schemas: Schemas) -> str:
 
 @dataclass
 class _Results:
-    """Finds the calls that results belong to.
+    """Finds the calls of results.
 
-    :param waiting: calls without a result so far, each with whether something else has been said since.
+    :param waiting: calls without a result so far, each with whether something else was said after it.
     :param orphans: results without a call.
-    :param unanswered: calls that have no result although the conversation goes on.
+    :param unanswered: calls without a result although the conversation goes on.
     """
 
     waiting: list[Call] = field(default_factory=list)
@@ -111,7 +111,7 @@ class _Results:
 
     def _take(self, result: ToolResult) -> None:
         if result.number is None:
-            # A turn without an id may hold the results of all calls before it.
+            # A turn without an id may contain the results of all calls before it.
             self.orphans += 0 if self.waiting else 1
             self.waiting = []
             return
@@ -124,7 +124,7 @@ class _Results:
                 del queue[number]
 
     def _place_of(self, result: ToolResult) -> tuple[list[Call], int] | None:
-        """Return the call that a result belongs to: by its id, else the first of its name, else the first."""
+        """Return the call of a result: by its id, or the first call of its name, or the first call."""
         for queue in (self.waiting, self.passed):
             for number, call in enumerate(queue):
                 if result.call_id and call.call_id:

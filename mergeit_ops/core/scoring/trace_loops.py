@@ -1,4 +1,4 @@
-"""How much a text goes round in circles: the same words again and again, one directly behind the other."""
+"""How repetitive a text is: the same words again and again in direct succession."""
 
 from __future__ import annotations
 
@@ -13,38 +13,39 @@ from mergeit_ops.core.text.words import LETTERS, UNSPACED
 
 __all__ = ["loop_score"]
 
-_WINDOW, _SHORTEST_WINDOW = 128, 48  # words that the share is of
+_WINDOW, _SHORTEST_WINDOW = 128, 48  # words of the window in which the share is measured
 _SHORT_PERIODS = range(1, 17)
 _LONGEST_PERIOD = 2_000
-_BLOCK = 512  # words whose likely periods are found together
+_BLOCK = 512  # words whose likely periods are searched together
 _PERIODS_OF_BLOCK, _FEWEST_VOTES = 4, 4
 _NGRAM = 4  # words
-_TWICE_FROM = 12  # words: shorter ones must stand there three times
+_TWICE_FROM = 12  # words; shorter sequences must occur three times
 _FAR_NGRAM, _FAR_COPIES = 20, 4
-_FAR_WORDS = 10  # of the n-gram, beside numbers and single letters
+_FAR_WORDS = 10  # words of the n-gram besides numbers and single letters
 
-# In mathematics and tables, numbers and single letters repeat; how many of them, without a word between, are no loop.
+# In mathematics and tables, numbers and single letters repeat. This many of them without a word between are not a loop.
 _NUMBER, _LETTER, _WORD = range(3)
 _FREE = (128, 32, 0)
 
-_LONGEST = 20  # characters of a piece: a word that never ends is a loop in itself
+_LONGEST = 20  # characters of a piece, because an endless word is itself a loop
 _TOKEN = re.compile(rf"\\[a-z]+|\d+(?:[.,:/]\d+)*|[{UNSPACED}]|{LETTERS}|[^\w\s]{{40,80}}")
-"""Commands of LaTeX, numbers, words, and rows of signs that are too long for a line in a table."""
+"""Commands of LaTeX, numbers, words, and sequences of signs that are too long for a line in a table."""
 _UNSPACED = re.compile(f"[{UNSPACED}]")
 
 
 def loop_score(text: str) -> float:
-    """Return how repetitive a text is where it is most repetitive.
+    """Return how repetitive the most repetitive part of a text is.
 
-    Of the window of 128 words that repeats most, the share of words that stand in a loop: they are the same as the
-    words directly before them, three times or more, or twice from 12 words on; or they stand in 20 words that have been
-    said at least three times before, anywhere. Case, white space and punctuation do not count. Numbers, single letters
-    and commands of LaTeX may repeat as they do in equations and tables: 128 or 32 of them in a row are no loop.
+    It is the share of words in a loop, within the most repetitive window of 128 words. Words are in a loop if their
+    sequence occurs at least three times in direct succession, or twice if it has at least 12 words, or if they belong
+    to 20 words that occurred at least three times before, anywhere. Case, white space and punctuation are ignored.
+    Numbers, single letters and commands of LaTeX may repeat as in equations and tables: 128 or 32 of them in a row are
+    not a loop.
 
-    The time is linear in the length.
+    The time is linear in the length of the text.
 
     :param text: any text; each character of a script without spaces counts as a word.
-    :return: from 0, for a text that does not go round in circles, to 1.
+    :return: from 0, for a text without loops, to 1.
     """
     codes, kinds = _words(text)
     if not len(codes):
@@ -82,7 +83,7 @@ def _kind(word: str) -> int:
 def _mark(
     looped: NDArray[np.bool_], codes: NDArray[np.int64], kinds: NDArray[np.int8], period: int, start: int, stop: int
 ) -> None:
-    """Mark the words of a stretch that repeat those a period before, where that goes on for long enough."""
+    """Mark the words of a stretch that repeat the words one period before, if the repetition is long enough."""
     start = max(start, period)
     if stop <= start:
         return
@@ -97,7 +98,7 @@ def _mark(
 
 
 def _long_periods(codes: NDArray[np.int64]) -> Iterator[tuple[int, int, int]]:
-    """Yield periods beyond the short ones of stretches, by how far their n-grams are from their last copies."""
+    """Yield longer periods of stretches, by the distance of their n-grams from their last copies."""
     if len(codes) < 2 * _SHORT_PERIODS.stop:
         return
     grams = _ngrams(codes, _NGRAM)
@@ -118,12 +119,12 @@ def _long_periods(codes: NDArray[np.int64]) -> Iterator[tuple[int, int, int]]:
     for period, found in blocks.items():
         breaks = [place for place in range(1, len(found)) if found[place] > found[place - 1] + 2]
         for first, stop in pairwise((0, *breaks, len(found))):
-            # Copies begin before the block in which most of them stand and end behind it.
+            # Copies may begin before the block that contains most of them and end after it.
             yield period, (found[first] - 1) * _BLOCK, min(len(codes), (found[stop - 1] + 2) * _BLOCK)
 
 
 def _mark_far(looped: NDArray[np.bool_], codes: NDArray[np.int64], kinds: NDArray[np.int8]) -> None:
-    """Mark long n-grams that have been said several times before, whatever stands between."""
+    """Mark long n-grams that occurred several times before, with any text between."""
     if len(codes) < _FAR_NGRAM * _FAR_COPIES:
         return
     grams = _ngrams(codes, _FAR_NGRAM)

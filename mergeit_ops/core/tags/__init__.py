@@ -1,1 +1,1 @@
-"""Tags of rows: key phrases of texts, and tags that mean the same made one."""
+"""Tags of rows: key phrases of texts, and merging of tags that mean the same."""

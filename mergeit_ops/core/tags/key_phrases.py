@@ -1,4 +1,4 @@
-"""Key phrases of texts: one to a few words that are rare among all texts, but not unique."""
+"""Key phrases of texts: one or a few words that are rare among all texts, but not unique."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _ASKED_FOR = """
     bill call cry describe detail fill find fire interest mill mine move name part show system
 """
 _NO_STOP_WORDS = frozenset(_ASKED_FOR.split())
-"""What instructions ask for or are about, although scikit-learn counts these words as stop words."""
+"""Words that instructions ask for or are about, although scikit-learn treats them as stop words."""
 
 
 def count_phrases(texts: Iterable[str], words: int, known: Collection[str]) -> Counter[str]:
-    """Count in how many texts each phrase of so many words is.
+    """Count the texts that contain each phrase of a number of words.
 
-    A phrase can be frequent only if its parts are, so phrases of more than one word are counted only if the phrase
-    without its first and that without its last word are known.
+    A phrase can be frequent only if its parts are. So phrases of more than one word are counted only if the phrase
+    without its first word and the phrase without its last word are known.
 
     :param texts: any texts.
     :param words: words in a phrase, >= 1.
@@ -51,10 +51,10 @@ def count_phrases(texts: Iterable[str], words: int, known: Collection[str]) -> C
 class KeyPhrases:
     """Finds the key phrases of texts by tf-idf.
 
-    :param counts: in how many texts each phrase is that may be chosen.
-    :param texts: how many texts there are.
-    :param words: words in a phrase at most.
-    :param most: phrases of a text at most.
+    :param counts: number of texts with each candidate phrase.
+    :param texts: number of texts.
+    :param words: most words in a phrase.
+    :param most: most phrases of a text.
     """
 
     counts: Mapping[str, int]
@@ -63,11 +63,11 @@ class KeyPhrases:
     most: int
 
     def of(self, text: str) -> list[str]:
-        """Return the key phrases of one of the texts, those of the highest weight first.
+        """Return the key phrases of one of the texts, those with the highest weight first.
 
-        The weight of a phrase is how often the text has it, times ln((1 + n) / (1 + c)) + 1 for a phrase in c of n
-        texts. A phrase that shares a word with a chosen one is left out. Equal weights go to the longer phrase, then to
-        the earlier one.
+        The weight of a phrase is its count in the text, times ln((1 + n) / (1 + c)) + 1 for a phrase in c of n texts. A
+        phrase that shares a word with a chosen one is left out. Equal weights go to the longer phrase, then to the
+        earlier one.
 
         :param text: any text.
         """
@@ -91,7 +91,7 @@ class KeyPhrases:
 def _runs(text: str) -> Iterator[list[str]]:
     """Yield the words between two marks, in lower case and in the singular, without numbers and stop words.
 
-    A run of characters of a script without spaces gives its pairs of characters, each a run of its own.
+    A run of characters of a script without spaces yields its pairs of characters, each as a separate run.
     """
     stop_words = _stop_words()
     run: list[str] = []

@@ -1,4 +1,4 @@
-"""How many rows a tag must be in."""
+"""The number of rows in which a tag must occur."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ _ROWS_PER_COUNT = 15_000
 
 
 def least_count(rows: int, asked: int | None) -> int:
-    """Return in how many rows a tag must be to be kept.
+    """Return the number of rows in which a tag must occur to be kept.
 
     :param rows: rows of the dataset.
-    :param asked: what the recipe says; None: one for every 15,000 rows, as InsTag keeps tags of 20 among its 306,044
-        rows, and at least 2.
+    :param asked: the recipe's value; None: one for every 15,000 rows, and at least 2. InsTag uses 20 for its 306,044
+        rows.
     """
     return max(2, rows // _ROWS_PER_COUNT) if asked is None else asked

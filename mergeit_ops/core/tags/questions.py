@@ -1,4 +1,4 @@
-"""What a language model is asked for the tags of an instruction, by name."""
+"""The questions to a language model for the tags of an instruction, by name."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ _TAGS_OF_A_ROW = 4.48  # in InsTag's pool
 
 @dataclass(frozen=True)
 class TagQuestion:
-    """A conversation that asks for the tags of a row, and what asks it where the recipe does not say.
+    """Builds the conversation that asks for the tags of a row, with defaults for parameters that the recipe leaves out.
 
-    :param messages: builds the chat turns.
+    :param messages: function that builds the chat turns.
     :param model: name of the model.
-    :param is_local: whether it is a Hugging Face model of this machine.
-    :param sampling_params: how replies are drawn.
-    :param chat_template: of the local model; None: its own.
-    :param completion_tokens: tokens that a reply is expected to have.
+    :param is_local: whether it is a local Hugging Face model.
+    :param sampling_params: sampling parameters of the replies.
+    :param chat_template: chat template of the local model; None: the model's own.
+    :param completion_tokens: expected tokens of a reply.
     """
 
     messages: Callable[[Sample], tuple[Message, ...]]
@@ -78,7 +78,7 @@ def _general(sample: Sample) -> tuple[Message, ...]:
 
 def _instagger(sample: Sample) -> tuple[Message, ...]:
     query = f"{sample.instruction}\n{sample.input}" if sample.input.strip() else sample.instruction
-    # A mark of the tokenizer in a row would end the user's turn.
+    # A special mark of the tokenizer in a row would end the user's turn.
     request = _INSTAGGER_REQUEST.format(query=without_marks(query))
     return ({"role": "system", "content": _INSTAGGER_SYSTEM}, {"role": "user", "content": request})
 
@@ -89,7 +89,7 @@ QUESTIONS: Mapping[str, TagQuestion] = {
         _instagger,
         "OFA-Sys/InsTagger",
         is_local=True,
-        # As in published code.
+        # As in the published code.
         sampling_params={"temperature": 0, "max_tokens": 512},
         chat_template=_VICUNA_TEMPLATE,
     ),

@@ -1,4 +1,4 @@
-"""Reading the tags in a model's reply: a list, or a reason why there is none; never a guess."""
+"""Read the tags in a model's reply: a list, or a reason why there is none, without guessing."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ _DECODER = json.JSONDecoder(strict=False)
 def read_tags(text: str) -> tuple[str, ...]:
     """Read the tags of a reply: a JSON list of objects with a `tag`, or of texts.
 
-    One object is one tag, several objects one after the other are a list, and so is the only value of an object.
-    A list in a code fence or with text around it is read, and one that is nearly JSON if it is closed, so that a reply
-    that was cut off is never completed by guessing. Reasoning is never searched.
+    One object is one tag. Several successive objects are a list, and so is a list that is the only value of an object.
+    A list in a code fence or with text around it is read. A list that is nearly valid JSON is read if it is closed, so
+    that a cut-off reply is never completed by guessing. Reasoning is never searched.
 
     :param text: the whole reply.
-    :return: the tags, each once, without those that have no letter or digit, each run of whitespace as one space. An
-        empty list is a reply.
-    :raises ReplyError: `empty`, `refused` or `unparsable`, also if one element of the list is no text, or none has a
-        letter or digit. No other exception is raised, whatever the text.
+    :return: the tags, each once, without tags that have no letter or digit, and with runs of whitespace as one space.
+        An empty list is a valid reply.
+    :raises ReplyError: `empty`, `refused` or `unparsable`, also if an element of the list is not a text, or no element
+        has a letter or digit. No other exception is raised for any text.
     """
     if len(text) > MAX_REPLY_CHARS:
         raise ReplyError(FailureReason.UNPARSABLE)
@@ -62,17 +62,17 @@ def _tags_in(answer: str) -> list[str] | None:
     if answer[opening] == "{":
         values, rest = _objects(answer, opening)
         if values:
-            # Of objects with text between them, which is meant would be a guess.
+            # With text between objects, choosing one would be a guess.
             is_all = not any(mark in rest for mark in "[{")
             return _tags_of(values[0] if len(values) == 1 else values) if is_all else None
-    # Of several lists, which is meant would be a guess.
+    # With several lists, choosing one would be a guess.
     elif lists := list(islice(_lists(answer, opening), 2)):
         return lists[0] if len(lists) == 1 else None
     return _repaired(answer, opening)
 
 
 def _objects(answer: str, opening: int) -> tuple[list[Any], str]:
-    """Return the objects that stand one after the other, and what stands behind them; none if one cannot be read."""
+    """Return successive objects and the text after them; no objects if one cannot be read."""
     values: list[Any] = []
     while answer[opening : opening + 1] == "{":
         try:
@@ -86,7 +86,8 @@ def _objects(answer: str, opening: int) -> tuple[list[Any], str]:
 
 
 def _lists(answer: str, opening: int) -> Iterator[list[str]]:
-    """Yield the lists of tags in a text. One of texts must be the first thing in brackets: prose has such ones too."""
+    """Yield the lists of tags in a text. A list of texts must be the first thing in brackets, because prose also
+    contains such lists."""
     first, position = opening, opening
     for _ in range(_MAX_OPENINGS):
         try:
@@ -111,14 +112,14 @@ def _repaired(answer: str, opening: int) -> list[str] | None:
         return None
     try:
         tags = _tags_of(json_repair.loads(candidate, skip_json_loads=True))
-    except Exception:  # a repair library guesses; whatever stops it, the text is no list
+    except Exception:  # the repair library guesses; if it raises anything, the text is not a list
         return None
-    # A tag that is not there as it was read has been made up.
+    # A tag that the reply does not contain as it was read is made up.
     return tags if tags and all(tag in candidate for tag in tags) else None
 
 
 def _tags_of(value: Any) -> list[str] | None:
-    """Return the tags of a JSON value, None if an element is none."""
+    """Return the tags of a JSON value; None if an element is not a tag."""
     if isinstance(value, Mapping) and "tag" not in value and len(value) == 1:
         (value,) = value.values()
         if not isinstance(value, list):

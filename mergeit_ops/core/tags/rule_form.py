@@ -1,4 +1,4 @@
-"""The form in which tags are compared: lower case, letters and digits only, words in the singular."""
+"""The form in which tags are compared: lower case, only letters and digits, words in the singular."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ _WITH_ES = ("sses", "xes", "ches", "shes", "zzes")
 
 @lru_cache(maxsize=2**16)
 def rule_form(tag: str) -> str:
-    """Return the form of a tag that its spellings share.
+    """Return the form that all spellings of a tag share.
 
     :param tag: any text.
-    :return: lower case; what is no letter, digit or accent becomes one space; words in the singular. Empty for a tag
-        of symbols only.
+    :return: the tag in lower case, with characters other than letters, digits and accents as one space, and words in
+        the singular. Empty for a tag of symbols only.
     """
-    # Vowel signs of Indian scripts are marks, and part of the word.
+    # Vowel signs of Indian scripts are marks that belong to the word.
     spaced = "".join([character if unicodedata.category(character)[0] in "LMN" else " " for character in tag.lower()])
     return " ".join(map(singular, spaced.split()))
 
 
 def singular(word: str) -> str:
-    """Return an English word without the ending of its plural; `analysis`, `class` and `mathematics` stay.
+    """Return an English word without its plural ending; `analysis`, `class` and `mathematics` stay.
 
-    :param word: in lower case.
+    :param word: word in lower case.
     """
     if len(word) < _SHORTEST_PLURAL or not word.endswith("s") or word.endswith(_NOT_PLURAL) or word in _SAME_IN_PLURAL:
         return word

@@ -1,4 +1,4 @@
-"""Pairs of tags whose vectors are alike."""
+"""Pairs of tags with similar vectors."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from mergeit_ops.core.products import inner_products
 __all__ = ["MOST_TAGS", "similar_pairs"]
 
 MOST_TAGS = 100_000
-"""Tags that should be compared at most: the time grows with their square."""
+"""Most tags to compare; the time grows with their square."""
 
 _BLOCK_ROWS = 1_024
 
 _ROUNDING = 1e-6
-"""What rounding to float32 can take from a cosine."""
+"""The most that rounding to float32 can subtract from a cosine."""
 
 
 def similar_pairs(
@@ -24,8 +24,9 @@ def similar_pairs(
     """Return the pairs of rows whose cosine is at least a threshold.
 
     :param vectors: (n, d) float32 of unit norm.
-    :param similarity: the threshold. A cosine that rounding has put just below counts too.
-    :return: first rows, second rows and cosines of m pairs. The first row is the lower one; pairs are ascending.
+    :param similarity: the threshold. A cosine that is just below it because of rounding counts too.
+    :return: first rows, second rows and cosines of m pairs. The first row is the lower one. Pairs are in ascending
+        order.
     """
     firsts, seconds, cosines = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [np.zeros(0, np.float32)]
     for start in range(0, len(vectors), _BLOCK_ROWS):

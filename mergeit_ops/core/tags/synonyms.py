@@ -1,4 +1,4 @@
-"""Tags that mean the same, under one name."""
+"""One name for tags that mean the same."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ __all__ = ["implications", "implied_by", "name_rank", "pairs_of", "synonyms"]
 
 
 def name_rank(tag: str, counts: Mapping[str, int]) -> tuple[int, int, str]:
-    """Return what decides which of several tags is the name of all: the most frequent, shortest, alphabetically first.
+    """Return the rank of a tag as the name of several tags: the most frequent, then the shortest, then the
+    alphabetically first is best.
 
-    :param tag: one of them.
-    :param counts: in how many rows each tag is.
-    :return: the name has the lowest.
+    :param tag: one of the tags.
+    :param counts: number of rows with each tag.
+    :return: the rank; the name has the lowest.
     """
     return -counts[tag], len(tag), tag
 
@@ -26,13 +27,13 @@ def name_rank(tag: str, counts: Mapping[str, int]) -> tuple[int, int, str]:
 def synonyms(
     tags: Sequence[str], counts: Mapping[str, int], vectors: NDArray[np.float32], similarity: float
 ) -> dict[str, str]:
-    """Return the name of each tag: that of all tags that are joined to it by pairs of similar vectors.
+    """Return the name of each tag: the common name of all tags that are connected to it by pairs of similar vectors.
 
-    These are the connected components, which DBSCAN finds with `min_samples` 1. They are transitive: a chain of similar
-    tags becomes one tag, whose ends may differ.
+    The groups are connected components, as DBSCAN finds them with `min_samples` 1. They are transitive: a chain of
+    similar tags becomes one tag, although its ends may differ.
 
     :param tags: n tags.
-    :param counts: in how many rows each is.
+    :param counts: number of rows with each tag.
     :param vectors: (n, d) float32 of unit norm.
     :param similarity: lowest cosine of a similar pair.
     """
@@ -53,10 +54,10 @@ def implications(
 ) -> list[tuple[str, str, int, float]]:
     """Return the rules "a row with the first tag has the second", each with its support and its confidence.
 
-    :param counts: in how many rows each tag is.
-    :param pairs: in how many rows two tags are together; each pair once.
-    :param min_support: rows in which both are, at least.
-    :param min_confidence: share of the rows with the first that have the second, at least.
+    :param counts: number of rows with each tag.
+    :param pairs: number of rows with both tags of a pair; each pair once.
+    :param min_support: fewest rows with both tags.
+    :param min_confidence: smallest share of the rows with the first tag that also have the second.
     """
     return [
         (tag, other, support, support / counts[tag])
@@ -70,9 +71,10 @@ def implications(
 def implied_by(
     counts: Mapping[str, int], pairs: Mapping[tuple[str, str], int], min_support: int, min_confidence: float
 ) -> dict[str, str]:
-    """Return, for each tag that nearly always comes with another, that other one, which can stand for both.
+    """Return, for each tag that nearly always occurs with another tag, the other one, which replaces it.
 
-    Of two tags that imply each other the one with the better name stays. A tag that implies several goes to the surest.
+    If two tags imply each other, the one with the better name stays. A tag that implies several tags becomes the most
+    certain one.
 
     :param counts: see `implications`.
     :param pairs: see `implications`.
@@ -89,7 +91,7 @@ def implied_by(
 
 
 def _last(tag: str, names: Mapping[str, str]) -> str:
-    # No circle: each name is better than the one before.
+    # There is no cycle, because each name is better than the one before.
     while tag in names:
         tag = names[tag]
     return tag

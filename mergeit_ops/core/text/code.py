@@ -1,4 +1,4 @@
-"""How much of a text is program code, by the form of its lines."""
+"""The share of program code in a text, by the form of its lines."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _CODE_LINE = re.compile(
 
 
 def code_line_share(text: str) -> float:
-    """Return which share of the lines that are not blank look like code; every line in a fenced block counts.
+    """Return the share of non-blank lines that look like code; every line in a fenced block counts.
 
-    It goes by form, so it is a statistic of many texts: single lines of prose and of code are mistaken.
+    It depends only on the form, so it is a statistic for many texts; single lines may be misjudged.
 
     :param text: any text.
-    :return: from 0 to 1; 0 of a blank text.
+    :return: from 0 to 1; 0 for a blank text.
     """
     code = lines = 0
     fenced = False
@@ -42,4 +42,4 @@ def code_line_share(text: str) -> float:
     return code / lines if lines else 0.0
 
 
-_LONGEST = 400  # characters that are looked at: longer lines are prose
+_LONGEST = 400  # characters to check; longer lines are prose

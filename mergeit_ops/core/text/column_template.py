@@ -1,4 +1,4 @@
-"""Text built from the columns of a row, with a template like that of `str.format` that may only name columns."""
+"""Build a text from the columns of a row by a template like that of `str.format`, which may only name columns."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class ColumnTemplate:
     format code.
 
     :param text: column names in braces; a literal brace is doubled.
-    :raises ValueError: if a brace is left open, or a field is more than a name.
+    :raises ValueError: if a brace is not closed, or a field is more than a name.
     """
 
     def __init__(self, text: str) -> None:
@@ -32,7 +32,7 @@ class ColumnTemplate:
     def render(self, values: Mapping[str, str]) -> str:
         """Return the text.
 
-        :param values: the text of each name.
+        :param values: maps each name to its text.
         """
         return "".join(literal + ("" if name is None else values[name]) for literal, name in self._parts)
 

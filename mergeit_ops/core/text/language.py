@@ -1,4 +1,5 @@
-"""In what language a text is written, by py3langid: 4.6 MB, no download, some 20,000 short texts a second."""
+"""Detect the language of a text by py3langid, which takes 4.6 MB, no download, and handles about 20,000 short texts per
+second."""
 
 from __future__ import annotations
 
@@ -10,16 +11,17 @@ from typing import Any
 __all__ = ["LEAST_CONFIDENCE", "completed", "language_of"]
 
 LEAST_CONFIDENCE = 0.6
-"""Probability that a language must have. Of 3,000 English instructions of Alpaca, one reaches it for another language:
-it asks to translate a French sentence."""
+"""Lowest probability of a detected language. Of 3,000 English instructions of Alpaca, one reaches it for another
+language; it asks to translate a French sentence."""
 
-_CHARACTERS_READ = 2_000  # they tell the language
+_CHARACTERS_READ = 2_000  # enough to detect the language
 
 
 def language_of(*texts: str) -> str | None:
-    """Return the language of the first text that tells one, as its ISO 639 code, such as `en`; None if none does.
+    """Return the language of the first text with a detectable language, as an ISO 639 code such as `en`; None if there
+    is none.
 
-    Short texts, code, numbers and lists of names often tell none.
+    The language of short texts, code, numbers and lists of names is often unknown.
 
     :param texts: any texts.
     """
@@ -32,10 +34,10 @@ def language_of(*texts: str) -> str | None:
 
 
 def completed(languages: Sequence[str | None]) -> list[str]:
-    """Return the languages of texts that belong together; one that is unknown counts as the most common one.
+    """Return the languages of texts that belong together; an unknown language becomes the most common one.
 
-    :param languages: n codes; None where a language is unknown.
-    :return: n codes; all empty if every one is unknown.
+    :param languages: n codes; None for an unknown language.
+    :return: n codes; all empty if every language is unknown.
     """
     counts = Counter(language for language in languages if language is not None)
     most_common = min(counts, key=lambda language: (-counts[language], language), default="")

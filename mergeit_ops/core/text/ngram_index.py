@@ -1,4 +1,4 @@
-"""Which texts of a fixed set share a run of words with other texts: an exact index of n-grams."""
+"""An exact index of n-grams that finds texts of a fixed set that share runs of words with other texts."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from mergeit_ops.core.text.words import UNSPACED, exact_words
 __all__ = ["MOST_GROUPS", "SHORTEST", "NgramIndex", "Overlap", "comparable_words"]
 
 SHORTEST = 5
-"""Words that a text must have to be looked for: fewer, such as "What is this?", stand in unrelated texts too."""
+"""Fewest words of a text to search for. Shorter texts, such as "What is this?", occur in unrelated texts too."""
 
 MOST_GROUPS = 10
-"""An n-gram that more groups of texts have than this is part of their template, and says nothing."""
+"""An n-gram in more groups of texts than this belongs to their template and does not count."""
 
 _EXCERPT_WORDS = 40
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
@@ -27,9 +27,9 @@ _SPACE_INSIDE = re.compile(rf"(?<=[{UNSPACED}]) (?=[{UNSPACED}])")
 
 
 def comparable_words(text: str) -> list[str]:
-    """Return the words of a text as they are compared.
+    """Return the words of a text in the form in which they are compared.
 
-    Case, punctuation, white space, the numbers of list items and the width and form of characters (NFKC) do not count.
+    Case, punctuation, white space, the numbers of list items, and the width and form of characters (NFKC) are ignored.
     In scripts without spaces each character is a word.
 
     :param text: any text.
@@ -39,11 +39,11 @@ def comparable_words(text: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Overlap:
-    """What a text has in common with a text of the index.
+    """The overlap of a text with a text of the index.
 
-    :param share: share of the n-grams of the indexed text that it has, in (0, 1].
+    :param share: share of the indexed text's n-grams that it contains, in (0, 1].
     :param text: number of the indexed text.
-    :param excerpt: the longest run of common words, as far as they fit.
+    :param excerpt: the longest run of common words.
     """
 
     share: float
@@ -55,11 +55,11 @@ class Overlap:
 class _Table:
     """The n-grams of one length.
 
-    :param hashes: (h,) of all of them, ascending, each once.
-    :param first: (h + 1,) where the entries of each hash begin.
-    :param places: (e,) where the n-gram of each entry stands among the words of the index.
-    :param grams: (e,) number of the n-gram; equal words have equal numbers, whatever their hash.
-    :param texts: (e,) text that it is of. A text has one entry for each of its distinct n-grams.
+    :param hashes: (h,) hashes of all n-grams, ascending, each once.
+    :param first: (h + 1,) start of the entries of each hash.
+    :param places: (e,) position of each entry's n-gram among the words of the index.
+    :param grams: (e,) number of the n-gram; equal n-grams have equal numbers.
+    :param texts: (e,) text of the entry. A text has one entry for each of its distinct n-grams.
     """
 
     hashes: NDArray[np.uint64]
@@ -72,13 +72,12 @@ class _Table:
 class NgramIndex:
     """The n-grams of some texts.
 
-    Texts with fewer words than `n` are looked for as a whole. Words are numbered, and n-grams are found by a hash of 64
-    bits. What is found is compared word by word, so two n-grams of one hash are never confused. The index takes about
-    50 bytes for each word of the texts.
+    Texts with fewer words than `n` are searched as a whole. Words are numbered, and n-grams are found by a hash of 64
+    bits. Matches are compared word by word, so two n-grams with one hash are never confused. The index takes about 50
+    bytes per word of the texts.
 
     :param texts: words of each.
-    :param groups: group of each, such as the row that it is of. An n-gram of more than `MOST_GROUPS` groups does not
-        count.
+    :param groups: group of each text, such as its row. An n-gram in more than `MOST_GROUPS` groups does not count.
     :param n: words of an n-gram, at least 1.
     """
 
@@ -106,15 +105,15 @@ class NgramIndex:
 
     @property
     def is_covered(self) -> NDArray[np.bool_]:
-        """Return which texts have an n-gram to be found by."""
+        """Return which texts have an n-gram by which they can be found."""
         covered: NDArray[np.bool_] = self._sizes > 0
         return covered
 
     def overlaps(self, texts: Sequence[Sequence[Sequence[str]]]) -> list[Overlap | None]:
-        """Return what each of some texts has in common with the text of the index that it has most of.
+        """Return the overlap of each text with the indexed text of which it contains the largest share.
 
-        :param texts: n texts, each as parts of words; no n-gram goes from one part to the next.
-        :return: n overlaps, None where there is none. Of equal shares the first text of the index counts.
+        :param texts: n texts, each as parts with words; no n-gram crosses a boundary of parts.
+        :return: n overlaps, None if there is none. Among equal shares, the first text of the index counts.
         """
         words: list[str] = []
         rows: list[int] = []
@@ -136,7 +135,7 @@ class NgramIndex:
         pairs = np.unique(np.stack([at, indexed, lengths, grams]), axis=1)
         hits, counts = np.unique(pairs[:2], axis=1, return_counts=True)
         shares = counts / self._sizes[hits[1]]
-        # By row, the highest share first, of equal ones the first text.
+        # Sorted by row, then by falling share, then by text.
         order = np.lexsort((hits[1], -shares, hits[0]))
         _, best = np.unique(hits[0][order], return_index=True)
         for hit in order[best].tolist():
@@ -150,7 +149,7 @@ class NgramIndex:
         return ((length, hashes) for length, hashes in _window_hashes(ids, longest) if length in self._tables)
 
     def _matches(self, ids: NDArray[np.int64], length: int, hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
-        """Return where n-grams of the index stand: (4, m) place, text of the index, n-gram, length."""
+        """Return the matches of the index's n-grams: (4, m) place, text of the index, n-gram, length."""
         table = self._tables[length]
         unknown = np.cumsum(np.concatenate([[0], ids == _NO_WORD]))
         places = np.flatnonzero(unknown[length:] == unknown[:-length])
@@ -179,7 +178,7 @@ class NgramIndex:
         begins = np.concatenate([[True], hashes[1:] != hashes[:-1]])
         grams = np.cumsum(begins) - 1
         self._tell_collisions_apart(places, grams, np.flatnonzero(begins), length)
-        # One entry of each n-gram for each text, and none where it is of a template.
+        # One entry per n-gram and text, and none for n-grams of a template.
         keys = np.unique(grams * (texts.max() + 1) + texts, return_index=True)[1]
         by_group = np.unique(grams[keys] * (groups.max() + 1) + groups[texts[keys]]) // (groups.max() + 1)
         numbers, of_gram = np.unique(by_group, return_counts=True)
@@ -190,7 +189,7 @@ class NgramIndex:
     def _tell_collisions_apart(
         self, places: NDArray[np.int64], grams: NDArray[np.int64], begins: NDArray[np.int64], length: int
     ) -> None:
-        """Give n-grams of one hash numbers of their own; changes `grams`."""
+        """Give different n-grams with one hash different numbers; changes `grams`."""
         first = places[begins][grams]
         same = np.ones(len(places), dtype=bool)
         for step in range(length):
@@ -213,7 +212,7 @@ def _window_hashes(ids: NDArray[np.int64], longest: int) -> Iterator[tuple[int, 
 
 
 def _expanded(first: NDArray[np.int64], end: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the numbers of all ranges `first` to `end`, one after the other, and the range that each is of."""
+    """Return the numbers of all ranges `first` to `end`, one after the other, and the range of each number."""
     sizes = end - first
     owners = np.repeat(np.arange(len(first)), sizes)
     inside = np.arange(len(owners)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
@@ -221,7 +220,7 @@ def _expanded(first: NDArray[np.int64], end: NDArray[np.int64]) -> tuple[NDArray
 
 
 def _excerpt(words: Sequence[str], places: NDArray[np.int64], lengths: NDArray[np.int64]) -> str:
-    """Return the longest run of words that n-grams cover; of equal ones the first."""
+    """Return the longest run of words that n-grams cover; the first one among equals."""
     order = np.lexsort((lengths, places))
     best = run = (0, 0)
     for place, length in zip(places[order].tolist(), lengths[order].tolist(), strict=True):

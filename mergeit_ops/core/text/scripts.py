@@ -1,4 +1,4 @@
-"""The scripts that a text is written in, which tell some languages apart without a model."""
+"""The scripts of a text, which distinguish some languages without a model."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ __all__ = ["main_script", "script_shares", "shares_script"]
 
 _ALIASES = {"HIRAGANA": "KANA", "KATAKANA": "KANA", "KATAKANA-HIRAGANA": "KANA", "FULLWIDTH": "LATIN"}
 _LEAST_SHARE = 0.2
-_JAPANESE_SHARE = 0.05  # a Japanese text of many ideographs still has its particles in kana
+_JAPANESE_SHARE = 0.05  # even a Japanese text with many ideographs has its particles in kana
 
 
 def script_shares(text: str) -> dict[str, float]:
     """Return the share of each script among the letters of a text; empty if it has none.
 
-    Hiragana and Katakana are one script. A text with a little of them is Japanese, and its ideographs count as theirs.
+    Hiragana and Katakana are one script. A text with a small share of them is Japanese, so its ideographs count as
+    kana.
 
     :param text: any text.
-    :return: scripts by the first word of their names in Unicode, such as `LATIN`, `CJK` and `KANA`, to shares that sum
-        to 1.
+    :return: maps scripts, by the first word of their Unicode names (such as `LATIN`, `CJK` and `KANA`), to shares that
+        sum to 1.
     """
     counts = Counter(_script(char) for char in text if char.isalpha())
     total = counts.total()
@@ -36,12 +37,12 @@ def main_script(text: str) -> str | None:
 
 
 def shares_script(new: str, old: str) -> bool:
-    """Tell whether a text is mainly in a script in which at least a fifth of the letters of another are.
+    """Return whether the main script of a text is the script of at least a fifth of the letters of another text.
 
-    Languages of one script, such as English and German, are not told apart.
+    Languages with the same script, such as English and German, are not distinguished.
 
     :param new: the text.
-    :param old: the other one; without letters it agrees with any.
+    :param old: the other text; if it has no letters, the result is true.
     """
     found, known = main_script(new), script_shares(old)
     return not known or (found is not None and known.get(found, 0.0) >= _LEAST_SHARE)

@@ -1,4 +1,4 @@
-"""How many tokens a text is, estimated without a tokenizer."""
+"""Estimate the tokens of a text without a tokenizer."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ _BYTES_PER_TOKEN = 4
 
 
 def estimate_tokens(text: str) -> int:
-    """Estimate how many tokens a text is, from its length in UTF-8 bytes.
+    """Estimate the tokens of a text from its length in UTF-8 bytes.
 
     :param text: any text.
-    :return: about a token per four bytes, which suits English; other languages come out within a factor of two.
+    :return: one token per four bytes, which suits English; other languages come out within a factor of two.
     """
     return math.ceil(len(text.encode("utf-8", "surrogatepass")) / _BYTES_PER_TOKEN)

@@ -8,18 +8,18 @@ import unicodedata
 __all__ = ["FUNCTION_WORDS", "LETTERS", "MARKS", "UNSPACED", "count_words", "exact_words", "is_number", "stems"]
 
 UNSPACED = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-"""Characters of scripts that put no space between words, as a set for regular expressions; each counts as a word."""
+"""Characters of scripts without spaces between words, as a set for regular expressions; each counts as a word."""
 MARKS = "".join(mark for mark in map(chr, range(0x0300, 0x3000)) if unicodedata.category(mark).startswith("M"))
-r"""Marks that stand at letters, such as vowel signs of Indian scripts and accents that are written apart, as a set for
-regular expressions. `\w` does not match them."""
+r"""Marks on letters, such as vowel signs of Indian scripts and separately encoded accents, as a set for regular
+expressions. `\w` does not match them."""
 _LETTER = rf"[^\W\d_{UNSPACED}]"
 LETTERS = rf"{_LETTER}+(?:[{MARKS}]+{_LETTER}*)*"
-"""Regular expression for letters of any script that puts spaces between words, with their marks."""
+"""Regular expression for letters, with their marks, of any script with spaces between words."""
 _WORD = re.compile(rf"[{UNSPACED}]|\d+(?:[.,:/]\d+)*|{LETTERS}(?:['’]{LETTERS})*")
 _LIST_MARK = re.compile(r"^[^\S\n]*\(?\d{1,3}[.)][^\S\n]", re.MULTILINE)
 _SYMBOL = re.compile(r"[^\w\s]")
 _UNSPACED_CHARACTER = re.compile(f"[{UNSPACED}]")
-_UNSPACED_WORD = 2  # characters; words of Chinese and Japanese have about as many
+_UNSPACED_WORD = 2  # characters; the usual length of a word in Chinese and Japanese
 _STEM_LETTERS = 5
 _SHORTEST_PLURAL = 3
 
@@ -32,22 +32,22 @@ _FUNCTION_WORDS = """
 
 
 def exact_words(text: str) -> list[str]:
-    """Return the words of a text in lower case, with numbers as one word and without their thousands separators.
+    """Return the words of a text in lower case, with each number as one word without thousands separators.
 
-    The numbers of list items are left out. A text without any word, such as `?` or an emoji, gives its symbols.
+    The numbers of list items are left out. For a text without words, such as `?` or an emoji, its symbols are returned.
 
     :param text: any text.
     """
     lowered = _LIST_MARK.sub("", text.lower())
-    # Only numbers hold a comma.
+    # Only numbers contain a comma.
     words = [word.replace(",", "") if "," in word else word for word in _WORD.findall(lowered)]
     return words or _SYMBOL.findall(lowered)
 
 
 def count_words(text: str) -> int:
-    """Count the words of a text as its reader does: what stands between spaces and has a letter or digit.
+    """Count the words of a text like a reader: pieces between spaces that have a letter or digit.
 
-    Two characters of a script that puts no spaces between words count as one word. So `24-hour` is one word, and four
+    Two characters of a script without spaces between words count as one word. So `24-hour` is one word, and four
     Chinese characters are two.
 
     :param text: any text.
@@ -58,9 +58,9 @@ def count_words(text: str) -> int:
 
 
 def stems(text: str) -> list[str]:
-    """Return the words of a text without their endings: an s at the end, and what follows the fifth letter.
+    """Return the words of a text without their endings: a final s, and everything after the fifth letter.
 
-    Numbers stay whole.
+    Numbers stay complete.
 
     :param text: any text.
     """

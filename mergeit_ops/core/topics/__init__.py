@@ -1,1 +1,1 @@
-"""Topics of a dataset: clustering, typical words, splits."""
+"""Topics of a dataset: clustering, typical words and splits."""

@@ -1,4 +1,4 @@
-"""Cells of like rows, the same in whatever order the rows come."""
+"""Cells of similar rows, which do not depend on the order of the rows."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _ODD = 0x9E3779B97F4A7C15  # 2^64 over the golden ratio: its multiples spread ov
 class Cells:
     """Rows in cells.
 
-    :param labels: (n,) the cell of each row, from 0.
-    :param model: what has assigned the rows; None if a cell was divided further, or there are no rows.
+    :param labels: (n,) cell of each row, from 0.
+    :param model: the model that has assigned the rows; None if a cell was divided further, or there are no rows.
     """
 
     labels: NDArray[np.int64]
     model: TopicModel | None
 
     def rows(self) -> list[NDArray[np.int64]]:
-        """Return the positions of the rows of each cell that has any, ascending."""
+        """Return the positions of the rows of each non-empty cell, ascending."""
         order = np.argsort(self.labels, kind="stable")
         return np.split(order, np.flatnonzero(np.diff(self.labels[order])) + 1) if len(order) else []
 
@@ -40,13 +40,13 @@ def find_cells(
     seed: int = 42,
     most_rows: int | None = None,
 ) -> Cells:
-    """Divide rows into cells by K-means, which is fitted to a sample where rows are many.
+    """Divide rows into cells by K-means, which is fitted to a sample if there are many rows.
 
     :param vectors: (n, d) float32.
     :param count: number of cells; lowered to the number of distinct rows.
     :param pca_variance: see `fit_topics`.
     :param seed: seed of K-means.
-    :param most_rows: a cell of more rows is divided further, unless its rows are all the same; None: never.
+    :param most_rows: a cell of more rows is divided further, unless all its rows are the same; None: never.
     """
     if not len(vectors):
         return Cells(np.zeros(0, dtype=np.int64), None)
@@ -65,11 +65,11 @@ def find_cells(
 
 
 def sample_by_content(vectors: NDArray[np.float32], size: int) -> NDArray[np.int64]:
-    """Choose rows uniformly by what they hold, so that the order of all rows does not matter.
+    """Choose rows uniformly by their content, so that the order of the rows does not matter.
 
     :param vectors: (n, d) float32.
-    :param size: rows wanted.
-    :return: min(n, size) positions, by the hash of their rows.
+    :param size: number of rows.
+    :return: min(n, size) positions, ordered by the hash of their rows.
     """
     factors = (np.arange(1, vectors.shape[1] + 1, dtype=np.uint64) * np.uint64(_ODD)) | np.uint64(1)
     hashes = np.empty(len(vectors), dtype=np.uint64)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mergeit_ops.core.fixed_threads import fixed_threads
 
 _ASSIGN_BLOCK_DISTANCES = 4_000_000
-# In shares of the squared norms; the error of a product in float32 is a hundredth of it.
+# As a share of the squared norms; the error of a product in float32 is a hundredth of it.
 _NEARLY_EQUAL = 1e-4
 _MIN_FIT_ROWS = 50_000
 _FIT_ROWS_PER_TOPIC = 100
@@ -30,16 +30,16 @@ def default_num_clusters(n: int) -> int:
 
 
 def default_fit_sample_size(num_clusters: int) -> int:
-    """Return how many rows centroids are fitted on when the recipe does not say.
+    """Return the number of rows to which centroids are fitted, if the recipe does not set it.
 
-    K-means gains little from more than about a hundred rows per centroid, and fitting is the only step whose
-    memory grows with its sample; 50,000 rows are always affordable.
+    K-means gains little from more than about a hundred rows per centroid. Fitting is the only step whose memory grows
+    with its sample, and 50,000 rows are always affordable.
     """
     return max(_MIN_FIT_ROWS, _FIT_ROWS_PER_TOPIC * num_clusters)
 
 
 def fit_sample(row_ids: Sequence[str], size: int) -> NDArray[np.int64]:
-    """Choose the rows that centroids are fitted on, by content and not by position.
+    """Choose the rows to which centroids are fitted, by content and not by position.
 
     Row ids are hashes, so the lowest ids are a uniform sample that does not depend on the order of the rows, on the
     executor or on the number of processes.
@@ -49,7 +49,7 @@ def fit_sample(row_ids: Sequence[str], size: int) -> NDArray[np.int64]:
     :return: min(n, size) positions, ordered by row id.
     """
     try:
-        # Bytes sort in the order of the texts they stand for, in a quarter of the memory.
+        # Bytes have the same order as their texts, in a quarter of the memory.
         keys = np.asarray(row_ids, dtype=np.bytes_)
     except UnicodeEncodeError:
         keys = np.asarray(row_ids, dtype=np.str_)
@@ -61,7 +61,7 @@ class TopicModel:
     """Fitted centroids.
 
     :param kmeans: the fitted scikit-learn K-means.
-    :param pca: the fitted scikit-learn PCA, or None when clustering ran on the embeddings themselves.
+    :param pca: the fitted scikit-learn PCA, or None if the embeddings themselves were clustered.
     """
 
     kmeans: Any
@@ -75,8 +75,8 @@ class TopicModel:
     def assign(self, vectors: NDArray[np.float32]) -> NDArray[np.int64]:
         """Return the topic of each row, which does not depend on the other rows.
 
-        The last bits of a matrix product depend on the place of a row in it. Rows that lie between two topics are
-        therefore assigned by sums over the row alone, in float64.
+        The last bits of a matrix product depend on the place of a row. Rows between two topics are therefore assigned
+        by separate sums for each row, in float64.
 
         :param vectors: (n, d) float32 embeddings.
         :return: (n,) int64 in [0, num_clusters).
@@ -92,7 +92,7 @@ class TopicModel:
         centroids = self.kmeans.cluster_centers_
         rows = vectors if self.pca is None else self.pca.transform(vectors)
         norms = np.einsum("ij,ij->i", centroids, centroids)
-        # Squared distances less the norm of the row, which is the same for all centroids.
+        # Squared distances minus the norm of the row, which is the same for all centroids.
         distances = norms - 2 * (rows @ centroids.T)
         labels = distances.argmin(axis=1)
         scale = norms.max() + np.einsum("ij,ij->i", rows, rows)
@@ -118,10 +118,10 @@ def fit_topics(
 ) -> TopicModel:
     """Fit topic centroids.
 
-    :param vectors: (n, d) float32 embeddings of the rows to fit on, n >= 1.
+    :param vectors: (n, d) float32 embeddings of the rows to fit to, n >= 1.
     :param num_clusters: number of topics; lowered to the number of distinct rows.
     :param pca_variance: share of variance in (0, 1) that the reduced space keeps, or None for no reduction. The
-        reduction serves clustering only; selection works on the embeddings themselves.
+        reduction is only for clustering; selection uses the embeddings themselves.
     :param seed: seed of K-means.
     :return: the fitted model.
     """
@@ -136,17 +136,19 @@ def _fit(vectors: NDArray[np.float32], num_clusters: int, pca_variance: float | 
 
     # A single direction, or a single row, has no variance to keep a share of.
     reducible = pca_variance is not None and num_clusters > 1
-    # Many rows make the covariance matrix exact enough, and its eigenvectors cost a tenth of a decomposition of all.
+    # With many rows the covariance matrix is exact enough, and its eigenvectors take a tenth of the time of a full
+    # decomposition.
     many = len(vectors) >= _COVARIANCE_ROWS_PER_DIMENSION * vectors.shape[1]
     solver = "covariance_eigh" if many else "full"
     pca = PCA(n_components=pca_variance, svd_solver=solver, random_state=seed).fit(vectors) if reducible else None
     reduced = vectors if pca is None else pca.transform(vectors)
     reduced = np.ascontiguousarray(reduced, np.float32)
     if len(vectors) <= _LARGE_FIT_ROWS:
-        # n_init 1 is scikit-learn's default for k-means++ since 1.4 and gives the paper's code its speed.
+        # n_init 1 is scikit-learn's default for k-means++ since 1.4 and the reason for the speed of the paper's code.
         kmeans = KMeans(num_clusters, random_state=seed, n_init=1)
     else:
-        # scikit-learn's own k-means++ doubles the width of all rows for each centroid it draws: most of the time.
+        # scikit-learn's own k-means++ converts all rows to float64 for each centroid that it draws, which takes most of
+        # the time.
         starts = _starting_centroids(reduced, num_clusters, seed)
         kmeans = KMeans(num_clusters, init=starts, random_state=seed, n_init=1, max_iter=_LARGE_FIT_ITERATIONS)
     return TopicModel(kmeans=kmeans.fit(reduced), pca=pca)
@@ -156,7 +158,7 @@ def _starting_centroids(rows: NDArray[np.float32], num_clusters: int, seed: int)
     """Draw centroids by greedy k-means++ from the first rows, which are a uniform sample of all.
 
     :param rows: (n, d) float32 in the order of `fit_sample`.
-    :param num_clusters: centroids wanted, <= n.
+    :param num_clusters: number of centroids, <= n.
     :param seed: seed of the draws.
     :return: (num_clusters, d) float32, rows among the first 20 per centroid.
     """
@@ -181,10 +183,10 @@ def _starting_centroids(rows: NDArray[np.float32], num_clusters: int, seed: int)
 
 
 def _distinct_rows(vectors: NDArray[np.float32], most: int) -> int:
-    """Return how many different rows there are, counted no further than `most`."""
+    """Return the number of different rows, counted up to `most`."""
     seen: set[bytes] = set()
     for row in vectors:
-        seen.add((row + 0.0).tobytes())  # minus zero equals zero
+        seen.add((row + 0.0).tobytes())  # makes minus zero equal to zero
         if len(seen) >= most:
             break
     return len(seen)

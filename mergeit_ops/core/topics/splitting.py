@@ -1,4 +1,4 @@
-"""Setting rows aside for validation, whole topics at a time."""
+"""Hold out rows for validation, by whole topics."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ __all__ = ["held_out_topics"]
 def held_out_topics(sizes: Mapping[int, int], share: float, seed: int) -> frozenset[int]:
     """Choose the topics whose rows are held out.
 
-    Rows of one topic are alike: with some of them in training, a loss on the others tells how well they were learnt
-    by heart. Topics are taken in an order that the seed draws, each that still fits; where not even one does, the
-    smallest.
+    Rows of one topic are similar. If some of them are in training, a loss on the others measures memorisation. Topics
+    are taken in an order drawn by the seed, each one that still fits; if none fits, the smallest topic is taken.
 
     :param sizes: rows of each topic, at least 1.
-    :param share: of all rows that should be held out, in [0, 1). What comes out is at most that, to the nearest row,
-        but for the one topic that is held out in any case; it never is all rows.
-    :param seed: of the order. It does not depend on the machine, or on the release of Python.
-    :raises ValueError: if a share of a single topic, or of none, is asked for.
+    :param share: share of all rows to hold out, in [0, 1). The result is at most this share, to the nearest row, except
+        that at least one topic is held out. It is never all rows.
+    :param seed: seed of the order, which does not depend on the machine or the release of Python.
+    :raises ValueError: if there are fewer than two topics and a share is asked for.
     """
     if share == 0:
         return frozenset()

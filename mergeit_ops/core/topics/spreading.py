@@ -1,4 +1,4 @@
-"""A small sample that looks like the whole: spread over topics, and in each topic over lengths."""
+"""A small representative sample: spread over topics, and within each topic over lengths."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["seeded_order", "spread_order"]
 
 
 def seeded_order(ids: Sequence[str], seed: int) -> NDArray[np.int64]:
-    """Return rows in a random order that depends on their ids and the seed, and not on where they stand.
+    """Return rows in a random order that depends on their ids and the seed, not on their positions.
 
     :param ids: n ids, all different.
     :param seed: of the order.
@@ -23,16 +23,16 @@ def seeded_order(ids: Sequence[str], seed: int) -> NDArray[np.int64]:
 
 
 def spread_order(topics: Sequence[int], lengths: Sequence[int], seed: int = 42) -> NDArray[np.int64]:
-    """Return rows in an order of which every beginning is spread over topics and lengths as all rows are.
+    """Return rows in an order such that the first m rows, for any m, are spread over topics and lengths like all rows.
 
-    Rows stand in a line by topic, then by length, then as they are given. The line is looked at in the places of the
-    van der Corput sequence in base 2 (each new one in the middle of the widest gap), turned by the seed. A sample of m
-    rows is thereby a systematic one with implicit strata: of a topic with a share p of the rows it has p m rows, give
-    or take about log2(m), of short and of long ones. A larger sample holds the smaller one.
+    Rows are sorted by topic, then by length, then by position. They are taken at the places of the van der Corput
+    sequence in base 2 (each new place is in the middle of the widest gap), shifted by the seed. A sample of m rows is
+    therefore a systematic sample with implicit strata: from a topic with a share p of the rows it has p m rows, plus or
+    minus about log2(m), both short and long. A larger sample contains the smaller one.
 
     :param topics: (n,) topic of each row.
     :param lengths: (n,) length of each row, in any unit.
-    :param seed: where the sequence begins.
+    :param seed: start of the sequence.
     :return: (n,) positions, each once.
     """
     n = len(topics)
@@ -43,7 +43,7 @@ def spread_order(topics: Sequence[int], lengths: Sequence[int], seed: int = 42) 
     places = np.zeros(1)
     for bit in range(bits):
         places = np.concatenate([places, places + 0.5 ** (bit + 1)])
-    # At least n places at equal distances: each row has one.
+    # At least n places at equal distances, one for each row.
     turned = (places + np.random.default_rng(seed).random()) % 1.0
     cells = np.minimum((turned * n).astype(np.int64), n - 1)
     _, first = np.unique(cells, return_index=True)

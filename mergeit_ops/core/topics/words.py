@@ -1,4 +1,4 @@
-"""What a topic is about, as the words that are typical of it."""
+"""The typical words of a topic."""
 
 from __future__ import annotations
 
@@ -15,25 +15,26 @@ __all__ = ["MORE_STOP_WORDS", "typical_words"]
 
 _TEXTS_PER_TOPIC = 200
 _CHARACTERS_PER_TEXT = 600
-# Letters of any script, with an apostrophe or hyphen inside; scripts that put no spaces between words are told apart.
+# Letters of any script, with an apostrophe or hyphen inside; scripts without spaces between words are separate.
 _WORD = re.compile(rf"[{UNSPACED}]+|{LETTERS}(?:['’-]{LETTERS})*")
 MORE_STOP_WORDS = frozenset(
     ("did", "does", "doing", "don't", "doesn't", "isn't", "it's", "i'm", "let", "just", "like", "that's")
 )
-"""English stop words that the list of scikit-learn leaves out."""
+"""English stop words that are missing in scikit-learn's list."""
 _STARTS_UNSPACED = re.compile(rf"[{UNSPACED}]")
 
 
 def typical_words(texts: Mapping[int, Sequence[str]], count: int = 4) -> dict[int, list[str]]:
-    """Return, for each topic, words that many of its texts share and few other topics know.
+    """Return, for each topic, words that many of its texts and few other topics contain.
 
-    Class-based tf-idf (Grootendorst, arXiv 2203.05794) over the number of texts that hold a word, so that one long text
-    does not name its topic. English stop words are left out; of scripts without spaces, pairs of characters count as
-    words. Bounded work: of each topic 200 texts, evenly spread, and the first 600 characters of each.
+    Class-based tf-idf (Grootendorst, arXiv 2203.05794) over the number of texts with a word, so that one long text does
+    not dominate its topic. English stop words are left out. In scripts without spaces, pairs of characters count as
+    words. To limit the work, only 200 texts of each topic, evenly spread, and the first 600 characters of each are
+    read.
 
-    :param texts: topic to the texts of its rows.
+    :param texts: maps each topic to the texts of its rows.
     :param count: words per topic, >= 1.
-    :return: topic to at most `count` words, most typical first; none for topics without words.
+    :return: maps each topic to at most `count` words, most typical first; empty for topics without words.
     """
     from scipy.sparse import csr_matrix
     from sklearn.feature_extraction.text import CountVectorizer
@@ -53,7 +54,7 @@ def typical_words(texts: Mapping[int, Sequence[str]], count: int = 4) -> dict[in
 
 def _best(counts: Any, rarity: Any, words: Any, count: int) -> list[str]:
     weights = counts.data * rarity[counts.indices]
-    # Ties by spelling: the same words whatever the order of the rows.
+    # Ties are ordered by spelling, so that the words do not depend on the order of the rows.
     ranked = sorted(zip(-weights, words[counts.indices], strict=True))
     return [str(word) for _, word in ranked[:count]]
 

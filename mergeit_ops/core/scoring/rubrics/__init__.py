@@ -29,4 +29,4 @@ RUBRICS: Mapping[str, Rubric] = {
         GROUNDED_TASK,
     )
 }
-"""Name in a recipe to the rubric; a new one is a file and a line here."""
+"""Maps the name in a recipe to the rubric. To add a rubric, add one file and one line here."""

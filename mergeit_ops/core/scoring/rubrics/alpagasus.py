@@ -25,7 +25,7 @@ _LENIENT: Golden = {
     "": None,
     "45": None,
 }
-# The released code reads 45, and a NaN that fails every bound; neither is on the scale, so neither is a score here.
+# The released code reads 45, and a NaN that fails every bound. Neither is on the scale, so neither is a score here.
 _STRICT: Golden = {
     "4.5\nGood": (4.5,),
     "4.5 ": (4.5,),

@@ -1,4 +1,4 @@
-"""The rubric that `llm_judge` has by default, and rubrics of one's own."""
+"""The default rubric of `llm_judge`, and custom rubrics."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mergeit_ops.core.scoring.rubrics.scale import Scale
 __all__ = ["JUDGE", "own_rubric"]
 
 _DEITA_SCALE = Scale(1, 6)
-"""That of the Deita scorers: a merge is compared with its parents at the same gamma."""
+"""The scale of the Deita scorers, so that merges are compared with their parents at the same gamma."""
 
 _TEXT = """\
 Weigh four things:
@@ -48,7 +48,7 @@ JUDGE = Rubric(
 
 
 def own_rubric(text: str, scale: Scale = _DEITA_SCALE) -> Rubric:
-    """Return a rubric of one's own. Its stats have the names of the built-in one.
+    """Return a custom rubric. Its stats have the names of the built-in rubric's.
 
     :param text: what to weigh, and a line for each level.
     :param scale: the numbers that a judge may give.

@@ -1,4 +1,4 @@
-"""The forms of a judge's reply: how one is asked for, and how it is read."""
+"""The forms of a judge's reply: how to ask for them, and how to read them."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _SCORE = ("_score",)
 
 
 def scored_schema(explained: bool = True) -> Mapping[str, Any]:
-    """Return the JSON schema of a score: an object with its reason, or the number.
+    """Return the JSON schema of a score: an object with a reason, or only the number.
 
-    Bounds of the score are checked on reading: some servers refuse a schema that has them.
+    Bounds of the score are checked when it is read, because some servers refuse a schema with bounds.
     """
     if not explained:
         return {"type": "number"}
     return {
         "type": "object",
-        # The reason comes first: written after the score, it would only justify it.
+        # The reason comes first, because after the score it would only justify it.
         "properties": {"reason": {"type": "string"}, "score": {"type": "number"}},
         "required": ["reason", "score"],
         "additionalProperties": False,
@@ -37,14 +37,14 @@ def scored_schema(explained: bool = True) -> Mapping[str, Any]:
 
 
 class ReplyForm(Protocol):
-    """A form of reply to one rubric."""
+    """A form of the reply to one rubric."""
 
     measures: ClassVar[tuple[str, ...]]
-    """Endings of the stats that a reply gives; the first is the score."""
+    """Suffixes of the stats of a reply; the first is the score."""
 
     @property
     def reminder(self) -> str:
-        """Last sentence of the request."""
+        """The last sentence of the request."""
         ...
 
     @property
@@ -54,13 +54,13 @@ class ReplyForm(Protocol):
 
     @property
     def tokens(self) -> int:
-        """Tokens that a reply is expected to have."""
+        """Expected tokens of a reply."""
         ...
 
     def wanted(self, scale: Scale) -> str:
-        """Say which form a reply has.
+        """Return the description of the form, for the prompt.
 
-        :param scale: of the rubric.
+        :param scale: scale of the rubric.
         """
         ...
 
@@ -68,32 +68,32 @@ class ReplyForm(Protocol):
         """Return the value of each measure.
 
         :param text: the whole reply, of any kind.
-        :param scale: of the rubric.
-        :raises ReplyError: if there is no score, or none of the scale. No other exception is raised.
+        :param scale: scale of the rubric.
+        :raises ReplyError: if there is no score on the scale. No other exception is raised.
         """
         ...
 
     def check(self, scale: Scale) -> None:
-        """Check whether numbers of a scale can be read.
+        """Check that numbers of a scale can be read.
 
-        :param scale: of the rubric.
+        :param scale: scale of the rubric.
         :raises ValueError: if not.
         """
         ...
 
     def without_reasons(self) -> ReplyForm:
-        """Return the form in which only the number is written, or only yes and no."""
+        """Return the form with only the number, or only yes and no."""
         ...
 
 
 @dataclass(frozen=True)
 class NumberFirst:
-    """The number alone on the first line.
+    """Only the number on the first line.
 
-    :param explained: whether the reason stands below it; false: the number is the whole reply.
-    :param parts: names of what the score is the sum of; see `opening_number`.
-    :param strict: whether the first line must be the number and nothing else, as the released code of AlpaGasus reads
-        it; false: see `opening_number`.
+    :param explained: whether the reason follows below; false: the number is the whole reply.
+    :param parts: names of the parts whose sum is the score; see `opening_number`.
+    :param strict: whether the first line must be exactly the number, as in the released code of AlpaGasus; false: see
+        `opening_number`.
     """
 
     explained: bool = True
@@ -199,13 +199,13 @@ class ScoredObject:
 
 @dataclass(frozen=True)
 class Checklist:
-    """Questions, each to be answered with yes or no.
+    """Yes-or-no questions.
 
-    A question that is not answered counts as no. What a judge says of the whole is not asked for and not read, so it
-    cannot contradict the answers. The score is the share of yes; `pass` is 1 if all are yes, and else 0.
+    An unanswered question counts as no. An overall verdict is neither asked for nor read, so it cannot contradict the
+    answers. The score is the share of yes; `pass` is 1 if all answers are yes and 0 otherwise.
 
     :param items: the questions, at least one.
-    :param explained: whether each answer has its reason.
+    :param explained: whether each answer has a reason.
     """
 
     items: tuple[str, ...]

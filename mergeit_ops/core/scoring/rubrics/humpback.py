@@ -1,4 +1,4 @@
-"""Humpback: whether an answer is that of a good assistant (Li et al. 2023, arXiv 2308.06259)."""
+"""Humpback: whether an answer reads like that of a good assistant (Li et al. 2023, arXiv 2308.06259)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading what a judge wrote: numbers, answers of yes and no, and one JSON object; never a guess."""
+"""Read a judge's reply: numbers, answers of yes and no, or one JSON object, without guessing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["first_line_number", "last_line_number", "opening_number", "sole_obje
 
 _END_OF_THOUGHTS = "</think>"
 _EMPHASIS = re.compile(r"[*_`]")
-# A digit, a point, a comma, a slash or a dash at its side makes it part of another number, a date or a range.
+# A digit, a point, a comma, a slash or a dash beside it makes it part of another number, a date or a range.
 _NUMBER = re.compile(
     r"(?<![\w.,/-])([-+]?(?:\d+(?:\.\d+)?|\.\d+))(?:\s*(?:/|out of)\s*(\d+(?:\.\d+)?))?(?!\w|\s*%|[.,/:-]\d)",
     re.IGNORECASE,
@@ -29,10 +29,10 @@ _ITEM = re.compile(r"^[^\w\n]*(\d+)[^\w\n]+(?:answer[^\w\n]+)?(yes|no)\b(?!\s*/)
 
 
 def first_line_number(text: str) -> float:
-    """Read a reply as the released code of AlpaGasus does: the whole first line is the number.
+    """Read a reply like the released code of AlpaGasus: the whole first line is the number.
 
     :param text: a reply.
-    :return: any number, NaN and infinity too.
+    :return: any number, including NaN and infinity.
     :raises ReplyError: `empty` or `unparsable`.
     """
     try:
@@ -44,23 +44,24 @@ def first_line_number(text: str) -> float:
 def opening_number(text: str, highest: float, parts: Sequence[str] = ()) -> float:
     """Read the number on the first line that is not blank.
 
-    It opens the line, or stands behind a label such as `Score:`, or is the only number of the line. One that a point, a
-    colon or a bracket sets apart from a text behind it must be the only one. Emphasis and quotes
-    around it do not count. `x/5` and `x out of 5` are x where 5 is the highest number of the scale.
+    It starts the line, follows a label such as `Score:`, or is the only number of the line. If a point, a colon or a
+    bracket separates it from a text after it, it must be the only number. Emphasis and quotes around it are ignored.
+    `x/5` and `x out of 5` mean x if 5 is the highest number of the scale.
 
     :param text: a reply.
     :param highest: of the scale.
-    :param parts: names of what the score is the sum of, in lower case: a number on a line with one of them may be its.
+    :param parts: names of the parts whose sum is the score, in lower case. A number on a line with such a name may
+        belong to the part.
     :return: any number.
-    :raises ReplyError: `empty` or `unparsable`: no number, several of which none is first, a range, points of another
-        total, or a JSON object.
+    :raises ReplyError: `empty` or `unparsable`: no number, several numbers none of which is first, a range, points out
+        of another total, or a JSON object.
     """
     line = _EMPHASIS.sub("", _answer(text).strip().split("\n")[0])
     if "{" in line or any(part in line.lower() for part in parts):
         raise ReplyError(FailureReason.UNPARSABLE)
     label = _LABEL.match(line)
     found = _NUMBER.match(line, label.end() if label else 0)
-    # The number of an enumeration opens a line too.
+    # The number of an enumeration also starts a line.
     if found is None or _ENUMERATED.match(line, found.end()):
         numbers = list(islice(_NUMBER.finditer(line), 2))
         found = numbers[0] if len(numbers) == 1 else None
@@ -70,11 +71,11 @@ def opening_number(text: str, highest: float, parts: Sequence[str] = ()) -> floa
 
 
 def last_line_number(text: str) -> float:
-    """Read the number behind `Score:` at the end of the last line that is not blank.
+    """Read the number after `Score:` at the end of the last line that is not blank.
 
     :param text: a reply.
     :return: a whole number of at least 0.
-    :raises ReplyError: `empty` or `unparsable`, also where anything stands behind the number.
+    :raises ReplyError: `empty` or `unparsable`, also if anything follows the number.
     """
     line = _EMPHASIS.sub("", _answer(text).strip().rpartition("\n")[2]).rstrip()
     found = _LAST_LINE.search(line)
@@ -87,8 +88,8 @@ def yes_or_no(text: str, items: int) -> list[bool]:
     """Read the answers to a checklist: lines that begin with the number of an item and yes or no.
 
     :param text: a reply.
-    :param items: how many there are; they are numbered from 1.
-    :return: for each whether it is answered with yes, and never with no.
+    :param items: number of items, which are numbered from 1.
+    :return: for each item, whether it is answered with yes and never with no.
     :raises ReplyError: `empty`, or `unparsable` if no item is answered.
     """
     said: dict[int, bool] = {}
@@ -102,12 +103,12 @@ def yes_or_no(text: str, items: int) -> list[bool]:
 
 
 def sole_object(text: str) -> Mapping[str, Any]:
-    """Read the one JSON object of a reply, also from a code fence or with text around it.
+    """Read the only JSON object of a reply, also in a code fence or with text around it.
 
     Reasoning that ends with `</think>` is never searched for the object.
 
     :param text: a reply.
-    :raises ReplyError: `empty`, or `unparsable`: no object, several, or one with a key twice.
+    :raises ReplyError: `empty`, or `unparsable`: no object, several objects, or an object with a key twice.
     """
     if len(text) > MAX_REPLY_CHARS:
         raise ReplyError(FailureReason.UNPARSABLE)
@@ -117,7 +118,7 @@ def sole_object(text: str) -> Mapping[str, Any]:
     if not body:
         raise ReplyError(FailureReason.EMPTY)
     start = body.find("{")
-    # Without its end, reasoning may hold a score that was still to be reconsidered.
+    # Unfinished reasoning may contain a score that was to be reconsidered.
     if start < 0 or "<think>" in body[:start]:
         raise ReplyError(FailureReason.UNPARSABLE)
     try:
@@ -125,14 +126,14 @@ def sole_object(text: str) -> Mapping[str, Any]:
     except (ValueError, RecursionError):
         raise ReplyError(FailureReason.UNPARSABLE) from None
     rest = body[end:]
-    # Another object, or the end of reasoning: which score is meant would be a guess.
+    # With another object, or the end of reasoning, choosing a score would be a guess.
     if "{" in rest or _END_OF_THOUGHTS in rest:
         raise ReplyError(FailureReason.UNPARSABLE)
     return found
 
 
 def _answer(text: str) -> str:
-    """Return what stands behind the reasoning; lines end with a line feed."""
+    """Return the text after the reasoning; lines end with a line feed."""
     if len(text) > MAX_REPLY_CHARS:
         raise ReplyError(FailureReason.UNPARSABLE)
     answer = split_reasoning(text.lstrip("\ufeff"))[1]

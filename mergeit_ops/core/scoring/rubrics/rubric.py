@@ -1,4 +1,4 @@
-"""A rubric: what a judge weighs, on which scale, and how its reply is asked for and read."""
+"""A rubric: what a judge weighs, the scale, and the form of the reply."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from mergeit_ops.core.scoring.rubrics.scale import Scale
 __all__ = ["Golden", "Rubric"]
 
 Golden = Mapping[str, "tuple[float, ...] | None"]
-"""Replies to the values that they must give; None: no score."""
+"""Maps replies to the values that they must give; None for no score."""
 
 
 @dataclass(frozen=True)
 class Rubric:
     """A rubric for `llm_judge`.
 
-    :param name: its stats begin with it.
-    :param source: the published rubric that it stands for, and where it differs.
-    :param aim: what is judged, in one sentence.
-    :param text: what to weigh, and what the levels of the scale mean; empty where the questions of a checklist say it.
+    :param name: name, with which its stats begin.
+    :param source: the published rubric that it follows, and the differences.
+    :param aim: what to judge, in one sentence.
+    :param text: what to weigh, and what the levels of the scale mean; empty if the questions of a checklist say it.
     :param scale: the numbers that a judge may give.
     :param form: of the reply.
-    :param fields: what a judge is shown of a row. A row without an instruction, or without an output where it is shown,
-        is not judged.
-    :param needs_source: whether a judge is shown the text that the row was made of, as `source`; a row without one is
+    :param fields: fields of a row that a judge is shown. A row without an instruction, or without a shown output, is
         not judged.
-    :param golden: replies and their values; they are tests.
+    :param needs_source: whether a judge is shown the text from which the row was made, as `source`; a row without one
+        is not judged.
+    :param golden: replies and their values, which serve as tests.
     :param golden_strict: the same for `strict`.
-    :param no_ratio: why the scores of two rows cannot be compared by their ratio; empty: they can.
+    :param no_ratio: why the scores of two rows cannot be compared by their ratio; empty if they can.
     :raises ValueError: if the form cannot read the scale.
     """
 
@@ -52,7 +52,7 @@ class Rubric:
 
     @property
     def measures(self) -> Mapping[str, str]:
-        """Name of each measure to the key of its stat; the first is the score."""
+        """Maps the name of each measure to the key of its stat; the first is the score."""
         first, *others = (self.name + ending for ending in self.form.measures)
         return {self.name: first} | {name: name for name in others}
 
@@ -62,9 +62,9 @@ class Rubric:
         return not isinstance(self.form, Checklist)
 
     def strict(self) -> Rubric | None:
-        """Return the rubric with its replies read as by the released code; None if they are not read by first line."""
+        """Return the rubric with replies read as in the released code; None if they are not read by the first line."""
         return replace(self, form=replace(self.form, strict=True)) if isinstance(self.form, NumberFirst) else None
 
     def without_reasons(self) -> Rubric:
-        """Return the rubric with replies that are the number alone, or yes and no alone."""
+        """Return the rubric with replies that are only the number, or only yes and no."""
         return replace(self, form=self.form.without_reasons())

@@ -15,9 +15,9 @@ class Scale:
     """The numbers that a judge may give.
 
     :param low: lowest.
-    :param high: highest; infinity: there is none.
+    :param high: highest number; infinity for no limit.
     :param whole: whether only whole numbers count.
-    :raises ValueError: if the ends are no numbers, or the lowest is not below the highest.
+    :raises ValueError: if the ends are not numbers, or the lowest is not below the highest.
     """
 
     low: float
@@ -29,7 +29,7 @@ class Scale:
             raise ValueError(f"the lowest number must be below the highest, got {self.low:g} and {self.high:g}")
 
     def __str__(self) -> str:
-        """Say what a judge may give, for a prompt."""
+        """Return what a judge may give, for a prompt."""
         if math.isinf(self.high):
             return f"a whole number of at least {self.low:g}" if self.whole else f"a number of at least {self.low:g}"
         if self.whole:
@@ -37,10 +37,10 @@ class Scale:
         return f"a number from {self.low:g} to {self.high:g}, with a decimal where the record lies between two levels"
 
     def checked(self, number: object) -> float:
-        """Return a number that is on the scale.
+        """Check that a number is on the scale, and return it.
 
-        :param number: what a judge gave.
-        :raises ReplyError: `unparsable`, if it is no number, or none of the scale.
+        :param number: number from a judge.
+        :raises ReplyError: `unparsable`, if it is not a number on the scale.
         """
         if isinstance(number, bool) or not isinstance(number, (int, float)) or not self.low <= number <= self.high:
             raise ReplyError(FailureReason.UNPARSABLE)

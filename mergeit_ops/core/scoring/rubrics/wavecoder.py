@@ -1,4 +1,5 @@
-"""WaveCoder's discriminator: a checklist for rows about code, or of one's own (Yu et al. 2023, arXiv 2312.14187)."""
+"""WaveCoder's discriminator: a checklist for rows about code, or a custom checklist (Yu et al. 2023, arXiv
+2312.14187)."""
 
 from __future__ import annotations
 
@@ -44,9 +45,8 @@ WAVECODER = Rubric(
 
 
 def with_checklist(items: Sequence[str]) -> Rubric:
-    """Return the rubric with questions of one's own.
+    """Return the rubric with custom questions.
 
-    :param items: questions about `instruction`, `input` and `output` that yes or no answers, at least one. Each becomes
-        one line.
+    :param items: yes-or-no questions about `instruction`, `input` and `output`, at least one. Each becomes one line.
     """
     return replace(WAVECODER, form=Checklist(tuple(" ".join(item.split()) for item in items)), golden={})
