@@ -1,4 +1,4 @@
-"""What values a parameter may have, as data; a value outside is one sentence for the recipe's author."""
+"""The allowed values of parameters, as data; any other value becomes a sentence for the recipe's author."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ def _spelled(bound: float) -> str:
 
 @dataclass(frozen=True)
 class Number:
-    """A number in a range; a bool is none.
+    """A number in a range; a bool does not count as a number.
 
-    :param low: lowest.
-    :param high: highest.
-    :param low_open: whether the lowest is excluded.
-    :param high_open: whether the highest is excluded.
-    :param integer: whether it must be whole.
+    :param low: lowest allowed number.
+    :param high: highest allowed number.
+    :param low_open: whether `low` itself is excluded.
+    :param high_open: whether `high` itself is excluded.
+    :param integer: whether it must be an integer.
     :param optional: whether null is allowed too.
     :param words: words that are allowed too.
     """
@@ -111,7 +111,7 @@ class OneOf:
 
 @dataclass(frozen=True)
 class SomeOf:
-    """A list of some of a few names, each once."""
+    """A list of one or more of a few names, each once."""
 
     values: Collection[str]
 
@@ -177,11 +177,11 @@ NUMBER_PAIR = Kind(
 def check(constraints: Mapping[str, Constraint], values: Mapping[str, Any], owner: str = "") -> None:
     """Check parameters against their constraints.
 
-    :param constraints: parameter name to what it may be.
-    :param values: parameter name to what the recipe says; others are ignored.
-    :param owner: name of the operator or scorer, for the message; empty: none.
-    :raises RecipeError: for the first value outside, naming owner, parameter, what is allowed and what came. A value
-        that holds a secret is not repeated.
+    :param constraints: maps names of parameters to their allowed values.
+    :param values: maps names of parameters to their values in the recipe; parameters without a constraint are ignored.
+    :param owner: name of the operator or scorer, for the message; empty for no name.
+    :raises RecipeError: for the first value that is not allowed. The message names the owner, the parameter, the
+        allowed values and the value; it never repeats a value that holds a secret.
     """
     for name, constraint in constraints.items():
         if not constraint.allows(values[name]):
@@ -191,7 +191,7 @@ def check(constraints: Mapping[str, Constraint], values: Mapping[str, Any], owne
 
 def _came(constraint: Constraint, name: str, value: Any) -> str:
     if constraint is MAPPING and isinstance(value, str):
-        # A mapping written as text may hold a secret anywhere in it.
+        # A mapping as text may hold a secret anywhere.
         return "a text"
     return repr(value) if secret_in({name: value}) is None else "a value that holds a secret"
 
@@ -203,10 +203,10 @@ def refuse_secrets(
 ) -> None:
     """Refuse credentials in a recipe, without repeating them.
 
-    :param parameters: names to values.
-    :param owner: as in `check`.
+    :param parameters: maps names to values.
+    :param owner: see `check`.
     :param variable: name of the environment variable that holds the credential instead.
-    :raises RecipeError: if one holds a credential; the sentence names its place.
+    :raises RecipeError: if one of them holds a credential; the message names its place.
     """
     where = secret_in(parameters)
     if where is not None:

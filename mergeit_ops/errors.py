@@ -1,7 +1,7 @@
-"""Every error a user of MergeIT-ops can meet, as one tree.
+"""All errors that MergeIT-ops raises for its users, as one hierarchy.
 
-All of them carry one sentence for the person who wrote the recipe. They take that sentence as their only
-argument, so they survive pickling between processes.
+Each holds one sentence for the author of the recipe. The sentence is the only argument, so errors can be pickled
+between processes.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ __all__ = [
 class MergeItError(Exception):
     """Base of every error that MergeIT-ops raises on purpose.
 
-    :param message: the sentence. Text that it quotes from rows, models and servers cannot control a terminal.
+    :param message: the sentence. Text in it from rows, models and servers is escaped, so that it cannot control a
+        terminal.
     """
 
     def __init__(self, message: str = "") -> None:
@@ -50,7 +51,7 @@ class DatasetError(MergeItError, ValueError):
 
 
 class LineageMismatchError(DatasetError):
-    """An export and the metadata beside it are not of the same rows."""
+    """An export and the metadata beside it do not belong to the same rows."""
 
 
 class DiskError(MergeItError):
@@ -58,15 +59,15 @@ class DiskError(MergeItError):
 
 
 class MissingDependencyError(MergeItError, ImportError):
-    """An optional package is needed for what the recipe asks."""
+    """The recipe needs an optional package that is not installed."""
 
 
 class EmbeddingError(MergeItError):
-    """The embedding model could not be loaded, or embeddings brought along are unusable."""
+    """The embedding model could not be loaded, or the dataset's own embeddings are unusable."""
 
 
 class ScorerError(MergeItError):
-    """A quality scorer could not be built, or broke its contract."""
+    """A quality scorer could not be built, or violated its interface."""
 
 
 class StudentError(MergeItError):
@@ -77,11 +78,11 @@ class LLMError(MergeItError):
     """The LLM stage had to stop."""
 
     reason: str = ""
-    """The reason alone, without the sentence about received answers; empty if there is no such sentence."""
+    """The reason without the sentence about received answers; empty if there is no such sentence."""
 
 
 class LLMUnavailableError(LLMError):
-    """No answer can be had at all: wrong key, unknown model, or nobody listening."""
+    """No answers are possible: the key is wrong, the model is unknown, or no server is listening."""
 
 
 class TooManyFailuresError(LLMError):
@@ -90,9 +91,9 @@ class TooManyFailuresError(LLMError):
 
 @contextmanager
 def named(name: str) -> Iterator[None]:
-    """Put a name before the sentence of any of these errors that is raised inside.
+    """Put a name before the sentence of any of these errors raised inside the block.
 
-    :param name: of an operator or a scorer.
+    :param name: name of an operator or a scorer.
     """
     try:
         yield
@@ -105,10 +106,10 @@ def named(name: str) -> Iterator[None]:
 
 @contextmanager
 def temporary_files(what: str) -> Iterator[None]:
-    """Name the folder of temporary files, and the cure, if it is full.
+    """If the folder of temporary files is full, raise an error that names the folder and the remedy.
 
-    :param what: what is written there, as the beginning of a sentence.
-    :raises DiskError: if so.
+    :param what: what is written there, as the start of a sentence.
+    :raises DiskError: if the folder is full.
     """
     try:
         yield

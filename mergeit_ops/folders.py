@@ -12,7 +12,8 @@ CACHE_DIR_VARIABLE = "MERGEIT_CACHE_DIR"
 
 
 def cache_folder() -> Path:
-    """Return where results are stored for later runs: $MERGEIT_CACHE_DIR, or a folder in the user's cache folder."""
+    """Return the folder in which results are stored for later runs: $MERGEIT_CACHE_DIR, or a folder in the user's cache
+    folder."""
     folder = os.environ.get(CACHE_DIR_VARIABLE)
     if folder:
         return Path(folder)

@@ -1,4 +1,4 @@
-"""What a process keeps from one piece of work to the next: models, scorers, and where its journals are."""
+"""Objects that a process keeps between pieces of work: models, scorers, and the way to open its journals."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ __all__ = ["Kept", "Worker", "worker"]
 
 
 class Kept:
-    """Values that are made once and kept. The least recently used one is dropped before one too many is made.
+    """Values that are made once and kept. If there are too many, the least recently used one is dropped before a new
+    one is made.
 
-    :param most: values to keep at most, >= 1.
+    :param most: most values to keep, >= 1.
     """
 
     def __init__(self, most: int) -> None:
@@ -25,8 +26,8 @@ class Kept:
     def get(self, key: str, make: Callable[[], Any]) -> Any:
         """Return the value of a key.
 
-        :param key: everything that tells one value from another.
-        :param make: makes it; what it raises is not kept. One value is made at a time.
+        :param key: everything that distinguishes one value from another.
+        :param make: function that makes the value; its exceptions are not kept. Only one value is made at a time.
         """
         with self._making:
             if key not in self._values:
@@ -37,7 +38,7 @@ class Kept:
             return self._values[key]
 
     def clear(self) -> bool:
-        """Drop all values, and return whether there were any. A value lives on where somebody else holds it."""
+        """Drop all values, and return whether there were any. Other references to a value stay valid."""
         had_some = bool(self._values)
         self._values.clear()
         return had_some
@@ -45,14 +46,14 @@ class Kept:
 
 @dataclass
 class Worker:
-    """The one of this process is `worker`.
+    """Objects that a process keeps; `worker` holds those of this process.
 
     :param models: language models and classifiers. Two, because a cascade may ask two in turn.
     :param encoders: sentence encoders.
     :param scorers: scorers of the filters whose tasks ran in this process on Ray. They are small, and count what they
         cost.
     :param benchmarks: indexes of benchmarks. A recipe has one, or two with other bounds.
-    :param open_journal: opens the journals that the driver keeps; None: they are files of this machine.
+    :param open_journal: function that opens the journals of the driver; None: journals are files on this machine.
     """
 
     models: Kept = field(default_factory=lambda: Kept(2))

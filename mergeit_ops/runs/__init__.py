@@ -1,4 +1,4 @@
-"""Reading a finished run: its export, whatever Data-Juicer wrote it as, and the records in its work dir."""
+"""Read a finished run: its export in any form that Data-Juicer writes, and the records in its work dir."""
 
 from mergeit_ops.runs.rows import ExportRow, Lineage, Quality
 from mergeit_ops.runs.run import FinishedRun, read_run

@@ -1,4 +1,4 @@
-"""Comparing a row with what it was, across what a form of export can hold."""
+"""Compare a row with its former content, as far as the form of the export preserves it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _EXACT = (str, bool, type(None))
 
 
 def is_plain(content: Mapping[str, Any]) -> bool:
-    """Tell whether every form of export gives a row back to the letter: texts, integers, flags and nulls.
+    """Return whether every form of export preserves a row exactly: texts, integers, flags and nulls.
 
-    Numbers with a fraction are written with ten digits behind the point in JSON, and times as text.
+    In JSON exports, fractions have ten decimal places, and times are texts.
     """
     return all(_plain(value) for value in content.values())
 
@@ -28,20 +28,21 @@ def _plain(value: Any) -> bool:
 
 
 def differing_columns(exported: Mapping[str, Any], before: Mapping[str, Any]) -> list[str]:
-    """Return the columns in which an exported row is not what it was; a column that only one of them has counts too.
+    """Return the columns in which an exported row differs from its former content; a column that only one of them has
+    counts too.
 
-    :param exported: the row as the export gives it.
-    :param before: the row as it was.
+    :param exported: the row in the export.
+    :param before: the row before the export.
     """
     names = dict.fromkeys([*exported, *before])
     return [name for name in names if not same_value(exported.get(name), before.get(name))]
 
 
 def same_value(exported: Any, before: Any) -> bool:
-    """Tell whether a value is what it was, as far as the form of the export can tell.
+    """Return whether a value is unchanged, as far as the form of the export preserves it.
 
-    :param exported: the value as the export gives it.
-    :param before: the value as it was.
+    :param exported: the value in the export.
+    :param before: the value before the export.
     """
     if isinstance(before, float) and math.isnan(before):
         return exported is None or (isinstance(exported, float) and math.isnan(exported))
@@ -50,7 +51,7 @@ def same_value(exported: Any, before: Any) -> bool:
     if isinstance(before, (dt.date, dt.time)) and exported is not None and exported != before:
         return _same_time(exported, before)
     if isinstance(before, Mapping) and isinstance(exported, Mapping):
-        # A struct has a field in every row that any row has it in.
+        # If one row has a field of a struct, all rows have it.
         return all(same_value(exported.get(key), before.get(key)) for key in {*exported, *before})
     if _is_list(before) and _is_list(exported):
         return len(exported) == len(before) and all(map(same_value, exported, before))
@@ -62,7 +63,7 @@ def _is_list(value: Any) -> bool:
 
 
 def _same_time(exported: Any, before: dt.datetime | dt.date | dt.time) -> bool:
-    """Compare to the millisecond: JSON has a time as text or as milliseconds since 1970, in UTC."""
+    """Compare to the millisecond: in JSON, a time is a text or the milliseconds since 1970, in UTC."""
     if isinstance(before, dt.time):
         return exported == before.isoformat()
     if isinstance(exported, str):

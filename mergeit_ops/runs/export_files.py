@@ -1,9 +1,9 @@
-"""The files of an export and the rows in them, as Data-Juicer's executors write them.
+"""The files of an export and their rows, as Data-Juicer's executors write them.
 
 The default executor writes one file, or shards (`export_shard_size`), and beside them `<name>_stats.jsonl` with the
-metadata and stats of every row; a `.json` of it is one array. Ray writes a folder of part files; a `.json` of it is
-JSON Lines. On Ray metadata stay in the export whatever `keep_stats_in_res_ds` says, unless the dataset brought some:
-then `false` leaves none.
+metadata and stats of every row; its `.json` files are one array. Ray writes a folder of part files; its `.json` files
+are JSON Lines. On Ray, metadata stay in the export whatever `keep_stats_in_res_ds` says, unless the dataset brought
+some; then `false` removes them.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ _SHARD = re.compile(r"(?P<name>.+)-(?P<number>\d+)-of-(?P<count>\d+)")
 def export_files(export: Path) -> list[Path]:
     """Return the files of an export, in the order of their rows.
 
-    :param export: a file, one of several shards or the path that the recipe names for them, or a folder of Ray.
-    :raises DatasetError: if there is no such export, or a part of it is missing.
+    :param export: a file; one of several shards, or the path that the recipe names for them; or a folder from Ray.
+    :raises DatasetError: if the export does not exist, or a part of it is missing.
     """
     if export.is_dir():
         return _files_of_folder(export)
     if unpacked(export).suffix not in SUFFIXES:
         raise DatasetError(
-            f"{export} is no export: its name must end in {', '.join(SUFFIXES)}, or it must be the folder that a run "
-            "on Ray has written."
+            f"{export} is not an export: its name must end in {', '.join(SUFFIXES)}, or it must be the folder that a "
+            "run on Ray has written."
         )
     if export.is_file() and named_export(export) == export:
         return [export]
@@ -48,7 +48,7 @@ def export_files(export: Path) -> list[Path]:
 def named_export(export: Path) -> Path:
     """Return the path that the recipe names for an export.
 
-    :param export: that path, or one of the shards that Data-Juicer has written in its place.
+    :param export: that path, or one of the shards that Data-Juicer has written instead.
     """
     shard = _SHARD.fullmatch(unpacked(export).stem)
     suffixes = export.name.removeprefix(unpacked(export).stem)
@@ -56,14 +56,14 @@ def named_export(export: Path) -> Path:
 
 
 def stats_file(export: Path) -> Path | None:
-    """Return the file of metadata and stats that the default executor has left beside an export, if it is there.
+    """Return the file of metadata and stats that the default executor writes beside an export; None if there is none.
 
     :param export: the path that the recipe names.
     """
     if export.is_dir():
         return None
     export = unpacked(export)
-    # Data-Juicer replaces the suffix wherever it stands in the path, in the name of a folder too.
+    # Data-Juicer replaces the suffix wherever it occurs in the path, even in the name of a folder.
     written = Path(str(export.absolute()).replace(export.suffix, "_stats.jsonl"))
     places = (export.with_name(f"{export.stem}_stats.jsonl"), written)
     packed = (path.with_name(path.name + suffix) for path in places for suffix in PACKED)
@@ -73,8 +73,8 @@ def stats_file(export: Path) -> Path | None:
 def read_rows(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the rows of one file as they are stored, with metadata and stats parsed if they are text.
 
-    :param path: JSON Lines, JSON, CSV, TSV or parquet, also compressed.
-    :raises DatasetError: if a row cannot be read; the message has its number, from 1.
+    :param path: JSON Lines, JSON, CSV, TSV or parquet, compressed or not.
+    :raises DatasetError: if a row cannot be read; the message gives its number, from 1.
     """
     from mergeit_ops.dataset.tables import python_rows
 
@@ -112,8 +112,8 @@ def _files_of_folder(folder: Path) -> list[Path]:
     beside = [path for path in files if unpacked(path).name.endswith("_stats.jsonl")]
     if beside:
         raise DatasetError(
-            f"The folder {folder} is no export of a run on Ray ({beside[0].name} is of the default executor); name the "
-            "exported file itself."
+            f"The folder {folder} is not an export of a run on Ray ({beside[0].name} is of the default executor); name "
+            "the exported file itself."
         )
     return files
 
@@ -144,4 +144,4 @@ def _parsed(text: str, where: str) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        raise DatasetError(f"{where}: the text is no JSON ({error}).") from error
+        raise DatasetError(f"{where}: the text is not JSON ({error}).") from error

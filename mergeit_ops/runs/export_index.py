@@ -1,4 +1,4 @@
-"""What an export holds, by row id: which rows stand in it as themselves, which inside a merged row."""
+"""The content of an export, by row id: which rows are separate rows, and which are part of a merged row."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mergeit_ops.runs.rows import ExportRow, Lineage, content_of
 from mergeit_ops.runs.stages import CheckedStage, KnownMerge
 
 KEPT = "kept"
-"""Status of a row that was selected, and met no merger."""
+"""Status of a row that was selected and did not pass through a merger."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Suspect:
-    """A row whose content is not, to the letter, what its id says.
+    """A row whose content does not match its id exactly.
 
     :param place: where it is.
     :param row_id: its id.
@@ -63,8 +63,8 @@ class ExportIndex:
     :param layout_of: returns the layout of rows with some columns; None if it is unknown.
     :param expected: row ids of the input; for other rows the question is kept.
     :param linked: whether a row of an earlier merge must be unchanged.
-    :param columns: the columns by which rows without lineage are told, where operators have added others; None: all.
-    :param origin: returns the hash of what a row without lineage was before it was rewritten.
+    :param columns: the columns that identify rows without lineage, if operators have added others; None: all.
+    :param origin: function that returns the hash of a row without lineage before it was rewritten.
 
     `places` maps a row id to its places, `first_ids` the ids that rows had in the first of several mergers. `unmatched`
     maps unexpected ids to the questions of their rows. `suspects` are rows that do not match their id, `broken` and
@@ -107,7 +107,7 @@ class ExportIndex:
         self.first_unlabelled: str | None = None
 
     def add(self, row: ExportRow) -> None:
-        """Take down a row."""
+        """Record a row."""
         self.rows += 1
         origin = row.lineage
         if self._stage.kind in (SELECTOR, "") or (origin.row_id is None and origin.status != lineage.MERGED):
@@ -223,7 +223,7 @@ class ExportIndex:
                 self.broken.append(f"{where} differs from the row of the earlier merge that its merge_history names.")
 
     def _add_unlabelled(self, row: ExportRow) -> None:
-        """Tell a row without lineage by its content: one that was merged by its text, others by all columns."""
+        """Identify a row without lineage by its content: a merged row by its text, others by all columns."""
         self.first_unlabelled = self.first_unlabelled or row.where
         layout = self._layout_for(tuple(row.content)) if self._ids_by_text else None
         ids = [] if layout is None else self._ids_by_text.get(sample_digest(layout.read(row.content).sample), [])
@@ -247,11 +247,11 @@ class ExportIndex:
             self.places.setdefault(parent, []).append(place)
 
     def settle_unlabelled(self, known: Collection[str], statuses: Mapping[str, str]) -> int:
-        """Give rows without lineage the ids of known rows of the same content that were not found elsewhere.
+        """Give rows without lineage the ids of known rows with the same content that were not found elsewhere.
 
         :param known: ids.
-        :param statuses: what the record says of them; others are `original`.
-        :return: how many rows were told by their content.
+        :param statuses: maps ids to their statuses in the record; others are `original`.
+        :return: number of rows that were identified by their content.
         """
         told = 0
         for row_id in known:
@@ -281,7 +281,7 @@ class ExportIndex:
         return self._layouts[columns]
 
     def reasons(self, status: str) -> Counter[str]:
-        """Count the reasons of rows of a status."""
+        """Count the reasons of the rows with a status."""
         return Counter(
             place.reason
             for places in self.places.values()
@@ -291,12 +291,13 @@ class ExportIndex:
 
 
 def text_key(layout: SampleFormat, content: Mapping[str, Any]) -> str:
-    """Return by what a row is told whose other texts have been cleaned: what it asks, ignoring case."""
+    """Return the question of a row, ignoring case, which identifies the row even if its other texts have been
+    cleaned."""
     return layout.read(content).sample.query.lower()
 
 
 def first_ids(origin: Lineage) -> Iterator[str]:
-    """Yield the ids that a row, or the rows it was made of, had when they first entered a merger.
+    """Yield the ids that a row, or the rows from which it was made, had when they first entered a merger.
 
     :param origin: the row's lineage, with that of earlier merges in its history.
     """
@@ -314,7 +315,7 @@ def first_ids(origin: Lineage) -> Iterator[str]:
 
 
 def _as_merged(row: ExportRow, layout: SampleFormat) -> Mapping[str, Any]:
-    """Return the columns that a merged row of this text and these parents has."""
+    """Return the columns of a merged row with this text and these parents."""
     from mergeit_ops.dataset.merge_table import merged_row
 
     try:

@@ -1,4 +1,4 @@
-"""The rows of a dataset as Data-Juicer loads them, with the ids that they have in a run."""
+"""The rows of a dataset as Data-Juicer loads them, with their ids in a run."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 # Parameters of the loaders of Hugging Face datasets that Data-Juicer accepts, by suffix.
 _PARAMETERS: Mapping[str, dict[str, str]] = {".tsv": {"delimiter": "\t"}}
 
-# Orders of files that are tried where the one that the folder lists does not do.
+# Orders of files to try if the order of the folder's listing fails.
 _ORDERS = 8
 
 
 class InputRows:
     """The rows of a dataset.
 
-    :param path: where it comes from.
+    :param path: path of the dataset.
     :param dataset: its rows.
 
-    `ids` holds the id of each row, in order: that which it brings, or its content and ordinal. `earlier_ids` maps it to
-    the id that the row has in the lineage of an earlier run, where that is another.
+    `ids` holds the id of each row, in order: the id that it brings, or its digest and ordinal. `earlier_ids` maps it to
+    the row's id in the lineage of an earlier run, if that differs.
     """
 
     def __init__(self, path: Path, dataset: Dataset) -> None:
@@ -72,7 +72,7 @@ class InputRows:
         return row_id in self._number_of
 
     def number_of(self, row_id: str) -> int | None:
-        """Return the number of a row, from 1; None where there is none of that id."""
+        """Return the number of a row, from 1; None if no row has the id."""
         number = self._number_of.get(row_id)
         return None if number is None else number + 1
 
@@ -98,14 +98,14 @@ class InputRows:
 
 
 def read_input(path: Path) -> InputRows:
-    """Read a dataset as Data-Juicer's loader does: types as a whole, missing values as nulls.
+    """Read a dataset like Data-Juicer's loader: one type for each column, and nulls for missing values.
 
-    The first file decides the types of columns. So files of a folder are read in the order in which the folder lists
-    them, as the loader does; where that is no order in which they go together, the folder is a copy, and another is
-    tried.
+    The first file decides the types of columns. So the files of a folder are read in the order of its listing, like in
+    the loader. If they cannot be read together in this order, the folder is a copy of the original, and other orders
+    are tried.
 
-    :param path: a file of JSON Lines, JSON, CSV, TSV or parquet, packed or not, or a folder of such.
-    :raises DatasetError: if there is none, or it cannot be read.
+    :param path: a file of JSON Lines, JSON, CSV, TSV or parquet, compressed or not, or a folder of such files.
+    :raises DatasetError: if it does not exist or cannot be read.
     """
     import datasets
 
@@ -118,7 +118,7 @@ def read_input(path: Path) -> InputRows:
         except (datasets.exceptions.DatasetGenerationError, OSError, ValueError) as error:
             if problem is None:
                 problem = error
-                # A row that cannot be read has a line, and no order helps.
+                # An unreadable row is reported with its line; no order helps.
                 for file in files:
                     _check_rows(file)
     cause = problem and (problem.__cause__ or problem)
@@ -139,7 +139,7 @@ def _loaded(files: Sequence[Path], kind: str, parameters: Mapping[str, str]) -> 
 
 
 def _orders(files: Sequence[Path]) -> Iterator[Sequence[Path]]:
-    """Yield the files as the folder lists them, then with each of the first ones by name in front."""
+    """Yield the files in the order of the folder's listing, then with each of the first ones by name in front."""
     yield files
     by_name = sorted(files)
     for first in by_name[:_ORDERS] if len(files) > 1 else ():
@@ -177,7 +177,7 @@ def _in_utf_8(file: Path, number: int, folder: Path) -> Path:
 def _check_rows(file: Path) -> None:
     """Read a file row by row, so that errors have a line number.
 
-    :raises DatasetError: naming it.
+    :raises DatasetError: if a row cannot be read; the message gives its number.
     """
     try:
         for _ in rows_of_file(file):

@@ -1,4 +1,4 @@
-"""Accepted merges of a finished run as the conversations that asked for them, each with its answer."""
+"""Accepted merges of a finished run, as the conversations that asked for them, with their answers."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ _Asked = tuple[MergeConversation, str | None]
 
 
 class LeftOut(str, Enum):
-    """Why an accepted merge gives no conversation."""
+    """Why there is no conversation for an accepted merge."""
 
     NO_MODEL = "joined without a model (merge_strategy: concat)"
-    OTHER_PROMPT = "asked for by another prompt than the one rebuilt from its parents"
-    CHANGED = "changed after the merge, or no answer that the merger would read"
+    OTHER_PROMPT = "asked for with another prompt than the one rebuilt from its parents"
+    CHANGED = "changed after the merge, or with an answer that the merger would not read"
     NO_RATIO = "without a quality ratio"
-    LOW_RATIO = "with a quality ratio below the least"
+    LOW_RATIO = "with a quality ratio below the minimum"
 
 
 @dataclass(frozen=True)
 class MergerConversation:
-    """What the merging model was asked, and what it answered.
+    """The question to the merging model, and its answer.
 
     :param row_id: row id of the merged row.
     :param topic_id: topic of the merged row.
     :param model: the model that answered.
-    :param prompt: chat turns, the very ones that were sent.
-    :param answer: the JSON object that the prompt asks for: the merged row, or its instruction.
-    :param proved: whether the hash of the prompt is that of the one that was sent.
+    :param prompt: the chat turns that were sent.
+    :param answer: the JSON object that the prompt asks for, with the merged row or its instruction.
+    :param proved: whether the prompt has the same hash as the one that was sent.
     """
 
     row_id: str
@@ -62,15 +62,15 @@ def merger_conversations(
 ) -> Iterator[MergerConversation | LeftOut]:
     """Yield a conversation for each accepted merge of a run, or why there is none, in the order of the export.
 
-    Prompts are rebuilt from the parents, with the system prompt that the records of the run name, and compared with
-    the hash that each merge keeps. Answers are written anew from the merged rows rather than taken from the journal of
-    answers: what a model wrote may be fenced, reasoned about or nearly JSON, and the journal may be gone. Each is read
-    back as the merger would, and gives the merged row.
+    Prompts are rebuilt from the parents and the system prompt in the run's records, and compared with the hash in each
+    merge. Answers are written from the merged rows, not taken from the journal of answers: a model's reply may be in a
+    code fence, contain reasoning or be only nearly JSON, and the journal may be gone. Each answer, read like in the
+    merger, gives the merged row.
 
     :param run: the run.
-    :param min_ratio: least quality ratio of a merge; None takes all.
-    :param any_prompt: whether merges that another prompt asked for are taken too, under the one rebuilt.
-    :raises DatasetError: if a row cannot be read, or the layout of the samples cannot be told.
+    :param min_ratio: lowest quality ratio of a merge; None: any.
+    :param any_prompt: whether merges that were asked for with another prompt are included too, with the rebuilt prompt.
+    :raises DatasetError: if a row cannot be read, or the layout of the samples is unknown.
     """
     layout = run.layout()
     asked = [_asked(record.get("parameters") or {}) for record in run.of_kind(MERGER)]
@@ -87,7 +87,7 @@ def merger_conversations(
 
 def _asked(parameters: Mapping[str, Any]) -> _Asked:
     """Return how a merger asked its model: the conversation of its strategy and style, and its system prompt."""
-    # Merges without a model have no hash of a prompt, so it does not matter which conversation stands here.
+    # Merges without a model have no hash of a prompt, so any conversation will do here.
     styles = CONVERSATIONS.get(parameters.get("merge_strategy", "llm"), CONVERSATIONS["llm"])
     return styles[parameters.get("prompt_style", "worked")], parameters.get("system_prompt")
 
@@ -103,7 +103,7 @@ def _conversation(
     is_as_recorded = digests.get(row_id) in (None, sample_digest(merged))
     if len(parents) < 2 or not is_as_recorded:
         return LeftOut.CHANGED
-    # The last merger's is the one that a student would be run with.
+    # The last merger comes first, because a student would be used with its prompt.
     rebuilt = [(conversation, conversation.messages(parents, prompt)) for conversation, prompt in reversed(asked)]
     proved = [part for part in rebuilt if prompt_sha256(part[1]) == sent]
     conversation, prompt = (proved or rebuilt)[0]

@@ -1,4 +1,4 @@
-"""Which operators of a recipe may have taken rows away, or changed them, behind the merger."""
+"""Which operators of a recipe may have removed or changed rows after the merger."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Role = Mapping[str, Any]
-"""What an operator of ours says about itself; see `SampleOperator`."""
+"""The role that one of our operators declares; see `SampleOperator`."""
 
 MERGER, GATE, SELECTOR, GROUPER, FLATTENER = "merger", "gate", "selector", "grouper", "flattener"
 REWRITER = "rewriter"
-"""Kinds of operators that the conservation law speaks of. What a rewriter changes can be undone: rows keep parents."""
+"""Kinds of operators to which the conservation law applies. A rewriter's changes can be undone, because rows keep their
+parents."""
 
-# Data-Juicer tells the kind of an operator by its name. A name that tells nothing may stand for anything.
+# In Data-Juicer, the name of an operator shows its kind. An operator with any other name may do anything.
 _ONLY_TAKE_ROWS = ("filter", "deduplicator", "selector")
 
 
@@ -21,7 +22,7 @@ _ONLY_TAKE_ROWS = ("filter", "deduplicator", "selector")
 class RecipeSlice:
     """Part of a recipe.
 
-    :param names: its operators.
+    :param names: names of its operators.
     :param roles: role of each operator of ours, by registry name.
     """
 
@@ -30,15 +31,15 @@ class RecipeSlice:
 
     @property
     def takers(self) -> tuple[str, ...]:
-        """Return the operators that may take rows away, and keep no record of which.
+        """Return the operators that may remove rows without a record of them.
 
-        A mapper may: Data-Juicer drops the rows of a batch that raises in one, unless told not to.
+        Mappers are among them: if a mapper raises for a batch, Data-Juicer drops its rows by default.
         """
         return tuple(name for name in self.names if name not in self.roles or self._drops_unseen(name))
 
     @property
     def changers(self) -> tuple[str, ...]:
-        """Return the operators that may change rows in a way that nobody can undo."""
+        """Return the operators that may change rows in a way that cannot be undone."""
         return tuple(name for name in self.names if self._changes(name))
 
     def of_kind(self, kind: str) -> tuple[str, ...]:
@@ -58,7 +59,7 @@ class RecipeSlice:
 
 @dataclass(frozen=True)
 class RecipeSteps:
-    """The operators of a recipe, and where ours stand.
+    """The operators of a recipe, and the positions of ours.
 
     :param process: names of its operators, in order.
     :param roles: role of each operator of ours, by registry name.
@@ -73,7 +74,7 @@ class RecipeSteps:
         return self._slice(0, len(self.process)).changers
 
     def before_ours(self) -> RecipeSlice:
-        """Return what stands before the first operator of ours that may give rows their ids."""
+        """Return the operators before the first of ours that may give rows their ids."""
         ours = (at for at, name in enumerate(self.process) if self.roles.get(name, {}).get("gives_ids"))
         return self._slice(0, next(ours, 0))
 
@@ -83,10 +84,10 @@ class RecipeSteps:
         return self._slice(places[0], places[-1]) if places else RecipeSlice()
 
     def behind(self, kind: str, until: str | None = None) -> RecipeSlice:
-        """Return what stands behind the last operator of a kind.
+        """Return the operators after the last one of a kind.
 
-        :param kind: kind of one of ours.
-        :param until: where to stop: at the last operator of this kind, if it stands behind; None: at the end.
+        :param kind: kind of our operators.
+        :param until: kind at whose last operator to stop, if it comes after; None: the end of the recipe.
         """
         places = self._places(kind)
         if not places:
@@ -107,7 +108,7 @@ class RecipeSteps:
 
 
 def kind_of(record: Mapping[str, Any]) -> str:
-    """Return the kind of the operator that left a record; empty if it is none that the law speaks of.
+    """Return the kind of the operator that wrote a record; empty if the law does not apply to it.
 
     :param record: the record.
     """
@@ -116,5 +117,5 @@ def kind_of(record: Mapping[str, Any]) -> str:
 
 
 def listed(names: Iterable[str]) -> str:
-    """Return names for a sentence, each once."""
+    """Return names as part of a sentence, each once."""
     return ", ".join(dict.fromkeys(names))

@@ -1,4 +1,4 @@
-"""Finding the records that the operators of a run have left in its work dir."""
+"""Find the records of a run's operators in its work dir."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _THE_LAW_READS = (MERGER, GATE, FLATTENER, REWRITER)
 
 @dataclass(frozen=True)
 class Records:
-    """What a run has left in its work dir.
+    """The records in a run's work dir.
 
-    :param operators: a record of each of our operators, in the order of the recipe.
-    :param process: names of all operators of the recipe, in order; empty where the records do not tell.
+    :param operators: the record of each of our operators, in the order of the recipe.
+    :param process: names of all operators of the recipe, in order; empty if the records do not name them.
     :param roles: role of each operator of ours in the recipe, by registry name.
     """
 
@@ -54,9 +54,10 @@ class Records:
 
     @property
     def drops(self) -> dict[str, str]:
-        """Return the ids of the rows that operators have dropped on record, each with the operator's name.
+        """Return the ids of the rows that operators have dropped according to their records, each with the operator's
+        name.
 
-        Without those of gates, which `CheckedStage` has.
+        Rows that gates dropped are not included; see `CheckedStage`.
         """
         return {
             row_id: str(record["operator"])
@@ -73,7 +74,7 @@ class Records:
     def of_kind(self, kind: str) -> list[Record]:
         """Return the records of the operators of a kind, in the order of the recipe.
 
-        :param kind: such as `MERGER`.
+        :param kind: the kind, such as `MERGER`.
         """
         return [record for record in self.operators if kind_of(record) == kind]
 
@@ -82,8 +83,8 @@ class Records:
 class RecordedRun:
     """A run with records.
 
-    :param work_dir: where they are.
-    :param records: their content.
+    :param work_dir: the work dir with the records.
+    :param records: the records.
     """
 
     work_dir: Path
@@ -150,7 +151,8 @@ def _is_finished(record: Record) -> bool:
 
 
 def _resumed(earlier: Records, later: Records) -> Records:
-    """Return the later of two runs, together with what it found done by the earlier (`use_checkpoint`)."""
+    """Return the later of two runs, together with the operators that the earlier run had finished
+    (`use_checkpoint`)."""
     done = len(earlier.process) - len(later.process)
     if done <= 0 or not later.process or earlier.process[done:] != later.process:
         return later
@@ -160,7 +162,7 @@ def _resumed(earlier: Records, later: Records) -> Records:
 
 
 def _roles_in(records: list[Record]) -> dict[str, Role]:
-    """Return the roles of our operators: of all in the recipe if the records tell, else of those that left one."""
+    """Return the roles of our operators: all in the recipe if the records name them, otherwise those with a record."""
     own = {record["operator"]: record["role"] for record in records if isinstance(record.get("role"), Mapping)}
     told = records[0].get(ROLES)
     return own | dict(told) if isinstance(told, Mapping) else own

@@ -1,4 +1,4 @@
-"""Rewritten rows of a finished run: what each was before, and whether that is proved."""
+"""Rewritten rows of a finished run: their content before, and whether it is proved."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ _GIVE_IDS = (MERGER, GATE, FLATTENER)
 
 @dataclass(frozen=True)
 class _Step:
-    """What the record of an operator says.
+    """The content of an operator's record.
 
-    :param digests: by the id of each row as it was, the hash of what it held afterwards and that of its texts.
-    :param columns: of samples that were made of texts: the column of the `text`, and those that were `written`.
+    :param digests: maps the id of each original row to the hash of the rewritten row and the hash of its texts.
+    :param columns: for samples that were made from texts: the column of the `text`, and the columns that were
+        `written`.
     """
 
     digests: Mapping[str, Sequence[str]]
@@ -36,28 +37,28 @@ class _Step:
         return cls(record.get("rewrites") or {}, record.get("source_columns"))
 
     def known(self, meta: Mapping[str, Any]) -> Sequence[str] | None:
-        """Return what is known of a row by its metadata; None if the operator did not write it."""
+        """Return the recorded hashes of a row, found by its metadata; None if the operator did not write it."""
         if self.columns is not None:
             return self.digests.get(str(meta.get(sources.SOURCE_ID)))
         return self.digests.get(str(meta.get(rewrites.PARENT_ID))) if _is_rewritten(meta) else None
 
     @cached_property
     def parents(self) -> dict[str, str]:
-        """Return the ids of parents by the hash of what was made of them."""
+        """Return a mapping from the hash of each rewritten row to the id of its parent."""
         return {whole: parent for parent, (whole, _) in self.digests.items()}
 
 
 class Rewrites:
-    """What the records of a run say about the rows that its operators have rewritten.
+    """The rows that the operators of a run have rewritten, according to its records.
 
-    :param records: of the run.
-    :param kind: kind of the operator whose rows are checked. If it gives rows their ids, what was rewritten behind the
-        last one of that kind is undone in the export, because ids are of the rows as they came to it; else everything,
-        because rows are compared with the input.
-    :param layout: of the samples; None if it is unknown.
+    :param records: records of the run.
+    :param kind: kind of the operator whose rows are checked. If it gives rows their ids, rewriting after the last
+        operator of that kind is undone in the export, because ids are those of the rows that entered it; otherwise all
+        rewriting is undone, because rows are compared with the input.
+    :param layout: layout of the samples; None if it is unknown.
 
-    `broken` are sentences about rows that are not what the records say, `altered` about those that a later operator may
-    have changed. `undone` is the number of rows that were put back.
+    `broken` are sentences about rows that contradict the records, `altered` about rows that a later operator may have
+    changed. `undone` is the number of rows whose rewriting was undone.
     """
 
     def __init__(self, records: Records, kind: str, layout: SampleFormat | None) -> None:
@@ -72,7 +73,7 @@ class Rewrites:
         self.altered: list[str] = []
 
     def before(self, row: ExportRow) -> ExportRow:
-        """Return a row of the export as it was before it was rewritten; other rows as they are."""
+        """Return a row of the export as it was before it was rewritten; other rows are returned unchanged."""
         first = row
         for step in reversed(self._steps[self._first :]):
             known = step.known(row.lineage.meta)
@@ -90,7 +91,7 @@ class Rewrites:
         whole, text = known
         if content_digest(row.content) == whole:
             return
-        # A form of export may have rounded other columns.
+        # The export may have rounded other columns.
         if self._layout is None or sample_digest(self._layout.read(row.content).sample) != text:
             self.altered.append(f"The texts of the rewritten {row.where} differ from those that the record has.")
 
@@ -105,10 +106,11 @@ class Rewrites:
         return replace(before, content=content_of(before.content))
 
     def origin(self, row_id: str, in_export: bool = False) -> str:
-        """Return the id of the row that a row was before it was rewritten; the same id if it was not.
+        """Return the id of a row before it was rewritten; the same id if it was not rewritten.
 
-        :param row_id: a hash of what a row holds, with the ordinal of a copy where there is one.
-        :param in_export: whether it is a row of the export; else one that came to the operator whose rows are checked.
+        :param row_id: hash of a row's content, with an ordinal if it is a copy.
+        :param in_export: whether it is a row of the export; otherwise it is a row that entered the operator whose rows
+            are checked.
         """
         for step in reversed(self._steps[self._first :] if in_export else self._steps[: self._first]):
             base = base_id(row_id) or ""
@@ -123,7 +125,7 @@ def _is_rewritten(meta: Mapping[str, Any]) -> bool:
 
 
 def _of_text(row: ExportRow, columns: Mapping[str, Any]) -> ExportRow:
-    """Return the row with the text that a sample was made of. Whether there was such a row, INPUT tells."""
+    """Return the row with the text from which a sample was made. Only INPUT shows whether there was such a row."""
     content, before = sources.restored(
         row.content, row.lineage.meta, text_key=columns["text"], written=columns["written"]
     )

@@ -1,4 +1,4 @@
-"""A row of a finished run, with what is known of it."""
+"""A row of a finished run, with its origin and its scores."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from mergeit_ops.errors import DatasetError
 
 @dataclass(frozen=True)
 class Lineage:
-    """Where a row comes from: its metadata, by name; None or empty where it has none.
+    """The origin of a row: its metadata by name; None or empty if missing.
 
-    :param meta: the row's `__dj__meta__`, those keys of other operators included.
+    :param meta: the row's `__dj__meta__`, including keys of other operators.
     """
 
     meta: Mapping[str, Any]
 
     @property
     def status(self) -> str | None:
-        """Return `original`, `merged` or `restored`; None for a row that met no merger."""
+        """Return `original`, `merged` or `restored`; None for a row that did not pass through a merger."""
         return self.meta.get(lineage.STATUS)
 
     @property
     def row_id(self) -> str | None:
-        """Return the row's identity; None for a row that met neither merger nor reverse grouper."""
+        """Return the row's identity; None for a row that passed through neither a merger nor a reverse grouper."""
         return self.meta.get(lineage.ROW_ID)
 
     @property
@@ -40,12 +40,12 @@ class Lineage:
 
     @property
     def row_order(self) -> int | None:
-        """Return the row's place in its topic, as it entered the merger."""
+        """Return the row's position in its topic when it entered the merger."""
         return self.meta.get(lineage.ROW_ORDER)
 
     @property
     def group_id(self) -> str | None:
-        """Return the id of the group that the row was paired in."""
+        """Return the id of the row's group."""
         return self.meta.get(lineage.GROUP_ID)
 
     @property
@@ -55,7 +55,7 @@ class Lineage:
 
     @property
     def parent_texts(self) -> tuple[str, ...]:
-        """Return a merged row's parents as the export holds them, as text."""
+        """Return a merged row's parents as text, as they are in the export."""
         return tuple(self.meta.get(lineage.PARENTS) or ())
 
     @property
@@ -80,7 +80,7 @@ class Lineage:
 
     @property
     def model(self) -> str | None:
-        """Return the model, or the strategy, that made the merge."""
+        """Return the name of the model or of the strategy that made the merge."""
         return self.meta.get(lineage.MODEL)
 
     @property
@@ -90,7 +90,8 @@ class Lineage:
 
     @property
     def kept(self) -> list[tuple[float, str]]:
-        """Return, for each parent, how much the merge keeps of it, and of what it keeps least; empty if unknown."""
+        """Return, for each parent, how much the merge keeps of it, and the part of which it keeps least; empty if
+        unknown."""
         shares, weakest = self.meta.get(lineage.PARENT_KEPT), self.meta.get(lineage.PARENT_WEAKEST)
         if not isinstance(shares, list) or not isinstance(weakest, list):
             return []
@@ -103,9 +104,9 @@ class Lineage:
 
 @dataclass(frozen=True)
 class Quality:
-    """What the gate noted of a row; None where it did not look.
+    """The gate's figures for a row; None if it did not examine the row.
 
-    :param stats: the row's `__dj__stats__`, those keys of other operators included.
+    :param stats: the row's `__dj__stats__`, including keys of other operators.
     """
 
     stats: Mapping[str, Any]
@@ -132,7 +133,7 @@ class Quality:
 
     @property
     def coverage(self) -> float | None:
-        """Return how much the merge keeps of the parent that it keeps least of."""
+        """Return how much the merge keeps of the parent of which it keeps least."""
         return self.stats.get(lineage.PARENT_COVERAGE)
 
     @property
@@ -142,7 +143,7 @@ class Quality:
 
     @property
     def status(self) -> str | None:
-        """Return `ok`, `not_scored`, or why there is no score."""
+        """Return `ok`, `not_scored`, or the reason why there is no score."""
         return self.stats.get(lineage.QUALITY_STATUS)
 
 
@@ -151,11 +152,11 @@ class ExportRow:
     """A row of an export.
 
     :param number: its number in the export, from 1, over all files.
-    :param file: the file it is in.
+    :param file: its file.
     :param line: its number in that file, from 1.
     :param content: the user's columns.
-    :param lineage: its metadata.
-    :param quality: its stats.
+    :param lineage: its origin, from its metadata.
+    :param quality: the gate's figures, from its stats.
     """
 
     number: int
@@ -167,12 +168,12 @@ class ExportRow:
 
     @property
     def where(self) -> str:
-        """Return where the row stands, for a message."""
+        """Return the place of the row, for a message."""
         return f"row {self.number} ({self.file.name}, line {self.line})"
 
     @cached_property
     def parents(self) -> tuple[dict[str, Any], ...]:
-        """Return a merged row's parents whole: each the columns that it had, without metadata and embedding.
+        """Return a merged row's complete parents: their columns, without metadata and embedding.
 
         :raises DatasetError: if the text of a parent cannot be read.
         """
@@ -188,9 +189,9 @@ class ExportRow:
 
     @property
     def before_rewriting(self) -> ExportRow:
-        """Return the row as it was before it was last rewritten: its columns then, and its metadata.
+        """Return the row before its last rewriting: its columns and its metadata.
 
-        :raises DatasetError: if it was not, or the text of the row cannot be read.
+        :raises DatasetError: if it was not rewritten, or the text of the row cannot be read.
         """
         try:
             fields = decode_row(self.lineage.meta[rewrites.PARENT])

@@ -1,4 +1,4 @@
-"""A finished run: its export, and what its operators have recorded."""
+"""A finished run: its export, and the records of its operators."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ _LAYOUT_PARAMETERS = ("instruction_key", "query_key", "response_key", "system_ke
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A finished run. Rows are read as they are asked for, from the start each time.
+    """A finished run. Rows are read only when needed, and each time from the start.
 
-    :param export: the path that was asked for.
+    :param export: path of the export, as given.
     :param files: the files of the export, in the order of its rows.
-    :param beside: the file with metadata and stats, where the export holds none; None else.
-    :param work_dir: the run's work dir; None where none was found.
-    :param records: what the operators have recorded; empty without a work dir.
+    :param beside: the file with metadata and stats, if they are not in the export; otherwise None.
+    :param work_dir: the run's work dir; None if none was found.
+    :param records: the records of the operators; empty without a work dir.
     :param columns: the user's columns.
-    :param has_lineage: whether rows tell where they come from. After a flat selection they do not, nor on Ray with
-        `keep_stats_in_res_ds: false` where the dataset brought metadata.
+    :param has_lineage: whether rows record their origin. They do not after a flat selection, nor on Ray with
+        `keep_stats_in_res_ds: false` if the dataset brought metadata.
     """
 
     export: Path
@@ -67,8 +67,8 @@ class FinishedRun:
     def layout(self, columns: Sequence[str] | None = None) -> SampleFormat:
         """Return the layout of the samples, to read instruction and response of rows and parents.
 
-        :param columns: of the rows to read; None: those of the export.
-        :raises DatasetError: if it cannot be told.
+        :param columns: columns of the rows to read; None: those of the export.
+        :raises DatasetError: if it is unknown.
         """
         given = {name: self._parameters.get(name) for name in _LAYOUT_PARAMETERS}
         try:
@@ -79,7 +79,7 @@ class FinishedRun:
     def layout_or_none(self, columns: Sequence[str] | None = None) -> SampleFormat | None:
         """Return the layout of the samples; None if it is unknown.
 
-        :param columns: of the rows to read; None: those of the export.
+        :param columns: columns of the rows to read; None: those of the export.
         """
         try:
             return self.layout(columns)
@@ -89,7 +89,7 @@ class FinishedRun:
     def of_kind(self, kind: str) -> list[Record]:
         """Return the records of the operators of a kind, in the order of the recipe.
 
-        :param kind: such as `MERGER`.
+        :param kind: the kind, such as `MERGER`.
         """
         return self.records.of_kind(kind)
 
@@ -102,14 +102,14 @@ class FinishedRun:
 
 
 def read_run(export: str | os.PathLike[str], work_dir: str | os.PathLike[str] | None = None) -> FinishedRun:
-    """Find out what a finished run has left.
+    """Find the export and the records of a finished run.
 
-    :param export: the exported file; one of its shards, or the path that the recipe names for them; or the folder that
-        a run on Ray has written.
-    :param work_dir: the run's work dir; None: looked for beside the export.
-    :return: the run, its rows not yet read but for the first of each file.
-    :raises DatasetError: if there is no such export, it has no rows, a row cannot be read, or neither the export nor
-        the work dir tells that operators of MergeIT-ops were at work.
+    :param export: the exported file; one of its shards, or the path that the recipe names for them; or the folder of a
+        run on Ray.
+    :param work_dir: the run's work dir; None: it is searched for beside the export.
+    :return: the run; only the first row of each file has been read.
+    :raises DatasetError: if the export does not exist or has no rows, a row cannot be read, or neither the export nor
+        the work dir shows that operators of MergeIT-ops were used.
     """
     path = Path(export)
     files = tuple(export_files(path))
@@ -125,7 +125,7 @@ def read_run(export: str | os.PathLike[str], work_dir: str | os.PathLike[str] | 
     candidates = _runs_of(named, None if work_dir is None else Path(work_dir))
     if not has_lineage and not candidates:
         raise DatasetError(
-            f"{path} is no export of a run with MergeIT-ops: its rows have no lineage in {META}, "
+            f"{path} is not an export of a run with MergeIT-ops: its rows have no lineage in {META}, "
             f"{_beside_words(beside)}, and no records of a run were found beside it; --work-dir says where they are."
         )
     runs = [
@@ -154,7 +154,7 @@ def _runs_of(export: Path, work_dir: Path | None) -> list[tuple[Path | None, Rec
 
 
 def _most_alike(runs: Sequence[FinishedRun]) -> FinishedRun:
-    """Return the run whose rows an export holds; the first of several equal ones."""
+    """Return the run whose rows are in an export; the first among equals."""
     complete = [run for run in runs if run.records.complete]
     best, found = (complete or runs)[0], -1.0
     if len(complete or runs) == 1:

@@ -1,4 +1,4 @@
-"""The parts of a run that the conservation law speaks of, from its records."""
+"""The parts of a run to which the conservation law applies, from its records."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class KnownMerge:
 class CheckedStage:
     """One merger and its gates, or the operator that is checked in a recipe without a merger.
 
-    :param kind: kind of the operator; empty: our operators in the recipe score, tag and filter flat rows, and no more.
-    :param entered: ids of the rows that must not get lost; None without a record.
+    :param kind: kind of the operator; empty: our operators in the recipe only score, tag and filter flat rows.
+    :param entered: ids of the rows that must not be lost; None without a record.
     :param gates: records of its gates that have ids.
     :param merges: the record of each merged row.
-    :param tells_merges: whether the records name every merge.
+    :param tells_merges: whether the records name all merges.
     :param contents: digests of the rows whose ids do not prove their content, without the inexact columns.
     :param inexact: the columns that these digests leave out.
     :param is_open: whether a gate after it has no record, so that its decisions are unknown.
@@ -53,7 +53,7 @@ class CheckedStage:
 
     @property
     def verb(self) -> str:
-        """Return what its rows did, for a sentence."""
+        """Return the verb for one of its rows, for a sentence."""
         known = {MERGER: "entered the merger", GATE: "entered the gate", "": "was kept"}
         return known.get(self.kind, "was selected")
 
@@ -88,7 +88,7 @@ class CheckedStage:
 
     @cached_property
     def whereabouts(self) -> Mapping[str, str | None]:
-        """Map each row that left it to the merged row that it is a parent of; None: it is a separate row."""
+        """Map each row that left it to the merged row of which it is a parent; None for a separate row."""
         found: dict[str, str | None] = {}
         for row_id in self.left or ():
             merge = self.merges.get(row_id)
@@ -140,7 +140,7 @@ def stages_of(records: Records) -> list[CheckedStage]:
             stages[-1] = replace(stages[-1], is_open=True)
         return stages
     if gates_alone:
-        # Rows of an earlier run, which brought their merges with them.
+        # These rows are from an earlier run and brought their merges with them.
         stage = CheckedStage(GATE, None, tells_merges=True)
         for record in gates_alone:
             stage = _behind_gate(stage, record)

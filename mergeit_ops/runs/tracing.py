@@ -1,4 +1,4 @@
-"""What became of every row of the input: where it is in the export, or why it is not."""
+"""The fate of every row of the input: its place in the export, or why it is not there."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ UNTOLD = "not recognised"
 
 @dataclass(frozen=True)
 class RowOutcome:
-    """What became of a row of the input.
+    """The fate of a row of the input.
 
     :param row: its number in the input, from 1.
     :param row_id: its id.
     :param fate: `original`, `merged`, `restored` or `kept`, or why it is not in the export.
-    :param export_row: the row of the export that it is, or is part of; None where there is none.
-    :param parent: which of that row's parents it is; None for a row of its own.
+    :param export_row: number of the row in the export that is this row or contains it; None if there is none.
+    :param parent: which of that row's parents it is; None for a separate row.
     :param reason: why its merge failed or was rejected.
-    :param changed_before: whether an operator before ours had changed it, so that it was told by what it asks.
+    :param changed_before: whether an operator before ours had changed it, so that it was recognised by its question.
     """
 
     row: int
@@ -48,11 +48,11 @@ class RowOutcome:
 
 @dataclass
 class Trace:
-    """The rows of an input, traced.
+    """The fates of the rows of an input.
 
-    :param fates: of each row, in order.
-    :param unmatched_rows: how many rows entered that are no row of the input to the letter.
-    :param recognised: how many of them were told by what they ask.
+    :param fates: fate of each row, in order.
+    :param unmatched_rows: number of rows that entered and do not match a row of the input exactly.
+    :param recognised: number of these rows that were recognised by their questions.
     """
 
     fates: list[RowOutcome] = field(default_factory=list)
@@ -60,15 +60,13 @@ class Trace:
     recognised: int = 0
 
     def sentence(self, entered: int, recipe: RecipeSteps) -> tuple[str, bool]:
-        """Return what to say of unmatched rows, and whether it leaves the question open what dataset the run had.
+        """Return a sentence about unmatched rows, and whether it leaves open which dataset the run had.
 
-        :param entered: how many rows entered.
+        :param entered: number of rows that entered.
         :param recipe: the operators of the recipe.
         """
-        told = f"; {self.recognised:,} of them were told by what they ask" if self.recognised else ""
-        said = (
-            f"{self.unmatched_rows:,} of the {entered:,} rows that entered are in no row of INPUT to the letter{told}."
-        )
+        told = f"; {self.recognised:,} of them were recognised by their questions" if self.recognised else ""
+        said = f"{self.unmatched_rows:,} of the {entered:,} rows that entered match no row of INPUT exactly{told}."
         changers = recipe.before_ours().changers
         if changers:
             said += (
@@ -102,7 +100,7 @@ class _Tracer:
         found = export.first_ids if self._several else export.places
         self._places = {row_id: list(places) for row_id, places in found.items()}
         self._entered = None if self._first.entered is None else frozenset(self._first.entered)
-        # Rows that were rewritten before they entered, by what they were.
+        # Rows that were rewritten before they entered, by their original ids.
         self._renamed = {origin(row_id): row_id for row_id in self._first.entered or () if row_id not in inputs}
 
     def trace(self) -> Trace:
@@ -126,7 +124,7 @@ class _Tracer:
         places = self._places.get(row_id)
         if places:
             return places[0]
-        # The ordinal of a copy may be another behind a merge.
+        # After a merge, a copy may have another ordinal.
         copies = self._places.get(base_id(row_id) or "", []) if self._several else []
         return copies.pop() if len(copies) > 1 else None
 
@@ -134,30 +132,31 @@ class _Tracer:
         if self._entered is not None and row_id in self._entered:
             return self._missing.get(row_id, LATER if self._several else LOST)
         if not self._first.kind:
-            # What an operator changed cannot be told from what was dropped.
+            # Changed rows cannot be distinguished from dropped ones.
             return UNTOLD if self._export.unlabelled else FILTERED_OUT
         if not self._first.merges_rows:
             return NOT_SELECTED
         return NOT_FOUND if self._entered is None else NEVER_ENTERED
 
     def _known_as(self, row_id: str) -> str:
-        """Return the id that a row has in the run: that of an earlier run, where it went on from there."""
+        """Return the id of a row in the run: its id in an earlier run, if this run continued that one."""
         if self._entered is None or row_id in self._entered:
             return row_id
         if row_id in self._renamed:
             return self._renamed[row_id]
         earlier = self._inputs.earlier_ids.get(row_id, row_id)
-        # A merged row of an earlier run is found where its parents are.
+        # A merged row of an earlier run is where its parents are.
         return next(iter(self._first.units([earlier])), row_id) if self._first.kind == GATE else earlier
 
     def _unmatched_rows(self) -> list[str]:
-        """Return the ids of rows that entered and are no row of the input."""
+        """Return the ids of rows that entered and are not in the input."""
         earlier = set(self._first.units(list(self._inputs.earlier_ids.values())))
         known = earlier | {row_id for before, row_id in self._renamed.items() if before in self._inputs}
         return [row_id for row_id in self._first.entered or () if row_id not in self._inputs and row_id not in known]
 
     def _recognised(self, unmatched_rows: Collection[str]) -> dict[str, str]:
-        """Find rows that had been changed before they entered, by what they ask: id in the input to id in the run."""
+        """Find rows that had been changed before they entered, by their questions. Returns a mapping from ids in the
+        input to ids in the run."""
         known = self._export.unmatched
         asked = {row_id: known[row_id] for row_id in unmatched_rows if row_id in known}
         layout = self._run.layout_or_none(self._inputs.columns)
@@ -185,14 +184,14 @@ def trace(
     :param run: the run.
     :param inputs: its input.
     :param stages: its mergers.
-    :param export: what its export holds.
-    :param missing: why rows that entered the last merger are not in the export, by row id.
-    :param origin: returns the id of the row that one was before it was rewritten.
+    :param export: the content of its export.
+    :param missing: maps the ids of rows that entered the last merger and are not in the export to the reasons.
+    :param origin: function that returns the id of a row before it was rewritten.
     """
     return _Tracer(run, inputs, stages, export, missing, origin).trace()
 
 
 def _by_text(texts: Mapping[str, str]) -> dict[str, str]:
-    """Return ids by text, of those texts that only one row has."""
+    """Return a mapping from texts to ids, for texts that only one row has."""
     times = Counter(texts.values())
     return {text: row_id for row_id, text in texts.items() if times[text] == 1}

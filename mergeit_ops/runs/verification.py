@@ -1,7 +1,8 @@
-"""The conservation law, checked on a finished run by row ids.
+"""Check the conservation law on a finished run, by row ids.
 
-Every row that entered the merger is in the export exactly once: as a row of its own, or among the parents of one merged
-row. The record of the run says which rows entered; the export says where they are; the input says what they were.
+Every row that entered the merger is in the export exactly once: as a separate row, or among the parents of one merged
+row. The record of the run shows which rows entered, the export shows where they are, and the input shows what they
+were.
 """
 
 from __future__ import annotations
@@ -50,14 +51,14 @@ class Verification:
 
     @property
     def holds(self) -> bool | None:
-        """Return whether the law holds; None where that cannot be decided."""
+        """Return whether the law holds; None if it cannot be decided."""
         if self.violations:
             return False
         return None if self.undecided else True
 
 
 def verify(run: FinishedRun, inputs: InputRows) -> Verification:
-    """Check a finished run against the dataset that it was given.
+    """Check a finished run against its dataset.
 
     :param run: the run.
     :param inputs: rows of its dataset.
@@ -97,7 +98,7 @@ class _Check:
     def result(self) -> Verification:
         self._check_records()
         for row in self._run.rows():
-            # The law speaks of rows as they were before they were rewritten.
+            # The law applies to rows before they were rewritten.
             self._export.add(self._rewrites.before(row))
         entered = self._stage.entered
         first = self._export.first_unlabelled
@@ -131,7 +132,7 @@ class _Check:
                 "the run was killed, or the record is damaged."
             )
 
-    # What the rows hold.
+    # The content of the rows.
 
     def _settle_unlabelled(self, entered: Sequence[str] | None) -> None:
         stage = self._stage
@@ -149,7 +150,7 @@ class _Check:
             )
         if not left:
             return
-        what = f"{len(left):,} rows of the export are no rows of {'INPUT' if entered is None else 'this run'}"
+        what = f"{len(left):,} rows of the export match no row of {'INPUT' if entered is None else 'this run'}"
         where = f"the first is {left[0].where}"
         changers = (*self._recipe.before_ours().changers, *self._changers)
         odd = not self._input_is_plain or any(not is_plain(row.content) for row in left)
@@ -162,10 +163,10 @@ class _Check:
             else "JSON rounds numbers and writes times as text."
         )
         self._untold = len(left)
-        # Of a selection from rows that the recipe has changed, their number is all that there is to prove.
+        # For a selection from rows that the recipe has changed, only their number can be proved.
         changed_selection = changers and not stage.merges_rows
         sentences = self._found.remarks if changed_selection else self._found.undecided
-        sentences.append(f"{what} to the letter, and have no lineage; {where}. {why}")
+        sentences.append(f"{what} exactly, and have no lineage; {where}. {why}")
 
     def _check_content(self) -> None:
         changed: list[str] = []
@@ -192,7 +193,7 @@ class _Check:
             )
         if unproved:
             self._found.remarks.append(
-                f"Of {unproved:,} rows it cannot be proved that they are what they were: the form of the export rounds "
+                f"{unproved:,} rows cannot be proved to be unchanged: the form of the export rounds "
                 "numbers or writes times as text, and INPUT has no row to compare them with."
             )
 
@@ -209,14 +210,14 @@ class _Check:
             self._found.violations += _first(altered, "rewritten rows are not what the record says")
 
     def _changed_columns(self, suspect: Suspect) -> list[str] | None:
-        """Return in which columns a row has changed; empty: in none; None: that cannot be told."""
+        """Return the columns in which a row has changed; empty if none have; None if it is unknown."""
         row_id, content = suspect.row_id, suspect.content
         before = self._content_in_input(row_id)
         stage = next((stage for stage in self._stages if row_id in stage.contents), None)
         if stage is not None:
             digest = stage.contents[row_id]
             if before is not None and exact_digest(before, stage.inexact) != digest:
-                before = None  # an operator before ours has changed it, under an id that it brought
+                before = None  # an operator before ours has changed it, but it kept the id that it brought
             if exact_digest(content, stage.inexact) != digest:
                 return (differing_columns(content, before) if before is not None else []) or ["its content"]
         elif base_id(row_id) is None and self._recipe.before_ours().changers:
@@ -232,7 +233,7 @@ class _Check:
 
     @cached_property
     def _input_is_plain(self) -> bool:
-        # A time that JSON has as text is a plain value in the export.
+        # A time that is a text in JSON is a plain value in the export.
         return all(map(is_plain, self._inputs.contents()))
 
     def _content_in_input(self, row_id: str) -> dict[str, Any] | None:
@@ -253,10 +254,10 @@ class _Check:
                 "cannot be proved: no record tells."
             )
 
-    # Where the rows are.
+    # The places of the rows.
 
     def _check_law(self, entered: Sequence[str]) -> dict[str, str]:
-        """Find every row that entered; return what became of those that are not in the export."""
+        """Find every row that entered; return the fates of those that are not in the export."""
         places = self._export.places
         among = set(entered)
         verb = self._stage.verb
@@ -326,7 +327,8 @@ class _Check:
 
     @cached_property
     def _noted(self) -> dict[str, str]:
-        """Return the rows of this stage that operators other than gates have dropped on record, and which did."""
+        """Return the rows of this stage that operators other than gates have dropped according to their records, each
+        with the operator."""
         return self._noted_in(self._stage)
 
     def _noted_in(self, stage: CheckedStage) -> dict[str, str]:
@@ -394,9 +396,9 @@ class _Check:
         return {}
 
     def _check_filtered(self) -> None:
-        """Compare the number of rows that are missing with what our filters dropped, where no other operator stands.
+        """Compare the number of missing rows with the number that our filters dropped, if there is no other operator.
 
-        Each row of the export has been looked up in INPUT before.
+        Each row of the export has already been looked up in INPUT.
         """
         records = self._run.records
         others = [name for name in self._recipe.process if name not in self._recipe.roles]
@@ -413,7 +415,7 @@ class _Check:
             )
 
     def _dropped_behind(self, selection: Mapping[str, Any]) -> int:
-        """Return how many rows operators behind a selection have dropped on record."""
+        """Return the number of rows that operators after a selection have dropped according to their records."""
         records = self._run.records.operators
         behind = records[records.index(selection) + 1 :]
         return sum(record["figures"].get("filtered_out") or 0 for record in behind if "dropped" in record)
@@ -430,10 +432,12 @@ class _Check:
             )
 
     def _check_earlier_stages(self) -> None:
-        """Check the mergers before the last one with their records and the history in the rows."""
+        """Check the mergers before the last one by their records and the history in the rows."""
         for number, stage in enumerate(self._stages[:-1], start=1):
             if stage.entered is None or not stage.gates:
-                self._found.remarks.append(f"Of merger {number} of {len(self._stages)} no gate has a record to prove.")
+                self._found.remarks.append(
+                    f"Merger {number} of {len(self._stages)} cannot be checked: no gate has a record."
+                )
                 continue
             left = Counter(stage.units(stage.gates[-1]["left"])) + Counter(stage.units(stage.of_gates("dropped")))
             noted = self._noted_in(stage)
@@ -477,7 +481,7 @@ class _Check:
         number = self._inputs.number_of(row_id)
         return row_id if number is None else f"{row_id} (row {number} of INPUT)"
 
-    # What there is to count.
+    # The counts.
 
     def _count(self, missing: Mapping[str, str]) -> None:
         counts = self._found.counts
@@ -527,7 +531,7 @@ class _Check:
         self._found.headline = self._headline(missing, fates)
 
     def _headline(self, missing: Mapping[str, str], fates: Mapping[str, int]) -> str:
-        """Return a sentence or two on what is proved, with the numbers of the table."""
+        """Return one or two sentences about what is proved, with the numbers of the table."""
         found, entered = self._found, self._stage.entered
         if found.holds is None:
             return "It cannot be decided whether the conservation law holds:"
@@ -589,7 +593,7 @@ class _Check:
         return len({self._stage.whereabouts.get(unit) or unit for unit, of_one in missing.items() if of_one == fate})
 
     def _not_entered(self, entered: int) -> dict[str, int]:
-        """Return how many rows never entered the merger: taken away before our operators, and by selection."""
+        """Return the numbers of rows that never entered the merger: removed before our operators, and not selected."""
         never = len(self._inputs) - entered
         grouped = next((record["figures"].get("rows_in") for record in self._run.of_kind(GROUPER)), None)
         if grouped is None or never < 0:
@@ -611,7 +615,7 @@ class _Check:
 
 
 def _first(sentences: Sequence[str], what: str) -> Iterator[str]:
-    """Yield the first few sentences, and how many there are."""
+    """Yield the first few sentences, and the number of all."""
     yield from sentences[:_SHOWN]
     if len(sentences) > _SHOWN:
         yield f"... and so on: {len(sentences):,} {what}."
@@ -622,7 +626,7 @@ def _rows(number: int) -> str:
 
 
 def _belongs(merge: str | None) -> str:
-    return "is a row of its own" if merge is None else f"is a parent of {merge}"
+    return "is a separate row" if merge is None else f"is a parent of {merge}"
 
 
 def _where(place: Place) -> str:

@@ -298,7 +298,7 @@ def test_a_row_of_another_run_is_found(verify, data, spoiled):
     spoil(spoiled, lambda rows: [*rows[:-1], foreign | {META: None}])
     found = verify(data, spoiled)
     assert found.code == 1
-    assert "are no rows of this run and have no lineage" in found.text
+    assert "match no row of this run and have no lineage" in found.text
 
 
 @pytest.mark.parametrize("drop", ["row", "lineage"])
@@ -434,7 +434,7 @@ def test_rows_that_an_earlier_mapper_changes_are_told_by_what_they_ask(verify, d
     export = run_recipe(write_recipe(tmp_path, [upper, *pipeline(gamma=1.4)], data))
     found = verify(data, export, "--rows", tmp_path / "rows.jsonl")
     assert found.code == 0
-    assert "are in no row of INPUT to the letter" in found.text
+    assert "match no row of INPUT exactly" in found.text
     assert "python_lambda_mapper before our operators may have changed them" in found.text
     exported = read_jsonl(export)
     told = [fate for fate in read_jsonl(tmp_path / "rows.jsonl") if fate["fate"] in ("original", "restored")]
@@ -585,7 +585,7 @@ def test_rows_that_a_mapper_changed_are_told_by_their_number_alone(verify, data,
     found = verify(data, run_recipe(write_recipe(tmp_path, process, data)))
     assert found.code == 0
     assert found.count("filtered out") == 0
-    assert "to the letter" in found.text
+    assert "match no row of INPUT exactly" in found.text
 
 
 def test_what_other_filters_take_from_a_recipe_without_selection_is_said(verify, data, tmp_path):
@@ -609,7 +609,7 @@ def test_what_cannot_be_read_is_told_in_a_sentence(verify, data, finished, tmp_p
     for arguments, sentence in [
         ((data, tmp_path / "none.jsonl"), "There is no file or folder"),
         ((tmp_path / "none.jsonl", finished), "There is no file or folder"),
-        ((data, data), "is no export of a run with MergeIT-ops"),
+        ((data, data), "is not an export of a run with MergeIT-ops"),
         ((data, finished, "--work-dir", tmp_path), "is not the work dir of a run"),
     ]:
         found = verify(*arguments)

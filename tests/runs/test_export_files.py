@@ -35,14 +35,14 @@ def test_a_file_a_shard_and_a_folder_are_exports(tmp_path):
     ("names", "export", "words"),
     [
         ([], "none.jsonl", "There is no file or folder"),
-        (["out.txt"], "out.txt", "is no export: its name must end in"),
+        (["out.txt"], "out.txt", "is not an export: its name must end in"),
         (["x-00-of-02.jsonl"], "x.jsonl", "of its 2 shards, number 01 is missing"),
         (
             ["x-00-of-01.jsonl", "x-00-of-02.jsonl", "x-01-of-02.jsonl"],
             "x.jsonl",
             "more than one run (1 and 2",
         ),
-        (["out.jsonl", "out_stats.jsonl"], ".", "is no export of a run on Ray (out_stats.jsonl is of the default"),
+        (["out.jsonl", "out_stats.jsonl"], ".", "is not an export of a run on Ray (out_stats.jsonl is of the default"),
         (["notes.md"], ".", "holds no file that ends in"),
         ([], "no/such/folder.jsonl", "There is no file or folder"),
     ],
@@ -90,7 +90,7 @@ def test_metadata_are_parsed_where_they_are_text(tmp_path):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (f'{{"a": 1}}\n{{"{META}": "no json"}}\n', f"row 2, column {META}: the text is no JSON"),
+        (f'{{"a": 1}}\n{{"{META}": "no json"}}\n', f"row 2, column {META}: the text is not JSON"),
         (f'{{"{STATS}": [1]}}\n', f"row 1, column {STATS}: a mapping was expected, got [1]"),
         ('{"a": 1}\n{"a": \n', "2"),
     ],

@@ -205,7 +205,7 @@ def test_what_is_no_run_of_ours_is_told_in_a_sentence(tmp_path, embedded_rows):
         return str(error.value)
 
     plain = write_jsonl(tmp_path / "plain.jsonl", embedded_rows)
-    assert "is no export of a run with MergeIT-ops" in refused(plain)
+    assert "is not an export of a run with MergeIT-ops" in refused(plain)
     assert "There is no file or folder" in refused(tmp_path / "none.jsonl")
     assert "its name must end in .jsonl" in refused(tmp_path / "recipe.yaml")
     empty = write_jsonl(tmp_path / "empty.jsonl", [])

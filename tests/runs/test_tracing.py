@@ -40,7 +40,7 @@ def test_unmatched_rows_are_put_down_to_what_may_have_changed_them():
     roles = {"merge": {"kind": "merger", "gives_ids": True}}
     found = Trace([], unmatched_rows=2, recognised=1)
     said, undecided = found.sentence(9, RecipeSteps(("clean_mapper", "merge"), roles))
-    assert said.startswith("2 of the 9 rows that entered are in no row of INPUT to the letter; 1 of them were told")
+    assert said.startswith("2 of the 9 rows that entered match no row of INPUT exactly; 1 of them were recognised")
     assert "clean_mapper before our operators may have changed them" in said
     assert not undecided
     said, undecided = found.sentence(9, RecipeSteps(("a_filter", "merge"), roles))
