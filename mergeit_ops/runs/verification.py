@@ -150,12 +150,12 @@ class _Check:
             )
         if not left:
             return
-        what = f"{len(left):,} rows of the export match no row of {'INPUT' if entered is None else 'this run'}"
+        what = f"{len(left):,} rows of the export have no counterpart in {'INPUT' if entered is None else 'this run'}"
         where = f"the first is {left[0].where}"
         changers = (*self._recipe.before_ours().changers, *self._changers)
         odd = not self._input_is_plain or any(not is_plain(row.content) for row in left)
         if self._export.labelled or not (changers or odd):
-            self._found.violations.append(f"{what} and have no lineage; {where}.")
+            self._found.violations.append(f"{what}, and no lineage; {where}.")
             return
         why = (
             f"{listed(changers)} may have changed them."
@@ -166,7 +166,7 @@ class _Check:
         # For a selection from rows that the recipe has changed, only their number can be proved.
         changed_selection = changers and not stage.merges_rows
         sentences = self._found.remarks if changed_selection else self._found.undecided
-        sentences.append(f"{what} exactly, and have no lineage; {where}. {why}")
+        sentences.append(f"{what} that is exactly the same, and no lineage; {where}. {why}")
 
     def _check_content(self) -> None:
         changed: list[str] = []

@@ -298,7 +298,7 @@ def test_a_row_of_another_run_is_found(verify, data, spoiled):
     spoil(spoiled, lambda rows: [*rows[:-1], foreign | {META: None}])
     found = verify(data, spoiled)
     assert found.code == 1
-    assert "match no row of this run and have no lineage" in found.text
+    assert "have no counterpart in this run, and no lineage" in found.text
 
 
 @pytest.mark.parametrize("drop", ["row", "lineage"])
@@ -569,8 +569,8 @@ def test_rows_that_are_missing_doubled_or_changed_behind_filters_are_found(verif
     stats.unlink()
     for wrong, sentence in (
         (rows[1:], "but the filters dropped"),
-        ([*rows, rows[0]], "no rows of INPUT"),
-        ([rows[0] | {"output": "changed"}, *rows[1:]], "no rows of INPUT"),
+        ([*rows, rows[0]], "no counterpart in INPUT"),
+        ([rows[0] | {"output": "changed"}, *rows[1:]], "no counterpart in INPUT"),
     ):
         write_jsonl(export, wrong)
         found = verify(data, export)
@@ -585,7 +585,7 @@ def test_rows_that_a_mapper_changed_are_told_by_their_number_alone(verify, data,
     found = verify(data, run_recipe(write_recipe(tmp_path, process, data)))
     assert found.code == 0
     assert found.count("filtered out") == 0
-    assert "match no row of INPUT exactly" in found.text
+    assert "no counterpart in INPUT that is exactly the same" in found.text
 
 
 def test_what_other_filters_take_from_a_recipe_without_selection_is_said(verify, data, tmp_path):
