@@ -31,7 +31,7 @@ def test_ids_that_rows_bring_are_taken():
 
 @pytest.mark.parametrize("ids", [["x", "x"], ["x", None], [1, 2]])
 def test_ids_that_cannot_tell_rows_apart_are_refused(ids):
-    with pytest.raises(DatasetError, match=f"op: the column '{ROW_ID}' must hold a text of its own"):
+    with pytest.raises(DatasetError, match=f"op: the column '{ROW_ID}' must hold a different text in every row"):
         row_ids(pa.table({ROW_ID: ids}), Counter(), "op")
 
 

@@ -61,7 +61,7 @@ def test_tags_do_not_depend_on_how_the_rows_are_cut(sample_rows, monkeypatch):
 
 def test_a_column_of_that_name_is_not_overwritten():
     rows = [row | {"tags": "mine"} for row in ROWS]
-    with pytest.raises(DatasetError, match="instruction_tag_mapper: there is a column 'tags' already; name another"):
+    with pytest.raises(DatasetError, match="instruction_tag_mapper: there is a column 'tags' already; choose another"):
         InstructionTagMapper().run(make_dataset(rows))
     tagged = InstructionTagMapper(tags_key="intents").run(make_dataset(rows))
     assert (tagged["tags"][0], tagged["intents"][0]) == ("mine", ["write poem", "autumn"])

@@ -86,5 +86,5 @@ def test_a_budget_of_all_rows_keeps_all(rows):
 
 def test_more_rows_than_it_is_meant_for_are_refused():
     assert Novelty().refusal(MOST_ROWS, 2_000) == ""
-    assert "to choose 2,000 at most, and 2,001 are wanted" in Novelty().refusal(MOST_ROWS, 2_001)
-    assert "20,000 rows at most, and there are 20,001" in Novelty().refusal(MOST_ROWS + 1, 5)
+    assert "it can choose at most 2,000, and 2,001 are wanted" in Novelty().refusal(MOST_ROWS, 2_001)
+    assert "at most 20,000 rows, and there are 20,001" in Novelty().refusal(MOST_ROWS + 1, 5)
