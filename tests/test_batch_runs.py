@@ -91,7 +91,10 @@ def test_the_files_of_a_recipe_are_written_run_by_hand_and_read(tmp_path, data, 
         assert server.requests == []
         (file,) = folder.glob("*.jsonl")
         lines = [json.loads(line) for line in file.read_text().splitlines()]
-        assert f"{file}: {len(lines)} requests" in capfd.readouterr().out
+        printed = capfd.readouterr()
+        assert f"{file}: {len(lines)} requests" in printed.out
+        assert "Traceback" not in printed.out + printed.err
+        assert "data_juicer" in (folder / "log.txt").read_text()
         answered = tmp_path / "responses.jsonl"
         with answered.open("w") as out:
             for line in lines:

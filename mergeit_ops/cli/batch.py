@@ -23,6 +23,8 @@ NAME = "batch"
 HELP = "Write requests to files, read the responses to them, and list or give up the batches under way."
 EXAMPLE = ("batch list",)
 
+_LOG = "log.txt"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
@@ -85,16 +87,26 @@ def _export(options: argparse.Namespace) -> int:
     folder = options.folder.absolute()
     known = set(folder.glob("requests-*.jsonl"))
     command = [str(Path(sys.executable).with_name("dj-process")), "--config", str(options.config)]
-    done = subprocess.run(command, env={**os.environ, BATCH_FOLDER_VARIABLE: str(folder)}, check=False)
+    folder.mkdir(parents=True, exist_ok=True)
+    log = folder / _LOG
+    say(f"Running {options.config}. Data-Juicer's log: {log}", flush=True)
+    with log.open("wb") as lines:
+        # A run that stops for its requests logs hundreds of lines and three tracebacks, though nothing is wrong.
+        environment = {**os.environ, BATCH_FOLDER_VARIABLE: str(folder)}
+        done = subprocess.run(command, env=environment, stdout=lines, stderr=subprocess.STDOUT, check=False)
     new = sorted(set(folder.glob("requests-*.jsonl")) - known)
     for file in new:
         with file.open("rb") as lines:
             say(f"{file}: {sum(1 for _ in lines):,} requests")
     if new:
+        say("Have a server answer each file, then read the responses: python -m mergeit_ops batch import RESPONSES")
         # The run stops there, which is what it was asked for.
         return 0
     if done.returncode == 0:
         say("All answers are in the journal: the recipe has run to its end.")
+    else:
+        said = log.read_text(encoding="utf-8", errors="replace").split("\n")
+        say(next((line for line in reversed(said) if line.strip()), "dj-process failed."), file=sys.stderr)
     return done.returncode
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from mergeit_ops import cli
 from mergeit_ops.llm.batches.ledger import SUBMITTED, Ledger
+from tests.recipe_runs import write_jsonl, write_recipe
 
 
 @pytest.fixture
@@ -50,3 +51,13 @@ def test_a_file_that_was_read_already_is_not_taken_for_another(journal, tmp_path
     # `a` is under way at the server, which has its response.
     assert cli.main(["batch", "import", str(out), "--cache-path", str(journal)]) == 1
     assert "No request of these responses" in capsys.readouterr().out
+
+
+def test_what_else_stops_the_recipe_is_said_without_its_log(tmp_path, capfd):
+    data = write_jsonl(tmp_path / "in.jsonl", [{"instruction": "Why?", "output": "Because."}])
+    recipe = write_recipe(tmp_path, [{"topic_cluster_grouper": {"num_clusters": -1}}], data)
+    assert cli.main(["batch", "export", "--config", str(recipe), "--folder", str(tmp_path / "requests")]) == 1
+    printed = capfd.readouterr()
+    assert "num_clusters must be" in printed.err
+    assert len(printed.err.splitlines()) == 1
+    assert "Traceback" in (tmp_path / "requests" / "log.txt").read_text()
