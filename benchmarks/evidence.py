@@ -117,7 +117,8 @@ def figures_of(options: argparse.Namespace, name: str) -> dict[str, Any]:
     """Return the figures of what is finished, while trainings may go on."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "results.jsonl"
-        shutil.copy(options.folder / "results.jsonl", copy)
+        if (options.folder / "results.jsonl").exists():
+            shutil.copy(options.folder / "results.jsonl", copy)
         # No training ends within a millisecond.
         command = [*command_of(options, name, copy), "--limit-s", "0.001", "--json"]
         return dict(json.loads(subprocess.run(command, env=_env(), stdout=subprocess.PIPE, check=True).stdout))
@@ -147,6 +148,10 @@ def agreement_table(options: argparse.Namespace, name: str, found: Mapping[str, 
     if len(measured) < FEWEST_RANKED:
         return f"Fewer than {FEWEST_RANKED} sets are measured: too few to compare orders."
     pools = min(one["draws"] for one in measured)
+    if pools < max(one["draws"] for one in measured):
+        # Worth and measures are of the same pools.
+        common = argparse.Namespace(**{**vars(options), "pools": pools})
+        measured = [one for one in figures_of(common, name)["sets"] if "draws" in one]
     names = [_name(one) for one in measured]
     values = [compared(options, name, number) for number in range(1, pools + 1)]
     lines = []

@@ -94,6 +94,15 @@ def write(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
 
 
+def write_pool(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write the rows of a pool; what was chosen of other rows would not fit them."""
+    before = path.read_text(encoding="utf-8") if path.exists() else None
+    write(path, rows)
+    if before is not None and path.read_text(encoding="utf-8") != before:
+        path.write_text(before, encoding="utf-8")
+        raise SystemExit(f"{path} has other rows: it was made of another file. Name a new folder.")
+
+
 def write_selections(rows: Path, folder: Path, pools: int, methods: Sequence[str]) -> None:
     """Write held-out rows, pools, and what each method chooses of each pool; what is there stays.
 
@@ -105,7 +114,7 @@ def write_selections(rows: Path, folder: Path, pools: int, methods: Sequence[str
     held_out, parts = split(map(plain, read_rows(rows)), HELD_OUT, pools, ROWS)
     write(folder / "heldout.jsonl", held_out)
     for number, part in enumerate(parts, start=1):
-        write(folder / "pools" / f"{number}.jsonl", part)
+        write_pool(folder / "pools" / f"{number}.jsonl", part)
     for number in range(1, pools + 1):
         prepared = folder / "runs" / "prepared" / f"{number}.jsonl"
         chosen(Method("benchmarks/data/prepare_pool.yaml"), folder / "pools" / f"{number}.jsonl", prepared)
@@ -134,8 +143,8 @@ def write_merges(rows: Path, others: Path, folder: Path, pools: int) -> None:
     parts = {kind: split(own, 0, pools, ROWS)[1] for kind, own in by_kind.items()}
     for number, (merged, original) in enumerate(zip(parts["merged"], parts["original"], strict=True), start=1):
         # What length alone does.
-        longest = sorted(original, key=lambda row: -len(row["output"]))[: len(merged)]
-        write(folder / "pools" / f"{number}.jsonl", original)
+        longest = sorted(original, key=lambda row: -len(row["output"]))[: min(len(merged), len(original) // 2)]
+        write_pool(folder / "pools" / f"{number}.jsonl", original)
         write(folder / "sets" / "merged" / f"{number}.jsonl", merged)
         write(folder / "sets" / "longest" / f"{number}.jsonl", longest)
 

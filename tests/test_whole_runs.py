@@ -133,7 +133,7 @@ def test_the_second_run_pays_nothing(tmp_path, data):
 
 def test_a_dry_run_asks_nothing_and_passes_the_rows_on(tmp_path, data, embedded_rows, monkeypatch):
     last_words = []
-    monkeypatch.setattr("atexit.register", lambda function, *given: last_words.append(given))
+    monkeypatch.setattr("atexit.register", lambda function, *given, **named: last_words.append(given))
     with FakeLLMServer() as server:
         export = run_recipe(write_recipe(tmp_path, pipeline(server, dry_run=True), data))
         assert server.requests == []
@@ -152,6 +152,17 @@ def test_a_dry_run_asks_nothing_and_passes_the_rows_on(tmp_path, data, embedded_
     ]
     assert figures["planned_calls"] == figures["pairs"] > 0
     assert "planned_cost" not in figures
+
+
+@pytest.mark.parametrize("settings", [{"export_shard_size": 2000}, {"use_checkpoint": True, "job_id": "dry"}])
+def test_a_dry_run_and_its_repetition_leave_nothing_at_the_export_path(tmp_path, data, settings):
+    with FakeLLMServer() as server:
+        recipe = write_recipe(tmp_path, pipeline(server, dry_run=True), data, **settings)
+        for _ in range(2):
+            run_recipe(recipe)
+            names = {path.name for path in (tmp_path / "out").glob("export*")}
+            assert names == {"export.dry_run.jsonl", "export.dry_run_stats.jsonl"}
+        assert server.requests == []
 
 
 def test_a_dry_run_tells_the_price_and_the_run_what_it_has_spent(tmp_path, data):

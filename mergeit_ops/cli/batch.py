@@ -103,7 +103,7 @@ def _export(options: argparse.Namespace) -> int:
         # The run stops there, which is what it was asked for.
         return 0
     if done.returncode == 0:
-        say("All answers are in the journal: the recipe has run to its end.")
+        say("No request was written, and the recipe has run to its end.")
     else:
         said = log.read_text(encoding="utf-8", errors="replace").split("\n")
         say(next((line for line in reversed(said) if line.strip()), "dj-process failed."), file=sys.stderr)

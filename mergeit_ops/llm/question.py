@@ -213,7 +213,8 @@ def answered_by(questions: Iterable[Question[Any]]) -> str | None:
 
     :param questions: the candidates of a request; if several models answered, the first counts.
     """
-    return next((question.answered_by for question in questions if question.answered_by is not None), None)
+    named = (question.answered_by for question in questions if not question.is_open)
+    return next((name for name in named if name is not None), None)
 
 
 def _bounded(params: Mapping[str, Any], request: LLMRequest[Any], cut_off: int) -> Mapping[str, Any]:

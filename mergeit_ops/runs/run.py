@@ -150,7 +150,8 @@ def _runs_of(export: Path, work_dir: Path | None) -> list[tuple[Path | None, Rec
         raise DatasetError(
             f"{work_dir} is not the work dir of a run with MergeIT-ops: it holds no records in mergeit/."
         )
-    return [(run.work_dir, run.records) for run in found]
+    # A fixed `job_id` puts runs with other exports into one work dir, such as a dry run.
+    return [(run.work_dir, run.records) for run in sorted(found, key=lambda run: not run.wrote(export))]
 
 
 def _most_alike(runs: Sequence[FinishedRun]) -> FinishedRun:
