@@ -101,6 +101,46 @@ def test_a_thorough_answer_scores_above_a_bare_one(shipped: DistilledScorer) -> 
     assert (values_of(shipped, thorough) > values_of(shipped, bare)).all()
 
 
+TRANSLATIONS = (
+    (
+        Sample("Translate the phrase 'Good morning' into French.", "", "Bonjour."),
+        Sample("Translate the phrase 'Thank you very much' into French.", "", "Merci beaucoup."),
+        Sample(
+            "Translate the phrases 'Good morning' and 'Thank you very much' into French.",
+            "",
+            "'Good morning' is 'Bonjour', and 'Thank you very much' is 'Merci beaucoup'.",
+        ),
+    ),
+    (
+        Sample("Translate the sentence into Spanish.", "The weather is nice today.", "El clima es agradable hoy."),
+        Sample(
+            "Translate the sentence into Spanish.", "I would like a cup of coffee.", "Me gustaría una taza de café."
+        ),
+        Sample(
+            "Translate both sentences into Spanish.",
+            "The weather is nice today. I would like a cup of coffee.",
+            "El clima es agradable hoy. Me gustaría una taza de café.",
+        ),
+    ),
+    (
+        Sample("Translate this into German: 'Where is the train station?'", "", "Wo ist der Bahnhof?"),
+        Sample("Translate this into German: 'How much does a ticket cost?'", "", "Wie viel kostet eine Fahrkarte?"),
+        Sample(
+            "Translate into German what a traveller asks: 'Where is the station?' and 'How much does a ticket cost?'",
+            "",
+            "1. Wo ist der Bahnhof?\n2. Wie viel kostet eine Fahrkarte?",
+        ),
+    ),
+)
+"""Two rows with short answers, and a good merge of them."""
+
+
+@pytest.mark.parametrize("triple", TRANSLATIONS, ids=["French", "Spanish", "German"])
+def test_a_good_merge_of_short_answers_scores_above_its_parents_on_average(scores_all: DistilledScorer, triple) -> None:
+    first, second, merge = values_of(scores_all, triple)
+    assert merge > (first + second) / 2
+
+
 PADDING = (
     "I really hope that you find this reply useful.",
     "Should something be unclear, just write to me again.",
