@@ -54,5 +54,5 @@ def test_tags_of_topics_are_those_of_their_samples():
 
 def test_too_many_tags_to_compare_are_a_sentence(monkeypatch):
     monkeypatch.setattr(module, "MOST_TAGS", 3)
-    with pytest.raises(DatasetError, match=r"op: there are 4 tags.*3 at most.*edge_similarity to null"):
+    with pytest.raises(DatasetError, match=r"op: there are 4 tags.*at most 3;.*edge_similarity to null"):
         edges(FLAT)
