@@ -70,6 +70,7 @@ def run(options: argparse.Namespace) -> int:
         complete &= registered
         say(f"{operator._name:28} {'registered' if registered else 'NOT registered with Data-Juicer'}")
     say(f"{'operator search':28} {_searched(ours)}")
+    say("Recipes can use all operators." if complete else "Recipes cannot use all operators: see above.")
     return 0 if complete else 1
 
 
@@ -112,8 +113,7 @@ def _searched(operators: Iterable[type]) -> str:
             get_source_path(operator)
     except ValueError:
         return (
-            "does not work: Data-Juicer accepts operators only from its own site-packages, and the whole search "
-            "stops at an operator from an editable install. To use the MCP servers, install mergeit-ops without "
-            "--editable."
+            "does not work with an editable install. Only Data-Juicer's MCP servers need it: for them, install "
+            "mergeit-ops without --editable."
         )
     return "works"
