@@ -182,7 +182,7 @@ class Question(Generic[T]):
         except ReplyError as error:
             self._attempt += 1
             self._reason = error.reason
-            book.words[error.reason] = error.correction or words_of(completion)
+            book.words[error.reason] = _told(error.correction) or words_of(completion)
             self.cut_off += error.reason is FailureReason.TRUNCATED
             if error.correction:
                 book.keep(self.key, completion)
@@ -193,7 +193,7 @@ class Question(Generic[T]):
         self._answers.append(answer)
 
     def _correct(self, text: str, error: ReplyError) -> None:
-        self._book.words[error.reason] = error.correction
+        self._book.words[error.reason] = _told(error.correction)
         self.asked = self._request.corrected(text, error.correction)
         self.key = self._book.key(self.asked, self._index)
 
@@ -206,6 +206,10 @@ class Question(Generic[T]):
             return params
         own = {"seed": seed + self._index + 1000 * attempt}
         return {**params, "extra_body": {**extra, **own}} if "seed" in extra else {**params, **own}
+
+
+def _told(correction: str) -> str:
+    return correction and f"the model was told: {correction}"
 
 
 def answered_by(questions: Iterable[Question[Any]]) -> str | None:
