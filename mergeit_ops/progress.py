@@ -1,4 +1,4 @@
-"""How work shows that it goes on: bars of one style, for whatever takes longer than ten seconds."""
+"""Progress bars of one style, for work that takes longer than ten seconds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tqdm import tqdm
 __all__ = ["DELAY_S", "counted", "progress_bar", "working"]
 
 DELAY_S = 10.0
-"""Before that a bar is noise."""
+"""Seconds before a bar appears. Shorter work needs none."""
 
 _TICK_S = 1.0
 _LINE_EVERY_S = 30.0  # where each state of a bar is a line of its own, as in a log file
@@ -24,10 +24,10 @@ _T = TypeVar("_T")
 def progress_bar(total: int | None, what: str, unit: str, *, delay_s: float = DELAY_S) -> tqdm[Any]:
     """Return a bar that appears if the work takes long.
 
-    :param total: units in all; None: not known.
-    :param what: what is done, or by which operator.
-    :param unit: what is counted, in the plural.
-    :param delay_s: seconds before it appears.
+    :param total: number of units; None if it is not known.
+    :param what: name of the work, or of the operator that does it.
+    :param unit: name of a unit, in the plural.
+    :param delay_s: seconds before the bar appears.
     """
     every = 0.1 if _on_terminal() else _LINE_EVERY_S
     return tqdm(total=total, desc=what, unit=f" {unit}", dynamic_ncols=True, delay=delay_s, mininterval=every)
@@ -36,10 +36,10 @@ def progress_bar(total: int | None, what: str, unit: str, *, delay_s: float = DE
 def counted(items: Iterable[_T], total: int | None, what: str, unit: str) -> Iterator[_T]:
     """Yield items under a bar; see `progress_bar`.
 
-    :param items: each counts as one unit when the next one is asked for.
-    :param total: how many there are; None: not known.
-    :param what: what is done.
-    :param unit: what is counted, in the plural.
+    :param items: items, each of which is one unit. It counts when the caller asks for the next one.
+    :param total: number of items; None if it is not known.
+    :param what: name of the work.
+    :param unit: name of a unit, in the plural.
     """
     with progress_bar(total, what, unit) as bar:
         for item in items:
@@ -49,10 +49,10 @@ def counted(items: Iterable[_T], total: int | None, what: str, unit: str) -> Ite
 
 @contextmanager
 def working(what: str, *, delay_s: float = DELAY_S) -> Iterator[None]:
-    """Show how long a single computation takes, of which nobody knows how much is done.
+    """Show the seconds of a single computation whose progress is not known.
 
-    :param what: what is done.
-    :param delay_s: seconds before it is shown.
+    :param what: name of the work.
+    :param delay_s: seconds before the clock appears.
     """
     done = threading.Event()
 

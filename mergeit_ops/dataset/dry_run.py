@@ -1,4 +1,4 @@
-"""Where a dry run exports its rows: not where a result is looked for."""
+"""The export of a dry run, which must not look like a result."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from loguru import logger
 __all__ = ["MARK", "export_apart", "marked"]
 
 MARK = ".dry_run"
-"""Stands in the name of what a dry run exports."""
+"""Part of the file name of a dry run's export."""
 
 
 def marked(path: str) -> str:
-    """Return the path that a dry run exports to.
+    """Return the export path of a dry run.
 
-    :param path: of the export, or an address.
-    :return: the same with the mark before the suffix.
+    :param path: export path of the recipe, or an address such as `s3://...`.
+    :return: this path with the mark before its suffix.
     """
     # By its last part alone: an address has slashes that a path would lose.
     head, slash, name = path.rstrip("/").rpartition("/")
@@ -29,7 +29,7 @@ def marked(path: str) -> str:
 
 
 def export_apart(config: Any) -> None:
-    """Have the run that is being built export to another path, so that nobody takes its rows for a result.
+    """Change the export path of the run, so that nobody takes its rows for a result.
 
     Data-Juicer exports whatever comes out at the end, and has made its exporter before it builds the operators. So both
     the configuration and the exporter get the other path. A result at the path from an earlier run stays.
@@ -38,7 +38,7 @@ def export_apart(config: Any) -> None:
     the next run would export the rows of the checkpoint as a result. On Ray, Data-Juicer adds its files to those of an
     earlier run, so the folder of an earlier dry run is removed.
 
-    :param config: Data-Juicer's, of the recipe that runs.
+    :param config: Data-Juicer's configuration of the run.
     """
     path = getattr(config, "export_path", None)
     if not isinstance(path, str) or marked(path) == path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -56,7 +57,10 @@ def lost_settings(written: Sequence[Step], read: Sequence[Step], arguments: Sequ
 
 
 def _shown(value: Any) -> str:
-    return f"'{json.dumps(value, ensure_ascii=False)}'" if isinstance(value, (Mapping, list)) else str(value)
+    """Return a value as the shell and Data-Juicer's parser read it."""
+    if value is None:
+        return "null"
+    return shlex.quote(json.dumps(value, ensure_ascii=False) if isinstance(value, (Mapping, list)) else str(value))
 
 
 def _plain(value: Any) -> Any:

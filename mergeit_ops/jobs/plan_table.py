@@ -1,4 +1,4 @@
-"""What a dry run has counted, as a small table."""
+"""The table at the end of a dry run."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ __all__ = ["plan_table"]
 
 
 def plan_table(figures: Mapping[str, Any]) -> str:
-    """Return what a run would take, a line for each figure.
+    """Return the price of a run, with one line for each figure.
 
-    :param figures: of the record of a dry run.
+    :param figures: figures in the record of a dry run.
     """
     lines = list(_lines(figures))
     widths = [max(len(line[column]) for line in lines) for column in (0, 1)]

@@ -1,4 +1,4 @@
-"""The head of the page: whether the run beats random rows, what it took, and what it was made with."""
+"""The head of the page: the comparison with random rows, the cost, and the recipe and models of the run."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from mergeit_ops.report.surveyed_run import SurveyedRun
 __all__ = ["Against", "against_random", "head", "made_with"]
 
 _MODELS = 3
-"""Models of merges that the head names."""
+"""Largest number of merging models that the head names."""
 
 
 @dataclass(frozen=True)
 class Against:
-    """How a measure of what came out stands to that of as many random rows.
+    """A measure of the export compared with the same number of random rows of the input.
 
-    :param measure: its name.
-    :param word: `better`, `worse` or `not clearly different`: the last where the interval holds 0.
-    :param difference: to as many random rows, with its interval.
+    :param measure: name of the measure.
+    :param word: `better`, `worse`, or `not clearly different` if the interval contains 0.
+    :param difference: export minus random rows, with its interval.
     """
 
     measure: str
@@ -37,10 +37,10 @@ class Against:
 
 
 def head(run: SurveyedRun, beside: Section | None) -> dict[str, Any]:
-    """Return what the names in the head of the page stand for.
+    """Return the values for the template of the head.
 
     :param run: the run.
-    :param beside: the section that compares with what went in; None if there is none.
+    :param beside: the section that compares the export with the input; None if there is none.
     """
     found = run.survey
     return {
@@ -61,9 +61,9 @@ def head(run: SurveyedRun, beside: Section | None) -> dict[str, Any]:
 
 
 def against_random(comparison: PoolComparison) -> list[Against]:
-    """Return what the comparison says of the export, measure by measure.
+    """Return the comparison with random rows, one entry for each measure.
 
-    :param comparison: with what went in, and with as many rows drawn at random from it.
+    :param comparison: comparison of the export with the input and with random rows of it.
     """
     coverage, redundancy = comparison.coverage_gain, comparison.redundancy_gain
     return [

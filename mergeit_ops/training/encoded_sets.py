@@ -1,4 +1,4 @@
-"""Sets as a student reads them: the rows of a file as tokens, and those of several pools as one thing to be judged."""
+"""Sets as tokens: the rows of one file, or of one file for each pool."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ class EncodedSet:
 
 @dataclass(frozen=True)
 class PerPool:
-    """What is trained on in each draw: the rows of one file in all draws, or of another file in each.
+    """The rows of each draw: those of one file in all draws, or of a different file in each draw.
 
-    :param sets: one for all draws; or one for each pool, of which draw k takes the k-th.
+    :param sets: one set for all draws, or one for each pool; draw k takes set k.
     """
 
     sets: Sequence[EncodedSet]
@@ -53,31 +53,31 @@ class PerPool:
         return iter(self.sets)
 
     def of_draw(self, draw: int) -> EncodedSet:
-        """Return what a draw is trained on.
+        """Return the rows of a draw.
 
-        :param draw: its number; below the number of pools where there are several.
+        :param draw: number of the draw, from 0. With several pools it must be below their number.
         """
         return self.sets[draw if len(self.sets) > 1 else 0]
 
     def has(self, draw: int, digest: str) -> bool:
-        """Tell whether rows are those of a draw.
+        """Return whether a draw has these rows.
 
-        :param draw: its number.
-        :param digest: of the rows.
+        :param draw: number of the draw, from 0.
+        :param digest: digest of the rows.
         """
         return (len(self.sets) == 1 or draw < len(self.sets)) and self.of_draw(draw).read.digest == digest
 
     def labelled(self, name: str) -> Iterator[tuple[str, EncodedSet]]:
-        """Yield each set with a name for people.
+        """Yield each set with a readable name.
 
-        :param name: of what is judged.
+        :param name: name of the set or method.
         """
         for one in self.sets:
             yield (f"{name}, {one.read.path.name}" if len(self.sets) > 1 else name), one
 
 
 def encoded_set(read: TrainingSet, encoder: RowEncoder) -> EncodedSet:
-    """Write all rows of a set as tokens.
+    """Encode all rows of a set as tokens.
 
     :param read: the set.
     :param encoder: of the student.

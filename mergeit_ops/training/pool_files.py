@@ -1,4 +1,4 @@
-"""Which file of a set belongs to which pool."""
+"""The file of a set for each pool."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ __all__ = ["files_of"]
 
 
 def files_of(given: Path, pools: Sequence[Path]) -> list[Path]:
-    """Return the files of a set: itself for one pool; for several, the one in its folder that is named like each.
+    """Return the files of a set, one for each pool.
+
+    With one pool this is the set itself. With several pools, the set is a folder, and each file has the name of its
+    pool.
 
     :param given: a file or a folder.
-    :param pools: files or folders, each with a name of its own.
-    :raises DatasetError: if something is not there, or two pools have the same name.
+    :param pools: files or folders with different names.
+    :raises DatasetError: if a file or folder is missing, or two pools have the same name.
     """
     for path in (given, *pools):
         if not path.exists():
@@ -26,8 +29,8 @@ def files_of(given: Path, pools: Sequence[Path]) -> list[Path]:
     for pool in pools:
         if pool.name in by_name:
             raise DatasetError(
-                f"--pool: {by_name[pool.name]} and {pool} have the same name, by which the files of a set are found; "
-                "rename one."
+                f"--pool: {by_name[pool.name]} and {pool} have the same name. The files of a set have the names of "
+                "the pools, so rename one."
             )
         by_name[pool.name] = pool
     if not given.is_dir():
@@ -39,6 +42,6 @@ def files_of(given: Path, pools: Sequence[Path]) -> list[Path]:
     if missing:
         raise DatasetError(
             f"{given} has no {', '.join(missing)}: with several pools, a set is a folder with a file for each pool, "
-            "named like it."
+            "which has the name of the pool."
         )
     return [given / name for name in by_name]

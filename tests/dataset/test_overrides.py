@@ -39,6 +39,18 @@ def test_a_mapping_is_written_as_the_command_line_takes_it():
     assert lost("--grouper.sampling_params.x", "1", "--merger.seed=5", sampling_params=None) == [kept]
 
 
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(None, "null"), ("it's mine", "'it'\"'\"'s mine'"), ({"a": "it's"}, '\'{"a": "it\'"\'"\'s"}\''), (0.5, "0.5")],
+)
+def test_values_are_written_for_the_shell(value, shown):
+    written = [GROUPER, Step("merger", {"seed": value})]
+    found = lost_settings(
+        written, [GROUPER, Step("merger", {"seed": 42})], ["--grouper.seed=3", "--merger.dry_run=true"]
+    )
+    assert list(found) == [f"--merger.seed {shown}"]
+
+
 @pytest.fixture
 def recipe(tmp_path, embedded_rows):
     process = [
