@@ -9,7 +9,7 @@ from functools import cache
 from mergeit_ops.core.merging.instruction_only import INSTRUCTION_SYSTEM_PROMPT, SHORT_INSTRUCTION_SYSTEM_PROMPT
 from mergeit_ops.core.merging.prompts import DEFAULT_SYSTEM_PROMPT, SHORT_SYSTEM_PROMPT, WORKED_EXAMPLES
 from mergeit_ops.core.sample import Sample
-from mergeit_ops.core.text.words import FUNCTION_WORDS, exact_words, stems
+from mergeit_ops.core.text.words import FUNCTION_WORDS, exact_words, stems, word_runs
 
 __all__ = ["added_demand"]
 
@@ -44,19 +44,15 @@ def added_demand(parents: Sequence[Sample], merged: Sample) -> str:
         if not known.intersection(exact_words(limit[1])):
             return limit[0]
     of_rows = FUNCTION_WORDS.union(*(stems(text) for text in texts))
-    for phrase in _phrases(exact_words(merged.instruction)):
+    for phrase in word_runs(exact_words(merged.instruction), _PHRASE_WORDS):
         new = [stem for stem in stems(" ".join(phrase)) if stem not in of_rows]
         if len(new) >= _NEW_WORDS and phrase in _of_prompt():
             return " ".join(phrase)
     return ""
 
 
-def _phrases(words: Sequence[str]) -> list[tuple[str, ...]]:
-    return [tuple(words[start : start + _PHRASE_WORDS]) for start in range(len(words) - _PHRASE_WORDS + 1)]
-
-
 @cache
 def _of_prompt() -> frozenset[tuple[str, ...]]:
     samples = [sample for rows, merged in WORKED_EXAMPLES for sample in (*rows, merged)]
     texts = [*_SYSTEM_PROMPTS, *(text for sample in samples for text in (sample.instruction, sample.input))]
-    return frozenset(phrase for text in texts for phrase in _phrases(exact_words(text)))
+    return frozenset(phrase for text in texts for phrase in word_runs(exact_words(text), _PHRASE_WORDS))

@@ -11,7 +11,7 @@ from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.text.language import language_of
 from mergeit_ops.core.text.ngram_index import comparable_words
 from mergeit_ops.core.text.scripts import shares_script
-from mergeit_ops.core.text.words import UNSPACED, count_words
+from mergeit_ops.core.text.words import UNSPACED, count_words, word_runs
 
 __all__ = ["WordLimits", "check_instruction", "check_instruction_is_no_response", "check_text"]
 
@@ -120,12 +120,8 @@ def _copies(new: str, source: str, known: str) -> bool:
     """Return whether a text contains a long run of words of a source that is not in the known texts."""
     words = comparable_words(new)
     length = _UNSPACED_CHARACTERS if _UNSPACED.search(new) else _COPIED_WORDS
-    runs = _runs(words, length) & _runs(comparable_words(source), length)
-    return bool(runs - _runs(comparable_words(known), length))
-
-
-def _runs(words: list[str], length: int) -> set[tuple[str, ...]]:
-    return {tuple(words[start : start + length]) for start in range(len(words) - length + 1)}
+    runs = set(word_runs(words, length)).intersection(word_runs(comparable_words(source), length))
+    return bool(runs.difference(word_runs(comparable_words(known), length)))
 
 
 def _in_another_language(new: str, old: str) -> bool:

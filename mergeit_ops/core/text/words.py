@@ -4,8 +4,19 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
-__all__ = ["FUNCTION_WORDS", "LETTERS", "MARKS", "UNSPACED", "count_words", "exact_words", "is_number", "stems"]
+__all__ = [
+    "FUNCTION_WORDS",
+    "LETTERS",
+    "MARKS",
+    "UNSPACED",
+    "count_words",
+    "exact_words",
+    "is_number",
+    "stems",
+    "word_runs",
+]
 
 UNSPACED = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 """Characters of scripts without spaces between words, as a set for regular expressions; each counts as a word."""
@@ -42,6 +53,16 @@ def exact_words(text: str) -> list[str]:
     # Only numbers contain a comma.
     words = [word.replace(",", "") if "," in word else word for word in _WORD.findall(lowered)]
     return words or _SYMBOL.findall(lowered)
+
+
+def word_runs(words: Sequence[str], length: int) -> list[tuple[str, ...]]:
+    """Return all runs of consecutive words of one length, in their order.
+
+    :param words: n words.
+    :param length: number of words in a run, at least 1.
+    :return: n - length + 1 runs; none if there are fewer words.
+    """
+    return [tuple(words[start : start + length]) for start in range(len(words) - length + 1)]
 
 
 def count_words(text: str) -> int:

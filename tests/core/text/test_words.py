@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mergeit_ops.core.text.words import FUNCTION_WORDS, count_words, exact_words, is_number, stems
+from mergeit_ops.core.text.words import FUNCTION_WORDS, count_words, exact_words, is_number, stems, word_runs
 
 
 @pytest.mark.parametrize(
@@ -85,3 +85,9 @@ def test_any_text_gives_words_that_are_not_empty_and_are_found_again(text):
 )
 def test_words_are_counted_as_a_reader_counts_them(text, words):
     assert count_words(text) == words
+
+
+def test_runs_of_words_are_all_of_one_length_and_in_order():
+    assert word_runs(["a", "b", "c", "d"], 3) == [("a", "b", "c"), ("b", "c", "d")]
+    assert word_runs(["a"], 1) == [("a",)]
+    assert word_runs(["a", "b"], 3) == []
