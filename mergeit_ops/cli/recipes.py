@@ -1,4 +1,4 @@
-"""`recipes`: list the recipes that ship, and copy them into a folder of yours."""
+"""`recipes`: list the bundled recipes, or copy them into a folder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mergeit_ops.cli.terminal import say
 from mergeit_ops.errors import DatasetError
 
 NAME = "recipes"
-HELP = "List the recipes that ship, or copy them and their sample data into a folder."
+HELP = "List the bundled recipes, or copy them and their sample data into a folder."
 
 EXAMPLE = ("recipes", "recipes --copy .")
 

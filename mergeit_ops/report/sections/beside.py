@@ -56,10 +56,10 @@ class PoolComparison:
     :param result: what came out.
     :param share: of what went in that was measured, in (0, 1]. What came out is thinned out by the same draw: a row
         that is in both is measured in both or in neither.
-    :param coverage_gain: coverage of what came out, less that of as many random rows. Its interval allows for another
-        draw of random rows, and for other rows of what went in.
-    :param redundancy_gain: redundancy of what came out, less that of as many random rows. Its interval allows for
-        another draw of random rows, and for other rows of what came out.
+    :param coverage_gain: coverage of the export minus that of the same number of random rows. Its interval covers other
+        draws of random rows, and other rows of the input.
+    :param redundancy_gain: redundancy of the export minus that of the same number of random rows. Its interval covers
+        other draws of random rows, and other rows of the export.
     """
 
     pool: SetMeasures
