@@ -11,9 +11,9 @@ import pyarrow as pa
 from loguru import logger
 
 from mergeit_ops.dataset.manifest import Manifest, added_up
-from mergeit_ops.distributed.blocks import Blocks, Resources
-from mergeit_ops.distributed.budget import BudgetPlace, share_budgets, spend_from
+from mergeit_ops.distributed.blocks import Blocks, Resources, Stop
 from mergeit_ops.distributed.journal import keep_journals
+from mergeit_ops.distributed.shared_limits import LimitsPlace, share_limits, stop_all, use_shared_limits
 from mergeit_ops.errors import LLMError, RecipeError
 from mergeit_ops.jobs.asking import AskingJob
 from mergeit_ops.llm.engine import LLMEngine, told_of_answers
@@ -62,17 +62,19 @@ def asked(
         else:
             resources = resources.for_a_model(on_gpu=job.may_use_gpu)
     told = _AllTold(job.engines)
+    limits = share_limits(job.engines)
     try:
         made, news = blocks.map(
             _ask_block,
             job,
-            share_budgets(job.engines),
+            limits,
             each=zip(repeat(told.learnt), repeat(None) if each is None else each, strict=False),
             resources=resources,
             journals=keep_journals(),
-            # The limit of requests, and the loss when the driver is killed, are per task.
+            # A task that waits for answers occupies a processor anyway.
             in_advance=1,
             on_told=told.hear,
+            stop=Stop(lambda error: stop_all(limits, error), told.note),
             stats=stats,
         )
         told.check_failures(at_end=True)
@@ -100,11 +102,9 @@ def refuse_batches(operator: str, engines: Sequence[LLMEngine]) -> None:
 
 def _tell_requests(blocks: Blocks, job: AskingJob, engine: LLMEngine, resources: Resources) -> None:
     tasks = min(len(blocks.refs), resources.at_once())
-    each = engine.settings.max_concurrency
     logger.info(
-        f"{job.operator}: {sum(blocks.rows)} {job.unit} in {len(blocks.refs)} blocks, {tasks} at a time, each with "
-        f"up to {each} requests in flight: the server sees up to {tasks * each}. To lower this number, set "
-        "num_proc (blocks at a time) or max_concurrency (requests of each block)."
+        f"{job.operator}: {sum(blocks.rows)} {job.unit} in {len(blocks.refs)} blocks, {tasks} at a time. The server "
+        f"sees up to {engine.settings.max_concurrency} requests at once, from all blocks together (max_concurrency)."
     )
 
 
@@ -126,13 +126,20 @@ class _AllTold:
 
         :raises LLMError: if it had to stop, or too many requests of all tasks have failed.
         """
+        self.note(news)
+        if news.error is not None:
+            raise self._told_of_answers(news.error)
+        self.check_failures(at_end=False)
+
+    def note(self, news: _Told) -> None:
+        """Take the news of a task, even if all have to stop.
+
+        :param news: of the task.
+        """
         self.heard.append(news)
         self._usage = added_up([self._usage, news.details.get("usage", {})])
         for known, learnt in zip(self.learnt, news.learnt, strict=True):
             known.add(learnt)
-        if news.error is not None:
-            raise self._told_of_answers(news.error)
-        self.check_failures(at_end=False)
 
     def check_failures(self, at_end: bool) -> None:
         """Stop if too large a share of the requests of all tasks so far has failed.
@@ -163,10 +170,10 @@ class _AllTold:
 
 
 def _ask_block(
-    table: pa.Table, job: AskingJob, budgets: BudgetPlace, own: tuple[Sequence[Learnt], Any]
+    table: pa.Table, job: AskingJob, limits: LimitsPlace, own: tuple[Sequence[Learnt], Any]
 ) -> tuple[pa.Table | None, _Told]:
     known, argument = own
-    spend_from(budgets, job.engines)
+    use_shared_limits(limits, job.engines)
     for engine, learnt in zip(job.engines, known, strict=True):
         learnt.tell(engine)
     made: tuple[pa.Table | None, Any] = None, None

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 import ray
 from ray.data import Dataset
+from ray.exceptions import RayError
 
 from mergeit_ops.distributed.columns import with_json, with_structs
 from mergeit_ops.distributed.environment import DriverEnvironment
@@ -17,10 +18,13 @@ from mergeit_ops.distributed.errors import own_errors
 from mergeit_ops.distributed.journal import JournalPlace, use_kept_journals
 from mergeit_ops.distributed.ledger import close_ledgers
 from mergeit_ops.distributed.schemas import common_schema
-from mergeit_ops.errors import RecipeError
+from mergeit_ops.errors import LLMError, RecipeError
 from mergeit_ops.jobs.rows import ModelUse, TableFunction
 
 _IN_ADVANCE = 2  # tasks per processor: the next one is ready when one ends, and a cluster sees that it has to grow
+
+_LAST_REPORTS_S = 60.0
+"""Seconds to wait for the reports of tasks that have been asked to stop: each may wait for answers in flight."""
 
 
 class TaskOperator(Protocol):
@@ -148,6 +152,18 @@ class Resources:
         return min(room, self.num_proc or room)
 
 
+@dataclass(frozen=True)
+class Stop:
+    """How to stop running tasks.
+
+    :param ask: function that asks them to stop, with the reason.
+    :param on_told: called with the report of each of them.
+    """
+
+    ask: Callable[[LLMError], None]
+    on_told: Callable[[Any], None]
+
+
 class Blocks:
     """The blocks of a dataset that hold rows, in order, computed and kept by the cluster.
 
@@ -184,13 +200,14 @@ class Blocks:
         journals: JournalPlace | None = None,
         in_advance: int = _IN_ADVANCE,
         on_told: Callable[[Any], None] = lambda told: None,
+        stop: Stop | None = None,
         stats: Mapping[str, pa.DataType] | None = None,
     ) -> tuple[Blocks, list[Any]]:
         """Run a function over every block.
 
         Ray runs a task again if its worker dies. If a task raises, no other task is started. Running tasks continue
         until they are done or the driver ends, because Ray's driver may crash when it cancels a task that ends at that
-        moment.
+        moment. `stop` asks them to end.
 
         :param function: called with the block, the shared arguments, and this block's own argument.
         :param shared: arguments of all calls; sent to each node once.
@@ -200,6 +217,7 @@ class Blocks:
         :param in_advance: tasks to start for each task that fits in the cluster. More than 1 keeps processors busy, but
             Ray may run them in parallel: a task that waits for an actor gives its processor to the next.
         :param on_told: called with the function's report about each finished block; an exception ends the work.
+        :param stop: how to stop running tasks if `on_told` raises; None: they cannot be stopped.
         :param stats: types of the stats that the function writes; None: it writes none, or those of the gate.
         :return: the new blocks, and the function's report about each old one, in order.
         :raises MergeItError: the error that a task raised on purpose.
@@ -217,7 +235,7 @@ class Blocks:
         def limit() -> int:
             return in_advance * resources.at_once()
 
-        results = _all_of(len(self.refs), start, limit, lambda result: on_told(result[1]))
+        results = _all_of(len(self.refs), start, limit, lambda result: on_told(result[1]), stop)
         tables = [ref for ref, _ in results]
         return Blocks(tables, [rows for _, (rows, _) in results]), [told for _, (_, told) in results]
 
@@ -261,6 +279,7 @@ def _all_of(
     start: Callable[[int], tuple[Any, Any]],
     limit: Callable[[], int],
     on_result: Callable[[Any], None] = lambda result: None,
+    stop: Stop | None = None,
 ) -> list[tuple[Any, Any]]:
     """Start tasks, no more than some at a time, and wait for them; where one raises, start no more.
 
@@ -268,6 +287,7 @@ def _all_of(
     :param start: starts a task by its number, in order; returns what to keep, and the reference to wait for.
     :param limit: tells how many tasks may be there at the same time.
     :param on_result: hears of each result as it comes.
+    :param stop: how to stop running tasks if `on_result` raises.
     :return: what was kept and the result, by number.
     """
     kept: dict[int, Any] = {}
@@ -284,8 +304,24 @@ def _all_of(
             number = running.pop(ref)
             with own_errors():
                 results[number] = ray.get(ref)
-            on_result(results[number])
+            try:
+                on_result(results[number])
+            except LLMError as error:
+                if stop is not None:
+                    _stop(list(running), stop, error)
+                raise
     return [(kept[number], results[number]) for number in range(count)]
+
+
+def _stop(running: Sequence[Any], stop: Stop, error: LLMError) -> None:
+    stop.ask(error)
+    done, _ = ray.wait(running, num_returns=len(running), timeout=_LAST_REPORTS_S) if running else ([], [])
+    for ref in done:
+        try:
+            stop.on_told(ray.get(ref)[1])
+        except RayError:
+            # The error that stopped the others is the one to show.
+            continue
 
 
 def materialized(dataset: Dataset, operator: str | None = None) -> Dataset:

@@ -7,7 +7,7 @@ import heapq
 import itertools
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 __all__ = ["ConcurrencyLimit"]
 
@@ -39,6 +39,8 @@ class ConcurrencyLimit:
     :param limit: most calls in flight, at least 1.
     :param clock: monotonic seconds.
     :param sleep: function that waits some seconds; tests pass one that does not.
+    :param shared: function that returns a context in which a call has a place among those of other processes too; None:
+        there are no others.
     """
 
     def __init__(
@@ -47,11 +49,13 @@ class ConcurrencyLimit:
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        shared: Callable[[], AbstractAsyncContextManager[None]] | None = None,
     ) -> None:
         self._most = limit
         self._limit = float(limit)
         self._clock = clock
         self._sleep = sleep
+        self._shared = shared
         self._in_flight = 0
         self._paused_until = float("-inf")
         self._refused = 0
@@ -77,6 +81,22 @@ class ConcurrencyLimit:
 
         :param ticket: of the call.
         """
+        async with AsyncExitStack() as places:
+            while True:
+                await self._own_place(ticket)
+                places.callback(self._leave)
+                if self._shared is None:
+                    break
+                await places.enter_async_context(self._shared())
+                if self._clock() >= self._paused_until:
+                    break
+                # The pause began while the call waited for a place among the others.
+                await places.aclose()
+            if ticket not in self._refused_before:
+                self._in_a_row = 0
+            yield
+
+    async def _own_place(self, ticket: int) -> None:
         self._waiting.add(ticket)
         try:
             await self._pause_over(ticket)
@@ -90,13 +110,10 @@ class ConcurrencyLimit:
         finally:
             self._waiting.discard(ticket)
         self._in_flight += 1
-        if ticket not in self._refused_before:
-            self._in_a_row = 0
-        try:
-            yield
-        finally:
-            self._in_flight -= 1
-            self._wake()
+
+    def _leave(self) -> None:
+        self._in_flight -= 1
+        self._wake()
 
     def slow_down(self, seconds: float, refused: int | None = None) -> None:
         """Hold back every call.

@@ -25,8 +25,9 @@ from mergeit_ops.llm.requests import LLMOutcome, LLMRequest, expected_completion
 from mergeit_ops.llm.retry import RetryPolicy
 from mergeit_ops.llm.running import run_to_end, spared_collections
 from mergeit_ops.llm.settings import DEFAULT_SAMPLING_PARAMS, LLMSettings
+from mergeit_ops.llm.shared_limits import SharedLimits
 from mergeit_ops.llm.stage import Stage
-from mergeit_ops.llm.usage import SpendingLimit, TokenReserve, Usage, estimate_messages
+from mergeit_ops.llm.usage import TokenReserve, Usage, estimate_messages
 
 __all__ = ["LLMEngine", "build_engine", "build_logprobs_engine", "build_prompt_logprobs_engine", "told_of_answers"]
 
@@ -84,8 +85,8 @@ class LLMEngine:
         self.dropped: set[str] = set()
         self.only_reasoning: set[str] = set()
         self.kept: set[bytes] = set()
-        self.budget: SpendingLimit | None = None
-        """The shared token budget; None: only `max_total_tokens` of this engine."""
+        self.shared: SharedLimits | None = None
+        """Limits that this engine shares with those of other processes; None: it has only those of its settings."""
         self._looked_for_batches = False
         self.alone = True
         """Whether this engine gets all answers of the run; if not, others may have added answers to the journal."""

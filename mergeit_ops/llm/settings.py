@@ -57,7 +57,7 @@ LLM_CONSTRAINTS: Mapping[str, Constraint] = {
     "warm_up": FLAG,
     "try_num": Number(low=1, integer=True),
     # The limit of the openai package's connection pool.
-    "max_concurrency": Number(low=1, high=1000, integer=True),
+    "max_concurrency": Number(low=1, high=10_000, integer=True),
     "timeout_s": Number(low=0, low_open=True),
     "cache_path": OPTIONAL_PATH,
     "max_failure_ratio": Number(low=0, high=1),
@@ -111,9 +111,8 @@ class LLMSettings:
         machine the first prompt takes longest, and alone it takes half as long. A server whose cache serves all
         requests, such as vLLM, then reads the shared part of all requests only once.
     :param try_num: number of answers to ask for, if answers cannot be parsed, before a request counts as failed.
-    :param max_concurrency: most requests in flight at once, over the whole run. On Ray it applies to each task; the log
-        says how many tasks run at a time, and num_proc lowers that number. For a local model it is the most
-        conversations in a batch: on a GPU as many as fit into its memory, on a CPU up to 8.
+    :param max_concurrency: most requests in flight at once, over the whole run, also on Ray. For a local model it is
+        the most conversations in a batch: on a GPU as many as fit into its memory, on a CPU up to 8.
     :param timeout_s: seconds until a request to a server counts as lost.
     :param cache_path: file of the journal of answers, on the machine that runs Data-Juicer; `auto`: below the user's
         cache folder; null: no journal.

@@ -98,8 +98,14 @@ class Stage(Generic[T]):
         self._identity = self._book.identity
         self._sampling_params = self._book.sampling_params
         self._places = self._settings.max_concurrency * getattr(engine.backend_factory, "waiting_per_place", 1)
-        self._limit = ConcurrencyLimit(self._places, clock=engine.clock, sleep=engine.sleep)
-        self._budget = engine.budget or _own_budget(engine)
+        self._shared = engine.shared
+        self._limit = ConcurrencyLimit(
+            self._places,
+            clock=engine.clock,
+            sleep=engine.sleep,
+            shared=self._shared.place if self._shared is not None and engine.asks_a_server else None,
+        )
+        self._budget: SpendingLimit = self._shared or _own_budget(engine)
         self._first_contact = asyncio.Lock()
         self._first_call: asyncio.Future[Completion] | None = None
         self._first_call_failed = False
@@ -133,7 +139,8 @@ class Stage(Generic[T]):
             try:
                 # Twice as many workers as calls, so that the next prompt is always ready.
                 workers = [self._work(source, on_outcome, caller) for _ in range(2 * self._places)]
-                await all_or_none(workers, before_the_end=self._answers_under_way)
+                stops = None if self._shared is None else _raised(self._shared.stopped())
+                await all_or_none(workers, before_the_end=self._answers_under_way, alongside=stops)
                 self._judge(at_end=not more_to_come)
             finally:
                 lines.cancel()
@@ -546,16 +553,24 @@ def _own_budget(engine: LLMEngine) -> SpendingLimit:
 async def all_or_none(
     coroutines: Iterable[Coroutine[Any, Any, R]],
     before_the_end: Callable[[BaseException], Awaitable[None]] | None = None,
+    alongside: Coroutine[Any, Any, NoReturn] | None = None,
 ) -> list[R]:
     """Await coroutines together. If one fails, cancel the others and await them before raising its exception.
 
     :param coroutines: coroutines to await.
     :param before_the_end: coroutine function that is awaited with the exception before the others are cancelled.
+    :param alongside: coroutine that is not waited for, but may fail.
     """
     tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
+    together = asyncio.gather(*tasks)
+    aside = [] if alongside is None else [asyncio.ensure_future(alongside)]
     try:
         try:
-            return list(await asyncio.gather(*tasks))
+            if aside:
+                await asyncio.wait({together, *aside}, return_when=asyncio.FIRST_COMPLETED)
+                if not together.done():
+                    aside[0].result()
+            return list(await together)
         except Exception as error:
             if before_the_end is not None:
                 await before_the_end(error)
@@ -563,6 +578,13 @@ async def all_or_none(
     except BaseException:
         await _cancelled(*tasks)
         raise
+    finally:
+        # Together: so that its own copy of the exception counts as seen.
+        await _cancelled(together, *aside)
+
+
+async def _raised(error: Awaitable[BaseException]) -> NoReturn:
+    raise await error
 
 
 async def _cancelled(*tasks: asyncio.Future[Any]) -> None:

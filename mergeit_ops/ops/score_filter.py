@@ -7,6 +7,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Optional
 
+import pyarrow as pa
 from loguru import logger
 
 from mergeit_ops.constraints import FLAG, MAPPING, TEXT, Constraint, OneOf
@@ -139,23 +140,31 @@ class ScoreFilter(BoundedFilter):
         return {"scoring": figures} if figures else {}
 
     def _of_driver(self) -> Any:
-        """Return the driver's environment, and the journals and token budgets that it keeps."""
+        """Return the driver's environment, and the journals and limits that it keeps."""
         from mergeit_ops.distributed.asking import refuse_batches
         from mergeit_ops.distributed.blocks import Resources
-        from mergeit_ops.distributed.budget import share_budgets
         from mergeit_ops.distributed.environment import DriverEnvironment
         from mergeit_ops.distributed.journal import keep_journals
+        from mergeit_ops.distributed.shared_limits import share_limits
 
         refuse_batches(self._name, self._engines)
         places = sum(engine.settings.max_concurrency for engine in self._engines if engine.asks_a_server)
         if places:
-            tasks = Resources.of(self).at_once()
             logger.info(
-                f"{self._name}: its scorer runs in up to {tasks} tasks at a time, each with up to {places} requests in "
-                f"flight: the server sees up to {tasks * places}. To lower this number, set num_proc of the operator "
-                "(tasks at a time) or max_concurrency in scorer_params (requests of each task)."
+                f"{self._name}: its scorer runs in up to {Resources.of(self).at_once()} tasks at a time. The server "
+                f"sees up to {places} requests at once, from all tasks together (max_concurrency in scorer_params)."
             )
-        return DriverEnvironment(), keep_journals(), share_budgets(self._engines)
+        return DriverEnvironment(), keep_journals(), share_limits(self._engines)
+
+    def _score_block(self, block: pa.Table) -> pa.Table:
+        if self._driver is None:
+            return super()._score_block(block)
+        from mergeit_ops.distributed.shared_limits import stopping_together
+
+        self._enter_worker()
+        # Ray Data ends all tasks when one has failed.
+        with stopping_together(self._driver[2], self._engines):
+            return super()._score_block(block)
 
     def _report_costs(self) -> None:
         from mergeit_ops.distributed.ledger import report
@@ -164,16 +173,16 @@ class ScoreFilter(BoundedFilter):
             report(self._ledger, f"process {platform.node()} {os.getpid()}", scoring)
 
     def _enter_worker(self) -> None:
-        from mergeit_ops.distributed.budget import spend_from
         from mergeit_ops.distributed.journal import use_kept_journals
+        from mergeit_ops.distributed.shared_limits import use_shared_limits
 
         if self._ledger is not None:
             # Each task has its own copy of the operator, so the process keeps the scorer with its model and answers.
             self._scorer = worker.scorers.get(self._ledger, lambda: self._scorer)
         if self._driver is not None:
-            environment, journals, budgets = self._driver
+            environment, journals, limits = self._driver
             environment.apply()
             use_kept_journals(journals)
-            spend_from(budgets, self._engines)
+            use_shared_limits(limits, self._engines)
         for engine in self._engines:
             engine.alone = False

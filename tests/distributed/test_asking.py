@@ -17,7 +17,7 @@ from mergeit_ops.jobs.asking import EngineJob
 from mergeit_ops.llm.engine import LLMEngine, build_engine
 from mergeit_ops.llm.requests import LLMRequest
 from mergeit_ops.llm.settings import LLMSettings
-from tests.llm_server import FakeLLMServer, error
+from tests.llm_server import FakeLLMServer, Reply, error
 
 
 def greeting(text):
@@ -103,6 +103,26 @@ def test_a_server_that_refuses_the_key_stops_the_work_and_what_was_asked_is_on_r
     ):
         asked(blocks_of("a", "b", "c"), job(server, tmp_path), Resources(), manifest)
     assert manifest.details["usage"]["requests"] >= 1
+
+
+def test_a_block_that_has_to_stop_stops_the_others_and_all_that_was_paid_is_on_record(tmp_path):
+    manifest = Manifest("op", {})
+
+    def answer(body):
+        name = body["messages"][0]["content"]
+        if name.startswith("bad"):
+            return error(402, "no credit")
+        return Reply(hello(body), latency_s=0.05)
+
+    # The second block would take ten seconds.
+    many = [f"n{number}" for number in range(400)]
+    with FakeLLMServer(answer) as server:
+        blocks = blocks_of(["x", *(f"bad{number}" for number in range(8))], many)
+        with pytest.raises(LLMUnavailableError, match="no credit"):
+            asked(blocks, job(server, tmp_path, max_concurrency=2), Resources(), manifest)
+        number = len(server.requests)
+        assert number < 200
+        assert manifest.figures["calls"] == number
 
 
 def test_failures_of_all_blocks_are_judged_together(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -119,3 +120,35 @@ def test_after_two_refusals_in_a_row_a_call_goes_first_that_has_not_been_refused
         return order
 
     assert run(scenario) == [1, 0]
+
+
+def test_a_call_that_waited_among_others_when_a_pause_began_waits_for_its_end_without_a_place():
+    async def scenario(loop):
+        held, others = 0, asyncio.Semaphore(1)
+
+        @asynccontextmanager
+        async def shared():
+            nonlocal held
+            async with others:
+                held += 1
+                yield
+                held -= 1
+
+        places = ConcurrencyLimit(2, clock=loop.time, sleep=asyncio.sleep, shared=shared)
+        await others.acquire()
+
+        async def call():
+            async with places.place(places.ticket()):
+                return loop.time()
+
+        calling = asyncio.ensure_future(call())
+        await asyncio.sleep(1)
+        places.slow_down(10)
+        others.release()
+        await asyncio.sleep(1)
+        in_the_pause = held
+        return in_the_pause, await calling, held
+
+    in_the_pause, began, after = run(scenario)
+    assert (in_the_pause, after) == (0, 0)
+    assert 11 <= began < 12
