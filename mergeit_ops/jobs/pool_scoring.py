@@ -34,6 +34,7 @@ from mergeit_ops.jobs.sample_reader import SampleReader
 from mergeit_ops.jobs.scoring import stat_entries, stat_types
 from mergeit_ops.jobs.static_model import model_figures, with_fitted_model
 from mergeit_ops.scorers.pool import (
+    CuttingPoolScorer,
     ModelPoolScorer,
     NotingPoolScorer,
     PoolScorer,
@@ -149,8 +150,9 @@ class PoolScoreJob:
             found[row] = True, value
         return found
 
-    def score(self, table: pa.Table, known: Sequence[tuple[bool, Any]]) -> tuple[pa.Table, Counter[str]]:
-        """Return rows with their scores, and the number of rows without a score by reason.
+    def score(self, table: pa.Table, known: Sequence[tuple[bool, Any]]) -> tuple[pa.Table, tuple[Counter[str], int]]:
+        """Return rows with their scores, the number of rows without a score by reason, and the number of rows that
+        the scorer's model read only in part.
 
         :param table: flat rows.
         :param known: result of `prepare` for these rows.
@@ -158,6 +160,7 @@ class PoolScoreJob:
         samples = self.reader.samples(table, self.view)
         asked = [(sample, value) for sample, (readable, value) in zip(samples, known, strict=True) if readable]
         values = [value for _, value in asked]
+        cut_before = self._rows_cut
         with named(self.reader.operator):
             new = iter(pool_scores(self.scorer, [sample for sample, _ in asked], values))
             notes = iter(pool_notes(self.scorer, values))
@@ -172,7 +175,12 @@ class PoolScoreJob:
         missing = Counter(scores[0].status for scores in found if scores[0].value is None)
         scored = set_column(table, STATS, json_array(rows))
         dropped = [] if self.brings_embeddings else [EMBEDDING]
-        return scored.drop_columns([name for name in dropped if name in scored.column_names]), missing
+        left = scored.drop_columns([name for name in dropped if name in scored.column_names])
+        return left, (missing, self._rows_cut - cut_before)
+
+    @property
+    def _rows_cut(self) -> int:
+        return self.scorer.cut_rows.cut if isinstance(self.scorer, CuttingPoolScorer) else 0
 
     @property
     def types(self) -> Mapping[str, pa.DataType]:
@@ -222,7 +230,12 @@ def score_pool(rows: Rows, job: PoolScoreJob) -> tuple[Rows, dict[str, Any]]:
         stats=job.types,
         model=job.model_in("score"),
     )
-    figures = {"rows_in": len(rows), "rows_out": len(scored), "unscored": dict(sum(told, Counter()))}
+    unscored: Counter[str] = sum((reasons for reasons, _ in told), Counter())
+    figures: dict[str, Any] = {"rows_in": len(rows), "rows_out": len(scored), "unscored": dict(unscored)}
+    rows_cut = sum(cut for _, cut in told)
+    if rows_cut and isinstance(job.scorer, CuttingPoolScorer):
+        figures["rows_cut"] = rows_cut
+        logger.warning(job.scorer.cut_rows.warning(rows_cut, len(rows)))
     return scored, {**figures, **found.figures(), **model_figures(job.reader)}
 
 

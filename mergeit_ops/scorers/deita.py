@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from loguru import logger
-
 from mergeit_ops.constraints import FLAG, MAPPING, OPTIONAL_TEXT, Constraint, Number, OneOf, check, refuse_secrets
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.scoring.deita import PUBLISHED_MODELS, SCORES, complexity_prompt, expected_score, quality_prompt
@@ -23,6 +21,7 @@ from mergeit_ops.llm.huggingface import (
 )
 from mergeit_ops.llm.model_files import model_identity
 from mergeit_ops.progress import progress_bar
+from mergeit_ops.scorers.cut_rows import CutRows, CutsRows
 from mergeit_ops.scorers.text import blank_reason, encodable
 
 __all__ = ["DTYPES", "DeitaScorer"]
@@ -45,7 +44,7 @@ _CONSTRAINTS: Mapping[str, Constraint] = {
 _SEAM_TOKENS = 2  # a text alone may have this many more tokens than within a prompt
 
 
-class DeitaScorer:
+class DeitaScorer(CutsRows):
     """Scores rows with a Deita scorer (1 poor to 6 excellent), a language model of billions of parameters.
 
     The model is asked for a score and would answer with one digit. The score is the mean of the six digits, weighted by
@@ -96,8 +95,7 @@ class DeitaScorer:
         self.model_params = params
         self.measures: Mapping[str, str] = {kind: f"deita_{kind}_score"}
         self.scale = (min(SCORES), max(SCORES))
-        self.rows_cut = 0
-        """Rows whose response was cut so far."""
+        self.cut_rows = CutRows("deita")
 
     def identity(self) -> Mapping[str, Any]:
         """See `NamedScorer`."""
@@ -154,20 +152,13 @@ class DeitaScorer:
         tokens = model.tokens([_prompt(*pair) for pair in texts.values()])
         prompts = dict(zip(texts, tokens, strict=True))
         most = min(self.max_length, model.most_positions or self.max_length)
-        cut = 0
-        for row in [row for row, ids in prompts.items() if len(ids) > most]:
-            shorter = self._shortened(model, *texts[row], most)
+        for row, ids in list(prompts.items()):
+            shorter = self._shortened(model, *texts[row], most) if len(ids) > most else ids
             if shorter is None:
                 del prompts[row]
-            else:
-                prompts[row] = shorter
-                cut += 1
-        if cut:
-            self.rows_cut += cut
-            logger.warning(
-                f"deita: {cut} of {len(texts)} responses did not fit into {most} tokens; their "
-                "score is that of the beginning that fits."
-            )
+                continue
+            prompts[row] = shorter
+            self.cut_rows.note(len(ids) > most)
         return prompts
 
     def _shortened(self, model: DigitModel, question: str, response: str | None, most: int) -> list[int] | None:

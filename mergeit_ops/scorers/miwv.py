@@ -14,6 +14,7 @@ from mergeit_ops.core.scoring.score import Score
 from mergeit_ops.core.selection.method import Need, Pool
 from mergeit_ops.llm.losses import LossModel
 from mergeit_ops.llm.settings import CACHE_AUTO
+from mergeit_ops.scorers.cut_rows import CutRows
 from mergeit_ops.scorers.loss_settings import LossSettings
 from mergeit_ops.scorers.pool import check_pairwise
 
@@ -93,6 +94,7 @@ class Miwv:
         )
         self.device = device
         self.shot_separator = shot_separator
+        self.cut_rows = CutRows("miwv", "the part of the text")
 
     def identity(self) -> Mapping[str, Any]:
         """See `PoolScorer`."""
@@ -164,7 +166,10 @@ class Miwv:
         )
         (separator,) = model.tokens([self.shot_separator])
         start, most = model.start(self._settings.start_token), self._settings.most_tokens(model)
-        return [
-            shot_spans(prompt, response, [*demo, *separator] if demo else [], start, most)
-            for prompt, response, demo in zip(prompts, responses, demos, strict=True)
-        ]
+        found = []
+        for prompt, response, demo in zip(prompts, responses, demos, strict=True):
+            found.append(spans := shot_spans(prompt, response, [*demo, *separator] if demo else [], start, most))
+            if not isinstance(spans, str):
+                whole = len(start) + len(demo) + (len(separator) if demo else 0) + len(prompt) + len(response)
+                self.cut_rows.note(whole > most)
+        return found

@@ -19,6 +19,7 @@ from mergeit_ops.errors import ScorerError
 from mergeit_ops.llm.losses import LossModel
 from mergeit_ops.llm.settings import CACHE_AUTO
 from mergeit_ops.progress import counted
+from mergeit_ops.scorers.cut_rows import CutRows
 from mergeit_ops.scorers.loss_settings import LossSettings
 
 __all__ = ["Nuggets"]
@@ -120,6 +121,7 @@ class Nuggets:
         self.shot_separator = shot_separator
         self.exclude_self = exclude_self
         self.min_score = min_score
+        self.cut_rows = CutRows("nuggets", "the end of the example")
 
     @property
     def needs(self) -> frozenset[Need]:
@@ -175,7 +177,9 @@ class Nuggets:
                 found.append((Score.missing("empty_response"),) * 2)
                 continue
             others = [anchor for anchor in anchors if not (self.exclude_self and anchor.sample == sample)]
-            found.append(self._scores(model, [*start, *[*demo, *separator][-room:]], others))
+            example = [*demo, *separator]
+            self.cut_rows.note(len(example) > room)
+            found.append(self._scores(model, [*start, *example[-room:]], others))
         return found
 
     def _scores(self, model: LossModel, before: Sequence[int], anchors: Sequence[_Anchor]) -> tuple[Score, ...]:

@@ -9,10 +9,12 @@ from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.scoring.score import Score
 from mergeit_ops.core.selection.method import Need, Pool
 from mergeit_ops.errors import ScorerError
+from mergeit_ops.scorers.cut_rows import CutRows
 from mergeit_ops.scorers.scoring import checked_list, checked_rows, scorer_errors
 
 __all__ = [
     "POOL_SCORERS",
+    "CuttingPoolScorer",
     "ModelPoolScorer",
     "NotingPoolScorer",
     "PoolScorer",
@@ -97,6 +99,14 @@ class NotingPoolScorer(Protocol):
         :return: m tuples with a text, or None, for each of `note_stats`.
         """
         ...
+
+
+@runtime_checkable
+class CuttingPoolScorer(PoolScorer, Protocol):
+    """A scorer whose model reads only a part of rows that are too long."""
+
+    cut_rows: CutRows
+    """Counts them in `score`."""
 
 
 @runtime_checkable

@@ -14,6 +14,7 @@ from mergeit_ops.core.scoring.response_loss import Span
 from mergeit_ops.core.scoring.score import Score
 from mergeit_ops.llm.losses import LossModel
 from mergeit_ops.llm.settings import CACHE_AUTO
+from mergeit_ops.scorers.cut_rows import CutRows, CutsRows
 from mergeit_ops.scorers.loss_settings import LossSettings
 
 __all__ = ["PromptUncertaintyScorer"]
@@ -25,7 +26,7 @@ _CONSTRAINTS: Mapping[str, Constraint] = {
 }
 
 
-class PromptUncertaintyScorer:
+class PromptUncertaintyScorer(CutsRows):
     """Scores rows by how much the probability of the response changes if some words of the instruction are dropped: the
     mean of |p' - p| over perturbations, where p is the geometric mean of the probabilities of the response's tokens
     (Active Instruction Tuning, arXiv 2311.00288). The input keeps all its words.
@@ -80,6 +81,7 @@ class PromptUncertaintyScorer:
         self.num_perturbations = int(num_perturbations)
         self.drop_rate = float(drop_rate)
         self.seed = int(seed)
+        self.cut_rows = CutRows("prompt_uncertainty")
         self.by_instruction = False
         """Whether rows with the same instruction lose the same words, like the rows of a task in the paper."""
 
@@ -126,6 +128,7 @@ class PromptUncertaintyScorer:
         room = self._settings.most_tokens(model) - len(start) - max(map(len, prompts))
         if room < 1:
             return "instruction_too_long"
+        self.cut_rows.note(len(response) > room)
         befores = [(*start, *prompt) for prompt in prompts]
         return [Span((*before, *response[:room]), len(before)) for before in befores]
 

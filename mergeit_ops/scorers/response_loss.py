@@ -30,6 +30,7 @@ from mergeit_ops.core.scoring.response_loss import (
 from mergeit_ops.core.scoring.score import Score
 from mergeit_ops.llm.losses import LossModel
 from mergeit_ops.llm.settings import CACHE_AUTO
+from mergeit_ops.scorers.cut_rows import CutRows, CutsRows
 from mergeit_ops.scorers.loss_settings import LossSettings
 from mergeit_ops.scorers.loss_template import loss_template, no_ratio
 
@@ -43,7 +44,7 @@ _CONSTRAINTS: Mapping[str, Constraint] = {
 }
 
 
-class ResponseLossScorer:
+class ResponseLossScorer(CutsRows):
     """Scores rows by the losses of a causal language model. The model loads at the first `score`, once per process.
 
     `ifd` is the score of Superfiltering: the perplexity of the response given the instruction, divided by the
@@ -116,6 +117,7 @@ class ResponseLossScorer:
             device=device,
             cache_path=cache_path,
         )
+        self.cut_rows = CutRows("response_loss")
         self.prompt = prompt
         self.turns = turns
         self._template = loss_template("response_loss", prompt, prompt_template, "reverse_ifd" in measures)
@@ -187,6 +189,11 @@ class ResponseLossScorer:
             if isinstance(spans, str):
                 found.append(spans)
                 continue
+            cut = (
+                "given" in of_turn and of_turn["given"].count < len(turn.response)
+                for of_turn, turn in zip(spans, given, strict=False)
+            )
+            self.cut_rows.note(len(spans) < len(given) or any(cut))
             for number, of_turn in zip(numbers, spans, strict=False):  # turns that are cut off have none
                 if of_turn and "question_given" in needed:
                     of_turn |= question_spans(

@@ -23,6 +23,7 @@ from mergeit_ops.llm.huggingface import (
 )
 from mergeit_ops.llm.model_files import model_identity
 from mergeit_ops.progress import progress_bar
+from mergeit_ops.scorers.cut_rows import CutRows, CutsRows
 from mergeit_ops.scorers.text import blank_reason, encodable
 
 __all__ = ["RewardModelScorer"]
@@ -38,7 +39,7 @@ _CONSTRAINTS: Mapping[str, Constraint] = {
 _CPU_TOKENS, _GPU_TOKENS = 4_096, 32_768  # in a batch
 
 
-class RewardModelScorer:
+class RewardModelScorer(CutsRows):
     """Scores rows with a reward model: a sequence classifier with one output, trained on preferences. The model loads
     at the first `score`, once per process.
 
@@ -77,6 +78,7 @@ class RewardModelScorer:
         self.dtype = dtype
         self.max_length = int(max_length)
         self.device = device
+        self.cut_rows = CutRows("reward_model")
 
     def identity(self) -> Mapping[str, Any]:
         """See `NamedScorer`."""
@@ -99,7 +101,12 @@ class RewardModelScorer:
         device = self.device or default_device()
         key = repr(("reward", self.hf_model, sorted(self.model_params.items(), key=repr), device, self.dtype))
         model = loaded_once(key, lambda: _RewardModel(self.hf_model, self.model_params, device, self.dtype))
-        inputs = {row: ids for row in rows if (ids := model.tokens(*texts[row], self.prompt, self.max_length))}
+        inputs = {}
+        for row in rows:
+            ids, cut = model.tokens(*texts[row], self.prompt, self.max_length)
+            if ids is not None:
+                inputs[row] = ids
+                self.cut_rows.note(cut)
         for row, reward in zip(inputs, model.rewards(list(inputs.values())), strict=True):
             scores[row] = Score(reward) if math.isfinite(reward) else Score.missing("not_finite")
         return scores
@@ -126,26 +133,33 @@ class _RewardModel:
             self._model.config.pad_token_id = self._tokenizer.pad_token_id
         self._most_tokens = _GPU_TOKENS if self._model.device.type == "cuda" else _CPU_TOKENS
 
-    def tokens(self, question: str, answer: str, prompt: str, max_length: int) -> dict[str, list[int]] | None:
-        """Return the model's input for a row, with the end of a long answer cut; None if the question leaves no
-        room."""
+    def tokens(
+        self, question: str, answer: str, prompt: str, max_length: int
+    ) -> tuple[dict[str, list[int]] | None, bool]:
+        """Return the model's input for a row, None if the question leaves no room; and whether the end of its answer
+        is cut."""
         # RoBERTa's tokenizer allows two tokens fewer than there are positions.
         most = min(max_length, context_length(self._model.config) or max_length, self._tokenizer.model_max_length)
         if prompt == "pair":
             room = most - len(self._tokenizer(question, "", verbose=False)["input_ids"])
             if room < 1:
-                return None
-            return dict(self._tokenizer(question, answer, truncation="only_second", max_length=most, verbose=False))
+                return None, True
+            whole = dict(self._tokenizer(question, answer, verbose=False))
+            if len(whole["input_ids"]) <= most:
+                return whole, False
+            cut = self._tokenizer(question, answer, truncation="only_second", max_length=most, verbose=False)
+            return dict(cut), True
         if self._tokenizer.chat_template is None:
             raise ScorerError(f"The reward model {self._name!r} has no chat template: set prompt to pair.")
         ids = self._chat(question, answer)
-        if len(ids) > most:
+        cut = len(ids) > most
+        if cut:
             answer_ids = self._tokenizer(answer, add_special_tokens=False, verbose=False)["input_ids"]
             room = most - (len(ids) - len(answer_ids))
             if room < 1:
-                return None
+                return None, True
             ids = self._chat(question, self._tokenizer.decode(answer_ids[:room]))[:most]
-        return {"input_ids": ids, "attention_mask": [1] * len(ids)}
+        return {"input_ids": ids, "attention_mask": [1] * len(ids)}, cut
 
     def _chat(self, question: str, answer: str) -> list[int]:
         turns = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]

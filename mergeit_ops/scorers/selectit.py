@@ -14,6 +14,7 @@ from mergeit_ops.llm.digit_model import DigitModel
 from mergeit_ops.llm.huggingface import checked_model_params, default_device, loaded_once
 from mergeit_ops.llm.model_files import model_identity
 from mergeit_ops.progress import progress_bar
+from mergeit_ops.scorers.cut_rows import CutRows, CutsRows
 from mergeit_ops.scorers.loss_settings import DTYPES
 from mergeit_ops.scorers.text import blank_reason, encodable
 
@@ -35,7 +36,7 @@ _CONSTRAINTS: Mapping[str, Constraint] = {
 }
 
 
-class SelectitScorer:
+class SelectitScorer(CutsRows):
     """Asks a model several times how accurately the response follows the instruction, from 1 to 5, and reads off the
     probabilities of the five digits. The score is high if the model is sure of a high rating with every prompt. It is
     mean / (1 + alpha * std) over the prompts; the value of a prompt is r * mean(P'_r - P'_k) for its likeliest rating r
@@ -84,6 +85,7 @@ class SelectitScorer:
         self.max_length = int(max_length)
         self.batch_size = int(batch_size)
         self.device = device
+        self.cut_rows = CutRows("selectit")
 
     def identity(self) -> Mapping[str, Any]:
         """See `NamedScorer`."""
@@ -141,6 +143,7 @@ class SelectitScorer:
         room = min(self.max_length, model.most_positions or self.max_length) - fixed
         if room < 1:
             return "instruction_too_long"
+        self.cut_rows.note(len(answer) > room)
         return [[*before, *answer[:room], *behind] for before, behind in zip(befores, behinds, strict=True)]
 
     def _device_and_dtype(self) -> tuple[str, str]:

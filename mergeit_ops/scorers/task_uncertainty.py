@@ -95,6 +95,7 @@ class TaskUncertainty:
         instances.pop(-1, None)
         asked = [row for chosen in instances.values() for row in chosen]
         found = dict(zip(asked, self._rows.measure([pool.samples[row] for row in asked]), strict=True))
+        self._rows.finish()
         scores = {task: _mean([found[row] for row in chosen]) for task, chosen in instances.items()}
         scores[-1] = (Score.missing("no_group"),) * len(self.measures)
         return [scores[task] for task in np.asarray(pool.topics).tolist()]

@@ -20,6 +20,7 @@ from mergeit_ops.errors import DatasetError
 from mergeit_ops.jobs.local_rows import LocalRows
 from mergeit_ops.jobs.pool_scoring import PoolScoreJob, score_pool
 from mergeit_ops.jobs.sample_reader import EncoderSettings, SampleReader
+from mergeit_ops.scorers.cut_rows import CutRows
 from tests.recipe_runs import make_dataset
 
 READER = SampleReader("op", resolve_format("alpaca", ["instruction", "output"]), EncoderSettings("none"))
@@ -85,6 +86,26 @@ def test_each_row_has_its_own_score_and_an_unreadable_one_takes_no_part(lines):
     assert len({row["alike_score_made_by"] for row in stats} - {None}) == 1
     assert any("op: 1 rows stand alone" in line for line in lines)
     assert figures["rows_in"] == 4
+
+
+def test_rows_that_were_read_only_in_part_are_on_record_and_said(lines):
+    class Cutting(Alike):
+        def __init__(self) -> None:
+            super().__init__()
+            self.cut_rows = CutRows("alike")
+
+        def score(self, samples: Sequence[Sample], known: Sequence[Any]) -> list[tuple[Score, ...]]:
+            for sample in samples:
+                self.cut_rows.note(len(sample.output) > 1)
+            return super().score(samples, known)
+
+    scorer = Cutting()
+    for _ in range(2):
+        # The second run counts its own rows.
+        _, figures = score_pool(LocalRows(make_dataset(ROWS)), job(scorer))
+        assert figures["rows_cut"] == 2
+    assert len([line for line in lines if line.startswith("alike: 2 of 4 rows did not fit")]) == 2
+    assert "rows_cut" not in score_pool(LocalRows(make_dataset(ROWS)), job(Alike()))[1]
 
 
 def test_without_vectors_rows_are_read_by_their_texts():

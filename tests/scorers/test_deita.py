@@ -193,9 +193,10 @@ def test_the_end_of_a_long_response_is_cut_and_the_closing_line_stays(folder, re
     assert values(scores)[1] == pytest.approx(reference.by_forward(longest), abs=1e-4)
     assert scores[3].value == pytest.approx(scores[1].value, abs=1e-4)  # what differs was cut
     assert values(scores)[::2] == close_to(values(DeitaScorer(model=folder, device="cpu").score(rows[::2])))
-    assert scorer.rows_cut == 2
+    assert scorer.cut_rows.cut == 2
+    scorer.finish()
     (line,) = log
-    assert line.startswith("deita: 2 of 5 responses")
+    assert line.startswith("deita: 2 of 5 rows")
 
 
 def test_what_the_model_cannot_read_is_cut_too():
@@ -218,7 +219,7 @@ def test_a_prompt_of_just_the_greatest_length_is_not_cut(llama, llama_reference)
     prompt = quality_prompt(ROWS[2].query, ROWS[2].output)
     scorer = DeitaScorer(model=llama, device="cpu", max_length=llama_reference.length(prompt))
     assert values(scorer.score([ROWS[2]])) == close_to([llama_reference.by_forward(prompt)])
-    assert scorer.rows_cut == 0
+    assert scorer.cut_rows.cut == 0
 
 
 @pytest.mark.parametrize("kind", ["quality", "complexity"])
@@ -227,7 +228,7 @@ def test_a_question_that_leaves_no_room_gives_no_score(llama, kind):
     scores = scorer.score([Sample("why " * 200, "", "Because."), ROWS[0]])
     assert scores[0] == Score.missing("instruction_too_long")
     assert scores[1].status == "ok"
-    assert scorer.rows_cut == 0
+    assert scorer.cut_rows.cut == 0
 
 
 def test_lone_surrogates_do_not_cost_the_batch_its_scores(llama):

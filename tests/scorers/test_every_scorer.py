@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -78,6 +80,11 @@ def params_of(name: str) -> Iterator[dict[str, Any]]:
 @pytest.fixture(autouse=True)
 def _key(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "none")
+
+
+def takes(name: str, parameter: str) -> bool:
+    module, scorer = SCORERS[name].split(":")
+    return parameter in inspect.signature(getattr(importlib.import_module(module), scorer)).parameters
 
 
 every_scorer = pytest.mark.parametrize("name", list(SCORERS))
@@ -247,3 +254,20 @@ def test_a_scorer_looks_at_the_answer_unless_it_is_told_otherwise(name):
     assert [row[stat + "_made_by"] for row in answers] == [row[stat + "_made_by"] for row in expected]
     assert not {row[stat + "_made_by"] for row in responses} & {row[stat + "_made_by"] for row in answers}
     assert [row[stat] for row in responses] != pytest.approx([row[stat] for row in expected], abs=1e-6)
+
+
+@pytest.mark.parametrize("name", [name for name in SCORERS if takes(name, "max_length")])
+def test_what_a_model_cannot_read_is_counted_and_said_once(name, lines):
+    long = Sample("Write at length.", "", "all the words there are " * 400)
+    with params_of(name) as params:
+        scorer = build_scorer(name, params)
+        for rows in (ROWS, [long, *ROWS], ROWS):
+            scores_of(scorer, rows)
+        assert scorer.figures()["rows_cut"] == 1
+        scorer.finish()
+        whole = build_scorer(name, params)
+        scores_of(whole, ROWS)
+        assert not whole.figures()
+        whole.finish()
+    (line,) = [line for line in lines if "max_length" in line]
+    assert line.startswith(f"{name}: 1 of {3 * len(ROWS) + 1} rows did not fit into max_length")

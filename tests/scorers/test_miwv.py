@@ -126,6 +126,8 @@ def test_rows_without_a_score_say_why():
         "no_neighbour",
     ]
     assert [row[1].status for row in found][3:] == ["ok", "ok"]
+    # The long response, whose neighbour is left out too, but not the row without a response or the one without room.
+    assert made.cut_rows.cut == 1
     assert not any(math.isnan(score.value) for row in found for score in row if score.value is not None)
     alone = rows(SAMPLES[:1], GOLDEN[:1])
     assert mapper().run(make_dataset(alone))[0][STATS]["miwv_status"] == "no_neighbour"

@@ -91,7 +91,9 @@ def test_a_row_that_cannot_reach_the_bound_is_given_up_and_the_others_keep_their
 
 def test_the_beginning_of_a_long_example_is_cut_and_long_anchors_lose_their_end():
     long = Sample("Say", "", "x" * 500)
-    (found,) = scored(scorer(max_demo_tokens=20), [long])
+    cutting = scorer(max_demo_tokens=20)
+    (found,) = scored(cutting, [long])
+    assert (cutting.cut_rows.cut, cutting.cut_rows.read) == (1, 1)
     (short,) = scored(scorer(max_demo_tokens=20), [Sample("Say", "", "x" * 400)])
     assert [score.value for score in found] == [score.value for score in short]
     cut = scored(scorer(max_anchor_tokens=10), ROWS[:1], [Sample("Count.", "", "one two")])
