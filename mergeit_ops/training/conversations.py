@@ -1,4 +1,4 @@
-"""Conversations with calls of tools, as chat templates take them: turns of OpenAI's form, and the tools."""
+"""Conversations with tool calls in the form that chat templates take: turns in OpenAI's form, and the tools."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _OF_RESULTS = ("name", "tool_call_id")
 class Conversation:
     """A conversation in which the assistant calls tools.
 
-    :param turns: with `role` and `content`, and `tool_calls` where the assistant calls tools.
-    :param tools: that may be called, as JSON Schemas; empty: the row does not say.
+    :param turns: turns with `role` and `content`. Assistant turns that call tools also have `tool_calls`.
+    :param tools: available tools as JSON Schemas. Empty if the row does not name them.
     """
 
     turns: Sequence[Mapping[str, Any]]
@@ -29,15 +29,15 @@ class Conversation:
 
     @property
     def called(self) -> set[str]:
-        """Return the names of the functions that are called."""
+        """Return the names of the called functions."""
         return {call["function"]["name"] for turn in self.turns for call in turn.get("tool_calls", ())}
 
 
 def conversation_with_calls(row: Mapping[str, Any]) -> Conversation | None:
-    """Return the conversation of a row whose assistant calls tools in the form of OpenAI.
+    """Return the conversation of a row whose assistant calls tools in OpenAI's form.
 
-    :param row: as it is stored.
-    :return: None for other rows, and where a turn or a call cannot be read.
+    :param row: the row as it is stored.
+    :return: the conversation, or None if the row has no tool calls, or if a turn or a call cannot be read.
     """
     given = next((turns for name in CHAT_COLUMNS if (turns := turns_in(row.get(name)))), None)
     turns = known_turns(given or ())
@@ -65,7 +65,7 @@ def _plain(turn: Turn) -> dict[str, Any]:
 
 def _call(given: Mapping[str, Any]) -> dict[str, Any]:
     function = given["function"]
-    # Templates write mappings as JSON; a text they would quote.
+    # Templates write a mapping as JSON, but they would quote a string.
     called = {"name": str(function["name"]), "arguments": _parsed(function.get("arguments") or {})}
     identity = {"id": given["id"]} if given.get("id") else {}
     return {**identity, "type": "function", "function": called}

@@ -1,4 +1,4 @@
-"""Sets as tokens: the rows of one file, or of one file for each pool."""
+"""Sets as tokens: one file, or one file for each pool."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ __all__ = ["EncodedSet", "PerPool", "encoded_set"]
 class EncodedSet:
     """The rows of a set that a student can be trained on.
 
-    :param read: the set.
-    :param samples: n rows.
-    :param ids: of the rows.
-    :param rows: as tokens.
-    :param too_long: rows whose question leaves no room for an answer.
-    :param cut: rows whose end did not fit.
-    :param calls_lost: rows with calls of tools that the chat template does not write.
+    :param read: the set as it was read from its file.
+    :param samples: the n rows with room for an answer.
+    :param ids: n row ids.
+    :param rows: the n rows as tokens.
+    :param too_long: number of rows that are left out because their question leaves no room for an answer.
+    :param cut: number of rows whose end is cut off.
+    :param calls_lost: number of rows whose tool calls the chat template does not write.
     """
 
     read: TrainingSet
@@ -36,15 +36,15 @@ class EncodedSet:
 
     @property
     def answer_tokens(self) -> int:
-        """Return the tokens of all answers."""
+        """Return the number of answer tokens of all rows."""
         return sum(row.answer_tokens for row in self.rows)
 
 
 @dataclass(frozen=True)
 class PerPool:
-    """The rows of each draw: those of one file in all draws, or of a different file in each draw.
+    """The rows of each draw. All draws use one file, or each draw uses its own file.
 
-    :param sets: one set for all draws, or one for each pool; draw k takes set k.
+    :param sets: one set for all draws, or one for each pool. With several sets, draw k uses set k.
     """
 
     sets: Sequence[EncodedSet]
@@ -55,14 +55,14 @@ class PerPool:
     def of_draw(self, draw: int) -> EncodedSet:
         """Return the rows of a draw.
 
-        :param draw: number of the draw, from 0. With several pools it must be below their number.
+        :param draw: index of the draw, from 0. With several sets it must be below their number.
         """
         return self.sets[draw if len(self.sets) > 1 else 0]
 
     def has(self, draw: int, digest: str) -> bool:
         """Return whether a draw has these rows.
 
-        :param draw: number of the draw, from 0.
+        :param draw: index of the draw, from 0.
         :param digest: digest of the rows.
         """
         return (len(self.sets) == 1 or draw < len(self.sets)) and self.of_draw(draw).read.digest == digest
@@ -80,8 +80,8 @@ def encoded_set(read: TrainingSet, encoder: RowEncoder) -> EncodedSet:
     """Encode all rows of a set as tokens.
 
     :param read: the set.
-    :param encoder: of the student.
-    :raises DatasetError: if no row is left.
+    :param encoder: encoder of the student.
+    :raises DatasetError: if no row has room for an answer.
     """
     pairs = zip(read.samples, read.conversations, strict=True)
     encoded = [encoder.encode(sample, conversation) for sample, conversation in pairs]

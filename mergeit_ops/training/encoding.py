@@ -1,4 +1,4 @@
-"""Rows as the tokens that a student reads, with those marked that it is trained on: the answers of the assistant."""
+"""Rows as tokens for a student. The loss covers only the marked tokens: the answers of the assistant."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from mergeit_ops.training.conversations import Conversation
 __all__ = ["EncodedRow", "EncodedText", "RowEncoder"]
 
 _LARGEST_QUESTION = 0.75
-"""Of the longest text: a question that leaves less room than a quarter is no use."""
+"""Share of the maximum length. A longer question leaves too little room for an answer."""
 
 
 @dataclass(frozen=True)
 class EncodedText:
-    """A text.
+    """A text as tokens.
 
-    :param tokens: its token ids.
-    :param answers: where answers begin and end, ascending; never at 0.
+    :param tokens: token ids.
+    :param answers: start and stop of each answer, ascending. No answer starts at 0, since the first token has no
+        prediction.
     """
 
     tokens: tuple[int, ...]
@@ -32,11 +33,14 @@ class EncodedText:
 
     @property
     def answer_tokens(self) -> int:
-        """Return how many tokens are trained on."""
+        """Return the number of tokens that the loss covers."""
         return sum(stop - first for first, stop in self.answers)
 
     def first(self, answer_tokens: int) -> EncodedText:
-        """Return its beginning with so many tokens of answers, at least one."""
+        """Return the beginning of the text with this number of answer tokens.
+
+        :param answer_tokens: at least 1.
+        """
         kept: list[tuple[int, int]] = []
         for first, stop in self.answers:
             if answer_tokens:
@@ -47,11 +51,14 @@ class EncodedText:
 
 @dataclass(frozen=True)
 class EncodedRow:
-    """A row: one text, or one for each answer where the chat template writes earlier answers in another way.
+    """A row as tokens.
 
-    :param texts: at least one, each with answers.
-    :param cut: whether the end did not fit.
-    :param calls_lost: whether it has calls of tools that the chat template does not write.
+    A row is usually one text. It has one text for each answer if the chat template writes earlier answers differently
+    from the last one.
+
+    :param texts: at least one text, each with answers.
+    :param cut: whether the end of the row is cut off.
+    :param calls_lost: whether the row has tool calls that the chat template does not write.
     """
 
     texts: tuple[EncodedText, ...]
@@ -60,13 +67,13 @@ class EncodedRow:
 
     @property
     def answer_tokens(self) -> int:
-        """Return how many tokens are trained on."""
+        """Return the number of tokens that the loss covers."""
         return sum(text.answer_tokens for text in self.texts)
 
     def first(self, answer_tokens: int) -> EncodedRow:
-        """Return its beginning with so many tokens of answers.
+        """Return the beginning of the row with this number of answer tokens.
 
-        :param answer_tokens: from 1 to as many as it has.
+        :param answer_tokens: from 1 to the number that the row has.
         """
         before = [0, *accumulate(text.answer_tokens for text in self.texts)]
         kept = [
@@ -78,10 +85,10 @@ class EncodedRow:
 
 
 class RowEncoder:
-    """Writes rows in a student's chat template; without one, with the speakers as headings.
+    """Encodes rows with a student's chat template. Without a template, the speakers become headings.
 
-    :param tokenizer: of the student.
-    :param most_tokens: of a text.
+    :param tokenizer: tokenizer of the student.
+    :param most_tokens: maximum tokens of a text.
     """
 
     def __init__(self, tokenizer: Any, most_tokens: int) -> None:
@@ -94,11 +101,12 @@ class RowEncoder:
         self._start: list[int] = first if writes_start else []
 
     def encode(self, sample: Sample, conversation: Conversation | None = None) -> EncodedRow | None:
-        """Return a row as tokens; None where its question leaves no room for an answer.
+        """Return a row as tokens.
 
         :param sample: a row with a question and an answer.
-        :param conversation: the same row with its calls of tools, where it has some.
-        :raises LLMUnavailableError: when the chat template fails.
+        :param conversation: the same row with its tool calls, if it has any.
+        :return: the tokens, or None if the question leaves no room for an answer.
+        :raises LLMUnavailableError: if the chat template fails.
         """
         texts, cut = [], False
         with_calls = None if conversation is None else self._with_calls(conversation)
@@ -124,7 +132,7 @@ class RowEncoder:
         return EncodedText(tuple(tokens[: kept[-1][1]]), tuple(kept)), len(tokens) <= self.most_tokens
 
     def _texts(self, sample: Sample) -> Iterator[list[tuple[str, bool]]]:
-        """Yield texts as parts, each with whether it is an answer."""
+        """Yield each text as a list of parts. A part is a string and whether it is an answer."""
         rounds = sample.rounds or (Round(one_turn(sample), sample.output),)
         turns = [{"role": "system", "content": sample.system}] if sample.system.strip() else []
         parts: list[tuple[str, bool]] = []
@@ -145,7 +153,7 @@ class RowEncoder:
             yield parts
 
     def _with_calls(self, conversation: Conversation) -> list[list[tuple[str, bool]]] | None:
-        """Return the texts of a conversation with calls; None where the template does not write them."""
+        """Return the texts of a conversation with tool calls, or None if the template does not write the calls."""
         if not self.has_template:
             return None
         found: list[list[tuple[str, bool]]] = []
@@ -157,7 +165,7 @@ class RowEncoder:
             try:
                 prompt = self._rendered(conversation, number, True)
                 whole = self._rendered(conversation, number + 1, False)
-            except Exception:  # whatever a template raises: it is a program of its author
+            except Exception:  # a template can raise anything
                 return None
             if not whole.startswith(prompt):
                 return None
@@ -182,13 +190,13 @@ class RowEncoder:
         )
 
     def _behind_answers(self) -> str:
-        """Return what ends an answer: the student should learn to stop."""
+        """Return the text that ends an answer. The student is trained on it too, so that it learns to stop."""
         end = self._tokenizer.eos_token or ""
         if not self.has_template:
             return end
         turns = [{"role": "user", "content": "question"}, {"role": "assistant", "content": "answer"}]
         try:
             text = str(self._tokenizer.apply_chat_template(turns, tokenize=False))
-        except Exception:  # the rows themselves will show what the template cannot do
+        except Exception:  # if the template fails on every conversation, the first row raises
             return end
         return text.rpartition("answer")[2].rstrip() or end

@@ -1,4 +1,4 @@
-"""Running the trainings of an experiment, and going on where an earlier run was stopped."""
+"""Running the trainings of an experiment, and resuming a run that was stopped."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mergeit_ops.training.student import Student
 __all__ = ["BASE", "run_trainings"]
 
 BASE = RunKey("base")
-"""The student as it is: no training."""
+"""The student before any training."""
 
 
 def run_trainings(
@@ -29,18 +29,18 @@ def run_trainings(
     names: Callable[[RunKey], str],
     say: Callable[[str], None],
 ) -> int:
-    """Run those trainings that are not among the results, and write down each as soon as it is finished.
+    """Run the trainings that have no result yet, and write each result as soon as its training is finished.
 
-    :param student: to be trained.
-    :param plan: of the experiment.
+    :param student: the model to train.
+    :param plan: plan of the experiment.
     :param held_out: the held-out rows.
-    :param results: opened.
-    :param keys: the trainings, in their order.
-    :param limit_s: no training begins that would end after so many seconds; None: all are run.
-    :param price: of those that are left.
-    :param names: names a training for people.
-    :param say: hears of progress.
-    :return: how many are left.
+    :param results: the opened file of results.
+    :param keys: all trainings, in the order in which they run.
+    :param limit_s: no training starts that would end after this number of seconds; None: no limit.
+    :param price: estimate for the trainings that are left.
+    :param names: returns a readable name of a training.
+    :param say: called with each line of progress.
+    :return: number of trainings that are left.
     """
     began = time.perf_counter()
     if BASE not in results.found:
@@ -48,14 +48,14 @@ def run_trainings(
         start = time.perf_counter()
         results.add(RunResult(BASE, held_out.sums(), {"eval_s": round(time.perf_counter() - start, 2)}))
     left = [key for key in keys if key not in results.found]
-    # Without epochs: all trainings have equally many.
+    # Tokens of one epoch: all trainings have the same number of epochs.
     per_token = (price.training_s + price.evaluation_s) / max(1, sum(plan.of(key).tokens for key in left))
     for number, key in enumerate(left):
         rows = plan.of(key)
         spent = time.perf_counter() - began
         if limit_s is not None and spent + per_token * rows.tokens > limit_s:
             rest = len(left) - number
-            say(f"{seconds(spent)} are over: {rest} trainings are left; the same command goes on with them.")
+            say(f"Stopped after {seconds(spent)}: {rest} trainings are left. The same command continues with them.")
             return rest
         start = time.perf_counter()
         steps = train(student, rows.rows, plan.seed_of(key))

@@ -1,4 +1,4 @@
-"""What an experiment has found as plain figures, for JSON."""
+"""The results of an experiment as plain figures for JSON."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ FORMAT_VERSION = 1
 
 
 def as_figures(found: Found, made_with: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what JSON can hold of all that was found.
+    """Return all results in a form that JSON can hold.
 
-    :param found: by the experiment.
-    :param made_with: what the experiment is.
+    :param found: results of the experiment.
+    :param made_with: description of the experiment.
     """
     return {
         "format_version": FORMAT_VERSION,

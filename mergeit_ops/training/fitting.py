@@ -1,8 +1,8 @@
-"""Training a student on rows, and its losses of held-out answers.
+"""Training a student on rows, and measuring its loss on held-out answers.
 
-The loop is our own. Sets of equal answer tokens have to have equally many steps, the states of the lower layers are
-used again, and losses are wanted per row. What a trainer would add, such as logging and checkpoints of the model, is
-not wanted here.
+The training loop is our own for three reasons. Sets with equal answer tokens need equal numbers of steps, the states of
+the lower layers are reused, and the loss is needed for each row. The experiment does not need what a trainer library
+adds, such as logging and checkpoints.
 """
 
 from __future__ import annotations
@@ -27,11 +27,12 @@ _TEXTS_AT_ONCE = 16
 
 
 def steps_of(rows: Sequence[EncodedRow], step_tokens: int) -> list[list[EncodedText]]:
-    """Divide rows into steps of about equally many answer tokens, with texts of like lengths.
+    """Divide rows into steps with about the same number of answer tokens and texts of similar length.
 
-    :param rows: drawn to a budget.
-    :param step_tokens: answer tokens of a step, about.
-    :return: the nearest whole number of steps for the tokens; fewer where single texts have more tokens than a step.
+    :param rows: rows with as many answer tokens as the budget.
+    :param step_tokens: approximate number of answer tokens of a step.
+    :return: the texts of each step. The number of steps is the rounded quotient of the tokens and `step_tokens`. It is
+        smaller if single texts have more tokens than a step.
     """
     texts = sorted((text for row in rows for text in row.texts), key=lambda text: (len(text.tokens), text.tokens))
     total = sum(text.answer_tokens for text in texts)
@@ -39,7 +40,7 @@ def steps_of(rows: Sequence[EncodedRow], step_tokens: int) -> list[list[EncodedT
     steps: list[list[EncodedText]] = [[] for _ in range(count)]
     seen = 0
     for text in texts:
-        # By its middle, so that what stands on a border goes where most of it lies.
+        # A text at the border of two steps goes to the step that has most of its tokens.
         middle = seen + text.answer_tokens / 2
         steps[min(count - 1, int(middle * count / total))].append(text)
         seen += text.answer_tokens
@@ -53,15 +54,15 @@ def train(
     most_steps: int | None = None,
     on_step: Callable[[int], None] = lambda tokens: None,
 ) -> int:
-    """Train a student from its first weights.
+    """Train a student from its original weights.
 
-    :param student: it keeps what it has learnt.
-    :param rows: to train on.
-    :param seed: of the order of the steps, and of adapters.
-    :param most_steps: to end after so many; None: all.
-    :param on_step: hears after each step how many tokens it had.
-    :return: steps.
-    :raises StudentError: when a loss is no number.
+    :param student: the model; it has the trained weights afterwards.
+    :param rows: rows to train on.
+    :param seed: seed of the order of the steps, and of the adapters.
+    :param most_steps: stop after this number of steps; None: run all steps.
+    :param on_step: called after each step with the number of its tokens.
+    :return: number of steps of the whole training.
+    :raises StudentError: if a loss is not finite.
     """
     settings = student.settings
     student.reset(seed)
@@ -90,8 +91,8 @@ def _step(student: Student, batches: Sequence[Batch], optimizer: torch.optim.Opt
         loss = student.losses(batch).sum() / total
         if not torch.isfinite(loss):
             raise StudentError(
-                f"The loss of the student {student.name!r} is {float(loss.detach())} at step {number + 1}: its "
-                f"training has come apart. Lower --learning-rate, which is {student.settings.learning_rate:g}."
+                f"The loss of the student {student.name!r} is {float(loss.detach())} at step {number + 1}: the "
+                f"training diverges. Lower --learning-rate, which is {student.settings.learning_rate:g}."
             )
         loss.backward()
     torch.nn.utils.clip_grad_norm_(student.trained, _LARGEST_GRADIENT)
@@ -100,10 +101,10 @@ def _step(student: Student, batches: Sequence[Batch], optimizer: torch.optim.Opt
 
 
 class HeldOut:
-    """Held-out rows; what the lower layers of a student make of them is computed once.
+    """Held-out rows. The lower layers of the student compute their states once for all evaluations.
 
-    :param student: whose losses are wanted.
-    :param rows: n rows.
+    :param student: the student whose losses are measured.
+    :param rows: n encoded rows.
     """
 
     def __init__(self, student: Student, rows: Sequence[EncodedRow]) -> None:
@@ -124,20 +125,20 @@ class HeldOut:
 
     @property
     def padded_tokens(self) -> int:
-        """Return how many tokens an evaluation reads, padding included."""
+        """Return the number of tokens that an evaluation reads, including padding."""
         return sum(int(batch.ids.numel()) for batch, _ in self._batches)
 
     def read_middle(self) -> int:
-        """Read one batch of middle length, to see how long it takes, and return how many tokens it has."""
+        """Read one batch of medium length, so that a caller can time it, and return the number of its tokens."""
         batch, _ = self._batches[len(self._batches) // 2]
         with torch.no_grad():
             self._student.losses(batch)
         return int(batch.ids.numel())
 
     def sums(self) -> list[float]:
-        """Return the sum of the losses of each row's answer, (n,).
+        """Return the sum of the token losses of each row's answers, (n,).
 
-        :raises StudentError: when a loss is no number.
+        :raises StudentError: if a loss is not finite.
         """
         sums = [0.0] * len(self.tokens)
         for batch, owners in self._batches:
@@ -147,7 +148,7 @@ class HeldOut:
                 sums[number] += float(part.double().sum())
         if not all(map(math.isfinite, sums)):
             raise StudentError(
-                f"The held-out loss of the student {self._student.name!r} is no number after training: lower "
+                f"The held-out loss of the student {self._student.name!r} is not finite after training. Lower "
                 f"--learning-rate, which is {self._student.settings.learning_rate:g}."
             )
         return sums

@@ -1,7 +1,8 @@
-"""The lower layers of a student that stay as they are: what they make of a text is computed once.
+"""The frozen lower layers of a student. Their states of a text are computed once.
 
-Held-out rows then pass through the upper layers alone after each training. It works with any model whose layers stand
-in a list and take hidden states first, which is tried before it is used.
+After each training, held-out rows then pass through the upper layers only. This works with models that keep their
+layers in one list, and whose layers take hidden states as their first argument. `Student` checks both on a short text
+before it uses the states.
 """
 
 from __future__ import annotations
@@ -17,17 +18,16 @@ __all__ = ["LowerLayers", "decoder_layers"]
 
 
 class _EnoughError(Exception):
-    """Ends a pass at the first layer that is trained."""
+    """Ends a forward pass at the first trained layer."""
 
 
 class _LowerLayer(nn.Module):
-    """A layer that can be passed by."""
+    """A layer that can be skipped."""
 
     def __init__(self, layer: nn.Module, switch: LowerLayers) -> None:
         super().__init__()
         self.layer = layer
-        # In a list, since a module would count it among its own.
-        self._switch = [switch]
+        self._switch = switch
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -36,7 +36,7 @@ class _LowerLayer(nn.Module):
             return getattr(super().__getattr__("layer"), name)
 
     def forward(self, hidden_states: Any, *arguments: Any, **options: Any) -> Any:
-        (switch,) = self._switch
+        switch = self._switch
         if switch.is_passed_by:
             return (hidden_states,) if switch.gives_tuples else hidden_states
         found = self.layer(hidden_states, *arguments, **options)
@@ -45,10 +45,10 @@ class _LowerLayer(nn.Module):
 
 
 class LowerLayers:
-    """The layers of a model below the first one that is trained.
+    """The layers of a model below the first trained one.
 
-    :param layers: of the model, in their list, which is changed.
-    :param count: how many of them are never trained, >= 1 and less than all.
+    :param layers: list of the model's layers; its first `count` entries are replaced by wrappers.
+    :param count: number of layers that are never trained, >= 1 and less than all.
     """
 
     def __init__(self, layers: nn.ModuleList, count: int) -> None:
@@ -61,9 +61,9 @@ class LowerLayers:
         layers[count].register_forward_pre_hook(self._at_border, with_kwargs=True)
 
     def states(self, body: nn.Module, ids: Any) -> Any:
-        """Return what they make of texts.
+        """Return the hidden states that the lower layers compute for texts.
 
-        :param body: the model, or what of it reads texts.
+        :param body: the model, or its part without the output head.
         :param ids: (b, l) token ids.
         :return: (b, l, d) hidden states.
         """
@@ -75,9 +75,9 @@ class LowerLayers:
 
     @contextmanager
     def passed_by(self, states: Any) -> Iterator[None]:
-        """Have the model go on from what the lower layers have made of its texts.
+        """Skip the lower layers: the model continues from their hidden states.
 
-        :param states: (b, l, d) hidden states.
+        :param states: (b, l, d) hidden states of the lower layers.
         """
         self.is_passed_by, self._given = True, states
         try:
@@ -110,9 +110,10 @@ class LowerLayers:
 
 
 def decoder_layers(model: Any) -> nn.ModuleList | None:
-    """Return the list of a model's layers; None where there is not just one such list.
+    """Return the list of a model's layers.
 
     :param model: a causal language model of Hugging Face.
+    :return: the list, or None if the model has no such list or several.
     """
     count = getattr(model.config.get_text_config(), "num_hidden_layers", None)
     lists = [part for part in model.modules() if isinstance(part, nn.ModuleList) and len(part) == count]

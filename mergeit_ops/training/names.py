@@ -1,4 +1,4 @@
-"""What trainings are called for people."""
+"""Readable names of trainings."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ CONTROL_NAMES: Mapping[str, str] = {
 
 
 def name_of(key: RunKey, sets: Mapping[str, str]) -> str:
-    """Return what a training is called.
+    """Return the readable name of a training.
 
-    :param key: of the training.
-    :param sets: the name of each set, by its digest.
+    :param key: key of the training.
+    :param sets: name of each set, by its digest.
     """
     what = sets[key.digest] if key.role == SET else CONTROL_NAMES[key.role]
     return f"draw {key.draw + 1}, seed {key.seed + 1}, {what}"

@@ -1,4 +1,4 @@
-"""What an experiment has found as one HTML page, in the frame and the look of the report."""
+"""The results of an experiment as one HTML page, in the layout of the report."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _DIGITS = 4
 
 @dataclass(frozen=True)
 class _Cell:
-    """A difference to random rows: its value, its interval, and whether that leaves out 0."""
+    """A difference to random rows: its value, its interval, and whether the interval excludes 0."""
 
     value: str
     span: str
@@ -33,7 +33,7 @@ class _Cell:
 
 @dataclass(frozen=True)
 class _MeasuredLine:
-    """A set or a control: its losses, and its differences to random rows, and of a set its worth; all by mean."""
+    """A set or a control: its losses and differences to random rows, for each mean. A set also has its worth."""
 
     name: str
     losses: list[str]
@@ -44,9 +44,9 @@ class _MeasuredLine:
 def page(found: Found, prepared: Prepared, made_with: Mapping[str, Any]) -> str:
     """Return the page.
 
-    :param found: by the experiment.
-    :param prepared: the rows.
-    :param made_with: what the experiment is.
+    :param found: results of the experiment.
+    :param prepared: its rows.
+    :param made_with: description of the experiment.
     """
     lines = list(_lines(found))
     context = {

@@ -1,4 +1,4 @@
-"""Which trainings an experiment has, and on which rows: the same draws and held-out rows for every set."""
+"""The trainings of an experiment and their rows. All sets have the same draws and held-out rows."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ SWAPPED_SHARE = 0.5
 class RunRows:
     """The rows of a training.
 
-    :param rows: as tokens.
-    :param distinct: how many different rows they are.
+    :param rows: the rows as tokens; a repeated row appears several times.
+    :param distinct: number of different rows.
     """
 
     rows: tuple[EncodedRow, ...]
@@ -33,20 +33,20 @@ class RunRows:
 
     @property
     def answer_tokens(self) -> int:
-        """Return how many tokens are trained on."""
+        """Return the number of tokens that the loss covers."""
         return sum(row.answer_tokens for row in self.rows)
 
     @property
     def tokens(self) -> int:
-        """Return how many tokens are read."""
+        """Return the number of tokens that one epoch reads."""
         return sum(len(text.tokens) for row in self.rows for text in row.texts)
 
 
 def with_answer_of(sample: Sample, other: Sample) -> Sample:
-    """Return a row with the last answer of another one in the place of its own.
+    """Return a row with its last answer replaced by the last answer of another row.
 
-    :param sample: gives the question.
-    :param other: gives the answer.
+    :param sample: row with the question.
+    :param other: row with the answer.
     """
     answer = other.rounds[-1].answer if other.rounds else other.output
     if not sample.rounds:
@@ -58,11 +58,11 @@ def with_answer_of(sample: Sample, other: Sample) -> Sample:
 class Plan:
     """The trainings of an experiment.
 
-    :param sets: to be judged.
-    :param pools: random rows are drawn from them; as many as each of `sets` has, or one.
-    :param encoder: of the student.
-    :param budget: answer tokens of each training; twice as many of one control.
-    :param seed: of the draws.
+    :param sets: the sets to judge.
+    :param pools: the pools of the random rows: one, or one for each file of a set.
+    :param encoder: encoder of the student.
+    :param budget: answer tokens of each training. The control `random_2x` has twice as many.
+    :param seed: seed of the draws.
     """
 
     def __init__(self, sets: Sequence[PerPool], pools: PerPool, encoder: RowEncoder, budget: int, seed: int) -> None:
@@ -75,14 +75,14 @@ class Plan:
         self.rows_of = lru_cache(maxsize=None)(self._rows_of)
 
     def keys(self, draws: int, seeds: int) -> Iterator[RunKey]:
-        """Yield the trainings, repeat by repeat: a run that is stopped has whole repeats.
+        """Yield the trainings repeat by repeat, so that a stopped run has whole repeats.
 
-        :param draws: of rows; with several pools at most as many as these.
-        :param seeds: orders of each draw.
+        :param draws: number of draws of rows. With several pools, at most the number of pools.
+        :param seeds: number of orders of each draw.
         """
         for draw in range(draws):
             pool = self._pools.of_draw(draw).read.digest
-            # Sets of the same rows are trained on once.
+            # Sets with the same rows share their trainings.
             digests = dict.fromkeys(one.of_draw(draw).read.digest for one in self._sets)
             for seed in range(seeds):
                 for role in CONTROLS:
@@ -93,14 +93,14 @@ class Plan:
     def of(self, key: RunKey) -> RunRows:
         """Return the rows of a training.
 
-        :param key: of the training.
+        :param key: key of the training.
         """
         return self.rows_of(key.role, key.digest, key.draw)
 
     def seed_of(self, key: RunKey) -> int:
-        """Return the seed of the order of steps, the same for all trainings of a repeat.
+        """Return the seed of the order of steps. All trainings of a repeat have the same seed.
 
-        :param key: of the training.
+        :param key: key of the training.
         """
         name = f"{self._seed} {key.draw} {key.seed}"
         return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big")
@@ -109,7 +109,7 @@ class Plan:
         found = self._by_digest[digest]
         budget = self.budget * (2 if role == RANDOM_2X else 1)
         tokens = [row.answer_tokens for row in found.rows]
-        # By the same name for all sets: a row that is in two of them is drawn for both.
+        # All sets use the same key, so a row that is in two sets is drawn for both.
         drawn = drawn_to(found.ids, tokens, budget, self._seed, "draw", draw)
         rows = [found.rows[number] for number in drawn.rows]
         if role == SWAPPED:

@@ -1,4 +1,4 @@
-"""The file of a set for each pool."""
+"""The files of a set, one for each pool."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def files_of(given: Path, pools: Sequence[Path]) -> list[Path]:
         by_name[pool.name] = pool
     if not given.is_dir():
         raise DatasetError(
-            f"--pool names {len(pools)} pools, so that each set is a folder with a file for each of them; {given} is a "
-            "file."
+            f"--pool names {len(pools)} pools, so each set must be a folder with one file for each pool, but {given} "
+            "is a file."
         )
     missing = [name for name in by_name if not (given / name).exists()]
     if missing:
         raise DatasetError(
-            f"{given} has no {', '.join(missing)}: with several pools, a set is a folder with a file for each pool, "
-            "which has the name of the pool."
+            f"{given} has no {', '.join(missing)}: with several pools, a set is a folder with one file for each pool, "
+            "and the file has the name of the pool."
         )
     return [given / name for name in by_name]

@@ -1,4 +1,4 @@
-"""From files to an experiment: what is read, how much is trained on, and the sentences about both."""
+"""Preparing an experiment: reading its files, choosing its answer tokens, and notes about both."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _FEWEST_HELD_OUT = 10
 
 @dataclass(frozen=True)
 class Prepared:
-    """What is trained and measured on.
+    """The rows of an experiment.
 
-    :param sets: each with its name.
+    :param sets: name and rows of each set.
     :param pools: random rows are drawn from them.
-    :param held_out: rows of which the losses are measured.
+    :param held_out: rows whose losses are measured.
     """
 
     sets: Sequence[tuple[str, PerPool]]
@@ -44,21 +44,23 @@ def prepared(
     encoder: RowEncoder,
     say: Callable[[str], None],
 ) -> Prepared:
-    """Read all files, the held-out rows first: no other row may ask what they ask.
+    """Read all files.
 
-    :param files: the sets; see `files_of`.
-    :param pools: random rows are drawn from them: from one in all draws, or from each in one draw.
-    :param held_out: rows of which the losses are measured.
-    :param layout: parameters of `resolve_format`, of all files.
-    :param encoder: of the student.
-    :param say: hears of progress.
+    The held-out rows are read first, because rows with the question of a held-out row are left out of all other files.
+
+    :param files: paths of the sets; see `files_of`.
+    :param pools: paths of the pools. All draws use one pool, or each draw uses its own pool.
+    :param held_out: path of the rows whose losses are measured.
+    :param layout: parameters of `resolve_format`, the same for all files.
+    :param encoder: encoder of the student.
+    :param say: called with each line of progress.
     :raises DatasetError: if a file cannot be used.
     """
     say(f"Reading {held_out} ...")
     measured = encoded_set(read_training_set(held_out, layout), encoder)
     if len(measured.rows) < _FEWEST_HELD_OUT:
         raise DatasetError(
-            f"--heldout: {held_out} gives {len(measured.rows)} rows that can be measured; give at least "
+            f"--heldout: {held_out} has {len(measured.rows)} rows that can be measured; give at least "
             f"{_FEWEST_HELD_OUT}, better some hundreds."
         )
     asked = frozenset(map(question_of, measured.samples))
@@ -76,32 +78,32 @@ def prepared(
 
 
 def budget_of(found: Prepared, asked: int | None) -> int:
-    """Return how many answer tokens each set is trained on.
+    """Return the number of answer tokens of each training.
 
     :param found: the rows.
-    :param asked: what the user wants; None: as many as the smallest set has, or half of what the pool has.
-    :raises DatasetError: if a pool has less than twice as many.
+    :param asked: value of `--answer-tokens`; None: that of the smallest set, but at most half of the smallest pool.
+    :raises DatasetError: if a pool has fewer than twice as many answer tokens.
     """
     least = min(found.pools, key=lambda pool: pool.answer_tokens)
     most = least.answer_tokens // 2
     budget = asked if asked is not None else min(most, *(one.answer_tokens for _, own in found.sets for one in own))
     if budget > most or not budget:
         raise DatasetError(
-            f"--pool: {least.read.path} has {least.answer_tokens:,} answer tokens, and random rows of twice "
-            f"the {budget:,} of --answer-tokens are needed: lower it to at most {most:,}, or give a larger pool."
+            f"--pool: {least.read.path} has {least.answer_tokens:,} answer tokens, but a control needs random rows "
+            f"with twice the {budget:,} of --answer-tokens: lower it to at most {most:,}, or give a larger pool."
         )
     return budget
 
 
 def notes_on(found: Prepared, encoder: RowEncoder, budget: int) -> Iterator[str]:
-    """Yield what the user should know of the rows before they are trained on.
+    """Yield what the user should know about the rows before the trainings.
 
     :param found: the rows.
-    :param encoder: of the student.
-    :param budget: answer tokens of each set.
+    :param encoder: encoder of the student.
+    :param budget: answer tokens of each training.
     """
     if not encoder.has_template:
-        yield "The student has no chat template: rows are written with the speakers as headings."
+        yield "The student has no chat template: the speakers become headings of the texts."
     yield f"{len(found.held_out.rows):,} held-out rows with {found.held_out.answer_tokens:,} answer tokens."
     yield from _left_out("heldout", found.held_out)
     for name, one in found.pools.labelled("pool"):
@@ -110,21 +112,21 @@ def notes_on(found: Prepared, encoder: RowEncoder, budget: int) -> Iterator[str]
     for name, one in ((name, one) for given, own in found.sets for name, one in own.labelled(given)):
         yield from _left_out(name, one)
         if one.answer_tokens < budget:
-            how = f"its rows are repeated {budget / one.answer_tokens:.2f} times"
+            how = f"each training repeats them {budget / one.answer_tokens:.2f} times"
         elif one.answer_tokens < budget + max(row.answer_tokens for row in one.rows):
-            how = "all of its rows are trained on"
+            how = "each training uses all of them"
         else:
             how = f"each draw takes {budget / one.answer_tokens:.0%} of them at random"
         yield f"{name}: {len(one.rows):,} rows with {one.answer_tokens:,} answer tokens; {how}."
 
 
 def description_of(student: Student, found: Prepared, budget: int, seed: int) -> dict[str, Any]:
-    """Return all that the losses depend on beside the sets and the pools, which are told apart training by training.
+    """Return everything that the losses depend on, except the sets and pools, which each result names.
 
-    :param student: to be trained.
+    :param student: the model to train.
     :param found: the rows.
-    :param budget: answer tokens of each set.
-    :param seed: of the draws.
+    :param budget: answer tokens of each training.
+    :param seed: seed of the draws.
     """
     return {
         "weights": student.fingerprint,
@@ -144,26 +146,26 @@ def _notes_on_pools(pools: PerPool, budget: int) -> Iterator[str]:
         times = Counter(name for pool in pools for name in pool.ids)
         if shared := sum(count > 1 for count in times.values()):
             yield (
-                f"{shared:,} of the {len(times):,} rows are in several pools: intervals are for pools that share none, "
-                "and too short for these."
+                f"{shared:,} of the {len(times):,} rows are in several pools: the intervals assume pools without "
+                "common rows, so they are too short here."
             )
         return
     (pool,) = pools
     if 4 * budget > pool.answer_tokens:
         yield (
-            f"The pool has {pool.answer_tokens / budget:.1f} times the tokens of a set: draws of it share many "
-            "of their rows, so that they vary less than draws of a larger pool would."
+            f"The pool has {pool.answer_tokens / budget:.1f} times the tokens of a set: its draws share many of their "
+            "rows, so they vary less than draws from a larger pool."
         )
 
 
 def _left_out(name: str, one: EncodedSet) -> Iterator[str]:
     counts = {
         "without a question or an answer, left out": one.read.without_text,
-        "that ask what a held-out row asks, left out": one.read.asks_held_out,
+        "with the question of a held-out row, left out": one.read.asks_held_out,
         "whose question leaves no room for an answer, left out": one.too_long,
         "whose answer is cut at the end": one.cut,
-        "with parts that are no text, which are not trained on": one.read.more_than_text,
-        "with calls of tools that the student's chat template does not write": one.calls_lost,
+        "with parts other than text, which are not trained on": one.read.more_than_text,
+        "with tool calls that the student's chat template does not write": one.calls_lost,
     }
     for what, number in counts.items():
         if number:

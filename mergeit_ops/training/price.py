@@ -1,4 +1,4 @@
-"""What an experiment costs, in seconds, before it is run."""
+"""The price of an experiment in seconds, estimated before it runs."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _STEPS = 4
 
 @dataclass(frozen=True)
 class Price:
-    """The trainings that are left, and what they take.
+    """The estimated time of the trainings that are left.
 
-    :param trainings: how many are left.
-    :param tokens: that they read in training, epochs included.
-    :param once_s: seconds before the first of them.
-    :param training_s: seconds of all their steps.
-    :param evaluation_s: seconds of all their evaluations.
+    :param trainings: number of trainings that are left.
+    :param tokens: tokens that they read in all epochs.
+    :param once_s: seconds of the first evaluation, before the first training.
+    :param training_s: seconds of all training steps.
+    :param evaluation_s: seconds of all evaluations after a training.
     """
 
     trainings: int
@@ -35,15 +35,15 @@ class Price:
 
     @property
     def seconds(self) -> float:
-        """Return what all takes."""
+        """Return the seconds of everything."""
         return self.once_s + self.training_s + self.evaluation_s
 
 
 def price_of(student: Student, plan: Plan, held_out: HeldOut, keys: Sequence[RunKey]) -> Price:
-    """Return what trainings will take, from a few steps of one of them.
+    """Estimate the time of trainings from a few steps of the first one.
 
-    :param student: to be trained.
-    :param plan: of the experiment.
+    :param student: the model to train.
+    :param plan: plan of the experiment.
     :param held_out: the held-out rows.
     :param keys: the trainings that are left.
     """
@@ -60,7 +60,7 @@ def price_of(student: Student, plan: Plan, held_out: HeldOut, keys: Sequence[Run
         most_steps=_STEPS,
         on_step=lambda tokens: marks.append((time.perf_counter(), tokens)),
     )
-    # The first step also makes the texts into tensors and the kernels ready.
+    # The first step also includes making the tensors and loading the kernels.
     timed = marks[1:] if len(marks) > 2 else marks
     per_token = (timed[-1][0] - timed[0][0]) / max(1, sum(tokens for _, tokens in timed[1:]))
     tokens = student.settings.epochs * sum(plan.of(key).tokens for key in keys)

@@ -1,4 +1,4 @@
-"""Reading sets to train on: their rows, less those that would give held-out ones away."""
+"""Reading sets to train on, without the rows that have the question of a held-out row."""
 
 from __future__ import annotations
 
@@ -27,15 +27,16 @@ __all__ = ["TrainingSet", "question_of", "read_training_set"]
 class TrainingSet:
     """The rows of a file that can be trained on.
 
-    :param path: where they are.
-    :param rows: all rows of the file.
-    :param samples: those with a question and an answer, a reasoning trace before its answer.
-    :param ids: of the samples: a hash of their texts, and an ordinal where the same texts come again.
-    :param without_text: how many rows have no question or no answer.
-    :param asks_held_out: how many are left out since they ask what a held-out row asks, themselves or, in a merged row,
-        a parent.
-    :param conversations: of the samples: those with calls of tools, as chat templates take them; None for the others.
-    :param more_than_text: how many have parts that are no text and cannot be read, which are not trained on.
+    :param path: path of the file or folder.
+    :param rows: number of all rows of the file.
+    :param samples: the n rows with a question and an answer. A reasoning trace stands before its answer.
+    :param ids: n row ids: a hash of the texts, and an ordinal for rows with the same texts.
+    :param without_text: number of rows without a question or an answer.
+    :param asks_held_out: number of rows that are left out because they, or a parent of a merged row, have the question
+        of a held-out row.
+    :param conversations: for each of the n rows, its conversation with tool calls, or None if it has no calls.
+    :param more_than_text: number of rows with parts other than text that cannot be read. The student trains on their
+        texts only.
     """
 
     path: Path
@@ -49,7 +50,7 @@ class TrainingSet:
 
     @property
     def digest(self) -> str:
-        """Return what tells the set from others, whatever the order of its rows."""
+        """Return a hash of the rows that does not depend on their order."""
         return hashlib.sha256("\n".join(sorted(self.ids)).encode()).hexdigest()[:20]
 
 
@@ -59,9 +60,9 @@ def read_training_set(
     """Read a file or a folder.
 
     :param path: see `mergeit_ops.compare.reading.read_set`.
-    :param layout: parameters of `resolve_format`; None: told from the columns.
-    :param held_out: the questions that no row may ask, by `question_of`.
-    :raises DatasetError: if it cannot be read, or no row is left.
+    :param layout: parameters of `resolve_format`; None: the columns tell the format.
+    :param held_out: results of `question_of` for the held-out rows. Rows with one of these questions are left out.
+    :raises DatasetError: if the file cannot be read, or no row is left.
     """
     found = TrainingSet(path)
     digests = []
@@ -79,20 +80,20 @@ def read_training_set(
         sample = whole_responses(reading.sample)
         found.samples.append(sample)
         found.conversations.append(conversation)
-        # Rows of the same texts may call tools otherwise.
+        # Rows with the same texts can have different tool calls.
         calls = {} if conversation is None else {"turns": list(conversation.turns), "tools": list(conversation.tools)}
         digests.append(content_digest({**sample.content, **calls}))
     if not found.samples:
         raise DatasetError(
             f"{path}: none of its {found.rows:,} rows can be trained on: {found.without_text:,} have no question or no "
-            f"answer, {found.asks_held_out:,} ask what a held-out row asks."
+            f"answer, and {found.asks_held_out:,} have the question of a held-out row."
         )
     found.ids = number_duplicates(digests, Counter())
     return found
 
 
 def question_of(sample: Sample) -> str:
-    """Return what a row asks, without case and spacing, so that a copy with another answer is known too."""
+    """Return the question of a row without case and spacing. A copy with another answer has the same question."""
     return " ".join(sample.query.casefold().split())
 
 

@@ -1,4 +1,4 @@
-"""Results as JSON Lines: what an experiment is, then a line for each finished training, to which others are added."""
+"""The file of results, JSON Lines: one line that describes the experiment, then one for each finished training."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class RunKey:
     """A training.
 
     :param role: `base`, `random`, `random_2x`, `swapped`, or `set`.
-    :param digest: of the set, or of the pool that rows are drawn from; empty for `base`.
-    :param draw: number of the draw of rows.
-    :param seed: number of the order of steps within the draw.
+    :param digest: digest of the set, or of the pool for controls; empty for `base`.
+    :param draw: index of the draw of rows, from 0.
+    :param seed: index of the order of steps within the draw, from 0.
     """
 
     role: str
@@ -37,10 +37,10 @@ class RunKey:
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a training gave.
+    """The result of a training.
 
-    :param key: of the training.
-    :param sums: (n,) losses of the held-out rows, summed over the tokens of their answers.
+    :param key: key of the training.
+    :param sums: (n,) losses of the held-out rows, each the sum over the tokens of its answers.
     :param facts: further figures: `rows`, `distinct_rows`, `answer_tokens`, `tokens`, `steps`, `train_s`, `eval_s`.
     """
 
@@ -50,10 +50,10 @@ class RunResult:
 
 
 class Results:
-    """The file of results; see `opened`.
+    """The file of results.
 
-    :param path: of the file, which need not be there yet.
-    :param experiment: id of the experiment that is read and added to; others may stand in the same file.
+    :param path: path of the file, which need not exist yet.
+    :param experiment: id of the experiment to read and continue. The file may have other experiments too.
     """
 
     def __init__(self, path: Path, experiment: str) -> None:
@@ -62,16 +62,16 @@ class Results:
         self._lock = FileLock(f"{path}.lock")
         self.found: dict[RunKey, RunResult] = {}
         self.others = 0
-        """Trainings of other experiments in the file."""
+        """Number of trainings of other experiments in the file."""
         self._described = False
 
     def open(self, description: Mapping[str, Any], *, read_only: bool = False) -> None:
-        """Read the file, and write down what the experiment is where it is new.
+        """Read the file. If the experiment is new, add its description.
 
-        :param description: of the experiment; what JSON can hold.
-        :param read_only: whether nothing is to be written.
-        :raises DatasetError: if the file is none of results, or another process adds to it.
-        :raises DiskError: if it cannot be written.
+        :param description: description of the experiment, in a form that JSON can hold.
+        :param read_only: whether to write nothing.
+        :raises DatasetError: if the file has something other than results, or another process writes to it.
+        :raises DiskError: if the file cannot be written.
         """
         if read_only:
             for line in self._lines(mend=False):
@@ -82,7 +82,7 @@ class Results:
             self._lock.acquire(timeout=0)
         except Timeout as error:
             raise DatasetError(
-                f"--results: another process adds to '{self._path}'; wait for it, or name another file."
+                f"--results: another process writes to '{self._path}'; wait for it, or name another file."
             ) from error
         except OSError as error:
             raise DiskError(f"--results: '{self._path}' cannot be written ({error}).") from error
@@ -93,13 +93,13 @@ class Results:
             self._append({"kind": "experiment", "experiment": self._experiment, **description})
 
     def close(self) -> None:
-        """Let other processes add to the file."""
+        """Allow other processes to write to the file."""
         self._lock.release()
 
     def add(self, result: RunResult) -> None:
-        """Write down a training that is finished, so that it is never done again.
+        """Add the result of a finished training, so that no run repeats it.
 
-        :raises DiskError: if it cannot be written.
+        :raises DiskError: if the file cannot be written.
         """
         line = {
             "kind": "run",
@@ -126,7 +126,7 @@ class Results:
     def _lines(self, *, mend: bool) -> Iterator[dict[str, Any]]:
         if not self._path.exists():
             return
-        # Not by splitlines: that splits at characters that JSON leaves as they are.
+        # splitlines would also split at characters that JSON does not escape.
         texts = self._path.read_text(encoding="utf-8", errors="surrogateescape").rstrip("\n").split("\n")
         for number, text in enumerate(texts, start=1):
             if not text.strip():
@@ -137,12 +137,12 @@ class Results:
                     raise ValueError
             except ValueError as error:
                 if number == len(texts) and _START.startswith(text[: len(_START)]):
-                    # A kill in the middle of a line: that training is done again.
+                    # The run was killed while it wrote this line, so the training runs again.
                     if mend:
                         self._cut_off(text)
                     return
                 raise DatasetError(
-                    f"--results: line {number} of '{self._path}' is no result of train-eval; name another file."
+                    f"--results: line {number} of '{self._path}' is not a result of train-eval; name another file."
                 ) from error
             yield line
 
@@ -151,7 +151,7 @@ class Results:
         os.truncate(self._path, len(content) - len(text.encode("utf-8", "surrogateescape")))
 
     def _end_line(self) -> None:
-        """End the last line where a kill has kept its text and not its end."""
+        """Add the line break of the last line if a killed run did not write it."""
         if self._path.exists() and not self._path.read_bytes().endswith(b"\n") and self._path.stat().st_size:
             with self._path.open("a", encoding="utf-8") as file:
                 file.write("\n")

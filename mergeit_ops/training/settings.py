@@ -1,4 +1,4 @@
-"""How a student is trained: everything that changes a loss, as plain data."""
+"""The settings of a training that change its loss."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 __all__ = ["LEARNING_RATES", "TRAINED", "FineTuningSettings", "experiment_id"]
 
 TRAINED = ("top", "lora", "full")
-"""What of a student is trained: its upper layers, low-rank adapters of all linear layers, or all of it."""
+"""The trained part of a student: its upper layers, low-rank adapters of all linear layers, or all weights."""
 
 LEARNING_RATES: Mapping[str, float] = {"top": 3e-4, "lora": 5e-4, "full": 5e-5}
 
@@ -21,12 +21,14 @@ class FineTuningSettings:
     """How a student is trained.
 
     :param trained: one of `TRAINED`.
-    :param layers: for `top`: how many layers; 0: a quarter of them, rounded up.
-    :param lora_rank: for `lora`: rank of the adapters; their alpha is twice as large.
-    :param learning_rate: of AdamW at its highest; it rises over the first tenth of the steps, then falls linearly.
-    :param epochs: how often each drawn row is seen.
-    :param step_tokens: answer tokens of a step, about. Sets of equal tokens have equally many steps.
-    :param max_length: tokens of a text at most.
+    :param layers: number of trained layers for `top`; 0: a quarter of all layers, rounded up.
+    :param lora_rank: rank of the adapters for `lora`; their alpha is twice the rank.
+    :param learning_rate: highest learning rate of AdamW. It rises over the first tenth of the steps, then falls
+        linearly.
+    :param epochs: number of passes over the drawn rows.
+    :param step_tokens: approximate number of answer tokens of a step. Sets with equal tokens have equal numbers of
+        steps.
+    :param max_length: maximum tokens of a text.
     """
 
     trained: str = "top"
@@ -38,13 +40,14 @@ class FineTuningSettings:
     max_length: int = 512
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as plain data."""
+        """Return the settings as a dictionary."""
         return asdict(self)
 
 
 def experiment_id(description: Mapping[str, Any]) -> str:
-    """Return a name for everything that the losses of an experiment depend on beside the rows trained on.
+    """Return the id of an experiment: a hash of its description.
 
-    :param description: what JSON can hold.
+    :param description: everything that the losses depend on, except the rows of the sets and pools; in a form that JSON
+        can hold.
     """
     return hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()[:20]

@@ -1,4 +1,4 @@
-"""A small causal language model that is trained again and again from the same weights."""
+"""A small causal language model. Every training starts from the same weights."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ from mergeit_ops.training.settings import FineTuningSettings
 __all__ = ["Batch", "Student", "load_student"]
 
 _MOST_LOGITS = 60_000_000
-"""Of a pass on a processor: with their gradients they take three times four bytes each."""
+"""Maximum logits of a pass on a CPU. With its gradients, a logit takes three times four bytes."""
 _MOST_GPU_LOGITS = 400_000_000
 _HASHED_BYTES = 4_096
 
 
 @dataclass
 class Batch:
-    """Texts that go through the student together, and what its lower layers have made of them.
+    """Texts that go through the student together, and the states of its lower layers.
 
-    :param ids: (b, l) token ids, padded on the right, where no token of a text ever looks.
-    :param targets: (b, l) the token behind each position whose loss is wanted, else -100.
-    :param states: (b, l, d) of the lower layers; None: not computed.
+    :param ids: (b, l) token ids, padded on the right. Causal attention never reads this padding, so no mask is needed.
+    :param targets: (b, l) next token of each position that the loss covers, -100 elsewhere.
+    :param states: (b, l, d) states of the lower layers; None: not computed yet.
     """
 
     ids: Any
@@ -49,43 +49,44 @@ class Batch:
 
     @property
     def answer_tokens(self) -> int:
-        """Return how many losses it gives."""
+        """Return the number of tokens that the loss covers."""
         return int((self.targets >= 0).sum())
 
 
 def load_student(name: str, settings: FineTuningSettings, device: str | None, bfloat16: bool | None = None) -> Student:
     """Load a student.
 
-    :param name: name at the Hugging Face Hub, or a folder.
-    :param settings: how it is trained.
-    :param device: `cpu`, `cuda` or `cuda:N`; None takes a GPU where there is one.
-    :param bfloat16: whether products are in bfloat16; None: where the device has instructions for it.
-    :raises StudentError: if it cannot be loaded, the device is not there, or the settings do not fit it.
+    :param name: name at the Hugging Face Hub, or path of a folder.
+    :param settings: settings of its trainings.
+    :param device: `cpu`, `cuda` or `cuda:N`; None: a GPU if there is one, else the CPU.
+    :param bfloat16: whether products are in bfloat16; None: if the device has instructions for it.
+    :raises StudentError: if the model cannot be loaded, the device does not exist, or the settings do not fit the
+        model.
     """
     if device is not None and device.startswith("cuda") and not torch.cuda.is_available():
-        raise StudentError(f"--device {device}: this machine has no GPU that torch can use; take --device cpu.")
+        raise StudentError(f"--device {device}: this machine has no GPU that torch can use; use --device cpu.")
     try:
         tokenizer, model = load_model(
             "AutoModelForCausalLM", name, {}, device or default_device(), "float32", padding_side="right"
         )
     except ModelNotLoadedError as error:
         raise StudentError(
-            f"The student {name!r} cannot be loaded ({error}): name a causal language model of the Hugging Face Hub, "
-            "which needs a connection or a local copy, or a folder."
+            f"The student {name!r} cannot be loaded ({error}). Give the name of a causal language model at the Hugging "
+            "Face Hub, which needs a connection or a local copy, or the path of a folder."
         ) from error
     narrow = takes_bfloat16(str(model.device), "auto") if bfloat16 is None else bfloat16
     return Student(name, tokenizer, model, settings, narrow)
 
 
 class Student:
-    """See `load_student`. Dropout is off: it would only add noise to a comparison.
+    """A model that is trained and measured; see `load_student`. Dropout is off, since it only adds noise.
 
-    :param name: of the model, for messages.
-    :param tokenizer: its tokenizer.
+    :param name: name of the model, for messages.
+    :param tokenizer: tokenizer of the model.
     :param model: a causal language model with weights in float32.
-    :param settings: how it is trained.
+    :param settings: settings of its trainings.
     :param bfloat16: whether products are in bfloat16.
-    :raises StudentError: if the settings do not fit it.
+    :raises StudentError: if the settings do not fit the model.
     """
 
     def __init__(self, name: str, tokenizer: Any, model: Any, settings: FineTuningSettings, bfloat16: bool) -> None:
@@ -102,7 +103,7 @@ class Student:
         self._adapters: list[Any] = []
         self._model = model
         model.requires_grad_(False)
-        # Before adapters and wrapped layers are in it.
+        # Adapters and wrapped layers, which come later, would hide these parts.
         self._parts = body_and_head(model)
         self.trained: list[Any] = {"top": self._take_top, "lora": self._take_adapters, "full": self._take_all}[
             settings.trained
@@ -111,18 +112,18 @@ class Student:
 
     @property
     def reuses_lower_layers(self) -> bool:
-        """Whether what the lower layers make of a text is computed once."""
+        """Whether the states of the lower layers are computed once for each text."""
         return self._lower is not None
 
     @property
     def trained_weights(self) -> int:
-        """Return how many numbers are trained."""
+        """Return the number of trained weights."""
         return sum(weights.numel() for weights in self.trained)
 
     def reset(self, seed: int) -> None:
-        """Give it the weights back that it had at first.
+        """Restore the original weights.
 
-        :param seed: of adapters, which begin at random.
+        :param seed: seed of the adapters, which start from random weights.
         """
         torch.manual_seed(seed)
         with torch.no_grad():
@@ -134,7 +135,7 @@ class Student:
     def batch(self, texts: Sequence[EncodedText]) -> Batch:
         """Return texts as tensors.
 
-        :param texts: at least one.
+        :param texts: at least one text.
         """
         width = max(len(text.tokens) for text in texts)
         ids = torch.zeros((len(texts), width), dtype=torch.long)
@@ -147,15 +148,15 @@ class Student:
         return Batch(ids, targets)
 
     def parts(self, texts: Sequence[EncodedText]) -> Iterator[Sequence[EncodedText]]:
-        """Yield the texts of a step or of an evaluation in parts whose logits fit into memory.
+        """Divide the texts of a step or an evaluation into parts whose logits fit into memory.
 
-        :param texts: in the order in which they are divided.
+        :param texts: at least one text; the parts keep their order.
         """
         words = int(self._model.config.get_text_config().vocab_size)
         most = max(1, (_MOST_GPU_LOGITS if self.device.type == "cuda" else _MOST_LOGITS) // words)
         start, size = 0, 0
         for number, text in enumerate(texts):
-            # Without a head of its own, the model makes logits of every token.
+            # A model without a separate head computes logits for every token.
             tokens = text.answer_tokens if self._parts is not None else len(text.tokens)
             if number > start and size + tokens > most:
                 yield texts[start:number]
@@ -164,10 +165,10 @@ class Student:
         yield texts[start:]
 
     def losses(self, batch: Batch) -> Any:
-        """Return the loss of each token of the answers of a batch, text after text, natural logarithm.
+        """Return the loss of each answer token of a batch in nats, text after text.
 
-        :param batch: it keeps what the lower layers make of it.
-        :raises StudentError: when memory does not suffice.
+        :param batch: the texts; the states of the lower layers are added to it.
+        :raises StudentError: if there is not enough memory.
         """
         try:
             return self._losses(batch)
@@ -175,8 +176,8 @@ class Student:
             if not is_out_of_memory(error):
                 raise
             raise StudentError(
-                f"Memory does not suffice to train {self.name!r} on texts of {self.most_tokens} tokens: lower "
-                "--max-length or --step-tokens, or take --train top or lora."
+                f"There is not enough memory to train {self.name!r} on texts of {self.most_tokens} tokens: lower "
+                "--max-length or --step-tokens, or use --train top or lora."
             ) from error
 
     def _losses(self, batch: Batch) -> Any:
@@ -205,8 +206,8 @@ class Student:
         layers = decoder_layers(self._model)
         if layers is None:
             raise StudentError(
-                f"The layers of the student {self.name!r} do not stand in one list, so its upper ones cannot be told: "
-                "take --train lora or full."
+                f"--train top: the student {self.name!r} does not keep its layers in one list, so its upper layers "
+                "cannot be found; use --train lora or full."
             )
         self.layers = self.settings.layers or math.ceil(len(layers) / 4)
         if self.layers > len(layers):
@@ -224,7 +225,7 @@ class Student:
         return trained
 
     def _last_norm(self, layers: Any) -> list[Any]:
-        """Return the weights of what stands behind the layers in the body: its last norm."""
+        """Return the weights of the modules after the layers in the body, usually the last norm."""
         body = self._body
         if self._parts is None:
             return []
@@ -234,7 +235,7 @@ class Student:
         return [weights for part in behind if part is not None for weights in part.parameters()]
 
     def _tried(self, layers: Any, below: int) -> LowerLayers | None:
-        """Return the lower layers, if the model goes on from their states as if it had computed them."""
+        """Return the lower layers, or None if the model gives other outputs when it continues from their states."""
         ids = torch.arange(6, device=self.device)[None] % int(self._model.config.get_text_config().vocab_size)
         with torch.no_grad():
             whole = self._body(input_ids=ids, use_cache=False)[0]
@@ -249,7 +250,7 @@ class Student:
                 ValueError,
                 RuntimeError,
                 KeyError,
-            ):  # of a class that is built otherwise
+            ):  # the model passes states between its layers in another way
                 apart = None
         if apart is not None and torch.allclose(whole, apart, rtol=1e-4, atol=1e-4):
             return lower
@@ -279,13 +280,13 @@ class Student:
         trained = [weights for weights in self._model.parameters() if weights.requires_grad]
         if not trained:
             raise StudentError(
-                f"--train lora: the student {self.name!r} has no linear layers to adapt; take --train top."
+                f"--train lora: the student {self.name!r} has no linear layers to adapt; use --train top."
             )
         return trained
 
 
 def _fingerprint(model: Any) -> str:
-    """Return a hash of the first bytes of each of its weights."""
+    """Return a hash of the first bytes of each weight tensor."""
     known = hashlib.sha256()
     for name, weights in model.named_parameters():
         known.update(name.encode())

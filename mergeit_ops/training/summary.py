@@ -1,4 +1,4 @@
-"""What the results of an experiment say of each set."""
+"""What the results of an experiment say about each set."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from mergeit_ops.training.results import RunKey, RunResult
 __all__ = ["SMALL", "Found", "Measured", "Power", "SetFound", "summarized"]
 
 SMALL = 0.005
-"""A difference of held-out loss for which the power is told."""
+"""The power is given for this difference of held-out loss."""
 
 
 @dataclass(frozen=True)
 class Power:
-    """How small a difference an experiment can tell.
+    """How small a difference an experiment can detect in four of five experiments.
 
-    :param smallest: told from 0 with the draws at hand, four times of five.
-    :param draws: that tell `SMALL`; None: no number does with these held-out rows.
-    :param rows: held-out rows that tell it with very many draws.
+    :param smallest: smallest difference that the finished draws detect.
+    :param draws: number of draws that detect `SMALL`; None: no number of draws does with these held-out rows.
+    :param rows: number of held-out rows that detect `SMALL` with very many draws.
     """
 
     smallest: float
@@ -45,13 +45,13 @@ class Power:
 
 @dataclass(frozen=True)
 class Measured:
-    """The losses after training on something, beside those after training on random rows of the same tokens.
+    """The losses after training on a set or a control, compared with random rows of the same number of tokens.
 
     :param losses: mean held-out loss, by the name of the mean.
-    :param differences: to random rows, by the name of the mean; negative is better.
-    :param power: by the name of the mean; empty where there is no interval, or one of no length.
-    :param draws: how many both have.
-    :param facts: figures of the trainings: means of rows, distinct rows, answer tokens, seconds.
+    :param differences: difference to random rows, by the name of the mean; negative is better.
+    :param power: power by the name of the mean; empty if there is no interval, or if its length is 0.
+    :param draws: number of draws that both have.
+    :param facts: means over the trainings of rows, distinct rows, answer tokens, steps and seconds.
     """
 
     losses: Mapping[str, float]
@@ -63,13 +63,13 @@ class Measured:
 
 @dataclass(frozen=True)
 class SetFound:
-    """What is said of a set.
+    """The results of a set.
 
-    :param name: that tells it from the others.
-    :param of: its rows.
-    :param measured: None: no draw is finished.
-    :param worth: in tokens of random rows, by the name of the mean.
-    :param verdict: in words.
+    :param name: unique name of the set.
+    :param of: rows of the set.
+    :param measured: losses and differences; None: no draw is finished.
+    :param worth: worth in tokens of random rows, by the name of the mean.
+    :param verdict: the verdict in words.
     """
 
     name: str
@@ -81,17 +81,17 @@ class SetFound:
 
 @dataclass(frozen=True)
 class Found:
-    """What an experiment has found.
+    """The results of an experiment.
 
-    :param sets: in the order of the command.
-    :param controls: `random_2x` and `swapped`, as far as they are finished.
+    :param sets: results of the sets, in the order of the command.
+    :param controls: results of `random_2x` and `swapped`, if they are finished.
     :param base: mean loss of the student before any training, by the name of the mean.
-    :param random: mean loss after random rows; empty: none is finished.
-    :param sight: whether the experiment sees its controls; None: they are not finished.
-    :param repeats: finished ones: pairs of a draw and a seed that the controls have.
-    :param trainings: finished ones of these sets and their controls.
-    :param left: trainings that are not finished.
-    :param confidence: of the intervals.
+    :param random: mean loss after training on random rows; empty: no such training is finished.
+    :param sight: whether the experiment detects its controls; None: they are not finished.
+    :param repeats: number of repeats (pairs of a draw and a seed) in which all controls are finished.
+    :param trainings: number of finished trainings of these sets and their controls.
+    :param left: number of trainings that are not finished.
+    :param confidence: confidence of the intervals.
     """
 
     sets: Sequence[SetFound]
@@ -113,14 +113,14 @@ def summarized(
     left: int,
     confidence: float = 0.95,
 ) -> Found:
-    """Return what results say, all draws that are finished included.
+    """Summarize the results of all finished draws.
 
-    :param sets: each with its name.
-    :param pools: that random rows were drawn from.
-    :param results: finished trainings.
-    :param tokens: of the answer of each held-out row.
-    :param left: trainings that are not finished.
-    :param confidence: of the intervals, in (0, 1).
+    :param sets: name and rows of each set.
+    :param pools: pools of the random rows.
+    :param results: results of the finished trainings.
+    :param tokens: (n,) answer tokens of each held-out row.
+    :param left: number of trainings that are not finished.
+    :param confidence: confidence of the intervals, in (0, 1).
     """
     table = _Table(pools, results, tokens, confidence)
     controls = {role: found for role in (RANDOM_2X, SWAPPED) if (found := table.beside_random(role, pools)) is not None}
@@ -142,11 +142,11 @@ def summarized(
 
 
 _What = tuple[str, PerPool]
-"""The role and the rows of trainings."""
+"""Role and rows of a group of trainings."""
 
 
 class _Table:
-    """Results by what was trained on."""
+    """Results by the rows of their training."""
 
     def __init__(
         self, pools: PerPool, results: Mapping[RunKey, RunResult], tokens: Sequence[int], confidence: float
@@ -166,15 +166,15 @@ class _Table:
         }
 
     def repeats(self, whats: Iterable[_What]) -> list[tuple[int, int]]:
-        """Return the repeats that all have."""
+        """Return the repeats in which all of these are finished."""
         return sorted(set.intersection(*(set(self.of(what)) for what in whats)))
 
     def trainings(self, whats: Iterable[_What]) -> int:
-        """Return how many there are; sets of the same rows share theirs."""
+        """Return the number of finished trainings. Sets with the same rows share theirs."""
         return len({id(result) for what in whats for result in self.of(what).values()})
 
     def losses(self, whats: Sequence[_What]) -> list[HeldOutLosses]:
-        """Return the losses in the repeats that all have, draw by draw; nothing where there is no such repeat."""
+        """Return the losses of the repeats in which all are finished, draw by draw; empty without such a repeat."""
         repeats = self.repeats(whats)
         draws = sorted({draw for draw, _ in repeats})
         if not draws:

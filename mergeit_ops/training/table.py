@@ -1,4 +1,4 @@
-"""What an experiment has found as text that a terminal of 100 columns shows."""
+"""The results of an experiment as text for a terminal with 100 columns."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _LEAST_NAME = 24
 
 
 def as_table(found: Found) -> str:
-    """Return losses and differences, a line each, then what they say.
+    """Return one line of losses and differences for each set and control, then the verdicts.
 
-    :param found: by the experiment.
+    :param found: results of the experiment.
     """
     return "\n".join(_lines(found))
 
 
 def power_in_words(power: Power) -> str:
-    """Return how small a difference can be told, and what it would take to tell a small one."""
-    told = f"{power.smallest:.4f} can be told; {SMALL} takes "
+    """Return the smallest detectable difference, and the draws or held-out rows that detect `SMALL`."""
+    told = f"detects {power.smallest:.4f}; {SMALL} takes "
     if power.draws is not None:
         return told + f"{power.draws} draws"
     return told + f"{power.rows:,} held-out rows"
@@ -34,7 +34,7 @@ def power_in_words(power: Power) -> str:
 def _lines(found: Found) -> Iterator[str]:
     names = [*(one.name for one in found.sets), *CONTROL_NAMES.values(), "the student itself"]
     width = max(_LEAST_NAME, *map(len, names))
-    heads = f"{'per token':>9}  {'per row':>9}   less that of random rows: per token, per row"
+    heads = f"{'per token':>9}  {'per row':>9}   difference to random rows: per token, per row"
     yield f"{'held-out loss of answers':<{width}}  {heads}"
     if found.base:
         yield _line("the student itself", width, found.base)
@@ -50,7 +50,7 @@ def _lines(found: Found) -> Iterator[str]:
     yield (
         f"{found.repeats} repeats of the controls, {found.trainings} trainings"
         + (f", {found.left} left" if found.left else "")
-        + f"; {found.confidence:.0%} intervals, * where they leave 0 out; less is better"
+        + f"; {found.confidence:.0%} intervals, * if they exclude 0; lower is better"
     )
     if found.sight is not None:
         yield found.sight.sentence

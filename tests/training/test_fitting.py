@@ -1,4 +1,4 @@
-"""Training: steps of equal tokens, losses row by row, and what has come apart is said."""
+"""Training: steps with equal tokens, losses of each row, and the error of a training that diverges."""
 
 from __future__ import annotations
 
@@ -59,5 +59,5 @@ def test_losses_of_a_row_do_not_depend_on_the_rows_around_it(tmp_path):
 
 def test_a_training_that_comes_apart_says_so(tmp_path):
     one = student(replace(SETTINGS, learning_rate=1e30))
-    with pytest.raises(StudentError, match=r"at step \d+: its training has come apart. Lower --learning-rate"):
+    with pytest.raises(StudentError, match=r"at step \d+: the training diverges. Lower --learning-rate"):
         train(one, encoded(tmp_path, "rows", rows(150)).rows, 0)

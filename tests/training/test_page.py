@@ -51,4 +51,4 @@ def test_names_cannot_act(tmp_path):
 def test_an_unfinished_experiment_has_a_page(tmp_path):
     _, html = written(tmp_path, draws=1)
     assert "The controls are not finished" in html
-    assert "One draw does not show how far chance goes." in html
+    assert "One draw does not show how much draws vary." in html

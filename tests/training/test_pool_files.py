@@ -31,7 +31,7 @@ def test_for_several_pools_files_are_found_by_the_names_of_these(made):
     ("given", "pools", "said"),
     [
         ("other", ("pools/1.jsonl", "pools/2.jsonl"), "other has no 1.jsonl: with several pools"),
-        ("method/1.jsonl", ("pools/1.jsonl", "pools/2.jsonl"), "names 2 pools, so that each set is a folder"),
+        ("method/1.jsonl", ("pools/1.jsonl", "pools/2.jsonl"), "names 2 pools, so each set must be a folder"),
         ("method", ("pools/2.jsonl", "other/2.jsonl"), "have the same name"),
         ("method", ("pools/1.jsonl", "pools/3.jsonl"), "There is no file or folder .*3.jsonl"),
         ("nowhere", ("pools/1.jsonl",), "There is no file or folder .*nowhere"),

@@ -46,23 +46,24 @@ def test_held_out_rows_are_taken_from_everything_else(one, tmp_path):
     held = rows(20, seed=9)
     found, encoder = read(one, tmp_path, leaks=[*held[:5], *rows(10, seed=1)])
     assert found.sets[0][1].of_draw(0).read.asks_held_out == 5
-    assert "leaks.jsonl: 5 rows that ask what a held-out row asks, left out." in list(notes_on(found, encoder, 50))
+    assert "leaks.jsonl: 5 rows with the question of a held-out row, left out." in list(notes_on(found, encoder, 50))
 
 
 def test_notes_say_how_rows_meet_the_budget(one, tmp_path):
     found, encoder = read(one, tmp_path, small=rows(10, seed=1), large=rows(60, seed=2))
     tokens = found.sets[0][1].of_draw(0).answer_tokens
     told = "\n".join(notes_on(found, encoder, 2 * tokens))
-    assert "its rows are repeated 2.00 times" in told
+    assert "each training repeats them 2.00 times" in told
+
     assert "each draw takes" in told
-    assert "all of its rows are trained on" in "\n".join(notes_on(found, encoder, tokens))
+    assert "each training uses all of them" in "\n".join(notes_on(found, encoder, tokens))
     half = found.pools.of_draw(0).answer_tokens // 2
-    assert "draws of it share many of their rows" in "\n".join(notes_on(found, encoder, half))
+    assert "its draws share many of their rows" in "\n".join(notes_on(found, encoder, half))
 
 
 def test_too_few_held_out_rows_are_refused(one, tmp_path):
     given = files(tmp_path, pool=rows(50), held=rows(3, seed=9), a=rows(10, seed=1))
-    with pytest.raises(DatasetError, match="gives 3 rows that can be measured; give at least 10"):
+    with pytest.raises(DatasetError, match="has 3 rows that can be measured; give at least 10"):
         prepared([given["a"]], [given["pool"]], given["held"], LAYOUT, RowEncoder(one.tokenizer, 128), print)
 
 

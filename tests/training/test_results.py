@@ -72,7 +72,7 @@ def test_another_file_is_never_touched(tmp_path, content):
 def test_two_processes_cannot_add_to_one_file(tmp_path):
     path = tmp_path / "results.jsonl"
     first = opened(path)
-    with pytest.raises(DatasetError, match="another process adds to"):
+    with pytest.raises(DatasetError, match="another process writes to"):
         opened(path)
     first.close()
     opened(path).close()

@@ -26,5 +26,5 @@ def test_unfinished_experiments_say_so(tmp_path):
 
 
 def test_power_in_words():
-    assert power_in_words(Power(0.0123, 7, 100)) == "0.0123 can be told; 0.005 takes 7 draws"
-    assert power_in_words(Power(0.0123, None, 1234)) == "0.0123 can be told; 0.005 takes 1,234 held-out rows"
+    assert power_in_words(Power(0.0123, 7, 100)) == "detects 0.0123; 0.005 takes 7 draws"
+    assert power_in_words(Power(0.0123, None, 1234)) == "detects 0.0123; 0.005 takes 1,234 held-out rows"

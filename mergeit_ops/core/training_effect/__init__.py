@@ -1,1 +1,1 @@
-"""What training on a set of rows does to a model: which rows are trained on, and what their losses say."""
+"""Drawing rows to train on, and judging the losses after the trainings."""

@@ -1,4 +1,4 @@
-"""The mean of a table of differences, drawn at random both ways: by draws of training rows, and by held-out rows."""
+"""The mean of a table whose rows (draws of training rows) and columns (held-out rows) are both random."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class CrossedMean:
     """A mean over draws and held-out rows, with its interval.
 
     :param estimate: the mean.
-    :param low: lower end of the interval; None where fewer than two draws or rows tell nothing about how they vary.
-    :param high: upper end; None likewise.
-    :param of_rows: the part of the variance that further draws do not take away.
-    :param of_draw: the variance that one draw adds; n draws add an n-th of it.
-    :param draws: how many there are.
-    :param rows: held-out rows.
+    :param low: lower end of the interval; None with fewer than two draws or rows, since these do not show a variance.
+    :param high: upper end of the interval; None in the same cases.
+    :param of_rows: part of the variance that more draws do not reduce.
+    :param of_draw: part of the variance that one draw adds. With n draws it is divided by n.
+    :param draws: number of draws.
+    :param rows: number of held-out rows.
     """
 
     estimate: float
@@ -38,20 +38,21 @@ class CrossedMean:
 
     @property
     def excludes_zero(self) -> bool:
-        """Tell whether zero is outside the interval."""
+        """Return whether 0 is outside the interval."""
         return self.low is not None and self.high is not None and not self.low <= 0 <= self.high
 
 
 def crossed_mean(values: NDArray[Any], confidence: float = 0.95) -> CrossedMean:
-    """Return the mean of a table, with an interval for other draws and other held-out rows of the same kinds.
+    """Return the mean of a table, with an interval that covers other draws and other held-out rows of the same kinds.
 
-    Draws and rows are crossed: each draw is measured on every row. The variance of the mean is that between rows plus
-    that between draws less that of single cells, which both contain (Cameron, Gelbach and Miller, Robust Inference with
-    Multiway Clustering, JBES 29, 2011), and at least the larger of the two. The interval is that of Student's t with
-    the degrees of freedom of Satterthwaite. A bootstrap over few draws would be too short.
+    Draws and rows are crossed: each draw is measured on every row. The variance of the mean is the variance between
+    rows plus the variance between draws minus the variance of single cells, which both contain (Cameron, Gelbach and
+    Miller, Robust Inference with Multiway Clustering, JBES 29, 2011). It is at least the larger of the first two. The
+    interval uses Student's t with Satterthwaite's degrees of freedom, because the interval of a bootstrap over few
+    draws is too short.
 
-    :param values: (m, n), of m draws and n held-out rows; finite.
-    :param confidence: of the interval, in (0, 1).
+    :param values: (m, n) finite differences for m draws and n held-out rows.
+    :param confidence: confidence of the interval, in (0, 1).
     """
     draws, rows = values.shape
     estimate = float(values.mean(dtype=np.float64))
@@ -68,24 +69,24 @@ def crossed_mean(values: NDArray[Any], confidence: float = 0.95) -> CrossedMean:
 
 
 def smallest_told(mean: CrossedMean, draws: int, confidence: float = 0.95, power: float = _POWER) -> float:
-    """Return the smallest difference that an experiment of so many draws tells from 0.
+    """Return the smallest difference from 0 that an experiment detects.
 
-    :param mean: measured, with an interval.
-    :param draws: of the experiment, >= 2.
-    :param confidence: of its intervals.
-    :param power: how often it is to tell the difference, in (0.5, 1).
+    :param mean: measured mean with an interval.
+    :param draws: number of draws of the experiment, >= 2.
+    :param confidence: confidence of its intervals, in (0, 1).
+    :param power: share of experiments that detect the difference, in (0.5, 1).
     """
     return _told(mean.of_rows, mean.of_draw, mean.rows, draws, confidence, power)
 
 
 def draws_needed(mean: CrossedMean, difference: float, confidence: float = 0.95, power: float = _POWER) -> int | None:
-    """Return how many draws tell a difference from 0.
+    """Return the number of draws that detect a difference from 0.
 
-    :param mean: measured, with an interval.
-    :param difference: > 0.
-    :param confidence: of the interval.
-    :param power: how often they are to tell it.
-    :return: at least 2; None: no number of draws does with these held-out rows.
+    :param mean: measured mean with an interval.
+    :param difference: difference to detect, > 0.
+    :param confidence: confidence of the interval, in (0, 1).
+    :param power: share of experiments that detect the difference, in (0.5, 1).
+    :return: at least 2; None: no number of draws is enough with these held-out rows.
     """
     least, most = 1, 2
     while smallest_told(mean, most, confidence, power) > difference:
@@ -100,12 +101,12 @@ def draws_needed(mean: CrossedMean, difference: float, confidence: float = 0.95,
 
 
 def rows_needed(mean: CrossedMean, difference: float, confidence: float = 0.95, power: float = _POWER) -> int:
-    """Return how many held-out rows tell a difference from 0, with ever so many draws.
+    """Return the number of held-out rows that detect a difference from 0 with any number of draws.
 
-    :param mean: measured, with an interval.
-    :param difference: > 0.
-    :param confidence: of the interval.
-    :param power: how often they are to tell it.
+    :param mean: measured mean with an interval.
+    :param difference: difference to detect, > 0.
+    :param confidence: confidence of the interval, in (0, 1).
+    :param power: share of experiments that detect the difference, in (0.5, 1).
     """
     quantiles = _student(1e9, 0.5 + confidence / 2) + _student(1e9, power)
     return max(2, math.ceil(mean.of_rows * mean.rows * (quantiles / difference) ** 2))
@@ -121,7 +122,7 @@ def _told(of_rows: float, of_draw: float, rows: int, draws: int, confidence: flo
 
 
 def _parts(values: NDArray[Any]) -> tuple[float, float, float]:
-    """Return the variances of the mean that clusters of rows, clusters of draws, and single cells give."""
+    """Return the variance of the mean by rows, by draws, and by single cells."""
     draws, rows = values.shape
     by_row, by_draw = values.mean(axis=0), values.mean(axis=1)
     left = values - by_row[None, :] - by_draw[:, None] + values.mean()

@@ -1,4 +1,4 @@
-"""Which rows are trained on: drawn by their ids, whatever their order, to just as many answer tokens for every set."""
+"""Drawing the rows to train on. Draws depend on row ids, not on row order, and fill a budget of answer tokens."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ __all__ = ["DrawnRows", "drawn_to", "shuffled", "swapped_answers"]
 
 @dataclass(frozen=True)
 class DrawnRows:
-    """Rows that have together so many answer tokens.
+    """Rows whose answers fill a budget of tokens.
 
-    :param rows: their numbers; a row that is repeated stands here again.
-    :param last_tokens: of the answer of the last one, how many tokens are kept.
+    :param rows: indices of the rows; a repeated row appears several times.
+    :param last_tokens: number of answer tokens to keep of the last row.
     """
 
     rows: tuple[int, ...]
@@ -22,25 +22,27 @@ class DrawnRows:
 
 
 def shuffled(ids: Sequence[str], *key: object) -> list[int]:
-    """Return the numbers of rows in an order that depends on their ids alone.
+    """Return row indices in a pseudo-random order that depends only on the ids and the key.
 
-    :param ids: of the rows, each once.
-    :param key: names the order; the same row has the same place among others in every set.
+    Two rows have the same relative order in every set.
+
+    :param ids: row ids, each once.
+    :param key: values that identify the order.
     """
     name = repr(key)
     return sorted(range(len(ids)), key=lambda number: hashlib.sha256(f"{name}{ids[number]}".encode()).digest())
 
 
 def drawn_to(ids: Sequence[str], tokens: Sequence[int], budget: int, *key: object) -> DrawnRows:
-    """Draw rows until their answers have so many tokens.
+    """Draw rows until their answers have `budget` tokens.
 
-    A set that has fewer is repeated: all of its rows in one order, then all in another. The answer of the last row is
-    cut to what is left of the budget. The first half of a draw is the draw of half the budget.
+    A smaller set is repeated: all its rows in one order, then all its rows in another order. The answer of the last row
+    is cut to fit the budget. A draw with a smaller budget is a prefix of a draw with a larger one.
 
     :param ids: n row ids, n >= 1.
-    :param tokens: of the answers, >= 1.
+    :param tokens: n numbers of answer tokens, each >= 1.
     :param budget: tokens to draw, >= 1.
-    :param key: names the draw.
+    :param key: values that identify the draw.
     """
     rows: list[int] = []
     left, passes = budget, 0
@@ -54,12 +56,12 @@ def drawn_to(ids: Sequence[str], tokens: Sequence[int], budget: int, *key: objec
 
 
 def swapped_answers(ids: Sequence[str], share: float, *key: object) -> list[int]:
-    """Return for each row the number of the row whose answer it gets, when some of them exchange theirs.
+    """Return the index of the row whose answer each row gets when some rows exchange their answers.
 
-    :param ids: n row ids; equal ones are the same row.
-    :param share: of the rows that exchange answers, in [0, 1]; fewer than two rows have none to exchange.
-    :param key: names the draw.
-    :return: n numbers, each once.
+    :param ids: n row ids; equal ids are the same row.
+    :param share: share of the rows that exchange answers, in [0, 1]. With fewer than two such rows nothing changes.
+    :param key: values that identify the draw.
+    :return: n indices, each once.
     """
     owners = list(range(len(ids)))
     chosen = shuffled([f"{name} {number}" for number, name in enumerate(ids)], *key)[: round(share * len(ids))]

@@ -1,4 +1,4 @@
-"""Losses of held-out answers as the two means that are compared: per token and per row."""
+"""Losses of held-out answers, with their mean per token and their mean per row."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 __all__ = ["MEANS", "HeldOutLosses"]
 
 MEANS = ("token", "row")
-"""Over all answer tokens, where long answers count for more; and over rows, where every answer counts the same."""
+"""Per token, long answers count for more. Per row, all answers count the same."""
 
 
 @dataclass(frozen=True)
 class HeldOutLosses:
-    """The losses of the answers of held-out rows after several repeats of a training.
+    """The losses of held-out answers after several draws of a training.
 
-    :param sums: (m, n), of m draws and n rows: the sum over the tokens of the answer, natural logarithm; a draw with
-        several seeds has the mean over them.
+    :param sums: (m, n) for m draws and n rows: loss in nats, summed over the tokens of the answer. A draw with several
+        seeds has the mean over its seeds.
     :param tokens: (n,) answer tokens of each row, > 0.
     """
 
@@ -34,11 +34,11 @@ class HeldOutLosses:
         return float((self.sums.mean(axis=0) / self._weights(of)).mean())
 
     def less(self, other: HeldOutLosses, of: str) -> NDArray[np.float64]:
-        """Return the differences to other losses, of which the mean is the difference of the means.
+        """Return the differences to other losses. Their mean is the difference of the two mean losses.
 
-        Of the mean over tokens, a ratio, the value of a row is its influence: what the mean would lose without it.
+        The mean over tokens is a ratio, so the value of a row is its influence on the ratio.
 
-        :param other: of the same rows and draws.
+        :param other: losses of the same rows and draws.
         :param of: one of `MEANS`.
         :return: (m, n).
         """

@@ -1,4 +1,4 @@
-"""What a set is worth in tokens of random rows, by its place between random rows and twice as many of them."""
+"""The worth of a set in tokens of random rows, from the losses of random rows and of twice as many random rows."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from mergeit_ops.core.training_effect.crossed_mean import crossed_mean
 __all__ = ["LEAST_WORTH", "MOST_WORTH", "TokenWorth", "token_worth"]
 
 LEAST_WORTH, MOST_WORTH = 0.25, 4.0
-"""Beyond these, what a set is worth is not told: only 1 and 2 are measured."""
+"""No worth is given outside this range, because only 1 and 2 times the tokens are measured."""
 
 _STEPS_PER_DOUBLING = 100
 
 
 @dataclass(frozen=True)
 class TokenWorth:
-    """A set is worth as many random rows as have so many times its tokens.
+    """The worth of a set, as a multiple of its tokens: random rows with this many tokens give the same loss.
 
-    :param estimate: times its tokens; None: beyond `LEAST_WORTH` or `MOST_WORTH`.
-    :param low: lower end of the interval; None: it may be less than `LEAST_WORTH`.
-    :param high: upper end; None: it may be more than `MOST_WORTH`.
+    :param estimate: the multiple; None: it is outside `LEAST_WORTH` to `MOST_WORTH`.
+    :param low: lower end of the interval; None: it can be below `LEAST_WORTH`.
+    :param high: upper end of the interval; None: it can be above `MOST_WORTH`.
     """
 
     estimate: float | None
@@ -35,17 +35,17 @@ class TokenWorth:
 
 
 def token_worth(gains: NDArray[Any], of_doubling: NDArray[Any], confidence: float = 0.95) -> TokenWorth | None:
-    """Return what a set is worth.
+    """Return the worth of a set.
 
-    The loss is taken to fall by as much with every doubling of the tokens. A worth of 2^t is in the interval where the
-    mean of `gains - t * of_doubling` cannot be told from 0 (Fieller, Some Problems in Interval Estimation, JRSS B 16,
-    1954): the interval is that of both means together.
+    Every doubling of the tokens is assumed to lower the loss by the same amount. A worth of 2^t is in the interval if
+    the interval of the mean of `gains - t * of_doubling` contains 0 (Fieller, Some Problems in Interval Estimation,
+    JRSS B 16, 1954). So the interval includes the uncertainty of both means.
 
-    :param gains: (m, n), of m draws and n held-out rows: by how much the loss is lower than with random rows of the
-        same tokens.
-    :param of_doubling: (m, n) by how much it is lower with random rows of twice the tokens.
-    :param confidence: of the interval, in (0, 1).
-    :return: None where doubling the tokens cannot be told from nothing, so that nothing can be measured by it.
+    :param gains: (m, n) for m draws and n held-out rows: loss with random rows of the same number of tokens, minus loss
+        with the set.
+    :param of_doubling: (m, n) loss with random rows, minus loss with random rows of twice the tokens.
+    :param confidence: confidence of the interval, in (0, 1).
+    :return: the worth, or None if doubling the tokens has no clear effect to compare with.
     """
     doubled = crossed_mean(of_doubling, confidence)
     if not (doubled.excludes_zero and doubled.estimate > 0):
@@ -56,7 +56,7 @@ def token_worth(gains: NDArray[Any], of_doubling: NDArray[Any], confidence: floa
     doublings = float(np.mean(gains)) / doubled.estimate
     estimate = 2.0**doublings if first <= doublings <= last else None
     if not any(inside):
-        # Outside altogether; the estimate tells on which side.
+        # The whole interval is outside the range; the estimate shows on which side.
         return TokenWorth(None, MOST_WORTH, None) if doublings > 0 else TokenWorth(None, None, LEAST_WORTH)
     return TokenWorth(estimate, *_ends(points, inside))
 

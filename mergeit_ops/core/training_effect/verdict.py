@@ -1,4 +1,4 @@
-"""What an experiment says of a set, in words; `cannot_tell` is one of its answers."""
+"""The verdict of an experiment about a set, in words: better, worse, or cannot tell."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ VerdictKind = Literal["better", "worse", "cannot_tell"]
 
 @dataclass(frozen=True)
 class Sight:
-    """Whether an experiment sees what must be seen.
+    """Whether an experiment detects its controls.
 
-    :param swapped: whether rows with half their answers swapped are told from random rows.
-    :param doubled: whether twice the random rows are told from random rows.
-    :param sentence: both in words.
+    :param swapped: whether random rows with half of their answers swapped are clearly worse than random rows.
+    :param doubled: whether twice the random rows are clearly better than random rows.
+    :param sentence: both results in words.
     """
 
     swapped: bool
@@ -31,10 +31,10 @@ class Sight:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is said of a set.
+    """The verdict about a set.
 
-    :param kind: `better` or `worse` than random rows of the same tokens, or `cannot_tell`.
-    :param sentence: in words.
+    :param kind: `better` or `worse` than random rows of the same number of tokens, or `cannot_tell`.
+    :param sentence: the verdict in words.
     """
 
     kind: VerdictKind
@@ -42,17 +42,17 @@ class Verdict:
 
 
 def sight_of(swapped: Mapping[str, CrossedMean], doubled: Mapping[str, CrossedMean]) -> Sight:
-    """Return whether an experiment sees its controls, by both means.
+    """Return whether an experiment detects its controls by both means.
 
-    :param swapped: the loss with half the answers swapped, less that with random rows, by the name of the mean.
-    :param doubled: the loss with twice the random rows, less that with random rows.
+    :param swapped: loss with half of the answers swapped minus loss with random rows, by the name of the mean.
+    :param doubled: loss with twice the random rows minus loss with random rows, by the name of the mean.
     """
     sees_swapped = all(_clear(swapped[name], 1) for name in MEANS)
     sees_doubled = all(_clear(doubled[name], -1) for name in MEANS)
     seen = [
-        f"{'sees' if sees else 'does not see'} {what}"
+        f"{'detects' if sees else 'does not detect'} {what}"
         for sees, what in (
-            (sees_swapped, "that half the answers of the control are swapped"),
+            (sees_swapped, "that half of the answers of its control are swapped"),
             (sees_doubled, "that twice the random rows are better"),
         )
     ]
@@ -60,22 +60,22 @@ def sight_of(swapped: Mapping[str, CrossedMean], doubled: Mapping[str, CrossedMe
 
 
 def verdict_of(differences: Mapping[str, CrossedMean], worth: Mapping[str, TokenWorth | None], sight: Sight) -> Verdict:
-    """Return what is said of a set.
+    """Return the verdict about a set.
 
-    It is better or worse where both means say so: by one of them alone, a set with long answers or one with short ones
-    can win without being better.
+    A set is better or worse only if both means agree. By one mean alone, a set can win only because its answers are
+    long, or because they are short.
 
-    :param differences: the loss less that with random rows of the same tokens, by the name of the mean.
-    :param worth: in tokens of random rows, by the name of the mean.
-    :param sight: see `sight_of`.
+    :param differences: loss minus loss with random rows of the same number of tokens, by the name of the mean.
+    :param worth: worth in tokens of random rows, by the name of the mean.
+    :param sight: result of `sight_of`.
     """
     if any(mean.low is None for mean in differences.values()):
-        return Verdict("cannot_tell", "Cannot tell: one draw does not show how far chance goes; take at least two.")
+        return Verdict("cannot_tell", "Cannot tell: one draw does not show how much draws vary; use at least two.")
     if not sight.swapped:
         return Verdict(
             "cannot_tell",
-            "Cannot tell: the experiment does not see that half the answers of its control are swapped. It needs more "
-            "answer tokens, draws or held-out rows.",
+            "Cannot tell: the experiment does not detect that half of the answers of its control are swapped. It needs "
+            "more answer tokens, draws or held-out rows.",
         )
     per_token, per_row = (differences[name] for name in MEANS)
     if not (per_token.excludes_zero and per_row.excludes_zero):
@@ -83,21 +83,19 @@ def verdict_of(differences: Mapping[str, CrossedMean], worth: Mapping[str, Token
     if (per_token.estimate < 0) != (per_row.estimate < 0):
         return Verdict(
             "cannot_tell",
-            f"Cannot tell: {_side(per_token)} per token and {_side(per_row)} per row than random rows, as a set does "
-            "that has longer or shorter answers than the held-out rows.",
+            f"Cannot tell: {_side(per_token)} per token and {_side(per_row)} per row than random rows. Sets whose "
+            "answers are longer or shorter than those of the held-out rows often show this.",
         )
     kind: VerdictKind = "better" if per_row.estimate < 0 else "worse"
     told = f"{kind.capitalize()} than random rows of as many tokens"
     known = {name: found for name, found in worth.items() if found is not None}
     if len(known) < len(MEANS):
-        return Verdict(
-            kind, f"{told}; worth how many of them cannot be told, since twice as many are not clearly better."
-        )
+        return Verdict(kind, f"{told}. Its worth is unknown, because twice the random rows are not clearly better.")
     return Verdict(kind, f"{told}: worth {_both(known)}.")
 
 
 def worth_in_words(worth: TokenWorth) -> str:
-    """Return what a set is worth as a number with its interval."""
+    """Return the worth of a set as a number with its interval."""
     low = f"less than {LEAST_WORTH:g}" if worth.low is None else f"{worth.low:.2f}"
     high = f"more than {MOST_WORTH:g}" if worth.high is None else f"{worth.high:.2f}"
     if worth.estimate is not None:
@@ -120,7 +118,8 @@ def _not_told(per_token: CrossedMean, per_row: CrossedMean) -> str:
         return "Cannot tell from random rows of as many tokens."
     ((mean, name),) = clear
     return (
-        f"Cannot tell from random rows of as many tokens: {_side(mean)} per {name}, by the other mean chance may do it."
+        f"Cannot tell from random rows of as many tokens: {_side(mean)} per {name}, but the other mean shows no clear "
+        "difference."
     )
 
 

@@ -19,7 +19,7 @@
       }],
       () => base({
         hovermode: "closest", showlegend: false, margin: { l: 150, r: 12, t: 6, b: 44 },
-        xaxis: { title: { text: "less is better" }, showgrid: true, zeroline: true, nticks: 5 },
+        xaxis: { title: { text: "lower is better" }, showgrid: true, zeroline: true, nticks: 5 },
         yaxis: {
           tickvals: data.names.map((_, i) => i), ticktext: data.names.map((name) => escaped(name.length > 22 ? `${name.slice(0, 21)}…` : name)),
           range: [data.names.length - 0.4, -0.6], rangemode: "normal", showgrid: false,

@@ -1,4 +1,4 @@
-"""Verdicts: what is said, and when it is said that nothing can be told."""
+"""The sentences of verdicts, and the cases in which an experiment cannot tell."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ def test_better_is_said_with_what_it_is_worth():
 def test_worse_without_a_measure_of_tokens():
     told = verdict_of(both(WORSE), NOTHING, Sight(True, False, ""))
     assert told.kind == "worse"
-    assert "worth how many of them cannot be told" in told.sentence
+    assert "Its worth is unknown" in told.sentence
 
 
 @pytest.mark.parametrize(
     ("differences", "sight", "said"),
     [
         (both(UNCLEAR_BETTER), SEES, "Cannot tell from random rows of as many tokens."),
-        (both(BETTER, UNCLEAR_BETTER), SEES, "better per token, by the other mean chance may do it"),
+        (both(BETTER, UNCLEAR_BETTER), SEES, "better per token, but the other mean shows no clear difference"),
         (both(BETTER, WORSE), SEES, "better per token and worse per row"),
-        (both(BETTER), Sight(False, True, ""), "does not see that half the answers"),
-        (both(mean(-0.02, None)), SEES, "one draw does not show how far chance goes"),
+        (both(BETTER), Sight(False, True, ""), "does not detect that half of the answers"),
+        (both(mean(-0.02, None)), SEES, "one draw does not show how much draws vary"),
     ],
 )
 def test_what_cannot_be_told_is_not_told(differences, sight, said):
@@ -61,12 +61,12 @@ def test_an_experiment_sees_what_both_means_see():
     assert sight_of(both(WORSE), both(BETTER)) == Sight(
         True,
         True,
-        "The experiment sees that half the answers of the control are swapped, and it sees that twice the random rows "
-        "are better.",
+        "The experiment detects that half of the answers of its control are swapped, and it detects that twice the "
+        "random rows are better.",
     )
     blind = sight_of(both(WORSE, UNCLEAR_BETTER), both(WORSE))
     assert (blind.swapped, blind.doubled) == (False, False)
-    assert blind.sentence.count("does not see") == 2
+    assert blind.sentence.count("does not detect") == 2
 
 
 @pytest.mark.parametrize(
