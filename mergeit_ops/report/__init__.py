@@ -1,1 +1,1 @@
-"""One HTML file about a finished run: what became of its rows, by figures, plots and texts."""
+"""One HTML file that shows a finished run: what became of its rows, in figures, plots and texts."""

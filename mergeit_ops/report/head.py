@@ -91,13 +91,13 @@ def _difference(gain: Interval, unit: str, digits: int) -> str:
 
 
 def made_with(run: SurveyedRun) -> Iterator[tuple[str, str]]:
-    """Yield what the run was made with, as far as it is known: a name, and what stands for it.
+    """Yield a label and a value for each known fact about how the run was made.
 
     :param run: the run.
     """
     records = run.records
     if dry := run.run.records.dry:
-        yield "Dry run", f"{', '.join(dry)} asked no model, and the rows are no result"
+        yield "Dry run", f"{', '.join(dry)} called no model, so the rows are not a result"
     if recipe := next((record[RECIPE] for record in records if isinstance(record.get(RECIPE), str)), None):
         yield "Recipe", recipe
     if models := run.survey.models.most_common():
@@ -112,7 +112,7 @@ def made_with(run: SurveyedRun) -> Iterator[tuple[str, str]]:
 
 
 def _scorer(record: Mapping[str, Any]) -> str | None:
-    """Return the scorer of an operator, and the model that it asks if it names one."""
+    """Return the scorer of an operator with the name of its model, if it has one."""
     parameters = record.get("parameters") or {}
     scorer = parameters.get("scorer")
     if not isinstance(scorer, str):

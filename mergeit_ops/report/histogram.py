@@ -1,4 +1,4 @@
-"""Counts of several sets over the same edges."""
+"""Histograms of several sets with common bin edges."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _BINS = (8, 40)
 
 @dataclass(frozen=True)
 class Histogram:
-    """Counts between edges.
+    """Histograms of several sets with common bin edges.
 
-    :param edges: one more than counts.
-    :param counts: name of each set to its counts.
-    :param medians: name to the median; None for an empty set.
+    :param edges: n + 1 bin edges, ascending.
+    :param counts: n counts of each set, by the name of the set.
+    :param medians: median of each set, by the name of the set; None for an empty set.
     """
 
     edges: list[float]
@@ -30,7 +30,7 @@ class Histogram:
     medians: dict[str, float | None]
 
     def as_data(self) -> dict[str, Any]:
-        """Return it for a script."""
+        """Return the histogram in a form that JSON can hold."""
         return {
             "edges": [round(edge, 5) for edge in self.edges],
             "counts": self.counts,
@@ -41,8 +41,8 @@ class Histogram:
 def histogram(sets: Mapping[str, Sequence[Any]], over: Sequence[Any]) -> Histogram:
     """Return the histogram of several sets.
 
-    :param sets: name to numbers.
-    :param over: the numbers that tell the edges; at least one.
+    :param sets: numbers of each set, by the name of the set.
+    :param over: at least one number; the bin edges cover these numbers.
     """
     bins = int(np.clip(np.ceil(2 * len(over) ** (1 / 3)), *_BINS))  # Rice's rule
     edges = np.histogram_bin_edges(np.array(over, dtype=np.float64), bins=bins)

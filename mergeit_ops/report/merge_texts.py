@@ -1,4 +1,4 @@
-"""The merges that a page shows whole: with their parents, scores and coverage, in bounded space."""
+"""The texts of merges and their parents on a page of bounded size."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ __all__ = ["MergeTexts", "chosen", "texts_of", "within"]
 
 MERGES_LIMIT = 6_000
 BYTES_LIMIT = 7_000_000
-"""Of all texts of merges together: a page that a mail server takes and a phone opens."""
+"""Maximum bytes of all texts of merges. Mail servers accept such a page, and phones can open it."""
 
 
 @dataclass(frozen=True)
 class MergeTexts:
     """A merge with its texts.
 
-    :param figures: its figures.
-    :param model: what wrote it, or None.
-    :param merged: its texts as `[instruction, input, output]` with the number of characters cut of each; None where the
-        export does not hold them.
-    :param parents: the same of each parent.
+    :param figures: figures of the merge.
+    :param model: model that wrote the merge, or None.
+    :param merged: `[instruction, input, output]`, followed by the number of characters cut from each if any text is
+        cut; None if the export does not have the texts.
+    :param parents: the same list for each parent.
     """
 
     figures: MergeFigures
@@ -42,19 +42,19 @@ class MergeTexts:
 
     @property
     def size(self) -> int:
-        """Return the bytes that its texts take on the page, or a little more."""
+        """Return an upper estimate of the bytes of the texts on the page."""
         return len(json.dumps([self.merged, self.parents], ensure_ascii=False).encode("utf-8", "replace"))
 
 
 def chosen(merges: Sequence[MergeFigures], limit: int = MERGES_LIMIT, seed: int = 42) -> list[int]:
-    """Return the keys of the merges to show, those that tell most first.
+    """Return the keys of the merges to show.
 
-    All where they are few; else the worst two fifths, the best two fifths, and a sample of those between, taken in
-    turn, so that the first of them are a fair choice too.
+    If there are more merges than the limit, two fifths are the worst ones, two fifths the best ones, and one fifth is a
+    random sample. They take turns, so that the first entries are a fair choice too.
 
-    :param merges: all.
-    :param limit: how many.
-    :param seed: of the sample.
+    :param merges: all merges.
+    :param limit: maximum number of keys.
+    :param seed: seed of the sample.
     """
     ranked = sorted(merges, key=_worth)
     by_turn: list[int] = []
@@ -75,10 +75,10 @@ def texts_of(
 ) -> list[MergeTexts]:
     """Return merges with their texts, in the order of `keys`.
 
-    :param rows: of the export, from its start.
-    :param layout: to read them with.
-    :param merges: all of them.
-    :param keys: of those wanted.
+    :param rows: all rows of the export.
+    :param layout: format of the rows.
+    :param merges: all merges.
+    :param keys: keys of the merges to return.
     """
     figures = {merge.key: merge for merge in merges}
     wanted = set(keys)
@@ -90,7 +90,7 @@ def texts_of(
             merged = _texts(layout.read(row.content).sample)
             found[row.number] = MergeTexts(figures[row.number], row.lineage.model, merged, parents)
         elif row.lineage.status == RESTORED:
-            # The first of its rows gave the merge its key.
+            # The key of a rejected merge is the number of its first restored row.
             key = key_of_group.setdefault(row.lineage.group_id or f"row {row.number}", row.number)
             if key not in wanted:
                 continue
@@ -103,10 +103,10 @@ def texts_of(
 
 
 def within(merges: Sequence[MergeTexts], limit: int = BYTES_LIMIT) -> list[MergeTexts]:
-    """Return as many merges, from the first on, as fit.
+    """Return the first merges whose texts together fit into the limit.
 
-    :param merges: in the order in which they are wanted.
-    :param limit: bytes of their texts together.
+    :param merges: merges in the order of their importance.
+    :param limit: maximum bytes of all their texts.
     """
     kept, used = [], 0
     for merge in merges:
@@ -118,7 +118,7 @@ def within(merges: Sequence[MergeTexts], limit: int = BYTES_LIMIT) -> list[Merge
 
 
 def _worth(merge: MergeFigures) -> tuple[bool, float, bool, float, int]:
-    """Order by the gate's ratio, worst first, and by similarity where there is none."""
+    """Return a sort key: the gate's ratio, lowest first; then the similarity for merges without a ratio."""
     ratio, similarity = merge.ratio, merge.similarity
     return (ratio is None, ratio or 0.0, similarity is None, similarity or 0.0, merge.key)
 
@@ -133,5 +133,5 @@ def _read_rejected(text: str, layout: SampleFormat) -> Sample:
     try:
         return layout.read(decode_row(text)).sample
     except (ValueError, KeyError, TypeError):
-        # Not ours to judge: what is there is shown.
+        # The report does not check the export: it shows a text that it cannot read as it is.
         return Sample(text, "", "")

@@ -1,4 +1,4 @@
-"""A finished run as one HTML page that needs nothing beside itself."""
+"""A finished run as one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FOLDER = ("mergeit_ops.report", "sections")
 def page(run: SurveyedRun) -> str:
     """Return the page.
 
-    :param run: what it is about.
+    :param run: the run.
     :raises EmbeddingError: if the embedding model cannot be loaded.
     """
     sections = build_sections(run)

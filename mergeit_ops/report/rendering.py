@@ -1,4 +1,4 @@
-"""Pages that need nothing beside themselves: one frame, one look, and numbers as people read them."""
+"""Rendering of self-contained HTML pages with a common layout, and formatting of their numbers."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 __all__ = ["ASSETS", "count", "figure", "fragment", "percent", "plain", "render", "rounded", "seconds"]
 
 Folder = tuple[str, str]
-"""A package, and a folder in it."""
+"""Name of a package, and a folder in it."""
 
 ASSETS: Folder = ("mergeit_ops.report", "assets")
-"""What all pages share."""
+"""Templates, styles and scripts that all pages share."""
 
 
 def fragment(folder: Folder, template: str, values: Mapping[str, Any]) -> Markup:
     """Return part of a page.
 
-    :param folder: with the template.
-    :param template: its file name.
-    :param values: what its names stand for; what is text in them is escaped.
+    :param folder: folder of the template.
+    :param template: file name of the template.
+    :param values: variables of the template. Text in them is escaped.
     """
     from markupsafe import Markup
 
@@ -39,11 +39,11 @@ def fragment(folder: Folder, template: str, values: Mapping[str, Any]) -> Markup
 def render(folder: Folder, template: str, values: Mapping[str, Any], data: Any, scripts: Sequence[str]) -> str:
     """Return a page.
 
-    :param folder: with the template and the scripts.
-    :param template: the file name of one that extends `page.html`; it may stand among the shared assets.
-    :param values: what its names stand for; what is text in them is escaped.
-    :param data: for its scripts; what JSON can hold.
-    :param scripts: file names, in their order after `plots.js`.
+    :param folder: folder of the template and the scripts.
+    :param template: file name of a template that extends `page.html`, in `folder` or in the shared assets.
+    :param values: variables of the template. Text in them is escaped.
+    :param data: data of the scripts, in a form that JSON can hold.
+    :param scripts: file names of the scripts, which run after `plots.js` in this order.
     """
     from markupsafe import Markup
     from plotly.offline import get_plotlyjs
@@ -81,12 +81,12 @@ def _environment(folder: Folder) -> Environment:
 
 
 def count(value: Any) -> str:
-    """Return a whole number with separators of thousands; a dash for None."""
+    """Return an integer with thousands separators; a dash for None."""
     return "–" if value is None else f"{value:,}"
 
 
 def figure(value: Any, digits: int = 2) -> str:
-    """Return a number with so many digits behind the point; a dash for None."""
+    """Return a number with `digits` decimals; a dash for None."""
     return "–" if value is None else f"{value:,.{digits}f}"
 
 
@@ -96,7 +96,7 @@ def percent(value: float, digits: int = 1) -> str:
 
 
 def seconds(value: Any) -> str:
-    """Return a duration as people say it."""
+    """Return a duration in seconds, minutes or hours; a dash for None."""
     if value is None:
         return "–"
     if round(value, 1) < 60:
@@ -108,12 +108,12 @@ def seconds(value: Any) -> str:
 
 
 def plain(text: str) -> str:
-    """Return a text as a page may show it."""
+    """Return a text that is safe to show on a page, cut to `TEXT_LIMIT` characters."""
     return shown(text, TEXT_LIMIT)[0]
 
 
 def rounded(value: Any, digits: int) -> float | None:
-    """Return a number for a script; None for what is no number."""
+    """Return a rounded number for a script; None if the value is not a finite number."""
     known = isinstance(value, (int, float)) and math.isfinite(value)
     return round(float(value), digits) if known else None
 

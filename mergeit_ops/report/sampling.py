@@ -1,4 +1,4 @@
-"""Random samples of what passes by, in bounded space."""
+"""Random samples of a stream, in bounded memory."""
 
 from __future__ import annotations
 
@@ -13,25 +13,26 @@ _Item = TypeVar("_Item")
 
 
 class Sketch(Generic[_Item]):
-    """Of what passes by, the items with the smallest keys: a random sample, if keys are random.
+    """Keeps the items of a stream with the smallest keys. With random keys they are a random sample.
 
-    Samples of several sets by one key agree with each other: what two sets share is in both samples or in neither.
+    Sketches of several sets with the same keys agree: an item that two sets share is in both samples or in neither, if
+    both use the same bound.
 
-    :param size: items to keep.
+    :param size: maximum number of items to keep.
     """
 
     def __init__(self, size: int) -> None:
         self.seen = 0
         self.bound = 1.0
-        """All items with a smaller key are kept."""
+        """The sketch has all items with keys below this bound."""
         self._size = size
         self._heap: list[tuple[float, int, _Item]] = []
 
     def add(self, key: float, item: _Item) -> None:
-        """Let an item pass.
+        """Add an item of the stream.
 
-        :param key: in [0, 1).
-        :param item: what may be kept.
+        :param key: key in [0, 1).
+        :param item: the item.
         """
         self.seen += 1
         entry = (-key, self.seen, item)
@@ -42,7 +43,7 @@ class Sketch(Generic[_Item]):
         self.bound = min(self.bound, -dropped[0])
 
     def below(self, bound: float = 1.0) -> list[_Item]:
-        """Return all items whose keys are below a bound, or below the sketch's own, in the order they passed by."""
+        """Return the items with keys below the given bound and the sketch's own bound, in the order of the stream."""
         lowest = min(bound, self.bound)
         return [
             item for _, _, item in sorted((entry for entry in self._heap if -entry[0] < lowest), key=lambda e: e[1])
@@ -50,20 +51,20 @@ class Sketch(Generic[_Item]):
 
 
 def text_key(text: str, seed: int) -> float:
-    """Return a random key in [0, 1) that texts share which differ in spaces and case only.
+    """Return a pseudo-random key in [0, 1). Texts that differ only in spaces and case have the same key.
 
     :param text: any text.
-    :param seed: another seed gives other keys.
+    :param seed: seed of the keys.
     """
     told = f"{seed} {' '.join(text.split()).casefold()}".encode("utf-8", "surrogatepass")
     return int.from_bytes(hashlib.blake2b(told, digest_size=8).digest(), "big") / 2**64
 
 
 class Reservoir(Generic[_Item]):
-    """A uniform sample of what passes by, of bounded size (algorithm R).
+    """Keeps a uniform random sample of a stream (algorithm R).
 
-    :param size: items to keep.
-    :param seed: of the draws.
+    :param size: maximum number of items to keep.
+    :param seed: seed of the sample.
     """
 
     def __init__(self, size: int, seed: int) -> None:
@@ -73,7 +74,7 @@ class Reservoir(Generic[_Item]):
         self._random = random.Random(seed)
 
     def add(self, item: _Item) -> None:
-        """Let an item pass."""
+        """Add an item of the stream."""
         self.seen += 1
         if len(self.items) < self._size:
             self.items.append(item)

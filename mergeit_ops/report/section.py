@@ -1,4 +1,4 @@
-"""What a section of the page is."""
+"""A section of the page."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ __all__ = ["Section"]
 class Section:
     """A section of the page. Its template and its script have the name of the module that builds it.
 
-    :param title: its heading.
-    :param link: its name in the list of contents.
-    :param values: what the names in its template stand for.
-    :param data: for its script; what JSON can hold. None: it has no script.
+    :param title: heading of the section.
+    :param link: name of the section in the list of contents.
+    :param values: variables of its template.
+    :param data: data of its script, in a form that JSON can hold; None: it has no script.
     """
 
     title: str

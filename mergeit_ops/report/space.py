@@ -1,4 +1,4 @@
-"""Rows in the embedding space: what came out and what went in, as vectors of one model."""
+"""Rows of the export and of the input as vectors of one model."""
 
 from __future__ import annotations
 
@@ -18,24 +18,26 @@ __all__ = ["Space", "embed", "encoder", "space_of"]
 
 Encode = Callable[[Sequence[str]], NDArray[np.float32]]
 Vectors = dict[int, NDArray[np.float32]]
-"""Position of a row to the vector that it brings."""
+"""Stored vector of each row that has one, by the position of the row."""
 _Item = TypeVar("_Item")
 
 _PROBES = 8
-_SAME_FROM = 0.98  # half-precision, or another batch size, moves a vector a little
+_SAME_FROM = 0.98  # half precision or another batch size changes a vector slightly
 
 
 @dataclass(frozen=True)
 class Space:
-    """Sampled rows as vectors of one model, all of unit norm.
+    """Sampled rows as vectors of one model, all with unit norm.
 
-    :param points: rows of the export.
-    :param vectors: (n, d) theirs.
-    :param pool: (p, d) a sample of what went in; empty where it is not known, or too little of it is sampled.
-    :param pool_rows: rows that the pool was drawn from.
-    :param result: (r, d) the rows of the export that the same draw has hit; empty without a pool.
-    :param covering: (c, d) those, and the merges of which the draw has hit a parent; empty without a pool.
-    :param embedded: number of texts that had to be embedded.
+    One random draw selects rows of the input and of the export: a row that is in both is drawn in both or in neither.
+
+    :param points: n sampled rows of the export.
+    :param vectors: (n, d) vectors of `points`.
+    :param pool: (p, d) drawn rows of the input; empty if the input is not known, or if too few rows are sampled.
+    :param pool_rows: number of rows that the pool was drawn from.
+    :param result: (r, d) drawn rows of the export; empty without a pool.
+    :param covering: (c, d) `result`, and the merges with a drawn parent; empty without a pool.
+    :param embedded: number of texts that the model embedded, because they had no usable vector.
     """
 
     points: Sequence[Point]
@@ -48,19 +50,19 @@ class Space:
 
 
 def space_of(found: Survey, went_in: Sketch[Point] | None, encode: Encode) -> Space | None:
-    """Return what the survey has sampled, as vectors.
+    """Return the samples of the survey as vectors.
 
     :param found: the survey.
-    :param went_in: a sample of the input, by the keys of the survey; None: what entered the merger stands for it, where
-        the export holds merges.
-    :param encode: texts to vectors of unit norm.
-    :return: None where no row of the export is sampled.
+    :param went_in: a sample of the input with the keys of the survey; None: the rows that entered the merger take its
+        place, if the export has merges.
+    :param encode: function from texts to vectors with unit norm.
+    :return: the vectors, or None if no row of the export is sampled.
     """
     points = found.points.below()
     if not points:
         return None
     sketch = found.entered if went_in is None else went_in
-    # One bound for all: the samples are then of the same draw.
+    # With a common bound, the samples come from the same draw.
     bound = min(sketch.bound, found.points.bound, found.covering.bound)
     sets = [part.below(bound) for part in (sketch, found.points, found.covering)]
     unknown = went_in is None and found.rows_entered == found.rows
@@ -71,10 +73,10 @@ def space_of(found: Survey, went_in: Sketch[Point] | None, encode: Encode) -> Sp
 
 
 def encoder(model: str, say: Callable[[str], None]) -> Encode:
-    """Return what embeds texts; the model is loaded when it is first asked for.
+    """Return a function that embeds texts. It loads the model on the first call.
 
-    :param model: name or folder.
-    :param say: told what takes long.
+    :param model: name or folder of the model.
+    :param say: called with each line of progress.
     """
 
     def encode(texts: Sequence[str]) -> NDArray[np.float32]:
@@ -88,14 +90,14 @@ def encoder(model: str, say: Callable[[str], None]) -> Encode:
 
 
 def embed(points: Sequence[Sequence[Point]], encode: Encode) -> tuple[list[NDArray[np.float32]], int]:
-    """Return the vectors of several sets of rows, in one space, and the number of texts that had to be embedded.
+    """Return the vectors of several sets of rows, and the number of texts that the model embedded.
 
-    Vectors that rows bring are used where they are those that the model gives, each set looked at by itself. Where all
-    rows of all sets bring them, texts that sets share tell as well, without the model, that one model has made them;
-    and a single set is taken at its word.
+    The stored vectors of a set are used if the model gives the same vectors for a few of its rows. If all rows of all
+    sets have stored vectors, the model is not needed: the vectors of common texts show whether one model made them all.
+    The stored vectors of a single complete set are used without a check.
 
-    :param points: the sets.
-    :param encode: texts to vectors of unit norm.
+    :param points: the sets of rows.
+    :param encode: function from texts to vectors with unit norm.
     """
     own = [_brought(part) for part in points]
     complete = all(len(vectors) == len(part) for vectors, part in zip(own, points, strict=True))
@@ -117,18 +119,18 @@ def embed(points: Sequence[Sequence[Point]], encode: Encode) -> tuple[list[NDArr
 
 
 def _brought(points: Sequence[Point]) -> Vectors:
-    """Return the vectors that rows bring, by their position; none where one of them cannot be read."""
+    """Return the stored vectors by row position; nothing if one of them cannot be read."""
     rows = [number for number, point in enumerate(points) if point.vector is not None]
     try:
         vectors = decode_vectors([points[row].vector for row in rows])
     except ValueError:
-        # Nothing of a finished run depends on them: its texts are there.
+        # The texts can be embedded again, so a broken vector is no reason to stop.
         return {}
     return dict(zip(rows, vectors, strict=True))
 
 
 def _are_of_one_model(own: Sequence[Vectors], points: Sequence[Sequence[Point]]) -> bool:
-    """Tell whether the texts that sets share show that all their vectors are of one model."""
+    """Return whether the vectors of common texts show that one model made the vectors of all sets."""
     known: dict[str, NDArray[np.float32]] = {}
     waiting = [
         {part[row].query: vector for row, vector in vectors.items()}
@@ -151,7 +153,7 @@ def _are_of_one_model(own: Sequence[Vectors], points: Sequence[Sequence[Point]])
 
 
 def _of_the_model(encode: Encode, own: Sequence[Vectors], points: Sequence[Sequence[Point]]) -> list[Vectors]:
-    """Return the vectors of those sets whose vectors are the model's, by a few rows of each set."""
+    """Return the stored vectors of each set, or nothing for a set whose sampled vectors differ from the model's."""
     probes = [_probes(list(vectors)) for vectors in own]
     texts = [part[row].query for part, rows in zip(points, probes, strict=True) for row in rows]
     made = iter(encode(texts) if texts else ())
@@ -166,7 +168,7 @@ def _probes(items: Sequence[_Item]) -> Sequence[_Item]:
 
 
 def _agree(some: Sequence[NDArray[np.float32]], others: Sequence[NDArray[np.float32]]) -> bool:
-    """Tell whether vectors are the same but for rounding, pair by pair."""
+    """Return whether each pair of vectors is the same except for rounding."""
     return all(
         one.shape == other.shape and float(one @ other) > _SAME_FROM for one, other in zip(some, others, strict=True)
     )

@@ -1,4 +1,4 @@
-"""One pass over an export: what became of its rows, per topic and per merge, and samples of their texts."""
+"""One pass over an export: what became of its rows, for each topic and each merge, and samples of their texts."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _NO_STATUS = "without lineage"
 class Point:
     """A row to embed.
 
-    :param query: the text that is embedded.
-    :param vector: the embedding that the row brings, as text; None where it has to be made.
-    :param topic: its topic, or None.
-    :param status: what became of it.
+    :param query: the text to embed.
+    :param vector: the encoded stored embedding of the row; None: the row has none.
+    :param topic: topic of the row, or None.
+    :param status: what became of the row, such as `merged`.
     """
 
     query: str
@@ -38,14 +38,14 @@ class Point:
 
 @dataclass
 class TopicTally:
-    """What became of a topic.
+    """Counts of a topic.
 
-    :param rows: in the export.
-    :param entered: rows of the export and those inside its merges: what the topic had before merging.
-    :param merged: rows that are merges.
-    :param restored: rows given back by the gate.
+    :param rows: number of rows in the export.
+    :param entered: number of rows before merging: a merge counts as its parents.
+    :param merged: number of rows that are merges.
+    :param restored: number of rows that the gate restored from rejected merges.
     :param scores: sum of the quality scores of its rows.
-    :param scored: rows that have one.
+    :param scored: number of rows with a quality score.
     :param texts: instructions of some of its rows.
     """
 
@@ -58,7 +58,7 @@ class TopicTally:
     texts: Reservoir[str] = field(default_factory=lambda: Reservoir(_TEXTS_PER_TOPIC, 0))
 
     def add(self, row: ExportRow) -> None:
-        """Count a row of the topic, but for its text."""
+        """Count a row of the topic. `texts` is filled separately."""
         self.rows += 1
         self.entered += max(1, len(row.lineage.parent_ids))
         self.merged += row.lineage.status == MERGED
@@ -75,18 +75,19 @@ class TopicTally:
 
 @dataclass(frozen=True)
 class MergeFigures:
-    """A merge that was made: it is in the export, or the gate rejected it and its parents are.
+    """A merge that was made. The export has the merge or, if the gate rejected it, its parents.
 
-    :param key: number of its row in the export, or of its first parent.
-    :param topic: its topic, or None.
+    :param key: number of its row in the export; for a rejected merge, number of its first parent's row.
+    :param topic: topic of the merge, or None.
     :param parents: number of parents.
-    :param similarity: lowest cosine in the group, or None.
+    :param similarity: lowest cosine between two rows of the group, or None.
     :param before: reference score of the parents, or None.
-    :param after: its own score, or None.
-    :param coverage: how much it keeps of the parent that it keeps least of, or None.
-    :param kept: for each parent, how much it keeps of it, and of what it keeps least; empty if unknown.
-    :param rejected: None when it was accepted, else why not.
-    :param reverse_ifd: its reverse IFD, or None.
+    :param after: score of the merge, or None.
+    :param coverage: lowest share that the merge keeps of a parent, or None.
+    :param kept: for each parent, the share that the merge keeps of it, and the part of which it keeps least; empty if
+        unknown.
+    :param rejected: reason code of the rejection; None: the merge was accepted.
+    :param reverse_ifd: reverse IFD of the merge, or None.
     """
 
     key: int
@@ -102,7 +103,7 @@ class MergeFigures:
 
     @property
     def ratio(self) -> float | None:
-        """Return after / before, or None."""
+        """Return `after / before`, or None if one of them is missing or `before` is 0."""
         return self.after / self.before if self.after is not None and self.before else None
 
     @property
@@ -113,19 +114,19 @@ class MergeFigures:
 
 @dataclass
 class Survey:
-    """What one pass over the rows has found.
+    """The results of one pass over the rows of an export.
 
     :param rows: number of rows.
-    :param statuses: rows by what became of them.
-    :param topics: by id.
-    :param merges: accepted and rejected ones, in the order of the export.
-    :param failed: reason to the number of groups whose merge failed; groups are told by their id.
-    :param unmergeable: reason to the number of rows that were never offered for a merge.
-    :param models: merges by the model, or the strategy, that made them.
+    :param statuses: number of rows by what became of them.
+    :param topics: counts of each topic, by its id.
+    :param merges: accepted and rejected merges, in the order of the export.
+    :param failed: number of groups whose merge failed, by reason.
+    :param unmergeable: number of rows that were never offered for a merge, by reason.
+    :param models: number of merges by the model or the strategy that made them.
     :param points: a sample of the rows of the export.
-    :param covering: the same, but with each merge that has any parent in the sample of what entered: it stands there
-        for them, as it does in the whole.
-    :param entered: a sample of the rows before merging: those of the export and those inside its merges.
+    :param covering: the same sample, plus each merge with a parent in `entered`. A merge covers its parents, so it has
+        to be in the sample if one of them is.
+    :param entered: a sample of the rows before merging, with the parents of merges instead of the merges.
     """
 
     rows: int = 0
@@ -141,12 +142,12 @@ class Survey:
 
     @property
     def rows_entered(self) -> int:
-        """Return how many rows the rows of the export have come from."""
+        """Return the number of rows before merging: an accepted merge counts as its parents."""
         return self.rows + sum(merge.parents - 1 for merge in self.accepted)
 
     @property
     def accepted(self) -> list[MergeFigures]:
-        """Return the merges that are in the export."""
+        """Return the accepted merges, which are in the export."""
         return [merge for merge in self.merges if merge.rejected is None]
 
     @property
@@ -163,10 +164,10 @@ class Survey:
 def survey(rows: Iterable[tuple[ExportRow, str | None]], layout: SampleFormat | None, sample: int, seed: int) -> Survey:
     """Read all rows once.
 
-    :param rows: each with the embedding that it brings, as text, or None.
-    :param layout: to read texts with; None: texts are left alone.
-    :param sample: rows to keep of the export, and of what entered the merger.
-    :param seed: of the samples.
+    :param rows: each row with its encoded stored embedding, or None.
+    :param layout: format of the rows; None: texts are not read.
+    :param sample: size of the sample of the export, and of the sample of the rows before merging.
+    :param seed: seed of the samples.
     """
     found = Survey(points=Sketch(sample), covering=Sketch(sample), entered=Sketch(sample))
     rejected: dict[str, MergeFigures] = {}
@@ -221,7 +222,7 @@ def _merge(row: ExportRow, parents: int, rejected: str | None) -> MergeFigures:
 
 
 def _number(value: Any) -> float | None:
-    """Return a number that can be reckoned with, or None."""
+    """Return a finite number as a float; None for anything else."""
     return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
 
 
@@ -246,12 +247,12 @@ def _take_texts(
 
 
 def input_points(rows: Iterable[Mapping[str, Any]], layout: SampleFormat, sample: int, seed: int) -> Sketch[Point]:
-    """Return a sample of the rows of an input, by the keys of the samples of a survey.
+    """Return a sample of the rows of an input with the same keys as the samples of a survey.
 
-    :param rows: their columns.
-    :param layout: to read them with.
-    :param sample: rows to keep.
-    :param seed: that of the survey.
+    :param rows: columns of each row.
+    :param layout: format of the rows.
+    :param sample: size of the sample.
+    :param seed: seed of the survey.
     """
     found: Sketch[Point] = Sketch(sample)
     for row in rows:

@@ -1,4 +1,4 @@
-"""A finished run and what several sections need of it, each computed once."""
+"""A finished run with the results that several sections need, each computed once."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class RunInput:
-    """The dataset that went in.
+    """The input of a run.
 
-    :param path: where it is.
-    :param rows: its rows.
-    :param layout: of its samples.
-    :param points: a sample of them, by the keys of the survey.
+    :param path: path of the dataset.
+    :param rows: rows of the dataset.
+    :param layout: format of the rows.
+    :param points: a sample of the rows with the keys of the survey.
     """
 
     path: Path
@@ -47,17 +47,17 @@ class RunInput:
 
 @dataclass(frozen=True)
 class SurveyedRun:
-    """A finished run as the sections of the page see it.
+    """A finished run for the sections of the page.
 
-    :param run: the run, to read further of its rows from.
-    :param layout: of its samples; None if it cannot be told.
-    :param survey: what one pass over the export has found.
-    :param given: the input; None if it was not given.
-    :param sample: rows of what came out, and of what went in, that are embedded; 0: none.
-    :param model: that embeds them.
-    :param seed: of samples and map.
-    :param say: told what takes long.
-    :param notes: what the page does not tell, and why. Sections add to them; the last one shows them.
+    :param run: the run, from which sections can read its rows again.
+    :param layout: format of the rows; None: unknown.
+    :param survey: results of one pass over the export.
+    :param given: the input; None: not given.
+    :param sample: number of rows to embed from the export, and from the input; 0: none.
+    :param model: embedding model.
+    :param seed: seed of the samples and the map.
+    :param say: called with each line of progress.
+    :param notes: sentences about what the page leaves out, and why. Sections add notes; the last section shows them.
     """
 
     run: FinishedRun
@@ -72,18 +72,18 @@ class SurveyedRun:
 
     @property
     def records(self) -> Sequence[Record]:
-        """Return what the operators have recorded, in the order of the recipe."""
+        """Return the records of the operators, in the order of the recipe."""
         return self.run.records.operators
 
     @cached_property
     def topic_labels(self) -> dict[int, str]:
-        """Return each topic's typical words, as a page may show them; ascending by topic."""
+        """Return the typical words of each topic, safe to show on a page; ascending by topic."""
         words = typical_words({id: topic.texts.items for id, topic in self.survey.topics.items()})
         return {id: plain(", ".join(words[id])) for id in sorted(self.survey.topics)}
 
     @cached_property
     def space(self) -> Space | None:
-        """Return the sampled rows as vectors; None where no row is sampled.
+        """Return the sampled rows as vectors; None if no row is sampled.
 
         :raises EmbeddingError: if the embedding model cannot be loaded.
         """
@@ -103,12 +103,12 @@ def survey_run(
     """Read the rows of a run.
 
     :param run: the run.
-    :param input_path: the dataset that went in, a file or a folder, read as Data-Juicer reads it; None: what went in is
-        told from the export as far as it holds it.
-    :param sample: rows of what came out, and of what went in, for which embeddings are looked at; 0: none.
-    :param embedding_model: name or folder; None: that of the run's records, else the default.
-    :param seed: of samples and map.
-    :param say: told what takes long.
+    :param input_path: file or folder of the input, read as Data-Juicer reads it; None: the input is reconstructed from
+        the export as far as possible.
+    :param sample: number of rows to embed from the export, and from the input; 0: none.
+    :param embedding_model: name or folder of the model; None: the model of the run's records, else the default.
+    :param seed: seed of the samples and the map.
+    :param say: called with each line of progress.
     :raises DatasetError: if the export or the input cannot be read.
     """
     notes: list[str] = []
@@ -126,7 +126,7 @@ def _layout(run: FinishedRun, notes: list[str]) -> SampleFormat | None:
     try:
         return run.layout()
     except DatasetError as error:
-        notes.append(f"Texts are left out, the columns cannot be read as instruction and response: {error}")
+        notes.append(f"Texts are left out, because the columns cannot be read as instruction and response: {error}")
         return None
 
 
@@ -137,7 +137,7 @@ def _with_vectors(run: FinishedRun) -> Iterator[tuple[ExportRow, str | None]]:
 
 
 def _vectors(run: FinishedRun) -> Iterator[str | None]:
-    """Yield the embedding that each row brings; nothing, where the first row brings none."""
+    """Yield the stored embedding of each row; nothing if the first row has none."""
     for number, row in enumerate(row for file in run.files for row in read_rows(file)):
         vector = row.get(EMBEDDING)
         if number == 0 and vector is None:
@@ -161,5 +161,5 @@ def _read_input(path: Path, run: FinishedRun, sample: int, seed: int) -> RunInpu
 
 def _model_of(run: FinishedRun) -> str:
     models = [(record.get("parameters") or {}).get("embedding_model") for record in run.records.operators]
-    # Static token vectors imitate the default model, which can embed the few rows of a sample itself.
+    # Static token vectors approximate the default model. For a small sample the default model itself is fast enough.
     return next((model for model in models if isinstance(model, str) and model != STATIC), DEFAULT_EMBEDDING_MODEL)

@@ -111,7 +111,7 @@ def test_the_page_does_what_it_promises(page, tmp_path, width):
     assert seen["undrawn"] == []
     assert seen["labels"] == 2
     assert seen["hidden"] == 0
-    assert seen["legend"] == ["merge", "never merged", "given back"]
+    assert seen["legend"] == ["merge", "never merged", "restored"]
     # A table that is cut off says so, and is not cut off on paper.
     assert seen["sideways_tables"] == (0 if width == 1280 else seen["sideways_tables"])
     assert seen["sideways_tables"] > 0 or width == 1280

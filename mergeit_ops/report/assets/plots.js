@@ -1,5 +1,5 @@
 "use strict";
-// Texts of rows reach the page as text nodes only; Plotly, which reads some markup in its texts, gets them escaped.
+// Texts of rows reach the page only as text nodes. Plotly interprets some markup, so it gets escaped texts.
 const page = (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const $ = (id) => document.getElementById(id);
@@ -32,7 +32,7 @@ const page = (() => {
 
   // ---- Plots ----
 
-  // A plot is drawn when it comes near: most of the time that a page takes to open would go there.
+  // A plot is drawn when it comes near the visible area, because drawing takes most of the time of opening a page.
   const plots = new Map();
   const due = new Set();
   let ready = false;
@@ -78,7 +78,7 @@ const page = (() => {
     drawDue();
   }, { rootMargin: "300px" });
 
-  // One after the other, so that the page answers in between.
+  // One after the other, so that the page stays responsive.
   function drawDue() {
     const [place] = due;
     if (!ready || !place) return;
@@ -101,7 +101,7 @@ const page = (() => {
     };
   }
 
-  // Plotly would put them in the middle of bars.
+  // By default, Plotly puts ticks in the middle of bars.
   function ticks(edges) {
     const span = edges[edges.length - 1] - edges[0];
     const dtick = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5].find((step) => span / step <= (narrow() ? 5 : 10)) ?? 1;
@@ -141,8 +141,8 @@ const page = (() => {
   };
   window.addEventListener("beforeprint", () => redrawn(true));
   window.addEventListener("afterprint", () => redrawn(false));
-  // A table that is wider than its place says so: many a browser hides its bars until one scrolls.
-  // The words change the size that is observed: not before the next frame.
+  // A table that is wider than its container shows a hint, because many browsers hide scroll bars until you scroll.
+  // The hint changes the observed size, so it waits for the next frame.
   const wide = new ResizeObserver((entries) => requestAnimationFrame(() => {
     for (const place of new Set(entries.map(({ target }) => target.closest(".scroll")))) {
       place.classList.toggle("sideways", place.querySelector("table").offsetWidth > place.clientWidth + 1);
@@ -152,7 +152,8 @@ const page = (() => {
     wide.observe(table);
     wide.observe(table.parentElement);
   }
-  // Called when the plotting library is there, which takes longest to read and therefore stands last.
+  // Called after the plotting library, which is last on the page because it takes longest to load.
+
   window.drawPlots = () => { ready = true; drawDue(); };
   return { data, $, fixed, many, colour, escaped, narrow, element, wrapped, touch, plots, plot, base, bars, steps, ticks, medianLines };
 })();

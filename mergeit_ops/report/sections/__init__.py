@@ -1,4 +1,4 @@
-"""The sections of the page: of each a module, its template and, if it draws or answers, its script."""
+"""The sections of the page. Each has a module, a template and, if it has plots or controls, a script."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ SECTIONS = (
     "costs",
     "about",
 )
-"""In the order of the page. The last shows what the others could not tell."""
+"""Names in the order of the page. The last section shows the notes of all others."""
 
 
 def build_sections(run: SurveyedRun) -> dict[str, Section]:
-    """Return the sections that have something to say of a run, by name, in the order of the page.
+    """Return the sections that apply to a run, by name, in the order of the page.
 
     :param run: the run.
     :raises EmbeddingError: if the embedding model cannot be loaded.

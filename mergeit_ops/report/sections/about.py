@@ -1,4 +1,4 @@
-"""What the page was made from, and what it does not tell."""
+"""The sources of the page, and notes about what it leaves out."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def build(run: SurveyedRun) -> Section:
     """
     if not run.records:
         run.notes.append(
-            "No records of the run were found (--work-dir says where they are), so calls, tokens, times, the recipe's "
-            "gamma, and what was there before merging are told only as far as the export does."
+            "No records of the run were found (--work-dir names their folder). Calls, tokens, times, the recipe's "
+            "gamma and the rows before merging are shown only as far as the export has them."
         )
     values = {
         "export": run.run.export.name,

@@ -1,4 +1,4 @@
-"""Which rows overlapped with the user's benchmarks, and by what."""
+"""The rows that overlap with the user's benchmarks, and the evidence."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _EVIDENCE = (
 
 
 def build(run: SurveyedRun) -> Section | None:
-    """Return the section; None where no operator has compared rows with benchmarks.
+    """Return the section; None if no operator compared rows with benchmarks.
 
     :param run: the run.
     """

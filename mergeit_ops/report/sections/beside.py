@@ -1,4 +1,4 @@
-"""What came out beside what went in, and beside as many rows drawn from what went in, in the embedding space."""
+"""The export compared with the input and with the same number of random input rows, in the embedding space."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ __all__ = ["CONFIDENCE", "DRAWS", "PoolComparison", "SetMeasures", "build", "com
 DRAWS = 20
 CONFIDENCE = 0.95
 _UNKNOWN = (
-    "What came out is not compared with what went in: no row of the export is a merge, so the export does not hold "
-    "what went in. --input says where that is."
+    "The export is not compared with the input: the export has no merges, so it does not show what the input was. "
+    "Name the input with --input."
 )
-_TOO_FEW = "What came out is not compared with what went in: too few rows are sampled; --sample takes more."
+_TOO_FEW = "The export is not compared with the input: too few rows are sampled. Raise --sample."
 
 
 @dataclass(frozen=True)
 class SetMeasures:
-    """How a set of rows does.
+    """The measures of a set of rows.
 
-    :param name: which.
-    :param rows: measured.
-    :param coverage: of the pool by it, in [-1, 1].
+    :param name: name of the set.
+    :param rows: number of measured rows.
+    :param coverage: coverage of the pool by the set, in [-1, 1].
     :param vendi: effective number of different rows.
-    :param redundancy: share of rows with a near duplicate among them.
-    :param distance: mean of 1 - cosine over all pairs.
+    :param redundancy: share of rows with a near duplicate in the set, in [0, 1].
+    :param distance: mean of 1 - cosine over all pairs, in [0, 2].
     """
 
     name: str
@@ -49,13 +49,13 @@ class SetMeasures:
 
 @dataclass(frozen=True)
 class PoolComparison:
-    """What came out beside what went in, and beside as many rows drawn from what went in.
+    """The export compared with the input and with the same number of random input rows.
 
-    :param pool: what went in.
-    :param drawn: means over the draws.
-    :param result: what came out.
-    :param share: of what went in that was measured, in (0, 1]. What came out is thinned out by the same draw: a row
-        that is in both is measured in both or in neither.
+    :param pool: measures of the input.
+    :param drawn: measures of random input rows, means over the draws.
+    :param result: measures of the export.
+    :param share: measured share of the input, in (0, 1]. The same draw selects the rows of the export: a row that is in
+        both is measured in both or in neither.
     :param coverage_gain: coverage of the export minus that of the same number of random rows. Its interval covers other
         draws of random rows, and other rows of the input.
     :param redundancy_gain: redundancy of the export minus that of the same number of random rows. Its interval covers
@@ -71,12 +71,13 @@ class PoolComparison:
 
 
 def build(run: SurveyedRun) -> Section | None:
-    """Return the section; None, with a note that says why, where what went in is not known or too few rows are sampled.
+    """Return the section.
 
     :param run: the run.
+    :return: the section, or None if the input is not known or too few rows are sampled. A note then says why.
     """
     if run.sample == 0:
-        run.notes.append("The map and the comparison with what went in are left out, as --sample 0 asks.")
+        run.notes.append("The map and the comparison with the input are left out because of --sample 0.")
     space, found = run.space, run.survey
     if space is None:
         return None
@@ -84,12 +85,12 @@ def build(run: SurveyedRun) -> Section | None:
         unknown = run.given is None and found.rows_entered == found.rows
         run.notes.append(_UNKNOWN if unknown else _TOO_FEW)
         return None
-    run.say("Comparing with what went in ...")
+    run.say("Comparing with the input ...")
     reference = "what entered the merger" if run.given is None else "the input"
     names = (reference[:1].upper() + reference[1:], "As many rows drawn at random from it", "The export")
     comparison = compare(space.pool, space.pool_rows, space.result, space.covering, found.rows, names, run.seed)
     values = {"comparison": comparison, "reference": reference, "from_export": run.given is None, "draws": DRAWS}
-    return Section("What came out beside what went in", "In and out", values)
+    return Section("The export compared with the input", "In and out", values)
 
 
 def compare(
@@ -101,15 +102,15 @@ def compare(
     names: tuple[str, str, str],
     seed: int = 42,
 ) -> PoolComparison:
-    """Measure what came out beside what went in.
+    """Compare the export with the input and with random rows of the input.
 
-    :param pool: (n, d) a sample of what went in, n >= 1.
-    :param pool_rows: rows that it was drawn from.
-    :param result: (m, d) the rows of what came out that the same draw has hit, m >= 1.
-    :param covering: (c, d) those, and the merges of which it has hit a parent: what stands for the rows of the pool.
-    :param result_rows: all rows that came out.
-    :param names: of what went in, of the draws, of what came out.
-    :param seed: of the draws.
+    :param pool: (n, d) sampled rows of the input, n >= 1.
+    :param pool_rows: number of rows that the pool was drawn from.
+    :param result: (m, d) rows of the export that the same draw selects, m >= 1.
+    :param covering: (c, d) `result`, and the merges with a parent in the pool. These rows cover the pool.
+    :param result_rows: number of all rows of the export.
+    :param names: names of the input, the random rows, and the export.
+    :param seed: seed of the draws.
     """
     rng = np.random.default_rng(seed)
     share = len(pool) / pool_rows
@@ -127,7 +128,7 @@ def compare(
     )
     own = best_cosines(pool, covering)
     came_out = _measured(names[2], result, own)
-    # Row by row of what went in: a row that is easy to cover is so for both.
+    # Paired by row of the input, because a row that is easy to cover is easy for both sets.
     gains = own.astype(np.float64) - np.mean(cosines, axis=0, dtype=np.float64)
     repeats = mean_interval(redundancy_pseudo_values(result) - drawn.redundancy, CONFIDENCE, seed=seed)
     return PoolComparison(
@@ -143,7 +144,7 @@ def compare(
 def _measured(name: str, rows: NDArray[np.float32], cosines: NDArray[np.float32]) -> SetMeasures:
     """Measure a set of rows.
 
-    :param cosines: of each row that went in to the row that stands for it.
+    :param cosines: (n,) cosine of each row of the input to the nearest row of the set.
     """
     return SetMeasures(
         name,
@@ -156,7 +157,7 @@ def _measured(name: str, rows: NDArray[np.float32], cosines: NDArray[np.float32]
 
 
 def _of_draws(values: Sequence[float]) -> Interval:
-    """Return the interval in which the value of another draw lies."""
+    """Return the mean over the draws with a prediction interval for another draw."""
     mean = float(np.mean(values))
     reach = NormalDist().inv_cdf((1 + CONFIDENCE) / 2) * float(np.std(values, ddof=1)) * sqrt(1 + 1 / len(values))
     return Interval(mean, mean - reach, mean + reach)

@@ -1,4 +1,4 @@
-"""What a run cost: calls, tokens and time of each operator."""
+"""The cost of a run: calls, tokens and time of each operator."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _FIGURES = ("calls", "cache_hits", "prompt_tokens", "cached_prompt_tokens", "com
 
 @dataclass(frozen=True)
 class Cost:
-    """What an operator took; None where it does not count such a thing.
+    """The cost of an operator. A value is None if the operator does not count it.
 
     :param operator: registry name.
-    :param seconds: wall time.
-    :param calls: answers that were asked for and came.
-    :param cache_hits: answers from the journal.
-    :param prompt_tokens: as the server reports them.
-    :param cached_prompt_tokens: those of the prompt tokens that the server had in its cache.
-    :param completion_tokens: as the server reports them.
-    :param cost: money, in the currency of the prices in the recipe.
+    :param seconds: wall time in seconds.
+    :param calls: number of answered requests.
+    :param cache_hits: number of answers from the journal.
+    :param prompt_tokens: number of prompt tokens that the server reports.
+    :param cached_prompt_tokens: number of prompt tokens that the server found in its cache.
+    :param completion_tokens: number of completion tokens that the server reports.
+    :param cost: money in the currency of the recipe's prices.
     """
 
     operator: str
@@ -58,9 +58,9 @@ def build(run: SurveyedRun) -> Section | None:
 
 
 def price(records: Sequence[Mapping[str, Any]]) -> str:
-    """Return what a merge of the run took, as a sentence; empty if no merge was paid for.
+    """Return the price of one merge as a sentence; empty if no merge was paid for.
 
-    :param records: what the operators have recorded.
+    :param records: records of the operators.
     """
     figures = [record["figures"] for record in records]
     found = price_of_merges(figures)
@@ -75,9 +75,9 @@ def price(records: Sequence[Mapping[str, Any]]) -> str:
 
 
 def costs(records: Sequence[Mapping[str, Any]]) -> list[Cost]:
-    """Return what each operator took, in the order of the recipe; that of the gate's scorer counts as the gate's.
+    """Return the cost of each operator, in the order of the recipe. The gate's cost includes its scorer.
 
-    :param records: what the operators have recorded.
+    :param records: records of the operators.
     """
     found = []
     for record in records:
@@ -88,12 +88,12 @@ def costs(records: Sequence[Mapping[str, Any]]) -> list[Cost]:
 
 
 def total(parts: Sequence[Cost]) -> Cost:
-    """Return the sum; None where no part counts such a thing."""
+    """Return the sum of the costs. A value is None if no operator counts it."""
     return Cost("Together", _sum(parts, "seconds"), **{name: _sum(parts, name) for name in _FIGURES})
 
 
 def _columns(whole: Cost) -> list[tuple[str, Callable[[Cost], str]]]:
-    """Return the columns that hold anything, and what they show of an operator."""
+    """Return the title of each column that has values, and the function that formats its cells."""
     columns: list[tuple[str, str, Callable[[Any], str]]] = [
         ("Time", "seconds", seconds),
         ("Calls", "calls", count),
@@ -111,7 +111,7 @@ def _columns(whole: Cost) -> list[tuple[str, Callable[[Cost], str]]]:
 
 
 def _spent(figures: Mapping[str, Any]) -> dict[str, Any]:
-    # A scorer made of two (`cascade`) reports each under its own name.
+    # The scorer `cascade` has two scorers, and reports the figures of each under its name.
     spent: dict[str, Any] = {}
     for value in figures.values():
         if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""The way from the rows that came in to those in the export, step by step, and what those are."""
+"""The number of rows after each step, from the input to the export, and what the rows of the export are."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from mergeit_ops.report.surveyed_run import SurveyedRun
 
 __all__ = ["FunnelStep", "build", "funnel"]
 
-_BECAME = {"original": "never merged", "merged": "merges", "restored": "given back by the gate"}
+_BECAME = {"original": "never merged", "merged": "merges", "restored": "restored by the gate"}
 
 
 @dataclass(frozen=True)
 class FunnelStep:
-    """Rows at one point of a run.
+    """The number of rows after one step of a run.
 
-    :param name: what has been done to them.
-    :param rows: how many there are.
-    :param change: from the step before; 0 for the first.
-    :param note: how the change comes about; empty when there is nothing to say.
+    :param name: name of the step.
+    :param rows: number of rows after the step.
+    :param change: difference to the step before; 0 for the first step.
+    :param note: cause of the change; empty if there is none to name.
     """
 
     name: str
@@ -47,9 +47,9 @@ def build(run: SurveyedRun) -> Section:
 
 
 def funnel(run: SurveyedRun) -> list[FunnelStep]:
-    """Return the steps of a run, each the one before plus its change.
+    """Return the steps of a run. The rows of a step are those of the step before plus its change.
 
-    Without records, the export alone tells what entered the merger.
+    Without records, the number of rows before merging is computed from the export.
 
     :param run: the run.
     """
@@ -70,7 +70,7 @@ def funnel(run: SurveyedRun) -> list[FunnelStep]:
         for name, rows, note in _steps(record, int(rows_out)):
             at(name, rows, note)
     if not run.records and found.rows_entered != found.rows:
-        at("Entered the merger", found.rows_entered, "told by the export: rows filtered out later are missing")
+        at("Entered the merger", found.rows_entered, "counted in the export; rows filtered out later are missing")
     if not steps or steps[-1].rows != found.rows:
         at("In the export", found.rows, "other operators came after" if run.records else "")
     return steps
@@ -88,7 +88,7 @@ def _ours_before(steps: Sequence[FunnelStep]) -> bool:
 
 
 def _steps(record: Mapping[str, Any], rows_out: int) -> list[tuple[str, int, str]]:
-    """Return the steps of one operator: what its rows are, how many, and how the change comes about."""
+    """Return the steps of one operator: name, number of rows, and note."""
     figures, step = record["figures"], (record.get("role") or {}).get("step", "")
     if "merged" in figures:
         return [(step or "Merged", rows_out, f"{_many(figures['merged'], 'merge')} made")]

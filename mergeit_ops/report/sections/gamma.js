@@ -14,7 +14,7 @@
     slider.setAttribute("aria-valuetext", `gamma ${data.gammas[at]}, ${data.passing[at]} merges pass`);
     $("gamma-passing").textContent = many(data.passing[at]);
     $("gamma-rows").textContent = many(data.rows[at]);
-    $("gamma-change").textContent = change && data.known ? ` (${change > 0 ? "+" : "−"}${many(Math.abs(change))} against the run)` : "";
+    $("gamma-change").textContent = change && data.known ? ` (${change > 0 ? "+" : "−"}${many(Math.abs(change))} compared with the run)` : "";
     if ($("gammas").data) Plotly.relayout($("gammas"), { shapes: marks() });
   };
   plot(

@@ -1,4 +1,4 @@
-"""What other gammas would have let pass."""
+"""The merges that would pass with other values of gamma."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _PAPER_GAMMA = 0.75
 
 @dataclass(frozen=True)
 class GammaSweep:
-    """What comes of each gamma.
+    """The outcome for each gamma.
 
-    :param rule: the rule of the run; where no record tells it, the default one.
-    :param known: whether a record tells it.
-    :param decided: merges that the gate decided about.
-    :param outcomes: ascending by gamma; `rows` are those of the export.
-    :param start: position of the run's gamma.
-    :param agrees: whether the outcome at the run's gamma is what the export holds.
+    :param rule: rule of the run's gate, or the default rule if no record has it.
+    :param known: whether a record has the rule.
+    :param decided: number of merges that the gate judged.
+    :param outcomes: outcomes in ascending order of gamma; their `rows` are rows of the export.
+    :param start: position of the run's gamma in `outcomes`.
+    :param agrees: whether the outcome at the run's gamma agrees with the export.
     """
 
     rule: GateRule
@@ -38,22 +38,23 @@ class GammaSweep:
 
 
 def build(run: SurveyedRun) -> Section | None:
-    """Return the section; None, with a note that says why, where no merge was scored.
+    """Return the section.
 
     :param run: the run.
+    :return: the section, or None if no merge was scored. If there are merges, a note then says why.
     """
     if not run.survey.gated:
         if run.survey.merges:
             run.notes.append(
-                "No merge has a quality score: there was no quality_gate_filter, or its stats were left out."
+                "No merge has a quality score: the recipe has no quality_gate_filter, or the export has no stats."
             )
         return None
     sweep = gamma_sweep(run)
     several = any((record.get("parameters") or {}).get("num_candidates", 1) > 1 for record in run.records)
     if several and sweep.rule.min_parent_coverage is not None:
         run.notes.append(
-            "Several answers were asked for each pair, and the export holds the figures of one: below the run's gamma "
-            "more merges may pass than the slider tells."
+            "The run asked for several answers for each pair, but the export has the figures of only one. Below the "
+            "run's gamma, more merges may pass than the slider shows."
         )
     data = {
         "gammas": [outcome.gamma for outcome in sweep.outcomes],
@@ -63,16 +64,16 @@ def build(run: SurveyedRun) -> Section | None:
         "decided": sweep.decided,
         "known": sweep.known,
     }
-    return Section("What if gamma were another", "What if", {"sweep": sweep}, data)
+    return Section("What another gamma would give", "What if", {"sweep": sweep}, data)
 
 
 def gamma_sweep(run: SurveyedRun) -> GammaSweep:
-    """Return what other gammas would have made of the same answers and scores.
+    """Return the outcomes of other gammas with the same answers and scores.
 
-    :param run: a run of which a gate has scored merges.
+    :param run: a run in which a gate scored merges.
     """
     found = run.survey
-    # Merges without scores in the export may never have met a gate; those taken apart have.
+    # A merge without scores in the export may never have passed through a gate. A rejected merge always has.
     decided = [merge for merge in found.merges if merge.rejected is not None or merge.scored]
     gates = [record.get("parameters") or {} for record in run.records if kind_of(record) == GATE]
     rule = _rule(gates[-1]) if gates else GateRule(_PAPER_GAMMA)

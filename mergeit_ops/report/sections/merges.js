@@ -13,7 +13,7 @@
     merge.text ??= [merge.merged ?? [], ...merge.parents].flatMap((part) => part.slice(0, 3)).join("\n").toLowerCase();
     return merge.text;
   };
-  // Without scores, the least alike are the likeliest to be bad.
+  // Without scores, the least similar pairs are most likely to be bad.
   const worth = (merge) => (merge.ratio ?? (merge.before === null ? merge.similarity : null));
   const orders = {
     worst: [worth, 1], best: [worth, -1], alike: [(m) => m.similarity, -1], unlike: [(m) => m.similarity, 1],
@@ -87,7 +87,7 @@
     pageNumber = keepPage ? Math.min(Math.max(pageNumber, 0), pages - 1) : 0;
     const part = found.slice(pageNumber * PER_PAGE, (pageNumber + 1) * PER_PAGE);
     $("merge-list").replaceChildren(...part.map((merge, i) => card(merge, i === 0 && pageNumber === 0)));
-    $("merge-count").textContent = found.length ? `${many(found.length)} of ${many(merges.length)} merges` : "No merge fits.";
+    $("merge-count").textContent = found.length ? `${many(found.length)} of ${many(merges.length)} merges` : "No merge matches.";
     $("merge-page").textContent = `Page ${many(pageNumber + 1)} of ${many(pages)}`;
     $("merge-previous").disabled = pageNumber === 0;
     $("merge-next").disabled = pageNumber >= pages - 1;
@@ -104,7 +104,7 @@
   let waiting = 0;
   $("merge-search").addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(showMerges, 120); });
   for (const id of ["merge-order", "merge-state", "merge-topic"]) $(id).addEventListener("change", () => showMerges());
-  // What is chosen among the topics is chosen here too, if it has merges.
+  // A topic that is chosen on the map is chosen here too, if it has merges.
   document.addEventListener("topic", ({ detail: id }) => {
     const select = $("merge-topic");
     const value = id === null ? "" : String(id);

@@ -1,4 +1,4 @@
-"""Merges beside their parents, to search and filter."""
+"""Merges next to their parents, with search and filters."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from mergeit_ops.report.text import TEXT_LIMIT
 
 __all__ = ["build"]
 
-# What a merge keeps least of a parent, by reason code.
+# Part of a parent of which a merge keeps least, by the code in the lineage.
 _PARTS = {"demand": "instruction", "input": "input", "answer": "output"}
 
 
 def build(run: SurveyedRun) -> Section | None:
-    """Return the section; None where there are no merges, or texts cannot be read.
+    """Return the section; None if there are no merges, or if texts cannot be read.
 
     :param run: the run.
     """
@@ -28,7 +28,7 @@ def build(run: SurveyedRun) -> Section | None:
     run.say(f"Reading the texts of {len(merges):,} merges ...")
     shown = within(texts_of(run.run.rows(), run.layout, merges, chosen(merges, seed=run.seed)))
     run.notes.append(
-        f"Texts longer than {count(TEXT_LIMIT)} characters are cut in the browser of merges, and say how much is cut."
+        f"Texts longer than {count(TEXT_LIMIT)} characters are cut in the list of merges, which says how much is cut."
     )
     models = sorted({plain(part.model or "") for part in shown})
     topics = {part.figures.topic for part in shown}
@@ -41,11 +41,11 @@ def build(run: SurveyedRun) -> Section | None:
         "reasons": {code: REASONS.get(code, code) for code in rejected},
         "items": [_item(part, models) for part in shown],
     }
-    return Section("Merges beside their parents", "Merges", {"shown": len(shown), "merges": len(merges)}, data)
+    return Section("Merges and their parents", "Merges", {"shown": len(shown), "merges": len(merges)}, data)
 
 
 def _item(part: MergeTexts, models: list[str]) -> list[Any]:
-    """Return what the script knows of a merge; it names these in the same order."""
+    """Return the values of a merge for the script, which reads them by their position."""
     merge = part.figures
     return [
         merge.key,

@@ -11,7 +11,7 @@ __all__ = ["build"]
 
 
 def build(run: SurveyedRun) -> Section | None:
-    """Return the section; None where no merge was scored.
+    """Return the section; None if no merge was scored.
 
     :param run: the run.
     """

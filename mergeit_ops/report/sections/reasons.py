@@ -12,7 +12,7 @@ __all__ = ["build"]
 
 
 def build(run: SurveyedRun) -> Section | None:
-    """Return the section; None where there is no reason to give.
+    """Return the section; None if no merge failed and no row was left out.
 
     :param run: the run.
     """
@@ -26,6 +26,6 @@ def build(run: SurveyedRun) -> Section | None:
 
 
 def _bars(counts: Counter[str]) -> list[tuple[str, str, int]]:
-    """Return code, words and number of each reason, the most frequent first."""
+    """Return the code, words and count of each reason, the most frequent first."""
     found = sorted(((code, many) for code, many in counts.items() if many), key=lambda part: (-part[1], part[0]))
     return [(code, REASONS.get(code, "").capitalize(), many) for code, many in found]

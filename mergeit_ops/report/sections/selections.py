@@ -1,4 +1,4 @@
-"""What selections chose: scores, likeness to a target and tokens of the chosen rows, beside those of all rows."""
+"""The chosen rows of each selection, compared with all rows: scores, similarity to a target, and tokens."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _MEASURES = (
     ("target_similarity", "Similarity to the target", 4),
     ("tokens", "Tokens, estimated", 0),
 )
-"""Figures of a record that compare the chosen rows with all: key, label, digits."""
+"""Figures of a record that compare the chosen rows with all rows: key, label, digits."""
 
 
 def build(run: SurveyedRun) -> Section | None:
-    """Return the section; None where no selection counted scores, a target, tokens or a bound.
+    """Return the section; None if no selection recorded scores, a target, tokens or a limit of similarity.
 
     :param run: the run.
     """
@@ -30,7 +30,7 @@ def build(run: SurveyedRun) -> Section | None:
 
 
 def _told(record: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return what a record tells about a selection; None: nothing."""
+    """Return the values of a selection for the template; None if the record has none."""
     figures = record["figures"]
     measures = [
         (label, figures[key]["chosen"], figures[key]["all"], digits)

@@ -1,4 +1,4 @@
-"""How alike the rows of a merge were."""
+"""The similarity of the rows of a merge."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["build"]
 
 
 def build(run: SurveyedRun) -> Section | None:
-    """Return the section; None where the similarity of no merge is known.
+    """Return the section; None if no merge has a known similarity.
 
     :param run: the run.
     """
@@ -24,4 +24,4 @@ def build(run: SurveyedRun) -> Section | None:
         return None
     cosines = histogram(sets, over=known)
     values = {"medians": cosines.medians, "gated": found.gated}
-    return Section("How alike the merged rows were", "Similarity", values, {**cosines.as_data(), "gated": found.gated})
+    return Section("Similarity of the merged rows", "Similarity", values, {**cosines.as_data(), "gated": found.gated})

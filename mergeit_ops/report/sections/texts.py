@@ -1,4 +1,4 @@
-"""What the texts of the rows are, before and after: their languages and their lengths."""
+"""Languages and lengths of the texts, before and after the run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NOT_CLEAR = "not clear"
 class TextTally:
     """Counts of the texts of a set of rows.
 
-    :param name: of the set.
+    :param name: name of the set.
     :param languages: number of rows by the language of the answer.
     :param instructions: length of each instruction, in words.
     :param answers: length of each answer, in words.
@@ -41,14 +41,14 @@ class TextTally:
 
     @property
     def lengths(self) -> list[float | None]:
-        """Return median and 95th percentile of the lengths of instructions, then of answers; None without rows."""
+        """Return the median and 95th percentile of the lengths of instructions, then of answers; None without rows."""
         if not self.answers:
             return [None] * 4
         return [float(np.percentile(part, rank)) for part in (self.instructions, self.answers) for rank in (50, 95)]
 
 
 def build(run: SurveyedRun) -> Section | None:
-    """Return the section; None where texts cannot be read.
+    """Return the section; None if texts cannot be read.
 
     :param run: the run.
     """
@@ -63,9 +63,9 @@ def build(run: SurveyedRun) -> Section | None:
     if run.given is not None:
         for content in run.given.rows.contents():
             before.add(run.given.layout.read(content).sample)
-    # An export without merges does not hold what went in.
+    # Without merges, the export shows only itself, not the input.
     known = run.given is not None or len(before.answers) != len(after.answers)
     sets = [before, after] if known else [after]
     languages = sum((part.languages for part in sets), Counter[str]()).most_common()
     values = {"sets": sets, "languages": [name for name, _ in languages], "layout": run.layout}
-    return Section(f"What the {run.layout.unit} are", "Texts", values)
+    return Section(f"Languages and lengths of the {run.layout.unit}", "Texts", values)

@@ -5,20 +5,20 @@
 
   let highlighted = -1;
   const symbols = { merged: "diamond", restored: "circle-open", original: "circle" };
-  const statusNames = { merged: "merge", restored: "given back", original: "never merged" };
+  const statusNames = { merged: "merge", restored: "restored", original: "never merged" };
 
   function mapTraces() {
     const hues = lines.map((topic) => colour(`c${topic.colour}`));
     const faded = colour("faded");
     const statuses = [...new Set(map.status)].sort();
     const shape = (status) => ({ symbol: symbols[status] ?? "circle", line: { width: status === "restored" ? 1 : 0 } });
-    // The legend tells shapes; in the colour of a topic it would seem to tell that too.
+    // The legend explains shapes only. In a topic's colour it would seem to explain colours too.
     const keys = statuses.map((status) => ({
       type: "scatter", mode: "markers", name: statusNames[status] ?? "row", x: [null], y: [null], legendgroup: status,
       hoverinfo: "skip", marker: { ...shape(status), size: 8, color: colour("soft") },
     }));
     return [...keys, ...statuses.map((status) => {
-      // What is highlighted is drawn last, above the rest.
+      // The highlighted topic is drawn last, so that it is on top.
       const rows = map.status.map((value, row) => row).filter((row) => map.status[row] === status);
       rows.sort((a, b) => (map.topic[a] === highlighted) - (map.topic[b] === highlighted));
       return {
@@ -46,14 +46,14 @@
   const spans = map && { x: span(map.x), y: span(map.y) };
   const ABOVE = 32;
 
-  // In pixels from the upper left: labels are as large as their text, whatever the map shows.
+  // In pixels from the upper left, because the size of a label does not depend on the zoom.
   function pixels(x, y) {
     const { clientWidth: width, clientHeight: height } = $("map");
     const share = (value, [low, high]) => (value - low) / (high - low);
     return [share(x, spans.x) * width, ABOVE + (1 - share(y, spans.y)) * (height - ABOVE)];
   }
 
-  // Places for a label around the middle of its topic, near ones first.
+  // Positions for a label around the centre of its topic, nearest first.
   const offsets = [];
   for (let dx = -160; dx <= 160; dx += 16) for (let dy = -112; dy <= 112; dy += 8) offsets.push([dx, dy]);
   offsets.sort(([a, b], [c, d]) => a * a + 4 * b * b - c * c - 4 * d * d);
@@ -71,7 +71,7 @@
       const text = topicName(lines[i]).split(", ").slice(0, 2).join(", ");
       const [reachX, reachY] = [3.6 * text.length + 6, 10];
       const [left, top] = pixels(x, y);
-      // A label may lie on no point and on no other label; where there is no such place, the table has its name.
+      // A label must not cover a point or another label. If there is no free position, only the table has the name.
       const free = offsets.find(([dx, dy]) => {
         const [midX, midY] = [left + dx, top + dy];
         return midX > reachX && midX < width - reachX && midY > ABOVE + reachY && midY < height - reachY
@@ -90,7 +90,7 @@
   }
 
   const mapLayout = () => {
-    // The axes of t-SNE have no unit: the map fills its place.
+    // The axes of t-SNE have no unit, so each is scaled to fill the plot.
     const axis = (own) => ({ visible: false, fixedrange: touch, rangemode: "normal", range: [...own], automargin: false });
     return base({
       xaxis: axis(spans.x), yaxis: axis(spans.y), hovermode: "closest", dragmode: touch ? false : "zoom",
@@ -139,7 +139,7 @@
     const rows = lines.map((topic, i) => [topic, i]).filter(([topic]) => topicName(topic).toLowerCase().includes(wanted));
     rows.sort(([a, i], [b, j]) => {
       const [x, y] = [value(a), value(b)];
-      // What is not known stands last, whatever the direction.
+      // Unknown values come last in both directions.
       if (x === null || y === null) return (x === null) - (y === null) || i - j;
       const order = typeof x === "string" ? x.localeCompare(y) : x - y;
       return (descending ? -order : order) || i - j;

@@ -19,7 +19,7 @@ from mergeit_ops.report.text import shown
 __all__ = ["build", "map_colours", "topic_map"]
 
 COLOURS = 8
-"""That most people can tell apart, colour-blind or not."""
+"""Number of colours that most people can distinguish, including people who are colour-blind."""
 
 MAP_POINTS = 2_000
 _NEIGHBOURS = 6
@@ -27,7 +27,7 @@ _HOVER_CHARACTERS = 180
 
 
 def build(run: SurveyedRun) -> Section | None:
-    """Return the section; None where no row has a topic.
+    """Return the section; None if no row has a topic.
 
     :param run: the run.
     """
@@ -41,7 +41,7 @@ def build(run: SurveyedRun) -> Section | None:
 
 
 def _placed(run: SurveyedRun) -> tuple[list[Point], NDArray[np.float32]]:
-    """Return the rows of the map, and their (n, 2) places."""
+    """Return the rows of the map, and their (n, 2) positions."""
     if run.space is None:
         return [], np.zeros((0, 2), dtype=np.float32)
     run.say("Drawing the map ...")
@@ -50,7 +50,7 @@ def _placed(run: SurveyedRun) -> tuple[list[Point], NDArray[np.float32]]:
 
 
 def _lines(run: SurveyedRun, colours: Mapping[int, int]) -> list[dict[str, Any]]:
-    """Return what the table says of each topic; ascending by topic."""
+    """Return the line of each topic in the table, ascending by topic."""
     sizes: list[int] = next(
         (record[TOPIC_SIZES] for record in run.records if isinstance(record.get(TOPIC_SIZES), list)), []
     )
@@ -72,27 +72,27 @@ def _lines(run: SurveyedRun, colours: Mapping[int, int]) -> list[dict[str, Any]]
 
 
 def topic_map(vectors: NDArray[np.float32], seed: int = 42) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Return which rows the map shows, and where.
+    """Choose the rows of the map, and place them.
 
-    :param vectors: (n, d) of unit norm.
-    :param seed: of the choice and of the map.
-    :return: (m,) positions, ascending, m at most 2,000; (m, 2) places.
+    :param vectors: (n, d) vectors with unit norm.
+    :param seed: seed of the choice and of the map.
+    :return: (m,) row indices, ascending, m at most 2,000; (m, 2) positions on the map.
     """
     rows = np.sort(np.random.default_rng(seed).permutation(len(vectors))[:MAP_POINTS])
     return rows, project_2d(vectors[rows], seed)
 
 
 def map_colours(places: NDArray[np.float32], topics: Sequence[int | None]) -> dict[int, int]:
-    """Return a colour for each topic, from 0 on, so that topics near each other rarely share one.
+    """Return a colour index for each topic, from 0. Neighbouring topics rarely share a colour.
 
-    :param places: (n, 2) places of rows.
-    :param topics: their topics.
+    :param places: (n, 2) positions of rows on the map.
+    :param topics: n topics of the rows.
     """
     of_row = np.array([-1 if topic is None else topic for topic in topics], dtype=np.int64)
     ids, sizes = np.unique(of_row[of_row >= 0], return_counts=True)
     centres = {int(topic): np.median(places[of_row == topic], axis=0) for topic in ids}
     colours: dict[int, int] = {}
-    # Largest first: they are what the eye meets.
+    # Largest first, because equal colours are most visible there.
     for topic in ids[np.argsort(-sizes, kind="stable")].tolist():
         near = sorted(colours, key=lambda other: float(np.linalg.norm(centres[other] - centres[topic])))[:_NEIGHBOURS]
         taken = [colours[other] for other in near]
@@ -102,7 +102,7 @@ def map_colours(places: NDArray[np.float32], topics: Sequence[int | None]) -> di
 
 
 def _map(points: Sequence[Point], places: NDArray[np.float32], topics: Sequence[int]) -> dict[str, Any]:
-    """Return the map for the script, where a topic is a position in the table."""
+    """Return the map for the script. A topic is its position in the table."""
     position: dict[int | None, int] = {id: number for number, id in enumerate(topics)}
     of_row = np.array([position.get(point.topic, -1) for point in points])
     return {
@@ -116,7 +116,7 @@ def _map(points: Sequence[Point], places: NDArray[np.float32], topics: Sequence[
 
 
 def _centre(places: NDArray[np.float32]) -> list[float] | None:
-    """Return the middle of (n, 2) places; None for none."""
+    """Return the median of (n, 2) positions; None if there are none."""
     return [round(float(part), 3) for part in np.median(places, axis=0)] if len(places) else None
 
 

@@ -21,7 +21,8 @@ def test_what_was_found_is_counted_and_shown(tmp_path):
     (hit,) = values["hits"]
     assert hit["contamination_source"] == "bench.txt:1"
     html = page(run)
-    assert "Compared with 2 rows in 1 file: 1 row overlapped, and 1 of the rows went." in html
+    assert "Compared with 2 rows in 1 file: 1 row overlapped; 1 was removed." in html
+
     assert "&lt;b&gt;What is question 2 about" in html
 
 

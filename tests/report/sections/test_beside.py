@@ -1,4 +1,4 @@
-"""What came out beside what went in: the same draw for both, and no difference where there is none."""
+"""The export compared with the input: the same draw for both, and no difference if they are the same."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What if gamma were another: the run itself is among the outcomes, and other runs decide as predicted."""
+"""Outcomes of other gammas: the run itself is among them, and a run with another gamma decides as predicted."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_answers_that_are_not_on_record_are_owned_up_to(tmp_path):
     )
     run = surveyed(export)
     assert build(run) is not None
-    assert any("Several answers" in note for note in run.notes)
+    assert any("several answers" in note for note in run.notes)
 
 
 def test_without_scores_it_is_left_out_and_a_note_says_why(tmp_path):

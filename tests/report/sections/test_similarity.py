@@ -1,4 +1,4 @@
-"""How alike merged rows were: each merge counts once, whatever became of it."""
+"""Similarity of merged rows: each merge counts once, accepted or not."""
 
 from __future__ import annotations
 
