@@ -1,1 +1,1 @@
-"""Several sets of rows beside each other: how good, how varied, and how much of a reference each stands for."""
+"""Comparison of several sets of rows: their quality, their variety, and how well they cover a reference."""

@@ -1,4 +1,4 @@
-"""What is found as plain figures, for JSON."""
+"""The results of a comparison as plain figures for JSON."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ FORMAT_VERSION = 1
 
 
 def as_figures(found: Compared, made_with: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what JSON can hold of all that was found.
+    """Return all results in a form that JSON can hold.
 
-    :param found: the files beside each other.
-    :param made_with: further settings: the models.
+    :param found: results of the comparison.
+    :param made_with: further settings, such as the models.
     """
     reference = found.reference
     return {

@@ -1,4 +1,4 @@
-"""What is measured, and what each measure says and does not say."""
+"""The measures, and what each of them shows and does not show."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["BY_KEY", "MEASURES", "Measure", "known"]
 
 
 def known(value: float) -> float | None:
-    """Return a value as JSON has it: None for what is not defined, as the distance of a single row is."""
+    """Return a value for JSON: None instead of NaN, which stands for an undefined value."""
     return None if math.isnan(value) else value
 
 
@@ -18,15 +18,15 @@ def known(value: float) -> float | None:
 class Measure:
     """A measure of a set of rows.
 
-    :param key: its name in JSON.
-    :param name: its name for people.
-    :param better: which way is better; None where neither is.
-    :param says: what it is.
-    :param not_said: what it does not say.
-    :param digits: behind the point.
-    :param share: whether it is shown as a percentage.
-    :param grows: whether it rises with the number of rows, whatever they are: sets of different sizes are then compared
-        with as many rows of each.
+    :param key: name in JSON.
+    :param name: readable name.
+    :param better: which values are better; None: neither.
+    :param says: sentence that says what the measure is.
+    :param not_said: sentences about what the measure does not show.
+    :param digits: number of decimals.
+    :param share: whether to show the value as a percentage.
+    :param grows: whether the measure depends on the number of rows. Sets of different sizes are then compared with the
+        same number of rows.
     """
 
     key: str
@@ -39,14 +39,14 @@ class Measure:
     grows: bool = False
 
     def shown(self, value: float | None, *, signed: bool = False) -> str:
-        """Return a value as people read it; a dash for None and for what is not defined.
+        """Return a value as text; a dash for None and NaN.
 
-        :param value: of the measure.
-        :param signed: with a sign, as differences have.
+        :param value: value of the measure.
+        :param signed: whether to write a plus sign, for differences.
         """
         if value is None or math.isnan(value):
             return "–"
-        # Means over subsets of what is counted are no whole numbers.
+        # Counts have no decimals, but their means over subsets have.
         digits = self.digits or int(not float(value).is_integer())
         text = f"{100 * value if self.share else value:{'+' if signed else ''},.{digits}f}"
         if not text.strip("+-0."):
@@ -54,7 +54,7 @@ class Measure:
         return f"{text} %" if self.share else text
 
     def spanned(self, low: float | None, high: float | None, *, signed: bool = False) -> str:
-        """Return an interval as people read it; nothing where there is none."""
+        """Return an interval as text; empty if there is none."""
         if low is None or high is None:
             return ""
         ends = (self.shown(end, signed=signed).removesuffix(" %") for end in (low, high))
@@ -66,23 +66,24 @@ MEASURES: tuple[Measure, ...] = (
         "quality",
         "quality, mean",
         "higher",
-        "Mean score of the rows, all files by the same scorer; scores that rows bring are not used.",
-        "Length moves such scores: long answers score well. Nor does it say what training on the rows will give.",
+        "Mean score of the rows. The same scorer scores all files; scores that are stored in the rows are not used.",
+        "Such scores depend on length: long answers score well. They do not show what a model learns from the rows.",
     ),
     Measure(
         "quality_spread",
         "quality, spread",
         None,
-        "Standard deviation of these scores.",
-        "Neither way is better: a small one may mean that poor rows are gone, or good ones.",
+        "Standard deviation of the scores.",
+        "Neither direction is better: a small spread can mean that poor rows are missing, or that good rows are.",
     ),
     Measure(
         "coverage",
         "coverage",
         "higher",
-        "How well the reference is stood for: the mean, over its rows, of the cosine to the nearest row of the file.",
-        "More rows cover more, whatever they are; a row of the reference that is in the file covers itself with 1, a "
-        "merge of it with less. It is about what is asked, not how it is answered.",
+        "How well the file covers the reference: the mean cosine between a row of the reference and its nearest row "
+        "in the file.",
+        "It grows with the number of rows. A row of the reference that is in the file covers itself with 1; a merge of "
+        "this row covers it with less. It looks at the requests, not at the answers.",
         4,
         grows=True,
     ),
@@ -90,8 +91,8 @@ MEASURES: tuple[Measure, ...] = (
         "vendi",
         "Vendi score",
         "higher",
-        "Effective number of different rows: 1 if all ask the same, at most the number of rows or of dimensions.",
-        "It grows with the number of rows; and nonsense is varied too.",
+        "Effective number of different rows: 1 if all requests are the same, at most the number of rows or dimensions.",
+        "It grows with the number of rows. Nonsense rows raise it too.",
         2,
         grows=True,
     ),
@@ -100,17 +101,17 @@ MEASURES: tuple[Measure, ...] = (
         "mean distance",
         "higher",
         "Mean of 1 - cosine over all pairs of rows. It does not depend on the number of rows.",
-        "Topics far apart make it large; near copies within a topic hardly change it.",
+        "Distant topics make it large. Near copies within a topic hardly change it.",
         4,
     ),
     Measure(
         "novelsum",
         "NovelSum",
         "higher",
-        "How far rows are from each other; near ones count more, so do rows where the reference is dense (without a "
-        "reference, where the file is).",
-        "Its authors find it close to the quality of a tuned model; but nonsense is far from everything. It "
-        "depends on the number of rows, and has no interval.",
+        "Weighted distance between rows. Near neighbours count more, and so do rows in dense regions of the reference "
+        "(without a reference, of the file).",
+        "Its authors report a high correlation with the quality of tuned models. But nonsense rows are far from all "
+        "others and raise it. It depends on the number of rows and has no interval.",
         3,
         grows=True,
     ),
@@ -118,8 +119,8 @@ MEASURES: tuple[Measure, ...] = (
         "redundancy",
         "redundancy",
         "lower",
-        "Share of rows with another row of the file at a cosine above 0.9 (a definition of ours).",
-        "It grows with the number of rows. Rows that ask nearly the same may be answered differently.",
+        "Share of rows that have another row with a cosine above 0.9 in the file (our own definition).",
+        "It grows with the number of rows. Rows with nearly the same request can have different answers.",
         2,
         share=True,
         grows=True,
@@ -128,8 +129,8 @@ MEASURES: tuple[Measure, ...] = (
         "topics_reached",
         "topics reached",
         "higher",
-        "Topics of the reference in which the file has at least one row.",
-        "It grows with the number of rows, and one row reaches a topic as well as a hundred do. It has no interval.",
+        "Number of topics of the reference in which the file has at least one row.",
+        "It grows with the number of rows. One row reaches a topic as well as a hundred rows. It has no interval.",
         0,
         grows=True,
     ),
@@ -137,8 +138,8 @@ MEASURES: tuple[Measure, ...] = (
         "effective_topics",
         "effective topics",
         None,
-        "How many topics of equal size would be as evenly spread: the exponential of the entropy of their shares.",
-        "Even is not the same as right: compare with the reference's own. A few rows reach fewer topics than many do.",
+        "Number of equally large topics with the same entropy: the exponential of the entropy of the topic shares.",
+        "More even is not always better: compare it with the value of the reference. It grows with the number of rows.",
         1,
         grows=True,
     ),

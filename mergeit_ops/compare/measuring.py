@@ -1,4 +1,4 @@
-"""All measures of several sets of rows, each with its interval and its difference to the first set."""
+"""All measures of several sets of rows, with intervals and differences to the first set."""
 
 from __future__ import annotations
 
@@ -47,25 +47,26 @@ _RANGES = {
 
 Figures = dict[str, Interval]
 Parts = tuple[NDArray[np.int64], NDArray[np.float64]]
-"""Rows of a set, and the values whose mean is its measure."""
+"""Row indices of a set, and one value for each of these rows. The mean of the values is the measure."""
 
 
 @dataclass
 class FileFigures:
-    """What is found of a file.
+    """The figures of a file.
 
-    :param name: short.
-    :param path: as it was given.
-    :param rows: all of them.
-    :param left_out: rows without an instruction or a response, which are in no measure.
-    :param characters: of instructions, inputs and outputs, together.
-    :param scored: rows that have a score.
-    :param unscored: rows that were to be scored and could not be.
-    :param values: measure to value.
-    :param differences: measure to the difference to the first file; empty for that one.
-    :param equal_values: values with as many rows as the smallest file has; empty where all have the same number.
-    :param equal_differences: differences between these.
-    :param topic_sizes: rows in each topic of the reference.
+    :param name: short name.
+    :param path: path as given.
+    :param rows: number of all rows.
+    :param left_out: number of rows without an instruction or a response. No measure includes them.
+    :param characters: total characters of instructions, inputs and outputs.
+    :param scored: number of rows with a score.
+    :param unscored: number of rows that the scorer could not score.
+    :param values: value of each measure, by its key.
+    :param differences: difference of each measure to the first file, by its key; empty for the first file.
+    :param equal_values: values with the number of rows of the smallest file, for measures that depend on it; empty if
+        all files have the same number.
+    :param equal_differences: differences of `equal_values` to the first file.
+    :param topic_sizes: number of rows in each topic of the reference.
     :param unit: what a row is, in the plural: `rows` or `conversations`.
     """
 
@@ -86,12 +87,12 @@ class FileFigures:
 
 @dataclass(frozen=True)
 class Reference:
-    """What the files are held against.
+    """The reference of a comparison.
 
-    :param path: where it is.
-    :param rows: of it that have text.
-    :param topics: that it was divided into.
-    :param effective_topics: its own.
+    :param path: path of the reference.
+    :param rows: number of rows with text.
+    :param topics: number of its topics.
+    :param effective_topics: effective number of its topics.
     """
 
     path: Path
@@ -102,10 +103,10 @@ class Reference:
 
 @dataclass(frozen=True)
 class ScoreShares:
-    """Shares of each file's scores between edges.
+    """Histograms of the scores of each file.
 
-    :param edges: one more than shares.
-    :param shares: a list for each file.
+    :param edges: n + 1 bin edges, ascending.
+    :param shares: n shares in [0, 1] for each file.
     """
 
     edges: list[float]
@@ -114,14 +115,14 @@ class ScoreShares:
 
 @dataclass
 class Compared:
-    """Sets of rows beside each other.
+    """The results of a comparison.
 
-    :param files: in the order given.
-    :param reference: None where there was none.
-    :param equal_rows: rows of the smallest file, where the files are of different sizes.
-    :param quality: the distribution of scores; None where nothing was scored.
-    :param confidence: of all intervals.
-    :param seed: of all draws.
+    :param files: figures of each file, in the given order.
+    :param reference: the reference; None: none was given.
+    :param equal_rows: number of rows of the smallest file; None: all files have the same number.
+    :param quality: distribution of the scores; None: nothing was scored.
+    :param confidence: confidence of all intervals.
+    :param seed: seed of all draws.
     """
 
     files: list[FileFigures]
@@ -132,14 +133,14 @@ class Compared:
     seed: int
 
     def fair_values(self, file: FileFigures) -> Figures:
-        """Return a file's measures, with as many rows as the smallest file has in what grows with the number of rows.
+        """Return the measures of a file. Those that depend on the number of rows use the rows of the smallest file.
 
         :param file: one of the files.
         """
         return {**file.values, **file.equal_values}
 
     def fair_differences(self, file: FileFigures) -> Figures:
-        """Return a file's differences to the first, with as many rows of each in what grows with the number of rows.
+        """Return the differences of a file to the first, from the same values as `fair_values`.
 
         :param file: one of the files.
         """
@@ -153,7 +154,7 @@ class Compared:
 
 @dataclass
 class _Set:
-    """A set while it is measured."""
+    """A set and intermediate results of its measures."""
 
     ids: list[str]
     vectors: NDArray[np.float32]
@@ -172,21 +173,22 @@ def compare_sets(
     seed: int = 42,
     say: Callable[[str], None] = lambda line: None,
 ) -> Compared:
-    """Measure sets beside each other.
+    """Measure several sets and compare them with the first.
 
-    Intervals say how far a figure may be off because the rows, or those of the reference, are the ones that they are
-    and not others of their kind. They come from drawing among the rows of all files together, a row that is in two
-    files once, so that differences are paired wherever files share rows; those of coverage from drawing among the rows
-    of the reference too. Fewer than two rows, or scores, tell nothing about how they vary: there is no interval then,
-    nor one of a difference to them. See `core.bootstrap` and `core.influence` for how.
+    Intervals cover other rows of the same kinds. They come from drawing rows with replacement from all files together.
+    A row that is in two files is drawn for both, so differences are paired by the rows that files share. Intervals of
+    coverage also cover other rows of the reference. A measure from fewer than two rows or scores has no interval, and
+    neither has a difference to it. See `core.measures.bootstrap` and `core.measures.pseudo_values`.
 
-    :param sets: k >= 1 of them; the first is what the others are held against.
-    :param reference: for coverage and topics; None: without.
-    :param vectors: of the queries of each set's samples, then of the reference's; unit norm.
-    :param scores: for each set, position of a sample to its score, None where it could not be scored.
-    :param confidence: of the intervals, in (0, 1).
-    :param seed: of topics, subsets and draws.
-    :param say: told what takes long.
+    :param sets: k >= 1 sets. The others are compared with the first.
+    :param reference: reference for coverage and topics; None: without these measures.
+    :param vectors: for each set, (n, d) vectors of its queries with unit norm; the last array is that of the reference,
+        if there is one.
+    :param scores: for each set, score by position of the sample; None: it could not be scored.
+    :param confidence: confidence of the intervals, in (0, 1).
+    :param seed: seed of topics, subsets and draws.
+    :param say: called with each line of progress.
+    :return: the figures of each set.
     """
     smallest = min(len(one.samples) for one in sets)
     equal_rows = smallest if any(len(one.samples) > smallest for one in sets) else None
@@ -245,7 +247,7 @@ def compare_sets(
 
 
 def _draws(rows: int, size: int, seed: int) -> list[NDArray[np.bool_]]:
-    """Return masks of random subsets; none where the subset would be all."""
+    """Return masks of random subsets; empty if the subset is the whole set."""
     if rows == size:
         return []
     rng = np.random.default_rng(seed)
@@ -277,16 +279,16 @@ def _known(topics: NDArray[np.int64] | None) -> NDArray[np.int64]:
 
 
 def _topics(ids: Sequence[str], vectors: NDArray[np.float32], seed: int) -> TopicModel:
-    """Fit topics as the grouper does by default."""
+    """Fit topics with the defaults of the grouper."""
     topics = default_num_clusters(len(vectors))
     return fit_topics(vectors[fit_sample(ids, default_fit_sample_size(topics))], topics, seed=seed)
 
 
 def _of_draws(one: _Set, parts_of: Callable[[NDArray[Any]], NDArray[np.float64]], values: NDArray[Any]) -> Parts:
-    """Return parts of a measure's mean over a set's subsets; of all rows where there are none.
+    """Return the values of a measure, as means over the subsets of a set; over all rows if it has no subsets.
 
-    :param parts_of: the measure's parts, of the values of some rows.
-    :param values: of all rows.
+    :param parts_of: function from the data of some rows to one value for each row.
+    :param values: data of all rows.
     """
     if not one.draws:
         return _all_rows(parts_of(values))
@@ -294,10 +296,10 @@ def _of_draws(one: _Set, parts_of: Callable[[NDArray[Any]], NDArray[np.float64]]
 
 
 def _over_draws(draws: Sequence[NDArray[np.bool_]], parts: Sequence[NDArray[np.float64]]) -> Parts:
-    """Return parts of the mean over subsets: a row counts as often as it was drawn.
+    """Return one value for each row. Their mean is the mean over the subsets; a row counts as often as it was drawn.
 
-    So the interval allows for the few subsets as well as for the rows: where they overlap little, the rows of the
-    mean are many, where they overlap much, few.
+    So the interval covers the draw of the subsets and the rows: if subsets overlap little, the mean has more different
+    rows than if they overlap much.
     """
     mean = float(np.mean([own.mean() for own in parts]))
     values = np.full(len(draws[0]), mean)
@@ -309,7 +311,7 @@ def _over_draws(draws: Sequence[NDArray[np.bool_]], parts: Sequence[NDArray[np.f
 def _row_intervals(
     sets: Sequence[_Set], parts: Mapping[str, Sequence[Parts]], confidence: float, seed: int
 ) -> dict[str, list[Interval]]:
-    """Return for each measure the intervals of all sets, then those of their differences to the first."""
+    """Return for each measure the intervals of all sets, followed by those of the differences to the first set."""
     unit_of: dict[str, int] = {}
     units = [np.array([unit_of.setdefault(one, len(unit_of)) for one in part.ids], dtype=np.int64) for part in sets]
     columns = []
@@ -317,7 +319,7 @@ def _row_intervals(
         own = []
         for rows_of, (rows, values) in zip(units, of_sets, strict=True):
             column = np.full(len(unit_of), values.mean())
-            # Rows of other files add nothing to this one; the mean over all stays the measure.
+            # Rows of other files have the mean, so the mean over all rows is still the measure.
             column[rows_of[rows]] += (values - values.mean()) * (len(unit_of) / len(values))
             own.append(column)
         columns += _with_differences(own)
@@ -330,7 +332,7 @@ def _row_intervals(
 
 
 def _told(intervals: Sequence[Interval], counts: Sequence[int]) -> list[Interval]:
-    """Return intervals of values and differences without the ends of those that rest on fewer than two values."""
+    """Remove the ends of intervals that come from fewer than two values."""
     enough = [count > 1 for count in counts]
     enough += [enough[0] and other for other in enough[1:]]
     return [
@@ -351,7 +353,7 @@ def _put(files: Sequence[FileFigures], key: str, intervals: Sequence[Interval]) 
 
 
 def _leave_out_without_pairs(files: Sequence[FileFigures]) -> None:
-    """Take the mean distance away from files of a single row, and from what is compared with them."""
+    """Make the mean distance undefined for files with a single row, and for differences to them."""
     undefined = Interval(math.nan, None, None)
     alone = [file.rows - file.left_out < 2 for file in files]
     for file, single in zip(files, alone, strict=True):
@@ -362,7 +364,7 @@ def _leave_out_without_pairs(files: Sequence[FileFigures]) -> None:
 
 
 def _within(interval: Interval, least: float, most: float) -> Interval:
-    """Return an interval without values that the measure cannot have."""
+    """Return an interval limited to the possible values of the measure."""
     if interval.low is None or interval.high is None:
         return interval
     return Interval(interval.estimate, max(least, interval.low), min(most, interval.high))
@@ -384,7 +386,7 @@ def _add_coverage(
     confidence: float,
     seed: int,
 ) -> None:
-    """Note coverage, which varies with the rows of the reference and with those of the file."""
+    """Add coverage. Its intervals cover other rows of the reference and other rows of the file."""
     columns: dict[str, list[NDArray[np.float64]]] = {"whole": [], "equal": []}
     parts: dict[str, list[Parts]] = {"whole": [], "equal": []}
     for one in sets:
@@ -409,7 +411,7 @@ def _worth(nearest: Nearest, rows: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def _put_equal(files: Sequence[FileFigures], key: str, intervals: Sequence[Interval]) -> None:
-    """Note what is found with as many rows of each."""
+    """Add figures with equal numbers of rows."""
     for file, interval in zip(files, intervals, strict=False):
         file.equal_values[key] = _within(interval, *_RANGES[key])
     for file, interval in zip(files[1:], intervals[len(files) :], strict=True):
@@ -417,7 +419,7 @@ def _put_equal(files: Sequence[FileFigures], key: str, intervals: Sequence[Inter
 
 
 def _novelsum(vectors: NDArray[np.float32], weights: NDArray[np.float64]) -> float:
-    """Return NovelSum; NaN for a single row, which is at no distance from others."""
+    """Return NovelSum; NaN for a single row, which has no distance to others."""
     return novelsum(vectors, weights) if len(vectors) > 1 else math.nan
 
 

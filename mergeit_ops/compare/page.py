@@ -1,4 +1,4 @@
-"""What is found as one HTML page, in the frame and the look of the report."""
+"""The results of a comparison as one HTML page, in the layout of the report."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _COLOURS = 8
 
 @dataclass(frozen=True)
 class FileVerdict:
-    """How a file does against the first.
+    """A file compared with the first.
 
-    :param letter: of the file.
-    :param better: measures in which it is better, and by how much.
-    :param worse: in which it is worse.
-    :param unclear: in which chance may have made the difference.
+    :param letter: letter of the file.
+    :param better: measures in which the file is clearly better, with the differences.
+    :param worse: measures in which it is clearly worse.
+    :param unclear: measures without a clear difference.
     """
 
     letter: str
@@ -39,8 +39,8 @@ class FileVerdict:
 def page(found: Compared, made_with: Mapping[str, Any]) -> str:
     """Return the page.
 
-    :param found: the files beside each other.
-    :param made_with: the models: `embedding_model` and `scorer`, None where there was none.
+    :param found: results of the comparison.
+    :param made_with: names of the models: `embedding_model` and `scorer`; None: not used.
     """
     letters = LETTERS[: len(found.files)]
     context = {
@@ -48,7 +48,7 @@ def page(found: Compared, made_with: Mapping[str, Any]) -> str:
         "made_with": made_with,
         "compared_on": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         "letters": letters,
-        "titles": " beside ".join(plain(file.name) for file in found.files[:3]) + (" …" if letters[3:] else ""),
+        "titles": ", ".join(plain(file.name) for file in found.files[:3]) + (" …" if letters[3:] else ""),
         "verdicts": verdicts(found),
         "conversations": any(file.unit == "conversations" for file in found.files),
         "measures": [measure for measure in MEASURES if measure.key in found.files[0].values],
@@ -61,9 +61,9 @@ def page(found: Compared, made_with: Mapping[str, Any]) -> str:
 
 
 def verdicts(found: Compared) -> list[FileVerdict]:
-    """Return how each further file does against the first, where sizes allow it with as many rows of each.
+    """Return the comparison of each file with the first, from fair differences.
 
-    :param found: the files beside each other.
+    :param found: results of the comparison.
     """
     made = []
     for letter, file in zip(LETTERS[1:], found.files[1:], strict=False):
@@ -88,7 +88,7 @@ def verdicts(found: Compared) -> list[FileVerdict]:
 class _MeasureLine:
     measure: Measure
     cells: list[tuple[str, str, bool]]
-    """For each file the value, its interval, and whether it leaves out zero."""
+    """For each file the value, its interval, and whether the interval excludes 0."""
 
 
 def _lines(files: Sequence[FileFigures], figures: Sequence[Figures], *, signed: bool = False) -> list[_MeasureLine]:
@@ -110,7 +110,7 @@ def _lines(files: Sequence[FileFigures], figures: Sequence[Figures], *, signed: 
 
 
 def _whole(found: Compared) -> list[_MeasureLine]:
-    """Return what rises with the number of rows, of all rows; nothing where the files are of one size."""
+    """Return the measures that depend on the number of rows, with all rows; empty if all files have the same number."""
     if found.equal_rows is None:
         return []
     own = [{key: file.values[key] for key in file.equal_values if key in file.values} for file in found.files]
@@ -118,7 +118,7 @@ def _whole(found: Compared) -> list[_MeasureLine]:
 
 
 def _plotted(found: Compared) -> list[Measure]:
-    """Return the measures of which there is an interval to draw."""
+    """Return the measures with an interval to plot."""
     fair = list(map(found.fair_values, found.files))
     return [BY_KEY[key] for key in BY_KEY if any(_drawable(own.get(key)) for own in fair)]
 

@@ -1,4 +1,4 @@
-"""Reading a set of rows, whatever it is stored as, into samples."""
+"""Reading a set of rows from any supported kind of file into samples."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _ROWS_FOR_COLUMNS = 1_000
 class RowSet:
     """The rows of a file that have text.
 
-    :param path: where they are.
-    :param rows: all rows of the file.
-    :param samples: those with an instruction and a response.
-    :param ids: of the samples: a hash of their texts, and an ordinal where the same texts come again. A row has the
-        same id in every file.
-    :param embeddings: that the rows bring, as text; None where they bring none.
+    :param path: path of the file or folder.
+    :param rows: number of all rows.
+    :param samples: the n rows with an instruction and a response.
+    :param ids: n row ids: a hash of the texts, and an ordinal for rows with the same texts. A row has the same id in
+        every file.
+    :param embeddings: n encoded stored embeddings; None: the row has none.
     :param without_text: numbers of the other rows, from 1.
     :param unit: what a row is, in the plural: `rows` or `conversations`.
     """
@@ -47,7 +47,7 @@ class RowSet:
 
     @property
     def left_out(self) -> int:
-        """Return how many rows have no text to look at."""
+        """Return the number of rows without an instruction or a response."""
         return self.rows - len(self.samples)
 
 
@@ -55,8 +55,8 @@ def read_set(path: Path, layout: Mapping[str, Any] | None = None) -> RowSet:
     """Read a file or a folder.
 
     :param path: an export of either executor, or a dataset: JSON Lines, JSON, parquet, CSV, TSV, packed or not.
-    :param layout: parameters of `resolve_format`; None: told from the columns.
-    :raises DatasetError: if it cannot be read, its layout cannot be told, or no row has text.
+    :param layout: parameters of `resolve_format`; None: the columns tell the format.
+    :raises DatasetError: if the file cannot be read, its format is not clear, or no row has text.
     """
     found = RowSet(path)
     digests = []
@@ -78,7 +78,7 @@ def read_set(path: Path, layout: Mapping[str, Any] | None = None) -> RowSet:
 
 
 def readings(path: Path, layout: Mapping[str, Any] | None = None) -> Iterator[tuple[Mapping[str, Any], Reading | None]]:
-    """Yield each row of a file or a folder as it is stored, and what is read of it; None where it has no text.
+    """Yield each row of a file or a folder as it is stored, and its reading; None if the row has no text.
 
     :param path: see `read_set`.
     :param layout: see `read_set`.
@@ -106,13 +106,13 @@ def _readings(
     for row in rows:
         reading = layout.read(row)
         asked, answered = reading.sample.instruction.strip(), reading.sample.output.strip()
-        # A conversation of several turns may lack either too, and is no bad row.
+        # A conversation can lack a question or an answer without being a bad row.
         has_text = reading.problem != "bad_row" and asked and answered
         yield row, reading if has_text else None
 
 
 def short_names(paths: Sequence[Path]) -> list[str]:
-    """Return names that tell paths apart: the file's own, with as many folders before it as it takes."""
+    """Return the shortest names that are unique: the file name, with as many parent folders as needed."""
     parts = [path.absolute().parts for path in paths]
     for length in range(1, max(map(len, parts)) + 1):
         names = ["/".join(part[-length:]) for part in parts]
@@ -132,7 +132,7 @@ def _inputs(path: Path) -> Iterable[dict[str, Any]]:
 
 
 def _as_export(path: Path) -> bool:
-    """Return whether a path is read row by row, as exports are; other kinds of files are loaded as Data-Juicer does."""
+    """Return whether a path is read row by row, like an export. Other files are loaded in Data-Juicer's way."""
     if path.is_dir():
         return any(unpacked(file).suffix in SUFFIXES for file in path.iterdir())
     return unpacked(path).suffix in SUFFIXES

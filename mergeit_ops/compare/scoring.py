@@ -1,4 +1,4 @@
-"""Scores of the rows of several sets, by one scorer, so that they can be compared."""
+"""Scores of the rows of several sets by one scorer, so that the sets are comparable."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from mergeit_ops.scorers.scoring import row_scores, view_of
 __all__ = ["scores_of"]
 
 _VIEWS: Mapping[str, Callable[[Sample], Sample]] = {"answer": answers_only, "parts": lambda sample: sample}
-"""What of a sample scorers read; a recipe could ask for more."""
-_AT_ONCE = 2_000  # rows: what a scorer holds of them stays small
+"""The views of a sample that a comparison has. Recipes have more views, such as tools."""
+_AT_ONCE = 2_000  # rows; limits the memory of the scorer
 
 
 def scores_of(
@@ -25,21 +25,22 @@ def scores_of(
 ) -> list[dict[int, float | None]]:
     """Return the scores of some rows of each set.
 
-    The rows with the lowest ids are taken, which are a uniform sample; a row that is in two sets of about one size is
-    taken in both, and asked about once.
+    The rows with the lowest ids are scored, which are a uniform sample. If two sets have about the same size and share
+    a row, both samples have this row or neither has it, and it is scored once.
 
-    :param sets: whose rows are scored.
-    :param scorer: of all of them.
-    :param most: rows of each set.
-    :param say: told what takes long.
-    :return: for each set, position of a sample to its score, None where it has none.
-    :raises ScorerError: when the scorer fails, breaks its contract, or reads what is not compared.
+
+    :param sets: the sets.
+    :param scorer: the scorer for all sets.
+    :param most: maximum number of rows to score in each set.
+    :param say: called with each line of progress.
+    :return: for each set, score by position of the sample; None: it could not be scored.
+    :raises ScorerError: if the scorer fails, breaks its contract, or reads parts that a comparison does not have.
     """
     chosen = [sorted(fit_sample(one.ids, most).tolist()) for one in sets]
     view = view_of(scorer, "answer")
     if view not in _VIEWS:
         raise ScorerError(
-            f"the scorer {type(scorer).__name__} reads tools and their calls, which are not compared; use it in "
+            f"the scorer {type(scorer).__name__} reads tools and tool calls, which `compare` does not read; use it in "
             "sample_score_filter."
         )
     read = [{row: _VIEWS[view](one.samples[row]) for row in rows} for one, rows in zip(sets, chosen, strict=True)]

@@ -1,4 +1,4 @@
-"""What is found as text that a terminal of 100 columns shows."""
+"""The results of a comparison as text for a terminal with 100 columns."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class _TableLine:
 
 
 def as_table(found: Compared) -> str:
-    """Return the figures of all files, a column each, then their differences to the first.
+    """Return a column of figures for each file, then the differences to the first file.
 
-    :param found: the files beside each other.
+    :param found: results of the comparison.
     """
     return "\n".join(_paragraphs(found))
 
@@ -44,12 +44,12 @@ def _paragraphs(found: Compared) -> Iterator[str]:
     yield ""
     names = list(LETTERS[: len(files)])
     yield from _grid(names, list(_counts(files)))
-    equal = "" if found.equal_rows is None else f"With {found.equal_rows:,} rows of each where the number counts; "
+    equal = "" if found.equal_rows is None else f"With {found.equal_rows:,} rows of each if the number matters; "
     yield f"\n{equal}{found.confidence:.0%} intervals"
     yield from _grid(names, list(_measures(files, found.fair_values, found.equal_rows)))
     if others := files[1:]:
-        equal = "" if found.equal_rows is None else f" with {found.equal_rows:,} rows of each where that counts;"
-        yield f"\nDifference to A:{equal} {found.confidence:.0%} intervals, * where they leave 0 out"
+        equal = "" if found.equal_rows is None else f" with {found.equal_rows:,} rows of each if the number matters;"
+        yield f"\nDifference to A:{equal} {found.confidence:.0%} intervals, * if they exclude 0"
         yield from _grid([f"{name} - A" for name in names[1:]], list(_differences(found, others)))
 
 
@@ -97,12 +97,12 @@ def _measures(
 
 
 def _mark(signed: bool, clear: bool) -> str:
-    # Digits stay below each other.
+    # The space keeps the digits aligned.
     return ("*" if clear else " ") if signed else ""
 
 
 def _grid(names: Sequence[str], lines: Sequence[_TableLine]) -> Iterator[str]:
-    """Yield the lines of a table, and of further ones below it where the columns do not fit beside each other."""
+    """Yield the lines of a table. Columns that do not fit into the width go into further tables below it."""
     first = max(len(line.label) for line in lines)
     widths = [max(len(name), *(len(line.cells[i]) for line in lines)) for i, name in enumerate(names)]
     start = 0

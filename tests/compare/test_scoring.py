@@ -59,5 +59,5 @@ def test_scorers_see_answers_without_their_traces():
     one = SimpleNamespace(samples=[traced], ids=["1"])
     assert scores_of([one], Lengths(), 10, lambda text: None) == [{0: 3.0}]
     assert scores_of([one], ReasoningTraceScorer(), 10, lambda text: None) == [{0: 0.0}]
-    with pytest.raises(ScorerError, match="ToolCallCheck reads tools and their calls, which are not compared"):
+    with pytest.raises(ScorerError, match="ToolCallCheck reads tools and tool calls, which `compare` does not read"):
         scores_of([one], ToolCallCheck(), 10, lambda text: None)
