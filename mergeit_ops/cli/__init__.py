@@ -1,4 +1,4 @@
-"""Commands for what no operator can do: look at an installation and at a finished run, train a scorer or a student."""
+"""Commands around Data-Juicer runs: check an installation, inspect finished runs, train a scorer or a student."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ _COMMANDS = (batch, cache, check, compare, distill, export_sft, recipes, report,
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command.
 
-    :param arguments: command and options; None: those of the process.
-    :return: the exit code; see `EXIT_CODES`, and the command's own.
+    :param arguments: command and options; None: the arguments of the process.
+    :return: exit code; see `EXIT_CODES` here, or in the module of the command.
     """
     parser = Parser(prog=PROGRAM, description=__doc__)
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except BrokenPipeError:
-        # `... | head` has seen enough; what is still buffered must not raise again at exit.
+        # The reader has closed the pipe, as `head` does. Without this, flushing the buffer at exit would raise again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return code
     except KeyboardInterrupt:

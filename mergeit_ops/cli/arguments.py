@@ -1,4 +1,4 @@
-"""What several commands ask of their arguments."""
+"""Argument types and checks that several commands share."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _LARGEST_SEED = 2**32 - 1
 
 
 def whole_number(text: str) -> int:
-    """Return an argument as a number of at least 0."""
+    """Parse an integer of at least 0."""
     if not (text.isascii() and text.isdecimal()):
         raise argparse.ArgumentTypeError(f"must be a whole number of at least 0, got {text}")
     return int(text)
 
 
 def seed(text: str) -> int:
-    """Return an argument as a seed: what NumPy and scikit-learn both take."""
+    """Parse a seed in the range that NumPy and scikit-learn accept."""
     number = whole_number(text)
     if number > _LARGEST_SEED:
         raise argparse.ArgumentTypeError(f"must be a whole number from 0 to {_LARGEST_SEED}, got {text}")
@@ -29,24 +29,24 @@ def seed(text: str) -> int:
 
 
 def html_file(path: Path) -> None:
-    """Check that a page may be written to a path, before the work.
+    """Check before the work that a page may be written to a path.
 
-    :param path: given as `--output`.
-    :raises DatasetError: if it is a folder, or a file that is no page.
+    :param path: value of `--output`.
+    :raises DatasetError: if it is a folder, or an existing file that is not an HTML file.
     """
     if path.is_dir():
         raise DatasetError(f"--output must be a file to write; '{path}' is a folder.")
     if path.exists() and path.suffix.lower() not in (".html", ".htm"):
-        # A slip of the arguments must not cost a dataset.
-        raise DatasetError(f"--output: '{path}' is there and is no .html file; name another.")
+        # A mistake in the arguments must not overwrite a dataset.
+        raise DatasetError(f"--output: '{path}' exists and is not an .html file; name another file.")
 
 
 def needs(command: str, *packages: str) -> None:
-    """Check that packages are installed, before the work: without them it should not cost minutes.
+    """Check before the work that packages are installed.
 
-    :param command: that needs them.
-    :param packages: to import.
-    :raises MissingDependencyError: naming the first that is missing.
+    :param command: command that needs them.
+    :param packages: names to import.
+    :raises MissingDependencyError: if a package is missing; the message names the first one.
     """
     for package in packages:
         try:
@@ -60,9 +60,9 @@ def needs(command: str, *packages: str) -> None:
 def write_page(path: Path, html: str) -> int:
     """Write a page and return its size.
 
-    :param path: given as `--output`.
+    :param path: value of `--output`.
     :param html: the page.
-    :return: bytes.
+    :return: size in bytes.
     :raises DatasetError: if it cannot be written.
     """
     content = html.encode("utf-8")

@@ -1,4 +1,4 @@
-"""`batch`: requests that are run by hand, and the batches under way."""
+"""`batch`: write requests to files for a server that you run by hand, and manage the batches under way."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mergeit_ops.llm.batches.ledger import Ledger
 
 NAME = "batch"
-HELP = "Write requests to files, read the responses to them, and list or give up the batches under way."
+HELP = "Write requests to files, read the responses, and list or drop the batches under way."
 EXAMPLE = ("batch list",)
 
 _LOG = "log.txt"
@@ -35,15 +35,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         _export,
         "run a recipe until its requests are written to files",
         "--config recipes/methods/alpagasus.yaml --folder outputs/requests",
-        f"{EXIT_CODES} Where no request is written, that of the recipe's run.",
+        f"{EXIT_CODES} If no request is written, the exit code is that of the recipe's run.",
     )
     export.add_argument("--config", type=Path, required=True, help="the recipe")
-    export.add_argument("--folder", type=Path, required=True, help="takes the files")
+    export.add_argument("--folder", type=Path, required=True, help="folder for the files of requests")
     read = _action(
         actions,
         "import",
         _import,
-        "read files of responses; then run the recipe again",
+        "read files of responses, so that the next run of the recipe uses them",
         "outputs/requests/responses.jsonl",
     )
     read.add_argument("files", type=Path, nargs="+", metavar="FILE", help="output files, and error files")
@@ -52,12 +52,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         actions,
         "forget",
         _forget,
-        "give a batch up: its requests are asked, and paid for, again",
+        "drop a batch; the next run sends its requests, and pays for them, again",
         "outputs/requests/requests-1.jsonl",
     )
     forget.add_argument("name", help="id of the batch, or path of its file of requests")
     for action in (read, listed, forget):
-        action.add_argument("--cache-path", help="the cache_path of the recipe (default: that of the cache folder)")
+        action.add_argument("--cache-path", help="cache_path of the recipe (default: the journal in the cache folder)")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -91,7 +91,7 @@ def _export(options: argparse.Namespace) -> int:
     log = folder / _LOG
     say(f"Running {options.config}. Data-Juicer's log: {log}", flush=True)
     with log.open("wb") as lines:
-        # A run that stops for its requests logs hundreds of lines and three tracebacks, though nothing is wrong.
+        # A run that stops after writing its requests logs three tracebacks, which look like errors.
         environment = {**os.environ, BATCH_FOLDER_VARIABLE: str(folder)}
         done = subprocess.run(command, env=environment, stdout=lines, stderr=subprocess.STDOUT, check=False)
     new = sorted(set(folder.glob("requests-*.jsonl")) - known)
@@ -99,11 +99,11 @@ def _export(options: argparse.Namespace) -> int:
         with file.open("rb") as lines:
             say(f"{file}: {sum(1 for _ in lines):,} requests")
     if new:
-        say("Have a server answer each file, then read the responses: python -m mergeit_ops batch import RESPONSES")
-        # The run stops there, which is what it was asked for.
+        say("Run each file on a server, then read the responses: python -m mergeit_ops batch import RESPONSES")
+        # A run with requests always stops with an error code, but the command has done its work.
         return 0
     if done.returncode == 0:
-        say("No request was written, and the recipe has run to its end.")
+        say("The recipe is finished. It had no requests to write.")
     else:
         said = log.read_text(encoding="utf-8", errors="replace").split("\n")
         say(next((line for line in reversed(said) if line.strip()), "dj-process failed."), file=sys.stderr)
@@ -118,16 +118,16 @@ def _import(options: argparse.Namespace) -> int:
     except OSError as error:
         raise DatasetError(f"{error.filename} cannot be read ({error.strerror}).") from None
     if not results:
-        raise DatasetError("There are no responses in these files: give the output files of run-batch.")
+        raise DatasetError("These files contain no responses. Give the output files of run-batch.")
     with closing(_ledger(options)) as ledger:
         taken = ledger.store_results(results)
     for file, (requests, missing) in taken.items():
-        without = f", {missing:,} without one are asked again" if missing else ""
+        without = f"; the next run sends the {missing:,} requests without a response again" if missing else ""
         say(f"{file}: {requests - missing:,} responses to {requests:,} requests{without}")
     if not taken:
         say(
-            "No request of these responses is under way in this journal. Give the cache_path of the recipe; responses "
-            "that have been read already are not read again."
+            "This journal has no batch under way with the requests of these responses. Give the cache_path of the "
+            "recipe with --cache-path. Responses that were read before are not read again."
         )
         return 1
     say("Run the recipe again: it reads these responses.")
@@ -154,9 +154,9 @@ def _forget(options: argparse.Namespace) -> int:
         found = [batch for batch in ledger.open_batches() if batch.batch_id == options.name or batch.file == path]
         for batch in found:
             ledger.drop(batch.number)
-            say(f"{options.name}: given up; {len(batch.keys):,} requests will be asked again.")
+            say(f"{options.name}: dropped; the next run sends its {len(batch.keys):,} requests again.")
     if not found:
-        raise DatasetError(f"No batch {options.name} is under way in this journal; `batch list` names those that are.")
+        raise DatasetError(f"No batch {options.name} is under way in this journal; `batch list` shows those that are.")
     return 0
 
 
@@ -165,8 +165,8 @@ def _ledger(options: argparse.Namespace) -> Ledger:
     from mergeit_ops.llm.journal import default_cache_path, journal_file
 
     if options.cache_path == "":
-        # An unset variable of the shell.
-        raise DatasetError("--cache-path is empty: give the cache_path of a recipe, or leave it out.")
+        # This happens with an unset shell variable.
+        raise DatasetError("--cache-path is empty: give the cache_path of a recipe, or leave the option out.")
     path = journal_file(options.cache_path) or default_cache_path()
     if not path.is_file():
         raise DatasetError(f"There is no journal {path}.")

@@ -1,4 +1,4 @@
-"""`cache`: what the journals of LLM answers and of losses hold, and how to empty them."""
+"""`cache`: show or empty the journals of LLM answers and of losses."""
 
 from __future__ import annotations
 
@@ -11,35 +11,37 @@ from mergeit_ops.cli.terminal import say
 from mergeit_ops.errors import DatasetError
 
 NAME = "cache"
-HELP = "Say what the journal of LLM answers, or of losses, holds; show or remove them."
+HELP = "Show the contents of the journal of LLM answers or of losses, or remove them."
 EXAMPLE = ("cache --show 3",)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
-    parser.add_argument("path", nargs="?", help="the cache_path of a recipe (default: the journal of the cache folder)")
-    parser.add_argument("--losses", action="store_true", help="the losses of local models in place of the answers")
-    parser.add_argument("--show", type=whole_number, default=0, metavar="N", help="print the newest N")
-    parser.add_argument("--empty", action="store_true", help="remove all: they will be paid for, or computed, again")
+    parser.add_argument("path", nargs="?", help="cache_path of a recipe (default: the journal in the cache folder)")
+    parser.add_argument("--losses", action="store_true", help="use the losses of local models instead of the answers")
+    parser.add_argument("--show", type=whole_number, default=0, metavar="N", help="print the newest N entries")
     parser.add_argument(
-        "--older-than", type=_at_least_0, metavar="DAYS", help="with --empty: only those of at least this age"
+        "--empty", action="store_true", help="remove all entries; later runs pay for them or compute them again"
+    )
+    parser.add_argument(
+        "--older-than", type=_at_least_0, metavar="DAYS", help="with --empty: remove only entries of at least this age"
     )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print what there is, or remove it."""
+    """Print the contents of a journal, or remove them."""
     from mergeit_ops.llm import journal_contents
     from mergeit_ops.llm.journal import ANSWERS_FILE, LOSSES_FILE, default_cache_path, journal_file
 
     kind, file_name = ("losses", LOSSES_FILE) if options.losses else ("answers", ANSWERS_FILE)
     if options.path == "":
-        # An unset variable of the shell: the default would be emptied in its place.
+        # This happens with an unset shell variable. Without the check, --empty would empty the default journal.
         raise DatasetError(
             "The path is empty: give the cache_path of a recipe, or leave it out for the default journal."
         )
     path = journal_file(options.path, file_name) or default_cache_path(file_name)
     if options.older_than is not None and not options.empty:
-        raise DatasetError("--older-than says which ones to remove: give --empty with it.")
+        raise DatasetError("--older-than limits what --empty removes: give --empty with it.")
     if not _is_there(path):
         say(f"{path}: no such file, so no {kind} are stored.")
         return 0
@@ -64,7 +66,7 @@ def _is_there(path: Path) -> bool:
     try:
         return path.is_file()
     except OSError as error:
-        raise DatasetError(f"The answer cache {path} cannot be looked for ({error.strerror}).") from error
+        raise DatasetError(f"The answer cache {path} cannot be read ({error.strerror}).") from error
 
 
 def _at_least_0(text: str) -> float:

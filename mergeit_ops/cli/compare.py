@@ -1,4 +1,4 @@
-"""`compare`: several datasets beside each other."""
+"""`compare`: measure several datasets and compare them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mergeit_ops.embedding.defaults import DEFAULT_EMBEDDING_MODEL
 from mergeit_ops.errors import DatasetError, MergeItError
 
 NAME = "compare"
-HELP = "Put datasets beside each other: quality, variety, redundancy, and how well each stands for a reference."
+HELP = "Compare datasets: quality, variety, redundancy, and how well each covers a reference."
 EXAMPLE = (
     "compare recipes/data/sample_instructions.jsonl outputs/quickstart/merged.jsonl --output outputs/compare.html",
 )
@@ -24,34 +24,39 @@ _NO_SCORER = "none"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
-    parser.epilog = "Differences are those to the first file. docs/comparing.md tells what is measured, and how."
+    parser.epilog = "Differences are those to the first file. docs/comparing.md explains the measures."
     parser.add_argument(
         "files", type=Path, nargs="+", metavar="FILE", help="a dataset or an export, in any form and sample format"
     )
-    parser.add_argument("--reference", type=Path, help="what they were made from: for coverage and topics")
+    parser.add_argument(
+        "--reference", type=Path, help="the dataset from which the files were made, for coverage and topics"
+    )
     parser.add_argument("--output", type=Path, help="HTML file to write")
-    parser.add_argument("--json", action="store_true", help="print JSON in place of tables")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     parser.add_argument(
         "--scorer",
         default="distilled",
-        help="of the quality: a name as in quality_gate_filter, package.module:Class, or none (default: distilled)",
+        help="scorer of the quality: a name as in quality_gate_filter, package.module:Class, or none (default: "
+        "distilled)",
     )
     parser.add_argument(
         "--scored",
         type=whole_number,
         default=2_000,
         metavar="N",
-        help="rows of each file to score, drawn at random; 0: none (default: 2000)",
+        help="number of random rows of each file to score; 0: none (default: 2000)",
     )
     parser.add_argument(
         "--embedding-model",
         default=DEFAULT_EMBEDDING_MODEL,
         help=f"name on the Hugging Face Hub, or a folder (default: {DEFAULT_EMBEDDING_MODEL})",
     )
-    parser.add_argument("--seed", type=seed, default=42, help="of topics, subsets and intervals (default: 42)")
-    parser.add_argument("--sample-format", choices=FORMAT_NAMES, default="auto", help="of all files (default: auto)")
+    parser.add_argument("--seed", type=seed, default=42, help="seed of topics, subsets and intervals (default: 42)")
+    parser.add_argument(
+        "--sample-format", choices=FORMAT_NAMES, default="auto", help="sample format of all files (default: auto)"
+    )
     for key in ("instruction", "query", "response"):
-        parser.add_argument(f"--{key}-key", help=f"column of the {key}, where the files name it otherwise")
+        parser.add_argument(f"--{key}-key", help=f"column of the {key}, if it has another name")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -74,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
     def tell(line: str) -> None:
         say(line, file=sys.stderr, flush=True)
 
-    # Before the work: a name that is wrong should not cost minutes.
+    # Checked before the work, so that a wrong name does not cost minutes.
     scoring = options.scorer != _NO_SCORER and options.scored > 0
     scorer = build_scorer(options.scorer) if scoring else None
     if isinstance(scorer, PayingScorer):

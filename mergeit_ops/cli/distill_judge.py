@@ -1,4 +1,4 @@
-"""`distill --judge`: ask a judge about a sample of rows, and train the `distilled` scorer on what it says."""
+"""`distill --judge`: let a judge score a sample of rows, and train the `distilled` scorer on these scores."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _NAMED_ROWS = 5
 
 
 def run_judged(options: argparse.Namespace) -> int:
-    """Draw rows, tell the price, ask, train, measure, and write the folder."""
+    """Draw rows, print the price, call the judge, train, measure, and write the folder."""
     from mergeit_ops.scorers.judge import build_judge
     from mergeit_ops.scorers.judged_sample import LEAST_ROWS, MOST_ROWS, draw_sample
 
@@ -41,8 +41,8 @@ def run_judged(options: argparse.Namespace) -> int:
     samples, ids = _distinct_rows(options)
     if len(samples) < LEAST_ROWS:
         raise DatasetError(
-            f"--data: {len(samples)} different rows of '{options.data}' can be read; at least {LEAST_ROWS} are needed "
-            "to train a scorer and to measure it."
+            f"--data: '{options.data}' has {len(samples)} different rows that can be read; training and measuring a "
+            f"scorer needs at least {LEAST_ROWS}."
         )
 
     from mergeit_ops.embedding import load_encoder
@@ -51,17 +51,17 @@ def run_judged(options: argparse.Namespace) -> int:
     sample = draw_sample(samples, ids, options.rows, encoder.encode, options.seed)
     say(
         f"Sample: {len(sample.samples):,} of {sample.drawn_from:,} rows, spread over {sample.topics:,} topics and over "
-        "the lengths of the responses."
+        "response lengths."
     )
     _tell_price(judge, sample)
     if options.dry_run:
-        say("This was a dry run: the judge was not asked, and nothing is written.")
+        say("This was a dry run: the judge was not called, and nothing was written.")
         return 0
     try:
-        # Before the calls: a folder that cannot be written should not cost money.
+        # Made before the calls, so that a folder that cannot be written does not cost money.
         options.output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DatasetError(f"--output: the folder '{options.output}' cannot be made ({error}).") from error
+        raise DatasetError(f"--output: the folder '{options.output}' cannot be created ({error}).") from error
     say(f"Asking {judge.name} about {len(sample.samples):,} rows ...", flush=True)
     scores = judge.scores(sample.samples)
     _tell_scores(judge, scores)
@@ -71,7 +71,7 @@ def run_judged(options: argparse.Namespace) -> int:
 def judge_params(text: str | None) -> dict[str, Any]:
     """Return the parameters of the judge.
 
-    :param text: a mapping as JSON, or the path of a JSON or YAML file with one; None: none.
+    :param text: a mapping as JSON, or the path of a JSON or YAML file with a mapping; None: no parameters.
     :raises RecipeError: if it is neither.
     """
     import yaml
@@ -85,7 +85,7 @@ def judge_params(text: str | None) -> dict[str, Any]:
         except (OSError, ValueError) as error:
             raise RecipeError(
                 f'--judge-params must be a mapping such as \'{{"api_or_hf_model": "my-model"}}\', or a JSON or YAML '
-                f"file with one; '{text:.80}' is no mapping, and as a file it cannot be read ({error})."
+                f"file with a mapping; '{text:.80}' is not a mapping, and cannot be read as a file ({error})."
             ) from error
     try:
         found = yaml.safe_load(source)
@@ -97,15 +97,15 @@ def judge_params(text: str | None) -> dict[str, Any]:
 
 
 def _distinct_rows(options: argparse.Namespace) -> tuple[list[Sample], list[str]]:
-    """Return the rows that say different things, and their ids; say which rows are left out."""
+    """Return the rows without duplicates, and their ids; print which rows are left out."""
     from mergeit_ops.compare.reading import read_set
 
     layout: dict[str, Any] = {f"{key}_key": getattr(options, f"{key}_key") for key in _KEYS}
     found = read_set(options.data, {**layout, "name": options.sample_format})
-    # An id with an ordinal stands for a row whose texts came before.
+    # The id of a duplicate has an ordinal.
     distinct = dict(zip(found.samples[::-1], (one.partition("-")[0] for one in found.ids[::-1]), strict=True))
     twice = len(found.samples) - len(distinct)
-    again = f" Rows that repeat another one, and are asked about once: {twice:,}." if twice else ""
+    again = f" Duplicates, which the judge scores once: {twice:,}." if twice else ""
     say(f"Data: {found.rows:,} rows of '{options.data}'.{_without_text(found)}{again}")
     return list(distinct), list(distinct.values())
 
@@ -118,7 +118,7 @@ def _without_text(found: RowSet) -> str:
         return ""
     first = ", ".join(map(str, found.without_text[:_NAMED_ROWS]))
     more = ", ..." if found.left_out > _NAMED_ROWS else ""
-    return f" Left out, as they have no instruction or no response: {found.left_out:,} (numbers {first}{more})."
+    return f" Left out for a missing instruction or response: {found.left_out:,} (rows {first}{more})."
 
 
 def _engines(judge: Judge) -> Sequence[Any]:
@@ -131,15 +131,15 @@ def _tell_price(judge: Judge, sample: JudgedSample) -> None:
     from mergeit_ops.scorers import PlanningScorer
 
     if not isinstance(judge.scorer, PlanningScorer):
-        say(f"Price: {judge.name} scores on this machine, or does not tell what it asks for.")
+        say(f"Price: unknown; {judge.name} runs on this machine, or does not plan its calls.")
         return
     plan = judge.scorer.plan(sample.samples)
     tokens = plan["prompt_tokens"] + plan["completion_tokens"]
     kept = f" ({plan['cache_hits']:,} answers are in the journal)" if plan["cache_hits"] else ""
     if "cost" in plan:
-        cost = f"together {plan['cost']:,.4f} by the prices given"
+        cost = f"together {plan['cost']:,.4f} at the given prices"
     else:
-        cost = "at a price that price_per_1k_prompt and price_per_1k_completion in --judge-params would tell"
+        cost = "at an unknown price (give price_per_1k_prompt and price_per_1k_completion in --judge-params)"
     say(
         f"Price: {plan['calls']:,} calls{kept}, about {plan['prompt_tokens']:,} prompt tokens and "
         f"{plan['completion_tokens']:,} completion tokens, {cost}.",
@@ -147,11 +147,11 @@ def _tell_price(judge: Judge, sample: JudgedSample) -> None:
     )
     budget = min((one.settings.max_total_tokens or tokens for one in _engines(judge)), default=tokens)
     if budget < tokens:
-        say(f"max_total_tokens allows {budget:,} tokens of them: the rows beyond get no score.", flush=True)
+        say(f"max_total_tokens allows only {budget:,} tokens: the remaining rows get no score.", flush=True)
 
 
 def _tell_scores(judge: Judge, scores: Sequence[Score]) -> None:
-    """Say how the scores are spread, and why rows have none; refuse what cannot be trained on."""
+    """Print the distribution of the scores, and why rows have none; raise an error if training on them is useless."""
     import numpy as np
 
     from mergeit_ops.scorers import ReportingScorer
@@ -160,26 +160,26 @@ def _tell_scores(judge: Judge, scores: Sequence[Score]) -> None:
     values = [score.value for score in scores if score.value is not None]
     missing = Counter(score.status for score in scores if score.value is None)
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(missing.items()))
-    without = f"; {missing.total():,} have none and are left out ({reasons})" if missing else ""
+    without = f"; {missing.total():,} have no score and are left out ({reasons})" if missing else ""
     spread = f" (mean {np.mean(values):.2f}, spread {np.std(values):.2f}, {min(values):g} to {max(values):g})"
     say(f"{len(values):,} rows have a score{spread if values else ''}{without}.")
     if isinstance(judge.scorer, ReportingScorer):
         figures = judge.scorer.figures()
         spent = [f"{figures[name]:,} {name.replace('_', ' ')}" for name in _SPENT if name in figures]
-        cost = f", {figures['cost']:,.4f} by the prices given" if "cost" in figures else ""
+        cost = f", {figures['cost']:,.4f} at the given prices" if "cost" in figures else ""
         if spent:
             say(f"Spent: {', '.join(spent)}{cost}.", flush=True)
     if len(values) < LEAST_ROWS:
         raise DatasetError(
-            f"the judge gave {len(values)} of {len(scores)} rows a score; at least {LEAST_ROWS} are needed to train a "
-            "scorer and to measure it. Its answers are in the journal: what you ask again is not paid for again."
+            f"the judge gave {len(values)} of {len(scores)} rows a score; training and measuring a scorer needs at "
+            f"least {LEAST_ROWS}. The answers are in the journal, so the same requests cost nothing next time."
         )
     counts = Counter(values)
     most, rows = counts.most_common(1)[0]
     if len(values) - rows < _FEWEST_OTHERS:
         raise DatasetError(
-            f"the judge gave {rows} of {len(values)} rows the score {most:g}: there is nothing to learn from it. Its "
-            "rubric should tell rows apart."
+            f"the judge gave {rows} of {len(values)} rows the score {most:g}, so a scorer cannot learn a difference. "
+            "Use a rubric that gives different scores."
         )
 
 
@@ -199,7 +199,7 @@ def _train(options: argparse.Namespace, judge: Judge, sample: JudgedSample, scor
         for one, score in zip(sample.samples, scores, strict=True)
         if score.value is not None
     ]
-    say(f"Embedding {len(rows):,} rows, and spoiled copies of a part of them; then training ...", flush=True)
+    say(f"Embedding {len(rows):,} rows, and spoiled copies of some of them; then training ...", flush=True)
     values = [row.score for row in rows]
     scale = judge.scale(values)
     encoder = load_encoder(options.embedding_model, dtype="float32")
@@ -234,7 +234,10 @@ def _train(options: argparse.Namespace, judge: Judge, sample: JudgedSample, scor
     except OSError as error:
         raise DatasetError(f"The weights could not be written to '{options.output}' ({error}).") from error
     if scale.no_ratio:
-        say(f"quality_gate_filter refuses it, as it does the judge: {scale.no_ratio}. It is for sample_score_filter.")
+        say(
+            f"quality_gate_filter refuses this scorer, as it refuses the judge: {scale.no_ratio}. Use it in "
+            "sample_score_filter."
+        )
     say(f"\nTo use it: scorer_params: {{path: {options.output}}}")
     return 0
 
@@ -246,5 +249,5 @@ def _spread(values: Sequence[float]) -> dict[str, float]:
 
 
 def _digest(samples: Sequence[Sample]) -> str:
-    """Return a digest of the rows that were asked about, in any order."""
+    """Return a digest of the scored rows that does not depend on their order."""
     return hashlib.sha256("\n".join(sorted(map(sample_digest, samples))).encode()).hexdigest()

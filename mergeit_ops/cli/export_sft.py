@@ -1,4 +1,4 @@
-"""`export-sft`: accepted merges as rows to train a smaller merger on."""
+"""`export-sft`: write accepted merges as training rows for a smaller merger."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mergeit_ops.runs.merger_conversations import LeftOut, MergerConversation
 
 NAME = "export-sft"
-HELP = "Write the accepted merges of a finished run as training rows: the merger's very prompts, each with its answer."
+HELP = "Write the accepted merges of a finished run as training rows: each prompt of the merger with its answer."
 EXAMPLE = ("export-sft outputs/quickstart/merged.jsonl --output outputs/sft",)
 
 TRAIN, VALIDATION, DATASET_INFO = "train.jsonl", "validation.jsonl", "dataset_info.json"
@@ -26,7 +26,7 @@ FORMATS = ("messages", "prompt_completion")
 
 _DATASETS = {"mergeit_merger": TRAIN, "mergeit_merger_validation": VALIDATION}
 _DESCRIPTION: Mapping[str, Any] = {
-    # LLaMA-Factory's layout of turns in a list, with the names that OpenAI gives them.
+    # LLaMA-Factory's format for lists of turns, with OpenAI's field names.
     "formatting": "sharegpt",
     "columns": {"messages": "messages"},
     "tags": {
@@ -43,34 +43,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.add_argument("export", type=Path, metavar="EXPORT", help="the exported file, or the folder that Ray wrote")
     parser.add_argument("--output", type=Path, default=Path("sft"), help="folder to write (default: sft)")
-    parser.add_argument("--work-dir", type=Path, help="the run's work dir (default: looked for beside the export)")
+    parser.add_argument("--work-dir", type=Path, help="the run's work dir (default: search near the export)")
     parser.add_argument(
         "--format",
         choices=FORMATS,
         default=FORMATS[0],
-        help="messages: a conversation a row, and a dataset_info.json, for LLaMA-Factory (the default); "
-        "prompt_completion: for TRL, which then learns the answer alone",
+        help="messages: one conversation in each row, and a dataset_info.json, for LLaMA-Factory (the default); "
+        "prompt_completion: for TRL, which then trains only on the answer",
     )
     parser.add_argument(
         "--validation",
         type=_share,
         default=0.1,
         metavar="SHARE",
-        help="share of the rows to hold out, whole topics at a time; 0: none (default: 0.1)",
+        help="share of the rows to hold out, in whole topics; 0: none (default: 0.1)",
     )
-    parser.add_argument("--seed", type=int, default=42, help="of the topics that are held out (default: 42)")
+    parser.add_argument("--seed", type=int, default=42, help="seed for choosing the held-out topics (default: 42)")
     parser.add_argument(
-        "--min-ratio", type=float, metavar="R", help="only merges of at least this merge_quality_ratio (default: all)"
+        "--min-ratio",
+        type=float,
+        metavar="R",
+        help="write only merges with at least this merge_quality_ratio (default: all)",
     )
     parser.add_argument(
         "--any-prompt",
         action="store_true",
-        help="take merges too that another prompt asked for, as after an update, under the one of today",
+        help="also write merges that were made with another prompt, for example before an update; they get the current "
+        "prompt",
     )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Read the merges, split them by topic, write the files and say what they hold."""
+    """Read the merges, split them by topic, write the files and print a summary."""
     from mergeit_ops.core.topics.splitting import held_out_topics
     from mergeit_ops.runs import read_run
     from mergeit_ops.runs.merger_conversations import LeftOut, merger_conversations
@@ -81,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
     def read() -> Iterable[MergerConversation | LeftOut]:
         return merger_conversations(finished, min_ratio=options.min_ratio, any_prompt=options.any_prompt)
 
-    # Twice through the export: its conversations need not be in memory together.
+    # The export is read twice, so that its conversations need not fit into memory.
     sizes: Counter[int] = Counter()
     left_out: Counter[LeftOut] = Counter()
     for found in read():
@@ -95,8 +99,7 @@ def run(options: argparse.Namespace) -> int:
         held_out = held_out_topics(sizes, options.validation, options.seed)
     except ValueError as error:
         raise DatasetError(
-            f"All {sizes.total()} merges are of one topic, so none can be held out without its like in training: give "
-            "--validation 0."
+            f"All {sizes.total()} merges have the same topic, so no whole topic can be held out. Give --validation 0."
         ) from error
     try:
         written = _write(read(), held_out, options.output, options.format)
@@ -108,14 +111,14 @@ def run(options: argparse.Namespace) -> int:
 
 @dataclass
 class _Written:
-    """What has been written.
+    """Figures of the written files.
 
-    :param rows: rows of each file.
-    :param topics: topics of each file.
-    :param models: rows of each model.
+    :param rows: number of rows in each file.
+    :param topics: topics in each file.
+    :param models: number of rows from each model.
     :param longest: estimated tokens of the longest row.
-    :param unproved: rows whose prompt is not the one that was sent.
-    :param system_prompt: of the last row.
+    :param unproved: number of rows whose prompt is not the one that was sent.
+    :param system_prompt: system prompt of the last row.
     """
 
     rows: Counter[str] = field(default_factory=Counter)
@@ -157,7 +160,7 @@ def _write(
 
 
 def _row(found: MergerConversation, form: str) -> dict[str, Any]:
-    """Return a row; trainers ignore the last two columns, which lead back to the export."""
+    """Return a row. Trainers ignore its last two columns, which identify the merge in the export."""
     if form == FORMATS[0]:
         turns: dict[str, Any] = {"messages": found.messages}
     else:
@@ -175,34 +178,34 @@ def _summary(written: _Written, left_out: Counter[LeftOut], options: argparse.Na
     for reason, count in left_out.items():
         yield f"  {count:>7,} left out: {reason.value}"
     if written.unproved:
-        yield f"{written.unproved:,} rows stand under another prompt than the one that asked for them (--any-prompt)."
+        yield f"{written.unproved:,} rows have another prompt than the one that was sent (--any-prompt)."
     yield (
-        f"The longest row has some {written.longest:,} tokens: a trainer that cuts below that (cutoff_len of "
-        "LLaMA-Factory, max_length of TRL) takes answers away."
+        f"The longest row has about {written.longest:,} tokens. Set the limit of the trainer (cutoff_len of "
+        "LLaMA-Factory, max_length of TRL) at least as high, or it cuts off answers."
     )
     if written.system_prompt not in {
         conversation.system_prompt for styles in CONVERSATIONS.values() for conversation in styles.values()
     }:
-        yield "The recipe has a system_prompt of its own: run the student with it too."
+        yield "The recipe sets a system_prompt. Use the same system_prompt when you run the student."
 
 
 def _nothing(export: Path, left_out: Counter[LeftOut]) -> str:
     from mergeit_ops.runs.merger_conversations import LeftOut
 
     if not left_out:
-        return f"{export} holds no merged rows: a run without pairs, a dry run, or a gate that let none pass."
+        return f"{export} has no merged rows: the run had no pairs, it was a dry run, or the gate accepted no merge."
     if set(left_out) == {LeftOut.NO_MODEL}:
         return (
-            f'The {left_out.total():,} merges of {export} were joined with "and" (merge_strategy: concat): there is no '
-            "model's answer in them to learn from."
+            f'The {left_out.total():,} merges of {export} were joined with "and" (merge_strategy: concat), so they '
+            "have no answer of a model to learn from."
         )
     reasons = "; ".join(f"{count:,} {reason.value}" for reason, count in left_out.items())
     advice = {
-        LeftOut.OTHER_PROMPT: " A system_prompt of the recipe is found in the run's records (--work-dir); --any-prompt "
-        "takes them under the prompt of today.",
-        LeftOut.NO_RATIO: " Only a run with the gate gives ratios: leave --min-ratio out.",
+        LeftOut.OTHER_PROMPT: " If the recipe sets a system_prompt, name the run's records with --work-dir. "
+        "--any-prompt writes these merges with the current prompt.",
+        LeftOut.NO_RATIO: " Ratios need a gate in the run: leave --min-ratio out.",
     }
-    return f"None of the merges of {export} gives a row: {reasons}." + "".join(
+    return f"No merge of {export} can be written as a row: {reasons}." + "".join(
         text for reason, text in advice.items() if reason in left_out
     )
 
@@ -211,9 +214,9 @@ def _check_folder(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise DatasetError(f"--output must be a folder to write rows to; '{folder}' is a file.")
     for name in (TRAIN, VALIDATION, DATASET_INFO):
-        # LLaMA-Factory's own folder of data has a dataset_info.json: a slip must not cost a dataset.
+        # LLaMA-Factory's data folder has a dataset_info.json, which a mistake in the arguments must not overwrite.
         if (folder / name).exists():
-            raise DatasetError(f"--output: '{folder / name}' is there already: remove it, or name another folder.")
+            raise DatasetError(f"--output: '{folder / name}' exists already; remove it, or name another folder.")
 
 
 def _share(text: str) -> float:

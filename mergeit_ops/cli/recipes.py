@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print a line per recipe, or copy the folder."""
+    """Print the recipes, or copy their folder."""
     shipped = _shipped()
     if options.copy is None:
         for path, about in _listed(shipped):
@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
     target = options.copy / _FOLDER
     if target.exists():
         raise DatasetError(
-            f"--copy: '{target}' exists; name another folder, so that no recipe of yours is overwritten."
+            f"--copy: '{target}' exists already. Name another folder, so that your recipes are not overwritten."
         )
     try:
         shutil.copytree(shipped, target)
@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _shipped() -> Path:
     package = Path(mergeit_ops.__file__).parent
-    # A wheel has the recipes in the package; a clone has them beside it.
+    # A wheel has the recipes inside the package; a clone has them next to it.
     inside = package / _FOLDER
     return inside if inside.is_dir() else package.parent / _FOLDER
 

@@ -1,4 +1,4 @@
-"""`report`: one HTML file about a finished run."""
+"""`report`: write one HTML file about a finished run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mergeit_ops.cli.arguments import html_file, needs, whole_number, write_page
 from mergeit_ops.cli.terminal import say
 
 NAME = "report"
-HELP = "Write one HTML file about a finished run: its funnel, topics, merges, quality and cost. It needs no network."
+HELP = "Write one HTML file about a finished run: its rows, topics, merges, quality and cost. It needs no network."
 EXAMPLE = (
     "report outputs/quickstart/merged.jsonl --input recipes/data/sample_instructions.jsonl "
     "--output outputs/report.html",
@@ -18,20 +18,20 @@ EXAMPLE = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
-    parser.add_argument("export", type=Path, help="the exported file, or the folder that a run on Ray has written")
+    parser.add_argument("export", type=Path, help="the exported file, or the folder that Ray wrote")
     parser.add_argument("--output", type=Path, default=Path("report.html"), help="file to write (default: report.html)")
     parser.add_argument(
-        "--input", type=Path, help="the dataset that went in, a file or a folder, to compare with what came out"
+        "--input", type=Path, help="the input of the run, a file or a folder, to compare with the export"
     )
-    parser.add_argument("--work-dir", type=Path, help="the run's work dir (default: looked for beside the export)")
+    parser.add_argument("--work-dir", type=Path, help="the run's work dir (default: search near the export)")
     parser.add_argument(
         "--sample",
         type=whole_number,
         default=2_000,
         metavar="N",
-        help="rows in and out to embed for map and comparison, where they bring no embeddings; 0: none (default: 2000)",
+        help="number of input rows, and of exported rows, for the map and the comparison; 0: none (default: 2000)",
     )
-    parser.add_argument("--embedding-model", help="name or folder (default: the one of the run)")
+    parser.add_argument("--embedding-model", help="name or folder (default: the model of the run)")
 
 
 def run(options: argparse.Namespace) -> int:

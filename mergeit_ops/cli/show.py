@@ -1,4 +1,4 @@
-"""`show`: what each operator did, what became of the rows, a merge with its parents, a row before it was rewritten."""
+"""`show`: print what each operator did, counts of the exported rows, and some merges and rewritten rows."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
     from mergeit_ops.runs.records import Record
 
 NAME = "show"
-HELP = "Tell what each operator of a run did, count the rows of its export, and show merges and rewritten rows."
+HELP = "Show what each operator of a run did, count the rows of its export, and print merges and rewritten rows."
 EXAMPLE = ("show outputs/quickstart/merged.jsonl --merges 3",)
 
 _WIDTH = 100
 _INDENT = "    "
 _NOTED = ("topics", "pairs", "merged", "accepted", "calls")
-"""Figures of a record that stand behind its rows."""
+"""Figures of a record that follow its rows in the table."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.add_argument("export", type=Path, help="the exported file, or the folder that Ray wrote")
-    parser.add_argument("--merges", type=int, default=1, help="how many merges to show (default: 1)")
-    parser.add_argument("--rewrites", type=int, default=1, help="how many rewritten rows to show (default: 1)")
+    parser.add_argument("--merges", type=int, default=1, help="number of merges to show (default: 1)")
+    parser.add_argument("--rewrites", type=int, default=1, help="number of rewritten rows to show (default: 1)")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -53,10 +53,10 @@ def run(options: argparse.Namespace) -> int:
             total += 1
             rewritten += [row] if len(rewritten) < options.rewrites else []
     if dry := finished.records.dry:
-        say(f"Dry run: {', '.join(dry)} asked no model, and the rows are no result.")
+        say(f"Dry run: {', '.join(dry)} called no model, so the rows are not a result.")
     say(f"{counts.total()} rows: " + ", ".join(f"{count} {status}" for status, count in counts.items() if count))
     if total:
-        say(f"{total} of them rewritten")
+        say(f"{total} of them are rewritten")
     for row in shown:
         say("\n".join(_merge_beside_parents(row)))
     for row in rewritten:
@@ -74,7 +74,7 @@ def _operators(records: Sequence[Record]) -> Iterable[str]:
     for record in counted:
         figures = record["figures"]
         notes = ", ".join(f"{figures[name]:,} {name}" for name in _NOTED if isinstance(figures.get(name), int))
-        # Rows that are topics now have no number of their own.
+        # An operator that turns rows into topics records no number of rows.
         left = "" if figures.get("rows_out") is None else f"{figures['rows_out']:,}"
         rows = f"{figures['rows_in'] or 0:7,}  {left:>8}  {figures.get('seconds') or 0:7.1f}"
         yield f"{record['operator']:{width}}  {rows}  {notes}".rstrip()

@@ -16,9 +16,9 @@ def say(text: str = "", *, file: IO[str] | None = None, end: str = "\n", flush: 
     """Print any text in the encoding of the stream.
 
     :param text: any text; see `printable`.
-    :param file: a stream; None: standard output.
-    :param end: what follows the text.
-    :param flush: whether to write it out at once.
+    :param file: output stream; None: standard output.
+    :param end: text that follows.
+    :param flush: whether to flush the stream.
     """
     stream = sys.stdout if file is None else file
     print(printable(text, _encoding(stream)), file=stream, end=end, flush=flush)
@@ -27,27 +27,27 @@ def say(text: str = "", *, file: IO[str] | None = None, end: str = "\n", flush: 
 def as_json(value: Any, file: IO[str] | None = None, indent: int | None = None) -> str:
     """Return JSON that a stream can encode, with invisible characters escaped.
 
-    :param value: what JSON can hold.
-    :param file: the stream; None: standard output.
-    :param indent: of nested values; None: all on one line.
+    :param value: a value that JSON can hold.
+    :param file: output stream; None: standard output.
+    :param indent: spaces of indentation for nested values; None: everything on one line.
     """
     text = json.dumps(value, indent=indent, ensure_ascii=False)
     text = UNSEEN.sub(lambda found: _in_json(found[0]), text)
     try:
         text.encode(_encoding(sys.stdout if file is None else file))
     except UnicodeEncodeError:
-        # JSON has its own escapes; terminal escapes would break it.
+        # The escapes of `printable` are not valid in JSON.
         return json.dumps(value, indent=indent).replace("\x7f", "\\u007f")
     return text
 
 
 def _in_json(character: str) -> str:
-    # JSON escapes no DEL by itself, and has pairs for what lies beyond four digits.
+    # The json module does not escape DEL. It writes characters beyond four digits as surrogate pairs.
     return f"\\u{ord(character):04x}" if ord(character) <= 0xFFFF else json.dumps(character)[1:-1]
 
 
 class _Paragraphs(argparse.HelpFormatter):
-    """Fills each paragraph by itself, and leaves lines that are indented as they are."""
+    """Fills each paragraph separately, and keeps indented lines as they are."""
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         return "\n\n".join(
@@ -57,7 +57,7 @@ class _Paragraphs(argparse.HelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser that prints in the same way as the commands."""
+    """An argument parser that prints with `say`."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("formatter_class", _Paragraphs)

@@ -1,4 +1,4 @@
-"""`train-eval`: which set trains a small student better."""
+"""`train-eval`: find out which set trains a small student better."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mergeit_ops.training.settings import FineTuningSettings
 
 NAME = "train-eval"
-HELP = "Train a small student on sets of rows, and say what each is worth in tokens of random rows, or that it cannot."
+HELP = "Train a small student on sets of rows, and say what each set is worth in tokens of random rows."
 EXAMPLE = (
     "train-eval outputs/quickstart/merged.jsonl --pool recipes/data/sample_instructions.jsonl "
     "--heldout recipes/data/sample_multilingual.jsonl --student HuggingFaceTB/SmolLM2-135M --dry-run",
@@ -32,14 +32,14 @@ _TRAINED = ("top", "lora", "full")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
-    parser.epilog = "docs/train_eval.md tells what is done, what it can tell, and what it costs."
+    parser.epilog = "docs/train_eval.md explains the method, its limits and its cost."
     parser.add_argument(
         "files",
         type=Path,
         nargs="+",
         metavar="FILE",
-        help="a set of rows, in any form and sample format; with several pools a folder with a file for each, named "
-        "like it",
+        help="a set of rows, in any form and sample format; with several pools, a folder with one file for each pool "
+        "that has the name of the pool",
     )
     parser.add_argument(
         "--pool",
@@ -47,9 +47,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         required=True,
         metavar="POOL",
-        help="what the sets were made from: random rows are drawn from it; of several, each draw takes another one",
+        help="the dataset from which the sets were made; random rows come from it. With several pools, each draw uses "
+        "another one",
     )
-    parser.add_argument("--heldout", type=Path, required=True, help="rows of which the losses are measured")
+    parser.add_argument("--heldout", type=Path, required=True, help="rows whose losses are measured")
     parser.add_argument(
         "--student", required=True, help="causal language model: name on the Hugging Face Hub, or a folder"
     )
@@ -57,50 +58,59 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--results",
         type=Path,
         default=Path("train_eval.jsonl"),
-        help="JSON Lines to go on with (default: train_eval.jsonl)",
+        help="JSON Lines file of results, which a later run continues (default: train_eval.jsonl)",
     )
     parser.add_argument("--output", type=Path, help="HTML file to write")
-    parser.add_argument("--json", action="store_true", help="print JSON in place of the table")
-    parser.add_argument("--dry-run", action="store_true", help="say what it costs in seconds, and train nothing")
-    parser.add_argument("--limit-s", type=_positive, help="begin no training that would end after so many seconds")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
+    parser.add_argument("--dry-run", action="store_true", help="print the price in seconds, and train nothing")
+    parser.add_argument(
+        "--limit-s", type=_positive, help="start no training that would end after this number of seconds"
+    )
     parser.add_argument(
         "--answer-tokens",
         type=_from_one,
-        help="of each set; a smaller one is repeated (default: as many as the smallest set has, or half the pool)",
+        help="answer tokens of each training; a smaller set is repeated (default: those of the smallest set, at most "
+        "half of the pool)",
     )
     parser.add_argument(
         "--draws",
         type=_from_one,
-        help="of rows, for every set and control (default: 3, or with several pools one for each)",
+        help="draws of rows for every set and control (default: 3, or the number of pools if there are several)",
     )
     parser.add_argument(
-        "--seeds", type=_from_one, default=2, help="orders in which each draw is trained on (default: 2)"
+        "--seeds", type=_from_one, default=2, help="number of training orders for each draw (default: 2)"
     )
     parser.add_argument(
         "--train",
         choices=_TRAINED,
         default=_TRAINED[0],
-        help="what of the student: its upper layers, adapters, or all (default: top)",
+        help="trained part of the student: upper layers, adapters, or everything (default: top)",
     )
-    parser.add_argument("--layers", type=_from_one, default=None, help="for top: how many (default: a quarter of them)")
+    parser.add_argument(
+        "--layers", type=_from_one, default=None, help="for top: number of trained layers (default: a quarter)"
+    )
     parser.add_argument("--lora-rank", type=_from_one, default=16, help="for lora: rank of the adapters (default: 16)")
     parser.add_argument(
-        "--learning-rate", type=_positive, help="highest of AdamW (default: top 3e-4, lora 5e-4, full 5e-5)"
+        "--learning-rate",
+        type=_positive,
+        help="highest learning rate of AdamW (default: top 3e-4, lora 5e-4, full 5e-5)",
     )
-    parser.add_argument("--epochs", type=_from_one, default=1, help="how often each row is seen (default: 1)")
+    parser.add_argument("--epochs", type=_from_one, default=1, help="number of passes over the rows (default: 1)")
     parser.add_argument(
-        "--step-tokens", type=_from_one, default=512, help="answer tokens of a step, about (default: 512)"
+        "--step-tokens", type=_from_one, default=512, help="approximate answer tokens of a step (default: 512)"
     )
-    parser.add_argument("--max-length", type=_from_one, default=512, help="tokens of a row at most (default: 512)")
-    parser.add_argument("--device", help="cpu, cuda or cuda:N (default: a GPU where there is one)")
-    parser.add_argument("--seed", type=seed, default=42, help="of the draws (default: 42)")
-    parser.add_argument("--sample-format", choices=FORMAT_NAMES, default="auto", help="of all files (default: auto)")
+    parser.add_argument("--max-length", type=_from_one, default=512, help="maximum tokens of a text (default: 512)")
+    parser.add_argument("--device", help="cpu, cuda or cuda:N (default: a GPU if there is one)")
+    parser.add_argument("--seed", type=seed, default=42, help="seed of the draws (default: 42)")
+    parser.add_argument(
+        "--sample-format", choices=FORMAT_NAMES, default="auto", help="sample format of all files (default: auto)"
+    )
     for key in ("instruction", "query", "response"):
-        parser.add_argument(f"--{key}-key", help=f"column of the {key}, where the files name it otherwise")
+        parser.add_argument(f"--{key}-key", help=f"column of the {key}, if it has another name")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Read, price, train, print, write the page."""
+    """Read the rows, print the price, train, print the results and write the page."""
     if len(options.files) > _MOST_FILES:
         raise DatasetError(f"train-eval takes at most {_MOST_FILES} files, got {len(options.files)}.")
     if options.output is not None:
@@ -109,7 +119,7 @@ def run(options: argparse.Namespace) -> int:
     from mergeit_ops.training.pool_files import files_of
 
     draws = _draws(options.draws, len(options.pool))
-    # Before the student is loaded.
+    # Checked before the student is loaded, which takes longer.
     for path in options.files:
         files_of(path, options.pool)
     if not options.heldout.exists():
@@ -142,7 +152,7 @@ def run(options: argparse.Namespace) -> int:
     for note in notes_on(found, encoder, budget):
         tell(note)
     if draws < 2:
-        tell("One draw gives no interval: nothing can be told from it; --draws 2 or more does.")
+        tell("One draw gives no interval, so the experiment cannot tell anything. Use --draws 2 or more.")
     plan = Plan([one for _, one in found.sets], found.pools, encoder, budget, options.seed)
     held_out = HeldOut(student, found.held_out.rows)
     description = description_of(student, found, budget, options.seed)
@@ -184,13 +194,13 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _draws(asked: int | None, pools: int) -> int:
-    """Return how many draws there are: draws of one pool would pass for draws of the method."""
+    """Return the number of draws. With several pools, each is one draw, because the method chose once from each."""
     if pools == 1:
         return asked or _DRAWS
     if asked is not None and asked > pools:
         raise DatasetError(
-            f"--draws {asked}: there are {pools} pools, and each is one draw. A second draw of a pool says nothing of "
-            "what a method does with other rows; give more pools, or more --seeds."
+            f"--draws {asked}: there are {pools} pools, and each is one draw. A second draw of a pool does not show "
+            "what the method does with other rows. Give more pools, or more --seeds."
         )
     return asked or pools
 
@@ -217,8 +227,8 @@ def _price(price: Price, done: int) -> str:
     if not price.trainings:
         return f"No training is left{earlier}."
     return (
-        f"{price.trainings} trainings on {price.tokens:,} tokens: some {seconds(price.seconds)} "
-        f"({price.training_s:.0f} s of steps, {price.evaluation_s:.0f} s of held-out losses) on this machine{earlier}."
+        f"{price.trainings} trainings on {price.tokens:,} tokens: about {seconds(price.seconds)} on this machine "
+        f"({price.training_s:.0f} s for training, {price.evaluation_s:.0f} s for held-out losses){earlier}."
     )
 
 

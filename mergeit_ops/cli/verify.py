@@ -1,4 +1,4 @@
-"""`verify`: the conservation law on a finished run, and what became of every row of its input."""
+"""`verify`: check the conservation law on a finished run, and write what became of every row of its input."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from mergeit_ops.runs.verification import Verification
 
 NAME = "verify"
-HELP = "Prove on a finished run that no row was lost, doubled or changed, and tell what became of every row."
+HELP = "Check that a finished run lost, doubled or changed no row, and show what became of every row."
 EXIT_CODES = (
-    "0: the law holds; 1: it does not; 2: something needed to decide cannot be read, or is not there, or the arguments "
+    "0: the conservation law holds; 1: it does not; 2: a needed file is missing or cannot be read, or the arguments "
     "are wrong; 130: interrupted."
 )
 EXAMPLE = ("verify recipes/data/sample_instructions.jsonl outputs/quickstart/merged.jsonl",)
@@ -32,14 +32,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.add_argument("input", type=Path, metavar="INPUT", help="the dataset that the recipe was run on")
     parser.add_argument("export", type=Path, metavar="EXPORT", help="the exported file, or the folder that Ray wrote")
-    parser.add_argument("--work-dir", type=Path, help="the run's work dir (default: looked for beside the export)")
+    parser.add_argument("--work-dir", type=Path, help="the run's work dir (default: search near the export)")
     parser.add_argument(
-        "--rows", metavar="FILE", help="write what became of each row of INPUT, a JSON object a line; -: print it"
+        "--rows", metavar="FILE", help="write what became of each row of INPUT, as JSON Lines; -: standard output"
     )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Check, print the table and what was found, write the rows."""
+    """Check the run, print the table and the findings, and write the rows."""
     from mergeit_ops.runs import read_run
     from mergeit_ops.runs.inputs import read_input
     from mergeit_ops.runs.verification import verify
@@ -54,15 +54,15 @@ def run(options: argparse.Namespace) -> int:
         say(f"error: {error}", file=sys.stderr)
         return _UNDECIDED
     where = finished.work_dir or "none found"
-    # With the rows on standard output, what is for people goes beside them.
+    # If the rows go to standard output, the summary goes to standard error.
     summary = sys.stderr if options.rows == "-" else sys.stdout
-    # A reader that has seen enough changes nothing in what was found.
+    # If the reader closes the pipe, the exit code still gives the result.
     with suppress(BrokenPipeError):
         say(f"Record of the run: {where}", file=summary)
         say(_table(found), file=summary)
         say("\n".join(_sentences(found)), file=summary, flush=True)
         if dry := finished.records.dry:
-            say(f"This was a dry run: {', '.join(dry)} asked no model, and the rows are no result.", file=summary)
+            say(f"This was a dry run: {', '.join(dry)} called no model, so the rows are not a result.", file=summary)
     if options.rows is not None:
         try:
             with suppress(BrokenPipeError):

@@ -1,4 +1,4 @@
-"""`win-score`: how one model fares against another, by a judge that saw their answers in both orders."""
+"""`win-score`: compare two models by the scores of a judge that saw their answers in both orders."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mergeit_ops.core.measures.win_score import Outcome
 
 NAME = "win-score"
-HELP = "Say how often model A beats model B, from two files of a judge's scores: one with A shown first, one with B."
+HELP = "Count how often model A beats model B, from two files of a judge's scores: A shown first, and B shown first."
 EXAMPLE = (
     """echo '{"id": 1, "score_a": 8, "score_b": 6}' | tee a_first.jsonl > b_first.jsonl""",
     "win-score a_first.jsonl b_first.jsonl",
@@ -30,9 +30,9 @@ _NO_SET = "-"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.epilog = (
-        "Each line of either file is a JSON object: id, the question; optionally set, the test set it is of; and "
-        "score_a and score_b, the scores of models A and B, or judgement, the whole answer of the judge, whose first "
-        "line is the scores of the answer shown first and of the one shown second."
+        "Each line of both files is a JSON object with id (the question), optionally set (its test set), and either "
+        "score_a and score_b (the scores of models A and B) or judgement (the whole answer of the judge, which has the "
+        "scores of the first and the second answer in its first line)."
     )
     parser.add_argument("order1", type=Path, metavar="ORDER1", help="scores with the answer of model A shown first")
     parser.add_argument("order2", type=Path, metavar="ORDER2", help="scores with the answer of model B shown first")
@@ -40,20 +40,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--unreadable",
         choices=UNREADABLE,
         default=UNREADABLE[0],
-        help="a judgement without two scores counts as a tie in its order (the default), or its question not at all",
+        help="how to count a judgement without two scores: tie: a tie in its order (the default); exclude: leave its "
+        "question out",
     )
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Read, count and print."""
+    """Read the files, count and print."""
     if options.order1 == options.order2:
-        raise DatasetError(f"ORDER1 and ORDER2 are both {options.order1}: each order has a file of its own.")
+        raise DatasetError(f"ORDER1 and ORDER2 are both {options.order1}; each order needs its own file.")
     first, second = _read(options.order1, 0), _read(options.order2, 1)
     for here, there, path in ((first, second, options.order2), (second, first, options.order1)):
         missing = next((key for key in here if key not in there), None)
         if missing is not None:
-            raise DatasetError(f"{path}: there is no row for {_named(missing)}, which the other file has.")
+            raise DatasetError(f"{path} has no row for {_named(missing)}, but the other file has one.")
     if not first:
         raise DatasetError(f"{options.order1} and {options.order2} have no rows.")
     found = [
@@ -75,12 +76,12 @@ _Key = tuple[str, str]
 
 @dataclass(frozen=True)
 class _Question:
-    """A question and how it was judged.
+    """A question and its two judgements.
 
-    :param set_name: of the test set.
-    :param first: scores of A and B, A shown first; None where they could not be read.
-    :param second: scores of A and B, B shown first; None likewise.
-    :param unreadable: what becomes of such a judgement.
+    :param set_name: name of the test set.
+    :param first: scores of A and B with A shown first; None: they could not be read.
+    :param second: scores of A and B with B shown first; None: they could not be read.
+    :param unreadable: how to count such a judgement, one of `UNREADABLE`.
     """
 
     set_name: str
@@ -90,22 +91,22 @@ class _Question:
 
     @property
     def outcome(self) -> Outcome | None:
-        """How A fared; None where the question does not count."""
+        """The outcome for A; None if the question is left out."""
         return outcome(self.first, self.second, self.unreadable)
 
     @property
     def contradicts_itself(self) -> bool:
-        """Whether each order has another winner."""
+        """Whether the two orders have different winners."""
         return contradict(self.first, self.second)
 
 
 @dataclass(frozen=True)
 class _Figures:
-    """What came out for a set, or for all questions together.
+    """The figures of a set, or of all questions.
 
-    :param name: of the set.
-    :param tally: of its questions.
-    :param interval: around the win score, 95 %.
+    :param name: name of the set.
+    :param tally: wins, ties and losses.
+    :param interval: 95 % interval of the win score.
     """
 
     name: str
@@ -121,7 +122,7 @@ def _figures(found: Iterable[_Question]) -> Iterable[_Figures]:
         if question.outcome is not None:
             by_set.setdefault(question.set_name, []).append(question.outcome)
     if not by_set:
-        raise DatasetError("No question counts: none was given readable scores in both orders.")
+        raise DatasetError("No question counts, because no question has readable scores in both orders.")
     pooled = [value for outcomes in by_set.values() for value in outcomes]
     named = list(by_set.items()) if len(by_set) > 1 else []
     for name, outcomes in (*named, (_ALL, pooled)):
@@ -145,10 +146,10 @@ def _ends(interval: Interval) -> str:
 
 def _remarks(found: list[_Question], unreadable: int, rule: str) -> Iterable[str]:
     if unreadable:
-        became = "counted as ties in their order" if rule == "tie" else "their questions do not count"
-        yield f"{unreadable:,} of {2 * len(found):,} judgements have no two scores: {became}."
+        became = "they count as ties in their order" if rule == "tie" else "their questions are left out"
+        yield f"{unreadable:,} of {2 * len(found):,} judgements do not have two scores; {became}."
     torn = sum(question.contradicts_itself for question in found)
-    yield f"At {torn:,} of {len(found):,} questions the winner depends on the order; these are ties."
+    yield f"In {torn:,} of {len(found):,} questions, the winner depends on the order; these are ties."
 
 
 def _as_json(figures: Iterable[_Figures], found: list[_Question], unreadable: int) -> dict[str, Any]:
@@ -178,7 +179,7 @@ def _read(path: Path, order: int) -> dict[_Key, Scores | None]:
             raise DatasetError(f"{where}: id must name the question, got {row.get('id')!r}.")
         key = (str(_NO_SET if row.get("set") is None else row["set"]), str(row["id"]))
         if key in found:
-            raise DatasetError(f"{where}: {_named(key)} is there twice.")
+            raise DatasetError(f"{where}: {_named(key)} appears twice.")
         found[key] = _scores(row, order, where)
     return found
 
@@ -187,17 +188,18 @@ def _scores(row: Mapping[str, Any], order: int, where: str) -> Scores | None:
     by_model, said = {"score_a", "score_b"} <= row.keys(), "judgement" in row
     if by_model == said:
         raise DatasetError(
-            f"{where}: either score_a and score_b, or judgement is needed; the row has {', '.join(row)}."
+            f"{where}: a row needs either score_a and score_b, or judgement; this row has {', '.join(row)}."
         )
     if by_model:
         for name in ("score_a", "score_b"):
             if not isinstance(row[name], (int, float, type(None))) or isinstance(row[name], bool):
-                raise DatasetError(f"{where}: {name} must be a number, or null where there is none, got {row[name]!r}.")
+                raise DatasetError(f"{where}: {name} must be a number or null, got {row[name]!r}.")
         return scores_of(row["score_a"], row["score_b"])
     if not isinstance(row["judgement"], (str, type(None))):
-        raise DatasetError(f"{where}: judgement must be the judge's answer as text, got {row['judgement']!r}.")
+        raise DatasetError(f"{where}: judgement must be the answer of the judge as text, got {row['judgement']!r}.")
     shown = read_scores(row["judgement"] or "")
-    # The second file has the answers the other way round.
+    # In the second file, the answer of model B is the first one.
+
     return shown if shown is None or order == 0 else Scores(shown.b, shown.a)
 
 

@@ -34,7 +34,7 @@ def test_a_page_never_takes_the_place_of_another_file(tmp_path):
     html_file(tmp_path / "old.HTM")
     with pytest.raises(DatasetError, match="is a folder"):
         html_file(tmp_path)
-    with pytest.raises(DatasetError, match=r"is there and is no \.html file"):
+    with pytest.raises(DatasetError, match=r"exists and is not an \.html file"):
         html_file(tmp_path / "rows.jsonl")
 
 

@@ -26,7 +26,7 @@ def test_batches_are_listed_and_given_up_by_name(journal, capsys):
     assert listed[0].startswith("batch_1: 2 requests, since ")
     assert listed[1].startswith("not submitted yet: 1 requests")
     assert cli.main(["batch", "forget", "batch_1", "--cache-path", str(journal)]) == 0
-    assert "2 requests will be asked again" in capsys.readouterr().out
+    assert "sends its 2 requests again" in capsys.readouterr().out
     assert cli.main(["batch", "forget", "batch_1", "--cache-path", str(journal)]) == 1
     assert "No batch batch_1 is under way" in capsys.readouterr().err
 
@@ -50,7 +50,7 @@ def test_a_file_that_was_read_already_is_not_taken_for_another(journal, tmp_path
     out.write_text('{"custom_id": "a", "response": {"status_code": 200, "body": {}}}\n')
     # `a` is under way at the server, which has its response.
     assert cli.main(["batch", "import", str(out), "--cache-path", str(journal)]) == 1
-    assert "No request of these responses" in capsys.readouterr().out
+    assert "no batch under way with the requests of these responses" in capsys.readouterr().out
 
 
 def test_what_else_stops_the_recipe_is_said_without_its_log(tmp_path, capfd):

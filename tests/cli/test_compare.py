@@ -146,7 +146,7 @@ def test_one_file_has_figures_and_a_page(files, capsys, tmp_path):
         (["empty.jsonl"], "has no rows"),
         (["other.jsonl"], "no sample format fits"),
         (["a.jsonl", "--sample-format", "messages"], "the column 'messages' of sample format 'messages' is missing"),
-        (["a.jsonl", "--output", "a.jsonl"], "is there and is no .html file"),
+        (["a.jsonl", "--output", "a.jsonl"], "exists and is not an .html file"),
         (
             ["fresh.jsonl", "--embedding-model", "nowhere/none"],
             "The embedding model 'nowhere/none' could not be loaded",

@@ -93,7 +93,7 @@ def test_a_scorer_learns_what_the_judge_says_and_tells_at_what_agreement(tmp_pat
     assert re.search(r"about [\d,]+ prompt tokens and 30,000 completion tokens, together \d", printed.out)
     assert printed.out.index("Price:") < printed.out.index("Asking llm_judge about 300 rows")
     assert re.search(r"300 rows have a score \(mean [\d.]+, spread [\d.]+, [\d.]+ to [\d.]+\)\.", printed.out)
-    assert re.search(r"Spent: 300 calls, .*, [\d.]+ by the prices given\.", printed.out)
+    assert re.search(r"Spent: 300 calls, .*, [\d.]+ at the given prices\.", printed.out)
     folder = tmp_path / "scorer"
     config = config_of(folder)
     agreement = config["metrics"]["agreement"]
@@ -132,7 +132,7 @@ def test_a_second_run_pays_nothing_and_gives_the_same_scorer_whatever_order_the_
         assert len(server.requests) == paid
     assert code == 0
     assert "Price: 0 calls (120 answers are in the journal)" in printed.out
-    assert "Rows that repeat another one, and are asked about once: 2." in printed.out
+    assert "Duplicates, which the judge scores once: 2." in printed.out
     first, second = ((tmp_path / name / WEIGHTS_FILE).read_bytes() for name in ("scorer", "again"))
     assert first == second
 
@@ -150,8 +150,8 @@ def test_a_dry_run_tells_the_price_and_asks_nothing(tmp_path, distill):
         assert server.requests == []
     assert code == 0
     assert calls_told(printed.out) == 120
-    assert "at a price that price_per_1k_prompt and price_per_1k_completion in --judge-params would tell" in printed.out
-    assert "the judge was not asked, and nothing is written" in printed.out
+    assert "give price_per_1k_prompt and price_per_1k_completion in --judge-params" in printed.out
+    assert "the judge was not called, and nothing was written" in printed.out
     assert not (tmp_path / "scorer").exists()
     # Nor does it take a key, where a judge would.
     assert distill(None, "--dry-run")[0] == 0
@@ -178,14 +178,14 @@ def test_rows_without_a_score_are_counted_by_reason_and_left_out(tmp_path, disti
     without = made_from["unscored"][reason]
     assert 0 < without <= 20
     assert made_from["rows_scored"] == made_from["rows_trained_on"] + made_from["rows_held_out"] == 120 - without
-    assert f"{without} have none and are left out ({without} {reason})." in printed.out
+    assert f"{without} have no score and are left out ({without} {reason})." in printed.out
 
 
 def test_too_few_scores_and_a_judge_that_fails_are_one_sentence(tmp_path, distill):
     with FakeLLMServer(but_some(by_length, "No.", 3)) as server:
         code, printed = distill(server, try_num=1)
     assert code == 1
-    assert re.search(r"error: the judge gave \d+ of 120 rows a score; at least 100 are needed", printed.err)
+    assert re.search(r"error: the judge gave \d+ of 120 rows a score; .* needs at least 100", printed.err)
     with FakeLLMServer(lambda _: error(401)) as server:
         code, printed = distill(server)
     assert code == 1
@@ -202,15 +202,15 @@ def test_a_budget_of_tokens_holds(distill):
         code, printed = distill(server, max_total_tokens=20_000)
         assert 0 < len(server.requests) < 100
     assert code == 1
-    assert "max_total_tokens allows 20,000 tokens of them: the rows beyond get no score." in printed.out
-    assert re.search(r"have none and are left out \(\d+ budget\)", printed.out)
+    assert "max_total_tokens allows only 20,000 tokens: the remaining rows get no score." in printed.out
+    assert re.search(r"have no score and are left out \(\d+ budget\)", printed.out)
 
 
 def test_a_judge_that_gives_all_rows_one_score_teaches_nothing(distill):
     with FakeLLMServer(lambda body: judged(body, 4)) as server:
         code, printed = distill(server)
     assert code == 1
-    assert "the judge gave 120 of 120 rows the score 4: there is nothing to learn from it" in printed.err
+    assert "the judge gave 120 of 120 rows the score 4, so a scorer cannot learn a difference" in printed.err
 
 
 def test_a_killed_run_goes_on_and_pays_nothing_twice(tmp_path, distill, data):
@@ -275,7 +275,7 @@ def test_a_scale_with_negative_scores_is_for_the_filter_and_not_for_the_gate(tmp
 def test_a_judge_of_ones_own_may_have_no_scale_and_no_price(tmp_path, distill):
     code, printed = distill(None, "--no-deduction", judge="tests.user_scorers:ByLength")
     assert code == 0
-    assert "scores on this machine, or does not tell what it asks for" in printed.out
+    assert "runs on this machine, or does not plan its calls" in printed.out
     config = config_of(tmp_path / "scorer")
     low, high = config["score_scale"]
     assert 0 < low < high
@@ -300,14 +300,14 @@ def test_rows_that_cannot_be_read_are_counted_and_named(tmp_path, distill, data)
     code, printed = distill(None, "--dry-run", data=mixed)
     assert code == 0
     assert "323 rows" in printed.out
-    assert "Left out, as they have no instruction or no response: 3 (numbers 1, 322, 323)." in printed.out
+    assert "Left out for a missing instruction or response: 3 (rows 1, 322, 323)." in printed.out
     few = write_jsonl(tmp_path / "few.jsonl", rows[:99])
     with FakeLLMServer(by_length) as server:
         code, printed = distill(server, data=few)
         assert server.requests == []
     assert code == 1
     assert "99 different rows" in printed.err
-    assert "at least 100 are needed" in printed.err
+    assert "needs at least 100" in printed.err
 
 
 @pytest.mark.parametrize(
@@ -338,13 +338,13 @@ def test_a_folder_with_other_files_is_not_written_to(tmp_path, distill):
     (tmp_path / "scorer" / "config.json").write_text("{}", encoding="utf-8")
     code, printed = distill(None)
     assert code == 1
-    assert "holds other files; name a new one" in printed.err
+    assert "contains other files; name a new folder" in printed.err
 
 
 def test_options_of_the_judge_go_with_the_judge(tmp_path, data, capsys):
     assert main(["distill", "--judge", "lift", "--output", str(tmp_path / "out")]) == 1
-    assert "--judge needs --data beside it" in capsys.readouterr().err
+    assert "--judge needs --data, the rows that it scores" in capsys.readouterr().err
     scored = ["distill", "--scored", str(data), "--output", str(tmp_path / "out")]
     for arguments in (["--dry-run"], ["--rows", "200"], ["--data", str(data)]):
         assert main([*scored, *arguments]) == 1
-        assert f"{arguments[0]} belongs to --judge" in capsys.readouterr().err
+        assert f"{arguments[0]} works only with --judge" in capsys.readouterr().err

@@ -120,7 +120,7 @@ def test_topics_are_in_one_file_only_and_the_seed_decides_which(finished, export
 def test_the_system_prompt_of_the_recipe_larger_groups_and_chosen_answers(finished, export_sft):
     found = export_sft(finished)
     assert {row["messages"][0]["content"] for row in found.rows} == {OWN_PROMPT}
-    assert "system_prompt of its own" in found.text
+    assert "Use the same system_prompt" in found.text
     counts = {len(row[META]["merge_parents"]) for row in merged_rows(finished).values()}
     assert counts == {2, 3}
     assert len(found.rows) == len(merged_rows(finished))
@@ -138,7 +138,7 @@ def test_without_the_record_a_prompt_of_ones_own_is_not_made_up(finished, export
     todays = Exported(capsys, alone, tmp_path / "todays", "--any-prompt")
     assert len(todays.rows) == len(given.rows)
     assert todays.rows[0]["messages"][0]["content"] == DEFAULT_SYSTEM_PROMPT
-    assert f"{len(todays.rows)} rows stand under another prompt" in todays.text
+    assert f"{len(todays.rows)} rows have another prompt" in todays.text
 
 
 def test_a_row_that_is_no_longer_the_answer_is_counted_and_left_out(finished, export_sft, tmp_path):
@@ -186,7 +186,7 @@ def test_what_cannot_be_exported_is_told_in_a_sentence(tmp_path, export_sft):
     assert "no merged rows" in refused([original(0, "a")])
     assert "merge_strategy: concat" in refused([merged(0, "a"), merged(1, "b")])
     assert "--validation 0" in refused([hand_made("a", 3), hand_made("b", 3)])
-    assert "Only a run with the gate" in refused([hand_made("a", 0, before=None)], "--min-ratio", 1.0)
+    assert "Ratios need a gate in the run" in refused([hand_made("a", 0, before=None)], "--min-ratio", 1.0)
     with pytest.raises(SystemExit):
         refused([hand_made("a", 3), hand_made("b", 4)], "--validation", 1)
 
@@ -231,7 +231,7 @@ def test_no_dataset_is_written_over(tmp_path, export_sft, name):
     (tmp_path / "sft" / name).write_text("mine")
     found = export_sft(write_export(tmp_path / "in.jsonl", [hand_made("a", 0), hand_made("b", 1)]))
     assert found.code == 1
-    assert f"{name}' is there already" in found.text
+    assert f"{name}' exists already" in found.text
     assert list(found.files) == [name]
     assert (tmp_path / "sft" / name).read_text() == "mine"
 
@@ -239,5 +239,5 @@ def test_no_dataset_is_written_over(tmp_path, export_sft, name):
 def test_the_length_of_the_longest_row_is_told(tmp_path, export_sft):
     short = export_sft(write_export(tmp_path / "in.jsonl", [hand_made("a", 0), hand_made("b", 1)]), "--validation", 0)
     whole = "".join(turn["content"] for turn in short.train[0]["messages"])
-    told = int(short.text.partition("has some ")[2].split()[0].replace(",", ""))
+    told = int(short.text.partition("has about ")[2].split()[0].replace(",", ""))
     assert told == pytest.approx(len(whole) / 4, rel=0.05)

@@ -60,7 +60,7 @@ def test_show_shows_a_rewritten_row_beside_what_it_was(tmp_path, capsys):
     export = write_jsonl(tmp_path / "export.jsonl", rows)
     assert cli.main(["show", str(export)]) == 0
     printed = capsys.readouterr().out
-    assert printed.startswith("3 rows: 3 without merge lineage\n2 of them rewritten\n\nREWRITTEN by m (tree)\n")
+    assert printed.startswith("3 rows: 3 without merge lineage\n2 of them are rewritten\n\nREWRITTEN by m (tree)\n")
     assert "    instruction: Name 3 fruits.\n    output: Plum.\n  it was\n    instruction: Name fruits.\n" in printed
     assert "5 fruits" not in printed
     assert cli.main(["show", str(export), "--rewrites", "2"]) == 0

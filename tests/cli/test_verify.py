@@ -157,7 +157,7 @@ def test_it_holds_for_dry_runs_candidates_and_groups(verify, data, tmp_path, mer
         found = verify(data, run_recipe(write_recipe(tmp_path, process, data)))
     assert found.code == 0
     assert "What is not proved" not in found.text
-    assert ("This was a dry run: llm_pair_merger_mapper asked no model" in found.text) == ("dry_run" in merger)
+    assert ("This was a dry run: llm_pair_merger_mapper called no model" in found.text) == ("dry_run" in merger)
 
 
 @pytest.mark.parametrize("layout", every(3, LAYOUTS))

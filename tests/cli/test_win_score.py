@@ -74,7 +74,7 @@ def test_judgements_without_scores_are_told_and_tie_or_leave_their_question_out(
     first = [numbers("q1", 8, 7), numbers("q2", None, None), {"id": "q3", "judgement": "Both are fine."}]
     second = [numbers("q1", 8, 7), numbers("q2", 8, 7), numbers("q3", -1, -1)]
     tied = win_score(first, second)
-    assert "3 of 6 judgements have no two scores: counted as ties in their order" in tied.out
+    assert "3 of 6 judgements do not have two scores; they count as ties in their order" in tied.out
     figures = win_score(first, second, "--json").figures
     assert [figures[name] for name in ("wins", "ties", "losses", "unreadable_judgements")] == [2, 1, 0, 3]
     excluded = win_score(first, second, "--unreadable", "exclude", "--json").figures
@@ -85,15 +85,15 @@ def test_judgements_without_scores_are_told_and_tie_or_leave_their_question_out(
 @pytest.mark.parametrize(
     ("first", "second", "sentence"),
     [
-        (FIRST, SECOND[:3], "2.jsonl: there is no row for question q4"),
-        (FIRST[:3], SECOND, "1.jsonl: there is no row for question q4"),
+        (FIRST, SECOND[:3], "2.jsonl has no row for question q4"),
+        (FIRST[:3], SECOND, "1.jsonl has no row for question q4"),
         ([numbers("q", 1, 2, set="koala")], [numbers("q", 1, 2)], "no row for question q of koala"),
-        ([*FIRST, FIRST[0]], SECOND, "row 5: question q1 is there twice"),
+        ([*FIRST, FIRST[0]], SECOND, "row 5: question q1 appears twice"),
         ([{"score_a": 1, "score_b": 2}], SECOND, "row 1: id must name the question, got None"),
         ([{"id": "q1", "score_a": 1}], SECOND, "either score_a and score_b, or judgement"),
         ([{**FIRST[0], "judgement": "8 7"}], SECOND, "either score_a and score_b, or judgement"),
-        ([numbers("q1", "8", 7)], SECOND, "score_a must be a number, or null where there is none, got '8'"),
-        ([{"id": "q1", "judgement": [8, 7]}], SECOND, "judgement must be the judge's answer as text"),
+        ([numbers("q1", "8", 7)], SECOND, "score_a must be a number or null, got '8'"),
+        ([{"id": "q1", "judgement": [8, 7]}], SECOND, "judgement must be the answer of the judge as text"),
         ([], [], "have no rows"),
     ],
 )
@@ -109,4 +109,4 @@ def test_nothing_that_counts_and_no_file(win_score, capsys, tmp_path):
     assert "No question counts" in win_score(blank, blank, "--unreadable", "exclude").err
     assert "There is no file" in Scored(capsys, tmp_path / "none.jsonl", tmp_path / "1.jsonl").err
     # A judge of one order twice would look as if it had no favourite place.
-    assert "each order has a file of its own" in Scored(capsys, tmp_path / "1.jsonl", tmp_path / "1.jsonl").err
+    assert "each order needs its own file" in Scored(capsys, tmp_path / "1.jsonl", tmp_path / "1.jsonl").err

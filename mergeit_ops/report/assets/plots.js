@@ -153,7 +153,6 @@ const page = (() => {
     wide.observe(table.parentElement);
   }
   // Called after the plotting library, which is last on the page because it takes longest to load.
-
   window.drawPlots = () => { ready = true; drawDue(); };
   return { data, $, fixed, many, colour, escaped, narrow, element, wrapped, touch, plots, plot, base, bars, steps, ticks, medianLines };
 })();

@@ -79,7 +79,7 @@ def test_what_failed_or_is_missing_or_cannot_be_used_is_told_apart(tmp_path, cap
     first = {line["body"]["messages"][0]["content"][0]: line for line in requests_in(folder)}
     written = write(tmp_path / "a.jsonl", [response(first["0"]), failure(first["1"]), response(first["2"], "no")])
     assert cli.main(["batch", "import", written]) == 0
-    assert "1 without one are asked again" in capsys.readouterr().out
+    assert "sends the 1 requests without a response again" in capsys.readouterr().out
     with pytest.raises(LLMUnavailableError, match="2 requests are in"):
         answers_of(by_hand(folder), asked)
     again = requests_in(folder)
@@ -126,6 +126,6 @@ def test_responses_to_something_else_are_said_to_be_that(tmp_path, capsys):
         answers_of(engine_for(server), [text_request(1)])
     strange = write(tmp_path / "out.jsonl", [response({"custom_id": "x"})])
     assert cli.main(["batch", "import", strange]) == 1
-    assert "No request of these responses" in capsys.readouterr().out
+    assert "no batch under way with the requests of these responses" in capsys.readouterr().out
     assert cli.main(["batch", "import", write(tmp_path / "none.jsonl", [])]) == 1
     assert "no responses" in capsys.readouterr().err
