@@ -1,21 +1,26 @@
-"""Which pairs are worth their price: what a model made of pairs, replayed in other orders and with some left out.
+"""Which pairs are worth their price: replays recorded merges in other orders, and without some pairs.
 
     python benchmarks/acceptance.py replay benchmarks/answered_pairs.jsonl [--pilot 20]
     python benchmarks/acceptance.py record rows.jsonl --model NAME --base-url http://localhost:8080/v1 --output a.jsonl
     python benchmarks/acceptance.py stand-in rows.jsonl --answers benchmarks/answered_pairs.jsonl --output b.jsonl
     python benchmarks/acceptance.py label alpaca.jsonl dolly.jsonl --output a.jsonl
 
-Replay: prints how many accepted merges 1,000 tokens buy in the order of the file, and with `min_acceptance`, and how
-many half of the tokens buy in the order of the file and best first. The pairs that are tried first are drawn 200 times;
-the figures are means, and the range of nine draws in ten. The tokens of those pairs are included.
+`replay` prints the accepted merges for 1,000 tokens in the order of the file and with `min_acceptance`. It also prints
+the accepted merges for half of the tokens, in the order of the file and with the best pairs first. The pairs that are
+tried first are drawn 200 times. The figures are means over the draws, with the range of nine draws in ten, and include
+the tokens of these pairs.
 
-Record: pairs the most similar rows, has the model merge each pair alone, and writes one line for each: what a
-prediction may look at, the tokens that the pair took with all further questions, and whether the gate of the recipes
-accepts the merge. Label: the same of the merges in `merge_labels.jsonl`, whose rows are found in the files by their
-hashes. There a merge counts as accepted if it kept both parents and added no demand, as read by language models, and
-tokens are estimates of one question and its answer. Stand-in: pairs of real rows, many of them, with chance in the
-place of the model: a merge is accepted with the probability that the logistic regression of labelled merges gives it.
-The lines hold no text of the rows.
+`record` pairs the most similar rows and sends each pair to the model alone. It writes one line for each pair: the
+features for a prediction, the tokens of all requests, and whether the gate of the recipes accepts the merge.
+
+`label` writes the same lines for the merges in `merge_labels.jsonl`. It finds their rows in the given files by hash. A
+merge counts as accepted if language models judged that it kept both parents and added no demand. The tokens are
+estimates for one request and its answer.
+
+`stand-in` writes lines for many pairs of real rows without a model. Each merge is accepted at random, with the
+probability from a logistic regression on labelled merges.
+
+The lines contain no text of the rows.
 """
 
 from __future__ import annotations
@@ -55,7 +60,7 @@ CHECKS = {"min_parent_kept": 0.5, "refuse_added_demands": True}
 
 
 def record(options: argparse.Namespace) -> None:
-    """Ask a model about pairs, one after the other, and write what became of each."""
+    """Send pairs to a model, one after the other, and write the outcome of each."""
     rows = read_rows(options.rows, options.first)
     topics = TopicClusterGrouper(num_clusters=1).run(NestedDataset(Dataset.from_list(rows)))
     (topic,) = iter_topics(topics)
@@ -87,7 +92,7 @@ def record(options: argparse.Namespace) -> None:
 
 
 def asked(topic: TopicMerges, number: int, llm: Any, judge: MergeJudge, layout: Any) -> dict[str, Any]:
-    """Return what a pair costs, and what becomes of it."""
+    """Return the tokens and the outcome of a pair."""
     request, spent = llm.request(topic, number), llm.engine.total
     before = (spent.prompt_tokens, spent.cached_prompt_tokens, spent.completion_tokens, spent.calls)
 
@@ -112,7 +117,7 @@ def asked(topic: TopicMerges, number: int, llm: Any, judge: MergeJudge, layout: 
 
 
 def label(options: argparse.Namespace) -> None:
-    """Write what is known of labelled merges."""
+    """Write one line for each labelled merge."""
     rows = {digest(row): row for path in options.rows for row in read_rows(path)}
     encoder, conversation = load_encoder(), CONVERSATIONS["llm"]["worked"]
     with jsonlines.open(LABELS) as lines, jsonlines.open(options.output, "a") as found:
@@ -140,7 +145,7 @@ def label(options: argparse.Namespace) -> None:
 
 
 def stand_in(options: argparse.Namespace) -> None:
-    """Write pairs of real rows whose merges are accepted or not as a model of labelled merges draws it."""
+    """Write pairs of real rows; a regression on labelled merges gives the probability that each is accepted."""
     with jsonlines.open(options.answers) as lines:
         known = [line for line in lines.iter(type=dict) if line["strategy"] == "llm"]
     model = AcceptanceModel.fit([line["features"] for line in known], [line["accepted"] for line in known])
@@ -170,13 +175,13 @@ def stand_in(options: argparse.Namespace) -> None:
 
 
 def digest(row: dict[str, Any]) -> str:
-    """Return what names a row in the labels."""
+    """Return the hash that identifies a row in the labels."""
     texts = (str(row.get(name) or "") for name in ("instruction", "input", "output"))
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()
 
 
 def replay(options: argparse.Namespace) -> None:
-    """Print what orders and thresholds are worth."""
+    """Print the accepted merges for each order and threshold."""
     sets: dict[str, list[dict[str, Any]]] = defaultdict(list)
     with jsonlines.open(options.answers) as lines:
         for line in lines.iter(type=dict):
@@ -196,10 +201,10 @@ def replay(options: argparse.Namespace) -> None:
 
 
 def drawn(pairs: list[dict[str, Any]], size: int | None, seed: int) -> dict[str, list[float]]:
-    """Return, for each way to ask, pairs asked, accepted merges and accepted merges for 1,000 tokens."""
+    """Return, for each strategy, the tried pairs, the accepted merges, and the accepted merges for 1,000 tokens."""
     rng = random.Random(seed)
     prospects = [Prospect(f"{rng.random():.9f}", "", tuple(pair["features"]), pair["estimate"]) for pair in pairs]
-    # The merger's choice, or as many as asked for: small sets are smaller than its smallest trial.
+    # The merger's own number, or the given one. A small set can have fewer pairs than the merger's smallest trial.
     tried = pilot([replace(one, tokens=1) for one in prospects], max_tokens=None if size is None else 4 * size)
     model = AcceptanceModel.fit([prospects[at].features for at in tried], [pairs[at]["accepted"] for at in tried])
     likely = model.predict([one.features for one in prospects])
@@ -224,12 +229,12 @@ def drawn(pairs: list[dict[str, Any]], size: int | None, seed: int) -> dict[str,
 
 
 def spent(pair: dict[str, Any]) -> int:
-    """Return the tokens that a pair took."""
+    """Return the tokens of a pair."""
     return int(pair["prompt_tokens"] + pair["completion_tokens"])
 
 
 def bought(order: list[int], tokens: list[int], budget: float) -> list[int]:
-    """Return the pairs that a budget pays for, in an order."""
+    """Return the first pairs that fit into a budget."""
     asked = []
     for at in order:
         budget -= tokens[at]
@@ -240,7 +245,7 @@ def bought(order: list[int], tokens: list[int], budget: float) -> list[int]:
 
 
 def shown(draws: list[dict[str, list[float]]], name: str) -> list[str]:
-    """Return the means of the draws, and the range of nine in ten for the last figure."""
+    """Return the means over the draws, and the range of nine draws in ten for the last figure."""
     asked, accepted, rate, ratio = zip(*(draw[name] for draw in draws), strict=True)
     cuts = quantiles(ratio, n=20)
     return [
@@ -257,27 +262,29 @@ def main() -> None:
     asking = commands.add_parser("record", help="have a model merge pairs")
     asking.set_defaults(run=record)
     asking.add_argument("rows", type=Path, help="JSON Lines: instruction, input, output")
-    asking.add_argument("--model", required=True, help="as the server knows it")
-    asking.add_argument("--name", required=True, help="of the model, for the record")
+    asking.add_argument("--model", required=True, help="name of the model on the server")
+    asking.add_argument("--name", required=True, help="size of the model, for the record")
     asking.add_argument("--base-url", required=True)
     asking.add_argument("--strategy", default="instruction")
     asking.add_argument("--style", default="worked")
     asking.add_argument("--first", type=int, help="rows to read")
     asking.add_argument("--pairs", type=int, default=200)
     asking.add_argument("--output", type=Path, required=True)
-    labels = commands.add_parser("label", help="take the merges of merge_labels.jsonl")
+    labels = commands.add_parser("label", help="use the merges of merge_labels.jsonl")
     labels.set_defaults(run=label)
-    labels.add_argument("rows", type=Path, nargs="+", help="JSON Lines that hold the parents")
+    labels.add_argument("rows", type=Path, nargs="+", help="JSON Lines files with the parents")
     labels.add_argument("--output", type=Path, required=True)
-    drawing = commands.add_parser("stand-in", help="draw what becomes of many pairs")
+    drawing = commands.add_parser("stand-in", help="draw the outcomes of many pairs")
     drawing.set_defaults(run=stand_in)
     drawing.add_argument("rows", type=Path, help="JSON Lines: instruction, input, output")
     drawing.add_argument("--answers", type=Path, required=True, help="written by label")
     drawing.add_argument("--output", type=Path, required=True)
-    replaying = commands.add_parser("replay", help="ask the same pairs in other ways")
+    replaying = commands.add_parser("replay", help="replay the pairs in other orders")
     replaying.set_defaults(run=replay)
     replaying.add_argument("answers", type=Path, help="written by record or label")
-    replaying.add_argument("--pilot", type=int, help="pairs that are tried first, 10 or more (default: as the merger)")
+    replaying.add_argument(
+        "--pilot", type=int, help="number of pairs to try first, at least 10 (default: the merger's own number)"
+    )
     options = parser.parse_args()
     options.run(options)
 

@@ -1,4 +1,4 @@
-"""What benchmarks share: rows to run on, commands measured from outside, tables."""
+"""Functions that benchmarks share: reading rows, measuring commands, printing tables."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 SAMPLE = REPOSITORY / "recipes" / "data" / "sample_instructions.jsonl"
 _DATA = REPOSITORY.parent / "shared" / "data" / "alpaca_9k.jsonl"
 DATA = _DATA if _DATA.exists() else SAMPLE
-"""9,229 rows of Alpaca where they lie beside the checkout, else the sample that ships."""
+"""9,229 rows of Alpaca if they are next to the checkout, else the bundled sample."""
 
 R = TypeVar("R")
 
@@ -30,12 +30,12 @@ def read_rows(path: Path, count: int | None = None) -> list[dict[str, Any]]:
 
 
 def query(row: dict[str, Any]) -> str:
-    """Return the text of a row that is embedded."""
+    """Return the text of a row to embed."""
     return f"{row['instruction']} {row.get('input') or ''}".strip()
 
 
 def timed(function: Callable[[], R]) -> tuple[float, R]:
-    """Return the seconds that a call takes, and what it returns."""
+    """Return the seconds of a call, and its result."""
     start = time.perf_counter()
     result = function()
     return time.perf_counter() - start, result
@@ -56,12 +56,12 @@ def run(command: Sequence[str | Path], **variables: str) -> tuple[float, float]:
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise SystemExit(f"{command[0]} failed:\n{log.decode()[-3000:]}")
-    # Linux counts kilobytes, macOS bytes.
+    # Linux counts in kilobytes, macOS in bytes.
     return time.perf_counter() - start, usage.ru_maxrss / (1024 if sys.platform == "linux" else 1024**2)
 
 
 def median(values: Sequence[float]) -> float:
-    """Return the median of some runs."""
+    """Return the median of several runs."""
     return statistics.median(values)
 
 

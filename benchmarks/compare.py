@@ -1,7 +1,7 @@
-"""Whether comparing large sets stays in bounded memory: all measures of 50,000 rows against 50,000, with intervals.
+"""Memory of comparing large sets: all measures of two files with 50,000 rows each, with intervals.
 
-The rows are made up: unit vectors around centres of very different sizes, some of them near copies. `--embeddings`
-takes real ones: all of them are the reference, and each file has nine tenths of them.
+The rows are synthetic: unit vectors around centres of very different sizes, some of them near copies. `--embeddings`
+takes real vectors: all of them are the reference, and each file has nine tenths of them.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ def as_set(name: str, ids: NDArray[np.int64]) -> RowSet:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, default=50_000, help="of each of two files, and of the reference")
+    parser.add_argument("--rows", type=int, default=50_000, help="rows of each of two files, and of the reference")
     parser.add_argument("--width", type=int, default=384)
-    parser.add_argument("--embeddings", type=Path, help="a .npy file of unit vectors, in place of made-up ones")
+    parser.add_argument("--embeddings", type=Path, help="a .npy file of unit vectors, instead of synthetic ones")
     options = parser.parse_args()
     if options.embeddings is not None:
         pool = np.load(options.embeddings).astype(np.float32)[: options.rows]
-        # Without another tenth each: of one size, and not the same.
+        # Each file lacks another tenth, so both have the same size but different rows.
         kept = [np.flatnonzero(np.arange(len(pool)) % 10 != left_out) for left_out in (0, 5)]
         vectors = [pool[kept[0]], pool[kept[1]], pool]
         ids = [*kept, np.arange(len(pool))]

@@ -1,12 +1,14 @@
-"""Rows per second of the `deita` scorer against a plain loop, on a Llama-shaped model of random weights.
+"""Rows per second of the `deita` scorer compared with a plain loop, on a Llama-shaped model with random weights.
 
     python benchmarks/deita_scorer.py [--rows 64] [--batch-size 8] [--runs 3]
 
-Builds the model (58 million parameters, 32,000 tokens) and scores rows of the sample that ships on the CPU, turn about:
-the plain loop generates two tokens for one prompt at a time and reads the first step, as the released code does; the
-scorer takes one forward pass per batch of rows of like length. Prints median rows per second of both, the seconds of
-processor time per row, both ratios, and the largest difference between the scores. OMP_NUM_THREADS=1 keeps other work
-on the machine out of the ratios: the plain loop's many small steps wait for each other's threads.
+Builds the model (58 million parameters, 32,000 tokens) and scores rows of the bundled sample on the CPU. The two sides
+take turns. The plain loop generates two tokens for one prompt at a time and reads the first step, like the released
+code. The scorer runs one forward pass for each batch of rows with similar lengths.
+
+Prints for both sides the median rows per second and the processor seconds per row, then both ratios, and the largest
+difference between the scores. Set OMP_NUM_THREADS=1, so that other work on the machine hardly affects the ratios: the
+many small steps of the plain loop wait for threads.
 """
 
 from __future__ import annotations
@@ -43,7 +45,7 @@ def build_model(folder: str) -> None:
     tokenizer = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True))
     tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
     special = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
-    # Short pieces and digits of their own, so that there are about as many tokens per row as Llama's tokenizer gives.
+    # With short pieces and separate digits, a row has about as many tokens as with Llama's tokenizer.
     trainer = trainers.BpeTrainer(
         vocab_size=4_000,
         special_tokens=special,
@@ -73,7 +75,7 @@ def build_model(folder: str) -> None:
 
 
 def plain_loop(tokenizer: Any, model: Any) -> Callable[[list[Sample]], list[float]]:
-    """Return what scores one row after the other."""
+    """Return a function that scores one row after the other."""
     import torch
 
     digits = [tokenizer.get_vocab()[digit] for digit in "123456"]
@@ -99,7 +101,7 @@ def plain_loop(tokenizer: Any, model: Any) -> Callable[[list[Sample]], list[floa
 
 
 def seconds(run: Callable[[], Any]) -> tuple[float, float]:
-    """Return the seconds on the clock and of processor time."""
+    """Return the wall seconds and the processor seconds."""
     clock, processor = time.perf_counter(), time.process_time()
     run()
     return time.perf_counter() - clock, time.process_time() - processor

@@ -2,8 +2,8 @@
 
     python benchmarks/distilabel_side.py requests.jsonl URL CONCURRENCY
 
-Each line of the input holds `system_prompt` and `instruction`. Prints the seconds that the pipeline takes, once it is
-loaded, and how many requests came back with a text.
+Each line of the input has `system_prompt` and `instruction`. Prints the seconds of the pipeline without its loading
+time, and the number of requests with an answer.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from distilabel.steps.tasks import TextGeneration
 def main(source: str, url: str, concurrency: str) -> None:
     with open(source, encoding="utf-8") as file:
         rows = [json.loads(line) for line in file]
-    # A batch is what distilabel has in flight at the same time.
+    # distilabel sends the requests of one batch at the same time.
     size = int(concurrency)
     with Pipeline() as pipeline:
         load = LoadDataFromDicts(data=rows, batch_size=size)

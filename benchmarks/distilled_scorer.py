@@ -1,4 +1,4 @@
-"""What the distilled scorer costs beside the embedding that it rests on.
+"""The cost of the distilled scorer compared with the embedding that it uses.
 
     python benchmarks/distilled_scorer.py [--rows my.jsonl] [--count 400]
 
@@ -22,14 +22,14 @@ SAMPLE = Path(__file__).resolve().parents[1] / "recipes" / "data" / "sample_inst
 
 
 class TimedEncoder:
-    """The encoder, with the seconds it took."""
+    """The encoder, which counts its seconds."""
 
     def __init__(self) -> None:
         self.encoder = load_encoder()
         self.seconds = 0.0
 
     def encode(self, texts, batch_size=32):
-        """Embed as the encoder does, and count the seconds."""
+        """Embed texts and count the seconds."""
         started = time.process_time()
         vectors = self.encoder.encode(texts, batch_size=batch_size)
         self.seconds += time.process_time() - started

@@ -1,10 +1,10 @@
-"""What `embedding_text` does to the topics of conversations.
+"""The effect of `embedding_text` on the topics of conversations.
 
     python benchmarks/embedded_turns.py [--model NAME]
 
-Made-up conversations of two questions: one of the sample with its answer, then one of another source with its answer.
-For each setting, K-means finds as many topics as there are sources; the adjusted Rand index tells whether they are
-those of the first question or of the last. The median of ten seeds.
+Each synthetic conversation has two questions with their answers, from two different sources of the sample. For each
+setting, K-means finds as many topics as there are sources. The adjusted Rand index shows whether the topics agree with
+the sources of the first question or of the last one. The figures are medians over ten seeds.
 """
 
 from __future__ import annotations

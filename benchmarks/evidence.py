@@ -1,16 +1,19 @@
-"""What selection methods, and merges, are worth to a small student: real recipes, several pools, intervals.
+"""The worth of selection methods and of merges for a small student, from real recipes and several pools.
 
     python benchmarks/evidence.py sets FOLDER --alpaca A.jsonl --release R.jsonl --dolly D.jsonl
     python benchmarks/evidence.py commands FOLDER --student MODEL
     python benchmarks/evidence.py run FOLDER --student MODEL --limit-s 3000
     python benchmarks/evidence.py table FOLDER --student MODEL
 
-`sets` writes two experiments into FOLDER: `selection`, with what methods choose of pools of Alpaca rows, and `merges`,
-with the merges of a release beside the rows of the release that are no merges (see `evidence_sets.py`). What is there
-stays, so that a further method is a line in `METHODS` and the same command. `commands` prints what `run` runs:
-`train-eval`, an experiment after the other, whole repeats first; `run` begins no training that would end after the
-limit, and goes on from FOLDER/results.jsonl. `table` writes what is measured so far as Markdown, and how the order of
-methods by measured worth agrees with their order by what `compare` measures without training.
+`sets` writes two experiments into FOLDER (see `evidence_sets.py`). `selection` has the rows that each method chooses
+from pools of Alpaca rows. `merges` compares the merges of a release with rows of the release that are not merges.
+Existing files stay, so to add a method, add a line to `METHODS` and run the same command again.
+
+`commands` prints the `train-eval` commands that `run` executes, one experiment after the other. `run` starts no
+training that would end after the limit, and continues from FOLDER/results.jsonl.
+
+`table` prints the results so far as Markdown. It also shows how well the order of methods by measured worth agrees with
+their order by the measures of `compare`, which need no training.
 """
 
 from __future__ import annotations
@@ -39,7 +42,7 @@ ANSWER_TOKENS = 16_000
 POOLS = 6
 MEANS = ("token", "row")
 FEWEST_RANKED = 6
-"""Five have so few orders that only full agreement is more than chance makes."""
+"""With five sets, only full agreement of two orders would be significant."""
 
 
 def main() -> int:
@@ -57,9 +60,9 @@ def main() -> int:
         command.add_argument("folder", type=Path)
         command.add_argument("--student", required=True)
         command.add_argument("--experiments", nargs="+", default=EXPERIMENTS, choices=EXPERIMENTS)
-        command.add_argument("--methods", nargs="+", help="folders of sets (default: all that are there)")
-        command.add_argument("--answer-tokens", type=int, default=ANSWER_TOKENS, help="of a training")
-        command.add_argument("--pools", type=int, default=POOLS, help=f"of each experiment (default: {POOLS})")
+        command.add_argument("--methods", nargs="+", help="folders of sets (default: all existing ones)")
+        command.add_argument("--answer-tokens", type=int, default=ANSWER_TOKENS, help="answer tokens of a training")
+        command.add_argument("--pools", type=int, default=POOLS, help=f"pools of each experiment (default: {POOLS})")
         command.set_defaults(run=function)
         if name == "run":
             command.add_argument("--limit-s", type=float, default=600)
@@ -102,7 +105,7 @@ def tell(options: argparse.Namespace) -> None:
 
 
 def command_of(options: argparse.Namespace, name: str, results: Path | None = None) -> list[str]:
-    """Return the command that trains for an experiment."""
+    """Return the `train-eval` command of an experiment."""
     folder = options.folder / name
     pools = [folder / "pools" / f"{number}.jsonl" for number in range(1, options.pools + 1)]
     return [
@@ -114,7 +117,7 @@ def command_of(options: argparse.Namespace, name: str, results: Path | None = No
 
 
 def figures_of(options: argparse.Namespace, name: str) -> dict[str, Any]:
-    """Return the figures of what is finished, while trainings may go on."""
+    """Return the figures of the finished trainings, even while others run."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "results.jsonl"
         if (options.folder / "results.jsonl").exists():
@@ -125,13 +128,13 @@ def figures_of(options: argparse.Namespace, name: str) -> dict[str, Any]:
 
 
 def controls_table(found: Mapping[str, Any]) -> str:
-    """Return what the experiment sees of its controls."""
+    """Return the table of the controls."""
     lines = [[CONTROL_NAMES[role], str(one["draws"]), *_differences(one)] for role, one in found["controls"].items()]
     return table(["control", "pools", *(f"per {mean}" for mean in MEANS)], lines)
 
 
 def worth_table(found: Mapping[str, Any]) -> str:
-    """Return the sets, the best per row first."""
+    """Return the table of the sets, the best per row first."""
     lines = []
     measured = [one for one in found["sets"] if "draws" in one]
     for one in sorted(measured, key=lambda one: one["difference_to_random"]["row"]["value"]):
@@ -141,7 +144,7 @@ def worth_table(found: Mapping[str, Any]) -> str:
 
 
 def agreement_table(options: argparse.Namespace, name: str, found: Mapping[str, Any]) -> str:
-    """Return how the order of sets by what they are worth agrees with their order by measures that need no training."""
+    """Return how well the order of sets by their worth agrees with their order by measures that need no training."""
     from scipy.stats import spearmanr
 
     measured = [one for one in found["sets"] if "draws" in one]
@@ -149,7 +152,7 @@ def agreement_table(options: argparse.Namespace, name: str, found: Mapping[str, 
         return f"Fewer than {FEWEST_RANKED} sets are measured: too few to compare orders."
     pools = min(one["draws"] for one in measured)
     if pools < max(one["draws"] for one in measured):
-        # Worth and measures are of the same pools.
+        # Worth and measures must come from the same pools.
         common = argparse.Namespace(**{**vars(options), "pools": pools})
         measured = [one for one in figures_of(common, name)["sets"] if "draws" in one]
     names = [_name(one) for one in measured]
@@ -169,7 +172,7 @@ def agreement_table(options: argparse.Namespace, name: str, found: Mapping[str, 
 
 
 def compared(options: argparse.Namespace, name: str, number: int) -> dict[str, dict[str, float]]:
-    """Return what `compare` measures of each set of a pool, with equal rows of each; kept beside the results."""
+    """Return the measures of `compare` for each set of a pool, with equal rows; they are cached next to the results."""
     folder = options.folder / name
     kept = options.folder / "compared" / f"{name}_{number}.json"
     files = sorted((folder / "sets").glob(f"*/{number}.jsonl"))

@@ -1,7 +1,7 @@
-"""The sets that `evidence.py` trains on: pools of rows that share none, held-out rows, and what methods choose.
+"""The sets that `evidence.py` trains on: disjoint pools, held-out rows, and the rows that methods choose.
 
-To add a method, add a line to `METHODS`: a recipe of this repository, and what it overrides to choose 300 of 1,500
-rows.
+To add a method, add a line to `METHODS`: a recipe of this repository, and the options with which it chooses 300 of
+1,500 rows.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ BROUGHT = ("mergeit_embedding", "__dj__stats__", "__dj__meta__")
 
 @dataclass(frozen=True)
 class Method:
-    """How a set is chosen: a recipe, and the options of `dj-process` that it is run with."""
+    """A way to choose a set: a recipe, and options of `dj-process`."""
 
     recipe: str
     overrides: Sequence[str] = ()
@@ -39,7 +39,7 @@ _BY_SCORE = (
 METHODS: Mapping[str, Method] = {
     "facility_location": Method("recipes/select_only.yaml"),
     "facility_location_quality": Method("recipes/methods/qdit.yaml"),
-    # Of vectors of MiniLM, no two rows of a pool are above the bound of the paper.
+    # With MiniLM vectors, no two rows of a pool reach the paper's threshold.
     "deita": Method("recipes/methods/deita.yaml", (*_BY_SCORE, "--scored_diversity_selector.max_similarity", "auto")),
     "longest": Method("benchmarks/data/longest_answers.yaml"),
     "kmeans_farthest": Method(
@@ -55,16 +55,16 @@ METHODS: Mapping[str, Method] = {
     ),
     "instag_keywords": Method("recipes/methods/instag.yaml"),
 }
-"""What is judged. Each chooses 300 rows of a pool: a fifth is the default of the recipes that name no number."""
+"""The methods to judge. Each chooses 300 rows of a pool. A fifth is the default of recipes without a number."""
 
 
 def split(rows: Iterable[Row], held_out: int, parts: int, most: int) -> tuple[list[Row], list[list[Row]]]:
-    """Return held-out rows and disjoint parts, by a hash of what rows ask: their order in the file does not count.
+    """Divide rows into held-out rows and disjoint pools by a hash of their questions, not by their order.
 
-    :param rows: rows that ask the same are kept once.
-    :param held_out: how many are held out.
-    :param parts: how many pools.
-    :param most: rows of a pool; what is left over is not used.
+    :param rows: rows; of several with the same question, one is kept.
+    :param held_out: number of held-out rows.
+    :param parts: number of pools.
+    :param most: number of rows of each pool; the remaining rows are not used.
     """
     by_question = {question(row): row for row in rows}
     ordered = [by_question[asked] for asked in sorted(by_question, key=place)]
@@ -74,17 +74,17 @@ def split(rows: Iterable[Row], held_out: int, parts: int, most: int) -> tuple[li
 
 
 def question(row: Mapping[str, Any]) -> str:
-    """Return what a row asks, without case and spacing."""
+    """Return the question of a row without case and spacing."""
     return " ".join(f"{row['instruction']} {row.get('input') or ''}".casefold().split())
 
 
 def place(text: str) -> str:
-    """Return a text that orders rows at random."""
+    """Return a sort key that puts rows into a random order."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def plain(row: Mapping[str, Any]) -> Row:
-    """Return the texts of a row, so that a row is the same in every set."""
+    """Return only the texts of a row, so that it is the same in every set."""
     return {name: str(row.get(name) or "").strip() for name in ("instruction", "input", "output")}
 
 
@@ -95,20 +95,20 @@ def write(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def write_pool(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write the rows of a pool; what was chosen of other rows would not fit them."""
+    """Write the rows of a pool. Refuse a folder whose pool has other rows, because its chosen sets would not fit."""
     before = path.read_text(encoding="utf-8") if path.exists() else None
     write(path, rows)
     if before is not None and path.read_text(encoding="utf-8") != before:
         path.write_text(before, encoding="utf-8")
-        raise SystemExit(f"{path} has other rows: it was made of another file. Name a new folder.")
+        raise SystemExit(f"{path} has other rows, from another file. Name a new folder.")
 
 
 def write_selections(rows: Path, folder: Path, pools: int, methods: Sequence[str]) -> None:
-    """Write held-out rows, pools, and what each method chooses of each pool; what is there stays.
+    """Write held-out rows, pools, and the rows that each method chooses from each pool. Existing files stay.
 
     :param rows: Alpaca rows.
-    :param folder: to write to.
-    :param pools: how many.
+    :param folder: folder to write to.
+    :param pools: number of pools.
     :param methods: names in `METHODS`.
     """
     held_out, parts = split(map(plain, read_rows(rows)), HELD_OUT, pools, ROWS)
@@ -125,15 +125,15 @@ def write_selections(rows: Path, folder: Path, pools: int, methods: Sequence[str
 
 
 def write_merges(rows: Path, others: Path, folder: Path, pools: int) -> None:
-    """Write the merges of a release, and as pools the rows of the release that are no merges.
+    """Write the merges of a release as sets, and its other rows as pools.
 
-    Held out are rows of another source: rows that people have written, so that neither the model that wrote the merges
-    nor the one that wrote the answers of the pool is at home in them.
+    The held-out rows come from another source and were written by people. So they favour neither the model that wrote
+    the merges nor the model that wrote the answers of the pool.
 
-    :param rows: of the release, with `kind`: `merged` or `original`.
+    :param rows: rows of the release, with `kind`: `merged` or `original`.
     :param others: rows of the other source.
-    :param folder: to write to.
-    :param pools: how many.
+    :param folder: folder to write to.
+    :param pools: number of pools.
     """
     release = read_rows(rows)
     asked = {question(row) for row in release}
@@ -142,7 +142,7 @@ def write_merges(rows: Path, others: Path, folder: Path, pools: int) -> None:
     write(folder / "heldout.jsonl", held_out)
     parts = {kind: split(own, 0, pools, ROWS)[1] for kind, own in by_kind.items()}
     for number, (merged, original) in enumerate(zip(parts["merged"], parts["original"], strict=True), start=1):
-        # What length alone does.
+        # A control that shows the effect of length alone.
         longest = sorted(original, key=lambda row: -len(row["output"]))[: min(len(merged), len(original) // 2)]
         write_pool(folder / "pools" / f"{number}.jsonl", original)
         write(folder / "sets" / "merged" / f"{number}.jsonl", merged)
@@ -150,7 +150,7 @@ def write_merges(rows: Path, others: Path, folder: Path, pools: int) -> None:
 
 
 def chosen(method: Method, pool: Path, export: Path) -> None:
-    """Run a recipe on a pool, where its export is not there yet."""
+    """Run a recipe on a pool, unless its export exists."""
     if export.exists():
         return
     command = [

@@ -1,12 +1,13 @@
-"""Facility location: the selector's greedy beside submodlib, topic by topic and on a whole dataset.
+"""Facility location: the selector's greedy algorithm compared with submodlib, for single topics and a whole dataset.
 
     python benchmarks/facility_location.py [--data rows.jsonl] [--repeats 5] [--apricot PYTHON]
 
-For topics both sides choose 20 % on the same ready kernel; what computing it takes stands apart. A flat selection
-of 20 % of all rows is run in a process of its own for each side, from embeddings to indices: seconds, peak memory, and
-the objective as a share of the best. apricot-select, which wants other versions of its libraries than Data-Juicer, runs
-with the Python named (`python -m venv V; V/bin/pip install apricot-select`), or is left out. With `--shapes 12000`
-only selections without a kernel of all rows are compared with the exact greedy, on made-up rows of many shapes.
+For single topics, both sides choose 20 % with the same precomputed kernel; the time to compute it is a separate column.
+A flat selection of 20 % of all rows runs in its own process for each side, from embeddings to indices. The table has
+seconds, peak memory, and the objective as a share of the best one. apricot-select needs other library versions than
+Data-Juicer, so it runs with the Python of `--apricot` (`python -m venv V; V/bin/pip install apricot-select`), or is
+left out. `--shapes 12000` only compares selections without a kernel of all rows with the exact greedy algorithm, on
+synthetic rows of many shapes.
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ def flat(vectors: np.ndarray, apricot: str | None) -> str:
 
 
 def shapes(rows: int) -> dict[str, np.ndarray]:
-    """Return made-up embeddings of which many gains are alike, or which few choices cover."""
+    """Return synthetic embeddings in which many gains are equal, or which a few rows cover."""
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(20, 64))
     outliers = rows // 10
@@ -129,12 +130,12 @@ def shapes(rows: int) -> dict[str, np.ndarray]:
 
 
 def large(rows: int) -> str:
-    """Return the table of selections without a kernel of all rows beside the exact greedy, in turns."""
+    """Return the table that compares selections without a kernel of all rows with the exact greedy algorithm."""
     from mergeit_ops.core.selection.facility_location import objective, select, similarity
     from mergeit_ops.core.selection.lazy_greedy import lazy_greedy
 
     lines = []
-    select(shapes(1_000)["no clusters"], 300, dense_rows=500)  # loads what it imports
+    select(shapes(1_000)["no clusters"], 300, dense_rows=500)  # loads its imports
     for name, vectors in shapes(rows).items():
         budget = len(vectors) // SHARE
         ours, chosen = timed(lambda vectors=vectors, budget=budget: select(vectors, budget, dense_rows=rows // 2))
@@ -151,8 +152,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=DATA, help="JSON Lines with instruction, input and output")
     parser.add_argument("--embeddings", type=Path, help=".npy of unit vectors, instead of embedding the data")
-    parser.add_argument("--repeats", type=int, default=5, help="runs of each topic; the fastest counts (default: 5)")
-    parser.add_argument("--shapes", type=int, metavar="ROWS", help="only compare shapes of made-up rows, e.g. 12000")
+    parser.add_argument(
+        "--repeats", type=int, default=5, help="runs for each topic, of which the fastest counts (default: 5)"
+    )
+    parser.add_argument(
+        "--shapes", type=int, metavar="ROWS", help="only compare shapes of synthetic rows, such as 12000"
+    )
     parser.add_argument("--apricot", help="a Python that has apricot-select")
     options = parser.parse_args()
     if options.shapes:

@@ -1,4 +1,4 @@
-"""Embedding, losses, local merging and the `deita` scorer on one GPU, each beside the plain way, within a time limit.
+"""Embedding, losses, local merging and the `deita` scorer on one GPU, compared with plain code, within a time limit.
 
     python benchmarks/gpu.py --output gpu.json [--shapes published|tiny] [--device cuda|cpu] [--limit-s 480]
         [--only embedding losses_1b]
@@ -11,15 +11,15 @@
 | `deita_7b` | scorer `deita` | a row at a time, two tokens generated, as in the released code |
 
 Models have random weights in bfloat16 and the shapes of Llama-3.2-1B and Llama-2-7B (`--shapes tiny`: 58 million
-parameters). They are drawn on the device and written to a folder for temporary files, which needs 17 GB (TMPDIR names
-another). Both sides run the same weights on the same rows, turn about. Embedding is by the default encoder with its
+parameters). The weights are drawn on the device and written to a temporary folder, which needs 17 GB (TMPDIR sets its
+place). Both sides run the same weights on the same rows, and take turns. Embedding uses the default encoder with its
 own weights. Nothing is downloaded.
 
-Each part is a process of its own and has a share of the time that is left. It begins with few rows and takes more as
-long as they fit; the figures are those of the largest number. The JSON is written after each part. `status` of a part
-is `ok`, `out_of_memory`, `out_of_time`, `failed` or `not_run`; one that was ended keeps the figures that it had.
-`ratio` is how many times as fast ours is, the median over pairs of runs that follow each other. Memory is that of torch
-on the GPU at its peak, weights included. Both sides share the weights; only in `merging` they are there twice.
+Each part runs in its own process and gets a share of the remaining time. It starts with few rows and takes more as long
+as they fit; the figures are those of the largest number. The JSON is written after each part. The `status` of a part is
+`ok`, `out_of_memory`, `out_of_time`, `failed` or `not_run`. A part that was stopped keeps its figures so far. `ratio`
+is the speed-up of ours, the median over pairs of consecutive runs. Memory is torch's peak on the GPU, including
+weights. Both sides share the weights, except in `merging`, which has them twice.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from common import median, timed
 if TYPE_CHECKING:
     from gpu_sides import Sides
 
-# Of the time that is left, a part has its weight over the weights of the parts to come.
+# A part gets its weight's share of the remaining time, among the parts that have not run.
 PARTS: Mapping[str, Mapping[str, float]] = {
     "published": {"embedding": 1, "losses_1b": 2, "merging_1b": 3, "losses_7b": 4, "deita_7b": 4},
     "tiny": {"embedding": 1, "losses_tiny": 1, "merging_tiny": 1, "deita_tiny": 1},
@@ -52,15 +52,15 @@ FEW = 2
 
 
 def measured(sides: Sides, device: str, until: float, tell: Callable[[dict[str, Any]], None]) -> None:
-    """Measure ways to do the same work, turn about, on more and more rows.
+    """Measure several ways to do the same work, in turns, on more and more rows.
 
     :param sides: the ways.
-    :param device: where they run.
-    :param until: when to end, by `time.time`.
-    :param tell: hears the figures of each number of rows, and of each further run on the largest.
+    :param device: device on which they run.
+    :param until: time to stop, as in `time.time`.
+    :param tell: called with the figures after each number of rows, and after each further run on the largest number.
     """
     for way in sides.ways.values():
-        way(sides.rows[:1])  # loads what is not loaded yet
+        way(sides.rows[:1])  # loads models and libraries
     count = min(FEW, len(sides.rows))
     while True:
         runs = [run_once(sides, count, device)]
@@ -76,11 +76,11 @@ def measured(sides: Sides, device: str, until: float, tell: Callable[[dict[str, 
 
 
 Run = Mapping[str, tuple[float, int | None, Any]]
-"""Of each way: its seconds, its peak of memory in bytes, its results."""
+"""Seconds, peak memory in bytes, and results of each way."""
 
 
 def run_once(sides: Sides, count: int, device: str) -> Run:
-    """Run each way on the first rows."""
+    """Run each way on the first rows of the set."""
     rows, found = sides.rows[:count], {}
     for name, way in sides.ways.items():
         reset_peak(device)
@@ -120,14 +120,14 @@ def reset_peak(device: str) -> None:
 
 
 def peak(device: str) -> int | None:
-    """Return the bytes of the GPU that torch has used at most; None: there is no GPU."""
+    """Return torch's peak memory on the GPU in bytes; None without a GPU."""
     import torch
 
     return torch.cuda.max_memory_allocated(device) if device == "cuda" else None
 
 
 def machine(device: str) -> dict[str, Any]:
-    """Return what the figures were measured on."""
+    """Return a description of the machine."""
     import torch
 
     if device == "cpu":
@@ -146,13 +146,13 @@ def machine(device: str) -> dict[str, Any]:
 
 
 def run_part(name: str, folder: Path, device: str, until: float, output: Path) -> None:
-    """Measure one part, and write what is known of it again and again.
+    """Measure one part, and write its figures after each step.
 
-    :param name: of the part: its kind, and the shape of its model.
-    :param folder: for models.
-    :param device: where it runs.
-    :param until: when to end, by `time.time`.
-    :param output: JSON to write.
+    :param name: name of the part: its kind, and the shape of its model.
+    :param folder: folder for models.
+    :param device: device on which it runs.
+    :param until: time to stop, as in `time.time`.
+    :param output: path of the JSON file.
     """
     from gpu_sides import KINDS
     from local_llm import build_model
@@ -171,7 +171,7 @@ def run_part(name: str, folder: Path, device: str, until: float, output: Path) -
     try:
         tell(machine=machine(device))
         if shape and not (folder / shape).exists():
-            # Under another name until it is whole: the process may be ended at any time.
+            # Written under another name first, because the process can be stopped at any time.
             new = folder / f"{shape}.new"
             part["seconds_to_build"] = round(timed(lambda: build_model(str(new), shape, device))[0], 1)
             new.rename(folder / shape)
@@ -187,16 +187,16 @@ def run_part(name: str, folder: Path, device: str, until: float, output: Path) -
 
 
 def run_apart(name: str, folder: Path, device: str, seconds: float) -> dict[str, Any]:
-    """Measure one part in a process of its own, which is ended when its time is over.
+    """Measure one part in its own process, which is stopped when its time is over.
 
-    :param name: of the part.
-    :param folder: for models.
-    :param device: where it runs.
-    :param seconds: that it has.
+    :param name: name of the part.
+    :param folder: folder for models.
+    :param device: device on which it runs.
+    :param seconds: time limit.
     """
     told = folder / f"{name}.json"
     command = [sys.executable, __file__, "--part", name, "--folder", folder, "--device", device]
-    # It ends by itself a little earlier.
+    # The process normally ends a little earlier by itself.
     command += ["--until", str(time.time() + 0.9 * seconds), "--output", told]
     environment = os.environ | {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
     ended: dict[str, Any] = {}
@@ -213,7 +213,7 @@ def run_apart(name: str, folder: Path, device: str, seconds: float) -> dict[str,
 
 
 def line_of(name: str, part: Mapping[str, Any]) -> str:
-    """Return a line about a part."""
+    """Return a line with the figures of a part."""
     why = "" if part["status"] == "ok" else f"{part['status']} ({part['why']}) "
     if "ours" not in part:
         return f"{name}: {why}"
@@ -262,7 +262,9 @@ def measure_all(shapes: str, device: str, limit_s: float, output: Path, only: li
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, default=Path("gpu.json"), help="the JSON (default: gpu.json)")
-    parser.add_argument("--shapes", choices=sorted(PARTS), default="published", help="of models (default: published)")
+    parser.add_argument(
+        "--shapes", choices=sorted(PARTS), default="published", help="shapes of the models (default: published)"
+    )
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda", help="default: cuda")
     parser.add_argument("--limit-s", type=float, default=480, help="seconds for all parts (default: 480)")
     parser.add_argument("--only", nargs="+", help="names of parts (default: all)")

@@ -1,4 +1,4 @@
-"""What `gpu.py` measures: for each kind of work, the rows, the plain way and ours."""
+"""The work that `gpu.py` measures: for each kind, the rows, the plain way and ours."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ NEW_TOKENS = 32
 class Sides:
     """Ways to do the same work.
 
-    :param rows: what it is done on.
-    :param tokens: counts the tokens of some rows.
-    :param ways: name to function of some rows; the first is the plain way.
-    :param agreement: name of a measure of how well the results of two ways agree, and the measure; None: chance is at
-        work.
+    :param rows: rows to work on.
+    :param tokens: function that counts the tokens of rows.
+    :param ways: function that processes rows, by the name of the way; the first is the plain way.
+    :param agreement: name and function of a measure of how well the results of two ways agree; None: the results are
+        random.
     """
 
     rows: Sequence[Any]
@@ -92,7 +92,7 @@ def losses(folder: str, device: str) -> Sides:
     def tokens(rows: Sequence[Sample]) -> int:
         return sum(len(before) + 2 * len(response) for before, response in map(parts, rows))
 
-    # Of longer ones the two sides would cut different ends.
+    # The two sides would cut longer texts at different ends.
     rows = samples()
     lengths = map(len, shared.tokens([LOSS_PROMPTS["plain"].before_response(row) + row.output for row in rows]))
     short = [row for row, length in zip(rows, lengths, strict=True) if length < LOSS_TOKENS - 8]
@@ -132,7 +132,7 @@ KINDS: Mapping[str, Callable[[str, str], Sides]] = {
 
 
 def samples() -> list[Sample]:
-    """Return rows, in an order in which the first are like all."""
+    """Return rows in random order, so that the first rows are a fair sample."""
     return shuffled([Sample(row["instruction"], row.get("input") or "", row["output"]) for row in read_rows(DATA)])
 
 

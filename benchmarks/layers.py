@@ -1,8 +1,8 @@
-"""Where the processor time of a run goes, by layer: every thread's time is counted to the code that it was in.
+"""The processor time of a run, by layer of code.
 
-Every two milliseconds of processor time, what each thread has used since counts to the code that it is in. Code
-written in C counts to the Python function that called it, and the standard library to whoever called that. A thread
-that waits for the other one is in the event loop, which is given more than its share; so are the calls of the system.
+The time of each thread is sampled every two milliseconds of processor time, and counts for the code that the thread is
+in. C code counts for the Python function that called it, and the standard library for its caller. A thread that waits
+for another one is in the event loop, so the event loop and system calls get more than their share.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
     "prompts": ("/mergeit_ops/core/merging/prompts", "/mergeit_ops/core/merging/conversations"),
     "pairing, reading and writing rows": ("/mergeit_ops/", "/datasets/", "/numpy/", "/pyarrow/"),
 }
-"""Layer to parts of the paths of its code; the first that fits counts."""
+"""Parts of code paths by layer; the first match counts."""
 
 
 @contextmanager
 def processor_time_by_layer() -> Iterator[Counter[str]]:
-    """Collect the processor seconds of all threads by layer while the block runs in the main thread; Linux only."""
+    """Collect the processor seconds of all threads by layer while a block runs in the main thread. Linux only."""
     seconds: Counter[str] = Counter()
     used = {threading.get_ident(): time.thread_time()}
 
@@ -54,7 +54,7 @@ def processor_time_by_layer() -> Iterator[Counter[str]]:
         for thread in threading.enumerate():
             if thread.ident in frames:
                 now = time.clock_gettime(time.pthread_getcpuclockid(thread.ident))
-                # A new thread may have the number of one that has ended.
+                # A new thread can have the id of one that has ended.
                 seconds[_layer_of(frames[thread.ident])] += max(0.0, now - used.get(thread.ident, 0.0))
                 used[thread.ident] = now
 

@@ -1,19 +1,20 @@
-"""Merges per second of the LLM stage, beside a serial loop, Data-Juicer's LLM mapper and distilabel, on one server.
+"""Merges per second of the LLM stage, a serial loop, Data-Juicer's LLM mapper and distilabel, on one server.
 
     python benchmarks/llm_throughput.py [--data rows.jsonl] [--pairs 2000] [--latency 0.5] [--concurrency 64]
     python benchmarks/llm_throughput.py --ours-only --pairs 1000 2000 --repeats 3
     python benchmarks/llm_throughput.py --ours-only --latency 0 --concurrency 256 --layers
     python benchmarks/llm_throughput.py --ours-only --latency 0.5 --concurrency 512
 
-A loopback server in a process of its own answers each request after the latency, as a model would that takes that long
-for a merge; client and server share the processors. Ideal is what whole waves of `--concurrency` requests take; 2,000
-pairs and 1,000 are the two sizes to compare runs at, the smaller one being where what a run takes once weighs most. The
-slow sides are measured on fewer pairs, as many as the table says. distilabel, which wants other versions of its
-libraries than Data-Juicer, runs with the Python named, its pipeline's start counted in, or is left out. Beside each
-share of the ideal stands the processor time of a call: of the whole process, of the thread in it that calls the server,
-and of the server. Other work on the machine changes it less. Without latency there is no ideal: what counts are the
-requests a second, and with `--layers` which code the processor time of the client goes to. A few pairs are of two
-languages, and are not merged.
+A loopback server in its own process answers each request after the latency, like a model that takes this long for a
+merge. Client and server share the processors. The ideal time is that of whole waves of `--concurrency` requests.
+Compare runs at 1,000 and 2,000 pairs: the fixed cost of a run matters more at the smaller size. The slow sides are
+measured on fewer pairs; the table gives their number. distilabel needs other library versions than Data-Juicer, so it
+runs with the given Python, including the start of its pipeline, or is left out.
+
+Next to each share of the ideal, the table has the processor time of a call: of the whole process, of its thread that
+calls the server, and of the server. Other work on the machine changes these figures less. Without latency there is no
+ideal; then compare the requests per second, and use `--layers` to see which code takes the processor time of the
+client. A few pairs have two languages, and are not merged.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ _ALL = "in all"
 
 @contextmanager
 def server(latency_s: float) -> Iterator[tuple[str, psutil.Process]]:
-    """Run the loopback server as its own process; give its base URL and the process."""
+    """Run the loopback server in its own process, and yield its base URL and the process."""
     command = [sys.executable, str(REPOSITORY / "tests" / "llm_server.py"), "--port", "0", "--latency", str(latency_s)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -69,12 +70,12 @@ def server(latency_s: float) -> Iterator[tuple[str, psutil.Process]]:
 
 
 def read_pairs(path: Path, count: int) -> list[tuple[Sample, Sample]]:
-    """Take pairs of neighbouring rows, from the beginning again where the file is too short."""
+    """Return pairs of neighbouring rows. If the file is too short, start again from its beginning."""
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     samples = [
         Sample(row["instruction"], row.get("input") or "", row["output"]) for row in rows if row["output"].strip()
     ]
-    # A number in each keeps rows that come twice from being one question, which would be asked once.
+    # The number makes repeated rows different. Equal requests would be sent only once.
     numbered = [
         replace(sample, instruction=f"{sample.instruction} ({number})")
         for number, sample in enumerate(islice(cycle(samples), 2 * count))
@@ -83,7 +84,7 @@ def read_pairs(path: Path, count: int) -> list[tuple[Sample, Sample]]:
 
 
 def topics_of(pairs: list[tuple[Sample, Sample]], topics: int) -> NestedDataset:
-    """Return the pairs as topics; each pair has a direction of its own, so exactly these pairs are found."""
+    """Return the pairs as topics. Each pair has its own direction, so the merger finds exactly these pairs."""
     directions = np.random.default_rng(0).normal(size=(len(pairs), 384)).astype(np.float32)
     texts = encode_vectors(directions / np.linalg.norm(directions, axis=1, keepdims=True))
     size = len(pairs) // topics
@@ -104,7 +105,7 @@ def topics_of(pairs: list[tuple[Sample, Sample]], topics: int) -> NestedDataset:
 
 
 def our_seconds(topics: NestedDataset, url: str, concurrency: int) -> tuple[float, int]:
-    """Return the seconds that `llm_pair_merger_mapper` takes, and the merges it makes."""
+    """Return the seconds of `llm_pair_merger_mapper`, and the number of its merges."""
     from mergeit_ops.ops import LLMPairMergerMapper
 
     operator = LLMPairMergerMapper(
@@ -129,7 +130,7 @@ def serial_seconds(pairs: list[tuple[Sample, Sample]], url: str) -> tuple[float,
 
 
 def data_juicer_seconds(pairs: list[tuple[Sample, Sample]], url: str, np: int) -> tuple[float, int]:
-    """Return the seconds that Data-Juicer's `optimize_qa_mapper` takes to have the same rows rewritten."""
+    """Return the seconds of Data-Juicer's `optimize_qa_mapper` for rewriting the same rows."""
     from data_juicer.ops.mapper.optimize_qa_mapper import OptimizeQAMapper
 
     os.environ.setdefault("OPENAI_API_KEY", "none")
@@ -155,9 +156,9 @@ def data_juicer_seconds(pairs: list[tuple[Sample, Sample]], url: str, np: int) -
 def distilabel_seconds(
     pairs: list[tuple[Sample, Sample]], url: str, concurrency: int, python: str
 ) -> tuple[float, int]:
-    """Return the seconds that a pipeline of distilabel takes for the same merges, and how many it makes.
+    """Return the seconds of a distilabel pipeline for the same merges, and the number of its merges.
 
-    Its text generation knows a system prompt and one turn: the prompt goes without the worked examples.
+    Its text generation takes only a system prompt and one turn, so the prompt has no worked examples.
     """
     with tempfile.TemporaryDirectory() as folder:
         requests = Path(folder, "requests.jsonl")
@@ -173,13 +174,13 @@ def distilabel_seconds(
 
 
 def processor_seconds(process: psutil.Process) -> float:
-    """Return the processor time that a process has taken so far."""
+    """Return the processor time of a process so far."""
     times = process.cpu_times()
     return times.user + times.system
 
 
 def shape(topics: int, pairs: int) -> str:
-    """Return the name of a division of pairs into topics."""
+    """Return the name of a shape, a division of pairs into topics."""
     return "one topic" if topics == 1 else f"{topics} topics of {pairs // topics}"
 
 
@@ -243,7 +244,7 @@ def measure_slow_sides(
     concurrency: int,
     distilabel: str | None,
 ) -> None:
-    """Run the serial loop and the other tools, and print them beside the merger's median of each shape."""
+    """Run the serial loop and the other tools, and print their times next to the merger's median for each shape."""
     serial = serial_seconds(pairs[:SERIAL_PAIRS], url)
     sides = [("one request after the other", *serial, SERIAL_PAIRS)]
     for np_ in nps:
@@ -265,14 +266,14 @@ def measure_slow_sides(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=DATA, help="JSON Lines with instruction, input and output")
-    parser.add_argument("--pairs", type=int, nargs="+", default=[2000], help="how many; 1000 is worth a look too")
-    parser.add_argument("--latency", type=float, nargs="+", default=[0.5, 1.0], help="seconds of an answer")
+    parser.add_argument("--pairs", type=int, nargs="+", default=[2000], help="number of pairs; also try 1000")
+    parser.add_argument("--latency", type=float, nargs="+", default=[0.5, 1.0], help="seconds for each answer")
     parser.add_argument("--concurrency", type=int, default=64)
     parser.add_argument("--np", type=int, nargs="+", default=[2, 16], help="processes of Data-Juicer's mapper")
     parser.add_argument("--repeats", type=int, default=1, help="runs of each shape; more than one: median and spread")
     parser.add_argument("--ours-only", action="store_true", help="leave out the serial loop and Data-Juicer's mapper")
     parser.add_argument("--distilabel", help="a Python that has distilabel[openai]")
-    parser.add_argument("--layers", action="store_true", help="say where the processor time of the client goes")
+    parser.add_argument("--layers", action="store_true", help="print the processor time of the client by layer of code")
     options = parser.parse_args()
     logger.remove()
     for library in ("httpx", "httpx2"):
@@ -281,7 +282,7 @@ def main() -> None:
         pairs = read_pairs(options.data, count)
         for latency in options.latency:
             with server(latency) as (url, other):
-                # Loading the libraries is part of starting Data-Juicer, not of a merge: every side finds them loaded.
+                # Libraries are loaded before the measurement, because loading belongs to the start, not to a merge.
                 our_seconds(topics_of(pairs[:2], 1), url, options.concurrency)
                 taken = measure_ours(pairs, latency, options.concurrency, options.repeats, url, other)
                 if options.layers:

@@ -1,12 +1,14 @@
-"""Tokens per second of a local model behind the merger, beside a plain loop over `pipeline("text-generation")`.
+"""Tokens per second of the merger's local model, compared with a plain loop over `pipeline("text-generation")`.
 
     python benchmarks/local_llm.py [--shape tiny|0.5b|1b|7b] [--prompts 16] [--new-tokens 64] [--runs 1]
 
-Builds a model of random weights in bfloat16, of the shape of a published one, and has it continue the prompts of
-merges of the sample that ships, exactly `--new-tokens` tokens each, drawn at temperature 0.25: in a loop of one prompt
-at a time, as the documentation of transformers begins, and through the engine as the merger does it, turn about. Both
-take the GPU where there is one. Prints tokens generated per second, reading of prompts included, seconds of processor
-time, and both ratios. OMP_NUM_THREADS=1 keeps other work on the machine out of the ratio of processor time.
+Builds a model with random weights in bfloat16 and the shape of a published model. It continues merge prompts from the
+bundled sample by exactly `--new-tokens` tokens each, drawn at temperature 0.25. One side is a loop with one prompt at a
+time, as in the introduction of the transformers documentation. The other side is the merger's engine. They take turns,
+and use the GPU if there is one.
+
+Prints the generated tokens per second, including the time to read prompts, the processor seconds, and both ratios. Set
+OMP_NUM_THREADS=1, so that other work on the machine hardly affects the ratio of processor time.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ TEMPLATE = (
     "{% if add_generation_prompt %}<|assistant|>\n{% endif %}"
 )
 
-# Of a small model of this project's own, Qwen2.5-0.5B, Llama-3.2-1B and Llama-2-7B: 58, 494, 1,236 and 6,738 million
+# A small model of our own, Qwen2.5-0.5B, Llama-3.2-1B and Llama-2-7B: 58, 494, 1,236 and 6,738 million
 # parameters.
 SHAPES: Mapping[str, Mapping[str, Any]] = {
     "tiny": {
@@ -70,7 +72,7 @@ SHAPES: Mapping[str, Mapping[str, Any]] = {
 
 
 def build_tokenizer(folder: str) -> None:
-    """Write a tokenizer as the Hub keeps it, with a chat template, of the words of the sample that ships."""
+    """Write a tokenizer in the Hub's form, with a chat template, trained on the bundled sample."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -88,11 +90,11 @@ def build_tokenizer(folder: str) -> None:
 
 
 def build_model(folder: str, shape: str, device: str = "cpu") -> None:
-    """Write model and tokenizer as the Hub keeps them.
+    """Write model and tokenizer in the Hub's form.
 
-    :param folder: where to.
-    :param shape: of `SHAPES`.
-    :param device: where the weights are drawn.
+    :param folder: folder to write to.
+    :param shape: name of a shape in `SHAPES`.
+    :param device: device on which the weights are drawn.
     """
     import torch
     from transformers import AutoModelForCausalLM, LlamaConfig
@@ -113,13 +115,13 @@ def build_model(folder: str, shape: str, device: str = "cpu") -> None:
 
 
 def conversations_of(rows: list[dict[str, Any]]) -> list[Any]:
-    """Return the prompts of the merges of rows that follow each other."""
+    """Return the merge prompts of pairs of consecutive rows."""
     samples = [Sample(row["instruction"], row["input"], row["output"]) for row in rows]
     return [build_messages(pair) for pair in zip(samples[::2], samples[1::2], strict=False)]
 
 
 def plain_loop(folder: str, new_tokens: int, device: str | None = None) -> Callable[[list[Any]], int]:
-    """Return what answers one conversation after the other, and tells how many tokens that were."""
+    """Return a function that answers one conversation after the other, and returns the number of tokens."""
     from transformers import pipeline
 
     generate = pipeline("text-generation", model=folder, device=device)
@@ -134,8 +136,8 @@ def plain_loop(folder: str, new_tokens: int, device: str | None = None) -> Calla
 
 
 def through_the_engine(folder: str, new_tokens: int, device: str | None = None) -> Callable[[list[Any]], int]:
-    """Return what has the engine answer all conversations, and tells how many tokens that were."""
-    # An answer that has all its tokens counts as cut off: it is neither asked for again nor a reason to stop.
+    """Return a function that answers all conversations with the engine, and returns the number of tokens."""
+    # All answers are cut off at `--new-tokens`, so cut-off answers must not be repeated or stop the run.
     settings = LLMSettings(
         api_or_hf_model=folder,
         is_hf_model=True,
@@ -156,7 +158,7 @@ def through_the_engine(folder: str, new_tokens: int, device: str | None = None) 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--shape", choices=sorted(SHAPES), default="0.5b", help="of the model (default: 0.5b)")
+    parser.add_argument("--shape", choices=sorted(SHAPES), default="0.5b", help="shape of the model (default: 0.5b)")
     parser.add_argument("--prompts", type=int, default=16, help="conversations (default: 16)")
     parser.add_argument("--new-tokens", type=int, default=64, help="tokens of each answer (default: 64)")
     parser.add_argument("--runs", type=int, default=1, help="runs per side (default: 1)")

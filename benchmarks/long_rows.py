@@ -1,13 +1,13 @@
-"""What the windows of long rows are worth, and what they cost: `embedding_window: first` beside `mean`.
+"""Benefit and cost of embedding all windows of long rows: `embedding_window: mean` compared with `first`.
 
     python benchmarks/long_rows.py --long p3.jsonl.gz [--texts 300] [--models NAME ...]
 
-- Halves: rows of a file whose two halves are each longer than the default model's window. The nearest second half of a
-  first half is its own: accuracy@1.
+- Halves: rows of a file whose two halves are each longer than the default model's window. The figure is accuracy@1: how
+  often the nearest second half of a first half belongs to the same row.
 - Chats: the rows of each source of the sample are divided into two conversations of questions and answers
-  (`embedding_text: all`); once as they are, once after an opening of 150 words that is drawn from another source. The
-  share of chats whose nearest other one is of the same source.
-- Rows of one window: what `mean` costs where no row is long.
+  (`embedding_text: all`), once without changes, and once after an opening of 150 words from another source. The figure
+  is the share of chats whose nearest chat has the same source.
+- Rows of one window: the cost of `mean` if no row is long.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def halves(path: Path, count: int) -> tuple[list[str], list[str]]:
 
 
 def chats(opening: bool) -> tuple[list[str], list[str]]:
-    """Return made-up chats, two of each source with no row in common, and their sources."""
+    """Return synthetic chats, two disjoint ones of each source, and their sources."""
     by_source = defaultdict(list)
     for row in read_rows(SAMPLE):
         by_source[row["source"]].append(f"{query(row)}\n{row['output']}")
@@ -64,7 +64,7 @@ def chats(opening: bool) -> tuple[list[str], list[str]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--long", type=Path, required=True, help="gzipped JSON Lines with long instructions")
-    parser.add_argument("--texts", type=int, default=300, help="long rows (default: 300)")
+    parser.add_argument("--texts", type=int, default=300, help="number of long rows (default: 300)")
     parser.add_argument("--models", nargs="+", default=[DEFAULT_EMBEDDING_MODEL], help="names or folders")
     options = parser.parse_args()
     first, second = halves(options.long, options.texts)

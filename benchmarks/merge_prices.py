@@ -1,11 +1,11 @@
-"""What an accepted merge costs with each prompt, by what a server charges for tokens that it has in its cache.
+"""The price of an accepted merge with each prompt, for several prices of cached tokens.
 
     python benchmarks/merge_prices.py [--completion 4]
 
-Takes what `merge_strategies.py` has measured on 100 pairs, and the tokens at the start of a prompt that are the same in
-every request, by the tokenizer of the same model. Prints prices in the unit of 1,000 prompt tokens that no cache holds.
-Every request is taken to find its prefix in the cache if the server caches prefixes as short as it. The number of
-further questions was not recorded, so only first questions count as cached: prices with checks are at most these.
+Uses the measurements of `merge_strategies.py` on 100 pairs, and the number of tokens at the start of a prompt that are
+the same in every request, by the tokenizer of the same model. The unit of the prices is 1,000 uncached prompt tokens.
+Every request is assumed to find its prefix in the cache if the server caches prefixes of this length. The number of
+correction requests was not recorded, so only first requests count as cached. So prices with checks are upper bounds.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from common import table
 
 @dataclass(frozen=True)
 class Measured:
-    """What a strategy took, for each merge that passes the gate.
+    """The tokens of a strategy for each merge that passes the gate.
 
-    :param prefix: tokens at the start of every prompt.
-    :param passing: merges that pass, of 100 pairs.
-    :param prompt: tokens sent.
-    :param answer: tokens received.
+    :param prefix: common tokens at the start of every prompt.
+    :param passing: number of merges of 100 pairs that pass.
+    :param prompt: prompt tokens.
+    :param answer: answer tokens.
     """
 
     prefix: int
@@ -34,9 +34,9 @@ class Measured:
     def price(self, cached: float | None, least: int, completion: float) -> float:
         """Return the price of a merge that passes.
 
-        :param cached: price of a cached token, as a share; None: no cache.
-        :param least: tokens of the shortest prefix that the server caches.
-        :param completion: price of a token of an answer, as a multiple of one of a prompt.
+        :param cached: price of a cached token, as a share of that of an uncached one; None: no cache.
+        :param least: minimum tokens of a prefix that the server caches.
+        :param completion: price of an answer token, as a multiple of that of a prompt token.
         """
         found = 0.0 if cached is None or self.prefix < least else self.prefix * 100 / self.passing
         return (self.prompt - found * (1 - (cached or 0.0)) + completion * self.answer) / 1000
@@ -50,7 +50,7 @@ MEASURED = {
     "`llm`, worked": Measured(797, 99, 966, 121),
     "`llm`, worked, checked": Measured(797, 75, 1971, 214),
 }
-"""Qwen2.5-Coder-1.5B-Instruct of 4 bits, pairs of short Alpaca and Dolly rows; see docs/merging.md."""
+"""Measured with Qwen2.5-Coder-1.5B-Instruct at 4 bits on pairs of short Alpaca and Dolly rows; see docs/merging.md."""
 
 SERVERS: dict[str, tuple[float | None, int]] = {
     "no cache": (None, 0),
@@ -62,7 +62,7 @@ SERVERS: dict[str, tuple[float | None, int]] = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--completion", type=float, default=4.0, help="price of an answer's token in prompt tokens")
+    parser.add_argument("--completion", type=float, default=4.0, help="price of an answer token, in prompt tokens")
     completion = parser.parse_args().completion
     rows = [
         [name, *(f"{one.price(*server, completion):.2f}" for server in SERVERS.values())]

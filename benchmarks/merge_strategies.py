@@ -1,11 +1,12 @@
-"""What the merge strategies cost and keep, with one model on the same pairs.
+"""Cost and quality of the merge strategies, with one model on the same pairs.
 
     python benchmarks/merge_strategies.py rows.jsonl --model NAME --base-url http://localhost:8080/v1 [--pairs 100]
 
 Groups the rows into one topic, merges its most similar pairs with each strategy, and lets the gate of the recipes
-decide. Prints for each strategy the merges and those that pass, how much of its parents a merge keeps, the quality of a
-merge over that of its parents, and tokens and seconds for each merge that passes. Strategies with checks go on from the
-answers of those without, as a second run of a recipe does: their tokens and seconds are those of both.
+decide. Prints for each strategy the number of merges and of those that pass, the share of its parents that a merge
+keeps, the ratio of its quality to that of its parents, and tokens and seconds for each merge that passes. Strategies
+with checks continue from the answers of those without checks, like a second run of a recipe. Their tokens and seconds
+include those of the first run.
 """
 
 from __future__ import annotations
@@ -43,10 +44,10 @@ STRATEGIES: dict[str, tuple[str, dict[str, Any]]] = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("rows", type=Path, help="JSON Lines: instruction, input, output")
-    parser.add_argument("--model", required=True, help="as the server knows it")
+    parser.add_argument("--model", required=True, help="name of the model on the server")
     parser.add_argument("--base-url", required=True)
     parser.add_argument("--pairs", type=int, default=100)
-    parser.add_argument("--concurrency", type=int, default=2, help="slots of the server")
+    parser.add_argument("--concurrency", type=int, default=2, help="number of slots of the server")
     parser.add_argument("--only", nargs="*", default=list(STRATEGIES), help="rows of the table")
     options = parser.parse_args()
     rows = read_rows(options.rows)

@@ -1,10 +1,10 @@
-"""Pairing of many topics, beside a loop over their pairs.
+"""Pairing of many topics, compared with a loop over their pairs.
 
     python benchmarks/pairing.py [--topics 1000] [--rows 300]
 
-Topics are made up: rows around some directions, so that about half of them find a partner above the default threshold.
-The loop computes each topic's matrix of cosines at once, then walks the sorted pairs in Python; it is run on a few
-topics, and both sides give the same pairs there.
+Topics are synthetic: rows around several directions, so that about half of the rows find a partner above the default
+threshold. The loop computes the matrix of cosines of each topic, then goes through the sorted pairs in Python. It runs
+only on a few topics, where both sides must give the same pairs.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def made_up(topics: int, rows: int) -> list[NDArray[np.float32]]:
 
 
 def looped(vectors: NDArray[np.float32]) -> list[tuple[int, int]]:
-    """Pair rows, the most similar first, pair by pair."""
+    """Pair rows with a loop over all pairs, the most similar first."""
     cosines = vectors @ vectors.T
     pairs = [
         (-float(cosines[i, j]), i, j)
@@ -67,7 +67,7 @@ def main() -> None:
     ours, found = timed(lambda: pair_all(topics))
     few = topics[:LOOPED]
     loop, by_loop = timed(lambda: [looped(vectors) for vectors in few])
-    assert by_loop == found[: len(few)], "the two sides pair other rows"
+    assert by_loop == found[: len(few)], "the two sides give different pairs"
     each, each_loop = ours / len(topics), loop / len(few)
     lines = [
         ["a loop over pairs", f"{len(few):,}", f"{loop:.2f}", f"{1000 * each_loop:.1f}", "1.0"],

@@ -1,17 +1,17 @@
-"""Does the share of each parent that a merge keeps tell merges that lost one from merges that kept both?
+"""How well the kept share of each parent separates merges that lost a parent from merges that kept both.
 
     python benchmarks/parents_kept.py [--rows my.jsonl] [--pairs 200]
     python benchmarks/parents_kept.py --labels benchmarks/merge_labels.jsonl --merges merges.jsonl
 
-Without labels: pairs similar rows, as the merger does, and builds from each pair merges that keep both answers (joined,
-woven, condensed, ...) and merges that drop one (alone, or padded with other text). Prints the share that is kept for
-every kind, the part that is refused at several thresholds, and the ROC AUC of every kind that keeps against every kind
-that drops.
+Without labels, the script pairs similar rows like the merger. From each pair it builds merges that keep both answers
+(joined, woven, condensed, ...) and merges that drop one (one parent alone, or padded with other text). It prints the
+kept share of every kind, the share of merges that several thresholds refuse, and the ROC AUC of every kind that keeps
+both against every kind that drops one.
 
-With labels: merges that small models wrote, labelled in two readings by language models. The labels come without the
-texts, which their licences do not let us publish; `--merges` is a file that has them: for each merge `parents` and
-`merged`, rows of instruction, input and output. A label belongs to the merge with its `merged_sha256`. The threshold
-was chosen on the pairs with an even number, so judge it by those with an odd one.
+With labels, it uses merges that small models wrote and that language models labelled in two readings. The labels have
+no texts, because the licences do not allow us to publish them. `--merges` is a file with the texts: for each merge
+`parents` and `merged`, rows of instruction, input and output. A label belongs to the merge with its `merged_sha256`.
+The threshold was chosen on the pairs with an even number, so judge it on the pairs with an odd number.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ Variant = Callable[[Parts, Parts, "Texts"], str]
 
 
 class Texts:
-    """What a variant may draw on besides the two answers.
+    """Further input of a variant, besides the two answers.
 
-    :param rng: decides the draws of this pair.
+    :param rng: random numbers for this pair.
     :param foreign: sentences of an answer to an unrelated question.
-    :param same_topic: sentences of an answer to the question most similar to the dropped parent's.
+    :param same_topic: sentences of the answer to the question that is most similar to that of the dropped parent.
     """
 
     def __init__(self, rng: random.Random, foreign: Parts, same_topic: Parts) -> None:
@@ -111,7 +111,7 @@ IN_PART: dict[str, Variant] = {
 
 
 def read_samples(path: Path) -> list[Sample]:
-    """Read rows that have an answer, one per question."""
+    """Read the rows with an answer, one for each question."""
     found: dict[str, Sample] = {}
     with jsonlines.open(path) as rows:
         for row in rows.iter(type=dict):
@@ -122,11 +122,11 @@ def read_samples(path: Path) -> list[Sample]:
 
 
 def measure(path: Path, pairs: int, seed: int = 42) -> dict[str, np.ndarray]:
-    """Return the share of the answer of the least kept parent, per variant and pair.
+    """Return the kept share of the parent that is kept least, for each variant and pair.
 
     :param path: JSON Lines with `instruction`, `output` and optionally `input`.
-    :param pairs: pairs drawn at most.
-    :param seed: decides pairs and draws.
+    :param pairs: maximum number of pairs.
+    :param seed: seed of pairs and draws.
     """
     rng = random.Random(seed)
     samples = read_samples(path)
@@ -134,7 +134,7 @@ def measure(path: Path, pairs: int, seed: int = 42) -> dict[str, np.ndarray]:
     cosine = queries @ queries.T
     groups = [group.members for group in find_groups(queries, SIMILARITY)]
     answers = [split_sentences(sample.output) for sample in samples]
-    # Where both parents say the same, nothing can be dropped.
+    # If both parents say the same, a merge cannot drop anything.
     groups = [(i, j) for i, j in groups if not set(answers[i]) & set(answers[j])]
     shares: dict[str, list[float]] = {}
     for pair in rng.sample(groups, min(pairs, len(groups))):
@@ -151,7 +151,7 @@ def measure(path: Path, pairs: int, seed: int = 42) -> dict[str, np.ndarray]:
 
 
 def auc(kept: np.ndarray, dropped: np.ndarray) -> float:
-    """Return the chance that a merge that keeps both has the larger share of two."""
+    """Return the ROC AUC: the probability that a merge that keeps both has a larger share than one that drops one."""
     from sklearn.metrics import roc_auc_score
 
     return float(roc_auc_score(np.r_[np.ones(len(kept)), np.zeros(len(dropped))], np.r_[kept, dropped]))
@@ -163,7 +163,7 @@ def separation(shares: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def labelled(labels: Path, merges: Path) -> None:
-    """Print how well the shares tell labelled merges apart."""
+    """Print how well the shares separate the labelled merges."""
     texts = {}
     with jsonlines.open(merges) as rows:
         for row in rows.iter(type=dict):
@@ -187,15 +187,15 @@ def labelled(labels: Path, merges: Path) -> None:
 
 
 def merged_sha256(merged: dict[str, str]) -> str:
-    """Return what names a merge: the hash of its three texts."""
+    """Return the id of a merge: the hash of its three texts."""
     return hashlib.sha256("\0".join(merged[name] for name in ("instruction", "input", "output")).encode()).hexdigest()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=Path, default=SAMPLE, help="JSON Lines: instruction, input, output")
-    parser.add_argument("--pairs", type=int, default=200, help="pairs at most (default: 200)")
-    parser.add_argument("--seed", type=int, default=42, help="of pairs and draws")
+    parser.add_argument("--pairs", type=int, default=200, help="maximum number of pairs (default: 200)")
+    parser.add_argument("--seed", type=int, default=42, help="seed of pairs and draws")
     parser.add_argument("--labels", type=Path, help="JSON Lines of labels; needs --merges")
     parser.add_argument("--merges", type=Path, help="JSON Lines of the labelled merges: parents, merged")
     arguments = parser.parse_args()

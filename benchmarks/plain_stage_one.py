@@ -1,10 +1,11 @@
-"""Stage 1 as one would write it straight down, the other side of `benchmarks/stage_one.py`.
+"""Stage 1 as a plain script, for comparison in `benchmarks/stage_one.py`.
 
     python benchmarks/plain_stage_one.py rows.jsonl selected.jsonl
 
-The steps of the method's released code: embed instruction and input with the bare Hugging Face model in batches of 32
-in the order of the file, mean over the tokens, unit norm; PCA to 95 % of the variance; K-means with sqrt(n/2) clusters;
-in each cluster submodlib's facility location over the embeddings, here for 20 % of the rows.
+It follows the method's released code. It embeds instruction and input with the plain Hugging Face model in batches of
+32 in the order of the file, and takes the mean over the tokens with unit norm. Then it applies PCA to 95 % of the
+variance and K-means with sqrt(n/2) clusters. In each cluster, submodlib's facility location over the embeddings selects
+20 % of the rows.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Sets in which something is planted, to see whether `train-eval` ranks them as planted, and how many draws that takes.
+"""Sets with planted differences, to see whether `train-eval` detects them, and how many draws it needs.
 
     python benchmarks/planted_sets.py ROWS.jsonl OFF_TOPIC.jsonl FOLDER [--heldout 100] [--answer-tokens 4000]
 
@@ -7,12 +7,12 @@ and `pool.jsonl`, both from ROWS, and sets made from the pool:
 
 | file | what is planted |
 |---|---|
-| `swapped_10`, `swapped_25`, `swapped_50` | so many of a hundred rows have the answer of another one |
-| `copies` | a quarter of the tokens of a training, four times |
-| `off_topic` | every second row is one of OFF_TOPIC |
+| `swapped_10`, `swapped_25`, `swapped_50` | 10, 25 or 50 % of the rows have the answer of another row |
+| `copies` | four copies of rows with a quarter of the tokens of a training |
+| `off_topic` | every second row is from OFF_TOPIC |
 
-A row that is as it was has the id that it has in the pool, so that a draw takes it for both: a difference is that of
-what is planted. Then train on them:
+An unchanged row has the same id in a set and in the pool, so a draw takes it for both, and only the planted rows make a
+difference. Then train on the sets:
 
     python -m mergeit_ops train-eval FOLDER/swapped_*.jsonl FOLDER/copies.jsonl FOLDER/off_topic.jsonl
         --pool FOLDER/pool.jsonl --heldout FOLDER/heldout.jsonl --student MODEL --answer-tokens 4000
@@ -38,8 +38,10 @@ def main() -> None:
     parser.add_argument("rows", type=Path)
     parser.add_argument("off_topic", type=Path)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--heldout", type=int, default=100, help="rows that are held out")
-    parser.add_argument("--answer-tokens", type=int, default=4_000, help="of a training; for the number of copies")
+    parser.add_argument("--heldout", type=int, default=100, help="number of held-out rows")
+    parser.add_argument(
+        "--answer-tokens", type=int, default=4_000, help="answer tokens of a training, for the number of copies"
+    )
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     chance = random.Random(options.seed)
@@ -77,7 +79,7 @@ def swapped(rows: Sequence[Row], share: float, chance: random.Random) -> list[Ro
 
 
 def few(rows: Sequence[Row], tokens: int) -> list[Row]:
-    """Return the first rows with so many answer tokens, about."""
+    """Return the first rows with about this number of answer tokens."""
     left = tokens * CHARACTERS_PER_TOKEN
     found = []
     for row in rows:

@@ -1,11 +1,11 @@
-"""What a server saves on prompts whose beginning it has in its cache.
+"""The time that a server saves on prompts whose beginning is in its cache.
 
     python benchmarks/prompt_cache.py rows.jsonl --model NAME --base-url http://localhost:8080/v1 [--pairs 8]
 
-Sends the merger's prompts for pairs of rows to a server, one at a time, and asks for one token each, so that nearly all
-of the work is to read the prompt. Two ways take turns: the prompts as they are, whose beginning is the same in all, and
-the same prompts with another first word in each, which no cache can have. Prints seconds and the tokens from the
-cache.
+Sends the merger's prompts for pairs of rows to a server, one at a time, and asks for one token each, so that reading
+the prompt is nearly all of the work. Two variants take turns: the original prompts, which all have the same beginning,
+and the same prompts with a different first word in each, which no cache can have. Prints the seconds and the tokens
+from the cache.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from mergeit_ops.core.sample import Sample
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("rows", type=Path, help="JSON Lines: instruction, input, output")
-    parser.add_argument("--model", required=True, help="as the server knows it")
+    parser.add_argument("--model", required=True, help="name of the model on the server")
     parser.add_argument("--base-url", required=True)
     parser.add_argument("--pairs", type=int, default=8)
     options = parser.parse_args()
@@ -44,7 +44,7 @@ def main() -> None:
         found = []
         for number, prompt in enumerate(prompts[1:]):
             first = {"role": prompt[0]["role"], "content": f"{number} {prompt[0]['content']}"}
-            # The changed prompt first: what it leaves in the cache does not help the other one.
+            # The changed prompt comes first, because its tokens in the cache do not help the other one.
             found.append((ask(client, options.model, [first, *prompt[1:]]), ask(client, options.model, prompt)))
         other, same = ([way[at] for way in found] for at in (0, 1))
         ratios = sorted(one[0] / two[0] for one, two in found)
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def ask(client: OpenAI, model: str, messages: Any) -> tuple[float, int, int]:
-    """Return seconds, tokens of the prompt, and those of them that came from the cache."""
+    """Return seconds, prompt tokens, and prompt tokens from the cache."""
     start = time.perf_counter()
     answer = client.chat.completions.create(model=model, messages=messages, max_tokens=1, temperature=0)
     seconds = time.perf_counter() - start

@@ -1,12 +1,12 @@
-"""Tokens per second of `response_loss`, beside a plain loop over transformers and Data-Juicer's own filter of IFD.
+"""Tokens per second of `response_loss`, compared with a plain transformers loop and Data-Juicer's IFD filter.
 
     python benchmarks/response_loss.py [--data rows.jsonl] [--rows 96] [--turns 1] [--shape small] [--threads 2]
 
-All give the IFD of the same rows by the same model, whose weights are random: a response behind its instruction, and
-alone. Each side is a process of its own, and the rounds alternate. The loop reads a row at a time and makes a forward
-pass for each text, as the released scripts do. `response_loss` keeps its losses in a journal, as it does in a run.
-CPU seconds tell more than seconds where others use the machine. `--turns 4` makes four rows one conversation, of which
-every turn counts.
+All sides compute the IFD of the same rows with the same model, which has random weights: the loss of a response after
+its instruction, and alone. Each side runs in its own process, and the sides take turns. The loop reads one row at a
+time and runs a forward pass for each text, like the released scripts. `response_loss` writes its losses to a journal,
+as in a run. If others use the machine, CPU seconds are more reliable than seconds. `--turns 4` joins four rows into one
+conversation, in which every turn counts.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import numpy as np
 from common import SAMPLE, median, read_rows, table, timed
 
 SHAPES: Mapping[str, tuple[int, int, int]] = {"tiny": (64, 2, 2), "small": (256, 6, 4), "gpt2": (768, 12, 12)}
-"""Width, layers and heads; `gpt2` is the default model of the scorer, of 124M parameters."""
+"""Width, layers and heads. `gpt2` is the default model of the scorer, with 124M parameters."""
 
 _WORDS = 50_257
 _POSITIONS = 1_024
@@ -35,11 +35,11 @@ _END = "<|endoftext|>"
 
 Row = Mapping[str, Any]
 Scorer = Callable[[Sequence[Sequence[Row]]], list[float]]
-"""Returns the IFD of each conversation; a row is one of one turn."""
+"""Computes the IFD of each conversation. A row is a conversation with one turn."""
 
 
 def save_model(folder: Path, shape: str) -> None:
-    """Write a model of GPT-2's architecture, and a tokenizer of its kind that has learnt from the sample that ships."""
+    """Write a model with GPT-2's architecture, and a tokenizer that is trained on the bundled sample."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
@@ -62,17 +62,17 @@ def save_model(folder: Path, shape: str) -> None:
 
 
 def prompt_of(row: Row) -> str:
-    """Return what stands before the response."""
+    """Return the prompt before the response."""
     return f"{row['instruction']}\n{row['input']}\n" if row.get("input") else f"{row['instruction']}\n"
 
 
 def conversations(rows: Sequence[Row], turns: int) -> list[Sequence[Row]]:
-    """Return rows as conversations of as many turns."""
+    """Return rows as conversations with this number of turns."""
     return [rows[first : first + turns] for first in range(0, len(rows), turns)]
 
 
 def ours(folder: Path, dtype: str) -> Scorer:
-    """The scorer, as a filter asks it."""
+    """The scorer, called as by a filter."""
     from mergeit_ops.core.sample import Round, Sample
     from mergeit_ops.scorers.response_loss import ResponseLossScorer
 
@@ -94,7 +94,7 @@ def ours(folder: Path, dtype: str) -> Scorer:
 
 
 def loop(folder: Path, dtype: str) -> Scorer:
-    """Transformers, a forward pass for each text: each response behind all that stands before it, and alone."""
+    """Transformers with a forward pass for each text: each response after its whole context, and alone."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -125,8 +125,7 @@ def loop(folder: Path, dtype: str) -> Scorer:
 
 
 def data_juicer(folder: Path, dtype: str) -> Scorer:
-    """`instruction_following_difficulty_filter`: its figures are another ratio, of losses, and of a conversation it
-    scores the last turn only."""
+    """`instruction_following_difficulty_filter`. It computes a ratio of losses, and scores only the last turn."""
     from data_juicer.ops.filter.instruction_following_difficulty_filter import InstructionFollowingDifficultyFilter
     from data_juicer.utils.constant import Fields, StatsKeys
 
@@ -154,7 +153,7 @@ SIDES = {
 
 
 def measure(side: str, folder: Path, chats: Sequence[Sequence[Row]], threads: int) -> None:
-    """Print what a side takes, as JSON."""
+    """Print the times of a side as JSON."""
     import torch
 
     torch.set_num_threads(threads)
@@ -164,13 +163,13 @@ def measure(side: str, folder: Path, chats: Sequence[Sequence[Row]], threads: in
     began = time.process_time()
     seconds, found = timed(lambda: run(chats))
     busy = time.process_time() - began
-    # Linux counts kilobytes, macOS bytes.
+    # Linux counts in kilobytes, macOS in bytes.
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 1024**2)
     print(json.dumps({"seconds": seconds, "busy": busy, "found": found, "peak": peak}))
 
 
 def tokens_of(folder: Path, rows: Sequence[Row]) -> int:
-    """Return how many tokens have to be read: a response behind its prompt and alone, each behind a first token."""
+    """Return the number of tokens to read: each response after its prompt and alone, both after a first token."""
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(folder)
@@ -189,7 +188,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=SAMPLE, help="JSON Lines with instruction, input and output")
     parser.add_argument("--rows", type=int, default=96)
-    parser.add_argument("--turns", type=int, default=1, help="rows that are the turns of one conversation")
+    parser.add_argument("--turns", type=int, default=1, help="number of rows that form one conversation")
     parser.add_argument("--shape", choices=SHAPES, default="small")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--rounds", type=int, default=3)
@@ -217,7 +216,7 @@ def main() -> None:
                     raise SystemExit(f"{side} failed:\n{process.stderr[-3000:]}")
                 parts.append(json.loads(process.stdout.splitlines()[-1]))
     scores = {side: parts[0]["found"] for side, parts in found.items()}
-    # Where a text is tokenized in one piece, tokens may reach over the end of the instruction.
+    # If a text is tokenized as a whole, a token can span the end of the instruction.
     np.testing.assert_allclose(scores[OURS], scores[LOOP], rtol=0.05)
     seconds = {side: median([part["seconds"] for part in parts]) for side, parts in found.items()}
     busy = {side: median([part["busy"] for part in parts]) for side, parts in found.items()}

@@ -1,12 +1,12 @@
-"""Seconds and memory of select_only over 10,000 to 1,000,000 rows, through the whole of dj-process.
+"""Seconds and memory of a whole dj-process run of select_only on 10,000 to 1,000,000 rows.
 
     python benchmarks/scaling.py [--rows 10000 30000 100000 300000 1000000] [--flat] [--folder DIR]
 
-Rows are made up, the same for the same number: texts as long as Alpaca's, and embeddings around many directions whose
-shares fall like 1 / rank, with one tight direction that holds a twentieth of all rows. Data-Juicer loads them from
-parquet and writes JSON Lines. Memory is the resident set of the largest process, sampled every 50 ms; that of the whole
-run is the highest that the system itself noted for one process. Seconds of operators are those of their manifests;
-loading ends where the first operator begins and exporting begins where the last one ends.
+Rows are synthetic and reproducible. Their texts are as long as Alpaca's. Their embeddings lie around many directions
+whose shares fall like 1 / rank, and one tight direction has a twentieth of all rows. Data-Juicer loads them from
+parquet and writes JSON Lines. Memory is the resident set of the largest process, sampled every 50 ms. For the whole
+run, it is the highest value that the system reports for one process. Seconds of operators come from their manifests.
+Loading ends when the first operator starts, and exporting starts when the last one ends.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from mergeit_ops.dataset.manifest import MANIFEST_DIR, read_manifests
 
 WIDTH = 384
 BLOCK_ROWS = 10_000
-ROW_GROUP_ROWS = 10_000  # what a loader holds at once
+ROW_GROUP_ROWS = 10_000  # rows that a loader has in memory at once
 TIGHT_SHARE = 0.05
 DUPLICATE_EVERY = 1_000
 SYLLABLES = ("ka", "lo", "mi", "ren", "tu", "sa", "vel", "po", "dri", "an", "e", "gor")
@@ -57,12 +57,12 @@ def directions(count: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def spectrum() -> np.ndarray:
-    """Return how far embeddings reach along each axis; 95 % of the variance lies in some 240 of 384, as with MiniLM."""
+    """Return the spread along each axis. About 240 of 384 axes have 95 % of the variance, as with MiniLM."""
     return ((1 + np.arange(WIDTH) / 60) ** -1.1).astype(np.float32)
 
 
 def vector_texts(vectors: np.ndarray) -> pa.Array:
-    """Return vectors as base64 texts; 4 * WIDTH bytes are a multiple of three, so texts have no padding."""
+    """Return vectors as base64 texts. 4 * WIDTH is a multiple of three, so the texts have no padding."""
     text = binascii.b2a_base64(np.ascontiguousarray(vectors, "<f4").tobytes(), newline=False)
     each = len(text) // len(vectors)
     offsets = np.arange(0, len(text) + 1, each, dtype=np.int32)
@@ -111,7 +111,7 @@ def write_rows(path: Path, rows: int) -> None:
 
 @dataclass
 class Stage:
-    """One part of a run: epoch seconds, and the memory of the largest process meanwhile."""
+    """One part of a run: start and end in epoch seconds, and the memory of the largest process."""
 
     name: str
     started: float
@@ -120,13 +120,13 @@ class Stage:
 
     @property
     def seconds(self) -> float:
-        """Return how long it took."""
+        """Return the duration in seconds."""
         return self.finished - self.started
 
 
 @dataclass
 class Run:
-    """One run of dj-process; memory in bytes, seconds of processors over all of its processes."""
+    """One run of dj-process. Memory is in bytes; processor seconds cover all its processes."""
 
     rows: int
     seconds: float
@@ -137,9 +137,9 @@ class Run:
 
 
 def high_water(pid: int) -> float:
-    """Return the highest resident set of a process so far; 0 where the system does not tell.
+    """Return the highest resident set of a process so far; 0 if the system does not report it.
 
-    Not `ru_maxrss`, which begins with the memory of whoever started the process.
+    `ru_maxrss` is not used, because it includes the memory of the parent process at the start.
     """
     try:
         status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
@@ -151,7 +151,7 @@ def high_water(pid: int) -> float:
 def watch(
     process: psutil.Process, samples: list[tuple[float, float]], highest: list[float], stop: threading.Event
 ) -> None:
-    """Sample the resident set of the largest process of a tree, and keep the highest there was."""
+    """Sample the resident set of the largest process of a tree, and keep the highest value."""
     while not stop.wait(SAMPLE_SECONDS):
         largest = 0.0
         try:
@@ -181,7 +181,7 @@ def run(data: Path, folder: Path, rows: int, process: Sequence[Mapping[str, Any]
         "process": list(process),
     }
     recipe.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
-    # Caches would hand a second run the first one's loading, or the first one's fitted model.
+    # With caches, a second run would reuse loaded data or a fitted model of the first run.
     caches = {"HF_DATASETS_CACHE": str(folder / "cache"), "MERGEIT_CACHE_DIR": str(folder / "own")}
     environment = {**os.environ, **caches, "HF_HUB_OFFLINE": "1"}
     command = [str(Path(sys.executable).parent / "dj-process"), "--config", str(recipe)]
@@ -209,7 +209,7 @@ def run(data: Path, folder: Path, rows: int, process: Sequence[Mapping[str, Any]
 
 
 def stages_of(folder: Path, began: float, ended: float) -> list[Stage]:
-    """Tell from the manifests when each operator ran; they are written when it is done."""
+    """Return when each operator ran, from the manifests, which are written at its end."""
     work_dir = next((folder / "work").rglob(MANIFEST_DIR)).parent
     paths = sorted((work_dir / MANIFEST_DIR).glob("*.json"))
     operators = []
@@ -229,7 +229,7 @@ def print_run(one: Run) -> None:
 
 
 def print_exponents(runs: list[Run]) -> None:
-    """Print the slopes of log seconds over log rows, least squares."""
+    """Print the least-squares slopes of log seconds over log rows."""
     print("\n| stage | exponent of seconds in rows | exponent of peak memory in rows |\n|---|---|---|")
     sizes = np.log([one.rows for one in runs])
     names = [stage.name for stage in runs[0].stages]
@@ -247,7 +247,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 30_000, 100_000, 300_000, 1_000_000])
     parser.add_argument("--np", type=int, default=2, help="processes of Data-Juicer's own steps")
     parser.add_argument("--flat", action="store_true", help="select from all rows at once, without topics")
-    parser.add_argument("--folder", type=Path, help="keep the rows here, and use those that are there")
+    parser.add_argument("--folder", type=Path, help="folder that keeps the rows for later runs")
     options = parser.parse_args()
     runs = []
     with tempfile.TemporaryDirectory() as temporary:

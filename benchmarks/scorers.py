@@ -2,9 +2,9 @@
 
     python benchmarks/scorers.py [--data rows.jsonl] [--rows 1000] [--latency 0.5]
 
-Those that ask a server ask a loopback server that takes the latency for each answer, 64 at a time, nothing in their
-journals. `cascade` costs what its cheap scorer costs, and its judge for the close calls.
-`deita` needs its own 7B model: `benchmarks/deita_scorer.py` shows what batching gains on a small one.
+Scorers with a server use a loopback server that answers after the latency, with 64 requests at a time and empty
+journals. `cascade` costs as much as its cheap scorer, plus its judge for close decisions. `deita` needs a 7B model;
+`benchmarks/deita_scorer.py` shows the gain of batching on a small one.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=DATA, help="JSON Lines with instruction, input and output")
     parser.add_argument("--rows", type=int, default=1_000)
-    parser.add_argument("--latency", type=float, default=0.5, help="seconds of an answer")
+    parser.add_argument("--latency", type=float, default=0.5, help="seconds for each answer")
     options = parser.parse_args()
     logger.remove()
     samples = [

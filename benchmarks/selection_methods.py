@@ -1,15 +1,17 @@
-"""Methods of selection: processor seconds and peak memory, beside what a user would take instead.
+"""Processor seconds and peak memory of selection methods, compared with common alternatives.
 
     python benchmarks/selection_methods.py [--rows 10000 100000] [--chosen 1000] [--only k_center dpp]
         [--apricot PYTHON]
 
-Each choice runs once, in a process of its own, on made-up unit vectors of 384 dimensions around random centres, and on
-made-up scores, texts of twelve words, five tags and a topic for each row, where the method needs them. Seconds
-are those that one processor works for the choice alone, so that other work on the machine matters little. The peak is
-that of the process, which holds Python, its libraries and the vectors. What stands beside a method is written with
-NumPy, pandas or scikit-learn, or is submodlib or apricot. It chooses the same rows up to ties and random shares, but
-for deduplication, whose cells differ. It is left out where a matrix of all rows by all rows would not fit.
-`naive_bayes` and `logistic` are scikit-learn themselves, and stand alone.
+Each selection runs once, in its own process, on synthetic unit vectors with 384 dimensions around random centres. If a
+method needs them, each row also has a synthetic score, a text of twelve words, five tags and a topic. Seconds are
+processor seconds of the selection alone, so other work on the machine matters little. The peak is that of the process
+with Python, its libraries and the vectors.
+
+The alternatives are written with NumPy, pandas or scikit-learn, or are submodlib or apricot. They choose the same rows
+except for ties and random choices; deduplication also has different cells. An alternative is left out if a matrix of
+all rows by all rows does not fit into memory. `naive_bayes` and `logistic` use scikit-learn themselves, so they have no
+alternative.
 """
 
 from __future__ import annotations
@@ -63,7 +65,7 @@ pool = Pool(**known)
 start = time.process_time()
 chosen = method.select(pool, budget if {counted!r} else n).indices
 """
-# As a selector does behind `topic_cluster_grouper`: each cell is chosen from alone.
+# Like a selector after `topic_cluster_grouper`, which chooses from each cell separately.
 PER_CELL = """
 from mergeit_ops.core.selection.method import Pool
 from mergeit_ops.core.selection.quantization import Quantization
@@ -246,13 +248,13 @@ BESIDE = {
     "information_gain": {"NumPy": INFORMATION_GAIN},
     "semantic_deduplication": {"scikit-learn and NumPy": SEMANTIC_DEDUPLICATION},
 }
-"""What a user would take instead, by method and library."""
+"""Code of the alternatives, by method and library."""
 SQUARE = {QUANTIZATION, DPP, SUBMODLIB, APRICOT}
-"""What holds a matrix of all rows by all rows."""
+"""Alternatives with a matrix of all rows by all rows."""
 
 
 def made_up(rows: int) -> np.ndarray:
-    """Return unit vectors around random centres, one for each hundred of them."""
+    """Return unit vectors around random centres, one centre for each hundred vectors."""
     rng = np.random.default_rng(0)
     centres = rng.standard_normal((rows // 100, DIMENSIONS), dtype=np.float32)
     vectors = rng.standard_normal((rows, DIMENSIONS), dtype=np.float32)
@@ -264,14 +266,14 @@ def made_up(rows: int) -> np.ndarray:
 def measured(code: str, vectors: Path, chosen: int, python: str = sys.executable) -> tuple[str, str]:
     """Return the seconds of one choice and the peak memory of its process, as text."""
     seconds = vectors.with_suffix(".seconds")
-    # One thread: several would wait for each other on a busy machine, and waiting counts as work.
+    # With several threads on a busy machine, waiting for each other would count as processor time.
     code = HEAD + code + WRITE
     _, peak = run([python, "-c", code, vectors, str(chosen), seconds], OPENBLAS_NUM_THREADS="1")
     return f"{float(seconds.read_text()):.1f}", f"{peak:,.0f}"
 
 
 def refusal(name: str, rows: int, chosen: int) -> str:
-    """Return why a method is not meant for so many rows; empty: it is."""
+    """Return why a method is left out with this number of rows; empty if it runs."""
     if name == "quantization_per_cell":
         return ""
     module, method = METHODS[name]
@@ -288,10 +290,10 @@ def code_of(name: str) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000], help="rows to choose from")
-    parser.add_argument("--chosen", type=int, default=1_000, help="rows to choose (default: 1,000)")
+    parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000], help="number of rows to choose from")
+    parser.add_argument("--chosen", type=int, default=1_000, help="number of rows to choose (default: 1,000)")
     parser.add_argument("--only", nargs="+", default=[*METHODS, "quantization_per_cell"], help="methods (default: all)")
-    parser.add_argument("--alone", action="store_true", help="without what a user would take instead")
+    parser.add_argument("--alone", action="store_true", help="leave out the alternatives")
     parser.add_argument("--apricot", metavar="PYTHON", help="an interpreter that has apricot")
     options = parser.parse_args()
     lines = []

@@ -1,12 +1,12 @@
-"""Do other seeds, another order of the rows or another number of topics change what is selected and paired?
+"""How much seeds, row order and the number of topics change the selected rows and pairs.
 
     python benchmarks/stability.py [--data rows.jsonl[.gz]] [--embeddings rows.npy] [--rows 10000] [--seeds 5]
 
-Groups rows into topics once per seed, keeps 20 % of each topic and pairs what is kept, with the functions and defaults
-of the operators. Prints how much topics, kept rows and pairs of two runs have in common, and how well the kept rows
-cover all rows: the mean, over all rows, of the highest cosine to a kept row, which is 1 when all rows are kept. Beside
-them stand as many rows drawn at random, and as many chosen without topics. Rows are compared with kept rows in blocks,
-so memory grows with the rows and not with their square.
+Groups rows into topics once for each seed, keeps 20 % of each topic and pairs the kept rows, with the functions and
+defaults of the operators. Prints how similar topics, kept rows and pairs of two runs are, and how well the kept rows
+cover all rows: the mean, over all rows, of the highest cosine to a kept row, which is 1 if all rows are kept. For
+comparison, it prints the same figures for random rows and for rows that are chosen without topics. Rows are compared
+with kept rows in blocks, so memory grows linearly with the number of rows.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from mergeit_ops.embedding import load_encoder
 SAMPLE = Path(__file__).resolve().parents[1] / "recipes" / "data" / "sample_instructions.jsonl"
 RATIO = 0.2
 THRESHOLD = 0.55
-TOPIC_FACTORS = {"topics as by default": 1.0, "half as many": 0.5, "twice as many": 2.0}
+TOPIC_FACTORS = {"default number of topics": 1.0, "half as many": 0.5, "twice as many": 2.0}
 COLUMNS = (
     "what differs",
     "runs",
@@ -53,8 +53,8 @@ COLUMNS = (
 class Rows:
     """n rows in one order.
 
-    :param digests: content digest of each.
-    :param vectors: (n, d) float32 of unit norm.
+    :param digests: n content digests.
+    :param vectors: (n, d) float32 vectors with unit norm.
     """
 
     digests: list[str]
@@ -67,12 +67,12 @@ class Rows:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one run gave.
+    """The results of one run.
 
     :param coverage: mean over all rows of the highest cosine to a kept row.
-    :param kept: ids of the rows kept.
+    :param kept: ids of the kept rows.
     :param labels: (n,) topic of each row, or None without topics.
-    :param pairs: ids of rows that would be merged, or None without topics.
+    :param pairs: ids of the rows of each pair, or None without topics.
     """
 
     coverage: float
@@ -82,7 +82,7 @@ class Outcome:
 
 
 def read_rows(path: Path, most: int | None) -> tuple[list[str], list[str]]:
-    """Return the content digests of the first rows of a file, and the texts that are embedded."""
+    """Return the content digests of the first rows of a file, and their texts to embed."""
     digests, texts = [], []
     with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8") as file:
         for row in jsonlines.Reader(file).iter(type=dict):
@@ -94,16 +94,16 @@ def read_rows(path: Path, most: int | None) -> tuple[list[str], list[str]]:
 
 
 def coverage(vectors: np.ndarray, kept: np.ndarray) -> float:
-    """Return the mean over all rows of the highest cosine to a kept row; a negative one counts as 0.
+    """Return the mean over all rows of the highest cosine to a kept row. A negative cosine counts as 0.
 
-    :param vectors: (n, d) float32 of unit norm.
-    :param kept: positions of the rows kept.
+    :param vectors: (n, d) float32 vectors with unit norm.
+    :param kept: positions of the kept rows.
     """
     return objective(vectors, kept) / len(vectors)
 
 
 def with_topics(rows: Rows, num_clusters: int, seed: int, total: int | None = None) -> Outcome:
-    """Group, select and pair as the operators do; `total` is their `select_num`, None a share of each topic."""
+    """Group, select and pair like the operators. `total` is their `select_num`; None: a share of each topic."""
     ids = number_duplicates(rows.digests)
     sample = fit_sample(ids, default_fit_sample_size(num_clusters))
     labels = fit_topics(rows.vectors[sample], num_clusters, seed=seed).assign(rows.vectors)
@@ -135,7 +135,7 @@ def flat(rows: Rows) -> Outcome:
 
 
 def reordered(rows: Rows, seed: int, run: Callable[[Rows], Outcome]) -> Outcome:
-    """Run over the rows in another order; labels come back in the order that they had."""
+    """Run on the rows in another order, and return labels in the original order."""
     order = np.random.default_rng(seed).permutation(len(rows.vectors))
     outcome = run(rows.in_order(order))
     if outcome.labels is None:
@@ -146,7 +146,7 @@ def reordered(rows: Rows, seed: int, run: Callable[[Rows], Outcome]) -> Outcome:
 
 
 def in_common(sets: Sequence[frozenset]) -> float:
-    """Return the mean Jaccard index over all pairs of sets; two empty sets are alike."""
+    """Return the mean Jaccard index over all pairs of sets. Two empty sets are equal."""
     return float(np.mean([len(a & b) / len(a | b) if a | b else 1.0 for a, b in combinations(sets, 2)]))
 
 
@@ -156,7 +156,7 @@ def lowest_to_highest(counts: Sequence[int]) -> str:
 
 
 def line(name: str, outcomes: Sequence[Outcome]) -> list[str]:
-    """Return a line of the table, for at least two runs."""
+    """Return a line of the table for at least two runs."""
     found = np.array([outcome.coverage for outcome in outcomes])
     cells = dict.fromkeys(COLUMNS, "–") | {"what differs": name, "runs": str(len(outcomes))}
     cells["kept"] = lowest_to_highest([len(outcome.kept) for outcome in outcomes])
@@ -178,10 +178,12 @@ def line(name: str, outcomes: Sequence[Outcome]) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=SAMPLE, help="JSON Lines, plain or .gz, in any sample format")
-    parser.add_argument("--embeddings", type=Path, help="NumPy file: one float32 row of unit norm per row of the data")
-    parser.add_argument("--save-embeddings", type=Path, help="where to write the embeddings for the next time")
-    parser.add_argument("--rows", type=int, help="take the first so many rows (default: all)")
-    parser.add_argument("--seeds", type=int, default=5, help="runs that are compared, at least 2 (default: 5)")
+    parser.add_argument(
+        "--embeddings", type=Path, help="NumPy file with one float32 vector of unit norm for each row of the data"
+    )
+    parser.add_argument("--save-embeddings", type=Path, help="file for the embeddings, for later runs")
+    parser.add_argument("--rows", type=int, help="number of first rows to use (default: all)")
+    parser.add_argument("--seeds", type=int, default=5, help="number of runs to compare, at least 2 (default: 5)")
     parser.add_argument("--no-flat", action="store_true", help="leave out the selection without topics")
     arguments = parser.parse_args()
     if arguments.seeds < 2:
@@ -191,7 +193,7 @@ def main() -> None:
         parser.error(f"{arguments.data} has no rows")
     if arguments.embeddings:
         vectors = np.load(arguments.embeddings, mmap_mode="r")
-        # A file may hold embeddings of further rows only where --rows left those out.
+        # The file may have embeddings of more rows only if --rows left these rows out.
         if len(vectors) < len(texts) or (arguments.rows is None and len(vectors) > len(texts)):
             parser.error(f"--embeddings has {len(vectors):,} rows, the data {len(texts):,}")
         vectors = np.array(vectors[: len(texts)], dtype=np.float32)

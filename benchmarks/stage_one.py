@@ -1,9 +1,9 @@
-"""Stage 1 as a user feels it: a whole `dj-process` run beside a plain script, start-up included.
+"""Stage 1 as a whole `dj-process` run, compared with a plain script, including start-up.
 
     python benchmarks/stage_one.py [--data rows.jsonl] [--repeats 3]
 
 `recipes/select_only.yaml` and `benchmarks/plain_stage_one.py` (the steps of the method's released code) take turns on
-the same rows. Memory is the peak of the largest process, as the system notes it.
+the same rows. Memory is the peak of the largest process that the system reports.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def main() -> None:
             measured["plain script"].append(run(plain))
             ours = [bin_ / "dj-process", "--config", REPOSITORY / "recipes" / "select_only.yaml"]
             ours += ["--dataset_path", options.data.resolve(), "--export_path", f"{folder}/{number}/selected.jsonl"]
-            # Data-Juicer caches what operators did: each run is to do its own work.
+            # Data-Juicer caches results of operators, but each run must do its own work.
             measured["dj-process, select_only.yaml"].append(run([*ours, "--use_cache", "false"]))
         kept = [len(Path(f"{folder}/{name}.jsonl").read_bytes().splitlines()) for name in ("plain", "0/selected")]
     base = median([seconds for seconds, _ in measured["plain script"]])

@@ -1,10 +1,11 @@
-"""What this package adds to Data-Juicer's start, and what a recipe that uses it pays before the first row.
+"""The time that this package adds to Data-Juicer's start, and the time before the first row of a recipe that uses it.
 
     python benchmarks/startup.py [--runs 5]
 
-Each command is run with the plugin, and told that there is none, turn about; medians and their difference. The recipe
-without our operators filters ten rows by their length. The recipe with them is `recipes/select_only.yaml`'s process on
-ten rows: what it takes beyond the other is loaded before the first row: torch, sentence-transformers, the model.
+Each command runs with the plugin and with the plugin hidden, in turns. The figures are medians and their difference.
+The recipe without our operators filters ten rows by length. The recipe with our operators is the process of
+`recipes/select_only.yaml` on ten rows. Its additional time is mostly for loading torch, sentence-transformers and the
+model.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def recipe(folder: Path, name: str, process: Sequence[dict]) -> list[str]:
 
 
 def seconds(code: str, arguments: Sequence[str]) -> float:
-    """Return the seconds that a Python of its own takes for some code."""
+    """Return the seconds that a new Python process takes to run code."""
     return run([sys.executable, "-c", code, *arguments])[0]
 
 

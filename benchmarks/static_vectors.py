@@ -1,15 +1,16 @@
-"""Static token vectors: what a selection by them loses, and a million rows from text to selected rows.
+"""Static token vectors: the quality that a selection with them loses, and a run on a million rows.
 
     python benchmarks/static_vectors.py [--data rows.jsonl ...] [--most 55000] [--known vectors.npz]
     python benchmarks/static_vectors.py --rows 1000000 [--characters 20000] [--np 2]
 
-The first compares selections of 20 % of unseen rows, by topics and facility location: token vectors are fitted to a
-part of the rows, and select from the others. Coverage is the mean cosine, by the default model, of a row to the nearest
-selected one; the share of the gain is (static - random) / (default - random). Rows a second are those of one processor
-(OMP_NUM_THREADS=1). Vectors of the default model, which take most of the time, are kept in the file of --known.
+The first command compares selections of 20 % of unseen rows, by topics and facility location. Token vectors are fitted
+to a part of the rows, and the selection uses the others. Coverage is the mean cosine, with the default model, of a row
+to the nearest selected row. The share of the gain is (static - random) / (default - random). Rows per second are those
+of one processor (OMP_NUM_THREADS=1). The vectors of the default model take most of the time, so the file of --known
+keeps them.
 
-The second runs all of dj-process over made-up rows: each joins parts of two rows of the data, or as many rows as make
-a text of --characters. Seconds of the grouper hold the fit. Memory is that of the largest process.
+The second command runs dj-process on synthetic rows. Each joins parts of two rows of the data, or several rows until
+the text has --characters. The seconds of the grouper include the fit. Memory is that of the largest process.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ from mergeit_ops.embedding.static.encoder import StaticEncoder
 from mergeit_ops.embedding.windows import embed_texts
 
 SHARE = 0.2
-FITTED = 2 / 3  # of the rows, as far as a fit takes so many
+FITTED = 2 / 3  # share of the rows, up to the maximum of a fit
 DRAWS = range(5)
 TEXTS_AT_ONCE = 1_024
 STATIC = (
@@ -56,7 +57,7 @@ STATIC = (
 
 
 def texts_of(path: Path) -> list[str]:
-    """Return the different texts of a JSON Lines file in the order of a hash, which is any order."""
+    """Return the different texts of a JSON Lines file in the pseudo-random order of a hash."""
     open_text = gzip.open if path.suffix == ".gz" else open
     with open_text(path, "rt", encoding="utf-8") as lines:
         rows = [json.loads(line) for line in lines]
@@ -66,7 +67,7 @@ def texts_of(path: Path) -> list[str]:
 
 
 def known_vectors(texts: list[str], path: Path | None) -> tuple[NDArray[np.float32], float]:
-    """Return what the default model makes of texts, and how many it embeds in a second of a processor."""
+    """Return the vectors of the default model, and the number of texts that it embeds per processor second."""
     stored = {}
     if path is not None and path.exists():
         with np.load(path) as arrays:
@@ -94,7 +95,7 @@ def chosen(vectors: NDArray[np.float32]) -> NDArray[np.int64]:
 
 
 def compared(path: Path, most: int, known_file: Path | None) -> list[str]:
-    """Return a line of the table of quality."""
+    """Return a line of the quality table."""
     texts = texts_of(path)[:most]
     known, rate = known_vectors(texts, known_file)
     split = min(MOST_TEXTS, round(FITTED * len(texts)))
@@ -129,7 +130,7 @@ def compared(path: Path, most: int, known_file: Path | None) -> list[str]:
 
 
 def made_up(texts: list[str], rows: int, characters: int | None) -> Iterator[pa.Table]:
-    """Yield rows that differ from each other, in tables."""
+    """Yield tables of rows that are all different."""
     rng = np.random.default_rng(rows)
     parts = [text.split() for text in texts]
     long = None if characters is None else max(1, round(characters / np.mean([len(text) + 1 for text in texts])))
@@ -145,7 +146,7 @@ def made_up(texts: list[str], rows: int, characters: int | None) -> Iterator[pa.
 
 
 def write(path: Path, texts: list[str], rows: int, characters: int | None) -> None:
-    """Write made-up rows as parquet."""
+    """Write synthetic rows as parquet."""
     with pq.ParquetWriter(path, pa.schema({"instruction": pa.string(), "output": pa.string()})) as writer:
         for some in made_up(texts, rows, characters):
             size = ROW_GROUP_ROWS if characters is None else max(1, ROW_GROUP_ROWS * 1_000 // characters)
@@ -155,10 +156,14 @@ def write(path: Path, texts: list[str], rows: int, characters: int | None) -> No
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, nargs="+", default=[DATA])
-    parser.add_argument("--most", type=int, default=60_000, help="texts of a file at most")
-    parser.add_argument("--known", type=Path, help="keeps vectors of the default model for later runs")
-    parser.add_argument("--rows", type=int, nargs="*", default=[], help="run dj-process over so many made-up rows")
-    parser.add_argument("--characters", type=int, help="of a made-up row; left out: as many as rows of the data have")
+    parser.add_argument("--most", type=int, default=60_000, help="maximum number of texts from a file")
+    parser.add_argument("--known", type=Path, help="file that keeps the vectors of the default model for later runs")
+    parser.add_argument(
+        "--rows", type=int, nargs="*", default=[], help="run dj-process on this number of synthetic rows"
+    )
+    parser.add_argument(
+        "--characters", type=int, help="characters of a synthetic row (default: like the rows of the data)"
+    )
     parser.add_argument("--np", type=int, default=2, help="processes of Data-Juicer's own steps")
     options = parser.parse_args()
     if options.rows:

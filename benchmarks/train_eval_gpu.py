@@ -1,13 +1,13 @@
-"""`train-eval` on one GPU within a time limit, with weights that come in pieces.
+"""`train-eval` on one GPU within a time limit, with model weights in small files.
 
-    python benchmarks/train_eval_gpu.py pieces MODEL FOLDER      # here: weights in bfloat16, files of at most 60 MB
-    cp FOLDER/model-00001-* FOLDER/*.json ... THERE              # in as many steps as it takes
+    python benchmarks/train_eval_gpu.py pieces MODEL FOLDER      # writes bfloat16 weights in files of at most 60 MB
+    cp FOLDER/model-00001-* FOLDER/*.json ... THERE              # in several steps
     python benchmarks/train_eval_gpu.py run THERE SETS --output DIR [--limit-s 480] [--device cuda]
 
-`pieces` writes the shards of transformers, which reads them as they are: nothing has to be joined. SETS is a folder
-that `planted_sets.py` has written. `run` writes into DIR `results.jsonl`, `figures.json`, `page.html` and
-`machine.json`: the name and memory of the device, versions, seconds. It begins no training that would end after the
-limit; with the same DIR it goes on. Further options are those of `train-eval`.
+`pieces` writes shards that transformers reads directly, so you need not join them. SETS is a folder from
+`planted_sets.py`. `run` writes `results.jsonl`, `figures.json`, `page.html` and `machine.json` (the name and memory of
+the device, versions, seconds) into DIR. It starts no training that would end after the limit. With the same DIR, it
+continues. Further options are those of `train-eval`.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Whole jobs, start-up included: the quickstart, and all of Alpaca beside a plain script of its first stage.
+"""Whole jobs including start-up: the quickstart, and all of Alpaca compared with a plain script of the first stage.
 
     python benchmarks/whole_job.py [--data rows.jsonl] [--repeats 3]
 
-`recipes/mergeit_alpaca.yaml` asks a loopback server that takes half a second for a merge; the plain script,
-`benchmarks/plain_stage_one.py`, neither cleans nor merges nor scores. Memory is the peak of the largest process, as the
-system notes it.
+`recipes/mergeit_alpaca.yaml` uses a loopback server that takes half a second for a merge. The plain script,
+`benchmarks/plain_stage_one.py`, does not clean, merge or score. Memory is the peak of the largest process that the
+system reports.
 """
 
 from __future__ import annotations
