@@ -1,4 +1,4 @@
-"""Check what is in a wheel and a source archive: the package whole, with weights and licences, and nothing else."""
+"""Check that a wheel and a source archive contain the whole package, weights and licences, and nothing else."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ _JUNK = ("__pycache__", ".pyc", "tests/", "benchmarks/", "outputs/", ".venv")
 
 
 def package_files() -> set[str]:
-    """Return the files of the package, as they are in the repository."""
+    """Return the paths of the package's files in the repository."""
     files = (path for path in (REPOSITORY / "mergeit_ops").rglob("*") if path.is_file())
     return {path.relative_to(REPOSITORY).as_posix() for path in files if "__pycache__" not in path.parts}
 
 
 def recipe_files(folder: str = "") -> set[str]:
-    """Return the recipes and their data, as they are in an archive.
+    """Return the paths of the recipes and their data in an archive.
 
-    :param folder: of the archive that has the folder `recipes`, with a slash behind it.
+    :param folder: folder of the archive that contains `recipes`, with a slash at the end.
     """
     files = (path for path in (REPOSITORY / "recipes").rglob("*") if path.is_file())
     return {folder + path.relative_to(REPOSITORY).as_posix() for path in files}
 
 
 def faults(names: set[str], kind: str, recipes: set[str]) -> list[str]:
-    """Return what is wrong with an archive, a sentence each.
+    """Return the faults of an archive, one sentence for each.
 
-    :param names: paths in the archive, without the folder that a source archive has around them.
-    :param kind: what it is, for the sentences.
-    :param recipes: paths of the recipes in it.
+    :param names: paths in the archive, without the top folder of a source archive.
+    :param kind: kind of the archive, for the sentences.
+    :param recipes: paths that the recipes should have in the archive.
     """
     missing = sorted((package_files() | recipes | set(_NEEDED)) - names)
     junk = sorted(name for name in names if any(part in name for part in _JUNK))

@@ -1,8 +1,9 @@
-"""Run the recipes of recipes/methods on one dataset, at one number of rows, and compare what they choose.
+"""Run the recipes of recipes/methods on one dataset with the same number of rows, and compare the chosen rows.
 
-`python -m scripts.compare_methods my.jsonl --budget 1500`. Beside them stand random rows, Data-Juicer's MinHash
-deduplicator and `semantic_deduplicator`, both filled up at random, and the front of quality against coverage of
-`facility_location_selector` for several values of `score_weight`. Rows are embedded and scored once for all recipes.
+`python -m scripts.compare_methods my.jsonl --budget 1500`. The script also runs baselines: random rows, and
+Data-Juicer's MinHash deduplicator and `semantic_deduplicator`, each followed by a random choice.
+`facility_location_selector` runs with several values of `score_weight`, to show quality against coverage. Rows are
+embedded and scored once for all recipes.
 """
 
 from __future__ import annotations
@@ -25,13 +26,13 @@ BUDGETS = ("select_ratio", "num_per_topic", "select_num", "select_tokens")
 WEIGHTS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0)
 MEASURES = ("coverage", "vendi", "novelsum", "quality", "redundancy", "topics_reached")
 METHODS_WITHOUT_A_NUMBER = frozenset({"diverse_evol_step"})
-"""Recipes whose rows are in part chosen before."""
+"""Recipes that need some rows to be chosen before."""
 
 Process = list[dict[str, dict[str, Any]]]
 
 
 def baselines() -> dict[str, Process]:
-    """Return the operators of what the methods are compared with."""
+    """Return the operators of the baselines."""
     budget: dict[str, dict[str, Any]] = {"budget_selector": {}}
     return {
         "random": [budget],
@@ -41,7 +42,7 @@ def baselines() -> dict[str, Process]:
 
 
 def front() -> dict[str, Process]:
-    """Return facility location with several weights of quality."""
+    """Return facility location with several values of `score_weight`."""
     key = {"score_key": "distilled_quality_score"}
     return {
         f"facility location, score_weight {weight}": [
@@ -54,7 +55,7 @@ def front() -> dict[str, Process]:
 def methods() -> dict[str, Process]:
     """Return the operators of the recipes that select rows and need no language model.
 
-    Those that embed, or score by `distilled` under its own name, are left out: rows are embedded and scored before.
+    Operators that embed, or that score with `distilled`, are left out, because rows are embedded and scored before.
     """
     found: dict[str, Process] = {}
     for path in sorted(FOLDER.glob("*.yaml")):
@@ -80,9 +81,9 @@ def _is_scored_before(entry: dict[str, dict[str, Any]]) -> bool:
 
 
 def with_budget(process: Process, rows: int) -> Process:
-    """Return operators whose last selector keeps a number of rows.
+    """Return the operators with the last selector set to a number of rows.
 
-    :raises ValueError: if none of them selects.
+    :raises ValueError: if no operator selects.
     """
     changed = copy.deepcopy(process)
     for entry in reversed(changed):
@@ -96,9 +97,9 @@ def with_budget(process: Process, rows: int) -> Process:
 
 
 def run(name: str, process: Process, dataset: Path, folder: Path) -> tuple[Path, float]:
-    """Run operators through dj-process; return the export and the seconds of the whole command.
+    """Run operators with dj-process, and return the export and the seconds of the whole command.
 
-    :raises RuntimeError: with the end of the log, if the run fails.
+    :raises RuntimeError: if the run fails; the message has the end of the log.
     """
     folder = folder / name.replace(" ", "_").replace(",", "")
     folder.mkdir(parents=True, exist_ok=True)
@@ -132,10 +133,12 @@ def compared(exports: Sequence[Path], reference: Path) -> list[dict[str, Any]]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run and compare them; the exit code is 1 if one of them fails."""
+    """Run and compare the methods. The exit code is 1 if one of them fails."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dataset", type=Path, help="rows with columns instruction, input, output")
-    parser.add_argument("--budget", type=int, default=1_500, help="rows that each chooses (1500)")
+    parser.add_argument(
+        "--budget", type=int, default=1_500, help="number of rows that each method chooses (default: 1500)"
+    )
     parser.add_argument("--output", type=Path, default=Path("outputs/methods"), help="folder of the exports")
     parser.add_argument("--only", nargs="+", help="names; default: all")
     asked = parser.parse_args(arguments)

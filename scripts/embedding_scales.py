@@ -1,9 +1,9 @@
-"""Write the scales of the packaged embedding models, with which the merger translates its threshold.
+"""Write the scales of the packaged embedding models. The merger uses them to translate its threshold.
 
     python -m scripts.embedding_scales rows.jsonl [--texts 3000] [--output mergeit_ops/embedding/scales]
 
-The file has columns instruction and input. The texts are those with the lowest SHA-256, whatever their order. Only
-numbers are stored: shares of pairs, and cosines.
+The file has columns instruction and input. The script uses the texts with the lowest SHA-256, so their order does not
+matter. It stores only shares of pairs and cosines.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ THRESHOLD = 0.55  # the merger's default
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("rows", type=Path, help="JSON Lines")
-    parser.add_argument("--texts", type=int, default=3_000, help="different texts (default: 3,000)")
-    parser.add_argument("--output", type=Path, default=FOLDER, help="folder (default: that of the package)")
+    parser.add_argument("--texts", type=int, default=3_000, help="number of different texts (default: 3,000)")
+    parser.add_argument("--output", type=Path, default=FOLDER, help="folder to write to (default: that of the package)")
     options = parser.parse_args()
     with jsonlines.open(options.rows) as lines:
         found = {Sample(row["instruction"], row.get("input") or "", "").query for row in lines}

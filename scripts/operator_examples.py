@@ -1,4 +1,4 @@
-"""Examples of the operators for their pages: rows before, and what the operator really makes of them."""
+"""Examples of the operators for their pages: input rows, and the rows that the operator returns for them."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from mergeit_ops.jobs.scoring import MADE_BY
 from tests.llm_server import FakeLLMServer, parents_of
 from tests.tiny_models import gpt2_folder
 
-_SHOWN = 72  # characters of a text that holds a whole row
+_SHOWN = 72  # maximum characters of a text that contains a whole row
 
-# Chosen with room to spare: what is kept, paired and accepted must not depend on the last digits of a machine.
+# These rows are not near any threshold, so that the results do not depend on how a machine rounds.
 INTERVIEWS = (
     {
         "id": "a1",
@@ -97,13 +97,13 @@ HARDER = {
 class Example:
     """An example of an operator.
 
-    :param words: what it shows.
-    :param parameters: what the recipe says; the others have their defaults.
-    :param explanation: why the rows that come out do.
+    :param words: heading that says what the example shows.
+    :param parameters: parameters in the recipe; the others have their defaults.
+    :param explanation: why the operator returns these rows.
     :param rows: rows of the dataset.
-    :param earlier: operators that have run before, with their parameters.
-    :param answer: what the language model of the example answers to each pair; None: there is none.
-    :param toy_model: whether a model of random weights stands in for the one that the operator loads.
+    :param earlier: operators that run before, with their parameters.
+    :param answer: answer of the example's language model to each request; None: the example needs no model.
+    :param toy_model: whether a model with random weights replaces the model that the operator loads.
     """
 
     words: str
@@ -117,10 +117,10 @@ class Example:
 
 @dataclass(frozen=True)
 class Shown:
-    """An example that has been run.
+    """The result of an example.
 
-    :param before: rows that the operator got.
-    :param after: rows that it gave.
+    :param before: input rows of the operator.
+    :param after: rows that the operator returned.
     """
 
     before: list[dict[str, Any]] = field(default_factory=list)
@@ -388,7 +388,7 @@ EXAMPLES: Mapping[str, Sequence[Example]] = {
 
 
 def run(name: str, example: Example) -> Shown:
-    """Run an example: what goes into the operator, and what comes out, as its page shows them.
+    """Run an example, and return its input and output rows in the form of the operator's page.
 
     :param name: registry name of the operator.
     :param example: one of its examples.
@@ -399,7 +399,7 @@ def run(name: str, example: Example) -> Shown:
         dataset = earlier(**parameters).run(dataset)
     before = _rows(dataset)
     with _server(example.answer) if example.answer else nullcontext() as server:
-        # As in a recipe, but for the address of the example's own server.
+        # The same as in a recipe, except for the address of the example's server.
         own = {} if server is None else {"model_params": {"base_url": server.base_url}, "cache_path": None}
         if example.toy_model:
             own = {"scorer_params": {"hf_model": gpt2_folder()}}
@@ -409,7 +409,7 @@ def run(name: str, example: Example) -> Shown:
 
 
 def _server(answer: Mapping[str, str]) -> FakeLLMServer:
-    # A request without a record asks for the response to an instruction.
+    # A request without a record is a request for the response to an instruction.
     return FakeLLMServer(answer=lambda body: json.dumps(answer) if parents_of(body) else answer["output"])
 
 
@@ -418,7 +418,7 @@ def _rows(dataset: Any) -> list[dict[str, Any]]:
 
 
 def _shown_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row as a page shows it: long texts cut, numbers rounded, metadata without what does not apply."""
+    """Return a row for a page: long texts are cut, numbers are rounded, and empty metadata is left out."""
     shown: dict[str, Any] = {}
     for name, value in row.items():
         if name == EMBEDDING:

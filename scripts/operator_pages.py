@@ -1,6 +1,6 @@
-"""Write one page per operator, and the table of all of them, from docstrings and from what the operators do.
+"""Write one page for each operator, and the table of all operators, from docstrings and examples.
 
-`python -m scripts.operator_pages` (or `make docs`) rewrites them; a test makes them anew and compares.
+`python -m scripts.operator_pages` (or `make docs`) rewrites the pages. A test checks that they are up to date.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _TYPE = re.compile(r"Optional\[(.+)\]")
 
 
 def pages() -> dict[str, str]:
-    """Return the page of each operator by registry name; runs all examples."""
+    """Run all examples, and return the page of each operator by its registry name."""
     return {name: page(name) for name in parameter_tables.operators()}
 
 
@@ -69,7 +69,7 @@ def _given(operator: type[SampleOperator]) -> str:
 
 
 def _preface(operator: type) -> Iterator[str]:
-    """Yield what the docstring of `__init__` says before its parameters."""
+    """Yield the text of the docstring of `__init__` before its parameters."""
     text = (inspect.getdoc(operator.__init__) or "").split(":param")[0]
     yield from (part for part in text.strip().split("\n\n") if part and part != "Initialization method.")
 
@@ -108,7 +108,7 @@ def _json_lines(rows: Iterable[dict]) -> str:
 
 
 def _json_row(row: dict) -> str:
-    """Return a row as JSON with a column a line, and a line for each key of its metadata."""
+    """Return a row as JSON with one line for each column and for each key of its metadata."""
     lines = []
     for name, value in row.items():
         if isinstance(value, dict) and value:
@@ -127,7 +127,7 @@ def _json(value: object) -> str:
 
 
 def _block(language: str, text: str) -> str:
-    # A text of a row may hold a fence of three.
+    # The text of a row can contain a fence of three backticks.
     return f"````{language}\n{text}\n````"
 
 
@@ -149,7 +149,7 @@ def _links(name: str) -> Iterator[str]:
 
 
 def index(text: str) -> str:
-    """Return the text of the index of the documentation with its table of operators made anew."""
+    """Return the index of the documentation with a new table of operators."""
     return _TABLE.sub(lambda match: match[1] + parameter_tables.overview() + match[2], text)
 
 

@@ -1,4 +1,4 @@
-"""Operators and their parameters as tables, from the operators' docstrings, so that they cannot drift."""
+"""Tables of operators and their parameters, made from docstrings so that they agree with the code."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def operators() -> dict[str, type]:
 
 
 def described(operator: type) -> list[tuple[str, str, str]]:
-    """Return name, default and meaning of each parameter, as they stand in a table."""
+    """Return the name, default and meaning of each parameter for a table."""
     meanings: dict[str, str] = {}
     for cls in reversed(operator.__mro__):
         if "__init__" in cls.__dict__:

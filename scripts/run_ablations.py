@@ -1,7 +1,7 @@
-"""Run every ablation and baseline of recipes/ablations on one dataset, at one number of rows, and say what came out.
+"""Run all ablations and baselines of recipes/ablations on one dataset with the same number of rows, and print figures.
 
-`python -m scripts.run_ablations my.jsonl --budget 1500` (or `make ablations DATA=my.jsonl BUDGET=1500`). What needs a
-server or a model that is not there is left out, with a sentence.
+`python -m scripts.run_ablations my.jsonl --budget 1500` (or `make ablations DATA=my.jsonl BUDGET=1500`). A recipe is
+skipped if its server or model is missing; the table then says why.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from mergeit_ops.dataset.manifest import read_manifests
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 FOLDER = REPOSITORY / "recipes" / "ablations"
-# The full method first: random pairs are to be as many as its own.
+# The full method runs first, because the ablation with random pairs uses its number of pairs.
 FIRST = "full"
 RANDOM_PAIRS = "random_pairs"
 MERGER, GATE, BUDGET, MODEL = (
@@ -36,14 +36,14 @@ MERGER, GATE, BUDGET, MODEL = (
 
 @dataclass(frozen=True)
 class Result:
-    """What came of a recipe.
+    """The result of a recipe.
 
-    :param recipe: its name.
-    :param rows: rows of the export; None: there is none.
-    :param pairs: pairs that were found; None: it merges nothing.
-    :param merged: merges that are left before the budget.
-    :param seconds: from start to end of the command.
-    :param note: why there is no export, or fewer rows than asked for.
+    :param recipe: name of the recipe.
+    :param rows: number of exported rows; None: there is no export.
+    :param pairs: number of pairs; None: the recipe does not merge.
+    :param merged: number of accepted merges before rows are cut to the budget.
+    :param seconds: seconds of the whole command.
+    :param note: why there is no export, or why it has fewer rows than the budget.
     """
 
     recipe: str
@@ -66,7 +66,7 @@ def process_of(name: str) -> dict[str, Mapping[str, Any]]:
 
 
 def obstacle(name: str, hf_model: str | None, environment: Mapping[str, str]) -> str:
-    """Return what a recipe lacks, as a sentence; empty if nothing."""
+    """Return what a recipe needs and does not find; empty if it can run."""
     process = process_of(name)
     asks_a_server = MERGER in process and process[MERGER].get("merge_strategy", "llm") == "llm"
     if asks_a_server and not environment.get("OPENAI_API_KEY") and not environment.get("OPENAI_BASE_URL"):
@@ -77,11 +77,11 @@ def obstacle(name: str, hf_model: str | None, environment: Mapping[str, str]) ->
 
 
 def overrides(name: str, budget: int, more: float) -> list[str]:
-    """Return the arguments that give a recipe its number of rows.
+    """Return the arguments that set the number of rows of a recipe.
 
-    :param name: of the recipe.
-    :param budget: rows to come out.
-    :param more: share of rows that are selected beyond the budget where merging takes rows away.
+    :param name: name of the recipe.
+    :param budget: number of rows to export.
+    :param more: share of additional rows to select in recipes that merge, because merging reduces the number of rows.
     """
     process = process_of(name)
     selected = round(budget * (1 + more)) if MERGER in process else budget
@@ -94,10 +94,10 @@ def overrides(name: str, budget: int, more: float) -> list[str]:
 
 
 def matched_ratio(full: Sequence[Mapping[str, Any]]) -> float | None:
-    """Return the `merge_ratio` at which random pairs are as many as those of the full method.
+    """Return the `merge_ratio` with which random pairing gives the number of pairs of the full method.
 
-    :param full: records of its run.
-    :return: None where it found no pairs.
+    :param full: records of the run of the full method.
+    :return: the ratio, or None if the full method found no pairs.
     """
     for record in full:
         figures = record["figures"]
@@ -107,7 +107,7 @@ def matched_ratio(full: Sequence[Mapping[str, Any]]) -> float | None:
 
 
 def run(name: str, arguments: Sequence[str], folder: Path, budget: int) -> Result:
-    """Run a recipe into a folder of its own."""
+    """Run a recipe, with an own folder for its export."""
     folder = folder / name
     folder.mkdir(parents=True, exist_ok=True)
     export, log = folder / f"{name}.jsonl", folder / "log.txt"
@@ -137,13 +137,13 @@ def last_line(log: Path) -> str:
 
 
 def records_of(folder: Path) -> list[dict[str, Any]]:
-    """Return the records of the latest run below a folder; empty where there are none."""
+    """Return the records of the latest run in a folder; empty if there are none."""
     work_dirs = sorted(folder.glob("*/mergeit"), key=lambda path: path.stat().st_mtime)
     return read_manifests(work_dirs[-1].parent) if work_dirs else []
 
 
 def merges_of(records: Sequence[Mapping[str, Any]]) -> tuple[int | None, int | None]:
-    """Return the pairs of a run, and its merges that the gate, if any, let through."""
+    """Return the number of pairs of a run, and of its merges that passed the gate if there is one."""
     figures = {record["operator"]: record["figures"] for record in records}
     if MERGER not in figures:
         return None, None
@@ -167,16 +167,20 @@ def _row_count(text: str) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run them; the exit code is 0 if all that could run gave the number of rows asked for."""
+    """Run the recipes. The exit code is 0 if all that ran exported the full number of rows."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dataset", help="rows with columns instruction, input, output: JSON Lines, JSON, parquet")
-    parser.add_argument("--budget", type=_row_count, required=True, help="rows that each recipe is to give")
-    parser.add_argument("--more", type=float, default=0.25, help="share selected beyond it for merging (0.25)")
+    parser.add_argument("--budget", type=_row_count, required=True, help="number of rows that each recipe exports")
+    parser.add_argument(
+        "--more", type=float, default=0.25, help="share of additional rows to select for merging (default: 0.25)"
+    )
     parser.add_argument("--output", type=Path, default=Path("outputs/ablations"), help="folder of the exports")
     parser.add_argument("--only", nargs="+", choices=recipes(), default=recipes(), metavar="RECIPE", help="names")
     parser.add_argument("--hf-model", help="causal language model of the perplexity and Superfiltering baselines")
-    parser.add_argument("--hf-dtype", default="float32", help="type of its weights (float32)")
-    parser.add_argument("--llm", help="model that merges, as the server knows it (the recipes say gpt-4o)")
+    parser.add_argument("--hf-dtype", default="float32", help="type of its weights (default: float32)")
+    parser.add_argument(
+        "--llm", help="model that merges, by its name on the server (default: gpt-4o, as in the recipes)"
+    )
     asked = parser.parse_args(arguments)
     results: list[Result] = []
     for name in (name for name in recipes() if name in asked.only):
@@ -193,7 +197,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if MERGER in process and asked.llm:
                 own += [f"--{MERGER}.api_or_hf_model", asked.llm]
             if name == RANDOM_PAIRS:
-                # Of this very call: an older run may be one of other rows.
+                # Only records of this call count, because an older run can be one on other rows.
                 is_known = any(result.recipe == FIRST and result.rows for result in results)
                 ratio = matched_ratio(records_of(asked.output / FIRST)) if is_known else None
                 if ratio is None:

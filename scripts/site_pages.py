@@ -1,7 +1,7 @@
-"""Hook of mkdocs: files outside of `docs` that pages link to become part of the site, and links to them are rewritten.
+"""Hook for mkdocs that adds linked files from outside `docs` to the site, and rewrites the links to them.
 
-On GitHub a page links to `../recipes/select_only.yaml`, which lies outside of the folder that mkdocs reads. In the site
-each file of the repository keeps its path, but for those below `docs`, which move one folder up.
+On GitHub a page links to `../recipes/select_only.yaml`, which is outside the folder that mkdocs reads. In the site,
+each file of the repository keeps its path, except files in `docs`, which move one folder up.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ _FENCE = re.compile(r"^ *(```+|~~~+).*?^ *\1", re.MULTILINE | re.DOTALL)
 
 
 def site_path(path: str) -> str:
-    """Return where a file of the repository is in the site."""
+    """Return the path of a repository file in the site."""
     return _RENAMED.get(path, path.removeprefix("docs/"))
 
 
 def links_of(path: str) -> list[str]:
-    """Return the files of the repository that a page of it links to."""
+    """Return the repository files to which a page links."""
     text = _FENCE.sub("", (REPOSITORY / path).read_text(encoding="utf-8"))
     found = [posixpath.normpath(posixpath.join(posixpath.dirname(path), link[1])) for link in _LINK.findall(text)]
     return [link for link in dict.fromkeys(found) if (REPOSITORY / link).is_file()]
 
 
 def reachable() -> list[str]:
-    """Return all files of the repository that can be reached from its README."""
+    """Return all repository files that can be reached by links from the README."""
     seen: dict[str, None] = {}
     todo = ["README.md"]
     while todo:
@@ -44,10 +44,10 @@ def reachable() -> list[str]:
 
 
 def rewritten(text: str, path: str) -> str:
-    """Return the text of a page with its links as they are in the site.
+    """Return the text of a page with its links rewritten for the site.
 
-    :param text: Markdown.
-    :param path: of the page in the repository.
+    :param text: text of the page in Markdown.
+    :param path: path of the page in the repository.
     """
 
     def moved(match: re.Match[str]) -> str:
@@ -68,7 +68,7 @@ def rewritten(text: str, path: str) -> str:
 
 
 def on_files(files: Any, config: Any) -> Any:
-    """Add the files outside of `docs`, and move the two that have another name in the site."""
+    """Add the files outside `docs`, and rename the two that have another name in the site."""
     from mkdocs.structure.files import File
 
     if (old := files.get_file_from_path("README.md")) is not None:

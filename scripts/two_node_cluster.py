@@ -1,11 +1,11 @@
-"""Run the whole method on a Ray cluster of two nodes on this machine, lose a part of it, and count what is left.
+"""Run the whole method on a Ray cluster of two nodes on this machine, kill a part of it, and count the rows.
 
     python scripts/two_node_cluster.py [--lose nothing|worker|node] [--data rows.jsonl] [--keep]
 
-A head and a second node are started as processes of their own. The second has a home of its own and none of the
-driver's environment variables, as another machine would. A loopback server stands in for the LLM. `worker` kills a
-process of the second node in the middle of merging, `node` the whole second node. Ends with exit code 0 only if every
-row that entered the merger left the gate once, by itself or inside one merge.
+The script starts a head and a second node as separate processes. Like another machine, the second node has its own home
+and none of the driver's environment variables. A loopback server replaces the language model. `worker` kills a process
+of the second node during merging, and `node` kills the whole second node. The exit code is 0 only if every row that
+entered the merger left the gate exactly once, by itself or inside one merge.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ def free_port() -> int:
 
 
 def bare_environment(home: Path) -> dict[str, str]:
-    """What a node has: a path, a home, and the package."""
+    """The environment of a node: a path, a home, and the package."""
     home.mkdir(parents=True)
     return {"PATH": f"{BIN}:{os.environ['PATH']}", "HOME": str(home), "PYTHONPATH": str(REPOSITORY)}
 
 
 @contextmanager
 def ray_node(arguments: list[str], environment: Mapping[str, str], log: Path) -> Iterator[psutil.Process]:
-    """Run a node until the block ends."""
+    """Run a node while a block runs."""
     command = [str(BIN / "ray"), "start", *arguments, "--num-cpus=1", "--disable-usage-stats", "--block"]
     with log.open("w") as output:
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
@@ -92,7 +92,7 @@ def until(condition, what: str, seconds: float = 120) -> None:
 
 
 def merging_workers(node: psutil.Process) -> list[psutil.Process]:
-    """Return the node's processes that run a block of ours."""
+    """Return the processes of the node that run one of our tasks."""
     found = []
     for process in node.children(recursive=True):
         try:
@@ -111,7 +111,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--lose", choices=["nothing", "worker", "node"], default="worker")
     parser.add_argument("--data", type=Path, default=REPOSITORY / "recipes" / "data" / "sample_instructions.jsonl")
-    parser.add_argument("--latency", type=float, default=0.5, help="seconds of an answer")
+    parser.add_argument("--latency", type=float, default=0.5, help="seconds for each answer")
     parser.add_argument("--keep", action="store_true", help="keep the folder with logs, journals and export")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="two-nodes-"))
@@ -173,7 +173,7 @@ def run(folder: Path, options: argparse.Namespace) -> None:
 
 
 def account(folder: Path, export: Path, server: FakeLLMServer, code: int) -> None:
-    """Print what came of the run; exit with 1 if it is not what was promised."""
+    """Print the results of the run; exit with 1 if rows were lost or doubled."""
     if code:
         print((folder / "driver.log").read_text()[-3000:])
         raise SystemExit(f"dj-process ended with exit code {code}")
