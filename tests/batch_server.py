@@ -1,4 +1,4 @@
-"""A loopback server with files and batches, which fails in every way that a batch can.
+"""A loopback server with files and batches, which can fail in all the ways in which batches fail.
 
 `with FakeBatchServer(fates=[Fate(status="expired", answered=3), Fate()]) as server: ...`
 """
@@ -16,17 +16,17 @@ from tests.llm_server import Answer, FakeLLMServer, Reply, _completion, error, m
 
 @dataclass(frozen=True)
 class Fate:
-    """What becomes of a batch.
+    """The outcome of a batch.
 
-    :param status: that it ends with.
-    :param answered: the first so many requests are answered; None: all.
-    :param polls: looks at the batch before it ends.
+    :param status: final status of the batch.
+    :param answered: number of first requests that are answered; None: all.
+    :param polls: number of polls before the batch ends.
     :param errors: code and message of a batch that fails as a whole.
-    :param line_errors: position of a request to the status and body of its response.
-    :param extra: lines of its output file beside the responses, as bytes.
-    :param reverse: whether the responses come in another order.
-    :param cut: how often its output file comes with its last response cut off.
-    :param lose_created: whether the response to the request that makes the batch is lost.
+    :param line_errors: status and body of a response, by the position of its request.
+    :param extra: further lines of the output file, as bytes.
+    :param reverse: whether the responses are in reverse order.
+    :param cut: how often the output file is served with its last response cut off.
+    :param lose_created: whether the response to the request that creates the batch is lost.
     """
 
     status: str = "completed"
@@ -55,15 +55,15 @@ class _Batch:
 
 
 class FakeBatchServer(FakeLLMServer):
-    """Serves `/files` and `/batches` beside the calls of `FakeLLMServer`.
+    """Serves `/files` and `/batches` in addition to the calls of `FakeLLMServer`.
 
-    :param answer: makes the reply to the body of a request, whichever way it comes.
-    :param fates: of the batches, in the order in which they are made; those beyond are completed.
-    :param has_batches: whether there is a batch API at all.
-    :param fail: takes method and path before a call is served, returns a reply that fails it; None serves it.
-    :param options: of `FakeLLMServer`.
+    :param answer: makes the reply to the body of a request, online or in a batch.
+    :param fates: outcomes of the batches, in the order of their creation; later batches are completed.
+    :param has_batches: whether the server has a batch API.
+    :param fail: takes method and path before a call is served, and returns an error reply; None: the call is served.
+    :param options: options of `FakeLLMServer`.
 
-    `paid` counts the responses that cost money by `custom_id`; `submitted` holds the requests of each batch.
+    `paid` counts the responses that cost money by `custom_id`; `submitted` has the requests of each batch.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class FakeBatchServer(FakeLLMServer):
 
     @property
     def paid(self) -> Counter[str]:
-        """What costs money, once all batches have ended: also those that nobody looks at."""
+        """The responses that cost money after all batches have ended, including batches that nobody polls."""
         for batch in self._batches.values():
             if not batch.ended:
                 self._end(batch)

@@ -1,4 +1,4 @@
-"""Shared fixtures: the shipped sample, datasets made of it, and Data-Juicer run in this process."""
+"""Shared fixtures: the bundled sample, datasets made from it, and settings for running Data-Juicer in this process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 if "PYTEST_XDIST_WORKER" in os.environ:
-    # Before anything reads it: several processes share the processors.
+    # Set before any library reads it, because several processes share the processors.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -23,8 +23,8 @@ SAMPLE = REPOSITORY / "recipes" / "data" / "sample_instructions.jsonl"
 def _log_of_data_juicer(tmp_path_factory):
     """Set up Data-Juicer's log once, on the process's own streams.
 
-    Left to the first run of a recipe, it would hold on to the streams that pytest lends to that one test; once they are
-    closed its writer thread ends, its queue fills, and a later run waits for ever.
+    Otherwise the first run of a recipe sets it up on the streams that pytest captures for one test. When these are
+    closed, the writer thread ends, its queue fills, and a later run hangs.
     """
     from data_juicer.utils.logger_utils import setup_logger
 
@@ -37,21 +37,21 @@ def _log_of_data_juicer(tmp_path_factory):
 
 
 def pytest_collection_modifyitems(items):
-    """Leave the tests that need Ray to the end: a process that has started it cannot fork workers safely.
+    """Move the tests that need Ray to the end, because a process that has started Ray cannot fork workers safely.
 
-    Of several processes that share the tests, each takes them in this order too, and has a Ray of its own.
+    If several processes share the tests, each uses this order too, and has its own Ray.
     """
     items.sort(key=lambda item: "ray_cluster" in getattr(item, "fixturenames", ()))
 
 
 @pytest.fixture(scope="session")
 def ray_cluster():
-    """One Ray for all tests of a process that need it: a start costs ten seconds."""
+    """One Ray for all tests of a process that need it, because a start takes ten seconds."""
     import ray
 
-    # Reading a recipe for Ray may have started one.
+    # Reading a recipe for Ray may have started a Ray already.
     ray.shutdown()
-    # As Data-Juicer starts it: its workers are told that they are part of a job on Ray.
+    # Like Data-Juicer, tell the workers that they are part of a job on Ray.
     job = {"env_vars": {"RAY_JOB": "1"}}
     # Ray ends idle workers after a second, and each new one imports for seconds.
     keeps_workers = {"num_workers_soft_limit": 4, "idle_worker_killing_time_threshold_ms": 600_000}
@@ -70,7 +70,7 @@ def ray_cluster():
 
 @pytest.fixture(autouse=True)
 def _ledgers_end_with_their_test(request):
-    """A ledger is a process that stays until the driver ends: of a run one or two, of all these tests dozens."""
+    """End ledger processes. They stay until the driver ends: one or two in a run, but dozens in all these tests."""
     yield
     if "ray_cluster" in request.fixturenames:
         from mergeit_ops.distributed.ledger import close_ledgers
@@ -80,7 +80,7 @@ def _ledgers_end_with_their_test(request):
 
 @pytest.fixture
 def lines():
-    """What is logged from level INFO on, a text per line."""
+    """The messages that are logged at level INFO and above."""
     from loguru import logger
 
     messages: list[str] = []
@@ -91,14 +91,14 @@ def lines():
 
 @pytest.fixture(scope="session")
 def sample_rows() -> list[dict]:
-    """The sample that ships, rows with an answer only."""
+    """The rows of the bundled sample that have an answer."""
     rows = [json.loads(line) for line in SAMPLE.read_text(encoding="utf-8").splitlines()]
     return [row for row in rows if row["output"].strip()]
 
 
 @pytest.fixture(scope="session")
 def embedded_rows(sample_rows) -> list[dict]:
-    """120 rows of the sample that bring their embeddings: what depends on them costs no model pass."""
+    """120 rows of the sample with stored embeddings, so that tests need no embedding model."""
     from mergeit_ops.core.columns import EMBEDDING
     from mergeit_ops.core.vectors import encode_vectors
     from mergeit_ops.embedding import load_encoder
@@ -110,7 +110,7 @@ def embedded_rows(sample_rows) -> list[dict]:
 
 @pytest.fixture(autouse=True)
 def _no_key_and_no_shared_cache(monkeypatch, tmp_path):
-    """Tests see neither the caller's key nor the caller's journal."""
+    """Hide the caller's key and journal from the tests."""
     for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MERGEIT_CACHE_DIR", str(tmp_path / "cache"))

@@ -1,4 +1,4 @@
-"""Replies of every sort that a server gives, or could give, drawn from a seed: most of them no answer at all."""
+"""Random replies of many kinds that a server could give. Most of them are not usable answers."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _ODD_VALUES = (None, 7, 1.5, True, False, [], ["a", "b"], {}, {"text": "x"}, "",
 def fuzzed_reply(draw: random.Random, body: Mapping[str, Any]) -> Reply:
     """Draw a reply to a merge request.
 
-    :param draw: where all chance comes from.
-    :param body: the request.
+    :param draw: random number generator of all choices.
+    :param body: body of the request.
     """
     row = merged_row(parents_of(body))
     sort = draw.random()
@@ -64,7 +64,7 @@ def _one_of(draw: random.Random, makers: list[tuple[int, Callable[[], Any]]]) ->
 
 
 def _mutated(draw: random.Random, text: str) -> str:
-    """Break a text in one to five places; every second break is at a character that JSON is made of."""
+    """Break a text in one to five places. Half of the breaks are at characters of JSON's syntax."""
     characters = list(text)
     for _ in range(draw.randint(1, 5)):
         marks = [place for place, character in enumerate(characters) if character in '"{}[]:,\\']

@@ -27,17 +27,17 @@ MODEL = "made-up-answers"
 class Reply:
     """What the server sends back.
 
-    :param text: the model's text; None is a null content.
-    :param status: HTTP status; an error body is made up for those from 400 on.
-    :param headers: sent in addition; `Connection: close` is kept to.
-    :param payload: body as it is (a JSON value, or bytes that need not be JSON); None makes a completion of `text`.
-    :param finish_reason: of the choice.
-    :param refusal: of the message.
-    :param usage: prompt and completion tokens; None leaves the report out; "auto" counts four characters a token.
-    :param cached: prompt tokens that are said to come from a cache; None says nothing.
-    :param model: that the response names.
+    :param text: text of the model; None: null content.
+    :param status: HTTP status; from 400 on, the response has an error body.
+    :param headers: additional headers; the server closes the connection after `Connection: close`.
+    :param payload: whole body (a JSON value, or bytes that need not be JSON); None: a completion with `text`.
+    :param finish_reason: finish reason of the choice.
+    :param refusal: refusal of the message.
+    :param usage: prompt and completion tokens; None: no usage; "auto": one token for four characters.
+    :param cached: prompt tokens that the usage reports as cached; None: not reported.
+    :param model: name of the model in the response.
     :param drop: close the connection without a response.
-    :param latency_s: instead of the server's.
+    :param latency_s: latency in seconds instead of the server's.
     """
 
     text: str | None = ""
@@ -63,7 +63,7 @@ def error(status: int, message: str = "out of order", *, retry_after: str | None
 
 
 def parents_of(body: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Return the records in the last turn that has some; empty when none has."""
+    """Return the records of the last turn with records; empty if no turn has any."""
     for turn in reversed(body.get("messages") or []):
         found = _RECORDS.search(str(turn.get("content", "")))
         if found:
@@ -93,7 +93,7 @@ _WORDS_WANTED = re.compile(r"has (\d+) words\. Yours must have (\d+) to (\d+) wo
 
 
 def rewritten_row(body: Mapping[str, Any]) -> dict[str, str] | None:
-    """Rewrite the record of a request by the rules that stand there; None if it asks for no rewriting."""
+    """Rewrite the record of a request by the rules in the request; None if it is not a request for rewriting."""
     parents = parents_of(body)
     if len(parents) != 1:
         return None
@@ -109,7 +109,7 @@ def rewritten_row(body: Mapping[str, Any]) -> dict[str, str] | None:
 
 
 def backtranslated(body: Mapping[str, Any]) -> str | None:
-    """Write the instruction, or the task, that the text of a request asks for; None if it has no text."""
+    """Write an instruction or a task for the text of a request; None if the request has no text."""
     parents = parents_of(body)
     if len(parents) != 1 or set(parents[0]) != {"text"}:
         return None
@@ -121,7 +121,7 @@ def backtranslated(body: Mapping[str, Any]) -> str | None:
 
 
 def merge_answer(body: Mapping[str, Any]) -> str | Reply:
-    """Answer like a model that merges and rewrites well, finds every row good, and says 4 to anything else."""
+    """Answer like a model that merges and rewrites well and finds every row good; answer 4 to anything else."""
     if "prompt" in body:
         return logprobs_reply({str(digit): -0.01 if digit == 4 else -9.0 for digit in range(1, 7)})
     parents = parents_of(body)
@@ -142,11 +142,11 @@ def judgement(score: Any, reason: str = "It does what was asked.") -> str:
 
 
 def judged(body: Mapping[str, Any], score: Any, answers: Sequence[bool] = ()) -> str:
-    """Return the answer of a judge in the form that it is asked for.
+    """Return the answer of a judge in the requested form.
 
     :param body: a request of `llm_judge`.
-    :param score: the number, by whatever rubric.
-    :param answers: to the questions of a checklist; those that are left out are yes.
+    :param score: the score for any rubric.
+    :param answers: answers to the questions of a checklist; missing ones are yes.
     """
     wanted = str(body["messages"][-1]["content"]).rpartition("\n\n")[2]
     if "number only" in wanted:
@@ -168,9 +168,9 @@ def judged(body: Mapping[str, Any], score: Any, answers: Sequence[bool] = ()) ->
 def logprobs_reply(logprobs: Mapping[str, float] | None, *, shape: str = "completions", **fields: Any) -> Reply:
     """Return a text completion of one token with the log-probabilities of that position.
 
-    :param logprobs: token to log-probability; None is a server that gives none.
-    :param shape: `completions`: a mapping, as vLLM writes it; `chat`: a list, as llama.cpp does.
-    :param fields: of `Reply`.
+    :param logprobs: log-probability of each token; None: the server gives none.
+    :param shape: `completions`: a mapping, as in vLLM; `chat`: a list, as in llama.cpp.
+    :param fields: fields of `Reply`.
     """
     listed = [{"token": token, "logprob": value, "bytes": []} for token, value in (logprobs or {}).items()]
     written: dict[str, Any] | None = {"tokens": ["4"], "top_logprobs": [dict(logprobs or {})]}
@@ -187,12 +187,12 @@ Listed = Sequence[tuple["str | None", "float | None"]]
 def listed_prompt_reply(
     prompt: Listed, completion: Listed = (("4", -0.5),), usage: tuple[int, int] | None = None, **fields: Any
 ) -> Reply:
-    """Return a text completion with the tokens of its prompt and their log-probabilities, as `echo` brings it.
+    """Return a text completion with the tokens of its prompt and their log-probabilities, as with `echo`.
 
-    :param prompt: tokens of the prompt with their log-probabilities; that of the first is None.
-    :param completion: those of the completion.
-    :param usage: tokens of prompt and completion; None: as many as are listed.
-    :param fields: of the choice.
+    :param prompt: tokens of the prompt with their log-probabilities; that of the first token is None.
+    :param completion: tokens of the completion with their log-probabilities.
+    :param usage: reported tokens of prompt and completion; None: the numbers of listed tokens.
+    :param fields: further fields of the choice.
     """
     listed = [*prompt, *completion]
     texts, values = [text for text, _ in listed], [value for _, value in listed]
@@ -206,16 +206,16 @@ def listed_prompt_reply(
 
 
 class FakeLLMServer:
-    """Serves chat completions (and any other POST path) on 127.0.0.1 from a thread of its own.
+    """Serves chat completions (and any other POST path) on 127.0.0.1 in its own thread.
 
-    :param answer: makes the reply to a request body; it runs in the server's thread.
-    :param latency_s: seconds until a reply is sent, without using the processor.
-    :param api_key: when given, any other key gets a 401.
-    :param models: when given, any other model gets a 404.
-    :param json_modes: kinds of `response_format` that are understood; others get a 400.
-    :param port: 0 takes a free one.
+    :param answer: makes the reply to a request body, in the server's thread.
+    :param latency_s: seconds before a reply is sent, without using the processor.
+    :param api_key: if given, any other key gets a 401.
+    :param models: if given, any other model gets a 404.
+    :param json_modes: accepted kinds of `response_format`; others get a 400.
+    :param port: port to listen on; 0: a free one.
 
-    `tokens` counts those of all answers, as they are reported; `max_in_flight` the requests at the same time.
+    `tokens` counts the reported tokens of all answers, and `max_in_flight` the most requests at the same time.
     """
 
     def __init__(
@@ -334,7 +334,7 @@ class FakeLLMServer:
             return error(400, f"response_format {wanted} is not supported")
         reply = self.answer(body)
         reply = Reply(text=reply) if isinstance(reply, str) else reply
-        # Fuzzed replies report anything.
+        # Fuzzed replies can report any value.
         self.tokens += sum(count for count in _usage(reply, raw) or () if isinstance(count, int))
         return reply
 

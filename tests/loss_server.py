@@ -1,6 +1,7 @@
-"""Answers of servers that give log-probabilities of a prompt, made by a tiny model.
+"""Answers of servers that return log-probabilities of a prompt, from a tiny model.
 
-Two kinds: `vllm` and `llama-cpp-python`, as the real ones answer. tests/servers has the real llama-cpp-python.
+There are two kinds, `vllm` and `llama-cpp-python`, which answer like the real ones. tests/servers has the real
+llama-cpp-python.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ def _loaded(folder: str) -> tuple[Any, Any]:
 
 
 def _logprobs(model: Any, ids: Sequence[int]) -> Any:
-    """Row i holds the log-probabilities of what stands behind token i."""
+    """Return an array whose row i has the log-probabilities of the token after token i."""
     import torch
 
     with torch.inference_mode():
@@ -31,7 +32,7 @@ def _logprobs(model: Any, ids: Sequence[int]) -> Any:
 
 
 def _texts(tokenizer: Any, ids: Sequence[int]) -> list[str]:
-    """What the tokens are shown as: a character of several stands at the last of them, and nothing at the others."""
+    """Return the texts of the tokens. A character of several tokens belongs to the last of them."""
     shown: list[str] = []
     pending: list[int] = []
     for number in ids:
@@ -46,13 +47,13 @@ def _texts(tokenizer: Any, ids: Sequence[int]) -> list[str]:
 def answers_of(
     kind: str = "vllm", *, puts_bos: bool = False, folder: str = "", echoes: bool = True, window: int = POSITIONS
 ) -> Answer:
-    """Return what answers as a server does.
+    """Return a function that answers like a server.
 
     :param kind: `vllm` or `llama-cpp-python`.
-    :param puts_bos: whether it puts BOS in front of a prompt.
-    :param folder: of the model; empty: a tiny one of GPT-2's shape.
-    :param echoes: whether it takes `echo`; else it answers with the completion's tokens alone.
-    :param window: tokens of a prompt at most.
+    :param puts_bos: whether the server puts BOS before a prompt.
+    :param folder: folder of the model; empty: a tiny model with GPT-2's architecture.
+    :param echoes: whether the server supports `echo`; otherwise it returns only the tokens of the completion.
+    :param window: maximum tokens of a prompt.
     """
     tokenizer, model = _loaded(folder or tiny_models.gpt2_folder(POSITIONS))
     bos = tokenizer.bos_token_id
@@ -84,7 +85,7 @@ def answers_of(
             values = [None, *(float(rows[place][number]) for place, number in enumerate(ids[1:]))]
             texts = _texts(tokenizer, ids)
             return listed_prompt_reply(list(zip(texts, values, strict=True)), completion, usage)
-        # It takes the row of the same place, which is that of the token before only where it has left out a BOS.
+        # Like the real server, read the row at the token's own position. It is the right row only if BOS was left out.
         shown = [*(ids[1:] if ids[0] == bos else ids), drawn]
         listed = [
             (tokenizer.decode([number]).replace("\ufffd", "") if number != bos else "", float(row[number]))

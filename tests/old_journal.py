@@ -1,4 +1,4 @@
-"""A journal as the first version of this package wrote it."""
+"""A journal in the format of this package's first version."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A benchmark made of rows of the sample that ships, and rows that do or do not come from it.
+"""A benchmark made from rows of the bundled sample, and rows that are or are not copied from it.
 
-Each row of the benchmark has a verbatim copy in another form, a near copy with a few words changed, a paraphrase that
-was written by hand, and a near miss: the same topic, another question.
+Each row of the benchmark has a verbatim copy in another form, a near copy with a few changed words, a paraphrase
+written by hand, and a near miss: another question on the same topic.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ __all__ = ["KINDS", "benchmark_rows", "planted_rows"]
 
 KINDS = ("verbatim", "near copy", "paraphrase", "near miss")
 
-# Id of the row in the sample: a near copy of its question, a paraphrase, a near miss.
+# For each row id of the sample: a near copy of its question, a paraphrase, and a near miss.
 _PLANTS: Mapping[str, tuple[str, str, str]] = {
     "s0406": (
         "Why does iron rust and silver does not?",
@@ -90,7 +90,7 @@ def benchmark_rows(sample: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def planted_rows(sample: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return the rows that are to be found, and near misses; `kind` says which.
+    """Return the copied rows and the near misses; `kind` says which each row is.
 
     :param sample: the rows of the sample that ships.
     """

@@ -1,4 +1,4 @@
-"""Pairs of which it is known beforehand which a model merges well: those with short answers."""
+"""Pairs for a model that merges only pairs with short answers well."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LONG = 30
 
 
 def planted_rows(pairs: int, seed: int = 0) -> list[dict[str, Any]]:
-    """Return two rows for each pair, with embeddings that pair them; every second pair has long answers."""
+    """Return two rows for each pair, with embeddings that pair them. Every second pair has long answers."""
     rng = np.random.default_rng(seed)
     vectors = rng.normal(size=(pairs, 64))
     rows = []

@@ -1,4 +1,4 @@
-"""Running Data-Juicer the way its users do: in this process for speed, and as its own command."""
+"""Running Data-Juicer like its users: as its own command, or in this process, which is faster."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mergeit_ops.dataset.record_files import MANIFEST_DIR
 
 
 def make_dataset(rows: Sequence[Mapping[str, Any]]) -> Any:
-    """Return rows as the dataset class that Data-Juicer's default executor hands to operators."""
+    """Return rows in the dataset class that Data-Juicer's default executor passes to operators."""
     from data_juicer.core.data import NestedDataset
     from datasets import Dataset
 
@@ -41,7 +41,7 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
 
 
 def write_recipe(folder: Path, process: Sequence[Mapping[str, Any]], dataset: Path, **settings: Any) -> Path:
-    """Write a recipe over a dataset; it exports to `out/export.jsonl` in the folder unless told otherwise."""
+    """Write a recipe for a dataset. By default it exports to `out/export.jsonl` in the folder."""
     recipe = {
         "project_name": "contract",
         "dataset_path": str(dataset),
@@ -73,21 +73,21 @@ _finished: dict[str, tuple[tempfile.TemporaryDirectory[str], str]] = {}
 def copy_of_run(
     folder: Path, process: Sequence[Mapping[str, Any]], dataset: Path, *, suffix: str = "jsonl", **settings: Any
 ) -> Path:
-    """Return the export of a recipe in a folder, of which a test may spoil everything.
+    """Return the export of a recipe in a folder that the test may change.
 
-    The recipe runs once for all tests of this process that ask for it, so it must ask no server. Its records name the
-    folder that it ran in: readers find them beside the export, as those of a folder that was moved.
+    The recipe runs once for all tests of this process that use it, so it must not call a server. Its records name the
+    original folder. Readers find them next to the copied export, like those of a folder that was moved.
 
-    :param folder: takes a folder `out`.
+    :param folder: folder in which `out` is created.
     :param process: see `write_recipe`.
     :param dataset: see `write_recipe`.
-    :param suffix: of the export.
+    :param suffix: suffix of the export.
     :param settings: see `write_recipe`.
     """
     rows = hashlib.sha256(dataset.read_bytes()).hexdigest()
     key = json.dumps([process, rows, dataset.suffix, suffix, settings], sort_keys=True)
     if key not in _finished:
-        # Goes with this process.
+        # The folder is removed when this process ends.
         home = tempfile.TemporaryDirectory(prefix="mergeit-run-")
         kept = Path(shutil.copy(dataset, home.name))
         recipe = write_recipe(Path(home.name), process, kept, **settings)
@@ -100,15 +100,15 @@ def copy_of_run(
 def run_recipe_apart(recipe: Path, export: Path) -> Path:
     """Run a recipe with Data-Juicer's default executor outside this process; return the export.
 
-    For tests whose own process has started Ray and cannot fork any more. One process does it for all of them: the start
-    costs ten times as much as a run.
+    For tests whose process has started Ray and cannot fork any more. They share one process, because a start costs ten
+    times as much as a run.
     """
     return _process_apart().submit(_run_as_told, dict(os.environ), recipe, export).result(timeout=240)
 
 
 @lru_cache(maxsize=1)
 def _process_apart() -> ProcessPoolExecutor:
-    # A new interpreter: it has none of the threads of this one.
+    # A new interpreter has none of the threads of this process.
     return ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn"))
 
 
@@ -119,7 +119,7 @@ def _run_as_told(environment: Mapping[str, str], recipe: Path, export: Path) -> 
 
 
 def run_recipe_on_ray(recipe: Path, *overrides: str) -> Path:
-    """Run a recipe with Data-Juicer's Ray executor, its driver in this process; return the folder of the export."""
+    """Run a recipe with Data-Juicer's Ray executor and the driver in this process; return the folder of the export."""
     from data_juicer.config import init_configs
     from data_juicer.core.executor import ExecutorFactory
     from data_juicer.utils.constant import RAY_JOB_ENV_VAR
@@ -131,9 +131,9 @@ def run_recipe_on_ray(recipe: Path, *overrides: str) -> Path:
         config = init_configs(["--config", str(recipe), "--executor_type", "ray", "--ray_address", "local", *overrides])
         ExecutorFactory.create_executor(config.executor_type)(config).run(skip_return=True)
     finally:
-        # As at the end of a process, which a run has for itself.
+        # In a real run, the end of the process closes them.
         close_ledgers()
-        # Data-Juicer marks the whole process as a Ray job; the tests after this one are none.
+        # Data-Juicer marks the whole process as a Ray job, but the tests after this one are not Ray jobs.
         os.environ.pop(RAY_JOB_ENV_VAR, None)
         if before is not None:
             os.environ[RAY_JOB_ENV_VAR] = before
@@ -146,7 +146,7 @@ def work_dir_of(export: Path) -> Path:
 
 
 def read_export(folder: Path) -> list[dict[str, Any]]:
-    """Read the files of an export on Ray, of JSON Lines or parquet, in the order of their names."""
+    """Read the files of an export on Ray, JSON Lines or parquet, in the order of their names."""
     import pandas as pd
 
     rows: list[dict[str, Any]] = []
@@ -167,7 +167,7 @@ def run_command(
         cwd=cwd,
         env={**os.environ, **(environment or {})},
         text=True,
-        # Workers of Ray write into the same pipe, now and then into the middle of a character.
+        # Workers of Ray write into the same pipe, sometimes in the middle of a character.
         errors="replace",
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

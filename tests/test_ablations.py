@@ -1,4 +1,4 @@
-"""Ablations and baselines, run: each gives the number of rows that is asked for, and rows that are what it promises."""
+"""Runs of ablations and baselines: each exports the requested number of rows, with the promised properties."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def server():
 
 
 def operators_of(name: str, server: FakeLLMServer) -> list:
-    """The operators of a recipe behind the cleaning, at a small budget, with a server and a model of the test's own."""
+    """The operators of a recipe after the cleaning, at a small budget, with the test's own server and model."""
     text = (run_ablations.FOLDER / f"{name}.yaml").read_text(encoding="utf-8")
     process = yaml.safe_load(text)["process"][4:]
     flags = run_ablations.overrides(name, BUDGET, 0.25)

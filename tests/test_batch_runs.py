@@ -1,4 +1,4 @@
-"""Whole runs that ask in batches: the conservation law, one batch a question, runs that are killed or made by hand."""
+"""Whole runs with batches: the conservation law, no request in two batches, killed runs, and requests run by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Allowed values as data: what each constraint takes, how it says so, and what a refusal repeats."""
+"""Constraints of parameters: the values that each accepts, its description, and its error message."""
 
 from __future__ import annotations
 

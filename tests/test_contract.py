@@ -1,4 +1,4 @@
-"""What holds for every operator, whatever it does: one suite over all of them, in process."""
+"""Properties that hold for every operator: one suite for all of them, in this process."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ class Case:
         return self.operator(**{**model, **self.parameters, **more})
 
     def keeping_all(self) -> Case:
-        """The same case, with parameters under which no row is left out."""
+        """The same case, with parameters that leave out no row."""
         allowed = self.operator._constraints
         bounds = {"select_ratio": 1.0, "max_similarity": 1.0}
         more = {name: bound for name, bound in bounds.items() if name in allowed and allowed[name].allows(bound)}
         return replace(self, parameters={**self.parameters, **more})
 
     def rows(self, rows: list[dict]) -> list[dict]:
-        """The same rows, with tags or a score where the operator reads them, or with one text in place of a sample."""
+        """The same rows, with tags or a score if the operator reads them, or with one text instead of a sample."""
         if self.reads_texts and not all("text" in row for row in rows):
             beside = [{name: value for name, value in row.items() if name not in SAMPLE_COLUMNS} for row in rows]
             return [other | {"text": row.get("output", row.get("a"))} for other, row in zip(beside, rows, strict=True)]
@@ -172,7 +172,7 @@ _topics: dict[str, Any] = {}
 
 
 def topics_of(key: str, dataset: Callable[[], Any]) -> Any:
-    """Group rows once for all operators that take them in topics: no operator changes what it gets."""
+    """Group rows once for all operators that take topics, because no operator changes its input."""
     if key not in _topics:
         _topics[key] = ops.TopicClusterGrouper(num_clusters=3).run(dataset())
     return _topics[key]
@@ -208,7 +208,7 @@ def test_the_same_input_gives_the_same_output_and_is_left_alone(case, embedded_r
 
 @all_operators
 def test_the_number_of_processes_changes_nothing(case, embedded_rows):
-    """True by design, one process does the work; guards the promise should an operator ever spread its work."""
+    """True by design, because one process does the work. The test guards this if an operator ever uses several."""
     dataset = input_of(case, embedded_rows[:40])
     assert content(case.make(num_proc=2).run(dataset)) == content(case.make(num_proc=1).run(dataset))
 
@@ -216,8 +216,8 @@ def test_the_number_of_processes_changes_nothing(case, embedded_rows):
 @all_operators
 @pytest.mark.parametrize("pickler", ["dill", "cloudpickle"])
 def test_an_operator_survives_pickling(case, embedded_rows, pickler):
-    # dill takes operators to the workers of the default executor, cloudpickle to those of Ray; Data-Juicer's wrapped
-    # methods keep the standard pickle out.
+    # The default executor sends operators to its workers with dill, and Ray with cloudpickle. The standard pickle
+    # cannot handle methods that Data-Juicer has wrapped.
     library = pytest.importorskip(pickler)
     dataset = input_of(case, embedded_rows[:30])
     operator = case.make()
@@ -292,7 +292,7 @@ def test_a_missing_column_is_named_with_those_there_are(case, missing, embedded_
         return
     dataset = dataset.remove_columns([missing])
     if case.reads_no_sample:
-        # It reads no sample, so it has nothing to miss.
+        # It reads no sample, so no column can be missing.
         assert len(case.make().run(dataset)) == 5
         return
     with pytest.raises(DatasetError, match=f"{case.operator._name}: no sample format fits.*'source'"):
@@ -533,7 +533,7 @@ def test_a_row_that_has_no_text_form_is_never_merged(embedded_rows, monkeypatch)
     from mergeit_ops.core.rows.lossless import UnencodableError
     from mergeit_ops.dataset import merge_table
 
-    # Arrow data hold no value without a text form today; a new type must not break the promise.
+    # All current Arrow values have a text form. This test covers a type that may come later.
     def refuse(row):
         raise UnencodableError("no text form")
 

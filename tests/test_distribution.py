@@ -1,4 +1,4 @@
-"""What is published: archives are checked for what must and must not be in them."""
+"""The published archives: files that must be in them, and files that must not."""
 
 from __future__ import annotations
 

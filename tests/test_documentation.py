@@ -1,4 +1,4 @@
-"""What the documentation says can be followed: links lead somewhere, commands and recipes are real."""
+"""The documentation works: links have targets, and commands and recipes exist."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_the_readme_is_short_and_names_the_proof_and_the_licence_early():
 
 
 def commands(page: Path) -> list[list[str]]:
-    """Return the shell commands of a page as words, without comments, pipes and what is assigned before them."""
+    """Return the shell commands of a page as words, without comments, pipes and variable assignments."""
     found = []
     for body in blocks(page, "bash"):
         for line in body.replace("\\\n", " ").splitlines():

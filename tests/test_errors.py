@@ -1,4 +1,4 @@
-"""Every error a user can meet: one sentence that survives the way between processes."""
+"""Every error that a user can meet is one sentence, and can be sent from process to process."""
 
 import errno
 import pickle

@@ -1,4 +1,4 @@
-"""Folders that runs share."""
+"""The folders that runs share."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The benchmark for a GPU, on a processor: its figures, its time, and parts that cannot be measured."""
+"""The GPU benchmark on a CPU: its figures, its time limit, and parts that cannot be measured."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SMALL = {
 
 @pytest.fixture(scope="module")
 def gpu():
-    """The script as it finds its neighbours: by their plain names."""
+    """The benchmark script, imported like its neighbours by plain names."""
     names = [path.stem for path in BENCHMARKS.glob("*.py")]
     sys.path.insert(0, str(BENCHMARKS))
     yield importlib.import_module("gpu")

@@ -1,4 +1,4 @@
-"""A driver on Ray that is killed in the middle of merging: its records say so, and little is paid for twice."""
+"""A Ray driver that is killed during merging: its records say so, and few requests are paid for twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whole runs over the layouts of instruction data: what comes out is what came in, and `verify` holds."""
+"""Whole runs with each format of instruction data: rows keep their content, and `verify` holds."""
 
 import json
 import shutil
@@ -28,7 +28,7 @@ def content(row):
 
 
 def filled(value, like):
-    """A value as a table of all rows holds it: keys that other rows have are there, null."""
+    """A value as in a table of all rows: keys that only other rows have are null."""
     if isinstance(value, dict) and isinstance(like, dict):
         return {key: filled(value.get(key), like[key]) for key in like}
     if isinstance(value, list) and isinstance(like, list):

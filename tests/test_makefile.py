@@ -1,4 +1,4 @@
-"""What `make` tells a newcomer."""
+"""The output of `make` for a newcomer."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_the_quickstart_ends_with_its_files_and_the_next_command(tmp_path):
         (programs / name).write_text(STUB)
         (programs / name).chmod(0o755)
     (tmp_path / ".venv" / ".installed").touch()
-    # Under `make test`, make would end with the folder that it leaves.
+    # Inside `make test`, make would also print the folder that it leaves.
     command = ["make", "--no-print-directory", "quickstart"]
     run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     export, report, following = run.stdout.splitlines()[-3:]

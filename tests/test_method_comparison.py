@@ -1,4 +1,4 @@
-"""The script that compares the methods: which recipes it runs, and with how many rows."""
+"""The script that compares the methods: the recipes that it runs, and their number of rows."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The pages of the methods: every recipe and paper is there, with all that is promised, and links lead somewhere."""
+"""The pages of the methods: every recipe and paper has a complete entry, and links have targets."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Rows in ten languages through the recipe for them: merged within a language, traced, and told by the report."""
+"""The multilingual recipe on rows in ten languages: merges stay within a language, and the report counts them."""
 
 from __future__ import annotations
 

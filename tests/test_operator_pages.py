@@ -1,4 +1,4 @@
-"""The operators' pages and the table of all of them: what docstrings and operators say today."""
+"""The operators' pages and the table of operators agree with docstrings and operators."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FRACTION = re.compile(r"\b\d+\.\d+\b")
 
 @every_operator
 def test_a_page_is_what_docstrings_and_operators_say(name):
-    """`make docs` mends it. Scores and cosines may differ in the last digit between machines."""
+    """If this fails, run `make docs`. Scores and cosines may differ in the last digit between machines."""
     written = (operator_pages.PAGES / f"{name}.md").read_text(encoding="utf-8")
     made = operator_pages.page(name)
     assert _FRACTION.sub("#", written) == _FRACTION.sub("#", made)
@@ -46,7 +46,7 @@ def test_every_parameter_says_what_it_may_be(name):
 
 @every_operator
 def test_the_command_line_knows_and_explains_every_parameter(name):
-    """Also those that are declared by base classes: `dj-process` reads them from the source."""
+    """This includes parameters of base classes, which `dj-process` reads from the source."""
     operator = OPERATORS[name]
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(operator, nested_key=name, fail_untyped=False, instantiate=False)
@@ -63,7 +63,7 @@ def test_the_readme_leads_to_every_page():
 
 
 def test_examples_show_what_their_words_say():
-    """The explanations are written by hand: what they rest on must be so."""
+    """The explanations are written by hand, so this checks the facts that they state."""
 
     def run(name: str, number: int) -> operator_examples.Shown:
         return operator_examples.run(name, operator_examples.EXAMPLES[name][number])

@@ -15,7 +15,7 @@ from data_juicer.ops.base_op import Filter, Grouper, Pipeline, Selector
 import mergeit_ops.ops
 from tests.conftest import REPOSITORY
 
-# Data-Juicer maps a Mapper batch by batch, so those of ours are Pipelines.
+# Data-Juicer runs a Mapper batch by batch, so our mappers are Pipelines.
 BASES = {"mapper": Pipeline, "filter": Filter, "grouper": Grouper, "selector": Selector}
 CLASSES = [getattr(mergeit_ops.ops, name) for name in mergeit_ops.ops.__all__]
 KINDS = {cls._name: kind for cls in CLASSES for kind, base in BASES.items() if issubclass(cls, base)}
@@ -38,7 +38,7 @@ print("FOUND" + json.dumps(found))
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory) -> Path:
-    """A folder in which both packages lie beside each other, as in the site-packages of a plain install."""
+    """A folder with both packages, like the site-packages of an install that is not editable."""
     import data_juicer
 
     site = tmp_path_factory.mktemp("site-packages")
@@ -76,7 +76,7 @@ def test_a_mapper_of_ours_is_not_mapped_batch_by_batch():
 def test_check_says_whether_the_search_works(installed, tmp_path, capsys):
     from mergeit_ops import cli
 
-    # The tests run on a checkout: Data-Juicer's search would stop at it.
+    # The tests run in a checkout, with which Data-Juicer's search does not work.
     assert cli.main(["check"]) == 0
     said = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("operator search"))
     assert "install mergeit-ops without --editable" in said

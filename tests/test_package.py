@@ -1,4 +1,4 @@
-"""The package itself: what importing it costs, what it says of itself, documents that must not drift."""
+"""The package itself: the cost of its import, its metadata, and documents that must agree with the code."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def modules_after(statement: str) -> set[str]:
 
 
 def test_data_juicer_starts_without_models_or_clients():
-    """What Data-Juicer pays at every start, for recipes that do not use us too."""
+    """Data-Juicer pays for this import at every start, even for recipes without our operators."""
     loaded = modules_after("import data_juicer.ops")
     assert "mergeit_ops.ops.topic_cluster_grouper" in loaded
     heavy = {"torch", "sklearn", "scipy", "submodlib", "sentence_transformers", "transformers", "openai"}
@@ -42,9 +42,9 @@ def test_core_needs_neither_data_juicer_nor_models():
 
 
 def test_only_operators_import_data_juicer():
-    """Data-Juicer loads our operators while it is imported: a module that imports it is only half loaded by then.
+    """Data-Juicer loads our operators during its own import, when a module that imports it is only half loaded.
 
-    A worker of Ray imports the modules of its task first, in any order.
+    A Ray worker first imports the modules of its task, in any order.
     """
     every = [found.name for found in pkgutil.walk_packages(mergeit_ops.__path__, "mergeit_ops.")]
     others = [name for name in every if not name.startswith("mergeit_ops.ops") and not name.endswith("__main__")]
@@ -53,7 +53,7 @@ def test_only_operators_import_data_juicer():
 
 
 def test_no_two_classes_have_one_name():
-    """A reader who meets a class finds it by its name alone."""
+    """Class names are unique, so that a reader finds a class by its name."""
     places: dict[str, list[str]] = {}
     for path in sorted((REPOSITORY / "mergeit_ops").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -101,7 +101,7 @@ def test_every_part_of_the_package_is_a_layer():
 
 
 def has_logic(source: str) -> bool:
-    """Return whether a module has a function with a body; protocols, constants, fields and re-exports have none."""
+    """Return whether a module has a function with a body. Protocols, constants, fields and re-exports have none."""
     nodes = ast.walk(ast.parse(source))
     functions = [node for node in nodes if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
     return any(_does_something(part) for function in functions for part in function.body)

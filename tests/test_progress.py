@@ -1,4 +1,4 @@
-"""Bars: one style, none for what is quick, and a sign of life of what cannot be counted."""
+"""Progress bars: one style, no bar for quick work, and regular messages for work that cannot be counted."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_what_cannot_be_counted_shows_the_time_that_it_takes(capsys):
     with working("fitting 3 topics", delay_s=0.05):
         time.sleep(0.3)
     assert "fitting 3 topics: 00:00" in capsys.readouterr().err
-    # A fork with a thread at work may hang.
+    # A fork can hang if another thread runs.
     assert "progress" not in {thread.name for thread in threading.enumerate()}
 
 

@@ -1,4 +1,4 @@
-"""The operators on Ray: the same recipe gives the same rows as in the default executor."""
+"""The operators on Ray: a recipe gives the same rows as in the default executor."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def data(tmp_path, embedded_rows) -> Path:
 
 
 def comparable(rows: list[dict]) -> list[str]:
-    """Rows as sorted texts, nulls and empty lists left out: a struct has every key in every row."""
+    """Rows as sorted texts without nulls and empty lists, because a struct has every key in every row."""
 
     def plain(value: Any) -> Any:
         if isinstance(value, dict):
@@ -66,7 +66,7 @@ def test_selection_gives_the_rows_of_the_default_executor(tmp_path, data):
 
 @pytest.mark.slow
 def test_static_token_vectors_are_those_of_the_default_executor(tmp_path, embedded_rows):
-    """Each executor fits them itself, for the first one's model is removed."""
+    """Each executor fits them itself, because the model of the first one is removed."""
     rows = [{name: value for name, value in row.items() if name != EMBEDDING} for row in embedded_rows[:60]]
     data = write_jsonl(tmp_path / "in.jsonl", rows)
     process = [
@@ -136,12 +136,12 @@ def test_tags_of_a_model_are_those_of_the_default_executor_and_paid_once(tmp_pat
     data = write_jsonl(tmp_path / "in.jsonl", embedded_rows)
     with FakeLLMServer(answer) as server:
         tagger = {"tagger": "llm", "try_num": 1, "model_params": {"base_url": server.base_url}}
-        # Filters of Data-Juicer before and after it keep their stats too.
+        # Data-Juicer's filters before and after it keep their stats too.
         words, length = {"words_num_filter": {"min_num": 1}}, {"text_length_filter": {"min_len": 1}}
         default, ray = both(tmp_path, [words, {"instruction_tag_mapper": tagger}, length], data)
         readable = {body["messages"][1]["content"] for body in server.requests if answer(body)[0] == "["}
         unreadable = len({body["messages"][1]["content"] for body in server.requests}) - len(readable)
-        # What the first run could read is in the journal, which the tasks of the second ask.
+        # The readable answers of the first run are in the journal, which the tasks of the second run read.
         assert len(server.requests) == len(readable) + 2 * unreadable
     assert comparable(ray) == comparable(default)
     assert {row[STATS]["tags_status"] for row in ray} == {"ok", "unparsable"}
@@ -159,7 +159,7 @@ def test_rewritten_rows_are_those_of_the_default_executor_paid_once_and_verified
         records = parents_of(body)
         if not records:
             return "A new answer."
-        # A third of the rows gets no instruction, another one a too short one at first.
+        # A third of the rows gets no instruction, and another third first gets one that is too short.
         number = len(records[0]["instruction"]) % 3 if len(body["messages"]) == 2 else 2
         return ["No.", '{"instruction": "Do."}', merge_answer(body)][number]
 
@@ -235,7 +235,7 @@ def test_chats_give_the_rows_of_the_default_executor(tmp_path, embedded_rows, la
 def test_embeddings_made_on_ray_are_those_of_the_default_executor(tmp_path, embedded_rows, monkeypatch, dtype):
     from mergeit_ops.distributed import embedding
 
-    # Emulated, bfloat16 takes ten times as long.
+    # Emulated bfloat16 takes ten times as long.
     few = dtype == "bfloat16" and not takes_bfloat16("cpu", "auto")
     # So that one small file is cut into parts.
     monkeypatch.setattr(embedding, "_LEAST_ROWS", 6 if few else 30)
@@ -260,7 +260,7 @@ def test_windows_and_turns_of_chats_on_ray_are_those_of_the_default_executor(tmp
     default, ray = both(tmp_path, process, write_jsonl(tmp_path / "in.jsonl", rows), text_keys="messages")
     assert comparable(ray) == comparable(default)
     said = [line for line in lines if "6 of 6 rows are longer than the window" in line]
-    assert len(said) == 1  # that of Ray; the other run is a process of its own
+    assert len(said) == 1  # the one on Ray; the other run has its own process
 
 
 def test_actors_tell_how_many_rows_are_longer_than_the_window(lines):
@@ -335,7 +335,7 @@ def test_workers_have_the_drivers_key_and_no_log_or_file_has_it(tmp_path, data, 
     import ray
 
     key = "Quiet-Harbour-8841-lantern"
-    # The workers are older than the variable: it must come with the work.
+    # The workers started before the variable was set, so it must come with the task.
     monkeypatch.setenv("OPENAI_API_KEY", key)
     with FakeLLMServer(api_key=key) as server:
         recipe = write_recipe(tmp_path, pipeline(server), data)
@@ -390,14 +390,14 @@ def test_credit_that_ends_in_mid_run_stops_it_with_our_sentence(tmp_path, data, 
         with pytest.raises(Exception, match=r"no credit left \(HTTP 402: Insufficient Balance\)") as stopped:
             run_recipe_on_ray(recipe, "--export_path", str(tmp_path / "ray" / "export"))
     if asks == "merger":
-        # Data-Juicer's executor writes batches that have left the gate before others are judged.
+        # Data-Juicer's executor writes some batches before the gate judges others.
         assert not list((tmp_path / "ray" / "export").glob("*"))
         assert isinstance(stopped.value, LLMUnavailableError)
         assert re.search(r"At least \d answers are in the journal", str(stopped.value)) or topics > 1
 
 
 def test_one_merge_that_fails_in_a_small_block_stops_nothing(tmp_path, data):
-    """As in the default executor: what is judged is the share of all merges."""
+    """As in the default executor, the limit applies to the share of all merges."""
 
     def answer(body: dict[str, Any]) -> Any:
         if "bash" in json.dumps(body):
@@ -419,7 +419,7 @@ def test_a_stopped_merger_is_not_run_once_more_without_its_runtime_env(tmp_path,
         recipe = write_recipe(tmp_path, process, data)
         with pytest.raises(LLMUnavailableError):
             run_recipe_on_ray(recipe, "--export_path", str(tmp_path / "ray" / "export"))
-    # One topic is one block, and a refused key is asked for once.
+    # One topic is one block, so only one request has the refused key.
     assert len(server.requests) == 1
 
 
@@ -433,7 +433,7 @@ def test_a_scorer_that_fails_stops_the_run(tmp_path, data):
 
 @pytest.mark.slow
 def test_metadata_of_operators_around_ours_survive(tmp_path, embedded_rows):
-    """A filter and a tagging operator before, between and after ours: neither loses what the other wrote."""
+    """A filter and a tagging operator run before, between and after ours, and no operator loses what another wrote."""
     rows = [row | {META: {"lang": "en"}} for row in embedded_rows]
     process = pipeline(gamma=1.4)
     length = {"text_length_filter": {"text_key": "output", "min_len": 1}}
@@ -454,7 +454,7 @@ def test_metadata_of_operators_around_ours_survive(tmp_path, embedded_rows):
 
 @pytest.mark.slow
 def test_parquet_in_and_out_and_metadata_that_came_as_text(tmp_path, data):
-    """An export of the default executor to parquet is a dataset of Ray: its metadata are JSON text."""
+    """Ray can read a parquet export of the default executor, whose metadata are JSON text."""
     recipe = write_recipe(tmp_path, pipeline(gamma=1.4), data)
     first = run_recipe_apart(recipe, tmp_path / "default" / "export.parquet")
     again = write_recipe(tmp_path, pipeline(gamma=1.4), first)
@@ -481,7 +481,7 @@ def test_samples_dropped_on_ray_are_traced(tmp_path, data):
 def test_a_local_model_has_a_whole_node_where_there_is_no_gpu():
     from mergeit_ops.distributed.blocks import Resources
 
-    # Two cores: as many models would be loaded side by side, each with one thread.
+    # With two cores, two models would be loaded at the same time, each with one thread.
     assert Resources().at_once() == 2
     assert Resources().for_a_model(on_gpu=True) == Resources(num_cpus=2)
     assert Resources().for_a_model(on_gpu=True).at_once() == 1

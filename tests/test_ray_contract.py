@@ -1,4 +1,4 @@
-"""What holds for every operator on Ray: the suite of the default executor, on Ray datasets."""
+"""Properties that hold for every operator on Ray: the suite of the default executor, on Ray datasets."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from tests.user_operators import LengthTaggingMapper
 
 pytestmark = pytest.mark.usefixtures("ray_cluster", "_ray_job")
 
-# Each runs in tests/test_contract.py for every operator: here it is about the way of rows through tasks.
+# tests/test_contract.py runs every operator. These tests are only about the way of rows through tasks.
 some_operators = pytest.mark.parametrize("case", every(3, CASES), ids=str)
 
 
@@ -102,7 +102,7 @@ def test_rows_and_types_are_those_of_the_default_executor(case, embedded_rows):
     made = run_on_ray(case, rows)
     found = rows_of(made)
     if case.gives_topics:
-        # Metadata are there from the grouper on, empty.
+        # After the grouper, rows have metadata, which are empty at first.
         found = [{name: value for name, value in row.items() if name != META} for row in found]
     assert comparable(found) == comparable(expected)
     assert len(found) == len(expected)
@@ -162,7 +162,7 @@ def test_a_missing_column_is_named_with_those_there_are(case, embedded_rows):
     before = [ops.TopicClusterGrouper(num_clusters=3, sample_format="alpaca")] if case.takes_topics else []
     with pytest.raises(Exception, match=r"'output'.* is missing") as error:
         process(ray_dataset(rows), *before, case.make(sample_format="alpaca"))
-    # Data-Juicer maps filters, and Ray wraps what its own tasks raise.
+    # Data-Juicer runs filters with map, and Ray wraps the errors of its tasks.
     if not issubclass(case.operator, Filter):
         assert isinstance(error.value, DatasetError)
 
@@ -179,13 +179,13 @@ def test_rows_of_the_wrong_shape_are_refused(embedded_rows):
 
 
 def in_real_blocks(rows: list[dict]) -> list[dict]:
-    """Rows that bring metadata: Data-Juicer puts small blocks together when it has to add the column."""
+    """Rows with metadata, because Data-Juicer merges small blocks when it has to add this column."""
     return [row | {META: {"lang": "en"}} for row in rows]
 
 
 def test_duplicate_rows_get_the_ids_of_the_default_executor(embedded_rows):
     rows = in_real_blocks(embedded_rows[:10] * 2 + embedded_rows[10:40] + embedded_rows[:5])
-    # A row of the same content that brings another embedding, and so may be in another topic.
+    # A row with the same content and another embedding, so it can be in another topic.
     rows.append(rows[0] | {EMBEDDING: rows[25][EMBEDDING]})
     grouper = ops.TopicClusterGrouper(num_clusters=3)
     expected = [row_id for ids in grouper.run(make_dataset(rows))[ROW_ID] for row_id in ids]
@@ -277,7 +277,7 @@ def test_ids_do_not_depend_on_the_columns_that_a_block_happens_to_have(first_hal
 
 
 def test_a_block_that_fails_is_the_last_that_is_started(tmp_path):
-    """Those that run by then are left alone: Ray ends the driver when a task ends while it is cancelled."""
+    """Running tasks are not cancelled, because Ray ends the driver if a task ends while it is being cancelled."""
     from mergeit_ops.distributed.blocks import Blocks
 
     def fail_first(table: pa.Table, folder: str) -> tuple[None, int]:
@@ -294,7 +294,7 @@ def test_a_block_that_fails_is_the_last_that_is_started(tmp_path):
     time.sleep(2)
     begun = list(tmp_path.iterdir())
     assert len(begun) < 8
-    # The cluster is as good as new.
+    # The cluster still works.
     assert blocks.tell(lambda table: (None, table.num_rows)) == [1] * 40
 
 
@@ -313,7 +313,7 @@ def test_a_gate_that_is_given_topics_says_so(embedded_rows):
 
 
 def test_scores_among_all_reach_the_filters_behind(embedded_rows):
-    """Ours and Data-Juicer's, which reads the columns once, before any operator runs."""
+    """Our operators and Data-Juicer's, which read the columns once, before any operator runs."""
     from data_juicer.ops import load_ops
 
     among_all = ops.PoolScoreMapper(scorer_params={"k": 2})
@@ -406,7 +406,7 @@ def test_a_flat_selection_adds_nothing(embedded_rows):
 
 @pytest.mark.slow
 def test_actors_embed_and_score_as_tasks_do(embedded_rows):
-    """What a GPU gets is an actor; on a processor it must give the same."""
+    """With a GPU, the operator runs in an actor. On a CPU, an actor must give the same rows."""
     rows = in_real_blocks([{k: v for k, v in row.items() if k != EMBEDDING} for row in embedded_rows[:40]])
     actor = {"ray_execution_mode": "actor", "num_proc": 1}
     embedded = rows_of(process(ray_dataset(rows), ops.SentenceEmbeddingMapper(**actor)))
@@ -508,7 +508,7 @@ def test_files_whose_types_go_together_are_one_dataset(kind, embedded_rows):
 @pytest.mark.parametrize("kind", APART)
 def test_files_whose_types_do_not_are_refused_before_any_embedding(kind, embedded_rows):
     first, second, *types = APART[kind]
-    # A model that is not there: who embeds first fails otherwise.
+    # This model does not exist, so an operator that embeds first fails with another error.
     bare = kind != "whole number that no float is"
     parameters = {"embedding_model": "no/such-model"}
     operators = [ops.TopicClusterGrouper(num_clusters=2, **parameters)]
@@ -535,7 +535,7 @@ def test_a_tagging_operator_behind_the_merger_leaves_the_lineage_alone(embedded_
     ("allocation", "drops"), every(3, product([None, "proportional", "gain", "taylor"], [False, True]))
 )
 def test_quality_and_a_target_choose_the_rows_of_the_default_executor(embedded_rows, tmp_path, allocation, drops):
-    """On flat rows, and on topics under each allocation; the record tells the same."""
+    """On flat rows, and on topics with each allocation. The records must agree too."""
     target = tmp_path / "target.txt"
     target.write_text("".join(row["instruction"].replace("\n", " ") + "\n" for row in embedded_rows[::20]))
     rows = [

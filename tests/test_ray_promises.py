@@ -1,4 +1,4 @@
-"""What a run on Ray promises about requests and tokens: the server sees no more than the log and the recipe say."""
+"""Requests and tokens of a run on Ray: the server gets no more than the log and the recipe say."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_a_block_knows_what_those_before_it_have_learnt_of_the_server(tmp_path, 
         run(tmp_path, merging(server, max_concurrency=1, num_proc=1), embedded_rows[:60])
     refused = ["response_format" in request for request in server.requests]
     assert any(re.search(r"in [3-9]|1\d blocks", line) for line in lines)
-    # All of them by the first request of the first block.
+    # The first request of the first block spends all of them.
     assert 0 < refused.count(True) == refused.index(False)
 
 
@@ -104,7 +104,7 @@ def test_the_token_budget_of_a_merger_holds_for_all_blocks_together(tmp_path, em
     ]
     assert figures["prompt_tokens"] + figures["completion_tokens"] == server.tokens
     if budget == 6_000:
-        # What a further request would have taken is more than is left.
+        # A further request would need more than what is left.
         assert server.tokens > budget / 2
         assert figures["merged"] + figures["failed"]["budget"] == figures["pairs"]
 

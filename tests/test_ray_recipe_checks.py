@@ -1,4 +1,4 @@
-"""On Ray, recipes that would lose rows around our operators are stopped as in the default executor."""
+"""On Ray, as in the default executor, recipes that would lose rows around our operators are stopped."""
 
 from __future__ import annotations
 

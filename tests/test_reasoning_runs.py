@@ -1,4 +1,4 @@
-"""Whole runs over reasoning traces and tool calls: what stays, whatever runs them."""
+"""Whole runs on rows with reasoning traces and tool calls keep both, in every executor."""
 
 from __future__ import annotations
 

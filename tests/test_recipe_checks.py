@@ -1,4 +1,4 @@
-"""Recipes that would lose rows to what stands around our operators are stopped, and say what to do."""
+"""Recipes in which other operators would lose rows around ours are stopped, and the error says what to do."""
 
 from __future__ import annotations
 
@@ -251,7 +251,7 @@ def test_an_operator_used_without_a_recipe_merges_whatever_there_is(embedded_row
     assert all(row["text"] for row in merged)
 
 
-# What Data-Juicer has lost before an operator of ours.
+# Rows that Data-Juicer loses before one of our operators.
 
 
 def chats(rows: list[dict]) -> list[dict]:
@@ -307,7 +307,7 @@ def test_no_row_left_by_one_of_ours_is_what_the_recipe_asks_for(tmp_path, embedd
 
 @pytest.mark.parametrize("np", [1, 2])
 def test_an_operator_that_raised_on_some_rows_is_warned_of(tmp_path, embedded_rows, lines, np):
-    # A value that is no text takes its whole batch along.
+    # A value that is not text makes Data-Juicer drop its whole batch.
     rows = [row | {"note": None if number == 3 else "three short words"} for number, row in enumerate(embedded_rows)]
     noted = {"words_num_filter": {"text_key": "note", "min_num": 1, "batch_size": 10}}
     found = read_jsonl(run_recipe(recipe_over(tmp_path, rows, [noted, *pipeline()[:2], REVERSE], "instruction", np=np)))
@@ -334,7 +334,7 @@ def test_an_operator_of_its_own_takes_an_empty_dataset(embedded_rows):
     assert len(ops.TopicClusterGrouper().run(empty)) == 0
 
 
-# What rows the operators of a recipe get.
+# The rows that the operators of a recipe get.
 
 
 def test_a_recipe_that_ends_in_topics_is_refused_before_any_operator_runs(tmp_path, embedded_rows):

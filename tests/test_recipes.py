@@ -1,4 +1,4 @@
-"""Every recipe that ships: Data-Juicer accepts it, and its header says what a user must know."""
+"""Every bundled recipe: Data-Juicer accepts it, and its header says what a user must know."""
 
 import inspect
 import json
@@ -73,7 +73,7 @@ def test_data_juicer_accepts_every_operator_and_parameter(path, monkeypatch):
     assert_accepted(path)
 
 
-# Reading a recipe for Ray starts one where there is none.
+# Reading a recipe for Ray starts a Ray if none runs.
 @pytest.mark.usefixtures("ray_cluster")
 @pytest.mark.parametrize("path", [path for path in RECIPES if on_ray(path)], ids=lambda path: path.stem)
 def test_data_juicer_accepts_recipes_for_ray(path, monkeypatch):
@@ -90,7 +90,7 @@ def test_the_first_lines_say_what_goes_in_what_comes_out_and_what_it_costs(path)
 
 
 def takes_shipped_weights(scorer, params) -> bool:
-    """Tell whether a scorer is the one whose weights are in the package, or asks it."""
+    """Return whether a scorer is the one with packaged weights, or uses it."""
     if scorer == "cascade":
         cheap = params.get("cheap", "distilled")
         own = dict(cheap) if isinstance(cheap, dict) else {"scorer": cheap}
@@ -172,12 +172,12 @@ def test_a_method_says_what_is_faithful_and_has_a_line_in_the_table(path):
 
 @pytest.fixture(scope="module")
 def embedded_sample(tmp_path_factory, embedded_rows):
-    """Rows of the sample that bring their embeddings, since embedding takes longer than all else."""
+    """Rows of the sample with stored embeddings, because embedding takes most of the time."""
     return write_jsonl(tmp_path_factory.mktemp("sample") / "embedded.jsonl", embedded_rows)
 
 
 def with_a_tiny_model(path, folder):
-    """Return a recipe in which a model of a toy's size stands for every local model; the recipe itself without one."""
+    """Return a recipe in which a toy model replaces every local model; the recipe itself if it has none."""
     recipe = yaml.safe_load(path.read_text(encoding="utf-8"))
     steps = [step or {} for entry in recipe["process"] for step in entry.values()]
     named = [step for step in steps if {"hf_model", "model"} & set(step.get("scorer_params") or {})]
@@ -185,7 +185,7 @@ def with_a_tiny_model(path, folder):
         given = step["scorer_params"]
         name = "hf_model" if "hf_model" in given else "model"
         given[name] = reward_folder(positions=512) if step["scorer"] == "reward_model" else gpt2_folder(512)
-        # Each row is read once for each of them.
+        # Each of them reads each row once.
         given |= {name: 2 for name in ("num_anchors", "num_perturbations", "num_prompts") if name in given}
     if not named:
         return path
@@ -233,7 +233,7 @@ def test_a_step_of_diverse_evol_keeps_the_rows_chosen_before_and_adds_a_hundred(
 
 
 def by_length(body):
-    """Judge by the length of the answer: 5 or a yes to all from 100 characters on, 2 or a no below."""
+    """Judge by the length of the answer: 5, or yes to all questions, from 100 characters on; otherwise 2, or no."""
     (record,) = parents_of(body)
     is_long = len(record["output"]) >= 100
     return judged(body, 5 if is_long else 2, answers=[True, is_long])
@@ -275,7 +275,7 @@ def test_a_method_by_tags_takes_those_of_a_model_though_a_third_of_its_replies_a
         (record,) = parents_of(body)
         words = " ".join(record.values()).lower().split()
         asked[record["instruction"], record["input"]] += 1
-        # Of every third text no reply can be read.
+        # For every third text, no reply is readable.
         if len(words) % 3 == 0:
             return faults[len(words) // 3 % len(faults)]
         return json.dumps([{"tag": word[:5], "explanation": "It is there."} for word in words[:12]])
@@ -333,7 +333,7 @@ def test_a_method_that_rewrites_does_so_though_a_third_of_its_replies_are_faulty
     path = REPOSITORY / "recipes" / "methods" / f"{name}.yaml"
     export = tmp_path / "out" / "export.jsonl"
     more = ["--dataset_path", str(embedded_sample), "--export_path", str(export)]
-    # The rewriter takes other embeddings away; what is left is the user's.
+    # The rewriter removes all other embeddings, so these are the user's.
     before = [text_of(row) for row in read_jsonl(embedded_sample)]
     with FakeLLMServer(answer) as server:
         monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
@@ -355,7 +355,7 @@ def test_a_method_that_rewrites_does_so_though_a_third_of_its_replies_are_faulty
         assert old | {"instruction": new["instruction"], "output": "A new answer."} == new
         assert count_words(old["instruction"]) + 24 <= count_words(new["instruction"]) <= 100
     assert 0.6 < rewritten / len(before) < 1
-    # A second run asks again for what had failed, and for nothing else.
+    # A second run repeats only the failed requests.
     assert again < 0.4 * paid
     assert verify(read_run(export), read_input(embedded_sample)).holds
 
@@ -387,7 +387,7 @@ def test_a_method_that_rewrites_is_killed_and_goes_on_where_it_was(name, tmp_pat
         assert start() == -signal.SIGKILL
         assert not export.exists()
         assert start() == 0
-    # What was in flight is asked for twice.
+    # Requests that were in flight are sent twice.
     assert len(asked) - len(set(asked)) <= 16
     metas = [row[META] for row in read_jsonl(next(export.parent.glob("*_stats.jsonl")))]
     # Three rows of the sample have no response.
@@ -407,21 +407,21 @@ def test_a_dry_run_of_a_method_that_rewrites_tells_calls_and_price(name, tmp_pat
     (record,) = read_records(export)
     figures = record["figures"]
     tokens = figures["planned_prompt_tokens"], figures["planned_completion_tokens"]
-    # 486 rows can be rewritten, of which 480 have texts of their own.
+    # 486 rows can be rewritten, and 480 of them have different texts.
     assert figures["planned_calls"] == CALLS_OF_REWRITING[name] * 480
     assert figures["planned_cost"] == pytest.approx((tokens[0] * 0.0025 + tokens[1] * 0.01) / 1000, abs=1e-5)
     assert "calls" not in figures
 
 
 def read_records(export):
-    """Return the records of all runs with an export, the earliest first."""
+    """Return the records of all runs of an export, the earliest first."""
     return [
         record for folder in sorted(export.parent.iterdir()) if folder.is_dir() for record in read_manifests(folder)
     ]
 
 
 def test_the_total_of_lift_is_nine_tenths_of_the_judge_and_a_tenth_of_the_length(tmp_path, monkeypatch):
-    """The golden values of the method: 80 points, and 10 characters where 923.2 earn full marks."""
+    """The golden values of the method: 80 points, and 10 characters, of which 923.2 give the full reward."""
     monkeypatch.chdir(REPOSITORY)
     monkeypatch.setenv("OPENAI_API_KEY", "none")
     rows = [{"id": 0, "instruction": "ask", "input": "", "output": "x" * 10}]
@@ -485,7 +485,7 @@ def test_an_operator_used_twice_spells_out_every_parameter_each_time(path):
     names = [name for name, _ in used]
     for name, given in used:
         if names.count(name) > 1 and name in classes:
-            # Layout and embedding are of the dataset: the same for both on purpose.
+            # Format and embedding belong to the dataset, so both have the same on purpose.
             shared = {"sample_format", "instruction_key", "query_key", "response_key"}
             shared |= {
                 "embedding_model",
@@ -498,7 +498,7 @@ def test_an_operator_used_twice_spells_out_every_parameter_each_time(path):
 
 
 def test_data_juicer_lets_a_repeated_operator_inherit_what_it_leaves_out(tmp_path):
-    """The reason for the rule above; should Data-Juicer mend it, the rule can go."""
+    """The reason for the rule above. If Data-Juicer fixes this, the rule can be removed."""
     from data_juicer.config import init_configs
 
     from tests.recipe_runs import write_recipe

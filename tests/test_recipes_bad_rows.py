@@ -1,4 +1,4 @@
-"""Every recipe that ships, on rows whose values are not what the columns are for: it bears them, or says so."""
+"""Every bundled recipe on rows with invalid values: it handles them, or stops with a sentence."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def chat(row: dict, asked: str, said: str, by: tuple[str, str]) -> list[dict]:
 
 
 def rows_for(path, sample_rows):
-    """Good rows in the recipe's layout, and bad ones: each value in each column."""
+    """Good rows in the recipe's format, and bad rows with each invalid value in each column."""
     good = [{name: row[name] for name in ("instruction", "input", "output")} for row in sample_rows[::5]]
     keys = yaml.safe_load(path.read_text(encoding="utf-8"))["text_keys"]
     if keys in ("messages", ["messages"]):
@@ -58,7 +58,7 @@ def rows_for(path, sample_rows):
 
 
 def without_models(process: list[tuple[str, dict]]) -> list[dict]:
-    """The recipe with what needs a server or a large model replaced; the cleaning steps are as they ship."""
+    """The recipe with replacements for servers and large models; the cleaning steps are unchanged."""
     changed = []
     for name, parameters in process:
         given = dict(parameters)
@@ -73,7 +73,7 @@ def without_models(process: list[tuple[str, dict]]) -> list[dict]:
 ONE_OF_A_KIND = [
     path
     for path in RECIPES
-    # The others clean as these do; what differs behind is one of ours, of which the contract suite says the same.
+    # The other recipes have the same cleaning steps. They differ only in our operators, which the contract suite tests.
     if not on_ray(path)
     and path.parent.name != "methods"
     and path.stem not in ("mergeit_local_llm", "mergeit_small_llm")
@@ -100,7 +100,7 @@ def test_a_recipe_bears_values_of_every_type(tmp_path, sample_rows, path):
         assert "a turn that is text" in kept
         assert "no turns at all" in kept
     else:
-        # Everything is selected, so each of them is there: as a row, or as a parent of a merge.
+        # All rows are selected, so each is in the export, as a row or as a parent of a merge.
         assert [
             row for row in bad if not any(text in kept for text in row.values() if str(text).startswith("for "))
         ] == []

@@ -1,4 +1,4 @@
-"""The recipes that make samples of texts, against a server: with faulty replies, killed, dry, and on Ray."""
+"""The recipes that make samples from texts, with a server: faulty replies, killed runs, dry runs, and runs on Ray."""
 
 import json
 import os
@@ -56,7 +56,7 @@ def _key(monkeypatch):
 
 @pytest.fixture
 def texts(tmp_path):
-    """Texts within the bounds of both recipes, made of paragraphs of those that ship; some equal, some too short."""
+    """Texts within the limits of both recipes, from paragraphs of the bundled texts. Some are equal, some too short."""
     whole = [row["text"] for row in read_jsonl(SAMPLE_TEXTS)[:8]]
     paragraphs = [part for text in whole for part in text.split("\n\n") if 100 < len(part) < 500 and "\n" not in part]
     draw = random.Random(5)
@@ -73,12 +73,12 @@ def joined(draw, paragraphs):
 
 
 def is_liked(record):
-    """Tell what the judge of these tests thinks of a record."""
+    """Return the judgement of these tests' judge about a record."""
     return len(record["output"]) % 4 != 0
 
 
 def reply(body):
-    """Make samples of texts, and judge them."""
+    """Make samples from texts, and judge them."""
     (record,) = parents_of(body)
     if "text" in record:
         return backtranslated(body)
@@ -90,7 +90,7 @@ def recipe(name):
 
 
 def records_of(export):
-    """Return the records of all runs with an export, the earliest first."""
+    """Return the records of all runs of an export, the earliest first."""
     folders = sorted(folder for folder in export.parent.iterdir() if folder.is_dir())
     return [record for folder in folders for record in read_manifests(folder)]
 
@@ -137,7 +137,7 @@ def test_samples_are_made_and_judged_though_a_third_of_the_replies_are_faulty(na
         if name == "humpback":
             assert row["output"] == before[row["id"]]
     assert 0.4 < len(after) / rows < 1
-    # A second run asks again for what had failed, and for nothing else.
+    # A second run repeats only the failed requests.
     assert again < 0.3 * paid
 
 
@@ -179,7 +179,7 @@ def test_a_run_that_is_killed_goes_on_where_it_was(name, after, tmp_path, monkey
         assert start() == -signal.SIGKILL
         assert not export.exists()
         assert start() == 0
-    # What was in flight is asked for twice.
+    # Requests that were in flight are sent twice.
     assert len(asked) - len(set(asked)) <= (16 if after == 60 else 64)
     rows = read_jsonl(texts)[: DISTINCT + EQUAL]
     answers = [row["text"] if name == "humpback" else row["text"].splitlines()[0] for row in rows]

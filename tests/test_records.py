@@ -1,4 +1,4 @@
-"""The records of a run: begun and completed, in the order of the recipe, each run's own, and never in anybody's way."""
+"""The records of a run: started and completed in the order of the recipe, separate for each run, never in the way."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def run(executor: str, folder: Path, process: list[dict], data: Path, **settings
 
 
 def assert_true(export: Path, process: list[dict], data: Path, rows: list[dict]) -> list[dict]:
-    """What records, summary, report and verify say of a run adds up."""
+    """Records, summary, report and verify agree about a run."""
     records = read_manifests(work_dir_of(export))
     names = [next(iter(step)) for step in process]
     ours = [(place, name) for place, name in enumerate(names) if name != "text_length_filter"]
@@ -60,7 +60,7 @@ def assert_true(export: Path, process: list[dict], data: Path, rows: list[dict])
     assert len({record["run"] for record in records}) == 1
     files = sorted(path.name for path in (work_dir_of(export) / MANIFEST_DIR).glob("*.json"))
     assert files == [f"{place + 1:03d}_{name}.json" for place, name in ours]
-    # Rows go from one to the next: nobody between ours takes any.
+    # No operator between ours removes rows.
     figures = [record["figures"] for record in records]
     assert figures[0].get("rows_in", len(rows)) == len(rows)
     left = len(rows)
@@ -163,7 +163,7 @@ def test_a_work_dir_used_again_keeps_the_records_of_every_run_apart(tmp_path, em
     assert [record["place"] for record in records] == [0, 1, 2] * 3
     assert [record["figures"]["rows_in"] for record in records[::3]] == [120, 20, 120]
     summaries = [line for line in lines if "MergeIT summary" in line]
-    # One behind the merger and one behind the gate, of each run.
+    # For each run, one after the merger and one after the gate.
     assert [line.split("rows in ")[1].split(";")[0] for line in summaries] == ["120"] * 2 + ["20"] * 2 + ["120"] * 2
 
 
@@ -223,7 +223,7 @@ def test_records_of_the_first_format_are_read_in_their_order(tmp_path):
 
 
 def test_a_record_is_whole_at_every_moment(tmp_path):
-    """Somebody who reads all the time never meets half a record, and no temporary file stays."""
+    """A process that reads all the time never sees an incomplete record, and no temporary file stays."""
     script = """
 import sys
 from mergeit_ops.dataset.manifest import recorded

@@ -1,4 +1,4 @@
-"""Whole runs whose gate asks a server for scores: what is decided, what is paid, and what stops."""
+"""Whole runs whose gate gets scores from a server: decisions, paid requests, and stops."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ DIGITS = "123456"
 
 
 def level(text: str) -> int:
-    """A score from 1 to 6 that depends on nothing but the text."""
+    """A score from 1 to 6 that depends only on the text."""
     return sum(text.encode()) % 6 + 1
 
 
 def serve(body: dict[str, Any]) -> str | Reply:
-    """Score as a judge, or as the Deita scorer: all but certain of one level."""
+    """Score like a judge, or like the Deita scorer with nearly all probability on one level."""
     if "prompt" in body:
         output = body["prompt"].partition("#Response#:\n")[2].removesuffix(" \n##Quality: ")
         return logprobs_reply({digit: -0.01 if int(digit) == level(output) else -100.0 for digit in DIGITS})
@@ -36,9 +36,9 @@ def serve(body: dict[str, Any]) -> str | Reply:
 
 
 def scoring(name: str, server: FakeLLMServer | str, **params: Any) -> dict[str, Any]:
-    """Return the gate's parameters for a scorer; of a cascade, `params` are its judge's.
+    """Return the gate's parameters for a scorer. For a cascade, `params` are those of its judge.
 
-    The cascade's cheap scorer counts characters: a rule by which merges of texts as they are pass and fail.
+    The cheap scorer of the cascade counts characters, so that some merges of these texts pass and others fail.
     """
     url = server if isinstance(server, str) else server.base_url
     asking = {"model_params": {"base_url": url}, **params}
@@ -64,7 +64,7 @@ def data(tmp_path, embedded_rows) -> Path:
 
 @pytest.fixture(scope="module")
 def merged(embedded_rows) -> Any:
-    """Rows as they reach the gate: 41 pairs among 120 rows, joined with "and"."""
+    """Rows before the gate: 41 pairs among 120 rows, joined with "and"."""
     topics = TopicClusterGrouper(num_clusters=5).run(make_dataset(embedded_rows))
     return LLMPairMergerMapper(merge_strategy="concat", similarity_threshold=0.4).run(topics)
 
@@ -74,7 +74,7 @@ def gate(name: str, server: FakeLLMServer | str, **params: Any) -> QualityGateFi
 
 
 def row_ids(rows: Any) -> list[str]:
-    """The ids of rows that stand for themselves, and of those inside merged rows."""
+    """The ids of the unmerged rows, and of the rows inside merged rows."""
     metas = [row[META] for row in rows]
     alone = [meta["row_id"] for meta in metas if meta["merge_status"] != "merged"]
     return sorted(alone + [row_id for meta in metas for row_id in meta["merge_parent_ids"]])
@@ -241,7 +241,7 @@ def test_as_a_plain_filter_a_cascade_asks_near_the_bound_only(embedded_rows):
         kept = QualityGateFilter(min_score=100, **scoring("cascade", server)).run(make_dataset(embedded_rows))
         asked = {parents_of(body)[0]["output"] for body in server.requests}
     assert asked == near != set()
-    # Whatever the judge says lies below a bound in characters.
+    # Every score of the judge is below a limit in characters.
     longer = [row for row in embedded_rows if len(row["output"]) > 130]
     assert [row["id"] for row in kept] == [row["id"] for row in longer]
 

@@ -1,4 +1,4 @@
-"""Whole runs with a key: the server gets it, and no log, file or message does."""
+"""Whole runs with a key: the server gets the key, but no log, file or message contains it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from tests.llm_server import FakeLLMServer, Reply, error, merge_answer
 from tests.recipe_runs import read_jsonl, run_command, run_recipe, write_jsonl, write_recipe
 from tests.test_whole_runs import pipeline
 
-# Nothing about it looks like a key.
+# This key does not look like a key.
 KEY = "Quiet-Harbour-8841-lantern"
 
 
 class Telltale(FakeLLMServer):
-    """A server that repeats the header with the key in every error: in all its answers, or in a third of them."""
+    """A server whose errors repeat the header with the key. It fails all requests, or a third of them."""
 
     def __init__(self, *, always: bool) -> None:
         super().__init__(self._answer_or_tell)
@@ -48,7 +48,7 @@ def data(tmp_path, embedded_rows) -> Path:
 
 @pytest.fixture
 def everything_logged() -> Iterator[io.StringIO]:
-    """All that is logged, with the variables of every frame of a traceback, as Data-Juicer shows them."""
+    """The whole log, including the variables of every frame of a traceback, as in Data-Juicer's log."""
     text = io.StringIO()
     sink = logger.add(text, level=0, backtrace=True, diagnose=True)
     yield text
@@ -57,7 +57,7 @@ def everything_logged() -> Iterator[io.StringIO]:
 
 @pytest.fixture
 def folders(tmp_path, monkeypatch) -> dict[str, str]:
-    """Have every library keep its files below the test's folder, where they are looked into."""
+    """Make every library keep its files in the test's folder, where the test reads them."""
     places = {
         name: str(tmp_path / name.lower())
         for name in ("HF_HOME", "HF_DATASETS_CACHE", "DATA_JUICER_CACHE_HOME", "MERGEIT_CACHE_DIR", "XDG_CACHE_HOME")

@@ -1,4 +1,4 @@
-"""The documentation site: every page is in its navigation, and links of the repository lead to pages of the site."""
+"""The documentation site: every page is in its navigation, and links in the repository lead to pages of the site."""
 
 from __future__ import annotations
 

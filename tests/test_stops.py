@@ -1,4 +1,4 @@
-"""How a run ends before its end, as its own process: stopped by itself, by its user, or killed."""
+"""Runs in their own process that end early: they stop themselves, the user stops them, or they are killed."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def data(tmp_path, embedded_rows) -> Path:
 
 @pytest.fixture
 def closed_port() -> Iterator[int]:
-    """A port that nobody else gets, and nobody listens at."""
+    """A reserved port at which no server listens."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield taken.getsockname()[1]
@@ -63,17 +63,17 @@ def stopping_run(case: str, server: FakeLLMServer, port: int) -> list[dict[str, 
     return process
 
 
-# The last line, and how many requests it may take at most.
+# The last line, and the maximum number of requests.
 SENTENCES = {
     "wrong key": ("LLMUnavailableError", r"refused the API key (HTTP 401: no such key)", "OPENAI_API_KEY", 1),
     "unknown model": ("LLMUnavailableError", "does not know model 'merger'", "check api_or_hf_model", 1),
     "nobody listens": ("LLMUnavailableError", "Nobody answers at http://127.0.0.1:", "start the server", 0),
     "no key and no server": ("LLMUnavailableError", "There is no LLM to ask", "OPENAI_API_KEY", 0),
     "unusable answers": ("TooManyFailuresError", "(unparsable: 2", "max_failure_ratio=0.5", 90),
-    # Requests that nobody answers are out together; each is asked a second time at most.
+    # All requests wait at the same time, and each is sent at most twice.
     "silent": ("LLMUnavailableError", "no answer that can be used", "check that the server is well", None),
 }
-# A wrong key is the case of test_secrets_of_runs.py too.
+# test_secrets_of_runs.py also tests a wrong key.
 QUICK = [("nobody listens", 4)]
 RUNS = [
     pytest.param(case, np, id=f"{case}, np {np}", marks=[] if (case, np) in QUICK else [pytest.mark.slow])
@@ -121,13 +121,13 @@ REFUSALS = {
 
 
 def answering_first(count: int, then: Reply) -> Callable[[dict[str, Any]], str | Reply]:
-    """Answer some requests as ever, and refuse the others."""
+    """Answer some requests normally, and refuse the others."""
     numbers = itertools.count(1)
     return lambda body: merge_answer(body) if next(numbers) <= count else then
 
 
 def stopped_run(recipe: Path, folder: Path) -> str:
-    """Run a recipe that stops, in a process of its own; return its last line."""
+    """Run a recipe that stops, in its own process, and return its last line."""
     done = run_command("dj-process", "--config", str(recipe), cwd=folder, timeout=2 * STOPS_WITHIN_S)
     assert done.returncode == 1
     assert list((folder / "out").glob("*.jsonl")) == []
@@ -204,7 +204,7 @@ def test_a_run_that_ends_well_tells_the_last_error_of_each_reason(tmp_path, data
 
 
 def start_dj_process(recipe: Path, log: Path) -> subprocess.Popen[bytes]:
-    """Start the command in a session of its own, as a terminal would: its process group gets the signals."""
+    """Start the command in its own session, like a terminal, so that its process group gets the signals."""
     command = [str(Path(sys.executable).parent / "dj-process"), "--config", str(recipe)]
     with log.open("wb") as file:
         return subprocess.Popen(
@@ -213,7 +213,7 @@ def start_dj_process(recipe: Path, log: Path) -> subprocess.Popen[bytes]:
             stdout=file,
             stderr=file,
             start_new_session=True,
-            # Where the tests themselves run with it ignored, as background jobs do.
+            # The tests may run with this signal ignored, like background jobs.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
@@ -255,13 +255,13 @@ def test_a_run_that_is_ended_while_it_merges_costs_only_what_was_in_flight(numbe
             time.sleep(0.01)
         started = time.monotonic()
         if number == signal.SIGINT:
-            # What Ctrl-C does: every process of the terminal's group gets it.
+            # Like Ctrl-C, which goes to every process of the terminal's group.
             os.killpg(child.pid, number)
         else:
             child.send_signal(number)
         code = child.wait(timeout=60)
         seconds = time.monotonic() - started
-        # Helpers of the multiprocessing library see the end of their parent a moment later.
+        # Helpers of the multiprocessing library notice the end of their parent a moment later.
         while processes_of_session(child.pid) and time.monotonic() - started < 10:
             time.sleep(0.05)
         left = processes_of_session(child.pid)

@@ -1,4 +1,4 @@
-"""The scripts around `train-eval`: sets are as they say, weights in pieces are read, and evidence goes on."""
+"""The scripts around `train-eval`: sets are as described, sharded weights are read, and evidence.py continues runs."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_pools_share_no_rows_and_do_not_depend_on_the_order_of_the_file(evidence
     held_out, pools = evidence_sets.split(given, 10, 3, 25)
     every = [row["instruction"] for part in (held_out, *pools) for row in part]
     assert ([len(pool) for pool in pools], len(every), len(set(every))) == ([25] * 3, 85, 85)
-    # A copy in other letters asks the same.
+    # A copy that differs only in case has the same question.
     again = evidence_sets.split([*given[::-1], given[0] | {"instruction": "ASK  0"}], 10, 3, 25)
     asked = [[evidence_sets.question(row) for row in part] for part in (again[0], *again[1])]
     assert asked == [[evidence_sets.question(row) for row in part] for part in (held_out, *pools)]

@@ -1,4 +1,4 @@
-"""The worked configurations for LLaMA-Factory, and the pages that lead through them."""
+"""The example configurations for LLaMA-Factory, and the pages that explain them."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_the_script_of_the_page_asks_in_both_orders_and_writes_what_win_score_re
         write_jsonl(tmp_path / f"{name}.jsonl", rows)
 
     def judge(body: dict) -> str:
-        """Find model A better wherever it stands, and answer 1 better than that by a point."""
+        """Judge model A better in both positions, and give the first answer one more point."""
         first, second = re.findall(r"Answer [12]:\n(\w)", body["messages"][-1]["content"])
         return f"{9 if first == 'a' else 5} {8 if second == 'a' else 4}\nBecause."
 

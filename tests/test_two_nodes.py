@@ -1,4 +1,4 @@
-"""A cluster of two nodes that loses a part of itself in the middle of merging."""
+"""A cluster of two nodes that loses a worker or a node during merging."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def data(tmp_path, sample_rows) -> Path:
 
 
 def recipe_of(asking: list[dict[str, Any]], tmp_path: Path, data: Path) -> Path:
-    """A recipe whose first operator would fail: there is no such model to embed with."""
+    """A recipe whose first operator would fail, because its embedding model does not exist."""
     grouper = {"topic_cluster_grouper": {"embedding_model": str(tmp_path / "no-model")}}
     return write_recipe(tmp_path, [grouper, *asking], data)
 

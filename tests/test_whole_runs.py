@@ -25,7 +25,7 @@ from tests.thorough import every
 
 
 def pipeline(server: FakeLLMServer | None = None, *, gamma: float = 0.5, **merger: Any) -> list[dict]:
-    """The four operators, small enough for a test; by length the gate can be made to pass or to fail."""
+    """The four operators with small parameters. The gate scores by length, so a test can make it pass or fail."""
     if server is None:
         llm = {"merge_strategy": "concat"}
     else:
@@ -137,7 +137,7 @@ def test_a_dry_run_asks_nothing_and_passes_the_rows_on(tmp_path, data, embedded_
     with FakeLLMServer() as server:
         export = run_recipe(write_recipe(tmp_path, pipeline(server, dry_run=True), data))
         assert server.requests == []
-    # Nothing lies where a result is looked for.
+    # There is no file at the path of the export.
     assert export.name == "export.dry_run.jsonl"
     assert [path.name for path in export.parent.glob("*.jsonl")].count("export.jsonl") == 0
     assert {record["export_path"] for record in read_manifests(work_dir_of(export))} == {str(export)}
@@ -208,7 +208,7 @@ def test_exports(tmp_path, data, suffix, keep):
 
 
 def test_data_juicers_own_filters_work_on_what_leaves_the_gate(tmp_path, data):
-    """A first batch without a single merge must not fix the type of what only merges carry."""
+    """A first batch without a merge must not fix the types of columns that only merges fill."""
     process = [
         *pipeline(gamma=1.4),
         {"text_length_filter": {"text_key": "output", "min_len": 1}},
@@ -223,7 +223,7 @@ def test_data_juicers_own_filters_work_on_what_leaves_the_gate(tmp_path, data):
 def test_tracer_checkpoint_and_the_monitor_do_no_harm(tmp_path, data, monkeypatch):
     from data_juicer.core.monitor import Monitor
 
-    # Of all that the monitor does, forty plots come last: ten seconds that nothing of ours is in.
+    # The monitor draws forty plots at the end. They take ten seconds and do not involve our code.
     monkeypatch.setattr(Monitor, "draw_resource_util_graph", lambda *measured: None)
     process = [*pipeline(gamma=1.4), {"quality_gate_filter": {"min_score": 50, "score_all": True, "gamma": 1.4}}]
     recipe = write_recipe(
@@ -274,7 +274,7 @@ def test_flat_selection_is_one_operator(tmp_path, data, embedded_rows):
 
 
 def test_commands_work_from_any_folder_and_tell_failure_by_their_exit_code(tmp_path, data, embedded_rows):
-    """The one test that pays for whole processes: the entry point, the exit codes, a relative path."""
+    """The only test with whole processes, for the entry point, the exit codes and a relative path."""
     folder = tmp_path / "elsewhere"
     folder.mkdir()
     write_jsonl(folder / "in.jsonl", embedded_rows)
@@ -298,7 +298,7 @@ def test_dj_analyze_looks_at_every_recipe_without_a_call(tmp_path, monkeypatch, 
     from data_juicer.core import Analyzer
 
     monkeypatch.chdir(REPOSITORY)
-    # No server listens there: a call would fail.
+    # No server listens there, so a call would fail.
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9")
     data = write_jsonl(tmp_path / "in.jsonl", sample_rows[:40])
     arguments = ["--config", f"recipes/{name}.yaml", "--dataset_path", str(data)]
@@ -308,7 +308,7 @@ def test_dj_analyze_looks_at_every_recipe_without_a_call(tmp_path, monkeypatch, 
 
 
 def turns(row: dict, role: str, text: str, *speakers: str) -> list[dict]:
-    """A row as a conversation: with a system prompt or without, and in every fifth row of two questions."""
+    """A row as a conversation, with or without a system prompt. Every fifth row has two questions."""
     number = int(row["id"][1:])
     user, assistant = speakers
     said = [("system", "Be brief.")] if number % 2 else []
@@ -358,7 +358,7 @@ def in_layout(layout: str, rows: list[dict]) -> list[dict]:
 
 
 def text_key_of(row: dict) -> str:
-    """A column of the row's layout, for `text_keys`: in any other, merged rows might be null."""
+    """A column of the row's format, for `text_keys`. In any other column, merged rows can be null."""
     return next(name for name in ("messages", "conversations", "query", "instruction") if name in row)
 
 
@@ -377,7 +377,7 @@ def test_other_layouts_come_out_as_they_went_in(tmp_path, embedded_rows, layout,
     data = tmp_path / f"in.{suffix}"
     if suffix == "parquet":
         pq.write_table(pa.Table.from_pylist(rows), data)
-        # Arrow fills up keys that a turn does not have.
+        # Arrow adds the missing keys of a turn as nulls.
         rows = pq.read_table(data).to_pylist()
     else:
         write_jsonl(data, rows)
@@ -394,7 +394,7 @@ def test_other_layouts_come_out_as_they_went_in(tmp_path, embedded_rows, layout,
     longer = [row for row in found if row[META]["merge_error"] == "multi_turn"]
     assert {row["id"] for row in longer} <= {row["id"] for row in rows if row["id"][-1] in "05"}
     assert longer
-    # A merged row is a row of the same kind to whoever reads it next.
+    # For the next reader, a merged row has the same format as other rows.
     before, after = ({shape(row) for row in part} for part in (rows, found))
     assert after <= before
 
@@ -411,7 +411,7 @@ def test_the_types_of_every_layout_stay_through_merging_and_restoring(embedded_r
 
 
 def shape(row: dict) -> str:
-    """What a row is made of, texts and numbers aside; columns that merged rows may have no value in are left out."""
+    """The structure of a row without texts and numbers, and without columns that can be empty in merged rows."""
 
     def kind(value: Any) -> Any:
         if isinstance(value, dict):
@@ -423,7 +423,7 @@ def shape(row: dict) -> str:
 
 
 def both_layouts(rows: list[dict]) -> list[dict]:
-    """Every other row in the layout of a chat, the rest in that of Alpaca."""
+    """Every other row in a chat format, the rest in Alpaca's format."""
     return [
         {"kind": "row"} | (row if number % 2 else in_layout("messages", [row])[0]) for number, row in enumerate(rows)
     ]
@@ -508,7 +508,7 @@ def test_a_work_dir_used_again_does_not_mix_up_the_runs(tmp_path, data, monkeypa
 
 
 def test_dj_analyze_looks_at_an_export_with_merges(tmp_path, embedded_rows):
-    """Its tables and plots take numbers and texts: what a merge keeps of each parent is a list, and no stats."""
+    """Its tables and plots take only numbers and texts. The kept shares are a list, so they are not stats."""
     from data_juicer.config import init_configs
     from data_juicer.core import Analyzer
 

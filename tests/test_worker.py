@@ -1,4 +1,4 @@
-"""What a process keeps: each value made once, the least recently used dropped, room made for a large model."""
+"""The cache of a process: it makes each value once, drops the least recently used, and makes room for a large model."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Leaving some cases of a long test to `make test-slow`."""
+"""Moving some cases of a long test to `make test-slow`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import pytest
 
 
 def every(step: int, cases: Iterable[Any]) -> list[Any]:
-    """Return all cases of a test, of which one in so many runs in `make test`, and the others in `make test-slow`.
+    """Return all cases of a test. One in `step` runs in `make test`, and the others run only in `make test-slow`.
 
-    For tests whose cases take seconds each and go the same way: the first case stands for those behind it.
+    This is for tests whose cases each take seconds and follow the same path, so that one case represents the others.
 
-    :param step: 1 leaves all in `make test`.
-    :param cases: as `pytest.mark.parametrize` takes them.
+    :param step: size of a group of cases; 1: all run in `make test`.
+    :param cases: cases, as in `pytest.mark.parametrize`.
     """
     return [case if number % step == 0 else _slow(case) for number, case in enumerate(cases)]
 

@@ -1,4 +1,4 @@
-"""Language models of the shape of published ones and the size of a toy: random weights, built here."""
+"""Tiny language models with published architectures and random weights."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-# Where the real tokenizers keep "1" to "6".
+# The ids of "1" to "6" in the real tokenizers.
 DIGIT_IDS: Mapping[str, list[int]] = {
     "llama": [29896, 29906, 29941, 29946, 29945, 29953],
     "mistral": [28740, 28750, 28770, 28781, 28782, 28784],
@@ -23,7 +23,7 @@ WORDS = ["th", "in", "an", BLANK + "a", BLANK + "t"]
 
 
 def vocabulary(family: str, without: str = "") -> dict[str, int]:
-    """Bytes, characters, some pairs, and every digit twice: alone where the real ones have it, and after a blank.
+    """A vocabulary of bytes, characters, some pairs, and every digit twice: with its real id, and after a space.
 
     :param family: `llama` or `mistral`.
     :param without: digits to leave out.
@@ -39,7 +39,7 @@ def vocabulary(family: str, without: str = "") -> dict[str, int]:
 
 
 def tokenizer(family: str, without: str = "") -> Any:
-    """A BPE tokenizer with bytes to fall back on, which puts <s> first, as those of Llama and Mistral do."""
+    """A BPE tokenizer with byte fallback that puts <s> first, like those of Llama and Mistral."""
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
@@ -56,7 +56,7 @@ def tokenizer(family: str, without: str = "") -> Any:
 
 
 def model(family: str) -> Any:
-    """Two layers with weights wide enough for logits to differ."""
+    """A model with two layers, and with weights large enough for different logits."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM
 
@@ -80,7 +80,7 @@ def model(family: str) -> Any:
 
 
 def save(folder: Path, family: str) -> str:
-    """Write both as the Hub keeps them."""
+    """Write both in the Hub's format."""
     tokenizer(family).save_pretrained(folder)
     model(family).save_pretrained(folder)
     return str(folder)
@@ -91,7 +91,7 @@ GPT2_POSITIONS = 128
 
 @lru_cache
 def gpt2_folder(positions: int = GPT2_POSITIONS) -> str:
-    """A model of GPT-2's shape, as the Hub keeps one: bytes for tokens, and nothing put before a text; made once."""
+    """A model with GPT-2's architecture in the Hub's format, without a BOS token. Its tokens are bytes. Made once."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
@@ -120,7 +120,7 @@ def gpt2_folder(positions: int = GPT2_POSITIONS) -> str:
 
 @lru_cache
 def encoder_folder() -> str:
-    """A sentence-transformers model with random weights and eight dimensions, loaded as any other; made once."""
+    """A sentence-transformers model with random weights and eight dimensions. Made once."""
     import torch
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.models import Pooling, Transformer
@@ -148,7 +148,7 @@ PLAIN_TEMPLATE = (
 
 
 def chat_tokenizer(pieces: Sequence[str] = (), template: str | None = PLAIN_TEMPLATE) -> Any:
-    """A tokenizer of bytes, in which some longer pieces are tokens of their own; `<assistant>` is the last of them.
+    """A tokenizer of bytes and some longer pieces, of which `<assistant>` is the last.
 
     :param pieces: texts that are one token each.
     :param template: chat template; None for none.
@@ -169,13 +169,13 @@ def chat_tokenizer(pieces: Sequence[str] = (), template: str | None = PLAIN_TEMP
 def save_parrot(
     folder: Path, answers: Sequence[Sequence[str]], template: str = PLAIN_TEMPLATE, context: int = 16384
 ) -> str:
-    """Write a model that gives one of some fixed answers to whatever it is asked, each as likely as the others.
+    """Write a model that gives one of several fixed answers to any prompt, all with the same probability.
 
-    Its layers add nothing, so the next token depends on the last one alone: `<assistant>` on the first pieces of the
-    answers, each piece on those that follow it, the last one on the end token.
+    Its layers add nothing, so the next token depends only on the last one. After `<assistant>` comes the first piece of
+    an answer, after each piece the next one, and after the last piece the end token.
 
-    :param folder: where to.
-    :param answers: each a row of pieces; a piece that several share is followed by what follows it in any of them.
+    :param folder: folder to write to.
+    :param answers: each answer as a list of pieces. A piece of several answers is followed by the next of any of them.
     :param template: chat template, which ends with `<assistant>`.
     :param context: tokens of its context.
     """
@@ -215,7 +215,7 @@ def save_parrot(
 
 
 def save_rambler(folder: Path) -> str:
-    """Write a model of random weights: it never stops by itself."""
+    """Write a model with random weights, which never stops by itself."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -240,7 +240,7 @@ def save_rambler(folder: Path) -> str:
 
 @lru_cache
 def reward_folder(outputs: int = 1, positions: int = 64) -> str:
-    """A sequence classifier of BERT's shape that reads a pair of texts, a character a token; made once."""
+    """A sequence classifier with BERT's architecture for pairs of texts. Each character is a token. Made once."""
     import torch
     from tokenizers import Regex, Tokenizer, models, pre_tokenizers, processors
     from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
@@ -274,7 +274,7 @@ def reward_folder(outputs: int = 1, positions: int = 64) -> str:
 
 @lru_cache
 def chat_reward_folder() -> str:
-    """A sequence classifier of GPT-2's shape with a chat template and no token to pad with; made once."""
+    """A sequence classifier with GPT-2's architecture, a chat template and no padding token. Made once."""
     import torch
     from transformers import AutoTokenizer, GPT2Config, GPT2ForSequenceClassification
 
@@ -292,7 +292,7 @@ def chat_reward_folder() -> str:
 
 @lru_cache
 def word_vectors_folder(width: int = 16) -> str:
-    """A sentence encoder that adds up a random vector for each pair of letters, so that it takes no time; made once."""
+    """A fast sentence encoder that sums a random vector for each pair of letters. Made once."""
     import torch
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.models import StaticEmbedding

@@ -1,4 +1,4 @@
-"""Operators as a user of Data-Juicer writes them, for the tests that put them around ours."""
+"""Operators of a Data-Juicer user, which tests put around ours."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from data_juicer.ops.base_op import TAGGING_OPS, Mapper
 
 @TAGGING_OPS.register_module("length_tagging_mapper")
 class LengthTaggingMapper(Mapper):
-    """Notes in the metadata how long an answer is."""
+    """Writes the length of an answer into the metadata."""
 
     _name = "length_tagging_mapper"
 

@@ -1,4 +1,4 @@
-"""Scorers as a user would write them, named in recipes by import path."""
+"""Scorers of a user, which recipes name by import path."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class Raising:
 
 
 class Killing:
-    """Ends its process as the system does when memory runs out."""
+    """Kills its process, like the system when memory runs out."""
 
     def score(self, samples: Sequence[Sample]) -> list[Score]:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -137,7 +137,7 @@ class Nothing:
 
 
 class InPool:
-    """Scores each row by its number among all."""
+    """Scores each row by its position among all rows."""
 
     measures = {"in_pool": "in_pool"}
 

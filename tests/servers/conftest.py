@@ -1,4 +1,4 @@
-"""Real servers for the tests: each is started once, with models built on the spot."""
+"""Real servers for the tests. Each starts once, with models that the tests build."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def server(lasting, monkeypatch) -> RealServer:
 
 @pytest.fixture
 def mortal(kind, models, monkeypatch) -> Iterator[RealServer]:
-    """A server of the test's own, not yet started."""
+    """A server for this test only, not yet started."""
     _set_key(kind, monkeypatch)
     running = RealServer(kind, models)
     try:

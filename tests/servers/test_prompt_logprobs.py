@@ -1,4 +1,4 @@
-"""The losses of a response from real servers: those of the same weights in this process, or a sentence."""
+"""Losses from real servers equal those of the same weights in this process, or a sentence says why there are none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the client makes of servers as they are: nothing here is played."""
+"""The client with real servers: nothing is simulated."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_json_is_asked_for_in_the_best_way_that_the_server_takes(server):
     assert whole
     if server.kind.json == "schema":
         assert all(set(json.loads(text)) == {"instruction", "input", "output"} for text in whole)
-        # Only llama-cpp-python has a way of its own.
+        # Only llama-cpp-python has its own form of the request.
         assert factory.modes.mode == (1 if server.kind.name == "llama-cpp-python" else 0)
 
 
@@ -127,14 +127,14 @@ def test_a_wrong_key_stops_the_run(server, monkeypatch):
 
 def test_an_answer_that_takes_too_long_is_given_up(server):
     engine = engine_at(server, timeout_s=0.05, sampling_params={"temperature": 0.25, "max_tokens": 8000})
-    # On a busy machine a server does not even take a connection in so short a time.
+    # On a busy machine, a server may not even accept a connection in this time.
     given_up = r"no complete answer within timeout_s.*max_concurrency|ConnectionTimeoutError"
     with pytest.raises(LLMUnavailableError, match=given_up):
         answers_of(engine, [text_request(number, "a story " * 1500) for number in range(4)])
 
 
 def test_the_quality_score_is_that_of_the_model_itself(server, models):
-    """The same weights here and there, and two programs that run them."""
+    """The same weights run in two programs."""
     rows = [
         Sample("Name a fruit.", "", "Apple"),
         Sample("Name 3 fruits.", "Red ones.", "Apple, cherry and 1 more."),

@@ -1,4 +1,4 @@
-"""Whole runs at real servers, and runs whose server dies under them."""
+"""Whole runs with real servers, and runs whose server dies."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def test_a_server_is_started_again_in_the_middle_of_a_run(mortal, tmp_path):
     outcomes, usage = answers_of(engine, requests())
     starting[0].join()
     assert sorted(outcomes) == list(range(60))
-    # Whatever a model of chance says; no call has failed for good.
+    # The answers of a random model do not matter, but every call must succeed in the end.
     assert set(usage.failures) <= REASONS
     assert usage.retries >= 1
-    # Beyond one call a request there are only those that the crash has cut off, or that found nobody.
+    # A request takes more than one call only if the crash cut it off, or if it found no server.
     assert usage.calls == 60 + usage.retries
     _, usage = answers_of(engine, map(text_request, range(60)))
     answered = sum(outcome.error is None for outcome in outcomes.values())
@@ -60,7 +60,7 @@ def test_a_server_that_is_still_starting(mortal):
 
 
 def test_a_whole_run(server, tmp_path):
-    """Merges by chance, which are refused; that no row is lost is not chance."""
+    """The merges are random texts, which are refused. But no row may be lost."""
     export = tmp_path / "out" / "merged.jsonl"
     merger = "--llm_pair_merger_mapper."
     overrides = {
@@ -88,13 +88,13 @@ def test_a_whole_run(server, tmp_path):
     reasons = {row["merge_error"] for row in rows} - {None}
     assert reasons <= REASONS
     if server.kind.json == "schema":
-        # Held to the schema, answers are whole or cut off, never of another shape. By chance none keeps its parents.
+        # With a schema, answers are whole or cut off, but never of another form. No random answer keeps its parents.
         assert "parent_lost" in reasons
         assert "unparsable" not in reasons
 
 
 def test_the_server_behind_a_gateway_is_started_again(models, monkeypatch):
-    """The gateway answers all the while, with errors of its own."""
+    """The gateway keeps answering, with its own errors."""
     gateway = RealServer(LITELLM, models)
     if not gateway.kind.needs.exists():
         pytest.skip("the gateway is not installed")

@@ -1,4 +1,4 @@
-"""A whole run with a real small model behind llama.cpp's server, as `mergeit_small_llm.yaml` is meant for."""
+"""A whole run of `mergeit_small_llm.yaml` with a real small model on llama.cpp's server."""
 
 from __future__ import annotations
 
