@@ -124,7 +124,7 @@ def main() -> None:
         difference = max(abs(plain - (score.value or 0.0)) for plain, score in pairs)
         times = [(*seconds(lambda: loop(rows)), *seconds(lambda: scorer.score(rows))) for _ in range(options.runs)]
     slow, slow_processor, fast, fast_processor = (median(column) for column in zip(*times, strict=True))
-    print(f"{len(rows)} rows, {options.runs} runs each, turn about\n")
+    print(f"{len(rows)} rows, {options.runs} runs each, in turns\n")
     print("| Deita score of a row | rows per second | processor seconds per row |\n|---|---|---|")
     print(f"| plain loop, two tokens generated | {len(rows) / slow:.2f} | {slow_processor / len(rows):.3f} |")
     name = f"scorer `deita`, batches of {options.batch_size}"

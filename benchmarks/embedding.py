@@ -107,7 +107,7 @@ def main() -> None:
     exact.encode(texts[:256])
     if not options.cost_only:
         compare_sides(exact, texts, options.device, options.repeats)
-    print(f"\nFixed shapes beside shapes that vary, {torch.get_num_threads()} threads, {options.device}\n")
+    print(f"\nFixed shapes compared with variable shapes, {torch.get_num_threads()} threads, {options.device}\n")
     head = ("dtype", "texts", "shapes vary: seconds", "fixed shapes: seconds", "ratio")
     print(table(head, cost_of_fixed_shapes(exact, texts, options.device, options.repeats, options.few_repeats)))
 

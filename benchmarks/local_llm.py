@@ -179,7 +179,7 @@ def main() -> None:
     figures = {side: [median(column) for column in zip(*times, strict=True)] for side, times in sides.items()}
     total = options.new_tokens * len(conversations)
     rows = [[side, f"{total / wall:.2f}", f"{wall:.1f}", f"{used:.1f}"] for side, (wall, used) in figures.items()]
-    print(f"{len(conversations)} prompts, {options.new_tokens} tokens each, {options.runs} runs each, turn about\n")
+    print(f"{len(conversations)} prompts, {options.new_tokens} tokens each, {options.runs} runs each, in turns\n")
     print(table(["a model of this machine", "tokens per second", "seconds", "of processor time"], rows))
     loop, ours = figures.values()
     print(f"\nratio {loop[0] / ours[0]:.2f}, of processor time {loop[1] / ours[1]:.2f}")

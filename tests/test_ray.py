@@ -167,7 +167,7 @@ def test_rewritten_rows_are_those_of_the_default_executor_paid_once_and_verified
     data = write_jsonl(tmp_path / "in.jsonl", rows)
     with FakeLLMServer(answer) as server:
         given = {"try_num": 2, "model_params": {"base_url": server.base_url}, "max_failure_ratio": 1.0}
-        # A filter of Data-Juicer behind it makes its stats anew, because those of before are of other texts.
+        # A Data-Juicer filter after it computes its stats again, because the earlier stats belong to other texts.
         words, length = {"words_num_filter": {"min_num": 1}}, {"text_length_filter": {"min_len": 1}}
         default, ray = both(tmp_path, [words, {"instruction_rewrite_mapper": given}, words, length], data)
         asked = Counter(json.dumps(body["messages"]) for body in server.requests)
@@ -191,7 +191,7 @@ def test_samples_of_texts_are_those_of_the_default_executor_paid_once_and_verifi
     data = write_jsonl(tmp_path / "in.jsonl", [*rows, *rows[:3]])
     with FakeLLMServer(answer) as server:
         given = {"min_chars": 40, "try_num": 1, "model_params": {"base_url": server.base_url}, "max_failure_ratio": 1.0}
-        # A filter of Data-Juicer behind it makes its stats anew, because those of before are of other texts.
+        # A Data-Juicer filter after it computes its stats again, because the earlier stats belong to other texts.
         words = {"words_num_filter": {"min_num": 0}}
         written = {**given, "method": "grounded_task", "response_key": "text"}
         process = [words, {"backtranslation_mapper": written}, words, {"text_length_filter": {"min_len": 0}}]

@@ -23,7 +23,7 @@ TEMPLATE = "{query}\n{response}"
 
 
 def with_text(rows: list[dict], **columns: Any) -> list[dict]:
-    """Rows in Data-Juicer's own layout, with the column `text` beside it."""
+    """Rows in Data-Juicer's own format, with an additional column `text`."""
     return [
         {
             "id": row["id"],
