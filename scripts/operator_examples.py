@@ -136,13 +136,12 @@ EXAMPLES: Mapping[str, Sequence[Example]] = {
         Example(
             "Three of six rows, drawn at random",
             {"select_num": 3},
-            "The rows stay in their order. Which ones are drawn depends on what they hold and on the seed, not on "
-            "where they stand.",
+            "The rows keep their order. The draw depends on their content and on the seed, not on their position.",
         ),
         Example(
             "The two with the highest value of a column",
             {"select_num": 2, "field_key": "votes"},
-            "Of equal values the first rows are kept. `reverse: false` keeps the lowest.",
+            "If values are equal, the first rows are kept. `reverse: false` keeps the lowest values.",
             rows=[row | {"votes": votes} for row, votes in zip(INTERVIEWS, (3, 1, 2), strict=True)],
         ),
     ],
@@ -161,8 +160,8 @@ EXAMPLES: Mapping[str, Sequence[Example]] = {
         Example(
             "Rows of a benchmark are marked",
             {"paths": ["recipes/data/sample_benchmark.jsonl"], "action": "mark"},
-            "The question about rice is there word by word, the one about a suit in other words. With `action: drop`, "
-            "the default, both would go.",
+            "The question about rice is in the benchmark word for word, the one about a suit in other words. With "
+            "`action: drop`, the default, both rows would be removed.",
             rows=(*INTERVIEWS[1:], RICE[0]),
         )
     ],
@@ -170,12 +169,13 @@ EXAMPLES: Mapping[str, Sequence[Example]] = {
         Example(
             "The two rows that are farthest from each other",
             {"select_num": 2, "start": "first"},
-            "The first row, and the row that is least like it.",
+            "The operator keeps the first row, and the row that is least similar to it.",
         ),
         Example(
             "The outlier of each topic",
             {"method": "centroid_distance", "select_num": 2, "allocation": "equal"},
-            "Of each topic the row that is least like the others: as many of each, here one.",
+            "The operator keeps the same number of rows of each topic, here one: the row that is least similar to the "
+            "others.",
             earlier=[_TOPICS],
         ),
     ],
@@ -191,28 +191,28 @@ EXAMPLES: Mapping[str, Sequence[Example]] = {
         Example(
             "Six rows become two topics",
             {"num_clusters": 2},
-            "One row per topic comes out, and every column holds the list of its samples' values: interviews here, "
-            "rice there.",
+            "The operator returns one row for each topic. Every column has the list of its samples' values. One topic "
+            "is interviews, the other rice.",
         )
     ],
     "facility_location_selector": [
         Example(
             "Two of six rows, without topics",
             {"select_num": 2},
-            "Each of the two stands for its neighbours: with one question about interviews and one about rice, every "
-            "row has something like it among those that are kept. Columns and order stay.",
+            "Each kept row represents its neighbours. With one question about interviews and one about rice, every row "
+            "has a similar row among the kept ones. Columns and order stay.",
         ),
         Example(
             "A fifth of each topic",
             {"select_ratio": 0.2},
-            "Topics come in and smaller topics go out: `max(1, round(0.2 * size))` rows of each, here one.",
+            "The operator takes topics and returns smaller topics: `max(1, round(0.2 * size))` rows of each, here one.",
             earlier=[_TOPICS],
         ),
         Example(
             "Two rows that are good, too",
             {"select_num": 2, "score_key": "votes", "score_weight": 0.6},
-            "Still one question about interviews and one about rice, but of each the one with the most votes. The log "
-            "says: `mean score (chosen 4.5, all 2.0)`.",
+            "The operator still keeps one question about interviews and one about rice, but now those with the most "
+            "votes. The log says: `mean score (chosen 4.5, all 2.0)`.",
             rows=[row | {"votes": votes} for row, votes in zip(ROWS, (1, 0, 4, 1, 1, 5), strict=True)],
         ),
     ],
@@ -220,23 +220,23 @@ EXAMPLES: Mapping[str, Sequence[Example]] = {
         Example(
             "Each row gets the distance to its second neighbour",
             {"scorer": "knn_distance", "scorer_params": {"k": 2}},
-            "Three rows about interviews and three about rice: each has two neighbours, and the row that is least like "
-            "them has the largest distance.",
+            "There are three rows about interviews and three about rice. Each has two neighbours, and the row that is "
+            "least similar to its neighbours has the largest distance.",
         )
     ],
     "sample_score_filter": [
         Example(
             "Rows get their quality, and the poor one goes",
             {"min_score": 2.1},
-            "The score is that of `distilled`, from 1 to 6. The answer that repeats itself has less than 2.1.",
+            "The scorer is `distilled`, with scores from 1 to 6. The answer that repeats itself has less than 2.1.",
             rows=RICE,
         ),
         Example(
             "Rows get the IFD score of Superfiltering",
             {"scorer": "response_loss", "scorer_params": {"hf_model": "gpt2"}},
-            "Perplexity of the answer given the question, over that of the answer alone. (The example's model is a toy "
-            "of random weights, so its scores mean nothing, and it reads 128 characters at most: the third row has "
-            "no room for an answer.)",
+            "The score is the perplexity of the answer after the question, divided by that of the answer alone. (The "
+            "example's model is a toy with random weights, so its scores mean nothing. It reads at most 128 "
+            "characters, so the third row has no room for an answer.)",
             rows=[*INTERVIEWS[:2], {**INTERVIEWS[2], "instruction": INTERVIEWS[2]["instruction"] + " Think." * 12}],
             toy_model=True,
         ),
@@ -245,8 +245,8 @@ EXAMPLES: Mapping[str, Sequence[Example]] = {
         Example(
             "Rows get the key phrases of their instructions",
             {},
-            "A phrase is a tag if another row has it too; words such as `at` and `a` do not count. No two tags of a "
-            "row share a word: `interview small software` is taken before `interview`, which more rows have.",
+            "A phrase is a tag if another row has it too. Words such as `at` and `a` do not count. Two tags of a row "
+            "share no word: `interview small software` comes before `interview`, which more rows have.",
             rows=INTERVIEWS,
         )
     ],
@@ -254,15 +254,15 @@ EXAMPLES: Mapping[str, Sequence[Example]] = {
         Example(
             "An instruction gets three nodes more and a new response",
             {"api_or_hf_model": "gpt-4o"},
-            "The instruction has 7 words and becomes one of 22: 19 to 100 are allowed. `rewrite_parent` is the whole "
-            "row as it was. (The example's model gives answers that were written by hand.)",
+            "The instruction has 7 words, and the new one has 22; 19 to 100 are allowed. `rewrite_parent` is the whole "
+            "original row. (The answers of the example's model were written by hand.)",
             rows=RICE[2:],
             answer=HARDER,
         ),
         Example(
             "A reply that breaks a rule leaves the row as it was",
             {"api_or_hf_model": "gpt-4o", "method": "deepen", "max_failure_ratio": 1.0},
-            "The reply is asked for three times. It has a web address that the row does not have.",
+            "The reply has a web address that the row does not have. After three tries, the row stays unchanged.",
             rows=RICE[2:],
             answer={**HARDER, "instruction": f"{HARDER['instruction']} See https://example.org."},
         ),
@@ -271,8 +271,8 @@ EXAMPLES: Mapping[str, Sequence[Example]] = {
         Example(
             "A text gets the instruction that it answers",
             {"api_or_hf_model": "gpt-4o", "min_chars": 100},
-            "The text is the output to the letter. The second one is too short to be asked about. (The example's model "
-            "gives an answer that was written by hand.)",
+            "The output is exactly the text. The second text is too short, so no model is called for it. (The answer "
+            "of the example's model was written by hand.)",
             rows=TEXTS,
             answer=QUESTION,
         ),
@@ -288,8 +288,8 @@ EXAMPLES: Mapping[str, Sequence[Example]] = {
         Example(
             "Spellings and synonyms become one tag",
             {"min_tag_count": 1},
-            "Case, marks and plurals do not count, and the embeddings of `cooking recipe` and `recipe for cooking` are "
-            "alike. By default `odd`, which is in one row only, would go.",
+            "Case, punctuation and plurals do not count, and the embeddings of `cooking recipe` and `recipe for "
+            "cooking` are similar. By default `odd` would be removed, because only one row has it.",
             rows=[row | {"tags": tags} for row, tags in zip(RICE, TAGS, strict=True)],
         )
     ],
@@ -297,14 +297,15 @@ EXAMPLES: Mapping[str, Sequence[Example]] = {
         Example(
             "Two rows that have all tags",
             {"select_num": 2},
-            "The row with the most tags comes first, and then the one that has a tag the first has not.",
+            "The operator first keeps the row with the most tags, then the row with a tag that the first one does not "
+            "have.",
             rows=[row | {"tags": tags} for row, tags in zip(RICE, COOKING, strict=True)],
         ),
         Example(
             "Two rows that are good and have most tags",
             {"method": "information_gain", "select_num": 2, "score_key": "votes", "score_scale": "raw"},
-            "The score of a row goes to each of its tags, so that few votes for a new tag may count less than many for "
-            "tags that others have. The log says: `mean score (chosen 6.5, all 4.7)`.",
+            "Each tag gets the score of its row. So a new tag with few votes can count less than known tags with many "
+            "votes. The log says: `mean score (chosen 6.5, all 4.7)`.",
             rows=[
                 row | {"tags": tags, "votes": votes} for row, tags, votes in zip(RICE, COOKING, (6, 7, 1), strict=True)
             ],
@@ -314,15 +315,15 @@ EXAMPLES: Mapping[str, Sequence[Example]] = {
         Example(
             "The best rows that are not alike",
             {"score_key": "votes", "select_num": 3, "max_similarity": 0.6},
-            "The second best row is too like the best one, and gives its place to the next. The log says: "
+            "The second best row is too similar to the best one, so the operator keeps the next one. The log says: "
             "`too alike 2`.",
             rows=[row | {"votes": votes} for row, votes in zip(ROWS, (5, 4, 1, 3, 2, 2), strict=True)],
         ),
         Example(
             "Good rows with words that no other has",
             {"method": "ngram_coverage", "score_key": "votes", "score_scale": "raw", "select_num": 2},
-            "The second row has the most words that are rare. The first has as many votes, but shares words with it; "
-            "the third has fewer votes and adds more words.",
+            "The second row has the most rare words. The first row has as many votes, but shares words with it. The "
+            "third row has fewer votes, but adds more words.",
             rows=[row | {"votes": votes} for row, votes in zip(INTERVIEWS, (5, 5, 4), strict=True)],
         ),
     ],
@@ -330,23 +331,23 @@ EXAMPLES: Mapping[str, Sequence[Example]] = {
         Example(
             "The row nearest to each centre, and the least certain one",
             {"num_clusters": 2, "train_per_cluster": 2, "num_per_cluster_near": 1, "select_num": 3},
-            "Naive Bayes has learnt interviews from two rows, and rice from two others. Of the rows that are left, it "
-            "is least certain about the one that has few of their words.",
+            "Naive Bayes learns interviews from two rows, and rice from two other rows. Among the remaining rows, it "
+            "is least certain about the one that has few of these words.",
         )
     ],
     "semantic_deduplicator": [
         Example(
             "Two rows that ask nearly the same",
             {"max_similarity": 0.6},
-            "Of two questions about a suit, and of two about rice that sticks, the first is kept. The record names "
-            "both pairs.",
+            "Two questions are about a suit, and two about rice that sticks. The operator keeps the first of each "
+            "pair. The record names both pairs.",
         )
     ],
     "topic_reverse_grouper": [
         Example(
             "Two topics become six rows again",
             {},
-            "The rows are what they were; `topic_id` and `row_id` are in the metadata, and the embedding is gone.",
+            "The rows are the original ones. `topic_id` and `row_id` are in the metadata. The embedding is removed.",
             earlier=[_TOPICS],
         )
     ],
@@ -354,8 +355,8 @@ EXAMPLES: Mapping[str, Sequence[Example]] = {
         Example(
             "A language model merges a pair",
             {"api_or_hf_model": "gpt-4o"},
-            "Of the three rows of the topic, the two that are alike make one. It carries both parents whole, and has "
-            "no `id`, since theirs differ. (The example's model gives an answer that was written by hand.)",
+            "The topic has three rows, and the two similar ones become one. The merge contains both whole parents. It "
+            "has no `id`, because their ids differ. (The answer of the example's model was written by hand.)",
             rows=INTERVIEWS,
             earlier=[_ONE_TOPIC],
             answer=ANSWER,
@@ -363,7 +364,7 @@ EXAMPLES: Mapping[str, Sequence[Example]] = {
         Example(
             'Joined with "and", without a model',
             {"merge_strategy": "concat"},
-            "The paper's baseline: instructions joined, answers one after the other.",
+            "This is the paper's baseline: it joins the instructions, and puts one answer after the other.",
             rows=INTERVIEWS,
             earlier=[_ONE_TOPIC],
         ),
@@ -372,16 +373,16 @@ EXAMPLES: Mapping[str, Sequence[Example]] = {
         Example(
             "One merge passes, the other does not",
             {"gamma": 1.0},
-            "The merge about interviews scores above the mean of its parents, and stays. The one about rice does not: "
-            "its parents are back, with the reason, and the first keeps the rejected merge, which may have been paid "
-            "for.",
+            "The merge about interviews scores above the mean of its parents, so it stays. The merge about rice does "
+            "not, so its parents come back, with the reason. The first parent keeps the rejected merge, because it may "
+            "have cost money.",
             rows=(*INTERVIEWS[:2], *RICE[:2]),
             earlier=[_TOPICS, _MERGED],
         ),
         Example(
             "A plain quality filter",
             {"min_score": 2.3},
-            "Without merges it filters rows by their own score, before the grouper or in a recipe of its own.",
+            "Without merges, the gate filters rows by their own score, before the grouper or in a separate recipe.",
         ),
     ],
 }

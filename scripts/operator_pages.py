@@ -53,10 +53,10 @@ def page(name: str) -> str:
         *_preface(operator),
         "\n".join(_parameters(operator)),
         "Data-Juicer's own parameters, such as `accelerator` and `num_proc`, and on Ray `num_gpus` and `runtime_env`, "
-        "work as everywhere; `skip_op_error` does not: an error stops the run instead of dropping rows.",
+        "work as in other operators. `skip_op_error` has no effect: an error stops the run instead of dropping rows.",
         "## Examples" if len(EXAMPLES[name]) > 1 else "## Example",
-        "The rows below were made by the operator. What is null or empty in metadata and stats is left out, numbers "
-        "in them are rounded, parents are shown without their metadata, and a long text ends in `…`.",
+        "The operator made the rows below. Empty metadata and stats are left out, their numbers are rounded, parents "
+        "are shown without metadata, and a long text ends in `…`.",
         *(part for example in EXAMPLES[name] for part in _example(name, example)),
         "## See also",
         "\n".join(_links(name)),
