@@ -104,7 +104,7 @@ def test_the_files_of_a_recipe_are_written_run_by_hand_and_read(tmp_path, data, 
                 out.write(json.dumps({"custom_id": line["custom_id"], "response": response, "error": None}) + "\n")
         assert cli.main(["batch", "import", str(answered)]) == 0
         assert cli.main(["batch", "export", "--config", str(recipe), "--folder", str(folder)]) == 0
-        assert "the recipe has run to its end" in capfd.readouterr().out
+        assert "The recipe is finished" in capfd.readouterr().out
         assert server.requests == []
     assert_conserved(tmp_path / "out" / "export.jsonl", embedded_rows)
     assert statuses(read_jsonl(tmp_path / "out" / "export.jsonl"))["merged"] == len(lines)

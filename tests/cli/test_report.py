@@ -15,7 +15,7 @@ from tests.report.exports import merged, original, write_export
     [
         (["none.jsonl"], "There is no file"),
         (["e.jsonl", "--output", "."], "is a folder"),
-        (["e.jsonl", "--output", "e.jsonl"], "is no .html file"),
+        (["e.jsonl", "--output", "e.jsonl"], "is not an .html file"),
         (["e.jsonl", "--input", "none.jsonl"], "--input: There is no file"),
         (["e.jsonl", "--input", "e.jsonl", "--output", "e.jsonl/r.html"], "cannot be written"),
         (["e.jsonl", "--work-dir", "nowhere"], "is not the work dir"),

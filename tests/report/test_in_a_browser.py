@@ -116,7 +116,7 @@ def test_the_page_does_what_it_promises(page, tmp_path, width):
     assert seen["sideways_tables"] == (0 if width == 1280 else seen["sideways_tables"])
     assert seen["sideways_tables"] > 0 or width == 1280
     assert seen["printed"] == ["none", "visible"]
-    assert "Colour is the topic" in html
+    assert "The colour shows the topic" in html
     assert seen["worst"] == ["Merge c.", "Merge a.", "Merge b."]
     assert seen["best"] == ["Merge b.", "Merge a.", "Merge c."]
     assert seen["searched"] == ["Merge b."]
