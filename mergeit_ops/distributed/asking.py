@@ -14,7 +14,7 @@ from mergeit_ops.dataset.manifest import Manifest, added_up
 from mergeit_ops.distributed.blocks import Blocks, Resources, Stop
 from mergeit_ops.distributed.journal import keep_journals
 from mergeit_ops.distributed.shared_limits import LimitsPlace, share_limits, stop_all, use_shared_limits
-from mergeit_ops.errors import LLMError, RecipeError
+from mergeit_ops.errors import LLMError, MergeItError, RecipeError
 from mergeit_ops.jobs.asking import AskingJob
 from mergeit_ops.llm.engine import LLMEngine, told_of_answers
 from mergeit_ops.llm.failure_share import check_failures
@@ -32,7 +32,7 @@ class _Told:
     details: dict[str, Any]
     learnt: list[Learnt]
     report: Any = None
-    error: LLMError | None = None
+    error: MergeItError | None = None
 
 
 def asked(
@@ -74,7 +74,7 @@ def asked(
             # A task that waits for answers occupies a processor anyway.
             in_advance=1,
             on_told=told.hear,
-            stop=Stop(lambda error: stop_all(limits, error), told.note),
+            stop=Stop(lambda error: stop_all(limits, error), told.note) if limits.keepers else None,
             stats=stats,
         )
         told.check_failures(at_end=True)
@@ -124,11 +124,11 @@ class _AllTold:
     def hear(self, news: _Told) -> None:
         """Take the news of a task.
 
-        :raises LLMError: if it had to stop, or too many requests of all tasks have failed.
+        :raises MergeItError: if it had to stop, or too many requests of all tasks have failed.
         """
         self.note(news)
         if news.error is not None:
-            raise self._told_of_answers(news.error)
+            raise self._told_of_answers(news.error) if isinstance(news.error, LLMError) else news.error
         self.check_failures(at_end=False)
 
     def note(self, news: _Told) -> None:
@@ -177,9 +177,9 @@ def _ask_block(
     for engine, learnt in zip(job.engines, known, strict=True):
         learnt.tell(engine)
     made: tuple[pa.Table | None, Any] = None, None
-    stopped: LLMError | None = None
+    stopped: MergeItError | None = None
     try:
         made = job.ask(table, argument)
-    except LLMError as error:
+    except MergeItError as error:
         stopped = error
     return made[0], _Told(*job.account(), [Learnt.by(engine) for engine in job.engines], made[1], stopped)

@@ -18,7 +18,7 @@ from mergeit_ops.distributed.errors import own_errors
 from mergeit_ops.distributed.journal import JournalPlace, use_kept_journals
 from mergeit_ops.distributed.ledger import close_ledgers
 from mergeit_ops.distributed.schemas import common_schema
-from mergeit_ops.errors import LLMError, RecipeError
+from mergeit_ops.errors import RecipeError
 from mergeit_ops.jobs.rows import ModelUse, TableFunction
 
 _IN_ADVANCE = 2  # tasks per processor: the next one is ready when one ends, and a cluster sees that it has to grow
@@ -160,7 +160,7 @@ class Stop:
     :param on_told: called with the report of each of them.
     """
 
-    ask: Callable[[LLMError], None]
+    ask: Callable[[Exception], None]
     on_told: Callable[[Any], None]
 
 
@@ -217,7 +217,7 @@ class Blocks:
         :param in_advance: tasks to start for each task that fits in the cluster. More than 1 keeps processors busy, but
             Ray may run them in parallel: a task that waits for an actor gives its processor to the next.
         :param on_told: called with the function's report about each finished block; an exception ends the work.
-        :param stop: how to stop running tasks if `on_told` raises; None: they cannot be stopped.
+        :param stop: how to stop running tasks if one fails, or `on_told` raises; None: they cannot be stopped.
         :param stats: types of the stats that the function writes; None: it writes none, or those of the gate.
         :return: the new blocks, and the function's report about each old one, in order.
         :raises MergeItError: the error that a task raised on purpose.
@@ -287,7 +287,7 @@ def _all_of(
     :param start: starts a task by its number, in order; returns what to keep, and the reference to wait for.
     :param limit: tells how many tasks may be there at the same time.
     :param on_result: hears of each result as it comes.
-    :param stop: how to stop running tasks if `on_result` raises.
+    :param stop: how to stop running tasks if one fails, or `on_result` raises.
     :return: what was kept and the result, by number.
     """
     kept: dict[int, Any] = {}
@@ -302,18 +302,18 @@ def _all_of(
         done, _ = ray.wait(list(running), num_returns=1)
         for ref in done:
             number = running.pop(ref)
-            with own_errors():
-                results[number] = ray.get(ref)
             try:
+                with own_errors():
+                    results[number] = ray.get(ref)
                 on_result(results[number])
-            except LLMError as error:
+            except Exception as error:
                 if stop is not None:
                     _stop(list(running), stop, error)
                 raise
     return [(kept[number], results[number]) for number in range(count)]
 
 
-def _stop(running: Sequence[Any], stop: Stop, error: LLMError) -> None:
+def _stop(running: Sequence[Any], stop: Stop, error: Exception) -> None:
     stop.ask(error)
     done, _ = ray.wait(running, num_returns=len(running), timeout=_LAST_REPORTS_S) if running else ([], [])
     for ref in done:

@@ -14,13 +14,14 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import pyarrow as pa
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from mergeit_ops.core.rows.identity import content_digests
 from mergeit_ops.dataset.manifest import Manifest, added_up, log_summary, run_of
@@ -28,6 +29,8 @@ from mergeit_ops.dataset.recipe import RecipeOperator
 from mergeit_ops.dataset.tables import python_columns
 
 _PATIENCE_S = 60.0
+
+T = TypeVar("T")
 
 
 class RecordedOperator(RecipeOperator, Protocol):
@@ -66,6 +69,7 @@ class _Open:
 
 
 _open: dict[str, _Open] = {}
+_kept: dict[str, Any] = {}
 _lock = threading.Lock()
 
 
@@ -104,9 +108,24 @@ def open_ledger(operator: RecordedOperator) -> str:
         if name not in _open:
             manifest = operator.new_manifest()
             manifest.begin(operator.work_dir)
-            actor = _Ledger.options(name=name).remote()  # type: ignore[attr-defined]
+            # On the machine of the driver: without it, the run ends anyway.
+            here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+            actor = _Ledger.options(name=name, scheduling_strategy=here).remote()  # type: ignore[attr-defined]
             _open[name] = _Open(name, actor, manifest, time.perf_counter(), operator.work_dir)
     return name
+
+
+def kept_with(name: str, make: Callable[[], T]) -> T:
+    """Return what an operator keeps on the driver as long as its ledger is open; its copies share it.
+
+    :param name: of the ledger.
+    :param make: makes it, for the first copy.
+    """
+    with _lock:
+        if name not in _kept:
+            _kept[name] = make()
+        found: T = _kept[name]
+    return found
 
 
 def _name_for(operator: RecordedOperator) -> str:
@@ -154,6 +173,7 @@ def _close_all(interrupted: bool) -> None:
     with _lock:
         ledgers = list(_open.values())
         _open.clear()
+        _kept.clear()
     for ledger in ledgers:
         _close(ledger, interrupted)
     for work_dir in dict.fromkeys(ledger.work_dir for ledger in ledgers):

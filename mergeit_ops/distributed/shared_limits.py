@@ -10,16 +10,17 @@ import asyncio
 import itertools
 import time
 import uuid
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import ray
+from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from mergeit_ops.errors import LLMError
+from mergeit_ops.errors import LLMError, LLMUnavailableError
 from mergeit_ops.llm.engine import LLMEngine
 from mergeit_ops.llm.usage import TokenBudget
 
@@ -32,7 +33,10 @@ _POLL_S = 5.0
 """Seconds after which a stage asks again whether it has to stop; so the actor knows that its process lives."""
 
 _LOST_S = 60.0
-"""Seconds without a word after which the places of a process are free again. Lost workers give none back."""
+"""Seconds without a word after which a process that holds places or tokens counts as lost: it gives none back."""
+
+_LEASE_S = 1.0
+"""Seconds for which a process passes a place from call to call, before others have their turn."""
 
 _END_S = 40.0
 """Most seconds to wait for other tasks to stop: the time that a stage waits for answers in flight, and a little more.
@@ -56,21 +60,26 @@ class _LimitsKeeper:
         self._waiting: dict[tuple[str, int], asyncio.Future[None]] = {}
         self._left: set[tuple[str, int]] = set()
         self._heard: dict[str, float] = {}
+        self._lost: set[str] = set()
+        self._replaced: set[str] = set()
         self._at_work: set[str] = set()
         self._stop = asyncio.Event()
         self._error: LLMError | None = None
 
     async def start(self, task: str, holder: str) -> None:
         """Register a task. If it starts again, its worker was lost: its reserve is spent, its places are free."""
-        before = self._holder_of.get(task, "")
-        lost = self._reserved.pop(before, 0)
-        self._budget.settle(lost, lost)
-        self._forget(before)
+        if task in self._holder_of:
+            self._replaced.add(self._holder_of[task])
+            self._forget(self._holder_of[task])
         self._holder_of[task] = holder
         self._grant()
 
     async def reserve(self, holder: str, tokens: int) -> bool:
+        self._hear(holder)
         fits = await self._budget.reserve(tokens)
+        if fits and holder in self._lost:  # nobody is there to use them
+            self._budget.settle(tokens, 0)
+            return False
         if fits:
             self._reserved[holder] += tokens
         return fits
@@ -82,35 +91,41 @@ class _LimitsKeeper:
         self._budget.lose(tokens)
 
     async def settle(self, holder: str, reserved: int, used: int) -> None:
-        if self._reserved[holder] < reserved:  # its task has started again: this is spent already
+        self._hear(holder)
+        if self._reserved[holder] < reserved:  # it counted as lost: this is spent already
             return
         self._reserved[holder] -= reserved
         self._budget.settle(reserved, used)
 
-    async def occupy(self, holder: str, call: int) -> None:
-        self._heard[holder] = time.monotonic()
+    async def occupy(self, holder: str, call: int) -> LLMError | None:
+        """Return when there is a place; an error if all have to stop."""
+        self._hear(holder)
+        if self._error is not None:
+            return self._error
         if (holder, call) in self._left:  # it was given up before it came here
             self._left.discard((holder, call))
-            return
+            return None
         granted = asyncio.get_running_loop().create_future()
         self._waiting[holder, call] = granted
         self._grant()
         await granted
+        return self._error
 
     async def leave(self, holder: str, call: int) -> None:
-        self._heard[holder] = time.monotonic()
+        self._hear(holder)
         waiting = self._waiting.pop((holder, call), None)
         if waiting is not None:
             waiting.set_result(None)
         elif (holder, call) in self._occupied:
             self._occupied.discard((holder, call))
-        else:
+        elif self._error is None:
             self._left.add((holder, call))
         self._grant()
 
     async def stopped(self, holder: str) -> LLMError | None:
         """Return the error that all have to stop with; None after some seconds without one."""
-        self._heard[holder] = time.monotonic()
+        self._hear(holder)
+        self._forget_the_silent()
         self._grant()
         try:
             await asyncio.wait_for(self._stop.wait(), _POLL_S)
@@ -122,6 +137,9 @@ class _LimitsKeeper:
         """Have all stages stop; the first error counts."""
         self._error = self._error or error
         self._stop.set()
+        for waiting in self._waiting.values():
+            waiting.set_result(None)
+        self._waiting.clear()
 
     async def begin(self, holder: str) -> None:
         self._at_work.add(holder)
@@ -135,12 +153,18 @@ class _LimitsKeeper:
         while self._at_work and time.monotonic() < until:
             await asyncio.sleep(0.05)
 
+    def _hear(self, holder: str) -> None:
+        self._heard[holder] = time.monotonic()
+        if holder not in self._replaced:  # a message may arrive after its sender has died
+            self._lost.discard(holder)
+
+    def _forget_the_silent(self) -> None:
+        holding = {holder for holder, _ in self._occupied} | {name for name, held in self._reserved.items() if held}
+        for holder in holding:
+            if time.monotonic() - self._heard[holder] > _LOST_S:
+                self._forget(holder)
+
     def _grant(self) -> None:
-        if self._waiting and self._full():
-            now = time.monotonic()
-            for holder in {holder for holder, _ in self._occupied}:
-                if now - self._heard[holder] > _LOST_S:
-                    self._forget(holder)
         while self._waiting and not self._full():
             key = next(iter(self._waiting))
             self._occupied.add(key)
@@ -150,6 +174,9 @@ class _LimitsKeeper:
         return self._places is not None and len(self._occupied) >= self._places
 
     def _forget(self, holder: str) -> None:
+        self._lost.add(holder)
+        spent = self._reserved.pop(holder, 0)
+        self._budget.settle(spent, spent)
         self._at_work.discard(holder)
         self._occupied = {key for key in self._occupied if key[0] != holder}
         for key in [key for key in self._waiting if key[0] == holder]:
@@ -179,16 +206,16 @@ class ClusterLimits:
         self.limited = limited
         self.keeper = keeper
         self.holder = uuid.uuid4().hex
-        self._calls = itertools.count()
+        self._places = _Places(keeper, self.holder)
         ray.get(keeper.start.remote(task, self.holder))
 
     async def reserve(self, tokens: int) -> bool:
         """Set tokens aside; see `TokenBudget`."""
-        return not self.limited or bool(await self.keeper.reserve.remote(self.holder, tokens))
+        return not self.limited or bool(await _answer(self.keeper.reserve.remote(self.holder, tokens)))
 
     async def overdrawn(self) -> bool:
         """Return whether calls took more than their reserve."""
-        return self.limited and bool(await self.keeper.overdrawn.remote())
+        return self.limited and bool(await _answer(self.keeper.overdrawn.remote()))
 
     def lose(self, tokens: int) -> None:
         """Count tokens of a call without an answer."""
@@ -202,20 +229,115 @@ class ClusterLimits:
 
     @asynccontextmanager
     async def place(self) -> AsyncIterator[None]:
-        """Wait for a place among the calls of all tasks, and occupy it inside the context."""
-        call = next(self._calls)
+        """Wait for a place among the calls of all tasks, and occupy it inside the context.
+
+        :raises LLMError: if another task has had to stop.
+        """
+        place = await self._places.take()
         try:
-            await self.keeper.occupy.remote(self.holder, call)
             yield
         finally:
-            self.keeper.leave.remote(self.holder, call)
+            self._places.give_back(place)
 
     async def stopped(self) -> LLMError:
         """Wait until another task has had to stop; return its error."""
         while True:
-            error: LLMError | None = await self.keeper.stopped.remote(self.holder)
+            error: LLMError | None = await _answer(self.keeper.stopped.remote(self.holder))
             if error is not None:
                 return error
+
+
+async def _answer(reference: Any) -> Any:
+    try:
+        return await reference
+    except RayError as error:
+        lost = type(error).__name__
+    raise LLMUnavailableError(
+        f"The process on the driver's machine that holds max_concurrency and max_total_tokens of this run has died "
+        f"({lost}), perhaps for lack of memory. Run the recipe again."
+    )
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A place among the calls of all tasks.
+
+    :param number: its name in this process.
+    :param since: when the process got it, in monotonic seconds.
+    """
+
+    number: int
+    since: float
+
+
+class _Places:
+    """The places of a process. It passes a place from call to call for a while, because asking the actor for each call
+    would limit the calls of the whole cluster to some hundred a second.
+
+    :param keeper: the actor that holds the places of all processes.
+    :param holder: name of this process.
+    """
+
+    def __init__(self, keeper: Any, holder: str) -> None:
+        self._keeper = keeper
+        self._holder = holder
+        self._numbers = itertools.count()
+        self._waiting: deque[asyncio.Future[_Place]] = deque()
+        self._asking: set[asyncio.Task[None]] = set()
+
+    async def take(self) -> _Place:
+        """Wait for a place."""
+        waiting: asyncio.Future[_Place] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiting)
+        self._ask_for_all()
+        try:
+            return await waiting
+        except asyncio.CancelledError:
+            if waiting.done() and not waiting.cancelled() and waiting.exception() is None:
+                self._pass_on(waiting.result())
+            raise
+
+    def give_back(self, place: _Place) -> None:
+        """Pass a place on to another call of this process, or to another process."""
+        if time.monotonic() - place.since < _LEASE_S:
+            self._pass_on(place)
+            return
+        self._keeper.leave.remote(self._holder, place.number)
+        self._ask_for_all()
+
+    def _pass_on(self, place: _Place) -> None:
+        waiting = self._next()
+        if waiting is None:
+            self._keeper.leave.remote(self._holder, place.number)
+        else:
+            waiting.set_result(place)
+
+    def _next(self) -> asyncio.Future[_Place] | None:
+        while self._waiting:
+            waiting = self._waiting.popleft()
+            if not waiting.done():
+                return waiting
+        return None
+
+    def _ask_for_all(self) -> None:
+        # A place that was passed on leaves a request behind, which serves the next call.
+        self._asking = {task for task in self._asking if not task.done()}
+        for _ in range(sum(not waiting.done() for waiting in self._waiting) - len(self._asking)):
+            self._asking.add(asyncio.ensure_future(self._ask(next(self._numbers))))
+
+    async def _ask(self, number: int) -> None:
+        try:
+            refused = await _answer(self._keeper.occupy.remote(self._holder, number))
+        except asyncio.CancelledError:
+            # The stage has ended.
+            self._keeper.leave.remote(self._holder, number)
+            raise
+        except LLMError as error:
+            refused = error
+        if refused is None:
+            self._pass_on(_Place(number, time.monotonic()))
+        elif (waiting := self._next()) is not None:
+            waiting.set_exception(refused)
 
 
 def share_limits(engines: Sequence[LLMEngine]) -> LimitsPlace:
@@ -251,14 +373,17 @@ def use_shared_limits(place: LimitsPlace, engines: Sequence[LLMEngine]) -> None:
             engines[number].shared = ClusterLimits(keeper, task, limited)
 
 
-def stop_all(place: LimitsPlace, error: LLMError) -> None:
+def stop_all(place: LimitsPlace, error: Exception) -> None:
     """Have the stages of all tasks stop; returns when they have been told.
 
     :param place: what `share_limits` returned on the driver.
-    :param error: what they stop with.
+    :param error: why they stop.
     """
     # Each task adds what it knows of answers.
-    bare = type(error)(error.reason or str(error))
+    if isinstance(error, LLMError):
+        bare = type(error)(error.reason or str(error))
+    else:
+        bare = LLMError(f"Another task has failed: {error}")
     ray.get([keeper.stop.remote(bare) for _, keeper in place.keepers])
 
 
@@ -277,7 +402,7 @@ def stopping_together(place: LimitsPlace, engines: Sequence[LLMEngine]) -> Itera
     failed = False
     try:
         yield
-    except LLMError as error:
+    except Exception as error:
         failed = True
         stop_all(place, error)
         raise

@@ -145,6 +145,7 @@ class ScoreFilter(BoundedFilter):
         from mergeit_ops.distributed.blocks import Resources
         from mergeit_ops.distributed.environment import DriverEnvironment
         from mergeit_ops.distributed.journal import keep_journals
+        from mergeit_ops.distributed.ledger import kept_with
         from mergeit_ops.distributed.shared_limits import share_limits
 
         refuse_batches(self._name, self._engines)
@@ -154,7 +155,10 @@ class ScoreFilter(BoundedFilter):
                 f"{self._name}: its scorer runs in up to {Resources.of(self).at_once()} tasks at a time. The server "
                 f"sees up to {places} requests at once, from all tasks together (max_concurrency in scorer_params)."
             )
-        return DriverEnvironment(), keep_journals(), share_limits(self._engines)
+        # Of partitions, each has a copy of the operator.
+        assert self._ledger is not None
+        limits = kept_with(self._ledger, lambda: share_limits(self._engines))
+        return DriverEnvironment(), keep_journals(), limits
 
     def _score_block(self, block: pa.Table) -> pa.Table:
         if self._driver is None:

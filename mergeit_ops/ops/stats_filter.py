@@ -15,6 +15,7 @@ from mergeit_ops.core.columns import BATCH_META, STATS
 from mergeit_ops.dataset.manifest import added_up, log_summary
 from mergeit_ops.dataset.tables import READ_ROWS, iter_tables, python_rows, write_dataset
 from mergeit_ops.dataset.topics import is_grouped
+from mergeit_ops.errors import RecipeError
 from mergeit_ops.jobs.scoring import Scored, ScoringJob
 from mergeit_ops.ops.first_look import ExportCheck, recipe_of
 from mergeit_ops.ops.sample_operator import SampleOperator
@@ -162,6 +163,11 @@ class StatsFilter(SampleOperator, Filter):
         from mergeit_ops.distributed.lazy_arrival import check_lazy_arrival
         from mergeit_ops.distributed.ledger import open_ledger
 
+        if self.stats_export_path is not None:
+            raise RecipeError(
+                f"{self._name}: stats_export_path does not work on Ray, because Data-Juicer would compute all scores a "
+                "second time for it. Remove it: on Ray, the stats stay in the export."
+            )
         check_lazy_arrival(self)
         recipe = recipe_of(self)
         if recipe is not None:

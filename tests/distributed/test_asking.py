@@ -12,7 +12,7 @@ from mergeit_ops.core.merging.replies import FailureReason, ReplyError
 from mergeit_ops.dataset.manifest import Manifest
 from mergeit_ops.distributed.asking import asked, refuse_batches
 from mergeit_ops.distributed.blocks import Blocks, Resources
-from mergeit_ops.errors import LLMUnavailableError, RecipeError, TooManyFailuresError
+from mergeit_ops.errors import DiskError, LLMUnavailableError, RecipeError, TooManyFailuresError
 from mergeit_ops.jobs.asking import EngineJob
 from mergeit_ops.llm.engine import LLMEngine, build_engine
 from mergeit_ops.llm.requests import LLMRequest
@@ -120,6 +120,28 @@ def test_a_block_that_has_to_stop_stops_the_others_and_all_that_was_paid_is_on_r
         blocks = blocks_of(["x", *(f"bad{number}" for number in range(8))], many)
         with pytest.raises(LLMUnavailableError, match="no credit"):
             asked(blocks, job(server, tmp_path, max_concurrency=2), Resources(), manifest)
+        number = len(server.requests)
+        assert number < 200
+        assert manifest.figures["calls"] == number
+
+
+class FailsAfterwards(Greeting):
+    """Finds the disk full when it has asked about a block with the name `bad`."""
+
+    def ask(self, table, own):
+        made = super().ask(table, own)
+        if "bad" in table["name"].to_pylist():
+            raise DiskError("the disk is full")
+        return made
+
+
+def test_a_block_that_fails_for_another_reason_stops_the_others_too(tmp_path):
+    manifest = Manifest("op", {})
+    many = [f"n{number}" for number in range(400)]
+    with FakeLLMServer(lambda body: Reply(hello(body), latency_s=0.05)) as server:
+        whole = FailsAfterwards(job(server, tmp_path, max_concurrency=2).engine)
+        with pytest.raises(DiskError, match="the disk is full"):
+            asked(blocks_of(["a", "bad"], many), whole, Resources(), manifest)
         number = len(server.requests)
         assert number < 200
         assert manifest.figures["calls"] == number

@@ -5,11 +5,20 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections import Counter
+from types import SimpleNamespace
 
 import pytest
+import ray
 
 from mergeit_ops.distributed import shared_limits
-from mergeit_ops.distributed.shared_limits import _LimitsKeeper, share_limits, stopping_together, use_shared_limits
+from mergeit_ops.distributed.shared_limits import (
+    _LimitsKeeper,
+    _Places,
+    share_limits,
+    stopping_together,
+    use_shared_limits,
+)
 from mergeit_ops.errors import LLMUnavailableError
 from mergeit_ops.llm.engine import build_engine
 from mergeit_ops.llm.settings import LLMSettings
@@ -144,6 +153,53 @@ def test_all_hear_of_the_first_stop():
     assert run(scenario) == ["first"] * 3
 
 
+def test_after_a_stop_no_call_gets_a_place():
+    async def scenario():
+        keeper = Keeper(None, 1)
+        await keeper.occupy("h1", 0)
+        waiting = asyncio.ensure_future(keeper.occupy("h2", 0))
+        await asyncio.sleep(0)
+        await keeper.stop(LLMUnavailableError("no credit"))
+        return str(await waiting), str(await keeper.occupy("h3", 0))
+
+    assert run(scenario) == ("no credit", "no credit")
+
+
+def test_tokens_that_a_worker_waited_for_when_it_died_go_to_others():
+    async def scenario():
+        keeper = Keeper(100, None)
+        await keeper.start("t", "lost")
+        await keeper.start("u", "other")
+        assert await keeper.reserve("other", 60)
+        waited = asyncio.ensure_future(keeper.reserve("lost", 90))
+        await asyncio.sleep(0)
+        # Ray runs the task again, and a late message of the dead worker arrives after that.
+        await keeper.start("t", "again")
+        await keeper.settle("lost", 5, 5)
+        await keeper.settle("other", 60, 10)
+        return await waited, await asyncio.wait_for(keeper.reserve("again", 90), 1)
+
+    assert run(scenario) == (False, True)
+
+
+def test_tokens_of_a_worker_that_keeps_silent_are_spent_while_others_wait(monkeypatch):
+    monkeypatch.setattr(shared_limits, "_LOST_S", 0.2)
+    monkeypatch.setattr(shared_limits, "_POLL_S", 0.05)
+
+    async def scenario():
+        keeper = Keeper(100, None)
+        await keeper.reserve("silent", 60)
+        waiting = asyncio.ensure_future(keeper.reserve("other", 41))
+        while not waiting.done():
+            assert await keeper.stopped("other") is None
+        refused = not await waiting
+        # The silent one was only slow: what it used is spent already.
+        await keeper.settle("silent", 60, 5)
+        return refused, await keeper.reserve("other", 40)
+
+    assert run(scenario) == (True, True)
+
+
 def test_who_waits_for_the_others_waits_until_they_have_ended():
     async def scenario():
         keeper = Keeper(None, 1)
@@ -190,3 +246,121 @@ def test_a_task_that_fails_stops_the_others_and_waits_for_them(ray_cluster):
     order.append("failing")
     thread.join()
     assert order == ["other: no credit", "failing"]
+
+
+class _Remote:
+    """A keeper in this process, with the calls of an actor's handle; counts them."""
+
+    def __init__(self, keeper):
+        self._keeper = keeper
+        self.calls = Counter()
+
+    def __getattr__(self, name):
+        def remote(*args):
+            self.calls[name] += 1
+            return asyncio.ensure_future(getattr(self._keeper, name)(*args))
+
+        return SimpleNamespace(remote=remote)
+
+
+@pytest.mark.parametrize("lease_s", [0.0, 60.0])
+def test_a_process_passes_its_places_on_and_gives_all_back(lease_s, monkeypatch):
+    monkeypatch.setattr(shared_limits, "_LEASE_S", lease_s)
+
+    async def scenario():
+        keeper = Keeper(None, 3)
+        remote = _Remote(keeper)
+        places = _Places(remote, "h")
+        flying, most = 0, 0
+
+        async def call(number):
+            nonlocal flying, most
+            place = await places.take()
+            flying += 1
+            most = max(most, flying)
+            await asyncio.sleep(0.001)
+            flying -= 1
+            places.give_back(place)
+
+        await asyncio.gather(*map(call, range(200)))
+        await asyncio.sleep(0.05)
+        return most, len(keeper._occupied), len(keeper._waiting), remote.calls["occupy"]
+
+    most, occupied, waiting, asked = run(scenario)
+    assert (most, occupied, waiting) == (3, 0, 0)
+    assert asked >= 200 if lease_s == 0 else asked == 200
+
+
+def test_calls_after_each_other_do_not_ask_again_while_the_lease_lasts():
+    async def scenario():
+        keeper = Keeper(None, 2)
+        remote = _Remote(keeper)
+        places = _Places(remote, "h")
+
+        async def worker():
+            for _ in range(100):
+                place = await places.take()
+                await asyncio.sleep(0)
+                places.give_back(place)
+
+        await asyncio.gather(*(worker() for _ in range(8)))
+        await asyncio.sleep(0.05)
+        return remote.calls["occupy"], len(keeper._occupied)
+
+    asked, occupied = run(scenario)
+    assert asked < 200
+    assert occupied == 0
+
+
+def test_others_have_their_turn_when_the_lease_is_over(monkeypatch):
+    monkeypatch.setattr(shared_limits, "_LEASE_S", 0.05)
+
+    async def scenario():
+        keeper = Keeper(None, 1)
+        first, second = _Places(_Remote(keeper), "h1"), _Places(_Remote(keeper), "h2")
+        served = []
+
+        async def worker(places, name):
+            for _ in range(40):
+                place = await places.take()
+                served.append(name)
+                await asyncio.sleep(0.005)
+                places.give_back(place)
+
+        await asyncio.gather(*(worker(first, "h1") for _ in range(2)), *(worker(second, "h2") for _ in range(2)))
+        return served
+
+    served = run(scenario)
+    assert served.count("h1") == served.count("h2") == 80
+    # Neither waits until the other has done everything.
+    assert "h2" in served[:60]
+    assert "h1" in served[:60]
+
+
+def test_a_call_that_is_cancelled_leaves_its_place_to_others():
+    async def scenario():
+        keeper = Keeper(None, 1)
+        places = _Places(_Remote(keeper), "h")
+        held = await places.take()
+        waiting = [asyncio.ensure_future(places.take()) for _ in range(3)]
+        await asyncio.sleep(0.01)
+        waiting[0].cancel()
+        places.give_back(held)
+        # It has got the place at the moment of its cancellation.
+        waiting[1].cancel()
+        place = await asyncio.wait_for(waiting[2], 1)
+        places.give_back(place)
+        await asyncio.sleep(0.01)
+        return len(keeper._occupied)
+
+    assert run(scenario) == 0
+
+
+def test_a_keeper_that_has_died_is_said_in_a_sentence(ray_cluster):
+    settings = LLMSettings(model_params={"base_url": "http://127.0.0.1:9/v1"}, max_total_tokens=9)
+    engine = build_engine(settings)
+    place = share_limits([engine])
+    use_shared_limits(place, [engine])
+    ray.kill(place.keepers[0][1])
+    with pytest.raises(LLMUnavailableError, match=r"holds max_concurrency .* has died .*Run the recipe again"):
+        asyncio.run(engine.shared.reserve(1))
