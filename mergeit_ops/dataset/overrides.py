@@ -1,4 +1,4 @@
-"""Settings of a recipe that Data-Juicer loses when the command line sets parameters of operators."""
+"""Parameters of operators on the command line, and the settings of a recipe that Data-Juicer loses to them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,27 @@ from typing import Any
 
 import yaml
 
-from mergeit_ops.dataset.recipe import Recipe, Step
+from mergeit_ops.dataset.recipe import Recipe, RecipeOperator, Step, current_recipe
 from mergeit_ops.errors import RecipeError
+
+
+def option(operator: str, parameter: str, value: Any) -> str:
+    """Return the option of the command line that sets a parameter, as the shell and Data-Juicer's parser read it.
+
+    :param operator: registry name of the operator.
+    :param parameter: name of the parameter.
+    :param value: its value.
+    """
+    return f"--{operator}.{parameter} {_shown(value)}"
+
+
+def given_on_command_line(operator: RecipeOperator) -> set[str]:
+    """Return the parameters of an operator that the command line sets; none if it is used without a recipe.
+
+    :param operator: an operator.
+    """
+    recipe = None if operator.work_dir is None else current_recipe(operator.work_dir)
+    return set() if recipe is None else {path[1] for path in _paths(_command_line()) if path[0] == operator._name}
 
 
 def check_overrides(recipe: Recipe) -> None:
@@ -24,12 +43,10 @@ def check_overrides(recipe: Recipe) -> None:
     :param recipe: the recipe that runs.
     :raises RecipeError: if a setting is lost; the sentence says what to add to the command line.
     """
-    module = sys.modules.get("data_juicer.config.config")
-    arguments = getattr(getattr(module, "global_parser", None), "args", None) or []
     steps = _steps_of_file(getattr(recipe.config, "config", None))
     if [step.name for step in steps] != [step.name for step in recipe.steps]:
         return
-    lost = list(dict.fromkeys(lost_settings(steps, recipe.steps, arguments)))
+    lost = list(dict.fromkeys(lost_settings(steps, recipe.steps, _command_line())))
     if lost:
         raise RecipeError(
             f"Data-Juicer loses settings of the recipe, because the command line sets parameters of the same name: "
@@ -44,20 +61,29 @@ def lost_settings(written: Sequence[Step], read: Sequence[Step], arguments: Sequ
     :param read: the operators as Data-Juicer read them, in the same order.
     :param arguments: the command line.
     """
-    given = [argument[2:].partition("=")[0].split(".") for argument in arguments if argument.startswith("--")]
     names = {step.name for step in written}
-    given = [path for path in given if len(path) > 1 and path[0] in names]
+    given = [path for path in _paths(arguments) if path[0] in names]
     own, keys = {(path[0], path[1]) for path in given}, {path[1] for path in given}
     touched = {path[0] for path in given}
     for before, after in zip(written, read, strict=True):
         for key in sorted(keys & before.parameters.keys()) if before.name in touched else ():
             value = before.parameters[key]
             if (before.name, key) not in own and _plain(after.parameters.get(key)) != value:
-                yield f"--{before.name}.{key} {_shown(value)}"
+                yield option(before.name, key, value)
+
+
+def _command_line() -> list[str]:
+    module = sys.modules.get("data_juicer.config.config")
+    return getattr(getattr(module, "global_parser", None), "args", None) or []
+
+
+def _paths(arguments: Sequence[str]) -> list[list[str]]:
+    """Return the names of options that belong to something, such as `[operator, parameter]`."""
+    paths = [argument[2:].partition("=")[0].split(".") for argument in arguments if argument.startswith("--")]
+    return [path for path in paths if len(path) > 1]
 
 
 def _shown(value: Any) -> str:
-    """Return a value as the shell and Data-Juicer's parser read it."""
     if value is None:
         return "null"
     return shlex.quote(json.dumps(value, ensure_ascii=False) if isinstance(value, (Mapping, list)) else str(value))

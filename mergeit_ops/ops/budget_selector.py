@@ -15,12 +15,12 @@ from mergeit_ops.core.columns import is_content
 from mergeit_ops.core.rows.identity import number_duplicates
 from mergeit_ops.core.selection.row_budget import extreme_order, random_order
 from mergeit_ops.core.selection.token_budget import fitting
-from mergeit_ops.errors import DatasetError, RecipeError
+from mergeit_ops.errors import DatasetError
 from mergeit_ops.jobs.fields import Field
 from mergeit_ops.jobs.row_facts import TOKENS_OF, FactReader, RowFacts
 from mergeit_ops.jobs.row_keys import content_keys
 from mergeit_ops.jobs.rows import Rows, TableFunction
-from mergeit_ops.ops.parameters import declare
+from mergeit_ops.ops.parameters import check_at_most_one, declare
 from mergeit_ops.ops.sample_operator import SAMPLE_CONSTRAINTS, SampleOperator
 
 OP_NAME = "budget_selector"
@@ -80,8 +80,7 @@ class BudgetSelector(SampleOperator, Selector, Pipeline):
         """
         declare(self, locals())
         super().__init__(*args, **kwargs)
-        if select_num is not None and select_tokens is not None:
-            raise RecipeError(f"{self._name}: at most one of select_num and select_tokens may be set.")
+        check_at_most_one(self, ("select_num", "select_tokens"))
         self.select_num = None if select_num is None else int(select_num)
         self.field_key = field_key
         self.reverse = reverse

@@ -17,7 +17,7 @@ from mergeit_ops.jobs.combining import CombineJob
 from mergeit_ops.jobs.fields import Field
 from mergeit_ops.jobs.scoring import STATUS
 from mergeit_ops.ops.bounded_filter import BOUND_CONSTRAINTS, BoundedFilter
-from mergeit_ops.ops.parameters import declare
+from mergeit_ops.ops.parameters import check_at_most_one, declare, set_to
 from mergeit_ops.ops.sample_operator import SAMPLE_CONSTRAINTS
 
 OP_NAME = "combined_score_filter"
@@ -109,10 +109,10 @@ class CombinedScoreFilter(BoundedFilter):
         given = self.parameters
         full_at = self._numbers("full_at", _POSITIVE)
         weights = self._numbers("weights", _NUMBER)
-        if (preset is None) == (not weights):
-            found = "neither" if preset is None else "both"
+        check_at_most_one(self, ("preset", "weights"))
+        if preset is None and not weights:
             raise RecipeError(
-                f"{self._name}: give either preset or weights, got {found}; weights is a mapping such as "
+                f"{self._name}: give either preset or weights, got neither; weights is a mapping such as "
                 "{reward_score: 0.5, knn_distance: 1.0}."
             )
         if preset is None:
@@ -122,7 +122,10 @@ class CombinedScoreFilter(BoundedFilter):
             rule = PRESETS[preset]
         self._check_names("full_at", full_at, rule)
         if preset is None and given["rename"]:
-            raise RecipeError(f"{self._name}: rename renames the stats of a preset; without one, name them in weights.")
+            raise RecipeError(
+                f"{self._name}: rename renames the stats of a preset; without one, name them in weights, and "
+                f"{set_to(self, 'rename', None)}."
+            )
         self._check_names("rename", given["rename"] or {}, rule)
         if preset == "lift_total" and "text_len" not in full_at:
             raise RecipeError(
@@ -135,7 +138,8 @@ class CombinedScoreFilter(BoundedFilter):
         for name, default in (("combine", "sum"), ("intercept", 0.0)):
             if self.parameters[name] != default:
                 raise RecipeError(
-                    f"{self._name}: the preset sets {name}; to use another one, give weights instead of a preset."
+                    f"{self._name}: the preset sets {name}; {set_to(self, name, default)}, or give weights instead of "
+                    "a preset."
                 )
 
     def _numbers(self, parameter: str, constraint: Constraint) -> dict[str, float]:

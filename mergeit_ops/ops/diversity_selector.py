@@ -13,9 +13,8 @@ from mergeit_ops.core.selection.budget import FIXED_BUDGETS
 from mergeit_ops.core.selection.dpp import KERNELS
 from mergeit_ops.core.selection.method import Need
 from mergeit_ops.core.selection.starts import STARTS
-from mergeit_ops.errors import RecipeError
 from mergeit_ops.ops.method_selector import MethodSelector
-from mergeit_ops.ops.parameters import declare
+from mergeit_ops.ops.parameters import check_pair, declare
 from mergeit_ops.ops.topic_selector import TOPIC_SELECTOR_CONSTRAINTS
 
 OP_NAME = "diversity_selector"
@@ -105,11 +104,7 @@ class DiversitySelector(MethodSelector):
         """
         declare(self, locals())
         super().__init__(*args, **kwargs)
-        if (start == "column") != (start_column is not None):
-            raise RecipeError(
-                f"{self._name}: `start: column` needs a start_column, and a start_column needs `start: column`; got "
-                f"start {start!r} and start_column {start_column!r}."
-            )
+        check_pair(self, "start", "column", "start_column")
 
     @property
     def field_keys(self) -> Mapping[Need, tuple[str, str]]:

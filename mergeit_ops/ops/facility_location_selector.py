@@ -13,7 +13,7 @@ from mergeit_ops.core.selection.budget import ALLOCATIONS
 from mergeit_ops.core.selection.facility_location import METRICS, FacilityLocation
 from mergeit_ops.dataset.target_texts import read_target
 from mergeit_ops.errors import DatasetError, RecipeError
-from mergeit_ops.ops.parameters import declare
+from mergeit_ops.ops.parameters import declare, set_to
 from mergeit_ops.ops.scored_selector import SCORE_CONSTRAINTS, ScoredSelector
 from mergeit_ops.ops.topic_selector import TOPIC_SELECTOR_CONSTRAINTS
 
@@ -101,7 +101,10 @@ class FacilityLocationSelector(ScoredSelector):
     def _check_weights(self) -> None:
         for weight, source in (("score_weight", "score_key"), ("target_weight", "target_path")):
             if self.parameters[weight] and self.parameters[source] is None:
-                raise RecipeError(f"{self._name}: {weight} is {self.parameters[weight]}, but {source} is not set.")
+                raise RecipeError(
+                    f"{self._name}: {weight} is {self.parameters[weight]}, but {source} is not set; set it, or "
+                    f"{set_to(self, weight, 0.0)}."
+                )
         if self.score_weight + self.target_weight > 1 + _ROUNDING:
             raise RecipeError(
                 f"{self._name}: score_weight and target_weight must not exceed 1 together, got {self.score_weight} and "

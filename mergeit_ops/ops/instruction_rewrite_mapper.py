@@ -24,7 +24,7 @@ from mergeit_ops.jobs.rewriting import RewriteJob, rewrite_rows
 from mergeit_ops.llm.settings import LLM_CONSTRAINTS
 from mergeit_ops.ops.dataset_mapper import Mapper
 from mergeit_ops.ops.llm_operator import LLMOperator
-from mergeit_ops.ops.parameters import declare
+from mergeit_ops.ops.parameters import declare, set_to
 from mergeit_ops.ops.sample_operator import SAMPLE_CONSTRAINTS
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ class InstructionRewriteMapper(LLMOperator, Mapper):
             having = [name for name, other in REWRITINGS.items() if idle[0] in {field.name for field in fields(other)}]  # type: ignore[arg-type]
             raise RecipeError(
                 f"{self._name}: {idle[0]} works with method {', '.join(map(repr, having))} only, got method "
-                f"{made.name!r}; remove one."
+                f"{made.name!r}; {set_to(self, idle[0], _OF_METHODS[idle[0]])}, or take another method."
             )
         nodes = int(self.parameters["add_nodes"])
         if nodes % NODES_PER_CALL:

@@ -37,7 +37,7 @@ from mergeit_ops.ops.dataset_mapper import Mapper
 from mergeit_ops.ops.embedding_operator import EmbeddingOperator
 from mergeit_ops.ops.following_gates import following_gates, judge_of
 from mergeit_ops.ops.llm_operator import LLMOperator
-from mergeit_ops.ops.parameters import declare
+from mergeit_ops.ops.parameters import declare, set_to
 from mergeit_ops.ops.quality_gate_filter import QualityGateFilter
 from mergeit_ops.ops.sample_operator import (
     EMBEDDING_CONSTRAINTS,
@@ -190,13 +190,13 @@ class LLMPairMergerMapper(LLMOperator, EmbeddingOperator, Mapper):
         if merge_ratio is not None and pairing == "first_come":
             raise RecipeError(
                 f"{self._name}: merge_ratio works with pairing 'best_first' and 'random' only, got pairing "
-                f"{pairing!r}; remove one."
+                f"{pairing!r}; {set_to(self, 'merge_ratio', None)}, or take another pairing."
             )
         if min_acceptance is not None and merge_strategy not in CONVERSATIONS:
             raise RecipeError(
                 f"{self._name}: min_acceptance leaves out pairs that a language model would be paid for, and "
-                f"merge_strategy {merge_strategy!r} asks none; remove it, or set merge_strategy to "
-                f"{' or '.join(map(repr, CONVERSATIONS))}."
+                f"merge_strategy {merge_strategy!r} asks none; {set_to(self, 'min_acceptance', None)}, or set "
+                f"merge_strategy to {' or '.join(map(repr, CONVERSATIONS))}."
             )
         self.api_or_hf_model: str = self.parameters["api_or_hf_model"]
         self.system_prompt = system_prompt

@@ -10,9 +10,8 @@ from data_juicer.ops.base_op import OPERATORS
 from mergeit_ops.constraints import FLAG, OPTIONAL_TEXT, Number, OneOf
 from mergeit_ops.core.selection.low_confidence import LOW_CONFIDENCE_METHODS
 from mergeit_ops.core.selection.method import Need
-from mergeit_ops.errors import RecipeError
 from mergeit_ops.ops.method_selector import MethodSelector
-from mergeit_ops.ops.parameters import declare
+from mergeit_ops.ops.parameters import check_at_most_one, declare
 from mergeit_ops.ops.topic_selector import TOPIC_SELECTOR_CONSTRAINTS
 
 OP_NAME = "low_confidence_selector"
@@ -85,10 +84,8 @@ class LowConfidenceSelector(MethodSelector):
         """
         declare(self, locals())
         super().__init__(*args, **kwargs)
-        if topic_key is not None and num_clusters is not None:
-            raise RecipeError(
-                f"{self._name}: with topic_key the clusters are those of that field; remove num_clusters, or topic_key."
-            )
+        # With topic_key the clusters are those of that field.
+        check_at_most_one(self, ("num_clusters", "topic_key"))
 
     @property
     def field_keys(self) -> Mapping[Need, tuple[str, str]]:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from mergeit_ops.constraints import Number
 from mergeit_ops.core.selection.method import SelectionMethod
 from mergeit_ops.errors import RecipeError
+from mergeit_ops.ops.parameters import set_to
 from mergeit_ops.ops.topic_selector import TopicSelector
 
 
@@ -42,7 +43,8 @@ class MethodSelector(TopicSelector):
                 others = [other for other in self.methods if name in self._parameters_of(other)]
                 raise RecipeError(
                     f"{self._name}: the method {method!r} does not read {name}, which belongs to "
-                    f"{', '.join(others)}; remove it, or take one of these methods."
+                    f"{', '.join(others)}; {set_to(self, name, defaults[name].default)}, or take one of these "
+                    "methods."
                 )
 
     @property

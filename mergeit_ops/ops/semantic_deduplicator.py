@@ -11,11 +11,10 @@ from mergeit_ops.constraints import FLAG, OPTIONAL_TEXT, Number, OneOf
 from mergeit_ops.core.selection.apart import CHAINS
 from mergeit_ops.core.selection.method import SelectionMethod
 from mergeit_ops.core.selection.semantic_deduplication import KEEPS, SemanticDeduplication
-from mergeit_ops.errors import RecipeError
 from mergeit_ops.jobs.sample_reader import SampleReader
 from mergeit_ops.jobs.scores import ScoreSettings
 from mergeit_ops.jobs.selection import SelectionJob
-from mergeit_ops.ops.parameters import declare
+from mergeit_ops.ops.parameters import check_pair, declare
 from mergeit_ops.ops.row_selector import ROW_SELECTOR_CONSTRAINTS, RowSelector
 
 OP_NAME = "semantic_deduplicator"
@@ -81,11 +80,7 @@ class SemanticDeduplicator(RowSelector):
         """
         declare(self, locals())
         super().__init__(*args, **kwargs)
-        if (keep == "score") != (score_key is not None):
-            raise RecipeError(
-                f"{self._name}: `keep: score` needs a score_key, and a score_key needs `keep: score`; got keep "
-                f"{keep!r} and score_key {score_key!r}."
-            )
+        check_pair(self, "keep", "score", "score_key")
 
     @property
     def method(self) -> SelectionMethod:

@@ -12,7 +12,7 @@ from mergeit_ops.errors import RecipeError
 from mergeit_ops.jobs.row_facts import TOKENS_OF
 from mergeit_ops.jobs.sample_reader import SampleReader
 from mergeit_ops.jobs.selection import SelectionJob
-from mergeit_ops.ops.parameters import declare
+from mergeit_ops.ops.parameters import check_at_most_one, declare
 from mergeit_ops.ops.row_selector import ROW_SELECTOR_CONSTRAINTS, RowSelector
 
 DEFAULT_SELECT_RATIO = 0.2
@@ -63,11 +63,7 @@ class TopicSelector(RowSelector):
         declare(self, locals())
         super().__init__(*args, **kwargs)
         parameters = self.parameters
-        given = [name for name in _BUDGETS if parameters[name] is not None]
-        if len(given) > 1:
-            raise RecipeError(
-                f"{self._name}: at most one of {', '.join(_BUDGETS)} may be set, got {' and '.join(given)}."
-            )
+        check_at_most_one(self, _BUDGETS)
         # A selector that never splits its budget among topics has no `allocation`.
         allocation = parameters.get("allocation", "proportional")
         if select_tokens is not None and allocation == "gain":
@@ -77,7 +73,7 @@ class TopicSelector(RowSelector):
             )
         self.tokens_of = None if select_tokens is None else budget_of
         self.budget = Budget(
-            ratio=select_ratio if given else DEFAULT_SELECT_RATIO,
+            ratio=DEFAULT_SELECT_RATIO if all(parameters[name] is None for name in _BUDGETS) else select_ratio,
             per_topic=_whole(num_per_topic),
             total=_whole(select_num if select_tokens is None else select_tokens),
             allocation=allocation,

@@ -88,7 +88,7 @@ def test_a_stat_that_nothing_writes_is_named():
     ("parameters", "sentence"),
     [
         ({}, "give either preset or weights, got neither"),
-        ({"preset": "deita_evol", "weights": {"a": 1.0}}, "got both"),
+        ({"preset": "deita_evol", "weights": {"a": 1.0}}, "got preset and weights"),
         ({"preset": "deita_evol", "combine": "product"}, "the preset sets combine"),
         ({"weights": {"a": "1"}}, "weights.a must be a number, got '1'"),
         ({"weights": {"a": 1.0}, "rename": {"a": "b"}}, "rename renames the stats of a preset"),

@@ -72,5 +72,5 @@ def test_it_sees_all_samples_at_once(embedded_rows):
     topics = TopicClusterGrouper(num_clusters=3).run(make_dataset(embedded_rows))
     with pytest.raises(DatasetError, match="put topic_reverse_grouper before it"):
         LowConfidenceSelector().run(topics)
-    with pytest.raises(RecipeError, match="remove num_clusters, or topic_key"):
+    with pytest.raises(RecipeError, match="at most one of num_clusters and topic_key"):
         LowConfidenceSelector(topic_key="topic_id", num_clusters=4)

@@ -32,5 +32,5 @@ def test_the_answers_of_the_chosen_samples_fit_and_little_is_left(embedded_rows,
 def test_by_gain_and_two_budgets_are_refused():
     with pytest.raises(RecipeError, match="select_tokens cannot be split by the allocation 'gain'"):
         FacilityLocationSelector(select_tokens=100, allocation="gain")
-    with pytest.raises(RecipeError, match="at most one of select_ratio, num_per_topic, select_num, select_tokens"):
+    with pytest.raises(RecipeError, match="at most one of select_ratio, num_per_topic, select_num and select_tokens"):
         FacilityLocationSelector(select_tokens=100, select_num=5)
