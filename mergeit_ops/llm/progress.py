@@ -92,7 +92,7 @@ class Progress:
     def _state(self) -> str:
         usage = self._usage
         state = (
-            f"{usage.calls} calls, {usage.answered} accepted, {sum(usage.failures.values())} failed, "
+            f"{usage.answered} with a usable answer, {sum(usage.failures.values())} failed, {usage.calls} calls, "
             f"{usage.cache_hits} from cache, {usage.total_tokens} tokens ({usage.total_tokens / self._elapsed_s:.0f}/s)"
         )
         if self._prices is None:

@@ -20,6 +20,7 @@ __all__ = [
     "coded_complaint",
     "complaint_in",
     "echoed_tokens",
+    "is_placeholder",
     "listed_logprobs",
     "prompt_logprobs",
     "refused_field",
@@ -455,6 +456,18 @@ def same_model(asked: str, answered: str) -> bool:
     :param answered: the name in the response.
     """
     return _stem(asked) == _stem(answered)
+
+
+_PLACEHOLDERS = frozenset(("local", "default", "model", "llm", "any", "none", "placeholder", "dummy"))
+
+
+def is_placeholder(asked: str) -> bool:
+    """Return whether a requested name means whatever model the server has, such as `local` in
+    `mergeit_small_llm.yaml` or `local-model`.
+
+    :param asked: the requested name.
+    """
+    return set(re.split(r"[-_ ]", asked.strip().lower())) <= _PLACEHOLDERS
 
 
 def _stem(name: str) -> str:

@@ -39,7 +39,7 @@ from mergeit_ops.llm.requests import (
     outcome_of,
 )
 from mergeit_ops.llm.retry import call_with_retries
-from mergeit_ops.llm.servers import CAP_FIELDS
+from mergeit_ops.llm.servers import CAP_FIELDS, is_placeholder
 from mergeit_ops.llm.usage import SpendingLimit, TokenBudget, Usage, estimate_messages
 
 if TYPE_CHECKING:
@@ -425,7 +425,7 @@ class Stage(Generic[T]):
         engine.refusals.answered()
         if (answered := self._book.other_model(completion.model)) is not None:
             names = {*engine.total.answered_as, *self._usage.answered_as}
-            if answered not in names and len(names) < _NAMED_MODELS:
+            if answered not in names and len(names) < _NAMED_MODELS and not is_placeholder(engine.model):
                 logger.info(other_model(answered, self._identity))
             if answered in names or len(names) < _NAMED_MODELS:
                 self._usage.answered_as[answered] = self._usage.answered_as.get(answered, 0) + 1

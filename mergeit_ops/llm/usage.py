@@ -23,7 +23,7 @@ _TOKENS_PER_MESSAGE = 4
 class Usage:
     """Counters of one run, or of several added up.
 
-    :param requests: accepted requests.
+    :param requests: requests that the run took on.
     :param answered: requests with at least one answer.
     :param calls: calls made, counting each attempt.
     :param cache_hits: answers found in the journal.

@@ -49,7 +49,7 @@ def merge_requests(count: int, num_candidates: int = 1) -> Iterator[LLMRequest[S
 def engine_for(server: FakeLLMServer | str, policy: RetryPolicy = FAST, **parameters: Any) -> LLMEngine:
     url = server if isinstance(server, str) else server.base_url
     params = {"base_url": url, **parameters.pop("model_params", {})}
-    engine = build_engine(LLMSettings(api_or_hf_model="m", model_params=params, **parameters))
+    engine = build_engine(LLMSettings(**{"api_or_hf_model": "m"} | parameters, model_params=params))
     engine.policy = policy
     return engine
 

@@ -30,8 +30,8 @@ def test_the_line_tells_what_is_done_what_it_took_and_how_long_the_rest_takes():
         progress.step()
     clock.now = 40.0
     assert progress.line() == (
-        "LLM: 20 of 100 requests done in 00:40, about 02:40 left, 23 calls, 18 accepted, 2 failed, 0 from cache, "
-        "10000 tokens (250/s), cost 11"
+        "LLM: 20 of 100 requests done in 00:40, about 02:40 left, 18 with a usable answer, 2 failed, 23 calls, "
+        "0 from cache, 10000 tokens (250/s), cost 11"
     )
 
 
@@ -65,7 +65,7 @@ def test_the_bar_shows_the_same_counters(capsys):
     progress.close()
     shown = capsys.readouterr().err
     assert "3/3" in shown
-    assert "4 calls, 3 accepted, 0 failed, 0 from cache, 10 tokens" in shown
+    assert "3 with a usable answer, 0 failed, 4 calls, 0 from cache, 10 tokens" in shown
 
 
 def test_a_run_whose_output_is_no_terminal_ends_with_one_line(lines):
@@ -75,7 +75,7 @@ def test_a_run_whose_output_is_no_terminal_ends_with_one_line(lines):
         answers_of(engine, [])
     (line,) = [message for message in lines if message.startswith("LLM:")]
     # The first run of a process loads the client library, which takes what it takes.
-    assert re.match(r"LLM: 3 of 3 requests done in \d\d:\d\d, 3 calls, 3 accepted, 0 failed", line)
+    assert re.match(r"LLM: 3 of 3 requests done in \d\d:\d\d, 3 with a usable answer, 0 failed, 3 calls", line)
 
 
 def test_a_long_run_says_a_line_now_and_then(lines, monkeypatch):

@@ -539,6 +539,19 @@ def test_another_model_than_was_asked_for_is_said_once_and_counted(name, said, c
     assert engine.model == "m"
 
 
+@pytest.mark.parametrize(("asked", "said"), [("local", False), ("local-model", False), ("local-7b", True)])
+def test_the_model_behind_a_placeholder_is_recorded_without_a_notice(asked, said, lines):
+    def answer(body: dict[str, Any]) -> Reply:
+        choice = {"message": {"content": merge_answer(body)}, "finish_reason": "stop"}
+        return Reply(payload={"model": "qwen2.5-1.5b-q4.gguf", "choices": [choice]})
+
+    with FakeLLMServer(answer) as server:
+        engine = engine_for(server, api_or_hf_model=asked)
+        answers_of(engine, merge_requests(3))
+    assert engine.figures()["answered_as"] == {"qwen2.5-1.5b-q4.gguf": 3}
+    assert any("was asked for model" in line for line in lines) is said
+
+
 def test_names_that_a_server_makes_up_do_not_fill_the_record():
     async def complete(messages, params, schema):
         await asyncio.sleep(0)
