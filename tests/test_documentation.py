@@ -79,6 +79,13 @@ def test_the_readme_is_short_and_names_the_proof_and_the_licence_early():
     assert "CC BY-NC" in beginning
 
 
+@pytest.mark.parametrize("page", ["README.md", "docs/start.md"])
+def test_who_installs_is_told_how_to_get_the_clone_first(page):
+    first = blocks(REPOSITORY / page, "bash")[0]
+    assert first.startswith("git clone ")
+    assert "make quickstart" in first
+
+
 def commands(page: Path) -> list[list[str]]:
     """Return the shell commands of a page as words, without comments, pipes and variable assignments."""
     found = []
