@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
+from mergeit_ops.cli.recipes import recipe_files, shipped_recipes
 from mergeit_ops.cli.terminal import say
 from mergeit_ops.errors import DatasetError
 
 NAME = "check"
-HELP = "Show what is installed and which operators Data-Juicer has registered, or what a recipe needs for a dataset."
+HELP = "Show what is installed and which operators Data-Juicer has registered, or which recipes run on a dataset."
 EXIT_CODES = (
     "0: everything is there; 1: a package or an operator is missing, or the dataset cannot be read; 2: the arguments "
     "are wrong; 130: interrupted."
 )
 EXAMPLE = ("check recipes/data/sample_instructions.jsonl",)
+
+_WIDTH = 100
 
 _DISTRIBUTIONS = (
     "mergeit-ops",
@@ -42,7 +46,7 @@ _OPTIONAL = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.add_argument(
-        "dataset", type=Path, nargs="?", help="a dataset: show its sample format and the text_keys that it needs"
+        "dataset", type=Path, nargs="?", help="a dataset: show its sample format, and which bundled recipes run on it"
     )
 
 
@@ -75,9 +79,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _of_dataset(path: Path) -> Iterable[str]:
-    """Yield the sample format of a dataset, and what Data-Juicer's loader does with it."""
+    """Yield the sample format of a dataset, the recipes that run on it, and what Data-Juicer's loader does with it."""
     from mergeit_ops.core.columns import is_content
-    from mergeit_ops.core.formats import resolve_format
+    from mergeit_ops.core.formats import likely_keys, resolve_format
     from mergeit_ops.runs.export_files import read_rows
 
     if not path.is_file():
@@ -91,17 +95,67 @@ def _of_dataset(path: Path) -> Iterable[str]:
         filled.update(name for name, value in row.items() if value is not None)
     if not rows:
         raise DatasetError(f"{path} has no rows.")
+    content = list(filter(is_content, columns))
+    keys: Mapping[str, str] = {}
     try:
-        layout = resolve_format("auto", list(filter(is_content, columns)))
+        layout = resolve_format("auto", content)
+        needed: Sequence[str] = layout.required_columns
+        yield f"{path}: {rows:,} rows, sample format {layout.name}"
     except ValueError as error:
-        raise DatasetError(f"{path}: {error}.") from error
-    keys = layout.required_columns
-    yield f"{path}: {rows:,} rows, sample format {layout.name}"
-    shown = keys[0] if len(keys) == 1 else f"'[{', '.join(keys)}]'"
-    yield f"If the recipe names other columns, pass these to Data-Juicer: --text_keys {shown}"
-    for key in keys:
+        keys = likely_keys(content)
+        needed = [column for key, column in keys.items() if key != "query_key"]
+        recipes = list(_recipes(content, needed, keys))
+        if not recipes:
+            raise DatasetError(f"{path}: {error}.") from error
+        yield f"{path}: {rows:,} rows; {error}."
+    yield from _recipes(content, needed, keys)
+    for key in needed:
         if filled[key] < rows:
             yield f"Data-Juicer's loader drops {rows - filled[key]:,} rows because {key} is null in them."
+
+
+def _recipes(columns: Sequence[str], text_keys: Sequence[str], keys: Mapping[str, str]) -> Iterable[str]:
+    """Yield which bundled recipes run on a dataset, and with which options.
+
+    :param columns: its columns.
+    :param text_keys: the columns that every row needs; empty if they are unknown.
+    :param keys: parameters of operators that name the columns, if no layout fits by itself.
+    """
+    # Registers the operators, which say what they read.
+    import mergeit_ops.ops  # noqa: F401
+    from mergeit_ops.dataset.fitting_recipes import fits
+    from mergeit_ops.dataset.recipe import recipe_in_file
+
+    folder = shipped_recipes()
+    files = recipe_files(folder)
+    recipes = {file: recipe for file in files if (recipe := recipe_in_file(file)) is not None}
+    fitting = {file: recipe for file, recipe in recipes.items() if fits(recipe, columns, keys)}
+    as_they_are = [file for file, recipe in fitting.items() if not keys and set(recipe.text_keys) <= set(columns)]
+    shown = text_keys[0] if len(text_keys) == 1 else f"'[{', '.join(text_keys)}]'"
+    options = f"with --text_keys {shown}"
+    if keys:
+        told = ", ".join(f"{key}: {column}" for key, column in keys.items())
+        options += f", and with {told} in every operator of MergeIT-ops"
+    overridden = [file for file in fitting if file not in as_they_are] if text_keys else []
+    for how, chosen in (("as they are", as_they_are), (options, overridden)):
+        if chosen:
+            yield f"Recipes that run on it {how}:"
+            yield from _by_folder(folder, files, chosen)
+
+
+def _by_folder(root: Path, files: Iterable[Path], chosen: Collection[Path]) -> Iterable[str]:
+    """Yield a line for each folder that has a chosen recipe. It names them, or the others if these are few."""
+    for folder in dict.fromkeys(file.parent for file in files):
+        inside = [file for file in files if file.parent == folder]
+        named = [file.stem for file in inside if file in chosen]
+        others = [file.stem for file in inside if file not in chosen]
+        if not named:
+            continue
+        text = ", ".join(named)
+        if len(others) < len(named) / 2:
+            text = f"all but {', '.join(others)}" if others else "all"
+        where = f"  {folder.relative_to(root.parent)}/: "
+        yield textwrap.fill(text, _WIDTH, initial_indent=where, subsequent_indent=" " * len(where))
 
 
 def _searched(operators: Iterable[type]) -> str:

@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the recipes, or copy their folder."""
-    shipped = _shipped()
+    shipped = shipped_recipes()
     if options.copy is None:
         for path, about in _listed(shipped):
             say(f"{path}\n    {about}")
@@ -47,14 +47,20 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _shipped() -> Path:
+def shipped_recipes() -> Path:
+    """Return the folder of the bundled recipes."""
     package = Path(mergeit_ops.__file__).parent
     # A wheel has the recipes inside the package; a clone has them next to it.
     inside = package / _FOLDER
     return inside if inside.is_dir() else package.parent / _FOLDER
 
 
+def recipe_files(folder: Path) -> list[Path]:
+    """Return the files of recipes in a folder and its folders, outer ones first."""
+    return sorted(folder.rglob("*.yaml"), key=lambda path: (len(path.parts), path))
+
+
 def _listed(folder: Path) -> Iterator[tuple[str, str]]:
-    for path in sorted(folder.rglob("*.yaml"), key=lambda path: (len(path.parts), path)):
+    for path in recipe_files(folder):
         with path.open(encoding="utf-8") as lines:
             yield f"{_FOLDER}/{path.relative_to(folder).as_posix()}", next(lines).lstrip("# ").strip()

@@ -9,9 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from mergeit_ops.dataset.recipe import Recipe, RecipeOperator, Step, current_recipe
+from mergeit_ops.dataset.recipe import Recipe, RecipeOperator, Step, current_recipe, recipe_in_file
 from mergeit_ops.errors import RecipeError
 
 
@@ -96,13 +94,8 @@ def _plain(value: Any) -> Any:
     return {name: _plain(item) for name, item in vars(value).items()} if hasattr(value, "__dict__") else value
 
 
-def _steps_of_file(paths: Any) -> list[Step]:
+def _steps_of_file(paths: Any) -> Sequence[Step]:
     if not isinstance(paths, list) or len(paths) != 1:
-        return []
-    try:
-        found = yaml.safe_load(Path(str(paths[0])).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        return []
-    process = found.get("process") if isinstance(found, dict) else None
-    entries = [entry for entry in process or [] if isinstance(entry, dict)]
-    return [Step(str(name), given or {}) for entry in entries for name, given in entry.items()]
+        return ()
+    recipe = recipe_in_file(Path(str(paths[0])))
+    return () if recipe is None else recipe.steps

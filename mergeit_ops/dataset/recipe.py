@@ -1,12 +1,15 @@
-"""The recipe that this process runs, as read by Data-Juicer."""
+"""A recipe: the one that this process runs, as read by Data-Juicer, or one in a file."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
+
+import yaml
 
 
 class RecipeOperator(Protocol):
@@ -42,7 +45,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A recipe that is running.
+    """A recipe.
 
     :param steps: its operators, in order.
     :param export_path: path of the export; None if the recipe does not set it.
@@ -101,14 +104,45 @@ def current_recipe(work_dir: str | None = None) -> Recipe | None:
         return None
     if work_dir is not None and getattr(config, "work_dir", None) != work_dir:
         return None
-    text_keys = getattr(config, "text_keys", None) or ()
     return Recipe(
-        steps=tuple(Step(name, parameters or {}) for entry in config.process for name, parameters in entry.items()),
+        steps=_steps(config.process),
         export_path=getattr(config, "export_path", None),
-        text_keys=(text_keys,) if isinstance(text_keys, str) else tuple(text_keys),
+        text_keys=_names(getattr(config, "text_keys", None)),
         executor=getattr(config, "executor_type", "default"),
         config=config,
     )
+
+
+def recipe_in_file(path: Path) -> Recipe | None:
+    """Return a recipe as it is written, without Data-Juicer's defaults for operators; None if the file holds none.
+
+    :param path: of the YAML file.
+    """
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return None
+    process = found.get("process") if isinstance(found, dict) else None
+    if not isinstance(process, list):
+        return None
+    return Recipe(
+        steps=_steps(entry for entry in process if isinstance(entry, dict)),
+        export_path=found.get("export_path"),
+        text_keys=_names(found.get("text_keys", _DEFAULT_TEXT_KEY)),
+        executor=found.get("executor_type", "default"),
+    )
+
+
+_DEFAULT_TEXT_KEY = "text"
+"""Data-Juicer's `text_keys` for a recipe that sets none."""
+
+
+def _steps(process: Iterable[Mapping[str, Any]]) -> tuple[Step, ...]:
+    return tuple(Step(str(name), parameters or {}) for entry in process for name, parameters in entry.items())
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value or ())
 
 
 def recipe_and_place(operator: RecipeOperator) -> tuple[Recipe, int] | None:

@@ -59,6 +59,34 @@ def reader_of_moved(recipe: Recipe, place: int, column: str) -> str | None:
     return None
 
 
+def columns_needed(recipe: Recipe, known: Collection[str]) -> set[str]:
+    """Return the columns that the operators of a recipe name or mention, apart from `text_keys`.
+
+    A column that an earlier operator writes is not needed.
+
+    :param recipe: the recipe, as it is written.
+    :param known: the names that may be columns of a dataset.
+    """
+    needed: set[str] = set()
+    written: set[str] = set()
+    for step in recipe.steps:
+        needed |= {column for column, _ in _columns_of(step, known, ()) if column not in written}
+        written |= columns_written(step)
+    return needed
+
+
+def columns_written(step: Step) -> set[str]:
+    """Return the columns that the expressions among an operator's parameters write, such as `text` in
+    `lambda row: {**row, 'text': ''}`."""
+    found: set[str] = set()
+    for parameter, value in step.parameters.items():
+        tree = _parsed(value) if _IS_CODE.search(parameter) and isinstance(value, str) else None
+        dicts = (node for node in ast.walk(tree) if isinstance(node, ast.Dict)) if tree is not None else ()
+        keys = (key.value for node in dicts for key in node.keys if isinstance(key, ast.Constant))
+        found.update(key for key in keys if isinstance(key, str))
+    return found
+
+
 def _accepts_null(step: Step) -> bool:
     """Return whether an operator's parameters accept null, such as a `target_value` of `[book, null]`."""
     return any(isinstance(value, (list, tuple)) and None in value for value in step.parameters.values())
@@ -214,14 +242,20 @@ def _mentions(code: str, column: str) -> bool:
     """Return whether an expression reads a column; `{**row, 'text': ...}` only writes it."""
     if not re.search(rf"(?<!\w){re.escape(column)}(?!\w)", code):
         return False
-    try:
-        tree = ast.parse(code.strip(), mode="eval")
-    except (SyntaxError, ValueError):
+    tree = _parsed(code)
+    if tree is None:
         return True
     written = {id(key) for node in ast.walk(tree) if isinstance(node, ast.Dict) for key in node.keys if key}
     # The names in a lambda are its own variables; the names in a condition are columns.
     names_are_columns = not isinstance(tree.body, ast.Lambda)
     return any(_names(node, column, names_are_columns) for node in ast.walk(tree) if id(node) not in written)
+
+
+def _parsed(code: str) -> ast.Expression | None:
+    try:
+        return ast.parse(code.strip(), mode="eval")
+    except (SyntaxError, ValueError):
+        return None
 
 
 def _names(node: ast.AST, column: str, names_are_columns: bool) -> bool:

@@ -3,6 +3,7 @@
 A merged row is written in the layout of its parents.
 """
 
+from mergeit_ops.core.formats.advice import likely_keys
 from mergeit_ops.core.formats.base import FORMAT_NAMES, FormatName, Problem, Reading, SampleFormat
 from mergeit_ops.core.formats.detection import CHAT_COLUMNS, FORMATS_IN_WORDS, resolve_format
 from mergeit_ops.core.formats.turns import ROLE_FIELDS
@@ -16,5 +17,6 @@ __all__ = [
     "Problem",
     "Reading",
     "SampleFormat",
+    "likely_keys",
     "resolve_format",
 ]

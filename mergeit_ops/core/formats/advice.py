@@ -39,17 +39,30 @@ def advice_for(columns: Sequence[str]) -> str:
     chat = next((column for column in columns if column.lower() in _CHATS), None)
     if chat is not None:
         return f". If '{chat}' holds a list of turns, rename the column to messages"
+    keys = likely_keys(columns)
+    if not keys:
+        return ". Set instruction_key and response_key to the columns of the question and of the answer"
+    *others, last = (f"{key}: {column}" for key, column in keys.items())
+    return (
+        f". Set {', '.join(others)} and {last} in every operator of MergeIT-ops, if these columns hold texts; "
+        "where one holds a list of turns, set sample_format: prompt_completion as well"
+    )
+
+
+def likely_keys(columns: Sequence[str]) -> dict[str, str]:
+    """Return the parameters that name the columns of question, input and answer; empty if the names do not tell them.
+
+    :param columns: the dataset's column names.
+    """
+    if _preference_pair(columns) is not None or not _CHATS.isdisjoint(column.lower() for column in columns):
+        return {}
     asked = _best(columns, _QUESTIONS)
     answered = _best([column for column in columns if column != asked], _ANSWERS)
     if asked is None or answered is None:
-        return ". Set instruction_key and response_key to the columns of the question and of the answer"
+        return {}
     rest = [column for column in columns if column not in (asked, answered)]
     material = next((column for word in _MATERIALS for column in rest if column.lower() == word), None)
-    keys = f"instruction_key: {asked}, query_key: {material}" if material else f"instruction_key: {asked}"
-    return (
-        f". Set {keys} and response_key: {answered} in every operator of MergeIT-ops, if these columns hold texts; "
-        "where one holds a list of turns, set sample_format: prompt_completion as well"
-    )
+    return {"instruction_key": asked} | ({"query_key": material} if material else {}) | {"response_key": answered}
 
 
 def _preference_pair(columns: Sequence[str]) -> tuple[str, str] | None:
