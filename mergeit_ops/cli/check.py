@@ -9,10 +9,13 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mergeit_ops.cli.recipes import recipe_files, shipped_recipes
 from mergeit_ops.cli.terminal import say
 from mergeit_ops.errors import DatasetError
+
+if TYPE_CHECKING:
+    from mergeit_ops.dataset.fitting_recipes import Fitting
 
 NAME = "check"
 HELP = "Show what is installed and which operators Data-Juicer has registered, or which recipes run on a dataset."
@@ -123,30 +126,23 @@ def _recipes(columns: Sequence[str], text_keys: Sequence[str], keys: Mapping[str
     """
     # Registers the operators, which say what they read.
     import mergeit_ops.ops  # noqa: F401
-    from mergeit_ops.dataset.fitting_recipes import fits
-    from mergeit_ops.dataset.recipe import recipe_in_file
+    from mergeit_ops.dataset.fitting_recipes import fitting_recipes, text_keys_option
 
-    folder = shipped_recipes()
-    files = recipe_files(folder)
-    recipes = {file: recipe for file in files if (recipe := recipe_in_file(file)) is not None}
-    fitting = {file: recipe for file, recipe in recipes.items() if fits(recipe, columns, keys)}
-    as_they_are = [file for file, recipe in fitting.items() if not keys and set(recipe.text_keys) <= set(columns)]
-    shown = text_keys[0] if len(text_keys) == 1 else f"'[{', '.join(text_keys)}]'"
-    options = f"with --text_keys {shown}"
-    if keys:
+    found = fitting_recipes(columns, keys)
+    if found.as_they_are:
+        yield "Recipes that run on it as they are:"
+        yield from _by_folder(found, found.as_they_are)
+    if found.with_options and text_keys:
         told = ", ".join(f"{key}: {column}" for key, column in keys.items())
-        options += f", and with {told} in every operator of MergeIT-ops"
-    overridden = [file for file in fitting if file not in as_they_are] if text_keys else []
-    for how, chosen in (("as they are", as_they_are), (options, overridden)):
-        if chosen:
-            yield f"Recipes that run on it {how}:"
-            yield from _by_folder(folder, files, chosen)
+        also = f", and with {told} in every operator of MergeIT-ops" if told else ""
+        yield f"Recipes that run on it with {text_keys_option(text_keys)}{also}:"
+        yield from _by_folder(found, found.with_options)
 
 
-def _by_folder(root: Path, files: Iterable[Path], chosen: Collection[Path]) -> Iterable[str]:
+def _by_folder(found: Fitting, chosen: Collection[Path]) -> Iterable[str]:
     """Yield a line for each folder that has a chosen recipe. It names them, or the others if these are few."""
-    for folder in dict.fromkeys(file.parent for file in files):
-        inside = [file for file in files if file.parent == folder]
+    for folder in dict.fromkeys(file.parent for file in found.files):
+        inside = [file for file in found.files if file.parent == folder]
         named = [file.stem for file in inside if file in chosen]
         others = [file.stem for file in inside if file not in chosen]
         if not named:
@@ -154,7 +150,7 @@ def _by_folder(root: Path, files: Iterable[Path], chosen: Collection[Path]) -> I
         text = ", ".join(named)
         if len(others) < len(named) / 2:
             text = f"all but {', '.join(others)}" if others else "all"
-        where = f"  {folder.relative_to(root.parent)}/: "
+        where = f"  {folder.relative_to(found.folder.parent)}/: "
         yield textwrap.fill(text, _WIDTH, initial_indent=where, subsequent_indent=" " * len(where))
 
 

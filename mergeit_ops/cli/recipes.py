@@ -7,21 +7,19 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import mergeit_ops
 from mergeit_ops.cli.terminal import say
 from mergeit_ops.errors import DatasetError
+from mergeit_ops.folders import RECIPES, recipe_files, shipped_recipes
 
 NAME = "recipes"
 HELP = "List the bundled recipes, or copy them and their sample data into a folder."
 
 EXAMPLE = ("recipes", "recipes --copy .")
 
-_FOLDER = "recipes"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
-    parser.add_argument("--copy", type=Path, metavar="FOLDER", help=f"make FOLDER/{_FOLDER}, which must not exist yet")
+    parser.add_argument("--copy", type=Path, metavar="FOLDER", help=f"make FOLDER/{RECIPES}, which must not exist yet")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -31,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
         for path, about in _listed(shipped):
             say(f"{path}\n    {about}")
         return 0
-    target = options.copy / _FOLDER
+    target = options.copy / RECIPES
     if target.exists():
         raise DatasetError(
             f"--copy: '{target}' exists already. Name another folder, so that your recipes are not overwritten."
@@ -47,20 +45,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def shipped_recipes() -> Path:
-    """Return the folder of the bundled recipes."""
-    package = Path(mergeit_ops.__file__).parent
-    # A wheel has the recipes inside the package; a clone has them next to it.
-    inside = package / _FOLDER
-    return inside if inside.is_dir() else package.parent / _FOLDER
-
-
-def recipe_files(folder: Path) -> list[Path]:
-    """Return the files of recipes in a folder and its folders, outer ones first."""
-    return sorted(folder.rglob("*.yaml"), key=lambda path: (len(path.parts), path))
-
-
 def _listed(folder: Path) -> Iterator[tuple[str, str]]:
     for path in recipe_files(folder):
         with path.open(encoding="utf-8") as lines:
-            yield f"{_FOLDER}/{path.relative_to(folder).as_posix()}", next(lines).lstrip("# ").strip()
+            yield f"{RECIPES}/{path.relative_to(folder).as_posix()}", next(lines).lstrip("# ").strip()

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from mergeit_ops.core.formats import resolve_format
-from mergeit_ops.dataset.recipe import Recipe, Step
+from mergeit_ops.dataset.recipe import Recipe, Step, recipe_in_file
 from mergeit_ops.dataset.recipe_columns import columns_needed, columns_written
+from mergeit_ops.folders import recipe_files, shipped_recipes
 
-__all__ = ["fits"]
+__all__ = ["Fitting", "fits", "fitting_recipes", "text_keys_option"]
 
 _KEYS = ("instruction_key", "query_key", "response_key", "system_key", "history_key")
 
@@ -46,3 +50,40 @@ def _reads(step: Step, columns: Sequence[str], keys: Mapping[str, str]) -> bool:
     except ValueError:
         return False
     return True
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """The bundled recipes that run on a dataset.
+
+    :param folder: their folder.
+    :param files: all of them.
+    :param as_they_are: those that need no option.
+    :param with_options: those that need other `text_keys`, and the keys if there are any.
+    """
+
+    folder: Path
+    files: Sequence[Path]
+    as_they_are: Sequence[Path]
+    with_options: Sequence[Path]
+
+
+def fitting_recipes(columns: Sequence[str], keys: Mapping[str, str] = MappingProxyType({})) -> Fitting:
+    """Return the bundled recipes that run on a dataset.
+
+    The operators must be registered with Data-Juicer.
+
+    :param columns: the dataset's columns.
+    :param keys: see `fits`.
+    """
+    folder = shipped_recipes()
+    files = recipe_files(folder)
+    read = ((file, recipe_in_file(file)) for file in files)
+    fitting = {file: recipe for file, recipe in read if recipe is not None and fits(recipe, columns, keys)}
+    as_they_are = [file for file, recipe in fitting.items() if not keys and set(recipe.text_keys) <= set(columns)]
+    return Fitting(folder, files, as_they_are, [file for file in fitting if file not in as_they_are])
+
+
+def text_keys_option(text_keys: Sequence[str]) -> str:
+    """Return the option of the command line that sets `text_keys`, as a shell reads it."""
+    return f"--text_keys {text_keys[0]}" if len(text_keys) == 1 else f"--text_keys '[{', '.join(text_keys)}]'"

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any
-
-from loguru import logger
 
 from mergeit_ops.core.disk import is_full
+from mergeit_ops.dataset.last_words import explain_failures
 from mergeit_ops.dataset.recipe import Recipe
-from mergeit_ops.errors import MergeItError
 
 __all__ = ["explain_full_disks", "no_room_for_export"]
 
@@ -57,32 +52,12 @@ def explain_full_disks(recipe: Recipe) -> None:
     :param recipe: recipe of the run.
     """
     global _explained
-    if _explained is None:
-        sys.excepthook = _explaining(sys.excepthook)
     _explained = recipe
+    explain_failures(_explanation)
 
 
-def _explaining(
-    show: Callable[[type[BaseException], BaseException, TracebackType | None], Any],
-) -> Callable[[type[BaseException], BaseException, TracebackType | None], Any]:
-    def explain(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        show(kind, error, trace)
-        causes = list(_causes(error))
-        if _explained is None or any(isinstance(cause, MergeItError) for cause in causes):
-            return
-        if any(map(is_full, causes)):
-            logger.error(_sentence(_explained))
-
-    return explain
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    while isinstance(error, BaseException) and id(error) not in seen:
-        yield error
-        seen.add(id(error))
-        # Ray keeps the error of a task in `cause`.
-        error = getattr(error, "cause", None) or error.__cause__ or error.__context__
+def _explanation(causes: Sequence[BaseException]) -> str | None:
+    return _sentence(_explained) if _explained is not None and any(map(is_full, causes)) else None
 
 
 def _sentence(recipe: Recipe) -> str:

@@ -122,6 +122,23 @@ def _plain_type(kind: pa.DataType) -> str | None:
     return "booleans" if pa.types.is_boolean(kind) else None
 
 
+def columns_of_files(recipe: Recipe) -> list[str]:
+    """Return the columns of the first rows that a run reads; empty if they cannot be read quickly.
+
+    :param recipe: of the run.
+    """
+    found: dict[str, None] = {}
+    for file in islice(_files(recipe), _FIRST_FILES):
+        if kind_of(file) is None or (file.suffix.lower() == ".json" and not _has_quick_rows(file)):
+            continue
+        try:
+            for _, row in islice(rows_of_file(file), _FIRST_ROWS):
+                found |= dict.fromkeys(row)
+        except (OSError, UnreadableFileError):
+            continue
+    return list(found)
+
+
 def suffix_of_files(recipe: Recipe) -> str | None:
     """Return the suffix of the files that a run reads, without the suffix of a compression; None if it is unknown."""
     known = (*_JSON_SUFFIXES, ".csv", ".tsv", ".parquet")

@@ -11,6 +11,7 @@ from typing import Any
 
 from loguru import logger
 
+from mergeit_ops.dataset.foreign_rows import foreign_rows
 from mergeit_ops.dataset.recipe import Recipe, RecipeOperator, Step, recipe_and_place
 from mergeit_ops.dataset.run_log import RunLog, heard, log_file, worker_logs
 from mergeit_ops.errors import DatasetError
@@ -114,7 +115,10 @@ class Arrival:
             return _lost_at_the_start(self._recipe)
         raised = [self._step(number).name for number in self._others if self._step(number).name in self._said.raised]
         told = [self._step(number).name + self._counts(number) for number in self._others]
+        foreign = foreign_rows(self._recipe)
         text = f"no rows reached this operator after {_listed(told)}. "
+        if foreign is not None:
+            return text + foreign
         if raised:
             error = self._said.errors.get(raised[0])
             return (

@@ -4,6 +4,8 @@ Data-Juicer imports it through the entry-point group `data_juicer.ops` whenever 
 client libraries load on first use.
 """
 
+from mergeit_ops.dataset.foreign_rows import explain_foreign_rows
+from mergeit_ops.dataset.last_words import explain_failures
 from mergeit_ops.ops.backtranslation_mapper import BacktranslationMapper
 from mergeit_ops.ops.budget_selector import BudgetSelector
 from mergeit_ops.ops.combined_score_filter import CombinedScoreFilter
@@ -47,3 +49,6 @@ __all__ = [
     "TopicClusterGrouper",
     "TopicReverseGrouper",
 ]
+
+# Data-Juicer's loader stops a run before it builds any operator, so no operator can tell.
+explain_failures(explain_foreign_rows)

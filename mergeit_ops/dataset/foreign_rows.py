@@ -1,0 +1,72 @@
+"""Rows that lack columns which the recipe reads, such as chats in a recipe for Alpaca rows."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from mergeit_ops.core.columns import is_content
+from mergeit_ops.core.formats import resolve_format
+from mergeit_ops.dataset.fitting_recipes import fits, fitting_recipes, text_keys_option
+from mergeit_ops.dataset.loading import columns_of_files
+from mergeit_ops.dataset.recipe import Recipe, current_recipe, recipe_in_file
+from mergeit_ops.dataset.recipe_columns import column_of, columns_needed
+
+__all__ = ["explain_foreign_rows", "foreign_rows"]
+
+_NO_KEY = re.compile(r"There is no key \[.*\] in dataset")
+_MOST_RECIPES = 4
+
+
+def explain_foreign_rows(causes: Sequence[BaseException]) -> str | None:
+    """Return what to do about an error of the loader or of a step that misses a column; None for other errors.
+
+    :param causes: the error and its causes.
+    """
+    recipe = current_recipe()
+    if recipe is None or not any(step.is_ours for step in recipe.steps):
+        return None
+    misses = any(isinstance(cause, KeyError) or _NO_KEY.search(str(cause)) for cause in causes)
+    return foreign_rows(recipe) if misses else None
+
+
+def foreign_rows(recipe: Recipe) -> str | None:
+    """Return which columns of a recipe its rows lack, how the rows look, and what to do, as sentences.
+
+    :param recipe: the recipe that runs.
+    :return: None if the rows have the columns, or cannot be read.
+    """
+    columns = [name for name in columns_of_files(recipe) if is_content(name)]
+    written = _as_written(recipe)
+    named = dict.fromkeys((*recipe.text_keys, *written.text_keys))
+    needed = {*recipe.text_keys, *columns_needed(written, named)}
+    missing = [name for name in named if name in needed and column_of(name, columns) is None]
+    if not columns or not missing:
+        return None
+    lacks = " or ".join(map(repr, missing))
+    has = ", ".join(map(repr, columns))
+    said = f"The rows have no column {lacks}, which text_keys or a step of the recipe names. They have {has}"
+    try:
+        layout = resolve_format("auto", columns)
+    except ValueError as error:
+        return f"{said}; {error}."
+    return f"{said}: sample format {layout.name}. {_advice(written, columns, layout.required_columns)}"
+
+
+def _advice(recipe: Recipe, columns: Sequence[str], text_keys: Sequence[str]) -> str:
+    more = "`python -m mergeit_ops check FILE` names all recipes that run on a file."
+    if fits(recipe, columns, {}):
+        return f"Add {text_keys_option(text_keys)} to run this recipe on them. {more}"
+    found = fitting_recipes(columns)
+    names = [f"{found.folder.name}/{path.relative_to(found.folder)}" for path in found.as_they_are[:_MOST_RECIPES]]
+    other = f", such as {' or '.join(names)}" if names else f" with {text_keys_option(text_keys)}"
+    return f"This recipe cannot read them; take another one{other}. {more}"
+
+
+def _as_written(recipe: Recipe) -> Recipe:
+    """Return the recipe without Data-Juicer's defaults and the overrides of the command line."""
+    files = getattr(recipe.config, "config", None)
+    written = recipe_in_file(Path(os.fspath(files[0]))) if files else None
+    return recipe if written is None else written
