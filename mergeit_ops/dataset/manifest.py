@@ -17,7 +17,7 @@ from loguru import logger
 from mergeit_ops.core.disk import unwritable
 from mergeit_ops.dataset.recipe import current_recipe
 from mergeit_ops.dataset.record_files import MANIFEST_DIR, claim_file, read_files, replace_file
-from mergeit_ops.dataset.summary import readable, summary_of
+from mergeit_ops.dataset.summary import nothing_merged, readable, summary_of
 
 __all__ = [
     "DONE",
@@ -217,7 +217,7 @@ def read_manifests(work_dir: str | os.PathLike[str]) -> list[dict[str, Any]]:
 
 
 def log_summary(work_dir: str | None) -> None:
-    """Log one line about the run so far: rows in, rows out, and cost.
+    """Log one line about the run so far: rows in, rows out, and cost. If nothing was merged, a warning says why.
 
     :param work_dir: the run's work dir; None: nothing is logged.
     """
@@ -227,6 +227,8 @@ def log_summary(work_dir: str | None) -> None:
     figures = [record["figures"] for record in read_manifests(work_dir) if record["run"] == run]
     if any(figures):
         logger.info(f"MergeIT summary: {readable(summary_of(figures))}")
+        if (why := nothing_merged(figures)) is not None:
+            logger.warning(f"MergeIT summary: {why}")
 
 
 def added_up(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

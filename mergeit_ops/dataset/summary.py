@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["price_of_merges", "readable", "summary_of"]
+from mergeit_ops.core.merging.reasons import REASONS, remedy
+
+__all__ = ["nothing_merged", "price_of_merges", "readable", "summary_of"]
 
 _SUMMARISED = (
     "dropped_by_loader",
@@ -112,6 +115,37 @@ def price_of_merges(figures: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     costs = [part["cost"] for part in mergers if part.get("cost") is not None]
     price = {f"tokens_per_{what}": round(tokens / left, 1)}
     return price | ({f"cost_per_{what}": float(f"{sum(costs) / left:.4g}")} if costs else {})
+
+
+def nothing_merged(figures: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return why a run merged nothing although it had pairs, and what to do, as one line; None else.
+
+    :param figures: figures of each operator, in the order of the recipe.
+    """
+    mergers = [part for part in figures if "pairs" in part]
+    pairs, merged = (sum(part.get(name) or 0 for part in mergers) for name in ("pairs", "merged"))
+    failed = _by_reason(part.get("failed") for part in mergers)
+    if pairs and not merged and failed:
+        return f"nothing was merged: of {pairs:,} pairs, none has a merge. {_most_frequent(failed)}"
+    gates = _behind_mergers(figures)
+    rejected = _by_reason(figures[number]["rejected"] for number in gates)
+    if rejected and not any(figures[number].get("accepted") for number, last in gates.items() if last):
+        merges = merged or rejected.total()
+        return f"nothing was merged: the gate accepted none of {merges:,} merges. {_most_frequent(rejected)}"
+    return None
+
+
+def _by_reason(parts: Iterable[Mapping[str, int] | None]) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for part in parts:
+        total.update(part or {})
+    return total
+
+
+def _most_frequent(reasons: Counter[str]) -> str:
+    ((reason, count),) = reasons.most_common(1)
+    todo = remedy(reason)
+    return f"Most frequent reason: {REASONS.get(reason, reason)} ({reason}, {count:,}). {todo[0].upper()}{todo[1:]}."
 
 
 def _behind_mergers(figures: Sequence[Mapping[str, Any]]) -> dict[int, bool]:

@@ -1,4 +1,4 @@
-"""Reasons why merges failed or were taken apart: their counts, and the reasons in words."""
+"""Counts of the merges that failed or were taken apart, by reason."""
 
 from __future__ import annotations
 
@@ -8,39 +8,7 @@ from collections.abc import Mapping
 from mergeit_ops.report.surveyed_run import SurveyedRun
 from mergeit_ops.runs.recipe_steps import REWRITER, kind_of
 
-__all__ = ["REASONS", "failed", "rejected", "unmergeable"]
-
-REASONS = {
-    # Failed merges.
-    "api_failed": "the server gave no answer",
-    "too_long": "longer than the model's window, or than memory holds",
-    "unparsable": "the answer could not be read",
-    "refused": "the model refused",
-    "truncated": "the answer was cut off",
-    "empty": "the answer was blank",
-    "echo": "the answer copied a parent",
-    "parent_lost": "the answer lost a part of a parent",
-    "added_demand": "the answer asks for something that no parent asks for",
-    "no_choices": "the server's reply had no answer",
-    "budget": "the token budget was spent",
-    "unlikely": "an accepted merge was unlikely, so no model was called",
-    # Failed rewritings.
-    "length": "the instruction has too few or too many words",
-    "language": "the answer is in another language",
-    "new_url": "the answer has a web address that the row does not have",
-    "procedure": "the answer mentions how it was made",
-    # Rejected merges.
-    "score": "not good enough for gamma",
-    "coverage": "kept too little of a parent",
-    "reverse_ifd": "the answer hardly determines its question",
-    "no_score": "could not be scored",
-    # Rows that were never offered for a merge.
-    "unencodable": "has a value without a text form",
-    "bad_row": "instruction or response missing",
-    "multi_turn": "more than one question and answer",
-    "more_than_text": "has tools, images or the like",
-    "reasoning": "has a reasoning trace",
-}
+__all__ = ["failed", "rejected", "unmergeable"]
 
 
 def failed(run: SurveyedRun) -> Counter[str]:

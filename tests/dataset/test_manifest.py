@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from mergeit_ops.dataset.manifest import log_summary, recorded
 from mergeit_ops.dataset.summary import summary_of
+from tests.llm_server import FakeLLMServer
+from tests.planted_pairs import planted_rows
+from tests.recipe_runs import run_recipe, write_jsonl, write_recipe
 
 
 def test_costs_of_several_operators_are_added_and_no_scoring_is_forgotten(tmp_path, lines):
@@ -53,3 +58,23 @@ def test_of_two_mergers_pairs_and_fates_are_added():
 
 def test_without_a_merger_the_merges_that_came_along_count():
     assert summary([gate(5, 1, 2)])["accepted"] == 5
+
+
+@pytest.mark.parametrize(
+    ("merger", "gamma", "words"),
+    [
+        ({}, 0.75, "of 2 pairs, none has a merge. Most frequent reason: the answer could not be read (unparsable, 2)"),
+        ({"merge_strategy": "concat"}, 100.0, "the gate accepted none of 2 merges. Most frequent reason: not good"),
+    ],
+)
+def test_a_run_that_merged_nothing_ends_with_the_reason(merger, gamma, words, tmp_path, lines):
+    with FakeLLMServer(lambda body: "No.") as server:
+        asking = {"model_params": {"base_url": server.base_url}, "max_failure_ratio": 1.0, **merger}
+        process = [
+            {"topic_cluster_grouper": {"num_clusters": 1}},
+            {"llm_pair_merger_mapper": asking},
+            {"quality_gate_filter": {"scorer": "tests.user_scorers:ByLength", "gamma": gamma}},
+        ]
+        run_recipe(write_recipe(tmp_path, process, write_jsonl(tmp_path / "in.jsonl", planted_rows(2))))
+    last = [line for line in lines if line.startswith("MergeIT summary: ")][-1]
+    assert words in last

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mergeit_ops.dataset.summary import price_of_merges, readable, summary_of
+from mergeit_ops.dataset.summary import nothing_merged, price_of_merges, readable, summary_of
 
 
 def test_rows_are_those_of_the_first_and_the_last_operator():
@@ -78,3 +78,38 @@ def test_prices_of_two_plans_are_not_added_up():
     both = summary_of([plan, plan])
     assert both["planned_calls"] == 18
     assert "planned_tokens_per_accepted" not in both
+
+
+def test_a_run_whose_pairs_all_failed_says_why_and_what_helps():
+    tagger = {"rows_in": 9, "failed": {"refused": 90}}
+    merger = {"pairs": 10, "merged": 0, "failed": {"unparsable": 7, "refused": 3}}
+    assert nothing_merged([tagger, merger]) == (
+        "nothing was merged: of 10 pairs, none has a merge. Most frequent reason: the answer could not be read "
+        "(unparsable, 7). Ask a larger model, or set merge_strategy to instruction, which asks less of a small one."
+    )
+    assert nothing_merged([tagger, merger, {"rejected": {}}]) == nothing_merged([tagger, merger])
+
+
+def test_a_run_whose_merges_were_all_rejected_says_why_and_what_helps():
+    merger = {"pairs": 10, "merged": 8, "failed": {"refused": 2}}
+    gates = [{"accepted": 1, "rejected": {"score": 7}}, {"rejected": {"coverage": 1}}]
+    sentence = nothing_merged([merger, *gates])
+    assert sentence.startswith("nothing was merged: the gate accepted none of 8 merges. ")
+    assert "not good enough for gamma (score, 7). Compare merges" in sentence
+
+
+@pytest.mark.parametrize(
+    "figures",
+    [
+        [],
+        [{"rows_in": 3}],
+        [{"pairs": 0, "merged": 0, "failed": {}}],
+        [{"pairs": 5, "merged": 0, "failed": {}, "planned_calls": 5}],
+        [{"pairs": 5, "merged": 1, "failed": {"refused": 4}}],
+        [{"pairs": 5, "merged": 5, "failed": {}}, {"accepted": 1, "rejected": {"score": 4}}],
+        # A plain filter.
+        [{"rows_in": 3, "rejected": {}, "filtered_out": 3}],
+    ],
+)
+def test_a_run_that_merged_something_or_had_no_pairs_gets_no_reason(figures):
+    assert nothing_merged(figures) is None

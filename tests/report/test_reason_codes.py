@@ -3,8 +3,7 @@
 from collections import Counter
 from types import SimpleNamespace
 
-from mergeit_ops.core.merging.replies import FailureReason
-from mergeit_ops.report.reason_codes import REASONS, failed, rejected, unmergeable
+from mergeit_ops.report.reason_codes import failed, rejected, unmergeable
 
 
 def run(*figures):
@@ -33,8 +32,3 @@ def test_without_a_record_the_export_tells():
     told = run()
     assert (failed(told), rejected(told), unmergeable(told)) == ({"echo": 1}, {"score": 1}, {"bad_row": 2})
     assert failed(run({"failed": None})) == {"echo": 1}
-
-
-def test_every_reason_why_a_merge_fails_has_words():
-    of_scores = {FailureReason.NO_LOGPROBS, FailureReason.DIGITS_MISSING}
-    assert {reason.value for reason in set(FailureReason) - of_scores} <= set(REASONS)

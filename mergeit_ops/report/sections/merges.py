@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from mergeit_ops.core.merging.reasons import REASONS
 from mergeit_ops.report.merge_texts import MergeTexts, chosen, texts_of, within
-from mergeit_ops.report.reason_codes import REASONS
 from mergeit_ops.report.rendering import count, plain, rounded
 from mergeit_ops.report.section import Section
 from mergeit_ops.report.surveyed_run import SurveyedRun

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from mergeit_ops.report.reason_codes import REASONS, failed, rejected, unmergeable
+from mergeit_ops.core.merging.reasons import REASONS
+from mergeit_ops.report.reason_codes import failed, rejected, unmergeable
 from mergeit_ops.report.section import Section
 from mergeit_ops.report.surveyed_run import SurveyedRun
 
