@@ -18,7 +18,9 @@ pytestmark = pytest.mark.usefixtures("ray_cluster")
 def test_a_column_that_merging_empties_and_the_recipe_reads_stops_the_run_before_any_call(tmp_path, embedded_rows):
     with FakeLLMServer() as server:
         recipe = recipe_over(tmp_path, with_text(embedded_rows), [*pipeline(server, cache_path=None), WORDS], "text")
-        with pytest.raises(RecipeError, match=r"the column 'text' would be null.*parents of \d+ merges.*pair_within"):
+        with pytest.raises(
+            RecipeError, match=r"the column 'text' would be null.*parents of \d+ merges.*before the grouper"
+        ):
             run_recipe_on_ray(recipe, "--export_path", str(tmp_path / "export"))
         assert server.requests == []
 

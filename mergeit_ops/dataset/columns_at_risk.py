@@ -40,7 +40,11 @@ def columns_at_risk(recipe: Recipe, place: int, columns: Collection[str], layout
 
 
 def sentence(
-    at_risk: Mapping[str, str], counts: Mapping[str, int], layout: SampleFormat, types: Mapping[str, pa.DataType]
+    at_risk: Mapping[str, str],
+    counts: Mapping[str, int],
+    layout: SampleFormat,
+    types: Mapping[str, pa.DataType],
+    divides: bool,
 ) -> str:
     """Return a sentence about the column that merging would empty, with the remedies.
 
@@ -48,6 +52,7 @@ def sentence(
     :param counts: maps each column to the number of merges that would empty it; empty if pairs were not searched.
     :param layout: layout of the samples.
     :param types: maps each column to its type in flat rows.
+    :param divides: whether the first column divides rows into kinds; see `divides_rows`.
     """
     column, reader = next(iter(at_risk.items()))
     rest = [name for name in at_risk if name != column]
@@ -57,20 +62,20 @@ def sentence(
         if counts.get(column)
         else "its values differ from row to row"
     )
-    cures = [
-        "put the operator that reads it before the grouper",
-        f"merge only rows with the same value, with pair_within: [{column}]",
-    ]
+    cures = ["put the operator that reads it before the grouper"]
+    if divides:
+        cures.append(f"merge only rows with the same value, with pair_within: [{column}]")
     if is_text(types[column]):
         parts = ("instruction", "output") if is_conversation(layout) else layout.required_columns
         template = "\\n".join(f"{{{name}}}" for name in parts)
         cures.insert(0, f'write the column of merged rows with derived_columns: {{{column}: "{template}"}}')
     if "text_key" in reader:
         cures.append("name another column in text_key or text_keys")
+    choice = cures[0] if len(cures) == 1 else f"{'; '.join(cures[:-1])}; or {cures[-1]}"
     return (
         f"the column '{column}' would be null in merged rows, since {why}{also}. It is named by {reader}, and "
-        f"Data-Juicer drops the whole batch of a row that is null there. Choose one: {'; '.join(cures[:-1])}; or "
-        f"{cures[-1]}"
+        f"Data-Juicer drops the whole batch of a row that is null there. "
+        f"{'Choose one' if len(cures) > 1 else 'What helps'}: {choice}"
     )
 
 
@@ -131,3 +136,19 @@ def samples_differ(pairs: Iterable[tuple[str, str]]) -> bool:
     if any(sample_of.setdefault(value, sample) != sample for value, sample in pairs):
         return False
     return len(set(sample_of.values())) > 1
+
+
+_MOST_DIFFERENT = 0.9
+"""Share of different values from which on they divide rows into hardly any kinds."""
+
+_FEW_ROWS = 10
+"""With fewer rows, values tell nothing about a column, unless all of them differ."""
+
+
+def divides_rows(values: int, rows: int) -> bool:
+    """Return whether a column divides rows into kinds, such as languages; ids and texts do not.
+
+    :param values: number of its different values.
+    :param rows: number of rows.
+    """
+    return values < rows if rows < _FEW_ROWS else values <= _MOST_DIFFERENT * rows

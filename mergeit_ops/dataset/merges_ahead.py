@@ -47,7 +47,7 @@ def check_merges_ahead(
     at_risk = columns_at_risk(recipe, merger, list(types), layout)
     certain = {name: reader for name, reader in at_risk.items() if samples_differ(chain.from_iterable(pairs_of(name)))}
     if certain and not step.parameters.get("dry_run"):
-        raise RecipeError(f"{step.name}: {sentence(certain, {}, layout, types)}. No row was embedded.")
+        raise RecipeError(f"{step.name}: {sentence(certain, {}, layout, types, divides=False)}. No row was embedded.")
 
 
 def _next_merger(recipe: Recipe, place: int) -> int | None:

@@ -12,7 +12,8 @@ from loguru import logger
 
 from mergeit_ops.core.columns import is_content
 from mergeit_ops.core.merging.pairing import Group
-from mergeit_ops.dataset.columns_at_risk import Differences, differences, sentence
+from mergeit_ops.core.rows.identity import content_digests
+from mergeit_ops.dataset.columns_at_risk import Differences, differences, divides_rows, sentence
 from mergeit_ops.dataset.recipe_columns import column_of, path_inside, type_has, value_at
 from mergeit_ops.dataset.tables import python_rows
 from mergeit_ops.dataset.topics import table_topics
@@ -44,7 +45,9 @@ def check_merges(
     counts, groups = _columns_emptied(rows, job, list(at_risk)) if at_risk else (Counter(), None)
     if counts:
         emptied = {name: reader for name, reader in at_risk.items() if name in counts}
-        text = sentence(emptied, {name: count for name, count in counts.items() if count}, job.reader.layout, types)
+        number = {name: count for name, count in counts.items() if count}
+        divides = next(iter(emptied)) in number and divides_rows(*_different(rows, next(iter(emptied))))
+        text = sentence(emptied, number, job.reader.layout, types, divides)
         if not job.dry_run:
             raise RecipeError(f"{job.reader.operator}: {text}. No call was made.")
         logger.warning(f"{job.reader.operator}: without dry_run the run would stop: {text}.")
@@ -59,6 +62,30 @@ def _check_pair_within(rows: Rows, job: MergeJob, types: Mapping[str, pa.DataTyp
             f"{job.reader.operator}: pair_within names the column {', '.join(map(repr, missing))}, which the samples "
             f"do not have; they have: {there}. No call was made."
         )
+    for name in job.pairing.within:
+        values, number = _different(rows, column_of(name, types) or name, path_inside(name, types))
+        if number > 1 and not divides_rows(values, number):
+            logger.warning(
+                f"{job.reader.operator}: pair_within names '{name}', which has {values:,} different values in "
+                f"{number:,} rows, so hardly two rows agree in it and hardly any can be merged. Name a column that "
+                "divides rows into kinds, such as a language."
+            )
+
+
+def _different(rows: Rows, column: str, path: Sequence[str] = ()) -> tuple[int, int]:
+    """Return how many different values a column, or a place inside it, has, and the number of rows."""
+    values: set[str] = set()
+    number = 0
+    for found, of in rows.tell(_values, column, path, columns=[column]):
+        values |= found
+        number += of
+    return len(values), number
+
+
+def _values(table: pa.Table, column: str, path: Sequence[str]) -> tuple[None, tuple[set[str], int]]:
+    tables = [topic.table.select([column]) for topic in table_topics(table)]
+    values = [value_at(row[column], path)[1] for part in tables for row in python_rows(part)]
+    return None, (set(content_digests({"value": values}, len(values))), len(values))
 
 
 def _is_there(name: str, types: Mapping[str, pa.DataType], rows: Rows) -> bool:

@@ -53,6 +53,32 @@ def test_a_column_of_pair_within_must_be_there():
         checked(["s", "s", "t"], within=("source", "lang"))
 
 
+@pytest.mark.parametrize(
+    ("sources", "advised"), [(["s", "t", "t"], True), (["s", "t", "u"], False), ([None, {"x": 1}, {"x": 2}], False)]
+)
+def test_pair_within_is_advised_only_for_a_column_in_which_rows_agree(sources, advised):
+    with pytest.raises(RecipeError) as refused:
+        checked(sources, at_risk=["source"])
+    assert ("pair_within: [source]" in str(refused.value)) is advised
+    assert "put the operator that reads it before the grouper" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "within", "warned"),
+    [
+        (["s", "s", "t"], "source", False),
+        (["s", "t", "u"], "source", True),
+        ([{"id": 1}, {"id": 2}, {"id": 3}], "source.id", True),
+        ([{"id": 1}, {"id": 1}, {"id": 3}], "source.id", False),
+    ],
+)
+def test_a_column_of_pair_within_whose_values_all_differ_is_warned_about(source, within, warned, lines):
+    checked(source, within=(within,))
+    assert (
+        any(f"pair_within names '{within}', which has 3 different values in 3 rows" in line for line in lines) is warned
+    )
+
+
 def test_derived_columns_that_cannot_be_made_are_refused():
     with pytest.raises(RecipeError, match=r"merger: derived_columns .*No call was made"):
         checked(["s", "s", "t"], derived=DerivedColumns.parse({"none": "{instruction}"}))
