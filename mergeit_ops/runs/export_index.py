@@ -65,10 +65,13 @@ class ExportIndex:
     :param linked: whether a row of an earlier merge must be unchanged.
     :param columns: the columns that identify rows without lineage, if operators have added others; None: all.
     :param origin: function that returns the hash of a row without lineage before it was rewritten.
+    :param input_columns: columns of the input; rows may have more, which operators have added.
 
     `places` maps a row id to its places, `first_ids` the ids that rows had in the first of several mergers. `unmatched`
-    maps unexpected ids to the questions of their rows. `suspects` are rows that do not match their id, `broken` and
-    `altered` are sentences about merged rows, and `unlabelled` are rows without lineage, by digest.
+    maps unexpected ids to the questions of their rows, `narrowed` to the digests of their columns that the input has,
+    and `added` has the names of their other columns. `suspects` are rows that do not match their id, `broken` and
+    `altered` are sentences about merged rows, `widened` are sentences about merged rows that only have more columns,
+    each with these columns, and `unlabelled` are rows without lineage, by digest.
     """
 
     def __init__(
@@ -80,8 +83,10 @@ class ExportIndex:
         linked: bool,
         columns: Collection[str] | None = None,
         origin: Callable[[str], str] = lambda digest: digest,
+        input_columns: Collection[str] = (),
     ) -> None:
         self._stage = stage
+        self._input_columns = frozenset(input_columns)
         self._earlier = earlier
         self._linked = linked
         self._columns = columns
@@ -99,9 +104,12 @@ class ExportIndex:
         self.places: dict[str, list[Place]] = {}
         self.first_ids: dict[str, list[Place]] = {}
         self.unmatched: dict[str, str] = {}
+        self.narrowed: dict[str, str] = {}
+        self.added: dict[str, None] = {}
         self.suspects: list[Suspect] = []
         self.broken: list[str] = []
         self.altered: list[str] = []
+        self.widened: list[tuple[str, Sequence[str]]] = []
         self.unknown_merges: list[str] = []
         self.unlabelled: dict[str, list[ExportRow]] = {}
         self.first_unlabelled: str | None = None
@@ -190,9 +198,12 @@ class ExportIndex:
                 )
                 return
             if odd := [name for name in _odd_columns(row.content, expected) if name not in merge.derived]:
-                self.altered.append(
-                    f"The merged {row.where} has values in {', '.join(odd)} that do not come from its parents."
-                )
+                said = f"The merged {row.where} has values in {', '.join(odd)} that do not come from its parents."
+                as_merged = merge.row in (None, exact_digest(without(row.content, odd), merge.inexact))
+                if as_merged and not any(name in expected for name in odd):
+                    self.widened.append((said, odd))
+                else:
+                    self.altered.append(said)
                 return
         if merge.row is not None and exact_digest(row.content, merge.inexact) != merge.row:
             self.altered.append(f"The merged {row.where} is not as it was merged: a column has changed.")
@@ -270,6 +281,9 @@ class ExportIndex:
             layout = self._layout_for(tuple(content))
             if layout is not None:
                 self.unmatched[row_id] = text_key(layout, content)
+            if added := [name for name in content if name not in self._input_columns]:
+                self.narrowed[row_id] = content_digest(without(content, added))
+                self.added |= dict.fromkeys(added)
 
     def _suspect(self, row_id: str, place: Place, content: Mapping[str, Any]) -> None:
         if content_digest(content) != base_id(row_id):
@@ -288,6 +302,11 @@ class ExportIndex:
             for place in places
             if place.status == status and place.reason
         )
+
+
+def without(content: Mapping[str, Any], columns: Collection[str]) -> dict[str, Any]:
+    """Return a row without some of its columns."""
+    return {name: value for name, value in content.items() if name not in columns}
 
 
 def text_key(layout: SampleFormat, content: Mapping[str, Any]) -> str:

@@ -23,6 +23,11 @@ LOST = "lost"
 NOT_FOUND = "not in the export"
 UNTOLD = "not recognised"
 
+_NOT_THE_DATASET = (
+    "Nothing before our operators in the recipe changes rows, so INPUT is not the dataset of this run, or not as it "
+    "was then."
+)
+
 
 @dataclass(frozen=True)
 class RowOutcome:
@@ -53,32 +58,49 @@ class Trace:
     :param fates: fate of each row, in order.
     :param unmatched_rows: number of rows that entered and do not match a row of the input exactly.
     :param recognised: number of these rows that were recognised by their questions.
+    :param widened_rows: number of rows that entered and differ from a row of the input only by more columns.
+    :param added: the columns that such rows have and the input does not.
     """
 
     fates: list[RowOutcome] = field(default_factory=list)
     unmatched_rows: int = 0
     recognised: int = 0
+    widened_rows: int = 0
+    added: Sequence[str] = ()
 
-    def sentence(self, entered: int, recipe: RecipeSteps) -> tuple[str, bool]:
-        """Return a sentence about unmatched rows, and whether it leaves open which dataset the run had.
+    def sentences(self, entered: int, recipe: RecipeSteps) -> tuple[list[str], bool]:
+        """Return sentences about rows that match none exactly, and whether they leave open which dataset the run had.
 
         :param entered: number of rows that entered.
         :param recipe: the operators of the recipe.
         """
+        changers = recipe.before_ours().changers
+        found = []
+        if self.widened_rows:
+            why = (
+                f"The values there cannot be proved: {listed(changers)} before our operators may have added them."
+                if changers
+                else _NOT_THE_DATASET
+            )
+            found.append(
+                f"{self.widened_rows:,} of the {entered:,} rows that entered are rows of INPUT with more columns: "
+                f"{', '.join(map(repr, self.added))}. {why}"
+            )
+        if self.unmatched_rows:
+            found.append(self._unmatched_sentence(entered, changers))
+        return found, bool(found) and not changers
+
+    def _unmatched_sentence(self, entered: int, changers: Sequence[str]) -> str:
         told = f"; {self.recognised:,} of them were recognised by their questions" if self.recognised else ""
         said = f"{self.unmatched_rows:,} of the {entered:,} rows that entered match no row of INPUT exactly{told}."
-        changers = recipe.before_ours().changers
         if changers:
             said += (
                 f" {listed(changers)} before our operators may have changed them. That the export holds them as they "
                 "entered is proved; that they come from INPUT is not."
             )
         else:
-            said += (
-                " Nothing before our operators in the recipe changes rows, so INPUT is not the dataset of this run, or "
-                "not as it was then."
-            )
-        return said, not changers
+            said += f" {_NOT_THE_DATASET}"
+        return said
 
 
 class _Tracer:
@@ -105,15 +127,18 @@ class _Tracer:
 
     def trace(self) -> Trace:
         unmatched_rows = self._unmatched_rows()
-        recognised = self._recognised(unmatched_rows)
+        widened = self._widened(unmatched_rows)
+        known = set(widened.values())
+        unmatched_rows = [row_id for row_id in unmatched_rows if row_id not in known]
+        recognised = self._recognised(unmatched_rows, widened)
         fates = [
-            self._fate(number, row_id, recognised.get(row_id))
+            self._fate(number, row_id, recognised.get(row_id), widened.get(row_id))
             for number, row_id in enumerate(self._inputs.ids, start=1)
         ]
-        return Trace(fates, len(unmatched_rows), len(recognised))
+        return Trace(fates, len(unmatched_rows), len(recognised), len(widened), list(self._export.added))
 
-    def _fate(self, number: int, row_id: str, recognised: str | None) -> RowOutcome:
-        known = recognised or self._known_as(row_id)
+    def _fate(self, number: int, row_id: str, recognised: str | None, widened: str | None) -> RowOutcome:
+        known = recognised or widened or self._known_as(row_id)
         changed = recognised is not None
         place = self._place(known)
         if place is not None:
@@ -154,9 +179,28 @@ class _Tracer:
         known = earlier | {row_id for before, row_id in self._renamed.items() if before in self._inputs}
         return [row_id for row_id in self._first.entered or () if row_id not in self._inputs and row_id not in known]
 
-    def _recognised(self, unmatched_rows: Collection[str]) -> dict[str, str]:
+    def _widened(self, unmatched_rows: Sequence[str]) -> dict[str, str]:
+        """Find rows that had more columns when they entered than in the input, and were the same otherwise. Returns a
+        mapping from ids in the input to ids in the run."""
+        if self._several or self._entered is None:
+            return {}
+        same: dict[str, list[str]] = {}
+        for row_id in reversed(self._inputs.ids):
+            if row_id not in self._entered:
+                same.setdefault(base_id(row_id) or row_id, []).append(row_id)
+        found: dict[str, str] = {}
+        for row_id in unmatched_rows:
+            if candidates := same.get(self._export.narrowed.get(row_id, "")):
+                found[candidates.pop()] = row_id
+        return found
+
+    def _recognised(self, unmatched_rows: Collection[str], found: Collection[str]) -> dict[str, str]:
         """Find rows that had been changed before they entered, by their questions. Returns a mapping from ids in the
-        input to ids in the run."""
+        input to ids in the run.
+
+        :param unmatched_rows: ids of rows that entered.
+        :param found: ids in the input of rows that are found already.
+        """
         known = self._export.unmatched
         asked = {row_id: known[row_id] for row_id in unmatched_rows if row_id in known}
         layout = self._run.layout_or_none(self._inputs.columns)
@@ -165,7 +209,7 @@ class _Tracer:
         asked_in_input = {
             row_id: text_key(layout, content)
             for row_id, content in zip(self._inputs.ids, self._inputs.contents(), strict=True)
-            if row_id not in self._entered
+            if row_id not in self._entered and row_id not in found
         }
         in_run, in_input = _by_text(asked), _by_text(asked_in_input)
         return {in_input[text]: row_id for text, row_id in in_run.items() if text in in_input}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, get_args
 
@@ -17,7 +17,7 @@ from mergeit_ops.core.formats import Problem
 from mergeit_ops.core.rows import lineage
 from mergeit_ops.core.rows.identity import base_id, exact_digest
 from mergeit_ops.runs.comparing import differing_columns, is_plain
-from mergeit_ops.runs.export_index import KEPT, ExportIndex, Place, Suspect
+from mergeit_ops.runs.export_index import KEPT, ExportIndex, Place, Suspect, without
 from mergeit_ops.runs.inputs import InputRows
 from mergeit_ops.runs.recipe_steps import GATE, GROUPER, MERGER, REWRITER, SELECTOR, kind_of, listed
 from mergeit_ops.runs.rewrites import Rewrites
@@ -86,6 +86,7 @@ class _Check:
             linked=not self._recipe.between_all(MERGER).changers,
             columns=inputs.columns if changers and not self._stage.merges_rows else None,
             origin=lambda digest: self._rewrites.origin(digest, in_export=True),
+            input_columns=inputs.columns,
         )
 
     def _earlier_merges(self) -> dict[str, KnownMerge] | None:
@@ -172,24 +173,35 @@ class _Check:
         changed: list[str] = []
         later = 0
         unproved = 0
+        widened: list[Sequence[str]] = []
         for suspect in self._export.suspects:
             columns = self._changed_columns(suspect)
             if columns is None:
                 unproved += 1
+            elif columns and suspect.place.parent is None and self._changers and (added := self._added(suspect)):
+                widened.append(added)
             elif columns and suspect.place.parent is None and self._changers:
                 later += 1
             elif columns:
                 changed.append(_changed_sentence(suspect, columns))
         if self._changers:
             later += len(self._export.altered)
+            widened += [columns for _, columns in self._export.widened]
         elif not self._stage.is_open:
-            changed += self._export.altered
+            changed += [*self._export.altered, *(sentence for sentence, _ in self._export.widened)]
         self._changed, self._changed_later = len(changed), later
         self._found.violations += _first(changed, "rows are not what they were")
         if later:
             self._found.remarks.append(
                 f"{later:,} rows of the export differ from what they were after {self._operator}: "
                 f"{listed(self._changers)} may have changed them, or somebody edited the file."
+            )
+        if widened:
+            names = dict.fromkeys(name for added in widened for name in added)
+            self._found.remarks.append(
+                f"{len(widened):,} rows of the export are as they were after {self._own_name}, but have more columns: "
+                f"{', '.join(map(repr, names))}. The values there cannot be proved: {listed(self._changers)} may have "
+                "added them."
             )
         if unproved:
             self._found.remarks.append(
@@ -230,6 +242,12 @@ class _Check:
             return None if rounded else []
         proved = base_id(row_id) is not None and is_plain(content) and self._input_is_plain
         return ["its content"] if proved else None
+
+    def _added(self, suspect: Suspect) -> list[str]:
+        """Return the columns that a row has besides those of INPUT, if it has not changed in any other way."""
+        added = [name for name in suspect.content if name not in self._inputs.columns]
+        narrow = replace(suspect, content=without(suspect.content, added))
+        return [] if added and self._changed_columns(narrow) != [] else added
 
     @cached_property
     def _input_is_plain(self) -> bool:
@@ -473,9 +491,8 @@ class _Check:
     def _trace_input(self, missing: Mapping[str, str]) -> None:
         traced = trace(self._run, self._inputs, self._stages, self._export, missing, self._rewrites.origin)
         self._found.fates = traced.fates
-        if traced.unmatched_rows:
-            sentence, open_question = traced.sentence(len(self._stages[0].entered or ()), self._recipe)
-            (self._found.undecided if open_question else self._found.remarks).append(sentence)
+        sentences, open_question = traced.sentences(len(self._stages[0].entered or ()), self._recipe)
+        (self._found.undecided if open_question else self._found.remarks).extend(sentences)
 
     def _named(self, row_id: str) -> str:
         number = self._inputs.number_of(row_id)

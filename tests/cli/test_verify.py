@@ -447,6 +447,47 @@ def test_rows_that_an_earlier_mapper_changes_are_told_by_what_they_ask(verify, d
     assert verify(data, export).code == 1
 
 
+ADD_COLUMN = {"python_lambda_mapper": {"lambda_str": "lambda row: {**row, 'lang': 'en' + str(len(row['output']))}"}}
+
+
+def test_rows_that_only_got_a_column_before_our_operators_are_rows_of_the_input(verify, data, tmp_path, embedded_rows):
+    export = run_recipe(write_recipe(tmp_path, [ADD_COLUMN, *pipeline(gamma=1.4)], data))
+    found = verify(data, export, "--rows", tmp_path / "rows.jsonl")
+    assert found.code == 0
+    assert "rows that entered are rows of INPUT with more columns: 'lang'. The values there cannot" in found.text
+    assert "python_lambda_mapper before our operators may have added them" in found.text
+    assert "match no row" not in found.text
+    exported = read_jsonl(export)
+    told = [fate for fate in read_jsonl(tmp_path / "rows.jsonl") if fate["fate"] in ("original", "restored")]
+    assert len(told) == found.count("original") + found.count("restored")
+    for fate in told:
+        assert exported[fate["export_row"] - 1]["id"] == embedded_rows[fate["row"] - 1]["id"]
+        assert "changed_before" not in fate
+    spoil(export, lambda rows: first(rows, "original").update(output="another"))
+    assert verify(data, export).code == 1
+
+
+@pytest.mark.parametrize("gamma", [1.4, 0.01])
+def test_rows_that_only_got_a_column_after_the_gate_are_as_they_were(verify, data, tmp_path, gamma):
+    export = run_recipe(write_recipe(tmp_path, [*pipeline(gamma=gamma), ADD_COLUMN], data))
+    found = verify(data, export)
+    assert found.code == 0
+    assert "are as they were after the gate, but have more columns: 'lang'" in found.text
+    assert f"{len(read_jsonl(export))} rows of the export are as they were" in found.text
+    assert "differ from what they were" not in found.text
+    # Another change is told from it.
+    spoil(export, lambda rows: first(rows, "original").update(output="another"))
+    assert "1 rows of the export differ from what they were" in verify(data, export).text
+
+
+def test_a_column_that_no_operator_can_have_added_is_a_change(verify, data, tmp_path):
+    export = run_recipe(write_recipe(tmp_path, pipeline(gamma=0.01), data))
+    spoil(export, lambda rows: first(rows, "merged").update(lang="en"))
+    found = verify(data, export)
+    assert found.code == 1
+    assert "has values in lang that do not come from its parents" in found.text
+
+
 def test_an_input_that_is_not_the_runs_cannot_decide(verify, finished, tmp_path, embedded_rows):
     other = write_jsonl(tmp_path / "other.jsonl", [row | {"output": row["output"] + "!"} for row in embedded_rows])
     found = verify(other, finished)

@@ -39,10 +39,24 @@ def test_every_row_is_in_the_export_or_part_of_a_row_of_it_or_missing(tmp_path):
 def test_unmatched_rows_are_put_down_to_what_may_have_changed_them():
     roles = {"merge": {"kind": "merger", "gives_ids": True}}
     found = Trace([], unmatched_rows=2, recognised=1)
-    said, undecided = found.sentence(9, RecipeSteps(("clean_mapper", "merge"), roles))
+    (said,), undecided = found.sentences(9, RecipeSteps(("clean_mapper", "merge"), roles))
     assert said.startswith("2 of the 9 rows that entered match no row of INPUT exactly; 1 of them were recognised")
     assert "clean_mapper before our operators may have changed them" in said
     assert not undecided
-    said, undecided = found.sentence(9, RecipeSteps(("a_filter", "merge"), roles))
+    (said,), undecided = found.sentences(9, RecipeSteps(("a_filter", "merge"), roles))
     assert "INPUT is not the dataset of this run" in said
     assert undecided
+
+
+def test_rows_with_more_columns_are_told_from_rows_that_have_changed():
+    roles = {"merge": {"kind": "merger", "gives_ids": True}}
+    found = Trace([], unmatched_rows=1, widened_rows=8, added=["lang"])
+    (widened, unmatched), undecided = found.sentences(9, RecipeSteps(("lang_mapper", "merge"), roles))
+    assert widened == (
+        "8 of the 9 rows that entered are rows of INPUT with more columns: 'lang'. The values there cannot be proved: "
+        "lang_mapper before our operators may have added them."
+    )
+    assert unmatched.startswith("1 of the 9 rows that entered match no row")
+    assert not undecided
+    assert found.sentences(9, RecipeSteps(("a_filter", "merge"), roles))[1]
+    assert Trace([]).sentences(9, RecipeSteps(("a_filter", "merge"), roles)) == ([], False)
