@@ -1,4 +1,4 @@
-"""`show`: print what each operator did, counts of the exported rows, and some merges and rewritten rows."""
+"""`show`: print what each operator did, counts of the exported rows, and some merges, rewritten rows and chosen rows."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from mergeit_ops.core.rows import lineage, rewrites
 
 if TYPE_CHECKING:
     from mergeit_ops.runs import ExportRow
-    from mergeit_ops.runs.records import Record
+    from mergeit_ops.runs.records import Record, Records
 
 NAME = "show"
-HELP = "Show what each operator of a run did, count the rows of its export, and print merges and rewritten rows."
+HELP = "Show what each operator of a run did, count the rows of its export, and print merges, rewritten and chosen rows."
 EXAMPLE = ("show outputs/quickstart/merged.jsonl --merges 3",)
 
 _WIDTH = 100
@@ -26,12 +26,17 @@ _INDENT = "    "
 _NOTED = ("topics", "pairs", "merged", "accepted", "calls")
 """Figures of a record that follow its rows in the table."""
 
+_NOT_MERGED = "not merged"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.add_argument("export", type=Path, help="the exported file, or the folder that Ray wrote")
     parser.add_argument("--merges", type=int, default=1, help="number of merges to show (default: 1)")
     parser.add_argument("--rewrites", type=int, default=1, help="number of rewritten rows to show (default: 1)")
+    parser.add_argument(
+        "--chosen", type=int, default=1, help="number of rows to show if a recipe only selects (default: 1)"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -41,12 +46,18 @@ def run(options: argparse.Namespace) -> int:
     counts = Counter({lineage.ORIGINAL: 0, lineage.MERGED: 0, lineage.RESTORED: 0})
     shown: list[ExportRow] = []
     rewritten: list[ExportRow] = []
+    chosen: list[ExportRow] = []
+    topics: set[int] = set()
     total = 0
     finished = read_run(options.export)
+    choosers = _choosers(finished.records)
     if lines := list(_operators(finished.records.operators)):
         say("\n".join(lines))
     for row in finished.rows():
-        counts[row.lineage.status or "without merge lineage"] += 1
+        counts[row.lineage.status or _NOT_MERGED] += 1
+        if row.lineage.status is None and choosers:
+            chosen += [row] if len(chosen) < options.chosen else []
+            topics |= set() if row.lineage.topic_id is None else {row.lineage.topic_id}
         if row.lineage.status == lineage.MERGED and len(shown) < options.merges:
             shown.append(row)
         if row.lineage.meta.get(rewrites.STATUS) == rewrites.REWRITTEN:
@@ -54,6 +65,9 @@ def run(options: argparse.Namespace) -> int:
             rewritten += [row] if len(rewritten) < options.rewrites else []
     if dry := finished.records.dry:
         say(f"Dry run: {', '.join(dry)} called no model, so the rows are not a result.")
+    if choosers:
+        among = f" from {len(topics):,} topics" if topics else ""
+        counts[f"original, chosen by {choosers}{among}"] = counts.pop(_NOT_MERGED, 0)
     say(f"{counts.total()} rows: " + ", ".join(f"{count} {status}" for status, count in counts.items() if count))
     if total:
         say(f"{total} of them are rewritten")
@@ -61,7 +75,31 @@ def run(options: argparse.Namespace) -> int:
         say("\n".join(_merge_beside_parents(row)))
     for row in rewritten:
         say("\n".join(_rewritten_beside_parent(row)))
+    for row in () if shown or rewritten else chosen:
+        say("\n".join(_chosen(row, choosers)))
     return 0
+
+
+def _choosers(records: Records) -> str:
+    """Return the operators of a run that chose among rows, in words; empty if it merged, or if none did."""
+    from mergeit_ops.runs.recipe_steps import GATE, GROUPER, MERGER
+
+    if records.of_kind(MERGER):
+        return ""
+    roles = ((str(record["operator"]), record.get("role") or {}) for record in records.operators)
+    names = [
+        name
+        for name, role in roles
+        if role.get("may_drop") and not role.get("changes_rows") and role.get("kind") not in (GATE, GROUPER)
+    ]
+    return " and ".join(dict.fromkeys(names))
+
+
+def _chosen(row: ExportRow, choosers: str) -> Iterable[str]:
+    yield ""
+    topic = "" if row.lineage.topic_id is None else f", topic {row.lineage.topic_id}"
+    yield f"CHOSEN by {choosers}{topic}"
+    yield from _content(row.content)
 
 
 def _operators(records: Sequence[Record]) -> Iterable[str]:

@@ -60,7 +60,7 @@ def test_show_shows_a_rewritten_row_beside_what_it_was(tmp_path, capsys):
     export = write_jsonl(tmp_path / "export.jsonl", rows)
     assert cli.main(["show", str(export)]) == 0
     printed = capsys.readouterr().out
-    assert printed.startswith("3 rows: 3 without merge lineage\n2 of them are rewritten\n\nREWRITTEN by m (tree)\n")
+    assert printed.startswith("3 rows: 3 not merged\n2 of them are rewritten\n\nREWRITTEN by m (tree)\n")
     assert "    instruction: Name 3 fruits.\n    output: Plum.\n  it was\n    instruction: Name fruits.\n" in printed
     assert "5 fruits" not in printed
     assert cli.main(["show", str(export), "--rewrites", "2"]) == 0
@@ -78,3 +78,36 @@ def test_show_says_in_a_sentence_when_a_file_is_no_export(tmp_path, capsys, cont
 def test_show_says_when_there_is_no_such_file(tmp_path, capsys):
     assert cli.main(["show", str(tmp_path / "none.jsonl")]) == 1
     assert capsys.readouterr().err.startswith("error: There is no file or folder")
+
+
+@pytest.mark.parametrize(
+    ("process", "summary", "head"),
+    [
+        (
+            [
+                {"topic_cluster_grouper": {"num_clusters": 3}},
+                {"facility_location_selector": {"select_num": 9}},
+                {"topic_reverse_grouper": {}},
+            ],
+            "9 rows: 9 original, chosen by facility_location_selector from 3 topics",
+            "CHOSEN by facility_location_selector, topic 0",
+        ),
+        (
+            [{"semantic_deduplicator": {}}, {"budget_selector": {"select_num": 7}}],
+            "7 rows: 7 original, chosen by semantic_deduplicator and budget_selector",
+            "CHOSEN by semantic_deduplicator and budget_selector",
+        ),
+    ],
+)
+def test_show_says_which_operators_chose_the_rows_where_nothing_is_merged(
+    tmp_path, embedded_rows, capsys, process, summary, head
+):
+    export = run_recipe(write_recipe(tmp_path, process, write_jsonl(tmp_path / "in.jsonl", embedded_rows)))
+    capsys.readouterr()
+    assert cli.main(["show", str(export)]) == 0
+    _, _, rows = capsys.readouterr().out.partition("\n\n")
+    told = rows.splitlines()
+    assert told[:3] == [summary, "", head]
+    assert told[3] == f"    id: {json.loads(export.read_text().splitlines()[0])['id']}"
+    assert cli.main(["show", str(export), "--chosen", "0"]) == 0
+    assert "CHOSEN" not in capsys.readouterr().out
