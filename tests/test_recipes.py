@@ -55,31 +55,33 @@ def test_the_promised_recipes_are_there():
     assert promised <= {path.stem for path in RECIPES}
 
 
-def assert_accepted(path):
+def assert_accepted(path, tmp_path):
     from data_juicer.config import init_configs
     from data_juicer.core.preflight import pre_instantiation_check
     from data_juicer.ops import load_ops
 
-    config = init_configs(["--config", str(path)])
+    # Reading a recipe makes its work dir, which belongs beside the export and not into the clone.
+    config = init_configs(["--config", str(path), "--export_path", str(tmp_path / "out" / "export.jsonl")])
+    assert Path(config.work_dir).is_relative_to(tmp_path)
     pre_instantiation_check(config.process)
     operators = load_ops(config.process)
     assert [operator._name for operator in operators] == [name for name, _ in process_of(path)]
 
 
 @pytest.mark.parametrize("path", [path for path in RECIPES if not on_ray(path)], ids=lambda path: path.stem)
-def test_data_juicer_accepts_every_operator_and_parameter(path, monkeypatch):
+def test_data_juicer_accepts_every_operator_and_parameter(path, monkeypatch, tmp_path):
     monkeypatch.chdir(REPOSITORY)
     monkeypatch.setenv("OPENAI_API_KEY", "none")
-    assert_accepted(path)
+    assert_accepted(path, tmp_path)
 
 
 # Reading a recipe for Ray starts a Ray if none runs.
 @pytest.mark.usefixtures("ray_cluster")
 @pytest.mark.parametrize("path", [path for path in RECIPES if on_ray(path)], ids=lambda path: path.stem)
-def test_data_juicer_accepts_recipes_for_ray(path, monkeypatch):
+def test_data_juicer_accepts_recipes_for_ray(path, monkeypatch, tmp_path):
     monkeypatch.chdir(REPOSITORY)
     monkeypatch.setenv("OPENAI_API_KEY", "none")
-    assert_accepted(path)
+    assert_accepted(path, tmp_path)
 
 
 @every_recipe
