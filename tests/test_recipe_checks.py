@@ -319,7 +319,7 @@ def test_an_operator_that_raised_on_some_rows_is_warned_of(tmp_path, embedded_ro
     found = read_jsonl(run_recipe(recipe_over(tmp_path, rows, [noted, *pipeline()[:2], REVERSE], "instruction", np=np)))
     assert found
     (warning,) = [line for line in lines if "words_num_filter raised" in line]
-    assert warning.startswith("topic_cluster_grouper: words_num_filter raised 1 time(s) (120 rows before it, 110")
+    assert warning.startswith("topic_cluster_grouper: words_num_filter raised 1 time (120 rows before it, 110")
     assert "Data-Juicer drops each batch" in warning
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from mergeit_ops.cli.epilogs import EXIT_CODES, end_with
 from mergeit_ops.cli.terminal import say
+from mergeit_ops.core.text.counts import many
 from mergeit_ops.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def _export(options: argparse.Namespace) -> int:
     new = sorted(set(folder.glob("requests-*.jsonl")) - known)
     for file in new:
         with file.open("rb") as lines:
-            say(f"{file}: {sum(1 for _ in lines):,} requests")
+            say(f"{file}: {many(sum(1 for _ in lines), 'request')}")
     if new:
         say("Run each file on a server, then read the responses: python -m mergeit_ops batch import RESPONSES")
         # A run with requests always stops with an error code, but the command has done its work.
@@ -122,8 +123,8 @@ def _import(options: argparse.Namespace) -> int:
     with closing(_ledger(options)) as ledger:
         taken = ledger.store_results(results)
     for file, (requests, missing) in taken.items():
-        without = f"; the next run sends the {missing:,} requests without a response again" if missing else ""
-        say(f"{file}: {requests - missing:,} responses to {requests:,} requests{without}")
+        without = f"; the next run sends the {many(missing, 'request')} without a response again" if missing else ""
+        say(f"{file}: {many(requests - missing, 'response')} to {many(requests, 'request')}{without}")
     if not taken:
         say(
             "This journal has no batch under way with the requests of these responses. Give the cache_path of the "
@@ -142,7 +143,7 @@ def _list(options: argparse.Namespace) -> int:
     for batch in batches:
         name = batch.file if batch.state == BY_HAND else batch.batch_id
         since = time.strftime("%Y-%m-%d %H:%M", time.localtime(batch.created_at))
-        say(f"{name or 'not submitted yet'}: {len(batch.keys):,} requests, since {since}")
+        say(f"{name or 'not submitted yet'}: {many(len(batch.keys), 'request')}, since {since}")
     if not batches:
         say("No batches are under way.")
     return 0
@@ -154,7 +155,7 @@ def _forget(options: argparse.Namespace) -> int:
         found = [batch for batch in ledger.open_batches() if batch.batch_id == options.name or batch.file == path]
         for batch in found:
             ledger.drop(batch.number)
-            say(f"{options.name}: dropped; the next run sends its {len(batch.keys):,} requests again.")
+            say(f"{options.name}: dropped; the next run sends its {many(len(batch.keys), 'request')} again.")
     if not found:
         raise DatasetError(f"No batch {options.name} is under way in this journal; `batch list` shows those that are.")
     return 0

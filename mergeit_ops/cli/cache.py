@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mergeit_ops.cli.arguments import whole_number
 from mergeit_ops.cli.terminal import say
+from mergeit_ops.core.text.counts import many
 from mergeit_ops.errors import DatasetError
 
 NAME = "cache"
@@ -33,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
     from mergeit_ops.llm import journal_contents
     from mergeit_ops.llm.journal import ANSWERS_FILE, LOSSES_FILE, default_cache_path, journal_file
 
-    kind, file_name = ("losses", LOSSES_FILE) if options.losses else ("answers", ANSWERS_FILE)
+    kind, one, file_name = ("losses", "loss", LOSSES_FILE) if options.losses else ("answers", "answer", ANSWERS_FILE)
     if options.path == "":
         # This happens with an unset shell variable. Without the check, --empty would empty the default journal.
         raise DatasetError(
@@ -47,14 +48,14 @@ def run(options: argparse.Namespace) -> int:
         return 0
     if options.empty:
         removed = journal_contents.forget(path, options.older_than or 0)
-        say(f"{path}: {removed:,} {kind} removed.")
+        say(f"{path}: {many(removed, one, kind)} removed.")
         return 0
     models = journal_contents.by_model(path)
-    say(f"{path}: {sum(part.answers for part in models):,} {kind}, {_size(path)}")
+    say(f"{path}: {many(sum(part.answers for part in models), one, kind)}, {_size(path)}")
     for part in models:
         tokens = f"{part.prompt_tokens:,} prompt and {part.completion_tokens:,} completion tokens, "
         say(
-            f"  {part.model or 'unknown model'}: {part.answers:,} {kind}, {'' if options.losses else tokens}"
+            f"  {part.model or 'unknown model'}: {many(part.answers, one, kind)}, {'' if options.losses else tokens}"
             f"{_day(part.first_at)} to {_day(part.last_at)}"
         )
     for answer in journal_contents.latest(path, options.show):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mergeit_ops.cli.terminal import say
+from mergeit_ops.core.text.counts import agree, many
 from mergeit_ops.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -103,18 +104,20 @@ def _of_dataset(path: Path) -> Iterable[str]:
     try:
         layout = resolve_format("auto", content)
         needed: Sequence[str] = layout.required_columns
-        yield f"{path}: {rows:,} rows, sample format {layout.name}"
+        yield f"{path}: {many(rows, 'row')}, sample format {layout.name}"
     except ValueError as error:
         keys = likely_keys(content)
         needed = [column for key, column in keys.items() if key != "query_key"]
         recipes = list(_recipes(content, needed, keys))
         if not recipes:
             raise DatasetError(f"{path}: {error}.") from error
-        yield f"{path}: {rows:,} rows; {error}."
+        yield f"{path}: {many(rows, 'row')}; {error}."
     yield from _recipes(content, needed, keys)
     for key in needed:
         if filled[key] < rows:
-            yield f"Data-Juicer's loader drops {rows - filled[key]:,} rows because {key} is null in them."
+            missing = rows - filled[key]
+            where = f"{key} is null in {agree(missing, 'it', 'them')}"
+            yield f"Data-Juicer's loader drops {many(missing, 'row')} because {where}."
 
 
 def _recipes(columns: Sequence[str], text_keys: Sequence[str], keys: Mapping[str, str]) -> Iterable[str]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mergeit_ops.cli.terminal import say
 from mergeit_ops.core.rows.identity import sample_digest
+from mergeit_ops.core.text.counts import agree, many
 from mergeit_ops.errors import DatasetError, RecipeError
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def _distinct_rows(options: argparse.Namespace) -> tuple[list[Sample], list[str]
     distinct = dict(zip(found.samples[::-1], (one.partition("-")[0] for one in found.ids[::-1]), strict=True))
     twice = len(found.samples) - len(distinct)
     again = f" Duplicates, which the judge scores once: {twice:,}." if twice else ""
-    say(f"Data: {found.rows:,} rows of '{options.data}'.{_without_text(found)}{again}")
+    say(f"Data: {many(found.rows, 'row')} of '{options.data}'.{_without_text(found)}{again}")
     return list(distinct), list(distinct.values())
 
 
@@ -135,13 +136,17 @@ def _tell_price(judge: Judge, sample: JudgedSample) -> None:
         return
     plan = judge.scorer.plan(sample.samples)
     tokens = plan["prompt_tokens"] + plan["completion_tokens"]
-    kept = f" ({plan['cache_hits']:,} answers are in the journal)" if plan["cache_hits"] else ""
+    kept = (
+        f" ({many(plan['cache_hits'], 'answer')} {agree(plan['cache_hits'], 'is', 'are')} in the journal)"
+        if plan["cache_hits"]
+        else ""
+    )
     if "cost" in plan:
         cost = f"together {plan['cost']:,.4f} at the given prices"
     else:
         cost = "at an unknown price (give price_per_1k_prompt and price_per_1k_completion in --judge-params)"
     say(
-        f"Price: {plan['calls']:,} calls{kept}, about {plan['prompt_tokens']:,} prompt tokens and "
+        f"Price: {many(plan['calls'], 'call')}{kept}, about {plan['prompt_tokens']:,} prompt tokens and "
         f"{plan['completion_tokens']:,} completion tokens, {cost}.",
         flush=True,
     )
@@ -162,7 +167,7 @@ def _tell_scores(judge: Judge, scores: Sequence[Score]) -> None:
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(missing.items()))
     without = f"; {missing.total():,} have no score and are left out ({reasons})" if missing else ""
     spread = f" (mean {np.mean(values):.2f}, spread {np.std(values):.2f}, {min(values):g} to {max(values):g})"
-    say(f"{len(values):,} rows have a score{spread if values else ''}{without}.")
+    say(f"{many(len(values), 'row')} {agree(len(values), 'has', 'have')} a score{spread if values else ''}{without}.")
     if isinstance(judge.scorer, ReportingScorer):
         figures = judge.scorer.figures()
         spent = [f"{figures[name]:,} {name.replace('_', ' ')}" for name in _SPENT if name in figures]

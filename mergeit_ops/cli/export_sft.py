@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from mergeit_ops.cli.terminal import as_json, say
+from mergeit_ops.core.text.counts import agree, many
 from mergeit_ops.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -174,7 +175,10 @@ def _summary(written: _Written, left_out: Counter[LeftOut], options: argparse.Na
     models = ", ".join(f"{model} ({count:,})" for model, count in written.models.most_common())
     yield f"{written.rows.total() + left_out.total():,} accepted merges; {written.rows.total():,} rows, by {models}"
     for name, count in sorted(written.rows.items()):
-        yield f"  {count:>7,} rows of {len(written.topics[name]):,} topics  {options.output / name}"
+        yield (
+            f"  {count:>7,} {agree(count, 'row', 'rows')} of {many(len(written.topics[name]), 'topic')}  "
+            f"{options.output / name}"
+        )
     for reason, count in left_out.items():
         yield f"  {count:>7,} left out: {reason.value}"
     if written.unproved:

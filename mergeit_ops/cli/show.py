@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from mergeit_ops.cli.terminal import say
 from mergeit_ops.core.formats.turns import spoken
 from mergeit_ops.core.rows import lineage, rewrites
+from mergeit_ops.core.text.counts import many
 
 if TYPE_CHECKING:
     from mergeit_ops.runs import ExportRow
@@ -66,9 +67,11 @@ def run(options: argparse.Namespace) -> int:
     if dry := finished.records.dry:
         say(f"Dry run: {', '.join(dry)} called no model, so the rows are not a result.")
     if choosers:
-        among = f" from {len(topics):,} topics" if topics else ""
+        among = f" from {many(len(topics), 'topic')}" if topics else ""
         counts[f"original, chosen by {choosers}{among}"] = counts.pop(_NOT_MERGED, 0)
-    say(f"{counts.total()} rows: " + ", ".join(f"{count} {status}" for status, count in counts.items() if count))
+    say(
+        f"{many(counts.total(), 'row')}: " + ", ".join(f"{count} {status}" for status, count in counts.items() if count)
+    )
     if total:
         say(f"{total} of them are rewritten")
     for row in shown:

@@ -14,6 +14,7 @@ from mergeit_ops.core.formats import Reading, SampleFormat, resolve_format
 from mergeit_ops.core.rows.identity import number_duplicates, sample_digest
 from mergeit_ops.core.rows.row_files import unpacked
 from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.text.counts import many
 from mergeit_ops.errors import DatasetError
 from mergeit_ops.runs.export_files import SUFFIXES, export_files, read_rows
 from mergeit_ops.runs.inputs import read_input
@@ -72,7 +73,7 @@ def read_set(path: Path, layout: Mapping[str, Any] | None = None) -> RowSet:
         vector = row.get(EMBEDDING)
         found.embeddings.append(vector if isinstance(vector, str) else None)
     if not found.samples:
-        raise DatasetError(f"{path}: none of its {found.rows:,} rows has both an instruction and a response.")
+        raise DatasetError(f"{path}: none of its {many(found.rows, 'row')} has both an instruction and a response.")
     found.ids = number_duplicates(digests, Counter())
     return found
 

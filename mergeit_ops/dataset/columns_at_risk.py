@@ -14,6 +14,7 @@ import pyarrow as pa
 from mergeit_ops.core.columns import EMBEDDING, is_carried, is_content
 from mergeit_ops.core.formats import SampleFormat
 from mergeit_ops.core.rows.identity import content_digests
+from mergeit_ops.core.text.counts import many
 from mergeit_ops.dataset.derived_columns import is_conversation, is_text
 from mergeit_ops.dataset.recipe import Recipe
 from mergeit_ops.dataset.recipe_columns import columns_read_after
@@ -58,7 +59,7 @@ def sentence(
     rest = [name for name in at_risk if name != column]
     also = f" (so would {', '.join(map(repr, rest))})" if rest else ""
     why = (
-        f"parents of {counts[column]:,} merges differ in it"
+        f"parents of {many(counts[column], 'merge')} differ in it"
         if counts.get(column)
         else "its values differ from row to row"
     )

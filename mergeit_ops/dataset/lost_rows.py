@@ -11,6 +11,7 @@ from typing import Any
 
 from loguru import logger
 
+from mergeit_ops.core.text.counts import many
 from mergeit_ops.dataset.foreign_rows import foreign_rows
 from mergeit_ops.dataset.recipe import Recipe, RecipeOperator, Step, recipe_and_place
 from mergeit_ops.dataset.run_log import RunLog, heard, log_file, worker_logs
@@ -95,7 +96,7 @@ class Arrival:
     def warnings(self) -> list[str]:
         """Return a sentence about each of these steps that raised."""
         return [
-            f"{self._step(number).name} raised {self._said.raised[name]:,} time(s){self._counts(number)}, first "
+            f"{self._step(number).name} raised {many(self._said.raised[name], 'time')}{self._counts(number)}, first "
             f"with: {self._said.errors.get(name)}. Data-Juicer drops each batch in which an operator raises, unless "
             f"skip_op_error is false. Each error is in the log{_log(self._recipe)}."
             for number in self._others
@@ -142,7 +143,7 @@ class Arrival:
         before, after = self._rows_before(number), self._said.left.get(number + 1)
         if before is None or after is None:
             return ""
-        return f" ({before:,} rows before it, {after:,} after)"
+        return f" ({many(before, 'row')} before it, {after:,} after)"
 
 
 _NULL_ADVICE = "; an operator that reads text fails on null, and on a column that holds lists, such as messages"

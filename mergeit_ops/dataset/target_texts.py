@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mergeit_ops.core.text.counts import many
 from mergeit_ops.dataset.sample_files import read_samples
 from mergeit_ops.errors import DatasetError
 
@@ -23,6 +24,6 @@ def read_target(path: Path, layout: Mapping[str, Any]) -> tuple[list[str], int]:
     texts = [found.sample.query for found in read_samples(path, layout)]
     found = [text for text in texts if text.strip()]
     if not found:
-        what = f"none of its {len(texts):,} rows has a text that can be read" if texts else "it is empty"
+        what = f"none of its {many(len(texts), 'row')} has a text that can be read" if texts else "it is empty"
         raise DatasetError(f"{path} has no texts: {what}")
     return found, len(texts) - len(found)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mergeit_ops.core.text.counts import many
 from mergeit_ops.core.topics.clustering import default_fit_sample_size, default_num_clusters, fit_topics
 from mergeit_ops.jobs.rows import Rows
 from mergeit_ops.jobs.sample_reader import SampleReader
@@ -53,7 +54,7 @@ def group_into_topics(rows: Rows, job: GroupingJob) -> tuple[Any, dict[str, Any]
     if len(rows):
         num_clusters = int(job.num_clusters or default_num_clusters(len(rows) - found.unreadable))
         size = int(job.fit_sample_size or default_fit_sample_size(num_clusters))
-        with working(f"{reader.operator}: fitting {num_clusters:,} topics"):
+        with working(f"{reader.operator}: fitting {many(num_clusters, 'topic')}"):
             model = fit_topics(identified.with_lowest_ids(size), num_clusters, job.pca_variance, job.seed)
     topics, sizes = identified.topics(model)
     figures = {

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from mergeit_ops.core.columns import BATCH_META, EMBEDDING
 from mergeit_ops.core.merging.pairing import Group
 from mergeit_ops.core.rows.lineage import TOPIC_ID
+from mergeit_ops.core.text.counts import many
 from mergeit_ops.core.vectors import encode_vectors
 from mergeit_ops.dataset.manifest import Manifest
 from mergeit_ops.dataset.merge_table import Merge
@@ -145,7 +146,7 @@ class LocalRows:
     ) -> T:
         """See `Rows`."""
         assert self._vectors is not None
-        with working(f"{reader.operator}: choosing of {len(self):,} rows"):
+        with working(f"{reader.operator}: choosing of {many(len(self), 'row')}"):
             return choose(self._vectors)
 
     def once(self, function: Callable[[], T], model: ModelUse | None = None) -> T:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from loguru import logger
 
 from mergeit_ops.core.measures.share import share_interval
+from mergeit_ops.core.text.counts import agree, many
 from mergeit_ops.jobs.merging import MergeJob
 from mergeit_ops.jobs.pairing import PairingJob
 
@@ -33,7 +34,8 @@ def advise(job: MergeJob, figures: Mapping[str, Any]) -> None:
             logger.info(f"{operator}: {_price_per_accepted(job, figures)}")
             if 0 < figures["pairs"] < _FEW_PAIRS * figures["rows_in"]:
                 logger.info(
-                    f"{operator}: {figures['pairs']:,} pairs in {figures['rows_in']:,} rows are few. A selector "
+                    f"{operator}: {many(figures['pairs'], 'pair')} in {many(figures['rows_in'], 'row')} "
+                    f"{agree(figures['pairs'], 'is', 'are')} few. A selector "
                     "leaves out similar rows first: of a few hundred rows keep all (select_ratio: 1.0 in the selector "
                     "before it) to have more pairs."
                 )
@@ -42,7 +44,8 @@ def advise(job: MergeJob, figures: Mapping[str, Any]) -> None:
 
             place = journal_place(job.llm.engine.settings.cache_path)
             logger.warning(
-                f"{operator}: {lost:,} answers could not be stored in the answer cache ({place}) and will be paid for "
+                f"{operator}: {many(lost, 'answer')} could not be stored in the answer cache ({place}) and will be "
+                "paid for "
                 "again; check whether its disk is full, or set cache_path to another folder."
             )
     if not (job.flattens_only or figures["pairs"]) and figures["rows_in"] >= 2:
@@ -74,8 +77,9 @@ def _price(figures: Mapping[str, Any]) -> str:
     cost = figures.get("planned_cost")
     price = "" if cost is None else f", at a cost of about {cost:.4g}"
     return (
-        f"a run would make {figures['planned_calls']:,} calls for {figures['pairs']:,} pairs "
-        f"({figures['planned_cache_hits']:,} answers are in the journal) and take about "
+        f"a run would make {many(figures['planned_calls'], 'call')} for {many(figures['pairs'], 'pair')} "
+        f"({many(figures['planned_cache_hits'], 'answer')} {agree(figures['planned_cache_hits'], 'is', 'are')} in "
+        "the journal) and take about "
         f"{figures['planned_prompt_tokens']:,} prompt and {figures['planned_completion_tokens']:,} completion "
         f"tokens{price}; answers that have to be asked for again come on top."
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from mergeit_ops.core.text.counts import agree, many
+
 __all__ = ["plan_table"]
 
 
@@ -22,7 +24,11 @@ def _lines(figures: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     if "pairs" in figures:
         yield "pairs", f"{figures['pairs']:,}", ""
     stored = figures["planned_cache_hits"]
-    yield "calls", f"{figures['planned_calls']:,}", f"{stored:,} answers are in the journal" if stored else ""
+    yield (
+        "calls",
+        f"{figures['planned_calls']:,}",
+        f"{many(stored, 'answer')} {agree(stored, 'is', 'are')} in the journal" if stored else "",
+    )
     prompt, fixed = figures["planned_prompt_tokens"], figures.get("planned_fixed_prompt_tokens")
     share = f"{fixed / prompt:.0%} of them the fixed prompt" if fixed and prompt else ""
     yield "prompt tokens", f"{prompt:,}", share

@@ -22,6 +22,7 @@ from loguru import logger
 from numpy.typing import NDArray
 
 from mergeit_ops.core.columns import EMBEDDING, ROW_ID, is_content
+from mergeit_ops.core.text.counts import many
 from mergeit_ops.embedding.defaults import DEFAULT_EMBEDDING_MODEL, STATIC
 from mergeit_ops.embedding.sentence_encoder import SentenceEncoder
 from mergeit_ops.embedding.static import files
@@ -130,7 +131,7 @@ def _model(rows: Rows, reader: SampleReader, texts: list[str]) -> StaticModel:
     start = time.perf_counter()
     model = rows.once(partial(_distilled, encoder, texts), ModelUse(reader.operator, encoder.accelerator))
     logger.info(
-        f"{reader.operator}: static token vectors were fitted to {len(texts):,} rows in "
+        f"{reader.operator}: static token vectors were fitted to {many(len(texts), 'row')} in "
         f"{time.perf_counter() - start:.0f} s, and are {model.name}."
     )
     try:

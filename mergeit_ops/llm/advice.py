@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mergeit_ops.core.secrets import shown_url
+from mergeit_ops.core.text.counts import many
 from mergeit_ops.llm.failures import CallFailedError, FailureKind
 from mergeit_ops.llm.servers import THINKING_SWITCHES
 
@@ -253,6 +254,6 @@ def too_many_failures(
     commonest = max(reasons, key=lambda reason: (reason in last_errors, reasons[reason]))
     cause = f", last error: {last_errors[commonest]}" if commonest in last_errors else ""
     return (
-        f"{failed} of {outcomes} requests to the LLM failed ({counts}{cause}), more than max_failure_ratio="
+        f"{failed} of {many(outcomes, 'request')} to the LLM failed ({counts}{cause}), more than max_failure_ratio="
         f"{max_failure_ratio} allows."
     )

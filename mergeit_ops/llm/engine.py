@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from loguru import logger
 
 from mergeit_ops.core.merging.replies import FailureReason, ReplyError
+from mergeit_ops.core.text.counts import agree
 from mergeit_ops.errors import LLMError, TooManyFailuresError
 from mergeit_ops.llm.advice import about_the_journal
 from mergeit_ops.llm.backend import BackendFactory, find_backend
@@ -201,7 +202,8 @@ class LLMEngine:
         number = 0 if journal.path is None else batches_under_way(journal.path)
         if number:
             logger.warning(
-                f"{number} batches are under way (`python -m mergeit_ops batch list`), and an online run pays again "
+                f"{number} {agree(number, 'batch is', 'batches are')} under way (`python -m mergeit_ops batch "
+                "list`), and an online run pays again "
                 "for what it asks of them: to take their answers, run the recipe with api_mode: batch first."
             )
 

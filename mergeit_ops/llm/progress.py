@@ -10,6 +10,7 @@ from typing import Any
 
 from loguru import logger
 
+from mergeit_ops.core.text.counts import many
 from mergeit_ops.llm.prices import Prices
 from mergeit_ops.llm.usage import Usage
 from mergeit_ops.progress import progress_bar
@@ -92,7 +93,8 @@ class Progress:
     def _state(self) -> str:
         usage = self._usage
         state = (
-            f"{usage.answered} with a usable answer, {sum(usage.failures.values())} failed, {usage.calls} calls, "
+            f"{usage.answered} with a usable answer, {sum(usage.failures.values())} failed, "
+            f"{many(usage.calls, 'call')}, "
             f"{usage.cache_hits} from cache, {usage.total_tokens} tokens ({usage.total_tokens / self._elapsed_s:.0f}/s)"
         )
         if self._prices is None:

@@ -11,6 +11,7 @@ from loguru import logger
 from mergeit_ops.constraints import Constraint, Number, OneOf
 from mergeit_ops.core.columns import STATS
 from mergeit_ops.core.gate.comparison import Bounds
+from mergeit_ops.core.text.counts import agree, many
 from mergeit_ops.dataset.tables import python_rows
 from mergeit_ops.errors import DatasetError, RecipeError
 from mergeit_ops.ops.parameters import declare
@@ -108,5 +109,5 @@ class BoundedFilter(StatsFilter):
             said = ", ".join(f"{reason} {number:,}" for reason, number in reasons.items())
             done = "dropped" if self.on_missing_score == "drop" else "kept"
             # The gate counts merges too, which it rejects without a score.
-            told = f" and are {done}: {said}" if said else f"; {self.status} says why"
-            logger.warning(f"{self._name}: {count:,} samples have no score{told}.")
+            told = f" and {agree(count, 'is', 'are')} {done}: {said}" if said else f"; {self.status} says why"
+            logger.warning(f"{self._name}: {many(count, 'sample')} {agree(count, 'has', 'have')} no score{told}.")

@@ -15,6 +15,7 @@ from mergeit_ops.core.columns import is_content
 from mergeit_ops.core.rows.identity import number_duplicates
 from mergeit_ops.core.selection.row_budget import extreme_order, random_order
 from mergeit_ops.core.selection.token_budget import fitting
+from mergeit_ops.core.text.counts import agree, many
 from mergeit_ops.errors import DatasetError
 from mergeit_ops.jobs.fields import Field
 from mergeit_ops.jobs.row_facts import TOKENS_OF, FactReader, RowFacts
@@ -166,7 +167,7 @@ class BudgetSelector(SampleOperator, Selector, Pipeline):
         figures = {"rows_in": rows_in, "rows_out": rows_out}
         if self.select_num is not None and rows_out < self.select_num:
             figures["missing"] = self.select_num - rows_out
-            why = f"there are {rows_in:,} samples"
+            why = f"there {agree(rows_in, 'is', 'are')} {many(rows_in, 'sample')}"
             if rows_out < rows_in:
                 why = f"{rows_out:,} of {rows_in:,} samples have a number at {self.field_key}"
             logger.warning(f"{self._name}: {why}, fewer than the {self.select_num:,} of select_num; those are kept.")

@@ -14,6 +14,7 @@ from mergeit_ops.constraints import PATHS, Number, OneOf
 from mergeit_ops.core.columns import STATS
 from mergeit_ops.core.contamination import CLEAN, ContaminationBounds
 from mergeit_ops.core.rows.identity import content_digest
+from mergeit_ops.core.text.counts import agree, many
 from mergeit_ops.dataset.benchmark_rows import BenchmarkRow, read_benchmarks
 from mergeit_ops.distributed import in_ray_worker
 from mergeit_ops.errors import DatasetError, RecipeError
@@ -106,7 +107,10 @@ class DecontaminationFilter(EmbeddingOperator, StatsFilter):
         except DatasetError as error:
             raise RecipeError(f"{self._name}: paths cannot be used: {error}.") from error
         if blank:
-            logger.warning(f"{self._name}: {blank:,} rows of the benchmarks have no readable text and are left out.")
+            logger.warning(
+                f"{self._name}: {many(blank, 'row')} of the benchmarks "
+                f"{agree(blank, 'has no readable text and is', 'have no readable text and are')} left out."
+            )
         return rows
 
     @classmethod

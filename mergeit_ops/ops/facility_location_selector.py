@@ -11,6 +11,7 @@ from loguru import logger
 from mergeit_ops.constraints import OPTIONAL_TEXT, Number, OneOf
 from mergeit_ops.core.selection.budget import ALLOCATIONS
 from mergeit_ops.core.selection.facility_location import METRICS, FacilityLocation
+from mergeit_ops.core.text.counts import agree, many
 from mergeit_ops.dataset.target_texts import read_target
 from mergeit_ops.errors import DatasetError, RecipeError
 from mergeit_ops.ops.parameters import declare, set_to
@@ -121,7 +122,10 @@ class FacilityLocationSelector(ScoredSelector):
         except DatasetError as error:
             raise RecipeError(f"{self._name}: target_path cannot be used: {error}.") from error
         if blank:
-            logger.warning(f"{self._name}: {blank:,} rows of target_path have no readable text and are left out.")
+            logger.warning(
+                f"{self._name}: {many(blank, 'row')} of target_path "
+                f"{agree(blank, 'has no readable text and is', 'have no readable text and are')} left out."
+            )
         return tuple(texts)
 
     @property

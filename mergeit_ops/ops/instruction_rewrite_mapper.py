@@ -15,6 +15,7 @@ from mergeit_ops.core.rewriting.chains import RewriteMethod
 from mergeit_ops.core.rewriting.methods import REWRITINGS
 from mergeit_ops.core.rewriting.tree import NODES_PER_CALL
 from mergeit_ops.core.text.characters import printable
+from mergeit_ops.core.text.counts import agree, many
 from mergeit_ops.dataset.derived_columns import DerivedColumns
 from mergeit_ops.dataset.manifest import log_summary
 from mergeit_ops.dataset.recipe import recipe_and_place
@@ -161,7 +162,10 @@ class InstructionRewriteMapper(LLMOperator, Mapper):
                 may_use_gpu=self.may_use_gpu,
             )
             if not self.dry_run:
-                logger.info(f"{self._name}: {len(rows):,} samples go to {printable(self._engine.model)}.")
+                logger.info(
+                    f"{self._name}: {many(len(rows), 'sample')} {agree(len(rows), 'goes', 'go')} to "
+                    f"{printable(self._engine.model)}."
+                )
             rewritten = rewrite_rows(rows, job, manifest)
             if is_ray_dataset(dataset) and not self.dry_run:
                 from mergeit_ops.distributed.new_columns import forget_column, note_column

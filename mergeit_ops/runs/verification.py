@@ -16,6 +16,7 @@ from typing import Any, get_args
 from mergeit_ops.core.formats import Problem
 from mergeit_ops.core.rows import lineage
 from mergeit_ops.core.rows.identity import base_id, exact_digest
+from mergeit_ops.core.text.counts import agree, many
 from mergeit_ops.runs.comparing import differing_columns, is_plain
 from mergeit_ops.runs.export_index import KEPT, ExportIndex, Place, Suspect, without
 from mergeit_ops.runs.inputs import InputRows
@@ -106,7 +107,8 @@ class _Check:
         if first is not None and self._export.labelled:
             number = self._export.rows - self._export.labelled
             self._found.violations.append(
-                f"{number:,} rows of the export have no lineage, but other rows do; the first is {first}."
+                f"{many(number, 'row')} of the export {agree(number, 'has', 'have')} no lineage, but other rows do; "
+                f"the first is {first}."
             )
         if first is not None:
             self._settle_unlabelled(entered)
@@ -151,7 +153,10 @@ class _Check:
             )
         if not left:
             return
-        what = f"{len(left):,} rows of the export have no counterpart in {'INPUT' if entered is None else 'this run'}"
+        what = (
+            f"{many(len(left), 'row')} of the export {agree(len(left), 'has', 'have')} no counterpart in "
+            f"{'INPUT' if entered is None else 'this run'}"
+        )
         where = f"the first is {left[0].where}"
         changers = (*self._recipe.before_ours().changers, *self._changers)
         odd = not self._input_is_plain or any(not is_plain(row.content) for row in left)
@@ -193,19 +198,23 @@ class _Check:
         self._found.violations += _first(changed, "rows are not what they were")
         if later:
             self._found.remarks.append(
-                f"{later:,} rows of the export differ from what they were after {self._operator}: "
-                f"{listed(self._changers)} may have changed them, or somebody edited the file."
+                f"{many(later, 'row')} of the export "
+                f"{agree(later, 'differs from what it was', 'differ from what they were')} after "
+                f"{self._operator}: {listed(self._changers)} may have changed {agree(later, 'it', 'them')}, or "
+                "somebody edited the file."
             )
         if widened:
             names = dict.fromkeys(name for added in widened for name in added)
             self._found.remarks.append(
-                f"{len(widened):,} rows of the export are as they were after {self._own_name}, but have more columns: "
+                f"{many(len(widened), 'row')} of the export "
+                f"{agree(len(widened), 'is as it was', 'are as they were')} after "
+                f"{self._own_name}, but {agree(len(widened), 'has', 'have')} more columns: "
                 f"{', '.join(map(repr, names))}. The values there cannot be proved: {listed(self._changers)} may have "
                 "added them."
             )
         if unproved:
             self._found.remarks.append(
-                f"{unproved:,} rows cannot be proved to be unchanged: the form of the export rounds "
+                f"{many(unproved, 'row')} cannot be proved to be unchanged: the form of the export rounds "
                 "numbers or writes times as text, and INPUT has no row to compare them with."
             )
 
@@ -404,11 +413,11 @@ class _Check:
         self._found.remarks.append("The record does not name the selected rows: only their number was checked.")
         if self._export.rows > expected or (self._export.rows < expected and not behind.takers):
             self._found.violations.append(
-                f"The selector kept {expected:,} rows, and the export has {self._export.rows:,}."
+                f"The selector kept {many(expected, 'row')}, and the export has {self._export.rows:,}."
             )
         elif self._export.rows < expected:
             self._found.remarks.append(
-                f"The selector kept {expected:,} rows, and the export has {self._export.rows:,}; "
+                f"The selector kept {many(expected, 'row')}, and the export has {self._export.rows:,}; "
                 f"{listed(behind.takers)} may have taken the others away."
             )
         return {}
@@ -446,7 +455,8 @@ class _Check:
         left = records[-1].get("figures", {}).get("rows_out")
         if left is not None and left != self._export.rows:
             self._found.violations.append(
-                f"The last operator, {process[-1]}, passed on {left:,} rows, but the export has {self._export.rows:,}."
+                f"The last operator, {process[-1]}, passed on {many(left, 'row')}, but the export has "
+                f"{self._export.rows:,}."
             )
 
     def _check_earlier_stages(self) -> None:
@@ -558,10 +568,14 @@ class _Check:
         if not self._stage.kind:
             number = self._export.rows - self._untold
             among = f", among the {self._export.rows:,} rows that left the recipe" if self._untold else ""
-            return f"The conservation law holds: {number:,} rows of INPUT are in the export, each once{among}."
+            return (
+                f"The conservation law holds: {many(number, 'row')} of INPUT {agree(number, 'is', 'are')} in the "
+                f"export, each once{among}."
+            )
         if entered is None:
             return (
-                f"The conservation law holds: {self._export.rows:,} rows were selected, and as many are in the export."
+                f"The conservation law holds: {many(self._export.rows, 'row')} "
+                f"{agree(self._export.rows, 'was', 'were')} selected, and as many are in the export."
             )
         there = len(entered) - len(missing)
         as_they_were = "as they were"
@@ -639,7 +653,7 @@ def _first(sentences: Sequence[str], what: str) -> Iterator[str]:
 
 
 def _rows(number: int) -> str:
-    return "1 row was" if number == 1 else f"{number:,} rows were"
+    return f"{many(number, 'row')} {agree(number, 'was', 'were')}"
 
 
 def _belongs(merge: str | None) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 from mergeit_ops.core.formats.traces import part_trace
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.text.code import code_line_share
+from mergeit_ops.core.text.counts import many
 from mergeit_ops.core.text.language import language_of
 from mergeit_ops.errors import temporary_files
 
@@ -133,7 +134,7 @@ class TrainedOn:
         named = [f"{name} {share:.1%}" for name, share in self.languages.items() if share >= LEAST_SHARE]
         length = self.response_characters
         return (
-            f"{self.rows:,} rows; languages: {', '.join(named) or 'none that could be told'}; responses of "
+            f"{many(self.rows, 'row')}; languages: {', '.join(named) or 'none that could be told'}; responses of "
             f"{length['shortest']:,} to {length['longest']:,} characters, half of them up to {length['median']:,}; "
             f"code in {self.code_share:.1%} of them, reasoning traces in {self.trace_share:.1%}."
         )

@@ -24,7 +24,7 @@ def test_batches_are_listed_and_given_up_by_name(journal, capsys):
     assert cli.main(["batch", "list", "--cache-path", str(journal)]) == 0
     listed = capsys.readouterr().out.splitlines()
     assert listed[0].startswith("batch_1: 2 requests, since ")
-    assert listed[1].startswith("not submitted yet: 1 requests")
+    assert listed[1].startswith("not submitted yet: 1 request,")
     assert cli.main(["batch", "forget", "batch_1", "--cache-path", str(journal)]) == 0
     assert "sends its 2 requests again" in capsys.readouterr().out
     assert cli.main(["batch", "forget", "batch_1", "--cache-path", str(journal)]) == 1

@@ -38,7 +38,7 @@ def test_it_tells_answers_and_tokens_by_model(journal, capsys):
     head, *models = capsys.readouterr().out.splitlines()
     assert head == f"{journal}: 3 answers, 0.0 MB"
     assert re.match(r"  gpt-4o: 2 answers, 1,100 prompt and 50 completion tokens, 2\d{3}-\d\d-\d\d", models[0])
-    assert models[1].startswith("  unknown model: 1 answers, 7 prompt and 0 completion tokens")
+    assert models[1].startswith("  unknown model: 1 answer, 7 prompt and 0 completion tokens")
 
 
 def test_it_shows_the_newest_answers(journal, capsys):
@@ -63,7 +63,7 @@ def test_it_removes_old_answers_only(journal, capsys):
     connection.commit()
     connection.close()
     assert cli.main(["cache", str(journal), "--empty", "--older-than", "30"]) == 0
-    assert "1 answers removed" in capsys.readouterr().out
+    assert "1 answer removed" in capsys.readouterr().out
     with Journal(journal) as left:
         assert (left.get("a"), left.get("b")) == (None, '{"second": 2}')
 
@@ -167,10 +167,10 @@ def test_a_file_of_the_first_format_is_shown_as_it_is_and_can_be_emptied(tmp_pat
     file = write_first_format(tmp_path / "answers.db")
     before = contents(tmp_path)
     assert cli.main(["cache", str(file), "--show", "1"]) == 0
-    assert "unknown model: 1 answers, 1 prompt and 2 completion tokens" in capsys.readouterr().out
+    assert "unknown model: 1 answer, 1 prompt and 2 completion tokens" in capsys.readouterr().out
     assert contents(tmp_path) == before
     assert cli.main(["cache", str(file), "--empty"]) == 0
-    assert "1 answers removed" in capsys.readouterr().out
+    assert "1 answer removed" in capsys.readouterr().out
 
 
 def test_a_run_stores_its_answers_while_the_journal_is_emptied(tmp_path, monkeypatch):

@@ -28,7 +28,7 @@ def test_check_tells_what_a_dataset_needs_in_a_recipe(tmp_path, capsys):
     assert status == 0
     assert "2 rows, sample format query_response" in printed
     assert "Recipes that run on it with --text_keys '[query, response]':" in printed
-    assert "drops 1 rows because query is null" in printed
+    assert "drops 1 row because query is null" in printed
     chats = [{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}]
     _, printed, _ = checked(write_jsonl(tmp_path / "chats.jsonl", chats), capsys)
     assert "with --text_keys messages:\n" in printed

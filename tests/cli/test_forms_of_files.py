@@ -70,7 +70,7 @@ def test_check(tmp_path, capsys, form):
     path = stored(tmp_path, form, [content("é", "b"), content("c", "d") | {"output": None}])
     said = printed(capsys, "check", path)
     assert f"{path}: 2 rows, sample format alpaca" in said
-    assert "drops 1 rows because output is null in them" in said
+    assert "drops 1 row because output is null in it" in said
 
 
 @every_form

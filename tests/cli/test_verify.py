@@ -477,7 +477,7 @@ def test_rows_that_only_got_a_column_after_the_gate_are_as_they_were(verify, dat
     assert "differ from what they were" not in found.text
     # Another change is told from it.
     spoil(export, lambda rows: first(rows, "original").update(output="another"))
-    assert "1 rows of the export differ from what they were" in verify(data, export).text
+    assert "1 row of the export differs from what it was" in verify(data, export).text
 
 
 def test_a_column_that_no_operator_can_have_added_is_a_change(verify, data, tmp_path):

@@ -103,7 +103,7 @@ def test_columns_of_other_names(tmp_path):
     ("rows", "sentence"),
     [
         ([], "has no rows"),
-        ([content("Say a.", " ")], "none of its 1 rows has both an instruction and a response"),
+        ([content("Say a.", " ")], "none of its 1 row has both an instruction and a response"),
     ],
 )
 def test_nothing_to_look_at_is_said_in_a_sentence(tmp_path, rows, sentence):

@@ -61,7 +61,7 @@ def test_rows_without_a_text_are_counted(tmp_path):
         ("none.txt", None, r"none\.txt cannot be read \(No such file"),
         ("empty.jsonl", b"", r"empty\.jsonl has no texts: it is empty"),
         ("empty.txt", b"\n \n", r"empty\.txt has no texts: it is empty"),
-        ("blank.jsonl", b'{"instruction": " ", "output": "x"}', r"none of its 1 rows has a text"),
+        ("blank.jsonl", b'{"instruction": " ", "output": "x"}', r"none of its 1 row has a text"),
         ("bad.jsonl", b'{"instruction": ', r"bad\.jsonl, line 1, is not a JSON object"),
         ("latin.txt", "café".encode("latin-1"), r"latin\.txt is not text in UTF-8"),
         ("other.jsonl", b'{"title": "x"}', r"other\.jsonl: no sample format fits"),

@@ -19,7 +19,7 @@ def test_a_row_without_a_score_is_kept_or_dropped_as_asked_and_told(lines, what,
     given = make_dataset(rows("three", " "))
     assert outputs(by_length(on_missing_score=what, **bound).run(given)) == left
     done = "dropped" if what == "drop" else "kept"
-    assert any(f"1 samples have no score and are {done}: empty_response 1" in line for line in lines)
+    assert any(f"1 sample has no score and is {done}: empty_response 1" in line for line in lines)
 
 
 def test_a_row_without_a_score_stops_the_run_where_that_is_asked():

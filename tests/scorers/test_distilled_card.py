@@ -25,7 +25,7 @@ def test_a_card_says_what_made_it_how_far_it_agrees_and_whose_it_is():
     # A line break or a bar of a rubric does not break the table.
     assert "One \\| two\\n three" in text
     assert "They agree." in text
-    assert "Trained on 1 rows; languages: en 100.0%;" in text
+    assert "Trained on 1 row; languages: en 100.0%;" in text
     assert "| all  | 30    | 0.910    |" in text
     # Tables without lines are left out.
     assert "Triples" not in text

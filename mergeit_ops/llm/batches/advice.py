@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mergeit_ops.core.secrets import shown_url
+from mergeit_ops.core.text.counts import agree, many
 from mergeit_ops.llm.failures import CallFailedError
 
 __all__ = [
@@ -102,7 +103,8 @@ def requests_written(paths: Sequence[str], number: int, model: str, journal: obj
     """
     example = f"vllm run-batch -i {paths[0]} -o responses.jsonl --model {model}"
     return (
-        f"{number:,} requests are in {_shown(paths)}. Run each file, for instance by `{example}`, then read the "
+        f"{many(number, 'request')} {agree(number, 'is', 'are')} in {_shown(paths)}. Run each file, for instance by "
+        f"`{example}`, then read the "
         f"responses by `python -m mergeit_ops batch import responses.jsonl --cache-path {journal}` and run the same "
         "recipe again."
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from loguru import logger
 
 from mergeit_ops.core.merging.replies import FailureReason
+from mergeit_ops.core.text.counts import many
 from mergeit_ops.errors import DiskError, LLMUnavailableError, TooManyFailuresError
 from mergeit_ops.llm.advice import parameter_cure, unavailable
 from mergeit_ops.llm.backend import BatchFactory, Completion
@@ -295,7 +296,7 @@ class BatchStage(Stage[T]):
             self._ledger.note(number, SUBMITTED, batch_id=made.id)
             self._usage.batches += 1
             logger.info(
-                f"LLM batch {made.id}: {len(keys):,} requests submitted, to be answered within "
+                f"LLM batch {made.id}: {many(len(keys), 'request')} submitted, to be answered within "
                 f"{batching.completion_window}."
             )
             return SubmittedBatch(number, tag, SUBMITTED, file_id, made.id, time.time(), keys)

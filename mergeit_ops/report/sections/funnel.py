@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mergeit_ops.core.text.counts import many
 from mergeit_ops.report.section import Section
 from mergeit_ops.report.surveyed_run import SurveyedRun
 
@@ -91,15 +92,15 @@ def _steps(record: Mapping[str, Any], rows_out: int) -> list[tuple[str, int, str
     """Return the steps of one operator: name, number of rows, and note."""
     figures, step = record["figures"], (record.get("role") or {}).get("step", "")
     if "merged" in figures:
-        return [(step or "Merged", rows_out, f"{_many(figures['merged'], 'merge')} made")]
+        return [(step or "Merged", rows_out, f"{many(figures['merged'], 'merge')} made")]
     if "rewritten" in figures:
-        return [(step or "Rewritten", rows_out, f"{_many(figures['rewritten'], 'row')} rewritten")]
+        return [(step or "Rewritten", rows_out, f"{many(figures['rewritten'], 'row')} rewritten")]
     if "backtranslated" in figures:
-        return [(step, rows_out, f"{_many(figures['backtranslated'], 'text')} made a sample")]
+        return [(step, rows_out, f"{many(figures['backtranslated'], 'text')} made a sample")]
     if "rejected" in figures or "accepted" in figures:
         return _gated(figures, step or "Gated", rows_out)
     topics, selected = figures.get("topics"), record.get("selected")
-    note = f"{selected} of {topics:,} topics" if selected and topics else selected or ""
+    note = f"{selected} of {many(topics, 'topic')}" if selected and topics else selected or ""
     return [(step, rows_out, note)] if step else []
 
 
@@ -108,12 +109,8 @@ def _gated(figures: Mapping[str, Any], step: str, rows_out: int) -> list[tuple[s
     rejected = sum((figures.get("rejected") or {}).values())
     steps = []
     if figures.get("accepted") or rejected:
-        note = f"{_many(figures.get('accepted') or 0, 'merge')} accepted, {rejected:,} taken apart again"
+        note = f"{many(figures.get('accepted') or 0, 'merge')} accepted, {rejected:,} taken apart again"
         steps.append((step, rows_out + filtered, note))
     if filtered:
         steps.append(("Kept by score", rows_out, "others were outside min_score and max_score"))
     return steps
-
-
-def _many(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mergeit_ops.core.merging.reasons import REASONS
+from mergeit_ops.core.text.counts import many
 from mergeit_ops.report.merge_texts import MergeTexts, chosen, texts_of, within
 from mergeit_ops.report.rendering import count, plain, rounded
 from mergeit_ops.report.section import Section
@@ -25,7 +26,7 @@ def build(run: SurveyedRun) -> Section | None:
     merges = run.survey.merges
     if run.layout is None or not merges:
         return None
-    run.say(f"Reading the texts of {len(merges):,} merges ...")
+    run.say(f"Reading the texts of {many(len(merges), 'merge')} ...")
     shown = within(texts_of(run.run.rows(), run.layout, merges, chosen(merges, seed=run.seed)))
     run.notes.append(
         f"Texts longer than {count(TEXT_LIMIT)} characters are cut in the list of merges, which says how much is cut."

@@ -334,7 +334,7 @@ def test_an_online_run_warns_of_batches_under_way():
     finally:
         logger.remove(number)
     assert len(said) == 1
-    assert "1 batches are under way" in said[0]
+    assert "1 batch is under way" in said[0]
 
 
 def test_answers_to_what_nobody_asks_any_more_are_kept():
