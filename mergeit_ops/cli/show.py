@@ -1,4 +1,4 @@
-"""`show`: print what each operator did, counts of the exported rows, and some merges, rewritten rows and chosen rows."""
+"""`show`: print what each operator did, counts of the exported rows, and some merges, rewritten and chosen rows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mergeit_ops.runs.records import Record, Records
 
 NAME = "show"
-HELP = "Show what each operator of a run did, count the rows of its export, and print merges, rewritten and chosen rows."
+HELP = "Show what each operator of a run did, count the exported rows, and print merges, rewritten and chosen rows."
 EXAMPLE = ("show outputs/quickstart/merged.jsonl --merges 3",)
 
 _WIDTH = 100

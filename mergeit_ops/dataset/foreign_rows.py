@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,13 +24,21 @@ _MOST_RECIPES = 4
 def explain_foreign_rows(causes: Sequence[BaseException]) -> str | None:
     """Return what to do about an error of the loader or of a step that misses a column; None for other errors.
 
-    :param causes: the error and its causes.
+    :param causes: the error and its causes. One of them was raised in a run of Data-Juicer; an error that the program
+        raises after a run is none of ours.
     """
+    if not any(map(_is_of_a_run, causes)):
+        return None
     recipe = current_recipe()
     if recipe is None or not any(step.is_ours for step in recipe.steps):
         return None
     misses = any(isinstance(cause, KeyError) or _NO_KEY.search(str(cause)) for cause in causes)
     return foreign_rows(recipe) if misses else None
+
+
+def _is_of_a_run(error: BaseException) -> bool:
+    modules = (frame.f_globals.get("__name__") or "" for frame, _ in traceback.walk_tb(error.__traceback__))
+    return any(module.partition(".")[0] == "data_juicer" for module in modules)
 
 
 def foreign_rows(recipe: Recipe) -> str | None:

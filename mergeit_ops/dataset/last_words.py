@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
@@ -36,19 +37,27 @@ def _explaining(
 ) -> Callable[[type[BaseException], BaseException, TracebackType | None], Any]:
     def explain(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         show(kind, error, trace)
-        causes = list(_causes(error))
-        if any(isinstance(cause, MergeItError) for cause in causes):
-            return
-        if (sentences := next(filter(None, (explainer(causes) for explainer in _explainers)), None)) is not None:
-            logger.error(sentences)
+        # A second traceback, of the explanation, would follow the one that matters.
+        with suppress(Exception):
+            if (sentences := _explanation(error)) is not None:
+                logger.error(sentences)
 
     return explain
 
 
+def _explanation(error: BaseException) -> str | None:
+    causes = list(_causes(error))
+    # Ctrl-C needs no explanation, whatever it interrupted.
+    if not isinstance(error, Exception) or any(isinstance(cause, MergeItError) for cause in causes):
+        return None
+    return next(filter(None, (explainer(causes) for explainer in _explainers)), None)
+
+
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
     seen: set[int] = set()
-    while isinstance(error, BaseException) and id(error) not in seen:
+    while error is not None and id(error) not in seen:
         yield error
         seen.add(id(error))
-        # Ray keeps the error of a task in `cause`.
-        error = getattr(error, "cause", None) or error.__cause__ or error.__context__
+        # Ray keeps the error of a task in `cause`; other libraries may keep anything there.
+        links = (getattr(error, "cause", None), error.__cause__, error.__context__)
+        error = next((link for link in links if isinstance(link, BaseException)), None)

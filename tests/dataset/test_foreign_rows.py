@@ -55,12 +55,21 @@ def test_rows_of_no_layout_are_told_the_keys(tmp_path):
     )
 
 
-def test_other_errors_are_not_explained(tmp_path, chats):
-    recipe = write_recipe(tmp_path, [SELECT], chats, text_keys="messages")
-    run_recipe(recipe)
-    assert explain_foreign_rows([KeyError("x")]) is None
-    explained(recipe, "--text_keys", "output")
-    assert explain_foreign_rows([ValueError("There is no room")]) is None
+def test_an_error_of_a_run_whose_rows_have_the_columns_is_not_explained(tmp_path, chats):
+    step = {"python_lambda_mapper": {"lambda_str": "lambda row: {**row, 'n': row['x']}", "skip_op_error": False}}
+    assert explained(write_recipe(tmp_path, [step, SELECT], chats, text_keys="messages")) is None
+
+
+def test_a_run_without_our_operators_is_not_explained(tmp_path, chats):
+    step = {"python_lambda_mapper": {"lambda_str": "lambda row: {**row, 'n': row['output']}", "skip_op_error": False}}
+    assert explained(write_recipe(tmp_path, [step], chats, text_keys=["output"])) is None
+
+
+def test_an_error_after_a_run_is_not_explained(tmp_path, chats):
+    assert explained(write_recipe(tmp_path, [SELECT], chats, text_keys="output"))
+    with pytest.raises(KeyError) as raised:
+        {}["output"]
+    assert explain_foreign_rows([raised.value]) is None
 
 
 def test_the_command_ends_with_the_explanation(tmp_path, chats):

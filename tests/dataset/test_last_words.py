@@ -49,3 +49,33 @@ def test_an_explainer_is_asked_once(ends):
     last_words.explain_failures(explain)
     assert ends(ValueError("x")) == []
     assert len(asked) == 1
+
+
+def test_the_hook_before_it_shows_the_traceback_first(monkeypatch, lines):
+    monkeypatch.setattr(sys, "excepthook", lambda *error: lines.append(error))
+    monkeypatch.setattr(last_words, "_explainers", [])
+    last_words.explain_failures(lambda causes: "A")
+    error = ValueError("x")
+    lines.clear()
+    sys.excepthook(ValueError, error, None)
+    assert lines == [(ValueError, error, None), "A"]
+
+
+def test_an_explainer_that_fails_says_nothing(ends):
+    last_words.explain_failures(lambda causes: 1 / 0)
+    assert ends(ValueError("x")) == []
+
+
+def test_an_interrupt_is_not_explained(ends):
+    last_words.explain_failures(lambda causes: "A")
+    error = KeyboardInterrupt()
+    error.__context__ = KeyError("y")
+    assert ends(error) == []
+
+
+def test_the_cause_is_found_behind_an_attribute_that_is_no_error(ends):
+    last_words.explain_failures(lambda causes: "A" if any(isinstance(one, KeyError) for one in causes) else None)
+    error = ValueError("x")
+    error.cause = "text"
+    error.__cause__ = KeyError("y")
+    assert ends(error) == ["A"]
