@@ -79,7 +79,7 @@ def test_what_failed_or_is_missing_or_cannot_be_used_is_told_apart(tmp_path, cap
     first = {line["body"]["messages"][0]["content"][0]: line for line in requests_in(folder)}
     written = write(tmp_path / "a.jsonl", [response(first["0"]), failure(first["1"]), response(first["2"], "no")])
     assert cli.main(["batch", "import", written]) == 0
-    assert "sends the 1 requests without a response again" in capsys.readouterr().out
+    assert "sends the 1 request without a response again" in capsys.readouterr().out
     with pytest.raises(LLMUnavailableError, match="2 requests are in"):
         answers_of(by_hand(folder), asked)
     again = requests_in(folder)
