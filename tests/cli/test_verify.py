@@ -298,7 +298,7 @@ def test_a_row_of_another_run_is_found(verify, data, spoiled):
     spoil(spoiled, lambda rows: [*rows[:-1], foreign | {META: None}])
     found = verify(data, spoiled)
     assert found.code == 1
-    assert "have no counterpart in this run, and no lineage" in found.text
+    assert "has no counterpart in this run, and no lineage" in found.text
 
 
 @pytest.mark.parametrize("drop", ["row", "lineage"])
