@@ -39,7 +39,7 @@ class Encoder(Protocol):
     def encode(self, texts: Sequence[str], batch_size: int | None = None) -> NDArray[np.float32]:
         """Embed texts; a text that exceeds the model's window is cut.
 
-        :param texts: n texts; an empty text is allowed.
+        :param texts: n texts; an empty text is allowed, and half a surrogate pair counts as a question mark.
         :param batch_size: most texts that are embedded at the same time on a CPU; None: the encoder chooses.
         :return: (n, width) float32, rows of unit norm.
         """

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from loguru import logger
 
+from mergeit_ops.core.text.characters import encodable
 from mergeit_ops.embedding.defaults import DEFAULT_EMBEDDING_MODEL, is_default
 from mergeit_ops.embedding.distinct import encode_distinct
 from mergeit_ops.embedding.encoder import Window
@@ -90,6 +91,7 @@ class SentenceEncoder:
             parallel; a smaller number runs fewer batches. None: one batch per core.
         :return: (n, width) float32, rows of unit norm.
         """
+        texts = list(map(encodable, texts))
         return encode_distinct(texts, self.width, partial(self._encode_distinct, batch_size=batch_size))
 
     def windows(self, texts: Sequence[str]) -> Mapping[int, Sequence[Window]]:
@@ -97,8 +99,9 @@ class SentenceEncoder:
         room = self._room
         if room is None:
             return {}
+        texts = list(map(encodable, texts))
         # A token has at least one byte of text.
-        long = [row for row, text in enumerate(texts) if len(text.encode("utf-8", "replace")) > room]
+        long = [row for row, text in enumerate(texts) if len(text.encode("utf-8")) > room]
         found = {}
         for row, places in zip(long, token_places(self._model.tokenizer, [texts[row] for row in long]), strict=True):
             if len(places) > room:

@@ -32,6 +32,14 @@ def test_one_encoder_per_process_serves_every_operator():
     assert load_encoder() is load_encoder(DEFAULT_EMBEDDING_MODEL, "cpu")
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_half_a_surrogate_pair_counts_as_a_question_mark(dtype):
+    encoder = SentenceEncoder(encoder_folder(), dtype=dtype)
+    np.testing.assert_array_equal(*encoder.encode(["a \ud83d tree", "a ? tree"]))
+    longer, same = ("a tree " * 600 + end for end in ("\ud83d", "?"))
+    assert encoder.windows([longer]) == encoder.windows([same]) != {}
+
+
 def test_no_text_is_an_empty_matrix():
     assert load_encoder().encode([]).shape == (0, 384)
 

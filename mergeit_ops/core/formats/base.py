@@ -33,7 +33,8 @@ class Reading:
         questions and all answers, joined by line breaks.
     :param problem: None for a row that may be merged; `reasoning` if it has a reasoning trace; `more_than_text` if it
         has something else that a merge of texts would lose, such as a tool call, an image or an unknown field;
-        `bad_row` if the instruction or the response is missing, blank or not a text, or a speaker is unknown;
+        `bad_row` if the instruction or the response is missing, blank or not a text, a speaker is unknown, or a text
+        has half a surrogate pair;
         `multi_turn` if it has more than one question and one answer.
     :param context: JSON text of what the row must share with the other parents of a merge besides the system prompt,
         such as the arguments of the chat template; empty if there is nothing.

@@ -17,6 +17,7 @@ from mergeit_ops.core.formats.marks import holds_media, holds_reasoning, holds_t
 from mergeit_ops.core.formats.rounds import with_rounds
 from mergeit_ops.core.formats.vocabulary import speaks_of_calls, speaks_of_reasoning
 from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.text.characters import encodable
 
 Speaker = Literal["system", "user", "assistant", "tool"]
 
@@ -304,6 +305,8 @@ def _problem(
     ):
         return "more_than_text"
     if len(turns) < len(given) or any(content.odd for content in contents):
+        return "bad_row"
+    if any(text != encodable(text) for text in texts):  # half a surrogate pair, from an escape in JSON text
         return "bad_row"
     if len(said["user"]) > 1 or len(said["assistant"]) > 1:
         return "multi_turn"

@@ -47,6 +47,17 @@ def test_a_column_of_turns_that_holds_none_is_unreadable(value):
     assert reading.problem == "bad_row"
 
 
+@pytest.mark.parametrize("dump", [json.dumps, lambda turns: [json.dumps(turn) for turn in turns], repr])
+@pytest.mark.parametrize("turn", [0, 1, 2])
+def test_half_a_surrogate_pair_is_read_but_not_merged(dump, turn):
+    turns = [{"role": "system", "content": "S"}, {"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    layout = resolve_format("auto", ["messages"])
+    assert layout.read({"messages": dump(turns)}).problem is None
+    turns[turn]["content"] += "\ud83d"
+    reading = layout.read({"messages": dump(turns)})
+    assert (reading.problem, reading.is_readable) == ("bad_row", True)
+
+
 @pytest.mark.parametrize("user", ["user", "human", "Human:", "USER", "prompter", "customer", "question"])
 @pytest.mark.parametrize(
     "assistant", ["assistant", "ai", "AI", "bot", "model", "gpt", "gpt-4", "<|assistant|>", "agent"]
