@@ -31,7 +31,6 @@ from mergeit_ops.dataset.tables import (
     python_rows,
 )
 from mergeit_ops.dataset.topics import Topic
-from mergeit_ops.errors import EmbeddingError
 
 
 @dataclass(frozen=True)
@@ -324,7 +323,7 @@ def flat_table(
             name: arrow_array([row[name] for row in rows], table.schema.field(name).type) for name in topic.carried
         }
         if embed:
-            arrays[EMBEDDING] = pa.array(_of_one_width(embed(answers), table.column(EMBEDDING)[0].as_py()), pa.string())
+            arrays[EMBEDDING] = pa.array(embed(answers), pa.string())
         further = [
             [_candidate(layout, answer, of_one, derived) for answer in topic.merges[number].answers[1:]]
             for number, of_one in zip(accepted, parents, strict=True)
@@ -343,15 +342,6 @@ def flat_table(
         flat = flat.take(pa.array(order, pa.int64()))
     flat = flat.append_column(META, json_array(metas[number] for number in order))
     return FlatTopic(flat.append_column(STATS, json_array({} for _ in order)), records, lost)
-
-
-def _of_one_width(texts: Sequence[str], brought: str) -> Sequence[str]:
-    if any(len(text) != len(brought) for text in texts):
-        raise EmbeddingError(
-            f"The column '{EMBEDDING}' holds embeddings of another width than those of embedding_model, so merged rows "
-            "cannot have one; set embedding_model to the model of the column, or keep_embeddings to false."
-        )
-    return texts
 
 
 def merged_row(layout: SampleFormat, sample: Sample, parents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

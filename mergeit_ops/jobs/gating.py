@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 from datasets import Features
 
-from mergeit_ops.core.columns import META, STATS
+from mergeit_ops.core.columns import EMBEDDING, META, STATS
 from mergeit_ops.core.formats.views import View
 from mergeit_ops.core.gate.comparison import Bounds, Comparison, MergeComparison, RowComparison
 from mergeit_ops.core.gate.rule import Decision, GateRule
@@ -18,10 +18,11 @@ from mergeit_ops.core.rows import lineage
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.scoring.score import Score
 from mergeit_ops.core.vectors import encode_vectors
+from mergeit_ops.dataset.embeddings import embeddings_as_text
 from mergeit_ops.dataset.gate_record import GateRecord
 from mergeit_ops.dataset.gate_table import GateVerdict, MergedRow, gated_table, merged_rows, metadata_of, whole_topics
 from mergeit_ops.dataset.stats import GATE_STATS
-from mergeit_ops.dataset.tables import JSON, inexact_columns
+from mergeit_ops.dataset.tables import JSON, TEXT, inexact_columns
 from mergeit_ops.errors import named
 from mergeit_ops.jobs.sample_reader import SampleReader
 from mergeit_ops.jobs.scoring import Scored
@@ -55,7 +56,8 @@ class GateJob:
 
     def features(self, features: Features) -> Features:
         """See `ScoringJob`."""
-        return Features({**features, **({META: JSON} if META in features else {}), STATS: JSON})
+        known = {name: kind for name, kind in ((EMBEDDING, TEXT), (META, JSON)) if name in features}
+        return Features({**features, **known, STATS: JSON})
 
     def tables(self, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
         """See `ScoringJob`."""
@@ -69,8 +71,12 @@ class GateJob:
     def run(self, table: pa.Table) -> Scored:
         """See `ScoringJob`; tables hold whole topics if rows have lineage."""
         layout, metas = self.reader.layout, metadata_of(table)
+        with self.reader.reading_embeddings():
+            table = embeddings_as_text(table)
         with named(self.reader.operator):
             merges = merged_rows(table, metas, layout)
+        if EMBEDDING in table.column_names and any(map(_may_need_embedding, merges)):
+            self.reader.check_width(table, "remove the column")
         questions = [
             MergeComparison(merge.candidates, merge.parents, merge.coverages, self.rule, self.bounds)
             for merge in merges
@@ -123,6 +129,10 @@ class GateJob:
 
     def _embedding_texts(self, samples: Sequence[Sample]) -> list[str]:
         return encode_vectors(self.reader.embed(samples))
+
+
+def _may_need_embedding(merge: MergedRow) -> bool:
+    return len(merge.candidates) > 1 or not all(row.get(EMBEDDING) for row in merge.parent_rows)
 
 
 def _verdict(merge: MergedRow, question: MergeComparison, scores: Sequence[Score]) -> GateVerdict:

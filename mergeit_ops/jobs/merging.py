@@ -194,12 +194,19 @@ class MergeJob:
             ids = row_ids(topic.table, seen, self.reader.operator)
             readings = self.reader.readings(topic.table)
             if self.keep_embeddings:
-                topic = replace(topic, table=self._with_embeddings(topic.table))
+                topic = replace(topic, table=self._with_embeddings(topic.table, bool(groups)))
             yield TopicMerges(topic, ids, readings, groups, keep_embeddings=self.keep_embeddings)
 
-    def _with_embeddings(self, table: pa.Table) -> pa.Table:
-        """Return rows with embeddings as text. Rows of Data-Juicer's groupers have none, or lists of floats."""
+    def _with_embeddings(self, table: pa.Table, merges: bool) -> pa.Table:
+        """Return rows with embeddings as text. Rows of Data-Juicer's groupers have none, or lists of floats.
+
+        :param table: the rows of a topic.
+        :param merges: whether some of them are to be merged, so that new embeddings must fit.
+        :raises EmbeddingError: if they do not fit, or are unusable.
+        """
         if EMBEDDING in table.column_names:
+            if merges:
+                self.reader.check_width(table, "set keep_embeddings to false")
             with self.reader.reading_embeddings():
                 return embeddings_as_text(table)
         return set_column(table, EMBEDDING, vectors_column(self.reader.vectors(table)).combine_chunks())

@@ -184,6 +184,23 @@ class SampleReader:
         with self.reading_embeddings():
             return column_vectors(table.column(EMBEDDING), first_row)
 
+    def check_width(self, table: pa.Table, remedy: str) -> None:
+        """Refuse rows whose embeddings have another width than those that this reader makes, before work is paid for.
+
+        :param table: flat rows with embeddings, at least one.
+        :param remedy: what to do other than to change the model, for the message.
+        :raises EmbeddingError: if their width differs, or an embedding is unusable.
+        """
+        with self.reading_embeddings():
+            brought = column_vectors(table.column(EMBEDDING).slice(0, 1)).shape[1]
+        width = self.encoder.load().width
+        if brought != width:
+            raise EmbeddingError(
+                f"{self.operator}: the column '{EMBEDDING}' holds embeddings of another width ({brought}) than those "
+                f"of embedding_model ({width}), so new rows cannot have one; set embedding_model to the model of the "
+                f"column, or {remedy}."
+            )
+
     def model_of_vectors(self, brought: bool) -> str | None:
         """Return the model of the rows' vectors; None if it is unknown.
 

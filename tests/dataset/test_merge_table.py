@@ -24,7 +24,6 @@ from mergeit_ops.dataset.merge_table import (
 )
 from mergeit_ops.dataset.tables import python_rows
 from mergeit_ops.dataset.topics import Topic
-from mergeit_ops.errors import EmbeddingError
 
 COLUMNS = ["instruction", "output", "source"]
 LAYOUT = resolve_format("alpaca", COLUMNS)
@@ -101,12 +100,10 @@ def test_derived_columns_are_made_anew_and_travel_with_further_answers():
     assert decode_candidate(candidate, "S") == (Sample("Other?", "", "Other.", "S"), {"source": "Other? -> Other."})
 
 
-def test_a_merge_gets_an_embedding_of_the_width_of_the_others():
+def test_a_merge_gets_a_new_embedding():
     merges = topic(**{EMBEDDING: ["aaaa", "bbbb", "cccc"]}, keep=True)
     merges.merges[0] = Merge((ANSWER,))
     assert [row[EMBEDDING] for row in flat(merges, embed=lambda samples: ["mmmm"])[0]] == ["mmmm", "bbbb"]
-    with pytest.raises(EmbeddingError, match="another width"):
-        flat(merges, embed=lambda samples: ["mm"])
 
 
 def test_a_row_without_a_text_form_is_not_taken_down():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -14,10 +15,12 @@ from mergeit_ops.core.merging.pairing import Group
 from mergeit_ops.core.vectors import encode_vectors
 from mergeit_ops.dataset.tables import TableList, python_rows
 from mergeit_ops.dataset.topics import Topic
+from mergeit_ops.errors import EmbeddingError
 from mergeit_ops.jobs.merging import MergeJob
 from mergeit_ops.jobs.pairing import PairingJob
 from mergeit_ops.jobs.sample_reader import EncoderSettings, SampleReader
 from mergeit_ops.ops import LLMPairMergerMapper
+from tests.tiny_models import encoder_folder
 
 READER = SampleReader("merger", resolve_format("auto", ["instruction", "output"]), EncoderSettings("none"))
 JOB = MergeJob(READER, PairingJob(READER, threshold=0.5))
@@ -59,6 +62,14 @@ def test_rows_do_not_depend_on_how_many_topics_come_at_once(topics):
 def test_groups_that_are_known_are_not_looked_for_again(topics):
     known = [[Group((1, 2), 0.0)], []]
     assert [names(row) for row in merged(topics, known)] == ["A", "BC", "D", "E"]
+
+
+def test_embeddings_of_another_width_are_refused_when_a_topic_is_opened(topics):
+    reader = replace(READER, encoder=EncoderSettings(encoder_folder()))
+    keeping = replace(JOB, reader=reader, keep_embeddings=True)
+    with pytest.raises(EmbeddingError, match=r"merger: .* of another width \(2\) than those of embedding_model \(8\)"):
+        next(keeping.opened([(topics[0], [Group((0, 2), 1.0)])]))
+    assert next(keeping.opened([(topics[0], [])])).topic.table.num_rows == 3
 
 
 def test_no_operator_travels_with_a_job():

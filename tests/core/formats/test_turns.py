@@ -50,7 +50,11 @@ def test_a_column_of_turns_that_holds_none_is_unreadable(value):
 @pytest.mark.parametrize("dump", [json.dumps, lambda turns: [json.dumps(turn) for turn in turns], repr])
 @pytest.mark.parametrize("turn", [0, 1, 2])
 def test_half_a_surrogate_pair_is_read_but_not_merged(dump, turn):
-    turns = [{"role": "system", "content": "S"}, {"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    turns = [
+        {"role": "system", "content": "S"},
+        {"role": "user", "content": "a"},
+        {"role": "assistant", "content": "b"},
+    ]
     layout = resolve_format("auto", ["messages"])
     assert layout.read({"messages": dump(turns)}).problem is None
     turns[turn]["content"] += "\ud83d"
