@@ -8,12 +8,14 @@ from typing import Any
 
 from mergeit_ops.core.formats.base import FormatName, Problem, Reading, context_text, one_turn, parents_value
 from mergeit_ops.core.formats.beside import only_beside, problem_beside, shared_beside, values_of_traces
-from mergeit_ops.core.formats.content import as_text, is_empty, read_content
+from mergeit_ops.core.formats.content import as_text
 from mergeit_ops.core.formats.exchanges import TurnContent, exchanges_of, traces_in, with_traces
+from mergeit_ops.core.formats.history import History, read_history
 from mergeit_ops.core.formats.marks import holds_media, holds_reasoning, holds_tool_call
 from mergeit_ops.core.formats.rounds import with_rounds
 from mergeit_ops.core.formats.tool_use import read_tool_use
 from mergeit_ops.core.sample import Round, Sample
+from mergeit_ops.core.text.characters import encodable
 from mergeit_ops.core.tool_use import ToolUse
 
 
@@ -154,49 +156,32 @@ def _tool_use(sample: Sample, beside: Mapping[str, Any]) -> ToolUse:
 
 
 def _reading(sample: Sample, beside: Mapping[str, Any], history: Any, texts_fit: bool) -> Reading:
-    earlier = _earlier_turns(history)
-    rounds = [*earlier, (one_turn(sample), sample.output)]
-    if earlier:
-        asked = "\n".join([*(question for question, _ in earlier), sample.instruction])
-        answered = "\n".join([*(answer for _, answer in earlier), sample.output])
+    earlier = read_history(history)
+    said = [*earlier.said, TurnContent(one_turn(sample), False), TurnContent(sample.output, True)]
+    if earlier.said:
+        asked = "\n".join([*earlier.texts(by_assistant=False), sample.instruction])
+        answered = "\n".join([*earlier.texts(by_assistant=True), sample.output])
+        rounds = (("", turn.text) if turn.by_assistant else (turn.text, "") for turn in said)
         sample = with_rounds(replace(sample, instruction=asked, output=answered), rounds)
-    problem = _problem(sample, beside, bool(earlier), texts_fit)
+    problem = _problem(sample, beside, earlier, texts_fit)
     if problem == "reasoning":
-        said = [TurnContent(text, number == 1) for part in rounds for number, text in enumerate(part)]
         exchanges = exchanges_of(with_traces(said, traces_in(values_of_traces(beside))))
         sample = replace(sample, exchanges=exchanges)
     return Reading(sample, problem, context_text(shared_beside(beside)))
 
 
-def _problem(sample: Sample, beside: Mapping[str, Any], has_history: bool, texts_fit: bool) -> Problem | None:
+def _problem(sample: Sample, beside: Mapping[str, Any], earlier: History, texts_fit: bool) -> Problem | None:
     texts = (sample.instruction, sample.input, sample.output, sample.system)
-    found = problem_beside(beside)
-    if found == "reasoning" or any(map(holds_reasoning, texts)):
+    found = (problem_beside(beside), earlier.problem)
+    if "reasoning" in found or any(map(holds_reasoning, texts)):
         return "reasoning"
-    if found == "more_than_text" or any(map(holds_tool_call, texts)) or any(map(holds_media, texts)):
+    if "more_than_text" in found or any(map(holds_tool_call, texts)) or any(map(holds_media, texts)):
         return "more_than_text"
-    if has_history:
+    if earlier.problem or any(text != encodable(text) for text in texts):  # half a surrogate pair, from JSON text
+        return "bad_row"
+    if earlier.said:
         return "multi_turn"
     return None if texts_fit else "bad_row"
-
-
-def _earlier_turns(history: Any) -> list[tuple[str, str]]:
-    """Return the questions and answers of a history of [question, answer] pairs, without blank turns."""
-    turns = history if isinstance(history, (list, tuple)) else [history]
-    found = []
-    for turn in turns:
-        if is_empty(turn):
-            continue
-        question, *answers = map(_said, turn) if isinstance(turn, (list, tuple)) else [_said(turn)]
-        found.append((question, "\n".join(answers)))
-    return found
-
-
-def _said(value: Any) -> str:
-    """Return the text of an entry of a history; the entry may be a turn with fields."""
-    if isinstance(value, Mapping):
-        return "\n".join(read_content(value[name]).text for name in ("content", "value", "text") if value.get(name))
-    return as_text(value)
 
 
 def _context(system_key: str, history_key: str, sample: Sample, parents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -168,10 +168,10 @@ def turns_in(value: Any) -> Sequence[Any] | None:
         notation.
     """
     if isinstance(value, str):
-        value = _parsed(value)
+        value = parsed(value)
     if not isinstance(value, (list, tuple)):
         return None
-    return [_parsed(turn) if isinstance(turn, str) else turn for turn in value]
+    return [parsed(turn) if isinstance(turn, str) else turn for turn in value]
 
 
 def in_turns_form(turns: Sequence[Mapping[str, Any]], column: Any) -> Any:
@@ -188,7 +188,8 @@ def _bare(text: str) -> str:
     return text.strip().strip("\ufeff").strip()
 
 
-def _parsed(text: str) -> Any:
+def parsed(text: str) -> Any:
+    """Return the list or mapping in a text, in JSON or in Python's notation; None if there is none."""
     stripped = _bare(text)
     if not stripped.startswith(("[", "{")):
         return None
