@@ -22,6 +22,12 @@ _FORMULA_WORD = re.compile(
     r"a[nu]|anh|ag|binom|frac|ilde|imes|heta|hin|hinspace|hickapprox|hicksim|herefore|iny|itle|o|op|oprule|r|"
     r"riangle(?:left|right|down|q|lefteq|righteq)?|wohead(?:left|right)arrow"
 )
+# Of these words, those with which a line of code or prose may begin, such as `r := read()`.
+_PLAIN_WORD = re.compile(r"ext|a[nu]|ag|o|op|r")
+# Signs of a formula; a single letter after a backslash is more often an escape in a string of a program.
+_FORMULA = re.compile(r"\\(?:[A-Za-z]{2}|[()\[\]{}])|\$(?:\w|[^$\n]*[\\^][^$\n]*)\$|[A-Za-z0-9)]\^[{\d]|[A-Za-z]_\{")
+# What follows a command in a formula at once, such as in `\text{a}` and `\tan(x)`.
+_ARGUMENT = re.compile(r"ext\{[^}\n]*\}|an\s*[\^(\\]|an\s+[A-Za-z]\s*[=+\-*/^)]|o\s+(?:\d|[A-Z0]\b|\\)")
 _DRIVE = re.compile(r"(?:^|[^A-Za-z])[A-Za-z]:\Z")
 
 
@@ -30,8 +36,9 @@ def lost_backslashes(texts: Iterable[str], answer: str, given: Sequence[str]) ->
 
     A tab counts as a tab if the answer contains it literally, if a given text has it, if it indents a line, or if it
     separates the cells of a table. It counts as a lost backslash before the rest of a LaTeX command, after a drive
-    name, within quotes, and if a given text has the backslash there. The time is proportional to the length of the
-    texts.
+    name, within quotes, and if a given text has the backslash there. If code or prose may begin with the rest of the
+    command, such as `r` and `an`, a tab that indents a line counts only if the line has another sign of a formula. The
+    time is proportional to the length of the texts.
 
     :param texts: texts that were read from the answer.
     :param answer: answer as the model wrote it.
@@ -78,11 +85,23 @@ def _lost_tabs(text: str, escaped: set[str | None], commands: set[str]) -> bool:
             letters = f"t{word[0]}" if word else ""
             if letters not in escaped:
                 continue
-            if letters in commands or (_of_a_formula(cell) and (indents or like_formulas[len(cells)] > -2)):
+            if letters in commands:
+                return True
+            if indents and _of_a_formula(cell) and _begins_a_formula(cell, cells):
+                return True
+            if not indents and _of_a_formula(cell) and like_formulas[len(cells)] > -2:
                 return True
             if not indents and (quotes % 2 or _DRIVE.search(before[-3:])):
                 return True
     return False
+
+
+def _begins_a_formula(cell: str, cells: Sequence[str]) -> bool:
+    """Return whether a cell begins with a command, or with a word of code or prose in a line with a formula."""
+    word = _WORD.match(cell)
+    if word is None or _PLAIN_WORD.fullmatch(word[0]) is None:
+        return True
+    return _ARGUMENT.match(cell) is not None or any(map(_FORMULA.search, cells))
 
 
 def _of_a_formula(cell: str) -> bool:

@@ -21,6 +21,23 @@ def is_lost(answer: str, *given: str) -> bool:
         r'"Set $\theta = 3 \times 4$."',
         r'"Open C:\temp now."',
         r'"the angle \rho"',
+        *(
+            rf'"So:\n{line}"'
+            for line in (
+                r"\text{if } x > 0",
+                r"\times 3",
+                r"\theta = 1",
+                r"\tan(x) = 1",
+                r"\tan x = 1",
+                r"\to \\infty",
+                r"\to 0",
+                r"\tau = $x^2$",
+                r"\tan \theta",
+                r"\tfrac{1}{2}",
+                r"\tr(A^{2})",
+                r"\to $B$ as $x$",
+            )
+        ),
     ],
 )
 def test_an_escape_that_stood_for_a_backslash_is_found(answer):
@@ -35,6 +52,11 @@ def test_an_escape_that_stood_for_a_backslash_is_found(answer):
         r'"Compute \\frac{1}{2} and \\times."',
         r'"name\tage\nAnn\t7\nBob\t8"',
         r'"if x:\n\treturn 1"',
+        r'"func f() {\n\tr := read()\n\tfmt.Println(r, \"\\n\")\n}"',
+        r'"switch {\n\top := next()\n\text := filepath.Ext(name)\n\tag = 1\n\to.run()\n\tau += 2\n}"',
+        r'"for:\n\t\tr = r ^ x\n\t\to = a[i]"',
+        r'"One:\n\tan item to do\n\tan A\n"',
+        r'"all:\n\tr=$1; echo $r"',
         r'"one line\r\nand the next"',
         r'"a quote \" and a slash \/"',
     ],
