@@ -41,11 +41,13 @@ def shares_script(new: str, old: str) -> bool:
 
     Languages with the same script, such as English and German, are not distinguished.
 
-    :param new: the text.
+    A text without letters, such as a number or an emoji, belongs to every language.
+
+    :param new: the text; if it has no letters, the result is true.
     :param old: the other text; if it has no letters, the result is true.
     """
     found, known = main_script(new), script_shares(old)
-    return not known or (found is not None and known.get(found, 0.0) >= _LEAST_SHARE)
+    return not known or found is None or known.get(found, 0.0) >= _LEAST_SHARE
 
 
 @lru_cache(maxsize=8_192)

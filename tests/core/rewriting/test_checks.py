@@ -53,6 +53,9 @@ def test_nothing_and_the_same_are_no_new_instruction():
         ("Nenne drei Früchte.", "Name three fruits and their seasons.", False),
         ("Nenne drei Früchte.", "Nenne drei Früchte und ihre Herkunft.", True),
         ("1 + 1 = ?", "请计算 1 + 1 + 1。", True),
+        ("What is 1 + 1?", "1 + 1 = ?", True),
+        ("Ответ: 3.14", "3.14", True),
+        ("Give me a smile.", "😀 1", True),
     ],
 )
 def test_the_language_stays(old, new, fits):

@@ -34,6 +34,12 @@ def test_a_fifth_of_the_letters_is_enough():
     assert not shares_script("漢字", "abcde漢")
 
 
+@pytest.mark.parametrize("text", ["3.14", "😀", "", "…"])
+def test_a_text_without_letters_belongs_to_every_language(text):
+    assert shares_script(text, "It is 3.14")
+    assert shares_script("It is 3.14", text)
+
+
 @given(st.text(max_size=40))
 def test_shares_sum_to_one_and_each_text_agrees_with_itself(text):
     shares = script_shares(text)
