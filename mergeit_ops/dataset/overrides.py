@@ -1,7 +1,8 @@
-"""Parameters of operators on the command line, and the settings of a recipe that Data-Juicer loses to them."""
+"""Parameters of operators on the command line, and settings of a recipe that Data-Juicer loses or repeats."""
 
 from __future__ import annotations
 
+import inspect
 import json
 import shlex
 import sys
@@ -79,6 +80,65 @@ def _paths(arguments: Sequence[str]) -> list[list[str]]:
     """Return the names of options that belong to something, such as `[operator, parameter]`."""
     paths = [argument[2:].partition("=")[0].split(".") for argument in arguments if argument.startswith("--")]
     return [path for path in paths if len(path) > 1]
+
+
+def warn_of_inherited(recipe: Recipe) -> list[str]:
+    """Return a warning for each operator that gets parameters from an earlier entry of the same name.
+
+    :param recipe: the recipe that runs.
+    """
+    steps = _steps_of_file(getattr(recipe.config, "config", None))
+    if [step.name for step in steps] != [step.name for step in recipe.steps]:
+        return []
+    return [
+        f"{step.name}: step {place + 1} of the recipe does not set {', '.join(found)}, so Data-Juicer gives it "
+        f"{', '.join(f'{name}: {_shown(value)}' for name, value in found.items())} from an earlier {step.name}. Set "
+        f"{', '.join(found)} in the step: to null for none, or to the same value if that is meant."
+        for place, (step, found) in enumerate(zip(steps, inherited_settings(steps, recipe.steps), strict=True))
+        if found
+    ]
+
+
+def inherited_settings(written: Sequence[Step], read: Sequence[Step]) -> Iterator[dict[str, Any]]:
+    """Yield the parameters of each step that come from an earlier step of the same operator.
+
+    :param written: the operators as they are in the file.
+    :param read: the operators as Data-Juicer read them, in the same order.
+    :return: maps each parameter, or each key of a mapping after a dot, to its value. A parameter that has its default
+        anyway is left out.
+    """
+    earlier: dict[str, dict[str, Any]] = {}
+    for before, after in zip(written, read, strict=True):
+        given, seen = _settings(before.parameters), earlier.setdefault(before.name, {})
+        got = _settings(after.parameters)
+        defaults = _defaults(before)
+        # A value that differs comes from elsewhere, such as the command line.
+        yield {
+            name: value
+            for name, value in seen.items()
+            if name not in given and got.get(name) == value and (name not in defaults or defaults[name] != value)
+        }
+        seen.update(given)
+
+
+def _settings(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters with the keys of mappings after a dot."""
+    found: dict[str, Any] = {}
+    for name, given in parameters.items():
+        value = _plain(given)
+        found |= {f"{name}.{key}": item for key, item in value.items()} if isinstance(value, dict) else {name: value}
+    return found
+
+
+def _defaults(step: Step) -> dict[str, Any]:
+    """Return the defaults of an operator's parameters; empty if Data-Juicer does not know the operator."""
+    classes = () if step.operator is None else step.operator.__mro__
+    found: dict[str, Any] = {}
+    for one in classes:
+        if "__init__" in one.__dict__:
+            for name, parameter in inspect.signature(one.__dict__["__init__"]).parameters.items():
+                found.setdefault(name, parameter.default)
+    return found
 
 
 def _shown(value: Any) -> str:
