@@ -54,7 +54,9 @@ class CombineJob:
             for old, score, parts in zip(stats_of(table), scores, rows, strict=True)
         ]
         missing = Counter(score.status for score in scores if score.value is None)
-        return Scored(set_column(table, STATS, json_array(stats)), {"unscored": dict(missing)})
+        hidden = {field.column: count for field in self.fields if (count := field.hidden_stats(table))}
+        figures = {"unscored": dict(missing)} | ({"hidden_stats": hidden} if hidden else {})
+        return Scored(set_column(table, STATS, json_array(stats)), figures)
 
     @property
     def types(self) -> Mapping[str, pa.DataType]:

@@ -10,11 +10,26 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from mergeit_ops.core.columns import STATS
 from mergeit_ops.core.selection.scales import finite_numbers
+from mergeit_ops.dataset.stats import stats_of
 from mergeit_ops.dataset.tables import python_rows
 from mergeit_ops.dataset.topics import table_topics
 
-__all__ = ["Field"]
+__all__ = ["Field", "hidden_stats_warning"]
+
+
+def hidden_stats_warning(operator: str, name: str, rows: int) -> str:
+    """Return the warning that a column is read although there is a stat of its name.
+
+    :param operator: registry name of the operator.
+    :param name: name of the column and the stat.
+    :param rows: number of rows with the stat.
+    """
+    return (
+        f"{operator}: '{name}' is read from the column of that name, although {rows:,} rows have a stat of that name; "
+        f"for the stat, write {STATS}.{name}, or rename the column before this operator."
+    )
 
 
 @dataclass(frozen=True)
@@ -31,6 +46,8 @@ class Field:
     @classmethod
     def of(cls, key: str, columns: Sequence[str], inside: str | None = None) -> Field | None:
         """Return the field that a recipe names; None if it does not exist.
+
+        A column comes before a stat of its name, because only the stat has another name, its path.
 
         :param key: a column, a key inside one after a dot, or a key of the column `inside`.
         :param columns: columns of the dataset.
@@ -68,6 +85,18 @@ class Field:
         :param table: flat rows.
         """
         return finite_numbers(self.values(table))
+
+    def hidden_stats(self, table: pa.Table) -> int:
+        """Return the number of rows with a stat of the column's name, which this field does not read.
+
+        :param table: flat rows.
+        """
+        return 0 if self.path else sum(self.column in stats for stats in stats_of(table))
+
+    def tell_hidden_stats(self, table: pa.Table, grouped: bool) -> tuple[None, int]:
+        """Return the number of hidden stats of rows, flat or in topics; see `TableFunction`."""
+        tables = [topic.table for topic in table_topics(table)] if grouped else [table]
+        return None, sum(map(self.hidden_stats, tables))
 
     def tell_values(self, table: pa.Table) -> tuple[None, list[Any]]:
         """Return the values of flat rows; see `TableFunction`."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from loguru import logger
 from numpy.typing import NDArray
 
 from mergeit_ops.core.columns import STATS
 from mergeit_ops.core.selection.scales import SCALES, ScoreCurve
 from mergeit_ops.errors import DatasetError
-from mergeit_ops.jobs.fields import Field
+from mergeit_ops.jobs.fields import Field, hidden_stats_warning
 from mergeit_ops.jobs.rows import Rows
 
 __all__ = ["RowScores", "ScoreSettings", "read_scores"]
@@ -64,6 +65,10 @@ def read_scores(
             "stat of that name; put the operator that writes it before this one. There are the columns "
             f"{', '.join(map(repr, rows.columns))}."
         )
+    if not field.path and STATS in rows.columns:
+        hidden = sum(rows.tell(field.tell_hidden_stats, rows.grouped, columns=[STATS]))
+        if hidden:
+            logger.warning(hidden_stats_warning(operator, field.column, hidden))
     told = list(rows.tell(field.tell_numbers, rows.grouped, columns=[field.column]))
     numbers = np.concatenate([np.zeros(0), *told])
     there = numbers[~np.isnan(numbers)]

@@ -8,13 +8,14 @@ from functools import cached_property
 from typing import Any, Optional
 
 from data_juicer.ops.base_op import OPERATORS
+from loguru import logger
 
 from mergeit_ops.constraints import MAPPING, OPTIONAL_TEXT, Constraint, Number, OneOf
 from mergeit_ops.core.columns import STATS
 from mergeit_ops.core.scoring.combination import COMBINE, PRESETS, TURNS, Combination
 from mergeit_ops.errors import DatasetError, RecipeError
 from mergeit_ops.jobs.combining import CombineJob
-from mergeit_ops.jobs.fields import Field
+from mergeit_ops.jobs.fields import Field, hidden_stats_warning
 from mergeit_ops.jobs.scoring import STATUS
 from mergeit_ops.ops.bounded_filter import BOUND_CONSTRAINTS, BoundedFilter
 from mergeit_ops.ops.parameters import check_at_most_one, declare, set_to
@@ -177,6 +178,11 @@ class CombinedScoreFilter(BoundedFilter):
         fields = tuple(self._field(name, columns) for name in self._parts)
         # Data-Juicer's analyzer plots every text among the stats, and this one differs from sample to sample.
         return CombineJob(self._rule, fields, self.stat, marks=not only_look)
+
+    def _warn(self, figures: dict[str, Any]) -> None:
+        super()._warn(figures)
+        for name, rows in figures.get("hidden_stats", {}).items():
+            logger.warning(hidden_stats_warning(self._name, name, rows))
 
     def _field(self, name: str, columns: Sequence[str]) -> Field:
         field = Field.of(name, columns, STATS)

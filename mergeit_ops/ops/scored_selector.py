@@ -33,7 +33,8 @@ class ScoredSelector(TopicSelector):
         Initialization method.
 
         :param score_key: the field that holds the quality of a sample: a column, a key inside one after a dot, or the
-            name of a stat, such as `quality_score`, that an operator before this one writes. NaN counts as no score.
+            name of a stat, such as `quality_score`, that an operator before this one writes. If there are both, the
+            column is read, with a warning; `__dj__stats__.quality_score` is the stat. NaN counts as no score.
         :param score_scale: `minmax` maps the lowest score of the dataset to 0 and the highest to 1. `rank` does the
             same with the ranks of the scores, so that outliers have no influence. `raw` takes the scores as they are;
             they must be at least 0 and should be in [0, 1].

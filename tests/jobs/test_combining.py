@@ -38,6 +38,13 @@ def test_a_mark_is_that_of_the_rule_and_of_the_parts():
     assert not set(marks) & set(other)
 
 
+def test_stats_that_a_column_hides_are_counted():
+    table = TABLE.drop_columns([STATS]).append_column(STATS, json_array([{"a": 3.0, "b": 9.0}] * 3 + [{"a": 3.0}]))
+    scored = run(table=table)
+    assert stats_of(scored.table)[0]["total"] == pytest.approx(5.5)
+    assert scored.figures["hidden_stats"] == {"b": 3}
+
+
 def test_no_rows_have_no_stats():
     scored = run(table=TABLE.slice(0, 0))
     assert (scored.table.num_rows, scored.figures) == (0, {"unscored": {}})
