@@ -10,6 +10,9 @@ from mergeit_ops.runs.recipe_steps import FLATTENER, GATE, GROUPER, MERGER, SELE
 from mergeit_ops.runs.records import Record, Records
 
 
+_NOT_PLAIN = (MERGER, GROUPER, FLATTENER, SELECTOR)
+
+
 @dataclass(frozen=True)
 class KnownMerge:
     """The record of a merged row.
@@ -150,7 +153,8 @@ def stages_of(records: Records) -> list[CheckedStage]:
             return [CheckedStage(FLATTENER, tuple(record["left"]))]
     if records.of_kind(SELECTOR):
         return [CheckedStage(SELECTOR, None)]
-    if records.operators and not records.steps.of_kinds((MERGER, GATE, GROUPER, FLATTENER, SELECTOR)):
+    # A gate that saw no merged row is a plain filter.
+    if records.operators and GATE not in records.missing and not records.steps.of_kinds(_NOT_PLAIN):
         return [CheckedStage("", None)]
     return [CheckedStage(MERGER, None)]
 

@@ -21,6 +21,7 @@ from mergeit_ops.runs.comparing import differing_columns, is_plain
 from mergeit_ops.runs.export_index import KEPT, ExportIndex, Place, Suspect, without
 from mergeit_ops.runs.inputs import InputRows
 from mergeit_ops.runs.recipe_steps import GATE, GROUPER, MERGER, REWRITER, SELECTOR, kind_of, listed
+from mergeit_ops.runs.records import Record
 from mergeit_ops.runs.rewrites import Rewrites
 from mergeit_ops.runs.run import FinishedRun
 from mergeit_ops.runs.stages import CheckedStage, KnownMerge, stages_of
@@ -423,22 +424,31 @@ class _Check:
         return {}
 
     def _check_filtered(self) -> None:
-        """Compare the number of missing rows with the number that our filters dropped, if there is no other operator.
+        """Compare the number of missing rows with the number that our filters, and the loader, dropped, if there is no
+        other operator.
 
         Each row of the export has already been looked up in INPUT.
         """
         records = self._run.records
         others = [name for name in self._recipe.process if name not in self._recipe.roles]
-        dropped = sum(record["figures"].get("filtered_out") or 0 for record in records.operators)
+        unloaded = sum(record["figures"].get("dropped_by_loader") or 0 for record in records.operators)
+        dropped = sum(map(_dropped_on_record, records.operators))
         missing = len(self._inputs) - self._export.rows
         if others:
             self._found.remarks.append(
-                f"{missing:,} rows are not in the export, and our operators dropped {dropped:,} on record. "
-                f"{listed(others)} may have removed others; no record names them."
+                f"{many(missing, 'row')} {agree(missing, 'is', 'are')} not in the export, and our operators dropped "
+                f"{dropped:,} on record. {listed(others)} may have removed others; no record names them."
             )
-        elif missing != dropped:
+        elif missing != dropped + unloaded:
+            loader = f", and Data-Juicer's loader {unloaded:,}" if unloaded else ""
             self._found.violations.append(
-                f"{missing:,} rows of INPUT are not in the export, but the filters dropped {dropped:,} on record."
+                f"{many(missing, 'row')} of INPUT {agree(missing, 'is', 'are')} not in the export, but the filters "
+                f"dropped {dropped:,} on record{loader}."
+            )
+        if unloaded:
+            self._found.remarks.append(
+                f"Data-Juicer's loader dropped {many(unloaded, 'row')} without a value in the columns of text_keys. "
+                "The record has only their number."
             )
 
     def _dropped_behind(self, selection: Mapping[str, Any]) -> int:
@@ -650,6 +660,14 @@ def _first(sentences: Sequence[str], what: str) -> Iterator[str]:
     yield from sentences[:_SHOWN]
     if len(sentences) > _SHOWN:
         yield f"... and so on: {len(sentences):,} {what}."
+
+
+def _dropped_on_record(record: Record) -> int:
+    """Return the number of rows that an operator dropped according to its record; 0 if it must not drop any."""
+    figures = record.get("figures") or {}
+    if not record["role"].get("may_drop") or not {"rows_in", "rows_out"} <= figures.keys():
+        return 0
+    return int(figures["rows_in"]) - int(figures["rows_out"])
 
 
 def _rows(number: int) -> str:

@@ -620,6 +620,52 @@ def test_rows_that_are_missing_doubled_or_changed_behind_filters_are_found(verif
         assert sentence in found.text
 
 
+BUDGET = {"budget_selector": {"select_num": 30}}
+GATE_ALONE = {"quality_gate_filter": {"scorer": "tests.user_scorers:ByLength", "score_all": True}}
+
+
+def bounded(gate: dict) -> dict:
+    return {"quality_gate_filter": {**gate["quality_gate_filter"], "min_score": 60}}
+
+
+@pytest.mark.parametrize(
+    ("process", "kept"),
+    [
+        ([BUDGET], 30),
+        ([FILTERS[0], {"budget_selector": {"select_num": 60}}, BUDGET], 30),
+        ([GATE_ALONE], 120),
+        ([bounded(GATE_ALONE), BUDGET], 30),
+    ],
+    ids=["a budget", "a filter and two budgets", "a gate", "a gate and a budget"],
+)
+def test_filters_of_every_kind_account_for_the_rows_that_they_drop(verify, data, tmp_path, process, kept):
+    export = run_recipe(write_recipe(tmp_path, process, data))
+    found = verify(data, export)
+    assert (found.code, found.count("kept"), found.count("filtered out")) == (0, kept, 120 - kept)
+    assert "What is not proved" not in found.text
+    rows = read_jsonl(export)
+    for stats in export.parent.glob("*_stats.jsonl"):
+        stats.unlink()
+    for wrong in (rows[1:], [*rows, rows[0]], [rows[0] | {"output": "changed"}, *rows[1:]]):
+        write_jsonl(export, wrong)
+        assert verify(data, export).code == 1
+
+
+def test_rows_that_the_loader_drops_are_on_record(verify, tmp_path, embedded_rows):
+    rows = [row | {"output": None if at in (3, 5) else row["output"]} for at, row in enumerate(embedded_rows)]
+    data = write_jsonl(tmp_path / "in.jsonl", rows)
+    export = run_recipe(write_recipe(tmp_path, FILTERS, data, text_keys=["instruction", "output"]))
+    found = verify(data, export)
+    assert found.code == 0
+    assert "Data-Juicer's loader dropped 2 rows without a value" in found.text
+    (stats,) = export.parent.glob("*_stats.jsonl")
+    stats.unlink()
+    spoil(export, lambda rows: rows[1:])
+    found = verify(data, export)
+    assert found.code == 1
+    assert "on record, and Data-Juicer's loader 2." in found.text
+
+
 def test_rows_that_a_mapper_changed_are_told_by_their_number_alone(verify, data, tmp_path):
     change = "lambda row: {**row, 'output': row['output'].upper()}"
     process = [*FILTERS, {"python_lambda_mapper": {"lambda_str": change}}]

@@ -93,3 +93,13 @@ def test_without_merger_and_gate_the_flattener_or_the_selector_is_checked():
     assert (selected.kind, selected.left, selected.verbs) == (SELECTOR, None, "were selected")
     (nothing,) = stages()
     assert (nothing.kind, nothing.entered, nothing.left) == (MERGER, None, None)
+
+
+def test_a_gate_that_saw_no_merged_row_is_a_plain_filter():
+    plain = {"operator": "gate", "role": {"kind": GATE}}
+    roles = {"gate": {"kind": GATE}}
+    (stage,) = stages(plain, process=("gate",), roles=roles)
+    assert (stage.kind, stage.entered, stage.verbs) == ("", None, "were kept")
+    # A second gate that has no record may have seen some.
+    (stage,) = stages(plain, process=("gate", "gate"), roles=roles)
+    assert stage.kind == MERGER
