@@ -257,17 +257,23 @@ class ExportIndex:
             place = Place(row.number, lineage.MERGED, number, merge=merged)
             self.places.setdefault(parent, []).append(place)
 
-    def settle_unlabelled(self, known: Collection[str], statuses: Mapping[str, str]) -> int:
+    def settle_unlabelled(
+        self, known: Collection[str], statuses: Mapping[str, str], names_of: Callable[[str], Collection[str]]
+    ) -> int:
         """Give rows without lineage the ids of known rows with the same content that were not found elsewhere.
 
         :param known: ids.
         :param statuses: maps ids to their statuses in the record; others are `original`.
+        :param names_of: function that returns what identifies the row with an id, such as the hash of its content.
         :return: number of rows that were identified by their content.
         """
         told = 0
         for row_id in known:
-            rows = self.unlabelled.get(base_id(row_id) or "")
-            if rows and row_id not in self.places:
+            if row_id in self.places:
+                continue
+            found = (rows for name in names_of(row_id) if (rows := self.unlabelled.get(name)))
+            rows = next(found, None)
+            if rows:
                 row = rows.pop(0)
                 told += 1
                 self.places[row_id] = [Place(row.number, statuses.get(row_id, lineage.ORIGINAL))]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mergeit_ops.core.columns import META, ROW_ID, is_content
 from mergeit_ops.core.rows import lineage
-from mergeit_ops.core.rows.identity import content_digests, number_duplicates
+from mergeit_ops.core.rows.identity import base_id, content_digests, number_duplicates
 from mergeit_ops.core.rows.row_files import KINDS, UnreadableFileError, kind_of, open_text, rows_of_file, unpacked
 from mergeit_ops.errors import DatasetError
 from mergeit_ops.runs.export_files import unreadable
@@ -35,8 +35,8 @@ class InputRows:
     :param path: path of the dataset.
     :param dataset: its rows.
 
-    `ids` holds the id of each row, in order: the id that it brings, or its digest and ordinal. `earlier_ids` maps it to
-    the row's id in the lineage of an earlier run, if that differs.
+    `ids` holds the id of each row, in order: the id that it brings, or its digest, with an ordinal if it is not the
+    first. `earlier_ids` maps it to the row's id in the lineage of an earlier run, if that differs.
     """
 
     def __init__(self, path: Path, dataset: Dataset) -> None:
@@ -47,18 +47,17 @@ class InputRows:
         self.columns = tuple(name for name in dataset.column_names if is_content(name))
         self.ids: list[str] = []
         self.earlier_ids: dict[str, str] = {}
+        self._digests: list[str] = []
         seen: Counter[str] = Counter()
         read = [name for name in dataset.column_names if name in (ROW_ID, META) or is_content(name)]
         for table in iter_tables(dataset, read):
             columns = python_columns(table)
             brought = columns.pop(ROW_ID, None)
             metas = columns.pop(META, None)
-            ids = (
-                number_duplicates(content_digests(columns, table.num_rows), seen)
-                if brought is None
-                else list(map(str, brought))
-            )
+            digests = content_digests(columns, table.num_rows)
+            ids = number_duplicates(digests if brought is None else map(str, brought), seen)
             self.ids += ids
+            self._digests += digests
             for row_id, meta in zip(ids, metas or (), strict=False):
                 earlier = meta.get(lineage.ROW_ID) if isinstance(meta, dict) else None
                 if earlier and earlier != row_id:
@@ -75,6 +74,17 @@ class InputRows:
         """Return the number of a row, from 1; None if no row has the id."""
         number = self._number_of.get(row_id)
         return None if number is None else number + 1
+
+    def names_of(self, row_id: str) -> tuple[str, ...]:
+        """Return what identifies a row where its id is not known: its id in an earlier run, the id, and a hash of its
+        content.
+
+        :param row_id: id of a row of the dataset, or of another row, whose content only an id with its hash tells.
+        """
+        number = self._number_of.get(row_id)
+        digest = base_id(row_id) if number is None else self._digests[number]
+        names = (self.earlier_ids.get(row_id), row_id, digest)
+        return tuple(dict.fromkeys(name for name in names if name))
 
     def content(self, row_id: str) -> dict[str, Any]:
         """Return the columns of a row by its id."""

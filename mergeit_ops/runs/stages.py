@@ -9,7 +9,6 @@ from functools import cached_property
 from mergeit_ops.runs.recipe_steps import FLATTENER, GATE, GROUPER, MERGER, SELECTOR, kind_of
 from mergeit_ops.runs.records import Record, Records
 
-
 _NOT_PLAIN = (MERGER, GROUPER, FLATTENER, SELECTOR)
 
 

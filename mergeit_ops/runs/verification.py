@@ -145,7 +145,7 @@ class _Check:
         known = self._inputs.ids if entered is None else dict.fromkeys([*alone, *entered])
         kept = not stage.merges_rows
         statuses = dict.fromkeys(known, KEPT) if kept else dict.fromkeys(stage.given_back, lineage.RESTORED)
-        told = self._export.settle_unlabelled(known, statuses)
+        told = self._export.settle_unlabelled(known, statuses, self._inputs.names_of)
         left = [row for rows in self._export.unlabelled.values() for row in rows]
         if (told or not self._export.labelled) and stage.merges_rows:
             self._found.remarks.append(

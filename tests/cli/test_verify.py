@@ -33,6 +33,8 @@ from tests.thorough import every
 
 HOLDS = "The conservation law holds"
 VIOLATED = "The conservation law does NOT hold"
+BUDGET = {"budget_selector": {"select_num": 30}}
+SELECTION = [{"topic_cluster_grouper": {"num_clusters": 5}}, {"facility_location_selector": {"select_ratio": 0.5}}]
 
 
 class Verified:
@@ -505,6 +507,24 @@ def test_ids_that_rows_bring_are_used(verify, tmp_path, embedded_rows):
     assert verify(data, export).code == 1
 
 
+@pytest.mark.parametrize("process", [[BUDGET], [SELECTION[1]]], ids=["a budget", "a selection"])
+def test_rows_that_bring_ids_are_told_by_their_content_where_nothing_keeps_the_ids(
+    verify, tmp_path, embedded_rows, process
+):
+    rows = [row | {"mergeit_row_id": f"row {row['id']}"} for row in embedded_rows]
+    data = write_jsonl(tmp_path / "in.jsonl", rows)
+    export = run_recipe(write_recipe(tmp_path, process, data))
+    found = verify(data, export, "--rows", tmp_path / "rows.jsonl")
+    kept = {row["id"] for row in read_jsonl(export)}
+    assert (found.code, found.count("kept")) == (0, len(kept))
+    fates = {fate["row_id"] for fate in read_jsonl(tmp_path / "rows.jsonl") if fate["fate"] == "kept"}
+    assert fates == {f"row {one}" for one in kept}
+    rows = read_jsonl(export)
+    for wrong in (rows[1:], [*rows, rows[0]], [rows[0], *rows[:-1]], [rows[0] | {"output": "another"}, *rows[1:]]):
+        write_jsonl(export, wrong)
+        assert verify(data, export).code == 1
+
+
 # Recipes of other shapes.
 
 
@@ -557,9 +577,6 @@ def test_an_export_that_goes_through_a_gate_of_its_own(verify, data, tmp_path):
     assert {fate["fate"] for fate in read_jsonl(tmp_path / "rows.jsonl")} == {"original", "merged", "restored"}
     spoil(export, lambda rows: rows[1:])
     assert verify(merged, export).code == 1
-
-
-SELECTION = [{"topic_cluster_grouper": {"num_clusters": 5}}, {"facility_location_selector": {"select_ratio": 0.5}}]
 
 
 @pytest.mark.parametrize(
@@ -620,7 +637,6 @@ def test_rows_that_are_missing_doubled_or_changed_behind_filters_are_found(verif
         assert sentence in found.text
 
 
-BUDGET = {"budget_selector": {"select_num": 30}}
 GATE_ALONE = {"quality_gate_filter": {"scorer": "tests.user_scorers:ByLength", "score_all": True}}
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mergeit_ops.core.columns import META, ROW_ID
+from mergeit_ops.core.rows.identity import content_digest
 from mergeit_ops.errors import DatasetError
 from mergeit_ops.runs.inputs import read_input
 from tests.recipe_runs import write_jsonl
@@ -45,6 +46,24 @@ def test_rows_have_the_ids_that_they_bring_or_those_of_their_content(tmp_path):
     brought = [{"text": "a", ROW_ID: "x", META: {"row_id": "before"}}]
     rows = read_input(write_jsonl(tmp_path / "b.jsonl", brought))
     assert (rows.ids, rows.earlier_ids, rows.columns) == (["x"], {"x": "before"}, ("text",))
+
+
+def test_rows_are_told_by_their_content_too_whatever_id_they_bring(tmp_path):
+    rows = [
+        {"text": text, ROW_ID: row_id, META: {"row_id": "before"}} for text, row_id in zip("aab", "xyy", strict=True)
+    ]
+    brought = read_input(write_jsonl(tmp_path / "a.jsonl", rows))
+    a, b = content_digest({"text": "a"}), content_digest({"text": "b"})
+    assert brought.ids == ["x", "y", "y-1"]
+    assert [brought.names_of(row_id) for row_id in brought.ids] == [
+        ("before", "x", a),
+        ("before", "y", a),
+        ("before", "y-1", b),
+    ]
+    own = read_input(write_jsonl(tmp_path / "b.jsonl", [{"text": text} for text in "aa"]))
+    assert [own.names_of(row_id) for row_id in own.ids] == [(a,), (f"{a}-1", a)]
+    assert own.names_of("z") == ("z",)
+    assert own.names_of(f"{b}-2") == (f"{b}-2", b)
 
 
 @pytest.mark.parametrize(
