@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from mergeit_ops.core.columns import META
@@ -64,14 +65,14 @@ class ExportIndex:
     :param expected: row ids of the input; for other rows the question is kept.
     :param linked: whether a row of an earlier merge must be unchanged.
     :param columns: the columns that identify rows without lineage, if operators have added others; None: all.
-    :param origin: function that returns the hash of a row without lineage before it was rewritten.
+    :param origins: function that returns what may identify a row without metadata before it was rewritten.
     :param input_columns: columns of the input; rows may have more, which operators have added.
 
     `places` maps a row id to its places, `first_ids` the ids that rows had in the first of several mergers. `unmatched`
     maps unexpected ids to the questions of their rows, `narrowed` to the digests of their columns that the input has,
     and `added` has the names of their other columns. `suspects` are rows that do not match their id, `broken` and
     `altered` are sentences about merged rows, `widened` are sentences about merged rows that only have more columns,
-    each with these columns, and `unlabelled` are rows without lineage, by digest.
+    each with these columns, and `unlabelled` are rows without lineage, by digest and whether they have no metadata.
     """
 
     def __init__(
@@ -82,7 +83,7 @@ class ExportIndex:
         expected: Collection[str],
         linked: bool,
         columns: Collection[str] | None = None,
-        origin: Callable[[str], str] = lambda digest: digest,
+        origins: Callable[[str], Sequence[str]] = lambda digest: [digest],
         input_columns: Collection[str] = (),
     ) -> None:
         self._stage = stage
@@ -90,7 +91,7 @@ class ExportIndex:
         self._earlier = earlier
         self._linked = linked
         self._columns = columns
-        self._origin = origin
+        self._origins = origins
         self._ids_by_text: dict[str, list[str]] = {}
         for row_id, merge in stage.standing.items():
             self._ids_by_text.setdefault(merge.text, []).append(row_id)
@@ -111,16 +112,20 @@ class ExportIndex:
         self.altered: list[str] = []
         self.widened: list[tuple[str, Sequence[str]]] = []
         self.unknown_merges: list[str] = []
-        self.unlabelled: dict[str, list[ExportRow]] = {}
+        self.unlabelled: dict[tuple[str, bool], list[ExportRow]] = {}
         self.first_unlabelled: str | None = None
 
-    def add(self, row: ExportRow) -> None:
-        """Record a row."""
+    def add(self, row: ExportRow, bare: bool = False) -> None:
+        """Record a row.
+
+        :param row: the row as it was before it was rewritten, if its metadata tell.
+        :param bare: whether it has no metadata, so that it may have been rewritten.
+        """
         self.rows += 1
         origin = row.lineage
         if self._stage.kind in (SELECTOR, "") or (origin.row_id is None and origin.status != lineage.MERGED):
             # After a flat selection or a filter, lineage of an earlier run says nothing about this run.
-            self._add_unlabelled(row)
+            self._add_unlabelled(row, bare)
             return
         self.labelled += 1
         if not self._stage.merges_rows:
@@ -233,7 +238,7 @@ class ExportIndex:
             if is_last and self._linked and merge.row not in (None, exact_digest(content, merge.inexact)):
                 self.broken.append(f"{where} differs from the row of the earlier merge that its merge_history names.")
 
-    def _add_unlabelled(self, row: ExportRow) -> None:
+    def _add_unlabelled(self, row: ExportRow, bare: bool) -> None:
         """Identify a row without lineage by its content: a merged row by its text, others by all columns."""
         self.first_unlabelled = self.first_unlabelled or row.where
         layout = self._layout_for(tuple(row.content)) if self._ids_by_text else None
@@ -241,7 +246,7 @@ class ExportIndex:
         if not ids:
             known = self._columns
             content = {name: value for name, value in row.content.items() if known is None or name in known}
-            self.unlabelled.setdefault(self._origin(content_digest(content)), []).append(row)
+            self.unlabelled.setdefault((content_digest(content), bare), []).append(row)
             return
         merges = self._stage.standing
         whole = (at for at in ids if merges[at].row in (None, exact_digest(row.content, merges[at].inexact)))
@@ -268,17 +273,29 @@ class ExportIndex:
         :return: number of rows that were identified by their content.
         """
         told = 0
+        rewritten = self._rewritten()
         for row_id in known:
             if row_id in self.places:
                 continue
-            found = (rows for name in names_of(row_id) if (rows := self.unlabelled.get(name)))
-            rows = next(found, None)
+            names = names_of(row_id)
+            before = chain.from_iterable(rewritten.get(name, ()) for name in names)
+            same = (self.unlabelled.get((name, bare)) for name in names for bare in (True, False))
+            rows = next(filter(None, chain(before, same)), None)
             if rows:
                 row = rows.pop(0)
                 told += 1
                 self.places[row_id] = [Place(row.number, statuses.get(row_id, lineage.ORIGINAL))]
         self.unlabelled = {digest: rows for digest, rows in self.unlabelled.items() if rows}
         return told
+
+    def _rewritten(self) -> dict[str, list[list[ExportRow]]]:
+        """Return the rows without lineage that may have been rewritten, by what may have identified them before."""
+        found: dict[str, list[list[ExportRow]]] = {}
+        for (digest, bare), rows in self.unlabelled.items():
+            for origin in self._origins(digest) if bare else ():
+                if origin != digest:
+                    found.setdefault(origin, []).append(rows)
+        return found
 
     def _note(self, row_id: str, place: Place, content: Mapping[str, Any]) -> None:
         self.places.setdefault(row_id, []).append(place)

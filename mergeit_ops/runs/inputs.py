@@ -76,14 +76,14 @@ class InputRows:
         return None if number is None else number + 1
 
     def names_of(self, row_id: str) -> tuple[str, ...]:
-        """Return what identifies a row where its id is not known: its id in an earlier run, the id, and a hash of its
-        content.
+        """Return what identifies a row where its id is not known: a hash of its content, the id, and its id in an
+        earlier run.
 
         :param row_id: id of a row of the dataset, or of another row, whose content only an id with its hash tells.
         """
         number = self._number_of.get(row_id)
         digest = base_id(row_id) if number is None else self._digests[number]
-        names = (self.earlier_ids.get(row_id), row_id, digest)
+        names = (digest, row_id, self.earlier_ids.get(row_id))
         return tuple(dict.fromkeys(name for name in names if name))
 
     def content(self, row_id: str) -> dict[str, Any]:

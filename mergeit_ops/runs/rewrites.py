@@ -9,7 +9,7 @@ from typing import Any
 
 from mergeit_ops.core.formats import SampleFormat
 from mergeit_ops.core.rows import rewrites, sources
-from mergeit_ops.core.rows.identity import base_id, content_digest, sample_digest
+from mergeit_ops.core.rows.identity import content_digest, sample_digest
 from mergeit_ops.errors import DatasetError
 from mergeit_ops.runs.recipe_steps import FLATTENER, GATE, MERGER, REWRITER
 from mergeit_ops.runs.records import Record, Records
@@ -43,9 +43,21 @@ class _Step:
         return self.digests.get(str(meta.get(rewrites.PARENT_ID))) if _is_rewritten(meta) else None
 
     @cached_property
-    def parents(self) -> dict[str, str]:
-        """Return a mapping from the hash of each rewritten row to the id of its parent."""
-        return {whole: parent for parent, (whole, _) in self.digests.items()}
+    def parents(self) -> dict[str, list[str]]:
+        """Return a mapping from the hash of each rewritten row to the ids of the rows that became it."""
+        found: dict[str, list[str]] = {}
+        for parent, (whole, _) in self.digests.items():
+            found.setdefault(whole, []).append(parent)
+        return found
+
+    def origins(self, name: str) -> list[str]:
+        """Return the names of the rows that may have become a row, the likeliest first.
+
+        :param name: hash of the row's content, or its id.
+        """
+        parents = self.parents.get(name, [])
+        # If a row of this content was rewritten itself, this is hardly that row.
+        return [*parents, name] if name in self.digests else [name, *parents]
 
 
 class Rewrites:
@@ -105,19 +117,19 @@ class Rewrites:
             self.broken.append(f"The rewrite_parent of {row.where} is not the row that its rewrite_parent_id names.")
         return replace(before, content=content_of(before.content))
 
-    def origin(self, row_id: str, in_export: bool = False) -> str:
-        """Return the id of a row before it was rewritten; the same id if it was not rewritten.
+    def origins(self, name: str, in_export: bool = False) -> list[str]:
+        """Return the names of the rows that may have become a row by rewriting, the likeliest first. Several rows may
+        have become the same.
 
-        :param row_id: hash of a row's content, with an ordinal if it is a copy.
+        :param name: hash of the content of a row.
         :param in_export: whether it is a row of the export; otherwise it is a row that entered the operator whose rows
             are checked.
+        :return: ids that rows brought, ids from an earlier run, or hashes of contents; `name` itself is among them.
         """
+        found = [name]
         for step in reversed(self._steps[self._first :] if in_export else self._steps[: self._first]):
-            base = base_id(row_id) or ""
-            if base in step.parents:
-                parent = step.parents[base]
-                row_id = parent + (row_id.removeprefix(base) if base_id(parent) == parent else "")
-        return row_id
+            found = list(dict.fromkeys(origin for one in found for origin in step.origins(one)))
+        return found
 
 
 def _is_rewritten(meta: Mapping[str, Any]) -> bool:

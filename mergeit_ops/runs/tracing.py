@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -111,7 +111,7 @@ class _Tracer:
         stages: Sequence[CheckedStage],
         export: ExportIndex,
         missing: Mapping[str, str],
-        origin: Callable[[str], str],
+        origins: Callable[[str], Sequence[str]],
     ) -> None:
         self._run = run
         self._inputs = inputs
@@ -122,8 +122,9 @@ class _Tracer:
         found = export.first_ids if self._several else export.places
         self._places = {row_id: list(places) for row_id, places in found.items()}
         self._entered = None if self._first.entered is None else frozenset(self._first.entered)
-        # Rows that were rewritten before they entered, by their original ids.
-        self._renamed = {origin(row_id): row_id for row_id in self._first.entered or () if row_id not in inputs}
+        # Rows that were rewritten before they entered, by their ids in the input.
+        self._renamed = self._rewritten(origins)
+        self._taken = frozenset(self._renamed.values())
 
     def trace(self) -> Trace:
         unmatched_rows = self._unmatched_rows()
@@ -165,10 +166,10 @@ class _Tracer:
 
     def _known_as(self, row_id: str) -> str:
         """Return the id of a row in the run: its id in an earlier run, if this run continued that one."""
-        if self._entered is None or row_id in self._entered:
-            return row_id
         if row_id in self._renamed:
             return self._renamed[row_id]
+        if self._entered is None or (row_id in self._entered and row_id not in self._taken):
+            return row_id
         earlier = self._inputs.earlier_ids.get(row_id, row_id)
         # A merged row of an earlier run is where its parents are.
         return next(iter(self._first.units([earlier])), row_id) if self._first.kind == GATE else earlier
@@ -176,8 +177,40 @@ class _Tracer:
     def _unmatched_rows(self) -> list[str]:
         """Return the ids of rows that entered and are not in the input."""
         earlier = set(self._first.units(list(self._inputs.earlier_ids.values())))
-        known = earlier | {row_id for before, row_id in self._renamed.items() if before in self._inputs}
+        known = earlier | self._taken
         return [row_id for row_id in self._first.entered or () if row_id not in self._inputs and row_id not in known]
+
+    def _rewritten(self, origins: Callable[[str], Sequence[str]]) -> dict[str, str]:
+        """Find the rows that were rewritten before they entered. Returns a mapping from ids in the input to ids in the
+        run.
+
+        :param origins: function that returns what may identify a row before it was rewritten.
+        """
+        names: dict[str, deque[str]] = {}
+        for row_id in self._first.entered or ():
+            digest = base_id(row_id)
+            if digest is not None and digest not in names:
+                names[digest] = deque(origins(digest))
+        names = {digest: found for digest, found in names.items() if list(found) != [digest]}
+        if not names:
+            return {}
+        by_name: dict[str, deque[str]] = {}
+        for row_id in self._inputs.ids:
+            for name in self._inputs.names_of(row_id):
+                by_name.setdefault(name, deque()).append(row_id)
+        renamed: dict[str, str] = {}
+        for row_id in self._first.entered or ():
+            # Several rows may have become the same; each is found once.
+            found = names.get(base_id(row_id) or "", deque())
+            while found:
+                candidates = by_name.get(found[0], deque())
+                while candidates and candidates[0] in renamed:
+                    candidates.popleft()
+                if candidates:
+                    renamed[candidates.popleft()] = row_id
+                    break
+                found.popleft()
+        return renamed
 
     def _widened(self, unmatched_rows: Sequence[str]) -> dict[str, str]:
         """Find rows that had more columns when they entered than in the input, and were the same otherwise. Returns a
@@ -221,7 +254,7 @@ def trace(
     stages: Sequence[CheckedStage],
     export: ExportIndex,
     missing: Mapping[str, str],
-    origin: Callable[[str], str] = lambda row_id: row_id,
+    origins: Callable[[str], Sequence[str]] = lambda digest: [digest],
 ) -> Trace:
     """Trace every row of the input.
 
@@ -230,9 +263,9 @@ def trace(
     :param stages: its mergers.
     :param export: the content of its export.
     :param missing: maps the ids of rows that entered the last merger and are not in the export to the reasons.
-    :param origin: function that returns the id of a row before it was rewritten.
+    :param origins: function that returns what may identify a row before it was rewritten; see `Rewrites.origins`.
     """
-    return _Tracer(run, inputs, stages, export, missing, origin).trace()
+    return _Tracer(run, inputs, stages, export, missing, origins).trace()
 
 
 def _by_text(texts: Mapping[str, str]) -> dict[str, str]:

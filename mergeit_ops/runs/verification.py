@@ -87,7 +87,7 @@ class _Check:
             frozenset(inputs.ids),
             linked=not self._recipe.between_all(MERGER).changers,
             columns=inputs.columns if changers and not self._stage.merges_rows else None,
-            origin=lambda digest: self._rewrites.origin(digest, in_export=True),
+            origins=lambda digest: self._rewrites.origins(digest, in_export=True),
             input_columns=inputs.columns,
         )
 
@@ -102,7 +102,7 @@ class _Check:
         self._check_records()
         for row in self._run.rows():
             # The law applies to rows before they were rewritten.
-            self._export.add(self._rewrites.before(row))
+            self._export.add(self._rewrites.before(row), bare=not row.lineage.meta)
         entered = self._stage.entered
         first = self._export.first_unlabelled
         if first is not None and self._export.labelled:
@@ -509,7 +509,7 @@ class _Check:
         )
 
     def _trace_input(self, missing: Mapping[str, str]) -> None:
-        traced = trace(self._run, self._inputs, self._stages, self._export, missing, self._rewrites.origin)
+        traced = trace(self._run, self._inputs, self._stages, self._export, missing, self._rewrites.origins)
         self._found.fates = traced.fates
         sentences, open_question = traced.sentences(len(self._stages[0].entered or ()), self._recipe)
         (self._found.undecided if open_question else self._found.remarks).extend(sentences)

@@ -56,14 +56,14 @@ def test_rows_are_told_by_their_content_too_whatever_id_they_bring(tmp_path):
     a, b = content_digest({"text": "a"}), content_digest({"text": "b"})
     assert brought.ids == ["x", "y", "y-1"]
     assert [brought.names_of(row_id) for row_id in brought.ids] == [
-        ("before", "x", a),
-        ("before", "y", a),
-        ("before", "y-1", b),
+        (a, "x", "before"),
+        (a, "y", "before"),
+        (b, "y-1", "before"),
     ]
     own = read_input(write_jsonl(tmp_path / "b.jsonl", [{"text": text} for text in "aa"]))
-    assert [own.names_of(row_id) for row_id in own.ids] == [(a,), (f"{a}-1", a)]
+    assert [own.names_of(row_id) for row_id in own.ids] == [(a,), (a, f"{a}-1")]
     assert own.names_of("z") == ("z",)
-    assert own.names_of(f"{b}-2") == (f"{b}-2", b)
+    assert own.names_of(f"{b}-2") == (b, f"{b}-2")
 
 
 @pytest.mark.parametrize(

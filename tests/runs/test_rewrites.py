@@ -17,6 +17,8 @@ from tests.recipe_runs import read_jsonl, run_recipe, write_jsonl, write_recipe
 from tests.test_whole_runs import pipeline
 
 REWRITING = {"instruction_rewrite_mapper": {"method": "tree", "try_num": 1, "max_failure_ratio": 1.0}}
+FLAT = {"topic_reverse_grouper": {}}
+DATA = ("id", "instruction", "input", "output")
 
 
 def answer(body):
@@ -28,13 +30,23 @@ def answer(body):
 
 
 @pytest.fixture
-def run(tmp_path, embedded_rows, monkeypatch):
-    """Run operators over rows of the sample; return the input and the export."""
+def run_on(tmp_path, monkeypatch):
+    """Run operators over rows; return the input and the export."""
     monkeypatch.setenv("OPENAI_API_KEY", "none")
-    data = write_jsonl(tmp_path / "in.jsonl", embedded_rows)
     with FakeLLMServer(answer) as server:
         monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
-        yield lambda *process, **settings: (data, run_recipe(write_recipe(tmp_path, process, data, **settings)))
+
+        def run(rows, *process, **settings):
+            data = write_jsonl(tmp_path / "in.jsonl", rows)
+            return data, run_recipe(write_recipe(tmp_path, process, data, **settings))
+
+        yield run
+
+
+@pytest.fixture
+def run(run_on, embedded_rows):
+    """Run operators over rows of the sample; return the input and the export."""
+    return lambda *process, **settings: run_on(embedded_rows, *process, **settings)
 
 
 def verified(data, export):
@@ -134,6 +146,57 @@ def test_before_a_grouper_and_a_merger(run):
     assert any("rewrite_parent" in text for meta in merged for text in meta["merge_parents"])
 
 
+def assert_only_the_whole_export_is_accepted(data, export, number):
+    """Check that all rows are found, and that a row that is missing, doubled or changed is too."""
+    found = verified(data, export)
+    assert found.holds, (found.violations, found.undecided)
+    assert found.remarks == []
+    rows = read_jsonl(export)
+    places = [(fate.export_row, fate.parent) for fate in found.fates]
+    assert len(set(places)) == number
+    assert all(row for row, _ in places)
+    for wrong in (rows[1:], [*rows, rows[0]], [rows[0], *rows[:-1]], [rows[0] | {"output": "another"}, *rows[1:]]):
+        write_jsonl(export, wrong)
+        assert verified(data, export).holds is False
+
+
+def that_become_alike(rows):
+    """Return rows of which an operator makes pairs of equal rows, and some twice."""
+    return [*rows, *(row | {"output": f"{row['output']} Indeed."} for row in rows), *rows[:5]]
+
+
+@pytest.mark.parametrize("merges", [False, True], ids=["selected", "merged"])
+def test_rows_that_become_the_same_before_a_grouper(run_on, embedded_rows, merges):
+    behind = pipeline(gamma=1.4) if merges else [{"topic_cluster_grouper": {"num_clusters": 1}}, FLAT]
+    if merges:
+        behind[1] = {"facility_location_selector": {"select_ratio": 1.0}}
+    data, export = run_on(that_become_alike(embedded_rows[:20]), REWRITING, *behind)
+    assert any(row[META]["row_id"].endswith("-1") for row in read_jsonl(export))
+    assert_only_the_whole_export_is_accepted(data, export, 45)
+
+
+def test_rows_that_become_the_same_are_told_without_metadata(run_on, embedded_rows):
+    data, export = run_on(that_become_alike(embedded_rows[:20]), REWRITING, keep_stats_in_res_ds=False)
+    (beside,) = export.parent.glob("*_stats.jsonl")
+    beside.unlink()
+    assert_only_the_whole_export_is_accepted(data, export, 45)
+
+
+def test_a_row_that_becomes_another_row_of_the_input(run_on, embedded_rows):
+    data, export = run_on(embedded_rows[:10], REWRITING)
+    rows = [{name: row[name] for name in DATA} for row in (*read_jsonl(export), *embedded_rows[:10])]
+    data, export = run_on(rows, REWRITING, {"topic_cluster_grouper": {"num_clusters": 1}}, FLAT)
+    assert_only_the_whole_export_is_accepted(data, export, 20)
+
+
+def test_a_run_that_continues_an_earlier_export_and_rewrites_first(run_on, embedded_rows):
+    _, earlier = run_on(embedded_rows, *pipeline(gamma=1.4))
+    rows = read_jsonl(earlier)
+    assert {row[META]["merge_status"] for row in rows} == {"original", "merged", "restored"}
+    data, export = run_on(rows, REWRITING, {"topic_cluster_grouper": {"num_clusters": 1}}, FLAT)
+    assert_only_the_whole_export_is_accepted(data, export, len(rows))
+
+
 @pytest.mark.slow
 def test_twice_and_behind_a_selection(run):
     select = {"facility_location_selector": {"select_ratio": 0.5}}
@@ -150,14 +213,18 @@ def records(*rewrites):
     return Records(operators, ("op",) * len(rewrites), {"op": role})
 
 
-def test_the_id_of_a_copy_keeps_its_ordinal():
+def test_a_row_may_come_from_every_row_that_became_it():
     old, middle, new = (content_digest({"text": text}) for text in "abc")
-    known = Rewrites(records({old: [middle, "0"]}, {middle: [new, "0"]}), "", None)
-    assert known.origin(new + "-2", in_export=True) == old + "-2"
-    assert known.origin(middle, in_export=True) == old
-    assert known.origin(old, in_export=True) == old
+    known = Rewrites(records({old: [middle, "0"], "own id": [middle, "0"]}, {middle: [new, "0"]}), "", None)
+    assert known.origins(new, in_export=True) == [new, middle, old, "own id"]
+    # Of rows with this content, the second operator has rewritten those that it could.
+    assert known.origins(middle, in_export=True) == [middle, old, "own id"]
+    # A row that was itself rewritten is hardly there any more.
+    swapped = Rewrites(records({old: [new, "0"], new: [middle, "0"]}), "", None)
+    assert swapped.origins(new, in_export=True) == [old, new]
+    assert swapped.origins(old, in_export=True) == [old]
     # Nothing was rewritten before the operator whose rows are checked.
-    assert known.origin(new) == new
+    assert known.origins(new) == [new]
 
 
 def test_the_keys_that_verification_reads_are_those_that_are_written():
