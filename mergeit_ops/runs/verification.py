@@ -663,11 +663,12 @@ def _first(sentences: Sequence[str], what: str) -> Iterator[str]:
 
 
 def _dropped_on_record(record: Record) -> int:
-    """Return the number of rows that an operator dropped according to its record; 0 if it must not drop any."""
-    figures = record.get("figures") or {}
-    if not record["role"].get("may_drop") or not {"rows_in", "rows_out"} <= figures.keys():
-        return 0
-    return int(figures["rows_in"]) - int(figures["rows_out"])
+    """Return the number of rows that an operator dropped according to its record."""
+    figures, role = record.get("figures") or {}, record.get("role") or {}
+    # What is missing after an operator that must not drop rows is lost.
+    if role.get("may_drop") and {"rows_in", "rows_out"} <= figures.keys():
+        return int(figures["rows_in"]) - int(figures["rows_out"])
+    return int(figures.get("filtered_out") or 0)
 
 
 def _rows(number: int) -> str:
