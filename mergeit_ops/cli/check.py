@@ -11,6 +11,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from loguru import logger
+
 from mergeit_ops.cli.terminal import say
 from mergeit_ops.core.text.counts import agree, many
 from mergeit_ops.errors import DatasetError
@@ -68,6 +70,7 @@ def run(options: argparse.Namespace) -> int:
             say(f"{distribution:24} not installed ({_OPTIONAL.get(distribution, 'needed')})")
     if find_spec("data_juicer") is None:
         return 1
+    _register_operators()
     from data_juicer.ops.base_op import OPERATORS
 
     import mergeit_ops.ops
@@ -80,6 +83,15 @@ def run(options: argparse.Namespace) -> int:
     say(f"{'operator search':28} {_searched(ours)}")
     say("Recipes can use all operators." if complete else "Recipes cannot use all operators: see above.")
     return 0 if complete else 1
+
+
+def _register_operators() -> None:
+    # Data-Juicer logs the names of its plugins, which mean nothing to the user of a command.
+    logger.disable("data_juicer.ops")
+    try:
+        import mergeit_ops.ops  # noqa: F401
+    finally:
+        logger.enable("data_juicer.ops")
 
 
 def _of_dataset(path: Path) -> Iterable[str]:
@@ -127,8 +139,8 @@ def _recipes(columns: Sequence[str], text_keys: Sequence[str], keys: Mapping[str
     :param text_keys: the columns that every row needs; empty if they are unknown.
     :param keys: parameters of operators that name the columns, if no layout fits by itself.
     """
-    # Registers the operators, which say what they read.
-    import mergeit_ops.ops  # noqa: F401
+    # The operators say what they read.
+    _register_operators()
     from mergeit_ops.dataset.fitting_recipes import fitting_recipes, text_keys_option
 
     found = fitting_recipes(columns, keys)

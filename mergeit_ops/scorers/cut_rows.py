@@ -7,6 +7,8 @@ from typing import Any
 
 from loguru import logger
 
+from mergeit_ops.core.text.counts import many
+
 __all__ = ["CutRows", "CutsRows"]
 
 
@@ -38,8 +40,8 @@ class CutRows:
         :param read: rows that the model has read.
         """
         return (
-            f"{self._owner}: {cut:,} of {read:,} rows did not fit into max_length or the model's window. Their scores "
-            f"are those of {self._part} that fits. If the model can read more, raise max_length."
+            f"{self._owner}: {cut:,} of {many(read, 'row')} did not fit into max_length or the model's window. A score "
+            f"is then that of {self._part} that fits. If the model can read more, raise max_length."
         )
 
 
