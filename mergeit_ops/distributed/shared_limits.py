@@ -24,7 +24,11 @@ from mergeit_ops.errors import LLMError, LLMUnavailableError
 from mergeit_ops.llm.engine import LLMEngine
 from mergeit_ops.llm.usage import TokenBudget
 
-__all__ = ["LimitsPlace", "share_limits", "stop_all", "stopping_together", "use_shared_limits"]
+__all__ = ["Keeper", "LimitsPlace", "share_limits", "stop_all", "stopping_together", "use_shared_limits"]
+
+_NAME = "mergeit_ops limits"
+
+_actor: Any = None  # an actor ends when nobody holds it
 
 _WAITING = 1_000_000
 """Calls that may wait for tokens or a place at the same time. With more, none could give its own back."""
@@ -43,9 +47,8 @@ _END_S = 40.0
 """
 
 
-@ray.remote(num_cpus=0, max_concurrency=_WAITING)
-class _LimitsKeeper:
-    """Holds the limits of one engine. A holder is an engine of one task in one process.
+class _Limits:
+    """The limits of one engine, inside the actor. A holder is an engine of one task in one process.
 
     :param tokens: token budget; None: no limit.
     :param places: most calls in flight; None: no limit.
@@ -183,49 +186,83 @@ class _LimitsKeeper:
             self._waiting.pop(key).set_result(None)
 
 
+@ray.remote(num_cpus=0, max_concurrency=_WAITING)
+class _LimitsKeeper:
+    """Holds the limits of all engines of a driver, because a process for each would take seconds to start."""
+
+    def __init__(self) -> None:
+        self._limits: dict[str, _Limits] = {}
+
+    async def open(self, key: str, tokens: int | None, places: int | None) -> None:
+        self._limits[key] = _Limits(tokens, places)
+
+    async def call(self, key: str, method: str, *arguments: Any) -> Any:
+        return await getattr(self._limits[key], method)(*arguments)
+
+
+@dataclass(frozen=True)
+class Keeper:
+    """The limits of one engine, seen from outside the actor.
+
+    :param actor: the actor.
+    :param key: name of the limits in it.
+    """
+
+    actor: Any
+    key: str
+
+    def ask(self, method: str, *arguments: Any) -> Any:
+        """Call a method of the limits; return the reference to its result.
+
+        :param method: name of the method.
+        :param arguments: of the method.
+        """
+        return self.actor.call.remote(self.key, method, *arguments)
+
+
 @dataclass(frozen=True)
 class LimitsPlace:
     """Where the limits of an operator's engines are, for a task.
 
-    :param keepers: an actor for each engine that has limits, by the engine's number.
+    :param keepers: the limits of each engine that has some, by the engine's number.
     """
 
-    keepers: tuple[tuple[int, Any], ...] = ()
+    keepers: tuple[tuple[int, Keeper], ...] = ()
 
 
 class ClusterLimits:
     """A task's view of the limits; see `SharedLimits`.
 
-    :param keeper: the actor that holds them.
+    :param keeper: the limits in the actor.
     :param task: id of the task; it stays the same when Ray runs the task again.
     :param limited: whether there is a token budget.
     """
 
-    def __init__(self, keeper: Any, task: str, limited: bool) -> None:
+    def __init__(self, keeper: Keeper, task: str, limited: bool) -> None:
         self.task = task
         self.limited = limited
         self.keeper = keeper
         self.holder = uuid.uuid4().hex
         self._places = _Places(keeper, self.holder)
-        ray.get(keeper.start.remote(task, self.holder))
+        ray.get(keeper.ask("start", task, self.holder))
 
     async def reserve(self, tokens: int) -> bool:
         """Set tokens aside; see `TokenBudget`."""
-        return not self.limited or bool(await _answer(self.keeper.reserve.remote(self.holder, tokens)))
+        return not self.limited or bool(await _answer(self.keeper.ask("reserve", self.holder, tokens)))
 
     async def overdrawn(self) -> bool:
         """Return whether calls took more than their reserve."""
-        return self.limited and bool(await _answer(self.keeper.overdrawn.remote()))
+        return self.limited and bool(await _answer(self.keeper.ask("overdrawn")))
 
     def lose(self, tokens: int) -> None:
         """Count tokens of a call without an answer."""
         if self.limited:
-            self.keeper.lose.remote(tokens)
+            self.keeper.ask("lose", tokens)
 
     def settle(self, reserved: int, used: int) -> None:
         """Replace a reserve with the tokens that the request used."""
         if self.limited:
-            self.keeper.settle.remote(self.holder, reserved, used)
+            self.keeper.ask("settle", self.holder, reserved, used)
 
     @asynccontextmanager
     async def place(self) -> AsyncIterator[None]:
@@ -242,7 +279,7 @@ class ClusterLimits:
     async def stopped(self) -> LLMError:
         """Wait until another task has had to stop; return its error."""
         while True:
-            error: LLMError | None = await _answer(self.keeper.stopped.remote(self.holder))
+            error: LLMError | None = await _answer(self.keeper.ask("stopped", self.holder))
             if error is not None:
                 return error
 
@@ -274,11 +311,11 @@ class _Places:
     """The places of a process. It passes a place from call to call for a while, because asking the actor for each call
     would limit the calls of the whole cluster to some hundred a second.
 
-    :param keeper: the actor that holds the places of all processes.
+    :param keeper: the limits in the actor, with the places of all processes.
     :param holder: name of this process.
     """
 
-    def __init__(self, keeper: Any, holder: str) -> None:
+    def __init__(self, keeper: Keeper, holder: str) -> None:
         self._keeper = keeper
         self._holder = holder
         self._numbers = itertools.count()
@@ -302,13 +339,13 @@ class _Places:
         if time.monotonic() - place.since < _LEASE_S:
             self._pass_on(place)
             return
-        self._keeper.leave.remote(self._holder, place.number)
+        self._keeper.ask("leave", self._holder, place.number)
         self._ask_for_all()
 
     def _pass_on(self, place: _Place) -> None:
         waiting = self._next()
         if waiting is None:
-            self._keeper.leave.remote(self._holder, place.number)
+            self._keeper.ask("leave", self._holder, place.number)
         else:
             waiting.set_result(place)
 
@@ -327,12 +364,13 @@ class _Places:
 
     async def _ask(self, number: int) -> None:
         try:
-            refused = await _answer(self._keeper.occupy.remote(self._holder, number))
+            refused = await _answer(self._keeper.ask("occupy", self._holder, number))
         except asyncio.CancelledError:
             # The stage has ended.
-            self._keeper.leave.remote(self._holder, number)
+            self._keeper.ask("leave", self._holder, number)
             raise
-        except LLMError as error:
+        except Exception as error:
+            # Whatever it is: a call that waits hears of it.
             refused = error
         if refused is None:
             self._pass_on(_Place(number, time.monotonic()))
@@ -341,21 +379,32 @@ class _Places:
 
 
 def share_limits(engines: Sequence[LLMEngine]) -> LimitsPlace:
-    """Start actors that hold the limits of some engines; called on the driver.
+    """Make the limits of some engines; called on the driver.
 
     :param engines: of one operator. A local model without a token budget shares nothing.
-    :return: the limits for the tasks; the actors live as long as this object is referenced.
+    :return: the limits for the tasks.
     """
-    # On the machine of the driver: without it, the run ends anyway.
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     keepers = []
     for number, engine in enumerate(engines):
         tokens = engine.settings.max_total_tokens
         places = engine.settings.max_concurrency if engine.asks_a_server else None
         if tokens is not None or places is not None:
-            keeper = _LimitsKeeper.options(scheduling_strategy=here)  # type: ignore[attr-defined]
-            keepers.append((number, keeper.remote(tokens, places)))
+            keeper = Keeper(_kept_actor(), uuid.uuid4().hex)
+            ray.get(keeper.actor.open.remote(keeper.key, tokens, places))
+            keepers.append((number, keeper))
     return LimitsPlace(tuple(keepers))
+
+
+def _kept_actor() -> Any:
+    global _actor
+    try:
+        # The one that this process holds: an actor ends with the first handle to it, whoever has others.
+        ray.get_actor(_NAME)
+    except ValueError:
+        # On the machine of the driver: without it, the run ends anyway.
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        _actor = _LimitsKeeper.options(name=_NAME, scheduling_strategy=here).remote()  # type: ignore[attr-defined]
+    return _actor
 
 
 def use_shared_limits(place: LimitsPlace, engines: Sequence[LLMEngine]) -> None:
@@ -384,7 +433,7 @@ def stop_all(place: LimitsPlace, error: Exception) -> None:
         bare = type(error)(error.reason or str(error))
     else:
         bare = LLMError(f"Another task has failed: {error}")
-    ray.get([keeper.stop.remote(bare) for _, keeper in place.keepers])
+    ray.get([keeper.ask("stop", bare) for _, keeper in place.keepers])
 
 
 @contextmanager
@@ -398,7 +447,7 @@ def stopping_together(place: LimitsPlace, engines: Sequence[LLMEngine]) -> Itera
     """
     mine = [limits for engine in engines if isinstance(limits := engine.shared, ClusterLimits)]
     for limits in mine:
-        limits.keeper.begin.remote(limits.holder)
+        limits.keeper.ask("begin", limits.holder)
     failed = False
     try:
         yield
@@ -407,6 +456,6 @@ def stopping_together(place: LimitsPlace, engines: Sequence[LLMEngine]) -> Itera
         stop_all(place, error)
         raise
     finally:
-        ray.get([limits.keeper.end.remote(limits.holder) for limits in mine])
+        ray.get([limits.keeper.ask("end", limits.holder) for limits in mine])
         if failed:
-            ray.get([keeper.others_ended.remote(_END_S) for _, keeper in place.keepers])
+            ray.get([keeper.ask("others_ended", _END_S) for _, keeper in place.keepers])

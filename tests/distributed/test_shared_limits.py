@@ -6,14 +6,13 @@ import asyncio
 import threading
 import time
 from collections import Counter
-from types import SimpleNamespace
 
 import pytest
 import ray
 
 from mergeit_ops.distributed import shared_limits
 from mergeit_ops.distributed.shared_limits import (
-    _LimitsKeeper,
+    _Limits,
     _Places,
     share_limits,
     stopping_together,
@@ -23,9 +22,6 @@ from mergeit_ops.errors import LLMUnavailableError
 from mergeit_ops.llm.engine import build_engine
 from mergeit_ops.llm.settings import LLMSettings
 
-Keeper = _LimitsKeeper.__ray_metadata__.modified_class
-"""What the actor runs."""
-
 
 def run(scenario):
     return asyncio.run(scenario())
@@ -33,7 +29,7 @@ def run(scenario):
 
 def test_tasks_share_the_tokens():
     async def scenario():
-        keeper = Keeper(100, None)
+        keeper = _Limits(100, None)
         await keeper.start("t1", "h1")
         await keeper.start("t2", "h2")
         granted = [await keeper.reserve("h1", 60), await keeper.reserve("h2", 40)]
@@ -48,7 +44,7 @@ def test_tasks_share_the_tokens():
 
 def test_what_is_spent_is_not_granted_again():
     async def scenario():
-        keeper = Keeper(100, None)
+        keeper = _Limits(100, None)
         await keeper.start("t", "h")
         assert await keeper.reserve("h", 90)
         await keeper.settle("h", 90, 90)
@@ -60,7 +56,7 @@ def test_what_is_spent_is_not_granted_again():
 @pytest.mark.parametrize(("left", "fits"), [(40, True), (41, False)])
 def test_the_reserve_of_a_lost_worker_counts_as_spent(left, fits):
     async def scenario():
-        keeper = Keeper(100, None)
+        keeper = _Limits(100, None)
         await keeper.start("t", "lost")
         await keeper.reserve("lost", 60)
         await keeper.start("t", "again")
@@ -73,7 +69,7 @@ def test_the_reserve_of_a_lost_worker_counts_as_spent(left, fits):
 
 def test_no_more_calls_have_a_place_than_there_are_and_those_that_waited_come_in_order():
     async def scenario():
-        keeper = Keeper(None, 2)
+        keeper = _Limits(None, 2)
         await keeper.occupy("h1", 0)
         await keeper.occupy("h2", 0)
         order = []
@@ -98,7 +94,7 @@ def test_no_more_calls_have_a_place_than_there_are_and_those_that_waited_come_in
 @pytest.mark.parametrize("before_it_came", [False, True])
 def test_a_call_that_gave_up_waiting_takes_no_place(before_it_came):
     async def scenario():
-        keeper = Keeper(None, 1)
+        keeper = _Limits(None, 1)
         await keeper.occupy("h", 0)
         if before_it_came:
             await keeper.leave("h", 1)
@@ -125,7 +121,7 @@ def test_the_places_of_a_lost_worker_are_free_again(again, monkeypatch):
     monkeypatch.setattr(shared_limits, "_POLL_S", 0.05)
 
     async def scenario():
-        keeper = Keeper(None, 1)
+        keeper = _Limits(None, 1)
         await keeper.start("t", "lost")
         await keeper.occupy("lost", 0)
         waiting = asyncio.ensure_future(keeper.occupy("other", 0))
@@ -144,7 +140,7 @@ def test_the_places_of_a_lost_worker_are_free_again(again, monkeypatch):
 
 def test_all_hear_of_the_first_stop():
     async def scenario():
-        keeper = Keeper(None, 1)
+        keeper = _Limits(None, 1)
         waiting = [asyncio.ensure_future(keeper.stopped(holder)) for holder in ("h1", "h2")]
         await keeper.stop(LLMUnavailableError("first"))
         await keeper.stop(LLMUnavailableError("second"))
@@ -155,7 +151,7 @@ def test_all_hear_of_the_first_stop():
 
 def test_after_a_stop_no_call_gets_a_place():
     async def scenario():
-        keeper = Keeper(None, 1)
+        keeper = _Limits(None, 1)
         await keeper.occupy("h1", 0)
         waiting = asyncio.ensure_future(keeper.occupy("h2", 0))
         await asyncio.sleep(0)
@@ -167,7 +163,7 @@ def test_after_a_stop_no_call_gets_a_place():
 
 def test_tokens_that_a_worker_waited_for_when_it_died_go_to_others():
     async def scenario():
-        keeper = Keeper(100, None)
+        keeper = _Limits(100, None)
         await keeper.start("t", "lost")
         await keeper.start("u", "other")
         assert await keeper.reserve("other", 60)
@@ -187,7 +183,7 @@ def test_tokens_of_a_worker_that_keeps_silent_are_spent_while_others_wait(monkey
     monkeypatch.setattr(shared_limits, "_POLL_S", 0.05)
 
     async def scenario():
-        keeper = Keeper(100, None)
+        keeper = _Limits(100, None)
         await keeper.reserve("silent", 60)
         waiting = asyncio.ensure_future(keeper.reserve("other", 41))
         while not waiting.done():
@@ -202,7 +198,7 @@ def test_tokens_of_a_worker_that_keeps_silent_are_spent_while_others_wait(monkey
 
 def test_who_waits_for_the_others_waits_until_they_have_ended():
     async def scenario():
-        keeper = Keeper(None, 1)
+        keeper = _Limits(None, 1)
         await keeper.begin("h")
         waiting = asyncio.ensure_future(keeper.others_ended(5))
         await asyncio.sleep(0.1)
@@ -248,19 +244,16 @@ def test_a_task_that_fails_stops_the_others_and_waits_for_them(ray_cluster):
     assert order == ["other: no credit", "failing"]
 
 
-class _Remote:
-    """A keeper in this process, with the calls of an actor's handle; counts them."""
+class _Counting:
+    """Limits in this process, asked like those in an actor; counts the calls."""
 
-    def __init__(self, keeper):
-        self._keeper = keeper
+    def __init__(self, limits):
+        self._limits = limits
         self.calls = Counter()
 
-    def __getattr__(self, name):
-        def remote(*args):
-            self.calls[name] += 1
-            return asyncio.ensure_future(getattr(self._keeper, name)(*args))
-
-        return SimpleNamespace(remote=remote)
+    def ask(self, method, *arguments):
+        self.calls[method] += 1
+        return asyncio.ensure_future(getattr(self._limits, method)(*arguments))
 
 
 @pytest.mark.parametrize("lease_s", [0.0, 60.0])
@@ -268,8 +261,8 @@ def test_a_process_passes_its_places_on_and_gives_all_back(lease_s, monkeypatch)
     monkeypatch.setattr(shared_limits, "_LEASE_S", lease_s)
 
     async def scenario():
-        keeper = Keeper(None, 3)
-        remote = _Remote(keeper)
+        keeper = _Limits(None, 3)
+        remote = _Counting(keeper)
         places = _Places(remote, "h")
         flying, most = 0, 0
 
@@ -293,8 +286,8 @@ def test_a_process_passes_its_places_on_and_gives_all_back(lease_s, monkeypatch)
 
 def test_calls_after_each_other_do_not_ask_again_while_the_lease_lasts():
     async def scenario():
-        keeper = Keeper(None, 2)
-        remote = _Remote(keeper)
+        keeper = _Limits(None, 2)
+        remote = _Counting(keeper)
         places = _Places(remote, "h")
 
         async def worker():
@@ -316,8 +309,8 @@ def test_others_have_their_turn_when_the_lease_is_over(monkeypatch):
     monkeypatch.setattr(shared_limits, "_LEASE_S", 0.05)
 
     async def scenario():
-        keeper = Keeper(None, 1)
-        first, second = _Places(_Remote(keeper), "h1"), _Places(_Remote(keeper), "h2")
+        keeper = _Limits(None, 1)
+        first, second = _Places(_Counting(keeper), "h1"), _Places(_Counting(keeper), "h2")
         served = []
 
         async def worker(places, name):
@@ -339,8 +332,8 @@ def test_others_have_their_turn_when_the_lease_is_over(monkeypatch):
 
 def test_a_call_that_is_cancelled_leaves_its_place_to_others():
     async def scenario():
-        keeper = Keeper(None, 1)
-        places = _Places(_Remote(keeper), "h")
+        keeper = _Limits(None, 1)
+        places = _Places(_Counting(keeper), "h")
         held = await places.take()
         waiting = [asyncio.ensure_future(places.take()) for _ in range(3)]
         await asyncio.sleep(0.01)
@@ -361,6 +354,6 @@ def test_a_keeper_that_has_died_is_said_in_a_sentence(ray_cluster):
     engine = build_engine(settings)
     place = share_limits([engine])
     use_shared_limits(place, [engine])
-    ray.kill(place.keepers[0][1])
+    ray.kill(place.keepers[0][1].actor)
     with pytest.raises(LLMUnavailableError, match=r"holds max_concurrency .* has died .*Run the recipe again"):
         asyncio.run(engine.shared.reserve(1))
