@@ -231,7 +231,8 @@ def test_chats_give_the_rows_of_the_default_executor(tmp_path, embedded_rows, la
     assert {row[META]["merge_error"] for row in ray} >= {None, "multi_turn"}
 
 
-@pytest.mark.parametrize("dtype", ["float32", pytest.param("bfloat16", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_embeddings_made_on_ray_are_those_of_the_default_executor(tmp_path, embedded_rows, monkeypatch, dtype):
     from mergeit_ops.distributed import embedding
 

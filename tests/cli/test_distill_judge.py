@@ -213,6 +213,7 @@ def test_a_judge_that_gives_all_rows_one_score_teaches_nothing(distill):
     assert "the judge gave 120 of 120 rows the score 4, so a scorer cannot learn a difference" in printed.err
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_and_pays_nothing_twice(tmp_path, distill, data):
     concurrency = 4
     params = {"max_concurrency": concurrency}

@@ -787,7 +787,7 @@ class TestOnRay:
 
         return run
 
-    @pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+    @pytest.mark.parametrize("kind", ["jsonl", pytest.param("parquet", marks=pytest.mark.slow)])
     def test_it_holds(self, verify, data, run, kind):
         found = verify(data, run(pipeline(gamma=1.4), "--export_type", kind))
         assert (found.code, "What is not proved" in found.text) == (0, False)
@@ -810,6 +810,7 @@ class TestOnRay:
         shutil.rmtree(work_dir_of(export))
         assert verify(data, export).code == 2
 
+    @pytest.mark.slow
     def test_two_runs_into_one_folder_are_found(self, verify, data, run):
         run(pipeline(gamma=1.4))
         found = verify(data, run(pipeline(gamma=1.4)))
