@@ -119,6 +119,16 @@ def test_the_token_budget_of_a_judge_holds_for_all_blocks_together(tmp_path, emb
     assert statuses == {"ok", "budget"}
 
 
+@pytest.mark.slow
+def test_partitions_share_the_token_budget_of_a_judge(tmp_path, embedded_rows):
+    options = ["--executor_type", "ray_partitioned", "--partition.mode", "manual", "--partition.num_of_partitions", "3"]
+    with FakeLLMServer() as server:
+        process = judging(server, max_total_tokens=6_000, max_failure_ratio=1.0)
+        recipe = write_recipe(tmp_path, process, write_jsonl(tmp_path / "in.jsonl", embedded_rows))
+        run_recipe_on_ray(recipe, "--export_path", str(tmp_path / "ray" / "export"), *options)
+    assert 3_000 < server.tokens <= 6_000
+
+
 def test_tokens_set_aside_by_a_lost_worker_are_spent_and_block_nobody():
     import asyncio
 

@@ -7,6 +7,7 @@ recipe, wherever its tasks land.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,7 @@ from mergeit_ops.llm.settings import CACHE_AUTO
 _NAME = "mergeit_ops journal"
 
 _keeper: Any = None  # an actor ends when nobody holds it
+_starting = threading.Lock()  # Data-Juicer works on partitions in threads
 
 
 @ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)
@@ -169,13 +171,14 @@ class JournalPlace:
 def keep_journals() -> JournalPlace:
     """Have this machine, the driver's, hold the journals of the cluster from now on; return where they lie."""
     global _keeper
-    try:
-        # The one that this process holds: an actor ends with the first handle to it, whoever has others.
-        ray.get_actor(_NAME)
-    except ValueError:
-        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        options = _JournalKeeper.options(name=_NAME, scheduling_strategy=here)  # type: ignore[attr-defined]
-        _keeper = options.remote(os.path.expanduser("~"))
+    with _starting:
+        try:
+            # The one that this process holds: an actor ends with the first handle to it, whoever has others.
+            ray.get_actor(_NAME)
+        except ValueError:
+            here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+            options = _JournalKeeper.options(name=_NAME, scheduling_strategy=here)  # type: ignore[attr-defined]
+            _keeper = options.remote(os.path.expanduser("~"))
     return JournalPlace(os.getcwd(), str(default_cache_path().parent))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import threading
 import time
 import uuid
 from collections import Counter, deque
@@ -29,6 +30,7 @@ __all__ = ["Keeper", "LimitsPlace", "share_limits", "stop_all", "stopping_togeth
 _NAME = "mergeit_ops limits"
 
 _actor: Any = None  # an actor ends when nobody holds it
+_starting = threading.Lock()  # Data-Juicer works on partitions in threads
 
 _WAITING = 1_000_000
 """Calls that may wait for tokens or a place at the same time. With more, none could give its own back."""
@@ -397,13 +399,15 @@ def share_limits(engines: Sequence[LLMEngine]) -> LimitsPlace:
 
 def _kept_actor() -> Any:
     global _actor
-    try:
-        # The one that this process holds: an actor ends with the first handle to it, whoever has others.
-        ray.get_actor(_NAME)
-    except ValueError:
-        # On the machine of the driver: without it, the run ends anyway.
-        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        _actor = _LimitsKeeper.options(name=_NAME, scheduling_strategy=here).remote()  # type: ignore[attr-defined]
+    with _starting:
+        try:
+            # The one that this process holds: an actor ends with the first handle to it, whoever has others.
+            ray.get_actor(_NAME)
+        except ValueError:
+            # On the machine of the driver: without it, the run ends anyway.
+            here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+            options = _LimitsKeeper.options(name=_NAME, scheduling_strategy=here)  # type: ignore[attr-defined]
+            _actor = options.remote()
     return _actor
 
 

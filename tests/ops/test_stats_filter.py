@@ -3,7 +3,7 @@
 import pytest
 
 from mergeit_ops.core.columns import STATS
-from mergeit_ops.errors import DatasetError
+from mergeit_ops.errors import DatasetError, RecipeError
 from mergeit_ops.ops import SampleScoreFilter, TopicClusterGrouper
 from tests.llm_server import FakeLLMServer, judgement
 from tests.ops.scored import LENGTH, by_length, rows
@@ -53,3 +53,9 @@ def test_no_rows_have_stats_of_their_type(lines):
     scored = by_length().run(make_dataset(rows("one")).select([]))
     assert len(scored) == 0
     assert STATS in scored.column_names
+
+
+def test_a_file_of_stats_is_refused_on_ray_before_any_work():
+    judge = SampleScoreFilter(scorer="reasoning_trace", stats_export_path="stats.jsonl")
+    with pytest.raises(RecipeError, match=r"^sample_score_filter: stats_export_path does not work on Ray.* Remove it"):
+        judge._prepare_for_ray_map_batches()
