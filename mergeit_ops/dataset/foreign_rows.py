@@ -24,8 +24,8 @@ _MOST_RECIPES = 4
 def explain_foreign_rows(causes: Sequence[BaseException]) -> str | None:
     """Return what to do about an error of the loader or of a step that misses a column; None for other errors.
 
-    :param causes: the error and its causes. One of them was raised in a run of Data-Juicer; an error that the program
-        raises after a run is none of ours.
+    :param causes: the error and its causes. Errors that the program raises after a run of Data-Juicer are not
+        explained.
     """
     if not any(map(_is_of_a_run, causes)):
         return None

@@ -71,7 +71,7 @@ def asked(
             each=zip(repeat(told.learnt), repeat(None) if each is None else each, strict=False),
             resources=resources,
             journals=keep_journals(),
-            # A task that waits for answers occupies a processor anyway.
+            # More tasks would only wait: max_concurrency applies to all of them together.
             in_advance=1,
             on_told=told.hear,
             stop=Stop(lambda error: stop_all(limits, error), told.note) if limits.keepers else None,

@@ -7,7 +7,6 @@ recipe, wherever its tasks land.
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,17 +14,14 @@ from typing import Any
 import ray
 from loguru import logger
 from ray.exceptions import RayError
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from mergeit_ops.distributed.errors import own_errors
+from mergeit_ops.distributed.kept_actors import kept_actor
 from mergeit_ops.llm.journal import ANSWERS_FILE, Journal, default_cache_path, journal_file
 from mergeit_ops.llm.journals import share_journals
 from mergeit_ops.llm.settings import CACHE_AUTO
 
 _NAME = "mergeit_ops journal"
-
-_keeper: Any = None  # an actor ends when nobody holds it
-_starting = threading.Lock()  # Data-Juicer works on partitions in threads
 
 
 @ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)
@@ -170,15 +166,7 @@ class JournalPlace:
 
 def keep_journals() -> JournalPlace:
     """Have this machine, the driver's, hold the journals of the cluster from now on; return where they lie."""
-    global _keeper
-    with _starting:
-        try:
-            # The one that this process holds: an actor ends with the first handle to it, whoever has others.
-            ray.get_actor(_NAME)
-        except ValueError:
-            here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-            options = _JournalKeeper.options(name=_NAME, scheduling_strategy=here)  # type: ignore[attr-defined]
-            _keeper = options.remote(os.path.expanduser("~"))
+    kept_actor(_NAME, _JournalKeeper, os.path.expanduser("~"))
     return JournalPlace(os.getcwd(), str(default_cache_path().parent))
 
 

@@ -21,12 +21,12 @@ from typing import Any, Protocol, TypeVar
 
 import pyarrow as pa
 import ray
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from mergeit_ops.core.rows.identity import content_digests
 from mergeit_ops.dataset.manifest import Manifest, added_up, log_summary, run_of
 from mergeit_ops.dataset.recipe import RecipeOperator
 from mergeit_ops.dataset.tables import python_columns
+from mergeit_ops.distributed.kept_actors import on_this_machine
 
 _PATIENCE_S = 60.0
 
@@ -108,9 +108,8 @@ def open_ledger(operator: RecordedOperator) -> str:
         if name not in _open:
             manifest = operator.new_manifest()
             manifest.begin(operator.work_dir)
-            # On the machine of the driver: without it, the run ends anyway.
-            here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-            actor = _Ledger.options(name=name, scheduling_strategy=here).remote()  # type: ignore[attr-defined]
+            options = _Ledger.options(name=name, scheduling_strategy=on_this_machine())  # type: ignore[attr-defined]
+            actor = options.remote()
             _open[name] = _Open(name, actor, manifest, time.perf_counter(), operator.work_dir)
     return name
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import threading
 import time
 import uuid
 from collections import Counter, deque
@@ -19,8 +18,8 @@ from typing import Any
 
 import ray
 from ray.exceptions import RayError
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from mergeit_ops.distributed.kept_actors import kept_actor
 from mergeit_ops.errors import LLMError, LLMUnavailableError
 from mergeit_ops.llm.engine import LLMEngine
 from mergeit_ops.llm.usage import TokenBudget
@@ -28,9 +27,6 @@ from mergeit_ops.llm.usage import TokenBudget
 __all__ = ["Keeper", "LimitsPlace", "share_limits", "stop_all", "stopping_together", "use_shared_limits"]
 
 _NAME = "mergeit_ops limits"
-
-_actor: Any = None  # an actor ends when nobody holds it
-_starting = threading.Lock()  # Data-Juicer works on partitions in threads
 
 _WAITING = 1_000_000
 """Calls that may wait for tokens or a place at the same time. With more, none could give its own back."""
@@ -311,7 +307,7 @@ class _Place:
 
 class _Places:
     """The places of a process. It passes a place from call to call for a while, because asking the actor for each call
-    would limit the calls of the whole cluster to some hundred a second.
+    would limit the calls of the whole cluster to a few hundred a second.
 
     :param keeper: the limits in the actor, with the places of all processes.
     :param holder: name of this process.
@@ -391,24 +387,10 @@ def share_limits(engines: Sequence[LLMEngine]) -> LimitsPlace:
         tokens = engine.settings.max_total_tokens
         places = engine.settings.max_concurrency if engine.asks_a_server else None
         if tokens is not None or places is not None:
-            keeper = Keeper(_kept_actor(), uuid.uuid4().hex)
+            keeper = Keeper(kept_actor(_NAME, _LimitsKeeper), uuid.uuid4().hex)
             ray.get(keeper.actor.open.remote(keeper.key, tokens, places))
             keepers.append((number, keeper))
     return LimitsPlace(tuple(keepers))
-
-
-def _kept_actor() -> Any:
-    global _actor
-    with _starting:
-        try:
-            # The one that this process holds: an actor ends with the first handle to it, whoever has others.
-            ray.get_actor(_NAME)
-        except ValueError:
-            # On the machine of the driver: without it, the run ends anyway.
-            here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-            options = _LimitsKeeper.options(name=_NAME, scheduling_strategy=here)  # type: ignore[attr-defined]
-            _actor = options.remote()
-    return _actor
 
 
 def use_shared_limits(place: LimitsPlace, engines: Sequence[LLMEngine]) -> None:

@@ -1,0 +1,34 @@
+"""Actors on the machine of the driver, which all tasks of a cluster can reach."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+__all__ = ["kept_actor", "on_this_machine"]
+
+_held: dict[str, Any] = {}  # an actor ends with the first handle to it, whoever has others
+_starting = threading.Lock()  # Data-Juicer works on partitions in threads
+
+
+def on_this_machine() -> NodeAffinitySchedulingStrategy:
+    """Return the strategy that places an actor on this machine. If the driver is lost, the run ends anyway."""
+    return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+
+
+def kept_actor(name: str, actor: Any, *arguments: Any) -> Any:
+    """Return the actor of a name; the first call starts it, and this process keeps it.
+
+    :param name: its name on the cluster.
+    :param actor: its class, made by `ray.remote`.
+    :param arguments: of the class.
+    """
+    with _starting:
+        try:
+            return ray.get_actor(name)
+        except ValueError:
+            _held[name] = actor.options(name=name, scheduling_strategy=on_this_machine()).remote(*arguments)
+            return _held[name]
