@@ -1,13 +1,14 @@
 """The worth of selection methods and of merges for a small student, from real recipes and several pools.
 
-    python benchmarks/evidence.py sets FOLDER --alpaca A.jsonl --release R.jsonl --dolly D.jsonl
+    python benchmarks/evidence.py sets FOLDER --alpaca A.jsonl --release R.jsonl --dolly D.jsonl --off-topic P.jsonl
     python benchmarks/evidence.py commands FOLDER --student MODEL
     python benchmarks/evidence.py run FOLDER --student MODEL --limit-s 3000
     python benchmarks/evidence.py table FOLDER --student MODEL
 
-`sets` writes two experiments into FOLDER (see `evidence_sets.py`). `selection` has the rows that each method chooses
+`sets` writes three experiments into FOLDER (see `evidence_sets.py`). `selection` has the rows that each method chooses
 from pools of Alpaca rows. `merges` compares the merges of a release with rows of the release that are not merges.
-Existing files stay, so to add a method, add a line to `METHODS` and run the same command again.
+`planted` has sets with planted differences, made from the pools of `selection`. Existing files stay, so to add a
+method, add a line to `METHODS` and run the same command again.
 
 `commands` prints the `train-eval` commands that `run` executes, one experiment after the other. `run` starts no
 training that would end after the limit, and continues from FOLDER/results.jsonl.
@@ -33,11 +34,11 @@ from statistics import fmean
 from typing import Any
 
 from common import REPOSITORY, table
-from evidence_sets import METHODS, write_merges, write_selections
+from evidence_sets import METHODS, write_merges, write_planted, write_selections
 
 from mergeit_ops.training.names import CONTROL_NAMES
 
-EXPERIMENTS = ("selection", "merges")
+EXPERIMENTS = ("selection", "merges", "planted")
 ANSWER_TOKENS = 16_000
 POOLS = 6
 MEANS = ("token", "row")
@@ -53,6 +54,7 @@ def main() -> int:
     sets.add_argument("--alpaca", type=Path, required=True, help="rows for `selection`")
     sets.add_argument("--release", type=Path, required=True, help="rows with a column `kind`: merged or original")
     sets.add_argument("--dolly", type=Path, required=True, help="held-out rows for `merges`")
+    sets.add_argument("--off-topic", type=Path, required=True, help="rows of another kind for `planted`")
     sets.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
     sets.set_defaults(run=write_sets)
     for name, function in (("commands", show), ("run", run), ("table", tell)):
@@ -73,6 +75,7 @@ def main() -> int:
 def write_sets(options: argparse.Namespace) -> None:
     write_merges(options.release, options.dolly, options.folder / "merges", POOLS)
     write_selections(options.alpaca, options.folder / "selection", POOLS, options.methods)
+    write_planted(options.off_topic, options.folder / "selection", options.folder / "planted", POOLS, ANSWER_TOKENS)
 
 
 def show(options: argparse.Namespace) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import random
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from common import REPOSITORY, read_rows
+from planted_sets import planted
 
 Row = dict[str, Any]
 ROWS = 1_500
@@ -122,6 +124,25 @@ def write_selections(rows: Path, folder: Path, pools: int, methods: Sequence[str
             exported = folder / "runs" / name / f"{number}.jsonl"
             chosen(METHODS[name], prepared, exported)
             write(folder / "sets" / name / f"{number}.jsonl", map(plain, read_rows(exported)))
+
+
+def write_planted(others: Path, selections: Path, folder: Path, pools: int, answer_tokens: int) -> None:
+    """Write sets with planted differences, made from the pools of the methods.
+
+    :param others: rows of another kind, in the columns of Alpaca.
+    :param selections: folder of `write_selections`, with its pools and held-out rows.
+    :param folder: folder to write to.
+    :param pools: number of pools.
+    :param answer_tokens: answer tokens of a training, for the number of copies.
+    """
+    off_topic = [plain(row) for row in read_rows(others)]
+    write(folder / "heldout.jsonl", read_rows(selections / "heldout.jsonl"))
+    for number in range(1, pools + 1):
+        pool = [plain(row) for row in read_rows(selections / "pools" / f"{number}.jsonl")]
+        write_pool(folder / "pools" / f"{number}.jsonl", pool)
+        for name, rows in planted(pool, off_topic, answer_tokens, random.Random(number)).items():
+            if name != "swapped_50":  # A control of every experiment.
+                write(folder / "sets" / name / f"{number}.jsonl", rows)
 
 
 def write_merges(rows: Path, others: Path, folder: Path, pools: int) -> None:

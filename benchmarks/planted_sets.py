@@ -48,17 +48,28 @@ def main() -> None:
     rows = [row for row in read(options.rows) if row["output"].strip()]
     chance.shuffle(rows)
     held_out, pool = rows[: options.heldout], rows[options.heldout :]
-    off_topic = chance.sample(list(read(options.off_topic)), len(pool) // 2)
     options.folder.mkdir(parents=True, exist_ok=True)
-    sets = {
-        "heldout": held_out,
-        "pool": pool,
+    sets = planted(pool, list(read(options.off_topic)), options.answer_tokens, chance)
+    for name, content in {"heldout": held_out, "pool": pool, **sets}.items():
+        write(options.folder / f"{name}.jsonl", content)
+
+
+def planted(
+    pool: Sequence[Row], others: Sequence[Row], answer_tokens: int, chance: random.Random
+) -> dict[str, list[Row]]:
+    """Return sets with planted differences by name.
+
+    :param pool: rows that the sets are made from.
+    :param others: rows of another kind, at least half as many.
+    :param answer_tokens: answer tokens of a training, for the number of copies.
+    :param chance: source of the random choices.
+    """
+    off_topic = chance.sample(others, len(pool) // 2)
+    return {
         **{f"swapped_{percent}": swapped(pool, percent / 100, chance) for percent in SWAPPED},
-        "copies": few(pool, options.answer_tokens // COPIES) * COPIES,
+        "copies": few(pool, answer_tokens // COPIES) * COPIES,
         "off_topic": [*pool[: len(pool) - len(off_topic)], *off_topic],
     }
-    for name, content in sets.items():
-        write(options.folder / f"{name}.jsonl", content)
 
 
 def read(path: Path) -> Iterator[Row]:
