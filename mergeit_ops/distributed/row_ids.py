@@ -26,7 +26,7 @@ from mergeit_ops.errors import DatasetError
 from mergeit_ops.jobs.row_ids import ids_not_unique, row_ids
 from mergeit_ops.jobs.sample_reader import SampleReader
 
-__all__ = ["PARTS", "IdSketch", "identified"]
+__all__ = ["PARTS", "IdSketch", "identified", "of_one_schema"]
 
 PARTS = 64
 """Number of tasks that share work over many rows: enough for a cluster that grows with its work."""
@@ -62,10 +62,7 @@ def identified(blocks: Blocks, reader: SampleReader, brought: bool) -> tuple[Blo
     :raises EmbeddingError: if embeddings brought along are unusable, or of different widths.
     :raises DatasetError: if the ids brought along are not unique texts.
     """
-    schemas = blocks.tell(_schema)
-    if any(not schema.equals(schemas[0]) for schema in schemas):
-        # The content of a row is what it would be in one table with all others.
-        blocks, _ = blocks.map(_alike, common_schema(schemas, reader.operator), reader.operator)
+    blocks = of_one_schema(blocks, reader)
     known, sketches = blocks.map(_identify, reader, brought, each=blocks.firsts)
     reader.check_widths(sketch.width for sketch in sketches)
     positions, ordinals = _repetitions(known)
@@ -79,6 +76,20 @@ def identified(blocks: Blocks, reader: SampleReader, brought: bool) -> tuple[Blo
         ]
         known, _ = known.map(_number, each=own)
     return known, sketches
+
+
+def of_one_schema(blocks: Blocks, reader: SampleReader) -> Blocks:
+    """Return the rows with the same columns and types in all blocks: the content of a row is what it would be in one
+    table with all others.
+
+    :param blocks: flat rows.
+    :param reader: reads them.
+    :raises DatasetError: if a column has incompatible types in different blocks.
+    """
+    schemas = blocks.tell(_schema)
+    if all(schema.equals(schemas[0]) for schema in schemas):
+        return blocks
+    return blocks.map(_alike, common_schema(schemas, reader.operator), reader.operator)[0]
 
 
 def _schema(table: pa.Table) -> tuple[None, pa.Schema]:

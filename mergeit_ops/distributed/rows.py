@@ -27,6 +27,7 @@ from mergeit_ops.distributed.export_folder import warn_of_earlier_export
 from mergeit_ops.distributed.grouping import RayIdentifiedRows
 from mergeit_ops.distributed.journal import JournalPlace, keep_journals, use_kept_journals
 from mergeit_ops.distributed.merging import merged, tried
+from mergeit_ops.distributed.parts import RayParts
 from mergeit_ops.distributed.row_ids import identified
 from mergeit_ops.jobs.asking import AskingJob
 from mergeit_ops.jobs.merging import MergeJob
@@ -144,6 +145,11 @@ class RayRows:
                 _vectors.remote(ref, shared, first) for ref, first in zip(marked.refs, marked.firsts, strict=True)
             ]
         return self._in_one_task(partial(_choose, choose, reader), model, *vectors)
+
+    def parts(self, reader: SampleReader, count: int) -> RayParts:
+        """See `Rows`."""
+        assert self._marked is not None
+        return RayParts.of(self._marked, reader, count, self._resources.without_gpus())
 
     def once(self, function: Callable[[], T], model: ModelUse | None = None) -> T:
         """See `Rows`."""

@@ -149,6 +149,9 @@ class LocalRows:
         with working(f"{reader.operator}: choosing of {many(len(self), 'row')}"):
             return choose(self._vectors)
 
+    def parts(self, reader: SampleReader, count: int) -> None:
+        """See `Rows`."""
+
     def once(self, function: Callable[[], T], model: ModelUse | None = None) -> T:
         """See `Rows`."""
         return function()

@@ -18,6 +18,7 @@ from mergeit_ops.dataset.merge_table import Merge
 from mergeit_ops.dataset.readability import Readability
 from mergeit_ops.jobs.asking import AskingJob
 from mergeit_ops.jobs.merging import MergeJob
+from mergeit_ops.jobs.parts import Parts
 from mergeit_ops.jobs.sample_reader import SampleReader
 
 __all__ = ["IdentifiedRows", "ModelUse", "Rows", "TableFunction"]
@@ -123,6 +124,15 @@ class Rows(Protocol):
             vectors.
         :param reader: reads the embeddings.
         :param model: the model that the function runs; None if it runs none.
+        """
+        ...
+
+    def parts(self, reader: SampleReader, count: int) -> Parts | None:
+        """Return the embeddings of all rows, which `with_vectors` has added, divided among the tasks of a cluster.
+
+        :param reader: reads the embeddings.
+        :param count: number of parts.
+        :return: the parts; None without a cluster, where this process holds all embeddings.
         """
         ...
 

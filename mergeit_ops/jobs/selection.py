@@ -17,12 +17,14 @@ from numpy.typing import NDArray
 from mergeit_ops.core.columns import META
 from mergeit_ops.core.selection.budget import Budget
 from mergeit_ops.core.selection.method import Need, Pool, Selection, SelectionMethod
+from mergeit_ops.core.selection.summaries import Summaries
 from mergeit_ops.core.vectors import has_text
 from mergeit_ops.dataset.readability import Readability
 from mergeit_ops.dataset.topics import Topic, flat_types, table_topics, topic_table
 from mergeit_ops.errors import DatasetError, EmbeddingError, RecipeError
 from mergeit_ops.jobs.choice import Choice
 from mergeit_ops.jobs.fields import Field
+from mergeit_ops.jobs.parts import Part
 from mergeit_ops.jobs.row_facts import FactReader, RowFacts, TokensOf
 from mergeit_ops.jobs.row_ids import row_ids
 from mergeit_ops.jobs.rows import Rows
@@ -31,7 +33,7 @@ from mergeit_ops.jobs.scores import RowScores, ScoreSettings, read_scores
 from mergeit_ops.jobs.static_model import with_fitted_model
 from mergeit_ops.jobs.tag_edges import tag_edges
 
-__all__ = ["SelectionJob"]
+__all__ = ["Candidates", "SelectionJob"]
 
 _INSIDE: Mapping[Need, str] = {"topics": META}
 """Columns whose keys a recipe can name without the column."""
@@ -234,7 +236,7 @@ class SelectionJob:
             for number, (topic, part) in enumerate(self._parts(table))
         )
 
-    def _outcome(self, topic: Topic, part: _Candidates, share: int | None) -> tuple[Topic, NDArray[np.int64], Choice]:
+    def _outcome(self, topic: Topic, part: Candidates, share: int | None) -> tuple[Topic, NDArray[np.int64], Choice]:
         positions, choice = part.outcome(part.chosen(self.budget.of_flat(part.amount) if share is None else share))
         if self.names_left_out:
             choice = choice.with_twins(row_ids(topic.table, Counter(), self.reader.operator))
@@ -260,29 +262,48 @@ class SelectionJob:
         """
         if vectors is not None:
             facts = replace(facts, readable=has_text(vectors))
-        part = _Candidates(self, facts, lambda: np.zeros((0, 0), np.float32) if vectors is None else vectors)
+        part = Candidates(self, facts, lambda: np.zeros((0, 0), np.float32) if vectors is None else vectors)
         return part.outcome(part.chosen(self.budget.of_flat(part.amount)))
 
-    def _parts(self, table: pa.Table) -> Iterator[tuple[Topic, _Candidates]]:
+    def _parts(self, table: pa.Table) -> Iterator[tuple[Topic, Candidates]]:
         # One after the other, because the vectors of all topics of a table may take much memory.
         for topic in table_topics(table):
-            yield topic, _Candidates(self, self.facts(topic.table), partial(self.reader.vectors, topic.table))
+            yield topic, Candidates(self, self.facts(topic.table), partial(self.reader.vectors, topic.table))
 
 
-class _Candidates:
-    """The rows of one topic, or of a flat dataset, and those that may be chosen.
+class Candidates:
+    """The rows of one topic, of a flat dataset or of a part of it, and those that may be chosen.
 
     :param job: the selection.
     :param facts: facts about the rows besides their vectors.
     :param read_vectors: function that reads their vectors.
+    :param summaries: a group of rows for each row, if the rows were chosen from more; see `Pool`.
     """
 
-    def __init__(self, job: SelectionJob, facts: RowFacts, read_vectors: Callable[[], NDArray[np.float32]]) -> None:
+    def __init__(
+        self,
+        job: SelectionJob,
+        facts: RowFacts,
+        read_vectors: Callable[[], NDArray[np.float32]],
+        summaries: Summaries | None = None,
+    ) -> None:
         self.job = job
+        self.summaries = summaries
         assert facts.readable is not None
         self.readable = facts.readable
         self.all = facts
         self._read_vectors = read_vectors
+
+    @classmethod
+    def of_part(cls, job: SelectionJob, part: Part, facts: RowFacts) -> Candidates:
+        """Return the candidates of a part.
+
+        :param job: the selection.
+        :param part: some rows of a flat dataset.
+        :param facts: facts about all rows of the dataset.
+        """
+        own = replace(facts.of(part.rows), readable=has_text(part.vectors))
+        return cls(job, own, lambda: part.vectors, part.summaries)
 
     @cached_property
     def rows(self) -> NDArray[np.int64]:
@@ -299,6 +320,7 @@ class _Candidates:
 
     @cached_property
     def vectors(self) -> NDArray[np.float32]:
+        """Vectors of all rows, (n, d), zero for unreadable ones."""
         return self._read_vectors()
 
     @property
@@ -314,6 +336,7 @@ class _Candidates:
         return int(self.facts.chosen.sum() if self.facts.tokens is None else self.facts.tokens[self.facts.chosen].sum())
 
     def centre(self) -> NDArray[np.float64]:
+        """Return the mean vector of the rows, of unit norm."""
         total = self.vectors[self.rows].sum(axis=0, dtype=np.float64)
         return total / (np.linalg.norm(total) or 1.0)
 
@@ -334,14 +357,27 @@ class _Candidates:
         share = min(share, self.amount)
         if self.chosen_amount > share:
             self.job.refuse_chosen(self.chosen_amount, self.amount, share)
+        if share:
+            count = self._count(share)
+            self.job.check_size(len(self.rows), count)
+            if note := self.job.method.note(len(self.rows), count):
+                logger.info(f"{self.job.reader.operator}: {note}")
+        return self.ordered(share)
+
+    def _count(self, share: int) -> int:
+        """Return about how many rows a share is."""
+        tokens = self.facts.tokens
+        return share if tokens is None else min(len(self.rows), math.ceil(share / tokens.mean()))
+
+    def ordered(self, share: int) -> Selection:
+        """Return the positions of the rows that the method chooses, best first, without a word in the log.
+
+        :param share: rows or tokens (as the budget counts), not more than there are.
+        """
         if not share:
             return Selection(np.zeros(0, np.int64), np.zeros(0))
         tokens, method = self.facts.tokens, self.job.method
-        count = share if tokens is None else min(len(self.rows), math.ceil(share / tokens.mean()))
-        self.job.check_size(len(self.rows), count)
-        if note := method.note(len(self.rows), count):
-            logger.info(f"{self.job.reader.operator}: {note}")
-        pool = self._pool(None if tokens is None else count)
+        pool = self._pool(None if tokens is None else self._count(share))
         chosen = method.select(pool, share) if tokens is None else method.select_within(pool, tokens, share)
         return replace(chosen, indices=self.rows[chosen.indices], left_out=self.rows[chosen.left_out])
 
@@ -357,7 +393,10 @@ class _Candidates:
         if (targets := self._targets()) is not None:
             known["targets"] = targets
         if job.kept_share is not None:
-            known["kept"] = job.kept_share * len(self.rows)
+            rows = len(self.rows) if self.summaries is None else int(self.summaries.rows.sum())
+            known["kept"] = job.kept_share * rows
+        if self.summaries is not None:
+            known["summaries"] = self.summaries
         brought = {"chosen": facts.chosen, "tags": facts.tags, "texts": facts.texts}
         known |= {name: values for name, values in brought.items() if values is not None}
         if facts.topics is not None:

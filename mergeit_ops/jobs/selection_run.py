@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -11,6 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pyarrow as pa
 from datasets import Features
+from loguru import logger
 from numpy.typing import NDArray
 
 from mergeit_ops.core.columns import EMBEDDING, ROW_ID, STATS, is_content
@@ -22,6 +24,8 @@ from mergeit_ops.dataset.stats import stats_of
 from mergeit_ops.dataset.tables import JSON, json_array, set_column
 from mergeit_ops.dataset.topics import flat_features, topic_features
 from mergeit_ops.jobs.choice import Choice
+from mergeit_ops.jobs.part_selection import select_from_parts
+from mergeit_ops.jobs.row_facts import RowFacts
 from mergeit_ops.jobs.row_keys import identity_keys
 from mergeit_ops.jobs.rows import Rows
 from mergeit_ops.jobs.selection import SelectionJob
@@ -100,19 +104,36 @@ def select_from_all(
             job.refuse_chosen(int(facts.chosen.sum()), len(rows), budget)
     if job.needs_vectors:
         with_vectors, found = rows.with_vectors(job.reader, drops_unreadable=not job.keeps_unreadable)
-        chosen, choice = with_vectors.choose(partial(job.from_all, facts=facts), job.reader)
+        chosen, choice, divided = _chosen_by_vectors(with_vectors, job, facts)
     else:
         read = [name for name in job.reader.layout.columns if name in rows.columns]
         with_vectors, found = rows, Readability.of_consecutive(rows.tell(job.flat_readability, columns=read))
         found.check(job.reader.operator, dropped=not job.keeps_unreadable)
-        chosen, choice = job.from_all(None, facts)
+        (chosen, choice), divided = job.from_all(None, facts), {}
     dropped = () if keep_embeddings and EMBEDDING in rows.columns else (EMBEDDING,)
     selected = with_vectors.take(chosen, dropped)
     if job.method.stats:
         selected = _with_stats(selected, job.method.stats, choice.stats)
     details = {TWINS: _twins(rows, choice)} if job.names_left_out else {}
-    figures = {"rows_in": len(rows), "rows_out": len(selected), **choice.figures(), **found.figures()}
+    figures = {"rows_in": len(rows), "rows_out": len(selected), **divided, **choice.figures(), **found.figures()}
     return selected, figures | model_figures(job.reader), details
+
+
+def _chosen_by_vectors(
+    rows: Rows, job: SelectionJob, facts: RowFacts
+) -> tuple[NDArray[np.int64], Choice, dict[str, Any]]:
+    """Return the positions of the rows to keep, the choice, and the figures of the partitions if there are any."""
+    most = job.method.most_rows
+    partitions = 1 if most is None else math.ceil(len(rows) / most)
+    parts = rows.parts(job.reader, partitions) if partitions > 1 else None
+    if parts is None:
+        return *rows.choose(partial(job.from_all, facts=facts), job.reader), {}
+    logger.info(
+        f"{job.reader.operator}: {len(rows):,} samples are divided into {partitions:,} partitions (partition_rows: "
+        f"{most:,}). {job.method.in_partitions}."
+    )
+    chosen, choice, figures = select_from_parts(parts, job, facts)
+    return chosen, choice, {"partitions": partitions, **figures}
 
 
 def _twins(rows: Rows, choice: Choice) -> Sequence[tuple[str, str]]:

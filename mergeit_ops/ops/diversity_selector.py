@@ -11,11 +11,11 @@ from mergeit_ops.constraints import OPTIONAL_TEXT, Number, OneOf
 from mergeit_ops.core.selection import DIVERSITY_METHODS
 from mergeit_ops.core.selection.budget import FIXED_BUDGETS
 from mergeit_ops.core.selection.dpp import KERNELS
-from mergeit_ops.core.selection.method import Need
+from mergeit_ops.core.selection.method import PARTITION_ROWS, Need
 from mergeit_ops.core.selection.starts import STARTS
 from mergeit_ops.ops.method_selector import MethodSelector
 from mergeit_ops.ops.parameters import check_pair, declare
-from mergeit_ops.ops.topic_selector import TOPIC_SELECTOR_CONSTRAINTS
+from mergeit_ops.ops.topic_selector import PARTITION_ROWS_NUMBER, TOPIC_SELECTOR_CONSTRAINTS
 
 OP_NAME = "diversity_selector"
 
@@ -51,6 +51,7 @@ class DiversitySelector(MethodSelector):
         "density_power": Number(low=0),
         "num_bins": Number(low=1, integer=True),
         "seed": Number(low=0, high=2**32 - 1, integer=True),
+        "partition_rows": PARTITION_ROWS_NUMBER,
     }
 
     def __init__(
@@ -65,6 +66,7 @@ class DiversitySelector(MethodSelector):
         density_power: float = 0.5,
         num_bins: int = 10,
         seed: int = 42,
+        partition_rows: Optional[int] = PARTITION_ROWS,
         *args: Any,
         **kwargs: Any,
     ) -> None:
@@ -97,6 +99,10 @@ class DiversitySelector(MethodSelector):
             and the last one also the remainder. With a budget of fewer samples than bins, nothing is taken from the
             later bins.
         :param seed: seed of a random start, and of the random shares of `quantization`.
+        :param partition_rows: for `k_center` on Ray: most samples of a flat dataset whose embeddings one task holds. If
+            there are more, they are divided into partitions, and the choice is the same up to ties. null: one task
+            holds all embeddings. In the default executor, which holds them all anyway, it changes nothing. The other
+            methods need all samples at once.
         :param args: extra args
         :param kwargs: extra args
         :raises RecipeError: if only one of `start: column` and `start_column` is given, or a parameter of another

@@ -11,12 +11,13 @@ from loguru import logger
 from mergeit_ops.constraints import OPTIONAL_TEXT, Number, OneOf
 from mergeit_ops.core.selection.budget import ALLOCATIONS
 from mergeit_ops.core.selection.facility_location import METRICS, FacilityLocation
+from mergeit_ops.core.selection.method import PARTITION_ROWS
 from mergeit_ops.core.text.counts import agree, many
 from mergeit_ops.dataset.target_texts import read_target
 from mergeit_ops.errors import DatasetError, RecipeError
 from mergeit_ops.ops.parameters import declare, set_to
 from mergeit_ops.ops.scored_selector import SCORE_CONSTRAINTS, ScoredSelector
-from mergeit_ops.ops.topic_selector import TOPIC_SELECTOR_CONSTRAINTS
+from mergeit_ops.ops.topic_selector import PARTITION_ROWS_NUMBER, TOPIC_SELECTOR_CONSTRAINTS
 
 OP_NAME = "facility_location_selector"
 
@@ -48,6 +49,7 @@ class FacilityLocationSelector(ScoredSelector):
         "score_weight": Number(low=0, high=1),
         "target_path": OPTIONAL_TEXT,
         "target_weight": Number(low=0, high=1),
+        "partition_rows": PARTITION_ROWS_NUMBER,
     }
 
     def __init__(
@@ -57,6 +59,7 @@ class FacilityLocationSelector(ScoredSelector):
         score_weight: float = 0.0,
         target_path: Optional[str] = None,
         target_weight: float = 0.0,
+        partition_rows: Optional[int] = PARTITION_ROWS,
         *args: Any,
         **kwargs: Any,
     ) -> None:
@@ -81,6 +84,10 @@ class FacilityLocationSelector(ScoredSelector):
             bring embeddings, they must come from the same model.
         :param target_weight: b, the weight of the target, in [0, 1]; a + b is at most 1. With 0, the target does not
             affect the selection.
+        :param partition_rows: on Ray, most samples of a flat dataset that one task chooses from. If there are more,
+            they are divided into partitions; samples are chosen from each, and then among the chosen, with an objective
+            within about 1 % of a choice from all samples at once. null: one task holds all embeddings. In the default
+            executor, which holds them all anyway, it changes nothing.
         :param args: extra args
         :param kwargs: extra args
         :raises RecipeError: if a weight is set without its `score_key` or `target_path`, the weights add up to more
@@ -131,7 +138,13 @@ class FacilityLocationSelector(ScoredSelector):
     @property
     def method(self) -> FacilityLocation:
         """Return facility location with the recipe's metric and weights."""
-        return FacilityLocation(self.metric, self.score_weight, self.target_weight)  # type: ignore[arg-type]
+        most = self.parameters["partition_rows"]
+        return FacilityLocation(
+            self.metric,  # type: ignore[arg-type]
+            self.score_weight,
+            self.target_weight,
+            None if most is None else int(most),
+        )
 
     @property
     def target_texts(self) -> tuple[str, ...]:

@@ -17,6 +17,9 @@ from mergeit_ops.ops.row_selector import ROW_SELECTOR_CONSTRAINTS, RowSelector
 
 DEFAULT_SELECT_RATIO = 0.2
 
+PARTITION_ROWS_NUMBER = Number(low=100, integer=True, optional=True)
+"""Values of the parameter `partition_rows` of operators with a method that can choose from partitions."""
+
 _BUDGETS = ("select_ratio", "num_per_topic", "select_num", "select_tokens")
 
 TOPIC_SELECTOR_CONSTRAINTS: Mapping[str, Constraint] = {

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,10 +23,10 @@ class Coverage:
 
     :param vectors: (n, d) float32 of unit norm.
     :param similarity: kernel of two sets of vectors.
-    :param row_weight: weight of each row as a point.
+    :param row_weight: weight of each row as a point; with 0, the targets alone are covered.
     :param bonus: (n,) float64, at least 0: what a row adds when it is chosen; None: nothing.
     :param targets: (m, d) float32 of unit norm: points that cannot be chosen; None: there are none.
-    :param target_weight: weight of each target.
+    :param target_weight: weight of each target, or (m,) weights.
     """
 
     vectors: NDArray[np.float32]
@@ -33,7 +34,7 @@ class Coverage:
     row_weight: float = 1.0
     bonus: NDArray[np.float64] | None = None
     targets: NDArray[np.float32] | None = None
-    target_weight: float = 1.0
+    target_weight: float | NDArray[np.float32] = 1.0
 
     @property
     def points(self) -> int:
@@ -61,7 +62,27 @@ class Coverage:
         """Return the weights of points; None: all are 1."""
         if self.targets is None and self.row_weight == 1:
             return None
-        return np.where(points < len(self.vectors), self.row_weight, self.target_weight).astype(np.float32)
+        rows = len(self.rows_among(points))
+        weights = np.full(len(points), self.row_weight, dtype=np.float32)
+        weights[rows:] = self.target_weights[points[rows:] - len(self.vectors)]
+        return weights
+
+    @property
+    def target_weights(self) -> NDArray[np.float32]:
+        """Return the weight of each target, (m,)."""
+        return np.broadcast_to(np.asarray(self.target_weight, dtype=np.float32), self.points - len(self.vectors))
+
+    def to_cover(self, points: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the points, among those given, that must be covered: without the rows if only targets count.
+
+        :param points: ascending.
+        """
+        return points if self._rows_count else points[len(self.rows_among(points)) :]
+
+    @property
+    def _rows_count(self) -> bool:
+        # Without any point there would be no kernel.
+        return self.row_weight > 0 or self.targets is None
 
     def bonus_of(self, rows: NDArray[np.int64]) -> NDArray[np.float64] | None:
         """Return the bonus of rows; None: there is none."""
@@ -91,13 +112,15 @@ class Coverage:
         return kernel if weights is None else kernel * weights[:, None]
 
     def whole_kernel(self) -> NDArray[np.float32]:
-        """Return the weighted similarity of all rows to all points, (n, n + m) float32."""
+        """Return the weighted similarity of all rows to all points `to_cover`, (n, n + m) or (n, m) float32."""
+        if not self._rows_count:
+            return self.kernel(np.arange(len(self.vectors)), self.to_cover(np.arange(self.points)))
         kernel = self.similarity(self.vectors, self.vectors)
         if self.row_weight != 1:
             kernel *= np.float32(self.row_weight)
         if self.targets is None:
             return kernel
-        return np.hstack([kernel, self.similarity(self.vectors, self.targets) * np.float32(self.target_weight)])
+        return np.hstack([kernel, self.similarity(self.vectors, self.targets) * self.target_weights])
 
     def judged_by(self, size: int, seed: int) -> tuple[NDArray[np.int64], Coverage, float]:
         """Return points that represent all points: a sample of the rows and a sample of the target.
@@ -108,17 +131,34 @@ class Coverage:
             its worth to the worth over all points.
         """
         n = len(self.vectors)
-        drawn = _sample(n, size, seed)
-        factor = n / len(drawn)
+        drawn = _sample(n, size, seed) if self._rows_count else np.arange(0)
+        factor = n / len(drawn) if self._rows_count else 1.0
         bonus = None if self.bonus is None else self.bonus / factor
         if self.targets is None:
-            return drawn, self._weighing(self.target_weight, bonus), factor
-        targets = _sample(len(self.targets), size, seed)
-        weight = self.target_weight * len(self.targets) / len(targets) / factor
-        return np.concatenate([drawn, n + targets]), self._weighing(weight, bonus), factor
+            return drawn, replace(self, bonus=bonus), factor
+        targets, weight = self.drawn_targets(size, seed)
+        return np.concatenate([drawn, n + targets]), replace(self, bonus=bonus, target_weight=weight / factor), factor
 
-    def _weighing(self, target_weight: float, bonus: NDArray[np.float64] | None) -> Coverage:
-        return Coverage(self.vectors, self.similarity, self.row_weight, bonus, self.targets, target_weight)
+    def drawn_targets(self, size: int, seed: int) -> tuple[NDArray[np.int64], Any]:
+        """Draw a sample of the targets.
+
+        :param size: most targets to draw.
+        :param seed: seed of the draw.
+        :return: their positions among the targets, ascending; and the weights of all targets if only these count.
+        """
+        m = self.points - len(self.vectors)
+        if isinstance(self.target_weight, float | int):
+            drawn = _sample(m, size, seed)
+            return drawn, self.target_weight * m / len(drawn)
+        weights = self.target_weights
+        if m <= size:
+            return np.arange(m), weights
+        # A few targets with high weights must not be missed.
+        share = weights.astype(np.float64) / weights.sum(dtype=np.float64)
+        drawn, times = np.unique(np.random.default_rng(seed).choice(m, size, p=share), return_counts=True)
+        judged = np.zeros(m, dtype=np.float32)
+        judged[drawn] = times * (weights.sum(dtype=np.float64) / size)
+        return drawn, judged
 
     def worth(self, chosen: NDArray[np.int64], block: int = 2_048) -> float:
         """Return the worth of a choice.

@@ -27,7 +27,8 @@ from mergeit_ops.core.selection.coverage import Coverage
 from mergeit_ops.core.selection.knapsack import better_greedy, knapsack_greedy
 from mergeit_ops.core.selection.large_sets import CELL_ROWS, select_large, select_large_within
 from mergeit_ops.core.selection.lazy_greedy import lazy_greedy
-from mergeit_ops.core.selection.method import Need, Pool, Selection, SelectionMethod
+from mergeit_ops.core.selection.method import PARTITION_ROWS, Need, Pool, Selection, SelectionMethod
+from mergeit_ops.core.selection.summaries import Summaries
 
 Metric = Literal["cosine", "euclidean"]
 METRICS: tuple[Metric, ...] = ("cosine", "euclidean")
@@ -53,27 +54,36 @@ class Terms:
     target_weight: float = 0.0
     targets: NDArray[np.float32] | None = None
 
-    def coverage(self, vectors: NDArray[np.float32], kept: float, metric: Metric) -> Coverage:
+    def coverage(
+        self, vectors: NDArray[np.float32], kept: float, metric: Metric, summaries: Summaries | None = None
+    ) -> Coverage:
         """Return n times the objective as a `Coverage`.
 
         :param vectors: (n, d) float32 of unit norm.
         :param kept: k, number of rows that are kept in the end.
         :param metric: see `similarity`.
+        :param summaries: groups of the n rows to cover, if these are not the rows to choose from.
         """
 
         def kernel(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
             return similarity(a, b, metric)
 
-        n = len(vectors)
+        n = len(vectors) if summaries is None else int(summaries.rows.sum())
         own_weight = max(0.0, 1.0 - self.score_weight - self.target_weight)
         bonus = None
         if self.score_weight:
             assert self.scores is not None
             bonus = self.score_weight * n / kept * self.scores
-        if not self.target_weight:
-            return Coverage(vectors, kernel, own_weight, bonus)
-        assert self.targets is not None
-        return Coverage(vectors, kernel, own_weight, bonus, self.targets, self.target_weight * n / len(self.targets))
+        targets = self.targets if self.target_weight else None
+        weight = 0.0 if targets is None else self.target_weight * n / len(targets)
+        if summaries is None:
+            return Coverage(vectors, kernel, own_weight, bonus, targets, weight)
+        points, weights = summaries.directions
+        weights *= own_weight
+        if targets is not None:
+            points = np.concatenate([points, targets])
+            weights = np.concatenate([weights, np.full(len(targets), weight, dtype=np.float32)])
+        return Coverage(vectors, kernel, 0.0, bonus, points, weights)
 
 
 COVERAGE_ALONE = Terms()
@@ -120,6 +130,7 @@ def select(
     dense_rows: int = DENSE_KERNEL_ROWS,
     terms: Terms = COVERAGE_ALONE,
     kept: float | None = None,
+    summaries: Summaries | None = None,
 ) -> Selection:
     """Choose `budget` rows greedily by marginal gain.
 
@@ -133,17 +144,20 @@ def select(
     :param dense_rows: most rows for which the whole kernel is kept in memory, in 4 * n^2 bytes.
     :param terms: terms besides coverage.
     :param kept: number of rows that are kept in the end, if it is not the budget.
+    :param summaries: see `Terms.coverage`.
     :return: the chosen rows, best first, and n times what each adds to F.
     """
     n = len(vectors)
     budget = min(budget, n)
     if budget == 0:
         return Selection(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float64))
-    coverage = terms.coverage(vectors, budget if kept is None else kept, metric)
+    coverage = terms.coverage(vectors, budget if kept is None else kept, metric, summaries)
     if n > dense_rows or n * (coverage.points - n) > dense_rows**2:
         return Selection(*select_large(coverage, budget, min(dense_rows, CELL_ROWS)))
     kernel = coverage.whole_kernel()
-    return greedy(kernel, budget) if terms is COVERAGE_ALONE else lazy_greedy(kernel, budget, coverage.bonus)
+    if terms is COVERAGE_ALONE and summaries is None:
+        return greedy(kernel, budget)
+    return lazy_greedy(kernel, budget, coverage.bonus)
 
 
 def select_within(
@@ -154,6 +168,7 @@ def select_within(
     dense_rows: int = DENSE_KERNEL_ROWS,
     terms: Terms = COVERAGE_ALONE,
     kept: float = 1.0,
+    summaries: Summaries | None = None,
 ) -> Selection:
     """Choose rows whose costs fit into a budget: the better of the greedy choices by gain and by gain per cost.
 
@@ -164,10 +179,11 @@ def select_within(
     :param dense_rows: see `select`.
     :param terms: terms besides coverage.
     :param kept: approximate number of rows that are kept in the end.
+    :param summaries: see `Terms.coverage`.
     :return: the chosen rows, best first, and n times what each adds to F.
     """
     n = len(vectors)
-    coverage = terms.coverage(vectors, kept, metric)
+    coverage = terms.coverage(vectors, kept, metric, summaries)
     if n > dense_rows or n * (coverage.points - n) > dense_rows**2:
         return select_large_within(coverage, costs, limit, min(dense_rows, CELL_ROWS))
     kernel = coverage.whole_kernel()
@@ -221,13 +237,19 @@ class FacilityLocation(SelectionMethod):
     :param metric: see `similarity`.
     :param score_weight: see `Terms`.
     :param target_weight: see `Terms`.
+    :param partition_rows: see `most_rows` of `SelectionMethod`.
     """
 
     metric: Metric = "cosine"
     score_weight: float = 0.0
     target_weight: float = 0.0
+    partition_rows: int | None = PARTITION_ROWS
 
     selected: ClassVar[str] = "the most representative"
+    in_partitions: ClassVar[str] = (
+        "It chooses in each of them, and then among the chosen, with an objective within about 1 % of a choice from "
+        "all samples at once"
+    )
 
     @property
     def needs(self) -> frozenset[Need]:
@@ -235,14 +257,21 @@ class FacilityLocation(SelectionMethod):
         weights: dict[Need, float] = {"vectors": 1.0, "scores": self.score_weight, "targets": self.target_weight}
         return frozenset(name for name, weight in weights.items() if weight)
 
+    @property
+    def most_rows(self) -> int | None:
+        """See `SelectionMethod`."""
+        return self.partition_rows
+
     def select(self, pool: Pool, budget: int) -> Selection:
         """Choose greedily; see `select`."""
-        return select(pool.vectors, budget, self.metric, terms=self._terms(pool), kept=pool.kept)
+        terms, summaries = self._terms(pool), pool.summaries
+        return select(pool.vectors, budget, self.metric, terms=terms, kept=pool.kept, summaries=summaries)
 
     def select_within(self, pool: Pool, costs: NDArray[np.int64], tokens: int) -> Selection:
         """Choose greedily by gain, and by gain per token, and take the better choice; see `select_within`."""
         kept = max(1.0, tokens / float(costs.mean())) if pool.kept is None else pool.kept
-        return select_within(pool.vectors, costs, tokens, self.metric, terms=self._terms(pool), kept=kept)
+        terms, summaries = self._terms(pool), pool.summaries
+        return select_within(pool.vectors, costs, tokens, self.metric, terms=terms, kept=kept, summaries=summaries)
 
     def _terms(self, pool: Pool) -> Terms:
         if self.needs == {"vectors"}:

@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 from mergeit_ops.core.products import squared_distances
 from mergeit_ops.core.selection.highest import highest
-from mergeit_ops.core.selection.method import Pool, Selection
+from mergeit_ops.core.selection.method import PARTITION_ROWS, Pool, Selection
 from mergeit_ops.core.selection.starts import StartedMethod
 
-_CANDIDATES = 2_048
+__all__ = ["CANDIDATES", "KCenter", "approach", "farthest_first", "k_center", "same_within"]
+
+CANDIDATES = 2_048
 """Number of rows among which choices are made before the distances of all rows are computed again."""
 
 _BLOCK_ROWS = 8_192
@@ -28,9 +30,24 @@ _SAME = 1e-6
 
 @dataclass(frozen=True)
 class KCenter(StartedMethod):
-    """Rows that leave no row far from all of them, by the Euclidean distance of embeddings."""
+    """Rows that leave no row far from all of them, by the Euclidean distance of embeddings.
+
+    :param partition_rows: see `most_rows` of `SelectionMethod`.
+    """
+
+    partition_rows: int | None = PARTITION_ROWS
 
     selected: ClassVar[str] = "the farthest from each other"
+    goes_farthest: ClassVar[bool] = True
+    in_partitions: ClassVar[str] = (
+        "Each of them measures how far its samples are from the chosen ones, so the choice is that from all samples at "
+        "once"
+    )
+
+    @property
+    def most_rows(self) -> int | None:
+        """See `SelectionMethod`."""
+        return self.partition_rows
 
     def select(self, pool: Pool, budget: int) -> Selection:
         """Choose rows; their gains are their distances to the choices before them, infinite for the first ones."""
@@ -38,7 +55,7 @@ class KCenter(StartedMethod):
 
 
 def k_center(
-    vectors: NDArray[np.float32], budget: int, first: NDArray[np.int64], candidates: int = _CANDIDATES
+    vectors: NDArray[np.float32], budget: int, first: NDArray[np.int64], candidates: int = CANDIDATES
 ) -> Selection:
     """Choose rows by k-center.
 
@@ -53,11 +70,11 @@ def k_center(
     """
     n = len(vectors)
     distances = np.full(n, np.inf, dtype=np.float32)
-    same = _SAME * float(np.einsum("ij,ij->i", vectors, vectors).max(initial=0))
+    same = same_within(float(np.einsum("ij,ij->i", vectors, vectors).max(initial=0)))
     chosen, latest = first.tolist(), first.tolist()
     gains = [np.inf] * len(chosen)
     while len(chosen) < budget:
-        _approach(distances, vectors, vectors[latest])
+        approach(distances, vectors, vectors[latest])
         distances[chosen] = -1
         best = int(distances.argmax())
         if distances[best] <= same:
@@ -67,29 +84,60 @@ def k_center(
         few = highest(distances, candidates)
         others = np.delete(distances, few)
         bound = others.max() if len(others) else -1.0
-        own, near = distances[few], vectors[few]
-        latest = []
-        while len(chosen) < budget:
-            place = int(own.argmax())
-            if latest and own[place] <= max(bound, same):
-                break
-            latest.append(int(few[place]))
-            chosen.append(latest[-1])
-            gains.append(float(np.sqrt(max(own[place], 0))))
-            np.minimum(own, squared_distances(near, near[place][None])[:, 0], out=own)
-            own[place] = -1
+        places, more = farthest_first(distances[few], vectors[few], budget - len(chosen), max(bound, same))
+        latest = few[places].tolist()
+        chosen += latest
+        gains += more
     return _selection(chosen, gains)
+
+
+def farthest_first(
+    distances: NDArray[np.float32], vectors: NDArray[np.float32], count: int, bound: float
+) -> tuple[list[int], list[float]]:
+    """Choose the row farthest from all choices, again and again, as long as it is the farthest of all rows.
+
+    :param distances: (c,) squared distances of some rows to the choices before; changed. One of them is the largest of
+        all rows.
+    :param vectors: (c, d) vectors of these rows.
+    :param count: most rows to choose, at least 1.
+    :param bound: the largest squared distance of the other rows.
+    :return: the places of the choices, at least one, and the distance of each to those before it.
+    """
+    places: list[int] = []
+    gains: list[float] = []
+    while len(places) < count:
+        place = int(distances.argmax())
+        if places and distances[place] <= bound:
+            break
+        places.append(place)
+        gains.append(float(np.sqrt(max(distances[place], 0))))
+        np.minimum(distances, squared_distances(vectors, vectors[place][None])[:, 0], out=distances)
+        distances[place] = -1
+    return places, gains
+
+
+def same_within(norm: float) -> float:
+    """Return the largest squared distance of two rows that rounding alone can produce.
+
+    :param norm: the largest squared norm of all rows.
+    """
+    return _SAME * norm
 
 
 def _selection(chosen: list[int], gains: list[float]) -> Selection:
     return Selection(np.asarray(chosen, dtype=np.int64), np.asarray(gains, dtype=np.float64))
 
 
-def _approach(distances: NDArray[np.float32], vectors: NDArray[np.float32], chosen: NDArray[np.float32]) -> None:
-    """Lower the squared distances of all rows to those to the nearest new choice."""
+def approach(distances: NDArray[np.float32], vectors: NDArray[np.float32], chosen: NDArray[np.float32]) -> None:
+    """Lower the squared distances of all rows to those to the nearest new choice.
+
+    :param distances: (n,) squared distances to the choices before; changed.
+    :param vectors: (n, d) float32.
+    :param chosen: (k, d) vectors of the new choices.
+    """
     for start in range(0, len(vectors), _BLOCK_ROWS):
         block = slice(start, start + _BLOCK_ROWS)
         # Many rows may be chosen already.
-        for part in range(0, len(chosen), _CANDIDATES):
-            nearest = squared_distances(vectors[block], chosen[part : part + _CANDIDATES]).min(axis=1)
+        for part in range(0, len(chosen), CANDIDATES):
+            nearest = squared_distances(vectors[block], chosen[part : part + CANDIDATES]).min(axis=1)
             np.minimum(distances[block], nearest, out=distances[block])

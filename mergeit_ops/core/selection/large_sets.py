@@ -304,7 +304,8 @@ def _central(coverage: Coverage) -> NDArray[np.int64]:
     if coverage.row_weight != 1:
         middle *= coverage.row_weight
     if coverage.targets is not None:
-        middle += coverage.targets.mean(axis=0) * (coverage.target_weight * len(coverage.targets) / n)
+        # Not a product of matrices, whose last digits depend on the number of threads.
+        middle += (coverage.targets * coverage.target_weights[:, None]).sum(axis=0) / n
     near = inner_products(vectors, middle[None])[:, 0]
     order = np.argsort(-near if coverage.bonus is None else -near - coverage.bonus / n, kind="stable")
     return order[: _CANDIDATES // 16]
@@ -316,8 +317,7 @@ def _outstanding(coverage: Coverage, seed: int) -> list[NDArray[np.int64]]:
     if coverage.bonus is not None:
         found.append(np.argsort(-coverage.bonus, kind="stable")[:_SMALL_BUDGET])
     if coverage.targets is not None:
-        points = len(coverage.vectors) + np.arange(len(coverage.targets))
-        drawn = np.sort(np.random.default_rng(seed).permutation(points)[:_SMALL_BUDGET])
+        drawn = len(coverage.vectors) + coverage.drawn_targets(_SMALL_BUDGET, seed)[0]
         found.append(coverage.kernel_of_points(drawn, coverage.vectors).argmax(axis=1))
     return found
 
@@ -331,19 +331,20 @@ def _better_pairs(
 ) -> _BetterPairs:
     """Find how well points are covered by chosen rows, and the pairs in which a point would be covered better."""
     vectors, n = coverage.vectors, len(coverage.vectors)
-    covered = np.empty(coverage.points, dtype=np.float32)
+    covered = np.zeros(coverage.points, dtype=np.float32)
     gains = np.zeros(len(chosen), dtype=np.float64)
     rank = np.full(n, len(chosen))
     rank[chosen] = np.arange(len(chosen))
     found_points, found_by, found_weights = [], [], []
     for cell, searched in _neighbourhoods(coverage, cells, centres, searched_rows):
+        covering = coverage.to_cover(cell)
         searched_vectors = vectors if len(searched) == n else vectors[searched]
         choices = np.sort(rank[searched])
         choices = choices[: int(np.searchsorted(choices, len(chosen)))]
         representatives = vectors[chosen[choices]]
         block = max(1, _BLOCK_ENTRIES // len(searched))
-        for start in range(0, len(cell), block):
-            points = cell[start : start + block]
+        for start in range(0, len(covering), block):
+            points = covering[start : start + block]
             reached = np.maximum(coverage.kernel_of_points(points, representatives), 0)
             np.maximum.accumulate(reached, axis=1, out=reached)
             gains[choices] += np.diff(reached, axis=1, prepend=np.float32(0)).sum(axis=0, dtype=np.float64)

@@ -11,9 +11,14 @@ from numpy.typing import NDArray
 
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.selection.selection import Selection
+from mergeit_ops.core.selection.summaries import Summaries
 from mergeit_ops.core.selection.token_budget import select_within
 
-__all__ = ["Need", "Pool", "Selection", "SelectionMethod"]
+__all__ = ["PARTITION_ROWS", "Need", "Pool", "Selection", "SelectionMethod"]
+
+PARTITION_ROWS = 200_000
+"""Default of `most_rows`. Their vectors take 0.3 GB at 384 dimensions, and a task that chooses among them takes a few
+times that."""
 
 Need = Literal[
     "vectors", "scores", "targets", "tags", "texts", "topics", "chosen", "samples", "row_ids", "target_samples"
@@ -38,6 +43,8 @@ class Pool:
     :param target_samples: texts of the rows of a target, read from a file.
     :param kept: number of rows that are kept in the end, if it is not the budget. This is so if rows are ordered to
         split a budget among topics, or if the budget counts tokens. None: as many as are chosen.
+    :param summaries: groups of all rows, one for each row of the pool, if the pool holds only what partitions of the
+        rows have chosen; None: the pool holds all rows.
     """
 
     vectors: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
@@ -52,6 +59,7 @@ class Pool:
     row_ids: Sequence[str] = ()
     target_samples: Sequence[Sample] = ()
     kept: float | None = None
+    summaries: Summaries | None = None
 
 
 class SelectionMethod(Protocol):
@@ -75,10 +83,26 @@ class SelectionMethod(Protocol):
     whole_only: ClassVar[bool] = False
     """Whether the method needs the whole dataset and cannot choose within topics."""
 
+    goes_farthest: ClassVar[bool] = False
+    """Whether each choice is the row farthest from the choices before it. Partitions then need to know only these."""
+
+    in_partitions: ClassVar[str] = ""
+    """How it chooses from partitions of the rows, for the log; empty if it needs all rows at once."""
+
     @property
     def needs(self) -> frozenset[Need]:
         """Return which parts of the pool must be filled."""
         return frozenset({"vectors"})
+
+    @property
+    def most_rows(self) -> int | None:
+        """Return the most rows of a flat dataset that are chosen from at once on a cluster.
+
+        More rows are divided into partitions. If the method `goes_farthest`, each keeps the distances of its rows.
+        Otherwise rows are chosen from each, and then among the chosen, with `summaries` of the others. None if the
+        method must see all rows.
+        """
+        return None
 
     @property
     def edge_similarity(self) -> float | None:

@@ -33,14 +33,25 @@ class StartedMethod(SelectionMethod):
         """See `SelectionMethod`."""
         return frozenset({"vectors", "chosen"} if self.start == "column" else {"vectors"})
 
-    def first_rows(self, pool: Pool) -> NDArray[np.int64]:
-        """Return the positions of the rows to start with, ascending; at least one if there are rows."""
-        n = len(pool.vectors)
-        if self.start == "column" and pool.chosen.any():
-            return np.flatnonzero(pool.chosen)
+    def start_without_vectors(self, chosen: NDArray[np.bool_]) -> NDArray[np.int64] | None:
+        """Return the positions of the rows to start with; None if this depends on the vectors.
+
+        :param chosen: (n,) whether each row is chosen already.
+        """
+        n = len(chosen)
+        if self.start == "column" and chosen.any():
+            return np.flatnonzero(chosen)
         if self.start == "first" or not n:
             return np.arange(min(n, 1))
         if self.start == "random":
             return np.random.default_rng(self.seed).integers(n, size=1)
+        return None
+
+    def first_rows(self, pool: Pool) -> NDArray[np.int64]:
+        """Return the positions of the rows to start with, ascending; at least one if there are rows."""
+        marked = pool.chosen if len(pool.chosen) else np.zeros(len(pool.vectors), bool)
+        known = self.start_without_vectors(marked)
+        if known is not None:
+            return known
         mean = pool.vectors.mean(axis=0, dtype=np.float64)[None].astype(np.float32)
         return squared_distances(pool.vectors, mean).argmin(axis=0)

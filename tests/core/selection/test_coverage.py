@@ -56,3 +56,24 @@ def test_a_sample_of_all_is_all_and_a_smaller_one_is_in_proportion():
     # Everything that the sample weighs, times the factor, is what all points weigh.
     assert factor * float(judged.weights(points).sum()) == pytest.approx(30 * 0.25 + 12 * 3.0)
     assert factor * judged.bonus_of(chosen).sum() == pytest.approx(coverage.bonus[chosen].sum())
+
+
+def test_without_a_weight_of_rows_only_the_targets_are_covered():
+    weights = np.arange(1, 13, dtype=np.float32)
+    coverage = Coverage(directions(30), inner_products, 0.0, None, directions(12, seed=5), weights)
+    assert coverage.to_cover(np.arange(42)).tolist() == list(range(30, 42))
+    assert coverage.whole_kernel().shape == (30, 12)
+    expected = (np.maximum(directions(30)[[4, 9]] @ directions(12, seed=5).T, 0).max(axis=0) * weights).sum()
+    assert coverage.worth(np.array([4, 9])) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_a_sample_of_weighted_targets_is_in_proportion_and_finds_the_one_that_weighs_most():
+    weights = np.full(500, 0.5, dtype=np.float32)
+    weights[77] = 400
+    coverage = Coverage(directions(30), inner_products, 0.0, None, directions(500, seed=5), weights)
+    points, judged, factor = coverage.judged_by(40, 0)
+    assert len(points) <= 40
+    assert 30 + 77 in points
+    assert factor * float(judged.weights(points).sum()) == pytest.approx(float(weights.sum()), rel=1e-5)
+    # About 40 * 400 / 650 of the draws.
+    assert judged.target_weights[77] == pytest.approx(400, rel=0.3)

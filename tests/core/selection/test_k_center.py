@@ -121,7 +121,7 @@ def test_where_no_row_is_chosen_already_the_start_is_the_centroid():
 
 
 def test_more_chosen_rows_than_are_compared_at_a_time(monkeypatch):
-    monkeypatch.setattr("mergeit_ops.core.selection.k_center._CANDIDATES", 2)
+    monkeypatch.setattr("mergeit_ops.core.selection.k_center.CANDIDATES", 2)
     chosen = Pool(P6, chosen=marks([0, 1, 2, 4, 5]))
     assert KCenter("column").select(chosen, 6).indices.tolist() == [0, 1, 2, 4, 5, 3]
 
