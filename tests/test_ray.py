@@ -9,9 +9,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from mergeit_ops.core.columns import EMBEDDING, META, STATS
+from mergeit_ops.core.vectors import decode_vectors
 from mergeit_ops.dataset.manifest import read_manifests
 from mergeit_ops.embedding.precision import takes_bfloat16
 from mergeit_ops.embedding.static import files
@@ -62,6 +64,22 @@ def test_selection_gives_the_rows_of_the_default_executor(tmp_path, data):
     default, ray = both(tmp_path, process, data)
     assert comparable(ray) == comparable(default)
     assert len(ray) < 40
+
+
+def test_a_flat_selection_in_partitions_is_as_good_as_that_of_the_default_executor(tmp_path, data, embedded_rows):
+    """The default executor holds all embeddings anyway, so it never divides rows."""
+    process = [{"facility_location_selector": {"select_ratio": 0.2, "partition_rows": 100, "keep_embeddings": True}}]
+    default, ray = both(tmp_path, process, data)
+    records = [read_manifests(work_dir_of(tmp_path / name))[0] for name in ("default/export.jsonl", "ray/export")]
+    assert "partitions" not in records[0]["figures"]
+    assert records[1]["figures"]["partitions"] == 2
+    assert [record["figures"]["rows_out"] for record in records] == [len(default), len(ray)] == [24, 24]
+    vectors = decode_vectors([row[EMBEDDING] for row in embedded_rows])
+    first, second = (
+        float(np.maximum(vectors @ decode_vectors([row[EMBEDDING] for row in rows]).T, 0).max(axis=1).sum())
+        for rows in (default, ray)
+    )
+    assert second >= 0.99 * first
 
 
 @pytest.mark.slow

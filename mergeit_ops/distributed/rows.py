@@ -10,11 +10,13 @@ from typing import Any, TypeVar
 import numpy as np
 import pyarrow as pa
 import ray
+from loguru import logger
 from numpy.typing import NDArray
 from ray.data import Dataset
 
 from mergeit_ops.core.columns import BATCH_META, EMBEDDING, ROW_ID
 from mergeit_ops.core.merging.pairing import Group
+from mergeit_ops.core.selection.method import PARTITION_ROWS
 from mergeit_ops.dataset.manifest import Manifest, added_up
 from mergeit_ops.dataset.merge_table import Merge
 from mergeit_ops.dataset.readability import Readability
@@ -139,6 +141,8 @@ class RayRows:
         """See `Rows`."""
         marked = self._marked
         assert marked is not None
+        if len(self) > PARTITION_ROWS:
+            logger.info(f"{reader.operator}: one task holds the embeddings of all {len(self):,} samples.")
         with own_errors():
             shared = ray.put(reader)
             vectors = [

@@ -109,7 +109,7 @@ def _first_rows(
     known = method.start_without_vectors(marked)
     if known is not None:
         return rows[known]
-    mean = (sum(part.total for part in told) / len(rows)).astype(np.float32)
+    mean = (np.sum([part.total for part in told], axis=0) / len(rows)).astype(np.float32)
     nearest: list[tuple[float, int]] = parts.tell(_nearest, mean)
     return np.asarray([min(nearest)[1]], dtype=np.int64)
 
