@@ -76,7 +76,7 @@ class Terms:
             bonus = self.score_weight * n / kept * self.scores
         targets = self.targets if self.target_weight else None
         weight = 0.0 if targets is None else self.target_weight * n / len(targets)
-        if summaries is None:
+        if summaries is None or not own_weight:
             return Coverage(vectors, kernel, own_weight, bonus, targets, weight)
         points, weights = summaries.directions
         weights *= own_weight

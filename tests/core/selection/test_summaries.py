@@ -46,7 +46,7 @@ def test_a_choice_is_worth_as_much_by_groups_as_by_rows_if_no_group_is_split():
 
 
 @pytest.mark.parametrize("rows", [60, 900])
-@pytest.mark.parametrize("weights", [(0, 0), (0.4, 0), (0, 0.4), (0.3, 0.3)])
+@pytest.mark.parametrize("weights", [(0, 0), (0.4, 0), (0, 0.4), (0.3, 0.3), (1, 0), (0, 1)])
 def test_with_one_row_in_each_group_the_choice_is_that_without_groups(rows, weights):
     """Also where rows are too many for a matrix of all similarities."""
     vectors, rng = directions(rows, 8), np.random.default_rng(1)
