@@ -1,11 +1,12 @@
 """A flat selection on Ray: all rows in one task, and in partitions.
 
-    python benchmarks/flat_partitions.py [--rows 100000] [--partition-rows 25000] [--budget 5000] [--nodes 2]
+    python benchmarks/flat_partitions.py [--rows 100000] [--partition-rows 25000] [--budget 5000] [--nodes 2 | --here]
 
 Rows are synthetic and bring embeddings of 384 dimensions around many directions (see scaling.py). Each side selects in
 the same cluster, which has one processor per node; the nodes are on this machine, each with its own object store. The
 table has the seconds, the processor seconds of all workers, the memory of the largest worker (its resident set, with
-what it reads from the object store), and the share of the objective, measured at 20,000 of the rows.
+what it reads from the object store), and the share of the objective, measured at 20,000 of the rows. With `--here`
+there is no Ray: this process chooses from the vectors alone, one partition after the other.
 """
 
 from __future__ import annotations
@@ -14,34 +15,42 @@ import argparse
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import psutil
 import pyarrow as pa
 import ray
-from common import table
+from common import REPOSITORY, table
 from ray.cluster_utils import Cluster
 from scaling import MIB, TIGHT_SHARE, directions, vector_texts
 
 from mergeit_ops.core.columns import EMBEDDING
 from mergeit_ops.core.formats import resolve_format
 from mergeit_ops.core.products import inner_products
-from mergeit_ops.core.selection import DIVERSITY_METHODS
 from mergeit_ops.core.selection.budget import Budget
 from mergeit_ops.core.selection.facility_location import FacilityLocation
+from mergeit_ops.core.selection.k_center import KCenter
 from mergeit_ops.distributed.blocks import Resources
 from mergeit_ops.distributed.rows import RayRows
+from mergeit_ops.jobs.part_selection import select_from_parts
+from mergeit_ops.jobs.row_facts import RowFacts
 from mergeit_ops.jobs.sample_reader import EncoderSettings, SampleReader
 from mergeit_ops.jobs.selection import SelectionJob
 from mergeit_ops.jobs.selection_run import select_from_all
 
+sys.path.insert(0, str(REPOSITORY))
+
+from tests.held_parts import HeldParts
+
 BLOCK_ROWS = 10_000
 JUDGED_ROWS = 20_000
 STORE = 2 * 2**30
-METHODS = {"facility_location": FacilityLocation, **{name: DIVERSITY_METHODS[name] for name in ("k_center",)}}
+READER = SampleReader("select", resolve_format("alpaca", ["instruction", "output"]), EncoderSettings("none"))
+METHODS = {"facility_location": FacilityLocation, "k_center": KCenter}
 
 
 def made_up(rows: int) -> np.ndarray:
@@ -67,6 +76,18 @@ def tables(vectors: np.ndarray) -> Iterator[pa.Table]:
         texts = [f"What is {number}?" for number in numbers.tolist()]
         columns = {"instruction": texts, "output": texts, "n": numbers}
         yield pa.table(columns | {EMBEDDING: vector_texts(vectors[numbers])})
+
+
+@dataclass(frozen=True)
+class Side:
+    """One selection: the chosen rows, the figures of the record, and what it took; the memory is in bytes."""
+
+    name: str
+    chosen: np.ndarray
+    figures: Mapping[str, Any]
+    seconds: float
+    processor_seconds: float
+    peak: float = 0.0
 
 
 @dataclass
@@ -132,39 +153,64 @@ def main() -> None:
     parser.add_argument("--nodes", type=int, default=2)
     parser.add_argument("--method", choices=METHODS, default="facility_location")
     parser.add_argument("--sides", nargs="+", choices=("partitions", "one"), default=("partitions", "one"))
+    parser.add_argument("--here", action="store_true", help="without Ray, in this process")
     options = parser.parse_args()
+    if options.here:
+        print_sides(options, *(chosen_here(options, side) for side in options.sides))
+        return
     cluster = Cluster()
     for _ in range(options.nodes):
         cluster.add_node(num_cpus=1, object_store_memory=STORE, include_dashboard=False)
     ray.init(address=cluster.address, log_to_driver=False, logging_level="error")
     try:
-        compare(options)
+        dataset = ray.data.from_arrow(list(tables(made_up(options.rows))))
+        print_sides(options, *(chosen_on_ray(options, side, dataset) for side in options.sides))
     finally:
         ray.shutdown()
         cluster.shutdown()
 
 
-def compare(options: argparse.Namespace) -> None:
-    """Print the table of the sides."""
+def job_of(options: argparse.Namespace, side: str) -> SelectionJob:
+    """Return the selection of a side."""
+    method = METHODS[options.method](partition_rows=options.partition_rows if side == "partitions" else None)
+    return SelectionJob(READER, method, Budget(total=options.budget))
+
+
+def chosen_here(options: argparse.Namespace, side: str) -> Side:
+    """Select in this process."""
+    vectors, job = made_up(options.rows), job_of(options, side)
+    start, processor = time.perf_counter(), time.process_time()
+    if side == "partitions":
+        parts = HeldParts.of(vectors, -(-options.rows // options.partition_rows), np.arange(options.rows))
+        positions, _, figures = select_from_parts(parts, job, RowFacts())
+    else:
+        positions, figures = job.from_all(vectors, RowFacts())[0], {}
+    seconds = time.perf_counter() - start
+    return Side(side, positions, figures, seconds, time.process_time() - processor)
+
+
+def chosen_on_ray(options: argparse.Namespace, side: str, dataset: ray.data.Dataset) -> Side:
+    """Select in the cluster."""
+    rows = RayRows.of(dataset, Resources(), READER.operator)
+    start = time.perf_counter()
+    with watched() as found:
+        selected, figures, _ = select_from_all(rows, job_of(options, side), keep_embeddings=False)
+    seconds = time.perf_counter() - start
+    chosen = np.array(sorted(row["n"] for row in selected.dataset.select_columns(["n"]).take_all()))
+    return Side(side, chosen, figures, seconds, found.processor_seconds, found.peak)
+
+
+def print_sides(options: argparse.Namespace, *sides: Side) -> None:
+    """Print the table."""
     vectors = made_up(options.rows)
-    dataset = ray.data.from_arrow(list(tables(vectors)))
-    reader = SampleReader("select", resolve_format("alpaca", ["instruction", "output"]), EncoderSettings("none"))
-    lines, worths = [], []
-    for side in options.sides:
-        method = METHODS[options.method](partition_rows=options.partition_rows if side == "partitions" else None)
-        job = SelectionJob(reader, method, Budget(total=options.budget))
-        rows = RayRows.of(dataset, Resources(), "select")
-        start = time.perf_counter()
-        with watched() as found:
-            selected, figures, _ = select_from_all(rows, job, keep_embeddings=False)
-        seconds = time.perf_counter() - start
-        chosen = np.array(sorted(row["n"] for row in selected.dataset.select_columns(["n"]).take_all()))
-        worths.append(worth(vectors, chosen, options.method))
+    worths = [worth(vectors, side.chosen, options.method) for side in sides]
+    lines = []
+    for side, own in zip(sides, worths, strict=True):
+        print(side.name, len(side.chosen), side.figures, file=sys.stderr)
+        memory = f"{side.peak / MIB:,.0f}" if side.peak else "-"
         # The last side is the one to compare with.
-        lines.append([side, f"{seconds:.0f}", f"{found.processor_seconds:.0f}", f"{found.peak / MIB:,.0f}"])
-        print(side, len(chosen), figures, f"{worths[-1]:.6g}", file=sys.stderr, flush=True)
-    for line, one in zip(lines, worths, strict=True):
-        line.append(f"{one / worths[-1]:.5f}")
+        figures = (f"{side.seconds:.0f}", f"{side.processor_seconds:.0f}", memory, f"{own / worths[-1]:.5f}")
+        lines.append([side.name, *figures])
     head = (
         f"{options.rows:,} rows, {options.budget:,} chosen",
         "seconds",
