@@ -51,12 +51,12 @@ class Rounds:
         """
         return max(1, math.ceil(rows / self.most))
 
-    def offered(self, rows: int) -> int | None:
+    def offered(self, rows: int, partitions: int) -> int | None:
         """Return how many rows the partitions offer together; None if they choose in the end.
 
         :param rows: rows in all partitions.
+        :param partitions: number of partitions.
         """
-        partitions = self.partitions(rows)
         # With as many as the budget from each, a partition that holds all the good rows can offer them.
         each = min(max(self.budget, _LEAST_OFFERED), self.most // 4)
         offered = max(2 * self.budget, partitions * each)
@@ -118,8 +118,7 @@ def _choose(
     average = sum(size.amount for size in sizes) / left  # 1, or the tokens of a row
     rounds = Rounds(most, math.ceil(total / average))
     history: list[int] = []
-    # Division by hashes makes some parts a little larger than others, so the number of parts is not asked of `rounds`.
-    while len(sizes) > 1 and (offered := rounds.offered(left)):
+    while offered := rounds.offered(left, len(sizes)):
         wider = replace(job, budget=Budget(total=math.ceil(offered * average)))
         shares = wider.split([(size.amount, size.chosen) for size in sizes])
         parts = parts.divided(_offered, rounds.partitions(offered), job, facts, each=shares)
