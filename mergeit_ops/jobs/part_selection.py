@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from loguru import logger
 from numpy.typing import NDArray
 
 from mergeit_ops.core.selection.budget import Budget
@@ -29,8 +30,8 @@ __all__ = ["Rounds", "select_from_parts"]
 _LEAST_OFFERED = 1_000
 """Rows that each partition offers at least: the best few rows of all are seldom the best few of a partition."""
 
-_LITTLE = 0.75
-"""A round that would leave more than this share of its rows is not worth its time: the partitions choose in the end."""
+_MOST_LEFT = 0.75
+"""Most that a round leaves, as a share of its rows. If that is below twice the budget, the partitions choose."""
 
 
 @dataclass(frozen=True)
@@ -57,10 +58,12 @@ class Rounds:
         :param rows: rows in all partitions.
         :param partitions: number of partitions.
         """
-        # With as many as the budget from each, a partition that holds all the good rows can offer them.
-        each = min(max(self.budget, _LEAST_OFFERED), self.most // 4)
-        offered = max(2 * self.budget, partitions * each)
-        return None if partitions == 1 or offered > _LITTLE * rows else offered
+        most = math.floor(_MOST_LEFT * rows)
+        if partitions == 1 or most < 2 * self.budget:
+            return None
+        # A partition that holds all the good rows can offer them.
+        each = min(max(2 * self.budget, _LEAST_OFFERED), self.most // 2)
+        return min(max(2 * self.budget, partitions * each), most)
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,13 @@ def _choose(
         sizes = parts.tell(_size, job, facts)
         left = sum(size.rows for size in sizes)
         history.append(left)
+    if len(sizes) > 1:
+        logger.warning(
+            f"{job.reader.operator}: {len(sizes):,} partitions choose their shares of {rounds.budget:,} samples, "
+            f"because {left:,} samples are left, too many for one task and too few for another round. Samples that are "
+            "alike may be chosen in different partitions, and the objective may be several percent lower than that of "
+            "a choice from all samples at once. Raise partition_rows, or put topic_cluster_grouper before."
+        )
     shares = job.split([(size.amount, size.chosen) for size in sizes])
     return np.sort(np.concatenate(parts.tell(_chosen, job, facts, each=shares))), {"offered": history}
 

@@ -85,8 +85,9 @@ class FacilityLocationSelector(ScoredSelector):
         :param target_weight: b, the weight of the target, in [0, 1]; a + b is at most 1. With 0, the target does not
             affect the selection.
         :param partition_rows: on Ray, most samples of a flat dataset that one task chooses from. If there are more,
-            they are divided into partitions; samples are chosen from each, and then among the chosen, with an objective
-            within about 1 % of a choice from all samples at once. null: one task holds all embeddings. In the default
+            they are divided into partitions; samples are chosen from each, and then among the chosen. The objective is
+            within about 1 % of a choice from all samples at once if the budget is at most an eighth of
+            `partition_rows`; see docs/ray.md for larger budgets. null: one task holds all embeddings. In the default
             executor, which holds them all anyway, it changes nothing.
         :param args: extra args
         :param kwargs: extra args

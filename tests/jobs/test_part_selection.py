@@ -110,16 +110,23 @@ def test_rows_with_the_same_content_are_in_one_partition_and_one_of_them_is_chos
     assert len(set((positions // 5).tolist())) == 60
 
 
+def test_a_budget_that_no_last_task_can_hold_is_split_with_a_warning(lines):
+    rows, _, figures = chosen(job_of(Budget(total=700)))
+    assert len(rows) == 700
+    assert figures["offered"] == []
+    assert "4 partitions choose their shares of 700" in lines[-1]
+
+
 def test_rounds_end_with_one_task_or_with_partitions_that_choose():
     few = Rounds(200_000, 10_000)
-    assert [few.partitions(100_000_000), few.offered(100_000_000, 500)] == [500, 5_000_000]
-    assert [few.partitions(5_000_000), few.offered(5_000_000, 25)] == [25, 250_000]
-    assert [few.partitions(250_000), few.offered(250_000, 2)] == [2, 20_000]
-    assert [few.partitions(20_000), few.offered(20_000, 1)] == [1, None]
+    assert [few.partitions(100_000_000), few.offered(100_000_000, 500)] == [500, 10_000_000]
+    assert [few.partitions(10_000_000), few.offered(10_000_000, 50)] == [50, 1_000_000]
+    assert [few.partitions(1_000_000), few.offered(1_000_000, 5)] == [5, 100_000]
+    assert [few.partitions(100_000), few.offered(100_000, 1)] == [1, None]
     many = Rounds(200_000, 20_000_000)
-    assert many.offered(100_000_000, 500) == 40_000_000
-    # To halve the rows would be to choose.
-    assert many.offered(40_000_000, 200) is None
+    assert many.offered(100_000_000, 500) == 50_000_000
+    # A round would leave less than twice the budget.
+    assert many.offered(50_000_000, 250) is None
     assert Rounds(200_000, 5).offered(300_000, 2) == 2_000
     # Some rows cannot be read, so fewer are left than one task may hold.
     assert Rounds(200_000, 5).offered(190_000, 2) == 2_000
