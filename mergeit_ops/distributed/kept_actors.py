@@ -8,7 +8,10 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-__all__ = ["kept_actor", "on_this_machine"]
+__all__ = ["MANY_CALLS", "kept_actor", "on_this_machine"]
+
+MANY_CALLS = 1_000_000
+"""Calls of an actor that may wait at the same time. With fewer, none could end what the others wait for."""
 
 _held: dict[str, Any] = {}  # an actor ends with the first handle to it, whoever has others
 _starting = threading.Lock()  # Data-Juicer works on partitions in threads

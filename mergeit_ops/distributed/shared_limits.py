@@ -19,7 +19,8 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
-from mergeit_ops.distributed.kept_actors import kept_actor
+from mergeit_ops.distributed.holders import POLL_S, Holders
+from mergeit_ops.distributed.kept_actors import MANY_CALLS, kept_actor
 from mergeit_ops.errors import LLMError, LLMUnavailableError
 from mergeit_ops.llm.engine import LLMEngine
 from mergeit_ops.llm.usage import TokenBudget
@@ -27,15 +28,6 @@ from mergeit_ops.llm.usage import TokenBudget
 __all__ = ["Keeper", "LimitsPlace", "share_limits", "stop_all", "stopping_together", "use_shared_limits"]
 
 _NAME = "mergeit_ops limits"
-
-_WAITING = 1_000_000
-"""Calls that may wait for tokens or a place at the same time. With more, none could give its own back."""
-
-_POLL_S = 5.0
-"""Seconds after which a stage asks again whether it has to stop; so the actor knows that its process lives."""
-
-_LOST_S = 60.0
-"""Seconds without a word after which a process that holds places or tokens counts as lost: it gives none back."""
 
 _LEASE_S = 1.0
 """Seconds for which a process passes a place from call to call, before others have their turn."""
@@ -55,30 +47,26 @@ class _Limits:
     def __init__(self, tokens: int | None, places: int | None) -> None:
         self._budget = TokenBudget(tokens)
         self._reserved: Counter[str] = Counter()
-        self._holder_of: dict[str, str] = {}
+        self._holders = Holders()
         self._places = places
         self._occupied: set[tuple[str, int]] = set()
         self._waiting: dict[tuple[str, int], asyncio.Future[None]] = {}
         self._left: set[tuple[str, int]] = set()
-        self._heard: dict[str, float] = {}
-        self._lost: set[str] = set()
-        self._replaced: set[str] = set()
         self._at_work: set[str] = set()
         self._stop = asyncio.Event()
         self._error: LLMError | None = None
 
     async def start(self, task: str, holder: str) -> None:
         """Register a task. If it starts again, its worker was lost: its reserve is spent, its places are free."""
-        if task in self._holder_of:
-            self._replaced.add(self._holder_of[task])
-            self._forget(self._holder_of[task])
-        self._holder_of[task] = holder
+        replaced = self._holders.start(task, holder)
+        if replaced is not None:
+            self._forget(replaced)
         self._grant()
 
     async def reserve(self, holder: str, tokens: int) -> bool:
-        self._hear(holder)
+        self._holders.hear(holder)
         fits = await self._budget.reserve(tokens)
-        if fits and holder in self._lost:  # nobody is there to use them
+        if fits and self._holders.lost(holder):  # nobody is there to use them
             self._budget.settle(tokens, 0)
             return False
         if fits:
@@ -92,7 +80,7 @@ class _Limits:
         self._budget.lose(tokens)
 
     async def settle(self, holder: str, reserved: int, used: int) -> None:
-        self._hear(holder)
+        self._holders.hear(holder)
         if self._reserved[holder] < reserved:  # it counted as lost: this is spent already
             return
         self._reserved[holder] -= reserved
@@ -100,7 +88,7 @@ class _Limits:
 
     async def occupy(self, holder: str, call: int) -> LLMError | None:
         """Return when there is a place; an error if all have to stop."""
-        self._hear(holder)
+        self._holders.hear(holder)
         if self._error is not None:
             return self._error
         if (holder, call) in self._left:  # it was given up before it came here
@@ -113,7 +101,7 @@ class _Limits:
         return self._error
 
     async def leave(self, holder: str, call: int) -> None:
-        self._hear(holder)
+        self._holders.hear(holder)
         waiting = self._waiting.pop((holder, call), None)
         if waiting is not None:
             waiting.set_result(None)
@@ -125,11 +113,11 @@ class _Limits:
 
     async def stopped(self, holder: str) -> LLMError | None:
         """Return the error that all have to stop with; None after some seconds without one."""
-        self._hear(holder)
+        self._holders.hear(holder)
         self._forget_the_silent()
         self._grant()
         try:
-            await asyncio.wait_for(self._stop.wait(), _POLL_S)
+            await asyncio.wait_for(self._stop.wait(), POLL_S)
         except asyncio.TimeoutError:
             return None
         return self._error
@@ -154,15 +142,10 @@ class _Limits:
         while self._at_work and time.monotonic() < until:
             await asyncio.sleep(0.05)
 
-    def _hear(self, holder: str) -> None:
-        self._heard[holder] = time.monotonic()
-        if holder not in self._replaced:  # a message may arrive after its sender has died
-            self._lost.discard(holder)
-
     def _forget_the_silent(self) -> None:
         holding = {holder for holder, _ in self._occupied} | {name for name, held in self._reserved.items() if held}
         for holder in holding:
-            if time.monotonic() - self._heard[holder] > _LOST_S:
+            if self._holders.lost(holder):
                 self._forget(holder)
 
     def _grant(self) -> None:
@@ -175,7 +158,6 @@ class _Limits:
         return self._places is not None and len(self._occupied) >= self._places
 
     def _forget(self, holder: str) -> None:
-        self._lost.add(holder)
         spent = self._reserved.pop(holder, 0)
         self._budget.settle(spent, spent)
         self._at_work.discard(holder)
@@ -184,7 +166,7 @@ class _Limits:
             self._waiting.pop(key).set_result(None)
 
 
-@ray.remote(num_cpus=0, max_concurrency=_WAITING)
+@ray.remote(num_cpus=0, max_concurrency=MANY_CALLS)
 class _LimitsKeeper:
     """Holds the limits of all engines of a driver, because a process for each would take seconds to start."""
 

@@ -10,7 +10,7 @@ from collections import Counter
 import pytest
 import ray
 
-from mergeit_ops.distributed import shared_limits
+from mergeit_ops.distributed import holders, shared_limits
 from mergeit_ops.distributed.shared_limits import (
     _Limits,
     _Places,
@@ -117,8 +117,8 @@ def test_a_call_that_gave_up_waiting_takes_no_place(before_it_came):
 
 @pytest.mark.parametrize("again", [True, False], ids=["task starts again", "silence"])
 def test_the_places_of_a_lost_worker_are_free_again(again, monkeypatch):
-    monkeypatch.setattr(shared_limits, "_LOST_S", 0.2)
-    monkeypatch.setattr(shared_limits, "_POLL_S", 0.05)
+    monkeypatch.setattr(holders, "LOST_S", 0.2)
+    monkeypatch.setattr(shared_limits, "POLL_S", 0.05)
 
     async def scenario():
         keeper = _Limits(None, 1)
@@ -179,8 +179,8 @@ def test_tokens_that_a_worker_waited_for_when_it_died_go_to_others():
 
 
 def test_tokens_of_a_worker_that_keeps_silent_are_spent_while_others_wait(monkeypatch):
-    monkeypatch.setattr(shared_limits, "_LOST_S", 0.2)
-    monkeypatch.setattr(shared_limits, "_POLL_S", 0.05)
+    monkeypatch.setattr(holders, "LOST_S", 0.2)
+    monkeypatch.setattr(shared_limits, "POLL_S", 0.05)
 
     async def scenario():
         keeper = _Limits(100, None)
