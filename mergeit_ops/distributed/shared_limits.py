@@ -21,6 +21,7 @@ from ray.exceptions import RayError
 
 from mergeit_ops.distributed.holders import POLL_S, Holders
 from mergeit_ops.distributed.kept_actors import MANY_CALLS, kept_actor
+from mergeit_ops.distributed.token_lease import TokenLease
 from mergeit_ops.errors import LLMError, LLMUnavailableError
 from mergeit_ops.llm.engine import LLMEngine
 from mergeit_ops.llm.usage import TokenBudget
@@ -31,6 +32,9 @@ _NAME = "mergeit_ops limits"
 
 _LEASE_S = 1.0
 """Seconds for which a process passes a place from call to call, before others have their turn."""
+
+_SHARE = 8
+"""For calls to come, a process gets at most an eighth of the tokens that are left. They count as spent if it dies."""
 
 _END_S = 40.0
 """Most seconds to wait for other tasks to stop: the time that a stage waits for answers in flight, and a little more.
@@ -47,13 +51,16 @@ class _Limits:
     def __init__(self, tokens: int | None, places: int | None) -> None:
         self._budget = TokenBudget(tokens)
         self._reserved: Counter[str] = Counter()
+        self._written_off: Counter[str] = Counter()
+        self._short = 0
+        self._lent_ahead = False
         self._holders = Holders()
         self._places = places
         self._occupied: set[tuple[str, int]] = set()
         self._waiting: dict[tuple[str, int], asyncio.Future[None]] = {}
         self._left: set[tuple[str, int]] = set()
         self._at_work: set[str] = set()
-        self._stop = asyncio.Event()
+        self._news: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._error: LLMError | None = None
 
     async def start(self, task: str, holder: str) -> None:
@@ -63,28 +70,41 @@ class _Limits:
             self._forget(replaced)
         self._grant()
 
-    async def reserve(self, holder: str, tokens: int) -> bool:
+    async def reserve(self, holder: str, tokens: int, ahead: int = 0) -> int:
+        """Reserve tokens for a call, and more for calls to come if there are many; return their number, 0 if the call
+        must not be made."""
         self._holders.hear(holder)
-        fits = await self._budget.reserve(tokens)
+        fits = self._budget.reserve_now(tokens)
+        if fits is None:
+            self._short += 1
+            self._recall()
+            fits = await self._budget.reserve(tokens)
+            self._short -= 1
         if fits and self._holders.lost(holder):  # nobody is there to use them
             self._budget.settle(tokens, 0)
-            return False
-        if fits:
-            self._reserved[holder] += tokens
-        return fits
+            return 0
+        if not fits:
+            return 0
+        more = 0 if self._short else min(ahead, (self._budget.left or 0) // _SHARE)
+        if more >= tokens:
+            self._budget.reserve_now(more)
+            self._lent_ahead = True
+            tokens += more
+        self._reserved[holder] += tokens
+        return tokens
 
     async def overdrawn(self) -> bool:
         return await self._budget.overdrawn()
 
-    async def lose(self, tokens: int) -> None:
-        self._budget.lose(tokens)
-
     async def settle(self, holder: str, reserved: int, used: int) -> None:
         self._holders.hear(holder)
-        if self._reserved[holder] < reserved:  # it counted as lost: this is spent already
-            return
-        self._reserved[holder] -= reserved
-        self._budget.settle(reserved, used)
+        # If it counted as lost, this is spent already.
+        spent = min(reserved, self._written_off[holder])
+        self._written_off[holder] -= spent
+        self._reserved[holder] -= reserved - spent
+        self._budget.settle(reserved - spent, max(0, used - spent))
+        if await self._budget.overdrawn():
+            self._recall()
 
     async def occupy(self, holder: str, call: int) -> LLMError | None:
         """Return when there is a place; an error if all have to stop."""
@@ -111,21 +131,20 @@ class _Limits:
             self._left.add((holder, call))
         self._grant()
 
-    async def stopped(self, holder: str) -> LLMError | None:
-        """Return the error that all have to stop with; None after some seconds without one."""
+    async def news(self, holder: str) -> tuple[LLMError | None, bool]:
+        """Return the error that all have to stop with, and whether tokens are scarce; after some seconds, if there is
+        no news."""
         self._holders.hear(holder)
         self._forget_the_silent()
         self._grant()
-        try:
-            await asyncio.wait_for(self._stop.wait(), POLL_S)
-        except asyncio.TimeoutError:
-            return None
-        return self._error
+        if self._error is None:
+            await asyncio.wait([self._news], timeout=POLL_S)
+        return self._error, self._short > 0 or await self._budget.overdrawn()
 
     async def stop(self, error: LLMError) -> None:
         """Have all stages stop; the first error counts."""
         self._error = self._error or error
-        self._stop.set()
+        self._tell()
         for waiting in self._waiting.values():
             waiting.set_result(None)
         self._waiting.clear()
@@ -141,6 +160,15 @@ class _Limits:
         until = time.monotonic() + within_s
         while self._at_work and time.monotonic() < until:
             await asyncio.sleep(0.05)
+
+    def _tell(self) -> None:
+        self._news.set_result(None)
+        self._news = asyncio.get_running_loop().create_future()
+
+    def _recall(self) -> None:
+        if self._lent_ahead:
+            self._lent_ahead = False
+            self._tell()
 
     def _forget_the_silent(self) -> None:
         holding = {holder for holder, _ in self._occupied} | {name for name, held in self._reserved.items() if held}
@@ -159,6 +187,7 @@ class _Limits:
 
     def _forget(self, holder: str) -> None:
         spent = self._reserved.pop(holder, 0)
+        self._written_off[holder] += spent
         self._budget.settle(spent, spent)
         self._at_work.discard(holder)
         self._occupied = {key for key in self._occupied if key[0] != holder}
@@ -224,25 +253,30 @@ class ClusterLimits:
         self.keeper = keeper
         self.holder = uuid.uuid4().hex
         self._places = _Places(keeper, self.holder)
+        self._tokens = TokenLease(
+            lambda tokens, ahead: _answer(keeper.ask("reserve", self.holder, tokens, ahead)),
+            lambda reserved, used: keeper.ask("settle", self.holder, reserved, used),
+            lambda: _answer(keeper.ask("overdrawn")),
+        )
         ray.get(keeper.ask("start", task, self.holder))
 
     async def reserve(self, tokens: int) -> bool:
         """Set tokens aside; see `TokenBudget`."""
-        return not self.limited or bool(await _answer(self.keeper.ask("reserve", self.holder, tokens)))
+        return not self.limited or await self._tokens.reserve(tokens)
 
     async def overdrawn(self) -> bool:
         """Return whether calls took more than their reserve."""
-        return self.limited and bool(await _answer(self.keeper.ask("overdrawn")))
+        return self.limited and await self._tokens.overdrawn()
 
     def lose(self, tokens: int) -> None:
         """Count tokens of a call without an answer."""
         if self.limited:
-            self.keeper.ask("lose", tokens)
+            self._tokens.lose(tokens)
 
     def settle(self, reserved: int, used: int) -> None:
         """Replace a reserve with the tokens that the request used."""
         if self.limited:
-            self.keeper.ask("settle", self.holder, reserved, used)
+            self._tokens.settle(reserved, used)
 
     @asynccontextmanager
     async def place(self) -> AsyncIterator[None]:
@@ -257,11 +291,19 @@ class ClusterLimits:
             self._places.give_back(place)
 
     async def stopped(self) -> LLMError:
-        """Wait until another task has had to stop; return its error."""
-        while True:
-            error: LLMError | None = await _answer(self.keeper.ask("stopped", self.holder))
-            if error is not None:
-                return error
+        """Wait until another task has had to stop; return its error. Meanwhile, give tokens back if others need them.
+
+        When it is cancelled, because the stage has ended, all unused tokens are given back.
+        """
+        error: LLMError | None = None
+        try:
+            while error is None:
+                error, scarce = await _answer(self.keeper.ask("news", self.holder))
+                if scarce:
+                    self._tokens.give_back()
+        finally:
+            self._tokens.give_back()
+        return error
 
 
 async def _answer(reference: Any) -> Any:
