@@ -201,9 +201,24 @@ class _LimitsKeeper:
 
     def __init__(self) -> None:
         self._limits: dict[str, _Limits] = {}
+        self._runs: dict[str, str | None] = {}
 
-    async def open(self, key: str, tokens: int | None, places: int | None) -> None:
+    async def open(self, key: str, tokens: int | None, places: int | None, run: str | None) -> None:
         self._limits[key] = _Limits(tokens, places)
+        self._runs[key] = run
+
+    async def stop(self, keys: Sequence[str], error: LLMError) -> None:
+        """Have the stages of an operator stop, and those of other operators that run at the same time."""
+        for_others = LLMError(f"Another operator has had to stop: {error}")
+        for key in self._together(keys):
+            await self._limits[key].stop(error if key in keys else for_others)
+
+    async def all_ended(self, keys: Sequence[str], within_s: float) -> None:
+        await asyncio.gather(*(self._limits[key].others_ended(within_s) for key in self._together(keys)))
+
+    def _together(self, keys: Sequence[str]) -> list[str]:
+        runs = {self._runs[key] for key in keys} - {None}
+        return [key for key, run in self._runs.items() if key in keys or run in runs]
 
     async def call(self, key: str, method: str, *arguments: Any) -> Any:
         return await getattr(self._limits[key], method)(*arguments)
@@ -237,6 +252,16 @@ class LimitsPlace:
     """
 
     keepers: tuple[tuple[int, Keeper], ...] = ()
+
+    def ask_keeper(self, method: str, *arguments: Any) -> None:
+        """Call a method of the actor with the names of all these limits, and wait for its end.
+
+        :param method: name of the method.
+        :param arguments: further arguments of the method.
+        """
+        if self.keepers:
+            actor = self.keepers[0][1].actor
+            ray.get(getattr(actor, method).remote([keeper.key for _, keeper in self.keepers], *arguments))
 
 
 class ClusterLimits:
@@ -400,10 +425,12 @@ class _Places:
             waiting.set_exception(refused)
 
 
-def share_limits(engines: Sequence[LLMEngine]) -> LimitsPlace:
+def share_limits(engines: Sequence[LLMEngine], run: str | None = None) -> LimitsPlace:
     """Make the limits of some engines; called on the driver.
 
     :param engines: of one operator. A local model without a token budget shares nothing.
+    :param run: name of the run, for operators that Ray runs at the same time. If one of them has to stop, the others
+        stop too. None: the operator runs alone.
     :return: the limits for the tasks.
     """
     keepers = []
@@ -412,7 +439,7 @@ def share_limits(engines: Sequence[LLMEngine]) -> LimitsPlace:
         places = engine.settings.max_concurrency if engine.asks_a_server else None
         if tokens is not None or places is not None:
             keeper = Keeper(kept_actor(_NAME, _LimitsKeeper), uuid.uuid4().hex)
-            ray.get(keeper.actor.open.remote(keeper.key, tokens, places))
+            ray.get(keeper.actor.open.remote(keeper.key, tokens, places, run))
             keepers.append((number, keeper))
     return LimitsPlace(tuple(keepers))
 
@@ -443,7 +470,7 @@ def stop_all(place: LimitsPlace, error: Exception) -> None:
         bare = type(error)(error.reason or str(error))
     else:
         bare = LLMError(f"Another task has failed: {error}")
-    ray.get([keeper.ask("stop", bare) for _, keeper in place.keepers])
+    place.ask_keeper("stop", bare)
 
 
 @contextmanager
@@ -468,4 +495,4 @@ def stopping_together(place: LimitsPlace, engines: Sequence[LLMEngine]) -> Itera
     finally:
         ray.get([limits.keeper.ask("end", limits.holder) for limits in mine])
         if failed:
-            ray.get([keeper.ask("others_ended", _END_S) for _, keeper in place.keepers])
+            place.ask_keeper("all_ended", _END_S)

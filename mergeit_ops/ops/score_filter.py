@@ -13,6 +13,7 @@ from loguru import logger
 from mergeit_ops.constraints import FLAG, MAPPING, TEXT, Constraint, OneOf
 from mergeit_ops.core.formats import SampleFormat
 from mergeit_ops.core.formats.views import READS, Read, View
+from mergeit_ops.dataset.manifest import run_of
 from mergeit_ops.distributed import in_ray_worker
 from mergeit_ops.errors import named
 from mergeit_ops.jobs.asking import rows_at_once
@@ -157,7 +158,7 @@ class ScoreFilter(BoundedFilter):
             )
         # Of partitions, each has a copy of the operator.
         assert self._ledger is not None
-        limits = kept_with(self._ledger, lambda: share_limits(self._engines))
+        limits = kept_with(self._ledger, lambda: share_limits(self._engines, run_of(self.work_dir)))
         return DriverEnvironment(), keep_journals(), limits
 
     def _score_block(self, block: pa.Table) -> pa.Table:

@@ -190,7 +190,7 @@ def test_tokens_of_a_worker_that_keeps_silent_are_spent_while_others_wait(monkey
         await keeper.reserve("silent", 60)
         waiting = asyncio.ensure_future(keeper.reserve("other", 41))
         while not waiting.done():
-            assert await keeper.news("other") == (None, True)
+            assert (await keeper.news("other"))[0] is None
         refused = await waiting
         # The silent one was only slow: what it used is spent already.
         await keeper.settle("silent", 60, 5)
@@ -245,6 +245,39 @@ def test_a_task_that_fails_stops_the_others_and_waits_for_them(ray_cluster):
     order.append("failing")
     thread.join()
     assert order == ["other: no credit", "failing"]
+
+
+def test_operators_that_run_at_the_same_time_stop_together(ray_cluster):
+    settings = LLMSettings(model_params={"base_url": "http://127.0.0.1:9/v1"})
+    engines = [build_engine(settings) for _ in range(4)]
+    failing, other = share_limits(engines[:2], "run"), share_limits(engines[2:3], "run")
+    elsewhere = share_limits(engines[3:], "another run")
+    use_shared_limits(failing, engines[:2])
+    use_shared_limits(other, engines[2:3])
+    began, ended = threading.Event(), []
+
+    def work():
+        with stopping_together(other, engines[2:3]):
+            began.set()
+            ended.append(asyncio.run(engines[2].shared.stopped()))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert began.wait(30)
+    with pytest.raises(LLMUnavailableError, match="no credit"), stopping_together(failing, engines[:2]):
+        raise LLMUnavailableError("no credit")
+    # It waited until the other one had accounted for what it paid.
+    assert [str(error) for error in ended] == ["Another operator has had to stop: no credit"]
+    thread.join()
+
+    (first, _), (second, _) = asyncio.run(news_of(failing))
+    assert str(first) == str(second) == "no credit"
+    ((nothing, _),) = asyncio.run(news_of(elsewhere))
+    assert nothing is None
+
+
+async def news_of(place):
+    return [await keeper.ask("news", "h") for _, keeper in place.keepers]
 
 
 def test_a_stage_that_ends_gives_its_unused_tokens_back(ray_cluster):
