@@ -1,7 +1,7 @@
-"""The limits of all tasks that ask a server for one operator: an actor holds the budget, the places and the stop.
+"""The limits that all tasks of one operator share. An actor holds the token budget, the places and the stop signal.
 
-So `max_total_tokens` and `max_concurrency` apply to the whole run, for any division of the rows into blocks, and a
-server that fails one task gets no further requests from the others.
+So `max_total_tokens` and `max_concurrency` apply to the whole run, no matter how its rows are divided into blocks. If
+one task has to stop because of the server, the others send no more requests.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ __all__ = ["Keeper", "LimitsPlace", "share_limits", "stop_all", "stopping_togeth
 _NAME = "mergeit_ops limits"
 
 _WAITING = 1_000_000
-"""Calls that may wait for tokens or a place at the same time. With more, none could give its own back."""
+"""Calls that may wait for tokens or a place at the same time. If more waited, no call could give its own back."""
 
 _POLL_S = 5.0
-"""Seconds after which a stage asks again whether it has to stop; so the actor knows that its process lives."""
+"""Seconds after which a stage asks again whether it has to stop. This tells the actor that its process lives."""
 
 _LOST_S = 60.0
-"""Seconds without a word after which a process that holds places or tokens counts as lost: it gives none back."""
+"""Seconds without a message after which a process with places or tokens counts as lost. It gives none back."""
 
 _LEASE_S = 1.0
-"""Seconds for which a process passes a place from call to call, before others have their turn."""
+"""Seconds for which a process passes a place from call to call, before other processes can get it."""
 
 _END_S = 40.0
 """Most seconds to wait for other tasks to stop: the time that a stage waits for answers in flight, and a little more.
@@ -68,7 +68,7 @@ class _Limits:
         self._error: LLMError | None = None
 
     async def start(self, task: str, holder: str) -> None:
-        """Register a task. If it starts again, its worker was lost: its reserve is spent, its places are free."""
+        """Register a task. If it starts again, its worker was lost. Its reserve is spent, and its places are free."""
         if task in self._holder_of:
             self._replaced.add(self._holder_of[task])
             self._forget(self._holder_of[task])
@@ -93,17 +93,17 @@ class _Limits:
 
     async def settle(self, holder: str, reserved: int, used: int) -> None:
         self._hear(holder)
-        if self._reserved[holder] < reserved:  # it counted as lost: this is spent already
+        if self._reserved[holder] < reserved:  # the holder counted as lost, so its reserve is spent
             return
         self._reserved[holder] -= reserved
         self._budget.settle(reserved, used)
 
     async def occupy(self, holder: str, call: int) -> LLMError | None:
-        """Return when there is a place; an error if all have to stop."""
+        """Wait for a place. Return an error if all have to stop, and otherwise None."""
         self._hear(holder)
         if self._error is not None:
             return self._error
-        if (holder, call) in self._left:  # it was given up before it came here
+        if (holder, call) in self._left:  # the call was cancelled before its request came here
             self._left.discard((holder, call))
             return None
         granted = asyncio.get_running_loop().create_future()
@@ -124,7 +124,7 @@ class _Limits:
         self._grant()
 
     async def stopped(self, holder: str) -> LLMError | None:
-        """Return the error that all have to stop with; None after some seconds without one."""
+        """Wait some seconds for an error with which all have to stop. Return it, or None if there is none."""
         self._hear(holder)
         self._forget_the_silent()
         self._grant()
@@ -149,7 +149,7 @@ class _Limits:
         self._at_work.discard(holder)
 
     async def others_ended(self, within_s: float) -> None:
-        """Return when no holder is at work, or after some seconds."""
+        """Wait until no holder is at work, or until the seconds are over."""
         until = time.monotonic() + within_s
         while self._at_work and time.monotonic() < until:
             await asyncio.sleep(0.05)
@@ -213,7 +213,7 @@ class Keeper:
         """Call a method of the limits; return the reference to its result.
 
         :param method: name of the method.
-        :param arguments: of the method.
+        :param arguments: arguments of the method.
         """
         return self.actor.call.remote(self.key, method, *arguments)
 
@@ -297,7 +297,7 @@ async def _answer(reference: Any) -> Any:
 class _Place:
     """A place among the calls of all tasks.
 
-    :param number: its name in this process.
+    :param number: identifies the place in this process.
     :param since: when the process got it, in monotonic seconds.
     """
 
@@ -368,7 +368,7 @@ class _Places:
             self._keeper.ask("leave", self._holder, number)
             raise
         except Exception as error:
-            # Whatever it is: a call that waits hears of it.
+            # A waiting call must get every error.
             refused = error
         if refused is None:
             self._pass_on(_Place(number, time.monotonic()))
@@ -377,9 +377,9 @@ class _Places:
 
 
 def share_limits(engines: Sequence[LLMEngine]) -> LimitsPlace:
-    """Make the limits of some engines; called on the driver.
+    """Create the limits of some engines, on the driver.
 
-    :param engines: of one operator. A local model without a token budget shares nothing.
+    :param engines: engines of one operator. A local model without a token budget has no shared limits.
     :return: the limits for the tasks.
     """
     keepers = []
@@ -397,7 +397,7 @@ def use_shared_limits(place: LimitsPlace, engines: Sequence[LLMEngine]) -> None:
     """Make the engines of a task keep to the shared limits.
 
     :param place: what `share_limits` returned on the driver.
-    :param engines: of the operator as the task has it.
+    :param engines: engines of the task's copy of the operator.
     """
     task = ray.get_runtime_context().get_task_id() or ""
     for number, keeper in place.keepers:
@@ -409,12 +409,12 @@ def use_shared_limits(place: LimitsPlace, engines: Sequence[LLMEngine]) -> None:
 
 
 def stop_all(place: LimitsPlace, error: Exception) -> None:
-    """Have the stages of all tasks stop; returns when they have been told.
+    """Make the stages of all tasks stop. Return when the actor has the request.
 
     :param place: what `share_limits` returned on the driver.
-    :param error: why they stop.
+    :param error: the reason.
     """
-    # Each task adds what it knows of answers.
+    # Only the reason, because each task adds a sentence about its own answers.
     if isinstance(error, LLMError):
         bare = type(error)(error.reason or str(error))
     else:
@@ -424,12 +424,12 @@ def stop_all(place: LimitsPlace, error: Exception) -> None:
 
 @contextmanager
 def stopping_together(place: LimitsPlace, engines: Sequence[LLMEngine]) -> Iterator[None]:
-    """If the work inside the context has to stop, stop that of all other tasks, and wait until they have accounted.
+    """If the work inside the context fails, stop all other tasks, and wait until they have reported their costs.
 
-    For tasks whose driver may end them as soon as one has failed.
+    This is for tasks that the driver may end as soon as one of them has failed.
 
     :param place: what `share_limits` returned on the driver.
-    :param engines: of the operator as the task has it; they use the limits.
+    :param engines: engines of the task's copy of the operator, which use the limits.
     """
     mine = [limits for engine in engines if isinstance(limits := engine.shared, ClusterLimits)]
     for limits in mine:
