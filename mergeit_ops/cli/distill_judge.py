@@ -51,8 +51,8 @@ def run_judged(options: argparse.Namespace) -> int:
     encoder = load_encoder(options.embedding_model, dtype="float32")
     sample = draw_sample(samples, ids, options.rows, encoder.encode, options.seed)
     say(
-        f"Sample: {len(sample.samples):,} of {sample.drawn_from:,} rows, spread over {sample.topics:,} topics and over "
-        "response lengths."
+        f"Sample: {len(sample.samples):,} of {sample.drawn_from:,} rows, spread over {many(sample.topics, 'topic')} "
+        "and over response lengths."
     )
     _tell_price(judge, sample)
     if options.dry_run:
