@@ -42,8 +42,8 @@ def run_judged(options: argparse.Namespace) -> int:
     samples, ids = _distinct_rows(options)
     if len(samples) < LEAST_ROWS:
         raise DatasetError(
-            f"--data: '{options.data}' has {len(samples)} different rows that can be read; training and measuring a "
-            f"scorer needs at least {LEAST_ROWS}."
+            f"--data: '{options.data}' has {many(len(samples), 'different row')} that can be read; training and "
+            f"measuring a scorer needs at least {LEAST_ROWS}."
         )
 
     from mergeit_ops.embedding import load_encoder

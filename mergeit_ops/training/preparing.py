@@ -61,7 +61,7 @@ def prepared(
     measured = encoded_set(read_training_set(held_out, layout), encoder)
     if len(measured.rows) < _FEWEST_HELD_OUT:
         raise DatasetError(
-            f"--heldout: {held_out} has {len(measured.rows)} rows that can be measured; give at least "
+            f"--heldout: {held_out} has {many(len(measured.rows), 'row')} that can be measured; give at least "
             f"{_FEWEST_HELD_OUT}, better some hundreds."
         )
     asked = frozenset(map(question_of, measured.samples))
