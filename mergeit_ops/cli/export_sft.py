@@ -183,7 +183,8 @@ def _summary(written: _Written, left_out: Counter[LeftOut], options: argparse.Na
     for reason, count in left_out.items():
         yield f"  {count:>7,} left out: {reason.value}"
     if written.unproved:
-        yield f"The prompt of {many(written.unproved, 'row')} is not the one that was sent (--any-prompt)."
+        verb = agree(written.unproved, "has", "have")
+        yield f"{many(written.unproved, 'row')} {verb} another prompt than the one that was sent (--any-prompt)."
     yield (
         f"The longest row has about {written.longest:,} tokens. Set the limit of the trainer (cutoff_len of "
         "LLaMA-Factory, max_length of TRL) at least as high, or it cuts off answers."
