@@ -45,6 +45,7 @@ def test_a_file_a_shard_and_a_folder_are_exports(tmp_path):
         (["out.jsonl", "out_stats.jsonl"], ".", "is not an export of a run on Ray (out_stats.jsonl is of the default"),
         (["notes.md"], ".", "holds no file that ends in"),
         ([], "no/such/folder.jsonl", "There is no file or folder"),
+        (["x.dry_run.jsonl"], "x.jsonl", "A dry run has written x.dry_run.jsonl beside it; run the recipe without"),
     ],
 )
 def test_what_is_no_export_is_a_sentence(tmp_path, names, export, words):
