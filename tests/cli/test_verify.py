@@ -119,6 +119,12 @@ def test_what_became_of_every_row_is_written(verify, data, finished, tmp_path, e
         assert (fate.get("reason") == "score") == (fate["fate"] == "restored")
 
 
+def test_the_sources_of_a_mixed_recipe_are_given_one_by_one(verify, data, finished, tmp_path, embedded_rows):
+    one, other = (write_jsonl(tmp_path / f"{n}.jsonl", embedded_rows[60 * n : 60 * n + 60]) for n in range(2))
+    assert verify(one, other, finished).text == verify(data, finished).text
+    assert verify(one, finished).code == 2
+
+
 def test_rows_on_standard_output_are_nothing_but_rows(data, finished, capsys):
     capsys.readouterr()
     assert cli.main(["verify", str(data), str(finished), "--rows", "-"]) == 0

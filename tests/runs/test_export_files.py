@@ -35,6 +35,7 @@ def test_a_file_a_shard_and_a_folder_are_exports(tmp_path):
     ("names", "export", "words"),
     [
         ([], "none.jsonl", "There is no file or folder"),
+        (["a.dry_run.jsonl"], "a.jsonl", "a.jsonl. A dry run has written "),
         (["out.txt"], "out.txt", "is not an export: its name must end in"),
         (["x-00-of-02.jsonl"], "x.jsonl", "of its 2 shards, number 01 is missing"),
         (
