@@ -1,7 +1,7 @@
-"""One journal for a whole cluster: on the machine that runs the driver, asked from wherever a task is.
+"""One journal for a whole cluster. It is on the driver's machine, and the tasks of all nodes use it.
 
-A task that Ray runs again after its node is lost finds what was paid for before, and so does the next run of the
-recipe, wherever its tasks land. If several tasks have the same question at the same moment, one of them asks it.
+If a node is lost, Ray runs its tasks again, and they find the answers that are paid for. The next run of the recipe
+finds them too, on any node. If several tasks have the same question at the same moment, one of them asks it.
 """
 
 from __future__ import annotations
@@ -93,13 +93,13 @@ class _JournalKeeper:
 
 
 class ClusterJournal:
-    """What a task sees of a journal on the driver's machine; see `Journal`.
+    """A task's view of a journal on the driver's machine; see `Journal`.
 
-    :param keeper: the actor that has it open.
+    :param keeper: the actor that has the journal open.
     :param task: id of the task.
     :param path: its file, or a folder for it, on the driver's machine.
-    :param create: whether to make the file when there is none.
-    :param file_name: its name in a folder.
+    :param create: whether to create the file if it does not exist.
+    :param file_name: name of the file, if the path is a folder.
     :raises RecipeError: see `Journal`.
     """
 
@@ -153,7 +153,7 @@ class ClusterJournal:
     def put(
         self, key: str, text: str, usage: tuple[int | None, int | None] = (None, None), *, model: str | None = None
     ) -> None:
-        """Store an answer; when this returns it is on the driver's disk, or counted as a failed write."""
+        """Store an answer. Afterwards it is on the driver's disk, or is counted as a failed write."""
         try:
             stored = ray.get(self._keeper.put.remote(self.path, key, text, usage, model))
         except RayError as error:
@@ -162,7 +162,7 @@ class ClusterJournal:
         self.write_failures += not stored
 
     def get_many(self, keys: Sequence[str]) -> dict[str, str]:
-        """Return stored answers by their keys, those that there are."""
+        """Return the answers that are stored under these keys, by key."""
         try:
             found: dict[str, str] = ray.get(self._keeper.get_many.remote(self.path, keys))
         except RayError as error:
@@ -180,7 +180,7 @@ class ClusterJournal:
         self.write_failures += 0 if stored else len(answers)
 
     def close(self) -> None:
-        """Leave the journal to others."""
+        """Drop the claims. The journal stays open, because other tasks use it."""
         if self._life is not None:
             self._keeper.end.remote(self._claimant)
 
@@ -188,39 +188,43 @@ class ClusterJournal:
         if not self._warned:
             self._warned = True
             logger.warning(
-                f"The answer cache on the driver's machine cannot be asked ({type(error).__name__}): what is not "
-                "stored is computed or paid for again when the recipe is run again."
+                f"The answer cache on the driver's machine does not respond ({type(error).__name__}). The next run of "
+                "the recipe computes or pays again for answers that are not stored."
             )
 
 
 @dataclass(frozen=True)
 class JournalPlace:
-    """Where relative paths, and the default journal, are on the driver's machine.
+    """The folders of journals on the driver's machine.
 
-    :param folder: the driver's working directory.
-    :param cache: folder of the journals of recipes that name none.
+    :param folder: the driver's working directory, for relative paths.
+    :param cache: folder of the default journal, for recipes that name none.
     """
 
     folder: str
     cache: str
 
     def file(self, cache_path: str, file_name: str) -> str:
-        """Return what a recipe says about the journal as a path of the driver's machine: a file, or a folder for it."""
+        """Return the path of a journal on the driver's machine.
+
+        :param cache_path: what the recipe says: a file, a folder for it, or `auto`.
+        :param file_name: name of the file in the default folder.
+        """
         if cache_path == CACHE_AUTO:
             return os.path.join(self.cache, file_name)
         return cache_path if cache_path.startswith("~") else os.path.join(self.folder, cache_path)
 
 
 def keep_journals() -> JournalPlace:
-    """Have this machine, the driver's, hold the journals of the cluster from now on; return where they lie."""
+    """Start to keep the cluster's journals on this machine, the driver's. Return where they are."""
     kept_actor(_NAME, _JournalKeeper, os.path.expanduser("~"))
     return JournalPlace(os.getcwd(), str(default_cache_path().parent))
 
 
 def use_kept_journals(place: JournalPlace | None) -> None:
-    """Have this process, a worker's, open its journals on the driver's machine.
+    """Make this worker process open its journals on the driver's machine.
 
-    :param place: what `keep_journals` returned there; None for journals of this machine.
+    :param place: what `keep_journals` returned on the driver; None: journals are on this machine.
     """
     if place is None:
         share_journals(None)

@@ -1,7 +1,7 @@
-"""The limits of all tasks that ask a server for one operator: an actor holds the budget, the places and the stop.
+"""The limits that all tasks of one operator share. An actor holds the token budget, the places and the stop signal.
 
-So `max_total_tokens` and `max_concurrency` apply to the whole run, for any division of the rows into blocks, and a
-server that fails one task gets no further requests from the others.
+So `max_total_tokens` and `max_concurrency` apply to the whole run, no matter how its rows are divided into blocks. If
+one task has to stop because of the server, the others send no more requests.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = ["Keeper", "LimitsPlace", "share_limits", "stop_all", "stopping_togeth
 _NAME = "mergeit_ops limits"
 
 _LEASE_S = 1.0
-"""Seconds for which a process passes a place from call to call, before others have their turn."""
+"""Seconds for which a process passes a place from call to call, before other processes can get it."""
 
 _SHARE = 8
 """For calls to come, a process gets at most an eighth of the tokens that are left. They count as spent if it dies."""
@@ -64,7 +64,7 @@ class _Limits:
         self._error: LLMError | None = None
 
     async def start(self, task: str, holder: str) -> None:
-        """Register a task. If it starts again, its worker was lost: its reserve is spent, its places are free."""
+        """Register a task. If it starts again, its worker was lost. Its reserve is spent, and its places are free."""
         replaced = self._holders.start(task, holder)
         if replaced is not None:
             self._forget(replaced)
@@ -107,11 +107,11 @@ class _Limits:
             self._recall()
 
     async def occupy(self, holder: str, call: int) -> LLMError | None:
-        """Return when there is a place; an error if all have to stop."""
+        """Wait for a place. Return an error if all have to stop, and otherwise None."""
         self._holders.hear(holder)
         if self._error is not None:
             return self._error
-        if (holder, call) in self._left:  # it was given up before it came here
+        if (holder, call) in self._left:  # the call was cancelled before its request came here
             self._left.discard((holder, call))
             return None
         granted = asyncio.get_running_loop().create_future()
@@ -132,8 +132,7 @@ class _Limits:
         self._grant()
 
     async def news(self, holder: str) -> tuple[LLMError | None, bool]:
-        """Return the error that all have to stop with, and whether tokens are scarce; after some seconds, if there is
-        no news."""
+        """Wait some seconds for news. Return the error with which all have to stop, and whether tokens are scarce."""
         self._holders.hear(holder)
         self._forget_the_silent()
         self._grant()
@@ -156,7 +155,7 @@ class _Limits:
         self._at_work.discard(holder)
 
     async def others_ended(self, within_s: float) -> None:
-        """Return when no holder is at work, or after some seconds."""
+        """Wait until no holder is at work, or until the seconds are over."""
         until = time.monotonic() + within_s
         while self._at_work and time.monotonic() < until:
             await asyncio.sleep(0.05)
@@ -239,7 +238,7 @@ class Keeper:
         """Call a method of the limits; return the reference to its result.
 
         :param method: name of the method.
-        :param arguments: of the method.
+        :param arguments: arguments of the method.
         """
         return self.actor.call.remote(self.key, method, *arguments)
 
@@ -346,7 +345,7 @@ async def _answer(reference: Any) -> Any:
 class _Place:
     """A place among the calls of all tasks.
 
-    :param number: its name in this process.
+    :param number: identifies the place in this process.
     :param since: when the process got it, in monotonic seconds.
     """
 
@@ -417,7 +416,7 @@ class _Places:
             self._keeper.ask("leave", self._holder, number)
             raise
         except Exception as error:
-            # Whatever it is: a call that waits hears of it.
+            # A waiting call must get every error.
             refused = error
         if refused is None:
             self._pass_on(_Place(number, time.monotonic()))
@@ -426,9 +425,9 @@ class _Places:
 
 
 def share_limits(engines: Sequence[LLMEngine], run: str | None = None) -> LimitsPlace:
-    """Make the limits of some engines; called on the driver.
+    """Create the limits of some engines, on the driver.
 
-    :param engines: of one operator. A local model without a token budget shares nothing.
+    :param engines: engines of one operator. A local model without a token budget has no shared limits.
     :param run: name of the run, for operators that Ray runs at the same time. If one of them has to stop, the others
         stop too. None: the operator runs alone.
     :return: the limits for the tasks.
@@ -448,7 +447,7 @@ def use_shared_limits(place: LimitsPlace, engines: Sequence[LLMEngine]) -> None:
     """Make the engines of a task keep to the shared limits.
 
     :param place: what `share_limits` returned on the driver.
-    :param engines: of the operator as the task has it.
+    :param engines: engines of the task's copy of the operator.
     """
     task = ray.get_runtime_context().get_task_id() or ""
     for number, keeper in place.keepers:
@@ -460,12 +459,12 @@ def use_shared_limits(place: LimitsPlace, engines: Sequence[LLMEngine]) -> None:
 
 
 def stop_all(place: LimitsPlace, error: Exception) -> None:
-    """Have the stages of all tasks stop; returns when they have been told.
+    """Make the stages of all tasks stop. Return when the actor has the request.
 
     :param place: what `share_limits` returned on the driver.
-    :param error: why they stop.
+    :param error: the reason.
     """
-    # Each task adds what it knows of answers.
+    # Only the reason, because each task adds a sentence about its own answers.
     if isinstance(error, LLMError):
         bare = type(error)(error.reason or str(error))
     else:
@@ -475,12 +474,12 @@ def stop_all(place: LimitsPlace, error: Exception) -> None:
 
 @contextmanager
 def stopping_together(place: LimitsPlace, engines: Sequence[LLMEngine]) -> Iterator[None]:
-    """If the work inside the context has to stop, stop that of all other tasks, and wait until they have accounted.
+    """If the work inside the context fails, stop all other tasks, and wait until they have reported their costs.
 
-    For tasks whose driver may end them as soon as one has failed.
+    This is for tasks that the driver may end as soon as one of them has failed.
 
     :param place: what `share_limits` returned on the driver.
-    :param engines: of the operator as the task has it; they use the limits.
+    :param engines: engines of the task's copy of the operator, which use the limits.
     """
     mine = [limits for engine in engines if isinstance(limits := engine.shared, ClusterLimits)]
     for limits in mine:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from mergeit_ops.core.merging.replies import FailureReason, ReplyError
+from mergeit_ops.core.text.counts import agree
 from mergeit_ops.llm.advice import no_answer_after_reasoning
 from mergeit_ops.llm.backend import Completion
 from mergeit_ops.llm.failures import shorten
@@ -291,7 +292,7 @@ def words_of(completion: Completion) -> str:
     """
     ended = f"finish_reason {shorten(completion.finish_reason or 'unknown')[:SHOWN_CHARS]!r}"
     if completion.completion_tokens is not None:
-        ended += f" after {completion.completion_tokens} tokens"
+        ended += f" after {completion.completion_tokens} {agree(completion.completion_tokens, 'token', 'tokens')}"
     if completion.only_reasoning:
         return no_answer_after_reasoning(f"reasoning text ({ended})")
     if completion.problem is FailureReason.NO_CHOICES:

@@ -153,8 +153,9 @@ class ScoreFilter(BoundedFilter):
         places = sum(engine.settings.max_concurrency for engine in self._engines if engine.asks_a_server)
         if places:
             logger.info(
-                f"{self._name}: its scorer runs in up to {Resources.of(self).at_once()} tasks at a time. The server "
-                f"sees up to {places} requests at once, from all tasks together (max_concurrency in scorer_params)."
+                f"{self._name}: its scorer runs in up to {many(Resources.of(self).at_once(), 'task')} at a time. The "
+                f"server sees up to {many(places, 'request')} at once, from all tasks together (max_concurrency in "
+                "scorer_params)."
             )
         # Of partitions, each has a copy of the operator.
         assert self._ledger is not None

@@ -268,6 +268,6 @@ def test_nobody_waits_for_the_answer_of_a_worker_that_has_died(tmp_path):
 
 def test_batches_are_refused_before_any_task_starts():
     engines = [build_engine(LLMSettings(api_mode="batch"))]
-    with pytest.raises(RecipeError, match=r"^op: api_mode: batch does not run on Ray: .*executor_type: default"):
+    with pytest.raises(RecipeError, match=r"^op: api_mode: batch does not run on Ray\. .*executor_type: default"):
         refuse_batches("op", engines)
     refuse_batches("op", [build_engine(LLMSettings())])
