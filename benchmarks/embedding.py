@@ -5,8 +5,8 @@
 All sides embed the same texts with the same weights in one process, and take turns. The plain loop takes batches of 32
 in the order of the file, like the method's released code. Next to the times, the table has the cosines to
 sentence-transformers' vectors, and the quality of a selection of 20 % with each side's vectors. Quality is the facility
-location objective of the selected rows on sentence-transformers' vectors, as a share of the objective of the rows that
-are selected with these vectors.
+location objective of the selected rows, computed with sentence-transformers' vectors. It is given as a share of the
+objective that a selection with these vectors reaches.
 
 A second table shows the cost of giving a text the same embedding in every batch. It compares fixed shapes with batches
 of up to 2,048 tokens, for all texts and for calls with few texts. A ratio is the median over pairs of consecutive runs.

@@ -6,10 +6,10 @@
     python benchmarks/llm_throughput.py --ours-only --latency 0.5 --concurrency 512
 
 A loopback server in its own process answers each request after the latency, like a model that takes this long for a
-merge. Client and server share the processors. The ideal time is that of whole waves of `--concurrency` requests.
-Compare runs at 1,000 and 2,000 pairs: the fixed cost of a run matters more at the smaller size. The slow sides are
-measured on fewer pairs; the table gives their number. distilabel needs other library versions than Data-Juicer, so it
-runs with the given Python, including the start of its pipeline, or is left out.
+merge. Client and server share the processors. The ideal time is the latency times the number of waves of
+`--concurrency` requests. Compare runs at 1,000 and 2,000 pairs: the fixed cost of a run matters more at the smaller
+size. The slow sides are measured on fewer pairs; the table gives their number. distilabel needs other library versions
+than Data-Juicer, so it runs with the given Python, including the start of its pipeline, or is left out.
 
 Next to each share of the ideal, the table has the processor time of a call: of the whole process, of its thread that
 calls the server, and of the server. Other work on the machine changes these figures less. Without latency there is no

@@ -2,10 +2,11 @@
 
     python benchmarks/merge_prices.py [--completion 4]
 
-Uses the measurements of `merge_strategies.py` on 100 pairs, and the number of tokens at the start of a prompt that are
-the same in every request, by the tokenizer of the same model. The unit of the prices is 1,000 uncached prompt tokens.
-Every request is assumed to find its prefix in the cache if the server caches prefixes of this length. The number of
-correction requests was not recorded, so only first requests count as cached. So prices with checks are upper bounds.
+Uses the measurements of `merge_strategies.py` on 100 pairs. The common prefix is the number of tokens at the start of a
+prompt that are the same in every request, by the tokenizer of the same model. The unit of the prices is 1,000 uncached
+prompt tokens. Every request is assumed to find its prefix in the cache if the server caches prefixes of this length.
+The number of correction requests was not recorded, so only first requests count as cached. So prices with checks are
+upper bounds.
 """
 
 from __future__ import annotations

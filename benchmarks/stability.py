@@ -3,8 +3,8 @@
     python benchmarks/stability.py [--data rows.jsonl[.gz]] [--embeddings rows.npy] [--rows 10000] [--seeds 5]
 
 Groups rows into topics once for each seed, keeps 20 % of each topic and pairs the kept rows, with the functions and
-defaults of the operators. Prints how similar topics, kept rows and pairs of two runs are, and how well the kept rows
-cover all rows: the mean, over all rows, of the highest cosine to a kept row, which is 1 if all rows are kept. For
+defaults of the operators. Prints how similar topics, kept rows and pairs of two runs are, and the coverage of the kept
+rows. Coverage is the highest cosine of a row to a kept row, as a mean over all rows; it is 1 if all are kept. For
 comparison, it prints the same figures for random rows and for rows that are chosen without topics. Rows are compared
 with kept rows in blocks, so memory grows linearly with the number of rows.
 """

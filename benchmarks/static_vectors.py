@@ -4,10 +4,10 @@
     python benchmarks/static_vectors.py --rows 1000000 [--characters 20000] [--np 2]
 
 The first command compares selections of 20 % of unseen rows, by topics and facility location. Token vectors are fitted
-to a part of the rows, and the selection uses the others. Coverage is the mean cosine, with the default model, of a row
-to the nearest selected row. The share of the gain is (static - random) / (default - random). Rows per second are those
-of one processor (OMP_NUM_THREADS=1). The vectors of the default model take most of the time, so the file of --known
-keeps them.
+to a part of the rows, and the selection uses the others. Coverage is the cosine of a row to the nearest selected row
+with the default model, as a mean over all rows. The share of the gain is (static - random) / (default - random). Rows
+per second are those of one processor (OMP_NUM_THREADS=1). The vectors of the default model take most of the time, so
+the file of --known keeps them.
 
 The second command runs dj-process on synthetic rows. Each joins parts of two rows of the data, or several rows until
 the text has --characters. The seconds of the grouper include the fit. Memory is that of the largest process.

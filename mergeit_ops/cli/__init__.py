@@ -41,6 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command.add_arguments(subparser)
         end_with(subparser, getattr(command, "EXIT_CODES", EXIT_CODES), *command.EXAMPLE)
         subparser.set_defaults(run=command.run)
+    if not (sys.argv[1:] if arguments is None else arguments):
+        # The message of the parser would not say which commands there are.
+        parser.print_help(sys.stderr)
+        return 2
     options = parser.parse_args(arguments)
     code = 0
     try:

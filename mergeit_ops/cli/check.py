@@ -18,6 +18,7 @@ from mergeit_ops.core.text.counts import agree, many
 from mergeit_ops.errors import DatasetError
 
 if TYPE_CHECKING:
+    from mergeit_ops.core.formats import SampleFormat
     from mergeit_ops.dataset.fitting_recipes import Fitting
 
 NAME = "check"
@@ -113,6 +114,7 @@ def _of_dataset(path: Path) -> Iterable[str]:
         raise DatasetError(f"{path} has no rows.")
     content = list(filter(is_content, columns))
     keys: Mapping[str, str] = {}
+    layout: SampleFormat | None = None
     try:
         layout = resolve_format("auto", content)
         needed: Sequence[str] = layout.required_columns
@@ -130,6 +132,27 @@ def _of_dataset(path: Path) -> Iterable[str]:
             missing = rows - filled[key]
             where = f"{key} is null in {agree(missing, 'it', 'them')}"
             yield f"Data-Juicer's loader drops {many(missing, 'row')} because {where}."
+    if layout is not None:
+        yield from _incomplete(path, layout)
+
+
+def _incomplete(path: Path, layout: SampleFormat) -> Iterable[str]:
+    """Yield how many of the rows that the loader keeps have no question or no answer."""
+    from mergeit_ops.runs.export_files import read_rows
+
+    no_question = no_answer = 0
+    for row in read_rows(path):
+        if any(row.get(column) is None for column in layout.required_columns):
+            continue
+        reading = layout.read(row)
+        no_question += not reading.is_readable
+        # An answer may be a tool call or an image, which have no text.
+        no_answer += reading.is_readable and not reading.sample.output.strip() and reading.problem == "bad_row"
+    for count, part in ((no_question, "question"), (no_answer, "answer")):
+        if count:
+            yield f"{many(count, 'row')} {agree(count, 'has', 'have')} no {part} that can be read."
+    if no_answer:
+        yield "Recipes without cleaning steps, such as select_only, can select rows without an answer."
 
 
 def _recipes(columns: Sequence[str], text_keys: Sequence[str], keys: Mapping[str, str]) -> Iterable[str]:

@@ -42,8 +42,8 @@ def run_judged(options: argparse.Namespace) -> int:
     samples, ids = _distinct_rows(options)
     if len(samples) < LEAST_ROWS:
         raise DatasetError(
-            f"--data: '{options.data}' has {len(samples)} different rows that can be read; training and measuring a "
-            f"scorer needs at least {LEAST_ROWS}."
+            f"--data: '{options.data}' has {many(len(samples), 'different row')} that can be read; training and "
+            f"measuring a scorer needs at least {LEAST_ROWS}."
         )
 
     from mergeit_ops.embedding import load_encoder
@@ -51,8 +51,8 @@ def run_judged(options: argparse.Namespace) -> int:
     encoder = load_encoder(options.embedding_model, dtype="float32")
     sample = draw_sample(samples, ids, options.rows, encoder.encode, options.seed)
     say(
-        f"Sample: {len(sample.samples):,} of {sample.drawn_from:,} rows, spread over {sample.topics:,} topics and over "
-        "response lengths."
+        f"Sample: {len(sample.samples):,} of {sample.drawn_from:,} rows, spread over {many(sample.topics, 'topic')} "
+        "and over response lengths."
     )
     _tell_price(judge, sample)
     if options.dry_run:

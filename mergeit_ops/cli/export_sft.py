@@ -100,7 +100,7 @@ def run(options: argparse.Namespace) -> int:
         held_out = held_out_topics(sizes, options.validation, options.seed)
     except ValueError as error:
         raise DatasetError(
-            f"All {sizes.total()} merges have the same topic, so no whole topic can be held out. Give --validation 0."
+            "No whole topic can be held out, because all merges have the same topic. Give --validation 0."
         ) from error
     try:
         written = _write(read(), held_out, options.output, options.format)
@@ -173,7 +173,8 @@ def _summary(written: _Written, left_out: Counter[LeftOut], options: argparse.Na
     from mergeit_ops.core.merging.conversations import CONVERSATIONS
 
     models = ", ".join(f"{model} ({count:,})" for model, count in written.models.most_common())
-    yield f"{written.rows.total() + left_out.total():,} accepted merges; {written.rows.total():,} rows, by {models}"
+    rows = written.rows.total()
+    yield f"{many(rows + left_out.total(), 'accepted merge')}; {many(rows, 'row')}, by {models}"
     for name, count in sorted(written.rows.items()):
         yield (
             f"  {count:>7,} {agree(count, 'row', 'rows')} of {many(len(written.topics[name]), 'topic')}  "
@@ -182,7 +183,8 @@ def _summary(written: _Written, left_out: Counter[LeftOut], options: argparse.Na
     for reason, count in left_out.items():
         yield f"  {count:>7,} left out: {reason.value}"
     if written.unproved:
-        yield f"{written.unproved:,} rows have another prompt than the one that was sent (--any-prompt)."
+        verb = agree(written.unproved, "has", "have")
+        yield f"{many(written.unproved, 'row')} {verb} another prompt than the one that was sent (--any-prompt)."
     yield (
         f"The longest row has about {written.longest:,} tokens. Set the limit of the trainer (cutoff_len of "
         "LLaMA-Factory, max_length of TRL) at least as high, or it cuts off answers."
@@ -200,8 +202,8 @@ def _nothing(export: Path, left_out: Counter[LeftOut]) -> str:
         return f"{export} has no merged rows: the run had no pairs, it was a dry run, or the gate accepted no merge."
     if set(left_out) == {LeftOut.NO_MODEL}:
         return (
-            f'The {left_out.total():,} merges of {export} were joined with "and" (merge_strategy: concat), so they '
-            "have no answer of a model to learn from."
+            f"No merge of {export} has an answer of a model to learn from, because merge_strategy: concat joins rows "
+            'with "and".'
         )
     reasons = "; ".join(f"{count:,} {reason.value}" for reason, count in left_out.items())
     advice = {

@@ -21,7 +21,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("export", type=Path, help="the exported file, or the folder that Ray wrote")
     parser.add_argument("--output", type=Path, default=Path("report.html"), help="file to write (default: report.html)")
     parser.add_argument(
-        "--input", type=Path, help="the input of the run, a file or a folder, to compare with the export"
+        "--input",
+        type=Path,
+        action="append",
+        default=[],
+        help="the input of the run, a file or a folder, to compare with the export; repeat it for several sources",
     )
     parser.add_argument("--work-dir", type=Path, help="the run's work dir (default: search near the export)")
     parser.add_argument(
@@ -45,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
 
     run = survey_run(
         read_run(options.export, options.work_dir),
-        input_path=options.input,
+        inputs=options.input,
         sample=options.sample,
         embedding_model=options.embedding_model,
         say=lambda line: say(line, flush=True),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from mergeit_ops.cli.arguments import html_file, needs, seed, whole_number, write_page
 from mergeit_ops.cli.terminal import as_json, say
 from mergeit_ops.core.formats import FORMAT_NAMES
+from mergeit_ops.core.text.counts import many
 from mergeit_ops.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -227,8 +228,8 @@ def _price(price: Price, done: int) -> str:
     if not price.trainings:
         return f"No training is left{earlier}."
     return (
-        f"{price.trainings} trainings on {price.tokens:,} tokens: about {seconds(price.seconds)} on this machine "
-        f"({price.training_s:.0f} s for training, {price.evaluation_s:.0f} s for held-out losses){earlier}."
+        f"{many(price.trainings, 'training')} on {price.tokens:,} tokens: about {seconds(price.seconds)} on this "
+        f"machine ({price.training_s:.0f} s for training, {price.evaluation_s:.0f} s for held-out losses){earlier}."
     )
 
 

@@ -30,7 +30,13 @@ _HOLDS, _VIOLATED, _UNDECIDED = 0, 1, 2
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
-    parser.add_argument("input", type=Path, metavar="INPUT", help="the dataset that the recipe was run on")
+    parser.add_argument(
+        "inputs",
+        type=Path,
+        nargs="+",
+        metavar="INPUT",
+        help="the dataset that the recipe was run on, a file or a folder; several if the recipe has several sources",
+    )
     parser.add_argument("export", type=Path, metavar="EXPORT", help="the exported file, or the folder that Ray wrote")
     parser.add_argument("--work-dir", type=Path, help="the run's work dir (default: search near the export)")
     parser.add_argument(
@@ -46,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
 
     try:
         finished = read_run(options.export, options.work_dir)
-        found = verify(finished, read_input(options.input))
+        found = verify(finished, read_input(*options.inputs))
     except LineageMismatchError as error:
         say(f"The conservation law does NOT hold: {error}")
         return _VIOLATED

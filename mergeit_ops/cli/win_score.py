@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mergeit_ops.cli.terminal import as_json, say
 from mergeit_ops.core.measures.win_score import UNREADABLE, Scores, Tally, contradict, outcome, read_scores, scores_of
+from mergeit_ops.core.text.counts import agree, many
 from mergeit_ops.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -146,10 +147,16 @@ def _ends(interval: Interval) -> str:
 
 def _remarks(found: list[_Question], unreadable: int, rule: str) -> Iterable[str]:
     if unreadable:
-        became = "they count as ties in their order" if rule == "tie" else "their questions are left out"
-        yield f"{unreadable:,} of {2 * len(found):,} judgements do not have two scores; {became}."
+        became = (
+            agree(unreadable, "it counts as a tie in its order", "they count as ties in their order")
+            if rule == "tie"
+            else agree(unreadable, "its question is left out", "their questions are left out")
+        )
+        verb = agree(unreadable, "does", "do")
+        yield f"{unreadable:,} of {2 * len(found):,} judgements {verb} not have two scores; {became}."
     torn = sum(question.contradicts_itself for question in found)
-    yield f"In {torn:,} of {len(found):,} questions, the winner depends on the order; these are ties."
+    ties = agree(torn, "this is a tie", "these are ties")
+    yield f"In {torn:,} of {many(len(found), 'question')}, the winner depends on the order; {ties}."
 
 
 def _as_json(figures: Iterable[_Figures], found: list[_Question], unreadable: int) -> dict[str, Any]:

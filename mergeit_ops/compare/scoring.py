@@ -8,6 +8,7 @@ from mergeit_ops.compare.reading import RowSet
 from mergeit_ops.core.formats.exchanges import answers_only
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.scoring.score import Score
+from mergeit_ops.core.text.counts import many
 from mergeit_ops.core.topics.clustering import fit_sample
 from mergeit_ops.errors import ScorerError
 from mergeit_ops.scorers import ReportingScorer, RowScorer
@@ -45,7 +46,7 @@ def scores_of(
         )
     read = [{row: _VIEWS[view](one.samples[row]) for row in rows} for one, rows in zip(sets, chosen, strict=True)]
     samples = list(dict.fromkeys(sample for rows in read for sample in rows.values()))
-    say(f"Scoring {len(samples):,} rows ...")
+    say(f"Scoring {many(len(samples), 'row')} ...")
     scores: dict[Sample, Score] = {}
     for start in range(0, len(samples), _AT_ONCE):
         scores |= row_scores(scorer, samples[start : start + _AT_ONCE])

@@ -8,6 +8,7 @@ from string import ascii_uppercase
 
 from mergeit_ops.compare.measures import MEASURES
 from mergeit_ops.compare.measuring import Compared, Figures, FileFigures
+from mergeit_ops.core.text.counts import many
 
 __all__ = ["LETTERS", "as_table"]
 
@@ -38,7 +39,7 @@ def _paragraphs(found: Compared) -> Iterator[str]:
     if found.reference is not None:
         about = found.reference
         yield (
-            f"Reference: {about.path.name}, {about.rows:,} rows, {about.topics} topics "
+            f"Reference: {about.path.name}, {many(about.rows, 'row')}, {many(about.topics, 'topic')} "
             f"({about.effective_topics:.1f} effective)"
         )
     yield ""

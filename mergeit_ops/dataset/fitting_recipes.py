@@ -8,9 +8,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from mergeit_ops.core.formats import resolve_format
+from mergeit_ops.core.formats import CHAT_COLUMNS, resolve_format
 from mergeit_ops.dataset.recipe import Recipe, Step, recipe_in_file
-from mergeit_ops.dataset.recipe_columns import columns_needed, columns_written
+from mergeit_ops.dataset.recipe_columns import columns_needed, columns_written, reads_text
 from mergeit_ops.folders import recipe_files, shipped_recipes
 
 __all__ = ["Fitting", "fits", "fitting_recipes", "text_keys_option"]
@@ -28,6 +28,9 @@ def fits(recipe: Recipe, columns: Sequence[str], keys: Mapping[str, str]) -> boo
     :param keys: parameters that name the columns of question and answer; all operators of ours are given them.
     """
     if not columns_needed(recipe, recipe.text_keys) <= set(columns):
+        return False
+    # `text_keys` has to name the column of turns, which is not text.
+    if reads_text(recipe) and not set(CHAT_COLUMNS).isdisjoint(columns):
         return False
     there = list(columns)
     for step in recipe.steps:

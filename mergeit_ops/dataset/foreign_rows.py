@@ -11,7 +11,7 @@ from pathlib import Path
 from mergeit_ops.core.columns import is_content
 from mergeit_ops.core.formats import resolve_format
 from mergeit_ops.dataset.fitting_recipes import fits, fitting_recipes, text_keys_option
-from mergeit_ops.dataset.loading import columns_of_files
+from mergeit_ops.dataset.loading import columns_of_sources
 from mergeit_ops.dataset.recipe import Recipe, current_recipe, recipe_in_file
 from mergeit_ops.dataset.recipe_columns import column_of, columns_needed
 
@@ -47,21 +47,35 @@ def foreign_rows(recipe: Recipe) -> str | None:
     :param recipe: the recipe that runs.
     :return: None if the rows have the columns, or cannot be read.
     """
-    columns = [name for name in columns_of_files(recipe) if is_content(name)]
     written = _as_written(recipe)
     named = dict.fromkeys((*recipe.text_keys, *written.text_keys))
     needed = {*recipe.text_keys, *columns_needed(written, named)}
-    missing = [name for name in named if name in needed and column_of(name, columns) is None]
-    if not columns or not missing:
-        return None
+    sources = columns_of_sources(recipe)
+    for source, found in sources.items():
+        columns = [name for name in found if is_content(name)]
+        missing = [name for name in named if name in needed and column_of(name, columns) is None]
+        if columns and missing:
+            others = [other for other in sources.values() if set(other) != set(found)]
+            whose = f"The rows of {source}" if others else "The rows"
+            return _sentences(whose, columns, missing, written, mixed=bool(others))
+    return None
+
+
+def _sentences(whose: str, columns: Sequence[str], missing: Sequence[str], recipe: Recipe, mixed: bool) -> str:
     lacks = " or ".join(map(repr, missing))
     has = ", ".join(map(repr, columns))
-    said = f"The rows have no column {lacks}, which text_keys or a step of the recipe names. They have {has}"
+    said = f"{whose} have no column {lacks}, which text_keys or a step of the recipe names. They have {has}"
     try:
         layout = resolve_format("auto", columns)
     except ValueError as error:
         return f"{said}; {error}."
-    return f"{said}: sample format {layout.name}. {_advice(written, columns, layout.required_columns)}"
+    if mixed:
+        advice = (
+            "The sources of the recipe have different columns. Convert one of them, or run the recipe on each layout."
+        )
+    else:
+        advice = _advice(recipe, columns, layout.required_columns)
+    return f"{said}: sample format {layout.name}. {advice}"
 
 
 def _advice(recipe: Recipe, columns: Sequence[str], text_keys: Sequence[str]) -> str:

@@ -122,21 +122,24 @@ def _plain_type(kind: pa.DataType) -> str | None:
     return "booleans" if pa.types.is_boolean(kind) else None
 
 
-def columns_of_files(recipe: Recipe) -> list[str]:
-    """Return the columns of the first rows that a run reads; empty if they cannot be read quickly.
+def columns_of_sources(recipe: Recipe) -> dict[str, list[str]]:
+    """Return the columns of the first rows of each source that a run reads.
+
+    A source whose rows cannot be read quickly is left out.
 
     :param recipe: of the run.
+    :return: maps the path of a source, as the recipe has it, to its columns.
     """
-    found: dict[str, None] = {}
-    for file in islice(_files(recipe), _FIRST_FILES):
+    found: dict[str, dict[str, None]] = {}
+    for source, file in islice(_sources(recipe), _FIRST_FILES):
         if kind_of(file) is None or (file.suffix.lower() == ".json" and not _has_quick_rows(file)):
             continue
         try:
             for _, row in islice(rows_of_file(file), _FIRST_ROWS):
-                found |= dict.fromkeys(row)
+                found.setdefault(source, {}).update(dict.fromkeys(row))
         except (OSError, UnreadableFileError):
             continue
-    return list(found)
+    return {source: list(columns) for source, columns in found.items()}
 
 
 def suffix_of_files(recipe: Recipe) -> str | None:
@@ -148,13 +151,19 @@ def suffix_of_files(recipe: Recipe) -> str | None:
 
 def _files(recipe: Recipe) -> Iterator[Path]:
     """Yield the local files that a run reads."""
+    yield from (file for _, file in _sources(recipe))
+
+
+def _sources(recipe: Recipe) -> Iterator[tuple[str, Path]]:
+    """Yield the local files that a run reads, each with the path of its source."""
     path = getattr(recipe.config, "dataset_path", None)
     sources = [{"path": path}] if path else (getattr(recipe.config, "dataset", None) or {}).get("configs") or []
     for source in sources:
         path = source.get("path")
         if not isinstance(path, str) or not Path(path).exists():
             continue
-        yield from [Path(path)] if Path(path).is_file() else filter(Path.is_file, sorted(Path(path).rglob("*")))
+        files = [Path(path)] if Path(path).is_file() else filter(Path.is_file, sorted(Path(path).rglob("*")))
+        yield from ((path, file) for file in files)
 
 
 def _holds_dates(kind: pa.DataType) -> bool:

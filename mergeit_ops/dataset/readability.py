@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mergeit_ops.core.columns import EMBEDDING
 from mergeit_ops.core.formats import FORMATS_IN_WORDS, SampleFormat
+from mergeit_ops.core.text.counts import agree
 from mergeit_ops.dataset.tables import python_rows
 from mergeit_ops.errors import DatasetError
 
@@ -107,12 +108,13 @@ class Readability:
         if self.zero_vectors:
             whats.append("a zero vector instead of an embedding")
             cures.insert(0, f"embed the rows again, or remove the column '{EMBEDDING}'")
-        counted = f"{operator}: {self.unreadable:,} of {self.rows:,} rows have {' or '.join(whats)}"
+        verb = agree(self.unreadable, "has", "have")
+        counted = f"{operator}: {self.unreadable:,} of {self.rows:,} rows {verb} {' or '.join(whats)}"
         if 2 * self.unreadable > self.rows:
             cure = "; ".join(cures)
             raise DatasetError(f"{counted}; {cure}.")
         fate = "dropped, because unreadable_rows is drop" if dropped else "kept outside the budget and never merged"
-        logger.warning(f"{counted}; they are {fate}.")
+        logger.warning(f"{counted}; {agree(self.unreadable, 'it is', 'they are')} {fate}.")
 
     def figures(self) -> Mapping[str, int]:
         """Return the figures for the record of the run; empty if all rows are readable."""

@@ -70,9 +70,30 @@ def columns_needed(recipe: Recipe, known: Collection[str]) -> set[str]:
     needed: set[str] = set()
     written: set[str] = set()
     for step in recipe.steps:
-        needed |= {column for column, _ in _columns_of(step, known, ()) if column not in written}
+        # Where a step names no `text_key`, Data-Juicer gives it the first of `text_keys`.
+        read = {column for column, key in _columns_of(step, known, ()) if key != "text_key" or key in step.parameters}
+        needed |= read - written
         written |= columns_written(step)
     return needed
+
+
+def reads_text(recipe: Recipe) -> bool:
+    """Return whether an operator of Data-Juicer reads text from the first column of `text_keys`.
+
+    :param recipe: the recipe, as it is written.
+    """
+    from data_juicer.ops.base_op import Deduplicator, Filter, Mapper
+    from data_juicer.utils.constant import HashKeys
+
+    written: set[str] = set()
+    for step in recipe.steps:
+        if not step.is_ours and step.operator is not None and "text_key" not in step.parameters:
+            # A deduplicator takes a hash that a row has, and then reads no text.
+            hashes = issubclass(step.operator, Deduplicator) and HashKeys.hash not in written
+            if (hashes or issubclass(step.operator, (Filter, Mapper))) and "text_key" in keys_read(step.operator):
+                return True
+        written |= columns_written(step)
+    return False
 
 
 def columns_written(step: Step) -> set[str]:

@@ -91,7 +91,8 @@ def _is_flat(step: Step) -> bool:
 
 def _on_topics(step: Step, rows: RowsHere) -> str:
     if step.is_ours:
-        return f"{step.name}: the rows are topics from {rows.giver}; put {_FLATTEN} between them."
+        either = "remove one of the two groupers, or " if _declared(step)[1] == "topics" else ""
+        return f"{step.name}: the rows are topics from {rows.giver}; {either}put {_FLATTEN} between them."
     return (
         f"{step.name} reads a column of samples, but at its place the rows are topics from {rows.giver}. Each column "
         "is the list of a topic's values, so the operator would fail or drop the whole topic. Put it before "

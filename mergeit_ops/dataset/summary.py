@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mergeit_ops.core.merging.reasons import REASONS, remedy
+from mergeit_ops.core.text.counts import agree
 
 __all__ = ["nothing_merged", "price_of_merges", "readable", "summary_of"]
 
@@ -126,12 +127,14 @@ def nothing_merged(figures: Sequence[Mapping[str, Any]]) -> str | None:
     pairs, merged = (sum(part.get(name) or 0 for part in mergers) for name in ("pairs", "merged"))
     failed = _by_reason(part.get("failed") for part in mergers)
     if pairs and not merged and failed:
-        return f"nothing was merged: of {pairs:,} pairs, none has a merge. {_most_frequent(failed)}"
+        none = agree(pairs, "the only pair has no merge", f"none of {pairs:,} pairs has a merge")
+        return f"nothing was merged: {none}. {_most_frequent(failed)}"
     gates = _behind_mergers(figures)
     rejected = _by_reason(figures[number]["rejected"] for number in gates)
     if rejected and not any(figures[number].get("accepted") for number, last in gates.items() if last):
         merges = merged or rejected.total()
-        return f"nothing was merged: the gate accepted none of {merges:,} merges. {_most_frequent(rejected)}"
+        all_of_them = agree(merges, "the only merge", f"all {merges:,} merges")
+        return f"nothing was merged: the gate rejected {all_of_them}. {_most_frequent(rejected)}"
     return None
 
 

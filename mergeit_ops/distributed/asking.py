@@ -1,4 +1,4 @@
-"""Asking language models about the blocks of a Ray dataset: each has a stage of its own, on whichever node it is."""
+"""Asking language models about the blocks of a Ray dataset. Each block has its own stage, on any node."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 from loguru import logger
 
+from mergeit_ops.core.text.counts import many
 from mergeit_ops.dataset.manifest import Manifest, added_up
 from mergeit_ops.distributed.blocks import Blocks, Resources, Stop
 from mergeit_ops.distributed.journal import keep_journals
@@ -25,8 +26,14 @@ __all__ = ["asked", "refuse_batches"]
 
 @dataclass(frozen=True)
 class _Told:
-    """What a task tells the driver: figures and details of the record, what it has learnt of the server, its report,
-    and why it stopped, where it did."""
+    """The news of a task for the driver.
+
+    :param figures: figures for the record.
+    :param details: details for the record.
+    :param learnt: what each engine of the task has learnt about the server.
+    :param report: the job's report about the block.
+    :param error: why the task stopped; None: it did not.
+    """
 
     figures: dict[str, Any]
     details: dict[str, Any]
@@ -44,15 +51,15 @@ def asked(
     each: Iterable[Any] | None = None,
     stats: Mapping[str, pa.DataType] | None = None,
 ) -> tuple[Blocks, list[Any]]:
-    """Have language models asked about each block.
+    """Ask language models about each block.
 
     :param blocks: the rows.
     :param job: asks about a block.
     :param resources: what the recipe says about tasks.
-    :param manifest: takes the figures and details of all tasks, also of work that had to stop.
-    :param each: one further argument for each block; None: None.
+    :param manifest: gets the figures and details of all tasks, even if the work had to stop.
+    :param each: a further argument for each block; None: every block gets None.
     :param stats: see `Blocks.map`.
-    :return: the new rows, and the report about each old block, in order.
+    :return: the new blocks, and the report about each old block, in order.
     :raises LLMError: if the stage of a task had to stop, or too many requests of all tasks have failed.
     """
     refuse_batches(job.operator, job.engines)
@@ -79,37 +86,38 @@ def asked(
         )
         told.check_failures(at_end=True)
     finally:
-        # Also of a run that had to stop: what it cost is on record.
+        # A run that had to stop records its costs too.
         manifest.figures |= added_up(news.figures for news in told.heard)
         manifest.details |= added_up(news.details for news in told.heard)
     return made, [one.report for one in news]
 
 
 def refuse_batches(operator: str, engines: Sequence[LLMEngine]) -> None:
-    """Stop if a recipe asks for batches: each block would wait for batches of its own, for up to a day.
+    """Stop if a recipe asks for batches, because each block would wait for its own batches, for up to a day.
 
     :param operator: registry name, for the message.
-    :param engines: of the operator.
-    :raises RecipeError: if so.
+    :param engines: engines of the operator.
+    :raises RecipeError: if one of them sends batches.
     """
     if any(engine.settings.api_mode == "batch" for engine in engines):
         raise RecipeError(
-            f"{operator}: api_mode: batch does not run on Ray: run this recipe with executor_type: default, or set "
-            "api_mode to online. Answers of a run in the default executor are in the journal of the driver's machine, "
-            "where a run on Ray finds them."
+            f"{operator}: api_mode: batch does not run on Ray. Run this recipe with executor_type: default, or set "
+            "api_mode to online. The journal on the driver's machine keeps the answers of a run with the default "
+            "executor, and a run on Ray finds them there."
         )
 
 
 def _tell_requests(blocks: Blocks, job: AskingJob, engine: LLMEngine, resources: Resources) -> None:
     tasks = min(len(blocks.refs), resources.at_once())
     logger.info(
-        f"{job.operator}: {sum(blocks.rows)} {job.unit} in {len(blocks.refs)} blocks, {tasks} at a time. The server "
-        f"sees up to {engine.settings.max_concurrency} requests at once, from all blocks together (max_concurrency)."
+        f"{job.operator}: {many(sum(blocks.rows), job.unit)} in {many(len(blocks.refs), 'block')}, {tasks} at a time. "
+        f"The server sees up to {many(engine.settings.max_concurrency, 'request')} at once, from all blocks together "
+        "(max_concurrency)."
     )
 
 
 class _AllTold:
-    """What all tasks so far have told.
+    """The news of all tasks so far.
 
     :param engines: the engines of the job: one or none.
     """
@@ -117,14 +125,14 @@ class _AllTold:
     def __init__(self, engines: Sequence[LLMEngine]) -> None:
         self.heard: list[_Told] = []
         self.learnt = [Learnt() for _ in engines]
-        """What is known of the server. Each task has an engine of its own, which begins with this."""
+        """What is known about the server. The engines of the next task begin with this."""
         self._settings = [engine.settings for engine in engines]
         self._usage: dict[str, Any] = {}
 
     def hear(self, news: _Told) -> None:
         """Take the news of a task.
 
-        :raises MergeItError: if it had to stop, or too many requests of all tasks have failed.
+        :raises MergeItError: if the task had to stop, or if too many requests of all tasks have failed.
         """
         self.note(news)
         if news.error is not None:
@@ -132,9 +140,9 @@ class _AllTold:
         self.check_failures(at_end=False)
 
     def note(self, news: _Told) -> None:
-        """Take the news of a task, even if all have to stop.
+        """Take the news of a task without raising its error.
 
-        :param news: of the task.
+        :param news: the news.
         """
         self.heard.append(news)
         self._usage = added_up([self._usage, news.details.get("usage", {})])
@@ -142,10 +150,10 @@ class _AllTold:
             known.add(learnt)
 
     def check_failures(self, at_end: bool) -> None:
-        """Stop if too large a share of the requests of all tasks so far has failed.
+        """Stop if too many requests of all tasks so far have failed.
 
-        :param at_end: whether no more will come.
-        :raises TooManyFailuresError: if so.
+        :param at_end: whether all tasks are done.
+        :raises TooManyFailuresError: if more than `max_failure_ratio` of the requests have failed.
         """
         usage: Mapping[str, Any] = self._usage
         if not usage:

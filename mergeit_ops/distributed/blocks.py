@@ -21,14 +21,14 @@ from mergeit_ops.distributed.schemas import common_schema
 from mergeit_ops.errors import RecipeError
 from mergeit_ops.jobs.rows import ModelUse, TableFunction
 
-_IN_ADVANCE = 2  # tasks per processor: the next one is ready when one ends, and a cluster sees that it has to grow
+_IN_ADVANCE = 2  # tasks per processor: the next is ready when one ends, and waiting tasks make a cluster grow
 
 _LAST_REPORTS_S = 60.0
-"""Seconds to wait for the reports of tasks that have been asked to stop: each may wait for answers in flight."""
+"""Seconds to wait for the reports of tasks that were asked to stop. They may still wait for answers in flight."""
 
 
 class TaskOperator(Protocol):
-    """One of Data-Juicer's operators, as far as it says what its tasks take."""
+    """The settings of one of Data-Juicer's operators that name the resources of its tasks."""
 
     num_proc: int | list[int] | tuple[int, ...] | None
     num_cpus: float | None
@@ -47,14 +47,14 @@ class TaskOperator(Protocol):
 
 @dataclass(frozen=True)
 class Resources:
-    """What each task of an operator takes, as the recipe says it; see Data-Juicer's operators.
+    """The resources of each task of an operator, as the recipe sets them; see Data-Juicer's operators.
 
     :param num_cpus: processors; None: one.
     :param num_gpus: GPUs, or a share of one; None: none.
     :param memory: GB; None: not reserved.
     :param runtime_env: Ray's runtime environment; None: the job's.
-    :param num_proc: tasks at the same time at most; None: as many as the cluster has room for.
-    :param actors: smallest and largest number of actors that keep a model, where the recipe asks for actors; else None.
+    :param num_proc: most tasks at the same time; None: as many as fit in the cluster.
+    :param actors: smallest and largest number of actors that keep a model; None: the recipe asks for no actors.
     :param on_gpu: whether models run on GPUs.
     """
 
@@ -68,9 +68,12 @@ class Resources:
 
     @classmethod
     def of(cls, operator: TaskOperator) -> Resources:
-        """Return what the recipe says about one of Data-Juicer's operators."""
+        """Return the resources that the recipe sets for one of Data-Juicer's operators.
+
+        :param operator: the operator.
+        """
         asked = operator.num_proc
-        # Data-Juicer says "from, to" for actors.
+        # For actors, Data-Juicer takes the smallest and the largest number.
         least, most = (asked[0], asked[-1]) if isinstance(asked, (tuple, list)) else (asked, asked)
         actors = (int(least or 0), int(most)) if isinstance(most, int) and most > 0 else (1, 1)
         return cls(
@@ -84,7 +87,7 @@ class Resources:
         )
 
     def options(self) -> dict[str, Any]:
-        """Return them as options of a Ray task."""
+        """Return the resources as options of a Ray task."""
         options: dict[str, Any] = {"num_cpus": 1 if self.num_cpus is None else self.num_cpus}
         if self.num_gpus:
             options["num_gpus"] = self.num_gpus
@@ -95,15 +98,16 @@ class Resources:
         return options
 
     def without_gpus(self) -> Resources:
-        """Return them for work that runs on processors alone."""
+        """Return the resources for work that uses no GPU."""
         return replace(self, num_gpus=None)
 
     def for_a_model(self, on_gpu: bool) -> Resources:
-        """Return them for tasks that load a language model, where the recipe does not say: a GPU each, or a whole node.
+        """Return the resources for tasks that load a language model.
 
-        Ray hides the GPUs from tasks that ask for none, and gives a task as many threads as it has processors.
+        If the recipe sets none, each task gets a GPU, or all processors of a node if it runs without a GPU. Ray hides
+        the GPUs from tasks that ask for none, and gives a task as many threads as it has processors.
 
-        :param on_gpu: whether a GPU may be used, where the cluster has one.
+        :param on_gpu: whether a task may use a GPU, if the cluster has one.
         """
         if on_gpu and self.num_gpus is None and ray.cluster_resources().get("GPU"):
             return replace(self, num_gpus=1)
@@ -113,21 +117,21 @@ class Resources:
         return replace(self, num_cpus=min((cpus for cpus in nodes if cpus), default=1))
 
     def of_task(self, model: ModelUse | None) -> Resources:
-        """Return them for tasks that run a model, or none; see `for_a_model`.
+        """Return the resources for tasks that run a model, or for tasks without one; see `for_a_model`.
 
-        :param model: what runs; None: nothing that a GPU helps.
-        :raises RecipeError: if the model needs a GPU and its tasks have none, or if no node has what a task takes: Ray
-            would wait for such a node for ever.
+        :param model: the model; None: the tasks run none, and need no GPU.
+        :raises RecipeError: if the model needs a GPU and its tasks have none, or if no node has the resources of a
+            task. Ray would wait for such a node without end.
         """
         if model is None:
             return self.without_gpus()
         on_gpu = model.device != "cpu"
         found = (self if on_gpu else self.without_gpus()).for_a_model(on_gpu)
         if on_gpu and model.device is not None and not found.num_gpus:
-            why = "num_gpus is 0" if self.num_gpus == 0 else "the cluster has none"
+            why = "num_gpus is 0" if self.num_gpus == 0 else "the cluster has no GPU"
             raise RecipeError(
-                f"{model.owner}: the model is to run on the device '{model.device}', but its tasks have no GPU: {why}. "
-                "Set num_gpus, or set the device to cpu or null."
+                f"{model.owner}: the model cannot run on the device '{model.device}', because {why}. Set num_gpus to "
+                "the GPUs of a task, or set the device to cpu or null."
             )
         found._check_room(model.owner)
         return found
@@ -136,10 +140,11 @@ class Resources:
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         asked = {"CPU": self.options()["num_cpus"], "GPU": self.num_gpus or 0}
         if not any(all(node.get(name, 0) >= number for name, number in asked.items()) for node in nodes):
-            there = "; ".join(sorted({f"{node.get('CPU', 0):g} and {node.get('GPU', 0):g}" for node in nodes}))
+            there = "; ".join(sorted({f"{node.get('CPU', 0):g} CPU and {node.get('GPU', 0):g} GPU" for node in nodes}))
             raise RecipeError(
-                f"{owner}: each task asks for num_cpus {asked['CPU']:g} and num_gpus {asked['GPU']:g}, but the nodes "
-                f"of the cluster have {there}. Lower these, or start such a node first."
+                f"{owner}: each task asks for num_cpus {asked['CPU']:g} and num_gpus {asked['GPU']:g}, but no node of "
+                f"the cluster has these. There are nodes with {there}. Lower num_cpus and num_gpus, or start a larger "
+                "node."
             )
 
     def at_once(self) -> int:
@@ -156,8 +161,8 @@ class Resources:
 class Stop:
     """How to stop running tasks.
 
-    :param ask: function that asks them to stop, with the reason.
-    :param on_told: called with the report of each of them.
+    :param ask: function that asks the tasks to stop; its argument is the reason.
+    :param on_told: called with the report of each stopped task.
     """
 
     ask: Callable[[Exception], None]
@@ -165,9 +170,9 @@ class Stop:
 
 
 class Blocks:
-    """The blocks of a dataset that hold rows, in order, computed and kept by the cluster.
+    """The blocks of a dataset, in order, computed and kept by the cluster. Blocks without rows are left out.
 
-    :param refs: one reference per block, each an Arrow table.
+    :param refs: a reference to each block, which is an Arrow table.
     :param rows: rows in each block.
     """
 
@@ -178,17 +183,20 @@ class Blocks:
 
     @property
     def firsts(self) -> list[int]:
-        """Number of the first row of each block, among all rows."""
+        """Return the number of the first row of each block, counted from 0 over all rows."""
         return [0, *accumulate(self.rows)][:-1]
 
     @classmethod
     def of(cls, dataset: Dataset) -> Blocks:
-        """Compute a dataset; its blocks come in the order of its input."""
+        """Compute a dataset. The blocks are in the order of its input.
+
+        :param dataset: dataset of Ray.
+        """
         refs = materialized(dataset).to_arrow_refs()
         return cls(refs, ray.get([_num_rows.remote(ref) for ref in refs]))
 
     def dataset(self) -> Dataset:
-        """Return them as a dataset."""
+        """Return the blocks as a dataset."""
         return ray.data.from_arrow_refs(self.refs)
 
     def map(
@@ -212,7 +220,7 @@ class Blocks:
         :param function: called with the block, the shared arguments, and this block's own argument.
         :param shared: arguments of all calls; sent to each node once.
         :param each: one further argument per block, taken when its task starts.
-        :param resources: what a task takes.
+        :param resources: resources of a task; None: one processor.
         :param journals: where tasks find their journals; None: on their own machine.
         :param in_advance: tasks to start for each task that fits in the cluster. More than 1 keeps processors busy, but
             Ray may run them in parallel: a task that waits for an actor gives its processor to the next.
@@ -224,7 +232,7 @@ class Blocks:
         """
         resources = resources or Resources()
         task = _run_block.options(**resources.options())
-        # The environment goes with the function: both are pickled, neither is logged.
+        # The environment travels with the function, because Ray pickles it and does not log it.
         call = ray.put((function, DriverEnvironment(), journals, stats))
         common = [ray.put(argument) for argument in shared]
         own = repeat(()) if each is None else ((argument,) for argument in each)
@@ -240,7 +248,7 @@ class Blocks:
         return Blocks(tables, [rows for _, (rows, _) in results]), [told for _, (_, told) in results]
 
     def tell(self, function: TableFunction, *shared: Any, each: Iterable[Any] | None = None) -> list[Any]:
-        """Run a function over every block for what it tells only; see `map`."""
+        """Run a function over every block and return only its reports; see `map`."""
         return self.map(function, *shared, each=each)[1]
 
 
@@ -267,7 +275,7 @@ def _num_rows(table: pa.Table) -> int:
 def finished(refs: Sequence[Any]) -> list[Any]:
     """Wait for the results of tasks that have been started.
 
-    :param refs: of what the tasks return.
+    :param refs: references to the results.
     :return: the results, in order.
     :raises MergeItError: the error that a task raised on purpose.
     """
@@ -281,20 +289,20 @@ def _all_of(
     on_result: Callable[[Any], None] = lambda result: None,
     stop: Stop | None = None,
 ) -> list[tuple[Any, Any]]:
-    """Start tasks, no more than some at a time, and wait for them; where one raises, start no more.
+    """Start tasks up to a limit at a time, and wait for them. If one raises, start no more.
 
     :param count: number of tasks.
     :param start: starts a task by its number, in order; returns what to keep, and the reference to wait for.
-    :param limit: tells how many tasks may be there at the same time.
-    :param on_result: hears of each result as it comes.
+    :param limit: returns how many started tasks may be unfinished at the same time.
+    :param on_result: called with each result when it arrives.
     :param stop: how to stop running tasks if one fails, or `on_result` raises.
-    :return: what was kept and the result, by number.
+    :return: for each task what `start` gave to keep, and the result.
     """
     kept: dict[int, Any] = {}
     results: dict[int, Any] = {}
     running: dict[Any, int] = {}
     while len(results) < count:
-        most = limit()  # asked again: a cluster may grow
+        most = limit()  # computed again, because a cluster may grow
         while len(kept) < count and len(running) < most:
             number = len(kept)
             kept[number], ref = start(number)
@@ -320,14 +328,14 @@ def _stop(running: Sequence[Any], stop: Stop, error: Exception) -> None:
         try:
             stop.on_told(ray.get(ref)[1])
         except RayError:
-            # The error that stopped the others is the one to show.
+            # The user needs the error that stopped the tasks, not this one.
             continue
 
 
 def materialized(dataset: Dataset, operator: str | None = None) -> Dataset:
-    """Compute a dataset with its rows in the order of its input, which Ray does not guarantee.
+    """Compute a dataset, with its rows in the order of its input. Ray does not keep the order by default.
 
-    :param dataset: what comes to an operator.
+    :param dataset: input of an operator.
     :param operator: its registry name, to check that the blocks are one dataset; None: no check.
     :raises DatasetError: if a column has incompatible types in different blocks.
     """

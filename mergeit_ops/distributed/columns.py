@@ -1,8 +1,8 @@
 """Metadata, stats and batch metadata at Ray's boundary.
 
-In default mode they are JSON columns. On Ray, Data-Juicer's operators read and write them as structs, so a table that
-leaves one of our tasks carries structs with every field typed: left to infer them, Ray would take a field that is null
-in one block for a column of nulls, and an empty struct cannot be written as parquet.
+In default mode they are JSON columns. On Ray, Data-Juicer's operators read and write them as structs. So our tasks
+return structs in which every field has a type. If Ray inferred the types, a field that is null in a whole block would
+get the type null there, and metadata without keys would be an empty struct, which parquet cannot store.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ _FIELDS: Mapping[str, Mapping[str, pa.DataType]] = {
 
 
 def with_structs(table: pa.Table, earlier: pa.Schema, stats: Mapping[str, pa.DataType] | None = None) -> pa.Table:
-    """Return a table with its JSON columns, those that an operator of ours has written, as structs.
+    """Return a table in which the JSON columns that our operators write have become structs.
 
-    :param table: what an operator made of some rows.
-    :param earlier: columns of those rows as they came in: their metadata and stats keep the types they had.
+    :param table: output of an operator.
+    :param earlier: schema of the operator's input. The fields of its metadata and stats keep their types.
     :param stats: types of the stats that the operator writes; None: those of the gate.
     """
     for name, known in _FIELDS.items():
@@ -63,7 +63,7 @@ def with_structs(table: pa.Table, earlier: pa.Schema, stats: Mapping[str, pa.Dat
         kept = _fields_of(earlier, name)
         rows = [row[name] or {} for row in python_rows(table.select([name]))]
         keys = {key for row in rows for key in row}
-        # With one of the merger's keys come all of them: blocks are to have the same ones.
+        # A block with one of the merger's keys gets all of them, so that all blocks have the same fields.
         ours = fields if name != META or lineage.STATUS in keys else {key: fields[key] for key in fields.keys() & keys}
         types: dict[str, pa.DataType | None] = dict.fromkeys(sorted(keys))
         types |= {**kept, **ours}
@@ -74,7 +74,7 @@ def with_structs(table: pa.Table, earlier: pa.Schema, stats: Mapping[str, pa.Dat
 
 
 def _fields_of(schema: pa.Schema, name: str) -> dict[str, pa.DataType]:
-    """Return the types of the keys of a struct column; none where it is no struct."""
+    """Return the types of the fields of a struct column; none if the column is not a struct."""
     kind = schema.field(name).type if name in schema.names else pa.null()
     return {field.name: field.type for field in kind} if pa.types.is_struct(kind) else {}
 
@@ -82,14 +82,14 @@ def _fields_of(schema: pa.Schema, name: str) -> dict[str, pa.DataType]:
 def _structs(rows: Sequence[Mapping[str, Any]], types: Mapping[str, pa.DataType | None]) -> pa.Array[Any]:
     columns = {key: _column([row.get(key) for row in rows], kind) for key, kind in types.items()}
     fields = [pa.field(key, column.type) for key, column in columns.items()]
-    # Without a field there is no length to tell the rows by.
+    # A struct array takes its length from its fields, and here there are none.
     if not columns:
         return pa.array([{}] * len(rows), type=pa.struct([]))
     return pa.StructArray.from_arrays(list(columns.values()), fields=fields)
 
 
 def _column(values: list[Any], kind: pa.DataType | None) -> pa.Array[Any]:
-    """Return values of metadata as a column; those that came as text have no type that anybody has said (None)."""
+    """Return values of metadata as a column. None: the type is unknown and follows from the values."""
     if kind is not None:
         return pa.array(values, type=kind)
     try:
@@ -99,9 +99,9 @@ def _column(values: list[Any], kind: pa.DataType | None) -> pa.Array[Any]:
 
 
 def with_json(table: pa.Table) -> pa.Table:
-    """Return a table with metadata that came as text as JSON.
+    """Return a table in which metadata that was stored as text is JSON.
 
-    :param table: rows of a Ray block; those of a parquet export of the default executor have text.
+    :param table: rows of a Ray block. A parquet export of the default executor stores metadata as text.
     """
     for name in _FIELDS:
         if name not in table.column_names:
@@ -115,15 +115,22 @@ def with_json(table: pa.Table) -> pa.Table:
 
 
 def alike(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Return a table with the columns and types that all blocks have together; what it lacks is null."""
+    """Return a table with the common columns and types of all blocks. Columns that it lacks become null.
+
+    :param table: rows of one block.
+    :param schema: common columns and types of all blocks.
+    :raises pyarrow.ArrowInvalid: if a value would change in the common type.
+    """
     return pa.concat_tables([schema.empty_table(), table], promote_options="permissive").select(schema.names)
 
 
 def without_others_stats(table: pa.Table) -> pa.Table:
-    """Return rows that come from the merger without the stats that filters since then have noted.
+    """Return rows of the merger without the stats that later filters have written.
 
-    A restored row has none of them, and in a struct it would have them as nulls, which make these filters fail where
-    they stand in the recipe once more.
+    A restored row has no such stats. In a struct it would have nulls instead, and these filters fail on nulls if the
+    recipe uses them again.
+
+    :param table: rows of a Ray block. Rows that do not come from the merger stay as they are.
     """
     if STATS not in table.column_names or META not in table.column_names:
         return table

@@ -1,4 +1,4 @@
-"""Embedding the rows of a Ray dataset, as a stage of Ray Data that can take GPU actors."""
+"""Embedding the rows of a Ray dataset, as a stage of Ray Data that can use actors with GPUs."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from mergeit_ops.distributed.environment import DriverEnvironment
 from mergeit_ops.jobs.sample_reader import SampleReader
 
 _LONGER = "mergeit_rows_longer_than_window"
-_LEAST_ROWS = 512  # per task; a further worker takes as long to load torch and the default model
-_MOST_ROWS = 4_096  # enough for the encoder to find texts of like lengths, a few MB
+_LEAST_ROWS = 512  # per task; embedding them takes about as long as a worker needs to load torch and the model
+_MOST_ROWS = 4_096  # a few MB, and enough for the encoder to find texts of similar lengths
 
 
 def embedded(
@@ -29,10 +29,10 @@ def embedded(
 
     :param dataset: flat rows, computed.
     :param blocks: the same rows.
-    :param reader: reads and embeds them.
+    :param reader: reads and embeds the rows.
     :param resources: what the recipe says about tasks and actors.
-    :param drops_unreadable: whether rows that cannot be read are dropped, for the warning.
-    :raises DatasetError: if most rows cannot be read; before any is embedded.
+    :param drops_unreadable: whether the operator drops rows that cannot be read, for the warning.
+    :raises DatasetError: if most rows cannot be read. This is known before any row is embedded.
     """
     brought = EMBEDDING in dataset.columns()
     found = Readability.of_parts(blocks.tell(_readability, reader, brought, each=blocks.firsts))
@@ -48,7 +48,7 @@ def _readability(table: pa.Table, reader: SampleReader, brought: bool, first: in
 
 
 def with_zero_vectors(blocks: Blocks, reader: SampleReader, found: Readability) -> Blocks:
-    """Return rows with zero vectors where the text cannot be read; the same ones if they have them.
+    """Return the rows, with a zero vector for each text that cannot be read.
 
     :param blocks: flat rows with embeddings.
     :param reader: reads the texts.
@@ -87,7 +87,7 @@ def _embedded(dataset: Dataset, reader: SampleReader, resources: Resources) -> B
 
 
 def _tasks(rows: int, blocks: int, processors: int) -> int:
-    # One small file is one block, and one block keeps one processor busy.
+    # A small file is one block, and one block keeps only one processor busy.
     return max(blocks, min(2 * processors, math.ceil(rows / _LEAST_ROWS)), math.ceil(rows / _MOST_ROWS))
 
 
@@ -101,7 +101,7 @@ def _without_longer(table: pa.Table) -> tuple[pa.Table, int]:
 
 
 def readable_only(blocks: Blocks) -> Blocks:
-    """Return the rows that have a text that can be read.
+    """Return the rows with a readable text.
 
     :param blocks: flat rows with embeddings.
     """
@@ -113,11 +113,11 @@ def _readable_only(table: pa.Table) -> tuple[pa.Table, None]:
 
 
 def check_embeddings(blocks: Blocks, reader: SampleReader) -> None:
-    """Look at the embeddings that rows bring.
+    """Check the embeddings that rows bring.
 
     :param blocks: flat rows with embeddings.
-    :param reader: reads them.
-    :raises EmbeddingError: if they are unusable, or of different widths.
+    :param reader: reads the embeddings.
+    :raises EmbeddingError: if embeddings are unusable or have different widths.
     """
     reader.check_widths(blocks.tell(_width, reader, each=blocks.firsts))
 
@@ -127,10 +127,10 @@ def _width(table: pa.Table, reader: SampleReader, first: int) -> tuple[None, int
 
 
 class Embedder:
-    """Adds embeddings to batches; as an actor it keeps its model loaded.
+    """Adds embeddings to batches. As an actor, it keeps its model loaded.
 
     :param reader: reads and embeds samples.
-    :param environment: variables of the driver that the loading of models reads.
+    :param environment: variables of the driver that apply when models are loaded.
     """
 
     def __init__(self, reader: SampleReader, environment: DriverEnvironment) -> None:
@@ -138,9 +138,12 @@ class Embedder:
         environment.apply()
 
     def __call__(self, table: pa.Table) -> pa.Table:
-        """Return a batch with its embeddings, and a column with the number of rows that were too long."""
+        """Return a batch with its embeddings, and a column whose sum is the number of rows that were too long.
+
+        :param table: the batch.
+        """
         embedded, longer = _embed(table, self._reader)
-        # Actors can tell it in a column only: in the batch's first row.
+        # An actor can report the number only in a column. The first row of the batch holds it.
         counts = pa.array([longer if not row else 0 for row in range(len(table))], type=pa.int64())
         return embedded.append_column(_LONGER, counts)
 

@@ -1,4 +1,4 @@
-"""What an operator needs of the driver's environment on the workers of a cluster."""
+"""The driver's environment variables that operators need on the workers of a cluster."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _from_driver: set[str] = set()
 
 
 class DriverEnvironment:
-    """The variables to take along, as they are when this is made.
+    """The values of these variables when the object is created.
 
-    They travel inside a task, not in Ray's `runtime_env`, which Ray writes into its logs and shows on its dashboard.
-    Ray can also write down the arguments of actors, mappings with all that is in them: so this is no mapping, and
-    shows names only.
+    They travel as an argument of a task. Ray writes its `runtime_env` into logs and shows it on its dashboard, so
+    they are not in it. Ray can also log the arguments of actors, and would log the values of a mapping. So this class
+    is not a mapping, and its `repr` shows only names.
     """
 
     def __init__(self) -> None:
@@ -26,9 +26,9 @@ class DriverEnvironment:
         return f"{type(self).__name__}({', '.join(self._variables)})"
 
     def apply(self) -> None:
-        """Set the variables that this process does not have: what a worker's own environment says comes first.
+        """Set the variables that this process does not have. The worker's own variables are not changed.
 
-        Those that came from a driver before, and may be out of date, are replaced or taken away.
+        Variables from an earlier driver may be out of date, so they are replaced or removed.
         """
         for name in sorted(_from_driver - self._variables.keys()):
             os.environ.pop(name, None)

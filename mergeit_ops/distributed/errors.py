@@ -1,4 +1,4 @@
-"""Our errors as they cross from a worker to the driver."""
+"""Our errors on their way from a worker to the driver."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from mergeit_ops.errors import DiskError, MergeItError
 
 @contextmanager
 def own_errors() -> Iterator[None]:
-    """Raise our errors as a task raised them: one sentence, without Ray's account of its workers.
+    """Raise the error that a task raised, without what Ray says about its workers.
 
-    A full disk of the cluster is such an error too, whoever found it full.
+    :raises MergeItError: the task's error, if it is one of ours.
+    :raises DiskError: if a disk or the object store of the cluster is full.
     """
     try:
         yield
@@ -23,12 +24,12 @@ def own_errors() -> Iterator[None]:
         own = _own(error) or _no_room(error)
         if own is None:
             raise
-        # A user's traceback is one sentence and not a history.
+        # The user reads one sentence, so the chain of causes is left out.
         raise own from None
 
 
 def _own(error: BaseException | None) -> MergeItError | None:
-    # What Ray raises is of our class and of its own at once: the one that the task raised is inside.
+    # Ray raises an error of a class that it derives from ours. That error holds the one that the task raised.
     while isinstance(error, RayTaskError) or (error is not None and not isinstance(error, MergeItError)):
         error = _inner(error)
     return error
@@ -38,8 +39,8 @@ def _no_room(error: BaseException | None) -> DiskError | None:
     while error is not None:
         if isinstance(error, (OutOfDiskError, ObjectStoreFullError)) or is_full(error):
             return DiskError(
-                "The Ray cluster has no room left. Ray keeps rows that do not fit into the memory of its object store "
-                "in its temporary folder, by default /tmp/ray on every node. Make room there, or start Ray with "
+                "The Ray cluster has no room left. If rows do not fit into the memory of its object store, Ray keeps "
+                "them in its temporary folder, by default /tmp/ray on every node. Make room there, or start Ray with "
                 "another folder (ray start --temp-dir, or the environment variable RAY_TMPDIR) or with more memory "
                 "(ray start --object-store-memory)."
             )

@@ -1,4 +1,4 @@
-"""A warning before rows of two runs end up in one folder."""
+"""A warning if the rows of two runs would be in one folder."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from pathlib import Path
 
 from loguru import logger
 
+from mergeit_ops.core.text.counts import many
+
 
 def warn_of_earlier_export() -> None:
-    """Warn if the folder that Data-Juicer is going to export to holds files already."""
+    """Warn if the folder of Data-Juicer's export already has files."""
     from data_juicer.config import config
 
     folder = getattr(config.global_cfg, "export_path", None)
@@ -17,6 +19,6 @@ def warn_of_earlier_export() -> None:
     files = [path for path in Path(folder).iterdir() if path.is_file()]
     if files:
         logger.warning(
-            f"The export folder {folder} holds {len(files)} files already. On Ray, Data-Juicer adds to them instead of "
-            "replacing them: give every run a folder of its own, or the rows of both are trained on."
+            f"The export folder {folder} already has {many(len(files), 'file')}. On Ray, Data-Juicer adds files and "
+            "replaces none. Give every run its own folder, or you train on the rows of both runs."
         )

@@ -1,4 +1,4 @@
-"""Grouping the rows of a Ray dataset: they are sampled for the fit of centroids, and shuffled into topics."""
+"""Grouping the rows of a Ray dataset: a sample for the centroids, and a shuffle of all rows into topics."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = ["RayIdentifiedRows"]
 _ORDER = "mergeit_row_order"
 _TOPIC = "mergeit_topic"
 _ROWS_OF_A_TASK = 5_000
-_PARTITION_BYTES = 2**28  # of topics that one task puts together: far below Arrow's 2 GiB per column
+_PARTITION_BYTES = 2**28  # of the topics of one task; far below Arrow's limit of 2 GiB per column
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class RayIdentifiedRows:
     """See `IdentifiedRows`.
 
     :param blocks: flat rows with ids and embeddings.
-    :param sketches: what there is to know of each block.
-    :param resources: what a task takes.
-    :param embedding_model: the model that has made the embeddings; None: unknown.
+    :param sketches: a sketch of each block.
+    :param resources: resources of a task.
+    :param embedding_model: the model of the embeddings; None: it is unknown.
     """
 
     blocks: Blocks
@@ -61,8 +61,7 @@ class RayIdentifiedRows:
         blocks, options = self.blocks, self.resources.options()
         partitions = min(self._partitions(), model.num_clusters)
         shared = ray.put(model)
-        # Tasks of our own, not Ray Data's group-by: rows of a node that is lost are made again from what they were made
-        # of.
+        # Our own tasks replace Ray Data's group-by. If a node is lost, Ray makes its rows again from the tasks' inputs.
         split = _split.options(num_returns=partitions + 1, **options)
         parts = [
             split.remote(ref, shared, first, partitions) for ref, first in zip(blocks.refs, blocks.firsts, strict=True)
@@ -77,20 +76,20 @@ class RayIdentifiedRows:
 
     def _partitions(self) -> int:
         size = sum(sketch.size for sketch in self.sketches)
-        # A floor by rows as well: a cluster that grows with its work has few processors as yet.
+        # A minimum by rows, because a cluster that grows with its work has few processors at first.
         few = min(PARTS, math.ceil(sum(self.blocks.rows) / _ROWS_OF_A_TASK))
         return max(2 * self.resources.at_once(), math.ceil(size / _PARTITION_BYTES), few)
 
 
 def _cutoff_for(sketches: Sequence[IdSketch], size: int) -> str | None:
-    """Return an id at or below which at least `size` rows lie, and few more; None when all rows are wanted.
+    """Return an id so that `size` rows, or a few more, have this id or a lower one; None: all rows are wanted.
 
     :param sketches: one per block.
-    :param size: rows wanted.
+    :param size: number of wanted rows.
     """
     if sum(sketch.rows for sketch in sketches) <= size:
         return None
-    # A block's first known id stands for itself, each further one for all rows since the one before.
+    # The first id of a sketch counts for one row. Each further id counts for the rows after the id before it.
     known = sorted(
         (row_id, sketch.step if number else 1) for sketch in sketches for number, row_id in enumerate(sketch.ids)
     )
@@ -108,7 +107,7 @@ def _below(table: pa.Table, cutoff: str | None) -> tuple[None, tuple[list[str], 
 
 @ray.remote
 def _split(table: pa.Table, model: TopicModel, first: int, partitions: int) -> tuple[Any, ...]:
-    """Return the rows of a block by topic modulo the number of partitions, and rows per topic."""
+    """Return the rows of a block by their topic modulo the number of partitions, and the number of rows per topic."""
     vectors = column_vectors(table.column(EMBEDDING), first)
     labels = np.where(has_text(vectors), model.assign(vectors), model.num_clusters)
     order = pa.array(np.arange(first, first + table.num_rows))
@@ -119,7 +118,7 @@ def _split(table: pa.Table, model: TopicModel, first: int, partitions: int) -> t
 
 @ray.remote
 def _gather(notes: Mapping[str, Any], *parts: pa.Table) -> tuple[pa.Table | None, int]:
-    """Return the topics of one partition, ascending, and how many they are."""
+    """Return the topics of one partition, ascending, and their number."""
     table = pa.concat_tables(parts, promote_options="permissive")
     if not table.num_rows:
         return None, 0

@@ -8,10 +8,13 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-__all__ = ["kept_actor", "on_this_machine"]
+__all__ = ["MANY_CALLS", "kept_actor", "on_this_machine"]
 
-_held: dict[str, Any] = {}  # an actor ends with the first handle to it, whoever has others
-_starting = threading.Lock()  # Data-Juicer works on partitions in threads
+MANY_CALLS = 1_000_000
+"""Calls of an actor that may wait at the same time. With fewer, none could end what the others wait for."""
+
+_held: dict[str, Any] = {}  # an actor ends when its first handle is deleted, even if there are others
+_starting = threading.Lock()  # Data-Juicer processes partitions in threads
 
 
 def on_this_machine() -> NodeAffinitySchedulingStrategy:
@@ -20,11 +23,11 @@ def on_this_machine() -> NodeAffinitySchedulingStrategy:
 
 
 def kept_actor(name: str, actor: Any, *arguments: Any) -> Any:
-    """Return the actor of a name; the first call starts it, and this process keeps it.
+    """Return the actor with a name. The first call starts it, and this process keeps it alive.
 
     :param name: its name on the cluster.
     :param actor: its class, made by `ray.remote`.
-    :param arguments: of the class.
+    :param arguments: arguments of the class, for the first call.
     """
     with _starting:
         try:

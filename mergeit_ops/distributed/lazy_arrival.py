@@ -1,4 +1,4 @@
-"""Checks before a filter of ours on Ray, where Data-Juicer maps filters lazily without the dataset."""
+"""Checks before one of our filters on Ray, where Data-Juicer maps filters lazily and does not show them the dataset."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from mergeit_ops.distributed.blocks import materialized
 def check_lazy_arrival(operator: RecipeOperator) -> None:
     """Compute the dataset that operators of Data-Juicer left for a filter, and stop if it is empty.
 
-    If one of our operators is right before it, the dataset stays lazy.
+    If one of our operators is directly before the filter, the dataset stays lazy.
 
-    :param operator: a filter, on the driver, about to be mapped.
-    :raises DatasetError: if there are no rows although there were some before these operators of Data-Juicer.
+    :param operator: the filter, on the driver, before Data-Juicer maps it.
+    :raises DatasetError: if Data-Juicer's operators have dropped all rows.
     """
     from data_juicer.core.data.ray_dataset import RayDataset
 

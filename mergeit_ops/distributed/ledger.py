@@ -45,7 +45,7 @@ class RecordedOperator(RecipeOperator, Protocol):
 
 @ray.remote(num_cpus=0)
 class _Ledger:
-    """Holds the latest report of every part, so that a part that is run again counts once."""
+    """Holds the latest report of every part, so that a part that runs again counts once."""
 
     def __init__(self) -> None:
         self._parts: dict[str, Mapping[str, Any]] = {}
@@ -59,7 +59,7 @@ class _Ledger:
 
 @dataclass(frozen=True)
 class _Open:
-    """A ledger that is being filled, with its record."""
+    """A ledger that tasks still report to, with its record."""
 
     name: str
     actor: Any
@@ -77,7 +77,7 @@ _batches_of_task: tuple[str, Counter[str]] = ("", Counter())
 
 
 def batch_name(table: pa.Table) -> str:
-    """Return a name for a batch, from its content and its task, whose id stays when Ray runs it again.
+    """Return a name for a batch, from its content and the id of its task. Ray keeps this id if it runs the task again.
 
     :param table: the batch.
     """
@@ -115,10 +115,10 @@ def open_ledger(operator: RecordedOperator) -> str:
 
 
 def kept_with(name: str, make: Callable[[], T]) -> T:
-    """Return what an operator keeps on the driver as long as its ledger is open; its copies share it.
+    """Return an object that an operator keeps on the driver while its ledger is open. The operator's copies share it.
 
-    :param name: of the ledger.
-    :param make: makes it, for the first copy.
+    :param name: name of the ledger.
+    :param make: function that makes the object, for the first copy.
     """
     with _lock:
         if name not in _kept:
@@ -133,16 +133,16 @@ def _name_for(operator: RecordedOperator) -> str:
 
 
 def report(name: str | None, part: str, figures: Mapping[str, Any], details: Mapping[str, Any] | None = None) -> None:
-    """Report to the ledger from a task; waits for it, because the driver may ask for the total next.
+    """Report to the ledger from a task. Wait until it has the report, because the driver may ask for the total next.
 
-    :param name: of the ledger; None: an operator that is used without Data-Juicer's executor has none.
-    :param part: the part that the figures are for; they replace earlier figures of this part.
-    :param figures: of the part.
-    :param details: of the part, only for the record.
+    :param name: name of the ledger; None: there is none, because the operator runs without Data-Juicer's executor.
+    :param part: name of the part. Its figures replace earlier figures of the same part.
+    :param figures: figures of the part.
+    :param details: details of the part, only for the record.
     """
     try:
         ledger = None if name is None else ray.get_actor(name)
-    except ValueError:  # it is closed: a task of a stage that was through runs once more, for rows that were lost
+    except ValueError:  # closed: Ray repeats a task of a finished stage to replace lost rows
         return
     if ledger is not None:
         ray.get(ledger.note.remote(part, {"figures": figures, "details": details or {}}))
@@ -150,7 +150,10 @@ def report(name: str | None, part: str, figures: Mapping[str, Any], details: Map
 
 @contextmanager
 def stops_reported(name: str | None) -> Iterator[None]:
-    """Report to the ledger when a task stops with an error, which ends the run."""
+    """Report to the ledger if a task stops with an error, which ends the run.
+
+    :param name: name of the ledger; None: there is none.
+    """
     try:
         yield
     except Exception as error:
@@ -159,7 +162,7 @@ def stops_reported(name: str | None) -> Iterator[None]:
 
 
 def close_ledgers() -> None:
-    """Complete the records of all filters that are being collected, in the order of the recipe."""
+    """Complete the records of all open ledgers, in the order of the recipe."""
     _close_all(interrupted=False)
 
 
@@ -184,14 +187,14 @@ def _close(ledger: _Open, interrupted: bool) -> None:
     try:
         total = ray.get(ledger.actor.total.remote(), timeout=_PATIENCE_S) if ray.is_initialized() else None
         if total is None:
-            manifest.details["incomplete"] = "the cluster was gone before it could be asked"
+            manifest.details["incomplete"] = "the cluster ended before the driver asked for the figures"
         else:
             # A stage without rows gets no report.
             manifest.figures |= {"rows_in": 0, "rows_out": 0, **total.get("figures", {})}
             manifest.details |= total.get("details", {})
             ray.kill(ledger.actor)
     except ray.exceptions.RayError:
-        manifest.details["incomplete"] = "the cluster went away before it could be asked"
+        manifest.details["incomplete"] = "the cluster ended before the driver had the figures"
     if interrupted:
         manifest.details.setdefault("stopped", "another operator")
     manifest.finish(time.perf_counter() - ledger.started, ledger.work_dir)

@@ -31,13 +31,13 @@ def merged(
 ) -> Blocks:
     """Merge within topics and flatten them; see `Rows.merged`.
 
-    :param topics: topics.
+    :param topics: one topic per row.
     :param job: the merge.
     :param resources: what the recipe says about tasks.
-    :param manifest: takes the figures and details of all tasks.
-    :param groups: the groups of each topic, block by block; None: not yet known.
+    :param manifest: gets the figures and details of all tasks, even if the work had to stop.
+    :param groups: the groups of each topic, block by block; None: they are not known yet.
     :return: flat rows.
-    :raises LLMError: if the LLM stage of a task had to stop, or too many merges of all tasks have failed.
+    :raises LLMError: if the LLM stage of a task had to stop, or if too many merges of all tasks have failed.
     """
     return asked(topics, _BlockMerge(job), resources, manifest, each=groups)[0]
 
@@ -51,12 +51,13 @@ def tried(
 ) -> list[list[list[tuple[Merge, bool | None]]]]:
     """Merge some groups to learn from them; see `Rows.tried`.
 
-    :param topics: topics.
+    :param topics: one topic per row.
     :param job: the merge.
     :param resources: what the recipe says about tasks.
-    :param manifest: takes the figures and details of all tasks.
+    :param manifest: gets the figures and details of all tasks, even if the work had to stop.
     :param groups: the groups to try of each topic, block by block.
-    :raises LLMError: if the LLM stage of a task had to stop, or too many merges of all tasks have failed.
+    :return: the merge of each group, and whether it was accepted, by block and topic.
+    :raises LLMError: if the LLM stage of a task had to stop, or if too many merges of all tasks have failed.
     """
     return asked(topics, _BlockTrial(job), resources, manifest, each=groups)[1]
 
@@ -67,7 +68,7 @@ class _BlockTrial:
     :param job: the merge.
     """
 
-    unit = "topics"
+    unit = "topic"
 
     def __init__(self, job: MergeJob) -> None:
         self._job = job
@@ -90,7 +91,7 @@ class _BlockTrial:
         return self._job.spent()
 
     def finish(self) -> None:
-        """The driver judges the failures."""
+        """Do nothing, because the driver judges the failures."""
 
 
 class _BlockMerge:
@@ -99,7 +100,7 @@ class _BlockMerge:
     :param job: the merge.
     """
 
-    unit = "topics"
+    unit = "topic"
 
     def __init__(self, job: MergeJob) -> None:
         self._job = job
@@ -119,7 +120,7 @@ class _BlockMerge:
         self._work = self._job.begin(sink)
         self._job.merge(lambda: table_topics(table), self._work, own, more_to_come=True)
         flat = sink.table()
-        # Data-Juicer adds the column before the first filter of a recipe, whether it is there or not.
+        # Data-Juicer adds this column before the first filter of a recipe, even if it exists.
         return (flat if STATS in table.column_names else flat.drop_columns([STATS])), None
 
     def account(self) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -127,4 +128,4 @@ class _BlockMerge:
         return self._job.account(self._work)
 
     def finish(self) -> None:
-        """The driver judges the failures."""
+        """Do nothing, because the driver judges the failures."""

@@ -1,4 +1,4 @@
-"""Columns that an operator of ours adds or removes in the middle of a recipe on Ray."""
+"""Columns that one of our operators adds or removes in the middle of a recipe on Ray."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ __all__ = ["forget_column", "note_column"]
 def note_column(name: str) -> None:
     """Tell Data-Juicer that the rows have a column from here on.
 
-    It reads the columns of a Ray dataset once, at the start. Without this its next filter would add a second column of
-    stats.
+    Data-Juicer reads the columns of a Ray dataset once, at the start. Without this call, its next filter would add a
+    second column of stats.
 
-    :param name: of the column.
+    :param name: name of the column.
     """
     columns = _known_columns()
     if columns is not None:
@@ -23,9 +23,9 @@ def note_column(name: str) -> None:
 def forget_column(name: str) -> None:
     """Tell Data-Juicer that the rows no longer have a column; see `note_column`.
 
-    Without this its next filter would look for stats that are not there.
+    Without this call, Data-Juicer's next filter would look for stats that do not exist.
 
-    :param name: of the column.
+    :param name: name of the column.
     """
     columns = _known_columns()
     if columns is not None:
@@ -33,7 +33,7 @@ def forget_column(name: str) -> None:
 
 
 def _known_columns() -> set[str] | None:
-    """Return the set of columns of the Ray dataset whose operator is running; None outside of one."""
+    """Return Data-Juicer's set of columns for the running operator; None if no operator is running."""
     from data_juicer.core.data.ray_dataset import RayDataset
 
     frame = sys._getframe(1)

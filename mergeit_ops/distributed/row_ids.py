@@ -1,4 +1,4 @@
-"""The ids of rows that lie in the blocks of a Ray dataset: each row gets the id that it has in default mode."""
+"""The ids of the rows of a Ray dataset. Each row gets the id that it has in default mode."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from mergeit_ops.jobs.sample_reader import SampleReader
 __all__ = ["PARTS", "IdSketch", "identified", "of_one_schema"]
 
 PARTS = 64
-"""Number of tasks that share work over many rows: enough for a cluster that grows with its work."""
+"""Number of tasks that share the work on many rows. It is high enough for a cluster that grows with its work."""
 
 _SKETCH_IDS = 1_000  # per block
 
@@ -42,7 +42,7 @@ class IdSketch:
     :param size: bytes of the block.
     :param width: dimensions of its embeddings.
     :param ids: every `step`-th id, ascending, from the lowest on.
-    :param step: rows from one to the next.
+    :param step: number of rows from one id to the next.
     """
 
     rows: int
@@ -53,14 +53,14 @@ class IdSketch:
 
 
 def identified(blocks: Blocks, reader: SampleReader, brought: bool) -> tuple[Blocks, list[IdSketch]]:
-    """Give every row the id it has in default mode, unless it brings one, and check embeddings and ids.
+    """Give every row the id that it has in default mode, unless it brings one. Check embeddings and ids.
 
     :param blocks: flat rows with embeddings.
     :param reader: reads the rows.
-    :param brought: whether they bring ids.
-    :return: the rows, and what there is to know of each block.
-    :raises EmbeddingError: if embeddings brought along are unusable, or of different widths.
-    :raises DatasetError: if the ids brought along are not unique texts.
+    :param brought: whether the rows bring ids.
+    :return: the rows, and a sketch of each block.
+    :raises EmbeddingError: if embeddings are unusable or have different widths.
+    :raises DatasetError: if the rows bring ids that are not texts, or not unique.
     """
     blocks = of_one_schema(blocks, reader)
     known, sketches = blocks.map(_identify, reader, brought, each=blocks.firsts)
@@ -100,7 +100,7 @@ def _alike(table: pa.Table, schema: pa.Schema, operator: str) -> tuple[pa.Table,
     try:
         return alike(table, schema), None
     except pa.ArrowInvalid:
-        # A whole number that no float represents exactly.
+        # A float cannot represent some whole number exactly.
         for field in table.schema:
             kind = schema.field(field.name).type
             try:
@@ -125,7 +125,7 @@ def _identify(table: pa.Table, reader: SampleReader, brought: bool, first: int) 
 
 
 def _repetitions(blocks: Blocks) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return which rows have an id that rows before them have, and how many before them do; by ascending row."""
+    """Return the rows whose id an earlier row has, ascending, and for each the number of earlier rows that have it."""
     parts = min(len(blocks.refs), PARTS)
     spread = _hashed.options(num_returns=parts) if parts > 1 else _hashed
     hashed = [spread.remote(ref, first, parts) for ref, first in zip(blocks.refs, blocks.firsts, strict=True)]
@@ -139,7 +139,7 @@ def _repetitions(blocks: Blocks) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 @ray.remote
 def _hashed(table: pa.Table, first: int, parts: int) -> Any:
-    """Return (2, m) hashes of ids and numbers of rows, for each of some parts of all hashes."""
+    """Return the hashes of the ids and the numbers of the rows, (2, m) for each part of the hashes."""
     ids: list[Any] = table.column(ROW_ID).to_pylist()
     hashes = np.frombuffer(b"".join(blake2b(row_id.encode(), digest_size=8).digest() for row_id in ids), np.uint64)
     both = np.stack([hashes, np.arange(first, first + len(ids), dtype=np.uint64)])

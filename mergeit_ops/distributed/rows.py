@@ -1,4 +1,4 @@
-"""Rows of Data-Juicer's Ray executors, worked on in tasks of the cluster."""
+"""Rows of Data-Juicer's Ray executors, which are processed in tasks of the cluster."""
 
 from __future__ import annotations
 
@@ -45,9 +45,10 @@ class RayRows:
     """See `Rows`.
 
     :param blocks: the rows.
-    :param columns: names of their columns; None: asked for when needed.
+    :param columns: names of their columns; None: they are read when needed.
     :param resources: what the recipe says about the tasks of the operator.
-    :param marked: the same rows with embeddings, zero vectors where the text cannot be read; None: not yet embedded.
+    :param marked: the same rows with embeddings, and with a zero vector for each text that cannot be read; None: the
+        rows are not embedded yet.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class RayRows:
     def of(cls, dataset: Dataset, resources: Resources, operator: str | None = None) -> RayRows:
         """Compute a dataset.
 
-        :param dataset: Ray's.
+        :param dataset: dataset of Ray.
         :param resources: what the recipe says about the tasks of the operator.
         :param operator: its registry name, to check that the blocks are one dataset; None: no check.
         :raises DatasetError: if a column has incompatible types in different blocks.
@@ -111,7 +112,7 @@ class RayRows:
     ) -> tuple[RayRows, list[Any]]:
         """See `Rows`."""
         resources = self._resources.of_task(model)
-        # What writes stats may ask a model for them, and a model's losses are journalled.
+        # A function that writes stats may use a model, and the losses of a model are kept in a journal.
         journals = None if stats is None and model is None else keep_journals()
         blocks, told = self.blocks.map(
             function, *shared, each=each, resources=resources, journals=journals, stats=stats
@@ -162,7 +163,7 @@ class RayRows:
     def _in_one_task(self, function: Callable[..., T], model: ModelUse | None, *refs: Any) -> T:
         options = self._resources.of_task(model).options()
         with own_errors():
-            # The environment goes with the function: both are pickled, neither is logged.
+            # The environment travels with the function, because Ray pickles it and does not log it.
             call = ray.put((function, DriverEnvironment(), None if model is None else keep_journals()))
             return ray.get(_call.options(**options).remote(call, *refs))
 
@@ -175,13 +176,13 @@ class RayRows:
 
     def identified(self, reader: SampleReader, drops_unreadable: bool) -> tuple[RayIdentifiedRows, Readability]:
         """See `Rows`."""
-        # Before the rows are embedded, which may take hours.
+        # Warn first, because embedding the rows may take hours.
         warn_of_earlier_export()
         blocks, found = embedded(self.dataset, self.blocks, reader, self._resources, drops_unreadable)
         blocks = with_zero_vectors(blocks, reader, found)
         blocks, sketches = identified(blocks, reader, brought=ROW_ID in self.columns)
         if found.unreadable and drops_unreadable:
-            # Not before: the ordinals of duplicates count all rows, as in default mode.
+            # Rows are dropped last, because the ordinals of duplicates count all rows, as in default mode.
             blocks = readable_only(blocks)
         model = reader.model_of_vectors(brought=EMBEDDING in self.columns)
         return RayIdentifiedRows(blocks, sketches, self._resources.without_gpus(), model), found
@@ -205,7 +206,7 @@ class RayRows:
         try:
             return RayRows(merged(self.blocks, job, self._resources, manifest, groups), None, self._resources)
         finally:
-            # The tasks of a merge know nothing of those that tried groups before it.
+            # The tasks of the merge do not count what the trial of groups used before it.
             for kept, tried_before in zip((manifest.figures, manifest.details), self._tried, strict=True):
                 kept |= added_up([tried_before, {name: kept[name] for name in tried_before if name in kept}])
 

@@ -1,7 +1,7 @@
-"""The limits of all tasks that ask a server for one operator: an actor holds the budget, the places and the stop.
+"""The limits that all tasks of one operator share. An actor holds the token budget, the places and the stop signal.
 
-So `max_total_tokens` and `max_concurrency` apply to the whole run, for any division of the rows into blocks, and a
-server that fails one task gets no further requests from the others.
+So `max_total_tokens` and `max_concurrency` apply to the whole run, no matter how its rows are divided into blocks. If
+one task has to stop because of the server, the others send no more requests.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
-from mergeit_ops.distributed.kept_actors import kept_actor
+from mergeit_ops.distributed.holders import POLL_S, Holders
+from mergeit_ops.distributed.kept_actors import MANY_CALLS, kept_actor
+from mergeit_ops.distributed.token_lease import TokenLease
 from mergeit_ops.errors import LLMError, LLMUnavailableError
 from mergeit_ops.llm.engine import LLMEngine
 from mergeit_ops.llm.usage import TokenBudget
@@ -28,17 +30,11 @@ __all__ = ["Keeper", "LimitsPlace", "share_limits", "stop_all", "stopping_togeth
 
 _NAME = "mergeit_ops limits"
 
-_WAITING = 1_000_000
-"""Calls that may wait for tokens or a place at the same time. With more, none could give its own back."""
-
-_POLL_S = 5.0
-"""Seconds after which a stage asks again whether it has to stop; so the actor knows that its process lives."""
-
-_LOST_S = 60.0
-"""Seconds without a word after which a process that holds places or tokens counts as lost: it gives none back."""
-
 _LEASE_S = 1.0
-"""Seconds for which a process passes a place from call to call, before others have their turn."""
+"""Seconds for which a process passes a place from call to call, before other processes can get it."""
+
+_SHARE = 8
+"""For calls to come, a process gets at most an eighth of the tokens that are left. They count as spent if it dies."""
 
 _END_S = 40.0
 """Most seconds to wait for other tasks to stop: the time that a stage waits for answers in flight, and a little more.
@@ -55,55 +51,67 @@ class _Limits:
     def __init__(self, tokens: int | None, places: int | None) -> None:
         self._budget = TokenBudget(tokens)
         self._reserved: Counter[str] = Counter()
-        self._holder_of: dict[str, str] = {}
+        self._written_off: Counter[str] = Counter()
+        self._short = 0
+        self._lent_ahead = False
+        self._holders = Holders()
         self._places = places
         self._occupied: set[tuple[str, int]] = set()
         self._waiting: dict[tuple[str, int], asyncio.Future[None]] = {}
         self._left: set[tuple[str, int]] = set()
-        self._heard: dict[str, float] = {}
-        self._lost: set[str] = set()
-        self._replaced: set[str] = set()
         self._at_work: set[str] = set()
-        self._stop = asyncio.Event()
+        self._news: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._error: LLMError | None = None
 
     async def start(self, task: str, holder: str) -> None:
-        """Register a task. If it starts again, its worker was lost: its reserve is spent, its places are free."""
-        if task in self._holder_of:
-            self._replaced.add(self._holder_of[task])
-            self._forget(self._holder_of[task])
-        self._holder_of[task] = holder
+        """Register a task. If it starts again, its worker was lost. Its reserve is spent, and its places are free."""
+        replaced = self._holders.start(task, holder)
+        if replaced is not None:
+            self._forget(replaced)
         self._grant()
 
-    async def reserve(self, holder: str, tokens: int) -> bool:
-        self._hear(holder)
-        fits = await self._budget.reserve(tokens)
-        if fits and holder in self._lost:  # nobody is there to use them
+    async def reserve(self, holder: str, tokens: int, ahead: int = 0) -> int:
+        """Reserve tokens for a call, and more for calls to come if there are many; return their number, 0 if the call
+        must not be made."""
+        self._holders.hear(holder)
+        fits = self._budget.reserve_now(tokens)
+        if fits is None:
+            self._short += 1
+            self._recall()
+            fits = await self._budget.reserve(tokens)
+            self._short -= 1
+        if fits and self._holders.lost(holder):  # nobody is there to use them
             self._budget.settle(tokens, 0)
-            return False
-        if fits:
-            self._reserved[holder] += tokens
-        return fits
+            return 0
+        if not fits:
+            return 0
+        more = 0 if self._short else min(ahead, (self._budget.left or 0) // _SHARE)
+        if more >= tokens:
+            self._budget.reserve_now(more)
+            self._lent_ahead = True
+            tokens += more
+        self._reserved[holder] += tokens
+        return tokens
 
     async def overdrawn(self) -> bool:
         return await self._budget.overdrawn()
 
-    async def lose(self, tokens: int) -> None:
-        self._budget.lose(tokens)
-
     async def settle(self, holder: str, reserved: int, used: int) -> None:
-        self._hear(holder)
-        if self._reserved[holder] < reserved:  # it counted as lost: this is spent already
-            return
-        self._reserved[holder] -= reserved
-        self._budget.settle(reserved, used)
+        self._holders.hear(holder)
+        # If it counted as lost, this is spent already.
+        spent = min(reserved, self._written_off[holder])
+        self._written_off[holder] -= spent
+        self._reserved[holder] -= reserved - spent
+        self._budget.settle(reserved - spent, max(0, used - spent))
+        if await self._budget.overdrawn():
+            self._recall()
 
     async def occupy(self, holder: str, call: int) -> LLMError | None:
-        """Return when there is a place; an error if all have to stop."""
-        self._hear(holder)
+        """Wait for a place. Return an error if all have to stop, and otherwise None."""
+        self._holders.hear(holder)
         if self._error is not None:
             return self._error
-        if (holder, call) in self._left:  # it was given up before it came here
+        if (holder, call) in self._left:  # the call was cancelled before its request came here
             self._left.discard((holder, call))
             return None
         granted = asyncio.get_running_loop().create_future()
@@ -113,7 +121,7 @@ class _Limits:
         return self._error
 
     async def leave(self, holder: str, call: int) -> None:
-        self._hear(holder)
+        self._holders.hear(holder)
         waiting = self._waiting.pop((holder, call), None)
         if waiting is not None:
             waiting.set_result(None)
@@ -123,21 +131,19 @@ class _Limits:
             self._left.add((holder, call))
         self._grant()
 
-    async def stopped(self, holder: str) -> LLMError | None:
-        """Return the error that all have to stop with; None after some seconds without one."""
-        self._hear(holder)
+    async def news(self, holder: str) -> tuple[LLMError | None, bool]:
+        """Wait some seconds for news. Return the error with which all have to stop, and whether tokens are scarce."""
+        self._holders.hear(holder)
         self._forget_the_silent()
         self._grant()
-        try:
-            await asyncio.wait_for(self._stop.wait(), _POLL_S)
-        except asyncio.TimeoutError:
-            return None
-        return self._error
+        if self._error is None:
+            await asyncio.wait([self._news], timeout=POLL_S)
+        return self._error, self._short > 0 or await self._budget.overdrawn()
 
     async def stop(self, error: LLMError) -> None:
         """Have all stages stop; the first error counts."""
         self._error = self._error or error
-        self._stop.set()
+        self._tell()
         for waiting in self._waiting.values():
             waiting.set_result(None)
         self._waiting.clear()
@@ -149,20 +155,24 @@ class _Limits:
         self._at_work.discard(holder)
 
     async def others_ended(self, within_s: float) -> None:
-        """Return when no holder is at work, or after some seconds."""
+        """Wait until no holder is at work, or until the seconds are over."""
         until = time.monotonic() + within_s
         while self._at_work and time.monotonic() < until:
             await asyncio.sleep(0.05)
 
-    def _hear(self, holder: str) -> None:
-        self._heard[holder] = time.monotonic()
-        if holder not in self._replaced:  # a message may arrive after its sender has died
-            self._lost.discard(holder)
+    def _tell(self) -> None:
+        self._news.set_result(None)
+        self._news = asyncio.get_running_loop().create_future()
+
+    def _recall(self) -> None:
+        if self._lent_ahead:
+            self._lent_ahead = False
+            self._tell()
 
     def _forget_the_silent(self) -> None:
         holding = {holder for holder, _ in self._occupied} | {name for name, held in self._reserved.items() if held}
         for holder in holding:
-            if time.monotonic() - self._heard[holder] > _LOST_S:
+            if self._holders.lost(holder):
                 self._forget(holder)
 
     def _grant(self) -> None:
@@ -175,8 +185,8 @@ class _Limits:
         return self._places is not None and len(self._occupied) >= self._places
 
     def _forget(self, holder: str) -> None:
-        self._lost.add(holder)
         spent = self._reserved.pop(holder, 0)
+        self._written_off[holder] += spent
         self._budget.settle(spent, spent)
         self._at_work.discard(holder)
         self._occupied = {key for key in self._occupied if key[0] != holder}
@@ -184,15 +194,30 @@ class _Limits:
             self._waiting.pop(key).set_result(None)
 
 
-@ray.remote(num_cpus=0, max_concurrency=_WAITING)
+@ray.remote(num_cpus=0, max_concurrency=MANY_CALLS)
 class _LimitsKeeper:
     """Holds the limits of all engines of a driver, because a process for each would take seconds to start."""
 
     def __init__(self) -> None:
         self._limits: dict[str, _Limits] = {}
+        self._runs: dict[str, str | None] = {}
 
-    async def open(self, key: str, tokens: int | None, places: int | None) -> None:
+    async def open(self, key: str, tokens: int | None, places: int | None, run: str | None) -> None:
         self._limits[key] = _Limits(tokens, places)
+        self._runs[key] = run
+
+    async def stop(self, keys: Sequence[str], error: LLMError) -> None:
+        """Have the stages of an operator stop, and those of other operators that run at the same time."""
+        for_others = LLMError(f"Another operator has had to stop: {error}")
+        for key in self._together(keys):
+            await self._limits[key].stop(error if key in keys else for_others)
+
+    async def all_ended(self, keys: Sequence[str], within_s: float) -> None:
+        await asyncio.gather(*(self._limits[key].others_ended(within_s) for key in self._together(keys)))
+
+    def _together(self, keys: Sequence[str]) -> list[str]:
+        runs = {self._runs[key] for key in keys} - {None}
+        return [key for key, run in self._runs.items() if key in keys or run in runs]
 
     async def call(self, key: str, method: str, *arguments: Any) -> Any:
         return await getattr(self._limits[key], method)(*arguments)
@@ -213,7 +238,7 @@ class Keeper:
         """Call a method of the limits; return the reference to its result.
 
         :param method: name of the method.
-        :param arguments: of the method.
+        :param arguments: arguments of the method.
         """
         return self.actor.call.remote(self.key, method, *arguments)
 
@@ -226,6 +251,16 @@ class LimitsPlace:
     """
 
     keepers: tuple[tuple[int, Keeper], ...] = ()
+
+    def ask_keeper(self, method: str, *arguments: Any) -> None:
+        """Call a method of the actor with the names of all these limits, and wait for its end.
+
+        :param method: name of the method.
+        :param arguments: further arguments of the method.
+        """
+        if self.keepers:
+            actor = self.keepers[0][1].actor
+            ray.get(getattr(actor, method).remote([keeper.key for _, keeper in self.keepers], *arguments))
 
 
 class ClusterLimits:
@@ -242,25 +277,30 @@ class ClusterLimits:
         self.keeper = keeper
         self.holder = uuid.uuid4().hex
         self._places = _Places(keeper, self.holder)
+        self._tokens = TokenLease(
+            lambda tokens, ahead: _answer(keeper.ask("reserve", self.holder, tokens, ahead)),
+            lambda reserved, used: keeper.ask("settle", self.holder, reserved, used),
+            lambda: _answer(keeper.ask("overdrawn")),
+        )
         ray.get(keeper.ask("start", task, self.holder))
 
     async def reserve(self, tokens: int) -> bool:
         """Set tokens aside; see `TokenBudget`."""
-        return not self.limited or bool(await _answer(self.keeper.ask("reserve", self.holder, tokens)))
+        return not self.limited or await self._tokens.reserve(tokens)
 
     async def overdrawn(self) -> bool:
         """Return whether calls took more than their reserve."""
-        return self.limited and bool(await _answer(self.keeper.ask("overdrawn")))
+        return self.limited and await self._tokens.overdrawn()
 
     def lose(self, tokens: int) -> None:
         """Count tokens of a call without an answer."""
         if self.limited:
-            self.keeper.ask("lose", tokens)
+            self._tokens.lose(tokens)
 
     def settle(self, reserved: int, used: int) -> None:
         """Replace a reserve with the tokens that the request used."""
         if self.limited:
-            self.keeper.ask("settle", self.holder, reserved, used)
+            self._tokens.settle(reserved, used)
 
     @asynccontextmanager
     async def place(self) -> AsyncIterator[None]:
@@ -275,11 +315,19 @@ class ClusterLimits:
             self._places.give_back(place)
 
     async def stopped(self) -> LLMError:
-        """Wait until another task has had to stop; return its error."""
-        while True:
-            error: LLMError | None = await _answer(self.keeper.ask("stopped", self.holder))
-            if error is not None:
-                return error
+        """Wait until another task has had to stop; return its error. Meanwhile, give tokens back if others need them.
+
+        When it is cancelled, because the stage has ended, all unused tokens are given back.
+        """
+        error: LLMError | None = None
+        try:
+            while error is None:
+                error, scarce = await _answer(self.keeper.ask("news", self.holder))
+                if scarce:
+                    self._tokens.give_back()
+        finally:
+            self._tokens.give_back()
+        return error
 
 
 async def _answer(reference: Any) -> Any:
@@ -297,7 +345,7 @@ async def _answer(reference: Any) -> Any:
 class _Place:
     """A place among the calls of all tasks.
 
-    :param number: its name in this process.
+    :param number: identifies the place in this process.
     :param since: when the process got it, in monotonic seconds.
     """
 
@@ -368,7 +416,7 @@ class _Places:
             self._keeper.ask("leave", self._holder, number)
             raise
         except Exception as error:
-            # Whatever it is: a call that waits hears of it.
+            # A waiting call must get every error.
             refused = error
         if refused is None:
             self._pass_on(_Place(number, time.monotonic()))
@@ -376,10 +424,12 @@ class _Places:
             waiting.set_exception(refused)
 
 
-def share_limits(engines: Sequence[LLMEngine]) -> LimitsPlace:
-    """Make the limits of some engines; called on the driver.
+def share_limits(engines: Sequence[LLMEngine], run: str | None = None) -> LimitsPlace:
+    """Create the limits of some engines, on the driver.
 
-    :param engines: of one operator. A local model without a token budget shares nothing.
+    :param engines: engines of one operator. A local model without a token budget has no shared limits.
+    :param run: name of the run, for operators that Ray runs at the same time. If one of them has to stop, the others
+        stop too. None: the operator runs alone.
     :return: the limits for the tasks.
     """
     keepers = []
@@ -388,7 +438,7 @@ def share_limits(engines: Sequence[LLMEngine]) -> LimitsPlace:
         places = engine.settings.max_concurrency if engine.asks_a_server else None
         if tokens is not None or places is not None:
             keeper = Keeper(kept_actor(_NAME, _LimitsKeeper), uuid.uuid4().hex)
-            ray.get(keeper.actor.open.remote(keeper.key, tokens, places))
+            ray.get(keeper.actor.open.remote(keeper.key, tokens, places, run))
             keepers.append((number, keeper))
     return LimitsPlace(tuple(keepers))
 
@@ -397,7 +447,7 @@ def use_shared_limits(place: LimitsPlace, engines: Sequence[LLMEngine]) -> None:
     """Make the engines of a task keep to the shared limits.
 
     :param place: what `share_limits` returned on the driver.
-    :param engines: of the operator as the task has it.
+    :param engines: engines of the task's copy of the operator.
     """
     task = ray.get_runtime_context().get_task_id() or ""
     for number, keeper in place.keepers:
@@ -409,27 +459,27 @@ def use_shared_limits(place: LimitsPlace, engines: Sequence[LLMEngine]) -> None:
 
 
 def stop_all(place: LimitsPlace, error: Exception) -> None:
-    """Have the stages of all tasks stop; returns when they have been told.
+    """Make the stages of all tasks stop. Return when the actor has the request.
 
     :param place: what `share_limits` returned on the driver.
-    :param error: why they stop.
+    :param error: the reason.
     """
-    # Each task adds what it knows of answers.
+    # Only the reason, because each task adds a sentence about its own answers.
     if isinstance(error, LLMError):
         bare = type(error)(error.reason or str(error))
     else:
         bare = LLMError(f"Another task has failed: {error}")
-    ray.get([keeper.ask("stop", bare) for _, keeper in place.keepers])
+    place.ask_keeper("stop", bare)
 
 
 @contextmanager
 def stopping_together(place: LimitsPlace, engines: Sequence[LLMEngine]) -> Iterator[None]:
-    """If the work inside the context has to stop, stop that of all other tasks, and wait until they have accounted.
+    """If the work inside the context fails, stop all other tasks, and wait until they have reported their costs.
 
-    For tasks whose driver may end them as soon as one has failed.
+    This is for tasks that the driver may end as soon as one of them has failed.
 
     :param place: what `share_limits` returned on the driver.
-    :param engines: of the operator as the task has it; they use the limits.
+    :param engines: engines of the task's copy of the operator, which use the limits.
     """
     mine = [limits for engine in engines if isinstance(limits := engine.shared, ClusterLimits)]
     for limits in mine:
@@ -444,4 +494,4 @@ def stopping_together(place: LimitsPlace, engines: Sequence[LLMEngine]) -> Itera
     finally:
         ray.get([limits.keeper.ask("end", limits.holder) for limits in mine])
         if failed:
-            ray.get([keeper.ask("others_ended", _END_S) for _, keeper in place.keepers])
+            place.ask_keeper("all_ended", _END_S)

@@ -23,14 +23,14 @@ class AskingJob(Protocol):
     """Asks language models about rows, and keeps account of the cost. On a cluster each task has its own copy."""
 
     unit: str
-    """The word for rows in the log: `rows` or `topics`."""
+    """The word for a row in the log: `row` or `topic`."""
 
     may_use_gpu: bool
     """Whether a local model may run on a GPU."""
 
     @property
     def operator(self) -> str:
-        """Return the the operator's registry name, for the log."""
+        """Return the operator's registry name, for the log."""
         ...
 
     @property
@@ -77,7 +77,7 @@ class EngineJob:
     plan: dict[str, Any]
     """The plan of a dry run so far."""
 
-    unit = "rows"
+    unit = "row"
 
     @property
     def engines(self) -> Sequence[LLMEngine]:

@@ -19,6 +19,7 @@ from mergeit_ops.core.merging.prompts import prompt_sha256
 from mergeit_ops.core.rows import rewrites, sources
 from mergeit_ops.core.rows.identity import content_digest, sample_digest
 from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.text.counts import agree, many
 from mergeit_ops.dataset.manifest import Manifest, added_up
 from mergeit_ops.dataset.metadata import metas_of
 from mergeit_ops.dataset.tables import JSON, TEXT, arrow_array, json_array, python_columns, python_rows, set_column
@@ -195,14 +196,17 @@ def backtranslate_rows(rows: Rows, job: BacktranslationJob, manifest: Manifest) 
     """
     before = sum(rows.tell(_problems, job.text_key, job.bounds, columns=[job.text_key]), Counter[str]())
     if 2 * before[BAD_ROW] > len(rows):
+        verb = agree(before[BAD_ROW], "has", "have")
         raise DatasetError(
-            f"{job.operator}: {before[BAD_ROW]:,} of {len(rows):,} rows have no text in the column '{job.text_key}': "
-            "name the column of your texts in text_key."
+            f"{job.operator}: {before[BAD_ROW]:,} of {many(len(rows), 'row')} {verb} no text in the "
+            f"column '{job.text_key}'. Name the column of your texts in text_key."
         )
     manifest.figures |= {"rows_in": len(rows)}
     manifest.details |= {"model": job.engine.model}
     if not job.dry_run:
-        logger.info(f"{job.operator}: {len(rows) - before.total():,} of {len(rows):,} texts go to the model.")
+        texts = len(rows) - before.total()
+        verb = agree(texts, "goes", "go")
+        logger.info(f"{job.operator}: {texts:,} of {many(len(rows), 'text')} {verb} to the model.")
     made, told = rows.asked(job, manifest, features=job.features)
     statuses = sum((report.statuses for report in told), Counter[str]())
     manifest.figures |= {

@@ -17,6 +17,7 @@ from mergeit_ops.core.columns import META, STATS
 from mergeit_ops.core.contamination import BOTH, CLEAN, NGRAM, ContaminationBounds, nearest
 from mergeit_ops.core.rows import lineage
 from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.text.counts import many
 from mergeit_ops.core.text.ngram_index import NgramIndex, Overlap, comparable_words
 from mergeit_ops.core.vectors import has_text
 from mergeit_ops.dataset.benchmark_rows import BenchmarkRow
@@ -185,7 +186,7 @@ class DecontaminationJob:
         by_file = Counter(stats[_SOURCE].rpartition(":")[0] for stats in hits)
         files = len({row.file for row in self.index.rows})
         return {
-            "benchmarks": f"{len(self.index.rows):,} rows in {files} file{'s' if files > 1 else ''}",
+            "benchmarks": f"{many(len(self.index.rows), 'row')} in {many(files, 'file')}",
             "contaminated": dict(Counter(stats[_STATUS] for stats in hits)),
             "contaminated_by_file": dict(by_file),
         }

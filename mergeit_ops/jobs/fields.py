@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mergeit_ops.core.columns import STATS
 from mergeit_ops.core.selection.scales import finite_numbers
+from mergeit_ops.core.text.counts import agree, many
 from mergeit_ops.dataset.stats import stats_of
 from mergeit_ops.dataset.tables import python_rows
 from mergeit_ops.dataset.topics import table_topics
@@ -27,8 +28,9 @@ def hidden_stats_warning(operator: str, name: str, rows: int) -> str:
     :param rows: number of rows with the stat.
     """
     return (
-        f"{operator}: '{name}' is read from the column of that name, although {rows:,} rows have a stat of that name; "
-        f"for the stat, write {STATS}.{name}, or rename the column before this operator."
+        f"{operator}: '{name}' is read from the column of that name, although {many(rows, 'row')} "
+        f"{agree(rows, 'has', 'have')} a stat of that name. To read the stat, write {STATS}.{name}, or rename the "
+        "column before this operator."
     )
 
 

@@ -16,6 +16,7 @@ from loguru import logger
 from mergeit_ops.core.merging.acceptance import AcceptanceModel, Prospect, best_first, group_features, pilot
 from mergeit_ops.core.merging.pairing import Group
 from mergeit_ops.core.rows.lineage import QUALITY_SCORE
+from mergeit_ops.core.text.counts import agree
 from mergeit_ops.dataset.manifest import Manifest
 from mergeit_ops.dataset.merge_table import ForeseenGroup, Merge, TopicMerges
 from mergeit_ops.dataset.stats import stats_of
@@ -83,9 +84,10 @@ class Foresight:
         of_pilot = [[[one for one in own if one[0] in tried] for own in table] for table in numbered]
         assert self.job.judge is not None
         ungated = "" if self.job.judge.gates else " No gate follows, so each merge that is made counts as accepted."
+        verb = agree(len(first), "is", "are")
         logger.info(
-            f"{self.job.reader.operator}: {len(first):,} of {_count(groups):,} pairs are merged first, to learn which "
-            f"others are likely to be accepted (min_acceptance).{ungated}"
+            f"{self.job.reader.operator}: {len(first):,} of {_count(groups):,} pairs {verb} merged first, to learn "
+            f"which others are likely to be accepted (min_acceptance).{ungated}"
         )
         found = rows.tried(self.job, [[[group for _, group in own] for own in table] for table in of_pilot], manifest)
         asked = (at for table in of_pilot for own in table for at, _ in own)
@@ -120,10 +122,11 @@ class Foresight:
             "unlikely": left_out,
             "tokens_of_unlikely": sum(prospects[at].tokens for at in (() if ahead is None else ahead.unlikely)),
         }
+        verb = agree(left_out, "is", "are")
         logger.info(
             f"{self.job.reader.operator}: {accepted:,} of {tried:,} pairs became accepted merges; {left_out:,} of the "
-            f"other {len(prospects) - len(verdicts):,} are less likely than min_acceptance {self.min_acceptance:g} and "
-            "are not asked for."
+            f"other {len(prospects) - len(verdicts):,} {verb} less likely than min_acceptance {self.min_acceptance:g}, "
+            f"and {verb} not asked for."
         )
 
     def _known(self, prospects: Sequence[Prospect], first: Sequence[int]) -> dict[int, bool | None] | None:

@@ -58,8 +58,8 @@ def _why_no_pairs(pairing: PairingJob, figures: Mapping[str, Any]) -> str:
     if figures["rows_in"] - sum(unmergeable.values()) < 2:
         counts = ", ".join(f"{reason} {count}" for reason, count in unmergeable.items())
         return (
-            f"too few of the {figures['rows_in']} rows can be merged ({counts}), so nothing was; look at a row, and at "
-            "sample_format."
+            f"too few of the {many(figures['rows_in'], 'row')} can be merged ({counts}), so nothing was; look at a "
+            "row, and at sample_format."
         )
     if pairing.order == "random":
         return (
@@ -134,11 +134,12 @@ def _price_per_accepted(job: MergeJob, figures: Mapping[str, Any]) -> str:
         shares, tokens = figures["planned_acceptance"], figures["planned_tokens_per_accepted"]
         cost = figures.get("planned_cost_per_accepted")
         money = "" if cost is None else f", at a cost of {_shown(cost)}"
+        accepted = figures["planned_accepted"]
         return (
-            f"{figures['planned_accepted']:,} of the {figures['planned_judged']:,} pairs with answers in the journal "
-            "are accepted merges; answers that could not be read are not there. If "
-            f"{shares['from']:.0%} to {shares['to']:.0%} of the others are (95 % confidence), an accepted merge takes "
-            f"{_shown(tokens)} tokens{money}."
+            f"{accepted:,} of the {many(figures['planned_judged'], 'pair')} with answers in the journal "
+            f"{agree(accepted, 'is an accepted merge', 'are accepted merges')}; the journal has no answers that could "
+            f"not be read. If {shares['from']:.0%} to {shares['to']:.0%} of the others are (95 % confidence), an "
+            f"accepted merge takes {_shown(tokens)} tokens{money}."
         )
     tokens, cost = _tokens(job, figures), _cost(job, figures)
     at = [f"{tokens / share:,.0f} tokens" + ("" if cost is None else f" ({cost / share:.4g})") for share in (1.0, 0.5)]
@@ -167,6 +168,6 @@ def _further_price(llm: LLMMerging, figures: Mapping[str, Any]) -> str:
     prompt = times * figures["planned_prompt_tokens"] + written
     cost = "" if settings.prices is None else f", at a cost of about {settings.prices.cost(prompt, written):.4g}"
     return (
-        f" Merges that lose a parent or add a demand are asked for again: at most {calls:,} further calls with "
+        f" Merges that lose a parent or add a demand are asked for again: at most {many(calls, 'further call')} with "
         f"about {prompt:,} prompt and {written:,} completion tokens{cost}."
     )

@@ -12,6 +12,7 @@ import pyarrow as pa
 from mergeit_ops.core.formats import SampleFormat
 from mergeit_ops.core.rows.lossless import UnencodableError
 from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.text.counts import many
 from mergeit_ops.dataset.derived_columns import DerivedColumns
 from mergeit_ops.dataset.merge_table import Merge, MergeRecord, TopicMerges, flat_table
 
@@ -128,7 +129,7 @@ class MergeRun(MergeWork):
         """Write the remaining topics; every group must have its outcome."""
         self._write_complete()
         if self._waiting:
-            raise AssertionError(f"{len(self._waiting)} topics were left without an outcome for every pair")
+            raise AssertionError(f"pairs without an outcome are left in {many(len(self._waiting), 'topic')}")
 
 
 def with_system(merge: Merge, topic: TopicMerges, number: int) -> Merge:

@@ -129,11 +129,12 @@ class PoolScoreJob:
     def prepare(
         self, vectors: NDArray[np.float32], facts: Mapping[str, Any], readable: NDArray[np.bool_] | None = None
     ) -> list[tuple[bool, Any]]:
-        """Return, for each row, whether it can be read, and what its score needs to know about the others.
+        """Compare all rows with each other.
 
         :param vectors: (n, d) float32.
         :param facts: see `facts`.
         :param readable: (n,) which rows can be read; None: those with a vector other than zero.
+        :return: for each row, whether it can be read, and what its score needs to know about the others.
         """
         if readable is None:
             readable = has_text(vectors)
@@ -151,11 +152,12 @@ class PoolScoreJob:
         return found
 
     def score(self, table: pa.Table, known: Sequence[tuple[bool, Any]]) -> tuple[pa.Table, tuple[Counter[str], int]]:
-        """Return rows with their scores, the number of rows without a score by reason, and the number of rows that
-        the scorer's model read only in part.
+        """Score the rows of a table.
 
         :param table: flat rows.
         :param known: result of `prepare` for these rows.
+        :return: the rows with their scores; the number of rows without a score, by reason; and the number of rows that
+            did not fit into the window of the scorer's model.
         """
         samples = self.reader.samples(table, self.view)
         asked = [(sample, value) for sample, (readable, value) in zip(samples, known, strict=True) if readable]

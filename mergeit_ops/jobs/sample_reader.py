@@ -16,6 +16,7 @@ from mergeit_ops.core.formats import Reading, SampleFormat
 from mergeit_ops.core.formats.views import VIEWS, View
 from mergeit_ops.core.rows.sources import source_of
 from mergeit_ops.core.sample import Sample
+from mergeit_ops.core.text.counts import agree
 from mergeit_ops.core.vectors import has_text
 from mergeit_ops.dataset.embeddings import column_vectors, rows_with_text
 from mergeit_ops.dataset.metadata import metas_of
@@ -138,8 +139,9 @@ class SampleReader:
             done = "the first window of each is embedded"
             if self.encoder.window == "mean":
                 done = f"the mean of up to {MOST_WINDOWS} windows of each is its embedding"
+            verb = agree(longer, "is", "are")
             logger.info(
-                f"{self.operator}: {longer:,} of {rows:,} rows are longer than the window of the embedding model; "
+                f"{self.operator}: {longer:,} of {rows:,} rows {verb} longer than the window of the embedding model; "
                 f"{done} (embedding_window: {self.encoder.window})."
             )
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mergeit_ops.core.columns import STATS
 from mergeit_ops.core.selection.scales import SCALES, ScoreCurve
+from mergeit_ops.core.text.counts import agree
 from mergeit_ops.errors import DatasetError
 from mergeit_ops.jobs.fields import Field, hidden_stats_warning
 from mergeit_ops.jobs.rows import Rows
@@ -76,13 +77,13 @@ def read_scores(
     where = f"the score_key '{settings.key}'" + (f" (the stats in {STATS})" if field.column == STATS else "")
     if missing and not len(there):
         raise DatasetError(
-            f"{operator}: none of the {len(numbers):,} samples has a number at {where}; check its name, and that an "
-            "operator before this one writes it."
+            f"{operator}: no sample has a number at {where}. Check the name, and that an operator before this "
+            "one writes it."
         )
     if counts and missing and settings.missing == "raise":
         raise DatasetError(
-            f"{operator}: {missing:,} of {len(numbers):,} samples have no number at {where}, and missing_score is "
-            "raise; set it to lowest or drop, or score these samples."
+            f"{operator}: {missing:,} of {len(numbers):,} samples {agree(missing, 'has', 'have')} no number at "
+            f"{where}, and missing_score is raise. Set it to lowest or drop, or score these samples."
         )
     if counts and settings.scale == "raw" and len(there) and there.min() < 0:
         raise DatasetError(

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mergeit_ops.core.secrets import shown_url
-from mergeit_ops.core.text.counts import many
+from mergeit_ops.core.text.counts import agree, many
 from mergeit_ops.llm.failures import CallFailedError, FailureKind
 from mergeit_ops.llm.servers import THINKING_SWITCHES
 
@@ -97,7 +97,7 @@ def asked_to_wait(failure: CallFailedError, identity: Mapping[str, Any]) -> str:
 
 
 def _span(seconds: float) -> str:
-    return f"{seconds:.0f} seconds" if seconds <= _DAY_S else "longer than a day"
+    return f"{seconds:.0f} {agree(round(seconds), 'second', 'seconds')}" if seconds <= _DAY_S else "longer than a day"
 
 
 def about_the_journal(answered: int, kept: int, unwritten: int, *, journal: bool, at_least: bool = False) -> str:

@@ -138,6 +138,19 @@ class Journal:
         """
         return self._found([key]).get(key)
 
+    async def claim(self, key: str) -> tuple[str, str | None] | None:
+        """Return a stored answer, and who gave it; other processes that use the file may ask the same.
+
+        :param key: from `answer_key`.
+        """
+        return self.get_with_model(key)
+
+    def release(self, key: str) -> None:
+        """Do nothing: nobody waits.
+
+        :param key: of a question without an answer.
+        """
+
     def get_many(self, keys: Sequence[str]) -> dict[str, str]:
         """Return the stored answers among the given keys.
 

@@ -26,6 +26,17 @@ class AnswerStore(Protocol):
         """Return a stored answer, and who gave it."""
         ...
 
+    async def claim(self, key: str) -> tuple[str, str | None] | None:
+        """Return a stored answer, and who gave it, or those of another process that is asking the same at the moment.
+
+        None: the caller has to ask, and others wait until it calls `put` or `release`.
+        """
+        ...
+
+    def release(self, key: str) -> None:
+        """Let another process ask, because no answer has come."""
+        ...
+
     def put(
         self, key: str, text: str, usage: tuple[int | None, int | None] = (None, None), *, model: str | None = None
     ) -> None:

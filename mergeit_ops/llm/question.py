@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from mergeit_ops.core.merging.replies import FailureReason, ReplyError
+from mergeit_ops.core.text.counts import agree
 from mergeit_ops.llm.advice import no_answer_after_reasoning
 from mergeit_ops.llm.backend import Completion
 from mergeit_ops.llm.failures import shorten
@@ -92,6 +93,7 @@ class Question(Generic[T]):
         self._earlier = 0
         self._reason = FailureReason.UNPARSABLE
         self._answers: list[T] = []
+        self._claimed: str | None = None
         self.asked = request
         """The request with the corrections of earlier answers."""
         self.key = book.key(request, index)
@@ -131,29 +133,55 @@ class Question(Generic[T]):
         :param tries: function that returns, for a key, how often earlier runs of the same work have asked that question
             without success.
         """
-        book = self._book
-        while not self._answers and self._attempt < book.engine.settings.try_num:
-            found = book.journal.get_with_model(self.key)
-            if found is not None:
-                stored, named = found
-                self.answered_by = book.other_model(named)
-                try:
-                    self._answers.append(self._request.parse(stored))
-                except ReplyError as error:
-                    self._reason = error.reason
-                    if error.correction:
-                        # It is paid for and refused again, so its correction is next.
-                        book.usage.cache_hits += 1
-                        self._correct(stored, error)
-                        self._attempt += 1
-                        continue
-                else:
-                    book.usage.cache_hits += 1
-                    book.engine.kept.add(bytes.fromhex(self.key))
-                    return False
-            self._earlier = tries(self.key)
-            return self._attempt + self._earlier < book.engine.settings.try_num
+        while self._may_go_on():
+            found = self._book.journal.get_with_model(self.key)
+            if found is None or not self._uses(found):
+                self._earlier = tries(self.key)
+                return self._attempt + self._earlier < self._book.engine.settings.try_num
         return False
+
+    async def claims_a_call(self) -> bool:
+        """Read the journal, and wait for other processes with the same question; return whether the model must be asked
+        here.
+
+        If so, the others wait until `take` stores a usable answer, or `give_up_claim` is called.
+        """
+        while self._may_go_on():
+            found = await self._book.journal.claim(self.key)
+            if found is None or not self._uses(found):
+                self._claimed = self.key if found is None else None
+                return True
+        return False
+
+    def give_up_claim(self) -> None:
+        """Let other processes ask the question if it has no answer."""
+        if self._claimed is not None:
+            self._book.journal.release(self._claimed)
+            self._claimed = None
+
+    def _may_go_on(self) -> bool:
+        return not self._answers and self._attempt < self._book.engine.settings.try_num
+
+    def _uses(self, found: tuple[str, str | None]) -> bool:
+        """Take a stored answer, or go on with its correction; return False if it is of no use."""
+        stored, named = found
+        book = self._book
+        self.answered_by = book.other_model(named)
+        try:
+            answer = self._request.parse(stored)
+        except ReplyError as error:
+            self._reason = error.reason
+            if not error.correction:
+                return False
+            # It is paid for and refused again, so its correction is next.
+            book.usage.cache_hits += 1
+            self._correct(stored, error)
+            self._attempt += 1
+        else:
+            book.usage.cache_hits += 1
+            book.engine.kept.add(bytes.fromhex(self.key))
+            self._answers.append(answer)
+        return True
 
     def count_call(self) -> None:
         """Record that the model is asked."""
@@ -185,12 +213,16 @@ class Question(Generic[T]):
             book.words[error.reason] = _told(error.correction) or words_of(completion)
             self.cut_off += error.reason is FailureReason.TRUNCATED
             if error.correction:
-                book.keep(self.key, completion)
+                self._keep(completion)
                 self._correct(completion.text, error)
             return
-        book.keep(self.key, completion)
+        self._keep(completion)
         self.answered_by = book.other_model(completion.model)
         self._answers.append(answer)
+
+    def _keep(self, completion: Completion) -> None:
+        self._book.keep(self.key, completion)
+        self._claimed = None
 
     def _correct(self, text: str, error: ReplyError) -> None:
         self._book.words[error.reason] = _told(error.correction)
@@ -260,7 +292,7 @@ def words_of(completion: Completion) -> str:
     """
     ended = f"finish_reason {shorten(completion.finish_reason or 'unknown')[:SHOWN_CHARS]!r}"
     if completion.completion_tokens is not None:
-        ended += f" after {completion.completion_tokens} tokens"
+        ended += f" after {completion.completion_tokens} {agree(completion.completion_tokens, 'token', 'tokens')}"
     if completion.only_reasoning:
         return no_answer_after_reasoning(f"reasoning text ({ended})")
     if completion.problem is FailureReason.NO_CHOICES:

@@ -1,4 +1,4 @@
-"""What the stages of several processes share when they work for one operator."""
+"""The limits that the stages of one operator share, in several processes."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ __all__ = ["SharedLimits"]
 
 
 class SharedLimits(SpendingLimit, Protocol):
-    """A token budget, the places of calls, and the end of the work, for all stages of an operator."""
+    """A token budget, places for calls, and a signal to stop, for all stages of an operator."""
 
     def place(self) -> AbstractAsyncContextManager[None]:
         """Wait for a place among the calls of all stages, and occupy it inside the context."""
         ...
 
     async def stopped(self) -> LLMError:
-        """Wait until another stage has had to stop, which may never happen; return its error."""
+        """Wait until another stage has to stop, and return its error. This may never happen."""
         ...

@@ -199,10 +199,13 @@ class Stage(Generic[T]):
                 del self._key_locks[key]
 
     async def _from_journal_or_model(self, question: Question[T], request: LLMRequest[T]) -> T | FailureReason:
-        while question.needs_a_call():
-            self._asked.add(id(request))
-            question.count_call()
-            question.take(await self._ask(question.asked, question.params, question.cut_off))
+        try:
+            while await question.claims_a_call():
+                self._asked.add(id(request))
+                question.count_call()
+                question.take(await self._ask(question.asked, question.params, question.cut_off))
+        finally:
+            question.give_up_claim()
         return question.result
 
     async def _ask(self, request: LLMRequest[T], params: Mapping[str, Any], cut_off: int) -> Completion:

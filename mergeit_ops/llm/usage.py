@@ -207,6 +207,12 @@ class TokenBudget:
         """Tokens settled so far."""
         return self._spent
 
+    @property
+    def left(self) -> int | None:
+        """Tokens that are neither spent nor reserved, below 0 if calls used more than their reserves; None without a
+        limit."""
+        return None if self._limit is None else self._limit - self._spent - self._reserved
+
     async def reserve(self, tokens: int) -> bool:
         """Reserve tokens; wait for requests in flight if their reserves may turn out too large.
 
@@ -239,7 +245,7 @@ class TokenBudget:
 
     async def overdrawn(self) -> bool:
         """Return whether spent and reserved tokens exceed the limit because calls used more than their reserves."""
-        return self._limit is not None and self._spent + self._reserved > self._limit
+        return self.left is not None and self.left < 0
 
     def lose(self, tokens: int) -> None:
         """Count the tokens of a call without a result, in addition to its reserve.

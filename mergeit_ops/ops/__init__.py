@@ -6,6 +6,8 @@ client libraries load on first use.
 
 from mergeit_ops.dataset.foreign_rows import explain_foreign_rows
 from mergeit_ops.dataset.last_words import explain_failures
+from mergeit_ops.dataset.missing_dataset import explain_missing_dataset
+from mergeit_ops.dataset.no_cluster import explain_no_cluster
 from mergeit_ops.ops.backtranslation_mapper import BacktranslationMapper
 from mergeit_ops.ops.budget_selector import BudgetSelector
 from mergeit_ops.ops.combined_score_filter import CombinedScoreFilter
@@ -52,3 +54,5 @@ __all__ = [
 
 # Data-Juicer's loader stops a run before it builds any operator, so no operator can tell.
 explain_failures(explain_foreign_rows)
+explain_failures(explain_missing_dataset)
+explain_failures(explain_no_cluster)

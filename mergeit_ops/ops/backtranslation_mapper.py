@@ -16,6 +16,7 @@ from mergeit_ops.core.backtranslation.methods import BACKTRANSLATIONS
 from mergeit_ops.core.columns import META, STATS, is_content
 from mergeit_ops.core.formats import FormatName, resolve_format
 from mergeit_ops.core.text.characters import printable
+from mergeit_ops.core.text.counts import many
 from mergeit_ops.dataset.manifest import log_summary
 from mergeit_ops.dataset.recipe_columns import reader_of_moved
 from mergeit_ops.distributed import is_ray_dataset
@@ -234,7 +235,7 @@ class BacktranslationMapper(LLMOperator, Mapper):
         if not self.dry_run:
             number, rows = figures["backtranslated"], figures["rows_in"]
             logger.info(
-                f"{self._name}: {number:,} of {rows:,} texts became samples by {printable(self._engine.model)}."
+                f"{self._name}: {printable(self._engine.model)} made {many(number, 'sample')} of {many(rows, 'text')}."
             )
         reasons = figures["without_sample"]
         if reasons:

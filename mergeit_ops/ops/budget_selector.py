@@ -158,8 +158,8 @@ class BudgetSelector(SampleOperator, Selector, Pipeline):
         order = extreme_order(keys, highest=self.reverse)
         if len(keys) and not len(order):
             raise DatasetError(
-                f"{self._name}: none of the {len(keys):,} samples has a number at the field_key '{self.field_key}'; "
-                "check its name, and that an operator before this one writes it."
+                f"{self._name}: no sample has a number at the field_key '{self.field_key}'. Check the name, and that "
+                "an operator before this one writes it."
             )
         return order
 

@@ -160,10 +160,12 @@ class DecontaminationFilter(EmbeddingOperator, StatsFilter):
 
     def _told(self, index: BenchmarkIndex) -> BenchmarkIndex:
         if index.uncovered:
-            others = "are compared by similarity alone" if index.vectors is not None else "are not compared at all"
+            number = index.uncovered
+            others = "compared by similarity alone" if index.vectors is not None else "not compared at all"
             logger.warning(
-                f"{self._name}: {index.uncovered:,} of {len(index.rows):,} rows of the benchmarks are too short for "
-                f"n-grams, or all of their n-grams belong to a template; they {others}."
+                f"{self._name}: {number:,} of {len(index.rows):,} rows of the benchmarks "
+                f"{agree(number, 'is', 'are')} too short for n-grams, or {agree(number, 'has', 'have')} only n-grams "
+                f"of a template; {agree(number, 'it is', 'they are')} {others}."
             )
         return index
 

@@ -199,7 +199,8 @@ class InstructionRewriteMapper(LLMOperator, Mapper):
     def _tell(self, figures: dict[str, Any]) -> None:
         if self.dry_run:
             return
-        logger.info(f"{self._name}: {figures['rewritten']:,} of {figures['rows_out']:,} samples are rewritten.")
+        verb = agree(figures["rewritten"], "is", "are")
+        logger.info(f"{self._name}: {figures['rewritten']:,} of {figures['rows_out']:,} samples {verb} rewritten.")
         reasons = {**figures["kept"], **figures["failed"]}
         if reasons:
             told = ", ".join(f"{reason} {count:,}" for reason, count in sorted(reasons.items()))

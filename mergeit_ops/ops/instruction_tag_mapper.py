@@ -14,6 +14,7 @@ from mergeit_ops.constraints import FLAG, OPTIONAL_FLAG, OPTIONAL_TEXT, TEXT, Nu
 from mergeit_ops.core.columns import STATS
 from mergeit_ops.core.tags.questions import QUESTIONS, TagQuestion
 from mergeit_ops.core.text.characters import printable
+from mergeit_ops.core.text.counts import agree, many
 from mergeit_ops.dataset.manifest import Manifest, log_summary
 from mergeit_ops.distributed import is_ray_dataset
 from mergeit_ops.errors import DatasetError
@@ -155,7 +156,7 @@ class InstructionTagMapper(LLMOperator, Mapper):
         figures = manifest.figures
         logger.info(
             f"{self._name}: {figures['mean_tags']:.1f} tags per sample; {figures['untagged']:,} of "
-            f"{figures['rows_out']:,} samples have none."
+            f"{figures['rows_out']:,} samples {agree(figures['untagged'], 'has', 'have')} none."
         )
         if self._engine is not None:
             if figures["failed"]:
@@ -179,7 +180,8 @@ class InstructionTagMapper(LLMOperator, Mapper):
         from mergeit_ops.jobs.llm_tagging import LLMTagging, ask_for_tags
 
         if not self.dry_run:
-            logger.info(f"{self._name}: {len(rows):,} instructions go to {printable(self._engine.model)}.")
+            what = f"{many(len(rows), 'instruction')} {agree(len(rows), 'goes', 'go')}"
+            logger.info(f"{self._name}: {what} to {printable(self._engine.model)}.")
         job = LLMTagging(reader, self._engine, self._question, self.tags_key, self.dry_run, self.may_use_gpu)
         tagged = ask_for_tags(rows, job, manifest)
         if is_ray_dataset(rows.dataset):

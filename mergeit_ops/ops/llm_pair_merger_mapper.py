@@ -244,8 +244,7 @@ class LLMPairMergerMapper(LLMOperator, EmbeddingOperator, Mapper):
             if not rows.grouped:
                 raise DatasetError(
                     f"{self._name}: the rows are flat samples, but this operator merges within topics; put "
-                    "topic_cluster_grouper before it. Data-Juicer's op_fusion and adaptive_batch_size run every "
-                    "operator on raw rows first: turn them off. No call was made."
+                    "topic_cluster_grouper before it. No call was made."
                 )
             types = flat_types(rows.types)
             job = self._job(*self._scaled(rows, types, manifest))

@@ -17,6 +17,7 @@ from mergeit_ops.dataset.lost_rows import check_arrival, warn_of_the_rest
 from mergeit_ops.dataset.manifest import Manifest, recorded
 from mergeit_ops.dataset.merges_ahead import check_merges_ahead
 from mergeit_ops.dataset.overrides import check_overrides, warn_of_inherited
+from mergeit_ops.dataset.probing import check_probing
 from mergeit_ops.dataset.recipe import Recipe, current_recipe, is_analyzed
 from mergeit_ops.dataset.recipe_rows import RowKind, check_rows
 from mergeit_ops.dataset.run_log import listen
@@ -163,7 +164,7 @@ class SampleOperator:
         check_overrides(recipe)
         if is_analyzed():
             return
-        warnings = [*check_rows(recipe), *warn_of_inherited(recipe)]
+        warnings = [*check_rows(recipe), *check_probing(recipe), *warn_of_inherited(recipe)]
         if listen(recipe.config):
             # When an operator after our last one runs, none of our operators can check it any more.
             atexit.register(warn_of_the_rest, recipe)

@@ -13,6 +13,7 @@ from loguru import logger
 from mergeit_ops.constraints import FLAG, MAPPING, TEXT, Constraint, OneOf
 from mergeit_ops.core.formats import SampleFormat
 from mergeit_ops.core.formats.views import READS, Read, View
+from mergeit_ops.dataset.manifest import run_of
 from mergeit_ops.distributed import in_ray_worker
 from mergeit_ops.errors import named
 from mergeit_ops.jobs.asking import rows_at_once
@@ -152,12 +153,13 @@ class ScoreFilter(BoundedFilter):
         places = sum(engine.settings.max_concurrency for engine in self._engines if engine.asks_a_server)
         if places:
             logger.info(
-                f"{self._name}: its scorer runs in up to {Resources.of(self).at_once()} tasks at a time. The server "
-                f"sees up to {places} requests at once, from all tasks together (max_concurrency in scorer_params)."
+                f"{self._name}: its scorer runs in up to {many(Resources.of(self).at_once(), 'task')} at a time. The "
+                f"server sees up to {many(places, 'request')} at once, from all tasks together (max_concurrency in "
+                "scorer_params)."
             )
         # Of partitions, each has a copy of the operator.
         assert self._ledger is not None
-        limits = kept_with(self._ledger, lambda: share_limits(self._engines))
+        limits = kept_with(self._ledger, lambda: share_limits(self._engines, run_of(self.work_dir)))
         return DriverEnvironment(), keep_journals(), limits
 
     def _score_block(self, block: pa.Table) -> pa.Table:

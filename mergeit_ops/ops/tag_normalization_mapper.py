@@ -10,6 +10,7 @@ from datasets import Dataset
 from loguru import logger
 
 from mergeit_ops.constraints import OPTIONAL_PATH, TEXT, Number
+from mergeit_ops.core.text.counts import agree, many
 from mergeit_ops.dataset.tag_lists import check_tags
 from mergeit_ops.dataset.tag_mapping import read_tag_mapping, write_tag_mapping
 from mergeit_ops.distributed import is_ray_dataset
@@ -109,9 +110,11 @@ class TagNormalizationMapper(EmbeddingOperator, Mapper):
             names, found = self._names(rows)
             normalized, figures = self._job.normalized(rows, names)
             manifest.figures |= {**figures, **found}
+        left = len(set(names.values()))
+        verb = agree(figures["untagged"], "has", "have")
         logger.info(
-            f"{self._name}: {len(set(names.values())):,} tags are left; {figures['mean_tags']:.1f} per sample, and "
-            f"{figures['untagged']:,} of {figures['rows_out']:,} samples have none."
+            f"{self._name}: {many(left, 'tag')} left, {figures['mean_tags']:.1f} per sample, and "
+            f"{figures['untagged']:,} of {figures['rows_out']:,} samples {verb} none."
         )
         return normalized.dataset
 
@@ -119,7 +122,7 @@ class TagNormalizationMapper(EmbeddingOperator, Mapper):
         """Return the names of the tags, from the file or newly made, and the figures for the record."""
         known = self._known_names()
         if known is not None:
-            logger.info(f"{self._name}: the names of {len(known):,} tags are those in {self._mapping_path}.")
+            logger.info(f"{self._name}: {self._mapping_path} names {many(len(known), 'tag')}.")
             return known, {"tags_known": len(known)}
         names, figures = self._job.mapping(rows)
         if self._mapping_path is not None:

@@ -9,6 +9,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mergeit_ops.core.text.counts import many
 from mergeit_ops.core.vectors import decode_vectors
 from mergeit_ops.embedding.defaults import DEFAULT_EMBEDDING_WINDOW
 from mergeit_ops.report.sampling import Sketch
@@ -83,7 +84,7 @@ def encoder(model: str, say: Callable[[str], None]) -> Encode:
         from mergeit_ops.embedding import load_encoder
         from mergeit_ops.embedding.windows import embed_texts
 
-        say(f"Embedding {len(set(texts)):,} texts with {model} ...")
+        say(f"Embedding {many(len(set(texts)), 'text')} with {model} ...")
         return embed_texts(load_encoder(model), texts, None, DEFAULT_EMBEDDING_WINDOW).vectors
 
     return encode

@@ -33,13 +33,13 @@ Say = Callable[[str], None]
 class RunInput:
     """The input of a run.
 
-    :param path: path of the dataset.
+    :param name: name of the dataset's file or folder, or of several.
     :param rows: rows of the dataset.
     :param layout: format of the rows.
     :param points: a sample of the rows with the keys of the survey.
     """
 
-    path: Path
+    name: str
     rows: InputRows
     layout: SampleFormat
     points: Sketch[Point]
@@ -94,7 +94,7 @@ class SurveyedRun:
 def survey_run(
     run: FinishedRun,
     *,
-    input_path: Path | None = None,
+    inputs: Sequence[Path] = (),
     sample: int = DEFAULT_SAMPLE,
     embedding_model: str | None = None,
     seed: int = SEED,
@@ -103,8 +103,8 @@ def survey_run(
     """Read the rows of a run.
 
     :param run: the run.
-    :param input_path: file or folder of the input, read as Data-Juicer reads it; None: the input is reconstructed from
-        the export as far as possible.
+    :param inputs: files and folders of the input, one for each source of the recipe, read as Data-Juicer reads them;
+        empty: the input is reconstructed from the export as far as possible.
     :param sample: number of rows to embed from the export, and from the input; 0: none.
     :param embedding_model: name or folder of the model; None: the model of the run's records, else the default.
     :param seed: seed of the samples and the map.
@@ -116,9 +116,9 @@ def survey_run(
     say(f"Reading {run.export} ...")
     found = survey(_with_vectors(run), layout, sample, seed)
     given = None
-    if input_path is not None:
-        say(f"Reading {input_path} ...")
-        given = _read_input(input_path, run, sample, seed)
+    if inputs:
+        say(f"Reading {', '.join(map(str, inputs))} ...")
+        given = _read_input(inputs, run, sample, seed)
     return SurveyedRun(run, layout, found, given, sample, embedding_model or _model_of(run), seed, say, notes)
 
 
@@ -145,9 +145,9 @@ def _vectors(run: FinishedRun) -> Iterator[str | None]:
         yield vector if isinstance(vector, str) else None
 
 
-def _read_input(path: Path, run: FinishedRun, sample: int, seed: int) -> RunInput:
+def _read_input(paths: Sequence[Path], run: FinishedRun, sample: int, seed: int) -> RunInput:
     try:
-        rows = read_input(path)
+        rows = read_input(*paths)
     except DatasetError as error:
         raise DatasetError(f"--input: {error}") from error
     parameters = run.records.operators[0].get("parameters") or {} if run.records.operators else {}
@@ -155,8 +155,10 @@ def _read_input(path: Path, run: FinishedRun, sample: int, seed: int) -> RunInpu
     try:
         layout = resolve_format("auto", rows.columns, **{key: parameters.get(key) for key in keys})
     except ValueError as error:
-        raise DatasetError(f"--input: {path}: {error}.") from error
-    return RunInput(path, rows, layout, input_points(rows.contents(), layout, sample, seed))
+        raise DatasetError(f"--input: {', '.join(map(str, paths))}: {error}.") from error
+    return RunInput(
+        ", ".join(path.name for path in paths), rows, layout, input_points(rows.contents(), layout, sample, seed)
+    )
 
 
 def _model_of(run: FinishedRun) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 
 from mergeit_ops.core.columns import META, STATS
 from mergeit_ops.core.rows.row_files import PACKED, UnreadableFileError, rows_of_file, unpacked
+from mergeit_ops.dataset.dry_run import marked
 from mergeit_ops.errors import DatasetError
 
 SUFFIXES = (".jsonl", ".json", ".parquet")
@@ -41,8 +42,14 @@ def export_files(export: Path) -> list[Path]:
         return [export]
     shards = _shards(named_export(export))
     if not shards:
-        raise DatasetError(f"There is no file or folder {export}.")
+        raise DatasetError(f"There is no file or folder {export}.{_of_a_dry_run(export)}")
     return shards
+
+
+def _of_a_dry_run(export: Path) -> str:
+    """Return a hint for those who have only tried the recipe, or nothing."""
+    path = Path(marked(str(export)))
+    return f" A dry run has written {path.name} beside it; run the recipe without dry_run." if path.exists() else ""
 
 
 def named_export(export: Path) -> Path:

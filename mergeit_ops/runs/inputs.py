@@ -107,15 +107,30 @@ class InputRows:
             yield from python_rows(table)
 
 
-def read_input(path: Path) -> InputRows:
+def read_input(*paths: Path) -> InputRows:
     """Read a dataset like Data-Juicer's loader: one type for each column, and nulls for missing values.
+
+    :param paths: each a file of JSON Lines, JSON, CSV, TSV or parquet, compressed or not, or a folder of such files;
+        several if the recipe has several sources, in its order.
+    :raises DatasetError: if one does not exist or cannot be read, or if a column has types that do not go together.
+    """
+    import datasets
+
+    sources = [_read(path) for path in paths]
+    try:
+        dataset = sources[0] if len(sources) == 1 else datasets.concatenate_datasets(sources)
+    except (TypeError, ValueError) as error:
+        names = " and ".join(map(str, paths))
+        raise DatasetError(f"{names} cannot be read together ({' '.join(str(error).split())}).") from error
+    return InputRows(paths[0], dataset)
+
+
+def _read(path: Path) -> Dataset:
+    """Read one source.
 
     The first file decides the types of columns. So the files of a folder are read in the order of its listing, like in
     the loader. If they cannot be read together in this order, the folder is a copy of the original, and other orders
     are tried.
-
-    :param path: a file of JSON Lines, JSON, CSV, TSV or parquet, compressed or not, or a folder of such files.
-    :raises DatasetError: if it does not exist or cannot be read.
     """
     import datasets
 
@@ -124,7 +139,7 @@ def read_input(path: Path) -> InputRows:
     problem: Exception | None = None
     for order in _orders(files):
         try:
-            return InputRows(path, _loaded(order, kind, parameters))
+            return _loaded(order, kind, parameters)
         except (datasets.exceptions.DatasetGenerationError, OSError, ValueError) as error:
             if problem is None:
                 problem = error

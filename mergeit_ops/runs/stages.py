@@ -59,10 +59,12 @@ class CheckedStage:
         known = {MERGER: "entered the merger", GATE: "entered the gate", "": "was kept"}
         return known.get(self.kind, "was selected")
 
-    @property
-    def verbs(self) -> str:
-        """Return the verb for its rows, in the plural."""
-        return self.verb.replace("was", "were")
+    def verb_of(self, rows: int) -> str:
+        """Return the verb for a number of its rows.
+
+        :param rows: number of rows.
+        """
+        return self.verb if rows == 1 else self.verb.replace("was", "were")
 
     @property
     def merges_rows(self) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mergeit_ops.core.rows.identity import base_id
+from mergeit_ops.core.text.counts import agree
 from mergeit_ops.runs.export_index import ExportIndex, Place, text_key
 from mergeit_ops.runs.inputs import InputRows
 from mergeit_ops.runs.recipe_steps import GATE, RecipeSteps, listed
@@ -83,7 +84,8 @@ class Trace:
                 else _NOT_THE_DATASET
             )
             found.append(
-                f"{self.widened_rows:,} of the {entered:,} rows that entered are rows of INPUT with more columns: "
+                f"{self.widened_rows:,} of the {entered:,} rows that entered "
+                f"{agree(self.widened_rows, 'is a row', 'are rows')} of INPUT with more columns: "
                 f"{', '.join(map(repr, self.added))}. {why}"
             )
         if self.unmatched_rows:
@@ -91,8 +93,13 @@ class Trace:
         return found, bool(found) and not changers
 
     def _unmatched_sentence(self, entered: int, changers: Sequence[str]) -> str:
-        told = f"; {self.recognised:,} of them were recognised by their questions" if self.recognised else ""
-        said = f"{self.unmatched_rows:,} of the {entered:,} rows that entered match no row of INPUT exactly{told}."
+        told = (
+            f"; {self.recognised:,} of them {agree(self.recognised, 'was', 'were')} recognised by the question"
+            if self.recognised
+            else ""
+        )
+        match = agree(self.unmatched_rows, "matches", "match")
+        said = f"{self.unmatched_rows:,} of the {entered:,} rows that entered {match} no row of INPUT exactly{told}."
         if changers:
             said += (
                 f" {listed(changers)} before our operators may have changed them. That the export holds them as they "

@@ -148,9 +148,11 @@ class _Check:
         told = self._export.settle_unlabelled(known, statuses, self._inputs.names_of)
         left = [row for rows in self._export.unlabelled.values() for row in rows]
         if (told or not self._export.labelled) and stage.merges_rows:
+            number = self._export.rows - self._export.labelled - len(left)
             self._found.remarks.append(
-                f"{self._export.rows - self._export.labelled - len(left):,} rows of the export have no lineage; they "
-                "were identified by their content and the record."
+                f"{many(number, 'row')} of the export {agree(number, 'has', 'have')} no lineage; "
+                f"{agree(number, 'it was', 'they were')} identified by {agree(number, 'its', 'their')} content and the "
+                "record."
             )
         if not left:
             return
@@ -225,8 +227,8 @@ class _Check:
         later = self._recipe.behind(REWRITER).changers
         if altered and later:
             self._found.remarks.append(
-                f"{len(altered):,} rewritten rows differ from what they were when they were rewritten: "
-                f"{listed(later)} may have changed them, or somebody edited the file."
+                f"{many(len(altered), 'row')} {agree(len(altered), 'has', 'have')} changed after the rewriting: "
+                f"{listed(later)} may have changed {agree(len(altered), 'it', 'them')}, or somebody edited the file."
             )
         else:
             self._found.violations += _first(altered, "rewritten rows are not what the record says")
@@ -277,9 +279,10 @@ class _Check:
                 "merged rows are of no merger of this run",
             )
         elif unknown or self._export.unread_merges:
+            number = len(unknown) + self._export.unread_merges
             self._found.remarks.append(
-                f"That the texts of {len(unknown) + self._export.unread_merges:,} merged rows are as they were merged "
-                "cannot be proved: no record tells."
+                f"No record has the texts of {many(number, 'merged row')}, so it cannot be proved that nobody changed "
+                f"{agree(number, 'it', 'them')}."
             )
 
     # The places of the rows.
@@ -290,7 +293,8 @@ class _Check:
         among = set(entered)
         verb = self._stage.verb
         if len(among) < len(entered):
-            self._found.violations.append(f"The record names {len(entered) - len(among):,} row ids more than once.")
+            repeated = len(entered) - len(among)
+            self._found.violations.append(f"The record names {many(repeated, 'row id')} more than once.")
         doubled = [row_id for row_id in among if len(places.get(row_id, ())) > 1]
         self._doubled = len(doubled)
         self._found.violations += _first(
@@ -317,10 +321,11 @@ class _Check:
         )
         later = sum(fate in (BETWEEN, LATER) and row_id not in self._noted for row_id, fate in fates.items())
         if later:
+            them = agree(later, "it", "them")
             self._found.remarks.append(
-                f"{later:,} rows that {self._stage.verbs} are not in the export. {listed(self._takers)} may have "
-                "removed them, as the recipe asks. No record names them, so it cannot be proved that nothing else "
-                "removed them."
+                f"{many(later, 'row')} that {self._stage.verb_of(later)} {agree(later, 'is', 'are')} not in the "
+                f"export. {listed(self._takers)} may have removed {them}, as the recipe asks. No record names "
+                f"{them}, so it cannot be proved that nothing else removed {them}."
             )
         return fates
 
@@ -484,8 +489,8 @@ class _Check:
             takers = self._recipe.behind(MERGER, until=GATE).takers
             if twice or (missing and not takers):
                 self._found.violations.append(
-                    f"Of merger {number} of {len(self._stages)}, {len(missing):,} rows did not leave the gate and "
-                    f"{len(twice):,} left it more than once, as the records say."
+                    f"Of merger {number} of {len(self._stages)}, {many(len(missing), 'row')} did not leave the gate "
+                    f"and {len(twice):,} left it more than once, as the records say."
                 )
         first = self._stages[0].entered
         if (
@@ -541,7 +546,7 @@ class _Check:
             for reason, number in sorted(self._export.reasons(lineage.ORIGINAL).items()):
                 what = "not to be merged" if reason in _NOT_TO_BE_MERGED else "with a failed merge"
                 counts[f"  of them {what}: {reason}"] = number
-            counts[f"merged, as parents of {self._export.merged_rows:,} rows"] = by_status[lineage.MERGED]
+            counts[f"merged, as parents of {many(self._export.merged_rows, 'row')}"] = by_status[lineage.MERGED]
             counts["restored"] = by_status[lineage.RESTORED]
             for reason, number in sorted(self._export.reasons(lineage.RESTORED).items()):
                 counts[f"  of them for: {reason}"] = number
@@ -593,12 +598,13 @@ class _Check:
             as_they_were = f"all but {self._changed_later:,} as they were"
         if not missing:
             return (
-                f"The conservation law holds: all {there:,} rows that {self._stage.verbs} are in the export exactly "
-                f"once, {as_they_were}."
+                f"The conservation law holds: {agree(there, 'the only row', f'all {there:,} rows')} that "
+                f"{self._stage.verb_of(there)} {agree(there, 'is', 'are')} in the export exactly once, {as_they_were}."
             )
         said = (
-            f"The conservation law holds: of the {len(entered):,} rows that {self._stage.verbs}, {there:,} are in the "
-            f"export exactly once, {as_they_were}."
+            f"The conservation law holds: of the {many(len(entered), 'row')} that "
+            f"{self._stage.verb_of(len(entered))}, {there:,} {agree(there, 'is', 'are')} in the export exactly once, "
+            f"{as_they_were}."
         )
         if fates[BETWEEN]:
             said += f" Between the merger and the gate {_rows(fates[BETWEEN])} removed."
@@ -609,7 +615,8 @@ class _Check:
             told = " and ".join(f"{number:,} {by}" for number, by in parts if number)
             units = fates[DROPPED] + fates[LATER]
             rows = sum(removed.values())
-            holding = "" if units == rows else f", which hold {units:,} that {self._stage.verbs}"
+            hold = agree(rows, "holds", "hold")
+            holding = "" if units == rows else f", which {hold} {units:,} that {self._stage.verb_of(units)}"
             said += f" After {own} {_rows(rows)} removed{holding}: {told}."
         return said
 

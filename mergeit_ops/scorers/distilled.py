@@ -28,6 +28,7 @@ from mergeit_ops.core.scoring.cohesion import COHESION_NAMES, cohesion
 from mergeit_ops.core.scoring.score import Score
 from mergeit_ops.core.scoring.surface_features import FEATURE_NAMES, surface_features
 from mergeit_ops.core.scoring.task_features import TASK_FEATURE_NAMES, task_features
+from mergeit_ops.core.text.counts import agree, many
 from mergeit_ops.core.text.sentences import split_sentences
 from mergeit_ops.embedding.defaults import DTYPES
 from mergeit_ops.errors import RecipeError, ScorerError
@@ -388,10 +389,12 @@ class DistilledScorer:
         """See `ReportingScorer`. Warns of rows that are unlike the training rows."""
         if self._unfamiliar and self.trained_on is not None:
             counts = ", ".join(f"{reason} {count:,}" for reason, count in sorted(self._unfamiliar.items()))
-            got = "have no score" if self.unfamiliar == "no_score" else "have a score that says little"
+            number = self._unfamiliar.total()
+            got = "no score" if self.unfamiliar == "no_score" else "a score that says little"
             logger.warning(
-                f"The distilled scorer: {self._unfamiliar.total():,} rows are unlike those that its weights were "
-                f"trained on, and {got} ({counts}). Trained on: {self.trained_on.sentence()}"
+                f"The distilled scorer: {many(number, 'row')} {agree(number, 'is', 'are')} unlike those that its "
+                f"weights were trained on, and {agree(number, 'has', 'have')} {got} ({counts}). Trained on: "
+                f"{self.trained_on.sentence()}"
             )
 
     def figures(self) -> Mapping[str, Any]:

@@ -12,6 +12,7 @@ from mergeit_ops.core.scoring.nearest_neighbour import nearest_neighbours
 from mergeit_ops.core.scoring.one_shot import ShotSpans, shot_spans
 from mergeit_ops.core.scoring.score import Score
 from mergeit_ops.core.selection.method import Need, Pool
+from mergeit_ops.core.text.counts import many
 from mergeit_ops.llm.losses import LossModel
 from mergeit_ops.llm.settings import CACHE_AUTO
 from mergeit_ops.scorers.cut_rows import CutRows
@@ -120,8 +121,8 @@ class Miwv:
         if not copies:
             return ""
         return (
-            f"the nearest row of {copies:,} rows is a copy that contains their answer, so their miwv is low whatever "
-            "they are worth. Deduplicate first."
+            f"the miwv of {many(copies, 'row')} is low only because the nearest row is a copy that contains the "
+            "answer. Deduplicate first."
         )
 
     def notes(self, known: Sequence[Neighbour | None]) -> list[tuple[str | None, ...]]:

@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.scoring.score import Score
 from mergeit_ops.core.selection.method import Need, Pool
+from mergeit_ops.core.text.counts import many
 from mergeit_ops.errors import ScorerError
 from mergeit_ops.scorers.cut_rows import CutRows
 from mergeit_ops.scorers.scoring import checked_list, checked_rows, scorer_errors
@@ -163,8 +164,8 @@ def prepared(scorer: PoolScorer, pool: Pool) -> list[Any]:
         known = checked_list(scorer, scorer.prepare(pool))
     if len(known) != len(pool.vectors):
         raise ScorerError(
-            f"the scorer {type(scorer).__name__} prepared {len(known)} values for {len(pool.vectors)} rows; it must "
-            "prepare one for each."
+            f"the scorer {type(scorer).__name__} prepared {many(len(known), 'value')} for "
+            f"{many(len(pool.vectors), 'row')}; it must prepare one for each."
         )
     return known
 

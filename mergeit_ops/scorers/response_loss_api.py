@@ -16,6 +16,7 @@ from mergeit_ops.core.scoring.loss_prompts import LOSS_PROMPTS, LossPrompt, ques
 from mergeit_ops.core.scoring.prompt_tokens import ACROSS_BORDER, TextLosses, losses_of
 from mergeit_ops.core.scoring.response_loss import MEASURES, NEEDS, TURNS, measured_over
 from mergeit_ops.core.scoring.score import Score
+from mergeit_ops.core.text.counts import agree
 from mergeit_ops.errors import RecipeError, TooManyFailuresError
 from mergeit_ops.llm.engine import build_prompt_logprobs_engine, told_of_answers
 from mergeit_ops.llm.requests import LLMOutcome, LLMRequest
@@ -218,9 +219,9 @@ class ResponseLossApiScorer(AskingScorer["TextLosses | str"]):
             return
         reasons = ", ".join(f"{name}: {count}" for name, count in sorted(self._tokens.items()) if name)
         error = TooManyFailuresError(
-            f"{without} of {rows_seen} rows have no score because of how the server splits texts into tokens "
-            f"({reasons}), more than max_failure_ratio={settings.max_failure_ratio} allows: put the same sign before a "
-            r'response with and without its instruction, such as start_text: "\n" for prompt: plain.'
+            f"{without} of {rows_seen} rows {agree(without, 'has', 'have')} no score because of how the server splits "
+            f"texts into tokens ({reasons}), more than max_failure_ratio={settings.max_failure_ratio} allows: put the "
+            r'same sign before a response with and without its instruction, such as start_text: "\n" for prompt: plain.'
         )
         raise told_of_answers(error, self._engine.total.as_dict(), journal=settings.cache_path is not None)
 

@@ -15,6 +15,7 @@ from mergeit_ops.core.formats.views import VIEWS, Read, View
 from mergeit_ops.core.gate.comparison import Bounds, Comparison, RowComparison
 from mergeit_ops.core.sample import Sample
 from mergeit_ops.core.scoring.score import Score
+from mergeit_ops.core.text.counts import many
 from mergeit_ops.errors import MergeItError, ScorerError
 from mergeit_ops.scorers.base import ComparingScorer, MeasuringScorer, NamedScorer, RowScorer
 
@@ -113,8 +114,8 @@ def compared_scores(scorer: RowScorer, comparisons: Sequence[Comparison]) -> lis
     found = [_checked(scorer, scores) for scores in checked_list(scorer, found)]
     if [len(scores) for scores in found] != asked:
         raise ScorerError(
-            f"the scorer {type(scorer).__name__} gave scores for {sum(map(len, found))} rows in {len(found)} "
-            f"comparisons, where {sum(asked)} in {len(asked)} were asked for."
+            f"the scorer {type(scorer).__name__} gave scores for {many(sum(map(len, found)), 'row')} in "
+            f"{many(len(found), 'comparison')}, but {sum(asked)} in {len(asked)} were asked for."
         )
     return found
 
@@ -134,7 +135,8 @@ def row_scores(scorer: RowScorer, samples: Iterable[Sample]) -> dict[Sample, Sco
         scores = scorer.score(distinct)
     scores = _checked(scorer, scores)
     if len(scores) != len(distinct):
-        raise ScorerError(f"the scorer {type(scorer).__name__} gave {len(scores)} scores for {len(distinct)} rows.")
+        counts = f"{many(len(scores), 'score')} for {many(len(distinct), 'row')}"
+        raise ScorerError(f"the scorer {type(scorer).__name__} gave {counts}.")
     return dict(zip(distinct, scores, strict=True))
 
 
@@ -162,8 +164,8 @@ def checked_rows(scorer: object, found: object, rows: int, measures: int) -> lis
     checked = [tuple(_checked(scorer, scores)) for scores in checked_list(scorer, found)]
     if [len(row) for row in checked] != [measures] * rows:
         raise ScorerError(
-            f"the scorer {type(scorer).__name__} must give {measures} scores for each of {rows} rows, one for each of "
-            "its measures."
+            f"the scorer {type(scorer).__name__} must give {many(measures, 'score')} for each of {many(rows, 'row')}, "
+            "one for each of its measures."
         )
     return checked
 

@@ -89,7 +89,7 @@ def encoded_set(read: TrainingSet, encoder: RowEncoder) -> EncodedSet:
     rows = [row for row in encoded if row is not None]
     if not rows:
         raise DatasetError(
-            f"{read.path}: the questions of all {len(encoded):,} rows leave no room for an answer within "
+            f"{read.path}: no question of a row leaves room for an answer within "
             f"{encoder.most_tokens} tokens; raise --max-length."
         )
     return EncodedSet(

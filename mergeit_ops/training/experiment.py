@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
+from mergeit_ops.core.text.counts import agree, many
 from mergeit_ops.report.rendering import seconds
 from mergeit_ops.training.fitting import HeldOut, train
 from mergeit_ops.training.plan import Plan
@@ -55,7 +56,8 @@ def run_trainings(
         spent = time.perf_counter() - began
         if limit_s is not None and spent + per_token * rows.tokens > limit_s:
             rest = len(left) - number
-            say(f"Stopped after {seconds(spent)}: {rest} trainings are left. The same command continues with them.")
+            left_over = f"{many(rest, 'training')} {agree(rest, 'is', 'are')} left"
+            say(f"Stopped after {seconds(spent)}: {left_over}. The same command continues.")
             return rest
         start = time.perf_counter()
         steps = train(student, rows.rows, plan.seed_of(key))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mergeit_ops.compare.reading import short_names
+from mergeit_ops.core.text.counts import agree, many
 from mergeit_ops.errors import DatasetError
 from mergeit_ops.training.encoded_sets import EncodedSet, PerPool, encoded_set
 from mergeit_ops.training.encoding import RowEncoder
@@ -60,7 +61,7 @@ def prepared(
     measured = encoded_set(read_training_set(held_out, layout), encoder)
     if len(measured.rows) < _FEWEST_HELD_OUT:
         raise DatasetError(
-            f"--heldout: {held_out} has {len(measured.rows)} rows that can be measured; give at least "
+            f"--heldout: {held_out} has {many(len(measured.rows), 'row')} that can be measured; give at least "
             f"{_FEWEST_HELD_OUT}, better some hundreds."
         )
     asked = frozenset(map(question_of, measured.samples))
@@ -117,7 +118,7 @@ def notes_on(found: Prepared, encoder: RowEncoder, budget: int) -> Iterator[str]
             how = "each training uses all of them"
         else:
             how = f"each draw takes {budget / one.answer_tokens:.0%} of them at random"
-        yield f"{name}: {len(one.rows):,} rows with {one.answer_tokens:,} answer tokens; {how}."
+        yield f"{name}: {many(len(one.rows), 'row')} with {one.answer_tokens:,} answer tokens; {how}."
 
 
 def description_of(student: Student, found: Prepared, budget: int, seed: int) -> dict[str, Any]:
@@ -146,8 +147,8 @@ def _notes_on_pools(pools: PerPool, budget: int) -> Iterator[str]:
         times = Counter(name for pool in pools for name in pool.ids)
         if shared := sum(count > 1 for count in times.values()):
             yield (
-                f"{shared:,} of the {len(times):,} rows are in several pools: the intervals assume pools without "
-                "common rows, so they are too short here."
+                f"{shared:,} of the {len(times):,} rows {agree(shared, 'is', 'are')} in several pools: the intervals "
+                "assume pools without common rows, so they are too short here."
             )
         return
     (pool,) = pools
@@ -169,4 +170,4 @@ def _left_out(name: str, one: EncodedSet) -> Iterator[str]:
     }
     for what, number in counts.items():
         if number:
-            yield f"{name}: {number:,} rows {what}."
+            yield f"{name}: {many(number, 'row')} {what}."

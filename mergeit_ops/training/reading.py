@@ -85,8 +85,8 @@ def read_training_set(
         digests.append(content_digest({**sample.content, **calls}))
     if not found.samples:
         raise DatasetError(
-            f"{path}: none of its {found.rows:,} rows can be trained on: {found.without_text:,} have no question or no "
-            f"answer, and {found.asks_held_out:,} have the question of a held-out row."
+            f"{path}: no row can be trained on. Rows without a question or an answer: {found.without_text:,}. Rows "
+            f"with the question of a held-out row: {found.asks_held_out:,}."
         )
     found.ids = number_duplicates(digests, Counter())
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from mergeit_ops.core.text.counts import many
 from mergeit_ops.core.training_effect.crossed_mean import CrossedMean
 from mergeit_ops.core.training_effect.held_out_losses import MEANS
 from mergeit_ops.training.names import CONTROL_NAMES
@@ -27,8 +28,8 @@ def power_in_words(power: Power) -> str:
     """Return the smallest detectable difference, and the draws or held-out rows that detect `SMALL`."""
     told = f"detects {power.smallest:.4f}; {SMALL} takes "
     if power.draws is not None:
-        return told + f"{power.draws} draws"
-    return told + f"{power.rows:,} held-out rows"
+        return told + many(power.draws, "draw")
+    return told + many(power.rows, "held-out row")
 
 
 def _lines(found: Found) -> Iterator[str]:
@@ -48,7 +49,7 @@ def _lines(found: Found) -> Iterator[str]:
             yield _measured(one.name, width, one.measured)
     yield ""
     yield (
-        f"{found.repeats} repeats of the controls, {found.trainings} trainings"
+        f"{many(found.repeats, 'repeat')} of the controls, {many(found.trainings, 'training')}"
         + (f", {found.left} left" if found.left else "")
         + f"; {found.confidence:.0%} intervals, * if they exclude 0; lower is better"
     )

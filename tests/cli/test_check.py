@@ -35,6 +35,22 @@ def test_check_tells_what_a_dataset_needs_in_a_recipe(tmp_path, capsys):
     assert "drops" not in printed
 
 
+def chat(answer, **fields):
+    return {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": answer, **fields}]}
+
+
+def test_check_counts_rows_without_a_question_or_an_answer(tmp_path, capsys):
+    calls = [{"type": "function", "function": {"name": "f", "arguments": "{}"}}]
+    rows = [chat(""), chat(None), chat("b"), chat(None, tool_calls=calls), {"messages": None}, {"messages": []}]
+    _, printed, _ = checked(write_jsonl(tmp_path / "chats.jsonl", rows), capsys)
+    assert "drops 1 row because messages is null" in printed
+    assert "\n1 row has no question that can be read.\n2 rows have no answer that can be read.\n" in printed
+    assert "select_only, can select rows without an answer." in printed
+    _, printed, _ = checked(write_jsonl(tmp_path / "whole.jsonl", [chat("b")]), capsys)
+    assert " no question" not in printed
+    assert " no answer" not in printed
+
+
 CHATS = [
     {"messages": [{"role": "user", "content": f"What is {n} and {n}?"}, {"role": "assistant", "content": f"{n}"}]}
     for n in range(12)

@@ -48,6 +48,14 @@ def test_help_says_exit_codes_and_ends_with_an_example(capsys, command):
         assert (REPOSITORY / name).is_file()
 
 
+def test_without_a_command_the_help_lists_the_commands(capsys):
+    assert cli.main([]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    for command in cli._COMMANDS:
+        assert re.search(rf"^ +{command.NAME}\s", printed.err, re.MULTILINE)
+
+
 @pytest.fixture
 def clone(tmp_path, monkeypatch):
     """A folder with the files that the examples name."""

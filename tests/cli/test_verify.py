@@ -119,6 +119,12 @@ def test_what_became_of_every_row_is_written(verify, data, finished, tmp_path, e
         assert (fate.get("reason") == "score") == (fate["fate"] == "restored")
 
 
+def test_the_sources_of_a_mixed_recipe_are_given_one_by_one(verify, data, finished, tmp_path, embedded_rows):
+    one, other = (write_jsonl(tmp_path / f"{n}.jsonl", embedded_rows[60 * n : 60 * n + 60]) for n in range(2))
+    assert verify(one, other, finished).text == verify(data, finished).text
+    assert verify(one, finished).code == 2
+
+
 def test_rows_on_standard_output_are_nothing_but_rows(data, finished, capsys):
     capsys.readouterr()
     assert cli.main(["verify", str(data), str(finished), "--rows", "-"]) == 0
@@ -334,7 +340,7 @@ def test_without_lineage_rows_are_told_by_their_content_and_the_record(verify, d
     export.with_name("export_stats.jsonl").unlink()
     found = verify(data, export)
     assert found.code == 0
-    assert "they were identified by their content" in found.text
+    assert "identified by" in found.text
     assert found.count("restored") > 0
     spoil(export, lambda rows: rows[1:])
     found = verify(data, export)
@@ -383,7 +389,7 @@ def test_rows_that_a_later_filter_takes_away_are_put_down_to_it(verify, data, tm
     found = verify(data, export, "--rows", tmp_path / "rows.jsonl")
     assert found.code == 0
     assert found.count("taken away later") > 0
-    assert "text_length_filter may have removed them" in found.text
+    assert "text_length_filter may have removed" in found.text
     assert "taken away later" in {fate["fate"] for fate in read_jsonl(tmp_path / "rows.jsonl")}
     # A filter changes no text.
     spoil(export, lambda rows: first(rows, "original").update(output="another"))
@@ -396,7 +402,7 @@ def test_rows_that_a_filter_between_merger_and_gate_takes_away_are_put_down_to_i
     export = run_recipe(write_recipe(tmp_path, process, data))
     found = verify(data, export)
     assert found.code == 0
-    assert "text_length_filter may have removed them" in found.text
+    assert "text_length_filter may have removed" in found.text
     # What has left the gate can only be lost behind it.
     spoil(export, lambda rows: rows[1:])
     assert verify(data, export).code == 1
@@ -414,7 +420,7 @@ def test_rows_that_our_filter_drops_on_record_are_proved(verify, data, tmp_path,
     export = run_recipe(write_recipe(tmp_path, process, data, export_path=str(tmp_path / "clean" / "export.jsonl")))
     found = verify(data, export)
     assert found.code == 0
-    assert "may have removed them" not in found.text
+    assert "may have removed" not in found.text
     assert found.count("taken away later" if place is None else "taken away before the gate") >= 3
     if place is None:
         assert "(decontamination_filter)" in found.text
@@ -476,7 +482,7 @@ def test_rows_that_only_got_a_column_after_the_gate_are_as_they_were(verify, dat
     assert found.code == 0
     assert "are as they were after the gate, but have more columns: 'lang'" in found.text
     assert f"{len(read_jsonl(export))} rows of the export are as they were" in found.text
-    assert "differ from what they were" not in found.text
+    assert "changed after the rewriting" not in found.text
     # Another change is told from it.
     spoil(export, lambda rows: first(rows, "original").update(output="another"))
     assert "1 row of the export differs from what it was" in verify(data, export).text
@@ -825,7 +831,7 @@ class TestOnRay:
         assert META not in read_export(export)[0]
         found = verify(data, export)
         assert found.code == 0
-        assert "they were identified by their content" in found.text
+        assert "identified by" in found.text
 
     def test_a_selection(self, verify, data, run):
         found = verify(data, run([*SELECTION, {"topic_reverse_grouper": {}}]))

@@ -39,6 +39,20 @@ def test_a_column_that_an_earlier_step_writes_is_not_needed(tmp_path):
     assert not told(tmp_path, [reads, SELECT], CHATS, text_keys="text")
 
 
+@pytest.mark.parametrize("step", ["text_length_filter", "clean_links_mapper"])
+def test_a_text_operator_reads_the_first_of_text_keys_which_must_be_text(tmp_path, step):
+    assert told(tmp_path, [{step: {}}, SELECT], ALPACA, text_keys="text")
+    assert not told(tmp_path, [{step: {}}, SELECT], CHATS, text_keys="text")
+    assert not told(tmp_path, [{step: {"text_key": "text"}}, SELECT], ALPACA, text_keys="text")
+
+
+def test_a_deduplicator_reads_text_unless_rows_have_a_hash(tmp_path):
+    hashed = {"python_lambda_mapper": {"lambda_str": "lambda row: {**row, '__dj__hash': str(row)}"}}
+    deduplicated = [{"document_deduplicator": {}}, SELECT]
+    assert not told(tmp_path, deduplicated, CHATS, text_keys="text")
+    assert told(tmp_path, [hashed, *deduplicated], CHATS, text_keys="text")
+
+
 def test_a_fixed_layout_and_fixed_keys_need_their_columns(tmp_path):
     assert not told(tmp_path, [{"budget_selector": {"select_num": 3, "sample_format": "sharegpt"}}], CHATS)
     process = [{"budget_selector": {"select_num": 3, "response_key": "reply"}}]

@@ -35,6 +35,14 @@ def test_text_keys_that_the_rows_lack_can_be_overridden_where_all_operators_read
     run_recipe(tmp_path / "recipe.yaml", "--text_keys", "messages")
 
 
+def test_text_operators_of_a_recipe_that_sets_no_text_keys_read_the_column_of_the_option(tmp_path):
+    data = write_jsonl(tmp_path / "in.jsonl", [{"instruction": f"{n}", "output": "a b"} for n in range(3)])
+    recipe = write_recipe(tmp_path, [{"text_length_filter": {"min_len": 1}}, SELECT], data, text_keys="text")
+    recipe.write_text(recipe.read_text().replace("text_keys: text\n", ""))
+    assert "Add --text_keys '[instruction, output]' to run this recipe on them" in explained(recipe)
+    run_recipe(recipe, "--text_keys", "[instruction, output]")
+
+
 def test_a_step_that_reads_a_column_which_the_rows_lack_calls_for_another_recipe(tmp_path, chats):
     step = {"python_lambda_mapper": {"lambda_str": "lambda row: {**row, 'n': row['output']}", "skip_op_error": False}}
     recipe = write_recipe(tmp_path, [step, SELECT], chats, text_keys=["instruction", "output"])
@@ -46,6 +54,18 @@ def test_rows_that_are_all_dropped_for_a_column_that_they_lack_are_called_by_the
     overrides = ("--dataset_path", str(chats), "--export_path", str(tmp_path / "out.jsonl"), "--text_keys", "messages")
     with pytest.raises(DatasetError, match="no rows reached .* no column 'instruction' or 'output'.*" + TAKE_ANOTHER):
         run_recipe(REPOSITORY / "recipes/ablations/no_merging.yaml", *overrides)
+
+
+def test_a_source_without_the_columns_of_the_others_is_named(tmp_path, chats):
+    alpaca = write_jsonl(tmp_path / "alpaca.jsonl", [{"instruction": f"{n}", "output": "a b"} for n in range(3)])
+    sources = [{"type": "local", "path": str(path)} for path in (alpaca, chats)]
+    recipe = write_recipe(tmp_path, [SELECT], alpaca, text_keys="output")
+    recipe.write_text(recipe.read_text().replace(f"dataset_path: {alpaca}\n", f"dataset: {{configs: {sources}}}\n"))
+    assert explained(recipe) == (
+        f"The rows of {chats} have no column 'output', which text_keys or a step of the recipe names. They have "
+        "'messages': sample format messages. The sources of the recipe have different columns. Convert one of them, or "
+        "run the recipe on each layout."
+    )
 
 
 def test_rows_of_no_layout_are_told_the_keys(tmp_path):

@@ -63,8 +63,8 @@ def test_without_a_merger_the_merges_that_came_along_count():
 @pytest.mark.parametrize(
     ("merger", "gamma", "words"),
     [
-        ({}, 0.75, "of 2 pairs, none has a merge. Most frequent reason: the answer could not be read (unparsable, 2)"),
-        ({"merge_strategy": "concat"}, 100.0, "the gate accepted none of 2 merges. Most frequent reason: not good"),
+        ({}, 0.75, "none of 2 pairs has a merge. Most frequent reason: the answer could not be read (unparsable, 2)"),
+        ({"merge_strategy": "concat"}, 100.0, "the gate rejected all 2 merges. Most frequent reason: not good"),
     ],
 )
 def test_a_run_that_merged_nothing_ends_with_the_reason(merger, gamma, words, tmp_path, lines):

@@ -37,6 +37,7 @@ def test_rows_of_the_right_kind_pass_without_a_word(names):
         ((GROUP,), "still topics at the end"),
         ((GROUP, "diversity_selector", "quality_gate_filter", MERGE), "quality_gate_filter: the rows are topics"),
         ((GROUP, "words_num_filter", MERGE), "words_num_filter reads a column of samples"),
+        ((GROUP, GROUP, MERGE), "remove one of the two groupers, or put"),
         ((GROUP, MERGE, MERGE), "the rows are flat samples"),
         ((GROUP, FLATTEN, FLATTEN), "the rows are flat samples"),
         (("naive_grouper", MERGE, GROUP), "still topics"),

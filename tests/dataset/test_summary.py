@@ -84,7 +84,7 @@ def test_a_run_whose_pairs_all_failed_says_why_and_what_helps():
     tagger = {"rows_in": 9, "failed": {"refused": 90}}
     merger = {"pairs": 10, "merged": 0, "failed": {"unparsable": 7, "refused": 3}}
     assert nothing_merged([tagger, merger]) == (
-        "nothing was merged: of 10 pairs, none has a merge. Most frequent reason: the answer could not be read "
+        "nothing was merged: none of 10 pairs has a merge. Most frequent reason: the answer could not be read "
         "(unparsable, 7). Ask a larger model, or set merge_strategy to instruction, which asks less of a small one."
     )
     assert nothing_merged([tagger, merger, {"rejected": {}}]) == nothing_merged([tagger, merger])
@@ -94,7 +94,7 @@ def test_a_run_whose_merges_were_all_rejected_says_why_and_what_helps():
     merger = {"pairs": 10, "merged": 8, "failed": {"refused": 2}}
     gates = [{"accepted": 1, "rejected": {"score": 7}}, {"rejected": {"coverage": 1}}]
     sentence = nothing_merged([merger, *gates])
-    assert sentence.startswith("nothing was merged: the gate accepted none of 8 merges. ")
+    assert sentence.startswith("nothing was merged: the gate rejected all 8 merges. ")
     assert "not good enough for gamma (score, 7). Compare merges" in sentence
 
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
+import time
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -163,8 +168,106 @@ def test_failures_of_all_blocks_are_judged_together(tmp_path):
     assert [row["greeting"] is None for row in made.dataset().take_all()] == [name[1] > "2" for name in names]
 
 
+def wait_for(condition):
+    until = time.monotonic() + 100
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+@dataclass
+class Together(Greeting):
+    """Asks about a block when the other one is there too."""
+
+    folder: Path = Path()
+
+    def ask(self, table, own):
+        (self.folder / f"block {own}").touch()
+        wait_for(lambda: len(list(self.folder.glob("block *"))) == 2)
+        return super().ask(table, own)
+
+
+def greetings(made):
+    return [row["greeting"] for row in made.dataset().take_all()]
+
+
+def test_equal_questions_in_two_blocks_at_the_same_moment_are_paid_once(tmp_path):
+    names = [f"n{number}" for number in range(12)]
+    manifest = Manifest("op", {})
+    with FakeLLMServer(hello, latency_s=0.1) as server:
+        # With one place, a block that waited for the other in this place would never end.
+        engine = job(server, tmp_path, max_concurrency=1).engine
+        blocks = blocks_of([*names, "x"], ["y", *names])
+        made, _ = asked(blocks, Together(engine, folder=tmp_path), Resources(), manifest, each=[1, 2])
+    paid = Counter(request["messages"][0]["content"] for request in server.requests)
+    assert paid == dict.fromkeys([*names, "x", "y"], 1)
+    assert greetings(made) == [f"hello {name}" for name in [*names, "x", "y", *names]]
+    assert (manifest.figures["calls"], manifest.figures["cache_hits"]) == (14, 12)
+
+
+def test_if_a_request_fails_another_block_with_the_same_question_asks_after_it(tmp_path):
+    asked_at = []
+
+    def answer(body):
+        if body["messages"][0]["content"] != "bad":
+            return hello(body)
+        asked_at.append(time.monotonic())
+        return Reply("hello bad", status=400 if len(asked_at) == 1 else 200, latency_s=0.5)
+
+    with FakeLLMServer(answer) as server:
+        engine = job(server, tmp_path, max_failure_ratio=1.0).engine
+        blocks = blocks_of(["a", "bad"], ["a", "bad"])
+        made, _ = asked(blocks, Together(engine, folder=tmp_path), Resources(), Manifest("op", {}), each=[1, 2])
+    assert Counter(greetings(made)) == {"hello a": 2, "hello bad": 1, None: 1}
+    first, second = asked_at
+    assert second - first >= 0.5
+
+
+@dataclass
+class KilledOnce(Greeting):
+    """The first worker that asks about the first block dies while the second block waits for its answer."""
+
+    folder: Path = Path()
+
+    def ask(self, table, own):
+        was_asked, began = self.folder / "asked", self.folder / f"began {own}"
+        if own == 1 and not began.exists():
+            began.touch()
+            threading.Thread(target=self.die, daemon=True).start()
+        elif own == 2:
+            wait_for(was_asked.exists)
+            began.touch()
+        return super().ask(table, own)
+
+    def die(self):
+        wait_for((self.folder / "began 2").exists)
+        time.sleep(1)
+        (self.folder / "killed").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_nobody_waits_for_the_answer_of_a_worker_that_has_died(tmp_path):
+    after_its_death = []
+
+    def answer(body):
+        after_its_death.append((tmp_path / "killed").exists())
+        (tmp_path / "asked").touch()
+        return Reply(hello(body), latency_s=60 if len(after_its_death) == 1 else 0)
+
+    with FakeLLMServer(answer) as server:
+        engine = job(server, tmp_path, max_concurrency=1).engine
+        start = time.monotonic()
+        made, _ = asked(
+            blocks_of(["a"], ["a"]), KilledOnce(engine, folder=tmp_path), Resources(), Manifest("op", {}), each=[1, 2]
+        )
+        assert time.monotonic() - start < 50
+    assert greetings(made) == ["hello a"] * 2
+    # The lost request, and one for both blocks.
+    assert after_its_death == [False, True]
+
+
 def test_batches_are_refused_before_any_task_starts():
     engines = [build_engine(LLMSettings(api_mode="batch"))]
-    with pytest.raises(RecipeError, match=r"^op: api_mode: batch does not run on Ray: .*executor_type: default"):
+    with pytest.raises(RecipeError, match=r"^op: api_mode: batch does not run on Ray\. .*executor_type: default"):
         refuse_batches("op", engines)
     refuse_batches("op", [build_engine(LLMSettings())])

@@ -123,12 +123,16 @@ def test_a_model_gets_a_whole_node_and_work_without_one_a_processor(ray_cluster)
 @pytest.mark.parametrize(
     ("resources", "device", "sentence"),
     [
-        (Resources(), "cuda", r"op: the model is to run on the device 'cuda'.*the cluster has none\. Set num_gpus"),
+        (
+            Resources(),
+            "cuda",
+            r"op: the model cannot run on the device 'cuda', because the cluster has no GPU\. Set num_gpus",
+        ),
         (Resources(num_gpus=0), "cuda", r"op: .*num_gpus is 0"),
         (
             Resources(num_cpus=64),
             "cpu",
-            r"op: each task asks for num_cpus 64 and num_gpus 0, but the nodes .* have 2 and 0",
+            r"op: each task asks for num_cpus 64 and num_gpus 0, but no node .* nodes with 2 CPU and 0 GPU",
         ),
         (Resources(num_gpus=1), None, r"op: each task asks for num_cpus 1 and num_gpus 1"),
     ],

@@ -63,7 +63,7 @@ def test_each_row_has_the_vector_of_the_default_executor_in_its_place(
     assert all(table.column_names == ["instruction", "output", EMBEDDING] for table in tables_of(made))
     assert (found.rows, found.unreadable) == (6, 2)
     assert longer == 1
-    assert any("1 of 6 rows are longer than the window" in line for line in lines)
+    assert any("1 of 6 rows is longer than the window" in line for line in lines)
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def test_a_folder_with_files_is_warned_of(warn, tmp_path):
     for name in ("a.jsonl", "b.jsonl"):
         (tmp_path / name).write_text("{}")
     (tmp_path / "logs").mkdir()
-    assert f"The export folder {tmp_path} holds 2 files already" in warn(str(tmp_path))[-1]
+    assert f"The export folder {tmp_path} already has 2 files" in warn(str(tmp_path))[-1]
 
 
 @pytest.mark.parametrize("path", ["", "none", None, "file"])

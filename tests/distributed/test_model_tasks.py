@@ -77,13 +77,13 @@ def test_the_accelerator_decides_whether_it_is_a_gpu_or_a_whole_node(told):
 
 def test_what_no_node_has_is_refused(told):
     assert told["two"] == (
-        "pool_score_mapper: each task asks for num_cpus 1 and num_gpus 2, but the nodes of the cluster have 2 and 1. "
-        "Lower these, or start such a node first."
+        "pool_score_mapper: each task asks for num_cpus 1 and num_gpus 2, but no node of the cluster has these. "
+        "There are nodes with 2 CPU and 1 GPU. Lower num_cpus and num_gpus, or start a larger node."
     )
     assert told["three processors"].startswith("pool_score_mapper: each task asks for num_cpus 3 and num_gpus 1, but")
 
 
 def test_a_model_that_needs_a_gpu_and_gets_none_is_refused(told):
     assert told["none"].startswith(
-        "pool_score_mapper: the model is to run on the device 'cuda', but its tasks have no GPU: num_gpus is 0."
+        "pool_score_mapper: the model cannot run on the device 'cuda', because num_gpus is 0. Set num_gpus to"
     )

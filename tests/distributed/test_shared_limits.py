@@ -10,8 +10,9 @@ from collections import Counter
 import pytest
 import ray
 
-from mergeit_ops.distributed import shared_limits
+from mergeit_ops.distributed import holders, shared_limits
 from mergeit_ops.distributed.shared_limits import (
+    ClusterLimits,
     _Limits,
     _Places,
     share_limits,
@@ -38,7 +39,7 @@ def test_tasks_share_the_tokens():
         return granted, await keeper.overdrawn()
 
     granted, overdrawn = run(scenario)
-    assert granted == [True, True, True]
+    assert granted == [60, 40, 50]
     assert not overdrawn
 
 
@@ -50,7 +51,7 @@ def test_what_is_spent_is_not_granted_again():
         await keeper.settle("h", 90, 90)
         return await keeper.reserve("h", 20)
 
-    assert run(scenario) is False
+    assert run(scenario) == 0
 
 
 @pytest.mark.parametrize(("left", "fits"), [(40, True), (41, False)])
@@ -64,7 +65,7 @@ def test_the_reserve_of_a_lost_worker_counts_as_spent(left, fits):
         await keeper.settle("lost", 60, 5)
         return await keeper.reserve("again", left)
 
-    assert run(scenario) is fits
+    assert run(scenario) == (left if fits else 0)
 
 
 def test_no_more_calls_have_a_place_than_there_are_and_those_that_waited_come_in_order():
@@ -117,8 +118,8 @@ def test_a_call_that_gave_up_waiting_takes_no_place(before_it_came):
 
 @pytest.mark.parametrize("again", [True, False], ids=["task starts again", "silence"])
 def test_the_places_of_a_lost_worker_are_free_again(again, monkeypatch):
-    monkeypatch.setattr(shared_limits, "_LOST_S", 0.2)
-    monkeypatch.setattr(shared_limits, "_POLL_S", 0.05)
+    monkeypatch.setattr(holders, "LOST_S", 0.2)
+    monkeypatch.setattr(shared_limits, "POLL_S", 0.05)
 
     async def scenario():
         keeper = _Limits(None, 1)
@@ -131,7 +132,7 @@ def test_the_places_of_a_lost_worker_are_free_again(again, monkeypatch):
             await keeper.start("t", "again")
         else:
             while not waiting.done():
-                assert await keeper.stopped("other") is None
+                assert await keeper.news("other") == (None, False)
         await asyncio.wait_for(waiting, 5)
         return held
 
@@ -141,10 +142,11 @@ def test_the_places_of_a_lost_worker_are_free_again(again, monkeypatch):
 def test_all_hear_of_the_first_stop():
     async def scenario():
         keeper = _Limits(None, 1)
-        waiting = [asyncio.ensure_future(keeper.stopped(holder)) for holder in ("h1", "h2")]
+        waiting = [asyncio.ensure_future(keeper.news(holder)) for holder in ("h1", "h2")]
+        await asyncio.sleep(0)
         await keeper.stop(LLMUnavailableError("first"))
         await keeper.stop(LLMUnavailableError("second"))
-        return [str(error) for error in [*await asyncio.gather(*waiting), await keeper.stopped("late")]]
+        return [str(error) for error, _ in [*await asyncio.gather(*waiting), await keeper.news("late")]]
 
     assert run(scenario) == ["first"] * 3
 
@@ -167,33 +169,34 @@ def test_tokens_that_a_worker_waited_for_when_it_died_go_to_others():
         await keeper.start("t", "lost")
         await keeper.start("u", "other")
         assert await keeper.reserve("other", 60)
-        waited = asyncio.ensure_future(keeper.reserve("lost", 90))
+        assert await keeper.reserve("lost", 5)
+        waited = asyncio.ensure_future(keeper.reserve("lost", 85))
         await asyncio.sleep(0)
         # Ray runs the task again, and a late message of the dead worker arrives after that.
         await keeper.start("t", "again")
         await keeper.settle("lost", 5, 5)
         await keeper.settle("other", 60, 10)
-        return await waited, await asyncio.wait_for(keeper.reserve("again", 90), 1)
+        return await waited, await asyncio.wait_for(keeper.reserve("again", 85), 1)
 
-    assert run(scenario) == (False, True)
+    assert run(scenario) == (0, 85)
 
 
 def test_tokens_of_a_worker_that_keeps_silent_are_spent_while_others_wait(monkeypatch):
-    monkeypatch.setattr(shared_limits, "_LOST_S", 0.2)
-    monkeypatch.setattr(shared_limits, "_POLL_S", 0.05)
+    monkeypatch.setattr(holders, "LOST_S", 0.2)
+    monkeypatch.setattr(shared_limits, "POLL_S", 0.05)
 
     async def scenario():
         keeper = _Limits(100, None)
         await keeper.reserve("silent", 60)
         waiting = asyncio.ensure_future(keeper.reserve("other", 41))
         while not waiting.done():
-            assert await keeper.stopped("other") is None
-        refused = not await waiting
+            assert (await keeper.news("other"))[0] is None
+        refused = await waiting
         # The silent one was only slow: what it used is spent already.
         await keeper.settle("silent", 60, 5)
-        return refused, await keeper.reserve("other", 40)
+        return refused, await keeper.reserve("other", 41), await keeper.reserve("other", 40)
 
-    assert run(scenario) == (True, True)
+    assert run(scenario) == (0, 0, 40)
 
 
 def test_who_waits_for_the_others_waits_until_they_have_ended():
@@ -242,6 +245,57 @@ def test_a_task_that_fails_stops_the_others_and_waits_for_them(ray_cluster):
     order.append("failing")
     thread.join()
     assert order == ["other: no credit", "failing"]
+
+
+def test_operators_that_run_at_the_same_time_stop_together(ray_cluster):
+    settings = LLMSettings(model_params={"base_url": "http://127.0.0.1:9/v1"})
+    engines = [build_engine(settings) for _ in range(4)]
+    failing, other = share_limits(engines[:2], "run"), share_limits(engines[2:3], "run")
+    elsewhere = share_limits(engines[3:], "another run")
+    use_shared_limits(failing, engines[:2])
+    use_shared_limits(other, engines[2:3])
+    began, ended = threading.Event(), []
+
+    def work():
+        with stopping_together(other, engines[2:3]):
+            began.set()
+            ended.append(asyncio.run(engines[2].shared.stopped()))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert began.wait(30)
+    with pytest.raises(LLMUnavailableError, match="no credit"), stopping_together(failing, engines[:2]):
+        raise LLMUnavailableError("no credit")
+    # It waited until the other one had accounted for what it paid.
+    assert [str(error) for error in ended] == ["Another operator has had to stop: no credit"]
+    thread.join()
+
+    (first, _), (second, _) = asyncio.run(news_of(failing))
+    assert str(first) == str(second) == "no credit"
+    ((nothing, _),) = asyncio.run(news_of(elsewhere))
+    assert nothing is None
+
+
+async def news_of(place):
+    return [await keeper.ask("news", "h") for _, keeper in place.keepers]
+
+
+def test_a_stage_that_ends_gives_its_unused_tokens_back(ray_cluster):
+    settings = LLMSettings(model_params={"base_url": "http://127.0.0.1:9/v1"}, max_total_tokens=1_000)
+    ((_, keeper),) = share_limits([build_engine(settings)]).keepers
+
+    async def scenario():
+        ended, other = ClusterLimits(keeper, "t1", True), ClusterLimits(keeper, "t2", True)
+        stops = asyncio.ensure_future(ended.stopped())
+        assert await ended.reserve(50)
+        ended.settle(50, 50)
+        stops.cancel()
+        await asyncio.gather(stops, return_exceptions=True)
+        assert await asyncio.wait_for(other.reserve(950), 30)
+        other.settle(950, 0)
+        assert not await other.reserve(951)
+
+    asyncio.run(scenario())
 
 
 class _Counting:

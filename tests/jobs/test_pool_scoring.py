@@ -54,7 +54,7 @@ class Alike:
         ]
 
     def warning(self, known: Sequence[Any]) -> str:
-        return f"{known.count(0)} rows stand alone" if 0 in known else ""
+        return f"rows without a neighbour: {known.count(0)}" if 0 in known else ""
 
 
 class Grouped(Alike):
@@ -84,7 +84,7 @@ def test_each_row_has_its_own_score_and_an_unreadable_one_takes_no_part(lines):
     assert [row["alike_score_status"] for row in stats] == ["empty_response", "unreadable", "ok", "ok"]
     assert scorer.seen == [3]
     assert len({row["alike_score_made_by"] for row in stats} - {None}) == 1
-    assert any("op: 1 rows stand alone" in line for line in lines)
+    assert any("op: rows without a neighbour: 1" in line for line in lines)
     assert figures["rows_in"] == 4
 
 

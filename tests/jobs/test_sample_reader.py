@@ -163,5 +163,5 @@ def test_a_model_of_token_vectors_embeds_table_by_table_what_it_embeds_at_once(l
     vectors, found = reader.dataset_vectors(make_dataset([{"instruction": text, "output": "x"} for text in texts]))
     np.testing.assert_array_equal(vectors, settings.embed(texts))
     assert (found.rows, found.unreadable) == (len(texts), 1)
-    assert any(f"1 of {len(texts):,} rows are longer" in line for line in lines)
+    assert any(f"1 of {len(texts):,} rows is longer" in line for line in lines)
     assert "array" not in repr(settings)

@@ -38,7 +38,7 @@ def test_each_row_gets_its_tags_and_they_are_counted(lines):
     rows, figures = tagged("two words", "one", "", "three more words")
     assert rows.dataset["tags"] == [["two", "words"], ["one"], [], ["three", "more", "words"]]
     assert figures == {"rows_in": 4, "rows_out": 4, "untagged": 1, "mean_tags": 1.5, "unreadable": 1}
-    assert "op: 1 of 4 rows have no text" in lines[0]
+    assert "op: 1 of 4 rows has no text" in lines[0]
 
 
 def test_rows_most_of_which_cannot_be_read_are_refused():

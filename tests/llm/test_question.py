@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from mergeit_ops.core.merging.replies import FailureReason, ReplyError
@@ -48,6 +50,57 @@ def test_answers_without_use_are_asked_for_again_up_to_try_num(book):
         one.take(Completion("bad"))
     assert not one.needs_a_call()
     assert one.result is FailureReason.UNPARSABLE
+
+
+def test_with_a_claim_the_journal_is_read_in_the_same_way(book):
+    async def story():
+        first, second = question(book), question(book)
+        assert await first.claims_a_call()
+        first.take(Completion("short"))
+        assert await second.claims_a_call()
+        assert second.key == first.key
+        second.take(Completion("long enough"))
+        assert not await first.claims_a_call()
+        assert first.result == second.result == "long enough"
+
+    asyncio.run(story())
+
+
+class _Claimed:
+    """A journal without answers, which takes down who gives a claim up."""
+
+    path = None
+    write_failures = 0
+
+    def __init__(self):
+        self.released = []
+
+    async def claim(self, key):
+        return None
+
+    def put(self, key, *answer, model):
+        pass
+
+    def release(self, key):
+        self.released.append(key)
+
+
+def test_a_question_without_an_answer_gives_its_claim_up_once():
+    journal = _Claimed()
+    engine = scripted_engine(None)
+
+    async def story():
+        answered, failed = (question(Book(engine, Usage(), journal)) for _ in range(2))
+        for one in (answered, failed):
+            assert await one.claims_a_call()
+        answered.take(Completion("fine"))
+        failed.take(Completion("bad"))
+        for _ in range(2):
+            answered.give_up_claim()
+            failed.give_up_claim()
+        assert journal.released == [failed.key]
+
+    asyncio.run(story())
 
 
 def test_tries_of_earlier_runs_count(book):

@@ -223,7 +223,7 @@ def test_parameters_that_cannot_work_are_refused(parameters, sentence):
         ([{"text": [RYE], "n": 1}], "the column 'text' holds values of type list"),
         ([{"text": {"en": RYE}}], "the column 'text' holds values of type struct"),
         ([{"text": None}, {"text": " "}, {"text": RYE}], "2 of 3 rows have no text in the column 'text'"),
-        ([{"text": None}], "1 of 1 rows have no text in the column 'text'"),
+        ([{"text": None}], "1 of 1 row has no text in the column 'text'"),
         ([{"text": RYE, "output": "x"}], "there is a column 'output' already, which would be overwritten"),
     ],
     ids=["missing", "number", "list", "struct", "mostly blank", "null", "written already"],

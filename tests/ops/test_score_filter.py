@@ -12,7 +12,7 @@ from tests.recipe_runs import make_dataset
 
 
 def test_a_scorer_that_breaks_its_contract_stops_the_run():
-    with pytest.raises(ScorerError, match="OneShort gave 0 scores for 1 rows"):
+    with pytest.raises(ScorerError, match="OneShort gave 0 scores for 1 row"):
         gate(scorer="tests.user_scorers:OneShort", score_all=True).run(make_dataset([A]))
 
 

@@ -22,14 +22,14 @@ def test_rows_without_a_score_can_be_dropped(scored_rows, grouped):
 def test_rows_without_a_score_stop_the_run_if_asked_for(scored_rows):
     missing = sum(score is None for score in score_of(scored_rows).values())
     operator = FacilityLocationSelector(score_key="quality_score", score_weight=0.5, missing_score="raise")
-    with pytest.raises(DatasetError, match=f"{missing} of {len(scored_rows)} samples have no number"):
+    with pytest.raises(DatasetError, match=rf"{missing} of {len(scored_rows)} samples (has|have) no number"):
         operator.run(make_dataset(scored_rows))
 
 
 @pytest.mark.parametrize("grouped", [False, True])
 @pytest.mark.parametrize(
     ("key", "sentence"),
-    [("votess", "none of .* has a number at the score_key 'votess' .the stats"), ("no.such", "no column 'no'")],
+    [("votess", "no sample has a number at the score_key 'votess' .the stats"), ("no.such", "no column 'no'")],
 )
 def test_a_missing_column_or_stat_is_named_before_any_embedding(scored_rows, grouped, key, sentence):
     rows = [{name: value for name, value in row.items() if name != EMBEDDING} for row in scored_rows]

@@ -31,7 +31,7 @@ def test_a_difference_is_better_or_worse_where_its_interval_leaves_0_out():
 
 def test_the_page_says_it_in_its_head_or_where_it_says_why_not(whole_run, tmp_path):
     export, data = whole_run
-    head = page(surveyed(export, sample=500, input_path=data)).split("</header>")[0]
+    head = page(surveyed(export, sample=500, inputs=[data])).split("</header>")[0]
     assert "Compared with the same number of random rows of the input:" in head
     assert head.count("<strong>coverage ") == head.count("<strong>redundancy ") == 1
     alone = page(surveyed(write_export(tmp_path / "e.jsonl", [original(0, "x")])))

@@ -23,7 +23,7 @@ def test_an_input_that_cannot_be_read_is_an_error(tmp_path, name, text, message)
     if text is not None:
         (tmp_path / name).write_text(text)
     with pytest.raises(DatasetError, match=f"--input: .*{message}"):
-        surveyed(export, input_path=tmp_path / name)
+        surveyed(export, inputs=[tmp_path / name])
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ def test_a_file_a_shard_and_a_folder_are_exports(tmp_path):
     ("names", "export", "words"),
     [
         ([], "none.jsonl", "There is no file or folder"),
+        (["a.dry_run.jsonl"], "a.jsonl", "a.jsonl. A dry run has written "),
         (["out.txt"], "out.txt", "is not an export: its name must end in"),
         (["x-00-of-02.jsonl"], "x.jsonl", "of its 2 shards, number 01 is missing"),
         (
@@ -45,6 +46,7 @@ def test_a_file_a_shard_and_a_folder_are_exports(tmp_path):
         (["out.jsonl", "out_stats.jsonl"], ".", "is not an export of a run on Ray (out_stats.jsonl is of the default"),
         (["notes.md"], ".", "holds no file that ends in"),
         ([], "no/such/folder.jsonl", "There is no file or folder"),
+        (["x.dry_run.jsonl"], "x.jsonl", "A dry run has written x.dry_run.jsonl beside it; run the recipe without"),
     ],
 )
 def test_what_is_no_export_is_a_sentence(tmp_path, names, export, words):

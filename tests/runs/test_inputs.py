@@ -35,6 +35,22 @@ def test_files_that_go_together_in_no_order_are_refused(tmp_path):
         read_input(tmp_path)
 
 
+def test_several_sources_are_read_like_one_whose_files_lack_columns(tmp_path):
+    one, other = [{"text": "a"}, {"text": "b"}], [{"text": "a", "source": "x"}, {"text": "a"}]
+    paths = [write_jsonl(tmp_path / f"{name}.jsonl", rows) for name, rows in (("one", one), ("other", other))]
+    rows = read_input(*paths)
+    assert rows.ids == read_input(write_jsonl(tmp_path / "all.jsonl", one + other)).ids
+    assert list(rows.contents()) == [
+        {"text": text, "source": name} for text, name in zip("abaa", (None, None, "x", None), strict=True)
+    ]
+
+
+def test_sources_whose_columns_do_not_go_together_are_refused(tmp_path):
+    paths = [write_jsonl(tmp_path / f"{n}.jsonl", [{"id": value}]) for n, value in enumerate([[1], "x"])]
+    with pytest.raises(DatasetError, match=r"0\.jsonl and .*1\.jsonl cannot be read together"):
+        read_input(*paths)
+
+
 def test_rows_have_the_ids_that_they_bring_or_those_of_their_content(tmp_path):
     rows = read_input(write_jsonl(tmp_path / "a.jsonl", [{"text": "a"}, {"text": "a"}, {"text": "ü"}]))
     assert len(set(rows.ids)) == len(rows) == 3

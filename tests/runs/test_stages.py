@@ -36,7 +36,7 @@ def test_parents_leave_a_merger_inside_their_merge():
     assert stage.whereabouts == {"c": None, "a": "m", "b": "m"}
     assert stage.units(["m", "c"]) == ["a", "b", "c"]
     assert set(stage.standing) == {"m"}
-    assert (stage.verb, stage.verbs, stage.merges_rows) == ("entered the merger", "entered the merger", True)
+    assert (stage.verb, stage.verb_of(2), stage.merges_rows) == ("entered the merger", "entered the merger", True)
 
 
 def test_a_gate_gives_parents_back_and_drops_rows():
@@ -90,7 +90,8 @@ def test_without_merger_and_gate_the_flattener_or_the_selector_is_checked():
     assert [stage.kind for stage in stages(picked, flattened)] == [FLATTENER]
     assert stages(flattened)[0].left == ("a",)
     (selected,) = stages(picked)
-    assert (selected.kind, selected.left, selected.verbs) == (SELECTOR, None, "were selected")
+    assert (selected.kind, selected.left, selected.verb_of(2)) == (SELECTOR, None, "were selected")
+    assert selected.verb_of(1) == "was selected"
     (nothing,) = stages()
     assert (nothing.kind, nothing.entered, nothing.left) == (MERGER, None, None)
 
@@ -99,7 +100,7 @@ def test_a_gate_that_saw_no_merged_row_is_a_plain_filter():
     plain = {"operator": "gate", "role": {"kind": GATE}}
     roles = {"gate": {"kind": GATE}}
     (stage,) = stages(plain, process=("gate",), roles=roles)
-    assert (stage.kind, stage.entered, stage.verbs) == ("", None, "were kept")
+    assert (stage.kind, stage.entered, stage.verb_of(0)) == ("", None, "were kept")
     # A second gate that has no record may have seen some.
     (stage,) = stages(plain, process=("gate", "gate"), roles=roles)
     assert stage.kind == MERGER

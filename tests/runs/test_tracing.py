@@ -40,7 +40,7 @@ def test_unmatched_rows_are_put_down_to_what_may_have_changed_them():
     roles = {"merge": {"kind": "merger", "gives_ids": True}}
     found = Trace([], unmatched_rows=2, recognised=1)
     (said,), undecided = found.sentences(9, RecipeSteps(("clean_mapper", "merge"), roles))
-    assert said.startswith("2 of the 9 rows that entered match no row of INPUT exactly; 1 of them were recognised")
+    assert said.startswith("2 of the 9 rows that entered match no row of INPUT exactly; 1 of them was recognised")
     assert "clean_mapper before our operators may have changed them" in said
     assert not undecided
     (said,), undecided = found.sentences(9, RecipeSteps(("a_filter", "merge"), roles))
@@ -56,7 +56,7 @@ def test_rows_with_more_columns_are_told_from_rows_that_have_changed():
         "8 of the 9 rows that entered are rows of INPUT with more columns: 'lang'. The values there cannot be proved: "
         "lang_mapper before our operators may have added them."
     )
-    assert unmatched.startswith("1 of the 9 rows that entered match no row")
+    assert unmatched.startswith("1 of the 9 rows that entered matches no row")
     assert not undecided
     assert found.sentences(9, RecipeSteps(("a_filter", "merge"), roles))[1]
     assert Trace([]).sentences(9, RecipeSteps(("a_filter", "merge"), roles)) == ([], False)

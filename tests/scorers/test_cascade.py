@@ -174,5 +174,5 @@ class OneComparisonShort:
 
 def test_a_comparing_scorer_that_breaks_its_contract_is_named():
     questions = [merge([row(1)], [row(2)]), merge([row(3)], [row(4)])]
-    with pytest.raises(ScorerError, match="OneComparisonShort gave scores for 2 rows in 1 comparisons, where 4 in 2"):
+    with pytest.raises(ScorerError, match="OneComparisonShort gave scores for 2 rows in 1 comparison, but 4 in 2"):
         compared_scores(OneComparisonShort(), questions)

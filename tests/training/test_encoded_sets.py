@@ -12,7 +12,7 @@ from tests.training.tiny_experiment import read, rows, student
 
 
 def test_a_set_without_room_for_answers_is_refused(tmp_path):
-    with pytest.raises(DatasetError, match="leave no room for an answer within 20 tokens; raise --max-length"):
+    with pytest.raises(DatasetError, match="leaves room for an answer within 20 tokens; raise --max-length"):
         encoded_set(read(tmp_path, "rows", rows(5)), RowEncoder(student().tokenizer, 20))
 
 

@@ -82,4 +82,4 @@ def test_a_limit_of_time_leaves_the_rest(bench, tmp_path):
     left, found = bench.run(tmp_path / "results.jsonl", 3, limit_s=300)
     assert left == 3 * 4
     assert set(found) == {BASE}
-    assert bench.heard[-1].endswith("12 trainings are left. The same command continues with them.")
+    assert bench.heard[-1].endswith("12 trainings are left. The same command continues.")

@@ -26,7 +26,7 @@ _SLACK = 1e-6
 
 @dataclass(frozen=True)
 class Apart:
-    """The rows that are kept if none may be too similar to an earlier one, and the others.
+    """The rows that are kept, and those that are dropped because they are too similar to an earlier row.
 
     :param kept: positions of the rows that are kept, in the order in which they were looked at.
     :param dropped: positions of the dropped rows, in that order. Rows that were not looked at are in neither.

@@ -40,8 +40,8 @@ class ComplexityFirst(SelectionMethod):
 def passes_of(rows: TagRows) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return the pass that takes each row, from 1, and how many tags the row adds to it.
 
-    One loop finds all passes. A row belongs to the first pass that lacks one of its tags. So each tag is covered in all
-    passes up to a last one, and the row's pass is the one after the lowest of its tags' last passes.
+    One loop finds all passes. A row belongs to the first pass that lacks one of its tags. A tag is covered in every
+    pass up to a last one, which the loop keeps. The row's pass is the earliest of these passes, plus 1.
 
     :param rows: the tags of rows.
     :return: (n,) passes and (n,) numbers of tags; a row without tags has a pass after all others, and 0.

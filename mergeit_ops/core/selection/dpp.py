@@ -1,7 +1,7 @@
 """Determinantal point process: rows whose kernel matrix has a large determinant, so that no two are similar.
 
 Greedy MAP inference with rows of a Cholesky factor (Chen, Zhang and Zhou 2018, https://arxiv.org/abs/1709.05135): each
-choice raises the log determinant the most. Neither the kernel of all rows nor a determinant is computed.
+choice is the row that raises the log determinant most. Neither the kernel of all rows nor a determinant is computed.
 """
 
 from __future__ import annotations

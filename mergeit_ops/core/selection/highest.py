@@ -11,7 +11,7 @@ V = TypeVar("V", np.float32, np.float64)
 
 
 def highest(values: NDArray[V], count: int) -> NDArray[np.int64]:
-    """Return the positions of the highest values, ascending. They include the first of the highest values.
+    """Return the positions of the highest values, ascending. The first position of the maximum is always among them.
 
     :param values: (n,) values.
     :param count: approximate number of positions.

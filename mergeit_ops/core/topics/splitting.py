@@ -23,7 +23,7 @@ def held_out_topics(sizes: Mapping[int, int], share: float, seed: int) -> frozen
     if share == 0:
         return frozenset()
     if len(sizes) < 2:
-        raise ValueError(f"rows of {len(sizes)} topics cannot be split by topic")
+        raise ValueError("rows of fewer than two topics cannot be split by topic")
     rows = sum(sizes.values())
     wanted = min(max(1, round(share * rows)), rows - 1)
     chosen: set[int] = set()

@@ -126,4 +126,4 @@ def still_to_be_run(paths: Sequence[str], number: int, model: str, journal: obje
 
 def _shown(paths: Sequence[str]) -> str:
     more = len(paths) - _SHOWN_FILES
-    return ", ".join(paths[:_SHOWN_FILES]) + (f" and {more} more files there" if more > 0 else "")
+    return ", ".join(paths[:_SHOWN_FILES]) + (f" and {many(more, 'more file')} there" if more > 0 else "")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from loguru import logger
 
 from mergeit_ops.core.merging.replies import FailureReason
-from mergeit_ops.core.text.counts import many
+from mergeit_ops.core.text.counts import agree, many
 from mergeit_ops.errors import DiskError, LLMUnavailableError, TooManyFailuresError
 from mergeit_ops.llm.advice import parameter_cure, unavailable
 from mergeit_ops.llm.backend import BatchFactory, Completion
@@ -416,7 +416,8 @@ class BatchStage(Stage[T]):
                 outcomes[key] = self._failed(key, calls[key], failure, reason)
         unknown = len(results.keys() - set(batch.keys))
         if unknown and batch.state != BY_HAND:
-            logger.warning(f"LLM batch {batch.batch_id}: {unknown:,} responses belong to no request, and are not read.")
+            what = f"{many(unknown, 'response')} {agree(unknown, 'belongs', 'belong')} to no request"
+            logger.warning(f"LLM batch {batch.batch_id}: {what}, and {agree(unknown, 'is', 'are')} not read.")
         # Last: as long as it is not on record, the same responses are read again.
         self._ledger.settle(batch.number, outcomes)
         stopping = next((one for one in failures.values() if one is not None and one.kind in _STOPPING), None)

@@ -23,7 +23,7 @@ def build(run: SurveyedRun) -> Section:
         "files": len(run.run.files),
         "rows": run.survey.rows,
         "work_dir": None if run.run.work_dir is None else run.run.work_dir.name,
-        "input": None if run.given is None else run.given.path.name,
+        "input": None if run.given is None else run.given.name,
         "embedded": None if run.space is None else run.space.embedded,
         "model": run.model,
         "notes": run.notes,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mergeit_ops.core.text.counts import agree, many
 from mergeit_ops.dataset.summary import price_of_merges
 from mergeit_ops.report.rendering import count, figure, seconds
 from mergeit_ops.report.section import Section
@@ -70,7 +71,8 @@ def price(records: Sequence[Mapping[str, Any]]) -> str:
     (tokens, *cost) = found.values()
     money = f", at a cost of {cost[0]:.4g}" if cost else ""
     journal = sum(part.get("cache_hits") or 0 for part in figures if "pairs" in part)
-    free = f" {count(journal)} answers from the journal cost nothing in this run." if journal else ""
+    verb = agree(journal, "costs", "cost")
+    free = f" {many(journal, 'answer')} from the journal {verb} nothing in this run." if journal else ""
     return f"{merge} took {count(round(tokens))} tokens{money}.{free}"
 
 

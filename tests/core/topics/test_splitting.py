@@ -37,5 +37,5 @@ def test_topics_of_one_row_give_the_very_share_and_a_seed_gives_others():
 
 def test_a_share_of_nothing_holds_nothing_out_and_one_topic_cannot_be_split():
     assert held_out_topics({3: 10}, 0, 42) == frozenset()
-    with pytest.raises(ValueError, match="1 topics"):
+    with pytest.raises(ValueError, match="fewer than two topics"):
         held_out_topics({3: 10}, 0.1, 42)

@@ -18,7 +18,7 @@ def test_what_went_in_is_told_from_the_export_or_from_the_input(whole_run):
     from_export = build(run).values
     assert from_export["reference"] == "what entered the merger"
     assert from_export["comparison"].pool.rows == run.survey.rows_entered
-    from_input = build(surveyed(export, sample=500, input_path=data)).values["comparison"]
+    from_input = build(surveyed(export, sample=500, inputs=[data])).values["comparison"]
     assert (from_input.pool.rows, from_input.share) == (120, 1)
     assert from_input.pool.coverage == pytest.approx(1, abs=1e-6)
     assert from_input.drawn.rows == from_input.result.rows
@@ -27,7 +27,7 @@ def test_what_went_in_is_told_from_the_export_or_from_the_input(whole_run):
 
 def test_in_and_out_are_thinned_alike(whole_run):
     export, data = whole_run
-    run = surveyed(export, sample=60, input_path=data)
+    run = surveyed(export, sample=60, inputs=[data])
     comparison = build(run).values["comparison"]
     assert comparison.share == pytest.approx(0.5, abs=0.1)
     assert comparison.drawn.rows == round(comparison.share * run.survey.rows)

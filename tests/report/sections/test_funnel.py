@@ -10,7 +10,7 @@ from tests.report.exports import merged, surveyed, write_export, write_records
 
 def test_the_funnel_of_a_whole_run_adds_up(whole_run):
     export, data = whole_run
-    run = surveyed(export, input_path=data)
+    run = surveyed(export, inputs=[data])
     steps, found = funnel(run), run.survey
     assert [step.name for step in steps] == ["Input", "Selected", "Merged", "Gated"]
     assert steps[0].rows == 120

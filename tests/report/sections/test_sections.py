@@ -65,7 +65,7 @@ def test_a_selection_has_topics_and_no_merges(tmp_path, embedded_rows):
     ]
     data = write_jsonl(tmp_path / "in.jsonl", embedded_rows)
     export = run_recipe(write_recipe(tmp_path, process, data))
-    run = surveyed(export, sample=200, input_path=data)
+    run = surveyed(export, sample=200, inputs=[data])
     found = build_sections(run)
     assert [step.rows for step in funnel(run)] == [120, 60]
     comparison = found["beside"].values["comparison"]

@@ -31,7 +31,7 @@ def test_a_merge_is_one_row_after_and_its_parents_are_rows_before(tmp_path):
 def test_the_input_is_told_where_it_is_given(tmp_path):
     export = write_export(tmp_path / "e.jsonl", [merged(0, "a", text=content("One two.", "12."))])
     data = write_export(tmp_path / "in.jsonl", [content("One.", "猫が好きです")] * 3)
-    assert told(build(surveyed(export, input_path=data))) == [
+    assert told(build(surveyed(export, inputs=[data]))) == [
         ("The input", 3, [1, 1, 6, 6], {"ja": 3}),
         ("The export", 1, [2, 2, 1, 1], {NOT_CLEAR: 1}),
     ]
