@@ -13,6 +13,7 @@ from loguru import logger
 from mergeit_ops.constraints import FLAG, MAPPING, TEXT, Constraint, OneOf
 from mergeit_ops.core.formats import SampleFormat
 from mergeit_ops.core.formats.views import READS, Read, View
+from mergeit_ops.core.text.counts import many
 from mergeit_ops.dataset.manifest import run_of
 from mergeit_ops.distributed import in_ray_worker
 from mergeit_ops.errors import named
