@@ -1,12 +1,16 @@
 """A flat selection on Ray: all rows in one task, and in partitions.
 
     python benchmarks/flat_partitions.py [--rows 100000] [--partition-rows 25000] [--budget 5000] [--nodes 2 | --here]
+    python benchmarks/flat_partitions.py --sample
 
 Rows are synthetic and bring embeddings of 384 dimensions around many directions (see scaling.py). Each side selects in
 the same cluster, which has one processor per node; the nodes are on this machine, each with its own object store. The
 table has the seconds, the processor seconds of all workers, the memory of the largest worker (its resident set, with
 what it reads from the object store), and the share of the objective, measured at 20,000 of the rows. With `--here`
 there is no Ray: this process chooses from the vectors alone, one partition after the other.
+
+With `--sample` it compares the objective of facility location on the bundled sample, for small partitions and several
+budgets, without Ray.
 """
 
 from __future__ import annotations
@@ -24,7 +28,7 @@ import numpy as np
 import psutil
 import pyarrow as pa
 import ray
-from common import REPOSITORY, table
+from common import REPOSITORY, read_rows, table
 from ray.cluster_utils import Cluster
 from scaling import MIB, TIGHT_SHARE, directions, vector_texts
 
@@ -32,10 +36,11 @@ from mergeit_ops.core.columns import EMBEDDING
 from mergeit_ops.core.formats import resolve_format
 from mergeit_ops.core.products import inner_products
 from mergeit_ops.core.selection.budget import Budget
-from mergeit_ops.core.selection.facility_location import FacilityLocation
+from mergeit_ops.core.selection.facility_location import FacilityLocation, objective, select
 from mergeit_ops.core.selection.k_center import KCenter
 from mergeit_ops.distributed.blocks import Resources
 from mergeit_ops.distributed.rows import RayRows
+from mergeit_ops.embedding import load_encoder
 from mergeit_ops.jobs.part_selection import select_from_parts
 from mergeit_ops.jobs.row_facts import RowFacts
 from mergeit_ops.jobs.sample_reader import EncoderSettings, SampleReader
@@ -50,6 +55,9 @@ BLOCK_ROWS = 10_000
 JUDGED_ROWS = 20_000
 STORE = 2 * 2**30
 READER = SampleReader("select", resolve_format("alpaca", ["instruction", "output"]), EncoderSettings("none"))
+SAMPLE = REPOSITORY / "recipes" / "data" / "sample_instructions.jsonl"
+SAMPLE_PARTITION_ROWS = (100, 200, 300)
+SAMPLE_BUDGETS = (5, 24, 60, 98, 200)
 METHODS = {"facility_location": FacilityLocation, "k_center": KCenter}
 
 
@@ -154,7 +162,11 @@ def main() -> None:
     parser.add_argument("--method", choices=METHODS, default="facility_location")
     parser.add_argument("--sides", nargs="+", choices=("partitions", "one"), default=("partitions", "one"))
     parser.add_argument("--here", action="store_true", help="without Ray, in this process")
+    parser.add_argument("--sample", action="store_true", help="the bundled sample, without Ray")
     options = parser.parse_args()
+    if options.sample:
+        print_sample()
+        return
     if options.here:
         print_sides(options, *(chosen_here(options, side) for side in options.sides))
         return
@@ -168,6 +180,22 @@ def main() -> None:
     finally:
         ray.shutdown()
         cluster.shutdown()
+
+
+def print_sample() -> None:
+    """Print how the objective on the sample changes if the rows are divided."""
+    rows = sorted((row for row in read_rows(SAMPLE) if row["output"].strip()), key=lambda row: row["source"])
+    vectors = load_encoder().encode([f"{row['instruction']} {row['input']}".strip() for row in rows])
+    whole = {budget: objective(vectors, select(vectors, budget).indices) for budget in SAMPLE_BUDGETS}
+    lines = []
+    for most in SAMPLE_PARTITION_ROWS:
+        for budget in SAMPLE_BUDGETS:
+            parts = HeldParts.of(vectors, -(-len(vectors) // most), np.arange(len(vectors)))
+            job = SelectionJob(READER, FacilityLocation(partition_rows=most), Budget(total=budget))
+            chosen, _, figures = select_from_parts(parts, job, RowFacts())
+            change = objective(vectors, chosen) / whole[budget] - 1
+            lines.append([str(most), str(budget), f"{budget / most:.2f}", str(figures["offered"]), f"{change:+.2%}"])
+    print(table(["partition_rows", "budget", "share", "offered", "objective"], lines))
 
 
 def job_of(options: argparse.Namespace, side: str) -> SelectionJob:
