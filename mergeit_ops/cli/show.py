@@ -24,8 +24,8 @@ EXAMPLE = ("show outputs/quickstart/merged.jsonl --merges 3",)
 
 _WIDTH = 100
 _INDENT = "    "
-_NOTED = ("topics", "pairs", "merged", "accepted", "calls")
-"""Figures of a record that follow its rows in the table."""
+_NOTED = {"topics": "topic", "pairs": "pair", "merged": None, "accepted": None, "calls": "call"}
+"""Figures of a record that follow its rows in the table, and their names in the singular."""
 
 _NOT_MERGED = "not merged"
 
@@ -114,7 +114,11 @@ def _operators(records: Sequence[Record]) -> Iterable[str]:
     yield f"{'operator':{width}}  rows in  rows out  seconds"
     for record in counted:
         figures = record["figures"]
-        notes = ", ".join(f"{figures[name]:,} {name}" for name in _NOTED if isinstance(figures.get(name), int))
+        notes = ", ".join(
+            many(figures[name], one) if one else f"{figures[name]:,} {name}"
+            for name, one in _NOTED.items()
+            if isinstance(figures.get(name), int)
+        )
         # An operator that turns rows into topics records no number of rows.
         left = "" if figures.get("rows_out") is None else f"{figures['rows_out']:,}"
         rows = f"{figures['rows_in'] or 0:7,}  {left:>8}  {figures.get('seconds') or 0:7.1f}"

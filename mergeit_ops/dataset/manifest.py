@@ -216,16 +216,17 @@ def read_manifests(work_dir: str | os.PathLike[str]) -> list[dict[str, Any]]:
     return read_files(work_dir)
 
 
-def log_summary(work_dir: str | None) -> None:
+def log_summary(work_dir: str | None, merging_only: bool = False) -> None:
     """Log one line about the run so far: rows in, rows out, and cost. If nothing was merged, a warning says why.
 
     :param work_dir: the run's work dir; None: nothing is logged.
+    :param merging_only: whether to log nothing if the run has no merger so far.
     """
     if work_dir is None:
         return
     run = run_of(work_dir)
     figures = [record["figures"] for record in read_manifests(work_dir) if record["run"] == run]
-    if any(figures):
+    if any("pairs" in part or not merging_only for part in figures if part):
         logger.info(f"MergeIT summary: {readable(summary_of(figures))}")
         if (why := nothing_merged(figures)) is not None:
             logger.warning(f"MergeIT summary: {why}")

@@ -16,6 +16,7 @@ from mergeit_ops.core.rows.identity import number_duplicates
 from mergeit_ops.core.selection.row_budget import extreme_order, random_order
 from mergeit_ops.core.selection.token_budget import fitting
 from mergeit_ops.core.text.counts import agree, many
+from mergeit_ops.dataset.manifest import log_summary
 from mergeit_ops.errors import DatasetError
 from mergeit_ops.jobs.fields import Field
 from mergeit_ops.jobs.row_facts import TOKENS_OF, FactReader, RowFacts
@@ -111,6 +112,7 @@ class BudgetSelector(SampleOperator, Selector, Pipeline):
             manifest.figures |= self._figures(len(rows), len(selected))
             if tokens is not None:
                 manifest.figures["tokens"] = {"chosen": int(tokens[chosen].sum()), "all": int(tokens.sum())}
+        log_summary(self.work_dir, merging_only=True)
         return selected.dataset
 
     def _keys(self, columns: list[str]) -> tuple[TableFunction, list[str]]:

@@ -12,6 +12,7 @@ from mergeit_ops.constraints import FLAG, Constraint
 from mergeit_ops.core.columns import STATS
 from mergeit_ops.core.selection.budget import Budget
 from mergeit_ops.core.selection.method import Need, SelectionMethod
+from mergeit_ops.dataset.manifest import log_summary
 from mergeit_ops.dataset.recipe_rows import RowKind
 from mergeit_ops.distributed import is_ray_dataset
 from mergeit_ops.jobs.sample_reader import SampleReader
@@ -126,4 +127,5 @@ class RowSelector(EmbeddingOperator, Selector, Pipeline):
             manifest.figures |= figures
             manifest.details |= details
             manifest.details["selected"] = job.method.selected
+        log_summary(self.work_dir, merging_only=True)
         return selected.dataset

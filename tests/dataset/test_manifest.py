@@ -78,3 +78,23 @@ def test_a_run_that_merged_nothing_ends_with_the_reason(merger, gamma, words, tm
         run_recipe(write_recipe(tmp_path, process, write_jsonl(tmp_path / "in.jsonl", planted_rows(2))))
     last = [line for line in lines if line.startswith("MergeIT summary: ")][-1]
     assert words in last
+
+
+@pytest.mark.parametrize(
+    "selector", [{"budget_selector": {"select_num": 3}}, {"diversity_selector": {"select_num": 3}}], ids=str
+)
+def test_the_summary_after_a_selector_behind_a_merger_tells_the_rows_of_the_export(selector, tmp_path, lines):
+    process = [
+        {"topic_cluster_grouper": {"num_clusters": 1}},
+        {"llm_pair_merger_mapper": {"merge_strategy": "concat"}},
+        selector,
+    ]
+    run_recipe(write_recipe(tmp_path, process, write_jsonl(tmp_path / "in.jsonl", planted_rows(4))))
+    last = [line for line in lines if line.startswith("MergeIT summary: ")][-1]
+    assert "rows in 8; rows out 3; " in last
+
+
+def test_a_recipe_that_only_selects_has_no_summary(tmp_path, lines):
+    process = [{"budget_selector": {"select_num": 3}}]
+    run_recipe(write_recipe(tmp_path, process, write_jsonl(tmp_path / "in.jsonl", planted_rows(4))))
+    assert not [line for line in lines if line.startswith("MergeIT summary: ")]
