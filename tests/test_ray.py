@@ -347,7 +347,7 @@ def test_a_folder_with_the_export_of_another_run_is_warned_of(tmp_path, data, li
     run_recipe_on_ray(recipe, "--export_path", folder)
     assert not [message for message in lines if "export folder" in message]
     run_recipe_on_ray(recipe, "--export_path", folder)
-    assert [message for message in lines if f"The export folder {folder} holds " in message]
+    assert [message for message in lines if f"The export folder {folder} already has " in message]
 
 
 def test_workers_have_the_drivers_key_and_no_log_or_file_has_it(tmp_path, data, monkeypatch):

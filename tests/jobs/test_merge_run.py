@@ -95,7 +95,7 @@ def test_a_group_without_a_text_form_is_settled_unmerged(work):
 
 def test_an_outcome_that_is_left_out_is_an_error_of_ours(work):
     work.open(topic(0, "ab", [(0, 1)]))
-    with pytest.raises(AssertionError, match="1 topics were left"):
+    with pytest.raises(AssertionError, match="are left in 1 topic"):
         work.finish()
 
 

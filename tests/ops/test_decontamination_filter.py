@@ -99,7 +99,7 @@ def test_looking_at_stats_drops_nothing_and_quotes_nothing(sample_rows, benchmar
 def test_rows_that_only_similarity_can_find_are_counted(tmp_path, lines):
     (tmp_path / "short.txt").write_text("Why?\nWhat is the capital of France?\n", encoding="utf-8")
     by_ngrams(str(tmp_path / "short.txt")).run(make_dataset([{"instruction": "a", "input": "", "output": "b"}]))
-    assert any("1 of 2 rows of the benchmarks are too short" in line for line in lines)
+    assert any("1 of 2 rows of the benchmarks is too short" in line for line in lines)
 
 
 @pytest.mark.parametrize(

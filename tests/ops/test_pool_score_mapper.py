@@ -100,7 +100,7 @@ def test_parameters_that_cannot_work_are_refused(parameters, said):
     ("name", "said"),
     [
         ("PreparesTooFew", "prepared 5 values for 6 rows"),
-        ("ScoresTooFew", "1 scores for each of 6 rows"),
+        ("ScoresTooFew", "must give 1 score for each of 6 rows"),
         ("RaisesInPool", "failed .ZeroDivisionError"),
     ],
 )

@@ -69,7 +69,7 @@ def test_what_is_no_finite_number_is_no_score(value):
         (7, "got int"),
         ([1.0, 2.0], "got float 1.0 in it: return Score"),
         ([None, Score(1)], "got NoneType None in it"),
-        ([Score(1)], "gave 1 scores for 2 rows"),
+        ([Score(1)], "gave 1 score for 2 rows"),
         ([Score(1)] * 3, "gave 3 scores for 2 rows"),
         ([Score("high"), Score(1)], "the scorer Gives failed"),
         ([Score(10**400), Score(1)], "the scorer Gives failed"),

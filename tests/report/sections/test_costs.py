@@ -47,7 +47,7 @@ def test_the_price_of_a_merge_is_a_sentence():
     assert free.endswith("3 answers from the journal cost nothing in this run.")
     assert free.startswith("A merge took")
     one = price([{"operator": "m", "figures": merger | {"cache_hits": 1}}])
-    assert one.endswith(" 1 answer from the journal cost nothing in this run.")
+    assert one.endswith(" 1 answer from the journal costs nothing in this run.")
     assert price([{"operator": "m", "figures": {"seconds": 1.0}}]) == ""
 
 
