@@ -133,6 +133,7 @@ def test_a_killed_command_goes_on_and_loses_nothing(tmp_path, data, embedded_row
 
 
 @pytest.mark.usefixtures("ray_cluster")
+@pytest.mark.slow
 def test_batches_are_refused_on_ray(tmp_path, data):
     with FakeBatchServer() as server:
         recipe = write_recipe(tmp_path, pipeline(server, **batch_params(server)), data, executor_type="ray")

@@ -200,6 +200,7 @@ def test_rewritten_rows_are_those_of_the_default_executor_paid_once_and_verified
         assert 0 < found.counts["rewritten, with what they were"] < len(rows)
 
 
+@pytest.mark.slow
 def test_samples_of_texts_are_those_of_the_default_executor_paid_once_and_verified(tmp_path, embedded_rows):
     def answer(body):
         (record,) = parents_of(body)
@@ -269,6 +270,7 @@ def test_embeddings_made_on_ray_are_those_of_the_default_executor(tmp_path, embe
     assert all(row[EMBEDDING] for row in ray)
 
 
+@pytest.mark.slow
 def test_windows_and_turns_of_chats_on_ray_are_those_of_the_default_executor(tmp_path, lines):
     turns = [("user", "Name a fruit."), ("assistant", "An apple. " * 300), ("user", "Another one?"), ("assistant", "A")]
     rows = [
@@ -282,6 +284,7 @@ def test_windows_and_turns_of_chats_on_ray_are_those_of_the_default_executor(tmp
     assert len(said) == 1  # the one on Ray; the other run has its own process
 
 
+@pytest.mark.slow
 def test_actors_tell_how_many_rows_are_longer_than_the_window(lines):
     import ray
 
@@ -315,6 +318,7 @@ def test_the_partitioned_executor_gives_the_same_rows(tmp_path, data):
     assert comparable(ray) == comparable(default)
 
 
+@pytest.mark.slow
 def test_the_record_of_a_run_is_that_of_the_default_executor(tmp_path, data):
     with FakeLLMServer() as server:
         process = pipeline(server, gamma=1.4, cache_path=None)

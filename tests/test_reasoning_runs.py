@@ -21,6 +21,7 @@ from tests.recipe_runs import (
     write_recipe,
 )
 from tests.test_recipes import process_of
+from tests.thorough import every
 from tests.tiny_models import gpt2_folder
 
 RECIPE = REPOSITORY / "recipes" / "reasoning.yaml"
@@ -56,7 +57,7 @@ def stats_of(rows):
 
 
 @pytest.mark.usefixtures("ray_cluster")
-@pytest.mark.parametrize("process", [PROCESS, UNBOUNDED], ids=["bounded", "unbounded"])
+@pytest.mark.parametrize("process", every(2, [UNBOUNDED, PROCESS]), ids=["unbounded", "bounded"])
 def test_ray_gives_the_same_rows_and_stats(tmp_path, process):
     recipe = write_recipe(tmp_path, process, DATA, text_keys="messages")
     default = read_jsonl(run_recipe_apart(recipe, tmp_path / "default" / "export.jsonl"))

@@ -81,7 +81,7 @@ ONE_OF_A_KIND = [
 ]
 
 
-@pytest.mark.parametrize("path", every(3, ONE_OF_A_KIND), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", every(6, ONE_OF_A_KIND), ids=lambda path: path.stem)
 def test_a_recipe_bears_values_of_every_type(tmp_path, sample_rows, path):
     good, bad = rows_for(path, sample_rows)
     data = write_jsonl(tmp_path / "in.jsonl", [*good, *bad])

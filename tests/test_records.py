@@ -78,7 +78,7 @@ def assert_true(export: Path, process: list[dict], data: Path, rows: list[dict])
     return records
 
 
-QUICK = ("pre-filter gate and gate", "two equal gates in a row")
+QUICK = ("pre-filter gate and gate",)
 RUNS = [
     pytest.param(name, executor, marks=[pytest.mark.slow] if executor == "ray" and name not in QUICK else [])
     for name in RECIPES

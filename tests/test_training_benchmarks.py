@@ -49,6 +49,7 @@ def test_sets_hold_what_is_planted(tmp_path):
     assert sum(row["instruction"].startswith("other") for row in read(folder / "off_topic.jsonl")) == 100
 
 
+@pytest.mark.slow
 def test_weights_in_pieces_are_trained(tmp_path):
     pieces, output = tmp_path / "pieces", tmp_path / "output"
     script("train_eval_gpu.py", "pieces", student_folder(), pieces)

@@ -16,6 +16,7 @@ from mergeit_ops.distributed.embedding import Embedder, check_embeddings, embedd
 from mergeit_ops.distributed.environment import DriverEnvironment
 from mergeit_ops.errors import DatasetError, EmbeddingError
 from mergeit_ops.jobs.sample_reader import EncoderSettings, SampleReader
+from tests.thorough import every
 from tests.tiny_models import encoder_folder
 
 
@@ -50,7 +51,7 @@ def tables_of(blocks):
 TEXTS = ["a lamp", "", "two lamps", "a river", None, "three rivers " * 600]
 
 
-@pytest.mark.parametrize("resources", [Resources(), Resources(actors=(1, 1))])
+@pytest.mark.parametrize("resources", every(2, [Resources(), Resources(actors=(1, 1))]))
 def test_each_row_has_the_vector_of_the_default_executor_in_its_place(
     ray_cluster, reader, monkeypatch, lines, resources
 ):

@@ -142,7 +142,9 @@ ON_RAY = pytest.mark.usefixtures("ray_cluster")
 
 
 @ON_RAY
-@pytest.mark.parametrize(("operator", "kind"), [("topic_cluster_grouper", "images"), ("quality_gate_filter", "binary")])
+@pytest.mark.parametrize(
+    ("operator", "kind"), every(2, [("topic_cluster_grouper", "images"), ("quality_gate_filter", "binary")])
+)
 def test_on_ray_it_is_said_before_any_work_too(tmp_path, rows, kind, operator):
     from mergeit_ops.distributed.errors import own_errors
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from mergeit_ops.report import sections
 from mergeit_ops.report.sections import SECTIONS, build_sections
 from mergeit_ops.report.sections.funnel import funnel
@@ -19,6 +21,7 @@ def test_each_section_has_a_line_and_a_template_and_the_last_shows_the_notes():
     assert SECTIONS[-1] == "about"
 
 
+@pytest.mark.slow
 def test_a_run_on_ray_adds_up_too(tmp_path, embedded_rows, ray_cluster):
     data = write_jsonl(tmp_path / "in.jsonl", embedded_rows)
     run = surveyed(run_recipe_on_ray(write_recipe(tmp_path, pipeline(gamma=1.4), data)))
